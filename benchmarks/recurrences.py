@@ -1,7 +1,7 @@
 """Recurrences by blocks of turns against their plain loops, in one run: training, memory, prompts in a file.
 
 `specs/selective.mai` is a selective state space (Gu and Dao 2023), `specs/ssd.mai` one with a decay a head (Dao and Gu 2024). The rival is
-the same module with its loops turn by turn, through which autograd goes.
+the same module with its loops turn by turn, through which autograd goes. Memory is measured with `recompute = true`, too.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ from mai.compiler.onnx.lowering.build import build
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch import interpreter as torch_interpreter
-from mai.compiler.torch.module import lower
+from mai.compiler.torch.module import Form, lower
 from mai.compiler.torch.parameters import Weights
+from mai.compiler.torch.turns import groups_of
 
 SPECS = Path(__file__).parent / "specs"
 KINDS = {"selective": "state space, a decay a number", "ssd": "state space, a decay a head"}
 FORMS = ("loop", "blocks")
-BATCH = 8
+AGAIN = "blocks, recompute"
+BATCH, LONG = 8, 1024
 
 
 def program_of(kind: str, turns: int) -> Program:
@@ -52,9 +54,9 @@ def program_of(kind: str, turns: int) -> Program:
 
 def in_form(form: str, make: Callable[[], Any]) -> Any:
     """What `make()` gives, with loops turn by turn where the form says so."""
-    if form == "blocks":
+    if form != "loop":
         return make()
-    turn_by_turn = {"find_recurrence": lambda *_, **__: None}
+    turn_by_turn = {name: lambda *_, **__: None for name in ("find_recurrence", "part_loop")}
     with mock.patch.multiple(torch_interpreter, **turn_by_turn), mock.patch.multiple(onnx_interpreter, **turn_by_turn):
         return make()
 
@@ -65,7 +67,8 @@ def step_of(kind: str, turns: int, form: str) -> Callable[[], float]:
     assert training is not None
     graph = forms.prepare(training.graph)
     weights = Weights(graph.weights).initialise(0)
-    module = in_form(form, lambda: lower(graph, weights))
+    code = Form(groups=groups_of(graph), again=True) if form == AGAIN else None
+    module = in_form(form, lambda: lower(graph, weights, form=code))
     x = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (BATCH, turns + 1)))
     settings = [torch.tensor(s.default) for s in graph.settings.values()]
 
@@ -141,10 +144,12 @@ def main() -> None:
             what = f"{name}: training, {turns:,} turns"
             row, figures[what] = measured(what, {form: step_of(kind, turns, form) for form in FORMS}, rounds)
             rows.append(row)
-        megabytes = {form: peak(kind, 2048, form) for form in FORMS}
-        what = f"{name}: memory of a step, 2,048 turns"
-        figures[what] = {**megabytes, "ratio": megabytes["loop"] / megabytes["blocks"]}
-        rows.append([what, *(f"{megabytes[f]:,} MiB" for f in FORMS), f"{figures[what]['ratio']:.1f} ×"])
+        loop = peak(kind, LONG, "loop")
+        for form, how in (("blocks", ""), (AGAIN, " and `recompute`")):
+            blocks = peak(kind, LONG, form)
+            what = f"{name}: memory of a step, {LONG:,} turns{how}"
+            figures[what] = {"loop": loop, "blocks": blocks, "ratio": loop / blocks}
+            rows.append([what, f"{loop:,} MiB", f"{blocks:,} MiB", f"{loop / blocks:.1f} ×"])
         files = {form: file_of(kind, form) for form in FORMS}
         for turns in (1, 512):
             what = f"{name}: a file, a prompt of {turns:,}"

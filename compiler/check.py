@@ -44,25 +44,29 @@ def check(path: Path, sets: Mapping[str, str] | None = None, data: Sequence[Path
     return with_edits(look({}), look)
 
 
-def check_all(path: Path, sets: Mapping[str, str] | None = None, texts: Mapping[str, Source] = NO_TEXTS) -> Checked:
+def check_all(
+    path: Path, sets: Mapping[str, str] | None = None, texts: Mapping[str, Source] = NO_TEXTS, data: Sequence[Path] = ()
+) -> Checked:
     """The same, with what training and compiling would say, and warnings. `texts` are read in the place of files, by path."""
 
     def look(others: Mapping[str, Source]) -> Checked:
-        return look_at(path, sets, {**texts, **others})
+        return look_at(path, sets, {**texts, **others}, data)
 
     return with_edits(look({}), look)
 
 
-def look_at(path: Path, sets: Mapping[str, str] | None = None, texts: Mapping[str, Source] = NO_TEXTS) -> Checked:
+def look_at(
+    path: Path, sets: Mapping[str, str] | None = None, texts: Mapping[str, Source] = NO_TEXTS, data: Sequence[Path] = ()
+) -> Checked:
     """The same, without trying the edits of what is wrong."""
-    checked = _elaborated(path, sets or {}, texts)
+    checked = _elaborated(path, sets or {}, texts, data)
     more = ahead(checked.program) if checked.program is not None else []
     return replace(checked, diagnostics=checked.diagnostics + more)
 
 
-def check_text(path: Path, text: str, sets: Mapping[str, str] | None = None) -> Checked:
+def check_text(path: Path, text: str, sets: Mapping[str, str] | None = None, data: Sequence[Path] = ()) -> Checked:
     """The same for a text that stood at `path`, where its imports and its data are looked for."""
-    return _elaborated(path, sets or {}, {str(path): Source(str(path), text, path.name)})
+    return _elaborated(path, sets or {}, {str(path): Source(str(path), text, path.name)}, data)
 
 
 def check_without_rules(path: Path, sets: Mapping[str, str] | None = None) -> Checked:
@@ -110,10 +114,10 @@ def _graphs(program: Program) -> list[Graph]:
 
 def _fits(program: Program, report: Reporter) -> bool:
     """Whether what the blocks become can be written out at all."""
-    found = [*chain.from_iterable(map(oversized, _graphs(program)))]
-    for diagnostic in dict.fromkeys(found):
+    oversized_blocks = [*chain.from_iterable(map(oversized, _graphs(program)))]
+    for diagnostic in dict.fromkeys(oversized_blocks):
         report.add(diagnostic)
-    return not found
+    return not oversized_blocks
 
 
 def _check_derivatives(program: Program, report: Reporter) -> None:
@@ -132,12 +136,12 @@ def _check_derivatives(program: Program, report: Reporter) -> None:
 def _check_constants(program: Program, report: Reporter) -> None:
     """Numbers that are computed from the text alone are ones that a file can hold, and tensors fit into a machine."""
     graphs = _graphs(program)
-    found = [*chain.from_iterable(enormous(graph, LARGEST_TENSOR) for graph in graphs)]
+    diagnostics = [*chain.from_iterable(enormous(graph, LARGEST_TENSOR) for graph in graphs)]
     if any(map(may_overflow, graphs)):
         from mai.compiler.passes.analyses.known_values import faults  # numpy is loaded for it
 
-        found += chain.from_iterable(map(faults, graphs))
-    for diagnostic in dict.fromkeys(found):
+        diagnostics += chain.from_iterable(map(faults, graphs))
+    for diagnostic in dict.fromkeys(diagnostics):
         report.add(diagnostic)
 
 
@@ -145,22 +149,22 @@ def ahead(program: Program) -> list[Diagnostic]:
     """What training and compiling would say, as far as it is known now; and, where that is no error, what may not be meant."""
     from mai.compiler.warnings import warnings
 
-    known = [*misfits(program), *unmoved(program), *growing(program)]
-    return known if any(d.severity == "error" for d in known) else [*known, *warnings(program)]
+    findings = [*misfits(program), *unmoved(program), *growing(program)]
+    return findings if any(d.severity == "error" for d in findings) else [*findings, *warnings(program)]
 
 
 def growing(program: Program) -> list[Diagnostic]:
     """Warnings for texts that cannot grow token by token: they compile with `--no-cache` alone."""
     graphs = [g for g in program.exports.values() if any(node.op is Extend for node in g.walk())]
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     for graph in graphs:
         from mai.compiler.passes.ahead import check_growth
 
         try:
             check_growth(graph)
         except MaiError as error:
-            found += [replace(d, severity="warning") for d in error.diagnostics]
-    return found
+            diagnostics += [replace(d, severity="warning") for d in error.diagnostics]
+    return diagnostics
 
 
 def misfits(program: Program) -> list[Diagnostic]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from mai.compiler.program import Program
     from mai.runtime.model.manifest import Finding
 
+Told = Callable[["Exported"], None]
 HOSTS = (
     "note: settings may be left out in ONNX Runtime's C and Python interfaces and in mai.mjs; for any other host, "
     "compile with --settings required"
@@ -26,9 +29,11 @@ HOSTS = (
 
 def compile_all(
     program: Program, names: list[str], weights: Path | None, folder: Path, options: CompileOptions,
-    check: bool = False, data: tuple[Path, ...] = (),
+    check: bool = False, data: tuple[Path, ...] = (), told: Told | None = None,
 ) -> None:  # fmt: skip
     """Write the exports `names` to a folder; where `check`, say first what the program's claims come to, on `data` or the spec's own.
+
+    `told` hears of each file that is written; by default it is printed.
 
     Raises:
         MaiError: some were refused; the others are there.
@@ -51,10 +56,10 @@ def compile_all(
     refused: list[Diagnostic] = []
     for name in names:
         try:
-            _compile(prepared, name, trained, folder)
+            _compile(prepared, name, trained, folder, told or partial(_say_written, options.precision))
         except MaiError as error:
             refused += error.diagnostics
-    if not options.required and any(program.exports[name].settings for name in names):
+    if told is None and not options.required and any(program.exports[name].settings for name in names):
         echo(HOSTS, err=True)
     if refused:
         raise MaiError(refused)
@@ -109,19 +114,19 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions) ->
     )  # fmt: skip
 
 
-def _compile(prepared: Preparations, name: str, trained: Trained, folder: Path) -> None:
+def _compile(prepared: Preparations, name: str, trained: Trained, folder: Path, told: Told) -> None:
     """One export, and its step file where it is to have one."""
     from mai.compiler.onnx.export import export, export_step
 
     program, options = prepared.program, prepared.options
-    _say_written(export(program, name, trained, folder, options, prepared[name]), options.precision)
+    told(export(program, name, trained, folder, options, prepared[name]))
     if options.writes_step:
         step = export_step(program, name, trained, folder, options, prepared[name])
         if step is not None:
-            _say_written(step, options.precision)
+            told(step)
 
 
-def _say_written(written: Exported, precision: str) -> None:
+def _say_written(precision: str, written: Exported) -> None:
     from mai.spec.diagnostics.render import render
 
     apart = "" if written.apart is None else f" on the same steps ({written.apart:.0e} where each chooses its own)"

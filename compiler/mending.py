@@ -84,8 +84,8 @@ def _leads_on(checked: Checked, then: Checked, edit: Edit, look: Look, depth: in
     is_worse = any(new[_key(d)] > old[_key(d)] and _place(d) in lines for d in then.errors)
     if not depth or is_worse or len(then.errors) > len(checked.errors):
         return False
-    found = with_edits(then, lambda others: look({**texts, **others}), depth - 1)
-    edits = [d.edit for d in found.errors if d.edit]
+    mended = with_edits(then, lambda others: look({**texts, **others}), depth - 1)
+    edits = [d.edit for d in mended.errors if d.edit]
     return bool(edits) and _counted(look(texts | after(edits[:1])).errors) < _counted(checked.errors)
 
 

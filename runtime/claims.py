@@ -47,10 +47,10 @@ def files_of(run: Path) -> list[Path]:
 
 
 def check_claim(path: Path, provider: str | None = None) -> list[Finding]:
-    """What the conditions of one claim come to.
+    """What the conditions of one claim come to; one that cannot be computed, of too few examples say, does not hold.
 
     Raises:
-        ModelError: the file cannot be read or run.
+        ModelError: the file cannot be read.
     """
     from mai.runtime.files import read_arrays
     from mai.runtime.model.loader import load
@@ -61,8 +61,22 @@ def check_claim(path: Path, provider: str | None = None) -> list[Finding]:
         raise ModelError("model-foreign", f"{path.name} is not the file of a claim")
     beside = path.with_suffix(".npz")
     inputs = dict(read_arrays(beside)) if model.manifest.inputs else {}
-    runs = [_run(model, claim, seed, inputs) for seed in range(claim.seeds if model.manifest.draws else 1)]
+    try:
+        runs = [_run(model, claim, seed, inputs) for seed in range(claim.seeds if model.manifest.draws else 1)]
+    except ModelError as error:
+        return [
+            Finding(claim=model.manifest.export, text=each.text, holds=False, failure=_failure(claim, inputs, error))
+            for each in claim.conditions
+        ]
     return [_finding(model.manifest.export, condition, runs) for condition in claim.conditions]
+
+
+def _failure(claim: Claim, inputs: dict[str, Array], error: ModelError) -> str:
+    """Why a claim cannot be computed: most likely, that it speaks of more examples than there are."""
+    count = min(map(len, inputs.values()), default=claim.count)
+    if count < claim.count:
+        return f"it speaks of {claim.count:,} held-out examples, and here are {count:,}: `count` says how many"
+    return error.message
 
 
 def _run(model: Model, claim: Claim, seed: int, inputs: dict[str, Array]) -> dict[str, Array]:
@@ -116,6 +130,8 @@ def require(findings: list[Finding]) -> None:
 def in_words(finding: Finding) -> str:
     """A finding as one line: `is_undone: max(abs(back - z)) < 1e-4, at most 3.1e-06 in 5 x 256 examples`."""
     said = f"{finding.claim}: {finding.text}"
+    if finding.failure is not None:
+        return f"{said}, which cannot be computed: {finding.failure}"
     if finding.comparison is None:
         return said
     if finding.left is None or finding.right is None:

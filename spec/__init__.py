@@ -22,12 +22,12 @@ def prelude_sources() -> tuple[Source, ...]:
 @lru_cache(maxsize=1)
 def prelude_parts() -> dict[str, tuple[Source, int, int]]:
     """Where each standard layer stands: its text, and the characters of it."""
-    found: dict[str, tuple[Source, int, int]] = {}
+    parts: dict[str, tuple[Source, int, int]] = {}
     for source in prelude_sources():
         begins = [*LAYER.finditer(source.text)]
         ends = [*(m.start() for m in begins[1:]), len(source.text)]
-        found |= {m[1]: (source, m.start(), end) for m, end in zip(begins, ends, strict=True)}
-    return found
+        parts |= {m[1]: (source, m.start(), end) for m, end in zip(begins, ends, strict=True)}
+    return parts
 
 
 def is_public(name: str) -> bool:
@@ -37,7 +37,7 @@ def is_public(name: str) -> bool:
 
 def in_prelude(source: Source) -> bool:
     """Whether a text is one of the prelude's."""
-    return any(source is held for held in prelude_sources())
+    return any(source is other for other in prelude_sources())
 
 
 STANDARD = "std/"

@@ -31,11 +31,11 @@ def _whole(name: str, written: Mapping[str, Record]) -> Record:
 
 
 def _joined(first: Record, second: Record) -> Record:
-    """The second record, and what it does not say of the first; tables are joined, and lists that begin with "..."."""
+    """The second record, and what it does not say of the first; tables but for classes are joined, and lists that begin with "..."."""
     both = dict(first)
     for name, value in second.items():
         old = first.get(name)
-        if isinstance(value, dict) and isinstance(old, dict):
+        if isinstance(value, dict) and isinstance(old, dict) and name != "architectures":
             both[name] = _joined(old, value)
         elif isinstance(value, list) and value[:1] == ["..."] and isinstance(old, list):
             both[name] = [*old, *value[1:]]

@@ -239,5 +239,5 @@ def _lines(node: object, indent: str) -> Iterator[str]:
 
 def _fields(node: object) -> list[str]:
     hidden = {"span", "depth", "source", "head", "name_span", "op_span"}
-    held = [f for c in reversed(type(node).__mro__) for f in getattr(c, "__annotations__", {})]
-    return [f for f in dict.fromkeys(held) if f not in hidden and hasattr(node, f)]
+    annotated = [f for c in reversed(type(node).__mro__) for f in getattr(c, "__annotations__", {})]
+    return [f for f in dict.fromkeys(annotated) if f not in hidden and hasattr(node, f)]

@@ -144,7 +144,7 @@ class Settings:
         return other
 
     def misfit(self) -> str | None:
-        """Why settings that are right one by one do not go together, in words that go on after the name of the model."""
+        """Why settings that are valid one by one do not go together, in words that follow the model's name in the message."""
         return None
 
     def as_dict(self) -> dict[str, Any]:

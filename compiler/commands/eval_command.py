@@ -66,11 +66,11 @@ def evaluate(
             if (export, target, output) != (None, None, None) or not _has_weights(run):
                 raise
             why = error.diagnostics[0].message
-    told = _Told(files, out, json, resamples, seed, examples, batch)
+    request = _Told(files, out, json, resamples, seed, examples, batch)
     if subject is not None:
-        _compare(subject, told, worst)
+        _compare(subject, request, worst)
     else:
-        _measure(run, consts, told, why)
+        _measure(run, consts, request, why)
 
 
 @record
@@ -101,33 +101,33 @@ def _has_weights(run: Path) -> bool:
     return ((run if run.is_dir() else run.parent) / WEIGHTS).exists()
 
 
-def _compare(subject: Subject, told: _Told, worst: int) -> None:
+def _compare(subject: Subject, request: _Told, worst: int) -> None:
     """A file's answers beside those in the data."""
     from mai.compiler.evaluating.answers import ROWS, answer
     from mai.compiler.evaluating.examples import read_for
     from mai.compiler.evaluating.report import as_json, evaluation, lines, write_json
 
-    examples = read_for(subject, told.files, told.examples)
-    answers = answer(subject, examples, told.batch or ROWS, told.seed)
-    found = evaluation(subject, examples, answers, told.data, told.resamples, told.seed, worst)
-    told.say(lines(found), lambda: as_json(subject, found))
-    if told.out is not None:
+    examples = read_for(subject, request.files, request.examples)
+    answers = answer(subject, examples, request.batch or ROWS, request.seed)
+    report = evaluation(subject, examples, answers, request.data, request.resamples, request.seed, worst)
+    request.say(lines(report), lambda: as_json(subject, report))
+    if request.out is not None:
         from mai.compiler.evaluating.picture import draw_evaluation
 
-        draw_evaluation(found, told.out)
-        write_json(told.out.with_suffix(".json"), subject, found)
-        say(f"wrote {told.out} and {told.out.with_suffix('.json')}", err=True)
+        draw_evaluation(report, request.out)
+        write_json(request.out.with_suffix(".json"), subject, report)
+        say(f"wrote {request.out} and {request.out.with_suffix('.json')}", err=True)
 
 
-def _measure(run: Path, sets: dict[str, str] | None, told: _Told, why: str) -> None:
+def _measure(run: Path, sets: dict[str, str] | None, request: _Told, why: str) -> None:
     """What training minimises, of the run's weights."""
     from mai.compiler.evaluating.loss_report import as_json, lines, measure_run, open_run, read_examples
 
-    if told.out is not None:
+    if request.out is not None:
         raise Misuse("--out draws answers, and these are losses alone: --json has their figures")
     opened = open_run(run, sets)
-    examples = read_examples(opened, told.files, told.examples)
-    found = measure_run(opened, examples, told.data, told.resamples, told.seed, told.batch)
-    if why and not told.json:
+    examples = read_examples(opened, request.files, request.examples)
+    losses = measure_run(opened, examples, request.data, request.resamples, request.seed, request.batch)
+    if why and not request.json:
         say(f"note: {why}: what training minimises is measured", err=True)
-    told.say(lines(found), lambda: as_json(opened, found))
+    request.say(lines(losses), lambda: as_json(opened, losses))

@@ -51,10 +51,10 @@ def format_(
 
 def _listed(files: list[Path]) -> list[Path]:
     """The files, and those of folders, each once."""
-    found = [each for file in files for each in (sorted(file.rglob("*.mai")) if file.is_dir() else [file])]
-    if not found:
+    specs = [each for file in files for each in (sorted(file.rglob("*.mai")) if file.is_dir() else [file])]
+    if not specs:
         raise Misuse(f"there is no .mai file in {files[0]}")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(specs))
 
 
 def _formatted(file: Path) -> tuple[str, str]:

@@ -18,6 +18,7 @@ def predict(
     out: Annotated[Path, Argument(help="The table to write: the same rows, and the results beside them.", show_default=False)],
     settings: Annotated[list[str] | None, Argument(help="Settings of the file: temperature=0.5.")] = None,
     keep: Annotated[list[str] | None, Option(help="Only these columns of the table are written, too; none of them: --keep \"\".")] = None,
+    every: Annotated[bool, Option("--all", help="Of a series, forecast from all windows, at the stride of the spec, and not from the last of each series alone.")] = False,
     batch: Annotated[int, Option(help="How many rows at a time.", min=1)] = 4096,
     seed: Annotated[int, Option(help="Of what the file draws, for the first rows; others have the seeds after it.")] = 0,
     threads: Annotated[int | None, Option(help="Threads for one operation.")] = None,
@@ -27,6 +28,8 @@ def predict(
 
     Any number of rows: a few thousand are in memory at a time. Labels are written as words where the file knows them. Images are cropped and
     scaled as they were in training; their rows are the files' names.
+
+    A file that was trained on windows of a `series` is asked for what follows the last one: its table has a row for each step, with its time.
     """
     from mai.compiler.predicting.predict import predict as predict_rows
     from mai.compiler.predicting.predict import read_settings
@@ -35,7 +38,9 @@ def predict(
     opened = load(model, providers=provider, threads=threads)
     kept = None if keep is None else [name for name in keep if name]
     values = read_settings(opened, settings or [])
-    done = predict_rows(opened, table, out, values, seed, batch, kept, progress=sys.stderr.isatty())
+    done = predict_rows(opened, table, out, values, seed, batch, kept, progress=sys.stderr.isatty(), every=every)
+    for note in done.notes:
+        say(f"note: {note}", err=True)
     rate = done.rows / max(done.seconds, 1e-9)
     say(
         f"wrote {out}: {done.rows:,} rows in {done.seconds:.3g} s ({rate:,.0f} a second), {', '.join(done.columns)} beside them",

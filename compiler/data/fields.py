@@ -17,6 +17,7 @@ from mai.runtime.inputs.cells import vector_columns
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 Column = TypeVar("Column")
+NO_LABEL = -(2**62)  # In the place of a label that is a number, and missing.
 EXACT = 2**53  # Whole numbers beyond it are not all told apart in float64.
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mai.compiler.data.fields import bad
-from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change
+from mai.compiler.data.fields import NO_LABEL, bad
+from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, limits
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import TensorFiles
@@ -27,7 +27,8 @@ def number_labels(
 ) -> tuple[list[dict[str, Column]], Names]:  # fmt: skip
     """Words as labels in each part, and the names of all labels; those that a run has `known` keep their numbers.
 
-    Where the columns have `has_gaps`, what is missing, and a label that a run does not know, is the label after those with names.
+    Where the columns have `has_gaps`, what is missing, and a label that a run does not know, is the label after those with names. So
+    labels that are numbers have names, 0, 1, ..., where some are missing: all but the last.
     Those of the rows that are trained on come first, in alphabetical order, so that no other row changes what they are: the rows
     `trained` of the first part, or all of them.
 
@@ -36,6 +37,11 @@ def number_labels(
     """
     columns, names = [dict(part) for part in parts], dict(known)
     for field, type_ in fields.items():
+        if has_gaps and _lacks_numbers(field, type_, [part[field] for part in parts], field in known):
+            names.setdefault(field, tuple(map(str, range(_classes(type_) - 1))))
+            for part in columns:
+                part[field] = _numbered(_as_words(field, part[field], type_), names[field])
+            continue
         words = [part[field] for part in parts]
         if type_.dtype is not DType.INT or not any(isinstance(each, Words) for each in words):
             continue
@@ -48,13 +54,45 @@ def number_labels(
     return columns, names
 
 
+def _classes(type_: Type) -> int:
+    return type_.classes if isinstance(type_.classes, int) else 0
+
+
+def _lacks_numbers(field: str, type_: Type, columns: Sequence[Column], are_known: bool) -> bool:
+    """Whether labels are numbers that have names since some of them are missing, here or in what a run was trained on.
+
+    Raises:
+        MaiError: whole numbers are missing that are no labels.
+    """
+    numbers = [each for each in columns if not isinstance(each, Words)]
+    if type_.dtype is not DType.INT or len(numbers) < len(columns):
+        return False
+    are_missing = any(len(each) and limits(each)[0] == NO_LABEL for each in numbers)
+    if are_missing and _classes(type_) < 2:
+        message = f"`{field}` lacks values, and nothing stands for a whole number that is missing"
+        raise bad(
+            message, help=f"a real number, `{field}: []`, may be NaN; of labels, `{field}: class[...]`, one is for it"
+        )
+    return _classes(type_) > 1 and (are_missing or are_known)
+
+
+def _as_words(field: str, column: Column, type_: Type) -> Words:
+    """Labels that are numbers with their names, 0, 1, ...: all but the last, which is for what is missing. Raises `MaiError`."""
+    assert not isinstance(column, Words)
+    classes, high = _classes(type_), int(limits(column)[1]) if len(column) else 0
+    if high > classes - 2:
+        message = f"`{field}` has labels up to {high}, and rows without one: the spec has class[{classes}]"
+        raise bad(message, help=f"write class[{high + 2}]: the last label is for what is missing or not known")
+    return Words(column, tuple(map(str, range(classes - 1))))
+
+
 def _numbered(words: Words, names: Sequence[str]) -> Rows:
     """Words as the numbers of their names."""
     number_of = {name: number for number, name in enumerate(names)}
     numbers = np.array(
         [*(number_of.get(name, len(names)) for name in words.names), len(names)]
     )  # The last is that of -1.
-    return change(words.numbers, lambda array: numbers[array])
+    return change(words.numbers, lambda array: numbers[np.maximum(array, -1)])
 
 
 def _names(

@@ -83,7 +83,7 @@ def _read(source: Source, request: Request) -> Finite:
 def _with_answer(column: Column, count: int) -> Array:
     """The places of the examples whose answer is not missing."""
     values = column.numbers[:count] if isinstance(column, Words) else column[:count]
-    is_there = values >= 0 if isinstance(column, Words) else ~np.isnan(values)
+    is_there = values >= 0 if values.dtype.kind == "i" else ~np.isnan(values)
     return np.flatnonzero(is_there.reshape(count, -1).all(1))
 
 

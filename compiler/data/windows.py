@@ -17,6 +17,7 @@ from mai.compiler.data.tables.convert import KEY, read_tables
 from mai.compiler.data.tables.files import TableFile
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
+from mai.spec.record import record
 
 DAY = (
     24 * 3600 * 1e6
@@ -61,40 +62,64 @@ def read_windows(series: Series, tables: Sequence[TableFile], fields: Mapping[st
     Raises:
         MaiError: a file is damaged; two rows of a series have one time; no series is as long as a window and its horizon.
     """
+    rows = read_ordered(series, tables, fields)
+    length, more = series.window + series.horizon, list(rows.notes)
+    starts, short = starts_of(rows.groups, length, series.stride)
+    if short:
+        more.append(
+            f"{short:,} of {len(np.unique(rows.groups)):,} series are shorter than {length} rows, and are left out"
+        )
+    if series.missing == "drop":
+        starts, gone = whole_windows(rows.columns, starts, length)
+        more += [f"{gone:,} windows lack a value, and are left out"] if gone else []
+    if not len(starts):
+        count = len(rows.groups)
+        words = f"{count:,} row{'s' if count != 1 else ''}"
+        raise bad(f"{tables[0].path} has {words}: no series is as long as a window and its horizon, {length}")
+    asked = fields if fields is not None else dict.fromkeys(rows.columns)
+    windows = {name: window_field(name, rows.columns, series, starts, type_) for name, type_ in asked.items()}
+    parts = _parts(series, starts, rows.groups, rows.times)
+    return Finite(windows, notes=tuple(more), has_gaps=series.missing == "keep", parts=parts)
+
+
+@record
+class Ordered:
+    """The rows of all series, one series behind the other, each in its order: columns by field, the series of each row and its time.
+
+    `names` are those of the series, by number, where the column that tells them apart has words.
+    """
+
+    columns: Columns
+    groups: Array
+    names: Sequence[str | float] | None
+    times: Array | None
+    notes: tuple[str, ...]
+
+
+def read_ordered(series: Series, tables: Sequence[TableFile], fields: Mapping[str, Type] | None) -> Ordered:
+    """The rows of the tables in order. Raises `MaiError` for a damaged file, or two rows of a series with one time."""
     columns, notes = _columns(series, tables, fields)
     count = len(_rows(next(iter(columns.values()))))
     times = None if series.time is None else _numbers(columns[KEY])
     columns = {name: column for name, column in columns.items() if name != KEY}
-    groups = (
-        np.zeros(count, np.int64)
-        if series.group is None
-        else np.unique(_numbers(columns[series.group]), return_inverse=True)[1]
-    )
+    groups, names = np.zeros(count, np.int64), None
+    if series.group is not None:
+        values, groups = np.unique(_numbers(columns[series.group]), return_inverse=True)
+        names = _names(columns[series.group], values)
     order = _order(series, times, groups)
     groups, times = groups[order], None if times is None else times[order]
     more = _gaps(series, times, groups)
-    length = series.window + series.horizon
-    starts, short = _starts(groups, length, series.stride)
-    if short:
-        more.append(f"{short:,} of {len(np.unique(groups)):,} series are shorter than {length} rows, and are left out")
-    is_sorted = bool((np.diff(order) > 0).all())
-    sorted_ = columns if is_sorted else {n: _change(c, lambda rows: choose(rows, order)) for n, c in columns.items()}
-    if series.missing == "drop":
-        starts, gone = _whole(sorted_, starts, length)
-        more += [f"{gone:,} windows lack a value, and are left out"] if gone else []
-    if not len(starts):
-        rows = f"{count:,} row{'s' if count != 1 else ''}"
-        raise bad(f"{tables[0].path} has {rows}: no series is as long as a window and its horizon, {length}")
-    windows = {name: _field(name, sorted_, series, starts, type_) for name, type_ in _asked(columns, fields).items()}
-    parts = _parts(series, starts, groups, times)
-    return Finite(windows, notes=(*notes, *more), has_gaps=series.missing == "keep", parts=parts)
+    if not (np.diff(order) > 0).all():
+        columns = {name: _change(column, lambda rows: choose(rows, order)) for name, column in columns.items()}
+    return Ordered(columns, groups, names, times, (*notes, *more))
+
+
+def _names(column: Column, values: Array) -> list[str | float]:
+    words = [*column.names] if isinstance(column, Words) else None
+    return values.tolist() if words is None else [words[int(value)] if value >= 0 else "" for value in values]
 
 
 # ------------------------------------------------------------------------- rows in order
-
-
-def _asked(columns: Columns, fields: Mapping[str, Type] | None) -> Mapping[str, Type | None]:
-    return fields if fields is not None else dict.fromkeys(columns)
 
 
 def _base(name: str) -> str:
@@ -167,7 +192,7 @@ def _gaps(series: Series, times: Array | None, groups: Array) -> list[str]:
 # ------------------------------------------------------------------------- windows
 
 
-def _starts(groups: Array, length: int, stride: int) -> tuple[Array, int]:
+def starts_of(groups: Array, length: int, stride: int) -> tuple[Array, int]:
     """The first row of each window, and how many series are too short for one."""
     begins = np.flatnonzero(np.diff(groups, prepend=-1))
     ends = np.append(begins[1:], len(groups))
@@ -175,7 +200,7 @@ def _starts(groups: Array, length: int, stride: int) -> tuple[Array, int]:
     return np.concatenate(each), sum(len(starts) == 0 for starts in each)
 
 
-def _whole(columns: Columns, starts: Array, length: int) -> tuple[Array, int]:
+def whole_windows(columns: Columns, starts: Array, length: int) -> tuple[Array, int]:
     """The windows without a gap, and how many have one."""
     lacking = np.zeros(len(_rows(next(iter(columns.values())))), bool)
     for column in columns.values():
@@ -187,7 +212,7 @@ def _whole(columns: Columns, starts: Array, length: int) -> tuple[Array, int]:
     return starts[whole], int((~whole).sum())
 
 
-def _field(name: str, columns: Columns, series: Series, starts: Array, type_: Type | None) -> Column:
+def window_field(name: str, columns: Columns, series: Series, starts: Array, type_: Type | None) -> Column:
     """The windows of a field: of the past, of the future, or the last row of the past alone."""
     column = columns[_base(name)]
     size = prod(_rows(column).shape[1:])

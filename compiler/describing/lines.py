@@ -182,13 +182,13 @@ def _cells(columns: Sequence[ColumnSummary]) -> list[str]:
         "date": "dates",
         "mixed": "words and numbers",
     }
-    held = kinds.get(first.kind, f"[{first.width}]" if first.kind == "list" else first.kind)
+    kind = kinds.get(first.kind, f"[{first.width}]" if first.kind == "list" else first.kind)
     if len(columns) > 1:
-        held = f"{len(columns)} of " + (
+        kind = f"{len(columns)} of " + (
             "numbers" if any(each.kind == "number" for each in columns) else "whole numbers"
         )
     distinct = "many" if first.distinct is None else f"{first.distinct:,}"
-    return [held, f"{missing:,} ({share(missing, rows)})" if missing else "", "" if len(columns) > 1 else distinct]
+    return [kind, f"{missing:,} ({share(missing, rows)})" if missing else "", "" if len(columns) > 1 else distinct]
 
 
 def _values(columns: Sequence[ColumnSummary]) -> str:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.fields import bad, group_columns
 from mai.compiler.describing.describe import describe
+from mai.compiler.describing.leaks import leaks
 from mai.compiler.describing.lines import Summary, share
-from mai.compiler.describing.tables import TableSummary
+from mai.compiler.describing.tables import TableSummary, why_not
+from mai.compiler.evaluating.links import compared_results
 from mai.compiler.ir.types import DType, Type
 
 if TYPE_CHECKING:
-    from mai.compiler.program import Program
+    from mai.compiler.program import Program, Training
 
 
 def what_it_takes(program: Program) -> tuple[dict[str, str], Summary | None, list[str]]:
@@ -33,7 +35,21 @@ def what_it_takes(program: Program) -> tuple[dict[str, str], Summary | None, lis
     taken = {name: f"{name}: {_as_written(type_)}" for name, type_ in training.fields.items()}
     key = getattr(getattr(training.data, "split", None), "key", None)
     marks = _marks(summary, training.fields, taken) | ({key: "splits by it"} if key and key not in taken else {})
-    return marks, summary, ["", *_examples(training.data.name, taken, dataset)]
+    warned = _warnings(summary, training) if isinstance(summary, TableSummary) else []
+    return marks, summary, ["", *_examples(training.data.name, taken, dataset), *warned]
+
+
+def _warnings(summary: TableSummary, training: Training) -> list[str]:
+    """What the spec takes that says nothing of other rows, or all of what is to be predicted."""
+    taken = {column.name: column for column in summary.columns if column.name in training.fields}
+    useless = [f"warning: `{name}`: {why}" for name, column in taken.items() if (why := why_not(column))]
+    targets = [name for name in compared_results(training) if name in taken]
+    others = [name for name in taken if name not in targets]
+    for target in targets if others else []:
+        is_label = training.fields[target].dtype is DType.INT
+        found = leaks(summary.files, others, target, is_label)
+        useless += [f"warning: `{each.column}` tells `{target}`: {each.words}" for each in found]
+    return useless
 
 
 def _as_written(type_: Type) -> str:
@@ -67,7 +83,7 @@ def _examples(source: str, taken: Mapping[str, str], dataset: Dataset) -> list[s
         more = [f"{count:,} {words}" for words, count in counts.items()]
         return [fields, "drawn anew for every step" + "".join(f", {each}" for each in more), *dataset.notes]
     total = dataset.count + sum(counts.values())
-    told = [
+    summary = [
         f"{count:,} ({share(count, total)}) {words}" for words, count in {"trained on": dataset.count, **counts}.items()
     ]
-    return [fields, f"{total:,} examples: {', '.join(told)}", *dataset.notes]
+    return [fields, f"{total:,} examples: {', '.join(summary)}", *dataset.notes]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.header import NAME
 from mai.compiler.describing.columns import ColumnSummary
+from mai.compiler.describing.leaks import Leak, leaks
 from mai.compiler.describing.tables import TableSummary, why_not
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
@@ -51,7 +52,7 @@ class Words:
 class TableFields:
     """What a spec takes of a table: its target, and the numbers, vectors, dates and words that predict it; `left` says what it does not, and why.
 
-    `target_words` is None for a target of numbers. `gaps` are the fields that lack values.
+    `target_words` is None for a target of numbers. `gaps` are the fields that lack values, `leaks` the columns that tell the target alone.
     """
 
     table: TableSummary
@@ -63,6 +64,7 @@ class TableFields:
     words: tuple[Words, ...]
     left: tuple[tuple[str, str], ...]
     gaps: frozenset[str]
+    leaks: tuple[Leak, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -95,6 +97,12 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
     if len(left) == len(others):  # A number of the row is better than nothing.
         left = {name: reason for name, reason in left.items() if not dict(others)[name][0].is_numbering}
     taken = {name: columns for name, columns in others if name not in left}
+    single = [columns[0].name for columns in taken.values() if len(columns) == 1]
+    telling = leaks(table.files, single, column.name, labels is not None) if single else []
+    same = {leak.column: leak.words for leak in telling if leak.is_same}
+    if len(same) < len(taken):
+        left |= same
+        taken = {name: columns for name, columns in taken.items() if name not in same}
     if not taken:
         raise bad(f"{table.files[0]} has no column that `{column.name}` could be predicted from", help=_why(left))
     kinds = {name: _kind(columns) for name, columns in taken.items()}
@@ -106,6 +114,7 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
         tuple(_words(taken[name][0]) for name, kind in kinds.items() if kind == "word"),
         tuple(left.items()),
         frozenset(name for name, columns in table.groups(column.name) if any(each.missing for each in columns)),
+        tuple(leak for leak in telling if leak.column in taken),
     )  # fmt: skip
 
 

@@ -76,6 +76,7 @@ def _data(fields: TableFields, path: str) -> Iterator[str]:
     file, target = fields.table.files[0].name, fields.target
     yield f"# {target.name} from the other columns of {file}: {fields.rows:,} rows, {_what(fields)}."
     yield from (f"# Left out: {name}: {reason}." for name, reason in fields.left)
+    yield from (f"# Look at {each.column}: {each.words}. Is it known before {target.name} is?" for each in fields.leaks)
     every = [(target.name, _target_type(fields)), *fields.inputs]
     source = spread("from table(", [*_source(fields, path)], ")").replace("\n", "\n    ")
     yield spread("data ", [f"{name}: {type_}" for name, type_ in every], source)
@@ -134,10 +135,10 @@ def _net(fields: TableFields, names: _Names) -> Iterator[str]:
         gaps = any(name in fields.gaps for name in (*fields.numbers, *(name for name, _ in fields.vectors)))
         parts += ["normalise(fill(numbers))", *(["missing(numbers)"] if gaps else [])]
     for name in fields.dates:
-        made = [f"{part}_of_{name}" for part in PARTS_OF_DATES]
+        date_parts = [f"{part}_of_{name}" for part in PARTS_OF_DATES]
         day = f"fill({_own(name)})" if name in fields.gaps else _own(name)
-        yield f"  ({', '.join(made)}) = date({day})"
-        parts += [f"normalise([{_own(name) if name not in fields.gaps else day}, {', '.join(made)}])"]
+        yield f"  ({', '.join(date_parts)}) = date({day})"
+        parts += [f"normalise([{_own(name) if name not in fields.gaps else day}, {', '.join(date_parts)}])"]
         parts += [f"[missing({_own(name)})]"] if name in fields.gaps else []
     parts += [_as_numbers(each) for each in fields.words]
     if len(parts) == 1:

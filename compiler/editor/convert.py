@@ -169,13 +169,13 @@ def completions(items: Sequence[Item]) -> Any:
     ]  # fmt: skip
 
 
-def signature(found: Signature) -> Any:
+def signature(call: Signature) -> Any:
     """What a call takes."""
     from lsprotocol import types as lsp
 
-    parameters = [lsp.ParameterInformation(label=argument) for argument in found.arguments]
-    one = lsp.SignatureInformation(label=found.line, documentation=found.says or None, parameters=parameters)
-    return lsp.SignatureHelp(signatures=[one], active_signature=0, active_parameter=found.active)
+    parameters = [lsp.ParameterInformation(label=argument) for argument in call.arguments]
+    one = lsp.SignatureInformation(label=call.line, documentation=call.says or None, parameters=parameters)
+    return lsp.SignatureHelp(signatures=[one], active_signature=0, active_parameter=call.active)
 
 
 def highlight(span: Span) -> Any:

@@ -81,15 +81,15 @@ class Desk:
             word = word_at(view, offset)
             return view.names.unknown.get(word.text, []) if word is not None else []
         symbol = named[1]
-        found: list[Span] = []
+        spans: list[Span] = []
         for other in self._sharing(view, symbol):
-            found += [
+            spans += [
                 span
                 for start, end, s in other.names.ordered
                 if _same(s, symbol)
                 for span in [Span(other.source, start, end)]
             ]
-        return list({(span.source.path, span.start): span for span in found}.values())
+        return list({(span.source.path, span.start): span for span in spans}.values())
 
     def _sharing(self, view: View, symbol: Symbol) -> Iterator[View]:
         """The views in which a symbol may be named: this one, that of its definition, those that import this."""

@@ -122,11 +122,11 @@ def word_at(view: View, offset: int) -> Span | None:
 
 def expression_at(view: View, offset: int) -> ast.Expr | None:
     """The smallest expression at a character."""
-    found: ast.Expr | None = None
+    smallest: ast.Expr | None = None
     for expr in _expressions(view, offset):
-        if found is None or expr.span.end - expr.span.start <= found.span.end - found.span.start:
-            found = expr
-    return found
+        if smallest is None or expr.span.end - expr.span.start <= smallest.span.end - smallest.span.start:
+            smallest = expr
+    return smallest
 
 
 def _call_at(view: View, name: Span) -> ast.Expr | None:

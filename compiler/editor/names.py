@@ -95,20 +95,20 @@ def _declared(d: ast.Declaration) -> Iterator[Symbol]:
 
 def _inside(d: ast.Declaration, names: Names) -> dict[str, Symbol]:
     """What a declaration binds for itself: parameters, the sizes that their types name, and what its lines define."""
-    found: dict[str, Symbol] = {}
+    symbols: dict[str, Symbol] = {}
     parameters = d.parameters if isinstance(d, ast.Function) else ()
     for parameter in parameters:
-        found.setdefault(parameter.name.id, Symbol(parameter.name.id, "parameter", parameter.name.span, parameter, d))
+        symbols.setdefault(parameter.name.id, Symbol(parameter.name.id, "parameter", parameter.name.span, parameter, d))
     for parameter in parameters:
         for name in nodes_of(parameter.type, ast.Name):
             if names.own.get(name.id) is None or names.own[name.id].kind == "field":
-                found.setdefault(name.id, Symbol(name.id, "size", name.span, parameter, d))
+                symbols.setdefault(name.id, Symbol(name.id, "size", name.span, parameter, d))
     for statement in _deeper(getattr(d, "body", ())):
         for kind, identifier in _bound(statement):
-            first = found.setdefault(identifier.id, Symbol(identifier.id, kind, identifier.span, statement, d))
+            first = symbols.setdefault(identifier.id, Symbol(identifier.id, kind, identifier.span, statement, d))
             if first.kind == kind and identifier.span.start < first.span.start:
                 first.span, first.node = identifier.span, statement
-    return found
+    return symbols
 
 
 def _deeper(body: object) -> Iterator[ast.Statement]:

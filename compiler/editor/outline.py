@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from mai.compiler.editor.colours.rules import Colour, pieces
 from mai.compiler.editor.names import Symbol
 from mai.compiler.editor.view import View, prelude_symbols, shown
 from mai.compiler.elaborate.functions.registered import BUILTINS
@@ -12,7 +12,6 @@ from mai.spec import ast
 from mai.spec.ast_walk import children
 from mai.spec.record import record
 from mai.spec.source import Span
-from mai.spec.words import DISTRIBUTIONS, WORDS
 
 TOKEN_KINDS = ("keyword", "function", "class", "variable", "parameter", "property", "number", "string", "comment", "type")  # fmt: skip
 _OF_SYMBOL = {
@@ -20,10 +19,10 @@ _OF_SYMBOL = {
     "train": "function", "claim": "function", "parameter": "parameter", "size": "type", "variable": "variable",
     "param": "property", "state": "property",
 }  # fmt: skip
-_PIECE = re.compile(
-    r'(?P<comment>#[^\n]*)|(?P<string>"[^"\n]*")|(?P<number>(?<!\w)\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<word>[^\W\d]\w*)'
-)
-_WORDS = {word.text: "type" if word.kind == "type" else "keyword" for word in WORDS}
+_OF_COLOUR: dict[Colour, str] = {
+    "comment": "comment", "string": "string", "number": "number", "declaration": "keyword", "control": "keyword", "type": "type",
+    "constant": "keyword", "word operator": "keyword", "draw": "function",
+}  # fmt: skip
 
 
 @record
@@ -66,16 +65,16 @@ def _inner(view: View, d: ast.Declaration) -> Iterator[Entry]:
 
 def folds(view: View) -> list[tuple[int, int, bool]]:
     """The first and the last line of what can be folded, from 0; whether it is a comment."""
-    found = [(first, last, False) for first, last in _blocks(view) if last > first]
+    ranges = [(first, last, False) for first, last in _blocks(view) if last > first]
     lines = view.source.text.split("\n")
     begin: int | None = None
     for number, line in enumerate([*lines, ""]):
         if line.startswith("#"):
             begin = number if begin is None else begin
         elif begin is not None:
-            found += [(begin, number - 1, True)] if number - 1 > begin else []
+            ranges += [(begin, number - 1, True)] if number - 1 > begin else []
             begin = None
-    return found
+    return ranges
 
 
 def _blocks(view: View) -> Iterator[tuple[int, int]]:
@@ -90,21 +89,18 @@ def _blocks(view: View) -> Iterator[tuple[int, int]]:
 
 def tokens(view: View) -> list[tuple[int, int, int]]:
     """The colours of a text by what its words are: first character, length, number in `TOKEN_KINDS`."""
-    known = {(start, end): _OF_SYMBOL[symbol.kind] for start, end, symbol in view.names.ordered}
-    found = []
-    for piece in _PIECE.finditer(view.source.text):
-        kind = str(piece.lastgroup)
-        if kind == "word":
-            kind = known.get(piece.span()) or _of_word(view, piece[0])
+    symbols = {(start, end): _OF_SYMBOL[symbol.kind] for start, end, symbol in view.names.ordered}
+    coloured = []
+    for start, end, colour in pieces(view.source.text):
+        kind = symbols.get((start, end)) or _OF_COLOUR.get(colour) or _of_name(view, view.source.text[start:end])
         if kind:
-            found.append((piece.start(), len(piece[0]), TOKEN_KINDS.index(kind)))
-    return found
+            coloured.append((start, end - start, TOKEN_KINDS.index(kind)))
+    return coloured
 
 
-def _of_word(view: View, word: str) -> str:
-    if word in _WORDS:
-        return _WORDS[word]
-    is_function = word in BUILTINS or word in prelude_symbols() or word in DISTRIBUTIONS or word in view.names.imported
+def _of_name(view: View, word: str) -> str:
+    """The colour of a name that is no symbol of the file: that of a function, if it is one."""
+    is_function = word in BUILTINS or word in prelude_symbols() or word in view.names.imported
     return "function" if is_function else ""
 
 
@@ -118,18 +114,18 @@ class Hint:
 
 def hints(view: View, begin: int, end: int) -> list[Hint]:
     """The shapes of what is defined between two characters, where the text does not say them."""
-    found = []
+    inlay_hints = []
     for name in _defined(view):
         if begin <= name.end <= end and view.meaning is not None:
             forms = [form for form in view.meaning.seen.at(name) if not form.text.startswith("=")]
             if forms:
-                found.append(
+                inlay_hints.append(
                     Hint(
                         name.end,
                         ": " + " or ".join(form.text for form in forms[:2]) + (" ..." if len(forms) > 2 else ""),
                     )
                 )
-    return found
+    return inlay_hints
 
 
 def _defined(view: View) -> Iterator[Span]:
@@ -161,16 +157,18 @@ class Lens:
 
 def lenses(view: View) -> list[Lens]:
     """What is said above train blocks and claims."""
-    found, path = [], str(view.path)
+    annotations, path = [], str(view.path)
     for d in view.file.declarations:
         if isinstance(d, ast.Train):
-            found.append(Lens(d.span, "train", ("train", path)))
+            annotations.append(Lens(d.span, "train", ("train", path)))
             count = view.meaning.parameters if view.meaning is not None else None
             if count is not None:
-                found.append(Lens(d.span, f"parameters: {_short(count)}"))
+                annotations.append(Lens(d.span, f"parameters: {_short(count)}"))
         elif isinstance(d, ast.Claim):
-            found.append(Lens(d.span, "check claims", ("verify", str(view.path.parent / "runs" / view.path.stem))))
-    return found
+            annotations.append(
+                Lens(d.span, "check claims", ("verify", str(view.path.parent / "runs" / view.path.stem)))
+            )
+    return annotations
 
 
 def _short(count: int) -> str:

@@ -91,12 +91,12 @@ class Answers:
 
     def _importers(self, view: View) -> list[tuple[View, View]]:
         """The files that import a text, as they were and checked anew."""
-        found = []
+        importers = []
         for old in self.desk.importers(view.path) if self._is_current(view) else ():
             new = View(old.path, old.source, self.desk.read, old.version)
             new.check(self.desk.texts())
-            found.append((old, new))
-        return found
+            importers.append((old, new))
+        return importers
 
     async def _run(self, question: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self.pool, question)
@@ -107,9 +107,11 @@ class Answers:
     def _publish(self, path: Path, view: View | None, diagnostics: list[Diagnostic]) -> None:
         source = view.source if view is not None else self.desk.read(path)
         view = view or (View(path, source, self.desk.read) if source is not None else None)
-        found = [convert.diagnostic(view, d) for d in diagnostics] if view is not None else []
+        converted = [convert.diagnostic(view, d) for d in diagnostics] if view is not None else []
         address = self.addresses.get(path) or convert.uri_of(path)
-        self.server.text_document_publish_diagnostics(convert.published(address, view.version if view else None, found))
+        self.server.text_document_publish_diagnostics(
+            convert.published(address, view.version if view else None, converted)
+        )
 
     def _refresh(self) -> None:
         """Let the editor ask again for what depends on a check."""
@@ -180,8 +182,8 @@ class Answers:
     def signature_help(self, params: Any) -> Any:
         """What the call around takes."""
         asked = self._asked(params)
-        found = signature(*asked) if asked is not None else None
-        return None if found is None else convert.signature(found)
+        call = signature(*asked) if asked is not None else None
+        return None if call is None else convert.signature(call)
 
     def definition(self, params: Any) -> Any:
         """Where a name is defined."""

@@ -58,13 +58,13 @@ class View:
 
 def _imported(view: View, read: Read) -> dict[str, Symbol]:
     """The layers and nets of the files that are imported, with the exports left out."""
-    found: dict[str, Symbol] = {}
+    symbols_in_sight: dict[str, Symbol] = {}
     for _, path in view.imports():
         source = read(path)
         if source is not None and path != view.path:
             symbols = names_of_file(living(source).file, {}).own
-            found |= {n: s for n, s in symbols.items() if s.kind in ("layer", "net") and is_public(n)}
-    return found
+            symbols_in_sight |= {n: s for n, s in symbols.items() if s.kind in ("layer", "net") and is_public(n)}
+    return symbols_in_sight
 
 
 def path_of(source: Source) -> Path:

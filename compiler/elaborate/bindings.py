@@ -93,7 +93,7 @@ class Function:
 
 @record
 class Twin:
-    """`net slow = average(f, keep)`: another name for a net, with parameters that follow its own; `copy(f)` keeps them, 1."""
+    """`net slow = average(f, keep)`: a net with a second set of parameters, which follow the first; for `copy(f)`, which never changes, `keep` is 1."""
 
     name: str
     keep: float

@@ -63,8 +63,8 @@ def _value(e: Context, env: Environment, expr: ast.Expr) -> object:
     """A number, a text, a list; a call as a configuration; a name that nothing defines as itself: `split = train`."""
     callee = expr.function if isinstance(expr, ast.Call) else None
     if isinstance(callee, (ast.Name, ast.Field)) and _configures(look_up(env, _last_name(callee))):
-        made = read_configuration(e, env, (), expr)
-        return Poison() if made is None else made
+        call = read_configuration(e, env, (), expr)
+        return Poison() if call is None else call
     if isinstance(expr, ast.Name) and not is_number(look_up(env, expr.id)):
         return expr.id
     if isinstance(expr, ast.Stack):

@@ -55,6 +55,22 @@ class LayerCall:
     numbers: tuple[BoundArgument, ...]
 
 
+@record
+class GrowingText:
+    """The text that an `extend` around grows: its tokens so far, its name, how many turns there were and will be, and the tokens that end it.
+
+    `stuck` are truths for each example that no token may come next: it ends.
+    """
+
+    row: Value
+    name: str
+    turn: Value
+    count: Value
+    ends: Sequence[Value]
+    searches: bool
+    stuck: list[Value]
+
+
 class Context(Telling):
     """State while one graph is elaborated, and the parts that elaborate it.
 
@@ -92,6 +108,7 @@ class Context(Telling):
         self.transposes: dict[Value, Value] = {}
         self.quotients: dict[Value, tuple[Value | None, Value]] = {}  # `a / b` as (a, b), `b^-1` as (None, b)
         self.made_by: dict[Value, tuple[LayerCall, ...]] = {}
+        self.growing: GrowingText | None = None  # In the body of an `extend`.
         self.drawing: ast.Draw | None = None  # The statement whose distribution is elaborated.
 
     @property

@@ -210,14 +210,7 @@ def _program(
     _check_names(file, report)
 
     def read(report: Reporter) -> Modules:
-        main, files = {}, {}
-        for training in (False, True):
-            loader = Loader(report, sets, texts)
-            loader.loading.append(path.resolve())
-            main[training] = loader.module(file, path, loader.load_prelude(training))
-            loader.check_sets()
-            files[training] = [main[training], *loader.loaded.values()]
-        return Modules(main, files)
+        return _modules(file, path, report, sets, texts)
 
     def read_again() -> Modules:
         again = read(Reporter())
@@ -230,27 +223,52 @@ def _program(
     weights: dict[str, Weight] = {}
     lets = elaborate_data_lets(file, modules[False], data, report, weights)
     share_data_lets(modules[False], modules.values())
-    exports: dict[str, Graph] = {}
-    for declaration in file.declarations:
-        if isinstance(declaration, ast.Function) and declaration.kind == "export":
-            _check_export_name(declaration, exports, report)
-            graph = elaborate_export(declaration, modules[False], report, weights, data.numbers)
-            if graph is not None:
-                exports[declaration.name.id] = graph
+    exports = _exports(file, modules[False], data, report, weights)
     trainings = elaborate_trainings(file, read_again, modules, data, report, weights)
     claims = _claims(file, modules[False], data, report, weights)
     _check_unused(file, modules, report)
     explain_sizes(data, written, report)
     if report.failed:
         return None
-    names = modules[False].names
-    constants = {n: v for n, v in names.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
     copies = _copies(weights)
     loading = elaborate_loading(file, modules[False], report, named_by_rules(copies))
     if report.failed:
         return None
     title, reads = _title(file.source), data.source if written is not None else None
+    constants = _constants(modules[False])
     return Program(path.stem, title, file, constants, exports, trainings, copies, loading, claims, lets, reads)
+
+
+def _modules(
+    file: ast.File, path: Path, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source]
+) -> Modules:
+    """The file and what it imports, read twice: as exports compute with them, and as training does."""
+    main, files = {}, {}
+    for training in (False, True):
+        loader = Loader(report, sets, texts)
+        loader.loading.append(path.resolve())
+        main[training] = loader.module(file, path, loader.load_prelude(training))
+        loader.check_sets()
+        files[training] = [main[training], *loader.loaded.values()]
+    return Modules(main, files)
+
+
+def _exports(
+    file: ast.File, module: Module, data: Data, report: Reporter, weights: dict[str, Weight]
+) -> dict[str, Graph]:
+    """The exports of a file by name, but for those that have errors."""
+    exports: dict[str, Graph] = {}
+    for declaration in file.declarations:
+        if isinstance(declaration, ast.Function) and declaration.kind == "export":
+            _check_export_name(declaration, exports, report)
+            graph = elaborate_export(declaration, module, report, weights, data.numbers)
+            if graph is not None:
+                exports[declaration.name.id] = graph
+    return exports
+
+
+def _constants(module: Module) -> dict[str, int | float]:
+    return {n: v for n, v in module.names.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
 
 
 def _claims(

@@ -76,8 +76,8 @@ class Statements:
         env.bind(target, value)
         if isinstance(value, Value):
             graph = self.e.graph
-            given = [*graph.inputs, *(s.value for s in graph.settings.values())]
-            value.name = value.name if value in given else target.id
+            from_host = [*graph.inputs, *(s.value for s in graph.settings.values())]
+            value.name = value.name if value in from_host else target.id
             self.e.origins[value] = span
 
 

@@ -26,9 +26,9 @@ def check_unused(declaration: ast.Function, module: Module, report: Reporter) ->
     tried = Reporter()
     _elaborate(declaration, module, tried)
     bound = {name.id for name in assigned_names(declaration.body)}
-    for found in tried.diagnostics:
-        if found.slug in SURE and found.span is not None and found.span.text not in bound:
-            report.add(found)
+    for diagnostic in tried.diagnostics:
+        if diagnostic.slug in SURE and diagnostic.span is not None and diagnostic.span.text not in bound:
+            report.add(diagnostic)
 
 
 def _is_stated(parameter: ast.Parameter) -> bool:
@@ -50,13 +50,13 @@ def _elaborate(declaration: ast.Function, module: Module, report: Reporter) -> N
             _bind(e, env, parameter)
     except Stop:
         return
-    made = e.statements.block(env, declaration.body)
-    if made is not None and not isinstance(made, Poison):
+    result = e.statements.block(env, declaration.body)
+    if result is not None and not isinstance(result, Poison):
         try:
-            e.signatures.results(env, declaration, made)
+            e.signatures.results(env, declaration, result)
         except Stop:
             return
-    elif made is None:
+    elif result is None:
         message = f"`{declaration.name.id}` returns nothing"
         help, label = repairs.returned(declaration), "no `return` in its body"
         e.error("missing-return", declaration.name.span, message, label=label, help=help)

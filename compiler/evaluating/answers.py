@@ -76,9 +76,9 @@ def answer(
         drawn = {"seed": seed + number} if "seed" in subject.model.settings else {}
         values = {name: examples.rows[field][rows] for name, field in columns.items()}
         cut = {name: values[name][:, :length] for name, length in lengths.items()}
-        given = subject.model(**values | cut, **drawn)
+        computed = subject.model(**values | cut, **drawn)
         order.append(rows)
-        by_name = given if isinstance(given, dict) else {next(iter(subject.model.outputs)): given}
+        by_name = computed if isinstance(computed, dict) else {next(iter(subject.model.outputs)): computed}
         for name, parts in results.items():
             parts.append(np.asarray(by_name[name]))
         done(len(rows))

@@ -32,13 +32,13 @@ def read_for(subject: Subject, files: Sequence[Path], count: int | None = None) 
         MaiError: the data cannot be read, or do not fit the spec; or the spec keeps no examples apart.
     """
     program, field = subject.program, subject.target.field
-    training, known = program.trainings[-1], label_names(subject)
+    training, names = program.trainings[-1], label_names(subject)
     fields, tokenizer = _fields(subject), subject.model.manifest.tokenizer
     if files:
         places = [file.absolute() for file in files]
         base = Path(program.source.path).parent
-        return first(read_whole(training.data, fields, base, places, known, field, tokenizer), count)
-    data = data_of(program, subject.run, known)
+        return first(read_whole(training.data, fields, base, places, names, field, tokenizer), count)
+    data = data_of(program, subject.run, names)
     rows = data.test or data.validation or drawn(data, count)
     lacking = [name for name in fields if name not in rows]
     if lacking:

@@ -42,9 +42,11 @@ def resampled_intervals(
             value = metric(rows)
             values[name] += [value] if math.isfinite(value) else []
     whole, scale = np.arange(count), math.sqrt(size / count)
-    return {name: _middle(metrics[name](whole), found, scale, sure) for name, found in values.items() if found}
+    return {
+        name: _middle(metrics[name](whole), resampled, scale, sure) for name, resampled in values.items() if resampled
+    }
 
 
-def _middle(value: float, found: list[float], scale: float, sure: float) -> Interval:
-    low, high = np.quantile(found, [(1 - sure) / 2, (1 + sure) / 2]).tolist()
+def _middle(value: float, resampled: list[float], scale: float, sure: float) -> Interval:
+    low, high = np.quantile(resampled, [(1 - sure) / 2, (1 + sure) / 2]).tolist()
     return value + scale * (low - value), value + scale * (high - value)

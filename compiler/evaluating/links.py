@@ -25,14 +25,16 @@ def fields_of_inputs(program: Program, export: str) -> dict[str, str]:
             fields = _inputs(training.graph, training.graph.calls[slot])
             for name in _inputs(graph, graph.calls[slot]):
                 linked.setdefault(name, set()).update(fields)
-    known = {name for training in program.trainings for name in training.fields}
-    return {v.name: f for v in graph.inputs if (f := _field(v.name, linked.get(v.name, set()), known)) is not None}
+    trained_fields = {name for training in program.trainings for name in training.fields}
+    return {
+        v.name: f for v in graph.inputs if (f := _field(v.name, linked.get(v.name, set()), trained_fields)) is not None
+    }
 
 
-def _field(name: str, linked: set[str], known: set[str]) -> str | None:
-    if len(linked) == 1 and name not in known:
+def _field(name: str, linked: set[str], fields: set[str]) -> str | None:
+    if len(linked) == 1 and name not in fields:
         return min(linked)
-    return name if name in known else None
+    return name if name in fields else None
 
 
 def _inputs(graph: Graph, values: list[Value]) -> set[str]:

@@ -69,24 +69,24 @@ def open_run(path: Path, sets: Mapping[str, str] | None) -> Run:
     weights = folder / WEIGHTS
     if not weights.exists():
         raise refusal(f"{folder} has no {WEIGHTS}, of which losses could be measured", "name the folder of a run")
-    found = read_record(folder)
+    record = read_record(folder)
     files = [path] if path.is_file() else sorted(folder.glob("*.onnx"))
     if files:
         model = load(files[0])
         text, place = model.spec, folder / f"{Path(model.manifest.name).name}.mai"
-    elif found is not None and Path(found.spec).is_file():
-        text, place = Path(found.spec).read_text(encoding="utf-8"), Path(found.spec)
+    elif record is not None and Path(record.spec).is_file():
+        text, place = Path(record.spec).read_text(encoding="utf-8"), Path(record.spec)
     else:
         raise refusal(f"{folder} has no compiled file, and its spec is gone", "mai compile SPEC --weights RUN")
     checked = check_text(
-        Path(found.spec) if found is not None else place, text, sets or (found.sets if found is not None else {})
+        Path(record.spec) if record is not None else place, text, sets or (record.sets if record is not None else {})
     )
     if checked.program is None:
         raise MaiError(checked.diagnostics)
     if not checked.program.trainings:
         raise refusal(f"{path} was trained on nothing")
     program = checked.program
-    return Run(path, program, weights, found, label_names.names_of(weights), tokenizer_text(program, weights, None))
+    return Run(path, program, weights, record, label_names.names_of(weights), tokenizer_text(program, weights, None))
 
 
 # ------------------------------------------------------------------ examples
@@ -197,21 +197,21 @@ def label_figures(labels: Labels, tokenizer: str | None, resamples: int, seed: i
     return [*with_intervals(metrics, len(count), resamples, seed)]
 
 
-def lines(found: Losses) -> Iterator[str]:
+def lines(losses: Losses) -> Iterator[str]:
     """What a terminal shows."""
-    yield found.title
-    yield from (f"note: {note}" for note in found.notes)
+    yield losses.title
+    yield from (f"note: {note}" for note in losses.notes)
     yield ""
-    rows = [each.in_words() for each in found.figures]
+    rows = [each.in_words() for each in losses.figures]
     yield from aligned(("metric", "value", "95 % interval", ""), rows)
 
 
-def as_json(run: Run, found: Losses) -> dict[str, Any]:
+def as_json(run: Run, losses: Losses) -> dict[str, Any]:
     """All of it as plain values."""
     return {
         "model": str(run.path),
-        "title": found.title,
-        "examples": found.examples,
-        "notes": found.notes,
-        "metrics": {f.name: {"value": f.value, "interval": f.interval, "is": f.words} for f in found.figures},
+        "title": losses.title,
+        "examples": losses.examples,
+        "notes": losses.notes,
+        "metrics": {f.name: {"value": f.value, "interval": f.interval, "is": f.words} for f in losses.figures},
     }

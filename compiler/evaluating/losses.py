@@ -68,9 +68,9 @@ def measure(
     objectives = len({objective.output for objective in training.objectives})
     labelled = _label_losses(training)
     graph = forms.prepare(_with_labels(training.evaluation, [*names], labelled))
-    held = Weights(program.weights)
-    held.put(weights)
-    module = lower(graph, held, "Losses")
+    module_weights = Weights(program.weights)
+    module_weights.put(weights)
+    module = lower(graph, module_weights, "Losses")
     for number, begin in enumerate(range(0, count, batch)):
         size = min(batch, count - begin)
         fields = {name: torch.from_numpy(np.ascontiguousarray(a[begin : begin + size])) for name, a in rows.items()}
@@ -129,10 +129,10 @@ def _with_labels(graph: Graph, outputs: Sequence[int], labelled: Node | None) ->
         more.extend((copier[node.output], copier.builder.emit(Equal, likeliest, label), label))
         return True
 
-    made = copy_graph(graph, rule)
-    made.outputs = [*(made.outputs[output] for output in outputs), *more]
-    made.output_names = [f"{place}" for place in range(len(made.outputs))]
-    return forms.prune(made)
+    copied = copy_graph(graph, rule)
+    copied.outputs = [*(copied.outputs[output] for output in outputs), *more]
+    copied.output_names = [f"{place}" for place in range(len(copied.outputs))]
+    return forms.prune(copied)
 
 
 def _labels(values: Sequence[Tensor], shown: int, objectives: int) -> Labels:

@@ -59,9 +59,9 @@ def with_intervals(
 ) -> Iterator[Figure]:
     """Metrics of `count` examples, each with what it is in words, and with an interval by resampling; those that are not defined are left out."""
     values = {name: metric(np.arange(count)) for name, (metric, _) in metrics.items()}
-    known = {name: metric for name, (metric, _) in metrics.items() if math.isfinite(values[name])}
-    intervals = resampled_intervals(known, count, resamples, seed)
-    yield from (Figure(name, values[name], intervals.get(name), metrics[name][1]) for name in known)
+    defined = {name: metric for name, (metric, _) in metrics.items() if math.isfinite(values[name])}
+    intervals = resampled_intervals(defined, count, resamples, seed)
+    yield from (Figure(name, values[name], intervals.get(name), metrics[name][1]) for name in defined)
 
 
 # ------------------------------------------------------------------ labels
@@ -109,22 +109,22 @@ def _of_probabilities(answers: Labelled) -> dict[str, tuple[Metric, str]]:
     from sklearn import metrics as sk
 
     truth, p, classes = answers.truth, answers.probabilities, np.arange(len(answers.names))
-    found: dict[str, tuple[Metric, str]] = {}
+    metrics: dict[str, tuple[Metric, str]] = {}
     score = answers.score
     if score is not None:
         words = f"of two examples, how often the one of `{answers.names[1]}` has the higher score"
-        found["auc"] = _number(lambda rows: sk.roc_auc_score(truth[rows], score[rows])), words
+        metrics["auc"] = _number(lambda rows: sk.roc_auc_score(truth[rows], score[rows])), words
     elif p is not None:
         words = "area under the ROC curve, the mean over classes, each against all others"
         sums = p / p.sum(1, keepdims=True)
         of_all = partial(sk.roc_auc_score, multi_class="ovr", average="macro", labels=classes)
-        found["auc"] = _number(lambda rows: of_all(truth[rows], sums[rows])), words
+        metrics["auc"] = _number(lambda rows: of_all(truth[rows], sums[rows])), words
     if p is not None:
         log_p = np.log(np.clip(p[np.arange(len(truth)), truth], np.finfo(np.float32).tiny, 1))
         squares = ((p - np.eye(len(classes))[truth]) ** 2).sum(1) / (2 if len(classes) == 2 else 1)
-        found["log loss"] = lambda rows: float(-log_p[rows].mean()), "minus the mean log probability of what is right"
-        found["brier"] = lambda rows: float(squares[rows].mean()), "squared error of the probabilities"
-    return found
+        metrics["log loss"] = lambda rows: float(-log_p[rows].mean()), "minus the mean log probability of what is right"
+        metrics["brier"] = lambda rows: float(squares[rows].mean()), "squared error of the probabilities"
+    return metrics
 
 
 def _number(metric: Callable[[Array], object]) -> Metric:
@@ -156,12 +156,12 @@ def calibration(answers: Labelled, of_said: bool = False, bins: int = 10) -> lis
     """
     p, right = _claimed(answers, of_said)
     number = np.minimum((p * bins).astype(np.int64), bins - 1)
-    found = []
+    filled_bins = []
     for each in np.unique(number):
         rows = number == each
         count, hits = int(rows.sum()), int(right[rows].sum())
-        found.append(Bin(float(p[rows].mean()), hits / count, share_interval(hits, count), count))
-    return found
+        filled_bins.append(Bin(float(p[rows].mean()), hits / count, share_interval(hits, count), count))
+    return filled_bins
 
 
 def calibration_error(answers: Labelled) -> float:

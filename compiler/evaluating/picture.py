@@ -23,27 +23,27 @@ NUMBERED, NAMED = 12, 30  # The most classes whose confusions have a number, and
 MOST_DOTS, MOST_BANDS = 5000, 200
 
 
-def draw_evaluation(found: Evaluation, path: Path) -> None:
+def draw_evaluation(evaluation: Evaluation, path: Path) -> None:
     """Draw it into a .png, .svg or .pdf. Raises `ModelError` where matplotlib is not installed."""
     with plotting() as plt:
-        answers = found.answers
+        answers = evaluation.answers
         match answers:
             case Labelled():
-                figure = _of_labels(plt, found, answers)
+                figure = _of_labels(plt, evaluation, answers)
             case Measured():
-                figure = _of_numbers(plt, answers, found.target)
+                figure = _of_numbers(plt, answers, evaluation.target)
             case Quantiles():
-                figure = _of_quantiles(plt, answers, found.target)
-        figure.suptitle(found.title, fontsize=9)
+                figure = _of_quantiles(plt, answers, evaluation.target)
+        figure.suptitle(evaluation.title, fontsize=9)
         save_figure(figure, path)
 
 
-def _of_labels(plt: Pyplot, found: Evaluation, answers: Labelled) -> Figure:
+def _of_labels(plt: Pyplot, evaluation: Evaluation, answers: Labelled) -> Figure:
     drawn: list[Callable[[Axes], None]] = []
     if answers.said is not None:
         drawn.append(lambda axes: _confusions(axes, answers))
-    if found.calibration:
-        drawn.append(lambda axes: _calibration(axes, found.calibration, answers))
+    if evaluation.calibration:
+        drawn.append(lambda axes: _calibration(axes, evaluation.calibration, answers))
     if answers.score is not None:
         drawn.append(lambda axes: _scores(axes, answers))
     figure, panels = plt.subplots(1, len(drawn), figsize=(4.4 * len(drawn), 4.2), layout="constrained", squeeze=False)

@@ -38,28 +38,28 @@ class Quantile:
 
 def quantiles_of(program: Program, export: str, field: str) -> dict[str, tuple[Quantile, ...]]:
     """For each output of an export that is quantiles of a field alone: what its numbers are, in their order."""
-    graph, known = program.exports[export], dict[tuple[Slot, int], Quantile]()
+    graph, quantiles = program.exports[export], dict[tuple[Slot, int], Quantile]()
     for training in program.trainings:
-        known |= _known(training, field)
-    if all(each.level == 0.5 for each in known.values()):
+        quantiles |= _known(training, field)
+    if all(each.level == 0.5 for each in quantiles.values()):
         return {}  # A median is a value like a mean.
     codes, first = _coded(graph)
-    found = {}
+    by_output = {}
     for name, value in zip(graph.output_names, graph.outputs, strict=True):
         handed = _handed_through(graph, value, codes) if value.type.dtype is DType.REAL else None
         slots = [first.get(code) for code in handed] if handed is not None else []
-        if slots and all(slot in known for slot in slots):
-            found[name] = tuple(known[slot] for slot in slots if slot is not None)
-    return found
+        if slots and all(slot in quantiles for slot in slots):
+            by_output[name] = tuple(quantiles[slot] for slot in slots if slot is not None)
+    return by_output
 
 
 def _known(training: Training, field: str) -> dict[tuple[Slot, int], Quantile]:
     """The numbers of nets' results that a train block makes quantiles of a field."""
-    graph, known = training.evaluation, dict[tuple[Slot, int], Quantile]()
+    graph, quantiles = training.evaluation, dict[tuple[Slot, int], Quantile]()
     type_ = training.fields.get(field)
     sizes = [size for size in type_.shape if isinstance(size, int)] if type_ is not None else []
     if type_ is None or type_.dtype is not DType.REAL or len(sizes) < type_.rank:
-        return known
+        return quantiles
     codes, first = _coded(graph)
     for said in dict.fromkeys(value for name, value in meetings(Origins(graph)) if name == field):
         handed = _handed_through(graph, said, codes)
@@ -67,8 +67,8 @@ def _known(training: Training, field: str) -> dict[tuple[Slot, int], Quantile]:
         if handed is not None and slopes is not None:
             for code, level, place in zip(handed, *slopes.levels_and_places(), strict=True):
                 if code in first and np.isfinite(level):
-                    known[first[code]] = Quantile(round(level, 4), place)
-    return known
+                    quantiles[first[code]] = Quantile(round(level, 4), place)
+    return quantiles
 
 
 def _shape(value: Value) -> Any:
@@ -155,9 +155,10 @@ def _computed(
     """Values of a graph with arrays in the place of others, `cuts`, of one example or of all; every weight and other input is 1."""
     part = forms.prepare(_cut(graph, values, [*cuts]))
     shapes = {value.name: _shape(value) or () for value in part.inputs}
-    given = {f"cut {place}": array for place, array in enumerate(cuts.values())} | dict(fields)
+    arrays = {f"cut {place}": array for place, array in enumerate(cuts.values())} | dict(fields)
     inputs = {
-        name: np.array(np.broadcast_to(given.get(name, np.ones(())), (batch, *shape))) for name, shape in shapes.items()
+        name: np.array(np.broadcast_to(arrays.get(name, np.ones(())), (batch, *shape)))
+        for name, shape in shapes.items()
     }
     weights = {name: np.ones(weight.shape) for name, weight in part.weights.items()}
     return Evaluation(part, weights).run(inputs)
@@ -174,8 +175,8 @@ def _cut(graph: Graph, values: Sequence[Value], cuts: Sequence[Value]) -> Graph:
         copier.mapping.update({value: inputs[value] for value in node.outputs if value in inputs})
         return True
 
-    made = copy_graph(graph, rule)
-    made.outputs = [copiers[0][value] if copiers else value for value in values]
-    made.output_names = [str(place) for place in range(len(values))]
-    made.inputs = [*made.inputs, *inputs.values()]
-    return forms.prune(made)
+    copied = copy_graph(graph, rule)
+    copied.outputs = [copiers[0][value] if copiers else value for value in values]
+    copied.output_names = [str(place) for place in range(len(values))]
+    copied.inputs = [*copied.inputs, *inputs.values()]
+    return forms.prune(copied)

@@ -123,27 +123,27 @@ def _numbers(values: Array) -> str:
 # ------------------------------------------------------------------ a table
 
 
-def lines(found: Evaluation) -> Iterator[str]:
+def lines(outcome: Evaluation) -> Iterator[str]:
     """What a terminal shows."""
-    yield found.title
-    why = f"as `minimize {found.objective}` compares it" if found.objective is not None else "as was asked for"
-    yield f"compared with `{found.target}`, {why}"
-    if found.missing:
-        yield f"{found.missing:,} examples without a `{found.target}` are left out"
-    yield from (f"note: {note}" for note in found.notes)
+    yield outcome.title
+    why = f"as `minimize {outcome.objective}` compares it" if outcome.objective is not None else "as was asked for"
+    yield f"compared with `{outcome.target}`, {why}"
+    if outcome.missing:
+        yield f"{outcome.missing:,} examples without a `{outcome.target}` are left out"
+    yield from (f"note: {note}" for note in outcome.notes)
     yield ""
-    yield from aligned(("metric", "value", "95 % interval", ""), [each.in_words() for each in found.figures])
-    if isinstance(found.answers, Labelled):
-        yield from _of_labels(found, found.answers)
-    elif isinstance(found.answers, Measured):
-        quantiles = residuals(found.answers)
+    yield from aligned(("metric", "value", "95 % interval", ""), [each.in_words() for each in outcome.figures])
+    if isinstance(outcome.answers, Labelled):
+        yield from _of_labels(outcome, outcome.answers)
+    elif isinstance(outcome.answers, Measured):
+        quantiles = residuals(outcome.answers)
         yield ""
         text = ", ".join(f"{float(share):.0%} below {value:.4g}" for share, value in quantiles.items())
         yield f"answer minus truth: {text}"
-    yield from _worst_lines(found)
+    yield from _worst_lines(outcome)
 
 
-def _of_labels(found: Evaluation, answers: Labelled) -> Iterator[str]:
+def _of_labels(outcome: Evaluation, answers: Labelled) -> Iterator[str]:
     if answers.said is None:
         yield ""
         yield "the file gives a score that is no probability, and no label: where it says one or the other is not known"
@@ -153,15 +153,17 @@ def _of_labels(found: Evaluation, answers: Labelled) -> Iterator[str]:
         yield "the file gives no probabilities, which calibration and log loss need: export softmax(...) or sigmoid(...)"
     yield ""
     few = (
-        sorted(found.classes, key=lambda each: each.recall)[:CLASSES] if len(found.classes) > CLASSES else found.classes
+        sorted(outcome.classes, key=lambda each: each.recall)[:CLASSES]
+        if len(outcome.classes) > CLASSES
+        else outcome.classes
     )
     rows = [
         (each.name, f"{each.count:,}", f"{each.precision:.3f}", f"{each.recall:.3f}", f"{each.interval[0]:.3f} to {each.interval[1]:.3f}")
         for each in few
     ]  # fmt: skip
     yield from aligned(("class", "examples", "precision", "recall", "95 % interval"), rows)
-    if len(few) < len(found.classes):
-        yield f"... and {len(found.classes) - len(few)} classes that are found more often"
+    if len(few) < len(outcome.classes):
+        yield f"... and {len(outcome.classes) - len(few)} classes that are found more often"
     mixed = confused(answers)
     if mixed:
         yield ""
@@ -177,34 +179,34 @@ def confused(answers: Labelled) -> list[tuple[str, str, int]]:
     return [(answers.names[i], answers.names[j], int(matrix[i, j])) for i, j in pairs if matrix[i, j]]
 
 
-def _worst_lines(found: Evaluation) -> Iterator[str]:
-    if not found.worst:
+def _worst_lines(outcome: Evaluation) -> Iterator[str]:
+    if not outcome.worst:
         return
     yield ""
     yield "the worst answers"
-    names = list(found.worst[0].fields)
+    names = list(outcome.worst[0].fields)
     shown = names[:6]
-    rows = [(str(w.row), w.truth, w.said, *(w.fields[n] for n in shown)) for w in found.worst]
-    yield from aligned(("example", found.target, "said", *shown), rows)
+    rows = [(str(w.row), w.truth, w.said, *(w.fields[n] for n in shown)) for w in outcome.worst]
+    yield from aligned(("example", outcome.target, "said", *shown), rows)
 
 
 # ------------------------------------------------------------------ json
 
 
-def as_json(subject: Subject, found: Evaluation) -> dict[str, Any]:
+def as_json(subject: Subject, outcome: Evaluation) -> dict[str, Any]:
     """All of it as plain values; the confusions' rows are what is right, their columns what is said."""
-    answers = found.answers
+    answers = outcome.answers
     values: dict[str, Any] = {
         "model": str(subject.model.path),
-        "title": found.title,
-        "target": found.target,
-        "objective": found.objective,
+        "title": outcome.title,
+        "target": outcome.target,
+        "objective": outcome.objective,
         "inputs": columns_of(subject),
         "outputs": {each.output: each.role for each in subject.target.answers},
         "examples": len(answers.truth),
-        "missing": found.missing,
-        "metrics": {f.name: {"value": f.value, "interval": f.interval, "is": f.words} for f in found.figures},
-        "worst": [asdict(each) for each in found.worst],
+        "missing": outcome.missing,
+        "metrics": {f.name: {"value": f.value, "interval": f.interval, "is": f.words} for f in outcome.figures},
+        "worst": [asdict(each) for each in outcome.worst],
     }
     if isinstance(answers, Measured):
         return values | {"residuals": residuals(answers)}
@@ -213,13 +215,13 @@ def as_json(subject: Subject, found: Evaluation) -> dict[str, Any]:
     if answers.said is not None:
         values |= {"labels": answers.names, "confusion": confusion(answers).tolist()}
     return values | {
-        "classes": [asdict(each) for each in found.classes],
-        "calibration": [asdict(each) for each in found.calibration],
+        "classes": [asdict(each) for each in outcome.classes],
+        "calibration": [asdict(each) for each in outcome.calibration],
     }
 
 
-def write_json(path: Path, subject: Subject, found: Evaluation) -> None:
+def write_json(path: Path, subject: Subject, outcome: Evaluation) -> None:
     """Into a file."""
     from mai.runtime.files import write_atomically
 
-    write_atomically(path, (json.dumps(as_json(subject, found), indent=2) + "\n").encode())
+    write_atomically(path, (json.dumps(as_json(subject, outcome), indent=2) + "\n").encode())

@@ -138,12 +138,12 @@ class _Finder:
     def _quantiles(self, field: str, type_: Type) -> tuple[Answer, ...]:
         """The results that are quantiles of a field, where each level is there for all of its numbers."""
         asked = {name for name, _ in self.outputs}
-        found = {n: each for n, each in quantiles_of(self.program, self.export, field).items() if n in asked}
+        quantiles = {n: each for n, each in quantiles_of(self.program, self.export, field).items() if n in asked}
         levels: dict[float, list[int]] = {}
-        for quantile in (quantile for each in found.values() for quantile in each):
+        for quantile in (quantile for each in quantiles.values() for quantile in each):
             levels.setdefault(quantile.level, []).append(quantile.place)
         are_whole = all(sorted(places) == [*range(_numbers(type_) or 0)] for places in levels.values())
-        return tuple(Answer(name, "quantiles", each) for name, each in found.items()) if are_whole else ()
+        return tuple(Answer(name, "quantiles", each) for name, each in quantiles.items()) if are_whole else ()
 
     def _answers(self, outputs: Sequence[tuple[str, Value]], field: str, type_: Type) -> tuple[Answer, ...]:
         roles = [(name, self._role(name, value, field, type_)) for name, value in outputs]
@@ -151,17 +151,19 @@ class _Finder:
 
     def _role(self, name: str, value: Value, field: str, type_: Type) -> Role | None:
         """What a result says of a field; None for nothing."""
-        given = value.type
+        type_of_result = value.type
         if type_.dtype is DType.REAL or type_.classes is None:
-            return "value" if given.dtype is not DType.BOOL and _is_alike(given, type_) else None
+            return "value" if type_of_result.dtype is not DType.BOOL and _is_alike(type_of_result, type_) else None
         if self.labels.get(name, field) != field or type_.shape:
             return None
-        if given.dtype is not DType.REAL:
-            fits = not given.shape and (given.classes in (None, type_.classes) or given.dtype is DType.BOOL)
+        if type_of_result.dtype is not DType.REAL:
+            fits = not type_of_result.shape and (
+                type_of_result.classes in (None, type_.classes) or type_of_result.dtype is DType.BOOL
+            )
             return "label" if fits else None
-        if given.shape == (type_.classes,):
+        if type_of_result.shape == (type_.classes,):
             return "scores"
-        return "score" if _is_alike(given, Type(DType.REAL)) and type_.classes == 2 else None
+        return "score" if _is_alike(type_of_result, Type(DType.REAL)) and type_.classes == 2 else None
 
     def _is_compared(self, value: Value, field: str) -> bool:
         """Whether training compares what a result is made of with a field, as far as nets say."""
@@ -170,19 +172,19 @@ class _Finder:
 
     def why_none(self, asked: str | None) -> tuple[str, str]:
         """That nothing fits, and what to do."""
-        given = ", ".join(f"`{name}`" for name, _ in self.outputs)
+        results = ", ".join(f"`{name}`" for name, _ in self.outputs)
         if asked is not None:
             return (
-                f"{given} cannot be compared with `{asked}`: it is no label, score or value of its type",
+                f"{results} cannot be compared with `{asked}`: it is no label, score or value of its type",
                 ("name another export: --export; or another field: --target"),
             )
         if not self.fields:
             message = (
-                f"`{self.export}` takes every field that training compares, so nothing says what {given} should be"
+                f"`{self.export}` takes every field that training compares, so nothing says what {results} should be"
             )
         else:
             left = " and ".join(f"`{name}`" for name in self.fields)
-            message = f"training compares {left} with no result like {given}"
+            message = f"training compares {left} with no result like {results}"
         return message, f"say what it is an answer to: --target {next(iter(self.types), 'FIELD')}"
 
 

@@ -31,12 +31,18 @@ def read_json(path: Path) -> dict[str, object]:
     try:
         if plain_file(path).stat().st_size > MAX_BYTES:
             raise ValueError("it is too large")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_hook=_without_words)
     except (OSError, ValueError, RecursionError) as error:
         raise refused("import-folder", f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise refused("import-folder", f"{path} is no table of settings")
     return content
+
+
+def _without_words(table: dict[str, object]) -> object:
+    """A table of a file; transformers writes numbers that JSON has not as `{"__float__": "Infinity"}`."""
+    word = table.get("__float__")
+    return float(word) if len(table) == 1 and word in ("Infinity", "-Infinity", "NaN") else table
 
 
 def refused(slug: str, message: str, help: str | None = None) -> MaiError:
@@ -69,7 +75,7 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
         if complaint is None and said.setdefault(name, meaning := _meaning(meanings, value)) != meaning:
             complaint = f"is {json.dumps(value)[:60]}, which another field says otherwise"
         if complaint is None:
-            settings[name] = False if value is None else value
+            settings[name] = _none_of(settings.get(name)) if value is None else value
         else:
             help = None if name in settings else f"`--ignore {written}` if it changes no result"
             mistakes.append(Diagnostic("config-unknown", None, f"{file}: `{written}` {complaint}", help=help))
@@ -77,6 +83,11 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
         raise MaiError(mistakes)
     words = record.get("words", {})
     return settings | {name: words[name][settings[name]] for name in words}
+
+
+def _none_of(default: object) -> object:
+    """What `null` is: an empty list where lists are asked for, else `False`."""
+    return [] if isinstance(default, list) else False
 
 
 def _meaning(words: Mapping[str, object], value: object) -> object:
@@ -94,7 +105,9 @@ def _leaves(content: Mapping[str, object], before: str = "") -> Iterator[tuple[s
 
 
 def _changes_nothing(record: Record, name: str) -> bool:
-    """Whether a field is one of those, or one of a config inside: `text_config.use_cache`."""
+    """Whether a field is one of those, or one of a config inside: `text_config.use_cache`; what a table has changes something."""
+    if any(name in record.get(table, {}) for table in ("fields", "words", "only")):
+        return False
     head, _, rest = name.partition(".")
     names = (name, rest) if head.endswith("_config") else (name,)
     return any(fnmatchcase(n, pattern) for n in names for pattern in record.get("nothing", ()))
@@ -109,8 +122,8 @@ def _complaint(record: Record, name: str, value: object) -> str | None:
     values = record.get("only", {}).get(name)
     if values is not None:
         each = value if isinstance(value, list) else [False if value is None else value]
-        known = all(any(v == k and type(v) is type(k) for k in values) for v in each)
-        return None if known else f"is {shown}; known here: {', '.join(json.dumps(v) for v in values)}"
+        is_supported = all(any(v == k and type(v) is type(k) for k in values) for v in each)
+        return None if is_supported else f"is {shown}; known here: {', '.join(json.dumps(v) for v in values)}"
     if name not in record.get("fields", {}):
         return f"is {shown}, and nothing is known of it for {record['title']}"
     return None if _fits(record["fields"][name], value) else f"is {shown}, which is no such value"
@@ -123,7 +136,10 @@ def _fits(default: object, value: object) -> bool:
     if isinstance(default, str):
         return value == default or _is_number(value)
     if isinstance(default, list):
-        return isinstance(value, list) and all(map(_is_number, value))
+        if value is None:
+            return True
+        rows = value if default and isinstance(default[0], list) and isinstance(value, list) else [value]
+        return all(isinstance(row, list) and all(map(_is_number, row)) for row in rows)
     if isinstance(default, int):
         return value is None or (isinstance(value, int) and not isinstance(value, bool) and _is_number(value))
     return value is None or (_is_number(value) and not isinstance(value, bool))

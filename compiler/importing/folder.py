@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mai.compiler.importing.config import read_json, refused
-from mai.compiler.weights.tensor_files import NAMES, PICKLES, weights_file
+from mai.compiler.weights.tensor_files import NAMES, NETWORKS, PICKLES, PIPELINE, weights_file
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
+PREPROCESSOR = "preprocessor_config.json"
+# A sampler of diffusers is a folder of folders: its networks, and how its noise is taken away.
+NETWORK, SCHEDULER = "unet", "scheduler"
+BESIDE = ("tokenizer", "feature_extractor", "safety_checker", "image_encoder")  # No part of what a sampler computes.
 TOKENIZER_CONFIG, TEMPLATE, TEMPLATES = "tokenizer_config.json", "chat_template.jinja", "additional_chat_templates"
 # Files that say again what others say, or nothing of what is computed.
 SPARE = (
@@ -25,8 +29,11 @@ class ModelFolder:
 
     Attributes:
         path: of the folder.
-        config: what `config.json` says.
+        config: what `config.json` says; of a pipeline of several networks, its kind.
+        parts: what the `config.json` of each of several networks says, by their folders' names.
         generation: what `generation_config.json` says; empty where it is not there.
+        preprocessor: what `preprocessor_config.json` says of images or sounds, or a scheduler's file of noise; empty where there is none.
+        preprocessor_file: its name.
         weights: the file of tensors, or of their index.
         has_tokenizer: whether there is a `tokenizer.json`.
         chat: the name of the file that has its chat template; None where there is none.
@@ -35,7 +42,10 @@ class ModelFolder:
 
     path: Path
     config: Mapping[str, object]
+    parts: Mapping[str, Mapping[str, object]]
     generation: Mapping[str, object]
+    preprocessor: Mapping[str, object]
+    preprocessor_file: str
     weights: Path
     has_tokenizer: bool
     chat: str | None
@@ -50,22 +60,42 @@ def read_folder(path: Path) -> ModelFolder:
     """
     if not path.is_dir():
         raise refused("import-folder", f"{path} is no folder")
-    if not (path / CONFIG).is_file():
+    index = _said_in(path / PIPELINE)
+    parts = _networks(path, index)
+    net = path / NETWORK if list(parts) == [NETWORK] else path
+    if not parts and not (net / CONFIG).is_file():
         help = "a model's folder has config.json and model.safetensors: `model.save_pretrained(FOLDER)` writes them"
-        raise refused("import-folder", f"{path} has no {CONFIG}", help)
-    weights = weights_file(path)
+        raise refused("import-folder", f"{net} has no {CONFIG}", help)
+    beside = f"{SCHEDULER}/{SCHEDULER}_config.json" if parts else PREPROCESSOR
+    weights = weights_file(net)
     if not weights.is_file():
-        _refuse_without_weights(path)
-    generation = path / GENERATION
+        _refuse_without_weights(net)
     return ModelFolder(
         path,
-        read_json(path / CONFIG),
-        read_json(generation) if generation.is_file() else {},
+        index if len(parts) > 1 else read_json(net / CONFIG),
+        parts,
+        _said_in(path / GENERATION),
+        _said_in(path / beside),
+        beside,
         weights,
         (path / TOKENIZER).is_file(),
         _chat(path),
         _unread(path),
     )
+
+
+def _networks(path: Path, index: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
+    """The configs of a pipeline's networks. Raises `MaiError`, `config-unknown`, where it has other parts."""
+    parts = [name for name, part in index.items() if isinstance(part, list) and any(part)]
+    others = sorted(set(parts) - {*NETWORKS, SCHEDULER, *BESIDE})
+    if others or (index and NETWORK not in parts):
+        said = f"a part is {others[0]}" if others else f"there is no {NETWORK}"
+        raise refused("config-unknown", f"{PIPELINE}: {said}", f"known: {', '.join((*NETWORKS, SCHEDULER))}")
+    return {name: read_json(path / name / CONFIG) for name in NETWORKS if name in parts}
+
+
+def _said_in(path: Path) -> Mapping[str, object]:
+    return read_json(path) if path.is_file() else {}
 
 
 def _chat(path: Path) -> str | None:
@@ -85,7 +115,19 @@ def _refuse_without_weights(path: Path) -> None:
 
 
 def _unread(path: Path) -> tuple[str, ...]:
-    read = {CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, TEMPLATE, TEMPLATES, *NAMES, *SPARE}
+    read = {
+        CONFIG,
+        PIPELINE,
+        NETWORK,
+        SCHEDULER,
+        GENERATION,
+        TOKENIZER,
+        TOKENIZER_CONFIG,
+        TEMPLATE,
+        TEMPLATES,
+        *NAMES,
+        *SPARE,
+    }
     return tuple(
         sorted(
             f.name for f in path.iterdir() if f.name not in read and f.suffix not in (".mai", ".onnx", ".safetensors")

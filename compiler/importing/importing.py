@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mai.compiler.check import check_text
 from mai.compiler.importing.config import Settings, read_settings, refused
-from mai.compiler.importing.folder import CONFIG, GENERATION, TOKENIZER, ModelFolder, read_folder
+from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder, read_folder
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import MODULES, longest, read_sentences
 from mai.compiler.program import Program
@@ -18,7 +18,7 @@ from mai.compiler.weights.families import family_of
 from mai.compiler.weights.load import plan_assignments
 from mai.compiler.weights.propose import propose_of_family
 from mai.compiler.weights.rules import named_by_rules
-from mai.compiler.weights.tensor_files import TensorFiles
+from mai.compiler.weights.tensor_files import PIPELINE, TensorFiles
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.family_records import Record, family_records
@@ -70,12 +70,14 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     is_linked = not folder.weights.resolve().is_relative_to(out.parent.resolve())
     exports = tuple(program.exports)
     has_chat = folder.chat is not None and folder.has_tokenizer and "generate" in exports
-    return Imported(text, record["title"], exports, numbers, folder.unread, longest(path), has_chat, is_linked)
+    unread = tuple(n for n in folder.unread if n != PREPROCESSOR or "preprocessor" not in record)
+    return Imported(text, record["title"], exports, numbers, unread, longest(path), has_chat, is_linked)
 
 
 def _family(folder: ModelFolder) -> tuple[str, str]:
     """The record's name and the architecture, by what the config says. Raises `MaiError`, `config-unknown`."""
-    kind, architectures = folder.config.get("model_type"), folder.config.get("architectures")
+    kind = folder.config.get("model_type", folder.config.get("_class_name"))  # Diffusers' way.
+    architectures = folder.config.get("architectures", [kind])
     records = {r["model_type"]: (n, r) for n, r in family_records().items() if "model_type" in r}
     if not isinstance(kind, str) or kind not in records:
         guess = closest(str(kind), records)
@@ -104,16 +106,32 @@ def _purpose(record: Record, architecture: str, folder: ModelFolder) -> Settings
 
 def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
     """What both files say; fields of a generation may stand in either. All mistakes are told at once."""
-    generation = family_records()["generation"]
+    generation = family_records()[record.get("generation", "generation")]
     grows, own = ({n for t in ("fields", "only", "words") for n in r.get(t, {})} for r in (generation, record))
     early = {n: v for n, v in folder.config.items() if n in grows}
     config = {n: v for n, v in folder.config.items() if n in own or n not in grows}
     mistakes: list[Diagnostic] = []
     texts = _attempt(generation, early | dict(folder.generation), GENERATION, ignored, mistakes)
+    if "preprocessor" in record and folder.preprocessor:
+        texts |= _attempt(
+            family_records()[record["preprocessor"]], folder.preprocessor, PREPROCESSOR, ignored, mistakes
+        )
+    if "parts" in record:
+        _check_parts(record, folder)
+        config = {n: v for n, v in config.items() if not isinstance(v, list)}
+        for part, kind in record["parts"].items():
+            texts[part] = _attempt(family_records()[kind], folder.parts[part], f"{part}/{CONFIG}", ignored, mistakes)
     model = _attempt(record, config, CONFIG, ignored, mistakes)
     if mistakes:
         raise MaiError(mistakes)
     return texts | model | {"ends": _ends(texts["eos_token_id"] or model.get("eos_token_id", False))}
+
+
+def _check_parts(record: Record, folder: ModelFolder) -> None:
+    """Raise `MaiError`, `config-unknown`, where a pipeline has other networks than its record."""
+    if list(folder.parts) != list(record["parts"]):
+        message = f"{PIPELINE}: the networks are {', '.join(folder.parts)}"
+        raise refused("config-unknown", message, f"known: {', '.join(record['parts'])}")
 
 
 def _attempt(
@@ -138,7 +156,7 @@ def _declarations(record: Record, architecture: str, folder: ModelFolder, out: P
         body = render(record, settings)
     except UnknownModel as error:
         raise refused("config-unknown", f"{CONFIG}: {error}") from error
-    title = f"# {record['title']}, with the weights of transformers' `{architecture}`.\n"
+    title = f"# {record['title']}, with the weights of {record.get('library', 'transformers')}' `{architecture}`.\n"
     return title + _with_tokenizer(body, folder, out)
 
 

@@ -85,8 +85,7 @@ class Node:
         """Forget the node, and those inside: nothing that they read knows of them any more."""
         self.unlink()
         for region in self.regions:
-            for node in region.nodes:
-                node.drop()
+            region.forget()
 
     def reads(self) -> Iterator[Value]:
         """Every value that the node or its regions read, those made inside included."""
@@ -109,6 +108,11 @@ class Region:
         """Add a new node at the end; values know of it from here on."""
         self.nodes.append(node)
         node.link()
+
+    def forget(self) -> None:
+        """Drop all nodes, of a region that is not used."""
+        for node in self.nodes:
+            node.drop()
 
     def has(self, *ops: type[Operation]) -> bool:
         """Whether some node, in a nested region too, is one of these operations."""

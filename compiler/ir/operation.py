@@ -133,7 +133,7 @@ class Operation:
     operand, axis)` is the axis of the result's shape that an axis of an operand's becomes, None where the operation sums
     it up; an operation without it takes no growing axis. `grown(growth, node)` is for what `along` cannot say: it makes the
     result from the new rows and a state, and gives None where `along` is enough. `neutral` is what a sum over a growing
-    axis may meet without a change.
+    axis may meet without a change. What a `lasting` one says of a token is the same in all later turns, whatever it is computed from.
 
     `numbering(types, attributes)` says which operands and axes number the same things (`ops/numbering.py`).
     """
@@ -155,6 +155,7 @@ class Operation:
     along: ClassVar[Lowering | None] = None
     grown: ClassVar[Lowering | None] = None
     neutral: ClassVar[float | None] = None
+    lasting: ClassVar[bool] = False
     numbering: ClassVar[Lowering | None] = None
 
     shape: Lowering

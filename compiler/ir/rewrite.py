@@ -84,14 +84,14 @@ class Copier:
             regions = [self.region(r) for r in node.regions]
             self.builder.span, self.builder.scope = node.span, node.scope
             types = [self._structural_type(node, v) for v in node.outputs]
-            made = self.builder.add(self._structure(node), inputs, types, regions).outputs
+            copies = self.builder.add(self._structure(node), inputs, types, regions).outputs
         else:
-            made = self.builder.emit_all(node.op, inputs, node.attributes)
-        for old, new in zip(node.outputs, made, strict=True):
+            copies = self.builder.emit_all(node.op, inputs, node.attributes)
+        for old, new in zip(node.outputs, copies, strict=True):
             new.name = old.name
             if new.type.classes != old.type.classes:
                 new.type = replace(new.type, classes=old.type.classes)
-        self.bind(node, *made)
+        self.bind(node, *copies)
 
     def _structural_type(self, node: Node, output: Value) -> Type:
         """The output's type, with the lead axes that the first input has gained."""
@@ -132,24 +132,24 @@ class Copier:
 
 def copy_graph(graph: Graph, rule: Rule | None = None, copier: Callable[..., Copier] = Copier) -> Graph:
     """A copy of a graph, node by node by `rule`; `copier` makes what copies."""
-    made = _shell(graph)
-    mapping: Mapping = dict(zip(graph.inputs, made.inputs, strict=True))
-    mapping.update((s.value, made.settings[name].value) for name, s in graph.settings.items())
-    made.sizes.update(renewed_sizes(graph, mapping))
-    copies = copier(Builder(made), mapping, rule, made.sizes)
+    copied = _shell(graph)
+    mapping: Mapping = dict(zip(graph.inputs, copied.inputs, strict=True))
+    mapping.update((s.value, copied.settings[name].value) for name, s in graph.settings.items())
+    copied.sizes.update(renewed_sizes(graph, mapping))
+    copies = copier(Builder(copied), mapping, rule, copied.sizes)
     copies.nodes(graph.nodes)
-    made.outputs = [copies[v] for v in graph.outputs]
-    known = {net: {mapping.get(v, v): name for v, name in held.items()} for net, held in graph.arguments.items()}
-    made.arguments = known
-    made.sizes.update({n: s for n, s in renewed_sizes(graph, mapping).items() if n not in made.sizes})
-    return made
+    copied.outputs = [copies[v] for v in graph.outputs]
+    arguments = {net: {mapping.get(v, v): name for v, name in names.items()} for net, names in graph.arguments.items()}
+    copied.arguments = arguments
+    copied.sizes.update({n: s for n, s in renewed_sizes(graph, mapping).items() if n not in copied.sizes})
+    return copied
 
 
 def renewed_sizes(graph: Graph, mapping: Mapping) -> Sizes:
     """Where sizes are read in the copy: from inputs and settings, and from inputs of bodies once those are copied."""
-    held = {n: s if isinstance(s, tuple) else (s, None) for n, s in graph.sizes.items()}
-    found = {n: (mapping[v], axis) for n, (v, axis) in held.items() if v in mapping}
-    return {n: v if axis is None else (v, axis) for n, (v, axis) in found.items()}
+    sources = {n: s if isinstance(s, tuple) else (s, None) for n, s in graph.sizes.items()}
+    renewed = {n: (mapping[v], axis) for n, (v, axis) in sources.items() if v in mapping}
+    return {n: v if axis is None else (v, axis) for n, (v, axis) in renewed.items()}
 
 
 def _shell(graph: Graph) -> Graph:
@@ -170,19 +170,19 @@ def _renewed(setting: Setting) -> Setting:
 
 def made_in(region: Region) -> set[Value]:
     """The values that a region makes, nested regions and inputs included."""
-    made = set(region.inputs)
+    values = set(region.inputs)
     for node in region.nodes:
-        made.update(node.outputs)
+        values.update(node.outputs)
         for inner in node.regions:
-            made |= made_in(inner)
-    return made
+            values |= made_in(inner)
+    return values
 
 
 def free_values(region: Region) -> list[Value]:
     """The values that a region reads and does not make, in the order of their first use."""
-    made = made_in(region)
+    inside = made_in(region)
     used = [v for node in region.nodes for v in node.reads()] + region.outputs
-    return [v for v in dict.fromkeys(used) if v not in made]
+    return [v for v in dict.fromkeys(used) if v not in inside]
 
 
 def reading(node: Node) -> list[Value]:
@@ -192,12 +192,12 @@ def reading(node: Node) -> list[Value]:
 
 def nodes_for(nodes: Sequence[Node], outputs: Iterable[Value]) -> list[Node]:
     """The nodes that outputs are made by, in their order."""
-    wanted, found = set(outputs), []
+    wanted, needed = set(outputs), []
     for node in reversed(nodes):
         if not wanted.isdisjoint(node.outputs):
-            found.append(node)
+            needed.append(node)
             wanted.update(reading(node))
-    return found[::-1]
+    return needed[::-1]
 
 
 def path_between(nodes: Sequence[Node], x: Value, value: Value) -> list[Node]:
@@ -216,8 +216,8 @@ def path_between(nodes: Sequence[Node], x: Value, value: Value) -> list[Node]:
 
 def symbols_of(node: Node) -> set[str]:
     """The sizes known only at run time that a node's attributes, or those of its regions, speak of."""
-    found = set().union(*(symbols_in(value) for _, value in node.items()))
-    return found.union(*(symbols_of(inner) for region in node.regions for inner in region.nodes))
+    own = set().union(*(symbols_in(value) for _, value in node.items()))
+    return own.union(*(symbols_of(inner) for region in node.regions for inner in region.nodes))
 
 
 def symbols_in(attribute: object) -> set[str]:

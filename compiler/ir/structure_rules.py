@@ -73,10 +73,10 @@ def _loop_faults(loop: Node, body: Region) -> Iterator[str]:
         yield f"there are {states} states and {len(loop.outputs)} outputs"
     if Loop.of(loop).stops and (not body.outputs or body.outputs[0].type.dtype is not DType.BOOL):
         yield "the first state of a loop that stops is not the boolean `continue`"
-    for held, first, after in zip(body.inputs[1:], loop.inputs[1:], body.outputs, strict=False):
+    for state, first, after in zip(body.inputs[1:], loop.inputs[1:], body.outputs, strict=False):
         for value, when in ((first, "begins"), (after, "goes on")):
-            if not _fits(value.type, held.type):
-                yield f"the state %{held.name} is {held.type} and {when} as {value.type}"
+            if not _fits(value.type, state.type):
+                yield f"the state %{state.name} is {state.type} and {when} as {value.type}"
 
 
 def _fits(type_: Type, state: Type) -> bool:

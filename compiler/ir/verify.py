@@ -161,9 +161,9 @@ def _use_faults(graph: Graph) -> Iterator[str]:
             uses.setdefault(value, Counter())[node] += 1
     for value in _made_anywhere(graph):
         for node in {*value.uses, *uses.get(value, ())}:
-            told, counted = value.uses.get(node, 0), uses.get(value, Counter())[node]
-            if told != counted:
-                yield f"%{value.name} is read {counted} times and knows of {told}: {place_of(node)}"
+            recorded, counted = value.uses.get(node, 0), uses.get(value, Counter())[node]
+            if recorded != counted:
+                yield f"%{value.name} is read {counted} times and knows of {recorded}: {place_of(node)}"
 
 
 def _made_anywhere(graph: Graph) -> set[Value]:

@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from mai.compiler.compile_options import BITS, DEFAULTS, CompileOptions, Trained
+from mai.compiler.constraints.binding import bind_patterns
 from mai.compiler.file_size import LARGEST
 from mai.compiler.onnx.comparing.gate import Gate, Passed
 from mai.compiler.onnx.comparing.opened import model_bytes
@@ -65,9 +66,9 @@ def export(
             `dimension-too-large`; nothing is written.
     """
     began = time.perf_counter()
-    prepared = prepared or prepare_export(program, name, options)
+    prepared = _bound(prepared or prepare_export(program, name, options), trained)
     few = shallow(program, name)
-    part = Slice(few, prepare_export(few, name, options)) if few else None
+    part = Slice(few, _bound(prepare_export(few, name, options), trained)) if few else None
     return _write(program, prepared, trained, folder, options, began, part)
 
 
@@ -85,12 +86,19 @@ def export_step(
         return None
     few = shallow(program, name)
     turn_of_few = prepare_step(few, name, options) if few else None
-    part = Slice(few, turn_of_few) if few and turn_of_few else None
-    return _write(program, turn, trained, folder, step_options(options), began, part)
+    part = Slice(few, _bound(turn_of_few, trained)) if few and turn_of_few else None
+    return _write(program, _bound(turn, trained), trained, folder, step_options(options), began, part)
+
+
+def _bound(prepared: Prepared, trained: Trained) -> Prepared:
+    """The graphs with the tables that patterns of texts are for the tokenizer."""
+    plain, optimised = (bind_patterns(graph, trained.tokenizer) for graph in (prepared.plain, prepared.optimised))
+    return replace(prepared, plain=plain, optimised=optimised)
 
 
 def model_of(program: Program, prepared: Prepared, trained: Trained, options: CompileOptions = DEFAULTS) -> ir.Model:
     """The model of a prepared export, with its manifest and the text of the spec as metadata."""
+    prepared = _bound(prepared, trained)
     chunk, coarse = prepared.chunk(options), prepared.coarse(options.bits)
     model = build(prepared.optimised, trained.weights, options, chunk=chunk, coarse=coarse)
     manifest = manifest_of(program, prepared, trained, options)

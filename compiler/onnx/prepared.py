@@ -14,7 +14,8 @@ from mai.compiler.onnx.layout.chunks import chunk_of
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_products
 from mai.compiler.passes import forms
-from mai.compiler.passes.text.growth import begins_with, ends_of, prompt_of, texts
+from mai.compiler.passes.text.absence import prompts_of, prompts_of_unlike_lengths
+from mai.compiler.passes.text.growth import begins_with, ends_of, texts
 from mai.compiler.program import Program
 from mai.runtime.model.manifest import Text
 
@@ -23,8 +24,8 @@ from mai.runtime.model.manifest import Text
 class Prepared:
     """Two graphs of one export: `plain` as torch runs it, and `optimised` as it becomes ONNX.
 
-    `grows` says whether it extends a text, and `prompt` which input it extends, where nothing else reads that; `starts` has the
-    sizes that texts begin with, by the names of the sizes that grow. `turns` is the optimised graph before its prompts were cut into blocks, where they are. In a step
+    `grows` says whether it extends a text, and `prompt` which input it extends, where nothing else reads that; prompts in
+    `unlike` may have different lengths. `starts` has the sizes that texts begin with, by the names of the sizes that grow. `turns` is the optimised graph before its prompts were cut into blocks, where they are. In a step
     file both graphs are one turn, and `whole` is the optimised graph that the turn was taken from. `ends` are the tokens that end a row,
     numbers or settings.
     """
@@ -34,6 +35,7 @@ class Prepared:
     grows: bool
     whole: Graph | None = None
     prompt: str | None = None
+    unlike: frozenset[str] = frozenset()
     turns: Graph | None = None
     starts: Mapping[str, Size] = field(default_factory=dict)
     ends: tuple[int | str, ...] = ()
@@ -83,7 +85,10 @@ def prepare_export(program: Program, export: str, options: CompileOptions = DEFA
     starts = {Extend.of(n).length: n.inputs[0].type.shape[0] for n in written.nodes if n.op is Extend}
     in_blocks = grows and options.growth == "concat" and not options.drafts and not options.unroll
     whole, turns = (forms.prompt_blocks(optimised), optimised) if in_blocks else (optimised, None)
-    return Prepared(plain, whole, grows, prompt=prompt_of(written), turns=turns, starts=starts, ends=ends_of(written))
+    prompt = next(iter(prompts_of(written)), None)
+    unlike = prompts_of_unlike_lengths(written)
+    ends = ends_of(written)
+    return Prepared(plain, whole, grows, prompt=prompt, unlike=unlike, turns=turns, starts=starts, ends=ends)
 
 
 def _described(loop: Loop, prompt: str, graph: Graph, ends: Sequence[int | str]) -> Text:

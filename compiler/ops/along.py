@@ -43,11 +43,11 @@ def transposed(types: Types, attributes: Attributes, operand: int, axis: int) ->
 
 def reshaped(types: Types, attributes: Attributes, operand: int, axis: int) -> int | None:
     """An axis stays one where as many elements stand before it as before."""
-    shape, made = types[0].shape, attributes["shape"]
+    shape, new_shape = types[0].shape, attributes["shape"]
     before, size = product(shape[: len(shape) + axis]), shape[axis]
-    for place, other in enumerate(made):
-        if other == size and product(made[:place]) == before:
-            return place - len(made)
+    for place, other in enumerate(new_shape):
+        if other == size and product(new_shape[:place]) == before:
+            return place - len(new_shape)
     return None
 
 

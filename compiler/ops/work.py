@@ -21,11 +21,11 @@ PRODUCTS = (Affine, ChosenAffine, Matmul, Conv, Attention, CachedAttention, Eins
 
 def known_sizes(graph: Graph) -> dict[str, int]:
     """Sizes for counting: a batch of one, settings at their defaults, other sizes 16. A text grows from 16 tokens by one."""
-    known = {name: int(s.default) for name, s in graph.settings.items() if not isinstance(s.default, float)}
+    defaults = {name: int(s.default) for name, s in graph.settings.items() if not isinstance(s.default, float)}
     stems = {Loop.of(node).length for node in graph.walk() if node.op is Loop}
     stems |= set() if graph.one_turn is None else {graph.one_turn.length}
     growing = {name: 1 for name in (f"{stem}_new" for stem in stems) if name in graph.sizes}
-    return {**{name: FREE for name in graph.sizes if name not in known}, **known, **growing, "batch": 1}
+    return {**{name: FREE for name in graph.sizes if name not in defaults}, **defaults, **growing, "batch": 1}
 
 
 def size_of(shape: Iterable[Size], known: Mapping[str, int]) -> int:

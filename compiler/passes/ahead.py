@@ -14,9 +14,9 @@ TURNS = 2  # Of a `repeat`, where only what can be done with it is asked: a turn
 
 
 def check_derivatives(graph: Graph) -> None:
-    """Raise what `derived` would raise, and keep nothing of it.
+    """Raise what `derived` would raise, without keeping the code of the derivatives.
 
-    Derivatives of what an `integrate` makes in its velocity are all inside it: its steps, copies of it, make no difference.
+    An `integrate` is looked at before it becomes steps: each step copies its velocity, so derivatives inside it are the same.
     """
     plain = unroll(graph, at_most=TURNS)
     moving = {v for n in plain.walk() if n.op is Integrate for region in n.regions for v in made_in(region)}

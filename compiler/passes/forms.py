@@ -43,6 +43,6 @@ def optimise(graph: Graph) -> Graph:
 
 
 def readable(graph: Graph) -> Graph:
-    """Loops in the place of all that is none; a `repeat` keeps its turns' weights apart only where it is differentiated."""
+    """Blocks as loops, for people to read; the turns of a `repeat` with weights of their own are written out only where it is differentiated."""
     has_derivative = any(node.op in DERIVATIVES for node in graph.walk())
     return pipeline.run((pipeline.UNROLL, *pipeline.READABLE) if has_derivative else pipeline.READABLE, graph)

@@ -31,6 +31,7 @@ from mai.compiler.passes.loops.discretise import discretise
 from mai.compiler.passes.loops.hoist import hoist
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.passes.text.incremental import incremental
+from mai.compiler.passes.text.prompt_blocks import prompt_blocks
 from mai.compiler.passes.text.recompute import recompute, recompute_alike
 from mai.compiler.passes.text.speculation.speculate import speculative
 from mai.compiler.passes.text.two_level_cache import two_level
@@ -84,10 +85,13 @@ RECOMPUTE_ALIKE = Pass(
 INCREMENTAL = Pass(
     "incremental", incremental, "the growing axis is followed through plain operations, so derivatives are code by now"
 )
+IN_BLOCKS = Pass(
+    "prompt_blocks", prompt_blocks, "before `two_level`, whose first turn reads the first part of a prompt"
+)
 TWO_LEVEL = Pass("two_level", two_level, "it splits the caches of the loop that `incremental` makes")
 GROWN: dict[str, tuple[Pass, ...]] = {
     "none": (RECOMPUTE,), "alike": (RECOMPUTE_ALIKE,), "concat": (PRUNE_TEXT, INCREMENTAL),
-    "two-level": (PRUNE_TEXT, INCREMENTAL, TWO_LEVEL),
+    "two-level": (PRUNE_TEXT, INCREMENTAL, IN_BLOCKS, TWO_LEVEL),
 }  # fmt: skip
 
 
@@ -165,11 +169,11 @@ def run(passes: Sequence[Pass], graph: Graph) -> Graph:
         MaiError: the program asks for what a pass cannot do, a derivative that does not exist say.
         InvalidGraph: with `MAI_VERIFY=1`, a pass left a broken graph.
     """
-    given = graph
+    original = graph
     for each in passes:
         began = time.perf_counter()
         with _uncollected():
-            graph = each.run(copy_graph(graph) if each.edits and graph is given else graph)
+            graph = each.run(copy_graph(graph) if each.edits and graph is original else graph)
         seconds = time.perf_counter() - began
         if os.environ.get("MAI_VERIFY") == "1":
             verify(graph, each.name)

@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.dialect import Stated
-from mai.compiler.data.tables.files import open_table
+from mai.compiler.data.tables.files import TableFile, open_table
 from mai.compiler.predicting.inputs import Block, read_inputs
 from mai.compiler.predicting.results import as_columns, table_file
+from mai.compiler.predicting.series import Forecaster, forecast, forecaster_of
 from mai.runtime.arrays import Array
 from mai.runtime.commands.running import read_value
 from mai.runtime.errors import ModelError
@@ -29,20 +30,21 @@ IMAGES = 256  # and of images.
 
 @record
 class Predicted:
-    """How many rows there were, how long it took, and the names of the columns that are new."""
+    """How many rows there were, how long it took, the names of the columns that are new, and what was found in the table."""
 
     rows: int
     seconds: float
     columns: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def predict(
     model: Model, source: Path, target: Path, settings: Mapping[str, object], seed: int = 0, batch: int = ROWS,
-    keep: Sequence[str] | None = None, progress: bool = False,
+    keep: Sequence[str] | None = None, progress: bool = False, every: bool = False,
 ) -> Predicted:  # fmt: skip
     """Write the rows of a table with the results of a file beside them; a block of rows is in memory at a time.
 
-    Of a folder of images the rows are their names.
+    Of a folder of images the rows are their names. Of a file that was trained on windows of a series they are the steps that it forecasts.
 
     Args:
         model: its inputs are columns of the table by their names; it draws with `seed` for the first `batch` rows, with the next one
@@ -51,12 +53,19 @@ def predict(
         settings: of the file, the same for all rows.
         keep: the columns of the table that are written, too; None keeps all.
         progress: whether a bar is shown on a terminal.
+        every: of a series, whether all windows are forecast from, and not the last of each series alone.
 
     Raises:
         MaiError: the table does not fit the file, or is damaged; with the row and the column.
         ModelError: the file refuses a value.
     """
-    columns, blocks = _source(model, source, batch)
+    table = None if source.is_dir() else open_table(source, Stated())
+    forecaster = forecaster_of(model, table) if table is not None else None
+    if forecaster is not None and table is not None:
+        return _predict_series(forecaster, table, target, settings, seed, batch, keep, progress, every)
+    if every:
+        raise bad(f"{model.path.name} takes no windows of a series: all rows of {source} are asked")
+    columns, blocks = _source(model, source, table, batch)
     unknown = [name for name in keep or () if name not in columns]
     if unknown:
         raise bad(f"{source} has no column `{unknown[0]}`; it has {', '.join(columns)}")
@@ -77,13 +86,32 @@ def predict(
     return Predicted(rows, time.monotonic() - began, tuple(names))
 
 
-def _source(model: Model, source: Path, batch: int) -> tuple[list[str], Iterator[Block]]:
+def _predict_series(
+    forecaster: Forecaster, table: TableFile, target: Path, settings: Mapping[str, object], seed: int, batch: int,
+    keep: Sequence[str] | None, progress: bool, every: bool,
+) -> Predicted:  # fmt: skip
+    """Write forecasts: their rows are steps of the future, which the table has not."""
+    if keep is not None:
+        raise bad("a forecast has rows of its own, and none of the table's columns", help="leave out `--keep`")
+    began, rows = time.monotonic(), 0
+    with table_file(target) as write, _bar(progress) as bar:
+
+        def count(part: pa.Table) -> None:
+            nonlocal rows
+            rows += part.num_rows
+            write(part)
+
+        done = (lambda n: bar.update(0, advance=n)) if bar is not None else (lambda n: None)
+        names, notes = forecast(forecaster, table, settings, seed, batch, every, count, done)
+    return Predicted(rows, time.monotonic() - began, tuple(names), notes)
+
+
+def _source(model: Model, source: Path, table: TableFile | None, batch: int) -> tuple[list[str], Iterator[Block]]:
     """The columns that there are, and the rows in blocks: of a table, or the images of a folder."""
-    if source.is_dir():
+    if table is None:
         from mai.compiler.predicting.images import read_images
 
         return ["file"], read_images(model, source, min(batch, IMAGES))
-    table = open_table(source, Stated())
     return [*table.columns], read_inputs(model, table)
 
 

@@ -95,11 +95,12 @@ def _onnx(program: Program, export: str | None) -> str:
     import onnx_ir as ir
 
     from mai.compiler.compile_options import Trained
+    from mai.compiler.data.texts.tokens import tokenizer_text
     from mai.compiler.onnx.export import model_of
     from mai.compiler.onnx.prepared import prepare_export
     from mai.compiler.training.initial_weights import load_weights
 
-    trained = Trained(*load_weights(program, None))
+    trained = Trained(*load_weights(program, None), tokenizer_text(program, None, None))
     models = [model_of(program, prepare_export(program, name), trained) for name in _export_names(program, export)]
     return "\n\n".join(onnx.printer.to_text(ir.serde.serialize_model(_without_data(m))) for m in models)
 

@@ -115,8 +115,8 @@ def solve(way: Way) -> list[Value]:
         way.has_event,
     )  # fmt: skip
     loop = Loop(None, fresh=False, stops=True, fill=0, control=described)
-    made = builder.loop(builder.constant(control.max_steps), loop, first.values, region)
-    return way.arrived(first, first.of(made))
+    results = builder.loop(builder.constant(control.max_steps), loop, first.values, region)
+    return way.arrived(first, first.of(results))
 
 
 def _stepper(track: Track, solver: Solver, is_dense: bool) -> Stepper:
@@ -245,8 +245,8 @@ class Way:
         there = self.term(at.going).emit(logic.LogicalNot)
         values = []
         for asked, share, of_all in zip(self.asked, shares, rows, strict=True):
-            known = within(self.term(share)).emit(logic.LogicalAnd, there)
-            values.append(only(known, self.term(of_all), self.problem.states[asked.place].type.rank).value)
+            on_the_way = within(self.term(share)).emit(logic.LogicalAnd, there)
+            values.append(only(on_the_way, self.term(of_all), self.problem.states[asked.place].type.rank).value)
         return values
 
     def chosen(self, condition: Term, yes: list[Value], no: list[Value]) -> list[Value]:

@@ -38,11 +38,11 @@ class CountedSteps:
         outer, self.builder.region = self.builder.region, body
         turn, *inside = body.inputs
         turn.name = "turn"
-        moved, held, slopes = self.turn(turn, inside)
-        body.outputs = [*moved, *held, *(moved[i] for i in self.places), *slopes]
+        moved, memory, slopes = self.turn(turn, inside)
+        body.outputs = [*moved, *memory, *(moved[i] for i in self.places), *slopes]
         self.builder.region = outer
-        made = self.builder.loop(self.steps, Loop(self.count, fresh=False), first, body)
-        last, rows = list(made[: len(self.problem.states)]), list(made[len(inside) :])
+        results = self.builder.loop(self.steps, Loop(self.count, fresh=False), first, body)
+        last, rows = list(results[: len(self.problem.states)]), list(results[len(inside) :])
         paths = self.with_starts(rows)
         ends = self.problem.velocity(self.problem.stop, last) if self.bent else []
         speeds = [
@@ -54,9 +54,9 @@ class CountedSteps:
         """States and memory after a step, and the velocities before it that `between` needs."""
         count = len(self.problem.states)
         here = inside[:count]
-        moved, held = self.method.step(turn, here, inside[count:])
+        moved, memory = self.method.step(turn, here, inside[count:])
         slopes = self.problem.velocity(self.method.time(turn, Fraction(0)), here) if self.bent else []
-        return moved, held, [slopes[i] for i in self.bent]
+        return moved, memory, [slopes[i] for i in self.bent]
 
     def with_starts(self, rows: list[Value]) -> dict[int, Value]:
         """The paths of states, by their places: where each began, then a row a step."""

@@ -103,10 +103,10 @@ class LinearlyImplicit:
     def _pushed(self, f: Term, places: Sequence[Value], directions: Sequence[Value]) -> Term:
         """The derivative of f along directions of places."""
         lead = join_leads([f.value.type, *(v.type for v in (*places, *directions))])
-        made = self.builder.add(
+        pushed = self.builder.add(
             Pushforward(), [f.value, *places, *directions], [Type(DType.REAL, f.shape, lead)], name="jvp"
         )
-        return self.track.term(made.output)
+        return self.track.term(pushed.output)
 
     # ------------------------------------------------------------------ vectors
 

@@ -62,12 +62,14 @@ class NoisySteps(Steps):
 
     def along(self, values: Sequence[Value], places: Sequence[Value], directions: Sequence[Value]) -> list[Value]:
         """The derivatives of values that were computed from `places`, along a direction of each."""
-        made = []
+        derivatives = []
         for value in values:
             lead = join_leads([v.type for v in (value, *places, *directions)])
             operands = [value, *places, *directions]
-            made.append(self.builder.add(Pushforward(), operands, [value.type.with_lead(lead)], name="along").output)
-        return made
+            derivatives.append(
+                self.builder.add(Pushforward(), operands, [value.type.with_lead(lead)], name="along").output
+            )
+        return derivatives
 
 
 class Increments(NoisySteps):

@@ -83,9 +83,9 @@ def _before(folder: Path, axes: Mapping[str, Axis]) -> Iterator[Point]:
     """The points that runs in the folder have, in the order in which they began."""
     from mai.runtime.run_folders.record import read_record
 
-    found = [each for place in folder.glob("*seed=*") if (each := read_record(place)) is not None]
+    records = [each for place in folder.glob("*seed=*") if (each := read_record(place)) is not None]
     seen: list[Point] = []
-    for record in sorted(found, key=lambda each: each.began):
+    for record in sorted(records, key=lambda each: each.began):
         point = dict(record.sets)
         if point.keys() == axes.keys() and all(_fits(axes[n], text) for n, text in point.items()) and point not in seen:
             seen.append(point)

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from mai.compiler.torch.recurrences.loops import loop
 from mai.spec import in_prelude
 from mai.spec.source import Span
 
-MOST_LETTERS = 60
+MOST_LETTERS, SHOWN = 60, 3
 FINE, INFINITE, NOT_A_NUMBER = 0, 1, 2
 IN_WORDS = {INFINITE: "infinite", NOT_A_NUMBER: "not a number"}
 
@@ -81,13 +82,20 @@ class Watched(fx.Interpreter):
 
     def _body(self, n: fx.Node, module: fx.GraphModule) -> Any:
         """A body in whose place each call is watched."""
+        return WatchedBody(module, self.trace.bodies.setdefault(n, []))
 
-        def call(*arguments: object) -> object:
-            trace = Trace()
-            self.trace.bodies.setdefault(n, []).append((module, trace))
-            return Watched(module, trace).run(*arguments)
 
-        return call
+class WatchedBody:
+    """A body each call of which is watched; `calls` has them in their order."""
+
+    def __init__(self, module: fx.GraphModule, calls: list[tuple[fx.GraphModule, Trace]]) -> None:
+        self.module, self.calls = module, calls
+        self.parameters = module.parameters
+
+    def __call__(self, *arguments: object) -> Any:
+        trace = Trace()
+        self.calls.append((self.module, trace))
+        return Watched(self.module, trace).run(*arguments)
 
 
 def state_of(tensor: Tensor) -> int:
@@ -124,14 +132,14 @@ def _worse(trace: Trace, node: fx.Node) -> fx.Node | None:
 
 
 def _inside(trace: Trace, node: fx.Node) -> Origin | None:
-    """The same in the first turn of a loop that went wrong."""
+    """The same in the first turn of a loop that went wrong, or block of turns of a recurrence."""
     for body in node.all_input_nodes:
         for turn, (module, inner) in enumerate(trace.bodies.get(body, ())):
             results = next(each for each in reversed(module.graph.nodes) if each.op == "output").all_input_nodes
             for result in results:
-                found = _back(inner, result, turn + 1)
-                if found is not None:
-                    return found
+                origin = _back(inner, result, turn + 1 if node.target is loop else None)
+                if origin is not None:
+                    return origin
     return None
 
 
@@ -151,12 +159,24 @@ def _origin(trace: Trace, node: fx.Node, state: int, turn: int | None) -> Origin
     return Origin(_place(node), node.name, IN_WORDS[state], operands, turn, weight)
 
 
+def in_words(origin: Origin) -> str:
+    """What went wrong first, in a sentence."""
+    what = f"`{_one_line(origin.span)}`" if origin.span is not None else f"`{origin.name}`"
+    turn = f" in turn {origin.turn} of its loop" if origin.turn is not None else ""
+    of = ", ".join(f"{name} from {low:.4g} to {high:.4g}" for name, (low, high) in [*origin.operands.items()][:SHOWN])
+    return f"the first that is {origin.state} is {what}{turn}" + (f"; it is computed of {of}" if of else "")
+
+
+def _one_line(span: Span) -> str:
+    return " ".join(span.text.split())[:MOST_LETTERS]
+
+
 def _called(node: fx.Node) -> str:
     """What a value is called: a weight by its name, another as the text has it."""
     span: Span | None = node.meta.get("span")
     if node.op in ("get_attr", "placeholder") or span is None or in_prelude(span.source):
         return str(node.target if node.op == "get_attr" else node.name)
-    return " ".join(span.text.split())[:MOST_LETTERS]
+    return _one_line(span)
 
 
 def _place(node: fx.Node) -> Span | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import fx
@@ -19,6 +19,7 @@ from mai.compiler.ir.structure import Adjoint, Constant, Lead, Loop, WeightOf
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
 from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, StopGradient, Subtract
 from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
+from mai.compiler.ops.fourier.real import RealFourier, RealInverse
 from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.ops.products.attention import Attention
 from mai.compiler.ops.products.chosen import ChosenAffine
@@ -26,14 +27,17 @@ from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.ops.products.product import Matmul
 from mai.compiler.ops.reductions.norm import BatchNorm
 from mai.compiler.ops.shapes.shape import Transpose
-from mai.compiler.passes.loops.recurrences.recurrence import Recurrence, Update, find_recurrence
+from mai.compiler.passes.loops.recurrences.parts import Parts, part_loop
+from mai.compiler.passes.loops.recurrences.recurrence import Recurrence, Update, find_recurrence, rows_taken
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.calls.adjoint import adjoint
 from mai.compiler.torch.calls.attention_call import attention
 from mai.compiler.torch.calls.chosen_call import chosen_affine
 from mai.compiler.torch.calls.draw_calls import CALLS as DRAWN
+from mai.compiler.torch.calls.fourier_call import real_fourier, real_inverse
 from mai.compiler.torch.calls.implicit import implicit
 from mai.compiler.torch.calls.matching_call import matching
+from mai.compiler.torch.calls.token_calls import CALLS as OF_TOKENS
 from mai.compiler.torch.names import attribute, identifier
 from mai.compiler.torch.processes.together import Share, batch_norm, gathered
 from mai.compiler.torch.recorder import Recorder
@@ -47,7 +51,11 @@ ARITHMETIC = (
     Add, Subtract, Multiply, Divide, Modulo, Less, LessEqual, Greater, GreaterEqual, Equal, NotEqual,
 )  # fmt: skip
 # Operations that are one call of a function of ours.
-CALLS: dict[type[Operation], Callable[..., object]] = {**DRAWN, Matching: matching, ChosenAffine: chosen_affine}
+CALLS: dict[type[Operation], Callable[..., object]] = {
+    **DRAWN, **OF_TOKENS, Matching: matching, ChosenAffine: chosen_affine,
+}  # fmt: skip
+# Those of ours for their way back.
+TRAINED_CALLS: dict[type[Operation], Callable[..., object]] = {RealFourier: real_fourier, RealInverse: real_inverse}
 Scalar = int | fx.Proxy
 STEPS_NAME = "steps"  # The size of a block of turns.
 STEPS = sizes.symbol(STEPS_NAME)
@@ -62,6 +70,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
     With `again`, turns of loops are computed again for derivatives.
     """
 
+    calls: ClassVar = CALLS | TRAINED_CALLS
     rows_in_blocks = True  # Of attention that torch has no kernel for.
 
     def __init__(
@@ -121,8 +130,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
     def call(self, node: Node, inputs: Sequence[fx.Proxy], attributes: dict[str, object]) -> Sequence[fx.Proxy]:
         if self.share is not None and node.op is BatchNorm and attributes["training"]:
             return [self.code.call(batch_norm, (*inputs, self.share.batch / len(self.share)), attributes)]
-        if node.op in CALLS:
-            return [self.code.call(CALLS[node.op], tuple(inputs), attributes)]
+        if node.op in self.calls:
+            return [self.code.call(self.calls[node.op], tuple(inputs), attributes)]
         if node.op is Attention and self.rows_in_blocks and (attributes["window"] or attributes["softcap"]):
             return [self.code.call(attention, tuple(inputs), attributes)]
         if self.in_blocks and _is_thin(node):
@@ -212,18 +221,35 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
     # ------------------------------------------------------------------- bodies
 
     def loop(self, node: Node) -> list[fx.Proxy]:
-        """`loop(body, count, states, captured)`: the body is a module; what it reads from outside is handed to it."""
+        """By blocks of turns where that is possible; the body is a module, and what it reads from outside is handed to it."""
         blocks = find_recurrence(self.graph, node, STEPS, products=True)
         if blocks is not None:
             return self.recurrence(node, blocks)
-        region = node.regions[0]
+        parts = part_loop(self.graph, node, STEPS)
+        return self.plain_loop(node) if parts is None else self.parts(parts)
+
+    def parts(self, parts: Parts) -> list[fx.Proxy]:
+        """A loop as several, one after the other."""
+        self.nodes(parts.free)
+        for node, blocks in parts.loops:
+            results = self.plain_loop(node) if blocks is None else self.recurrence(node, blocks)
+            for value, result in zip(node.outputs, results, strict=True):
+                self.bind(value, result)
+        return [self[v] for v in parts.results]
+
+    def plain_loop(self, node: Node) -> list[fx.Proxy]:
+        """`loop(body, count, states, captured)`; of tables of all turns the body is handed its row."""
+        taken = rows_taken(node, made_in(node.regions[0]))
+        region = _without(node.regions[0], taken)
         body, captured = self.module(region)
         count, *states = (self[v] for v in node.inputs)
         leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
         options: dict[str, object] = {"fill": Loop.of(node).fill} if Loop.of(node).stops else {}
         options |= self._empty(node)
+        if taken:
+            options["tables"] = tuple((self[n.inputs[0]], _axis_of(n)) for n in taken)
         if Loop.of(node).until:
-            going, *others = (v.type for v in region.inputs[1:])
+            going, *others = (v.type for v in node.regions[0].inputs[1:])
             options["fits"] = ((), *(missing_axes(going, t.lead, t.rank) for t in others))
         if self._is_held_still(node):
             options["still"] = True
@@ -237,7 +263,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         self.nodes(blocks.free)
         count, *states = (self[v] for v in node.inputs)
         tables = tuple(self[row.table] for row in blocks.rows)
-        axes = tuple(len(row.table.type.lead) + row.table.type.rank + row.axis for row in blocks.rows)
+        axes = tuple(len(row.table.type.physical) + row.axis for row in blocks.rows)
         updates = tuple(self._update(node, blocks, update) for update in blocks.updates)
         reads = self.module(blocks.reads, blocks.turns)
         arguments = (updates, reads, count, tuple(states), tables, axes)
@@ -264,9 +290,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
 
     def _is_held_still(self, loop: Node) -> bool:
         """Whether no derivative goes back through a loop."""
-        return not any(v in self.graph.outputs for v in loop.outputs) and all(
-            user.op is StopGradient for v in loop.outputs for user in v.uses
-        )
+        users = {user.op for v in loop.outputs for user in v.uses}
+        return users == {StopGradient} and not any(v in self.graph.outputs for v in loop.outputs)
 
     def adjoint(self, node: Node) -> list[fx.Proxy]:
         """`adjoint(field, solution, inputs, outer, further, ...)`: both regions are modules."""
@@ -334,6 +359,18 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
                 names |= sizes.symbols(size)
         sources, own = self.graph.sources, made_in(region)
         return sorted(n for n in names if n in sources and sources[n] not in own)
+
+
+def _without(body: Region, taken: Sequence[Node]) -> Region:
+    """A body that is handed some rows behind its other inputs, where it takes them itself."""
+    nodes = [node for node in body.nodes if node not in taken]
+    return Region([*body.inputs, *(node.output for node in taken)], nodes, body.outputs)
+
+
+def _axis_of(taken: Node) -> int:
+    """The axis, in memory, along which a node takes."""
+    axis: int = taken.attributes["axis"]
+    return len(taken.inputs[0].type.physical) + axis
 
 
 def _is_convolved(value: Value) -> bool:

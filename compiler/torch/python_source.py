@@ -16,7 +16,7 @@ from torch.overrides import resolve_name
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.structure import Constant, Loop, Nested, WeightOf
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.torch.interpreter import TorchInterpreter
+from mai.compiler.torch.interpreter import CALLS, TorchInterpreter
 from mai.compiler.torch.names import MODULE_NAMES, writable
 from mai.compiler.torch.recorder import Recorder
 from mai.spec.source import Span
@@ -80,6 +80,7 @@ class SourceRecorder(Recorder):
 class SourceInterpreter(TorchInterpreter):
     """Records a graph with its loops' bodies in one `fx.Graph`, so that all names are told apart."""
 
+    calls = CALLS
     rows_in_blocks = False  # A person reads it, and nothing is trained by it.
 
     def __init__(self, graph: Graph) -> None:

@@ -20,6 +20,8 @@ TAKEN = (
     "loop",
     "matching",
     "random_halves",
+    "real_fourier",
+    "real_inverse",
     "recurrence",
     "random_normal",
     "random_uniform",
@@ -27,6 +29,9 @@ TAKEN = (
     "turn",
     "unit",
     "finish",
+    "follows",
+    "is_whole",
+    "walk",
     "gathered",
 )
 

@@ -63,8 +63,8 @@ def turn(body: Turn, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 def groups_of(graph: Graph) -> dict[str, str]:
     """The turn that each weight of a prepared graph is of: `f.repeat_1.3` of `f.repeat_1.3.linear_1.weight`; the outermost."""
-    found = {name: OUTERMOST_TURN.match(name) for name in graph.weights}
-    return {name: match.group() for name, match in found.items() if match is not None}
+    matches = {name: OUTERMOST_TURN.match(name) for name in graph.weights}
+    return {name: match.group() for name, match in matches.items() if match is not None}
 
 
 def loose(graph: Graph, groups: Mapping[str, str]) -> set[str]:
@@ -80,11 +80,11 @@ def keeps_state(region: Region) -> bool:
 
 def runs(graph: Graph, groups: Mapping[str, str]) -> list[Run]:
     """A prepared graph's nodes, in their order, as turns and what is between them."""
-    found = _meet(_readers(graph.nodes, groups), _crossing(graph))
+    turns = _meet(_readers(graph.nodes, groups), _crossing(graph))
     count = len(graph.nodes)
-    between = [(a.stop, b.start) for a, b in pairwise([Run(0, 0, None), *found, Run(count, count, None)])]
+    between = [(a.stop, b.start) for a, b in pairwise([Run(0, 0, None), *turns, Run(count, count, None)])]
     plain = [Run(start, stop, None) for start, stop in between if start < stop]
-    return sorted([*found, *plain], key=lambda run: run.start)
+    return sorted([*turns, *plain], key=lambda run: run.start)
 
 
 def region_of(graph: Graph, run: Run) -> Region:
@@ -105,17 +105,17 @@ def leaves_of(nodes: Sequence[Node]) -> list[Node]:
 
 def _readers(nodes: Sequence[Node], groups: Mapping[str, str]) -> list[Run]:
     """Where the weights of each turn are read: from the first reader to the last before another turn's."""
-    found: list[Run] = []
+    readers: list[Run] = []
     for place, node in enumerate(nodes):
         read: set[str | None] = set() if is_leaf(node) else set(_groups_read(node, groups))
         if not read:
             continue
         group = read.pop() if len(read) == 1 else None
-        if found and found[-1].group == group:
-            found[-1] = Run(found[-1].start, place + 1, group)
+        if readers and readers[-1].group == group:
+            readers[-1] = Run(readers[-1].start, place + 1, group)
         else:
-            found.append(Run(place, place + 1, group))
-    return found
+            readers.append(Run(place, place + 1, group))
+    return readers
 
 
 def _groups_read(node: Node, groups: Mapping[str, str]) -> Iterator[str | None]:
@@ -126,17 +126,17 @@ def _groups_read(node: Node, groups: Mapping[str, str]) -> Iterator[str | None]:
             yield groups.get(WeightOf.of(each).weight)
 
 
-def _meet(found: Sequence[Run], crossing: Sequence[int]) -> list[Run]:
+def _meet(turns: Sequence[Run], crossing: Sequence[int]) -> list[Run]:
     """Turns that follow each other, each beginning where the fewest values are passed on; without what reads those of several."""
-    starts = [run.start for run in found]
-    stops = [run.stop for run in found]
-    for place, (before, after) in enumerate(pairwise(found)):
+    starts = [run.start for run in turns]
+    stops = [run.stop for run in turns]
+    for place, (before, after) in enumerate(pairwise(turns)):
         if before.group is not None and after.group is not None:
             cut = min(range(before.stop, after.start + 1), key=lambda at: (crossing[at], at))
             stops[place] = starts[place + 1] = cut
     return [
         Run(start, stop, run.group)
-        for run, start, stop in zip(found, starts, stops, strict=True)
+        for run, start, stop in zip(turns, starts, stops, strict=True)
         if run.group is not None
     ]
 

@@ -151,9 +151,9 @@ def _weights(program: Program, earlier: Sequence[Training], path: Path, options:
     first = program.trainings[0]
     seed = options.of(first.name).seed
     weights = initial_weights(program, None, first.settings.seed if seed is None else seed)
-    known = {copy.name for t in earlier for weight in t.graph.weights.values() for copy in turns_of(weight)}
-    known |= {n for n, w in program.weights.items() if w.follows is not None and w.follows.source in known}
-    arrays, _ = load_weights(replace(program, weights={n: program.weights[n] for n in sorted(known)}), path)
+    trained = {copy.name for t in earlier for weight in t.graph.weights.values() for copy in turns_of(weight)}
+    trained |= {n for n, w in program.weights.items() if w.follows is not None and w.follows.source in trained}
+    arrays, _ = load_weights(replace(program, weights={n: program.weights[n] for n in sorted(trained)}), path)
     weights.put(arrays)
     return weights
 

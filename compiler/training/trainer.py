@@ -96,9 +96,9 @@ class Trainer:
             for o in training.objectives
         ]  # fmt: skip
         moved = {name: p for o in self.objectives for name, p in o.parameters.items()}
-        held = {w.owner for n, w in self.weights.weights.items() if n in training.still}
+        still_nets = {w.owner for n, w in self.weights.weights.items() if n in training.still}
         states = {update.weight for update in training.updates}
-        self.still = {n for n, w in self.weights.weights.items() if w.owner in held} - moved.keys() - states
+        self.still = {n for n, w in self.weights.weights.items() if w.owner in still_nets} - moved.keys() - states
         for name, parameter in self.weights.named_parameters():
             parameter.requires_grad_(name in moved)
         self.average = MovingAverage(moved, settings.ema) if settings.ema else None
@@ -137,11 +137,18 @@ class Trainer:
         if self.checkpoint is not None:
             return
         if self.stage.weights is not None:
-            known = first_values_before(self.program, self.training)
+            set_already = first_values_before(self.program, self.training)
         else:
-            known = loaded_names(self.program, self.options.weights)
+            set_already = loaded_names(self.program, self.options.weights)
         compute_first_values(
-            self.program, self.training, self.evaluation_graph, self.data, self.weights, self.seed, self.device, known
+            self.program,
+            self.training,
+            self.evaluation_graph,
+            self.data,
+            self.weights,
+            self.seed,
+            self.device,
+            set_already,
         )
 
     def _steps(self) -> int:

@@ -95,7 +95,7 @@ class Sampler:
             program = replace_plan(self.program, self.manifest.export, self.subject, plan)
             options = options_of(self.manifest)
             prepared = prepare_export(program, self.manifest.export, options)
-            model = model_of(program, prepared, Trained(self.weights), options)
+            model = model_of(program, prepared, Trained(self.weights, tokenizer=self.manifest.tokenizer), options)
             self.sessions[key] = session(serialised(model))
         return self.sessions[key]
 

@@ -83,8 +83,6 @@ def tune(path: Path, out: Path, options: Options, on_point: OnPoint) -> Outcome:
     model = load(path, providers="cpu")
     manifest = model.manifest
     program = _program(model, options)
-    if manifest.export not in program.exports:
-        raise refusal(f"`{manifest.export}` is no export of the text in the file")
     subject = subject_of(program.exports[manifest.export], manifest)
     metric = metric_of(options.metric)
     arrays, steps = load_weights(program, _weights(program, path, options))
@@ -100,29 +98,28 @@ def tune(path: Path, out: Path, options: Options, on_point: OnPoint) -> Outcome:
         samples = sampler(plan, seed, fields, _rows(fields, options.samples))[place]
         return metric(samples, fields[field] if field is not None else None)
 
-    reference = Plan("rk4", max(FINE_STEPS, 2 * current.steps)) if options.fine else current
     limits = Limits(options.factor, options.most or current.evaluations, options.seeds, warps=not subject.keeps)
-    search = Search(measure, reference, METHODS, limits, on_point)
-    if not math.isfinite(search.reference.mean):
-        raise refusal(f"the reference, {reference}, gives no finite quality: there is nothing to compare with")
-    result = search.run(current)
+    result = _search(measure, current, limits, options, on_point)
     if result.chosen is None:
         raise _quality_error(result, limits)
     tuned = _to_manifest(result, current, measure, options, limits)
     if result.chosen.plan == current:
         return Outcome(result, current, tuned, None)
-    trained = Trained(
-        arrays,
-        steps,
-        manifest.tokenizer,
-        labels,
-        manifest.loss_change,
-        tuned,
-        manifest.special_tokens,
-        facts=manifest.facts,
-    )
+    trained = Trained(arrays, steps, manifest.tokenizer, labels, manifest.loss_change, tuned, manifest.special_tokens,
+                      facts=manifest.facts)  # fmt: skip
     _write(program, manifest, subject, result.chosen.plan, trained, out)
     return Outcome(result, current, tuned, out)
+
+
+def _search(
+    measure: Callable[[Plan, int], float], current: Plan, limits: Limits, options: Options, on_point: OnPoint
+) -> SearchResult:
+    """The search from the plan of now, beside the reference that the options ask for. Raises `tune-refused` for one without a quality."""
+    reference = Plan("rk4", max(FINE_STEPS, 2 * current.steps)) if options.fine else current
+    search = Search(measure, reference, METHODS, limits, on_point)
+    if not math.isfinite(search.reference.mean):
+        raise refusal(f"the reference, {reference}, gives no finite quality: there is nothing to compare with")
+    return search.run(current)
 
 
 def _program(model: Model, options: Options) -> Program:
@@ -131,6 +128,8 @@ def _program(model: Model, options: Options) -> Program:
     checked = check_text(place, model.spec, options.sets)
     if checked.program is None:
         raise MaiError(checked.diagnostics)
+    if model.manifest.export not in checked.program.exports:
+        raise refusal(f"`{model.manifest.export}` is no export of the text in the file")
     return checked.program
 
 

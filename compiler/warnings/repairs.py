@@ -88,8 +88,8 @@ def sooner(place: Span, steps: int) -> Edit | str:
 def first_zeros(subject: Subject, words: str) -> list[Edit]:
     """The first `init = zeros` of the file: the last layer of a residual step may begin as zero."""
     source = subject.file.source
-    found = re.search(r",\s*init\s*=\s*zeros\b", source.text)
-    return [take_out(Span(source, found.start(), found.end()), words)] if found else []
+    match = re.search(r",\s*init\s*=\s*zeros\b", source.text)
+    return [take_out(Span(source, match.start(), match.end()), words)] if match else []
 
 
 def other_callee(function: ast.Function | None, tail: str, nets: Sequence[str], words: str) -> list[Edit]:

@@ -125,11 +125,11 @@ def _untrained_labels(subject: Subject, trainings: Sequence[Training]) -> Iterat
         for slot, values in graph.calls.items():
             if slot[0] not in nets or values[0].type.classes is None or not any(slot in calls for calls, _ in flows):
                 continue
-            given = tuple(
+            labels = tuple(
                 label for calls, trained in flows for value in calls.get(slot, ()) for label in trained.labels(value)
             )
             for row in (label for value in values for label in flow.labels(value)):
-                if isinstance(row, int) and not _is_reached(given, row):
+                if isinstance(row, int) and not _is_reached(labels, row):
                     const, place = _written(subject, export, row)
                     said = f"`{export}` gives `{nets[slot[0]]}` the label {row} (`{const}`) for `{slot[1]}`, which no step of training does"
                     yield warning("untrained-row", place or _head(subject, export), said, help=_pass_it(const))
@@ -138,12 +138,12 @@ def _untrained_labels(subject: Subject, trainings: Sequence[Training]) -> Iterat
 
 def _rows(flows: Sequence[Dataflow]) -> Iterator[tuple[str, Callable[[int], bool]]]:
     """For each table of the train blocks by its name: whether some example of some batch may take a row of it."""
-    found: dict[str, list[int | Value]] = {}
+    taken: dict[str, list[int | Value]] = {}
     for flow, node in ((each, node) for each in flows for node in each.nodes if node.op is Take):
         weight = flow.weight(node.inputs[0])
         if weight is not None:
-            found.setdefault(weight.name, []).extend(flow.labels(node.inputs[1]))
-    for name, labels in found.items():
+            taken.setdefault(weight.name, []).extend(flow.labels(node.inputs[1]))
+    for name, labels in taken.items():
         yield name, partial(_is_reached, tuple(labels))
 
 

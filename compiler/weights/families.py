@@ -69,8 +69,8 @@ def _rule_sets(constants: tuple[tuple[str, int | float], ...]) -> dict[str, Load
 
 def family_of(sets: Sequence[str], constants: Mapping[str, int | float] = NO_CONSTANTS) -> Family:
     """The family with these sets of rules, by the names of their files."""
-    known = _rule_sets(tuple(sorted(constants.items())))
-    return Family(tuple(known[name] for name in sets if name in known))
+    sets_by_name = _rule_sets(tuple(sorted(constants.items())))
+    return Family(tuple(sets_by_name[name] for name in sets if name in sets_by_name))
 
 
 def families(constants: Mapping[str, int | float] = NO_CONSTANTS) -> list[Family]:
@@ -141,7 +141,7 @@ def _fitting(family: Family, prefix: str, weight: Weight, shapes: Shapes) -> lis
     net, _, rest = weight.name.partition(".")
     for loading in family.sets:
         for before, name in (("", weight.name), (f"{net}.", rest)):  # Few rules say which net's they are.
-            fitting = [fit for found in loading.rules_of(name) if (fit := _fit(*found, before, prefix, weight, shapes))]
+            fitting = [fit for rule in loading.rules_of(name) if (fit := _fit(*rule, before, prefix, weight, shapes))]
             if fitting:
                 return fitting
     return []

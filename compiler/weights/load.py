@@ -133,12 +133,12 @@ def _assign(loading: Loading, weight: Weight, shapes: Shapes, mistakes: Mistakes
     A `= first` whose pattern says more than all others, as that of a new head beside a catch-all, is what counts.
     """
     assignments, absent = [], []
-    found = [*loading.rules_of(weight.name)]
-    own = max((rule.target.letters for rule, _ in found if rule.source is None), default=-1)
+    rules = [*loading.rules_of(weight.name)]
+    own = max((rule.target.letters for rule, _ in rules if rule.source is None), default=-1)
     keeps_initial = own >= 0
-    if own > max((rule.target.letters for rule, _ in found if rule.source is not None), default=-1):
+    if own > max((rule.target.letters for rule, _ in rules if rule.source is not None), default=-1):
         return []
-    for rule, marks in found:
+    for rule, marks in rules:
         if rule.source is None:
             continue
         names = tuple(chain.pattern.fill(marks) for chain in rule.source.chains)

@@ -106,9 +106,11 @@ def propose(
     return proposal
 
 
-def propose_of_family(path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape], known: Family) -> Proposal:
+def propose_of_family(
+    path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape], chosen: Family
+) -> Proposal:
     """The rules of one family alone; a tensor that they do not name gets no line."""
-    family = match_families([known], weights, shapes)
+    family = match_families([chosen], weights, shapes)
     lines = list(_family_lines(family, Usage(shapes)))
     return Proposal(path, 0, family.family, lines, [w for n, w in weights.items() if n not in family.parameters])
 

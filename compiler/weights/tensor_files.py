@@ -22,7 +22,12 @@ from mai.spec.source import Span
 
 INDEX = ".safetensors.index.json"
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
-NAMES = ("weights.safetensors", "model.safetensors", f"model{INDEX}")
+NAMES = (
+    "weights.safetensors", "model.safetensors", f"model{INDEX}",
+    "diffusion_pytorch_model.safetensors", f"diffusion_pytorch_model{INDEX}",
+)  # fmt: skip
+PIPELINE = "model_index.json"  # In the folder of a sampler of diffusers, whose networks lie in folders below it.
+NETWORKS = ("unet", "vae", "text_encoder")
 MAX_INDEX_BYTES = 100_000_000
 MAX_NAME = 1000
 LENGTH_BYTES = 8  # Of the length of a safetensors file's header.
@@ -65,7 +70,8 @@ class TensorFiles:
     """One or several open safetensors files; `shapes` has the shape of every tensor by name.
 
     Args:
-        path: a .safetensors file, the .safetensors.index.json of several, or a folder with one of the usual names in it.
+        path: a .safetensors file, the .safetensors.index.json of several, a folder with one of the usual names in it, or the
+            model_index.json of a pipeline, whose tensors are called by their parts, `unet.conv_in.weight`.
         span: the place in the spec that names the file, where errors are reported.
         inside: where given, a folder that all files must lie in, after symbolic links are followed.
 
@@ -77,10 +83,14 @@ class TensorFiles:
         self.path, self.span, self.inside = weights_file(path), span, inside
         self.shapes: dict[str, tuple[int, ...]] = {}
         self._places: dict[str, Place] = {}
+        self._parts: dict[str, TensorFiles] = {}
         self._paths: list[Path] = []
         self.metadata: dict[str, str] = {}
         self._open = ExitStack()
         try:
+            if self.path.name == PIPELINE:
+                self._add_parts()
+                return
             for file in self._files():
                 self._add(file)
         except (SafetensorError, OSError) as error:
@@ -98,6 +108,9 @@ class TensorFiles:
         Raises:
             MaiError: `weights-mismatch`: it cannot be read.
         """
+        part, _, rest = name.partition(".")
+        if part in self._parts:
+            return self._parts[part].read(rest)
         try:
             return self._places[name].read().float()
         except OSError as error:
@@ -105,6 +118,8 @@ class TensorFiles:
 
     def check(self) -> None:
         """Raise `MaiError`, `weights-mismatch`, for a file that mai wrote and that is not as it was written."""
+        for part in self._parts.values():
+            part.check()
         for file in self._paths:
             if not is_intact(file):
                 message = f"{file} is damaged: its checksum does not match"
@@ -145,6 +160,15 @@ class TensorFiles:
             help = "name it on the command line with --weights"
             raise self.error("path-outside", f"{path} leads out of the spec's folder", help=help)
 
+    def _add_parts(self) -> None:
+        """Open the networks of a pipeline; one of its folders that is no network is not read."""
+        self._check(self.path)
+        for name in NETWORKS:
+            if (self.path.parent / name).is_dir():
+                part = self._open.enter_context(TensorFiles(self.path.parent / name, self.span, self.inside))
+                self._parts[name] = part
+                self.shapes |= {f"{name}.{tensor}": shape for tensor, shape in part.shapes.items()}
+
     def _add(self, file: Path) -> None:
         self._paths.append(file)
         with safe_open(file, framework="pt") as opened:  # It judges the whole header.
@@ -182,4 +206,4 @@ def weights_file(path: Path) -> Path:
     """The file of weights in a folder: a run's, a model's, or the index of its shards; a path that is no folder as it is."""
     if not path.is_dir():
         return path
-    return next((path / name for name in NAMES if (path / name).is_file()), path / NAMES[0])
+    return next((path / name for name in (*NAMES, PIPELINE) if (path / name).is_file()), path / NAMES[0])

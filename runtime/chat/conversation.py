@@ -134,7 +134,7 @@ class Conversation:
         yield from rows[0, len(prompt) :].tolist()
 
     def _turned(self, prompt: Array, count: int, settings: Mapping[str, Any], timeout: object) -> Iterator[int]:
-        turns = self.model.turns(prompt[None], settings, timeout)
+        turns = self.model.turns(prompt[None], count, settings, timeout)
         rest = turns.take_over(self._turns, prompt[None]) if self._turns is not None else prompt[None]
         self._turns = turns
         for chosen in grow(turns, rest, count):

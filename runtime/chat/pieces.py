@@ -19,20 +19,20 @@ def text_pieces(tokens: Iterable[int], tokenizer: Tokenizer) -> Iterator[str]:
 
 def before_stops(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
     """Pieces of a text up to the first of some texts; what may become the beginning of one waits until that is known."""
-    held = ""
+    waiting = ""
     for piece in pieces:
-        held += piece
-        places = [place for stop in stops if (place := held.find(stop)) >= 0]
+        waiting += piece
+        places = [place for stop in stops if (place := waiting.find(stop)) >= 0]
         if places:
             if min(places):
-                yield held[: min(places)]
+                yield waiting[: min(places)]
             return
-        free = len(held) - max((_overlap(held, stop) for stop in stops), default=0)
+        free = len(waiting) - max((_overlap(waiting, stop) for stop in stops), default=0)
         if free:
-            yield held[:free]
-        held = held[free:]
-    if held:
-        yield held
+            yield waiting[:free]
+        waiting = waiting[free:]
+    if waiting:
+        yield waiting
 
 
 def _overlap(text: str, stop: str) -> int:

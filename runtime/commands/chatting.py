@@ -67,13 +67,13 @@ def _answer(conversation: Conversation, text: str) -> None:
         for piece in conversation.say(text):
             count += 1
             say_text(piece, end="")
-        told = f"{count / (time.perf_counter() - began):,.0f} pieces a second"
+        note = f"{count / (time.perf_counter() - began):,.0f} pieces a second"
     except KeyboardInterrupt:
-        told = "stopped"
+        note = "stopped"
     except ModelError as error:
-        told = f"error[{error.slug}]: {error}"
+        note = f"error[{error.slug}]: {error}"
     say_text("")
-    say(told, err=True)
+    say(note, err=True)
 
 
 def _line() -> str | None:

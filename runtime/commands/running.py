@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import unknown_name_error
-from mai.runtime.inputs.labels import label_names, labels_to_numbers, result_names
+from mai.runtime.inputs.labels import label_names, labels_to_numbers
 from mai.runtime.inputs.values import parse_span, parse_value, split_word, takes_text
 from mai.runtime.model.loader import load
 from mai.runtime.model.manifest import Port
 from mai.runtime.model.model import Model
+from mai.runtime.show.look import count_examples, look_of
 from mai.runtime.show.picture import Look
 from mai.runtime.show.printing import print_count, print_results, print_stream, print_texts
 from mai.runtime.show.save import MOVING, PICTURES, check_ending, check_kind, path_names, save
@@ -61,13 +60,13 @@ def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wa
         print_count(model, count)
         return
     results = answer if isinstance(answer, dict) else {next(iter(model.outputs)): answer}
-    examples = _examples(results)
+    examples = count_examples(results)
     say(f"{examples:,} example{'s' if examples != 1 else ''} in {seconds:.3g} s", err=True)
     print_count(model, count)
     if wanted.out is None:
         print_results(model, results, values, wanted.special_tokens)
     else:
-        look = replace(_look(model, values, examples, colours), over=over)
+        look = replace(look_of(model, values, examples, colours), over=over)
         _save(model, results, wanted.out, look)
 
 
@@ -82,12 +81,6 @@ def read_points(path: Path) -> Array:
     return points
 
 
-def _examples(results: Mapping[str, object]) -> int:
-    """How many examples there are: the rows of the first result."""
-    first = np.asarray(next(iter(results.values())))
-    return len(first) if first.ndim else 1
-
-
 def _save(model: Model, results: Mapping[str, Array], out: Path, look: Look) -> None:
     """Write the results to files, and say so."""
     for written in save(results, out, model.manifest, look):
@@ -95,15 +88,6 @@ def _save(model: Model, results: Mapping[str, Array], out: Path, look: Look) -> 
     still = [name for name in results if out.suffix.lower() in MOVING and model.outputs[name].path is None]
     for name in still:
         say(f"note: `{name}` is no path: nothing moves in it", err=True)
-
-
-def _look(model: Model, values: Mapping[str, object], examples: int, colours: tuple[float, float] | None) -> Look:
-    """How a picture of the results looks: its title, what orders its points, and names."""
-    title = f"{model.path.name}, seed {values.get('seed', 0)}" if model.manifest.draws else model.path.name
-    numbers = {name: np.asarray(values[name]) for name, port in model.inputs.items() if port.dtype == "float32"}
-    inputs = {name: array for name, array in numbers.items() if len(array) == examples}  # the others are one for all
-    names = {name: result_names(model.manifest, port) for name, port in model.outputs.items()}
-    return Look(title, _labels(model, values, examples), inputs, colours, names, series=model.manifest.series)
 
 
 def _opened(path: Path, wanted: Wanted) -> Model:
@@ -150,14 +134,3 @@ def read_value(model: Model, port: Port, text: str, repeated: int | None) -> obj
     names, is_text = label_names(model.manifest, port), takes_text(model.manifest, port)
     numbers = text if is_text else labels_to_numbers(port, names, text)
     return parse_value(port, numbers, repeated, is_text=is_text, names=names)
-
-
-def _labels(model: Model, values: Mapping[str, object], examples: int) -> Array | None:
-    """The labels that were asked for, to order a picture by; by their names, where the file has them."""
-    for name, port in model.inputs.items():
-        if port.classes and not port.shape and name in values and np.size(np.asarray(values[name])) == examples:
-            labels, names = np.asarray(values[name]).reshape(-1).astype(int), label_names(model.manifest, port)
-            if not names:
-                return labels
-            return np.array([names[k] if 0 <= k < len(names) else str(k) for k in labels])
-    return None

@@ -39,11 +39,11 @@ def runs(
     if out is not None and out.suffix.lower() not in PICTURES:
         raise Misuse(f"--out {out}: {', '.join(PICTURES)}")
     places = folders or [Path("runs")]
-    found = read_runs(places)
+    summaries = read_runs(places)
     figure, direction = goal_in(places, by, goal)
     if by is not None:
-        check_figure(found, by)
-    ordered = sorted_runs(found, figure, direction)
+        check_figure(summaries, by)
+    ordered = sorted_runs(summaries, figure, direction)
     rows = grouped(ordered, figure, direction)
     if json:
         from json import dumps

@@ -39,13 +39,13 @@ def verify(
 
     if format not in FORMATS:
         raise Misuse(f"--format {format}: {' or '.join(FORMATS)}")
-    told, failed = [], False
+    records, failed = [], False
     for path in models:
         for record in _verified(path, provider, tolerance, quiet=format == "json"):
-            told.append(record)
+            records.append(record)
             failed = failed or not record["ok"]
     if format == "json":
-        say(json.dumps(told, indent=2))
+        say(json.dumps(records, indent=2))
     if failed:
         raise Exit(1)
 

@@ -14,6 +14,9 @@ from mai.runtime.model.manifest import Port
 Ports = Mapping[str, Port]
 Sizes = Mapping[str, int]
 NO_LIMITS: Sizes = {}
+ONE_LENGTH = (
+    "-1 is no token: all rows have one length here, since more of the model reads them than the text that grows"
+)
 
 
 def prepare(
@@ -133,7 +136,8 @@ def _check_range(port: Port, array: Array) -> None:
     high = np.inf if port.maximum is None else port.maximum
     outside = array[(array < low) | (array > high)]
     if outside.size:
-        raise ModelError("input-range", f"`{port.name}` is {range_of(port)}, this holds {outside[0]}")
+        help = ONE_LENGTH if port.kind == "input" and port.shape and outside[0] == -1 and low == 0 else None
+        raise ModelError("input-range", f"`{port.name}` is {range_of(port)}, this holds {outside[0]}", help)
 
 
 def range_of(port: Port) -> str:

@@ -203,6 +203,7 @@ class Finding(BaseModel):
         left, right: the two sides of a comparison where it holds least; None for another condition, and where they are not finite.
         mean, interval: of what stands on the left, the mean over all examples, and twice its standard error over seeds.
         examples, seeds: how many it was computed for.
+        failure: why it could not be computed, if it could not; it does not hold then.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -216,6 +217,7 @@ class Finding(BaseModel):
     interval: float | None = None
     examples: int = 1
     seeds: int = 1
+    failure: str | None = None
 
 
 class Data(BaseModel):

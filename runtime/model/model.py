@@ -21,12 +21,21 @@ from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.model.session import CUDA, provider_name
 from mai.runtime.self_test.verification import Verification, verify
-from mai.runtime.text.prompts import Prompt, as_tokens, check_length, check_shortest, format_result, read_prompt
+from mai.runtime.text.prompts import (
+    Prompt,
+    as_tokens,
+    check_length,
+    check_shortest,
+    form_of_texts,
+    format_result,
+    read_prompt,
+)
 from mai.runtime.text.stream import Turns, decode_stream, grow, step_path
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
 
 if TYPE_CHECKING:
     from mai.runtime.chat.conversation import Conversation
+    from mai.runtime.show.drawn import Picture
 
 # How many examples a file computes at a time is chosen for a processor's cache: a GPU takes the whole batch at once.
 CHUNK, WHOLE = "batch.chunk", np.array(2**31)
@@ -106,6 +115,7 @@ class Model:
         if unnamed:
             raise unnamed_value_error([*self.inputs, *self.settings])
         limit = self._time_limit(timeout, values)
+        form = form_of_texts(self.inputs, values, next(iter(self.outputs.values())))
         prompt = self._tokenize(values, self._takes_special_tokens(special_tokens, values))
         feed = self._defaults | prepare(self.inputs, self.settings, values, self.manifest.least, self.manifest.most)
         if prompt is not None and self.manifest.text is not None:
@@ -121,7 +131,14 @@ class Model:
         count = turns if evaluations is None else evaluations
         if len(results) > 1:
             return dict(zip(self.outputs, results, strict=True)), count
-        return results[0] if prompt is None else format_result(prompt, results[0], self.tokenizer), count
+        form = form if prompt is None else prompt
+        return results[0] if form is None else format_result(form, results[0], self.tokenizer), count
+
+    def _repr_html_(self) -> str:
+        """What it takes, gives and holds, as a table of a notebook."""
+        from mai.runtime.show.description import table
+
+        return table(self.manifest)
 
     def _run(self, feed: dict[str, Array], limit: TimeLimit) -> list[Array]:
         """The outputs of the file for arrays by name, its counters last."""
@@ -134,6 +151,20 @@ class Model:
         except Exception as error:  # ONNX Runtime raises many types of its own.
             raise run_error(self.path, self.inputs, feed, error) from error
         return results
+
+    def draw(self, output: str | None = None, /, **values: object) -> Picture:
+        """Run the file once and draw a result, as `mai run --out` does: points, paths, images, curves, maps, bars.
+
+        Args:
+            output: which result, where there are several; by default the first.
+            values: inputs and settings, as of a call.
+
+        Raises:
+            ModelError: the call is refused, the result is a text, or matplotlib is not installed.
+        """
+        from mai.runtime.show.look import picture_of
+
+        return picture_of(self, output, values)
 
     def verify(self, tolerance: float | None = None) -> Verification:
         """Run the self-test that travels in the file, and compare.
@@ -236,32 +267,34 @@ class Model:
         total = text.usual if count is None else count
         check_length(text, start.rows, {str(text.count): total})
         self._tokenize(values, special)
-        tokens = grow(self._turns(start.rows, values, limit), start.rows, total)
+        tokens = grow(self._turns(start.rows, total, values, limit), start.rows, total)
         as_text = start.as_text and start.single and self.tokenizer is not None
         return decode_stream(tokens, self.tokenizer, start.rows[0]) if as_text and self.tokenizer else tokens
 
-    def turns(self, rows: Array, values: Mapping[str, object], timeout: object = None) -> Turns:
+    def turns(self, rows: Array, count: int, values: Mapping[str, object], timeout: object = None) -> Turns:
         """The turns of a text that begins with rows of tokens [batch, tokens], none of which is read yet, by this file or the one beside it.
 
         Args:
+            count: how many tokens there will be at most.
             values: the other inputs and the settings, by name; those that turns do not read may be among them.
             timeout: the seconds that all turns together may compute.
 
         Raises:
             ModelError: as a call does.
         """
-        model, known = self if self.manifest.step is not None else self._step(), {*self.inputs, *self.settings}
+        model, ports = self if self.manifest.step is not None else self._step(), {*self.inputs, *self.settings}
         taken = {
-            name: v for name, v in values.items() if name in model.settings or name in model.inputs or name not in known
+            name: v for name, v in values.items() if name in model.settings or name in model.inputs or name not in ports
         }
-        return model._turns(rows, taken, TimeLimit(timeout))
+        return model._turns(rows, count, taken, TimeLimit(timeout))
 
-    def _turns(self, rows: Array, values: Mapping[str, object], limit: TimeLimit) -> Turns:
-        """The turns of a step file."""
-        step, port = self.manifest.step, self.prompt_port
+    def _turns(self, rows: Array, count: int, values: Mapping[str, object], limit: TimeLimit) -> Turns:
+        """The turns of a step file, which may have the number of tokens as a setting."""
+        step, text, port = self.manifest.step, self.manifest.text, self.prompt_port
         assert step is not None
+        assert text is not None
         ports = {port.name: port, **self.manifest.steady_inputs}
-        given = {port.name: rows, **values}
+        given = {**({str(text.count): count} if str(text.count) in self.settings else {}), port.name: rows, **values}
         feed = self._defaults | prepare(ports, self.settings, given, self.manifest.least, self.manifest.most)
         feed[step.tokens] = feed.pop(port.name)
         return Turns(self.session, self.manifest, feed, limit)

@@ -69,10 +69,10 @@ def choose_providers(requested: str | Sequence[Provider] | None) -> list[Provide
         return list(requested)
     available = ort.get_available_providers()
     others = {provider_name(provider): [provider, CPU] for provider in available}
-    known = {**BY_NAME, **{name: order for name, order in others.items() if name not in BY_NAME}}
-    if requested is not None and requested not in known:
-        raise ModelError("input-unknown", f"there is no provider {requested!r} here", " or ".join(known))
-    return [provider for provider in known[requested or "cuda"] if provider in available]
+    orders = {**BY_NAME, **{name: order for name, order in others.items() if name not in BY_NAME}}
+    if requested is not None and requested not in orders:
+        raise ModelError("input-unknown", f"there is no provider {requested!r} here", " or ".join(orders))
+    return [provider for provider in orders[requested or "cuda"] if provider in available]
 
 
 def provider_name(provider: str) -> str:

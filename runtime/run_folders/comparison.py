@@ -28,11 +28,11 @@ def read_runs(folders: Sequence[Path]) -> list[Summary]:
     for folder in folders:
         if not folder.is_dir():
             raise ModelError("file-not-found", f"there is no folder {folder}")
-    found = [summary(run) for folder in folders for run in runs_in(folder)]
-    if not found:
+    summaries = [summary(run) for folder in folders for run in runs_in(folder)]
+    if not summaries:
         where = ", ".join(map(str, folders))
         raise ModelError("file-not-found", f"there are no runs in {where}", "mai train SPEC --out RUN begins one")
-    return found
+    return summaries
 
 
 def goal_in(folders: Sequence[Path], by: str | None, goal: str | None) -> tuple[str, str]:

@@ -82,27 +82,27 @@ def _panels(plt: Pyplot, count: int) -> tuple[Figure, list[Axes]]:
 
 def _draw(axes: Axes, run: Summary, name: str, hue: str, *, alone: bool) -> None:
     steps, values = _line(run, name)
-    held_steps, held = _line(run, f"{HELD_OUT}{name}")
+    held_steps, held_values = _line(run, f"{HELD_OUT}{name}")
     if len(steps):
         axes.plot(
             steps,
             values,
-            color=QUIET if alone and len(held) else hue,
+            color=QUIET if alone and len(held_values) else hue,
             linewidth=0.9,
             alpha=0.9 if alone else 0.45,
             label="batches",
         )
-    if len(held):
+    if len(held_values):
         axes.plot(
             held_steps,
-            held,
+            held_values,
             color=ACCENT if alone else hue,
             linewidth=1.5,
             marker="o",
             markersize=2.5,
             label="held-out examples",
         )
-    if run.state == "done" and run.kept < run.steps and len(held):
+    if run.state == "done" and run.kept < run.steps and len(held_values):
         axes.axvline(
             run.kept, color=ACCENT if alone else hue, linewidth=0.8, linestyle=":", label="kept" if alone else None
         )

@@ -76,10 +76,10 @@ class Verification:
         for d in (d for d in self.differences if not d.content):
             worst[d.output] = max(worst.get(d.output, d), d, key=lambda d: d.amount)
         if worst:
-            told = "; ".join(map(str, worst.values()))
+            differences = "; ".join(map(str, worst.values()))
             help = "another provider or ONNX Runtime may compute it right; else take the file that mai wrote"
             raise ModelError(
-                "self-test-failed", f"{name} does not compute what it did when it was written: {told}", help
+                "self-test-failed", f"{name} does not compute what it did when it was written: {differences}", help
             )
 
 

@@ -18,7 +18,7 @@ LAYOUT = {"\n": "\\n", "\t": "\\t"}
 
 def visible(text: str) -> str:
     """A text of any number of lines, with its control characters as escapes."""
-    return INVISIBLE.sub(lambda found: _escape(found[0]), text)
+    return INVISIBLE.sub(lambda match: _escape(match[0]), text)
 
 
 def visible_line(text: str) -> str:

@@ -51,6 +51,17 @@ def read_prompt(port: Port, value: object, tokenizer: Tokenizer | None, *, speci
     return _as_prompt(port, value, as_text=False, single=False)
 
 
+def form_of_texts(inputs: Mapping[str, Port], values: Mapping[str, object], output: Port) -> Prompt | None:
+    """The form of a result of tokens that goes on from no prompt: text, where a text of the same vocabulary was given; else None."""
+    alike = [
+        n for n, port in inputs.items() if port.classes and port.classes == output.classes and len(port.shape) == 1
+    ]
+    texts = [values[n] for n in alike if isinstance(values.get(n), str) or _are_texts(values.get(n))]
+    if not texts or len(output.shape) != 1:
+        return None
+    return Prompt(np.zeros((0, 0), np.int64), as_text=True, single=isinstance(texts[0], str), ragged=False)
+
+
 def _missing_before(text: str, tokens: Array, tokenizer: Tokenizer | None) -> Array:
     """The special tokens that belong before a text, none where its own tokens begin with them."""
     if tokenizer is None:

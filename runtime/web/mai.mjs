@@ -284,12 +284,16 @@ export class Model {
       delete results[evaluations];
     }
     if (turns) delete results[turns];
-    const prompt = text && values[text.prompt];
-    const first = this.manifest.outputs[0]?.name;
+    const out = this.manifest.outputs[0];
+    const first = out?.name;
+    const read = this.manifest.inputs.find(
+      ({ name, classes, shape }) => classes && classes === out?.classes && shape.length === 1 && out.shape.length === 1 && values[name],
+    );
+    const prompt = text ? values[text.prompt] : read && values[read.name];
     if (typeof prompt === "string" || typeof prompt?.[0] === "string") {
       const prompts = [prompt].flat();
       const texts = rowsOf(results[first]).map((row, k) => {
-        const [added] = this._parts(prompts[k % prompts.length], GOES_ON);
+        const added = text ? this._parts(prompts[k % prompts.length], GOES_ON)[0] : [];
         return this.tokenizer.decode(row.filter((token) => token !== NOTHING).slice(added.length));
       });
       results[first] = typeof prompt === "string" && texts.length === 1 ? texts[0] : texts;
@@ -456,7 +460,7 @@ class Conversation {
     const room = text.limit ? Math.min(wanted, text.limit - prompt.length + 1) : wanted;
     if (room < 1) throw new ModelError(`these messages have ${prompt.length} tokens, and this model reads at most ${text.limit}`);
     const ends = (text.ends ?? []).map((end) => (typeof end === "number" ? end : Number(values[end] ?? model.settings[end].default)));
-    const turns = new Turns(model.turn, values);
+    const turns = new Turns(model.turn, { ...values, [text.count]: room });
     const rest = this.turns ? turns.takeOver(this.turns, prompt) : prompt;
     this.turns = turns;
     yield* beforeStops(this._pieces(turns.grow(rest, room), ends), this.stops);

@@ -68,6 +68,12 @@ class MaiError(Exception):
         super().__init__("; ".join(f"{d.slug}: {d.message}" for d in diagnostics))
         self.diagnostics = tuple(diagnostics)
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the lines of the file with carets, in the place of Python's frames."""
+        from mai.spec.diagnostics.render import render
+
+        return render(self.diagnostics, color=True).splitlines()
+
 
 def placed(error: MaiError, span: Span | None) -> MaiError:
     """The same error with `span` as the place of each diagnostic that has none."""
@@ -126,7 +132,7 @@ class Reporter:
             self.check()
 
     def _add_name(self, diagnostic: Diagnostic, span: Span) -> None:
-        """A name that nothing has is told once a file, at its first place; it is named there as often as it lacks."""
+        """Keep one error for each unknown name of a file, that at its first place."""
         for place, other in enumerate(self.diagnostics):
             at = other.span
             if other.slug in OF_NAMES and at and at.source is span.source and at.text == span.text:
@@ -144,7 +150,7 @@ class Reporter:
         return any(d.message == message for d in self.diagnostics)
 
     def offer(self, since: int, slugs: Sequence[str], span: Span, edits: Sequence[Edit]) -> None:
-        """Further repairs to try, after their own, for errors of these kinds: those of `span`, reported since there were so many."""
+        """Offer further edits to the errors of these kinds inside `span` after the first `since`; they are tried after the error's own."""
         for place, diagnostic in enumerate(self.diagnostics[since:], since):
             at = diagnostic.span
             fits = diagnostic.slug in slugs

@@ -41,13 +41,13 @@ def pieces_of(text: str) -> list[Piece]:
     """All pieces of a text that can be parsed, in their order; nothing but spaces and line ends is left out."""
     pieces: list[Piece] = []
     ends, gap, line = 0, False, 0
-    for found in _PIECE.finditer(text):
-        kind = str(found.lastgroup)
+    for match in _PIECE.finditer(text):
+        kind = str(match.lastgroup)
         if kind == "end":
-            ends, line = ends + 1, found.end()
+            ends, line = ends + 1, match.end()
         elif kind == "space":
             gap = True
         else:
-            pieces.append(Piece(found[0].rstrip(), kind, ends, gap, found.start() - line))
+            pieces.append(Piece(match[0].rstrip(), kind, ends, gap, match.start() - line))
             ends, gap = 0, False
     return pieces

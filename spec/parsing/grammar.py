@@ -90,8 +90,8 @@ def _data() -> tuple[Any, ...]:
         t.pattern.value: t.name for t in lexer.terminals if t.pattern.type == "str" and name.fullmatch(t.pattern.value)
     }
     patterns = [f"(?P<{t.name}>{t.pattern.to_regexp()})" for t in lexer.terminals if t.pattern.value not in words]
-    made = [_rule(rule) for rule in lark.rules]
-    return states, made, conf.start_state, conf.end_state, "|".join(patterns), sorted(lexer.ignore_types), words
+    own_rules = [_rule(rule) for rule in lark.rules]
+    return states, own_rules, conf.start_state, conf.end_state, "|".join(patterns), sorted(lexer.ignore_types), words
 
 
 def _rule(rule: LarkRule) -> tuple[Any, ...]:

@@ -101,13 +101,13 @@ class Parser:
         )
         at, text = 0, self.text
         while at < len(text):
-            found = match(text, at)
-            if found is None or found.lastgroup is None:
+            token = match(text, at)
+            if token is None or token.lastgroup is None:
                 raise NotOfTheLanguage
-            terminal, end = found.lastgroup, found.end()
+            terminal, end = token.lastgroup, token.end()
             if terminal not in ignored:
-                word = words.get(found[0]) if terminal == NAME else None
-                yield Token(word if word in states[self.states[-1]] else terminal, found[0], at, end)
+                word = words.get(token[0]) if terminal == NAME else None
+                yield Token(word if word in states[self.states[-1]] else terminal, token[0], at, end)
             at = end
 
     def _reduced(self, terminal: str) -> int:

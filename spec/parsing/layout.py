@@ -43,19 +43,19 @@ class BracketError(Exception):
 def check_brackets(text: str) -> None:
     """Raise `BracketError` for the first bracket without its partner.
 
-    A `}` closes a block, and a declaration begins outside of all: what is open inside was forgotten. The parser would
+    A `}` and the start of a declaration both end every bracket that is open inside: those were forgotten. The parser would
     stop at the first word that has no place in the bracket instead, lines after it.
     """
     open_: list[Token] = []
-    for found in _MARKS.finditer(text):
-        mark = found[0]
+    for match in _MARKS.finditer(text):
+        mark = match[0]
         if mark[0] == "#":
             continue
         if mark[0] == '"':
-            if not found[1]:
+            if not match[1]:
                 return
         elif mark in NAMES:
-            _match(Token(NAMES[mark], mark, found.start(), found.end()), open_)
+            _match(Token(NAMES[mark], mark, match.start(), match.end()), open_)
         elif open_:
             raise BracketError("unclosed-bracket", open_[-1])
     if open_:

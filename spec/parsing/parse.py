@@ -33,10 +33,10 @@ def load_source(path: Path, report: Reporter, name: str | None = None) -> Source
     """
     shown = str(path)
     try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise ValueError("it is a folder" if path.is_dir() else "it is a device or a pipe, not a file")
-        too_large = found.st_size > MAX_BYTES
+        too_large = status.st_size > MAX_BYTES
         raw = b"" if too_large else path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)

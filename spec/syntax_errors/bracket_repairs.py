@@ -54,7 +54,7 @@ def _closed(text: str, at: int) -> tuple[Draft, ...]:
 
 
 def _ends(text: str, at: int) -> tuple[list[int], int | None]:
-    """Where what is in a bracket may end: after each of its operands; and the bracket of another kind that ends it."""
+    """The places where the contents of a bracket may end, after each operand; and the bracket of another kind that stops the search."""
     places: list[int] = []
     depth, k = 0, at + 1
     while k < len(text) and text[k] not in "\n{}":

@@ -99,16 +99,16 @@ def _account(place: Place) -> tuple[str, str, str | Draft | None]:
 
 
 def _statement(place: Place) -> str | None:
-    """The word that may have been meant by the first of a statement, a slip of the pen or two away."""
+    """The keyword that the first word of a statement may be a misspelling of: one or two slips away."""
     meant = closest(place.word, sorted(STATEMENTS)) if place.named and place.opens else None
     return meant if meant and slips(place.word, meant) <= MOST_SLIPS else None
 
 
 def _help(remedy: str | Repair | None, place: Place) -> str | Draft | None:
-    found = remedy(place) if callable(remedy) else remedy
-    if isinstance(found, Draft):
-        return Draft(_filled(found.words, place), found.changes)
-    return _filled(found, place) if found else None
+    help = remedy(place) if callable(remedy) else remedy
+    if isinstance(help, Draft):
+        return Draft(_filled(help.words, place), help.changes)
+    return _filled(help, place) if help else None
 
 
 def _spelt(at: int, word: str, meant: str) -> Draft:

@@ -236,12 +236,12 @@ def choice_by_mark(p: Place) -> Draft | str:
 
 def _choice(p: Place, form: str, order: Callable[[str, str, str], tuple[str, str, str]]) -> Draft | str:
     """A choice of another language; `order` makes of what stands before the place, and of the form's groups, what `where` takes."""
-    given = re.search(r"(?:=|\breturn\b)\s*(.+?)\s*$", p.line)
+    condition = re.search(r"(?:=|\breturn\b)\s*(.+?)\s*$", p.line)
     match = re.match(form, p.text[p.at : p.stop])
-    if given is None or match is None:
+    if condition is None or match is None:
         return "write `where(condition, a, b)`"
     return _draft(
-        p.at - len(p.line) + given.start(1), p.stop, f"where({', '.join(order(given[1], match[1], match[2]))})"
+        p.at - len(p.line) + condition.start(1), p.stop, f"where({', '.join(order(condition[1], match[1], match[2]))})"
     )
 
 

@@ -208,8 +208,8 @@ def test_ctrl_c_ends_the_answer_and_not_the_program(talk: subprocess.Popen[str])
     talk.send_signal(signal.SIGINT)
     said = [talk.stderr.readline() for _ in range(2)]
     assert said[1] == "stopped\n"
-    rest, _ = talk.communicate("/reset\nhello\n/quit\nnot read\n", timeout=60)
-    assert talk.returncode == 0
+    rest, errors = talk.communicate("/reset\nhello\n/quit\nnot read\n", timeout=60)
+    assert talk.returncode == 0, errors
     assert len(rest) > 100
 
 

@@ -301,9 +301,10 @@ def test_required_settings_have_no_default_in_the_file(program: Any, tmp_path: P
 
 
 GUIDE = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
+SNIPPETS = re.findall(r"```js\n(.*?)```", GUIDE, re.DOTALL)
 
 
-@pytest.mark.parametrize("snippet", re.findall(r"```js\n(.*?)```", GUIDE, re.DOTALL), ids=range(3))
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
 def test_what_the_guide_shows(installed: Path, snippet: str) -> None:
     """In a folder with the files that it speaks of, untrained ones."""
     with tempfile.TemporaryDirectory(dir=installed) as folder:

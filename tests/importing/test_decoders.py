@@ -15,6 +15,7 @@ from mai.compiler.compiling import compile_all
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
+from mai.runtime.errors import ModelError
 from tests.support.model_folders import DECODERS, VOCAB, imported, save
 from tests.support.tokenizers import word_tokenizer
 from tests.support.zoo import tokens
@@ -88,14 +89,31 @@ def test_what_a_generation_says_and_its_tokenizer(tmp_path: Path) -> None:
         "eos_token_id": [3, 5],
         "max_new_tokens": 9,
     }
-    (tmp_path / "generation_config.json").write_text(json.dumps({**said, "repetition_penalty": 1.2}))
+    (tmp_path / "generation_config.json").write_text(
+        json.dumps({**said, "repetition_penalty": 1.2, "typical_p": 0.8, "suppress_tokens": [2, 4]})
+    )
     (tmp_path / "tokenizer.json").write_text(word_tokenizer("<s> $A"))
     program = imported(tmp_path)
     text = " ".join(program.source.text.split())
-    assert "temperature: real = 0.7, top_k: int = 7, top_p: real = 0.9, stop: token = 3" in text
+    assert "temperature: real = 0.7, top_k: int = 7, top_p: real = 0.9, min_p" in text
+    assert (
+        "min_p: real = 0, typical_p: real = 0.8, repetition_penalty: real = 1.2, presence_penalty: real = 0, frequency_penalty: real = 0, stop: token = 3"
+        in text
+    )
     assert "until stop or 5 {" in program.source.text
-    assert "penalise(logits(x)[-1], x, 1.2) / temperature" in program.source.text
+    assert (
+        "penalise(without(logits(x)[-1], [2, 4]), x, repetition_penalty, presence_penalty, frequency_penalty)" in text
+    )
     compile_all(program, ["generate"], None, tmp_path, CompileOptions(step=False))
     grown = load(tmp_path / "model.generate.onnx", providers="cpu")(prompt="red fish", count=0)
     assert grown == "red fish"
     assert load(tmp_path / "model.generate.onnx", providers="cpu").manifest.special_tokens
+
+
+def test_a_text_longer_than_its_rates(tmp_path: Path) -> None:
+    """Beyond the texts of its training a LongRoPE has other rates: such texts are refused."""
+    save(DECODERS["phi3, long"].make(), tmp_path)
+    program = imported(tmp_path)
+    file = export(program, "generate", Trained(load_weights(program, None)[0]), tmp_path).path
+    with pytest.raises(ModelError, match="this model reads at most 48 tokens"):
+        load(file, providers="cpu")(prompt=[3, 4, 5], count=47)

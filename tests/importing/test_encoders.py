@@ -74,6 +74,23 @@ def test_a_pooled_text(tmp_path: Path) -> None:
     np.testing.assert_allclose(compiled(tmp_path, "pool")(x=rows()), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize(("name", "export_name"), [("bert", "encode_pair"), ("bert, classes", "classify_pair")])
+def test_pairs_of_texts(name: str, export_name: str, tmp_path: Path) -> None:
+    model = ENCODERS[name].make()
+    save(model, tmp_path)
+    second = np.zeros((len(LENGTHS), max(LENGTHS)), np.float32)
+    for row, n in zip(second, LENGTHS, strict=True):
+        row[n // 2 : n] = 1
+    with torch.inference_mode():
+        expected = model(**padded(rows()), token_type_ids=torch.from_numpy(second).long())[0].numpy()
+    found = compiled(tmp_path, export_name)(x=rows(), second=second)
+    for i, n in enumerate(LENGTHS):
+        kept = slice(None) if expected.ndim == 2 else slice(n)
+        np.testing.assert_allclose(
+            found[i][kept], expected[i][kept], atol=1e-4 * max(1, np.abs(expected).max()), rtol=0
+        )
+
+
 @pytest.mark.parametrize("pooling", [{"pooling_mode_mean_tokens": True}, {"pooling_mode": "cls"}])
 def test_sentences(pooling: dict[str, object], tmp_path: Path) -> None:
     """A folder of sentence-transformers: texts become vectors of length 1."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import chisquare
 
 from mai.compiler.check import check
@@ -24,8 +25,9 @@ from mai.runtime.arrays import Array
 
 Maker = Callable[..., Program]
 
-SPEC = """export choose(z: [12], temperature: real = 1.0, top_k: int = 0, top_p: real = 1.0, min_p: real = 0.0) -> int {
-  k ~ categorical(z / temperature, top_k, top_p, min_p)
+SPEC = """export choose(z: [12], temperature: real = 1.0, top_k: int = 0, top_p: real = 1.0, min_p: real = 0.0,
+  typical_p: real = 1.0) -> int {
+  k ~ categorical(z / temperature, top_k, top_p, min_p, typical_p = typical_p)
   return k
 }
 """
@@ -34,10 +36,13 @@ LOGITS = np.random.default_rng(4).normal(0, 1.5, 12)
 SETTINGS: list[dict[str, Any]] = [
     {}, {"temperature": 0.5}, {"temperature": 2.0}, {"top_k": 4}, {"top_k": 50}, {"top_p": 0.7}, {"top_p": 0.05},
     {"min_p": 0.1}, {"top_k": 6, "top_p": 0.8}, {"top_k": 8, "min_p": 0.2, "temperature": 1.3},
+    {"typical_p": 0.5}, {"typical_p": 0.9, "temperature": 2.0}, {"top_k": 8, "top_p": 0.9, "min_p": 0.05, "typical_p": 0.6},
 ]  # fmt: skip
 
 
-def exact(logits: Array, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0) -> Array:
+def exact(
+    logits: Array, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0, typical_p: float = 1.0
+) -> Array:  # fmt: skip
     """The probabilities, by the definitions, one filter after the other."""
     p = np.exp(logits / temperature)
     p /= p.sum()
@@ -48,7 +53,30 @@ def exact(logits: Array, temperature: float = 1.0, top_k: int = 0, top_p: float 
     before = np.cumsum(p[order]) - p[order]
     p[order[before > top_p]] = 0
     p[p < min_p * p.max()] = 0
+    p /= p.sum()
+    if typical_p < 1:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            far = np.abs(-np.log(p) - np.nansum(-p * np.log(p)))
+        nearest = np.argsort(far)
+        before = np.cumsum(p[nearest]) - p[nearest]
+        p[nearest[before >= typical_p]] = 0
     return p / p.sum()
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_the_distribution_is_that_of_transformers(settings: dict[str, Any]) -> None:
+    library = pytest.importorskip("transformers", reason="transformers is not installed")
+    makers = {
+        "temperature": library.TemperatureLogitsWarper, "top_k": library.TopKLogitsWarper, "top_p": library.TopPLogitsWarper,
+        "min_p": library.MinPLogitsWarper, "typical_p": library.TypicalLogitsWarper,
+    }  # fmt: skip
+    for seed in range(20):
+        logits = np.random.default_rng(seed).normal(0, 1.5, 12)
+        scores = torch.from_numpy(logits)[None]
+        for name, make in makers.items():
+            if name in settings:
+                scores = make(settings[name])(None, scores)
+        np.testing.assert_allclose(exact(logits, **settings), torch.softmax(scores, -1)[0], atol=1e-12)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)

@@ -11,7 +11,10 @@ import torch
 
 from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.arrays import Array
@@ -43,7 +46,8 @@ export smooth(x: [30, 2]) -> ([30, 2], [30, 2], [12, 2]) {
 
 def run(program: Program, name: str, folder: Path, x: Array) -> list[Array]:
     path = export(program, name, Trained(load_weights(program, None)[0]), folder).path
-    return list(load(path, providers="cpu")(x=x).values())
+    results = load(path, providers="cpu")(x=x)
+    return list(results.values()) if isinstance(results, dict) else [results]
 
 
 def draw(*shape: int) -> Array:
@@ -58,6 +62,32 @@ def test_a_line_of_any_length(program: Maker, tmp_path: Path, size: int) -> None
         wanted = np.fft.rfft(np.asarray(x, np.float64))
         np.testing.assert_allclose(re + 1j * im, wanted, atol=4e-6 * np.abs(wanted).max())
         np.testing.assert_allclose(back, x, atol=2e-5)
+
+
+DERIVED = "export f(x: [SIZE, 2]) -> [SIZE, 2] {\n  (re, im) = rfft(x, axis = 0)\n  y = irfft(sin(re), im * re, SIZE, axis = 0)\n  return grad(sum(y^2), x)\n}\n"
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 128, 150])
+def test_derivatives_of_any_length(program: Maker, tmp_path: Path, size: int) -> None:
+    """In a file, and of torch's own module, against torch's derivatives in float64."""
+    x = draw(2, size, 2)
+    y = torch.from_numpy(x).double().requires_grad_(True)
+    z = torch.fft.rfft(y, dim=1)
+    torch.fft.irfft(torch.complex(z.real.sin(), z.imag * z.real), n=size, dim=1).square().sum().backward()
+    assert y.grad is not None
+    for text in (DERIVED, DERIVED.replace("SIZE", str(size))):
+        (slope,) = run(program(text), "f", tmp_path, x)
+        np.testing.assert_allclose(slope, y.grad, atol=2e-5 * float(y.grad.abs().max()))
+
+
+def test_training_goes_back_by_half_of_the_frequencies(program: Maker) -> None:
+    for size in (1, 6, 7):
+        plain = DERIVED.replace("SIZE", str(size)).replace("grad(sum(y^2), x)", "y^2")
+        x, other = (torch.from_numpy(draw(2, size, 2)).double().requires_grad_(True) for _ in range(2))
+        lower(forms.prepare(program(plain).exports["f"]), Weights({})).double()(x)[0].sum().backward()
+        z = torch.fft.rfft(other, dim=1)
+        torch.fft.irfft(torch.complex(z.real.sin(), z.imag * z.real), n=size, dim=1).square().sum().backward()
+        torch.testing.assert_close(x.grad, other.grad)
 
 
 def test_a_plane(program: Maker, tmp_path: Path) -> None:

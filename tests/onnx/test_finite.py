@@ -104,6 +104,38 @@ def test_a_result_that_is_never_finite_is_told(text: str, program: Maker, tmp_pa
     assert not list(tmp_path.glob("*.onnx"))
 
 
+NOISE = """export g(x: []) -> [] {
+  y = x
+  integrate t in 0..9 using euler_maruyama(90) {
+    noise dB: []
+    dy = -y * dt + sqrt(y) * dB
+  }
+  return y
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "instead"),
+    [
+        (NOISE, "sqrt(y)", "`sqrt(maximum(y, 0))`"),
+        ("export g(x: [3]) -> [] { return sum(log(x - 9)) }", "log(x - 9)", "`log(maximum(x - 9, 1e-6))`"),
+        ("export g(x: [3]) -> [] { return sum(x / (x - x)) }", "x / (x - x)", "divided by 0"),
+    ],
+)
+def test_where_it_is_not_finite_and_what_to_write(
+    text: str, place: str, instead: str, program: Maker, tmp_path: Path
+) -> None:
+    checked = program(text)
+    with pytest.raises(MaiError) as caught:
+        compiled(checked, tmp_path)
+    main, note = caught.value.diagnostics
+    assert main.help is not None and instead in main.help
+    assert note.severity == "note" and note.span is not None and note.span.text == place
+    if "maximum" in instead:
+        compiled(program(text.replace(place, instead.strip("`"))), tmp_path)
+
+
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_weights_that_are_not_finite_are_told(number: float, program: Maker, tmp_path: Path) -> None:
     made = program(ONE_LAYER)

@@ -206,6 +206,7 @@ def test_chaos_is_told_and_the_file_is_written(program: Maker, tmp_path: Path) -
 
 CANCELS = {  # What is left is roundings, in any program.
     "a drift": "q = x\n  p = ones([3])\n  integrate t in 0..1 using rk4(9) {\n    dq/dt = p\n    dp/dt = -q\n  }\n  return sum(p^2 + q^2) - sum(1 + x^2)",
+    "a turn": "a = exp(-sigmoid(x - 11))\n  h = zeros([3])\n  repeat 4 shared { h = tanh(a * h) + sqrt(1 - a^2) * x }\n  return sum(h)",
     "a square": "return sum((100 + x)^2 - 10000 - 200 * x - x * x)",
 }
 

@@ -22,7 +22,7 @@ from mai.compiler.passes.text import prompt_blocks, two_level_cache
 from mai.compiler.program import Program
 from mai.runtime import ModelError, load
 from mai.spec.diagnostics import MaiError
-from tests.support.growing_texts import CAUSAL_NETS, LAYERS, NOTHING, side_by_side, spec, weights
+from tests.support.growing_texts import CAUSAL_NETS, LAYERS, NOTHING, TAIL, side_by_side, spec, weights
 
 Maker = Callable[..., Program]
 GROWING = ("concat", "two-level")
@@ -186,6 +186,24 @@ def test_many_rows_are_taken_in_blocks(
             np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("more", ["", ", causal = true", ", softcap = 2"])
+@pytest.mark.parametrize("opset", [23, 21])
+def test_many_rows_look_at_another_text_in_blocks(
+    program: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, more: str, opset: int
+) -> None:
+    """More rows than columns, fewer, and as many."""
+    monkeypatch.setattr(attention_rows, "FEW", 5)
+    monkeypatch.setattr(attention_rows, "ROWS", 4)
+    made = program(f"export f(x: [P, 8], m: [S, 8]) -> [P, 8] {{ return attention(x, 4, 2, memory = m{more}) }}")
+    path = export(made, "f", Trained(weights(made)), tmp_path, CompileOptions(opset=opset)).path
+    rng, model = np.random.default_rng(0), load(path, providers="cpu")
+    for rows, columns in ((14, 6), (9, 14), (7, 7), (6, 2)):
+        feed = {"x": rng.standard_normal((2, rows, 8)), "m": rng.standard_normal((2, columns, 8))}
+        feed = {name: array.astype(np.float32) for name, array in feed.items()}
+        (wanted,) = evaluate(made.exports["f"], feed, {}, weights(made))
+        np.testing.assert_allclose(model(**feed), wanted, atol=1e-5)
+
+
 ENDS = {"7": [7], "7 or 3": [7, 3], "[7, 3, 9]": [7, 3, 9], "[7, count - 11]": [7, 9]}
 
 
@@ -331,6 +349,39 @@ def test_a_prompt_that_is_read_beside_has_one_length(program: Maker, tmp_path: P
     np.testing.assert_array_equal(model(prompt=prompt, seed=5), run(made, prompt, cache="none"))
     with pytest.raises(ModelError, match="from 0 to 12, this holds -1"):
         model(prompt=[[3, 1, 2], [NOTHING, NOTHING, 4]])
+
+
+PLAN = """
+net answer(x: tokens[P], m: tokens[Q]) -> [P, vocab] {
+  h = embed(x, d)
+  h += attention(h, 2, causal = true) + attention(h, 2, memory = embed(m, d))
+  return linear(h, vocab)
+}
+export generate(prompt: tokens[P], start: tokens[Q], count: int = 5) -> tokens[Q + count] {
+  plan = prompt
+  extend plan by count { append argmax(logits(plan)[-1]) }
+  y = start
+  extend y by count { append argmax(answer(y, READ)[-1]) }
+  return y
+}
+"""
+
+
+@pytest.mark.parametrize("read", ["plan", "plan[P:]"])
+def test_a_text_that_another_reads(program: Maker, tmp_path: Path, read: str) -> None:
+    """What was appended is that of the row alone; of the whole text nobody says what a place without a token is."""
+    made = program(spec(NET).replace(TAIL, PLAN.replace("READ", read)))
+    model = load(export(made, "generate", Trained(weights(made)), tmp_path).path, providers="cpu")
+    prompts, starts = [[3], [5, 1, 2], [9, 4]], [[1, 2, 3], [4], [7, 0]]
+    alone = [model(prompt=[p], start=[s])[0].tolist() for p, s in zip(prompts, starts, strict=True)]
+    rows = model(prompt=prompts[:1] * 3, start=side_by_side(starts))
+    assert list(rows[0]) == alone[0]
+    if read == "plan":
+        with pytest.raises(ModelError, match="all rows have one length here"):
+            model(prompt=side_by_side(prompts), start=side_by_side(starts))
+    else:
+        rows = model(prompt=side_by_side(prompts), start=side_by_side(starts))
+        assert [[t for t in r.tolist() if t != NOTHING] for r in rows] == alone
 
 
 # ----------------------------------------------------------------------- random nets

@@ -75,6 +75,9 @@ CAUSAL_NETS = {
     "blocks of three": f"{PAIRS}h += softmax(where(j <= i and i // 3 == j // 3, h @ h', -1e9)) @ h",
     "biases by distance": f"{PAIRS}param near: [4] ~ normal(0, 1)\n"
     "  h += softmax(where(j <= i, h @ h' + near[minimum(maximum(i - j, 0), 3)] - 0.1 * abs(i - j), -1e9)) @ h",
+    "buckets of distances": f"{PAIRS}param table: [6, 2] ~ normal(0, 1)\n  n = maximum(i - j, 0)\n"
+    "  place = where(n < 3, n, minimum(3 + int(2 * log(maximum(n, 1) / 3)), 5))\n"
+    '  bias = rearrange(table[place], "i j h -> h i j")\n  h += attention(h, 2, causal = true, scale = 1, mask = bias)',
     "a mask that is taken off": "h += softmax(h @ h' - 1e9 * triu(ones([P, P]), k = 1)) @ h",
     "a mask by minimum": f"{PAIRS}h += softmax(minimum(h @ h', where(j <= i, 1e9, -1e9))) @ h",
     "tokens of a kind": f"{PAIRS}k = x % 3\n  h += softmax(where(j <= i and k[:, None] == k[None, :], h @ h', -1e9)) @ h",
@@ -102,6 +105,11 @@ CAUSAL_NETS = {
     "  repeat P shared as t {\n    y = h[t] @ s + s[0, 0]\n    s = 0.5 * s + h[t][:, None] * shift(h, 1)[t][:2]\n"
     "    y = y + sum(s, axis = 0)\n  } keep y as ys, t as places, s as states\n"
     "  h += linear(ys, d) * (places % 2)[:, None] + cumsum(states[:, :, 0], axis = 0) / 9",
+    "the delta rule": "k = h / norm(h, axis = 1, keep = true)\n  b = sigmoid(linear(h, 1))\n  S = zeros([d, d])\n"
+    "  repeat P shared as t {\n    S = S + b[t] * outer(h[t] - S @ k[t], k[t])\n    y = S @ shift(h, 1)[t]\n  } keep y as ys\n  h += ys",
+    "gates between 0 and 1": "u = causal_conv(h, d, 3)\n  a = exp(-8 * sigmoid(linear(u, d)))\n  b = sqrt(1 - a^2) * u\n  s = zeros([d])\n"
+    "  repeat P shared as t { s = a[t] * s + b[t] } keep s as all\n"
+    "  h += all + attention(h, 2, 1, causal = true, rotary = true, window = 3)",
     "turns inside turns": "s = zeros([d])\n  n = 0\n  repeat P shared as t {\n    repeat 2 shared as i { s = tanh(s + (t + i) * h[t]) }\n"
     "    n = (n + x[t]) % 7\n    integrate u in 0..1 using heun(2) { ds/du = h[t] - s }\n  } keep s as all, n as counts\n"
     "  h += all + counts[:, None]",

@@ -97,7 +97,8 @@ def test_a_spec_takes_some_and_leaves_others(tmp_path: Path) -> None:
     taken, summary, told = what_it_takes(checked(tmp_path / "m.mai"))
     assert taken == {"size": "size: []", "y": "y: class[2]"} and summary is not None
     assert any(line.startswith("  more") and "leaves it" in line for line in lines(summary, taken))
-    assert told[-1] == "100 examples: 70 (70 %) trained on, 20 (20 %) held out, 10 (10 %) for tests"
+    assert told[-2] == "100 examples: 70 (70 %) trained on, 20 (20 %) held out, 10 (10 %) for tests"
+    assert told[-1] == "warning: `size`: it numbers the rows"
 
 
 def test_other_kinds_of_files(tmp_path: Path) -> None:

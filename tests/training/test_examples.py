@@ -14,7 +14,8 @@ from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.sources.examples import Examples
 from mai.compiler.data.sources.text import Bpe
 from mai.compiler.data.splitting.splits import RandomSplit
-from mai.compiler.evaluating.answers import Labelled, answer, read_for
+from mai.compiler.evaluating.answers import Labelled, answer
+from mai.compiler.evaluating.examples import read_for
 from mai.compiler.evaluating.subject import Asked, open_subject
 from mai.compiler.ir.types import DType, Type
 from mai.runtime import load as load_model
@@ -177,6 +178,13 @@ def test_a_number_is_no_text(tmp_path: Path) -> None:
     assert rows(read(tmp_path, path="a.jsonl"))["mood"].shape == (2,)
     (tmp_path / "a.jsonl").write_text('{"review": 4, "mood": "x"}\n')
     assert "row 1: `review` is no text: 4" in refused(tmp_path, path="a.jsonl").message
+
+
+def test_messages_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    turns = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(turns) + "\n" for _ in range(12)))
+    error = refused(tmp_path, {"messages": TOKENS}, path="a.jsonl")
+    assert "`messages` is no text" in error.message and "`answer_mask` is 1 at the answer" in (error.help or "")
 
 
 def test_a_template_names_columns() -> None:

@@ -59,6 +59,20 @@ def test_the_operation_the_examples_and_the_gradients(program: Maker, tmp_path: 
     assert summary(tmp_path / "run").state == "done" and not (tmp_path / "run" / "failure.json").exists()
 
 
+RECURRENT = """net f(x: [2]) -> [2] {
+  h = zeros([2])
+  repeat 20 shared as t { h = 0.5 * h + sqrt(x - t) }
+  return linear(h, 2)
+}
+train(steps = 2, batch = 36) { minimize cross_entropy(f(x), y) }
+"""
+
+
+def test_a_recurrence_is_seen_into(program: Maker, tmp_path: Path) -> None:
+    _, operation, *_ = failed(program, tmp_path, RECURRENT)
+    assert place(operation) == "sqrt(x - t)" and "turn" not in operation.message
+
+
 MASKED = """net f(x: [2]) -> [2] {
   z = linear(x, 2)
   hidden = where(z > 1e9, z, log(relu(0 * z)))

@@ -63,7 +63,8 @@ def test_what_is_left_out(program: Maker, tmp_path: Path) -> None:
     [
         (FIELDS, "", "column `age` is empty in row 2 and in 1 more of 4 rows"),
         ("age: [], sex: class[2]", ", missing = keep", "2 labels with names, and rows without one of them"),
-        ("n: [], age: class[99]", ", missing = keep", "column `age` is empty in row 2 and in 1 more"),
+        ("n: [], age: class[36]", ", missing = keep", "labels up to 35, and rows without one"),
+        ("n: [], age: int", ", missing = keep", "nothing stands for a whole number that is missing"),
         ("sex: []", ", missing = keep", "holds words (`male`)"),
     ],
 )

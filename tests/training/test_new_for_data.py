@@ -44,7 +44,7 @@ TABLES: dict[str, tuple[str, Row, str, int]] = {
     "money": ("a,y", lambda i: f'"${i + 1},234.50",{i % 2}', "class[2], a: []", 2),
     "dates": ("date,a,y", lambda i: f"{'' if i % 5 == 0 else f'2024-01-{i % 28 + 1:02d}'},{i % 3},{i * 1.5}", "date(fill(date_))", 3),
     "target in a vector": ("x0,x1,x2", lambda i: f"{i * 1.5},{i % 3},{i * 2.5}", "f([x0, x2])", 3),
-    "words in a vector": ("g0,g1,x0,x1,y", lambda i: f"{'ab'[i % 2]},{'cd'[i % 2]},{i * 2.5},{i % 3},{i % 2}", "x: [2], g0: class[2]", 4),
+    "words in a vector": ("g0,g1,x0,x1,y", lambda i: f"{'ab'[i % 2]},{'cd'[i % 2]},{i * 2.5},{i % 3},{i // 2 % 2}", "x: [2], g0: class[2]", 4),
     "many words": ("c,a,y", lambda i: f"c{i % 25},{i % 7},{i * 1.5}", "embed(c, 8)", 3),
     "bools": ("a,b,y", lambda i: f"{i % 7}.5,{i % 2 == 0},{i % 3 == 0}", "b: class[2]", 3),
     "not finite": ("a,b,y", lambda i: f"{i % 7}.5,{'inf' if i == 3 else i * 2.5},{i % 2}", "values that are not finite", 2),

@@ -27,6 +27,10 @@ NETS = {
         'h = linear(x, 8)\n  repeat 3 { h = relu(rearrange(batch_norm(rearrange(linear(h, 8), "k -> k 1 1")), "k 1 1 -> k")) }\n'
         "  return linear(h, 2)"
     ),
+    "a recurrence in a turn": (
+        "h = linear(x, 8)\n  repeat 3 {\n    k = linear(h, 8)\n    s = zeros([8])\n"
+        "    repeat 20 shared as t { s = sigmoid(k) * s + h * t / 20 }\n    h += tanh(s)\n  }\n  return linear(h, 2)"
+    ),
     "a derivative": "h = linear(x, 8)\n  repeat 4 { h += tanh(linear(h, 8)) }\n  return linear(h, 2)",
 }
 LOSSES = {"a derivative": "mean(jvp(f(x + z), z, x)^2)"}

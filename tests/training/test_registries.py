@@ -66,7 +66,9 @@ LINES = {
     "images": 'x: [1, 1, 2] from images("pictures")',
     "export": 'x: [2] from export("spec.drawn.onnx")',
     "text": "x: tokens[8] from text(bytes)",
+    "python": "x: [2] from python(points)",
 }
+HELD = {"python": "points.npz"}  # The files of what Python holds.
 
 
 @pytest.fixture
@@ -102,9 +104,10 @@ def test_a_source_checks_loads_and_trains(name: str, tmp_path: Path) -> None:
     assert checked.diagnostics == [] and checked.program is not None and checked.program.training is not None
     training = checked.program.training
     assert type(training.data) is SOURCES[name] and misfits(checked.program) == []
-    data, again = (load(training.data, training.fields, 0, tmp_path) for _ in range(2))
+    files = [tmp_path / HELD[name]] if name in HELD else []
+    data, again = (load(training.data, training.fields, 0, tmp_path, files) for _ in range(2))
     np.testing.assert_array_equal(data.batch(3, 4)["x"], again.batch(3, 4)["x"])
-    assert train(checked.program, tmp_path / "run", Options(**QUIET)).steps == 2
+    assert train(checked.program, tmp_path / "run", Options(**QUIET, data=tuple(files))).steps == 2
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mai.compiler.data.fields import EXACT, bad
+from mai.compiler.data.fields import EXACT, NO_LABEL, bad
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import is_number
 from mai.spec.diagnostics import MaiError
@@ -31,8 +31,8 @@ class Column:
 
     A `real` one holds numbers, a `label` whole numbers or words, `any` numbers or words, a `key` what is only compared, and a `time`
     what has an order. Words are the numbers of their `names`, which are in the order of their first rows. `field` is what a spec
-    calls the column, which may be one part of a vector. A label that is `named` holds words, also where they look like numbers. What is `missing` becomes NaN, or -1 where it would be a label; `gaps` says where, in the rows
-    that were read last.
+    calls the column, which may be one part of a vector. A label that is `named` holds words, also where they look like numbers. What is
+    `missing` becomes NaN, -1 where it would be a word, `NO_LABEL` where a label is a number; `gaps` says where, in the rows that were read last.
     """
 
     def __init__(self, name: str, role: Role, field: str, is_part: bool = False, named: bool = False) -> None:
@@ -58,7 +58,8 @@ class Column:
         numbers = self._numbers_of(array)
         if self.gaps is not None:
             is_number = self.role in ("real", "any") and not self.are_words
-            numbers = np.where(self.gaps, np.nan, numbers) if is_number else np.where(self.gaps, -1, numbers)
+            gap = np.nan if is_number else (-1 if self.are_words else NO_LABEL)
+            numbers = np.where(self.gaps, gap, numbers)
             numbers = numbers.astype(np.float32) if self.role == "real" else numbers
             self.gaps = self.gaps.reshape(len(values), -1).any(1)
         self.row += len(values)
@@ -66,8 +67,8 @@ class Column:
 
     @property
     def has_gaps(self) -> bool:
-        """Whether something stands for what is missing: NaN for a number, a label without a name among words."""
-        return self.role == "real" or (self.role == "label" and bool(self.are_words))
+        """Whether something stands for what is missing: NaN for a number, -1 for a word, `NO_LABEL` for a label that is a number."""
+        return self.role in ("real", "label")
 
     def lacks(self) -> str:
         """Which rows of the file have no value, in words."""

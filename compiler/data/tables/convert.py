@@ -54,10 +54,10 @@ def read_tables(
     if kept is not None:
         return kept
     try:
-        names, found = _read(tables, wanted, store, needed, {*words}, missing == "refuse", numbered)
+        names, notes = _read(tables, wanted, store, needed, {*words}, missing == "refuse", numbered)
         if not store.count:
             raise bad(f"{tables[0].path} needs a line of column names and at least one row")
-        return store.columns(names, [*_notes(tables), *found])
+        return store.columns(names, [*_notes(tables), *notes])
     except BaseException:
         store.drop()
         raise

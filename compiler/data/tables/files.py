@@ -205,8 +205,8 @@ def _json_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
         read = _json_table(table, lines, before)
         before += len(read)
         lacking = pa.nulls(len(read))
-        found = {name: read.column(name).combine_chunks() for name in columns if name in read.schema.names}
-        yield {name: found.get(name, lacking) for name in columns}
+        present = {name: read.column(name).combine_chunks() for name in columns if name in read.schema.names}
+        yield {name: present.get(name, lacking) for name in columns}
 
 
 # ---------------------------------------------------------------- Arrow's own files

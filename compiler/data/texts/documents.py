@@ -42,16 +42,16 @@ def _documents(file: Path, field: str, encoding: str | None, as_bytes: bool, not
 
 
 def _in_utf8(file: Path, raw: bytes, encoding: str | None, notes: list[str]) -> bytes:
-    found = encoding or next((name for mark, name in MARKS.items() if raw.startswith(mark)), None) or "utf-8"
+    codec = encoding or next((name for mark, name in MARKS.items() if raw.startswith(mark)), None) or "utf-8"
     try:
-        return raw.decode(found).removeprefix("\ufeff").encode()
+        return raw.decode(codec).removeprefix("\ufeff").encode()
     except LookupError as error:
-        raise bad(f"there is no encoding `{found}`", help=ENCODINGS) from error
+        raise bad(f"there is no encoding `{codec}`", help=ENCODINGS) from error
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        if encoding is not None or found not in UTF8 or b"\0" in raw:
+        if encoding is not None or codec not in UTF8 or b"\0" in raw:
             help = 'name its encoding: `encoding = "latin-1"`' if encoding is None else ENCODINGS
-            raise bad(f"{file}, line {line}: these bytes are no text in {found.upper()}", help=help) from error
+            raise bad(f"{file}, line {line}: these bytes are no text in {codec.upper()}", help=help) from error
         notes.append(
             f'{file}: line {line} is no UTF-8: its letters are read as Windows-1252 (`encoding = "..."` says another)'
         )

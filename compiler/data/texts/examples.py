@@ -128,7 +128,7 @@ def _chosen(source: Examples, wanted: Wanted) -> Chosen:
     names = list(dict.fromkeys(piece.column for pieces in texts.values() for piece in pieces))
     is_there, notes = _is_there(source, tables, names, {*texts})
     others = {name: type_ for name, type_ in fields.items() if name not in texts and name not in source.masks(fields)}
-    columns, found = _others(source, tables, others, wanted)
+    columns, column_notes = _others(source, tables, others, wanted)
     numbers = np.arange(len(is_there)) if not columns else _numbers(columns[ROW])
     kept = np.flatnonzero(is_there[numbers])
     columns = {name: choose_of(column, kept) for name, column in columns.items()}
@@ -136,7 +136,7 @@ def _chosen(source: Examples, wanted: Wanted) -> Chosen:
         raise bad(f"{tables[0].path} has no row with a text")
     key = columns.pop(KEY, None)
     columns.pop(ROW, None)
-    return Chosen(tables, numbers[kept], columns, _parts(source, wanted, len(kept), key), (*found, *notes))
+    return Chosen(tables, numbers[kept], columns, _parts(source, wanted, len(kept), key), (*column_notes, *notes))
 
 
 def _others(
@@ -197,6 +197,15 @@ def _refuse_empty(table: TableFile, lacks: Mapping[str, Array], begin: int) -> N
             raise bad(f"{table.path}: column `{name}` has no text in row {row:,}", help=help)
 
 
+def _why_no_text(value: object) -> str | None:
+    """What to do with what is no text: lists of messages are taken apart."""
+    first = value[0] if isinstance(value, list) and value else None
+    if isinstance(first, dict) and "role" in first and "content" in first:
+        turns = 'a row with `question` and `answer` for each answer, and `text = "{question}\\n{answer}"`'
+        return f"messages are turns of several: write {turns}; `answer_mask` is 1 at the answer, of which the loss is"
+    return None
+
+
 def _texts(table: TableFile, names: Sequence[str]) -> Iterator[list[Texts]]:
     """The texts of columns, a block of rows at a time; what is missing is an empty one. Raises `MaiError` for what is none."""
     columns, begin = [table.columns[name] for name in names], 0
@@ -205,7 +214,10 @@ def _texts(table: TableFile, names: Sequence[str]) -> Iterator[list[Texts]]:
         for name, column in zip(names, texts, strict=True):
             for row, value in enumerate(column):
                 if value is not None and not isinstance(value, str):
-                    raise bad(f"{table.path}, row {begin + row + 1:,}: `{name}` is no text: {value!r:.60}")
+                    raise bad(
+                        f"{table.path}, row {begin + row + 1:,}: `{name}` is no text: {value!r:.60}",
+                        help=_why_no_text(value),
+                    )
         begin += len(texts[0])
         yield [[text or "" for text in column] for column in texts]
 

@@ -48,7 +48,7 @@ def elaborate_claim(
     declaration: ast.Claim, module: Module, exports: Mapping[str, ast.Function], data: Data, report: Reporter,
     weights: dict[str, Weight],
 ) -> Claim | None:  # fmt: skip
-    """What a claim is checked by; None where it has errors, which are reported.
+    """The graph that checks a claim; None where it has errors, which are reported.
 
     Args:
         exports: those of the file, which a claim may call.
@@ -75,7 +75,7 @@ def elaborate_claim(
 
 
 def _callable(exports: Mapping[str, ast.Function], module: Module) -> dict[str, Binding]:
-    """The exports as nets of the same parameters: their settings are numbers, fixed when the claim is compiled."""
+    """The exports as functions with the same parameters; their settings become numbers when the claim is compiled."""
     nets: dict[str, Binding] = {}
     for name, export in exports.items():
         parameters = tuple(replace(p, type=None) if p.default is not None else p for p in export.parameters)

@@ -66,7 +66,7 @@ def elaborate_data(
 def _typed(
     e: Context, env: Environment, written: ast.Data, sizes: Mapping[str, Size], reported: bool
 ) -> dict[str, Type]:
-    """The types of the fields, with these sizes; what is wrong with one is said where it is to be `reported`."""
+    """The types of the fields, with these sizes. Mistakes in them are reported if `reported`."""
     inner = Environment(env.module)
     inner.names.update(sizes)
     fields: dict[str, Type] = {}
@@ -108,7 +108,7 @@ def _read_in_place(source: Source, override: Sequence[Path]) -> Source:
 
 
 def explain_sizes(data: Data, written: ast.Data | None, report: Reporter) -> None:
-    """Say of errors at a size that is known only at run time that the data would say it, where these cannot be looked at."""
+    """Add a note to errors about a size that only the data say, where the data could not be read."""
     unknown = {name for name, size in data.sizes.items() if not isinstance(size, int)}
     for place, diagnostic in enumerate(report.diagnostics):
         if written is not None and diagnostic.slug == "dimension-unknown" and diagnostic.label in unknown:

@@ -135,7 +135,7 @@ def _evaluations(e: Context) -> Value:
 
 
 def _of_one_example(e: Context, count: Value) -> Value:
-    """One count for each example: of those on mapped axes the largest, or the negative one of a solver that failed."""
+    """One count for each example: the largest over the mapped axes, or a negative one if a solver failed."""
     inner = [axis for axis in count.type.lead if axis != BATCH]
     if not inner:
         return count
@@ -148,7 +148,7 @@ def _of_one_example(e: Context, count: Value) -> Value:
 def _parameter(e: Context, env: Environment, parameter: ast.Parameter, declaration: ast.Function) -> None:
     name = parameter.name
     try:
-        if name.id in RESERVED:
+        if name.id in RESERVED and not _is_seed(parameter):
             raise e.fail(
                 "reserved-name",
                 name.span,
@@ -169,10 +169,19 @@ def _parameter(e: Context, env: Environment, parameter: ast.Parameter, declarati
             )
         if parameter.default is None:
             bind_input(e, env, parameter, parameter.type)
+            if _is_seed(parameter):
+                e.draws.seed_each(e.graph.inputs[-1])
         else:
             _setting(e, env, parameter, parameter.type)
     except Stop:
         env.bind(name, Poison())
+
+
+def _is_seed(parameter: ast.Parameter) -> bool:
+    """Whether a parameter is a seed for each example, `seed: int`: an example then draws the same in every batch."""
+    written = parameter.type
+    is_whole = isinstance(written, ast.ScalarType) and written.kind == "int"
+    return parameter.name.id == "seed" and parameter.default is None and is_whole
 
 
 def bind_input(e: Context, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:

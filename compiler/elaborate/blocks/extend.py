@@ -7,7 +7,7 @@ from dataclasses import replace
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
 from mai.compiler.elaborate.blocks.beam import bind_found, check_drawless, read_beam
 from mai.compiler.elaborate.bounds import setting_of
-from mai.compiler.elaborate.context import Context, Stop, kind_of
+from mai.compiler.elaborate.context import Context, GrowingText, Stop, kind_of
 from mai.compiler.elaborate.errors.repairs import instead_of_name, rounded_down
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
 from mai.compiler.ir.graph import Region, Value
@@ -40,21 +40,26 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     )
     start = row if row in e.graph.inputs else _tokens_last(e, row)
     beam = read_beam(e, env, statement.search) if statement.search is not None else None
-    inputs = [start, e.builder.size(count), *_stops(e, env, statement.until), *([beam.penalty] if beam else [])]
+    stops, size = _stops(e, env, statement.until), e.builder.size(count)
     name = _length(e)
     grown = Value(row.type.with_shape((symbol(name),)), statement.name.id)
     region = Region([Value(Type(DType.INT), "turn"), grown])
     e.graph.sizes[name] = (grown, len(row.type.lead))
     outer, e.draws.turn = e.draws.turn, region.inputs[0]
+    growing = GrowingText(grown, statement.name.id, region.inputs[0], size, stops, beam is not None, [])
+    e.growing = growing
     inside = env.child()
     inside.names[statement.name.id] = grown
     with e.region(region):
         last = _chosen(e, inside, statement)
-        value = _scores(e, last, statement) if beam else _token(e, last, statement)
+        value = _scores(e, last, statement) if beam else _unless_stuck(e, _token(e, last, statement), growing)
         region.outputs = [e.builder.spread(value, row.type.lead)]
-    e.draws.turn = outer
+    e.draws.turn, e.growing = outer, None
     if beam:
         check_drawless(e, region, statement)
+    if growing.stuck:  # A token that is none ends a row.
+        stops = [*stops, e.builder.constant(NOTHING)]
+    inputs = [start, size, *stops, *([beam.penalty] if beam else [])]
     extend = Extend(name, count, beam.width if beam else 0)
     longer = row.type.with_shape((row.type.shape[0] + count,))
     node = e.builder.add(extend, inputs, [longer, *extend.results_of_search(row.type)], [region])
@@ -66,7 +71,7 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
 
 
 def _tokens_last(e: Context, row: Value) -> Value:
-    """A row that begins with its places without a token: a text that has ended before has them at its end."""
+    """The row with its empty places moved to the front; a text that ended early has them at its end."""
     has_token = e.builder.emit(el.ToInt, e.builder.emit(logic.GreaterEqual, row, e.builder.constant(0)))
     return e.builder.emit(Gather, row, e.builder.emit(Argsort, has_token), name=row.name)
 
@@ -78,7 +83,7 @@ def _after(e: Context, row: Value, text: Value) -> Value:
 
 
 def _length(e: Context) -> str:
-    """A name for the size of the text with which no dimension of the spec begins: passes make others of it, `length_new` say."""
+    """A name for the size of the text, and no prefix of a dimension of the spec: passes derive names such as `length_new` from it."""
     names = ("length", *(f"length_{i}" for i in range(2, 2 * len(e.graph.sizes) + 3)))
     return next(name for name in names if not any(f"{size}_".startswith(f"{name}_") for size in e.graph.sizes))
 
@@ -88,6 +93,11 @@ def _row(e: Context, env: Environment, statement: ast.Extend) -> Value:
     row, span = env.names.get(statement.name.id), statement.name.span
     if isinstance(row, Poison):
         raise Stop
+    if isinstance(
+        row, list
+    ):  # A text that begins alike for all examples, `x = [0]`; what is appended has other numbers.
+        row = e.value(row, span)
+        row.type = replace(row.type, classes=None)
     if not isinstance(row, Value) or row.type.rank != 1 or row.type.dtype is not DType.INT:
         shown = kind_of(row) if row is not None else "no value yet"
         message = f"`extend` grows a row of tokens, `{statement.name.id}` has {shown}"
@@ -163,6 +173,13 @@ def _token(e: Context, last: tuple[Binding, Span], statement: ast.Extend) -> Val
     token = e.value(*last)
     if token.type.rank or token.type.dtype is not DType.INT:
         raise e.fail("dtype-mismatch", last[1], f"one token is appended a turn, this is {token.type.with_lead(())}")
+    return token
+
+
+def _unless_stuck(e: Context, token: Value, growing: GrowingText) -> Value:
+    """The token, or none where a pattern allows no other."""
+    for stuck in growing.stuck:
+        token = e.builder.emit(logic.Where, stuck, e.builder.constant(NOTHING), token, name=token.name)
     return token
 
 

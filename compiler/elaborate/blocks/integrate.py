@@ -82,7 +82,7 @@ class Course:
         return value if self.start is None else e.emit(el.Add, self.start, self.stretched(e, value), name=value.name)
 
     def stretched(self, e: Context, value: Value) -> Value:
-        """A step of the variable, or a derivative by it, from one by what the method goes along."""
+        """A step of the integral's variable, or a derivative by it, from that of the method's variable u."""
         return value if self.length is None else e.emit(el.Multiply, value, self.length, name=value.name)
 
 
@@ -237,7 +237,7 @@ def _assigned(statement: ast.Integrate, env: Environment) -> list[ast.Identifier
 
 
 def _states_in_sight(env: Environment, name: ast.Identifier) -> list[Edit]:
-    """Derivatives of the tensors that there are; one of them may be meant, if no other can be."""
+    """Edits that write the derivative of a tensor in sight; one is told only where no other mends the file."""
     tensors = [n for n, value in env.names.items() if isinstance(value, Value) and value.type.dtype is DType.REAL]
     return [replace(put(name.span, f"d{tensor}"), alone=True) for tensor in tensors[:MOST_STATES]]
 

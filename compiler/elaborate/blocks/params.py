@@ -56,7 +56,7 @@ def _param(e: Context, env: Environment, statement: ast.Param) -> Binding:
 
 
 def _first(e: Context, env: Environment, statement: ast.Param) -> tuple[tuple[int, ...], Initial, Value | None]:
-    """The shape of a weight and how it begins; with the value that the training examples say, where they do."""
+    """The shape and the initial value of a weight; and that value as a tensor, where it is made of the training examples."""
     if statement.type is not None and not isinstance(statement.type, ast.TensorType):
         raise e.fail("dtype-mismatch", statement.type.span, "a param is a real tensor: `[n, d]`")
     written = None if statement.type is None else _known_shape(e, env, statement.type, statement.name)
@@ -134,7 +134,7 @@ def _initial(e: Context, first: Binding, shape: tuple[int, ...], span: Span) -> 
 
 
 def _register(e: Context, weight: Weight, statement: ast.Param) -> None:
-    """Register a weight, and what it follows; those of one name are one weight, in every graph and at every call of a net."""
+    """Register a weight, and the weight that it follows. A name stands for one weight, in every graph and at every call of a net."""
     if weight.follows is not None:
         source = weight.follows.source
         owner = source.partition(".")[0]

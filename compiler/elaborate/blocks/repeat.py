@@ -65,9 +65,9 @@ def _are_few(e: Context, turns: Turns) -> bool:
 
 
 def _explain(e: Context, apart: Reporter | None, turn: int) -> None:
-    """Report what is wrong with turns that are neither alike nor sound one by one; nothing where they are sound.
+    """Report the errors of turns that are not alike, from elaborating them one by one; nothing where they have none.
 
-    What is wrong with the first turn is wrong with all of them, and is told without its number.
+    An error of the first turn is one of all turns, and is reported without a number.
     """
     if apart is None:
         return

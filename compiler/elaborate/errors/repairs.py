@@ -43,9 +43,9 @@ def as_call(name: str, callee: ast.Field, span: Span, method: bool) -> Edit:
     """`torch.relu(x)` is `relu(x)`, and so is `x.relu()`."""
     if not method:
         return put(callee.span, name)
-    given = callee.base.span.text
+    base = callee.base.span.text
     rest = span.source.text[callee.span.end : span.end].strip()[1:]
-    return put(span, f"{name}({given}{'' if rest.lstrip().startswith(')') else ', '}{rest}")
+    return put(span, f"{name}({base}{'' if rest.lstrip().startswith(')') else ', '}{rest}")
 
 
 def chosen(statement: ast.If) -> Edit | None:

@@ -127,10 +127,10 @@ class Telling:
         calls = [c for c in self.calls_around if c.decides and not in_prelude(c.span.source)]
         return [c.label for c in calls if not _holds(c.span, span)]
 
-    def unknown_argument(self, callee: str, name: str, span: Span, known: Sequence[str]) -> Stop:
+    def unknown_argument(self, callee: str, name: str, span: Span, names: Sequence[str]) -> Stop:
         """Report an argument that a function does not have."""
-        guess = closest(name, known)
-        help: Help = f"it takes {', '.join(known)}" if known else None
+        guess = closest(name, names)
+        help: Help = f"it takes {', '.join(names)}" if names else None
         if guess:
             help = meant(span, guess)
         return self.fail("unknown-argument", span, f"`{callee}` has no argument `{name}`", help=help)

@@ -103,10 +103,10 @@ def _greedy(e: Context, expr: ast.Binary) -> Help:
 
 def quotient(e: Context, span: Span, spans: Sequence[Span], numerator: Value, divisor: Value) -> Binding:
     """numerator / divisor, which is remembered: of all logits, the divisor is a temperature."""
-    made = e.checked(span, spans, el.Divide, numerator, divisor)
-    if isinstance(made, Value):
-        e.quotients[made] = numerator, divisor
-    return made
+    result = e.checked(span, spans, el.Divide, numerator, divisor)
+    if isinstance(result, Value):
+        e.quotients[result] = numerator, divisor
+    return result
 
 
 def _logical(e: Context, expr: ast.Binary, left: Binding, right: Binding) -> Binding:
@@ -125,10 +125,10 @@ def _power(e: Context, expr: ast.Binary, left: Binding, right: Binding) -> Bindi
     if isinstance(right, int) and 1 <= right <= 4:
         square = e.emit(el.Multiply, base, base) if right > 1 else base
         return {1: base, 2: square}.get(right) or e.emit(el.Multiply, square, base if right == 3 else square)
-    made = e.checked(expr.span, spans, el.Power, base, e.real(right, spans[1]))
-    if isinstance(made, Value) and is_number(right) and right < 0:  # type: ignore[operator]
-        e.quotients[made] = None, base
-    return made
+    result = e.checked(expr.span, spans, el.Power, base, e.real(right, spans[1]))
+    if isinstance(result, Value) and is_number(right) and right < 0:  # type: ignore[operator]
+        e.quotients[result] = None, base
+    return result
 
 
 def _product(e: Context, expr: ast.Binary, left: Value, right: Value, spans: list[Span]) -> Binding:
@@ -150,9 +150,9 @@ def _product(e: Context, expr: ast.Binary, left: Value, right: Value, spans: lis
         return e.emit(pr.Affine, left, transposed(e, right))
     a = left if ranks[0] > 1 else e.emit(sh.Unsqueeze, left, axes=(-2,))
     b = right if ranks[1] > 1 else e.emit(sh.Unsqueeze, right, axes=(-1,))
-    made = e.checked(expr.span, spans, pr.Matmul, a, b)
+    product = e.checked(expr.span, spans, pr.Matmul, a, b)
     axes = tuple(axis for axis, rank in ((-2, ranks[0]), (-1, ranks[1])) if rank == 1)
-    return e.emit(sh.Squeeze, made, axes=axes) if axes and isinstance(made, Value) else made
+    return e.emit(sh.Squeeze, product, axes=axes) if axes and isinstance(product, Value) else product
 
 
 def _is_plain(matrix: Value) -> bool:

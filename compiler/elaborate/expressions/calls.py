@@ -53,23 +53,23 @@ class Calls:
         outer, self.e.builder.span = (self.e.builder.span, self.e.callee), self.e.at(span)
         if self.e.builder.span is span:
             self.e.callee = getattr(function, "name", "")
-        told = len(self.e.report.diagnostics)
+        count_before = len(self.e.report.diagnostics)
         try:
             if any(isinstance(a.value, Poison) for a in arguments):
                 return self._check_others(function, list(arguments), span)
-            made = self._dispatch(function, list(arguments), span)
+            result = self._dispatch(function, list(arguments), span)
         except Stop:
-            made = POISON
+            result = POISON
         finally:
             self.e.builder.span, self.e.callee = outer
-        if isinstance(made, Poison):
-            self.e.report.offer(told, MISPLACED, span, exchanged(arguments, span))
-            self.e.report.offer(told, TOO_MANY, span, shortened(arguments, span))
-        for value in made if isinstance(made, tuple) else (made,):
+        if isinstance(result, Poison):
+            self.e.report.offer(count_before, MISPLACED, span, exchanged(arguments, span))
+            self.e.report.offer(count_before, TOO_MANY, span, shortened(arguments, span))
+        for value in result if isinstance(result, tuple) else (result,):
             if isinstance(value, Value):
                 self.e.origins.setdefault(value, self.e.at(span) or span)
                 self.e.signatures.remember_call(value, function, arguments, span)
-        return made
+        return result
 
     def _check_others(self, function: Binding, arguments: list[BoundArgument], span: Span) -> Binding:
         """Some arguments are wrong already; what is wrong with the others has nothing to do with them."""
@@ -266,9 +266,9 @@ class Calls:
         outer, self.e.axes = self.e.axes, (*self.e.axes, *axes)
         self.e.calls_around.append(self._around(function, fitted, env, span))
         try:
-            made = self._elaborated(env, function, scope)
+            result = self._elaborated(env, function, scope)
             self.e.axes = outer
-            return self._returned(env, function, made, axes, span)
+            return self._returned(env, function, result, axes, span)
         finally:
             self.e.calls_around.pop()
             self.e.axes = outer
@@ -337,17 +337,17 @@ class Calls:
         return self.e.scope.enter(function.name)
 
     def _returned(
-        self, env: Environment, function: Function, made: Binding, axes: tuple[Axis, ...], span: Span
+        self, env: Environment, function: Function, result: Binding, axes: tuple[Axis, ...], span: Span
     ) -> Binding:
-        if made is None:
+        if result is None:
             at, help = function.declaration.name.span, repairs.returned(function.declaration)
             message = f"`{function.name}` returns nothing"
             raise self.e.fail("missing-return", at, message, label="no `return` in its body", help=help)
-        values = self.e.signatures.results(env, function.declaration, made)
+        values = self.e.signatures.results(env, function.declaration, result)
         parts = tuple(self._unmapped(value, axes) for value in values)
         for number, part in enumerate(parts):
             self._note(function, number, part)
-        return parts if isinstance(made, tuple) else parts[0]
+        return parts if isinstance(result, tuple) else parts[0]
 
     def _unmapped(self, value: Value, axes: tuple[Axis, ...]) -> Value:
         """A result with the axes that the call was mapped over as the first of its shape."""

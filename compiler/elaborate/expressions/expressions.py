@@ -85,17 +85,17 @@ class Expressions:
 
 
 def _name(e: Context, env: Environment, expr: ast.Name) -> Binding:
-    found = look_up(env, expr.id)
-    if found is None:
-        known = [*names_in_sight(env), *TRUTHS]
-        guess = closest(expr.id, known)
-        help: Help = look_alike(expr.span, known) or VALUES.get(expr.id) or (meant(expr.span, guess) if guess else None)
+    binding = look_up(env, expr.id)
+    if binding is None:
+        names = [*names_in_sight(env), *TRUTHS]
+        guess = closest(expr.id, names)
+        help: Help = look_alike(expr.span, names) or VALUES.get(expr.id) or (meant(expr.span, guess) if guess else None)
         if expr.id == "dW":
             help = "noise is part of a state's increment: `dx = f * ds + g * dW`; one for several states is declared, `noise dB: [m]`"
         return e.error("unknown-name", expr.span, f"nothing here is called `{expr.id}`", help=help)
-    if isinstance(found, Weight):
-        return e.parameter(found)
-    return e.expressions.let(found) if isinstance(found, LetTensor) else found
+    if isinstance(binding, Weight):
+        return e.parameter(binding)
+    return e.expressions.let(binding) if isinstance(binding, LetTensor) else binding
 
 
 def _several(e: Context, env: Environment, expr: ast.Several) -> Binding:
@@ -122,8 +122,8 @@ def _field(e: Context, env: Environment, expr: ast.Field) -> Binding:
 def _no_parameter(e: Context, expr: ast.Field, net: str, path: str) -> Binding:
     own = [name for name in e.weights if name.startswith(f"{net}.")]
     guess = closest(path, own) if path == expr.span.text else None
-    known = f"it has {', '.join(own[:6])}" if own else f"call `{net}` above it"
-    help = meant(expr.span, guess) if guess else known
+    listed = f"it has {', '.join(own[:6])}" if own else f"call `{net}` above it"
+    help = meant(expr.span, guess) if guess else listed
     return e.error("unknown-name", expr.span, f"`{net}` has no parameter `{expr.span.text}` here", help=help)
 
 
@@ -167,11 +167,11 @@ def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[Bou
         return e.error("not-callable", callee.span, "only a layer, a net or a function can be called", help=remedy)
     function = look_up(env, callee.id)
     if function is None:
-        known = names_in_sight(env)
-        guess = closest(callee.id, known)
+        names = names_in_sight(env)
+        guess = closest(callee.id, names)
         own = meant(callee.span, guess) if guess else None
         private = None if is_public(callee.id) else "a name that begins with `_` is known in its file alone"
-        help: Help = look_alike(callee.span, known) or FOREIGN.get(callee.id) or private or own
+        help: Help = look_alike(callee.span, names) or FOREIGN.get(callee.id) or private or own
         message = f"there is no layer, net or function called `{callee.id}`"
         return e.error("unknown-function", callee.span, message, help=help)
     if isinstance(function, (Value, int, float, Dim, list, tuple, str)):
@@ -206,13 +206,13 @@ def _as_function(e: Context, env: Environment, callee: ast.Expr, span: Span) -> 
     name = callee.name
     if name in FOREIGN:
         return FOREIGN[name]
-    known = name if look_up(env, name) else closest(name, names_in_sight(env))
+    function = name if look_up(env, name) else closest(name, names_in_sight(env))
     own = isinstance(callee.base, ast.Name) and callee.base.id in env.names
-    given = callee.base.span.text if own else "..."
-    if not known:
+    base = callee.base.span.text if own else "..."
+    if not function:
         return None
-    words = f"there are no modules and methods: write `{known}({given})`"
-    return replace(as_call(known, callee, span, own), words=words)
+    words = f"there are no modules and methods: write `{function}({base})`"
+    return replace(as_call(function, callee, span, own), words=words)
 
 
 def _pipe(e: Context, env: Environment, expr: ast.Pipe) -> Binding:

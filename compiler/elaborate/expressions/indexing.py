@@ -104,7 +104,7 @@ def _sliced(e: Context, env: Environment, x: Value, item: ast.Slice, axis: int) 
     start, stop, step = bounds
     if start in (None, 0) and stop in (None, x.type.shape[axis]) and step in (None, 1):
         return x
-    made = e.checked(item.span, [item.span], ix.Slice, x, axis=axis, start=start, stop=stop, step=step)
-    if isinstance(made, Poison):
+    result = e.checked(item.span, [item.span], ix.Slice, x, axis=axis, start=start, stop=stop, step=step)
+    if isinstance(result, Poison):
         raise Stop
-    return e.value(made, item.span)
+    return e.value(result, item.span)

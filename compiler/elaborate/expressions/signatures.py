@@ -148,9 +148,11 @@ class Signatures:
 
     def _edits(self, env: Environment, dim: ast.Expr, value: Value, size: Size) -> list[Edit]:
         """Other numbers in the calls that made a value of the wrong `size`, the last call first."""
-        found = [(call, a) for call in reversed(self.e.made_by.get(value, ())) for a in call.numbers if a.value == size]
+        numbers = [
+            (call, a) for call in reversed(self.e.made_by.get(value, ())) for a in call.numbers if a.value == size
+        ]
         wanted = self.dimension(env, dim)
-        return [_other_number(call.span, a.span, str(wanted)) for call, a in found if isinstance(wanted, int)][
+        return [_other_number(call.span, a.span, str(wanted)) for call, a in numbers if isinstance(wanted, int)][
             :MAX_EDITS
         ]
 
@@ -194,10 +196,10 @@ class Signatures:
 
     # ---------------------------------------------------------------- results
 
-    def results(self, env: Environment, declaration: ast.Function, made: Binding) -> list[Value]:
+    def results(self, env: Environment, declaration: ast.Function, result: Binding) -> list[Value]:
         """What a function returns, of the types that its declaration promises. Raises `Stop`."""
         returned, promised, name = return_of(declaration) or declaration.name, declaration.returns, declaration.name.id
-        parts = made if isinstance(made, tuple) else (made,)
+        parts = result if isinstance(result, tuple) else (result,)
         items = returned.items if isinstance(returned, ast.Several) else ()
         spans = [p.span for p in items] if len(items) == len(parts) else [returned.span] * len(parts)
         values = [self.e.value(part, span) for part, span in zip(parts, spans, strict=True)]
@@ -224,6 +226,8 @@ class Signatures:
             edits = self._other_results(env, written, promised, value, span)
             label = describe(value.type.shape)
             raise self.e.fail("return-shape", span, message, label=label, where=where, edits=edits)
+        if value.type.classes is None and promised.classes is not None:  # A text that was cut or joined is a text.
+            value.type = replace(value.type, classes=promised.classes)
         return value
 
     def _other_results(

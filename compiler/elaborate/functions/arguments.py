@@ -87,8 +87,8 @@ def axes_of(e: Elaborator, argument: Arg | None, rank: int) -> tuple[int, ...]:
     """One axis or several, counted from the end; all of them by default."""
     if argument is None:
         return tuple(range(-rank, 0))
-    given = argument.value if isinstance(argument.value, list) else [argument.value]
-    return tuple(_axis(e, whole(e, replace(argument, value=a), -1), rank, argument) for a in given)
+    axes = argument.value if isinstance(argument.value, list) else [argument.value]
+    return tuple(_axis(e, whole(e, replace(argument, value=a), -1), rank, argument) for a in axes)
 
 
 def size(e: Elaborator, argument: Arg | None, name: str) -> Size:

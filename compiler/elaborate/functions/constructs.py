@@ -7,31 +7,74 @@ from typing import TYPE_CHECKING
 from mai.compiler.elaborate.bindings import Binding
 from mai.compiler.elaborate.functions.arguments import positive
 from mai.compiler.elaborate.functions.builtins import Arg, builtin
+from mai.compiler.elaborate.functions.setting_ranges import ask_range
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.signature import Section
 from mai.compiler.ir.sizes import symbol
-from mai.compiler.ir.structure import Across
+from mai.compiler.ir.structure import NOTHING, Across
 from mai.compiler.ir.types import BATCH_DEPTH, Type
-from mai.compiler.ops.elementwise import Divide, Multiply
+from mai.compiler.ops.elementwise import Divide, Minimum, Multiply, Subtract
 from mai.compiler.ops.elementwise.logic import Greater, Where
-from mai.compiler.ops.random.choice import Occurs
+from mai.compiler.ops.texts.appended import Appended
+from mai.compiler.ops.texts.counts import Counts
+from mai.spec.diagnostics.edit import put
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
 
 MOST_DIRECTIONS = 4096
+LEAST_PENALTY = 1e-6
 
 
 @builtin(Section.LOSSES)
-def penalise(e: Elaborator, logits: Arg, x: Arg, penalty: Arg) -> Binding:
-    """Logits with those of the tokens in x made less likely (Keskar et al. 2019): z / penalty, or z * penalty below 0."""
-    z, tokens, by = e.real(logits.value, logits.span), e.value(x.value, x.span), e.real(penalty.value, penalty.span)
+def penalise(
+    e: Elaborator, logits: Arg, x: Arg, penalty: Arg | None = None, presence: Arg | None = None, frequency: Arg | None = None,
+) -> Binding:  # fmt: skip
+    """Logits with those of the tokens in x made less likely (Keskar et al. 2019): z / penalty, or z * penalty below 0.
+
+    `presence` is taken from those of tokens that an `extend` has appended, and `frequency` once for each time that it did.
+    """
+    z, tokens = e.real(logits.value, logits.span), e.value(x.value, x.span)
     if z.type.rank != 1 or not isinstance(z.type.shape[0], int):
         raise ShapeError("rank-mismatch", f"`penalise` takes logits [K], this is {describe(z.type.shape)}", 0)
-    occurs = e.emit(Occurs, tokens, count=z.type.shape[0])
-    lower = e.emit(Where, e.emit(Greater, z, e.builder.constant(0.0)), e.emit(Divide, z, by), e.emit(Multiply, z, by))
-    return e.emit(Where, e.emit(Greater, occurs, e.builder.constant(0.5)), lower, z, name="penalise")
+    count, none = z.type.shape[0], e.builder.constant(0.0)
+    if penalty is not None:
+        by, there = e.real(penalty.value, penalty.span), e.emit(Greater, e.emit(Counts, tokens, count=count), none)
+        ask_range(e, by, penalty.span, least=LEAST_PENALTY)
+        lower = e.emit(Where, e.emit(Greater, z, none), e.emit(Divide, z, by), e.emit(Multiply, z, by))
+        z = e.emit(Where, there, lower, z, name="penalise")
+    if presence is None and frequency is None:
+        return z
+    own = e.emit(Where, appended_tokens(e, x), tokens, e.builder.constant(NOTHING))
+    times = e.emit(Counts, own, count=count)
+    once = e.emit(Minimum, times, e.builder.constant(1.0))
+    for weight, occurs in ((frequency, times), (presence, once)):
+        if weight is not None:
+            z = e.emit(Subtract, z, e.emit(Multiply, e.real(weight.value, weight.span), occurs), name="penalise")
+    return z
+
+
+@builtin(Section.LOSSES)
+def appended(e: Elaborator, x: Arg) -> Binding:
+    """For each token of a text x that an `extend` grows whether it was appended, and is not of the prompt."""
+    return appended_tokens(e, x)
+
+
+@builtin(Section.LOSSES)
+def counts(e: Elaborator, x: Arg, n: Arg) -> Binding:
+    """How often each of n labels is in a row x, [n]; a label below 0 is none."""
+    return e.emit(Counts, e.value(x.value, x.span), count=positive(e, n, None))
+
+
+def appended_tokens(e: Elaborator, x: Arg) -> Value:
+    """For each token of a row whether an `extend` has appended it. Raises where x is not the text of one that stands around it."""
+    text, growing = e.value(x.value, x.span), e.growing
+    if growing is None or text is not growing.row:
+        help = put(e.at(x.span) or x.span, growing.name) if growing else None
+        message = "which tokens are appended is known of the text that an `extend` around grows"
+        raise e.fail("appended-elsewhere", x.span, message, help=help)
+    return e.emit(Appended, text, growing.turn)
 
 
 # ------------------------------------------------------ batches, derivatives

@@ -72,8 +72,8 @@ def directions(e: Elaborator, count: Arg, x: Arg, y: Arg) -> Binding:
     if not any(v.type.batched for v in clouds):
         e.draws.example = e.builder.constant(0)
     try:
-        given = Distribution("normal", (positive(e, count, 64), width), (0.0, 1.0), e.builder.span)  # type: ignore[arg-type]
-        drawn = e.draws.drawn("directions", given)
+        distribution = Distribution("normal", (positive(e, count, 64), width), (0.0, 1.0), e.builder.span)  # type: ignore[arg-type]
+        drawn = e.draws.drawn("directions", distribution)
     finally:
         e.draws.example = outer
     length = e.emit(Sqrt, e.emit(Sum, e.emit(Multiply, drawn, drawn), keep=True))

@@ -185,10 +185,10 @@ class _Placed:
             self.results: tuple[Value, ...] = (y,)
             self.operands = [place]
             return
-        given = x.value if isinstance(x.value, tuple) else (x.value,)
-        self.operands = [self._place(binding) for binding in given]
-        made = e.calls.call(value.value, [BoundArgument(None, v, x.span) for v in self.operands], value.span)
-        self.results = tuple(e.real(r, value.span) for r in (made if isinstance(made, tuple) else (made,)))
+        places = x.value if isinstance(x.value, tuple) else (x.value,)
+        self.operands = [self._place(binding) for binding in places]
+        results = e.calls.call(value.value, [BoundArgument(None, v, x.span) for v in self.operands], value.span)
+        self.results = tuple(e.real(r, value.span) for r in (results if isinstance(results, tuple) else (results,)))
 
     @property
     def places(self) -> list[Value]:
@@ -222,11 +222,11 @@ class _Placed:
 
     def along(self, result: Value, directions: Arg) -> Value:
         """The derivative of a result along a direction for each place; a 0 says that it stays where it is."""
-        e, given = self.e, directions.value if isinstance(directions.value, tuple) else (directions.value,)
-        if len(given) != len(self.operands):
-            message = f"one direction for each place is needed, {len(self.operands)}, here are {len(given)}"
+        e, wanted = self.e, directions.value if isinstance(directions.value, tuple) else (directions.value,)
+        if len(wanted) != len(self.operands):
+            message = f"one direction for each place is needed, {len(self.operands)}, here are {len(wanted)}"
             raise e.fail("shape-mismatch", directions.span, message)
-        moving = [(p, d) for p, d in zip(self.operands, given, strict=True) if not (is_number(d) and d == 0)]
+        moving = [(p, d) for p, d in zip(self.operands, wanted, strict=True) if not (is_number(d) and d == 0)]
         pairs = [(place, self._direction(place, d, directions)) for place, d in moving]
         if not pairs:
             return e.builder.spread(e.emit(Multiply, result, e.builder.constant(0.0)), result.type.lead)

@@ -84,8 +84,8 @@ def listing() -> str:
 
 def explained(name: str) -> str | None:
     """What the page says of a name, for each of that name; None where it has none."""
-    found = [f"{e.form}\n  {e.says} ({s.title})" for s in sections() for e in s.entries if e.name == name]
-    return "\n\n".join(found) or None
+    texts = [f"{e.form}\n  {e.says} ({s.title})" for s in sections() for e in s.entries if e.name == name]
+    return "\n\n".join(texts) or None
 
 
 def sections() -> list[Chapter]:
@@ -153,8 +153,8 @@ def _solver(solver: Solver) -> Entry:
 
 
 def _setting(name: str, model: type[Settings]) -> Entry:
-    given = ", ".join(_field(field, own.default) for field, own in fields(model).items())
-    return Entry(name, f"{name}({given})", _flat(inspect.getdoc(model) or ""))
+    defaults = ", ".join(_field(field, own.default) for field, own in fields(model).items())
+    return Entry(name, f"{name}({defaults})", _flat(inspect.getdoc(model) or ""))
 
 
 def _field(name: str, default: object) -> str:

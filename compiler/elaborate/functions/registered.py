@@ -13,6 +13,7 @@ from mai.compiler.elaborate.expressions.static import StaticError
 from mai.compiler.elaborate.expressions.whole import whole
 from mai.compiler.elaborate.functions import arguments as read
 from mai.compiler.elaborate.functions import (
+    constrain,  # noqa: F401
     constructs,  # noqa: F401
     couplings,  # noqa: F401
     derivatives,  # noqa: F401

@@ -89,8 +89,8 @@ def _plain_logits(e: Context, q: Distribution, logits: Value) -> Value:
 
 def apply(e: Context, layer: Binding, operands: Sequence[Value], shape: Shape, span: Span) -> Value:
     """A formula of the prelude, mapped over `shape`."""
-    made = e.calls.call(layer, [BoundArgument(None, v, span) for v in operands], span)
-    result = e.value(made, span)
+    binding = e.calls.call(layer, [BoundArgument(None, v, span) for v in operands], span)
+    result = e.value(binding, span)
     return result if result.type.shape == shape else e.emit(Expand, result, shape=shape)
 
 

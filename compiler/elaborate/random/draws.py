@@ -47,10 +47,15 @@ class Draws:
         self.can_draw = True
         self.example = self.e.builder.lead(example, (BATCH,))
 
+    def seed_each(self, seed: Value) -> None:
+        """Every example has a seed of its own, an input, and draws as the first one of a call with that seed."""
+        del self.e.graph.settings["seed"]
+        self.seed, self.example = seed, self.e.builder.constant(0)
+
     def finish(self) -> None:
         """Without a draw there is no seed."""
         if not self.are_used:
-            del self.e.graph.settings["seed"]
+            self.e.graph.settings.pop("seed", None)
 
     def inner_turn(self, outer: Value, total: Value, turn: Value) -> Value:
         """One number for the turns of nested loops: outer * total + inner."""

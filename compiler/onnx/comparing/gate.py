@@ -30,6 +30,7 @@ from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.comparing.first_difference import first_difference
 from mai.compiler.onnx.comparing.opened import opened
+from mai.compiler.onnx.comparing.origin import origin_of_trial
 from mai.compiler.onnx.comparing.roundings import are_roundings
 from mai.compiler.onnx.comparing.trial import (
     FREE_SIZE,
@@ -44,13 +45,16 @@ from mai.compiler.onnx.comparing.trial import (
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.onnx.turns.turns import Turns, Verdict, torch_reference
+from mai.compiler.passes.text.growth import texts
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 TOLERANCE = 1e-4
 DRIFT = 1000  # How many of its own tolerances a solution may be from another that took other steps, before it is told.
+IN_A_TURN = 0.01  # What roundings may make of a turn from the same states: 1 - a^2 has few digits where a is nearly 1.
 NARROW_TOLERANCE = {"fp16": 0.02, "bf16": 0.1}  # Some 20 roundings of 11 and of 8 bits, one upon the other.
 WIDER = {"fp16": "--precision bf16, where numbers are large, or float32", "bf16": "--precision fp16 or float32"}
+NEARLY = "a difference of nearly equal numbers has the digits in which they differ: compute it from what differs"
 BATCHES = (1, 3)
 RANGES = ((0.0, 1.0), (1.0, 2.0))  # Of inputs, where normal ones gave a result no finite number: a sum of logarithms.
 
@@ -125,7 +129,7 @@ class Gate:
         runs = [dict(zip(names, run_trial(opened_file, plain, t), strict=False)) for t in self._usual_trials()]
         for name in names:
             if not any(np.isfinite(results[name]).any() or not results[name].size for results in runs):
-                raise MaiError([self._not_finite(name)])
+                raise MaiError(self._not_finite(name, self._usual_trials()[0]))
         return [Comparison(t, results, results) for t, results in zip(self._usual_trials(), runs, strict=True)]
 
     def files(self, file: Path) -> list[tuple[ort.InferenceSession, float]]:
@@ -157,17 +161,17 @@ class Gate:
 
     def _whole_passed(self, comparisons: list[Comparison]) -> Passed:
         """Results beside torch's where both go their own ways; and turn by turn, where ways part."""
-        error, apart, told = 0.0, 0.0, allowance(self.prepared.plain)
+        error, apart, allowed = 0.0, 0.0, allowance(self.prepared.plain)
         turns = self._turns() if _is_adaptive(self.prepared.plain) else None
         for compared in comparisons:
             own = max(compared.differences.values())
-            if turns is None and not own <= (told if _is_adaptive(self.prepared.plain) else TOLERANCE):
+            if turns is None and not own <= (allowed if _is_adaptive(self.prepared.plain) else TOLERANCE):
                 turns = self._turns()
                 if turns is None:
                     self._allow(compared, own)
             error = max(error, own if turns is None else self._error_of_turns(turns, compared))
             apart = max(apart, own)
-        warnings = (self.metastable(apart),) if apart > told else ()
+        warnings = (self.metastable(apart),) if apart > allowed else ()
         same_steps = turns is not None and _is_adaptive(self.prepared.plain)
         return Passed(error, comparisons, apart if same_steps else None, warnings)
 
@@ -188,10 +192,11 @@ class Gate:
         return verdict.error
 
     def _allow(self, compared: Comparison, error: float, verdict: Verdict | None = None) -> None:
-        """Raise `MaiError`, unless roundings explain that results are apart: in a turn from the same states they do not."""
+        """Raise `MaiError`, unless roundings explain that results are apart: in a turn from the same states they are few."""
         plain, results = self.prepared.plain, list(compared.results.values())
         is_turn = verdict is not None and verdict.loop is not None
-        if is_turn or not are_roundings(plain, self.weights, compared.trial, results, TOLERANCE):
+        most = IN_A_TURN if is_turn else math.inf
+        if error > most or not are_roundings(plain, self.weights, compared.trial, results, TOLERANCE, most):
             raise MaiError([self._mismatch(compared.trial, error, verdict)])
 
     def _narrow_error(self, comparisons: Iterable[Comparison], precision: str) -> float:
@@ -229,7 +234,7 @@ class Gate:
         if not was_compared:
             raise MaiError([self._out_of_range()])
         if blank and has_arrived:  # A solver that does not arrive gives no number, and the runtime tells it.
-            raise MaiError([self._not_finite(min(blank, key=names.index))])
+            raise MaiError(self._not_finite(min(blank, key=names.index), others[-1]))
 
     def _usual_trials(self) -> list[Trial]:
         longest, least = self.prepared.longest_text, self.prepared.smallest()
@@ -239,14 +244,14 @@ class Gate:
     def _unlike_prompts(
         self, file: ort.InferenceSession, reference: Reference, whole: Sequence[Comparison]
     ) -> Iterator[Comparison]:
-        """Prompts of different lengths side by side, where a text grows from one that may have them."""
-        text = self.prepared.text
-        if text is None or self.prepared.whole is not None:
+        """Prompts of different lengths side by side, where texts grow from such."""
+        prompts = [v for v in self.prepared.plain.inputs if v.name in self.prepared.unlike]
+        if not prompts:
             return
-        port = next(v for v in self.prepared.plain.inputs if v.name == text.prompt)
-        fewest = self.prepared.smallest().get(str(port.type.shape[0]), 1)
-        most = max((c.trial for c in whole), key=lambda t: len(t.inputs[text.prompt]))
-        tried = with_unlike_prompts(most, text.prompt, fewest)
+        tried = max((c.trial for c in whole), key=lambda t: len(t.inputs[prompts[0].name]))
+        for port in prompts:
+            fewest = self.prepared.smallest().get(str(port.type.shape[0]), 1)
+            tried = with_unlike_prompts(tried, port.name, fewest)
         results, expected = run_trial(file, self.prepared.plain, tried), _expected(reference, tried)
         if expected is not None:
             names = whole[0].results
@@ -264,17 +269,23 @@ class Gate:
         runs = [(c, run_trial(opened_file, plain, c.trial)) for c in whole]
         return [replace(c, results=dict(zip(c.results, results, strict=False))) for c, results in runs]
 
-    def _not_finite(self, name: str) -> Diagnostic:
-        message = f"`{name}` of `{self.prepared.plain.name}` is not finite for any input that was tried: nothing could be compared"
+    def _not_finite(self, name: str, tried: Trial) -> list[Diagnostic]:
+        plain = self.prepared.plain
+        message = f"`{name}` of `{plain.name}` is not finite for any input that was tried: nothing could be compared"
         help = (
             "a number overflows, something is divided by 0, a root or a logarithm is of a number below 0, or a matrix that any "
             "input may be has no factor: `cholesky(x @ x')`"
         )
-        return Diagnostic("not-finite", None, message, help=help)
+        note = origin_of_trial(plain, self.weights, tried, plain.output_names.index(name))
+        if note is None:
+            return [Diagnostic("not-finite", None, message, help=help)]
+        return [Diagnostic("not-finite", None, message, help=note.help or help), replace(note, help=None)]
 
     def _out_of_range(self) -> Diagnostic:
         message = f"for every input that was tried, `{self.prepared.plain.name}` reads beyond an axis: nothing could be compared"
         help = "an index is below the size of its axis: `x[clip(i, 0, 9)]` reads ten places"
+        if any(Loop.of(n).stops for n in texts(self.prepared.plain)):
+            help += "; a text that has ended goes on with -1, which is no token: `f(maximum(x, 0), seen = x >= 0)`"
         return Diagnostic("index-out-of-range", None, message, help=help)
 
     def _mismatch(self, tried: Trial, error: float, verdict: Verdict | None = None) -> Diagnostic:
@@ -318,7 +329,7 @@ class Gate:
             f"{sure} of its results can be relied on"
         )
         adaptive = [n for n in loops if Loop.of(n).control]
-        help = "other machines get other numbers here; what can be compared are averages over many examples"
+        help = f"other machines get other numbers here; what can be compared are averages over many examples; {NEARLY}"
         ending = [n for n in loops if Loop.of(n).until]
         if ending:
             help = "roundings decide in which turn an example stops: a finer condition brings the runs together"
@@ -326,9 +337,7 @@ class Gate:
             help = "a smaller `rtol` brings the runs together where steps are too coarse for the equation; chaos stays"
         span = next((n.span for n in [*adaptive, *ending, *loops]), None)
         if span is None:
-            help = (
-                "a difference of nearly equal numbers has the digits in which they differ: compute it from what differs"
-            )
+            help = NEARLY
         return Diagnostic("metastable", span, message, severity="warning", help=help)
 
 

@@ -31,8 +31,8 @@ def label_fields(program: Program, export: str, names: Mapping[str, tuple[str, .
         if link in linked:
             kind = numbering.kind(spot)
             fields[kind] = fields.get(kind, linked[link]) & linked[link]
-    found = {name: fields.get(numbering.kind(_spot(value)), frozenset()) for name, value in _ports(graph)}
-    return {name: min(of) for name, of in found.items() if _have_one_name(of, names)}
+    fields_by_port = {name: fields.get(numbering.kind(_spot(value)), frozenset()) for name, value in _ports(graph)}
+    return {name: min(of) for name, of in fields_by_port.items() if _have_one_name(of, names)}
 
 
 def _linked_by_all(trainings: Sequence[Training]) -> dict[Link, Fields]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
@@ -30,16 +30,14 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
     """What the file of a prepared export will say of itself."""
     graph, optimised = prepared.plain, prepared.optimised
     text, step = prepared.text, step_of(optimised)
-    prompt = text.prompt if text else ""
-    if step:
-        prompt = step.tokens
+    unlike = frozenset([step.tokens]) if step else prepared.unlike
     fields = label_fields(program, graph.name.partition(".")[0], trained.labels)
     tokenizer = trained.tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None
     manifest = Manifest(
         name=program.name,
         export=graph.name,
         title=program.title,
-        inputs=_inputs(graph, prompt),
+        inputs=_inputs(graph, _places_without_token(program, graph) | unlike),
         settings=[_setting(name, s) for name, s in graph.settings.items()],
         outputs=_outputs(program, graph, optimised),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
@@ -47,7 +45,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         least=prepared.smallest(),
         most=largest(graph),
         opset=options.opset,
-        draws="seed" in graph.settings,
+        draws="seed" in graph.settings or any(v.name == "seed" for v in graph.inputs),
         draw_bits=options.draw_bits,
         unrolled=options.unroll,
         required=options.required,
@@ -102,9 +100,15 @@ def _with_fields(manifest: Manifest, fields: Mapping[str, str]) -> Manifest:
     return manifest.model_copy(update=groups)
 
 
-def _inputs(graph: Graph, prompt: str) -> list[Port]:
-    """What a call gives: of numbers, whether they may be missing."""
-    ports = [_port(v, v.name, "input", NOTHING if v.name == prompt or may_be_absent(v) else 0) for v in graph.inputs]
+def _places_without_token(program: Program, graph: Graph) -> set[str]:
+    """The inputs of tokens whose places may have none, as the export is written: passes ask other things of them."""
+    written = program.exports.get(graph.name.partition(".")[0], graph)
+    return {v.name for v in written.inputs if may_be_absent(v)}
+
+
+def _inputs(graph: Graph, gaps: Collection[str]) -> list[Port]:
+    """What a call gives: of numbers, whether they may be missing; `gaps` names the inputs of tokens whose places may have none."""
+    ports = [_port(v, v.name, "input", NOTHING if v.name in gaps else 0) for v in graph.inputs]
     with_gaps = inputs_with_gaps(graph)
     return [
         port.model_copy(update={"gaps": port.name in with_gaps}) if port.dtype == "float32" else port for port in ports

@@ -8,36 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import onnx_ir as ir
 
 from mai.compiler.ir import sizes as sz
-from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import Dim, Size
-from mai.compiler.ir.types import DType, Type
+from mai.compiler.ir.types import DType
+from mai.compiler.onnx.lowering.nodes import DTYPES, Integer, Nodes
 from mai.compiler.onnx.lowering.wrapped import Wrapped
-from mai.compiler.onnx.precision.products import Products
 from mai.compiler.onnx.precision.quantize import Coarse
-from mai.compiler.ops.backends import Attribute, Number, Operator
-from mai.runtime.arrays import Array
+from mai.compiler.ops.backends import Number
 
 UNKNOWN = sz.symbol("unknown")
-DTYPES = {DType.REAL: ir.DataType.FLOAT, DType.INT: ir.DataType.INT64, DType.BOOL: ir.DataType.BOOL}
 BATCH = "batch"  # The symbol of the number of examples.
-Integer = int
 Scalar = Integer | ir.Value
 Build = Callable[[], ir.Value]
 Source = Callable[[str], tuple[ir.Value, int | None]]
-Input = ir.Value | float | None
 Turn = Callable[..., Sequence[ir.Value]]
 T = TypeVar("T")
 
 
-class OnnxBackend(Products):
-    """Appends nodes to `nodes`, the list of the region being built; constants go to the root graph.
+class OnnxBackend(Nodes):
+    """Adds sizes, the bodies that they are of, shapes and turns.
 
     `source` says where a symbol's size is read at run time: a value, and its axis, None for the value itself.
     """
@@ -51,130 +46,12 @@ class OnnxBackend(Products):
         draw_bits: int = 32,
         unroll: bool = False,
     ) -> None:
-        Products.__init__(self, graph, coarse)
+        super().__init__(graph, opset, coarse)
         self.graph, self.opset, self._source, self.draw_bits = graph, opset, source, draw_bits
         self.unroll = unroll
-        self.root = ir.Graph([], [], nodes=[], opset_imports={"": opset}, name=graph.name)
-        self.nodes: list[ir.Node] = []
-        self.root_nodes = self.nodes
-        self.physical: dict[ir.Value, tuple[Size, ...]] = {}
-        self.scope, self.note = "", ""
-        self.output: tuple[Size, ...] = ()
-        self._constants: dict[object, ir.Value] = {}
         self._sizes: dict[str, ir.Value] = {}
         self._local_sizes: dict[str, ir.Value] = {}
         self._local: set[str] = set()
-        self._of_turn: set[str] = set()
-        self._homes: dict[ir.Value, tuple[list[ir.Node], object]] = {}
-        self._names: dict[str, int] = {}
-        self._taken: set[str] = set()
-
-    def __getattr__(self, operator: str) -> Operator[ir.Value]:
-        """A standard operator by its name, which begins with a capital letter."""
-        if not operator[0].isupper():
-            raise AttributeError(operator)
-        return partial(self.make, operator)
-
-    # ------------------------------------------------------------------ nodes
-
-    def make(self, operator: str, *inputs: Input, **attributes: Attribute | ir.Graph) -> ir.Value:
-        """Append a node with one result."""
-        return self.several(operator, 1, *inputs, **attributes)[0]
-
-    def several(
-        self, operator: str, outputs: Integer, *inputs: Input, **attributes: Attribute | ir.Graph
-    ) -> list[ir.Value]:
-        """Append a node with a number of results. Numbers among its inputs become constants, None is one left out."""
-        operands = [self.real(x) if isinstance(x, float) else self.int(x) if isinstance(x, int) else x for x in inputs]
-        named = [ir.Attr(k, *_attribute(v)) for k, v in attributes.items()]
-        results = [ir.Value(name=self.name(operator.lower())) for _ in range(outputs)]
-        self._homes.update(dict.fromkeys(results, (self.nodes, self.place)))
-        label = self.name(f"{self.scope}/{operator}" if self.scope else operator)
-        node = ir.Node("", operator, operands, named, outputs=results, name=label, doc_string=self.note or None)
-        self.nodes.append(node)
-        return results
-
-    def name(self, stem: str) -> str:
-        """A name that nothing else has."""
-        unique, count = stem, self._names.get(stem, 0)
-        while unique in self._taken:
-            count += 1
-            unique = f"{stem}_{count}"
-        self._names[stem] = count
-        self._taken.add(unique)
-        return unique
-
-    def begin_node(self, node: Node, *, of_codes: bool) -> None:
-        """What is appended from now on is of a node of the IR; `of_codes`: it is a product of whole numbers."""
-        self.scope = node.scope.replace(".", "/")
-        self.note = node.span.note if node.span else ""
-        self.output = node.output.type.physical if node.outputs else ()
-        self.of_codes = of_codes
-
-    # ------------------------------------------------------------------ types
-
-    def set_type(self, result: ir.Value, type: Type) -> None:
-        """Tell the type of a value of the graph."""
-        self.set_shape(result, type.dtype, type.physical)
-
-    def set_shape(self, result: ir.Value, dtype: DType, sizes: tuple[Size, ...]) -> None:
-        """Tell the dtype of a value of the graph, and its sizes in memory."""
-        result.type = ir.TensorType(DTYPES[dtype])
-        result.shape = ir.Shape([s if isinstance(s, int) else self._dimension(s) for s in sizes])
-        self.physical[result] = sizes
-
-    def _dimension(self, size: Dim) -> str | None:
-        """The name of a size in the file; None in the turns of a loop written out, where one name would be of several sizes."""
-        return None if sz.symbols(size) & self._of_turn else str(size)
-
-    # -------------------------------------------------------------- constants
-
-    def const(self, value: object, dtype: np.typing.DTypeLike = np.int64, name: str = "constant") -> ir.Value:
-        """An array as an initializer; equal small ones are one."""
-        array = np.asarray(value, dtype)
-        key: object = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 4096 else id(value)
-        if key not in self._constants:
-            unique = self.name(name)
-            constant = self.initializer(ir.Tensor(array, name=unique))
-            self._constants[key] = constant
-            self._constants[("kept", unique)] = constant
-        return self._constants[key]
-
-    def later(
-        self, key: object, make: Callable[[], Array], sizes: tuple[Integer, ...], dtype: np.typing.DTypeLike, name: str
-    ) -> ir.Value:
-        """An array as an initializer that is made when it is written; those of one key are one."""
-        key = ("later", key)
-        if key not in self._constants:
-            unique, kind = self.name(name), ir.DataType.from_numpy(np.dtype(dtype))
-            made = lambda: ir.Tensor(make(), name=unique)  # noqa: E731
-            self._constants[key] = self.initializer(ir.LazyTensor(made, kind, ir.Shape(sizes), name=unique))
-        return self._constants[key]
-
-    def transposed(self, matrix: ir.Value) -> ir.Value:
-        """The transpose of a matrix; one that is known is known the other way round, too."""
-        held = matrix.const_value
-        if held is None:
-            return self.Transpose(matrix, perm=[1, 0])
-        sizes = self.size_along(matrix, 1), self.size_along(matrix, 0)
-        name = f"{matrix.name}.transposed"
-        return self.later(("transposed", matrix), lambda: held.numpy().T, sizes, held.dtype.numpy(), name)
-
-    def int(self, value: Integer) -> ir.Value:
-        """A constant int64 scalar."""
-        return self.const(value)
-
-    def ints(self, values: Sequence[Integer]) -> ir.Value:
-        """A constant int64 vector, [n]."""
-        return self.const(list(values))
-
-    def real(self, value: float) -> ir.Value:
-        """A constant float32 scalar."""
-        return self.const(value, np.float32)
-
-    def reals(self, values: Sequence[float]) -> ir.Value:
-        """A constant float32 vector, [n]."""
-        return self.const(list(values), np.float32)
 
     # ------------------------------------------------------------------ sizes
 
@@ -199,27 +76,21 @@ class OnnxBackend(Products):
     def _beside(self, size: Dim, key: str, make: Build) -> ir.Value:
         """What depends on a size alone, made once: at the start of the graph, or of the body that the size is of."""
         is_local = bool(sz.symbols(size) & self._local)
-        known = self._local_sizes if is_local else self._sizes
-        if key not in known:
+        sizes = self._local_sizes if is_local else self._sizes
+        if key not in sizes:
             inner = self.nodes
             self.nodes = inner if is_local else self.root_nodes
-            known[key] = make()
+            sizes[key] = make()
             self.nodes = inner
-        return known[key]
+        return sizes[key]
 
     def where_made(self, x: ir.Value, key: object, make: Callable[[], T]) -> T:
         """What `make()` gives of `x`, which is called once for each key, in the body that makes `x`: before loops that read it."""
         inner = self.nodes, self.place
-        self.nodes, self.place = self._home(x)
+        self.nodes, self.place = self.home(x)
         result = self.once((x, key), make)
         self.nodes, self.place = inner
         return result
-
-    def _home(self, x: ir.Value) -> tuple[list[ir.Node], object]:
-        """The nodes beside which a value is made, and their body; those of now, for an input of a body."""
-        if x.graph is self.root:
-            return self.root_nodes, None
-        return self._homes.get(x, (self.nodes, self.place))
 
     @contextmanager
     def inside(self, body: Sequence[Value] = (), batch: Build | None = None) -> Iterator[list[ir.Node]]:
@@ -240,11 +111,11 @@ class OnnxBackend(Products):
     @contextmanager
     def turn(self, body: Sequence[Value]) -> Iterator[None]:
         """One turn of a loop that is written out: sizes that are read from `body`, its inputs, are those of this turn."""
-        outer = self._local, self._local_sizes, self._of_turn
+        outer = self._local, self._local_sizes, self.of_turn
         own = self.sizes_from(body)
-        self._local, self._of_turn, self._local_sizes = self._local | own, self._of_turn | own, dict(self._local_sizes)
+        self._local, self.of_turn, self._local_sizes = self._local | own, self.of_turn | own, dict(self._local_sizes)
         yield
-        self._local, self._local_sizes, self._of_turn = outer
+        self._local, self._local_sizes, self.of_turn = outer
 
     def sizes_from(self, body: Sequence[Value]) -> set[str]:
         """The names of the sizes that are read from the inputs of a body."""
@@ -287,6 +158,11 @@ class OnnxBackend(Products):
     def size_value(self, x: ir.Value, axis: Integer) -> ir.Value:
         """The size of `x` along an axis in memory, as an int64 scalar."""
         return self.scalar(self.resolve(self.physical[x][axis]))
+
+    def is_of_a_turn(self, x: ir.Value, axis: Integer) -> bool:
+        """Whether an axis has the new tokens of one turn of a growing text: few, since a long prompt is read in blocks."""
+        size = str(self.physical[x][axis])
+        return size.endswith("_new") and size in self.graph.sources
 
     def scalar(self, size: Scalar) -> ir.Value:
         """A size as an int64 scalar."""
@@ -396,36 +272,6 @@ class OnnxBackend(Products):
         body = ir.Graph([counted, going], outputs, nodes=nodes, name=self.name("rounds"))
         return self.make("Loop", count, self.const(True, np.bool_), body=body)
 
-    # ----------------------------------------------------------------- values
-
-    def whole(self, x: ir.Value) -> bool:
-        """Whether the elements of an input are integers."""
-        return x.dtype == ir.DataType.INT64
-
-    def truth(self, x: ir.Value) -> bool:
-        """Whether the elements of an input are true or false."""
-        return x.dtype == ir.DataType.BOOL
-
-    def number_of(self, x: ir.Value) -> float | None:
-        """The number that a value is everywhere, where it is known when the graph is built."""
-        maker = x.producer()
-        source = maker.inputs[0] if maker is not None and maker.op_type == "Expand" else x
-        if source is None or source.const_value is None or source.is_graph_input() or source.const_value.size != 1:
-            return None
-        return float(source.const_value.numpy().item())
-
     def wrap(self, value: ir.Value, rank: Integer = 0, whole: str = "int64") -> Wrapped:
         """A value with Python's arithmetic operators; numbers beside it have `rank` axes, whole ones a dtype."""
         return Wrapped(self, value, rank, whole)
-
-
-def _attribute(value: Attribute | ir.Graph) -> tuple[ir.AttributeType, Attribute | ir.Graph]:
-    if isinstance(value, ir.Graph):
-        return ir.AttributeType.GRAPH, value
-    if isinstance(value, str):
-        return ir.AttributeType.STRING, value
-    if isinstance(value, float):
-        return ir.AttributeType.FLOAT, value
-    if isinstance(value, (int, np.integer)):
-        return ir.AttributeType.INT, int(value)
-    return ir.AttributeType.INTS, list(value)

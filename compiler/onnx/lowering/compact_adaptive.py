@@ -17,8 +17,9 @@ from mai.compiler.ir.rewrite import free_values
 from mai.compiler.ir.sizes import evaluate, symbol, symbols
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.lowering.backend import BATCH, DTYPES, OnnxBackend
+from mai.compiler.onnx.lowering.backend import BATCH, OnnxBackend
 from mai.compiler.onnx.lowering.loops import stacked
+from mai.compiler.onnx.lowering.nodes import DTYPES
 from mai.compiler.ops.shapes.indexing import Iota
 
 if TYPE_CHECKING:

@@ -16,11 +16,12 @@ from mai.compiler.ir.types import Type
 from mai.compiler.onnx.lowering.backend import OnnxBackend, Scalar
 from mai.compiler.onnx.lowering.compact_adaptive import compacted_loop, stops_alone
 from mai.compiler.onnx.lowering.loops import check_extent, plain_loop, unrolled_loop
-from mai.compiler.onnx.lowering.recurrence import BLOCK, BlockedLoop
+from mai.compiler.onnx.lowering.recurrence import BLOCK, parted_loop, recurrence
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_nodes
 from mai.compiler.ops.backends import Onnx
 from mai.compiler.passes.analyses.known_values import KnownValues
+from mai.compiler.passes.loops.recurrences.parts import part_loop
 from mai.compiler.passes.loops.recurrences.recurrence import find_recurrence
 from mai.runtime.arrays import Array
 
@@ -117,7 +118,10 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
         if is_short or not self._of_codes.isdisjoint(node.regions[0].walk()):
             return plain_loop(self, node)
         blocks = find_recurrence(self.graph, node, BLOCK, products=True)
-        return plain_loop(self, node) if blocks is None else BlockedLoop(self, node, blocks).results()
+        if blocks is not None:
+            return recurrence(self, node, blocks)
+        parts = part_loop(self.graph, node, BLOCK)
+        return plain_loop(self, node) if parts is None else parted_loop(self, node, parts)
 
     def typed(self, value: Value, name: str = "") -> ir.Value:
         """An input of a graph or a body, of the type of a value."""

@@ -11,7 +11,8 @@ import onnx_ir as ir
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.lowering.backend import DTYPES, OnnxBackend
+from mai.compiler.onnx.lowering.backend import OnnxBackend
+from mai.compiler.onnx.lowering.nodes import DTYPES
 from mai.compiler.passes.analyses.extent import MOST_OPERATIONS
 from mai.spec.diagnostics import Diagnostic, MaiError
 

@@ -5,7 +5,7 @@ One turn alone, that of a growing text, has no loop around it: where the number 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +15,10 @@ from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.lowering.loops import GOING, rows_of
+from mai.compiler.onnx.lowering.loops import GOING, plain_loop, rows_of
 from mai.compiler.onnx.lowering.outer_products import Chunk
 from mai.compiler.passes.loops.recurrences.long_axes import turned, turned_places, turned_type
+from mai.compiler.passes.loops.recurrences.parts import Parts
 from mai.compiler.passes.loops.recurrences.recurrence import Recurrence, Update
 
 if TYPE_CHECKING:
@@ -25,6 +26,59 @@ if TYPE_CHECKING:
 
 BLOCK = 16  # Turns; 32 take as long, 8 a twentieth longer.
 NUMBER = Value(Type(DType.INT), "block")
+
+
+def recurrence(walk: OnnxInterpreter, node: Node, blocks: Recurrence) -> list[ir.Value]:
+    """The last states of a loop, then what was kept, by blocks of turns."""
+    return _one_or_all(walk, node, blocks.free, BlockedLoop(walk, node, blocks).results)
+
+
+def parted_loop(walk: OnnxInterpreter, node: Node, parts: Parts) -> list[ir.Value]:
+    """The same of a loop that is several, one after the other."""
+
+    def written() -> list[ir.Value]:
+        for part, blocks in parts.loops:
+            walk.nodes(() if blocks is None else blocks.free)
+            results = plain_loop(walk, part) if blocks is None else BlockedLoop(walk, part, blocks).results()
+            for value, result in zip(part.outputs, results, strict=True):
+                walk.bind(value, result)
+        return [walk[v] for v in parts.results]
+
+    return _one_or_all(walk, node, parts.free, written)
+
+
+def _one_or_all(
+    walk: OnnxInterpreter, node: Node, free: Sequence[Node], write: Callable[[], list[ir.Value]]
+) -> list[ir.Value]:
+    """One turn, or what is written for any number of them; `free` nodes depend on nothing inside, and come before."""
+    walk.nodes(free)
+    if node.inputs[0] in walk.known.values:
+        return write()
+    is_one = walk.op.Equal(walk[node.inputs[0]], walk.op.int(1))
+    branches = [_branch(walk, node, lambda: _one(walk, node, free)), _branch(walk, node, write)]
+    return walk.op.several("If", len(node.outputs), is_one, then_branch=branches[0], else_branch=branches[1])
+
+
+def _branch(walk: OnnxInterpreter, node: Node, write: Callable[[], list[ir.Value]]) -> ir.Graph:
+    with walk.op.inside() as nodes:
+        outputs = walk.leaving(write(), node.outputs)
+    return ir.Graph([], outputs, nodes=nodes, name=walk.op.name("branch"))
+
+
+def _one(walk: OnnxInterpreter, node: Node, free: Sequence[Node]) -> list[ir.Value]:
+    """What a single turn gives."""
+    op, states = walk.op, len(node.inputs) - 1
+    results = turn_of(walk, node, free, [op.int(0), *(walk[v] for v in node.inputs[1:])])
+    rows = zip(results[states:], node.regions[0].outputs[states:], strict=True)
+    return [*results[:states], *(op.Unsqueeze(r, op.ints([len(v.type.lead)])) for r, v in rows)]
+
+
+def turn_of(walk: OnnxInterpreter, node: Node, free: Sequence[Node], inputs: list[ir.Value]) -> list[ir.Value]:
+    """What a loop's own body gives, without the nodes that were done before."""
+    region, before = node.regions[0], set(free)
+    walk.values.update(zip(region.inputs, inputs, strict=True))
+    walk.nodes(each for each in region.nodes if each not in before)
+    return [walk[v] for v in region.outputs]
 
 
 class BlockedLoop:
@@ -42,44 +96,16 @@ class BlockedLoop:
         return [*(update.region for update in self.blocks.updates), self.blocks.reads]
 
     def results(self) -> list[ir.Value]:
-        """The last states, then what was kept."""
-        self.walk.nodes(self.blocks.free)
+        """The last states, then what was kept, of any number of turns; nodes that depend on nothing inside were done before."""
         count, *states = (self.walk[v] for v in self.node.inputs)
-        if self.node.inputs[0] in self.walk.known.values:
-            return self._all(count, states)
-        branches = [self._branch(lambda: self._one(states)), self._branch(lambda: self._all(count, states))]
-        is_one = self.op.Equal(count, self.op.int(1))
-        outputs = len(self.node.outputs)
-        return self.op.several("If", outputs, is_one, then_branch=branches[0], else_branch=branches[1])
-
-    def _branch(self, make: Callable[[], list[ir.Value]]) -> ir.Graph:
-        with self.op.inside() as nodes:
-            outputs = self.walk.leaving(make(), self.node.outputs)
-        return ir.Graph([], outputs, nodes=nodes, name=self.op.name("branch"))
-
-    def _one(self, states: list[ir.Value]) -> list[ir.Value]:
-        """What a single turn gives."""
-        made = self._turn([self.op.int(0), *states])
-        rows = zip(made[len(states) :], self.kept, strict=True)
-        return [*made[: len(states)], *(self.op.Unsqueeze(r, self.op.ints([len(v.type.lead)])) for r, v in rows)]
-
-    def _turn(self, inputs: list[ir.Value]) -> list[ir.Value]:
-        """What the loop's own body gives; what depends on nothing inside has been computed before."""
-        region, free = self.node.regions[0], set(self.blocks.free)
-        self.walk.values.update(zip(region.inputs, inputs, strict=True))
-        self.walk.nodes(node for node in region.nodes if node not in free)
-        return [self.walk[v] for v in region.outputs]
-
-    def _all(self, count: ir.Value, states: list[ir.Value]) -> list[ir.Value]:
-        """What any number of turns gives."""
         op = self.op
         whole = op.Div(count, op.int(BLOCK))
-        begun = op.Mul(whole, op.int(BLOCK))
+        turns_in_blocks = op.Mul(whole, op.int(BLOCK))
         states, rows = self._blocks(whole, states)
-        rows = [self._in_turns(begun, row, v) for row, v in zip(rows, self.kept, strict=True)]
+        rows = [self._in_turns(turns_in_blocks, row, v) for row, v in zip(rows, self.kept, strict=True)]
         if Loop.of(self.node).count is not None and self._is_whole():
             return [*states, *(rows_of(op, row, v) for row, v in zip(rows, self.kept, strict=True))]
-        states, left = self._rest(op.Sub(count, begun), begun, states)
+        states, left = self._rest(op.Sub(count, turns_in_blocks), turns_in_blocks, states)
         both = [op.Concat(a, b, axis=0) for a, b in zip(rows, left, strict=True)]
         return [*states, *(rows_of(op, row, v) for row, v in zip(both, self.kept, strict=True))]
 
@@ -180,15 +206,17 @@ class BlockedLoop:
 
     # ------------------------------------------------------------------- the rest
 
-    def _rest(self, count: ir.Value, begun: ir.Value, states: list[ir.Value]) -> tuple[list[ir.Value], list[ir.Value]]:
+    def _rest(
+        self, count: ir.Value, turns_before: ir.Value, states: list[ir.Value]
+    ) -> tuple[list[ir.Value], list[ir.Value]]:
         """The turns after the blocks, one by one, each as the loop has it."""
         walk, op, region = self.walk, self.op, self.node.regions[0]
         number, *inputs = (walk.typed(v) for v in region.inputs)
         going = walk.typed(GOING)
         with op.inside(region.inputs) as nodes:
-            turn = op.Add(number, begun)
+            turn = op.Add(number, turns_before)
             op.set_type(turn, region.inputs[0].type)
-            results = self._turn([turn, *inputs])
+            results = turn_of(walk, self.node, self.blocks.free, [turn, *inputs])
             outputs = walk.leaving([going, *results], [GOING, *region.outputs])
         body = ir.Graph([number, going, *inputs], outputs, nodes=nodes, name=op.name("body"))
         return self._loop(count, states, body)

@@ -102,9 +102,9 @@ def error_excess(before: Turn, file: Turn, torch: Turn, control: StepControl) ->
     allowed = ROUNDINGS * length * control.weights * _size(before.states, roundings, before, control)
     excess = np.where(np.isnan(gap), np.inf, gap / np.maximum(allowed + SHARE * np.maximum(low, least), 1e-30))
     # Who stops in a step lets its length stand, which says nothing of its error.
-    told = (ends(before, file) == ends(before, torch)) | (kept(before, file) != kept(before, torch))
-    told &= ~(np.isnan(file.length) & np.isnan(torch.length))  # Ways that began with no numbers.
-    return np.asarray(np.where(before.going & ~_stands(before) & told, excess, 0.0))
+    is_comparable = (ends(before, file) == ends(before, torch)) | (kept(before, file) != kept(before, torch))
+    is_comparable &= ~(np.isnan(file.length) & np.isnan(torch.length))  # Ways that began with no numbers.
+    return np.asarray(np.where(before.going & ~_stands(before) & is_comparable, excess, 0.0))
 
 
 def increment_excess(before: Turn, file: Turn, torch: Turn, tolerance: float) -> list[Array]:

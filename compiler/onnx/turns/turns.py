@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from mai.compiler.passes.loops.tapes.replay import Replay, replayed
 from mai.compiler.passes.loops.tapes.tape import Tape, has_all_rows, taped
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
+
+if TYPE_CHECKING:
+    from torch.fx import GraphModule
 
 CLOSE_TRIALS = 8  # How often states are moved by roundings, to see whether a condition was that close.
 Told = tuple[list[Array], list[Array], list[Array]]  # The states at the start, after each turn, and at the end.
@@ -60,19 +64,19 @@ class Turns:
 
     def verdict(self, tried: Trial, tolerance: float) -> Verdict:
         """The twin beside torch on the twin's own steps; `tolerance` is what a state may differ by, relative."""
-        told = run_trial(self.twin, self.plain, tried)
+        outputs = run_trial(self.twin, self.plain, tried)
         count = len(self.plain.outputs)
-        results, tapes = told[:count], list(self._read(told[count:]))
+        results, tapes = outputs[:count], list(self._read(outputs[count:]))
         inputs = {
             name: array for replay, tape in zip(self.replays, tapes, strict=True) for name, array in _fed(replay, tape)
         }
         fed = replace(tried, inputs={**tried.inputs, **inputs})
-        made = self.torch(fed)
+        expected = self.torch(fed)
         compared: list[tuple[float, str, Node | None]] = [
             (difference(a, b), f"`{name}`", None)
-            for name, a, b in zip(self.plain.output_names, results, made[:count], strict=True)
+            for name, a, b in zip(self.plain.output_names, results, expected[:count], strict=True)
         ]
-        for played in self._with_close_calls(list(self._played(tapes, made[count:])), fed, tapes):
+        for played in self._with_close_calls(list(self._played(tapes, expected[count:])), fed, tapes):
             compared += [(error, what, played.replay.loop) for what, error in errors(played, tolerance)]
         # A loop comes before what is made of it, and not a number is the worst.
         error, what, loop = max(compared, key=lambda each: (not each[0] <= tolerance, each[2] is not None, each[0]))
@@ -100,8 +104,8 @@ class Turns:
         close = [[np.zeros(m.shape, bool) for m in played.margins] for played in all_played]
         for _ in range(CLOSE_TRIALS):
             moved = {name: _rounded(array, generator) for name, array in fed.inputs.items() if name not in self.names}
-            made = self.torch(replace(fed, inputs={**fed.inputs, **moved}))
-            for before, after, flags in zip(all_played, self._played(tapes, made[count:]), close, strict=True):
+            moved_results = self.torch(replace(fed, inputs={**fed.inputs, **moved}))
+            for before, after, flags in zip(all_played, self._played(tapes, moved_results[count:]), close, strict=True):
                 for m, n, flag in zip(before.margins, after.margins, flags, strict=True):
                     flag |= np.abs(n - m) >= np.abs(m)
         return [replace(played, close=flags) for played, flags in zip(all_played, close, strict=True)]
@@ -173,24 +177,16 @@ def _filled(going: Taken, array: Array, type: Type, depth: int) -> Array:
     return np.moveaxis(filled, 0, axis)
 
 
-def _form(told: Tape | Replay) -> tuple[object, ...]:
+def _form(recorded: Tape | Replay) -> tuple[object, ...]:
     """What two tapes have in common whose loops have the same states."""
-    return told.depth, [(v.type.dtype, v.type.physical) for v in told.loop.regions[0].inputs[1:]]
+    return recorded.depth, [(v.type.dtype, v.type.physical) for v in recorded.loop.regions[0].inputs[1:]]
 
 
 def torch_reference(graph: Graph, weights: Mapping[str, Array]) -> Reference:
     """What torch computes of a prepared graph for a trial."""
-    import torch
-
-    from mai.compiler.torch.module import lower
-    from mai.compiler.torch.parameters import Weights
     from mai.compiler.torch.run import run
 
-    parameters = Weights(graph.weights)
-    state = parameters.state_dict()
-    for name in graph.weights:  # One after the other: they need not be in memory twice.
-        state[name].copy_(torch.from_numpy(np.asarray(weights[name], order="C")))
-    module = lower(graph, parameters.eval())
+    module = torch_module(graph, weights)
 
     def reference(tried: Trial) -> list[Array]:
         try:
@@ -203,3 +199,17 @@ def torch_reference(graph: Graph, weights: Mapping[str, Array]) -> Reference:
             raise MaiError([Diagnostic("division-by-zero", None, message, help=help)]) from error
 
     return reference
+
+
+def torch_module(graph: Graph, weights: Mapping[str, Array]) -> GraphModule:
+    """A prepared graph as a torch module with its weights."""
+    import torch
+
+    from mai.compiler.torch.module import lower
+    from mai.compiler.torch.parameters import Weights
+
+    parameters = Weights(graph.weights)
+    state = parameters.state_dict()
+    for name in graph.weights:  # One after the other: they need not be in memory twice.
+        state[name].copy_(torch.from_numpy(np.asarray(weights[name], order="C")))
+    return lower(graph, parameters.eval())

@@ -1,1 +1,1 @@
-"""Discrete Fourier transforms: one operation on complex numbers, and the functions of the language that are made of it."""
+"""Discrete Fourier transforms: operations on complex numbers and on real ones, and the functions of the language that are made of them."""

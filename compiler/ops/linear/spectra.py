@@ -97,27 +97,27 @@ class Spectrum(Operation):
         """By LAPACK, and the derivative at these vectors: V' A V is diagonal, and moves to the first order as A does."""
         whole = symmetric(a)
         is_finite = torch.isfinite(whole).all(-1).all(-1).unsqueeze(-1).unsqueeze(-1)
-        found = torch.linalg.eigh(torch.where(is_finite, whole, 0.0).detach())
-        vectors = found[1] * _signs(torch, found[1])
+        spectrum = torch.linalg.eigh(torch.where(is_finite, whole, 0.0).detach())
+        vectors = spectrum[1] * _signs(torch, spectrum[1])
         moved = vectors.mT @ whole @ vectors
-        gaps = found[0].unsqueeze(-2) - found[0].unsqueeze(-1)
+        gaps = spectrum[0].unsqueeze(-2) - spectrum[0].unsqueeze(-1)
         is_equal = gaps == 0
         change = moved - moved.detach()
         without = torch.sqrt(torch.where(is_equal, change, 1.0))  # 0, with a derivative that is not finite.
         angles = torch.where(is_equal, without, change / torch.where(is_equal, 1.0, gaps))
         angles = angles - torch.diag_embed(torch.diagonal(angles, dim1=-2, dim2=-1))
-        parts = (vectors + vectors @ angles, found[0].unsqueeze(-2))
+        parts = (vectors + vectors @ angles, spectrum[0].unsqueeze(-2))
         return torch.where(is_finite, torch.cat(parts, -2), torch.nan)
 
     @staticmethod
     def onnx(op: Onnx[V], a: V) -> V:
         count = op.sizes(a)[-1]
         flat = symmetrised(op, op.flat_lead(a, 2))
-        made = turned(op, flat, count)
+        spectrum = turned(op, flat, count)
         size = op.shape_vector([count])
-        values = op.Slice(made, size, op.ints([2**62]), op.ints([1]))
+        values = op.Slice(spectrum, size, op.ints([2**62]), op.ints([1]))
         values, order = op.several("TopK", 2, values, size, axis=2, largest=0, sorted=1)
-        vectors = op.Slice(made, op.ints([0]), size, op.ints([1]))
+        vectors = op.Slice(spectrum, op.ints([0]), size, op.ints([1]))
         vectors = op.GatherElements(vectors, op.Expand(order, op.Shape(vectors)), axis=2)
         numbers = op.Cast(op.Range(0, op.scalar(count), 1), to=1)
         weights = op.Unsqueeze(op.Cos(op.Add(op.Mul(numbers, GENERIC), 1.0)), op.ints([1]))

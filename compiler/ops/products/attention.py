@@ -115,8 +115,7 @@ class Attention(Operation):
     ) -> V:  # fmt: skip
         form = Rows(op, heads, kv_heads, op.size_along(q, -1) // heads, causal, window, sinks, softcap)
         a, b, c = (op.flat_lead(x, 2) for x in (q, k, v))
-        tokens, columns = (op.sizes(x)[-2] for x in (q, k))
-        result = form.attended(a, b, c, tokens if tokens == columns else 0)
+        result = form.attended(a, b, c, 0 if op.is_of_a_turn(q, -2) else op.sizes(q)[-2], op.sizes(k)[-2])
         return op.unflat_lead(result, q, 2)
 
     @staticmethod

@@ -83,13 +83,13 @@ class ChosenAffine(Operation):
         spread = op.Expand(x, op.shape_vector([*sizes[:-1], width])) if op.rank(x) < len(sizes) else x
         if rank == 1 and op.rank(which):
             make = lambda: _order(op, op.reshape(which, [-1]), count)  # noqa: E731
-            order, inverse, parted = op.where_made(which, ("chosen", count), make)
+            order, inverse, counts = op.where_made(which, ("chosen", count), make)
         else:
-            order, inverse, parted = _order(op, _repeated(op, which, sizes[op.rank(which) : -1]), count)
+            order, inverse, counts = _order(op, _repeated(op, which, sizes[op.rank(which) : -1]), count)
         rows = op.Gather(op.reshape(spread, [-1, width]), order, axis=0)
         results = [
             _product(op, piece, *parts[place::count])
-            for place, piece in enumerate(op.several("Split", count, rows, parted, axis=0))
+            for place, piece in enumerate(op.several("Split", count, rows, counts, axis=0))
         ]
         together = op.Concat(*results, axis=0) if count > 1 else results[0]
         return op.reshape(op.Gather(together, inverse, axis=0), sizes)
@@ -166,8 +166,8 @@ def _taken(weight: Value) -> tuple[Node | None, bool]:
     if node is None or node.op is not Take or node.attributes["index_rank"] or node.inputs[0].type.lead:
         return None, False
     table, axis = node.inputs[0].type, node.attributes["axis"]
-    known = isinstance(table.shape[0], int) and table.shape[0] <= MOST
-    return (node, turned) if axis == -table.rank and known else (None, False)
+    is_small = isinstance(table.shape[0], int) and table.shape[0] <= MOST
+    return (node, turned) if axis == -table.rank and is_small else (None, False)
 
 
 def _members(builder: Builder, taken: Node) -> list[Value]:
@@ -193,8 +193,8 @@ def _order(op: Onnx[V], which: V, count: int) -> tuple[V, V, V]:
     order = op.several("TopK", 2, own, total, axis=0, largest=0, sorted=1)[1]
     inverse = op.several("TopK", 2, order, total, axis=0, largest=0, sorted=1)[1]
     each = op.Equal(op.Unsqueeze(op.ints(range(count)), op.ints([1])), own)
-    parted = op.ReduceSum(op.Cast(each, to=INT64), op.ints([1]), keepdims=0)
-    return order, inverse, parted
+    counts = op.ReduceSum(op.Cast(each, to=INT64), op.ints([1]), keepdims=0)
+    return order, inverse, counts
 
 
 def _product(op: Onnx[V], x: V, weight: V, bias: V | None = None) -> V:

@@ -127,9 +127,9 @@ def _placed(
     ct: Term, rest: Sequence[Term], result: str, others: Sequence[str], own: str, shape: tuple[Size, ...]
 ) -> Term:
     """A product with the axes `own`; an axis that no factor has is repeated."""
-    found = [letter for letter in own if letter in result or any(letter in o for o in others)]
-    value = ct.einsum(",".join([result, *others]) + "->" + "".join(found), *rest)
-    missing = [i - len(own) for i, letter in enumerate(own) if letter not in found]
+    letters = [letter for letter in own if letter in result or any(letter in o for o in others)]
+    value = ct.einsum(",".join([result, *others]) + "->" + "".join(letters), *rest)
+    missing = [i - len(own) for i, letter in enumerate(own) if letter not in letters]
     return value.unsqueeze(*missing).expand(shape)
 
 

@@ -88,12 +88,12 @@ class OnnxWords(Words, Generic[V]):
     def finish(self, x: Number[V], shape: Sequence[Scalar[V]], lead: Sequence[Scalar[V]]) -> V:
         """As many elements as are wanted; a number of them that four divides needs no cut."""
         count = self.count(shape)
-        made = self.op.Transpose(x.value, perm=[*range(1, self.lead + 2), 0])
+        numbers = self.op.Transpose(x.value, perm=[*range(1, self.lead + 2), 0])
         if isinstance(count, int) and count % 4 == 0:
-            return self.op.reshape(made, [*lead, *shape])
+            return self.op.reshape(numbers, [*lead, *shape])
         if not isinstance(count, int) or count > 4:
-            made = self.op.reshape(made, [*lead, (count + 3) // 4 * 4])
-        cut = self.op.Slice(made, self.op.ints([0]), self.op.shape_vector([count]), self.op.ints([-1]))
+            numbers = self.op.reshape(numbers, [*lead, (count + 3) // 4 * 4])
+        cut = self.op.Slice(numbers, self.op.ints([0]), self.op.shape_vector([count]), self.op.ints([-1]))
         return self.op.reshape(cut, [*lead, *shape])
 
     def stack(self, *parts: V) -> V:

@@ -12,6 +12,7 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import ordered, same, summed, taken
 from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
+from mai.compiler.ops.elementwise.arithmetic import Add
 from mai.compiler.ops.growing import Growing
 from mai.compiler.ops.numbering import chosen, counted, kept, picked, reordered
 
@@ -66,14 +67,17 @@ class Slice(Operation):
 
     @staticmethod
     def grown(g: Growing, node: Node) -> Value | None:
-        """The first rows of a table, as many as there are tokens, are its rows at the tokens' positions."""
+        """Rows of a table from a place on, as many as there are tokens, are its rows at that place and the tokens' positions."""
         (x,), axis, bounds = node.inputs, node.attributes["axis"], node.attributes
         if g.grows(x, axis):
             raise g.refused("cuts the sequence", help="`shift(x, 1)` moves a sequence on by a token")
-        if not g.is_length(bounds["stop"]) or bounds["start"] or (bounds["step"] or 1) != 1 or g.any_grows(x):
+        start, stop = bounds["start"] or 0, bounds["stop"]
+        cut = isinstance(start, int) and stop is not None and g.is_length(stop - start) and (bounds["step"] or 1) == 1
+        if not cut or start < 0 or g.any_grows(x):
             return None
-        g.limit(x.type.shape[axis])
-        return g.emit(Take, g.whole(x), g.positions(), axis=axis, rank=x.type.rank, index_rank=1)
+        g.limit(x.type.shape[axis] - start)
+        places = g.emit(Add, g.positions(), g.constant(start)) if start else g.positions()
+        return g.emit(Take, g.whole(x), places, axis=axis, rank=x.type.rank, index_rank=1)
 
     cases = (
         case(sample(6), start=1, stop=4, step=None),

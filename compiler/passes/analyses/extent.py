@@ -22,8 +22,8 @@ def oversized(graph: Graph) -> Iterator[Diagnostic]:
     yield from _first(_too_much(graph))
 
 
-def _first(found: Iterator[Diagnostic]) -> Iterator[Diagnostic]:
-    yield from [*found][:1]
+def _first(diagnostics: Iterator[Diagnostic]) -> Iterator[Diagnostic]:
+    yield from [*diagnostics][:1]
 
 
 def _too_long(region: Region, turns: int) -> Iterator[Diagnostic]:

@@ -1,7 +1,7 @@
 """What is known when a file is built: what weights and constants alone decide becomes one initializer.
 
-An infinity that an operation has by itself, `log(0)`, is a number like others: masks are made so. One that is too large a number
-for float32, and what is not a number, is an error where something reads it that is not known, since the file would hold it.
+An infinity that an operation gives by itself, such as `log(0)`, is allowed: masks are made so. An overflow of float32 and a NaN are
+errors, where a node that is not known reads them, since the file would have to hold them.
 """
 
 from __future__ import annotations
@@ -144,12 +144,12 @@ class KnownValues(Evaluation):
 
 def faults(graph: Graph) -> Iterator[Diagnostic]:
     """What is wrong with the constants that a graph computes with."""
-    known = KnownValues(graph, {}, CHECKED, CHECKED)
+    values = KnownValues(graph, {}, CHECKED, CHECKED)
     for node in graph.walk():
-        if known.learn(node):
+        if values.learn(node):
             continue
-        yield from (known.faults[v] for v in node.inputs if v in known.faults)
-    yield from (known.faults[v] for v in graph.outputs if v in known.faults)
+        yield from (values.faults[v] for v in node.inputs if v in values.faults)
+    yield from (values.faults[v] for v in graph.outputs if v in values.faults)
 
 
 def _fault(node: Node, array: Array, overflowed: bool) -> Diagnostic | None:

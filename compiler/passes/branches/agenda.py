@@ -29,9 +29,9 @@ class Merging(Protocol):
 
 @dataclass(slots=True)
 class Group:
-    """Nodes that can be one, by branch: each branch has one at a time, its others follow. There are `count` branches in all.
+    """Nodes that can become one, a queue for each branch: one of each is taken at a time. There are `count` branches in all.
 
-    `stacked` says that the branches are those of a stack; those of products are whoever comes.
+    `stacked`: the branches are those of a stack, in its order. Products have no order: any two that are ready make a pair.
     """
 
     count: int
@@ -95,14 +95,14 @@ class Agenda:
 
     def _ready(self, index: int) -> None:
         node, kind = self.listed[index], self.kinds[index]
-        held = {self.copier.places[v] for v in node.inputs if v in self.copier.places}
-        branches = {branch for _, branch in held}
+        places = {self.copier.places[v] for v in node.inputs if v in self.copier.places}
+        branches = {branch for _, branch in places}
         if len(branches) > 1 or not (branches or kind) or not follows(node):
             heappush(self.heap, (FREE, index))
             return
-        key = key_of(node, self.copier.places) if held else kind
+        key = key_of(node, self.copier.places) if places else kind
         group = self.groups.setdefault(
-            key, Group(max((s.count for s, _ in held), default=self.counts[kind]), bool(held))
+            key, Group(max((s.count for s, _ in places), default=self.counts[kind]), bool(places))
         )
         group.branches.setdefault(min(branches, default=index), []).append(index)
         self.group_of[index] = group

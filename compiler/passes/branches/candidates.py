@@ -1,4 +1,4 @@
-"""Which products can be one, and which nodes follow a larger batch: all but what belongs to one branch is the same."""
+"""Which products can become one, and which nodes can take the larger batch: those that differ in nothing but their branch."""
 
 from __future__ import annotations
 
@@ -65,11 +65,11 @@ def follows(node: Node) -> bool:
     """Whether a node takes a larger batch: it treats each example alone, and does not speak of how many there are."""
     if len(node.outputs) != 1 or issubclass(node.op, Draw) or node.attributes.get("training"):
         return False
-    made = node.output.type
-    if not made.batched or (issubclass(node.op, Structural) and node.op not in (Lead, Unlead)):
+    result = node.output.type
+    if not result.batched or (issubclass(node.op, Structural) and node.op not in (Lead, Unlead)):
         return False
-    sizes = [*made.shape, *(a.size for a in inner_lead(made))]
-    return not symbols_of(node).union(*map(symbols, sizes)) & symbols(made.lead[0].size)
+    sizes = [*result.shape, *(a.size for a in inner_lead(result))]
+    return not symbols_of(node).union(*map(symbols, sizes)) & symbols(result.lead[0].size)
 
 
 def _uses_of_weights(products: Sequence[Node], known: Known) -> float:
@@ -80,9 +80,9 @@ def _uses_of_weights(products: Sequence[Node], known: Known) -> float:
 
 def _rows(product: Node, known: Known) -> int:
     """The vectors, or pixels, of one example that a weight is multiplied with."""
-    made = product.inputs[0].type if product.op is ConvTranspose else product.output.type
-    places = made.shape[:-1] if product.op is Affine else made.shape[1:]
-    return size_of([*(a.size for a in inner_lead(made)), *places], known)
+    rows_of = product.inputs[0].type if product.op is ConvTranspose else product.output.type
+    places = rows_of.shape[:-1] if product.op is Affine else rows_of.shape[1:]
+    return size_of([*(a.size for a in inner_lead(rows_of)), *places], known)
 
 
 def readers_of(nodes: list[Node]) -> list[list[int]]:

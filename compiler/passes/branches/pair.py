@@ -34,7 +34,7 @@ MOST_USES = 8
 
 
 def pair(graph: Graph) -> Graph:
-    """Products of one weight that can be one are, where an example has few rows for each weight (`MOST_USES`)."""
+    """Join the products that read the same weight and do not depend on each other, where an example has few rows for each weight (`MOST_USES`)."""
     known = known_sizes(graph)
     bodies = [graph, *(region for node in graph.walk() for region in node.regions)]
     if not any(kinds_of(body.nodes, known, MOST_USES) for body in bodies):
@@ -77,9 +77,9 @@ class Pairing(Copier):
         self.builder.span, self.builder.scope = first.span, first.scope
         operands = enumerate(zip(*(n.inputs for n in members), strict=True))
         inputs = [self[v[0]] if place in first.op.unled else self._stacked(v, batch) for place, v in operands]
-        made = self._emitted(first, inputs)
-        made.name, made.type = first.output.name, replace(made.type, classes=first.output.type.classes)
-        stack = Stack(made, len(members))
+        stacked = self._emitted(first, inputs)
+        stacked.name, stacked.type = first.output.name, replace(stacked.type, classes=first.output.type.classes)
+        stack = Stack(stacked, len(members))
         self.places.update((n.output, (stack, branch)) for branch, n in enumerate(members))
 
     def _emitted(self, node: Node, inputs: list[Value]) -> Value:
@@ -119,8 +119,8 @@ class Pairing(Copier):
         inner = join_leads([p.type.with_lead(inner_lead(p.type)) for p in parts])
         full = [self.builder.spread(p, (p.type.lead[0] if p.type.batched else batch, *inner)) for p in parts]
         freed = [self.builder.unlead(p, 1 + len(inner)) for p in full]
-        made = self.builder.emit(Concat, *freed, axis=-freed[0].type.rank, name=parts[0].name)
-        return self.builder.lead(made, (branches_axis(made.type.shape[0]), *inner))
+        joined = self.builder.emit(Concat, *freed, axis=-freed[0].type.rank, name=parts[0].name)
+        return self.builder.lead(joined, (branches_axis(joined.type.shape[0]), *inner))
 
     def _picked(self, value: Value) -> Value:
         """The value of one branch."""

@@ -17,21 +17,21 @@ def is_real(value: Value) -> bool:
 
 def dependent(nodes: Iterable[Node], sources: Iterable[Value]) -> set[Value]:
     """The sources, and the real values that depend on them."""
-    found = set(sources)
+    values = set(sources)
     for node in nodes:
         read = reading(node) if node.op is FixedPoint else node.inputs
-        flags = moving(node, found) if node.op is Loop else [any(v in found for v in read)] * len(node.outputs)
-        found.update(v for v, moves in zip(node.outputs, flags, strict=True) if moves and is_real(v))
-    return found
+        flags = moving(node, values) if node.op is Loop else [any(v in values for v in read)] * len(node.outputs)
+        values.update(v for v, moves in zip(node.outputs, flags, strict=True) if moves and is_real(v))
+    return values
 
 
-def moving(loop: Node, found: set[Value]) -> list[bool]:
+def moving(loop: Node, sources: set[Value]) -> list[bool]:
     """Which outputs of a loop depend on the values found: a least fixed point over its states."""
     body, states = loop.regions[0], len(loop.inputs) - 1
-    flags = [v in found for v in loop.inputs[1:]]
+    flags = [v in sources for v in loop.inputs[1:]]
     while True:
-        given = {v for v, moves in zip(body.inputs[1:], flags, strict=True) if moves and is_real(v)}
-        inside = dependent(body.nodes, found | given)
+        moving_states = {v for v, moves in zip(body.inputs[1:], flags, strict=True) if moves and is_real(v)}
+        inside = dependent(body.nodes, sources | moving_states)
         ended = [v in inside for v in body.outputs]
         after = [before or now for before, now in zip(flags, ended, strict=False)]
         if after == flags:

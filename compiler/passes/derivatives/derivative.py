@@ -44,28 +44,28 @@ class Derivative:
 
     def forward(self, nodes: Sequence[Node], directions: Mapping[Value, Value]) -> Values:
         """The derivatives along `directions`, of all that the nodes make from what has one."""
-        found = dict(directions)
+        tangents = dict(directions)
         for node in nodes:
-            if any(v in found for v in reading(node)):
-                made = self._forward(node, found)
-                found.update((v, d) for v, d in zip(node.outputs, made, strict=True) if d is not None)
+            if any(v in tangents for v in reading(node)):
+                results = self._forward(node, tangents)
+                tangents.update((v, d) for v, d in zip(node.outputs, results, strict=True) if d is not None)
                 self._check_extent()
-        return found
+        return tangents
 
-    def _forward(self, node: Node, found: Values) -> Sequence[Value | None]:
+    def _forward(self, node: Node, tangents: Values) -> Sequence[Value | None]:
         self.builder.span, self.builder.scope = node.span, node.scope
         if node.op is Loop:
-            return forward_loop(self, node, found)
+            return forward_loop(self, node, tangents)
         if node.op is FixedPoint:
-            return forward_fixed_point(self, node, found)
+            return forward_fixed_point(self, node, tangents)
         if not any(map(is_real, node.outputs)):
             return [None] * len(node.outputs)
         if node.op in (Lead, Unlead, Spread):
-            return [self._viewed(node, found[node.inputs[0]])]
+            return [self._viewed(node, tangents[node.inputs[0]])]
         expanded = self._expanded(node)
         if expanded is not None:
-            return [self.forward(expanded.nodes, found).get(expanded.outputs[0])]
-        return [self._along(node, found)]
+            return [self.forward(expanded.nodes, tangents).get(expanded.outputs[0])]
+        return [self._along(node, tangents)]
 
     def _viewed(self, node: Node, direction: Value) -> Value:
         full = self.builder.spread(direction, node.inputs[0].type.lead)
@@ -75,18 +75,21 @@ class Derivative:
             return self.builder.unlead(full, Unlead.of(node).count)
         return self.builder.spread(full, Spread.of(node).axes)
 
-    def _along(self, node: Node, found: Values) -> Value | None:
-        """The derivative of a result along directions of the inputs: that of what comes back, with respect to `u`."""
+    def _along(self, node: Node, tangents: Values) -> Value | None:
+        """The derivative of a result along directions of the inputs.
+
+        The cotangent that the operation gives for a cotangent `u` is linear in u; its derivative by u is the transpose, which is wanted.
+        """
         u, scratch = Value(node.output.type, "u"), Region()
-        came = Derivative(Builder(scratch, node.span, node.scope), None).came_back(node, u, found)
+        came = Derivative(Builder(scratch, node.span, node.scope), None).came_back(node, u, tangents)
         linear = dependent(scratch.nodes, [u])
         followed = [n for n in scratch.nodes if n.output in linear]
         self.builder.region.nodes += [n for n in scratch.nodes if n.output not in linear]
         whole = Derivative(self.builder, None)
         seeds: Values = {}
         for value, part in zip(node.inputs, came, strict=True):
-            if part is not None and value in found:
-                seeds[part] = whole.added(seeds.get(part), found[value])
+            if part is not None and value in tangents:
+                seeds[part] = whole.added(seeds.get(part), tangents[value])
         begin = len(self.builder.region.nodes)
         (along,) = whole.backward(followed, seeds, [u])
         self._forget(followed, u, begin)
@@ -114,22 +117,22 @@ class Derivative:
     ) -> list[Value | None]:
         """The derivatives of a number with respect to `sources`, from those with respect to what the nodes make."""
         active = dependent(nodes, sources)
-        found = dict(seeds)
+        cotangents = dict(seeds)
         for node in reversed(nodes):
-            if any(v in found for v in node.outputs) and any(v in active for v in reading(node)):
-                for value, part in self._backward(node, found, active):
+            if any(v in cotangents for v in node.outputs) and any(v in active for v in reading(node)):
+                for value, part in self._backward(node, cotangents, active):
                     if value in active:
-                        found[value] = self.added(found.get(value), self._fitted(part, value.type))
+                        cotangents[value] = self.added(cotangents.get(value), self._fitted(part, value.type))
                 self._check_extent()
-        return [found.get(v) for v in sources]
+        return [cotangents.get(v) for v in sources]
 
-    def _backward(self, node: Node, found: Values, active: set[Value]) -> Iterable[tuple[Value, Value]]:
+    def _backward(self, node: Node, cotangents: Values, active: set[Value]) -> Iterable[tuple[Value, Value]]:
         self.builder.span, self.builder.scope = node.span, node.scope
         if node.op is Loop:
-            return backward_loop(self, node, found, active)
+            return backward_loop(self, node, cotangents, active)
         if node.op is FixedPoint:
-            return backward_fixed_point(self, node, found, active)
-        ct = found[node.output]
+            return backward_fixed_point(self, node, cotangents, active)
+        ct = cotangents[node.output]
         if node.op in (Lead, Unlead, Spread):
             return [(node.inputs[0], self._unviewed(node, ct))]
         expanded = self._expanded(node)
@@ -148,7 +151,7 @@ class Derivative:
         return ct
 
     def came_back(self, node: Node, ct: Value, wanted: Container[Value]) -> list[Value | None]:
-        """What a derivative `ct` with respect to a node's result is with respect to its inputs, those that are wanted, in their shapes."""
+        """The cotangents of a node's inputs from `ct`, that of its result: those that are wanted, each in the shape of its input."""
         rule = node.op.derivative
         if rule is None:
             raise refused(node, f"`{node.op.name}` has no derivative")
@@ -158,10 +161,10 @@ class Derivative:
             if result is None:
                 return [None] * len(node.inputs)
             parts = result if isinstance(result, tuple) else (result,)
-            made = [_made(p, v in wanted) for p, v in zip(parts, node.inputs, strict=True)]
+            fitting = [_made(p, v in wanted) for p, v in zip(parts, node.inputs, strict=True)]
         except ShapeError as error:
             raise refused(node, f"`{node.op.name}` has no derivative here: {error.message}") from error
-        pairs = zip(made, node.inputs, strict=True)
+        pairs = zip(fitting, node.inputs, strict=True)
         return [None if part is None else self._summed_axes(part.value, v.type) for part, v in pairs]
 
     # ------------------------------------------------------------------ parts
@@ -178,10 +181,10 @@ class Derivative:
             return None
         nodes = self.builder.region.nodes
         begin = len(nodes)
-        made = node.op.expansion(*(Term(self.builder, v) for v in node.inputs), **node.attributes)
-        if made is None:
+        result = node.op.expansion(*(Term(self.builder, v) for v in node.inputs), **node.attributes)
+        if result is None:
             raise refused(node, f"`{node.op.name}` has no derivative here: it looks at all examples together")
-        return Region([], nodes[begin:], [made.value])
+        return Region([], nodes[begin:], [result.value])
 
     def _fitted(self, part: Value, wanted: Type) -> Value:
         """A part of the derivative of a value of the type `wanted`: summed over what broadcasting and calls added."""
@@ -214,7 +217,7 @@ class Derivative:
 
 
 def _made(part: Term | Callable[[], Term] | None, is_wanted: bool) -> Term | None:
-    """One part of what an operation's `derivative` gave: a function makes a dear one, where somebody asks for it."""
+    """One part of what an operation's `derivative` gave; an expensive part is given as a function, called only where it is wanted."""
     if part is None or isinstance(part, Term):
         return part
     return part() if is_wanted else None

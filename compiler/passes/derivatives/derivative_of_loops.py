@@ -27,30 +27,30 @@ if TYPE_CHECKING:
     from mai.compiler.passes.derivatives.derivative import Derivative, Values
 
 
-def forward_loop(d: Derivative, loop: Node, found: Values) -> Sequence[Value | None]:
+def forward_loop(d: Derivative, loop: Node, tangents: Values) -> Sequence[Value | None]:
     """The directions of a loop's outputs; None for those that do not move."""
     body, states = loop.regions[0], loop.inputs[1:]
-    moves = moving(loop, set(found))
-    leads = [found[v].type for v in reading(loop) if v in found]
+    moves = moving(loop, set(tangents))
+    leads = [tangents[v].type for v in reading(loop) if v in tangents]
     types = [v.type.with_lead(join_leads([v.type, *leads])) for v in body.outputs]
-    first = [d.or_zeros(found.get(v), t) for v, t, m in zip(states, types, moves, strict=False) if m]
+    first = [d.or_zeros(tangents.get(v), t) for v, t, m in zip(states, types, moves, strict=False) if m]
     inner = Region([Value(v.type, v.name) for v in body.inputs])
     directions = [Value(v.type, v.name) for v in first]
     moved = [v for v, m in zip(inner.inputs[1:], moves, strict=False) if m]
     with _inside(d.builder, inner):
-        made = _copied(d.builder, body, inner.inputs)
-        found = d.forward(list(inner.nodes), {**found, **dict(zip(moved, directions, strict=True))})
-        along = [d.or_zeros(found.get(v), t) for v, t, m in zip(made, types, moves, strict=True) if m]
+        values = _copied(d.builder, body, inner.inputs)
+        tangents = d.forward(list(inner.nodes), {**tangents, **dict(zip(moved, directions, strict=True))})
+        along = [d.or_zeros(tangents.get(v), t) for v, t, m in zip(values, types, moves, strict=True) if m]
     inner.inputs += directions
     count, more = len(states), len(first)
-    inner.outputs = [*made[:count], *along[:more], *made[count:], *along[more:]]
+    inner.outputs = [*values[:count], *along[:more], *values[count:], *along[more:]]
     last = _loop(d.builder, loop, [*states, *first], inner)
     rows = len(along) - more
     results = iter([*last[count : count + more], *last[len(last) - rows :]])
     return [next(results) if m else None for m in moves]
 
 
-def backward_loop(d: Derivative, loop: Node, found: Values, active: set[Value]) -> Iterable[tuple[Value, Value]]:
+def backward_loop(d: Derivative, loop: Node, cotangents: Values, active: set[Value]) -> Iterable[tuple[Value, Value]]:
     """What comes back to a loop's first states, and to what its body reads from outside."""
     body, states = loop.regions[0], loop.inputs[1:]
     _check_can_go_back(loop)
@@ -58,8 +58,8 @@ def backward_loop(d: Derivative, loop: Node, found: Values, active: set[Value]) 
     captured = [v for v in free_values(body) if v in active]
     tables, taken = _starts(d.builder, loop)
     types = [_widest(d, v.type) for v in (*(states[i] for i in places), *captured)]
-    given = [*(found.get(loop.outputs[i]) for i in places), *(None for _ in captured)]
-    first = [d.or_zeros(v, t) for v, t in zip(given, types, strict=True)]
+    comes_back = [*(cotangents.get(loop.outputs[i]) for i in places), *(None for _ in captured)]
+    first = [d.or_zeros(v, t) for v, t in zip(comes_back, types, strict=True)]
     inner = Region([Value(body.inputs[0].type, "turn"), *(Value(v.type, v.name) for v in first)])
     came, sums = inner.inputs[1 : 1 + len(places)], inner.inputs[1 + len(places) :]
     with _inside(d.builder, inner):
@@ -70,12 +70,12 @@ def backward_loop(d: Derivative, loop: Node, found: Values, active: set[Value]) 
                 _where_going(d.builder, starts[0], *pair) for pair in zip(starts[1:], states[1:], strict=True)
             ]
         begin = len(inner.nodes)
-        made = _copied(d.builder, body, [turn, *starts])
+        results = _copied(d.builder, body, [turn, *starts])
         nodes = inner.nodes[begin:]
-        kept = zip(made[len(states) :], loop.outputs[len(states) :], strict=True)
-        rows = [(v, _row(d.builder, found[output], turn)) for v, output in kept if output in found]
+        kept = zip(results[len(states) :], loop.outputs[len(states) :], strict=True)
+        rows = [(v, _row(d.builder, cotangents[output], turn)) for v, output in kept if output in cotangents]
         seeds: Values = {}
-        for value, ct in [*zip((made[i] for i in places), came, strict=True), *rows]:
+        for value, ct in [*zip((results[i] for i in places), came, strict=True), *rows]:
             seeds[value] = d.added(seeds.get(value), ct)
         parts = d.backward(nodes, seeds, [*(starts[i] for i in places), *captured])
         back = parts[: len(places)]
@@ -100,13 +100,13 @@ def _check_can_go_back(loop: Node) -> None:
 
 
 def _starts(builder: Builder, loop: Node) -> tuple[Sequence[Value], Value]:
-    """What the states were at each turn's start, the loop done again, keeping them; and how many turns were taken."""
+    """Run the loop again and keep the states at the start of each turn; how many turns were taken, too."""
     body, states = loop.regions[0], loop.inputs[1:]
     inner = Region([Value(v.type, v.name) for v in body.inputs])
     with _inside(builder, inner):
-        made = _copied(builder, body, inner.inputs)
+        results = _copied(builder, body, inner.inputs)
         counted = [builder.constant(1.0)] if Loop.of(loop).until else []
-    inner.outputs = [*made[: len(states)], *inner.inputs[1:], *counted]
+    inner.outputs = [*results[: len(states)], *inner.inputs[1:], *counted]
     rows = _loop(builder, loop, states, inner)[len(states) :]
     if not counted:
         return rows, loop.inputs[0]
@@ -114,7 +114,7 @@ def _starts(builder: Builder, loop: Node) -> tuple[Sequence[Value], Value]:
 
 
 def _where_going(builder: Builder, going: Value, start: Value, first: Value) -> Value:
-    """The state that an example began a turn with; of one that had stopped, what it began the loop with: nothing goes wrong there."""
+    """The state that an example began a turn with. For one that had stopped, its first state: the body computes no NaN of that."""
     return builder.emit(Where, going, start, first, name=start.name)
 
 

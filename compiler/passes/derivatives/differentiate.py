@@ -50,7 +50,7 @@ def _without_places(copier: Copier, node: Node) -> bool:
 
 
 def _check_constant(copier: Copier, node: Node, outside: Sequence[tuple[list[Node], list[Value]]]) -> None:
-    """A loop's states are held still by a derivative inside it: they may not depend on what it is taken along."""
+    """A derivative inside a loop takes the loop's states for constants: refuse those that depend on what it is taken by."""
     xs = [copier[v] for v in _places(node)]
     for nodes, inputs in outside:
         if any(x not in inputs and not dependent(nodes, [x]).isdisjoint(inputs) for x in xs):
@@ -72,14 +72,14 @@ def _derived(copier: Copier, node: Node, above: Sequence[Node], earlier: set[Val
     if node.op is Gradient and not (is_nested and cotangent is one and _is_one_number(value, x)):
         lead = join_leads([v.type for v in (value, x, cotangent)])
         derivative, wanted = Derivative(builder, lead, most), x.type.with_lead(lead)
-        (made,) = derivative.backward(path, {value: cotangent}, [x])
+        (derivative_value,) = derivative.backward(path, {value: cotangent}, [x])
     else:
         directions = [copier[v] for v in node.inputs[1 + len(xs) :]] or [one]
         derivative = Derivative(builder, None, most)
-        made = derivative.forward(path, dict(zip(xs, directions, strict=True))).get(value)
+        derivative_value = derivative.forward(path, dict(zip(xs, directions, strict=True))).get(value)
         wanted = value.type.with_lead(join_leads([v.type for v in (value, *xs, *directions)]))
     builder.span, builder.scope = node.span, node.scope
-    result = derivative.or_zeros(made, wanted)
+    result = derivative.or_zeros(derivative_value, wanted)
     earlier.add(result)
     return result
 
@@ -87,8 +87,8 @@ def _derived(copier: Copier, node: Node, above: Sequence[Node], earlier: set[Val
 def _is_one_number(value: Value, x: Value) -> bool:
     """Whether a gradient is the derivative along the direction 1: with respect to one number of each example.
 
-    Forward, a derivative of a derivative has the parts of the first one again, which are shared: the n-th has of the order of n^3
-    operations for each of the function's. Backward, every derivative multiplies them.
+    Forward, the n-th derivative shares the operations of those before it and has of the order of n^3 for each of the function's. Backward,
+    each derivative multiplies their number.
     """
     return not x.type.rank and set(x.type.lead) <= set(value.type.lead)
 

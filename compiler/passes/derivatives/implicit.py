@@ -33,9 +33,9 @@ RESTART = 1e-4  # How small the cosine between what is left and its shadow may b
 Linear = Callable[[Value], Value]
 
 
-def forward_fixed_point(d: Derivative, node: Node, found: Values) -> Sequence[Value | None]:
+def forward_fixed_point(d: Derivative, node: Node, tangents: Values) -> Sequence[Value | None]:
     """The direction of a solution, from those of what g reads besides it."""
-    directions = {v: found[v] for v in free_values(node.regions[0]) if v in found}
+    directions = {v: tangents[v] for v in free_values(node.regions[0]) if v in tangents}
     z, nodes, y = _applied(d.builder, node)
     moved = d.forward(nodes, directions).get(y)
     if moved is None:
@@ -48,11 +48,13 @@ def forward_fixed_point(d: Derivative, node: Node, found: Values) -> Sequence[Va
     return [_solution_as_value(d.builder, d.or_zeros(moved, wanted), along)]
 
 
-def backward_fixed_point(d: Derivative, node: Node, found: Values, active: set[Value]) -> Iterable[tuple[Value, Value]]:
+def backward_fixed_point(
+    d: Derivative, node: Node, cotangents: Values, active: set[Value]
+) -> Iterable[tuple[Value, Value]]:
     """What comes back to what g reads besides the solution."""
     captured = [v for v in free_values(node.regions[0]) if v in active]
     z, nodes, y = _applied(d.builder, node)
-    ct = found[node.output]
+    ct = cotangents[node.output]
     wanted = node.output.type.with_lead(join_leads([node.output.type, ct.type]))
 
     def back(w: Value) -> Value:
@@ -65,7 +67,7 @@ def backward_fixed_point(d: Derivative, node: Node, found: Values, active: set[V
 
 @rewriting(FixedPoint)
 def implicit(graph: Graph, *, trained: bool) -> Graph:
-    """No `FixedPoint` is left: its value, and where it is `trained` through, an `Implicit` that has its derivative."""
+    """Replace each `FixedPoint` by the value that it found; where it is `trained` through, by an `Implicit` node, which has the derivative."""
 
     def rule(copier: Copier, node: Node) -> bool:
         if node.op is not FixedPoint:
@@ -97,7 +99,7 @@ def _trainable(copier: Copier, node: Node) -> Value:
 
 
 def _applied(builder: Builder, node: Node) -> tuple[Value, list[Node], Value]:
-    """g applied to the solution: this, the nodes of g, and what they make of it. A further derivative moves the solution, too."""
+    """Append g, applied to the solution: the solution, the nodes of g, and their result. A second derivative follows the solution, too."""
     z = node.output
     begin, region = len(builder.region.nodes), node.regions[0]
     copier = Copier(builder, {region.inputs[0]: z})

@@ -33,9 +33,9 @@ def fold(graph: Graph) -> Graph:
             return True
         if issubclass(node.op, Structural) or not all(v in constants for v in inputs) or not _small(node):
             return False
-        made = _constant(copier.builder, node, [constants[v] for v in inputs])
-        constants[made] = Constant.of(copier.builder.region.nodes[-1]).value
-        copier.bind(node, made)
+        constant = _constant(copier.builder, node, [constants[v] for v in inputs])
+        constants[constant] = Constant.of(copier.builder.region.nodes[-1]).value
+        copier.bind(node, constant)
         return True
 
     return copy_graph(graph, rule)
@@ -51,7 +51,7 @@ def _small(node: Node) -> bool:
 
 
 def _neutral(node: Node, inputs: list[Value], constants: dict[Value, Any]) -> Value | None:
-    """x + 0, x * 1, x / 1 are x, and so is an x whose derivative was said otherwise: derivatives are code by now."""
+    """x where a node is x + 0, x * 1 or x / 1, or an x with a derivative of its own: derivatives are code by now."""
     if node.op is WithDerivative and inputs[0].type == node.output.type:
         return inputs[0]
     if node.op not in NEUTRAL:

@@ -32,10 +32,10 @@ def freeze(graph: Graph) -> Graph:
     for node in copied.walk():
         for value in (*node.outputs, *(v for r in node.regions for v in r.inputs)):
             value.type = _frozen_type(value.type, frozen)
-    made = copy_graph(copied, rule)
+    without_settings = copy_graph(copied, rule)
     for name in frozen:
-        del made.settings[name], made.sizes[name]
-    return made
+        del without_settings.settings[name], without_settings.sizes[name]
+    return without_settings
 
 
 def _frozen_type(type: Type, frozen: dict[str, int]) -> Type:

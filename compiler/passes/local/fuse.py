@@ -19,10 +19,10 @@ PLACES: dict[tuple[type[Operation], type[Operation]], int] = {
 
 
 def fuse(graph: Graph) -> Graph:
-    """W x + b is one operation where b is one vector for all examples; so are a layer norm, its scale and its shift.
+    """Join W x + b into one operation, where b is one vector for all examples; a layer norm, its scale and its shift likewise.
 
-    Nothing is computed more often for it: the product has no other use, and stands in the region of the sum. Changes of
-    type between the two are looked through.
+    The product must have no other use and stand in the region of the sum, so that nothing is computed more often. Changes of type
+    between the two do not matter.
     """
     chains: dict[Value, tuple[Region, list[Node]]] = {}
     leaving = Counter(graph.outputs)
@@ -74,10 +74,10 @@ def _taken_in(copier: Copier, node: Node, chain: list[Node], other: Value) -> li
         return None
     builder = copier.builder
     value = builder.emit_all(maker.op, [*maker.inputs, other], maker.attributes, node.output.name)[0]
-    made = [builder.region.nodes[-1]]
+    fused = [builder.region.nodes[-1]]
     for view in chain[1:]:
         assert view.structure is not None
         value = builder.add(view.structure, [value], [view.output.type]).output
         value.name = node.output.name
-        made.append(builder.region.nodes[-1])
-    return made
+        fused.append(builder.region.nodes[-1])
+    return fused

@@ -24,10 +24,10 @@ def prune_in_place(graph: Graph) -> Graph:
 
 def select(graph: Graph, outputs: list[int]) -> Graph:
     """The graph with only some of its outputs, and what they need."""
-    made = copy_graph(graph)
-    made.outputs = [made.outputs[i] for i in outputs]
-    made.output_names = [made.output_names[i] for i in outputs]
-    return prune(made)
+    selected = copy_graph(graph)
+    selected.outputs = [selected.outputs[i] for i in outputs]
+    selected.output_names = [selected.output_names[i] for i in outputs]
+    return prune(selected)
 
 
 def _need(region: Region, needed: set[Value]) -> None:

@@ -12,7 +12,7 @@ Scope = dict[Hashable, list[Node]]  # Of a region: its nodes, by what they do.
 
 
 def share(graph: Graph) -> Graph:
-    """No two nodes in sight of each other do the same, loops among them; a loop's body uses what stands before the loop."""
+    """Join nodes that compute the same, loops too; a loop's body reads a value from before the loop instead of computing it again."""
     return share_in_place(copy_graph(graph))
 
 
@@ -68,7 +68,7 @@ def _twin(node: Node, key: Hashable, scopes: list[Scope]) -> Node | None:
 
 
 def _key(node: Node, own: dict[Value, int]) -> Hashable:
-    """What nodes have in common that do the same, but for their bodies; the values `own` of a body go by their places in it."""
+    """A key that is equal for nodes that compute the same, bodies apart; values `own` to a body are named by their places in it."""
     inputs = tuple([own.get(v, v) for v in node.inputs]) if own else node.inputs
     return node.op, frozenset(inputs) if node.op.commutes else inputs, _attributes(node)
 
@@ -87,7 +87,7 @@ def _bodies(node: Node, own: dict[Value, int]) -> Hashable:
 
 
 def _code(region: Region, own: dict[Value, int]) -> Hashable:
-    """A body as what it does: two of them are equal if they are the same but for what their values are called."""
+    """A key of a body: two are equal if they differ in the names of their values alone."""
     numbered = dict(own)
     for value in region.inputs:
         numbered[value] = len(numbered)

@@ -18,7 +18,7 @@ from mai.compiler.ops.products.windows import Counts, window
 
 @rewriting(Upsample)
 def upsampled(graph: Graph) -> Graph:
-    """No plain convolution of stride 1 is left of an upsampled image, but for windows of one pixel and frames wider than the window."""
+    """Replace each convolution of stride 1 of an upsampled image; windows of one pixel, and padding wider than the window, stay."""
 
     def rule(copier: Copier, node: Node) -> bool:
         maker = node.inputs[0].producer if node.op is Conv else None

@@ -24,7 +24,7 @@ from mai.compiler.solvers.problem import Compared, End, Problem, Slopes
 
 @rewriting(Integrate)
 def discretise(graph: Graph, *, adjoint: bool = False) -> Graph:
-    """No `integrate` is left. With `adjoint`, those that ask for it are marked for whoever trains through them."""
+    """Replace each `integrate` by a loop over its steps. With `adjoint`, one that asks for it becomes an `Adjoint` node, for training."""
     local = local_sizes(graph)
 
     def rule(copier: Copier, node: Node) -> bool:
@@ -59,7 +59,7 @@ class Equation:
     """The regions of an integral, copied to where a method needs them."""
 
     def __init__(self, copier: Copier, node: Node, count: int, local: set[str]) -> None:
-        """What the velocity of `count` states computes of neither time nor states stands in front of the loop, once."""
+        """Compute what the velocity of `count` states needs of neither time nor states once, before the loop."""
         self.copier, self.builder, self.node = copier, copier.builder, node
         self.whole = node.regions[0]
         free, self.nodes = parted(self.whole, local)

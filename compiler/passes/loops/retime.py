@@ -25,10 +25,10 @@ def retimed(graph: Graph, plan: Plan, setting: str | None) -> Graph:
         copier.bind(node, *_integral(copier, node, plan, setting is None))
         return True
 
-    made = copy_graph(graph, rule)
+    copied = copy_graph(graph, rule)
     if setting is not None:
-        made.settings[setting] = replace(made.settings[setting], default=plan.steps)
-    return made
+        copied.settings[setting] = replace(copied.settings[setting], default=plan.steps)
+    return copied
 
 
 def _integral(copier: Copier, node: Node, plan: Plan, fixed: bool) -> tuple[Value, ...]:
@@ -45,10 +45,10 @@ def _integral(copier: Copier, node: Node, plan: Plan, fixed: bool) -> tuple[Valu
     if fixed:
         integral, steps = replace(integral, steps=plan.steps), builder.constant(plan.steps)
     types = [v.type for v in node.outputs]
-    made = builder.add(integral, [*bounds, steps, *states], types, [field]).outputs
-    for old, new in zip(node.outputs, made, strict=True):
+    results = builder.add(integral, [*bounds, steps, *states], types, [field]).outputs
+    for old, new in zip(node.outputs, results, strict=True):
         new.name = old.name
-    return made
+    return results
 
 
 def _warped(copier: Copier, node: Node, grid: Grid, start: Value, stop: Value) -> Region:

@@ -24,7 +24,7 @@ def unroll(graph: Graph, at_most: int | None = None, *, alike: bool = True) -> G
 
     def rule(copier: Copier, node: Node) -> bool:
         if node.op is WeightOf:
-            copier.bind(node, copier.builder.weight(made.weights[_filled(WeightOf.of(node).weight, turns)]))
+            copier.bind(node, copier.builder.weight(unrolled.weights[_filled(WeightOf.of(node).weight, turns)]))
             return True
         if node.op is not Loop or not Loop.of(node).fresh:
             return False
@@ -40,9 +40,9 @@ def unroll(graph: Graph, at_most: int | None = None, *, alike: bool = True) -> G
         copier.bind(node, *states, *_stacked(copier, node, kept))
         return True
 
-    made = Graph(weights={w.name: w for weight in graph.weights.values() for w in turns_of(weight)})
+    unrolled = Graph(weights={w.name: w for weight in graph.weights.values() for w in turns_of(weight)})
     copied = copy_graph(graph, rule)
-    copied.weights = made.weights
+    copied.weights = unrolled.weights
     return copied
 
 
@@ -70,11 +70,11 @@ def _turns(loop: Node, at_most: int | None, alike: bool) -> int:
 
 def _asks_for_its_turn(body: Region) -> bool:
     """Whether the turn makes a difference to what a turn gives."""
-    found = {body.inputs[0]}
+    dependent = {body.inputs[0]}
     for node in body.nodes:
-        if not found.isdisjoint(reading(node)):
-            found.update(node.outputs)
-    return not found.isdisjoint(body.outputs)
+        if not dependent.isdisjoint(reading(node)):
+            dependent.update(node.outputs)
+    return not dependent.isdisjoint(body.outputs)
 
 
 def _filled(name: str, turns: list[int]) -> str:

@@ -147,8 +147,8 @@ class Beams:
     def _close(self, hope: Term, hits: Term) -> None:
         """An example is done where no beam could be better than its worst finished text at the length of now."""
         worst = self._term_of(self.finished).emit(red.Min, axes=(-1,))
-        known = self._term_of(self.ended).emit(AllOf, axes=(-1,))
-        better = hope.emit(logic.Greater, known.where(worst, LOW))
+        is_full = self._term_of(self.ended).emit(AllOf, axes=(-1,))
+        better = hope.emit(logic.Greater, is_full.where(worst, LOW))
         dead = hits.emit(AllOf, axes=(-1,)).emit(logic.LogicalNot)
         opened = self._of(self.open).emit(logic.LogicalAnd, better).emit(logic.LogicalAnd, dead)
         self.open.next = opened.value

@@ -153,7 +153,7 @@ class Sample:
         return float(array.flat[0]) if array is not None and array.size == 1 else None
 
     def above(self, value: Value, row: int, past: int) -> float | None:
-        """The one number that a value has wherever its axis `past` is later than its axis `row`; None where it has several."""
+        """The number that a value has wherever its axis `past` is later than its axis `row`; None where that is not one number."""
         import numpy as np
 
         if value not in self._values():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, free_values, reading
+from mai.compiler.ir.rewrite import Copier
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.structure import NOTHING, Across, Constant, Extend, Loop
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
@@ -86,21 +86,10 @@ def begins_with(loop: Node, prompt: Value) -> bool:
         value = waiting.pop()
         if value is prompt:
             return True
-        made = value.producer
-        more = [v for v in made.inputs if v not in seen] if made is not None and not made.regions else []
+        producer = value.producer
+        more = [v for v in producer.inputs if v not in seen] if producer is not None and not producer.regions else []
         waiting, seen = waiting + more, seen | set(more)
     return False
-
-
-def prompt_of(written: Graph) -> str | None:
-    """The input that an `extend` of a graph grows from, and that nothing else reads: its rows may begin without a token."""
-    for node in written.nodes:
-        if node.op is Extend and node.inputs[0] in written.inputs:
-            row = node.inputs[0]
-            readers = [n for n in written.nodes if row in reading(n)]
-            if all(n.op is Extend and row not in free_values(n.regions[0]) for n in readers):
-                return row.name
-    return None
 
 
 def ends_of(written: Graph) -> tuple[int | str, ...]:
@@ -109,20 +98,21 @@ def ends_of(written: Graph) -> tuple[int | str, ...]:
     grown = [n for n in written.nodes if n.op is Extend]
     stops = dict.fromkeys(v for n in grown for v in n.inputs[2:] if v.type.dtype is DType.INT)
     ends = (names.get(v, _whole_number(v)) for v in stops)
-    return tuple(end for end in ends if end is not None)
+    return tuple(end for end in ends if end is not None and end != NOTHING)
 
 
 def _whole_number(value: Value) -> int | None:
-    made = value.producer
-    number = Constant.of(made).value if made is not None and made.op is Constant else None
+    producer = value.producer
+    number = Constant.of(producer).value if producer is not None and producer.op is Constant else None
     return number if isinstance(number, int) else None
 
 
 def longest(node: Node) -> int | None:
-    """How many tokens an `extend` can read, by the tables whose first rows it takes; None where nothing limits it."""
+    """How many tokens an `extend` can read, by the tables of whose rows it takes as many; None where nothing limits it."""
     length = symbol(Extend.of(node).length)
-    cuts = [n for n in node.regions[0].walk() if n.op is Slice and n.attributes["stop"] == length]
-    sizes = [n.inputs[0].type.shape[n.attributes["axis"]] for n in cuts]
+    cuts = [(n, n.attributes["start"] or 0) for n in node.regions[0].walk() if n.op is Slice]
+    cuts = [(n, start) for n, start in cuts if n.attributes["stop"] == length + start]
+    sizes = [n.inputs[0].type.shape[n.attributes["axis"]] - start for n, start in cuts]
     return min((size for size in sizes if isinstance(size, int)), default=None)
 
 

@@ -80,6 +80,7 @@ class Growth(Turn):
         """The body for the new tokens; their ids, their number before, and how many places are nothing, are states."""
         region = self.extend.regions[0]
         tokens = self.begin(row)
+        self.turn = turn
         self.grown[region.inputs[0]] = Grown(turn, now=True)
         self.grown[region.inputs[1]] = Grown(tokens, -1, (), self.new)
         self.nodes(region.nodes)
@@ -126,7 +127,8 @@ class Growth(Turn):
         """The value that an operation made by its own rule: rows where its result grows, else something for this turn only."""
         axes = self.axes(node.output)
         if axes:
-            return Grown(special, axes[0], (), self.new, now=any(g.now for g in inputs))
+            now = any(g.now for g in inputs) and not node.op.lasting
+            return Grown(special, axes[0], (), self.new, now=now)
         return Grown(special, now=True)
 
     def _unrolled(self, node: Node) -> list[Grown]:
@@ -253,7 +255,7 @@ class Growth(Turn):
         return operands
 
     def _masked(self, g: Grown, axis: int, neutral: float | None) -> Grown:
-        """The neutral number at past places that hold no token; rows that hold none themselves see what they like."""
+        """The neutral number at past places that hold no token. What rows without a token compute is never read, so they are left as they are."""
         rank = g.value.type.rank
         if axis < -rank:
             raise self.refused("sums over tokens that a call is mapped over")

@@ -42,8 +42,8 @@ class LoopAlong:
         g, b = self.g, self.builder
         first = [self._start(v, begin) for v, begin in zip(self.body.inputs[1:], self.loop.inputs[1:], strict=True)]
         region, count = self._turn_of_loop([v.type for v in first]), len(first)
-        made = b.loop(b.size(g.new), Loop(g.new, fresh=False), first, region)
-        last, rows, kept = made[:count], made[count : 2 * count], made[2 * count :]
+        results = b.loop(b.size(g.new), Loop(g.new, fresh=False), first, region)
+        last, rows, kept = results[:count], results[count : 2 * count], results[2 * count :]
         ended = [Grown(self._end(*each), now=True) for each in zip(self.states, last, rows, strict=True)]
         return [*ended, *(Grown(row, -row.type.rank, (), g.new) for row in kept)]
 
@@ -105,16 +105,19 @@ class LoopAlong:
         return [copier[v] for v in self.body.outputs]
 
     def _rule(self, copier: Copier, node: Node) -> bool:
-        """What is read at the turn stands before the rest; a loop inside carries and keeps what it did, as many of them."""
+        """Read what the body takes of the growing values at its turn first. A loop inside has the same states and kept values as before."""
         if node in self.reads:
             return True
         if not node.regions:
             return False
         copier.copy(node)
-        made = copier[node.output].producer
-        assert made is not None, "a loop makes its results"
-        for old, new in zip(node.regions, made.regions, strict=True):
-            carried = [*zip(made.inputs[1:], new.inputs[1:], strict=True), *zip(new.outputs, old.outputs, strict=True)]
+        copied = copier[node.output].producer
+        assert copied is not None, "a loop makes its results"
+        for old, new in zip(node.regions, copied.regions, strict=True):
+            carried = [
+                *zip(copied.inputs[1:], new.inputs[1:], strict=True),
+                *zip(new.outputs, old.outputs, strict=True),
+            ]
             for value, wanted in carried:
                 if value.type.lead != wanted.type.lead:
                     self.g.node = node

@@ -60,6 +60,7 @@ class Turn(GrowingAxes):
 
     copier: Copier
     extend: Node
+    turn: Value | None = None
     longest: int | None = None
     states: list[State] = field(default_factory=list)
     grown: dict[Value, Grown] = field(default_factory=dict)
@@ -254,7 +255,7 @@ class Turn(GrowingAxes):
         raise NotImplementedError
 
     def summed(self, node: Node, op: type[Operation]) -> Value:
-        """What `op`, a sum, makes of a node's operands for all tokens so far; refused where each token has its own."""
+        """The result of a sum `op` over all tokens so far; refused where the result is another one for each token."""
         raise NotImplementedError
 
     def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: Any) -> Value:
@@ -304,6 +305,17 @@ class Turn(GrowingAxes):
     def count(self) -> Value:
         """How many tokens there are so far."""
         return self.emit(el.Subtract, self.builder.size(self.total), self.empty, name="length")
+
+    def appended(self) -> Value:
+        """Whether each of the new tokens was appended: those of the prompt are read before the first turn that appends."""
+        begun = self.emit(logic.Greater, self._begun(), self.builder.constant(0))
+        has_token = self.emit(logic.GreaterEqual, self.places(), self.builder.constant(0))
+        return self.emit(logic.LogicalAnd, self.emit(Unsqueeze, begun), has_token, name="appended")
+
+    def _begun(self) -> Value:
+        """A number that is 0 until a token is appended."""
+        assert self.turn is not None, "the turn has begun"
+        return self.turn
 
     def _batched(self, type: Type) -> tuple[Axis, ...]:
         return tuple(sorted({*self.lead, *type.lead}, key=lambda a: a.depth))

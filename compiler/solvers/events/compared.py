@@ -10,7 +10,7 @@ from mai.compiler.ops.elementwise.logic import Comparison
 def comparisons_of(region: Region, truth: Value) -> list[Node]:
     """The nodes of a region that compare real numbers and that a truth depends on, the last of them first."""
     own, seen, left = set(region.nodes), set(region.inputs), [truth]
-    found = []
+    comparisons = []
     while left:
         value = left.pop()
         node = value.producer
@@ -18,6 +18,6 @@ def comparisons_of(region: Region, truth: Value) -> list[Node]:
             continue
         seen.add(value)
         if issubclass(node.op, Comparison) and node.inputs[0].type.dtype is DType.REAL:
-            found.append(node)
+            comparisons.append(node)
         left += node.inputs
-    return found
+    return comparisons

@@ -50,9 +50,9 @@ class EndedSteps:
         body.outputs = self._turn(body.inputs[0], body.inputs[1:])
         self.builder.region = outer
         loop = Loop(self.whole.count, fresh=False, stops=True, fill=0, until=True)
-        made = self.builder.loop(self.whole.steps, loop, first, body)
-        goes_on = self.term(made[0]).emit(logic.LogicalOr, at_once)
-        return self._ended(at_once, goes_on, self._last_step(made), list(made[len(first) :]))
+        results = self.builder.loop(self.whole.steps, loop, first, body)
+        goes_on = self.term(results[0]).emit(logic.LogicalOr, at_once)
+        return self._ended(at_once, goes_on, self._last_step(results), list(results[len(first) :]))
 
     # ------------------------------------------------------------------- turns
 
@@ -61,13 +61,13 @@ class EndedSteps:
         count = len(self.states)
         going, taken = self.term(inside[0]), self.term(inside[1])
         here, before, memory = inside[2 : 2 + count], inside[2 + count : 2 + 2 * count], inside[2 + 2 * count :]
-        moved, held, slopes = self.whole.turn(turn, [*here, *memory])
+        moved, kept_memory, slopes = self.whole.turn(turn, [*here, *memory])
         after = self.term(turn).emit(el.Add, 1)
         stops = self.term(self._spread(self._end(turn, self.whole.method.time(turn, Fraction(1)), moved).holds))
         states = [
             *self._chosen(going, moved, here),
             *self._chosen(going, here, before),
-            *self._chosen(going, held, memory),
+            *self._chosen(going, kept_memory, memory),
         ]
         goes_on = going.emit(logic.LogicalAnd, stops.emit(logic.LogicalNot))
         rows = [states[i] for i in self.whole.places]
@@ -81,9 +81,9 @@ class EndedSteps:
         return [self._spread(v) for v in self.whole.method.begin()]
 
     def _spread(self, value: Value, name: str = "") -> Value:
-        made = self.builder.spread(value, self.lead)
-        made.name = name or made.name
-        return made
+        spread = self.builder.spread(value, self.lead)
+        spread.name = name or spread.name
+        return spread
 
     def _end(self, turn: Value, time: Value, states: list[Value]) -> End:
         """Whether an example ends at a time, in a turn, which a stochastic equation's draws are of."""
@@ -93,10 +93,10 @@ class EndedSteps:
 
     # --------------------------------------------------------------------- end
 
-    def _last_step(self, made: tuple[Value, ...]) -> LastStep:
-        count, taken = len(self.states), self.term(made[1])
+    def _last_step(self, results: tuple[Value, ...]) -> LastStep:
+        count, taken = len(self.states), self.term(results[1])
         turn = taken.emit(el.Subtract, 1).emit(el.Maximum, 0)
-        return LastStep(taken, turn, list(made[2 + count : 2 + 2 * count]), list(made[2 : 2 + count]))
+        return LastStep(taken, turn, list(results[2 + count : 2 + 2 * count]), list(results[2 : 2 + count]))
 
     def _ended(self, at_once: Term, goes_on: Term, step: LastStep, rows: list[Value]) -> list[Value]:
         """What is made of the last step of each example, and of the rows of all."""

@@ -41,18 +41,18 @@ class EndedWay(Way):
 
     def stopped(self, at: At, moved: At, step: Step) -> At:
         holds = holds_within(self.problem, self.end, partial(self.at_parts, step.taken))
-        found = holds.emit(logic.LogicalAnd, step.kept)
-        on = self.term(at.going).emit(logic.LogicalAnd, found.emit(logic.LogicalNot))
+        has_come = holds.emit(logic.LogicalAnd, step.kept)
+        on = self.term(at.going).emit(logic.LogicalAnd, has_come.emit(logic.LogicalNot))
         arrived = step.kept.emit(logic.LogicalAnd, step.last)
         tau = arrived.where(1.0, self.term(moved.tau))
         return At(
             self.term(moved.going).emit(logic.LogicalAnd, on).value,
-            found.where(step.taken.tau, tau).value,
+            has_come.where(step.taken.tau, tau).value,
             on.where(self.term(moved.length), step.taken.length).value,
-            self.chosen(found, at.states, moved.states),
-            self.chosen(found, at.slopes, moved.slopes),
+            self.chosen(has_come, at.states, moved.states),
+            self.chosen(has_come, at.slopes, moved.slopes),
             moved.evaluations,
-            self.chosen(found, at.rows, moved.rows),
+            self.chosen(has_come, at.rows, moved.rows),
         )
 
     def at_parts(self, step: Taken, parts: Term) -> tuple[Term, list[Term]]:
@@ -85,5 +85,5 @@ class EndedWay(Way):
         """What is asked for, up to the share at which the way ended."""
         rows = [self.term(row) for row in self.rows(at, step)]
         states = [self.term(self.problem.states[asked.place]) for asked in self.asked]
-        begun = [at_once.where(y.expand(row.shape), row).value for y, row in zip(states, rows, strict=True)]
-        return self.asked_of(at, begun, [reached(share, asked.shares) for asked in self.asked])
+        rows_or_start = [at_once.where(y.expand(row.shape), row).value for y, row in zip(states, rows, strict=True)]
+        return self.asked_of(at, rows_or_start, [reached(share, asked.shares) for asked in self.asked])

@@ -16,26 +16,26 @@ Sizes = tuple[int, ...]
 
 def random_halves(seed: Tensor, turn: Tensor, example: Tensor, place: int, shape: Sizes, lead: Sizes) -> Tensor:
     """The halves of 32 random bits; see `ops/random/random_numbers.py` for what a draw depends on."""
-    made: Tensor = RandomHalves.torch(torch, seed, turn, example, place=place, shape=shape, lead=lead)
-    return made
+    halves: Tensor = RandomHalves.torch(torch, seed, turn, example, place=place, shape=shape, lead=lead)
+    return halves
 
 
 def random_uniform(seed: Tensor, turn: Tensor, example: Tensor, place: int, shape: Sizes, lead: Sizes) -> Tensor:
     """Reals strictly between 0 and 1."""
-    made: Tensor = RandomUniform.torch(torch, seed, turn, example, place=place, shape=shape, lead=lead)
-    return made
+    uniform: Tensor = RandomUniform.torch(torch, seed, turn, example, place=place, shape=shape, lead=lead)
+    return uniform
 
 
 def random_normal(seed: Tensor, turn: Tensor, example: Tensor, place: int, shape: Sizes, lead: Sizes) -> Tensor:
     """Standard normal reals."""
-    made: Tensor = RandomNormal.torch(torch, seed, turn, example, place=place, shape=shape, lead=lead)
-    return made
+    normal: Tensor = RandomNormal.torch(torch, seed, turn, example, place=place, shape=shape, lead=lead)
+    return normal
 
 
 def choose(logits: Tensor, u: Tensor, temperature: Tensor, *filters: Tensor) -> Tensor:
     """A label by its logits and a uniform number; see `ops/random/choice.py`."""
-    made: Tensor = Choose.torch(torch, logits, u, temperature, *filters)
-    return made
+    label: Tensor = Choose.torch(torch, logits, u, temperature, *filters)
+    return label
 
 
 DRAWS: dict[type[Draw], Callable[..., Tensor]] = {

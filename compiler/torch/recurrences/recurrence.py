@@ -155,9 +155,10 @@ class _Recurrence(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         plan: Plan = ctx.plan
-        count = len(ctx.saved_tensors) - len(plan.blocks()) * len(plan.updates)
-        tensors = ctx.saved_tensors[:count]
-        firsts = [h.detach() for h in ctx.saved_tensors[count:]]
+        saved = ctx.saved_tensors  # Read once: a turn that is computed again gives them once.
+        count = len(saved) - len(plan.blocks()) * len(plan.updates)
+        tensors = saved[:count]
+        firsts = [h.detach() for h in saved[count:]]
         back = _Back(plan, tensors, ctx.needs_input_grad[1:])
         carry, kept = list(grads[: len(plan.updates)]), grads[len(plan.updates) :]
         with torch.enable_grad(), ctx.autocast:
@@ -187,13 +188,13 @@ class _Back:
         """What comes back to the states before a block, from what came to those after it and to what it kept."""
         plan, carry = self.plan, list(carry)
         rows = [r.requires_grad_(moves) for r, moves in zip(plan.rows(self.tables, turns), self.moves, strict=True)]
-        made = Block(plan, turns, first, rows, self.outer)
+        block = Block(plan, turns, first, rows, self.outer)
         parts = self._row_parts(rows, turns)
-        leaves = [leaf for state in made.states for leaf in state.leaves]
+        leaves = [leaf for state in block.states for leaf in state.leaves]
         came: list[Tensor | None] = [None for _ in leaves]
-        self._back([*zip(made.kept, kept, strict=True), *made.ends(plan, carry)], leaves, came, parts)
+        self._back([*zip(block.kept, kept, strict=True), *block.ends(plan, carry)], leaves, came, parts)
         end = len(leaves)
-        for update, state in reversed([*zip(plan.updates, made.states, strict=True)]):
+        for update, state in reversed([*zip(plan.updates, block.states, strict=True)]):
             begin = end - len(state.leaves)
             carry[update.place], results = state.back(came[begin:end], carry[update.place])
             self._back(results, leaves[:begin], came, parts)
@@ -218,10 +219,10 @@ class _Back:
         sources = [*leaves, *(source for source, _ in sums)]
         if not pairs or not sources:
             return
-        made = torch.autograd.grad([r for r, _ in pairs], sources, [g for _, g in pairs], allow_unused=True)
-        for i, part in enumerate(made[: len(leaves)]):
+        gradients = torch.autograd.grad([r for r, _ in pairs], sources, [g for _, g in pairs], allow_unused=True)
+        for i, part in enumerate(gradients[: len(leaves)]):
             came[i] = _sum(came[i], part)
-        for (_, total), part in zip(sums, made[len(leaves) :], strict=True):
+        for (_, total), part in zip(sums, gradients[len(leaves) :], strict=True):
             if part is not None:
                 total += part
 
@@ -248,8 +249,8 @@ def recurrence(
     among = {id(o): i for i, o in enumerate(outer)}
     *calls, last = (Call(module, tuple(among.get(id(o)) for o in read), read) for module, read in regions)
     weights = list({id(p): p for module, _ in regions for p in module.parameters()}.values())
-    made = tuple(State(call, *update[2:]) for call, update in zip(calls, updates, strict=True))
-    plan = Plan(made, last, axes, int(count), (len(states), len(tables), len(outer)))
+    by_update = tuple(State(call, *update[2:]) for call, update in zip(calls, updates, strict=True))
+    plan = Plan(by_update, last, axes, int(count), (len(states), len(tables), len(outer)))
     results: tuple[Tensor, ...] = _Recurrence.apply(plan, *states, *tables, *outer, *weights)  # type: ignore[no-untyped-call]
     kept = zip(results[len(states) :], leads, strict=True)
     return *results[: len(states)], *(row.movedim(0, lead) for row, lead in kept)

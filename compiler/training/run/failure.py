@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mai.compiler.torch.finite import Origin, Trace, Watched, origin_of_gradient, origin_of_value
+from mai.compiler.torch.finite import Origin, Trace, Watched, in_words, origin_of_gradient, origin_of_value
 from mai.compiler.training.run.folder import FAILURE
 from mai.compiler.training.step.objective import Objective
 from mai.compiler.training.step.step_function import Module
@@ -49,10 +49,10 @@ def with_findings(error: MaiError, objective: Objective, seen: Seen, out: Path |
     if out is not None:
         values = {"step": seen.step + 1, "message": main.message, "notes": notes}
         write_atomically(out / FAILURE, (json.dumps(values, indent=2) + "\n").encode())
-    found = [Diagnostic(main.slug, None, text, severity="note") for text in notes]
-    if found and origin is not None:
-        found[0] = replace(found[0], span=origin.span)
-    return MaiError([main, *found])
+    findings = [Diagnostic(main.slug, None, text, severity="note") for text in notes]
+    if findings and origin is not None:
+        findings[0] = replace(findings[0], span=origin.span)
+    return MaiError([main, *findings])
 
 
 def _look(module: Module, parameters: Mapping[str, torch.nn.Parameter], seen: Seen) -> tuple[Origin | None, list[str]]:
@@ -71,8 +71,8 @@ def _gradients(losses: Tensor, parameters: Mapping[str, torch.nn.Parameter]) -> 
     """The gradient of the mean loss of those examples that have one, by parameter; of all, where none has one or it is one for all."""
     finite = torch.isfinite(losses)
     chosen = losses[finite] if bool(finite.any()) else losses
-    found = torch.autograd.grad(chosen.float().mean(), list(parameters.values()), allow_unused=True)
-    return {name: g.detach() for name, g in zip(parameters, found, strict=True) if g is not None}
+    gradients = torch.autograd.grad(chosen.float().mean(), list(parameters.values()), allow_unused=True)
+    return {name: g.detach() for name, g in zip(parameters, gradients, strict=True) if g is not None}
 
 
 def _operation(origin: Origin | None) -> Iterator[str]:
@@ -81,10 +81,7 @@ def _operation(origin: Origin | None) -> Iterator[str]:
     if origin.weight is not None:
         yield f"the weight `{origin.weight}` is {origin.state} before this step: an earlier gradient was, which --debug-nan tells"
         return
-    what = f"`{' '.join(origin.span.text.split())[:60]}`" if origin.span is not None else f"`{origin.name}`"
-    turn = f" in turn {origin.turn} of its loop" if origin.turn is not None else ""
-    of = ", ".join(f"{name} from {low:.4g} to {high:.4g}" for name, (low, high) in [*origin.operands.items()][:SHOWN])
-    yield f"the first that is {origin.state} is {what}{turn}" + (f"; it is computed of {of}" if of else "")
+    yield in_words(origin)
 
 
 def _examples(losses: Tensor, seen: Seen) -> Iterator[str]:

@@ -46,9 +46,9 @@ def split_at_across(graph: Graph, of_each: Sequence[int], of_all: Sequence[int])
 
 def is_affordable(whole: Graph, count: int) -> bool:
     """Whether so many examples can be looked at together: in space, and without a plan between clouds, which takes their cube in time."""
-    known = {"batch": count}
+    sizes = {"batch": count}
     values = (value for node in whole.nodes for value in node.outputs)
-    return not whole.has(Matching) and all(size_of(value.type.physical, known) <= MOST_NUMBERS for value in values)
+    return not whole.has(Matching) and all(size_of(value.type.physical, sizes) <= MOST_NUMBERS for value in values)
 
 
 def _sources(graph: Graph) -> list[Value]:
@@ -74,10 +74,10 @@ def _after(graph: Graph, sources: Sequence[Value], names: Sequence[str]) -> Grap
             copier.mapping[node.inputs[0]] = inputs[node.inputs[0]]
         return False
 
-    made = prune(copy_graph(graph, rule))
-    read = {value for node in made.walk() for value in node.inputs} | set(made.outputs)
-    sizes = dict(made.sizes)
+    rest = prune(copy_graph(graph, rule))
+    read = {value for node in rest.walk() for value in node.inputs} | set(rest.outputs)
+    sizes = dict(rest.sizes)
     if inputs:
         sizes["batch"] = next(iter(inputs.values())), 0
     read |= {size[0] if isinstance(size, tuple) else size for size in sizes.values()}
-    return replace(made, inputs=[*(v for v in made.inputs if v in read), *inputs.values()], sizes=sizes)
+    return replace(rest, inputs=[*(v for v in rest.inputs if v in read), *inputs.values()], sizes=sizes)

@@ -206,6 +206,25 @@ PROGRAM: dict[str, Entry] = {
         net("append x"),
         net("y = concat(x, x)"),
     ),
+    "appended-elsewhere": Entry(
+        "Appended tokens of something that does not grow",
+        "`appended(x)`, and `penalise` with a `presence` or a `frequency`, speak of the text x that the `extend` around them grows: its tokens so\n"
+        "far, without those of the prompt.",
+        "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  y = x\n  extend y by 1 {\n    z = penalise(zeros([vocab]), x, presence = 1)\n"
+        "    append argmax(z)\n  }\n  return y\n}\n",
+        "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  y = x\n  extend y by 1 {\n    z = penalise(zeros([vocab]), y, presence = 1)\n"
+        "    append argmax(z)\n  }\n  return y\n}\n",
+    ),
+    "bad-pattern": Entry(
+        "What an answer must match cannot be had",
+        '`constrain(z, x, "[0-9]+")` takes a regular expression in the spelling of Python\'s `re`, with ASCII classes and without what looks around or\n'
+        'back (a quotation mark is `\\x22`); `constrain(z, x, schema = "answer.json")` a JSON schema whose texts have no unlimited depth. What such a\n'
+        "schema says that is not known is refused by its name.",
+        'const vocab = 256\nexport f(x: tokens[P]) -> tokens[P + 9] {\n  extend x by 9 {\n    z = constrain(zeros([vocab]), x, "[0-9")\n'
+        "    append argmax(z)\n  }\n  return x\n}\n",
+        'const vocab = 256\nexport f(x: tokens[P]) -> tokens[P + 9] {\n  extend x by 9 {\n    z = constrain(zeros([vocab]), x, "[0-9]")\n'
+        "    append argmax(z)\n  }\n  return x\n}\n",
+    ),
     "minimize-outside-train": Entry(
         "Training outside a train block",
         "`minimize`, `report` and `record` belong in `train(...) { }`; a net only computes.",

@@ -59,7 +59,9 @@ RUNNING: dict[str, Entry] = {
     "not-finite": Entry(
         "Numbers that are infinite, or none",
         "A weight is infinite or not a number (NaN), or a result is so for every input that was tried before a file is written.\n"
-        "A training that diverged leaves such weights. float32 ends at 3.4e38, and 0 / 0 is not a number.",
+        "A training that diverged leaves such weights. float32 ends at 3.4e38, and 0 / 0 is not a number. A note says which operation\n"
+        "gave the first such number, and of what. Noise and steps of a solver leave the range that an equation has by itself: a root\n"
+        "of what is then a little below 0 is written `sqrt(maximum(x, 0))`, as papers do (full truncation, Lord et al. 2010).",
     ),
     "quantize-loss": Entry(
         "Weights in few bits cost too much",

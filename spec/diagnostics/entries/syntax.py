@@ -226,7 +226,7 @@ SYNTAX: dict[str, Entry] = {
     "reserved-name": Entry(
         "A name that has a meaning already",
         "Words that begin statements cannot be assigned, and an export cannot have inputs called `seed` or `batch`: mai\n"
-        "adds these settings itself.",
+        "adds these settings itself. `seed: int` is one for each example.",
         "export f(seed: [2]) -> [2] { return seed }\n",
         "export f(x: [2]) -> [2] { return x }\n",
     ),

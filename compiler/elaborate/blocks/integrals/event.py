@@ -17,7 +17,7 @@ from mai.spec.diagnostics.edit import put
 
 
 def check_method(e: Context, statement: ast.Integrate, method: Method) -> None:
-    """An end that the states decide moves with them; the adjoint equation goes back from one that is fixed.
+    """Refuse an event with `adjoint = true`: the adjoint equation goes back from a fixed end, and the states move this one.
 
     Raises:
         Stop: the solver has `adjoint`.
@@ -50,6 +50,6 @@ def read_event(e: Context, inside: Environment, until: ast.Expr) -> Value:
 
 
 def as_examples(e: Context, moved: Sequence[Value], condition: Value) -> list[Value]:
-    """What the states become, for each example that the condition or another state is of: they stop together."""
+    """The states with the lead axes of the condition and of each other: the states of one example stop together."""
     lead = join_leads([condition.type, *(v.type for v in moved)])
     return [e.builder.spread(v, lead) for v in moved]

@@ -54,7 +54,7 @@ class Way:
 
 @record
 class Grid:
-    """A grid as it is written: `times` where it lists them, else what makes times of a way of as many steps as are asked for."""
+    """A grid as it is written: `times` where it lists them, else a function from the way, in as many steps as are asked for, to the times."""
 
     span: Span
     times: Value | None = None
@@ -88,7 +88,7 @@ def read_grid(e: Context, env: Environment, written: ast.Expr) -> Grid:
 def times_of(e: Context, grid: Grid, steps: Size, bounds: Sequence[Value]) -> Value:
     """The times between which the steps are taken, [steps + 1], from the first bound to the last.
 
-    They are not numbers where those of a function turn back on the way.
+    They are NaN where a function's times are not in order.
     """
     start, stop = (Term(e.builder, bound) for bound in bounds)
     even = start.range(steps + 1).emit(el.ToReal) / start.size(steps)
@@ -155,10 +155,10 @@ GRIDS: dict[str, Callable[[Context, Environment, ast.Expr], Grid]] = {"power": _
 
 def _of_function(e: Context, function: Binding, way: Way, span: Span) -> Term:
     """The times of a function u -> f(u): the share of the way is how far f has come from f(0) to f(1)."""
-    made = e.calls.call(function, [BoundArgument(None, way.even.value, span)], span)
-    if isinstance(made, Poison):
+    times = e.calls.call(function, [BoundArgument(None, way.even.value, span)], span)
+    if isinstance(times, Poison):
         raise Stop
-    value = e.real(made, span)
+    value = e.real(times, span)
     if value.type.shape != way.even.shape:
         message = f"the function of a grid gives a number for a number, this gives {describe(value.type.shape)}"
         raise e.fail("shape-mismatch", span, message, label=describe(value.type.shape))
@@ -212,12 +212,12 @@ def _numbers(value: Value | None) -> list[float]:
         return _numbers(node.inputs[0])
     if node is None or node.op is not Constant:
         return []
-    held = Constant.of(node).value
-    return [float(x) for x in (held if isinstance(held, tuple) else (held,)) if not isinstance(x, tuple)]
+    constant = Constant.of(node).value
+    return [float(x) for x in (constant if isinstance(constant, tuple) else (constant,)) if not isinstance(x, tuple)]
 
 
 def _in_order(times: Term, way: Way) -> Term:
-    """Times in the order of the way; those beyond a bound are the bound, where they make no step."""
+    """Times in order along the way; one beyond a bound becomes the bound, and its step has no length."""
     start, stop = way.start.unsqueeze(-1), way.stop.unsqueeze(-1)
     inside = times.emit(el.Maximum, start.emit(el.Minimum, stop)).emit(el.Minimum, start.emit(el.Maximum, stop))
     order = (inside * (stop - start).emit(Sign)).emit(Argsort, axis=-1)

@@ -70,7 +70,7 @@ def _check_method(e: Context, statement: ast.Integrate, method: Method, kept: as
 
 
 def _share(e: Context, env: Environment, written: ast.Expr, start: Value, length: Value) -> Value:
-    """How much of the way an integral has gone at some times. Of an empty way all is gone at its start alone."""
+    """The share of the way at some times: 0 at its start, 1 at its end. Where these are one time it is 0 there, and `NOWHERE` at any other."""
     times = e.real(e.expressions.expression(env, written), written.span)
     empty = e.emit(logic.Equal, length, e.builder.constant(0.0))
     gone = e.emit(el.Subtract, times, start)

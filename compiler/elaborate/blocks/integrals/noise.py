@@ -33,7 +33,7 @@ belongs_elsewhere(
 
 
 def step_names(integral: ast.Integrate) -> set[str]:
-    """The names that are as small as a step in an integral: the step, its noises, and what is computed from these."""
+    """The names of increments in an integral: the step, its noises, and what is computed from these."""
     names = {"dW", f"d{integral.variable.id}"}
     for statement in integral.body:
         if isinstance(statement, ast.Noise):

@@ -78,7 +78,7 @@ def _steps_of(e: Context, steps: Size | None, grid: Grid | None) -> Size | None:
 
 
 def check_count(e: Context, statement: ast.Integrate, method: Method, states: Sequence[State]) -> None:
-    """How many numbers an implicit method solves for is known, and their square is not too many.
+    """Check that the number of unknowns of an implicit method is known, and small enough for a matrix of that size.
 
     Raises:
         Stop: it is not.

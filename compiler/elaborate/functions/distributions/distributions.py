@@ -92,7 +92,7 @@ for _family in FAMILIES.values():
 @builtin(Section.DISTRIBUTIONS)
 def categorical(
     e: Elaborator, logits: Arg, top_k: Arg | None = None, top_p: Arg | None = None, min_p: Arg | None = None,
-    temperature: Arg | None = None,
+    temperature: Arg | None = None, typical_p: Arg | None = None,
 ) -> Binding:  # fmt: skip
     """A label with the probabilities softmax(logits / temperature); at temperature 0 the largest logit; one for each row of the logits.
 
@@ -102,19 +102,20 @@ def categorical(
     z, divisor = cooled(e, z) if temperature is None else (z, e.real(temperature.value, temperature.span))
     forbid_division(e, z, logits.span)
     filters = [None if top_k is None else e.value(top_k.value, top_k.span)]
-    filters += [None if p is None else e.real(p.value, p.span) for p in (top_p, min_p)]
+    filters += [None if p is None else e.real(p.value, p.span) for p in (top_p, min_p, typical_p)]
     if top_k is not None and (name := setting_of(top_k.value)):
         e.bounds.ask(name, top_k.span, least=0)
     for argument, setting, most in (
         (temperature or logits, divisor, None),
         (top_p, filters[1], 1),
         (min_p, filters[2], 1),
+        (typical_p, filters[3], 1),
     ):
         if argument is not None and setting is not None:
             ask_range(e, setting, argument.span, least=0, most=most)
     while filters and filters[-1] is None:
         filters.pop()
-    neutral = (0, 1.0, 0.0)
+    neutral = (0, 1.0, 0.0, 1.0)
     settings = [e.builder.constant(neutral[i]) if f is None else f for i, f in enumerate(filters)]
     return _distribution(e, "categorical", (), (z, divisor, *settings))
 

@@ -1,8 +1,7 @@
 """How the noises of a stochastic equation move its states, seen on the code of its increments.
 
-The nodes between the noises and the increments are followed. Of what they read beside the noise some is a factor, which a product or
-a function multiplies the noise by, and some only stands beside it in a sum. Methods that ask more of an equation than its increments
-refuse what their formulas do not hold for.
+The nodes from the noises to the increments are followed. What they read beside the noise is either a factor of it, in a product or a
+function, or only a term beside it in a sum. Methods whose formulas ask more of an equation than its increments refuse the others.
 """
 
 from __future__ import annotations
@@ -91,14 +90,14 @@ def influence_of(integral: Node) -> Influence:
     followed = _followed(nodes, noises, states, moving)
     if isinstance(rule, Additive):
         _check_additive(integral, nodes, followed, states)
-    found = {i: followed[v] for i, v in enumerate(moved) if v in followed}
-    read = frozenset[int]().union(*(f.read for f in found.values()))
+    by_state = {i: followed[v] for i, v in enumerate(moved) if v in followed}
+    read = frozenset[int]().union(*(f.read for f in by_state.values()))
     is_one = structure.noises == 1 and product(noises[0].type.shape) == 1
-    commutes = is_one or all(not f.tangled and not f.mixed and f.read & moving <= {i} for i, f in found.items())
+    commutes = is_one or all(not f.tangled and not f.mixed and f.read & moving <= {i} for i, f in by_state.items())
     commutes = commutes or not read & moving or _commute_by_number(nodes, noises, states, moved)
     return Influence(
         tuple(sorted(moving)),
-        _own(found, moving, is_one),
+        _own(by_state, moving, is_one),
         bool(read),
         bool(read & moving),
         commutes,
@@ -113,13 +112,13 @@ def _commute_by_number(
     return commute(nodes, noises, states, moved)
 
 
-def _own(found: dict[int, Noisy], moving: frozenset[int], is_one: bool) -> dict[int, int] | None:
+def _own(by_state: dict[int, Noisy], moving: frozenset[int], is_one: bool) -> dict[int, int] | None:
     """For each state that moves its one noise, if each has one of its own."""
     if is_one:
-        return dict.fromkeys(found, 0)
-    own = {i: min(f.noises) for i, f in found.items()}
-    is_apart = len(set(own.values())) == len(own) and all(len(f.noises) == 1 for f in found.values())
-    fits = all(f.aligned and not f.mixed and f.read & moving <= {i} for i, f in found.items())
+        return dict.fromkeys(by_state, 0)
+    own = {i: min(f.noises) for i, f in by_state.items()}
+    is_apart = len(set(own.values())) == len(own) and all(len(f.noises) == 1 for f in by_state.values())
+    fits = all(f.aligned and not f.mixed and f.read & moving <= {i} for i, f in by_state.items())
     return own if is_apart and fits else None
 
 
@@ -128,30 +127,30 @@ def _followed(
 ) -> dict[Value, Noisy]:
     """What each value has of the noises."""
     reads = _Reads({v: frozenset({i}) for i, v in enumerate(states)})
-    found = {v: Noisy(frozenset({k})) for k, v in enumerate(noises)}
+    noisy = {v: Noisy(frozenset({k})) for k, v in enumerate(noises)}
     for node in nodes:
         reads.follow(node)
-        if any(v in found for v in node.inputs):
-            found[node.output] = _noisy(node, found, reads, moving)
-    return found
+        if any(v in noisy for v in node.inputs):
+            noisy[node.output] = _noisy(node, noisy, reads, moving)
+    return noisy
 
 
-def _noisy(node: Node, found: dict[Value, Noisy], reads: _Reads, moving: frozenset[int]) -> Noisy:
-    parts = [v for v in node.inputs if v in found]
-    beside = [] if node.op in SUMS and node.op is not Where else [v for v in node.inputs if v not in found]
+def _noisy(node: Node, noisy: dict[Value, Noisy], reads: _Reads, moving: frozenset[int]) -> Noisy:
+    parts = [v for v in node.inputs if v in noisy]
+    beside = [] if node.op in SUMS and node.op is not Where else [v for v in node.inputs if v not in noisy]
     if node.op is Where:
-        beside = [v for v in node.inputs[:1] if v not in found]
+        beside = [v for v in node.inputs[:1] if v not in noisy]
     factors = [v for v in beside if v in reads.states]
     newly = frozenset[int]().union(*(reads.states[v] for v in factors))
-    before = frozenset[int]().union(*(found[v].read for v in parts))
+    before = frozenset[int]().union(*(noisy[v].read for v in parts))
     turning = [v for v in factors if reads.states[v] & moving]  # Factors that read what noises move.
     keeps = keeps_elements(node, [*parts, *turning])
     return Noisy(
-        frozenset[int]().union(*(found[v].noises for v in parts)),
+        frozenset[int]().union(*(noisy[v].noises for v in parts)),
         before | newly,
-        all(found[v].aligned for v in parts) and keeps_elements(node, parts),
-        any(found[v].mixed for v in parts) or any(v in reads.mixed for v in turning),
-        any(found[v].tangled for v in parts)
+        all(noisy[v].aligned for v in parts) and keeps_elements(node, parts),
+        any(noisy[v].mixed for v in parts) or any(v in reads.mixed for v in turning),
+        any(noisy[v].tangled for v in parts)
         or (not keeps and bool((before | newly) & moving))
         or (len(parts) > 1 and bool(before & moving)),
     )
@@ -181,9 +180,9 @@ def _check_additive(
 ) -> None:
     """The factor of a noise reads no state."""
     for node in nodes:
-        made = followed.get(node.output) if len(node.outputs) == 1 else None
-        if made is not None and made.read:
-            names = ", ".join(f"`{states[i].name}`" for i in sorted(made.read))
+        result = followed.get(node.output) if len(node.outputs) == 1 else None
+        if result is not None and result.read:
+            names = ", ".join(f"`{states[i].name}`" for i in sorted(result.read))
             problem = f"is for noise whose factor reads no state, and this one reads {names}"
             words = "`{}` takes the derivative of such a factor"
             raise _refused(integral, "noise-reads-state", node.span, problem, "milstein", words)

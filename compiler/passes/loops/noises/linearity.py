@@ -43,24 +43,24 @@ def check_linear(integral: Node, moved: Sequence[Value], differentials: Sequence
         MaiError: `not-linear`, at the operation.
     """
     nodes = nodes_for(integral.regions[0].nodes, moved)
-    found = reached(nodes, differentials)
+    dependent = reached(nodes, differentials)
     for node in nodes:
-        fault = _fault(node, found, is_strict) if any(v in found for v in node.outputs) else None
+        fault = _fault(node, dependent, is_strict) if any(v in dependent for v in node.outputs) else None
         if fault is not None:
             raise _refused(integral, node.span, fault)
     for value in moved:
-        if value not in found and not is_zero(value):
+        if value not in dependent and not is_zero(value):
             span = value.producer.span if value.producer is not None else integral.span
             raise _refused(integral, span, Fault("this has neither the step nor a noise", value))
 
 
 def reached(nodes: Iterable[Node], sources: Iterable[Value]) -> set[Value]:
     """The sources, and all values that nodes make from them."""
-    found = set(sources)
+    values = set(sources)
     for node in nodes:
-        if not found.isdisjoint(reading(node)):
-            found.update(node.outputs)
-    return found
+        if not values.isdisjoint(reading(node)):
+            values.update(node.outputs)
+    return values
 
 
 def is_zero(value: Value) -> bool:
@@ -77,21 +77,21 @@ def _only_zeros(value: object) -> bool:
     return all(map(_only_zeros, value)) if isinstance(value, tuple) else value == 0
 
 
-def _fault(node: Node, found: Container[Value], is_strict: bool) -> Fault | None:
+def _fault(node: Node, dependent: Container[Value], is_strict: bool) -> Fault | None:
     """Why a result is not linear in what it depends on; None where it is."""
     if node.op in VIEWS:
         return None
     if node.structure is not None:
         return Fault(BEYOND) if is_strict else None
-    if node.op is Where and node.inputs[0] in found:
+    if node.op is Where and node.inputs[0] in dependent:
         return Fault("this choice depends on the noise")
-    within = [v for v in node.inputs if v in found]
+    within = [v for v in node.inputs if v in dependent]
     read = _read_back(node)
     if read is None or any(v in read.get(v, {v}) for v in set(within) if within.count(v) == 1):
         return Fault(f"`{node.op.name}` of the step or of a noise is not linear in it")
     if any(w in read[v] for v in within for w in within):
         return Fault("this is a product of steps or noises")
-    added = [v for v in read if v not in found and read[v].isdisjoint(within) and not is_zero(v)]
+    added = [v for v in read if v not in dependent and read[v].isdisjoint(within) and not is_zero(v)]
     return Fault(LACKS, added[0]) if added else None
 
 

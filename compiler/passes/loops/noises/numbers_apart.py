@@ -68,7 +68,7 @@ def _ends(
             count = own.stop
     for node in nodes:
         if any(v in table for v in reading(node)):
-            table.update((v, made) for v, made in zip(node.outputs, _results(node, table, moving), strict=True))
+            table.update((v, numbers) for v, numbers in zip(node.outputs, _results(node, table, moving), strict=True))
     return [*chain.from_iterable(table.get(v) or [Number()] * _count(v) for v in moved)]
 
 

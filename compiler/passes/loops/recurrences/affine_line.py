@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mai.compiler.ir.graph import Node, Value
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ir.rewrite import Copier
+from mai.compiler.ir.rewrite import Copier, path_between
 from mai.compiler.ir.structure import Lead, Spread, Unlead
 from mai.compiler.ir.types import Type, join_leads
 from mai.compiler.ops.elementwise import Add, Divide, Multiply, Negative, Subtract
@@ -53,10 +54,10 @@ class Lines:
         if rule is None or node.output.type.physical != self.sizes:
             return False
         self.builder.span, self.builder.scope = node.span, node.scope
-        made = rule(self, node, *(self.found.get(v) or self.copier[v] for v in node.inputs))
-        if made is None:
+        line = rule(self, node, *(self.found.get(v) or self.copier[v] for v in node.inputs))
+        if line is None:
             return False
-        self.found[node.output] = made
+        self.found[node.output] = line
         return True
 
     def emit(self, op: type[Operation], *operands: Value | float) -> Value:
@@ -144,3 +145,12 @@ RULES: dict[type[Operation], Rule] = {
     Add: Lines.added, Subtract: Lines.subtracted, Negative: Lines.negated, Multiply: Lines.multiplied,
     Divide: Lines.divided, Where: Lines.chosen, Lead: Lines.viewed, Unlead: Lines.viewed, Spread: Lines.viewed,
 }  # fmt: skip
+
+
+def is_affine(body: Region, state: Value, ended: Value) -> bool:
+    """Whether a value of a body is an affine function of one of its states, element by element."""
+    scratch = Region()
+    lines = Lines(Copier(Builder(scratch)), state)
+    follows = all(lines.follow(node) for node in path_between(body.nodes, state, ended))
+    scratch.forget()
+    return follows

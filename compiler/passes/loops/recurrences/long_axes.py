@@ -30,8 +30,8 @@ def is_turned(state: Type) -> bool:
 
 def turned_places(blocks: Recurrence, loop: Node) -> frozenset[int]:
     """The states that are kept so; one that is never made, a sum of outer products, is not."""
-    made = (update.place for update in blocks.updates if update.reading is None)
-    return frozenset(place for place in made if is_turned(loop.inputs[1 + place].type))
+    places = (update.place for update in blocks.updates if update.reading is None)
+    return frozenset(place for place in places if is_turned(loop.inputs[1 + place].type))
 
 
 def turned_type(state: Type) -> Type:
@@ -42,18 +42,18 @@ def turned_type(state: Type) -> Type:
 
 def turned(blocks: Recurrence, loop: Node) -> Recurrence:
     """The blocks with all states turned of `turned_places`, from what a block begins with to what it ends with."""
-    known: dict[Value, Value] = {}
+    turned_values: dict[Value, Value] = {}
     places = turned_places(blocks, loop)
     inputs = [blocks.turns, *(row.value for row in blocks.rows)]
     updates = []
     for update in blocks.updates:
         is_long = update.place in places
-        region = _Turning(update.region, inputs, known).region(update.region.outputs, is_long)
+        region = _Turning(update.region, inputs, turned_values).region(update.region.outputs, is_long)
         gives = tuple(Value(turned_type(v.type), v.name) if is_long else v for v in update.gives)
-        known.update(zip(update.gives, gives, strict=True) if is_long else ())
+        turned_values.update(zip(update.gives, gives, strict=True) if is_long else ())
         updates.append(replace(update, region=region, gives=gives))
         inputs += gives
-    reads = _Turning(blocks.reads, inputs, known).region(blocks.reads.outputs, False)
+    reads = _Turning(blocks.reads, inputs, turned_values).region(blocks.reads.outputs, False)
     return replace(blocks, updates=tuple(updates), reads=reads)
 
 
@@ -113,10 +113,10 @@ class _Turning:
         inputs = [self.copied(v) for v in node.inputs]
         self._at(node)
         if node.structure is not None:
-            made = self.builder.again(node, inputs)
+            copies = self.builder.again(node, inputs)
         else:
-            made = self.builder.emit_all(node.op, inputs, node.attributes, value.name)
-        return made[node.outputs.index(value)]
+            copies = self.builder.emit_all(node.op, inputs, node.attributes, value.name)
+        return copies[node.outputs.index(value)]
 
     def _is_product(self, value: Value) -> bool:
         """Whether a value is a product of a state that is there turned alone."""

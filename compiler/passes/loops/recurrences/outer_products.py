@@ -40,14 +40,14 @@ def reading_of(body: Region, loop: Node, place: int, update: Sequence[Node]) -> 
     is_alone = len(readers) == 1 and body.outputs.count(ended) == 1 and ended.uses[readers[0]] == 1
     if not is_alone or state.type.rank < 2 or not _is_private(state, ended, loop, update):
         return None
-    found = _product(readers[0], ended)
-    shape, made = state.type.shape, readers[0].output.type
-    if found is None or made.lead != state.type.lead:
+    matched = _product(readers[0], ended)
+    shape, result = state.type.shape, readers[0].output.type
+    if matched is None or result.lead != state.type.lead:
         return None
     axes = {-2: (*shape[:-2], shape[-1]), -1: shape[:-1]}
-    place_of_one = len(shape) + found.over
+    place_of_one = len(shape) + matched.over
     wide = (*shape[:place_of_one], 1, *shape[place_of_one + 1 :])
-    return found if made.shape == (axes[found.over] if found.kept is None else wide) else None
+    return matched if result.shape == (axes[matched.over] if matched.kept is None else wide) else None
 
 
 def _is_private(state: Value, ended: Value, loop: Node, update: Sequence[Node]) -> bool:

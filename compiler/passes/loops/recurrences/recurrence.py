@@ -8,7 +8,7 @@ a state that goes through a nonlinear function, as an LSTM's, is not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from math import prod
 
 from mai.compiler.ir.align import missing_axes
@@ -112,13 +112,19 @@ def _in_order(body: Region) -> list[int] | None:
     return order
 
 
+def states_behind(body: Region) -> dict[Value, set[int]]:
+    """For each value of a body, the states whose values before the turn it depends on; what depends on none is left out."""
+    dependence = {v: {i} for i, v in enumerate(body.inputs[1:])}
+    for node in body.nodes:
+        read = set().union(*(dependence.get(v, set()) for v in reading(node)))
+        dependence.update((v, read) for v in node.outputs if read)
+    return dependence
+
+
 def _read_states(body: Region) -> dict[int, set[int]]:
     """For each state, those whose values before the turn its own after the turn depends on."""
-    found = {v: {i} for i, v in enumerate(body.inputs[1:])}
-    for node in body.nodes:
-        read = set().union(*(found.get(v, set()) for v in reading(node)))
-        found.update((v, read) for v in node.outputs)
-    return {i: found.get(v, set()) for i, v in enumerate(body.outputs[: len(body.inputs) - 1])}
+    dependence = states_behind(body)
+    return {i: dependence.get(v, set()) for i, v in enumerate(body.outputs[: len(body.inputs) - 1])}
 
 
 class _Blocks:
@@ -139,11 +145,11 @@ class _Blocks:
         inputs = [self.turns, *(row.value for row in rows)]
         updates = []
         for place in order:
-            made = self._update(place, inputs)
-            if made is None:
+            update = self._update(place, inputs)
+            if update is None:
                 return None
-            updates.append(made)
-            inputs += made.gives
+            updates.append(update)
+            inputs += update.gives
         reads = self._region(self.body.outputs[len(self.states) :], inputs)
         return None if reads is None else Recurrence(
             self.steps, self.turns, tuple(self.free), tuple(rows), tuple(updates), reads
@@ -156,14 +162,10 @@ class _Blocks:
     def _rows(self) -> list[Row]:
         """Rows of tables that are of as many turns as the loop has, each at its own turn."""
         rows = []
-        for node in self.body.nodes:
-            if node.op is not Take or node.inputs[1] is not self.body.inputs[0] or node.inputs[0] in self.inside:
-                continue
-            axis = node.attributes["axis"]
-            if node.inputs[0].type.shape[axis] == Loop.of(self.loop).count:
-                value = Value(self._wide(node.output.type), node.output.name)
-                rows.append(Row(node.inputs[0], axis, value))
-                self.known[node.output] = value
+        for node in rows_taken(self.loop, self.inside):
+            value = Value(self._wide(node.output.type), node.output.name)
+            rows.append(Row(node.inputs[0], node.attributes["axis"], value))
+            self.known[node.output] = value
         return rows
 
     def _update(self, place: int, inputs: Sequence[Value]) -> Update | None:
@@ -174,7 +176,7 @@ class _Blocks:
         builder = Builder(region, self.loop.span, self.loop.scope)
         lines = Lines(_copier(builder, self.known), state)
         if nodes is None or not all(lines.follow(node) for node in nodes):
-            _forget(region)
+            region.forget()
             return None
         region.outputs = list(lines.of(ended))
         reading = reading_of(self.body, self.loop, place, nodes) if self.products else None
@@ -200,9 +202,9 @@ class _Blocks:
         copier = _copier(builder, self.known)
         copier.nodes(nodes)
         region.outputs = [*parts, query_of(builder, copier[reading.query], reading)]
-        given = Value(self._wide(reading.node.output.type), reading.node.output.name)
-        self.known[reading.node.output] = given
-        return Update(place, region, (given,), reading)
+        result = Value(self._wide(reading.node.output.type), reading.node.output.name)
+        self.known[reading.node.output] = result
+        return Update(place, region, (result,), reading)
 
     def _region(self, wanted: Sequence[Value], inputs: Sequence[Value]) -> Region | None:
         """The region of values that read states."""
@@ -216,28 +218,34 @@ class _Blocks:
         region.outputs = [copier.builder.spread(copier[v], lead) for v, lead in zip(wanted, full, strict=True)]
         return region
 
-    def _needed(self, wanted: Iterable[Value], known: Iterable[Value]) -> list[Node] | None:
+    def _needed(self, wanted: Iterable[Value], ends_at: Iterable[Value]) -> list[Node] | None:
         """The nodes that make some values from what is known; None where one of them cannot have the turns of a block."""
-        needed, ends = set(wanted), set(known)
-        found = []
+        needed, ends = set(wanted), set(ends_at)
+        nodes = []
         for node in reversed(self.body.nodes):
             if any(v in needed and v not in ends and v in self.inside for v in node.outputs):
-                if not self._can_widen(node):
+                if not can_widen(node, self.inside) or any(_elements(v.type) > self.largest for v in node.outputs):
                     return None
-                found.append(node)
+                nodes.append(node)
                 needed.update(node.inputs)
-        return found[::-1]
-
-    def _can_widen(self, node: Node) -> bool:
-        """Whether an operation may be done for all turns of a block at once."""
-        if node.regions or issubclass(node.op, (Draw, *TOGETHER)):
-            return False
-        if any(node.inputs[i] in self.inside for i in node.op.unled if i < len(node.inputs)):
-            return False
-        return all(_elements(v.type) <= self.largest for v in node.outputs)
+        return nodes[::-1]
 
 
-def _copier(builder: Builder, known: Mapping[Value, Value]) -> Copier:
+def rows_taken(loop: Node, inside: Container[Value]) -> list[Node]:
+    """The nodes of a loop's body that take rows of tables of as many turns as the loop has, each at its own turn."""
+    body, count = loop.regions[0], Loop.of(loop).count
+    taken = [n for n in body.nodes if n.op is Take and n.inputs[1] is body.inputs[0] and n.inputs[0] not in inside]
+    return [n for n in taken if n.inputs[0].type.shape[n.attributes["axis"]] == count and not body.inputs[0].type.lead]
+
+
+def can_widen(node: Node, inside: Container[Value]) -> bool:
+    """Whether an operation on values from inside a loop may be done for many turns at once."""
+    if node.regions or issubclass(node.op, (Draw, *TOGETHER)):
+        return False
+    return not any(node.inputs[i] in inside for i in node.op.unled if i < len(node.inputs))
+
+
+def _copier(builder: Builder, mapping: Mapping[Value, Value]) -> Copier:
     """Copies nodes on values that have gained a lead axis."""
 
     def rule(copier: Copier, node: Node) -> bool:
@@ -247,15 +255,9 @@ def _copier(builder: Builder, known: Mapping[Value, Value]) -> Copier:
         copier.bind(node, copier.builder.spread(x, join_leads([x.type, node.output.type])))
         return True
 
-    return Copier(builder, dict(known), rule)
+    return Copier(builder, dict(mapping), rule)
 
 
 def _elements(type: Type) -> int:
     """How many elements a value has, as far as its sizes are known."""
     return prod(size for size in (*type.shape, *(a.size for a in type.lead)) if isinstance(size, int))
-
-
-def _forget(region: Region) -> None:
-    """Drop the nodes of a region that is not used."""
-    for node in region.nodes:
-        node.drop()

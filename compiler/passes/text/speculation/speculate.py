@@ -168,7 +168,7 @@ class Speculation(Growth):
         return self.emit(Concat, before, new, axis=-1, name=before.name)
 
     def _last_right(self, state: State, right: Term) -> State:
-        """A growing state as it is, and one whose places wrong drafts leave to those after them; others as after the last right draft."""
+        """The states after the last right draft. A state that grows keeps its rows: those of wrong drafts are overwritten by the next tokens."""
         assert state.next is not None, "a turn says what becomes of each of its states"
         if self.draft not in state.next.type.lead:
             return state
@@ -187,6 +187,10 @@ class Speculation(Growth):
             place = self._term(self.emit(Iota, count=self.new)) + self._term(self.before) - self._term(self.empty)
             self.made["places"] = place.emit(el.Minimum, self.final).value
         return self.made["places"]
+
+    def _begun(self) -> Value:
+        """The prompt is read in one turn, the first."""
+        return self.before
 
     def _held(self) -> Value:
         """Which of the new places hold a token, right or wrong."""

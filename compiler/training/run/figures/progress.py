@@ -13,6 +13,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mai.compiler.training.run.figures.cell import Cell, in_notebook
 from mai.compiler.training.run.figures.trackers import Trackers
 from mai.runtime.files import write_atomically
 
@@ -58,7 +59,7 @@ def _step_of(line: str) -> int:
 
 
 class Meter:
-    """The progress of one run: reports, examples a second, time left."""
+    """The progress of one run: reports, examples a second, time left; a bar on a terminal, a cell of a notebook, or lines."""
 
     def __init__(self, steps: int, start: int, batch: int, quiet: bool, block: str | None = None) -> None:
         self.steps, self.batch, self.quiet = steps, batch, quiet
@@ -66,7 +67,8 @@ class Meter:
         self.began, self.start = time.monotonic(), start
         self._line = 0
         self._bar: Progress | None = None
-        if not quiet and self.console.is_terminal:
+        self._cell = Cell(steps, self.block) if not quiet and in_notebook() else None
+        if not quiet and self._cell is None and self.console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=self.console)
             self._task = self._bar.add_task(f"{self.block}training", total=steps, completed=start)
@@ -86,6 +88,8 @@ class Meter:
         """Show that a step is done."""
         if self._bar is not None:
             self._bar.update(self._task, completed=step)
+        elif self._cell is not None:
+            self._cell.advance(step)
 
     def say(self, notes: Iterable[str]) -> None:
         """Tell what was found in the data, before the run."""
@@ -102,6 +106,8 @@ class Meter:
         text += f"  {self.rate(step):,.0f} examples/s"
         if self._bar is not None:
             self._bar.update(self._task, description=f"{self.block}{text}")
+        elif self._cell is not None:
+            self._cell.tell(step, text, values.get("loss"))
         elif not self.quiet and (step * 10 // self.steps > self._line or step == self.steps):
             self._line = step * 10 // self.steps
             left = (time.monotonic() - self.began) / max(1, step - self.start) * (self.steps - step)

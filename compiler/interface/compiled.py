@@ -1,0 +1,54 @@
+"""An export compiled and loaded at once, for whoever calls it from Python."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mai.compiler.compile_options import CompileOptions
+from mai.compiler.compiling import compile_all
+from mai.compiler.program import Program
+from mai.compiler.weights.tensor_files import weights_file
+from mai.runtime.model.loader import load
+
+if TYPE_CHECKING:
+    from mai.runtime.model.model import Model
+
+
+def compiled(program: Program, export: str, weights: object, options: CompileOptions) -> Model:
+    """One export as a function of arrays. Its file stands in a folder of its own, which is named by `model.path`.
+
+    Args:
+        weights: a file or a folder; a torch module or arrays by name; or None: first values.
+
+    Raises:
+        MaiError: the weights do not fit, or the file differs from torch.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="mai-"))
+    compile_all(program, [export], _file(weights, folder), folder, options, told=lambda written: None)
+    return load(folder / f"{program.name}.{export}.onnx")
+
+
+def _file(weights: Any, folder: Path) -> Path | None:
+    if weights is None:
+        return None
+    if isinstance(weights, (str, Path)):
+        return weights_file(Path(weights))
+    from safetensors.numpy import save_file
+
+    path = folder / "weights.safetensors"
+    save_file(dict(_arrays(weights)), path)
+    return path
+
+
+def _arrays(weights: Any) -> Mapping[str, Any]:
+    """Of a module, or of arrays and tensors by name."""
+    tensors = weights.state_dict() if hasattr(weights, "state_dict") else weights
+    detached = {
+        name: each.detach().cpu().numpy() if hasattr(each, "detach") else each for name, each in tensors.items()
+    }
+    return {name: np.array(each, order="C").astype(np.float32) for name, each in detached.items()}

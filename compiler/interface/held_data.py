@@ -1,0 +1,143 @@
+"""Data that Python holds, as files that training reads: tables become `.parquet`, arrays `.npz`.
+
+They are written once, under a name made of what is in them, so that a run can be gone on with, evaluated and compared from anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mai.compiler.data.fields import bad
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from mai.runtime.arrays import Array
+
+NUMBERS = "biuf"  # The kinds of numpy that training takes.
+
+
+def write_data(value: object, fields: Sequence[str], folder: Path) -> tuple[Path, ...]:
+    """The files of some data, which are written to `folder` where they are no files yet.
+
+    Args:
+        value: a path or several; a table of pandas, polars, pyarrow or whatever else exports Arrow; a dictionary of columns; an
+            array, a torch tensor or a list for the one field, [examples, ...]; or a tuple of them for `fields`, in their order.
+
+    Raises:
+        MaiError: `data-bad`: it is none of these, columns differ in length, or there are not as many as fields.
+    """
+    paths = _paths(value)
+    if paths is not None:
+        return paths
+    table = _table(value)
+    if table is None:
+        columns = _columns(value, fields)
+        if all(column.dtype.kind in NUMBERS for column in columns.values()):
+            return (_save_arrays(columns, folder),)
+        table = _table_of(columns)
+    return (_save_table(table, folder),)
+
+
+def _paths(value: object) -> tuple[Path, ...] | None:
+    if isinstance(value, (str, Path)):
+        return (Path(value).absolute(),)
+    if isinstance(value, (list, tuple)) and value and all(isinstance(each, (str, Path)) for each in value):
+        return tuple(Path(each).absolute() for each in value)
+    return None
+
+
+def _table(value: Any) -> pa.Table | None:
+    """A table by Arrow's own protocol, or one of an older pandas; None for anything else."""
+    import pyarrow as pa
+
+    if isinstance(value, pa.Table):
+        return value
+    if hasattr(value, "__arrow_c_stream__") and not isinstance(value, (pa.ChunkedArray, pa.Array)):
+        table = pa.table(value)
+    elif hasattr(value, "columns") and hasattr(value, "iloc"):
+        table = pa.Table.from_pandas(value, preserve_index=False)
+    else:
+        return None
+    return table.select([name for name in table.column_names if not name.startswith("__index_level_")])
+
+
+def _columns(value: object, fields: Sequence[str]) -> dict[str, Array]:
+    """Arrays by field. Raises `MaiError` as `write_data`."""
+    if isinstance(value, Mapping):
+        columns = {str(name): _array(str(name), each) for name, each in value.items()}
+    elif isinstance(value, tuple) and len(value) == len(fields):
+        columns = {name: _array(name, each) for name, each in zip(fields, value, strict=True)}
+    elif len(fields) == 1:
+        columns = {fields[0]: _array(fields[0], value)}
+    else:
+        names = ", ".join(fields)
+        help = f"a dictionary, {{{', '.join(f'{name!r}: ...' for name in fields)}}}, a tuple in that order, or a table"
+        raise bad(f"this spec has the fields {names}, and one value is given: {type(value).__name__}", help=help)
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise bad(f"fields have one value an example; here are {_said(lengths)}")
+    if not columns or not next(iter(lengths.values())):
+        raise bad("there are no examples")
+    return columns
+
+
+def _said(lengths: Mapping[str, int]) -> str:
+    return " and ".join(f"{count:,} of `{name}`" for name, count in lengths.items())
+
+
+def _array(name: str, value: Any) -> Array:
+    """A column as an array, [examples, ...]; a torch tensor may be on any device."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise bad(f"`{name}` has rows of different lengths", help="all examples have one shape") from error
+    if array.ndim == 0:
+        raise bad(f"`{name}` needs an array with one row an example, this is {type(value).__name__}")
+    return array
+
+
+def _table_of(columns: Mapping[str, Array]) -> pa.Table:
+    """Columns of which some are words. Raises `MaiError` where one of them is no column of a table."""
+    import pyarrow as pa
+
+    wide = next((name for name, column in columns.items() if column.ndim > 1), None)
+    if wide is not None:
+        raise bad(f"`{wide}` is {list(columns[wide].shape)}, and beside words every field is one value an example")
+    try:
+        return pa.table({name: pa.array(column.tolist()) for name, column in columns.items()})
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise bad(f"these columns are no table: {error}") from error
+
+
+def _save_arrays(columns: Mapping[str, Array], folder: Path) -> Path:
+    path = _scratch(folder, ".npz")
+    np.savez(path, **dict(columns))  # type: ignore[arg-type]
+    return _named(path)
+
+
+def _save_table(table: pa.Table, folder: Path) -> Path:
+    from pyarrow import parquet
+
+    path = _scratch(folder, ".parquet")
+    parquet.write_table(table, path)
+    return _named(path)
+
+
+def _scratch(folder: Path, suffix: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"data-partial{suffix}"
+
+
+def _named(path: Path) -> Path:
+    """The file under the name of its bytes."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return path.rename(path.with_stem(f"data-{digest[:12]}")).absolute()

@@ -1,0 +1,102 @@
+"""`%load_ext mai`: a notebook's cell is a spec, `%%mai flow`, and a line is a command, `%mai check flow.mai`."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mai.compiler.interface.spec import Spec
+from mai.spec.diagnostics import MaiError
+
+if TYPE_CHECKING:
+    from mai.runtime.model.model import Model
+
+USUAL_NAME = "spec"
+HELP = """%%mai [NAME] [CONST=VALUE ...]: the cell is a spec, which NAME (or `spec`) holds; its exports become functions.
+
+    %%mai flow width=64
+    data x: [2] from python(points)        # points is an array, a table or a dictionary of this notebook
+    ...
+
+    run = flow.train(steps=500)            # in the next cell
+    sample(batch=100)
+
+%mai VERB ...: a line is a command, as in a terminal: %mai check flow.mai
+"""
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext mai` calls: it registers `%%mai` and `%mai`."""
+    shell.register_magic_function(lambda line, cell=None: run_magic(shell, line, cell), "line_cell", "mai")
+
+
+def run_magic(shell: Any, line: str, cell: str | None) -> Spec | None:
+    """A cell as a spec, which is shown; or a line as a command. A name of the notebook that is no function of a spec stays as it is."""
+    if cell is None:
+        _command(line)
+        return None
+    words = shlex.split(line)
+    if "--help" in words or "-h" in words:
+        print(HELP)
+        return None
+    names = [word for word in words if "=" not in word]
+    name = names[0] if names else USUAL_NAME
+    if len(names) > 1 or not name.isidentifier():
+        raise ValueError(f"%%mai {line}: one name of Python, then CONST=VALUE\n\n{HELP}")
+    consts = dict(word.split("=", 1) for word in words if "=" in word)
+    spec = Spec(cell, name, **consts)
+    spec.data = _values(spec.variables, shell.user_ns)
+    findings = spec.check()
+    if not findings:
+        raise MaiError(findings.diagnostics)
+    shell.user_ns[name] = spec
+    shell.user_ns.update(_functions(spec, shell.user_ns))
+    return spec
+
+
+def _values(variables: tuple[str, ...], names: Mapping[str, object]) -> object:
+    """The values that a spec's `python(...)` names, or None where it names none. Raises `NameError`."""
+    missing = next((each for each in variables if each not in names), None)
+    if missing is not None:
+        raise NameError(f"the spec is trained on python({missing}), and this notebook has no {missing}")
+    values = tuple(names[each] for each in variables)
+    return values[0] if len(values) == 1 else values or None
+
+
+class Function:
+    """An export of a notebook's spec, which runs with the weights of its last run."""
+
+    def __init__(self, spec: Spec, name: str) -> None:
+        self.spec, self.name = spec, name
+
+    @property
+    def model(self) -> Model:
+        """The compiled file."""
+        return self.spec.export(self.name)
+
+    def __call__(self, /, *unnamed: object, **values: object) -> Any:
+        """See `Model.__call__`."""
+        return self.model(*unnamed, **values)
+
+    def __repr__(self) -> str:
+        return f"<export {self.name} of {self.spec.name}>"
+
+
+def _functions(spec: Spec, names: Mapping[str, object]) -> dict[str, Function]:
+    """The exports, as far as their names are free."""
+    functions = {name: Function(spec, name) for name in spec.exports}
+    taken = [name for name in functions if name in names and not isinstance(names[name], Function)]
+    for name in taken:
+        print(f"note: {name} is something else here: call {spec.name}.{name}(...)")
+    return {name: each for name, each in functions.items() if name not in taken}
+
+
+def _command(line: str) -> None:
+    """A command of mai in a process of its own, whose output is printed here as it comes."""
+    command = [sys.executable, "-m", "mai.runtime.cli", *shlex.split(line)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for text in process.stdout or ():
+            print(text, end="")

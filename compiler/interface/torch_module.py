@@ -1,0 +1,136 @@
+"""A spec's weights as a torch module, for somebody else's own training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from mai.compiler.data.batches import load
+from mai.compiler.ir.graph import Graph
+from mai.compiler.passes import forms
+from mai.compiler.program import Program, Training
+from mai.compiler.torch.module import DTYPES, lower
+from mai.compiler.torch.parameters import Weights
+from mai.compiler.training.first_values import compute_first_values, first_values_before
+from mai.compiler.training.initial_weights import initial_weights, load_weights, loaded_names
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+
+class SpecModule(Weights):
+    """A spec's weights, which `state_dict()` and `named_parameters()` call by the spec's own names, with its exports as functions of tensors.
+
+    `module(x=x)` is its one export, or the first; `module.export("sample")` is any. `module.loss(x=x, y=y, step=k)` is what its train
+    block minimizes. All share these weights. `spec.export("sample", weights=module)` compiles what was trained.
+    """
+
+    def __init__(self, program: Program, weights: Path | None = None, seed: int = 0, data: Sequence[Path] = ()) -> None:
+        """Make the module of a program, with the weights of a file, or with first values, some of which may be computed from the examples.
+
+        Args:
+            data: files in the place of the spec's own.
+
+        Raises:
+            MaiError: the weights or the data do not fit.
+        """
+        super().__init__(program.weights)
+        self._program, self._seed = program, seed
+        self._lowered: dict[tuple[str, str | None], tuple[Graph, fx.GraphModule]] = {}
+        if weights is None:
+            self.load_state_dict(initial_weights(program, None, seed).state_dict())
+            self._compute_first_values(data)
+        else:
+            self.put(load_weights(program, weights)[0])
+
+    def _compute_first_values(self, files: Sequence[Path]) -> None:
+        """What weights begin as that all examples say, means and deviations say; the data are read where there are such weights."""
+        program, base = self._program, Path(self._program.source.path).parent
+        loaded = loaded_names(program, None)
+        for training in program.trainings:
+            if training.first_values or program.lets:
+                data = load(training.data, training.fields, self._seed, base, files, training.where, {})
+                known = first_values_before(program, training) | loaded
+                evaluation = forms.prepare(training.evaluation)
+                compute_first_values(program, training, evaluation, data, self, self._seed, torch.device("cpu"), known)
+
+    def forward(self, **values: Any) -> Tensor | dict[str, Tensor]:
+        """The one export, or the first: inputs with the batch first, and settings, by name."""
+        return self.export(next(iter(self._program.exports)))(**values)
+
+    def export(self, name: str) -> Callable[..., Tensor | dict[str, Tensor]]:
+        """An export as a function of tensors by name, through which gradients flow. Raises `KeyError` for one that there is not."""
+        graph, module = self._lower("export", name)
+
+        def call(**values: Any) -> Tensor | dict[str, Tensor]:
+            results = module(*self._arguments(graph, values))
+            names = graph.output_names
+            return results[0] if len(results) == 1 else dict(zip(names, results, strict=True))
+
+        return call
+
+    def loss(self, block: str | None = None, *, step: int = 0, **fields: Any) -> Tensor:
+        """What a train block minimizes, the sum of its objectives over a batch of fields by name, []; states are moved as training moves them.
+
+        Args:
+            block: the name of the block, where there are several; by default the last.
+            step: draws are a function of the seed and of it.
+
+        Raises:
+            MaiError: there is no such block, or a field is missing.
+        """
+        training = self._training(block)
+        graph, module = self._lower("train", training.name)
+        outputs = module(*self._arguments(graph, {"seed": self._seed, "step": step, **fields}))
+        objectives = [output.mean() for output in outputs[: len(training.objectives)]]
+        states = [output.detach() for output in outputs[len(training.objectives) :]]
+        self.write(dict(zip((update.weight for update in training.updates), states, strict=True)))
+        return torch.stack(objectives).sum()
+
+    def _training(self, block: str | None) -> Training:
+        blocks = self._program.trainings
+        chosen = [training for training in blocks if block is None or training.name == block]
+        if not chosen:
+            message = f"{self._program.name} has no train block" + (f" `{block}`" if block else "")
+            raise MaiError([Diagnostic("unknown-name", None, message)])
+        return chosen[-1]
+
+    def _lower(self, kind: str, name: str | None) -> tuple[Graph, fx.GraphModule]:
+        """The code of an export or of a train block, which is made once."""
+        key = kind, name
+        if key not in self._lowered:
+            graph = self._program.exports[str(name)] if kind == "export" else self._minimized(self._training(name))
+            prepared = forms.prepare(graph)
+            self._lowered[key] = prepared, lower(prepared, self)
+        return self._lowered[key]
+
+    def _minimized(self, training: Training) -> Graph:
+        outputs = [o.output for o in training.objectives] + [u.output for u in training.updates]
+        return forms.select(training.graph, outputs)
+
+    def _arguments(self, graph: Graph, values: dict[str, Any]) -> list[Tensor]:
+        """Tensors in the order of the graph's inputs and settings. Raises `MaiError` for a name too many or too few."""
+        device = next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
+        inputs = {value.name: value.type.dtype for value in graph.inputs}
+        settings = {name: setting.value.type.dtype for name, setting in graph.settings.items()}
+        defaults = {name: setting.default for name, setting in graph.settings.items()}
+        missing = [name for name in inputs if name not in values]
+        unknown = [name for name in values if name not in inputs | settings]
+        if missing or unknown:
+            message = f"`{missing[0]}` is missing" if missing else f"there is no input or setting `{unknown[0]}`"
+            raise MaiError(
+                [Diagnostic("unknown-argument", None, message, help=f"there are {', '.join(inputs | settings)}")]
+            )
+        given = defaults | values
+        return [
+            torch.as_tensor(given[name], dtype=DTYPES[dtype], device=device)
+            for name, dtype in (inputs | settings).items()
+        ]
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SpecModule:
+        """Moved to another device, the code is made anew: it holds the tensors themselves."""
+        self._lowered.clear()
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self

@@ -1,0 +1,70 @@
+"""Transforms of real numbers as single calls with a way back by half of the frequencies, where autograd's own takes all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.autograd.function import once_differentiable
+
+from mai.compiler.ir.operation import Operation
+from mai.compiler.ops.fourier.real import RealFourier, RealInverse
+
+
+@fx.wrap
+def real_fourier(x: Tensor, axis: int) -> Tensor:
+    """The frequencies [..., 2, n // 2 + 1, ...] of numbers along an axis; see `ops/fourier/real.py`."""
+    result: Tensor = _RealFourier.apply(x, axis)  # type: ignore[no-untyped-call]
+    return result
+
+
+@fx.wrap
+def real_inverse(re: Tensor, im: Tensor, n: int, axis: int) -> Tensor:
+    """The n numbers of some frequencies along an axis; see `ops/fourier/real.py`."""
+    result: Tensor = _RealInverse.apply(re, im, n, axis)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _RealFourier(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, axis: int) -> Tensor:
+        ctx.size, ctx.axis = x.shape[axis], axis
+        operation: type[Operation] = RealFourier
+        result: Tensor = operation.torch(torch, x, axis=axis)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, came: Tensor) -> tuple[Tensor, None]:
+        """n times the inverse, of which every frequency counts once."""
+        z = torch.complex(*came.unbind(ctx.axis - 1))
+        counts = _counts(z, ctx.size, ctx.axis)
+        return torch.fft.irfft(z / counts, n=ctx.size, dim=ctx.axis, norm="forward"), None
+
+
+class _RealInverse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, re: Tensor, im: Tensor, n: int, axis: int) -> Tensor:
+        ctx.size, ctx.axis, ctx.have = n, axis, re.shape[axis]
+        operation: type[Operation] = RealInverse
+        result: Tensor = operation.torch(torch, re, im, n=n, axis=axis)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, came: Tensor) -> tuple[Tensor, Tensor, None, None]:
+        """The transform, of which every frequency counts as often as there."""
+        z = torch.fft.rfft(came, dim=ctx.axis, norm="forward").narrow(ctx.axis, 0, ctx.have)
+        z = z * _counts(z, ctx.size, ctx.axis)
+        return z.real.contiguous(), z.imag.contiguous(), None, None
+
+
+def _counts(z: Tensor, size: int, axis: int) -> Tensor:
+    """How often each frequency counts among all, along the axis: 2 where it has a conjugate of its own."""
+    have = z.shape[axis]
+    counts = z.real.new_full((have, *(1,) * (-axis - 1)), 2.0)
+    counts[0] = 1.0
+    if 2 * (have - 1) == size:
+        counts[-1] = 1.0
+    return counts

@@ -1,0 +1,101 @@
+"""What a compiled file takes, gives and holds, in words."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mai.runtime.model.manifest import Manifest, Port, Tuning
+
+DRAWS = {
+    32: "the same on every engine",
+    64: "right where whole numbers have 64 bits: ONNX Runtime, not OpenVINO",
+}
+
+
+def interface(manifest: Manifest) -> list[tuple[str, str, str]]:
+    """A heading, a name and a description of each input, setting, output, and limited size."""
+    from mai.runtime.inputs.arguments import range_in_words
+
+    groups = {"inputs": manifest.inputs, "settings": manifest.settings, "outputs": manifest.outputs}
+    lines = [(heading, port.name, _port(port)) for heading, ports in groups.items() for port in ports]
+    sizes = sorted({*manifest.least, *manifest.most})
+    return lines + [("sizes", n, range_in_words(manifest.least.get(n), manifest.most.get(n))) for n in sizes]
+
+
+def contents(manifest: Manifest) -> list[tuple[str, str, str]]:
+    """The same of what else a file may hold: a tokenizer, names of labels, a growing text, what tuning measured."""
+    from mai.runtime.claims import in_words
+
+    lines: list[tuple[str, str, str]] = []
+    if manifest.tokenizer:
+        bytewise = manifest.tokenizer == "bytes"
+        lines.append(("text", "", "bytes" if bytewise else "pieces by the tokenizer in the file"))
+    lines += [("labels", field, ", ".join(names)) for field, names in manifest.labels.items()]
+    if manifest.text and manifest.text.limit:
+        lines.append(("limit", "", f"{manifest.text.limit:,} tokens"))
+    if manifest.text and manifest.text.drafts:
+        lines.append(("drafts", "", f"up to {manifest.text.drafts} guessed tokens read a turn"))
+    if manifest.draws:
+        lines.append(("draws", "", DRAWS[manifest.draw_bits]))
+    if manifest.tuned:
+        lines.append(("tuned", "", _tuning(manifest.tuned)))
+    lines += [("holds" if f.holds else "FAILS", "", in_words(f)) for f in manifest.claims]
+    lines.append(("self-test", "", _self_test(manifest)))
+    return lines
+
+
+def _self_test(manifest: Manifest) -> str:
+    """What of the file `mai verify` can compare."""
+    test = manifest.self_test
+    if test is None:
+        return "none: an earlier mai wrote this"
+    outputs = sorted({name for run in test.runs for name in run.outputs})
+    runs = f"{len(test.runs)} run{'s' if len(test.runs) != 1 else ''}"
+    return f"{runs} of {', '.join(outputs)}, {test.tolerance:.1g} is allowed (mai verify)"
+
+
+def origin(manifest: Manifest, path: Path) -> str:
+    """How large a file is, how it keeps its weights, and what made it."""
+    trained = "untrained" if manifest.trained_steps is None else f"trained for {manifest.trained_steps:,} steps"
+    blocks = ", ".join(f"{name} {steps:,}" for name, steps in manifest.trained_blocks.items())
+    trained += f" ({blocks})" if blocks else ""
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    kept = manifest.quantize or manifest.precision
+    form = "" if kept == "float32" else f", {kept}"
+    beside = manifest.data.size if manifest.data else 0
+    size = f"{(path.stat().st_size + beside) / 1e6:,.2f} MB" + (f" with {path.name}.data" if beside else "")
+    return f"{size}{form}, opset {manifest.opset}, {trained}; made by {versions}"
+
+
+def _tuning(tuning: Tuning) -> str:
+    """What `mai tune` changed, and what that did to the quality."""
+    before, after = tuning.before, tuning.after
+    grid = " on uneven steps" if any(after.grid) else ""
+    return (
+        f"{after.method}({after.steps}){grid} for {before.method}({before.steps}): {after.evaluations} evaluations of the "
+        f"velocity for {before.evaluations}, {tuning.metric} {after.quality:.4g} for {before.quality:.4g}"
+    )
+
+
+def _port(port: Port) -> str:
+    """A port's type, default and range, and the field whose labels it has."""
+    from mai.runtime.inputs.arguments import range_of
+
+    axes = (["batch"] if port.batch else []) + [str(s) for s in port.shape]
+    text = f"{port.dtype} [{', '.join(axes)}]"
+    if port.default is not None:
+        text += f" = {port.default}"
+    text += f", {range_of(port)}" if range_of(port) else ""
+    return f"{text}, labels of `{port.field}`" if port.field else text
+
+
+def table(manifest: Manifest) -> str:
+    """The interface and the contents as an HTML table."""
+    head = escape(f"{manifest.name}.{manifest.export}" + (f": {manifest.title}" if manifest.title else ""))
+    cells = [[escape(word) for word in row] for row in (*interface(manifest), *contents(manifest))]
+    left = ' style="text-align:left"'
+    rows = "".join("<tr>" + "".join(f"<td{left}>{cell}</td>" for cell in row) + "</tr>" for row in cells)
+    return f"<table><thead><tr><th colspan=3{left}>{head}</th></tr></thead><tbody>{rows}</tbody></table>"

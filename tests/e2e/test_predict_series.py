@@ -1,0 +1,136 @@
+"""`mai predict` of a forecast: the last window of each series, or all, with the times of what follows."""
+
+from __future__ import annotations
+
+import csv
+import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mai.compiler.data.latest_windows import read_asked
+from mai.compiler.data.sources.series import Series
+from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.files import open_table
+from mai.compiler.ir.types import DType, Type
+from mai.runtime import load
+from tests.support.command import invoke
+
+SPEC = """const W = 4
+const H = 2
+data sales: [W], shop: class[2], next_sales: [H]
+  from series("shops.csv", window = W, horizon = H, stride = 3, time = month, group = shop)
+net f(sales: [W], shop: class[2]) -> [H] { return linear(concat(sales, one_hot(shop, 2)), H) }
+train(steps = 5) { minimize mean((f(sales, shop) - next_sales)^2) }
+export forecast(past: [W], shop: class[2]) -> ([H], []) {
+  y = f(past, shop)
+  return (y, mean(y))
+}
+"""
+COUNTS = {"north": 12, "south": 9}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("forecast")
+    rows = [
+        f"{2020 + k // 12}-{k % 12 + 1:02d}-15,{shop},{k + (100 if shop == 'south' else 0)}"
+        for k in range(max(COUNTS.values()))
+        for shop, count in COUNTS.items()
+        if k < count
+    ]
+    (folder / "shops.csv").write_text("month,shop,sales\n" + "\n".join(rows[::-1]) + "\n")
+    (folder / "s.mai").write_text(SPEC)
+    done = invoke("train", folder / "s.mai", "--out", folder / "run", "--quiet", "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    return folder / "run"
+
+
+def predicted(run: Path, table: Path, *words: str) -> list[dict[str, str]]:
+    done = invoke("predict", run / "s.forecast.onnx", table, run.parent / "out.csv", *words)
+    assert done.exit_code == 0, done.output
+    with (run.parent / "out.csv").open() as file:
+        return [*csv.DictReader(file)]
+
+
+def test_the_last_window_of_each_series(run: Path) -> None:
+    """As the file says of windows that are cut by hand; the months go on, and what is of a whole window is repeated."""
+    rows = predicted(run, run.parent / "shops.csv")
+    model = load(run / "s.forecast.onnx", providers="cpu")
+    expected = []
+    for label, (shop, count) in enumerate(COUNTS.items()):
+        past = np.arange(count - 4, count, dtype=np.float32) + 100 * label
+        said = model(past=past[None], shop=np.array([label]))
+        for step in range(2):
+            month = count + step
+            date = f"{2020 + month // 12}-{month % 12 + 1:02d}-15"
+            expected.append(
+                (
+                    shop,
+                    date,
+                    str(step + 1),
+                    f"2020-{count:02d}-15",
+                    *(float(np.ravel(said[name])[k]) for name, k in zip(said, (step, 0), strict=True)),
+                )
+            )
+    assert [(r["shop"], r["month"], r["step"], r["from"]) for r in rows] == [each[:4] for each in expected]
+    numbers = [
+        [float(value) for name, value in row.items() if name not in ("shop", "month", "step", "from")] for row in rows
+    ]
+    np.testing.assert_allclose(numbers, [each[4:] for each in expected], rtol=1e-5)
+
+
+def test_all_windows(run: Path) -> None:
+    """At the stride of the spec; those with rows behind them have the times of these."""
+    rows = predicted(run, run.parent / "shops.csv", "--all")
+    starts = {shop: [*range(0, count - 3, 3)] for shop, count in COUNTS.items()}
+    froms = [f"2020-{start + 4:02d}-15" for each in starts.values() for start in each for _ in range(2)]
+    assert [row["from"] for row in rows] == froms
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "said"),
+    [
+        (("sales", "sold"), (), "no `sales`"),
+        (("2020-12-15,north,11", "2020-12-15,north,"), (), "column `sales` is empty"),
+        (("", ""), ("--keep", "shop"), "a forecast has rows of its own"),
+        (("north", "west"), (), "has the label `west`"),
+    ],
+)
+def test_what_does_not_fit(
+    run: Path, tmp_path: Path, change: tuple[str, str], words: tuple[str, ...], said: str
+) -> None:
+    (tmp_path / "t.csv").write_text((run.parent / "shops.csv").read_text().replace(*change))
+    done = invoke("predict", run / "s.forecast.onnx", tmp_path / "t.csv", tmp_path / "out.csv", *words)
+    assert done.exit_code == 1 and said in done.output and not (tmp_path / "out.csv").exists()
+
+
+def test_short_series_are_told(run: Path, tmp_path: Path) -> None:
+    lines = (run.parent / "shops.csv").read_text().splitlines()
+    few = [line for line in lines if "north" in line or line < "2020-03"]
+    (tmp_path / "t.csv").write_text("\n".join([lines[0], *few]) + "\n")
+    done = invoke("predict", run / "s.forecast.onnx", tmp_path / "t.csv", tmp_path / "out.csv")
+    assert done.exit_code == 0 and "1 of 2 series are shorter than 4 rows" in done.output
+
+
+@pytest.mark.parametrize(
+    ("dates", "expected"),
+    [
+        (["2021-01-31", "2021-02-28", "2021-03-31"], ["2021-04-30", "2021-05-31"]),
+        (["2019-06-01", "2020-06-01", "2021-06-01"], ["2022-06-01", "2023-06-01"]),
+        (["2021-01-01 06:00", "2021-01-01 12:00", "2021-01-01 18:00"], ["2021-01-02 00:00", "2021-01-02 06:00"]),
+        (["2021-01-01", "2021-01-08", "2021-01-15"], ["2021-01-22", "2021-01-29"]),
+        ([f"2021-03-{day:02d}" for day in (1, 2, 3, 4, 5, 8, 9, 10, 11, 12)], ["2021-03-15", "2021-03-16"]),
+        (["3", "5", "7"], ["9", "11"]),
+    ],
+)
+def test_how_a_series_goes_on(tmp_path: Path, dates: list[str], expected: list[str]) -> None:
+    (tmp_path / "t.csv").write_text("t,x\n" + "".join(f"{date},{k}\n" for k, date in enumerate(dates)))
+    series = Series(path="t.csv", window=2, horizon=2, time="t")
+    asked = read_asked(series, open_table(tmp_path / "t.csv", Stated()), {"x": Type(DType.REAL, (2,))}, {})
+    if asked.following.dtype.kind == "M":
+        found = [each.astype(datetime.datetime) for each in asked.following[0]]
+        assert found == [datetime.datetime.fromisoformat(each) for each in expected]
+    else:
+        assert asked.following[0].tolist() == [float(each) for each in expected]

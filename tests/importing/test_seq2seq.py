@@ -1,0 +1,124 @@
+"""Folders of models that make a text from another one: what transformers computes, and the same texts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mai.compiler.compile_options import Trained
+from mai.compiler.onnx.export import export
+from mai.compiler.training.initial_weights import load_weights
+from mai.runtime import load
+from mai.spec.diagnostics import MaiError
+from tests.support.model_folders import SEQ2SEQ, VOCAB, imported, save
+from tests.support.tokenizers import word_tokenizer
+from tests.support.zoo import tokens
+
+QUICK = {"t5"}
+NAMES = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in SEQ2SEQ]
+LENGTHS, COUNT = (40, 3, 17), 14
+
+
+def sources() -> list[np.ndarray]:
+    """Texts of different lengths, without tokens that a config may use for padding, its start or its end."""
+    return [np.clip(row[:n], 3, VOCAB - 4) for row, n in zip(tokens(3, max(LENGTHS)), LENGTHS, strict=True)]
+
+
+def small(name: str) -> Any:
+    """A model whose tokens say less of the next one than its layers: else a text would repeat its first token."""
+    model = SEQ2SEQ[name].make()
+    with torch.no_grad():
+        model.get_input_embeddings().weight.mul_(0.2)
+        for key, weight in model.named_parameters():
+            weight.mul_(3 if "decoder" in key and "Attention" in key and weight.dim() == 2 else 1)
+    return model
+
+
+def start_of(model: Any) -> int:
+    start = model.config.decoder_start_token_id if hasattr(model.config, "decoder_start_token_id") else None
+    return int(model.config.pad_token_id if start is None else start)
+
+
+def greedy(model: Any, source: np.ndarray, count: int) -> list[int]:
+    """The likeliest tokens after the start, each found from the whole text."""
+    text = torch.full((1, 1), start_of(model))
+    with torch.inference_mode():
+        for _ in range(count):
+            z = model(input_ids=torch.from_numpy(source)[None], decoder_input_ids=text).logits[:, -1]
+            text = torch.cat([text, z.argmax(-1, keepdim=True)], -1)
+    return text[0, 1:].tolist()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> None:
+    model = small(name)
+    save(model, tmp_path)
+    program = imported(tmp_path)
+    trained = Trained(load_weights(program, None)[0])
+    texts, begun = sources(), np.clip(tokens(3, 23), 3, VOCAB - 4)
+    predict = load(export(program, "predict", trained, tmp_path).path, providers="cpu")
+    together = predict(source=texts, x=begun)
+    for text, x, row in zip(texts, begun, together, strict=True):
+        with torch.inference_mode():
+            ids = {"input_ids": torch.from_numpy(text)[None], "decoder_input_ids": torch.from_numpy(x)[None]}
+            expected = model(**ids).logits[0].numpy()
+        assert expected.std() > 0.1
+        np.testing.assert_allclose(row, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
+    grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
+    found = grow(source=texts, count=COUNT, stop=-1)
+    ends = getattr(model.generation_config, "forced_eos_token_id", None)
+    for text, row in zip(texts, found, strict=True):
+        wanted = greedy(model, text, COUNT)
+        wanted[-1] = wanted[-1] if ends is None else ends
+        assert row.tolist() == wanted
+        assert grow(source=text[None], count=COUNT, stop=-1)[0].tolist() == wanted
+
+
+def test_a_search_of_several_beams(tmp_path: Path) -> None:
+    """Forbidden tokens, a forced first one, a forced end: what transformers' `generate` finds."""
+    model = small("marian")
+    save(model, tmp_path)
+    said = {"num_beams": 3, "bad_words_ids": [[VOCAB - 1], [28]], "forced_bos_token_id": 7, "forced_eos_token_id": 0,
+            "eos_token_id": 0, "decoder_start_token_id": VOCAB - 1, "pad_token_id": VOCAB - 1}  # fmt: skip
+    (tmp_path / "generation_config.json").write_text(json.dumps(said))
+    program = imported(tmp_path)
+    trained = Trained(load_weights(program, None)[0])
+    grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
+    found = grow(source=sources(), count=6)
+    for text, row in zip(sources(), found, strict=True):
+        settings = {**said, "max_new_tokens": 6, "do_sample": False}
+        with torch.inference_mode():
+            wanted = model.generate(torch.from_numpy(text)[None], **settings)[0, 1:].tolist()
+        assert [t for t in row.tolist() if t >= 0] == wanted
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"bad_words_ids": [[3, 4]]}, "words of several tokens cannot be forbidden"),
+        ({"forced_eos_token_id": 3}, "a text can be forced to end with one of its ends alone"),
+        ({"num_beams": 4, "early_stopping": True}, "a search of several beams is known without draws"),
+        ({"no_repeat_ngram_size": 3}, "`no_repeat_ngram_size` is 3"),
+    ],
+)
+def test_what_is_not_known(said: dict[str, Any], message: str, tmp_path: Path) -> None:
+    save(SEQ2SEQ["marian"].make(), tmp_path)
+    (tmp_path / "generation_config.json").write_text(json.dumps(said))
+    with pytest.raises(MaiError, match=message):
+        imported(tmp_path)
+
+
+def test_texts_are_read_and_written(tmp_path: Path) -> None:
+    """With a tokenizer: what is read has its special tokens, what is written begins behind the start."""
+    save(small("bart"), tmp_path)
+    (tmp_path / "tokenizer.json").write_text(word_tokenizer("<s> $A </s>"))
+    program = imported(tmp_path)
+    trained = Trained(load_weights(program, None)[0], tokenizer=word_tokenizer("<s> $A </s>"))
+    grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
+    assert isinstance(grow(source="red fish", count=3), str)
+    assert len(grow(source=["red fish", "one"], count=3)) == 2

@@ -1,0 +1,92 @@
+"""Whisper's folders: from a sound to its text in one file, features included."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mai.compiler.compile_options import Trained
+from mai.compiler.onnx.export import export
+from mai.compiler.training.initial_weights import load_weights
+from mai.runtime import load
+from mai.spec.diagnostics import MaiError
+from tests.support.model_folders import WHISPER, imported, save
+
+SECONDS, RATE, COUNT = 1, 16000, 9
+LANGUAGES = {"lang_to_id": {"<|en|>": 91, "<|de|>": 92}, "task_to_id": {"transcribe": 93, "translate": 94},
+             "no_timestamps_token_id": 95, "is_multilingual": True}  # fmt: skip
+
+
+def sounds() -> np.ndarray:
+    """Half a second of two tones and noise, and a second of another tone."""
+    t = np.arange(SECONDS * RATE) / RATE
+    noise = np.random.default_rng(0).standard_normal(t.shape)
+    first = np.sin(2 * np.pi * 440 * t) + 0.3 * np.sin(2 * np.pi * 3000 * t) + 0.05 * noise
+    first[RATE // 2 :] = 0
+    return np.stack([first, np.sin(2 * np.pi * 220 * t**2)]).astype(np.float32)
+
+
+def features(x: np.ndarray) -> torch.Tensor:
+    library = pytest.importorskip("transformers", reason="transformers is not installed")
+    extractor = library.WhisperFeatureExtractor(feature_size=20, chunk_length=SECONDS)
+    return extractor(list(x), sampling_rate=RATE, return_tensors="pt").input_features
+
+
+def greedy(model: Any, x: torch.Tensor, begun: list[int]) -> list[int]:
+    """The likeliest tokens that are allowed, each found from the whole text."""
+    text = torch.tensor([begun])
+    with torch.inference_mode():
+        for turn in range(COUNT):
+            z = model(input_features=x, decoder_input_ids=text).logits[:, -1]
+            z[:, [7, *([5, 1] if turn == 0 else [])]] = -1e9
+            text = torch.cat([text, z.argmax(-1, keepdim=True)], -1)
+    return text[0, len(begun) :].tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("said", [{}, LANGUAGES], ids=["plain", "languages"])
+def test_a_sound_is_transcribed(said: dict[str, Any], tmp_path: Path) -> None:
+    model = WHISPER.make()
+    with torch.no_grad():
+        model.model.decoder.embed_tokens.weight.mul_(0.2)
+    save(model, tmp_path)
+    path = tmp_path / "generation_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | said))
+    (tmp_path / "preprocessor_config.json").write_text(
+        json.dumps({"feature_size": 20, "chunk_length": SECONDS, "n_fft": 400})
+    )
+    program = imported(tmp_path)
+    trained = Trained(load_weights(program, None)[0])
+    x, text = sounds(), np.array([[90, 3, 17, 4, 60, 22], [90, 8, 9, 10, 11, 12]])
+    with torch.inference_mode():
+        expected = model(input_features=features(x), decoder_input_ids=torch.from_numpy(text)).logits.numpy()
+    found = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(sound=x, x=text)
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(found, expected, atol=2e-4 * np.abs(expected).max(), rtol=0)
+    grow = load(export(program, "transcribe", trained, tmp_path).path, providers="cpu")
+    begun, settings = ([90, 92, 93, 95], {"language": 92}) if said else ([90], {})
+    together = grow(sound=x, count=COUNT, stop=-1, **settings)
+    short = grow(sound=x[:1, : RATE // 2], count=COUNT, stop=-1, **settings)
+    assert short.tolist() == together[:1].tolist()
+    for wave, row in zip(x, together, strict=True):
+        assert row.tolist() == greedy(model, features(wave[None]), begun)
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"feature_size": 20, "chunk_length": 1, "hop_length": 80}, "`hop_length` is 80; known here: 160"),
+        ({"feature_size": 20, "chunk_length": 2}, "`chunk_length` is 2, `max_source_positions` is 50"),
+        ({"chunk_length": 1}, "`feature_size` is 80, `num_mel_bins` is 20"),
+    ],
+)
+def test_another_preprocessor(said: dict[str, int], message: str, tmp_path: Path) -> None:
+    save(WHISPER.make(), tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    with pytest.raises(MaiError, match=message):
+        imported(tmp_path)

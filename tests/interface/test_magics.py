@@ -1,0 +1,85 @@
+"""`%%mai` and `%mai` in a real kernel, and the notebooks of the documentation."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from mai.compiler.training.run.figures.cell import Cell
+
+ROOT = Path(__file__).resolve().parents[2]
+SPEC = """%%mai flow width=4
+const width = 8
+data x: [2] from python(points)
+net velocity(x: [2]) -> [2] { return linear(linear(x, width), 2) }
+train(steps = 3, batch = 8) { minimize sum((velocity(x) - x)^2) }
+export moved(x: [2]) -> [2] { return velocity(x) }
+"""
+CELLS = [
+    "import numpy as np\n%load_ext mai\npoints = np.zeros((20, 2), np.float32)",
+    SPEC,
+    "flow.parameters['velocity.linear_1.weight']",
+    "flow.train(device='cpu')",
+    "moved(x=points).shape",
+    "moved.model",
+    SPEC.replace("x, width", "x, wide"),
+    "moved = 3",
+    SPEC,
+    "%mai explain unknown-name",
+    SPEC.replace("points", "nowhere"),
+]
+
+
+def _run(notebook: nbformat.NotebookNode, folder: Path, allow_errors: bool) -> list[str]:
+    """What each cell shows, as one text."""
+    resources = {"metadata": {"path": str(folder)}}
+    NotebookClient(notebook, timeout=240, allow_errors=allow_errors, resources=resources).execute()
+    return [str(cell.get("outputs", "")) for cell in notebook.cells]
+
+
+@pytest.fixture(autouse=True)
+def _path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel finds this checkout."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")]))
+
+
+@pytest.mark.slow
+def test_a_cell_is_a_spec(tmp_path: Path) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in CELLS])
+    shown = _run(notebook, tmp_path, allow_errors=True)
+    assert "exports moved" in shown[1]
+    assert "<span" in shown[1]
+    assert "(4, 2)" in shown[2]
+    assert "<progress" in shown[3]
+    assert "done, 3 steps" in shown[3]
+    assert "(20, 2)" in shown[4]
+    assert "<table" in shown[5]
+    assert "unknown-name" in shown[6]
+    assert "^^^^" in shown[6]
+    assert "magics.py" not in shown[6]
+    assert "call flow.moved" in shown[8]
+    assert "unknown-name" in shown[9]
+    assert "this notebook has no nowhere" in shown[10]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").glob("*.ipynb")), ids=lambda path: path.name)
+def test_a_notebook_of_the_documentation_runs(path: Path, tmp_path: Path) -> None:
+    notebook = nbformat.read(path, as_version=4)
+    assert all(not cell.get("outputs") for cell in notebook.cells), "notebooks are kept without outputs"
+    assert _run(notebook, tmp_path, allow_errors=False)
+
+
+def test_the_cell_of_a_run_shows_how_far_it_is() -> None:
+    cell = Cell(100, "first: ")
+    cell.tell(10, "loss 2", 2.0)
+    cell.tell(20, "loss <1", 1.0)
+    page = cell.html(20)
+    assert 'value="20" max="100"' in page
+    assert "first: step 20 of 100" in page
+    assert "loss &lt;1" in page
+    assert "32.0,2.0 64.0,62.0" in page

@@ -1,0 +1,245 @@
+"""`import mai`: a spec as a Python object."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+
+import mai
+
+FLOW = """# Noise becomes points.
+const width = 8
+data x: [2] from python(points)
+net velocity(x: [2], t: real) -> [2] { return linear(silu(linear(concat(x, [t]), width)), 2) }
+train(steps = 4, batch = 16, seed = 3) {
+  z ~ normal([2])
+  t ~ uniform()
+  minimize sum((velocity((1 - t) * z + t * x, t) - (x - z))^2)
+}
+export sample() -> [2] {
+  x ~ normal([2])
+  integrate s in 0..1 using euler(4) { dx/ds = velocity(x, s) }
+  return x
+}
+"""
+PRICES = """data area: real, town: class[2], price: real from python(houses)
+net f(area: real, town: class[2]) -> real { return linear(concat([area], embed(town, 2)), 1)[0] }
+train(steps = 3, batch = 8) { minimize (f(area, town) - price)^2 }
+export worth(area: real, town: class[2]) -> real { return f(area, town) }
+"""
+POINTS = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
+HOUSES = {"area": [1.0, 2.0, 3.0, 4.0] * 4, "town": ["Ulm", "Bonn"] * 8, "price": [3.0, 4.0, 5.0, 6.0] * 4}
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_spec_says_what_it_has() -> None:
+    spec = mai.Spec(FLOW, "flow", data=POINTS, width=5)
+    assert spec.check()
+    assert repr(spec.check()) == "sound"
+    assert spec.exports == ("sample",)
+    assert spec.fields == ("x",)
+    assert spec.variables == ("points",)
+    assert spec.parameters["velocity.linear_1.weight"] == (5, 3)
+    assert repr(spec) == "<Spec flow: 14 lines, exports sample>"
+    assert "44 parameters" not in spec.show()
+    assert spec.show("diagram")._repr_html_().startswith("<svg")
+    assert "sample" in dir(spec)
+
+
+def test_a_mistake_is_shown_with_carets_and_no_frames_of_python() -> None:
+    spec = mai.Spec(FLOW.replace("width)), 2)", "width)), 3)"), "flow")
+    findings = spec.check()
+    assert not findings
+    assert "^^^" in repr(findings)
+    assert "return-shape" in findings._repr_html_()
+    with pytest.raises(mai.MaiError) as raised:
+        spec.train()
+    assert any("flow.mai:4:" in line for line in raised.value._render_traceback_())
+    assert "return-shape" in spec._repr_html_()
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        mai.Spec(FLOW).nothing  # noqa: B018
+
+
+def test_a_const_that_there_is_not_is_refused() -> None:
+    with pytest.raises(mai.MaiError, match="depth"):
+        mai.Spec(FLOW, depth=3).program  # noqa: B018
+
+
+def test_without_python_the_examples_are_said_to_be_missing() -> None:
+    with pytest.raises(mai.MaiError, match="Python's `points`"):
+        mai.Spec(FLOW).train(quiet=True)
+
+
+@pytest.mark.parametrize("value", [POINTS, POINTS.tolist(), torch.tensor(POINTS), {"x": POINTS}, (POINTS,)])
+def test_the_same_points_however_they_are_held(value: object) -> None:
+    spec = mai.Spec(FLOW, "flow", data=value)
+    (path,) = spec.files(Path("here"))
+    np.testing.assert_array_equal(np.load(path)["x"].astype(np.float32), POINTS)
+
+
+@pytest.mark.parametrize("make", [dict, pd.DataFrame, pa.table], ids=["dict", "pandas", "arrow"])
+def test_a_table_has_the_fields_by_name(make: type) -> None:
+    spec = mai.Spec(PRICES, "prices", data=make(HOUSES))
+    run = spec.train(quiet=True)
+    assert run.state == "done"
+    assert spec.worth(area=[2.0, 3.0], town=["Bonn", "Ulm"]).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"area": [1.0], "town": ["a", "b"], "price": [1.0]}, "one value an example"),
+        (POINTS, "has the fields area, town, price"),
+        ({"area": POINTS, "town": ["a"] * 64, "price": [1.0] * 64}, "beside words"),
+        ({"area": [], "town": [], "price": []}, "no examples"),
+        (([1.0], [0], 2.0), "one row an example"),
+        (([[1.0], [1.0, 2.0]], [0, 1], [1.0, 2.0]), "different lengths"),
+    ],
+)
+def test_other_values_are_refused_in_words(data: object, words: str) -> None:
+    with pytest.raises(mai.MaiError, match=words):
+        mai.Spec(PRICES, data=data).train(quiet=True)
+
+
+def test_a_run_is_that_of_the_command_line() -> None:
+    spec = mai.Spec(FLOW, "flow", data=POINTS)
+    run = spec.train(quiet=True)
+    Path("flow.mai").write_text(FLOW)
+    (data,) = run.folder.glob("data-*.npz")
+    command = [
+        sys.executable,
+        "-m",
+        "mai.runtime.cli",
+        "train",
+        "flow.mai",
+        "--data",
+        str(data),
+        "--out",
+        "other",
+        "--quiet",
+    ]
+    subprocess.run(command, check=True, capture_output=True)
+    assert (run.folder / "weights.safetensors").read_bytes() == Path("other/weights.safetensors").read_bytes()
+    np.testing.assert_array_equal(run.metrics["loss"], mai.Run("other").metrics["loss"])
+    np.testing.assert_array_equal(spec.sample(batch=3), mai.load("other/flow.sample.onnx")(batch=3))
+    assert mai.Run("other").figures.keys() == {"loss"}
+    assert json.loads((run.folder / "run.json").read_text())["data"] == [str(data.absolute())]
+
+
+def test_a_run_is_shown() -> None:
+    run = mai.Spec(FLOW, "flow", data=POINTS).train(quiet=True)
+    assert repr(run).startswith("<Run runs/flow: done, 4 steps, loss ")
+    assert "<svg" in run._repr_html_()
+    run.draw().save("curves.svg")
+    assert Path("curves.svg").read_bytes().startswith(b"<?xml")
+    assert run.export().draw(batch=20)._repr_png_().startswith(b"\x89PNG")
+    assert "sample" in run.export()._repr_html_()
+    with pytest.raises(mai.MaiError, match="no compiled file of `other`"):
+        run.export("other")
+    with pytest.raises(FileNotFoundError, match="no run"):
+        mai.Run("nowhere")
+
+
+def test_an_interrupt_keeps_the_run_and_resume_goes_on() -> None:
+    whole = mai.Spec(FLOW, "flow", data=POINTS).train(60, out="whole", quiet=True)
+    spec = mai.Spec(FLOW, "flow", data=POINTS)
+    timer = threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    run = spec.train(20_000, out="cut", quiet=True)
+    assert run.state == "stopped"
+    with pytest.raises(mai.MaiError, match="no weights yet"):
+        run.weights  # noqa: B018
+    assert whole.state == "done"
+    assert run.resume(steps=run.steps + 5).state == "done"
+
+
+def test_without_a_run_first_values_are_called() -> None:
+    spec = mai.Spec(FLOW, "flow", data=POINTS)
+    first = spec.sample(batch=2)
+    assert first.shape == (2, 2)
+    spec.train(quiet=True)
+    assert not np.allclose(first, spec.sample(batch=2))
+
+
+# --------------------------------------------------------------------- torch
+
+
+def test_the_module_computes_what_files_compute_and_training_minimizes() -> None:
+    spec = mai.Spec(FLOW, "flow", data=POINTS)
+    run = spec.train(1, batch=64, quiet=True, seed=0)
+    module = mai.Spec(FLOW, "flow", data=POINTS).torch(seed=0)
+    assert list(dict(module.named_parameters())) == list(spec.parameters)
+    held = run.metrics["loss"][0]
+    near = float(module.loss(x=POINTS).detach())
+    assert abs(near - held) < 0.5 * held  # of all points, where the run had nine tenths of them
+    file = spec.export("sample", weights=module)
+    np.testing.assert_allclose(
+        module.export("sample")(batch=4, seed=1).detach().numpy(), file(batch=4, seed=1), atol=1e-5
+    )
+
+
+def test_a_loop_of_ones_own_trains_what_is_taken_back() -> None:
+    spec = mai.Spec(PRICES, "prices", data=HOUSES)
+    module = spec.torch()
+    optimizer = torch.optim.Adam(module.parameters(), 0.1)
+    batch = {"area": torch.tensor([1.0, 2.0]), "town": torch.tensor([0, 1]), "price": torch.tensor([3.0, 4.0])}
+    for step in range(200):
+        loss = module.loss(step=step, **batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss.item() < 1e-2
+    worth = spec.export("worth", weights=module)
+    np.testing.assert_allclose(worth(area=[1.0, 2.0], town=[0, 1]), [3.0, 4.0], atol=0.2)
+    with pytest.raises(mai.MaiError, match="`price` is missing"):
+        module.loss(area=batch["area"], town=batch["town"])
+
+
+def test_states_move_as_in_training_and_the_module_goes_to_other_types() -> None:
+    text = textwrap.dedent("""
+        data x: [2] from python(points)
+        net f(x: [2]) -> [2] { return batch_norm(linear(x, 2)[:, None, None])[:, 0, 0] }
+        train(steps = 1) { minimize sum((f(x) - x)^2) }
+        export out(x: [2]) -> [2] { return f(x) }
+    """)
+    module = mai.Spec(text, data=POINTS).torch()
+    before = {name: tensor.clone() for name, tensor in module.named_buffers()}
+    module.loss(x=POINTS)
+    assert before
+    assert all(not torch.equal(tensor, before[name]) for name, tensor in module.named_buffers())
+    module.to("cpu")
+    assert module(x=POINTS).shape == (64, 2)
+
+
+def test_the_module_begins_with_what_the_examples_say() -> None:
+    text = """data area: real, town: class[2], price: real from python(houses)
+net f(area: real) -> real { return linear([normalise(area)], 1)[0] }
+train(steps = 1) { minimize (f(area) - price)^2 }
+export worth(area: real) -> real { return f(area) }
+"""
+    spec = mai.Spec(text, data={**HOUSES, "town": [0, 1] * 8})
+    module = spec.torch()
+    means = {name: float(tensor) for name, tensor in module.named_buffers() if tensor.numel() == 1}
+    assert any(abs(value - 2.5) < 0.3 for value in means.values())
+    assert spec.export(weights=module)(area=[1.0]).shape == (1,)
+
+
+def test_the_runtime_is_loaded_without_the_compiler() -> None:
+    code = "import sys, mai; mai.load; mai.Model; assert not {'torch', 'lark', 'mai.compiler'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True)
