@@ -129,7 +129,7 @@ class Gate:
         runs = [dict(zip(names, run_trial(opened_file, plain, t), strict=False)) for t in self._usual_trials()]
         for name in names:
             if not any(np.isfinite(results[name]).any() or not results[name].size for results in runs):
-                raise MaiError(self._not_finite(name, self._usual_trials()[0]))
+                raise MaiError([self._never_finite(name)])
         return [Comparison(t, results, results) for t, results in zip(self._usual_trials(), runs, strict=True)]
 
     def files(self, file: Path) -> list[tuple[ort.InferenceSession, float]]:
@@ -270,16 +270,18 @@ class Gate:
         return [replace(c, results=dict(zip(c.results, results, strict=False))) for c, results in runs]
 
     def _not_finite(self, name: str, tried: Trial) -> list[Diagnostic]:
+        told, plain = self._never_finite(name), self.prepared.plain
+        note = origin_of_trial(plain, self.weights, tried, plain.output_names.index(name))
+        return [told] if note is None else [replace(told, help=note.help or told.help), replace(note, help=None)]
+
+    def _never_finite(self, name: str) -> Diagnostic:
         plain = self.prepared.plain
         message = f"`{name}` of `{plain.name}` is not finite for any input that was tried: nothing could be compared"
         help = (
             "a number overflows, something is divided by 0, a root or a logarithm is of a number below 0, or a matrix that any "
             "input may be has no factor: `cholesky(x @ x')`"
         )
-        note = origin_of_trial(plain, self.weights, tried, plain.output_names.index(name))
-        if note is None:
-            return [Diagnostic("not-finite", None, message, help=help)]
-        return [Diagnostic("not-finite", None, message, help=note.help or help), replace(note, help=None)]
+        return Diagnostic("not-finite", None, message, help=help)
 
     def _out_of_range(self) -> Diagnostic:
         message = f"for every input that was tried, `{self.prepared.plain.name}` reads beyond an axis: nothing could be compared"
