@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := demo
 
-.PHONY: help demo fast test check docs bench bench-text hosts fidelity gallery data-sets format clean
+.PHONY: help demo fast test check docs bench bench-text hosts fidelity gallery pictures data-sets format clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -76,6 +76,7 @@ bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.samplers.guided
 	$(BIN)/python -m benchmarks.samplers.adaptive
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.recurrences
 	$(BIN)/python -m benchmarks.building
 	$(BIN)/python -m benchmarks.hosts
@@ -89,6 +90,9 @@ fidelity: $(VENV)/dev  ## measure what mathematics says of every system, into do
 
 gallery: $(VENV)/dev  ## train every example and draw it, into examples/README.md: hours the first time
 	$(BIN)/python -m benchmarks.gallery
+
+pictures: $(VENV)/dev  ## draw each kind of picture, into docs/pictures.md: a minute
+	$(BIN)/python -m benchmarks.pictures
 
 data-sets: $(VENV)/dev  ## train on public data sets, which it installs, beside scikit-learn, into docs/data_sets.md
 	$(PIP) -e '.[train,dev,data-sets]'

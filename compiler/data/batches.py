@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,35 +12,35 @@ import numpy as np
 from mai.compiler.data.facts import facts_of_rows
 from mai.compiler.data.fields import EXACT, bad, check_labels, check_sizes, check_whole, match_columns, shape_of, window
 from mai.compiler.data.label_names import Names, number_labels
-from mai.compiler.data.random_streams import FRESH, ORDER, generator, permutation
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits
 from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Endless, Finite, Request, Source
 from mai.compiler.data.sources import SOURCES
+from mai.compiler.data.splitting.order import Batches, Fields, Fresh, Order, Ordered, Placed, epochs, starts, told_at
 from mai.compiler.data.splitting.splits import HELD_OUT, Parts, usual_parts
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Facts
-from mai.spec.diagnostics import MaiError, placed
 from mai.spec.source import Span
 
 if TYPE_CHECKING:
+    from numpy.random import Generator
+
     from mai.compiler.data.source_kinds import Draw
 
-Fields = dict[str, Array]
 FieldRows = Mapping[str, Rows]
 MOST_WINDOWS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """`batch(step, size)` gives arrays by field; `count` is None for data without end.
+    """The `batches` of steps, of `count` examples; `count` is None for data without end.
 
     `validation` and `test` are the examples that are not trained on, by field. `tokenizer` is what made the tokens of a text, as a
     manifest states it; `labels` are the names of labels, by field; `notes` say what was found in the files, `facts` the ranges of
-    what is trained on.
+    what is trained on. `where` is the `data` line.
     """
 
-    batch: Callable[[int, int], Fields]
+    batches: Batches
     count: int | None
     validation: FieldRows | None = None
     tokenizer: str | None = None
@@ -50,11 +49,14 @@ class Dataset:
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Facts] = field(default_factory=dict)
     examples: Examples | None = None
+    where: Span | None = None
 
-    def sampled(
-        self, name: str, order: Callable[[Array, int], Callable[[int, int], Array]], seed: int
-    ) -> Callable[[int, int], Fields]:
-        """As `batch`, of examples that are chosen by one field: `order` of its values and the seed gives their numbers at each step.
+    def batch(self, step: int, size: int) -> Fields:
+        """All examples of a step, by field."""
+        return self.batches.rows(range(step, step + 1), size)
+
+    def sampled(self, name: str, order: Callable[[Array, int], Order], seed: int) -> Batches:
+        """Batches of examples that are chosen by one field: `order` of its values and the seed gives their numbers at each step.
 
         Raises:
             MaiError: the data have no end, so that there is nothing to choose from.
@@ -62,8 +64,8 @@ class Dataset:
         examples = self.examples
         if examples is None:
             raise bad("`sample` chooses among the rows of a table, and these data are drawn anew for every step")
-        chosen = order(examples.values(name), seed)
-        return lambda step, size: examples.take(chosen(step, min(size, examples.count)))
+        chosen, count = order(examples.values(name), seed), examples.count
+        return Placed(Ordered(lambda step, size: chosen(step, min(size, count)), examples.take), self.where)
 
 
 def load(
@@ -82,27 +84,9 @@ def load(
     Raises:
         MaiError: `data-missing` or `data-bad`.
     """
-    with _at(where):
+    with told_at(where):
         data = _load(source, fields, Request(base, override or (), seed, fields), known or {})
-    return replace(data, batch=_placed(data.batch, where))
-
-
-@contextmanager
-def _at(where: Span | None) -> Iterator[None]:
-    try:
-        yield
-    except MaiError as error:
-        raise placed(error, where) from error
-
-
-def _placed(batch: Callable[[int, int], Fields], where: Span | None) -> Callable[[int, int], Fields]:
-    """The same batches; what is wrong with a file that is read for one is told at the `data` line, too."""
-
-    def at_the_line(step: int, size: int) -> Fields:
-        with _at(where):
-            return batch(step, size)
-
-    return at_the_line
+    return replace(data, batches=Placed(data.batches, where), where=where)
 
 
 def _load(source: Source, fields: Mapping[str, Type], request: Request, known: Names) -> Dataset:
@@ -153,7 +137,7 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
     count = count if parts.train is None else len(parts.train)
     examples = Examples(rows, parts.train, count)
     return Dataset(
-        _shuffled(examples, seed), count, aside[0], finite.tokenizer, labels, aside[1], finite.notes,
+        Ordered(epochs(count, seed), examples.take), count, aside[0], finite.tokenizer, labels, aside[1], finite.notes,
         facts=facts_of_rows(rows, fields, parts.train, finite.fit), examples=examples,
     )  # fmt: skip
 
@@ -175,12 +159,13 @@ def _chosen(rows: FieldRows, numbers: Array | None) -> FieldRows | None:
 def _stream(draw: Draw, fields: Mapping[str, Type], seed: int) -> Dataset:
     """Batches drawn anew for every step."""
 
-    def batch(step: int, size: int) -> Fields:
-        rows = typed_rows(match_fields(draw(generator(seed, FRESH, step), size), fields, named=False), fields)
+    def typed(generator: Generator, size: int) -> Fields:
+        rows = typed_rows(match_fields(draw(generator, size), fields, named=False), fields)
         return {name: each[:] for name, each in rows.items()}
 
-    batch(0, 2)
-    return Dataset(batch, None)
+    batches = Fresh(typed, seed)
+    batches.rows(range(1), 2)
+    return Dataset(batches, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,22 +187,6 @@ class Examples:
         return values if self.chosen is None else values[self.chosen]
 
 
-def _shuffled(examples: Examples, seed: int) -> Callable[[int, int], Fields]:
-    """Examples in a new order every epoch; what is left of an epoch that is no whole batch is left out."""
-    orders: dict[int, Array] = {}
-    count = examples.count
-
-    def batch(step: int, size: int) -> Fields:
-        size = min(size, count)
-        epoch, place = divmod(step, count // size)
-        if epoch not in orders:
-            orders.clear()
-            orders[epoch] = permutation(count, seed, ORDER, epoch)
-        return examples.take(orders[epoch][place * size : (place + 1) * size])
-
-    return batch
-
-
 def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: int) -> Dataset:
     """Random windows of a text; the last tenth of it is for validation."""
     name, length, type_ = window(fields)
@@ -226,13 +195,10 @@ def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: in
         raise bad(f"the text holds token {int(tokens.max())}, but `vocab` is {classes}")
     cut = held_out_from(tokens, length)
     train, held_out = tokens[:cut], tokens[cut:]
-
-    def batch(step: int, size: int) -> Fields:
-        starts = generator(seed, FRESH, step).integers(0, len(train) - length + 1, size)
-        return {name: train[starts[:, None] + np.arange(length)]}
-
+    inside = np.arange(length)
+    batches = Ordered(starts(len(train) - length + 1, seed), lambda numbers: {name: train[numbers[:, None] + inside]})
     rows = held_out[: len(held_out) // length * length].reshape(-1, length)[:MOST_WINDOWS]
-    return Dataset(batch, None, {name: rows}, tokenizer)
+    return Dataset(batches, None, {name: rows}, tokenizer)
 
 
 def held_out_from(tokens: Array, length: int) -> int:

@@ -8,6 +8,7 @@ import torch
 from torch import fx
 
 from mai.compiler.ir.graph import Graph
+from mai.compiler.torch.averaged import average_first
 from mai.compiler.torch.interpreter import DTYPES, TorchInterpreter
 from mai.compiler.torch.names import attribute
 from mai.compiler.torch.parameters import Weights
@@ -23,12 +24,13 @@ class Form:
     """How a train block's code runs.
 
     As a `share` of a batch, beside other processes; with the turns of `repeat`s as modules, whose weights are in `groups`; with what is in
-    turns computed `again` for derivatives.
+    turns computed `again` for derivatives. Its first result may be `averaged`: one number, the mean.
     """
 
     share: Share | None = None
     groups: Mapping[str, str] | None = None
     again: bool = False
+    averaged: bool = False
 
 
 def lower(graph: Graph, weights: Weights, name: str = "Model", form: Form | None = None) -> fx.GraphModule:
@@ -44,6 +46,8 @@ def lower(graph: Graph, weights: Weights, name: str = "Model", form: Form | None
     else:
         interpreter.nodes(graph.nodes)
     interpreter.returns(graph.outputs)
+    if form.averaged:
+        average_first(interpreter.code.graph)
     return _module(weights, interpreter, name)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ class Weights(nn.Module):
                 owner._parameters[last] = nn.Parameter(tensor)
             else:
                 owner._buffers[last] = tensor
+        self._followers = [w for w in self.weights.values() if w.follows is not None and w.follows.keep < 1]
 
     def _owner(self, path: list[str]) -> nn.Module:
         module: nn.Module = self
@@ -93,13 +94,14 @@ class Weights(nn.Module):
             if weight.follows is not None and weight.follows.source in sources:
                 state[weight.name].copy_(state[weight.follows.source])
 
-    @torch.no_grad()
     def follow(self, still: Collection[str] = ()) -> None:
         """Move each second set of parameters towards the first, as after a step; those of what is held `still` stay."""
-        followers = [w for w in self.weights.values() if w.follows is not None and w.follows.keep < 1]
-        moving = [w for w in followers if w.follows is not None and w.follows.source not in still]
-        if not moving:
-            return
+        moving = [w for w in self._followers if w.follows is not None and w.follows.source not in still]
+        if moving:
+            self._follow(moving)
+
+    @torch.no_grad()
+    def _follow(self, moving: Sequence[Weight]) -> None:
         state = self.state_dict()
         for weight in moving:
             assert weight.follows is not None

@@ -14,6 +14,7 @@ class Options:
     """What the command line may change of a spec's settings, and how a run behaves; `only` some of the train blocks run.
 
     `sets` are the consts that it changed already; with `debug_nan` every gradient is looked at.
+    `workers` processes read examples beside the one that trains; with None, as many as pay.
     """
 
     steps: int | None = None
@@ -32,6 +33,7 @@ class Options:
     blocks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     debug_nan: bool = False
     sets: Mapping[str, str] = field(default_factory=dict)
+    workers: int | None = None
 
     def of(self, block: str | None) -> Options:
         """The options for one train block: `blocks` has what is changed for some of them alone, by name."""

@@ -6,7 +6,6 @@ As every order of examples, it is a function of the seed and the step alone.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.data.fields import bad
@@ -15,9 +14,8 @@ from mai.compiler.ir.types import DType, Type
 from mai.spec.settings import Settings
 
 if TYPE_CHECKING:
+    from mai.compiler.data.splitting.order import Order
     from mai.runtime.arrays import Array
-
-    Order = Callable[[int, int], Array]
 
 
 class Sample(Settings):

@@ -6,10 +6,11 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from pydantic_core import to_json
@@ -42,13 +43,13 @@ from mai.compiler.training.run.stage import BLOCKS, Ended, Stage, as_text, begin
 from mai.compiler.training.run.stopping import stoppable
 from mai.compiler.training.settings import Best as BestKept
 from mai.compiler.training.step.code import Code
+from mai.compiler.training.step.feed import Feed
 from mai.compiler.training.step.objective import Objective
 from mai.compiler.training.step.optimizer import LearningRate, MovingAverage, clip, set_rate
 from mai.compiler.training.step.scaling import Scaling
 from mai.compiler.training.step.state import State
 from mai.compiler.training.step.threads import choose_threads
-from mai.compiler.training.unseen.validation import Validation, on_device
-from mai.runtime.arrays import Array
+from mai.compiler.training.unseen.validation import Validation
 from mai.runtime.files import write_atomically
 from mai.runtime.text.tokenizer import BYTES
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -72,19 +73,22 @@ class Trainer:
         self.device = self.processes.device
         self.data = self._load()
         chosen = settings.sample
-        self.sampled = None if chosen is None else self.data.sampled(chosen.field, chosen.order, self.seed)
+        batches = self.data.batches if chosen is None else self.data.sampled(chosen.field, chosen.order, self.seed)
         self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
         self.processes.check(self._minimized(), self.batch, settings.accumulate)
         self.share = self.processes.share(self.batch)
         self.parts = parts_of(self.share.places, settings.accumulate)
         self.steps = self._steps()
+        self.feed = Feed(batches, self.batch, self.share.places, self.steps, self.device, options.workers)
         self.cadence = Cadence(self.steps, settings.evaluate)
         self.rate = LearningRate(settings.schedule, self.steps)
         self.weights = self._first_weights().to(self.device)
         self._compute_first_values()
         self.processes.spread(self.weights.state_dict().values())
         choose_threads(self.evaluation_graph, self.batch, self.device, self.stage.threads)
-        self.code = Code(training, self.evaluation_graph, self.share, self.parts, self.seed, self.device)
+        self.code = Code(
+            training, self.evaluation_graph, self.share, self.parts, self.seed, self.device, self.processes.context
+        )
         if options.shard and self.processes.count > 1:
             self.processes.check_precision()
             self.code.cut(self.weights)
@@ -194,7 +198,8 @@ class Trainer:
         asked = {"seed": self.seed, "batch": self.batch, "steps": self.steps, **self.options.sets}
         trackers = partial(Trackers, self.options.track, self.program.name, self.out, self.training.settings, asked)
         metrics = Metrics(path, at, trackers(), block) if main else None
-        with stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet or not main, block) as meter:
+        meter = Meter(self.steps, start, self.batch, self.options.quiet or not main, block)
+        with stoppable(self), closing(self.feed), meter:
             meter.say(self.data.notes if self.stage.data is None else ())
             done = self._loop(start, meter, metrics)
         stopped = self.stop and (done < self.steps or not self.stage.is_last)
@@ -272,52 +277,57 @@ class Trainer:
 
     def step(self, step: int, report: bool) -> float:
         """One step of every objective that is due; the sum of the losses, each the last one that is read."""
-        whole, share = (self.sampled or self.data.batch)(step, self.batch), self.share.places
-        fields = self.on_device({name: array[share.start : share.stop] for name, array in whole.items()})
-        factor = self.rate.factor(step)
+        fields, factor = self.feed.at(step), self.rate.factor(step)
         for place, objective in enumerate(self.objectives):
             if objective.written.is_due(step):
                 loss, reported = self.minimize(objective, fields, step, factor, report)
                 self.readings.add(step, place, loss, reported)
+                if isinstance(loss, float):
+                    self.state.losses[place] = loss
         self.weights.follow(self.still)
         if self.average is not None:
             self.average.update(step)
-        if self.readings.are_due() or report or self.rate.is_watched(step + 1):
+        is_wanted = self.asked or self.saving.is_due() or self.rate.watcher is not None
+        if self.readings.are_due(is_wanted) or report or self.rate.is_watched(step + 1):
             self.read()
         return sum(self.state.losses)
 
     def minimize(
         self, objective: Objective, fields: Mapping[str, Tensor], step: int, factor: float, report: bool
-    ) -> tuple[Tensor, Sequence[Tensor]]:
-        """One optimizer step of one objective on a batch's fields, each [batch, ...]: this process's shares of the loss before it, and of reports."""
-        objective.optimizer.zero_grad(set_to_none=True)
-        loss, states, reported = objective.gradients(self.accelerator, self.parts, self.batch, fields, step, report)
+    ) -> tuple[Tensor | float, Sequence[Tensor]]:
+        """One optimizer step of one objective on a batch's fields, each [batch, ...]: this process's shares of the loss before it, and of reports.
+
+        The loss is a number already where it has been looked at.
+        """
+        objective.forget()
+        loss, states, reported = objective.gradients(self.state.scaling, self.parts, self.batch, fields, step, report)
         self.state.scaling.unscale(objective.optimizer)
-        if self.options.debug_nan or self.readings.are_free:
-            self._look(objective, loss, fields, step)
+        known = self._look(objective, loss, fields, step) if self.options.debug_nan or self.readings.are_free else None
         if self.training.settings.clip:
             clip(objective.parameters.values(), self.training.settings.clip)
         set_rate(objective.optimizer, objective.base, factor)
         self.state.scaling.step(objective.optimizer)
         self.weights.write(dict(zip(objective.states, states, strict=True)))
-        return loss, reported
+        return loss if known is None else known, reported
 
-    def _look(self, objective: Objective, loss: Tensor, fields: Mapping[str, Tensor], step: int) -> None:
-        """Raise `MaiError` where a step is not finite, before it is taken: it can be computed once more, to see why."""
+    def _look(self, objective: Objective, loss: Tensor, fields: Mapping[str, Tensor], step: int) -> float | None:
+        """The loss of one process. Raises `MaiError` where a step is not finite, before it is taken: it can be computed once more, to see why."""
         looks = (
             self.options.debug_nan and self.state.scaling.scaler is None
         )  # A scaled loss has gradients that overflow.
-        wrong = objective.wrong(step, self.processes.summed([loss], [])[0], folder.checkpoints(self.out), looks)
+        (value,) = self.processes.summed([loss], [])
+        wrong = objective.wrong(step, value, self.out, looks)
         if wrong is not None:
-            seen = Seen(step, fields, self.data.labels, self.parts, self.accelerator.autocast)
+            seen = Seen(step, fields, self.data.labels, self.parts)
             raise with_findings(wrong, objective, seen, self.out if self.processes.main else None)
+        return value if self.processes.count == 1 else None
 
     def read(self) -> None:
         """Look at what the steps since the last look came to. Raises `MaiError` where a loss is no finite number."""
         reading = self.readings.read(self.asked, self.saving.is_due())
-        for step, losses in groupby(reading.losses, key=lambda each: each[0]):
+        for step, losses in groupby(reading.losses, key=itemgetter(0)):
             for _, place, loss in losses:
-                wrong = self.objectives[place].wrong(step, loss, folder.checkpoints(self.out))
+                wrong = self.objectives[place].wrong(step, loss, self.out)
                 if wrong is not None:
                     raise wrong
                 self.state.losses[place] = loss
@@ -327,10 +337,6 @@ class Trainer:
             self.figures["loss"] = sum(self.state.losses)
         if reading.reported:
             self.figures |= dict(zip((r.name for r in self.training.reports), reading.reported, strict=True))
-
-    def on_device(self, fields: Mapping[str, Array]) -> dict[str, Tensor]:
-        """Arrays of a batch as tensors."""
-        return on_device(fields, self.device)
 
     # ------------------------------------------------------------- validation
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mai.compiler.importing.config import read_settings
+from mai.compiler.importing.importing import import_folder
 from mai.compiler.importing.render import number_text, turns_text
 from mai.spec.diagnostics import MaiError
 from mai.spec.family_records import Record, family_records
@@ -153,3 +154,10 @@ def test_the_command(tmp_path: Path) -> None:
     assert "is no folder" in invoke("import", tmp_path / "nothing").stderr
     (folder / "model.safetensors").rename(folder / "model.bin")
     assert "a pickle" in invoke("import", folder, "--force").stderr
+
+
+def test_settings_that_do_not_fit_each_other(tmp_path: Path) -> None:
+    """A list of layers that is too short, a field that nobody gave: words, and no trace of the template."""
+    save(DECODERS["smollm3"].make(), tmp_path, no_rope_layers=[1], layer_types=None)
+    with pytest.raises(MaiError, match="its settings do not fit each other for SmolLM3"):
+        import_folder(tmp_path, tmp_path / "m.mai")

@@ -17,6 +17,7 @@ from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
 from mai.compiler.training.run.checkpoint import latest
 from mai.compiler.training.trainer import Trainer
+from mai.compiler.training.unseen.validation import on_device
 from mai.spec.diagnostics import MaiError
 
 Maker = Callable[..., Program]
@@ -61,7 +62,7 @@ def test_objectives_take_turns_and_the_later_sees_what_the_earlier_did(program: 
 @pytest.mark.parametrize(("place", "net"), [(0, "critic"), (1, "generator")])
 def test_a_turn_of_a_gan_moves_its_own_net_alone(place: int, net: str, example: Maker, tmp_path: Path) -> None:
     run = trainer(example("gan"), tmp_path, batch=8)
-    fields = run.on_device(run.data.batch(0, 8))
+    fields = on_device(run.data.batch(0, 8), run.device)
     before = live(run)
     run.minimize(run.objectives[place], fields, 0, 1.0, False)
     moved = {name for name, value in live(run).items() if not np.array_equal(value, before[name])}

@@ -61,7 +61,7 @@ def kept(made: Trainer) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(see, lambda tensor: tensor):
-        made.objectives[0].modules[0](made.on_device(made.data.batch(0, 16)), 0)
+        made.objectives[0].modules[0](made.feed.at(0), 0)
     return sum(sizes.values())
 
 

@@ -140,14 +140,14 @@ def test_the_best_weights_survive_being_killed(program: Maker, tmp_path: Path) -
 
 def interrupted(trainer: Trainer, at: int, how: Callable[[], None]) -> None:
     """Have something happen in the middle of a step."""
-    batch = trainer.data.batch
+    fields = trainer.feed.at
 
-    def served(step: int, size: int) -> Any:
+    def served(step: int) -> Any:
         if step == at:
             how()
-        return batch(step, size)
+        return fields(step)
 
-    object.__setattr__(trainer.data, "batch", served)
+    vars(trainer.feed)["at"] = served
 
 
 def made(program: Program, out: Path, **options: Any) -> Trainer:

@@ -27,6 +27,7 @@ from mai.compiler.training.schedules.linear import Linear
 from mai.compiler.training.settings import Schedule
 from mai.compiler.training.step.optimizer import MovingAverage
 from mai.compiler.training.trainer import Trainer
+from mai.compiler.training.unseen.validation import on_device
 from mai.spec.diagnostics import MaiError
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +95,7 @@ def test_objectives_in_turn_move_only_their_nets(example: Maker, tmp_path: Path)
     assert program.training is not None
     tmp_path.mkdir(exist_ok=True)
     trainer = Trainer(program, program.training, tmp_path, Options(batch=8, **QUIET))
-    fields = trainer.on_device(trainer.data.batch(0, 8))
+    fields = on_device(trainer.data.batch(0, 8), trainer.device)
     before = {n: p.detach().clone() for n, p in trainer.weights.named_parameters()}
     trainer.minimize(trainer.objectives[0], fields, 0, 1.0, False)
     moved = {n.split(".")[0] for n, p in trainer.weights.named_parameters() if not torch.equal(p, before[n])}

@@ -70,7 +70,7 @@ def test_a_block_trains_on_what_is_chosen(program: Callable[..., Program], tmp_p
     training = made.trainings[0]
     data = load(training.data, training.fields, 0, tmp_path)
     assert data.validation is not None
-    batch = data.sampled("y", Balanced(field="y").order, 0)(0, 60)
+    batch = data.sampled("y", Balanced(field="y").order, 0).rows(range(1), 60)
     assert not set(batch["x"].tolist()) & set(data.validation["x"][:].tolist())
 
 

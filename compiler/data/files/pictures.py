@@ -95,7 +95,15 @@ def pictures(paths: Sequence[Path], size: tuple[int, int] | None, fit: Fit, chan
     if int(np.prod(rows.shape, dtype=np.int64)) * rows.dtype.itemsize <= IN_MEMORY:
         rows = rows[:]
     half = np.float32((WHITE_16 if form.is_deep else WHITE) / 2)
-    return change(rows, lambda pixels: pixels.astype(np.float32) / half - 1, (-1.0, 1.0))
+    return change(rows, lambda pixels: scaled(pixels, half), (-1.0, 1.0))
+
+
+def scaled(pixels: Array, half: np.float32) -> Array:
+    """Whole numbers from 0 to twice `half` as real ones in [-1, 1], in the memory of one array."""
+    numbers = pixels.astype(np.float32)
+    numbers /= half
+    numbers -= 1
+    return numbers
 
 
 def look(path: Path) -> Header:

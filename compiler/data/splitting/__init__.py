@@ -1,1 +1,1 @@
-"""Which rows are trained on, which are held out, and which are for tests."""
+"""Which rows are trained on, which are held out, which are for tests, and which a step has of them."""

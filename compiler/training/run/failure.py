@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from mai.compiler.torch.finite import Origin, Trace, Watched, in_words, origin_of_gradient, origin_of_value
 from mai.compiler.training.run.folder import FAILURE
-from mai.compiler.training.step.objective import Objective
+from mai.compiler.training.step.objective import Objective, rows_of
 from mai.compiler.training.step.step_function import Module
 from mai.runtime.files import write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -26,25 +24,22 @@ SHOWN, NUMBERS = 3, 4
 class Seen:
     """One step: its number from 0, the fields of its batch, [batch, ...] each, and the names of labels by field.
 
-    `parts` are the places of these examples in the whole batch, those of each part that is computed at a time, in the `context` of its
-    precision.
+    `parts` are the places of these examples in the whole batch, those of each part that is computed at a time.
     """
 
     step: int
     fields: Mapping[str, Tensor]
     labels: Mapping[str, tuple[str, ...]]
     parts: Sequence[range]
-    context: Callable[[], AbstractContextManager[Any]]
 
 
 def with_findings(error: MaiError, objective: Objective, seen: Seen, out: Path | None) -> MaiError:
     """An error of a step with notes of what it saw, its weights being those before it; written into the folder `out`, too, where it is given."""
     (main,) = error.diagnostics
-    first, looks = seen.parts[0].start, list[tuple[Origin | None, list[str]]]()
+    looks = list[tuple[Origin | None, list[str]]]()
     for part, module in zip(seen.parts, objective.modules, strict=True):
-        rows = slice(part.start - first, part.stop - first)
-        fields = {name: tensor[rows] for name, tensor in seen.fields.items()}
-        looks.append(_look(module, objective.parameters, replace(seen, fields=fields, parts=(part,))))
+        own = replace(seen, fields=rows_of(seen.fields, seen.parts, part), parts=(part,))
+        looks.append(_look(module, objective.parameters, own))
     origin, notes = next((each for each in looks if each[0] is not None), looks[0])
     if out is not None:
         values = {"step": seen.step + 1, "message": main.message, "notes": notes}
@@ -57,10 +52,10 @@ def with_findings(error: MaiError, objective: Objective, seen: Seen, out: Path |
 
 def _look(module: Module, parameters: Mapping[str, torch.nn.Parameter], seen: Seen) -> tuple[Origin | None, list[str]]:
     """Where a part of a step goes wrong, if it does, and notes of it."""
-    trace = Trace()
-    with seen.context():
-        losses = Watched(module.module, trace).run(*module.arguments(seen.fields, seen.step))[0]
-    origin = origin_of_value(module.module, trace)
+    trace, code = Trace(), module.of_examples()
+    with module.context():
+        losses = Watched(code, trace).run(*module.arguments(seen.fields, seen.step))[0]
+    origin = origin_of_value(code, trace)
     gradients = _gradients(losses, parameters)
     if origin is None:
         origin = origin_of_gradient(trace)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -39,6 +41,11 @@ class Processes:
         self.accelerator = accelerator
         # To torch `cpu:0` of several processes is another device than `cpu`: moved there, states would be copied.
         self.device: torch.device = torch.device("cpu") if accelerator.device.type == "cpu" else accelerator.device
+
+    @property
+    def context(self) -> Callable[[], AbstractContextManager[Any]]:
+        """What code runs in whose products have the precision of the run."""
+        return nullcontext if self.accelerator.mixed_precision == "no" else self.accelerator.autocast
 
     def check(self, graph: Graph, batch: int, parts: int = 1) -> None:
         """Raise `MaiError` for what a batch in shares cannot do: more shares than examples, examples that see those of other parts.
@@ -71,9 +78,9 @@ class Processes:
 
     def summed(self, figures: Sequence[Tensor], more: Sequence[float]) -> list[float]:
         """Numbers on the device and others, summed over all processes, in one message. Here the program waits for the device."""
-        said = torch.tensor(more, dtype=torch.float32)
         if self.count == 1:
-            return [*(torch.stack(list(figures)).tolist() if figures else ()), *said.tolist()]
+            return [*(_numbers(figures) if figures else ()), *more]
+        said = torch.tensor(more, dtype=torch.float32)
         message = torch.cat([*(f.detach().float().reshape(1) for f in figures), said.to(self.device)])
         dist.all_reduce(message)
         return message.tolist()
@@ -105,6 +112,13 @@ class Processes:
         if self.count > 1:
             self.wait()
             leave_group()
+
+
+def _numbers(figures: Sequence[Tensor]) -> list[float]:
+    """Numbers on one device, which is waited for once."""
+    if figures[0].device.type == "cpu":
+        return [figure.item() for figure in figures]
+    return torch.stack(list(figures)).tolist()
 
 
 def restarts() -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,14 +19,17 @@ from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.processes.together import Share
 from mai.compiler.torch.turns import groups_of, loose
 from mai.compiler.training.step.drawn_blocks import DrawSource, lift_draws
-from mai.compiler.training.step.step_function import Module
+from mai.compiler.training.step.step_function import Context, Module
 
 if TYPE_CHECKING:
     from mai.compiler.training.step.sharded import Sharded
 
 
 class Code:
-    """What a train block computes of this process's `share` of a batch, in `parts`; its weights are whole, or `sharded`."""
+    """What a train block computes of this process's `share` of a batch, in `parts` and in the `context` of its precision.
+
+    Its weights are whole, or `sharded`.
+    """
 
     def __init__(
         self,
@@ -34,7 +39,9 @@ class Code:
         parts: Sequence[range],
         seed: int,
         device: torch.device,
+        context: Context = nullcontext,
     ) -> None:
+        self.context = context
         self.training, self.evaluation = training, evaluation
         self.share, self.parts, self.seed, self.device = share, parts, seed, device
         self.sharded: Sharded | None = None
@@ -59,14 +66,19 @@ class Code:
         return {name: group for name, group in groups.items() if group not in others}
 
     def modules(self, weights: Weights, outputs: Sequence[int]) -> list[Module]:
-        """Outputs of the train graph as a module for each part of a batch, its draws made apart."""
+        """Outputs of the train graph as a module for each part of a batch, the first as a mean over it; draws are made apart."""
         lifted, nodes = lift_draws(forms.select(self.graph, list(outputs)))
         again, is_whole = self.training.settings.recompute, len(self.parts) == 1
         share = self.share if len(self.share.sizes) > 1 and is_whole else None
-        form = Form(share, self.groups if again or self.sharded else None, again)
-        module = lower(lifted, weights, "Objective", form).to(self.device)
+        form = Form(share, self.groups if again or self.sharded else None, again, averaged=True)
+
+        def lowered(form: Form) -> fx.GraphModule:
+            return lower(lifted, weights, "Objective", form).to(self.device)
+
+        module, of_examples = lowered(form), partial(lowered, replace(form, averaged=False))
         draws = (DrawSource(nodes, self.seed, part, self.share.batch, self.device) for part in self.parts)
-        return [Module(module, lifted, each, self.seed, self.device, self._run(module)) for each in draws]
+        run = self._run(module)
+        return [Module(module, lifted, each, self.seed, self.device, run, self.context, of_examples) for each in draws]
 
     def evaluating(self, weights: Weights, graph: Graph) -> Module:
         """A part of the evaluation graph as a module."""

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from mai.compiler import program
@@ -16,8 +15,10 @@ from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.processes.parts import is_in_parts
 from mai.compiler.training.moved import nothing_moves
 from mai.compiler.training.step.optimizer import make_optimizer
+from mai.compiler.training.step.scaling import Scaling
 from mai.compiler.training.step.step_function import Module
 from mai.compiler.training.step.together import Together
+from mai.runtime.run_folders.files import checkpoints
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 MakeModules = Callable[
@@ -58,6 +59,7 @@ class Objective:
         self.parameters = dict(sorted(chosen.items(), key=lambda item: not is_in_parts(item[1])))
         if not self.parameters:
             raise MaiError([nothing_moves(written)])
+        self.is_only = len(training.objectives) == 1
         self.others = [p for name, p in weights.named_parameters() if sharded and name not in self.parameters]
         self.sharded = sharded
         self.processes, self.together = (
@@ -73,7 +75,7 @@ class Objective:
 
     def gradients(
         self,
-        accelerator: Accelerator,
+        scaling: Scaling,
         parts: Sequence[range],
         batch: int,
         fields: Mapping[str, Tensor],
@@ -92,52 +94,60 @@ class Objective:
             MaiError: the loss depends on no weight.
         """
         states: Sequence[Tensor] = ()
-        figures: list[Tensor] = []
+        figures: list[list[Tensor]] = []
         for part, module in zip(parts, self.reporting if report else self.modules, strict=True):
-            rows, share = slice(part.start - parts[0].start, part.stop - parts[0].start), len(part) / batch
-            losses, *rest = self._part(
-                accelerator, module, {n: t[rows] for n, t in fields.items()}, step, share, part is parts[-1]
-            )
+            own, share = rows_of(fields, parts, part), len(part) / batch
+            loss, *rest = self._part(scaling, module, own, step, share, part is parts[-1])
             states, reported = rest[: len(self.states)], rest[len(self.states) :]
-            figures.append(share * torch.stack([each.detach().float().mean() for each in (losses, *reported)]))
-        loss, *means = torch.stack(figures).sum(0)
+            means = [loss, *(each.detach().float().mean() for each in reported)]
+            figures.append(means if share == 1 else [share * mean for mean in means])
+        loss, *means = [sum(of_parts[1:], of_parts[0]) for of_parts in zip(*figures, strict=True)]
         return loss, states, means
 
     def _part(
         self,
-        accelerator: Accelerator,
+        scaling: Scaling,
         module: Module,
         fields: Mapping[str, Tensor],
         step: int,
         share: float,
         is_last: bool,
     ) -> tuple[Tensor, ...]:
-        """What a part of a batch gives; its gradients are added. Several processes' are averaged, so each counts as many times."""
-        weight, parameters = share * self.processes, list(self.parameters.values())
+        """The mean loss of a part of a batch, and what the module gives besides; its gradients are added.
 
-        def code() -> tuple[Tensor, ...]:
-            with accelerator.autocast():
-                return module(fields, step)
+        Several processes' are averaged, so each counts as many times.
+        """
+        weight = share * self.processes
 
-        def backward(losses: Tensor) -> None:
-            loss = losses.mean()
+        def backward(loss: Tensor) -> None:
             if not loss.requires_grad:
                 raise MaiError([nothing_moves(self.written)])
-            scaled = loss if weight == 1 else weight * loss
-            if not self.sharded:
-                accelerator.backward(scaled, inputs=parameters)
-                return
-            accelerator.backward(scaled)  # Their whole forms are what the code reads; gradients come back in parts.
-            for other in self.others:
-                other.grad = None
+            self._backward(scaling, loss if weight == 1 else weight * loss)
 
-        return self.together.run(code, is_last, backward)
+        loss, *others = self.together.run(lambda: module(fields, step), is_last, backward)
+        return loss.detach(), *others
 
-    def wrong(self, step: int, loss: float, checkpoints: Sequence[Path], debug: bool = False) -> MaiError | None:
-        """The error of a step, from 0, whose loss is no finite number, or whose gradient is not, where it is to be looked at."""
+    def _backward(self, scaling: Scaling, loss: Tensor) -> None:
+        """Add the gradients of a loss to those of the parameters."""
+        if not self.sharded:
+            scaling.backward(loss, None if self.is_only else [*self.parameters.values()])
+            return
+        scaling.backward(loss)  # The whole forms of weights are what the code reads; gradients come back in parts.
+        for other in self.others:
+            other.grad = None
+
+    def forget(self) -> None:
+        """Have no gradients, as before a step."""
+        for parameter in self.parameters.values():
+            parameter.grad = None
+
+    def wrong(self, step: int, loss: float, out: Path, debug: bool = False) -> MaiError | None:
+        """The error of a step, from 0, of a run in the folder `out`, whose loss is no finite number, or whose gradient is not, where it is to be looked at."""
         if not math.isfinite(loss):
-            return self._not_finite(step, loss, checkpoints)
-        gradients = ((n, p.grad) for n, p in self.parameters.items() if p.grad is not None) if debug else ()
+            return self._not_finite(step, loss, checkpoints(out))
+        if not debug:
+            return None
+        gradients = ((n, p.grad) for n, p in self.parameters.items() if p.grad is not None)
         name = next((n for n, gradient in gradients if not bool(torch.isfinite(gradient).all())), None)
         if name is None:
             return None
@@ -148,8 +158,16 @@ class Objective:
     def _of(self) -> str:
         return f" of `{self.block}`" if self.block else ""
 
-    def _not_finite(self, step: int, loss: float, checkpoints: Sequence[Path]) -> MaiError:
-        where = f"the last good checkpoint is {checkpoints[-1]}" if checkpoints else "there is no checkpoint yet"
+    def _not_finite(self, step: int, loss: float, kept: Sequence[Path]) -> MaiError:
+        where = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
         shown = "infinite" if math.isinf(loss) else "not a number"
         message = f"at step {step + 1:,}{self._of} the objective `{self.written.text}` is {shown}; {where}"
         return MaiError([Diagnostic("loss-not-finite", self.written.span, message, help=HELP)])
+
+
+def rows_of(fields: Mapping[str, Tensor], parts: Sequence[range], part: range) -> Mapping[str, Tensor]:
+    """The fields of one part of those that all `parts` of a process have, [examples, ...] each."""
+    if len(parts) == 1:
+        return fields
+    first = parts[0].start
+    return {name: tensor[part.start - first : part.stop - first] for name, tensor in fields.items()}

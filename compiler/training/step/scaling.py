@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -11,13 +11,18 @@ from torch.optim import Optimizer
 
 
 class Scaling:
-    """Steps by gradients of their own size, where accelerate has scaled the loss; with no scaler, steps as they are.
+    """Gradients of a loss that is scaled, and steps by these in their own size; with no scaler, both as they are.
 
     A step whose gradients overflow is left out, and the next ones are of a smaller loss.
     """
 
     def __init__(self, scaler: GradScaler | None) -> None:
         self.scaler = scaler
+
+    def backward(self, loss: Tensor, parameters: Sequence[Tensor] | None = None) -> None:
+        """Add the gradients of a loss, scaled, to some parameters, or to all that it is computed of."""
+        scaled = loss if self.scaler is None else self.scaler.scale(loss)
+        scaled.backward(inputs=parameters)  # type: ignore[no-untyped-call]
 
     def unscale(self, optimizer: Optimizer) -> None:
         """Gradients in their own size, to be done before anything looks at how large they are."""

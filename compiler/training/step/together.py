@@ -21,9 +21,9 @@ class Held(nn.Module):
         self.held = nn.ParameterList(parameters.values())
 
     def forward(self, code: Code) -> tuple[Tensor, ...]:
-        """What some code gives: the losses, and what no gradient goes through."""
-        losses, *others = code()
-        return losses, *(other.detach() for other in others)
+        """What some code gives: the loss, and what no gradient goes through."""
+        loss, *others = code()
+        return loss, *(other.detach() for other in others)
 
 
 class Together:
@@ -38,8 +38,12 @@ class Together:
         self.wrapped: DistributedDataParallel | None = None
 
     def run(self, code: Code, is_last: bool, backward: Callable[[Tensor], None]) -> tuple[Tensor, ...]:
-        """Run code that gives losses, go `backward` from them, and return what it gave; gradients are sent after the last part of a batch."""
-        if self.wrapped is None and self.count > 1 and len(self.plain.held):
+        """Run code that gives a loss, go `backward` from them, and return what it gave; gradients are sent after the last part of a batch."""
+        if self.count == 1:
+            results = code()
+            backward(results[0])
+            return results
+        if self.wrapped is None and len(self.plain.held):
             results = code()
             self.wrapped = self._wrap(results)
             return self._sent(self.wrapped, lambda: results, is_last, backward)
