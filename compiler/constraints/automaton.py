@@ -170,13 +170,13 @@ def _deterministic(several: _Several, start: int, end: int) -> tuple[Array, Arra
 def _smallest(moves: Array, whole: Array) -> Automaton:
     """States that no text tells apart become one (Moore 1956); the first stays 0, what matches nothing comes last."""
     columns = np.unique(moves, axis=1)
-    group = whole.astype(np.int64)
-    while True:
-        _, finer = np.unique(np.column_stack([group, group[columns]]), axis=0, return_inverse=True)
-        finer = finer.reshape(-1)
-        if finer.max() == group.max():
-            break
-        group = finer
+    weights = np.random.default_rng(0).integers(1, 2**63, columns.shape[1] + 1, np.uint64)
+    group, count = whole.astype(np.uint64), 0
+    while count < (groups := len(np.unique(group))):
+        count = groups
+        marks = weights[0] * group + (group[columns] * weights[1:]).sum(1, dtype=np.uint64)
+        group = np.unique(marks, return_inverse=True)[1].reshape(-1).astype(np.uint64)
+    group = group.astype(np.int64)
     order = [group[0], *(g for g in range(group.max() + 1) if g not in (group[0], group[-1]))]
     order += [] if group[-1] == group[0] else [group[-1]]
     place = np.argsort(order)[group]

@@ -79,7 +79,7 @@ def _reached(automaton: Automaton, tree: Tree, count: int) -> tuple[dict[int, in
         after = _follow(automaton.moves, np.array(states), tree)
         for row in after:
             marks = (marks + row.astype(np.uint64)) * np.uint64(random.integers(1, 2**63) | 1)
-            for state in np.unique(row).tolist():
+            for state in np.flatnonzero(np.bincount(row)).tolist():
                 if state != dead and state not in numbers:
                     numbers[state] = len(numbers)
                     waiting.append(state)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NUMBERED, NAMED = 12, 30  # The most classes whose confusions have a number, and a name.
 MOST_DOTS, MOST_BANDS = 5000, 200
+ROUNDED = 1e-6
 
 
 def draw_evaluation(evaluation: Evaluation, path: Path) -> None:
@@ -116,7 +117,7 @@ def _of_numbers(plt: Pyplot, answers: Measured, target: str) -> Figure:
     middle.scatter(said[some], (said - truth)[some], s=size, color=INK, alpha=0.5, linewidths=0)
     middle.set_xlabel("said")
     middle.set_ylabel("said minus right")
-    right.hist(said - truth, bins=40, color=TEAL, alpha=0.7)
+    _counted(right, said - truth)
     right.axvline(0, color=QUIET, linewidth=0.8)
     right.set_xlabel("said minus right")
     right.set_ylabel("numbers")
@@ -149,13 +150,25 @@ def _of_quantiles(plt: Pyplot, answers: Quantiles, target: str) -> Figure:
     middle.set_xlabel("in the order of their middle quantile")
     middle.set_ylabel(f"`{target}`")
     middle.set_title("intervals, and what is right", fontsize=9)
-    right.hist(said[:, high] - said[:, low], bins=40, color=TEAL, alpha=0.7)
+    _counted(right, said[:, high] - said[:, low])
     right.set_xlabel(f"width of the interval {name}")
     right.set_ylabel("numbers")
     right.set_title("widths, counted", fontsize=9)
     for panel in (left, middle, right):
         hide_spines(panel)
     return figure
+
+
+def _counted(panel: Axes, values: Array, bins: int = 40) -> None:
+    """A histogram; numbers that differ by roundings alone are one bar."""
+    low, high = float(values.min()), float(values.max())
+    room = ROUNDED * max(abs(low), abs(high), 1.0)
+    if high - low < room:
+        middle, half = (low + high) / 2, max(abs(high) / 10, room)
+        panel.hist(values, bins=[middle - half, middle + half], color=TEAL, alpha=0.7)
+        panel.set_xlim(middle - 4 * half, middle + 4 * half)
+    else:
+        panel.hist(values, bins=bins, color=TEAL, alpha=0.7)
 
 
 def _some(count: int, most: int = MOST_DOTS) -> Array:

@@ -121,6 +121,8 @@ def _complaint(record: Record, name: str, value: object) -> str | None:
         return None if isinstance(value, str) and value in words else f"is {shown}; known here: {', '.join(words)}"
     values = record.get("only", {}).get(name)
     if values is not None:
+        if value is None and name in record.get("fields", {}):
+            return None
         each = value if isinstance(value, list) else [False if value is None else value]
         is_supported = all(any(v == k and type(v) is type(k) for k in values) for v in each)
         return None if is_supported else f"is {shown}; known here: {', '.join(json.dumps(v) for v in values)}"

@@ -23,9 +23,14 @@ def render(record: Record, settings: Settings) -> str:
     Raises:
         UnknownModel: the template refuses the settings.
     """
+    from jinja2 import TemplateRuntimeError
+
     parts = "".join(map(template, record.get("macros", ())))
     whole = record.get("first", "") + parts + record["spec"]
-    body = _environment().from_string(whole).render(**settings).strip()
+    try:
+        body = _environment().from_string(whole).render(**settings).strip()
+    except (TemplateRuntimeError, TypeError, LookupError, ArithmeticError) as error:
+        raise UnknownModel(f"its settings do not fit each other for {record['title']}: {error}") from error
     read = set(re.findall(r"[^\W\d]\w*", body))
     lines = [f"const {name} = {number_text(n)}" for name, n in numbers_of(record, settings).items() if name in read]
     return "\n".join(lines) + "\n\n" + re.sub(r"\n{3,}", "\n\n", body) + "\n"

@@ -101,6 +101,24 @@ class Conversation:
         ends = self.model.ends(settings)
         return before_stops(text_pieces(_until(tokens, ends), self._tokenizer), self._stops)
 
+    def answers(self, several: int, timeout: object = None) -> list[str]:
+        """Several answers to the messages as they stand, which are read once, by the step file; none of them joins the messages.
+
+        Raises:
+            ModelError: as `answer` does.
+        """
+        assert self._chat is not None
+        assert self._tokenizer is not None
+        prompt = encode_text(
+            self.model.prompt_port, render(self._chat, self.messages, self.tools, **self._variables), self._tokenizer
+        )
+        settings, room = self._settings_of_answer(), self._room(len(prompt))
+        self._answers += 1
+        turns = list(self.model.several_turns(prompt[None], several, room, settings, timeout))
+        ends, rows = self.model.ends(settings), zip(*(turn.tolist() for turn in turns), strict=True)
+        pieces = (text_pieces(_until(iter(row), ends), self._tokenizer) for row in rows)
+        return ["".join(before_stops(text, self._stops)) for text in pieces]
+
     def _settings_of_answer(self) -> dict[str, Any]:
         port = self.model.settings.get(SEED)
         if port is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
@@ -30,7 +31,7 @@ from mai.runtime.text.prompts import (
     format_result,
     read_prompt,
 )
-from mai.runtime.text.stream import Turns, decode_stream, grow, step_path
+from mai.runtime.text.stream import Turns, decode_stream, grow, grow_several, step_path
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
 
 if TYPE_CHECKING:
@@ -298,6 +299,49 @@ class Model:
         feed = self._defaults | prepare(ports, self.settings, given, self.manifest.least, self.manifest.most)
         feed[step.tokens] = feed.pop(port.name)
         return Turns(self.session, self.manifest, feed, limit)
+
+    def several_turns(
+        self, row: Array, rows: int, count: int, values: Mapping[str, Any], timeout: object = None
+    ) -> Iterator[Array]:
+        """The tokens of several texts that go on from one row of tokens [1, tokens], which is read once: [rows] a turn.
+
+        Takes what `turns` does; an input may have a value for each text, as `seed`.
+        """
+        own = {name for name in values if name in self.inputs and np.ndim(values[name]) and len(values[name]) == rows}
+        first = {name: value[:1] if name in own else value for name, value in values.items()}
+        one, several = (
+            self.turns(row, count, first, timeout),
+            self.turns(np.repeat(row, rows, 0), count, values, timeout),
+        )
+        return grow_several(one, several, row, rows, count)
+
+    def answers(
+        self, prompt: object, several: int, count: int | None = None, *,
+        timeout: object = None, special_tokens: object = None, **values: object,
+    ) -> list[Any]:  # fmt: skip
+        """Several texts that go on from one prompt, which is read once, by the step file: what a call gives for so many rows of it.
+
+        Args:
+            prompt: a text, or a row of tokens.
+            several: how many texts.
+            count, timeout, special_tokens, values: as of `stream`; an input may have a value for each text, as `seed`.
+
+        Returns:
+            Texts for a text, rows of tokens for tokens; the prompt stands before them.
+
+        Raises:
+            ModelError: as `stream` does; the prompt is not one, or there are no texts.
+        """
+        text, special = self.manifest.text, self._takes_special_tokens(special_tokens, dict(values))
+        start = read_prompt(self.prompt_port, prompt, self.tokenizer, special_tokens=special)
+        if len(start.rows) != 1 or several < 1:
+            raise ModelError("input-shape", "several answers, one at least, go on from one prompt")
+        assert text is not None
+        total = text.usual if count is None else count
+        check_length(text, start.rows, {str(text.count): total})
+        tokens = list(self.several_turns(start.rows, several, total, values, timeout))
+        rows = np.concatenate([np.repeat(start.rows, several, 0), *(t[:, None] for t in tokens)], axis=1)
+        return list(format_result(replace(start, single=False, ragged=True), rows, self.tokenizer))
 
     @property
     def prompt_port(self) -> Port:

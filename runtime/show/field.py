@@ -41,7 +41,8 @@ def draw_field(
         shown = _map(axes, points, values, order, side, (low, high))
         beyond = (bool(values.min() < low), bool(values.max() > high))
         extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(beyond, "neither")
-        bar = figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02, extend=extend)
+        beside = axes.inset_axes((1.03, 0.0, 0.035, 1.0))  # As high as the map, whatever its shape.
+        bar = figure.colorbar(shown, cax=beside, extend=extend)
         bar.outline.set_visible(False)
         _label_ends(bar.ax, (low, high), beyond)
     else:

@@ -108,6 +108,13 @@ class Turns:
         self._past, self._tokens = length, [prompt[:, :length]] if length else []
         return prompt[:, length:]
 
+    def branch_off(self, one: Turns) -> None:
+        """Begin each row with what the turns of a text of one row computed."""
+        rows = len(next(iter(self._values[name].numpy() for name in self._sizes)))
+        for name in self._sizes:
+            self._values[name] = to_ort_value(np.repeat(one._values[name].numpy(), rows, axis=0), self._device)
+        self._past, self._tokens = one._past, [np.repeat(tokens, rows, axis=0) for tokens in one._tokens]
+
     def common_length(self, prompt: Array) -> int:
         """How many tokens of a prompt [batch, tokens] but its last were read here in their order; 0 where the batches differ."""
         if not self._tokens or len(self._tokens[0]) != len(prompt):
@@ -147,6 +154,17 @@ class Turns:
         if step.past_size not in shape or value.shape()[1 + shape.index(step.past_size)] == length:
             return value
         return to_ort_value(np.take(value.numpy(), range(length), 1 + shape.index(step.past_size)), self._device)
+
+
+def grow_several(one: Turns, several: Turns, prompt: Array, rows: int, count: int) -> Iterator[Array]:
+    """Several texts from one prompt [1, tokens], which is read once: what `grow` yields of so many rows of it.
+
+    All but its last token are read by `one`, whose states then are those of each row of `several`, which have drawn nothing yet.
+    """
+    for part in one.parts(prompt[:, :-1]) if prompt.shape[1] > 1 and count else ():
+        one.read(part)
+    several.branch_off(one)
+    yield from grow(several, np.repeat(prompt[:, -1:], rows, axis=0), count)
 
 
 def decode_stream(tokens: Iterator[Array], tokenizer: Tokenizer, prompt: Array) -> Iterator[str]:

@@ -59,8 +59,8 @@ function image(port, sizes, facts, form, changed) {
   const show = () => paint(canvas.getContext("2d"), values, sizes, 1, span);
   const put = () => ((given = true), show(), changed());
   if (channels === 1) drawn(canvas, values, sizes, span, put);
-  photos(values, sizes, { span, fit: facts?.fit ?? "crop" }, held, put);
-  button(held, "clear", () => (values.fill(span[0]), put()));
+  const forget = photos(values, sizes, { span, fit: facts?.fit ?? "crop" }, held, put);
+  button(held, "clear", () => (forget(), values.fill(span[0]), put()));
   show();
   return () => {
     if (!given) throw Object.assign(new Error(`${ways} for ${port.name}`), { awaited: true });

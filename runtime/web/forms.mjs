@@ -44,7 +44,8 @@ function slider(name, facts, place, form) {
   const step = facts.whole ? 1 : stepOf(low, high);
   const held = labelled(name, form).appendChild(made("div", { className: "slider" }));
   const range = held.appendChild(made("input", { type: "range", min: low, max: high, step: facts.whole ? 1 : "any" }));
-  const written = held.appendChild(made("input", { type: "number", step: "any", placeholder: facts.gaps ? "missing" : "" }));
+  const placeholder = facts.gaps ? "missing" : "";
+  const written = held.appendChild(made("input", { type: "number", step: "any", placeholder, ariaLabel: `${name}, as a number` }));
   range.value = middle;
   written.value = Number(middle.toPrecision(4));
   range.addEventListener("input", () => (written.value = Number((Math.round(range.value / step) * step).toPrecision(6))));

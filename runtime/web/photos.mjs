@@ -13,7 +13,7 @@ export function spanOf(facts) {
 
 /**
  * Ways to put an image in the place of `values`, [channels * height * width]: `put` is called after each. `fit` says how an image of
- * another shape comes to that of the model.
+ * another shape comes to that of the model. Gives what stops the camera and forgets the chosen file.
  */
 export function photos(values, [channels, height, width], { span: [low, high], fit = "crop" }, place, put) {
   const small = made("canvas", { width, height });
@@ -37,17 +37,23 @@ export function photos(values, [channels, height, width], { span: [low, high], f
   };
   const open = async (file) => {
     if (!file?.type.startsWith("image/")) return;
+    seen?.stop();
     const bitmap = await createImageBitmap(file);
     take(bitmap, bitmap.width, bitmap.height);
   };
-  const chosen = place.appendChild(made("input", { type: "file", accept: "image/*" }));
+  const chosen = place.appendChild(made("input", { type: "file", accept: "image/*", ariaLabel: "an image" }));
   chosen.addEventListener("change", () => open(chosen.files[0]));
   place.addEventListener("dragover", (event) => event.preventDefault());
   place.addEventListener("drop", (event) => (event.preventDefault(), open(event.dataTransfer.files[0])));
-  if (navigator.mediaDevices) place.append(camera(take));
+  const seen = navigator.mediaDevices ? camera(take) : null;
+  if (seen) place.append(seen.button);
+  return () => {
+    seen?.stop();
+    chosen.value = "";
+  };
 }
 
-/** A button that looks through the camera, some times a second, until it is pressed again. */
+/** A button that looks through the camera, some times a second, until it is pressed again; and what stops it. */
 function camera(take) {
   const button = made("button", { type: "button", textContent: "camera" });
   const video = made("video", { muted: true, playsInline: true });
@@ -70,7 +76,7 @@ function camera(take) {
     button.textContent = "stop the camera";
     looking = setInterval(() => take(video, video.videoWidth, video.videoHeight), BETWEEN);
   });
-  return button;
+  return { button, stop };
 }
 
 /** The part of an image that is taken, and where it is put: `[x, y, width, height]` each. */

@@ -2,6 +2,7 @@
 
 import { byName } from "mai.mjs";
 import { controlFor, GRIDS } from "controls.mjs";
+import { isForm } from "forms.mjs";
 import { isPlane, pictureOf } from "pictures.mjs";
 import { made } from "plane.mjs";
 import { Remote } from "remote.mjs";
@@ -60,14 +61,14 @@ function folded(summary, content) {
 
 class Panel {
   constructor(section, remote, { manifest, streams }) {
-    const form = made("form", { noValidate: true });
+    const form = made("form", { noValidate: true, className: isForm(manifest) ? "cells" : "" });
     const ports = [...manifest.inputs, ...manifest.settings];
     this.manifest = manifest;
     this.remote = remote;
     this.streams = streams;
     this.outputs = byName(manifest.outputs);
     this.output = made("div", { className: "output" });
-    this.note = made("p", { className: "note" });
+    this.note = made("p", { className: "note", role: "status" });
     this.read = ports.map((port) => [port.name, controlFor(port, manifest, form, () => this._soon())]);
     this.grids = ports.some((port) => isPlane(port, manifest)) ? GRIDS : [null];
     this.button = form.appendChild(made("button", { type: "button", textContent: "run" }));

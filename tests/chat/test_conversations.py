@@ -223,3 +223,34 @@ def test_a_conversation_in_the_terminal(folder: Path, model: Model, tmp_path: Pa
     (tmp_path / "tools.json").write_text('{"no": "list"}')
     refused = invoke("chat", folder / "small.generate.onnx", "--tools", tmp_path / "tools.json")
     assert "no list of tools" in str(refused.exception)
+
+
+def test_several_answers_share_what_they_read(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are those of as many equal rows; the prompt is read by one row."""
+    prompt = "red fish blue fish one fish two fish"
+    rows = model(prompt=[prompt] * 5, count=COUNT, temperature=1.0, seed=3, stop=-1)
+    read: list[tuple[int, int]] = []
+    with monkeypatch.context() as patched:
+        take = Turns.take
+        patched.setattr(
+            Turns, "take", lambda self, tokens, turn: (read.append(tokens.shape), take(self, tokens, turn))[1]
+        )
+        found = model.answers(prompt, 5, COUNT, temperature=1.0, seed=3, stop=-1)
+    assert found == rows
+    assert len(set(found)) == 5
+    assert read[0][0] == 1 and set(read[1:]) == {(5, 1)}
+    tokens = model.answers([5, 6, 7], 2, 4)
+    assert [row.tolist() for row in tokens] == [model(prompt=[[5, 6, 7]], count=4)[0].tolist()] * 2
+
+
+def test_several_answers_to_messages(model: Model) -> None:
+    conversation = model.conversation(count=COUNT, temperature=1.0, seed=5)
+    conversation.messages += SAID
+    found = conversation.answers(4)
+    assert len(set(found)) == 4
+    assert len(conversation.messages) == 3
+    greedy = model.conversation(count=COUNT)
+    greedy.messages += SAID
+    assert greedy.answers(3) == [model.chat(SAID, count=COUNT)] * 3
+    with pytest.raises(ModelError, match="one prompt"):
+        model.answers(["a", "b"], 2)

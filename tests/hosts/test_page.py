@@ -240,3 +240,25 @@ def test_a_browser_runs_it(browser: Any, points: Path, program: Any, tmp_path: P
     made = load(whole, providers="cpu")(prompt="The ")
     assert made in shown
     assert f"{len(made) - len('The ')} characters in" in shown
+
+
+CHANGED = """const again = setInterval(() => {
+  const [menu, shown] = ["select", ".output .answer"].map((place) => document.querySelector(place));
+  if (!shown) return;
+  clearInterval(again);
+  document.body.append(`before ${shown.textContent}; ${getComputedStyle(document.forms[0]).display}`);
+  menu.value = "1";
+  menu.dispatchEvent(new Event("input", { bubbles: true }));
+}, 200);"""
+
+
+def test_a_form_in_a_browser(browser: Any, program: Any, tmp_path: Path) -> None:
+    """It answers at once, and anew when a menu changes; its controls stand in columns."""
+    made = program("export twice(size: [], kind: class[2]) -> class[2] { return where(kind == 1, 1, 0) }\n")
+    out = tmp_path / "form.html"
+    file = export(made, "twice", Trained({}), tmp_path, CompileOptions(verify=False)).path
+    write_page([file], out, MODULES)
+    page = out.read_text(encoding="utf-8")
+    out.write_text(page.replace("</html>", f"<script>{CHANGED}{TELLING}</script></html>"), encoding="utf-8")
+    shown = browser("form.html", r"(?s)\n1\n.*before 0|cannot|failed")
+    assert "before 0; grid" in shown

@@ -53,7 +53,7 @@ def saved(folder: Path, kind: str, net: dict[str, Any], scheduler: dict[str, Any
 
 
 def compiled(folder: Path, name: str) -> Any:
-    program = imported(folder, lines=140)
+    program = imported(folder)
     return load(export(program, name, Trained(load_weights(program, None)[0]), folder).path, providers="cpu")
 
 

@@ -192,3 +192,19 @@ def test_what_is_refused(program: Maker, line: str, slug: str, says: str) -> Non
     with pytest.raises(AssertionError) as refused:
         program(f"export f(A: [3, 2], b: [2]) -> [] {{ return sum({line}) }}")
     assert slug in str(refused.value) and says in str(refused.value)
+
+
+@pytest.mark.parametrize("size", [5, 12, 48])
+def test_equal_eigenvalues_have_orthogonal_vectors(program: Maker, tmp_path: Path, size: int) -> None:
+    """Of projections and matrices of low rank, what is left beside the diagonal is roundings: no rotation may grow by them."""
+    rng = np.random.default_rng(size)
+    spectra = (np.arange(size) < size // 2, np.arange(size) < 2, 1 + (np.arange(size) % 3), 10.0 ** -np.arange(size))
+    bases = [np.linalg.qr(rng.standard_normal((size, size)))[0] for _ in spectra]
+    a = np.stack([(q * values) @ q.T for q, values in zip(bases, spectra, strict=True)])
+    a = np.asarray((a + a.swapaxes(1, 2)) / 2, np.float32)
+    checked = program(FACTORS)
+    path = export(checked, "spectrum", Trained(load_weights(checked, None)[0]), tmp_path).path
+    values, vectors = load(path, providers="cpu")(A=a).values()
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(a.astype(float)), atol=5e-6)
+    np.testing.assert_allclose(vectors.swapaxes(1, 2) @ vectors, np.broadcast_to(np.eye(size), a.shape), atol=5e-6)
+    np.testing.assert_allclose(a @ vectors, vectors * values[:, None], atol=1e-5)

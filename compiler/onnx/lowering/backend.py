@@ -180,6 +180,9 @@ class OnnxBackend(Nodes):
         sizes = [s if isinstance(s, (int, ir.Value)) else s.value for s in shape]
         if all(isinstance(s, int) for s in sizes):
             return self.ints([s for s in sizes if isinstance(s, int)])
+        return self.once(("sizes", *sizes), lambda: self._joined(sizes))
+
+    def _joined(self, sizes: Sequence[Scalar]) -> ir.Value:
         one = self.ints([1])
         parts = [self.ints([s]) if isinstance(s, int) else self.Reshape(s, one) for s in sizes]
         return parts[0] if len(parts) == 1 else self.Concat(*parts, axis=0)

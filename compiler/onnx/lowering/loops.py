@@ -121,4 +121,6 @@ def check_extent(op: OnnxBackend, node: Node) -> None:
     if len(op.nodes) > MOST_OPERATIONS:
         message = f"without loops this file has more than {MOST_OPERATIONS:,} operators up to here"
         help = "compile it without --unroll, or with fewer turns"
+        if node.op is not Loop:
+            help = "compile it without --unroll, or with smaller matrices: the rounds of a factorisation grow with their rows"
         raise MaiError([Diagnostic("too-deep", node.span, message, help=help)])

@@ -12,6 +12,7 @@ from mai.compiler.ops.linear.kernels import REAL, Places, diagonal, total, trans
 SWEEPS = (
     30  # More than there ever are: Jacobi's method converges quadratically, a sweep of float32 takes the last digits.
 )
+WRITTEN_OUT = 12  # The same where all rounds are in the file, turned or not: of 100 rows, ten leave roundings alone.
 ROUNDING = (
     1e-9  # Beside the largest entry, what is as good as 0: under half a rounding of float32, squared and divided by n.
 )
@@ -32,6 +33,9 @@ def turned(op: Onnx[V], a: V, count: Scalar[V]) -> V:
         partner = _partners(op, numbers, op.Mod(k, meets), meets, size)
         is_pair = op.Gather(unit, partner, axis=0)
         off = total(op, op.Where(is_pair, rest, 0.0), 2)
+        off = op.Mul(
+            op.Add(off, op.Gather(off, partner, axis=1)), 0.5
+        )  # One angle for both rows of a pair, to the last digit.
         own = diagonal(op, rest, places)
         gap = op.Sub(op.Gather(own, partner, axis=1), own)
         turns = op.And(
@@ -49,7 +53,8 @@ def turned(op: Onnx[V], a: V, count: Scalar[V]) -> V:
         going = op.Less(idle, most_idle)
         return [going, whole, vectors, idle]
 
-    rounds = meets * SWEEPS if isinstance(meets, int) else op.Mul(meets, SWEEPS)
+    sweeps = WRITTEN_OUT if op.unroll else SWEEPS
+    rounds = meets * sweeps if isinstance(meets, int) else op.Mul(meets, sweeps)
     first = op.Where(unit, 1.0, zero)
     _, vectors, _ = op.turns(rounds, [a, first, op.real(0.0)], turn, stops=True)
     product = op.MatMul(transposed(op, vectors), vectors)
