@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from hypothesis import settings
 
 from mai.compiler.check import check
 from mai.compiler.program import Program
+from tests.support.slow_tests import cpu_seconds, listed, write_list
 
 ROOT = Path(__file__).parents[1]
 settings.register_profile("mai", deadline=None)  # how long an example takes is the machine's
@@ -21,6 +22,38 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.mai"))
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="write the golden files anew")
+    parser.addoption("--measure", action="store_true", help="write the list of slow tests anew, from what these take")
+
+
+SECONDS = pytest.StashKey[dict[str, float]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SECONDS] = {}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what the list names; nothing of it when it is measured."""
+    slow = frozenset(() if config.getoption("--measure") else listed())
+    for item in items:
+        if item.nodeid in slow:
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    began = cpu_seconds()
+    try:
+        return (yield)
+    finally:
+        if item.get_closest_marker("slow") is None:
+            item.config.stash[SECONDS][item.nodeid] = cpu_seconds() - began
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("--measure"):
+        write_list(session.config.stash[SECONDS])
 
 
 @pytest.fixture(autouse=True, scope="session")

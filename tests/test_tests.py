@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.slow_tests import LONG, SOME, choose_slow, listed
+
 TESTS = Path(__file__).parent
 PRIVATE = re.compile(r"_[a-z]\w*(?<!_)")  # `_repr_html_`, with a line at both ends, is what notebooks ask for.
 OF_TUPLES = {"_replace", "_asdict", "_fields"}  # public, though they do not look it
@@ -57,3 +59,28 @@ def test_a_test_stands_alone_and_uses_public_names(path: Path) -> None:
 def test_the_rules_see_what_breaks_them(text: str) -> None:
     tree = ast.parse(text)
     assert [*imports_between_tests(tree), *private_names(tree)]
+
+
+def test_the_slow_ones_are_those_that_take_long() -> None:
+    """Of a test with several parameters one stays."""
+    seconds = {
+        "a": LONG - 0.1,
+        "b": LONG + 0.1,
+        "c[1]": SOME + 0.1,
+        "c[2]": SOME + 0.05,
+        "c[3]": LONG + 1,
+        "d[1]": LONG + 1,
+    }
+    assert choose_slow(seconds) == ["b", "c[1]", "c[3]", "d[1]"]
+
+
+def test_every_slow_test_that_is_listed_is_there() -> None:
+    names = listed()
+    assert names == sorted(set(names))
+    for file in {name.split("::")[0] for name in names}:
+        functions = {
+            n.name
+            for n in ast.walk(ast.parse((TESTS.parent / file).read_text("utf-8")))
+            if isinstance(n, ast.FunctionDef)
+        }
+        assert {n.split("::")[1].split("[")[0] for n in names if n.startswith(f"{file}::")} <= functions

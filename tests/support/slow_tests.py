@@ -1,0 +1,42 @@
+"""The tests that `make fast` leaves out since they take long, by their names in `tests/slow.txt`: measured, not guessed.
+
+`python -m pytest --measure -m "not slow"` writes the list anew; of a few files, their part of it.
+"""
+
+from __future__ import annotations
+
+import resource
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+LIST = Path(__file__).parents[1] / "slow.txt"
+LONG = 0.5  # Seconds of a processor for one test.
+SOME = 0.2  # For a test with others beside it that do the same with other parameters.
+# Here a parameter is a thing that is tested by this alone: an operation, a source, a solver.
+OF_THINGS = ("tests/ops/", "tests/training/test_registries.py")
+
+
+def cpu_seconds() -> float:
+    """What this process and those that it waited for have computed so far."""
+    own, others = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime
+
+
+def listed() -> list[str]:
+    return LIST.read_text(encoding="utf-8").splitlines()
+
+
+def choose_slow(seconds: Mapping[str, float]) -> list[str]:
+    """The slow ones of some tests. Of those that differ in parameters alone, the quickest stays if it is not long itself."""
+    alike: defaultdict[str, list[str]] = defaultdict(list)
+    for name in seconds:
+        alike[name if name.startswith(OF_THINGS) else name.split("[")[0]].append(name)
+    quickest = {min(names, key=lambda n: seconds[n]) for names in alike.values()}
+    return [n for n, s in seconds.items() if s > LONG or (s > SOME and n not in quickest)]
+
+
+def write_list(seconds: Mapping[str, float]) -> None:
+    """Replace what the list says of the tests that were measured, and keep the rest."""
+    names = {*choose_slow(seconds), *(name for name in listed() if name not in seconds)}
+    LIST.write_text("".join(f"{name}\n" for name in sorted(names)), encoding="utf-8")
