@@ -156,6 +156,21 @@ def test_the_command(tmp_path: Path) -> None:
     assert "a pickle" in invoke("import", folder, "--force").stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "changes", "message"),
+    [
+        ("llama", {"partial_rotary_factor": 0.5}, "whole heads are turned in this family"),
+        ("gemma3", {"attn_logit_softcapping": 3.0}, "`attn_logit_softcapping` is 3.0"),
+        ("mamba", {"hidden_act": "relu"}, "recurrences are known with silu"),
+    ],
+)
+def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    """Fields that transformers takes and does not follow, or follows in other families."""
+    save(DECODERS[name].make(), tmp_path, **changes)
+    with pytest.raises(MaiError, match=message):
+        import_folder(tmp_path, tmp_path / "m.mai")
+
+
 def test_settings_that_do_not_fit_each_other(tmp_path: Path) -> None:
     """A list of layers that is too short, a field that nobody gave: words, and no trace of the template."""
     save(DECODERS["smollm3"].make(), tmp_path, no_rope_layers=[1], layer_types=None)
