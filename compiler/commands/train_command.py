@@ -67,6 +67,9 @@ def train(
     shard: Annotated[
         bool, Option("--shard", help="Cut the weights between the processes: for models that do not fit.")
     ] = False,
+    compile: Annotated[
+        bool, Option("--compile", help="Have torch.compile make code of a step: for long runs.")
+    ] = False,
     workers: Annotated[
         int | None, Option(help="Processes that read examples beside the one that trains; by default as many as pay.")
     ] = None,
@@ -113,7 +116,7 @@ def train(
     options = Options(
         general.get("steps"), general.get("batch"), general.get("seed"), device, precision, tuple(data or ()), resume, tuple(track or ()),
         quiet, weights, shard=shard, only=tuple(only or ()), blocks=blocks, debug_nan=debug_nan, sets=parse_sets(sets),
-        workers=workers,
+        workers=workers, compile=compile,
     )  # fmt: skip
     result = loop.train(program, folder, options, _say_trained)
     if not result.main:
@@ -121,7 +124,7 @@ def train(
     if result.weights is None:
         command = resume_command(
             file, folder, set=sets, steps=steps, batch=batch, seed=seed, device=device, precision=precision, data=data,
-            weights=weights, only=only, track=track, shard=shard, workers=workers, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
+            weights=weights, only=only, track=track, shard=shard, workers=workers, compile=compile, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
         )  # fmt: skip
         of = f" of {result.block}" if result.block else ""
         echo(f"stopped at step {result.steps:,}{of}; nothing is lost. Go on with: {command}", err=True)

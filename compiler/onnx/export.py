@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from mai.compiler.file_size import LARGEST
 from mai.compiler.onnx.comparing.gate import Gate, Passed
 from mai.compiler.onnx.comparing.opened import model_bytes
 from mai.compiler.onnx.comparing.self_test import self_test
+from mai.compiler.onnx.comparing.shallow import Slice, said, shallow
 from mai.compiler.onnx.describing.least import least_sizes
 from mai.compiler.onnx.describing.manifest import describe, manifest_of
 from mai.compiler.onnx.lowering.build import build
@@ -65,7 +67,9 @@ def export(
     """
     began = time.perf_counter()
     prepared = _bound(prepared or prepare_export(program, name, options), trained)
-    return _write(program, prepared, trained, folder, options, began)
+    few = shallow(program, name)
+    part = Slice(few, _bound(prepare_export(few, name, options), trained)) if few else None
+    return _write(program, prepared, trained, folder, options, began, part)
 
 
 def export_step(
@@ -78,7 +82,12 @@ def export_step(
     """
     began = time.perf_counter()
     turn = prepare_step(program, name, options, prepared)
-    return _write(program, _bound(turn, trained), trained, folder, step_options(options), began) if turn else None
+    if turn is None:
+        return None
+    few = shallow(program, name)
+    turn_of_few = prepare_step(few, name, options) if few else None
+    part = Slice(few, _bound(turn_of_few, trained)) if few and turn_of_few else None
+    return _write(program, _bound(turn, trained), trained, folder, step_options(options), began, part)
 
 
 def _bound(prepared: Prepared, trained: Trained) -> Prepared:
@@ -104,20 +113,28 @@ def has_loop(model: ir.Model) -> bool:
 
 
 def _write(
-    program: Program, prepared: Prepared, trained: Trained, folder: Path, options: CompileOptions, began: float
-) -> Exported:
-    """Build a model, write it beside its place, pass it through the gate, and put it there; `began` is when its preparation did."""
+    program: Program, prepared: Prepared, trained: Trained, folder: Path, options: CompileOptions, began: float,
+    part: Slice | None,
+) -> Exported:  # fmt: skip
+    """Build a model, write it beside its place, pass it through the gate, and put it there.
+
+    Args:
+        began: when its preparation did.
+        part: what is compared with torch, where that is not the whole.
+    """
     for diagnostic in enormous(prepared.plain, int(MEMORY_SHARE * memory())):
         raise MaiError([diagnostic])
     model = model_of(program, prepared, trained, options)
     apart = options.external_data or model_bytes(model) > LARGEST
     nodes, notes = sum(1 for _ in model.graph.all_nodes()), _notes(prepared, model, options)
+    if part is not None and options.verify:
+        notes = (*notes, said(prepared, part))
     path = folder / f"{program.name}.{prepared.plain.name}.onnx"
     with staged(folder, path.name) as stage:
         unsealed = write_unsealed(model, stage / path.name, apart=apart)
         del model  # Its tensors are in the file.
         seconds = time.perf_counter() - began
-        passed = _sealed(unsealed, prepared, trained, options)
+        passed = _sealed(unsealed, prepared, trained, options, part)
         size = unsealed.size
     if not apart:
         data_path(path).unlink(missing_ok=True)  # Of an earlier file of this name.
@@ -126,23 +143,45 @@ def _write(
     return Exported(path, size, nodes, seconds, passed.error, passed.apart, notes, passed.warnings)
 
 
-def _sealed(unsealed: Unsealed, prepared: Prepared, trained: Trained, options: CompileOptions) -> Passed | None:
+def _sealed(
+    unsealed: Unsealed, prepared: Prepared, trained: Trained, options: CompileOptions, part: Slice | None
+) -> Passed | None:
     """Pass a file through the gate, and write what is found into it; None where nothing is verified."""
-    least = _least_sizes(unsealed, prepared, trained, options)
     if not options.verify:
-        unsealed.seal(least=least)
+        unsealed.seal()
         return None
-    passed = Gate(prepared, trained.weights, options).passed(unsealed.path)
-    unsealed.seal(least=least, self_test=self_test(passed.comparisons, prepared.plain, options))
+    gate = Gate(prepared, trained.weights, options)
+    if part is None:
+        least, passed = _compared(unsealed, gate)
+    else:
+        least, passed = _compared_in_part(unsealed, part, trained, options)
+        passed = replace(passed, comparisons=gate.alone(unsealed.path))
+    test = self_test(passed.comparisons, prepared.plain, options) if passed.comparisons else None
+    unsealed.seal(least=least, self_test=test)
     return passed
 
 
-def _least_sizes(unsealed: Unsealed, prepared: Prepared, trained: Trained, options: CompileOptions) -> dict[str, int]:
+def _compared_in_part(
+    unsealed: Unsealed, part: Slice, trained: Trained, options: CompileOptions
+) -> tuple[dict[str, int], Passed]:
+    """The same of few turns of the layers, in a file that is gone afterwards."""
+    with tempfile.TemporaryDirectory(dir=unsealed.path.parent) as folder:
+        model = model_of(part.program, part.prepared, trained, options)
+        few = write_unsealed(model, Path(folder) / unsealed.path.name, apart=True)
+        return _compared(few, Gate(part.prepared, trained.weights, options))
+
+
+def _compared(unsealed: Unsealed, gate: Gate) -> tuple[dict[str, int], Passed]:
+    """The least sizes of a file's inputs, and how far it is from torch. Raises `MaiError` where the gate refuses it."""
+    return _least_sizes(unsealed, gate), gate.passed(unsealed.path)
+
+
+def _least_sizes(unsealed: Unsealed, gate: Gate) -> dict[str, int]:
     """The least sizes of inputs, proved where the file can be tried."""
-    if not options.verify or prepared.smallest() == prepared.smallest(rows=0):
+    prepared = gate.prepared
+    if prepared.smallest() == prepared.smallest(rows=0):
         return unsealed.manifest.least
-    files = Gate(prepared, trained.weights, options).files(unsealed.path)
-    return least_sizes(prepared, files, torch_reference(prepared.plain, trained.weights))
+    return least_sizes(prepared, gate.files(unsealed.path), torch_reference(prepared.plain, gate.weights))
 
 
 def _notes(prepared: Prepared, model: ir.Model, options: CompileOptions) -> tuple[str, ...]:

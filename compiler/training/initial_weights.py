@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
 
@@ -12,11 +12,13 @@ import torch
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import Weights, first_value
-from mai.compiler.weights.load import map_weights, names_from_file
+from mai.compiler.weights.load import MappedWeights, names_from_file
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.arrays import Array
 from mai.runtime.files import MEMORY_SHARE, memory
 from mai.spec.diagnostics import Diagnostic, MaiError
+
+HELD = 2**28  # Bytes of weights that are read once and kept.
 
 
 def initial_weights(program: Program, path: Path | None, seed: int) -> Weights:
@@ -38,15 +40,41 @@ def loaded_names(program: Program, path: Path | None) -> set[str]:
     return names_from_file(program, path)
 
 
-def load_weights(program: Program, path: Path | None, seed: int = 0) -> tuple[dict[str, Array], int | None]:
+def load_weights(program: Program, path: Path | None, seed: int = 0) -> tuple[Mapping[str, Array], int | None]:
     """The weights of a program by name, and how many steps they were trained for (None: not at all).
 
+    Large ones of a file are read whenever they are asked for, so that they need not be in memory together.
+
     Raises:
-        MaiError: as `starting`.
+        MaiError: as `starting`; of weights that are read later, some of it then.
     """
+    steps = None if path is None else _steps(path)
+    stored = _stored(program, path, seed)
+    if stored is not None and sum(4 * prod(weight.shape) for weight in program.weights.values()) > HELD:
+        return CheckedWeights(program, stored, path), steps
     _check_memory(program)
-    arrays = dict(starting(program, path, seed))
-    return arrays, None if path is None else _steps(path)
+    return dict(starting(program, path, seed)), steps
+
+
+class CheckedWeights(Mapping[str, Array]):
+    """Weights that are read when they are asked for; that they are finite is looked at once."""
+
+    def __init__(self, program: Program, stored: Mapping[str, Array], path: Path | None) -> None:
+        self._program, self._stored, self._path = program, stored, path
+        self._seen: set[str] = set()
+
+    def __getitem__(self, name: str) -> Array:
+        array = self._stored[name]
+        if name not in self._seen:
+            _check_finite(self._program.weights[name], array, self._path)
+            self._seen.add(name)
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stored)
+
+    def __len__(self) -> int:
+        return len(self._stored)
 
 
 def starting(program: Program, path: Path | None, seed: int = 0) -> Iterator[tuple[str, Array]]:
@@ -58,19 +86,24 @@ def starting(program: Program, path: Path | None, seed: int = 0) -> Iterator[tup
 
     Raises:
         MaiError: `weights-missing`, `weights-mismatch` naming the first weight that does not fit, `not-finite` naming the first
-            that is not finite, and what `map_weights` raises.
+            that is not finite, and what `MappedWeights` raises.
     """
-    for name, array in _starting(program, path, seed):
+    stored = _stored(program, path, seed)
+    if stored is None:
+        yield from ((name, first_value(weight, seed)) for name, weight in program.weights.items())
+        return
+    for name, array in stored.items():
         _check_finite(program.weights[name], array, path)
         yield name, array
 
 
-def _starting(program: Program, path: Path | None, seed: int) -> Iterator[tuple[str, Array]]:
+def _stored(program: Program, path: Path | None, seed: int) -> Mapping[str, Array] | None:
+    """The weights that a file has; None where no file says any."""
     if path is None and program.loading is None:
-        return ((name, first_value(weight, seed)) for name, weight in program.weights.items())
+        return None
     if path is None or _has_other_names(program, path):
-        return map_weights(program, path, seed)
-    return _own(program, path)
+        return MappedWeights(program, path, seed)
+    return OwnWeights(program, path)
 
 
 def _check_memory(program: Program) -> None:
@@ -83,15 +116,25 @@ def _check_memory(program: Program) -> None:
         raise MaiError([Diagnostic("too-many-parameters", largest.span, message, label=f"{list(largest.shape)} here")])
 
 
-def _own(program: Program, path: Path) -> Iterator[tuple[str, Array]]:
-    """Weights under the spec's own names."""
-    with TensorFiles(path) as files:
-        files.check()
-        names = {weight.name: _name_in(weight, files) for weight in program.weights.values()}
+class OwnWeights(Mapping[str, Array]):
+    """Weights under the spec's own names, read when they are asked for; the file stays open."""
+
+    def __init__(self, program: Program, path: Path) -> None:
+        self._files = TensorFiles(path)
+        self._files.check()
+        self._names = {weight.name: _name_in(weight, self._files) for weight in program.weights.values()}
         for name, weight in program.weights.items():
-            _check_fits(weight, files.shapes.get(names[name]), path)
-        for name in program.weights:
-            yield name, files.read(names[name]).numpy()
+            _check_fits(weight, self._files.shapes.get(self._names[name]), path)
+
+    def __getitem__(self, name: str) -> Array:
+        array: Array = self._files.read(self._names[name]).numpy()
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def _name_in(weight: Weight, files: TensorFiles) -> str:

@@ -34,6 +34,7 @@ class Options:
     debug_nan: bool = False
     sets: Mapping[str, str] = field(default_factory=dict)
     workers: int | None = None
+    compile: bool = False
 
     def of(self, block: str | None) -> Options:
         """The options for one train block: `blocks` has what is changed for some of them alone, by name."""

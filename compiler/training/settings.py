@@ -168,7 +168,8 @@ class TrainSettings(Settings):
     written at the end. Held-out examples are looked at every `evaluate` steps, by default ten times. A batch is computed in `accumulate`
     parts, one after the other: in the memory of one, with the step of the whole. `checkpoints` says which of them stay. `freeze` are names
     of parameters that stay as they are, or patterns of them. With `recompute`, what a turn
-    of a `repeat` computes is not kept for its derivatives, but computed again: less memory, a third more time.
+    of a `repeat` computes is not kept for its derivatives, but computed again: less memory, a third more time. With `compile`, torch makes code of a step of its own, for a minute, by which every step after
+    that takes fewer passes over its numbers.
     """
 
     steps: int | None = setting(default=None, ge=1, le=MANY)
@@ -189,6 +190,7 @@ class TrainSettings(Settings):
     evaluate: int | None = setting(default=None, ge=1, le=MANY)
     accumulate: int = setting(default=1, ge=1, le=MANY)
     recompute: bool = False
+    compile: bool = False
     checkpoints: Annotated[Checkpoints, Choice(CHECKPOINTS)] = setting(default_factory=lambda: LastCheckpoints.of({}))
     freeze: str | tuple[str, ...] = ()
 

@@ -43,6 +43,7 @@ from mai.compiler.training.run.stage import BLOCKS, Ended, Stage, as_text, begin
 from mai.compiler.training.run.stopping import stoppable
 from mai.compiler.training.settings import Best as BestKept
 from mai.compiler.training.step.code import Code
+from mai.compiler.training.step.compiled import check_compiler
 from mai.compiler.training.step.feed import Feed
 from mai.compiler.training.step.objective import Objective
 from mai.compiler.training.step.optimizer import LearningRate, MovingAverage, clip, set_rate
@@ -99,6 +100,8 @@ class Trainer:
             )
             for o in training.objectives
         ]  # fmt: skip
+        if settings.compile or options.compile:
+            self._compile()
         moved = {name: p for o in self.objectives for name, p in o.parameters.items()}
         still_nets = {w.owner for n, w in self.weights.weights.items() if n in training.still}
         states = {update.weight for update in training.updates}
@@ -183,6 +186,14 @@ class Trainer:
         """What the objectives and the states are made of, without what is only reported."""
         outputs = [o.output for o in self.training.objectives] + [u.output for u in self.training.updates]
         return forms.select(self.training.graph, outputs)
+
+    def _compile(self) -> None:
+        if self.code.sharded is not None:
+            message = "`compile` makes code that reads whole weights, which `--shard` cuts between the processes"
+            raise MaiError([Diagnostic("bad-setting", None, message, help="one of them")])
+        check_compiler(self.device)
+        for objective in self.objectives:
+            objective.compile()
 
     # -------------------------------------------------------------------- run
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
+from mai.compiler.weights.ranges import Ranges, count_of, joined, parts_of
 from mai.compiler.weights.rules import Chain, Loading, Rule, layer_pattern, named_by_rules
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.arrays import Array
@@ -41,34 +43,41 @@ class Assignment:
         return self.rule.source.chains if self.rule.source else ()
 
 
-def map_weights(program: Program, path: Path | None = None, seed: int = 0) -> Iterator[tuple[str, Array]]:
-    """Read the parameters of a program with a `weights from`, one after the other.
+class MappedWeights(Mapping[str, Array]):
+    """The parameters of a program with a `weights from` by name, each read whenever it is asked for; the file stays open.
 
     Args:
         path: a file to read instead of the one that the spec names, with tensors of the same names.
         seed: of the initial values that a rule may leave to a parameter.
 
-    Yields:
-        The name of each parameter and its value, float32 in the parameter's shape.
-
     Raises:
         MaiError: `weights-missing`, `weights-pickle` or `path-outside` for the file; `weights-mismatch` for tensors that it
             lacks and for other shapes, `weights-unused` for tensors that nothing takes, all of them at once, at their rules.
     """
-    loading = program.loading
-    assert loading is not None
-    base = Path(program.source.path).parent
-    inside = base if path is None else None
-    with TensorFiles(path or base / loading.path, loading.span, inside) as files:
-        files.check()
-        plan = plan_assignments(loading, named_by_rules(program.weights), files.shapes)
-        for weight in program.weights.values():
-            name = weight.name if weight.follows is None else weight.follows.source
-            yield weight.name, _value(weight, plan.get(name, ()), files, seed)
+
+    def __init__(self, program: Program, path: Path | None = None, seed: int = 0) -> None:
+        loading = program.loading
+        assert loading is not None
+        base = Path(program.source.path).parent
+        self._weights, self._seed = program.weights, seed
+        self._files = TensorFiles(path or base / loading.path, loading.span, base if path is None else None)
+        self._files.check()
+        self._plan = plan_assignments(loading, named_by_rules(program.weights), self._files.shapes)
+
+    def __getitem__(self, name: str) -> Array:
+        weight = self._weights[name]
+        source = name if weight.follows is None else weight.follows.source
+        return _value(weight, self._plan.get(source, ()), self._files, self._seed)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._weights)
+
+    def __len__(self) -> int:
+        return len(self._weights)
 
 
 def names_from_file(program: Program, path: Path | None = None) -> set[str]:
-    """The parameters that tensors of a file say; others keep their first values. Raises as `map_weights`."""
+    """The parameters that tensors of a file say; others keep their first values. Raises as `MappedWeights`."""
     loading = program.loading
     assert loading is not None
     base = Path(program.source.path).parent
@@ -236,7 +245,7 @@ class Usage:
     def __init__(self, shapes: Shapes) -> None:
         self.shapes = shapes
         self.whole: set[str] = set()
-        self.partly: dict[str, Array] = {}
+        self.partly: dict[str, Ranges] = {}
 
     def mark(self, name: str, chain: Chain) -> None:
         """Mark what the steps of a chain leave of a tensor as used.
@@ -247,9 +256,8 @@ class Usage:
         if not chain.steps:
             self.whole.add(name)
             return
-        if name not in self.partly:
-            self.partly[name] = np.zeros(self.shapes[name], bool)
-        chain.apply(self.partly[name])[...] = True
+        taken = parts_of(self.shapes[name], chain)
+        self.partly[name] = joined(self.partly[name], taken) if name in self.partly else joined(taken)
 
     def ignore(self, name: str, chain: Chain) -> None:
         """Mark a part of a tensor that is left out on purpose; steps that do not fit the tensor mark nothing."""
@@ -265,8 +273,8 @@ class Usage:
                 continue
             if name not in self.partly:
                 yield name, None
-            elif not self.partly[name].all():
-                yield name, int((~self.partly[name]).sum())
+            elif left := prod(self.shapes[name]) - count_of(self.partly[name]):
+                yield name, left
 
 
 # ----------------------------------------------------------------------- reading

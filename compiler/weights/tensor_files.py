@@ -5,10 +5,12 @@ Nothing is unpickled, and a tensor is read when it is asked for and not before.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from pydantic import BaseModel, ValidationError
@@ -28,6 +30,12 @@ PIPELINE = "model_index.json"  # In the folder of a sampler of diffusers, whose 
 NETWORKS = ("unet", "vae", "text_encoder")
 MAX_INDEX_BYTES = 100_000_000
 MAX_NAME = 1000
+LENGTH_BYTES = 8  # Of the length of a safetensors file's header.
+DTYPES = {
+    "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64, "I32": torch.int32,
+    "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool, "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+}  # fmt: skip
 
 
 class Index(BaseModel):
@@ -36,14 +44,26 @@ class Index(BaseModel):
     weight_map: dict[str, str]
 
 
-class OpenFile(Protocol):
-    """What is used of a file that `safetensors.safe_open` has opened."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a tensor lies: its open file, its dtype there, its shape, and where its bytes begin and end."""
 
-    def get_tensor(self, name: str) -> torch.Tensor:
-        """One tensor, in the dtype of the file."""
+    file: BufferedReader
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    start: int
+    end: int
 
-    def metadata(self) -> dict[str, str] | None:
-        """The metadata of the file."""
+    def read(self) -> torch.Tensor:
+        """The tensor, in memory of its own: a map of the file would stay in memory as long as there is room."""
+        count = (self.end - self.start) // self.dtype.itemsize
+        if not count:
+            return torch.zeros(self.shape)
+        raw = bytearray(self.end - self.start)
+        self.file.seek(self.start)
+        if self.file.readinto(raw) != len(raw):
+            raise OSError("the file is cut short")
+        return torch.frombuffer(raw, dtype=self.dtype, count=count).reshape(self.shape)
 
 
 class TensorFiles:
@@ -62,9 +82,10 @@ class TensorFiles:
     def __init__(self, path: Path, span: Span | None = None, inside: Path | None = None) -> None:
         self.path, self.span, self.inside = weights_file(path), span, inside
         self.shapes: dict[str, tuple[int, ...]] = {}
-        self._places: dict[str, OpenFile] = {}
+        self._places: dict[str, Place] = {}
         self._parts: dict[str, TensorFiles] = {}
         self._paths: list[Path] = []
+        self.metadata: dict[str, str] = {}
         self._open = ExitStack()
         try:
             if self.path.name == PIPELINE:
@@ -82,7 +103,7 @@ class TensorFiles:
         self._open.close()
 
     def read(self, name: str) -> torch.Tensor:
-        """One tensor in float32; where the file has float32 it is mapped, and read from the disk only as it is used.
+        """One tensor in float32.
 
         Raises:
             MaiError: `weights-mismatch`: it cannot be read.
@@ -91,10 +112,9 @@ class TensorFiles:
         if part in self._parts:
             return self._parts[part].read(rest)
         try:
-            tensor: torch.Tensor = self._places[name].get_tensor(name)
-        except (SafetensorError, OSError) as error:
+            return self._places[name].read().float()
+        except OSError as error:
             raise self.error("weights-mismatch", f"{self.path}: `{name}` cannot be read: {error}") from error
-        return tensor.float()
 
     def check(self) -> None:
         """Raise `MaiError`, `weights-mismatch`, for a file that mai wrote and that is not as it was written."""
@@ -104,14 +124,6 @@ class TensorFiles:
             if not is_intact(file):
                 message = f"{file} is damaged: its checksum does not match"
                 raise self.error("weights-mismatch", message, help="take it from a backup, or train again")
-
-    @property
-    def metadata(self) -> dict[str, str]:
-        """The metadata of all files, by key."""
-        metadata: dict[str, str] = {}
-        for place in dict.fromkeys(self._places.values()):
-            metadata |= place.metadata() or {}
-        return metadata
 
     def _files(self) -> Iterator[Path]:
         """The file, or those of its index, each checked before it is opened."""
@@ -158,18 +170,36 @@ class TensorFiles:
                 self.shapes |= {f"{name}.{tensor}": shape for tensor, shape in part.shapes.items()}
 
     def _add(self, file: Path) -> None:
-        opened = self._open.enter_context(safe_open(file, framework="pt"))
         self._paths.append(file)
-        for name in opened.keys():  # noqa: SIM118
+        with safe_open(file, framework="pt") as opened:  # It judges the whole header.
+            self.metadata |= opened.metadata() or {}
+        for name, place in _places(self._open.enter_context(file.open("rb"))).items():
             if not name.isprintable() or '"' in name or len(name) > MAX_NAME:
                 message = f"{file} has a tensor whose name no rule can say: {name[:40]!a}"
                 raise self.error("weights-mismatch", message)
-            self.shapes[name] = tuple(opened.get_slice(name).get_shape())
-            self._places[name] = opened
+            if not isinstance(place, Place):
+                raise self.error("weights-mismatch", f"{file}: `{name}` is of {place}, which is not read here")
+            self.shapes[name], self._places[name] = place.shape, place
 
     def error(self, slug: str, message: str, *, help: str | None = None) -> MaiError:
         """An error at the place in the spec that names the file."""
         return MaiError([Diagnostic(slug, self.span, message, help=help)])
+
+
+def _places(file: BufferedReader) -> dict[str, Place | str]:
+    """The tensors of a file whose header was judged; the dtype alone of what is of none that is known."""
+    length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+    header = json.loads(file.read(length))
+    begin = LENGTH_BYTES + length
+    return {
+        name: Place(
+            file, DTYPES[entry["dtype"]], tuple(entry["shape"]), *(begin + offset for offset in entry["data_offsets"])
+        )
+        if entry["dtype"] in DTYPES
+        else str(entry["dtype"])
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
 
 
 def weights_file(path: Path) -> Path:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from mai.runtime.model.wire import Buffer, tensors_of
+from mai.runtime.model.wire import DOC_STRING, Buffer, fields_of, tensors_of
 
 
 def checksum(raw: Buffer | bytes) -> str:
@@ -25,7 +25,16 @@ def checksum(raw: Buffer | bytes) -> str:
     Raises:
         ValueError: these bytes are no ONNX file.
     """
-    return combine_checksums(zlib.crc32(tensor) for tensor in tensors_of(memoryview(raw)))
+    return combine_checksums(map(_crc, tensors_of(memoryview(raw))))
+
+
+def _crc(tensor: Buffer) -> int:
+    """Of all fields but the words that fill up, so that the numbers begin at a round place."""
+    crc = 0
+    for field in fields_of(tensor):
+        if field.number != DOC_STRING:
+            crc = zlib.crc32(field.whole, crc)
+    return crc
 
 
 def combine_checksums(parts: Iterable[int]) -> str:

@@ -17,6 +17,7 @@ from mai.runtime.model.checksum import checksum, sha256_of
 from mai.runtime.model.data import check_data, check_places, data_path
 from mai.runtime.model.failures import first_line, newer_error, unreadable_error
 from mai.runtime.model.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
+from mai.runtime.model.mapping import source_of
 from mai.runtime.model.model import Model
 from mai.runtime.model.session import (
     NARROWING,
@@ -105,7 +106,8 @@ def _opened(path: Path) -> Iterator[Buffer]:
 
 def _open(path: Path, raw: Buffer, providers: Sequence[Provider], threads: int | None) -> ort.InferenceSession:
     try:
-        return open_session(_source(path, raw), providers, threads)
+        source, folder = source_of(path, raw)
+        return open_session(source, providers, threads, folder)
     except ModelError:
         raise
     except Exception as error:  # ONNX Runtime raises many types of its own.
@@ -113,15 +115,6 @@ def _open(path: Path, raw: Buffer, providers: Sequence[Provider], threads: int |
             message = f"{path.name} cannot be one CUDA graph: {first_line(error)}"
             raise ModelError("cuda-graph", message, "leave out `cuda_graph`") from error
         raise unreadable_error(path, raw, error) from error
-
-
-def _source(path: Path, raw: Buffer) -> str | bytes:
-    """What ONNX Runtime opens: the file, by its name; its bytes, where it knows no such names."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return bytes(raw)
-    return str(path)
 
 
 def _read_manifest(path: Path, metadata: dict[str, str], producer: str) -> Manifest:

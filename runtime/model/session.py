@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import onnxruntime as ort
 
@@ -80,15 +81,20 @@ def provider_name(provider: str) -> str:
 
 
 def open_session(
-    source: str | bytes, providers: Sequence[Provider], threads: int | None = None
+    source: str | bytes, providers: Sequence[Provider], threads: int | None = None, folder: Path | None = None
 ) -> ort.InferenceSession:
     """Open an ONNX file, or the bytes of one; where the chosen providers cannot, and the CPU is one of them, by the CPU alone.
+
+    Args:
+        folder: where bytes find what they refer to.
 
     Raises:
         ModelError: `input-range`: fewer than one thread.
         Exception: whatever ONNX Runtime raises for what it cannot open, which has many types.
     """
     options = session_options(threads)
+    if folder is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
     try:
         return _open_quietly(source, options, providers)
     except Exception:

@@ -15,7 +15,7 @@ FIELDS = {
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
 }
-TENSOR_NAME, RAW_DATA, EXTERNAL_DATA, DATA_LOCATION = 8, 9, 13, 14  # Fields of a tensor.
+TENSOR_NAME, RAW_DATA, DOC_STRING, EXTERNAL_DATA, DATA_LOCATION = 8, 9, 12, 13, 14  # Fields of a tensor.
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # Wire types.
 
 
@@ -88,6 +88,11 @@ def text(content: Buffer | None) -> str:
 def head(number: int, size: int) -> bytes:
     """What stands before the content of a field of bytes."""
     return varint(number << 3 | BYTES) + varint(size)
+
+
+def put(number: int, content: bytes) -> bytes:
+    """A field of bytes."""
+    return head(number, len(content)) + content
 
 
 def varint(value: int) -> bytes:

@@ -18,6 +18,7 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.commands.info_command import info
 from mai.runtime.model.loader import has_own_weights
+from mai.runtime.model.mapping import source_of
 from mai.runtime.web.page import write_page
 
 SPEC = """
@@ -130,3 +131,40 @@ def test_info_counts_both_files_and_a_page_takes_one(
     assert f"{size:.2f} MB with {data_of(paths[0]).name}" in capsys.readouterr().out
     with pytest.raises(ModelError, match="in a file beside, and a page is one"):
         write_page([paths[0]], tmp_path / "page.html")
+
+
+def test_a_large_file_is_mapped_where_its_weights_lie(
+    paths: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights of its loop, too, are left out of what ONNX Runtime is given, and found in the file."""
+    wanted = load(paths[1], providers="cpu")(x=X)
+    given: list[tuple[str | bytes, Path | None]] = []
+
+    def seen(path: Path, raw: memoryview) -> tuple[str | bytes, Path | None]:
+        given.append(source_of(path, raw))
+        return given[-1]
+
+    monkeypatch.setattr("mai.runtime.model.mapping.LARGE", 0)
+    monkeypatch.setattr("mai.runtime.model.loader.source_of", seen)
+    np.testing.assert_array_equal(load(paths[1], providers="cpu")(x=X), wanted)
+    ((source, folder),) = given
+    assert folder == paths[1].parent and len(source) < paths[1].stat().st_size / 5
+
+
+def test_a_large_file_behind_a_link_is_mapped(
+    paths: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wanted = load(paths[1], providers="cpu")(x=X)
+    (tmp_path / "linked").mkdir()
+    link = tmp_path / "linked" / "other.onnx"
+    link.symlink_to(paths[1])
+    monkeypatch.setattr("mai.runtime.model.mapping.LARGE", 0)
+    np.testing.assert_array_equal(load(link, providers="cpu")(x=X), wanted)
+
+
+def test_another_program_may_write_a_file_anew(paths: tuple[Path, Path]) -> None:
+    """What fills a file up, so that weights begin at round places, is no part of its checksum."""
+    raw = paths[1].read_bytes()
+    onnx.save(onnx.load(paths[1]), paths[1])
+    assert paths[1].read_bytes() != raw
+    load(paths[1], providers="cpu").verify()

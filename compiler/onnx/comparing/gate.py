@@ -116,6 +116,22 @@ class Gate:
         error = max(self._narrow_error(comparisons, precision) for comparisons in narrow)
         return replace(passed, error=error, comparisons=narrow[0])
 
+    def alone(self, file: Path) -> list[Comparison]:
+        """What a file gives in the usual trials, of which a part was compared before; nothing, where a CPU has no kernels for it.
+
+        Raises:
+            MaiError: `not-finite`: a result is never a finite number.
+        """
+        if self.options.precision == "bf16":
+            return []
+        opened_file, plain = session(file), self.prepared.plain
+        names = [n for n in plain.output_names if n != EVALUATIONS]
+        runs = [dict(zip(names, run_trial(opened_file, plain, t), strict=False)) for t in self._usual_trials()]
+        for name in names:
+            if not any(np.isfinite(results[name]).any() or not results[name].size for results in runs):
+                raise MaiError([self._never_finite(name)])
+        return [Comparison(t, results, results) for t, results in zip(self._usual_trials(), runs, strict=True)]
+
     def files(self, file: Path) -> list[tuple[ort.InferenceSession, float]]:
         """What is run of a file, and how far its results may be from torch's: in few bits, as far as numbers can be."""
         precision, few = self.options.precision, self.options.quantize is not None
@@ -202,10 +218,7 @@ class Gate:
         names = [n for n in plain.output_names if n != EVALUATIONS]
         blank = set(names)  # Results of which no number has been compared yet.
         was_compared = has_arrived = False
-        usual = [
-            trial(plain, batch, longest=longest, free=free, least=least)
-            for batch, free in zip(BATCHES, self._free, strict=True)
-        ]
+        usual = self._usual_trials()
         others = [trial(plain, 1, longest=longest, reals=reals, least=least) for reals in RANGES]
         for place, tried in enumerate([*usual, *others]):
             if place >= len(usual) and was_compared and not blank:
@@ -222,6 +235,11 @@ class Gate:
             raise MaiError([self._out_of_range()])
         if blank and has_arrived:  # A solver that does not arrive gives no number, and the runtime tells it.
             raise MaiError(self._not_finite(min(blank, key=names.index), others[-1]))
+
+    def _usual_trials(self) -> list[Trial]:
+        longest, least = self.prepared.longest_text, self.prepared.smallest()
+        sizes = zip(BATCHES, self._free, strict=True)
+        return [trial(self.prepared.plain, batch, longest=longest, free=free, least=least) for batch, free in sizes]
 
     def _unlike_prompts(
         self, file: ort.InferenceSession, reference: Reference, whole: Sequence[Comparison]
@@ -252,16 +270,18 @@ class Gate:
         return [replace(c, results=dict(zip(c.results, results, strict=False))) for c, results in runs]
 
     def _not_finite(self, name: str, tried: Trial) -> list[Diagnostic]:
+        told, plain = self._never_finite(name), self.prepared.plain
+        note = origin_of_trial(plain, self.weights, tried, plain.output_names.index(name))
+        return [told] if note is None else [replace(told, help=note.help or told.help), replace(note, help=None)]
+
+    def _never_finite(self, name: str) -> Diagnostic:
         plain = self.prepared.plain
         message = f"`{name}` of `{plain.name}` is not finite for any input that was tried: nothing could be compared"
         help = (
             "a number overflows, something is divided by 0, a root or a logarithm is of a number below 0, or a matrix that any "
             "input may be has no factor: `cholesky(x @ x')`"
         )
-        note = origin_of_trial(plain, self.weights, tried, plain.output_names.index(name))
-        if note is None:
-            return [Diagnostic("not-finite", None, message, help=help)]
-        return [Diagnostic("not-finite", None, message, help=note.help or help), replace(note, help=None)]
+        return Diagnostic("not-finite", None, message, help=help)
 
     def _out_of_range(self) -> Diagnostic:
         message = f"for every input that was tried, `{self.prepared.plain.name}` reads beyond an axis: nothing could be compared"

@@ -15,7 +15,9 @@ from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.describing.limits import smallest
 from mai.runtime.arrays import Array
-from mai.runtime.model.session import session_options
+from mai.runtime.files import mapped
+from mai.runtime.model.mapping import source_of
+from mai.runtime.model.session import open_session, session_options
 from mai.runtime.self_test.draw import draw
 from mai.runtime.self_test.record import Recipe
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -90,7 +92,17 @@ def _draw(value: Value, place: int, recipe: Recipe) -> Array:
 
 def session(file: Path | bytes) -> ort.InferenceSession:
     """A compiled file, or its bytes, on the CPU, with the options that the runtime opens it with."""
-    return ort.InferenceSession(file, session_options(), providers=["CPUExecutionProvider"])
+    return (
+        _opened(file)
+        if isinstance(file, Path)
+        else ort.InferenceSession(file, session_options(), providers=["CPUExecutionProvider"])
+    )
+
+
+def _opened(path: Path) -> ort.InferenceSession:
+    with mapped(path) as raw:
+        source, folder = source_of(path, raw)
+        return open_session(source, ["CPUExecutionProvider"], folder=folder)
 
 
 def run_trial(session: ort.InferenceSession, graph: Graph, trial: Trial) -> list[Array]:

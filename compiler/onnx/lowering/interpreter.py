@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 import onnx_ir as ir
 
@@ -40,11 +41,17 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
 
     def __getitem__(self, value: Value) -> ir.Value:
         """A value as one of the ONNX graph; one that is known becomes an initializer."""
-        if value not in self.known.values:
+        if value not in self.known:
             return super().__getitem__(value)
+        name, late = self.known.names[value], self.known.late.get(value)
+        if late is not None:
+            sizes = cast("tuple[int, ...]", value.type.physical)
+            return self.op.later(
+                late.key, lambda: self.known.made(late), sizes, self.known.dtypes[value.type.dtype], name
+            )
         self.known.check(value)
         array = self.known.values[value]
-        return self.op.const(array, array.dtype, self.known.names[value])
+        return self.op.const(array, array.dtype, name)
 
     def is_read(self, value: Value) -> bool:
         """Whether anything in the graph reads a value."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -15,6 +15,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.precision.products import Products
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.ops.backends import Attribute, Operator
+from mai.runtime.arrays import Array
 
 DTYPES = {DType.REAL: ir.DataType.FLOAT, DType.INT: ir.DataType.INT64, DType.BOOL: ir.DataType.BOOL}
 Integer = int
@@ -104,25 +105,30 @@ class Nodes(Products):
         key: object = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 4096 else id(value)
         if key not in self._constants:
             unique = self.name(name)
-            constant = ir.Value(
-                name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(ir.DataType.from_numpy(array.dtype)),
-                const_value=ir.Tensor(array, name=unique),
-            )  # fmt: skip
-            self.root.register_initializer(constant)
-            self.physical[constant] = array.shape
+            constant = self.initializer(ir.Tensor(array, name=unique))
             self._constants[key] = constant
             self._constants[("kept", unique)] = constant
         return self._constants[key]
 
+    def later(
+        self, key: object, make: Callable[[], Array], sizes: tuple[Integer, ...], dtype: np.typing.DTypeLike, name: str
+    ) -> ir.Value:
+        """An array as an initializer that is made when it is written; those of one key are one."""
+        key = ("later", key)
+        if key not in self._constants:
+            unique, kind = self.name(name), ir.DataType.from_numpy(np.dtype(dtype))
+            made = lambda: ir.Tensor(make(), name=unique)  # noqa: E731
+            self._constants[key] = self.initializer(ir.LazyTensor(made, kind, ir.Shape(sizes), name=unique))
+        return self._constants[key]
+
     def transposed(self, matrix: ir.Value) -> ir.Value:
         """The transpose of a matrix; one that is known is known the other way round, too."""
-        if matrix.const_value is None:
+        held = matrix.const_value
+        if held is None:
             return self.Transpose(matrix, perm=[1, 0])
-        key = ("transposed", matrix)
-        if key not in self._constants:
-            numbers = matrix.const_value.numpy()
-            self._constants[key] = self.const(numbers.T, numbers.dtype, f"{matrix.name}.transposed")
-        return self._constants[key]
+        sizes = self.size_along(matrix, 1), self.size_along(matrix, 0)
+        name = f"{matrix.name}.transposed"
+        return self.later(("transposed", matrix), lambda: held.numpy().T, sizes, held.dtype.numpy(), name)
 
     def int(self, value: Integer) -> ir.Value:
         """A constant int64 scalar."""

@@ -19,6 +19,8 @@ import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
+from mai.runtime.arrays import Array
+
 TYPES: dict[str, tuple[ir.DataType, type[np.generic]]] = {
     "fp16": (ir.DataType.FLOAT16, np.float16), "bf16": (ir.DataType.BFLOAT16, ml_dtypes.bfloat16),
 }  # fmt: skip
@@ -53,6 +55,7 @@ class _Narrowing:
         self.type, self.dtype = TYPES[precision]
         self.narrow: set[ir.Value] = set()
         self.instead: dict[ir.Value, ir.Value] = {}
+        self.largest: dict[ir.Value, float] = {}
         self.casts: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
         self.settings = set(root.inputs)
 
@@ -121,7 +124,9 @@ class _Narrowing:
         """Whether a value is a constant whose largest number 16 bits hold; what a host may set is none."""
         if value.const_value is None or value in self.settings or value.const_value.dtype != WIDE:
             return False
-        largest = float(np.abs(value.const_value.numpy()).max(initial=0.0))
+        if value not in self.largest:
+            self.largest[value] = float(np.abs(value.const_value.numpy()).max(initial=0.0))
+        largest = self.largest[value]
         limits = ml_dtypes.finfo(self.dtype)  # type: ignore[no-untyped-call]
         return largest == 0 or float(limits.smallest_normal) <= largest <= float(limits.max)
 
@@ -154,14 +159,20 @@ class _Narrowing:
         """The constant in 16 bits, once."""
         key = (value, self.type)
         if key not in self.casts:
-            array = value.const_value.numpy().astype(self.dtype)  # type: ignore[union-attr]
-            array = array.astype(np.float32) if self.rounded else array
-            name = f"{value.name}/{self.precision}"
-            tensor = ir.Tensor(array, name=name)
+            name, kind = f"{value.name}/{self.precision}", WIDE if self.rounded else self.type
+            made = lambda: ir.Tensor(self._rounded(value), name=name)  # noqa: E731
+            assert value.shape is not None
+            tensor = ir.LazyTensor(made, kind, value.shape, name=name)
             constant = ir.Value(name=name, shape=value.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
             self.root.register_initializer(constant)
             self.casts[key] = constant
         return self.casts[key]
+
+    def _rounded(self, value: ir.Value) -> Array:
+        """The numbers of a constant in 16 bits, or as float32 rounded to them."""
+        assert value.const_value is not None
+        array: Array = value.const_value.numpy().astype(self.dtype)
+        return array.astype(np.float32) if self.rounded else array
 
     def _cast(self, value: ir.Value, to: ir.DataType) -> ir.Value:
         """Right after what makes the value, so that a loop does not cast what is outside it at each turn."""

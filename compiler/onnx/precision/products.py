@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
 import onnx_ir as ir
@@ -16,8 +17,11 @@ from mai.compiler.onnx.precision import whole
 from mai.compiler.onnx.precision.quantize import (
     Blocks,
     Coarse,
+    Forms,
+    column_forms,
     columns,
     quantized,
+    row_forms,
     rows_of_columns,
     rows_of_table,
     stored_rows,
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
     from mai.compiler.onnx.lowering.backend import OnnxBackend
 
 T = TypeVar("T")
-Store = Callable[[str], tuple[ir.TensorProtocol, ir.TensorProtocol]]
+Kept = tuple[ir.TensorProtocol, ir.TensorProtocol]  # Codes and scales.
 
 
 class Products:
@@ -50,6 +54,7 @@ class Products:
         self.coarse, self.of_codes = coarse, False
         self._tables, self._factors = _operands(graph, Take, 0), _operands(graph, Affine, 1)
         self._stored: dict[object, list[ir.Value]] = {}
+        self._last: tuple[object, Kept] | None = None
         self._once: dict[object, object] = {}
         self.place: object = None  # The body that nodes go to.
 
@@ -58,7 +63,7 @@ class Products:
         if not self.few_bits(weight):
             return self.make("MatMul", x, self.transposed(weight))
         if self.of_codes:
-            codes, scales = self._kept(("whole", self.place), weight, lambda name: whole.stored(_array(weight), name))
+            codes, scales = self._kept(("whole", self.place), weight, whole.stored, whole.stored_forms)
             return whole.product(self._backend, x, codes, scales)
         codes, scales = self._columns(weight, None if self.is_table(weight) else self.place)
         real = self.make("DequantizeLinear", codes, scales, axis=0, block_size=BLOCK)
@@ -70,7 +75,7 @@ class Products:
         if table.name in self._factors:
             codes, scales = self._columns(table)
             return rows_of_columns(self._backend, codes, scales, index, d, bits)
-        codes, scales = self._kept("rows", table, lambda name: stored_rows(self._blocks(table), name))
+        codes, scales = self._kept("rows", table, self._as_rows, row_forms(bits))
         return rows_of_table(self._backend, codes, scales, index, d, bits)
 
     def is_table(self, matrix: ir.Value) -> bool:
@@ -81,21 +86,49 @@ class Products:
         """Whether a matrix is to be kept in few bits: one whose value is known, and that is large enough."""
         if self.coarse is None or matrix.const_value is None:
             return False
-        return self.of_codes or suits(_array(matrix).shape)
+        return self.of_codes or suits(_shape(matrix))
 
-    def _blocks(self, matrix: ir.Value) -> Blocks:
+    def _blocks(self, numbers: Array) -> Blocks:
         assert self.coarse is not None
-        return quantized(_array(matrix), self.coarse.bits)
+        return quantized(numbers, self.coarse.bits)
 
     def _columns(self, matrix: ir.Value, place: object = None) -> list[ir.Value]:
         """For a product, of every body its own: ONNX Runtime takes one for its kernel, and a body inside then lacks it."""
-        return self._kept(("columns", place), matrix, lambda name: columns(self._blocks(matrix), name))
+        assert self.coarse is not None
+        return self._kept(("columns", place), matrix, self._as_columns, column_forms(self.coarse.bits))
 
-    def _kept(self, kind: object, matrix: ir.Value, make: Store) -> list[ir.Value]:
-        """The initializers that keep a matrix, one pair for each way it is read."""
+    def _as_columns(self, numbers: Array, name: str) -> Kept:
+        return columns(self._blocks(numbers), name)
+
+    def _as_rows(self, numbers: Array, name: str) -> Kept:
+        return stored_rows(self._blocks(numbers), name)
+
+    def _kept(self, kind: object, matrix: ir.Value, make: Callable[[Array, str], Kept], forms: Forms) -> list[ir.Value]:
+        """The initializers that keep a matrix, one pair for each way it is read; they are made when the file is written.
+
+        One after the other, so the last pair is kept for the second of the two.
+        """
         key = (kind, matrix)
-        if key not in self._stored:
-            self._stored[key] = [self._initializer(t) for t in make(self.name(f"{matrix.name}.packed"))]
+        if key in self._stored:
+            return self._stored[key]
+        name = self.name(f"{matrix.name}.packed")
+
+        def made(place: int) -> ir.TensorProtocol:
+            if self._last is None or self._last[0] != key:
+                self._last = None  # Let go before the next is made.
+                self._last = key, make(_array(matrix), name)
+            tensor = self._last[1][place]
+            if place:
+                self._last = None
+            return tensor
+
+        tensors = [
+            ir.LazyTensor(partial(made, place), kind, ir.Shape(sizes), name=f"{name}.{ending}")
+            for place, (ending, (kind, sizes)) in enumerate(
+                zip(("codes", "scales"), forms(*_shape(matrix)), strict=True)
+            )
+        ]
+        self._stored[key] = [self.initializer(tensor) for tensor in tensors]
         return self._stored[key]
 
     def once(self, key: object, make: Callable[[], T]) -> T:
@@ -110,7 +143,8 @@ class Products:
         """The whole backend, of which this is a part."""
         return cast("OnnxBackend", self)
 
-    def _initializer(self, tensor: ir.TensorProtocol) -> ir.Value:
+    def initializer(self, tensor: ir.TensorProtocol) -> ir.Value:
+        """A tensor as a value of the main graph."""
         shape = cast("list[int]", list(tensor.shape))
         kind = ir.TensorType(tensor.dtype)
         value = ir.Value(name=tensor.name, shape=ir.Shape(shape), type=kind, const_value=tensor)
@@ -123,6 +157,12 @@ def _operands(graph: Graph, op: type[Operation], place: int) -> set[str]:
     """The weights that an operation reads at a place: tables of which rows are taken, matrices of products."""
     read = {node.inputs[place] for node in graph.walk() if node.op is op}
     return {WeightOf.of(node).weight for node in graph.walk() if node.op is WeightOf and node.output in read}
+
+
+def _shape(matrix: ir.Value) -> tuple[int, ...]:
+    """The sizes of a matrix whose value is known."""
+    assert matrix.const_value is not None
+    return cast("tuple[int, ...]", tuple(matrix.const_value.shape))
 
 
 def _array(matrix: ir.Value) -> Array:

@@ -7,6 +7,7 @@ tied embedding of a language model say, is stored for the product. What an integ
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from mai.compiler.onnx.lowering.backend import OnnxBackend
 
 TYPES = {4: ir.DataType.INT4, 8: ir.DataType.INT8}
+Form = tuple[ir.DataType, tuple[int, ...]]  # The dtype and the sizes of a tensor.
+Forms = Callable[[int, int], tuple[Form, Form]]  # Those of codes and scales, for a matrix [n, k].
 REAL, WHOLE = int(ir.DataType.FLOAT), int(ir.DataType.INT8)
 
 
@@ -59,10 +62,21 @@ def quantized(matrix: Array, bits: int) -> Blocks:
     return Blocks(codes.reshape(matrix.shape), scales[..., 0], bits)
 
 
+def column_forms(bits: int) -> Forms:
+    """What `columns` makes of a matrix."""
+    return lambda n, k: ((TYPES[bits], (k, n)), (ir.DataType.FLOAT, (k // BLOCK, n)))
+
+
 def columns(blocks: Blocks, name: str) -> tuple[ir.TensorProtocol, ir.TensorProtocol]:
     """The transpose [k, n] and its scales [k / 32, n] as initializers for `DequantizeLinear` along the first axis."""
     codes, scales = blocks.codes.T, np.ascontiguousarray(blocks.scales.T)
     return _tensor(codes, blocks.bits, f"{name}.codes"), ir.Tensor(scales, name=f"{name}.scales")
+
+
+def row_forms(bits: int) -> Forms:
+    """What `stored_rows` makes of a matrix."""
+    codes = (ir.DataType.INT8, 1) if bits == 8 else (ir.DataType.UINT8, 2)
+    return lambda n, k: ((codes[0], (n, k // codes[1])), (ir.DataType.FLOAT, (n, k // BLOCK)))
 
 
 def stored_rows(blocks: Blocks, name: str) -> tuple[ir.TensorProtocol, ir.TensorProtocol]:

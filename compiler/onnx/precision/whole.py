@@ -30,6 +30,7 @@ import onnx_ir as ir
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.sizes import product as total
 from mai.compiler.ir.structure import Loop, WeightOf
+from mai.compiler.onnx.precision.quantize import Form
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.ops.products.product import Affine
 from mai.compiler.passes.derivatives.dependence import dependent
@@ -96,6 +97,11 @@ def notes(graph: Graph, model: ir.Model, bits: int, whole: frozenset[str]) -> tu
     if bits < 8 and whole:
         said.append(f"{bits} bits make `{graph.name}` smaller, 8 make it faster: what it integrates has many rows")
     return tuple(said)
+
+
+def stored_forms(n: int, k: int) -> tuple[Form, Form]:
+    """What `stored` makes of a weight [n, k]."""
+    return (ir.DataType.INT8, (k, n)), (ir.DataType.FLOAT, (n,))
 
 
 def stored(matrix: Array, name: str) -> tuple[ir.TensorProtocol, ir.TensorProtocol]:

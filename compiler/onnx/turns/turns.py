@@ -209,5 +209,7 @@ def torch_module(graph: Graph, weights: Mapping[str, Array]) -> GraphModule:
     from mai.compiler.torch.parameters import Weights
 
     parameters = Weights(graph.weights)
-    parameters.load_state_dict({k: torch.from_numpy(np.asarray(weights[k], order="C")) for k in graph.weights})
+    state = parameters.state_dict()
+    for name in graph.weights:  # One after the other: they need not be in memory twice.
+        state[name].copy_(torch.from_numpy(np.asarray(weights[name], order="C")))
     return lower(graph, parameters.eval())

@@ -14,8 +14,10 @@ import numpy as np
 import onnx_ir as ir
 
 from mai.runtime.arrays import Array
+from mai.runtime.model.mapping import ALIGNED as IN_PLACE
 from mai.runtime.model.wire import (
     DATA_LOCATION,
+    DOC_STRING,
     EXTERNAL_DATA,
     FIELDS,
     RAW_DATA,
@@ -24,10 +26,12 @@ from mai.runtime.model.wire import (
     fields_of,
     head,
     place_of,
+    put,
 )
 
 LARGE = 1 << 16  # Bytes of a tensor that is a stub at first.
 ALIGNED = 1 << 16  # Where a tensor begins in a file of data, so that every system can map it.
+ROUND = IN_PLACE  # Where one begins in the message, as its numbers are computed with in place.
 PIECE = 1 << 24  # Bytes that are written at a time.
 Piece = bytes | Buffer
 Write = Callable[[Piece], object]
@@ -38,8 +42,11 @@ def write_whole(model: ir.Model, write: Write) -> None:
     tensors = large_tensors(model)
     with _stubs(model, {value: ("", place) for place, value in enumerate(tensors)}):
         message = memoryview(serialised_message(model))
+    position = 0
     for piece in _filled(message, "model", [_tensor(v) for v in tensors]):
-        write(piece() if callable(piece) else piece)
+        for part in piece.parts(position) if isinstance(piece, _Raw) else [piece]:
+            write(part)
+        position += _size(piece)
 
 
 def write_apart(model: ir.Model, location: str, write: Write, write_data: Write) -> None:
@@ -104,17 +111,14 @@ def _stubs(model: ir.Model, places: Mapping[ir.Value, tuple[str, int]]) -> Itera
             value.const_value = tensor
 
 
-Made = Piece | Callable[[], Piece]
-
-
-def _filled(message: Buffer, kind: str, tensors: list[ir.TensorProtocol]) -> list[Made]:
+def _filled(message: Buffer, kind: str, tensors: list[ir.TensorProtocol]) -> list[Piece | _Raw]:
     """A message of a kind in pieces, with tensors in place of its stubs; those are made when they are called."""
     return [
         piece for field in fields_of(message) for piece in _filled_field(field, FIELDS[kind].get(field.number), tensors)
     ]
 
 
-def _filled_field(field: Field, kind: str | None, tensors: list[ir.TensorProtocol]) -> list[Made]:
+def _filled_field(field: Field, kind: str | None, tensors: list[ir.TensorProtocol]) -> list[Piece | _Raw]:
     if kind is None or field.content is None:
         return [field.whole]
     inner = _filled_tensor(field.content, tensors) if kind == "tensor" else _filled(field.content, kind, tensors)
@@ -123,24 +127,33 @@ def _filled_field(field: Field, kind: str | None, tensors: list[ir.TensorProtoco
     return [head(field.number, sum(map(_size, inner))), *inner]
 
 
-def _filled_tensor(content: Buffer, tensors: list[ir.TensorProtocol]) -> list[Made]:
+def _filled_tensor(content: Buffer, tensors: list[ir.TensorProtocol]) -> list[Piece | _Raw]:
     place = place_of(content)
     if not place:
         return [content]
-    kept: list[Made] = [f.whole for f in fields_of(content) if f.number not in (EXTERNAL_DATA, DATA_LOCATION)]
+    kept: list[Piece | _Raw] = [f.whole for f in fields_of(content) if f.number not in (EXTERNAL_DATA, DATA_LOCATION)]
     tensor = tensors[int(place["offset"])]
-    return [*kept, head(RAW_DATA, tensor.nbytes), _Raw(tensor)]
+    return [*kept, _Raw(tensor)]
 
 
 class _Raw:
-    """The bytes of a tensor, made when they are asked for."""
+    """The field of a tensor's numbers, made when it is asked for, with words before and after that bring them to a round place."""
 
     def __init__(self, tensor: ir.TensorProtocol) -> None:
-        self._tensor, self.size = tensor, tensor.nbytes
+        self._tensor, self._head = tensor, head(RAW_DATA, tensor.nbytes)
+        self.size = len(_words(0)) + len(_words(ROUND - 1)) + len(self._head) + tensor.nbytes
 
-    def __call__(self) -> Piece:
-        return raw_of(self._tensor)
+    def parts(self, position: int) -> Iterator[Piece]:
+        """The bytes, for a place in the file."""
+        before = -(position + len(_words(0)) + len(self._head)) % ROUND
+        yield _words(before) + self._head
+        yield raw_of(self._tensor)
+        yield _words(ROUND - 1 - before)
 
 
-def _size(piece: Made) -> int:
-    return piece.size if isinstance(piece, _Raw) else len(piece)  # type: ignore[arg-type]
+def _words(count: int) -> bytes:
+    return put(DOC_STRING, b" " * count)
+
+
+def _size(piece: Piece | _Raw) -> int:
+    return piece.size if isinstance(piece, _Raw) else len(piece)

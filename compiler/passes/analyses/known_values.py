@@ -7,6 +7,7 @@ errors, where a node that is not known reads them, since the file would have to 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,42 +24,94 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 
 LIMIT = 2**28  # Bytes of what becomes larger than what it is computed from.
 CHECKED = 2**22  # Bytes of what `mai check` computes.
+LATE = 2**20  # Bytes of what is computed when it is asked for, each time, and not kept.
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Late:
+    """A node that is known and not computed yet, with what it reads."""
+
+    node: Node
+    operands: tuple[Array | Late, ...]
+
+    @property
+    def key(self) -> object:
+        """What is equal for two of them that are the same array: a weight's name, or itself."""
+        return WeightOf.of(self.node).weight if self.node.op is WeightOf else self
 
 
 class KnownValues(Evaluation):
     """The numpy reference, in the precision of files, of the nodes that are known; `names` are for initializers.
 
-    What takes more than `limit` bytes, and more than its operands together, stays an operation. `faults` say what is wrong with
-    values that no file may hold.
+    What takes more than `limit` bytes, and more than its operands together, stays an operation. What takes more than `late` is computed
+    whenever it is asked for, so that weights need not be in memory together. `faults` say what is wrong with values that no file may hold.
     """
 
     dtypes: Mapping[DType, type[np.generic]] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}
 
-    def __init__(self, graph: Graph, weights: Mapping[str, Array], limit: int = LIMIT) -> None:
+    def __init__(self, graph: Graph, weights: Mapping[str, Array], limit: int = LIMIT, late: int = LATE) -> None:
         super().__init__(graph, weights)
-        self.limit = limit
+        self.limit, self._least_late = limit, late
+        self.late: dict[Value, Late] = {}
+        self._operands: dict[Value, Array] = {}
         self.names: dict[Value, str] = {}
         self.faults: dict[Value, Diagnostic] = {}
 
+    def __contains__(self, value: Value) -> bool:
+        return value in self.late or value in self.values
+
+    def __getitem__(self, value: Value) -> Array:
+        if value in self._operands:
+            return self._operands[value]
+        return self.made(self.late[value]) if value in self.late else super().__getitem__(value)
+
     def learn(self, node: Node) -> bool:
-        """Compute a node if it can be known now; whether it is."""
+        """Compute a node if it can be known now, or see how it will be; whether it is known."""
         if not self._decides(node):
             return False
+        output = node.output
+        self.names[output] = self.names[node.inputs[0]] if node.inputs else _own_name(node)
+        if self._is_late(node):
+            self.values.pop(output, None)
+            self.late[output] = Late(
+                node, tuple(self.late[v] if v in self.late else self.values[v] for v in node.inputs)
+            )
+        else:
+            self.late.pop(output, None)
+            self.bind(output, self._computed(node))
+        return True
+
+    def made(self, late: Late) -> Array:
+        """What a node that waits computes. Raises as `check`."""
+        operands = [self.made(x) if isinstance(x, Late) else x for x in late.operands]
+        outer, self._operands = self._operands, dict(zip(late.node.inputs, operands, strict=True))
+        try:
+            result = self._computed(late.node)
+        finally:
+            self._operands = outer
+        self.check(late.node.output)
+        return result
+
+    def _computed(self, node: Node) -> Array:
         overflows: list[str] = []
         with np.errstate(all="ignore", over="call", call=lambda kind, _: overflows.append(kind)):
-            self.node(node)
-        self.names[node.output] = self.names[node.inputs[0]] if node.inputs else _own_name(node)
-        self._blame(node, overflowed=bool(overflows))
-        return True
+            (result,) = self.results(node)
+            array = self.array(result, node.output.type)
+        self._blame(node, array, overflowed=bool(overflows))
+        return array
+
+    def _is_late(self, node: Node) -> bool:
+        return known_bytes(node.output) > self._least_late and all(
+            isinstance(s, int) for s in node.output.type.physical
+        )
 
     def check(self, value: Value) -> None:
         """Raise `MaiError` for a known value that no file may hold: `number-too-large` or `bad-number`."""
         if value in self.faults:
             raise MaiError([self.faults[value]])
 
-    def _blame(self, node: Node, *, overflowed: bool) -> None:
+    def _blame(self, node: Node, array: Array, *, overflowed: bool) -> None:
         """Keep what is wrong with a result, at the first operation from which it is."""
-        array = self.values[node.output]
         if not node.inputs or array.dtype.kind != "f" or np.isfinite(array).all():
             return
         earlier = next((self.faults[v] for v in node.inputs if v in self.faults), None)
@@ -74,7 +127,7 @@ class KnownValues(Evaluation):
     def _decides(self, node: Node) -> bool:
         if not node.inputs:
             return is_leaf(node) and (node.op is not WeightOf or WeightOf.of(node).weight in self.weights)
-        if len(node.outputs) != 1 or not all(v in self.values for v in node.inputs):
+        if len(node.outputs) != 1 or not all(v in self for v in node.inputs):
             return False
         if issubclass(node.op, Structural):
             return is_view(node)
@@ -82,7 +135,7 @@ class KnownValues(Evaluation):
         return has_sizes and not issubclass(node.op, Draw) and self._is_small(node)
 
     def _is_small(self, node: Node) -> bool:
-        operands = sum(self.values[v].nbytes for v in node.inputs)
+        operands = sum(known_bytes(v) for v in node.inputs)
         return known_bytes(node.output) <= max(self.limit, operands)
 
     def bind(self, value: Value, result: Array) -> None:
@@ -91,7 +144,7 @@ class KnownValues(Evaluation):
 
 def faults(graph: Graph) -> Iterator[Diagnostic]:
     """What is wrong with the constants that a graph computes with."""
-    values = KnownValues(graph, {}, CHECKED)
+    values = KnownValues(graph, {}, CHECKED, CHECKED)
     for node in graph.walk():
         if values.learn(node):
             continue

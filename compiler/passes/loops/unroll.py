@@ -12,11 +12,11 @@ from mai.compiler.passes.fill import full
 
 
 @rewriting(Loop)
-def unroll(graph: Graph, at_most: int | None = None) -> Graph:
+def unroll(graph: Graph, at_most: int | None = None, *, alike: bool = True) -> Graph:
     """No fresh loop is left, and no weight's name has a `{}`.
 
     With `at_most`, a loop whose body does not depend on its turn has no more turns than that: for whoever only wants to know
-    what can be done with the body, since its turns are alike.
+    what can be done with the body, since its turns are alike. Without `alike`, any fresh loop has its first turns alone.
     """
     if not any(node.op is Loop and Loop.of(node).fresh for node in graph.walk()):
         return graph
@@ -30,7 +30,7 @@ def unroll(graph: Graph, at_most: int | None = None) -> Graph:
             return False
         region, kept = node.regions[0], []
         states = [copier[v] for v in node.inputs[1:]]
-        for turn in range(_turns(node, at_most)):
+        for turn in range(_turns(node, at_most, alike)):
             turns.append(turn)
             copier.mapping.update(zip(region.inputs, [copier.builder.constant(turn), *states], strict=True))
             copier.nodes(region.nodes)
@@ -60,10 +60,12 @@ def _stacked(copier: Copier, loop: Node, kept: Sequence[Sequence[Value]]) -> lis
     return [b.emit(Stack, *rows, axis=-types[i].rank) for i, rows in enumerate(zip(*turns, strict=True))]
 
 
-def _turns(loop: Node, at_most: int | None) -> int:
+def _turns(loop: Node, at_most: int | None, alike: bool) -> int:
     count = Loop.of(loop).count
     assert isinstance(count, int), "a fresh loop has a known number of turns"
-    return count if at_most is None or _asks_for_its_turn(loop.regions[0]) else min(count, at_most)
+    if at_most is None or (alike and _asks_for_its_turn(loop.regions[0])):
+        return count
+    return min(count, at_most)
 
 
 def _asks_for_its_turn(body: Region) -> bool:

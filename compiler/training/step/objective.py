@@ -14,6 +14,7 @@ from mai.compiler.program import Training
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.processes.parts import is_in_parts
 from mai.compiler.training.moved import nothing_moves
+from mai.compiler.training.step.compiled import Compiled
 from mai.compiler.training.step.optimizer import make_optimizer
 from mai.compiler.training.step.scaling import Scaling
 from mai.compiler.training.step.step_function import Module
@@ -135,6 +136,12 @@ class Objective:
         scaling.backward(loss)  # The whole forms of weights are what the code reads; gradients come back in parts.
         for other in self.others:
             other.grad = None
+
+    def compile(self) -> None:
+        """Have torch make code of what a step runs; those that report, of which there are few, run as they are."""
+        run = Compiled(self.modules[0].module)
+        for module in self.modules:
+            module.forward = run
 
     def forget(self) -> None:
         """Have no gradients, as before a step."""

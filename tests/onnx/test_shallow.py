@@ -1,0 +1,65 @@
+"""What is too large is compared in part: two turns of its layers beside torch, and the whole by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.onnx.comparing import shallow
+from mai.compiler.onnx.export import export, export_step
+from mai.compiler.program import Program
+from mai.compiler.training.initial_weights import load_weights
+from mai.runtime import load
+
+DEEP = """const vocab = 17
+net logits(x: tokens[P]) -> [P, vocab] {
+  h = embed(x, 64)
+  repeat 5 {
+    h += attention(rms_norm(h), 2, causal = true, rotary = true)
+    h += linear(silu(linear(rms_norm(h), 128)), 64)
+  }
+  return linear(h, vocab)
+}
+export generate(prompt: tokens[P], count: int = 4) -> tokens[P + count] {
+  x = prompt
+  extend x by count {
+    next ~ categorical(logits(x)[-1], temperature = 0)
+    append next
+  }
+  return x
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "options", [CompileOptions(), CompileOptions(quantize="int4"), CompileOptions(precision="fp16")]
+)
+def test_the_file_is_the_same_and_it_is_told(
+    options: CompileOptions, program: Callable[[str], Program], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = program(DEEP)
+    trained = Trained(load_weights(made, None)[0])
+    whole = export(made, "generate", trained, tmp_path / "whole", options)
+    monkeypatch.setattr(shallow, "WHOLE", 10_000)
+    part = export(made, "generate", trained, tmp_path, options)
+    step = export_step(made, "generate", trained, tmp_path, options)
+    assert step is not None and not any("compared with torch" in note for note in whole.notes)
+    assert all(any("2 turns of its layers" in note for note in each.notes) for each in (part, step))
+    prompt = np.array([[1, 2, 3], [4, 5, 6]])
+    np.testing.assert_array_equal(*(load(each.path, providers="cpu")(prompt=prompt) for each in (part, whole)))
+    load(part.path, providers="cpu").verify()
+    assert len(list(tmp_path.glob("*.onnx"))) == 2 and not list(tmp_path.glob(".*")), "what was compared is gone"
+
+
+def test_what_has_no_layers_is_compared_as_a_whole(
+    program: Callable[[str], Program], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = program("export f(x: [8]) -> [8] { return linear(x, 8) }\n" + DEEP)
+    monkeypatch.setattr(shallow, "WHOLE", 0)
+    assert shallow.shallow(made, "f") is None
+    few = shallow.shallow(made, "generate")
+    assert few is not None and len(few.exports["generate"].weights) < 5 * len(made.exports["generate"].weights)
