@@ -11,7 +11,10 @@ REASONS: dict[str, list[tuple[str, str]]] = {
     "openvino": [
         ("scan", "it does not read a `Scan`, in which a sampler cuts a large batch into parts, and `--unroll` makes too much of these"),
     ],
-    "iree": [("onnx.attention", "it has no `Attention`, which opset 23 has")],
+    "iree": [
+        ("onnx.attention", "it has no `Attention`, which opset 23 has"),
+        ("onnx.dft", "it has no `DFT` whose axis is an input"),
+    ],
     "reference": [
         ("inconsistent permutation", "it does not stack what a `Loop` keeps of its turns as the standard says"),
         ("all dimensions of index", "its `GatherElements` takes no index of other sizes than the data"),
