@@ -12,6 +12,7 @@ from mai.runtime.errors import ModelError
 
 LOWEST = (1, 24)  # Of ONNX Runtime: earlier ones fail on texts that grow, or take other tokens, and open no int8 flows.
 WARNING, FATAL_ONLY = 2, 4
+FOLDER = "session.model_external_initializers_file_folder_path"  # Where bytes find what they refer to.
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 NARROWING = frozenset({"OpenVINOExecutionProvider"})  # Providers that compute int64 as int32.
 BY_NAME = {"cpu": [CPU], "cuda": [CUDA, CPU]}
@@ -94,7 +95,7 @@ def open_session(
     """
     options = session_options(threads)
     if folder is not None:
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+        options.add_session_config_entry(FOLDER, str(folder))
     try:
         return _open_quietly(source, options, providers)
     except Exception:

@@ -33,4 +33,8 @@ def opened(model: ir.Model, most: int = IN_MEMORY) -> ort.InferenceSession:
         path = Path(folder) / "model.onnx"
         with path.open("wb") as file, data_path(path).open("wb") as data:
             write_apart(model, data_path(path).name, file.write, data.write)
-        return ort.InferenceSession(path, session_options(), providers=providers)
+        options = session_options()
+        options.add_session_config_entry(
+            "session.disable_prepacking", "1"
+        )  # Which would be a second copy of the weights.
+        return ort.InferenceSession(path, options, providers=providers)

@@ -16,12 +16,14 @@ from mai.compiler.ir.types import DType
 from mai.compiler.onnx.describing.limits import smallest
 from mai.runtime.arrays import Array
 from mai.runtime.files import mapped
+from mai.runtime.model.data import data_path
 from mai.runtime.model.mapping import source_of
-from mai.runtime.model.session import open_session, session_options
+from mai.runtime.model.session import FOLDER, session_options
 from mai.runtime.self_test.draw import draw
 from mai.runtime.self_test.record import Recipe
 from mai.spec.diagnostics import Diagnostic, MaiError
 
+SHARED = 2**30  # Bytes of data that are not rearranged for speed.
 FREE_SIZE = 5  # Of a dimension that a host chooses.
 MAX_STEPS = 3
 SEED = 2**31 - 9  # Large, and whole on engines of 32 bits, too, where a file's self-test is run.
@@ -100,9 +102,16 @@ def session(file: Path | bytes) -> ort.InferenceSession:
 
 
 def _opened(path: Path) -> ort.InferenceSession:
+    options, data = session_options(), data_path(path)
+    if data.exists() and data.stat().st_size > SHARED:
+        options.add_session_config_entry(
+            "session.disable_prepacking", "1"
+        )  # Which would be a second copy of the weights.
     with mapped(path) as raw:
         source, folder = source_of(path, raw)
-        return open_session(source, ["CPUExecutionProvider"], folder=folder)
+    if folder is not None:
+        options.add_session_config_entry(FOLDER, str(folder))
+    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
 def run_trial(session: ort.InferenceSession, graph: Graph, trial: Trial) -> list[Array]:
