@@ -13,6 +13,7 @@ from mai.runtime.errors import ModelError
 LOWEST = (1, 24)  # Of ONNX Runtime: earlier ones fail on texts that grow, or take other tokens, and open no int8 flows.
 WARNING, FATAL_ONLY = 2, 4
 FOLDER = "session.model_external_initializers_file_folder_path"  # Where bytes find what they refer to.
+ONE_COPY = "session.disable_prepacking", "1"  # Weights are not arranged a second time for speed.
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 NARROWING = frozenset({"OpenVINOExecutionProvider"})  # Providers that compute int64 as int32.
 BY_NAME = {"cpu": [CPU], "cuda": [CUDA, CPU]}

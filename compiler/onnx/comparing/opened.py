@@ -11,7 +11,7 @@ import onnxruntime as ort
 from mai.compiler.onnx.lowering.build import serialised
 from mai.compiler.onnx.writing.pieces import write_apart
 from mai.runtime.model.data import data_path
-from mai.runtime.model.session import session_options
+from mai.runtime.model.session import ONE_COPY, session_options
 
 NODE_BYTES = 512  # Of a node in a file, with its names and the line that it is from: on the safe side.
 IN_MEMORY = 1 << 28  # Bytes of a model that is opened without a file.
@@ -34,7 +34,5 @@ def opened(model: ir.Model, most: int = IN_MEMORY) -> ort.InferenceSession:
         with path.open("wb") as file, data_path(path).open("wb") as data:
             write_apart(model, data_path(path).name, file.write, data.write)
         options = session_options()
-        options.add_session_config_entry(
-            "session.disable_prepacking", "1"
-        )  # Which would be a second copy of the weights.
+        options.add_session_config_entry(*ONE_COPY)
         return ort.InferenceSession(path, options, providers=providers)

@@ -18,7 +18,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.files import mapped
 from mai.runtime.model.data import data_path
 from mai.runtime.model.mapping import source_of
-from mai.runtime.model.session import FOLDER, session_options
+from mai.runtime.model.session import FOLDER, ONE_COPY, session_options
 from mai.runtime.self_test.draw import draw
 from mai.runtime.self_test.record import Recipe
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -104,9 +104,7 @@ def session(file: Path | bytes) -> ort.InferenceSession:
 def _opened(path: Path) -> ort.InferenceSession:
     options, data = session_options(), data_path(path)
     if data.exists() and data.stat().st_size > SHARED:
-        options.add_session_config_entry(
-            "session.disable_prepacking", "1"
-        )  # Which would be a second copy of the weights.
+        options.add_session_config_entry(*ONE_COPY)
     with mapped(path) as raw:
         source, folder = source_of(path, raw)
     if folder is not None:
