@@ -36,6 +36,7 @@ BOUND = {
     "cached_attention": "the sizes of its caches and of its mask depend on each other; only `incremental` makes it",
     "two_level_attention": "as `cached_attention`",
     "eigenvalues": "the second input is what `spectrum` makes of the first",
+    "is_whole": "what it tells is a size of its whole input",
     "orthogonal_factor": "a matrix has at least as many rows as columns",
     "windowed_attention": "as `cached_attention`",
 }

@@ -91,6 +91,8 @@ class RealInverse(Operation):
 
     @staticmethod
     def reference(np: Any, re: Any, im: Any, n: int, axis: int) -> Any:
+        if re.shape[axis] > n // 2 + 1:
+            raise ValueError(f"{n} numbers have the frequencies 0 to {n // 2}, here are {re.shape[axis]}")
         return np.fft.irfft(re + 1j * im, n, axis=axis)
 
     @staticmethod

@@ -143,7 +143,7 @@ class Choose(Operation):
         case(sample(7), sample(kind="unit"), sample(kind="positive", lead=False), sample(kind="int", high=5, lead=False)),
         case(sample(9), sample(kind="unit"), sample(kind="positive", lead=False), sample(kind="int", high=5, lead=False), sample(kind="unit", lead=False)),
         case(sample(9), sample(kind="unit"), sample(kind="positive", lead=False), sample(kind="int", high=1, lead=False), sample(kind="unit", lead=False), sample(kind="unit", lead=False)),
-        case(sample(9), sample(kind="unit"), sample(kind="positive", lead=False), sample(kind="int", high=6, lead=False), sample(kind="unit", lead=False), sample(kind="unit", lead=False), sample(kind="unit", lead=False)),
+        case(sample(9), sample(kind="unit"), sample(kind="positive", lead=False), sample(kind="int", high=8, lead=False), sample(kind="unit", lead=False), sample(kind="unit", lead=False), sample(kind="unit", lead=False)),
     )  # fmt: skip
 
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.structure import Extend
-from mai.compiler.ops.shapes.indexing import Pick, Slice
+from mai.compiler.ops.elementwise.conversion import ToInt
+from mai.compiler.ops.elementwise.logic import GreaterEqual
+from mai.compiler.ops.shapes.gather import Gather
+from mai.compiler.ops.shapes.indexing import Argsort, Pick, Slice
 from mai.compiler.ops.shapes.shape import Concat, Expand, Reshape, Squeeze, Stack, Transpose, Unsqueeze
 
 MOVES = (Slice, Pick, Concat, Stack, Expand, Reshape, Transpose, Unsqueeze, Squeeze)  # No number of a result is new.
@@ -41,8 +45,36 @@ def _is_left_open(graph: Graph, text: Value, row: Value) -> bool:
 
 
 def _leaves_open(graph: Graph, node: Node, text: Value, row: Value) -> bool:
+    if _is_test(node):
+        return True
+    if _puts_tokens_last(node, text):
+        return _is_left_open(graph, node.output, row)
     if node.op is Slice and node.attributes["axis"] == -1 and node.attributes["start"] == row.type.shape[-1]:
         return True  # What was appended.
     if not (node.op in MOVES or _grows_from(node, text)):
         return False
     return all(_is_left_open(graph, out, row) for out in node.outputs[: None if node.op in MOVES else 1])
+
+
+def _is_test(node: Node) -> bool:
+    """Whether a node begins `gather(x, argsort(int(x >= 0)))`, which an `extend` makes of a text that one before it grew."""
+    order = _only_reader(_only_reader(node, ToInt), Argsort) if node.op is GreaterEqual else None
+    final = _only_reader(order, Gather)
+    return final is not None and _puts_tokens_last(final, node.inputs[0])
+
+
+def _puts_tokens_last(node: Node, text: Value) -> bool:
+    """Whether a node ends it: the tokens of a text in their order, and its empty places before them."""
+    if node.op is not Gather or node.inputs[0] is not text:
+        return False
+    producers = [node.inputs[1].producer]
+    while len(producers) < 3 and producers[-1] is not None:
+        producers.append(producers[-1].inputs[0].producer)
+    made_by = [producer.op for producer in producers if producer is not None]
+    return made_by == [Argsort, ToInt, GreaterEqual] and producers[-1] is not None and producers[-1].inputs[0] is text
+
+
+def _only_reader(node: Node | None, kind: type[Operation]) -> Node | None:
+    """The one node that reads what a node gives, if it is of a kind."""
+    readers = list(node.output.uses) if node is not None else []
+    return readers[0] if len(readers) == 1 and readers[0].op is kind else None

@@ -37,14 +37,15 @@ class Module:
         if draws is not None:
             self.scalars["batch"] = torch.tensor(draws.batch, device=device)
         self.device = device
-        self.reads_step = bool(module.graph.find_nodes(op="placeholder")[self._place("step")].users)
+        self.reads_step = "step" in self.settings and self._is_read("step")
         self.forward = forward or module.forward
         loops = (Loop.of(node) for node in graph.walk() if node.op is Loop)
         self.turns_vary = any(loop.stops or not isinstance(loop.count, int) for loop in loops)
 
-    def _place(self, setting: str) -> int:
-        """Which of the module's arguments a setting is."""
-        return len(self.names) + self.settings.index(setting)
+    def _is_read(self, setting: str) -> bool:
+        """Whether the code reads a setting."""
+        place = len(self.names) + self.settings.index(setting)
+        return bool(self.module.graph.find_nodes(op="placeholder")[place].users)
 
     def __call__(self, fields: Mapping[str, Tensor], step: int) -> tuple[Tensor, ...]:
         with self.context():
