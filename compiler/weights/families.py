@@ -74,10 +74,10 @@ def family_of(sets: Sequence[str], constants: Mapping[str, int | float] = NO_CON
 
 
 def families(constants: Mapping[str, int | float] = NO_CONSTANTS) -> list[Family]:
-    """The families of all records, and those of sets of rules that no record has."""
+    """The families of all records, and those of sets of rules that no record has: those of few sets first, which win where others match as much."""
     used = dict.fromkeys(tuple(r["rules"]) for r in family_records().values() if "rules" in r)
     alone = [(name,) for name in _rule_sets(()) if not any(name in names for names in used)]
-    return [family for names in [*used, *alone] if (family := family_of(names, constants)).sets]
+    return [family for names in sorted([*used, *alone], key=len) if (family := family_of(names, constants)).sets]
 
 
 def find_family(

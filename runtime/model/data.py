@@ -10,6 +10,7 @@ from pathlib import Path
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
 from mai.runtime.model.checksum import sha256_of
+from mai.runtime.model.failures import unreadable_error
 from mai.runtime.model.manifest import Data
 from mai.runtime.model.wire import Buffer, name_of, place_of, tensors_of
 
@@ -28,19 +29,16 @@ def check_places(path: Path, raw: Buffer) -> Path | None:
         raw: the bytes of the file at `path`.
 
     Raises:
-        ModelError: `model-foreign`: it reads another file; `model-not-found`: the data are not there.
+        ModelError: `model-foreign`: it reads another file, or is none of mai's; `model-not-found`: the data are not there;
+            `model-truncated`: it is damaged.
     """
-    wanted, reads = data_path(path), False
-    for tensor in _tensors(raw):
-        place = place_of(tensor)
-        if not place:
-            continue
-        reads, location = True, place.get("location", "")
+    wanted, outside = data_path(path), _outside(path, raw)
+    for name, location in outside:
         if location != wanted.name:
-            message = f"{path} takes the tensor `{name_of(tensor)}` from outside of it, the file {location}"
+            message = f"{path} takes the tensor `{name}` from outside of it, the file {location}"
             help = f"its data lie beside it, as {wanted.name}: compile it again, or give both the names that they had"
             raise ModelError("model-foreign", f"{message}: mai wrote no such file", help)
-    if not reads:
+    if not outside:
         return None
     try:
         plain_file(wanted)
@@ -70,8 +68,10 @@ def check_data(path: Path, stated: Data | None, *, whole: bool) -> None:
         raise ModelError("model-truncated", message, help)
 
 
-def _tensors(raw: Buffer) -> list[Buffer]:
+def _outside(path: Path, raw: Buffer) -> list[tuple[str, str]]:
+    """The names of the tensors that lie outside of a file, and in which other. Raises `ModelError` where its bytes are no model."""
     try:
-        return list(tensors_of(raw))
-    except ValueError:  # No ONNX file, which opening it will tell.
-        return []
+        places = [(tensor, place_of(tensor)) for tensor in tensors_of(raw)]
+        return [(name_of(tensor), place.get("location", "")) for tensor, place in places if place]
+    except ValueError as error:  # ONNX Runtime might still read them, and a file elsewhere with them.
+        raise unreadable_error(path, raw, error) from error

@@ -57,7 +57,7 @@ def test_what_is_more_than_one_file_is_opened_all_the_same(program: Maker) -> No
     for most in (2**31, 0):
         session = opened(build(prepare_export(made, "f").optimised, weights), most)
         results.append(session.run(None, {"x": np.ones((3, 256), np.float32)})[0])
-    np.testing.assert_array_equal(*results)
+    np.testing.assert_allclose(*results, rtol=2e-6)  # A session of large weights does not arrange them for speed.
 
 
 def test_what_one_file_cannot_hold_has_a_file_of_data_beside(
