@@ -89,7 +89,7 @@ def test_without_python_the_examples_are_said_to_be_missing() -> None:
 @pytest.mark.parametrize("value", [POINTS, POINTS.tolist(), torch.tensor(POINTS), {"x": POINTS}, (POINTS,)])
 def test_the_same_points_however_they_are_held(value: object) -> None:
     spec = mai.Spec(FLOW, "flow", data=value)
-    (path,) = spec.files(Path("here"))
+    (path,) = spec.files_in(Path("here"))
     np.testing.assert_array_equal(np.load(path)["x"].astype(np.float32), POINTS)
 
 
