@@ -76,9 +76,8 @@ def _pattern(e: Elaborator, regex: Arg | None, schema: Arg | None, span: Span) -
         try:
             parse(text)
         except WrongPattern as error:
-            closed = [
-                put(regex.span, f'"{text}{end}"') for end in "])"
-            ]  # Where a bracket is open, it is closed at the end.
+            # Where a bracket is open, it is closed at the end.
+            closed = [put(regex.span, f'"{text}{end}"') for end in "])"]
             message = f"{error.why}, at letter {error.place + 1} of the pattern"
             raise e.fail("bad-pattern", regex.span, message, edits=closed) from error
         return {"regex": text}
@@ -103,6 +102,8 @@ def _read(e: Elaborator, argument: Arg) -> object:
     """What a schema's file says; its path starts at the spec's."""
     path = Path(argument.span.source.path).parent / _text(e, argument)
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no plain file")
         if path.stat().st_size > MAX_BYTES:
             raise ValueError("it is too large")
         return json.loads(path.read_text(encoding="utf-8"))
