@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +35,8 @@ def constrain(e: Elaborator, logits: Arg, x: Arg, regex: Arg | None = None, sche
     z: Value = e.real(logits.value, logits.span)
     if z.type.rank != 1 or not isinstance(z.type.shape[0], int):
         raise ShapeError("rank-mismatch", f"`constrain` takes logits [K], this is {describe(z.type.shape)}", 0)
+    import json  # Few files have patterns.
+
     own, growing = appended_tokens(e, x), e.growing
     assert growing is not None, "what is appended is known in an `extend` alone"
     if growing.searches:
@@ -100,6 +101,8 @@ def _text(e: Elaborator, argument: Arg) -> str:
 
 def _read(e: Elaborator, argument: Arg) -> object:
     """What a schema's file says; its path starts at the spec's."""
+    import json
+
     path = Path(argument.span.source.path).parent / _text(e, argument)
     try:
         if path.exists() and not path.is_file():

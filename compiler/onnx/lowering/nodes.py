@@ -35,9 +35,8 @@ class Nodes(Products):
         self.output: tuple[Size, ...] = ()
         self.of_turn: set[str] = set()
         self._constants: dict[object, ir.Value] = {}
-        self._large: list[
-            object
-        ] = []  # What is told apart by its place in memory, which nothing else gets while it is here.
+        # What is told apart by its place in memory, which nothing else gets while it is here.
+        self._large: list[object] = []
         self._homes: dict[ir.Value, tuple[list[ir.Node], object]] = {}
         self._names: dict[str, int] = {}
         self._taken: set[str] = set()
