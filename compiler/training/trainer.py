@@ -35,7 +35,7 @@ from mai.compiler.training.run.save_times import SaveTimes
 from mai.compiler.training.run.stage import Stage, begin
 from mai.compiler.training.run.stopping import stoppable
 from mai.compiler.training.settings import Best as BestKept
-from mai.compiler.training.step.code import Code
+from mai.compiler.training.step.code import Code, minimized
 from mai.compiler.training.step.compiled import check_compiler
 from mai.compiler.training.step.feed import Feed
 from mai.compiler.training.step.objective import Objective
@@ -83,7 +83,7 @@ class Trainer:
         chosen = settings.sample
         batches = self.data.batches if chosen is None else self.data.sampled(chosen.field, chosen.order, self.seed)
         self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
-        self.processes.check(self._minimized(), self.batch, settings.accumulate)
+        self.processes.check(minimized(self.training), self.batch, settings.accumulate)
         self.share = self.processes.share(self.batch)
         self.parts = parts_of(self.share.places, settings.accumulate)
         self.steps = count_steps(settings, options, self.data.count, self.batch)
@@ -132,11 +132,6 @@ class Trainer:
     def evaluation_graph(self) -> Graph:
         """The same as an export is: without dropout, with running statistics."""
         return forms.prepare(self.training.evaluation)
-
-    def _minimized(self) -> Graph:
-        """What the objectives and the states are made of, without what is only reported."""
-        outputs = [o.output for o in self.training.objectives] + [u.output for u in self.training.updates]
-        return forms.select(self.training.graph, outputs)
 
     def _compile(self) -> None:
         if self.code.sharded is not None:
