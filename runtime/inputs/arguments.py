@@ -9,6 +9,7 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
+from mai.runtime.inputs.sizes import computed_size
 from mai.runtime.model.manifest import Port
 
 Ports = Mapping[str, Port]
@@ -177,6 +178,16 @@ def _check_sizes(inputs: Ports, feed: Mapping[str, Array], least: Sizes, most: S
                 raise ModelError("input-range", f"`{name}` is at least {least[name]}, `{port.name}` has {size}")
             if size > most.get(name, size):
                 raise ModelError("input-range", f"`{name}` is at most {most[name]}, `{port.name}` has {size}")
+    _check_computed(inputs, feed, {name: size for name, (size, _) in sizes.items()})
+
+
+def _check_computed(inputs: Ports, feed: Mapping[str, Array], sizes: Mapping[str, int]) -> None:
+    """Check the sizes that are made of named ones, `P + 2`, as far as these are known."""
+    for port in inputs.values():
+        for text, size in zip(port.shape, feed[port.name].shape[1:], strict=True):
+            wanted = None if isinstance(text, int) or text.isidentifier() else computed_size(text, sizes)
+            if wanted not in (None, size):
+                raise ModelError("input-shape", f"`{text}` is {wanted} here, and `{port.name}` has {size}")
 
 
 def _repeat_single_examples(inputs: Ports, feed: Mapping[str, Array]) -> dict[str, Array]:

@@ -163,6 +163,19 @@ export class Model {
         throw new ModelError(`${what} is ${known} in \`${where}\` and ${feeds[name].dims[axis]} in \`${name}\``);
       });
     }
+    this._agreeComputed(feeds, (name) => sizes[name]?.[0]);
+  }
+
+  /** So do sizes that are made of named ones, as far as these are known. */
+  _agreeComputed(feeds, sizeOf) {
+    for (const { name, shape } of this.manifest.inputs) {
+      shape.forEach((text, place) => {
+        const wanted = typeof text === "number" || /^\w+$/.test(text) ? NaN : computedSize(text, sizeOf);
+        const size = feeds[name].dims[place + 1];
+        if (Number.isNaN(wanted) || wanted === size) return;
+        throw new ModelError(`\`${text}\` is ${wanted} here, and \`${name}\` has ${size}`);
+      });
+    }
   }
 
   _repeated({ type, data, dims }, batch) {
@@ -509,6 +522,31 @@ export function rowsOf({ data, dims }) {
 /** The names of the labels that a port takes or gives, by their numbers; older files name those of the port's own field. */
 export function labelsOf({ labels }, { name, field = name }) {
   return field === null ? [] : (labels[field] ?? []);
+}
+
+/** A size that is made of named ones, `2 * P + 1` or `(P) // 2`; NaN where one of them is not known. */
+export function computedSize(text, sizeOf) {
+  const words = text.match(/\d+|\w+|\/\/|[-+*()]/g);
+  let at = 0;
+  const atom = () => {
+    const word = words[at++];
+    if (word === "-") return -atom();
+    if (word !== "(") return /^\d/.test(word) ? Number(word) : (sizeOf(word) ?? NaN);
+    const value = sum();
+    at++;
+    return value;
+  };
+  const term = () => {
+    let value = atom();
+    while (words[at] === "*" || words[at] === "//") value = words[at++] === "*" ? value * atom() : Math.floor(value / atom());
+    return value;
+  };
+  const sum = () => {
+    let value = term();
+    while (words[at] === "+" || words[at] === "-") value += words[at++] === "+" ? term() : -term();
+    return value;
+  };
+  return sum();
 }
 
 export const product = (sizes) => sizes.reduce((total, size) => total * size, 1);

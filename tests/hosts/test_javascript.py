@@ -236,6 +236,20 @@ def test_files_that_another_program_has_changed(javascript: JavaScript, program:
     assert f"the tensor `{tensor.name}` lies outside of the file" in answers[1]["error"]
 
 
+def test_sizes_that_are_made_of_others(
+    javascript: JavaScript, program: Callable[[str], Program], tmp_path: Path
+) -> None:
+    text = "export g(x: [P], w: [2 * P + 1], u: [(P - 1) // 2]) -> [P] { return x + w[1:P + 1] + sum(u) }\n"
+    file = str(compiled(program(text), "g", tmp_path))
+    fits = {"x": [[1, 1, 1]], "w": [[1] * 7], "u": [[1]]}
+    right, wrong, other = javascript(
+        [{"file": file, "values": fits | changed} for changed in ({}, {"w": [[1] * 3]}, {"u": [[1, 1]]})]
+    )
+    np.testing.assert_array_equal(arrays(right)["g"], [[3, 3, 3]])
+    assert "is 7 here, and `w` has 3" in wrong["error"]
+    assert "is 1 here, and `u` has 2" in other["error"]
+
+
 def test_names_of_labels(javascript: JavaScript, tmp_path: Path) -> None:
     program = small(ROOT / "examples" / "dit.mai")
     names = {"y": tuple(f"digit {k}" for k in range(10))}

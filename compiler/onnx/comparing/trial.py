@@ -10,7 +10,7 @@ import numpy as np
 import onnxruntime as ort
 
 from mai.compiler.ir.graph import Graph, Value
-from mai.compiler.ir.sizes import symbols
+from mai.compiler.ir.sizes import evaluate, symbols
 from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.describing.limits import smallest
@@ -64,10 +64,11 @@ def trial(
         settings["batch"] = batch
     if "seed" in settings:
         settings["seed"] = SEED
-    open_sizes = [str(s) for v in graph.inputs for s in v.type.shape if not isinstance(s, int)]
     least = smallest(graph) if least is None else least
-    usual = {name: max(free, least.get(name, 1)) for name in open_sizes}
-    chosen = {"batch": batch, **usual, **{name: size for name, size in (sizes or {}).items() if name in usual}}
+    usual = {name: max(free, least.get(name, 1)) for name in sorted(spoken)}
+    named = {"batch": batch, **usual, **{name: size for name, size in (sizes or {}).items() if name in usual}}
+    written = [s for v in graph.inputs for s in v.type.shape if not isinstance(s, int)]
+    chosen = {"batch": batch, **{str(s): int(evaluate(s, named)) for s in written}}
     recipe = Recipe(seed=seed, reals=reals, sizes=chosen, settings=settings)
     return Trial({v.name: _draw(v, place, recipe) for place, v in enumerate(graph.inputs)}, settings, recipe)
 
