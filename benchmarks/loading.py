@@ -13,13 +13,10 @@ import torch
 from PIL import Image
 from pyarrow import csv, table
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 
 from benchmarks import measure
-from mai.compiler.check import check
-from mai.compiler.training.options import Options
-from mai.compiler.training.trainer import Trainer
+from benchmarks.loops import Pair, Run, classifying, repeated, trainer_of
 
 ROWS, COLUMNS, CLASSES, SIDE = 100_000, 12, 4, 64
 KEPT, MORE = 20_000, 4_000  # Images that mai keeps in memory; with so many more, it decodes each when it is asked for.
@@ -35,8 +32,6 @@ train(steps = 1000000, batch = 64) {
   minimize cross_entropy(linear(h, 4), y)
 }
 """
-Pair = tuple[Tensor, Tensor]
-Steps = Callable[[], None]
 
 
 def write_table(path: Path) -> tuple[Tensor, Tensor]:
@@ -138,23 +133,19 @@ def image_net() -> nn.Sequential:
     )  # fmt: skip
 
 
-def by_hand(model: nn.Module, batches: Iterator[Pair], steps: int) -> Steps:
+def by_hand(model: nn.Module, batches: Iterator[Pair], steps: int) -> Run:
     """So many steps of a loop by hand, which looks at its loss once at their end."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    step = classifying(model, torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True), batches)
+    before = repeated(step, steps - 1)
 
     def run() -> None:
-        for _ in range(steps):
-            x, y = next(batches)
-            loss = F.cross_entropy(model(x), y)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        loss.item()
+        before()
+        step().item()
 
     return run
 
 
-def best_workers(make: Callable[[int], Steps]) -> tuple[int, Steps]:
+def best_workers(make: Callable[[int], Run]) -> tuple[int, Run]:
     """The number of workers with which a loop is fastest, and that loop."""
     loops = {workers: make(workers) for workers in range((os.cpu_count() or 1) + 1)}
     times = measure.medians(measure.interleaved(loops, 3))
@@ -162,24 +153,20 @@ def best_workers(make: Callable[[int], Steps]) -> tuple[int, Steps]:
     return best, loops[best]
 
 
-def ours(folder: Path, text: str, steps: int) -> Steps:
+def ours(folder: Path, text: str, steps: int) -> Run:
     """So many steps of mai's loop, with all that it does between them."""
     spec = folder / "spec.mai"
     spec.write_text(text, encoding="utf-8")
-    program = check(spec).program
-    assert program is not None and program.training is not None
-    trainer = Trainer(program, program.training, folder / "run", Options(quiet=True, device="cpu"))
-    places = count()
+    trainer, places = trainer_of(spec, folder / "run"), count()
 
-    def run() -> None:
-        for _ in range(steps):
-            place = next(places)
-            trainer.step(place, trainer.cadence.is_reported(place + 1))
+    def step() -> None:
+        place = next(places)
+        trainer.step(place, trainer.cadence.is_reported(place + 1))
 
-    return run
+    return repeated(step, steps)
 
 
-def compare(loops: Mapping[str, Steps], steps: int, rounds: int) -> dict[str, float]:
+def compare(loops: Mapping[str, Run], steps: int, rounds: int) -> dict[str, float]:
     """Steps a second of each loop, and mai's speed relative to each rival's."""
     times = measure.interleaved(loops, rounds)
     middle = measure.medians(times)
@@ -209,10 +196,10 @@ def images(folder: Path, number: int, rounds: int, steps: int = 60) -> dict[str,
     return {**compare(loops, steps, rounds), "workers": workers}
 
 
-def row(name: str, found: Mapping[str, float]) -> list[str]:
+def row(name: str, figures: Mapping[str, float]) -> list[str]:
     """A row of the table."""
-    speeds = [f"{found[f'{loop}, steps/s']:,.0f}" for loop in ("mai", "loader", "tensors")]
-    return [name, *speeds, *(f"{found[f'against {loop}']:.2f} ×" for loop in ("loader", "tensors"))]
+    speeds = [f"{figures[f'{loop}, steps/s']:,.0f}" for loop in ("mai", "loader", "tensors")]
+    return [name, *speeds, *(f"{figures[f'against {loop}']:.2f} ×" for loop in ("loader", "tensors"))]
 
 
 def main(rounds: int = 9) -> None:
@@ -230,7 +217,7 @@ def main(rounds: int = 9) -> None:
         "mai against the first",
         "against the second",
     ]
-    rows = [row(name, found) for name, found in figures.items()]
+    rows = [row(name, each) for name, each in figures.items()]
     measure.record("loading", measure.table(head, rows), figures, f"{os.cpu_count()} cores of")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -12,14 +13,12 @@ from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
+from benchmarks.loops import Pair, classifying, repeated, trainer_of
 from benchmarks.measure import interleaved, medians, ratio, record, table
 from benchmarks.rivals import Block
-from mai.compiler.check import check
-from mai.compiler.training.options import Options
-from mai.compiler.training.trainer import Trainer
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-Step = Callable[[], None]
+Step = Callable[[], object]
 
 
 def digits(image: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -29,20 +28,18 @@ def digits(image: bool) -> tuple[torch.Tensor, torch.Tensor]:
     return (x.reshape(-1, 1, 8, 8) if image else x), torch.tensor(labels)
 
 
+def drawn(x: torch.Tensor, y: torch.Tensor, batch: int) -> Iterator[Pair]:
+    """Batches of rows that are drawn anew for each."""
+    while True:
+        chosen = torch.randint(len(x), (batch,))
+        yield x[chosen], y[chosen]
+
+
 def mlp() -> Step:
     """A training step of `mlp.mai` by hand."""
     model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    x, y = digits(image=False)
-
-    def step() -> None:
-        chosen = torch.randint(len(x), (128,))
-        loss = F.cross_entropy(model(x[chosen]), y[chosen])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return step
+    return classifying(model, optimizer, drawn(*digits(image=False), 128))
 
 
 def cnn() -> Step:
@@ -53,16 +50,7 @@ def cnn() -> Step:
         nn.Dropout(0.1), nn.Linear(64, 10),
     )  # fmt: skip
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4)
-    x, y = digits(image=True)
-
-    def step() -> None:
-        chosen = torch.randint(len(x), (64,))
-        loss = F.cross_entropy(model(x[chosen]), y[chosen])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    return step
+    return classifying(model, optimizer, drawn(*digits(image=True), 64))
 
 
 class UNet(nn.Module):
@@ -132,29 +120,25 @@ RIVALS: dict[str, tuple[Callable[[], Step], int]] = {
 }
 
 
+def compare(name: str, make: Callable[[], Step], steps: int, rounds: int) -> dict[str, float]:
+    """Seconds of one step of mai's loop and of the one by hand, and how many times as fast mai's is."""
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = trainer_of(EXAMPLES / f"{name}.mai", Path(folder))
+    places = count()
+    loops = {"mai": repeated(lambda: trainer.step(next(places), False), steps), "by hand": repeated(make(), steps)}
+    times = interleaved(loops, rounds)
+    each = {loop: seconds / steps for loop, seconds in medians(times).items()}
+    return each | {"ratio": ratio(times, "by hand", "mai")}
+
+
 def main(rounds: int = 7) -> None:
     """Measure, print and record the table."""
     torch.set_num_threads(1)
-    rows, figures = [], {}
-    for name, (make, steps) in RIVALS.items():
-        program = check(EXAMPLES / f"{name}.mai").program
-        assert program is not None and program.training is not None
-        with tempfile.TemporaryDirectory() as folder:
-            trainer = Trainer(program, program.training, Path(folder), Options(quiet=True, device="cpu"))
-        by_hand, count = make(), iter(range(10**9))
-
-        def ours(trainer: Trainer = trainer, steps: int = steps, count: object = count) -> None:
-            for _ in range(steps):
-                trainer.step(next(count), False)  # type: ignore[call-overload]
-
-        def theirs(by_hand: Step = by_hand, steps: int = steps) -> None:
-            for _ in range(steps):
-                by_hand()
-
-        times = interleaved({"mai": ours, "by hand": theirs}, rounds)
-        middle, how = medians(times), ratio(times, "by hand", "mai")
-        rows.append([name, *(f"{1e3 * middle[v] / steps:.2f} ms" for v in ("mai", "by hand")), f"{how:.2f} ×"])
-        figures[name] = {"mai": middle["mai"] / steps, "by hand": middle["by hand"] / steps, "ratio": how}
+    figures = {name: compare(name, make, steps, rounds) for name, (make, steps) in RIVALS.items()}
+    rows = [
+        [name, *(f"{1e3 * each[loop]:.2f} ms" for loop in ("mai", "by hand")), f"{each['ratio']:.2f} ×"]
+        for name, each in figures.items()
+    ]
     record("training", table(["one training step", "mai", "by hand in PyTorch", "speed"], rows), figures)
 
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from mai.spec.diagnostics import Edit, Reporter
-from mai.spec.diagnostics.edit import meant, put
-from mai.spec.diagnostics.suggest import closest
+from mai.spec.diagnostics.edit import meant, meant_among, put
 from mai.spec.record import record
 from mai.spec.settings import Configuration, Problem, Settings, SettingsError, choices, fields, shown
 from mai.spec.source import Span
@@ -93,8 +92,8 @@ def _meant(name: str, at: Span, models: Mapping[str, type[Settings]]) -> str | E
         if call is not None:
             return put(at, call)
     last = name.rpartition(".")[2]  # of `optim.adamw`
-    guess = last if last in models else closest(last, models)
-    return meant(at, guess) if guess else _there_are(models)
+    guess = meant(at, last) if last in models else meant_among(at, last, models)
+    return guess or _there_are(models)
 
 
 def _there_are(models: Mapping[str, type[Settings]]) -> str:
@@ -153,9 +152,9 @@ def _report_problem(problem: Problem, model: type[Settings], arguments: Argument
 
 def _remedy(name: str, at: Span, model: type[Settings]) -> str | Edit:
     """What an unknown setting was meant to be: a field, a setting of the optimizer or schedule, or one of a list."""
-    guess = closest(name, fields(model))
+    guess = meant_among(at, name, fields(model))
     if guess:
-        return meant(at, guess)
+        return guess
     for kind, choice in choices(model).items():
         usual = [choice.models[choice.usual]] if choice.usual else []
         for chosen in (*usual, *reversed(list(choice.models.values()))):
@@ -167,7 +166,7 @@ def _remedy(name: str, at: Span, model: type[Settings]) -> str | Edit:
 def _report_bad_value(problem: Problem, arguments: Arguments, report: Reporter) -> None:
     """A value outside its range or of the wrong kind: expected and found side by side."""
     value = arguments.values[problem.setting]
-    guess = closest(value, problem.texts) if isinstance(value, str) else None
     message = f"`{problem.setting}` of {arguments.what} {problem.words}, this is {shown(value)}"
     at = arguments.spans.get(problem.setting, arguments.head)
-    report.error("bad-setting", at, message, help=meant(at, guess) if guess else None)
+    help = meant_among(at, value, problem.texts) if isinstance(value, str) else None
+    report.error("bad-setting", at, message, help=help)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -68,8 +70,6 @@ def compile_(
     sets: Sets = None,
 ) -> None:
     """Compile exports to one self-contained .onnx file each, verified against torch."""
-    from mai.compiler.compiling import compile_all
-
     program = program_of(file, sets)
     trained = _weights_file(program, weights, out, sets)
     if trained and weights is None:
@@ -84,14 +84,24 @@ def compile_(
             external_data=external_data, seed=seed,
         )
     )  # fmt: skip
-    alone = not program.trainings  # what is not trained is as it will be: its claims are checked now
-    if not timings:
-        compile_all(program, names, trained, folder, options, check=alone)
-        return
+    with _saying_timings() if timings else nullcontext():
+        _compile(program, names, trained, folder, options)
+
+
+def _compile(program: Program, names: list[str], trained: Path | None, folder: Path, options: CompileOptions) -> None:
+    """Write the exports; of a program that is not trained, which is as it will be, the claims are checked."""
+    from mai.compiler.compiling import compile_all
+
+    compile_all(program, names, trained, folder, options, check=not program.trainings)
+
+
+@contextmanager
+def _saying_timings() -> Iterator[None]:
+    """Say how long each pass took, at the end."""
     from mai.compiler.passes.pipeline import Timings, watching
 
     with watching(seconds := Timings()):
-        compile_all(program, names, trained, folder, options, check=alone)
+        yield
     echo("\n".join(seconds.lines()), err=True)
 
 

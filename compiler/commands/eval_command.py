@@ -13,7 +13,7 @@ from mai.runtime.show.terminal import say
 from mai.spec.record import record
 
 if TYPE_CHECKING:
-    from mai.compiler.evaluating.subject import Subject
+    from mai.compiler.evaluating.subject import Asked, Subject
 
 
 @with_diagnostics
@@ -51,30 +51,35 @@ def evaluate(
 
     Columns are found by name, words are labels as in training. What is compared with what is read off the spec: the result that an objective compares with a field is compared with that field. Where that is not clear, it is asked for: --target, --output, --export.
     """
-    from mai.compiler.evaluating.subject import Asked, open_subject
-    from mai.compiler.evaluating.target import NoAnswer
+    from mai.compiler.evaluating.subject import Asked
     from mai.runtime.show.save import PICTURES
 
     if out is not None and out.suffix.lower() not in PICTURES:
-        raise Misuse(f"--out {out}: {', '.join(PICTURES)}; the figures go beside it as .json")
-    files, consts, why = data or [], parse_sets(sets) or None, ""
-    subject: Subject | None = None
-    if not loss:
-        try:
-            subject = open_subject(run, Asked(export, target, output, consts, provider, threads))
-        except NoAnswer as error:
-            if (export, target, output) != (None, None, None) or not _has_weights(run):
-                raise
-            why = error.diagnostics[0].message
-    request = _Told(files, out, json, resamples, seed, examples, batch)
+        raise Misuse(f"--out {out}: {', '.join(PICTURES)}")
+    consts = parse_sets(sets) or None
+    request = _Request(data or [], out, json, resamples, seed, examples, batch)
+    subject, why = (None, "") if loss else _subject(run, Asked(export, target, output, consts, provider, threads))
     if subject is not None:
         _compare(subject, request, worst)
     else:
         _measure(run, consts, request, why)
 
 
+def _subject(run: Path, asked: Asked) -> tuple[Subject | None, str]:
+    """What is compared; None, and why, where nothing is, and nobody asked for it, but losses can be measured."""
+    from mai.compiler.evaluating.subject import open_subject
+    from mai.compiler.evaluating.target import NoAnswer
+
+    try:
+        return open_subject(run, asked), ""
+    except NoAnswer as error:
+        if (asked.export, asked.target, asked.output) != (None, None, None) or not _has_weights(run):
+            raise
+        return None, error.diagnostics[0].message
+
+
 @record
-class _Told:
+class _Request:
     """What the command line says of examples and of what is shown."""
 
     files: list[Path]
@@ -101,7 +106,7 @@ def _has_weights(run: Path) -> bool:
     return ((run if run.is_dir() else run.parent) / WEIGHTS).exists()
 
 
-def _compare(subject: Subject, request: _Told, worst: int) -> None:
+def _compare(subject: Subject, request: _Request, worst: int) -> None:
     """A file's answers beside those in the data."""
     from mai.compiler.evaluating.answers import ROWS, answer
     from mai.compiler.evaluating.examples import read_for
@@ -119,7 +124,7 @@ def _compare(subject: Subject, request: _Told, worst: int) -> None:
         say(f"wrote {request.out} and {request.out.with_suffix('.json')}", err=True)
 
 
-def _measure(run: Path, sets: dict[str, str] | None, request: _Told, why: str) -> None:
+def _measure(run: Path, sets: dict[str, str] | None, request: _Request, why: str) -> None:
     """What training minimises, of the run's weights."""
     from mai.compiler.evaluating.loss_report import as_json, lines, measure_run, open_run, read_examples
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from mai.compiler.commands.shared import SpecFile, program_of, with_diagnostics
 from mai.runtime.command_line.markers import Exit, Misuse, Option
 from mai.runtime.show.terminal import say
+
+if TYPE_CHECKING:
+    from mai.compiler.sweeping.axes import Point
+    from mai.compiler.sweeping.sweep import Sweep
 
 
 @with_diagnostics
@@ -38,11 +43,10 @@ def sweep(
 
     The table has means and deviations between the seeds, of what the weights do on held-out examples, the best first. `mai runs FOLDER` compares the same folder again, with curves.
     """
-    from mai.compiler.sweeping.axes import grid, in_words, read_axes
+    from mai.compiler.sweeping.axes import grid, read_axes
     from mai.compiler.sweeping.jobs import Jobs
     from mai.compiler.sweeping.search import search as search_points
     from mai.compiler.sweeping.sweep import Sweep, goal_of
-    from mai.runtime.run_folders.tables import lines, sorted_rows
 
     axes = read_axes(sets or [])
     if search is not None and not axes:
@@ -51,33 +55,48 @@ def sweep(
     program = program_of(file, [f"{n}={v}" for n, v in points[0].items()] if points else None, data)
     if not program.trainings:
         raise Misuse(f"{file} has no train block")
-    words = [
-        word for name, value in (("steps", steps), ("batch", batch), ("device", device), ("precision", precision))
-        if value is not None for word in (f"--{name}", str(value))
-    ] + [word for path in data or () for word in ("--data", str(path.absolute()))]  # fmt: skip
-    folder = out or Path("runs") / f"{program.name}-sweep"
-    judged = goal_of(program, by, goal)
-    running = Jobs(jobs)
-    all_ = Sweep(
-        file, program.source.text, folder, words, seeds, program.name, [*program.exports], judged, running,
-        lambda text: say(text, err=True),
+    words = _words({"steps": steps, "batch": batch, "device": device, "precision": precision}, data or ())
+    runs = Sweep(
+        file, program.source.text, out or Path("runs") / f"{program.name}-sweep", words, seeds, program.name, [*program.exports],
+        goal_of(program, by, goal), Jobs(jobs), lambda text: say(text, err=True),
     )  # fmt: skip
-    all_.begin()
+    runs.begin()
     if search is not None:
-        points = search_points(all_, axes, search)
+        points = search_points(runs, axes, search)
     else:
-        all_.run(points)
-    rows = sorted_rows(all_.rows(points), judged.figure, judged.direction)
-    all_.write(rows)
+        runs.run(points)
+    _say_results(runs, points)
+    _end(runs)
+
+
+def _words(options: Mapping[str, int | str | None], data: Sequence[Path]) -> list[str]:
+    """What each `mai train` is told besides, as words."""
+    chosen = {name: str(value) for name, value in options.items() if value is not None}
+    pairs = [*chosen.items(), *(("data", str(path.absolute())) for path in data)]
+    return [word for name, value in pairs for word in (f"--{name}", value)]
+
+
+def _say_results(runs: Sweep, points: Sequence[Point]) -> None:
+    """Keep and show what each point has come to, the best first."""
+    from mai.compiler.sweeping.axes import in_words
+    from mai.runtime.run_folders.tables import lines, sorted_rows
+
+    figure, direction = runs.goal.figure, runs.goal.direction
+    rows = sorted_rows(runs.rows(points), figure, direction)
+    runs.write(rows)
     say("\n".join(lines(rows)))
-    best = next((row for row in rows if row.mean(judged.figure) is not None), None)
+    best = next((row for row in rows if row.mean(figure) is not None), None)
     if best is not None and len(rows) > 1:
-        say(f"the {'least' if judged.direction == 'min' else 'largest'} {judged.figure} has {in_words(best.settings)}")
-    if all_.failures:
-        some = next(iter(all_.failures))
-        say(f"{len(all_.failures)} failed; what each said is in its log: {some / 'log.txt'}", err=True)
-    if running.interrupted:
+        say(f"the {'least' if direction == 'min' else 'largest'} {figure} has {in_words(best.settings)}")
+
+
+def _end(runs: Sweep) -> None:
+    """Say what failed and what is left. Raises `Exit` where anything did, or is."""
+    if runs.failures:
+        first = next(iter(runs.failures))
+        say(f"{len(runs.failures)} failed; what each said is in its log: {first / 'log.txt'}", err=True)
+    if runs.jobs.interrupted:
         say("stopped; nothing is lost. The same command goes on", err=True)
         raise Exit(130)
-    if all_.failures:
+    if runs.failures:
         raise Exit(1)

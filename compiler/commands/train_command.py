@@ -93,54 +93,71 @@ def train(
     folder = out or Path("runs") / program.name
     compiling = compile_options(lambda: CompileOptions(opset=opset))
     from mai.compiler.check import growing
-    from mai.compiler.compiling import compile_all
     from mai.compiler.training import loop
     from mai.compiler.training.options import Options
-    from mai.compiler.training.run.figures.trackers import PACKAGES
     from mai.compiler.training.run.resume_command import resume_command
-    from mai.compiler.warnings import untrained_weights
+
+    _check_words(workers, track)
+    print_diagnostics(growing(program))
+    words = {"steps": steps, "batch": batch, "seed": seed}
+    numbers = {option: block_numbers(option, each) for option, each in words.items()}
+    general = _of(None, numbers)
+    options = Options(
+        general.get("steps"), general.get("batch"), general.get("seed"), device, precision, tuple(data or ()), resume, tuple(track or ()),
+        quiet, weights, shard=shard, only=tuple(only or ()), blocks=_of_blocks(numbers), debug_nan=debug_nan, sets=parse_sets(sets),
+        workers=workers, compile=compile,
+    )  # fmt: skip
+    result = loop.train(program, folder, options, _say_trained)
+    if result.weights is not None:
+        _compile_exports(program, result.weights, folder, compiling, options.data)
+    elif result.main:
+        command = resume_command(
+            file, folder, set=sets, **words, device=device, precision=precision, data=data,
+            weights=weights, only=only, track=track, shard=shard, workers=workers, compile=compile, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
+        )  # fmt: skip
+        _end_stopped(result, command)
+
+
+def _check_words(workers: int | None, track: Sequence[str] | None) -> None:
+    """Raise `Misuse` for a number of processes that is none, or a tracker that there is not."""
+    from mai.compiler.training.run.figures.trackers import PACKAGES
 
     if workers is not None and workers < 0:
         raise Misuse(f"--workers {workers}: 0 or more")
     for name in track or ():
         if name not in PACKAGES:
             raise Misuse(f"--track {name}: one of {', '.join(PACKAGES)}")
-    print_diagnostics(growing(program))
-    numbers = {
-        "steps": block_numbers("steps", steps),
-        "batch": block_numbers("batch", batch),
-        "seed": block_numbers("seed", seed),
-    }
-    blocks = {block: _of(block, numbers) for each in numbers.values() for block in each if block is not None}
-    general = _of(None, numbers)
-    options = Options(
-        general.get("steps"), general.get("batch"), general.get("seed"), device, precision, tuple(data or ()), resume, tuple(track or ()),
-        quiet, weights, shard=shard, only=tuple(only or ()), blocks=blocks, debug_nan=debug_nan, sets=parse_sets(sets),
-        workers=workers, compile=compile,
-    )  # fmt: skip
-    result = loop.train(program, folder, options, _say_trained)
-    if not result.main:
-        return
-    if result.weights is None:
-        command = resume_command(
-            file, folder, set=sets, steps=steps, batch=batch, seed=seed, device=device, precision=precision, data=data,
-            weights=weights, only=only, track=track, shard=shard, workers=workers, compile=compile, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
-        )  # fmt: skip
-        of = f" of {result.block}" if result.block else ""
-        echo(f"stopped at step {result.steps:,}{of}; nothing is lost. Go on with: {command}", err=True)
-        raise Exit(130)
-    untrained = _untrained(program, result.weights)
+
+
+def _end_stopped(result: Result, command: str) -> None:
+    """Say how to go on with a run that was stopped, and end as one that was. Raises `Exit`."""
+    of = f" of {result.block}" if result.block else ""
+    echo(f"stopped at step {result.steps:,}{of}; nothing is lost. Go on with: {command}", err=True)
+    raise Exit(130)
+
+
+def _compile_exports(
+    program: Program, weights: Path, folder: Path, options: CompileOptions, data: tuple[Path, ...]
+) -> None:
+    """The exports of a trained program into the run's folder, and what of it has been trained on nothing."""
+    from mai.compiler.compiling import compile_all
+    from mai.compiler.warnings import untrained_weights
+
+    untrained = _untrained(program, weights)
     if untrained:
         echo(f"note: {untrained} not trained yet, which comes next: --only", err=True)
-    compile_all(
-        program, list(program.exports), result.weights, folder, compiling, check=not untrained, data=options.data
-    )
+    compile_all(program, list(program.exports), weights, folder, options, check=not untrained, data=data)
     print_diagnostics(untrained_weights(program))
 
 
 def _of(block: str | None, numbers: Mapping[str, Mapping[str | None, int]]) -> dict[str, int]:
     """What is said for one train block, or for all, by option."""
     return {option: each[block] for option, each in numbers.items() if block in each}
+
+
+def _of_blocks(numbers: Mapping[str, Mapping[str | None, int]]) -> dict[str, dict[str, int]]:
+    """What is said for single train blocks, by their names."""
+    return {block: _of(block, numbers) for each in numbers.values() for block in each if block is not None}
 
 
 def _untrained(program: Program, weights: Path) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from mai.compiler.commands.shared import parse_sets, with_diagnostics
 from mai.runtime.command_line.markers import Argument, Misuse, Option
 from mai.runtime.show.terminal import echo
+
+if TYPE_CHECKING:
+    from mai.compiler.tuning.tune import Outcome
 
 
 @with_diagnostics
@@ -80,8 +83,12 @@ def tune(
     with progress(every, quiet) as on_point:
         outcome = tune_file(file, out or file, options, on_point)
     if plot is not None:
-        from mai.compiler.tuning.picture import draw
-
-        draw(outcome, plot, file.name)
-        echo(f"wrote {plot}", err=True)
+        _draw(outcome, plot, file.name)
     print_outcome(outcome, file, every, quiet)
+
+
+def _draw(outcome: Outcome, plot: Path, title: str) -> None:
+    from mai.compiler.tuning.picture import draw
+
+    draw(outcome, plot, title)
+    echo(f"wrote {plot}", err=True)

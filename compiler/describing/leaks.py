@@ -46,21 +46,21 @@ def leaks(files: Sequence[Path], columns: Sequence[str], target: str, is_label: 
     codes, numbers = goal.codes[there], goal.numbers[there]
     if len(codes) < FEWEST or (not is_label and goal.are_words):
         return []
-    found = (_leak(name, each.only(there), codes, numbers, is_label) for name, each in values.items())
-    return [leak for leak in found if leak is not None]
+    each = (_leak(name, column.only(there), codes, numbers, is_label) for name, column in values.items())
+    return [leak for leak in each if leak is not None]
 
 
 def _leak(name: str, column: _Values, codes: Array, numbers: Array, is_label: bool) -> Leak | None:
     cells = column.cells()
     if len(np.unique(cells)) < 2:
         return None
-    told = _share_of_labels(cells, codes) if is_label else _share_of_variance(column, cells, numbers)
-    if told is None or told < NEARLY:
+    part = _share_of_labels(cells, codes) if is_label else _share_of_variance(column, cells, numbers)
+    if part is None or part < NEARLY:
         return None
     pairs = len({*zip(column.codes.tolist(), codes.tolist(), strict=True)})
     is_same = pairs == len(np.unique(codes)) == len(np.unique(column.codes)) and bool(column.is_there.all())
-    is_same &= is_label or told > EXACTLY
-    what = "it is the same in other words" if is_same else f"it alone tells {share(told, 1)} of it"
+    is_same &= is_label or part > EXACTLY
+    what = "it is the same in other words" if is_same else f"it alone tells {share(part, 1)} of it"
     return Leak(name, what, is_same)
 
 
@@ -133,17 +133,21 @@ def _values(files: Sequence[Path], names: Sequence[str]) -> dict[str, _Values]:
     """The first rows of some columns."""
     parts: dict[str, list[pa.Array]] = {name: [] for name in names}
     rows, most = 0, min(ROWS, CELLS // len(names))
-    for file in files:
-        table = open_table(file, Stated())
-        for block in read_blocks(table, [table.columns[name] for name in names]):
-            for name in names:
-                parts[name].append(block[table.columns[name]])
-            rows += len(parts[names[0]][-1])
-            if rows >= most:
-                break
+    for block in _blocks(files, names):
+        for name, array in block.items():
+            parts[name].append(array)
+        rows += len(block[names[0]])
         if rows >= most:
             break
     return {name: each for name, arrays in parts.items() if (each := _of_column(arrays)) is not None}
+
+
+def _blocks(files: Sequence[Path], names: Sequence[str]) -> Iterator[dict[str, pa.Array]]:
+    """Some columns by name, a block of rows of a file after the other."""
+    for file in files:
+        table = open_table(file, Stated())
+        for block in read_blocks(table, [table.columns[name] for name in names]):
+            yield {name: block[table.columns[name]] for name in names}
 
 
 def _of_column(arrays: Sequence[pa.Array]) -> _Values | None:

@@ -42,14 +42,14 @@ def what_it_takes(program: Program) -> tuple[dict[str, str], Summary | None, lis
 def _warnings(summary: TableSummary, training: Training) -> list[str]:
     """What the spec takes that says nothing of other rows, or all of what is to be predicted."""
     taken = {column.name: column for column in summary.columns if column.name in training.fields}
-    useless = [f"warning: `{name}`: {why}" for name, column in taken.items() if (why := why_not(column))]
+    warnings = [f"warning: `{name}`: {why}" for name, column in taken.items() if (why := why_not(column))]
     targets = [name for name in compared_results(training) if name in taken]
     others = [name for name in taken if name not in targets]
     for target in targets if others else []:
         is_label = training.fields[target].dtype is DType.INT
-        found = leaks(summary.files, others, target, is_label)
-        useless += [f"warning: `{each.column}` tells `{target}`: {each.words}" for each in found]
-    return useless
+        telling = leaks(summary.files, others, target, is_label)
+        warnings += [f"warning: `{each.column}` tells `{target}`: {each.words}" for each in telling]
+    return warnings
 
 
 def _as_written(type_: Type) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
+from types import MappingProxyType
 
 from mai.compiler.check import check_all, internal, look_at
 from mai.compiler.editor.living import Living
@@ -21,6 +22,9 @@ from mai.spec.record import record
 from mai.spec.source import Source, Span
 
 MAX_FORMS = 4  # Of one name in a body that is called with several shapes.
+
+
+NO_SETS: Mapping[str, str] = MappingProxyType({})
 
 
 @record
@@ -70,8 +74,11 @@ class Meaning:
         return sum(prod(size for size in shape if isinstance(size, int)) for shape in shapes)
 
 
-def meaning_of(path: Path, source: Source, living: Living, texts: Mapping[str, Source]) -> Meaning:
-    """Check a text that stands at `path`; `texts` are those of other files, by path.
+def meaning_of(
+    path: Path, source: Source, living: Living, texts: Mapping[str, Source], sets: Mapping[str, str] = NO_SETS,
+    data: Sequence[Path] = (),
+) -> Meaning:  # fmt: skip
+    """Check a text that stands at `path`; `texts` are those of other files, by path, `sets` its consts, `data` files in the place of its own.
 
     Where it cannot be parsed, the check of what can be read of it says what the names stand for.
     """
@@ -79,9 +86,9 @@ def meaning_of(path: Path, source: Source, living: Living, texts: Mapping[str, S
     readable = Source(source.path, living.text, source.name)
     try:
         with watched(seen.watch):
-            checked = look_at(path, texts={**texts, str(path): source})
+            checked = look_at(path, sets, {**texts, str(path): source}, data)
             if living.text != source.text:
-                look_at(path, texts={**texts, str(path): readable})
+                look_at(path, sets, {**texts, str(path): readable}, data)
     except Exception as error:  # A server goes on; a package that is not installed is told so, too.
         return Meaning([internal(error)], seen, None)
     return Meaning(checked.diagnostics, seen, checked.program)

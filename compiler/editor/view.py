@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mai.compiler.editor.living import Living, living
-from mai.compiler.editor.meaning import Meaning, header, meaning_of
+from mai.compiler.editor.meaning import NO_SETS, Meaning, header, meaning_of
 from mai.compiler.editor.names import Names, Symbol, names_of_file
 from mai.spec import FOLDER, STANDARD, ast, in_prelude, is_public, library, prelude_sources
 from mai.spec.source import Source, Span
@@ -35,10 +35,12 @@ class View:
         """The tree of what can be read."""
         return self._living.file
 
-    def check(self, texts: Mapping[str, Source]) -> Meaning:
-        """What checking says; `texts` are those of other files, by path."""
+    def check(
+        self, texts: Mapping[str, Source], sets: Mapping[str, str] = NO_SETS, data: Sequence[Path] = ()
+    ) -> Meaning:
+        """What checking says; `texts` are those of other files, by path, `sets` its consts, `data` files in the place of its own."""
         if self.meaning is None:
-            self.meaning = meaning_of(self.path, self.source, self._living, texts)
+            self.meaning = meaning_of(self.path, self.source, self._living, texts, sets, data)
         return self.meaning
 
     def imports(self) -> Iterator[tuple[ast.Import, Path]]:

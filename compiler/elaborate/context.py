@@ -100,9 +100,8 @@ class Context(Telling):
         self.places_apart = 0  # Copies of places at which functions are differentiated.
         self.turns_apart = 0  # Turns of `repeat`s that were elaborated one by one.
         self.failed_attempts = 0
-        self.open_turns: list[
-            Value
-        ] = []  # Of the `repeat`s around that are tried as one body: taken apart, they are numbers.
+        # Of the `repeat`s around that are tried as one body: taken apart, they are numbers.
+        self.open_turns: list[Value] = []
         self.stacked: dict[tuple[str, ...], Value] = {}  # The parameters of all nets of a family, by their names.
         self.evaluations: list[Value] = []  # How often each adaptive solver evaluated its velocity.
         self.transposes: dict[Value, Value] = {}

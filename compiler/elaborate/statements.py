@@ -25,9 +25,8 @@ from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ops import elementwise as el
 from mai.spec import ast
 from mai.spec.diagnostics import Help
-from mai.spec.diagnostics.edit import meant, put
+from mai.spec.diagnostics.edit import meant_among, put
 from mai.spec.diagnostics.foreign import FOREIGN
-from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
 from mai.spec.words import DISTRIBUTIONS
 
@@ -188,7 +187,7 @@ def check_distribution(e: Context, env: Environment, expr: ast.Expr) -> None:
     callee = expr.function if isinstance(expr, ast.Call) else None
     if not isinstance(callee, ast.Name) or callee.id in names_in_sight(env):
         return
-    guess = closest(callee.id, DISTRIBUTIONS)
     drawn = FOREIGN.get(callee.id, "").partition("a draw is a statement: ")[2]
-    help: Help = drawn or (meant(callee.span, guess) if guess else f"there are {', '.join(DISTRIBUTIONS)}")
+    listed = f"there are {', '.join(DISTRIBUTIONS)}"
+    help: Help = drawn or meant_among(callee.span, callee.id, DISTRIBUTIONS) or listed
     raise e.fail("unknown-distribution", callee.span, f"there is no distribution `{callee.id}`", help=help)

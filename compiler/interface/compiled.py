@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.compiling import compile_all
+from mai.compiler.interface.scratch import remove_with, scratch_folder
 from mai.compiler.program import Program
 from mai.compiler.weights.tensor_files import weights_file
 from mai.runtime.model.loader import load
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def compiled(program: Program, export: str, weights: object, options: CompileOptions) -> Model:
-    """One export as a function of arrays. Its file stands in a folder of its own, which is named by `model.path`.
+    """One export as a function of arrays. Its file, `model.path`, stands in a folder that goes with it.
 
     Args:
         weights: a file or a folder; a torch module or arrays by name; or None: first values.
@@ -28,9 +28,11 @@ def compiled(program: Program, export: str, weights: object, options: CompileOpt
     Raises:
         MaiError: the weights do not fit, or the file differs from torch.
     """
-    folder = Path(tempfile.mkdtemp(prefix="mai-"))
+    folder = scratch_folder()
     compile_all(program, [export], _file(weights, folder), folder, options, told=lambda written: None)
-    return load(folder / f"{program.name}.{export}.onnx")
+    model = load(folder / f"{program.name}.{export}.onnx")
+    remove_with(model, folder)
+    return model
 
 
 def _file(weights: Any, folder: Path) -> Path | None:

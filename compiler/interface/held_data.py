@@ -5,7 +5,7 @@ They are written once, under a name made of what is in them, so that a run can b
 
 from __future__ import annotations
 
-import hashlib
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mai.compiler.data.fields import bad
+from mai.runtime.model.checksum import sha256_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -138,6 +139,16 @@ def _scratch(folder: Path, suffix: str) -> Path:
 
 def _named(path: Path) -> Path:
     """The file under the name of its bytes."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return path.rename(path.with_stem(f"data-{digest[:12]}")).absolute()
+    return path.rename(path.with_stem(f"data-{sha256_of(path)[:12]}")).absolute()
+
+
+def put(file: Path, folder: Path) -> Path:
+    """A file that was written elsewhere, in a folder, too: without a copy where the file system allows it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder.absolute() / file.name
+    if not place.exists():  # Else it has these bytes, as its name says.
+        try:
+            place.hardlink_to(file)
+        except OSError:
+            shutil.copy(file, place)
+    return place

@@ -1,57 +1,38 @@
-"""Specs, diagnostics and tables as HTML, with colours that can be read on light and on dark ground."""
+"""Specs and diagnostics as HTML, with colours that can be read on light and on dark ground."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 
 from mai.compiler.editor.outline import TOKEN_KINDS, hints, tokens
 from mai.compiler.editor.view import View
 from mai.spec.diagnostics import Diagnostic
 from mai.spec.diagnostics.render import render
-from mai.spec.source import Source
 
 COLOURS = {
     "keyword": "#8250df", "function": "#0969da", "class": "#0969da", "type": "#116329", "number": "#0550ae", "string": "#2f7d32",
-    "comment": "#7d8590", "parameter": "#953800", "property": "#953800", "macro": "#953800",
+    "comment": "#7d8590", "parameter": "#953800", "property": "#953800",
 }  # fmt: skip
 STYLES = {"1;31": "#d1242f", "1;33": "#9a6700", "1;36": "#0969da", "2": "#7d8590"}
+SHAPE = '<span style="color:#7d8590;font-size:85%">{}</span>'
 _ESCAPE = re.compile("\x1b\\[([0-9;]*)m")
 
 
-def spec_html(path: Path, source: Source) -> str:
-    """A spec in colours, with the shapes of what it computes behind their names."""
-    view = View(path, source, lambda path: None)
-    view.check({})
-    marks = [(begin, begin + length, TOKEN_KINDS[kind]) for begin, length, kind in tokens(view)]
-    shapes = {hint.offset: hint.text for hint in hints(view, 0, len(source.text))}
-    return _block("".join(_pieces(source.text, marks, shapes)))
-
-
-def _pieces(text: str, marks: Sequence[tuple[int, int, str]], shapes: dict[int, str]) -> Iterable[str]:
-    at = 0
-    for begin, end, kind in marks:
-        yield _with_shapes(text, at, begin, shapes)
-        colour = COLOURS.get(kind)
-        shown = escape(text[begin:end])
-        yield f'<span style="color:{colour}">{shown}</span>' if colour else shown
-        yield _shape(shapes.get(end))
-        at = end
-    yield _with_shapes(text, at, len(text), shapes)
-
-
-def _with_shapes(text: str, begin: int, end: int, shapes: dict[int, str]) -> str:
-    shown, at = "", begin
-    for place in sorted(place for place in shapes if begin < place <= end):
-        shown += escape(text[at:place]) + _shape(shapes[place])
+def spec_html(view: View) -> str:
+    """A checked text in colours, with the shapes of what it computes behind their names."""
+    text, inserts = view.source.text, list[tuple[int, int, str]]()  # Where, which first at one place, what.
+    for begin, length, kind in tokens(view):
+        colour = COLOURS.get(TOKEN_KINDS[kind])
+        if colour is not None:
+            inserts += [(begin, 2, f'<span style="color:{colour}">'), (begin + length, 0, "</span>")]
+    inserts += [(hint.offset, 1, SHAPE.format(escape(hint.text))) for hint in hints(view, 0, len(text))]
+    parts, at = list[str](), 0
+    for place, _, insert in sorted(inserts):
+        parts += [escape(text[at:place]), insert]
         at = place
-    return shown + escape(text[at:end])
-
-
-def _shape(text: str | None) -> str:
-    return f'<span style="color:#7d8590;font-size:85%">{escape(text)}</span>' if text else ""
+    return _block("".join([*parts, escape(text[at:])]))
 
 
 def diagnostics_html(diagnostics: Sequence[Diagnostic]) -> str:
@@ -70,15 +51,6 @@ def _from_terminal(text: str) -> str:
         is_open = piece in STYLES
         parts.append(f'<span style="color:{STYLES[piece]};font-weight:600">' if is_open else "")
     return "".join(parts) + "</span>" * is_open
-
-
-def table_html(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Rows of words under a head."""
-    cells = "".join(f'<th style="text-align:left">{escape(word)}</th>' for word in head)
-    body = "".join(
-        "<tr>" + "".join(f'<td style="text-align:left">{escape(word)}</td>' for word in row) + "</tr>" for row in rows
-    )
-    return f"<table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _block(inner: str) -> str:

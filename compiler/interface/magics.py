@@ -47,8 +47,7 @@ def run_magic(shell: Any, line: str, cell: str | None) -> Spec | None:
     if len(names) > 1 or not name.isidentifier():
         raise ValueError(f"%%mai {line}: one name of Python, then CONST=VALUE\n\n{HELP}")
     consts = dict(word.split("=", 1) for word in words if "=" in word)
-    spec = Spec(cell, name, **consts)
-    spec.data = _values(spec.variables, shell.user_ns)
+    spec = Spec(cell, name, data=_values(Spec(cell, name).variables, shell.user_ns), **consts)
     findings = spec.check()
     if not findings:
         raise MaiError(findings.diagnostics)

@@ -135,8 +135,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         """The figures and the curves."""
-        from mai.compiler.interface.html import table_html
         from mai.runtime.errors import ModelError
+        from mai.runtime.show.notebook import table_html
 
         rows = [[name, f"{value:.4g}"] for name, value in self.figures.items()]
         head = [f"{self.folder.name}, {self.state}", f"after {self.steps:,} steps"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from mai.compiler.check import check_all, check_text
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.data.sources.python import Python
 from mai.compiler.interface.results import Findings, Shown
+from mai.compiler.interface.scratch import remove_with, scratch_folder
 from mai.compiler.program import Program
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
@@ -66,7 +66,7 @@ class Spec:
         self.text, self.name, self.folder = text.replace("\r\n", "\n"), name, Path(folder)
         self.data, self.consts = data, {const: _written(value) for const, value in consts.items()}
         self.run: Run | None = None
-        self._models: dict[tuple[str, Path | None], Model] = {}
+        self._models: dict[str, Model] = {}
 
     @property
     def path(self) -> Path:
@@ -87,8 +87,7 @@ class Spec:
 
     def check(self) -> Findings:
         """What `mai check` says, errors and warnings; it is true where there is no error."""
-        source = Source(str(self.path), self.text, self.path.name)
-        checked = check_all(self.path, self.consts, {str(self.path): source}, self._held_files)
+        checked = check_all(self.path, self.consts, {str(self.path): self._source}, self._held_files)
         return Findings(tuple(checked.diagnostics))
 
     def show(self, stage: str = "summary", export: str | None = None, after: str | None = None) -> Shown:
@@ -138,7 +137,7 @@ class Spec:
         from mai.compiler.interface.run import begin
 
         folder = Path(out) if out is not None else Path("runs") / self.name
-        self.run = begin(self, folder, self.files(folder, data), {"steps": steps, **options})
+        self.run = begin(self, folder, self.files_in(folder, data), {"steps": steps, **options})
         return self.run
 
     def export(self, name: str | None = None, weights: object = None, **options: Any) -> Model:
@@ -157,14 +156,13 @@ class Spec:
         from mai.compiler.interface.compiled import compiled
 
         chosen = self._export(name)
-        if weights is None and self.run is not None and not options:
+        if weights is not None or options:
+            return compiled(self.program, chosen, weights or self._last_weights, CompileOptions(**options))
+        if self.run is not None:
             return self.run.export(chosen)
-        if weights is None and not options:
-            key = chosen, None
-            if key not in self._models:
-                self._models[key] = compiled(self.program, chosen, None, CompileOptions())
-            return self._models[key]
-        return compiled(self.program, chosen, self._weights(weights), CompileOptions(**options))
+        if chosen not in self._models:
+            self._models[chosen] = compiled(self.program, chosen, None, CompileOptions())
+        return self._models[chosen]
 
     def torch(self, seed: int = 0) -> SpecModule:
         """Its weights as a `torch.nn.Module` with the spec's own names, whose forward is an export; see `SpecModule`.
@@ -173,7 +171,7 @@ class Spec:
         """
         from mai.compiler.interface.torch_module import SpecModule
 
-        return SpecModule(self.program, self._weights(None), seed, self._held_files)
+        return SpecModule(self.program, self._last_weights, seed, self._held_files)
 
     def __getattr__(self, name: str) -> Model:
         """An export, compiled: `spec.sample`."""
@@ -186,28 +184,45 @@ class Spec:
 
     # ------------------------------------------------------------- data, text
 
-    def files(self, folder: Path, data: object = None) -> tuple[Path, ...]:
-        """The files of what is trained on, written into `folder` where Python holds it; none where the spec's own source is read."""
-        from mai.compiler.interface.held_data import write_data
+    def files_in(self, folder: Path, data: object = None) -> tuple[Path, ...]:
+        """The files of what a run in a folder is trained on, `data` or the spec's own, where Python holds it; none where the source is read."""
+        from mai.compiler.interface.held_data import put, write_data
 
-        value = self.data if data is None else data
-        return () if value is None else write_data(value, self.fields, folder)
+        if data is not None:
+            return write_data(data, self.fields, folder)
+        return tuple(put(file, folder) if file.parent == self._scratch else file for file in self._held_files)
 
     @cached_property
     def _held_files(self) -> tuple[Path, ...]:
-        """The files of its data before any run, which a check may look at."""
-        return self.files(Path(tempfile.mkdtemp(prefix="mai-")))
+        """The files of its data, which are written once."""
+        from mai.compiler.interface.held_data import write_data
+
+        return () if self.data is None else write_data(self.data, self.fields, self._scratch)
+
+    @cached_property
+    def _scratch(self) -> Path:
+        folder = scratch_folder().absolute()
+        remove_with(self, folder)
+        return folder
+
+    @property
+    def _source(self) -> Source:
+        return Source(str(self.path), self.text, self.path.name)
 
     @cached_property
     def _data_line(self) -> ast.Data | None:
-        file = parse(Source(str(self.path), self.text, self.path.name), Reporter())
-        return next((each for each in file.declarations if isinstance(each, ast.Data)), None)
+        declarations = parse(self._source, Reporter()).declarations
+        return next((each for each in declarations if isinstance(each, ast.Data)), None)
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """The names of Python that its `data` line speaks of: `python(points)`."""
-        source = self.program_for(()).data
-        return source.variables if isinstance(source, Python) else ()
+        """The names of Python that its `data` line speaks of: `python(points)`, or `python([a, b])`."""
+        source = self._data_line.source if self._data_line is not None else None
+        if not isinstance(source, ast.Call) or source.function.span.text != Python.name:
+            return ()
+        values = [argument.value for argument in source.arguments]
+        names = [item for value in values for item in (value.items if isinstance(value, ast.Stack) else (value,))]
+        return tuple(name.id for name in names if isinstance(name, ast.Name))
 
     def _export(self, name: str | None) -> str:
         exports = self.exports
@@ -224,8 +239,9 @@ class Spec:
         except MaiError:
             return ()
 
-    def _weights(self, weights: Any) -> Any:
-        return self.run.weights if weights is None and self.run is not None else weights
+    @property
+    def _last_weights(self) -> Path | None:
+        return self.run.weights if self.run is not None else None
 
     def __repr__(self) -> str:
         first = f"{len(self.text.splitlines())} lines"
@@ -234,11 +250,13 @@ class Spec:
 
     def _repr_html_(self) -> str:
         """The text in colours, with the shapes of what it computes."""
+        from mai.compiler.editor.desk import Desk
+        from mai.compiler.editor.view import View
         from mai.compiler.interface.html import diagnostics_html, spec_html
 
-        shown = spec_html(self.path, Source(str(self.path), self.text, self.path.name))
-        findings = self.check()
-        return shown + (diagnostics_html(findings.diagnostics) if findings.diagnostics else "")
+        view = View(self.path, self._source, Desk().read)
+        diagnostics = view.check({}, self.consts, self._held_files).diagnostics
+        return spec_html(view) + (diagnostics_html(diagnostics) if diagnostics else "")
 
 
 def _written(value: object) -> str:

@@ -17,6 +17,7 @@ from mai.compiler.torch.module import DTYPES, lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.first_values import compute_first_values, first_values_before
 from mai.compiler.training.initial_weights import initial_weights, load_weights, loaded_names
+from mai.compiler.training.step.code import minimized
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 
@@ -101,14 +102,10 @@ class SpecModule(Weights):
         """The code of an export or of a train block, which is made once."""
         key = kind, name
         if key not in self._lowered:
-            graph = self._program.exports[str(name)] if kind == "export" else self._minimized(self._training(name))
+            graph = self._program.exports[str(name)] if kind == "export" else minimized(self._training(name))
             prepared = forms.prepare(graph)
             self._lowered[key] = prepared, lower(prepared, self)
         return self._lowered[key]
-
-    def _minimized(self, training: Training) -> Graph:
-        outputs = [o.output for o in training.objectives] + [u.output for u in training.updates]
-        return forms.select(training.graph, outputs)
 
     def _arguments(self, graph: Graph, values: dict[str, Any]) -> list[Tensor]:
         """Tensors in the order of the graph's inputs and settings. Raises `MaiError` for a name too many or too few."""

@@ -200,12 +200,18 @@ def nodes_for(nodes: Sequence[Node], outputs: Iterable[Value]) -> list[Node]:
     return needed[::-1]
 
 
+def reached(nodes: Iterable[Node], sources: Iterable[Value]) -> set[Value]:
+    """The sources, and all values that nodes make from them."""
+    values = set(sources)
+    for node in nodes:
+        if not values.isdisjoint(reading(node)):
+            values.update(node.outputs)
+    return values
+
+
 def path_between(nodes: Sequence[Node], x: Value, value: Value) -> list[Node]:
     """The nodes by which a value is computed from x, in their order."""
-    moved, needed = {x}, {value}
-    for node in nodes:
-        if not moved.isdisjoint(reading(node)):
-            moved.update(node.outputs)
+    moved, needed = reached(nodes, [x]), {value}
     path = []
     for node in reversed(nodes):
         if any(v in needed and v in moved and v is not x for v in node.outputs):

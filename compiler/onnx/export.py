@@ -66,9 +66,9 @@ def export(
             `dimension-too-large`; nothing is written.
     """
     began = time.perf_counter()
-    prepared = _bound(prepared or prepare_export(program, name, options), trained)
+    prepared = prepared or prepare_export(program, name, options)
     few = shallow(program, name)
-    part = Slice(few, _bound(prepare_export(few, name, options), trained)) if few else None
+    part = Slice(few, prepare_export(few, name, options)) if few else None
     return _write(program, prepared, trained, folder, options, began, part)
 
 
@@ -86,8 +86,8 @@ def export_step(
         return None
     few = shallow(program, name)
     turn_of_few = prepare_step(few, name, options) if few else None
-    part = Slice(few, _bound(turn_of_few, trained)) if few and turn_of_few else None
-    return _write(program, _bound(turn, trained), trained, folder, step_options(options), began, part)
+    part = Slice(few, turn_of_few) if few and turn_of_few else None
+    return _write(program, turn, trained, folder, step_options(options), began, part)
 
 
 def _bound(prepared: Prepared, trained: Trained) -> Prepared:
@@ -122,6 +122,7 @@ def _write(
         began: when its preparation did.
         part: what is compared with torch, where that is not the whole.
     """
+    prepared = _bound(prepared, trained)
     for diagnostic in enormous(prepared.plain, int(MEMORY_SHARE * memory())):
         raise MaiError([diagnostic])
     model = model_of(program, prepared, trained, options)
@@ -165,10 +166,11 @@ def _compared_in_part(
     unsealed: Unsealed, part: Slice, trained: Trained, options: CompileOptions
 ) -> tuple[dict[str, int], Passed]:
     """The same of few turns of the layers, in a file that is gone afterwards."""
+    prepared = _bound(part.prepared, trained)
     with tempfile.TemporaryDirectory(dir=unsealed.path.parent) as folder:
-        model = model_of(part.program, part.prepared, trained, options)
+        model = model_of(part.program, prepared, trained, options)
         few = write_unsealed(model, Path(folder) / unsealed.path.name, apart=True)
-        return _compared(few, Gate(part.prepared, trained.weights, options))
+        return _compared(few, Gate(prepared, trained.weights, options))
 
 
 def _compared(unsealed: Unsealed, gate: Gate) -> tuple[dict[str, int], Passed]:

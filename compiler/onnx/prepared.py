@@ -85,7 +85,7 @@ def prepare_export(program: Program, export: str, options: CompileOptions = DEFA
     starts = {Extend.of(n).length: n.inputs[0].type.shape[0] for n in written.nodes if n.op is Extend}
     in_blocks = grows and options.growth == "concat" and not options.drafts and not options.unroll
     whole, turns = (forms.prompt_blocks(optimised), optimised) if in_blocks else (optimised, None)
-    prompt = next(iter(prompts_of(written)), None)
+    prompt = next((row.name for row in prompts_of(written)), None)
     unlike = prompts_of_unlike_lengths(written)
     ends = ends_of(written)
     return Prepared(plain, whole, grows, prompt=prompt, unlike=unlike, turns=turns, starts=starts, ends=ends)

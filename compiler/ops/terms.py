@@ -160,9 +160,8 @@ class Term:
         missing = size - count * step
         if isinstance(missing, int):
             return apart.padded(axis, 0, missing) if missing >= 0 else apart.slice(axis, None, size)
-        return apart.padded(axis, 0, size - count).slice(
-            axis, None, size
-        )  # No size is negative, however small an axis is.
+        # No size is negative, however small an axis is.
+        return apart.padded(axis, 0, size - count).slice(axis, None, size)
 
     def _zeros_along(self, axis: int, count: Size) -> Term | None:
         place = self.rank + axis

@@ -27,9 +27,8 @@ class CountedSteps:
         self.method: Steps = steps_of(solver, problem, pace)
         self.count, self.is_stochastic = integral.steps, solver.stochastic
         self.places = sorted({*integral.keep, *(a.place for a in asked)})  # Of states with rows.
-        self.bent = (
-            sorted({a.place for a in asked}) if self.method.is_smooth else []
-        )  # Of states with velocities' rows.
+        # Of states with velocities' rows.
+        self.bent = sorted({a.place for a in asked}) if self.method.is_smooth else []
 
     def solve(self) -> list[Value]:
         """The last states, the kept paths, and what is asked for between two steps."""

@@ -78,14 +78,8 @@ class Sweep:
         self, file: Path, text: str, folder: Path, words: Sequence[str], seeds: int, name: str, exports: Sequence[str], goal: Goal,
         jobs: RunsJobs, say: Say,
     ) -> None:  # fmt: skip
-        self.file, self.folder, self.words, self.seeds, self.jobs, self.say = (
-            file,
-            folder,
-            tuple(words),
-            seeds,
-            jobs,
-            say,
-        )
+        self.file, self.folder, self.words, self.seeds = file, folder, tuple(words), seeds
+        self.jobs, self.say = jobs, say
         self.files = [f"{name}.{export}.onnx" for export in exports]
         self.goal, self.asked = goal, {"spec": digest(text), "words": [*words]}
         self.failures: dict[Path, str] = {}
@@ -142,18 +136,8 @@ class Sweep:
     def _job(self, folder: Path, point: Point, seed: int) -> Job:
         sets = [word for name, value in point.items() for word in ("--set", f"{name}={value}")]
         resume = ["--resume"] if checkpoints(folder) else []
-        words = (
-            "train",
-            str(self.file),
-            "--out",
-            str(folder),
-            "--seed",
-            str(seed),
-            *sets,
-            *self.words,
-            *resume,
-            "--quiet",
-        )
+        place = ("--out", str(folder), "--seed", str(seed))
+        words = ("train", str(self.file), *place, *sets, *self.words, *resume, "--quiet")
         self._began.setdefault(folder, time.monotonic())
         return Job(words, folder)
 

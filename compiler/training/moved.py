@@ -1,8 +1,10 @@
-"""Objectives that training cannot bring down: no parameter that they move is behind them."""
+"""Which weights training moves and which it holds still; objectives that it cannot bring down, since no parameter that they move is behind them."""
 
 from __future__ import annotations
 
-from mai.compiler.ir.graph import Value, turns_of
+from collections.abc import Collection, Mapping
+
+from mai.compiler.ir.graph import Value, Weight, turns_of
 from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.structure import WeightOf
 from mai.compiler.ir.types import DType
@@ -21,6 +23,13 @@ def moved_by(training: Training, objective: Objective) -> set[str]:
     behind = _weights_behind(training.graph.outputs[objective.output])
     copies = [copy for name in behind for copy in turns_of(training.graph.weights[name])]
     return {copy.name for copy in copies if training.moves(objective, copy)}
+
+
+def held_still(training: Training, weights: Mapping[str, Weight], moved: Collection[str]) -> set[str]:
+    """The names of those `weights` of still nets that no objective has `moved`, and that the block does not write as a state."""
+    nets = {weight.owner for name, weight in weights.items() if name in training.still}
+    states = {update.weight for update in training.updates}
+    return {name for name, weight in weights.items() if weight.owner in nets} - set(moved) - states
 
 
 def _weights_behind(value: Value) -> set[str]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from mai.runtime.command_line.markers import Argument, Misuse, Option
 from mai.runtime.show.terminal import say
+
+if TYPE_CHECKING:
+    from mai.runtime.run_folders.summary import Summary
+    from mai.runtime.run_folders.tables import Row
 
 
 def runs(
@@ -24,16 +29,7 @@ def runs(
 
     mai runs runs/a runs/b --by auc --goal max  two of them, by a figure of the spec
     """
-    from mai.runtime.run_folders.comparison import (
-        called,
-        check_figure,
-        goal_in,
-        grouped,
-        read_runs,
-        sorted_runs,
-        table,
-    )
-    from mai.runtime.run_folders.tables import as_values, lines
+    from mai.runtime.run_folders.comparison import check_figure, goal_in, grouped, read_runs, sorted_runs
     from mai.runtime.show.save import PICTURES
 
     if out is not None and out.suffix.lower() not in PICTURES:
@@ -46,19 +42,38 @@ def runs(
     ordered = sorted_runs(summaries, figure, direction)
     rows = grouped(ordered, figure, direction)
     if json:
-        from json import dumps
-
-        each = [
-            {"folder": str(r.folder), "state": r.state, "steps": r.steps, "kept": r.kept, "figures": dict(r.figures)}
-            for r in ordered
-        ]
-        say(dumps({"runs": each, "settings": as_values(rows)}, indent=2))
+        _say_json(ordered, rows)
     else:
-        say("\n".join(table(ordered, places)))
-        if any(row.runs > 1 for row in rows):
-            say("\nmeans over seeds, ± their standard deviation\n" + "\n".join(lines(rows)))
+        _say_tables(ordered, rows, places)
     if out is not None:
-        from mai.runtime.run_folders.curves import draw_curves
+        _draw(ordered, out)
 
-        draw_curves(ordered, out, called(ordered))
-        say(f"wrote {out}", err=True)
+
+def _say_json(runs: Sequence[Summary], rows: Sequence[Row]) -> None:
+    from json import dumps
+
+    from mai.runtime.run_folders.tables import as_values
+
+    each = [
+        {"folder": str(r.folder), "state": r.state, "steps": r.steps, "kept": r.kept, "figures": dict(r.figures)}
+        for r in runs
+    ]
+    say(dumps({"runs": each, "settings": as_values(rows)}, indent=2))
+
+
+def _say_tables(runs: Sequence[Summary], rows: Sequence[Row], places: Sequence[Path]) -> None:
+    """The runs, and where several differ in their seed alone, their means."""
+    from mai.runtime.run_folders.comparison import table
+    from mai.runtime.run_folders.tables import lines
+
+    say("\n".join(table(runs, places)))
+    if any(row.runs > 1 for row in rows):
+        say("\nmeans over seeds, ± their standard deviation\n" + "\n".join(lines(rows)))
+
+
+def _draw(runs: Sequence[Summary], out: Path) -> None:
+    from mai.runtime.run_folders.comparison import called
+    from mai.runtime.run_folders.curves import draw_curves
+
+    draw_curves(runs, out, called(runs))
+    say(f"wrote {out}", err=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mai.runtime.show.notebook import table_html
 
 if TYPE_CHECKING:
     from mai.runtime.model.manifest import Manifest, Port, Tuning
@@ -119,8 +120,4 @@ def _axes(port: Port) -> str:
 
 def table(manifest: Manifest) -> str:
     """The interface and the contents as an HTML table."""
-    head = escape(heading(manifest))
-    cells = [[escape(word) for word in row] for row in (*interface(manifest), *contents(manifest))]
-    left = ' style="text-align:left"'
-    rows = "".join("<tr>" + "".join(f"<td{left}>{cell}</td>" for cell in row) + "</tr>" for row in cells)
-    return f"<table><thead><tr><th colspan=3{left}>{head}</th></tr></thead><tbody>{rows}</tbody></table>"
+    return table_html([heading(manifest)], [*interface(manifest), *contents(manifest)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
+from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 from mai.spec.source import Source, Span
 
@@ -42,6 +43,12 @@ def put(span: Span, text: str, words: str = "write `{}`") -> Edit:
 def meant(span: Span, name: str) -> Edit:
     """A name that was probably meant, in the place of one that there is not."""
     return put(span, name, "did you mean `{}`?")
+
+
+def meant_among(span: Span, name: str, candidates: Iterable[str]) -> Edit | None:
+    """The candidate that `name` was most likely meant to be, in its place; None where none is near."""
+    guess = closest(name, candidates)
+    return meant(span, guess) if guess else None
 
 
 def take_out(span: Span, words: str) -> Edit:

@@ -19,6 +19,7 @@ from mai.compiler.evaluating.target import find_target
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
 from tests.support.command import invoke
+from tests.support.evaluations import evaluated, trained
 
 TABLE = """data age: [], kind: class[4], y: class[3] from table("t.csv", missing = keep)
 net logits(age: [], kind: class[4]) -> [3] { return linear(concat([normalise(fill(age))], embed(kind, 3)), 3) }
@@ -46,36 +47,26 @@ def table(rows: int, seed: int) -> str:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A trained run beside its spec and its tables."""
     folder = tmp_path_factory.mktemp("eval")
-    (folder / "t.mai").write_text(TABLE)
     (folder / "t.csv").write_text(table(200, 0))
     (folder / "test.csv").write_text(table(100, 1))
-    done = invoke("train", folder / "t.mai", "--out", folder / "run", "--quiet", "--device", "cpu")
-    assert done.exit_code == 0, done.output
-    return folder / "run"
-
-
-def evaluated(*words: str | Path) -> dict[str, Any]:
-    done = invoke("eval", *words, "--json", "--resamples", "20")
-    assert done.exit_code == 0, done.output
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return trained(folder, TABLE, "t")
 
 
 def test_a_table_of_words(run: Path, tmp_path: Path) -> None:
     """Against what `mai predict` writes for the same rows, of which a plain loop counts."""
-    found = evaluated(run, "--data", run.parent / "test.csv")
-    assert found["target"] == "y" and found["inputs"] == {"years": "age", "kind": "kind"}
+    report = evaluated(run, "--data", run.parent / "test.csv")
+    assert report["target"] == "y" and report["inputs"] == {"years": "age", "kind": "kind"}
     (tmp_path / "in.csv").write_text((run.parent / "test.csv").read_text().replace("age,", "years,", 1))
     assert invoke("predict", run / "t.predict.onnx", tmp_path / "in.csv", tmp_path / "out.jsonl").exit_code == 0
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     right = sum(row["y"] == row["predict_0"] for row in rows)
-    assert found["metrics"]["accuracy"]["value"] == right / 100
+    assert report["metrics"]["accuracy"]["value"] == right / 100
     loss = -np.mean([np.log(row[f"predict_1.{row['y']}"]) for row in rows])
-    assert found["metrics"]["log loss"]["value"] == pytest.approx(loss, rel=1e-5)
-    names = found["labels"]
+    assert report["metrics"]["log loss"]["value"] == pytest.approx(loss, rel=1e-5)
+    names = report["labels"]
     counted = [[sum(r["y"] == a and r["predict_0"] == b for r in rows) for b in names] for a in names]
-    assert found["confusion"] == counted and found["missing"] == 0
-    for worst in found["worst"]:
+    assert report["confusion"] == counted and report["missing"] == 0
+    for worst in report["worst"]:
         row = rows[worst["row"] - 1]
         assert row["y"] == worst["truth"] != row["predict_0"] and worst["said"].startswith(row["predict_0"])
 
@@ -96,10 +87,10 @@ def test_words_and_pictures(run: Path, tmp_path: Path) -> None:
 
 def test_the_rows_that_the_spec_keeps(run: Path) -> None:
     """Without `--data`: its held-out loss is what the run says of itself."""
-    found = evaluated(run)
+    report = evaluated(run)
     last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
-    assert found["examples"] == 20
-    assert found["metrics"]["log loss"]["value"] == pytest.approx(last["held-out loss"], rel=1e-4)
+    assert report["examples"] == 20
+    assert report["metrics"]["log loss"]["value"] == pytest.approx(last["held-out loss"], rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -120,17 +111,10 @@ def test_what_does_not_fit(run: Path, tmp_path: Path, change: tuple[str, str], s
 def test_rows_without_an_answer_are_left_out_and_told(run: Path, tmp_path: Path) -> None:
     rows = (run.parent / "test.csv").read_text().splitlines()
     (tmp_path / "gaps.csv").write_text("\n".join([rows[0], "40,cat,", *rows[1:]]) + "\n")
-    found = evaluated(run, "--data", tmp_path / "gaps.csv")
+    report = evaluated(run, "--data", tmp_path / "gaps.csv")
     whole = evaluated(run, "--data", run.parent / "test.csv")
-    assert found["missing"] == 1 and found["metrics"] == whole["metrics"]
-    assert [w["row"] for w in found["worst"]] == [w["row"] + 1 for w in whole["worst"]]
-
-
-def trained(folder: Path, text: str) -> Path:
-    (folder / "s.mai").write_text(text)
-    done = invoke("train", folder / "s.mai", "--out", folder / "run", "--quiet", "--device", "cpu")
-    assert done.exit_code == 0, done.output
-    return folder / "run"
+    assert report["missing"] == 1 and report["metrics"] == whole["metrics"]
+    assert [w["row"] for w in report["worst"]] == [w["row"] + 1 for w in whole["worst"]]
 
 
 def test_numbers_in_arrays(tmp_path: Path) -> None:
@@ -145,14 +129,14 @@ def test_numbers_in_arrays(tmp_path: Path) -> None:
         "train(steps = 3, batch = 16) { minimize sum((f(x) - y)^2) }\n"
         "export predict(x: [3]) -> [2] { return f(x) }\n",
     )
-    found = evaluated(run, "--data", tmp_path / "d.npz", "--out", tmp_path / "r.svg")
+    report = evaluated(run, "--data", tmp_path / "d.npz", "--out", tmp_path / "r.svg")
     from mai.runtime import load
 
     error = np.asarray(load(run / "s.predict.onnx", providers="cpu")(x=x), np.float64) - x[:, :2] ** 2
-    metrics = {name: each["value"] for name, each in found["metrics"].items()}
+    metrics = {name: each["value"] for name, each in report["metrics"].items()}
     assert metrics["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-5)
     assert metrics["mae"] == pytest.approx(np.abs(error).mean(), rel=1e-5)
-    assert found["worst"][0]["row"] == int(np.abs(error).max(1).argmax()) + 1
+    assert report["worst"][0]["row"] == int(np.abs(error).max(1).argmax()) + 1
 
 
 def test_a_folder_of_images(tmp_path: Path) -> None:
@@ -169,9 +153,9 @@ def test_a_folder_of_images(tmp_path: Path) -> None:
         "  z = score(x)\n  minimize softplus(z) - z * y\n}\n"
         "export light(picture: [1, 4, 4]) -> [] { return sigmoid(score(picture)) }\n",
     )
-    found = evaluated(run, "--data", tmp_path / "pictures")
-    assert found["inputs"] == {"picture": "x"} and found["labels"] == ["dark", "light"] and found["examples"] == 24
-    assert found["metrics"]["auc"]["value"] == 1 and found["metrics"]["accuracy"]["interval"][1] == 1
+    report = evaluated(run, "--data", tmp_path / "pictures")
+    assert report["inputs"] == {"picture": "x"} and report["labels"] == ["dark", "light"] and report["examples"] == 24
+    assert report["metrics"]["auc"]["value"] == 1 and report["metrics"]["accuracy"]["interval"][1] == 1
 
 
 # ---------------------------------------------------------------- what is compared with what
@@ -263,13 +247,13 @@ def test_figures_of_labels() -> None:
     """By their definitions: AUC by counting pairs, calibration by Guo's bins; what one class alone does not define is left out."""
     truth, p = np.array([0, 0, 1, 1, 1]), np.array([0.1, 0.62, 0.4, 0.8, 0.9])
     answers = Labelled(truth, (p > 0.5).astype(int), ("a", "b"), np.stack([1 - p, p], 1), p)
-    found = {each.name: each for each in figures(answers, 20)}
+    values = {each.name: each for each in figures(answers, 20)}
     pairs = [(p[i] > p[j]) for i in (2, 3, 4) for j in (0, 1)]
-    assert found["auc"].value == pytest.approx(np.mean(pairs)) and found["accuracy"].value == 3 / 5
-    assert found["f1"].value == pytest.approx(2 / 3) and found["balanced accuracy"].value == pytest.approx(
+    assert values["auc"].value == pytest.approx(np.mean(pairs)) and values["accuracy"].value == 3 / 5
+    assert values["f1"].value == pytest.approx(2 / 3) and values["balanced accuracy"].value == pytest.approx(
         (1 / 2 + 2 / 3) / 2
     )
-    assert found["brier"].value == pytest.approx(np.mean((p - truth) ** 2))
+    assert values["brier"].value == pytest.approx(np.mean((p - truth) ** 2))
     bins = {9: [0.9, 0.9], 6: [0.62, 0.6], 8: [0.8]}
     right = {9: [1, 1], 6: [0, 0], 8: [1]}
     expected = sum(abs(sum(bins[k]) - sum(right[k])) for k in bins) / 5

@@ -16,6 +16,7 @@ from mai.compiler.evaluating.quantile_levels import quantiles_of
 from mai.compiler.program import Program
 from mai.runtime import load
 from tests.support.command import invoke
+from tests.support.evaluations import evaluated, trained
 
 TEXT = """const vocab = {vocab}
 data x: tokens[9] from text({tokenizer}, "corpus.txt")
@@ -35,38 +36,24 @@ export score(x: tokens[P]) -> [P - 1] { return cross_entropy(logits(x[:-1]), x[1
 """
 
 
-def trained(folder: Path, text: str) -> Path:
-    (folder / "s.mai").write_text(text)
-    done = invoke("train", folder / "s.mai", "--out", folder / "run", "--quiet", "--device", "cpu")
-    assert done.exit_code == 0, done.output
-    return folder / "run"
-
-
-def evaluated(*words: str | Path) -> dict[str, Any]:
-    done = invoke("eval", *words, "--json", "--resamples", "20")
-    assert done.exit_code == 0, done.output
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
 @pytest.mark.parametrize(("vocab", "tokenizer"), [(256, "bytes"), (300, "bpe(vocab = 300)")])
 def test_a_text(tmp_path: Path, vocab: int, tokenizer: str) -> None:
     """Of a file, each token but the first is told once: as the file's scores of the same windows, which a loop adds up."""
     (tmp_path / "corpus.txt").write_text("the cat sat on the mat, and the dög sat on the cat. " * 20)
     (tmp_path / "held.txt").write_text("the dög sat on the mat, and the cat ran. " * 5)
     run = trained(tmp_path, TEXT.format(vocab=vocab, tokenizer=tokenizer))
-    found = evaluated(run, "--data", tmp_path / "held.txt")
+    report = evaluated(run, "--data", tmp_path / "held.txt")
     model = load(run / "s.score.onnx", providers="cpu")
     tokens = model.tokenizer.encode((tmp_path / "held.txt").read_text())
     windows = [tokens[begin : begin + 9] for begin in range(0, len(tokens) - 8, 8)]
     nats = np.concatenate([model(x=window) for window in windows]).astype(np.float64)
     bytes_ = len(model.tokenizer.decode(np.concatenate([window[1:] for window in windows])).encode())
-    metrics = {name: each["value"] for name, each in found["metrics"].items()}
-    assert found["examples"] == len(windows)
+    metrics = {name: each["value"] for name, each in report["metrics"].items()}
+    assert report["examples"] == len(windows)
     assert metrics["loss"] == pytest.approx(nats.mean(), rel=1e-5)
     assert metrics["perplexity"] == pytest.approx(np.exp(nats.mean()), rel=1e-5)
     assert metrics["bits per byte"] == pytest.approx(nats.sum() / np.log(2) / bytes_, rel=1e-5)
-    low, high = found["metrics"]["accuracy"]["interval"]
+    low, high = report["metrics"]["accuracy"]["interval"]
     assert 0 <= low <= metrics["accuracy"] <= high <= 1
     gone = invoke("eval", run, "--data", tmp_path / "gone.txt")
     assert gone.exit_code == 1 and "gone.txt" in gone.output
@@ -98,11 +85,11 @@ def test_a_sampler_and_data_without_end(tmp_path: Path) -> None:
         "train(steps = 1) {\n  z ~ normal([2])\n  minimize sum((f(z) - x)^2)\n  report x[0] as first\n}\n"
         "export sample() -> [2] {\n  z ~ normal([2])\n  return f(z)\n}\n",
     )
-    found = evaluated(run, "--examples", "1500")
-    assert found["examples"] == 1500 and [*found["metrics"]] == ["loss", "first"]
-    low, high = found["metrics"]["first"]["interval"]
+    report = evaluated(run, "--examples", "1500")
+    assert report["examples"] == 1500 and [*report["metrics"]] == ["loss", "first"]
+    low, high = report["metrics"]["first"]["interval"]
     assert low < 0.5 < high and high - low < 0.1  # The moons' middle.
-    assert evaluated(run, "--examples", "1500") == found
+    assert evaluated(run, "--examples", "1500") == report
     refused = invoke("eval", run, "--target", "x", "--output", "nothing")
     assert refused.exit_code == 1 and "gives no `nothing`" in refused.output
 
@@ -114,8 +101,8 @@ def test_answers_on_data_without_end(tmp_path: Path) -> None:
         "train(steps = 1) { minimize cross_entropy(f(x), y) }\n"
         "export chance(x: [2]) -> [2] { return softmax(f(x)) }\n",
     )
-    found = evaluated(run, "--examples", "700")
-    assert found["examples"] == 700 and found["target"] == "y"
+    report = evaluated(run, "--examples", "700")
+    assert report["examples"] == 700 and report["target"] == "y"
 
 
 # ---------------------------------------------------------------- quantiles
@@ -138,8 +125,8 @@ SQUARES = "z = f(x)\n  minimize mean((z[:, 0] - y)^2 + abs(z[:, 1] - y))"
 )
 def test_levels_are_read_off_the_objective(program: Callable[[str], Program], objective: str, expected: Any) -> None:
     made = program(HEAD + f"train(steps = 1) {{\n  {objective}\n}}\nexport q(x: [2]) -> [2, 3] {{ return f(x) }}\n")
-    found = quantiles_of(made, "q", "y")
-    assert [(each.level, each.place) for each in found["q"]] == expected if expected is not None else not found
+    quantiles = quantiles_of(made, "q", "y")
+    assert [(each.level, each.place) for each in quantiles["q"]] == expected if expected is not None else not quantiles
 
 
 def test_levels_by_hand_and_of_parts(program: Callable[[str], Program]) -> None:
@@ -148,8 +135,10 @@ def test_levels_by_hand_and_of_parts(program: Callable[[str], Program]) -> None:
         HEAD
         + f"train(steps = 1) {{\n  {BY_HAND}\n}}\nexport q(x: [2]) -> ([2], [2]) {{\n  z = f(x)\n  return (z[:, 0], [z[1, 2], z[0, 2]])\n}}\n"
     )
-    found = {name: [(each.level, each.place) for each in part] for name, part in quantiles_of(made, "q", "y").items()}
-    assert found == {"q_0": [(0.25, 0), (0.25, 1)], "q_1": [(0.8, 0), (0.8, 1)]}
+    quantiles = {
+        name: [(each.level, each.place) for each in part] for name, part in quantiles_of(made, "q", "y").items()
+    }
+    assert quantiles == {"q_0": [(0.25, 0), (0.25, 1)], "q_1": [(0.8, 0), (0.8, 1)]}
 
 
 def test_figures_of_quantiles(tmp_path: Path) -> None:
@@ -160,19 +149,19 @@ def test_figures_of_quantiles(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", x=x, y=y)
     text = HEAD.replace("return", "return [[-1, 0, 1], [-1, 0, 1]] +") + f"train(steps = 20) {{\n  {APART}\n}}\n"
     run = trained(tmp_path, text + "export q(x: [2]) -> [2, 3] { return f(x) }\n")
-    found = evaluated(run, "--data", tmp_path / "d.npz", "--out", tmp_path / "q.svg")
+    report = evaluated(run, "--data", tmp_path / "d.npz", "--out", tmp_path / "q.svg")
     said = np.asarray(load(run / "s.q.onnx", providers="cpu")(x=x), np.float64)
-    metrics = {name: each["value"] for name, each in found["metrics"].items()}
+    metrics = {name: each["value"] for name, each in report["metrics"].items()}
     a = y[..., None] - said
     levels = np.array([0.1, 0.5, 0.9])
     assert metrics["quantile loss"] == pytest.approx(np.where(a > 0, levels * a, (levels - 1) * a).mean(), rel=1e-5)
     assert metrics["below 0.9"] == pytest.approx((y <= said[..., 2]).mean())
     assert metrics["coverage 80%"] == pytest.approx(((said[..., 0] <= y) & (y <= said[..., 2])).mean())
     assert metrics["width 80%"] == pytest.approx((said[..., 2] - said[..., 0]).mean())
-    assert found["outputs"] == {"q": "quantiles"} and "<svg" in (tmp_path / "q.svg").read_text()[:400]
+    assert report["outputs"] == {"q": "quantiles"} and "<svg" in (tmp_path / "q.svg").read_text()[:400]
 
 
 def test_quantiles_that_cross_are_told() -> None:
     said = np.array([[[0.0], [1.0]], [[1.0], [0.0]]])
-    found = {each.name: each.value for each in figures(Quantiles(np.array([[0.5], [0.5]]), said, (0.2, 0.7)), 5)}
-    assert found["crossed"] == 0.5 and found["below 0.2"] == 0.5 and "coverage 50%" not in found
+    values = {each.name: each.value for each in figures(Quantiles(np.array([[0.5], [0.5]]), said, (0.2, 0.7)), 5)}
+    assert values["crossed"] == 0.5 and values["below 0.2"] == 0.5 and "coverage 50%" not in values

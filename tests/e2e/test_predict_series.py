@@ -16,6 +16,7 @@ from mai.compiler.data.tables.files import open_table
 from mai.compiler.ir.types import DType, Type
 from mai.runtime import load
 from tests.support.command import invoke
+from tests.support.evaluations import trained
 
 SPEC = """const W = 4
 const H = 2
@@ -41,10 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if k < count
     ]
     (folder / "shops.csv").write_text("month,shop,sales\n" + "\n".join(rows[::-1]) + "\n")
-    (folder / "s.mai").write_text(SPEC)
-    done = invoke("train", folder / "s.mai", "--out", folder / "run", "--quiet", "--device", "cpu")
-    assert done.exit_code == 0, done.output
-    return folder / "run"
+    return trained(folder, SPEC)
 
 
 def predicted(run: Path, table: Path, *words: str) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -89,7 +90,7 @@ def test_without_python_the_examples_are_said_to_be_missing() -> None:
 @pytest.mark.parametrize("value", [POINTS, POINTS.tolist(), torch.tensor(POINTS), {"x": POINTS}, (POINTS,)])
 def test_the_same_points_however_they_are_held(value: object) -> None:
     spec = mai.Spec(FLOW, "flow", data=value)
-    (path,) = spec.files(Path("here"))
+    (path,) = spec.files_in(Path("here"))
     np.testing.assert_array_equal(np.load(path)["x"].astype(np.float32), POINTS)
 
 
@@ -243,3 +244,27 @@ export worth(area: real) -> real { return f(area) }
 def test_the_runtime_is_loaded_without_the_compiler() -> None:
     code = "import sys, mai; mai.load; mai.Model; assert not {'torch', 'lark', 'mai.compiler'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_sizes_that_the_data_say_are_known_from_python() -> None:
+    text = "data x: [N] from python(rows)\nnet f(x: [N]) -> [N] { return linear(x, N) }\nexport g(x: [N]) -> [N] { return f(x) }\n"
+    assert mai.Spec(text).variables == ("rows",)
+    assert mai.Spec(text.replace("python(rows)", "python([a, b])")).variables == ("a", "b")
+    spec = mai.Spec(text, data=np.zeros((4, 3), np.float32))
+    assert spec.g(x=[[1.0, 2.0, 3.0]]).shape == (1, 3)
+
+
+def test_the_shapes_that_are_shown_are_those_of_the_consts_that_are_set() -> None:
+    text = "const width = 8\nnet f(x: [2]) -> [2] {\n  h = linear(x, width)\n  return linear(h, 2)\n}\nexport g(x: [2]) -> [2] { return f(x) }\n"
+    assert ">: [8]<" in mai.Spec(text)._repr_html_()
+    assert ">: [3]<" in mai.Spec(text, width=3)._repr_html_()
+
+
+def test_scratch_folders_go_with_what_they_are_for() -> None:
+    spec = mai.Spec(FLOW, "flow", data=POINTS)
+    model = spec.sample
+    folder = model.path.parent
+    assert folder.is_dir()
+    del spec, model
+    gc.collect()
+    assert not folder.exists()

@@ -48,9 +48,9 @@ def scores(count: int = 2) -> Array:
 
 def computed(program: Maker, body: str, **arrays: Any) -> Array:
     inputs = ", ".join(f"{name}: {'tokens[P]' if name == 'x' else f'[{K}]'}" for name in arrays)
-    made = program(f'const vocab = {K}\nimport "std/sampling"\nexport f({inputs}) -> [{K}] {{ return {body} }}\n')
-    (found,) = evaluate(forms.prepare(made.exports["f"]), arrays, {}, {})
-    return np.asarray(found)
+    checked = program(f'const vocab = {K}\nimport "std/sampling"\nexport f({inputs}) -> [{K}] {{ return {body} }}\n')
+    (result,) = evaluate(forms.prepare(checked.exports["f"]), arrays, {}, {})
+    return np.asarray(result)
 
 
 def test_repetition(program: Maker) -> None:
@@ -93,24 +93,24 @@ def plain(predict: Any, prompt: list[int], count: int) -> list[int]:
     "options", [{}, {"cache": "none"}, {"cache": "two-level"}, {"drafts": 4}, {"settings": "required"}], ids=str
 )
 def test_what_was_appended_is_penalised(options: dict[str, Any], program: Maker, tmp_path: Path) -> None:
-    made = program(NET.replace("SEED", ""))
-    trained = Trained(load_weights(made, None)[0])
+    checked = program(NET.replace("SEED", ""))
+    trained = Trained(load_weights(checked, None)[0])
     files = {
-        n: load(export(made, n, trained, tmp_path, CompileOptions(**options)).path, providers="cpu")
-        for n in made.exports
+        n: load(export(checked, n, trained, tmp_path, CompileOptions(**options)).path, providers="cpu")
+        for n in checked.exports
     }
-    found = files["generate"](prompt=PROMPTS, count=10)
-    for row, prompt in zip(found, PROMPTS, strict=True):
+    results = files["generate"](prompt=PROMPTS, count=10)
+    for row, prompt in zip(results, PROMPTS, strict=True):
         assert row.tolist() == plain(files["predict"], prompt, 10)
     long = list(np.random.default_rng(0).integers(0, 12, 300))  # In blocks.
     assert files["generate"](prompt=[long], count=5)[0].tolist() == plain(files["predict"], long, 5)
 
 
 def test_step_by_step(program: Maker, tmp_path: Path) -> None:
-    made = program(NET.replace("SEED", "seed: int, "))
-    trained = Trained(load_weights(made, None)[0])
-    whole = load(export(made, "generate", trained, tmp_path).path, providers="cpu")
-    export_step(made, "generate", trained, tmp_path)
+    checked = program(NET.replace("SEED", "seed: int, "))
+    trained = Trained(load_weights(checked, None)[0])
+    whole = load(export(checked, "generate", trained, tmp_path).path, providers="cpu")
+    export_step(checked, "generate", trained, tmp_path)
     seeds = [5, 6, 5]
     rows = whole(prompt=PROMPTS, seed=seeds, temperature=1.0)
     for row, prompt, seed in zip(rows, PROMPTS, seeds, strict=True):
@@ -124,8 +124,8 @@ def test_a_seed_for_each_row(program: Maker, tmp_path: Path) -> None:
     own = load(export(program(text.replace("SEED", "seed: int, ")), "f", Trained({}), tmp_path).path, providers="cpu")
     one = load(export(program(text.replace("SEED", "")), "f", Trained({}), tmp_path).path, providers="cpu")
     seeds = [4, 9, 4, 2**31 + 5]
-    found = own(seed=seeds, x=np.zeros(4, np.float32))
-    for row, seed in zip(found, seeds, strict=True):
+    results = own(seed=seeds, x=np.zeros(4, np.float32))
+    for row, seed in zip(results, seeds, strict=True):
         np.testing.assert_array_equal(row, one(x=[0.0], seed=seed)[0])
     assert "seed" not in own.settings
     assert own.manifest.draws

@@ -41,12 +41,12 @@ export generate(prompt: tokens[P], count: int = 4) -> tokens[P + count] {
 def test_the_file_is_the_same_and_it_is_told(
     options: CompileOptions, program: Callable[[str], Program], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = program(DEEP)
-    trained = Trained(load_weights(made, None)[0])
-    whole = export(made, "generate", trained, tmp_path / "whole", options)
+    checked = program(DEEP)
+    trained = Trained(load_weights(checked, None)[0])
+    whole = export(checked, "generate", trained, tmp_path / "whole", options)
     monkeypatch.setattr(shallow, "WHOLE", 10_000)
-    part = export(made, "generate", trained, tmp_path, options)
-    step = export_step(made, "generate", trained, tmp_path, options)
+    part = export(checked, "generate", trained, tmp_path, options)
+    step = export_step(checked, "generate", trained, tmp_path, options)
     assert step is not None and not any("compared with torch" in note for note in whole.notes)
     assert all(any("2 turns of its layers" in note for note in each.notes) for each in (part, step))
     prompt = np.array([[1, 2, 3], [4, 5, 6]])
@@ -58,8 +58,8 @@ def test_the_file_is_the_same_and_it_is_told(
 def test_what_has_no_layers_is_compared_as_a_whole(
     program: Callable[[str], Program], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = program("export f(x: [8]) -> [8] { return linear(x, 8) }\n" + DEEP)
+    checked = program("export f(x: [8]) -> [8] { return linear(x, 8) }\n" + DEEP)
     monkeypatch.setattr(shallow, "WHOLE", 0)
-    assert shallow.shallow(made, "f") is None
-    few = shallow.shallow(made, "generate")
-    assert few is not None and len(few.exports["generate"].weights) < 5 * len(made.exports["generate"].weights)
+    assert shallow.shallow(checked, "f") is None
+    few = shallow.shallow(checked, "generate")
+    assert few is not None and len(few.exports["generate"].weights) < 5 * len(checked.exports["generate"].weights)

@@ -38,8 +38,8 @@ def trainer(program: Maker, folder: Path, optimizer: str, scale: float | None, t
     assert made.training is not None
     trainer = Trainer(made, made.training, folder, Options(quiet=True, device="cpu", resume=holds_run(folder)))
     if scale is not None:
-        trainer.accelerator.scaler = GradScaler("cpu", init_scale=scale, growth_interval=4)
-        trainer.state.scaling = Scaling(trainer.accelerator.scaler)
+        trainer.processes.accelerator.scaler = GradScaler("cpu", init_scale=scale, growth_interval=4)
+        trainer.state.scaling = Scaling(trainer.processes.accelerator.scaler)
     return trainer
 
 

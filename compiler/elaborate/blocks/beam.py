@@ -76,9 +76,8 @@ def bind_found(e: Context, env: Environment, statement: ast.Extend, row: Value, 
         _check_found(e, statement, kept)
         if kept.state.id == statement.name.id:
             width = outputs[1].type.shape[0]
-            prompt = e.emit(
-                Slice, outputs[0], stop=row.type.shape[0]
-            )  # Not the row itself: a prompt is read by its `extend` alone.
+            # Not the row itself: a prompt is read by its `extend` alone.
+            prompt = e.emit(Slice, outputs[0], stop=row.type.shape[0])
             rows = e.emit(Expand, e.emit(Unsqueeze, prompt, axes=(-2,)), shape=(width, *row.type.shape))
             value = e.emit(Concat, rows, outputs[1], axis=-1, name=kept.name.id)
         else:

@@ -93,9 +93,8 @@ def _row(e: Context, env: Environment, statement: ast.Extend) -> Value:
     row, span = env.names.get(statement.name.id), statement.name.span
     if isinstance(row, Poison):
         raise Stop
-    if isinstance(
-        row, list
-    ):  # A text that begins alike for all examples, `x = [0]`; what is appended has other numbers.
+    if isinstance(row, list):
+        # A text that begins alike for all examples, `x = [0]`; what is appended has other numbers.
         row = e.value(row, span)
         row.type = replace(row.type, classes=None)
     if not isinstance(row, Value) or row.type.rank != 1 or row.type.dtype is not DType.INT:

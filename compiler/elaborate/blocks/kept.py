@@ -17,8 +17,7 @@ from mai.compiler.ir.types import DType
 from mai.compiler.ops.elementwise.logic import Where
 from mai.compiler.ops.shapes.shape import Stack
 from mai.spec import ast
-from mai.spec.diagnostics.edit import meant
-from mai.spec.diagnostics.suggest import closest
+from mai.spec.diagnostics.edit import meant_among
 
 
 def check_kept(e: Context, statement: ast.Repeat, count: Size | None) -> None:
@@ -27,8 +26,7 @@ def check_kept(e: Context, statement: ast.Repeat, count: Size | None) -> None:
     names = [name.id for name in (*assigned_names(statement.body), *index)]
     for kept in statement.keeps:
         if kept.state.id not in names:
-            guess = closest(kept.state.id, names)
-            help = meant(kept.state.span, guess) if guess else None
+            help = meant_among(kept.state.span, kept.state.id, names)
             message = f"`{kept.state.id}` gets no value in this `repeat`"
             raise e.fail("unknown-state", kept.state.span, message, help=help)
         if count is None:

@@ -32,7 +32,7 @@ from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec import ast, in_prelude, is_public
 from mai.spec.diagnostics import Help
-from mai.spec.diagnostics.edit import meant, put
+from mai.spec.diagnostics.edit import meant_among, put
 from mai.spec.diagnostics.foreign import FOREIGN, VALUES
 from mai.spec.diagnostics.look_alikes import look_alike
 from mai.spec.diagnostics.suggest import closest
@@ -88,8 +88,8 @@ def _name(e: Context, env: Environment, expr: ast.Name) -> Binding:
     binding = look_up(env, expr.id)
     if binding is None:
         names = [*names_in_sight(env), *TRUTHS]
-        guess = closest(expr.id, names)
-        help: Help = look_alike(expr.span, names) or VALUES.get(expr.id) or (meant(expr.span, guess) if guess else None)
+        guess = meant_among(expr.span, expr.id, names)
+        help: Help = look_alike(expr.span, names) or VALUES.get(expr.id) or guess
         if expr.id == "dW":
             help = "noise is part of a state's increment: `dx = f * ds + g * dW`; one for several states is declared, `noise dB: [m]`"
         return e.error("unknown-name", expr.span, f"nothing here is called `{expr.id}`", help=help)
@@ -121,9 +121,8 @@ def _field(e: Context, env: Environment, expr: ast.Field) -> Binding:
 
 def _no_parameter(e: Context, expr: ast.Field, net: str, path: str) -> Binding:
     own = [name for name in e.weights if name.startswith(f"{net}.")]
-    guess = closest(path, own) if path == expr.span.text else None
-    listed = f"it has {', '.join(own[:6])}" if own else f"call `{net}` above it"
-    help = meant(expr.span, guess) if guess else listed
+    guess = meant_among(expr.span, path, own) if path == expr.span.text else None
+    help: Help = guess or (f"it has {', '.join(own[:6])}" if own else f"call `{net}` above it")
     return e.error("unknown-name", expr.span, f"`{net}` has no parameter `{expr.span.text}` here", help=help)
 
 
@@ -168,8 +167,7 @@ def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[Bou
     function = look_up(env, callee.id)
     if function is None:
         names = names_in_sight(env)
-        guess = closest(callee.id, names)
-        own = meant(callee.span, guess) if guess else None
+        own = meant_among(callee.span, callee.id, names)
         private = None if is_public(callee.id) else "a name that begins with `_` is known in its file alone"
         help: Help = look_alike(callee.span, names) or FOREIGN.get(callee.id) or private or own
         message = f"there is no layer, net or function called `{callee.id}`"

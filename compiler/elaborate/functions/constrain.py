@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,6 +35,8 @@ def constrain(e: Elaborator, logits: Arg, x: Arg, regex: Arg | None = None, sche
     z: Value = e.real(logits.value, logits.span)
     if z.type.rank != 1 or not isinstance(z.type.shape[0], int):
         raise ShapeError("rank-mismatch", f"`constrain` takes logits [K], this is {describe(z.type.shape)}", 0)
+    import json  # Few files have patterns.
+
     own, growing = appended_tokens(e, x), e.growing
     assert growing is not None, "what is appended is known in an `extend` alone"
     if growing.searches:
@@ -76,9 +77,8 @@ def _pattern(e: Elaborator, regex: Arg | None, schema: Arg | None, span: Span) -
         try:
             parse(text)
         except WrongPattern as error:
-            closed = [
-                put(regex.span, f'"{text}{end}"') for end in "])"
-            ]  # Where a bracket is open, it is closed at the end.
+            # Where a bracket is open, it is closed at the end.
+            closed = [put(regex.span, f'"{text}{end}"') for end in "])"]
             message = f"{error.why}, at letter {error.place + 1} of the pattern"
             raise e.fail("bad-pattern", regex.span, message, edits=closed) from error
         return {"regex": text}
@@ -101,8 +101,12 @@ def _text(e: Elaborator, argument: Arg) -> str:
 
 def _read(e: Elaborator, argument: Arg) -> object:
     """What a schema's file says; its path starts at the spec's."""
+    import json
+
     path = Path(argument.span.source.path).parent / _text(e, argument)
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no plain file")
         if path.stat().st_size > MAX_BYTES:
             raise ValueError("it is too large")
         return json.loads(path.read_text(encoding="utf-8"))

@@ -124,13 +124,13 @@ class Gate:
         """
         if self.options.precision == "bf16":
             return []
-        opened_file, plain = session(file), self.prepared.plain
+        opened_file, plain, trials = session(file), self.prepared.plain, self._usual_trials()
         names = [n for n in plain.output_names if n != EVALUATIONS]
-        runs = [dict(zip(names, run_trial(opened_file, plain, t), strict=False)) for t in self._usual_trials()]
+        runs = [dict(zip(names, run_trial(opened_file, plain, t), strict=False)) for t in trials]
         for name in names:
             if not any(np.isfinite(results[name]).any() or not results[name].size for results in runs):
                 raise MaiError([self._never_finite(name)])
-        return [Comparison(t, results, results) for t, results in zip(self._usual_trials(), runs, strict=True)]
+        return [Comparison(t, results, results) for t, results in zip(trials, runs, strict=True)]
 
     def files(self, file: Path) -> list[tuple[ort.InferenceSession, float]]:
         """What is run of a file, and how far its results may be from torch's: in few bits, as far as numbers can be."""
@@ -270,9 +270,11 @@ class Gate:
         return [replace(c, results=dict(zip(c.results, results, strict=False))) for c, results in runs]
 
     def _not_finite(self, name: str, tried: Trial) -> list[Diagnostic]:
-        told, plain = self._never_finite(name), self.prepared.plain
+        refusal, plain = self._never_finite(name), self.prepared.plain
         note = origin_of_trial(plain, self.weights, tried, plain.output_names.index(name))
-        return [told] if note is None else [replace(told, help=note.help or told.help), replace(note, help=None)]
+        if note is None:
+            return [refusal]
+        return [replace(refusal, help=note.help or refusal.help), replace(note, help=None)]
 
     def _never_finite(self, name: str) -> Diagnostic:
         plain = self.prepared.plain

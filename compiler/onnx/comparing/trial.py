@@ -94,22 +94,21 @@ def _draw(value: Value, place: int, recipe: Recipe) -> Array:
 
 def session(file: Path | bytes) -> ort.InferenceSession:
     """A compiled file, or its bytes, on the CPU, with the options that the runtime opens it with."""
-    return (
-        _opened(file)
-        if isinstance(file, Path)
-        else ort.InferenceSession(file, session_options(), providers=["CPUExecutionProvider"])
-    )
+    options = session_options()
+    source = file if isinstance(file, bytes) else _source(file, options)
+    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
 
 
-def _opened(path: Path) -> ort.InferenceSession:
-    options, data = session_options(), data_path(path)
+def _source(path: Path, options: ort.SessionOptions) -> str | bytes:
+    """What is opened of a file; options that its weights need are added."""
+    data = data_path(path)
     if data.exists() and data.stat().st_size > SHARED:
         options.add_session_config_entry(*ONE_COPY)
     with mapped(path) as raw:
         source, folder = source_of(path, raw)
     if folder is not None:
         options.add_session_config_entry(FOLDER, str(folder))
-    return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return source
 
 
 def run_trial(session: ort.InferenceSession, graph: Graph, trial: Trial) -> list[Array]:

@@ -47,7 +47,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
         if late is not None:
             sizes = cast("tuple[int, ...]", value.type.physical)
             return self.op.later(
-                late.key, lambda: self.known.made(late), sizes, self.known.dtypes[value.type.dtype], name
+                late.key, lambda: self.known.compute(late), sizes, self.known.dtypes[value.type.dtype], name
             )
         self.known.check(value)
         array = self.known.values[value]

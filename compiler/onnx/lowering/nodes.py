@@ -35,6 +35,8 @@ class Nodes(Products):
         self.output: tuple[Size, ...] = ()
         self.of_turn: set[str] = set()
         self._constants: dict[object, ir.Value] = {}
+        # What is told apart by its place in memory, which nothing else gets while it is here.
+        self._large: list[object] = []
         self._homes: dict[ir.Value, tuple[list[ir.Node], object]] = {}
         self._names: dict[str, int] = {}
         self._taken: set[str] = set()
@@ -100,14 +102,15 @@ class Nodes(Products):
     # -------------------------------------------------------------- constants
 
     def const(self, value: object, dtype: np.typing.DTypeLike = np.int64, name: str = "constant") -> ir.Value:
-        """An array as an initializer; equal small ones are one."""
+        """An array as an initializer; equal small ones, and equal lists, are one."""
         array = np.asarray(value, dtype)
-        key: object = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 4096 else id(value)
+        is_told_by_place = isinstance(value, np.ndarray) and array.size > 4096
+        key = (array.dtype.str, array.shape, id(value) if is_told_by_place else array.tobytes())
         if key not in self._constants:
             unique = self.name(name)
-            constant = self.initializer(ir.Tensor(array, name=unique))
-            self._constants[key] = constant
-            self._constants[("kept", unique)] = constant
+            self._constants[key] = self.initializer(ir.Tensor(array, name=unique))
+            if is_told_by_place:
+                self._large.append(value)
         return self._constants[key]
 
     def later(
@@ -117,18 +120,18 @@ class Nodes(Products):
         key = ("later", key)
         if key not in self._constants:
             unique, kind = self.name(name), ir.DataType.from_numpy(np.dtype(dtype))
-            made = lambda: ir.Tensor(make(), name=unique)  # noqa: E731
-            self._constants[key] = self.initializer(ir.LazyTensor(made, kind, ir.Shape(sizes), name=unique))
+            tensor = ir.LazyTensor(lambda: ir.Tensor(make(), name=unique), kind, ir.Shape(sizes), name=unique)
+            self._constants[key] = self.initializer(tensor)
         return self._constants[key]
 
     def transposed(self, matrix: ir.Value) -> ir.Value:
         """The transpose of a matrix; one that is known is known the other way round, too."""
-        held = matrix.const_value
-        if held is None:
+        tensor = matrix.const_value
+        if tensor is None:
             return self.Transpose(matrix, perm=[1, 0])
         sizes = self.size_along(matrix, 1), self.size_along(matrix, 0)
         name = f"{matrix.name}.transposed"
-        return self.later(("transposed", matrix), lambda: held.numpy().T, sizes, held.dtype.numpy(), name)
+        return self.later(("transposed", matrix), lambda: tensor.numpy().T, sizes, tensor.dtype.numpy(), name)
 
     def int(self, value: Integer) -> ir.Value:
         """A constant int64 scalar."""

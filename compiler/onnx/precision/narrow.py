@@ -160,9 +160,8 @@ class _Narrowing:
         key = (value, self.type)
         if key not in self.casts:
             name, kind = f"{value.name}/{self.precision}", WIDE if self.rounded else self.type
-            made = lambda: ir.Tensor(self._rounded(value), name=name)  # noqa: E731
             assert value.shape is not None
-            tensor = ir.LazyTensor(made, kind, value.shape, name=name)
+            tensor = ir.LazyTensor(lambda: ir.Tensor(self._rounded(value), name=name), kind, value.shape, name=name)
             constant = ir.Value(name=name, shape=value.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
             self.root.register_initializer(constant)
             self.casts[key] = constant

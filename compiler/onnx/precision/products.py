@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Kept = tuple[ir.TensorProtocol, ir.TensorProtocol]  # Codes and scales.
+ENDINGS = "codes", "scales"  # Of their names.
 
 
 class Products:
@@ -113,7 +114,7 @@ class Products:
             return self._stored[key]
         name = self.name(f"{matrix.name}.packed")
 
-        def made(place: int) -> ir.TensorProtocol:
+        def tensor_at(place: int) -> ir.TensorProtocol:
             if self._last is None or self._last[0] != key:
                 self._last = None  # Let go before the next is made.
                 self._last = key, make(_array(matrix), name)
@@ -123,10 +124,8 @@ class Products:
             return tensor
 
         tensors = [
-            ir.LazyTensor(partial(made, place), kind, ir.Shape(sizes), name=f"{name}.{ending}")
-            for place, (ending, (kind, sizes)) in enumerate(
-                zip(("codes", "scales"), forms(*_shape(matrix)), strict=True)
-            )
+            ir.LazyTensor(partial(tensor_at, place), dtype, ir.Shape(sizes), name=f"{name}.{ENDINGS[place]}")
+            for place, (dtype, sizes) in enumerate(forms(*_shape(matrix)))
         ]
         self._stored[key] = [self.initializer(tensor) for tensor in tensors]
         return self._stored[key]

@@ -24,13 +24,13 @@ class Unsealed:
     path: Path
     manifest: Manifest
 
-    def seal(self, **known: object) -> None:
-        """Put the manifest to the end; `known` are fields of it that were not known before.
+    def seal(self, **fields: object) -> None:
+        """Put the manifest to the end; `fields` are those of it that were not known before.
 
         What follows a protobuf message is one with it.
         """
         end = onnx.ModelProto()
-        end.metadata_props.add(key=MANIFEST_KEY, value=self.manifest.model_copy(update=known).model_dump_json())
+        end.metadata_props.add(key=MANIFEST_KEY, value=self.manifest.model_copy(update=fields).model_dump_json())
         with self.path.open("ab") as file:
             file.write(end.SerializeToString())
 

@@ -197,17 +197,18 @@ def _numbers(op: Onnx[V], parts: V, have: Scalar[V], count: Scalar[V]) -> V:
 
 def _axis_last(op: Onnx[V], x: V, axis: int) -> V:
     """An axis behind all others."""
-    rank = op.rank(x)
-    rest = [i for i in range(rank) if i != rank + axis]
-    return x if axis == -1 else op.Transpose(x, perm=[*rest, rank + axis])
+    return x if axis == -1 else op.Transpose(x, perm=_order(op.rank(x), axis, 1))
 
 
 def _from_last(op: Onnx[V], x: V, sizes: Sequence[Scalar[V]], axis: int, moved: int) -> V:
     """The way back: so many last axes of [..., moved] end at `axis`, where the result has `sizes`."""
-    rank = len(sizes)
+    order = _order(len(sizes), axis, moved)
+    result = op.reshape(x, [sizes[i] for i in order])
+    return result if axis == -1 else op.Transpose(result, perm=[order.index(i) for i in range(len(sizes))])
+
+
+def _order(rank: int, axis: int, moved: int) -> list[int]:
+    """The axes, with so many that end at `axis` behind all others."""
     stop = rank + axis + 1
     own = range(stop - moved, stop)
-    rest = [i for i in range(rank) if i not in own]
-    order = [*rest, *own]
-    result = op.reshape(x, [sizes[i] for i in order])
-    return result if axis == -1 else op.Transpose(result, perm=[order.index(i) for i in range(rank)])
+    return [*(i for i in range(rank) if i not in own), *own]

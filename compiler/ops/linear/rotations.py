@@ -33,9 +33,8 @@ def turned(op: Onnx[V], a: V, count: Scalar[V]) -> V:
         partner = _partners(op, numbers, op.Mod(k, meets), meets, size)
         is_pair = op.Gather(unit, partner, axis=0)
         off = total(op, op.Where(is_pair, rest, 0.0), 2)
-        off = op.Mul(
-            op.Add(off, op.Gather(off, partner, axis=1)), 0.5
-        )  # One angle for both rows of a pair, to the last digit.
+        # One angle for both rows of a pair, to the last digit.
+        off = op.Mul(op.Add(off, op.Gather(off, partner, axis=1)), 0.5)
         own = diagonal(op, rest, places)
         gap = op.Sub(op.Gather(own, partner, axis=1), own)
         turns = op.And(

@@ -70,14 +70,7 @@ class Choose(Operation):
         if min_p is not None:
             weights = np.where(weights < np.asarray(min_p)[..., None] * weights.max(-1, keepdims=True), 0, weights)
         if typical_p is not None:
-            p = weights / weights.sum(-1, keepdims=True)
-            surprise = -np.log(np.where(p > 0, p, 1))
-            far = np.where(p > 0, np.abs(surprise - (p * surprise).sum(-1, keepdims=True)), FAR)
-            nearest = np.argsort(far, axis=-1, kind="stable")
-            before = np.cumsum(np.take_along_axis(p, nearest, -1), -1) < np.asarray(typical_p)[..., None]
-            last = np.minimum(before.sum(-1, keepdims=True), count - 1)
-            limit = np.take_along_axis(np.take_along_axis(far, nearest, -1), last, -1)
-            weights = np.where((far > limit) & (np.asarray(typical_p)[..., None] < 1), 0, weights)
+            weights = _typical_of_arrays(np, weights, np.asarray(typical_p)[..., None])
         place = _first_above(np, np.cumsum(weights, -1), u)
         chosen = np.take_along_axis(order, place[..., None], -1)[..., 0]
         return np.where(temperature == 0, logits.argmax(-1), chosen)
@@ -106,14 +99,7 @@ class Choose(Operation):
         if min_p is not None:
             weights = torch.where(weights < min_p.unsqueeze(-1) * weights.amax(-1, keepdim=True), 0.0, weights)
         if typical_p is not None:
-            p = weights / weights.sum(-1, keepdim=True)
-            surprise = -torch.log(torch.where(p > 0, p, 1.0))
-            far = torch.where(p > 0, (surprise - (p * surprise).sum(-1, keepdim=True)).abs(), FAR)
-            nearest = torch.argsort(far, dim=-1, stable=True)
-            before = torch.cumsum(torch.take_along_dim(p, nearest, -1), -1) < typical_p.unsqueeze(-1)
-            last = before.sum(-1, keepdim=True).clamp(max=z.shape[-1] - 1)
-            limit = torch.take_along_dim(torch.take_along_dim(far, nearest, -1), last, -1)
-            weights = torch.where((far > limit) & (typical_p.unsqueeze(-1) < 1), 0.0, weights)
+            weights = _typical_of_tensors(torch, weights, typical_p.unsqueeze(-1))
         total = torch.cumsum(weights, -1)
         place = (total <= u.unsqueeze(-1) * total[..., -1:]).sum(-1).clamp(max=z.shape[-1] - 1)
         chosen = place if order is None else torch.take_along_dim(order, place.unsqueeze(-1), -1).squeeze(-1)
@@ -150,6 +136,30 @@ class Choose(Operation):
 def _first_above(np: Arrays, total: Tensor, u: Tensor) -> Tensor:
     """The first place whose running sum is above u times the whole; the last one at most."""
     return np.minimum((total <= u[..., None] * total[..., -1:]).sum(-1), total.shape[-1] - 1)
+
+
+def _typical_of_arrays(np: Arrays, weights: Tensor, share: Tensor) -> Tensor:
+    """The weights of the labels whose surprise is nearest to its mean, up to a share of them; all, where that is 1."""
+    p = weights / weights.sum(-1, keepdims=True)
+    surprise = -np.log(np.where(p > 0, p, 1))
+    far = np.where(p > 0, np.abs(surprise - (p * surprise).sum(-1, keepdims=True)), FAR)
+    nearest = np.argsort(far, axis=-1, kind="stable")
+    before = np.cumsum(np.take_along_axis(p, nearest, -1), -1) < share
+    last = np.minimum(before.sum(-1, keepdims=True), p.shape[-1] - 1)
+    limit = np.take_along_axis(np.take_along_axis(far, nearest, -1), last, -1)
+    return np.where((far > limit) & (share < 1), 0, weights)
+
+
+def _typical_of_tensors(torch: Any, weights: Any, share: Any) -> Any:
+    """The same in torch."""
+    p = weights / weights.sum(-1, keepdim=True)
+    surprise = -torch.log(torch.where(p > 0, p, 1.0))
+    far = torch.where(p > 0, (surprise - (p * surprise).sum(-1, keepdim=True)).abs(), FAR)
+    nearest = torch.argsort(far, dim=-1, stable=True)
+    before = torch.cumsum(torch.take_along_dim(p, nearest, -1), -1) < share
+    last = before.sum(-1, keepdim=True).clamp(max=p.shape[-1] - 1)
+    limit = torch.take_along_dim(torch.take_along_dim(far, nearest, -1), last, -1)
+    return torch.where((far > limit) & (share < 1), 0.0, weights)
 
 
 def _drawn(
@@ -204,7 +214,7 @@ def _inverse(op: Onnx[V], weights: V, count: V, u: V, more: Filters[V]) -> V:
 
 
 def _typical(op: Onnx[V], weights: V, count: V, typical_p: V) -> V:
-    """The weights of the labels, of `count`, whose surprise is nearest to its mean, up to the share `typical_p`."""
+    """The same in ONNX, of `count` labels, where some share is below 1."""
     last = op.ints([-1])
     p = op.Div(weights, op.ReduceSum(weights, last, keepdims=1))
     there = op.Greater(p, 0.0)

@@ -73,8 +73,8 @@ class Walk(Operation):
 
 def _walked(np: Arrays, tokens: Tensor, state: Tensor, name: str) -> Tensor:
     """The states after the tokens of rows, one token after the other."""
-    known = token_table(name)
-    classes, moves = np.asarray(known.classes), np.asarray(known.moves)
+    automaton = token_table(name)
+    classes, moves = np.asarray(automaton.classes), np.asarray(automaton.moves)
     for place in range(tokens.shape[-1]):
         token = tokens[..., place]
         state = np.where(token < 0, state, moves[state, classes[np.where(token < 0, 0, token)]])
@@ -83,11 +83,11 @@ def _walked(np: Arrays, tokens: Tensor, state: Tensor, name: str) -> Tensor:
 
 def _after(op: Onnx[V], tokens: V, state: V, place: V, name: str) -> V:
     """The state after the token at a place [1] of each row."""
-    known = token_table(name)
+    automaton = token_table(name)
     token = op.Squeeze(op.Gather(tokens, place, axis=-1), op.ints([-1]))
-    kind = op.Gather(op.const(known.classes, "int32"), op.Max(token, op.int(0)))
+    kind = op.Gather(op.const(automaton.classes, "int32"), op.Max(token, op.int(0)))
     whole, last = op.Cast(state, to=7), op.ints([-1])
-    moves = op.Gather(op.const(known.moves, "int32"), whole)
+    moves = op.Gather(op.const(automaton.moves, "int32"), whole)
     after = op.Squeeze(op.GatherElements(moves, op.Unsqueeze(kind, last), axis=-1), last)
     return op.Where(op.Less(token, op.int(0)), whole, op.Cast(after, to=7))
 
@@ -119,20 +119,20 @@ class Follows(Operation):
     @staticmethod
     def onnx(op: Onnx[V], state: V, left: V, table: str, count: int) -> V:
         """Of each class, and then of each token."""
-        known = token_table(table)
-        needed = op.Gather(op.const(known.left, "int32"), op.Gather(op.const(known.moves, "int32"), state))
-        most = op.Max(op.Cast(left, to=6), op.Gather(op.const(known.least, "int32"), state))
+        automaton = token_table(table)
+        needed = op.Gather(op.const(automaton.left, "int32"), op.Gather(op.const(automaton.moves, "int32"), state))
+        most = op.Max(op.Cast(left, to=6), op.Gather(op.const(automaton.least, "int32"), state))
         fits = op.LessOrEqual(needed, op.Unsqueeze(most, op.ints([-1])))
-        return op.Gather(fits, op.const(known.classes, "int32"), axis=-1)
+        return op.Gather(fits, op.const(automaton.classes, "int32"), axis=-1)
 
     cases = (case(sample(kind="int", high=3), sample(kind="int", high=4), table="example", count=3),)
 
 
 def _following(np: Arrays, state: Tensor, left: Tensor, name: str) -> Tensor:
-    known = token_table(name)
-    needed = np.asarray(known.left)[np.asarray(known.moves)[state]]
-    most = np.maximum(left, np.asarray(known.least)[state])
-    return (needed <= most[..., None])[..., np.asarray(known.classes)]
+    automaton = token_table(name)
+    needed = np.asarray(automaton.left)[np.asarray(automaton.moves)[state]]
+    most = np.maximum(left, np.asarray(automaton.least)[state])
+    return (needed <= most[..., None])[..., np.asarray(automaton.classes)]
 
 
 class IsWhole(Operation):

@@ -63,7 +63,7 @@ class KnownValues(Evaluation):
     def __getitem__(self, value: Value) -> Array:
         if value in self._operands:
             return self._operands[value]
-        return self.made(self.late[value]) if value in self.late else super().__getitem__(value)
+        return self.compute(self.late[value]) if value in self.late else super().__getitem__(value)
 
     def learn(self, node: Node) -> bool:
         """Compute a node if it can be known now, or see how it will be; whether it is known."""
@@ -81,9 +81,9 @@ class KnownValues(Evaluation):
             self.bind(output, self._computed(node))
         return True
 
-    def made(self, late: Late) -> Array:
+    def compute(self, late: Late) -> Array:
         """What a node that waits computes. Raises as `check`."""
-        operands = [self.made(x) if isinstance(x, Late) else x for x in late.operands]
+        operands = [self.compute(x) if isinstance(x, Late) else x for x in late.operands]
         outer, self._operands = self._operands, dict(zip(late.node.inputs, operands, strict=True))
         try:
             result = self._computed(late.node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value, turns_of
-from mai.compiler.ir.rewrite import Copier, copy_graph, reading, rewriting
+from mai.compiler.ir.rewrite import Copier, copy_graph, reached, rewriting
 from mai.compiler.ir.structure import Loop, WeightOf
 from mai.compiler.ops.shapes.shape import Stack
 from mai.compiler.passes.fill import full
@@ -70,11 +70,7 @@ def _turns(loop: Node, at_most: int | None, alike: bool) -> int:
 
 def _asks_for_its_turn(body: Region) -> bool:
     """Whether the turn makes a difference to what a turn gives."""
-    dependent = {body.inputs[0]}
-    for node in body.nodes:
-        if not dependent.isdisjoint(reading(node)):
-            dependent.update(node.outputs)
-    return not dependent.isdisjoint(body.outputs)
+    return not reached(body.nodes, body.inputs[:1]).isdisjoint(body.outputs)
 
 
 def _filled(name: str, turns: list[int]) -> str:

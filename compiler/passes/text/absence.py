@@ -14,10 +14,14 @@ from mai.compiler.ops.shapes.shape import Concat, Expand, Reshape, Squeeze, Stac
 MOVES = (Slice, Pick, Concat, Stack, Expand, Reshape, Transpose, Unsqueeze, Squeeze)  # No number of a result is new.
 
 
-def prompts_of(written: Graph) -> list[str]:
+# What an `extend` makes the order of, from a text x that one before it grew, last first: `argsort(int(x >= 0))`.
+ORDER = (Argsort, ToInt, GreaterEqual)
+
+
+def prompts_of(written: Graph) -> list[Value]:
     """The inputs that an `extend` of a graph grows from, and that nothing else reads."""
     rows = dict.fromkeys(n.inputs[0] for n in written.nodes if n.op is Extend and n.inputs[0] in written.inputs)
-    return [row.name for row in rows if all(_grows_from(reader, row) for reader in _readers(written, row))]
+    return [row for row in rows if all(_grows_from(reader, row) for reader in _readers(written, row))]
 
 
 def prompts_of_unlike_lengths(written: Graph) -> frozenset[str]:
@@ -26,8 +30,7 @@ def prompts_of_unlike_lengths(written: Graph) -> frozenset[str]:
     That is known to the `extend` alone. Whatever else reads a text that grows from such a row would make of it numbers that the row
     has not alone. The text may be a result, or go on growing, and what was appended to it may be read.
     """
-    rows = [v for v in written.inputs if v.name in prompts_of(written)]
-    return frozenset(row.name for row in rows if _is_left_open(written, row, row))
+    return frozenset(row.name for row in prompts_of(written) if _is_left_open(written, row, row))
 
 
 def _grows_from(node: Node, row: Value) -> bool:
@@ -67,11 +70,12 @@ def _puts_tokens_last(node: Node, text: Value) -> bool:
     """Whether a node ends it: the tokens of a text in their order, and its empty places before them."""
     if node.op is not Gather or node.inputs[0] is not text:
         return False
-    producers = [node.inputs[1].producer]
-    while len(producers) < 3 and producers[-1] is not None:
-        producers.append(producers[-1].inputs[0].producer)
-    made_by = [producer.op for producer in producers if producer is not None]
-    return made_by == [Argsort, ToInt, GreaterEqual] and producers[-1] is not None and producers[-1].inputs[0] is text
+    value = node.inputs[1]
+    for op in ORDER:
+        if value.producer is None or value.producer.op is not op:
+            return False
+        value = value.producer.inputs[0]
+    return value is text
 
 
 def _only_reader(node: Node | None, kind: type[Operation]) -> Node | None:

@@ -308,9 +308,9 @@ class Turn(GrowingAxes):
 
     def appended(self) -> Value:
         """Whether each of the new tokens was appended: those of the prompt are read before the first turn that appends."""
-        begun = self.emit(logic.Greater, self._begun(), self.builder.constant(0))
+        has_begun = self.emit(logic.Greater, self._begun(), self.builder.constant(0))
         has_token = self.emit(logic.GreaterEqual, self.places(), self.builder.constant(0))
-        return self.emit(logic.LogicalAnd, self.emit(Unsqueeze, begun), has_token, name="appended")
+        return self.emit(logic.LogicalAnd, self.emit(Unsqueeze, has_begun), has_token, name="appended")
 
     def _begun(self) -> Value:
         """A number that is 0 until a token is appended."""

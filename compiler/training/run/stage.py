@@ -62,6 +62,12 @@ class Stage:
             return {}
         return {BLOCK: block, BLOCKS: as_text(self.ended), BEFORE: str(self.before), ONLY: json.dumps(self.only)}
 
+    def ended_with(
+        self, block: str | None, steps: int, kept: int, validation: Mapping[str, float]
+    ) -> tuple[Ended, ...]:
+        """The named blocks that have ended when this one has, too."""
+        return self.ended if block is None else (*self.ended, Ended(block, steps, kept, validation))
+
 
 def as_text(ended: Sequence[Ended]) -> str:
     """Blocks that have ended, as files state them."""

@@ -88,3 +88,9 @@ class Code:
 
     def _run(self, module: fx.GraphModule) -> Callable[..., tuple[torch.Tensor, ...]]:
         return module.forward if self.sharded is None else self.sharded.run(module)
+
+
+def minimized(training: Training) -> Graph:
+    """What the objectives and the states of a train block are made of, in this order, without what is only reported."""
+    outputs = [o.output for o in training.objectives] + [u.output for u in training.updates]
+    return forms.select(training.graph, outputs)

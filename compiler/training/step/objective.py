@@ -22,9 +22,8 @@ from mai.compiler.training.step.together import Together
 from mai.runtime.run_folders.files import checkpoints
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-MakeModules = Callable[
-    [Sequence[int]], list[Module]
-]  # Of the outputs with these numbers, one for each part of a batch.
+MakeModules = Callable[[Sequence[int]], list[Module]]
+"""Of the outputs with these numbers, one module for each part of a batch."""
 HELP = "a smaller learning rate or `clip = 1.0` often helps"
 
 
@@ -62,15 +61,9 @@ class Objective:
             raise MaiError([nothing_moves(written)])
         self.is_only = len(training.objectives) == 1
         self.others = [p for name, p in weights.named_parameters() if sharded and name not in self.parameters]
-        self.sharded = sharded
-        self.processes, self.together = (
-            processes,
-            Together(
-                {n: p for n, p in self.parameters.items() if not (sharded and p.ndim)},
-                processes,
-                any(module.turns_vary for module in self.modules),
-            ),
-        )
+        self.sharded, self.processes = sharded, processes
+        averaged = {n: p for n, p in self.parameters.items() if not (sharded and p.ndim)}
+        self.together = Together(averaged, processes, any(module.turns_vary for module in self.modules))
         self.optimizer = make_optimizer(training.settings.optimizer, self.parameters.values())
         self.base = training.settings.optimizer.lr
 

@@ -13,8 +13,7 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.solvers.dense import NOWHERE
 from mai.spec import ast
-from mai.spec.diagnostics.edit import meant, put
-from mai.spec.diagnostics.suggest import closest
+from mai.spec.diagnostics.edit import meant_among, put
 from mai.spec.record import record
 
 KEEP = "write `using rk4(100)` to keep 101 points"
@@ -46,8 +45,7 @@ def read_kept(
     names = [s.name for s in states]
     for kept in statement.keeps:
         if kept.state.id not in names:
-            guess = closest(kept.state.id, names)
-            help = meant(kept.state.span, guess) if guess else None
+            help = meant_among(kept.state.span, kept.state.id, names)
             message = f"`{kept.state.id}` is not moved by this integral"
             raise e.fail("unknown-state", kept.state.span, message, help=help)
         _check_method(e, statement, method, kept)

@@ -14,8 +14,7 @@ from mai.compiler.ir.sizes import Size, product
 from mai.compiler.solvers import SOLVERS, Solver
 from mai.spec import ast
 from mai.spec.diagnostics import Help
-from mai.spec.diagnostics.edit import meant, put
-from mai.spec.diagnostics.suggest import closest
+from mai.spec.diagnostics.edit import meant_among, put
 from mai.spec.record import record
 
 if TYPE_CHECKING:
@@ -102,8 +101,7 @@ def _solver(e: Context, written: ast.Expr) -> Solver:
     callee = written.function if isinstance(written, ast.Call) else written
     if isinstance(callee, ast.Name) and callee.id in SOLVERS:
         return SOLVERS[callee.id]
-    guess = closest(callee.span.text, SOLVERS)
-    help: Help = meant(callee.span, guess) if guess else f"there are {', '.join(SOLVERS)}"
+    help: Help = meant_among(callee.span, callee.span.text, SOLVERS) or f"there are {', '.join(SOLVERS)}"
     raise e.fail("unknown-solver", callee.span, f"there is no solver `{callee.span.text}`", help=help)
 
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ir.rewrite import nodes_for, reading
+from mai.compiler.ir.rewrite import nodes_for, reached, reading
 from mai.compiler.ir.sizes import product
 from mai.compiler.ir.structure import Integrate, Spread
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise.base import Elementwise
 from mai.compiler.ops.elementwise.logic import Where
 from mai.compiler.ops.shapes.shape import Concat, Stack
-from mai.compiler.passes.loops.noises.linearity import check_linear, reached
+from mai.compiler.passes.loops.noises.linearity import check_linear
 from mai.compiler.solvers import SOLVERS
 from mai.compiler.solvers.problem import Influence
 from mai.compiler.solvers.tableaus import Additive, Tableau

@@ -7,11 +7,11 @@ that differentials are in, and it adds an operand where what comes back to that 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Sequence
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Node, Region, Value
-from mai.compiler.ir.rewrite import nodes_for, reading
+from mai.compiler.ir.rewrite import nodes_for, reached, reading
 from mai.compiler.ir.structure import Constant, Lead, Spread, Unlead
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
@@ -52,15 +52,6 @@ def check_linear(integral: Node, moved: Sequence[Value], differentials: Sequence
         if value not in dependent and not is_zero(value):
             span = value.producer.span if value.producer is not None else integral.span
             raise _refused(integral, span, Fault("this has neither the step nor a noise", value))
-
-
-def reached(nodes: Iterable[Node], sources: Iterable[Value]) -> set[Value]:
-    """The sources, and all values that nodes make from them."""
-    values = set(sources)
-    for node in nodes:
-        if not values.isdisjoint(reading(node)):
-            values.update(node.outputs)
-    return values
 
 
 def is_zero(value: Value) -> bool:

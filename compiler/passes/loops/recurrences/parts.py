@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, made_in, reading
+from mai.compiler.ir.rewrite import Copier, made_in, nodes_for, reading
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ops.shapes.indexing import Take
@@ -138,12 +138,8 @@ class _Parting:
 
     def _nodes(self, part: _Part, wanted: Iterable[Value]) -> list[Node]:
         """The nodes that make some values from what other parts compute."""
-        needed, found = set(wanted), []
-        for node in reversed(self.rest):
-            if any(v in needed and self.owner.get(v, part) is part for v in node.outputs):
-                found.append(node)
-                needed.update(reading(node))
-        return found[::-1]
+        own = [node for node in self.rest if all(self.owner.get(v, part) is part for v in node.outputs)]
+        return nodes_for(own, wanted)
 
     # -------------------------------------------------------------- the loops
 

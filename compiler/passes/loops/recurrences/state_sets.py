@@ -30,12 +30,12 @@ def state_sets(body: Region) -> list[StateSet]:
 
 
 def _reached(reads: Sequence[set[int]], start: int) -> set[int]:
-    found, waiting = set[int](), [start]
+    reached, waiting = set[int](), [start]
     while waiting:
-        new = reads[waiting.pop()] - found
-        found |= new
+        new = reads[waiting.pop()] - reached
+        reached |= new
         waiting += new
-    return found
+    return reached
 
 
 def _is_affine(body: Region, states: frozenset[int]) -> bool:

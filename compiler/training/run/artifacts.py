@@ -1,0 +1,67 @@
+"""The files that a train block of a run writes: its checkpoints and, at the end, the weights, with what is known of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from pydantic_core import to_json
+from torch import Tensor
+
+from mai.compiler.data import facts
+from mai.compiler.data import label_names as labels
+from mai.compiler.data.batches import Dataset
+from mai.compiler.program import Program, Training
+from mai.compiler.training.options import Options
+from mai.compiler.training.run import checkpoint as ck
+from mai.compiler.training.run import folder
+from mai.compiler.training.run.record import digest, write_record
+from mai.compiler.training.run.stage import BLOCKS, Stage, as_text
+from mai.runtime.files import write_atomically
+from mai.runtime.text.tokenizer import BYTES
+
+
+class Artifacts:
+    """What one train block, which stands at a `stage` of its run, writes into the run's folder, `out`."""
+
+    def __init__(self, out: Path, program: Program, training: Training, stage: Stage, data: Dataset, seed: int) -> None:
+        self.out, self.program, self.training, self.stage = out, program, training, stage
+        self.data, self.seed = data, seed
+
+    def prepare_folder(self, options: Options, batch: int, steps: int, device: str) -> None:
+        """From here on the folder is this run's: one that was there before makes room."""
+        if not self.stage.is_begun:
+            folder.make_room(self.out, self.program, options.data)
+            write_record(self.out, self.program, options, self.seed, batch, steps, device)
+        (self.out / folder.FAILURE).unlink(missing_ok=True)
+        if self.data.tokenizer not in (None, BYTES):
+            write_atomically(self.out / folder.TOKENIZER, str(self.data.tokenizer).encode())
+
+    def write_checkpoint(self, step: int, tensors: dict[str, Tensor], more: Mapping[str, str]) -> None:
+        """Keep the state after a step of this block, which states `more` of itself."""
+        metadata = {**self._metadata, **self.stage.metadata(self.training.name), **more}
+        checkpoint = ck.Checkpoint(self.stage.before + step, tensors, metadata)
+        ck.write(self.out, checkpoint, self.training.settings.checkpoints)
+
+    def write_weights(
+        self, weights: Mapping[str, Tensor], steps: int, kept: int, validation: Mapping[str, float]
+    ) -> Path:
+        """Write the weights of the step `kept` of `steps`, of which `validation` says what they do on held-out examples."""
+        trained = str(self.stage.before + kept)
+        metadata = {**self._metadata, "trained_steps": trained, "validation": json.dumps(dict(validation))}
+        if self.training.name is not None:
+            metadata[BLOCKS] = as_text(self.stage.ended_with(self.training.name, steps, kept, validation))
+        return ck.write_weights(self.out, weights, metadata)
+
+    @cached_property
+    def _metadata(self) -> dict[str, str]:
+        """What a checkpoint and the weights both state."""
+        metadata = {
+            "spec": self.program.name,
+            "spec_sha256": digest(self.program.source.text),
+            "seed": str(self.seed),
+            "settings": to_json(self.training.settings.as_dict()).decode(),
+        }
+        return metadata | labels.saved(self.data.labels) | facts.saved(self.data.facts)
