@@ -83,9 +83,8 @@ def _run(model: Model, claim: Claim, seed: int, inputs: dict[str, Array]) -> dic
     """The claim's numbers for one seed, [examples], by output."""
     settings = {"seed": seed} if model.manifest.draws else {}
     batch = {} if inputs else {"batch": claim.count}
-    results = model(**inputs, **settings, **batch)
-    together = results if isinstance(results, dict) else {model.manifest.outputs[0].name: results}
-    return {name: np.asarray(values, np.float64) for name, values in together.items()}
+    results = model.by_output(model(**inputs, **settings, **batch))
+    return {name: np.asarray(values, np.float64) for name, values in results.items()}
 
 
 def _finding(claim: str, condition: Condition, runs: list[dict[str, Array]]) -> Finding:

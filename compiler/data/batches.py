@@ -12,7 +12,7 @@ import numpy as np
 from mai.compiler.data.facts import facts_of_rows
 from mai.compiler.data.fields import EXACT, bad, check_labels, check_sizes, check_whole, match_columns, shape_of, window
 from mai.compiler.data.label_names import Names, number_labels
-from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits
+from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits, rows_of
 from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Endless, Finite, Request, Source
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.splitting.order import Batches, Fields, Fresh, Order, Ordered, Placed, epochs, starts, told_at
@@ -147,8 +147,7 @@ def _parts(finite: Finite, count: int) -> Parts:
     if finite.parts is not None:
         return finite.parts
     if finite.split is not None:
-        key = finite.key.numbers if isinstance(finite.key, Words) else finite.key
-        return finite.split.parts(count, None if key is None else key[:])
+        return finite.split.parts(count, None if finite.key is None else rows_of(finite.key)[:])
     return Parts() if finite.all_of_them or finite.held_out is not None else usual_parts(count)
 
 

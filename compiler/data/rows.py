@@ -264,11 +264,19 @@ def choose(rows: Rows, numbers: Array) -> Rows:
     return rows[numbers] if isinstance(rows, np.ndarray) else Chosen(rows, numbers)
 
 
+def rows_of(column: Column) -> Rows:
+    """The rows of a column; of words, which of the names each is."""
+    return column.numbers if isinstance(column, Words) else column
+
+
+def change_of(column: Column, function: Callable[[Rows], Rows]) -> Column:
+    """A column with other rows, words with their names."""
+    return Words(function(column.numbers), column.names) if isinstance(column, Words) else function(column)
+
+
 def choose_of(column: Column, numbers: Array) -> Column:
     """Some rows of a column, words with their names."""
-    if isinstance(column, Words):
-        return Words(choose(column.numbers, numbers), column.names)
-    return choose(column, numbers)
+    return change_of(column, lambda rows: choose(rows, numbers))
 
 
 def counts_of(rows: Rows) -> Array | None:

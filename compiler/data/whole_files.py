@@ -10,7 +10,7 @@ import numpy as np
 from mai.compiler.data.batches import match_fields, source_of, typed_rows
 from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names, number_labels
-from mai.compiler.data.rows import Column, Columns, Rows, Words, choose_of
+from mai.compiler.data.rows import Column, Columns, Rows, Words, choose_of, rows_of
 from mai.compiler.data.source_kinds import Finite, Request, Source
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
@@ -82,7 +82,7 @@ def _read(source: Source, request: Request) -> Finite:
 
 def _with_answer(column: Column, count: int) -> Array:
     """The places of the examples whose answer is not missing."""
-    values = column.numbers[:count] if isinstance(column, Words) else column[:count]
+    values = rows_of(column)[:count]
     is_there = values >= 0 if values.dtype.kind == "i" else ~np.isnan(values)
     return np.flatnonzero(is_there.reshape(count, -1).all(1))
 

@@ -17,14 +17,13 @@ from mai.compiler.describing.lines import Summary, ascii_or
 from mai.compiler.describing.numbers import Numbers
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
-from mai.runtime.errors import ModelError
 from mai.runtime.show.canvas import ACCENT, INK, QUIET, TEAL, Pyplot, hide_spines, plotting, save_figure, show_mosaic
+from mai.runtime.show.save import check_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PICTURES = (".png", ".svg", ".pdf")
 MOST_PANELS, MOST_BARS, BINS, ACROSS = 60, 12, 40, 4
 IMAGES_A_CLASS, MOST_IMAGES = 10, 64
 Panel = Callable[["Axes"], None]
@@ -32,10 +31,7 @@ Panel = Callable[["Axes"], None]
 
 def draw(summary: Summary, out: Path) -> None:
     """Write a picture. Raises `ModelError` for an ending that is no picture's."""
-    if out.suffix.lower() not in PICTURES:
-        raise ModelError(
-            "out-unknown", f"mai cannot draw {out.suffix or 'a file without an ending'}", f"use {', '.join(PICTURES)}"
-        )
+    check_picture(out)
     with plotting() as plt:
         save_figure(_figure(summary, plt), out)
 

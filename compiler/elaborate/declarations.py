@@ -37,11 +37,14 @@ class Loader:
     """Reads a file and what it imports into modules.
 
     `sets` are other values for consts: `width` is the file's own, `layers.width` that of an imported `layers.mai`. `texts`
-    stand in the place of files, by path.
+    stand in the place of files, by path. What is `parsed` is kept for the loaders that read the same files again: places in them
+    are then the same in exports as in train blocks.
     """
 
-    def __init__(self, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source]) -> None:
-        self.report, self.sets, self.texts = report, sets, texts
+    def __init__(
+        self, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source], parsed: dict[Path, ast.File]
+    ) -> None:
+        self.report, self.sets, self.texts, self.parsed = report, sets, texts, parsed
         self.consts: list[str] = []
         self.loading: list[Path] = []
         self.loaded: dict[Path, Module] = {}
@@ -167,8 +170,10 @@ class Loader:
     def _load(self, target: Path, name: str, prelude: Module) -> Module:
         self.loading.append(target)
         try:
-            file = parse(self.texts.get(str(target)) or load_source(target, self.report, name), self.report)
-            self.loaded[target] = self.module(file, target, prelude)
+            if target not in self.parsed:
+                source = self.texts.get(str(target)) or load_source(target, self.report, name)
+                self.parsed[target] = parse(source, self.report)
+            self.loaded[target] = self.module(self.parsed[target], target, prelude)
         finally:
             self.loading.pop()
         return self.loaded[target]
@@ -208,9 +213,10 @@ def _program(
     override: Sequence[Path],
 ) -> Program | None:
     _check_names(file, report)
+    parsed: dict[Path, ast.File] = {}
 
     def read(report: Reporter) -> Modules:
-        return _modules(file, path, report, sets, texts)
+        return _modules(file, path, report, sets, texts, parsed)
 
     def read_again() -> Modules:
         again = read(Reporter())
@@ -240,12 +246,13 @@ def _program(
 
 
 def _modules(
-    file: ast.File, path: Path, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source]
-) -> Modules:
+    file: ast.File, path: Path, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source],
+    parsed: dict[Path, ast.File],
+) -> Modules:  # fmt: skip
     """The file and what it imports, read twice: as exports compute with them, and as training does."""
     main, files = {}, {}
     for training in (False, True):
-        loader = Loader(report, sets, texts)
+        loader = Loader(report, sets, texts, parsed)
         loader.loading.append(path.resolve())
         main[training] = loader.module(file, path, loader.load_prelude(training))
         loader.check_sets()

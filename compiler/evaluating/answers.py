@@ -76,11 +76,10 @@ def answer(
         drawn = {"seed": seed + number} if "seed" in subject.model.settings else {}
         values = {name: examples.rows[field][rows] for name, field in columns.items()}
         cut = {name: values[name][:, :length] for name, length in lengths.items()}
-        computed = subject.model(**values | cut, **drawn)
+        computed = subject.model.by_output(subject.model(**values | cut, **drawn))
         order.append(rows)
-        by_name = computed if isinstance(computed, dict) else {next(iter(subject.model.outputs)): computed}
         for name, parts in results.items():
-            parts.append(np.asarray(by_name[name]))
+            parts.append(np.asarray(computed[name]))
         done(len(rows))
     places = np.argsort(np.concatenate(order))
     joined = {name: np.concatenate(parts)[places] for name, parts in results.items()}

@@ -12,7 +12,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names
 from mai.compiler.data.rows import Rows, choose
 from mai.compiler.data.whole_files import WholeFiles, read_whole
-from mai.compiler.evaluating.links import fields_of_inputs
+from mai.compiler.evaluating.links import fields_read, types_read
 from mai.compiler.evaluating.subject import Subject
 from mai.compiler.ir.types import Type
 from mai.compiler.program import Program
@@ -86,13 +86,10 @@ def label_names(subject: Subject) -> Names:
 
 def columns_of(subject: Subject) -> dict[str, str]:
     """The field of the data for each input of the file."""
-    fields = fields_of_inputs(subject.program, subject.export)
-    return {name: fields.get(name, name) for name in subject.model.inputs}
+    return fields_read(subject.program, subject.export, subject.model.inputs)
 
 
 def _fields(subject: Subject) -> dict[str, Type]:
     """The fields that are read: the inputs, as training had them, and the target."""
-    trained = subject.program.trainings[-1].fields
-    own = {value.name: value.type.with_lead(()) for value in subject.program.exports[subject.export].inputs}
-    fields = {field: trained.get(field, own[name]) for name, field in columns_of(subject).items()}
+    fields = types_read(subject.program, subject.export, columns_of(subject))
     return fields | {subject.target.field: subject.target.type}

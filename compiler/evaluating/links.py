@@ -6,10 +6,11 @@ training gives to a parameter, and compares with a result, says what the export'
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from mai.compiler.ir.graph import Graph, Node, Value, values_behind
 from mai.compiler.ir.structure import VIEWS, Across
+from mai.compiler.ir.types import Type
 from mai.compiler.program import Program, Training
 from mai.spec.source import Span
 
@@ -29,6 +30,19 @@ def fields_of_inputs(program: Program, export: str) -> dict[str, str]:
     return {
         v.name: f for v in graph.inputs if (f := _field(v.name, linked.get(v.name, set()), trained_fields)) is not None
     }
+
+
+def fields_read(program: Program, export: str, inputs: Iterable[str]) -> dict[str, str]:
+    """The field of the data that each of some inputs of an export is read from: the one that it is, or one of its own name."""
+    fields = fields_of_inputs(program, export)
+    return {name: fields.get(name, name) for name in inputs}
+
+
+def types_read(program: Program, export: str, fields: Mapping[str, str]) -> dict[str, Type]:
+    """The types of the fields that inputs of an export are read from, without lead axes: as training had them, or as the inputs say."""
+    trained = program.trainings[-1].fields
+    own = {value.name: value.type.with_lead(()) for value in program.exports[export].inputs}
+    return {field: trained.get(field, own[name]) for name, field in fields.items()}
 
 
 def _field(name: str, linked: set[str], fields: set[str]) -> str | None:

@@ -22,6 +22,7 @@ from mai.compiler.evaluating.examples import DRAWN, data_of, drawn, first
 from mai.compiler.evaluating.intervals import RESAMPLES, Metric
 from mai.compiler.evaluating.losses import Labels, Measures, joined, measure
 from mai.compiler.evaluating.metrics import Figure, with_intervals
+from mai.compiler.evaluating.subject import check_compiled
 from mai.compiler.evaluating.target import refusal
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
@@ -72,15 +73,11 @@ def open_run(path: Path, sets: Mapping[str, str] | None) -> Run:
     record = read_record(folder)
     files = [path] if path.is_file() else sorted(folder.glob("*.onnx"))
     if files:
-        model = load(files[0])
-        text, place = model.spec, folder / f"{Path(model.manifest.name).name}.mai"
+        checked = check_compiled(load(files[0]), record, sets)
     elif record is not None and Path(record.spec).is_file():
-        text, place = Path(record.spec).read_text(encoding="utf-8"), Path(record.spec)
+        checked = check_text(Path(record.spec), Path(record.spec).read_text(encoding="utf-8"), sets or record.sets)
     else:
         raise refusal(f"{folder} has no compiled file, and its spec is gone", "mai compile SPEC --weights RUN")
-    checked = check_text(
-        Path(record.spec) if record is not None else place, text, sets or (record.sets if record is not None else {})
-    )
     if checked.program is None:
         raise MaiError(checked.diagnostics)
     if not checked.program.trainings:

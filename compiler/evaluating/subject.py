@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.check import check_text
 from mai.compiler.evaluating.target import NoAnswer, Target, choice, find_target, refusal
+from mai.compiler.mending import Checked
 from mai.compiler.program import Program
 from mai.runtime.model.loader import load
 from mai.runtime.run_folders.record import RunRecord, read_record
@@ -85,11 +86,16 @@ def _files(path: Path, export: str | None) -> Sequence[Path]:
     return files
 
 
+def check_compiled(model: Model, run: RunRecord | None, sets: Mapping[str, str] | None = None) -> Checked:
+    """The text in a file that was compiled in a `run`, if it was in one: where the spec stood, and with the run's consts, or other `sets`."""
+    if run is None:
+        return check_text(model.path.parent / f"{Path(model.manifest.name).name}.mai", model.spec, sets)
+    return check_text(Path(run.spec), model.spec, sets or run.sets)
+
+
 def _subject(model: Model, asked: Asked) -> Subject:
     run = read_record(model.path.parent)
-    sets = asked.sets or (run.sets if run is not None else {})
-    place = Path(run.spec) if run is not None else model.path.parent / f"{Path(model.manifest.name).name}.mai"
-    checked = check_text(place, model.spec, sets)
+    checked = check_compiled(model, run, asked.sets)
     if checked.program is None:
         raise MaiError(checked.diagnostics)
     export = model.manifest.export

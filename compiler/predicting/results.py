@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from csv import writer
 from pathlib import Path
@@ -32,9 +32,8 @@ def as_columns(model: Model, answer: object, taken: list[str]) -> dict[str, pa.A
     Args:
         taken: names that columns have already; a result of one of them is called `NAME_predicted`.
     """
-    results: Mapping[str, Any] = answer if isinstance(answer, dict) else {next(iter(model.outputs)): answer}
     columns: dict[str, pa.Array] = {}
-    for name, values in results.items():
+    for name, values in model.by_output(answer).items():
         columns |= _of_result(model.manifest, model, name, values)
     return {f"{name}_predicted" if name in taken else name: column for name, column in columns.items()}
 

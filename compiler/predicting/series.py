@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.check import check_text
 from mai.compiler.data.fields import group_columns
-from mai.compiler.data.latest_windows import Asked, read_asked
 from mai.compiler.data.sources.series import Series
 from mai.compiler.data.tables.files import TableFile
-from mai.compiler.evaluating.links import fields_of_inputs
+from mai.compiler.data.windows.latest import Asked, read_asked
+from mai.compiler.evaluating.links import fields_read, types_read
+from mai.compiler.evaluating.subject import check_compiled
 from mai.compiler.ir.types import Type
 from mai.compiler.predicting.results import as_columns
 from mai.runtime.arrays import Array
@@ -46,16 +45,11 @@ def forecaster_of(model: Model, table: TableFile) -> Forecaster | None:
     groups = group_columns([*table.columns], model.inputs)
     if all(len(groups.get(name, ())) == _numbers(port.shape) for name, port in model.inputs.items()):
         return None
-    run = read_record(model.path.parent)
-    place = model.path.parent / f"{Path(model.manifest.name).name}.mai"
-    program = check_text(place, model.spec, run.sets if run is not None else {}).program
+    program = check_compiled(model, read_record(model.path.parent)).program
     if program is None or not program.trainings or not isinstance(program.trainings[-1].data, Series):
         return None
-    trained, export = program.trainings[-1].fields, model.manifest.export
-    linked = fields_of_inputs(program, export)
-    columns = {name: linked.get(name, name) for name in model.inputs}
-    own = {value.name: value.type.with_lead(()) for value in program.exports[export].inputs}
-    fields = {field: trained.get(field, own[name]) for name, field in columns.items()}
+    columns = fields_read(program, model.manifest.export, model.inputs)
+    fields = types_read(program, model.manifest.export, columns)
     return Forecaster(model, program.trainings[-1].data, columns, fields)
 
 
@@ -78,14 +72,13 @@ def forecast(
         ModelError: the file refuses a value.
     """
     model, names = forecaster.model, list[str]()
-    known = {field: tuple(words) for field, words in model.manifest.labels.items()}
-    asked = read_asked(forecaster.series, table, forecaster.fields, known, every)
+    labels = {field: tuple(names) for field, names in model.manifest.labels.items()}
+    asked = read_asked(forecaster.series, table, forecaster.fields, labels, every)
     for number, begin in enumerate(range(0, len(asked.last), batch)):
         chosen = slice(begin, begin + batch)
         drawn = {"seed": seed + number} if "seed" in model.settings else {}
         values = {name: asked.rows[field][chosen] for name, field in forecaster.columns.items()}
-        answer = model(**{**values, **settings, **drawn})
-        results = answer if isinstance(answer, dict) else {next(iter(model.outputs)): answer}
+        results = model.by_output(model(**{**values, **settings, **drawn}))
         steps, rows = _by_step(results, forecaster.series.horizon)
         first = _first_columns(forecaster.series, asked, chosen, steps)
         new = as_columns(model, rows, [*first])
@@ -104,11 +97,8 @@ def _by_step(results: Mapping[str, Any], horizon: int) -> tuple[int, dict[str, A
     for name, value in results.items():
         axis = axes[name]
         if axis is None:
-            rows[name] = (
-                [each for each in value for _ in range(horizon)]
-                if isinstance(value, list)
-                else np.repeat(value, horizon, 0)
-            )
+            is_list = isinstance(value, list)  # Of texts, or of rows of unlike lengths.
+            rows[name] = [each for each in value for _ in range(horizon)] if is_list else np.repeat(value, horizon, 0)
         else:
             moved = np.moveaxis(np.asarray(value), axis, 1)
             rows[name] = moved.reshape(-1, *moved.shape[2:])

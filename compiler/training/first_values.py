@@ -29,16 +29,16 @@ MOST_NUMBERS = 1 << 27  # Of more examples than have so many numbers, a random p
 
 def compute_first_values(
     program: Program, training: Training, evaluation: Graph, data: Dataset, weights: Weights, seed: int, device: torch.device,
-    known: Collection[str],
+    has_value: Collection[str],
 ) -> None:  # fmt: skip
-    """Give the weights of a train block the values that its examples say, but for those that are `known`.
+    """Give the weights of a train block the values that its examples say, but for those that `has_value` names.
 
     `evaluation` is the block's evaluation graph, prepared.
 
     Raises:
         MaiError: `not-finite` for a value that is infinite or NaN.
     """
-    graphs = [(name, graph) for name, graph in _graphs(program, training, evaluation) if name not in known]
+    graphs = [(name, graph) for name, graph in _graphs(program, training, evaluation) if name not in has_value]
     if not graphs:
         return
     fields = {n: torch.from_numpy(array).to(device) for n, array in _examples(data).items()}

@@ -59,7 +59,7 @@ def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wa
         print_texts([answer] if isinstance(answer, str) else answer, seconds, wanted.out)
         print_count(model, count)
         return
-    results = answer if isinstance(answer, dict) else {next(iter(model.outputs)): answer}
+    results = model.by_output(answer)
     examples = count_examples(results)
     say(f"{examples:,} example{'s' if examples != 1 else ''} in {seconds:.3g} s", err=True)
     print_count(model, count)

@@ -102,6 +102,10 @@ class Model:
         """
         return self.counted(*unnamed, timeout=timeout, special_tokens=special_tokens, **values)[0]
 
+    def by_output(self, answer: Any) -> dict[str, Any]:
+        """What a call returned, arrays [examples, ...] or texts, by the names of the outputs, of one output, too."""
+        return answer if isinstance(answer, dict) else {next(iter(self.outputs)): answer}
+
     def counted(
         self, /, *unnamed: object, timeout: object = None, special_tokens: object = None, **values: object
     ) -> tuple[Any, Array | None]:

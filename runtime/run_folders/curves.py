@@ -11,7 +11,7 @@ import numpy as np
 from mai.runtime.errors import ModelError
 from mai.runtime.run_folders.summary import HELD_OUT, Summary, summary
 from mai.runtime.show.canvas import ACCENT, GOLD, INK, QUIET, TEAL, Pyplot, hide_spines, plotting, save_figure
-from mai.runtime.show.save import PICTURES
+from mai.runtime.show.save import check_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,9 +39,7 @@ def draw_curves(runs: Sequence[Summary], out: Path, names: Sequence[str] | None 
     Raises:
         ModelError: no run has figures yet, or the ending is that of no picture.
     """
-    if out.suffix.lower() not in PICTURES:
-        message = f"mai cannot draw {out.suffix or 'a file without an ending'}"
-        raise ModelError("out-unknown", message, f"use {', '.join(PICTURES)}")
+    check_picture(out)
     figures = [*dict.fromkeys(name for run in runs for name in _figures(run))][:MOST_PANELS]
     if not figures:
         where = runs[0].folder if runs else "there"

@@ -28,7 +28,7 @@ def picture_of(model: Model, output: str | None, values: Mapping[str, object]) -
     answer = model(**values)
     if isinstance(answer, (str, list)):
         raise ModelError("out-unknown", f"{model.manifest.export} gives a text, which is no picture")
-    results = answer if isinstance(answer, dict) else {next(iter(model.outputs)): answer}
+    results = model.by_output(answer)
     name = output or next(iter(results))
     if name not in results:
         raise ModelError("input-unknown", f"there is no output `{name}`", f"there are {', '.join(results)}")

@@ -27,7 +27,7 @@ from mai.runtime.show.canvas import (
     plotting,
     save_figure,
 )
-from mai.runtime.show.save import MOVING, PICTURES
+from mai.runtime.show.save import MOVING, PICTURES, check_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -88,11 +88,7 @@ def draw_records(path: Path, out: Path, shown: str | None = None, hue: str | Non
     Raises:
         ModelError: a file or a name is unknown, or the ending is that of no picture.
     """
-    if out.suffix.lower() not in PICTURES + MOVING:
-        supported = ", ".join(PICTURES + MOVING)
-        raise ModelError(
-            "out-unknown", f"mai cannot draw {out.suffix or 'a file without an ending'}", f"use {supported}"
-        )
+    check_picture(out, PICTURES + MOVING)
     records = read_records(path)
     for name in (shown, hue):
         if name is not None and name not in records:

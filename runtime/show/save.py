@@ -31,12 +31,22 @@ def check_ending(path: Path) -> None:
     Raises:
         ModelError: `out-unknown`: it cannot.
     """
-    endings = PICTURES + MOVING + ARRAYS + TEXTS
+    _check_among(path, "write", PICTURES + MOVING + ARRAYS + TEXTS)
+
+
+def check_picture(path: Path, endings: Sequence[str] = PICTURES) -> None:
+    """Check that mai can draw into a file with this ending.
+
+    Raises:
+        ModelError: `out-unknown`: it cannot.
+    """
+    _check_among(path, "draw", endings)
+
+
+def _check_among(path: Path, verb: str, endings: Sequence[str]) -> None:
     if path.suffix.lower() not in endings:
-        supported = ", ".join(endings)
-        raise ModelError(
-            "out-unknown", f"mai cannot write {path.suffix or 'a file without an ending'}", f"use {supported}"
-        )
+        message = f"mai cannot {verb} {path.suffix or 'a file without an ending'}"
+        raise ModelError("out-unknown", message, f"use {', '.join(endings)}")
 
 
 def check_kind(path: Path, manifest: Manifest) -> None:

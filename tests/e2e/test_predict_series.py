@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mai.compiler.data.latest_windows import read_asked
 from mai.compiler.data.sources.series import Series
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import open_table
+from mai.compiler.data.windows.latest import read_asked
 from mai.compiler.ir.types import DType, Type
 from mai.runtime import load
 from tests.support.command import invoke
@@ -28,6 +28,11 @@ export forecast(past: [W], shop: class[2]) -> ([H], []) {
   y = f(past, shop)
   return (y, mean(y))
 }
+"""
+IMPORTING = """import "nets.mai"
+data sales: [4], next_sales: [2] from series("d.csv", window = 4, horizon = 2, time = day)
+train(steps = 2) { minimize mean((f(sales) - next_sales)^2) }
+export forecast(past: [4]) -> [2] { return f(past) }
 """
 COUNTS = {"north": 12, "south": 9}
 
@@ -132,3 +137,11 @@ def test_how_a_series_goes_on(tmp_path: Path, dates: list[str], expected: list[s
         assert found == [datetime.datetime.fromisoformat(each) for each in expected]
     else:
         assert asked.following[0].tolist() == [float(each) for each in expected]
+
+
+def test_a_net_of_another_file(tmp_path: Path) -> None:
+    """What an export takes is linked with the fields through nets that are imported, which are found where the spec stood."""
+    (tmp_path / "nets.mai").write_text("net f(sales: [4]) -> [2] { return linear(sales, 2) }\n")
+    (tmp_path / "d.csv").write_text("day,sales\n" + "".join(f"2024-01-{k + 1:02d},{k}\n" for k in range(20)))
+    run = trained(tmp_path, IMPORTING)
+    assert [row["day"] for row in predicted(run, tmp_path / "d.csv")] == ["2024-01-21", "2024-01-22"]

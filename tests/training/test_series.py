@@ -12,7 +12,7 @@ from mai.compiler.data.rows import limits
 from mai.compiler.data.sources.series import Series
 from mai.compiler.data.splitting.splits import GroupSplit, RandomSplit, TimeSplit
 from mai.compiler.data.tables import store
-from mai.compiler.data.windows import Windows
+from mai.compiler.data.windows.windows import Windows
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
 from mai.spec.settings import SettingsError

@@ -64,8 +64,7 @@ def _opened(path: Path) -> Draw:
         raise bad(f"{path} draws nothing: all its examples are one")
 
     def draw(generator: Generator, count: int) -> Arrays:
-        results = _reported(path, lambda: model(batch=count, seed=int(generator.integers(2**31))))
-        return results if isinstance(results, dict) else {next(iter(model.outputs)): results}
+        return model.by_output(_reported(path, lambda: model(batch=count, seed=int(generator.integers(2**31)))))
 
     return draw
 

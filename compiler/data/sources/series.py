@@ -69,7 +69,7 @@ class Series(Table):
 
     def rows(self, wanted: Wanted) -> Finite:
         from mai.compiler.data.tables.files import open_table
-        from mai.compiler.data.windows import read_windows
+        from mai.compiler.data.windows.windows import read_windows
 
         return read_windows(self, [open_table(file, self.stated) for file in wanted.files], wanted.fields)
 

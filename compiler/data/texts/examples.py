@@ -10,7 +10,7 @@ import numpy as np
 from mai.compiler.data.fields import bad
 from mai.compiler.data.files.paths import listed
 from mai.compiler.data.row_source import Wanted
-from mai.compiler.data.rows import Column, Padded, Rows, Spans, Words, choose_of
+from mai.compiler.data.rows import Column, Padded, Rows, Spans, choose_of, rows_of
 from mai.compiler.data.source_kinds import Finite, Request
 from mai.compiler.data.sources.examples import Examples, Piece
 from mai.compiler.data.splitting.splits import Parts, usual_parts
@@ -157,7 +157,7 @@ def _parts(source: Examples, wanted: Wanted, count: int, key: Column | None) -> 
 
 
 def _numbers(column: Column) -> Array:
-    rows = column.numbers if isinstance(column, Words) else column
+    rows = rows_of(column)
     return rows[:]
 
 

@@ -55,15 +55,15 @@ class Readings:
         losses, reported, self._losses, self._reported = self._losses, self._reported, [], ()
         if self.are_free:
             self._wait(self._interval())
-            known = [(step, place, float(loss)) for step, place, loss in losses]
-            return Reading(known, [float(each) for each in reported], is_asked, is_due)
+            read = [(step, place, float(loss)) for step, place, loss in losses]
+            return Reading(read, [float(each) for each in reported], is_asked, is_due)
         said = [float(is_asked), float(is_due and self.processes.main), float(self._interval())]
         *numbers, asked, due, every = self.processes.summed(
             [*(loss for *_, loss in losses if isinstance(loss, Tensor)), *reported], said
         )
         self._wait(int(every))
-        known = [(step, place, number) for (step, place, _), number in zip(losses, numbers, strict=False)]
-        return Reading(known, numbers[len(losses) :], asked > 0, due > 0)
+        read = [(step, place, number) for (step, place, _), number in zip(losses, numbers, strict=False)]
+        return Reading(read, numbers[len(losses) :], asked > 0, due > 0)
 
     def _wait(self, steps: int) -> None:
         self._every = self._next = steps

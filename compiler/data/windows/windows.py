@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
 
 import numpy as np
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.files.paths import listed
-from mai.compiler.data.rows import Column, Columns, FieldRows, Key, Limited, Rows, Words, choose, limits_of
+from mai.compiler.data.rows import (
+    Column,
+    Columns,
+    FieldRows,
+    Key,
+    Limited,
+    Rows,
+    change_of,
+    choose_of,
+    limits_of,
+    rows_of,
+)
 from mai.compiler.data.source_kinds import Finite
 from mai.compiler.data.sources.series import NEXT, Series
 from mai.compiler.data.splitting.splits import HELD_OUT, GroupSplit, Parts
-from mai.compiler.data.tables.convert import KEY, read_tables
 from mai.compiler.data.tables.files import TableFile
-from mai.compiler.ir.types import DType, Type
+from mai.compiler.data.windows.ordered import column_of, numbers_of, read_ordered
+from mai.compiler.ir.types import Type
 from mai.runtime.arrays import Array
-from mai.spec.record import record
 
-DAY = (
-    24 * 3600 * 1e6
-)  # Of microseconds, as dates are read here: in 32 bits a day since 1970 has parts of three minutes.
-LONG = 1.5  # A step of time that is longer than the usual one by so much is a gap.
 TRAIN, HELD, TEST = range(3)
 
 
@@ -63,15 +68,9 @@ def read_windows(series: Series, tables: Sequence[TableFile], fields: Mapping[st
         MaiError: a file is damaged; two rows of a series have one time; no series is as long as a window and its horizon.
     """
     rows = read_ordered(series, tables, fields)
-    length, more = series.window + series.horizon, list(rows.notes)
+    length = series.window + series.horizon
     starts, short = starts_of(rows.groups, length, series.stride)
-    if short:
-        more.append(
-            f"{short:,} of {len(np.unique(rows.groups)):,} series are shorter than {length} rows, and are left out"
-        )
-    if series.missing == "drop":
-        starts, gone = whole_windows(rows.columns, starts, length)
-        more += [f"{gone:,} windows lack a value, and are left out"] if gone else []
+    starts, gaps = without_gaps(series, rows.columns, starts, length, "are left out")
     if not len(starts):
         count = len(rows.groups)
         words = f"{count:,} row{'s' if count != 1 else ''}"
@@ -79,117 +78,8 @@ def read_windows(series: Series, tables: Sequence[TableFile], fields: Mapping[st
     asked = fields if fields is not None else dict.fromkeys(rows.columns)
     windows = {name: window_field(name, rows.columns, series, starts, type_) for name, type_ in asked.items()}
     parts = _parts(series, starts, rows.groups, rows.times)
-    return Finite(windows, notes=tuple(more), has_gaps=series.missing == "keep", parts=parts)
-
-
-@record
-class Ordered:
-    """The rows of all series, one series behind the other, each in its order: columns by field, the series of each row and its time.
-
-    `names` are those of the series, by number, where the column that tells them apart has words.
-    """
-
-    columns: Columns
-    groups: Array
-    names: Sequence[str | float] | None
-    times: Array | None
-    notes: tuple[str, ...]
-
-
-def read_ordered(series: Series, tables: Sequence[TableFile], fields: Mapping[str, Type] | None) -> Ordered:
-    """The rows of the tables in order. Raises `MaiError` for a damaged file, or two rows of a series with one time."""
-    columns, notes = _columns(series, tables, fields)
-    count = len(_rows(next(iter(columns.values()))))
-    times = None if series.time is None else _numbers(columns[KEY])
-    columns = {name: column for name, column in columns.items() if name != KEY}
-    groups, names = np.zeros(count, np.int64), None
-    if series.group is not None:
-        values, groups = np.unique(_numbers(columns[series.group]), return_inverse=True)
-        names = _names(columns[series.group], values)
-    order = _order(series, times, groups)
-    groups, times = groups[order], None if times is None else times[order]
-    more = _gaps(series, times, groups)
-    if not (np.diff(order) > 0).all():
-        columns = {name: _change(column, lambda rows: choose(rows, order)) for name, column in columns.items()}
-    return Ordered(columns, groups, names, times, (*notes, *more))
-
-
-def _names(column: Column, values: Array) -> list[str | float]:
-    words = [*column.names] if isinstance(column, Words) else None
-    return values.tolist() if words is None else [words[int(value)] if value >= 0 else "" for value in values]
-
-
-# ------------------------------------------------------------------------- rows in order
-
-
-def _base(name: str) -> str:
-    return name.removeprefix(NEXT)
-
-
-def _columns(
-    series: Series, tables: Sequence[TableFile], fields: Mapping[str, Type] | None
-) -> tuple[Columns, tuple[str, ...]]:
-    """The columns that fields, time and group name; a gap among them is a NaN or -1 where windows with one are left out."""
-    wanted = None
-    if fields is not None:
-        wanted = {_base(name): Type(type_.dtype, classes=type_.classes) for name, type_ in fields.items()}
-        if series.group is not None:
-            wanted.setdefault(series.group, Type(DType.INT))
-    if series.time is not None and series.time not in tables[0].columns:
-        raise bad(f"the data has no `{series.time}`; it has {', '.join(tables[0].columns)}")
-    missing = "keep" if series.missing == "drop" else series.missing
-    columns, notes = read_tables(tables, wanted, series.time, of_time=True, missing=missing, words=listed(series.words))
-    return columns, tuple(notes)
-
-
-def _rows(column: Column) -> Rows:
-    return column.numbers if isinstance(column, Words) else column
-
-
-def _change(column: Column, function: Callable[[Rows], Rows]) -> Column:
-    return Words(function(column.numbers), column.names) if isinstance(column, Words) else function(column)
-
-
-def _numbers(column: Column) -> Array:
-    return np.asarray(_rows(column)[:])
-
-
-def _order(series: Series, times: Array | None, groups: Array) -> Array:
-    """The rows of each group together, in the order of time, or of the files. Raises `MaiError` where that is none."""
-    if times is None:
-        return np.argsort(groups, kind="stable")
-    if times.dtype.kind == "f" and not np.isfinite(times).all():
-        row = int(np.flatnonzero(~np.isfinite(times))[0]) + 1
-        raise bad(
-            f"row {row} has no `{series.time}`, which puts the rows in order", help="leave the row out of the file"
-        )
-    order = np.lexsort((times, groups))
-    same = (np.diff(times[order]) == 0) & (np.diff(groups[order]) == 0)
-    if same.any():
-        first, second = sorted(order[np.flatnonzero(same)[0] :][:2] + 1)
-        help = "name the column that tells several series apart: `group = ...`" if series.group is None else None
-        raise bad(f"rows {first} and {second} have the same `{series.time}`: {int(same.sum()):,} such rows", help=help)
-    return order
-
-
-def _gaps(series: Series, times: Array | None, groups: Array) -> list[str]:
-    """What is to be said of steps of time that are longer than usual."""
-    if times is None or len(times) < 3:
-        return []
-    unit = DAY if times.dtype.kind == "i" else 1.0
-    steps = np.diff(times.astype(float))[np.diff(groups) == 0] / unit
-    usual = float(np.median(steps)) if len(steps) else 0.0
-    long = int((steps > LONG * usual).sum())
-    return (
-        [
-            f"{long:,} of {len(steps):,} steps of `{series.time}` are longer than the usual {usual:g}: windows go over them"
-        ]
-        if long
-        else []
-    )
-
-
-# ------------------------------------------------------------------------- windows
+    notes = (*rows.notes, *short_series(short, rows.groups, length, "are left out"), *gaps)
+    return Finite(windows, notes=notes, has_gaps=series.missing == "keep", parts=parts)
 
 
 def starts_of(groups: Array, length: int, stride: int) -> tuple[Array, int]:
@@ -200,30 +90,42 @@ def starts_of(groups: Array, length: int, stride: int) -> tuple[Array, int]:
     return np.concatenate(each), sum(len(starts) == 0 for starts in each)
 
 
-def whole_windows(columns: Columns, starts: Array, length: int) -> tuple[Array, int]:
-    """The windows without a gap, and how many have one."""
-    lacking = np.zeros(len(_rows(next(iter(columns.values())))), bool)
+def short_series(count: int, groups: Array, length: int, fate: str) -> list[str]:
+    """What is said of so many series that are too short for a window, and what becomes of them."""
+    if not count:
+        return []
+    return [f"{count:,} of {len(np.unique(groups)):,} series are shorter than {length} rows, and {fate}"]
+
+
+def without_gaps(
+    series: Series, columns: Columns, starts: Array, length: int, fate: str
+) -> tuple[Array, Sequence[str]]:
+    """The windows that may be used where what is missing leaves them out, what is said of the others, and what becomes of these."""
+    if series.missing != "drop":
+        return starts, ()
+    lacking = np.zeros(len(rows_of(next(iter(columns.values())))), bool)
     for column in columns.values():
-        numbers = _numbers(column)
+        numbers = numbers_of(column)
         gaps = np.isnan(numbers) if numbers.dtype.kind == "f" else numbers < 0
         lacking |= gaps.reshape(len(numbers), -1).any(1)
     before = np.concatenate([[0], np.cumsum(lacking)])
     whole = before[starts + length] == before[starts]
-    return starts[whole], int((~whole).sum())
+    gone = int((~whole).sum())
+    return starts[whole], ([f"{gone:,} windows lack a value, and {fate}"] if gone else ())
 
 
 def window_field(name: str, columns: Columns, series: Series, starts: Array, type_: Type | None) -> Column:
     """The windows of a field: of the past, of the future, or the last row of the past alone."""
-    column = columns[_base(name)]
-    size = prod(_rows(column).shape[1:])
+    column = columns[column_of(name)]
+    size = prod(rows_of(column).shape[1:])
     is_one = type_ is not None and all(isinstance(s, int) for s in type_.shape) and prod(type_.shape) == size
     if name.startswith(NEXT):
         first, length = series.window, series.horizon
     elif is_one:
-        return _change(column, lambda rows: choose(rows, starts + series.window - 1))
+        return choose_of(column, starts + series.window - 1)
     else:
         first, length = 0, series.window
-    return _change(column, lambda rows: Windows(rows, starts + first, length))
+    return change_of(column, lambda rows: Windows(rows, starts + first, length))
 
 
 def _parts(series: Series, starts: Array, groups: Array, times: Array | None) -> Parts:

@@ -1,0 +1,121 @@
+"""The rows of tables in the order of time: those of each series together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mai.compiler.data.fields import bad
+from mai.compiler.data.files.paths import listed
+from mai.compiler.data.rows import Column, Columns, Words, choose_of, rows_of
+from mai.compiler.data.sources.series import NEXT, Series
+from mai.compiler.data.tables.convert import KEY, read_tables
+from mai.compiler.data.tables.files import TableFile
+from mai.compiler.ir.types import DType, Type
+from mai.runtime.arrays import Array
+from mai.spec.record import record
+
+DAY = 24 * 3600 * 1e6
+"""Of microseconds, as dates are read here: in 32 bits a day since 1970 has parts of three minutes."""
+LONG = 1.5  # A step of time that is longer than the usual one by so much is a gap.
+
+
+@record
+class Ordered:
+    """The rows of all series, one series behind the other, each in its order: columns by field, the series of each row and its time.
+
+    `names` are those of the series, by number, where the column that tells them apart has words.
+    """
+
+    columns: Columns
+    groups: Array
+    names: Sequence[str | float] | None
+    times: Array | None
+    notes: tuple[str, ...]
+
+
+def read_ordered(series: Series, tables: Sequence[TableFile], fields: Mapping[str, Type] | None) -> Ordered:
+    """The rows of the tables in order. Raises `MaiError` for a damaged file, or two rows of a series with one time."""
+    columns, notes = _columns(series, tables, fields)
+    count = len(rows_of(next(iter(columns.values()))))
+    times = None if series.time is None else numbers_of(columns[KEY])
+    columns = {name: column for name, column in columns.items() if name != KEY}
+    groups, names = np.zeros(count, np.int64), None
+    if series.group is not None:
+        values, groups = np.unique(numbers_of(columns[series.group]), return_inverse=True)
+        names = _names(columns[series.group], values)
+    order = _order(series, times, groups)
+    groups, times = groups[order], None if times is None else times[order]
+    more = _gaps(series, times, groups)
+    if not (np.diff(order) > 0).all():
+        columns = {name: choose_of(column, order) for name, column in columns.items()}
+    return Ordered(columns, groups, names, times, (*notes, *more))
+
+
+def _names(column: Column, values: Array) -> list[str | float]:
+    if isinstance(column, Words):
+        return [column.names[int(value)] if value >= 0 else "" for value in values]
+    numbers: list[str | float] = values.tolist()
+    return numbers
+
+
+def _columns(
+    series: Series, tables: Sequence[TableFile], fields: Mapping[str, Type] | None
+) -> tuple[Columns, tuple[str, ...]]:
+    """The columns that fields, time and group name; a gap among them is a NaN or -1 where windows with one are left out."""
+    wanted = None
+    if fields is not None:
+        wanted = {column_of(name): Type(type_.dtype, classes=type_.classes) for name, type_ in fields.items()}
+        if series.group is not None:
+            wanted.setdefault(series.group, Type(DType.INT))
+    if series.time is not None and series.time not in tables[0].columns:
+        raise bad(f"the data has no `{series.time}`; it has {', '.join(tables[0].columns)}")
+    missing = "keep" if series.missing == "drop" else series.missing
+    columns, notes = read_tables(tables, wanted, series.time, of_time=True, missing=missing, words=listed(series.words))
+    return columns, tuple(notes)
+
+
+def _order(series: Series, times: Array | None, groups: Array) -> Array:
+    """The rows of each group together, in the order of time, or of the files. Raises `MaiError` where that is none."""
+    if times is None:
+        return np.argsort(groups, kind="stable")
+    if times.dtype.kind == "f" and not np.isfinite(times).all():
+        row = int(np.flatnonzero(~np.isfinite(times))[0]) + 1
+        raise bad(
+            f"row {row} has no `{series.time}`, which puts the rows in order", help="leave the row out of the file"
+        )
+    order = np.lexsort((times, groups))
+    same = (np.diff(times[order]) == 0) & (np.diff(groups[order]) == 0)
+    if same.any():
+        first, second = sorted(order[np.flatnonzero(same)[0] :][:2] + 1)
+        help = "name the column that tells several series apart: `group = ...`" if series.group is None else None
+        raise bad(f"rows {first} and {second} have the same `{series.time}`: {int(same.sum()):,} such rows", help=help)
+    return order
+
+
+def _gaps(series: Series, times: Array | None, groups: Array) -> list[str]:
+    """What is to be said of steps of time that are longer than usual."""
+    if times is None or len(times) < 3:
+        return []
+    unit = DAY if times.dtype.kind == "i" else 1.0
+    steps = np.diff(times.astype(float))[np.diff(groups) == 0] / unit
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    long = int((steps > LONG * usual).sum())
+    return (
+        [
+            f"{long:,} of {len(steps):,} steps of `{series.time}` are longer than the usual {usual:g}: windows go over them"
+        ]
+        if long
+        else []
+    )
+
+
+def column_of(field: str) -> str:
+    """The column that a field of windows is of, of the past or the future."""
+    return field.removeprefix(NEXT)
+
+
+def numbers_of(column: Column) -> Array:
+    """All rows of a column, [n, ...]."""
+    return np.asarray(rows_of(column)[:])
