@@ -309,7 +309,8 @@ class Model:
 
         Takes what `turns` does; an input may have a value for each text, as `seed`.
         """
-        own = {name for name in values if name in self.inputs and np.ndim(values[name]) and len(values[name]) == rows}
+        ranks = {name: len(port.shape) for name, port in self.inputs.items()}
+        own = {n for n, v in values.items() if np.ndim(v) > ranks.get(n, np.inf) and len(v) == rows}
         first = {name: value[:1] if name in own else value for name, value in values.items()}
         one, several = (
             self.turns(row, count, first, timeout),
@@ -334,9 +335,11 @@ class Model:
         Raises:
             ModelError: as `stream` does; the prompt is not one, or there are no texts.
         """
-        start, total = self._read_start(prompt, count, self._takes_special_tokens(special_tokens, dict(values)))
+        special = self._takes_special_tokens(special_tokens, values)
+        start, total = self._read_start(prompt, count, special)
         if len(start.rows) != 1 or several < 1:
             raise ModelError("input-shape", "several answers, one at least, go on from one prompt")
+        self._tokenize(values, special)
         tokens = list(self.several_turns(start.rows, several, total, values, timeout))
         rows = np.concatenate([np.repeat(start.rows, several, 0), *(t[:, None] for t in tokens)], axis=1)
         return list(format_result(replace(start, single=False, ragged=True), rows, self.tokenizer))
