@@ -44,6 +44,18 @@ def plain_file(path: Path) -> Path:
     return path
 
 
+def read_text(path: Path, most: int) -> str:
+    """The text of a plain file.
+
+    Raises:
+        OSError: there is none, or it cannot be read.
+        ValueError: it has more than `most` bytes, or is no UTF-8.
+    """
+    if plain_file(path).stat().st_size > most:
+        raise ValueError("it is too large")
+    return path.read_text(encoding="utf-8")
+
+
 def read_arrays(path: Path) -> dict[str, Array]:
     """The arrays of a `.npz` by name, of any shapes, or the one of a `.npy` under the name "". Nothing in them is executed.
 

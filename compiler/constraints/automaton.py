@@ -131,13 +131,13 @@ def automaton_of(pattern: Pattern) -> Automaton:
 
 
 def _closure(several: _Several, states: frozenset[int]) -> frozenset[int]:
-    found, waiting = set(states), list(states)
+    reached, waiting = set(states), list(states)
     while waiting:
         for state in several.freely[waiting.pop()]:
-            if state not in found:
-                found.add(state)
+            if state not in reached:
+                reached.add(state)
                 waiting.append(state)
-    return frozenset(found)
+    return frozenset(reached)
 
 
 def _deterministic(several: _Several, start: int, end: int) -> tuple[Array, Array]:

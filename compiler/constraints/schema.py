@@ -24,7 +24,7 @@ from mai.compiler.constraints.patterns import (
     others,
     sequel,
 )
-from mai.compiler.constraints.regex import WrongPattern, parse
+from mai.compiler.constraints.regex import DIGITS, WrongPattern, parse
 
 Schema: TypeAlias = Mapping[str, object]
 SAYS_NOTHING = {
@@ -43,6 +43,7 @@ FORMATS["date-time"] = sequel(FORMATS["date"], literal("T"), FORMATS["time"])
 KINDS: dict[str, tuple[type, ...]] = {
     "string": (str,), "integer": (int,), "number": (int, float), "boolean": (bool,), "null": (type(None),), "array": (list,), "object": (dict,),
 }  # fmt: skip
+LARGEST = 10**15 - 1  # Of whole numbers with bounds.
 MOST_NESTED = 40
 MOST_ITEMS = 1000
 
@@ -104,8 +105,8 @@ class _Reader:
         }
         if kind not in kinds:
             raise WrongSchema(f"{place}: there is no type `{kind}`")
-        known, read = kinds[kind]
-        every = {word for words, _ in kinds.values() for word in words} if several else known
+        own, read = kinds[kind]
+        every = {word for words, _ in kinds.values() for word in words} if several else own
         self._only(said, {"type", *every}, place)
         return read()
 
@@ -181,8 +182,7 @@ class _Reader:
         more = said.get("additionalProperties")
         if not properties and isinstance(more, Mapping) and not required:
             value = self.pattern(more, f"{place}.additionalProperties", depth + 1)
-            pair = sequel(_of_letters(Times(Letters(others(())), 0, None)), COLON, value)
-            return sequel(literal("{"), maybe(sequel(pair, Times(sequel(COMMA, pair), 0, None))), literal("}"))
+            return sequel(literal("{"), _several(sequel(_of_letters(ANY_LETTERS), COLON, value), 0, None), literal("}"))
         if missing:
             raise WrongSchema(f"{place}: `{missing[0]}` is required, and is no property")
         if not properties and more is not False:
@@ -201,24 +201,22 @@ class _Reader:
 
 COLON = sequel(literal(":"), maybe(literal(" ")))
 COMMA = sequel(literal(","), maybe(literal(" ")))
+ANY_LETTERS = Times(Letters(others(())), 0, None)
+
+
+def _several(item: Pattern, least: int, most: int | None) -> Pattern:
+    """An item `least` to `most` times, once at least allowed, with commas between them."""
+    whole = sequel(item, Times(sequel(COMMA, item), max(least - 1, 0), None if most is None else most - 1))
+    return whole if least else maybe(whole)
 
 
 def _items(first: Sequence[Pattern], rest: Pattern | None, least: int, most: int | None) -> Pattern:
     """The items of an array with commas between them: those of `first`, then any of `rest`, `least` to `most` in all."""
+    if rest is not None and not first:
+        return _several(rest, least, most)
     body: Pattern = EMPTY
     if rest is not None:
-        fewest = max(least - len(first), 0)
-        more = None if most is None else most - len(first)
-        after = Times(
-            sequel(COMMA, rest),
-            max(fewest - 1, 0) if not first else fewest,
-            (more - 1 if not first else more) if more is not None else None,
-        )
-        if first:
-            body = after
-        else:
-            whole = sequel(rest, after)
-            return whole if least else maybe(whole)
+        body = Times(sequel(COMMA, rest), max(least - len(first), 0), None if most is None else most - len(first))
     for i in range(len(first) - 1, -1, -1):
         own = sequel(COMMA, first[i]) if i else first[i]
         body = sequel(own, body)
@@ -271,9 +269,8 @@ def _searched(text: str, place: str) -> Pattern:
         and not (text.startswith("^(") and text.endswith(")$"))
     ):
         raise WrongSchema(f"{place}.pattern: put what stands between `^` and `$` into brackets")
-    any_letters = Times(Letters(others(())), 0, None)
-    before = EMPTY if text.startswith("^") else any_letters
-    after = EMPTY if text.endswith("$") and not text.endswith("\\$") else any_letters
+    before = EMPTY if text.startswith("^") else ANY_LETTERS
+    after = EMPTY if text.endswith("$") and not text.endswith("\\$") else ANY_LETTERS
     return sequel(before, inner, after)
 
 
@@ -300,21 +297,11 @@ def _as_json(pattern: Pattern) -> Pattern:
 
 
 def _integer(said: Schema, place: str) -> Pattern:
-    low = max(
-        (n for n in (_number(said, "minimum", 0, place), _number(said, "exclusiveMinimum", 1, place)) if n is not None),
-        default=None,
-    )
-    high = min(
-        (
-            n
-            for n in (_number(said, "maximum", 0, place), _number(said, "exclusiveMaximum", -1, place))
-            if n is not None
-        ),
-        default=None,
-    )
-    if low is None and high is None:
+    lows = _numbers(said, {"minimum": 0, "exclusiveMinimum": 1}, place)
+    highs = _numbers(said, {"maximum": 0, "exclusiveMaximum": -1}, place)
+    if not lows and not highs:
         return WHOLE
-    low, high = -(10**15) + 1 if low is None else low, 10**15 - 1 if high is None else high
+    low, high = max(lows, default=-LARGEST), min(highs, default=LARGEST)
     if low > high:
         raise WrongSchema(f"{place}: no whole number is from {low} to {high}")
     parts = [sequel(literal("-"), _between(max(1, -high), -low))] if low < 0 else []
@@ -337,23 +324,26 @@ def _alike(low: str, high: str) -> Pattern:
     if low[0] == high[0]:
         return sequel(literal(low[0]), _alike(low[1:], high[1:]))
     if low.strip("0") == "" and high.strip("9") == "":
-        return Times(Letters(((0x30, 0x39),)), len(low), len(low))
+        return Times(Letters(DIGITS), len(low), len(low))
     rest = len(low) - 1
     least, most = "0" * rest, "9" * rest
     parts = [sequel(literal(low[0]), _alike(low[1:], most)), sequel(literal(high[0]), _alike(least, high[1:]))]
     first, last = ord(low[0]) + 1, ord(high[0]) - 1
     if first <= last:
-        parts.append(sequel(Letters(((first, last),)), Times(Letters(((0x30, 0x39),)), rest, rest)))
+        parts.append(sequel(Letters(((first, last),)), Times(Letters(DIGITS), rest, rest)))
     return choice(parts)
 
 
-def _number(said: Schema, name: str, moved: int, place: str) -> int | None:
-    value = said.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 10**15:
+def _numbers(said: Schema, moved: Mapping[str, int], place: str) -> list[int]:
+    """The bounds that are said under some names, each moved to the number that is still allowed."""
+    bounds = [(name, said[name], by) for name, by in moved.items() if said.get(name) is not None]
+    return [_number(value, name, place) + by for name, value, by in bounds]
+
+
+def _number(value: object, name: str, place: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST:
         raise WrongSchema(f"{place}: `{name}` is a whole number of at most 15 digits here")
-    return value + moved
+    return value
 
 
 def _enum(said: Schema, place: str, depth: int) -> Pattern:

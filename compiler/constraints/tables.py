@@ -118,14 +118,14 @@ def _tree(tokens: Sequence[bytes | None]) -> Tree:
 
 def _follow(moves: Array, states: Array, tree: Tree) -> Array:
     """The states after each token, [states, tokens]."""
-    found = np.empty((len(states), len(tree.last)), np.int32)
-    found[:, 0] = states
+    after = np.empty((len(states), len(tree.last)), np.int32)
+    after[:, 0] = states
     start = 1
     for before in tree.before:
         end = start + len(before)
-        found[:, start:end] = moves[found[:, before], tree.last[start:end]]
+        after[:, start:end] = moves[after[:, before], tree.last[start:end]]
         start = end
-    return np.where(tree.place >= 0, found[:, tree.place], np.int32(len(moves) - 1))
+    return np.where(tree.place >= 0, after[:, tree.place], np.int32(len(moves) - 1))
 
 
 def _with_distances(classes: Array, moves: Array, whole: Array) -> TokenTable:

@@ -11,7 +11,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.program import Program
 from mai.runtime.chat.template import DEFAULT, check_template, names_read
 from mai.runtime.errors import ModelError
-from mai.runtime.files import plain_file
+from mai.runtime.files import read_text
 from mai.runtime.model.manifest import Chat
 
 TEMPLATE, FOLDER, CONFIG, SPECIAL = (
@@ -96,8 +96,6 @@ def _table(path: Path) -> dict[str, object]:
 
 def _read(path: Path) -> str:
     try:
-        if plain_file(path).stat().st_size > MAX_BYTES:
-            raise ValueError("it is too large")
-        return path.read_text(encoding="utf-8")
+        return read_text(path, MAX_BYTES)
     except (OSError, ValueError) as error:
         raise bad(f"{path} cannot be read: {error}", "data-missing") from error

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias
 
-from mai.runtime.files import plain_file
+from mai.runtime.files import read_text
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.family_records import Record
 
@@ -29,9 +29,7 @@ Settings: TypeAlias = dict[
 def read_json(path: Path) -> dict[str, object]:
     """The object in a file. Raises `MaiError`, `import-folder`, where there is none."""
     try:
-        if plain_file(path).stat().st_size > MAX_BYTES:
-            raise ValueError("it is too large")
-        content = json.loads(path.read_text(encoding="utf-8"), object_hook=_without_words)
+        content = json.loads(read_text(path, MAX_BYTES), object_hook=_without_words)
     except (OSError, ValueError, RecursionError) as error:
         raise refused("import-folder", f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):

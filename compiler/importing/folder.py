@@ -95,6 +95,7 @@ def _networks(path: Path, index: Mapping[str, object]) -> dict[str, Mapping[str,
 
 
 def _said_in(path: Path) -> Mapping[str, object]:
+    """What a file says; nothing where it is not there."""
     return read_json(path) if path.is_file() else {}
 
 
@@ -102,8 +103,7 @@ def _chat(path: Path) -> str | None:
     """The file of a folder that has its chat template: one of its own, or the settings of the tokenizer."""
     if (path / TEMPLATE).is_file():
         return TEMPLATE
-    said = read_json(path / TOKENIZER_CONFIG) if (path / TOKENIZER_CONFIG).is_file() else {}
-    return TOKENIZER_CONFIG if said.get("chat_template") else None
+    return TOKENIZER_CONFIG if _said_in(path / TOKENIZER_CONFIG).get("chat_template") else None
 
 
 def _refuse_without_weights(path: Path) -> None:

@@ -56,13 +56,10 @@ class MappedWeights(Mapping[str, Array]):
     """
 
     def __init__(self, program: Program, path: Path | None = None, seed: int = 0) -> None:
-        loading = program.loading
-        assert loading is not None
-        base = Path(program.source.path).parent
         self._weights, self._seed = program.weights, seed
-        self._files = TensorFiles(path or base / loading.path, loading.span, base if path is None else None)
+        self._files = _open(program, path)
         self._files.check()
-        self._plan = plan_assignments(loading, named_by_rules(program.weights), self._files.shapes)
+        self._plan = _plan(program, self._files)
 
     def __getitem__(self, name: str) -> Array:
         weight = self._weights[name]
@@ -78,12 +75,20 @@ class MappedWeights(Mapping[str, Array]):
 
 def names_from_file(program: Program, path: Path | None = None) -> set[str]:
     """The parameters that tensors of a file say; others keep their first values. Raises as `MappedWeights`."""
-    loading = program.loading
-    assert loading is not None
-    base = Path(program.source.path).parent
-    with TensorFiles(path or base / loading.path, loading.span, base if path is None else None) as files:
-        plan = plan_assignments(loading, named_by_rules(program.weights), files.shapes)
-    return {name for name, assignments in plan.items() if assignments}
+    with _open(program, path) as files:
+        return {name for name, assignments in _plan(program, files).items() if assignments}
+
+
+def _open(program: Program, path: Path | None) -> TensorFiles:
+    """The file that a program's `weights from` names, which lies beside its spec; or the one at `path`, wherever that is."""
+    assert program.loading is not None
+    base, span = Path(program.source.path).parent, program.loading.span
+    return TensorFiles(base / program.loading.path, span, base) if path is None else TensorFiles(path, span)
+
+
+def _plan(program: Program, files: TensorFiles) -> dict[str, list[Assignment]]:
+    assert program.loading is not None
+    return plan_assignments(program.loading, named_by_rules(program.weights), files.shapes)
 
 
 def plan_assignments(loading: Loading, weights: Mapping[str, Weight], shapes: Shapes) -> dict[str, list[Assignment]]:

@@ -83,7 +83,6 @@ class TensorFiles:
         self.path, self.span, self.inside = weights_file(path), span, inside
         self.shapes: dict[str, tuple[int, ...]] = {}
         self._places: dict[str, Place] = {}
-        self._parts: dict[str, TensorFiles] = {}
         self._paths: list[Path] = []
         self.metadata: dict[str, str] = {}
         self._open = ExitStack()
@@ -108,9 +107,6 @@ class TensorFiles:
         Raises:
             MaiError: `weights-mismatch`: it cannot be read.
         """
-        part, _, rest = name.partition(".")
-        if part in self._parts:
-            return self._parts[part].read(rest)
         try:
             return self._places[name].read().float()
         except OSError as error:
@@ -118,8 +114,6 @@ class TensorFiles:
 
     def check(self) -> None:
         """Raise `MaiError`, `weights-mismatch`, for a file that mai wrote and that is not as it was written."""
-        for part in self._parts.values():
-            part.check()
         for file in self._paths:
             if not is_intact(file):
                 message = f"{file} is damaged: its checksum does not match"
@@ -166,8 +160,9 @@ class TensorFiles:
         for name in NETWORKS:
             if (self.path.parent / name).is_dir():
                 part = self._open.enter_context(TensorFiles(self.path.parent / name, self.span, self.inside))
-                self._parts[name] = part
                 self.shapes |= {f"{name}.{tensor}": shape for tensor, shape in part.shapes.items()}
+                self._places |= {f"{name}.{tensor}": place for tensor, place in part._places.items()}
+                self._paths += part._paths
 
     def _add(self, file: Path) -> None:
         self._paths.append(file)

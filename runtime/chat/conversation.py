@@ -47,10 +47,11 @@ class Conversation:
         """
         self.model, self.tools, self.count = model, tools, count
         self._stops, self._variables, self._settings = _checked(stops), dict(variables or {}), settings
-        self._chat, self._tokenizer = model.manifest.chat, model.tokenizer
-        if self._chat is None or self._tokenizer is None or model.manifest.text is None:
+        chat, tokenizer, text = model.manifest.chat, model.tokenizer, model.manifest.text
+        if chat is None or tokenizer is None or text is None:
             help = "`mai import` takes it from a folder; a spec names it: text(tokenizer = ..., chat = ...)"
             raise ModelError(UNAVAILABLE, f"{model.path.name} has no chat template", help)
+        self._chat, self._tokenizer, self._text = chat, tokenizer, text
         self._system: list[Message] = [] if system is None else [{"role": "system", "content": system}]
         self.messages: list[Message] = list(self._system)
         self._answers = 0
@@ -88,18 +89,10 @@ class Conversation:
         Raises:
             ModelError: the template refuses the messages, or they are more than the model reads.
         """
-        assert self._chat is not None
-        assert self._tokenizer is not None
-        text = render(self._chat, self.messages, self.tools, **self._variables)
-        port = self.model.prompt_port
-        prompt = encode_text(port, text, self._tokenizer)  # The template writes the special tokens.
-        if not len(prompt):
-            raise ModelError(UNAVAILABLE, "the chat template makes nothing of these messages")
-        settings = self._settings_of_answer()
+        prompt, settings = self._prompt(), self._settings_of_answer()
         self._answers += 1
         tokens = self._tokens(prompt, self._room(len(prompt)), settings, timeout)
-        ends = self.model.ends(settings)
-        return before_stops(text_pieces(_until(tokens, ends), self._tokenizer), self._stops)
+        return self._pieces(tokens, self.model.ends(settings))
 
     def answers(self, several: int, timeout: object = None) -> list[str]:
         """Several answers to the messages as they stand, which are read once, by the step file; none of them joins the messages.
@@ -107,17 +100,24 @@ class Conversation:
         Raises:
             ModelError: as `answer` does.
         """
-        assert self._chat is not None
-        assert self._tokenizer is not None
-        prompt = encode_text(
-            self.model.prompt_port, render(self._chat, self.messages, self.tools, **self._variables), self._tokenizer
-        )
-        settings, room = self._settings_of_answer(), self._room(len(prompt))
+        prompt, settings = self._prompt(), self._settings_of_answer()
+        room = self._room(len(prompt))
         self._answers += 1
         turns = list(self.model.several_turns(prompt[None], several, room, settings, timeout))
         ends, rows = self.model.ends(settings), zip(*(turn.tolist() for turn in turns), strict=True)
-        pieces = (text_pieces(_until(iter(row), ends), self._tokenizer) for row in rows)
-        return ["".join(before_stops(text, self._stops)) for text in pieces]
+        return ["".join(self._pieces(iter(row), ends)) for row in rows]
+
+    def _prompt(self) -> Array:
+        """The tokens [length] of the messages as they stand; the template writes the special ones."""
+        text = render(self._chat, self.messages, self.tools, **self._variables)
+        prompt = encode_text(self.model.prompt_port, text, self._tokenizer)
+        if not len(prompt):
+            raise ModelError(UNAVAILABLE, "the chat template makes nothing of these messages")
+        return prompt
+
+    def _pieces(self, tokens: Iterator[int], ends: frozenset[int]) -> Iterator[str]:
+        """The text of an answer's tokens, up to one that ends it, or to a stop."""
+        return before_stops(text_pieces(_until(tokens, ends), self._tokenizer), self._stops)
 
     def _settings_of_answer(self) -> dict[str, Any]:
         port = self.model.settings.get(SEED)
@@ -128,8 +128,7 @@ class Conversation:
 
     def _room(self, length: int) -> int:
         """How many tokens an answer may have after a prompt."""
-        text = self.model.manifest.text
-        assert text is not None
+        text = self._text
         wanted = text.usual if self.count is None else self.count
         room = wanted if text.limit is None else min(wanted, text.limit - length + 1)
         if room < 1 <= wanted:
@@ -144,8 +143,7 @@ class Conversation:
         return self._whole(prompt, count, settings, timeout)
 
     def _whole(self, prompt: Array, count: int, settings: Mapping[str, Any], timeout: object) -> Iterator[int]:
-        text = self.model.manifest.text
-        assert text is not None
+        text = self._text
         counted = {text.count: count} if isinstance(text.count, str) else {}
         grown = self.model(timeout=timeout, **{text.prompt: prompt[None], **counted, **settings})
         rows = next(iter(grown.values())) if isinstance(grown, dict) else grown

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from mai.runtime.text.tokenizer import Tokenizer
+from mai.runtime.text.tokenizer import Tokenizer, decode_pieces
 
 
 def text_pieces(tokens: Iterable[int], tokenizer: Tokenizer) -> Iterator[str]:
     """The text of tokens as they come, special ones left out: of all of them together what the tokenizer decodes them to."""
-    decoder = tokenizer.decoder()
-    for token in tokens:
-        if not tokenizer.is_special(token) and (piece := decoder.push([token])):
-            yield piece
-    if last := decoder.finish():
-        yield last
+    return decode_pieces(tokenizer.decoder(), ([token] for token in tokens if not tokenizer.is_special(token)))
 
 
 def before_stops(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:

@@ -6,10 +6,8 @@ messages, tools and words.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 Message = Mapping[str, object]  # `role` and `content`, and what else a template knows, as `tool_calls`.
 DEFAULT, WITH_TOOLS = "default", "tool_use"  # Names of templates, where there are several.
-MOST_LETTERS = 10_000_000  # Of what a template multiplies.
 UNAVAILABLE = "chat-unavailable"
 
 
@@ -104,79 +101,7 @@ def _plain(value: object) -> Any:
 
 @lru_cache(maxsize=8)
 def _compiled(source: str) -> Template:
-    """A template with what transformers offers it: `raise_exception`, `strftime_now`, `tojson`, `{% generation %}`, loop controls."""
-    from jinja2 import nodes
-    from jinja2.exceptions import SecurityError, TemplateError
-    from jinja2.ext import Extension
-    from jinja2.parser import Parser
-    from jinja2.runtime import Context
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-    from jinja2.utils import Namespace
+    """A template with a sandbox of its own."""
+    from mai.runtime.chat.sandbox import sandbox
 
-    class Generation(Extension):
-        """`{% generation %}` says which part is the assistant's, and changes nothing of the text."""
-
-        tags = {"generation"}
-
-        def parse(self, parser: Parser) -> list[nodes.Node]:
-            next(parser.stream)
-            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-    class PlainNamespace(Namespace):
-        """A namespace without names that begin with `_`, which lead into Python."""
-
-        def __init__(*args: Any, **values: Any) -> None:
-            self, *rest = args
-            for name in dict(*rest, **values):
-                _refuse_hidden(name)
-            Namespace.__init__(self, *rest, **values)
-
-        def __setitem__(self, name: str, value: Any) -> None:
-            _refuse_hidden(name)
-            super().__setitem__(name, value)
-
-    def _refuse_hidden(name: str) -> None:
-        if name.startswith("_"):
-            raise SecurityError(f"a namespace has no name like {name!r}")
-
-    def raise_exception(message: str) -> None:
-        raise TemplateError(message)
-
-    class Sandbox(ImmutableSandboxedEnvironment):
-        """A sandbox whose products and powers stay small."""
-
-        intercepted_binops = frozenset({"*", "**"})
-
-        def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-            if _size(operator, left, right) > MOST_LETTERS:
-                raise SecurityError(f"{str(left)[:20]!r} {operator} {str(right)[:20]!r} is too large")
-            return super().call_binop(context, operator, left, right)
-
-    environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"])
-    environment.filters["tojson"] = _tojson
-    environment.globals["raise_exception"] = raise_exception
-    environment.globals["strftime_now"] = _strftime_now
-    environment.globals["namespace"] = PlainNamespace
-    return environment.from_string(source)
-
-
-def _size(operator: str, left: Any, right: Any) -> float:
-    """How large a product or a power will be: letters or items, or the bits of a whole number."""
-    numbers = [x for x in (left, right) if isinstance(x, int)]
-    if operator == "**":
-        return abs(right) * left.bit_length() if len(numbers) == 2 else 0
-    if len(numbers) == 1 and isinstance(left if numbers[0] is right else right, (str, list, tuple)):
-        return numbers[0] * len(left if numbers[0] is right else right)
-    return sum(number.bit_length() for number in numbers)
-
-
-def _tojson(
-    value: object, ensure_ascii: bool = False, indent: int | None = None,
-    separators: tuple[str, str] | None = None, sort_keys: bool = False,
-) -> str:  # fmt: skip
-    """JSON as it is, where Jinja's own filter escapes what HTML reads."""
-    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-
-def _strftime_now(format: str) -> str:
-    return datetime.now().strftime(format)
+    return sandbox().from_string(source)

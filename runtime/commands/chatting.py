@@ -13,7 +13,7 @@ from typing import Any
 from mai.runtime.chat.conversation import SEED, Conversation
 from mai.runtime.chat.template import Message
 from mai.runtime.errors import ModelError
-from mai.runtime.files import plain_file
+from mai.runtime.files import read_text
 from mai.runtime.inputs.arguments import unknown_name_error
 from mai.runtime.inputs.values import parse_value, split_word
 from mai.runtime.model.loader import load
@@ -104,9 +104,7 @@ def _settings(model: Model, words: list[str]) -> dict[str, Any]:
 def read_tools(path: Path) -> list[Message]:
     """The functions that a .json file lists. Raises `ModelError`, `input-dtype`, where it has no list of tables."""
     try:
-        if plain_file(path).stat().st_size > MAX_TOOLS:
-            raise ValueError("it is too large")
-        tools = json.loads(path.read_text(encoding="utf-8"))
+        tools = json.loads(read_text(path, MAX_TOOLS))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError("input-dtype", f"{path} holds no tools: {error}") from error
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):

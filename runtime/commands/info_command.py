@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from mai.runtime.command_line.markers import Argument, Misuse, Option
-from mai.runtime.show.description import contents, interface, origin
+from mai.runtime.show.description import contents, heading, interface, origin
 from mai.runtime.show.terminal import say, say_text, visible_line
 
 
@@ -31,9 +31,9 @@ def info(
         say_text(loaded.spec.rstrip("\n"))
         return
     manifest = loaded.manifest
-    say(visible_line(f"{manifest.name}.{manifest.export}" + (f": {manifest.title}" if manifest.title else "")))
-    for heading, name, text in [*interface(manifest), *contents(manifest)]:
-        say(visible_line(f"  {heading:9} {f'{name:14} ' if name else ''}{text}"))
+    say(visible_line(heading(manifest)))
+    for kind, name, text in [*interface(manifest), *contents(manifest)]:
+        say(visible_line(f"  {kind:9} {f'{name:14} ' if name else ''}{text}"))
     say(visible_line(f"  {origin(manifest, model)}"))
 
 
@@ -50,5 +50,5 @@ def _say_run(folder: Path, of_a_file: bool) -> None:
             f"{folder} holds {there} run{'s' if there > 1 else ''}: name one, or compare them: mai runs {folder}"
         )
     say(visible_line(str(folder)))
-    for heading, text in described(folder):
-        say(visible_line(f"  {heading:9} {text}"))
+    for kind, text in described(folder):
+        say(visible_line(f"  {kind:9} {text}"))

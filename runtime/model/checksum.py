@@ -25,7 +25,12 @@ def checksum(raw: Buffer | bytes) -> str:
     Raises:
         ValueError: these bytes are no ONNX file.
     """
-    return combine_checksums(map(_crc, tensors_of(memoryview(raw))))
+    return checksum_of(tensors_of(memoryview(raw)))
+
+
+def checksum_of(tensors: Iterable[Buffer]) -> str:
+    """The checksum of a file with these tensors. Raises as `checksum`."""
+    return combine_checksums(map(_crc, tensors))
 
 
 def _crc(tensor: Buffer) -> int:

@@ -5,14 +5,14 @@ ONNX calls that external data. A file of mai has one, only ever beside it and un
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
 from mai.runtime.model.checksum import sha256_of
-from mai.runtime.model.failures import unreadable_error
 from mai.runtime.model.manifest import Data
-from mai.runtime.model.wire import Buffer, name_of, place_of, tensors_of
+from mai.runtime.model.wire import Buffer, name_of, place_of
 
 ENDING = ".data"
 
@@ -22,20 +22,21 @@ def data_path(path: Path) -> Path:
     return path.with_name(path.name + ENDING)
 
 
-def check_places(path: Path, raw: Buffer) -> Path | None:
+def check_places(path: Path, tensors: Sequence[Buffer]) -> Path | None:
     """The file of data that a file reads, before ONNX Runtime opens it; None where it holds all of its tensors.
 
     Args:
-        raw: the bytes of the file at `path`.
+        tensors: the bytes of each of those in the file at `path`.
 
     Raises:
-        ModelError: `model-foreign`: it reads another file, or is none of mai's; `model-not-found`: the data are not there;
-            `model-truncated`: it is damaged.
+        ModelError: `model-foreign`: it reads another file; `model-not-found`: the data are not there.
+        ValueError: these bytes are no tensors.
     """
-    wanted, outside = data_path(path), _outside(path, raw)
-    for name, location in outside:
+    wanted = data_path(path)
+    outside = [(tensor, place.get("location", "")) for tensor in tensors if (place := place_of(tensor))]
+    for tensor, location in outside:
         if location != wanted.name:
-            message = f"{path} takes the tensor `{name}` from outside of it, the file {location}"
+            message = f"{path} takes the tensor `{name_of(tensor)}` from outside of it, the file {location}"
             help = f"its data lie beside it, as {wanted.name}: compile it again, or give both the names that they had"
             raise ModelError("model-foreign", f"{message}: mai wrote no such file", help)
     if not outside:
@@ -66,12 +67,3 @@ def check_data(path: Path, stated: Data | None, *, whole: bool) -> None:
     if whole and sha256_of(path) != stated.sha256:
         message = f"the weights in {path} are not those that mai wrote: it is damaged, or of another file"
         raise ModelError("model-truncated", message, help)
-
-
-def _outside(path: Path, raw: Buffer) -> list[tuple[str, str]]:
-    """The names of the tensors that lie outside of a file, and in which other. Raises `ModelError` where its bytes are no model."""
-    try:
-        places = [(tensor, place_of(tensor)) for tensor in tensors_of(raw)]
-        return [(name_of(tensor), place.get("location", "")) for tensor, place in places if place]
-    except ValueError as error:  # ONNX Runtime might still read them, and a file elsewhere with them.
-        raise unreadable_error(path, raw, error) from error

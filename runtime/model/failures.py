@@ -16,8 +16,8 @@ from mai.runtime.model.wire import Buffer
 MAX_LINE = 300  # Characters of ONNX Runtime's message that are shown.
 # The format is the first entry of a manifest, so that it can be read where the rest of a newer file cannot.
 STATED_FORMAT = re.compile(re.escape(MANIFEST_KEY.encode()) + rb'[^{]{1,8}\{"format": ?(\d+)', re.DOTALL)
+BF16 = re.compile(rb'"precision":"bf16"')  # In a manifest.
 # The first bytes of an ONNX file: the field `ir_version` of a `ModelProto`, then the key of another of its fields.
-BF16 = re.compile(rb'"precision":"bf16"')
 ONNX_START = re.compile(rb"\x08[\x01-\x7f][\x12\x1a\x22\x28\x32\x3a\x42\x72]")
 
 

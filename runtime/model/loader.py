@@ -13,7 +13,7 @@ import onnxruntime as ort
 from mai.runtime.errors import ModelError
 from mai.runtime.files import mapped
 from mai.runtime.model.binding import CapturedRuns, check_capturable, with_cuda_graphs
-from mai.runtime.model.checksum import checksum, sha256_of
+from mai.runtime.model.checksum import checksum, checksum_of, sha256_of
 from mai.runtime.model.data import check_data, check_places, data_path
 from mai.runtime.model.failures import first_line, newer_error, unreadable_error
 from mai.runtime.model.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
@@ -27,7 +27,7 @@ from mai.runtime.model.session import (
     choose_providers,
     open_session,
 )
-from mai.runtime.model.wire import Buffer
+from mai.runtime.model.wire import Buffer, tensors_of
 from mai.runtime.text.stream import NEXT
 
 
@@ -69,15 +69,16 @@ def _load(
     check_weights: bool,
 ) -> Model:
     """Open a file whose bytes are mapped: they are looked at, and what computes reads the file by itself."""
-    data = check_places(path, raw)
-    chosen = choose_providers(providers)
-    session = _open(path, raw, with_cuda_graphs(chosen) if cuda_graph else chosen, threads)
     try:
+        tensors = list(tensors_of(raw))
+        data = check_places(path, tensors)
+        chosen = choose_providers(providers)
+        session = _open(path, raw, with_cuda_graphs(chosen) if cuda_graph else chosen, threads)
         meta = session.get_modelmeta()
         manifest = _read_manifest(path, meta.custom_metadata_map, meta.producer_name)
         _check_graph(path, session, manifest)
         if check_weights:
-            _check_weights(path, raw, manifest)
+            _check_weights(path, tensors, manifest)
         if data is not None:
             check_data(data, manifest.data, whole=check_weights)
         check_draws(path.name, session.get_providers(), manifest)
@@ -86,7 +87,9 @@ def _load(
         captured = CapturedRuns(session, manifest) if cuda_graph else None
         open_step = partial(load, providers=session.get_providers(), threads=threads)
         return Model(session, manifest, meta.custom_metadata_map.get(SPEC_KEY, ""), path, open_step, captured)
-    except ValueError as error:  # The metadata is no UTF-8, or the bytes hold no tensors.
+    except (
+        ValueError
+    ) as error:  # The metadata is no UTF-8, or the bytes hold no tensors, which ONNX Runtime might still read.
         raise unreadable_error(path, raw, error) from error
 
 
@@ -182,9 +185,9 @@ def has_own_weights(path: Path, manifest: Manifest) -> bool:
     return own and (manifest.data is None or sha256_of(data_path(path)) == manifest.data.sha256)
 
 
-def _check_weights(path: Path, raw: Buffer, manifest: Manifest) -> None:
+def _check_weights(path: Path, tensors: Sequence[Buffer], manifest: Manifest) -> None:
     """Check that the weights are those that were compiled; the manifests of older files have no checksum."""
-    if manifest.checksum not in (None, checksum(raw)):
+    if manifest.checksum not in (None, checksum_of(tensors)):
         message = (
             f"the weights of {path} are not those that mai wrote: it is damaged, or another program has changed it"
         )

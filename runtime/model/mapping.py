@@ -17,7 +17,6 @@ from mai.runtime.model.wire import (
     VARINT,
     Buffer,
     fields_of,
-    head,
     put,
     varint,
 )
@@ -72,21 +71,18 @@ def _message(message: Buffer, kind: str, begin: int, name: str) -> Iterator[byte
         if inner is None or content is None:
             yield bytes(whole)
             continue
-        walk = (
-            _tensor(content, at - len(content), name)
-            if inner == "tensor"
-            else _message(content, inner, at - len(content), name)
-        )
-        made = b"".join(walk)
-        yield head(number, len(made)) + made
+        start = at - len(content)
+        parts = _tensor(content, start, name) if inner == "tensor" else _message(content, inner, start, name)
+        yield put(number, b"".join(parts))
 
 
 def _tensor(tensor: Buffer, begin: int, name: str) -> Iterator[bytes]:
     at = begin
     for number, whole, content in fields_of(tensor):
         at += len(whole)
-        if number == RAW_DATA and content is not None and len(content) >= MAPPED and (at - len(content)) % ALIGNED == 0:
-            place = {"location": name, "offset": str(at - len(content)), "length": str(len(content))}
+        start, size = at - len(content or b""), len(content or b"")
+        if number == RAW_DATA and size >= MAPPED and start % ALIGNED == 0:
+            place = {"location": name, "offset": str(start), "length": str(size)}
             yield from (put(EXTERNAL_DATA, put(1, k.encode()) + put(2, v.encode())) for k, v in place.items())
             yield OUTSIDE
         elif number != DOC_STRING:

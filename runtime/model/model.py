@@ -254,9 +254,7 @@ class Model:
         Raises:
             ModelError: as a call does; the file grows no text, or its step file is missing.
         """
-        model = self if self.manifest.step is not None else self._step()
-        unread = {*self.inputs, *self.settings} - {*model.inputs, *model.settings}  # What the turns do not need.
-        values = {name: value for name, value in values.items() if name not in unread}
+        model, values = self._by_turns(values)
         limit = model._time_limit(timeout, values)
         special = model._takes_special_tokens(special_tokens, values)
         return model._stream(prompt, count, values, limit, special)
@@ -265,16 +263,19 @@ class Model:
         self, prompt: object, count: int | None, values: dict[str, object], limit: TimeLimit, special: bool
     ) -> Iterator[Any]:
         """What `stream` yields, of a step file."""
-        text = self.manifest.text
-        if text is None:
-            raise ModelError("stream-unavailable", f"the text of {self.path.name} does not begin with an input")
-        start = read_prompt(self.prompt_port, prompt, self.tokenizer, special_tokens=special)
-        total = text.usual if count is None else count
-        check_length(text, start.rows, {str(text.count): total})
+        start, total = self._read_start(prompt, count, special)
         self._tokenize(values, special)
         tokens = grow(self._turns(start.rows, total, values, limit), start.rows, total)
         as_text = start.as_text and start.single and self.tokenizer is not None
         return decode_stream(tokens, self.tokenizer, start.rows[0]) if as_text and self.tokenizer else tokens
+
+    def _read_start(self, prompt: object, count: int | None, special: bool) -> tuple[Prompt, int]:
+        """The tokens that a text begins with, and how many come at most: as many as the spec says, or `count`."""
+        start, text = read_prompt(self.prompt_port, prompt, self.tokenizer, special_tokens=special), self.manifest.text
+        assert text is not None
+        total = text.usual if count is None else count
+        check_length(text, start.rows, {str(text.count): total})
+        return start, total
 
     def turns(self, rows: Array, count: int, values: Mapping[str, object], timeout: object = None) -> Turns:
         """The turns of a text that begins with rows of tokens [batch, tokens], none of which is read yet, by this file or the one beside it.
@@ -287,10 +288,7 @@ class Model:
         Raises:
             ModelError: as a call does.
         """
-        model, ports = self if self.manifest.step is not None else self._step(), {*self.inputs, *self.settings}
-        taken = {
-            name: v for name, v in values.items() if name in model.settings or name in model.inputs or name not in ports
-        }
+        model, taken = self._by_turns(values)
         return model._turns(rows, count, taken, TimeLimit(timeout))
 
     def _turns(self, rows: Array, count: int, values: Mapping[str, object], limit: TimeLimit) -> Turns:
@@ -311,7 +309,8 @@ class Model:
 
         Takes what `turns` does; an input may have a value for each text, as `seed`.
         """
-        own = {name for name in values if name in self.inputs and np.ndim(values[name]) and len(values[name]) == rows}
+        ranks = {name: len(port.shape) for name, port in self.inputs.items()}
+        own = {n for n, v in values.items() if np.ndim(v) > ranks.get(n, np.inf) and len(v) == rows}
         first = {name: value[:1] if name in own else value for name, value in values.items()}
         one, several = (
             self.turns(row, count, first, timeout),
@@ -336,13 +335,11 @@ class Model:
         Raises:
             ModelError: as `stream` does; the prompt is not one, or there are no texts.
         """
-        text, special = self.manifest.text, self._takes_special_tokens(special_tokens, dict(values))
-        start = read_prompt(self.prompt_port, prompt, self.tokenizer, special_tokens=special)
+        special = self._takes_special_tokens(special_tokens, values)
+        start, total = self._read_start(prompt, count, special)
         if len(start.rows) != 1 or several < 1:
             raise ModelError("input-shape", "several answers, one at least, go on from one prompt")
-        assert text is not None
-        total = text.usual if count is None else count
-        check_length(text, start.rows, {str(text.count): total})
+        self._tokenize(values, special)
         tokens = list(self.several_turns(start.rows, several, total, values, timeout))
         rows = np.concatenate([np.repeat(start.rows, several, 0), *(t[:, None] for t in tokens)], axis=1)
         return list(format_result(replace(start, single=False, ragged=True), rows, self.tokenizer))
@@ -386,6 +383,12 @@ class Model:
         conversation.messages += messages
         return "".join(conversation.answer(timeout))
 
+    def _by_turns(self, values: Mapping[str, object]) -> tuple[Model, dict[str, object]]:
+        """The file that takes turns, this one or the one beside it; and the values by name without those that it does not need."""
+        model = self if self.manifest.step is not None else self._step()
+        unread = {*self.inputs, *self.settings} - {*model.inputs, *model.settings}
+        return model, {name: value for name, value in values.items() if name not in unread}
+
     def _step(self) -> Model:
         """The step file beside this one, opened when it is first needed."""
         with self._opening:
@@ -408,12 +411,6 @@ class Model:
         return tokenizer_of(self.manifest.tokenizer) if self.manifest.tokenizer else None
 
     def __repr__(self) -> str:
-        arguments = [f"{p.name}: {_type(p)}" for p in self.inputs.values()]
-        arguments += [f"{p.name}={p.default}" for p in self.settings.values()]
-        results = ", ".join(f"{p.name}: {_type(p)}" for p in self.outputs.values())
-        return f"<{self.manifest.name}.{self.manifest.export}({', '.join(arguments)}) -> {results}>"
+        from mai.runtime.show.description import signature
 
-
-def _type(port: Port) -> str:
-    axes = (["batch"] if port.batch else []) + [str(s) for s in port.shape]
-    return f"{port.dtype}[{', '.join(axes)}]"
+        return signature(self.manifest, list(self.outputs.values()))

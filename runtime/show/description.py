@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,8 +59,24 @@ def _self_test(manifest: Manifest) -> str:
     return f"{runs} of {', '.join(outputs)}, {test.tolerance:.1g} is allowed (mai verify)"
 
 
+def heading(manifest: Manifest) -> str:
+    """What a file is called, with its title where it has one."""
+    return f"{manifest.name}.{manifest.export}" + (f": {manifest.title}" if manifest.title else "")
+
+
+def signature(manifest: Manifest, outputs: Sequence[Port]) -> str:
+    """A file in one line, as a function is written: of its outputs those that a call gives."""
+    arguments = [f"{p.name}: {_type(p)}" for p in manifest.inputs] + [
+        f"{p.name}={p.default}" for p in manifest.settings
+    ]
+    results = ", ".join(f"{p.name}: {_type(p)}" for p in outputs)
+    return f"<{manifest.name}.{manifest.export}({', '.join(arguments)}) -> {results}>"
+
+
 def origin(manifest: Manifest, path: Path) -> str:
     """How large a file is, how it keeps its weights, and what made it."""
+    from mai.runtime.model.data import data_path
+
     trained = "untrained" if manifest.trained_steps is None else f"trained for {manifest.trained_steps:,} steps"
     blocks = ", ".join(f"{name} {steps:,}" for name, steps in manifest.trained_blocks.items())
     trained += f" ({blocks})" if blocks else ""
@@ -67,7 +84,7 @@ def origin(manifest: Manifest, path: Path) -> str:
     kept = manifest.quantize or manifest.precision
     form = "" if kept == "float32" else f", {kept}"
     beside = manifest.data.size if manifest.data else 0
-    size = f"{(path.stat().st_size + beside) / 1e6:,.2f} MB" + (f" with {path.name}.data" if beside else "")
+    size = f"{(path.stat().st_size + beside) / 1e6:,.2f} MB" + (f" with {data_path(path).name}" if beside else "")
     return f"{size}{form}, opset {manifest.opset}, {trained}; made by {versions}"
 
 
@@ -85,15 +102,22 @@ def _port(port: Port) -> str:
     """A port's type, default and range, and the field whose labels it has."""
     from mai.runtime.inputs.arguments import range_of
 
-    axes = (["batch"] if port.batch else []) + [str(s) for s in port.shape]
-    text = f"{port.dtype} [{', '.join(axes)}]"
+    text = f"{port.dtype} {_axes(port)}"
     if port.default is not None:
         text += f" = {port.default}"
     text += f", {range_of(port)}" if range_of(port) else ""
     return f"{text}, labels of `{port.field}`" if port.field else text
 
 
+def _type(port: Port) -> str:
+    return f"{port.dtype}{_axes(port)}"
+
+
+def _axes(port: Port) -> str:
+    """A port's shape in brackets, the batch first."""
+    return f"[{', '.join([*['batch'] * port.batch, *map(str, port.shape)])}]"
+
+
 def table(manifest: Manifest) -> str:
     """The interface and the contents as an HTML table."""
-    title = f": {manifest.title}" if manifest.title else ""
-    return table_html([f"{manifest.name}.{manifest.export}{title}"], [*interface(manifest), *contents(manifest)])
+    return table_html([heading(manifest)], [*interface(manifest), *contents(manifest)])

@@ -14,7 +14,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.model.binding import device_of, run_bound, to_ort_value
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port, Step
-from mai.runtime.text.tokenizer import Tokenizer
+from mai.runtime.text.tokenizer import Tokenizer, decode_pieces
 
 NEXT = "next"  # The output of a step file that holds the chosen tokens.
 
@@ -110,7 +110,7 @@ class Turns:
 
     def branch_off(self, one: Turns) -> None:
         """Begin each row with what the turns of a text of one row computed."""
-        rows = len(next(iter(self._values[name].numpy() for name in self._sizes)))
+        rows = self._values[next(iter(self._sizes))].shape()[0]
         for name in self._sizes:
             self._values[name] = to_ort_value(np.repeat(one._values[name].numpy(), rows, axis=0), self._device)
         self._past, self._tokens = one._past, [np.repeat(tokens, rows, axis=0) for tokens in one._tokens]
@@ -172,13 +172,7 @@ def decode_stream(tokens: Iterator[Array], tokenizer: Tokenizer, prompt: Array) 
 
     The tokens of the `prompt`, [length], are not shown, but the text of the first new one may depend on them.
     """
-    decoder = tokenizer.decoder(prompt)
-    for row in tokens:
-        piece = decoder.push(row[row >= 0])
-        if piece:
-            yield piece
-    if last := decoder.finish():
-        yield last
+    return decode_pieces(tokenizer.decoder(prompt), (row[row >= 0] for row in tokens))
 
 
 def _initial_states(manifest: Manifest, step: Step, feed: dict[str, Array]) -> dict[str, Array]:

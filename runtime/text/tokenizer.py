@@ -28,6 +28,15 @@ class Decoder(Protocol):
         """The rest of the text, where the tokens ended in the middle of a character."""
 
 
+def decode_pieces(decoder: Decoder, tokens: Iterable[Iterable[int]]) -> Iterator[str]:
+    """The text of tokens as they come, some at a time; pieces are not empty."""
+    for new in tokens:
+        if piece := decoder.push(new):
+            yield piece
+    if last := decoder.finish():
+        yield last
+
+
 class Tokenizer(Protocol):
     """Turns text into tokens and back; `size` is the number of different tokens."""
 

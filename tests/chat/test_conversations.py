@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 from mai.runtime import load
+from mai.runtime.arrays import Array
 from mai.runtime.chat.pieces import before_stops
 from mai.runtime.errors import ModelError
 from mai.runtime.model.model import Model
@@ -72,20 +74,30 @@ def test_what_was_read_is_not_read_again(folder: Path, model: Model, monkeypatch
     conversation = model.conversation(count=COUNT)
     "".join(conversation.say("hello there"))
     first = len(prompt_of(conversation.messages[:1]))
-    reads: list[int] = []
-    with monkeypatch.context() as patched:
-        take = Turns.take
-        patched.setattr(
-            Turns, "take", lambda self, tokens, turn: (reads.append(tokens.shape[1]), take(self, tokens, turn))[1]
-        )
+    with watched(monkeypatch) as reads:
         second = "".join(conversation.say("one?"))
-    assert reads[0] <= len(prompt_of(conversation.messages[:-1])) - first
+    assert reads[0][1] <= len(prompt_of(conversation.messages[:-1])) - first
     assert second == reference(folder, list(conversation.messages[:-1]))
 
 
 def prompt_of(messages: Any) -> list[int]:
-    found: list[int] = chat_tokenizer().apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
-    return found
+    tokens: list[int] = chat_tokenizer().apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
+    return tokens
+
+
+@contextmanager
+def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, ...]]]:
+    """The shapes [batch, new] of the tokens that turns read meanwhile."""
+    reads: list[tuple[int, ...]] = []
+    take = Turns.take
+
+    def noted(self: Turns, tokens: Array, turn: int) -> Array:
+        reads.append(tokens.shape)
+        return take(self, tokens, turn)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Turns, "take", noted)
+        yield reads
 
 
 @pytest.mark.parametrize("kind", ["mistral", "mamba"])
@@ -100,8 +112,8 @@ def test_states_that_are_not_cut(kind: str, tmp_path: Path) -> None:
     file = load(tmp_path / "small.generate.onnx", providers="cpu")
     conversation = file.conversation(count=COUNT)
     for text in ("hello there", "one?", "red fish blue fish"):
-        found = "".join(conversation.say(text))
-        assert found == file.chat(conversation.messages[:-1], count=COUNT)
+        answer = "".join(conversation.say(text))
+        assert answer == file.chat(conversation.messages[:-1], count=COUNT)
 
 
 def test_a_text_that_parts_from_what_was_read_is_cut(folder: Path, model: Model) -> None:
@@ -123,11 +135,11 @@ def test_an_answer_that_is_left_early(folder: Path, model: Model) -> None:
 def test_drawn_answers_have_seeds_of_their_own(model: Model) -> None:
     def answers(seed: int) -> list[str]:
         conversation = model.conversation(count=COUNT, temperature=1.0, seed=seed)
-        found = []
+        texts = []
         for _ in range(2):
             conversation.reset()
-            found.append("".join(conversation.say("hello")))
-        return found
+            texts.append("".join(conversation.say("hello")))
+        return texts
 
     assert answers(3) == answers(3)
     assert len({*answers(3), *answers(7)}) == 4
@@ -229,16 +241,11 @@ def test_several_answers_share_what_they_read(model: Model, monkeypatch: pytest.
     """They are those of as many equal rows; the prompt is read by one row."""
     prompt = "red fish blue fish one fish two fish"
     rows = model(prompt=[prompt] * 5, count=COUNT, temperature=1.0, seed=3, stop=-1)
-    read: list[tuple[int, int]] = []
-    with monkeypatch.context() as patched:
-        take = Turns.take
-        patched.setattr(
-            Turns, "take", lambda self, tokens, turn: (read.append(tokens.shape), take(self, tokens, turn))[1]
-        )
-        found = model.answers(prompt, 5, COUNT, temperature=1.0, seed=3, stop=-1)
-    assert found == rows
-    assert len(set(found)) == 5
-    assert read[0][0] == 1 and set(read[1:]) == {(5, 1)}
+    with watched(monkeypatch) as reads:
+        answers = model.answers(prompt, 5, COUNT, temperature=1.0, seed=3, stop=-1)
+    assert answers == rows
+    assert len(set(answers)) == 5
+    assert reads[0][0] == 1 and set(reads[1:]) == {(5, 1)}
     tokens = model.answers([5, 6, 7], 2, 4)
     assert [row.tolist() for row in tokens] == [model(prompt=[[5, 6, 7]], count=4)[0].tolist()] * 2
 
@@ -246,8 +253,7 @@ def test_several_answers_share_what_they_read(model: Model, monkeypatch: pytest.
 def test_several_answers_to_messages(model: Model) -> None:
     conversation = model.conversation(count=COUNT, temperature=1.0, seed=5)
     conversation.messages += SAID
-    found = conversation.answers(4)
-    assert len(set(found)) == 4
+    assert len(set(conversation.answers(4))) == 4
     assert len(conversation.messages) == 3
     greedy = model.conversation(count=COUNT)
     greedy.messages += SAID

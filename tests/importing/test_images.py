@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
+from mai.runtime.model.model import Model
 from tests.support.model_folders import CLIP, IMAGES, SIGLIP, VOCAB, imported, save
 
 QUICK = {"vit", "resnet, basic"}
@@ -36,48 +38,41 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
     for export_name in program.exports:
         wanted = expected[export_name].numpy()
         wanted = wanted.reshape(wanted.shape[:2]) if export_name == "pool" else wanted
-        found = load(export(program, export_name, trained, tmp_path).path, providers="cpu")(x=x)
+        result = load(export(program, export_name, trained, tmp_path).path, providers="cpu")(x=x)
         assert wanted.std() > 0.1
-        np.testing.assert_allclose(found, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
+        np.testing.assert_allclose(result, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
 
 
 def test_texts_and_images_as_vectors(tmp_path: Path) -> None:
     """CLIP: texts of different lengths, each ended by its end, as transformers has them alone."""
-    model = CLIP.make()
-    save(model, tmp_path)
-    program = imported(tmp_path)
-    trained = Trained(load_weights(program, None)[0])
-    file = {n: load(export(program, n, trained, tmp_path).path, providers="cpu") for n in program.exports}
-    images = np.random.default_rng(1).standard_normal((2, 3, 32, 32)).astype(np.float32)
     texts = [[5, 9, 7, VOCAB - 1], [8, VOCAB - 1]]
-    rows = torch.full((2, 4), VOCAB - 1)
-    for row, text in zip(rows, texts, strict=True):
-        row[: len(text)] = torch.tensor(text)
-    with torch.inference_mode():
-        both = model(input_ids=rows, pixel_values=torch.from_numpy(images))
-    np.testing.assert_allclose(file["embed_text"](x=texts), both.text_embeds, atol=1e-4)
-    np.testing.assert_allclose(file["embed_image"](x=images), both.image_embeds, atol=1e-4)
-    fit = file["match"](x=images, y=texts)
-    np.testing.assert_allclose(fit, both.logits_per_image.diagonal(), atol=1e-3)
+    compare_vectors(CLIP.make(), tmp_path, texts, filled(texts, 4, VOCAB - 1))
 
 
 @pytest.mark.slow
 def test_texts_of_one_length_and_images(tmp_path: Path) -> None:
     """SigLIP: texts of different lengths, filled up with its token for that, as its processor does."""
-    model = SIGLIP.make()
-    save(model, tmp_path)
-    program = imported(tmp_path)
-    trained = Trained(load_weights(program, None)[0])
-    file = {n: load(export(program, n, trained, tmp_path).path, providers="cpu") for n in program.exports}
-    images = np.random.default_rng(1).standard_normal((2, 3, 32, 32)).astype(np.float32)
     texts = [[5, 9, 7, 3], [8, 4]]
-    rows = torch.ones((2, 16), dtype=torch.long)
-    for row, text in zip(rows, texts, strict=True):
-        row[: len(text)] = torch.tensor(text)
+    embed_text, vectors = compare_vectors(SIGLIP.make(), tmp_path, texts, filled(texts, 16, 1))
+    np.testing.assert_allclose(embed_text(x=texts[1])[0], vectors[1], atol=1e-4)
+
+
+def filled(texts: list[list[int]], length: int, filler: int) -> torch.Tensor:
+    """Texts as rows of one length."""
+    return torch.tensor([[*text, *[filler] * (length - len(text))] for text in texts])
+
+
+def compare_vectors(model: Any, folder: Path, texts: list[list[int]], rows: torch.Tensor) -> tuple[Model, torch.Tensor]:
+    """Vectors of texts and images, and how well they fit; the file of texts, and the vectors that they have in transformers."""
+    save(model, folder)
+    program = imported(folder)
+    trained = Trained(load_weights(program, None)[0])
+    file = {n: load(export(program, n, trained, folder).path, providers="cpu") for n in program.exports}
+    images = np.random.default_rng(1).standard_normal((2, 3, 32, 32)).astype(np.float32)
     with torch.inference_mode():
         both = model(input_ids=rows, pixel_values=torch.from_numpy(images))
     np.testing.assert_allclose(file["embed_text"](x=texts), both.text_embeds, atol=1e-4)
-    np.testing.assert_allclose(file["embed_text"](x=texts[1])[0], both.text_embeds[1], atol=1e-4)
     np.testing.assert_allclose(file["embed_image"](x=images), both.image_embeds, atol=1e-4)
     fit = file["match"](x=images, y=texts)
     np.testing.assert_allclose(fit, both.logits_per_image.diagonal(), atol=1e-3)
+    return file["embed_text"], both.text_embeds

@@ -162,6 +162,36 @@ def test_texts_to_score_have_one_length(tmp_path: Path) -> None:
         model(x=["abc", "a"])
 
 
+BESIDE = """const vocab = 256
+net logits(x: tokens[P], beside: tokens[R]) -> [P, vocab] {
+  h = embed(x, 8) + 3 * mean(embed(beside, 8), axis = 0)
+  h += attention(h, 2, causal = true)
+  return 6 * linear(h, vocab)
+}
+export generate(prompt: tokens[P], beside: tokens[R], count: int = 9) -> tokens[P + count] {
+  x = prompt
+  extend x by count {
+    next = argmax(logits(x, beside)[-1])
+    append next
+  }
+  return x
+}
+"""
+
+
+def test_several_answers_beside_another_text(tmp_path: Path) -> None:
+    """What else is read may be a text or tokens, one for all answers or one for each: as many tokens as there are answers are one."""
+    (tmp_path / "tiny.mai").write_text(BESIDE, encoding="utf-8")
+    program = check(tmp_path / "tiny.mai").program
+    assert program is not None
+    trained = Trained(load_weights(program, None)[0], tokenizer="bytes")
+    export_step(program, "generate", trained, tmp_path)
+    model = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
+    for beside in ("red", "ab", [1, 200], [[1, 200, 3]], ["red", "sea"]):
+        assert model.answers("The end", 2, beside=beside) == model(prompt=["The end"] * 2, beside=beside)
+    assert len(set(model.answers("The end", 2, beside=["red", "sea"]))) == 2
+
+
 def test_a_file_without_a_tokenizer_says_so(tmp_path: Path) -> None:
     (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")
     program = check(tmp_path / "tiny.mai").program
