@@ -146,7 +146,10 @@ def test_how_a_series_goes_on(tmp_path: Path, dates: list[str], expected: list[s
 
 def test_each_series_keeps_its_day(tmp_path: Path) -> None:
     """One at the ends of months, one on the 30th, which February has not, and at noon."""
-    ends, days = ["2023-12-31", "2024-01-31", "2024-02-29"], ["2023-12-30 12:00", "2024-01-30 12:00", "2024-02-29 12:00"]
+    ends, days = (
+        ["2023-12-31", "2024-01-31", "2024-02-29"],
+        ["2023-12-30 12:00", "2024-01-30 12:00", "2024-02-29 12:00"],
+    )
     rows = [f"{date},{shop},1" for shop, dates in (("a", ends), ("b", days)) for date in dates]
     (tmp_path / "t.csv").write_text("t,shop,x\n" + "\n".join(rows) + "\n")
     series = Series(path="t.csv", window=2, horizon=2, time="t", group="shop")
