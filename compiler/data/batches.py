@@ -11,7 +11,7 @@ import numpy as np
 
 from mai.compiler.data.facts import facts_of_rows
 from mai.compiler.data.fields import EXACT, bad, check_labels, check_sizes, check_whole, match_columns, shape_of, window
-from mai.compiler.data.label_names import Names, number_labels
+from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits, rows_of
 from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Endless, Finite, Request, Source
 from mai.compiler.data.sources import SOURCES
@@ -139,7 +139,8 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
     count = count if parts.train is None else len(parts.train)
     examples = Examples(rows, parts.train, count)
     return Dataset(
-        Ordered(epochs(count, seed), examples.take), count, aside[0], finite.tokenizer, labels, aside[1], finite.notes,
+        Ordered(epochs(count, seed), examples.take), count, aside[0], finite.tokenizer, labels, aside[1],
+        (*finite.notes, *notes_of_unknown(matched, known)),
         facts=facts_of_rows(rows, fields, parts.train, finite.fit), decimal=finite.decimal, examples=examples,
     )  # fmt: skip
 

@@ -137,6 +137,11 @@ class Source(Settings, ABC):
         """The lengths of what is past in an example of a series, and of what follows it."""
         return None
 
+    @property
+    def keeps_gaps(self) -> bool:
+        """Whether examples may lack values: a number is NaN then, a label the one after those with names."""
+        return self.as_dict().get("missing") == "keep"
+
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         """Raise `MaiError` for fields that these settings never fill."""
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from mai.compiler.data.tables.cells import is_list, is_text, moments_of
-from mai.compiler.data.tables.files import open_tables, read_blocks
+from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.data.tables.numerals import Decimal, number_of
 from mai.compiler.describing.lines import share
-from mai.compiler.describing.tables import TableSummary
+from mai.compiler.describing.tables import AS_FOUND
 from mai.runtime.arrays import Array
 from mai.spec.record import record
 
@@ -31,16 +33,19 @@ class Leak:
     is_same: bool
 
 
-def leaks(table: TableSummary, columns: Sequence[str], target: str, is_label: bool) -> list[Leak]:
-    """The columns of which each alone tells a target, in the first rows of a table.
+def leaks(
+    files: Sequence[Path], columns: Sequence[str], target: str, is_label: bool, stated: Stated = AS_FOUND
+) -> list[Leak]:
+    """The columns of which each alone tells a target, in the first rows of the files.
 
     A column of labels, or of numbers in bins, tells what is most frequent, or the mean, where it has a value; values that nearly each row
     has for itself tell nothing of others, and are judged by their order alone.
 
     Args:
         is_label: whether the target is a label, and not a number.
+        stated: what a spec says of how the files are written.
     """
-    values = _values(table, [*columns, target])
+    values = _values(files, [*columns, target], stated)
     goal = values.pop(target)
     there = goal.is_there
     codes, numbers = goal.codes[there], goal.numbers[there]
@@ -129,25 +134,25 @@ class _Values:
         return np.where(self.is_there, np.searchsorted(edges, self.numbers) + 1, 0)
 
 
-def _values(table: TableSummary, names: Sequence[str]) -> dict[str, _Values]:
+def _values(files: Sequence[Path], names: Sequence[str], stated: Stated) -> dict[str, _Values]:
     """The first rows of some columns."""
     cells: dict[str, list[object] | None] = {name: [] for name in names}
     rows, most = 0, min(ROWS, CELLS // len(names))
-    for decimal, block in _blocks(table, names):
+    for decimal, block in _blocks(open_tables(files, stated), names):
         for name, array in block.items():
             before = cells[name]
-            cells[name] = None if before is None or is_list(array.type) else before + [*_cells(array, decimal)]
+            cells[name] = None if before is None or is_list(array.type) else [*before, *_cells(array, decimal)]
         rows += len(block[names[0]])
         if rows >= most:
             break
     return {name: _of_column(each) for name, each in cells.items() if each is not None}
 
 
-def _blocks(table: TableSummary, names: Sequence[str]) -> Iterator[tuple[Decimal, dict[str, pa.Array]]]:
+def _blocks(tables: Sequence[TableFile], names: Sequence[str]) -> Iterator[tuple[Decimal, dict[str, pa.Array]]]:
     """Some columns by name, a block of rows of a file after the other, and the decimal sign of the file."""
-    for file in open_tables(table.files, table.stated):
-        for block in read_blocks(file, [file.columns[name] for name in names]):
-            yield file.dialect.decimal, {name: block[file.columns[name]] for name in names}
+    for table in tables:
+        for block in read_blocks(table, [table.columns[name] for name in names]):
+            yield table.dialect.decimal, {name: block[table.columns[name]] for name in names}
 
 
 def _of_column(cells: Sequence[object]) -> _Values:

@@ -32,14 +32,13 @@ class Field:
 
 @record
 class TableSummary:
-    """The rows of files together, column by column; `notes` say how they are written, as far as it is not `stated`."""
+    """The rows of files together, column by column; `notes` say how they are written."""
 
     files: tuple[Path, ...]
     kind: str
     rows: int
     columns: tuple[ColumnSummary, ...]
     notes: tuple[str, ...]
-    stated: Stated = AS_FOUND
 
     def column(self, name: str) -> ColumnSummary | None:
         """The column of this name."""
@@ -83,7 +82,7 @@ def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableS
     if not columns or not columns[0].rows:
         raise bad(f"{files[0]} needs a line of column names and at least one row")
     notes = dict.fromkeys(f"{table.path.name}: {note}" for table in tables for note in table.notes)
-    return TableSummary(tuple(files), tables[0].kind, columns[0].rows, columns, tuple(notes), stated)
+    return TableSummary(tuple(files), tables[0].kind, columns[0].rows, columns, tuple(notes))
 
 
 def why_not(column: ColumnSummary) -> str | None:

@@ -98,7 +98,7 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
         left = {name: reason for name, reason in left.items() if not dict(others)[name][0].is_numbering}
     taken = {name: columns for name, columns in others if name not in left}
     single = [columns[0].name for columns in taken.values() if len(columns) == 1]
-    telling = leaks(table, single, column.name, labels is not None) if single else []
+    telling = leaks(table.files, single, column.name, labels is not None) if single else []
     same = {leak.column: leak.words for leak in telling if leak.is_same}
     if len(same) < len(taken):
         left |= same

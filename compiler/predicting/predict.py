@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pyarrow as pa
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_table
-from mai.compiler.predicting.inputs import Block, read_inputs
+from mai.compiler.predicting.inputs import Block, TableInputs
 from mai.compiler.predicting.results import as_columns, table_file
 from mai.compiler.predicting.series import Forecaster, forecast, forecaster_of
 from mai.runtime.arrays import Array
@@ -59,7 +59,7 @@ def predict(
         MaiError: the table does not fit the file, or is damaged; with the row and the column.
         ModelError: the file refuses a value.
     """
-    table = None if source.is_dir() else open_table(source, Stated())
+    table = None if source.is_dir() else open_table(source, Stated(likely=model.manifest.decimal))
     forecaster = forecaster_of(model, table) if table is not None else None
     if forecaster is not None and table is not None:
         return _predict_series(forecaster, table, target, settings, seed, batch, keep, progress, every)
@@ -83,7 +83,8 @@ def predict(
                     bar.update(0, advance=part.rows.num_rows)
     if not rows:
         raise bad(f"{source} has no rows")
-    return Predicted(rows, time.monotonic() - began, tuple(names))
+    notes = blocks.notes if isinstance(blocks, TableInputs) else ()
+    return Predicted(rows, time.monotonic() - began, tuple(names), notes)
 
 
 def _predict_series(
@@ -106,13 +107,13 @@ def _predict_series(
     return Predicted(rows, time.monotonic() - began, tuple(names), notes)
 
 
-def _source(model: Model, source: Path, table: TableFile | None, batch: int) -> tuple[list[str], Iterator[Block]]:
+def _source(model: Model, source: Path, table: TableFile | None, batch: int) -> tuple[list[str], Iterable[Block]]:
     """The columns that there are, and the rows in blocks: of a table, or the images of a folder."""
     if table is None:
         from mai.compiler.predicting.images import read_images
 
         return ["file"], read_images(model, source, min(batch, IMAGES))
-    return [*table.columns], read_inputs(model, table)
+    return [*table.columns], TableInputs(model, table)
 
 
 def read_settings(model: Model, words: Sequence[str]) -> dict[str, object]:

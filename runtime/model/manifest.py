@@ -27,7 +27,8 @@ class Port(BaseModel):
         classes: of labels and tokens, how many there are.
         field: of labels, and of numbers with one for each label, the field of the training data that they are of, which may
             have names for them in `labels`. Older files do not say it: there it is the field of the port's own name.
-        gaps: of an input of numbers, whether the file has an answer where one is missing, NaN; older files do not say.
+        gaps: of an input of numbers, whether the file has an answer where one is missing, NaN; of labels with names, whether the one after
+            those is for what is missing or not known; older files do not say.
         path: of an output that is a kept path, the axis of `shape` along which the solver's steps lie.
     """
 

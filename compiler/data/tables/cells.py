@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -73,6 +74,14 @@ class Column:
         """Which rows of the file have no value, in words."""
         more = self.missing - 1
         return f"column `{self.name}` is empty in {self._first_missing}" + (f" and in {more:,} more" if more else "")
+
+    def notes(self) -> Iterator[str]:
+        """What was found in the rows, in words."""
+        if self.are_dates:
+            yield f"column `{self.name}` holds dates: they are days since 1970-01-01"
+        if self.dressed:
+            what = "are read without signs of money, shares and thousands"
+            yield f"column `{self.name}`: numbers such as `{self.dressed}` {what}"
 
     # ------------------------------------------------------------ kinds of columns
 
@@ -201,7 +210,10 @@ class Column:
         for place, (cell, kind) in enumerate(zip(cells, kinds, strict=True)):
             if kind is WORDS and self.role == "real" and number_of(cell, other) is not None:
                 where = f"`{cell[:60]}` in {self._at(place)}, numbers here have {NAMES[sign]}"
-                raise self._wrong(f"holds {where}", f'a table has one decimal sign: `decimal = "{other}"` says the other')
+                raise self._wrong(
+                    f"holds {where}",
+                    f'one sign stands before decimals, the other separates thousands: in a spec, `decimal = "{other}"` says which',
+                )
 
     def _float(self, cell: str | None) -> float | None:
         number = number_of(cell or "", self._decimal, plain=self.role != "real")

@@ -99,7 +99,7 @@ def _notes_of_numbers(dialect: Dialect, likely: Decimal | None) -> Iterator[str]
     if dialect.doubtful is not None:
         column, cell = dialect.doubtful
         read, else_ = number_of(cell, sign), number_of(cell, other)
-        yield f"`{cell}` of `{column}` is read as {read:.15g}, and no cell tells whether it is {else_:.15g} (`decimal = \"{other}\"` says so)"
+        yield f'`{cell}` of `{column}` is read as {read:.15g}, and no cell tells whether it is {else_:.15g} (`decimal = "{other}"` says so)'
     elif likely == other:
         yield f"its numbers have {NAMES[sign]}, those that were trained on {NAMES[other]}"
     elif sign == ",":

@@ -83,6 +83,15 @@ def read_blocks(table: TableFile, columns: Sequence[str]) -> Iterator[Block]:
         yield from READERS[table.kind](table, list(columns))
 
 
+def notes_on(tables: Sequence[TableFile]) -> list[str]:
+    """What was found in the files, those that are alike together."""
+    first: dict[str, str] = {}
+    for table in tables:
+        if table.notes:
+            first.setdefault("; ".join(table.notes), table.path.name)
+    return [f"{name}: {said}" for said, name in first.items()]
+
+
 @contextmanager
 def reported(path: Path) -> Iterator[None]:
     """What pyarrow says of a damaged file, as an error of the data."""

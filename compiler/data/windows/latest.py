@@ -8,7 +8,7 @@ import numpy as np
 
 from mai.compiler.data.batches import typed_rows
 from mai.compiler.data.fields import bad
-from mai.compiler.data.label_names import Names, number_labels
+from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
 from mai.compiler.data.rows import Rows
 from mai.compiler.data.sources.series import NEXT, Series
 from mai.compiler.data.tables.files import TableFile
@@ -61,6 +61,7 @@ def read_asked(
     columns = {name: window_field(name, rows.columns, series, starts, type_) for name, type_ in fields.items()}
     has_gaps = series.missing == "keep"
     (numbered,), _ = number_labels([columns], fields, trained, None, has_gaps)
+    notes += notes_of_unknown([columns], trained)
     end = starts + series.window - 1
     times = clock_of(rows)
     return Asked(
