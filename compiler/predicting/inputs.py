@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import prod
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.data.fields import bad, group_columns
+from mai.compiler.data.fields import NO_LABEL, bad, group_columns
 from mai.compiler.data.tables.cells import Column, Role
-from mai.compiler.data.tables.files import TableFile, read_blocks
+from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.predicting.texts import TextBlock, Texts, texts_of
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import is_number
-from mai.runtime.inputs.labels import label_names
+from mai.runtime.inputs.labels import label_names, spare_label, unknown_words
 from mai.spec.record import record
 
 if TYPE_CHECKING:
@@ -40,11 +41,16 @@ class Block:
 
 
 class PortColumns:
-    """The columns of one input: `x`, or `x0`, `x1`, ... for a vector. Words are labels, by the names that the file has for them."""
+    """The columns of one input: `x`, or `x0`, `x1`, ... for a vector. Words are labels, by the names that the file has for them.
+
+    A word that it does not know has the label for that, where there is one; `unknown` counts such words.
+    """
 
     def __init__(self, manifest: Manifest, port: Port, columns: Sequence[str], table: TableFile) -> None:
         self.port, self.table = port, table
         self.names = label_names(manifest, port)
+        self.unknown = Counter[str]()
+        self._spare = spare_label(port, self.names)
         role: Role = "real" if port.dtype == "float32" else "label"
         self.parts = [
             Column(name, role, port.name, is_part=len(columns) > 1, named=any(map(is_number, self.names)))
@@ -67,6 +73,8 @@ class PortColumns:
                 raise bad(f"{self.table.path}: {part.lacks()}", help=self._without_answer(part))
         if self.parts[0].are_words:
             arrays = [self._numbered(self.parts[0], arrays[0], first)]
+        elif self._spare is not None:
+            arrays = [np.where(array == NO_LABEL, self._spare, array) for array in arrays]
         values = np.stack(arrays, 1) if len(arrays) > 1 else arrays[0]
         return values if self.shape is None else values.reshape(len(values), *self.shape)
 
@@ -82,16 +90,13 @@ class PortColumns:
             else f"{said}: leave the row out, or train with `missing = keep` and `fill({self.port.name})`"
         )
 
-    @property
-    def _spare(self) -> int | None:
-        """The label after those with names, where the file has one more than it has names."""
-        return len(self.names) if self.names and (self.port.classes or 0) > len(self.names) else None
-
     def _numbered(self, column: Column, codes: Array, first: int) -> Array:
         """Words as the numbers that the file has for them."""
         place = {name: number for number, name in enumerate(self.names)}
         spare = -1 if self._spare is None else self._spare
-        numbers = np.array([*(place.get(word, -1) for word in column.names), spare], np.int64)[codes]
+        numbers = np.array([*(place.get(word, spare) for word in column.names), spare], np.int64)[codes]
+        counts = np.bincount(codes[codes >= 0], minlength=len(column.names))
+        self.unknown += Counter({w: int(n) for w, n in zip(column.names, counts, strict=True) if w not in place})
         if (numbers < 0).any():
             row = int(np.argmax(numbers < 0))
             word = list(column.names)[int(codes[row])]
@@ -103,12 +108,13 @@ class PortColumns:
         return numbers
 
 
-class Rows:
+class TableInputs:
     """The rows of a table as what a file takes, a block at a time; `notes` say what was found in them, once all are read."""
 
     def __init__(self, model: Model, table: TableFile) -> None:
         self._model, self._table = model, table
         self._texts: Texts | None = None
+        self._ports: dict[str, PortColumns] | None = None
 
     def __iter__(self) -> Iterator[Block]:
         """The blocks.
@@ -117,12 +123,11 @@ class Rows:
             MaiError: an input has no column, or a row has what is no value of it.
         """
         table, first = self._table, 0
-        ports: dict[str, PortColumns] | None = None
         for block in read_blocks(table, [*table.columns.values()]):
-            if ports is None:
+            if self._ports is None:
                 self._texts = texts_of(self._model, table, block)
-                ports = self._ports([] if self._texts is None else self._texts.names)
-            values = {name: port.read(dict(block)) for name, port in ports.items()}
+                self._ports = self._columns([] if self._texts is None else self._texts.names)
+            values = {name: port.read(dict(block)) for name, port in self._ports.items()}
             rows = pa.table({name: block[written] for name, written in table.columns.items()})
             whole = Block(values, rows, {})
             yield (
@@ -132,7 +137,7 @@ class Rows:
             )
             first += rows.num_rows
 
-    def _ports(self, texts: Sequence[str]) -> dict[str, PortColumns]:
+    def _columns(self, texts: Sequence[str]) -> dict[str, PortColumns]:
         """What reads the inputs that are no texts. Raises `MaiError` for one without a column."""
         model, table = self._model, self._table
         groups = group_columns([*table.columns], model.inputs)
@@ -145,8 +150,12 @@ class Rows:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was found in the texts."""
-        return () if self._texts is None else self._texts.notes()
+        """What was found in the table, and in the rows that were read."""
+        ports = (self._ports or {}).items()
+        of_columns = [note for _, port in ports for part in port.parts for note in part.notes()]
+        unknown = [unknown_words(name, port.unknown) for name, port in ports if port.unknown]
+        of_texts = () if self._texts is None else self._texts.notes()
+        return (*notes_on([self._table]), *of_columns, *unknown, *of_texts)
 
 
 def _beside(block: Block, texts: TextBlock) -> Block:

@@ -15,7 +15,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_table
 from mai.compiler.data.texts.lengths import of_one_length
-from mai.compiler.predicting.inputs import Block, Rows
+from mai.compiler.predicting.inputs import Block, TableInputs
 from mai.compiler.predicting.results import as_columns, table_file
 from mai.compiler.predicting.series import Forecaster, forecast, forecaster_of
 from mai.runtime.arrays import Array
@@ -61,13 +61,13 @@ def predict(
         MaiError: the table does not fit the file, or is damaged; with the row and the column.
         ModelError: the file refuses a value.
     """
-    table = None if source.is_dir() else open_table(source, Stated())
+    table = None if source.is_dir() else open_table(source, Stated(likely=model.manifest.decimal))
     forecaster = forecaster_of(model, table) if table is not None else None
     if forecaster is not None and table is not None:
         return _predict_series(forecaster, table, target, settings, seed, batch, keep, progress, every)
     if every:
         raise bad(f"{model.path.name} takes no windows of a series: all rows of {source} are asked")
-    blocks = Rows(model, table) if table is not None else _images(model, source, batch)
+    blocks = TableInputs(model, table) if table is not None else _images(model, source, batch)
     columns = ["file"] if table is None else [*table.columns]
     unknown = [name for name in keep or () if name not in columns]
     if unknown:
@@ -83,7 +83,7 @@ def predict(
                 rows, number, names = rows + part.rows.num_rows, number + calls, list(new)
                 if bar is not None:
                     bar.update(0, advance=part.rows.num_rows)
-    notes = blocks.notes if isinstance(blocks, Rows) else ()
+    notes = blocks.notes if isinstance(blocks, TableInputs) else ()
     if not rows:
         raise bad(f"{source} has no rows", help="; ".join(notes) or None)
     return Predicted(rows, time.monotonic() - began, tuple(names), notes)

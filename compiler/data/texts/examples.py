@@ -15,7 +15,8 @@ from mai.compiler.data.source_kinds import Finite, Request
 from mai.compiler.data.sources.examples import Examples, Piece
 from mai.compiler.data.splitting.splits import Parts, usual_parts
 from mai.compiler.data.tables.convert import KEY, ROW, read_tables
-from mai.compiler.data.tables.files import TableFile, open_table, read_blocks
+from mai.compiler.data.tables.files import TableFile, read_blocks
+from mai.compiler.data.tables.signs import common_sign
 from mai.compiler.data.texts.tokens import opened, state_tokenizer
 from mai.compiler.ir.types import Type
 from mai.runtime.arrays import Array
@@ -115,7 +116,8 @@ def _read(source: Examples, tokenizer: Tokenizer, wanted: Wanted) -> Finite:
     }
     arrays |= _arrays(source, texts, fits, fields)
     parts = Parts(*(_among(part, fits) for part in (rows.parts.train, rows.parts.held_out, rows.parts.test)))
-    return Finite(arrays, notes=(*rows.notes, *notes), has_gaps=source.missing == "keep", parts=parts)
+    sign = common_sign([table.dialect for table in rows.tables])
+    return Finite(arrays, notes=(*rows.notes, *notes), has_gaps=source.missing == "keep", parts=parts, decimal=sign)
 
 
 def _all_tokens(
@@ -163,7 +165,7 @@ def _among(numbers: Array | None, fits: Array) -> Array | None:
 
 def _chosen(source: Examples, wanted: Wanted) -> Chosen:
     """The rows with what they need to have, and their columns that are no texts."""
-    tables, fields = [open_table(file, source.stated) for file in wanted.files], _fields(wanted)
+    tables, fields = source.tables(wanted), _fields(wanted)
     texts = source.texts(fields)
     names = list(dict.fromkeys(piece.column for pieces in texts.values() for piece in pieces))
     is_there, notes = _is_there(source, tables, names, {*texts})
