@@ -73,6 +73,7 @@ class TrainedTexts:
         self._longer = dict.fromkeys(self._fields, 0)
 
     def read(self, table: TableFile) -> TextBlock:
+        """The texts of a block of rows. Raises `MaiError` as training does."""
         texts = read_texts(self._source, self._tokenizer, table, self._fields)
         total = len(next(iter((table.held or {}).values()), ()))
         self._asked, self._lacking = self._asked + total, self._lacking + total - len(texts.kept)
@@ -85,6 +86,7 @@ class TrainedTexts:
         )
 
     def notes(self) -> tuple[str, ...]:
+        """How many texts were cut, and how many rows left out."""
         longer = {name: count for name, count in self._longer.items() if count}
         notes = [note_of_longer(self._source, name, self._fields[name], n, self._asked) for name, n in longer.items()]
         left = f"{self._lacking:,} of {self._asked:,} rows are left out, as in training"
@@ -101,6 +103,7 @@ class PlainTexts:
         self._prompts = {text.prompt} if text is not None else set[str]()
 
     def read(self, table: TableFile) -> TextBlock:
+        """The texts of a block of rows. Raises `MaiError` for a row without a text, or one of another length than the file takes."""
         values, counts, total = dict[str, Array](), dict[str, Array](), 0
         for name in self.names:
             texts = _texts_of(table, name)
@@ -129,6 +132,7 @@ class PlainTexts:
         return filled, None if isinstance(size, int) or port.minimum == NOTHING else counts
 
     def notes(self) -> tuple[str, ...]:
+        """Nothing is left out."""
         return ()
 
 
