@@ -17,6 +17,7 @@ from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Endless, Finite, 
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.splitting.order import Batches, Fields, Fresh, Order, Ordered, Placed, epochs, starts, told_at
 from mai.compiler.data.splitting.splits import HELD_OUT, Parts, usual_parts
+from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Facts
@@ -37,7 +38,7 @@ class Dataset:
 
     `validation` and `test` are the examples that are not trained on, by field. `tokenizer` is what made the tokens of a text, as a
     manifest states it; `labels` are the names of labels, by field; `notes` say what was found in the files, `facts` the ranges of
-    what is trained on. `where` is the `data` line.
+    what is trained on, `decimal` the decimal sign of its tables. `where` is the `data` line.
     """
 
     batches: Batches
@@ -48,6 +49,7 @@ class Dataset:
     test: FieldRows | None = None
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Facts] = field(default_factory=dict)
+    decimal: Decimal | None = None
     examples: Examples | None = None
     where: Span | None = None
 
@@ -139,7 +141,7 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
     return Dataset(
         Ordered(epochs(count, seed), examples.take), count, aside[0], finite.tokenizer, labels, aside[1],
         (*finite.notes, *notes_of_unknown(matched, known)),
-        facts=facts_of_rows(rows, fields, parts.train, finite.fit), examples=examples,
+        facts=facts_of_rows(rows, fields, parts.train, finite.fit), decimal=finite.decimal, examples=examples,
     )  # fmt: skip
 
 

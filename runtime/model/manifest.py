@@ -249,6 +249,7 @@ class Manifest(BaseModel):
         chat: how messages become a prompt, where the file is for conversations.
         labels: the names of the labels of the training data, by field.
         facts: what the fields of real numbers were there that an input is called as, by input.
+        decimal: the sign before decimals in the tables that it was trained on, where their numbers told it.
         series: the window and the horizon of the series that it was trained on, where it was.
         precision: of the weights and of their products.
         quantize: what the weights are kept in; `loss_change` is how much that adds to the loss, as a share of it.
@@ -287,6 +288,7 @@ class Manifest(BaseModel):
     chat: Chat | None = None
     labels: dict[str, list[str]] = {}
     facts: dict[str, Facts] = {}
+    decimal: Literal[".", ","] | None = None
     series: tuple[int, int] | None = None
     precision: Literal["float32", "fp16", "bf16"] = "float32"
     quantize: Literal["int4", "int8"] | None = None

@@ -56,6 +56,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         chat=trained.chat if text and tokenizer else None,
         labels={field: list(names) for field, names in trained.labels.items()},
         facts=_facts(program, graph, trained),
+        decimal=trained.decimal,
         series=program.training.data.past_and_future if program.training else None,
         precision=options.precision,
         quantize=options.quantize,
