@@ -231,9 +231,7 @@ def test_a_new_run_leaves_the_one_before_in_a_folder_of_its_own(
     assert train(spec, before, Options(steps=31, seed=1, resume=True, **QUIET)).steps == 31
 
 
-def test_the_earlier_run_before_is_replaced(
-    program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_earlier_run_before_is_replaced(program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Which is said. Nothing else in that folder is touched, and nothing is moved that the new run reads."""
     spec, before = program(SPEC), tmp_path / "run" / "before"
     before.mkdir(parents=True)
