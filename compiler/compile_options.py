@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from mai.spec.record import record
 
 if TYPE_CHECKING:
+    from mai.compiler.data.tables.numerals import Decimal
     from mai.runtime.arrays import Array
     from mai.runtime.model.manifest import Chat, Facts, Finding, Tuning
 
@@ -121,7 +122,7 @@ class Trained:
     """What becomes a file beside the program: weights by name, and what the file says of them.
 
     `steps` is how long they were trained, None for not at all, `blocks` how long by each train block that has a name; `tokenizer` is "bytes" or the JSON of one; `labels` are the
-    names of the labels of each field, `facts` the ranges of its numbers, `chat` how messages become a prompt. A text gets the tokenizer's `special_tokens`, unless the corpus of the training had
+    names of the labels of each field, `facts` the ranges of its numbers, `decimal` their sign in tables, `chat` how messages become a prompt. A text gets the tokenizer's `special_tokens`, unless the corpus of the training had
     none. `claims` is what those of the spec came to. `loss_change` is what few bits add to the loss, as a share of it; `tuned` what `mai
     tune` measured.
     """
@@ -137,3 +138,4 @@ class Trained:
     claims: tuple[Finding, ...] = ()
     blocks: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, Facts] = field(default_factory=dict)
+    decimal: Decimal | None = None

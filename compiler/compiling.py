@@ -96,7 +96,7 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions) ->
     """The weights, which are said where they are not those of a run, and what the files say of them."""
     from mai.compiler.data import label_names
     from mai.compiler.data.chat import chat_of
-    from mai.compiler.data.facts import facts_of_weights
+    from mai.compiler.data.facts import decimal_of_weights, facts_of_weights
     from mai.compiler.data.texts.tokens import reads_corpus, tokenizer_text
     from mai.compiler.training.initial_weights import load_weights
     from mai.compiler.training.run.stage import steps_of_blocks
@@ -110,7 +110,7 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions) ->
     names = label_names.names_of(weights)
     return Trained(
         arrays, steps, tokenizer, names, special_tokens=not reads_corpus(program), blocks=steps_of_blocks(weights),
-        facts=facts_of_weights(weights), chat=chat_of(program),
+        facts=facts_of_weights(weights), decimal=decimal_of_weights(weights), chat=chat_of(program),
     )  # fmt: skip
 
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from mai.compiler.data.facts import facts_of_rows
 from mai.compiler.data.fields import EXACT, bad, check_labels, check_sizes, check_whole, match_columns, shape_of, window
-from mai.compiler.data.label_names import Names, number_labels
+from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits, rows_of
 from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Endless, Finite, Request, Source
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.splitting.order import Batches, Fields, Fresh, Order, Ordered, Placed, epochs, starts, told_at
 from mai.compiler.data.splitting.splits import HELD_OUT, Parts, usual_parts
+from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Facts
@@ -37,7 +38,7 @@ class Dataset:
 
     `validation` and `test` are the examples that are not trained on, by field. `tokenizer` is what made the tokens of a text, as a
     manifest states it; `labels` are the names of labels, by field; `notes` say what was found in the files, `facts` the ranges of
-    what is trained on. `where` is the `data` line.
+    what is trained on, `decimal` the decimal sign of its tables. `where` is the `data` line.
     """
 
     batches: Batches
@@ -48,6 +49,7 @@ class Dataset:
     test: FieldRows | None = None
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Facts] = field(default_factory=dict)
+    decimal: Decimal | None = None
     examples: Examples | None = None
     where: Span | None = None
 
@@ -137,8 +139,9 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
     count = count if parts.train is None else len(parts.train)
     examples = Examples(rows, parts.train, count)
     return Dataset(
-        Ordered(epochs(count, seed), examples.take), count, aside[0], finite.tokenizer, labels, aside[1], finite.notes,
-        facts=facts_of_rows(rows, fields, parts.train, finite.fit), examples=examples,
+        Ordered(epochs(count, seed), examples.take), count, aside[0], finite.tokenizer, labels, aside[1],
+        (*finite.notes, *notes_of_unknown(matched, known)),
+        facts=facts_of_rows(rows, fields, parts.train, finite.fit), decimal=finite.decimal, examples=examples,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a model was trained on, field by field: the ranges of its numbers. They go with the weights, and into compiled files."""
+"""What a model was trained on: the ranges of each field's numbers, and their decimal sign. They go with the weights, and into compiled files."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Literal
 import numpy as np
 
 from mai.compiler.data.rows import Rows, choose
+from mai.compiler.data.tables.numerals import OTHER, Decimal
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Facts
 
 Fit = Literal["crop", "pad", "stretch"]
-FACTS = "mai.facts"
+FACTS, DECIMAL = "mai.facts", "mai.decimal"
 SAMPLE, NUMBERS = (
     20_000,
     1 << 20,
@@ -54,9 +55,10 @@ def _facts(rows: Array, fit: Fit | None) -> Facts:
     )
 
 
-def saved(facts: Mapping[str, Facts]) -> dict[str, str]:
-    """Facts as the metadata of weights hold them; nothing where there are none."""
-    return {FACTS: json.dumps({name: each.model_dump() for name, each in facts.items()})} if facts else {}
+def saved(facts: Mapping[str, Facts], decimal: Decimal | None) -> dict[str, str]:
+    """Facts and the decimal sign as the metadata of weights hold them; nothing where there are none."""
+    by_field = {FACTS: json.dumps({name: each.model_dump() for name, each in facts.items()})} if facts else {}
+    return by_field | ({DECIMAL: decimal} if decimal is not None else {})
 
 
 def facts_of_weights(path: Path | None) -> dict[str, Facts]:
@@ -66,3 +68,12 @@ def facts_of_weights(path: Path | None) -> dict[str, Facts]:
     with TensorFiles(path) as files:
         by_field = json.loads(files.metadata.get(FACTS, "{}"))
     return {name: Facts(**each) for name, each in by_field.items()}
+
+
+def decimal_of_weights(path: Path | None) -> Decimal | None:
+    """The decimal sign of the tables that the weights of a run were trained on, where their numbers told it."""
+    if path is None:
+        return None
+    with TensorFiles(path) as files:
+        written = files.metadata.get(DECIMAL)
+    return next((sign for sign in OTHER if sign == written), None)

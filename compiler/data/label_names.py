@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import is_number
+from mai.runtime.inputs.labels import unknown_words
 
 Names = Mapping[str, tuple[str, ...]]
 LABELS = "mai.labels"
@@ -52,6 +54,17 @@ def number_labels(
         for part, each in zip(columns, texts, strict=True):
             part[field] = _numbered(each, names[field])
     return columns, names
+
+
+def notes_of_unknown(parts: Sequence[Columns], known: Names) -> tuple[str, ...]:
+    """What is said of words that a run does not know, which have the label for that."""
+    notes = []
+    for field, names in known.items():
+        columns = [part[field] for part in parts if field in part]
+        counts = sum((_used(each) for each in columns if isinstance(each, Words)), Counter[str]())
+        unknown = {word: count for word, count in counts.items() if word not in names}
+        notes += [unknown_words(field, unknown)] if unknown else []
+    return tuple(notes)
 
 
 def _classes(type_: Type) -> int:
@@ -99,8 +112,8 @@ def _names(
     field: str, parts: Sequence[Words], trained: Array | None, known: tuple[str, ...], classes: Size | None,
     has_gaps: bool,
 ) -> tuple[str, ...]:  # fmt: skip
-    first = _used(parts[0], trained)
-    labels = (*in_order(first), *in_order(set().union(*map(_used, parts)) - first))
+    first = _used(parts[0], trained).keys()
+    labels = (*in_order(first), *in_order(set[str]().union(*map(_used, parts)) - first))
     new = [name for name in labels if name not in known]
     if known and new and not has_gaps:
         message = f"`{field}` has the label `{new[0]}`, which this run does not know: it has {shown(known)}"
@@ -126,8 +139,8 @@ def _has_gap(words: Words) -> bool:
     return any((block < 0).any() for block in blocks(words.numbers))
 
 
-def _used(words: Words, chosen: Array | None = None) -> set[str]:
-    """The names that rows have, or those of some of them."""
+def _used(words: Words, chosen: Array | None = None) -> Counter[str]:
+    """The names that rows have, or those of some of them, and how often."""
     rows = words.numbers
     is_chosen = np.full(len(rows), chosen is None)
     if chosen is not None:
@@ -137,7 +150,7 @@ def _used(words: Words, chosen: Array | None = None) -> set[str]:
         some = block[is_chosen[begin : begin + len(block)]]
         counts += np.bincount(some[some >= 0].reshape(-1), minlength=len(counts))
         begin += len(block)
-    return {name for name, count in zip(words.names, counts, strict=True) if count}
+    return Counter({name: int(count) for name, count in zip(words.names, counts, strict=True) if count})
 
 
 def shown(names: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from mai.compiler.data.files.paths import Paths, find_files, listed
 from mai.compiler.data.source_kinds import Finite, Reading, Request, Source
 from mai.compiler.data.splitting.split_kinds import SPLITS
 from mai.compiler.data.splitting.splits import Split
+from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import Type
 from mai.spec.record import record
 from mai.spec.settings import Choice, fields
@@ -26,12 +27,16 @@ AS_WRITTEN = ("split", "missing", "needs", "words")  # What is said of files, wh
 
 @record
 class Wanted:
-    """The files whose rows are wanted, as `places` name them; the fields that they are for, or None for all; and a split of them."""
+    """The files whose rows are wanted, as `places` name them; the fields that they are for, or None for all; and a split of them.
+
+    `decimal` is the decimal sign of what is trained on, where that is known.
+    """
 
     files: Sequence[Path]
     places: Sequence[Path]
     fields: Mapping[str, Type] | None
     split: Split | None = None
+    decimal: Decimal | None = None
 
 
 class RowSource(Source):
@@ -75,7 +80,8 @@ class RowSource(Source):
         files = self.find(request.base, paths)
         places = [request.base / path for path in paths]
         read = self.reader(request, files)
-        rows = replace(read(Wanted(files, places, request.fields, self.split)), split=self.split)
+        rows = replace(read(Wanted(files, places, request.fields, self.split, request.decimal)), split=self.split)
+        request = replace(request, decimal=rows.decimal or request.decimal)
         held_out, test = (self._aside(each, request, files, read) for each in (self.validation, self.test))
         return replace(rows, held_out=held_out, test=test)
 
@@ -96,4 +102,4 @@ class RowSource(Source):
                 help = "name another file, or say `split = ...`"
                 raise bad(f"{file} is trained on, so that it cannot be held out", help=help)
         places = [request.base / path for path in listed(paths)]
-        return read(Wanted(files, places, request.fields)).arrays
+        return read(Wanted(files, places, request.fields, decimal=request.decimal)).arrays

@@ -14,6 +14,7 @@ from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
 from mai.compiler.data.random_streams import DRAWN_ONCE, generator
 from mai.compiler.data.splitting.splits import Parts, Split
+from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import Type
 from mai.spec.record import record
 from mai.spec.settings import Settings
@@ -44,7 +45,7 @@ class Finite:
     Without either, `parts` or `split` say which rows are held out, the latter by the column `key` where it looks at one; usually a tenth
     is, unless these examples are `all_of_them`. `notes` say what was found in the files that the spec does not say. One that `has_gaps` may lack values:
     there a number is NaN, and a word -1. `fit` is how images have come to their size, `tokenizer` what made tokens of texts among them,
-    as a manifest states it.
+    as a manifest states it, and `decimal` the sign before decimals in tables whose numbers tell it.
     """
 
     arrays: Columns
@@ -58,6 +59,7 @@ class Finite:
     parts: Parts | None = None
     fit: Literal["crop", "pad", "stretch"] | None = None
     tokenizer: str | None = None
+    decimal: Decimal | None = None
 
 
 @record
@@ -87,7 +89,7 @@ class Request:
     """Where and how to read: paths start at `base`, the spec's folder; `files` are those of `--data`, in their place.
 
     `fields` are what is asked for, by name; None asks for all there is. `tokenizer` is that of a run, in the place of one that would
-    be trained from the files.
+    be trained from the files, and `decimal` the sign of the tables of a run, which decides where none of theirs tells.
     """
 
     base: Path
@@ -95,6 +97,7 @@ class Request:
     seed: int
     fields: Mapping[str, Type] | None = None
     tokenizer: str | None = None
+    decimal: Decimal | None = None
 
     def file(self, path: str) -> Path:
         """A plain file. Raises `MaiError` where there is none."""
@@ -133,6 +136,11 @@ class Source(Settings, ABC):
     def past_and_future(self) -> tuple[int, int] | None:
         """The lengths of what is past in an example of a series, and of what follows it."""
         return None
+
+    @property
+    def keeps_gaps(self) -> bool:
+        """Whether examples may lack values: a number is NaN then, a label the one after those with names."""
+        return self.as_dict().get("missing") == "keep"
 
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         """Raise `MaiError` for fields that these settings never fill."""

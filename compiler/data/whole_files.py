@@ -12,6 +12,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names, number_labels
 from mai.compiler.data.rows import Column, Columns, Rows, Words, choose_of, rows_of
 from mai.compiler.data.source_kinds import Finite, Request, Source
+from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 from mai.spec.record import record
@@ -42,6 +43,7 @@ def read_whole(
     known: Names,
     answer: str | None,
     tokenizer: str | None = None,
+    decimal: Decimal | None = None,
 ) -> WholeFiles:
     """All examples of files, none kept apart, whatever the source says.
 
@@ -51,11 +53,12 @@ def read_whole(
         answer: the field that a model is compared with, if there is one. A label of it that the run does not know is refused, whatever
             the source takes otherwise, and an example without one is left out where the source takes what is missing.
         tokenizer: that of the run, as its manifest states it.
+        decimal: the decimal sign of the run's tables, for files that do not tell theirs.
 
     Raises:
         MaiError: `data-missing` or `data-bad`.
     """
-    finite = _read(source, Request(base, files, 0, fields, tokenizer))
+    finite = _read(source, Request(base, files, 0, fields, tokenizer, decimal))
     columns: dict[str, Column] = match_fields(finite.arrays, fields, source.names_fields)
     count = min(column.shape[0] for column in columns.values())
     places = np.arange(count) if answer is None or not finite.has_gaps else _with_answer(columns[answer], count)

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mai.compiler.data.tables.cells import MISSING, is_list, is_text, moments_of, number_of
+from mai.compiler.data.tables.cells import MISSING, is_list, is_text, moments_of, plain_numbers
+from mai.compiler.data.tables.numerals import Decimal, number_of
 from mai.compiler.describing.numbers import Numbers
 from mai.runtime.arrays import Array
 from mai.spec.record import record
@@ -61,10 +62,11 @@ class ColumnSummary:
 
 
 class ColumnReader:
-    """Goes through a column, block by block; `decimal` is the sign before decimals in a text."""
+    """Goes through a column, block by block; `decimal` is the sign before decimals in a text, which each file has for itself."""
 
-    def __init__(self, name: str, decimal: str = ".") -> None:
-        self.name, self.decimal = name, decimal
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.decimal: Decimal = "."
         self.rows = self.missing = self.are_dates = self.others = 0
         self.width: int | None = None
         self.numbers = Numbers()
@@ -147,11 +149,10 @@ class ColumnReader:
         empty = pc.equal(text.fill_null(""), "")
         self.missing += empty.true_count
         text = text.filter(pc.invert(empty))
-        try:
-            self._take_numbers(
-                (pc.replace_substring(text, ",", ".") if self.decimal == "," else text).cast(pa.float64()).to_numpy()
-            )
-        except pa.ArrowInvalid:
+        numbers = plain_numbers(text, self.decimal)
+        if numbers is not None:
+            self._take_numbers(numbers.to_numpy())
+        else:
             self._take_texts({each["values"]: each["counts"] for each in pc.value_counts(text).to_pylist()})
 
     def _take_texts(self, counts: dict[str, int]) -> None:

@@ -8,25 +8,26 @@ from pathlib import Path
 from mai.compiler.data.fields import bad
 from mai.compiler.data.files.paths import find_files
 from mai.compiler.data.sources.images import SUFFIXES as IMAGES
+from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import is_table
 from mai.compiler.describing.arrays import summarise_arrays
 from mai.compiler.describing.images import summarise_images
 from mai.compiler.describing.lines import Summary
-from mai.compiler.describing.tables import summarise_tables
+from mai.compiler.describing.tables import AS_FOUND, summarise_tables
 from mai.compiler.describing.texts import summarise_texts
 
 ARRAYS = (".npz", ".npy")
 
 
-def describe(paths: Sequence[Path]) -> Summary:
-    """What is in files, or in a folder. Raises `MaiError` for what mai reads in no way."""
+def describe(paths: Sequence[Path], stated: Stated = AS_FOUND) -> Summary:
+    """What is in files, or in a folder; `stated` is what a spec says of how tables are written. Raises `MaiError` for what mai reads in no way."""
     folder = paths[0]
     if len(paths) == 1 and folder.is_dir() and _has_images(folder):
         return summarise_images(folder)
     files = find_files(Path(), [*paths], _is_data)
     first = files[0]
     if is_table(first):
-        return summarise_tables(files)
+        return summarise_tables(files, stated)
     if first.suffix.lower() in ARRAYS:
         return summarise_arrays(files)
     if first.suffix.lower() in IMAGES:

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.data.tables.cells import is_list, is_text, moments_of, number_of
+from mai.compiler.data.tables.cells import is_list, is_text, moments_of
 from mai.compiler.data.tables.dialect import Stated
-from mai.compiler.data.tables.files import open_table, read_blocks
+from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
+from mai.compiler.data.tables.numerals import Decimal, number_of
 from mai.compiler.describing.lines import share
+from mai.compiler.describing.tables import AS_FOUND
 from mai.runtime.arrays import Array
 from mai.spec.record import record
 
@@ -31,7 +33,9 @@ class Leak:
     is_same: bool
 
 
-def leaks(files: Sequence[Path], columns: Sequence[str], target: str, is_label: bool) -> list[Leak]:
+def leaks(
+    files: Sequence[Path], columns: Sequence[str], target: str, is_label: bool, stated: Stated = AS_FOUND
+) -> list[Leak]:
     """The columns of which each alone tells a target, in the first rows of the files.
 
     A column of labels, or of numbers in bins, tells what is most frequent, or the mean, where it has a value; values that nearly each row
@@ -39,8 +43,9 @@ def leaks(files: Sequence[Path], columns: Sequence[str], target: str, is_label: 
 
     Args:
         is_label: whether the target is a label, and not a number.
+        stated: what a spec says of how the files are written.
     """
-    values = _values(files, [*columns, target])
+    values = _values(files, [*columns, target], stated)
     goal = values.pop(target)
     there = goal.is_there
     codes, numbers = goal.codes[there], goal.numbers[there]
@@ -129,35 +134,28 @@ class _Values:
         return np.where(self.is_there, np.searchsorted(edges, self.numbers) + 1, 0)
 
 
-def _values(files: Sequence[Path], names: Sequence[str]) -> dict[str, _Values]:
+def _values(files: Sequence[Path], names: Sequence[str], stated: Stated) -> dict[str, _Values]:
     """The first rows of some columns."""
-    parts: dict[str, list[pa.Array]] = {name: [] for name in names}
+    cells: dict[str, list[object] | None] = {name: [] for name in names}
     rows, most = 0, min(ROWS, CELLS // len(names))
-    for block in _blocks(files, names):
+    for decimal, block in _blocks(open_tables(files, stated), names):
         for name, array in block.items():
-            parts[name].append(array)
+            before = cells[name]
+            cells[name] = None if before is None or is_list(array.type) else [*before, *_cells(array, decimal)]
         rows += len(block[names[0]])
         if rows >= most:
             break
-    return {name: each for name, arrays in parts.items() if (each := _of_column(arrays)) is not None}
+    return {name: _of_column(each) for name, each in cells.items() if each is not None}
 
 
-def _blocks(files: Sequence[Path], names: Sequence[str]) -> Iterator[dict[str, pa.Array]]:
-    """Some columns by name, a block of rows of a file after the other."""
-    for file in files:
-        table = open_table(file, Stated())
+def _blocks(tables: Sequence[TableFile], names: Sequence[str]) -> Iterator[tuple[Decimal, dict[str, pa.Array]]]:
+    """Some columns by name, a block of rows of a file after the other, and the decimal sign of the file."""
+    for table in tables:
         for block in read_blocks(table, [table.columns[name] for name in names]):
-            yield {name: block[table.columns[name]] for name in names}
+            yield table.dialect.decimal, {name: block[table.columns[name]] for name in names}
 
 
-def _of_column(arrays: Sequence[pa.Array]) -> _Values | None:
-    """A column's values; None for lists, which are no single value."""
-    cells: list[object] = []
-    for array in arrays:
-        if is_list(array.type):
-            return None
-        plain = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
-        cells += _cells(plain)
+def _of_column(cells: Sequence[object]) -> _Values:
     there = [cell if cell not in ("", None) else None for cell in cells]
     numbers = np.array([float("nan") if isinstance(cell, str) or cell is None else cell for cell in there], float)
     different = {cell: number for number, cell in enumerate(dict.fromkeys(c for c in there if c is not None))}
@@ -165,12 +163,13 @@ def _of_column(arrays: Sequence[pa.Array]) -> _Values | None:
     return _Values(numbers, codes, any(isinstance(cell, str) for cell in there))
 
 
-def _cells(array: pa.Array) -> Iterator[object]:
+def _cells(array: pa.Array, decimal: Decimal) -> Iterator[object]:
+    array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
     if is_text(array.type):
         moments = moments_of(array.cast(pa.string()))
         if moments is None:
             texts = (text.strip() if text is not None else "" for text in array.to_pylist())
-            yield from (number if (number := number_of(text, ".")) is not None else text for text in texts)
+            yield from (number if (number := number_of(text, decimal)) is not None else text for text in texts)
             return
         array = moments
     if pa.types.is_temporal(array.type):

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.fields import bad, group_columns
+from mai.compiler.data.sources.table import Table
+from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.leaks import leaks
 from mai.compiler.describing.lines import Summary, share
-from mai.compiler.describing.tables import TableSummary, why_not
+from mai.compiler.describing.tables import AS_FOUND, TableSummary, why_not
 from mai.compiler.evaluating.links import compared_results
 from mai.compiler.ir.types import DType, Type
 
@@ -31,15 +33,16 @@ def what_it_takes(program: Program) -> tuple[dict[str, str], Summary | None, lis
     base = Path(program.source.path).parent
     dataset = load(training.data, training.fields, 0, base, where=training.where)
     paths = _files(getattr(training.data, "path", None), base)
-    summary = describe(paths) if paths else None
+    stated = training.data.stated if isinstance(training.data, Table) else AS_FOUND
+    summary = describe(paths, stated) if paths else None
     taken = {name: f"{name}: {_as_written(type_)}" for name, type_ in training.fields.items()}
     key = getattr(getattr(training.data, "split", None), "key", None)
     marks = _marks(summary, training.fields, taken) | ({key: "splits by it"} if key and key not in taken else {})
-    warned = _warnings(summary, training) if isinstance(summary, TableSummary) else []
+    warned = _warnings(summary, training, stated) if isinstance(summary, TableSummary) else []
     return marks, summary, ["", *_examples(training.data.name, taken, dataset), *warned]
 
 
-def _warnings(summary: TableSummary, training: Training) -> list[str]:
+def _warnings(summary: TableSummary, training: Training, stated: Stated) -> list[str]:
     """What the spec takes that says nothing of other rows, or all of what is to be predicted."""
     taken = {column.name: column for column in summary.columns if column.name in training.fields}
     warnings = [f"warning: `{name}`: {why}" for name, column in taken.items() if (why := why_not(column))]
@@ -47,7 +50,7 @@ def _warnings(summary: TableSummary, training: Training) -> list[str]:
     others = [name for name in taken if name not in targets]
     for target in targets if others else []:
         is_label = training.fields[target].dtype is DType.INT
-        telling = leaks(summary.files, others, target, is_label)
+        telling = leaks(summary.files, others, target, is_label, stated)
         warnings += [f"warning: `{each.column}` tells `{target}`: {each.words}" for each in telling]
     return warnings
 

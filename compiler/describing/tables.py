@@ -7,12 +7,13 @@ from pathlib import Path
 
 from mai.compiler.data.fields import bad, group_columns
 from mai.compiler.data.tables.dialect import Stated
-from mai.compiler.data.tables.files import TableFile, open_table, read_blocks
+from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.describing.columns import ColumnReader, ColumnSummary
 from mai.spec.record import record
 
 LETTERS_OF_TEXT = 40  # Words that are longer in the mean are texts.
 NUMBERS = ("number", "whole", "date")
+AS_FOUND = Stated()
 
 
 @record
@@ -67,10 +68,14 @@ class TableSummary:
         return [(column, why_not(column) or "") for column in self.columns if column.name not in taken]
 
 
-def summarise_tables(files: Sequence[Path]) -> TableSummary:
-    """Every column of files together, gone through once. Raises `MaiError` for what is no table, or is damaged."""
-    tables = [open_table(file, Stated()) for file in files]
-    readers = {name: ColumnReader(name, tables[0].dialect.decimal) for name in tables[0].columns}
+def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableSummary:
+    """Every column of files together, gone through once; `stated` is what a spec says of how they are written.
+
+    Raises:
+        MaiError: one is no table, or is damaged.
+    """
+    tables = open_tables(files, stated)
+    readers = {name: ColumnReader(name) for name in tables[0].columns}
     for table in tables:
         _read(table, readers)
     columns = tuple(reader.summary() for reader in readers.values())
@@ -105,6 +110,8 @@ def why_not(column: ColumnSummary) -> str | None:
 
 
 def _read(table: TableFile, readers: dict[str, ColumnReader]) -> None:
+    for reader in readers.values():
+        reader.decimal = table.dialect.decimal
     for name in readers:
         if name not in table.columns:
             raise bad(f"{table.path} has no column `{name}`; it has {', '.join(table.columns)}")

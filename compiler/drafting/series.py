@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.sources.series import Series
+from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.files import open_table
 from mai.compiler.data.tables.header import NAME
+from mai.compiler.data.windows.windows import count_windows
 from mai.compiler.describing.columns import ColumnSummary
 from mai.compiler.describing.lines import spread
 from mai.compiler.describing.tables import TableSummary
+from mai.compiler.ir.types import DType, Type
 from mai.spec.record import record
 
 PAST = 4  # Windows are so many times as long as what is forecast, where that leaves enough of them,
@@ -43,13 +48,18 @@ def draft_series(table: TableSummary, target: str, horizon: int, window: int | N
     named = [f"{kind} = {name}" for kind, name in (("time", order.time), ("group", order.group)) if name]
     settings = [f'"{path}"', f"window = {past}", f"horizon = {horizon}", *named]
     settings += ["missing = drop"] if column.missing else []  # Windows without gaps alone.
+    gaps = (
+        _gaps(table, target, Series(path=path, window=past, horizon=horizon, time=order.time, group=order.group))
+        if column.missing
+        else ""
+    )
     data = spread(
         "data ", [f"{target}: [{past}]", f"next_{target}: [{horizon}]"], f"from series({', '.join(settings)})"
     )
     hidden, steps = (64, 2000) if table.rows < 10_000 else (128, 4000)
     network = f"dropout(mlp(h, {hidden}), 0.1)" if table.rows < 3000 else f"mlp(h, {hidden})"
     return f"""# The next {horizon} of {target} from the {past} before: {table.files[0].name}, {table.rows:,} rows.
-{data}
+{gaps}{data}
 
 let unit = std(across({target}))
 
@@ -72,6 +82,21 @@ export forecast({target}: [{past}]) -> [{horizon}] {{
   return next_{target}
 }}
 """
+
+
+def _gaps(table: TableSummary, target: str, series: Series) -> str:
+    """What the missing values of the target cost, as a line of the spec. Raises `MaiError` where no window is left."""
+    missing = sum(each.missing for each in table.columns if each.name == target)
+    tables = [open_table(file, Stated()) for file in table.files]
+    fields = {target: Type(DType.REAL, (series.window,))}
+    count, lost = count_windows(series.but(missing="drop"), tables, fields)
+    rows = f"{missing:,} rows lack" if missing > 1 else "1 row lacks"
+    if lost == count:
+        raise bad(
+            f"{rows} `{target}`, and all {count:,} windows of {series.window} + {series.horizon} rows go over one",
+            help="a smaller --window or --horizon, or fill in the values",
+        )
+    return f"# {rows} {target}: {lost:,} of {count:,} windows go over one and are left out.\n"
 
 
 def _order(table: TableSummary) -> Order:

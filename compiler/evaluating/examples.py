@@ -33,11 +33,12 @@ def read_for(subject: Subject, files: Sequence[Path], count: int | None = None) 
     """
     program, field = subject.program, subject.target.field
     training, names = program.trainings[-1], label_names(subject)
-    fields, tokenizer = _fields(subject), subject.model.manifest.tokenizer
+    fields, manifest = _fields(subject), subject.model.manifest
     if files:
         places = [file.absolute() for file in files]
         base = Path(program.source.path).parent
-        return first(read_whole(training.data, fields, base, places, names, field, tokenizer), count)
+        read = read_whole(training.data, fields, base, places, names, field, manifest.tokenizer, manifest.decimal)
+        return first(read, count)
     data = data_of(program, subject.run, names)
     rows = data.test or data.validation or drawn(data, count)
     lacking = [name for name in fields if name not in rows]

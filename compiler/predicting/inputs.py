@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.data.fields import bad, group_columns
+from mai.compiler.data.fields import NO_LABEL, bad, group_columns
 from mai.compiler.data.tables.cells import Column, Role
-from mai.compiler.data.tables.files import TableFile, read_blocks
+from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
+from mai.compiler.predicting.texts import TextBlock, Texts, texts_of
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import is_number
-from mai.runtime.inputs.labels import label_names
+from mai.runtime.inputs.labels import label_names, spare_label, unknown_words
 from mai.spec.record import record
 
 if TYPE_CHECKING:
@@ -24,18 +27,30 @@ if TYPE_CHECKING:
 
 @record
 class Block:
-    """Some rows: the values of the inputs, [rows, ...] each, and the columns of the table as they stand in it."""
+    """Some rows.
 
-    values: dict[str, Array]
+    Attributes:
+        values: of the inputs, [rows, ...] each.
+        rows: the columns of the table as they stand in it.
+        counts: how many tokens a text has, [rows], by input, where the file is asked for that many of its values.
+    """
+
+    values: Mapping[str, Array]
     rows: pa.Table
+    counts: Mapping[str, Array]
 
 
 class PortColumns:
-    """The columns of one input: `x`, or `x0`, `x1`, ... for a vector. Words are labels, by the names that the file has for them."""
+    """The columns of one input: `x`, or `x0`, `x1`, ... for a vector. Words are labels, by the names that the file has for them.
+
+    A word that it does not know has the label for that, where there is one; `unknown` counts such words.
+    """
 
     def __init__(self, manifest: Manifest, port: Port, columns: Sequence[str], table: TableFile) -> None:
         self.port, self.table = port, table
         self.names = label_names(manifest, port)
+        self.unknown = Counter[str]()
+        self._spare = spare_label(port, self.names)
         role: Role = "real" if port.dtype == "float32" else "label"
         self.parts = [
             Column(name, role, port.name, is_part=len(columns) > 1, named=any(map(is_number, self.names)))
@@ -58,6 +73,8 @@ class PortColumns:
                 raise bad(f"{self.table.path}: {part.lacks()}", help=self._without_answer(part))
         if self.parts[0].are_words:
             arrays = [self._numbered(self.parts[0], arrays[0], first)]
+        elif self._spare is not None:
+            arrays = [np.where(array == NO_LABEL, self._spare, array) for array in arrays]
         values = np.stack(arrays, 1) if len(arrays) > 1 else arrays[0]
         return values if self.shape is None else values.reshape(len(values), *self.shape)
 
@@ -73,16 +90,13 @@ class PortColumns:
             else f"{said}: leave the row out, or train with `missing = keep` and `fill({self.port.name})`"
         )
 
-    @property
-    def _spare(self) -> int | None:
-        """The label after those with names, where the file has one more than it has names."""
-        return len(self.names) if self.names and (self.port.classes or 0) > len(self.names) else None
-
     def _numbered(self, column: Column, codes: Array, first: int) -> Array:
         """Words as the numbers that the file has for them."""
         place = {name: number for number, name in enumerate(self.names)}
         spare = -1 if self._spare is None else self._spare
-        numbers = np.array([*(place.get(word, -1) for word in column.names), spare], np.int64)[codes]
+        numbers = np.array([*(place.get(word, spare) for word in column.names), spare], np.int64)[codes]
+        counts = np.bincount(codes[codes >= 0], minlength=len(column.names))
+        self.unknown += Counter({w: int(n) for w, n in zip(column.names, counts, strict=True) if w not in place})
         if (numbers < 0).any():
             row = int(np.argmax(numbers < 0))
             word = list(column.names)[int(codes[row])]
@@ -94,18 +108,57 @@ class PortColumns:
         return numbers
 
 
-def read_inputs(model: Model, table: TableFile) -> Iterator[Block]:
-    """All rows of a table, a block at a time.
+class TableInputs:
+    """The rows of a table as what a file takes, a block at a time; `notes` say what was found in them, once all are read."""
 
-    Raises:
-        MaiError: an input has no column, or a row has what is no value of it.
-    """
-    groups = group_columns([*table.columns], model.inputs)
-    lacking = [name for name in model.inputs if name not in groups]
-    if lacking:
-        needed = ", ".join(f"`{name}`" for name in lacking)
-        raise bad(f"{table.path} has no column for {needed}; it has {', '.join(table.columns)}")
-    ports = {name: PortColumns(model.manifest, port, groups[name], table) for name, port in model.inputs.items()}
-    for block in read_blocks(table, [*table.columns.values()]):
-        columns = {name: block[written] for name, written in table.columns.items()}
-        yield Block({name: port.read(dict(block)) for name, port in ports.items()}, pa.table(columns))
+    def __init__(self, model: Model, table: TableFile) -> None:
+        self._model, self._table = model, table
+        self._texts: Texts | None = None
+        self._ports: dict[str, PortColumns] | None = None
+
+    def __iter__(self) -> Iterator[Block]:
+        """The blocks.
+
+        Raises:
+            MaiError: an input has no column, or a row has what is no value of it.
+        """
+        table, first = self._table, 0
+        for block in read_blocks(table, [*table.columns.values()]):
+            if self._ports is None:
+                self._texts = texts_of(self._model, table, block)
+                self._ports = self._columns([] if self._texts is None else self._texts.names)
+            values = {name: port.read(dict(block)) for name, port in self._ports.items()}
+            rows = pa.table({name: block[written] for name, written in table.columns.items()})
+            whole = Block(values, rows, {})
+            yield (
+                whole
+                if self._texts is None
+                else _beside(whole, self._texts.read(replace(table, held=block, first=first)))
+            )
+            first += rows.num_rows
+
+    def _columns(self, texts: Sequence[str]) -> dict[str, PortColumns]:
+        """What reads the inputs that are no texts. Raises `MaiError` for one without a column."""
+        model, table = self._model, self._table
+        groups = group_columns([*table.columns], model.inputs)
+        names = [name for name in model.inputs if name not in texts]
+        lacking = [name for name in names if name not in groups]
+        if lacking:
+            needed = ", ".join(f"`{name}`" for name in lacking)
+            raise bad(f"{table.path} has no column for {needed}; it has {', '.join(table.columns)}")
+        return {name: PortColumns(model.manifest, model.inputs[name], groups[name], table) for name in names}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found in the table, and in the rows that were read."""
+        ports = (self._ports or {}).items()
+        of_columns = [note for _, port in ports for part in port.parts for note in part.notes()]
+        unknown = [unknown_words(name, port.unknown) for name, port in ports if port.unknown]
+        of_texts = () if self._texts is None else self._texts.notes()
+        return (*notes_on([self._table]), *of_columns, *unknown, *of_texts)
+
+
+def _beside(block: Block, texts: TextBlock) -> Block:
+    """The rows of a block whose texts are kept, with these."""
+    values = {name: array[texts.kept] for name, array in block.values.items()}
+    return Block({**values, **texts.values}, block.rows.take(texts.kept), texts.counts)

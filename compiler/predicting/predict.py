@@ -8,12 +8,14 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_table
-from mai.compiler.predicting.inputs import Block, read_inputs
+from mai.compiler.data.texts.lengths import of_one_length
+from mai.compiler.predicting.inputs import Block, TableInputs
 from mai.compiler.predicting.results import as_columns, table_file
 from mai.compiler.predicting.series import Forecaster, forecast, forecaster_of
 from mai.runtime.arrays import Array
@@ -59,13 +61,14 @@ def predict(
         MaiError: the table does not fit the file, or is damaged; with the row and the column.
         ModelError: the file refuses a value.
     """
-    table = None if source.is_dir() else open_table(source, Stated())
+    table = None if source.is_dir() else open_table(source, Stated(likely=model.manifest.decimal))
     forecaster = forecaster_of(model, table) if table is not None else None
     if forecaster is not None and table is not None:
         return _predict_series(forecaster, table, target, settings, seed, batch, keep, progress, every)
     if every:
         raise bad(f"{model.path.name} takes no windows of a series: all rows of {source} are asked")
-    columns, blocks = _source(model, source, table, batch)
+    blocks = TableInputs(model, table) if table is not None else _images(model, source, batch)
+    columns = ["file"] if table is None else [*table.columns]
     unknown = [name for name in keep or () if name not in columns]
     if unknown:
         raise bad(f"{source} has no column `{unknown[0]}`; it has {', '.join(columns)}")
@@ -74,16 +77,43 @@ def predict(
     with table_file(target) as write, _bar(progress) as bar:
         for block in blocks:
             for part in _parts(block, batch):
-                drawn = {"seed": seed + number} if "seed" in model.settings else {}
-                answer = model(**{**part.values, **settings, **drawn})
+                answer, calls = _answer(model, part, settings, seed + number)
                 new = as_columns(model, answer, kept)
                 write(pa.table({**{name: part.rows.column(name) for name in kept}, **new}))
-                rows, number, names = rows + part.rows.num_rows, number + 1, list(new)
+                rows, number, names = rows + part.rows.num_rows, number + calls, list(new)
                 if bar is not None:
                     bar.update(0, advance=part.rows.num_rows)
+    notes = blocks.notes if isinstance(blocks, TableInputs) else ()
     if not rows:
-        raise bad(f"{source} has no rows")
-    return Predicted(rows, time.monotonic() - began, tuple(names))
+        raise bad(f"{source} has no rows", help="; ".join(notes) or None)
+    return Predicted(rows, time.monotonic() - began, tuple(names), notes)
+
+
+def _answer(model: Model, part: Block, settings: Mapping[str, object], seed: int) -> tuple[dict[str, Any], int]:
+    """What a file gives for some rows, by output, and in how many calls: one for each length of texts that it reads whole."""
+    places, answers = list[Array](), list[dict[str, Any]]()
+    for rows, lengths in of_one_length(part.counts, part.rows.num_rows, part.rows.num_rows):
+        values = {name: _taken(array[rows], lengths.get(name)) for name, array in part.values.items()}
+        drawn = {"seed": seed + len(answers)} if "seed" in model.settings else {}
+        answers.append(model.by_output(model(**{**values, **settings, **drawn})))
+        places.append(rows)
+    order = np.argsort(np.concatenate(places))
+    free = {n for n, port in model.outputs.items() if part.counts and any(isinstance(s, str) for s in port.shape)}
+    joined = {name: _joined([answer[name] for answer in answers], order, name in free) for name in answers[0]}
+    return joined, len(answers)
+
+
+def _taken(rows: Array, length: int | None) -> object:
+    """Values as a call takes them: texts as a list, tokens as many as there are."""
+    return rows.tolist() if rows.dtype.kind == "O" else rows[:, :length] if length is not None else rows
+
+
+def _joined(parts: Sequence[Any], order: Array, is_free: bool) -> Any:
+    """The results of several calls in the order of the rows; as a list where their sizes are `free`, a text's length or other."""
+    if all(isinstance(part, np.ndarray) for part in parts) and not is_free:
+        return np.concatenate(parts)[order]
+    rows = [row for part in parts for row in part]
+    return [rows[place] for place in order]
 
 
 def _predict_series(
@@ -106,13 +136,10 @@ def _predict_series(
     return Predicted(rows, time.monotonic() - began, tuple(names), notes)
 
 
-def _source(model: Model, source: Path, table: TableFile | None, batch: int) -> tuple[list[str], Iterator[Block]]:
-    """The columns that there are, and the rows in blocks: of a table, or the images of a folder."""
-    if table is None:
-        from mai.compiler.predicting.images import read_images
+def _images(model: Model, folder: Path, batch: int) -> Iterator[Block]:
+    from mai.compiler.predicting.images import read_images
 
-        return ["file"], read_images(model, source, min(batch, IMAGES))
-    return [*table.columns], read_inputs(model, table)
+    return read_images(model, folder, min(batch, IMAGES))
 
 
 def read_settings(model: Model, words: Sequence[str]) -> dict[str, object]:
@@ -131,11 +158,13 @@ def read_settings(model: Model, words: Sequence[str]) -> dict[str, object]:
 def _parts(block: Block, size: int) -> list[Block]:
     """A block in smaller ones."""
     starts = range(0, block.rows.num_rows, size)
-    return [Block({n: _rows(a, s, size) for n, a in block.values.items()}, block.rows.slice(s, size)) for s in starts]
+    return [
+        Block(_some(block.values, s, size), block.rows.slice(s, size), _some(block.counts, s, size)) for s in starts
+    ]
 
 
-def _rows(array: Array, start: int, size: int) -> Array:
-    return array[start : start + size]
+def _some(arrays: Mapping[str, Array], start: int, size: int) -> dict[str, Array]:
+    return {name: array[start : start + size] for name, array in arrays.items()}
 
 
 def _bar(progress: bool) -> AbstractContextManager[Any]:

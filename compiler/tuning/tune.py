@@ -106,7 +106,7 @@ def tune(path: Path, out: Path, options: Options, on_point: OnPoint) -> Outcome:
     if result.chosen.plan == current:
         return Outcome(result, current, tuned, None)
     trained = Trained(arrays, steps, manifest.tokenizer, labels, manifest.loss_change, tuned, manifest.special_tokens,
-                      facts=manifest.facts)  # fmt: skip
+                      facts=manifest.facts, decimal=manifest.decimal)  # fmt: skip
     _write(program, manifest, subject, result.chosen.plan, trained, out)
     return Outcome(result, current, tuned, out)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -132,5 +133,10 @@ def _values(model: Model, words: list[str], options: Mapping[str, int | None]) -
 def read_value(model: Model, port: Port, text: str, repeated: int | None) -> object:
     """The value of a port from a word, one example `repeated` so many times."""
     names, is_text = label_names(model.manifest, port), takes_text(model.manifest, port)
-    numbers = text if is_text else labels_to_numbers(port, names, text)
-    return parse_value(port, numbers, repeated, is_text=is_text, names=names)
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        numbers = text if is_text else labels_to_numbers(port, names, text)
+        value = parse_value(port, numbers, repeated, is_text=is_text, names=names)
+    for note in notes:
+        say(f"note: {note.message}", err=True)
+    return value

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -14,12 +16,13 @@ from mai.runtime.inputs.cells import is_number
 from mai.runtime.model.manifest import Manifest, Port
 
 MAX_SHOWN = 60  # Characters of a wrong word that a message repeats.
+MOST_WORDS = 5  # That a note names.
 
 
 def label_names(manifest: Manifest, port: Port) -> list[str]:
     """The names of the labels that a port takes or gives, or has a number for each of; empty where they have none.
 
-    The names are in the order of their numbers. There may be one label more, without a name: that which means none.
+    The names are in the order of their numbers. There may be one label more, without a name: that which means none, or one that is not known.
     """
     field = port.field if "field" in port.model_fields_set else port.name
     return manifest.labels.get(field or "", [])
@@ -35,23 +38,61 @@ def result_names(manifest: Manifest, port: Port) -> list[str]:
     return [*names, *map(str, range(len(names), count if names and isinstance(count, int) else 0))]
 
 
-def as_labels(port: Port, names: Sequence[str], value: Any) -> Any:
+def spare_label(port: Port, names: Sequence[str]) -> int | None:
+    """The label after those with names, for what is missing or not known; None where the file has none.
+
+    Older files do not say whether they have one: there it is the only label without a name.
+    """
+    has_one = port.classes == len(names) + 1 if port.gaps is None else port.gaps
+    return len(names) if names and has_one else None
+
+
+def unknown_words(name: str, counts: Mapping[str, int]) -> str:
+    """What is said of the words of an input that training never saw, by how often each occurs."""
+    common = Counter(counts).most_common()
+    shown = [
+        f"`{word[:MAX_SHOWN]}`" + (f" {count:,} times" if count > 1 else "") for word, count in common[:MOST_WORDS]
+    ]
+    more = f", and {len(common) - MOST_WORDS:,} more words" if len(common) > MOST_WORDS else ""
+    total = sum(counts.values())
+    values = "1 value that training never saw has" if total == 1 else f"{total:,} values that training never saw have"
+    return f"`{name}`: {values} the label for what is not known: {', '.join(shown)}{more}"
+
+
+def as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[str] | None = None) -> Any:
     """A name, or names in nested lists or arrays, as the numbers of labels; anything else as it is.
+
+    A name that the file does not know has the label for what is not known, where there is one. Such names are counted in `unknown`;
+    where nobody asks for them, a warning tells them.
 
     Raises:
         ModelError: there is no such name, or no name at all, or names and numbers are mixed.
     """
+    counts = Counter[str]() if unknown is None else unknown
+    labels = _as_labels(port, names, value, counts)
+    if unknown is None:
+        warn_of_unknown(port, counts)
+    return labels
+
+
+def warn_of_unknown(port: Port, counts: Mapping[str, int]) -> None:
+    """A warning that names the words of an input that training never saw; none where there are none."""
+    if counts:
+        warnings.warn(unknown_words(port.name, counts), stacklevel=3)
+
+
+def _as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[str]) -> Any:
     if hasattr(value, "__array__") and np.asarray(value).dtype.kind in "UOT":
         value = np.asarray(value).tolist()
     if isinstance(value, str):
-        return _label(port, names, value)
+        return _label(port, names, value, unknown)
     if not isinstance(value, (list, tuple)):
         return value
     is_word = [isinstance(v, str) for v in value]
     if any(is_word) and not all(is_word):
         word, number = (str(value[is_word.index(kind)])[:MAX_SHOWN] for kind in (True, False))
         raise ModelError("input-dtype", f"`{port.name}` mixes names and numbers: `{word}` and `{number}`")
-    return [as_labels(port, names, v) for v in value]
+    return [_as_labels(port, names, v, unknown) for v in value]
 
 
 def labels_to_numbers(port: Port, names: Sequence[str], text: str) -> str:
@@ -80,10 +121,14 @@ def _words(text: str) -> list[object]:
     return values if isinstance(values, list) else [values]
 
 
-def _label(port: Port, names: Sequence[str], name: str) -> int:
-    """The number of the label with this name."""
+def _label(port: Port, names: Sequence[str], name: str, unknown: Counter[str]) -> int:
+    """The number of the label with this name, or of that for what is not known."""
     if name in names:
         return names.index(name)
+    spare = spare_label(port, names)
+    if spare is not None:
+        unknown[name] += 1
+        return spare
     if not names:
         raise ModelError("input-dtype", f"`{port.name}` takes numbers: this file has no names of its labels")
     near = get_close_matches(name, names, n=1)

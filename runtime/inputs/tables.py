@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import is_number, vector_columns
 from mai.runtime.inputs.csv_rows import first_ragged, read_rows
-from mai.runtime.inputs.labels import as_labels
+from mai.runtime.inputs.labels import as_labels, warn_of_unknown
 from mai.runtime.model.manifest import Port
 
 
@@ -40,10 +41,12 @@ def from_csv(port: Port, path: Path, column: str = "", names: Sequence[str] = ()
     _check_widths(path, body, len(rows[0]))
     titles = [f"`{title}`" if has_header else str(i) for i, title in enumerate(rows[0], 1)]
     chosen = places or range(len(rows[0]))
+    unknown = Counter[str]()
     cells = [
-        [_value(port, names, row[i], f"{path}, column {titles[i]}, row {r}") for i in chosen]
+        [_value(port, names, row[i], unknown, f"{path}, column {titles[i]}, row {r}") for i in chosen]
         for r, row in enumerate(body, 1)
     ]
+    warn_of_unknown(port, unknown)
     return _reshape(port, path, np.array(cells, np.float64))
 
 
@@ -73,7 +76,7 @@ def _check_widths(path: Path, body: Sequence[Sequence[str]], width: int) -> None
         raise ModelError("input-shape", f"{path}: row {place} has {values}, the first line has {width}")
 
 
-def _value(port: Port, names: Sequence[str], cell: str, where: str) -> float:
+def _value(port: Port, names: Sequence[str], cell: str, unknown: Counter[str], where: str) -> float:
     """A cell as a number, or as the label that it names."""
     if not cell:
         raise ModelError("input-dtype", f"{where} is empty")
@@ -83,7 +86,7 @@ def _value(port: Port, names: Sequence[str], cell: str, where: str) -> float:
         help = "this file has no names of its labels" if port.classes else None
         raise ModelError("input-dtype", f"{where}: `{cell[:60]}` is no number", help)
     try:
-        return float(as_labels(port, names, cell))
+        return float(as_labels(port, names, cell, unknown))
     except ModelError as error:
         raise ModelError(error.slug, f"{where}: {error.message}", error.help) from error
 

@@ -27,7 +27,8 @@ class Port(BaseModel):
         classes: of labels and tokens, how many there are.
         field: of labels, and of numbers with one for each label, the field of the training data that they are of, which may
             have names for them in `labels`. Older files do not say it: there it is the field of the port's own name.
-        gaps: of an input of numbers, whether the file has an answer where one is missing, NaN; older files do not say.
+        gaps: of an input of numbers, whether the file has an answer where one is missing, NaN; of labels with names, whether the one after
+            those is for what is missing or not known; older files do not say.
         path: of an output that is a kept path, the axis of `shape` along which the solver's steps lie.
     """
 
@@ -248,6 +249,7 @@ class Manifest(BaseModel):
         chat: how messages become a prompt, where the file is for conversations.
         labels: the names of the labels of the training data, by field.
         facts: what the fields of real numbers were there that an input is called as, by input.
+        decimal: the sign before decimals in the tables that it was trained on, where their numbers told it.
         series: the window and the horizon of the series that it was trained on, where it was.
         precision: of the weights and of their products.
         quantize: what the weights are kept in; `loss_change` is how much that adds to the loss, as a share of it.
@@ -286,6 +288,7 @@ class Manifest(BaseModel):
     chat: Chat | None = None
     labels: dict[str, list[str]] = {}
     facts: dict[str, Facts] = {}
+    decimal: Literal[".", ","] | None = None
     series: tuple[int, int] | None = None
     precision: Literal["float32", "fp16", "bf16"] = "float32"
     quantize: Literal["int4", "int8"] | None = None

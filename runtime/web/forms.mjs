@@ -1,6 +1,6 @@
 // A form for a model of a table's rows: sliders and menus for one example, in the ranges that the data have.
 
-import { labelsOf } from "mai.mjs";
+import { labelsOf, spareLabel } from "mai.mjs";
 import { made } from "plane.mjs";
 
 const STEPS = 200; // Places of a slider between its ends.
@@ -32,7 +32,8 @@ export function cell(port, manifest, form) {
 /** The labels by their names; the one after those with names is for what is missing or not known. */
 function menu(port, manifest, form) {
   const names = labelsOf(manifest, port);
-  const unnamed = (label) => (names.length ? "not known" : String(label));
+  const spare = spareLabel(manifest, port);
+  const unnamed = (label) => (label === spare ? "not known" : String(label));
   const select = labelled(port.name, form).appendChild(made("select"));
   select.append(...Array.from({ length: port.classes }, (_, label) => new Option(names[label] ?? unnamed(label), label)));
   return () => [Number(select.value)];

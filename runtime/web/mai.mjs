@@ -239,12 +239,15 @@ export class Model {
     if (size > most) throw new ModelError(`\`${name}\` is at most ${most}, \`${port.name}\` has ${size}`);
   }
 
-  /** The number of a label by its name. */
+  /** The number of a label by its name, or of that for what is not known. */
   _label(port, name) {
     const names = labelsOf(this.manifest, port);
     const there = names.length ? `: there are ${names.join(", ")}` : "";
-    if (!names.includes(name)) throw new ModelError(`\`${port.name}\` has no label \`${name}\`${there}`);
-    return names.indexOf(name);
+    if (names.includes(name)) return names.indexOf(name);
+    const spare = spareLabel(this.manifest, port);
+    if (spare === null) throw new ModelError(`\`${port.name}\` has no label \`${name}\`${there}`);
+    console.warn(`\`${port.name}\`: \`${name}\`, which training never saw, has the label for what is not known`);
+    return spare;
   }
 
   /** The special tokens before a text, its own, and those after it; one that goes on has none after it, nor any twice. */
@@ -522,6 +525,12 @@ export function rowsOf({ data, dims }) {
 /** The names of the labels that a port takes or gives, by their numbers; older files name those of the port's own field. */
 export function labelsOf({ labels }, { name, field = name }) {
   return field === null ? [] : (labels[field] ?? []);
+}
+
+/** The label after those with names, for what is missing or not known; null where a file has none, which older ones do not say. */
+export function spareLabel(manifest, port) {
+  const { length } = labelsOf(manifest, port);
+  return length && (port.gaps ?? port.classes === length + 1) ? length : null;
 }
 
 /** A size that is made of named ones, `2 * P + 1` or `(P) // 2`; NaN where one of them is not known. */

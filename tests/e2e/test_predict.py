@@ -22,6 +22,8 @@ from mai.compiler.program import Program
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
 from mai.runtime import load
+from mai.runtime.errors import ModelError
+from mai.runtime.inputs.labels import as_labels
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
 from tests.support.command import invoke
@@ -38,6 +40,11 @@ export noise(x: [2]) -> [] {
   e ~ normal([])
   return sum(x) + e
 }
+"""
+KINDS = """data kind: class[5], y: [] from table("t.csv")
+net f(kind: class[5]) -> [] { return sum(embed(kind, 2)) }
+train(steps = 2, batch = 4) { minimize (f(kind) - y)^2 }
+export guess(kind: class[5]) -> [] { return f(kind) }
 """
 TABLE = "id,x0,x1,kind,y\n" + "".join(
     f"{i:03d},{i / 8},{'' if i % 7 == 0 else i % 5},{('cat', 'dog', '')[i % 3]},{('no', 'yes')[i % 2]}\n"
@@ -101,10 +108,38 @@ def test_settings_columns_and_draws(files: Callable[[str], Model], tmp_path: Pat
     assert len(set(first)) == 20 and first == [row["noise"] for row in rows(tmp_path / "b.csv")]
 
 
+def test_words_that_training_never_saw(files: Callable[[str], Model], tmp_path: Path) -> None:
+    """They have the label for what is not known, as those that are missing, by tables and by calls; a note counts them."""
+    (tmp_path / "new.csv").write_text("x0,x1,kind\n1,2,cow\n1,2,\n1,2,cat\n1,2,cow\n1,2,hen\n")
+    model = files("label")
+    done = predict(model, tmp_path / "new.csv", tmp_path / "out.jsonl", {})
+    assert done.notes == (
+        "`kind`: 3 values that training never saw have the label for what is not known: `cow` 2 times, `hen`",
+    )
+    first, *others = [[row["label_1.no"], row["label_1.yes"]] for row in rows(tmp_path / "out.jsonl")]
+    assert first == others[0] == others[2] == others[3] != others[1]
+    with pytest.warns(UserWarning, match="`cow`"):
+        assert np.allclose(model(x=[[1, 2]], kind=["cow"])["label_1"], first)
+    refusing = model.inputs["kind"].model_copy(update={"gaps": False})
+    with pytest.raises(ModelError, match="no label `cow`"):
+        as_labels(refusing, ["cat", "dog"], "cow")
+
+
+def test_a_word_without_a_label_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no row may lack a value, no label is for what is not known, though the spec has more labels than the data."""
+    monkeypatch.chdir(tmp_path)
+    Path("m.mai").write_text(KINDS)
+    Path("t.csv").write_text("kind,y\n" + "cat,1\ndog,2\n" * 10)
+    assert invoke("train", "m.mai", "--quiet", "--out", "run").exit_code == 0
+    Path("new.csv").write_text("kind\ncat\ncow\n")
+    done = invoke("predict", "run/m.guess.onnx", "new.csv", "out.csv")
+    assert done.exit_code == 1 and "column `kind`, row 2: there is no label `cow`" in done.output
+    assert not Path("out.csv").exists()
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (("cat", "cow"), "column `kind`, row 1: there is no label `cow`"),
         (("id,x0", "id,z"), "has no column for `x`"),
         (("1.0,3", "one,3"), "column `x0` mixes words and numbers: `one` in row 9"),
         (("000,0.0", "000,0.0,9"), "row 1 has 6 values, the header has 5"),
@@ -154,7 +189,7 @@ def test_images_are_read_as_in_training(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_file_that_fills_nothing_has_no_answer_to_a_gap(files: Callable[[str], Model], tmp_path: Path) -> None:
     """A number that is missing would be NaN in every result, and a label of NaN would look like an answer."""
-    assert [port.gaps for port in files("label").inputs.values()] == [True, None]
+    assert [port.gaps for port in files("label").inputs.values()] == [True, True]
     model = files("plain")
     assert model.inputs["x"].gaps is False
     with pytest.raises(MaiError) as caught:

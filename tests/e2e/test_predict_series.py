@@ -15,6 +15,7 @@ from mai.compiler.data.tables.files import open_table
 from mai.compiler.data.windows.latest import read_asked
 from mai.compiler.ir.types import DType, Type
 from mai.runtime import load
+from mai.spec.diagnostics import MaiError
 from tests.support.command import invoke
 from tests.support.evaluations import trained
 
@@ -121,6 +122,11 @@ def test_short_series_are_told(run: Path, tmp_path: Path) -> None:
     ("dates", "expected"),
     [
         (["2021-01-31", "2021-02-28", "2021-03-31"], ["2021-04-30", "2021-05-31"]),
+        (["2023-11-29", "2023-12-29", "2024-01-29"], ["2024-02-29", "2024-03-29"]),
+        (["2022-12-29", "2023-01-29", "2023-02-28", "2023-03-29"], ["2023-04-29", "2023-05-29"]),
+        (["2023-10-30", "2023-11-30", "2023-12-30"], ["2024-01-30", "2024-02-29"]),
+        (["2023-01-30", "2023-02-28"], ["2023-03-30", "2023-04-30"]),
+        (["2023-06-30", "2023-09-30"], ["2023-12-31", "2024-03-31"]),
         (["2019-06-01", "2020-06-01", "2021-06-01"], ["2022-06-01", "2023-06-01"]),
         (["2021-01-01 06:00", "2021-01-01 12:00", "2021-01-01 18:00"], ["2021-01-02 00:00", "2021-01-02 06:00"]),
         (["2021-01-01", "2021-01-08", "2021-01-15"], ["2021-01-22", "2021-01-29"]),
@@ -137,6 +143,54 @@ def test_how_a_series_goes_on(tmp_path: Path, dates: list[str], expected: list[s
         assert found == [datetime.datetime.fromisoformat(each) for each in expected]
     else:
         assert asked.following[0].tolist() == [float(each) for each in expected]
+
+
+def test_each_series_keeps_its_day(tmp_path: Path) -> None:
+    """One at the ends of months, one on the 30th, which February has not, and at noon."""
+    ends, days = (
+        ["2023-12-31", "2024-01-31", "2024-02-29"],
+        ["2023-12-30 12:00", "2024-01-30 12:00", "2024-02-29 12:00"],
+    )
+    rows = [f"{date},{shop},1" for shop, dates in (("a", ends), ("b", days)) for date in dates]
+    (tmp_path / "t.csv").write_text("t,shop,x\n" + "\n".join(rows) + "\n")
+    series = Series(path="t.csv", window=2, horizon=2, time="t", group="shop")
+    asked = read_asked(series, open_table(tmp_path / "t.csv", Stated()), {"x": Type(DType.REAL, (2,))}, {})
+    assert np.datetime_as_string(asked.following, unit="m").tolist() == [
+        ["2024-03-31T00:00", "2024-04-30T00:00"],
+        ["2024-03-30T12:00", "2024-04-30T12:00"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gaps", "said", "help"),
+    [
+        ([8], "row 9 lacks `x` in the last 4 rows", "`--all` forecasts from the 5 windows that lack nothing"),
+        ([6, 9], "row 7 lacks `x`, and 1 more is missing in", "`--all` forecasts from the 3 windows"),
+        ([1, 5, 9], "row 10 lacks `x` in the last 4 rows", "fill in the values"),
+    ],
+)
+def test_a_gap_in_the_last_window(tmp_path: Path, gaps: list[int], said: str, help: str) -> None:
+    """The row and the column are named, and what can be forecast."""
+    lines = "".join(f"{k},{'' if k in gaps else k}\n" for k in range(10))
+    (tmp_path / "t.csv").write_text("t,x\n" + lines)
+    series = Series(path="t.csv", window=4, horizon=2, time="t", missing="drop")
+    table, fields = open_table(tmp_path / "t.csv", Stated()), {"x": Type(DType.REAL, (4,))}
+    with pytest.raises(MaiError) as caught:
+        read_asked(series, table, fields, {})
+    (diagnostic,) = caught.value.diagnostics
+    assert said in diagnostic.message and help in str(diagnostic.help)
+    if "--all" in help:
+        assert f" {len(read_asked(series, table, fields, {}, every=True).last)} windows" in help
+
+
+def test_gaps_at_the_end_of_some_series(tmp_path: Path) -> None:
+    """The others are forecast."""
+    rows = [f"{k},{shop},{'' if (k, shop) == (8, 'b') else k}\n" for shop in "abc" for k in range(9)]
+    (tmp_path / "t.csv").write_text("t,shop,x\n" + "".join(rows))
+    series = Series(path="t.csv", window=4, time="t", group="shop", missing="drop")
+    asked = read_asked(series, open_table(tmp_path / "t.csv", Stated()), {"x": Type(DType.REAL, (4,))}, {})
+    assert asked.groups is not None and asked.groups.tolist() == [0, 2]
+    assert asked.notes == ("1 of 3 series have no forecast: row 18 lacks `x` in the last 4 rows of `b`",)
 
 
 def test_a_net_of_another_file(tmp_path: Path) -> None:

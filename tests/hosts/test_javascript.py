@@ -263,6 +263,25 @@ def test_names_of_labels(javascript: JavaScript, tmp_path: Path) -> None:
     assert "`y` has no label `digit 11`: there are digit 0, digit 1" in refused["error"]
 
 
+def test_a_label_for_what_is_not_known(
+    javascript: JavaScript, program: Callable[[str], Program], tmp_path: Path
+) -> None:
+    """As in Python: a word that training never saw has it where rows may lack a value."""
+    text = """data kind: class[4], y: [] from table("t.csv", missing = keep)
+net f(kind: class[4]) -> [] { return sum(embed(kind, 2)) }
+train(steps = 1) { minimize (f(kind) - y)^2 }
+export g(kind: class[4]) -> [] { return f(kind) }
+"""
+    (tmp_path / "t.csv").write_text("kind,y\n" + "cat,1\ndog,2\n,3\n" * 10)
+    file = str(compiled(program(text), "g", tmp_path, labels={"kind": ("cat", "dog")}))
+    unknown, spare, other = (
+        arrays(answer)["g"]
+        for answer in javascript([{"file": file, "values": {"kind": kind}} for kind in (["cow"], [2], ["dog"])])
+    )
+    np.testing.assert_array_equal(unknown, spare)
+    assert not np.array_equal(unknown, other)
+
+
 REFUSED = [
     ({"stepz": 3}, "there is no input or setting `stepz`; it takes x, y, seed, scale"),
     ({"sead": 3}, "there is no input or setting `sead`; did you mean `seed`?"),

@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from mai.compiler.check import check
 from mai.compiler.data.batches import load
-from mai.compiler.data.tables.cells import number_of
+from mai.compiler.data.tables.numerals import number_of
 from mai.compiler.describing.as_json import as_json
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.lines import data_line, lines

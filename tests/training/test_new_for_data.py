@@ -180,3 +180,7 @@ def test_a_series_with_gaps_is_learnt_from_its_whole_windows(tmp_path: Path) -> 
     (tmp_path / "t.csv").write_text("day,sales\n" + rows)
     text, _ = sound(tmp_path, "t.csv", Wish("sales", horizon=6))
     assert "missing = drop" in text
+    assert "# 1 row lacks sales: 30 of 371 windows go over one and are left out." in text  # Of 24 + 6 rows each.
+    (tmp_path / "t.csv").write_text("day,sales\n" + "".join(f"{k},{'' if k % 20 == 0 else k}\n" for k in range(400)))
+    with pytest.raises(MaiError, match=r"all 371 windows of 24 \+ 6 rows go over one"):
+        draft(tmp_path / "t.csv", tmp_path, Wish("sales", horizon=6))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -68,10 +69,12 @@ class Series(Table):
                 )
 
     def rows(self, wanted: Wanted) -> Finite:
-        from mai.compiler.data.tables.files import open_table
+        from mai.compiler.data.tables.signs import common_sign
         from mai.compiler.data.windows.windows import read_windows
 
-        return read_windows(self, [open_table(file, self.stated) for file in wanted.files], wanted.fields)
+        tables = self.tables(wanted)
+        sign = common_sign([table.dialect for table in tables])
+        return replace(read_windows(self, tables, wanted.fields), decimal=sign)
 
     @classmethod
     def for_file(cls, path: Path, written: Source) -> Source | None:

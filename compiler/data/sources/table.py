@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import group_columns
@@ -13,6 +14,9 @@ from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import SUFFIXES, is_table
 from mai.spec.diagnostics import MaiError
+
+if TYPE_CHECKING:
+    from mai.compiler.data.tables.files import TableFile
 
 
 class Table(RowSource):
@@ -64,9 +68,9 @@ class Table(RowSource):
 
     def rows(self, wanted: Wanted) -> Finite:
         from mai.compiler.data.tables.convert import KEY, read_tables
-        from mai.compiler.data.tables.files import open_table
+        from mai.compiler.data.tables.signs import common_sign
 
-        tables = [open_table(file, self.stated) for file in wanted.files]
+        tables = self.tables(wanted)
         split = wanted.split
         key, of_time = (split.key, split.of_time) if split is not None else (None, False)
         columns, notes = read_tables(
@@ -77,7 +81,14 @@ class Table(RowSource):
             key=columns.get(KEY),
             notes=notes,
             has_gaps=self.missing == "keep",
+            decimal=common_sign([table.dialect for table in tables]),
         )
+
+    def tables(self, wanted: Wanted) -> list[TableFile]:
+        """The files, open. Raises `MaiError`."""
+        from mai.compiler.data.tables.files import open_tables
+
+        return open_tables(wanted.files, replace(self.stated, likely=wanted.decimal))
 
     @property
     def stated(self) -> Stated:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
+from mai.compiler.data.tables.numerals import NAMES, OTHER, Decimal, number_of
 from mai.runtime.arrays import Array
-from mai.runtime.inputs.cells import is_number
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ Missing = Literal["refuse", "keep", "drop"]
 Role = Literal["real", "label", "any", "key", "time"]
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nil", "?", "-"))
 WORDS, NUMBERS = True, False
-DRESSED = r"(?P<sign>[-+]?)\s?[$€£¥]?\s?(?P<number>\d[\d.,]*)\s?[$€£¥%]?"  # `$1,234.50`, `12 %`
 DAY = "1970-01-01"
 DATES = ((pa.timestamp("us"), DAY), (pa.timestamp("us", "UTC"), f"{DAY}T00:00Z"))
 
@@ -43,7 +42,8 @@ class Column:
         self.names: dict[str, int] = {}
         self.are_words: bool | None = None
         self.missing, self.row = 0, 0
-        self._path, self._decimal, self._first_missing, self._width = "", ".", "", 1
+        self._path, self._first_missing, self._width = "", "", 1
+        self._decimal: Decimal = "."
         self._seen: dict[bool, str] = {}
 
     def start(self, table: TableFile) -> None:
@@ -74,6 +74,14 @@ class Column:
         """Which rows of the file have no value, in words."""
         more = self.missing - 1
         return f"column `{self.name}` is empty in {self._first_missing}" + (f" and in {more:,} more" if more else "")
+
+    def notes(self) -> Iterator[str]:
+        """What was found in the rows, in words."""
+        if self.are_dates:
+            yield f"column `{self.name}` holds dates: they are days since 1970-01-01"
+        if self.dressed:
+            what = "are read without signs of money, shares and thousands"
+            yield f"column `{self.name}`: numbers such as `{self.dressed}` {what}"
 
     # ------------------------------------------------------------ kinds of columns
 
@@ -174,9 +182,8 @@ class Column:
 
     def _parsed(self, text: pa.Array) -> pa.Array:
         """Texts as numbers; one that says that there is none is null. Raises `MaiError` for words."""
-        try:
-            numbers = (pc.replace_substring(text, ",", ".") if self._decimal == "," else text).cast(pa.float64())
-        except pa.ArrowInvalid:
+        numbers = plain_numbers(text, self._decimal)
+        if numbers is None:
             return self._parsed_slowly(text)
         self._become(NUMBERS, text, 0)
         return numbers
@@ -187,6 +194,8 @@ class Column:
         moments = moments_of(text) if WORDS in kinds and self.role == "real" else None
         if moments is not None:
             return self._days(moments)
+        if WORDS in kinds:
+            self._refuse_other_sign(text.to_pylist(), kinds)
         for kind in (NUMBERS, WORDS):
             if kind in kinds:
                 self._become(kind, text, kinds.index(kind))
@@ -194,6 +203,17 @@ class Column:
             word = str(text[kinds.index(WORDS)])[:60]
             raise bad(f"`{self.field}` holds words (`{word}`), the spec has real numbers")
         return pa.array(numbers, pa.float64())
+
+    def _refuse_other_sign(self, cells: list[str], kinds: list[bool | None]) -> None:
+        """Raise `MaiError` where a cell is a number with the other decimal sign alone."""
+        sign, other = self._decimal, OTHER[self._decimal]
+        for place, (cell, kind) in enumerate(zip(cells, kinds, strict=True)):
+            if kind is WORDS and self.role == "real" and number_of(cell, other) is not None:
+                where = f"`{cell[:60]}` in {self._at(place)}, numbers here have {NAMES[sign]}"
+                raise self._wrong(
+                    f"holds {where}",
+                    f'one sign stands before decimals, the other separates thousands: in a spec, `decimal = "{other}"` says which',
+                )
 
     def _float(self, cell: str | None) -> float | None:
         number = number_of(cell or "", self._decimal, plain=self.role != "real")
@@ -234,18 +254,21 @@ class Column:
         moments = moments_of(text)
         if moments is not None:
             return self._times(moments)
-        try:
-            return self._numbers(
-                pc.if_else(pc.equal(text.fill_null(""), ""), pa.scalar(None, pa.string()), text).cast(pa.float64()),
-                text,
-            )
-        except pa.ArrowInvalid:
-            pass
-        place = next(place for place, cell in enumerate(text.to_pylist()) if cell and not _is_time(cell))
+        there = pc.if_else(pc.equal(text.fill_null(""), ""), pa.scalar(None, pa.string()), text)
+        numbers = plain_numbers(there, self._decimal)
+        if numbers is None:
+            numbers = pa.array([None if cell is None else number_of(cell, self._decimal) for cell in there.to_pylist()])
+        if numbers.null_count == there.null_count:
+            return self._numbers(numbers.cast(pa.float64()), text)
+        place = next(place for place, cell in enumerate(text.to_pylist()) if cell and not self._is_time(cell))
         message = f"holds `{str(text[place])[:60]}` in {self._at(place)}, which has no place in time"
         raise self._wrong(
             message, "write numbers, or dates as 2024-03-14, 2024-03-14 09:30:00: all in one of these ways"
         )
+
+    def _is_time(self, cell: str) -> bool:
+        """Whether a text is a number or a date."""
+        return number_of(cell, self._decimal) is not None or moments_of(pa.array([cell])) is not None
 
     # ------------------------------------------------------------ what is wrong
 
@@ -280,26 +303,16 @@ class Column:
         return f"row {self.row + place // max(1, self._width) + 1}"
 
 
-def number_of(cell: str, decimal: str, plain: bool = False) -> float | None:
-    """The number that a text is; None where it is none.
-
-    Unless it is to be `plain`, thousands may be separated, `1,234.5`, and a sign of money or of a share may stand beside it, `$12`.
-    """
-    text = cell.replace(",", ".") if decimal == "," else cell
-    if is_number(text):
-        return float(text)
-    if plain:
+def plain_numbers(text: pa.Array, decimal: Decimal) -> pa.Array | None:
+    """Texts as numbers, where all are without signs of money, shares and thousands; None where some are not."""
+    if decimal == ",":
+        if pc.any(pc.match_substring(text, ".")).as_py():
+            return None
+        text = pc.replace_substring(text, ",", ".")
+    try:
+        return text.cast(pa.float64())
+    except pa.ArrowInvalid:
         return None
-    separator = "." if decimal == "," else ","
-    dressed = re.fullmatch(DRESSED, cell)
-    if dressed is None:
-        return None
-    digits = dressed["number"]
-    whole = digits.partition(decimal)[0]
-    if separator in whole and not re.fullmatch(rf"\d{{1,3}}({re.escape(separator)}\d{{3}})+", whole):
-        return None
-    digits = digits.replace(separator, "").replace(decimal, ".")
-    return float(dressed["sign"] + digits) if is_number(digits) else None
 
 
 def moments_of(text: pa.Array) -> pa.Array | None:
@@ -334,14 +347,3 @@ def _kind(cell: str | None, number: float | None) -> bool | None:
     if number is not None:
         return NUMBERS
     return None if (cell or "").lower() in MISSING else WORDS
-
-
-def _is_time(cell: str) -> bool:
-    """Whether a text is a number or a date."""
-    for kind in (pa.float64(), pa.timestamp("us"), pa.timestamp("us", "UTC")):
-        try:
-            pa.array([cell]).cast(kind)
-        except pa.ArrowInvalid:
-            continue
-        return True
-    return False

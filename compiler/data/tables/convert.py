@@ -8,7 +8,7 @@ import numpy as np
 
 from mai.compiler.data.fields import bad, group_columns, match_columns
 from mai.compiler.data.tables.cells import Column, Missing, Role
-from mai.compiler.data.tables.files import TableFile, read_blocks
+from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.data.tables.store import Found, Store
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
@@ -57,7 +57,7 @@ def read_tables(
         names, notes = _read(tables, wanted, store, needed, {*words}, missing == "refuse", numbered)
         if not store.count:
             raise bad(f"{tables[0].path} needs a line of column names and at least one row")
-        return store.columns(names, [*_notes(tables), *notes])
+        return store.columns(names, [*notes_on(tables), *notes])
     except BaseException:
         store.drop()
         raise
@@ -96,12 +96,7 @@ def _read(
         count += rows
         if gone:
             notes.append(f"{table.path.name}: {gone:,} of {rows:,} rows lack a value, and are left out")
-    dates = [part.name for parts in columns.values() for part in parts if part.are_dates]
-    notes += [f"column `{name}` holds dates: they are days since 1970-01-01" for name in dates]
-    notes += [
-        f"column `{part.name}`: numbers such as `{part.dressed}` are read without signs of money, shares and thousands"
-        for parts in columns.values() for part in parts if part.dressed
-    ]  # fmt: skip
+    notes += [note for parts in columns.values() for part in parts for note in part.notes()]
     return {field: [*parts[0].names] for field, parts in columns.items() if parts[0].names}, notes
 
 
@@ -154,12 +149,3 @@ def _refuse_missing(table: TableFile, parts: Sequence[Column], rows: int) -> Non
             else "leave these rows out, `missing = drop`: nothing stands for what is missing there"
         )
         raise bad(f"{table.path}: {first.lacks()} of {rows:,} rows{more}", help=help)
-
-
-def _notes(tables: Sequence[TableFile]) -> list[str]:
-    """What was found in the files, those that are alike together."""
-    first: dict[str, str] = {}
-    for table in tables:
-        if table.notes:
-            first.setdefault("; ".join(table.notes), table.path.name)
-    return [f"{name}: {said}" for said, name in first.items()]

@@ -1,18 +1,20 @@
 """How a table in text is written: its letters, what separates its values, what stands before decimals.
 
-What is not said is found, and told: a byte order mark or what decodes; the separator that divides the first lines alike.
+What is not said is found, and told: a byte order mark or what decodes; the separator that divides the first lines alike; the sign that
+its numbers need (`signs.py`).
 """
 
 from __future__ import annotations
 
 import codecs
 import csv
-import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.kinds import head_of, kind_of
+from mai.compiler.data.tables.numerals import NAMES, OTHER, Decimal, number_of
 from mai.spec.record import record
 
 SEPARATORS = {",": "`,`", ";": "`;`", "\t": "tabs", "|": "`|`"}
@@ -20,26 +22,31 @@ MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM
 WESTERN = "cp1252"
 UTF8 = ("utf-8", "utf-8-sig")
 LINES = 50
-COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
-POINT = re.compile(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?")
 
 
 @record
 class Dialect:
-    """`encoding` is a codec's name; `separator` stands between values, `decimal` before the decimals of a number."""
+    """`encoding` is a codec's name; `separator` stands between values, `decimal` before the decimals of a number.
+
+    The sign `is_told` by a spec, or by cells that are numbers with no other. Where nothing tells it, `doubtful` is a column and a cell that
+    would be another number with the other sign.
+    """
 
     encoding: str = "utf-8"
     separator: str = ","
-    decimal: str = "."
+    decimal: Decimal = "."
+    is_told: bool = False
+    doubtful: tuple[str, str] | None = None
 
 
 @record
 class Stated:
-    """What a spec says of these; None is to be found."""
+    """What a spec says of these; None is to be found. `likely` is the decimal sign of what was trained on, which decides where no cell tells."""
 
     encoding: str | None = None
     separator: str | None = None
-    decimal: str | None = None
+    decimal: Decimal | None = None
+    likely: Decimal | None = None
 
 
 def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
@@ -54,10 +61,14 @@ def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
     lines = text.splitlines(keepends=True)
     whole = [line for line in (lines if is_all else lines[:-1])[:LINES] if line.strip("\r\n")]
     separator = stated.separator or _separator(whole)
-    decimal = stated.decimal or _decimal(whole, separator)
     first = whole[0] if whole and whole[0].count('"') % 2 == 0 else None
     cells = None if first is None else [cell.strip() for cell in next(csv.reader([first], delimiter=separator))]
-    return Dialect(encoding, separator, decimal), cells
+    return replace(with_decimal(stated), encoding=encoding, separator=separator), cells
+
+
+def with_decimal(stated: Stated) -> Dialect:
+    """A dialect of which the decimal sign alone is as said."""
+    return Dialect(decimal=stated.decimal or ".", is_told=stated.decimal is not None)
 
 
 def is_alike(path: Path, stated: Stated) -> bool:
@@ -79,8 +90,20 @@ def notes_of(dialect: Dialect, stated: Stated) -> Iterator[str]:
         yield f'its letters are read as {letters} (`encoding = "..."` says another)'
     if stated.separator is None and dialect.separator != ",":
         yield f"its values are separated by {SEPARATORS[dialect.separator]}"
-    if stated.decimal is None and dialect.decimal != ".":
-        yield "its numbers have a decimal comma"
+    if stated.decimal is None:
+        yield from _notes_of_numbers(dialect, stated.likely)
+
+
+def _notes_of_numbers(dialect: Dialect, likely: Decimal | None) -> Iterator[str]:
+    sign, other = dialect.decimal, OTHER[dialect.decimal]
+    if dialect.doubtful is not None:
+        column, cell = dialect.doubtful
+        read, else_ = number_of(cell, sign), number_of(cell, other)
+        yield f'`{cell}` of `{column}` is read as {read:.15g}, and no cell tells whether it is {else_:.15g} (`decimal = "{other}"` says so)'
+    elif likely == other:
+        yield f"its numbers have {NAMES[sign]}, those that were trained on {NAMES[other]}"
+    elif sign == ",":
+        yield f"its numbers have {NAMES[sign]}"
 
 
 def in_full(path: Path, dialect: Dialect, pieces: Iterator[bytes], is_found: bool) -> Dialect:
@@ -101,7 +124,7 @@ def in_full(path: Path, dialect: Dialect, pieces: Iterator[bytes], is_found: boo
         help = 'a value in quotes ends with one; one inside is written twice: `"5"" pipe"`'
         raise bad(f"a quote in {path} is not closed: there are {quotes:,}", help=help)
     if is_found and dialect.encoding in UTF8 and not (is_utf8 and _decodes(decoder, b"", final=True)):
-        return Dialect(WESTERN, dialect.separator, dialect.decimal)
+        return replace(dialect, encoding=WESTERN)
     return dialect
 
 
@@ -149,12 +172,3 @@ def _separator(lines: list[str]) -> str:
         if alike > most:
             best, most = separator, alike
     return best
-
-
-def _decimal(lines: list[str], separator: str) -> str:
-    """A comma, where numbers have one and none has a point."""
-    if separator == ",":
-        return "."
-    cells = [cell.strip() for row in csv.reader(lines, delimiter=separator) for cell in row]
-    commas, points = (any(map(pattern.fullmatch, cells)) for pattern in (COMMA, POINT))
-    return "," if commas and not points else "."

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.tables.dialect import UTF8, Dialect, Stated, dialect_of, in_full, notes_of
+from mai.compiler.data.tables.dialect import UTF8, Dialect, Stated, dialect_of, in_full, notes_of, with_decimal
 from mai.compiler.data.tables.header import name_columns
 from mai.compiler.data.tables.kinds import Kind, kind_of, packer_of
 from mai.spec.record import record
@@ -30,34 +30,74 @@ AGAIN = "is it whole? Copy it again, or write it anew"
 
 @record
 class TableFile:
-    """A table on the disk: its kind, its `columns` by what a spec calls them, and how it is written where it is a text."""
+    """A table on the disk: its kind, its `columns` by what a spec calls them, and how it is written where it is a text.
+
+    Or `held`, a block of it that has been read, by what the file calls its columns, before which are `first` rows.
+    """
 
     path: Path
     kind: Kind
     columns: Mapping[str, str]
     dialect: Dialect = Dialect()
     notes: tuple[str, ...] = ()
+    held: Block | None = None
+    first: int = 0
 
 
 def open_table(path: Path, stated: Stated) -> TableFile:
     """A file of any kind, its columns known. Raises `MaiError`."""
     kind = kind_of(path)
     if kind not in ("csv", "jsonl"):
-        return TableFile(path, kind, name_columns(path, _schema(path, kind).names))
+        return TableFile(path, kind, name_columns(path, _schema(path, kind).names), with_decimal(stated))
     dialect, _ = dialect_of(path, stated)
     with reported(path):
         if kind == "csv":
             dialect = in_full(path, dialect, pieces(path), stated.encoding is None)
-        notes = tuple(notes_of(dialect, stated)) if kind == "csv" else ()
-        table = TableFile(path, kind, {}, dialect, notes)
+        table = TableFile(path, kind, {}, dialect)
         names = _csv_names(table) if kind == "csv" else _json_names(table)
-    return replace(table, columns=name_columns(path, names))
+        table = replace(table, columns=name_columns(path, names))
+        return table if kind == "jsonl" else _with_sign(table, stated)
+
+
+def open_tables(paths: Sequence[Path], stated: Stated) -> list[TableFile]:
+    """Files that are one table: one whose own cells do not tell its decimal sign has that of the others. Raises `MaiError`."""
+    from mai.compiler.data.tables.signs import common_sign
+
+    tables = [open_table(path, stated) for path in paths]
+    told = common_sign([table.dialect for table in tables if table.dialect.is_told])
+    if told is None or stated.decimal is not None:
+        return tables
+    likely = replace(stated, likely=told)
+    return [table if table.dialect.is_told else _with_sign(table, likely) for table in tables]
+
+
+def _with_sign(table: TableFile, stated: Stated) -> TableFile:
+    """The table with its decimal sign, and what is to be said of how it is written."""
+    from mai.compiler.data.tables.signs import with_sign
+
+    dialect = table.dialect
+    if table.kind == "csv" and stated.decimal is None:
+        blocks = read_blocks(table, list(table.columns.values()))
+        dialect = with_sign(dialect, blocks, stated.likely)
+    return replace(table, dialect=dialect, notes=tuple(notes_of(dialect, stated)) if table.kind == "csv" else ())
 
 
 def read_blocks(table: TableFile, columns: Sequence[str]) -> Iterator[Block]:
     """Some columns by name, a block of rows at a time. Raises `MaiError` where the file is damaged."""
+    if table.held is not None:
+        yield {name: table.held[name] for name in columns}
+        return
     with reported(table.path):
         yield from READERS[table.kind](table, list(columns))
+
+
+def notes_on(tables: Sequence[TableFile]) -> list[str]:
+    """What was found in the files, those that are alike together."""
+    first: dict[str, str] = {}
+    for table in tables:
+        if table.notes:
+            first.setdefault("; ".join(table.notes), table.path.name)
+    return [f"{name}: {said}" for said, name in first.items()]
 
 
 @contextmanager

@@ -8,13 +8,13 @@ import numpy as np
 
 from mai.compiler.data.batches import typed_rows
 from mai.compiler.data.fields import bad
-from mai.compiler.data.label_names import Names, number_labels
-from mai.compiler.data.rows import Rows
+from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
+from mai.compiler.data.rows import Columns, Rows
 from mai.compiler.data.sources.series import NEXT, Series
 from mai.compiler.data.tables.files import TableFile
-from mai.compiler.data.windows.ordered import column_of, read_ordered
+from mai.compiler.data.windows.ordered import Ordered, column_of, read_ordered
 from mai.compiler.data.windows.times import clock_of, following
-from mai.compiler.data.windows.windows import short_series, starts_of, window_field, without_gaps
+from mai.compiler.data.windows.windows import gaps_of, short_series, starts_of, window_field, without_gaps
 from mai.compiler.ir.types import Type
 from mai.runtime.arrays import Array
 from mai.spec.record import record
@@ -52,15 +52,23 @@ def read_asked(
     rows = read_ordered(series, [table], fields)
     length = series.window + (series.horizon if any(name.startswith(NEXT) for name in fields) else 0)
     starts, short = starts_of(rows.groups, length, series.stride if every else 1)
-    starts = starts if every else _last_of_each(starts, rows.groups)
-    taken = {name: rows.columns[column_of(name)] for name in fields}
-    starts, gaps = without_gaps(series, taken, starts, length, "have no forecast")
     if not len(starts):
-        raise bad(f"{table.path} has no whole window of {length} rows to forecast from")
+        raise bad(
+            f"{table.path} has {len(rows.groups):,} rows: no series has the {length} of a window to forecast from"
+        )
+    starts = starts if every else _last_of_each(starts, rows.groups)
+    taken = {column_of(name): rows.columns[column_of(name)] for name in fields}
+    asked = starts
+    starts, gaps = without_gaps(series, taken, asked, length, "have no forecast")
+    if len(starts) < len(asked) and not every:
+        gaps = [_gap_in_last(series, rows, taken, np.setdiff1d(asked, starts), length, len(asked))]
+    if not len(starts):
+        raise bad(f"{table.path}: {gaps[0]}", help=_instead(series, rows, taken, length, every))
     notes = (*rows.notes, *short_series(short, rows.groups, length, "have no forecast"), *gaps)
     columns = {name: window_field(name, rows.columns, series, starts, type_) for name, type_ in fields.items()}
     has_gaps = series.missing == "keep"
     (numbered,), _ = number_labels([columns], fields, trained, None, has_gaps)
+    notes += notes_of_unknown([columns], trained)
     end = starts + series.window - 1
     times = clock_of(rows)
     return Asked(
@@ -71,6 +79,30 @@ def read_asked(
         following(times, rows.groups, end, series.horizon),
         notes,
     )
+
+
+def _gap_in_last(series: Series, rows: Ordered, taken: Columns, lost: Array, length: int, count: int) -> str:
+    """Which value is missing in the last window of a series, the first such one, so that there is no forecast of so many of `count`."""
+    window = slice(int(lost[0]), int(lost[0]) + length)
+    gaps = {name: np.flatnonzero(each[window]) for name, each in gaps_of(taken).items()}
+    column, first = min(((name, int(each[0])) for name, each in gaps.items() if len(each)), key=lambda each: each[1])
+    more = sum(map(len, gaps.values())) - 1
+    others = f", and {more:,} more {'are' if more > 1 else 'is'} missing" if more else ""
+    where = f"row {rows.places[window][first] + 1:,} lacks `{column}`{others}"
+    if count == 1:
+        return f"{where} in the last {length} rows, from which the forecast is made"
+    first_name = f" of `{rows.names[rows.groups[lost[0]]]}`" if rows.names is not None else ""
+    return f"{len(lost):,} of {count:,} series have no forecast: {where} in the last {length} rows{first_name}"
+
+
+def _instead(series: Series, rows: Ordered, taken: Columns, length: int, every: bool) -> str:
+    """What can be done where each window that was asked for lacks a value."""
+    if not every:
+        others, _ = starts_of(rows.groups, length, series.stride)
+        whole, _ = without_gaps(series, taken, others, length, "")
+        if len(whole):
+            return f"`--all` forecasts from the {len(whole):,} windows that lack nothing; or fill in the value"
+    return "fill in the values, or train with `missing = keep` and `fill(x)`"
 
 
 def _last_of_each(starts: Array, groups: Array) -> Array:

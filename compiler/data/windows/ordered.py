@@ -25,13 +25,15 @@ LONG = 1.5  # A step of time that is longer than the usual one by so much is a g
 class Ordered:
     """The rows of all series, one series behind the other, each in its order: columns by field, the series of each row and its time.
 
-    `names` are those of the series, by number, where the column that tells them apart has words.
+    `names` are those of the series, by number, where the column that tells them apart has words; `places` the numbers, from 0, that the rows
+    have in the files.
     """
 
     columns: Columns
     groups: Array
     names: Sequence[str | float] | None
     times: Array | None
+    places: Array
     notes: tuple[str, ...]
 
 
@@ -50,7 +52,7 @@ def read_ordered(series: Series, tables: Sequence[TableFile], fields: Mapping[st
     more = _gaps(series, times, groups)
     if not (np.diff(order) > 0).all():
         columns = {name: choose_of(column, order) for name, column in columns.items()}
-    return Ordered(columns, groups, names, times, (*notes, *more))
+    return Ordered(columns, groups, names, times, order, (*notes, *more))
 
 
 def _names(column: Column, values: Array) -> list[str | float]:

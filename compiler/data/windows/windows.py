@@ -70,7 +70,13 @@ def read_windows(series: Series, tables: Sequence[TableFile], fields: Mapping[st
     rows = read_ordered(series, tables, fields)
     length = series.window + series.horizon
     starts, short = starts_of(rows.groups, length, series.stride)
-    starts, gaps = without_gaps(series, rows.columns, starts, length, "are left out")
+    whole, gaps = without_gaps(series, rows.columns, starts, length, "are left out")
+    if len(starts) and not len(whole):
+        raise bad(
+            f"{tables[0].path}: all {len(starts):,} windows of {length} rows, the horizon included, lack a value",
+            help="shorter windows, or `missing = keep` and `fill(x)`",
+        )
+    starts = whole
     if not len(starts):
         count = len(rows.groups)
         words = f"{count:,} row{'s' if count != 1 else ''}"
@@ -103,15 +109,30 @@ def without_gaps(
     """The windows that may be used where what is missing leaves them out, what is said of the others, and what becomes of these."""
     if series.missing != "drop":
         return starts, ()
-    lacking = np.zeros(len(rows_of(next(iter(columns.values())))), bool)
-    for column in columns.values():
-        numbers = numbers_of(column)
-        gaps = np.isnan(numbers) if numbers.dtype.kind == "f" else numbers < 0
-        lacking |= gaps.reshape(len(numbers), -1).any(1)
+    lacking = np.any([*gaps_of(columns).values()], axis=0)
     before = np.concatenate([[0], np.cumsum(lacking)])
     whole = before[starts + length] == before[starts]
     gone = int((~whole).sum())
     return starts[whole], ([f"{gone:,} windows lack a value, and {fate}"] if gone else ())
+
+
+def gaps_of(columns: Columns) -> dict[str, Array]:
+    """Whether each row, bool [n], has no value in a column, by column."""
+    lacking: dict[str, Array] = {}
+    for name, column in columns.items():
+        numbers = numbers_of(column)
+        gaps = np.isnan(numbers) if numbers.dtype.kind == "f" else numbers < 0
+        lacking[name] = np.any(gaps.reshape(len(numbers), -1), axis=1)
+    return lacking
+
+
+def count_windows(series: Series, tables: Sequence[TableFile], fields: Mapping[str, Type]) -> tuple[int, int]:
+    """How many windows the tables have, and how many of them lack a value. Raises `MaiError` as `read_windows` does."""
+    rows = read_ordered(series, tables, fields)
+    length = series.window + series.horizon
+    starts, _ = starts_of(rows.groups, length, series.stride)
+    whole, _ = without_gaps(series, rows.columns, starts, length, "")
+    return len(starts), len(starts) - len(whole)
 
 
 def window_field(name: str, columns: Columns, series: Series, starts: Array, type_: Type | None) -> Column:

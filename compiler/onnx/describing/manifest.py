@@ -56,6 +56,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         chat=trained.chat if text and tokenizer else None,
         labels={field: list(names) for field, names in trained.labels.items()},
         facts=_facts(program, graph, trained),
+        decimal=trained.decimal,
         series=program.training.data.past_and_future if program.training else None,
         precision=options.precision,
         quantize=options.quantize,
@@ -68,7 +69,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         claim=_claim(program, graph.name),
         claims=list(trained.claims),
     )
-    return _with_fields(manifest, fields)
+    return _with_spare_labels(program, _with_fields(manifest, fields))
 
 
 def _facts(program: Program, graph: Graph, trained: Trained) -> dict[str, Facts]:
@@ -98,6 +99,18 @@ def _with_fields(manifest: Manifest, fields: Mapping[str, str]) -> Manifest:
         for kind in ("inputs", "settings", "outputs")
     }
     return manifest.model_copy(update=groups)
+
+
+def _with_spare_labels(program: Program, manifest: Manifest) -> Manifest:
+    """The manifest, each port that takes labels with names saying whether one more is for what is missing or not known."""
+    keeping = {field for training in program.trainings if training.data.keeps_gaps for field in training.fields}
+
+    def told(port: Port) -> Port:
+        names = manifest.labels.get(port.field or "", ())
+        has_one = port.field in keeping and (port.classes or 0) > len(names)
+        return port.model_copy(update={"gaps": has_one}) if names and port.classes else port
+
+    return manifest.model_copy(update={kind: [*map(told, getattr(manifest, kind))] for kind in ("inputs", "settings")})
 
 
 def _places_without_token(program: Program, graph: Graph) -> set[str]:

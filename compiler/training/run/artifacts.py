@@ -64,4 +64,4 @@ class Artifacts:
             "seed": str(self.seed),
             "settings": to_json(self.training.settings.as_dict()).decode(),
         }
-        return metadata | labels.saved(self.data.labels) | facts.saved(self.data.facts)
+        return metadata | labels.saved(self.data.labels) | facts.saved(self.data.facts, self.data.decimal)

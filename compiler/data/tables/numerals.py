@@ -1,0 +1,39 @@
+"""How numbers are written in texts: with a decimal point or comma, thousands apart by the other of them, and signs of money. Nothing here loads pyarrow."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from mai.runtime.inputs.cells import is_number
+
+Decimal = Literal[".", ","]
+OTHER: dict[Decimal, Decimal] = {".": ",", ",": "."}
+NAMES: dict[Decimal, str] = {".": "a decimal point", ",": "a decimal comma"}
+BLANK = "[\\s\u00a0\u202f]?"
+
+
+def _pattern(decimal: Decimal) -> str:
+    """An expression for re and for RE2: `1,234.50`, `-$12`, `12 %`. A group of thousands has three digits, and the first begins with none of 0."""
+    point, apart = (re.escape(sign) for sign in (decimal, OTHER[decimal]))
+    grouped = rf"[1-9]\d{{0,2}}(?:{apart}\d{{3}})+(?:{point}\d*)?"
+    plain = rf"(?:\d+(?:{point}\d*)?|{point}\d+)(?:[eE][-+]?\d+)?"
+    return rf"(?P<sign>[-+]?){BLANK}[$€£¥]?{BLANK}(?P<digits>{grouped}|{plain}){BLANK}[$€£¥%]?"
+
+
+PATTERNS: dict[Decimal, str] = {sign: _pattern(sign) for sign in OTHER}
+EXPRESSIONS = {sign: re.compile(text) for sign, text in PATTERNS.items()}
+
+
+def number_of(cell: str, decimal: Decimal, plain: bool = False) -> float | None:
+    """The number that a text is; None where it is none.
+
+    Unless it is to be `plain`, thousands may be separated, `1,234.5`, and a sign of money or of a share may stand beside it, `$12`.
+    """
+    text = cell if decimal == "." else cell.replace(",", ".")
+    if is_number(text) and not (decimal == "," and "." in cell):
+        return float(text)
+    dressed = None if plain else EXPRESSIONS[decimal].fullmatch(cell)
+    if dressed is None:
+        return None
+    return float(dressed["sign"] + dressed["digits"].replace(OTHER[decimal], "").replace(decimal, "."))
