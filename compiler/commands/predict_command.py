@@ -26,8 +26,8 @@ def predict(
 ) -> None:  # fmt: skip
     """Run a compiled file on every row of a table: mai predict houses.price.onnx new.csv prices.csv, or on a folder of images.
 
-    Any number of rows: a few thousand are in memory at a time. Labels are written as words where the file knows them. Images are cropped and
-    scaled as they were in training; their rows are the files' names.
+    Any number of rows: a few thousand are in memory at a time. Labels are written as words where the file knows them. Texts are cut, filled up
+    and masked as they were in training, and images cropped and scaled; the rows of images are the files' names.
 
     A file that was trained on windows of a `series` is asked for what follows the last one: its table has a row for each step, with its time.
     """

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from mai.compiler.data.rows import Rows, counts_of
-from mai.compiler.data.sources.examples import MASK
+from mai.compiler.data.texts.lengths import of_one_length, unmasked_texts
 from mai.compiler.data.whole_files import WholeFiles
 from mai.compiler.evaluating.examples import columns_of, label_names
 from mai.compiler.evaluating.subject import Subject
@@ -87,26 +87,11 @@ def answer(
 
 
 def _batches(subject: Subject, examples: WholeFiles, batch: int) -> Iterator[tuple[Array, Mapping[str, int]]]:
-    """The numbers of examples that are asked at a time, and how long their texts are, by input.
-
-    A text that a spec fills up for training is asked as it is, with others of its length, unless the file takes its mask.
-    """
-    inputs, own = columns_of(subject), subject.program.exports[subject.export].inputs
-    free = {value.name for value in own if value.type.rank and not isinstance(value.type.shape[0], int)}
-    texts = {name: counts_of(examples.rows[field]) for name, field in inputs.items() if name in free}
-    counts = {
-        name: each
-        for name, each in texts.items()
-        if each is not None and f"{inputs[name]}{MASK}" not in inputs.values()
-    }
-    table = np.stack([*counts.values()], 1) if counts else np.zeros((len(examples.places), 0), np.int64)
-    lengths, group = (
-        np.unique(table, axis=0, return_inverse=True) if counts else (table[:1], np.zeros(len(table), np.int64))
-    )
-    for number, each in enumerate(lengths):
-        rows = np.flatnonzero(group.reshape(-1) == number)
-        for begin in range(0, len(rows), batch):
-            yield rows[begin : begin + batch], dict(zip(counts, each.tolist(), strict=True))
+    """The numbers of examples that are asked at a time, and how long their texts are, by input."""
+    inputs = columns_of(subject)
+    texts = {name: counts_of(examples.rows[inputs[name]]) for name in unmasked_texts(subject.model.inputs, inputs)}
+    counts = {name: each for name, each in texts.items() if each is not None}
+    return of_one_length(counts, len(examples.places), batch)
 
 
 def _as_answers(subject: Subject, truth: Rows, results: Mapping[str, Array]) -> Answers:

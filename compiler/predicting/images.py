@@ -37,7 +37,7 @@ def read_images(model: Model, folder: Path, count: int) -> Iterator[Block]:
         some = files[begin : begin + count]
         values = _scaled(pictures(some, (height, width), fit, channels)[:], facts)
         names = [file.relative_to(folder).as_posix() for file in some]
-        yield Block({port.name: values}, pa.table({"file": names}))
+        yield Block({port.name: values}, pa.table({"file": names}), {})
 
 
 def _image_port(model: Model) -> tuple[Port, tuple[int, int, int]]:

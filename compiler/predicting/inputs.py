@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ import pyarrow as pa
 from mai.compiler.data.fields import NO_LABEL, bad, group_columns
 from mai.compiler.data.tables.cells import Column, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
+from mai.compiler.predicting.texts import TextBlock, Texts, texts_of
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import is_number
 from mai.runtime.inputs.labels import label_names, spare_label, unknown_words
@@ -25,10 +27,17 @@ if TYPE_CHECKING:
 
 @record
 class Block:
-    """Some rows: the values of the inputs, [rows, ...] each, and the columns of the table as they stand in it."""
+    """Some rows.
 
-    values: dict[str, Array]
+    Attributes:
+        values: of the inputs, [rows, ...] each.
+        rows: the columns of the table as they stand in it.
+        counts: how many tokens a text has, [rows], by input, where the file is asked for that many of its values.
+    """
+
+    values: Mapping[str, Array]
     rows: pa.Table
+    counts: Mapping[str, Array]
 
 
 class PortColumns:
@@ -100,30 +109,56 @@ class PortColumns:
 
 
 class TableInputs:
-    """All rows of a table, a block at a time.
-
-    Raises:
-        MaiError: an input has no column, or a row has what is no value of it.
-    """
+    """The rows of a table as what a file takes, a block at a time; `notes` say what was found in them, once all are read."""
 
     def __init__(self, model: Model, table: TableFile) -> None:
+        self._model, self._table = model, table
+        self._texts: Texts | None = None
+        self._ports: dict[str, PortColumns] | None = None
+
+    def __iter__(self) -> Iterator[Block]:
+        """The blocks.
+
+        Raises:
+            MaiError: an input has no column, or a row has what is no value of it.
+        """
+        table, first = self._table, 0
+        for block in read_blocks(table, [*table.columns.values()]):
+            if self._ports is None:
+                self._texts = texts_of(self._model, table, block)
+                self._ports = self._columns([] if self._texts is None else self._texts.names)
+            values = {name: port.read(dict(block)) for name, port in self._ports.items()}
+            rows = pa.table({name: block[written] for name, written in table.columns.items()})
+            whole = Block(values, rows, {})
+            yield (
+                whole
+                if self._texts is None
+                else _beside(whole, self._texts.read(replace(table, held=block, first=first)))
+            )
+            first += rows.num_rows
+
+    def _columns(self, texts: Sequence[str]) -> dict[str, PortColumns]:
+        """What reads the inputs that are no texts. Raises `MaiError` for one without a column."""
+        model, table = self._model, self._table
         groups = group_columns([*table.columns], model.inputs)
-        lacking = [name for name in model.inputs if name not in groups]
+        names = [name for name in model.inputs if name not in texts]
+        lacking = [name for name in names if name not in groups]
         if lacking:
             needed = ", ".join(f"`{name}`" for name in lacking)
             raise bad(f"{table.path} has no column for {needed}; it has {', '.join(table.columns)}")
-        self._table = table
-        self._ports = {n: PortColumns(model.manifest, port, groups[n], table) for n, port in model.inputs.items()}
-
-    def __iter__(self) -> Iterator[Block]:
-        for block in read_blocks(self._table, [*self._table.columns.values()]):
-            columns = {name: block[written] for name, written in self._table.columns.items()}
-            yield Block({name: port.read(dict(block)) for name, port in self._ports.items()}, pa.table(columns))
+        return {name: PortColumns(model.manifest, model.inputs[name], groups[name], table) for name in names}
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was found in the table, and in the rows that were read."""
-        ports = self._ports.items()
+        ports = (self._ports or {}).items()
         of_columns = [note for _, port in ports for part in port.parts for note in part.notes()]
         unknown = [unknown_words(name, port.unknown) for name, port in ports if port.unknown]
-        return (*notes_on([self._table]), *of_columns, *unknown)
+        of_texts = () if self._texts is None else self._texts.notes()
+        return (*notes_on([self._table]), *of_columns, *unknown, *of_texts)
+
+
+def _beside(block: Block, texts: TextBlock) -> Block:
+    """The rows of a block whose texts are kept, with these."""
+    values = {name: array[texts.kept] for name, array in block.values.items()}
+    return Block({**values, **texts.values}, block.rows.take(texts.kept), texts.counts)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_table
+from mai.compiler.data.texts.lengths import of_one_length
 from mai.compiler.predicting.inputs import Block, TableInputs
-from mai.compiler.predicting.results import as_columns, table_file
+from mai.compiler.predicting.kept import KeptColumns
+from mai.compiler.predicting.results import as_columns, has_types, table_file
 from mai.compiler.predicting.series import Forecaster, forecast, forecaster_of
 from mai.runtime.arrays import Array
 from mai.runtime.commands.running import read_value
@@ -49,7 +52,8 @@ def predict(
     Args:
         model: its inputs are columns of the table by their names; it draws with `seed` for the first `batch` rows, with the next one
             for the rows after them, and so on.
-        source, target: a folder of images, or tables: csv, tsv, jsonl, parquet or feather, by their endings; text packed with gz.
+        source, target: a folder of images, or tables: csv, tsv, jsonl, parquet or feather, by their endings; text packed with gz. Columns of
+            a csv file that hold numbers alone are numbers where the target has types.
         settings: of the file, the same for all rows.
         keep: the columns of the table that are written, too; None keeps all.
         progress: whether a bar is shown on a terminal.
@@ -65,26 +69,54 @@ def predict(
         return _predict_series(forecaster, table, target, settings, seed, batch, keep, progress, every)
     if every:
         raise bad(f"{model.path.name} takes no windows of a series: all rows of {source} are asked")
-    columns, blocks = _source(model, source, table, batch)
+    blocks = TableInputs(model, table) if table is not None else _images(model, source, batch)
+    columns = ["file"] if table is None else [*table.columns]
     unknown = [name for name in keep or () if name not in columns]
     if unknown:
         raise bad(f"{source} has no column `{unknown[0]}`; it has {', '.join(columns)}")
     kept = columns if keep is None else [*keep]
     began, rows, number, names = time.monotonic(), 0, 0, []
+    old = KeptColumns(kept, table if has_types(target) else None)
     with table_file(target) as write, _bar(progress) as bar:
         for block in blocks:
             for part in _parts(block, batch):
-                drawn = {"seed": seed + number} if "seed" in model.settings else {}
-                answer = model(**{**part.values, **settings, **drawn})
+                answer, calls = _answer(model, part, settings, seed + number)
                 new = as_columns(model, answer, kept)
-                write(pa.table({**{name: part.rows.column(name) for name in kept}, **new}))
-                rows, number, names = rows + part.rows.num_rows, number + 1, list(new)
+                write(pa.table({**old.of(part.rows), **new}))
+                rows, number, names = rows + part.rows.num_rows, number + calls, list(new)
                 if bar is not None:
                     bar.update(0, advance=part.rows.num_rows)
-    if not rows:
-        raise bad(f"{source} has no rows")
     notes = blocks.notes if isinstance(blocks, TableInputs) else ()
+    if not rows:
+        raise bad(f"{source} has no rows", help="; ".join(notes) or None)
     return Predicted(rows, time.monotonic() - began, tuple(names), notes)
+
+
+def _answer(model: Model, part: Block, settings: Mapping[str, object], seed: int) -> tuple[dict[str, Any], int]:
+    """What a file gives for some rows, by output, and in how many calls: one for each length of texts that it reads whole."""
+    places, answers = list[Array](), list[dict[str, Any]]()
+    for rows, lengths in of_one_length(part.counts, part.rows.num_rows, part.rows.num_rows):
+        values = {name: _taken(array[rows], lengths.get(name)) for name, array in part.values.items()}
+        drawn = {"seed": seed + len(answers)} if "seed" in model.settings else {}
+        answers.append(model.by_output(model(**{**values, **settings, **drawn})))
+        places.append(rows)
+    order = np.argsort(np.concatenate(places))
+    free = {n for n, port in model.outputs.items() if part.counts and any(isinstance(s, str) for s in port.shape)}
+    joined = {name: _joined([answer[name] for answer in answers], order, name in free) for name in answers[0]}
+    return joined, len(answers)
+
+
+def _taken(rows: Array, length: int | None) -> object:
+    """Values as a call takes them: texts as a list, tokens as many as there are."""
+    return rows.tolist() if rows.dtype.kind == "O" else rows[:, :length] if length is not None else rows
+
+
+def _joined(parts: Sequence[Any], order: Array, is_free: bool) -> Any:
+    """The results of several calls in the order of the rows; as a list where their sizes are `free`, a text's length or other."""
+    if all(isinstance(part, np.ndarray) for part in parts) and not is_free:
+        return np.concatenate(parts)[order]
+    rows = [row for part in parts for row in part]
+    return [rows[place] for place in order]
 
 
 def _predict_series(
@@ -107,13 +139,10 @@ def _predict_series(
     return Predicted(rows, time.monotonic() - began, tuple(names), notes)
 
 
-def _source(model: Model, source: Path, table: TableFile | None, batch: int) -> tuple[list[str], Iterable[Block]]:
-    """The columns that there are, and the rows in blocks: of a table, or the images of a folder."""
-    if table is None:
-        from mai.compiler.predicting.images import read_images
+def _images(model: Model, folder: Path, batch: int) -> Iterator[Block]:
+    from mai.compiler.predicting.images import read_images
 
-        return ["file"], read_images(model, source, min(batch, IMAGES))
-    return [*table.columns], TableInputs(model, table)
+    return read_images(model, folder, min(batch, IMAGES))
 
 
 def read_settings(model: Model, words: Sequence[str]) -> dict[str, object]:
@@ -132,11 +161,13 @@ def read_settings(model: Model, words: Sequence[str]) -> dict[str, object]:
 def _parts(block: Block, size: int) -> list[Block]:
     """A block in smaller ones."""
     starts = range(0, block.rows.num_rows, size)
-    return [Block({n: _rows(a, s, size) for n, a in block.values.items()}, block.rows.slice(s, size)) for s in starts]
+    return [
+        Block(_some(block.values, s, size), block.rows.slice(s, size), _some(block.counts, s, size)) for s in starts
+    ]
 
 
-def _rows(array: Array, start: int, size: int) -> Array:
-    return array[start : start + size]
+def _some(arrays: Mapping[str, Array], start: int, size: int) -> dict[str, Array]:
+    return {name: array[start : start + size] for name, array in arrays.items()}
 
 
 def _bar(progress: bool) -> AbstractContextManager[Any]:

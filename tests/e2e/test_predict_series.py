@@ -130,6 +130,11 @@ def test_short_series_are_told(run: Path, tmp_path: Path) -> None:
     ("dates", "expected"),
     [
         (["2021-01-31", "2021-02-28", "2021-03-31"], ["2021-04-30", "2021-05-31"]),
+        (["2023-11-29", "2023-12-29", "2024-01-29"], ["2024-02-29", "2024-03-29"]),
+        (["2022-12-29", "2023-01-29", "2023-02-28", "2023-03-29"], ["2023-04-29", "2023-05-29"]),
+        (["2023-10-30", "2023-11-30", "2023-12-30"], ["2024-01-30", "2024-02-29"]),
+        (["2023-01-30", "2023-02-28"], ["2023-03-30", "2023-04-30"]),
+        (["2023-06-30", "2023-09-30"], ["2023-12-31", "2024-03-31"]),
         (["2019-06-01", "2020-06-01", "2021-06-01"], ["2022-06-01", "2023-06-01"]),
         (["2021-01-01 06:00", "2021-01-01 12:00", "2021-01-01 18:00"], ["2021-01-02 00:00", "2021-01-02 06:00"]),
         (["2021-01-01", "2021-01-08", "2021-01-15"], ["2021-01-22", "2021-01-29"]),
@@ -146,6 +151,22 @@ def test_how_a_series_goes_on(tmp_path: Path, dates: list[str], expected: list[s
         assert found == [datetime.datetime.fromisoformat(each) for each in expected]
     else:
         assert asked.following[0].tolist() == [float(each) for each in expected]
+
+
+def test_each_series_keeps_its_day(tmp_path: Path) -> None:
+    """One at the ends of months, one on the 30th, which February has not, and at noon."""
+    ends, days = (
+        ["2023-12-31", "2024-01-31", "2024-02-29"],
+        ["2023-12-30 12:00", "2024-01-30 12:00", "2024-02-29 12:00"],
+    )
+    rows = [f"{date},{shop},1" for shop, dates in (("a", ends), ("b", days)) for date in dates]
+    (tmp_path / "t.csv").write_text("t,shop,x\n" + "\n".join(rows) + "\n")
+    series = Series(path="t.csv", window=2, horizon=2, time="t", group="shop")
+    asked = read_asked(series, open_table(tmp_path / "t.csv", Stated()), {"x": Type(DType.REAL, (2,))}, {})
+    assert np.datetime_as_string(asked.following, unit="m").tolist() == [
+        ["2024-03-31T00:00", "2024-04-30T00:00"],
+        ["2024-03-30T12:00", "2024-04-30T12:00"],
+    ]
 
 
 @pytest.mark.parametrize(

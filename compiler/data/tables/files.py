@@ -30,13 +30,18 @@ AGAIN = "is it whole? Copy it again, or write it anew"
 
 @record
 class TableFile:
-    """A table on the disk: its kind, its `columns` by what a spec calls them, and how it is written where it is a text."""
+    """A table on the disk: its kind, its `columns` by what a spec calls them, and how it is written where it is a text.
+
+    Or `held`, a block of it that has been read, by what the file calls its columns, before which are `first` rows.
+    """
 
     path: Path
     kind: Kind
     columns: Mapping[str, str]
     dialect: Dialect = Dialect()
     notes: tuple[str, ...] = ()
+    held: Block | None = None
+    first: int = 0
 
 
 def open_table(path: Path, stated: Stated) -> TableFile:
@@ -79,6 +84,9 @@ def _with_sign(table: TableFile, stated: Stated) -> TableFile:
 
 def read_blocks(table: TableFile, columns: Sequence[str]) -> Iterator[Block]:
     """Some columns by name, a block of rows at a time. Raises `MaiError` where the file is damaged."""
+    if table.held is not None:
+        yield {name: table.held[name] for name in columns}
+        return
     with reported(table.path):
         yield from READERS[table.kind](table, list(columns))
 

@@ -41,6 +41,15 @@ class Tokens:
 
 
 @record
+class TextRows:
+    """Rows of a table as texts: the numbers of those that are `kept`, their tokens and masks by field, and how many texts are `longer`, by field."""
+
+    kept: Array
+    rows: Mapping[str, Rows]
+    longer: Mapping[str, int]
+
+
+@record
 class Chosen:
     """The rows of files that are examples, by their `numbers` there; their other columns, parts of them, and what was found."""
 
@@ -74,6 +83,21 @@ def _training_text(source: Examples, wanted: Wanted) -> str:
     )  # fmt: skip
 
 
+def read_texts(source: Examples, tokenizer: Tokenizer, table: TableFile, fields: Mapping[str, Type]) -> TextRows:
+    """The texts among some fields, and their masks, of the rows of a table, as training reads them; what is left out has no number.
+
+    Raises:
+        MaiError: `data-bad`: the table lacks a column, or a row has no text, or one that is longer than its field, and has to have it.
+    """
+    pieces = source.texts(fields)
+    names = list(dict.fromkeys(piece.column for each in pieces.values() for piece in each))
+    is_there, _ = _is_there(source, [table], names, {*pieces})
+    rows = Chosen([table], np.flatnonzero(is_there), {}, Parts(), ())
+    texts = _all_tokens(source, tokenizer, rows, fields)
+    fits, longer = _fitting(source, rows, texts, fields)
+    return TextRows(rows.numbers[fits], _arrays(source, texts, fits, fields), longer)
+
+
 def _fields(wanted: Wanted) -> Mapping[str, Type]:
     assert wanted.fields is not None
     return wanted.fields
@@ -81,24 +105,40 @@ def _fields(wanted: Wanted) -> Mapping[str, Type]:
 
 def _read(source: Examples, tokenizer: Tokenizer, wanted: Wanted) -> Finite:
     fields, rows = _fields(wanted), _chosen(source, wanted)
-    texts = {
-        name: _tokens(source, tokenizer, rows, name, pieces, fields[name])
-        for name, pieces in source.texts(fields).items()
-    }
-    fits, notes = _fitting(source, rows, texts, fields)
+    texts = _all_tokens(source, tokenizer, rows, fields)
+    fits, longer = _fitting(source, rows, texts, fields)
+    if not fits.any():
+        raise bad("every text is longer than its field", help="`longer = cut` cuts them")
+    notes = [note_of_longer(source, name, fields[name], count, len(fits)) for name, count in longer.items()]
     numbers = np.flatnonzero(fits)
     arrays: dict[str, Column] = {
         name: choose_of(rows.columns[name], numbers) for name in fields if name in rows.columns
     }
+    arrays |= _arrays(source, texts, fits, fields)
+    parts = Parts(*(_among(part, fits) for part in (rows.parts.train, rows.parts.held_out, rows.parts.test)))
+    sign = common_sign([table.dialect for table in rows.tables])
+    return Finite(arrays, notes=(*rows.notes, *notes), has_gaps=source.missing == "keep", parts=parts, decimal=sign)
+
+
+def _all_tokens(
+    source: Examples, tokenizer: Tokenizer, rows: Chosen, fields: Mapping[str, Type]
+) -> dict[str, Tokens]:  # fmt: skip
+    return {
+        name: _tokens(source, tokenizer, rows, name, pieces, fields[name])
+        for name, pieces in source.texts(fields).items()
+    }
+
+
+def _arrays(source: Examples, texts: Mapping[str, Tokens], fits: Array, fields: Mapping[str, Type]) -> dict[str, Rows]:
+    """The tokens of the rows that fit, cut to the length of their field, and their masks."""
+    arrays: dict[str, Rows] = {}
     for name, tokens in texts.items():
         length = _length(fields[name])
         counts = np.minimum(tokens.counts, length)
         arrays[name] = Padded(tokens.numbers, tokens.ends[fits, 0], counts[fits], length)
     for name, (text, place) in source.masks(fields).items():
         arrays[name] = _mask(texts[text].ends[fits], place, _length(fields[name]))
-    parts = Parts(*(_among(part, fits) for part in (rows.parts.train, rows.parts.held_out, rows.parts.test)))
-    sign = common_sign([table.dialect for table in rows.tables])
-    return Finite(arrays, notes=(*rows.notes, *notes), has_gaps=source.missing == "keep", parts=parts, decimal=sign)
+    return arrays
 
 
 def _length(type_: Type) -> int:
@@ -194,7 +234,7 @@ def _check_names(table: TableFile, names: Sequence[str]) -> None:
 def _refuse_empty(table: TableFile, lacks: Mapping[str, Array], begin: int) -> None:
     for name, where in lacks.items():
         if where.any():
-            row = begin + int(np.argmax(where)) + 1
+            row = table.first + begin + int(np.argmax(where)) + 1
             help = "leave such rows out, `missing = drop`; or take them without this text, `missing = keep`"
             raise bad(f"{table.path}: column `{name}` has no text in row {row:,}", help=help)
 
@@ -217,7 +257,7 @@ def _texts(table: TableFile, names: Sequence[str]) -> Iterator[list[Texts]]:
             for row, value in enumerate(column):
                 if value is not None and not isinstance(value, str):
                     raise bad(
-                        f"{table.path}, row {begin + row + 1:,}: `{name}` is no text: {value!r:.60}",
+                        f"{table.path}, row {table.first + begin + row + 1:,}: `{name}` is no text: {value!r:.60}",
                         help=_why_no_text(value),
                     )
         begin += len(texts[0])
@@ -284,25 +324,33 @@ def _check_vocabulary(name: str, numbers: Array, tokenizer: Tokenizer, type_: Ty
 
 def _fitting(
     source: Examples, rows: Chosen, texts: Mapping[str, Tokens], fields: Mapping[str, Type]
-) -> tuple[Array, list[str]]:
-    """Of every row whether its texts are no longer than their fields, or may be. Raises `MaiError` where none may be longer."""
-    fits, notes = np.ones(len(rows.numbers), bool), []
+) -> tuple[Array, dict[str, int]]:
+    """Of every row whether its texts are no longer than their fields, or may be; and how many are longer, by field.
+
+    Raises `MaiError` where none may be longer.
+    """
+    fits, counted = np.ones(len(rows.numbers), bool), dict[str, int]()
     for name, tokens in texts.items():
         length, counts = _length(fields[name]), tokens.counts
         longer = counts > length
         if not longer.any():
             continue
-        most = int(counts.argmax())
-        said = f"{int(longer.sum()):,} of {len(longer):,} texts of `{name}` have more than {length:,} tokens"
+        counted[name] = int(longer.sum())
         if source.longer == "refuse":
-            help = (
-                f"`longer = cut` cuts them, `longer = drop` leaves them out; or `{name}: tokens[{int(counts[most])}]`"
-            )
-            raise bad(
-                f"{said}; the longest, in row {int(rows.numbers[most]) + 1:,}, has {int(counts[most]):,}", help=help
-            )
-        notes.append(f"{said}, and are {'cut' if source.longer == 'cut' else 'left out'}")
+            most = int(counts.argmax())
+            row, tokens_there = rows.tables[0].first + int(rows.numbers[most]) + 1, int(counts[most])
+            help = f"`longer = cut` cuts them, `longer = drop` leaves them out; or `{name}: tokens[{tokens_there}]`"
+            said = _said_of_longer(name, length, counted[name], len(longer))
+            raise bad(f"{said}; the longest, in row {row:,}, has {tokens_there:,}", help=help)
         fits &= ~longer | (source.longer == "cut")
-    if not fits.any():
-        raise bad("every text is longer than its field", help="`longer = cut` cuts them")
-    return fits, notes
+    return fits, counted
+
+
+def note_of_longer(source: Examples, name: str, type_: Type, count: int, total: int) -> str:
+    """What became of texts of a field that have more tokens than it: so many of a total."""
+    what = "cut" if source.longer == "cut" else "left out"
+    return f"{_said_of_longer(name, _length(type_), count, total)}, and are {what}"
+
+
+def _said_of_longer(name: str, length: int, count: int, total: int) -> str:
+    return f"{count:,} of {total:,} texts of `{name}` have more than {length:,} tokens"

@@ -7,7 +7,7 @@ import numpy as np
 from mai.compiler.data.windows.ordered import DAY, Ordered
 from mai.runtime.arrays import Array
 
-MICROSECOND = "datetime64[us]"
+MICROSECOND, IN_DAYS, IN_MONTHS = "datetime64[us]", "datetime64[D]", "datetime64[M]"
 
 
 def clock_of(rows: Ordered) -> Array:
@@ -22,45 +22,74 @@ def clock_of(rows: Ordered) -> Array:
 def following(times: Array, groups: Array, end: Array, horizon: int) -> Array:
     """The times of the rows after each window: those that are there, and beyond them as the series goes on."""
     ends = np.append(np.flatnonzero(np.diff(groups)), len(groups) - 1)  # The last row of each series.
-    last = ends[np.searchsorted(ends, end)]
+    series = np.searchsorted(ends, end)
+    last = ends[series]
     steps = end[:, None] + np.arange(1, horizon + 1)
     beyond = np.maximum(steps - last[:, None], 0)
     there = times[np.minimum(steps, last[:, None])]
-    return np.where(beyond > 0, _later(there, beyond, times, groups), there)
+    return np.where(beyond > 0, _later(there, beyond, series, times, ends), there)
 
 
-def _later(start: Array, steps: Array, times: Array, groups: Array) -> Array:
+def _later(start: Array, steps: Array, series: Array, times: Array, ends: Array) -> Array:
     """Times so many steps later: by months, working days, or the usual distance between two rows."""
-    within = np.diff(groups) == 0
+    within = np.delete(np.arange(len(times)), ends)  # The rows that have one after them.
     steps_us = np.diff(times).astype(np.int64 if times.dtype.kind == "M" else float)[within]
     usual = float(np.median(steps_us)) if len(steps_us) else (DAY if times.dtype.kind == "M" else 1.0)
-    later: Array = (
-        start + steps * usual if times.dtype.kind != "M" else _dates_later(start, steps, times, within, usual)
-    )
-    return later
-
-
-def _dates_later(start: Array, steps: Array, times: Array, within: Array, usual: float) -> Array:
+    if times.dtype.kind != "M":
+        later: Array = start + steps * usual
+        return later
     months = _months(times, within)
-    if months is not None:
-        count, shift = months
-        begun = (start + shift).astype("datetime64[M]")
-        by_month: Array = (begun + steps * count).astype(MICROSECOND) + (start - begun.astype(MICROSECOND))
-        return by_month
-    days = start.astype("datetime64[D]")
-    if usual == DAY and len(times) > 9 and bool(np.is_busday(times.astype("datetime64[D]")).all()):
+    day = _days_of_month(times, ends) if months is not None else None
+    if months is not None and day is not None:
+        return _months_later(start, steps * months, day[series][:, None])
+    return _days_later(start, steps, times, usual)
+
+
+def _days_later(start: Array, steps: Array, times: Array, usual: float) -> Array:
+    days = start.astype(IN_DAYS)
+    if usual == DAY and len(times) > 9 and bool(np.is_busday(times.astype(IN_DAYS)).all()):
         by_day: Array = np.busday_offset(days, steps, roll="forward").astype(MICROSECOND) + (start - days)
         return by_day
     later: Array = start + (steps * usual).astype("timedelta64[us]")
     return later
 
 
-def _months(times: Array, within: Array) -> tuple[int, np.timedelta64] | None:
-    """How many months lie between two rows, where it is always as many, of the same day, or of the last: a day before the first."""
-    for shift in (np.timedelta64(0, "us"), np.timedelta64(int(DAY), "us")):
-        begun = (times + shift).astype("datetime64[M]")
-        counts = np.diff(begun).astype(np.int64)[within]
-        offsets = (times + shift) - begun.astype(MICROSECOND)
-        if len(counts) and counts.min() == counts.max() >= 1 and offsets.min() == offsets.max():
-            return int(counts[0]), shift
-    return None
+def _months(times: Array, within: Array) -> int | None:
+    """How many months lie between two rows, where it is always as many."""
+    counts = np.diff(times.astype(IN_MONTHS)).astype(np.int64)[within]
+    return int(counts[0]) if len(counts) and counts.min() == counts.max() >= 1 else None
+
+
+def _days_of_month(times: Array, ends: Array) -> Array | None:
+    """The day of the month on which each series stands, [series]: the largest that it shows, which shorter months keep to their ends.
+
+    A series of month ends has the day 31. None where a series stands on no one day, or at no one time of it.
+    """
+    days, lengths = _day_of(times), _length_of(times.astype(IN_MONTHS))
+    begins = np.append(0, ends[:-1] + 1)
+    counts = np.diff(begins, append=len(times))
+    largest: Array = np.maximum.reduceat(days, begins)
+    largest[np.logical_and.reduceat(days == lengths, begins)] = 31
+    clocks = times - times.astype(IN_DAYS)
+    stands = days == np.minimum(np.repeat(largest, counts), lengths)
+    return largest if np.all(stands & (clocks == np.repeat(clocks[ends], counts))) else None
+
+
+def _months_later(start: Array, months: Array, day: Array) -> Array:
+    """Times so many months later, on a day of the month that is kept to the month's end."""
+    month = start.astype(IN_MONTHS) + months
+    date = month.astype(IN_DAYS) + (np.minimum(day, _length_of(month)) - 1)
+    later: Array = date.astype(MICROSECOND) + (start - start.astype(IN_DAYS))
+    return later
+
+
+def _day_of(times: Array) -> Array:
+    """The days of the month, from 1."""
+    days: Array = (times.astype(IN_DAYS) - times.astype(IN_MONTHS).astype(IN_DAYS)).astype(np.int64) + 1
+    return days
+
+
+def _length_of(months: Array) -> Array:
+    """How many days these months have."""
+    lengths: Array = ((months + 1).astype(IN_DAYS) - months.astype(IN_DAYS)).astype(np.int64)
+    return lengths

@@ -1,0 +1,192 @@
+"""The texts of a table as what a compiled file takes: by its tokenizer, and filled up, cut and masked as training did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from mai.compiler.data.fields import bad, group_columns
+from mai.compiler.data.rows import counts_of
+from mai.compiler.data.sources.examples import Examples
+from mai.compiler.data.tables.files import TableFile
+from mai.compiler.data.texts.examples import note_of_longer, read_texts
+from mai.compiler.data.texts.lengths import unmasked_texts
+from mai.compiler.data.texts.tokens import opened
+from mai.compiler.evaluating.links import fields_read, types_read
+from mai.compiler.evaluating.subject import check_compiled
+from mai.compiler.ir.types import Type
+from mai.runtime.arrays import Array
+from mai.runtime.inputs.values import takes_text
+from mai.runtime.run_folders.record import read_record
+from mai.runtime.text.prompts import NOTHING, encode_text
+from mai.spec.record import record
+
+if TYPE_CHECKING:
+    from mai.runtime.model.manifest import Port
+    from mai.runtime.model.model import Model
+
+
+@record
+class TextBlock:
+    """Texts of some rows.
+
+    Attributes:
+        kept: the numbers of the rows that are asked; the others have no text, or one that is too long.
+        values: [kept, ...] by input.
+        counts: how many tokens a text has, [kept], by input, where the file is asked for that many.
+    """
+
+    kept: Array
+    values: Mapping[str, Array]
+    counts: Mapping[str, Array]
+
+
+class Texts(Protocol):
+    """What reads inputs of a file from texts."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The inputs that are read."""
+
+    def read(self, table: TableFile) -> TextBlock:
+        """The texts of a block of rows. Raises `MaiError` for what is no text of these inputs."""
+
+    def notes(self) -> tuple[str, ...]:
+        """What was found in all blocks."""
+
+
+class TrainedTexts:
+    """Texts that a spec's `examples` reads: a template, what is cut or left out, and the masks are as in training."""
+
+    def __init__(self, model: Model, source: Examples, columns: Mapping[str, str], fields: Mapping[str, Type]) -> None:
+        self._source, self._columns = source, columns
+        read = {*source.texts(fields), *source.masks(fields)}
+        self._fields = {name: type_ for name, type_ in fields.items() if name in read}
+        self.names: Sequence[str] = [name for name, field in columns.items() if field in read]
+        self._tokenizer = opened(model.manifest.tokenizer or "")
+        self._free = unmasked_texts(model.inputs, columns)
+        self._asked = self._lacking = 0
+        self._longer = dict.fromkeys(self._fields, 0)
+
+    def read(self, table: TableFile) -> TextBlock:
+        """The texts of a block of rows. Raises `MaiError` as training does."""
+        texts = read_texts(self._source, self._tokenizer, table, self._fields)
+        total = len(next(iter((table.held or {}).values()), ()))
+        self._asked, self._lacking = self._asked + total, self._lacking + total - len(texts.kept)
+        for name, count in texts.longer.items():
+            self._longer[name] += count
+        rows = {name: texts.rows[self._columns[name]] for name in self.names}
+        counts = {name: counts_of(rows[name]) for name in self._free if name in rows}
+        return TextBlock(
+            texts.kept, {n: each[:] for n, each in rows.items()}, {n: c for n, c in counts.items() if c is not None}
+        )
+
+    def notes(self) -> tuple[str, ...]:
+        """How many texts were cut, and how many rows left out."""
+        longer = {name: count for name, count in self._longer.items() if count}
+        notes = [note_of_longer(self._source, name, self._fields[name], n, self._asked) for name, n in longer.items()]
+        left = f"{self._lacking:,} of {self._asked:,} rows are left out, as in training"
+        return (*notes, *([left] if self._lacking else []))
+
+
+class PlainTexts:
+    """Texts by a file's tokenizer alone, where its training was on no such rows: as a call takes them."""
+
+    def __init__(self, model: Model, names: Sequence[str]) -> None:
+        self.names: Sequence[str] = names
+        self._model = model
+        text = model.manifest.text
+        self._prompts = {text.prompt} if text is not None else set[str]()
+
+    def read(self, table: TableFile) -> TextBlock:
+        """The texts of a block of rows. Raises `MaiError` for a row without a text, or one of another length than the file takes."""
+        values, counts, total = dict[str, Array](), dict[str, Array](), 0
+        for name in self.names:
+            texts = _texts_of(table, name)
+            total = len(texts)
+            if name in self._prompts:  # A call gives text for text.
+                values[name] = np.array(texts, object)
+                continue
+            values[name], count = self._filled(table, self._model.inputs[name], texts)
+            if count is not None:
+                counts[name] = count
+        return TextBlock(np.arange(total), values, counts)
+
+    def _filled(self, table: TableFile, port: Port, texts: Sequence[str]) -> tuple[Array, Array | None]:
+        """Tokens [rows, longest], and how many each row has, unless the file takes places without a token."""
+        special = self._model.manifest.special_tokens
+        rows = [encode_text(port, text, self._model.tokenizer, special_tokens=special) for text in texts]
+        counts = np.array([len(row) for row in rows], np.int64)
+        (size,) = port.shape
+        if isinstance(size, int) and port.minimum != NOTHING and (counts != size).any():
+            row = int(np.argmax(counts != size))
+            message = f"{table.path}, row {table.first + row + 1:,}: `{port.name}` takes {size} tokens, this text has {counts[row]}"
+            raise bad(message)
+        longest = size if isinstance(size, int) else int(counts.max(initial=0))
+        filled = np.full((len(rows), max(longest, int(counts.max(initial=0)))), min(0, port.minimum or 0), np.int64)
+        filled[np.arange(filled.shape[1]) < counts[:, None]] = np.concatenate(rows) if rows else 0
+        return filled, None if isinstance(size, int) or port.minimum == NOTHING else counts
+
+    def notes(self) -> tuple[str, ...]:
+        """Nothing is left out."""
+        return ()
+
+
+def texts_of(model: Model, table: TableFile, block: Mapping[str, pa.Array]) -> Texts | None:
+    """How the texts of a table are read for a file with a tokenizer; None where it takes none, or these columns are numbers.
+
+    Args:
+        block: some rows of the table, by what the file calls its columns.
+    """
+    names = [name for name, port in model.inputs.items() if takes_text(model.manifest, port)]
+    if not names or all(_are_tokens(name, table, block) for name in names):
+        return None
+    trained = (
+        _trained(model) if model.manifest.text is None else None
+    )  # A prompt is the beginning of what was trained on.
+    if trained is not None and trained.names:
+        return trained
+    words = [name for name in names if name in table.columns and _are_words(block[table.columns[name]])]
+    return PlainTexts(model, words) if words else None
+
+
+def _trained(model: Model) -> TrainedTexts | None:
+    program = check_compiled(model, read_record(model.path.parent)).program
+    if program is None or not program.trainings:
+        return None
+    source, export = program.trainings[-1].data, model.manifest.export
+    if not isinstance(source, Examples):
+        return None
+    columns = fields_read(program, export, model.inputs)
+    types = types_read(program, export, columns)
+    own = {columns[name]: [n for n in port.shape if isinstance(n, int)] for name, port in model.inputs.items()}
+    fields = {
+        name: replace(type_, shape=tuple(own[name])) if type_.rank == 1 and own[name] else type_
+        for name, type_ in types.items()
+    }
+    return TrainedTexts(model, source, columns, fields)
+
+
+def _are_tokens(name: str, table: TableFile, block: Mapping[str, pa.Array]) -> bool:
+    """Whether a table has numbers of tokens for an input: lists of them, or a column each."""
+    if name not in table.columns:
+        return name in group_columns([*table.columns])
+    kind = block[table.columns[name]].type
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _are_words(column: pa.Array) -> bool:
+    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+
+
+def _texts_of(table: TableFile, name: str) -> list[str]:
+    """The texts of a column. Raises `MaiError` where one is missing."""
+    texts: list[str] = (table.held or {})[table.columns[name]].to_pylist()
+    row = next((row for row, text in enumerate(texts) if not isinstance(text, str)), None)
+    if row is not None:
+        raise bad(f"{table.path}, row {table.first + row + 1:,}: `{name}` is no text: {texts[row]!r:.60}")
+    return texts

@@ -1,0 +1,126 @@
+"""`mai predict` of texts: the tokens and masks that training gives a row, by hand, and what the file says of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mai.runtime import load
+from mai.runtime.arrays import Array
+from mai.runtime.text.tokenizer import tokenizer_of
+from tests.support.command import invoke
+
+LENGTH = 12
+SPEC = """data text: tokens[12], text_mask: [12], tone: class[2], mood: class[2] from examples("rev.jsonl", SAID)
+const vocab = 262
+net f(text: tokens[P], m: [P], tone: class[2]) -> [2] {
+  return linear(sum(embed(text, 4) * m[:, None], axis = 0) / sum(m), 2) + embed(tone, 2)
+}
+net g(text: tokens[P]) -> [P] { return embed(text, 1)[:, 0] }
+net h(text: tokens[P]) -> [2] { return linear(mean(embed(text, 3), axis = 0), 2) }
+train(steps = 2, batch = 8) {
+  minimize cross_entropy(f(text, text_mask, tone), mood)
+  minimize cross_entropy(h(text), mood)
+  minimize mean(g(text)^2)
+}
+export judge(text: tokens[12], text_mask: [12], tone: class[2]) -> [2] { return f(text, text_mask, tone) }
+export whole(text: tokens[P]) -> [2] { return h(text) }
+export tags(text: tokens[P]) -> [P] { return g(text) }
+"""
+WORDS = ("good", "awful food", "late, and cold, and dull: awful", "ça alors", "very good staff and a good room")
+ROWS = [{"text": WORDS[i % 5], "tone": ("dry", "wet")[i % 2], "mood": ("bad", "good")[i % 3 == 0]} for i in range(30)]
+
+
+def trained(folder: Path, spec: str, rows: list[dict[str, Any]]) -> Path:
+    (folder / "rev.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "m.mai").write_text(spec)
+    done = invoke("train", folder / "m.mai", "--quiet", "--out", folder / "run")
+    assert done.exit_code == 0, done.output
+    return folder / "run"
+
+
+def predicted(file: Path, table: Path, *words: object) -> tuple[list[dict[str, Any]], str]:
+    done = invoke("predict", file, table, file.parent / "out.jsonl", *words)
+    assert done.exit_code == 0, done.output
+    return [json.loads(line) for line in (file.parent / "out.jsonl").read_text().splitlines()], done.output
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    spec = SPEC.replace("SAID", "longer = cut, tokenizer = bpe(vocab = 262)")
+    return trained(tmp_path_factory.mktemp("texts"), spec, ROWS)
+
+
+def tokens(run: Path) -> list[Array]:
+    """Of each row, cut to the field."""
+    tokenizer = tokenizer_of((run / "tokenizer.json").read_text())
+    return [tokenizer.encode(row["text"])[:LENGTH] for row in ROWS]
+
+
+def test_a_text_its_mask_and_a_label(run: Path) -> None:
+    out, said = predicted(run / "m.judge.onnx", run.parent / "rev.jsonl", "--batch", 7)
+    model, texts = load(run / "m.judge.onnx", providers="cpu"), tokens(run)
+    assert len(out) == len(ROWS) and "of 30 texts of `text` have more than 12 tokens, and are cut" in said
+    names = model.manifest.labels["tone"]
+    for row, given, found in zip(ROWS, texts, out, strict=True):
+        absent = LENGTH - len(given)
+        text, mask = np.pad(given, (0, absent)), np.pad(np.ones(len(given), np.float32), (0, absent))
+        expected = model(text=text[None], text_mask=mask[None], tone=[names.index(row["tone"])])[0]
+        assert found["text"] == row["text"]
+        assert np.allclose([found["judge.bad"], found["judge.good"]], expected, atol=1e-5)
+
+
+def test_a_text_of_any_length_is_read_as_it_is(run: Path) -> None:
+    """In the order of the rows, and what a text has for each of its tokens as a list."""
+    model, tags = (load(run / f"m.{name}.onnx", providers="cpu") for name in ("whole", "tags"))
+    answers, _ = predicted(run / "m.whole.onnx", run.parent / "rev.jsonl")
+    lists, _ = predicted(run / "m.tags.onnx", run.parent / "rev.jsonl", "--batch", 4)
+    for given, found, listed in zip(tokens(run), answers, lists, strict=True):
+        expected = model(text=given[None])[0]
+        assert np.allclose([found["whole.bad"], found["whole.good"]], expected, atol=1e-5)
+        assert np.allclose(json.loads(listed["tags"]), tags(text=given[None])[0], atol=1e-5)
+
+
+def test_rows_that_training_leaves_out(tmp_path: Path) -> None:
+    run = trained(
+        tmp_path,
+        SPEC.replace("SAID", "longer = drop, missing = drop"),
+        [row for row in ROWS if len(row["text"]) < LENGTH],
+    )
+    rows = [{"text": text, "tone": "dry"} for text in ("good", None, "awful food, and cold", "bad")]
+    (tmp_path / "new.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out, said = predicted(run / "m.judge.onnx", tmp_path / "new.jsonl")
+    assert [row["text"] for row in out] == ["good", "bad"] and "2 of 4 rows are left out, as in training" in said
+    (tmp_path / "bad.jsonl").write_text('{"text": 3, "tone": "dry"}\n')
+    refused = invoke("predict", run / "m.judge.onnx", tmp_path / "bad.jsonl", tmp_path / "o.csv")
+    assert refused.exit_code == 1 and "row 1: `text` is no text: 3" in refused.output
+
+
+def test_a_text_that_goes_on(tmp_path: Path) -> None:
+    """A model of a corpus, which has no rows: what a call gives for each prompt."""
+    (tmp_path / "t.txt").write_text("good food and good staff. " * 40)
+    spec = """data x: tokens[8] from text(bytes, "t.txt")
+    const vocab = 256
+    net f(x: tokens[P]) -> [P, vocab] { return linear(embed(x, 4), vocab) }
+    train(steps = 1, batch = 2) { minimize mean(cross_entropy(f(x)[:-1], x[1:])) }
+    export say(x: tokens[P], count: int = 3) -> tokens[P + count] {
+      extend x by count {
+        next ~ categorical(f(x)[-1], top_k = 1)
+        append next
+      }
+      return x
+    }
+    export mean_of(x: tokens[P]) -> [] { return mean(f(x)) }
+    """
+    run = trained(tmp_path, spec, ROWS)
+    (tmp_path / "p.csv").write_text("x\ngood\nfo\ngood f\n")
+    said, _ = predicted(run / "m.say.onnx", tmp_path / "p.csv")
+    means, _ = predicted(run / "m.mean_of.onnx", tmp_path / "p.csv")
+    say, mean_of = (load(run / f"m.{name}.onnx", providers="cpu") for name in ("say", "mean_of"))
+    for prompt, text, mean in zip(("good", "fo", "good f"), said, means, strict=True):
+        assert text["say"] == say(x=prompt)
+        assert mean["mean_of"] == pytest.approx(float(mean_of(x=prompt)[0]), abs=1e-5)
