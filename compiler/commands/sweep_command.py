@@ -31,15 +31,15 @@ def sweep(
     precision: Annotated[str | None, Option(help="float32, bf16 or fp16.")] = None,
     data: Annotated[list[Path] | None, Option(help="Data instead of the spec's.")] = None,
 ) -> None:  # fmt: skip
-    """Train a spec with many settings and seeds: mai sweep titanic.mai --set width=16,32,64 --seeds 3
+    """Train a spec with many settings and seeds: mai sweep flow.mai --set width=16,32,64 --seeds 3
 
     Every run has a folder of its own in runs/NAME-sweep, called by its settings, as `mai train` makes it, and its log. The same command again goes on: what is done is not done again, a run that was stopped goes on from its checkpoint, and more values or seeds add to what is there. A run that fails is told at the end, and the others go on.
 
-    mai sweep titanic.mai --set width=16,32,64 --set rate=1e-3,1e-2 --seeds 3 --jobs 2
+    mai sweep flow.mai --set width=16,32,64 --set rate=1e-3,1e-2 --seeds 3 --jobs 2
 
     mai sweep titanic.mai --seeds 5                        how much a figure moves by chance
 
-    mai sweep titanic.mai --set width=8..256:log --search 20
+    mai sweep flow.mai --set width=8..256:log --search 20
 
     The table has means and deviations between the seeds, of what the weights do on held-out examples, the best first. `mai runs FOLDER` compares the same folder again, with curves.
     """

@@ -83,7 +83,7 @@ def train(
 
     mai train titanic.mai --resume               go on where it stopped, bit for bit
 
-    mai train titanic.mai --set width=64 --seed 1 --steps 500 --out runs/wide
+    mai train flow.mai --set width=64 --seed 1 --steps 500 --out runs/wide
 
     mai train titanic.mai --data more.csv --track tensorboard
 

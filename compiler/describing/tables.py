@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mai.compiler.data.fields import bad, group_columns
+from mai.compiler.data.tables.dates import HELP
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.describing.columns import ColumnReader, ColumnSummary
@@ -89,6 +90,8 @@ def why_not(column: ColumnSummary) -> str | None:
     """Why no field takes a column; None where one can."""
     if column.kind == "empty":
         return "it is empty"
+    if column.like_date is not None:
+        return f"what looks like dates, `{column.like_date}`, is read as words: {HELP}"
     if column.kind == "mixed" and column.odd is not None:
         return f"it mixes words and numbers: `{column.odd[0]}`, `{column.odd[1]}`"
     if column.kind == "other":

@@ -16,7 +16,8 @@ from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_table
 from mai.compiler.data.texts.lengths import of_one_length
 from mai.compiler.predicting.inputs import Block, TableInputs
-from mai.compiler.predicting.results import as_columns, table_file
+from mai.compiler.predicting.kept import KeptColumns
+from mai.compiler.predicting.results import as_columns, has_types, table_file
 from mai.compiler.predicting.series import Forecaster, forecast, forecaster_of
 from mai.runtime.arrays import Array
 from mai.runtime.commands.running import read_value
@@ -51,7 +52,8 @@ def predict(
     Args:
         model: its inputs are columns of the table by their names; it draws with `seed` for the first `batch` rows, with the next one
             for the rows after them, and so on.
-        source, target: a folder of images, or tables: csv, tsv, jsonl, parquet or feather, by their endings; text packed with gz.
+        source, target: a folder of images, or tables: csv, tsv, jsonl, parquet or feather, by their endings; text packed with gz. Columns of
+            a csv file that hold numbers alone are numbers where the target has types.
         settings: of the file, the same for all rows.
         keep: the columns of the table that are written, too; None keeps all.
         progress: whether a bar is shown on a terminal.
@@ -74,12 +76,13 @@ def predict(
         raise bad(f"{source} has no column `{unknown[0]}`; it has {', '.join(columns)}")
     kept = columns if keep is None else [*keep]
     began, rows, number, names = time.monotonic(), 0, 0, []
+    old = KeptColumns(kept, table if has_types(target) else None)
     with table_file(target) as write, _bar(progress) as bar:
         for block in blocks:
             for part in _parts(block, batch):
                 answer, calls = _answer(model, part, settings, seed + number)
                 new = as_columns(model, answer, kept)
-                write(pa.table({**{name: part.rows.column(name) for name in kept}, **new}))
+                write(pa.table({**old.of(part.rows), **new}))
                 rows, number, names = rows + part.rows.num_rows, number + calls, list(new)
                 if bar is not None:
                     bar.update(0, advance=part.rows.num_rows)

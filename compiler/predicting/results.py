@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mai.runtime.model.model import Model
 
 MOST_COLUMNS = 4096
+WITHOUT_TYPES = (".csv", ".tsv")  # Files in which a number is a text.
 Write = Callable[[pa.Table], None]
 
 
@@ -77,11 +78,9 @@ def table_file(path: Path) -> Iterator[Write]:
     Raises:
         MaiError: no table has this ending, or it cannot be written.
     """
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    packed = suffixes[-1:] == [".gz"]
-    ending = (suffixes[:-1] if packed else suffixes)[-1:]
-    form = FORMS.get(ending[0] if ending else "")
-    if form is None or (packed and ending[0] not in (".csv", ".tsv", ".jsonl")):
+    packed, ending = path.suffix.lower() == ".gz", _ending(path)
+    form = FORMS.get(ending)
+    if form is None or (packed and ending not in (*WITHOUT_TYPES, ".jsonl")):
         raise bad(f"mai cannot write a table {path.name}", help=f"use {', '.join(FORMS)}, or .csv.gz")
     part = path.with_name(f".{path.name}.part")
     try:
@@ -92,6 +91,17 @@ def table_file(path: Path) -> Iterator[Write]:
         raise bad(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def has_types(path: Path) -> bool:
+    """Whether a file of this name tells numbers from texts."""
+    return _ending(path) not in WITHOUT_TYPES
+
+
+def _ending(path: Path) -> str:
+    """What a name ends with, that of packing aside."""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    return suffixes[-1] if suffixes else ""
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from mai.compiler.weights.load import MappedWeights, names_from_file
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.arrays import Array
 from mai.runtime.files import MEMORY_SHARE, memory
+from mai.runtime.run_folders.record import read_record
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 HELD = 2**28  # Bytes of weights that are read once and kept.
@@ -156,7 +157,10 @@ def _check_fits(weight: Weight, shape: tuple[int, ...] | None, path: Path) -> No
         return
     shown = "is not among them" if shape is None else f"is {list(shape)} there and {list(weight.shape)} in the spec"
     message = f"the weights in {path} are of another spec: `{weight.name}` {shown}"
-    raise MaiError([Diagnostic("weights-mismatch", weight.span, message)])
+    run = read_record(path.parent)
+    said = " ".join(f"--set {name}={value}" for name, value in run.sets.items()) if run is not None else ""
+    help = f"they were trained with {said}: say so here, too" if said else None
+    raise MaiError([Diagnostic("weights-mismatch", weight.span, message, help=help)])
 
 
 def _check_finite(weight: Weight, array: Array, path: Path | None) -> None:

@@ -21,7 +21,7 @@ def runs(
     out: Annotated[Path | None, Option(help="A picture of all learning curves (.png .svg .pdf).", show_default=False)] = None,
     json: Annotated[bool, Option("--json", help="Print everything as json.")] = False,
 ) -> None:  # fmt: skip
-    """Compare runs: mai runs runs/titanic-sweep --out curves.png
+    """Compare runs: mai runs runs/flow-sweep --out curves.png
 
     A row a run, the best first: how far it is, what sets it apart, and its figures, on held-out examples where there are some. Where several differ in their seed alone, a second table has their means and deviations.
 

@@ -135,6 +135,7 @@ def test_thousand_of_thousand(size: int, program: Maker, tmp_path: Path) -> None
     )
     assert all(len(one.get("tags", [])) <= 3 and {*one.get("tags", [])} <= {"red", "blue", None} for one in found)
     assert len(set(texts)) > size / 2
+    assert all([*one] == [name for name in ("name", "age", "tags") if name in one] for one in found)
 
 
 def test_a_conversation_in_json(tmp_path: Path) -> None:

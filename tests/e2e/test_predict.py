@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from csv import reader
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,34 @@ def test_every_form(files: Callable[[str], Model], tmp_path: Path, name: str) ->
         label, probabilities = (np.asarray(v)[0] for v in one.values())
         assert found[i]["label_0"] == ("no", "yes")[int(label)]
         assert np.allclose([found[i]["label_1.no"], found[i]["label_1.yes"]], probabilities, atol=1e-5)
+
+
+COLUMNS = {  # What a csv file has, and what a file with types has of it.
+    "whole": (["1", "-20", ""], [1, -20, None]),
+    "real": (["1", "2.5", " 1e-3"], [1.0, 2.5, 0.001]),
+    "gap": (["NA", "3", "4"], [None, 3, 4]),
+    "code": (["007", "8", "9"], ["007", "8", "9"]),
+    "mixed": (["1", "two", "3"], ["1", "two", "3"]),
+    "long": (["1", "2", "12345678901234567890"], ["1", "2", "12345678901234567890"]),
+    "none": (["", "", ""], ["", "", ""]),
+    "odd": (["-", ".", "1"], ["-", ".", "1"]),
+}
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.parquet", "out.feather"])
+def test_numbers_of_a_csv_file_are_numbers(files: Callable[[str], Model], tmp_path: Path, name: str) -> None:
+    """Where the file that is written has types; in another csv file they stand as they were."""
+    cells = zip(*(column for column, _ in COLUMNS.values()), strict=True)
+    lines = [",".join(["x0", "x1", *COLUMNS]), *(",".join(["1", "2", *row]) for row in cells)]
+    (tmp_path / "in.csv").write_text("\n".join(lines) + "\n")
+    model = files("plain")
+    predict(model, tmp_path / "in.csv", tmp_path / name, {}, keep=[*COLUMNS], batch=2)
+    out = rows(tmp_path / name)
+    assert {column: [row[column] for row in out] for column in COLUMNS} == {n: v for n, (_, v) in COLUMNS.items()}
+    assert isinstance(out[0]["whole"], int) and isinstance(out[0]["real"], float)
+    predict(model, tmp_path / "in.csv", tmp_path / "out.csv", {})
+    with (tmp_path / "out.csv").open(newline="") as file:
+        assert [",".join(row[:-1]) for row in reader(file)] == lines
 
 
 def test_settings_columns_and_draws(files: Callable[[str], Model], tmp_path: Path) -> None:

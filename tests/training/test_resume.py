@@ -231,14 +231,15 @@ def test_a_new_run_leaves_the_one_before_in_a_folder_of_its_own(
     assert train(spec, before, Options(steps=31, seed=1, resume=True, **QUIET)).steps == 31
 
 
-def test_the_earlier_run_before_is_replaced(program: Maker, tmp_path: Path) -> None:
-    """Nothing else in that folder is touched, and nothing is moved that the new run reads."""
+def test_the_earlier_run_before_is_replaced(program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which is said. Nothing else in that folder is touched, and nothing is moved that the new run reads."""
     spec, before = program(SPEC), tmp_path / "run" / "before"
     before.mkdir(parents=True)
     (before / "mine.txt").write_text("mine")
     for steps in (3, 4, 5):
         train(spec, tmp_path / "run", Options(steps=steps, **QUIET))
         (tmp_path / "run" / "spec.path.onnx").write_text(str(steps))
+        assert (f"the run that was in {before} is removed" in capsys.readouterr().err) == (steps == 5)
     assert [path.name for path in checkpoints(before)] == ["checkpoint-00000004.safetensors"]
     assert (before / "spec.path.onnx").read_text() == "4"
     assert (before / "mine.txt").read_text() == "mine"

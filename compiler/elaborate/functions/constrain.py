@@ -42,7 +42,7 @@ def constrain(e: Elaborator, logits: Arg, x: Arg, regex: Arg | None = None, sche
     if growing.searches:
         raise e.fail("bad-pattern", logits.span, "a search has no `constrain`: texts of a pattern are drawn, or greedy")
     count = z.type.shape[0]
-    table = json.dumps({**_pattern(e, regex, schema, x.span), "vocab": count}, sort_keys=True)
+    table = json.dumps({**_pattern(e, regex, schema, x.span), "vocab": count})
     b, tokens = e.builder, e.value(x.value, x.span)
     named = e.emit(Where, own, tokens, b.constant(NOTHING))
     state = e.emit(Walk, named, b.constant(0), table=table, name="matched")

@@ -81,13 +81,14 @@ def make_room(folder: Path, program: Program, data: Sequence[Path]) -> None:
         return
     stay = {path.resolve() for path in [*data, *_named(program)]}
     before, files = make(folder / BEFORE), [path for path in _files(folder, program.name) if path.resolve() not in stay]
+    replaced = f"; the run that was in {before} is removed" if holds_run(before) else ""
     gathered = make(folder / GATHERED[0])
     for path in files:
         path.replace(gathered / path.name)
     gathered.rename(folder / GATHERED[1])
     _settle(folder, program.name)
     again = f"--out {shlex.quote(str(before))} --resume goes on with it"
-    echo(f"{folder} held a run: it is in {before} now; {again}", err=True)
+    echo(f"{folder} held a run: it is in {before} now; {again}{replaced}", err=True)
 
 
 def settle(folder: Path) -> None:
