@@ -88,6 +88,7 @@ def _column(column: ColumnSummary) -> dict[str, Any]:
         about["numbers"] = _numbers(column.numbers)
         if column.kind == "date":
             about["from"], about["to"] = moment(column.numbers.low), moment(column.numbers.high)
+            about["in_utc"] = column.in_utc
     reason = why_not(column)
     return about | ({"left_out": reason} if reason else {})
 

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mai.compiler.data.tables.cells import MISSING, is_list, is_text, moments_of, plain_numbers
+from mai.compiler.data.tables.cells import MISSING, is_list, is_text, plain_numbers
+from mai.compiler.data.tables.dates import is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import Decimal, number_of
 from mai.compiler.describing.numbers import Numbers
 from mai.runtime.arrays import Array
@@ -28,7 +29,8 @@ class ColumnSummary:
     `distinct` is None for more than `MOST_VALUES` different values; `counts` are the values and how often each is there, the
     most frequent first, and are left out with it. `numbers` are the numbers, or days since 1970-01-01. `width` is the length of
     lists, `written` one number as a text writes it, where that is not as a number is written, and `odd` an example of a word and of a
-    number where there are both. `letters` is how long a word is, in the mean.
+    number where there are both. `letters` is how long a word is, in the mean. Dates with an offset are `in_utc`; `like_date` is one
+    of the words where most look like dates, in a form that is not read.
     """
 
     name: str
@@ -42,6 +44,8 @@ class ColumnSummary:
     written: str | None = None
     odd: tuple[str, str] | None = None
     letters: float = 0.0
+    in_utc: bool = False
+    like_date: str | None = None
 
     @property
     def is_identifier(self) -> bool:
@@ -73,6 +77,7 @@ class ColumnReader:
         self.values: Counter[str] | None = Counter()
         self.gaps: Counter[str] = Counter()  # Words that say of a number that there is none.
         self.words, self.letters, self.dates = 0, 0, Numbers()
+        self.in_utc, self.likes, self.like_date = False, 0, ""
         self.written = self.a_word = self.a_number = ""
 
     def add(self, values: pa.Array) -> None:
@@ -101,6 +106,8 @@ class ColumnReader:
             self.width, self.written or None,
             (self.a_word, self.a_number) if kind == "mixed" else None,
             self.letters / max(self.words, 1),
+            self.in_utc,
+            self.like_date if kind in ("word", "mixed") and self.likes > self.words / 2 else None,
         )  # fmt: skip
 
     def _kind(self) -> Kind:
@@ -179,12 +186,19 @@ class ColumnReader:
         moments = moments_of(texts)
         if moments is None:
             self.words += words.total()
+            self._note_likes(words, texts)
             self._count(words)
         else:
             self.words += words.total()
             self._take_dates(pc.take(moments, pa.array(np.repeat(np.arange(len(words)), [*words.values()]))), words)
 
+    def _note_likes(self, words: Counter[str], texts: pa.Array) -> None:
+        likes = texts.filter(like_dates(texts)).to_pylist()
+        self.likes += sum(words[word] for word in likes)
+        self.like_date = self.like_date or (likes[0] if likes else "")
+
     def _take_dates(self, moments: pa.Array, counts: Counter[str]) -> None:
+        self.in_utc = self.in_utc or is_in_utc(moments.type)
         days = moments.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).to_numpy() / DAY
         self.dates.add(days)
         self.are_dates += len(days)

@@ -202,7 +202,8 @@ def _values(columns: Sequence[ColumnSummary]) -> str:
             return _few([_short(word) for word in first.words], 2) if first.words else "nearly all differ"
         counted = [f"{_short(word)} {share(count, first.rows - first.missing)}" for word, count in first.counts]
         return _few(counted, MOST_WORDS)
-    return "" if first.numbers is None else _range(first.numbers, first.kind == "date")
+    zone = " in UTC" if first.in_utc else ""
+    return "" if first.numbers is None else _range(first.numbers, first.kind == "date") + zone
 
 
 def _range(numbers: Numbers, are_dates: bool = False) -> str:

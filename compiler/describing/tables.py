@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mai.compiler.data.fields import bad, group_columns
+from mai.compiler.data.tables.dates import HELP
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.describing.columns import ColumnReader, ColumnSummary
@@ -85,10 +86,17 @@ def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableS
     return TableSummary(tuple(files), tables[0].kind, columns[0].rows, columns, tuple(notes))
 
 
+def holds_texts(column: ColumnSummary) -> bool:
+    """Whether a column's words are texts, of which each row has one of its own."""
+    return column.is_identifier and column.letters > LETTERS_OF_TEXT
+
+
 def why_not(column: ColumnSummary) -> str | None:
     """Why no field takes a column; None where one can."""
     if column.kind == "empty":
         return "it is empty"
+    if column.like_date is not None:
+        return f"what looks like dates, `{column.like_date}`, is read as words: {HELP}"
     if column.kind == "mixed" and column.odd is not None:
         return f"it mixes words and numbers: `{column.odd[0]}`, `{column.odd[1]}`"
     if column.kind == "other":
@@ -101,7 +109,7 @@ def why_not(column: ColumnSummary) -> str | None:
         return f"it is always {column.words[0]}"
     if column.is_numbering:
         return "it numbers the rows"
-    if column.is_identifier and column.letters > LETTERS_OF_TEXT:
+    if holds_texts(column):
         return "it holds texts, not words: `examples(...)` reads them as tokens"
     if column.is_identifier:
         many = "nearly all" if column.distinct is None or column.distinct < column.rows - column.missing else "all"

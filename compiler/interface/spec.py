@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +61,7 @@ class Spec:
 
         Args:
             data: an array for the one field, [examples, ...]; a tuple of arrays for the fields in their order; a dictionary or a table
-                (pandas, polars, pyarrow) for fields by name; or paths of files.
+                (pandas, polars, pyarrow) for fields by name; a dictionary of the values that `python(points)` names; or paths of files.
             consts: numbers in the place of its `const`s.
         """
         self.text, self.name, self.folder = text.replace("\r\n", "\n"), name, Path(folder)
@@ -189,7 +190,7 @@ class Spec:
         from mai.compiler.interface.held_data import put, write_data
 
         if data is not None:
-            return write_data(data, self.fields, folder)
+            return write_data(self._of_fields(data), self.fields, folder)
         return tuple(put(file, folder) if file.parent == self._scratch else file for file in self._held_files)
 
     @cached_property
@@ -197,7 +198,7 @@ class Spec:
         """The files of its data, which are written once."""
         from mai.compiler.interface.held_data import write_data
 
-        return () if self.data is None else write_data(self.data, self.fields, self._scratch)
+        return () if self.data is None else write_data(self._of_fields(self.data), self.fields, self._scratch)
 
     @cached_property
     def _scratch(self) -> Path:
@@ -223,6 +224,13 @@ class Spec:
         values = [argument.value for argument in source.arguments]
         names = [item for value in values for item in (value.items if isinstance(value, ast.Stack) else (value,))]
         return tuple(name.id for name in names if isinstance(name, ast.Name))
+
+    def _of_fields(self, data: object) -> object:
+        """Data as they are, but for a dictionary of the values that the `data` line names, which are those of the fields."""
+        names = self.variables
+        if not isinstance(data, Mapping) or not names or {*data} != {*names} or {*data} == {*self.fields}:
+            return data
+        return data[names[0]] if len(names) == 1 else tuple(data[name] for name in names)
 
     def _export(self, name: str | None) -> str:
         exports = self.exports

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mai.compiler.data.fields import group_columns
 from mai.compiler.data.sources.series import Series
@@ -118,17 +119,20 @@ def _first_columns(series: Series, asked: Asked, chosen: slice, steps: int) -> d
     if asked.groups is not None and series.group is not None:
         columns[series.group] = pa.array([asked.names[group] for group in asked.groups[chosen] for _ in range(steps)])
     if not series.horizon or steps == 1 < series.horizon:
-        return columns | {time: _times(last)}
-    columns[time] = _times(asked.following[chosen].reshape(-1))
+        return columns | {time: _times(last, asked.in_utc)}
+    columns[time] = _times(asked.following[chosen].reshape(-1), asked.in_utc)
     columns[STEP] = pa.array(np.tile(np.arange(1, steps + 1), len(last)))
-    return columns | {FROM: _times(np.repeat(last, steps))}
+    return columns | {FROM: _times(np.repeat(last, steps), asked.in_utc)}
 
 
-def _times(values: Array) -> pa.Array:
-    """Dates without an hour as dates, others to the second where they are no finer, and numbers without a fraction as whole ones."""
+def _times(values: Array, in_utc: bool) -> pa.Array:
+    """Dates without an hour as dates, others to the second where they are no finer, and numbers without a fraction as whole ones.
+
+    Dates `in_utc` have their hour, and say so.
+    """
     if values.dtype.kind == "M":
-        days, seconds = (values.astype(f"datetime64[{unit}]") for unit in ("D", "s"))
-        exact = next((each for each in (days, seconds) if (each.astype(values.dtype) == values).all()), values)
-        return pa.array(exact)
+        units = [values.astype(f"datetime64[{unit}]") for unit in (("s",) if in_utc else ("D", "s"))]
+        exact = next((each for each in units if (each.astype(values.dtype) == values).all()), values)
+        return pc.assume_timezone(pa.array(exact), "UTC") if in_utc else pa.array(exact)
     is_whole = values.dtype.kind == "f" and bool((values == np.floor(values)).all())
     return pa.array(values.astype(np.int64) if is_whole else values)

@@ -15,6 +15,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import is_number
 from mai.runtime.model.manifest import Manifest, Port
 
+TRUTHS = ("false", "true")
 MAX_SHOWN = 60  # Characters of a wrong word that a message repeats.
 MOST_WORDS = 5  # That a note names.
 
@@ -57,6 +58,23 @@ def unknown_words(name: str, counts: Mapping[str, int]) -> str:
     total = sum(counts.values())
     values = "1 value that training never saw has" if total == 1 else f"{total:,} values that training never saw have"
     return f"`{name}`: {values} the label for what is not known: {', '.join(shown)}{more}"
+
+
+def truths_as_labels(port: Port, names: Sequence[str], value: Any) -> Any:
+    """True and false, or arrays and lists of them, as labels of a class of two that is true or false; anything else as it is.
+
+    Its labels are called so, in any letters, or have no names, as those of a column of truth values.
+    """
+    called = [name.lower() for name in names or TRUTHS]
+    if not port.classes or sorted(called) != sorted(TRUTHS) or (not names and port.classes != len(TRUTHS)):
+        return value
+    if not isinstance(value, (bool, list, tuple)) and not hasattr(value, "__array__"):
+        return value
+    try:
+        array = np.asarray(value)
+    except ValueError:  # Rows of different lengths, which are refused where shapes are.
+        return value
+    return np.array([called.index(word) for word in TRUTHS])[array.astype(int)] if array.dtype.kind == "b" else value
 
 
 def as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[str] | None = None) -> Any:

@@ -15,7 +15,7 @@ import onnxruntime as ort
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import prepare, unnamed_value_error
-from mai.runtime.inputs.labels import as_labels, label_names
+from mai.runtime.inputs.labels import as_labels, label_names, truths_as_labels
 from mai.runtime.model.binding import CapturedRuns
 from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
@@ -224,15 +224,16 @@ class Model:
                 self.inputs[text.prompt], values[text.prompt], self.tokenizer, special_tokens=special_tokens
             )
             values[text.prompt] = prompt.rows
-        for name, value in values.items():
+        for name, given in values.items():
             port = self.inputs.get(name) or self.settings.get(name)
             if port is None:
                 continue
             names = label_names(self.manifest, port)
+            value = truths_as_labels(port, names, given)
             if port.kind == "input" and len(port.shape) == 1 and (self.tokenizer is not None or not names):
                 values[name] = as_tokens(port, value, self.tokenizer, special_tokens=special_tokens)
-            elif port.classes:
-                values[name] = as_labels(port, names, value)
+            else:
+                values[name] = as_labels(port, names, value) if port.classes else value
         return prompt
 
     def stream(

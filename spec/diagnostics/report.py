@@ -55,6 +55,11 @@ class Diagnostic:
 
         assert self.slug in CATALOG, f"slug {self.slug!r} is not in the catalog"
 
+    def __str__(self) -> str:
+        """All of it in a line: `spec.mai:3:12: rank-mismatch: what is wrong (what to write)`."""
+        place = "" if self.span is None else f"{self.span}: "
+        return f"{place}{self.slug}: {self.message}" + (f" ({self.help})" if self.help else "")
+
 
 def _is_same(one: Diagnostic, other: Diagnostic) -> bool:
     """Whether two diagnostics tell the same, though the calls that led to it differ."""
@@ -62,10 +67,10 @@ def _is_same(one: Diagnostic, other: Diagnostic) -> bool:
 
 
 class MaiError(Exception):
-    """A stage of compilation cannot go on; `diagnostics` say why, in the order of the text."""
+    """A stage of compilation cannot go on; `diagnostics` say why, in the order of the text, and a line each as text."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
-        super().__init__("; ".join(f"{d.slug}: {d.message}" for d in diagnostics))
+        super().__init__("\n".join(map(str, diagnostics)))
         self.diagnostics = tuple(diagnostics)
 
     def _render_traceback_(self) -> list[str]:

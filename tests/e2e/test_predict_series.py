@@ -93,6 +93,14 @@ def test_all_windows(run: Path) -> None:
     assert [row["from"] for row in rows] == froms
 
 
+def test_times_in_utc_say_so(run: Path, tmp_path: Path) -> None:
+    rows = "".join(f"2021-04-06T{hour:02d}:00:00+02:00,north,{hour}\n" for hour in range(5, 10))
+    (tmp_path / "t.csv").write_text("month,shop,sales\n" + rows)
+    done = predicted(run, tmp_path / "t.csv")
+    assert [row["month"] for row in done] == ["2021-04-06 08:00:00Z", "2021-04-06 09:00:00Z"]
+    assert {row["from"] for row in done} == {"2021-04-06 07:00:00Z"}
+
+
 @pytest.mark.parametrize(
     ("change", "words", "said"),
     [

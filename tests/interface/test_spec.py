@@ -63,6 +63,19 @@ def test_a_spec_says_what_it_has() -> None:
     assert "sample" in dir(spec)
 
 
+def test_the_values_that_a_spec_names() -> None:
+    """Where they are missing the words that help are said; they may come by their names, which are no fields."""
+    with pytest.raises(mai.MaiError, match=r"^flow.mai:3:1: data-missing: .*`points`.*`spec\.train\(data=points\)`"):
+        mai.Spec(FLOW, "flow").train(quiet=True)
+    named = mai.Spec(FLOW, "flow", data={"points": POINTS}).train(steps=2, quiet=True, out="named")
+    plain = mai.Spec(FLOW, "flow", data=POINTS).train(steps=2, quiet=True, out="plain")
+    assert named.weights.read_bytes() == plain.weights.read_bytes()
+    pair = mai.Spec("data x: [2], y: real from python([a, b])\nexport f(x: [2]) -> [2] { return x }\n")
+    values = {"b": np.ones(3, np.float32), "a": np.zeros((3, 2), np.float32)}
+    (file,) = pair.files_in(Path("pair"), values)
+    assert {name: array.shape for name, array in np.load(file).items()} == {"x": (3, 2), "y": (3,)}
+
+
 def test_a_mistake_is_shown_with_carets_and_no_frames_of_python() -> None:
     spec = mai.Spec(FLOW.replace("width)), 2)", "width)), 3)"), "flow")
     findings = spec.check()
@@ -72,6 +85,7 @@ def test_a_mistake_is_shown_with_carets_and_no_frames_of_python() -> None:
     with pytest.raises(mai.MaiError) as raised:
         spec.train()
     assert any("flow.mai:4:" in line for line in raised.value._render_traceback_())
+    assert str(raised.value).startswith("flow.mai:4:47: return-shape: ")
     assert "return-shape" in spec._repr_html_()
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         mai.Spec(FLOW).nothing  # noqa: B018

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mai.runtime import ModelError
+from mai.runtime.inputs.labels import truths_as_labels
 from mai.runtime.inputs.values import parse_value
 from mai.runtime.model.manifest import Port
 
@@ -148,3 +150,22 @@ def test_files_are_never_unpickled(tmp_path: Path) -> None:
     np.save(path, np.array([{}, []], dtype=object), allow_pickle=True)
     with pytest.raises(ModelError, match="holds no array"):
         parse_value(POINT, f"@{path}", None)
+
+
+@pytest.mark.parametrize(
+    ("classes", "names", "value", "labels"),
+    [
+        (2, [], [True, False], [1, 0]),
+        (2, [], True, 1),
+        (2, ["True", "False"], np.array([[True], [False]]), [[0], [1]]),
+        (3, ["false", "true"], [True], [1]),
+        (2, ["no", "yes"], [True], [True]),
+        (3, [], [True], [True]),
+        (2, [], [1, 0], [1, 0]),
+    ],
+)
+def test_truths_are_labels_of_what_is_true_or_false(classes: int, names: list[str], value: Any, labels: Any) -> None:
+    """Others are left as they are."""
+    port = Port(name="ok", kind="input", dtype="int64", batch=True, classes=classes)
+    found, expected = np.asarray(truths_as_labels(port, names, value)), np.asarray(labels)
+    assert found.tolist() == expected.tolist() and found.dtype == expected.dtype

@@ -28,6 +28,9 @@ class Python(Source):
 
     def read(self, request: Request) -> Reading:
         names = " and ".join(f"`{name}`" for name in self.variables)
-        call = ", ".join(self.variables)
-        help = f"in Python, mai.read(...).train(data=({call})), or a notebook's %%mai; on the command line, --data FILE"
-        raise bad(f"the examples are Python's {names}, and here is no Python", "data-missing", help=help)
+        value = ", ".join(self.variables) if len(self.variables) == 1 else f"({', '.join(self.variables)})"
+        help = (
+            f"in Python, `mai.Spec(text, data={value})` or `spec.train(data={value})`, or a notebook's %%mai; "
+            "on the command line, `--data FILE`"
+        )
+        raise bad(f"the examples are Python's {names}, which nothing here gives", "data-missing", help=help)

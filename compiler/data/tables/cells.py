@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
+from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import NAMES, OTHER, Decimal, number_of
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import MaiError
@@ -21,8 +22,6 @@ Missing = Literal["refuse", "keep", "drop"]
 Role = Literal["real", "label", "any", "key", "time"]
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nil", "?", "-"))
 WORDS, NUMBERS = True, False
-DAY = "1970-01-01"
-DATES = ((pa.timestamp("us"), DAY), (pa.timestamp("us", "UTC"), f"{DAY}T00:00Z"))
 
 
 class Column:
@@ -38,6 +37,7 @@ class Column:
         self.name, self.role, self.field, self.is_part, self.named = name, role, field, is_part, named
         self.gaps: Array | None = None
         self.are_dates = False
+        self.in_utc: bool | None = None
         self.dressed = ""
         self.names: dict[str, int] = {}
         self.are_words: bool | None = None
@@ -79,6 +79,8 @@ class Column:
         """What was found in the rows, in words."""
         if self.are_dates:
             yield f"column `{self.name}` holds dates: they are days since 1970-01-01"
+        if self.in_utc:
+            yield f"column `{self.name}`: times with an offset, as `+02:00`, are read in UTC"
         if self.dressed:
             what = "are read without signs of money, shares and thousands"
             yield f"column `{self.name}`: numbers such as `{self.dressed}` {what}"
@@ -113,7 +115,7 @@ class Column:
         if pa.types.is_temporal(kind) and self.role == "time":
             return self._times(array)
         if self.role == "real" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
-            return self._numbers(self._days(array.cast(pa.timestamp("us"), safe=False)))
+            return self._numbers(self._days(array))
         if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
             return self._numbers(array.cast(pa.float64()))
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
@@ -200,8 +202,9 @@ class Column:
             if kind in kinds:
                 self._become(kind, text, kinds.index(kind))
         if WORDS in kinds:
-            word = str(text[kinds.index(WORDS)])[:60]
-            raise bad(f"`{self.field}` holds words (`{word}`), the spec has real numbers")
+            place = kinds.index(WORDS)
+            help = HELP if like_dates(text)[place].as_py() else None
+            raise bad(f"`{self.field}` holds words (`{str(text[place])[:60]}`), the spec has real numbers", help=help)
         return pa.array(numbers, pa.float64())
 
     def _refuse_other_sign(self, cells: list[str], kinds: list[bool | None]) -> None:
@@ -237,6 +240,7 @@ class Column:
 
     def _times(self, array: pa.Array) -> Array:
         """Times as whole microseconds."""
+        self._note_zone(array)
         if array.null_count:
             self._note_missing(array.is_null())
         if not (pa.types.is_time(array.type) or pa.types.is_duration(array.type)):
@@ -244,10 +248,22 @@ class Column:
         times: Array = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
         return times
 
-    def _days(self, moments: pa.Array) -> pa.Array:
+    def _days(self, array: pa.Array) -> pa.Array:
         """Times as days since 1970-01-01, with parts of days."""
+        self._note_zone(array)
         self.are_dates = True
+        moments = array.cast(pa.timestamp("us"), safe=False)
         return pc.divide(moments.cast(pa.int64()).cast(pa.float64(), safe=False), 24 * 3600 * 1e6)
+
+    def _note_zone(self, array: pa.Array) -> None:
+        """Note whether times are in UTC. Raises `MaiError` where some are and others are of some place that is not said."""
+        if array.null_count == len(array):
+            return
+        in_utc = is_in_utc(array.type)
+        if self.in_utc not in (None, in_utc):
+            what = "with and without" if in_utc else "without and with"
+            raise self._wrong(f"has times {what} an offset from UTC, the first of these in or after {self._at(0)}")
+        self.in_utc = in_utc
 
     def _times_of(self, text: pa.Array) -> Array:
         """Texts as numbers, or as microseconds where they are dates."""
@@ -262,9 +278,7 @@ class Column:
             return self._numbers(numbers.cast(pa.float64()), text)
         place = next(place for place, cell in enumerate(text.to_pylist()) if cell and not self._is_time(cell))
         message = f"holds `{str(text[place])[:60]}` in {self._at(place)}, which has no place in time"
-        raise self._wrong(
-            message, "write numbers, or dates as 2024-03-14, 2024-03-14 09:30:00: all in one of these ways"
-        )
+        raise self._wrong(message, f"{HELP}, or numbers: all in one of these ways")
 
     def _is_time(self, cell: str) -> bool:
         """Whether a text is a number or a date."""
@@ -313,18 +327,6 @@ def plain_numbers(text: pa.Array, decimal: Decimal) -> pa.Array | None:
         return text.cast(pa.float64())
     except pa.ArrowInvalid:
         return None
-
-
-def moments_of(text: pa.Array) -> pa.Array | None:
-    """Texts that are dates as times, missing where they are empty; None where some are neither."""
-    text = pc.replace_substring_regex(text, r"^(\d{4})/(\d{2})/(\d{2})\b", r"\1-\2-\3")
-    empty = pc.equal(text.fill_null(""), "")
-    for kind, instead in DATES:
-        try:
-            return pc.if_else(empty, pa.scalar(None, kind), pc.if_else(empty, instead, text).cast(kind))
-        except pa.ArrowInvalid:
-            continue
-    return None
 
 
 def is_list(kind: Any) -> bool:

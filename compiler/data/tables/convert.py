@@ -96,7 +96,7 @@ def _read(
         count += rows
         if gone:
             notes.append(f"{table.path.name}: {gone:,} of {rows:,} rows lack a value, and are left out")
-    notes += [note for parts in columns.values() for part in parts for note in part.notes()]
+    notes += dict.fromkeys(note for parts in columns.values() for part in parts for note in part.notes())
     return {field: [*parts[0].names] for field, parts in columns.items() if parts[0].names}, notes
 
 

@@ -216,11 +216,17 @@ def _json_lines(table: TableFile) -> Iterator[bytes]:
 
 
 def _json_table(table: TableFile, lines: bytes, before: int) -> pa.Table:
+    """Lines as a table; times stay texts, since Arrow takes the offset off those that have one."""
     import pyarrow as pa
     from pyarrow import json
 
+    options = json.ReadOptions(use_threads=False, block_size=max(len(lines), 2) + 1)
     try:
-        return json.read_json(BytesIO(lines), json.ReadOptions(use_threads=False, block_size=max(len(lines), 2) + 1))
+        read = json.read_json(BytesIO(lines), options)
+        times = [(field.name, pa.string()) for field in read.schema if pa.types.is_timestamp(field.type)]
+        if not times:
+            return read
+        return json.read_json(BytesIO(lines), options, json.ParseOptions(explicit_schema=pa.schema(times)))
     except pa.ArrowInvalid as error:
         message = re.sub(r"in row (\d+)", lambda m: f"in row {int(m[1]) + 1 + before}", _said(error))
         raise bad(

@@ -11,7 +11,9 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
 from mai.compiler.data.rows import Columns, Rows
 from mai.compiler.data.sources.series import NEXT, Series
-from mai.compiler.data.tables.files import TableFile
+from mai.compiler.data.tables.cells import is_text
+from mai.compiler.data.tables.dates import is_in_utc, moments_of
+from mai.compiler.data.tables.files import TableFile, read_blocks
 from mai.compiler.data.windows.ordered import Ordered, column_of, read_ordered
 from mai.compiler.data.windows.times import clock_of, following
 from mai.compiler.data.windows.windows import gaps_of, short_series, starts_of, window_field, without_gaps
@@ -28,6 +30,7 @@ class Asked:
         groups: whole [n], numbers of `names`; None where there is one series.
         names: of the series.
         last, following: [n] and [n, horizon]; dates as datetime64, numbers of rows where the series has no times.
+        in_utc: whether the dates have offsets in the table, and are in UTC here.
         notes: what was found in the files.
     """
 
@@ -36,6 +39,7 @@ class Asked:
     names: Sequence[str | float]
     last: Array
     following: Array
+    in_utc: bool
     notes: tuple[str, ...]
 
 
@@ -77,8 +81,19 @@ def read_asked(
         rows.names or (),
         times[end],
         following(times, rows.groups, end, series.horizon),
+        series.time is not None and _has_offsets(table, series.time),
         notes,
     )
+
+
+def _has_offsets(table: TableFile, time: str) -> bool:
+    """Whether the first times of a table have an offset from UTC: all others have one then, too."""
+    for block in read_blocks(table, [table.columns[time]]):
+        array = block[table.columns[time]]
+        times = moments_of(array) if is_text(array.type) else array
+        if times is None or times.null_count < len(times):
+            return times is not None and is_in_utc(times.type)
+    return False
 
 
 def _gap_in_last(series: Series, rows: Ordered, taken: Columns, lost: Array, length: int, count: int) -> str:

@@ -1,0 +1,44 @@
+"""Dates and times in texts: the forms that are read, and those that people write besides, of which nobody can say what is the month."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+DAY = "1970-01-01"
+KINDS = ((pa.timestamp("us"), DAY), (pa.timestamp("us", "UTC"), f"{DAY}T00:00Z"))
+# What is read, as what Arrow reads: 14.03.2024 has its day before its month wherever it is written.
+FORMS = (
+    (r"^(\d{4})/(\d{2})/(\d{2})\b", r"\1-\2-\3"),
+    (r"^(\d{1,2})\.(\d{1,2})\.(\d{4})\b", r"\3-\2-\1"),
+    (r"^(\d{4})-(\d)-", r"\1-0\2-"),
+    (r"^(\d{4}-\d{2})-(\d)\b", r"\1-0\2"),
+)
+LIKE_A_DATE = (
+    r"^(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{1,2}/\d{1,2}/\d{2}|\d{2}\.\d{2}\.\d{2}|\d{1,2}[-. ]{1,2}[A-Za-z]{3,9}[-., ]{1,2}\d{2,4}"
+    r"|[A-Za-z]{3,9}\.? \d{1,2},? \d{4})(?:$|[ T,])"
+)
+HELP = "write dates as 2024-03-14, 2024-03-14 09:30:00 or 14.03.2024"
+
+
+def moments_of(text: pa.Array) -> pa.Array | None:
+    """Texts that are dates as times, missing where they are empty, in UTC where they have offsets from it; None where some are neither."""
+    for form, instead in FORMS:
+        text = pc.replace_substring_regex(text, form, instead)
+    empty = pc.equal(text.fill_null(""), "")
+    for kind, usual in KINDS:
+        try:
+            return pc.if_else(empty, pa.scalar(None, kind), pc.if_else(empty, usual, text).cast(kind))
+        except pa.ArrowInvalid:
+            continue
+    return None
+
+
+def like_dates(text: pa.Array) -> pa.Array:
+    """Whether each of some texts looks like a date, in a form that is read or in another."""
+    return pc.match_substring_regex(text, LIKE_A_DATE)
+
+
+def is_in_utc(kind: pa.DataType) -> bool:
+    """Whether values of Arrow's type are times in UTC, and not in the time of some place that is not said."""
+    return bool(pa.types.is_timestamp(kind) and kind.tz is not None)

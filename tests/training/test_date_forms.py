@@ -1,0 +1,78 @@
+"""Dates in tables: forms that are read, times with offsets in UTC with a word, and forms of which nobody can say what is the month."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from mai.compiler.data.batches import load
+from mai.compiler.data.sources.table import Table
+from mai.compiler.describing.describe import describe
+from mai.compiler.describing.lines import data_line, lines
+from mai.compiler.ir.types import DType, Type
+from mai.spec.diagnostics import MaiError
+
+FIELDS = {"when": Type(DType.REAL)}
+ZONED = ["2024-04-06T22:00:00+02:00", "2024-04-07T01:30:00+02:00", "2024-04-07T00:00:00Z"]
+IN_UTC = ["2024-04-06T20:00", "2024-04-06T23:30", "2024-04-07T00:00"]
+
+
+def days(moments: list[str]) -> list[float]:
+    return (np.array(moments, "datetime64[m]").astype(float) / 1440).tolist()
+
+
+def as_csv(path: Path, values: list[str]) -> None:
+    path.write_text("when\n" + "".join(f"{value}\n" for value in values))
+
+
+def as_jsonl(path: Path, values: list[str]) -> None:
+    path.write_text("".join(json.dumps({"when": value}) + "\n" for value in values))
+
+
+def as_parquet(path: Path, values: list[str]) -> None:
+    parquet.write_table(pa.table({"when": pa.array(values).cast(pa.timestamp("us", "UTC"))}), path)
+
+
+@pytest.mark.parametrize(("name", "write"), [("t.csv", as_csv), ("t.jsonl", as_jsonl), ("t.parquet", as_parquet)])
+def test_times_with_offsets_are_in_utc_and_it_is_said(
+    name: str, write: Callable[[Path, list[str]], None], tmp_path: Path
+) -> None:
+    write(tmp_path / name, ZONED)
+    data = load(Table(path=name), FIELDS, 0, tmp_path)
+    assert sorted(data.batch(0, 3)["when"].tolist()) == pytest.approx(days(IN_UTC), abs=1e-2)
+    assert "column `when`: times with an offset, as `+02:00`, are read in UTC" in data.notes
+    assert "2024-04-06 20:00:00 to 2024-04-07 in UTC" in "\n".join(lines(describe([tmp_path / name])))
+
+
+def test_times_with_and_without_offsets_are_not_one_column(tmp_path: Path) -> None:
+    as_csv(tmp_path / "a.csv", ZONED)
+    as_csv(tmp_path / "b.csv", ["2024-04-06T22:00:00"])
+    with pytest.raises(MaiError, match="has times without and with an offset"):
+        load(Table(path=("a.csv", "b.csv")), FIELDS, 0, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "write", [["23.04.2021", "3.4.2021 14:30"], ["2021-04-23", "2021-4-3 14:30"], ["2021/04/23", "2021-04-03T14:30"]]
+)
+def test_forms_of_dates_that_are_read(write: list[str], tmp_path: Path) -> None:
+    as_csv(tmp_path / "t.csv", write)
+    data = load(Table(path="t.csv"), FIELDS, 0, tmp_path)
+    expected = pytest.approx(days(["2021-04-03T14:30", "2021-04-23T00:00"]), abs=1e-2)
+    assert sorted(data.batch(0, 2)["when"].tolist()) == expected
+    assert data_line(describe([tmp_path / "t.csv"])).startswith("data when: []")
+
+
+@pytest.mark.parametrize("form", ["03/{:02d}/2024", "{:02d}-03-2024", "Mar {} 2024", "{} March 2024", "{:02d}.03.24"])
+def test_a_form_that_is_not_read_is_told_with_one_that_is(form: str, tmp_path: Path) -> None:
+    as_csv(tmp_path / "t.csv", [form.format(day) for day in range(1, 13)])
+    line = data_line(describe([tmp_path / "t.csv"]))
+    assert "is read as words: write dates as 2024-03-14" in line
+    with pytest.raises(MaiError, match="holds words") as caught:
+        load(Table(path="t.csv"), FIELDS, 0, tmp_path)
+    assert "write dates as 2024-03-14" in str(caught.value.diagnostics[0].help)
