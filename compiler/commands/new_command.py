@@ -33,7 +33,7 @@ def new(
     """Write a commented spec to start from: mai new flow.mai, or for your data: mai new --data houses.csv --target price
 
     A table gives a model that predicts a column from the others: words and few whole numbers as labels with probabilities, other numbers
-    as numbers. With --horizon 12 it is a series, whose next 12 rows are forecast. Images in folders give a classifier, images without
+    as numbers; texts among the others are read as tokens. With --horizon 12 it is a series, whose next 12 rows are forecast. Images in folders give a classifier, images without
     folders a model that draws more of them, a text a model that writes on. The spec is a text to read and change; `mai data FILE` shows
     what is in the data.
     """

@@ -86,6 +86,11 @@ def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableS
     return TableSummary(tuple(files), tables[0].kind, columns[0].rows, columns, tuple(notes))
 
 
+def holds_texts(column: ColumnSummary) -> bool:
+    """Whether a column's words are texts, of which each row has one of its own."""
+    return column.is_identifier and column.letters > LETTERS_OF_TEXT
+
+
 def why_not(column: ColumnSummary) -> str | None:
     """Why no field takes a column; None where one can."""
     if column.kind == "empty":
@@ -104,7 +109,7 @@ def why_not(column: ColumnSummary) -> str | None:
         return f"it is always {column.words[0]}"
     if column.is_numbering:
         return "it numbers the rows"
-    if column.is_identifier and column.letters > LETTERS_OF_TEXT:
+    if holds_texts(column):
         return "it holds texts, not words: `examples(...)` reads them as tokens"
     if column.is_identifier:
         many = "nearly all" if column.distinct is None or column.distinct < column.rows - column.missing else "all"

@@ -8,15 +8,17 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.header import NAME
 from mai.compiler.describing.columns import ColumnSummary
 from mai.compiler.describing.leaks import Leak, leaks
-from mai.compiler.describing.tables import TableSummary, why_not
+from mai.compiler.describing.tables import TableSummary, holds_texts, why_not
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 
 MOST_CLASSES = 10  # Whole numbers of so many different values are labels, where they are to be predicted.
 MOST_LABELS = 100  # So many words may be predicted, and so many numbers be said by name.
+LETTERS_OF_TOKEN, MOST_TOKENS = 3, 128  # Of a text: letters that a token has, and tokens that are read.
 ONE_HOT = 12  # Words of so many kinds or fewer have a number each; of more kinds they are embedded.
 # Functions that a drafted spec calls where fields are in scope, for labels and for numbers: a field of such a name would hide one.
 CALLED_FOR_LABELS = frozenset(("cross_entropy", "accuracy", "across", "auc", "softmax", "argmax"))
+CALLED_FOR_TEXTS = frozenset(("embed", "masked_attention", "layer_norm", "sum", "maximum", "vocab"))
 CALLED_FOR_NUMBERS = frozenset(("across", "mean", "std", "r2", "abs"))
 
 
@@ -49,8 +51,21 @@ class Words:
 
 
 @record
+class Text:
+    """A field of texts, of which so many tokens are read."""
+
+    name: str
+    length: int
+
+    @property
+    def inputs(self) -> list[tuple[str, str]]:
+        """The field and its mask, with their types."""
+        return [(self.name, f"tokens[{self.length}]"), (f"{self.name}_mask", f"[{self.length}]")]
+
+
+@record
 class TableFields:
-    """What a spec takes of a table: its target, and the numbers, vectors, dates and words that predict it; `left` says what it does not, and why.
+    """What a spec takes of a table: its target, and the numbers, vectors, dates, words and texts that predict it; `left` says what it does not, and why.
 
     `target_words` is None for a target of numbers. `gaps` are the fields that lack values, `leaks` the columns that tell the target alone.
     """
@@ -62,6 +77,7 @@ class TableFields:
     vectors: tuple[tuple[str, int], ...]
     dates: tuple[str, ...]
     words: tuple[Words, ...]
+    texts: tuple[Text, ...]
     left: tuple[tuple[str, str], ...]
     gaps: frozenset[str]
     leaks: tuple[Leak, ...] = ()
@@ -75,7 +91,9 @@ class TableFields:
     def inputs(self) -> list[tuple[str, str]]:
         """The inputs and their types, in the order in which the spec names them."""
         reals = [*((name, "[]") for name in self.numbers), *((name, f"[{width}]") for name, width in self.vectors)]
-        return [*reals, *((name, "[]") for name in self.dates), *((each.name, each.type_text) for each in self.words)]
+        words = [(each.name, each.type_text) for each in self.words]
+        texts = [pair for each in self.texts for pair in each.inputs]
+        return [*reals, *((name, "[]") for name in self.dates), *words, *texts]
 
 
 def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = None) -> TableFields:
@@ -93,6 +111,8 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
     if column.name in called:
         raise bad(f"`{column.name}` is the name of a function that the spec calls", help="give the column another name")
     others = [(name, columns) for name, columns in table.groups(column.name) if columns[0] is not column]
+    if any(holds_texts(columns[0]) for _, columns in others):
+        called |= CALLED_FOR_TEXTS
     left = {name: reason for name, columns in others if (reason := _reason(name, columns, called))}
     if len(left) == len(others):  # A number of the row is better than nothing.
         left = {name: reason for name, reason in left.items() if not dict(others)[name][0].is_numbering}
@@ -112,6 +132,7 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
         tuple((name, taken[name][0].width or len(taken[name])) for name, kind in kinds.items() if kind == "vector"),
         tuple(name for name, kind in kinds.items() if kind == "date"),
         tuple(_words(taken[name][0]) for name, kind in kinds.items() if kind == "word"),
+        tuple(Text(name, _length(taken[name][0])) for name, kind in kinds.items() if kind == "text"),
         tuple(left.items()),
         frozenset(name for name, columns in table.groups(column.name) if any(each.missing for each in columns)),
         tuple(leak for leak in telling if leak.column in taken),
@@ -119,14 +140,21 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
 
 
 def _kind(columns: Sequence[ColumnSummary]) -> str:
-    """What columns are to a spec: a number, a vector, a date, a word."""
+    """What columns are to a spec: a number, a vector, a date, a word, a text."""
     if len(columns) > 1 or columns[0].kind == "list":
         return "vector"
+    if holds_texts(columns[0]):
+        return "text"
     return "number" if columns[0].kind == "whole" else columns[0].kind
 
 
 def _words(column: ColumnSummary) -> Words:
     return Words(column.name, column.words, False, bool(column.missing) or len(column.words) > ONE_HOT)
+
+
+def _length(column: ColumnSummary) -> int:
+    """How many tokens are read of texts: twice as many as there are in the mean, by eights."""
+    return min(MOST_TOKENS, 8 * -(-int(2 * column.letters) // (8 * LETTERS_OF_TOKEN)))
 
 
 def _target(table: TableSummary, name: str) -> ColumnSummary:
@@ -141,7 +169,7 @@ def _target(table: TableSummary, name: str) -> ColumnSummary:
     if column.distinct == 1:
         raise bad(f"`{name}` is always {column.words[0]}: there is nothing to predict")
     is_fine = column.is_numbering or (column.kind == "mixed" and 1 < len(column.words) <= MOST_LABELS)
-    reason = None if is_fine else _reason(name, [column], frozenset())
+    reason = None if is_fine else _reason(name, [column], frozenset(), texts=False)
     if reason is not None:
         raise bad(f"`{name}` cannot be predicted: {reason}")
     return column
@@ -161,13 +189,13 @@ def _target_words(column: ColumnSummary, as_numbers: bool | None) -> Words | Non
     return Words(column.name, column.words, column.kind == "mixed", False)
 
 
-def _reason(name: str, columns: Sequence[ColumnSummary], called: frozenset[str]) -> str | None:
-    """Why a spec leaves columns out."""
+def _reason(name: str, columns: Sequence[ColumnSummary], called: frozenset[str], texts: bool = True) -> str | None:
+    """Why a spec leaves columns out, which may be `texts` or not."""
     if not NAME.fullmatch(name):
         return "its name has no letter"
     if name in called:
         return "its name is that of a function which the spec calls: give it another"
-    reasons = (why_not(each) for each in columns)
+    reasons = (None if texts and holds_texts(each) else why_not(each) for each in columns)
     return next((reason for reason in reasons if reason), None)
 
 

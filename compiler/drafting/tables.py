@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mai.compiler.describing.lines import number, share, spread
 from mai.compiler.drafting.table_fields import ONE_HOT, TableFields, Words
 from mai.spec.record import record
 
+READ, VOCAB = 32, 1000  # Numbers that are made of a text, and tokens that texts are made of at most.
 EMBEDDED = 8  # Numbers of a word that is embedded.
 PARTS_OF_DATES = ("year", "month", "day", "weekday", "hour")
 # Functions that the net calls: its parameters have other names.
@@ -45,6 +46,7 @@ def draft_table(fields: TableFields, path: str) -> str:
     blocks = (
         _data(fields, path),
         _scale(fields, names),
+        _reader(fields, names),
         _net(fields, names),
         _train(fields, names),
         _export(fields, names),
@@ -59,7 +61,7 @@ class _Names:
         self.taken = {name for name, _ in fields.inputs} | {fields.target.name}
         self.net, self.logits, self.guess = self.free("f"), self.free("z"), self.free("guess")
         self.center, self.spread = self.free("center"), self.free("spread")
-        self.probability = self.free("probability")
+        self.probability, self.reader = self.free("probability"), self.free("read")
 
     def free(self, name: str) -> str:
         """A name, or one after it that no column has."""
@@ -77,8 +79,12 @@ def _data(fields: TableFields, path: str) -> Iterator[str]:
     yield f"# {target.name} from the other columns of {file}: {fields.rows:,} rows, {_what(fields)}."
     yield from (f"# Left out: {name}: {reason}." for name, reason in fields.left)
     yield from (f"# Look at {each.column}: {each.words}. Is it known before {target.name} is?" for each in fields.leaks)
+    if fields.texts:
+        yield f"const vocab = {VOCAB}"
     every = [(target.name, _target_type(fields)), *fields.inputs]
-    source = spread("from table(", [*_source(fields, path)], ")").replace("\n", "\n    ")
+    source = spread(f"from {'examples' if fields.texts else 'table'}(", [*_source(fields, path)], ")").replace(
+        "\n", "\n    "
+    )
     yield spread("data ", [f"{name}: {type_}" for name, type_ in every], source)
 
 
@@ -101,15 +107,23 @@ def _source(fields: TableFields, path: str) -> Iterator[str]:
     """The settings of the source: what is missing, what names are, how rows are held out."""
     target = fields.target.name
     yield f'"{path}"'
+    if fields.texts:
+        yield "tokenizer = bpe(vocab = vocab)"
+        yield "longer = cut"
     if fields.gaps or any(each.open for each in fields.words):
         yield "missing = keep"
-        yield f"needs = {target}"
+        yield f"needs = {_listed([target, *(each.name for each in fields.texts if each.name in fields.gaps)])}"
     named = [each.name for each in (fields.target_words, *fields.words) if each is not None and each.named]
     if named:
-        yield f"words = {named[0] if len(named) == 1 else '[' + ', '.join(named) + ']'}"
+        yield f"words = {_listed(named)}"
     aside = "0.15, test = 0.15" if fields.rows >= 100 else "0.2"
     if fields.rows >= 20:
         yield f"split = stratified({target}, {aside})" if _can_stratify(fields) else f"split = random({aside})"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as a setting takes them: one, or a list."""
+    return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
 
 
 def _can_stratify(fields: TableFields) -> bool:
@@ -121,6 +135,18 @@ def _scale(fields: TableFields, names: _Names) -> Iterator[str]:
     if fields.target_words is None:
         yield f"let {names.center} = mean(across({fields.target.name}), axis = 0)      # its unit, of the rows that are trained on"
         yield f"let {names.spread} = std(across({fields.target.name}), axis = 0)"
+
+
+def _reader(fields: TableFields, names: _Names) -> Iterator[str]:
+    """What makes a few numbers of a text."""
+    if not fields.texts:
+        return
+    yield "# A text as numbers: each token looks at the others; the mean of all, without what is behind the text."
+    yield f"net {names.reader}(tokens_: tokens[P], seen: [P]) -> [{READ}] {{"
+    yield f"  h = embed(tokens_, {READ})"
+    yield "  h += masked_attention(layer_norm(h), seen, 4)"
+    yield "  return sum(h * seen[:, None], axis = 0) / maximum(sum(seen), 1)"
+    yield "}"
 
 
 def _net(fields: TableFields, names: _Names) -> Iterator[str]:
@@ -141,6 +167,7 @@ def _net(fields: TableFields, names: _Names) -> Iterator[str]:
         parts += [f"normalise([{_own(name) if name not in fields.gaps else day}, {', '.join(date_parts)}])"]
         parts += [f"[missing({_own(name)})]"] if name in fields.gaps else []
     parts += [_as_numbers(each) for each in fields.words]
+    parts += [_own(each.name) for each in fields.texts]
     if len(parts) == 1:
         yield f"  h = {parts[0]}"
     else:
@@ -160,7 +187,8 @@ def _parameters(fields: TableFields) -> list[str]:
     width = len(fields.numbers) + sum(width for _, width in fields.vectors)
     numbers = [f"numbers: [{width}]"] if width else []
     dates = [f"{_own(name)}: []" for name in fields.dates]
-    return [*numbers, *dates, *(f"{_own(each.name)}: {each.type_text}" for each in fields.words)]
+    words = [f"{_own(each.name)}: {each.type_text}" for each in fields.words]
+    return [*numbers, *dates, *words, *(f"{_own(each.name)}: [{READ}]" for each in fields.texts)]
 
 
 def _own(name: str) -> str:
@@ -181,7 +209,8 @@ def _call(fields: TableFields, names: _Names) -> str:
     if vectors:
         pieces = [numbers, *vectors] if numbers else vectors
         numbers = f"concat({', '.join(pieces)})" if len(pieces) > 1 else pieces[0]
-    arguments = [*([numbers] if numbers else []), *fields.dates, *(each.name for each in fields.words)]
+    texts = [f"{names.reader}({each.name}, {each.name}_mask)" for each in fields.texts]
+    arguments = [*([numbers] if numbers else []), *fields.dates, *(each.name for each in fields.words), *texts]
     return f"{names.net}({', '.join(arguments)})"
 
 

@@ -13,6 +13,7 @@ from mai.compiler.data.tables.files import TableFile, read_blocks
 # Numbers that come back as they are written: not 007, which is a name, and no more digits than a number has.
 WHOLE = r"^-?(0|[1-9]\d{0,17})$"
 REAL = r"^-?(0|[1-9]\d{0,17})?(\.\d+)?([eE][-+]?\d{1,2})?$"
+APART = "'"  # In the place of a point between thousands: such a number stays as it is written.
 DIGIT = r"^-?\.?\d"
 
 
@@ -53,10 +54,10 @@ def number_types(table: TableFile, columns: Sequence[str]) -> dict[str, pa.DataT
 
 
 def _cells(texts: pa.Array, decimal: str) -> pa.Array:
-    """Texts without the spaces around them, with a point before the fraction; null where they say that there is no value."""
+    """Texts without the spaces around them, with a point before the fraction alone; null where they say that there is no value."""
     trimmed = pc.utf8_trim_whitespace(texts)
     if decimal == ",":
-        trimmed = pc.replace_substring(trimmed, ",", ".")
+        trimmed = pc.replace_substring(pc.replace_substring(trimmed, ".", APART), ",", ".")
     lacking = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(sorted(MISSING)))
     return pc.if_else(lacking, pa.scalar(None, pa.string()), trimmed)
 

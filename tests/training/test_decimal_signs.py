@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,8 @@ def test_a_file_reads_as_its_training_did(new: str, given: list[float], told: st
     (tmp_path / "new.csv").write_text(new)
     run = tmp_path / "run"
     invoke("train", tmp_path / "s.mai", "--out", run)
-    said = invoke("predict", run / "s.same.onnx", tmp_path / "new.csv", tmp_path / "out.jsonl", "--keep", "")
+    said = invoke("predict", run / "s.same.onnx", tmp_path / "new.csv", tmp_path / "out.jsonl")
     assert told in said.stderr
-    lines = (tmp_path / "out.jsonl").read_text().splitlines()
-    assert [float(line.split(": ")[1].strip("}")) for line in lines] == pytest.approx(given)
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [row["same"] for row in rows] == pytest.approx(given)
+    assert all(isinstance(row["a"], str) or row["a"] == pytest.approx(row["same"]) for row in rows)

@@ -49,7 +49,9 @@ TABLES: dict[str, tuple[str, Row, str, int]] = {
     "bools": ("a,b,y", lambda i: f"{i % 7}.5,{i % 2 == 0},{i % 3 == 0}", "b: class[2]", 3),
     "not finite": ("a,b,y", lambda i: f"{i % 7}.5,{'inf' if i == 3 else i * 2.5},{i % 2}", "values that are not finite", 2),
     "two rows": ("a,y", lambda i: f"{i},{i + 3}.5" if i < 2 else "", "2 rows", 2),
-    "texts": ("t,a,y", lambda i: f"{'what was said of it ' * 3}{i},{i % 7},{i % 2}", "it holds texts, not words", 2),
+    "texts": ("t,a,y", lambda i: f"{'what was said of it ' * 3}{i},{i % 7},{i % 2}", "f([a], read(t, t_mask))", 4),
+    "texts alone": ("id,read,y", lambda i: f"{i},{'what was said of it ' * 3}{i},{'ab'[i % 2]}", "f(read_(read, read_mask))", 3),
+    "texts that lack": ("t,y", lambda i: f"{'' if i % 9 == 4 else f'what was said of all of it in the {i}th year'},{i * 1.5}", "needs = [y, t]", 3),
     "alike": ("a.b,a b,y", lambda i: f"{i % 7},{i * 2.5},{i % 2}", "[a_b, a_b_2]", 3),
 }  # fmt: skip
 
