@@ -17,7 +17,7 @@ from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.predicting.texts import TextBlock, Texts, texts_of
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import is_number
-from mai.runtime.inputs.labels import label_names, spare_label, unknown_words
+from mai.runtime.inputs.labels import TRUTHS, label_names, spare_label, unknown_words
 from mai.spec.record import record
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ class PortColumns:
     def _numbered(self, column: Column, codes: Array, first: int) -> Array:
         """Words as the numbers that the file has for them."""
         place = {name: number for number, name in enumerate(self.names)}
+        if not self.names and self.port.classes == len(TRUTHS):  # Trained on truth values, which have no names.
+            place = {word: TRUTHS.index(word.lower()) for word in column.names if word.lower() in TRUTHS}
         spare = -1 if self._spare is None else self._spare
         numbers = np.array([*(place.get(word, spare) for word in column.names), spare], np.int64)[codes]
         counts = np.bincount(codes[codes >= 0], minlength=len(column.names))

@@ -74,7 +74,7 @@ class TrainedTexts:
 
     def read(self, table: TableFile) -> TextBlock:
         """The texts of a block of rows. Raises `MaiError` as training does."""
-        texts = read_texts(self._source, self._tokenizer, table, self._fields)
+        texts = read_texts(self._source, self._tokenizer, self._by_field(table), self._fields)
         total = len(next(iter((table.held or {}).values()), ()))
         self._asked, self._lacking = self._asked + total, self._lacking + total - len(texts.kept)
         for name, count in texts.longer.items():
@@ -84,6 +84,12 @@ class TrainedTexts:
         return TextBlock(
             texts.kept, {n: each[:] for n, each in rows.items()}, {n: c for n, c in counts.items() if c is not None}
         )
+
+    def _by_field(self, table: TableFile) -> TableFile:
+        """The table with its columns by the names of fields; a table may call them as the inputs are called."""
+        texts = {name: field for name, field in self._columns.items() if field in self._source.texts(self._fields)}
+        renamed = {field: table.columns[name] for name, field in texts.items() if name in table.columns}
+        return replace(table, columns={**table.columns, **renamed})
 
     def notes(self) -> tuple[str, ...]:
         """How many texts were cut, and how many rows left out."""

@@ -183,6 +183,22 @@ def test_what_does_not_fit(files: Callable[[str], Model], tmp_path: Path, change
     assert not list(tmp_path.glob("*out.csv*"))
 
 
+def test_truth_values_that_training_had_without_names(tmp_path: Path) -> None:
+    """A column of them in a parquet file; in a text they are words."""
+    parquet.write_table(pa.table({"ok": [True, False] * 20, "y": [1.0, 2.0] * 20}), tmp_path / "t.parquet")
+    (tmp_path / "m.mai").write_text("""data ok: class[2], y: real from table("t.parquet")
+net f(ok: class[2]) -> real { return embed(ok, 1)[0] }
+train(steps = 1) { minimize (f(ok) - y)^2 }
+export score(ok: class[2]) -> real { return f(ok) }
+""")
+    assert invoke("train", tmp_path / "m.mai", "--quiet", "--out", tmp_path / "run").exit_code == 0
+    model = load(tmp_path / "run" / "m.score.onnx", providers="cpu")
+    (tmp_path / "new.csv").write_text("ok\nTrue\nfalse\n")
+    predict(model, tmp_path / "new.csv", tmp_path / "out.csv", {})
+    assert [row["score"] for row in rows(tmp_path / "out.csv")] == pytest.approx(model(ok=[True, False]).tolist())
+    assert model(ok=[True, False]).tolist() == model(ok=[1, 0]).tolist()
+
+
 PETS = """data x: [3, 8, 6], y: class[2] from images("pets", size = [8, 6], fit = pad, channels = 3)
 net f(x: [3, 8, 6]) -> [2] { return x |> conv(4, 3) |> relu |> avg_pool_global |> linear(2) }
 train(steps = 2, batch = 4) { minimize cross_entropy(f(x), y) }

@@ -28,7 +28,7 @@ train(steps = 2, batch = 8) {
   minimize mean(g(text)^2)
 }
 export judge(text: tokens[12], text_mask: [12], tone: class[2]) -> [2] { return f(text, text_mask, tone) }
-export whole(text: tokens[P]) -> [2] { return h(text) }
+export whole(review: tokens[P]) -> [2] { return h(review) }
 export tags(text: tokens[P]) -> [P] { return g(text) }
 """
 WORDS = ("good", "awful food", "late, and cold, and dull: awful", "ça alors", "very good staff and a good room")
@@ -75,12 +75,15 @@ def test_a_text_its_mask_and_a_label(run: Path) -> None:
 
 
 def test_a_text_of_any_length_is_read_as_it_is(run: Path) -> None:
-    """In the order of the rows, and what a text has for each of its tokens as a list."""
+    """In the order of the rows, from a column of the input's name or the field's; what a text has for each of its tokens as a list."""
     model, tags = (load(run / f"m.{name}.onnx", providers="cpu") for name in ("whole", "tags"))
-    answers, _ = predicted(run / "m.whole.onnx", run.parent / "rev.jsonl")
+    (run.parent / "new.jsonl").write_text("".join(json.dumps({"review": row["text"]}) + "\n" for row in ROWS))
+    answers, _ = predicted(run / "m.whole.onnx", run.parent / "new.jsonl")
+    named_as_field, _ = predicted(run / "m.whole.onnx", run.parent / "rev.jsonl", "--keep", "")
+    assert named_as_field == [{name: row[name] for name in ("whole.bad", "whole.good")} for row in answers]
     lists, _ = predicted(run / "m.tags.onnx", run.parent / "rev.jsonl", "--batch", 4)
     for given, found, listed in zip(tokens(run), answers, lists, strict=True):
-        expected = model(text=given[None])[0]
+        expected = model(review=given[None])[0]
         assert np.allclose([found["whole.bad"], found["whole.good"]], expected, atol=1e-5)
         assert np.allclose(json.loads(listed["tags"]), tags(text=given[None])[0], atol=1e-5)
 
