@@ -41,32 +41,45 @@ def sweep(
 
     mai sweep flow.mai --set width=8..256:log --search 20
 
-    The table has means and deviations between the seeds, of what the weights do on held-out examples, the best first. `mai runs FOLDER` compares the same folder again, with curves.
+    mai sweep titanic.mai --set k=0..4 --set width=16,32   a cross-validation of each width, by `split = folds(5, fold = k)`
+
+    The table has means and deviations between the seeds, or between the folds, of what the weights do on held-out examples, the best first. `mai runs FOLDER` compares the same folder again, with curves.
     """
+    from mai.compiler.check import check
     from mai.compiler.sweeping.axes import grid, read_axes
+    from mai.compiler.sweeping.folds import fold_axes, fold_count
     from mai.compiler.sweeping.jobs import Jobs
     from mai.compiler.sweeping.search import search as search_points
     from mai.compiler.sweeping.sweep import Sweep, goal_of
 
     axes = read_axes(sets or [])
+    of_folds = fold_axes(axes, lambda point: check(file, point, data or ()).program)
+    axes = {name: axis for name, axis in axes.items() if name not in of_folds}
     if search is not None and not axes:
         raise Misuse("--search needs something to choose: --set width=8..256:log")
-    points = [] if search is not None else grid(axes)
-    program = program_of(file, [f"{n}={v}" for n, v in points[0].items()] if points else None, data)
+    points, folds = [] if search is not None else grid(axes), grid(of_folds)
+    first = {**(points[0] if points else {}), **folds[0]}
+    program = program_of(file, [f"{n}={v}" for n, v in first.items()], data)
     if not program.trainings:
         raise Misuse(f"{file} has no train block")
     words = _words({"steps": steps, "batch": batch, "device": device, "precision": precision}, data or ())
     runs = Sweep(
         file, program.source.text, out or Path("runs") / f"{program.name}-sweep", words, seeds, program.name, [*program.exports],
-        goal_of(program, by, goal), Jobs(jobs), lambda text: say(text, err=True),
+        goal_of(program, by, goal), Jobs(jobs), lambda text: say(text, err=True), folds,
     )  # fmt: skip
     runs.begin()
     if search is not None:
         points = search_points(runs, axes, search)
     else:
         runs.run(points)
+    if of_folds:
+        say(f"{_of_folds(len(folds), fold_count(program))}: means, ± the standard deviation between them")
     _say_results(runs, points)
     _end(runs)
+
+
+def _of_folds(count: int, there: int) -> str:
+    return f"{count} folds" if count >= there else f"{count} of {there} folds"
 
 
 def _words(options: Mapping[str, int | str | None], data: Sequence[Path]) -> list[str]:

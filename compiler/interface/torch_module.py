@@ -10,15 +10,26 @@ import torch
 from torch import Tensor, fx
 
 from mai.compiler.data.batches import load
-from mai.compiler.ir.graph import Graph
+from mai.compiler.interface.torch_arguments import Arguments
+from mai.compiler.onnx.describing.absent_tokens import may_be_absent
 from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
-from mai.compiler.torch.module import DTYPES, lower
+from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.first_values import compute_first_values, first_values_before
 from mai.compiler.training.initial_weights import initial_weights, load_weights, loaded_names
 from mai.compiler.training.step.code import minimized
 from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.record import record
+
+
+@record
+class Code:
+    """The code of a graph: what it takes, how it computes, and the names of its results."""
+
+    arguments: Arguments
+    module: fx.GraphModule
+    outputs: Sequence[str]
 
 
 class SpecModule(Weights):
@@ -39,7 +50,7 @@ class SpecModule(Weights):
         """
         super().__init__(program.weights)
         self._program, self._seed = program, seed
-        self._lowered: dict[tuple[str, str | None], tuple[Graph, fx.GraphModule]] = {}
+        self._lowered: dict[tuple[str, str | None], Code] = {}
         if weights is None:
             self.load_state_dict(initial_weights(program, None, seed).state_dict())
             self._compute_first_values(data)
@@ -62,12 +73,17 @@ class SpecModule(Weights):
         return self.export(next(iter(self._program.exports)))(**values)
 
     def export(self, name: str) -> Callable[..., Tensor | dict[str, Tensor]]:
-        """An export as a function of tensors by name, through which gradients flow. Raises `KeyError` for one that there is not."""
-        graph, module = self._lower("export", name)
+        """An export as a function of tensors by name, through which gradients flow.
+
+        Raises:
+            KeyError: there is no such export.
+            MaiError: in a call: a name, a shape, a batch or a label is not as the spec says.
+        """
+        code = self._lower("export", name)
 
         def call(**values: Any) -> Tensor | dict[str, Tensor]:
-            results = module(*self._arguments(graph, values))
-            names = graph.output_names
+            results = code.module(*code.arguments.tensors(values, self._device))
+            names = code.outputs
             return results[0] if len(results) == 1 else dict(zip(names, results, strict=True))
 
         return call
@@ -78,13 +94,15 @@ class SpecModule(Weights):
         Args:
             block: the name of the block, where there are several; by default the last.
             step: draws are a function of the seed and of it.
+            fields: [batch, ...] each.
 
         Raises:
-            MaiError: there is no such block, or a field is missing.
+            MaiError: there is no such block; a field is missing, or its shape, its batch or its labels are not as the spec says.
         """
         training = self._training(block)
-        graph, module = self._lower("train", training.name)
-        outputs = module(*self._arguments(graph, {"seed": self._seed, "step": step, **fields}))
+        code = self._lower("train", training.name)
+        values = {"seed": self._seed, "step": step, **fields}
+        outputs = code.module(*code.arguments.tensors(values, self._device))
         objectives = [output.mean() for output in outputs[: len(training.objectives)]]
         states = [output.detach() for output in outputs[len(training.objectives) :]]
         self.write(dict(zip((update.weight for update in training.updates), states, strict=True)))
@@ -98,33 +116,19 @@ class SpecModule(Weights):
             raise MaiError([Diagnostic("unknown-name", None, message)])
         return chosen[-1]
 
-    def _lower(self, kind: str, name: str | None) -> tuple[Graph, fx.GraphModule]:
+    def _lower(self, kind: str, name: str | None) -> Code:
         """The code of an export or of a train block, which is made once."""
         key = kind, name
         if key not in self._lowered:
             graph = self._program.exports[str(name)] if kind == "export" else minimized(self._training(name))
             prepared = forms.prepare(graph)
-            self._lowered[key] = prepared, lower(prepared, self)
+            absent = {value.name for value in graph.inputs if may_be_absent(value)}
+            self._lowered[key] = Code(Arguments(prepared, absent), lower(prepared, self), prepared.output_names)
         return self._lowered[key]
 
-    def _arguments(self, graph: Graph, values: dict[str, Any]) -> list[Tensor]:
-        """Tensors in the order of the graph's inputs and settings. Raises `MaiError` for a name too many or too few."""
-        device = next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
-        inputs = {value.name: value.type.dtype for value in graph.inputs}
-        settings = {name: setting.value.type.dtype for name, setting in graph.settings.items()}
-        defaults = {name: setting.default for name, setting in graph.settings.items()}
-        missing = [name for name in inputs if name not in values]
-        unknown = [name for name in values if name not in inputs | settings]
-        if missing or unknown:
-            message = f"`{missing[0]}` is missing" if missing else f"there is no input or setting `{unknown[0]}`"
-            raise MaiError(
-                [Diagnostic("unknown-argument", None, message, help=f"there are {', '.join(inputs | settings)}")]
-            )
-        given = defaults | values
-        return [
-            torch.as_tensor(given[name], dtype=DTYPES[dtype], device=device)
-            for name, dtype in (inputs | settings).items()
-        ]
+    @property
+    def _device(self) -> torch.device:
+        return next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SpecModule:
         """Moved to another device, the code is made anew: it holds the tensors themselves."""

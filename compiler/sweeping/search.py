@@ -1,11 +1,11 @@
-"""A search over settings by Optuna: each point that it tries is run with all seeds, and judged by the mean of its figure.
+"""A search over settings by Optuna: each point that it tries is run with all folds and seeds, and judged by the mean of its figure.
 
 What was tried before in the folder is told to it first, so that a search goes on where it ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def search(sweep: Sweep, axes: Mapping[str, Axis], count: int, seed: int = 0) ->
     study = optuna.create_study(sampler=sampler, direction=direction)
     space = {name: _distribution(optuna, axis) for name, axis in axes.items()}
     tried: list[Point] = []
-    for point in list(_before(sweep.folder, axes))[:count]:
+    for point in list(_before(sweep.folder, axes, sweep.folds[0]))[:count]:
         tried.append(point)
         study.enqueue_trial({name: _value(axes[name], text) for name, text in point.items()})
     while not sweep.jobs.interrupted and len(study.trials) - _waiting(study) < count:
@@ -79,14 +79,14 @@ def _value(axis: Axis, text: str) -> object:
     return int(text) if axis.whole else min(max(float(text), axis.low), axis.high)
 
 
-def _before(folder: Path, axes: Mapping[str, Axis]) -> Iterator[Point]:
-    """The points that runs in the folder have, in the order in which they began."""
+def _before(folder: Path, axes: Mapping[str, Axis], folds: Collection[str]) -> Iterator[Point]:
+    """The points that runs in the folder have, in the order in which they began, whichever of the `folds` they held out."""
     from mai.runtime.run_folders.record import read_record
 
     records = [each for place in folder.glob("*seed=*") if (each := read_record(place)) is not None]
     seen: list[Point] = []
     for record in sorted(records, key=lambda each: each.began):
-        point = dict(record.sets)
+        point = {name: value for name, value in record.sets.items() if name not in folds}
         if point.keys() == axes.keys() and all(_fits(axes[n], text) for n, text in point.items()) and point not in seen:
             seen.append(point)
             yield {name: point[name] for name in axes}

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from mai.compiler.program import Program
 from mai.compiler.sweeping.axes import Point, in_words
+from mai.compiler.sweeping.folds import NO_FOLDS
 from mai.compiler.sweeping.jobs import Job, last_words
 from mai.compiler.training.run.folder import checkpoints
 from mai.compiler.training.run.record import digest
 from mai.compiler.training.settings import Best
 from mai.runtime.files import write_atomically
 from mai.runtime.run_folders.comparison import SWEEP
-from mai.runtime.run_folders.summary import Summary, summary
-from mai.runtime.run_folders.tables import Row, as_values
+from mai.runtime.run_folders.summary import summary
+from mai.runtime.run_folders.tables import Row, as_values, pooled
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.record import record
 
@@ -72,14 +73,15 @@ class Sweep:
         folder: of the sweep; a run's is called by its settings and its seed.
         words: further words of `mai train`, the same for all runs.
         exports: the names of the program's exports, of which a run that has come to an end has files.
+        folds: what each choice of settings is run with, beside every seed, so that every row is held out once: values of consts.
     """
 
     def __init__(
         self, file: Path, text: str, folder: Path, words: Sequence[str], seeds: int, name: str, exports: Sequence[str], goal: Goal,
-        jobs: RunsJobs, say: Say,
+        jobs: RunsJobs, say: Say, folds: Sequence[Point] = NO_FOLDS,
     ) -> None:  # fmt: skip
         self.file, self.folder, self.words, self.seeds = file, folder, tuple(words), seeds
-        self.jobs, self.say = jobs, say
+        self.jobs, self.say, self.folds = jobs, say, folds
         self.files = [f"{name}.{export}.onnx" for export in exports]
         self.goal, self.asked = goal, {"spec": digest(text), "words": [*words]}
         self.failures: dict[Path, str] = {}
@@ -101,7 +103,8 @@ class Sweep:
 
     def run(self, points: Sequence[Point]) -> None:
         """Run every point with every seed, as far as that is not done. What fails is told, and the others go on."""
-        jobs = {self._place(point, seed): (point, seed) for point in points for seed in range(self.seeds)}
+        several = [{**point, **fold} for point in points for fold in self.folds]
+        jobs = {self._place(point, seed): (point, seed) for point in several for seed in range(self.seeds)}
         waiting = {folder: each for folder, each in jobs.items() if not self._is_done(folder)}
         for folder in jobs.keys() - waiting.keys():
             self.say(f"{folder.name}: done before")
@@ -117,15 +120,16 @@ class Sweep:
         values = {
             "asked": self.asked,
             "goal": {"figure": self.goal.figure, "direction": self.goal.direction},
+            "folds": [*self.folds[0]],
             "rows": as_values(rows),
         }
         write_atomically(self.folder / SWEEP, (json.dumps(values, indent=2) + "\n").encode())
 
     def _row(self, point: Point) -> Row:
-        places = [self._place(point, seed) for seed in range(self.seeds)]
-        done = [summary(place) for place in places if self._is_done(place)]
-        failed = sum(place in self.failures for place in places)
-        return Row(point, figures_of(done), len(done), failed)
+        folds = [[self._place({**point, **fold}, seed) for seed in range(self.seeds)] for fold in self.folds]
+        done = [[summary(place).figures for place in places if self._is_done(place)] for places in folds]
+        failed = sum(place in self.failures for places in folds for place in places)
+        return Row(point, pooled(done), sum(map(len, done)), failed)
 
     def _place(self, point: Point, seed: int) -> Path:
         return self.folder / ",".join([*([in_words(point)] if point else []), f"seed={seed}"])
@@ -151,9 +155,3 @@ class Sweep:
         elif not self.jobs.interrupted:
             self.failures[job.folder] = last_words(job.folder)
             self.say(f"{job.folder.name} FAILED: {self.failures[job.folder]}")
-
-
-def figures_of(done: Sequence[Summary]) -> Mapping[str, Sequence[float]]:
-    """The figures of some runs by name, those that all have."""
-    names = [name for name in (done[0].figures if done else ()) if all(name in each.figures for each in done)]
-    return {name: [each.figures[name] for each in done] for name in names}

@@ -39,10 +39,10 @@ def train(program: Program, out: Path, options: Options | None = None, told: Tol
     if not program.trainings:
         raise MaiError([Diagnostic("minimize-missing", None, f"{program.name} has no train block")])
     options = options or Options()
-    if not options.resume:
-        folder.make(out)
     check_trackers(options.track)
     check_names(program, (*options.only, *options.blocks))
+    if not options.resume:
+        folder.make(out)
     chosen = [t for t in program.trainings if not options.only or t.name in options.only]
     stage = begin(out, options.weights, options.device, options.precision or _one_precision(chosen), options.resume)
     with folder.held(out) if Processes(stage.accelerator).main else nullcontext():

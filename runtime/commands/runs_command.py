@@ -23,13 +23,21 @@ def runs(
 ) -> None:  # fmt: skip
     """Compare runs: mai runs runs/flow-sweep --out curves.png
 
-    A row a run, the best first: how far it is, what sets it apart, and its figures, on held-out examples where there are some. Where several differ in their seed alone, a second table has their means and deviations.
+    A row a run, the best first: how far it is, what sets it apart, and its figures, on held-out examples where there are some. Where several differ in their seed alone, or in the fold of a sweep, a second table has their means and deviations.
 
     mai runs                                    all in the folder runs
 
     mai runs runs/a runs/b --by auc --goal max  two of them, by a figure of the spec
     """
-    from mai.runtime.run_folders.comparison import check_figure, goal_in, grouped, read_runs, sorted_runs
+    from mai.runtime.run_folders.comparison import (
+        check_figure,
+        folds_in,
+        goal_in,
+        grouped,
+        read_runs,
+        runs_in,
+        sorted_runs,
+    )
     from mai.runtime.show.save import PICTURES
 
     if out is not None and out.suffix.lower() not in PICTURES:
@@ -40,11 +48,15 @@ def runs(
     if by is not None:
         check_figure(summaries, by)
     ordered = sorted_runs(summaries, figure, direction)
-    rows = grouped(ordered, figure, direction)
+    folds = folds_in(places)
+    rows = grouped(ordered, figure, direction, folds)
     if json:
         _say_json(ordered, rows)
     else:
-        _say_tables(ordered, rows, places)
+        _say_tables(ordered, rows, places, "folds" if folds else "seeds")
+    for place in places:
+        if not runs_in(place):
+            say(f"note: {place} holds no run", err=True)
     if out is not None:
         _draw(ordered, out)
 
@@ -61,14 +73,14 @@ def _say_json(runs: Sequence[Summary], rows: Sequence[Row]) -> None:
     say(dumps({"runs": each, "settings": as_values(rows)}, indent=2))
 
 
-def _say_tables(runs: Sequence[Summary], rows: Sequence[Row], places: Sequence[Path]) -> None:
-    """The runs, and where several differ in their seed alone, their means."""
+def _say_tables(runs: Sequence[Summary], rows: Sequence[Row], places: Sequence[Path], over: str) -> None:
+    """The runs, and where several differ in their seed or their fold alone, their means."""
     from mai.runtime.run_folders.comparison import table
     from mai.runtime.run_folders.tables import lines
 
     say("\n".join(table(runs, places)))
     if any(row.runs > 1 for row in rows):
-        say("\nmeans over seeds, ± their standard deviation\n" + "\n".join(lines(rows)))
+        say(f"\nmeans over {over}, ± their standard deviation\n" + "\n".join(lines(rows)))
 
 
 def _draw(runs: Sequence[Summary], out: Path) -> None:

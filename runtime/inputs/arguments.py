@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 
 import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.sizes import computed_size
+from mai.runtime.inputs.shapes import NO_LIMITS, Ports, Sizes, check_shape, check_sizes, is_one_example
 from mai.runtime.model.manifest import Port
 
-Ports = Mapping[str, Port]
-Sizes = Mapping[str, int]
-NO_LIMITS: Sizes = {}
 ONE_LENGTH = (
     "-1 is no token: all rows have one length here, since more of the model reads them than the text that grows"
 )
@@ -46,12 +43,17 @@ def prepare(
             raise unknown_name_error(name, [*inputs, *settings])
         if value is not None:
             feed[name] = _to_port(port, value)
+    check_all_there(inputs, settings, feed)
+    check_sizes(inputs, {name: feed[name].shape for name in inputs}, least, most)
+    return feed | _repeat_single_examples(inputs, feed)
+
+
+def check_all_there(inputs: Ports, settings: Ports, names: Collection[str]) -> None:
+    """Raise `ModelError` for an input that is not among some names."""
     for name in inputs:
-        if name not in feed:
+        if name not in names:
             help = f"it takes {', '.join([*inputs, *settings])}"
             raise ModelError("input-missing", f"the input `{name}` is missing", help)
-    _check_sizes(inputs, feed, least, most)
-    return feed | _repeat_single_examples(inputs, feed)
 
 
 def unknown_name_error(name: str, names: list[str]) -> ModelError:
@@ -83,11 +85,22 @@ def as_array(port: Port, value: object) -> Array:
 
 def _to_port(port: Port, value: object) -> Array:
     """A value as an array of the port's dtype, shape and range."""
-    array = _cast(port, as_array(port, value))
+    array = as_values(port, as_array(port, value))
+    if port.kind == "input":
+        array = array[None] if is_one_example(port, array.shape) else array
+        check_shape(port, array.shape)
+    return array
+
+
+def as_values(port: Port, array: Array) -> Array:
+    """An array of any shape, of a setting a number [], in the port's dtype and range.
+
+    Raises:
+        ModelError: it has numbers that the port does not take.
+    """
+    array = _cast(port, array)
     if port.kind == "setting" and array.ndim:
         raise ModelError("input-shape", f"the setting `{port.name}` is one number, this has shape {list(array.shape)}")
-    if port.kind == "input":
-        array = _with_batch_axis(port, array)
     _check_range(port, array)
     return array
 
@@ -107,21 +120,6 @@ def _cast(port: Port, array: Array) -> Array:
         kind = "a whole number" if wanted.kind == "i" else "a real number"
         raise ModelError("input-dtype", f"`{port.name}` is {kind} ({port.dtype}), this holds {array[lost][0]:g}")
     return cast
-
-
-def _with_batch_axis(port: Port, array: Array) -> Array:
-    """The array with the batch axis first; one example alone becomes a batch of one."""
-    rank = len(port.shape)
-    if array.ndim == rank and _fits(port.shape, array.shape):
-        array = array[None]
-    if array.ndim != rank + 1 or not _fits(port.shape, array.shape[1:]):
-        wanted = ", ".join(["batch", *map(str, port.shape)])
-        raise ModelError("input-shape", f"`{port.name}` is [{wanted}], this is {list(array.shape)}")
-    return array
-
-
-def _fits(shape: list[int | str], sizes: tuple[int, ...]) -> bool:
-    return all(isinstance(s, str) or s == n for s, n in zip(shape, sizes, strict=True))
 
 
 def _check_range(port: Port, array: Array) -> None:
@@ -153,41 +151,6 @@ def range_in_words(low: float | None, high: float | None) -> str:
     if low is not None:
         return f"at least {low:g}"
     return "" if high is None else f"at most {high:g}"
-
-
-def _check_sizes(inputs: Ports, feed: Mapping[str, Array], least: Sizes, most: Sizes) -> None:
-    """Check that the inputs of a call have one batch size and one size for each named dimension, within its limits.
-
-    A batch of one fits any other.
-    """
-    sizes: dict[str, tuple[int, str]] = {}
-    for port in inputs.values():
-        for name, size in zip(["batch", *port.shape], feed[port.name].shape, strict=True):
-            if isinstance(name, int) or not name.isidentifier():
-                continue
-            if name == "batch" and not size:
-                raise ModelError("input-shape", f"the batch of `{port.name}` is empty")
-            if name == "batch" and size == 1:
-                continue
-            first_size, first_port = sizes.setdefault(name, (size, port.name))
-            if first_size != size:
-                what = "the batch" if name == "batch" else f"`{name}`"
-                message = f"{what} is {first_size} in `{first_port}` and {size} in `{port.name}`"
-                raise ModelError("input-shape", message)
-            if size < least.get(name, size):
-                raise ModelError("input-range", f"`{name}` is at least {least[name]}, `{port.name}` has {size}")
-            if size > most.get(name, size):
-                raise ModelError("input-range", f"`{name}` is at most {most[name]}, `{port.name}` has {size}")
-    _check_computed(inputs, feed, {name: size for name, (size, _) in sizes.items()})
-
-
-def _check_computed(inputs: Ports, feed: Mapping[str, Array], sizes: Mapping[str, int]) -> None:
-    """Check the sizes that are made of named ones, `P + 2`, as far as these are known."""
-    for port in inputs.values():
-        for text, size in zip(port.shape, feed[port.name].shape[1:], strict=True):
-            wanted = None if isinstance(text, int) or text.isidentifier() else computed_size(text, sizes)
-            if wanted not in (None, size):
-                raise ModelError("input-shape", f"`{text}` is {wanted} here, and `{port.name}` has {size}")
 
 
 def _repeat_single_examples(inputs: Ports, feed: Mapping[str, Array]) -> dict[str, Array]:

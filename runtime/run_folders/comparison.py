@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import unknown_name_error
 from mai.runtime.run_folders.summary import Summary, is_run, summary
-from mai.runtime.run_folders.tables import Row, sorted_rows
+from mai.runtime.run_folders.tables import Row, pooled, sorted_rows
 from mai.runtime.show.terminal import aligned
 
 SWEEP = "sweep.json"
@@ -28,7 +29,7 @@ def read_runs(folders: Sequence[Path]) -> list[Summary]:
     for folder in folders:
         if not folder.is_dir():
             raise ModelError("file-not-found", f"there is no folder {folder}")
-    summaries = [summary(run) for folder in folders for run in runs_in(folder)]
+    summaries = [summary(run) for run in dict.fromkeys(run for folder in folders for run in runs_in(folder))]
     if not summaries:
         where = ", ".join(map(str, folders))
         raise ModelError("file-not-found", f"there are no runs in {where}", "mai train SPEC --out RUN begins one")
@@ -37,16 +38,27 @@ def read_runs(folders: Sequence[Path]) -> list[Summary]:
 
 def goal_in(folders: Sequence[Path], by: str | None, goal: str | None) -> tuple[str, str]:
     """The figure to sort by and its direction: as asked, or as the sweep in a folder says, or the least loss."""
-    usual = ("loss", "min")
+    stated = _sweep_in(folders).get("goal", {})
+    usual = (str(stated.get("figure", "loss")), str(stated.get("direction", "min")))
+    figure = by or usual[0]
+    return figure, goal or (usual[1] if figure == usual[0] else "min")
+
+
+def folds_in(folders: Sequence[Path]) -> list[str]:
+    """The consts that say which fold is held out, as the sweep in a folder says."""
+    return [str(name) for name in _sweep_in(folders).get("folds", [])]
+
+
+def _sweep_in(folders: Sequence[Path]) -> dict[str, Any]:
+    """What the first sweep in some folders says of itself; nothing where there is none."""
     for folder in folders:
         try:
             stated = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
-            usual = (str(stated["goal"]["figure"]), str(stated["goal"]["direction"]))
-            break
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError):
             continue
-    figure = by or usual[0]
-    return figure, goal or (usual[1] if figure == usual[0] else "min")
+        if isinstance(stated, dict):
+            return stated
+    return {}
 
 
 def check_figure(runs: Sequence[Summary], by: str) -> None:
@@ -88,22 +100,24 @@ def _differing(runs: Sequence[Summary]) -> list[str]:
     return [name for name in names if len({settings_of(run).get(name) for run in runs}) > 1]
 
 
-def grouped(runs: Sequence[Summary], by: str, goal: str) -> list[Row]:
-    """Runs that differ in their seed alone as one row, the best first."""
-    differing = _differing(runs)
-    groups: dict[tuple[tuple[str, str], ...], list[Summary]] = {}
+def grouped(runs: Sequence[Summary], by: str, goal: str, folds: Collection[str] = ()) -> list[Row]:
+    """Runs that differ in their seed, and in the consts `folds`, alone as one row, the best first."""
+    differing = [name for name in _differing(runs) if name not in folds]
+    groups: dict[tuple[tuple[str, str], ...], dict[tuple[str, ...], list[Summary]]] = {}
     for run in runs:
         if run.asked is not None:
-            groups.setdefault(tuple(settings_of(run).items()), []).append(run)
-    rows = [_row({n: v for n, v in key if n in differing}, group) for key, group in groups.items()]
+            settings = settings_of(run)
+            fold = tuple(settings.get(name, "") for name in folds)
+            key = tuple((name, value) for name, value in settings.items() if name not in folds)
+            groups.setdefault(key, {}).setdefault(fold, []).append(run)
+    rows = [_row({n: v for n, v in key if n in differing}, [*each.values()]) for key, each in groups.items()]
     return sorted_rows(rows, by, goal)
 
 
-def _row(settings: Mapping[str, str], group: Sequence[Summary]) -> Row:
-    done = [run for run in group if run.state == "done"]
-    names = [name for name in (done[0].figures if done else ()) if all(name in each.figures for each in done)]
-    figures = {name: [each.figures[name] for each in done] for name in names}
-    return Row(settings, figures, len(done), sum(run.state == "failed" for run in group))
+def _row(settings: Mapping[str, str], folds: Sequence[Sequence[Summary]]) -> Row:
+    done = [[run.figures for run in group if run.state == "done"] for group in folds]
+    failed = sum(run.state == "failed" for group in folds for run in group)
+    return Row(settings, pooled(done), sum(map(len, done)), failed)
 
 
 def table(runs: Sequence[Summary], folders: Sequence[Path]) -> Iterator[str]:

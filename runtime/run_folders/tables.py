@@ -1,4 +1,4 @@
-"""Runs of several seeds as one row of a table: means, and deviations between the seeds."""
+"""Runs of several seeds, or folds, as one row of a table: means, and deviations between them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mai.runtime.show.terminal import aligned
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One choice of settings: the figures of its runs by name, one for each seed that has come to an end."""
+    """One choice of settings: the figures by name, one for each seed, or each fold, that has come to an end."""
 
     settings: Mapping[str, str]
     figures: Mapping[str, Sequence[float]]
@@ -24,9 +24,22 @@ class Row:
         return statistics.fmean(values) if values else None
 
     def deviation(self, name: str) -> float | None:
-        """Between the runs: the standard deviation with n - 1; None for one run."""
+        """Between them: the standard deviation with n - 1; None for one run."""
         values = self.figures.get(name, ())
         return statistics.stdev(values) if len(values) > 1 else None
+
+
+def pooled(groups: Sequence[Sequence[Mapping[str, float]]]) -> dict[str, list[float]]:
+    """The figures of runs by name, those that all have.
+
+    Args:
+        groups: the figures of each run, by fold: where there are several folds, a fold counts once, by the mean over its seeds.
+    """
+    runs = [run for group in groups for run in group]
+    names = [name for name in (runs[0] if runs else ()) if all(name in run for run in runs)]
+    if len(groups) == 1:
+        return {name: [run[name] for run in runs] for name in names}
+    return {name: [statistics.fmean(run[name] for run in group) for group in groups if group] for name in names}
 
 
 def sorted_rows(rows: Sequence[Row], by: str, goal: str) -> list[Row]:

@@ -72,6 +72,7 @@ def test_runs_beside_each_other(tmp_path: Path) -> None:
     values = json.loads(invoke("runs", tmp_path, "--json").output)
     assert len(values["runs"]) == 4 and values["settings"][0]["runs"] in (1, 2)
     (tmp_path / "none").mkdir()
+    assert f"note: {tmp_path / 'none'} holds no run" in invoke("runs", tmp_path / "deep", tmp_path / "none").output
     with pytest.raises(ModelError, match="no runs in"):
         read_runs([tmp_path / "none"])
 

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from mai.compiler.check import check
 from mai.compiler.program import Program
-from mai.compiler.sweeping.axes import Choices, Range, grid, read_axes
+from mai.compiler.sweeping.axes import Choices, Point, Range, grid, read_axes
+from mai.compiler.sweeping.folds import NO_FOLDS, fold_axes
 from mai.compiler.sweeping.jobs import Job, Jobs
 from mai.compiler.sweeping.search import search
 from mai.compiler.sweeping.sweep import Goal, Sweep, goal_of
@@ -46,25 +48,31 @@ class Trainings:
             done(job, self._one(job))
 
     def _one(self, job: Job) -> int:
-        words = dict(word.split("=") for word in job.words if word.startswith("width="))
+        words = dict(word.split("=") for word in job.words if word.startswith(("width=", "k=")))
         width, seed = float(words["width"]), int(job.words[job.words.index("--seed") + 1])
         job.folder.mkdir(parents=True, exist_ok=True)
+        fold = float(words.get("k", 0))
         if width == 13:
             (job.folder / "log.txt").write_text("well\nerror[not-finite]: no number\nhelp: none\n")
             return 1
-        values = {"spec": "", "sets": {"width": words["width"]}, "data": [], "began": float(len(self.ran))}
+        values = {"spec": "", "sets": words, "data": [], "began": float(len(self.ran))}
         (job.folder / "run.json").write_text(json.dumps(values))
-        figures = json.dumps({"loss": (width - 20) ** 2 + seed})
+        figures = json.dumps({"loss": (width - 20) ** 2 + seed + 10 * fold})
         save_file({"w": np.zeros(1)}, job.folder / "weights.safetensors", {"validation": figures, "trained_steps": "9"})
         (job.folder / "s.g.onnx").touch()
         return 0
 
 
 def sweep(
-    folder: Path, jobs: Any, seeds: int = 2, text: str = "t", words: Sequence[str] = ()
+    folder: Path,
+    jobs: Any,
+    seeds: int = 2,
+    text: str = "t",
+    words: Sequence[str] = (),
+    folds: Sequence[Point] = NO_FOLDS,
 ) -> tuple[Sweep, list[str]]:
     said: list[str] = []
-    made = Sweep(Path("s.mai"), text, folder, words, seeds, "s", ["g"], Goal("loss", "min"), jobs, said.append)
+    made = Sweep(Path("s.mai"), text, folder, words, seeds, "s", ["g"], Goal("loss", "min"), jobs, said.append, folds)
     made.begin()
     return made, said
 
@@ -82,6 +90,38 @@ def test_a_grid_with_seeds(tmp_path: Path) -> None:
     assert rows[0].mean("loss") == 16.5 and rows[0].deviation("loss") == pytest.approx(math.sqrt(0.5))
     assert (rows[2].runs, rows[2].failed, rows[2].mean("loss")) == (0, 2, None)
     assert "16.5 ± 0.71" in "\n".join(lines(rows))
+
+
+def test_folds(tmp_path: Path) -> None:
+    """Each choice is run with all of them: a fold counts once, by the mean over its seeds, here as in `mai runs`."""
+    jobs, folds = Trainings(), grid(read_axes(["k=0,1,2"]))
+    made, _ = sweep(tmp_path, jobs, folds=folds)
+    made.run(points := grid(read_axes(["width=19,13,16"])))
+    assert len(jobs.ran) == 3 * 3 * 2
+    rows = sorted_rows(made.rows(points), "loss", "min")
+    assert [(row.settings, row.runs, row.failed) for row in rows] == [
+        ({"width": "19"}, 6, 0),
+        ({"width": "16"}, 6, 0),
+        ({"width": "13"}, 0, 6),
+    ]
+    assert rows[0].figures["loss"] == [1.5, 11.5, 21.5] and rows[0].deviation("loss") == 10
+    made.write(rows)
+    said = invoke("runs", tmp_path).output
+    assert "means over folds" in said and "11.5 ± 10" in said
+
+
+def test_which_const_is_a_fold(tmp_path: Path) -> None:
+    """The one that changes which fold is held out, and nothing else of the data."""
+    split = 'table("t.csv", split = folds(4, fold = k, seed = s))'
+    (tmp_path / "s.mai").write_text("const k = 0\nconst s = 0\n" + SPEC.replace('table("t.csv")', split))
+
+    def at(point: Point) -> Program | None:
+        return check(tmp_path / "s.mai", point).program
+
+    axes = read_axes(["k=0..3", "s=0,1", "width=4,8"])
+    assert fold_axes(axes, at) == {"k": Choices(("0", "1", "2", "3"))}
+    assert fold_axes(read_axes(["width=4,8", "k=1"]), at) == {}
+    assert [*fold_axes(read_axes(["k=3,9"]), at)] == ["k"]  # Of which one is none: its run says so.
 
 
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
@@ -140,6 +180,16 @@ def test_a_search(tmp_path: Path) -> None:
     assert len(jobs.ran) <= 25 and len({ran.split("width=")[1] for ran in jobs.ran}) == len(jobs.ran)
     best = sorted_rows(more.rows(tried), "loss", "min")[0]
     assert abs(float(best.settings["width"]) - 20) <= 4
+
+
+def test_a_search_runs_all_folds_of_what_it_tries(tmp_path: Path) -> None:
+    """What was tried before is known, whichever fold it held out."""
+    pytest.importorskip("optuna")
+    for _ in range(2):
+        jobs = Trainings()
+        made, _ = sweep(tmp_path, jobs, seeds=1, folds=grid(read_axes(["k=0,1,2"])))
+        tried = search(made, read_axes(["width=2..60"]), 3)
+    assert len(list(tmp_path.glob("*seed=0"))) == 3 * len(tried) and not jobs.ran
 
 
 def test_a_search_without_optuna(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

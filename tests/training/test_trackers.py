@@ -90,5 +90,6 @@ def test_what_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         check_trackers(["mlflow"])
     assert error.value.diagnostics[0].message == "--track mlflow: mlflow is not installed"
     (tmp_path / "s.mai").write_text(SPEC)
-    done = invoke("train", tmp_path / "s.mai", "--out", tmp_path / "run", "--track", "paper")
-    assert done.exit_code != 0 and not (tmp_path / "run").exists()
+    for name in ("paper", "mlflow"):
+        done = invoke("train", tmp_path / "s.mai", "--out", tmp_path / "run", "--track", name)
+        assert done.exit_code != 0 and not (tmp_path / "run").exists()

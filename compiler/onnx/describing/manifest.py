@@ -5,19 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
 
 import onnx_ir as ir
 
 import mai
 from mai.compiler.compile_options import CompileOptions, Trained
-from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
+from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Value
 from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.describing.absent_tokens import may_be_absent
 from mai.compiler.onnx.describing.gaps import inputs_with_gaps
 from mai.compiler.onnx.describing.label_fields import label_fields
 from mai.compiler.onnx.describing.limits import largest
+from mai.compiler.onnx.describing.ports import port_of, setting_port
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.passes.text import prompt_blocks
@@ -38,7 +38,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         export=graph.name,
         title=program.title,
         inputs=_inputs(graph, _places_without_token(program, graph) | unlike),
-        settings=[_setting(name, s) for name, s in graph.settings.items()],
+        settings=[setting_port(name, s) for name, s in graph.settings.items()],
         outputs=_outputs(program, graph, optimised),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
         versions={"mai": mai.__version__, **_versions("onnx-ir", "torch")},
@@ -121,7 +121,7 @@ def _places_without_token(program: Program, graph: Graph) -> set[str]:
 
 def _inputs(graph: Graph, gaps: Collection[str]) -> list[Port]:
     """What a call gives: of numbers, whether they may be missing; `gaps` names the inputs of tokens whose places may have none."""
-    ports = [_port(v, v.name, "input", NOTHING if v.name in gaps else 0) for v in graph.inputs]
+    ports = [port_of(v, v.name, "input", NOTHING if v.name in gaps else 0) for v in graph.inputs]
     with_gaps = inputs_with_gaps(graph)
     return [
         port.model_copy(update={"gaps": port.name in with_gaps}) if port.dtype == "float32" else port for port in ports
@@ -135,9 +135,9 @@ def _outputs(program: Program, graph: Graph, optimised: Graph) -> list[Port]:
     """
     written = program.exports.get(graph.name)
     paths = path_axes(written) if written else [None] * len(graph.outputs)
-    ports = [_port(v, n, "output") for v, n in zip(graph.outputs, graph.output_names, strict=True)]
+    ports = [port_of(v, n, "output") for v, n in zip(graph.outputs, graph.output_names, strict=True)]
     counted = [
-        _port(v, n, "output") for v, n in zip(optimised.outputs, optimised.output_names, strict=True) if n == TURNS
+        port_of(v, n, "output") for v, n in zip(optimised.outputs, optimised.output_names, strict=True) if n == TURNS
     ]
     return [*(port.model_copy(update={"path": axis}) for port, axis in zip(ports, paths, strict=True)), *counted]
 
@@ -174,35 +174,6 @@ def _versions(*packages: str) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return versions
-
-
-def _port(value: Value, name: str, kind: Literal["input", "output"], least: int = 0) -> Port:
-    classes = value.type.classes
-    top = classes if isinstance(classes, int) else None
-    bounded = kind == "input" and top is not None
-    return Port(
-        name=name,
-        kind=kind,
-        dtype=value.type.dtype.value,
-        shape=[s if isinstance(s, int) else str(s) for s in value.type.shape],
-        batch=value.type.batched,
-        minimum=least if bounded else None,
-        maximum=top - 1 if bounded and top is not None else None,
-        classes=top,
-    )
-
-
-def _setting(name: str, setting: Setting) -> Port:
-    classes = setting.value.type.classes
-    return Port(
-        name=name,
-        kind="setting",
-        dtype=setting.value.type.dtype.value,
-        default=setting.default,
-        minimum=setting.minimum,
-        maximum=setting.maximum,
-        classes=classes if isinstance(classes, int) else None,
-    )
 
 
 def describe(model: ir.Model, manifest: Manifest, spec: str) -> None:
