@@ -41,6 +41,7 @@ def read(folder: Path, **settings: Any) -> tuple[dict[str, list[float]], tuple[s
         ("22.416,82", None, 22416.82), ("22,416.82", 22416.82, None), ("€ 61.781,57", None, 61781.57), ("1.222.416,82", None, 1222416.82),
         ("4.606", 4.606, 4606), ("4,606", 4606, 4.606), ("0,657", None, 0.657), ("0.657", 0.657, None), ("-7,5", None, -7.5),
         ("1.234.567", None, 1234567), ("1,5e3", None, 1500), ("12", 12, 12), ("12 %", 12, 12), ("1.23.4", None, None), ("5\u00a0€", 5, 5),
+        ("53 980 994,71", None, 53980994.71), ("10'281.99", 10281.99, None), ("1 234", 1234, 1234), ("12 34", None, None), ("1 234.567,5", None, None),
     ],
 )  # fmt: skip
 def test_a_number_with_either_sign(cell: str, point: float | None, comma: float | None) -> None:
