@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from mai.compiler.data.tables.cells import MISSING, is_list, is_text, plain_numbers
 from mai.compiler.data.tables.dates import is_in_utc, like_dates, moments_of
-from mai.compiler.data.tables.numerals import Decimal, number_of
+from mai.compiler.data.tables.numerals import OTHER, Decimal, number_of
 from mai.compiler.describing.numbers import Numbers
 from mai.runtime.arrays import Array
 from mai.spec.record import record
@@ -30,7 +30,7 @@ class ColumnSummary:
     most frequent first, and are left out with it. `numbers` are the numbers, or days since 1970-01-01. `width` is the length of
     lists, `written` one number as a text writes it, where that is not as a number is written, and `odd` an example of a word and of a
     number where there are both. `letters` is how long a word is, in the mean. Dates with an offset are `in_utc`; `like_date` is one
-    of the words where most look like dates, in a form that is not read.
+    of the words where most look like dates, in a form that is not read, `other_sign` one where most are numbers with the other decimal sign.
     """
 
     name: str
@@ -46,6 +46,7 @@ class ColumnSummary:
     letters: float = 0.0
     in_utc: bool = False
     like_date: str | None = None
+    other_sign: str | None = None
 
     @property
     def is_identifier(self) -> bool:
@@ -78,6 +79,7 @@ class ColumnReader:
         self.gaps: Counter[str] = Counter()  # Words that say of a number that there is none.
         self.words, self.letters, self.dates = 0, 0, Numbers()
         self.in_utc, self.likes, self.like_date = False, 0, ""
+        self.with_other_sign, self.other_sign = 0, ""
         self.written = self.a_word = self.a_number = ""
 
     def add(self, values: pa.Array) -> None:
@@ -108,6 +110,7 @@ class ColumnReader:
             self.letters / max(self.words, 1),
             self.in_utc,
             self.like_date if kind in ("word", "mixed") and self.likes > self.words / 2 else None,
+            self.other_sign if kind in ("word", "mixed") and self.with_other_sign > self.words / 2 else None,
         )  # fmt: skip
 
     def _kind(self) -> Kind:
@@ -174,6 +177,7 @@ class ColumnReader:
                 self.gaps[text] += count
             else:
                 words[text] = count
+                self._note_sign(text, count)
         self._take_numbers(np.repeat(np.array(numbers, np.float64), times))
         self._take_words(words)
 
@@ -191,6 +195,11 @@ class ColumnReader:
         else:
             self.words += words.total()
             self._take_dates(pc.take(moments, pa.array(np.repeat(np.arange(len(words)), [*words.values()]))), words)
+
+    def _note_sign(self, text: str, count: int) -> None:
+        if number_of(text, OTHER[self.decimal]) is not None:
+            self.with_other_sign += count
+            self.other_sign = self.other_sign or text
 
     def _note_likes(self, words: Counter[str], texts: pa.Array) -> None:
         likes = texts.filter(like_dates(texts)).to_pylist()

@@ -97,6 +97,8 @@ def why_not(column: ColumnSummary) -> str | None:
         return "it is empty"
     if column.like_date is not None:
         return f"what looks like dates, `{column.like_date}`, is read as words: {HELP}"
+    if column.other_sign is not None:
+        return f"its numbers, as `{column.other_sign}`, have another decimal sign than those of the table"
     if column.kind == "mixed" and column.odd is not None:
         return f"it mixes words and numbers: `{column.odd[0]}`, `{column.odd[1]}`"
     if column.kind == "other":

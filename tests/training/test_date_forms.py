@@ -13,6 +13,7 @@ from pyarrow import parquet
 
 from mai.compiler.data.batches import load
 from mai.compiler.data.sources.table import Table
+from mai.compiler.data.splitting.splits import TimeSplit
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.lines import data_line, lines
 from mai.compiler.ir.types import DType, Type
@@ -66,6 +67,22 @@ def test_forms_of_dates_that_are_read(write: list[str], tmp_path: Path) -> None:
     expected = pytest.approx(days(["2021-04-03T14:30", "2021-04-23T00:00"]), abs=1e-2)
     assert sorted(data.batch(0, 2)["when"].tolist()) == expected
     assert data_line(describe([tmp_path / "t.csv"])).startswith("data when: []")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        ("2024-04-06", "2024-04-06T22:00:00Z", "in row 2, which is written in another way than `2024-04-06`"),
+        ("2024-04-06", "7", "in row 2, which is written in another way"),
+        ("2024-04-06", "03/01/2024", "in row 2, which has no place in time"),
+    ],
+)
+def test_times_that_order_rows_are_all_written_in_one_way(first: str, second: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"day,a\n{first},1\n{second},2\n")
+    with pytest.raises(MaiError, match="holds") as caught:
+        load(Table(path="t.csv", split=TimeSplit(column="day")), {"a": Type(DType.REAL)}, 0, tmp_path)
+    (diagnostic,) = caught.value.diagnostics
+    assert told in diagnostic.message and "write dates as 2024-03-14" in str(diagnostic.help)
 
 
 @pytest.mark.parametrize("form", ["03/{:02d}/2024", "{:02d}-03-2024", "Mar {} 2024", "{} March 2024", "{:02d}.03.24"])

@@ -13,6 +13,7 @@ from mai.compiler.data.batches import load
 from mai.compiler.data.sources.table import Table
 from mai.compiler.data.tables.numerals import Decimal, number_of
 from mai.compiler.describing.describe import describe
+from mai.compiler.describing.lines import data_line
 from mai.compiler.describing.specs import what_it_takes
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.ir.types import DType, Type
@@ -40,6 +41,7 @@ def read(folder: Path, **settings: Any) -> tuple[dict[str, list[float]], tuple[s
         ("22.416,82", None, 22416.82), ("22,416.82", 22416.82, None), ("€ 61.781,57", None, 61781.57), ("1.222.416,82", None, 1222416.82),
         ("4.606", 4.606, 4606), ("4,606", 4606, 4.606), ("0,657", None, 0.657), ("0.657", 0.657, None), ("-7,5", None, -7.5),
         ("1.234.567", None, 1234567), ("1,5e3", None, 1500), ("12", 12, 12), ("12 %", 12, 12), ("1.23.4", None, None), ("5\u00a0€", 5, 5),
+        ("53 980 994,71", None, 53980994.71), ("10'281.99", 10281.99, None), ("1 234", 1234, 1234), ("12 34", None, None), ("1 234.567,5", None, None),
     ],
 )  # fmt: skip
 def test_a_number_with_either_sign(cell: str, point: float | None, comma: float | None) -> None:
@@ -90,6 +92,12 @@ def test_a_cell_that_does_not_fit_is_refused(text: str, settings: dict[str, Any]
     with pytest.raises(MaiError, match="holds") as caught:
         read(tmp_path, **settings)
     assert told in caught.value.diagnostics[0].message
+
+
+def test_a_column_of_another_sign_is_left_out_and_said(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a;b\n12.30;0,5\n14.15;0,6\n9.45;1,6\n7;1,75\n")
+    line = data_line(describe([tmp_path / "t.csv"]))
+    assert "left out: a: its numbers, as `12.30`, have another decimal sign" in line and "data b: []" in line
 
 
 def test_a_spec_is_described_as_it_reads(tmp_path: Path) -> None:

@@ -276,13 +276,26 @@ class Column:
             numbers = pa.array([None if cell is None else number_of(cell, self._decimal) for cell in there.to_pylist()])
         if numbers.null_count == there.null_count:
             return self._numbers(numbers.cast(pa.float64()), text)
-        place = next(place for place, cell in enumerate(text.to_pylist()) if cell and not self._is_time(cell))
-        message = f"holds `{str(text[place])[:60]}` in {self._at(place)}, which has no place in time"
-        raise self._wrong(message, f"{HELP}, or numbers: all in one of these ways")
+        raise self._no_times(text)
 
-    def _is_time(self, cell: str) -> bool:
-        """Whether a text is a number or a date."""
-        return number_of(cell, self._decimal) is not None or moments_of(pa.array([cell])) is not None
+    def _no_times(self, text: pa.Array) -> MaiError:
+        """What is wrong with texts that are not all times, or not in one way."""
+        ways = {place: self._way(cell) for place, cell in enumerate(text.to_pylist()) if cell}
+        usual = next(iter(ways.values()))
+        place = next((place for place, way in ways.items() if way is None), None)
+        what = "which has no place in time"
+        if place is None:
+            place = next(place for place, way in ways.items() if way != usual)
+            what = f"which is written in another way than `{text[next(iter(ways))]}`"
+        help = f"{HELP}, or numbers: all in one of these ways"
+        return self._wrong(f"holds `{str(text[place])[:60]}` in {self._at(place)}, {what}", help)
+
+    def _way(self, cell: str) -> pa.DataType | None:
+        """As what a text has a place in time: a number, a date, or one with an offset; None for a word."""
+        if number_of(cell, self._decimal) is not None:
+            return pa.float64()
+        moments = moments_of(pa.array([cell]))
+        return None if moments is None else moments.type
 
     # ------------------------------------------------------------ what is wrong
 

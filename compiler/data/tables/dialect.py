@@ -67,8 +67,8 @@ def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
 
 
 def with_decimal(stated: Stated) -> Dialect:
-    """A dialect of which the decimal sign alone is as said."""
-    return Dialect(decimal=stated.decimal or ".", is_told=stated.decimal is not None)
+    """A dialect of which the decimal sign alone is as said, or likely."""
+    return Dialect(decimal=stated.decimal or stated.likely or ".", is_told=stated.decimal is not None)
 
 
 def is_alike(path: Path, stated: Stated) -> bool:

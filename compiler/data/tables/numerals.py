@@ -11,12 +11,13 @@ Decimal = Literal[".", ","]
 OTHER: dict[Decimal, Decimal] = {".": ",", ",": "."}
 NAMES: dict[Decimal, str] = {".": "a decimal point", ",": "a decimal comma"}
 BLANK = "[\\s\u00a0\u202f]?"
+APART = "[ '\u2019\u00a0\u202f]"  # Between thousands, whatever the decimal sign is: `1 234,5`, `1'234.50`.
 
 
 def _pattern(decimal: Decimal) -> str:
     """An expression for re and for RE2: `1,234.50`, `-$12`, `12 %`. A group of thousands has three digits, and the first begins with none of 0."""
     point, apart = (re.escape(sign) for sign in (decimal, OTHER[decimal]))
-    grouped = rf"[1-9]\d{{0,2}}(?:{apart}\d{{3}})+(?:{point}\d*)?"
+    grouped = rf"[1-9]\d{{0,2}}(?:(?:{apart}\d{{3}})+|(?:{APART}\d{{3}})+)(?:{point}\d*)?"
     plain = rf"(?:\d+(?:{point}\d*)?|{point}\d+)(?:[eE][-+]?\d+)?"
     return rf"(?P<sign>[-+]?){BLANK}[$€£¥]?{BLANK}(?P<digits>{grouped}|{plain}){BLANK}[$€£¥%]?"
 
@@ -36,4 +37,5 @@ def number_of(cell: str, decimal: Decimal, plain: bool = False) -> float | None:
     dressed = None if plain else EXPRESSIONS[decimal].fullmatch(cell)
     if dressed is None:
         return None
-    return float(dressed["sign"] + dressed["digits"].replace(OTHER[decimal], "").replace(decimal, "."))
+    digits = re.sub(APART, "", dressed["digits"]).replace(OTHER[decimal], "")
+    return float(dressed["sign"] + digits.replace(decimal, "."))
