@@ -22,7 +22,7 @@ class Arrays(RowSource):
     names_fields: ClassVar[bool] = True
 
     def columns(self, base: Path) -> dict[str, Column] | None:
-        from mai.compiler.data.files.array_files import shapes_of
+        from mai.compiler.data.files.array_headers import shapes_of
 
         try:
             files = find_files(base, listed(self.path), self.reads)
