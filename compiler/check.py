@@ -137,12 +137,24 @@ def _check_constants(program: Program, report: Reporter) -> None:
     """Numbers that are computed from the text alone are ones that a file can hold, and tensors fit into a machine."""
     graphs = _graphs(program)
     diagnostics = [*chain.from_iterable(enormous(graph, LARGEST_TENSOR) for graph in graphs)]
-    if any(map(may_overflow, graphs)):
+    if needs_numbers(program) and can_compute():
         from mai.compiler.passes.analyses.known_values import faults  # numpy is loaded for it
 
         diagnostics += chain.from_iterable(map(faults, graphs))
     for diagnostic in dict.fromkeys(diagnostics):
         report.add(diagnostic)
+
+
+def can_compute() -> bool:
+    """Whether there is numpy: in a browser there is none."""
+    from importlib.util import find_spec
+
+    return find_spec("numpy") is not None
+
+
+def needs_numbers(program: Program) -> bool:
+    """Whether the text computes numbers that may leave float32, so that numpy has to compute them."""
+    return any(map(may_overflow, _graphs(program)))
 
 
 def ahead(program: Program, data: Sequence[Path] = ()) -> list[Diagnostic]:
