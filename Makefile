@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := demo
 
-.PHONY: help demo fast test check docs bench bench-text hosts fidelity gallery pictures data-sets format clean
+.PHONY: help demo fast test check docs site bench bench-text hosts fidelity gallery pictures data-sets format clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,7 +18,7 @@ $(VENV)/train: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/dev: $(VENV)/train
-	$(PIP) -e '.[train,dev]'
+	$(PIP) -e '.[train,dev,docs]'
 	@touch $@
 
 $(VENV)/bench: $(VENV)/dev
@@ -44,6 +44,16 @@ $(VENV)/lowest/installed $(VENV)/newest/installed: pyproject.toml constraints.tx
 	  '$(ONNXRUNTIME)' numpy pydantic rich typer tokenizers
 	@touch $@
 
+# What builds the site, without torch. Diagrams are drawn where there is npm, and shown as text elsewhere.
+$(VENV)/site/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  $$(sed -n 's/^docs = \[\(.*\)\]/\1/p' pyproject.toml | tr -d '",')
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@mkdir -p build && npm install --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent mermaid@11.17.2 \
+	  && cp $(@D)/node_modules/mermaid/dist/mermaid.min.js build || echo "no mermaid from npm: diagrams are shown as text"
+	@touch $@
+
 demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, sample from it, save a picture
 	$(BIN)/mai train examples/moons_flow.mai --out $(DEMO)
 	$(BIN)/mai info $(DEMO)/moons_flow.sample.onnx
@@ -59,17 +69,21 @@ test: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/lowest/installed $(VENV)/newes
 	$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/dev  ## style and types
-	$(BIN)/ruff check spec compiler runtime tests benchmarks
-	$(BIN)/ruff format --check spec compiler runtime tests benchmarks
+	$(BIN)/ruff check spec compiler runtime tests benchmarks docs/site
+	$(BIN)/ruff format --check spec compiler runtime tests benchmarks docs/site
 	$(BIN)/mypy -p mai
 
 format: $(VENV)/dev  ## put the style right
-	$(BIN)/ruff check --fix spec compiler runtime tests benchmarks
-	$(BIN)/ruff format spec compiler runtime tests benchmarks
+	$(BIN)/ruff check --fix spec compiler runtime tests benchmarks docs/site
+	$(BIN)/ruff format spec compiler runtime tests benchmarks docs/site
 
 docs: $(VENV)/dev  ## write every generated page and golden file anew
 	$(BIN)/python -m mai.compiler.pages
 	$(BIN)/python -m pytest --update-golden tests/diagnostics
+
+site: $(VENV)/site/installed  ## build the pages of the documentation into build/site; open build/site/index.html
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(VENV)/site/bin/python -m mkdocs build --quiet --strict -f docs/site/mkdocs.yml
+	@echo "look at build/site/index.html"
 
 bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.samplers.sampler

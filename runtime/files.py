@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tokenize import TokenError
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from mai.runtime.arrays import Array
+if TYPE_CHECKING:
+    from mai.runtime.arrays import Array
 
 PART = ".mai-part"  # How a file's name ends while it is written.
 MEMORY_SHARE = 0.8  # Of the machine's memory, what the arrays of one file may take.
@@ -62,6 +62,8 @@ def read_arrays(path: Path) -> dict[str, Array]:
     Raises:
         Exception: one of `UNREADABLE`: the file holds no plain arrays, or more than fits into the machine's memory.
     """
+    import numpy as np  # Whoever only looks where files are does without.
+
     _check_size(plain_file(path))
     try:
         loaded = np.load(path, allow_pickle=False)

@@ -20,9 +20,10 @@ def import_(
     force: Annotated[bool, Option("--force", help="Write over a spec that is there.")] = False,
 ) -> None:
     """Write the spec of a model's folder, as `save_pretrained` leaves it: mai import my-llama, then mai compile my-llama/my-llama.mai"""
+    from mai.compiler.importing.adapter import spec_path
     from mai.compiler.importing.importing import import_folder
 
-    spec = out or folder / f"{folder.resolve().name}.mai"
+    spec = out or spec_path(folder)
     if spec.exists() and not force:
         raise Misuse(f"{spec} is there already; --force writes over it")
     imported = import_folder(folder, spec, ignore or ())

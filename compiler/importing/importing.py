@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mai.compiler.check import check_text
+from mai.compiler.importing.adapter import check_ties, read_model
 from mai.compiler.importing.config import Settings, read_settings, refused
-from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder, read_folder
+from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import MODULES, longest, read_sentences
 from mai.compiler.program import Program
-from mai.compiler.weights.families import family_of
+from mai.compiler.weights.adapters import CONFIG as ADAPTER
+from mai.compiler.weights.families import Family, family_of
 from mai.compiler.weights.load import plan_assignments
 from mai.compiler.weights.propose import propose_of_family
 from mai.compiler.weights.rules import named_by_rules
@@ -60,14 +62,16 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
         MaiError: `import-folder` for what is no such folder, `config-unknown` for what no record knows; `weights-mismatch` or
             `weights-unused` for tensors that are not the family's.
     """
-    folder = read_folder(path)
+    folder = read_model(path)
     name, architecture = _family(folder)
     record = family_records()[name]
     settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder)
+    check_ties(folder, settings)
     text = _declarations(record, architecture, folder, out, settings)
-    text, program = _with_rules(text, record, numbers_of(record, settings), folder, out)
+    spare = record.get("other_heads", {}).get(settings["head"], [])
+    text, program = _with_rules(text, family_of(record["rules"], numbers_of(record, settings)), spare, folder, out)
     numbers = sum(math.prod(w.shape) for w in program.weights.values())
-    is_linked = not folder.weights.resolve().is_relative_to(out.parent.resolve())
+    is_linked = any(not f.resolve().is_relative_to(out.parent.resolve()) for f in (folder.weights, folder.path))
     exports = tuple(program.exports)
     has_chat = folder.chat is not None and folder.has_tokenizer and "generate" in exports
     unread = tuple(n for n in folder.unread if n != PREPROCESSOR or "preprocessor" not in record)
@@ -156,7 +160,9 @@ def _declarations(record: Record, architecture: str, folder: ModelFolder, out: P
         body = render(record, settings)
     except UnknownModel as error:
         raise refused("config-unknown", f"{CONFIG}: {error}") from error
-    title = f"# {record['title']}, with the weights of {record.get('library', 'transformers')}' `{architecture}`.\n"
+    source = f"the weights of {record.get('library', 'transformers')}' `{architecture}`"
+    adapter = f" and an adapter, {folder.weights.parent.name}" if folder.weights.name == ADAPTER else ""
+    title = f"# {record['title']}, with {source}{adapter}.\n"
     return title + _with_tokenizer(body, folder, out)
 
 
@@ -171,23 +177,20 @@ def _with_tokenizer(body: str, folder: ModelFolder, out: Path) -> str:
     if not folder.has_tokenizer or "tokens[" not in body:
         return body
     consts, _, rest = body.partition("\n\n")
-    path = Path(os.path.relpath(folder.path, out.parent))
+    path = Path(os.path.relpath(folder.texts, out.parent))
     chat = f', chat = "{(path / folder.chat).as_posix()}"' if folder.chat and "extend " in body else ""
     return f'{consts}\n\ndata text: tokens[n] from text(tokenizer = "{(path / TOKENIZER).as_posix()}"{chat})\n\n{rest}'
 
 
-def _with_rules(
-    text: str, record: Record, numbers: Mapping[str, int | float], folder: ModelFolder, out: Path
-) -> tuple[str, Program]:
-    """The text with a `weights from` whose rules the file's tensors fit, and its meaning."""
+def _with_rules(text: str, family: Family, spare: Sequence[str], folder: ModelFolder, out: Path) -> tuple[str, Program]:
+    """The text with a `weights from` whose rules the file's tensors fit, and its meaning; `spare` are patterns of tensors for other purposes."""
     program = _checked(out, text)
     place = Path(os.path.relpath(folder.weights, out.parent))
     if ".." in place.parts:
-        raise refused("import-folder", f"{out} is to lie in {folder.path} or above it, beside its weights")
+        raise refused("import-folder", f"{out} is to lie in {folder.weights.parent} or above it, beside its weights")
     with TensorFiles(folder.weights) as files:
         weights = named_by_rules(program.weights)
-        family = family_of(record["rules"], numbers)
-        proposal = propose_of_family(place.as_posix(), weights, files.shapes, family)
+        proposal = propose_of_family(place.as_posix(), weights, files.shapes, family, spare)
         text = format_text(f"{text}\n{proposal}\n")
         program = _checked(out, text)
         assert program.loading is not None
