@@ -32,8 +32,8 @@ def import_(
     echo(f"wrote {spec}, {lines} lines: {imported.title}; {imported.numbers:,} numbers; {', '.join(imported.exports)}")
     if imported.unread:
         echo(f"not read: {', '.join(map(visible_line, imported.unread))}", err=True)
-    if imported.longest is not None:
-        echo(f"note: sentence-transformers cuts texts after {imported.longest} tokens; here none is cut", err=True)
+    for note in imported.notes:
+        echo(f"note: {visible_line(note)}", err=True)
     weights = f" --weights {folder}" if imported.is_linked else ""
     echo(f"next: mai compile {spec}{weights}")
     if imported.has_chat:
