@@ -260,6 +260,6 @@ def recurrence(
     plan = Plan(by_update, last, axes, int(count), (len(states), len(tables), len(outer)))
     first = [h.mT if i in turned else h for i, h in enumerate(states)]
     results: tuple[Tensor, ...] = _Recurrence.apply(plan, *first, *tables, *outer, *weights)  # type: ignore[no-untyped-call]
-    last = (h.mT if i in turned else h for i, h in enumerate(results[: len(states)]))
+    ended = (h.mT if i in turned else h for i, h in enumerate(results[: len(states)]))
     kept = zip(results[len(states) :], leads, strict=True)
-    return *last, *(row.movedim(0, lead) for row, lead in kept)
+    return *ended, *(row.movedim(0, lead) for row, lead in kept)
