@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := demo
 
-.PHONY: help demo fast test check docs bench bench-text hosts fidelity gallery pictures data-sets format clean
+.PHONY: help demo fast test check docs site bench bench-text hosts fidelity gallery pictures data-sets format clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,7 +18,7 @@ $(VENV)/train: pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/dev: $(VENV)/train
-	$(PIP) -e '.[train,dev]'
+	$(PIP) -e '.[train,dev,docs]'
 	@touch $@
 
 $(VENV)/bench: $(VENV)/dev
@@ -32,6 +32,16 @@ $(VENV)/hosts/installed: tests/hosts/package.json
 	@if npm install --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent; then touch $@; \
 	else echo "no onnxruntime-web from npm: the tests of JavaScript hosts are skipped"; fi
 
+# The headers of ONNX Runtime for C, a package of Debian. The tests of the C host are skipped where it does not come.
+HEADERS := unknown
+HEADERS_SHA256 := 14f7d959d5deacbcf1504830d4189f91fc67382b399ed9ae9d3aa9c4050ced08
+$(VENV)/c/installed:
+	@mkdir -p $(@D)
+	@if $(PYTHON) -c 'import sys, urllib.request as r; open(sys.argv[2], "wb").write(r.urlopen(sys.argv[1], timeout=60).read())' \
+	  $(HEADERS) $(@D)/headers.deb && echo "$(HEADERS_SHA256)  $(@D)/headers.deb" | sha256sum --check --quiet \
+	  && dpkg-deb -x $(@D)/headers.deb $(@D); then touch $@; \
+	else echo "no headers of ONNX Runtime from Debian: the tests of the C host are skipped"; fi
+
 # Two more environments, of what runs compiled files and nothing else: the lowest ONNX Runtime that pyproject.toml allows, and the
 # newest that there is.
 LOWEST := $(shell sed -n 's/.*"onnxruntime>=\([0-9.]*\);.*/\1/p' pyproject.toml)
@@ -42,6 +52,16 @@ $(VENV)/lowest/installed $(VENV)/newest/installed: pyproject.toml constraints.tx
 	grep -v '^onnxruntime' constraints.txt > $(@D)/constraints.txt
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c $(@D)/constraints.txt \
 	  '$(ONNXRUNTIME)' numpy pydantic rich typer tokenizers
+	@touch $@
+
+# What builds the site, without torch. Diagrams are drawn where there is npm, and shown as text elsewhere.
+$(VENV)/site/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+	  $$(sed -n 's/^docs = \[\(.*\)\]/\1/p' pyproject.toml | tr -d '",')
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@mkdir -p build && npm install --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent mermaid@11.17.2 \
+	  && cp $(@D)/node_modules/mermaid/dist/mermaid.min.js build || echo "no mermaid from npm: diagrams are shown as text"
 	@touch $@
 
 demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, sample from it, save a picture
@@ -55,21 +75,25 @@ demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, samp
 fast: $(VENV)/dev  ## run the tests without the slow ones: some two minutes on two cores
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/lowest/installed $(VENV)/newest/installed  ## run all tests
+test: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/c/installed $(VENV)/lowest/installed $(VENV)/newest/installed  ## run all tests
 	$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/dev  ## style and types
-	$(BIN)/ruff check spec compiler runtime tests benchmarks
-	$(BIN)/ruff format --check spec compiler runtime tests benchmarks
+	$(BIN)/ruff check spec compiler runtime tests benchmarks docs/site
+	$(BIN)/ruff format --check spec compiler runtime tests benchmarks docs/site
 	$(BIN)/mypy -p mai
 
 format: $(VENV)/dev  ## put the style right
-	$(BIN)/ruff check --fix spec compiler runtime tests benchmarks
-	$(BIN)/ruff format spec compiler runtime tests benchmarks
+	$(BIN)/ruff check --fix spec compiler runtime tests benchmarks docs/site
+	$(BIN)/ruff format spec compiler runtime tests benchmarks docs/site
 
 docs: $(VENV)/dev  ## write every generated page and golden file anew
 	$(BIN)/python -m mai.compiler.pages
 	$(BIN)/python -m pytest --update-golden tests/diagnostics
+
+site: $(VENV)/site/installed  ## build the pages of the documentation into build/site; open build/site/index.html
+	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(VENV)/site/bin/python -m mkdocs build --quiet --strict -f docs/site/mkdocs.yml
+	@echo "look at build/site/index.html"
 
 bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.samplers.sampler

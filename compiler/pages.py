@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mai.compiler
 import mai.spec
-from mai.compiler.editor.colours import textmate
+from mai.compiler.editor.colours import codemirror, textmate
 from mai.compiler.elaborate.functions import function_reference
 from mai.compiler.importing import listing as families
 from mai.compiler.ops import operation_reference
@@ -20,6 +20,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     SPEC / "families.md": families.listing,
     COMPILER / "ops" / "ops.md": operation_reference.listing,
     COMPILER / "editor" / "vscode" / "syntaxes" / "mai.tmLanguage.json": textmate.grammar,
+    COMPILER / "editor" / "codemirror" / "mai.mjs": codemirror.module,
 }
 
 

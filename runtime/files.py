@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tokenize import TokenError
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from mai.runtime.arrays import Array
+if TYPE_CHECKING:
+    from mai.runtime.arrays import Array
 
 PART = ".mai-part"  # How a file's name ends while it is written.
 MEMORY_SHARE = 0.8  # Of the machine's memory, what the arrays of one file may take.
@@ -36,12 +36,33 @@ def plain_file(path: Path) -> Path:
     Raises:
         OSError: nothing is there, or something that is no plain file.
     """
-    mode = path.stat().st_mode
+    _check_plain(path.stat().st_mode, path)
+    return path
+
+
+def _check_plain(mode: int, path: Path) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "it is a device or a pipe, not a file", str(path))
-    return path
+
+
+def plain_bytes(path: Path) -> bytes:
+    """All of a file that was plain when it was looked at, in as few calls of the system as there may be: a pipe that took its place is not read.
+
+    Raises:
+        OSError: it is not there any more, or something else is.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        status = os.fstat(handle)
+        _check_plain(status.st_mode, path)
+        raw = os.read(handle, status.st_size)
+        while len(raw) < status.st_size and (more := os.read(handle, status.st_size - len(raw))):
+            raw += more
+        return raw
+    finally:
+        os.close(handle)
 
 
 def read_text(path: Path, most: int) -> str:
@@ -62,6 +83,8 @@ def read_arrays(path: Path) -> dict[str, Array]:
     Raises:
         Exception: one of `UNREADABLE`: the file holds no plain arrays, or more than fits into the machine's memory.
     """
+    import numpy as np  # Whoever only looks where files are does without.
+
     _check_size(plain_file(path))
     try:
         loaded = np.load(path, allow_pickle=False)

@@ -89,7 +89,7 @@ def test_the_command_line_loads_nothing_heavy_before_a_verb_is_used() -> None:
     assert not (HEAVY | {"lark", "typer", "rich"}) & loaded_after("import mai.runtime.cli, mai.compiler.cli")
 
 
-@pytest.mark.parametrize("name", ["dit", "moons_flow", "char_gpt"])
+@pytest.mark.parametrize("name", ["dit", "moons_flow", "char_gpt", "fourier_operator"])
 def test_check_loads_no_torch_and_no_numpy(name: str) -> None:
     """Derivatives are taken, and a text's incremental form is made, without numbers."""
     path = str(ROOT / "examples" / f"{name}.mai")

@@ -6,7 +6,6 @@ uses allow, and a default outside of it is refused.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -130,4 +129,8 @@ def _least(size: Size, names: list[str], least: int) -> int:
     def is_enough(number: int) -> bool:
         return bool(evaluate(size, lambda name: number if name in names else 1) >= least)
 
-    return bisect_left(range(MOST), True, key=is_enough)
+    low, high = 0, MOST
+    while low < high:  # Not `bisect`, whose indices are those of a list: of 32 bits in a browser.
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_enough(middle) else (middle + 1, high)
+    return low

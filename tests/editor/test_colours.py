@@ -13,8 +13,10 @@ import pytest
 from pygments import token
 from pygments.lexers import get_lexer_by_name
 
+from mai.compiler.editor.colours import codemirror
 from mai.compiler.editor.colours.pygments_lexer import KINDS, MaiLexer
 from mai.compiler.editor.colours.rules import RULES
+from mai.compiler.editor.colours.rules import pieces as coloured_pieces
 from mai.compiler.editor.colours.textmate import SCOPES, grammar
 from mai.spec.parsing.grammar import lark_parser
 from mai.spec.words import WORDS
@@ -72,7 +74,7 @@ def test_pygments_knows_the_lexer_by_its_name() -> None:
 
 
 def test_every_colour_has_a_name_in_each_form() -> None:
-    assert {rule.colour for rule in RULES} == SCOPES.keys() == KINDS.keys()
+    assert {rule.colour for rule in RULES} == SCOPES.keys() == KINDS.keys() == codemirror.STYLES.keys()
     assert len(json.loads(grammar())["patterns"]) == len(RULES)
 
 
@@ -94,3 +96,30 @@ def test_textmate_says_the_same_as_pygments(tmp_path: Path) -> None:
             found = [(s, names[k]) for s, piece, k in pieces(line) if not re.fullmatch(r"\s*", piece)]
             ours.append([list(each) for each in found])
         assert lines == ours, name
+
+
+CONTINUED = "layer größe(x: [n], y1⁰: [n]) -> [n] {\n  é = tanh(x,\n    x)\n  return (é\n  )\n}\n"
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_codemirror_says_the_same_as_pygments(tmp_path: Path) -> None:
+    """Letters of other scripts, too; and each line is indented by the brackets before it."""
+    (tmp_path / "mai.mjs").write_text(codemirror.module(), encoding="utf-8")
+    texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in FILES}
+    texts |= {"both": BOTH_WAYS, "continued": CONTINUED}
+    (tmp_path / "texts.json").write_text(json.dumps(texts), encoding="utf-8")
+    script = str(Path(__file__).with_name("codemirror.mjs"))
+    command = ["node", script, str(tmp_path / "mai.mjs"), str(tmp_path / "texts.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert set(said["colours"]) == codemirror.STYLES.keys()
+    for name, lines in said["texts"].items():
+        assert lines == [[list(piece) for piece in coloured_pieces(line)] for line in texts[name].split("\n")], name
+    assert said["indents"]["continued"] == [0, 2, 4, 2, 2, 0, 0]
+    assert ["größe", "def"] in said["styles"]["continued"] and ["return", "keyword"] in said["styles"]["both"]
+    assert all(piece.strip() for styles in said["styles"].values() for piece, _ in styles)
+
+
+def test_the_mode_for_pages_is_what_the_rules_say() -> None:
+    assert (ROOT / "compiler/editor/codemirror/mai.mjs").read_text(encoding="utf-8") == codemirror.module()

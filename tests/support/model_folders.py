@@ -280,9 +280,9 @@ def save(model: Any, folder: Path, shard: str = "5GB", **changes: object) -> Non
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def imported(folder: Path, lines: int = MAX_LINES) -> Program:
+def imported(folder: Path, lines: int = MAX_LINES, spec: Path | None = None) -> Program:
     """The program of a folder's spec, which is short and sound."""
-    spec = folder / "model.mai"
+    spec = spec or folder / "model.mai"
     text = import_folder(folder, spec).text
     assert len(text.splitlines()) < lines
     spec.write_text(text, encoding="utf-8")

@@ -11,6 +11,7 @@ import pytest
 from mai.compiler.check import check, misfits
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.files import array_files
+from mai.compiler.data.files.array_headers import shapes_of
 from mai.compiler.data.rows import Chosen, FileRows, Words, change, join, limits
 from mai.compiler.data.sources.arrays import Arrays
 from mai.compiler.data.sources.npz import Npz
@@ -148,6 +149,22 @@ def test_check_knows_the_shapes(folder: Path) -> None:
     program = check(folder / "s.mai").program
     assert program is not None
     assert [d.message for d in misfits(program)] == ["`x` is [3] in the spec and [2] in the data"]
+
+
+def test_headers_say_what_numpy_says(tmp_path: Path) -> None:
+    """In each version of the format, by rows and by columns; what is cut or of something else says nothing."""
+    arrays = {"x": np.zeros((3, 2, 5)), "y": np.zeros(3, int), "by_columns": np.asfortranarray(np.zeros((3, 4), "<f4"))}
+    np.savez(tmp_path / "all.npz", **arrays, yes=np.zeros((2, 1), bool))
+    assert shapes_of([tmp_path / "all.npz"]) == {
+        "x": ((2, 5), False), "y": ((), True), "by_columns": ((4,), False), "yes": ((1,), True)
+    }  # fmt: skip
+    for version in ((1, 0), (2, 0), (3, 0)):
+        with (tmp_path / "z.npy").open("wb") as file:
+            np.lib.format.write_array(file, np.zeros((2, 7), "u1"), version=version)
+        assert shapes_of([tmp_path / "z.npy"]) == {"z": ((7,), True)}
+    (tmp_path / "cut.npy").write_bytes((tmp_path / "z.npy").read_bytes()[:40])
+    (tmp_path / "other.npy").write_bytes(b"\x93NUMPY\x01\x00\x05\x00(1, 2")
+    assert shapes_of([tmp_path / "cut.npy"]) is None and shapes_of([tmp_path / "other.npy"]) is None
 
 
 def test_rows_of_a_file_are_those_of_the_array(tmp_path: Path) -> None:

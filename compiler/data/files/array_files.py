@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -11,6 +9,7 @@ from typing import IO, Any
 import numpy as np
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.files.array_headers import name_of
 from mai.compiler.data.rows import FileRows, Rows, join
 from mai.compiler.ir.types import Type
 from mai.runtime import files
@@ -18,7 +17,6 @@ from mai.runtime import files
 IN_MEMORY = 1 << 27  # Bytes of a plain array that are read at once.
 HEADERS = {(1, 0): "read_array_header_1_0", (2, 0): "read_array_header_2_0", (3, 0): "read_array_header_2_0"}
 NUMBERS = "biuf"
-Shapes = dict[str, tuple[tuple[int, ...], bool]]
 
 
 def read_arrays(paths: Sequence[Path], fields: Mapping[str, Type] | None) -> dict[str, Rows]:
@@ -38,7 +36,7 @@ def read_arrays(paths: Sequence[Path], fields: Mapping[str, Type] | None) -> dic
     _check_alike(archives, parts)
     for path in paths:
         if path.suffix == ".npy":
-            parts.setdefault(_name(path, fields, alone=len(paths) == 1), []).append((path, _plain(path)))
+            parts.setdefault(name_of(path, fields, alone=len(paths) == 1), []).append((path, _plain(path)))
     arrays: dict[str, Rows] = {}
     for name, each in parts.items():
         _check_shapes(name, each)
@@ -49,40 +47,11 @@ def read_arrays(paths: Sequence[Path], fields: Mapping[str, Type] | None) -> dic
     return arrays
 
 
-def shapes_of(paths: Sequence[Path]) -> Shapes | None:
-    """The shape of an example in each array, and whether it is of whole numbers, by the headers; None where they cannot be read."""
-    shapes: Shapes = {}
-    try:
-        for path in paths:
-            if path.suffix == ".npy":
-                with path.open("rb") as file:
-                    shapes[_name(path, None, alone=False)] = _shape(file)
-                continue
-            with zipfile.ZipFile(path) as archive:
-                for member in archive.namelist():
-                    with archive.open(member) as opened:
-                        shapes[member.removesuffix(".npy")] = _shape(opened)
-    except files.UNREADABLE:
-        return None
-    return shapes
-
-
-def _name(path: Path, fields: Mapping[str, Type] | None, alone: bool) -> str:
-    if fields is not None and alone and len(fields) == 1:
-        return next(iter(fields))
-    return path.stem if fields is not None and path.stem in fields else re.sub(r"(?<=\D)[-_.]?\d+$", "", path.stem)
-
-
 def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """The shape of a plain array, whether it lies column by column, and the type of its numbers."""
     read = getattr(np.lib.format, HEADERS[np.lib.format.read_magic(file)])
     shape, by_columns, dtype = read(file)
     return shape, by_columns, dtype
-
-
-def _shape(file: IO[bytes]) -> tuple[tuple[int, ...], bool]:
-    shape, _, dtype = _header(file)
-    return shape[1:], dtype.kind in "iub"
 
 
 def _archive(path: Path) -> dict[str, Rows]:

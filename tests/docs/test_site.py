@@ -1,0 +1,69 @@
+"""The site: its list of pages names files that are there, its links hold, and it builds without a warning."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs.site.links import for_the_site, place_in_repository, targets
+from docs.site.pages import ROOT, pages
+
+PLACES = {"docs/a.md": "guides/a.md", "spec/b.md": "reference/b.md"}
+
+
+def test_every_page_has_its_file_and_its_place() -> None:
+    listed = pages()
+    assert all((ROOT / file).exists() for page in listed for file in page.sources)
+    assert len({page.at for page in listed}) == len(listed)
+    assert len({file for page in listed for file in page.sources}) == sum(len(page.sources) for page in listed)
+
+
+def test_pages_of_the_docs_are_on_the_site() -> None:
+    """A page that nobody finds is not read."""
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("**/*.md")}
+    assert files <= {page.file for page in pages()}
+
+
+@pytest.mark.parametrize("page", [page for page in pages() if page.file.endswith(".md")], ids=lambda page: page.file)
+def test_links_lead_to_files_that_are_there(page) -> None:
+    text = (ROOT / page.file).read_text(encoding="utf-8")
+    inside = [target for target in targets(text) if "://" not in target and not target.startswith(("#", "mailto:"))]
+    assert [target for target in inside if place_in_repository(page.file, target) is None] == []
+
+
+def test_links_of_the_repository_become_links_of_the_site() -> None:
+    text = "[b](../spec/b.md#part), [x](../LICENSE), [here](#below), `[b](../spec/b.md)`, f[0](x)"
+    places = PLACES | {"spec/language.md": "reference/language.md"}
+    assert for_the_site("[l](../spec/language.md#text) ![](page.png)", "docs/a.md", "guides/a.md", places) == (
+        "[l](../reference/language.md#text) ![](../files/docs/page.png)"
+    )
+    assert for_the_site(text, "docs/a.md", "guides/a.md", places) == text.replace("../LICENSE", "../files/LICENSE", 1)
+
+
+@pytest.mark.slow
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    """And loads nothing from the network. It is built where the extra `docs` is installed, as `make test` has it."""
+    pytest.importorskip("material")
+    environment = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}", "NO_MKDOCS_2_WARNING": "1"}
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "-q",
+        "-f",
+        "docs/site/mkdocs.yml",
+        "-d",
+        str(tmp_path),
+    ]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.html")}
+    assert {page.at.replace(".md", ".html") for page in pages()} <= written
+    shown = "".join(path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.html"))
+    assert 'src="http' not in shown and '<link rel="stylesheet" href="http' not in shown
