@@ -115,6 +115,7 @@ bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.recurrences
+	$(BIN)/python -m benchmarks.mamba_token
 	$(BIN)/python -m benchmarks.building
 	$(BIN)/python -m benchmarks.hosts
 	$(BIN)/python -m benchmarks.samplers.cuda

@@ -13,6 +13,7 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.batched import batched_onnx, batched_torch
+from mai.compiler.ops.products.depthwise import depthwise, is_depthwise
 from mai.compiler.ops.products.windows import (
     Counts,
     Laid,
@@ -179,7 +180,11 @@ class Conv(Operation):
     def onnx(op: Onnx[V], x: V, weight: V, bias: V | None = None, **laid: Unpack[Laid]) -> V:
         rest = [] if bias is None else [bias]
         numbers = {**onnx_numbers(laid["stride"], laid["padding"], laid["dilation"]), "group": laid["groups"]}
-        return batched_onnx(op, x, len(laid["stride"]) + 1, lambda y: op.Conv(y, weight, *rest, **numbers))
+        slide = partial(op.Conv, **numbers)
+        if is_depthwise(op, weight, laid):
+            length = op.sizes(x)[-1]
+            return batched_onnx(op, x, 2, lambda y: depthwise(op, y, length, weight, rest, slide))
+        return batched_onnx(op, x, len(laid["stride"]) + 1, lambda y: slide(y, weight, *rest))
 
     @staticmethod
     def derivative(
@@ -231,6 +236,7 @@ class Conv(Operation):
             groups=2,
         ),
         case(sample(3, 8), sample(3, 1, 3, lead=False), stride=(1,), padding=((4, 0),), dilation=(2,), groups=3),
+        case(sample(3, 5), sample(3, 1, 2, lead=False), stride=(1,), padding=((0, 0),), dilation=(1,), groups=3),
         case(
             sample(2, 4, 3, 5),
             sample(3, 2, 2, 3, 1, lead=False),
