@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := demo
 
-.PHONY: help demo fast test check docs site bench bench-text hosts fidelity gallery pictures data-sets format clean
+.PHONY: help demo fast test check docs site bench bench-text hosts fidelity gallery learn pictures data-sets format clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -114,6 +114,9 @@ fidelity: $(VENV)/dev  ## measure what mathematics says of every system, into do
 
 gallery: $(VENV)/dev  ## train every example and draw it, into examples/README.md: hours the first time
 	$(BIN)/python -m benchmarks.gallery
+
+learn: $(VENV)/dev  ## run the page of the first steps as a reader does, and keep its pictures: some minutes
+	$(BIN)/python -m docs.site.code docs/learn.md
 
 pictures: $(VENV)/dev  ## draw each kind of picture, into docs/pictures.md: a minute
 	$(BIN)/python -m benchmarks.pictures
