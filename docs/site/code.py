@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from pathlib import Path
 
 PIECE = re.compile(r'^```(\w+)(?: title="([\w.]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
@@ -31,6 +32,26 @@ def commands(text: str) -> Iterator[list[str]]:
 def pictures(page: Path) -> list[str]:
     """The pictures that a page shows, by their paths from it."""
     return PICTURE.findall(page.read_text(encoding="utf-8"))
+
+
+def with_changes_marked(text: str) -> str:
+    """The text of a page in which a spec that is a change of the one before has the lines marked that are new in it."""
+    before: list[str] = []
+
+    def marked(piece: re.Match[str]) -> str:
+        nonlocal before
+        if piece[1] != "mai" or not piece[2]:
+            return piece[0]
+        lines, last = piece[3].splitlines(), before
+        before = lines
+        match = SequenceMatcher(None, last, lines, autojunk=False)
+        if match.ratio() < 0.4:
+            return piece[0]
+        new = [range(j + 1, k + 1) for tag, _, _, j, k in match.get_opcodes() if tag in ("insert", "replace")]
+        numbers = " ".join(str(n) for lines_of in new for n in lines_of if lines[n - 1].strip())
+        return piece[0].replace(f'title="{piece[2]}"', f'title="{piece[2]}" hl_lines="{numbers}"', 1)
+
+    return PIECE.sub(marked, text)
 
 
 def draw(page: Path) -> None:

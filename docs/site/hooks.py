@@ -10,6 +10,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from docs.site import written
+from docs.site.code import with_changes_marked
 from docs.site.links import for_the_site, place_in_repository, places_of_pages, taken_along, targets
 from docs.site.notebooks import as_markdown
 from docs.site.pages import ROOT, Page, pages, sections
@@ -58,7 +59,7 @@ def _text(page: Page) -> str:
     if page.made:
         return written.WRITERS[page.made]()
     text = (ROOT / page.file).read_text(encoding="utf-8")
-    return as_markdown(text) if page.file.endswith(".ipynb") else text
+    return as_markdown(text) if page.file.endswith(".ipynb") else with_changes_marked(text)
 
 
 def _files_of(file: str, text: str) -> list[str]:
