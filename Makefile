@@ -115,7 +115,7 @@ bench: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed  ## meas
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.recurrences
-	$(BIN)/python -m benchmarks.mamba_token
+	$(BIN)/python -m benchmarks.twins.mamba_token
 	$(BIN)/python -m benchmarks.building
 	$(BIN)/python -m benchmarks.hosts
 	$(BIN)/python -m benchmarks.editor.playground

@@ -26,7 +26,7 @@ from mai.compiler.passes import forms
 from mai.compiler.torch.parameters import Weights
 from mai.runtime.arrays import Array
 
-SPEC = Path(__file__).parent.parent / "examples" / "zoo" / "mamba.mai"
+SPEC = Path(__file__).parents[2] / "examples" / "zoo" / "mamba.mai"
 SIZES = {"vocab": 8192, "d": 768, "depth": 6, "inner": 1536, "m": 16, "rank": 48}
 ROUNDS = 200
 Feed = dict[str, Array]
