@@ -58,7 +58,9 @@ def _shape(e: Elaborator, family: Family, written: list[Arg]) -> tuple[Size, ...
 
 def _no_shape(e: Elaborator, family: Family, span: Span, count: int) -> Exception:
     """What stands first is the shape: numbers that are no sizes are a parameter's, before which the shape is said."""
-    message = f"a list that stands first in `{family.name}` is the shape of a draw, and sizes are whole numbers from 0 on"
+    message = (
+        f"a list that stands first in `{family.name}` is the shape of a draw, and sizes are whole numbers from 0 on"
+    )
     return e.fail("not-a-dimension", span, message, help=put(span, f"[{count}], {span.text}"))
 
 
