@@ -105,8 +105,7 @@ def _default(value: object) -> str:
 
 def _kind(kind: object) -> str:
     if get_origin(kind) is tuple:
-        parts = dict.fromkeys(_kind(part) for part in get_args(kind) if part is not Ellipsis)
-        return f"list of {' and '.join(parts)}"
+        return f"list of {' and '.join(dict.fromkeys(_kind(p) for p in get_args(kind) if p is not Ellipsis))}"
     if get_origin(kind) is not None:
         parts = [_kind(part) for part in get_args(kind) if part is not type(None)]
         return " or ".join(dict.fromkeys(parts))
