@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := demo
 
-.PHONY: help demo fast test check docs site bench bench-text hosts fidelity gallery pictures playground data-sets format clean
+.PHONY: help demo fast test check docs site bench bench-text hosts fidelity gallery learn pictures playground data-sets format clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -78,7 +78,7 @@ demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, samp
 	$(BIN)/mai page $(DEMO)/moons_flow.sample.onnx $(DEMO)/moons_flow.path.onnx $(DEMO)/moons_flow.log_density.onnx --out $(DEMO)/moons.html
 	@echo "look at $(DEMO)/moons.png and $(DEMO)/moons_path.png; $(DEMO)/moons.html runs the files in a browser"
 
-fast: $(VENV)/dev  ## run the tests without the slow ones: some two minutes on two cores
+fast: $(VENV)/dev  ## run the tests without the slow ones: some 90 seconds on two cores
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed $(VENV)/c/installed $(VENV)/lowest/installed $(VENV)/newest/installed  ## run all tests
@@ -127,6 +127,9 @@ fidelity: $(VENV)/dev  ## measure what mathematics says of every system, into do
 
 gallery: $(VENV)/dev  ## train every example and draw it, into examples/README.md: hours the first time
 	$(BIN)/python -m benchmarks.gallery
+
+learn: $(VENV)/dev  ## run the page of the first steps as a reader does, and keep its pictures: some minutes
+	$(BIN)/python -m docs.site.code docs/learn.md
 
 pictures: $(VENV)/dev  ## draw each kind of picture, into docs/pictures.md: a minute
 	$(BIN)/python -m benchmarks.pictures
