@@ -87,7 +87,9 @@ class Files(Dataset[Pair]):
 def shuffled(x: Tensor, y: Tensor, batch: int) -> Iterator[Pair]:
     """Batches of tensors, in a new order every epoch."""
     while True:
-        for chosen in torch.randperm(len(x)).split(batch)[: len(x) // batch]:
+        order = torch.randperm(len(x))
+        for begin in range(0, len(x) - batch + 1, batch):
+            chosen = order[begin : begin + batch]
             yield x[chosen], y[chosen]
 
 
@@ -147,10 +149,10 @@ def by_hand(model: nn.Module, batches: Iterator[Pair], steps: int) -> Run:
 
 def best_workers(make: Callable[[int], Run]) -> tuple[int, Run]:
     """The number of workers with which a loop is fastest, and that loop."""
-    loops = {workers: make(workers) for workers in range((os.cpu_count() or 1) + 1)}
+    loops = {str(workers): make(workers) for workers in range((os.cpu_count() or 1) + 1)}
     times = measure.medians(measure.interleaved(loops, 3))
     best = min(times, key=times.__getitem__)
-    return best, loops[best]
+    return int(best), loops[best]
 
 
 def ours(folder: Path, text: str, steps: int) -> Run:

@@ -60,7 +60,7 @@ def look_at(
 ) -> Checked:
     """The same, without trying the edits of what is wrong."""
     checked = _elaborated(path, sets or {}, texts, data)
-    more = ahead(checked.program) if checked.program is not None else []
+    more = ahead(checked.program, data) if checked.program is not None else []
     return replace(checked, diagnostics=checked.diagnostics + more)
 
 
@@ -157,11 +157,11 @@ def needs_numbers(program: Program) -> bool:
     return any(map(may_overflow, _graphs(program)))
 
 
-def ahead(program: Program) -> list[Diagnostic]:
+def ahead(program: Program, data: Sequence[Path] = ()) -> list[Diagnostic]:
     """What training and compiling would say, as far as it is known now; and, where that is no error, what may not be meant."""
     from mai.compiler.warnings import warnings
 
-    findings = [*misfits(program), *unmoved(program), *growing(program)]
+    findings = [*misfits(program, data), *unmoved(program), *growing(program)]
     return findings if any(d.severity == "error" for d in findings) else [*findings, *warnings(program)]
 
 
@@ -179,13 +179,13 @@ def growing(program: Program) -> list[Diagnostic]:
     return diagnostics
 
 
-def misfits(program: Program) -> list[Diagnostic]:
-    """Errors of data whose shapes are known without training: those of a built-in source, or a file's header."""
+def misfits(program: Program, data: Sequence[Path] = ()) -> list[Diagnostic]:
+    """Errors of data whose shapes are known without training: those of a built-in source, or a file's header. `data` are in their place."""
     if not program.trainings:
         return []
     from mai.compiler.data import column_shapes as columns
 
-    return columns.misfits(program.trainings[0], Path(program.source.path).parent)
+    return columns.misfits(program.trainings[0], Path(program.source.path).parent, data)
 
 
 def unmoved(program: Program) -> list[Diagnostic]:

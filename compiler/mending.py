@@ -63,25 +63,32 @@ def _is_possible(edit: Edit) -> bool:
 
 
 def _mending(checked: Checked, diagnostic: Diagnostic, edits: Sequence[Edit], look: Look, depth: int) -> Edit | None:
-    """The first edit after which there is nothing left to say; else the first that makes the file better."""
+    """The first edit after which there is nothing left to say; else the first that makes the file better, or else leads on."""
     better: list[tuple[int, Edit]] = []
+    leading: list[tuple[int, Edit]] = []
     for edit in edits:
         then = look(after([edit]))
         good = improves(checked, then, [diagnostic], [edit])
         if good and not then.diagnostics and not edit.alone:
             return edit
-        if good or (not better and _leads_on(checked, then, edit, look, depth)):
+        if good:
             better.append((len(then.diagnostics), edit))
-    if sum(edit.alone for _, edit in better) > 1:
-        better = [pair for pair in better if not pair[1].alone]
-    return min(better, key=lambda pair: pair[0])[1] if better else None
+        elif not better and (edit.alone or not leading) and _leads_on(checked, then, edit, look, depth):
+            leading.append((len(then.diagnostics), edit))
+    chosen = _unambiguous(better) or _unambiguous([] if better else leading)
+    return min(chosen, key=lambda pair: pair[0])[1] if chosen else None
+
+
+def _unambiguous(edits: Sequence[tuple[int, Edit]]) -> Sequence[tuple[int, Edit]]:
+    """Those edits that may be several, and one that may not be if it is the only such."""
+    return [pair for pair in edits if not pair[1].alone] if sum(edit.alone for _, edit in edits) > 1 else edits
 
 
 def _leads_on(checked: Checked, then: Checked, edit: Edit, look: Look, depth: int) -> bool:
-    """Whether what an edit uncovers, on other lines, has edits itself, after which less is wrong."""
+    """Whether what an edit uncovers has edits itself, after which less is wrong: on its own line only where no other such edit leads on."""
     texts = after([edit])
     old, new, lines = _counted(checked.errors), _counted(then.errors), _edited_lines([], [edit])
-    is_worse = any(new[_key(d)] > old[_key(d)] and _place(d) in lines for d in then.errors)
+    is_worse = not edit.alone and any(new[_key(d)] > old[_key(d)] and _place(d) in lines for d in then.errors)
     if not depth or is_worse or len(then.errors) > len(checked.errors):
         return False
     mended = with_edits(then, lambda others: look({**texts, **others}), depth - 1)

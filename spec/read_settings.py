@@ -152,14 +152,17 @@ def _report_problem(problem: Problem, model: type[Settings], arguments: Argument
 
 def _remedy(name: str, at: Span, model: type[Settings]) -> str | Edit:
     """What an unknown setting was meant to be: a field, a setting of the optimizer or schedule, or one of a list."""
-    guess = meant_among(at, name, fields(model))
+    from mai.spec.diagnostics.synonyms import setting_meant, synonym
+
+    guess = setting_meant(at, name, fields(model))
     if guess:
         return guess
     for kind, choice in choices(model).items():
         usual = [choice.models[choice.usual]] if choice.usual else []
         for chosen in (*usual, *reversed(list(choice.models.values()))):
-            if name in fields(chosen):
-                return f"it belongs to the {kind}: `{kind} = {chosen.name}({name} = ...)`"
+            own = name if name in fields(chosen) else synonym(name, fields(chosen))
+            if own is not None:
+                return f"it belongs to the {kind}: `{kind} = {chosen.name}({own} = ...)`"
     return f"there are {', '.join(fields(model))}" if fields(model) else f"`{model.name}` takes none"
 
 

@@ -16,7 +16,7 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.model.manifest import Finding
 
 HEAD = ["claim", "what holds", "where it holds least", "mean", "over"]
-SHORT = {"char_gpt": 10}  # Steps of what is long to train, and claims what any weights have to keep.
+SHORT = {"char_gpt": 10, "digits_unet": 300, "dit": 600}  # Steps of what is long to train, and holds as early.
 Record = dict[str, Any]
 
 

@@ -20,9 +20,10 @@ def import_(
     force: Annotated[bool, Option("--force", help="Write over a spec that is there.")] = False,
 ) -> None:
     """Write the spec of a model's folder, as `save_pretrained` leaves it: mai import my-llama, then mai compile my-llama/my-llama.mai"""
+    from mai.compiler.importing.adapter import spec_path
     from mai.compiler.importing.importing import import_folder
 
-    spec = out or folder / f"{folder.resolve().name}.mai"
+    spec = out or spec_path(folder)
     if spec.exists() and not force:
         raise Misuse(f"{spec} is there already; --force writes over it")
     imported = import_folder(folder, spec, ignore or ())
@@ -31,8 +32,8 @@ def import_(
     echo(f"wrote {spec}, {lines} lines: {imported.title}; {imported.numbers:,} numbers; {', '.join(imported.exports)}")
     if imported.unread:
         echo(f"not read: {', '.join(map(visible_line, imported.unread))}", err=True)
-    if imported.longest is not None:
-        echo(f"note: sentence-transformers cuts texts after {imported.longest} tokens; here none is cut", err=True)
+    for note in imported.notes:
+        echo(f"note: {visible_line(note)}", err=True)
     weights = f" --weights {folder}" if imported.is_linked else ""
     echo(f"next: mai compile {spec}{weights}")
     if imported.has_chat:

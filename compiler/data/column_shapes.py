@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +13,10 @@ from mai.compiler.data.fields import check_labels, check_sizes, check_whole, mat
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import Diagnostic, MaiError, placed
 from mai.spec.record import record
+from mai.spec.source import Span
 
 if TYPE_CHECKING:
+    from mai.compiler.data.source_kinds import Source
     from mai.compiler.program import Training
 
 
@@ -28,17 +33,49 @@ class Column:
     is_part: bool = False
 
 
-def misfits(training: Training, base: Path) -> list[Diagnostic]:
-    """What training would say of the shapes of its data, where these are known without reading them."""
-    source, fields = training.data, training.fields
+def misfits(training: Training, base: Path, override: Sequence[Path] = ()) -> list[Diagnostic]:
+    """What training would say of its data, where that is known without reading them. Files that are not there are warnings.
+
+    The files `override` are read in the place of those that the spec names, which start at `base`.
+    """
+    fields = training.fields
     try:
-        source.check_fields(fields)
+        source = read_in_place(training.data, override)
+    except MaiError as error:
+        return list(placed(error, training.where).diagnostics)
+    base = Path() if override else base
+
+    def compare() -> None:
         columns = source.columns(base)
         if columns is not None:
             _compare(columns, fields, source.names_fields)
+
+    looks: tuple[Callable[[], None], ...] = (
+        partial(source.check_fields, fields),
+        partial(source.check_files, base),
+        compare,
+        partial(source.check_columns, base, fields),
+    )
+    told = dict.fromkeys(chain.from_iterable(_told(look, training.where) for look in looks))
+    return [replace(d, severity="warning") if d.slug == "data-missing" else d for d in told]
+
+
+def _told(look: Callable[[], None], where: Span) -> Sequence[Diagnostic]:
+    try:
+        look()
     except MaiError as error:
-        return list(placed(error, training.where).diagnostics)
-    return []
+        return placed(error, where).diagnostics
+    return ()
+
+
+def read_in_place(source: Source, override: Sequence[Path]) -> Source:
+    """The source that reads the files of `--data`, or the spec's own. Raises `MaiError` where nothing reads them."""
+    if not override:
+        return source
+    from mai.compiler.data.batches import source_of
+    from mai.compiler.data.source_kinds import DrawsAlone
+
+    return source if isinstance(source, DrawsAlone) else source_of(override[0], source)
 
 
 def _compare(columns: Mapping[str, Column], fields: Mapping[str, Type], named: bool) -> None:

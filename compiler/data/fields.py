@@ -5,7 +5,7 @@ Nothing here looks at numbers, so that `mai check` says of shapes what training 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from math import prod
 from typing import TypeVar
 
@@ -14,16 +14,40 @@ from mai.compiler.ir.sizes import Dim, Size, evaluate, symbol, symbols
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import vector_columns
-from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.diagnostics import Diagnostic, MaiError, Word
+from mai.spec.diagnostics.suggest import closest
 
 Column = TypeVar("Column")
 NO_LABEL = -(2**62)  # In the place of a label that is a number, and missing.
 EXACT = 2**53  # Whole numbers beyond it are not all told apart in float64.
 
 
-def bad(message: str, slug: str = "data-bad", help: str | None = None) -> MaiError:
-    """The error for data that do not fit the spec, to be raised."""
-    return MaiError([Diagnostic(slug, None, message, help=help)])
+def bad(message: str, slug: str = "data-bad", help: str | None = None, word: Word | None = None) -> MaiError:
+    """The error for data that do not fit the spec, to be raised; `word` is what of the `data` line it is about."""
+    return MaiError([Diagnostic(slug, None, message, help=help, word=word)])
+
+
+def check_there(name: str, columns: Collection[str], what: str = "") -> None:
+    """Refuse a column that a setting names and that is not among those of the data. Raises `MaiError`."""
+    if name not in columns:
+        start = f"{what} `{name}`, which the data has not" if what else f"the data has no `{name}`"
+        raise bad(f"{start}; it has {', '.join(columns)}", word=Word(name, closest(name, columns)))
+
+
+def check_column_of(field: str, column: str, columns: Collection[str]) -> None:
+    """Refuse a field whose column, which has the same name but for what stands before it, is not in the data. Raises `MaiError`."""
+    if column not in columns:
+        guess = closest(column, columns)
+        word = Word(field, guess and field.removesuffix(column) + guess, is_field=True)
+        raise bad(f"the data has no `{column}`; it has {', '.join(columns)}", word=word)
+
+
+def check_fields_named(names: Iterable[str], fields: Collection[str]) -> None:
+    """Refuse fields that `needs` and `words` name and that are none. Raises `MaiError`."""
+    for name in names:
+        if name not in fields:
+            message = f"`needs` and `words` are of fields, there is no field `{name}`: there are {', '.join(fields)}"
+            raise bad(message, word=Word(name, closest(name, fields)))
 
 
 def match_columns(
@@ -39,7 +63,9 @@ def match_columns(
             column = left.pop(kinds[0]) if kinds else None
         if column is None:
             help = f"name {_columns(name, type_)}, in an npz file an array `{name}`" if named else None
-            raise bad(f"the data has no `{name}`; it has {', '.join(columns)}", help=help)
+            guess = closest(name, (other for other in columns if other not in fields)) if named else None
+            word = Word(name, guess, is_field=True)
+            raise bad(f"the data has no `{name}`; it has {', '.join(columns)}", help=help, word=word)
         filled[name] = column
     return filled
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from mai.compiler.data.fields import bad
+from mai.compiler.data.fields import bad, check_there
 from mai.compiler.data.files.paths import Paths, find_files, listed
 from mai.compiler.data.source_kinds import Finite, Reading, Request, Source
 from mai.compiler.data.splitting.split_kinds import SPLITS
@@ -66,6 +66,20 @@ class RowSource(Source):
             return None
         same = [name for name in fields(cls) if name in AS_WRITTEN and hasattr(written, name)]
         return cls.of({"path": str(path.absolute()), **{name: getattr(written, name) for name in same}})
+
+    def check_files(self, base: Path) -> None:
+        for paths in (self.path, self.validation, self.test):
+            if paths is not None:
+                self.find(base, listed(paths))
+
+    def check_columns(self, base: Path, fields: Mapping[str, Type]) -> None:
+        columns = self.names(base)
+        if columns is not None and self.split is not None and self.split.key is not None:
+            check_there(self.split.key, columns, "the split looks at")
+
+    def names(self, base: Path) -> Collection[str] | None:
+        """The names of the columns, as far as they are known before they are read. Raises `MaiError`."""
+        return self.columns(base)
 
     @abstractmethod
     def rows(self, wanted: Wanted) -> Finite:

@@ -99,18 +99,6 @@ class Request:
     tokenizer: str | None = None
     decimal: Decimal | None = None
 
-    def file(self, path: str) -> Path:
-        """A plain file. Raises `MaiError` where there is none."""
-        from mai.runtime.files import plain_file
-
-        place = self.place(path)
-        if not place.exists():
-            raise bad(f"there is no file {place}", "data-missing")
-        try:
-            return plain_file(place)
-        except OSError as error:
-            raise bad(f"{place} cannot be read: {error.strerror}") from error
-
     def generator(self, *key: int) -> Generator:
         """Random numbers for examples that are drawn once, a stream for every key."""
         return generator(self.seed, DRAWN_ONCE, *key)
@@ -144,6 +132,12 @@ class Source(Settings, ABC):
 
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         """Raise `MaiError` for fields that these settings never fill."""
+
+    def check_files(self, base: Path) -> None:
+        """Raise `MaiError` for a file that is not there, or that is none to read; `data-missing` may be one of another machine."""
+
+    def check_columns(self, base: Path, fields: Mapping[str, Type]) -> None:
+        """Raise `MaiError` for columns that these settings or the fields name and the data have not, as far as that can be looked at."""
 
     def columns(self, base: Path) -> dict[str, Column] | None:
         """The arrays by name, as far as they are known before they are read; None where only reading tells.

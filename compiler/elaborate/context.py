@@ -240,7 +240,8 @@ class Context(Telling):
         """A true-or-false tensor."""
         value = self.value(operand, span)
         if value.type.dtype is not DType.BOOL:
-            raise self.fail("dtype-mismatch", span, "true or false is needed here, this is a number")
+            help = f"write a comparison: `{span.text} < ...`" if span.text.isprintable() else "write a comparison"
+            raise self.fail("dtype-mismatch", span, "true or false is needed here, this is a number", help=help)
         return value
 
     def size(self, binding: Binding, span: Span, what: str = "a dimension", least: int = 0, help: Help = None) -> Size:

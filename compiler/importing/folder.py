@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mai.compiler.importing.config import read_json, refused
-from mai.compiler.weights.tensor_files import NAMES, NETWORKS, PICKLES, PIPELINE, weights_file
+from mai.compiler.weights import adapters
+from mai.compiler.weights.tensor_files import NAMES, NETWORKS, PICKLES, PIPELINE, base_file
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
 PREPROCESSOR = "preprocessor_config.json"
@@ -34,7 +35,8 @@ class ModelFolder:
         generation: what `generation_config.json` says; empty where it is not there.
         preprocessor: what `preprocessor_config.json` says of images or sounds, or a scheduler's file of noise; empty where there is none.
         preprocessor_file: its name.
-        weights: the file of tensors, or of their index.
+        weights: the file of tensors, or of their index, or of an adapter to those of this folder.
+        texts: the folder of its tokenizer and its chat template: an adapter may have its own.
         has_tokenizer: whether there is a `tokenizer.json`.
         chat: the name of the file that has its chat template; None where there is none.
         unread: the names of files that nothing here reads.
@@ -47,6 +49,7 @@ class ModelFolder:
     preprocessor: Mapping[str, object]
     preprocessor_file: str
     weights: Path
+    texts: Path
     has_tokenizer: bool
     chat: str | None
     unread: tuple[str, ...]
@@ -67,7 +70,7 @@ def read_folder(path: Path) -> ModelFolder:
         help = "a model's folder has config.json and model.safetensors: `model.save_pretrained(FOLDER)` writes them"
         raise refused("import-folder", f"{net} has no {CONFIG}", help)
     beside = f"{SCHEDULER}/{SCHEDULER}_config.json" if parts else PREPROCESSOR
-    weights = weights_file(net)
+    weights = base_file(net)
     if not weights.is_file():
         _refuse_without_weights(net)
     return ModelFolder(
@@ -78,9 +81,10 @@ def read_folder(path: Path) -> ModelFolder:
         _said_in(path / beside),
         beside,
         weights,
+        path,
         (path / TOKENIZER).is_file(),
-        _chat(path),
-        _unread(path),
+        chat_file(path),
+        unread_files(path),
     )
 
 
@@ -99,7 +103,7 @@ def _said_in(path: Path) -> Mapping[str, object]:
     return read_json(path) if path.is_file() else {}
 
 
-def _chat(path: Path) -> str | None:
+def chat_file(path: Path) -> str | None:
     """The file of a folder that has its chat template: one of its own, or the settings of the tokenizer."""
     if (path / TEMPLATE).is_file():
         return TEMPLATE
@@ -114,20 +118,12 @@ def _refuse_without_weights(path: Path) -> None:
     raise refused("import-folder", f"{path} has no tensors: none of {', '.join(NAMES)}")
 
 
-def _unread(path: Path) -> tuple[str, ...]:
+def unread_files(path: Path) -> tuple[str, ...]:
+    """The names of files in a folder that nothing here reads."""
     read = {
-        CONFIG,
-        PIPELINE,
-        NETWORK,
-        SCHEDULER,
-        GENERATION,
-        TOKENIZER,
-        TOKENIZER_CONFIG,
-        TEMPLATE,
-        TEMPLATES,
-        *NAMES,
-        *SPARE,
-    }
+        CONFIG, PIPELINE, NETWORK, SCHEDULER, GENERATION, TOKENIZER, TOKENIZER_CONFIG, TEMPLATE, TEMPLATES, adapters.CONFIG,
+        *NAMES, *SPARE,
+    }  # fmt: skip
     return tuple(
         sorted(
             f.name for f in path.iterdir() if f.name not in read and f.suffix not in (".mai", ".onnx", ".safetensors")

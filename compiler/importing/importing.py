@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mai.compiler.check import check_text
+from mai.compiler.importing.adapter import check_ties, read_model
 from mai.compiler.importing.config import Settings, read_settings, refused
-from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder, read_folder
+from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import MODULES, longest, read_sentences
+from mai.compiler.importing.texts import check_texts
 from mai.compiler.program import Program
-from mai.compiler.weights.families import family_of
+from mai.compiler.weights.adapters import CONFIG as ADAPTER
+from mai.compiler.weights.families import Family, family_of
 from mai.compiler.weights.load import plan_assignments
 from mai.compiler.weights.propose import propose_of_family
 from mai.compiler.weights.rules import named_by_rules
@@ -35,7 +38,7 @@ class Imported:
         exports: their names.
         numbers: how many the parameters have together.
         unread: files of the folder that nothing reads.
-        longest: after how many tokens the reference would cut a text; None where it does not.
+        notes: what to know of it: where the reference does something else, or files say several things.
         has_chat: whether its files can have conversations.
         is_linked: whether the weights lie elsewhere, behind a link, as in a hub's cache.
     """
@@ -45,7 +48,7 @@ class Imported:
     exports: tuple[str, ...]
     numbers: int
     unread: tuple[str, ...]
-    longest: int | None
+    notes: tuple[str, ...]
     has_chat: bool
     is_linked: bool
 
@@ -60,18 +63,29 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
         MaiError: `import-folder` for what is no such folder, `config-unknown` for what no record knows; `weights-mismatch` or
             `weights-unused` for tensors that are not the family's.
     """
-    folder = read_folder(path)
+    folder = read_model(path)
     name, architecture = _family(folder)
     record = family_records()[name]
     settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder)
+    check_ties(folder, settings)
+    notes = [*check_texts(folder, settings, ignored), *_limits(record, settings), *longest(path)]
     text = _declarations(record, architecture, folder, out, settings)
-    text, program = _with_rules(text, record, numbers_of(record, settings), folder, out)
+    spare = record.get("other_heads", {}).get(settings["head"], [])
+    text, program = _with_rules(text, family_of(record["rules"], numbers_of(record, settings)), spare, folder, out)
     numbers = sum(math.prod(w.shape) for w in program.weights.values())
-    is_linked = not folder.weights.resolve().is_relative_to(out.parent.resolve())
+    is_linked = any(not f.resolve().is_relative_to(out.parent.resolve()) for f in (folder.weights, folder.path))
     exports = tuple(program.exports)
     has_chat = folder.chat is not None and folder.has_tokenizer and "generate" in exports
     unread = tuple(n for n in folder.unread if n != PREPROCESSOR or "preprocessor" not in record)
-    return Imported(text, record["title"], exports, numbers, unread, longest(path), has_chat, is_linked)
+    return Imported(text, record["title"], exports, numbers, unread, tuple(notes), has_chat, is_linked)
+
+
+def _limits(record: Record, settings: Settings) -> Iterator[str]:
+    """That longer texts than so many tokens are not read, where the reference reads them in another way."""
+    name = record.get("limits", {}).get(settings.get("rope_type"))
+    if name is not None:
+        limit = numbers_of(record, settings)[name]
+        yield f"texts have {limit:,} tokens at most: of longer ones `rope_type` {settings['rope_type']!r} turns all positions otherwise"
 
 
 def _family(folder: ModelFolder) -> tuple[str, str]:
@@ -156,7 +170,9 @@ def _declarations(record: Record, architecture: str, folder: ModelFolder, out: P
         body = render(record, settings)
     except UnknownModel as error:
         raise refused("config-unknown", f"{CONFIG}: {error}") from error
-    title = f"# {record['title']}, with the weights of {record.get('library', 'transformers')}' `{architecture}`.\n"
+    source = f"the weights of {record.get('library', 'transformers')}' `{architecture}`"
+    adapter = f" and an adapter, {folder.weights.parent.name}" if folder.weights.name == ADAPTER else ""
+    title = f"# {record['title']}, with {source}{adapter}.\n"
     return title + _with_tokenizer(body, folder, out)
 
 
@@ -171,23 +187,20 @@ def _with_tokenizer(body: str, folder: ModelFolder, out: Path) -> str:
     if not folder.has_tokenizer or "tokens[" not in body:
         return body
     consts, _, rest = body.partition("\n\n")
-    path = Path(os.path.relpath(folder.path, out.parent))
+    path = Path(os.path.relpath(folder.texts, out.parent))
     chat = f', chat = "{(path / folder.chat).as_posix()}"' if folder.chat and "extend " in body else ""
     return f'{consts}\n\ndata text: tokens[n] from text(tokenizer = "{(path / TOKENIZER).as_posix()}"{chat})\n\n{rest}'
 
 
-def _with_rules(
-    text: str, record: Record, numbers: Mapping[str, int | float], folder: ModelFolder, out: Path
-) -> tuple[str, Program]:
-    """The text with a `weights from` whose rules the file's tensors fit, and its meaning."""
+def _with_rules(text: str, family: Family, spare: Sequence[str], folder: ModelFolder, out: Path) -> tuple[str, Program]:
+    """The text with a `weights from` whose rules the file's tensors fit, and its meaning; `spare` are patterns of tensors for other purposes."""
     program = _checked(out, text)
     place = Path(os.path.relpath(folder.weights, out.parent))
     if ".." in place.parts:
-        raise refused("import-folder", f"{out} is to lie in {folder.path} or above it, beside its weights")
+        raise refused("import-folder", f"{out} is to lie in {folder.weights.parent} or above it, beside its weights")
     with TensorFiles(folder.weights) as files:
         weights = named_by_rules(program.weights)
-        family = family_of(record["rules"], numbers)
-        proposal = propose_of_family(place.as_posix(), weights, files.shapes, family)
+        proposal = propose_of_family(place.as_posix(), weights, files.shapes, family, spare)
         text = format_text(f"{text}\n{proposal}\n")
         program = _checked(out, text)
         assert program.loading is not None

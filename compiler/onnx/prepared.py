@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.sizes import Size, substitute
-from mai.compiler.ir.structure import Extend, Loop
+from mai.compiler.ir.structure import DERIVATIVES, Extend, Loop
 from mai.compiler.onnx.describing.limits import smallest
 from mai.compiler.onnx.layout.chunks import chunk_of
 from mai.compiler.onnx.precision.quantize import Coarse
@@ -27,7 +27,7 @@ class Prepared:
     `grows` says whether it extends a text, and `prompt` which input it extends, where nothing else reads that; prompts in
     `unlike` may have different lengths. `starts` has the sizes that texts begin with, by the names of the sizes that grow. `turns` is the optimised graph before its prompts were cut into blocks, where they are. In a step
     file both graphs are one turn, and `whole` is the optimised graph that the turn was taken from. `ends` are the tokens that end a row,
-    numbers or settings.
+    numbers or settings. `differentiates` says whether a derivative is taken in it.
     """
 
     plain: Graph
@@ -39,6 +39,7 @@ class Prepared:
     turns: Graph | None = None
     starts: Mapping[str, Size] = field(default_factory=dict)
     ends: tuple[int | str, ...] = ()
+    differentiates: bool = False
 
     def smallest(self, rows: int = 1) -> dict[str, int]:
         """The least size of each free dimension with which every axis has `rows`, where it is above 1."""
@@ -66,11 +67,14 @@ class Prepared:
         """How weights are kept in few bits; None where they are whole.
 
         A turn of a growing text has a row an example, and reading its weights is what takes time: blocks. An integral has
-        the rows of all examples: with 8 bits, its products are of whole numbers.
+        the rows of all examples: with 8 bits, its products are of whole numbers. So are convolutions, but not where a derivative
+        is taken: its code is another function of the weights than the one that it would be the derivative of.
         """
         if bits is None:
             return None
-        return Coarse(bits, frozenset() if bits < 8 or self.grows else whole_products(self.optimised))
+        if bits < 8 or self.grows:
+            return Coarse(bits)
+        return Coarse(bits, whole_products(self.optimised), convolves=not self.differentiates)
 
 
 def prepare_export(program: Program, export: str, options: CompileOptions = DEFAULTS) -> Prepared:
@@ -88,7 +92,18 @@ def prepare_export(program: Program, export: str, options: CompileOptions = DEFA
     prompt = next((row.name for row in prompts_of(written)), None)
     unlike = prompts_of_unlike_lengths(written)
     ends = ends_of(written)
-    return Prepared(plain, whole, grows, prompt=prompt, unlike=unlike, turns=turns, starts=starts, ends=ends)
+    differentiates = any(node.op in DERIVATIVES for node in written.walk())
+    return Prepared(
+        plain,
+        whole,
+        grows,
+        prompt=prompt,
+        unlike=unlike,
+        turns=turns,
+        starts=starts,
+        ends=ends,
+        differentiates=differentiates,
+    )
 
 
 def _described(loop: Loop, prompt: str, graph: Graph, ends: Sequence[int | str]) -> Text:
@@ -114,7 +129,8 @@ class Preparations:
     def coarse(self, bits: int) -> Coarse:
         """How the weights of all exports together are kept in few bits."""
         layouts = [self[name].coarse(bits) for name in self.program.exports]
-        return Coarse(bits, frozenset().union(*(layout.whole for layout in layouts if layout)))
+        whole = frozenset().union(*(layout.whole for layout in layouts if layout))
+        return Coarse(bits, whole, convolves=any(layout.convolves for layout in layouts if layout))
 
 
 def prepare_step(

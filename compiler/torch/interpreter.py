@@ -18,6 +18,7 @@ from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.structure import Adjoint, Constant, Lead, Loop, WeightOf
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
 from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, StopGradient, Subtract
+from mai.compiler.ops.elementwise.exponential import Exp
 from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
 from mai.compiler.ops.fourier.real import RealFourier, RealInverse
 from mai.compiler.ops.losses.matching import Matching
@@ -27,6 +28,7 @@ from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.ops.products.product import Matmul
 from mai.compiler.ops.reductions.norm import BatchNorm
 from mai.compiler.ops.shapes.shape import Transpose
+from mai.compiler.passes.loops.recurrences.long_axes import turned, turned_places
 from mai.compiler.passes.loops.recurrences.parts import Parts, part_loop
 from mai.compiler.passes.loops.recurrences.recurrence import Recurrence, Update, find_recurrence, rows_taken
 from mai.compiler.solvers import DEFAULTS, SOLVERS
@@ -41,6 +43,7 @@ from mai.compiler.torch.calls.token_calls import CALLS as OF_TOKENS
 from mai.compiler.torch.names import attribute, identifier
 from mai.compiler.torch.processes.together import Share, batch_norm, gathered
 from mai.compiler.torch.recorder import Recorder
+from mai.compiler.torch.recurrences.exponential import exponential
 from mai.compiler.torch.recurrences.loops import loop
 from mai.compiler.torch.recurrences.recurrence import recurrence
 from mai.compiler.torch.turns import keeps_state, leaves_of, region_of, runs, turn
@@ -136,8 +139,10 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
             return [self.code.call(attention, tuple(inputs), attributes)]
         if self.in_blocks and _is_thin(node):
             return [_thin_product(*inputs, of_row=node.inputs[0].type.shape[-2] == 1)]
+        if self.in_blocks and node.op is Exp:
+            return [self.code.call(exponential, tuple(inputs))]
         results = node.op.torch(self.code.torch, *inputs, **attributes)
-        if node.op is Transpose and _is_convolved(node.inputs[0]):
+        if node.op is Transpose and (self.in_blocks or _is_convolved(node.inputs[0])):
             return [results.contiguous()]
         return list(results) if isinstance(results, tuple) else [results]
 
@@ -261,6 +266,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
     def recurrence(self, node: Node, blocks: Recurrence) -> list[fx.Proxy]:
         """`recurrence(updates, reads, count, states, tables, ...)`: its regions are modules."""
         self.nodes(blocks.free)
+        places, blocks = turned_places(blocks, node), turned(blocks, node)
         count, *states = (self[v] for v in node.inputs)
         tables = tuple(self[row.table] for row in blocks.rows)
         axes = tuple(len(row.table.type.physical) + row.axis for row in blocks.rows)
@@ -268,7 +274,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         reads = self.module(blocks.reads, blocks.turns)
         arguments = (updates, reads, count, tuple(states), tables, axes)
         leads = tuple(len(v.type.lead) for v in node.regions[0].outputs[len(states) :])
-        results = self.code.call(recurrence, (*arguments, leads), self._empty(node))
+        results = self.code.call(recurrence, (*arguments, leads, tuple(sorted(places))), self._empty(node))
         return [self.code.item(results, i) for i in range(len(node.outputs))]
 
     def _update(self, loop: Node, blocks: Recurrence, update: Update) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 
 from mai.compiler.ir.graph import Weight
 from mai.compiler.weights.equal import equal_names
@@ -107,11 +108,13 @@ def propose(
 
 
 def propose_of_family(
-    path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape], chosen: Family
+    path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape], chosen: Family, spare: Sequence[str] = ()
 ) -> Proposal:
-    """The rules of one family alone; a tensor that they do not name gets no line."""
+    """The rules of one family alone; a tensor that they do not name gets no line, those of the patterns `spare` are ignored."""
+    left_out = {pattern: {n for n in shapes if fnmatchcase(n, pattern)} for pattern in spare}
+    shapes = {n: s for n, s in shapes.items() if not any(n in names for names in left_out.values())}
     family = match_families([chosen], weights, shapes)
-    lines = list(_family_lines(family, Usage(shapes)))
+    lines = [*_family_lines(family, Usage(shapes)), *(Line(f'ignore "{p}"') for p, names in left_out.items() if names)]
     return Proposal(path, 0, family.family, lines, [w for n, w in weights.items() if n not in family.parameters])
 
 

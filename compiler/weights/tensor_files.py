@@ -6,7 +6,7 @@ Nothing is unpickled, and a tensor is read when it is asked for and not before.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BufferedReader
@@ -16,6 +16,8 @@ import torch
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 
+from mai.compiler.weights import adapters
+from mai.compiler.weights.adapters import Readable
 from mai.compiler.weights.sealed import is_intact
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.source import Span
@@ -69,26 +71,33 @@ class Place:
 class TensorFiles:
     """One or several open safetensors files; `shapes` has the shape of every tensor by name.
 
+    Of an adapter, `base` is the folder of its base model, and `adapted` names the tensors that are not as they are there.
+
     Args:
-        path: a .safetensors file, the .safetensors.index.json of several, a folder with one of the usual names in it, or the
-            model_index.json of a pipeline, whose tensors are called by their parts, `unet.conv_in.weight`.
+        path: a .safetensors file, the .safetensors.index.json of several, a folder with one of the usual names in it, the
+            model_index.json of a pipeline, whose tensors are called by their parts, `unet.conv_in.weight`, or the
+            adapter_config.json of an adapter, which is added to its base model.
         span: the place in the spec that names the file, where errors are reported.
         inside: where given, a folder that all files must lie in, after symbolic links are followed.
 
     Raises:
-        MaiError: `weights-missing`, `weights-pickle`, `path-outside`, or `weights-mismatch` for a file that cannot be read.
+        MaiError: `weights-missing`, `weights-pickle`, `path-outside`, `weights-mismatch` for a file that cannot be read, or
+            `config-unknown` for an adapter of which something is not known.
     """
 
     def __init__(self, path: Path, span: Span | None = None, inside: Path | None = None) -> None:
         self.path, self.span, self.inside = weights_file(path), span, inside
         self.shapes: dict[str, tuple[int, ...]] = {}
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, Readable] = {}
         self._paths: list[Path] = []
         self.metadata: dict[str, str] = {}
+        self.base: Path | None = None
+        self.adapted: tuple[str, ...] = ()
         self._open = ExitStack()
         try:
-            if self.path.name == PIPELINE:
-                self._add_parts()
+            if self.path.name in (PIPELINE, adapters.CONFIG):
+                self._check(self.path)
+                self._add_parts() if self.path.name == PIPELINE else self._add_adapted()
                 return
             for file in self._files():
                 self._add(file)
@@ -156,13 +165,41 @@ class TensorFiles:
 
     def _add_parts(self) -> None:
         """Open the networks of a pipeline; one of its folders that is no network is not read."""
-        self._check(self.path)
         for name in NETWORKS:
             if (self.path.parent / name).is_dir():
-                part = self._open.enter_context(TensorFiles(self.path.parent / name, self.span, self.inside))
-                self.shapes |= {f"{name}.{tensor}": shape for tensor, shape in part.shapes.items()}
-                self._places |= {f"{name}.{tensor}": place for tensor, place in part._places.items()}
-                self._paths += part._paths
+                part = self._part(self.path.parent / name)
+                self._take({f"{name}.{tensor}": place for tensor, place in part._places.items()})
+
+    def _add_adapted(self) -> None:
+        """Open an adapter and its base model, whose tensors are those of both together."""
+        try:
+            config = adapters.read_adapter(self.path)
+        except ValueError as error:
+            raise self.error("config-unknown", f"{self.path}: {error}") from error
+        folder = next((f for f in adapters.base_places(self.path, config) if base_file(f).is_file()), None)
+        if folder is None:
+            message = f"{self.path} is of the base model `{config.base_model_name_or_path}`, whose folder is not here"
+            help = f"put it beside {self.path.parent}, or its path into `base_model_name_or_path`"
+            raise self.error("weights-missing", message, help=help)
+        self.base = folder
+        base, own = self._part(base_file(folder)), self._part(self.path.with_name(adapters.TENSORS))
+        self._take(base._places)
+        try:
+            changed = adapters.adapted(config, base._places, own._places)
+        except ValueError as error:
+            raise self.error("weights-mismatch", f"{own.path}: {error}") from error
+        self._take(changed)
+        self.adapted = tuple(changed)
+
+    def _part(self, path: Path) -> TensorFiles:
+        """Files that are a part of these."""
+        part = self._open.enter_context(TensorFiles(path, self.span, self.inside))
+        self._paths += part._paths
+        return part
+
+    def _take(self, places: Mapping[str, Readable]) -> None:
+        self._places |= places
+        self.shapes |= {name: place.shape for name, place in places.items()}
 
     def _add(self, file: Path) -> None:
         self._paths.append(file)
@@ -201,4 +238,10 @@ def weights_file(path: Path) -> Path:
     """The file of weights in a folder: a run's, a model's, or the index of its shards; a path that is no folder as it is."""
     if not path.is_dir():
         return path
+    adapter = path / adapters.CONFIG
+    return adapter if adapter.is_file() else base_file(path)
+
+
+def base_file(path: Path) -> Path:
+    """The file of weights in a folder, without an adapter that lies there, too."""
     return next((path / name for name in (*NAMES, PIPELINE) if (path / name).is_file()), path / NAMES[0])

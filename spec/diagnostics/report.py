@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from mai.spec.diagnostics.edit import Edit
+from mai.spec.diagnostics.word import Word
 from mai.spec.record import record
 from mai.spec.source import Span
 
@@ -37,6 +38,7 @@ class Diagnostic:
         help: a remedy that works.
         edits: repairs to try, the likeliest first.
         edit: the one of them after which the file was checked and this was gone; `help` has its words.
+        word: what it is about in the place that it is told at later, as `placed` does.
     """
 
     slug: str
@@ -48,6 +50,7 @@ class Diagnostic:
     severity: Severity = "error"
     edits: tuple[Edit, ...] = field(default=(), compare=False)
     edit: Edit | None = field(default=None, compare=False)
+    word: Word | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Check the slug; the catalog is imported here since most files are sound and never need it."""
@@ -81,8 +84,16 @@ class MaiError(Exception):
 
 
 def placed(error: MaiError, span: Span | None) -> MaiError:
-    """The same error with `span` as the place of each diagnostic that has none."""
-    return MaiError([d if d.span else replace(d, span=span) for d in error.diagnostics])
+    """The same error with `span` as the place of each diagnostic that has none, or the word in it that the diagnostic is about."""
+    return MaiError([d if d.span or span is None else _at(d, span) for d in error.diagnostics])
+
+
+def _at(diagnostic: Diagnostic, line: Span) -> Diagnostic:
+    if diagnostic.word is None:
+        return replace(diagnostic, span=line)
+    edits = diagnostic.word.edits(line)
+    help = edits[0].words if edits else diagnostic.help
+    return replace(diagnostic, span=diagnostic.word.place(line), help=help, edits=(*edits, *diagnostic.edits))
 
 
 @dataclass

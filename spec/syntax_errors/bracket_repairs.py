@@ -9,6 +9,9 @@ from mai.spec.syntax_errors.syntax_place import Draft
 
 PARTNER = {"(": ")", "[": "]", "{": "}"}
 OPERATOR = re.compile(r"[-+*/@^%<>=|]|\b(?:and|or|not)\b")
+BEHIND = re.compile(
+    r"(?<=[\s\])])(?:from|over|every|until|using|keep|as)\b"
+)  # Words that stand behind brackets, and not in them.
 GROUP = re.compile(r"\([^()\[\]]*\)|\[[^()\[\]]*\]")
 MAX_DRAFTS = 8
 LONGEST = 30  # Characters of the text that are repeated in a help.
@@ -29,6 +32,19 @@ def without(text: str, at: int) -> Draft | None:
     alone = not text[line:at].strip() and text[at + 1 : at + 2] in ("", "\n")
     begin = line if alone else len(text[:at].rstrip(" "))
     return Draft("take it out", ((begin, at + 1 + alone, ""),))
+
+
+def opened(text: str, at: int) -> tuple[Draft, ...]:
+    """Where the block that a `}` of its own line closes may begin: at the end of the line above it that is no deeper."""
+    begin = text.rfind("\n", 0, at) + 1
+    if text[at] != "}" or text[begin:at].strip():
+        return ()
+    lines = [m for m in re.finditer(r"[^\n]*\S[^\n]*", text[:begin]) if len(_indent(m[0])) <= at - begin]
+    head = lines[-1] if lines else None
+    if head is None or head.end() + 1 == begin or len(_indent(head[0])) != at - begin or "}" in head[0]:
+        return ()
+    end = head.start() + len(head[0].rstrip())
+    return (Draft(f"write `{{` at the end of line {text.count(NEW_LINE, 0, end) + 1}", ((end, end, " {"),)),)
 
 
 def _flat(text: str) -> str:
@@ -64,7 +80,7 @@ def _ends(text: str, at: int) -> tuple[list[int], int | None]:
             return [*places, len(text[:k].rstrip())], k
         elif text[k] in ")]":
             depth -= 1
-        elif depth == 0 and k > at + 1 and (text[k] == "," or OPERATOR.match(text, k)):
+        elif depth == 0 and k > at + 1 and (text[k] == "," or OPERATOR.match(text, k) or BEHIND.match(text, k)):
             places.append(len(text[:k].rstrip()))
         k += 1
     return list(dict.fromkeys([*places, len(text[:k].rstrip())])), None

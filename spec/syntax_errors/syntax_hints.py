@@ -11,7 +11,7 @@ from lark.exceptions import UnexpectedToken
 
 from mai.spec.diagnostics.suggest import closest, slips
 from mai.spec.parsing.layout import BracketError
-from mai.spec.syntax_errors.bracket_repairs import partners, without
+from mai.spec.syntax_errors.bracket_repairs import opened, partners, without
 from mai.spec.syntax_errors.python_habits import HABITS, at_fault
 from mai.spec.syntax_errors.syntax_place import STATEMENTS, Draft, Place
 from mai.spec.syntax_errors.syntax_repairs import Repair
@@ -157,7 +157,9 @@ def bracket_hint(error: BracketError, text: str) -> Hint:
     start, end = token.start_pos, token.end_pos
     text = _COMMENTS.sub(lambda m: m[1] or " " * len(m[0]), text)
     if error.kind == "unmatched-bracket":
-        return Hint(error.kind, start, end, f"this `{token}` closes nothing", help=without(text, start), at=start)
+        begins = opened(text, start)
+        help = begins[0] if begins else without(text, start)
+        return Hint(error.kind, start, end, f"this `{token}` closes nothing", help=help, at=start)
     if error.kind == "unclosed-bracket":
         return Hint(error.kind, start, end, f"close this `{token}`", at=start, tries=partners(text, start))
     return Hint(error.kind, start, end, "brackets are nested more than 100 levels deep", at=start)

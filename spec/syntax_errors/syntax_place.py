@@ -78,6 +78,16 @@ class Place:
         return bool(re.match(r'[\w"]', self.found)) and self.found not in STATEMENTS
 
     @property
+    def block(self) -> str:
+        """The word that begins the block around the place."""
+        depth = 0
+        for at in range(self.at - 1, -1, -1):
+            depth += (self.text[at] == "}") - (self.text[at] == "{")
+            if depth < 0:
+                return self.text[self.text.rfind("\n", 0, at) + 1 : at].split(maxsplit=1)[0]
+        return ""
+
+    @property
     def end(self) -> int:
         """Where the offending text ends."""
         return self.at + len(self.found)

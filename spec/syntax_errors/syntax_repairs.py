@@ -24,6 +24,16 @@ def before(text: str, words: str) -> Repair:
     return lambda p: _draft(p.at, p.at, text, words)
 
 
+def shape_of_noise(p: Place) -> Draft:
+    """`noise dB` for `noise dB: [1]`."""
+    return _draft(p.end, p.end, ": [1]", f"write `noise {p.found}: [1]`, or another shape")
+
+
+def check(p: Place) -> Draft:
+    """`a < b` for `check a < b`, in a claim."""
+    return _draft(p.begin, p.begin, "check ", "write `check` before it")
+
+
 def comma(p: Place) -> Draft:
     """`f(x y)`."""
     return _draft(p.gap, p.gap, ",", "write `,` before it")

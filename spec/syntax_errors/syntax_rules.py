@@ -178,6 +178,8 @@ REALS = ("float", "double", "number", "scalar", "f32", "float32", "Float")
 MISSING_TYPES: list[Rule] = [
     (_all(_only("ARROW"), _found("{", "=", "\n", "")), "missing-type", "the result of a net or an export has a type",
      "write `-> [2]` before the block"),
+    (lambda p: p.line.strip() == "noise" and p.is_word and not p.assigns_later,
+     "missing-type", "a noise has a shape", mend.shape_of_noise),
     (lambda p: p.wants_type and p.found in REALS,
      "missing-type", "`{found}` is not a type: a real number is `real`", lambda p: mend.mark(p.found, "real")(p)),
     (lambda p: p.wants_type and p.is_word,
@@ -298,6 +300,8 @@ OPERANDS: list[Rule] = [
      "missing-equals", "an `=` is missing before this", mend.equals("write `=` before this")),
     (lambda p: p.named and p.found == "(" and p.line.endswith(" "),
      "missing-equals", "an `=` is missing before this", mend.equals("write `=` before this")),
+    (lambda p: p.named and not p.is_operand and p.block == "claim",
+     "no-effect", "this does nothing: what has to hold is a `check`", mend.check),
     (lambda p: p.named and not p.is_operand,
      "no-effect", "this does nothing: give its result a name", "write `y = ...` or `return ...`"),
     (lambda p: p.is_operand and "NEWLINE" in p.accepts,

@@ -126,3 +126,35 @@ def test_an_edit_is_told_with_its_lines() -> None:
 def test_a_diagnostic_without_a_place_is_never_mended() -> None:
     assert Diagnostic("file-not-found", None, "m").edit is None
     assert fix(Path("nowhere.mai")).texts == {}
+
+
+BRACKETS = [
+    ("  y = relu(concat(x, x ** 2)[0:2]\n", "  y = relu(concat(x, x^2)[0:2])\n"),
+    ("  y = relu(concat(x ** 2, x)[0:2]\n", "  y = relu(concat(x^2, x)[0:2])\n"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "right"), BRACKETS)
+def test_a_missing_bracket_is_mended_beside_other_mistakes(wrong: str, right: str) -> None:
+    assert mend(f"{HEAD}{wrong}{TAIL}") == f"{HEAD}{right}{TAIL}"
+
+
+def test_a_block_that_nothing_opens_is_opened() -> None:
+    assert mend(MENDED.replace("-> [2] {\n  y", "-> [2]\n  y")) == MENDED
+
+
+def test_a_bracket_ends_before_a_word_that_stands_behind() -> None:
+    text = "data x: [2], y: class[2] from moons()\n" + MENDED
+    assert mend(text.replace("class[2] from", "class[2 from")) == text
+
+
+@pytest.mark.parametrize(
+    ("call", "meant"),
+    [("adamw(learning_rate = 0.1)", "lr"), ("adamw(epsilon = 0.1)", "eps"), ("cosine(eta_min = 0.1)", "final"), ("step(step_size = 9)", "every")],
+)  # fmt: skip
+def test_settings_go_by_what_other_libraries_call_them(call: str, meant: str) -> None:
+    kind = "optimizer" if call.startswith("adamw") else "schedule"
+    head = (
+        f"data x: [2] from moons()\nnet g(x: [2]) -> [2] {{ return linear(x, 2) }}\ntrain(steps = 1, {kind} = {call})"
+    )
+    assert f"({meant} = " in mend(f"{head} {{ minimize mean(g(x)^2) }}\n")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mai.compiler.check import misfits
+from mai.compiler.check import check_all, misfits
 from mai.compiler.data.batches import load
 from mai.compiler.data.source_kinds import Finite, Request, Source
 from mai.compiler.data.sources.checkerboard import Checkerboard
@@ -16,8 +16,10 @@ from mai.compiler.data.sources.csv import Csv
 from mai.compiler.data.sources.digits import Digits
 from mai.compiler.data.sources.function import FunctionSource, width_of
 from mai.compiler.data.sources.npz import Npz
+from mai.compiler.fixing import fix
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
+from mai.spec.diagnostics.edit import after
 
 Maker = Callable[[str], Program]
 BLOCK = "\nnet f() -> [] {\n  param w: [] = 1\n  return w\n}\ntrain(steps = 1) { minimize f()^2 }\n"
@@ -57,7 +59,7 @@ def test_a_misfit_is_told_as_training_tells_it(line: str, told: str, program: Ma
     made = program(f"const vocab = 256\ndata {line}{BLOCK}")
     (found,) = misfits(made)
     assert (found.slug, found.message, found.severity) == ("data-bad", told, "error")
-    assert found.span is not None and found.span.text == f"data {line}"
+    assert found.span is not None and found.span.text in (f"data {line}", "z")
     assert made.training is not None
     with pytest.raises(MaiError) as caught:
         load(made.training.data, made.training.fields, 0, tmp_path, None, made.training.where)
@@ -92,7 +94,61 @@ def test_a_file_that_cannot_be_looked_at_is_left_to_training(name: str, program:
     made = program(f'data x: [2] from {name.split(".")[1]}("a"){BLOCK}')
     kind = Npz if name.endswith("npz") else Csv
     assert kind(path=name).columns(tmp_path) is None
-    assert misfits(made) == []
+    assert [found.severity for found in misfits(made)] == ["warning"]
+
+
+WORDS = [
+    ('pric: [] from csv("b.csv")', "pric", "price"),
+    ('x: [2], price: [] from table("b.csv", missing = drop, needs = pirce)', "pirce", "price"),
+    ('x: [2], grade: class[3] from table("b.csv", words = grad)', "grad", "grade"),
+    ('x: [2] from table("b.csv", split = stratified(grad))', "grad", "grade"),
+    ('x: [2] from table("b.csv", split = by_group(column = grad))', "grad", "grade"),
+    ('x: [2], grade: [] from npz("b.npz", split = by_time(grad))', "grad", "grade"),
+    ('prise: [4] from series("b.csv", window = 4, time = grade)', "prise", "price"),
+    ('next_prise: [1], price: [4] from series("b.csv", window = 4, time = grade)', "next_prise", "next_price"),
+    ('price: [4] from series("b.csv", window = 4, time = grad)', "grad", "grade"),
+    ('price: [4] from series("b.csv", window = 4, group = grad, time = x0)', "grad", "grade"),
+    ('prise: tokens[4] from examples("b.csv")', "prise", "price"),
+    ('price: tokens[4], grade: class[3] from examples("b.csv", words = grad)', "grad", "grade"),
+]
+
+
+@pytest.mark.parametrize(("line", "word", "meant"), WORDS, ids=[line for line, *_ in WORDS])
+def test_a_name_that_the_data_lack_has_its_place_and_the_nearest_name(
+    line: str, word: str, meant: str, program: Maker, tmp_path: Path
+) -> None:
+    (tmp_path / "b.csv").write_text("grade,x0,x1,price\n" + "".join(f"{i % 3},{i},{-i},0.5\n" for i in range(30)))
+    np.savez(tmp_path / "b.npz", x=np.zeros((30, 2)), grade=np.arange(30))
+    (tmp_path / "spec.mai").write_text(f"const vocab = 256\ndata {line}{BLOCK}")
+    found, *_ = check_all(tmp_path / "spec.mai").diagnostics
+    assert (found.slug, found.severity, found.help) == ("data-bad", "error", f"did you mean `{meant}`?")
+    assert found.span is not None and found.span.text == word
+    assert found.edit is not None and after([found.edit])[str(tmp_path / "spec.mai")].text.count(meant) > 0
+
+
+def test_a_field_is_renamed_wherever_it_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    (tmp_path / "b.csv").write_text("price\n1\n2\n")
+    text = 'data prise: [] from csv("b.csv")\nnet f(x: []) -> [] {\n  param w: [] = 1\n  return w * x\n}\ntrain(steps = 1) { minimize f(prise)^2 }\n'
+    path.write_text(text)
+    fixed = fix(path)
+    assert fixed.checked.errors == [] and fixed.texts[str(path)].text == text.replace("prise", "price")
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [('csv("b.csv")', '"a.csv"'), ('csv("folder/a.csv")', '"a.csv"'), ('csv("deep.csv")', '"inside/deep.csv"'), ('npz("aa.npz")', '"a.npz"'),
+     ('csv("a.csv", validation = "aa.csv")', '"a.csv"'), ('images("insid")', '"inside"'), ('csv("quite_another.csv")', None)],
+)  # fmt: skip
+def test_a_file_that_is_not_there_is_a_warning_with_the_nearest(
+    written: str, meant: str | None, program: Maker, tmp_path: Path
+) -> None:
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "inside" / "deep.csv").write_text("x0,x1\n1,2\n")
+    (found,) = misfits(program(f"data x: [2] from {written}{BLOCK}"))
+    assert (found.slug, found.severity) == ("data-missing", "warning")
+    assert found.help == (f"did you mean `{meant}`?" if meant else "in that folder are a.csv, gap.csv, twice.csv")
+    assert found.span is not None and found.span.text.startswith('"')
 
 
 @pytest.mark.parametrize(

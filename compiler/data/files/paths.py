@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 
 from mai.compiler.data.fields import bad
+from mai.spec.diagnostics import MaiError, Word
+from mai.spec.diagnostics.suggest import closest
 
 Paths = str | tuple[str, ...]
+MOST, SHOWN = 500, 6  # Names that are looked through, and told, for one that leads nowhere.
 
 
 def listed(paths: Paths) -> tuple[str, ...]:
@@ -34,16 +38,45 @@ def _files(base: Path, path: str, reads: Callable[[Path], bool]) -> list[Path]:
     if not _exists(place) and glob.has_magic(path):
         matching = sorted(Path(each) for each in glob.glob(str(place), recursive=True))
         if not matching:
-            raise bad(f"no file fits {place}", "data-missing")
+            raise missing(base, path, f"no file fits {place}", reads)
         return [_plain(each) for each in matching if not each.is_dir()]
     if not _exists(place):
-        raise bad(f"there is no file {place}", "data-missing")
+        raise missing(base, path, f"there is no file {place}", reads)
     if not place.is_dir():
         return [_plain(place)]
     inside = sorted(each for each in place.iterdir() if reads(each) and each.name[0] not in "._")
     if not inside:
         raise bad(f"there is no file in {place} that could be read", "data-missing")
     return [_plain(each) for each in inside]
+
+
+def missing(base: Path, path: str, message: str, reads: Callable[[Path], bool] | None = None) -> MaiError:
+    """The error for a path that leads nowhere, with the path that may be meant, or what there is. `reads` is whether a file is one to read."""
+    place = base / path
+    folder = next((each for each in place.parents if each.is_dir()), place.parent)
+    beside = sorted(each for each in _inside(folder) if each.name[0] not in "._")
+    moved = [each / place.name for each in (folder.parent, folder, *beside) if _exists(each / place.name)]
+    names = [_written(each, base) for each in beside if (reads(each) if reads is not None else each.is_dir())]
+    guess = _written(moved[0], base) if len(moved) == 1 else closest(path, names)
+    word = Word(f'"{path}"', f'"{guess}"' if guess else None)
+    return bad(message, "data-missing", _said(folder, names), word)
+
+
+def _written(place: Path, base: Path) -> str:
+    return str(place.relative_to(base) if place.is_relative_to(base) else place)
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return [*islice(folder.iterdir(), MOST)]
+    except OSError:
+        return []
+
+
+def _said(folder: Path, names: Sequence[str]) -> str:
+    """What is there, for a path that no other is like."""
+    some = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    return f"in that folder are {some}" if names else f"nothing in {folder} could be read for it"
 
 
 def _exists(path: Path) -> bool:

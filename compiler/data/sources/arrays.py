@@ -21,6 +21,10 @@ class Arrays(RowSource):
     suffixes: ClassVar[tuple[str, ...]] = (".npz", ".npy")
     names_fields: ClassVar[bool] = True
 
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        return path.suffix in (".npz", ".npy") and not path.is_dir()
+
     def columns(self, base: Path) -> dict[str, Column] | None:
         from mai.compiler.data.files.array_headers import shapes_of
 

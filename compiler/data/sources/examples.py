@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
-from mai.compiler.data.fields import bad
+from mai.compiler.data.fields import bad, check_column_of, check_fields_named, check_there, group_columns
+from mai.compiler.data.files.paths import listed
 from mai.compiler.data.row_source import Wanted
 from mai.compiler.data.source_kinds import Finite, Request, Source
 from mai.compiler.data.sources.table import Table
@@ -81,9 +82,24 @@ class Examples(Table):
             spans[f"{text}{MASK}"] = (text, None)
         return {name: spans[name] for name, type_ in fields.items() if name in spans and type_.dtype is DType.REAL}
 
+    def check_columns(self, base: Path, fields: Mapping[str, Type]) -> None:
+        columns, texts = self.names(base), self.texts(fields)
+        if columns is None:
+            return
+        groups = group_columns([*columns], [*fields])
+        for name in fields:
+            pieces = [piece.column for piece in texts.get(name, ())]
+            if pieces == [name] or not (pieces or name in self.masks(fields)):
+                check_column_of(name, name, groups)
+            for column in pieces:
+                check_there(column, columns)
+        super().check_columns(base, fields)
+
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         """Texts have a length, their masks the same, and a tokenizer that is trained makes no more tokens than the spec has."""
         texts = self.texts(fields)
+        pieces = {piece.column for each in texts.values() for piece in each}
+        check_fields_named((*listed(self.needs), *listed(self.words)), {**fields, **dict.fromkeys(pieces)})
         if self.text is not None and TEXT not in texts:
             raise bad(f"`text = ...` is that of a field `{TEXT}`", help=f"`data {TEXT}: tokens[64] from examples(...)`")
         for name in texts:

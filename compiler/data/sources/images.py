@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
-from mai.compiler.data.files.paths import find_files, listed
+from mai.compiler.data.files.paths import find_files, listed, missing
 from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite, Source
 from mai.spec.diagnostics import MaiError
@@ -69,7 +69,7 @@ class Images(RowSource):
         if not place.exists() and has_magic(str(path)):
             return find_files(base, [path], self.reads)
         if not place.exists():
-            raise bad(f"there is no folder {place}", "data-missing")
+            raise missing(base, str(path), f"there is no folder {place}")
         if not place.is_dir():
             raise bad(f"{place} is no folder of images")
         inside = sorted(p for p in place.iterdir() if p.is_dir() and p.name[0] != ".") or [place]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from mai.compiler.data.column_shapes import Column
-from mai.compiler.data.fields import bad
+from mai.compiler.data.fields import bad, check_column_of, check_fields_named, check_there, group_columns
+from mai.compiler.data.files.paths import listed
 from mai.compiler.data.row_source import Wanted
 from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.sources.table import Table
@@ -17,6 +18,11 @@ from mai.compiler.ir.types import Type
 from mai.spec.settings import setting
 
 NEXT = "next_"  # Before the name of a column: its future.
+
+
+def column_of(field: str) -> str:
+    """The column that a field of windows is of, of the past or the future."""
+    return field.removeprefix(NEXT)
 
 
 class Series(Table):
@@ -56,8 +62,19 @@ class Series(Table):
     def columns(self, base: Path) -> dict[str, Column] | None:
         return None
 
+    def check_columns(self, base: Path, fields: Mapping[str, Type]) -> None:
+        columns = self.names(base)
+        if columns is None:
+            return
+        groups = group_columns([*columns], [*map(column_of, fields)])
+        for name in fields:
+            check_column_of(name, column_of(name), groups)
+        for name in filter(None, (self.time, self.group)):
+            check_there(name, columns)
+
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         """A field has as many rows as the window, or the horizon, or one value."""
+        check_fields_named(listed(self.words), {*map(column_of, fields), *listed(self.group or ())})
         for name, type_ in fields.items():
             is_next = name.startswith(NEXT)
             length, what = (self.horizon, "horizon") if is_next else (self.window, "window")

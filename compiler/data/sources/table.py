@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
-from mai.compiler.data.fields import group_columns
+from mai.compiler.data.fields import check_fields_named, group_columns
 from mai.compiler.data.files.paths import find_files, listed
 from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import SUFFIXES, is_table
+from mai.compiler.ir.types import Type
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
@@ -52,14 +54,24 @@ class Table(RowSource):
         other = self.but(path=str(path.absolute()))
         return other if is_alike(path, self.stated) else other.but(separator=None, encoding=None, decimal=None)
 
-    def columns(self, base: Path) -> dict[str, Column] | None:
+    def check_fields(self, fields: Mapping[str, Type]) -> None:
+        check_fields_named((*listed(self.needs), *listed(self.words)), fields)
+
+    def names(self, base: Path) -> Collection[str] | None:
+        return self.shapes(base)
+
+    def shapes(self, base: Path) -> dict[str, tuple[int, ...]] | None:
+        """The shape of a row's value in each column, of the first file; None where only reading tells. Raises `MaiError`."""
         from mai.compiler.data.tables.glance import columns_of
 
         try:
             first = find_files(base, listed(self.path), self.reads)[0]
         except MaiError:
             return None
-        shapes = columns_of(first, self.stated)
+        return columns_of(first, self.stated)
+
+    def columns(self, base: Path) -> dict[str, Column] | None:
+        shapes = self.shapes(base)
         if shapes is None:
             return None
         groups = group_columns([*shapes])

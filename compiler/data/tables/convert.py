@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mai.compiler.data.fields import bad, group_columns, match_columns
+from mai.compiler.data.fields import bad, check_fields_named, check_there, group_columns, match_columns
 from mai.compiler.data.tables.cells import Column, Missing, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.data.tables.store import Found, Store
@@ -39,15 +39,12 @@ def read_tables(
     """
     wanted = _wanted(group_columns([*tables[0].columns], fields or ()), fields)
     if key is not None:
-        if key not in tables[0].columns:
-            raise bad(f"the split looks at `{key}`, which the data has not; it has {', '.join(tables[0].columns)}")
+        check_there(key, tables[0].columns, "the split looks at")
         wanted[KEY] = ([key], "time" if of_time else "key")
     needed = {*wanted} if missing == "drop" else {*needs}
     if key is not None and any(key in wanted[name][0] for name in needed & {*wanted}):
         needed.add(KEY)
-    for name in (*needs, *words):
-        if name not in wanted:
-            raise bad(f"`needs` and `words` are of fields, there is no field `{name}`: there are {', '.join(wanted)}")
+    check_fields_named((*needs, *words), wanted)
     reads = {"wanted": wanted, "missing": missing, "needs": [*needs], "words": [*words], "numbered": numbered}
     store = Store([t.path for t in tables], {"tables": [[t.kind, repr(t.dialect)] for t in tables], **reads})
     kept = store.find()

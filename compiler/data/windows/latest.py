@@ -10,11 +10,11 @@ from mai.compiler.data.batches import typed_rows
 from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
 from mai.compiler.data.rows import Columns, Rows
-from mai.compiler.data.sources.series import NEXT, Series
+from mai.compiler.data.sources.series import NEXT, Series, column_of
 from mai.compiler.data.tables.cells import is_text
 from mai.compiler.data.tables.dates import is_in_utc, moments_of
 from mai.compiler.data.tables.files import TableFile, read_blocks
-from mai.compiler.data.windows.ordered import Ordered, column_of, read_ordered
+from mai.compiler.data.windows.ordered import Ordered, read_ordered
 from mai.compiler.data.windows.times import clock_of, following
 from mai.compiler.data.windows.windows import gaps_of, short_series, starts_of, window_field, without_gaps
 from mai.compiler.ir.types import Type

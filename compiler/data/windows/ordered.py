@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mai.compiler.data.fields import bad
+from mai.compiler.data.fields import bad, check_there
 from mai.compiler.data.files.paths import listed
 from mai.compiler.data.rows import Column, Columns, Words, choose_of, rows_of
-from mai.compiler.data.sources.series import NEXT, Series
+from mai.compiler.data.sources.series import Series, column_of
 from mai.compiler.data.tables.convert import KEY, read_tables
 from mai.compiler.data.tables.files import TableFile
 from mai.compiler.ir.types import DType, Type
@@ -71,8 +71,8 @@ def _columns(
         wanted = {column_of(name): Type(type_.dtype, classes=type_.classes) for name, type_ in fields.items()}
         if series.group is not None:
             wanted.setdefault(series.group, Type(DType.INT))
-    if series.time is not None and series.time not in tables[0].columns:
-        raise bad(f"the data has no `{series.time}`; it has {', '.join(tables[0].columns)}")
+    if series.time is not None:
+        check_there(series.time, tables[0].columns)
     missing = "keep" if series.missing == "drop" else series.missing
     columns, notes = read_tables(tables, wanted, series.time, of_time=True, missing=missing, words=listed(series.words))
     return columns, tuple(notes)
@@ -111,11 +111,6 @@ def _gaps(series: Series, times: Array | None, groups: Array) -> list[str]:
         if long
         else []
     )
-
-
-def column_of(field: str) -> str:
-    """The column that a field of windows is of, of the past or the future."""
-    return field.removeprefix(NEXT)
 
 
 def numbers_of(column: Column) -> Array:

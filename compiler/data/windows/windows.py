@@ -21,10 +21,10 @@ from mai.compiler.data.rows import (
     rows_of,
 )
 from mai.compiler.data.source_kinds import Finite
-from mai.compiler.data.sources.series import NEXT, Series
+from mai.compiler.data.sources.series import NEXT, Series, column_of
 from mai.compiler.data.splitting.splits import HELD_OUT, GroupSplit, Parts
 from mai.compiler.data.tables.files import TableFile
-from mai.compiler.data.windows.ordered import column_of, numbers_of, read_ordered
+from mai.compiler.data.windows.ordered import numbers_of, read_ordered
 from mai.compiler.ir.types import Type
 from mai.runtime.arrays import Array
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from mai.compiler.data.column_shapes import read_in_place
 from mai.compiler.data.fields import match_columns, solved
 from mai.compiler.data.source_kinds import DrawsAlone, Source
 from mai.compiler.data.sources import SOURCES
@@ -85,7 +86,7 @@ def _typed(
 def _known(source: Source, fields: Mapping[str, Type], base: Path, override: Sequence[Path]) -> dict[str, int]:
     """The sizes that the shapes of the source's arrays give; none where these are not known before they are read."""
     try:
-        columns = _read_in_place(source, override).columns(Path() if override else base)
+        columns = read_in_place(source, override).columns(Path() if override else base)
         if columns is None:
             return {}
         matched = match_columns(columns, lambda c: bool(c.whole), fields, source.names_fields)
@@ -96,15 +97,6 @@ def _known(source: Source, fields: Mapping[str, Type], base: Path, override: Seq
         for size, number in solved(fields[name].shape, column.shape).items():
             numbers.setdefault(size, set()).add(number)
     return {size: number for size, (number, *others) in numbers.items() if not others}
-
-
-def _read_in_place(source: Source, override: Sequence[Path]) -> Source:
-    """The source that reads the files of `--data`, or the spec's own."""
-    if not override:
-        return source
-    from mai.compiler.data.batches import source_of
-
-    return source_of(override[0], source)
 
 
 def explain_sizes(data: Data, written: ast.Data | None, report: Reporter) -> None:

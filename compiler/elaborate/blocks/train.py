@@ -21,7 +21,7 @@ from mai.compiler.program import Objective, Record, Report, Training, Update
 from mai.compiler.training.settings import Best, TrainSettings
 from mai.compiler.weights.rules import Pattern
 from mai.spec import ast
-from mai.spec.diagnostics import Label, Reporter
+from mai.spec.diagnostics import Label, Reporter, Word
 from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.read_settings import read_settings
@@ -228,10 +228,11 @@ def _check_sample(
         return
     span = next(a.value.span for a in train.settings if a.name == "sample")
     names = [name for name, type_ in fields.items() if sample.fits(type_)]
-    guess = closest(sample.field, names)
+    word = Word(sample.field, closest(sample.field, names))
     there = f"there are {', '.join(names)}" if names else "there is none in the `data` line"
-    help = f"did you mean `{guess}`?" if guess else there
-    report.error("bad-setting", span, f"`{sample.name}` needs {sample.needs}, `{sample.field}` is none", help=help)
+    help = next(iter(word.edits(span)), there)
+    message = f"`{sample.name}` needs {sample.needs}, `{sample.field}` is none"
+    report.error("bad-setting", word.place(span), message, help=help)
 
 
 def _frozen(train: ast.Train, settings: TrainSettings | None) -> list[Pattern]:

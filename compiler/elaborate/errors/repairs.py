@@ -194,6 +194,19 @@ def other_type(span: Span, wanted: str) -> list[Edit]:
     return [replace(put(at, wanted, f"write `{span.text}: {{}}`"), alone=True) for at in last]
 
 
+def called_as(declaration: ast.Function) -> str:
+    """How a function is called, by what it cannot do without."""
+    needed = [p.name.id for p in declaration.parameters if p.default is None]
+    more = ", ..." if len(needed) < len(declaration.parameters) else ""
+    return f"it is called as `{declaration.name.id}({', '.join(needed)}{more})`"
+
+
+def without_input(span: Span) -> str | None:
+    """What to write for a call where the layer itself may be meant."""
+    call = re.match(r"([^\W\d]\w*)\(", span.text)
+    return f"a layer itself is given without its input: `{call[1]}`, its other arguments by name" if call else None
+
+
 def numbers_for(call: Span, parameter: ast.Parameter, declaration: ast.Function) -> list[Edit]:
     """A call with a number of the file's types for the width of its result, which it lacks, if that number alone fits."""
     widths = {d.id for r in declaration.returns for d in getattr(r, "dims", ()) if isinstance(d, ast.Name)}

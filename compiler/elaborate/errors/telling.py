@@ -12,7 +12,7 @@ from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError, describe
 from mai.spec import in_prelude
 from mai.spec.diagnostics import Edit, Help, Label, Reporter
-from mai.spec.diagnostics.edit import insert, meant_among, put
+from mai.spec.diagnostics.edit import insert, put
 from mai.spec.record import record
 from mai.spec.source import Span
 
@@ -128,8 +128,10 @@ class Telling:
 
     def unknown_argument(self, callee: str, name: str, span: Span, names: Sequence[str]) -> Stop:
         """Report an argument that a function does not have."""
+        from mai.spec.diagnostics.synonyms import setting_meant
+
         listed = f"it takes {', '.join(names)}" if names else None
-        help: Help = meant_among(span, name, names) or listed
+        help: Help = setting_meant(span, name, names) or listed
         return self.fail("unknown-argument", span, f"`{callee}` has no argument `{name}`", help=help)
 
     def refused(self, error: ShapeError, spans: Sequence[Span], span: Span, inputs: Sequence[Value] = ()) -> Poison:

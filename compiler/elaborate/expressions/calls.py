@@ -196,7 +196,8 @@ class Calls:
         if absent and not positional:  # Of those that it lacks, with what has been given by name.
             return None
         if absent:
-            raise self.e.fail("missing-argument", span, f"`{function.name}` lacks its argument `{absent[0].name.id}`")
+            message = f"`{function.name}` lacks its argument `{absent[0].name.id}`"
+            raise self.e.fail("missing-argument", span, message, help=repairs.called_as(function.declaration))
         return bound
 
     def _bind_statics(self, env: Environment, function: Function, bound: dict[str, BoundArgument], span: Span) -> None:
@@ -209,11 +210,12 @@ class Calls:
                 if parameter.default is None:
                     message = f"`{function.name}` lacks its argument `{parameter.name.id}`"
                     edits = repairs.numbers_for(span, parameter, function.declaration)
-                    raise self.e.fail("missing-argument", span, message, edits=edits)
+                    called = repairs.called_as(function.declaration)
+                    raise self.e.fail("missing-argument", span, message, help=called, edits=edits)
                 continue
             if isinstance(argument.value, Value) and not _may_be_tensor(parameter):
                 message = f"`{parameter.name.id}` of `{function.name}` is fixed when the file is compiled"
-                help = self.e.default_help(argument.value)
+                help = self.e.default_help(argument.value) or repairs.without_input(argument.span)
                 raise self.e.fail("static-needed", argument.span, message, label=kind_of(argument.value), help=help)
             if (
                 isinstance(parameter.default, ast.Bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -90,7 +91,7 @@ def _name(e: Context, env: Environment, expr: ast.Name) -> Binding:
         names = [*names_in_sight(env), *TRUTHS]
         guess = meant_among(expr.span, expr.id, names)
         help: Help = look_alike(expr.span, names) or VALUES.get(expr.id) or guess
-        if expr.id == "dW":
+        if expr.id == "dW" or (help is None and re.fullmatch("d[A-Z][A-Za-z]*", expr.id)):
             help = "noise is part of a state's increment: `dx = f * ds + g * dW`; one for several states is declared, `noise dB: [m]`"
         return e.error("unknown-name", expr.span, f"nothing here is called `{expr.id}`", help=help)
     if isinstance(binding, Weight):
