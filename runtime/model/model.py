@@ -291,8 +291,8 @@ class Model:
         assert step is not None
         assert text is not None
         ports = {port.name: port, **self.manifest.steady_inputs}
-        given = {**({str(text.count): count} if str(text.count) in self.settings else {}), port.name: rows, **values}
-        feed = self._defaults | prepare(ports, self.settings, given, self.manifest.least, self.manifest.most)
+        named = {**({str(text.count): count} if str(text.count) in self.settings else {}), port.name: rows, **values}
+        feed = self._defaults | prepare(ports, self.settings, named, self.manifest.least, self.manifest.most)
         feed[step.tokens] = feed.pop(port.name)
         return Turns(self.session, self.manifest, feed, limit)
 
