@@ -12,7 +12,9 @@ from mai.runtime.show.terminal import echo, visible_line
 
 @with_diagnostics
 def import_(
-    folder: Annotated[Path, Argument(help="A model's folder: config.json, model.safetensors.", show_default=False)],
+    folder: Annotated[
+        Path, Argument(help="A model's folder: config.json, model.safetensors; or a .gguf file.", show_default=False)
+    ],
     out: Annotated[Path | None, Option(help="The spec to write.", show_default="NAME.mai in the folder")] = None,
     ignore: Annotated[
         list[str] | None, Option(help="A field of config.json that changes no result, where mai does not know it.")

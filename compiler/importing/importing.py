@@ -12,6 +12,7 @@ from mai.compiler.check import check_text
 from mai.compiler.importing.adapter import check_ties, read_model
 from mai.compiler.importing.config import Settings, read_settings, refused
 from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder
+from mai.compiler.importing.gguf_model import without_tokenizer
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import MODULES, longest, read_sentences
 from mai.compiler.importing.texts import check_texts
@@ -68,7 +69,12 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     record = family_records()[name]
     settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder)
     check_ties(folder, settings)
-    notes = [*check_texts(folder, settings, ignored), *_limits(record, settings), *longest(path)]
+    notes = [
+        *check_texts(folder, settings, ignored),
+        *_limits(record, settings),
+        *without_tokenizer(folder),
+        *longest(path),
+    ]
     text = _declarations(record, architecture, folder, out, settings)
     spare = record.get("other_heads", {}).get(settings["head"], [])
     text, program = _with_rules(text, family_of(record["rules"], numbers_of(record, settings)), spare, folder, out)
