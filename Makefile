@@ -108,7 +108,7 @@ playground: $(VENV)/dev $(VENV)/playground/installed  ## build the playground in
 	$(BIN)/python -m mai.compiler.playground build/playground --modules $(VENV)/playground/node_modules --runs runs/gallery runs/playground
 	@echo "see it: $(BIN)/python -m http.server --directory build/playground"
 
-bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
+bench: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.samplers.sampler
 	$(BIN)/python -m benchmarks.samplers.guided
 	$(BIN)/python -m benchmarks.samplers.adaptive
@@ -117,6 +117,7 @@ bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.recurrences
 	$(BIN)/python -m benchmarks.building
 	$(BIN)/python -m benchmarks.hosts
+	$(BIN)/python -m benchmarks.editor.playground
 	$(BIN)/python -m benchmarks.samplers.cuda
 
 hosts: $(VENV)/dev  ## run every export of every example in eleven engines, which it installs, into docs/hosts.md
