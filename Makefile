@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := demo
 
-.PHONY: help demo fast test check docs site bench bench-text hosts fidelity gallery pictures playground data-sets format clean
+.PHONY: help demo fast test check docs site bench bench-text hosts fidelity gallery learn pictures playground data-sets format clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -108,7 +108,7 @@ playground: $(VENV)/dev $(VENV)/playground/installed  ## build the playground in
 	$(BIN)/python -m mai.compiler.playground build/playground --modules $(VENV)/playground/node_modules --runs runs/gallery runs/playground
 	@echo "see it: $(BIN)/python -m http.server --directory build/playground"
 
-bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
+bench: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.samplers.sampler
 	$(BIN)/python -m benchmarks.samplers.guided
 	$(BIN)/python -m benchmarks.samplers.adaptive
@@ -117,6 +117,7 @@ bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.recurrences
 	$(BIN)/python -m benchmarks.building
 	$(BIN)/python -m benchmarks.hosts
+	$(BIN)/python -m benchmarks.editor.playground
 	$(BIN)/python -m benchmarks.samplers.cuda
 
 hosts: $(VENV)/dev  ## run every export of every example in eleven engines, which it installs, into docs/hosts.md
@@ -127,6 +128,9 @@ fidelity: $(VENV)/dev  ## measure what mathematics says of every system, into do
 
 gallery: $(VENV)/dev  ## train every example and draw it, into examples/README.md: hours the first time
 	$(BIN)/python -m benchmarks.gallery
+
+learn: $(VENV)/dev  ## run the page of the first steps as a reader does, and keep its pictures: some minutes
+	$(BIN)/python -m docs.site.code docs/learn.md
 
 pictures: $(VENV)/dev  ## draw each kind of picture, into docs/pictures.md: a minute
 	$(BIN)/python -m benchmarks.pictures
