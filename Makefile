@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := demo
 
-.PHONY: help demo fast test check docs site bench bench-text hosts fidelity gallery pictures data-sets format clean
+.PHONY: help demo fast test check docs site bench bench-text hosts fidelity gallery learn pictures playground data-sets format clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,22 @@ $(VENV)/hosts/installed: tests/hosts/package.json
 	@mkdir -p $(@D) && cp $< $(@D)
 	@if npm install --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent; then touch $@; \
 	else echo "no onnxruntime-web from npm: the tests of JavaScript hosts are skipped"; fi
+
+# What the playground is built of, and what drives it in tests. There is none where there is no npm.
+$(VENV)/playground/installed: compiler/playground/package.json
+	@mkdir -p $(@D) && cp $< $(@D)
+	@if npm install --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent; then touch $@; \
+	else echo "no npm: the playground cannot be built here, and its tests are skipped"; fi
+
+# The headers of ONNX Runtime for C, a package of Debian. The tests of the C host are skipped where it does not come.
+HEADERS := unknown
+HEADERS_SHA256 := 14f7d959d5deacbcf1504830d4189f91fc67382b399ed9ae9d3aa9c4050ced08
+$(VENV)/c/installed:
+	@mkdir -p $(@D)
+	@if $(PYTHON) -c 'import sys, urllib.request as r; open(sys.argv[2], "wb").write(r.urlopen(sys.argv[1], timeout=60).read())' \
+	  $(HEADERS) $(@D)/headers.deb && echo "$(HEADERS_SHA256)  $(@D)/headers.deb" | sha256sum --check --quiet \
+	  && dpkg-deb -x $(@D)/headers.deb $(@D); then touch $@; \
+	else echo "no headers of ONNX Runtime from Debian: the tests of the C host are skipped"; fi
 
 # Two more environments, of what runs compiled files and nothing else: the lowest ONNX Runtime that pyproject.toml allows, and the
 # newest that there is.
@@ -62,10 +78,10 @@ demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, samp
 	$(BIN)/mai page $(DEMO)/moons_flow.sample.onnx $(DEMO)/moons_flow.path.onnx $(DEMO)/moons_flow.log_density.onnx --out $(DEMO)/moons.html
 	@echo "look at $(DEMO)/moons.png and $(DEMO)/moons_path.png; $(DEMO)/moons.html runs the files in a browser"
 
-fast: $(VENV)/dev  ## run the tests without the slow ones: some two minutes on two cores
+fast: $(VENV)/dev  ## run the tests without the slow ones: some 90 seconds on two cores
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/lowest/installed $(VENV)/newest/installed  ## run all tests
+test: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed $(VENV)/c/installed $(VENV)/lowest/installed $(VENV)/newest/installed  ## run all tests
 	$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/dev  ## style and types
@@ -85,7 +101,14 @@ site: $(VENV)/site/installed  ## build the pages of the documentation into build
 	NO_MKDOCS_2_WARNING=1 PYTHONPATH=. $(VENV)/site/bin/python -m mkdocs build --quiet --strict -f docs/site/mkdocs.yml
 	@echo "look at build/site/index.html"
 
-bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
+PLAYED := moons_flow mlp two_layer
+playground: $(VENV)/dev $(VENV)/playground/installed  ## build the playground into build/playground, with the pages of some examples, which it trains
+	@for name in $(PLAYED); do test -d runs/gallery/$$name || test -d runs/playground/$$name || \
+	  $(BIN)/mai train examples/$$name.mai --out runs/playground/$$name || exit 1; done
+	$(BIN)/python -m mai.compiler.playground build/playground --modules $(VENV)/playground/node_modules --runs runs/gallery runs/playground
+	@echo "see it: $(BIN)/python -m http.server --directory build/playground"
+
+bench: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.samplers.sampler
 	$(BIN)/python -m benchmarks.samplers.guided
 	$(BIN)/python -m benchmarks.samplers.adaptive
@@ -94,6 +117,7 @@ bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.recurrences
 	$(BIN)/python -m benchmarks.building
 	$(BIN)/python -m benchmarks.hosts
+	$(BIN)/python -m benchmarks.editor.playground
 	$(BIN)/python -m benchmarks.samplers.cuda
 
 hosts: $(VENV)/dev  ## run every export of every example in eleven engines, which it installs, into docs/hosts.md
@@ -104,6 +128,9 @@ fidelity: $(VENV)/dev  ## measure what mathematics says of every system, into do
 
 gallery: $(VENV)/dev  ## train every example and draw it, into examples/README.md: hours the first time
 	$(BIN)/python -m benchmarks.gallery
+
+learn: $(VENV)/dev  ## run the page of the first steps as a reader does, and keep its pictures: some minutes
+	$(BIN)/python -m docs.site.code docs/learn.md
 
 pictures: $(VENV)/dev  ## draw each kind of picture, into docs/pictures.md: a minute
 	$(BIN)/python -m benchmarks.pictures

@@ -1,4 +1,4 @@
-"""The tables of the pages are those of `results/`, between two marks each:
+"""The tables of `docs/benchmarks.md` are those of `results/`, between two marks each:
 
 <!-- bench: NAME -->
 what results/NAME.md holds
@@ -16,7 +16,7 @@ from benchmarks.summary import SUMMARY, summary
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
+PAGES = (ROOT / "docs" / "benchmarks.md",)
 BLOCK = re.compile(r"(<!-- bench: (\w+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""The one table of the README: a row each of what the benchmarks measured, with its rival by name.
+"""The table at the head of `docs/benchmarks.md`: a row each of what the benchmarks measured, with its rival by name.
 
 A row stands here only where the rival is at its best settings: no float32 beside few bits, no two calls beside one batch.
 """
@@ -59,7 +59,7 @@ FIGURES = [
 
 
 def summary(results: Path) -> str:
-    """The table of the README, made of the figures under `results`."""
+    """That table, made of the figures under `results`."""
     figures = {f.benchmark: _read(results, f.benchmark) for f in FIGURES}
     lines = [f"| {f.what} | {f.rival} | {_times(_at(figures[f.benchmark]['figures'], f.keys))} |" for f in FIGURES]
     where = " and ".join(sorted({h["processor"] for h in figures.values()}))

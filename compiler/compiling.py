@@ -48,9 +48,9 @@ def compile_all(
     trained = replace(trained, claims=_findings(program, trained, weights, folder, options, check, data))
     prepared = Preparations(program, options)
     if options.quantize:
-        from mai.compiler.few_bits import measured_change
+        from mai.compiler.few_bits import measured
 
-        trained = replace(trained, loss_change=measured_change(prepared, trained))
+        trained = measured(prepared, trained)
         if options.drafts:
             echo(f"note: {options.quantize} rounds a turn of several tokens otherwise: drawn texts may part", err=True)
     refused: list[Diagnostic] = []

@@ -36,12 +36,33 @@ def plain_file(path: Path) -> Path:
     Raises:
         OSError: nothing is there, or something that is no plain file.
     """
-    mode = path.stat().st_mode
+    _check_plain(path.stat().st_mode, path)
+    return path
+
+
+def _check_plain(mode: int, path: Path) -> None:
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "it is a device or a pipe, not a file", str(path))
-    return path
+
+
+def plain_bytes(path: Path) -> bytes:
+    """All of a file that was plain when it was looked at, in as few calls of the system as there may be: a pipe that took its place is not read.
+
+    Raises:
+        OSError: it is not there any more, or something else is.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        status = os.fstat(handle)
+        _check_plain(status.st_mode, path)
+        raw = os.read(handle, status.st_size)
+        while len(raw) < status.st_size and (more := os.read(handle, status.st_size - len(raw))):
+            raw += more
+        return raw
+    finally:
+        os.close(handle)
 
 
 def read_text(path: Path, most: int) -> str:

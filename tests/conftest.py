@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import settings
 
 from mai.compiler.check import check
@@ -63,6 +62,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _few_threads() -> None:
+    import torch  # which collecting alone need not
+
     torch.set_num_threads(1)
 
 

@@ -1,4 +1,4 @@
-"""The README's figures are those that the benchmarks wrote."""
+"""The README is short, and the figures of the page of benchmarks are those that the benchmarks wrote."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ ROOT = Path(__file__).parents[1]
 def test_the_tables_are_those_of_the_results(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert filled(text, tables(blocks(text))) == text
+
+
+def test_the_readme_is_read_in_a_few_minutes() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 120
+    moving = ROOT / "examples" / "pictures" / "moons_flow.gif"
+    assert "(examples/pictures/moons_flow.gif)" in text and moving.stat().st_size < 500_000
 
 
 def test_every_benchmark_of_the_makefile_has_its_table() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.slow_tests import LONG, SOME, choose_slow, listed
+from tests.support.slow_tests import LONG, OF_THINGS, SOME, THING, choose_slow, listed
 
 TESTS = Path(__file__).parent
 PRIVATE = re.compile(r"_[a-z]\w*(?<!_)")  # `_repr_html_`, with a line at both ends, is what notebooks ask for.
@@ -66,12 +66,14 @@ def test_the_slow_ones_are_those_that_take_long() -> None:
     seconds = {
         "a": LONG - 0.1,
         "b": LONG + 0.1,
-        "c[1]": SOME + 0.1,
-        "c[2]": SOME + 0.05,
+        "c[1]": SOME + 0.05,
+        "c[2]": SOME + 0.01,
         "c[3]": LONG + 1,
         "d[1]": LONG + 1,
+        f"{OF_THINGS[0]}e[1]": THING - 0.01,
+        f"{OF_THINGS[0]}e[2]": THING + 0.1,
     }
-    assert choose_slow(seconds) == ["b", "c[1]", "c[3]", "d[1]"]
+    assert choose_slow(seconds) == ["b", "c[1]", "c[3]", "d[1]", f"{OF_THINGS[0]}e[2]"]
 
 
 def test_every_slow_test_that_is_listed_is_there() -> None:

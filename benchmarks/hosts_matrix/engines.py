@@ -14,7 +14,11 @@ ROOT = Path(__file__).parents[2]
 WORKERS = Path(__file__).parent / "workers"
 BUILD = ROOT / "build" / "hosts"
 LOOPS, NO_SCAN, FLAT = "loops", "no scan", "flat"
-HEADERS = (Path("/usr/include/onnxruntime"), Path("/usr/include/onnxruntime/core/session"))
+HEADERS = (
+    ROOT / ".venv/c/usr/include/onnxruntime",  # by `make test`
+    Path("/usr/include/onnxruntime"),
+    Path("/usr/include/onnxruntime/core/session"),
+)
 C, CPP = ("gcc", "-std=gnu11"), ("g++", "-std=c++17")
 Command = list[str]
 

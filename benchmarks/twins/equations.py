@@ -1,4 +1,4 @@
-"""Differential equations: one that a net solves, one between observations, and solvers of others."""
+"""Differential equations: one that a net solves, and solvers of others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from scipy.integrate import solve_ivp
 from torch import Tensor, nn
 
-from benchmarks.twins.twin import Map, Twin, batches, data_of, held_out, step
+from benchmarks.twins.twin import Map, Twin, step
 from mai.runtime.arrays import Array
 
 # ----------------------------------------------------------------------- Burgers
@@ -74,68 +74,6 @@ def error_of_solution(solution: Map) -> float:
     u = solution(x=places[0].ravel().astype(np.float32), t=places[1].ravel().astype(np.float32)).reshape(256, 100)
     wanted = exact(x, t)
     return float(np.linalg.norm(u - wanted) / np.linalg.norm(wanted))
-
-
-# -------------------------------------------------------------------- latent ODE
-
-N, SEEN_TIMES, FEW = 16, 18, 300
-
-
-class Between(nn.Module):
-    """An equation between observations, and a jump at each (Rubanova et al. 2019); two steps of Runge and Kutta's a gap."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.field = nn.Sequential(nn.Linear(N, 64), nn.Tanh(), nn.Linear(64, N))
-        self.update, self.read = nn.Sequential(nn.Linear(N + 1, N), nn.Tanh()), nn.Linear(N, 1)
-
-    def moved(self, h: Tensor, time: Tensor) -> Tensor:
-        """Where the equation brings h [b, n] in times [b]."""
-        s = time[:, None] / 2
-        for _ in range(2):
-            a = self.field(h)
-            b = self.field(h + s / 2 * a)
-            c = self.field(h + s / 2 * b)
-            h = h + s / 6 * (a + 2 * b + 2 * c + self.field(h + s * c))
-        return h
-
-    def forward(self, times: Tensor, x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
-        h, before, guesses = x.new_zeros(len(x), N), times[:, 0], []
-        for i in range(times.shape[1]):
-            h = self.moved(h, times[:, i] - before)
-            guesses.append(self.read(h))
-            h = torch.where(seen[:, i, None] > 0.5, self.update(torch.cat([h, x[:, i]], 1)), h)
-            before = times[:, i]
-        return torch.stack(guesses, 1), h
-
-
-def latent_ode() -> Map:
-    torch.manual_seed(0)
-    net = Between()
-    optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
-    for rows in batches(data_of("papers/latent_ode"), FEW, 32):
-        times, x, seen = rows["times"], rows["x"], rows["seen"]
-        lost = (seen[..., None] * (net(times, x, seen)[0] - x) ** 2).sum((1, 2)) / seen.sum(1).clamp(min=1)
-        step(lost.mean(), optimizer)
-
-    def forecast(times: Array, x: Array, seen: Array, asked: Array) -> Array:
-        with torch.no_grad():
-            begin, ends = torch.from_numpy(times), torch.from_numpy(asked)
-            h, before, answers = net(begin, torch.from_numpy(x), torch.from_numpy(seen))[1], begin[:, -1], []
-            for i in range(ends.shape[1]):
-                h, before = net.moved(h, ends[:, i] - before), ends[:, i]
-                answers.append(net.read(h))
-            out: Array = torch.stack(answers, 1).numpy()
-        return out
-
-    return forecast
-
-
-def error_of_forecast(forecast: Map) -> float:
-    """The mean square of what is wrong with the last times of held-out series, of which the first are known."""
-    rows = {name: np.asarray(a, np.float32) for name, a in held_out(data_of("papers/latent_ode"), 51).items()}
-    known = {name: a[:, :SEEN_TIMES] for name, a in rows.items()}
-    return float(np.mean((forecast(**known, asked=rows["times"][:, SEEN_TIMES:]) - rows["x"][:, SEEN_TIMES:]) ** 2))
 
 
 # --------------------------------------------------------------------- pendulum
@@ -216,8 +154,6 @@ def by(make: Callable[..., Map], *words: float) -> Callable[[], Map]:
 TWINS = (
     Twin("papers/burgers", "solution", "relative error beside Cole and Hopf's formula", burgers, error_of_solution,
          "6.7e-4 in the paper, by L-BFGS"),
-    Twin("papers/latent_ode", "forecast", "mean squared error of the last 6 of 24 values of held-out series", latent_ode,
-         error_of_forecast, "0.0025, the noise", FEW),
     Twin("papers/pendulum", "van_der_pol", "largest error of a stiff equation, μ = 200, at a tolerance of 1e-6",
          by(stiff, 1e-6), error_of_stiff, "scipy's Radau at 1e-10"),
     Twin("papers/pendulum", "bounce", "largest relative error of the time of a fall", falls, error_of_falls, "its closed form"),

@@ -40,7 +40,9 @@ def compile_(
     ] = DEFAULTS.precision,
     quantize: Annotated[
         str | None,
-        Option(help="Keep weights in int8 or int4; what an integral repeats is multiplied in int8, too."),
+        Option(
+            help="Keep weights in int8 or int4; with int8, convolutions and what an integral repeats are computed in it, too."
+        ),
     ] = DEFAULTS.quantize,
     quantize_limit: Annotated[
         float, Option(help="Refuse where that adds more than this share to the loss on held-out data.")

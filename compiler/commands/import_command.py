@@ -12,7 +12,9 @@ from mai.runtime.show.terminal import echo, visible_line
 
 @with_diagnostics
 def import_(
-    folder: Annotated[Path, Argument(help="A model's folder: config.json, model.safetensors.", show_default=False)],
+    folder: Annotated[
+        Path, Argument(help="A model's folder: config.json, model.safetensors; or a .gguf file.", show_default=False)
+    ],
     out: Annotated[Path | None, Option(help="The spec to write.", show_default="NAME.mai in the folder")] = None,
     ignore: Annotated[
         list[str] | None, Option(help="A field of config.json that changes no result, where mai does not know it.")
@@ -32,8 +34,8 @@ def import_(
     echo(f"wrote {spec}, {lines} lines: {imported.title}; {imported.numbers:,} numbers; {', '.join(imported.exports)}")
     if imported.unread:
         echo(f"not read: {', '.join(map(visible_line, imported.unread))}", err=True)
-    if imported.longest is not None:
-        echo(f"note: sentence-transformers cuts texts after {imported.longest} tokens; here none is cut", err=True)
+    for note in imported.notes:
+        echo(f"note: {visible_line(note)}", err=True)
     weights = f" --weights {folder}" if imported.is_linked else ""
     echo(f"next: mai compile {spec}{weights}")
     if imported.has_chat:

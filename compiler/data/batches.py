@@ -12,10 +12,21 @@ import numpy as np
 from mai.compiler.data.facts import facts_of_rows
 from mai.compiler.data.fields import EXACT, bad, check_labels, check_sizes, check_whole, match_columns, shape_of, window
 from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
-from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits, rows_of
+from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits, rows_of, unpacked
 from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Endless, Finite, Request, Source
 from mai.compiler.data.sources import SOURCES
-from mai.compiler.data.splitting.order import Batches, Fields, Fresh, Order, Ordered, Placed, epochs, starts, told_at
+from mai.compiler.data.splitting.order import (
+    Batches,
+    Fields,
+    Fresh,
+    Order,
+    Ordered,
+    Placed,
+    Table,
+    epochs,
+    starts,
+    told_at,
+)
 from mai.compiler.data.splitting.splits import HELD_OUT, Parts, usual_parts
 from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import DType, Type
@@ -67,7 +78,7 @@ class Dataset:
         if examples is None:
             raise bad("`sample` chooses among the rows of a table, and these data are drawn anew for every step")
         chosen, count = order(examples.values(name), seed), examples.count
-        return Placed(Ordered(lambda step, size: chosen(step, min(size, count)), examples.take), self.where)
+        return Placed(Ordered(lambda step, size: chosen(step, min(size, count)), examples), self.where)
 
 
 def load(
@@ -139,7 +150,7 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
     count = count if parts.train is None else len(parts.train)
     examples = Examples(rows, parts.train, count)
     return Dataset(
-        Ordered(epochs(count, seed), examples.take), count, aside[0], finite.tokenizer, labels, aside[1],
+        Ordered(epochs(count, seed), examples), count, aside[0], finite.tokenizer, labels, aside[1],
         (*finite.notes, *notes_of_unknown(matched, known)),
         facts=facts_of_rows(rows, fields, parts.train, finite.fit), decimal=finite.decimal, examples=examples,
     )  # fmt: skip
@@ -171,7 +182,7 @@ def _stream(draw: Draw, fields: Mapping[str, Type], seed: int) -> Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
+class Examples(Table):
     """The rows that are trained on: those that are `chosen`, or all of them; `count` in all."""
 
     rows: FieldRows
@@ -180,13 +191,37 @@ class Examples:
 
     def take(self, numbers: Array) -> Fields:
         """Some of them, by their numbers among those that are trained on."""
+        return self._taken(self.rows, numbers)
+
+    def take_packed(self, numbers: Array) -> Fields:
+        """Some of them, as they lie in their files where they take fewer bytes there."""
+        return self._taken({name: unpacked(each)[0] for name, each in self.rows.items()}, numbers)
+
+    def unpack(self, fields: Fields) -> Fields:
+        """The examples that were taken packed."""
+        unpack = {name: unpacked(self.rows[name])[1] or np.asarray for name in fields}
+        return {name: unpack[name](each) for name, each in fields.items()}
+
+    def _taken(self, rows: FieldRows, numbers: Array) -> Fields:
         numbers = numbers if self.chosen is None else self.chosen[numbers]
-        return {name: each[numbers] for name, each in self.rows.items()}
+        return {name: each[numbers] for name, each in rows.items()}
 
     def values(self, name: str) -> Array:
         """One field of all of them."""
         values = np.concatenate([*blocks(self.rows[name])])[: self.count if self.chosen is None else None]
         return values if self.chosen is None else values[self.chosen]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenWindows(Table):
+    """Windows of the tokens of a text, by their first one."""
+
+    name: str
+    tokens: Array
+    length: int
+
+    def take(self, numbers: Array) -> Fields:
+        return {self.name: self.tokens[numbers[:, None] + np.arange(self.length)]}
 
 
 def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: int) -> Dataset:
@@ -197,8 +232,7 @@ def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: in
         raise bad(f"the text holds token {int(tokens.max())}, but `vocab` is {classes}")
     cut = held_out_from(tokens, length)
     train, held_out = tokens[:cut], tokens[cut:]
-    inside = np.arange(length)
-    batches = Ordered(starts(len(train) - length + 1, seed), lambda numbers: {name: train[numbers[:, None] + inside]})
+    batches = Ordered(starts(len(train) - length + 1, seed), TokenWindows(name, train, length))
     rows = held_out[: len(held_out) // length * length].reshape(-1, length)[:MOST_WINDOWS]
     return Dataset(batches, None, {name: rows}, tokenizer)
 

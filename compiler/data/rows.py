@@ -303,6 +303,25 @@ def change(rows: Rows, function: Callable[[Array], Array], limits: tuple[float, 
     return function(rows[:]) if small else changed
 
 
+def unpacked(rows: Rows) -> tuple[Rows, Callable[[Array], Array] | None]:
+    """The rows that others are made of by a function of each, which take fewer bytes, and that function; None where there are none."""
+    match rows:
+        case Changed():
+            inner, before = unpacked(rows.rows)
+            after = rows.change
+            narrower = before is not None or _width(inner) < _width(rows)
+            return (inner, (lambda array: after(before(array))) if before else after) if narrower else (rows, None)
+        case Chosen():
+            inner, function = unpacked(rows.rows)
+            return (Chosen(inner, rows.numbers), function) if function else (rows, None)
+    return rows, None
+
+
+def _width(rows: Rows) -> int:
+    """The bytes of a row."""
+    return int(np.prod(rows.shape[1:], dtype=np.int64)) * rows.dtype.itemsize
+
+
 def blocks(rows: Rows) -> Iterator[Array]:
     """All rows, some at a time."""
     size = max(1, int(np.prod(rows.shape[1:], dtype=np.int64)) * rows.dtype.itemsize)

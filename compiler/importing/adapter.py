@@ -9,7 +9,9 @@ from pathlib import Path
 
 from mai.compiler.importing.config import Settings, refused
 from mai.compiler.importing.folder import TOKENIZER, ModelFolder, chat_file, read_folder, unread_files
+from mai.compiler.importing.gguf_model import read_gguf_model
 from mai.compiler.weights.adapters import CONFIG, AdapterConfig, read_adapter
+from mai.compiler.weights.gguf_file import SUFFIX
 from mai.compiler.weights.tensor_files import TensorFiles
 
 # What the classes of a task end with; a task that is not here is the base model's own.
@@ -25,11 +27,13 @@ HEADS = ("score.weight", "classifier.weight", "classifier.out_proj.weight")
 
 
 def read_model(path: Path) -> ModelFolder:
-    """What lies in a folder: a model, or an adapter, which is read as its base model with other weights.
+    """What lies in a folder: a model, or an adapter, which is read as its base model with other weights; or a file of llama.cpp.
 
     Raises:
         MaiError: as `read_folder`; what `TensorFiles` says of an adapter.
     """
+    if path.suffix.lower() == SUFFIX and path.is_file():
+        return read_gguf_model(path)
     if not (path / CONFIG).is_file():
         return read_folder(path)
     with TensorFiles(path / CONFIG) as files:
@@ -71,7 +75,9 @@ def check_ties(folder: ModelFolder, settings: Settings) -> None:
 
 
 def spec_path(path: Path) -> Path:
-    """Where the spec of a folder lies when nobody says: in it; above it, where an adapter's base model lies beside it."""
+    """Where the spec of a folder lies when nobody says: in it; above it, where an adapter's base model lies beside it; beside a file."""
+    if path.suffix.lower() == SUFFIX and path.is_file():
+        return path.with_suffix(".mai")
     name = f"{path.resolve().name}.mai"
     if not (path / CONFIG).is_file():
         return path / name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from mai.compiler.check import check_text
 from mai.compiler.importing.adapter import check_ties, read_model
 from mai.compiler.importing.config import Settings, read_settings, refused
 from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder
+from mai.compiler.importing.gguf_model import without_tokenizer
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import MODULES, longest, read_sentences
+from mai.compiler.importing.texts import check_texts
 from mai.compiler.program import Program
 from mai.compiler.weights.adapters import CONFIG as ADAPTER
 from mai.compiler.weights.families import Family, family_of
@@ -37,7 +39,7 @@ class Imported:
         exports: their names.
         numbers: how many the parameters have together.
         unread: files of the folder that nothing reads.
-        longest: after how many tokens the reference would cut a text; None where it does not.
+        notes: what to know of it: where the reference does something else, or files say several things.
         has_chat: whether its files can have conversations.
         is_linked: whether the weights lie elsewhere, behind a link, as in a hub's cache.
     """
@@ -47,7 +49,7 @@ class Imported:
     exports: tuple[str, ...]
     numbers: int
     unread: tuple[str, ...]
-    longest: int | None
+    notes: tuple[str, ...]
     has_chat: bool
     is_linked: bool
 
@@ -67,6 +69,12 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     record = family_records()[name]
     settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder)
     check_ties(folder, settings)
+    notes = [
+        *check_texts(folder, settings, ignored),
+        *_limits(record, settings),
+        *without_tokenizer(folder),
+        *longest(path),
+    ]
     text = _declarations(record, architecture, folder, out, settings)
     spare = record.get("other_heads", {}).get(settings["head"], [])
     text, program = _with_rules(text, family_of(record["rules"], numbers_of(record, settings)), spare, folder, out)
@@ -75,7 +83,15 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     exports = tuple(program.exports)
     has_chat = folder.chat is not None and folder.has_tokenizer and "generate" in exports
     unread = tuple(n for n in folder.unread if n != PREPROCESSOR or "preprocessor" not in record)
-    return Imported(text, record["title"], exports, numbers, unread, longest(path), has_chat, is_linked)
+    return Imported(text, record["title"], exports, numbers, unread, tuple(notes), has_chat, is_linked)
+
+
+def _limits(record: Record, settings: Settings) -> Iterator[str]:
+    """That longer texts than so many tokens are not read, where the reference reads them in another way."""
+    name = record.get("limits", {}).get(settings.get("rope_type"))
+    if name is not None:
+        limit = numbers_of(record, settings)[name]
+        yield f"texts have {limit:,} tokens at most: of longer ones `rope_type` {settings['rope_type']!r} turns all positions otherwise"
 
 
 def _family(folder: ModelFolder) -> tuple[str, str]:
@@ -113,7 +129,8 @@ def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Se
     generation = family_records()[record.get("generation", "generation")]
     grows, own = ({n for t in ("fields", "only", "words") for n in r.get(t, {})} for r in (generation, record))
     early = {n: v for n, v in folder.config.items() if n in grows}
-    config = {n: v for n, v in folder.config.items() if n in own or n not in grows}
+    several = {n for n, v in folder.config.items() if n in grows and isinstance(v, list)}  # As tokens that end a text.
+    config = {n: v for n, v in folder.config.items() if n not in several and (n in own or n not in grows)}
     mistakes: list[Diagnostic] = []
     texts = _attempt(generation, early | dict(folder.generation), GENERATION, ignored, mistakes)
     if "preprocessor" in record and folder.preprocessor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from mai.compiler.importing.config import Settings, read_json, read_settings, refused
@@ -47,9 +48,8 @@ def _way(pooling: Settings) -> str:
     return ways.pop()
 
 
-def longest(path: Path) -> int | None:
-    """After how many tokens sentence-transformers cuts a text, which mai does not; None where nothing is said."""
-    if not (path / LIMITS).is_file():
-        return None
-    limit = read_json(path / LIMITS).get("max_seq_length")
-    return limit if isinstance(limit, int) and not isinstance(limit, bool) else None
+def longest(path: Path) -> Iterator[str]:
+    """That sentence-transformers cuts texts, which mai does not, where its file says so."""
+    limit = read_json(path / LIMITS).get("max_seq_length") if (path / LIMITS).is_file() else None
+    if isinstance(limit, int) and not isinstance(limit, bool):
+        yield f"sentence-transformers cuts texts after {limit} tokens; here none is cut"

@@ -12,6 +12,7 @@ import onnx_ir as ir
 from mai.compiler.compile_options import BITS, DEFAULTS, CompileOptions, Trained
 from mai.compiler.constraints.binding import bind_patterns
 from mai.compiler.file_size import LARGEST
+from mai.compiler.onnx.calibrate import calibrated
 from mai.compiler.onnx.comparing.gate import Gate, Passed
 from mai.compiler.onnx.comparing.opened import model_bytes
 from mai.compiler.onnx.comparing.self_test import self_test
@@ -98,8 +99,9 @@ def _bound(prepared: Prepared, trained: Trained) -> Prepared:
 
 def model_of(program: Program, prepared: Prepared, trained: Trained, options: CompileOptions = DEFAULTS) -> ir.Model:
     """The model of a prepared export, with its manifest and the text of the spec as metadata."""
-    prepared = _bound(prepared, trained)
+    prepared, trained = _bound(prepared, trained), calibrated(prepared, trained, options)
     chunk, coarse = prepared.chunk(options), prepared.coarse(options.bits)
+    coarse = replace(coarse, ranges=trained.ranges) if coarse else None
     model = build(prepared.optimised, trained.weights, options, chunk=chunk, coarse=coarse)
     manifest = manifest_of(program, prepared, trained, options)
     unrolled = options.unroll and not has_loop(model)
@@ -151,7 +153,7 @@ def _sealed(
     if not options.verify:
         unsealed.seal()
         return None
-    gate = Gate(prepared, trained.weights, options)
+    gate = Gate(prepared, trained.weights, options, measured=bool(trained.ranges))
     if part is None:
         least, passed = _compared(unsealed, gate)
     else:
@@ -170,7 +172,7 @@ def _compared_in_part(
     with tempfile.TemporaryDirectory(dir=unsealed.path.parent) as folder:
         model = model_of(part.program, prepared, trained, options)
         few = write_unsealed(model, Path(folder) / unsealed.path.name, apart=True)
-        return _compared(few, Gate(prepared, trained.weights, options))
+        return _compared(few, Gate(prepared, trained.weights, options, measured=bool(trained.ranges)))
 
 
 def _compared(unsealed: Unsealed, gate: Gate) -> tuple[dict[str, int], Passed]:
@@ -192,5 +194,5 @@ def _notes(prepared: Prepared, model: ir.Model, options: CompileOptions) -> tupl
         return ("a loop is left, of which only the call knows how many turns it takes",)
     if options.bits is None or prepared.whole:
         return ()
-    best = prepared.coarse(max(BITS.values()))
-    return notes(prepared.optimised, model, options.bits, best.whole if best else frozenset())
+    layout, best = prepared.coarse(options.bits), prepared.coarse(max(BITS.values()))
+    return notes(prepared.optimised, model, layout, best) if layout and best else ()

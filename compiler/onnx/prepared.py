@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.sizes import Size, substitute
-from mai.compiler.ir.structure import Extend, Loop
+from mai.compiler.ir.structure import DERIVATIVES, Extend, Loop
 from mai.compiler.onnx.describing.limits import smallest
 from mai.compiler.onnx.layout.chunks import chunk_of
 from mai.compiler.onnx.precision.quantize import Coarse
@@ -19,6 +19,8 @@ from mai.compiler.passes.text.growth import begins_with, ends_of, texts
 from mai.compiler.program import Program
 from mai.runtime.model.manifest import Text
 
+SHARE_OF_CODES = 4  # How many codes of 8 bits have the place of a real.
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -27,7 +29,7 @@ class Prepared:
     `grows` says whether it extends a text, and `prompt` which input it extends, where nothing else reads that; prompts in
     `unlike` may have different lengths. `starts` has the sizes that texts begin with, by the names of the sizes that grow. `turns` is the optimised graph before its prompts were cut into blocks, where they are. In a step
     file both graphs are one turn, and `whole` is the optimised graph that the turn was taken from. `ends` are the tokens that end a row,
-    numbers or settings.
+    numbers or settings. `differentiates` says whether a derivative is taken in it.
     """
 
     plain: Graph
@@ -39,6 +41,7 @@ class Prepared:
     turns: Graph | None = None
     starts: Mapping[str, Size] = field(default_factory=dict)
     ends: tuple[int | str, ...] = ()
+    differentiates: bool = False
 
     def smallest(self, rows: int = 1) -> dict[str, int]:
         """The least size of each free dimension with which every axis has `rows`, where it is above 1."""
@@ -60,17 +63,22 @@ class Prepared:
 
     def chunk(self, options: CompileOptions) -> int | None:
         """How many examples of a large batch are computed at a time; None for all of them."""
-        return None if options.unroll or self.whole else chunk_of(self.optimised)
+        layout = self.coarse(options.bits)
+        share = SHARE_OF_CODES if layout is not None and layout.convolves else 1
+        return None if options.unroll or self.whole else chunk_of(self.optimised, share)
 
     def coarse(self, bits: int | None) -> Coarse | None:
         """How weights are kept in few bits; None where they are whole.
 
         A turn of a growing text has a row an example, and reading its weights is what takes time: blocks. An integral has
-        the rows of all examples: with 8 bits, its products are of whole numbers.
+        the rows of all examples: with 8 bits, its products are of whole numbers. So are convolutions, but not where a derivative
+        is taken: its code is another function of the weights than the one that it would be the derivative of.
         """
         if bits is None:
             return None
-        return Coarse(bits, frozenset() if bits < 8 or self.grows else whole_products(self.optimised))
+        if bits < 8 or self.grows:
+            return Coarse(bits)
+        return Coarse(bits, whole_products(self.optimised), convolves=not self.differentiates)
 
 
 def prepare_export(program: Program, export: str, options: CompileOptions = DEFAULTS) -> Prepared:
@@ -88,7 +96,18 @@ def prepare_export(program: Program, export: str, options: CompileOptions = DEFA
     prompt = next((row.name for row in prompts_of(written)), None)
     unlike = prompts_of_unlike_lengths(written)
     ends = ends_of(written)
-    return Prepared(plain, whole, grows, prompt=prompt, unlike=unlike, turns=turns, starts=starts, ends=ends)
+    differentiates = any(node.op in DERIVATIVES for node in written.walk())
+    return Prepared(
+        plain,
+        whole,
+        grows,
+        prompt=prompt,
+        unlike=unlike,
+        turns=turns,
+        starts=starts,
+        ends=ends,
+        differentiates=differentiates,
+    )
 
 
 def _described(loop: Loop, prompt: str, graph: Graph, ends: Sequence[int | str]) -> Text:
@@ -114,7 +133,8 @@ class Preparations:
     def coarse(self, bits: int) -> Coarse:
         """How the weights of all exports together are kept in few bits."""
         layouts = [self[name].coarse(bits) for name in self.program.exports]
-        return Coarse(bits, frozenset().union(*(layout.whole for layout in layouts if layout)))
+        whole = frozenset().union(*(layout.whole for layout in layouts if layout))
+        return Coarse(bits, whole, convolves=any(layout.convolves for layout in layouts if layout))
 
 
 def prepare_step(

@@ -18,15 +18,16 @@ from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.structure import Adjoint, Constant, Lead, Loop, WeightOf
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
 from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, StopGradient, Subtract
+from mai.compiler.ops.elementwise.exponential import Exp
 from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
 from mai.compiler.ops.fourier.real import RealFourier, RealInverse
 from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.ops.products.attention import Attention
 from mai.compiler.ops.products.chosen import ChosenAffine
 from mai.compiler.ops.products.convolution import Conv
-from mai.compiler.ops.products.product import Matmul
 from mai.compiler.ops.reductions.norm import BatchNorm
 from mai.compiler.ops.shapes.shape import Transpose
+from mai.compiler.passes.loops.recurrences.long_axes import turned, turned_places
 from mai.compiler.passes.loops.recurrences.parts import Parts, part_loop
 from mai.compiler.passes.loops.recurrences.recurrence import Recurrence, Update, find_recurrence, rows_taken
 from mai.compiler.solvers import DEFAULTS, SOLVERS
@@ -41,8 +42,10 @@ from mai.compiler.torch.calls.token_calls import CALLS as OF_TOKENS
 from mai.compiler.torch.names import attribute, identifier
 from mai.compiler.torch.processes.together import Share, batch_norm, gathered
 from mai.compiler.torch.recorder import Recorder
+from mai.compiler.torch.recurrences.exponential import exponential
 from mai.compiler.torch.recurrences.loops import loop
 from mai.compiler.torch.recurrences.recurrence import recurrence
+from mai.compiler.torch.thin_products import is_thin, thin_product
 from mai.compiler.torch.turns import keeps_state, leaves_of, region_of, runs, turn
 
 DTYPES = {DType.REAL: torch.float32, DType.INT: torch.int64, DType.BOOL: torch.bool}
@@ -134,10 +137,12 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
             return [self.code.call(self.calls[node.op], tuple(inputs), attributes)]
         if node.op is Attention and self.rows_in_blocks and (attributes["window"] or attributes["softcap"]):
             return [self.code.call(attention, tuple(inputs), attributes)]
-        if self.in_blocks and _is_thin(node):
-            return [_thin_product(*inputs, of_row=node.inputs[0].type.shape[-2] == 1)]
+        if self.in_blocks and is_thin(node):
+            return [thin_product(*inputs, of_row=node.inputs[0].type.shape[-2] == 1)]
+        if self.in_blocks and node.op is Exp:
+            return [self.code.call(exponential, tuple(inputs))]
         results = node.op.torch(self.code.torch, *inputs, **attributes)
-        if node.op is Transpose and _is_convolved(node.inputs[0]):
+        if node.op is Transpose and (self.in_blocks or _is_convolved(node.inputs[0])):
             return [results.contiguous()]
         return list(results) if isinstance(results, tuple) else [results]
 
@@ -261,6 +266,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
     def recurrence(self, node: Node, blocks: Recurrence) -> list[fx.Proxy]:
         """`recurrence(updates, reads, count, states, tables, ...)`: its regions are modules."""
         self.nodes(blocks.free)
+        places, blocks = turned_places(blocks, node), turned(blocks, node)
         count, *states = (self[v] for v in node.inputs)
         tables = tuple(self[row.table] for row in blocks.rows)
         axes = tuple(len(row.table.type.physical) + row.axis for row in blocks.rows)
@@ -268,7 +274,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         reads = self.module(blocks.reads, blocks.turns)
         arguments = (updates, reads, count, tuple(states), tables, axes)
         leads = tuple(len(v.type.lead) for v in node.regions[0].outputs[len(states) :])
-        results = self.code.call(recurrence, (*arguments, leads), self._empty(node))
+        results = self.code.call(recurrence, (*arguments, leads, tuple(sorted(places))), self._empty(node))
         return [self.code.item(results, i) for i in range(len(node.outputs))]
 
     def _update(self, loop: Node, blocks: Recurrence, update: Update) -> tuple[object, ...]:
@@ -376,18 +382,6 @@ def _axis_of(taken: Node) -> int:
 def _is_convolved(value: Value) -> bool:
     """Whether an image has just been made: each product that reads it with its channels last would copy it for itself."""
     return value.producer is not None and value.producer.op is Conv
-
-
-def _is_thin(node: Node) -> bool:
-    """Whether a node is many products of a matrix and a vector, none of them one for all."""
-    if node.op is not Matmul or not all(v.type.lead == node.output.type.lead for v in node.inputs):
-        return False
-    return 1 in (node.inputs[0].type.shape[-2], node.inputs[1].type.shape[-1])
-
-
-def _thin_product(x: fx.Proxy, y: fx.Proxy, *, of_row: bool) -> fx.Proxy:
-    """Such products number by number: as matrix products they take two to four times as long."""
-    return x.mT.mul(y).sum(-2, keepdim=True) if of_row else x.mul(y.mT).sum(-1, keepdim=True)
 
 
 def _sizes_in(value: object) -> list[Dim]:

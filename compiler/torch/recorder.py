@@ -17,6 +17,7 @@ TAKEN = (
     "batch_norm",
     "choose",
     "chosen_affine",
+    "exponential",
     "loop",
     "matching",
     "random_halves",

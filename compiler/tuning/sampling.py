@@ -16,6 +16,7 @@ from mai.compiler.data.random_streams import generator
 from mai.compiler.onnx.comparing.trial import session
 from mai.compiler.onnx.export import model_of
 from mai.compiler.onnx.lowering.build import serialised
+from mai.compiler.onnx.precision.ranges import from_figures
 from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
@@ -85,6 +86,11 @@ class Sampler:
         return results
 
     @property
+    def _trained(self) -> Trained:
+        ranges = from_figures(self.manifest.ranges)
+        return Trained(self.weights, tokenizer=self.manifest.tokenizer, ranges=ranges)
+
+    @property
     def _steps_are_free(self) -> bool:
         """Whether the number of steps is a setting of the file, so that one session serves every number."""
         return self.subject.setting is not None and not self.manifest.unrolled
@@ -95,7 +101,7 @@ class Sampler:
             program = replace_plan(self.program, self.manifest.export, self.subject, plan)
             options = options_of(self.manifest)
             prepared = prepare_export(program, self.manifest.export, options)
-            model = model_of(program, prepared, Trained(self.weights, tokenizer=self.manifest.tokenizer), options)
+            model = model_of(program, prepared, self._trained, options)
             self.sessions[key] = session(serialised(model))
         return self.sessions[key]
 

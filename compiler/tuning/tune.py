@@ -11,9 +11,10 @@ import numpy as np
 
 from mai.compiler.check import check_text
 from mai.compiler.compile_options import Trained
-from mai.compiler.onnx.comparing.gate import allowance
+from mai.compiler.onnx.comparing.own_steps import allowance
 from mai.compiler.onnx.comparing.trial import difference
 from mai.compiler.onnx.export import export
+from mai.compiler.onnx.precision.ranges import from_figures
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Grid, Plan
 from mai.compiler.training.initial_weights import load_weights
@@ -106,7 +107,7 @@ def tune(path: Path, out: Path, options: Options, on_point: OnPoint) -> Outcome:
     if result.chosen.plan == current:
         return Outcome(result, current, tuned, None)
     trained = Trained(arrays, steps, manifest.tokenizer, labels, manifest.loss_change, tuned, manifest.special_tokens,
-                      facts=manifest.facts, decimal=manifest.decimal)  # fmt: skip
+                      facts=manifest.facts, decimal=manifest.decimal, ranges=from_figures(manifest.ranges))  # fmt: skip
     _write(program, manifest, subject, result.chosen.plan, trained, out)
     return Outcome(result, current, tuned, out)
 

@@ -17,7 +17,7 @@ SAYS = {
     "state": "the state `{}` is read by nothing",
 }
 HOST = "whoever runs the file has to give it, and it changes nothing"
-SEED = "seed"
+DRAWING = ("seed", "example")  # Inputs of an export that its draws read.
 
 
 def unused_in_bodies(subject: Subject) -> Iterator[Diagnostic]:
@@ -47,7 +47,7 @@ def _parameters(function: ast.Function, live: Names) -> Iterator[Diagnostic]:
             tuple(p.type for p in others), tuple(p.default for p in others), function.returns
         ):
             continue
-        if function.kind == "export" and name.id == SEED:  # Which draws read.
+        if function.kind == "export" and name.id in DRAWING:
             continue
         if function.kind != "export":
             said = f"nothing in `{function.name.id}` reads its parameter `{name.id}`"

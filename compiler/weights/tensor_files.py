@@ -6,7 +6,7 @@ Nothing is unpickled, and a tensor is read when it is asked for and not before.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from io import BufferedReader
@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from mai.compiler.weights import adapters
 from mai.compiler.weights.adapters import Readable
+from mai.compiler.weights.gguf_file import SUFFIX, GgufUnread, read_gguf
 from mai.compiler.weights.sealed import is_intact
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.source import Span
@@ -74,7 +75,7 @@ class TensorFiles:
     Of an adapter, `base` is the folder of its base model, and `adapted` names the tensors that are not as they are there.
 
     Args:
-        path: a .safetensors file, the .safetensors.index.json of several, a folder with one of the usual names in it, the
+        path: a .safetensors file, a .gguf file of llama.cpp, the .safetensors.index.json of several, a folder with one of the usual names in it, the
             model_index.json of a pipeline, whose tensors are called by their parts, `unet.conv_in.weight`, or the
             adapter_config.json of an adapter, which is added to its base model.
         span: the place in the spec that names the file, where errors are reported.
@@ -95,9 +96,10 @@ class TensorFiles:
         self.adapted: tuple[str, ...] = ()
         self._open = ExitStack()
         try:
-            if self.path.name in (PIPELINE, adapters.CONFIG):
+            special = self._special()
+            if special is not None:
                 self._check(self.path)
-                self._add_parts() if self.path.name == PIPELINE else self._add_adapted()
+                special()
                 return
             for file in self._files():
                 self._add(file)
@@ -127,6 +129,19 @@ class TensorFiles:
             if not is_intact(file):
                 message = f"{file} is damaged: its checksum does not match"
                 raise self.error("weights-mismatch", message, help="take it from a backup, or train again")
+
+    def _special(self) -> Callable[[], None] | None:
+        """What opens a path that is no safetensors file nor an index of such; None for others."""
+        if self.path.suffix.lower() == SUFFIX:
+            return self._add_gguf
+        return {PIPELINE: self._add_parts, adapters.CONFIG: self._add_adapted}.get(self.path.name)
+
+    def _add_gguf(self) -> None:
+        """Open a file of llama.cpp."""
+        try:
+            self._take(read_gguf(self.path).tensors)
+        except GgufUnread as error:
+            raise self.error("weights-mismatch", f"{self.path}: {error}", help=error.help) from error
 
     def _files(self) -> Iterator[Path]:
         """The file, or those of its index, each checked before it is opened."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from docs.site import written
+from docs.site.code import with_changes_marked
 from docs.site.links import for_the_site, place_in_repository, places_of_pages, taken_along, targets
 from docs.site.notebooks import as_markdown
 from docs.site.pages import ROOT, Page, pages, sections
@@ -40,17 +42,25 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
                 _take(files, config, taken_along(place), ROOT / place)
     for page in pages():
         if page.folder:
-            for path in sorted(p for p in (ROOT / page.folder).rglob("*") if p.is_file()):
-                _take(files, config, f"{Path(page.at).parent}/{path.relative_to(ROOT / page.folder)}", path)
+            _take(files, config, page.at, ROOT / page.folder / Path(page.at).name)
     if MERMAID.exists():
         _take(files, config, "mermaid.min.js", MERMAID)
     return files
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """What other commands have built, as it is: no plugin looks into it."""
+    for page in pages():
+        if page.folder:
+            shutil.copytree(ROOT / page.folder, Path(config.site_dir, page.at).parent, dirs_exist_ok=True)
 
 
 def _text(page: Page) -> str:
     if page.made:
         return written.WRITERS[page.made]()
     text = (ROOT / page.file).read_text(encoding="utf-8")
+    if page.steps:
+        return with_changes_marked(text)
     return as_markdown(text) if page.file.endswith(".ipynb") else text
 
 

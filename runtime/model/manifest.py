@@ -252,7 +252,8 @@ class Manifest(BaseModel):
         decimal: the sign before decimals in the tables that it was trained on, where their numbers told it.
         series: the window and the horizon of the series that it was trained on, where it was.
         precision: of the weights and of their products.
-        quantize: what the weights are kept in; `loss_change` is how much that adds to the loss, as a share of it.
+        quantize: what the weights are kept in; `loss_change` is how much that adds to the loss, as a share of it, and `ranges`
+            are those of its convolutions of whole numbers, by which it can be compiled again.
         evaluations: the output that counts how often adaptive solvers evaluated their velocity for each example; negative
             where a solver stopped before the end.
         turns: the output that counts the turns of growing texts.
@@ -293,6 +294,7 @@ class Manifest(BaseModel):
     precision: Literal["float32", "fp16", "bf16"] = "float32"
     quantize: Literal["int4", "int8"] | None = None
     loss_change: float | None = None
+    ranges: dict[str, list[float]] = {}
     text: Text | None = None
     step: Step | None = None
     evaluations: str | None = None

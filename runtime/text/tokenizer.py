@@ -151,6 +151,16 @@ class Pieces:
         """Whether the tokenizer's file calls an added token special."""
         return token in self._special
 
+    def number_of(self, piece: str) -> int | None:
+        """The token that a piece is, as it is written in the file; None where none is."""
+        number: int | None = self._inner.token_to_id(piece)
+        return number
+
+    def text_of(self, token: int) -> str | None:
+        """The piece that a token is, as it is written in the file; None where there is no such token."""
+        piece: str | None = self._inner.id_to_token(token)
+        return piece
+
 
 @contextmanager
 def _failures_told(slug: str, message: str) -> Iterator[None]:

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 from typing import TypedDict
@@ -29,13 +30,14 @@ MAX_BYTES = 300e6  # Of files in a page: as base64 they are a third larger, and 
 WEB = files("mai.runtime") / "web"
 
 
-def write_page(paths: Sequence[Path], out: Path, modules: Path | None = None) -> None:
+def write_page(paths: Sequence[Path], out: Path, modules: Path | None = None, beside: str | None = None) -> None:
     """Write a web page that holds compiled files, a control for each input and setting, and a picture of the results.
 
     Args:
         paths: the `.onnx` files; the step file beside one that grows a text is added, so that the page streams it.
         out: the page to write, a `.html` or `.htm`.
         modules: a `node_modules` folder whose onnxruntime-web is put into the page, which then needs no network.
+        beside: instead, the address of a folder that `copy_modules` filled, from the page: `./modules`. Many pages share it.
 
     Raises:
         ModelError: a file cannot be opened or is one turn of a text, the files are too large, `out` is no HTML file, or a
@@ -49,14 +51,12 @@ def write_page(paths: Sequence[Path], out: Path, modules: Path | None = None) ->
     entries = [_embed(model, contents) for model in models]
     _check_size(contents)
     needed = sorted({name for entry in entries for name in entry["modules"]})
-    own = {file.name: _module_address(file.read_bytes()) for file in WEB.iterdir() if file.name.endswith(".mjs")}
+    imports = _own_imports(beside) | {name: _import_address(name, modules, beside) for name in needed}
     page = Template((WEB / "page.html").read_text(encoding="utf-8")).substitute(
         title=escape(models[0].manifest.title or models[0].manifest.name),
-        wasm=_json({"wasmPaths": f"{_address(ORT)}dist/"})
-        if modules is None
-        else '{ wasmBinary: bytes("wasm").buffer }',
+        wasm=_wasm(modules, beside),
         names=_json(entries),
-        imports=_json({"imports": own | {name: _import_address(name, modules) for name in needed}}),
+        imports=_json({"imports": imports}),
         files="\n".join(_data_element(name, data) for name, data in (contents | _binary(modules)).items()),
     )
     write_atomically(out, page.encode())
@@ -120,11 +120,44 @@ def _check_size(contents: Mapping[str, bytes]) -> None:
         raise ModelError("out-unknown", message, help)
 
 
-def _import_address(name: str, modules: Path | None) -> str:
-    """The address that a page imports a module from: the public one, or a data URL that holds the module itself."""
-    if modules is None:
-        return f"{_address(name)}{SCRIPTS[name]}"
-    return _module_address(_read(modules, name, SCRIPTS[name]))
+def copy_modules(modules: Path, folder: Path) -> None:
+    """Put all that pages import into a folder, from which `write_page(beside = ...)` takes it: any server of files will do.
+
+    Raises:
+        ModelError: a module is not in `modules`, a `node_modules` folder.
+        OSError: the folder cannot be written.
+    """
+    files = {f"{name}/{file}": _read(modules, name, file) for name, file in (*SCRIPTS.items(), (ORT, BINARY))}
+    for name, data in (files | {file.name: file.read_bytes() for file in _own_files()}).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+
+
+def _own_files() -> list[Traversable]:
+    return [file for file in WEB.iterdir() if file.name.endswith(".mjs")]
+
+
+def _own_imports(beside: str | None) -> dict[str, str]:
+    """Where each module of mai is: in the page itself, or beside it. A worker that is in the page may read no files beside."""
+    if beside is not None:
+        return {file.name: f"{beside}/{file.name}" for file in _own_files()}
+    return {file.name: _module_address(file.read_bytes()) for file in _own_files()}
+
+
+def _wasm(modules: Path | None, beside: str | None) -> str:
+    """Where onnxruntime-web finds its program, as JavaScript."""
+    if modules is not None:
+        return '{ wasmBinary: bytes("wasm").buffer }'
+    if beside is not None:
+        return f"{{ wasmPaths: {{ wasm: new URL({_json(f'{beside}/{ORT}/{BINARY}')}, document.baseURI).href }} }}"
+    return _json({"wasmPaths": f"{_address(ORT)}dist/"})
+
+
+def _import_address(name: str, modules: Path | None, beside: str | None) -> str:
+    """The address that a page imports a module from: the public one, one beside, or a data URL that holds the module itself."""
+    if modules is not None:
+        return _module_address(_read(modules, name, SCRIPTS[name]))
+    return f"{beside}/{name}/{SCRIPTS[name]}" if beside is not None else f"{_address(name)}{SCRIPTS[name]}"
 
 
 def _binary(modules: Path | None) -> dict[str, bytes]:

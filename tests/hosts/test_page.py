@@ -25,11 +25,10 @@ from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Chat, Facts, Finding, Manifest, Port, Text
 from mai.runtime.web.page import ORT, PUBLIC, VERSIONS, WEB, write_page
 from tests.support.command import invoke
-from tests.support.hosts import INSTALLED, PIECES, TEXT
+from tests.support.hosts import CHROMIUM, INSTALLED, PIECES, TEXT
 
 POINTS = "# Points <b>anywhere</b>.\nexport f() -> [2] {\n  x ~ normal([2])\n  return x\n}\n"
 MODULES = INSTALLED / "node_modules"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TELLING = "setInterval(() => fetch('/told', {method: 'POST', body: document.body.innerText}), 500)"
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import MixtralConfig
-from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock, load_balancing_loss_func
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
@@ -77,8 +76,11 @@ def by_file(program: Program, name: str, weights: Weights, folder: Path, **input
     return result
 
 
-def mixtral(weights: Weights) -> MixtralSparseMoeBlock:
+def mixtral(weights: Weights) -> Any:
     """transformers' block with the weights of `block`."""
+    from transformers import MixtralConfig
+    from transformers.models.mixtral.modeling_mixtral import MixtralSparseMoeBlock
+
     config = MixtralConfig(hidden_size=12, intermediate_size=10, num_local_experts=6, num_experts_per_tok=2)
     block, state = MixtralSparseMoeBlock(config), weights.state_dict()
     own = "block.experts_1.gated_mlp_1.{}.linear_{}.weight"
@@ -91,6 +93,7 @@ def mixtral(weights: Weights) -> MixtralSparseMoeBlock:
     return block
 
 
+@pytest.mark.slow  # transformers takes seconds to import
 def test_a_block_is_that_of_transformers(program: Maker, tmp_path: Path) -> None:
     made = program(BLOCK)
     graph, weights = weights_of(made, "mixed")
@@ -107,6 +110,7 @@ def test_a_block_is_that_of_transformers(program: Maker, tmp_path: Path) -> None
     )
 
 
+@pytest.mark.slow  # transformers takes seconds to import
 def test_gradients_are_those_of_transformers(program: Maker) -> None:
     graph, weights = weights_of(program(BLOCK), "mixed")
     block = mixtral(weights)
@@ -193,7 +197,10 @@ export f(x: [4], w: [3, 4], b: [3]) -> [3] { return affine(x, w, b) }
     np.testing.assert_allclose(found, np.einsum("bd,bnd->bn", x, w) + b, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow  # transformers takes seconds to import
 def test_balance_is_that_of_transformers(program: Maker) -> None:
+    from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
+
     made = program("""
 # Losses of scores.
 export f(z: [N, 6]) -> ([], [], []) {

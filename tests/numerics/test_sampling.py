@@ -131,6 +131,38 @@ def test_a_seed_for_each_row(program: Maker, tmp_path: Path) -> None:
     assert own.manifest.draws
 
 
+@pytest.mark.parametrize("order", ["seed: int, example: int, ", "example: int, seed: int, "])
+def test_requests_share_a_call(program: Maker, tmp_path: Path, order: str) -> None:
+    """A row with a seed and a number is that row of a call with the seed, in loops, too, whatever else is in the batch."""
+    text = """export f(SEEDx: []) -> ([3], []) {
+  z ~ uniform([3], 0, 1)
+  y = x
+  repeat 3 {
+    e ~ normal()
+    y += e
+  }
+  return (x + z, y)
+}
+"""
+    shared = load(export(program(text.replace("SEED", order)), "f", Trained({}), tmp_path).path, providers="cpu")
+    plain = load(export(program(text.replace("SEED", "")), "f", Trained({}), tmp_path).path, providers="cpu")
+    seeds, numbers = [4, 9, 4, 9, 4], [0, 2, 6, 0, 1]
+    results = shared(seed=seeds, example=numbers, x=np.zeros(5, np.float32))
+    batches = {seed: plain(x=np.zeros(7, np.float32), seed=seed) for seed in set(seeds)}
+    for name in plain.outputs:
+        for row, seed, number in zip(results[name], seeds, numbers, strict=True):
+            np.testing.assert_array_equal(row, batches[seed][name][number])
+
+
+def test_an_example_without_a_seed_is_an_input(program: Maker, tmp_path: Path) -> None:
+    text = "export f(example: int) -> [] {\n  z ~ normal()\n  return z + example\n}\n"
+    own = load(export(program(text), "f", Trained({}), tmp_path).path, providers="cpu")
+    drawn = load(
+        export(program("export f(x: []) -> [] {\n  z ~ normal()\n  return z + x\n}\n"), "f", Trained({}), tmp_path).path
+    )
+    np.testing.assert_array_equal(own(example=[5, 5]), drawn(x=np.full(2, 5, np.float32)))
+
+
 def test_appended_is_of_the_text_that_grows(program: Maker) -> None:
     text = NET.replace("SEED", "").replace("x, 1.2, presence", "prompt, 1.2, presence")
     assert [d.slug for d in check_text(Path("a.mai"), text).diagnostics] == ["appended-elsewhere"]

@@ -196,7 +196,7 @@ def test_the_loss_of_every_train_block_is_measured(
     first, second = loss_changes(exports, trained)
     assert (first.block, second.block) == ("first", "second")
     assert first.before != second.before and first.after != first.before
-    assert few_bits.measured_change(exports, trained) == max(first.relative, second.relative)
+    assert few_bits.measured(exports, trained).loss_change == max(first.relative, second.relative)
     told = capsys.readouterr().err
     assert "the loss of `first`" in told and "the loss of `second`" in told
     for worse in (0, 1):
@@ -204,7 +204,7 @@ def test_the_loss_of_every_train_block_is_measured(
         changes[worse] = replace(changes[worse], after=2 * changes[worse].before)
         monkeypatch.setattr(few_bits, "loss_changes", lambda *_, found=tuple(changes): list(found))
         with pytest.raises(MaiError) as refused:
-            few_bits.measured_change(exports, trained)
+            few_bits.measured(exports, trained)
         assert f"`{changes[worse].block}`" in refused.value.diagnostics[0].message
 
 

@@ -197,7 +197,7 @@ def test_what_few_bits_do_not_do_is_said(program: Maker, tmp_path: Path) -> None
     weights, _ = load_weights(convolving, None, 0)
     said = export(convolving, "sample", Trained(weights), tmp_path, CompileOptions(quantize=INT8)).notes
     assert said == (
-        "2 convolutions of `sample` stay in float32: 8 bits make them no faster",
+        "2 convolutions of `sample` stay in float32: 8 bits make those of few channels, or in groups, no faster",
         "no product of `sample` is large enough for few bits: its file is as without",
     )
     made = program(PLAIN)

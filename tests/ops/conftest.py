@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,7 +15,6 @@ import torch
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph
-from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.sizes import evaluate as size_of
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.torch.module import lower
@@ -24,44 +24,70 @@ from mai.runtime.arrays import Array
 Agree = Callable[..., Array]
 
 
-def run_onnx(graph: Graph, feed: dict[str, Array], opset: int) -> Array:
-    raw = ir.serde.serialize_model(build(graph, {}, CompileOptions(opset=opset)))
-    onnx.checker.check_model(raw, full_check=True)
+def model_of(graph: Graph, opset: int) -> onnx.ModelProto:
+    """A graph as a file of an opset, which ONNX's own checker passes."""
+    model = ir.serde.serialize_model(build(graph, {}, CompileOptions(opset=opset)))
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def run_onnx(model: onnx.ModelProto, feed: dict[str, Array]) -> list[Array]:
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    session = ort.InferenceSession(raw.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
-    made: Array = session.run(None, {n: a for n, a in feed.items() if n in names})[0]
-    return made
+    outputs: list[Array] = session.run(None, {n: a for n, a in feed.items() if n in names})
+    return outputs
 
 
-def run_torch(graph: Graph, feed: dict[str, Array]) -> Array:
+def run_opsets(graph: Graph, feed: dict[str, Array], same: bool) -> dict[str, list[Array]]:
+    """What ONNX Runtime gives, by opset; of the lower one only where its nodes are others, or with `same`."""
+    models = {opset: model_of(graph, opset) for opset in (21, 23)}
+    if not same and models[21].graph == models[23].graph:
+        del models[21]
+    return {f"opset {opset}": run_onnx(model, feed) for opset, model in models.items()}
+
+
+def run_torch(graph: Graph, feed: dict[str, Array]) -> list[Array]:
     names = [*(v.name for v in graph.inputs), *graph.settings]
     with torch.no_grad():
-        made = lower(graph, Weights({}))(*[torch.from_numpy(feed[name]) for name in names])
-    output: Array = made[0].numpy()
-    return output
+        outputs = lower(graph, Weights({}))(*[torch.from_numpy(feed[name]) for name in names])
+    return [output.numpy() for output in outputs]
 
 
 @pytest.fixture
-def agree() -> Agree:
-    """Check that a graph with one output means the same everywhere and has the shape its type says; that output."""
+def agree_on_all() -> Callable[..., list[Array]]:
+    """Check that a graph means the same everywhere and that its outputs have the shapes of their types; the outputs."""
 
     def check(
-        graph: Graph, feed: dict[str, Array], sizes: dict[str, int], settings: dict[str, int] | None = None
-    ) -> Array:
-        def known(size: Size) -> int:
-            return int(size_of(size, sizes))
+        graph: Graph,
+        feed: dict[str, Array],
+        sizes: dict[str, int],
+        settings: dict[str, int] | None = None,
+        same: bool = False,
+    ) -> list[Array]:
+        arrays = {**feed, **{name: np.asarray(value) for name, value in (settings or {}).items()}}
+        reference = evaluate(graph, feed, settings, {})
+        engines = {"torch": run_torch(graph, arrays), **run_opsets(graph, arrays, same)}
+        for place, (value, wanted) in enumerate(zip(graph.outputs, reference, strict=True)):
+            assert wanted.shape == tuple(int(size_of(s, sizes)) for s in value.type.physical)
+            tolerance = 2e-5 if wanted.dtype.kind == "f" else 0
+            for engine, outputs in engines.items():
+                where = f"{engine}, output {place}, lead axes {[a.name for a in value.type.lead]}"
+                assert outputs[place].shape == wanted.shape, where
+                np.testing.assert_allclose(outputs[place], wanted, tolerance, tolerance, err_msg=where)
+        return reference
 
-        given = {**feed, **{name: np.asarray(value) for name, value in (settings or {}).items()}}
-        (wanted,) = evaluate(graph, feed, settings, {})
-        assert wanted.shape == tuple(known(s) for s in graph.outputs[0].type.physical)
-        made = {"torch": run_torch(graph, given)} | {f"opset {o}": run_onnx(graph, given, o) for o in (21, 23)}
-        for name, ours in made.items():
-            assert ours.shape == wanted.shape, name
-            exact = wanted.dtype.kind != "f"
-            np.testing.assert_allclose(ours, wanted, *((0, 0) if exact else (2e-5, 2e-5)), err_msg=name)
-        return wanted
+    return check
+
+
+@pytest.fixture
+def agree(agree_on_all: Callable[..., list[Array]]) -> Agree:
+    """The same of a graph with one output; that output."""
+
+    def check(*asked: Any, **settings: Any) -> Array:
+        (output,) = agree_on_all(*asked, **settings)
+        return output
 
     return check

@@ -46,8 +46,7 @@ def real_inputs(op: type[Operation], case: Case) -> list[int]:
 def has_derivative(op: type[Operation], case: Case) -> bool:
     if issubclass(op, (Draw, Structural)) or op.name in NONE or not real_inputs(op, case):
         return False
-    made = graph_of(op, case, tuple(() for _ in case.inputs)).outputs[0]
-    return made.type.dtype is DType.REAL
+    return graph_of(op, case, tuple(() for _ in case.inputs)).outputs[0].type.dtype is DType.REAL
 
 
 CASES = [(n, i) for n, op in sorted(OPERATIONS.items()) for i, c in enumerate(op.cases) if has_derivative(op, c)]
@@ -73,9 +72,14 @@ def _constant(builder: Builder, array: Array) -> Value:
     return builder.constant(nested(array.tolist()), DType.REAL)
 
 
-def values(graph: Graph, feed: dict[str, Array], *outputs: Value) -> list[Array]:
+def code_of(graph: Graph, *outputs: Value) -> Graph:
+    """A graph without derivatives that computes these outputs."""
     graph.outputs, graph.output_names = list(outputs), [f"y{i}" for i in range(len(outputs))]
-    return evaluate(prune(differentiate(graph)), {n: np.asarray(a) for n, a in feed.items()}, {}, {})
+    return prune(differentiate(graph))
+
+
+def values(graph: Graph, feed: dict[str, Array]) -> list[Array]:
+    return evaluate(graph, {n: np.asarray(a) for n, a in feed.items()}, {}, {})
 
 
 def derived(graph: Graph, op: type[Structural], *inputs: Value) -> Value:
@@ -84,18 +88,24 @@ def derived(graph: Graph, op: type[Structural], *inputs: Value) -> Value:
     return Builder(graph).add(op(), inputs, [type_.with_lead(lead)]).output
 
 
+def tangent(graph: Graph, x: Value) -> Value:
+    """A further input: a direction in which `x` moves."""
+    t = Value(x.type, f"t{x.name}")
+    graph.inputs.append(t)
+    return t
+
+
 def directions(graph: Graph, feed: dict[str, Array], places: list[int]) -> dict[str, Array]:
     rng = np.random.default_rng(5)
-    names = [graph.inputs[i].name for i in places]
-    return {n: rng.standard_normal(feed[n].shape) for n in names}
+    return {graph.inputs[i].name: rng.standard_normal(feed[graph.inputs[i].name].shape) for i in places}
 
 
 def doubled(feed: dict[str, Array]) -> dict[str, Array]:
     return {n: np.asarray(a, np.float64) if a.dtype.kind == "f" else a for n, a in feed.items()}
 
 
-def moved(feed: dict[str, Array], along: dict[str, Array], step: float) -> dict[str, Array]:
-    return {n: a + step * along[n] if n in along else a for n, a in feed.items()}
+def moved(feed: dict[str, Array], name: str, along: Array, step: float) -> dict[str, Array]:
+    return {**feed, name: feed[name] + step * along}
 
 
 @pytest.mark.parametrize(("name", "number"), CASES)
@@ -103,23 +113,22 @@ def test_forward_and_backward_are_what_differences_say(name: str, number: int) -
     op = OPERATIONS[name]
     case = op.cases[number]
     leads = batched(op, case)
-    feed = doubled(feed_of(case, leads, 11))
-    for place in real_inputs(op, case):
-        graph = graph_of(op, case, leads)
-        x = graph.inputs[place]
-        e = scalar_of(graph)
-        (along,) = directions(graph, feed, [place]).values()
-        t = Value(x.type, "t")
-        graph.inputs.append(t)
-        forward, gradient = derived(graph, Pushforward, e, x, t), derived(graph, Gradient, e, x)
-        ours, back = values(graph, {**feed, "t": along}, forward, gradient)
-        steps = [values(graph, {**moved(feed, {x.name: along}, s), "t": along}, e)[0] for s in (STEP, -STEP)]
-        wanted = (steps[0] - steps[1]) / (2 * STEP)
-        np.testing.assert_allclose(ours, wanted, rtol=2e-6, atol=1e-7, err_msg=f"forward, input {place}")
+    graph, feed = graph_of(op, case, leads), doubled(feed_of(case, 11, leads))
+    places = real_inputs(op, case)
+    along = directions(graph, feed, places)
+    e, xs = scalar_of(graph), [graph.inputs[place] for place in places]
+    forward = [derived(graph, Pushforward, e, x, tangent(graph, x)) for x in xs]
+    backward = [derived(graph, Gradient, e, x) for x in xs]
+    plain, code = code_of(graph, e), code_of(graph, *forward, *backward)
+    feed |= {f"t{n}": direction for n, direction in along.items()}
+    slopes = values(code, feed)
+    for x, ours, back in zip(xs, slopes[: len(xs)], slopes[len(xs) :], strict=True):
+        ahead, behind = (values(plain, moved(feed, x.name, along[x.name], step))[0] for step in (STEP, -STEP))
+        wanted = (ahead - behind) / (2 * STEP)
+        np.testing.assert_allclose(ours, wanted, rtol=2e-6, atol=1e-7, err_msg=f"forward, input {x.name}")
         axes = tuple(range(back.ndim - x.type.rank, back.ndim))
-        np.testing.assert_allclose(
-            (back * along).sum(axes), wanted, rtol=2e-6, atol=1e-7, err_msg=f"backward, input {place}"
-        )
+        pulled = (back * along[x.name]).sum(axes)
+        np.testing.assert_allclose(pulled, wanted, rtol=2e-6, atol=1e-7, err_msg=f"backward, input {x.name}")
 
 
 @pytest.mark.parametrize(("name", "number"), CASES)
@@ -127,48 +136,43 @@ def test_second_derivatives_are_what_differences_of_first_ones_say(name: str, nu
     op = OPERATIONS[name]
     case = op.cases[number]
     leads = batched(op, case)
-    feed = doubled(feed_of(case, leads, 12))
-    for place in real_inputs(op, case):
-        graph = graph_of(op, case, leads)
-        x = graph.inputs[place]
-        e = scalar_of(graph)
-        along = directions(graph, feed, [place])[x.name]
-        t = Value(x.type, "t")
-        graph.inputs.append(t)
-        gradient = derived(graph, Gradient, e, x)
-        forward = derived(graph, Pushforward, e, x, t)
-        over_forward, over_backward = derived(graph, Pushforward, gradient, x, t), derived(graph, Gradient, forward, x)
-        given = {**feed, "t": along}
-        steps = [values(graph, {**given, x.name: feed[x.name] + s * along}, gradient)[0] for s in (STEP, -STEP)]
-        wanted = (steps[0] - steps[1]) / (2 * STEP)
-        for made, how in zip(values(graph, given, over_forward, over_backward), ("forward", "backward"), strict=True):
-            np.testing.assert_allclose(made, wanted, rtol=SMOOTH, atol=1e-6, err_msg=f"{how}, input {place}")
+    graph, feed = graph_of(op, case, leads), doubled(feed_of(case, 12, leads))
+    places = real_inputs(op, case)
+    along = directions(graph, feed, places)
+    e, xs = scalar_of(graph), [graph.inputs[place] for place in places]
+    feed |= {f"t{n}": direction for n, direction in along.items()}
+    for x, t in zip(xs, [tangent(graph, x) for x in xs], strict=True):
+        first, forward = derived(graph, Gradient, e, x), derived(graph, Pushforward, e, x, t)
+        second = derived(graph, Pushforward, first, x, t), derived(graph, Gradient, forward, x)
+        code = code_of(graph, first, *second)
+        ahead, behind = (values(code, moved(feed, x.name, along[x.name], step))[0] for step in (STEP, -STEP))
+        wanted = (ahead - behind) / (2 * STEP)
+        for ours, how in zip(values(code, feed)[1:], ("forward", "backward"), strict=True):
+            np.testing.assert_allclose(ours, wanted, rtol=SMOOTH, atol=1e-6, err_msg=f"{how}, input {x.name}")
 
 
 @pytest.mark.parametrize(("name", "number"), CASES)
-def test_torch_differentiates_its_lowering_to_the_same(name: str, number: int, agree: Callable[..., Array]) -> None:
+def test_torch_differentiates_its_lowering_to_the_same(
+    name: str, number: int, agree_on_all: Callable[..., list[Array]]
+) -> None:
     """numpy = torch = ONNX for the derivative's code, and torch's own derivative of the operation is the same."""
     op = OPERATIONS[name]
     case = op.cases[number]
     leads = batched(op, case)
-    feed = feed_of(case, leads, 13)
-    for place in real_inputs(op, case):
-        graph = graph_of(op, case, leads)
-        x = graph.inputs[place]
-        e = scalar_of(graph)
-        made = Graph(graph.inputs, graph.nodes, [derived(graph, Gradient, e, x)], "case", sizes=graph.sizes)
-        made.output_names = ["y"]
-        ours = agree(prune(differentiate(made)), feed, SIZES)
-        if place in TORCH_HAS_NONE.get(name, ()):
-            continue
-        made.outputs = [e]
-        tensors = {n: torch.from_numpy(a) for n, a in feed.items()}
-        moving = tensors[x.name].requires_grad_(True)
-        lower(prune(differentiate(made)), Weights({}))(*[tensors[v.name] for v in graph.inputs])[0].sum().backward()
-        assert moving.grad is not None
-        theirs = moving.grad.numpy()
-        summed = ours.reshape(-1, *theirs.shape).sum(0) if ours.ndim > theirs.ndim else ours
-        np.testing.assert_allclose(summed, theirs, rtol=1e-3, atol=1e-4, err_msg=f"input {place}")
+    graph, feed = graph_of(op, case, leads), feed_of(case, 13, leads)
+    e, places = scalar_of(graph), real_inputs(op, case)
+    plain = code_of(graph, e)
+    ours = agree_on_all(code_of(graph, *[derived(graph, Gradient, e, graph.inputs[i]) for i in places]), feed, SIZES)
+    tensors = {n: torch.from_numpy(a) for n, a in feed.items()}
+    compared = [place for place in places if place not in TORCH_HAS_NONE.get(name, ())]
+    for place in compared:
+        tensors[graph.inputs[place].name].requires_grad_(True)
+    lower(plain, Weights({}))(*[tensors[v.name] for v in graph.inputs])[0].sum().backward()
+    for place in compared:
+        slope, theirs = ours[places.index(place)], tensors[graph.inputs[place].name].grad
+        assert theirs is not None
+        summed = slope.reshape(-1, *theirs.shape).sum(0) if slope.ndim > theirs.ndim else slope
+        np.testing.assert_allclose(summed, theirs.numpy(), rtol=1e-3, atol=1e-4, err_msg=f"input {place}")
 
 
 def test_every_operation_of_reals_has_a_derivative() -> None:

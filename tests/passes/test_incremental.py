@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from mai.compiler.passes.text import prompt_blocks, two_level_cache
 from mai.compiler.program import Program
 from mai.runtime import ModelError, load
 from mai.spec.diagnostics import MaiError
-from tests.support.growing_texts import CAUSAL_NETS, LAYERS, NOTHING, TAIL, side_by_side, spec, weights
+from tests.support.growing_texts import CAUSAL_NETS, LAYERS, NOTHING, TAIL, causal_program, side_by_side, spec, weights
 
 Maker = Callable[..., Program]
 GROWING = ("concat", "two-level")
@@ -81,26 +82,35 @@ def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prompt_blocks, "BLOCK", 3)
 
 
+@functools.cache
+def recomputed(name: str) -> Any:
+    """What a net appends to two prompts."""
+    return run(causal_program(name), np.random.default_rng(0).integers(0, 13, (2, 5)), cache="none", count=9)
+
+
+@functools.cache
+def rows_alone(name: str) -> list[Any]:
+    """Prompts of three lengths with the largest logits' tokens, each computed by itself."""
+    rng = np.random.default_rng(1)
+    prompts = [rng.integers(0, 13, (1, size)) for size in (5, 1, 3)]
+    return [run(causal_program(name), prompt, cache="none", temperature=0.0)[0] for prompt in prompts]
+
+
 @pytest.mark.parametrize("cache", GROWING)
 @pytest.mark.parametrize("name", CAUSAL_NETS)
-def test_incremental_is_recomputed(program: Maker, name: str, cache: str) -> None:
-    made = program(spec(CAUSAL_NETS[name]))
-    prompt = np.random.default_rng(0).integers(0, 13, (2, 5))
-    wanted = run(made, prompt, cache="none", count=9)
-    np.testing.assert_array_equal(run(made, prompt, cache=cache, count=9), wanted)
+def test_incremental_is_recomputed(name: str, cache: str) -> None:
+    prompt = recomputed(name)[:, :5]
+    np.testing.assert_array_equal(run(causal_program(name), prompt, cache=cache, count=9), recomputed(name))
 
 
 @pytest.mark.parametrize("cache", [*GROWING, "none"])
 @pytest.mark.parametrize("name", CAUSAL_NETS)
-def test_a_row_of_a_batch_is_its_run_alone(program: Maker, name: str, cache: str) -> None:
+def test_a_row_of_a_batch_is_its_run_alone(name: str, cache: str) -> None:
     """The largest logit, since a draw depends on the number of the row."""
-    made = program(spec(CAUSAL_NETS[name]))
-    rng = np.random.default_rng(1)
-    rows = [rng.integers(0, 13, size) for size in (5, 1, 3)]
-    together = run(made, side_by_side(rows), cache=cache, temperature=0.0)
-    for row, tokens in zip(together, rows, strict=True):
-        alone = run(made, tokens[None], cache="none", temperature=0.0)[0]
-        np.testing.assert_array_equal(row[5 - len(tokens) :], alone)
+    prompts = [row[:-6] for row in rows_alone(name)]
+    together = run(causal_program(name), side_by_side(prompts), cache=cache, temperature=0.0)
+    for row, alone in zip(together, rows_alone(name), strict=True):
+        np.testing.assert_array_equal(row[-len(alone) :], alone)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -119,14 +129,14 @@ def test_what_looks_ahead_is_refused(program: Maker, name: str) -> None:
     assert (warned.severity, warned.message, warned.span) == ("warning", found.message, found.span)
 
 
-def test_what_grows_is_not_warned_of(program: Maker) -> None:
-    assert growing(program(spec(CAUSAL_NETS["attention"]))) == []
+def test_what_grows_is_not_warned_of() -> None:
+    assert growing(causal_program("attention")) == []
 
 
 @pytest.mark.parametrize("cache", GROWING)
 @pytest.mark.parametrize("count", [0, 1, 2, 4, 5])
-def test_few_tokens(program: Maker, count: int, cache: str) -> None:
-    made = program(spec(CAUSAL_NETS["attention"]))
+def test_few_tokens(count: int, cache: str) -> None:
+    made = causal_program("attention")
     prompt = np.array([[3], [4]])
     grown = run(made, prompt, cache=cache, count=count)
     assert grown.shape == (2, 1 + count)
@@ -212,7 +222,7 @@ ENDS = {"7": [7], "7 or 3": [7, 3], "[7, 3, 9]": [7, 3, 9], "[7, count - 11]": [
 def test_rows_end_each_at_its_time(program: Maker, tmp_path: Path, cache: str, until: str) -> None:
     made = program(spec(NET).replace("by count {", f"by count until {until} {{"))
     prompt = np.random.default_rng(2).integers(0, 7, (12, 3))
-    free = run(program(spec(CAUSAL_NETS["attention"])), prompt, cache="concat", count=20)[:, 3:]
+    free = run(causal_program("attention"), prompt, cache="concat", count=20)[:, 3:]
     ended = run(made, prompt, cache=cache, count=20)[:, 3:]
     path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(cache=cache)).path
     np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, count=20, seed=5)[:, 3:], ended)
@@ -232,7 +242,7 @@ def test_an_end_may_be_left_out(program: Maker, tmp_path: Path) -> None:
     made = program(text)
     model = load(export(made, "generate", Trained(weights(made)), tmp_path).path, providers="cpu")
     prompt = np.random.default_rng(2).integers(0, 7, (12, 3))
-    free = run(program(spec(CAUSAL_NETS["attention"])), prompt, cache="concat", count=20)[:, 3:]
+    free = run(causal_program("attention"), prompt, cache="concat", count=20)[:, 3:]
     for end in (-1, 7):
         for row, wanted in zip(model(prompt=prompt, count=20, seed=5, end=end)[:, 3:], free, strict=True):
             met = np.isin(wanted, [end, 3])
@@ -250,7 +260,7 @@ def test_what_has_been_said_is_less_likely(program: Maker, tmp_path: Path) -> No
     np.testing.assert_array_equal(together[0, 2:], alone[0])
     path = export(made, "generate", Trained(weights(made)), tmp_path).path
     np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, count=12, temperature=0.0), together)
-    free = run(program(spec(CAUSAL_NETS["attention"])), prompt[1:], cache="concat", count=12, temperature=0.0)
+    free = run(causal_program("attention"), prompt[1:], cache="concat", count=12, temperature=0.0)
     assert len(set(together[1, 4:].tolist())) > len(set(free[0, 4:].tolist()))
 
 
@@ -276,9 +286,9 @@ FILES = (
 
 @pytest.mark.parametrize("opset", [pytest.param(21, marks=pytest.mark.slow), 23])
 @pytest.mark.parametrize("name", [n if n in FILES else pytest.param(n, marks=pytest.mark.slow) for n in CAUSAL_NETS])
-def test_the_file_computes_what_numpy_does(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
+def test_the_file_computes_what_numpy_does(tmp_path: Path, name: str, opset: int) -> None:
     """The whole in one call, and token by token by the step file."""
-    made = program(spec(CAUSAL_NETS[name]))
+    made = causal_program(name)
     path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset)).path
     export_step(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset))
     prompt = np.random.default_rng(3).integers(0, 13, (2, 4))
@@ -304,9 +314,9 @@ def test_a_text_that_has_ended_goes_on_after_its_last_token(program: Maker, cach
 
 @pytest.mark.parametrize("opset", [pytest.param(21, marks=pytest.mark.slow), 23])
 @pytest.mark.parametrize("name", ["attention", "rotary, grouped", "two states in a row", "primitives"])
-def test_the_file_of_two_levels(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
+def test_the_file_of_two_levels(tmp_path: Path, name: str, opset: int) -> None:
     """Prompts of different lengths, through several blocks."""
-    made = program(spec(CAUSAL_NETS[name]))
+    made = causal_program(name)
     path = export(
         made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset, cache="two-level")
     ).path
@@ -316,9 +326,9 @@ def test_the_file_of_two_levels(program: Maker, tmp_path: Path, name: str, opset
     np.testing.assert_array_equal(load(path, providers="cpu", threads=1)(prompt=prompt, seed=5, count=11), wanted)
 
 
-def test_only_a_past_that_is_attended_to_has_two_levels(program: Maker) -> None:
+def test_only_a_past_that_is_attended_to_has_two_levels() -> None:
     for name, depth in (("attention", 2), ("a running sum", 1)):
-        graph = forms.prepare(program(spec(CAUSAL_NETS[name])).exports["generate"], cache="two-level")
+        graph = forms.prepare(causal_program(name).exports["generate"], cache="two-level")
         (loop,) = (node for node in graph.nodes if node.op is Loop)
         assert 1 + sum(node.op is Loop for node in loop.regions[0].nodes) == depth
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as some
 
+from mai.compiler.check import check_text
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
 
@@ -165,6 +168,14 @@ LAYERS = some.sampled_from(
 def spec(body: str) -> str:
     net = f"net logits(x: tokens[P]) -> [P, vocab] {{\n  h = embed(x, d)\n  {body}\n  return linear(h, vocab)\n}}\n"
     return HEAD + AVERAGES * ("averages(" in body) + net + TAIL
+
+
+@cache
+def causal_program(name: str) -> Program:
+    """A net of `CAUSAL_NETS`, checked once for all tests."""
+    program = check_text(Path("spec.mai"), spec(CAUSAL_NETS[name])).program
+    assert program is not None
+    return program
 
 
 def memory_spec(body: str) -> str:

@@ -1,14 +1,17 @@
-"""Where JavaScript's onnxruntime is installed, mai's own module, and a text that every host is asked to grow."""
+"""Where JavaScript's onnxruntime and a browser are installed, mai's own module, and a text that every host is asked to grow."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 from mai.compiler.data.texts.tokens import train_tokenizer
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = Path(os.environ.get("MAI_HOSTS", ROOT / ".venv" / "hosts"))
+PLAYGROUND = Path(os.environ.get("MAI_PLAYGROUND", ROOT / ".venv" / "playground"))
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 LIBRARY = ROOT / "runtime" / "web" / "mai.mjs"
 PIECES = train_tokenizer(256, "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end is the end. " * 5)
 TEXT = """const vocab = 256

@@ -149,12 +149,20 @@ DECODERS = {
         **FALCON, "multi_query": False, "parallel_attn": False, "bias": True, "ffn_hidden_size": 40}),
     "mpt": Model("MptForCausalLM", "MptConfig", {
         "vocab_size": VOCAB, "d_model": WIDTH, "n_layers": 2, "n_heads": 4, "bos_token_id": 0, "eos_token_id": 1}),
+    "bloom, 6 heads": Model("BloomForCausalLM", "BloomConfig", {
+        "vocab_size": VOCAB, "hidden_size": 24, "n_layer": 2, "n_head": 6, "bos_token_id": 0, "eos_token_id": 1}),
+    "mpt, 6 heads": Model("MptForCausalLM", "MptConfig", {
+        "vocab_size": VOCAB, "d_model": 24, "n_layers": 2, "n_heads": 6, "bos_token_id": 0, "eos_token_id": 1}),
     "seed_oss": Model("SeedOssForCausalLM", "SeedOssConfig", {**TEXT, "head_dim": 12}),
     "ministral": Model("MinistralForCausalLM", "MinistralConfig", {
         **TEXT, "head_dim": 12, "sliding_window": 5, "layer_types": ["full_attention", "sliding_attention"]}),
     "deepseek_v3": Model("DeepseekV3ForCausalLM", "DeepseekV3Config", {**TEXT, **DEEPSEEK}),
     "deepseek_v3, yarn": Model("DeepseekV3ForCausalLM", "DeepseekV3Config", {
         **TEXT, **DEEPSEEK, "q_lora_rank": None, "first_k_dense_replace": 0, "rope_parameters": {**YARN, "mscale": 1.0, "mscale_all_dim": 0.8}}),
+    "deepseek_v2": Model("DeepseekV2ForCausalLM", "DeepseekV2Config", {**TEXT, **DEEPSEEK, "topk_method": "group_limited_greedy"}),
+    "deepseek_v2, yarn": Model("DeepseekV2ForCausalLM", "DeepseekV2Config", {
+        **TEXT, **DEEPSEEK, "q_lora_rank": None, "n_group": None, "topk_group": None, "routed_scaling_factor": 1.5,
+        "rope_parameters": {**YARN, "mscale": 0.7, "mscale_all_dim": 0.7}}),
     "mamba2": Model("Mamba2ForCausalLM", "Mamba2Config", {
         "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_heads": 8, "head_dim": 8, "n_groups": 2,
         "state_size": 5, "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 0}),
@@ -194,6 +202,14 @@ ENCODERS = {
     "xlm-roberta": Model("XLMRobertaModel", "XLMRobertaConfig", {**ENCODER, "pad_token_id": 1}),
     "distilbert": Model("DistilBertModel", "DistilBertConfig", DISTIL),
     "distilbert, classes": Model("DistilBertForSequenceClassification", "DistilBertConfig", {**DISTIL, **LABELS}),
+    "electra": Model("ElectraModel", "ElectraConfig", {**ENCODER, "embedding_size": 16}),
+    "electra, classes": Model("ElectraForSequenceClassification", "ElectraConfig", {**ENCODER, **LABELS, "embedding_size": WIDTH}),
+    "electra, gaps": Model("ElectraForMaskedLM", "ElectraConfig", {**ENCODER, "embedding_size": 16, "hidden_act": "relu"}),
+    "electra, put in": Model("ElectraForPreTraining", "ElectraConfig", {**ENCODER, "embedding_size": 16}),
+    "albert": Model("AlbertModel", "AlbertConfig", {**ENCODER, "embedding_size": 16}),
+    "albert, classes": Model("AlbertForSequenceClassification", "AlbertConfig", {**ENCODER, **LABELS, "embedding_size": 16}),
+    "albert, tags": Model("AlbertForTokenClassification", "AlbertConfig", {**ENCODER, **LABELS, "embedding_size": 16}),
+    "albert, gaps": Model("AlbertForMaskedLM", "AlbertConfig", {**ENCODER, "embedding_size": 16, "num_hidden_layers": 3}),
     "modernbert": Model("ModernBertModel", "ModernBertConfig", MODERN),
     "modernbert, classes": Model("ModernBertForSequenceClassification", "ModernBertConfig",
                                  {**MODERN, **LABELS, "classifier_pooling": "mean", "norm_bias": True}),
@@ -233,6 +249,7 @@ WHISPER = Model("WhisperForConditionalGeneration", "WhisperConfig", {
 VIT = {
     "image_size": 32, "patch_size": 8, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
 }  # fmt: skip
+DINO = {**{k: v for k, v in VIT.items() if k != "intermediate_size"}, "mlp_ratio": 3, "layerscale_value": 0.7}
 STAGES = {"hidden_sizes": [8, 12, 16], "depths": [1, 2, 3]}
 IMAGES = {
     "vit": Model("ViTModel", "ViTConfig", VIT),
@@ -242,6 +259,10 @@ IMAGES = {
     "deit": Model("DeiTModel", "DeiTConfig", VIT),
     "deit, classes": Model("DeiTForImageClassification", "DeiTConfig", {**VIT, **LABELS}),
     "deit, with its teacher": Model("DeiTForImageClassificationWithTeacher", "DeiTConfig", {**VIT, **LABELS}),
+    "dinov2": Model("Dinov2Model", "Dinov2Config", DINO),
+    "dinov2, classes": Model(
+        "Dinov2ForImageClassification", "Dinov2Config", {**DINO, **LABELS, "use_swiglu_ffn": True, "qkv_bias": False}
+    ),
     "resnet": Model(
         "ResNetModel",
         "ResNetConfig",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -58,25 +59,37 @@ def _matrices(shape: tuple[int, ...], rng: np.random.Generator, symmetric: bool)
     return np.asarray((left * values) @ right.swapaxes(-1, -2))
 
 
-def graph_of(op: type[Operation], case: Case, leads: tuple[Lead, ...]) -> Graph:
-    """A graph that applies one operation to its inputs, and reads the batch off a further input."""
+def graph_of(op: type[Operation], case: Case, *choices: tuple[Lead, ...]) -> Graph:
+    """A graph that applies one operation for each choice of lead axes, to inputs `x0`, `x1`, ... that are numbered on.
+
+    It reads the batch off a further input. Many choices in one graph are built, checked and opened once.
+    """
     graph = Graph(name="case")
-    for place, (sample, lead) in enumerate(zip(case.inputs, leads, strict=True)):
-        assert sample is not None
-        graph.inputs.append(Value(sample.type.with_lead(lead), f"x{place}"))
+    for number, (sample, lead) in enumerate(_inputs(case, choices)):
+        graph.inputs.append(Value(sample.type.with_lead(lead), f"x{number}"))
+    operands, count = [*graph.inputs], len(case.inputs)
     clock = Value(real().with_lead((BATCH,)), "clock")
     graph.inputs.append(clock)
     graph.sizes["batch"] = (clock, 0)
     builder = Builder(graph)
-    graph.outputs = [builder.emit(op, *graph.inputs[:-1], **case.attributes)]
-    graph.output_names = ["y"]
+    starts = [number * count for number in range(len(choices))]
+    graph.outputs = [builder.emit(op, *operands[start : start + count], **case.attributes) for start in starts]
+    graph.output_names = [f"y{number}" for number in range(len(choices))]
     return graph
 
 
-def feed_of(case: Case, leads: tuple[Lead, ...], seed: int) -> dict[str, Array]:
+def feed_of(case: Case, seed: int, *choices: tuple[Lead, ...]) -> dict[str, Array]:
+    """Inputs for `graph_of`."""
     rng = np.random.default_rng(seed)
-    drawn = {f"x{i}": draw(s, lead, rng) for i, (s, lead) in enumerate(zip(case.inputs, leads, strict=True)) if s}
+    drawn = {f"x{number}": draw(sample, lead, rng) for number, (sample, lead) in enumerate(_inputs(case, choices))}
     return {**drawn, "clock": np.zeros(SIZES["batch"], np.float32)}
+
+
+def _inputs(case: Case, choices: Sequence[tuple[Lead, ...]]) -> Iterator[tuple[Sample, Lead]]:
+    for leads in choices:
+        for sample, lead in zip(case.inputs, leads, strict=True):
+            assert sample is not None
+            yield sample, lead
 
 
 def may_lead(op: type[Operation], case: Case) -> list[bool]:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 LIST = Path(__file__).parents[1] / "slow.txt"
-LONG = 0.5  # Seconds of a processor for one test.
-SOME = 0.2  # For a test with others beside it that do the same with other parameters.
-# Here a parameter is a thing that is tested by this alone: an operation, a source, a solver.
+LONG = 0.25  # Seconds of a processor for one test.
+SOME = 0.1  # For a test with others beside it that do the same with other parameters.
+# Here a parameter is a thing that is tested by this alone, an operation, a source, a solver, which may take longer.
+THING = 0.5
 OF_THINGS = ("tests/ops/", "tests/training/test_registries.py")
 
 
@@ -31,9 +32,15 @@ def choose_slow(seconds: Mapping[str, float]) -> list[str]:
     """The slow ones of some tests. Of those that differ in parameters alone, the quickest stays if it is not long itself."""
     alike: defaultdict[str, list[str]] = defaultdict(list)
     for name in seconds:
-        alike[name if name.startswith(OF_THINGS) else name.split("[")[0]].append(name)
+        alike[name.split("[")[0]].append(name)
     quickest = {min(names, key=lambda n: seconds[n]) for names in alike.values()}
-    return [n for n, s in seconds.items() if s > LONG or (s > SOME and n not in quickest)]
+
+    def limit(name: str) -> float:
+        if name.startswith(OF_THINGS):
+            return THING
+        return LONG if name in quickest else SOME
+
+    return [name for name in seconds if seconds[name] > limit(name)]
 
 
 def write_list(seconds: Mapping[str, float]) -> None:

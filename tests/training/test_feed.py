@@ -44,7 +44,7 @@ def moons() -> Dataset:
     return load(Moons(), {"x": Type(DType.REAL, (2,))}, 0, Path())
 
 
-class Noted:
+class Noted(Batches):
     """Batches that note what is asked of them."""
 
     def __init__(self, batches: Batches) -> None:
@@ -74,6 +74,18 @@ def images(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Dataset:
         Image.new("L", (64, 64), number).save(folder / f"{number:02}.png")
     where = Span(Source("spec.mai", "data x from images()"), 0, 4)
     return load(Images(path="."), {"x": Type(DType.REAL, (1, 64, 64))}, 0, folder, where=where)
+
+
+def test_images_are_packed_as_their_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches, places = images(tmp_path, monkeypatch).batches, slice(2, 9)
+    packed, rows = (read(range(3, 5), 10, places)["x"] for read in (batches.packed, batches.rows))
+    assert (packed.dtype, rows.dtype, packed.shape) == (np.uint8, np.float32, rows.shape)
+    np.testing.assert_array_equal(batches.unpack({"x": packed})["x"], rows)
+
+
+def test_what_has_no_narrower_form_is_packed_as_it_is() -> None:
+    for data in (digits(), moons()):
+        np.testing.assert_array_equal(data.batches.packed(range(2), 5)["x"], data.batches.rows(range(2), 5)["x"])
 
 
 @linux

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,7 +15,7 @@ from PIL import Image, ImageOps
 from mai.compiler.data.fields import bad
 from mai.compiler.data.rows import Key, Rows, change
 from mai.runtime.arrays import Array
-from mai.runtime.files import UNREADABLE, plain_file
+from mai.runtime.files import UNREADABLE, plain_bytes, plain_file
 from mai.spec.record import record
 
 if TYPE_CHECKING:
@@ -26,7 +27,11 @@ WHITE, WHITE_16 = 2**8 - 1, 2**16 - 1
 GREY = frozenset(("L", "1", "LA", "La"))
 OPACITY = 4
 SMOOTH = Image.Resampling.BICUBIC
-ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)  # In a photograph's notes: its sides are exchanged.
+ORIENTATION, UPRIGHT, TURNED = (
+    0x0112,
+    1,
+    (5, 6, 7, 8),
+)  # In a photograph's notes: how it was held; sides are exchanged in some.
 
 
 @record
@@ -108,7 +113,7 @@ def scaled(pixels: Array, half: np.float32) -> Array:
 
 def look(path: Path) -> Header:
     """The header of an image. Raises `MaiError` where it is none."""
-    with _opened(path) as image:
+    with _opened(path, lambda: plain_file(path)) as image:
         if image.mode == "F":
             raise bad(f"{path} holds real numbers, of which nobody says where black and white are")
         width, height = image.size
@@ -120,8 +125,9 @@ def look(path: Path) -> Header:
 
 def decode(path: Path, form: Form) -> Array:
     """One image as [k, H, W]. What is transparent lies over white, as a page shows it, unless opacity is a channel."""
-    with _opened(path) as image:
-        image = ImageOps.exif_transpose(image)
+    with _opened(path, lambda: BytesIO(plain_bytes(path))) as image:
+        if image.getexif().get(ORIENTATION, UPRIGHT) != UPRIGHT:
+            image = ImageOps.exif_transpose(image)
         if image.mode[0] == "I":
             grey = _resized(_grey_16(image, path), form)
             array = np.asarray(grey).clip(0, WHITE_16).round().astype(np.uint16)
@@ -132,10 +138,10 @@ def decode(path: Path, form: Form) -> Array:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Picture]:
+def _opened(path: Path, source: Callable[[], Path | BytesIO]) -> Iterator[Picture]:
     """An open image; what is wrong with it is told with its name."""
     try:
-        with Image.open(plain_file(path)) as image:
+        with Image.open(source()) as image:
             yield image
     except (*UNREADABLE, struct.error, Image.DecompressionBombError) as error:
         raise bad(f"{path} is no image that can be read: {error}", help="copy it again, or take it out") from error
@@ -152,14 +158,19 @@ def _grey_16(image: Picture, path: Path) -> Picture:
 def _with_channels(image: Picture, channels: int) -> Picture:
     """Grey (mode L), colour (RGB), or colour and opacity (RGBA)."""
     if channels == OPACITY:
-        return image.convert("RGBA")
+        return _in_mode(image, "RGBA")
     is_grey = image.mode in GREY
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     if is_grey:
-        image = image.convert("L")
-    return image.convert("L" if channels == 1 else "RGB")
+        image = _in_mode(image, "L")
+    return _in_mode(image, "L" if channels == 1 else "RGB")
+
+
+def _in_mode(image: Picture, mode: str) -> Picture:
+    """The image itself where it is so already: converting would copy it."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _resized(image: Picture, form: Form) -> Picture:

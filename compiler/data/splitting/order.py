@@ -26,17 +26,49 @@ class Batches(Protocol):
     def rows(self, steps: range, size: int, places: slice = ALL) -> Fields:
         """The examples at some `places` of the batches of some steps, one step after the other, by field: [steps * places, ...]."""
 
+    def packed(self, steps: range, size: int, places: slice = ALL) -> Fields:
+        """What `unpack` makes these examples of, in fewer bytes where there is such a form: an image's pixels, say."""
+        return self.rows(steps, size, places)
+
+    def unpack(self, fields: Fields) -> Fields:
+        """The examples themselves."""
+        return fields
+
+
+class Table(Protocol):
+    """Examples that have numbers."""
+
+    def take(self, numbers: Array) -> Fields:
+        """Some of them, by field."""
+
+    def take_packed(self, numbers: Array) -> Fields:
+        """What `unpack` makes them of, in fewer bytes where there is such a form."""
+        return self.take(numbers)
+
+    def unpack(self, fields: Fields) -> Fields:
+        """The examples that were packed."""
+        return fields
+
 
 @dataclass(frozen=True, slots=True)
 class Ordered(Batches):
     """Examples that have numbers: only those that are asked for are read."""
 
     order: Order
-    take: Callable[[Array], Fields]
+    table: Table
 
     def rows(self, steps: range, size: int, places: slice = ALL) -> Fields:
+        return self.table.take(self._numbers(steps, size, places))
+
+    def packed(self, steps: range, size: int, places: slice = ALL) -> Fields:
+        return self.table.take_packed(self._numbers(steps, size, places))
+
+    def unpack(self, fields: Fields) -> Fields:
+        return self.table.unpack(fields)
+
+    def _numbers(self, steps: range, size: int, places: slice) -> Array:
         numbers = [self.order(step, size)[places] for step in steps]
-        return self.take(numbers[0] if len(numbers) == 1 else np.concatenate(numbers))
+        return numbers[0] if len(numbers) == 1 else np.concatenate(numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +93,13 @@ class Placed(Batches):
     def rows(self, steps: range, size: int, places: slice = ALL) -> Fields:
         with told_at(self.where):
             return self.batches.rows(steps, size, places)
+
+    def packed(self, steps: range, size: int, places: slice = ALL) -> Fields:
+        with told_at(self.where):
+            return self.batches.packed(steps, size, places)
+
+    def unpack(self, fields: Fields) -> Fields:
+        return self.batches.unpack(fields)
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from mai.compiler.ops.elementwise import logic
 from mai.spec import ast
 from mai.spec.diagnostics import Label, Reporter
 
-RESERVED = ("seed", "batch")
+SEED, NUMBER = "seed", "example"  # Inputs by which each example has draws of its own.
+RESERVED = (SEED, "batch")
 
 
 def elaborate_export(
@@ -69,6 +70,7 @@ def _elaborate(
     e.draws.start()
     for parameter in declaration.parameters:
         _parameter(e, env, parameter, declaration)
+    _draw_each(e, declaration)
     e.ask_for_batch()
     result = e.statements.block(env, declaration.body)
     e.draws.finish()
@@ -169,19 +171,31 @@ def _parameter(e: Context, env: Environment, parameter: ast.Parameter, declarati
             )
         if parameter.default is None:
             bind_input(e, env, parameter, parameter.type)
-            if _is_seed(parameter):
-                e.draws.seed_each(e.graph.inputs[-1])
         else:
             _setting(e, env, parameter, parameter.type)
     except Stop:
         env.bind(name, Poison())
 
 
+def _draw_each(e: Context, declaration: ast.Function) -> None:
+    """Let draws read the seed, and the number in its batch, that an export takes for each example."""
+    inputs = {value.name: value for value in e.graph.inputs}
+    whole = {p.name.id: inputs[p.name.id] for p in declaration.parameters if _is_whole(p) and p.name.id in inputs}
+    if SEED in whole:
+        e.draws.seed_each(whole[SEED])
+        if NUMBER in whole:
+            e.draws.number_each(whole[NUMBER])
+
+
 def _is_seed(parameter: ast.Parameter) -> bool:
     """Whether a parameter is a seed for each example, `seed: int`: an example then draws the same in every batch."""
+    return parameter.name.id == SEED and _is_whole(parameter)
+
+
+def _is_whole(parameter: ast.Parameter) -> bool:
+    """Whether a parameter is an input of one whole number."""
     written = parameter.type
-    is_whole = isinstance(written, ast.ScalarType) and written.kind == "int"
-    return parameter.name.id == "seed" and parameter.default is None and is_whole
+    return isinstance(written, ast.ScalarType) and written.kind == "int" and parameter.default is None
 
 
 def bind_input(e: Context, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:

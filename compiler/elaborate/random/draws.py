@@ -52,6 +52,10 @@ class Draws:
         del self.e.graph.settings["seed"]
         self.seed, self.example = seed, self.e.builder.constant(0)
 
+    def number_each(self, example: Value) -> None:
+        """Every example has a number of its own, an input: the place that it would have in a call with its seed."""
+        self.example = example
+
     def finish(self) -> None:
         """Without a draw there is no seed."""
         if not self.are_used:

@@ -31,6 +31,7 @@ from mai.compiler.ir.types import DType
 from mai.compiler.onnx.comparing.first_difference import first_difference
 from mai.compiler.onnx.comparing.opened import opened
 from mai.compiler.onnx.comparing.origin import origin_of_trial
+from mai.compiler.onnx.comparing.own_steps import TOLERANCE, allowance, arrives, is_adaptive
 from mai.compiler.onnx.comparing.roundings import are_roundings
 from mai.compiler.onnx.comparing.trial import (
     FREE_SIZE,
@@ -45,14 +46,14 @@ from mai.compiler.onnx.comparing.trial import (
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.onnx.turns.turns import Turns, Verdict, torch_reference
+from mai.compiler.ops.products.convolution import Conv, ConvTranspose
 from mai.compiler.passes.text.growth import texts
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-TOLERANCE = 1e-4
-DRIFT = 1000  # How many of its own tolerances a solution may be from another that took other steps, before it is told.
 IN_A_TURN = 0.01  # What roundings may make of a turn from the same states: 1 - a^2 has few digits where a is nearly 1.
 NARROW_TOLERANCE = {"fp16": 0.02, "bf16": 0.1}  # Some 20 roundings of 11 and of 8 bits, one upon the other.
+WHOLE_TOLERANCE, LEAST_NORM = 0.25, 1e-6  # Of convolutions of whole numbers: tens of layers err by some hundredths.
 WIDER = {"fp16": "--precision bf16, where numbers are large, or float32", "bf16": "--precision fp16 or float32"}
 NEARLY = "a difference of nearly equal numbers has the digits in which they differ: compute it from what differs"
 BATCHES = (1, 3)
@@ -72,6 +73,14 @@ class Comparison:
         """How far each of the file's results is from torch's."""
         return {name: difference(result, self.expected[name]) for name, result in self.results.items()}
 
+    @property
+    def distance(self) -> float:
+        """How far the file's real results are from torch's: the norm of the difference, relative, of the result that is farthest."""
+        real = [(a, self.expected[n]) for n, a in self.results.items() if a.dtype == np.float32 and a.size]
+        return max(
+            (float(np.linalg.norm(a - b)) / max(float(np.linalg.norm(b)), LEAST_NORM) for a, b in real), default=0.0
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Passed:
@@ -88,11 +97,15 @@ class Passed:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What the file of a prepared export must pass before it is written."""
+    """What the file of a prepared export must pass before it is written.
+
+    `measured` says that the loss on held-out data was: then it tells what few bits cost, and random inputs, of other ranges, do not.
+    """
 
     prepared: Prepared
     weights: Mapping[str, Array]
     options: CompileOptions
+    measured: bool = False
 
     def passed(self, file: Path) -> Passed:
         """How far a file's results are from torch's, what they are, and what is to be said of them.
@@ -107,7 +120,7 @@ class Gate:
         passed = self._whole_passed([*whole, *self._unlike_prompts(opened_file, reference, whole)])
         passed = replace(passed, comparisons=whole)
         if self.options.quantize is not None:  # Whole weights are compared; these are what is written.
-            return replace(passed, comparisons=self._run_again(file, whole))
+            return replace(passed, comparisons=self._few_bits(file, whole))
         precision = self.options.precision
         if precision == "float32":
             return passed
@@ -162,17 +175,17 @@ class Gate:
     def _whole_passed(self, comparisons: list[Comparison]) -> Passed:
         """Results beside torch's where both go their own ways; and turn by turn, where ways part."""
         error, apart, allowed = 0.0, 0.0, allowance(self.prepared.plain)
-        turns = self._turns() if _is_adaptive(self.prepared.plain) else None
+        turns = self._turns() if is_adaptive(self.prepared.plain) else None
         for compared in comparisons:
             own = max(compared.differences.values())
-            if turns is None and not own <= (allowed if _is_adaptive(self.prepared.plain) else TOLERANCE):
+            if turns is None and not own <= (allowed if is_adaptive(self.prepared.plain) else TOLERANCE):
                 turns = self._turns()
                 if turns is None:
                     self._allow(compared, own)
             error = max(error, own if turns is None else self._error_of_turns(turns, compared))
             apart = max(apart, own)
         warnings = (self.metastable(apart),) if apart > allowed else ()
-        same_steps = turns is not None and _is_adaptive(self.prepared.plain)
+        same_steps = turns is not None and is_adaptive(self.prepared.plain)
         return Passed(error, comparisons, apart if same_steps else None, warnings)
 
     def _turns(self) -> Turns | None:
@@ -226,7 +239,7 @@ class Gate:
             expected_results = _expected(reference, tried)
             if expected_results is None:
                 continue
-            was_compared, has_arrived = True, has_arrived or _arrives(plain, expected_results)
+            was_compared, has_arrived = True, has_arrived or arrives(plain, expected_results)
             results = dict(zip(names, run_trial(file, plain, tried), strict=False))
             expected = dict(zip(names, expected_results, strict=False))
             blank -= {name for name, array in expected.items() if not array.size or np.isfinite(array).any()}
@@ -263,11 +276,21 @@ class Gate:
         least = max(self.prepared.smallest().values(), default=1)
         return FREE_SIZE, FREE_SIZE - 1 if least < FREE_SIZE else FREE_SIZE
 
-    def _run_again(self, file: Path, whole: Iterable[Comparison]) -> list[Comparison]:
-        """What the file itself gives, in few bits, for the trials of whole weights."""
+    def _few_bits(self, file: Path, whole: Iterable[Comparison]) -> list[Comparison]:
+        """What the file itself gives, in few bits, for the trials of whole weights.
+
+        Raises:
+            MaiError: `precision-loss`: convolutions of whole numbers make it too much else.
+        """
         opened_file, plain = session(file), self.prepared.plain
         runs = [(c, run_trial(opened_file, plain, c.trial)) for c in whole]
-        return [replace(c, results=dict(zip(c.results, results, strict=False))) for c, results in runs]
+        again = [replace(c, results=dict(zip(c.results, results, strict=False))) for c, results in runs]
+        layout = None if self.measured else self.prepared.coarse(self.options.bits)
+        apart = max((c.distance for c in again), default=0.0)
+        if layout and layout.convolves and _convolves(plain) and not apart <= WHOLE_TOLERANCE:
+            message = f"in {self.options.quantize}, `{plain.name}` is {apart:.0%} from torch ({WHOLE_TOLERANCE:.0%} is allowed)"
+            raise MaiError([Diagnostic("precision-loss", None, message, help="float32, or --quantize int4")])
+        return again
 
     def _not_finite(self, name: str, tried: Trial) -> list[Diagnostic]:
         refusal, plain = self._never_finite(name), self.prepared.plain
@@ -355,22 +378,5 @@ def _expected(reference: Reference, tried: Trial) -> list[Array] | None:
         raise
 
 
-def allowance(graph: Graph) -> float:
-    """How far two runs of a graph that take their own steps usually are apart at most, relative to the largest result.
-
-    A step that one run takes and the other, a rounding away, does not, is within the tolerance of an adaptive solver: so are
-    the solutions that follow, but for what the equation makes of it.
-    """
-    controls = [control for n in graph.walk() if n.op is Loop and (control := Loop.of(n).control)]
-    return max([TOLERANCE, *(DRIFT * control.rtol for control in controls)])
-
-
-def _arrives(graph: Graph, results: Sequence[Array]) -> bool:
-    """Whether an example's adaptive solvers, if there are any, have come to their end, as their evaluations say."""
-    if EVALUATIONS in graph.output_names:
-        return bool((results[graph.output_names.index(EVALUATIONS)] >= 0).any())
-    return not _is_adaptive(graph)
-
-
-def _is_adaptive(graph: Graph) -> bool:
-    return any(n.op is Loop and Loop.of(n).control for n in graph.walk())
+def _convolves(graph: Graph) -> bool:
+    return any(n.op in (Conv, ConvTranspose) for n in graph.walk())

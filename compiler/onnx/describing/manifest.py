@@ -18,6 +18,7 @@ from mai.compiler.onnx.describing.gaps import inputs_with_gaps
 from mai.compiler.onnx.describing.label_fields import label_fields
 from mai.compiler.onnx.describing.limits import largest
 from mai.compiler.onnx.describing.ports import port_of, setting_port
+from mai.compiler.onnx.precision.ranges import figures
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.passes.text import prompt_blocks
@@ -61,6 +62,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         precision=options.precision,
         quantize=options.quantize,
         loss_change=trained.loss_change if options.quantize else None,
+        ranges=figures(trained.ranges),
         text=text,
         step=step,
         evaluations=EVALUATIONS if EVALUATIONS in graph.output_names else None,

@@ -14,6 +14,7 @@ from mai.compiler.onnx.layout.sink import sink
 from mai.compiler.onnx.layout.unfuse_norms import keep_apart
 from mai.compiler.onnx.lowering.interface import declare_inputs, declare_outputs
 from mai.compiler.onnx.lowering.interpreter import OnnxInterpreter
+from mai.compiler.onnx.precision.convolutions import whole_convolutions
 from mai.compiler.onnx.precision.narrow import narrow
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.writing.pieces import Piece, write_whole
@@ -44,6 +45,8 @@ def build(
     walk.op.root.extend(walk.op.root_nodes)
     model = ir.Model(walk.op.root, ir_version=IR_VERSIONS[options.opset], producer_name="mai")
     lazy(model.graph)
+    if coarse is not None and coarse.ranges:
+        whole_convolutions(model, coarse.ranges)
     if options.precision != "float32":
         narrow(model, options.precision, rounded=rounded)
     sink(model.graph)

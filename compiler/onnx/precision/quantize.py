@@ -8,13 +8,14 @@ tied embedding of a language model say, is stored for the product. What an integ
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
 
 from mai.compiler.file_size import BLOCK
+from mai.compiler.onnx.precision.ranges import Ranges
 from mai.runtime.arrays import Array
 
 if TYPE_CHECKING:
@@ -30,11 +31,14 @@ REAL, WHOLE = int(ir.DataType.FLOAT), int(ir.DataType.INT8)
 class Coarse:
     """How weights are kept: in blocks of numbers of so many bits.
 
-    Those in `whole`, by name, are multiplied as whole numbers (`whole.py`).
+    Those in `whole`, by name, are multiplied as whole numbers (`whole.py`). So are convolutions whose `ranges` are known
+    (`convolutions.py`), where the graph `convolves`: it is no growing text, and takes no derivative.
     """
 
     bits: int
     whole: frozenset[str] = frozenset()
+    convolves: bool = False
+    ranges: Ranges = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ that a file computes the same everywhere.
 Other products keep the forms of `quantize.py`. Narrow ones, what enters and leaves a network say, are not worth the passes
 over their rows. What depends on the turn and on inputs, not on what is integrated, is an embedded time or label, or a
 modulation: it has one row for an example at most, all tokens see its error alike, and it is often computed before the loop.
-Convolutions stay in float32: `ConvInteger` with a scale for each example is 0.98 to 1.15 times as fast.
+Convolutions have their own form (`convolutions.py`).
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ import onnx_ir as ir
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.sizes import product as total
 from mai.compiler.ir.structure import Loop, WeightOf
-from mai.compiler.onnx.precision.quantize import Form
-from mai.compiler.ops.products.convolution import Conv
+from mai.compiler.onnx.precision.quantize import Coarse, Form
+from mai.compiler.onnx.precision.ranges import CONVOLUTION, KINDS
 from mai.compiler.ops.products.product import Affine
 from mai.compiler.passes.derivatives.dependence import dependent
 from mai.runtime.arrays import Array
@@ -85,18 +85,28 @@ def _wide(node: Node) -> bool:
     return all(isinstance(s, int) and s >= NARROW for s in node.inputs[1].type.shape)
 
 
-def notes(graph: Graph, model: ir.Model, bits: int, whole: frozenset[str]) -> tuple[str, ...]:
-    """What few bits did not do for an optimised graph and its model; `whole` are the weights that 8 bits would make faster."""
-    convolutions = sum(n.op is Conv for n in graph.walk())
-    kept = any(str(v.name).endswith(CODES) for n in model.graph.all_nodes() for v in n.inputs if v is not None)
+def notes(graph: Graph, model: ir.Model, layout: Coarse, best: Coarse) -> tuple[str, ...]:
+    """What few bits did not do for an optimised graph and its model; `best` is the layout of 8 bits."""
+    nodes, bits = list(model.graph.all_nodes()), layout.bits
+    plain = sum(node.op_type in KINDS for node in nodes)
+    kept = any(str(v.name).endswith(CODES) for node in nodes for v in node.inputs if v is not None)
     said = []
-    if convolutions:
-        said.append(f"{convolutions} convolutions of `{graph.name}` stay in float32: 8 bits make them no faster")
-    if not kept:
+    if plain:
+        counted = f"{plain} convolution{'s' * (plain > 1)} of `{graph.name}` stay{'s' * (plain == 1)} in float32"
+        said.append(f"{counted}: {_why_plain(layout, best)}")
+    if not kept and not any(node.op_type == CONVOLUTION for node in nodes):
         said.append(f"no product of `{graph.name}` is large enough for few bits: its file is as without")
-    if bits < 8 and whole:
+    if bits < 8 and best.whole:
         said.append(f"{bits} bits make `{graph.name}` smaller, 8 make it faster: what it integrates has many rows")
     return tuple(said)
+
+
+def _why_plain(layout: Coarse, best: Coarse) -> str:
+    if layout.convolves:
+        return "8 bits make those of few channels, or in groups, no faster"
+    if best.convolves:
+        return f"{layout.bits} bits make them no faster, 8 may"
+    return "they are of a growing text, or a derivative is taken"
 
 
 def stored_forms(n: int, k: int) -> tuple[Form, Form]:

@@ -45,8 +45,8 @@ class RealFourier(Operation):
         count, sizes = op.sizes(x)[axis], op.output_sizes()
         if isinstance(count, int) and count <= TABLE:
             if axis == -2:
-                return op.reshape(op.MatMul(op.const(_table(count), "float32"), x), sizes)
-            parts = op.MatMul(_axis_last(op, x, axis), op.const(_turned(_table(count)), "float32"))
+                return op.reshape(op.MatMul(op.const(real_table(count), "float32"), x), sizes)
+            parts = op.MatMul(_axis_last(op, x, axis), op.const(_turned(real_table(count)), "float32"))
         else:
             row = op.reshape(_axis_last(op, x, axis), [-1, count, 1])
             parts = op.Transpose(_half(op, row, count), perm=[0, 2, 1])
@@ -103,7 +103,7 @@ class RealInverse(Operation):
     def onnx(op: Onnx[V], re: V, im: V, n: Scalar[V], axis: int) -> V:
         have, sizes = op.sizes(re)[axis], op.output_sizes()
         if isinstance(have, int) and isinstance(n, int) and n <= TABLE:
-            table = _inverse_table(have, n)
+            table = inverse_table(have, n)
             if axis == -2:
                 return op.MatMul(op.const(_turned(table), "float32"), op.Concat(re, im, axis=-2))
             rows = op.Concat(*(_axis_last(op, x, axis) for x in (re, im)), axis=-1)
@@ -148,13 +148,13 @@ def _counts(term: Term, have: Size, n: Size, axis: int) -> Term:
 Matrix = list[list[float]]
 
 
-def _table(count: int) -> Matrix:
+def real_table(count: int) -> Matrix:
     """What the real parts, and then the imaginary ones, are of the numbers: [2 half, n]."""
     half = count // 2 + 1
     return [[part(_angle(j * k, count)) for j in range(count)] for part in (cos, _minus_sin) for k in range(half)]
 
 
-def _inverse_table(have: int, count: int) -> Matrix:
+def inverse_table(have: int, count: int) -> Matrix:
     """What the numbers are of the real parts, and then the imaginary ones: [2 have, n]."""
     shares = [(1 if k == 0 or 2 * k == count else 2) / count for k in range(have)]
     parts = ((part, k) for part in (cos, _minus_sin) for k in range(have))

@@ -1,7 +1,12 @@
-"""Transforms of real numbers as single calls with a way back by half of the frequencies, where autograd's own takes all of them."""
+"""Transforms of real numbers as single calls with a way back by half of the frequencies, where autograd's own takes all of them.
+
+Those of few numbers are one product with a table of all turns, each way.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -9,12 +14,17 @@ from torch import Tensor, fx
 from torch.autograd.function import once_differentiable
 
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ops.fourier.real import RealFourier, RealInverse
+from mai.compiler.ops.fourier.complex_numbers import TABLE
+from mai.compiler.ops.fourier.real import Matrix, RealFourier, RealInverse, inverse_table, real_table
 
 
 @fx.wrap
 def real_fourier(x: Tensor, axis: int) -> Tensor:
     """The frequencies [..., 2, n // 2 + 1, ...] of numbers along an axis; see `ops/fourier/real.py`."""
+    size = x.shape[axis]
+    if size <= TABLE:
+        parts = _turned(x, axis, real_table, size)
+        return torch.stack(parts.chunk(2, axis), axis - 1)
     result: Tensor = _RealFourier.apply(x, axis)  # type: ignore[no-untyped-call]
     return result
 
@@ -22,10 +32,37 @@ def real_fourier(x: Tensor, axis: int) -> Tensor:
 @fx.wrap
 def real_inverse(re: Tensor, im: Tensor, n: int, axis: int) -> Tensor:
     """The n numbers of some frequencies along an axis; see `ops/fourier/real.py`."""
+    if n <= TABLE:
+        return _turned(torch.cat([re, im], axis), axis, _numbers_table, re.shape[axis], n)
     result: Tensor = _RealInverse.apply(re, im, n, axis)  # type: ignore[no-untyped-call]
     return result
 
 
+# ------------------------------------------------------------------ few numbers
+
+
+def _numbers_table(have: int, count: int) -> Matrix:
+    """What the numbers are of the real parts and the imaginary ones, [n, 2 have]."""
+    return [list(column) for column in zip(*inverse_table(have, count), strict=True)]
+
+
+def _turned(x: Tensor, axis: int, rows: Callable[..., Matrix], *sizes: int) -> Tensor:
+    """The products of a table's rows with what x has along an axis; in full precision, as transforms are."""
+    with torch.autocast(x.device.type, enabled=False):
+        x = x if x.dtype is torch.float64 else x.float()
+        table = _table_of(rows, sizes, x.dtype, x.device)
+        if axis == -2:
+            return table @ x
+        return (x.movedim(axis, -1) @ table.mT).movedim(-1, axis)
+
+
+@lru_cache(maxsize=64)
+def _table_of(rows: Callable[..., Matrix], sizes: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # It may be read again where derivatives are taken.
+        return torch.tensor(rows(*sizes), dtype=dtype, device=device)
+
+
+# ----------------------------------------------------------------- many numbers
 class _RealFourier(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, axis: int) -> Tensor:

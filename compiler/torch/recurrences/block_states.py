@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mai.compiler.torch.recurrences.decayed_products import decayed_products
-from mai.compiler.torch.recurrences.scans import scan, scan_back
+from mai.compiler.torch.recurrences.scans import Room, scan, scan_back
 
 Places = tuple[int, ...]
 Came = Sequence[Tensor | None]  # What came back to `leaves`.
@@ -24,11 +24,14 @@ class Scanned:
 
     leaves: the states before and after each turn, [turns, ...]; the region that reads them is given these.
     last: the state after the last turn.
+
+    They are in a `room` that the next block of this state uses, too.
     """
 
-    def __init__(self, parts: Sequence[Tensor], first: Tensor, turns: int) -> None:
+    def __init__(self, parts: Sequence[Tensor], first: Tensor, turns: int, room: Room) -> None:
+        self.room = room
         self.a, self.b = (x.expand(turns, *first.shape) for x in parts)
-        states = scan(self.a.detach(), self.b.detach(), first)
+        states = scan(self.a.detach(), self.b.detach(), first, room)
         self.leaves = tuple(h.requires_grad_(torch.is_grad_enabled()) for h in (states[:-1], states[1:]))
         self.gives, self.last = self.leaves, states[-1].clone()
 
@@ -39,9 +42,12 @@ class Scanned:
     def back(self, came: Came, carry: Tensor) -> tuple[Tensor, Pairs]:
         """What comes back to the first state, and to a and b, from `carry`, what came from later turns."""
         before, after = came
-        g, first = scan_back(self.a.detach(), before, after, carry)
-        products = g * self.leaves[0].detach() if self.a.requires_grad else g
-        return first, [(self.a, products), (self.b, g)]
+        g, first = scan_back(self.a.detach(), before, after, carry, self.room)
+        pairs = [(self.b, g)]
+        if self.a.requires_grad:
+            products = self.room.rows("products", len(g), first, g.dtype)
+            pairs.append((self.a, torch.mul(g, self.leaves[0].detach(), out=products)))
+        return first, pairs
 
 
 class Read:

@@ -18,6 +18,7 @@ from torch.autograd.function import once_differentiable
 from mai.compiler.torch.autocast import autocast_of_now
 from mai.compiler.torch.recurrences.block_states import Pairs, Places, Read, Scanned
 from mai.compiler.torch.recurrences.loops import Empty, empty_rows
+from mai.compiler.torch.recurrences.scans import Room
 
 BLOCK = 16  # Turns; measured: 8, 16 and 32 are within a fifth of each other, 64 takes longer.
 READ_BLOCK = 256  # The same where every state is read by products, whose chunks are done together: fewer, larger calls.
@@ -55,10 +56,12 @@ class State:
     fit: tuple[Places, ...]
     reading: tuple[int, int | None] | None
 
-    def computed(self, inputs: Sequence[Tensor], outer: Sequence[Tensor], first: Tensor, turns: int) -> Scanned | Read:
+    def computed(
+        self, inputs: Sequence[Tensor], outer: Sequence[Tensor], first: Tensor, turns: int, room: Room
+    ) -> Scanned | Read:
         """What a block computes of the state."""
         parts = [_aligned(x, axes) for x, axes in zip(self.call(inputs, outer), self.fit, strict=True)]
-        return Scanned(parts, first, turns) if self.reading is None else Read(parts, first, turns, *self.reading)
+        return Scanned(parts, first, turns, room) if self.reading is None else Read(parts, first, turns, *self.reading)
 
 
 def _aligned(x: Tensor, axes: Places) -> Tensor:
@@ -113,13 +116,14 @@ class Block:
     """
 
     def __init__(
-        self, plan: Plan, turns: range, first: Sequence[Tensor], rows: Sequence[Tensor], outer: Sequence[Tensor]
-    ) -> None:
+        self, plan: Plan, turns: range, first: Sequence[Tensor], rows: Sequence[Tensor], outer: Sequence[Tensor],
+        rooms: Sequence[Room],
+    ) -> None:  # fmt: skip
         self.states: list[Scanned | Read] = []
         self.last = list(first)
         read = [torch.arange(turns.start, turns.stop, device=first[0].device), *rows]
         for update in plan.updates:
-            state = update.computed(read, outer, first[update.place], len(turns))
+            state = update.computed(read, outer, first[update.place], len(turns), rooms[update.place])
             self.states.append(state)
             self.last[update.place] = state.last
             read += state.gives
@@ -138,16 +142,18 @@ class _Recurrence(torch.autograd.Function):
     def forward(ctx: Any, plan: Plan, *tensors: Tensor) -> tuple[Tensor, ...]:
         states, tables, outer, _ = plan.split(tensors)
         ctx.plan, ctx.autocast = plan, autocast_of_now(states[0].device.type)
+        rooms = [Room() for _ in states]
         firsts: list[Tensor] = []
         kept: list[Tensor] = []
         with ctx.autocast:
             for turns in plan.blocks():
                 firsts += states
-                block = Block(plan, turns, states, plan.rows(tables, turns), outer)
+                block = Block(plan, turns, states, plan.rows(tables, turns), outer, rooms)
                 states = block.last
                 kept = kept or [row.new_empty(plan.count, *row.shape[1:]) for row in block.kept]
                 for rows, row in zip(kept, block.kept, strict=True):
                     rows[turns.start : turns.stop] = row
+                del block  # Its memory is for the next.
         ctx.save_for_backward(*tensors, *firsts)
         return *states, *kept
 
@@ -164,7 +170,7 @@ class _Recurrence(torch.autograd.Function):
         with torch.enable_grad(), ctx.autocast:
             for number, turns in reversed([*enumerate(plan.blocks())]):
                 first = firsts[number * len(carry) :][: len(carry)]
-                carry = back.block(turns, first, carry, [k[turns.start : turns.stop] for k in kept])
+                carry = back.block(turns, first, carry, [k[turns.start : turns.stop].contiguous() for k in kept])
         return None, *carry, *back.sums
 
 
@@ -180,6 +186,7 @@ class _Back:
         self.outer = [o.detach().requires_grad_() if n else o for o, n in zip(outer, further[0], strict=True)]
         self.sums = [torch.zeros_like(t) if n else None for t, n in zip(tensors, wanted, strict=True)][plan.parts[0] :]
         pairs = zip([*self.outer, *parameters], needed, self.sums[plan.parts[1] :], strict=True)
+        self.rooms = [Room() for _ in plan.updates]
         self.sources = [(source, total) for source, is_needed, total in pairs if is_needed and total is not None]
 
     def block(
@@ -188,7 +195,7 @@ class _Back:
         """What comes back to the states before a block, from what came to those after it and to what it kept."""
         plan, carry = self.plan, list(carry)
         rows = [r.requires_grad_(moves) for r, moves in zip(plan.rows(self.tables, turns), self.moves, strict=True)]
-        block = Block(plan, turns, first, rows, self.outer)
+        block = Block(plan, turns, first, rows, self.outer, self.rooms)
         parts = self._row_parts(rows, turns)
         leaves = [leaf for state in block.states for leaf in state.leaves]
         came: list[Tensor | None] = [None for _ in leaves]
@@ -236,11 +243,11 @@ def _sum(x: Tensor | None, y: Tensor | None) -> Tensor | None:
 @fx.wrap
 def recurrence(
     updates: tuple[Update, ...], reads: Region, count: Tensor, states: tuple[Tensor, ...], tables: tuple[Tensor, ...],
-    axes: Places, leads: Places, empty: Empty = (),
+    axes: Places, leads: Places, turned: Places, empty: Empty = (),
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """The last states of a recurrence, then what is kept of its turns, stacked after `leads` lead axes; see `Plan`.
 
-    `empty` is what is kept where there are no turns.
+    Blocks have the last two axes of the states `turned` in the other order. `empty` is what is kept where there are no turns.
     """
     if not int(count):
         return *states, *empty_rows(empty, count.device)
@@ -251,6 +258,8 @@ def recurrence(
     weights = list({id(p): p for module, _ in regions for p in module.parameters()}.values())
     by_update = tuple(State(call, *update[2:]) for call, update in zip(calls, updates, strict=True))
     plan = Plan(by_update, last, axes, int(count), (len(states), len(tables), len(outer)))
-    results: tuple[Tensor, ...] = _Recurrence.apply(plan, *states, *tables, *outer, *weights)  # type: ignore[no-untyped-call]
+    first = [h.mT if i in turned else h for i, h in enumerate(states)]
+    results: tuple[Tensor, ...] = _Recurrence.apply(plan, *first, *tables, *outer, *weights)  # type: ignore[no-untyped-call]
+    ended = (h.mT if i in turned else h for i, h in enumerate(results[: len(states)]))
     kept = zip(results[len(states) :], leads, strict=True)
-    return *results[: len(states)], *(row.movedim(0, lead) for row, lead in kept)
+    return *ended, *(row.movedim(0, lead) for row, lead in kept)

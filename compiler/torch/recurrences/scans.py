@@ -9,10 +9,24 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
-def scan(a: Tensor, b: Tensor, first: Tensor) -> Tensor:
+class Room:
+    """Memory that blocks of turns use one after the other; memory that is used again is in the processor's caches, and new memory is not."""
+
+    def __init__(self) -> None:
+        self._tensors: dict[str, Tensor] = {}
+
+    def rows(self, what: str, count: int, like: Tensor, dtype: torch.dtype) -> Tensor:
+        """Memory for `count` rows like a tensor; what the block before had there is gone."""
+        room = self._tensors.get(what)
+        if room is None or len(room) < count:
+            room = self._tensors[what] = torch.empty(count, *like.shape, dtype=dtype, device=like.device)
+        return room[:count]
+
+
+def scan(a: Tensor, b: Tensor, first: Tensor, room: Room) -> Tensor:
     """The states h_t = a_t h_{t-1} + b_t, [1 + turns, ...], from the first on; a and b are [turns, ...]."""
     dtype = torch.promote_types(first.dtype, b.dtype)
-    states = torch.empty(len(a) + 1, *first.shape, dtype=dtype, device=first.device)
+    states = room.rows("states", len(a) + 1, first, dtype)
     states[0] = first
     slopes, offsets, steps = (x.unbind(0) for x in (a.to(dtype), b.to(dtype), states))
     for slope, offset, before, after in zip(slopes, offsets, steps, steps[1:], strict=False):
@@ -20,7 +34,9 @@ def scan(a: Tensor, b: Tensor, first: Tensor) -> Tensor:
     return states
 
 
-def scan_back(a: Tensor, before: Tensor | None, after: Tensor | None, last: Tensor) -> tuple[Tensor, Tensor]:
+def scan_back(
+    a: Tensor, before: Tensor | None, after: Tensor | None, last: Tensor, room: Room
+) -> tuple[Tensor, Tensor]:
     """What comes back to the states after each turn, g_t = after_t + before_{t+1} + a_{t+1} g_{t+1}, and to the first.
 
     `before` and `after` are what came to the states by themselves, [turns, ...], `last` what came from later turns.
@@ -28,7 +44,7 @@ def scan_back(a: Tensor, before: Tensor | None, after: Tensor | None, last: Tens
     came = torch.zeros_like(a, dtype=last.dtype) if after is None else after.to(last.dtype)
     if before is not None:
         came = torch.cat([came[:-1] + before[1:], came[-1:]])
-    total = torch.empty_like(came, memory_format=torch.contiguous_format)
+    total = room.rows("back", len(a), last, last.dtype)
     slopes, parts, steps = (x.unbind(0) for x in (a.to(last.dtype), came, total))
     torch.add(parts[-1], last, out=steps[-1])
     for t in reversed(range(len(steps) - 1)):
@@ -46,7 +62,7 @@ def scanned(a: Tensor, b: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
 class _Scanned(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-        states = scan(a, b, first)
+        states = scan(a, b, first, Room())
         ctx.save_for_backward(a, states)
         return states[:-1], states[-1].clone()
 
@@ -54,5 +70,5 @@ class _Scanned(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, before: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         a, states = ctx.saved_tensors
-        back, first = scan_back(a.expand_as(before), before, None, last)
+        back, first = scan_back(a.expand_as(before), before, None, last, Room())
         return (back * states[:-1]).sum_to_size(a.shape), back, first

@@ -33,7 +33,7 @@ class Feed:
     def __init__(
         self, batches: Batches, size: int, places: range, last: int, device: torch.device, workers: int | None = None
     ) -> None:
-        self.reader = Reader(batches, size, slice(places.start, places.stop))
+        self.reader = Reader(batches, size, slice(places.start, places.stop), device.type == "cpu")
         self.count, self.last, self.device, self.workers = len(places), last, device, workers
         self._fields: Tensors = {}
         self._steps, self._many = range(0), 1

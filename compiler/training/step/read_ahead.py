@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mai.compiler.data.splitting.order import Batches
+from mai.compiler.data.splitting.order import Batches, Fields
 from mai.spec.diagnostics import MaiError
 
 WAITING = 2  # Readings that each process has ready.
@@ -26,22 +26,32 @@ Tensors = dict[str, Tensor]
 
 
 class Reader(Dataset[Tensors | None]):
-    """Examples at some `places` of batches of one `size`, by their steps."""
+    """Examples at some `places` of batches of one `size`, by their steps. What other processes read is sent packed, if it `packs`."""
 
-    def __init__(self, batches: Batches, size: int, places: slice) -> None:
-        self.batches, self.size, self.places = batches, size, places
+    def __init__(self, batches: Batches, size: int, places: slice, packs: bool) -> None:
+        self.batches, self.size, self.places, self.packs = batches, size, places, packs
 
     def read(self, steps: range) -> Tensors:
         """The examples of some steps, one after the other, by field. Raises `MaiError` where they cannot be read."""
-        rows = self.batches.rows(steps, self.size, self.places)
-        return {name: torch.from_numpy(array) for name, array in rows.items()}
+        return _tensors(self.batches.rows(steps, self.size, self.places))
+
+    def unpack(self, fields: Tensors) -> Tensors:
+        """The examples that another process has read."""
+        if not self.packs:
+            return fields
+        return _tensors(self.batches.unpack({name: tensor.numpy() for name, tensor in fields.items()}))
 
     def __getitem__(self, steps: range) -> Tensors | None:
-        """The same for another process; None where they cannot be read, which that one may try, to hear why."""
+        """The same for another process, which unpacks it; None where they cannot be read, which that one may try, to hear why."""
+        read = self.batches.packed if self.packs else self.batches.rows
         try:
-            return self.read(steps)
+            return _tensors(read(steps, self.size, self.places))
         except (MaiError, OSError):
             return None
+
+
+def _tensors(rows: Fields) -> Tensors:
+    return {name: torch.from_numpy(array) for name, array in rows.items()}
 
 
 class Steps:
@@ -64,11 +74,12 @@ class ReadAhead:
             pin_memory=device.type == "cuda", multiprocessing_context="fork", worker_init_fn=_begin_worker,
             prefetch_factor=WAITING, generator=torch.Generator(),
         )  # fmt: skip
-        self._read: Iterator[Tensors | None] = iter(loader)
+        self._reader, self._read = reader, iter(loader)
 
     def next(self) -> Tensors | None:
         """What is read next; None where that could not be read."""
-        return next(self._read)
+        fields: Tensors | None = next(self._read)
+        return None if fields is None else self._reader.unpack(fields)
 
 
 def spare_cores(needed: int) -> int:

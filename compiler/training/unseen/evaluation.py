@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.onnx.calibrate import ranges_and_results
 from mai.compiler.onnx.comparing.opened import opened
 from mai.compiler.onnx.lowering.build import build
+from mai.compiler.onnx.precision.ranges import Ranges
 from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.passes import forms
@@ -20,11 +22,15 @@ MOST = 64  # Examples: enough for a loss to two digits.
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The first objective of a train block on held-out data before and after; `block` is its name, if it has one."""
+    """The first objective of a train block on held-out data before and after; `block` is its name, if it has one.
+
+    `ranges` are those of the convolutions in it, with whole weights.
+    """
 
     block: str | None
     before: float
     after: float
+    ranges: Ranges = field(default_factory=dict, compare=False)
 
     @property
     def relative(self) -> float:
@@ -53,11 +59,10 @@ def _change(exports: Preparations, trained: Trained, training: Training) -> Chan
     graph = forms.optimise(forms.select(forms.prepare(training.evaluation), [training.objectives[0].output]))
     if any(node.op is Matching for node in graph.walk()):
         return None
-    losses = []
-    whole = CompileOptions(opset=options.opset)
-    for coarse in (None, exports.coarse(options.bits)):
-        session = opened(build(graph, trained.weights, whole, coarse=coarse))
-        inputs = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
-        (loss,) = session.run(None, {name: array for name, array in fields.items() if name in inputs})
-        losses.append(float(np.mean(loss)))
-    return Change(training.name, *losses)
+    ranges, (before,) = ranges_and_results(graph, trained.weights, fields, options.opset)
+    coarse = exports.coarse(options.bits)
+    coarse = replace(coarse, ranges=ranges) if coarse.convolves else coarse
+    session = opened(build(graph, trained.weights, CompileOptions(opset=options.opset), coarse=coarse))
+    inputs = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
+    (after,) = session.run(None, {name: array for name, array in fields.items() if name in inputs})
+    return Change(training.name, float(np.mean(before)), float(np.mean(after)), ranges)

@@ -69,10 +69,11 @@ RUNNING: dict[str, Entry] = {
         "less than int4, and `--quantize-limit 0.1` allows a tenth more.",
     ),
     "precision-loss": Entry(
-        "16 bits are too few for a model",
+        "Too few bits for a model",
         "Before a file in fp16 or bf16 is written, its real results are compared with torch's in float32. They differ by more\n"
         "than roundings explain, 0.02 for fp16 and 0.1 for bf16: numbers over 65,504, say, are infinite in fp16. What is compared\n"
-        "is the same graph in float32 with every value rounded, since a CPU does not compute in 16 bits.",
+        "is the same graph in float32 with every value rounded, since a CPU does not compute in 16 bits.\n"
+        "With `--quantize int8`, which computes convolutions with numbers of 8 bits, they may be a quarter of their size apart.",
     ),
     "tune-refused": Entry(
         "An export that cannot be tuned",

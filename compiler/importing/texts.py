@@ -1,0 +1,182 @@
+"""What `tokenizer_config.json` says of texts beside `tokenizer.json`: where the two say different things, no side is taken in silence."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from mai.compiler.importing.config import Settings, read_json, refused
+from mai.compiler.importing.folder import TEMPLATE, TOKENIZER, TOKENIZER_CONFIG, ModelFolder
+from mai.runtime.files import read_text
+from mai.runtime.text.tokenizer import Pieces
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+SPECIAL = "special_tokens_map.json"
+MAX_BYTES = 200_000_000
+ROLES = ("bos_token", "eos_token", "unk_token", "sep_token", "cls_token", "mask_token")
+FLAGS = ("special", "lstrip", "rstrip", "normalized", "single_word")
+# What a field says of the parts of tokenizer.json that read a text, by the names that it has there.
+PARTS = {
+    "add_prefix_space": "add_prefix_space",
+    "do_lower_case": "lowercase",
+    "strip_accents": "strip_accents",
+    "tokenize_chinese_chars": "handle_chinese_chars",
+}
+HELP = "`AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)` writes one of both; `--ignore {0}`: tokenizer.json counts"
+
+
+def check_texts(folder: ModelFolder, settings: Settings, ignored: Sequence[str]) -> list[str]:
+    """What is to be said of a folder's tokenizer: where what the files say may be taken in two ways.
+
+    Args:
+        ignored: fields that the user says change nothing.
+
+    Raises:
+        MaiError: `config-unknown` for each field that says of the tokens of a text what `tokenizer.json` does not.
+    """
+    said_at, file = folder.texts / TOKENIZER_CONFIG, folder.texts / TOKENIZER
+    if not folder.has_tokenizer or not said_at.is_file():
+        return []
+    said = read_json(said_at)
+    try:
+        text = read_text(file, MAX_BYTES)
+        parts = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise refused("import-folder", f"{file} cannot be read: {error}") from error
+    tokens = _Tokens(Pieces(text), parts if isinstance(parts, dict) else {})
+    complaints = {f: c for f, c in _contradictions(said, tokens) if f not in ignored}
+    if complaints:
+        raise MaiError(
+            [
+                Diagnostic("config-unknown", None, f"{TOKENIZER_CONFIG}: {c}", help=HELP.format(f))
+                for f, c in complaints.items()
+            ]
+        )
+    return [
+        *_beyond(tokens, settings),
+        *_ends(said, tokens, settings),
+        *_templates(folder, said),
+        *_second_words(folder, said),
+    ]
+
+
+class _Tokens:
+    """What `tokenizer.json` says."""
+
+    def __init__(self, pieces: Pieces, parts: Mapping[str, object]) -> None:
+        self.parts = parts
+        self.before, self.after = ([int(t) for t in side] for side in pieces.special_tokens("a"))
+        added = parts.get("added_tokens")
+        self.added = {int(t["id"]): t for t in added} if isinstance(added, list) else {}
+        self.size = pieces.size
+        self.number_of = pieces.number_of
+        self.text_of = pieces.text_of
+
+
+def _contradictions(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple[str, str]]:
+    """The fields that `tokenizer.json` contradicts, with what is wrong; of several tokens of a field the first."""
+    for field, texts in _named(said):
+        lacking = [t for t in texts if tokens.number_of(t) is None]
+        if lacking:
+            yield field, f"`{field}` is {lacking[0]!r}, a token that tokenizer.json has not"
+    added = said.get("added_tokens_decoder")
+    for number, token in added.items() if isinstance(added, dict) else ():
+        complaint = (
+            _added(int(number), token, tokens) if number.isdigit() and isinstance(token, dict) else "it is no token"
+        )
+        if complaint is not None:
+            yield "added_tokens_decoder", f"`added_tokens_decoder.{number}`: {complaint}"
+            break
+    for field, role, side in (
+        ("add_bos_token", "bos_token", tokens.before),
+        ("add_eos_token", "eos_token", tokens.after),
+    ):
+        number = tokens.number_of(_text(said.get(role)) or "")
+        if isinstance(said.get(field), bool) and number is not None and said[field] != (number in side):
+            yield (
+                field,
+                f"`{field}` is {json.dumps(said[field])}, and tokenizer.json puts {'it' if number in side else 'none'} there",
+            )
+    for field, name in PARTS.items():
+        written = [v for key in ("normalizer", "pre_tokenizer") for v in _values(tokens.parts.get(key), name)]
+        if isinstance(said.get(field), bool) and any(v != said[field] for v in written):
+            yield field, f"`{field}` is {json.dumps(said[field])}, and {json.dumps(written[0])} in tokenizer.json"
+    if said.get("split_special_tokens"):
+        yield "split_special_tokens", "`split_special_tokens` is true, and special tokens are not split here"
+
+
+def _added(number: int, token: Mapping[str, object], tokens: _Tokens) -> str | None:
+    """How a token differs from that of the same number; None where it does not."""
+    text = token.get("content")
+    if tokens.text_of(number) != text:
+        return f"it is {text!r}, and {tokens.text_of(number)!r} in tokenizer.json"
+    own = tokens.added.get(number)
+    if own is None:
+        return f"{text!r} is added, and a plain token in tokenizer.json"
+    differing = [flag for flag in FLAGS if flag in token and bool(token[flag]) != bool(own.get(flag))]
+    return (
+        f"`{differing[0]}` of {text!r} is {json.dumps(token[differing[0]])}, and not in tokenizer.json"
+        if differing
+        else None
+    )
+
+
+def _named(said: Mapping[str, object]) -> Iterator[tuple[str, list[str]]]:
+    """The fields that name tokens by their texts."""
+    for role in ROLES:
+        yield role, [text for text in [_text(said.get(role))] if text]
+    for field in ("additional_special_tokens", "extra_special_tokens"):
+        named = said.get(field)
+        each = list(named.values()) if isinstance(named, dict) else named if isinstance(named, list) else []
+        yield field, [text for text in map(_text, each) if text]
+
+
+def _text(token: object) -> str | None:
+    """The text of a token, which is one or has one as its `content`."""
+    text = token.get("content") if isinstance(token, dict) else token
+    return text if isinstance(text, str) else None
+
+
+def _values(part: object, name: str) -> Iterator[object]:
+    """What the parts of a tokenizer say under a name, those in sequences included."""
+    if isinstance(part, dict):
+        if name in part:
+            yield part[name]
+        part = [v for v in part.values() if isinstance(v, (dict, list))]
+    if isinstance(part, list):
+        for inner in part:
+            yield from _values(inner, name)
+
+
+def _beyond(tokens: _Tokens, settings: Settings) -> Iterator[str]:
+    """That the tokenizer has tokens which the model has not, where that is so."""
+    size = settings.get("vocab_size")
+    if isinstance(size, int) and tokens.size > size:
+        yield f"tokenizer.json has {tokens.size:,} tokens and the model {size:,}: texts with {tokens.text_of(size)!r} or later ones cannot be read"
+
+
+def _ends(said: Mapping[str, object], tokens: _Tokens, settings: Settings) -> Iterator[str]:
+    """That the tokenizer's last token does not end a text, where that is so."""
+    text, ends = _text(said.get("eos_token")), settings.get("ends")
+    number = tokens.number_of(text or "")
+    if isinstance(ends, list) and ends and number is not None and number not in ends:
+        yield f"{TOKENIZER_CONFIG} has {text!r} ({number}) as its `eos_token`; texts end at {', '.join(map(str, ends))}, as the model's files say"
+
+
+def _templates(folder: ModelFolder, said: Mapping[str, object]) -> Iterator[str]:
+    """That there are two templates that differ, where that is so."""
+    stated = said.get("chat_template")
+    if folder.chat == TEMPLATE and stated:
+        own = read_text(folder.texts / TEMPLATE, MAX_BYTES)
+        if not isinstance(stated, str) or stated.strip() != own.strip():
+            yield f"{TEMPLATE} is the template, as in transformers; {TOKENIZER_CONFIG} has another one"
+
+
+def _second_words(folder: ModelFolder, said: Mapping[str, object]) -> Iterator[str]:
+    """That a second file calls a special token otherwise, where that is so."""
+    path = folder.texts / SPECIAL
+    words = read_json(path) if path.is_file() else {}
+    for role in ROLES:
+        text, own = _text(words.get(role)), _text(said.get(role))
+        if text and own and text != own:
+            yield f"{SPECIAL} has {text!r} as `{role}`; {TOKENIZER_CONFIG} counts, {own!r}"

@@ -1,0 +1,123 @@
+"""Files of llama.cpp (GGUF): what they say of a model, and its tensors by transformers' names, in float32 as they are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mai.compiler.weights.adapters import Readable
+from mai.runtime.files import plain_file
+from mai.spec.family_records import family_records
+
+SUFFIX = ".gguf"
+FACTORS = "rope_freqs.weight"  # By which the rates of rotary positions are divided (Llama 3.1 and later).
+LAYER = re.compile(r"blk\.(?P<layer>\d+)\.")
+
+
+class GgufUnread(ValueError):
+    """Why a file of llama.cpp cannot be read; `help` says what to do."""
+
+    def __init__(self, message: str, help: str | None = None) -> None:
+        super().__init__(message)
+        self.help = help
+
+
+@dataclass(frozen=True, slots=True)
+class GgufFile:
+    """An opened file.
+
+    Attributes:
+        kind: its `general.architecture`.
+        metadata: what it says, by its keys.
+        tensors: by transformers' names.
+        factors: by which the rates of rotary positions are divided; None where they are as they are.
+    """
+
+    kind: str
+    metadata: Mapping[str, object]
+    tensors: Mapping[str, Readable]
+    factors: torch.Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A tensor of the file; `heads` where its rows are put pair by pair in each of so many heads, as llama.cpp turns them."""
+
+    tensor: Any
+    shape: tuple[int, ...]
+    heads: int
+
+    def read(self) -> torch.Tensor:
+        """The tensor in float32, its rows where transformers has them. Raises `OSError`: its kind of few bits is not known."""
+        from gguf import dequantize
+
+        try:
+            array = np.array(dequantize(self.tensor.data, self.tensor.tensor_type), np.float32)
+        except (NotImplementedError, ValueError, KeyError) as error:
+            raise OSError(f"its numbers cannot be read: {error}") from error
+        values = torch.from_numpy(array).reshape(self.shape)
+        if not self.heads:
+            return values
+        return values.reshape(self.heads, -1, 2, *self.shape[1:]).transpose(1, 2).reshape(self.shape)
+
+
+def read_gguf(path: Path) -> GgufFile:
+    """Open a file.
+
+    Raises:
+        GgufUnread: it cannot be read, or is of a kind that is not known.
+        OSError: there is no such file.
+    """
+    plain_file(path)
+    try:
+        from gguf import GGUFReader
+    except ImportError as error:
+        raise GgufUnread("files of llama.cpp need the package `gguf`", "pip install gguf") from error
+    try:
+        reader = GGUFReader(path)
+        metadata = {name: field.contents() for name, field in reader.fields.items()}
+        blocks = {str(t.name): t for t in reader.tensors}
+    except Exception as error:  # The package raises what its arrays do, of any kind.
+        raise GgufUnread(f"it cannot be read: {error}") from error
+    kind = str(metadata.get("general.architecture"))
+    kinds = family_records()["gguf"]["kinds"]
+    if kind not in kinds:
+        raise GgufUnread(f"`general.architecture` is {kind[:60]!r}", f"known here: {', '.join(kinds)}")
+    if metadata.get("split.count") not in (None, 0, 1):
+        raise GgufUnread("it is one of several", "`llama-gguf-split --merge` makes one of them")
+    factors = blocks.pop(FACTORS, None)
+    tensors = {_name(n): _block(n, t, kind, metadata) for n, t in blocks.items()}
+    return GgufFile(
+        kind, metadata, tensors, None if factors is None else _block(FACTORS, factors, kind, metadata).read()
+    )
+
+
+def _name(name: str) -> str:
+    """What a tensor is called in transformers; its own name where no table says so, and nothing will take it."""
+    layer = LAYER.match(name)
+    stem, _, end = name.rpartition(".")
+    number = layer["layer"] if layer else ""
+    general = f"blk.{{i}}.{stem[layer.end() :]}" if layer else stem
+    other = family_records()["gguf"]["tensors"].get(f"{general}.*")
+    return name if other is None else other.replace("{i}", number).replace("*", end)
+
+
+def _block(name: str, tensor: Any, kind: str, metadata: Mapping[str, object]) -> Block:
+    shape = tuple(int(n) for n in reversed(tensor.shape))
+    if not name.isprintable() or '"' in name:
+        raise GgufUnread(f"a tensor has the name {name[:40]!a}, which no rule can say")
+    heads = 0
+    if family_records()["gguf"]["kinds"][kind]["paired"]:
+        count = metadata.get(f"{kind}.attention.head_count")
+        of_keys = metadata.get(f"{kind}.attention.head_count_kv", count)
+        chosen = count if ".attn_q." in name else of_keys if ".attn_k." in name else 0
+        if not isinstance(chosen, int) or (chosen and (chosen < 0 or shape[0] % (2 * chosen))):
+            raise GgufUnread(f"`{name}` {list(shape)} does not fit {chosen!r} heads")
+        heads = chosen
+    return Block(tensor, shape, heads)

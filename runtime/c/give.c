@@ -1,0 +1,110 @@
+/* What a call is given: settings and inputs by name, checked one by one. */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const type_names[] = {"float32", "int64", "bool"};
+
+/* The port of an input or a setting; NULL, with a message, where there is none. */
+static const mai_port *port_to_give(const mai_model *model, const char *name, mai_kind kind) {
+  size_t p = place_of(model, name, 0);
+  if (p < model->count && model->ports[p].kind == kind) return &model->ports[p];
+  if (p < model->count) {
+    fail(kind == MAI_SETTING ? "`%s` is an input, which mai_give_... takes" : "`%s` is a setting, which mai_set takes", name);
+    return NULL;
+  }
+  char names[512] = "";
+  size_t at = 0;
+  for (p = 0; p < model->count && at < sizeof names; p++)
+    if (model->ports[p].kind != MAI_OUTPUT) at += (size_t)snprintf(names + at, sizeof names - at, " %s", model->ports[p].name);
+  fail("there is no input or setting `%s`: it takes%s", name, names);
+  return NULL;
+}
+
+int check_range(const mai_port *port, double value) {
+  if (!(value < port->minimum) && !(value > port->maximum)) return 1;
+  if (isinf(port->maximum)) return fail("`%s` is at least %g, this holds %.9g", port->name, port->minimum, value);
+  if (isinf(port->minimum)) return fail("`%s` is at most %g, this holds %.9g", port->name, port->maximum, value);
+  return fail("`%s` is from %g to %g, this holds %.9g", port->name, port->minimum, port->maximum, value);
+}
+
+int mai_set_integer(mai_call *call, const char *setting, int64_t value) {
+  const mai_port *port = port_to_give(call->model, setting, MAI_SETTING);
+  if (!port) return 0;
+  if (port->type != MAI_INTEGER) return mai_set(call, setting, (double)value);
+  return check_range(port, (double)value) && put(&call->values[port - call->model->ports], &value, sizeof value, 0, NULL);
+}
+
+int mai_set(mai_call *call, const char *setting, double value) {
+  const mai_port *port = port_to_give(call->model, setting, MAI_SETTING);
+  if (!port) return 0;
+  array *to = &call->values[port - call->model->ports];
+  if (!isfinite(value) && isfinite(port->initial)) return fail("`%s` is a finite number, this is %g", setting, value);
+  if (!check_range(port, value)) return 0;
+  if (port->type == MAI_FLOAT) {
+    float real = (float)value;
+    return put(to, &real, sizeof real, 0, NULL);
+  }
+  if (value != floor(value) || fabs(value) > 9007199254740992.0)
+    return fail("`%s` is a whole number, this is %.17g%s", setting, value, value == floor(value) ? "; mai_set_integer takes large ones" : "");
+  int64_t whole = (int64_t)value;
+  unsigned char truth = whole != 0;
+  return port->type == MAI_INTEGER ? put(to, &whole, sizeof whole, 0, NULL) : put(to, &truth, 1, 0, NULL);
+}
+
+static void write_sizes(char *to, size_t room, int rank, const int64_t *dims) {
+  size_t at = 0;
+  to[0] = 0;
+  for (int i = 0; i < rank && at < room; i++) at += (size_t)snprintf(to + at, room - at, i ? ", %" PRId64 : "%" PRId64, dims[i]);
+}
+
+static void write_shape(char *to, size_t room, const mai_port *port) {
+  size_t at = (size_t)snprintf(to, room, "batch");
+  for (int i = 0; i < port->rank && at < room; i++)
+    at += port->sizes[i] ? (size_t)snprintf(to + at, room - at, ", %s", port->sizes[i])
+                         : (size_t)snprintf(to + at, room - at, ", %" PRId64, port->shape[i]);
+}
+
+static int fits(const mai_port *port, int rank, const int64_t *dims) {
+  if (rank != port->rank) return 0;
+  for (int i = 0; i < rank; i++)
+    if (port->shape[i] >= 0 && port->shape[i] != dims[i]) return 0;
+  return 1;
+}
+
+/* Take a value: the sizes with the batch in front, and where an example is given alone, with a batch of one. */
+static int give(mai_call *call, const char *input, mai_type type, const void *values, int rank, const int64_t *dims) {
+  const mai_port *port = port_to_give(call->model, input, MAI_INPUT);
+  int64_t whole[MAI_AXES] = {1};
+  if (!port) return 0;
+  if (port->type != type) return fail("`%s` is %s, this is %s", input, type_names[port->type], type_names[type]);
+  for (int i = 0; i < rank; i++)
+    if (dims[i] < 0) return fail("a size of `%s` is %" PRId64, input, dims[i]);
+  if (rank >= 1 && rank <= MAI_AXES && fits(port, rank - 1, dims + 1)) {
+    memcpy(whole, dims, (size_t)rank * sizeof *dims);
+  } else if (rank >= 0 && rank < MAI_AXES && fits(port, rank, dims)) {
+    if (rank) memcpy(whole + 1, dims, (size_t)rank * sizeof *dims);
+    rank++;
+  } else {
+    char wanted[256], here[256];
+    write_shape(wanted, sizeof wanted, port);
+    write_sizes(here, sizeof here, rank > MAI_AXES ? MAI_AXES : rank, dims);
+    return fail("`%s` is [%s], this is [%s]", input, wanted, here);
+  }
+  return put(&call->values[port - call->model->ports], values, count_of(rank, whole) * width_of(type), rank, whole);
+}
+
+int mai_give_floats(mai_call *call, const char *input, const float *values, int rank, const int64_t *dims) {
+  return give(call, input, MAI_FLOAT, values, rank, dims);
+}
+
+int mai_give_booleans(mai_call *call, const char *input, const unsigned char *values, int rank, const int64_t *dims) {
+  return give(call, input, MAI_BOOLEAN, values, rank, dims);
+}
+
+int mai_give_integers(mai_call *call, const char *input, const int64_t *values, int rank, const int64_t *dims) {
+  return give(call, input, MAI_INTEGER, values, rank, dims);
+}

@@ -1,0 +1,74 @@
+/* What the sources of this folder share, and a program does not see. */
+#ifndef MAI_INTERNAL_H
+#define MAI_INTERNAL_H
+
+#include "json.h"
+#include "mai.h"
+#include "onnxruntime_c_api.h"
+
+extern const OrtApi *api; /* of ONNX Runtime, once a file was loaded */
+
+struct mai_model {
+  OrtEnv *env;
+  OrtSession *session;
+  OrtMemoryInfo *memory;
+  json *manifest;
+  mai_port *ports;
+  size_t count;
+  unsigned char *taken; /* of each port that is no output: whether the graph has it */
+};
+
+/* An array that a call owns; `data` is NULL where there is none. */
+typedef struct {
+  void *data;
+  int rank;
+  int64_t dims[MAI_AXES];
+} array;
+
+struct mai_call {
+  const mai_model *model;
+  array *values;       /* that were given, by the places of ports */
+  array *spread;       /* of one run: inputs of one example, repeated for each of the others */
+  OrtValue **given;    /* of one run, by the places of ports */
+  OrtValue **came;     /* in the order of the outputs */
+  mai_result *results; /* in the order of the outputs */
+  size_t outputs;
+  OrtRunOptions *options;
+};
+
+/* 0, with the sentence that `mai_message` gives. */
+int fail(const char *form, ...);
+int out_of_memory(void);
+
+/* 1 where a call of ONNX Runtime went well; else 0, with its message after a few words. */
+int done(OrtStatus *status, const char *words);
+
+/* The place of an input or a setting (`output` 0), or of an output (1); the number of ports where there is none. */
+size_t place_of(const mai_model *model, const char *name, int output);
+
+size_t count_of(int rank, const int64_t *dims);
+size_t width_of(mai_type type);
+
+/* Copy numbers, in the place of those that an array had. */
+int put(array *to, const void *data, size_t bytes, int rank, const int64_t *dims);
+
+/* A tensor of ONNX Runtime over the numbers of an array, which stay where they are; NULL where it fails. */
+OrtValue *tensor_over(const mai_model *model, const array *of, mai_type type);
+
+/* Release tensors, and forget them. */
+void drop(OrtValue **values, size_t count);
+
+/* Check a number against the range of a port. NaN passes: in an input it stands for what is missing. */
+int check_range(const mai_port *port, double value);
+
+/* Give the settings that the graph has no defaults for theirs, where the call does not. */
+int put_defaults(mai_call *call);
+
+/* Compute the outputs from the tensors in `given`. */
+int compute(mai_call *call);
+
+/* The size that a text as "P" or "2 * P + 1" is, by the sizes of names; 0 where one is not known, or it is no such text. */
+typedef int size_finder(const void *of, const char *name, size_t length, int64_t *size);
+int size_of(const char *text, size_finder *find, const void *of, int64_t *size);
+
+#endif

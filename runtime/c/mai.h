@@ -1,0 +1,192 @@
+/* A file that mai compiled, as a function for C and C++, over the C interface of ONNX Runtime, 1.24 or later.
+
+   Include this header, compile the .c files beside it with the program, and link with onnxruntime (CMakeLists.txt does).
+
+       mai_model *model = mai_load("moons_flow.sample.onnx", 0);
+       mai_call *call = mai_call_new(model);
+       mai_set(call, "batch", 100);                            (a setting; what is left out has its default)
+       if (!mai_run(call)) fputs(mai_message(), stderr);
+       const mai_result *points = mai_output(call, NULL);      (points->floats, points->dims)
+
+   A function that can fail returns 0 or NULL then, and `mai_message()` says why in a sentence. A model may be used from several
+   threads at once, each with calls of its own. C++ programs also get the classes at the end, which free what they hold and throw. */
+#ifndef MAI_H
+#define MAI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MAI_AXES 8
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct mai_model mai_model;
+typedef struct mai_call mai_call;
+typedef struct mai_text mai_text;
+typedef enum { MAI_INPUT, MAI_SETTING, MAI_OUTPUT } mai_kind;
+typedef enum { MAI_FLOAT, MAI_INTEGER, MAI_BOOLEAN } mai_type; /* float32, int64, bool */
+
+/* What a file takes or gives. The shape is that of one example; where `batch`, arrays have the batch as their first axis. */
+typedef struct {
+  const char *name;
+  mai_kind kind;
+  mai_type type;
+  int batch, rank;
+  int64_t shape[MAI_AXES];         /* -1 where a call decides the size */
+  const char *sizes[MAI_AXES];     /* the name of such a size, or the sum that it is, as "P + 2"; else NULL */
+  int has_initial;                 /* of a setting: whether it has a default, which is `initial` */
+  double initial, minimum, maximum; /* the range, both ends included; infinite where it is open */
+  int64_t classes;                 /* of labels and tokens, how many there are; 0 for other ports */
+} mai_port;
+
+/* What a call gave. One of the last three is there, by `type`; it is kept until the call runs again or is freed. */
+typedef struct {
+  const char *name;
+  mai_type type;
+  int rank;
+  int64_t dims[MAI_AXES];
+  size_t count; /* the product of the sizes */
+  const float *floats;
+  const int64_t *integers;
+  const unsigned char *booleans;
+} mai_result;
+
+/* Why the last function of this thread failed, as one sentence. */
+const char *mai_message(void);
+
+/* Open a file on so many threads an operation, 0 for all cores. Large weights lie beside it, in `NAME.onnx.data`. */
+mai_model *mai_load(const char *path, int threads);
+void mai_free(mai_model *model);
+
+/* The ports of a file, in their order, and one of them by its name, or NULL. */
+const mai_port *mai_ports(const mai_model *model, size_t *count);
+const mai_port *mai_port_named(const mai_model *model, const char *name);
+
+/* The name of a label that a port takes or gives, or NULL where labels are numbers; and the number of a name, or -1. */
+const char *mai_label_name(const mai_model *model, const char *port, int64_t label);
+int64_t mai_label_of(const mai_model *model, const char *port, const char *name);
+
+/* Whether the tokens of a file are the bytes of a text. Of another tokenizer, `mai_tokenizer` is the JSON of `tokenizers`. */
+int mai_tokens_are_bytes(const mai_model *model);
+const char *mai_tokenizer(const mai_model *model);
+
+/* A call: values by name, copied, which stay for the next run, and then the results of the last. */
+mai_call *mai_call_new(const mai_model *model);
+void mai_call_free(mai_call *call);
+int mai_set(mai_call *call, const char *setting, double value);
+int mai_set_integer(mai_call *call, const char *setting, int64_t value); /* seeds above 2^53, too */
+
+/* An input, [batch, ...] or one example of exactly its shape. A batch of one is repeated for the examples of other inputs. */
+int mai_give_floats(mai_call *call, const char *input, const float *values, int rank, const int64_t *dims);
+int mai_give_integers(mai_call *call, const char *input, const int64_t *values, int rank, const int64_t *dims);
+int mai_give_booleans(mai_call *call, const char *input, const unsigned char *values, int rank, const int64_t *dims);
+
+/* Compute. Another thread may end it by `mai_cancel`, which fails this run and no later one. */
+int mai_run(mai_call *call);
+int mai_cancel(mai_call *call);
+const mai_result *mai_output(const mai_call *call, const char *name); /* NULL: the first */
+
+/* A text token by token, by the file of one turn (`NAME.step.onnx`). The call is one of that file, with its settings and other
+   inputs; it must outlive the text. `most` tokens come at most: by less than 0, as many as the spec says. */
+mai_text *mai_text_new(mai_call *call, const int64_t *prompt, size_t length, int64_t most);
+int mai_next(mai_text *text, int64_t *token); /* 1: a token; 0: the end; -1: `mai_message()` */
+void mai_text_free(mai_text *text);
+
+#ifdef __cplusplus
+}
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace mai {
+
+struct error : std::runtime_error {
+  error() : std::runtime_error(mai_message()) {}
+};
+
+namespace detail {
+struct release {
+  void operator()(mai_model *model) const { mai_free(model); }
+  void operator()(mai_call *call) const { mai_call_free(call); }
+  void operator()(mai_text *text) const { mai_text_free(text); }
+};
+template <class Handle> Handle *checked(Handle *handle) {
+  if (!handle) throw error();
+  return handle;
+}
+inline void check(int right) {
+  if (!right) throw error();
+}
+} // namespace detail
+
+/* A file. Calls and texts of it must not outlive it. */
+class model {
+public:
+  explicit model(const std::string &path, int threads = 0) : handle(detail::checked(mai_load(path.c_str(), threads))) {}
+  const mai_model *get() const { return handle.get(); }
+  std::vector<mai_port> ports() const {
+    size_t count = 0;
+    const mai_port *first = mai_ports(get(), &count);
+    return {first, first + count};
+  }
+
+private:
+  std::unique_ptr<mai_model, detail::release> handle;
+};
+
+/* `mai::call(model).set("batch", 100).run().floats()` */
+class call {
+public:
+  explicit call(const model &of) : handle(detail::checked(mai_call_new(of.get()))) {}
+  mai_call *get() const { return handle.get(); }
+  call &set(const char *setting, double value) { return right(mai_set(get(), setting, value)); }
+  call &set_integer(const char *setting, int64_t value) { return right(mai_set_integer(get(), setting, value)); }
+  call &give(const char *input, const std::vector<float> &values, const std::vector<int64_t> &dims) {
+    return whole(values, dims).right(mai_give_floats(get(), input, values.data(), int(dims.size()), dims.data()));
+  }
+  call &give(const char *input, const std::vector<int64_t> &values, const std::vector<int64_t> &dims) {
+    return whole(values, dims).right(mai_give_integers(get(), input, values.data(), int(dims.size()), dims.data()));
+  }
+  call &run() { return right(mai_run(get())); }
+  const mai_result &output(const char *name = nullptr) const { return *detail::checked(mai_output(get(), name)); }
+  std::vector<float> floats(const char *name = nullptr) const { return copy(output(name), &mai_result::floats); }
+  std::vector<int64_t> integers(const char *name = nullptr) const { return copy(output(name), &mai_result::integers); }
+
+private:
+  call &right(int is) { return detail::check(is), *this; }
+  template <class Number> call &whole(const std::vector<Number> &values, const std::vector<int64_t> &dims) {
+    size_t count = 1;
+    for (int64_t size : dims) count *= size_t(size);
+    if (count != values.size()) throw std::invalid_argument("the values are not as many as the sizes say");
+    return *this;
+  }
+  template <class Number> static std::vector<Number> copy(const mai_result &result, const Number *mai_result::*of) {
+    const Number *first = result.*of;
+    if (!first) throw std::invalid_argument(std::string("`") + result.name + "` has numbers of another type");
+    return {first, first + result.count};
+  }
+  std::unique_ptr<mai_call, detail::release> handle;
+};
+
+/* `mai::text text(call, prompt); for (int64_t token; text.next(token);) ...` */
+class text {
+public:
+  text(call &of, const std::vector<int64_t> &prompt, int64_t most = -1)
+      : handle(detail::checked(mai_text_new(of.get(), prompt.data(), prompt.size(), most))) {}
+  bool next(int64_t &token) {
+    int come = mai_next(handle.get(), &token);
+    detail::check(come >= 0);
+    return come == 1;
+  }
+
+private:
+  std::unique_ptr<mai_text, detail::release> handle;
+};
+
+} // namespace mai
+#endif
+#endif

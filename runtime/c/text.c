@@ -1,0 +1,205 @@
+/* A text token by token: the turns of a step file, each of which takes the states that the one before gave. */
+#include "internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct mai_text {
+  mai_call *call;
+  const json *step;
+  size_t tokens, past, turn, ended; /* the places of ports; the number of ports where there is none */
+  size_t *after;                    /* of an input that is a state, the place of the output that is its next value */
+  OrtValue **states;                /* of an input that is a state, its value */
+  int64_t *waiting;                 /* what is not read yet */
+  size_t count;
+  int64_t read, turns, most;
+  int is_over;
+};
+
+static int find_ports(mai_text *text) {
+  const mai_model *model = text->call->model;
+  const json *states = json_member(text->step, "states");
+  const char *turn = json_text(text->step, "turn"), *ended = json_text(text->step, "ended"), *past = json_text(text->step, "past");
+  text->tokens = place_of(model, json_text(text->step, "tokens"), 0);
+  text->past = past ? place_of(model, past, 0) : model->count;
+  text->turn = turn ? place_of(model, turn, 0) : model->count;
+  text->ended = ended ? place_of(model, ended, 0) : model->count;
+  if (text->tokens == model->count || text->past == model->count) return fail("the step file has no input of tokens");
+  for (size_t p = 0; p < model->count; p++) text->after[p] = model->count;
+  for (size_t i = 0; states && i < states->count; i++) {
+    size_t from = place_of(model, states->items[i].name, 0), to = place_of(model, states->items[i].text, 1);
+    if (from == model->count || to == model->count) return fail("the step file lacks the state `%s`", states->items[i].name);
+    text->after[from] = to;
+  }
+  return 1;
+}
+
+/* The sizes of what stays the same in all turns, by which those of states are known. */
+static int find_steady_size(const void *of, const char *name, size_t length, int64_t *size) {
+  const mai_text *text = of;
+  const mai_model *model = text->call->model;
+  const char *past = json_text(text->step, "past_size");
+  if (past && strncmp(past, name, length) == 0 && !past[length]) {
+    *size = 0;
+    return 1;
+  }
+  for (size_t p = 0; p < model->count; p++)
+    for (int i = 0; text->call->values[p].data && model->ports[p].kind == MAI_INPUT && i < model->ports[p].rank; i++) {
+      const char *here = model->ports[p].sizes[i];
+      if (!here || strncmp(here, name, length) != 0 || here[length]) continue;
+      *size = text->call->values[p].dims[i + 1];
+      return 1;
+    }
+  return 0;
+}
+
+/* A state before the first turn: zeros, and none along the axis of the text so far. */
+static int begin_state(mai_text *text, size_t p) {
+  const mai_port *port = &text->call->model->ports[p];
+  OrtAllocator *allocator;
+  int64_t dims[MAI_AXES] = {1};
+  void *data;
+  for (int i = 0; i < port->rank; i++) {
+    dims[i + 1] = port->shape[i];
+    if (port->sizes[i] && !size_of(port->sizes[i], find_steady_size, text, &dims[i + 1]))
+      return fail("the state `%s` has an unknown size %s", port->name, port->sizes[i]);
+  }
+  ONNXTensorElementDataType element = port->type == MAI_FLOAT     ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
+                                      : port->type == MAI_INTEGER ? ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64
+                                                                  : ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL;
+  size_t rank = (size_t)port->rank + 1, bytes = count_of((int)rank, dims) * width_of(port->type);
+  if (!done(api->GetAllocatorWithDefaultOptions(&allocator), "a state") ||
+      !done(api->CreateTensorAsOrtValue(allocator, dims, rank, element, &text->states[p]), "a state") ||
+      !done(api->GetTensorMutableData(text->states[p], &data), "a state"))
+    return 0;
+  if (bytes) memset(data, 0, bytes);
+  return 1;
+}
+
+static int begin_states(mai_text *text) {
+  const mai_model *model = text->call->model;
+  for (size_t p = 0; p < model->count; p++)
+    if (text->after[p] < model->count && !begin_state(text, p)) return 0;
+  return 1;
+}
+
+static int check_prompt(const mai_text *text, const int64_t *prompt, size_t length) {
+  const json *whole = json_member(text->call->model->manifest, "text");
+  double limit = json_number(whole, "limit", 0);
+  if (!length) return fail("a text goes on from one token at least");
+  if (limit > 0 && (double)length + (double)text->most > limit)
+    return fail("the model reads %g tokens at most, these are %zu and %" PRId64 " new ones", limit, length, text->most);
+  for (size_t i = 0; i < length; i++)
+    if (prompt[i] < 0 || !check_range(&text->call->model->ports[text->tokens], (double)prompt[i]))
+      return prompt[i] < 0 ? fail("a token is 0 or more, this is %" PRId64, prompt[i]) : 0;
+  return 1;
+}
+
+static int check_others(const mai_text *text) {
+  const mai_model *model = text->call->model;
+  for (size_t p = 0; p < model->count; p++) {
+    const mai_port *port = &model->ports[p];
+    const array *value = &text->call->values[p];
+    if (port->kind != MAI_INPUT || p == text->tokens || text->after[p] < model->count) continue;
+    if (!value->data) return fail("the input `%s` is missing", port->name);
+    if (value->dims[0] != 1) return fail("a text is one row, `%s` has a batch of %" PRId64, port->name, value->dims[0]);
+  }
+  return 1;
+}
+
+mai_text *mai_text_new(mai_call *call, const int64_t *prompt, size_t length, int64_t most) {
+  const mai_model *model = call->model;
+  const json *step = json_member(model->manifest, "step");
+  if (!step) return fail("this is no file of one turn: take NAME.step.onnx"), NULL;
+  mai_text *text = calloc(1, sizeof *text);
+  if (!text) return out_of_memory(), NULL;
+  text->call = call;
+  text->step = step;
+  text->most = most < 0 ? (int64_t)json_number(json_member(model->manifest, "text"), "usual", 0) : most;
+  text->after = malloc((model->count + 1) * sizeof *text->after);
+  text->states = calloc(model->count + 1, sizeof *text->states);
+  text->waiting = malloc((length + 1) * sizeof *text->waiting);
+  text->count = length;
+  int right = text->after && text->states && text->waiting ? 1 : out_of_memory();
+  if (right && find_ports(text) && check_prompt(text, prompt, length) && check_others(text) && put_defaults(call) && begin_states(text)) {
+    memcpy(text->waiting, prompt, length * sizeof *prompt);
+    return text;
+  }
+  mai_text_free(text);
+  return NULL;
+}
+
+void mai_text_free(mai_text *text) {
+  if (!text) return;
+  drop(text->states, text->call->model->count);
+  free(text->states);
+  free(text->after);
+  free(text->waiting);
+  free(text);
+}
+
+/* Give the tensor of a port for one turn, from an array of its own. */
+static int give_turn(mai_text *text, size_t p, array *value) {
+  const mai_model *model = text->call->model;
+  if (p == model->count || !model->taken[p]) return 1;
+  return (text->call->given[p] = tensor_over(model, value, model->ports[p].type)) != NULL;
+}
+
+/* Read tokens, and choose the one after them. What the prompt's first parts choose counts for nothing. */
+static int take(mai_text *text, int64_t *tokens, size_t count, int is_part, int64_t *chosen) {
+  mai_call *call = text->call;
+  const mai_model *model = call->model;
+  array new_tokens = {tokens, 2, {1, (int64_t)count}}, past = {&text->read, 0, {0}}, turn = {&text->turns, 0, {0}};
+  int right = give_turn(text, text->tokens, &new_tokens) && give_turn(text, text->past, &past) && give_turn(text, text->turn, &turn);
+  for (size_t p = 0; right && p < model->count; p++) {
+    if (model->ports[p].kind == MAI_OUTPUT || !model->taken[p] || call->given[p]) continue;
+    if (text->after[p] < model->count) call->given[p] = text->states[p];
+    else if (call->values[p].data) right = give_turn(text, p, &call->values[p]);
+  }
+  right = right && compute(call);
+  for (size_t p = 0; p < model->count; p++)
+    if (text->after[p] < model->count) call->given[p] = NULL; /* States belong to the text. */
+  drop(call->given, model->count);
+  if (!right) return 0;
+  const mai_result *next = mai_output(call, "next");
+  if (!next || !next->integers) return fail("the step file gives no token");
+  *chosen = next->integers[0];
+  size_t first = 0;
+  while (model->ports[first].kind != MAI_OUTPUT) first++;
+  for (size_t p = 0; p < model->count; p++) {
+    if (text->after[p] == model->count || (is_part && p == text->ended)) continue;
+    api->ReleaseValue(text->states[p]);
+    text->states[p] = call->came[text->after[p] - first];
+    call->came[text->after[p] - first] = NULL;
+  }
+  call->outputs = 0; /* Its results were states. */
+  text->read += (int64_t)count;
+  return 1;
+}
+
+/* Read a long prompt in parts of one block, the first one the shortest, but for the last. */
+static int read_parts(mai_text *text) {
+  size_t block = (size_t)json_number(text->step, "block", 0), at = 0;
+  int64_t ignored;
+  while (block && text->count - at > block) {
+    size_t left = text->count - at, part = left % block ? left % block : block;
+    if (!take(text, text->waiting + at, part, 1, &ignored)) return 0;
+    at += part;
+  }
+  memmove(text->waiting, text->waiting + at, (text->count - at) * sizeof *text->waiting);
+  text->count -= at;
+  return 1;
+}
+
+int mai_next(mai_text *text, int64_t *token) {
+  if (text->is_over || text->turns >= text->most) return 0;
+  text->is_over = 1; /* unless all goes well */
+  if (text->turns == 0 && !read_parts(text)) return -1;
+  if (!take(text, text->waiting, text->count, 0, token)) return -1;
+  text->turns++;
+  text->waiting[0] = *token;
+  text->count = 1;
+  text->is_over = *token < 0;
+  return !text->is_over;
+}

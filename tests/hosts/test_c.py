@@ -1,0 +1,287 @@
+"""The same file gives the same by `runtime/c` as by `load`; what is wrong ends in a sentence there, too."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_int64, c_size_t, c_ubyte, c_void_p
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from mai.compiler.check import check
+from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.onnx.export import export, export_step
+from mai.compiler.training.initial_weights import load_weights
+from mai.runtime import ModelError, load
+from mai.runtime.arrays import Array
+from tests.support.hosts import TEXT
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+SOURCES = ROOT / "runtime" / "c"
+HEADERS = Path(os.environ.get("MAI_C", ROOT / ".venv" / "c")) / "usr" / "include" / "onnxruntime"
+STRICT = ["-pedantic", "-Wall", "-Wextra", "-Werror", "-O1"]
+FLOW = """net v(x: [2], t: []) -> [2] { return linear(concat(x, [t]), 2) |> tanh }
+export sample(steps: int = 4) -> [2] {
+  x ~ normal([2])
+  integrate s in 0..1 using heun(steps) { dx/ds = v(x, s) }
+  return x
+}
+export moved(x: [P, 2], w: [P + 1], label: class[3], scale: real = 2.0) -> ([P, 2], class[3]) {
+  return (scale * x + sum(w), label)
+}
+export far(x: [1]) -> [1] {
+  integrate s in 0..1 using dopri5(rtol = 1e-6, atol = 1e-9, max_steps = 20) { dx/ds = x * x }
+  return x
+}
+"""
+
+
+class Result(ctypes.Structure):
+    """`mai_result`."""
+
+    _fields_ = [
+        ("name", c_char_p), ("type", c_int), ("rank", c_int), ("dims", c_int64 * 8), ("count", c_size_t),
+        ("floats", POINTER(c_float)), ("integers", POINTER(c_int64)), ("booleans", POINTER(c_ubyte)),
+    ]  # fmt: skip
+
+
+GIVE = {"float32": ("floats", c_float), "int64": ("integers", c_int64), "bool": ("booleans", c_ubyte)}
+
+
+class Host:
+    """The functions of the header, called from Python: values by name, arrays back."""
+
+    def __init__(self, library: Path) -> None:
+        self.c = ctypes.CDLL(str(library))
+        for name in ("mai_load", "mai_call_new", "mai_text_new"):
+            getattr(self.c, name).restype = c_void_p
+        self.c.mai_message.restype = self.c.mai_label_name.restype = c_char_p
+        self.c.mai_output.restype = POINTER(Result)
+        self.c.mai_label_of.restype = c_int64
+
+    def right(self, result: Any) -> Any:
+        """The result of a function; its message as an error where it failed."""
+        if not result:
+            raise ModelError("c", self.c.mai_message().decode())
+        return result
+
+    def load(self, path: Path) -> c_void_p:
+        return c_void_p(self.right(self.c.mai_load(str(path).encode(), 1)))
+
+    def give(self, call: c_void_p, name: str, value: object) -> None:
+        if isinstance(value, int):
+            self.right(self.c.mai_set_integer(call, name.encode(), c_int64(value)))
+        elif isinstance(value, float):
+            self.right(self.c.mai_set(call, name.encode(), c_double(value)))
+        else:
+            array = np.ascontiguousarray(value)
+            kind, number = GIVE[str(array.dtype)]
+            dims = (c_int64 * array.ndim)(*array.shape)
+            give = getattr(self.c, f"mai_give_{kind}")
+            self.right(give(call, name.encode(), array.ctypes.data_as(POINTER(number)), array.ndim, dims))
+
+    def call(self, model: c_void_p, **values: object) -> c_void_p:
+        call = c_void_p(self.right(self.c.mai_call_new(model)))
+        for name, value in values.items():
+            self.give(call, name, value)
+        return call
+
+    def results(self, call: c_void_p, *names: str) -> list[Array]:
+        """Run a call; its outputs of these names, the first without any."""
+        self.right(self.c.mai_run(call))
+        return [self._array(self.right(self.c.mai_output(call, name and name.encode()))[0]) for name in names or [None]]
+
+    def _array(self, result: Result) -> Array:
+        pointer = result.floats or result.integers or result.booleans
+        return np.ctypeslib.as_array(pointer, tuple(result.dims[: result.rank])).copy()
+
+    def text(self, call: c_void_p, prompt: list[int], most: int = -1) -> list[int]:
+        """The tokens after a prompt."""
+        tokens, token, found = (c_int64 * len(prompt))(*prompt), c_int64(), []
+        text = c_void_p(self.right(self.c.mai_text_new(call, tokens, c_size_t(len(prompt)), c_int64(most))))
+        while (came := self.c.mai_next(text, ctypes.byref(token))) == 1:
+            found.append(token.value)
+        self.c.mai_text_free(text)
+        self.right(came == 0)
+        return found
+
+
+@pytest.fixture(scope="session")
+def onnxruntime_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ONNX Runtime's library, under the name that programs are linked to."""
+    if shutil.which("gcc") is None or not (HEADERS / "onnxruntime_c_api.h").exists():
+        pytest.skip("needs gcc and the headers of ONNX Runtime: `make test` gets them where Debian's packages come")
+    link = tmp_path_factory.mktemp("onnxruntime") / "libonnxruntime.so.1"
+    link.symlink_to(next((Path(ort.__file__).parent / "capi").glob("libonnxruntime.so.1*")))
+    return link
+
+
+@pytest.fixture(scope="session")
+def build(onnxruntime_library: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Compile the sources, with warnings as errors: with flags, as a library or with a program's own source."""
+
+    def compiled(*flags: str, compiler: str = "gcc") -> Path:
+        out = tmp_path_factory.mktemp("c") / "built"
+        command = [compiler, *flags, *STRICT, f"-I{HEADERS}", f"-I{SOURCES}", "-o", str(out), str(onnxruntime_library)]
+        done = subprocess.run(
+            [*command, "-lm", f"-Wl,-rpath,{onnxruntime_library.parent}"], capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return out
+
+    return compiled
+
+
+@pytest.fixture(scope="session")
+def host(build: Callable[..., Path]) -> Host:
+    return Host(build("-std=c99", "-shared", "-fPIC", *map(str, sorted(SOURCES.glob("*.c")))))
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the exports of `FLOW`, also with required settings, and of a text with its file of one turn."""
+    folder = tmp_path_factory.mktemp("files")
+    (folder / "required").mkdir()
+    for stem, text in {"flow": FLOW, "text": TEXT}.items():
+        (folder / f"{stem}.mai").write_text(text, encoding="utf-8")
+        program = check(folder / f"{stem}.mai").program
+        assert program is not None
+        trained = Trained(load_weights(program, None)[0], tokenizer="bytes", labels={"label": ("red", "green", "blue")})
+        for name in program.exports:
+            export(program, name, trained, folder, CompileOptions(verify=False))
+            export_step(program, name, trained, folder, CompileOptions(verify=False))
+            export(program, name, trained, folder / "required", CompileOptions(verify=False, settings="required"))
+    return folder
+
+
+def test_draws_are_those_of_python(host: Host, files: Path) -> None:
+    """With settings that the graph has defaults for, and with those that a call must give: to the bit."""
+    for path in (files / "flow.sample.onnx", files / "required" / "flow.sample.onnx"):
+        model = host.load(path)
+        for values in ({}, {"batch": 5, "seed": 2**60 + 1}, {"batch": 3, "seed": 7, "steps": 2}):
+            (points,) = host.results(host.call(model, **values))
+            assert np.array_equal(points, load(path, providers="cpu", threads=1)(**values))
+
+
+def test_inputs_of_many_and_of_one_example(host: Host, files: Path) -> None:
+    """One example stands for a batch of one, and a batch of one for each of the others, in every run of a call."""
+    model, plain = host.load(files / "flow.moved.onnx"), load(files / "flow.moved.onnx", providers="cpu")
+    x, w = np.arange(12, dtype=np.float32).reshape(2, 3, 2), np.ones(4, np.float32)
+    call = host.call(model, x=x, w=w, label=np.array([1, 2]), scale=0.5)
+    for batch in (x, np.concatenate([x, x])):
+        host.give(call, "x", batch)
+        host.give(call, "label", np.arange(len(batch)) % 3)
+        moved, label = host.results(call, *plain.outputs)
+        expected = plain(x=batch, w=w, label=np.arange(len(batch)) % 3, scale=0.5)
+        assert np.array_equal(moved, expected[next(iter(plain.outputs))])
+        assert np.array_equal(label, np.arange(len(batch)) % 3)
+
+
+def test_labels_have_names(host: Host, files: Path) -> None:
+    model = host.load(files / "flow.moved.onnx")
+    assert host.c.mai_label_of(model, b"label", b"green") == 1
+    assert host.c.mai_label_name(model, b"label", c_int64(2)) == b"blue"
+    assert host.c.mai_label_of(model, b"label", b"white") == -1
+    assert host.c.mai_label_name(model, b"x", c_int64(0)) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"y": 1}, "there is no input or setting `y`: it takes x w label scale"),
+        ({"x": 1}, "`x` is an input, which mai_give_... takes"),
+        ({"scale": np.ones(1, np.float32)}, "`scale` is a setting, which mai_set takes"),
+        ({"scale": float("nan")}, "`scale` is a finite number, this is nan"),
+        ({"x": np.ones((2, 3, 3), np.float32)}, "`x` is [batch, P, 2], this is [2, 3, 3]"),
+        ({"x": np.ones((2, 3, 2), np.int64)}, "`x` is float32, this is int64"),
+        ({"w": np.ones((1, 5), np.float32)}, "`P + 1` is 4 here, and `w` has 5"),
+        ({"label": np.array([0, 3])}, "`label` is from 0 to 2, this holds 3"),
+        ({"label": np.array([0, 1, 2])}, "the batch is 3, and 2 in `x`"),
+        ({"x": np.ones((0, 3, 2), np.float32)}, "the batch of `x` is empty"),
+    ],
+)
+def test_a_value_that_does_not_fit(host: Host, files: Path, values: dict[str, object], words: str) -> None:
+    model = host.load(files / "flow.moved.onnx")
+    fitting = {"x": np.ones((2, 3, 2), np.float32), "w": np.ones((1, 4), np.float32), "label": np.array([0, 1])}
+    with pytest.raises(ModelError) as caught:
+        host.results(host.call(model, **(fitting | values)))
+    assert str(caught.value) == words
+
+
+def test_what_is_missing_or_no_file(host: Host, files: Path) -> None:
+    for path, words in {"flow.mai": "Protobuf parsing failed", "no.onnx": "File doesn't exist"}.items():
+        with pytest.raises(ModelError, match=words):
+            host.load(files / path)
+    with pytest.raises(ModelError, match="the input `x` is missing"):
+        host.results(host.call(host.load(files / "flow.moved.onnx")))
+    with pytest.raises(ModelError, match="has not run"):
+        host.right(host.c.mai_output(host.call(host.load(files / "flow.sample.onnx")), None))
+    with pytest.raises(ModelError, match=r"`steps` is a whole number, this is 2\.5"):
+        host.call(host.load(files / "flow.sample.onnx"), steps=2.5)
+    with pytest.raises(ModelError, match="`steps` is at least 1, this holds 0"):
+        host.call(host.load(files / "flow.sample.onnx"), steps=0)
+
+
+def test_a_solver_that_does_not_arrive(host: Host, files: Path) -> None:
+    model = host.load(files / "flow.far.onnx")
+    (end,) = host.results(host.call(model, x=np.array([[0.5], [0.25]], np.float32)))
+    assert np.allclose(end, [[1.0], [1 / 3]], rtol=1e-4)
+    with pytest.raises(ModelError, match="did not arrive for example 1"):
+        host.results(host.call(model, x=np.array([[0.5], [3.0]], np.float32)))
+
+
+def test_a_text_is_that_of_python(host: Host, files: Path) -> None:
+    """By the file of one turn, token by token, in both forms of settings."""
+    path = files / "text.generate.step.onnx"
+    step, plain = host.load(path), load(path, providers="cpu")
+    prompt = list(b"The naive")
+    for values in ({"temperature": 0.0}, {"seed": 3}, {"seed": 4, "temperature": 0.5}):
+        expected = [int(token[0]) for token in plain.stream(np.array([prompt]), 7, **values)]
+        assert host.text(host.call(step, **values), prompt, 7) == expected
+    assert len(host.text(host.call(step), prompt)) == 6  # as many as the spec says
+    assert host.c.mai_tokens_are_bytes(step) == 1
+
+
+def test_a_text_that_cannot_be(host: Host, files: Path) -> None:
+    step = host.load(files / "text.generate.step.onnx")
+    for prompt, words in {
+        (): "one token at least",
+        (256,): "from -1 to 255",
+        (-1,): "0 or more",
+        (1,) * 58: "at most",
+    }.items():
+        with pytest.raises(ModelError, match=words):
+            host.text(host.call(step), list(prompt))
+    with pytest.raises(ModelError, match=r"NAME\.step\.onnx"):
+        host.text(host.call(host.load(files / "text.generate.onnx")), [1])
+
+
+def test_the_programs(build: Callable[..., Path], files: Path) -> None:
+    """The two examples, one in C and one in C++ with the sanitizers on, print what Python gives."""
+    sources, safe = [str(s) for s in sorted(SOURCES.glob("*.c"))], "-fsanitize=address,undefined"
+    sample = build("-std=c99", safe, "-fno-sanitize-recover", *sources, str(SOURCES / "examples" / "sample.c"))
+    done = run(sample, files / "flow.sample.onnx", "batch=3", "seed=2")
+    points = np.array([[float(x) for x in line.split(",")] for line in done.splitlines()], np.float32)
+    assert np.array_equal(points, load(files / "flow.sample.onnx", providers="cpu")(batch=3, seed=2))
+    objects = [str(build("-std=c99", "-c", source)) for source in sources]
+    text = build("-std=c++17", *objects, str(SOURCES / "examples" / "text.cpp"), compiler="g++")
+    shown = "".join(load(files / "text.generate.step.onnx", providers="cpu").stream("The", temperature=0.0))
+    printed = run(text, files / "text.generate.step.onnx", "The", "temperature=0")
+    assert printed.rstrip("\n") == shown.rstrip("\n")
+
+
+def run(*words: str | Path) -> str:
+    """What a program prints."""
+    quiet = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}  # ONNX Runtime keeps what it has allocated once.
+    done = subprocess.run([str(w) for w in words], capture_output=True, env=quiet, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode(errors="replace")

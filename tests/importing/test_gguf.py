@@ -1,0 +1,199 @@
+"""Files of llama.cpp (GGUF): the same weights, positions and tokens as of the folder that they were made of."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mai.compiler.compile_options import Trained
+from mai.compiler.importing.adapter import spec_path
+from mai.compiler.importing.gguf_model import config_of
+from mai.compiler.importing.importing import import_folder
+from mai.compiler.onnx.export import export
+from mai.compiler.training.initial_weights import load_weights
+from mai.compiler.weights.gguf_file import GgufFile
+from mai.compiler.weights.tensor_files import TensorFiles
+from mai.runtime import load
+from mai.spec.diagnostics import MaiError
+from tests.support.chat_folders import CHATML, chat_tokenizer
+from tests.support.model_folders import DECODERS, LLAMA3, VOCAB, imported
+from tests.support.zoo import tokens
+
+NAMES = {
+    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
+    "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
+}  # fmt: skip
+TOPS = {
+    "model.embed_tokens.weight": "token_embd.weight",
+    "model.norm.weight": "output_norm.weight",
+    "lm_head.weight": "output.weight",
+}
+
+
+def their_name(name: str) -> str:
+    if name in TOPS:
+        return TOPS[name]
+    _, _, layer, rest = name.split(".", 3)
+    stem, _, end = rest.rpartition(".")
+    return f"blk.{layer}.{NAMES[stem]}.{end}"
+
+
+def paired(weight: np.ndarray, heads: int) -> np.ndarray:
+    """As llama.cpp's `LlamaModel.permute` does."""
+    return (
+        weight.reshape(heads, 2, weight.shape[0] // heads // 2, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
+    )
+
+
+def write(path: Path, model: Any, arch: str = "llama", kind: str = "F32", tokenizer: Any = None, **more: Any) -> Path:
+    """A model as llama.cpp's converter writes it; matrices are of few bits where `kind` says so."""
+    gguf = pytest.importorskip("gguf", reason="gguf is not installed")
+    c = model.config
+    writer = gguf.GGUFWriter(path, arch)
+    writer.add_context_length(c.max_position_embeddings)
+    writer.add_embedding_length(c.hidden_size)
+    writer.add_block_count(c.num_hidden_layers)
+    writer.add_feed_forward_length(c.intermediate_size)
+    writer.add_head_count(c.num_attention_heads)
+    writer.add_head_count_kv(c.num_key_value_heads)
+    writer.add_layer_norm_rms_eps(c.rms_norm_eps)
+    writer.add_rope_freq_base(c.rope_parameters["rope_theta"])
+    writer.add_rope_dimension_count(getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads)
+    writer.add_key_length(getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads)
+    for key, value in more.items():
+        writer.add_uint32(f"{arch}.{key}", value)
+    if tokenizer is not None:
+        pieces = [tokenizer.convert_ids_to_tokens(i) for i in range(len(tokenizer))]
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre("gpt-2")
+        writer.add_token_list(pieces)
+        writer.add_token_types([3 if i < 4 else 1 for i in range(len(pieces))])
+        merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
+        writer.add_token_merges([" ".join(m) for m in merges])
+        writer.add_bos_token_id(0)
+        writer.add_eos_token_id(1)
+        writer.add_add_bos_token(True)
+        writer.add_chat_template(CHATML)
+    q = gguf.GGMLQuantizationType[kind]
+    for name, tensor in model.state_dict().items():
+        if name == "lm_head.weight" and c.tie_word_embeddings:
+            continue
+        array = tensor.float().numpy()
+        if arch == "llama" and ("q_proj" in name or "k_proj" in name):
+            array = paired(array, c.num_attention_heads if "q_proj" in name else c.num_key_value_heads)
+        if array.ndim > 1 and kind != "F32":
+            writer.add_tensor(their_name(name), gguf.quantize(array, q), raw_dtype=q)
+        else:
+            writer.add_tensor(their_name(name), np.ascontiguousarray(array))
+    if c.rope_parameters["rope_type"] == "llama3":
+        pairs = c.hidden_size // c.num_attention_heads // 2
+        plain = c.rope_parameters["rope_theta"] ** (-np.arange(pairs) / pairs)
+        writer.add_tensor("rope_freqs.weight", (plain / model.model.rotary_emb.inv_freq.numpy()).astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+LONG = {
+    "rope_parameters": {**LLAMA3, "rope_theta": 500000.0, "original_max_position_embeddings": 8192},
+    "max_position_embeddings": 16384,
+}
+CASES = {
+    "llama": ("llama", "llama", {}), "llama, stretched": ("llama, stretched", "llama", LONG), "qwen2": ("qwen2, windows", "qwen2", {}),
+    "qwen3": ("qwen3", "qwen3", {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_file_computes_what_its_folder_does(name: str, tmp_path: Path) -> None:
+    family, arch, more = CASES[name]
+    case = DECODERS[family]
+    settings = {
+        k: v
+        for k, v in {**case.settings, **more}.items()
+        if k not in ("use_sliding_window", "sliding_window", "max_window_layers")
+    }
+    model = replace(case, settings=settings).make()
+    file = write(tmp_path / "m.gguf", model, arch)
+    program = imported(file, spec=spec_path(file))
+    x = np.minimum(tokens(2, 11), VOCAB - 1)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(x)).logits.numpy()
+    found = load(export(program, "predict", Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")(
+        x=x
+    )
+    np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize(("kind", "most"), [("F32", 0), ("F16", 2e-3), ("BF16", 1e-2), ("Q8_0", 2e-2), ("Q4_0", 0.4)])
+def test_few_bits(kind: str, most: float, tmp_path: Path) -> None:
+    """Each tensor near that of the folder, under its name there."""
+    model = replace(DECODERS["llama"], settings={**DECODERS["llama"].settings, "intermediate_size": 64}).make()
+    with TensorFiles(write(tmp_path / "m.gguf", model, kind=kind)) as files:
+        own = model.state_dict()
+        assert files.shapes == {n: tuple(t.shape) for n, t in own.items()}
+        for name, tensor in own.items():
+            assert (files.read(name) - tensor).abs().max() <= most * tensor.abs().max()
+
+
+def test_its_tokenizer_and_its_conversations(tmp_path: Path) -> None:
+    tokenizer = chat_tokenizer()
+    case = DECODERS["llama"]
+    model = replace(case, settings={**case.settings, "vocab_size": len(tokenizer)}).make()
+    file = write(tmp_path / "m.gguf", model, tokenizer=tokenizer)
+    result = import_folder(file, tmp_path / "m.mai")
+    assert result.has_chat
+    assert result.notes == ()
+    assert 'tokenizer = "m.tokenizer/tokenizer.json", chat = "m.tokenizer/tokenizer_config.json"' in result.text
+    from transformers import PreTrainedTokenizerFast
+
+    ours = PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "m.tokenizer" / "tokenizer.json"))
+    for text in ("one fish, two  fish!\n", "<|im_start|>user\nwhat is 12?", "naïve ☃ 雪"):
+        assert ours(text).input_ids == tokenizer(text).input_ids
+        assert ours.decode(ours(text).input_ids) == tokenizer.decode(tokenizer(text).input_ids)
+
+
+@pytest.mark.parametrize(
+    ("arch", "more", "message"),
+    [
+        ("llama", {"expert_count": 4}, "`llama.expert_count` is 4, and nothing is known of it"),
+        ("llama", {"rope.dimension_count": 4}, "`llama.rope.dimension_count` is 4, and heads have 8 numbers"),
+        ("rwkv6", {}, "`general.architecture` is 'rwkv6'"),
+    ],
+)
+def test_what_is_refused(arch: str, more: dict[str, Any], message: str, tmp_path: Path) -> None:
+    file = write(tmp_path / "m.gguf", DECODERS["llama"].make(), arch, **more)
+    with pytest.raises(MaiError) as caught:
+        import_folder(file, tmp_path / "m.mai")
+    assert message in caught.value.diagnostics[0].message
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    pytest.importorskip("gguf", reason="gguf is not installed")
+    (tmp_path / "m.gguf").write_bytes(b"GGUF" + b"\xff" * 60)
+    with pytest.raises(MaiError, match=r"m\.gguf: "):
+        import_folder(tmp_path / "m.gguf", tmp_path / "m.mai")
+
+
+def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    (tmp_path / "m.gguf").write_bytes(b"GGUF")
+    with pytest.raises(MaiError, match="need the package `gguf`") as caught:
+        import_folder(tmp_path / "m.gguf", tmp_path / "m.mai")
+    assert caught.value.diagnostics[0].help == "pip install gguf"
+
+
+def test_rates_that_are_not_known() -> None:
+    metadata = {"llama.embedding_length": 32, "llama.attention.head_count": 4}
+    with pytest.raises(MaiError, match="factors that are not Llama 3's"):
+        config_of(GgufFile("llama", metadata, {}, torch.tensor([1.0, 2, 3, 4])))

@@ -1,0 +1,114 @@
+"""Files of a tokenizer that say different things, and texts that are too long for a model's positions: refused, or told."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mai.compiler.importing.importing import import_folder
+from mai.spec.diagnostics import MaiError
+from tests.support.command import invoke
+from tests.support.model_folders import DECODERS, VOCAB, save
+
+SPECIAL = {"lstrip": False, "rstrip": False, "single_word": False, "normalized": False, "special": True}
+SAID: dict[str, Any] = {
+    "bos_token": "<s>", "eos_token": {"content": "</s>", **SPECIAL}, "add_bos_token": True, "add_eos_token": False,
+    "added_tokens_decoder": {"0": {"content": "<s>", **SPECIAL}}, "chat_template": "{{ messages }}", "do_lower_case": False,
+    "additional_special_tokens": ["</s>"], "model_max_length": 1e30, "clean_up_tokenization_spaces": True, "add_prefix_space": False,
+}  # fmt: skip
+
+
+def folder_of(path: Path, name: str = "llama", **changes: object) -> Path:
+    """A model's folder with a tokenizer of whole words that begins a text with <s>, and what its settings say."""
+    save(DECODERS[name].make(), path)
+    added = [{"id": i, "content": t, **SPECIAL} for i, t in enumerate(("<s>", "</s>"))]
+    vocab = {"<s>": 0, "</s>": 1, **{f"w{i}": i for i in range(2, VOCAB)}}
+    before = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+              "pair": [], "special_tokens": {"<s>": {"id": "<s>", "ids": [0], "tokens": ["<s>"]}}}  # fmt: skip
+    bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    lower = {
+        "type": "BertNormalizer",
+        "clean_text": True,
+        "handle_chinese_chars": True,
+        "strip_accents": None,
+        "lowercase": False,
+    }
+    (path / "tokenizer.json").write_text(json.dumps({
+        "version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "decoder": None, "post_processor": before,
+        "normalizer": {"type": "Sequence", "normalizers": [lower]}, "pre_tokenizer": bytes_,
+        "model": {"type": "WordLevel", "vocab": vocab, "unk_token": "</s>"},
+    }))  # fmt: skip
+    (path / "tokenizer_config.json").write_text(json.dumps({**SAID, **changes}))
+    return path
+
+
+def test_files_that_agree(tmp_path: Path) -> None:
+    imported = import_folder(folder_of(tmp_path), tmp_path / "m.mai")
+    assert imported.notes == ()
+    assert imported.has_chat
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("eos_token", "<end>", "`eos_token` is '<end>', a token that tokenizer.json has not"),
+        ("additional_special_tokens", ["</s>", "<tool>"], "`additional_special_tokens` is '<tool>', a token"),
+        ("extra_special_tokens", {"image_token": "<image>"}, "`extra_special_tokens` is '<image>', a token"),
+        ("added_tokens_decoder", {"97": {"content": "<new>"}}, "`added_tokens_decoder.97`: it is '<new>', and None in tokenizer.json"),
+        ("added_tokens_decoder", {"0": {"content": "<a>"}}, "it is '<a>', and '<s>' in tokenizer.json"),
+        ("added_tokens_decoder", {"5": {"content": "w5"}}, "'w5' is added, and a plain token in tokenizer.json"),
+        ("added_tokens_decoder", {"1": {"content": "</s>", "lstrip": True}}, "`lstrip` of '</s>' is true, and not in tokenizer.json"),
+        ("add_bos_token", False, "`add_bos_token` is false, and tokenizer.json puts it there"),
+        ("add_eos_token", True, "`add_eos_token` is true, and tokenizer.json puts none there"),
+        ("add_prefix_space", True, "`add_prefix_space` is true, and false in tokenizer.json"),
+        ("do_lower_case", True, "`do_lower_case` is true, and false in tokenizer.json"),
+        ("tokenize_chinese_chars", False, "`tokenize_chinese_chars` is false, and true in tokenizer.json"),
+        ("split_special_tokens", True, "special tokens are not split here"),
+    ],
+)  # fmt: skip
+def test_what_the_tokenizer_contradicts(field: str, value: object, message: str, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, **{field: value})
+    with pytest.raises(MaiError) as caught:
+        import_folder(folder, tmp_path / "m.mai")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.slug == "config-unknown"
+    assert message in diagnostic.message
+    assert f"--ignore {field}" in str(diagnostic.help)
+    assert import_folder(folder, tmp_path / "m.mai", [field]).exports == ("predict", "generate")
+
+
+def test_tokens_that_the_model_has_not(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"]["vocab"]["more"] = VOCAB
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    (note,) = import_folder(folder, tmp_path / "m.mai").notes
+    assert note == "tokenizer.json has 98 tokens and the model 97: texts with 'more' or later ones cannot be read"
+
+
+def test_what_is_told(tmp_path: Path) -> None:
+    """Other ends than the tokenizer's, a second template, a second file of special tokens."""
+    folder = folder_of(tmp_path, eos_token="w7")
+    (folder / "chat_template.jinja").write_text("{{ messages[0] }}")
+    (folder / "special_tokens_map.json").write_text(json.dumps({"eos_token": "w8", "bos_token": "<s>"}))
+    said = invoke("import", folder)
+    assert said.exit_code == 0, said.stderr
+    told = " ".join(said.stderr.split())
+    assert "note: tokenizer_config.json has 'w7' (7) as its `eos_token`; texts end at 1" in told
+    assert (
+        "note: chat_template.jinja is the template, as in transformers; tokenizer_config.json has another one" in told
+    )
+    assert "note: special_tokens_map.json has 'w8' as `eos_token`; tokenizer_config.json counts, 'w7'" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [("phi3, long", "48"), ("llama, dynamic", "64"), ("llama, yarn", None), ("llama, stretched", None)],
+)
+def test_texts_that_are_too_long(name: str, limit: str | None, tmp_path: Path) -> None:
+    save(DECODERS[name].make(), tmp_path)
+    notes = import_folder(tmp_path, tmp_path / "m.mai").notes
+    assert [n.partition(" at most")[0] for n in notes] == ([f"texts have {limit} tokens"] if limit else [])
