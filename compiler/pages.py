@@ -8,6 +8,7 @@ from pathlib import Path
 import mai.compiler
 import mai.spec
 from mai.compiler.commands import command_reference
+from mai.compiler.editor import setting_reference
 from mai.compiler.editor.colours import codemirror, textmate
 from mai.compiler.elaborate.functions import function_reference
 from mai.compiler.importing import listing as families
@@ -20,6 +21,7 @@ PAGES: dict[Path, Callable[[], str]] = {
     SPEC / "functions.md": function_reference.listing,
     SPEC / "commands.md": command_reference.listing,
     SPEC / "families.md": families.listing,
+    SPEC / "settings.md": setting_reference.listing,
     COMPILER / "ops" / "ops.md": operation_reference.listing,
     COMPILER / "editor" / "vscode" / "syntaxes" / "mai.tmLanguage.json": textmate.grammar,
     COMPILER / "editor" / "codemirror" / "mai.mjs": codemirror.module,

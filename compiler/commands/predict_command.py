@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 from mai.compiler.commands.shared import with_diagnostics
 from mai.runtime.command_line.markers import Argument, Option
 from mai.runtime.show.terminal import say
+
+SHOWN = 12  # Columns whose names are told.
 
 
 @with_diagnostics
@@ -43,6 +46,13 @@ def predict(
         say(f"note: {note}", err=True)
     rate = done.rows / max(done.seconds, 1e-9)
     say(
-        f"wrote {out}: {done.rows:,} rows in {done.seconds:.3g} s ({rate:,.0f} a second), {', '.join(done.columns)} beside them",
+        f"wrote {out}: {done.rows:,} rows in {done.seconds:.3g} s ({rate:,.0f} a second), {_shown(done.columns)} beside them",
         err=True,
     )
+
+
+def _shown(columns: Sequence[str]) -> str:
+    """The names of columns; of many, as the pixels of images are, the first and the last."""
+    if len(columns) <= SHOWN:
+        return ", ".join(columns)
+    return f"{', '.join(columns[: SHOWN - 2])}, ..., {columns[-1]} ({len(columns):,} columns)"

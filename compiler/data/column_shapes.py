@@ -56,8 +56,8 @@ def misfits(training: Training, base: Path, override: Sequence[Path] = ()) -> li
         compare,
         partial(source.check_columns, base, fields),
     )
-    told = dict.fromkeys(chain.from_iterable(_told(look, training.where) for look in looks))
-    return [replace(d, severity="warning") if d.slug == "data-missing" else d for d in told]
+    findings = dict.fromkeys(chain.from_iterable(_told(look, training.where) for look in looks))
+    return [replace(d, severity="warning") if d.slug == "data-missing" else d for d in findings]
 
 
 def _told(look: Callable[[], None], where: Span) -> Sequence[Diagnostic]:

@@ -17,6 +17,7 @@ from mai.runtime.arrays import Array
 from mai.spec.record import record
 
 Kind = Literal["number", "whole", "date", "word", "mixed", "list", "empty", "other"]
+TOLD_APART = 1e15  # Whole numbers from here on are not all different as they are written here.
 MOST_VALUES = 10_000  # Different values that are counted one by one; of more it is said that there are more.
 FEW_ROWS = 20
 DAY = 24 * 3600 * 1e6
@@ -133,10 +134,10 @@ class ColumnReader:
         widths = pc.unique(pc.list_value_length(values.drop_null())).to_pylist()
         self.width = widths[0] if len(widths) == 1 and self.width in (None, widths[0]) else -1
         flat = values.flatten()
-        if is_list(flat.type):
-            self.others += len(values)
-        elif pa.types.is_integer(flat.type) or pa.types.is_floating(flat.type):
+        if pa.types.is_integer(flat.type) or pa.types.is_floating(flat.type):
             self.numbers.add(_floats(flat))
+        elif not pa.types.is_null(flat.type):
+            self.others += len(values)
         self.values = None
 
     def _typed(self, values: pa.Array) -> None:
@@ -223,7 +224,7 @@ class ColumnReader:
         self.numbers.add(there)
         if self.values is not None:
             different, counts = np.unique(there, return_counts=True)
-            if len(different) > MOST_VALUES:
+            if len(different) > MOST_VALUES or np.abs(there).max() >= TOLD_APART:
                 self.values = None
             else:
                 self._count(Counter(dict(zip((f"{each:.15g}" for each in different), counts.tolist(), strict=True))))

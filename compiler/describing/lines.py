@@ -45,9 +45,13 @@ def lines(summary: Summary, taken: Mapping[str, str] | None = None) -> Iterator[
     raise TypeError(type(summary))
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'s' if number != 1 else ''}"
+
+
 @lines.register
 def _(summary: TableSummary, taken: Mapping[str, str] | None = None) -> Iterator[str]:
-    yield f"{_names(summary.files)}: {summary.rows:,} rows, {len(summary.columns):,} columns ({summary.kind})"
+    yield f"{_names(summary.files)}: {_counted(summary.rows, 'row')}, {_counted(len(summary.columns), 'column')} ({summary.kind})"
     yield from (f"  {note}" for note in summary.notes)
     head = ["column", "holds", "missing", "different", *(["the spec"] if taken is not None else []), "values"]
     rows = [head]

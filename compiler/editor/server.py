@@ -167,11 +167,11 @@ class Answers:
         texts = self.desk.texts()
         if self.fixes.get(view.path, (None,))[0] is not view and any(d.edits for d in view.meaning.diagnostics):
             self.fixes[view.path] = view, await self._run(lambda: mended(view.path, view.source, texts))
-        kept, found = self.fixes.get(view.path, (None, []))
+        kept, diagnostics = self.fixes.get(view.path, (None, []))
         if kept is not view or not self._is_current(view):
             return []
         begin, end = (offset_of(view.source, (p.line, p.character)) for p in (params.range.start, params.range.end))
-        here = [d for d in found if d.span and d.edit and d.span.source.path == str(view.path)]
+        here = [d for d in diagnostics if d.span and d.edit and d.span.source.path == str(view.path)]
         return [convert.action(view, d) for d in here if d.span and d.span.start <= end and d.span.end >= begin]
 
     def completion(self, params: Any) -> Any:

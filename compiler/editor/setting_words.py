@@ -104,6 +104,8 @@ def _default(value: object) -> str:
 
 
 def _kind(kind: object) -> str:
+    if get_origin(kind) is tuple:
+        return f"list of {' and '.join(dict.fromkeys(_kind(p) for p in get_args(kind) if p is not Ellipsis))}"
     if get_origin(kind) is not None:
         parts = [_kind(part) for part in get_args(kind) if part is not type(None)]
         return " or ".join(dict.fromkeys(parts))
@@ -125,11 +127,11 @@ def setting_at(view: View, offset: int) -> tuple[Span, str] | None:
     if model is None or match[0] not in fields(model):
         return None
     begin = _line(text, offset)[0] + match.start()
-    says = f"```mai\n{setting_text(match[0], fields(model)[match[0]])}\n```\n\n{_about(model, match[0])}"
+    says = f"```mai\n{setting_text(match[0], fields(model)[match[0]])}\n```\n\n{about(model, match[0])}"
     return Span(view.source, begin, begin + len(match[0])), says
 
 
-def _about(model: type[Settings], name: str) -> str:
+def about(model: type[Settings], name: str) -> str:
     """The sentences of a model that speak of a setting, else all of them."""
     says = " ".join((inspect.getdoc(model) or "").split())
     of_it = [s for s in re.split(r"(?<=\.)\s", says) if f"`{name}" in s]

@@ -14,26 +14,26 @@ from mai.spec.parsing.parse import parse
 class StandardLayers(MutableMapping[str, Binding]):
     """The names of the prelude. A layer is parsed when it is first asked for: a file calls few of them."""
 
-    def __init__(self, **given: Binding) -> None:
-        self.held = given
+    def __init__(self, **own: Binding) -> None:
+        self.own = own
         self.module = Module(prelude_sources()[0], self, {})
 
     def __getitem__(self, name: str) -> Binding:
-        if name not in self.held:
-            self.held[name] = Function(_standard_layer(name), self.module)
-        return self.held[name]
+        if name not in self.own:
+            self.own[name] = Function(_standard_layer(name), self.module)
+        return self.own[name]
 
     def __setitem__(self, name: str, value: Binding) -> None:
-        self.held[name] = value
+        self.own[name] = value
 
     def __delitem__(self, name: str) -> None:
-        del self.held[name]
+        del self.own[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.held or name in prelude_parts()
+        return name in self.own or name in prelude_parts()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*self.held, *prelude_parts()]))
+        return iter(dict.fromkeys([*self.own, *prelude_parts()]))
 
     def __len__(self) -> int:
         return len(list(iter(self)))

@@ -129,7 +129,8 @@ def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Se
     generation = family_records()[record.get("generation", "generation")]
     grows, own = ({n for t in ("fields", "only", "words") for n in r.get(t, {})} for r in (generation, record))
     early = {n: v for n, v in folder.config.items() if n in grows}
-    config = {n: v for n, v in folder.config.items() if n in own or n not in grows}
+    several = {n for n, v in folder.config.items() if n in grows and isinstance(v, list)}  # As tokens that end a text.
+    config = {n: v for n, v in folder.config.items() if n not in several and (n in own or n not in grows)}
     mistakes: list[Diagnostic] = []
     texts = _attempt(generation, early | dict(folder.generation), GENERATION, ignored, mistakes)
     if "preprocessor" in record and folder.preprocessor:

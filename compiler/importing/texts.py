@@ -52,7 +52,12 @@ def check_texts(folder: ModelFolder, settings: Settings, ignored: Sequence[str])
                 for f, c in complaints.items()
             ]
         )
-    return [*_ends(said, tokens, settings), *_templates(folder, said), *_second_words(folder, said)]
+    return [
+        *_beyond(tokens, settings),
+        *_ends(said, tokens, settings),
+        *_templates(folder, said),
+        *_second_words(folder, said),
+    ]
 
 
 class _Tokens:
@@ -63,6 +68,7 @@ class _Tokens:
         self.before, self.after = ([int(t) for t in side] for side in pieces.special_tokens("a"))
         added = parts.get("added_tokens")
         self.added = {int(t["id"]): t for t in added} if isinstance(added, list) else {}
+        self.size = pieces.size
         self.number_of = pieces.number_of
         self.text_of = pieces.text_of
 
@@ -140,6 +146,13 @@ def _values(part: object, name: str) -> Iterator[object]:
     if isinstance(part, list):
         for inner in part:
             yield from _values(inner, name)
+
+
+def _beyond(tokens: _Tokens, settings: Settings) -> Iterator[str]:
+    """That the tokenizer has tokens which the model has not, where that is so."""
+    size = settings.get("vocab_size")
+    if isinstance(size, int) and tokens.size > size:
+        yield f"tokenizer.json has {tokens.size:,} tokens and the model {size:,}: texts with {tokens.text_of(size)!r} or later ones cannot be read"
 
 
 def _ends(said: Mapping[str, object], tokens: _Tokens, settings: Settings) -> Iterator[str]:

@@ -152,9 +152,9 @@ def begin(spec: Spec, folder: Path, data: tuple[Path, ...], asked: Mapping[str, 
     from mai.compiler.training.options import Options
 
     only = asked.get("only") or ()
-    given = {name: value for name, value in asked.items() if value is not None and name != "only"}
+    options = {name: value for name, value in asked.items() if value is not None and name != "only"}
     names = (only,) if isinstance(only, str) else tuple(only)
-    return _train(spec, folder, Options(**given, data=data, only=names, sets=spec.consts))
+    return _train(spec, folder, Options(**options, data=data, only=names, sets=spec.consts))
 
 
 def _train(spec: Spec, folder: Path, options: Options) -> Run:

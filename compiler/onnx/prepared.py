@@ -19,6 +19,8 @@ from mai.compiler.passes.text.growth import begins_with, ends_of, texts
 from mai.compiler.program import Program
 from mai.runtime.model.manifest import Text
 
+SHARE_OF_CODES = 4  # How many codes of 8 bits have the place of a real.
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -61,7 +63,9 @@ class Prepared:
 
     def chunk(self, options: CompileOptions) -> int | None:
         """How many examples of a large batch are computed at a time; None for all of them."""
-        return None if options.unroll or self.whole else chunk_of(self.optimised)
+        layout = self.coarse(options.bits)
+        share = SHARE_OF_CODES if layout is not None and layout.convolves else 1
+        return None if options.unroll or self.whole else chunk_of(self.optimised, share)
 
     def coarse(self, bits: int | None) -> Coarse | None:
         """How weights are kept in few bits; None where they are whole.

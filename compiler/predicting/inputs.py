@@ -135,7 +135,7 @@ class TableInputs:
             yield (
                 whole
                 if self._texts is None
-                else _beside(whole, self._texts.read(replace(table, held=block, first=first)))
+                else _beside(whole, self._texts.read(replace(table, block=block, first=first)))
             )
             first += rows.num_rows
 

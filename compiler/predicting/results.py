@@ -134,13 +134,22 @@ def _csv(stream: IO[bytes], separator: str = ",") -> Iterator[Write]:
         return csv.CSVWriter(stream, schema, write_options=options)
 
     with _opened(open_) as write:
-        yield lambda table: write(_without_empty(table))
+        yield lambda table: write(_as_cells(table))
 
 
-def _without_empty(table: pa.Table) -> pa.Table:
-    """Texts without a letter as nothing at all, which a csv file does not put in quotes."""
-    columns = [_empty_as_nothing(c.combine_chunks()) if c.type == pa.string() else c for c in table.columns]
-    return pa.table(columns, names=table.column_names)
+def _as_cells(table: pa.Table) -> pa.Table:
+    """Texts without a letter as nothing at all, which a csv file does not put in quotes; lists and objects as JSON."""
+    return pa.table([_cells(column) for column in table.columns], names=table.column_names)
+
+
+def _cells(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    if pa.types.is_nested(column.type):
+        texts = (
+            None if value is None else json.dumps(value, default=str, ensure_ascii=False)
+            for value in column.to_pylist()
+        )
+        return pa.array(texts, pa.string())
+    return _empty_as_nothing(column.combine_chunks()) if column.type == pa.string() else column
 
 
 def _empty_as_nothing(texts: pa.Array) -> pa.Array:

@@ -75,7 +75,7 @@ class TrainedTexts:
     def read(self, table: TableFile) -> TextBlock:
         """The texts of a block of rows. Raises `MaiError` as training does."""
         texts = read_texts(self._source, self._tokenizer, self._by_field(table), self._fields)
-        total = len(next(iter((table.held or {}).values()), ()))
+        total = len(next(iter((table.block or {}).values()), ()))
         self._asked, self._lacking = self._asked + total, self._lacking + total - len(texts.kept)
         for name, count in texts.longer.items():
             self._longer[name] += count
@@ -191,7 +191,7 @@ def _are_words(column: pa.Array) -> bool:
 
 def _texts_of(table: TableFile, name: str) -> list[str]:
     """The texts of a column. Raises `MaiError` where one is missing."""
-    texts: list[str] = (table.held or {})[table.columns[name]].to_pylist()
+    texts: list[str] = (table.block or {})[table.columns[name]].to_pylist()
     row = next((row for row, text in enumerate(texts) if not isinstance(text, str)), None)
     if row is not None:
         raise bad(f"{table.path}, row {table.first + row + 1:,}: `{name}` is no text: {texts[row]!r:.60}")

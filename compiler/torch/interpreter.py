@@ -25,7 +25,6 @@ from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.ops.products.attention import Attention
 from mai.compiler.ops.products.chosen import ChosenAffine
 from mai.compiler.ops.products.convolution import Conv
-from mai.compiler.ops.products.product import Matmul
 from mai.compiler.ops.reductions.norm import BatchNorm
 from mai.compiler.ops.shapes.shape import Transpose
 from mai.compiler.passes.loops.recurrences.long_axes import turned, turned_places
@@ -46,6 +45,7 @@ from mai.compiler.torch.recorder import Recorder
 from mai.compiler.torch.recurrences.exponential import exponential
 from mai.compiler.torch.recurrences.loops import loop
 from mai.compiler.torch.recurrences.recurrence import recurrence
+from mai.compiler.torch.thin_products import is_thin, thin_product
 from mai.compiler.torch.turns import keeps_state, leaves_of, region_of, runs, turn
 
 DTYPES = {DType.REAL: torch.float32, DType.INT: torch.int64, DType.BOOL: torch.bool}
@@ -137,8 +137,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
             return [self.code.call(self.calls[node.op], tuple(inputs), attributes)]
         if node.op is Attention and self.rows_in_blocks and (attributes["window"] or attributes["softcap"]):
             return [self.code.call(attention, tuple(inputs), attributes)]
-        if self.in_blocks and _is_thin(node):
-            return [_thin_product(*inputs, of_row=node.inputs[0].type.shape[-2] == 1)]
+        if self.in_blocks and is_thin(node):
+            return [thin_product(*inputs, of_row=node.inputs[0].type.shape[-2] == 1)]
         if self.in_blocks and node.op is Exp:
             return [self.code.call(exponential, tuple(inputs))]
         results = node.op.torch(self.code.torch, *inputs, **attributes)
@@ -382,18 +382,6 @@ def _axis_of(taken: Node) -> int:
 def _is_convolved(value: Value) -> bool:
     """Whether an image has just been made: each product that reads it with its channels last would copy it for itself."""
     return value.producer is not None and value.producer.op is Conv
-
-
-def _is_thin(node: Node) -> bool:
-    """Whether a node is many products of a matrix and a vector, none of them one for all."""
-    if node.op is not Matmul or not all(v.type.lead == node.output.type.lead for v in node.inputs):
-        return False
-    return 1 in (node.inputs[0].type.shape[-2], node.inputs[1].type.shape[-1])
-
-
-def _thin_product(x: fx.Proxy, y: fx.Proxy, *, of_row: bool) -> fx.Proxy:
-    """Such products number by number: as matrix products they take two to four times as long."""
-    return x.mT.mul(y).sum(-2, keepdim=True) if of_row else x.mul(y.mT).sum(-1, keepdim=True)
 
 
 def _sizes_in(value: object) -> list[Dim]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mai.compiler.check import check_text
 from mai.compiler.compile_options import Trained
-from mai.compiler.onnx.comparing.gate import allowance
+from mai.compiler.onnx.comparing.own_steps import allowance
 from mai.compiler.onnx.comparing.trial import difference
 from mai.compiler.onnx.export import export
 from mai.compiler.onnx.precision.ranges import from_figures

@@ -35,7 +35,7 @@ def pictures(page: Path) -> list[str]:
 
 
 def with_changes_marked(text: str) -> str:
-    """The text of a page in which a spec that is a change of the one before has the lines marked that are new in it."""
+    """The text of a page whose specs are changes of the one before: the lines that are new in each are marked."""
     before: list[str] = []
 
     def marked(piece: re.Match[str]) -> str:
@@ -44,10 +44,10 @@ def with_changes_marked(text: str) -> str:
             return piece[0]
         lines, last = piece[3].splitlines(), before
         before = lines
-        match = SequenceMatcher(None, last, lines, autojunk=False)
-        if match.ratio() < 0.4:
+        if not last:
             return piece[0]
-        new = [range(j + 1, k + 1) for tag, _, _, j, k in match.get_opcodes() if tag in ("insert", "replace")]
+        changes = SequenceMatcher(None, last, lines, autojunk=False).get_opcodes()
+        new = [range(j + 1, k + 1) for kind, _, _, j, k in changes if kind in ("insert", "replace")]
         numbers = " ".join(str(n) for lines_of in new for n in lines_of if lines[n - 1].strip())
         return piece[0].replace(f'title="{piece[2]}"', f'title="{piece[2]}" hl_lines="{numbers}"', 1)
 

@@ -59,7 +59,9 @@ def _text(page: Page) -> str:
     if page.made:
         return written.WRITERS[page.made]()
     text = (ROOT / page.file).read_text(encoding="utf-8")
-    return as_markdown(text) if page.file.endswith(".ipynb") else with_changes_marked(text)
+    if page.steps:
+        return with_changes_marked(text)
+    return as_markdown(text) if page.file.endswith(".ipynb") else text
 
 
 def _files_of(file: str, text: str) -> list[str]:

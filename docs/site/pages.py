@@ -16,7 +16,8 @@ LIST = Path(__file__).with_name("pages.toml")
 class Page:
     """A page: `at` is its place in the site, `file` the file of the repository that it is, `made` the function that writes it.
 
-    Links to anything in `stands_for` lead to it. `folder` is built by another command, and is taken along as it is.
+    Links to anything in `stands_for` lead to it. `folder` is built by another command, and is taken along as it is. The specs of
+    a page of `steps` are changes of the one before.
     """
 
     at: str
@@ -24,6 +25,7 @@ class Page:
     file: str = ""
     made: str = ""
     folder: str = ""
+    steps: bool = False
     stands_for: tuple[str, ...] = ()
 
     @property

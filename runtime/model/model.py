@@ -15,7 +15,7 @@ import onnxruntime as ort
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import prepare, unnamed_value_error
-from mai.runtime.inputs.labels import as_labels, label_names, truths_as_labels
+from mai.runtime.inputs.words import as_numbers
 from mai.runtime.model.binding import CapturedRuns
 from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
@@ -24,14 +24,13 @@ from mai.runtime.model.session import CUDA, provider_name
 from mai.runtime.self_test.verification import Verification, verify
 from mai.runtime.text.prompts import (
     Prompt,
-    as_tokens,
     check_length,
     check_shortest,
     form_of_texts,
     format_result,
     read_prompt,
 )
-from mai.runtime.text.stream import Turns, decode_stream, grow, grow_several, step_path
+from mai.runtime.text.stream import Turns, decode_stream, find_step_file, grow, grow_several, step_path
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
 
 if TYPE_CHECKING:
@@ -224,16 +223,10 @@ class Model:
                 self.inputs[text.prompt], values[text.prompt], self.tokenizer, special_tokens=special_tokens
             )
             values[text.prompt] = prompt.rows
-        for name, given in values.items():
+        for name, value in values.items():
             port = self.inputs.get(name) or self.settings.get(name)
-            if port is None:
-                continue
-            names = label_names(self.manifest, port)
-            value = truths_as_labels(port, names, given)
-            if port.kind == "input" and len(port.shape) == 1 and (self.tokenizer is not None or not names):
-                values[name] = as_tokens(port, value, self.tokenizer, special_tokens=special_tokens)
-            else:
-                values[name] = as_labels(port, names, value) if port.classes else value
+            if port is not None:
+                values[name] = as_numbers(self.manifest, port, value, self.tokenizer, special_tokens=special_tokens)
         return prompt
 
     def stream(
@@ -298,8 +291,8 @@ class Model:
         assert step is not None
         assert text is not None
         ports = {port.name: port, **self.manifest.steady_inputs}
-        given = {**({str(text.count): count} if str(text.count) in self.settings else {}), port.name: rows, **values}
-        feed = self._defaults | prepare(ports, self.settings, given, self.manifest.least, self.manifest.most)
+        named = {**({str(text.count): count} if str(text.count) in self.settings else {}), port.name: rows, **values}
+        feed = self._defaults | prepare(ports, self.settings, named, self.manifest.least, self.manifest.most)
         feed[step.tokens] = feed.pop(port.name)
         return Turns(self.session, self.manifest, feed, limit)
 
@@ -313,10 +306,8 @@ class Model:
         ranks = {name: len(port.shape) for name, port in self.inputs.items()}
         own = {n for n, v in values.items() if np.ndim(v) > ranks.get(n, np.inf) and len(v) == rows}
         first = {name: value[:1] if name in own else value for name, value in values.items()}
-        one, several = (
-            self.turns(row, count, first, timeout),
-            self.turns(np.repeat(row, rows, 0), count, values, timeout),
-        )
+        one = self.turns(row, count, first, timeout)
+        several = self.turns(np.repeat(row, rows, 0), count, values, timeout)
         return grow_several(one, several, row, rows, count)
 
     def answers(
@@ -394,17 +385,8 @@ class Model:
         """The step file beside this one, opened when it is first needed."""
         with self._opening:
             if self._step_model is None:
-                self._step_model = self._open_step(self._step_path())
+                self._step_model = self._open_step(find_step_file(self.manifest, self.path))
             return self._step_model
-
-    def _step_path(self) -> Path:
-        if self.manifest.text is None:
-            raise ModelError("stream-unavailable", f"{self.path.name} grows no text token by token")
-        path = step_path(self.path)
-        if not path.exists():
-            message = f"{self.path.name} streams by {path.name}, which is missing"
-            raise ModelError("stream-unavailable", message, "`mai compile` writes it beside the file, but for a search")
-        return path
 
     @cached_property
     def tokenizer(self) -> Tokenizer | None:

@@ -24,6 +24,17 @@ def step_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.step{path.suffix}")
 
 
+def find_step_file(manifest: Manifest, path: Path) -> Path:
+    """The step file that lies beside a file. Raises `ModelError`, `stream-unavailable`, where there is none."""
+    if manifest.text is None:
+        raise ModelError("stream-unavailable", f"{path.name} grows no text token by token")
+    step = step_path(path)
+    if not step.exists():
+        message = f"{path.name} streams by {step.name}, which is missing"
+        raise ModelError("stream-unavailable", message, "`mai compile` writes it beside the file, but for a search")
+    return step
+
+
 def grow(turns: Turns, prompt: Array, count: int) -> Iterator[Array]:
     """Read the prompt [batch, tokens], then take turns until there are `count` new tokens, or every row has ended.
 

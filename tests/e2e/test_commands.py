@@ -196,8 +196,8 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
 
 def test_the_command_that_goes_on_has_all_that_was_given() -> None:
     given = {"set": ["width=16", "layers.d=2"], "steps": 9, "seed": 0, "batch": None, "data": [Path("a b.csv")]}
-    told = resume_command("x.mai", Path("runs/x"), **given, track=["tensorboard"], quiet=False)
+    told = resume_command("x.mai", Path("runs/x"), **given, track=["tensorboard"], quiet=False, debug_nan=True)
     assert told == (
         "mai train x.mai --out runs/x --set width=16 --set layers.d=2 --steps 9 --seed 0 --data 'a b.csv' "
-        "--track tensorboard --resume"
+        "--track tensorboard --debug-nan --resume"
     )

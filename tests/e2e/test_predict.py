@@ -125,6 +125,15 @@ def test_numbers_of_a_csv_file_are_numbers(files: Callable[[str], Model], tmp_pa
         assert [",".join(row[:-1]) for row in reader(file)] == lines
 
 
+def test_lists_are_kept_in_a_csv_file(files: Callable[[str], Model], tmp_path: Path) -> None:
+    table = pa.table({"x": [[1.0, 2.0], [3.0, 4.0]], "more": [["ö"], None]})
+    parquet.write_table(table, tmp_path / "in.parquet")
+    predict(files("plain"), tmp_path / "in.parquet", tmp_path / "out.csv", {})
+    with (tmp_path / "out.csv").open(encoding="utf-8") as file:
+        _, first, second = reader(file)
+    assert first[:2] == ["[1.0, 2.0]", '["ö"]'] and second[:2] == ["[3.0, 4.0]", ""]
+
+
 def test_settings_columns_and_draws(files: Callable[[str], Model], tmp_path: Path) -> None:
     """Only some columns; draws that differ from block to block, and are the same again."""
     predict(files("label"), tmp_path / "t.csv", tmp_path / "out.csv", {"gain": 0.0}, keep=["id"])

@@ -161,13 +161,14 @@ const SCENES = {
       await page.setViewportSize({ width, height: 780 });
       widths[width] = await page.evaluate(() => document.documentElement.scrollWidth);
     }
+    const panels = await page.locator("[role=tabpanel]:visible").count();
     const colours = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
     const light = await colours();
     await page.locator("#theme").click();
     const dark = await colours();
     const other = await load("#example=mlp");
     const kept = await other.evaluate(() => document.documentElement.dataset.theme);
-    return { widths, light, dark, kept, labels: await page.locator("button:not([aria-label]):empty, select:not([id])").count() };
+    return { widths, panels, light, dark, kept, labels: await page.locator("button:not([aria-label]):empty, select:not([id])").count() };
   },
 
   /** What the browser's Python says of many texts: their diagnostics, each with its code, place and words. */

@@ -205,6 +205,7 @@ def test_a_link_has_the_whole_text(scene: Callable[[str], Any]) -> None:
 def test_three_widths_dark_and_light(scene: Callable[[str], Any]) -> None:
     said = scene("looks")
     assert all(wide <= int(width) for width, wide in said["widths"].items())
+    assert said["panels"] == 1
     assert said["light"] != said["dark"] and said["kept"] == "dark" and said["labels"] == 0
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Drawing, FewBits, Trained
-from mai.compiler.onnx.comparing.gate import allowance
+from mai.compiler.onnx.comparing.own_steps import allowance
 from mai.compiler.onnx.comparing.trial import difference as difference_of
 from mai.compiler.onnx.comparing.trial import trial
 from mai.compiler.onnx.export import export, export_step

@@ -110,6 +110,15 @@ def test_what_a_generation_says_and_its_tokenizer(tmp_path: Path) -> None:
     assert load(tmp_path / "model.generate.onnx", providers="cpu").manifest.special_tokens
 
 
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+def test_several_ends_in_the_config(name: str, tmp_path: Path) -> None:
+    save(DECODERS[name].make(), tmp_path, eos_token_id=[3, 5])
+    (tmp_path / "generation_config.json").unlink(missing_ok=True)
+    assert "until stop or 5 {" in imported(tmp_path).source.text
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": 7}))
+    assert "stop: token = 7" in " ".join(imported(tmp_path).source.text.split())
+
+
 def test_a_text_longer_than_its_rates(tmp_path: Path) -> None:
     """Beyond the texts of its training a LongRoPE has other rates: such texts are refused."""
     save(DECODERS["phi3, long"].make(), tmp_path)

@@ -80,6 +80,15 @@ def test_what_the_tokenizer_contradicts(field: str, value: object, message: str,
     assert import_folder(folder, tmp_path / "m.mai", [field]).exports == ("predict", "generate")
 
 
+def test_tokens_that_the_model_has_not(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"]["vocab"]["more"] = VOCAB
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    (note,) = import_folder(folder, tmp_path / "m.mai").notes
+    assert note == "tokenizer.json has 98 tokens and the model 97: texts with 'more' or later ones cannot be read"
+
+
 def test_what_is_told(tmp_path: Path) -> None:
     """Other ends than the tokenizer's, a second template, a second file of special tokens."""
     folder = folder_of(tmp_path, eos_token="w7")

@@ -219,7 +219,7 @@ def test_bad_archives_are_told(make: Callable[[Path], object], told: str, tmp_pa
     ("text", "told"),
     [
         ("x0,x2\n1,2\n3,4\n", "there is no `x1`"),
-        ("x0,x0\n1,2\n", "two columns of one name"),
+        ("x0,x0\n1,2\n", "two columns of one name: x0 (columns 1, 2)"),
         ("x0,x1\n\n\n", "at least one row"),
         ("", "at least one row"),
         ("x0,x1\n1,two\n", "column `x1`, a part of a vector, holds words: `two`"),

@@ -146,3 +146,24 @@ def test_signs_of_money_are_told_and_are_words_of_labels(tmp_path: Path) -> None
     assert data.notes == (
         "column `size`: numbers such as `$1,000` are read without signs of money, shares and thousands",
     )
+
+
+def test_lists_of_words_and_long_whole_numbers_are_not_mistaken(tmp_path: Path) -> None:
+    """A list of words is no vector, and whole numbers that are one in 64 bits are not said to be always one."""
+    path = tmp_path / "a.parquet"
+    table = pa.table(
+        {"x": [1.5, 2.5, 3.5], "tags": [["a", "b"], ["c", "d"], ["e", "f"]], "big": [2**60 + i for i in range(3)]}
+    )
+    parquet.write_table(table, path)
+    summary = describe([path])
+    assert isinstance(summary, TableSummary)
+    line = data_line(summary)
+    assert "left out: tags: its values are neither numbers nor words nor dates" in line
+    assert "left out: big" not in line and "big: []" in line
+
+
+def test_a_file_in_two_encodings_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("city,y\nZürich,1\n".encode("cp1252") + "Genève,2\n".encode())
+    summary = describe([tmp_path / "t.csv"])
+    assert isinstance(summary, TableSummary)
+    assert any("line 3 is in UTF-8, and other lines are not" in line for line in lines(summary))

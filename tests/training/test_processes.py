@@ -155,6 +155,15 @@ def test_every_process_needs_an_example(program: Maker) -> None:
         group(16).check(made.training.graph, 15)
 
 
+def test_fp16_is_refused_where_weights_are_in_parts() -> None:
+    fake = group(2)
+    fake.accelerator.scaler = object()  # type: ignore[assignment]
+    with pytest.raises(
+        MaiError, match=r"fp16 needs the whole weights in every process \(--precision bf16, or without --shard\)"
+    ):
+        fake.check_precision()
+
+
 def test_a_split_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from accelerate.utils import DistributedType
 

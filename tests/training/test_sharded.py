@@ -13,6 +13,7 @@ from safetensors.numpy import load_file
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
+from mai.spec.diagnostics import MaiError
 from tests.support.processes import together
 
 pytestmark = pytest.mark.slow
@@ -86,6 +87,27 @@ def test_every_optimizer_moves_parts(optimizer: str, program: Maker, tmp_path: P
     begin, end = text.index("  minimize"), text.index("  report")
     one = text[:begin] + "  minimize mean((f(x + z) - x)^2)\n" + text[end:]
     run_both(program(one), 2, tmp_path)
+
+
+NAN = """data x: [3] from npz("points.npz")
+net f(x: [3]) -> [3] {
+  h = linear(x, 8)
+  repeat 2 { h += mlp(rms_norm(h), hidden = 16) }
+  return linear(h, 3)
+}
+train(steps = 3, batch = 10) { minimize mean(f(x)^2) + sqrt(0 * f(x)[0]) }
+"""
+
+
+def test_a_gradient_that_is_not_finite_is_found_in_parts(program: Maker, tmp_path: Path) -> None:
+    def work() -> None:
+        with pytest.raises(MaiError) as caught:
+            train(program(NAN), tmp_path / "parts", replace(SHARD, debug_nan=True))
+        main, operation, *_ = caught.value.diagnostics
+        assert "at step 1 the gradient of `f.linear_1.weight` is not finite" in main.message
+        assert operation.span is not None and operation.span.text == "sqrt(0 * f(x)[0])"
+
+    assert together(2, work) == [0, 0]
 
 
 def test_another_number_of_processes_goes_on(program: Maker, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,9 @@ MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM
 WESTERN = "cp1252"
 UTF8 = ("utf-8", "utf-8-sig")
 LINES = 50
+TWO_BYTES = re.compile(
+    rb"[\xc3-\xc5][\x80-\xbf]"
+)  # A letter of Europe in UTF-8; in Windows-1252 a capital letter and a sign.
 
 
 @record
@@ -29,7 +33,7 @@ class Dialect:
     """`encoding` is a codec's name; `separator` stands between values, `decimal` before the decimals of a number.
 
     The sign `is_told` by a spec, or by cells that are numbers with no other. Where nothing tells it, `doubtful` is a column and a cell that
-    would be another number with the other sign.
+    would be another number with the other sign. `mixed` is the first line whose letters are in UTF-8, where others' are not.
     """
 
     encoding: str = "utf-8"
@@ -37,6 +41,7 @@ class Dialect:
     decimal: Decimal = "."
     is_told: bool = False
     doubtful: tuple[str, str] | None = None
+    mixed: int | None = None
 
 
 @record
@@ -88,6 +93,8 @@ def notes_of(dialect: Dialect, stated: Stated) -> Iterator[str]:
     if stated.encoding is None and dialect.encoding not in UTF8:
         letters = "Windows-1252" if dialect.encoding == WESTERN else dialect.encoding.upper()
         yield f'its letters are read as {letters} (`encoding = "..."` says another)'
+        if dialect.mixed is not None:
+            yield f"line {dialect.mixed:,} is in UTF-8, and other lines are not: its letters are read as others, so write the file in one encoding"
     if stated.separator is None and dialect.separator != ",":
         yield f"its values are separated by {SEPARATORS[dialect.separator]}"
     if stated.decimal is None:
@@ -117,15 +124,20 @@ def in_full(path: Path, dialect: Dialect, pieces: Iterator[bytes], is_found: boo
         MaiError: a quote is not closed, so that all the rest would be one value.
     """
     decoder, quotes, is_utf8 = codecs.getincrementaldecoder("utf-8")(), 0, True
+    lines, mixed = 1, None
     for piece in pieces:
         quotes += piece.count(b'"')
+        if mixed is None and is_found:
+            letter = None if piece.isascii() else TWO_BYTES.search(piece)
+            mixed = None if letter is None else lines + piece.count(b"\n", 0, letter.start())
+            lines += piece.count(b"\n")
         is_utf8 = is_utf8 and is_found and _decodes(decoder, piece)
     if quotes % 2:
         help = 'a value in quotes ends with one; one inside is written twice: `"5"" pipe"`'
         raise bad(f"a quote in {path} is not closed: there are {quotes:,}", help=help)
     if is_found and dialect.encoding in UTF8 and not (is_utf8 and _decodes(decoder, b"", final=True)):
-        return replace(dialect, encoding=WESTERN)
-    return dialect
+        dialect = replace(dialect, encoding=WESTERN)
+    return replace(dialect, mixed=mixed) if dialect.encoding == WESTERN else dialect
 
 
 def _decodes(decoder: codecs.IncrementalDecoder, piece: bytes, final: bool = False) -> bool:

@@ -32,7 +32,7 @@ AGAIN = "is it whole? Copy it again, or write it anew"
 class TableFile:
     """A table on the disk: its kind, its `columns` by what a spec calls them, and how it is written where it is a text.
 
-    Or `held`, a block of it that has been read, by what the file calls its columns, before which are `first` rows.
+    Or `block`, a part of it that has been read, by what the file calls its columns, before which are `first` rows.
     """
 
     path: Path
@@ -40,7 +40,7 @@ class TableFile:
     columns: Mapping[str, str]
     dialect: Dialect = Dialect()
     notes: tuple[str, ...] = ()
-    held: Block | None = None
+    block: Block | None = None
     first: int = 0
 
 
@@ -64,10 +64,10 @@ def open_tables(paths: Sequence[Path], stated: Stated) -> list[TableFile]:
     from mai.compiler.data.tables.signs import common_sign
 
     tables = [open_table(path, stated) for path in paths]
-    told = common_sign([table.dialect for table in tables if table.dialect.is_told])
-    if told is None or stated.decimal is not None:
+    sign = common_sign([table.dialect for table in tables if table.dialect.is_told])
+    if sign is None or stated.decimal is not None:
         return tables
-    likely = replace(stated, likely=told)
+    likely = replace(stated, likely=sign)
     return [table if table.dialect.is_told else _with_sign(table, likely) for table in tables]
 
 
@@ -84,8 +84,8 @@ def _with_sign(table: TableFile, stated: Stated) -> TableFile:
 
 def read_blocks(table: TableFile, columns: Sequence[str]) -> Iterator[Block]:
     """Some columns by name, a block of rows at a time. Raises `MaiError` where the file is damaged."""
-    if table.held is not None:
-        yield {name: table.held[name] for name in columns}
+    if table.block is not None:
+        yield {name: table.block[name] for name in columns}
         return
     with reported(table.path):
         yield from READERS[table.kind](table, list(columns))

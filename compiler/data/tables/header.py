@@ -11,6 +11,7 @@ from mai.runtime.inputs.cells import is_number
 from mai.spec.words import RESERVED
 
 NAME = re.compile(r"(?![\d⁰¹²³⁴-⁹¼-¾])(?:(?![⁰¹²³⁴-⁹])\w)+")
+SHOWN = 8  # Places that a message names.
 TAKEN = RESERVED | {"batch", "seed"}  # The latter are settings that every file may have.
 
 
@@ -34,7 +35,10 @@ def name_columns(path: Path, names: Sequence[str]) -> dict[str, str]:
         message = f"the first line of {path} holds numbers: {', '.join(written)[:60]}"
         raise bad(message, help="the first line names the columns, as in `x0,x1,y`")
     if len(set(written)) < len(written):
-        raise bad(f"{path} has two columns of one name: {', '.join(written)}")
+        twice = dict.fromkeys(name for name in written if written.count(name) > 1)
+        places = [str(place) for place, name in enumerate(written, 1) if name in twice]
+        message = f"{path} has two columns of one name: {', '.join(twice)} (columns {', '.join(places[:SHOWN])})"
+        raise bad(message, help="call one of them otherwise in the first line")
     called = [_identifier(name) for name in written]
     return dict(zip(_apart(called, written), names, strict=True))
 

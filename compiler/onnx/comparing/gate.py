@@ -31,6 +31,7 @@ from mai.compiler.ir.types import DType
 from mai.compiler.onnx.comparing.first_difference import first_difference
 from mai.compiler.onnx.comparing.opened import opened
 from mai.compiler.onnx.comparing.origin import origin_of_trial
+from mai.compiler.onnx.comparing.own_steps import TOLERANCE, allowance, arrives, is_adaptive
 from mai.compiler.onnx.comparing.roundings import are_roundings
 from mai.compiler.onnx.comparing.trial import (
     FREE_SIZE,
@@ -50,8 +51,6 @@ from mai.compiler.passes.text.growth import texts
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-TOLERANCE = 1e-4
-DRIFT = 1000  # How many of its own tolerances a solution may be from another that took other steps, before it is told.
 IN_A_TURN = 0.01  # What roundings may make of a turn from the same states: 1 - a^2 has few digits where a is nearly 1.
 NARROW_TOLERANCE = {"fp16": 0.02, "bf16": 0.1}  # Some 20 roundings of 11 and of 8 bits, one upon the other.
 WHOLE_TOLERANCE, LEAST_NORM = 0.25, 1e-6  # Of convolutions of whole numbers: tens of layers err by some hundredths.
@@ -176,17 +175,17 @@ class Gate:
     def _whole_passed(self, comparisons: list[Comparison]) -> Passed:
         """Results beside torch's where both go their own ways; and turn by turn, where ways part."""
         error, apart, allowed = 0.0, 0.0, allowance(self.prepared.plain)
-        turns = self._turns() if _is_adaptive(self.prepared.plain) else None
+        turns = self._turns() if is_adaptive(self.prepared.plain) else None
         for compared in comparisons:
             own = max(compared.differences.values())
-            if turns is None and not own <= (allowed if _is_adaptive(self.prepared.plain) else TOLERANCE):
+            if turns is None and not own <= (allowed if is_adaptive(self.prepared.plain) else TOLERANCE):
                 turns = self._turns()
                 if turns is None:
                     self._allow(compared, own)
             error = max(error, own if turns is None else self._error_of_turns(turns, compared))
             apart = max(apart, own)
         warnings = (self.metastable(apart),) if apart > allowed else ()
-        same_steps = turns is not None and _is_adaptive(self.prepared.plain)
+        same_steps = turns is not None and is_adaptive(self.prepared.plain)
         return Passed(error, comparisons, apart if same_steps else None, warnings)
 
     def _turns(self) -> Turns | None:
@@ -240,7 +239,7 @@ class Gate:
             expected_results = _expected(reference, tried)
             if expected_results is None:
                 continue
-            was_compared, has_arrived = True, has_arrived or _arrives(plain, expected_results)
+            was_compared, has_arrived = True, has_arrived or arrives(plain, expected_results)
             results = dict(zip(names, run_trial(file, plain, tried), strict=False))
             expected = dict(zip(names, expected_results, strict=False))
             blank -= {name for name, array in expected.items() if not array.size or np.isfinite(array).any()}
@@ -379,26 +378,5 @@ def _expected(reference: Reference, tried: Trial) -> list[Array] | None:
         raise
 
 
-def allowance(graph: Graph) -> float:
-    """How far two runs of a graph that take their own steps usually are apart at most, relative to the largest result.
-
-    A step that one run takes and the other, a rounding away, does not, is within the tolerance of an adaptive solver: so are
-    the solutions that follow, but for what the equation makes of it.
-    """
-    controls = [control for n in graph.walk() if n.op is Loop and (control := Loop.of(n).control)]
-    return max([TOLERANCE, *(DRIFT * control.rtol for control in controls)])
-
-
-def _arrives(graph: Graph, results: Sequence[Array]) -> bool:
-    """Whether an example's adaptive solvers, if there are any, have come to their end, as their evaluations say."""
-    if EVALUATIONS in graph.output_names:
-        return bool((results[graph.output_names.index(EVALUATIONS)] >= 0).any())
-    return not _is_adaptive(graph)
-
-
 def _convolves(graph: Graph) -> bool:
     return any(n.op in (Conv, ConvTranspose) for n in graph.walk())
-
-
-def _is_adaptive(graph: Graph) -> bool:
-    return any(n.op is Loop and Loop.of(n).control for n in graph.walk())

@@ -8,7 +8,8 @@ import numpy as np
 
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.graph import Graph
-from mai.compiler.onnx.comparing.gate import NARROW_TOLERANCE, Comparison, allowance
+from mai.compiler.onnx.comparing.gate import NARROW_TOLERANCE, Comparison
+from mai.compiler.onnx.comparing.own_steps import allowance
 from mai.runtime.arrays import Array
 from mai.runtime.self_test.compare import abridge
 from mai.runtime.self_test.record import Expected, Run, SelfTest

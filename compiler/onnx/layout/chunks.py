@@ -35,11 +35,11 @@ MOST = 256
 NARROW = 1024
 
 
-def chunk_of(graph: Graph) -> int | None:
+def chunk_of(graph: Graph, times: int = 1) -> int | None:
     """How many examples a chunk should have; None where chunks do not pay.
 
     They pay in a loop of convolutions, and of products whose activations are small, if all sizes are known. What looks
-    across the examples needs all of them.
+    across the examples needs all of them. Of convolutions whose numbers have 8 bits, `times` as many examples have room.
     """
     if any(node.op is Across for node in graph.walk()):
         return None
@@ -52,7 +52,8 @@ def chunk_of(graph: Graph) -> int | None:
     convolves = any(n.op in (Conv, ConvTranspose) for n in inside)
     multiplies = any(n.op is Affine for n in inside) and largest <= NARROW
     most = max((s * _branches(v) for s, v in zip(sizes, values, strict=True) if s), default=1)
-    return max(1, min(MOST, BUDGET // most)) if convolves or multiplies else None
+    room = BUDGET * times if convolves else BUDGET
+    return max(1, min(MOST, room // most)) if convolves or multiplies else None
 
 
 def _branches(value: Value) -> int:

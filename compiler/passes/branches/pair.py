@@ -8,6 +8,7 @@ batch. What is equal in all branches is computed once, and repeated where it mee
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -21,7 +22,7 @@ from mai.compiler.ops.shapes.indexing import Pick, Slice
 from mai.compiler.ops.shapes.shape import Concat, Reshape
 from mai.compiler.ops.work import known_sizes
 from mai.compiler.passes.branches.agenda import Agenda
-from mai.compiler.passes.branches.candidates import Known, kinds_of
+from mai.compiler.passes.branches.candidates import PRODUCTS, Known, kinds_of
 from mai.compiler.passes.branches.stack import Stack, branches_axis, inner_lead
 
 # How often one example may use each weight, on average, for branches to become one batch. With guidance on one thread, each
@@ -35,6 +36,9 @@ MOST_USES = 8
 
 def pair(graph: Graph) -> Graph:
     """Join the products that read the same weight and do not depend on each other, where an example has few rows for each weight (`MOST_USES`)."""
+    readers = Counter(node.inputs[1] for node in graph.walk() if node.op in PRODUCTS)
+    if max(readers.values(), default=0) < 2:
+        return graph  # Each weight is read once.
     known = known_sizes(graph)
     bodies = [graph, *(region for node in graph.walk() for region in node.regions)]
     if not any(kinds_of(body.nodes, known, MOST_USES) for body in bodies):

@@ -6,7 +6,7 @@ from collections import Counter
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
 from mai.compiler.ir.structure import Lead, Unlead
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.products.product import Affine
@@ -18,6 +18,7 @@ PLACES: dict[tuple[type[Operation], type[Operation]], int] = {
 }  # fmt: skip
 
 
+@rewriting(el.Add, el.Multiply)
 def fuse(graph: Graph) -> Graph:
     """Join W x + b into one operation, where b is one vector for all examples; a layer norm, its scale and its shift likewise.
 

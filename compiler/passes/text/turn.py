@@ -66,7 +66,7 @@ class Turn(GrowingAxes):
     grown: dict[Value, Grown] = field(default_factory=dict)
     histories: dict[Value, Grown] = field(default_factory=dict)
     lasts: dict[Value, Grown] = field(default_factory=dict)
-    made: dict[str, Value] = field(default_factory=dict)
+    shared: dict[str, Value] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.builder: Builder = self.copier.builder
@@ -216,24 +216,24 @@ class Turn(GrowingAxes):
 
     def places(self) -> Value:
         """Where the new tokens stand in their texts; below 0 where there is no token."""
-        if "places" not in self.made:
+        if "places" not in self.shared:
             place = self.emit(el.Add, self.emit(Iota, count=self.new, name="places"), self.before)
             first = self.emit(Unsqueeze, self.empty)
-            self.made["places"] = self.emit(el.Subtract, place, first, name="place")
-        return self.made["places"]
+            self.shared["places"] = self.emit(el.Subtract, place, first, name="place")
+        return self.shared["places"]
 
     def positions(self) -> Value:
         """The places as the body sees them: at least 0, so that a table of positions has a row for places without a token."""
-        if "positions" not in self.made:
-            self.made["positions"] = self.emit(el.Maximum, self.places(), self.builder.constant(0), name="position")
-        return self.made["positions"]
+        if "positions" not in self.shared:
+            self.shared["positions"] = self.emit(el.Maximum, self.places(), self.builder.constant(0), name="position")
+        return self.shared["positions"]
 
     def columns(self) -> Value:
         """Which of all places so far hold a token: [total], for each example."""
-        if "columns" not in self.made:
+        if "columns" not in self.shared:
             place = self.emit(Iota, count=self.total, name="columns")
-            self.made["columns"] = self.emit(logic.GreaterEqual, place, self.emit(Unsqueeze, self.empty), name="seen")
-        return self.made["columns"]
+            self.shared["columns"] = self.emit(logic.GreaterEqual, place, self.emit(Unsqueeze, self.empty), name="seen")
+        return self.shared["columns"]
 
     def columns_so_far(self) -> Value:
         """Which of all places so far the token to be chosen sees: [total]."""
@@ -241,10 +241,10 @@ class Turn(GrowingAxes):
 
     def seen(self) -> Value:
         """Which places each new token may look at, beside causality: [new, total]. A place without a token sees any."""
-        if "seen" not in self.made:
+        if "seen" not in self.shared:
             nothing = self.emit(logic.Less, self.emit(Unsqueeze, self.places()), self.builder.constant(0))
-            self.made["seen"] = self.emit(logic.LogicalOr, self.emit(Unsqueeze, self.columns(), axes=(-2,)), nothing)
-        return self.made["seen"]
+            self.shared["seen"] = self.emit(logic.LogicalOr, self.emit(Unsqueeze, self.columns(), axes=(-2,)), nothing)
+        return self.shared["seen"]
 
     def size(self, size: Size) -> Value:
         """A size as a real number."""

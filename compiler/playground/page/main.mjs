@@ -4,7 +4,7 @@ import { define, goTo, makeEditor, setDark, setText, showDiagnostics, textOf } f
 import { asked, packed, unpacked } from "./share.mjs";
 import { showShapes } from "./shapes.mjs";
 import { makeTabs } from "./tabs.mjs";
-import { element } from "./words.mjs";
+import { element, markdown } from "./words.mjs";
 
 const PAUSE = 150; // Milliseconds without a change after which a text is checked.
 const get = (id) => document.getElementById(id);
@@ -170,14 +170,15 @@ function showRun() {
   if (panel.hidden) return;
   const title = example ? `${example.name}.mai` : "this text";
   if (!example?.page) {
-    const words = element("p", "", `There is no compiled file of ${title} beside this page. Copy the text into a file, then:`);
-    return panel.replaceChildren(words, element("pre", "", `mai train ${example?.name ?? "spec"}.mai\nmai page runs/${example?.name ?? "spec"}`));
+    const words = markdown(`There is no compiled file of ${title} beside this page. Copy the text into a file, then:`);
+    const name = example?.name.split("/").at(-1) ?? "spec";
+    return panel.replaceChildren(words, element("pre", "", `mai train ${name}.mai\nmai page runs/${name}`));
   }
   if (panel.dataset.page === example.page && panel.querySelector("iframe")) return;
   panel.dataset.page = example.page;
   const frame = Object.assign(document.createElement("iframe"), { src: example.page, title: `${title}, compiled` });
   const words = `${title} as it is in the menu, trained and compiled; what you change here is not in it: \`mai train\` and \`mai page\` make yours.`;
-  panel.replaceChildren(element("p", "", words), frame);
+  panel.replaceChildren(markdown(words), frame);
 }
 
 makeTabs(document.querySelector("[role=tablist]"), showRun);

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeGuard
 
-from torch import Tensor
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from torch.distributed.tensor import DTensor  # Which takes half a second to import.
@@ -27,3 +29,19 @@ def cut_like(tensor: Tensor, other: Tensor | None) -> Tensor:
     from torch.distributed.tensor import distribute_tensor
 
     return distribute_tensor(tensor.to(other.device), other.device_mesh, other.placements)
+
+
+@contextmanager
+def reading_whole(code: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Iterator[Mapping[str, nn.Parameter]]:
+    """The parameters by name, whole, while `code` reads them so: all processes ask for it together, and each has room for all of them."""
+    held = [(m, key, m._parameters[key]) for m in code.modules() for key in m._parameters]
+    places = [(module, key, part) for module, key, part in held if is_in_parts(part)]
+    parts = {id(part): part for part in (*parameters.values(), *(part for *_, part in places)) if is_in_parts(part)}
+    full = {key: nn.Parameter(whole(part)) for key, part in parts.items()}
+    for module, key, part in places:
+        module._parameters[key] = full[id(part)]
+    try:
+        yield {name: full.get(id(p), p) for name, p in parameters.items()}
+    finally:
+        for module, key, before in held:
+            module._parameters[key] = before

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mai.compiler.torch.finite import Origin, Trace, Watched, in_words, origin_of_gradient, origin_of_value
+from mai.compiler.torch.processes.parts import reading_whole
 from mai.compiler.training.run.folder import FAILURE
 from mai.compiler.training.step.objective import Objective, rows_of
 from mai.compiler.training.step.step_function import Module
@@ -53,13 +54,14 @@ def with_findings(error: MaiError, objective: Objective, seen: Seen, out: Path |
 def _look(module: Module, parameters: Mapping[str, torch.nn.Parameter], seen: Seen) -> tuple[Origin | None, list[str]]:
     """Where a part of a step goes wrong, if it does, and notes of it."""
     trace, code = Trace(), module.of_examples()
-    with module.context():
-        losses = Watched(code, trace).run(*module.arguments(seen.fields, seen.step))[0]
-    origin = origin_of_value(code, trace)
-    gradients = _gradients(losses, parameters)
-    if origin is None:
-        origin = origin_of_gradient(trace)
-    return origin, [*_operation(origin), *_examples(losses.detach(), seen), *_weights(parameters, gradients)]
+    with reading_whole(code, parameters) as weights:
+        with module.context():
+            losses = Watched(code, trace).run(*module.arguments(seen.fields, seen.step))[0]
+        origin = origin_of_value(code, trace)
+        gradients = _gradients(losses, weights)
+        if origin is None:
+            origin = origin_of_gradient(trace)
+        return origin, [*_operation(origin), *_examples(losses.detach(), seen), *_weights(weights, gradients)]
 
 
 def _gradients(losses: Tensor, parameters: Mapping[str, torch.nn.Parameter]) -> dict[str, Tensor]:

@@ -160,7 +160,7 @@ def _programs(folder: Path) -> Iterator[str]:
 
     for path in (folder / WEIGHTS, *checkpoints(folder)):
         try:
-            with safe_open(path, "numpy") as held:
-                yield from [name for key, name in (held.metadata() or {}).items() if key == "spec"]
+            with safe_open(path, "numpy") as tensors:
+                yield from [name for key, name in (tensors.metadata() or {}).items() if key == "spec"]
         except (SafetensorError, OSError):
             continue

@@ -13,12 +13,12 @@ from torch.nn.parallel import DistributedDataParallel
 Code = Callable[[], tuple[Tensor, ...]]
 
 
-class Held(nn.Module):
+class Group(nn.Module):
     """Parameters that one of torch's wrappers looks after, whatever the code is that reads them."""
 
     def __init__(self, parameters: Mapping[str, nn.Parameter]) -> None:
         super().__init__()
-        self.held = nn.ParameterList(parameters.values())
+        self.members = nn.ParameterList(parameters.values())
 
     def forward(self, code: Code) -> tuple[Tensor, ...]:
         """What some code gives: the loss, and what no gradient goes through."""
@@ -34,7 +34,7 @@ class Together:
 
     def __init__(self, parameters: Mapping[str, nn.Parameter], count: int, turns_vary: bool) -> None:
         self.count, self.turns_vary = count, turns_vary
-        self.plain = Held(parameters)
+        self.plain = Group(parameters)
         self.wrapped: DistributedDataParallel | None = None
 
     def run(self, code: Code, is_last: bool, backward: Callable[[Tensor], None]) -> tuple[Tensor, ...]:
@@ -43,7 +43,7 @@ class Together:
             results = code()
             backward(results[0])
             return results
-        if self.wrapped is None and len(self.plain.held):
+        if self.wrapped is None and len(self.plain.members):
             results = code()
             self.wrapped = self._wrap(results)
             return self._sent(self.wrapped, lambda: results, is_last, backward)

@@ -36,28 +36,28 @@ class Lines:
     def __init__(self, copier: Copier, state: Value) -> None:
         self.copier, self.builder = copier, copier.builder
         self.sizes = state.type.physical
-        self.found: dict[Value, Line] = {state: Line()}
+        self.lines: dict[Value, Line] = {state: Line()}
 
     def of(self, value: Value) -> tuple[Value, Value]:
         """The slope and the offset of a value, as values."""
-        line = self.found.get(value)
+        line = self.lines.get(value)
         if line is None:
             return self._number(0.0), self.copier[value]
         return self._slope(line), self._number(0.0) if line.offset is None else line.offset
 
     def follow(self, node: Node) -> bool:
         """Take a node over; False where its result is no affine function of the state, element by element."""
-        if not any(v in self.found for v in node.inputs):
+        if not any(v in self.lines for v in node.inputs):
             self.copier.node(node)
             return True
         rule = RULES.get(node.op)
         if rule is None or node.output.type.physical != self.sizes:
             return False
         self.builder.span, self.builder.scope = node.span, node.scope
-        line = rule(self, node, *(self.found.get(v) or self.copier[v] for v in node.inputs))
+        line = rule(self, node, *(self.lines.get(v) or self.copier[v] for v in node.inputs))
         if line is None:
             return False
-        self.found[node.output] = line
+        self.lines[node.output] = line
         return True
 
     def emit(self, op: type[Operation], *operands: Value | float) -> Value:

@@ -78,7 +78,7 @@ class Speculation(Growth):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.chosen, self.held = symbol(f"{self.length}_chosen"), symbol(f"{self.length}_held")
+        self.chosen, self.width = symbol(f"{self.length}_chosen"), symbol(f"{self.length}_held")
         self.draft = Axis("draft", self.chosen, DRAFT_DEPTH)
 
     # ---------------------------------------------------------------- the loop
@@ -130,11 +130,11 @@ class Speculation(Growth):
         """The tokens to read: the first `new` of a window, which is the prompt, or the last token and all guesses."""
         lead, b, sizes = row.type.lead, self.builder, self.copier.sizes
         self.lead = lead
-        self.window = Value(row.type.with_shape((self.held,)), "window")
+        self.window = Value(row.type.with_shape((self.width,)), "window")
         self.read, self.choosing, self.before = (Value(INTEGER, name) for name in ("new", "chosen", "past"))
         self.begins = self.empty = Value(INTEGER.with_shape((1,)).with_lead(lead), "begins")
         self.there = Value(TRUTH.with_shape((self.past,)).with_lead(lead), "there")
-        sizes[str(self.held)] = self.window, len(lead)
+        sizes[str(self.width)] = self.window, len(lead)
         sizes |= {str(self.new): self.read, str(self.chosen): self.choosing, str(self.past): self.before}
         self.ids = b.emit(Slice, self.window, stop=self.new, name="ids")
         return b.emit(el.Maximum, self.ids, b.constant(0), name=row.name)
@@ -183,10 +183,10 @@ class Speculation(Growth):
 
         An example that has ended still reads along with the others of its batch.
         """
-        if "places" not in self.made:
+        if "places" not in self.shared:
             place = self._term(self.emit(Iota, count=self.new)) + self._term(self.before) - self._term(self.empty)
-            self.made["places"] = place.emit(el.Minimum, self.final).value
-        return self.made["places"]
+            self.shared["places"] = place.emit(el.Minimum, self.final).value
+        return self.shared["places"]
 
     def _begun(self) -> Value:
         """The prompt is read in one turn, the first."""
@@ -197,18 +197,18 @@ class Speculation(Growth):
         return self.emit(logic.GreaterEqual, self.places(), self.builder.constant(0))
 
     def columns(self) -> Value:
-        if "columns" not in self.made:
-            self.made["columns"] = self._joined(self.there, self._held())
-        return self.made["columns"]
+        if "columns" not in self.shared:
+            self.shared["columns"] = self._joined(self.there, self._held())
+        return self.shared["columns"]
 
     def columns_so_far(self) -> Value:
         """Up to each draft."""
-        if "columns_so_far" not in self.made:
+        if "columns_so_far" not in self.shared:
             last = self._drafts() + self._size(self.total - self.chosen)
             place = self._term(self.emit(Iota, count=self.total))
             so_far = place.emit(logic.LessEqual, last).emit(logic.LogicalAnd, self._term(self.columns()))
-            self.made["columns_so_far"] = so_far.value
-        return self.made["columns_so_far"]
+            self.shared["columns_so_far"] = so_far.value
+        return self.shared["columns_so_far"]
 
     def rows_so_far(self, value: Value, nothing: float) -> Value:
         """Up to each draft; the axis that grows is the last."""
@@ -258,10 +258,10 @@ class Speculation(Growth):
 
     def _drafts(self) -> Term:
         """The number of each draft; 0 is the last token."""
-        if "drafts" not in self.made:
+        if "drafts" not in self.shared:
             order = self.emit(Iota, count=self.chosen, name="draft")
-            self.made["drafts"] = self.builder.lead(order, (self.draft,))
-        return self._term(self.made["drafts"])
+            self.shared["drafts"] = self.builder.lead(order, (self.draft,))
+        return self._term(self.shared["drafts"])
 
     # ---------------------------------------------------------------- what is refused
 

@@ -1,0 +1,23 @@
+"""Words that a call gives in the place of numbers: texts are tokens, and names of labels their numbers."""
+
+from __future__ import annotations
+
+from mai.runtime.inputs.labels import as_labels, label_names, truths_as_labels
+from mai.runtime.model.manifest import Manifest, Port
+from mai.runtime.text.prompts import as_tokens
+from mai.runtime.text.tokenizer import Tokenizer
+
+
+def as_numbers(
+    manifest: Manifest, port: Port, value: object, tokenizer: Tokenizer | None, *, special_tokens: bool
+) -> object:
+    """The value of an input or a setting as an array takes it; what is no word stays as it is.
+
+    Raises:
+        ModelError: a label that the file does not know; a text for a file without a tokenizer.
+    """
+    names = label_names(manifest, port)
+    value = truths_as_labels(port, names, value)
+    if port.kind == "input" and len(port.shape) == 1 and (tokenizer is not None or not names):
+        return as_tokens(port, value, tokenizer, special_tokens=special_tokens)
+    return as_labels(port, names, value) if port.classes else value
