@@ -67,8 +67,9 @@ def kept() -> dict[str, dict[str, Any]]:
 
 
 def twins() -> dict[str, dict[str, Any]]:
-    """What `python -m benchmarks.twins` has measured."""
-    return dict(json.loads(TWINS.read_text(encoding="utf-8"))) if TWINS.exists() else {}
+    """What `python -m benchmarks.twins` has measured, by the spec."""
+    records = json.loads(TWINS.read_text(encoding="utf-8")) if TWINS.exists() else {}
+    return {record["spec"]: record for record in records.values()}
 
 
 def here() -> list[Row]:

@@ -1,7 +1,8 @@
-"""Train the twins, judge each and its example by one figure, and keep both for the gallery.
+"""Train the twins, judge each and its spec by one figure, and keep both for the gallery and docs/papers.md.
 
-python -m benchmarks.twins               all of them: a quarter of an hour; the examples are those of `make gallery`
-python -m benchmarks.twins mean_flow     some of them; the others keep their figures
+python -m benchmarks.twins               all of them: three quarters of an hour, with the specs
+python -m benchmarks.twins mean_flow papers/mamba     some of them; the others keep their figures
+python -m benchmarks.twins --page        the page alone, of the last figures
 """
 
 from __future__ import annotations
@@ -9,47 +10,66 @@ from __future__ import annotations
 import json
 import sys
 import time
+from typing import Any
 
 import torch
 
+from benchmarks.fidelity.claim import compiled, program_of, trained
 from benchmarks.gallery.__main__ import TWINS as KEPT
-from benchmarks.runs import GALLERY, ROOT
-from benchmarks.twins import functions, generative
+from benchmarks.runs import ROOT
+from benchmarks.twins import codes, consistency, equations, functions, generative, routed, texts
+from benchmarks.twins.page import page
 from benchmarks.twins.twin import Map, Twin
-from mai.runtime import load
 
-TWINS = (*generative.TWINS, *functions.TWINS)
+MODULES = (functions, generative, consistency, codes, equations, texts, routed)
+TWINS: tuple[Twin, ...] = tuple(twin for module in MODULES for twin in module.TWINS)
+PAGE = ROOT / "docs" / "papers.md"
 
 
 def main(words: list[str]) -> int:
-    unknown = sorted(set(words) - {twin.example for twin in TWINS})
+    wanted = [word for word in words if word != "--page"]
+    unknown = sorted(set(wanted) - {twin.spec for twin in TWINS})
     if unknown:
-        print(f"there is no twin {unknown[0]}; there are {', '.join(twin.example for twin in TWINS)}", file=sys.stderr)
+        specs = ", ".join(dict.fromkeys(twin.spec for twin in TWINS))
+        print(f"there is no twin {unknown[0]}; there are {specs}", file=sys.stderr)
         return 2
     torch.set_num_threads(1)
-    for twin in TWINS:
-        if not words or twin.example in words:
-            kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
-            kept[twin.example] = measured(twin)
-            KEPT.write_text(json.dumps(dict(sorted(kept.items())), indent=1) + "\n", encoding="utf-8")
-            print(twin.example, kept[twin.example], flush=True)
+    for twin in [] if "--page" in words else TWINS:
+        if not wanted or twin.spec in wanted:
+            record = measured(twin)
+            KEPT.write_text(
+                json.dumps(figures() | {twin.key: record}, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+            )
+            print(twin.key, record, flush=True)
+    PAGE.write_text(page(TWINS, figures()), encoding="utf-8")
     return 0
 
 
-def measured(twin: Twin) -> dict[str, object]:
-    """What is measured, and the figures of the example's file and of the twin, which took some seconds to train."""
+def figures() -> dict[str, dict[str, Any]]:
+    """The last figures of every twin."""
+    return dict(json.loads(KEPT.read_text(encoding="utf-8"))) if KEPT.exists() else {}
+
+
+def measured(twin: Twin) -> dict[str, Any]:
+    """What is measured, and the figures of the spec's file and of the twin, which took some seconds of a core to train."""
     begin = time.process_time()
     by_hand = twin.train()
     seconds = round(time.process_time() - begin)
-    return {"says": twin.says, "mai": twin.figure(compiled(twin)), "torch": twin.figure(by_hand), "seconds": seconds}
+    return {
+        "spec": twin.spec,
+        "says": twin.says,
+        "mai": twin.figure(of_spec(twin)),
+        "torch": twin.figure(by_hand),
+        "seconds": seconds,
+    }
 
 
-def compiled(twin: Twin) -> Map:
-    """The export of the gallery's run of an example, as a function."""
-    model = load(ROOT / GALLERY / twin.example / f"{twin.example}.{twin.export}.onnx", providers="cpu")
-    if twin.export == "sample":
-        return lambda count: model(batch=count, seed=9)
-    return model
+def of_spec(twin: Twin) -> Map:
+    """The export of a spec, trained as its twin is where no run has its weights."""
+    program, weights = program_of(twin.path), None
+    if program.trainings:
+        program, weights = trained(twin.path, steps=twin.steps)
+    return compiled(program, twin.export, weights)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from sklearn.datasets import make_moons
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from benchmarks.twins.twin import SEEN, Map, Sampler, Twin, sliced, step
+from benchmarks.twins.twin import SEED, SEEN, Map, Twin, sliced, step
 from mai.runtime.arrays import Array
 
 
@@ -37,12 +37,12 @@ class Residual(nn.Module):
         return out
 
 
-def sampled(make: Map) -> Sampler:
+def sampled(make: Map) -> Map:
     """What a function of normal numbers makes."""
 
-    def sample(count: int) -> Array:
+    def sample(batch: int, seed: int) -> Array:
         with torch.no_grad():
-            made: Array = make(torch.randn(count, 2, generator=torch.Generator().manual_seed(9))).numpy()
+            made: Array = make(torch.randn(batch, 2, generator=torch.Generator().manual_seed(seed))).numpy()
         return made
 
     return sample
@@ -51,7 +51,7 @@ def sampled(make: Map) -> Sampler:
 # ------------------------------------------------------------------- mean flow
 
 
-def mean_flow(steps: int = 4000) -> Sampler:
+def mean_flow(steps: int = 4000) -> Map:
     torch.manual_seed(0)
     net = Residual(5, 4)
     slow = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(0.999))
@@ -101,7 +101,7 @@ class Couplings(nn.Module):
         return z
 
 
-def realnvp(steps: int = 4000) -> Sampler:
+def realnvp(steps: int = 4000) -> Map:
     torch.manual_seed(0)
     flow = Couplings()
     optimizer = torch.optim.Adam(flow.parameters(), lr=1e-3)
@@ -113,7 +113,7 @@ def realnvp(steps: int = 4000) -> Sampler:
 
 
 def far_from_moons(sample: Map) -> float:
-    return sliced(sample(SEEN), moons(SEEN, 10**6))
+    return sliced(sample(batch=SEEN, seed=SEED), moons(SEEN, 10**6))
 
 
 APART = "sliced Wasserstein distance, squared, of 4,000 samples to 4,000 points"

@@ -7,11 +7,11 @@ import keyword
 import re
 import unicodedata
 
-from torch import nn
+from torch import fx, nn
 
-MODULE_NAMES = frozenset(
-    dir(nn.Module())
-)  # `train`, `forward`, `training`: an attribute by such a name is the module's own.
+OWN = ("meta", "shape_env")  # What fx keeps on an instance.
+# `train`, `forward`, `code`: an attribute by such a name is the module's own.
+MODULE_NAMES = frozenset([*dir(nn.Module()), *dir(fx.GraphModule), *OWN])
 
 
 def writable(name: str) -> bool:

@@ -125,7 +125,7 @@ NAMES: list[Rule] = [
      "a declaration cannot stand inside a block", "move it out of the block"),
     (lambda p: p.found == "/=" and p.before == "/", "wrong-operator", "a change is `+=`, `-=`, `*=` or `/=`", None),
     (lambda p: p.found in ("=", "~", "+=", "-=", "*=", "/=") and p.line.strip() == p.word and p.word in STATEMENTS,
-     "reserved-name", "this word begins a statement and cannot be a name", None),
+     "reserved-name", "this word begins a statement and cannot be a name", lambda p: f"call it `{p.word}_`, or otherwise"),
     (lambda p: p.found in ("=", "~", "+=", "-=", "*=", "/=") and not p.line.strip(),
      "missing-name", "a name is missing before `{found}`", None),
     (_all(_only("NAME"), lambda p: p.before == "."),

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 NAMES = (
     "eval", "forward", "type", "to", "training", "train", "self", "weights", "parameters", "state_dict", "float", "register_buffer",
-    "initialise", "numpy", "half", "dump_patches", "T_destination", "Tensor", "nn",
+    "initialise", "code", "graph", "meta", "recompile", "numpy", "half", "dump_patches", "T_destination", "Tensor", "nn",
 )  # fmt: skip
 SPEC = """data x: [2] from moons()
 net {0}(x: [2]) -> [2] {{

@@ -19,10 +19,12 @@ from mai.compiler.training.options import Options
 from mai.runtime import load
 from mai.spec import ast
 
-FOLDER = Path(__file__).parent / "second_tour"
-EQUATIONS = FOLDER / "pendulum.mai"  # Which have nothing to train.
-SHOWN = [Path(__file__).parents[2] / "examples" / f"{name}.mai" for name in ("deep_equilibrium", "realnvp")]
-SPECS = [*sorted(set(FOLDER.glob("*.mai")) - {EQUATIONS}), *SHOWN]
+EXAMPLES = Path(__file__).parents[2] / "examples"
+PAPERS = EXAMPLES / "papers"
+EQUATIONS = PAPERS / "pendulum.mai"  # Which have nothing to train.
+SHOWN = [EXAMPLES / f"{name}.mai" for name in ("deep_equilibrium", "realnvp")]
+FIRST = sorted((Path(__file__).parent / "second_tour").glob("*.mai"))
+SPECS = [*FIRST, *sorted(set(PAPERS.glob("*.mai")) - {EQUATIONS}), *SHOWN]
 POINTS, ROWS = 32, 40
 
 
@@ -57,7 +59,7 @@ def test_a_spec_trains_and_compiles(path: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_routed_text_is_that_of_whole_rows(tmp_path: Path) -> None:
     """Windows, experts, several ends and a search, with a cache and without, for prompts of different lengths."""
-    program = check(FOLDER / "routed.mai").program
+    program = check(PAPERS / "routed.mai").program
     assert program is not None
     weights = load_weights(program, None)[0]
     rng = np.random.default_rng(0)

@@ -45,8 +45,8 @@ def _shape(e: Elaborator, family: Family, written: list[Arg]) -> tuple[Size, ...
     """The shape that comes first, taken out of what is written: a list of sizes, not of lists."""
     if written and isinstance(written[0].value, list) and not any(isinstance(s, list) for s in written[0].value):
         sizes, span = written[0].value, written.pop(0).span
-        if any(isinstance(s, float) and not s.is_integer() for s in sizes):
-            raise _no_shape(e, family, span)
+        if any(isinstance(s, (int, float)) and (s < 0 or s != int(s)) for s in sizes):
+            raise _no_shape(e, family, span, len(sizes))
         return tuple(e.size(s, span) for s in sizes)
     is_tensor = bool(written) and isinstance(written[0].value, Value) and bool(written[0].value.type.rank)
     if is_tensor and len(written) > len(family.parameters):
@@ -56,10 +56,12 @@ def _shape(e: Elaborator, family: Family, written: list[Arg]) -> tuple[Size, ...
     return ()
 
 
-def _no_shape(e: Elaborator, family: Family, span: Span) -> Exception:
-    """What stands first is the shape: numbers that are no sizes are a parameter's, which then has its name."""
-    message = f"a list that stands first in `{family.name}` is the shape of a draw, and sizes are whole numbers"
-    return e.fail("not-a-dimension", span, message, help=put(span, f"{family.parameters[0].name} = {span.text}"))
+def _no_shape(e: Elaborator, family: Family, span: Span, count: int) -> Exception:
+    """What stands first is the shape: numbers that are no sizes are a parameter's, before which the shape is said."""
+    message = (
+        f"a list that stands first in `{family.name}` is the shape of a draw, and sizes are whole numbers from 0 on"
+    )
+    return e.fail("not-a-dimension", span, message, help=put(span, f"[{count}], {span.text}"))
 
 
 def _by_name(e: Elaborator, family: Family, written: list[Arg], named: Mapping[str, Arg]) -> dict[str, BoundArgument]:
