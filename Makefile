@@ -38,16 +38,6 @@ $(VENV)/playground/installed: compiler/playground/package.json
 	@if npm install --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent; then touch $@; \
 	else echo "no npm: the playground cannot be built here, and its tests are skipped"; fi
 
-# The headers of ONNX Runtime for C, a package of Debian. The tests of the C host are skipped where it does not come.
-HEADERS := unknown
-HEADERS_SHA256 := 14f7d959d5deacbcf1504830d4189f91fc67382b399ed9ae9d3aa9c4050ced08
-$(VENV)/c/installed:
-	@mkdir -p $(@D)
-	@if $(PYTHON) -c 'import sys, urllib.request as r; open(sys.argv[2], "wb").write(r.urlopen(sys.argv[1], timeout=60).read())' \
-	  $(HEADERS) $(@D)/headers.deb && echo "$(HEADERS_SHA256)  $(@D)/headers.deb" | sha256sum --check --quiet \
-	  && dpkg-deb -x $(@D)/headers.deb $(@D); then touch $@; \
-	else echo "no headers of ONNX Runtime from Debian: the tests of the C host are skipped"; fi
-
 # Two more environments, of what runs compiled files and nothing else: the lowest ONNX Runtime that pyproject.toml allows, and the
 # newest that there is.
 LOWEST := $(shell sed -n 's/.*"onnxruntime>=\([0-9.]*\);.*/\1/p' pyproject.toml)
@@ -81,7 +71,7 @@ demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, samp
 fast: $(VENV)/dev  ## run the tests without the slow ones: some 90 seconds on two cores
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed $(VENV)/c/installed $(VENV)/lowest/installed $(VENV)/newest/installed  ## run all tests
+test: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed $(VENV)/lowest/installed $(VENV)/newest/installed  ## run all tests
 	$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/dev  ## style and types

@@ -14,11 +14,7 @@ ROOT = Path(__file__).parents[2]
 WORKERS = Path(__file__).parent / "workers"
 BUILD = ROOT / "build" / "hosts"
 LOOPS, NO_SCAN, FLAT = "loops", "no scan", "flat"
-HEADERS = (
-    ROOT / ".venv/c/usr/include/onnxruntime",  # by `make test`
-    Path("/usr/include/onnxruntime"),
-    Path("/usr/include/onnxruntime/core/session"),
-)
+HEADERS = (Path("/usr/include/onnxruntime"), Path("/usr/include/onnxruntime/core/session"))
 C, CPP = ("gcc", "-std=gnu11"), ("g++", "-std=c++17")
 Command = list[str]
 
