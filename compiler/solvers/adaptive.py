@@ -213,7 +213,8 @@ class Way:
         filled, taken = [], step.taken
         for asked, row in zip(self.asked, at.rows, strict=True):
             share = self.term(asked.shares)
-            reached = share.emit(logic.Less, taken.tau + taken.length).emit(logic.LogicalOr, step.last)
+            at_end = share.emit(logic.LessEqual, 1.0).emit(logic.LogicalAnd, step.last)
+            reached = share.emit(logic.Less, taken.tau + taken.length).emit(logic.LogicalOr, at_end)
             inside = share.emit(logic.GreaterEqual, taken.tau).emit(logic.LogicalAnd, reached)
             inside = inside.emit(logic.LogicalAnd, step.kept)
             part = inside.where((share - taken.tau) / inside.where(taken.length, 1.0), 0.0)

@@ -170,3 +170,18 @@ def test_what_is_refused(solver: str, keep: str, slug: str, tmp_path: Path) -> N
         f"export f(x: []) -> [1] {{\n  integrate s in 0..1 using {solver} {{ dx/ds = x }} keep {keep}\n  return xs\n}}\n"
     )
     assert slug in [d.slug for d in check(path).diagnostics]
+
+
+def test_times_far_outside_are_no_number_at_every_turn(program: Maker, tmp_path: Path) -> None:
+    """The gate compares what loops keep: a polynomial a hundred steps away from its own is roundings alone."""
+    checked = program(
+        "export f(x: [3], times: [T]) -> [T + 2, 3] {\n"
+        "  asked = concat([0, 0.01], times)\n"
+        "  integrate s in 0..0.01 using dopri5(rtol = 1e-4) { dx/ds = sin(30 * x) } keep x at asked as xs\n"
+        "  return xs\n}\n"
+    )
+    file = load(export(checked, "f", Trained({}), tmp_path).path, providers="cpu")
+    rows = file(x=[[0.1, 0.2, 0.3]], times=[[-50.0, 0.01, 70.0]])[0]
+    np.testing.assert_allclose(rows[0], [0.1, 0.2, 0.3], rtol=1e-6)
+    np.testing.assert_allclose(rows[1], rows[3], rtol=1e-6)
+    assert np.isnan(rows[[2, 4]]).all()
