@@ -190,6 +190,17 @@ def test_calls_one_after_the_other_stay_two(program: Maker) -> None:
 
 
 @pytest.mark.usefixtures("always")
+def test_two_of_three_branches_go_on_as_two(program: Maker) -> None:
+    text = (
+        "net g(x: [4]) -> [4] { return linear(x, 4) }\n"
+        "export f(x: [4], y: [4], z: [4]) -> [4] { return tanh(g(x)) - tanh(g(y)) + g(z) }\n"
+    )
+    _, paired = compared(program(text))
+    stacked = {name: [leads(n) for n in paired.nodes if n.op.name == name] for name in ("affine", "tanh")}
+    assert stacked == {"affine": ["branches 3 * batch"], "tanh": ["branches 2 * batch"]}
+
+
+@pytest.mark.usefixtures("always")
 def test_branches_may_have_their_own_times_and_tokens(program: Maker) -> None:
     """Inputs with other lead axes: a time for each branch, tokens, and a row that is one for all examples."""
     text = (

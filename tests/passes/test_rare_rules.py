@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.operation import ShapeError
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import real
@@ -20,7 +21,7 @@ from mai.compiler.ops.reductions.norm import LayerNorm, RmsNorm
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.runtime import load
-from tests.support.growing_texts import HEAD, TAIL, weights
+from tests.support.growing_texts import HEAD, TAIL, spec, weights
 
 Maker = Callable[[str], Program]
 
@@ -79,6 +80,27 @@ def test_the_last_token_alone_through_calls_over_several_axes(program: Maker, tm
         folder.mkdir()
         path = export(made, "generate", Trained(weights(made)), folder, CompileOptions(cache=cache)).path
         texts.append(load(path, providers="cpu")(prompt=prompt, count=8, seed=3))
+    np.testing.assert_array_equal(*texts)
+
+
+def test_a_loop_of_a_mapped_call_begins_alike_for_every_token(program: Maker) -> None:
+    layer = "layer turned(x: [c]) -> [c] {\n  s = zeros([c])\n  repeat 3 shared { s = tanh(x - s) }\n  return s\n}\n"
+    text = spec("h += cumsum(turned(h), axis = 0)").replace("net logits", f"{layer}net logits")
+    check_growing(program(text))
+
+
+def test_a_text_lies_along_the_second_axis_of_an_image(program: Maker) -> None:
+    image = 'rearrange(h, "p (a b) -> a b p", a = 4)'
+    check_growing(
+        program(spec(f'h += rearrange(conv({image}, 4, [1, 3], padding = [[0, 0], [2, 0]]), "a b p -> p (a b)")'))
+    )
+
+
+def check_growing(made: Program) -> None:
+    """A text that grows token by token is the one that is computed anew."""
+    feed = {"prompt": np.random.default_rng(0).integers(0, 13, (3, 4))}
+    graphs = [forms.prepare(made.exports["generate"], cache=cache) for cache in ("none", "concat")]
+    texts = [evaluate(graph, feed, {"count": 8, "seed": 3, "temperature": 1.0}, weights(made))[0] for graph in graphs]
     np.testing.assert_array_equal(*texts)
 
 

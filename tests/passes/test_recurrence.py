@@ -184,6 +184,14 @@ def test_sums_of_outer_products_that_one_product_reads_are_never_made(program: M
     )
 
 
+@pytest.mark.parametrize("decay", ["x[t][:, None]", "u[t]"])
+def test_products_whose_rows_decay_apart_are_made(program: Maker, decay: str) -> None:
+    body = f"h = zeros([3, 2])\n  repeat P shared as t {{\n    h = {decay} * h + x[t][:, None] * u[t]\n    y = h @ u[t]\n  }} keep y as ys\n"
+    blocks = found(graph_of(program, body + "  return cumsum(ys, axis = 0)[P - 1] * w"), products=True)
+    assert blocks is not None
+    assert [u.reading for u in blocks.updates] == [None]
+
+
 @pytest.mark.parametrize("kind", OTHERS)
 def test_other_loops_are_none(program: Maker, kind: str) -> None:
     assert found(graph_of(program, OTHERS[kind])) is None

@@ -387,3 +387,9 @@ def test_a_window_that_skips_pixels_or_begins_outside_needs_the_larger_image(pro
         program(f"export f(x: [3, 5, 5]) -> {shape} {{ return conv(upsample(x, 2), 2, 3, {setting}) }}")
     )
     assert total(plain, "upsample") == total(quick, "upsample") == 1
+
+
+def test_a_window_of_one_pixel_stays_on_the_larger_image(program: Maker) -> None:
+    _, quick = made(program("export f(x: [3, 5, 5]) -> [2, 10, 10] { return conv(upsample(x, 2), 2, 1) }"))
+    assert total(quick, "upsample") == 1
+    assert total(quick, "conv_transpose") == 0

@@ -186,7 +186,7 @@ def _of_columns(name: str, a: Term, b: Term, apply: Callable[[Term, Term], Term]
     is_vector = b.rank == 1 or (b.rank == a.rank - 1 and b.shape == a.shape[:-1])
     columns = b.unsqueeze(-1) if is_vector else b
     outer = broadcast(a.shape[:-2], columns.shape[:-2])
-    if outer is None or columns.shape[-2] != a.shape[-1]:
+    if outer is None or columns.rank < 2 or columns.shape[-2] != a.shape[-1]:
         message = f"`{name}` of {describe(a.shape)} needs as many rows on the right, this is {describe(b.shape)}"
         raise ShapeError("shape-mismatch", message, 1, label=describe(b.shape))
     x = apply(a.expand((*outer, *a.shape[-2:])), columns.expand((*outer, *columns.shape[-2:])))
