@@ -15,6 +15,7 @@ from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
+from mai.compiler.ops.random.choice import Choose
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
@@ -169,3 +170,13 @@ def test_a_divisor_that_is_never_0_is_none_of_its_business(program: Maker) -> No
         "export pick(x: [3], n: int = 4) -> class[3] {\n  integrate s in 0..1 using euler(n) { dx/ds = -x }\n"
         "  k ~ categorical(x / n + 0.1)\n  return k\n}\n"
     )
+
+
+@pytest.mark.parametrize("filters", [{"top_k": 3}, {"top_p": 0.6}])
+def test_one_filter_without_the_others(filters: dict[str, float]) -> None:
+    rng = np.random.default_rng(0)
+    logits, u = rng.standard_normal((200, 9)), rng.random(200)
+    wanted = Choose.reference(np, logits, u, np.asarray(1.0), **{n: np.asarray(v) for n, v in filters.items()})
+    tensors = {n: torch.tensor(v) for n, v in filters.items()}
+    chosen = Choose.torch(torch, torch.from_numpy(logits), torch.from_numpy(u), torch.tensor(1.0), **tensors)
+    np.testing.assert_array_equal(chosen, wanted)
