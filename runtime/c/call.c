@@ -60,7 +60,9 @@ static int find_size(const void *of, const char *name, size_t length, int64_t *s
 /* Check a size that is not a number in the file: "P" has one value everywhere, within its limits, and "P + 2" follows from it. */
 static int check_size(const mai_call *call, const char *size, int64_t here, const char *input) {
   const json *manifest = call->model->manifest;
-  double least = json_number(json_member(manifest, "least"), size, -INFINITY);
+  const char *past = json_text(json_member(manifest, "step"), "past_size"); /* a text has no token before its first turn */
+  double usual = strpbrk(size, " +-*/()") || (past && strcmp(size, past) == 0) ? 0 : 1;
+  double least = json_number(json_member(manifest, "least"), size, usual);
   double most = json_number(json_member(manifest, "most"), size, INFINITY);
   int64_t wanted;
   if ((double)here < least) return fail("`%s` is at least %g, `%s` has %" PRId64, size, least, input, here);
@@ -78,6 +80,17 @@ static int check_numbers(const mai_port *port, const array *value) {
   return 1;
 }
 
+/* Check that a row of a prompt has its places without a token, -1, before its tokens. */
+static int check_prompt(const mai_call *call, const mai_port *port, const array *value) {
+  const char *prompt = json_text(json_member(call->model->manifest, "text"), "prompt");
+  if (!prompt || strcmp(prompt, port->name) != 0 || value->rank != 2 || port->type != MAI_INTEGER) return 1;
+  const int64_t *tokens = value->data;
+  for (int64_t i = 0; i < value->dims[0] * value->dims[1]; i++)
+    if (i % value->dims[1] && tokens[i] == -1 && tokens[i - 1] != -1)
+      return fail("-1 stands before the tokens of `%s`, not between or after them", prompt);
+  return 1;
+}
+
 static int check_input(const mai_call *call, size_t p) {
   const mai_port *port = &call->model->ports[p];
   const array *value = &call->values[p];
@@ -88,7 +101,7 @@ static int check_input(const mai_call *call, size_t p) {
     return fail("the batch is %" PRId64 ", and %" PRId64 " in `%s`", batch, value->dims[0], port->name);
   for (int i = 0; i < port->rank; i++)
     if (port->sizes[i] && !check_size(call, port->sizes[i], value->dims[i + 1], port->name)) return 0;
-  return check_numbers(port, value);
+  return check_numbers(port, value) && check_prompt(call, port, value);
 }
 
 /* An input of one example, repeated for each of a batch. */

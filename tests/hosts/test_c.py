@@ -208,6 +208,7 @@ def test_labels_have_names(host: Host, files: Path) -> None:
         ({"label": np.array([0, 3])}, "`label` is from 0 to 2, this holds 3"),
         ({"label": np.array([0, 1, 2])}, "the batch is 3, and 2 in `x`"),
         ({"x": np.ones((0, 3, 2), np.float32)}, "the batch of `x` is empty"),
+        ({"x": np.ones((2, 0, 2), np.float32), "w": np.ones((1, 1), np.float32)}, "`P` is at least 1, `x` has 0"),
     ],
 )
 def test_a_value_that_does_not_fit(host: Host, files: Path, values: dict[str, object], words: str) -> None:
@@ -262,6 +263,8 @@ def test_a_text_that_cannot_be(host: Host, files: Path) -> None:
     }.items():
         with pytest.raises(ModelError, match=words):
             host.text(host.call(step), list(prompt))
+    with pytest.raises(ModelError, match="-1 stands before the tokens of `prompt`"):
+        host.results(host.call(host.load(files / "text.generate.onnx"), prompt=np.array([[-1, 65], [65, -1]])))
     with pytest.raises(ModelError, match=r"NAME\.step\.onnx"):
         host.text(host.call(host.load(files / "text.generate.onnx")), [1])
 
