@@ -17,11 +17,11 @@ import torch
 from benchmarks.fidelity.claim import compiled, program_of, trained
 from benchmarks.gallery.__main__ import TWINS as KEPT
 from benchmarks.runs import ROOT
-from benchmarks.twins import codes, consistency, equations, functions, generative, routed, texts
+from benchmarks.twins import codes, consistency, equations, functions, generative, routed, series, texts
 from benchmarks.twins.page import page
 from benchmarks.twins.twin import Map, Twin
 
-MODULES = (functions, generative, consistency, codes, equations, texts, routed)
+MODULES = (functions, generative, consistency, codes, equations, series, texts, routed)
 TWINS: tuple[Twin, ...] = tuple(twin for module in MODULES for twin in module.TWINS)
 PAGE = ROOT / "docs" / "papers.md"
 

@@ -25,26 +25,27 @@ class Points(Source):
 
     @property
     def label_count(self) -> int:
-        """How many labels there are."""
-        return 1
+        """How many labels there are; none where all points are of one kind."""
+        return 0
 
     @abstractmethod
     def draw(self, generator: Generator, count: int) -> tuple[Array, Array]:
-        """Points, real [count, 2], and their labels, whole [count]."""
+        """Points, real [count, 2], and their labels, whole [count]: 0 where there are none."""
 
     def columns(self, base: Path) -> dict[str, Column] | None:
         cloud = (self.cloud,) if self.cloud else ()
-        return {"x": Column((*cloud, 2), False), "y": Column(cloud, True, self.label_count)}
+        labels = {"y": Column(cloud, True, self.label_count)} if self.label_count else {}
+        return {"x": Column((*cloud, 2), False), **labels}
 
     def read(self, request: Request) -> Reading:
         return Endless(self.clouds)
 
     def clouds(self, generator: Generator, count: int) -> Arrays:
-        """Examples `x` and `y`, each a cloud where `cloud` is given."""
+        """Examples `x`, and `y` where there are labels, each a cloud where `cloud` is given."""
         points, labels = self.draw(generator, count * (self.cloud or 1))
         if self.cloud:
             points, labels = points.reshape(count, self.cloud, 2), labels.reshape(count, self.cloud)
-        return {"x": points, "y": labels}
+        return {"x": points, "y": labels} if self.label_count else {"x": points}
 
 
 def noisy(generator: Generator, points: Array, noise: float) -> Array:

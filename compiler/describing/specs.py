@@ -27,7 +27,9 @@ def what_it_takes(program: Program) -> tuple[dict[str, str], Summary | None, lis
     Raises:
         MaiError: the spec has no `data` line, or its data do not fit it.
     """
-    if not program.trainings or not program.trainings[0].fields:
+    if not program.trainings:
+        raise bad("this spec trains nothing: data are read for a train block")
+    if not program.trainings[0].fields:
         raise bad("this spec has no `data` line")
     training = program.trainings[0]
     base = Path(program.source.path).parent

@@ -146,8 +146,12 @@ def _grid(port: Port, text: str) -> Array:
         or not counts
         or any(not n.isdecimal() or n in ("0", "1") for n in counts)
     ):
-        help = "x=-2..2:100 is 100 x 100 points for an input of two numbers, x=0..1,-5..5:100,20 has a range and a count for each"
-        raise ModelError("input-dtype", f"`{port.name}={text}` is no grid for {[*port.shape]}", help)
+        help = f"{port.name}=-2..2:100 is 100 numbers, of an input of two numbers 100 x 100 points; {port.name}=0..1,-5..5:100,20 has a range and a count for each"
+        raise ModelError(
+            "input-dtype",
+            f"`{port.name}={text}` is no grid for {[*port.shape]}{'' if count else ': it says no count'}",
+            help,
+        )
     if any(len(n) > 7 for n in counts) or math.prod(map(int, counts)) > MAX_EXAMPLES:
         raise ModelError("input-range", f"`{port.name}={text}` is more than {MAX_EXAMPLES:,} examples")
     places = [np.linspace(*parse_span(span), int(n), dtype=np.float32) for span, n in zip(lines, counts, strict=True)]

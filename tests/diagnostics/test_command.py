@@ -108,6 +108,8 @@ def test_a_check_imports_no_torch(tmp_path: Path) -> None:
 USAGE = {
     "train": "error: missing argument 'file'\nhelp: mai train --help lists what there is\n",
     "train a.mai --foo": "error: no such option: --foo (Possible options: --out)\nhelp: mai train --help lists what there is\n",
+    "run a.onnx --guidance 2": "error: no such option: --guidance\nhelp: an input or a setting of the file is "
+    "written guidance=value; mai run --help lists what there is\n",
     "trian a.mai": "error: no such command 'trian'. Did you mean 'train'?\nhelp: mai --help lists what there is\n",
     "new --kind poem": "error: invalid value: --kind poem: there are flow, classifier, images\nhelp: mai new --help lists what there is\n",
 }

@@ -24,13 +24,13 @@ class Checkerboard(Points):
     count: int | None = setting(default=None, ge=1, le=MANY)
 
     def columns(self, base: Path) -> dict[str, Column] | None:
-        return {"x": Column((2,), False), "y": Column((), True, 1)} if self.count else super().columns(base)
+        return {"x": Column((2,), False)} if self.count else super().columns(base)
 
     def read(self, request: Request) -> Reading:
         if not self.count:
             return super().read(request)
-        points, labels = self.draw(request.generator(), self.count)
-        return Finite({"x": points, "y": labels})
+        points, _ = self.draw(request.generator(), self.count)
+        return Finite({"x": points})
 
     def draw(self, generator: Generator, count: int) -> tuple[Array, Array]:
         """Squares of side 1 whose column and row have an even sum."""

@@ -279,7 +279,8 @@ def _without_batch(parameter: ast.Parameter, dims: Sequence[ast.Expr], value: Va
     """What to write where a parameter has one axis too many at the front, most likely the batch."""
     inner = dims[1:]
     if in_prelude(parameter.span.source):
-        return "a vector of one number is written `[s]`" if len(dims) == 1 and not value.type.rank else None
+        is_number = len(dims) == 1 and not value.type.rank
+        return "in brackets a number is a vector of one number: `[x]`" if is_number else None
     if len(inner) != value.type.rank or not all(isinstance(d, ast.Name | ast.Number) for d in inner):
         return None
     if not inner:

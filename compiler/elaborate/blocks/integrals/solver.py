@@ -148,6 +148,9 @@ def _option(e: Context, solver: Solver, name: str, value: Binding, argument: ast
     """The value of an option, checked against its range."""
     span = argument.value.span
     if not isinstance(value, (bool, int, float)):
+        if argument.name is None and solver.adaptive:
+            message = f"`{solver.name}` chooses its steps: what stands here is `{name}`, which is fixed when the file is compiled"
+            raise e.fail("static-needed", span, message, help=_tolerances(solver))
         raise e.fail("static-needed", span, f"`{name}` is fixed when the file is compiled")
     kind, fits = OPTIONS[name]
     if not fits(value):
