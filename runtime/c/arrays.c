@@ -12,6 +12,15 @@ static ONNXTensorElementDataType element_of(mai_type type) {
                                : ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL;
 }
 
+int count_within(int rank, const int64_t *dims, size_t width) {
+  size_t room = (size_t)PTRDIFF_MAX / width;
+  for (int i = 0; i < rank; i++) {
+    if (dims[i] && (uint64_t)dims[i] > room) return 0;
+    if (dims[i]) room /= (size_t)dims[i];
+  }
+  return 1;
+}
+
 size_t count_of(int rank, const int64_t *dims) {
   size_t count = 1;
   for (int i = 0; i < rank; i++) count *= (size_t)dims[i];

@@ -1,8 +1,6 @@
 /* A call: its inputs checked together, the run, its results. */
 #include "internal.h"
 
-#include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,78 +34,10 @@ void mai_call_free(mai_call *call) {
   free(call);
 }
 
-static int64_t batch_of(const mai_call *call) {
-  int64_t batch = 1;
-  for (size_t p = 0; p < call->model->count; p++)
-    if (call->model->ports[p].kind == MAI_INPUT && call->values[p].data && call->values[p].dims[0] > batch) batch = call->values[p].dims[0];
-  return batch;
-}
-
-/* The size of a name, by the first input that has it. */
-static int find_size(const void *of, const char *name, size_t length, int64_t *size) {
-  const mai_call *call = of;
-  const mai_model *model = call->model;
-  for (size_t p = 0; p < model->count; p++)
-    for (int i = 0; model->ports[p].kind == MAI_INPUT && i < model->ports[p].rank; i++) {
-      const char *here = model->ports[p].sizes[i];
-      if (!here || !call->values[p].data || strncmp(here, name, length) != 0 || here[length]) continue;
-      *size = call->values[p].dims[i + 1];
-      return 1;
-    }
-  return 0;
-}
-
-/* Check a size that is not a number in the file: "P" has one value everywhere, within its limits, and "P + 2" follows from it. */
-static int check_size(const mai_call *call, const char *size, int64_t here, const char *input) {
-  const json *manifest = call->model->manifest;
-  const char *past = json_text(json_member(manifest, "step"), "past_size"); /* a text has no token before its first turn */
-  double usual = strpbrk(size, " +-*/()") || (past && strcmp(size, past) == 0) ? 0 : 1;
-  double least = json_number(json_member(manifest, "least"), size, usual);
-  double most = json_number(json_member(manifest, "most"), size, INFINITY);
-  int64_t wanted;
-  if ((double)here < least) return fail("`%s` is at least %g, `%s` has %" PRId64, size, least, input, here);
-  if ((double)here > most) return fail("`%s` is at most %g, `%s` has %" PRId64, size, most, input, here);
-  if (size_of(size, find_size, call, &wanted) && wanted != here)
-    return fail("`%s` is %" PRId64 " here, and `%s` has %" PRId64, size, wanted, input, here);
-  return 1;
-}
-
-static int check_numbers(const mai_port *port, const array *value) {
-  size_t count = count_of(value->rank, value->dims);
-  if (port->type == MAI_BOOLEAN || (isinf(port->minimum) && isinf(port->maximum))) return 1;
-  for (size_t i = 0; i < count; i++)
-    if (!check_range(port, port->type == MAI_FLOAT ? ((float *)value->data)[i] : (double)((int64_t *)value->data)[i])) return 0;
-  return 1;
-}
-
-/* Check that a row of a prompt has its places without a token, -1, before its tokens. */
-static int check_prompt(const mai_call *call, const mai_port *port, const array *value) {
-  const char *prompt = json_text(json_member(call->model->manifest, "text"), "prompt");
-  if (!prompt || strcmp(prompt, port->name) != 0 || value->rank != 2 || port->type != MAI_INTEGER) return 1;
-  const int64_t *tokens = value->data;
-  for (int64_t i = 0; i < value->dims[0] * value->dims[1]; i++)
-    if (i % value->dims[1] && tokens[i] == -1 && tokens[i - 1] != -1)
-      return fail("-1 stands before the tokens of `%s`, not between or after them", prompt);
-  return 1;
-}
-
-static int check_input(const mai_call *call, size_t p) {
-  const mai_port *port = &call->model->ports[p];
-  const array *value = &call->values[p];
-  int64_t batch = batch_of(call);
-  if (!value->data) return fail("the input `%s` is missing", port->name);
-  if (value->dims[0] == 0) return fail("the batch of `%s` is empty", port->name);
-  if (value->dims[0] != 1 && value->dims[0] != batch)
-    return fail("the batch is %" PRId64 ", and %" PRId64 " in `%s`", batch, value->dims[0], port->name);
-  for (int i = 0; i < port->rank; i++)
-    if (port->sizes[i] && !check_size(call, port->sizes[i], value->dims[i + 1], port->name)) return 0;
-  return check_numbers(port, value) && check_prompt(call, port, value);
-}
-
 /* An input of one example, repeated for each of a batch. */
 static int repeat(const array *value, mai_type type, int64_t batch, array *to) {
   size_t bytes = count_of(value->rank, value->dims) * width_of(type);
-  char *all = malloc(bytes * (size_t)batch + 1);
+  char *all = bytes <= (size_t)(PTRDIFF_MAX - 1) / (size_t)batch ? malloc(bytes * (size_t)batch + 1) : NULL;
   if (!all) return out_of_memory();
   for (int64_t i = 0; i < batch; i++) memcpy(all + (size_t)i * bytes, value->data, bytes);
   *to = *value;
@@ -142,13 +72,32 @@ static int spread(mai_call *call, size_t p, int64_t batch) {
   return (call->given[p] = tensor_over(call->model, value, port->type)) != NULL;
 }
 
+static int check_all_there(const mai_call *call) {
+  const mai_model *model = call->model;
+  char words[512];
+  for (size_t p = 0; p < model->count; p++)
+    if (model->ports[p].kind == MAI_INPUT && !call->values[p].data)
+      return fail("the input `%s` is missing%s", model->ports[p].name, suggestion(model, NULL, words, sizeof words));
+  return 1;
+}
+
+/* Check the prompt of a file that grows a whole text: the number of new tokens is a setting, its default, or fixed. */
+static int check_text(const mai_call *call) {
+  const mai_model *model = call->model;
+  const json *whole = json_member(model->manifest, "text");
+  const char *prompt = json_text(whole, "prompt"), *setting = json_text(whole, "count");
+  if (!prompt || json_member(model->manifest, "step")) return 1;
+  int64_t count = (int64_t)json_number(whole, "count", json_number(whole, "usual", 0));
+  size_t p = place_of(model, prompt, 0), s = setting ? place_of(model, setting, 0) : model->count;
+  if (s < model->count && call->values[s].data && model->ports[s].type == MAI_INTEGER) count = *(int64_t *)call->values[s].data;
+  return p == model->count || model->ports[p].rank != 1 || check_prompt(model, &model->ports[p], &call->values[p], count);
+}
+
 /* The tensors of all ports, checked. */
 static int prepare(mai_call *call) {
   const mai_model *model = call->model;
+  if (!check_all_there(call) || !check_sizes(call) || !check_text(call) || !put_defaults(call)) return 0;
   int64_t batch = batch_of(call);
-  for (size_t p = 0; p < model->count; p++)
-    if (model->ports[p].kind == MAI_INPUT && !check_input(call, p)) return 0;
-  if (!put_defaults(call)) return 0;
   for (size_t p = 0; p < model->count; p++)
     if (model->ports[p].kind != MAI_OUTPUT && model->taken[p] && call->values[p].data && !spread(call, p, batch)) return 0;
   return 1;
@@ -185,6 +134,19 @@ static int check_arrival(const mai_call *call) {
   return 1;
 }
 
+static int cancelled(mai_call *call) {
+  call->was_cancelled = 1;
+  return fail("the call was ended by mai_cancel");
+}
+
+/* The count goes up before the mark is set, and a run takes the mark away before it looks at the count: none is lost. */
+int begin(mai_call *call, long since) {
+  call->begun = since;
+  call->was_cancelled = 0;
+  if (!done(api->RunOptionsUnsetTerminate(call->options), "the call cannot begin")) return 0;
+  return cancels_of(call) == since || cancelled(call);
+}
+
 int compute(mai_call *call) {
   const mai_model *model = call->model;
   const char **names = malloc((model->count + 1) * sizeof *names), **wanted = malloc((model->count + 1) * sizeof *wanted);
@@ -201,7 +163,7 @@ int compute(mai_call *call) {
   drop(call->came, model->count);
   call->outputs = 0;
   right = right && done(api->Run(model->session, call->options, names, values, count, wanted, outputs, call->came), "the file failed");
-  right = done(api->RunOptionsUnsetTerminate(call->options), "the file failed") && right;
+  if (!right && (cancels_of(call) != call->begun || strstr(mai_message(), "terminate flag"))) cancelled(call);
   for (size_t p = 0; right && p < model->count; p++)
     if (model->ports[p].kind == MAI_OUTPUT) {
       right = read_result(&model->ports[p], call->came[call->outputs], &call->results[call->outputs]);
@@ -215,7 +177,7 @@ int compute(mai_call *call) {
 }
 
 int mai_run(mai_call *call) {
-  int right = prepare(call) && compute(call) && check_arrival(call);
+  int right = begin(call, cancels_of(call)) && prepare(call) && compute(call) && check_arrival(call);
   if (!right) call->outputs = 0;
   drop(call->given, call->model->count);
   for (size_t p = 0; p < call->model->count; p++) {
@@ -225,7 +187,21 @@ int mai_run(mai_call *call) {
   return right;
 }
 
-int mai_cancel(mai_call *call) { return done(api->RunOptionsSetTerminate(call->options), "the call goes on"); }
+#ifdef _MSC_VER
+#include <intrin.h>
+long cancels_of(const mai_call *call) { return _InterlockedOr((volatile long *)&call->cancels, 0); }
+static void count_cancel(mai_call *call) { _InterlockedIncrement(&call->cancels); }
+#else
+long cancels_of(const mai_call *call) { return __atomic_load_n(&call->cancels, __ATOMIC_SEQ_CST); }
+static void count_cancel(mai_call *call) { __atomic_fetch_add(&call->cancels, 1, __ATOMIC_SEQ_CST); }
+#endif
+
+int mai_cancel(mai_call *call) {
+  count_cancel(call);
+  return done(api->RunOptionsSetTerminate(call->options), "the call goes on");
+}
+
+int mai_was_cancelled(const mai_call *call) { return call->was_cancelled; }
 
 const mai_result *mai_output(const mai_call *call, const char *name) {
   if (!call->outputs) return fail("there are no results: the call has not run, or its last run failed"), NULL;

@@ -16,11 +16,8 @@ static const mai_port *port_to_give(const mai_model *model, const char *name, ma
     fail(kind == MAI_SETTING ? "`%s` is an input, which mai_give_... takes" : "`%s` is a setting, which mai_set takes", name);
     return NULL;
   }
-  char names[512] = "";
-  size_t at = 0;
-  for (p = 0; p < model->count && at < sizeof names; p++)
-    if (model->ports[p].kind != MAI_OUTPUT) at += (size_t)snprintf(names + at, sizeof names - at, " %s", model->ports[p].name);
-  fail("there is no input or setting `%s`: it takes%s", name, names);
+  char words[512];
+  fail("there is no input or setting `%.60s`%s", name, suggestion(model, name, words, sizeof words));
   return NULL;
 }
 
@@ -38,18 +35,25 @@ int mai_set_integer(mai_call *call, const char *setting, int64_t value) {
   return check_range(port, (double)value) && put(&call->values[port - call->model->ports], &value, sizeof value, 0, NULL);
 }
 
+/* A number is whole, and not so large that a double has only every second one. */
+static int check_whole(const mai_port *port, double value) {
+  if (port->type == MAI_BOOLEAN && value != floor(value)) return fail("`%s` is false or true, 0 or 1, this is %g", port->name, value);
+  if (value == floor(value) && fabs(value) <= 9007199254740992.0) return 1;
+  const char *help = value == floor(value) && isfinite(value) ? " (mai_set_integer takes large ones)" : "";
+  return fail("`%s` is a whole number (int64), this holds %g%s", port->name, value, help);
+}
+
 int mai_set(mai_call *call, const char *setting, double value) {
   const mai_port *port = port_to_give(call->model, setting, MAI_SETTING);
   if (!port) return 0;
   array *to = &call->values[port - call->model->ports];
-  if (!isfinite(value) && isfinite(port->initial)) return fail("`%s` is a finite number, this is %g", setting, value);
+  if (!isfinite(value) && isfinite(port->initial) && port->type != MAI_INTEGER) return fail("`%s` is a finite number, this is %g", setting, value);
+  if (port->type != MAI_FLOAT && !check_whole(port, value)) return 0;
   if (!check_range(port, value)) return 0;
   if (port->type == MAI_FLOAT) {
     float real = (float)value;
     return put(to, &real, sizeof real, 0, NULL);
   }
-  if (value != floor(value) || fabs(value) > 9007199254740992.0)
-    return fail("`%s` is a whole number, this is %.17g%s", setting, value, value == floor(value) ? "; mai_set_integer takes large ones" : "");
   int64_t whole = (int64_t)value;
   unsigned char truth = whole != 0;
   return port->type == MAI_INTEGER ? put(to, &whole, sizeof whole, 0, NULL) : put(to, &truth, 1, 0, NULL);
@@ -75,6 +79,13 @@ static int fits(const mai_port *port, int rank, const int64_t *dims) {
   return 1;
 }
 
+static int check_numbers(const mai_port *port, const void *values, size_t count) {
+  if (port->type == MAI_BOOLEAN || (isinf(port->minimum) && isinf(port->maximum))) return 1;
+  for (size_t i = 0; i < count; i++)
+    if (!check_range(port, port->type == MAI_FLOAT ? ((const float *)values)[i] : (double)((const int64_t *)values)[i])) return 0;
+  return 1;
+}
+
 /* Take a value: the sizes with the batch in front, and where an example is given alone, with a batch of one. */
 static int give(mai_call *call, const char *input, mai_type type, const void *values, int rank, const int64_t *dims) {
   const mai_port *port = port_to_give(call->model, input, MAI_INPUT);
@@ -89,12 +100,15 @@ static int give(mai_call *call, const char *input, mai_type type, const void *va
     if (rank) memcpy(whole + 1, dims, (size_t)rank * sizeof *dims);
     rank++;
   } else {
-    char wanted[256], here[256];
+    char wanted[512], here[512];
     write_shape(wanted, sizeof wanted, port);
-    write_sizes(here, sizeof here, rank > MAI_AXES ? MAI_AXES : rank, dims);
+    write_sizes(here, sizeof here, rank, dims);
     return fail("`%s` is [%s], this is [%s]", input, wanted, here);
   }
-  return put(&call->values[port - call->model->ports], values, count_of(rank, whole) * width_of(type), rank, whole);
+  if (!count_within(rank, whole, width_of(type))) return fail("the sizes of `%s` are more than any memory holds", input);
+  size_t count = count_of(rank, whole);
+  if (count && !values) return fail("there are no numbers for `%s`", input);
+  return check_numbers(port, values, count) && put(&call->values[port - call->model->ports], values, count * width_of(type), rank, whole);
 }
 
 int mai_give_floats(mai_call *call, const char *input, const float *values, int rank, const int64_t *dims) {
@@ -102,7 +116,11 @@ int mai_give_floats(mai_call *call, const char *input, const float *values, int 
 }
 
 int mai_give_booleans(mai_call *call, const char *input, const unsigned char *values, int rank, const int64_t *dims) {
-  return give(call, input, MAI_BOOLEAN, values, rank, dims);
+  if (!give(call, input, MAI_BOOLEAN, values, rank, dims)) return 0;
+  array *taken = &call->values[place_of(call->model, input, 0)];
+  unsigned char *truths = taken->data;
+  for (size_t i = 0; i < count_of(taken->rank, taken->dims); i++) truths[i] = truths[i] != 0; /* ONNX Runtime takes others amiss. */
+  return 1;
 }
 
 int mai_give_integers(mai_call *call, const char *input, const int64_t *values, int rank, const int64_t *dims) {

@@ -34,10 +34,14 @@ struct mai_call {
   mai_result *results; /* in the order of the outputs */
   size_t outputs;
   OrtRunOptions *options;
+  volatile long cancels; /* how often `mai_cancel` was called */
+  long begun;            /* how often it had been when what runs now began */
+  int was_cancelled;
 };
 
 /* 0, with the sentence that `mai_message` gives. */
 int fail(const char *form, ...);
+int fail_more(const char *form, ...); /* with words after those of the failure before */
 int out_of_memory(void);
 
 /* 1 where a call of ONNX Runtime went well; else 0, with its message after a few words. */
@@ -46,6 +50,8 @@ int done(OrtStatus *status, const char *words);
 /* The place of an input or a setting (`output` 0), or of an output (1); the number of ports where there is none. */
 size_t place_of(const mai_model *model, const char *name, int output);
 
+/* The product of sizes; of what a program gives, `count_within` is 0 where it and its bytes are beyond all memory. */
+int count_within(int rank, const int64_t *dims, size_t width);
 size_t count_of(int rank, const int64_t *dims);
 size_t width_of(mai_type type);
 
@@ -60,6 +66,24 @@ void drop(OrtValue **values, size_t count);
 
 /* Check a number against the range of a port. NaN passes: in an input it stands for what is missing. */
 int check_range(const mai_port *port, double value);
+
+/* Where a name is none of a model's, what is said of it: " (did you mean `batch`?)", or " (it takes x, seed)". */
+const char *suggestion(const mai_model *model, const char *name, char *to, size_t room);
+
+/* Check that the inputs that a call has go together: one batch, one value of each named size, within its limits. */
+int check_sizes(const mai_call *call);
+int64_t batch_of(const mai_call *call);
+
+/* The size of a name, by the first input that has it: `of` is a call. */
+int find_size(const void *of, const char *name, size_t length, int64_t *size);
+
+/* Check the rows of a prompt, [batch, length] of int64 on a port, after which so many tokens come. */
+int check_prompt(const mai_model *model, const mai_port *port, const array *rows, int64_t count);
+int64_t count_of_row(const int64_t *row, int64_t length);
+
+/* How often `mai_cancel` was called; and the start of a run or a turn, 0 where that was since. */
+long cancels_of(const mai_call *call);
+int begin(mai_call *call, long since);
 
 /* Give the settings that the graph has no defaults for theirs, where the call does not. */
 int put_defaults(mai_call *call);

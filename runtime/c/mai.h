@@ -64,32 +64,38 @@ void mai_free(mai_model *model);
 const mai_port *mai_ports(const mai_model *model, size_t *count);
 const mai_port *mai_port_named(const mai_model *model, const char *name);
 
-/* The name of a label that a port takes or gives, or NULL where labels are numbers; and the number of a name, or -1. */
+/* The name of a label that a port takes or gives, or NULL where it has none; and the number of a name. A name that the file does not
+   know has the number of the label for what is missing or not known, which has no name, where there is one; else -1. */
 const char *mai_label_name(const mai_model *model, const char *port, int64_t label);
 int64_t mai_label_of(const mai_model *model, const char *port, const char *name);
 
-/* Whether the tokens of a file are the bytes of a text. Of another tokenizer, `mai_tokenizer` is the JSON of `tokenizers`. */
+/* Whether the tokens of a file are the bytes of a text. Of another tokenizer, `mai_tokenizer` is the JSON of `tokenizers`; else NULL. */
 int mai_tokens_are_bytes(const mai_model *model);
 const char *mai_tokenizer(const mai_model *model);
 
 /* A call: values by name, copied, which stay for the next run, and then the results of the last. */
 mai_call *mai_call_new(const mai_model *model);
 void mai_call_free(mai_call *call);
-int mai_set(mai_call *call, const char *setting, double value);
+int mai_set(mai_call *call, const char *setting, double value); /* a truth value is 0, or any other whole number */
 int mai_set_integer(mai_call *call, const char *setting, int64_t value); /* seeds above 2^53, too */
 
-/* An input, [batch, ...] or one example of exactly its shape. A batch of one is repeated for the examples of other inputs. */
+/* An input, [batch, ...] or one example of exactly its shape. A batch of one is repeated for the examples of other inputs.
+   Of truth values every byte but 0 is true. The rows of a prompt may have -1, which is no token, before their tokens. */
 int mai_give_floats(mai_call *call, const char *input, const float *values, int rank, const int64_t *dims);
 int mai_give_integers(mai_call *call, const char *input, const int64_t *values, int rank, const int64_t *dims);
 int mai_give_booleans(mai_call *call, const char *input, const unsigned char *values, int rank, const int64_t *dims);
 
-/* Compute. Another thread may end it by `mai_cancel`, which fails this run and no later one. */
+/* Compute. Another thread may end the run that goes on by `mai_cancel`: it fails, "the call was ended by mai_cancel", and
+   `mai_was_cancelled` is 1 until the next begins. Where none goes on it does nothing to later runs, but texts of the call end: their
+   next `mai_next`, and every one after it, fails with the same words. */
 int mai_run(mai_call *call);
 int mai_cancel(mai_call *call);
+int mai_was_cancelled(const mai_call *call);
 const mai_result *mai_output(const mai_call *call, const char *name); /* NULL: the first */
 
 /* A text token by token, by the file of one turn (`NAME.step.onnx`). The call is one of that file, with its settings and other
-   inputs; it must outlive the text. `most` tokens come at most: by less than 0, as many as the spec says. */
+   inputs; it must outlive the text. `most` tokens come at most: by less than 0, as many as the spec says. Where the model reads 64 tokens,
+   a prompt of 4 and 61 new ones fit, as the last is not read. A text that failed fails again in the same words. */
 mai_text *mai_text_new(mai_call *call, const int64_t *prompt, size_t length, int64_t most);
 int mai_next(mai_text *text, int64_t *token); /* 1: a token; 0: the end; -1: `mai_message()` */
 void mai_text_free(mai_text *text);
@@ -97,6 +103,7 @@ void mai_text_free(mai_text *text);
 #ifdef __cplusplus
 }
 
+#include <initializer_list>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -133,15 +140,25 @@ public:
     const mai_port *first = mai_ports(get(), &count);
     return {first, first + count};
   }
+  /* As `mai_label_of`, but a name without a number throws; and the name of a label, empty where it has none. */
+  int64_t label_of(const char *port, const std::string &name) const {
+    int64_t label = mai_label_of(get(), port, name.c_str());
+    if (label < 0) throw std::invalid_argument(std::string("`") + port + "` has no label `" + name + "`");
+    return label;
+  }
+  std::string label_name(const char *port, int64_t label) const {
+    const char *name = mai_label_name(get(), port, label);
+    return name ? name : "";
+  }
 
 private:
   std::unique_ptr<mai_model, detail::release> handle;
 };
 
-/* `mai::call(model).set("batch", 100).run().floats()` */
+/* `mai::call(model).set("batch", 100).run().floats()`. Numbers between braces, `give("x", {0, 0.5}, {2})`, are of the type of the input. */
 class call {
 public:
-  explicit call(const model &of) : handle(detail::checked(mai_call_new(of.get()))) {}
+  explicit call(const model &of) : from(of.get()), handle(detail::checked(mai_call_new(of.get()))) {}
   mai_call *get() const { return handle.get(); }
   call &set(const char *setting, double value) { return right(mai_set(get(), setting, value)); }
   call &set_integer(const char *setting, int64_t value) { return right(mai_set_integer(get(), setting, value)); }
@@ -151,24 +168,58 @@ public:
   call &give(const char *input, const std::vector<int64_t> &values, const std::vector<int64_t> &dims) {
     return whole(values, dims).right(mai_give_integers(get(), input, values.data(), int(dims.size()), dims.data()));
   }
+  call &give(const char *input, const std::vector<unsigned char> &values, const std::vector<int64_t> &dims) {
+    return whole(values, dims).right(mai_give_booleans(get(), input, values.data(), int(dims.size()), dims.data()));
+  }
+  call &give(const char *input, const std::vector<bool> &values, const std::vector<int64_t> &dims) {
+    return give(input, std::vector<unsigned char>(values.begin(), values.end()), dims);
+  }
+  template <class Number> call &give(const char *input, std::initializer_list<Number> values, const std::vector<int64_t> &dims) {
+    return give_as(input, values, dims);
+  }
+  call &give(const char *input, std::initializer_list<double> values, const std::vector<int64_t> &dims) {
+    return give_as(input, values, dims);
+  }
+  int cancel() { return mai_cancel(get()); }
+  bool was_cancelled() const { return mai_was_cancelled(get()) != 0; }
   call &run() { return right(mai_run(get())); }
   const mai_result &output(const char *name = nullptr) const { return *detail::checked(mai_output(get(), name)); }
   std::vector<float> floats(const char *name = nullptr) const { return copy(output(name), &mai_result::floats); }
   std::vector<int64_t> integers(const char *name = nullptr) const { return copy(output(name), &mai_result::integers); }
+  std::vector<unsigned char> booleans(const char *name = nullptr) const { return copy(output(name), &mai_result::booleans); }
 
 private:
   call &right(int is) { return detail::check(is), *this; }
   template <class Number> call &whole(const std::vector<Number> &values, const std::vector<int64_t> &dims) {
     size_t count = 1;
-    for (int64_t size : dims) count *= size_t(size);
-    if (count != values.size()) throw std::invalid_argument("the values are not as many as the sizes say");
+    bool is_empty = false, is_small = true; /* as large as no vector, or not */
+    for (int64_t size : dims) {
+      is_empty = is_empty || size == 0;
+      is_small = is_small && size >= 0 && (size == 0 || count <= values.max_size() / size_t(size));
+      if (is_small && size) count *= size_t(size);
+    }
+    if (!is_small || (is_empty ? 0 : count) != values.size()) throw std::invalid_argument("the values are not as many as the sizes say");
     return *this;
+  }
+  template <class Number> call &give_as(const char *input, std::initializer_list<Number> values, const std::vector<int64_t> &dims) {
+    const mai_port *port = mai_port_named(from, input);
+    bool is_whole = true;
+    for (Number value : values) is_whole = is_whole && double(value) > -9.2e18 && double(value) < 9.2e18 && Number(int64_t(value)) == value;
+    if (port && port->type == MAI_INTEGER && is_whole) return give(input, as<int64_t>(values), dims);
+    if (port && port->type == MAI_BOOLEAN) return give(input, std::vector<bool>(values.begin(), values.end()), dims);
+    return give(input, as<float>(values), dims);
+  }
+  template <class To, class Number> static std::vector<To> as(std::initializer_list<Number> values) {
+    std::vector<To> numbers;
+    for (Number value : values) numbers.push_back(static_cast<To>(value));
+    return numbers;
   }
   template <class Number> static std::vector<Number> copy(const mai_result &result, const Number *mai_result::*of) {
     const Number *first = result.*of;
     if (!first) throw std::invalid_argument(std::string("`") + result.name + "` has numbers of another type");
     return {first, first + result.count};
   }
+  const mai_model *from;
   std::unique_ptr<mai_call, detail::release> handle;
 };
 

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #if defined(_MSC_VER)
 #define THREAD_LOCAL __declspec(thread)
@@ -17,6 +18,15 @@ int fail(const char *form, ...) {
   va_list words;
   va_start(words, form);
   vsnprintf(message, sizeof message, form, words);
+  va_end(words);
+  return 0;
+}
+
+int fail_more(const char *form, ...) {
+  size_t length = strlen(message);
+  va_list words;
+  va_start(words, form);
+  vsnprintf(message + length, sizeof message - length, form, words);
   va_end(words);
   return 0;
 }

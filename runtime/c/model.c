@@ -1,6 +1,8 @@
 /* A file: its session, its manifest, its ports. */
 #include "internal.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,11 +112,43 @@ static int create_session(mai_model *model, const char *path, OrtSessionOptions 
   free(wide);
   return right;
 }
+static FILE *open_file(const char *path) {
+  wchar_t wide[4096];
+  return MultiByteToWideChar(CP_UTF8, 0, path, -1, wide, 4096) ? _wfopen(wide, L"rb") : NULL;
+}
 #else
+static FILE *open_file(const char *path) { return fopen(path, "rb"); }
 static int create_session(mai_model *model, const char *path, OrtSessionOptions *options) {
   return done(api->CreateSession(model->env, path, options, &model->session), path);
 }
 #endif
+
+static int cannot_open(const char *path, int reason) {
+  const char *words = reason == EISDIR ? "it is a folder" : strerror(reason);
+  return fail("cannot open %s: %c%s", path, tolower((unsigned char)words[0]), words[0] ? words + 1 : "");
+}
+
+/* Whether bytes begin as an ONNX file does: the field `ir_version`, then the key of another field of a model. */
+static int begins_as_model(const unsigned char *bytes, size_t count) {
+  return count == 3 && bytes[0] == 0x08 && bytes[1] && bytes[1] < 0x80 && strchr("\x12\x1a\x22\x28\x32\x3a\x42\x72", bytes[2]) && bytes[2];
+}
+
+/* Say what is wrong with a file before ONNX Runtime, whose words are for others, is asked. */
+static int check_file(const char *path) {
+  unsigned char bytes[3];
+  if (!path) return fail("there is no path of a file");
+  errno = 0;
+  FILE *file = open_file(path);
+  if (!file) return cannot_open(path, errno);
+  size_t count = fread(bytes, 1, sizeof bytes, file);
+  int reason = ferror(file) ? errno : 0;
+  const char *ending = strrchr(path, '.');
+  fclose(file);
+  if (reason) return cannot_open(path, reason);
+  if (!count) return fail("%s is empty", path);
+  if (ending && strcmp(ending, ".mai") == 0) return fail("%s is a spec (compile it first: mai compile %s)", path, path);
+  return begins_as_model(bytes, count) ? 1 : fail("%s is no ONNX file", path);
+}
 
 static int open_session(mai_model *model, const char *path, int threads) {
   OrtSessionOptions *options;
@@ -132,7 +166,7 @@ static int open_session(mai_model *model, const char *path, int threads) {
 }
 
 mai_model *mai_load(const char *path, int threads) {
-  if (!find_api()) return NULL;
+  if (!find_api() || !check_file(path)) return NULL;
   mai_model *model = calloc(1, sizeof *model);
   if (!model) return out_of_memory(), NULL;
   if (open_session(model, path, threads) && read_manifest(model, path) && read_ports(model) &&
@@ -171,18 +205,30 @@ const mai_port *mai_port_named(const mai_model *model, const char *name) {
   return p < model->count ? &model->ports[p] : NULL;
 }
 
-/* The names of the labels of a port, an array of JSON, or NULL. */
-static const json *labels_of(const mai_model *model, const char *port) {
+/* A port in the manifest; NULL where there is none. */
+static const json *entry_of(const mai_model *model, const char *port) {
   static const char *const lists[] = {"inputs", "settings", "outputs"};
-  const json *labels = json_member(model->manifest, "labels");
   for (int kind = 0; kind < 3; kind++) {
     const json *list = json_member(model->manifest, lists[kind]);
     for (size_t i = 0; list && i < list->count; i++) {
-      const char *name = json_text(&list->items[i], "name"), *field = json_text(&list->items[i], "field");
-      if (name && strcmp(name, port) == 0) return json_member(labels, field ? field : name);
+      const char *name = json_text(&list->items[i], "name");
+      if (name && strcmp(name, port) == 0) return &list->items[i];
     }
   }
   return NULL;
+}
+
+/* The field of the training data that a port is of, NULL for none. Older files do not say: there it has the port's name. */
+static const char *field_of(const json *entry) {
+  for (size_t i = 0; entry && i < entry->count; i++)
+    if (strcmp(entry->items[i].name, "field") == 0) return entry->items[i].text;
+  return json_text(entry, "name");
+}
+
+/* The names of the labels of a port, an array of JSON, or NULL. */
+static const json *labels_of(const mai_model *model, const char *port) {
+  const char *field = field_of(entry_of(model, port));
+  return field ? json_member(json_member(model->manifest, "labels"), field) : NULL;
 }
 
 const char *mai_label_name(const mai_model *model, const char *port, int64_t label) {
@@ -194,12 +240,17 @@ int64_t mai_label_of(const mai_model *model, const char *port, const char *name)
   const json *names = labels_of(model, port);
   for (size_t i = 0; names && i < names->count; i++)
     if (names->items[i].text && strcmp(names->items[i].text, name) == 0) return (int64_t)i;
-  return -1;
+  if (!names || !names->count) return -1;
+  const json *entry = entry_of(model, port);
+  int is_one_more = json_number(entry, "classes", 0) == (double)names->count + 1;
+  return json_number(entry, "gaps", is_one_more) != 0 ? (int64_t)names->count : -1;
 }
 
-const char *mai_tokenizer(const mai_model *model) { return json_text(model->manifest, "tokenizer"); }
-
 int mai_tokens_are_bytes(const mai_model *model) {
-  const char *tokenizer = mai_tokenizer(model);
+  const char *tokenizer = json_text(model->manifest, "tokenizer");
   return tokenizer && strcmp(tokenizer, "bytes") == 0;
+}
+
+const char *mai_tokenizer(const mai_model *model) {
+  return mai_tokens_are_bytes(model) ? NULL : json_text(model->manifest, "tokenizer");
 }

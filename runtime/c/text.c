@@ -2,6 +2,7 @@
 #include "internal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +15,10 @@ struct mai_text {
   int64_t *waiting;                 /* what is not read yet */
   size_t count;
   int64_t read, turns, most;
+  size_t counted;     /* the place of the setting that `most` is, where turns have it */
+  long begun;         /* how often the call had been cancelled when the text began */
   int is_over;
+  char failure[1024]; /* why it ended, where by an error */
 };
 
 static int find_ports(mai_text *text) {
@@ -25,6 +29,10 @@ static int find_ports(mai_text *text) {
   text->past = past ? place_of(model, past, 0) : model->count;
   text->turn = turn ? place_of(model, turn, 0) : model->count;
   text->ended = ended ? place_of(model, ended, 0) : model->count;
+  const char *counted = json_text(json_member(model->manifest, "text"), "count");
+  text->counted = counted ? place_of(model, counted, 0) : model->count;
+  if (text->counted < model->count && (model->ports[text->counted].kind != MAI_SETTING || model->ports[text->counted].type != MAI_INTEGER))
+    text->counted = model->count;
   if (text->tokens == model->count || text->past == model->count) return fail("the step file has no input of tokens");
   for (size_t p = 0; p < model->count; p++) text->after[p] = model->count;
   for (size_t i = 0; states && i < states->count; i++) {
@@ -38,20 +46,12 @@ static int find_ports(mai_text *text) {
 /* The sizes of what stays the same in all turns, by which those of states are known. */
 static int find_steady_size(const void *of, const char *name, size_t length, int64_t *size) {
   const mai_text *text = of;
-  const mai_model *model = text->call->model;
   const char *past = json_text(text->step, "past_size");
   if (past && strncmp(past, name, length) == 0 && !past[length]) {
     *size = 0;
     return 1;
   }
-  for (size_t p = 0; p < model->count; p++)
-    for (int i = 0; text->call->values[p].data && model->ports[p].kind == MAI_INPUT && i < model->ports[p].rank; i++) {
-      const char *here = model->ports[p].sizes[i];
-      if (!here || strncmp(here, name, length) != 0 || here[length]) continue;
-      *size = text->call->values[p].dims[i + 1];
-      return 1;
-    }
-  return 0;
+  return find_size(text->call, name, length, size);
 }
 
 /* A state before the first turn: zeros, and none along the axis of the text so far. */
@@ -84,15 +84,19 @@ static int begin_states(mai_text *text) {
   return 1;
 }
 
-static int check_prompt(const mai_text *text, const int64_t *prompt, size_t length) {
-  const json *whole = json_member(text->call->model->manifest, "text");
-  double limit = json_number(whole, "limit", 0);
-  if (!length) return fail("a text goes on from one token at least");
-  if (limit > 0 && (double)length + (double)text->most > limit)
-    return fail("the model reads %g tokens at most, these are %zu and %" PRId64 " new ones", limit, length, text->most);
+/* Take the prompt, without the -1 that may stand before its tokens. */
+static int take_prompt(mai_text *text, int64_t *prompt, size_t length) {
+  const mai_model *model = text->call->model;
+  const char *name = json_text(json_member(model->manifest, "text"), "prompt");
+  mai_port port = model->ports[text->tokens];
+  array row = {prompt, 2, {1, (int64_t)length}};
+  if (name) port.name = name;
   for (size_t i = 0; i < length; i++)
-    if (prompt[i] < 0 || !check_range(&text->call->model->ports[text->tokens], (double)prompt[i]))
-      return prompt[i] < 0 ? fail("a token is 0 or more, this is %" PRId64, prompt[i]) : 0;
+    if (!check_range(&port, (double)prompt[i])) return 0;
+  if (text->counted < model->count && !check_range(&model->ports[text->counted], (double)text->most)) return 0;
+  if (!check_prompt(model, &port, &row, text->most)) return 0;
+  text->count = (size_t)count_of_row(prompt, (int64_t)length);
+  memmove(prompt, prompt + (length - text->count), text->count * sizeof *prompt);
   return 1;
 }
 
@@ -102,10 +106,10 @@ static int check_others(const mai_text *text) {
     const mai_port *port = &model->ports[p];
     const array *value = &text->call->values[p];
     if (port->kind != MAI_INPUT || p == text->tokens || text->after[p] < model->count) continue;
-    if (!value->data) return fail("the input `%s` is missing", port->name);
+    if (!value->data) return fail("the input `%s` is missing", port->name); /* The names of states help nobody. */
     if (value->dims[0] != 1) return fail("a text is one row, `%s` has a batch of %" PRId64, port->name, value->dims[0]);
   }
-  return 1;
+  return check_sizes(text->call);
 }
 
 mai_text *mai_text_new(mai_call *call, const int64_t *prompt, size_t length, int64_t most) {
@@ -120,12 +124,11 @@ mai_text *mai_text_new(mai_call *call, const int64_t *prompt, size_t length, int
   text->after = malloc((model->count + 1) * sizeof *text->after);
   text->states = calloc(model->count + 1, sizeof *text->states);
   text->waiting = malloc((length + 1) * sizeof *text->waiting);
-  text->count = length;
+  text->begun = cancels_of(call);
   int right = text->after && text->states && text->waiting ? 1 : out_of_memory();
-  if (right && find_ports(text) && check_prompt(text, prompt, length) && check_others(text) && put_defaults(call) && begin_states(text)) {
-    memcpy(text->waiting, prompt, length * sizeof *prompt);
+  if (right && length) memcpy(text->waiting, prompt, length * sizeof *prompt);
+  if (right && find_ports(text) && take_prompt(text, text->waiting, length) && check_others(text) && put_defaults(call) && begin_states(text))
     return text;
-  }
   mai_text_free(text);
   return NULL;
 }
@@ -150,8 +153,10 @@ static int give_turn(mai_text *text, size_t p, array *value) {
 static int take(mai_text *text, int64_t *tokens, size_t count, int is_part, int64_t *chosen) {
   mai_call *call = text->call;
   const mai_model *model = call->model;
-  array new_tokens = {tokens, 2, {1, (int64_t)count}}, past = {&text->read, 0, {0}}, turn = {&text->turns, 0, {0}};
-  int right = give_turn(text, text->tokens, &new_tokens) && give_turn(text, text->past, &past) && give_turn(text, text->turn, &turn);
+  array new_tokens = {tokens, 2, {1, (int64_t)count}}, past = {&text->read, 0, {0}}, turn = {&text->turns, 0, {0}}, most = {&text->most, 0, {0}};
+  if (!begin(call, text->begun)) return 0;
+  int right = give_turn(text, text->tokens, &new_tokens) && give_turn(text, text->past, &past) && give_turn(text, text->turn, &turn) &&
+              give_turn(text, text->counted, &most);
   for (size_t p = 0; right && p < model->count; p++) {
     if (model->ports[p].kind == MAI_OUTPUT || !model->taken[p] || call->given[p]) continue;
     if (text->after[p] < model->count) call->given[p] = text->states[p];
@@ -193,10 +198,12 @@ static int read_parts(mai_text *text) {
 }
 
 int mai_next(mai_text *text, int64_t *token) {
+  if (text->failure[0]) return fail("%s", text->failure), -1;
   if (text->is_over || text->turns >= text->most) return 0;
-  text->is_over = 1; /* unless all goes well */
-  if (text->turns == 0 && !read_parts(text)) return -1;
-  if (!take(text, text->waiting, text->count, 0, token)) return -1;
+  if ((text->turns == 0 && !read_parts(text)) || !take(text, text->waiting, text->count, 0, token)) {
+    snprintf(text->failure, sizeof text->failure, "%s", mai_message());
+    return -1;
+  }
   text->turns++;
   text->waiting[0] = *token;
   text->count = 1;

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from ctypes import POINTER, c_char_p, c_double, c_float, c_int, c_int64, c_size_t, c_ubyte, c_void_p
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 
@@ -21,6 +24,7 @@ from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.arrays import Array
+from mai.runtime.model.manifest import MANIFEST_KEY
 from tests.support.hosts import TEXT
 
 pytestmark = pytest.mark.slow
@@ -43,6 +47,7 @@ export far(x: [1]) -> [1] {
   integrate s in 0..1 using dopri5(rtol = 1e-6, atol = 1e-9, max_steps = 20) { dx/ds = x * x }
   return x
 }
+export equal(flags: bool, many: [N, 2], on: bool = true) -> (bool, [N]) { return (flags == on, sum(many, axis = 1)) }
 """
 
 
@@ -65,7 +70,7 @@ class Host:
         self.c = ctypes.CDLL(str(library))
         for name in ("mai_load", "mai_call_new", "mai_text_new"):
             getattr(self.c, name).restype = c_void_p
-        self.c.mai_message.restype = self.c.mai_label_name.restype = c_char_p
+        self.c.mai_message.restype = self.c.mai_label_name.restype = self.c.mai_tokenizer.restype = c_char_p
         self.c.mai_output.restype = POINTER(Result)
         self.c.mai_label_of.restype = c_int64
 
@@ -188,17 +193,68 @@ def test_inputs_of_many_and_of_one_example(host: Host, files: Path) -> None:
 
 
 def test_labels_have_names(host: Host, files: Path) -> None:
-    model = host.load(files / "flow.moved.onnx")
+    model = host.load(with_port(files / "flow.moved.onnx", "named", field="label"))
     assert host.c.mai_label_of(model, b"label", b"green") == 1
     assert host.c.mai_label_name(model, b"label", c_int64(2)) == b"blue"
     assert host.c.mai_label_of(model, b"label", b"white") == -1
     assert host.c.mai_label_name(model, b"x", c_int64(0)) is None
+    unnamed = host.load(files / "flow.moved.onnx")  # whose label is of no field of the data
+    assert host.c.mai_label_of(unnamed, b"label", b"green") == -1
+
+
+@pytest.mark.parametrize(("gaps", "number"), [(True, 3), (False, -1), (None, 3)])
+def test_a_word_that_training_never_saw(host: Host, files: Path, gaps: bool | None, number: int) -> None:
+    """It has the label after those with names where Python gives it that, and is refused where Python refuses."""
+    path = with_port(files / "flow.moved.onnx", f"gaps_{gaps}", field="label", gaps=gaps, classes=4, maximum=3)
+    assert host.c.mai_label_of(host.load(path), b"label", b"white") == number
+    plain, others = load(path, providers="cpu"), {"x": np.ones((1, 3, 2)), "w": np.ones((1, 4))}
+    if number < 0:
+        with pytest.raises(ModelError, match="has no label `white`"):
+            plain(**others, label="white")
+    else:
+        with pytest.warns(UserWarning, match="white"):
+            assert next(iter(reversed(plain(**others, label="white").values()))) == number
+
+
+def with_port(path: Path, stem: str, **changes: object) -> Path:
+    """A file whose manifest says something else of its port `label`."""
+    model = onnx.load(path)
+    entry = next(p for p in model.metadata_props if p.key == MANIFEST_KEY)
+    manifest = json.loads(entry.value)
+    next(p for p in manifest["inputs"] if p["name"] == "label").update(changes)
+    entry.value = json.dumps(manifest)
+    out = path.with_name(f"{stem}.onnx")
+    onnx.save(model, out)
+    return out
+
+
+def test_truth_values_are_any_byte(host: Host, files: Path) -> None:
+    model, many = host.load(files / "flow.equal.onnx"), np.ones((1, 1, 2), np.float32)
+    for on in (0, 1, 7):
+        call = host.call(model, many=many, on=on)
+        host.right(host.c.mai_give_booleans(call, b"flags", bytes([0, 1, 7]), 1, (c_int64 * 1)(3)))
+        (same,) = host.results(call)
+        assert same.tolist() == [on == 0, on != 0, on != 0]
+        assert set(same.view(np.uint8).tolist()) <= {0, 1}
+    with pytest.raises(ModelError, match=r"`on` is false or true, 0 or 1, this is 0\.5"):
+        host.call(model, on=0.5)
+
+
+def test_sizes_that_no_memory_holds(host: Host, files: Path) -> None:
+    call, number = host.call(host.load(files / "flow.equal.onnx")), np.ones(4, np.float32).ctypes
+    for sizes in ((2**61, 2, 2), (2**40, 2**40, 2), (2**62, 2)):
+        dims = (c_int64 * len(sizes))(*sizes)
+        assert not host.c.mai_give_floats(call, b"many", number.data_as(POINTER(c_float)), len(sizes), dims)
+        assert host.c.mai_message() == b"the sizes of `many` are more than any memory holds"
+    assert not host.c.mai_give_floats(call, b"many", None, 2, (c_int64 * 2)(2, 2))
+    assert host.c.mai_message() == b"there are no numbers for `many`"
 
 
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"y": 1}, "there is no input or setting `y`: it takes x w label scale"),
+        ({"y": 1}, "there is no input or setting `y` (it takes x, w, label, scale)"),
+        ({"scal": 1}, "there is no input or setting `scal` (did you mean `scale`?)"),
         ({"x": 1}, "`x` is an input, which mai_give_... takes"),
         ({"scale": np.ones(1, np.float32)}, "`scale` is a setting, which mai_set takes"),
         ({"scale": float("nan")}, "`scale` is a finite number, this is nan"),
@@ -206,9 +262,10 @@ def test_labels_have_names(host: Host, files: Path) -> None:
         ({"x": np.ones((2, 3, 2), np.int64)}, "`x` is float32, this is int64"),
         ({"w": np.ones((1, 5), np.float32)}, "`P + 1` is 4 here, and `w` has 5"),
         ({"label": np.array([0, 3])}, "`label` is from 0 to 2, this holds 3"),
-        ({"label": np.array([0, 1, 2])}, "the batch is 3, and 2 in `x`"),
+        ({"label": np.array([0, 1, 2])}, "the batch is 2 in `x` and 3 in `label`"),
         ({"x": np.ones((0, 3, 2), np.float32)}, "the batch of `x` is empty"),
-        ({"x": np.ones((2, 0, 2), np.float32), "w": np.ones((1, 1), np.float32)}, "`P` is at least 1, `x` has 0"),
+        ({"x": np.ones((2, 0, 2), np.float32)}, "`P` is at least 1, `x` has 0"),
+        ({"x": np.ones((1,) * 10, np.float32)}, "`x` is [batch, P, 2], this is [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"),
     ],
 )
 def test_a_value_that_does_not_fit(host: Host, files: Path, values: dict[str, object], words: str) -> None:
@@ -220,14 +277,19 @@ def test_a_value_that_does_not_fit(host: Host, files: Path, values: dict[str, ob
 
 
 def test_what_is_missing_or_no_file(host: Host, files: Path) -> None:
-    for path, words in {"flow.mai": "Protobuf parsing failed", "no.onnx": "File doesn't exist"}.items():
-        with pytest.raises(ModelError, match=words):
-            host.load(files / path)
-    with pytest.raises(ModelError, match="the input `x` is missing"):
+    (files / "text.onnx").write_text("no model", encoding="utf-8")
+    (files / "empty.onnx").touch()
+    for name in ("no.onnx", "text.onnx", "empty.onnx", "flow.mai", "."):
+        with pytest.raises(ModelError) as caught:
+            host.load(files / name)
+        with pytest.raises(ModelError) as expected:
+            load(files / name)
+        assert str(caught.value) == str(expected.value)
+    with pytest.raises(ModelError, match=r"the input `x` is missing \(it takes x, w, label, scale\)"):
         host.results(host.call(host.load(files / "flow.moved.onnx")))
     with pytest.raises(ModelError, match="has not run"):
         host.right(host.c.mai_output(host.call(host.load(files / "flow.sample.onnx")), None))
-    with pytest.raises(ModelError, match=r"`steps` is a whole number, this is 2\.5"):
+    with pytest.raises(ModelError, match=r"`steps` is a whole number \(int64\), this holds 2\.5"):
         host.call(host.load(files / "flow.sample.onnx"), steps=2.5)
     with pytest.raises(ModelError, match="`steps` is at least 1, this holds 0"):
         host.call(host.load(files / "flow.sample.onnx"), steps=0)
@@ -250,23 +312,148 @@ def test_a_text_is_that_of_python(host: Host, files: Path) -> None:
         expected = [int(token[0]) for token in plain.stream(np.array([prompt]), 7, **values)]
         assert host.text(host.call(step, **values), prompt, 7) == expected
     assert len(host.text(host.call(step), prompt)) == 6  # as many as the spec says
+    assert host.text(host.call(step, seed=3), [-1, -1, *prompt], 7) == host.text(host.call(step, seed=3), prompt, 7)
     assert host.c.mai_tokens_are_bytes(step) == 1
+    assert host.c.mai_tokenizer(step) is None
 
 
 def test_a_text_that_cannot_be(host: Host, files: Path) -> None:
     step = host.load(files / "text.generate.step.onnx")
     for prompt, words in {
-        (): "one token at least",
-        (256,): "from -1 to 255",
-        (-1,): "0 or more",
-        (1,) * 58: "at most",
+        (): NO_TOKEN,
+        (-1, -1): NO_TOKEN,
+        (256,): "`prompt` is from -1 to 255, this holds 256",
+        (1, -1, 2): NO_PLACE,
+        (1, -1): NO_PLACE,
+        (1,) * 58: "this model reads at most 60 tokens: 58 of the prompt and 6 more are too many (count=3 fits)",
+        (1,) * 61: "this model reads at most 60 tokens: 61 of the prompt and 6 more are too many",
     }.items():
-        with pytest.raises(ModelError, match=words):
+        with pytest.raises(ModelError) as caught:
             host.text(host.call(step), list(prompt))
-    with pytest.raises(ModelError, match="-1 stands before the tokens of `prompt`"):
-        host.results(host.call(host.load(files / "text.generate.onnx"), prompt=np.array([[-1, 65], [65, -1]])))
+        assert str(caught.value) == words
+    assert len(host.text(host.call(step), [1] * 4, 57)) == 57  # The last one is not read.
+    with pytest.raises(ModelError, match="are too many"):
+        host.text(host.call(step), [1] * 4, 58)
     with pytest.raises(ModelError, match=r"NAME\.step\.onnx"):
         host.text(host.call(host.load(files / "text.generate.onnx")), [1])
+
+
+NO_TOKEN = "`prompt` has no token: the text to go on from needs at least one"
+NO_PLACE = "-1 stands before the tokens of a prompt, not between or after them"
+
+
+def test_a_whole_text_is_that_of_python(host: Host, files: Path) -> None:
+    model, plain = host.load(files / "text.generate.onnx"), load(files / "text.generate.onnx", providers="cpu")
+    for rows, count in (([[1] * 4], 57), ([[-1, -1, 5, 6], [1, 2, 3, 4]], 3)):
+        (tokens,) = host.results(host.call(model, prompt=np.array(rows), count=count, seed=2))
+        assert np.array_equal(tokens, plain(prompt=np.array(rows), count=count, seed=2))
+    for rows, count in (([[1] * 4], 58), ([[-1, 2], [-1, -1]], 3), ([[1] * 61], 1)):
+        with pytest.raises(ModelError) as expected:
+            plain(prompt=np.array(rows), count=count)
+        with pytest.raises(ModelError) as caught:
+            host.results(host.call(model, prompt=np.array(rows), count=count))
+        assert str(caught.value) == str(expected.value)
+    for row, words in (([5, -1, 6], NO_PLACE), ([5, 6, -1], NO_PLACE), ([-1, -1], NO_TOKEN)):
+        with pytest.raises(ModelError) as caught:
+            host.results(host.call(model, prompt=np.array([[1] * len(row), row])))
+        assert str(caught.value) == words
+
+
+CANCELLED = "the call was ended by mai_cancel"
+
+
+def test_a_cancelled_run(host: Host, files: Path) -> None:
+    """Only a run that goes on is ended; a cancel before it, or before one that was refused, is forgotten."""
+    call = host.call(host.load(files / "flow.sample.onnx"), steps=2)
+    (before,) = host.results(call)
+    host.right(host.c.mai_cancel(call))
+    assert np.array_equal(host.results(call)[0], before)
+    host.give(call, "steps", 2**22)  # for many seconds
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(host.results, call)
+        while not running.done():
+            host.right(host.c.mai_cancel(call))
+        assert str(running.exception()) == CANCELLED
+    assert host.c.mai_was_cancelled(call) == 1
+    host.give(call, "steps", 2)
+    assert np.array_equal(host.results(call)[0], before)
+    assert host.c.mai_was_cancelled(call) == 0
+    refused = host.call(host.load(files / "flow.far.onnx"))
+    host.right(host.c.mai_cancel(refused))
+    with pytest.raises(ModelError, match="is missing"):
+        host.results(refused)
+    host.give(refused, "x", np.array([[0.5]], np.float32))
+    host.results(refused)
+
+
+def test_a_cancelled_text_ends_in_words(host: Host, files: Path) -> None:
+    """Also between two tokens, and whenever it is asked again; the call begins other texts."""
+    call, token = host.call(host.load(files / "text.generate.step.onnx"), seed=3), c_int64()
+    whole = host.text(call, [84, 104], 5)
+    text = c_void_p(host.right(host.c.mai_text_new(call, (c_int64 * 2)(84, 104), c_size_t(2), c_int64(5))))
+    assert host.c.mai_next(text, ctypes.byref(token)) == 1
+    host.right(host.c.mai_cancel(call))
+    for _ in range(2):
+        assert host.c.mai_next(text, ctypes.byref(token)) == -1
+        assert host.c.mai_message().decode() == CANCELLED
+    assert host.c.mai_was_cancelled(call) == 1
+    host.c.mai_text_free(text)
+    assert host.text(call, [84, 104], 5) == whole
+
+
+CLASSES = r"""
+#include "mai.h"
+#include <iostream>
+template <class Call> void refuse(Call call) {
+  try { call(); std::cout << "taken\n"; } catch (const std::exception &error) { std::cout << error.what() << "\n"; }
+}
+int main(int, char **files) {
+  mai::model equal(files[1], 1), named(files[2], 1);
+  mai::call call(equal);
+  call.give("many", {0, 0.5, 1, 2}, {2, 1, 2}).give("flags", {true, false}, {2});
+  for (unsigned char truth : call.run().booleans()) std::cout << int(truth);
+  call.give("many", {0, 0, 1, 2}, {2, 1, 2}).give("flags", std::vector<bool>{false, false}, {2});
+  for (unsigned char truth : call.run().booleans()) std::cout << int(truth);
+  call.give("flags", std::vector<unsigned char>{9, 0}, {2});
+  for (unsigned char truth : call.run().booleans()) std::cout << int(truth);
+  std::cout << "\n" << named.label_of("label", "green") << named.label_name("label", 2) << "\n";
+  mai::call moved(named);
+  moved.give("x", {1, 2}, {1, 2}).give("w", {1, 1}, {2}).give("label", {2}, {1}).run();
+  std::cout << moved.floats()[0] << "\n";
+  refuse([&] { named.label_of("label", "white"); });
+  refuse([&] { moved.give("label", {1.5}, {1}); });
+  refuse([&] { call.give("many", {1, 2}, {int64_t(1) << 62, 4, 2}); });
+  refuse([&] { call.give("many", {1, 2}, {-1, -1, 2}); });
+}
+"""
+
+
+def test_the_classes(build: Callable[..., Path], files: Path, tmp_path: Path) -> None:
+    """Numbers between braces are of the type of the input; labels have names; sizes are not trusted."""
+    (tmp_path / "classes.cpp").write_text(CLASSES, encoding="utf-8")
+    safe = ["-fsanitize=address,undefined", "-fno-sanitize-recover"]
+    objects = [str(build("-std=c99", *safe, "-c", str(source))) for source in sorted(SOURCES.glob("*.c"))]
+    program = build("-std=c++17", *safe, *objects, str(tmp_path / "classes.cpp"), compiler="g++")
+    named = with_port(files / "flow.moved.onnx", "classes", field="label")
+    assert run(program, files / "flow.equal.onnx", named).splitlines() == [
+        "100010",
+        "1blue",
+        "4",
+        "`label` has no label `white`",
+        "`label` is int64, this is float32",
+        "the values are not as many as the sizes say",
+        "the values are not as many as the sizes say",
+    ]
+
+
+def test_cmake_takes_the_library_of_the_package(files: Path, tmp_path: Path) -> None:
+    """The build that the documentation shows, with the library of Python's package alone."""
+    if shutil.which("cmake") is None:
+        pytest.skip("needs cmake")
+    where = [f"-DONNXRUNTIME_ROOT={Path(ort.__file__).parent}", f"-DONNXRUNTIME_INCLUDE={HEADERS}"]
+    run("cmake", "-B", tmp_path, "-S", SOURCES, *where)
+    run("cmake", "--build", tmp_path)
+    assert run(tmp_path / "sample", files / "flow.sample.onnx", "batch=2").count("\n") == 2
 
 
 def test_the_programs(build: Callable[..., Path], files: Path) -> None:
