@@ -90,7 +90,10 @@ static int check_rows(const mai_port *port, const array *rows, int64_t *longest,
     const int64_t *row = (const int64_t *)rows->data + r * length;
     int64_t count = count_of_row(row, length);
     if (!count) return fail("`%s` has no token: the text to go on from needs at least one", port->name);
-    if (count_of_row(row + (length - count), count) < count) return fail("-1 stands before the tokens of a prompt, not between or after them");
+    if (count_of_row(row + (length - count), count) < count) {
+      const char *help = "cut off the -1 that a row which ended early has behind it";
+      return fail("-1 stands before the tokens of `%s`, not between or after them (%s)", port->name, help);
+    }
     if (!r || count > *longest) *longest = count;
     if (!r || count < *fewest) *fewest = count;
   }

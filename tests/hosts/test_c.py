@@ -339,7 +339,10 @@ def test_a_text_that_cannot_be(host: Host, files: Path) -> None:
 
 
 NO_TOKEN = "`prompt` has no token: the text to go on from needs at least one"
-NO_PLACE = "-1 stands before the tokens of a prompt, not between or after them"
+NO_PLACE = (
+    "-1 stands before the tokens of `prompt`, not between or after them "
+    "(cut off the -1 that a row which ended early has behind it)"
+)
 
 
 def test_a_whole_text_is_that_of_python(host: Host, files: Path) -> None:
