@@ -16,6 +16,8 @@ ONE_LENGTH = (
     "-1 is no token: all rows have one length here, since more of the model reads them than the text that grows"
 )
 
+UNLIKE_NUMBERS = {"O": "no number that fits", "U": "a text", "S": "bytes", "T": "a text"}  # By numpy's kind of a dtype.
+
 
 def prepare(
     inputs: Ports, settings: Ports, values: Mapping[str, object], least: Sizes = NO_LIMITS, most: Sizes = NO_LIMITS
@@ -111,7 +113,7 @@ def _cast(port: Port, array: Array) -> Array:
     if array.dtype == wanted:
         return array
     if array.dtype.kind not in "biuf" or (wanted.kind == "b") != (array.dtype.kind == "b"):
-        actual = "no number that fits" if array.dtype.kind == "O" else str(array.dtype)
+        actual = UNLIKE_NUMBERS.get(array.dtype.kind, str(array.dtype))
         raise ModelError("input-dtype", f"`{port.name}` is {port.dtype}, this is {actual}")
     with np.errstate(invalid="ignore", over="ignore"):
         cast = array.astype(wanted)

@@ -37,7 +37,7 @@ def check_sizes(
 
     Args:
         shapes: of all inputs, [batch, ...], by name.
-        least, most: the smallest and largest sizes of dimensions, by the names of the dimensions.
+        least, most: the smallest and largest sizes of dimensions, by the names of the dimensions; the smallest is 1 where it is not among them.
         repeats: whether a batch of one fits any other.
 
     Raises:
@@ -57,8 +57,8 @@ def check_sizes(
                 what = "the batch" if name == "batch" else f"`{name}`"
                 message = f"{what} is {first_size} in `{first_port}` and {size} in `{port.name}`"
                 raise ModelError("input-shape", message)
-            if size < least.get(name, size):
-                raise ModelError("input-range", f"`{name}` is at least {least[name]}, `{port.name}` has {size}")
+            if size < (fewest := least.get(name, 1)):
+                raise ModelError("input-range", f"`{name}` is at least {fewest}, `{port.name}` has {size}")
             if size > most.get(name, size):
                 raise ModelError("input-range", f"`{name}` is at most {most[name]}, `{port.name}` has {size}")
     _check_computed(inputs, shapes, {name: size for name, (size, _) in sizes.items()})

@@ -236,7 +236,7 @@ class Manifest(BaseModel):
         spec_sha256: the digest of the spec's text.
         versions: of what compiled it, by package.
         least, most: the smallest and largest sizes of dimensions, by name: where one is cut off before, and where a table of
-            positions has an end.
+            positions has an end. Any other is 1 at least.
         draws: whether it draws random numbers.
         draw_bits: how many bits whole numbers must have where the file runs for its draws to be right: 32, or 64 (older files,
             and `--draws fast`).
@@ -305,6 +305,11 @@ class Manifest(BaseModel):
     self_test: SelfTest | None = None
     claim: Claim | None = None
     claims: list[Finding] = []
+
+    @property
+    def smallest(self) -> dict[str, int]:
+        """The least sizes of dimensions that are not 1, by name; the text before the first turn of a step file has no token."""
+        return {**({self.step.past_size: 0} if self.step else {}), **self.least}
 
     @property
     def steady_inputs(self) -> dict[str, Port]:

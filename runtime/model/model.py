@@ -14,7 +14,7 @@ import onnxruntime as ort
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.arguments import prepare, unnamed_value_error
+from mai.runtime.inputs.arguments import as_values, prepare, unnamed_value_error
 from mai.runtime.inputs.words import as_numbers
 from mai.runtime.model.binding import CapturedRuns
 from mai.runtime.model.failures import check_arrival, run_error
@@ -121,7 +121,7 @@ class Model:
         limit = self._time_limit(timeout, values)
         form = form_of_texts(self.inputs, values, next(iter(self.outputs.values())))
         prompt = self._tokenize(values, self._takes_special_tokens(special_tokens, values))
-        feed = self._defaults | prepare(self.inputs, self.settings, values, self.manifest.least, self.manifest.most)
+        feed = self._defaults | prepare(self.inputs, self.settings, values, self.manifest.smallest, self.manifest.most)
         if prompt is not None and self.manifest.text is not None:
             check_shortest(self.inputs[self.manifest.text.prompt], prompt.rows, self.manifest.least)
             check_length(self.manifest.text, prompt.rows, feed)
@@ -269,7 +269,7 @@ class Model:
         assert text is not None
         total = text.usual if count is None else count
         check_length(text, start.rows, {str(text.count): total})
-        return start, total
+        return replace(start, rows=as_values(self.prompt_port, start.rows)), total
 
     def turns(self, rows: Array, count: int, values: Mapping[str, object], timeout: object = None) -> Turns:
         """The turns of a text that begins with rows of tokens [batch, tokens], none of which is read yet, by this file or the one beside it.
@@ -292,7 +292,7 @@ class Model:
         assert text is not None
         ports = {port.name: port, **self.manifest.steady_inputs}
         named = {**({str(text.count): count} if str(text.count) in self.settings else {}), port.name: rows, **values}
-        feed = self._defaults | prepare(ports, self.settings, named, self.manifest.least, self.manifest.most)
+        feed = self._defaults | prepare(ports, self.settings, named, self.manifest.smallest, self.manifest.most)
         feed[step.tokens] = feed.pop(port.name)
         return Turns(self.session, self.manifest, feed, limit)
 

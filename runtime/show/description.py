@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ def contents(manifest: Manifest) -> list[tuple[str, str, str]]:
     if manifest.tokenizer:
         bytewise = manifest.tokenizer == "bytes"
         lines.append(("text", "", "bytes" if bytewise else "pieces by the tokenizer in the file"))
-    lines += [("labels", field, ", ".join(names)) for field, names in manifest.labels.items()]
+    lines += [("labels", field, ", ".join(map(_label, names))) for field, names in manifest.labels.items()]
     if manifest.text and manifest.text.limit:
         lines.append(("limit", "", f"{manifest.text.limit:,} tokens"))
     if manifest.text and manifest.text.drafts:
@@ -47,6 +48,11 @@ def contents(manifest: Manifest) -> list[tuple[str, str, str]]:
     lines += [("holds" if f.holds else "FAILS", "", in_words(f)) for f in manifest.claims]
     lines.append(("self-test", "", _self_test(manifest)))
     return lines
+
+
+def _label(name: str) -> str:
+    """A label's name as it stands among others: in quotes where it holds what parts them, or begins or ends with a space."""
+    return json.dumps(name, ensure_ascii=False) if "," in name or name != name.strip() or not name else name
 
 
 def _self_test(manifest: Manifest) -> str:

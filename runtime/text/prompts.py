@@ -14,6 +14,7 @@ from mai.runtime.model.manifest import Port, Text
 from mai.runtime.text.tokenizer import Tokenizer
 
 NOTHING = -1  # In the place of a token: none.
+PROMPT_ROWS = "cut off the -1 that a row which ended early has behind it; rows may differ in length: [[5, 6, 7], [8]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ def read_prompt(port: Port, value: object, tokenizer: Tokenizer | None, *, speci
     itself; it gets none after it, since it is to go on.
 
     Raises:
-        ModelError: it is a text and the file has no tokenizer, or a row has no token.
+        ModelError: it is a text and the file has no tokenizer; a row has no token, or -1 behind one.
     """
     texts = [value] if isinstance(value, str) else value
     if _are_texts(texts):
@@ -81,7 +82,7 @@ def _as_prompt(port: Port, rows: object, *, as_text: bool, single: bool) -> Prom
 def _pad(rows: Sequence[Sequence[int] | Array], after: bool = False) -> Array:
     """Rows of tokens of different lengths as [batch, longest], with -1 before the shorter ones, or after them."""
     longest = max(map(len, rows))
-    padded = np.full((len(rows), longest), NOTHING, np.int64)
+    padded = np.full((len(rows), longest), NOTHING, np.result_type(np.int64, *(np.asarray(r) for r in rows if len(r))))
     for row, tokens in zip(padded, rows, strict=True):
         start = 0 if after else longest - len(tokens)
         row[start : start + len(tokens)] = tokens
@@ -146,6 +147,10 @@ def _is_ragged(rows: object) -> TypeGuard[Sequence[Sequence[int] | Array]]:
 def _check_tokens(port: Port, rows: Array) -> Array:
     if rows.ndim == 2 and (not rows.size or (rows == NOTHING).all(1).any()):
         raise ModelError("input-shape", f"`{port.name}` has no token: the text to go on from needs at least one")
+    absent = rows == NOTHING
+    if rows.ndim == 2 and (absent[:, 1:] & ~absent[:, :-1]).any():
+        message = f"-1 stands before the tokens of `{port.name}`, not between or after them"
+        raise ModelError("input-range", message, PROMPT_ROWS)
     return rows
 
 

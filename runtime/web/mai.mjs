@@ -12,6 +12,8 @@
 const NOTHING = -1;
 const GOES_ON = true;
 const HALF = "\ufffd"; // What stands for bytes that are no character, or not yet.
+const PROMPT_ROWS = "cut off the -1 that a row which ended early has behind it; rows may differ in length: [[5, 6, 7], [8]]";
+const TRUTHS = ["false", "true"];
 const PIECES = "this file's tokenizer needs `Tokenizer` of @huggingface/tokenizers: hand it to `load`, or give tokens";
 const ERRORS = 3; // of onnxruntime's levels of what it logs
 const LARGEST = 2 ** 31 - 1; // bytes of a protobuf message
@@ -78,6 +80,8 @@ export class Model {
   async *stream(prompt, values = {}) {
     this._checkNames(values);
     if (!this.turn) throw new ModelError("load the `.step.onnx` beside this file as `step`, to stream");
+    if (isList(prompt) && (isList(prompt[0]) || typeof prompt[0] === "string"))
+      throw new ModelError("`stream` takes one text, or the tokens of one; `run` takes several");
     const tokens = this._encoded(prompt, GOES_ON);
     const total = this._count(values);
     this._checkLength(tokens.length, total);
@@ -154,9 +158,10 @@ export class Model {
     const sizes = {};
     const batch = Math.max(...this.manifest.inputs.map(({ name }) => feeds[name].dims[0]));
     for (const { name, shape } of this.manifest.inputs) {
+      if (!feeds[name].dims[0]) throw new ModelError(`the batch of \`${name}\` is empty`);
       if (feeds[name].dims[0] === 1 && batch > 1) feeds[name] = this._repeated(feeds[name], batch);
       ["batch", ...shape].forEach((size, axis) => {
-        if (typeof size === "number" || !/^\w+$/.test(size)) return;
+        if (!isName(size)) return;
         const [known, where] = (sizes[size] ??= [feeds[name].dims[axis], name]);
         if (known === feeds[name].dims[axis]) return;
         const what = size === "batch" ? "the batch" : `\`${size}\``;
@@ -170,7 +175,7 @@ export class Model {
   _agreeComputed(feeds, sizeOf) {
     for (const { name, shape } of this.manifest.inputs) {
       shape.forEach((text, place) => {
-        const wanted = typeof text === "number" || /^\w+$/.test(text) ? NaN : computedSize(text, sizeOf);
+        const wanted = typeof text === "number" || isName(text) ? NaN : computedSize(text, sizeOf);
         const size = feeds[name].dims[place + 1];
         if (Number.isNaN(wanted) || wanted === size) return;
         throw new ModelError(`\`${text}\` is ${wanted} here, and \`${name}\` has ${size}`);
@@ -191,15 +196,17 @@ export class Model {
   }
 
   _checkLength(tokens, more) {
-    const { limit } = this.manifest.text;
+    const { limit, count } = this.manifest.text;
     if (!limit || tokens + more - 1 <= limit) return;
-    throw new ModelError(`this model reads at most ${limit} tokens: ${tokens} and ${more} more are too many`);
+    const room = limit - tokens + 1;
+    const help = typeof count === "string" && room > 0 ? `; ${count}=${room} fits` : "";
+    throw new ModelError(`this model reads at most ${limit} tokens: ${tokens} and ${more} more are too many${help}`);
   }
 
   /** Put a value into the feeds, a setting's default where it is left out. */
   _feed(feeds, port, value) {
     if (port.kind === "setting") {
-      const chosen = port.classes && typeof value === "string" ? this._label(port, value) : value;
+      const chosen = this._number(port, value);
       const held = ARRAYS[port.dtype].of(scalar(port, chosen ?? port.default));
       feeds[port.name] = new this.ort.Tensor(port.dtype, held, []);
       return;
@@ -212,29 +219,39 @@ export class Model {
     let rows = value;
     if (port.name === this.manifest.text?.prompt) rows = this._sideBySide(value);
     else if (typeof value === "string" && port.shape.length) rows = this._encoded(value);
-    else if (typeof value === "string") rows = [this._label(port, value)];
-    else if (Array.isArray(value) && typeof value[0] === "string") rows = value.map((name) => this._label(port, name));
+    if (!isRegular(rows)) throw new ModelError(`\`${port.name}\` is not a regular array: its rows differ in length`);
     let { data, dims } = rows?.dims ? rows : { data: flat(rows), dims: dimsOf(rows, port) };
+    if (product(dims) !== data.length)
+      throw new ModelError(`\`${port.name}\` has ${data.length} numbers, and [${dims.join(", ")}] are ${product(dims)}`);
     if (dims.length === port.shape.length) dims = [1, ...dims];
     const fits =
       dims.length === port.shape.length + 1 &&
       port.shape.every((size, axis) => typeof size === "string" || size === dims[axis + 1]);
-    if (!fits || product(dims) !== data.length) {
+    if (!fits) {
       throw new ModelError(
         `\`${port.name}\` is [${["batch", ...port.shape].join(", ")}], this is [${dims.join(", ")}]`,
       );
     }
     port.shape.forEach((name, axis) => this._checkSize(port, name, dims[axis + 1]));
     const Wanted = ARRAYS[port.dtype];
-    return new this.ort.Tensor(
-      port.dtype,
-      data instanceof Wanted ? data : Wanted.from(data, (item) => scalar(port, item)),
-      dims,
-    );
+    const isRight = data instanceof Float32Array && Wanted === Float32Array && !rangeOf(port);
+    const held = isRight ? data : Wanted.from(data, (item) => scalar(port, this._number(port, item)));
+    return new this.ort.Tensor(port.dtype, held, dims);
+  }
+
+  /** A value, or for the name of a label, and for true and false where labels are called so or have no names, its number. */
+  _number(port, value) {
+    if (!port.classes || !["string", "boolean"].includes(typeof value)) return value;
+    if (typeof value === "string") return this._label(port, value);
+    const names = labelsOf(this.manifest, port).map((name) => name.toLowerCase());
+    const called = names.length || port.classes !== TRUTHS.length ? names : TRUTHS;
+    return called.length === TRUTHS.length && called.includes(String(value)) ? called.indexOf(String(value)) : value;
   }
 
   _checkSize(port, name, size) {
-    const [least, most] = [this.manifest.least[name] ?? 0, this.manifest.most[name] ?? Infinity];
+    const { step } = this.manifest;
+    const fewest = isName(name) && name !== step?.past_size ? 1 : 0;
+    const [least, most] = [this.manifest.least[name] ?? fewest, this.manifest.most[name] ?? Infinity];
     if (size < least) throw new ModelError(`\`${name}\` is at least ${least}, \`${port.name}\` has ${size}`);
     if (size > most) throw new ModelError(`\`${name}\` is at most ${most}, \`${port.name}\` has ${size}`);
   }
@@ -266,8 +283,19 @@ export class Model {
     if (typeof prompt !== "string" && !isList(prompt)) throw new ModelError("a text is a string, or a list of tokens");
     if (typeof prompt === "string" && /\p{Surrogate}/u.test(prompt))
       throw new ModelError("this is no text: half of a character, a lone surrogate, is in it");
-    const tokens = typeof prompt === "string" ? this._parts(prompt, goesOn).flat() : Array.from(prompt, Number);
-    if (!tokens.length) throw new ModelError("there is no token: the text to go on from needs at least one");
+    const tokens = typeof prompt === "string" ? this._parts(prompt, goesOn).flat() : this._tokens(prompt);
+    if (!tokens.some((token) => token !== NOTHING))
+      throw new ModelError("there is no token: the text to go on from needs at least one");
+    return tokens;
+  }
+
+  /** The tokens of a prompt that is given as them: before the first there may be -1, none. */
+  _tokens(prompt) {
+    const name = this.manifest.text.prompt;
+    const tokens = Array.from(prompt, (token) => Number(scalar(this.taken[name], token)));
+    const first = tokens.findIndex((token) => token !== NOTHING);
+    if (first >= 0 && tokens.includes(NOTHING, first))
+      throw new ModelError(`-1 stands before the tokens of \`${name}\`, not between or after them; ${PROMPT_ROWS}`);
     return tokens;
   }
 
@@ -567,17 +595,49 @@ function scalar(port, value) {
   const { name, kind, minimum, maximum } = port;
   if (kind === "setting" && Number.isFinite(port.default ?? 0) && typeof value === "number" && !Number.isFinite(value))
     throw new ModelError(`\`${name}\` is a finite number, this is ${value}`);
-  if (Number(value) < (minimum ?? -Infinity))
-    throw new ModelError(`\`${name}\` is at least ${minimum}, this holds ${value}`);
-  if (Number(value) > (maximum ?? Infinity))
-    throw new ModelError(`\`${name}\` is at most ${maximum}, this holds ${value}`);
-  if (!["number", "bigint", "boolean"].includes(typeof value))
+  if (port.dtype === "bool") return truth(name, value);
+  if (!["number", "bigint"].includes(typeof value))
     throw new ModelError(`\`${name}\` is a number, this is ${JSON.stringify(value)}`);
-  if (port.dtype !== "int64") return Number(value);
-  if (typeof value !== "bigint" && !Number.isSafeInteger(Number(value)))
-    throw new ModelError(`\`${name}\` is a whole number, this holds ${value}`);
+  if (Number(value) < (minimum ?? -Infinity) || Number(value) > (maximum ?? Infinity))
+    throw new ModelError(`\`${name}\` is ${rangeOf(port)}, this holds ${value}`);
+  return port.dtype === "int64" ? whole(name, value) : real(name, value);
+}
+
+/** A truth value as a byte. */
+function truth(name, value) {
+  if (typeof value !== "boolean" && value !== 0 && value !== 1)
+    throw new ModelError(`\`${name}\` is true or false, this is ${typeof value === "bigint" ? value : JSON.stringify(value)}`);
+  return Number(value);
+}
+
+/** A whole number of 64 bits; a `Number` beyond 2^53 may stand for another one. */
+function whole(name, value) {
+  const help = Number.isInteger(value) ? `; beyond 2^53 it is a BigInt: ${BigInt(value)}n` : "";
+  if (typeof value !== "bigint" && !Number.isSafeInteger(value))
+    throw new ModelError(`\`${name}\` is a whole number, this holds ${value}${help}`);
+  if (BigInt.asIntN(64, BigInt(value)) !== BigInt(value))
+    throw new ModelError(`\`${name}\` is a whole number of 64 bits, this holds ${value}`);
   return BigInt(value);
 }
+
+/** A real number of 32 bits, which may lose precision, but not become infinite. */
+function real(name, value) {
+  const number = Number(value);
+  if (Number.isFinite(number) && !Number.isFinite(Math.fround(number)))
+    throw new ModelError(`\`${name}\` is a real number (float32), this holds ${value}`);
+  return number;
+}
+
+/** The range of a port in words; empty where there is none. */
+function rangeOf({ minimum, maximum }) {
+  const [low, high] = [minimum ?? null, maximum ?? null];
+  if (low !== null && high !== null) return `from ${low} to ${high}`;
+  if (low !== null) return `at least ${low}`;
+  return high === null ? "" : `at most ${high}`;
+}
+
+/** Whether a size of a shape is a name, and no number nor made of names. */
+const isName = (size) => typeof size === "string" && /^\w+$/.test(size);
 
 const isList = (value) => Array.isArray(value) || ArrayBuffer.isView(value);
 const flat = (value) =>
@@ -587,12 +647,19 @@ const flat = (value) =>
       ? value.flatMap((item) => (isList(item) ? Array.from(flat(item)) : [item]))
       : [value];
 
-/** The sizes of nested lists; a typed array is as many examples as fit. */
+/** The sizes of nested lists, by the first of each; a typed array is as many examples as fit. */
 function dimsOf(value, port) {
   if (!isList(value)) return [];
   const examples = value.length / product(port.shape);
   if (ArrayBuffer.isView(value) && Number.isInteger(examples)) return [examples, ...port.shape];
   return [value.length, ...(isList(value[0]) ? dimsOf(value[0], { shape: [""] }) : [])];
+}
+
+/** Whether nested lists have one shape at each depth. */
+function isRegular(value) {
+  if (!Array.isArray(value)) return true;
+  const shapes = new Set(value.map((item) => String(dimsOf(item, { shape: [""] }))));
+  return shapes.size < 2 && value.every(isRegular);
 }
 
 /** What a session makes of its feeds. Errors are told by their first line, without the runtime's own places. */

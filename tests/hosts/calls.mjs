@@ -37,9 +37,12 @@ function hostOf(change, less = 0) {
   return { Tensor: ort.Tensor, InferenceSession: { create }, env: ort.env };
 }
 
+/** Whole numbers that JSON cannot hold are written as `{ bigint: "..." }`. */
+const revived = (_, value) => (value?.bigint ? BigInt(value.bigint) : value);
+
 const answers = [];
 const opened = new Map();
-for (const { file, step, values, prompt, host, options, verify, chat } of JSON.parse(await readFile(calls))) {
+for (const { file, step, values, prompt, host, options, verify, chat } of JSON.parse(await readFile(calls), revived)) {
   try {
     const model = host
       ? await load(HOSTS[host](), file, { step, Tokenizer, ...options })

@@ -188,7 +188,18 @@ def test_text_is_generated_and_streamed(
     assert nothing["error"] == "there is no token: the text to go on from needs at least one"
     assert without["error"] == "there is no input or setting `cuont`; did you mean `count`?"
     for refused in (too_long, streamed_too_long):
-        assert refused["error"] == "this model reads at most 60 tokens: 4 and 58 more are too many"
+        assert refused["error"] == "this model reads at most 60 tokens: 4 and 58 more are too many; count=57 fits"
+    bad: list[dict[str, Any]] = [
+        {"file": str(file), "values": {"prompt": p}} for p in ([[79, -1]], [[79, -1, 80], [79]], [[79, 300]])
+    ]
+    streams: list[Any] = [[79, -1], [79, 80.5], [[79, -1], [79, 80]], ["Once"], [79, 300]]
+    bad += [{"file": str(file), "prompt": p, "values": {}} for p in streams]
+    said = [answer["error"] for answer in javascript([call | {"step": str(step.path)} for call in bad])]
+    for behind in (said[0], said[1], said[3]):
+        assert behind.startswith("-1 stands before the tokens of `prompt`, not between or after them; cut off the -1")
+    assert said[2] == said[7] == "`prompt` is from -1 to 255, this holds 300"
+    assert said[4] == "`prompt` is a whole number, this holds 80.5"
+    assert said[5] == said[6] == "`stream` takes one text, or the tokens of one; `run` takes several"
     for prompt, answer in zip(prompts[:2], whole, strict=False):
         assert answer["results"]["generate"] == model(prompt=prompt, **settings)
     np.testing.assert_array_equal(arrays(whole[2])["generate"], model(prompt=prompts[2], **settings))
@@ -294,8 +305,42 @@ REFUSED = [
     ({"x": [[1, 2, 3]]}, "`x` is [batch, 2], this is [1, 3]"),
     ({"x": [1, 2], "seed": -1}, "`seed` is at least 0, this holds -1"),
     ({"x": [1, 2], "seed": 1.5}, "`seed` is a whole number, this holds 1.5"),
-    ({"x": [[1], [2, 3]]}, "`x` is [batch, 2], this is [2, 1]"),
-]
+    ({"x": [[1], [2, 3]]}, "`x` is not a regular array: its rows differ in length"),
+    ({"x": [[1, 2], [3], [4, 5, 6]]}, "`x` is not a regular array: its rows differ in length"),
+    ({"x": {"data": [1, 2, 3], "dims": [2, 2]}}, "`x` has 3 numbers, and [2, 2] are 4"),
+    ({"x": {"data": [], "dims": [0, 2]}}, "the batch of `x` is empty"),
+    ({"x": [1, 1e300]}, "`x` is a real number (float32), this holds 1e+300"),
+    ({"x": [1, 2], "seed": True}, "`seed` is a number, this is true"),
+    ({"x": [1, 2], "seed": 10**18}, "`seed` is a whole number, this holds 1000000000000000000; "
+     "beyond 2^53 it is a BigInt: 1000000000000000000n"),
+    ({"x": [1, 2], "seed": {"bigint": str(2**64 + 1)}}, "`seed` is a whole number of 64 bits, this holds 18446744073709551617"),
+]  # fmt: skip
+
+
+def test_truths_labels_and_sizes_are_checked(
+    javascript: JavaScript, program: Callable[[str], Program], tmp_path: Path
+) -> None:
+    text = """export g(x: [N, 2], flag: bool, kind: class[4], real: [], seen: class[2], on: bool = true) -> ([N], [], [2], []) {
+  return (sum(x^2, axis = 1), where(flag, 1, 0), where(on, 1, 0) * [1, 2], real + kind + 10 * seen)
+}
+"""
+    file = str(compiled(program(text), "g", tmp_path))
+    right = {"x": [[[1, 2]]], "flag": [True], "kind": [3], "real": [0.5], "seen": [True], "on": False}
+    refused = {
+        "`flag` is true or false, this is 7": {"flag": [7]},
+        "`flag` is true or false, this is 0.5": {"flag": 0.5},
+        "`on` is true or false, this is 2": {"on": 2},
+        "`on` is true or false, this is -1": {"on": -1},
+        "`kind` is a number, this is true": {"kind": [True]},
+        "`kind` is from 0 to 3, this holds 4": {"kind": [4]},
+        '`real` is a number, this is "3.5"': {"real": "3.5"},
+        "`N` is at least 1, `x` has 0": {"x": {"data": [], "dims": [1, 0, 2]}},
+    }
+    answer, *told = javascript([{"file": file, "values": right | changed} for changed in ({}, *refused.values())])
+    made = list(arrays(answer).values())
+    for array, expected in zip(made, ([[5]], [1], [[0, 0]], [13.5]), strict=True):
+        np.testing.assert_array_equal(array, expected)
+    assert [a.get("error") for a in told] == list(refused)
 
 
 def test_errors_are_told(javascript: JavaScript, program: Any, tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"x": X, "y": [2.0**63, 1]}, "input-dtype", "this holds 9.22337e+18"),
     ({"x": X, "y": [True, False]}, "input-dtype", "this is bool"),
     ({"x": X, "y": ["3", "4"]}, "input-dtype", "`y` takes numbers: this file has no names of its labels"),
+    ({"x": [["1", "2"]], "y": [0]}, "input-dtype", "`x` is float32, this is a text"),
     ({"x": X, "y": np.array(["a", "b"])}, "input-dtype", "`y` takes numbers: this file has no names"),
     ({"x": X, "y": ["a", 1]}, "input-dtype", "`y` mixes names and numbers: `a` and `1`"),
     ({"x": X, "y": np.array([1, "a"], object)}, "input-dtype", "names and numbers: `a` and `1`"),
@@ -123,6 +124,8 @@ def test_one_example_stands_for_each_of_a_batch(shift: Model, x: Any, y: Any) ->
 def test_a_named_size_is_one_size_in_a_call(pair: Model) -> None:
     assert pair(a=np.ones((2, 3)), b=np.ones((2, 3)))["sum"].shape == (2, 3)
     assert pair(a=np.ones((2, 5)), b=np.ones((2, 5)))["sum"].shape == (2, 5)
+    with pytest.raises(ModelError, match="`P` is at least 1, `a` has 0"):
+        pair(a=np.ones((2, 0)), b=np.ones((2, 0)))
     with pytest.raises(ModelError, match="`P` is 3 in `a` and 4 in `b`"):
         pair(a=np.ones((2, 3)), b=np.ones((2, 4)))
 

@@ -91,6 +91,14 @@ def test_labels_are_shown_without_a_mean(names: list[str], shown: str, write: Wr
         assert bare("run", path, 'y=["cat", "eel", "dog"]').stdout.endswith(f"  {shown}\n")
 
 
+def test_info_puts_labels_with_commas_into_quotes(write: Write) -> None:
+    taken = Port(name="y", kind="input", dtype="int64", batch=True, minimum=0, maximum=1, classes=2)
+    described = manifest([taken], [], [taken.model_copy(update={"kind": "output", "name": "same"})])
+    described = described.model_copy(update={"labels": {"y": ["Oslo, Norway", "Rome"]}})
+    path = write(build(described, [onnx.helper.make_node("Identity", ["y"], ["same"])]))
+    assert '"Oslo, Norway", Rome\n' in bare("info", path).stdout
+
+
 WRONG = [
     (["x=[1, 2]"], "error[input-missing]: the input `y` is missing"),
     (["x=[1, 2]", "y=3", "scael=1"], "did you mean `scale`?"),

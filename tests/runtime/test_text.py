@@ -121,7 +121,8 @@ def test_rows_of_different_lengths(model: Any) -> None:
     [
         ({"prompt": ""}, "input-shape"),
         ({"prompt": [[1], []]}, "input-shape"),
-        ({"prompt": [[1, -1]], "count": 60}, "input-range"),
+        ({"prompt": [[-1, 1]], "count": 60}, "input-range"),
+        ({"prompt": [[1.5], [1, 2]]}, "input-dtype"),
         ({"prompt": "The", "count": 41}, "input-range"),
         ({"prompt": [[300]]}, "input-range"),
         ({"prompt": [[1]], "temperature": -0.5}, "input-range"),
@@ -136,6 +137,24 @@ def test_bad_prompts_are_told(model: Any, given: dict[str, Any], slug: str) -> N
     with pytest.raises(ModelError) as caught:
         model(**given)
     assert caught.value.slug == slug
+
+
+@pytest.mark.parametrize("prompt", [[[79, -1]], [[79, -1], [79, 80]], [[79, -1, 80]], [[79, -1], [80]], [79, 80, -1]])
+def test_nothing_stands_before_the_tokens_alone(model: Any, prompt: list[Any]) -> None:
+    """Behind them, or between, it would be read as a token: other texts would come without a word."""
+    for call in (lambda: model(prompt=prompt), lambda: model.stream(prompt)):
+        with pytest.raises(
+            ModelError, match=r"-1 stands before the tokens of `prompt`.*cut off the -1.*\[\[5, 6, 7\], \[8\]\]"
+        ):
+            call()
+    alone = model(prompt=[[79, 80]], temperature=0.0)
+    np.testing.assert_array_equal(model(prompt=[[-1, 79, 80]], temperature=0.0)[:, 1:], alone)
+
+
+def test_tokens_of_any_whole_numbers_are_streamed(model: Any) -> None:
+    plain = [token.tolist() for token in model.stream([79, 80], temperature=0.0)]
+    for kind in (np.int32, np.uint16, np.float64):
+        assert [token.tolist() for token in model.stream(np.array([79, 80], kind), temperature=0.0)] == plain
 
 
 def test_a_text_too_long_or_too_short_to_score(tmp_path: Path) -> None:

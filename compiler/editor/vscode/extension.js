@@ -80,7 +80,7 @@ async function start() {
   try {
     await client.start();
   } catch (error) {
-    const help = "pip install 'mai-lang[editor]', or say in the setting mai.command where mai is";
+    const help = "pip install '.[editor]' in a clone of mai, or say in the setting mai.command where mai is";
     vscode.window.showErrorMessage(`mai lsp cannot be started (${error.message}): ${help}`);
   }
 }
