@@ -18,7 +18,7 @@ from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
 from mai.compiler.training.initial_weights import load_weights
-from mai.runtime import load
+from mai.runtime import ModelError, load
 
 Maker = Callable[[str], Program]
 PROGRAM = """
@@ -99,7 +99,7 @@ def everywhere(made: Program, name: str, folder: Path, inputs: dict[str, np.ndar
     ]
 
 
-@pytest.mark.parametrize(("places", "count"), [(5, 3), (1, 0), (0, 1)])
+@pytest.mark.parametrize(("places", "count"), [(5, 3), (1, 0)])
 def test_states_names_numbers_and_truths(program: Maker, tmp_path: Path, places: int, count: int) -> None:
     x = np.random.default_rng(0).normal(size=(2, places)).astype(np.float32)
     ms = averages(x)
@@ -114,6 +114,12 @@ def test_states_names_numbers_and_truths(program: Maker, tmp_path: Path, places:
         for result, value in zip(results, wanted, strict=True):
             result = np.broadcast_to(result, (2, count)) if value is wanted[3] else result
             np.testing.assert_allclose(result, np.broadcast_to(value, result.shape), atol=1e-6)
+
+
+def test_no_places_are_refused(program: Maker, tmp_path: Path) -> None:
+    file = load(export(program(PROGRAM), "kinds", Trained(load_weights(program(PROGRAM), None)[0]), tmp_path).path)
+    with pytest.raises(ModelError, match="`P` is at least 1, `x` has 0"):
+        file(x=np.zeros((2, 0), np.float32), count=1)
 
 
 def test_mapped_calls_nested_loops_and_turns_apart(program: Maker, tmp_path: Path) -> None:
