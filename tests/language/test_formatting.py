@@ -17,9 +17,7 @@ from mai.spec.source import Source
 from tests.support.command import invoke
 
 ROOT = Path(__file__).parents[2]
-OWN = sorted(path for room in ("examples", "spec", "benchmarks/data_sets") for path in (ROOT / room).rglob("*.mai"))
-# Records of families hold places for text, and are no specs; broken files are broken on purpose.
-SPECS = [path for path in OWN if "families" not in path.parts]
+SPECS = sorted(path for room in ("examples", "spec", "benchmarks") for path in (ROOT / room).rglob("*.mai"))
 
 
 def tree_of(text: str) -> str:
