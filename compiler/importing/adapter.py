@@ -50,25 +50,26 @@ def _config(
     config: Mapping[str, object], adapter: AdapterConfig, shapes: Mapping[str, tuple[int, ...]]
 ) -> Mapping[str, object]:
     """The base model's config with the class that the adapter is for, and the number of its labels."""
-    told = (adapter.auto_mapping or {}).get("base_model_class")
+    architecture = (adapter.auto_mapping or {}).get("base_model_class")
     end, first = ENDS.get(adapter.task_type or ""), config.get("architectures")
     if end is not None and isinstance(first, list) and first:
-        told = END.sub("", str(first[0])) + end
-    if told is None or told.endswith(("ForCausalLM", "LMHeadModel", "Model")):
-        return config if told is None else {**config, "architectures": [told]}
+        architecture = END.sub("", str(first[0])) + end
+    if architecture is None:
+        return config
+    if architecture.endswith(("ForCausalLM", "LMHeadModel", "Model")):
+        return {**config, "architectures": [architecture]}
     labels = next((shapes[n][0] for n in shapes if n.endswith(HEADS)), 2)
-    return {**config, "architectures": [told], "id2label": {str(i): f"LABEL_{i}" for i in range(labels)}}
+    return {**config, "architectures": [architecture], "id2label": {str(i): f"LABEL_{i}" for i in range(labels)}}
 
 
-def check_ties(folder: ModelFolder, settings: Settings) -> None:
+def check_ties(files: TensorFiles, settings: Settings) -> None:
     """Raise `MaiError`, `config-unknown`, where an adapter changes tokens' vectors that the base model has as its head, too.
 
     The net that was trained has two such matrices, one with the change and one without; a spec has one.
     """
-    if folder.weights.name != CONFIG or not settings.get("tie_word_embeddings"):
+    if not files.adapted or not settings.get("tie_word_embeddings"):
         return
-    with TensorFiles(folder.weights) as files:
-        changed = [n for n in files.adapted if files.shapes[n][:1] == (settings["vocab_size"],)]
+    changed = [n for n in files.adapted if files.shapes[n][:1] == (settings["vocab_size"],)]
     if len(changed) == 1:
         message = f"{CONFIG}: it changes `{changed[0]}`, which is the model's head, too (`tie_word_embeddings`)"
         raise refused("config-unknown", message, "such a model has two matrices; merge it with peft, untied")

@@ -68,16 +68,19 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     name, architecture = _family(folder)
     record = family_records()[name]
     settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder)
-    check_ties(folder, settings)
-    notes = [
-        *check_texts(folder, settings, ignored),
-        *_limits(record, settings),
-        *without_tokenizer(folder),
-        *longest(path),
-    ]
-    text = _declarations(record, architecture, folder, out, settings)
-    spare = record.get("other_heads", {}).get(settings["head"], [])
-    text, program = _with_rules(text, family_of(record["rules"], numbers_of(record, settings)), spare, folder, out)
+    with TensorFiles(folder.weights) as files:
+        settings["has"] = lambda name: any(f".{n}".endswith(f".{name}") for n in files.shapes)
+        check_ties(files, settings)
+        notes = [
+            *check_texts(folder, settings, ignored),
+            *_limits(record, settings),
+            *without_tokenizer(folder),
+            *longest(path),
+        ]
+        text = _declarations(record, architecture, folder, out, settings)
+        spare = record.get("other_heads", {}).get(settings["head"], [])
+        family = family_of(record["rules"], numbers_of(record, settings))
+        text, program = _with_rules(text, family, spare, files, out)
     numbers = sum(math.prod(w.shape) for w in program.weights.values())
     is_linked = any(not f.resolve().is_relative_to(out.parent.resolve()) for f in (folder.weights, folder.path))
     exports = tuple(program.exports)
@@ -113,15 +116,13 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
 
 
 def _purpose(record: Record, architecture: str, folder: ModelFolder) -> Settings:
-    """What the model is for: its head, how many labels there are, what its file has, and how a text becomes one vector."""
+    """What the model is for: its head, how many labels there are, and how a text becomes one vector."""
     head = record["architectures"][architecture]
     sentences = read_sentences(folder.path)
     if sentences is not None and (head != "encode" or "embed" not in record["exports"]):
         raise refused("config-unknown", f"{MODULES}: `{architecture}` has no spec that makes one vector of a text")
-    with TensorFiles(folder.weights) as files:
-        names = tuple(files.shapes)
     more = {"head": head} if sentences is None else {"head": "embed", **sentences}
-    return {"classes": _classes(folder), "has": lambda name: any(f".{n}".endswith(f".{name}") for n in names), **more}
+    return {"classes": _classes(folder), **more}
 
 
 def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
@@ -199,19 +200,18 @@ def _with_tokenizer(body: str, folder: ModelFolder, out: Path) -> str:
     return f'{consts}\n\ndata text: tokens[n] from text(tokenizer = "{(path / TOKENIZER).as_posix()}"{chat})\n\n{rest}'
 
 
-def _with_rules(text: str, family: Family, spare: Sequence[str], folder: ModelFolder, out: Path) -> tuple[str, Program]:
-    """The text with a `weights from` whose rules the file's tensors fit, and its meaning; `spare` are patterns of tensors for other purposes."""
+def _with_rules(text: str, family: Family, spare: Sequence[str], files: TensorFiles, out: Path) -> tuple[str, Program]:
+    """The text with a `weights from` whose rules the files' tensors fit, and its meaning; `spare` are patterns of tensors for other purposes."""
     program = _checked(out, text)
-    place = Path(os.path.relpath(folder.weights, out.parent))
+    place = Path(os.path.relpath(files.path, out.parent))
     if ".." in place.parts:
-        raise refused("import-folder", f"{out} is to lie in {folder.weights.parent} or above it, beside its weights")
-    with TensorFiles(folder.weights) as files:
-        weights = named_by_rules(program.weights)
-        proposal = propose_of_family(place.as_posix(), weights, files.shapes, family, spare)
-        text = format_text(f"{text}\n{proposal}\n")
-        program = _checked(out, text)
-        assert program.loading is not None
-        plan_assignments(program.loading, weights, files.shapes)
+        raise refused("import-folder", f"{out} is to lie in {files.path.parent} or above it, beside its weights")
+    weights = named_by_rules(program.weights)
+    proposal = propose_of_family(place.as_posix(), weights, files.shapes, family, spare)
+    text = format_text(f"{text}\n{proposal}\n")
+    program = _checked(out, text)
+    assert program.loading is not None
+    plan_assignments(program.loading, weights, files.shapes)
     return text, program
 
 
