@@ -46,12 +46,8 @@ def check_texts(folder: ModelFolder, settings: Settings, ignored: Sequence[str])
     tokens = _Tokens(Pieces(text), parts if isinstance(parts, dict) else {})
     complaints = {f: c for f, c in _contradictions(said, tokens) if f not in ignored}
     if complaints:
-        raise MaiError(
-            [
-                Diagnostic("config-unknown", None, f"{TOKENIZER_CONFIG}: {c}", help=HELP.format(f))
-                for f, c in complaints.items()
-            ]
-        )
+        said_of = ((f"{TOKENIZER_CONFIG}: {c}", HELP.format(f)) for f, c in complaints.items())
+        raise MaiError([Diagnostic("config-unknown", None, message, help=help) for message, help in said_of])
     return [
         *_beyond(tokens, settings),
         *_ends(said, tokens, settings),
@@ -79,30 +75,41 @@ def _contradictions(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tup
         lacking = [t for t in texts if tokens.number_of(t) is None]
         if lacking:
             yield field, f"`{field}` is {lacking[0]!r}, a token that tokenizer.json has not"
-    added = said.get("added_tokens_decoder")
+    yield from _of_added(said, tokens)
+    yield from _at_the_edges(said, tokens)
+    yield from _of_parts(said, tokens)
+    if said.get("split_special_tokens"):
+        yield "split_special_tokens", "`split_special_tokens` is true, and special tokens are not split here"
+
+
+def _of_added(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple[str, str]]:
+    """The first added token that is another one there."""
+    field = "added_tokens_decoder"
+    added = said.get(field)
     for number, token in added.items() if isinstance(added, dict) else ():
-        complaint = (
-            _added(int(number), token, tokens) if number.isdigit() and isinstance(token, dict) else "it is no token"
-        )
+        is_token = number.isdigit() and isinstance(token, dict)
+        complaint = _added(int(number), token, tokens) if is_token else "it is no token"
         if complaint is not None:
-            yield "added_tokens_decoder", f"`added_tokens_decoder.{number}`: {complaint}"
-            break
-    for field, role, side in (
-        ("add_bos_token", "bos_token", tokens.before),
-        ("add_eos_token", "eos_token", tokens.after),
-    ):
+            yield field, f"`{field}.{number}`: {complaint}"
+            return
+
+
+def _at_the_edges(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple[str, str]]:
+    """Whether a token is put before a text, and one after it."""
+    edges = (("add_bos_token", "bos_token", tokens.before), ("add_eos_token", "eos_token", tokens.after))
+    for field, role, side in edges:
         number = tokens.number_of(_text(said.get(role)) or "")
         if isinstance(said.get(field), bool) and number is not None and said[field] != (number in side):
-            yield (
-                field,
-                f"`{field}` is {json.dumps(said[field])}, and tokenizer.json puts {'it' if number in side else 'none'} there",
-            )
+            there = "it" if number in side else "none"
+            yield field, f"`{field}` is {json.dumps(said[field])}, and tokenizer.json puts {there} there"
+
+
+def _of_parts(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple[str, str]]:
+    """How a text is changed before it is cut into tokens."""
     for field, name in PARTS.items():
         written = [v for key in ("normalizer", "pre_tokenizer") for v in _values(tokens.parts.get(key), name)]
         if isinstance(said.get(field), bool) and any(v != said[field] for v in written):
             yield field, f"`{field}` is {json.dumps(said[field])}, and {json.dumps(written[0])} in tokenizer.json"
-    if said.get("split_special_tokens"):
-        yield "split_special_tokens", "`split_special_tokens` is true, and special tokens are not split here"
 
 
 def _added(number: int, token: Mapping[str, object], tokens: _Tokens) -> str | None:
@@ -114,11 +121,9 @@ def _added(number: int, token: Mapping[str, object], tokens: _Tokens) -> str | N
     if own is None:
         return f"{text!r} is added, and a plain token in tokenizer.json"
     differing = [flag for flag in FLAGS if flag in token and bool(token[flag]) != bool(own.get(flag))]
-    return (
-        f"`{differing[0]}` of {text!r} is {json.dumps(token[differing[0]])}, and not in tokenizer.json"
-        if differing
-        else None
-    )
+    if not differing:
+        return None
+    return f"`{differing[0]}` of {text!r} is {json.dumps(token[differing[0]])}, and not in tokenizer.json"
 
 
 def _named(said: Mapping[str, object]) -> Iterator[tuple[str, list[str]]]:
@@ -127,8 +132,9 @@ def _named(said: Mapping[str, object]) -> Iterator[tuple[str, list[str]]]:
         yield role, [text for text in [_text(said.get(role))] if text]
     for field in ("additional_special_tokens", "extra_special_tokens"):
         named = said.get(field)
-        each = list(named.values()) if isinstance(named, dict) else named if isinstance(named, list) else []
-        yield field, [text for text in map(_text, each) if text]
+        if isinstance(named, dict):
+            named = list(named.values())
+        yield field, [text for text in map(_text, named if isinstance(named, list) else []) if text]
 
 
 def _text(token: object) -> str | None:
