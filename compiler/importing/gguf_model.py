@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -12,6 +11,7 @@ import torch
 
 from mai.compiler.importing.config import refused
 from mai.compiler.importing.folder import TOKENIZER, TOKENIZER_CONFIG, ModelFolder
+from mai.compiler.importing.gguf_tokenizer import write_tokenizer
 from mai.compiler.weights.gguf_file import SUFFIX, GgufFile, GgufUnread, read_gguf
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.family_records import family_records
@@ -20,9 +20,6 @@ from mai.spec.family_records import family_records
 STRETCHES = [(factor, 1.0, 4.0, 8192) for factor in (8.0, 32.0, 16.0, 4.0)]
 TOLERANCE = 1e-3
 ENDS = ("tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id")
-ROLES = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
-CONTROL, USER_DEFINED = 3, 4  # Kinds of tokens.
-BEGIN_FIRST = {"llama-bpe"}  # What puts its first token before a text when nothing is said.
 
 
 def read_gguf_model(path: Path) -> ModelFolder:
@@ -41,7 +38,7 @@ def read_gguf_model(path: Path) -> ModelFolder:
         raise refused("import-folder", f"{path} cannot be read: {error}") from error
     texts = path.with_name(f"{path.stem}.tokenizer")
     if not (texts / TOKENIZER).is_file():
-        _write_tokenizer(file, texts)
+        write_tokenizer(file.metadata, texts)
     ends = [file.metadata[k] for k in ENDS if isinstance(file.metadata.get(k), int)]
     has_tokenizer = (texts / TOKENIZER).is_file()
     chat = TOKENIZER_CONFIG if has_tokenizer and "tokenizer.chat_template" in file.metadata else None
@@ -58,13 +55,11 @@ def without_tokenizer(folder: ModelFolder) -> Iterator[str]:
 def config_of(file: GgufFile) -> dict[str, object]:
     """The metadata as a `config.json`. Raises `MaiError`, `config-unknown`, one for each key that is not known."""
     record = family_records()["gguf"]
-    kind = record["kinds"][file.kind]
+    kind, vectors = record["kinds"][file.kind], file.tensors.get("model.embed_tokens.weight")
     config: dict[str, object] = {
         "model_type": kind["model_type"],
         "architectures": [kind["class"]],
-        "vocab_size": file.tensors["model.embed_tokens.weight"].shape[0]
-        if "model.embed_tokens.weight" in file.tensors
-        else 0,
+        "vocab_size": 0 if vectors is None else vectors.shape[0],
         "tie_word_embeddings": "lm_head.weight" not in file.tensors,
     }
     if file.kind == "llama":
@@ -142,76 +137,3 @@ def _factors(pairs: int, theta: float, factor: float, low: float, high: float, c
         else:
             share = (context / length - low) / (high - low)
             yield 1 / ((1 - share) / factor + share)
-
-
-def _write_tokenizer(file: GgufFile, folder: Path) -> None:
-    """Write the tokenizer of a file into a folder, where it is one of pairs of bytes whose cuts are known."""
-    said = file.metadata
-    cuts = family_records()["gguf"]["cuts"]
-    pre = str(said.get("tokenizer.ggml.pre"))
-    if said.get("tokenizer.ggml.model") != "gpt2" or pre not in cuts:
-        return
-    pieces, kinds, merges = (said.get(f"tokenizer.ggml.{n}") for n in ("tokens", "token_type", "merges"))
-    if not isinstance(pieces, list) or not isinstance(merges, list):
-        return
-    types = kinds if isinstance(kinds, list) and len(kinds) == len(pieces) else [1] * len(pieces)
-    added = [
-        {
-            "id": i,
-            "content": p,
-            "special": t == CONTROL,
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-        }
-        for i, (p, t) in enumerate(zip(pieces, types, strict=True))
-        if t in (CONTROL, USER_DEFINED)
-    ]
-    words = {role: _piece(said, f"tokenizer.ggml.{name}_token_id", pieces) for role, name in ROLES.items()}
-    begins = bool(said.get("tokenizer.ggml.add_bos_token", pre in BEGIN_FIRST)) and words["bos_token"] is not None
-    content = {
-        "version": "1.0", "truncation": None, "padding": None, "added_tokens": added,
-        "normalizer": {"type": "NFC"} if pre == "qwen2" else None, "pre_tokenizer": _cut(cuts[pre]),
-        "post_processor": _first(words["bos_token"], pieces) if begins else None,
-        "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
-        "model": {
-            "type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None, "end_of_word_suffix": None,
-            "fuse_unk": False, "byte_fallback": False, "ignore_merges": pre == "llama-bpe",
-            "vocab": {p: i for i, p in enumerate(pieces)}, "merges": [m.split(" ", 1) for m in merges],
-        },
-    }  # fmt: skip
-    settings: dict[str, object] = {role: word for role, word in words.items() if word is not None}
-    if isinstance(said.get("tokenizer.chat_template"), str):
-        settings["chat_template"] = said["tokenizer.chat_template"]
-    folder.mkdir(exist_ok=True)
-    (folder / TOKENIZER).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    (folder / TOKENIZER_CONFIG).write_text(json.dumps(settings, ensure_ascii=False, indent=1), encoding="utf-8")
-
-
-def _piece(said: Mapping[str, object], key: str, pieces: list[str]) -> str | None:
-    number = said.get(key)
-    return pieces[number] if isinstance(number, int) and 0 <= number < len(pieces) else None
-
-
-def _cut(expression: str) -> dict[str, object]:
-    """What cuts a text before pairs are joined."""
-    bytes_ = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": not expression}
-    if not expression:
-        return bytes_
-    cut = {"type": "Split", "pattern": {"Regex": expression}, "behavior": "Isolated", "invert": False}
-    return {"type": "Sequence", "pretokenizers": [cut, bytes_]}
-
-
-def _first(piece: str | None, pieces: list[str]) -> dict[str, object]:
-    """What puts a token before a text."""
-    assert piece is not None
-    special, text = {"SpecialToken": {"id": piece, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}
-    second = [{"SpecialToken": {"id": piece, "type_id": 1}}, {"Sequence": {"id": "B", "type_id": 1}}]
-    token = {"id": piece, "ids": [pieces.index(piece)], "tokens": [piece]}
-    return {
-        "type": "TemplateProcessing",
-        "single": [special, text],
-        "pair": [special, text, *second],
-        "special_tokens": {piece: token},
-    }
