@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import prod, sqrt
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from mai.compiler.weights.readable import Readable
 from mai.runtime.files import read_text
 
 CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
@@ -112,17 +112,6 @@ def base_places(path: Path, config: AdapterConfig) -> list[Path]:
         *([said] if said.is_absolute() else []),
         *(f / s for s in (said, said.name) for f in (folder, folder.parent)),
     ]
-
-
-class Readable(Protocol):
-    """A tensor that is read when it is asked for."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Its shape."""
-
-    def read(self) -> torch.Tensor:
-        """The tensor."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mai.compiler.weights.adapters import Readable
+from mai.compiler.weights.readable import Readable
 from mai.runtime.files import plain_file
 from mai.spec.family_records import family_records
 

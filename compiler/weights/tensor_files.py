@@ -17,8 +17,8 @@ from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from mai.compiler.weights import adapters
-from mai.compiler.weights.adapters import Readable
 from mai.compiler.weights.gguf_file import SUFFIX, GgufUnread, read_gguf
+from mai.compiler.weights.readable import Readable
 from mai.compiler.weights.sealed import is_intact
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.source import Span
