@@ -36,7 +36,7 @@ void mai_call_free(mai_call *call) {
 
 /* An input of one example, repeated for each of a batch. */
 static int repeat(const array *value, mai_type type, int64_t batch, array *to) {
-  size_t bytes = count_of(value->rank, value->dims) * width_of(type);
+  size_t bytes = count_of(value->rank, value->dims) * types[type].width;
   char *all = bytes <= (size_t)(PTRDIFF_MAX - 1) / (size_t)batch ? malloc(bytes * (size_t)batch + 1) : NULL;
   if (!all) return out_of_memory();
   for (int64_t i = 0; i < batch; i++) memcpy(all + (size_t)i * bytes, value->data, bytes);

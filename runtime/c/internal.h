@@ -8,6 +8,14 @@
 
 extern const OrtApi *api; /* of ONNX Runtime, once a file was loaded */
 
+/* What a manifest calls a `mai_type`, its bytes for one number, and ONNX Runtime's own constant. */
+typedef struct {
+  const char *name;
+  size_t width;
+  ONNXTensorElementDataType element;
+} number_type;
+extern const number_type types[]; /* by `mai_type` */
+
 struct mai_model {
   OrtEnv *env;
   OrtSession *session;
@@ -53,7 +61,6 @@ size_t place_of(const mai_model *model, const char *name, int output);
 /* The product of sizes; of what a program gives, `count_within` is 0 where it and its bytes are beyond all memory. */
 int count_within(int rank, const int64_t *dims, size_t width);
 size_t count_of(int rank, const int64_t *dims);
-size_t width_of(mai_type type);
 
 /* Copy numbers, in the place of those that an array had. */
 int put(array *to, const void *data, size_t bytes, int rank, const int64_t *dims);

@@ -25,7 +25,9 @@ static int find_api(void) {
 
 static mai_type type_of(const json *port) {
   const char *name = json_text(port, "dtype");
-  return name && strcmp(name, "float32") == 0 ? MAI_FLOAT : name && strcmp(name, "int64") == 0 ? MAI_INTEGER : MAI_BOOLEAN;
+  int type = MAI_FLOAT;
+  while (type < MAI_BOOLEAN && !(name && strcmp(name, types[type].name) == 0)) type++;
+  return (mai_type)type;
 }
 
 static int read_port(const json *from, mai_kind kind, mai_port *port) {

@@ -65,12 +65,10 @@ static int begin_state(mai_text *text, size_t p) {
     if (port->sizes[i] && !size_of(port->sizes[i], find_steady_size, text, &dims[i + 1]))
       return fail("the state `%s` has an unknown size %s", port->name, port->sizes[i]);
   }
-  ONNXTensorElementDataType element = port->type == MAI_FLOAT     ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
-                                      : port->type == MAI_INTEGER ? ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64
-                                                                  : ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL;
-  size_t rank = (size_t)port->rank + 1, bytes = count_of((int)rank, dims) * width_of(port->type);
+  const number_type *type = &types[port->type];
+  size_t rank = (size_t)port->rank + 1, bytes = count_of((int)rank, dims) * type->width;
   if (!done(api->GetAllocatorWithDefaultOptions(&allocator), "a state") ||
-      !done(api->CreateTensorAsOrtValue(allocator, dims, rank, element, &text->states[p]), "a state") ||
+      !done(api->CreateTensorAsOrtValue(allocator, dims, rank, type->element, &text->states[p]), "a state") ||
       !done(api->GetTensorMutableData(text->states[p], &data), "a state"))
     return 0;
   if (bytes) memset(data, 0, bytes);
