@@ -85,11 +85,11 @@ static int check_all_there(const mai_call *call) {
 static int check_text(const mai_call *call) {
   const mai_model *model = call->model;
   const json *whole = json_member(model->manifest, "text");
-  const char *prompt = json_text(whole, "prompt"), *setting = json_text(whole, "count");
+  const char *prompt = json_text(whole, "prompt");
   if (!prompt || json_member(model->manifest, "step")) return 1;
   int64_t count = (int64_t)json_number(whole, "count", json_number(whole, "usual", 0));
-  size_t p = place_of(model, prompt, 0), s = setting ? place_of(model, setting, 0) : model->count;
-  if (s < model->count && call->values[s].data && model->ports[s].type == MAI_INTEGER) count = *(int64_t *)call->values[s].data;
+  size_t p = place_of(model, prompt, 0), counted = place_of_count(model);
+  if (counted < model->count && call->values[counted].data) count = *(int64_t *)call->values[counted].data;
   return p == model->count || model->ports[p].rank != 1 || check_prompt(model, &model->ports[p], &call->values[p], count);
 }
 

@@ -55,8 +55,11 @@ int out_of_memory(void);
 /* 1 where a call of ONNX Runtime went well; else 0, with its message after a few words. */
 int done(OrtStatus *status, const char *words);
 
-/* The place of an input or a setting (`output` 0), or of an output (1); the number of ports where there is none. */
+/* The place of an input or a setting (`output` 0), or of an output (1); the number of ports where there is none, or no name. */
 size_t place_of(const mai_model *model, const char *name, int output);
+
+/* The place of the setting that says how many tokens a text grows by; the number of ports where that is fixed. */
+size_t place_of_count(const mai_model *model);
 
 /* The product of sizes; of what a program gives, `count_within` is 0 where it and its bytes are beyond all memory. */
 int count_within(int rank, const int64_t *dims, size_t width);

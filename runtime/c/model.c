@@ -196,9 +196,14 @@ const mai_port *mai_ports(const mai_model *model, size_t *count) {
 }
 
 size_t place_of(const mai_model *model, const char *name, int output) {
-  for (size_t p = 0; p < model->count; p++)
+  for (size_t p = 0; name && p < model->count; p++)
     if ((model->ports[p].kind == MAI_OUTPUT) == output && strcmp(model->ports[p].name, name) == 0) return p;
   return model->count;
+}
+
+size_t place_of_count(const mai_model *model) {
+  size_t p = place_of(model, json_text(json_member(model->manifest, "text"), "count"), 0);
+  return p < model->count && model->ports[p].kind == MAI_SETTING && model->ports[p].type == MAI_INTEGER ? p : model->count;
 }
 
 const mai_port *mai_port_named(const mai_model *model, const char *name) {

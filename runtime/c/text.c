@@ -24,15 +24,11 @@ struct mai_text {
 static int find_ports(mai_text *text) {
   const mai_model *model = text->call->model;
   const json *states = json_member(text->step, "states");
-  const char *turn = json_text(text->step, "turn"), *ended = json_text(text->step, "ended"), *past = json_text(text->step, "past");
   text->tokens = place_of(model, json_text(text->step, "tokens"), 0);
-  text->past = past ? place_of(model, past, 0) : model->count;
-  text->turn = turn ? place_of(model, turn, 0) : model->count;
-  text->ended = ended ? place_of(model, ended, 0) : model->count;
-  const char *counted = json_text(json_member(model->manifest, "text"), "count");
-  text->counted = counted ? place_of(model, counted, 0) : model->count;
-  if (text->counted < model->count && (model->ports[text->counted].kind != MAI_SETTING || model->ports[text->counted].type != MAI_INTEGER))
-    text->counted = model->count;
+  text->past = place_of(model, json_text(text->step, "past"), 0);
+  text->turn = place_of(model, json_text(text->step, "turn"), 0);
+  text->ended = place_of(model, json_text(text->step, "ended"), 0);
+  text->counted = place_of_count(model);
   if (text->tokens == model->count || text->past == model->count) return fail("the step file has no input of tokens");
   for (size_t p = 0; p < model->count; p++) text->after[p] = model->count;
   for (size_t i = 0; states && i < states->count; i++) {
