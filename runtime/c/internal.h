@@ -101,6 +101,10 @@ int put_defaults(mai_call *call);
 /* Compute the outputs from the tensors in `given`. */
 int compute(mai_call *call);
 
+/* Whether a text is a name alone, and whether it is this name, of so many bytes. */
+int is_name(const char *text);
+int is_this_name(const char *text, const char *name, size_t length);
+
 /* The size that a text as "P" or "2 * P + 1" is, by the sizes of names; 0 where one is not known, or it is no such text. */
 typedef int size_finder(const void *of, const char *name, size_t length, int64_t *size);
 int size_of(const char *text, size_finder *find, const void *of, int64_t *size);

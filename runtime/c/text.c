@@ -43,7 +43,7 @@ static int find_ports(mai_text *text) {
 static int find_steady_size(const void *of, const char *name, size_t length, int64_t *size) {
   const mai_text *text = of;
   const char *past = json_text(text->step, "past_size");
-  if (past && strncmp(past, name, length) == 0 && !past[length]) {
+  if (past && is_this_name(past, name, length)) {
     *size = 0;
     return 1;
   }

@@ -47,6 +47,7 @@ export far(x: [1]) -> [1] {
   integrate s in 0..1 using dopri5(rtol = 1e-6, atol = 1e-9, max_steps = 20) { dx/ds = x * x }
   return x
 }
+export greek(x: [β, 2], w: [β + 1]) -> [2] { return sum(x, axis = 0) + sum(w) }
 export equal(flags: bool, many: [N, 2], on: bool = true) -> (bool, [N]) { return (flags == on, sum(many, axis = 1)) }
 """
 
@@ -274,6 +275,17 @@ def test_a_value_that_does_not_fit(host: Host, files: Path, values: dict[str, ob
     with pytest.raises(ModelError) as caught:
         host.results(host.call(model, **(fitting | values)))
     assert str(caught.value) == words
+
+
+def test_sizes_with_names_of_any_alphabet(host: Host, files: Path) -> None:
+    model = host.load(files / "flow.greek.onnx")
+    for length in (4, 5):
+        call = host.call(model, x=np.ones((1, 3, 2), np.float32), w=np.ones((1, length), np.float32))
+        if length == 4:
+            assert host.results(call)[0].tolist() == [[7, 7]]
+        else:
+            with pytest.raises(ModelError, match=r"`β \+ 1` is 4 here, and `w` has 5"):
+                host.results(call)
 
 
 def test_what_is_missing_or_no_file(host: Host, files: Path) -> None:
