@@ -102,7 +102,7 @@ int check_prompt(const mai_model *model, const mai_port *port, const array *rows
   int64_t longest = 0, fewest = 0, limit = (int64_t)json_number(text, "limit", 0);
   const char *size = port->sizes[0], *setting = json_text(text, "count");
   if (!check_rows(port, rows, &longest, &fewest)) return 0;
-  double least = size ? json_number(json_member(model->manifest, "least"), size, 0) : 0;
+  double least = size ? least_of(model, size) : 1;
   if ((double)fewest < least)
     return fail("`%s` is at least %g, a row of `%s` has %" PRId64 " token%s", size, least, port->name, fewest, fewest == 1 ? "" : "s");
   if (!limit || count <= limit - longest + 1) return 1;

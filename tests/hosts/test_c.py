@@ -329,6 +329,17 @@ def test_a_text_is_that_of_python(host: Host, files: Path) -> None:
     assert host.c.mai_tokenizer(step) is None
 
 
+def test_one_turn_is_a_call_like_others(host: Host, files: Path) -> None:
+    """Before the first turn, the states have no tokens: of all sizes with a name, theirs alone may be 0."""
+    path = files / "text.generate.step.onnx"
+    plain, empty = load(path, providers="cpu"), np.zeros((1, 2, 0, 4), np.float32)
+    values = {"ids": np.array([[84, 104]]), "begins": np.zeros(1, np.int64), "keys": empty, "values": empty, "past": 0}
+    (token,) = host.results(host.call(host.load(path), **values, turn=0, temperature=0.0), "next")
+    assert np.array_equal(token, plain(**values, turn=0, temperature=0.0)["next"])
+    with pytest.raises(ModelError, match="`length_new` is at least 1, `ids` has 0"):
+        host.results(host.call(host.load(path), **values | {"ids": np.zeros((1, 0), np.int64)}, turn=0))
+
+
 def test_a_text_that_cannot_be(host: Host, files: Path) -> None:
     step = host.load(files / "text.generate.step.onnx")
     for prompt, words in {
