@@ -427,6 +427,13 @@ def test_a_cancelled_text_ends_in_words(host: Host, files: Path) -> None:
     assert host.text(call, [84, 104], 5) == whole
 
 
+def test_a_program_has_all_other_names_to_itself(host: Host) -> None:
+    """What the library gives to a linker begins with `mai_`: a program may have a function `fail`."""
+    names = run("nm", "--dynamic", "--extern-only", "--defined-only", "--format=just-symbols", host.c._name).split()
+    assert [name for name in names if not name.startswith(("mai_", "_"))] == []
+    assert {"mai_load", "mai_next"} <= set(names)
+
+
 CLASSES = r"""
 #include "mai.h"
 #include <iostream>
