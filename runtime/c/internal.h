@@ -36,9 +36,9 @@ typedef struct {
 struct mai_call {
   const mai_model *model;
   array *values;       /* that were given, by the places of ports */
-  array *spread;       /* of one run: inputs of one example, repeated for each of the others */
-  OrtValue **given;    /* of one run, by the places of ports */
-  OrtValue **came;     /* in the order of the outputs */
+  array *repeated;     /* of one run: inputs of one example, repeated for each of the others */
+  OrtValue **feeds;    /* what one run takes, by the places of ports */
+  OrtValue **fetches;  /* what it gave, in the order of the outputs */
   mai_result *results; /* in the order of the outputs */
   size_t outputs;
   OrtRunOptions *options;
@@ -98,7 +98,7 @@ int begin(mai_call *call, long since);
 /* Give the settings that the graph has no defaults for theirs, where the call does not. */
 int put_defaults(mai_call *call);
 
-/* Compute the outputs from the tensors in `given`. */
+/* Compute the outputs from the tensors in `feeds`. */
 int compute(mai_call *call);
 
 /* Whether a text is a name alone, and whether it is this name, of so many bytes. */

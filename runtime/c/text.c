@@ -136,43 +136,64 @@ void mai_text_free(mai_text *text) {
   free(text);
 }
 
-/* Give the tensor of a port for one turn, from an array of its own. */
-static int give_turn(mai_text *text, size_t p, array *value) {
+/* The tensor of a port for one turn, over an array; none where the file has no such port. */
+static int feed(mai_text *text, size_t p, const array *value) {
   const mai_model *model = text->call->model;
   if (p == model->count || !model->taken[p]) return 1;
-  return (text->call->given[p] = tensor_over(model, value, model->ports[p].type)) != NULL;
+  return (text->call->feeds[p] = tensor_over(model, value, model->ports[p].type)) != NULL;
+}
+
+/* All tensors of one turn: new tokens, counts, states, and the inputs and settings that stay the same. */
+static int feed_turn(mai_text *text, int64_t *tokens, size_t count) {
+  mai_call *call = text->call;
+  const mai_model *model = call->model;
+  const array new_tokens = {tokens, 2, {1, (int64_t)count}};
+  const array past = {&text->read, 0, {0}}, turn = {&text->turns, 0, {0}}, most = {&text->most, 0, {0}};
+  int right = feed(text, text->tokens, &new_tokens) && feed(text, text->past, &past) && feed(text, text->turn, &turn) &&
+              feed(text, text->counted, &most);
+  for (size_t p = 0; right && p < model->count; p++) {
+    if (model->ports[p].kind == MAI_OUTPUT || !model->taken[p] || call->feeds[p]) continue;
+    if (text->after[p] < model->count) call->feeds[p] = text->states[p];
+    else if (call->values[p].data) right = feed(text, p, &call->values[p]);
+  }
+  return right;
+}
+
+/* Forget the tensors of a turn; states belong to the text. */
+static void drop_turn(mai_text *text) {
+  mai_call *call = text->call;
+  for (size_t p = 0; p < call->model->count; p++)
+    if (text->after[p] < call->model->count) call->feeds[p] = NULL;
+  drop(call->feeds, call->model->count);
+}
+
+/* Take what a turn gave as the states of the next. A part of a prompt ends no row. */
+static void take_states(mai_text *text, int is_part) {
+  mai_call *call = text->call;
+  const mai_model *model = call->model;
+  size_t first = 0;
+  while (model->ports[first].kind != MAI_OUTPUT) first++;
+  for (size_t p = 0; p < model->count; p++) {
+    if (text->after[p] == model->count || (is_part && p == text->ended)) continue;
+    OrtValue **next = &call->fetches[text->after[p] - first];
+    api->ReleaseValue(text->states[p]);
+    text->states[p] = *next;
+    *next = NULL;
+  }
+  call->outputs = 0; /* Its results were states. */
 }
 
 /* Read tokens, and choose the one after them. What the prompt's first parts choose counts for nothing. */
 static int take(mai_text *text, int64_t *tokens, size_t count, int is_part, int64_t *chosen) {
   mai_call *call = text->call;
-  const mai_model *model = call->model;
-  array new_tokens = {tokens, 2, {1, (int64_t)count}}, past = {&text->read, 0, {0}}, turn = {&text->turns, 0, {0}}, most = {&text->most, 0, {0}};
   if (!begin(call, text->begun)) return 0;
-  int right = give_turn(text, text->tokens, &new_tokens) && give_turn(text, text->past, &past) && give_turn(text, text->turn, &turn) &&
-              give_turn(text, text->counted, &most);
-  for (size_t p = 0; right && p < model->count; p++) {
-    if (model->ports[p].kind == MAI_OUTPUT || !model->taken[p] || call->given[p]) continue;
-    if (text->after[p] < model->count) call->given[p] = text->states[p];
-    else if (call->values[p].data) right = give_turn(text, p, &call->values[p]);
-  }
-  right = right && compute(call);
-  for (size_t p = 0; p < model->count; p++)
-    if (text->after[p] < model->count) call->given[p] = NULL; /* States belong to the text. */
-  drop(call->given, model->count);
+  int right = feed_turn(text, tokens, count) && compute(call);
+  drop_turn(text);
   if (!right) return 0;
   const mai_result *next = mai_output(call, "next");
   if (!next || !next->integers) return fail("the step file gives no token");
   *chosen = next->integers[0];
-  size_t first = 0;
-  while (model->ports[first].kind != MAI_OUTPUT) first++;
-  for (size_t p = 0; p < model->count; p++) {
-    if (text->after[p] == model->count || (is_part && p == text->ended)) continue;
-    api->ReleaseValue(text->states[p]);
-    text->states[p] = call->came[text->after[p] - first];
-    call->came[text->after[p] - first] = NULL;
-  }
-  call->outputs = 0; /* Its results were states. */
+  take_states(text, is_part);
   text->read += (int64_t)count;
   return 1;
 }
