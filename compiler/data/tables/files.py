@@ -64,7 +64,7 @@ def open_tables(paths: Sequence[Path], stated: Stated) -> list[TableFile]:
     from mai.compiler.data.tables.signs import common_sign
 
     tables = [open_table(path, stated) for path in paths]
-    sign = common_sign([table.dialect for table in tables if table.dialect.is_told])
+    sign = common_sign([table for table in tables if table.dialect.is_told])
     if sign is None or stated.decimal is not None:
         return tables
     likely = replace(stated, likely=sign)
