@@ -71,7 +71,7 @@ def open_tables(paths: Sequence[Path], stated: Stated) -> list[TableFile]:
     return [
         table
         if table.dialect.is_told or table.kind != "csv"
-        else _noted(table, replace(table.dialect, decimal=sign), likely)
+        else _noted(table, replace(table.dialect, decimal=sign, doubtful=None), likely)
         for table in tables
     ]
 
