@@ -563,7 +563,7 @@ export function spareLabel(manifest, port) {
 
 /** A size that is made of named ones, `2 * P + 1` or `(P) // 2`; NaN where one of them is not known. */
 export function computedSize(text, sizeOf) {
-  const words = text.match(/\d+|\w+|\/\/|[-+*()]/g);
+  const words = text.match(/[\p{L}\p{N}_]+|\/\/|[-+*()]/gu);
   let at = 0;
   const atom = () => {
     const word = words[at++];
@@ -637,7 +637,7 @@ function rangeOf({ minimum, maximum }) {
 }
 
 /** Whether a size of a shape is a name, and no number nor made of names. */
-const isName = (size) => typeof size === "string" && /^\w+$/.test(size);
+const isName = (size) => typeof size === "string" && /^[\p{L}\p{N}_]+$/u.test(size);
 
 const isList = (value) => Array.isArray(value) || ArrayBuffer.isView(value);
 const flat = (value) =>
