@@ -124,6 +124,20 @@ static int read_result(const mai_port *port, OrtValue *value, mai_result *result
   return 1;
 }
 
+/* Read all results; none is there where one fails. */
+static int read_results(mai_call *call) {
+  const mai_model *model = call->model;
+  for (size_t p = 0; p < model->count; p++) {
+    if (model->ports[p].kind != MAI_OUTPUT) continue;
+    if (!read_result(&model->ports[p], call->fetches[call->outputs], &call->results[call->outputs])) {
+      call->outputs = 0;
+      return 0;
+    }
+    call->outputs++;
+  }
+  return 1;
+}
+
 /* Whether every adaptive solver reached the end of its interval: its count of evaluations is negative where not. */
 static int check_arrival(const mai_call *call) {
   const char *name = json_text(call->model->manifest, "evaluations");
@@ -164,16 +178,10 @@ int compute(mai_call *call) {
   call->outputs = 0;
   right = right && done(api->Run(model->session, call->options, names, values, count, wanted, outputs, call->fetches), "the file failed");
   if (!right && (cancels_of(call) != call->begun || strstr(mai_message(), "terminate flag"))) cancelled(call);
-  for (size_t p = 0; right && p < model->count; p++)
-    if (model->ports[p].kind == MAI_OUTPUT) {
-      right = read_result(&model->ports[p], call->fetches[call->outputs], &call->results[call->outputs]);
-      call->outputs++;
-    }
-  if (!right) call->outputs = 0;
   free(names);
   free(wanted);
   free(values);
-  return right;
+  return right && read_results(call);
 }
 
 int mai_run(mai_call *call) {

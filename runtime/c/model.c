@@ -13,6 +13,9 @@
 
 const OrtApi *api;
 
+/* The lists of ports in a manifest, by `mai_kind`. */
+static const char *const lists[] = {"inputs", "settings", "outputs"};
+
 static int find_api(void) {
   const OrtApiBase *base = OrtGetApiBase();
   int whole = 0, part = 0;
@@ -53,7 +56,6 @@ static int read_port(const json *from, mai_kind kind, mai_port *port) {
 }
 
 static int read_ports(mai_model *model) {
-  static const char *const lists[] = {"inputs", "settings", "outputs"};
   size_t most = 0;
   for (int kind = 0; kind < 3; kind++) {
     const json *list = json_member(model->manifest, lists[kind]);
@@ -214,7 +216,6 @@ const mai_port *mai_port_named(const mai_model *model, const char *name) {
 
 /* A port in the manifest; NULL where there is none. */
 static const json *entry_of(const mai_model *model, const char *port) {
-  static const char *const lists[] = {"inputs", "settings", "outputs"};
   for (int kind = 0; kind < 3; kind++) {
     const json *list = json_member(model->manifest, lists[kind]);
     for (size_t i = 0; list && i < list->count; i++) {

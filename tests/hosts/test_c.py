@@ -113,13 +113,13 @@ class Host:
 
     def text(self, call: c_void_p, prompt: list[int], most: int = -1) -> list[int]:
         """The tokens after a prompt."""
-        tokens, token, found = (c_int64 * len(prompt))(*prompt), c_int64(), []
+        tokens, token, new_tokens = (c_int64 * len(prompt))(*prompt), c_int64(), []
         text = c_void_p(self.right(self.c.mai_text_new(call, tokens, c_size_t(len(prompt)), c_int64(most))))
-        while (came := self.c.mai_next(text, ctypes.byref(token))) == 1:
-            found.append(token.value)
+        while (state := self.c.mai_next(text, ctypes.byref(token))) == 1:
+            new_tokens.append(token.value)
         self.c.mai_text_free(text)
-        self.right(came == 0)
-        return found
+        self.right(state == 0)
+        return new_tokens
 
 
 @pytest.fixture(scope="session")
