@@ -75,12 +75,12 @@ def _mending(checked: Checked, diagnostic: Diagnostic, edits: Sequence[Edit], lo
             better.append((len(then.diagnostics), edit))
         elif not better and (edit.alone or not leading) and _leads_on(checked, then, edit, look, depth):
             leading.append((len(then.diagnostics), edit))
-    chosen = _unambiguous(better) or _unambiguous([] if better else leading)
+    chosen = _unambiguous(better or leading)
     return min(chosen, key=lambda pair: pair[0])[1] if chosen else None
 
 
 def _unambiguous(edits: Sequence[tuple[int, Edit]]) -> Sequence[tuple[int, Edit]]:
-    """Those edits that may be several, and one that may not be if it is the only such."""
+    """The edits without those that are the repair only `alone`, where there are several of them: nothing says which is meant."""
     return [pair for pair in edits if not pair[1].alone] if sum(edit.alone for _, edit in edits) > 1 else edits
 
 

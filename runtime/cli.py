@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import gc
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -84,9 +83,6 @@ def _call(verb: Verb, arguments: dict[str, object], name: str) -> int:
     return 0
 
 
-TAKE_WORDS = ("mai run", "mai chat")  # Verbs that take inputs and settings as NAME=VALUE.
-
-
 def _start_quickly() -> None:
     """Most commands are over in less time than it takes to look through what is imported.
 
@@ -102,13 +98,8 @@ def _say_misuse(error: Misuse) -> None:
     """What is wrong with the command line, in one line, and where its options are listed."""
     message = " ".join(error.message.split()).rstrip(".")
     say(f"error: {message[:1].lower()}{message[1:]}", err=True)
-    option = re.match(r"No such option: --(\w+)", error.message)
-    as_word = (
-        f"an input or a setting of the file is written {option[1]}=VALUE; "
-        if option and error.command in TAKE_WORDS
-        else ""
-    )
-    say(f"help: {as_word}{error.command} --help lists what there is", err=True)
+    own = f"{error.help}; " if error.help else ""
+    say(f"help: {own}{error.command} --help lists what there is", err=True)
 
 
 def main() -> None:

@@ -30,5 +30,5 @@ def mixture() -> Claim:
 
 
 def _board(seed: int, count: int) -> Array:
-    made: Array = Checkerboard().draw(generator(seed, 99), count)[0]
-    return made
+    points: Array = Checkerboard().draw(generator(seed, 99), count)["x"]
+    return points

@@ -28,7 +28,7 @@ def _section(name: str, verb: Callable[..., None]) -> str:
     words = " ".join(row[0] for row in rows if row[0].startswith("{"))
     says = _plain(getdoc(verb) or "")
     table = (
-        ["| argument | what it is |", "|---|---|", *(f"| `{word}` | {told} |" for word, told in rows)] if rows else []
+        ["| argument | what it is |", "|---|---|", *(f"| `{word}` | {text} |" for word, text in rows)] if rows else []
     )
     return "\n".join([f"## {name}", "", f"`{' '.join(filter(None, ['mai', name, words]))}`", "", says, "", *table, ""])
 
@@ -38,7 +38,7 @@ def _rows(verb: Callable[..., None]) -> Iterator[tuple[str, str]]:
     hints = get_type_hints(verb, include_extras=True)
     for name, parameter in signature(verb).parameters.items():
         kind, marker = get_args(hints[name])
-        yield _word(name, kind, marker), _told(parameter, marker)
+        yield _word(name, kind, marker), _description(parameter, marker)
 
 
 def _word(name: str, kind: object, marker: Argument | Option) -> str:
@@ -48,7 +48,7 @@ def _word(name: str, kind: object, marker: Argument | Option) -> str:
     return written if kind is bool else f"{written} ..."
 
 
-def _told(parameter: Parameter, marker: Argument | Option) -> str:
+def _description(parameter: Parameter, marker: Argument | Option) -> str:
     default = parameter.default if marker.show_default is True else marker.show_default
     said = "" if isinstance(default, bool) or default in NOTHING else f" By default {default}."
     return _plain(marker.help + said).replace("|", "\\|").replace("\n", " ")

@@ -11,7 +11,8 @@ from mai.runtime.command_line.markers import Exit, Misuse, Option
 from mai.runtime.show.terminal import say
 
 if TYPE_CHECKING:
-    from mai.compiler.sweeping.axes import Point
+    from mai.compiler.program import Program
+    from mai.compiler.sweeping.axes import Axis, Point
     from mai.compiler.sweeping.sweep import Sweep
 
 
@@ -45,23 +46,16 @@ def sweep(
 
     The table has means and deviations between the seeds, or between the folds, of what the weights do on held-out examples, the best first. `mai runs FOLDER` compares the same folder again, with curves.
     """
-    from mai.compiler.check import check
-    from mai.compiler.sweeping.axes import grid, read_axes
-    from mai.compiler.sweeping.folds import fold_axes, fold_count
+    from mai.compiler.sweeping.axes import grid
     from mai.compiler.sweeping.jobs import Jobs
     from mai.compiler.sweeping.search import search as search_points
     from mai.compiler.sweeping.sweep import Sweep, goal_of
 
-    axes = read_axes(sets or [])
-    of_folds = fold_axes(axes, lambda point: check(file, point, data or ()).program)
-    axes = {name: axis for name, axis in axes.items() if name not in of_folds}
+    axes, folds = _axes_and_folds(file, sets or (), data or ())
     if search is not None and not axes:
         raise Misuse("--search needs something to choose: --set width=8..256:log")
-    points, folds = [] if search is not None else grid(axes), grid(of_folds)
-    first = {**(points[0] if points else {}), **folds[0]}
-    program = program_of(file, [f"{n}={v}" for n, v in first.items()], data)
-    if not program.trainings:
-        raise Misuse(f"{file} has no train block")
+    points = [] if search is not None else grid(axes)
+    program = _trained_program(file, {**(points[0] if points else {}), **folds[0]}, data)
     words = _words({"steps": steps, "batch": batch, "device": device, "precision": precision}, data or ())
     runs = Sweep(
         file, program.source.text, out or Path("runs") / f"{program.name}-sweep", words, seeds, program.name, [*program.exports],
@@ -72,14 +66,39 @@ def sweep(
         points = search_points(runs, axes, search)
     else:
         runs.run(points)
-    if of_folds:
-        say(f"{_of_folds(len(folds), fold_count(program))}: means, ± the standard deviation between them")
+    _say_folds(program, folds)
     _say_results(runs, points)
     _end(runs)
 
 
-def _of_folds(count: int, there: int) -> str:
-    return f"{count} folds" if count >= there else f"{count} of {there} folds"
+def _axes_and_folds(file: Path, sets: Sequence[str], data: Sequence[Path]) -> tuple[dict[str, Axis], Sequence[Point]]:
+    """The consts to choose, with their values; and the folds that each choice is run with, by the consts that say which is held out."""
+    from mai.compiler.check import check
+    from mai.compiler.sweeping.axes import grid, read_axes
+    from mai.compiler.sweeping.folds import fold_axes
+
+    axes = read_axes(sets)
+    of_folds = fold_axes(axes, lambda point: check(file, point, data).program)
+    return {name: axis for name, axis in axes.items() if name not in of_folds}, grid(of_folds)
+
+
+def _trained_program(file: Path, point: Point, data: Sequence[Path] | None) -> Program:
+    """The program with such values of its consts. Raises `Misuse` where it trains nothing."""
+    program = program_of(file, [f"{name}={value}" for name, value in point.items()], data)
+    if not program.trainings:
+        raise Misuse(f"{file} has no train block")
+    return program
+
+
+def _say_folds(program: Program, folds: Sequence[Point]) -> None:
+    """Say of how many folds the results are the means, where the sweep goes over them."""
+    from mai.compiler.sweeping.folds import fold_count
+
+    if not folds[0]:
+        return
+    there = fold_count(program)
+    count = f"{len(folds)} folds" if len(folds) >= there else f"{len(folds)} of {there} folds"
+    say(f"{count}: means, ± the standard deviation between them")
 
 
 def _words(options: Mapping[str, int | str | None], data: Sequence[Path]) -> list[str]:

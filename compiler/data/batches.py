@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mai.compiler.data.column_shapes import read_in_place
 from mai.compiler.data.facts import facts_of_rows
 from mai.compiler.data.fields import EXACT, bad, check_labels, check_sizes, check_whole, match_columns, shape_of, window
 from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits, rows_of, unpacked
-from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Endless, Finite, Request, Source
+from mai.compiler.data.source_kinds import Corpus, Endless, Finite, Request, Source
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.splitting.order import (
     Batches,
@@ -103,8 +104,7 @@ def load(
 
 
 def _load(source: Source, fields: Mapping[str, Type], request: Request, known: Names) -> Dataset:
-    if request.files and not isinstance(source, DrawsAlone):
-        source = source_of(request.files[0], source)
+    source = read_in_place(source, request.files)
     source.check_fields(fields)
     if len(request.files) > 1 and not source.reads_files:
         raise bad(f"--data: `{source.name}` reads one file, these are {len(request.files)}")

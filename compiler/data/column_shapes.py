@@ -56,11 +56,11 @@ def misfits(training: Training, base: Path, override: Sequence[Path] = ()) -> li
         compare,
         partial(source.check_columns, base, fields),
     )
-    findings = dict.fromkeys(chain.from_iterable(_told(look, training.where) for look in looks))
+    findings = dict.fromkeys(chain.from_iterable(_diagnostics_of(look, training.where) for look in looks))
     return [replace(d, severity="warning") if d.slug == "data-missing" else d for d in findings]
 
 
-def _told(look: Callable[[], None], where: Span) -> Sequence[Diagnostic]:
+def _diagnostics_of(look: Callable[[], None], where: Span) -> Sequence[Diagnostic]:
     try:
         look()
     except MaiError as error:

@@ -13,7 +13,7 @@ import numpy as np
 from mai.compiler.data.rows import Rows, choose
 from mai.compiler.data.tables.numerals import OTHER, Decimal
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.weights.tensor_files import TensorFiles
+from mai.compiler.weights.tensor_files import metadata_of
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Facts
 
@@ -63,17 +63,11 @@ def saved(facts: Mapping[str, Facts], decimal: Decimal | None) -> dict[str, str]
 
 def facts_of_weights(path: Path | None) -> dict[str, Facts]:
     """The facts that the weights of a run tell, by field."""
-    if path is None:
-        return {}
-    with TensorFiles(path) as files:
-        by_field = json.loads(files.metadata.get(FACTS, "{}"))
+    by_field = json.loads(metadata_of(path).get(FACTS, "{}"))
     return {name: Facts(**each) for name, each in by_field.items()}
 
 
 def decimal_of_weights(path: Path | None) -> Decimal | None:
     """The decimal sign of the tables that the weights of a run were trained on, where their numbers told it."""
-    if path is None:
-        return None
-    with TensorFiles(path) as files:
-        written = files.metadata.get(DECIMAL)
+    written = metadata_of(path).get(DECIMAL)
     return next((sign for sign in OTHER if sign == written), None)

@@ -13,7 +13,7 @@ from mai.compiler.data.fields import NO_LABEL, bad
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, limits
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.weights.tensor_files import TensorFiles
+from mai.compiler.weights.tensor_files import metadata_of
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import is_number
 from mai.runtime.inputs.labels import unknown_words
@@ -165,10 +165,7 @@ def saved(names: Names) -> dict[str, str]:
 
 def names_of(path: Path | None) -> Names:
     """The names that the weights of a run tell, by field."""
-    if path is None:
-        return {}
-    with TensorFiles(path) as files:
-        return names_in(files.metadata)
+    return names_in(metadata_of(path))
 
 
 def names_in(metadata: Mapping[str, str]) -> Names:

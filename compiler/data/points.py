@@ -29,8 +29,8 @@ class Points(Source):
         return 0
 
     @abstractmethod
-    def draw(self, generator: Generator, count: int) -> tuple[Array, Array]:
-        """Points, real [count, 2], and their labels, whole [count]: 0 where there are none."""
+    def draw(self, generator: Generator, count: int) -> Arrays:
+        """Points `x`, real [count, 2], and their labels `y`, whole [count], where there are labels."""
 
     def columns(self, base: Path) -> dict[str, Column] | None:
         cloud = (self.cloud,) if self.cloud else ()
@@ -42,10 +42,10 @@ class Points(Source):
 
     def clouds(self, generator: Generator, count: int) -> Arrays:
         """Examples `x`, and `y` where there are labels, each a cloud where `cloud` is given."""
-        points, labels = self.draw(generator, count * (self.cloud or 1))
-        if self.cloud:
-            points, labels = points.reshape(count, self.cloud, 2), labels.reshape(count, self.cloud)
-        return {"x": points, "y": labels} if self.label_count else {"x": points}
+        drawn = self.draw(generator, count * (self.cloud or 1))
+        if not self.cloud:
+            return drawn
+        return {name: each.reshape(count, self.cloud, *each.shape[1:]) for name, each in drawn.items()}
 
 
 def noisy(generator: Generator, points: Array, noise: float) -> Array:

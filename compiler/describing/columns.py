@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -67,6 +68,22 @@ class ColumnSummary:
         return tuple(word for word, _ in self.counts)
 
 
+class Sightings:
+    """How many of a column's words are of some kind, and the first of them."""
+
+    def __init__(self) -> None:
+        self.count, self.first = 0, ""
+
+    def add(self, words: Mapping[str, int]) -> None:
+        """More words of the kind, and how often each is there."""
+        self.count += sum(words.values())
+        self.first = self.first or next(iter(words), "")
+
+    def example(self, total: int) -> str | None:
+        """The first word, where most of so many in all are of the kind."""
+        return self.first if self.count > total / 2 else None
+
+
 class ColumnReader:
     """Goes through a column, block by block; `decimal` is the sign before decimals in a text, which each file has for itself."""
 
@@ -79,8 +96,7 @@ class ColumnReader:
         self.values: Counter[str] | None = Counter()
         self.gaps: Counter[str] = Counter()  # Words that say of a number that there is none.
         self.words, self.letters, self.dates = 0, 0, Numbers()
-        self.in_utc, self.likes, self.like_date = False, 0, ""
-        self.with_other_sign, self.other_sign = 0, ""
+        self.in_utc, self.seeming_dates, self.with_other_sign = False, Sightings(), Sightings()
         self.written = self.a_word = self.a_number = ""
 
     def add(self, values: pa.Array) -> None:
@@ -110,8 +126,8 @@ class ColumnReader:
             (self.a_word, self.a_number) if kind == "mixed" else None,
             self.letters / max(self.words, 1),
             self.in_utc,
-            self.like_date if kind in ("word", "mixed") and self.likes > self.words / 2 else None,
-            self.other_sign if kind in ("word", "mixed") and self.with_other_sign > self.words / 2 else None,
+            self.seeming_dates.example(self.words) if kind in ("word", "mixed") else None,
+            self.with_other_sign.example(self.words) if kind in ("word", "mixed") else None,
         )  # fmt: skip
 
     def _kind(self) -> Kind:
@@ -178,7 +194,7 @@ class ColumnReader:
                 self.gaps[text] += count
             else:
                 words[text] = count
-                self._note_sign(text, count)
+        self.with_other_sign.add({w: n for w, n in words.items() if number_of(w, OTHER[self.decimal]) is not None})
         self._take_numbers(np.repeat(np.array(numbers, np.float64), times))
         self._take_words(words)
 
@@ -191,21 +207,11 @@ class ColumnReader:
         moments = moments_of(texts)
         if moments is None:
             self.words += words.total()
-            self._note_likes(words, texts)
+            self.seeming_dates.add({word: words[word] for word in texts.filter(like_dates(texts)).to_pylist()})
             self._count(words)
         else:
             self.words += words.total()
             self._take_dates(pc.take(moments, pa.array(np.repeat(np.arange(len(words)), [*words.values()]))), words)
-
-    def _note_sign(self, text: str, count: int) -> None:
-        if number_of(text, OTHER[self.decimal]) is not None:
-            self.with_other_sign += count
-            self.other_sign = self.other_sign or text
-
-    def _note_likes(self, words: Counter[str], texts: pa.Array) -> None:
-        likes = texts.filter(like_dates(texts)).to_pylist()
-        self.likes += sum(words[word] for word in likes)
-        self.like_date = self.like_date or (likes[0] if likes else "")
 
     def _take_dates(self, moments: pa.Array, counts: Counter[str]) -> None:
         self.in_utc = self.in_utc or is_in_utc(moments.type)

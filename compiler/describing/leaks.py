@@ -136,17 +136,19 @@ class _Values:
 
 
 def _values(files: Sequence[Path], names: Sequence[str], stated: Stated) -> dict[str, _Values]:
-    """The first rows of some columns."""
-    cells: dict[str, list[object] | None] = {name: [] for name in names}
+    """The first rows of some columns, but for those that hold lists."""
+    cells: dict[str, list[object]] = {name: [] for name in names}
     rows, most = 0, min(ROWS, CELLS // len(names))
     for decimal, block in _blocks(open_tables(files, stated), names):
         for name, array in block.items():
-            before = cells[name]
-            cells[name] = None if before is None or is_list(array.type) else [*before, *_cells(array, decimal)]
+            if is_list(array.type):
+                cells.pop(name, None)
+            elif name in cells:
+                cells[name] += _cells(array, decimal)
         rows += len(block[names[0]])
         if rows >= most:
             break
-    return {name: _of_column(each) for name, each in cells.items() if each is not None}
+    return {name: _of_column(each) for name, each in cells.items()}
 
 
 def _blocks(tables: Sequence[TableFile], names: Sequence[str]) -> Iterator[tuple[Decimal, dict[str, pa.Array]]]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.sources.series import Series
-from mai.compiler.data.tables.dialect import Stated
-from mai.compiler.data.tables.files import open_table
+from mai.compiler.data.tables.cells import Missing
+from mai.compiler.data.tables.files import open_tables
 from mai.compiler.data.tables.header import NAME
 from mai.compiler.data.windows.windows import count_windows
 from mai.compiler.describing.columns import ColumnSummary
 from mai.compiler.describing.lines import spread
-from mai.compiler.describing.tables import TableSummary
+from mai.compiler.describing.tables import AS_FOUND, TableSummary
 from mai.compiler.ir.types import DType, Type
 from mai.spec.record import record
 
 PAST = 4  # Windows are so many times as long as what is forecast, where that leaves enough of them,
 LEAST_PAST = 24  # and at least so long.
+FEW_ROWS, MANY_ROWS = 3000, 10_000  # Below the one a net needs dropout, and from the other on it may be larger.
 USED = frozenset(("f", "guess", "unit", "across", "std", "mean", "abs"))
 
 
@@ -29,14 +30,27 @@ class Order:
 
 def draft_series(table: TableSummary, target: str, horizon: int, window: int | None, path: str) -> str:
     """The text of a spec that forecasts a column. Raises `MaiError` where it is no series of numbers, or too short."""
-    column = table.column(target)
+    column = _target(table, target)
+    series = _series(table, column, horizon, window, path)
+    blocks = (_data(table, column, series), _net(table, target, series), _train(table, target), _export(target, series))
+    return "\n".join(blocks)
+
+
+def _target(table: TableSummary, name: str) -> ColumnSummary:
+    """The column that is forecast. Raises `MaiError` where it holds no numbers, or has a name that the spec needs."""
+    column = table.column(name)
     if column is None or column.kind not in ("number", "whole"):
         raise bad(
-            f"`{target}` cannot be forecast: it is no column of numbers",
+            f"`{name}` cannot be forecast: it is no column of numbers",
             help=f"there are {', '.join(each.name for each in table.columns)}",
         )
-    if target in USED or not NAME.fullmatch(target):
-        raise bad(f"`{target}` is a name that the spec has for itself", help="give the column another name")
+    if name in USED or not NAME.fullmatch(name):
+        raise bad(f"`{name}` is a name that the spec has for itself", help="give the column another name")
+    return column
+
+
+def _series(table: TableSummary, column: ColumnSummary, horizon: int, window: int | None, path: str) -> Series:
+    """How the rows are cut into windows: without gaps alone. Raises `MaiError` where there are too few rows."""
     order = _order(table)
     rows = table.rows // max(1, _distinct(table, order.group))
     past = window or min(max(LEAST_PAST, PAST * horizon), rows // 4)
@@ -45,23 +59,41 @@ def draft_series(table: TableSummary, target: str, horizon: int, window: int | N
             f"a series of {rows:,} rows is too short to forecast {horizon} from {past}",
             help="a smaller --horizon, or --window",
         )
-    named = [f"{kind} = {name}" for kind, name in (("time", order.time), ("group", order.group)) if name]
-    settings = [f'"{path}"', f"window = {past}", f"horizon = {horizon}", *named]
-    settings += ["missing = drop"] if column.missing else []  # Windows without gaps alone.
-    gaps = (
-        _gaps(table, target, Series(path=path, window=past, horizon=horizon, time=order.time, group=order.group))
-        if column.missing
-        else ""
-    )
-    data = spread(
-        "data ", [f"{target}: [{past}]", f"next_{target}: [{horizon}]"], f"from series({', '.join(settings)})"
-    )
-    hidden, steps = (64, 2000) if table.rows < 10_000 else (128, 4000)
-    network = f"dropout(mlp(h, {hidden}), 0.1)" if table.rows < 3000 else f"mlp(h, {hidden})"
-    return f"""# The next {horizon} of {target} from the {past} before: {table.files[0].name}, {table.rows:,} rows.
-{gaps}{data}
+    missing: Missing = "drop" if column.missing else "refuse"
+    return Series(path=path, window=past, horizon=horizon, time=order.time, group=order.group, missing=missing)
 
-let unit = std(across({target}))
+
+def _data(table: TableSummary, column: ColumnSummary, series: Series) -> str:
+    """What is forecast from what, and the line of the data."""
+    target, past, horizon = column.name, series.window, series.horizon
+    order = [f"{kind} = {name}" for kind, name in (("time", series.time), ("group", series.group)) if name]
+    gaps = _gaps(table, column, series) if column.missing else ""
+    settings = [f'"{series.path}"', f"window = {past}", f"horizon = {horizon}", *order]
+    settings += [f"missing = {series.missing}"] if column.missing else []
+    fields = [f"{target}: [{past}]", f"next_{target}: [{horizon}]"]
+    return f"""# The next {horizon} of {target} from the {past} before: {table.files[0].name}, {table.rows:,} rows.
+{gaps}{spread("data ", fields, f"from series({', '.join(settings)})")}
+"""
+
+
+def _gaps(table: TableSummary, column: ColumnSummary, series: Series) -> str:
+    """What the missing values of the target cost, as a line of the spec. Raises `MaiError` where no window is left."""
+    fields = {column.name: Type(DType.REAL, (series.window,))}
+    count, lost = count_windows(series, open_tables(table.files, AS_FOUND), fields)
+    rows = f"{column.missing:,} rows lack" if column.missing > 1 else "1 row lacks"
+    if lost == count:
+        raise bad(
+            f"{rows} `{column.name}`, and all {count:,} windows of {series.window} + {series.horizon} rows go over one",
+            help="a smaller --window or --horizon, or fill in the values",
+        )
+    return f"# {rows} {column.name}: {lost:,} of {count:,} windows go over one and are left out.\n"
+
+
+def _net(table: TableSummary, target: str, series: Series) -> str:
+    """The net, larger for more rows, and without dropout for many."""
+    past, horizon, hidden = series.window, series.horizon, 64 if table.rows < MANY_ROWS else 128
+    network = f"dropout(mlp(h, {hidden}), 0.1)" if table.rows < FEW_ROWS else f"mlp(h, {hidden})"
+    return f"""let unit = std(across({target}))
 
 # A straight line and a small network beside it, on how the past differs from its last value.
 net f({target}: [{past}]) -> [{horizon}] {{
@@ -69,34 +101,26 @@ net f({target}: [{past}]) -> [{horizon}] {{
   h = ({target} - last) / unit
   return last + unit * (linear(h, {horizon}) + linear({network}, {horizon}))
 }}
+"""
 
-train(steps = {steps}, batch = 64, optimizer = adamw(lr = 3e-3, weight_decay = 0.01), schedule = cosine(warmup = 50), keep = best) {{
+
+def _train(table: TableSummary, target: str) -> str:
+    steps = 2000 if table.rows < MANY_ROWS else 4000
+    return f"""train(steps = {steps}, batch = 64, optimizer = adamw(lr = 3e-3, weight_decay = 0.01), schedule = cosine(warmup = 50), keep = best) {{
   guess = f({target})
   minimize mean(((guess - next_{target}) / unit)^2)
   report mean(abs(guess - next_{target})) as error
   report mean(abs({target}[-1] - next_{target})) as error_of_no_change      # what to say that nothing changes would give
 }}
+"""
 
-export forecast({target}: [{past}]) -> [{horizon}] {{
+
+def _export(target: str, series: Series) -> str:
+    return f"""export forecast({target}: [{series.window}]) -> [{series.horizon}] {{
   next_{target} = f({target})
   return next_{target}
 }}
 """
-
-
-def _gaps(table: TableSummary, target: str, series: Series) -> str:
-    """What the missing values of the target cost, as a line of the spec. Raises `MaiError` where no window is left."""
-    missing = sum(each.missing for each in table.columns if each.name == target)
-    tables = [open_table(file, Stated()) for file in table.files]
-    fields = {target: Type(DType.REAL, (series.window,))}
-    count, lost = count_windows(series.but(missing="drop"), tables, fields)
-    rows = f"{missing:,} rows lack" if missing > 1 else "1 row lacks"
-    if lost == count:
-        raise bad(
-            f"{rows} `{target}`, and all {count:,} windows of {series.window} + {series.horizon} rows go over one",
-            help="a smaller --window or --horizon, or fill in the values",
-        )
-    return f"# {rows} {target}: {lost:,} of {count:,} windows go over one and are left out.\n"
 
 
 def _order(table: TableSummary) -> Order:

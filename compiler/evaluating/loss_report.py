@@ -11,7 +11,8 @@ import numpy as np
 
 from mai.compiler.check import check_text
 from mai.compiler.data import label_names
-from mai.compiler.data.batches import held_out_from, source_of
+from mai.compiler.data.batches import held_out_from
+from mai.compiler.data.column_shapes import read_in_place
 from mai.compiler.data.facts import decimal_of_weights
 from mai.compiler.data.fields import bad, window
 from mai.compiler.data.label_names import Names
@@ -118,8 +119,7 @@ def _windows(run: Run, source: Text, files: Sequence[Path]) -> WholeFiles:
     training, base = run.program.trainings[-1], Path(run.program.source.path).parent
     name, length, type_ = window(training.fields)
     asked = [file.absolute() for file in files] or [Path(each) for each in (run.record.data if run.record else ())]
-    reader = source_of(asked[0], source) if asked else source
-    read = reader.read(Request(base, asked, 0, training.fields, run.tokenizer))
+    read = read_in_place(source, asked).read(Request(base, asked, 0, training.fields, run.tokenizer))
     if not isinstance(read, Corpus):
         raise bad(f"{asked[0]} is no text")
     tokens = read.tokens if files else read.tokens[held_out_from(read.tokens, length) :]

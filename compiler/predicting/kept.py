@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from mai.compiler.data.tables.cells import MISSING
 from mai.compiler.data.tables.files import TableFile, read_blocks
+from mai.compiler.data.tables.numerals import Decimal
 
 # Numbers that come back as they are written: not 007, which is a name, and no more digits than a number has.
 WHOLE = r"^-?(0|[1-9]\d{0,17})$"
@@ -22,7 +23,7 @@ class KeptColumns:
 
     def __init__(self, names: Sequence[str], typed: TableFile | None) -> None:
         self._names = names
-        self._decimal = typed.dialect.decimal if typed is not None else "."
+        self._decimal: Decimal = typed.dialect.decimal if typed is not None else "."
         self._types = number_types(typed, names) if typed is not None else {}
 
     def of(self, rows: pa.Table) -> dict[str, pa.ChunkedArray]:
@@ -53,7 +54,7 @@ def number_types(table: TableFile, columns: Sequence[str]) -> dict[str, pa.DataT
     return {name: kind for name, kind in types.items() if kind != pa.null()}
 
 
-def _cells(texts: pa.Array, decimal: str) -> pa.Array:
+def _cells(texts: pa.Array, decimal: Decimal) -> pa.Array:
     """Texts without the spaces around them, with a point before the fraction alone; null where they say that there is no value."""
     trimmed = pc.utf8_trim_whitespace(texts)
     if decimal == ",":

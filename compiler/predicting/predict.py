@@ -70,26 +70,29 @@ def predict(
     if every:
         raise bad(f"{model.path.name} takes no windows of a series: all rows of {source} are asked")
     blocks = TableInputs(model, table) if table is not None else _images(model, source, batch)
-    columns = ["file"] if table is None else [*table.columns]
-    unknown = [name for name in keep or () if name not in columns]
-    if unknown:
-        raise bad(f"{source} has no column `{unknown[0]}`; it has {', '.join(columns)}")
-    kept = columns if keep is None else [*keep]
+    kept = _kept(source, ["file"] if table is None else [*table.columns], keep)
     began, rows, number, names = time.monotonic(), 0, 0, []
     old = KeptColumns(kept, table if has_types(target) else None)
     with table_file(target) as write, _bar(progress) as bar:
-        for block in blocks:
-            for part in _parts(block, batch):
-                answer, calls = _answer(model, part, settings, seed + number)
-                new = as_columns(model, answer, kept)
-                write(pa.table({**old.of(part.rows), **new}))
-                rows, number, names = rows + part.rows.num_rows, number + calls, list(new)
-                if bar is not None:
-                    bar.update(0, advance=part.rows.num_rows)
+        for part in (part for block in blocks for part in _parts(block, batch)):
+            answer, calls = _answer(model, part, settings, seed + number)
+            new = as_columns(model, answer, kept)
+            write(pa.table({**old.of(part.rows), **new}))
+            rows, number, names = rows + part.rows.num_rows, number + calls, list(new)
+            if bar is not None:
+                bar.update(0, advance=part.rows.num_rows)
     notes = blocks.notes if isinstance(blocks, TableInputs) else ()
     if not rows:
         raise bad(f"{source} has no rows", help="; ".join(notes) or None)
     return Predicted(rows, time.monotonic() - began, tuple(names), notes)
+
+
+def _kept(source: Path, columns: Sequence[str], keep: Sequence[str] | None) -> list[str]:
+    """The columns that are written, too: those to `keep`, or all. Raises `MaiError` for one that there is not."""
+    for name in keep or ():
+        if name not in columns:
+            raise bad(f"{source} has no column `{name}`; it has {', '.join(columns)}")
+    return [*columns] if keep is None else [*keep]
 
 
 def _answer(model: Model, part: Block, settings: Mapping[str, object], seed: int) -> tuple[dict[str, Any], int]:
@@ -108,7 +111,9 @@ def _answer(model: Model, part: Block, settings: Mapping[str, object], seed: int
 
 def _taken(rows: Array, length: int | None) -> object:
     """Values as a call takes them: texts as a list, tokens as many as there are."""
-    return rows.tolist() if rows.dtype.kind == "O" else rows[:, :length] if length is not None else rows
+    if rows.dtype.kind == "O":
+        return rows.tolist()
+    return rows if length is None else rows[:, :length]
 
 
 def _joined(parts: Sequence[Any], order: Array, is_free: bool) -> Any:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-import pyarrow as pa
 
 from mai.compiler.data.fields import bad, group_columns
 from mai.compiler.data.rows import counts_of
 from mai.compiler.data.sources.examples import Examples
+from mai.compiler.data.tables.cells import is_list, is_text
 from mai.compiler.data.tables.files import TableFile
 from mai.compiler.data.texts.examples import note_of_longer, read_texts
 from mai.compiler.data.texts.lengths import unmasked_texts
@@ -26,6 +26,8 @@ from mai.runtime.text.prompts import NOTHING, encode_text
 from mai.spec.record import record
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from mai.runtime.model.manifest import Port
     from mai.runtime.model.model import Model
 
@@ -151,12 +153,11 @@ def texts_of(model: Model, table: TableFile, block: Mapping[str, pa.Array]) -> T
     names = [name for name, port in model.inputs.items() if takes_text(model.manifest, port)]
     if not names or all(_are_tokens(name, table, block) for name in names):
         return None
-    trained = (
-        _trained(model) if model.manifest.text is None else None
-    )  # A prompt is the beginning of what was trained on.
+    # A prompt is the beginning of what was trained on.
+    trained = _trained(model) if model.manifest.text is None else None
     if trained is not None and trained.names:
         return trained
-    words = [name for name in names if name in table.columns and _are_words(block[table.columns[name]])]
+    words = [name for name in names if name in table.columns and is_text(block[table.columns[name]].type)]
     return PlainTexts(model, words) if words else None
 
 
@@ -181,12 +182,7 @@ def _are_tokens(name: str, table: TableFile, block: Mapping[str, pa.Array]) -> b
     """Whether a table has numbers of tokens for an input: lists of them, or a column each."""
     if name not in table.columns:
         return name in group_columns([*table.columns])
-    kind = block[table.columns[name]].type
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
-
-
-def _are_words(column: pa.Array) -> bool:
-    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+    return is_list(block[table.columns[name]].type)
 
 
 def _texts_of(table: TableFile, name: str) -> list[str]:

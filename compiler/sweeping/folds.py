@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from mai.compiler.data.splitting.folds import Folds
 from mai.compiler.program import Program
-from mai.compiler.sweeping.axes import Axis, Choices, Point, Range
+from mai.compiler.sweeping.axes import Axis, Choices, Point
 from mai.spec.settings import Settings
 
 NO_FOLDS: Sequence[Point] = ({},)
@@ -57,4 +57,4 @@ def _values(axis: Axis) -> tuple[str, ...]:
     if isinstance(axis, Choices):
         return axis.values
     whole = range(int(axis.low), int(axis.high) + 1)
-    return tuple(map(str, whole)) if isinstance(axis, Range) and axis.whole else (f"{axis.low:g}",)
+    return tuple(map(str, whole)) if axis.whole else (f"{axis.low:g}",)

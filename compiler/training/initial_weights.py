@@ -13,7 +13,7 @@ from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import Weights, first_value
 from mai.compiler.weights.load import MappedWeights, names_from_file
-from mai.compiler.weights.tensor_files import TensorFiles
+from mai.compiler.weights.tensor_files import TensorFiles, metadata_of
 from mai.runtime.arrays import Array
 from mai.runtime.files import MEMORY_SHARE, memory
 from mai.runtime.run_folders.record import read_record
@@ -174,6 +174,5 @@ def _check_finite(weight: Weight, array: Array, path: Path | None) -> None:
 
 
 def _steps(path: Path) -> int | None:
-    with TensorFiles(path) as files:
-        steps = files.metadata.get("trained_steps", "")
+    steps = metadata_of(path).get("trained_steps", "")
     return int(steps) if steps.isdigit() else None

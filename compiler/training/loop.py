@@ -19,7 +19,7 @@ from mai.compiler.training.run.figures.trackers import check_trackers
 from mai.compiler.training.run.processes import Processes
 from mai.compiler.training.run.stage import BLOCK, Stage, begin, ended_in
 from mai.compiler.training.trainer import Trainer
-from mai.compiler.weights.tensor_files import TensorFiles
+from mai.compiler.weights.tensor_files import metadata_of
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 
@@ -120,8 +120,7 @@ def _with_earlier(program: Program, chosen: Sequence[Training], stage: Stage, op
         first = " ".join(f"--only {t.name}" for t in earlier)
         help = f"train them first: mai train {program.source.path} --out {out} {first}; or name a file: --weights"
         raise MaiError([Diagnostic("weights-missing", None, message, help=help)])
-    with TensorFiles(path) as files:
-        ended = ended_in(files.metadata)
+    ended = ended_in(metadata_of(path))
     _check_ended(earlier, chosen, [e.block for e in ended] if options.weights is None else None, path)
     weights = _weights(program, earlier, path, options)
     kept = tuple(e for e in ended if e.block in [t.name for t in earlier])

@@ -249,6 +249,14 @@ def _places(file: BufferedReader) -> dict[str, Place | str]:
     }
 
 
+def metadata_of(path: Path | None) -> dict[str, str]:
+    """What a file of weights says of itself; nothing where there is no file. Raises `MaiError` as opening it does."""
+    if path is None:
+        return {}
+    with TensorFiles(path) as files:
+        return files.metadata
+
+
 def weights_file(path: Path) -> Path:
     """The file of weights in a folder: a run's, a model's, or the index of its shards; a path that is no folder as it is."""
     if not path.is_dir():

@@ -4,13 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-size_t width_of(mai_type type) { return type == MAI_FLOAT ? 4 : type == MAI_INTEGER ? 8 : 1; }
-
-static ONNXTensorElementDataType element_of(mai_type type) {
-  return type == MAI_FLOAT     ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
-         : type == MAI_INTEGER ? ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64
-                               : ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL;
-}
+const number_type types[] = {
+    {"float32", sizeof(float), ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT},
+    {"int64", sizeof(int64_t), ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64},
+    {"bool", 1, ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL},
+};
 
 int count_within(int rank, const int64_t *dims, size_t width) {
   size_t room = (size_t)PTRDIFF_MAX / width;
@@ -40,8 +38,8 @@ int put(array *to, const void *data, size_t bytes, int rank, const int64_t *dims
 
 OrtValue *tensor_over(const mai_model *model, const array *of, mai_type type) {
   OrtValue *value = NULL;
-  size_t bytes = count_of(of->rank, of->dims) * width_of(type);
-  done(api->CreateTensorWithDataAsOrtValue(model->memory, of->data, bytes, of->dims, (size_t)of->rank, element_of(type), &value), "a tensor");
+  size_t bytes = count_of(of->rank, of->dims) * types[type].width;
+  done(api->CreateTensorWithDataAsOrtValue(model->memory, of->data, bytes, of->dims, (size_t)of->rank, types[type].element, &value), "a tensor");
   return value;
 }
 

@@ -9,11 +9,11 @@ mai_call *mai_call_new(const mai_model *model) {
   if (!call) return out_of_memory(), NULL;
   call->model = model;
   call->values = calloc(model->count + 1, sizeof *call->values);
-  call->spread = calloc(model->count + 1, sizeof *call->spread);
-  call->given = calloc(model->count + 1, sizeof *call->given);
-  call->came = calloc(model->count + 1, sizeof *call->came);
+  call->repeated = calloc(model->count + 1, sizeof *call->repeated);
+  call->feeds = calloc(model->count + 1, sizeof *call->feeds);
+  call->fetches = calloc(model->count + 1, sizeof *call->fetches);
   call->results = calloc(model->count + 1, sizeof *call->results);
-  int right = call->values && call->spread && call->given && call->came && call->results;
+  int right = call->values && call->repeated && call->feeds && call->fetches && call->results;
   if (!right) out_of_memory();
   if (right && done(api->CreateRunOptions(&call->options), "ONNX Runtime")) return call;
   mai_call_free(call);
@@ -22,21 +22,21 @@ mai_call *mai_call_new(const mai_model *model) {
 
 void mai_call_free(mai_call *call) {
   if (!call) return;
-  drop(call->given, call->model->count);
-  drop(call->came, call->model->count);
+  drop(call->feeds, call->model->count);
+  drop(call->fetches, call->model->count);
   for (size_t p = 0; call->values && p < call->model->count; p++) free(call->values[p].data);
   if (call->options) api->ReleaseRunOptions(call->options);
   free(call->values);
-  free(call->spread);
-  free(call->given);
-  free(call->came);
+  free(call->repeated);
+  free(call->feeds);
+  free(call->fetches);
   free(call->results);
   free(call);
 }
 
 /* An input of one example, repeated for each of a batch. */
 static int repeat(const array *value, mai_type type, int64_t batch, array *to) {
-  size_t bytes = count_of(value->rank, value->dims) * width_of(type);
+  size_t bytes = count_of(value->rank, value->dims) * types[type].width;
   char *all = bytes <= (size_t)(PTRDIFF_MAX - 1) / (size_t)batch ? malloc(bytes * (size_t)batch + 1) : NULL;
   if (!all) return out_of_memory();
   for (int64_t i = 0; i < batch; i++) memcpy(all + (size_t)i * bytes, value->data, bytes);
@@ -62,14 +62,14 @@ int put_defaults(mai_call *call) {
 }
 
 /* The tensor of one port, from what the call was given. */
-static int spread(mai_call *call, size_t p, int64_t batch) {
+static int feed(mai_call *call, size_t p, int64_t batch) {
   const mai_port *port = &call->model->ports[p];
   const array *value = &call->values[p];
   if (port->kind == MAI_INPUT && value->dims[0] < batch) {
-    if (!repeat(value, port->type, batch, &call->spread[p])) return 0;
-    value = &call->spread[p];
+    if (!repeat(value, port->type, batch, &call->repeated[p])) return 0;
+    value = &call->repeated[p];
   }
-  return (call->given[p] = tensor_over(call->model, value, port->type)) != NULL;
+  return (call->feeds[p] = tensor_over(call->model, value, port->type)) != NULL;
 }
 
 static int check_all_there(const mai_call *call) {
@@ -85,11 +85,11 @@ static int check_all_there(const mai_call *call) {
 static int check_text(const mai_call *call) {
   const mai_model *model = call->model;
   const json *whole = json_member(model->manifest, "text");
-  const char *prompt = json_text(whole, "prompt"), *setting = json_text(whole, "count");
+  const char *prompt = json_text(whole, "prompt");
   if (!prompt || json_member(model->manifest, "step")) return 1;
   int64_t count = (int64_t)json_number(whole, "count", json_number(whole, "usual", 0));
-  size_t p = place_of(model, prompt, 0), s = setting ? place_of(model, setting, 0) : model->count;
-  if (s < model->count && call->values[s].data && model->ports[s].type == MAI_INTEGER) count = *(int64_t *)call->values[s].data;
+  size_t p = place_of(model, prompt, 0), counted = place_of_count(model);
+  if (counted < model->count && call->values[counted].data) count = *(int64_t *)call->values[counted].data;
   return p == model->count || model->ports[p].rank != 1 || check_prompt(model, &model->ports[p], &call->values[p], count);
 }
 
@@ -99,7 +99,7 @@ static int prepare(mai_call *call) {
   if (!check_all_there(call) || !check_sizes(call) || !check_text(call) || !put_defaults(call)) return 0;
   int64_t batch = batch_of(call);
   for (size_t p = 0; p < model->count; p++)
-    if (model->ports[p].kind != MAI_OUTPUT && model->taken[p] && call->values[p].data && !spread(call, p, batch)) return 0;
+    if (model->ports[p].kind != MAI_OUTPUT && model->taken[p] && call->values[p].data && !feed(call, p, batch)) return 0;
   return 1;
 }
 
@@ -121,6 +121,20 @@ static int read_result(const mai_port *port, OrtValue *value, mai_result *result
   result->floats = port->type == MAI_FLOAT ? data : NULL;
   result->integers = port->type == MAI_INTEGER ? data : NULL;
   result->booleans = port->type == MAI_BOOLEAN ? data : NULL;
+  return 1;
+}
+
+/* Read all results; none is there where one fails. */
+static int read_results(mai_call *call) {
+  const mai_model *model = call->model;
+  for (size_t p = 0; p < model->count; p++) {
+    if (model->ports[p].kind != MAI_OUTPUT) continue;
+    if (!read_result(&model->ports[p], call->fetches[call->outputs], &call->results[call->outputs])) {
+      call->outputs = 0;
+      return 0;
+    }
+    call->outputs++;
+  }
   return 1;
 }
 
@@ -155,34 +169,28 @@ int compute(mai_call *call) {
   int right = names && wanted && values ? 1 : out_of_memory();
   for (size_t p = 0; right && p < model->count; p++) {
     if (model->ports[p].kind == MAI_OUTPUT) wanted[outputs++] = model->ports[p].name;
-    if (call->given[p]) {
+    if (call->feeds[p]) {
       names[count] = model->ports[p].name;
-      values[count++] = call->given[p];
+      values[count++] = call->feeds[p];
     }
   }
-  drop(call->came, model->count);
+  drop(call->fetches, model->count);
   call->outputs = 0;
-  right = right && done(api->Run(model->session, call->options, names, values, count, wanted, outputs, call->came), "the file failed");
+  right = right && done(api->Run(model->session, call->options, names, values, count, wanted, outputs, call->fetches), "the file failed");
   if (!right && (cancels_of(call) != call->begun || strstr(mai_message(), "terminate flag"))) cancelled(call);
-  for (size_t p = 0; right && p < model->count; p++)
-    if (model->ports[p].kind == MAI_OUTPUT) {
-      right = read_result(&model->ports[p], call->came[call->outputs], &call->results[call->outputs]);
-      call->outputs++;
-    }
-  if (!right) call->outputs = 0;
   free(names);
   free(wanted);
   free(values);
-  return right;
+  return right && read_results(call);
 }
 
 int mai_run(mai_call *call) {
   int right = begin(call, cancels_of(call)) && prepare(call) && compute(call) && check_arrival(call);
   if (!right) call->outputs = 0;
-  drop(call->given, call->model->count);
+  drop(call->feeds, call->model->count);
   for (size_t p = 0; p < call->model->count; p++) {
-    free(call->spread[p].data);
-    call->spread[p].data = NULL;
+    free(call->repeated[p].data);
+    call->repeated[p].data = NULL;
   }
   return right;
 }

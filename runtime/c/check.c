@@ -1,19 +1,18 @@
 /* What inputs have to be together: one batch, one value of each named size, tokens that a text can go on from. */
 #include "internal.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
+static int is_given(const mai_call *call, size_t p) { return call->model->ports[p].kind == MAI_INPUT && call->values[p].data; }
+
 int64_t batch_of(const mai_call *call) {
   int64_t batch = 1;
   for (size_t p = 0; p < call->model->count; p++)
-    if (call->model->ports[p].kind == MAI_INPUT && call->values[p].data && call->values[p].dims[0] > batch) batch = call->values[p].dims[0];
+    if (is_given(call, p) && call->values[p].dims[0] > batch) batch = call->values[p].dims[0];
   return batch;
 }
-
-static int is_given(const mai_call *call, size_t p) { return call->model->ports[p].kind == MAI_INPUT && call->values[p].data; }
 
 /* The first input with a named size, and the size there; NULL where none has it. */
 static const mai_port *find_first(const mai_call *call, const char *name, size_t length, int64_t *size) {
@@ -21,7 +20,7 @@ static const mai_port *find_first(const mai_call *call, const char *name, size_t
   for (size_t p = 0; p < model->count; p++)
     for (int i = 0; is_given(call, p) && i < model->ports[p].rank; i++) {
       const char *here = model->ports[p].sizes[i];
-      if (!here || strncmp(here, name, length) != 0 || here[length]) continue;
+      if (!here || !is_this_name(here, name, length)) continue;
       *size = call->values[p].dims[i + 1];
       return &model->ports[p];
     }
@@ -29,12 +28,6 @@ static const mai_port *find_first(const mai_call *call, const char *name, size_t
 }
 
 int find_size(const void *of, const char *name, size_t length, int64_t *size) { return find_first(of, name, length, size) != NULL; }
-
-static int is_name(const char *text) {
-  for (const char *at = text; *at; at++)
-    if (!isalnum((unsigned char)*at) && *at != '_' && !((unsigned char)*at & 0x80)) return 0;
-  return !isdigit((unsigned char)text[0]);
-}
 
 static int check_batch(const mai_call *call, size_t p) {
   int64_t here = call->values[p].dims[0], first;
@@ -46,11 +39,15 @@ static int check_batch(const mai_call *call, size_t p) {
   return 1;
 }
 
+/* The smallest that a named size may be: 1 where the file says nothing, but before the first turn of a text no token is read. */
+static double least_of(const mai_model *model, const char *size) {
+  const char *past = json_text(json_member(model->manifest, "step"), "past_size");
+  return json_number(json_member(model->manifest, "least"), size, past && strcmp(past, size) == 0 ? 0 : 1);
+}
+
 /* A named size is the same everywhere and within its limits. */
 static int check_named(const mai_call *call, const char *name, int64_t here, const char *input) {
-  const json *manifest = call->model->manifest;
-  double least = json_number(json_member(manifest, "least"), name, 1);
-  double most = json_number(json_member(manifest, "most"), name, INFINITY);
+  double least = least_of(call->model, name), most = json_number(json_member(call->model->manifest, "most"), name, INFINITY);
   int64_t size = here;
   const mai_port *first = find_first(call, name, strlen(name), &size);
   if (first && size != here) return fail("`%s` is %" PRId64 " in `%s` and %" PRId64 " in `%s`", name, size, first->name, here, input);
@@ -105,7 +102,7 @@ int check_prompt(const mai_model *model, const mai_port *port, const array *rows
   int64_t longest = 0, fewest = 0, limit = (int64_t)json_number(text, "limit", 0);
   const char *size = port->sizes[0], *setting = json_text(text, "count");
   if (!check_rows(port, rows, &longest, &fewest)) return 0;
-  double least = size ? json_number(json_member(model->manifest, "least"), size, 0) : 0;
+  double least = size ? least_of(model, size) : 1;
   if ((double)fewest < least)
     return fail("`%s` is at least %g, a row of `%s` has %" PRId64 " token%s", size, least, port->name, fewest, fewest == 1 ? "" : "s");
   if (!limit || count <= limit - longest + 1) return 1;

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const type_names[] = {"float32", "int64", "bool"};
-
 /* The port of an input or a setting; NULL, with a message, where there is none. */
 static const mai_port *port_to_give(const mai_model *model, const char *name, mai_kind kind) {
   size_t p = place_of(model, name, 0);
@@ -91,7 +89,7 @@ static int give(mai_call *call, const char *input, mai_type type, const void *va
   const mai_port *port = port_to_give(call->model, input, MAI_INPUT);
   int64_t whole[MAI_AXES] = {1};
   if (!port) return 0;
-  if (port->type != type) return fail("`%s` is %s, this is %s", input, type_names[port->type], type_names[type]);
+  if (port->type != type) return fail("`%s` is %s, this is %s", input, types[port->type].name, types[type].name);
   for (int i = 0; i < rank; i++)
     if (dims[i] < 0) return fail("a size of `%s` is %" PRId64, input, dims[i]);
   if (rank >= 1 && rank <= MAI_AXES && fits(port, rank - 1, dims + 1)) {
@@ -105,10 +103,10 @@ static int give(mai_call *call, const char *input, mai_type type, const void *va
     write_sizes(here, sizeof here, rank, dims);
     return fail("`%s` is [%s], this is [%s]", input, wanted, here);
   }
-  if (!count_within(rank, whole, width_of(type))) return fail("the sizes of `%s` are more than any memory holds", input);
+  if (!count_within(rank, whole, types[type].width)) return fail("the sizes of `%s` are more than any memory holds", input);
   size_t count = count_of(rank, whole);
   if (count && !values) return fail("there are no numbers for `%s`", input);
-  return check_numbers(port, values, count) && put(&call->values[port - call->model->ports], values, count * width_of(type), rank, whole);
+  return check_numbers(port, values, count) && put(&call->values[port - call->model->ports], values, count * types[type].width, rank, whole);
 }
 
 int mai_give_floats(mai_call *call, const char *input, const float *values, int rank, const int64_t *dims) {

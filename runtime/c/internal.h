@@ -8,6 +8,14 @@
 
 extern const OrtApi *api; /* of ONNX Runtime, once a file was loaded */
 
+/* What a manifest calls a `mai_type`, its bytes for one number, and ONNX Runtime's own constant. */
+typedef struct {
+  const char *name;
+  size_t width;
+  ONNXTensorElementDataType element;
+} number_type;
+extern const number_type types[]; /* by `mai_type` */
+
 struct mai_model {
   OrtEnv *env;
   OrtSession *session;
@@ -28,9 +36,9 @@ typedef struct {
 struct mai_call {
   const mai_model *model;
   array *values;       /* that were given, by the places of ports */
-  array *spread;       /* of one run: inputs of one example, repeated for each of the others */
-  OrtValue **given;    /* of one run, by the places of ports */
-  OrtValue **came;     /* in the order of the outputs */
+  array *repeated;     /* of one run: inputs of one example, repeated for each of the others */
+  OrtValue **feeds;    /* what one run takes, by the places of ports */
+  OrtValue **fetches;  /* what it gave, in the order of the outputs */
   mai_result *results; /* in the order of the outputs */
   size_t outputs;
   OrtRunOptions *options;
@@ -47,13 +55,15 @@ int out_of_memory(void);
 /* 1 where a call of ONNX Runtime went well; else 0, with its message after a few words. */
 int done(OrtStatus *status, const char *words);
 
-/* The place of an input or a setting (`output` 0), or of an output (1); the number of ports where there is none. */
+/* The place of an input or a setting (`output` 0), or of an output (1); the number of ports where there is none, or no name. */
 size_t place_of(const mai_model *model, const char *name, int output);
+
+/* The place of the setting that says how many tokens a text grows by; the number of ports where that is fixed. */
+size_t place_of_count(const mai_model *model);
 
 /* The product of sizes; of what a program gives, `count_within` is 0 where it and its bytes are beyond all memory. */
 int count_within(int rank, const int64_t *dims, size_t width);
 size_t count_of(int rank, const int64_t *dims);
-size_t width_of(mai_type type);
 
 /* Copy numbers, in the place of those that an array had. */
 int put(array *to, const void *data, size_t bytes, int rank, const int64_t *dims);
@@ -88,8 +98,12 @@ int begin(mai_call *call, long since);
 /* Give the settings that the graph has no defaults for theirs, where the call does not. */
 int put_defaults(mai_call *call);
 
-/* Compute the outputs from the tensors in `given`. */
+/* Compute the outputs from the tensors in `feeds`. */
 int compute(mai_call *call);
+
+/* Whether a text is a name alone, and whether it is this name, of so many bytes. */
+int is_name(const char *text);
+int is_this_name(const char *text, const char *name, size_t length);
 
 /* The size that a text as "P" or "2 * P + 1" is, by the sizes of names; 0 where one is not known, or it is no such text. */
 typedef int size_finder(const void *of, const char *name, size_t length, int64_t *size);

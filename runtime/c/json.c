@@ -1,3 +1,4 @@
+/* A reader of JSON that goes down from values to their parts, no deeper than `DEEPEST`. */
 #include "json.h"
 
 #include <locale.h>

@@ -2,6 +2,8 @@
 #ifndef MAI_JSON_H
 #define MAI_JSON_H
 
+#include "symbols.h"
+
 #include <stddef.h>
 
 typedef enum { JSON_NULL, JSON_BOOLEAN, JSON_NUMBER, JSON_TEXT, JSON_ARRAY, JSON_OBJECT } json_kind;

@@ -1,3 +1,4 @@
+/* Why something failed, as one sentence: each thread has its own. */
 #include "internal.h"
 
 #include <stdarg.h>

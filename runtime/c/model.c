@@ -13,6 +13,9 @@
 
 const OrtApi *api;
 
+/* The lists of ports in a manifest, by `mai_kind`. */
+static const char *const lists[] = {"inputs", "settings", "outputs"};
+
 static int find_api(void) {
   const OrtApiBase *base = OrtGetApiBase();
   int whole = 0, part = 0;
@@ -25,7 +28,9 @@ static int find_api(void) {
 
 static mai_type type_of(const json *port) {
   const char *name = json_text(port, "dtype");
-  return name && strcmp(name, "float32") == 0 ? MAI_FLOAT : name && strcmp(name, "int64") == 0 ? MAI_INTEGER : MAI_BOOLEAN;
+  int type = MAI_FLOAT;
+  while (type < MAI_BOOLEAN && !(name && strcmp(name, types[type].name) == 0)) type++;
+  return (mai_type)type;
 }
 
 static int read_port(const json *from, mai_kind kind, mai_port *port) {
@@ -51,7 +56,6 @@ static int read_port(const json *from, mai_kind kind, mai_port *port) {
 }
 
 static int read_ports(mai_model *model) {
-  static const char *const lists[] = {"inputs", "settings", "outputs"};
   size_t most = 0;
   for (int kind = 0; kind < 3; kind++) {
     const json *list = json_member(model->manifest, lists[kind]);
@@ -194,9 +198,14 @@ const mai_port *mai_ports(const mai_model *model, size_t *count) {
 }
 
 size_t place_of(const mai_model *model, const char *name, int output) {
-  for (size_t p = 0; p < model->count; p++)
+  for (size_t p = 0; name && p < model->count; p++)
     if ((model->ports[p].kind == MAI_OUTPUT) == output && strcmp(model->ports[p].name, name) == 0) return p;
   return model->count;
+}
+
+size_t place_of_count(const mai_model *model) {
+  size_t p = place_of(model, json_text(json_member(model->manifest, "text"), "count"), 0);
+  return p < model->count && model->ports[p].kind == MAI_SETTING && model->ports[p].type == MAI_INTEGER ? p : model->count;
 }
 
 const mai_port *mai_port_named(const mai_model *model, const char *name) {
@@ -207,7 +216,6 @@ const mai_port *mai_port_named(const mai_model *model, const char *name) {
 
 /* A port in the manifest; NULL where there is none. */
 static const json *entry_of(const mai_model *model, const char *port) {
-  static const char *const lists[] = {"inputs", "settings", "outputs"};
   for (int kind = 0; kind < 3; kind++) {
     const json *list = json_member(model->manifest, lists[kind]);
     for (size_t i = 0; list && i < list->count; i++) {

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct {
   const char *at;
@@ -10,6 +11,17 @@ typedef struct {
   const void *of;
   int failed;
 } reader;
+
+/* Letters beyond ASCII have bytes from 0x80 on. */
+static int is_in_names(char byte) { return isalnum((unsigned char)byte) || byte == '_' || ((unsigned char)byte & 0x80); }
+
+int is_name(const char *text) {
+  for (const char *at = text; *at; at++)
+    if (!is_in_names(*at)) return 0;
+  return !isdigit((unsigned char)text[0]);
+}
+
+int is_this_name(const char *text, const char *name, size_t length) { return strncmp(text, name, length) == 0 && !text[length]; }
 
 static int64_t read_sum(reader *in);
 
@@ -30,7 +42,7 @@ static int64_t read_one(reader *in) {
   }
   if (isdigit((unsigned char)*in->at)) return (int64_t)strtoll(in->at, (char **)&in->at, 10);
   const char *name = in->at;
-  while (isalnum((unsigned char)*in->at) || *in->at == '_') in->at++;
+  while (is_in_names(*in->at)) in->at++;
   if (in->at == name || !in->find(in->of, name, (size_t)(in->at - name), &value)) in->failed = 1;
   return value;
 }

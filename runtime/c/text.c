@@ -24,15 +24,11 @@ struct mai_text {
 static int find_ports(mai_text *text) {
   const mai_model *model = text->call->model;
   const json *states = json_member(text->step, "states");
-  const char *turn = json_text(text->step, "turn"), *ended = json_text(text->step, "ended"), *past = json_text(text->step, "past");
   text->tokens = place_of(model, json_text(text->step, "tokens"), 0);
-  text->past = past ? place_of(model, past, 0) : model->count;
-  text->turn = turn ? place_of(model, turn, 0) : model->count;
-  text->ended = ended ? place_of(model, ended, 0) : model->count;
-  const char *counted = json_text(json_member(model->manifest, "text"), "count");
-  text->counted = counted ? place_of(model, counted, 0) : model->count;
-  if (text->counted < model->count && (model->ports[text->counted].kind != MAI_SETTING || model->ports[text->counted].type != MAI_INTEGER))
-    text->counted = model->count;
+  text->past = place_of(model, json_text(text->step, "past"), 0);
+  text->turn = place_of(model, json_text(text->step, "turn"), 0);
+  text->ended = place_of(model, json_text(text->step, "ended"), 0);
+  text->counted = place_of_count(model);
   if (text->tokens == model->count || text->past == model->count) return fail("the step file has no input of tokens");
   for (size_t p = 0; p < model->count; p++) text->after[p] = model->count;
   for (size_t i = 0; states && i < states->count; i++) {
@@ -47,7 +43,7 @@ static int find_ports(mai_text *text) {
 static int find_steady_size(const void *of, const char *name, size_t length, int64_t *size) {
   const mai_text *text = of;
   const char *past = json_text(text->step, "past_size");
-  if (past && strncmp(past, name, length) == 0 && !past[length]) {
+  if (past && is_this_name(past, name, length)) {
     *size = 0;
     return 1;
   }
@@ -65,12 +61,10 @@ static int begin_state(mai_text *text, size_t p) {
     if (port->sizes[i] && !size_of(port->sizes[i], find_steady_size, text, &dims[i + 1]))
       return fail("the state `%s` has an unknown size %s", port->name, port->sizes[i]);
   }
-  ONNXTensorElementDataType element = port->type == MAI_FLOAT     ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT
-                                      : port->type == MAI_INTEGER ? ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64
-                                                                  : ONNX_TENSOR_ELEMENT_DATA_TYPE_BOOL;
-  size_t rank = (size_t)port->rank + 1, bytes = count_of((int)rank, dims) * width_of(port->type);
+  const number_type *type = &types[port->type];
+  size_t rank = (size_t)port->rank + 1, bytes = count_of((int)rank, dims) * type->width;
   if (!done(api->GetAllocatorWithDefaultOptions(&allocator), "a state") ||
-      !done(api->CreateTensorAsOrtValue(allocator, dims, rank, element, &text->states[p]), "a state") ||
+      !done(api->CreateTensorAsOrtValue(allocator, dims, rank, type->element, &text->states[p]), "a state") ||
       !done(api->GetTensorMutableData(text->states[p], &data), "a state"))
     return 0;
   if (bytes) memset(data, 0, bytes);
@@ -142,43 +136,64 @@ void mai_text_free(mai_text *text) {
   free(text);
 }
 
-/* Give the tensor of a port for one turn, from an array of its own. */
-static int give_turn(mai_text *text, size_t p, array *value) {
+/* The tensor of a port for one turn, over an array; none where the file has no such port. */
+static int feed(mai_text *text, size_t p, const array *value) {
   const mai_model *model = text->call->model;
   if (p == model->count || !model->taken[p]) return 1;
-  return (text->call->given[p] = tensor_over(model, value, model->ports[p].type)) != NULL;
+  return (text->call->feeds[p] = tensor_over(model, value, model->ports[p].type)) != NULL;
+}
+
+/* All tensors of one turn: new tokens, counts, states, and the inputs and settings that stay the same. */
+static int feed_turn(mai_text *text, int64_t *tokens, size_t count) {
+  mai_call *call = text->call;
+  const mai_model *model = call->model;
+  const array new_tokens = {tokens, 2, {1, (int64_t)count}};
+  const array past = {&text->read, 0, {0}}, turn = {&text->turns, 0, {0}}, most = {&text->most, 0, {0}};
+  int right = feed(text, text->tokens, &new_tokens) && feed(text, text->past, &past) && feed(text, text->turn, &turn) &&
+              feed(text, text->counted, &most);
+  for (size_t p = 0; right && p < model->count; p++) {
+    if (model->ports[p].kind == MAI_OUTPUT || !model->taken[p] || call->feeds[p]) continue;
+    if (text->after[p] < model->count) call->feeds[p] = text->states[p];
+    else if (call->values[p].data) right = feed(text, p, &call->values[p]);
+  }
+  return right;
+}
+
+/* Forget the tensors of a turn; states belong to the text. */
+static void drop_turn(mai_text *text) {
+  mai_call *call = text->call;
+  for (size_t p = 0; p < call->model->count; p++)
+    if (text->after[p] < call->model->count) call->feeds[p] = NULL;
+  drop(call->feeds, call->model->count);
+}
+
+/* Take what a turn gave as the states of the next. A part of a prompt ends no row. */
+static void take_states(mai_text *text, int is_part) {
+  mai_call *call = text->call;
+  const mai_model *model = call->model;
+  size_t first = 0;
+  while (model->ports[first].kind != MAI_OUTPUT) first++;
+  for (size_t p = 0; p < model->count; p++) {
+    if (text->after[p] == model->count || (is_part && p == text->ended)) continue;
+    OrtValue **next = &call->fetches[text->after[p] - first];
+    api->ReleaseValue(text->states[p]);
+    text->states[p] = *next;
+    *next = NULL;
+  }
+  call->outputs = 0; /* Its results were states. */
 }
 
 /* Read tokens, and choose the one after them. What the prompt's first parts choose counts for nothing. */
 static int take(mai_text *text, int64_t *tokens, size_t count, int is_part, int64_t *chosen) {
   mai_call *call = text->call;
-  const mai_model *model = call->model;
-  array new_tokens = {tokens, 2, {1, (int64_t)count}}, past = {&text->read, 0, {0}}, turn = {&text->turns, 0, {0}}, most = {&text->most, 0, {0}};
   if (!begin(call, text->begun)) return 0;
-  int right = give_turn(text, text->tokens, &new_tokens) && give_turn(text, text->past, &past) && give_turn(text, text->turn, &turn) &&
-              give_turn(text, text->counted, &most);
-  for (size_t p = 0; right && p < model->count; p++) {
-    if (model->ports[p].kind == MAI_OUTPUT || !model->taken[p] || call->given[p]) continue;
-    if (text->after[p] < model->count) call->given[p] = text->states[p];
-    else if (call->values[p].data) right = give_turn(text, p, &call->values[p]);
-  }
-  right = right && compute(call);
-  for (size_t p = 0; p < model->count; p++)
-    if (text->after[p] < model->count) call->given[p] = NULL; /* States belong to the text. */
-  drop(call->given, model->count);
+  int right = feed_turn(text, tokens, count) && compute(call);
+  drop_turn(text);
   if (!right) return 0;
   const mai_result *next = mai_output(call, "next");
   if (!next || !next->integers) return fail("the step file gives no token");
   *chosen = next->integers[0];
-  size_t first = 0;
-  while (model->ports[first].kind != MAI_OUTPUT) first++;
-  for (size_t p = 0; p < model->count; p++) {
-    if (text->after[p] == model->count || (is_part && p == text->ended)) continue;
-    api->ReleaseValue(text->states[p]);
-    text->states[p] = call->came[text->after[p] - first];
-    call->came[text->after[p] - first] = NULL;
-  }
-  call->outputs = 0; /* Its results were states. */
+  take_states(text, is_part);
   text->read += (int64_t)count;
   return 1;
 }

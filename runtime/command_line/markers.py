@@ -41,8 +41,8 @@ class Exit(Exception):
 
 
 class Misuse(Exception):
-    """What is wrong with a command line, and the `command` whose help lists what there is, where that is known."""
+    """What is wrong with a command line, the `command` whose help lists what there is, where that is known, and other `help`."""
 
-    def __init__(self, message: str, command: str = "") -> None:
+    def __init__(self, message: str, command: str = "", help: str = "") -> None:
         super().__init__(message)
-        self.message, self.command = message, command
+        self.message, self.command, self.help = message, command, help

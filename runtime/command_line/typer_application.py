@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
+from importlib import import_module
 from inspect import signature
 from typing import Annotated, Any, Protocol, cast, get_args, get_type_hints
 
@@ -21,6 +22,8 @@ GROUPS = {"weights": "Weights of other programs."}
 
 # click's, or that of typer's own copy of click: the base of what is told about a wrong command line.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+NoSuchOption: type[Exception] = import_module(UsageError.__module__).NoSuchOption
+VALUES = "values"  # The argument of verbs that take inputs and settings as NAME=VALUE.
 
 
 class Usage(Protocol):
@@ -54,10 +57,20 @@ def run_application(app: typer.Typer, words: Sequence[str]) -> int:
         code = app(list(words), prog_name="mai", standalone_mode=False)
     except UsageError as error:
         usage = cast(Usage, error)
-        raise Misuse(usage.format_message(), usage.ctx.command_path if usage.ctx else "mai") from error
+        command = usage.ctx.command_path if usage.ctx else "mai"
+        raise Misuse(usage.format_message(), command, _help_of(usage)) from error
     except typer.Abort as error:
         raise KeyboardInterrupt from error
     return code if isinstance(code, int) else 0
+
+
+def _help_of(usage: Usage) -> str:
+    """What helps besides the list of options: an input or a setting is no option."""
+    if not isinstance(usage, NoSuchOption) or usage.ctx is None:
+        return ""
+    name = str(vars(usage)["option_name"]).removeprefix("--")
+    takes_values = any(parameter.name == VALUES for parameter in usage.ctx.command.params)
+    return f"an input or a setting of the file is written {name}=VALUE" if takes_values and name.isidentifier() else ""
 
 
 def _top(version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False) -> None:

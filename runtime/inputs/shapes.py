@@ -57,11 +57,16 @@ def check_sizes(
                 what = "the batch" if name == "batch" else f"`{name}`"
                 message = f"{what} is {first_size} in `{first_port}` and {size} in `{port.name}`"
                 raise ModelError("input-shape", message)
-            if size < (fewest := least.get(name, 1)):
-                raise ModelError("input-range", f"`{name}` is at least {fewest}, `{port.name}` has {size}")
-            if size > most.get(name, size):
-                raise ModelError("input-range", f"`{name}` is at most {most[name]}, `{port.name}` has {size}")
+            _check_limits(port, name, size, least.get(name, 1), most.get(name, size))
     _check_computed(inputs, shapes, {name: size for name, (size, _) in sizes.items()})
+
+
+def _check_limits(port: Port, name: str, size: int, least: int, most: int) -> None:
+    """Check a named size of an input."""
+    if size < least:
+        raise ModelError("input-range", f"`{name}` is at least {least}, `{port.name}` has {size}")
+    if size > most:
+        raise ModelError("input-range", f"`{name}` is at most {most}, `{port.name}` has {size}")
 
 
 def _check_computed(inputs: Ports, shapes: Shapes, sizes: Sizes) -> None:

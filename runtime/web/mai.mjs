@@ -248,10 +248,11 @@ export class Model {
     return called.length === TRUTHS.length && called.includes(String(value)) ? called.indexOf(String(value)) : value;
   }
 
+  /** A named size is within its limits, at least 1 where none is stated; before the first turn of a text no token is read. */
   _checkSize(port, name, size) {
-    const { step } = this.manifest;
-    const fewest = isName(name) && name !== step?.past_size ? 1 : 0;
-    const [least, most] = [this.manifest.least[name] ?? fewest, this.manifest.most[name] ?? Infinity];
+    if (!isName(name)) return;
+    const { step, least: smallest, most: largest } = this.manifest;
+    const [least, most] = [smallest[name] ?? (name === step?.past_size ? 0 : 1), largest[name] ?? Infinity];
     if (size < least) throw new ModelError(`\`${name}\` is at least ${least}, \`${port.name}\` has ${size}`);
     if (size > most) throw new ModelError(`\`${name}\` is at most ${most}, \`${port.name}\` has ${size}`);
   }
@@ -563,7 +564,7 @@ export function spareLabel(manifest, port) {
 
 /** A size that is made of named ones, `2 * P + 1` or `(P) // 2`; NaN where one of them is not known. */
 export function computedSize(text, sizeOf) {
-  const words = text.match(/\d+|\w+|\/\/|[-+*()]/g);
+  const words = text.match(/[\p{L}\p{N}_]+|\/\/|[-+*()]/gu);
   let at = 0;
   const atom = () => {
     const word = words[at++];
@@ -637,7 +638,7 @@ function rangeOf({ minimum, maximum }) {
 }
 
 /** Whether a size of a shape is a name, and no number nor made of names. */
-const isName = (size) => typeof size === "string" && /^\w+$/.test(size);
+const isName = (size) => typeof size === "string" && /^[\p{L}\p{N}_]+$/u.test(size);
 
 const isList = (value) => Array.isArray(value) || ArrayBuffer.isView(value);
 const flat = (value) =>

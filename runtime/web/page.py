@@ -127,8 +127,9 @@ def copy_modules(modules: Path, folder: Path) -> None:
         ModelError: a module is not in `modules`, a `node_modules` folder.
         OSError: the folder cannot be written.
     """
-    files = {f"{name}/{file}": _read(modules, name, file) for name, file in (*SCRIPTS.items(), (ORT, BINARY))}
-    for name, data in (files | {file.name: file.read_bytes() for file in _own_files()}).items():
+    contents = {f"{name}/{file}": _read(modules, name, file) for name, file in (*SCRIPTS.items(), (ORT, BINARY))}
+    contents |= {file.name: file.read_bytes() for file in _own_files()}
+    for name, data in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
 

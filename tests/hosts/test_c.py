@@ -47,6 +47,7 @@ export far(x: [1]) -> [1] {
   integrate s in 0..1 using dopri5(rtol = 1e-6, atol = 1e-9, max_steps = 20) { dx/ds = x * x }
   return x
 }
+export greek(x: [β, 2], w: [β + 1]) -> [2] { return sum(x, axis = 0) + sum(w) }
 export equal(flags: bool, many: [N, 2], on: bool = true) -> (bool, [N]) { return (flags == on, sum(many, axis = 1)) }
 """
 
@@ -112,13 +113,13 @@ class Host:
 
     def text(self, call: c_void_p, prompt: list[int], most: int = -1) -> list[int]:
         """The tokens after a prompt."""
-        tokens, token, found = (c_int64 * len(prompt))(*prompt), c_int64(), []
+        tokens, token, new_tokens = (c_int64 * len(prompt))(*prompt), c_int64(), []
         text = c_void_p(self.right(self.c.mai_text_new(call, tokens, c_size_t(len(prompt)), c_int64(most))))
-        while (came := self.c.mai_next(text, ctypes.byref(token))) == 1:
-            found.append(token.value)
+        while (state := self.c.mai_next(text, ctypes.byref(token))) == 1:
+            new_tokens.append(token.value)
         self.c.mai_text_free(text)
-        self.right(came == 0)
-        return found
+        self.right(state == 0)
+        return new_tokens
 
 
 @pytest.fixture(scope="session")
@@ -148,8 +149,13 @@ def build(onnxruntime_library: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
-def host(build: Callable[..., Path]) -> Host:
-    return Host(build("-std=c99", "-shared", "-fPIC", *map(str, sorted(SOURCES.glob("*.c")))))
+def library(build: Callable[..., Path]) -> Path:
+    return build("-std=c99", "-shared", "-fPIC", *map(str, sorted(SOURCES.glob("*.c"))))
+
+
+@pytest.fixture(scope="session")
+def host(library: Path) -> Host:
+    return Host(library)
 
 
 @pytest.fixture(scope="session")
@@ -276,6 +282,17 @@ def test_a_value_that_does_not_fit(host: Host, files: Path, values: dict[str, ob
     assert str(caught.value) == words
 
 
+def test_sizes_with_names_of_any_alphabet(host: Host, files: Path) -> None:
+    model = host.load(files / "flow.greek.onnx")
+    for length in (4, 5):
+        call = host.call(model, x=np.ones((1, 3, 2), np.float32), w=np.ones((1, length), np.float32))
+        if length == 4:
+            assert host.results(call)[0].tolist() == [[7, 7]]
+        else:
+            with pytest.raises(ModelError, match=r"`β \+ 1` is 4 here, and `w` has 5"):
+                host.results(call)
+
+
 def test_what_is_missing_or_no_file(host: Host, files: Path) -> None:
     (files / "text.onnx").write_text("no model", encoding="utf-8")
     (files / "empty.onnx").touch()
@@ -315,6 +332,17 @@ def test_a_text_is_that_of_python(host: Host, files: Path) -> None:
     assert host.text(host.call(step, seed=3), [-1, -1, *prompt], 7) == host.text(host.call(step, seed=3), prompt, 7)
     assert host.c.mai_tokens_are_bytes(step) == 1
     assert host.c.mai_tokenizer(step) is None
+
+
+def test_one_turn_is_a_call_like_others(host: Host, files: Path) -> None:
+    """Before the first turn, the states have no tokens: of all sizes with a name, theirs alone may be 0."""
+    path = files / "text.generate.step.onnx"
+    plain, empty = load(path, providers="cpu"), np.zeros((1, 2, 0, 4), np.float32)
+    values = {"ids": np.array([[84, 104]]), "begins": np.zeros(1, np.int64), "keys": empty, "values": empty, "past": 0}
+    (token,) = host.results(host.call(host.load(path), **values, turn=0, temperature=0.0), "next")
+    assert np.array_equal(token, plain(**values, turn=0, temperature=0.0)["next"])
+    with pytest.raises(ModelError, match="`length_new` is at least 1, `ids` has 0"):
+        host.results(host.call(host.load(path), **values | {"ids": np.zeros((1, 0), np.int64)}, turn=0))
 
 
 def test_a_text_that_cannot_be(host: Host, files: Path) -> None:
@@ -402,6 +430,13 @@ def test_a_cancelled_text_ends_in_words(host: Host, files: Path) -> None:
     assert host.c.mai_was_cancelled(call) == 1
     host.c.mai_text_free(text)
     assert host.text(call, [84, 104], 5) == whole
+
+
+def test_a_program_has_all_other_names_to_itself(library: Path) -> None:
+    """What the library gives to a linker begins with `mai_`: a program may have a function `fail`."""
+    names = run("nm", "--dynamic", "--extern-only", "--defined-only", "--format=just-symbols", library).split()
+    assert [name for name in names if not name.startswith(("mai_", "_"))] == []
+    assert {"mai_load", "mai_next"} <= set(names)
 
 
 CLASSES = r"""

@@ -336,11 +336,21 @@ def test_truths_labels_and_sizes_are_checked(
         '`real` is a number, this is "3.5"': {"real": "3.5"},
         "`N` is at least 1, `x` has 0": {"x": {"data": [], "dims": [1, 0, 2]}},
     }
-    answer, *told = javascript([{"file": file, "values": right | changed} for changed in ({}, *refused.values())])
-    made = list(arrays(answer).values())
-    for array, expected in zip(made, ([[5]], [1], [[0, 0]], [13.5]), strict=True):
+    answer, *refusals = javascript([{"file": file, "values": right | changed} for changed in ({}, *refused.values())])
+    for array, expected in zip(arrays(answer).values(), ([[5]], [1], [[0, 0]], [13.5]), strict=True):
         np.testing.assert_array_equal(array, expected)
-    assert [a.get("error") for a in told] == list(refused)
+    assert [refusal.get("error") for refusal in refusals] == list(refused)
+
+
+def test_sizes_with_names_of_any_alphabet(
+    javascript: JavaScript, program: Callable[[str], Program], tmp_path: Path
+) -> None:
+    text = "export g(x: [β, 2], w: [β + 1]) -> [2] { return sum(x, axis = 0) + sum(w) }\n"
+    file = str(compiled(program(text), "g", tmp_path))
+    values = [{"x": [[[1, 1]] * 3], "w": [[1] * length]} for length in (4, 5)]
+    fitting, other = javascript([{"file": file, "values": value} for value in values])
+    np.testing.assert_array_equal(arrays(fitting)["g"], [[7, 7]])
+    assert other["error"] == "`β + 1` is 4 here, and `w` has 5"
 
 
 def test_errors_are_told(javascript: JavaScript, program: Any, tmp_path: Path) -> None:

@@ -36,7 +36,9 @@ def test_computed_sizes_go_together(program: Callable[[str], Program], tmp_path:
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("P + 2", 7), ("2 * P", 10), ("-2 + P * Q", 13), ("(P - 2) // 2 + 1", 2), ("R + 1", None), ("__import__('os')", None)],
+    [("P + 2", 7), ("2 * P", 10), ("-2 + P * Q", 13), ("(P - 2) // 2 + 1", 2), ("R + 1", None), ("__import__('os')", None),
+     ("lambda + 1", 5), ("2 * ϕ", 4), ("2P", None), ("True + 1", None)],
 )  # fmt: skip
 def test_a_size_of_names(text: str, size: int | None) -> None:
-    assert computed_size(text, {"P": 5, "Q": 3}) == size
+    """Names are those of the language: `lambda` is one, and `ϕ` stays what it is, which Python takes for `φ`."""
+    assert computed_size(text, {"P": 5, "Q": 3, "lambda": 4, "ϕ": 2}) == size

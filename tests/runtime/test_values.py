@@ -167,5 +167,5 @@ def test_files_are_never_unpickled(tmp_path: Path) -> None:
 def test_truths_are_labels_of_what_is_true_or_false(classes: int, names: list[str], value: Any, labels: Any) -> None:
     """Others are left as they are."""
     port = Port(name="ok", kind="input", dtype="int64", batch=True, classes=classes)
-    found, expected = np.asarray(truths_as_labels(port, names, value)), np.asarray(labels)
-    assert found.tolist() == expected.tolist() and found.dtype == expected.dtype
+    result, expected = np.asarray(truths_as_labels(port, names, value)), np.asarray(labels)
+    assert result.tolist() == expected.tolist() and result.dtype == expected.dtype

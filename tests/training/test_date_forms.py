@@ -70,19 +70,19 @@ def test_forms_of_dates_that_are_read(write: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "told"),
+    ("first", "second", "reason"),
     [
         ("2024-04-06", "2024-04-06T22:00:00Z", "in row 2, which is written in another way than `2024-04-06`"),
         ("2024-04-06", "7", "in row 2, which is written in another way"),
         ("2024-04-06", "03/01/2024", "in row 2, which has no place in time"),
     ],
 )
-def test_times_that_order_rows_are_all_written_in_one_way(first: str, second: str, told: str, tmp_path: Path) -> None:
+def test_times_that_order_rows_are_all_written_in_one_way(first: str, second: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(f"day,a\n{first},1\n{second},2\n")
     with pytest.raises(MaiError, match="holds") as caught:
         load(Table(path="t.csv", split=TimeSplit(column="day")), {"a": Type(DType.REAL)}, 0, tmp_path)
     (diagnostic,) = caught.value.diagnostics
-    assert told in diagnostic.message and "write dates as 2024-03-14" in str(diagnostic.help)
+    assert reason in diagnostic.message and "write dates as 2024-03-14" in str(diagnostic.help)
 
 
 @pytest.mark.parametrize("form", ["03/{:02d}/2024", "{:02d}-03-2024", "Mar {} 2024", "{} March 2024", "{:02d}.03.24"])

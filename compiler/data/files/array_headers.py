@@ -52,8 +52,8 @@ def _shape(file: IO[bytes]) -> tuple[tuple[int, ...], bool]:
     header = file.read(length)
     if length > LARGEST or len(header) < length:
         raise ValueError("no header of numpy")
-    said = literal_eval(header.decode("utf-8" if start[6] == 3 else "latin-1").strip())
-    if not isinstance(said, dict) or not isinstance(said.get("shape"), tuple):
+    entries = literal_eval(header.decode("utf-8" if start[6] == 3 else "latin-1").strip())
+    if not isinstance(entries, dict) or not isinstance(entries.get("shape"), tuple):
         raise ValueError("no header of numpy")
-    kind = str(said.get("descr"))[1:2]
-    return said["shape"][1:], kind in ("i", "u", "b")
+    kind = str(entries.get("descr"))[1:2]
+    return entries["shape"][1:], kind in ("i", "u", "b")

@@ -59,7 +59,7 @@ def missing(base: Path, path: str, message: str, reads: Callable[[Path], bool] |
     names = [_written(each, base) for each in beside if (reads(each) if reads is not None else each.is_dir())]
     guess = _written(moved[0], base) if len(moved) == 1 else closest(path, names)
     word = Word(f'"{path}"', f'"{guess}"' if guess else None)
-    return bad(message, "data-missing", _said(folder, names), word)
+    return bad(message, "data-missing", _what_is_there(folder, names), word)
 
 
 def _written(place: Path, base: Path) -> str:
@@ -73,7 +73,7 @@ def _inside(folder: Path) -> list[Path]:
         return []
 
 
-def _said(folder: Path, names: Sequence[str]) -> str:
+def _what_is_there(folder: Path, names: Sequence[str]) -> str:
     """What is there, for a path that no other is like."""
     some = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
     return f"in that folder are {some}" if names else f"nothing in {folder} could be read for it"

@@ -27,11 +27,8 @@ WHITE, WHITE_16 = 2**8 - 1, 2**16 - 1
 GREY = frozenset(("L", "1", "LA", "La"))
 OPACITY = 4
 SMOOTH = Image.Resampling.BICUBIC
-ORIENTATION, UPRIGHT, TURNED = (
-    0x0112,
-    1,
-    (5, 6, 7, 8),
-)  # In a photograph's notes: how it was held; sides are exchanged in some.
+# In a photograph's notes: how it was held; sides are exchanged in some.
+ORIENTATION, UPRIGHT, TURNED = 0x0112, 1, (5, 6, 7, 8)
 
 
 @record

@@ -13,7 +13,7 @@ from mai.spec.settings import MANY, setting
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from mai.runtime.arrays import Array
+    from mai.compiler.data.source_kinds import Arrays
 
 
 class Checkerboard(Points):
@@ -29,13 +29,12 @@ class Checkerboard(Points):
     def read(self, request: Request) -> Reading:
         if not self.count:
             return super().read(request)
-        points, _ = self.draw(request.generator(), self.count)
-        return Finite({"x": points})
+        return Finite(self.draw(request.generator(), self.count))
 
-    def draw(self, generator: Generator, count: int) -> tuple[Array, Array]:
+    def draw(self, generator: Generator, count: int) -> Arrays:
         """Squares of side 1 whose column and row have an even sum."""
         import numpy as np
 
         row, column = generator.integers(4, size=count), generator.integers(2, size=count)
         corner = np.stack([2 * column + row % 2, row], 1) - 2.0
-        return noisy(generator, corner + generator.random((count, 2)), self.noise), np.zeros(count, np.int64)
+        return {"x": noisy(generator, corner + generator.random((count, 2)), self.noise)}

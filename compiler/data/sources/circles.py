@@ -10,7 +10,7 @@ from mai.spec.settings import setting
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from mai.runtime.arrays import Array
+    from mai.compiler.data.source_kinds import Arrays
 
 
 class Circles(Points):
@@ -23,10 +23,10 @@ class Circles(Points):
     def label_count(self) -> int:
         return 2
 
-    def draw(self, generator: Generator, count: int) -> tuple[Array, Array]:
+    def draw(self, generator: Generator, count: int) -> Arrays:
         import numpy as np
 
         labels = generator.integers(2, size=count)
         radius, angle = np.where(labels == 1, self.inner, 1.0), 2 * np.pi * generator.random(count)
         points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
-        return noisy(generator, points, self.noise), labels
+        return {"x": noisy(generator, points, self.noise), "y": labels}

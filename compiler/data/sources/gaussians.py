@@ -10,7 +10,7 @@ from mai.spec.settings import MANY, setting
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from mai.runtime.arrays import Array
+    from mai.compiler.data.source_kinds import Arrays
 
 
 class Gaussians(Points):
@@ -24,10 +24,10 @@ class Gaussians(Points):
     def label_count(self) -> int:
         return self.modes
 
-    def draw(self, generator: Generator, count: int) -> tuple[Array, Array]:
+    def draw(self, generator: Generator, count: int) -> Arrays:
         import numpy as np
 
         labels = generator.integers(self.modes, size=count)
         angle = 2 * np.pi * labels / self.modes
         centres = self.radius * np.stack([np.cos(angle), np.sin(angle)], 1)
-        return noisy(generator, centres, self.noise), labels
+        return {"x": noisy(generator, centres, self.noise), "y": labels}

@@ -9,7 +9,7 @@ from mai.compiler.data.points import Points
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from mai.runtime.arrays import Array
+    from mai.compiler.data.source_kinds import Arrays
 
 
 class Moons(Points):
@@ -21,8 +21,8 @@ class Moons(Points):
     def label_count(self) -> int:
         return 2
 
-    def draw(self, generator: Generator, count: int) -> tuple[Array, Array]:
+    def draw(self, generator: Generator, count: int) -> Arrays:
         from sklearn.datasets import make_moons
 
-        points: tuple[Array, Array] = make_moons(count, noise=self.noise, random_state=int(generator.integers(2**31)))
-        return points
+        points, labels = make_moons(count, noise=self.noise, random_state=int(generator.integers(2**31)))
+        return {"x": points, "y": labels}

@@ -9,7 +9,7 @@ from mai.compiler.data.points import Points, noisy
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from mai.runtime.arrays import Array
+    from mai.compiler.data.source_kinds import Arrays
 
 
 class SCurve(Points):
@@ -17,10 +17,10 @@ class SCurve(Points):
 
     name: ClassVar[str] = "s_curve"
 
-    def draw(self, generator: Generator, count: int) -> tuple[Array, Array]:
-        """scikit-learn's strip without its width; the label is 0."""
+    def draw(self, generator: Generator, count: int) -> Arrays:
+        """scikit-learn's strip without its width."""
         import numpy as np
 
         t = 3 * np.pi * (generator.random(count) - 0.5)
         points = np.stack([np.sin(t), np.sign(t) * (np.cos(t) - 1)], 1)
-        return noisy(generator, points, self.noise), np.zeros(count, np.int64)
+        return {"x": noisy(generator, points, self.noise)}

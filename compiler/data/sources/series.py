@@ -90,8 +90,7 @@ class Series(Table):
         from mai.compiler.data.windows.windows import read_windows
 
         tables = self.tables(wanted)
-        sign = common_sign([table.dialect for table in tables])
-        return replace(read_windows(self, tables, wanted.fields), decimal=sign)
+        return replace(read_windows(self, tables, wanted.fields), decimal=common_sign(tables))
 
     @classmethod
     def for_file(cls, path: Path, written: Source) -> Source | None:

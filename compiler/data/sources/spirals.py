@@ -10,7 +10,7 @@ from mai.spec.settings import MANY, setting
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from mai.runtime.arrays import Array
+    from mai.compiler.data.source_kinds import Arrays
 
 
 class Spirals(Points):
@@ -23,7 +23,7 @@ class Spirals(Points):
     def label_count(self) -> int:
         return self.classes
 
-    def draw(self, generator: Generator, count: int) -> tuple[Array, Array]:
+    def draw(self, generator: Generator, count: int) -> Arrays:
         """Arms of one and a half turns, the radius growing from 0 to 1."""
         import numpy as np
 
@@ -31,4 +31,4 @@ class Spirals(Points):
         radius = np.sqrt(generator.random(count))
         angle = 3 * np.pi * radius + 2 * np.pi * labels / self.classes
         points = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
-        return noisy(generator, points, self.noise), labels
+        return {"x": noisy(generator, points, self.noise), "y": labels}

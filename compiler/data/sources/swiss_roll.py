@@ -9,7 +9,7 @@ from mai.compiler.data.points import Points, noisy
 if TYPE_CHECKING:
     from numpy.random import Generator
 
-    from mai.runtime.arrays import Array
+    from mai.compiler.data.source_kinds import Arrays
 
 SCALE = 7.5
 
@@ -19,10 +19,10 @@ class SwissRoll(Points):
 
     name: ClassVar[str] = "swiss_roll"
 
-    def draw(self, generator: Generator, count: int) -> tuple[Array, Array]:
-        """scikit-learn's roll, scaled to about [-2, 2]; the label is 0."""
+    def draw(self, generator: Generator, count: int) -> Arrays:
+        """scikit-learn's roll, scaled to about [-2, 2]."""
         import numpy as np
 
         t = 1.5 * np.pi * (1 + 2 * generator.random(count))
         points = np.stack([t * np.cos(t), t * np.sin(t)], 1) / SCALE
-        return noisy(generator, points, self.noise), np.zeros(count, np.int64)
+        return {"x": noisy(generator, points, self.noise)}

@@ -93,7 +93,7 @@ class Table(RowSource):
             key=columns.get(KEY),
             notes=notes,
             has_gaps=self.missing == "keep",
-            decimal=common_sign([table.dialect for table in tables]),
+            decimal=common_sign(tables),
         )
 
     def tables(self, wanted: Wanted) -> list[TableFile]:

@@ -193,10 +193,10 @@ class Column:
     def _parsed_slowly(self, text: pa.Array) -> pa.Array:
         numbers = [self._float(cell) for cell in text.to_pylist()]
         kinds = [_kind(cell, number) for cell, number in zip(text.to_pylist(), numbers, strict=True)]
-        moments = moments_of(text) if WORDS in kinds and self.role == "real" else None
-        if moments is not None:
-            return self._days(moments)
-        if WORDS in kinds:
+        if WORDS in kinds and self.role == "real":
+            moments = moments_of(text)
+            if moments is not None:
+                return self._days(moments)
             self._refuse_other_sign(text.to_pylist(), kinds)
         for kind in (NUMBERS, WORDS):
             if kind in kinds:
@@ -211,7 +211,7 @@ class Column:
         """Raise `MaiError` where a cell is a number with the other decimal sign alone."""
         sign, other = self._decimal, OTHER[self._decimal]
         for place, (cell, kind) in enumerate(zip(cells, kinds, strict=True)):
-            if kind is WORDS and self.role == "real" and number_of(cell, other) is not None:
+            if kind is WORDS and number_of(cell, other) is not None:
                 where = f"`{cell[:60]}` in {self._at(place)}, numbers here have {NAMES[sign]}"
                 raise self._wrong(
                     f"holds {where}",

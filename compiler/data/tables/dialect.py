@@ -23,9 +23,8 @@ MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM
 WESTERN = "cp1252"
 UTF8 = ("utf-8", "utf-8-sig")
 LINES = 50
-TWO_BYTES = re.compile(
-    rb"[\xc3-\xc5][\x80-\xbf]"
-)  # A letter of Europe in UTF-8; in Windows-1252 a capital letter and a sign.
+# A letter of Europe in UTF-8; in Windows-1252 a capital letter and a sign.
+TWO_BYTES = re.compile(rb"[\xc3-\xc5][\x80-\xbf]")
 
 
 @record

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.tables.dialect import Dialect
 from mai.compiler.data.tables.numerals import OTHER, PATTERNS, Decimal
+
+if TYPE_CHECKING:
+    from mai.compiler.data.tables.files import TableFile
 
 
 def with_sign(dialect: Dialect, blocks: Iterator[Mapping[str, pa.Array]], likely: Decimal | None) -> Dialect:
@@ -45,7 +49,8 @@ def _signs(text: pa.Array) -> tuple[dict[Decimal, int], str | None]:
     return alone, None if place < 0 else text[place].as_py()
 
 
-def common_sign(dialects: Sequence[Dialect]) -> Decimal | None:
+def common_sign(tables: Sequence[TableFile]) -> Decimal | None:
     """The sign by which tables are read, where their numbers need one, and all the same."""
+    dialects = [table.dialect for table in tables]
     signs = {each.decimal for each in dialects if each.is_told or each.doubtful is not None}
     return signs.pop() if len(signs) == 1 else None

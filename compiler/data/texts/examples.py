@@ -116,8 +116,13 @@ def _read(source: Examples, tokenizer: Tokenizer, wanted: Wanted) -> Finite:
     }
     arrays |= _arrays(source, texts, fits, fields)
     parts = Parts(*(_among(part, fits) for part in (rows.parts.train, rows.parts.held_out, rows.parts.test)))
-    sign = common_sign([table.dialect for table in rows.tables])
-    return Finite(arrays, notes=(*rows.notes, *notes), has_gaps=source.missing == "keep", parts=parts, decimal=sign)
+    return Finite(
+        arrays,
+        notes=(*rows.notes, *notes),
+        has_gaps=source.missing == "keep",
+        parts=parts,
+        decimal=common_sign(rows.tables),
+    )
 
 
 def _all_tokens(

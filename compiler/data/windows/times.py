@@ -33,16 +33,20 @@ def following(times: Array, groups: Array, end: Array, horizon: int) -> Array:
 def _later(start: Array, steps: Array, series: Array, times: Array, ends: Array) -> Array:
     """Times so many steps later: by months, working days, or the usual distance between two rows."""
     within = np.delete(np.arange(len(times)), ends)  # The rows that have one after them.
-    steps_us = np.diff(times).astype(np.int64 if times.dtype.kind == "M" else float)[within]
-    usual = float(np.median(steps_us)) if len(steps_us) else (DAY if times.dtype.kind == "M" else 1.0)
+    distances = np.diff(times)[within]
     if times.dtype.kind != "M":
-        later: Array = start + steps * usual
+        later: Array = start + steps * _usual(distances.astype(float), 1.0)
         return later
     months = _months(times, within)
     day = _days_of_month(times, ends) if months is not None else None
     if months is not None and day is not None:
         return _months_later(start, steps * months, day[series][:, None])
-    return _days_later(start, steps, times, usual)
+    return _days_later(start, steps, times, _usual(distances.astype(np.int64), DAY))
+
+
+def _usual(distances: Array, single: float) -> float:
+    """The usual distance between two rows, or `single` where each series has one row."""
+    return float(np.median(distances)) if len(distances) else single
 
 
 def _days_later(start: Array, steps: Array, times: Array, usual: float) -> Array:

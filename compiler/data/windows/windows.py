@@ -65,25 +65,25 @@ def read_windows(series: Series, tables: Sequence[TableFile], fields: Mapping[st
     """All windows of the tables, by field, and which of them are trained on.
 
     Raises:
-        MaiError: a file is damaged; two rows of a series have one time; no series is as long as a window and its horizon.
+        MaiError: a file is damaged; two rows of a series have one time; no series is as long as a window and its horizon; each window
+            lacks a value, and those are to be left out.
     """
     rows = read_ordered(series, tables, fields)
     length = series.window + series.horizon
     starts, short = starts_of(rows.groups, length, series.stride)
-    whole, gaps = without_gaps(series, rows.columns, starts, length, "are left out")
-    if len(starts) and not len(whole):
-        raise bad(
-            f"{tables[0].path}: all {len(starts):,} windows of {length} rows, the horizon included, lack a value",
-            help="shorter windows, or `missing = keep` and `fill(x)`",
-        )
-    starts = whole
     if not len(starts):
         count = len(rows.groups)
         words = f"{count:,} row{'s' if count != 1 else ''}"
         raise bad(f"{tables[0].path} has {words}: no series is as long as a window and its horizon, {length}")
+    whole, gaps = without_gaps(series, rows.columns, starts, length, "are left out")
+    if not len(whole):
+        raise bad(
+            f"{tables[0].path}: all {len(starts):,} windows of {length} rows, the horizon included, lack a value",
+            help="shorter windows, or `missing = keep` and `fill(x)`",
+        )
     asked = fields if fields is not None else dict.fromkeys(rows.columns)
-    windows = {name: window_field(name, rows.columns, series, starts, type_) for name, type_ in asked.items()}
-    parts = _parts(series, starts, rows.groups, rows.times)
+    windows = {name: window_field(name, rows.columns, series, whole, type_) for name, type_ in asked.items()}
+    parts = _parts(series, whole, rows.groups, rows.times)
     notes = (*rows.notes, *short_series(short, rows.groups, length, "are left out"), *gaps)
     return Finite(windows, notes=notes, has_gaps=series.missing == "keep", parts=parts)
 
@@ -127,7 +127,7 @@ def gaps_of(columns: Columns) -> dict[str, Array]:
 
 
 def count_windows(series: Series, tables: Sequence[TableFile], fields: Mapping[str, Type]) -> tuple[int, int]:
-    """How many windows the tables have, and how many of them lack a value. Raises `MaiError` as `read_windows` does."""
+    """How many windows the tables have, and how many of them lack a value. Raises `MaiError` as `read_ordered` does."""
     rows = read_ordered(series, tables, fields)
     length = series.window + series.horizon
     starts, _ = starts_of(rows.groups, length, series.stride)

@@ -17,7 +17,7 @@ from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.run import checkpoint as ck
 from mai.compiler.training.run import folder
 from mai.compiler.training.run.processes import Processes, accelerator_of, restarts
-from mai.compiler.weights.tensor_files import TensorFiles
+from mai.compiler.weights.tensor_files import metadata_of
 
 BLOCK, BLOCKS, BEFORE, ONLY = "block", "blocks", "steps_before", "only"  # In the metadata of checkpoints and weights.
 
@@ -83,10 +83,7 @@ def ended_in(metadata: Mapping[str, str]) -> tuple[Ended, ...]:
 
 def steps_of_blocks(path: Path | None) -> dict[str, int]:
     """How long each named block was trained, as a file of weights says; nothing where it does not."""
-    if path is None:
-        return {}
-    with TensorFiles(path) as files:
-        return {each.block: each.kept for each in ended_in(files.metadata)}
+    return {each.block: each.kept for each in ended_in(metadata_of(path))}
 
 
 def begin(out: Path, weights: Path | None, device: str | None, precision: str, resume: bool) -> Stage:
