@@ -23,8 +23,8 @@ def test_an_example_is_short_and_has_a_row(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 90
     (row,) = [row for row in ROWS if row.name == path.stem]
-    assert quoted(text, row.shows)
-    assert f"({path.name})" in (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    assert quoted(text, row.shows) and f"({path.name})\n\n```\n{quoted(text, row.shows)}\n```" in page
 
 
 def test_pictures_are_small_and_each_has_its_command() -> None:
@@ -109,6 +109,8 @@ def test_the_page_quotes_whole_declarations(tmp_path: Path) -> None:
     spec = "# a\nconst n = 3\n\nnet f(x: [n]) -> [n] {\n  return x      # as it is\n}\n\nexport g(x: [n]) -> [n] { return f(x) }\n"
     assert quoted(spec, ["net"]) == "net f(x: [n]) -> [n] {\n  return x\n}"
     assert quoted(spec, ["const", "export"]) == "const n = 3\n\nexport g(x: [n]) -> [n] { return f(x) }"
+    long = "claim a(count = 2,\n  seeds = 3) {      # of [two\n  check b({1})\n}\nconst c = 1\n"
+    assert quoted(long, ["claim"]) == "claim a(count = 2,\n  seeds = 3) {\n  check b({1})\n}"
     (tmp_path / "a.mai").write_text(spec)
     shot = Shot("a.png", "")
     row = Row("a", "A", "x = x", "It is.", (shot,))

@@ -14,21 +14,19 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from safetensors import safe_open
 
 from benchmarks.gallery.page import write_page
+from benchmarks.gallery.records import PICTURES as KEPT
+from benchmarks.gallery.records import records, twins_by_spec
 from benchmarks.gallery.rows import ROWS, Row, Shot
-from benchmarks.measure import RESULTS
 from benchmarks.runs import GALLERY as RUNS
 from benchmarks.runs import ROOT, STAMP, digest, is_done, stamp
 from mai.compiler.training.run.folder import checkpoints
 
 EXAMPLES, PICTURES = Path("examples"), Path("examples/pictures")
 QUICK = RUNS / "quick"
-TWINS = RESULTS / "twins.json"
-KEPT = ROOT / PICTURES / "made.json"  # By file: the command that made it, and how long the spec was trained.
 
 
 class Refused(Exception):
@@ -44,7 +42,7 @@ def main(words: list[str]) -> int:
         return 2
     failed = []
     if "--page" in words:
-        write_page(ROOT / EXAMPLES, here(), kept(), twins())
+        write_page(ROOT / EXAMPLES, here(), records(KEPT), twins_by_spec())
         return 0
     for row in here():
         if wanted and row.name not in wanted:
@@ -55,21 +53,10 @@ def main(words: list[str]) -> int:
             failed.append(row.name)
             print(f"{row.name}: {error}", file=sys.stderr)
             new = {}
-        made = kept() | new
+        made = records(KEPT) | new
         KEPT.write_text(json.dumps(dict(sorted(made.items())), indent=1) + "\n", encoding="utf-8")
-        write_page(ROOT / EXAMPLES, here(), made, twins())
+        write_page(ROOT / EXAMPLES, here(), made, twins_by_spec())
     return 1 if failed else 0
-
-
-def kept() -> dict[str, dict[str, Any]]:
-    """What is known of the pictures that were made before."""
-    return dict(json.loads(KEPT.read_text(encoding="utf-8"))) if KEPT.exists() else {}
-
-
-def twins() -> dict[str, dict[str, Any]]:
-    """What `python -m benchmarks.twins` has measured, by the spec."""
-    records = json.loads(TWINS.read_text(encoding="utf-8")) if TWINS.exists() else {}
-    return {record["spec"]: record for record in records.values()}
 
 
 def here() -> list[Row]:

@@ -26,21 +26,31 @@ def write_page(folder: Path, rows: Sequence[Row], made: Made, twins: Made = NONE
 
 def _section(folder: Path, row: Row, made: Made, twin: Mapping[str, Any] | None) -> str:
     spec = (folder / f"{row.name}.mai").read_text(encoding="utf-8")
-    shots = [shot for shot in row.shots if shot.file in made]
-    steps = made[shots[0].file]["steps"] if shots else None
-    trained = f" Trained for {steps:,} steps." if steps else ""
-    pictures = "\n".join(_shown(folder, shot) for shot in shots) or "*not made yet*"
-    typed = [c for shot in shots for c in (*made[shot.file]["training"], *made[shot.file]["commands"])]
-    commands = [f"mai {c}" for c in dict.fromkeys(typed)]
+    pictures = "\n".join(_shown(folder, shot) for shot in row.shots if shot.file in made) or "*not made yet*"
     lines = [
         f"## {row.title}\n",
         f"$${row.equation}$$\n",
-        f"{row.says}{trained}{_beside(twin)}\n",
+        f"{sentences(row, made, twin)}\n",
         f"<table><tr><td>\n\n[{row.name}.mai]({row.name}.mai)\n\n```\n{quoted(spec, row.shows)}\n```\n\n</td><td>\n",
         f"{pictures}\n",
         "</td></tr></table>\n",
     ]
-    return "\n".join(lines) + ("\n```sh\n" + "\n".join(commands) + "\n```\n" if commands else "")
+    typed = commands(row, made)
+    return "\n".join(lines) + (f"\n{typed}" if typed else "")
+
+
+def sentences(row: Row, made: Made, twin: Mapping[str, Any] | None) -> str:
+    """What a row says, how long its example was trained, and its figure beside that of torch by hand."""
+    steps = next((made[shot.file]["steps"] for shot in row.shots if shot.file in made), None)
+    trained = f" Trained for {steps:,} steps." if steps else ""
+    return f"{row.says}{trained}{_beside(twin)}"
+
+
+def commands(row: Row, made: Made) -> str:
+    """What was typed for the pictures of a row, each command once, as a block of code; nothing where none was made."""
+    pictures = [made[shot.file] for shot in row.shots if shot.file in made]
+    typed = [f"mai {command}" for picture in pictures for command in (*picture["training"], *picture["commands"])]
+    return "```sh\n" + "\n".join(dict.fromkeys(typed)) + "\n```\n" if typed else ""
 
 
 def _beside(twin: Mapping[str, Any] | None) -> str:
@@ -60,12 +70,18 @@ def _shown(folder: Path, shot: Shot) -> str:
 
 def quoted(spec: str, shows: Sequence[str]) -> str:
     """The declarations of a spec that begin with any of `shows`, the rest left out."""
-    kept, inside = [], False
+    kept, depth = [], 0
     for line in spec.splitlines():
         begins = line.startswith(tuple(f"{word}{end}" for word in shows for end in " ("))
         if begins and kept:
             kept.append("")
-        if begins or inside:
+        if begins or depth:
             kept.append(line.split("      #")[0].rstrip())
-            inside = (begins and line.endswith("{")) or (inside and line != "}")
+            depth += _opened(line)
     return "\n".join(kept)
+
+
+def _opened(line: str) -> int:
+    """How many brackets more a line opens than it closes."""
+    code = line.partition("#")[0]
+    return sum(map(code.count, "([{")) - sum(map(code.count, ")]}"))

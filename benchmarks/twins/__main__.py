@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from benchmarks.fidelity.claim import compiled, program_of, trained
-from benchmarks.gallery.__main__ import TWINS as KEPT
+from benchmarks.gallery.records import TWINS as KEPT
+from benchmarks.gallery.records import records
 from benchmarks.runs import ROOT
 from benchmarks.twins import codes, consistency, equations, functions, generative, routed, series, texts
 from benchmarks.twins.page import page
@@ -47,7 +48,7 @@ def main(words: list[str]) -> int:
 
 def figures() -> dict[str, dict[str, Any]]:
     """The last figures of every twin."""
-    return dict(json.loads(KEPT.read_text(encoding="utf-8"))) if KEPT.exists() else {}
+    return records(KEPT)
 
 
 def measured(twin: Twin) -> dict[str, Any]:

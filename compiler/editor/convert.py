@@ -77,25 +77,25 @@ def diagnostic(view: View, d: Diagnostic) -> Any:
     """A diagnostic, at its place; one of an imported file at the line that imports it."""
     from lsprotocol import types as lsp
 
-    span, _ = here(view, d)
+    span, words = place_and_words(view, d)
     where = [lsp.DiagnosticRelatedInformation(location(w.span), w.text) for w in d.where]
     return lsp.Diagnostic(
-        range=range_of(span), message=said(view, d), code=d.slug, source="mai",
+        range=range_of(span), message=words, code=d.slug, source="mai",
         severity=lsp.DiagnosticSeverity(SEVERITIES[d.severity]), related_information=where or None,
         tags=[lsp.DiagnosticTag.Unnecessary] if d.slug in UNNECESSARY else None,
     )  # fmt: skip
 
 
-def said(view: View, d: Diagnostic) -> str:
-    """All words of a diagnostic: what is wrong, what stands there, what to do."""
-    _, message = here(view, d)
+def place_and_words(view: View, d: Diagnostic) -> tuple[Span, str]:
+    """Where a diagnostic is shown in this text, and all its words: what is wrong, what stands there, what to do."""
+    span, message = _place_and_message(view, d)
     label = f"\n{d.label}" if d.label and d.label not in message else ""
     help = f"\nhelp: {d.help}" if d.help else ""
-    return f"{message}{label}{help}"
+    return span, f"{message}{label}{help}"
 
 
-def here(view: View, d: Diagnostic) -> tuple[Span, str]:
-    """Where a diagnostic is shown in this text, and its message; one of an imported file stands at the line that imports it."""
+def _place_and_message(view: View, d: Diagnostic) -> tuple[Span, str]:
+    """One of an imported file stands at the line that imports it."""
     first = Span(view.source, 0, len(view.source.line(1)))
     if d.span is None:
         return first, d.message

@@ -11,7 +11,18 @@ Place: TypeAlias = tuple[int, int]
 
 def units(text: str) -> int:
     """How many UTF-16 units a text has."""
-    return len(text) + sum(ord(c) > 0xFFFF for c in text)
+    return len(text) if text.isascii() else len(_encoded(text)) // 2
+
+
+def characters(text: str, unit: int) -> int:
+    """How many characters the first `unit` UTF-16 units of a text are: all of them where it has no more, and half a character counts as one."""
+    if text.isascii():
+        return min(unit, len(text))
+    return len(_encoded(text)[: 2 * unit].decode("utf-16-le", "surrogatepass"))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-16-le", "surrogatepass")
 
 
 def place_of(source: Source, offset: int) -> Place:
@@ -25,7 +36,4 @@ def offset_of(source: Source, place: Place) -> int:
     line, unit = place
     if line >= len(source.line_starts):
         return len(source.text)
-    text, column = source.line(line + 1), 0
-    while column < len(text) and units(text[:column]) < unit:
-        column += 1
-    return source.line_starts[line] + column
+    return source.line_starts[line] + characters(source.line(line + 1), unit)

@@ -19,9 +19,7 @@ from mai.compiler.editor.meaning import mended
 from mai.compiler.editor.outline import TOKEN_KINDS, folds, hints, lenses, outline, tokens
 from mai.compiler.editor.places import offset_of, place_of, units
 from mai.compiler.editor.view import View
-from mai.spec.diagnostics import Diagnostic, MaiError
-from mai.spec.formatting.same import format_source
-from mai.spec.source import Source
+from mai.spec.diagnostics import Diagnostic
 from mai.spec.words import RESERVED
 
 STACK = 256 * 2**20  # Bytes; the elaborator recurses into what is nested.
@@ -220,7 +218,7 @@ class Answers:
     def formatting(self, params: Any) -> Any:
         """The text in the form that all have; nothing where it is not of the language."""
         view = self._view(params)
-        after = formatted(view.source) if view is not None else None
+        after = view.formatted() if view is not None else None
         return None if view is None or after is None else convert.replaced(view.source, after)
 
     def symbols(self, params: Any) -> Any:
@@ -241,14 +239,6 @@ class Answers:
         text = view.source.text
         places = [(*place_of(view.source, at), units(text[at : at + n]), kind) for at, n, kind in tokens(view)]
         return convert.tokens(places)
-
-
-def formatted(source: Source) -> str | None:
-    """A text as `mai format` writes it; None for one that is not of the language."""
-    try:
-        return format_source(source)
-    except MaiError:
-        return None
 
 
 def serve() -> None:

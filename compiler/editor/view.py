@@ -9,6 +9,8 @@ from mai.compiler.editor.living import Living, living
 from mai.compiler.editor.meaning import NO_SETS, Meaning, header, meaning_of
 from mai.compiler.editor.names import Names, Symbol, names_of_file
 from mai.spec import FOLDER, STANDARD, ast, in_prelude, is_public, library, prelude_sources
+from mai.spec.diagnostics import MaiError
+from mai.spec.formatting.same import format_source
 from mai.spec.source import Source, Span
 
 Read = Callable[[Path], Source | None]  # A file's text, as it is in the editor or else on the disk.
@@ -42,6 +44,13 @@ class View:
         if self.meaning is None:
             self.meaning = meaning_of(self.path, self.source, self._living, texts, sets, data)
         return self.meaning
+
+    def formatted(self) -> str | None:
+        """The text as `mai format` writes it; None for one that is not of the language."""
+        try:
+            return format_source(self.source)
+        except MaiError:
+            return None
 
     def imports(self) -> Iterator[tuple[ast.Import, Path]]:
         """The files that it imports."""

@@ -13,17 +13,16 @@ from typing import Any
 
 from mai.compiler.check import can_compute, needs_numbers
 from mai.compiler.editor.completion import completions, signature
-from mai.compiler.editor.convert import UNNECESSARY, here, said
+from mai.compiler.editor.convert import UNNECESSARY, place_and_words
 from mai.compiler.editor.desk import Desk
 from mai.compiler.editor.hover import hover
 from mai.compiler.editor.meaning import Meaning, mended
 from mai.compiler.editor.outline import hints, lenses
-from mai.compiler.editor.places import units
+from mai.compiler.editor.places import characters, units
 from mai.compiler.editor.view import View
-from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.diagnostics import Diagnostic
 from mai.spec.diagnostics.explain import explanation
-from mai.spec.formatting.same import format_source
-from mai.spec.source import Source, Span
+from mai.spec.source import Span
 
 Answer = dict[str, Any]
 NO_NUMBERS = "Numbers that this text computes by itself are not looked at here, for want of numpy: `mai check` says whether they fit."
@@ -45,16 +44,16 @@ def _view(question: Mapping[str, Any]) -> View:
 
 def _asked(question: Mapping[str, Any]) -> tuple[View, int]:
     view = _view(question)
-    return view, character(view.source.text, question["at"])
+    return view, characters(view.source.text, question["at"])
 
 
 def _check(question: Mapping[str, Any]) -> Answer:
     """All that is wrong, the shapes behind names, and what can be drawn."""
     view = _view(question)
-    meaning = view.check(DESK.texts())
+    meaning, text = view.check(DESK.texts()), view.source.text
     return {
         "diagnostics": [_diagnostic(view, d) for d in meaning.diagnostics],
-        "shapes": [{"at": unit(view.source, h.offset), "text": h.text} for h in hints(view, 0, len(view.source.text))],
+        "shapes": [{"at": units(text[: h.offset]), "text": h.text} for h in hints(view, 0, len(text))],
         "exports": list(meaning.program.exports) if meaning.program is not None else None,
         "lines": [lens.title for lens in lenses(view) if not lens.words],
         "notes": [NO_NUMBERS] if _has_unseen_numbers(meaning) else [],
@@ -72,11 +71,11 @@ def _mend(question: Mapping[str, Any]) -> Answer:
 
 
 def _diagnostic(view: View, d: Diagnostic) -> Answer:
-    span, _ = here(view, d)
     edit = d.edit if d.edit is not None and all(_is_of(view, c.span) for c in d.edit.changes) else None
+    span, words = place_and_words(view, replace(d, help=None) if edit is not None else d)
     changes = [{**place(c.span), "insert": c.text} for c in edit.changes] if edit is not None else []
     return {
-        **place(span), "severity": d.severity, "code": d.slug, "text": said(view, replace(d, help=None) if edit is not None else d), "unnecessary": d.slug in UNNECESSARY,
+        **place(span), "severity": d.severity, "code": d.slug, "text": words, "unnecessary": d.slug in UNNECESSARY,
         "line": span.line, "fix": {"title": edit.words, "changes": changes} if edit is not None else None,
     }  # fmt: skip
 
@@ -102,11 +101,9 @@ def _complete(question: Mapping[str, Any]) -> list[Answer]:
 def _signature(question: Mapping[str, Any]) -> Answer | None:
     """What the call around takes."""
     call = signature(*_asked(question))
-    return (
-        None
-        if call is None
-        else {"arguments": call.arguments, "line": call.line, "says": call.says, "active": call.active}
-    )
+    if call is None:
+        return None
+    return {"arguments": call.arguments, "line": call.line, "says": call.says, "active": call.active}
 
 
 def _define(question: Mapping[str, Any]) -> Answer | None:
@@ -118,10 +115,8 @@ def _define(question: Mapping[str, Any]) -> Answer | None:
 
 def _format(question: Mapping[str, Any]) -> Answer | None:
     """The text in the form that all have; None where it is not of the language."""
-    try:
-        return {"text": format_source(_view(question).source)}
-    except MaiError:
-        return None
+    text = _view(question).formatted()
+    return {"text": text} if text is not None else None
 
 
 def _draw(question: Mapping[str, Any]) -> Answer | None:
@@ -145,22 +140,7 @@ ANSWERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
 }  # fmt: skip
 
 
-# --------------------------------------------------------------------- places
-
-
 def place(span: Span) -> Answer:
     """A span in UTF-16 units."""
-    return {"from": unit(span.source, span.start), "to": unit(span.source, span.end)}
-
-
-def unit(source: Source, offset: int) -> int:
-    """The UTF-16 unit of a character."""
-    text = source.text
-    return offset if text.isascii() or max(text) <= "\uffff" else units(text[:offset])
-
-
-def character(text: str, place: int) -> int:
-    """The character of a UTF-16 unit."""
-    if text.isascii() or max(text) <= "\uffff":
-        return min(place, len(text))
-    return len(text.encode("utf-16-le")[: 2 * place].decode("utf-16-le", errors="ignore"))
+    text = span.source.text
+    return {"from": units(text[: span.start]), "to": units(text[: span.end])}

@@ -3,15 +3,14 @@ repository's root."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
 from pathlib import Path
-from typing import Any
 
 from latex2mathml.converter import convert
 
+from benchmarks.gallery.page import commands, sentences
+from benchmarks.gallery.records import PICTURES, Records, records, twins_by_spec
 from benchmarks.gallery.rows import ROWS, Row, Shot
 from docs.site.pages import ROOT
 
@@ -47,23 +46,25 @@ def places() -> dict[str, str]:
 
 def further_pages() -> dict[str, str]:
     """A page an example, by its place."""
-    return {_at(row): _page(row) for row in ROWS}
+    made, twins = records(PICTURES), twins_by_spec()
+    return {_at(row): _page(row, made, twins) for row in ROWS}
 
 
 def _at(row: Row) -> str:
     return f"gallery/{row.name}.md"
 
 
-def _page(row: Row) -> str:
+def _page(row: Row, made: Records, twins: Records) -> str:
+    typed = commands(row, made)
     spec = (EXAMPLES / f"{row.name}.mai").read_text(encoding="utf-8")
     parts = [
         f"# {row.title}\n",
         f"{_mathematics(row.equation)}\n",
-        f"{row.says}{_beside(row)}\n",
+        f"{sentences(row, made, twins.get(row.name))}\n",
         *(_picture(shot) for shot in row.shots),
         f'## The spec\n\n```mai title="{row.name}.mai"\n{spec}```\n',
         _claims(row.name),
-        _commands(row),
+        f"## The commands\n\n{typed}" if typed else "",
         "[All examples](examples/README.md)\n",
     ]
     return "\n".join(part for part in parts if part)
@@ -91,16 +92,6 @@ def _picture(shot: Shot) -> str:
     return f"![what {path.stem} makes]({_place(shot)})\n"
 
 
-def _beside(row: Row) -> str:
-    """How long it was trained, and its figure beside that of torch by hand."""
-    steps = next((_made()[shot.file]["steps"] for shot in row.shots if shot.file in _made()), None)
-    trained = f" Trained for {steps:,} steps." if steps else ""
-    twin = _results("twins").get(row.name)
-    if twin is None:
-        return trained
-    return f"{trained} The {twin['says']}: {twin['mai']:.3g}; written by hand in torch and trained on the same data, {twin['torch']:.3g}."
-
-
 def _claims(name: str) -> str:
     """What the spec claims of its trained model, and what that came to: the table of the page of all claims."""
     fidelity = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")
@@ -110,23 +101,7 @@ def _claims(name: str) -> str:
     return f"## What it claims\n\n`mai train` computes these after training, `mai verify` computes them again.\n\n{table[1]}\n"
 
 
-def _commands(row: Row) -> str:
-    shots = [_made()[shot.file] for shot in row.shots if shot.file in _made()]
-    typed = [f"mai {command}" for shot in shots for command in (*shot["training"], *shot["commands"])]
-    return "## The commands\n\n```sh\n" + "\n".join(dict.fromkeys(typed)) + "\n```\n" if typed else ""
-
-
 def _model(path: Path) -> str:
     spec = path.read_text(encoding="utf-8")
     title = spec.splitlines()[0].removeprefix("#").strip().rstrip(".") if spec.startswith("#") else path.stem
     return f'## {path.stem}\n\n{title}.\n\n```mai title="examples/zoo/{path.name}"\n{spec}```\n'
-
-
-@cache
-def _made() -> dict[str, Any]:
-    return dict(json.loads((EXAMPLES / "pictures" / "made.json").read_text(encoding="utf-8")))
-
-
-@cache
-def _results(name: str) -> dict[str, Any]:
-    return dict(json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8")))

@@ -44,6 +44,17 @@ def test_links_of_the_repository_become_links_of_the_site() -> None:
     assert for_the_site(text, "docs/a.md", "guides/a.md", places) == text.replace("../LICENSE", "../files/LICENSE", 1)
 
 
+def test_a_page_of_an_example_has_its_figure_beside_the_twin() -> None:
+    """It says what the gallery says, figures and commands."""
+    pytest.importorskip("latex2mathml")
+    from benchmarks.gallery.records import twins_by_spec
+    from docs.site.written import further_pages
+
+    page, twin = further_pages()["gallery/mean_flow.md"], twins_by_spec()["mean_flow"]
+    assert f"The {twin['says']}: {twin['mai']:.3g}; written by hand in torch" in page
+    assert "\n## The commands\n\n```sh\nmai train examples/mean_flow.mai" in page
+
+
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     """And loads nothing from the network. It is built where the extra `docs` is installed, as `make test` has it."""

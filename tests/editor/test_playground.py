@@ -17,8 +17,9 @@ import pytest
 
 from mai.compiler.check import check, check_all
 from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.editor.places import characters
 from mai.compiler.onnx.export import export
-from mai.compiler.playground.answers import ANSWERS, answer, character
+from mai.compiler.playground.answers import ANSWERS, answer
 from mai.compiler.playground.build import NotInstalled, python_files, write_playground
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.web.page import VERSIONS
@@ -46,7 +47,7 @@ def test_places_are_those_of_javascript() -> None:
     (wrong,) = asked("check", WRONG)["diagnostics"]
     at = unit_of(WRONG, "lineer")
     assert (wrong["from"], wrong["to"], wrong["line"], wrong["fix"]) == (at, at + 6, 3, None)
-    assert WRONG[character(WRONG, at) :].startswith("lineer")
+    assert WRONG[characters(WRONG, at) :].startswith("lineer")
     (mended,) = asked("mend", WRONG)["diagnostics"]
     assert mended["fix"]["changes"] == [{"from": at, "to": at + 6, "insert": "linear"}]
     assert "help" not in mended["text"] and "help: did you mean" in wrong["text"]

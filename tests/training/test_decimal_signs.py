@@ -75,6 +75,7 @@ def test_what_no_cell_tells_is_said(tmp_path: Path) -> None:
     assert "`4.606` of `a` is read as 4.606, and no cell tells whether it is 4606" in read(tmp_path)[1][0]
     together = load(Table(path=("t.csv", "u.csv")), {"a": REAL, "b": REAL}, 0, tmp_path)
     assert sorted(together.batch(0, 3)["a"].tolist()) == [1.5, 3378, 4606]  # The other file tells it.
+    assert "no cell tells" not in " ".join(together.notes)
     beside = load(Table(path="u.csv", validation="t.csv"), {"a": REAL, "b": REAL}, 0, tmp_path)
     assert beside.validation is not None and beside.validation["a"][:].tolist() == [4606, 3378]
 

@@ -68,18 +68,26 @@ def open_tables(paths: Sequence[Path], stated: Stated) -> list[TableFile]:
     if sign is None or stated.decimal is not None:
         return tables
     likely = replace(stated, likely=sign)
-    return [table if table.dialect.is_told else _with_sign(table, likely) for table in tables]
+    return [
+        table
+        if table.dialect.is_told or table.kind != "csv"
+        else _noted(table, replace(table.dialect, decimal=sign, doubtful=None), likely)
+        for table in tables
+    ]
 
 
 def _with_sign(table: TableFile, stated: Stated) -> TableFile:
-    """The table with its decimal sign, and what is to be said of how it is written."""
+    """A csv file with the decimal sign that its cells tell, and what is to be said of how it is written."""
     from mai.compiler.data.tables.signs import with_sign
 
     dialect = table.dialect
-    if table.kind == "csv" and stated.decimal is None:
-        blocks = read_blocks(table, list(table.columns.values()))
-        dialect = with_sign(dialect, blocks, stated.likely)
-    return replace(table, dialect=dialect, notes=tuple(notes_of(dialect, stated)) if table.kind == "csv" else ())
+    if stated.decimal is None:
+        dialect = with_sign(dialect, read_blocks(table, list(table.columns.values())), stated.likely)
+    return _noted(table, dialect, stated)
+
+
+def _noted(table: TableFile, dialect: Dialect, stated: Stated) -> TableFile:
+    return replace(table, dialect=dialect, notes=tuple(notes_of(dialect, stated)))
 
 
 def read_blocks(table: TableFile, columns: Sequence[str]) -> Iterator[Block]:
