@@ -56,9 +56,16 @@ def _sweep_in(folders: Sequence[Path]) -> dict[str, Any]:
             stated = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue
-        if isinstance(stated, dict):
-            return stated
+        if _is_sweep(stated):
+            return dict(stated)
     return {}
+
+
+def _is_sweep(stated: Any) -> bool:
+    """Whether JSON says of a sweep what is read of it here; earlier sweeps have no folds."""
+    return (
+        isinstance(stated, dict) and isinstance(stated.get("goal"), dict) and isinstance(stated.get("folds", []), list)
+    )
 
 
 def check_figure(runs: Sequence[Summary], by: str) -> None:

@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from mai.runtime.errors import ModelError
 from mai.runtime.run_folders.cleaning import clean, not_needed
-from mai.runtime.run_folders.comparison import called, grouped, read_runs, sorted_runs
+from mai.runtime.run_folders.comparison import called, folds_in, goal_in, grouped, read_runs, sorted_runs
 from mai.runtime.run_folders.curves import draw_curves
 from mai.runtime.run_folders.record import read_record
 from mai.runtime.run_folders.summary import summary
@@ -75,6 +75,16 @@ def test_runs_beside_each_other(tmp_path: Path) -> None:
     assert f"note: {tmp_path / 'none'} holds no run" in invoke("runs", tmp_path / "deep", tmp_path / "none").output
     with pytest.raises(ModelError, match="no runs in"):
         read_runs([tmp_path / "none"])
+
+
+@pytest.mark.parametrize("damage", ["[]", "{", '{"goal": null}', '{"goal": {}, "folds": 3}', "{}"])
+def test_a_sweep_that_says_nothing_right_is_passed_over(damage: str, tmp_path: Path) -> None:
+    for name, text in {"a": damage, "b": '{"goal": {"figure": "auc", "direction": "max"}, "folds": ["part"]}'}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sweep.json").write_text(text, encoding="utf-8")
+    folders = [tmp_path / "a", tmp_path / "b"]
+    assert (goal_in(folders, None, None), folds_in(folders)) == (("auc", "max"), ["part"])
+    assert (goal_in(folders[:1], None, None), folds_in(folders[:1])) == (("loss", "min"), [])
 
 
 def test_curves_of_one_run(tmp_path: Path) -> None:
