@@ -174,7 +174,8 @@ RUNNING: dict[str, Entry] = {
         "The service was started with a token: send `Authorization: Bearer TOKEN`, or in a browser the token as the password.",
     ),
     "route-unknown": Entry(
-        "A service has nothing at an address", "GET /openapi.json describes all routes of `mai serve`, GET /run lists its files."
+        "A service has nothing at an address",
+        "GET /openapi.json describes all routes of `mai serve`, GET /run lists its files.",
     ),
     "run-failed": Entry("The runtime refused to run a file", "ONNX Runtime's own words follow."),
     "claim-fails": Entry(
