@@ -27,7 +27,7 @@ UNET = {
 NETS: dict[str, dict[str, Any]] = {
     "plain": {},
     "scaled": {"resnet_time_scale_shift": "scale_shift", "downsample_padding": 0, "flip_sin_to_cos": False, "freq_shift": 1,
-               "attention_head_dim": None, "layers_per_block": 1, "center_input_sample": True, "add_attention": False},
+               "attention_head_dim": None, "layers_per_block": 1, "act_fn": "mish", "center_input_sample": True, "add_attention": False},
 }  # fmt: skip
 SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIM", {}),

@@ -59,7 +59,7 @@ def test_the_same_pictures_from_the_same_noise(name: str, tmp_path: Path) -> Non
     random = np.random.default_rng(0)
     prompt, without = random.integers(0, VOCAB, (2, 2, LONG))
     z = random.standard_normal((2, 4, SIZE, SIZE)).astype(np.float32)
-    program = imported(tmp_path, lines=260)
+    program = imported(tmp_path, lines=270)
     trained = Trained(load_weights(program, None)[0])
     draw = load(export(program, "denoise", trained, tmp_path).path, providers="cpu")
     for guidance, steps in ((5.0, 6), (1.0, 3)):
