@@ -302,7 +302,6 @@ IMAGES = {
         {
             **SWIN,
             **LABELS,
-            "image_size": 28,
             "patch_size": 2,
             "use_absolute_embeddings": True,
             "qkv_bias": False,
