@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,10 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
-from tests.importing.test_pictures_of_texts import UNET, VAE
-from tests.support.model_folders import imported, save
+from tests.support.diffusion_parts import SIZE, UNET, VAE
+from tests.support.model_folders import VOCAB, imported, save
 from tests.support.zoo import shaken
 
-SIZE = 8
 DIT = {
     "num_attention_heads": 2, "attention_head_dim": 8, "num_layers": 2, "sample_size": SIZE, "out_channels": 8, "num_embeds_ada_norm": 1000,
 }  # fmt: skip
@@ -45,10 +45,10 @@ def made(kind: str, **settings: Any) -> Any:
     return model
 
 
-def compiled(folder: Path) -> dict[str, Model]:
+def compiled(folder: Path, names: Sequence[str] = ()) -> dict[str, Model]:
     program = imported(folder, lines=270)
     trained = Trained(load_weights(program, None)[0])
-    return {n: load(export(program, n, trained, folder).path, providers="cpu") for n in program.exports}
+    return {n: load(export(program, n, trained, folder).path, providers="cpu") for n in names or program.exports}
 
 
 def noise(*shape: int) -> np.ndarray[Any, Any]:
@@ -116,11 +116,70 @@ def test_pictures_of_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     z, y = noise(2, 4, SIZE, SIZE), np.array([7, 999])
     monkeypatch.setattr("diffusers.pipelines.dit.pipeline_dit.randn_tensor", lambda **_: torch.from_numpy(z))
     both.set_progress_bar_config(disable=True)
-    file = compiled(tmp_path)["denoise"]
+    file = compiled(tmp_path, ["denoise"])["denoise"]
     for guidance, steps in ((4.0, 6), (1.0, 3)):
         expected = both(y.tolist(), guidance_scale=guidance, num_inference_steps=steps, output_type="np").images
         assert expected.std() > 0.05
         found = file(z=z, y=y, guidance=guidance, steps=steps)
+        np.testing.assert_allclose(found.transpose(0, 2, 3, 1), expected, atol=5e-4, rtol=0)
+
+
+PIXART = {
+    "num_attention_heads": 3, "attention_head_dim": 8, "num_layers": 2, "sample_size": SIZE, "cross_attention_dim": 24, "caption_channels": 16,
+}  # fmt: skip
+T5 = {
+    "vocab_size": VOCAB,
+    "d_model": 16,
+    "d_kv": 5,
+    "d_ff": 20,
+    "num_layers": 2,
+    "num_heads": 2,
+    "feed_forward_proj": "gated-gelu",
+}
+SOLVERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "DPMSolverMultistep": ({}, {}),
+    "DDIM": ({"clip_sample": False}, {"interpolation_scale": 2, "norm_elementwise_affine": True, "attention_bias": False,
+                                      "caption_channels": None, "cross_attention_dim": 16, "out_channels": 4}),
+}  # fmt: skip
+
+
+def pictures(
+    both: Any, z: np.ndarray[Any, Any], rows: tuple[list[int], list[int]], guidance: float, steps: int
+) -> np.ndarray[Any, Any]:
+    """What the pipeline makes of two texts of tokens, filled up to one length as its tokenizer does."""
+    ids = torch.zeros(2, 9, dtype=torch.long)
+    seen = torch.zeros(2, 9)
+    for row, mask, tokens in zip(ids, seen, rows, strict=True):
+        row[: len(tokens)], mask[: len(tokens)] = torch.tensor(tokens), 1
+    with torch.inference_mode():
+        y = both.text_encoder(ids, attention_mask=seen)[0]
+        return both(
+            prompt=None, negative_prompt=None, prompt_embeds=y[:1], prompt_attention_mask=seen[:1], negative_prompt_embeds=y[1:],
+            negative_prompt_attention_mask=seen[1:], latents=torch.from_numpy(z), guidance_scale=guidance, num_inference_steps=steps,
+            output_type="np", use_resolution_binning=False,
+        ).images  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOLVERS)
+def test_pictures_of_texts_of_any_length(name: str, tmp_path: Path) -> None:
+    """PixArt: its text encoder, its transformer, its solver, its guidance and its decoder in one file."""
+    library = pytest.importorskip("diffusers", reason="diffusers is not installed")
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    scheduler, settings = SOLVERS[name]
+    torch.manual_seed(0)
+    both = library.PixArtAlphaPipeline(
+        tokenizer=None, text_encoder=shaken(transformers.T5EncoderModel(transformers.T5Config(**T5))), vae=made("AutoencoderKL", **VAE),
+        transformer=made("PixArtTransformer2DModel", **PIXART | settings), scheduler=getattr(library, f"{name}Scheduler")(**scheduler),
+    )  # fmt: skip
+    both.save_pretrained(tmp_path)
+    both.set_progress_bar_config(disable=True)
+    file, z = compiled(tmp_path, ["denoise"])["denoise"], noise(1, 4, SIZE, SIZE)
+    rows = ([5, 9, 22, 7, 1], [3, 1])
+    for guidance, steps in ((4.0, 6), (1.0, 1)):
+        expected = pictures(both, z, rows, guidance, steps)
+        assert expected.std() > 0.05
+        found = file(z=z, prompt=[rows[0]], without=[rows[1]], guidance=guidance, steps=steps)
         np.testing.assert_allclose(found.transpose(0, 2, 3, 1), expected, atol=5e-4, rtol=0)
 
 
