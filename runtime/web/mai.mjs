@@ -300,11 +300,21 @@ export class Model {
     return tokens;
   }
 
+  /** A prompt has as many tokens as the model needs; a place of none, -1, does not count. Of prompts that are all too short the size is told. */
+  _checkShortest(row, longest) {
+    const port = this.taken[this.manifest.text.prompt];
+    const [size, count] = [port.shape[0], row.filter((token) => token !== NOTHING).length];
+    const least = this.manifest.least[size] ?? 1;
+    if (count < least && longest >= least)
+      throw new ModelError(`\`${size}\` is at least ${least}, a row of \`${port.name}\` has ${count} token${count === 1 ? "" : "s"}`);
+  }
+
   /** Prompts as rows of one length: shorter ones begin with nothing. */
   _sideBySide(prompts) {
     const one = typeof prompts === "string" || (!isList(prompts?.[0]) && typeof prompts?.[0] !== "string");
     const rows = (one ? [prompts] : prompts).map((prompt) => this._encoded(prompt, GOES_ON));
     const longest = Math.max(...rows.map((row) => row.length));
+    rows.forEach((row) => this._checkShortest(row, longest));
     return rows.map((row) => [...Array(longest - row.length).fill(NOTHING), ...row]);
   }
 
