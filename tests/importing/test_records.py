@@ -175,6 +175,13 @@ def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], 
         import_folder(tmp_path, tmp_path / "m.mai")
 
 
+def test_a_folder_of_another_kind(tmp_path: Path) -> None:
+    save(DECODERS["llama"].make(), tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"type": "act", "chunk_size": 100}))
+    with pytest.raises(MaiError, match="it says no `model_type`: `type` is 'act', as in LeRobot's policies"):
+        import_folder(tmp_path, tmp_path / "m.mai")
+
+
 def test_settings_that_do_not_fit_each_other(tmp_path: Path) -> None:
     """A list of layers that is too short, a field that nobody gave: words, and no trace of the template."""
     save(DECODERS["smollm3"].make(), tmp_path, no_rope_layers=[1], layer_types=None)
