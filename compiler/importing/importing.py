@@ -198,7 +198,7 @@ def _classes(folder: ModelFolder) -> int:
 
 def _with_tokenizer(body: str, folder: ModelFolder, out: Path) -> str:
     """The declarations with the `data` line that names the tokenizer, where there is one and texts are read."""
-    if not folder.has_tokenizer or "tokens[" not in body:
+    if not folder.has_tokenizer or ": tokens[" not in body:
         return body
     consts, _, rest = body.partition("\n\n")
     path = Path(os.path.relpath(folder.texts, out.parent))
