@@ -18,12 +18,12 @@ def turn_operands(graph: ir.Graph) -> None:
         for place, attribute in enumerate(TURNS):
             operand = node.inputs[place]
             maker = operand.producer() if operand is not None else None
-            if maker is None or maker.graph is not node.graph or not _exchanges(maker):
+            if maker is None or node.graph is None or maker.graph is not node.graph or not _exchanges(maker):
                 continue
             node.replace_input_with(place, maker.inputs[0])
             node.attributes[attribute] = ir.AttrInt64(attribute, 1 - node.attributes.get_int(attribute, 0))
             if not maker.outputs[0].uses() and not maker.outputs[0].is_graph_output():
-                maker.graph.remove(maker, safe=True)
+                node.graph.remove(maker, safe=True)
 
 
 def _exchanges(node: ir.Node) -> bool:
