@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from docs.site.code import commands, pictures, pieces, with_changes_marked
 from docs.site.pages import pages
@@ -150,6 +151,17 @@ def test_the_pictures_of_a_page_are_there_and_small() -> None:
     assert len(shown) == 7
     assert all((ROOT / "docs" / picture).stat().st_size < 100_000 for picture in shown)
     assert {f"learn/{path.name}" for path in (ROOT / "docs" / "learn").iterdir()} == set(shown)
+
+
+def test_recordings_are_small_move_and_are_shown() -> None:
+    shown = re.findall(
+        r"!\[[^\]]+\]\((recordings/\w+\.webp)\)", (ROOT / "docs" / "editor.md").read_text(encoding="utf-8")
+    )
+    assert sorted(shown) == sorted(f"recordings/{path.name}" for path in (ROOT / "docs" / "recordings").iterdir())
+    for name in shown:
+        path = ROOT / "docs" / name
+        with Image.open(path) as film:
+            assert path.stat().st_size < 300_000 and getattr(film, "n_frames", 1) > 3
 
 
 def test_new_lines_of_a_spec_are_marked() -> None:
