@@ -67,7 +67,7 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     folder = read_model(path)
     name, architecture = _family(folder)
     record = family_records()[name]
-    settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder)
+    settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder, ignored)
     with TensorFiles(folder.weights) as files:
         settings["has"] = lambda name: any(f".{n}".endswith(f".{name}") for n in files.shapes)
         check_ties(files, settings)
@@ -115,10 +115,10 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
     return name, str(first)
 
 
-def _purpose(record: Record, architecture: str, folder: ModelFolder) -> Settings:
+def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
     """What the model is for: its head, how many labels there are, and how a text becomes one vector."""
     head = record["architectures"][architecture]
-    sentences = read_sentences(folder.path)
+    sentences = read_sentences(folder.path, ignored)
     if sentences is not None and (head != "encode" or "embed" not in record["exports"]):
         raise refused("config-unknown", f"{MODULES}: `{architecture}` has no spec that makes one vector of a text")
     more = {"head": head} if sentences is None else {"head": "embed", **sentences}

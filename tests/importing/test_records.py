@@ -162,6 +162,10 @@ def test_the_command(tmp_path: Path) -> None:
         ("llama", {"partial_rotary_factor": 0.5}, "whole heads are turned in this family"),
         ("gemma3", {"attn_logit_softcapping": 3.0}, "`attn_logit_softcapping` is 3.0"),
         ("mamba", {"hidden_act": "relu"}, "recurrences are known with silu"),
+        ("gemma2", {"attn_logit_softcapping": 0.0}, "a softcap of 0 makes all scores alike"),
+        ("jamba", {"hidden_act": "gelu"}, "recurrences are known with silu"),
+        ("falcon_h1", {"mamba_n_heads": 5}, "do not fit each other"),
+        ("granitemoehybrid", {"layer_types": ["mamba"]}, "`layer_types` has 1 of 3 layers"),
     ],
 )
 def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], message: str, tmp_path: Path) -> None:
