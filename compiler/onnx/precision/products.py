@@ -41,7 +41,8 @@ ENDINGS = "codes", "scales"  # Of their names.
 class Products:
     """What the backend says of a product; the backend makes the nodes.
 
-    `of_codes` is set for each operation: whether it is a product of whole numbers (`whole.py`).
+    `of_codes` is set for each operation: whether it is a product of whole numbers (`whole.py`); so is `behind`, the names of the weights that
+    its matrix is computed from.
     """
 
     root: ir.Graph
@@ -53,6 +54,7 @@ class Products:
 
     def __init__(self, graph: Graph, coarse: Coarse | None) -> None:
         self.coarse, self.of_codes = coarse, False
+        self.behind: frozenset[str] = frozenset()
         self._tables, self._factors = _operands(graph, Take, 0), _operands(graph, Affine, 1)
         self._stored: dict[object, list[ir.Value]] = {}
         self._last: tuple[object, Kept] | None = None
@@ -89,17 +91,19 @@ class Products:
             return False
         return self.of_codes or suits(_shape(matrix))
 
-    def _blocks(self, numbers: Array) -> Blocks:
+    def _blocks(self, numbers: Array, behind: frozenset[str] = frozenset()) -> Blocks:
         assert self.coarse is not None
-        return quantized(numbers, self.coarse.bits)
+        known, bits = self.coarse.moments, self.coarse.bits
+        return (known.blocks(behind, numbers, bits) if known else None) or quantized(numbers, bits)
 
     def _columns(self, matrix: ir.Value, place: object = None) -> list[ir.Value]:
         """For a product, of every body its own: ONNX Runtime takes one for its kernel, and a body inside then lacks it."""
         assert self.coarse is not None
-        return self._kept(("columns", place), matrix, self._as_columns, column_forms(self.coarse.bits))
+        make = partial(self._as_columns, self.behind)
+        return self._kept(("columns", place), matrix, make, column_forms(self.coarse.bits))
 
-    def _as_columns(self, numbers: Array, name: str) -> Kept:
-        return columns(self._blocks(numbers), name)
+    def _as_columns(self, behind: frozenset[str], numbers: Array, name: str) -> Kept:
+        return columns(self._blocks(numbers, behind), name)
 
     def _as_rows(self, numbers: Array, name: str) -> Kept:
         return stored_rows(self._blocks(numbers), name)

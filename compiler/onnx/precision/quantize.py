@@ -20,6 +20,7 @@ from mai.runtime.arrays import Array
 
 if TYPE_CHECKING:
     from mai.compiler.onnx.lowering.backend import OnnxBackend
+    from mai.compiler.onnx.precision.moments import Moments
 
 TYPES = {4: ir.DataType.INT4, 8: ir.DataType.INT8}
 Form = tuple[ir.DataType, tuple[int, ...]]  # The dtype and the sizes of a tensor.
@@ -33,13 +34,15 @@ class Coarse:
     """How weights are kept: in blocks of numbers of so many bits.
 
     Those in `whole`, by name, are multiplied as whole numbers (`whole.py`). So are convolutions whose `ranges` are known
-    (`convolutions.py`), where the graph `convolves`: it is no growing text, and takes no derivative.
+    (`convolutions.py`), where the graph `convolves`: it is no growing text, and takes no derivative. Codes of matrices whose `moments` are known
+    are chosen by them (`gptq.py`).
     """
 
     bits: int
     whole: frozenset[str] = frozenset()
     convolves: bool = False
     ranges: Ranges = field(default_factory=dict)
+    moments: Moments | None = None
 
 
 @dataclass(frozen=True, slots=True)
