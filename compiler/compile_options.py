@@ -129,7 +129,8 @@ class Trained:
     `steps` is how long they were trained, None for not at all, `blocks` how long by each train block that has a name; `tokenizer` is "bytes" or the JSON of one; `labels` are the
     names of the labels of each field, `facts` the ranges of its numbers, `decimal` their sign in tables, `chat` how messages become a prompt. A text gets the tokenizer's `special_tokens`, unless the corpus of the training had
     none. `claims` is what those of the spec came to. `loss_change` is what few bits add to the loss, as a share of it; `tuned` what `mai
-    tune` measured. `ranges` are those of convolutions on held-out data, for few bits, and `moments` those of what products read.
+    tune` measured. `ranges` are those of convolutions on held-out data, for few bits, and `moments` those of what products read;
+    `wide` are weights that are kept in 8 bits where others have 4.
     """
 
     weights: Mapping[str, Array]
@@ -146,3 +147,4 @@ class Trained:
     decimal: Decimal | None = None
     ranges: Ranges = field(default_factory=dict)
     moments: Moments | None = None
+    wide: frozenset[str] = frozenset()

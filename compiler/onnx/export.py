@@ -102,7 +102,7 @@ def model_of(program: Program, prepared: Prepared, trained: Trained, options: Co
     """The model of a prepared export, with its manifest and the text of the spec as metadata."""
     prepared, trained = _bound(prepared, trained), calibrated(prepared, trained, options)
     chunk, coarse = prepared.chunk(options), prepared.coarse(options.bits)
-    coarse = replace(coarse, ranges=trained.ranges, moments=trained.moments) if coarse else None
+    coarse = replace(coarse, ranges=trained.ranges, moments=trained.moments, wide=trained.wide) if coarse else None
     model = build(prepared.optimised, trained.weights, options, chunk=chunk, coarse=coarse)
     manifest = manifest_of(program, prepared, trained, options)
     unrolled = options.unroll and not has_loop(model)

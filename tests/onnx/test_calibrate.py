@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
+from mai.compiler import few_bits
 from mai.compiler.compile_options import CompileOptions, OptionError, Trained
 from mai.compiler.compiling import compile_all
 from mai.compiler.file_size import BLOCK
-from mai.compiler.onnx.export import Exported
+from mai.compiler.onnx.export import Exported, export
 from mai.compiler.onnx.precision import moments as moments_module
 from mai.compiler.onnx.precision.gptq import DAMPING, calibrated_blocks
 from mai.compiler.onnx.precision.moments import Moments
@@ -21,6 +24,8 @@ from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
 from mai.compiler.training.unseen.calibration import calibrate
+from mai.compiler.training.unseen.evaluation import Change
+from mai.compiler.training.unseen.widening import widened
 from mai.runtime import load
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import MaiError
@@ -202,3 +207,47 @@ def test_moments_of_one_product_add_up(tmp_path: Path) -> None:
         moments.keep(name, np.eye(3, dtype=np.float32))
     np.testing.assert_array_equal(moments.of(name, 3), 2 * np.eye(3))
     assert moments.of(name, 4) is None and moments.of(frozenset(["v"]), 3) is None
+
+
+def test_as_few_matrices_as_keep_the_limit_have_8_bits_those_first_that_change_most(tmp_path: Path) -> None:
+    rng, moments = np.random.default_rng(4), Moments(tmp_path)
+    weights = {}
+    for name, heavy in (("smooth", 0.0), ("rough", 30.0), ("middle", 8.0)):
+        weights[name] = rng.uniform(-1, 1, (8, 64)).astype(np.float32)
+        weights[name][:, ::32] += heavy  # One number of a block says how coarse the others are.
+        moments.keep(frozenset([name]), np.eye(64, dtype=np.float32))
+    weights["table"] = np.tile(weights["middle"] + 4, (2, 1))  # Of 16 rows of 64, too small for few bits.
+    weights["words"] = np.tile(weights["rough"], (64, 1))
+    start, limits = Trained(weights, moments=moments), (0.35, 0.25, 0.15, -1.0)
+    cost = lambda tried: 0.1 * (4 - len(tried.wide))  # noqa: E731
+    chosen = [widened(start, ["table", "words"], cost, limit).wide for limit in limits]
+    order = ("middle", "words", "rough", "smooth")
+    assert {order[0]} == chosen[0] and [len(wide) for wide in chosen] == [1, 2, 3, 4]
+    assert chosen[1] <= {"middle", "words", "rough"} and chosen[2] == set(order[:3]) and chosen[3] == set(order)
+
+
+def test_a_matrix_of_8_bits_lies_beside_those_of_4(program: Maker, tmp_path: Path) -> None:
+    made, wide = program(NET + PREDICT), "logits.repeat_1.1.mlp_1.linear_2.weight"
+    weights = replace(trained(made), wide=frozenset([wide]))
+    path = export(made, "predict", weights, tmp_path, CompileOptions(quantize="int4")).path
+    codes = {t.name: t.data_type for t in onnx.load(path).graph.initializer if t.name.endswith(".codes")}
+    eight = [name for name, kind in codes.items() if kind == onnx.TensorProto.INT8]
+    assert [name.startswith(wide) for name in eight] == [True] and len(codes) == 14
+    whole = load(export(made, "predict", weights, tmp_path / "whole").path, providers="cpu")
+    tokens = np.arange(24)[None]
+    assert np.abs(load(path, providers="cpu")(x=tokens) - whole(x=tokens)).max() < 0.5
+
+
+@pytest.mark.slow
+def test_a_limit_is_held_and_it_is_told_how(
+    program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the losses of a model that was trained long: a matrix in 4 bits costs a hundredth."""
+    made = program(NET + PREDICT)
+    change = lambda exports, tried: [Change(None, 1.0, 1.0 + 0.01 * (14 - len(tried.wide)))]  # noqa: E731
+    monkeypatch.setattr(few_bits, "text_changes", change)
+    files, said = compiled(made, tmp_path, capsys, quantize="int4", calibrate=(text(tmp_path),), quantize_limit=0.115)
+    assert "3 matrices stay in int8: `logits." in said and "from 1 to 1.11 (+11.00%)" in said
+    assert load(files["spec.predict.onnx"], providers="cpu").manifest.loss_change == pytest.approx(0.11)
+    with pytest.raises(MaiError, match="costs too much"):
+        compiled(made, tmp_path, capsys, quantize="int4", calibrate=(text(tmp_path),), quantize_limit=-0.1)

@@ -38,7 +38,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
         self.known = KnownValues(graph, weights)
         self._leaving = frozenset(graph.outputs)
         self._of_codes = whole_nodes(graph, coarse.whole) if coarse else set()
-        self._behind = weights_behind(graph) if coarse and coarse.moments else {}
+        self._behind = weights_behind(graph) if coarse and (coarse.moments or coarse.wide) else {}
 
     def __getitem__(self, value: Value) -> ir.Value:
         """A value as one of the ONNX graph; one that is known becomes an initializer."""

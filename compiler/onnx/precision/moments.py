@@ -39,6 +39,10 @@ class Moments:
     def __len__(self) -> int:
         return len(self._files)
 
+    def weights(self) -> list[str]:
+        """The matrices of products that are weights as they are, by name."""
+        return sorted(name for names in self._files if len(names) == 1 for name in names)
+
     def keep(self, names: frozenset[str], moments: Array) -> None:
         """Add the moments [k, k] of products with these weights to those that are known."""
         if names in self._files:

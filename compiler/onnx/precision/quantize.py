@@ -35,7 +35,7 @@ class Coarse:
 
     Those in `whole`, by name, are multiplied as whole numbers (`whole.py`). So are convolutions whose `ranges` are known
     (`convolutions.py`), where the graph `convolves`: it is no growing text, and takes no derivative. Codes of matrices whose `moments` are known
-    are chosen by them (`gptq.py`).
+    are chosen by them (`gptq.py`). Matrices that are made of a weight in `wide` have 8 bits.
     """
 
     bits: int
@@ -43,6 +43,11 @@ class Coarse:
     convolves: bool = False
     ranges: Ranges = field(default_factory=dict)
     moments: Moments | None = None
+    wide: frozenset[str] = frozenset()
+
+    def bits_of(self, weights: frozenset[str]) -> int:
+        """The bits of a matrix that is made of these weights."""
+        return 8 if weights & self.wide else self.bits
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def _change(exports: Preparations, trained: Trained, training: Training) -> Chan
         return None
     ranges, (before,) = ranges_and_results(graph, trained.weights, fields, options.opset)
     coarse = exports.coarse(options.bits)
-    coarse = replace(coarse, ranges=ranges if coarse.convolves else {}, moments=trained.moments)
+    coarse = replace(coarse, ranges=ranges if coarse.convolves else {}, moments=trained.moments, wide=trained.wide)
     session = opened(build(graph, trained.weights, CompileOptions(opset=options.opset), coarse=coarse))
     inputs = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
     (after,) = session.run(None, {name: array for name, array in fields.items() if name in inputs})

@@ -26,7 +26,7 @@ def text_changes(exports: Preparations, trained: Trained) -> list[Change]:
     if not _gives_logits(pieces):
         return []
     assert options.bits is not None
-    coarse = replace(exports.coarse(options.bits), moments=trained.moments)
+    coarse = replace(exports.coarse(options.bits), moments=trained.moments, wide=trained.wide)
     plain = CompileOptions(opset=options.opset)
     before, chosen = _run(opened(build(pieces.graph, trained.weights, plain)), pieces)
     after, again = _run(opened(build(pieces.graph, trained.weights, plain, coarse=coarse)), pieces)

@@ -72,7 +72,8 @@ RUNNING: dict[str, Entry] = {
     "quantize-loss": Entry(
         "Weights in few bits cost too much",
         "The loss on held-out data, by the graph with coarse weights, is above the limit; nothing was written. int8 costs\n"
-        "less than int4, and `--quantize-limit 0.1` allows a tenth more.",
+        "less than int4, and `--quantize-limit 0.1` allows a tenth more. With `--calibrate FILE` int4 costs less, and as many\n"
+        "matrices stay in int8 as the limit asks for.",
     ),
     "precision-loss": Entry(
         "Too few bits for a model",
