@@ -59,11 +59,10 @@ def compile_all(
 
 def _compile_each(prepared: Preparations, names: list[str], trained: Trained, folder: Path, told: Told | None) -> None:
     """The exports one after the other, and what is said at the end. Raises `MaiError` for those that were refused."""
-    program, options = prepared.program, prepared.options
     refused: list[Diagnostic] = []
     for name in names:
         try:
-            _compile(prepared, name, trained, folder, told or partial(_say_written, options.precision))
+            _compile(prepared, name, trained, folder, told or partial(_say_written, prepared.options.precision))
         except MaiError as error:
             refused += error.diagnostics
     if refused:
