@@ -16,6 +16,7 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 from tests.support.model_folders import SOUNDS, WHISPER, imported, save
+from tests.support.tokenizers import word_tokenizer
 
 SECONDS, RATE, COUNT = 1, 16000, 9
 LANGUAGES = {"lang_to_id": {"<|en|>": 91, "<|de|>": 92}, "task_to_id": {"transcribe": 93, "translate": 94},
@@ -114,6 +115,7 @@ def test_a_sound_becomes_tokens_of_its_moments(name: str, normalised: bool | Non
             "sampling_rate": 16000,
         }
         (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    (tmp_path / "tokenizer.json").write_text(word_tokenizer("<s> $A"))
     x = (3 * sounds()[:, : RATE // 4] + 0.5).astype(np.float32)
     taken = torch.from_numpy(x)
     if normalised:
@@ -122,6 +124,7 @@ def test_a_sound_becomes_tokens_of_its_moments(name: str, normalised: bool | Non
         expected = model(taken)[0]
     assert expected.std() > 0.1
     program = imported(tmp_path)
+    assert "tokenizer" not in program.source.text  # Its decoder would leave out repetitions once more.
     trained = Trained(load_weights(program, None)[0])
     file = {n: load(export(program, n, trained, tmp_path).path, providers="cpu") for n in program.exports}
     for export_name in {"predict", "classify", "encode"} & set(file):

@@ -216,7 +216,7 @@ ENCODERS = {
     "bert": Model("BertModel", "BertConfig", ENCODER),
     "bert, classes": Model("BertForSequenceClassification", "BertConfig", {**ENCODER, **LABELS, "hidden_act": "gelu_new"}),
     "bert, tags": Model("BertForTokenClassification", "BertConfig", {**ENCODER, **LABELS}),
-    "bert, gaps": Model("BertForMaskedLM", "BertConfig", ENCODER),
+    "bert, gaps": Model("BertForMaskedLM", "BertConfig", {**ENCODER, "tie_word_embeddings": False}),
     "roberta": Model("RobertaModel", "RobertaConfig", {**ENCODER, "pad_token_id": 1}),
     "roberta, classes": Model("RobertaForSequenceClassification", "RobertaConfig", {**ENCODER, **LABELS, "pad_token_id": 1}),
     "roberta, gaps": Model("RobertaForMaskedLM", "RobertaConfig", {**ENCODER, "pad_token_id": 1, "hidden_act": "relu"}),
@@ -238,7 +238,7 @@ ENCODERS = {
     "camembert": Model("CamembertModel", "CamembertConfig", {**ENCODER, "pad_token_id": 1}),
     "mpnet": Model("MPNetModel", "MPNetConfig", ENCODER),
     "mpnet, classes": Model("MPNetForSequenceClassification", "MPNetConfig", {**ENCODER, **LABELS}),
-    "mpnet, gaps": Model("MPNetForMaskedLM", "MPNetConfig", {**ENCODER, "hidden_act": "relu"}),
+    "mpnet, gaps": Model("MPNetForMaskedLM", "MPNetConfig", {**ENCODER, "hidden_act": "relu", "tie_word_embeddings": False}),
     "deberta-v2": Model("DebertaV2Model", "DebertaV2Config", {**ENCODER, **DEBERTA}),
     "deberta-v2, classes": Model("DebertaV2ForSequenceClassification", "DebertaV2Config", {
         **ENCODER, **LABELS, "relative_attention": True, "pos_att_type": "p2c", "max_relative_positions": 5, "type_vocab_size": 2}),
