@@ -189,6 +189,7 @@ def test_data_calibrate_a_spec_with_a_train_block(
         (NET, 6000, "has no export that reads a text alone, and no train block"),
         (NET + PREDICT, 300, "of 300 tokens codes are not calibrated: 512 are the least"),
         (NET + PREDICT, 0, "of 0 tokens"),
+        (NET.replace("d = 64", "d = 8") + PREDICT, 6000, "no product of spec is calibrated"),
     ],
 )
 def test_files_that_cannot_calibrate_are_refused(

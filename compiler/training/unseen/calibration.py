@@ -16,6 +16,7 @@ from mai.compiler.ir.structure import Extend
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.precision.moments import Batch, Moments
 from mai.compiler.onnx.prepared import Preparations
+from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.passes import forms
 from mai.compiler.program import Training
 from mai.runtime.arrays import Array
@@ -48,10 +49,16 @@ def calibrate(exports: Preparations, trained: Trained, folder: Path) -> Moments:
     moments, opset = Moments(folder), exports.options.opset
     for training in exports.program.trainings:
         graph = forms.optimise(forms.select(forms.prepare(training.evaluation), [training.objectives[0].output]))
-        moments.watch(graph, trained.weights, _batches(exports, trained, training), opset)
+        if not graph.has(Matching):  # It has no form in ONNX.
+            moments.watch(graph, trained.weights, _batches(exports, trained, training), opset)
     if not exports.program.trainings:
         pieces = pieces_of(exports, trained)
         moments.watch(pieces.graph, trained.weights, _in_batches({pieces.port: pieces.chosen_by}), opset)
+    if not moments:
+        raise _refusal(
+            f"no product of {exports.program.name} is calibrated: no matrix is large enough for few bits, or each stands in a loop or "
+            "beside an exact matching"
+        )
     return moments
 
 
