@@ -57,7 +57,7 @@ def test_an_unrolled_text_is_that_of_the_loop(cache: str, program: Maker, tmp_pa
             np.testing.assert_array_equal(np.asarray(flat(p=p, seed=seed)), np.asarray(looped(p=p, seed=seed)))
 
 
-@pytest.mark.parametrize("n", [4, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 5))])
 def test_the_rotations_of_a_matrix_of_known_size_are_unrolled(n: int, program: Maker, tmp_path: Path) -> None:
     made = program(f"export g(x: [{n}, {n}]) -> ([{n}], [{n}, {n}]) {{\n  (v, w) = eigh(x)\n  return (v, w)\n}}\n")
     flat = written(made, tmp_path, CompileOptions(unroll=True))
