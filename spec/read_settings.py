@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -13,38 +13,44 @@ from mai.spec.settings import Configuration, Problem, Settings, SettingsError, c
 from mai.spec.source import Span
 
 Model = TypeVar("Model", bound=Settings)
+Others = Iterable[tuple[str, type[Settings]]]
 
 
 @record
 class Arguments:
-    """The arguments of a call by field name, and where each stands; `what` is the callee in words."""
+    """The arguments of a call by field name, and where each stands; `what` is the callee in words, `others` are as of `read_settings`."""
 
     values: dict[str, object]
     spans: dict[str, Span]
     name_spans: Mapping[str, Span]
     what: str
     head: Span
+    others: Others = ()
 
 
-def read_settings(model: type[Model], call: Configuration, what: str, head: Span, report: Reporter) -> Model | None:
+def read_settings(
+    model: type[Model], call: Configuration, what: str, head: Span, report: Reporter, others: Others = ()
+) -> Model | None:
     """A model from the arguments of a call; errors are reported at the argument at fault, all at once.
 
     Args:
         what: the callee in words, as in "`adamw` has no setting `lrr`".
         head: where errors of the call as a whole are reported.
+        others: calls that a setting may have been meant for, each in words, as in "the source: `table({} = ...)`".
     """
     arguments = _arguments(model, call, what, head, report)
     if arguments is None:
         return None
+    arguments = replace(arguments, others=others)
     sound = _read_choices(model, arguments, report)
     settings = _validated(model, arguments, report)
     return settings if sound else None
 
 
 def read_choice(
-    value: object, span: Span, kind: str, models: Mapping[str, type[Model]], report: Reporter
+    value: object, span: Span, kind: str, models: Mapping[str, type[Model]], report: Reporter, others: Others = ()
 ) -> Model | None:
-    """The model that a call names: `adamw(lr = 1e-3)`, or `cosine` alone. `kind` is what is chosen, `optimizer` say."""
+    """The model that a call names: `adamw(lr = 1e-3)`, or `cosine` alone. `kind` is what is chosen, `optimizer` say; `others` as of `read_settings`."""
     call = Configuration(value, (), {}, span) if isinstance(value, str) else value
     if not isinstance(call, Configuration):
         article = "an" if kind[0] in "aeiou" else "a"
@@ -57,7 +63,7 @@ def read_choice(
         message = f"there is no {kind} `{call.name}`"
         report.error(UNKNOWN.get(kind, "bad-setting"), at, message, help=_meant(call.name, at, models))
         return None
-    return read_settings(model, call, f"`{call.name}`", call.span, report)
+    return read_settings(model, call, f"`{call.name}`", call.span, report, others)
 
 
 UNKNOWN = {
@@ -141,7 +147,9 @@ def _report_problem(problem: Problem, model: type[Settings], arguments: Argument
     name, what = problem.setting, arguments.what
     if problem.kind == "unknown":
         at = arguments.name_spans.get(name, arguments.head)
-        report.error("unknown-setting", at, f"{what} has no setting `{name}`", help=_remedy(name, at, model))
+        report.error(
+            "unknown-setting", at, f"{what} has no setting `{name}`", help=_remedy(name, at, model, arguments.others)
+        )
     elif problem.kind == "missing":
         report.error("missing-setting", arguments.head, f"{what} needs `{name}`")
     elif problem.kind == "model":
@@ -150,8 +158,8 @@ def _report_problem(problem: Problem, model: type[Settings], arguments: Argument
         _report_bad_value(problem, arguments, report)
 
 
-def _remedy(name: str, at: Span, model: type[Settings]) -> str | Edit:
-    """What an unknown setting was meant to be: a field, a setting of the optimizer or schedule, or one of a list."""
+def _remedy(name: str, at: Span, model: type[Settings], others: Others) -> str | Edit:
+    """What an unknown setting was meant to be: a field, a setting of the optimizer or schedule, of another call, or one of a list."""
     from mai.spec.diagnostics.synonyms import setting_meant, synonym
 
     guess = setting_meant(at, name, fields(model))
@@ -163,6 +171,9 @@ def _remedy(name: str, at: Span, model: type[Settings]) -> str | Edit:
             own = name if name in fields(chosen) else synonym(name, fields(chosen))
             if own is not None:
                 return f"it belongs to the {kind}: `{kind} = {chosen.name}({own} = ...)`"
+    for words, other in others:
+        if name in fields(other):
+            return f"it belongs to {words.format(name)}"
     return f"there are {', '.join(fields(model))}" if fields(model) else f"`{model.name}` takes none"
 
 

@@ -22,6 +22,7 @@ from mai.compiler.elaborate.expressions.names import is_free
 from mai.compiler.elaborate.expressions.signatures import dims_of
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import Type
+from mai.compiler.training.settings import TrainSettings
 from mai.spec import ast
 from mai.spec.diagnostics import MaiError, Reporter
 from mai.spec.read_settings import read_choice
@@ -53,7 +54,8 @@ def elaborate_data(
         return Data(DrawsAlone(), {}, {})
     e, env = Elaborator(report, "settings", {}), Environment(module)
     call = read_configuration(e, env, (), written.source)
-    source = read_choice(call, call.span, "source", SOURCES, report) if call is not None else None
+    others = [("the train block: `train({} = ...)`", TrainSettings)]
+    source = read_choice(call, call.span, "source", SOURCES, report, others) if call is not None else None
     dims = [dim for field in written.fields for dim in dims_of(field.type)]
     sizes: dict[str, Size] = {dim.id: symbol(dim.id) for dim in dims if isinstance(dim, ast.Name) and is_free(env, dim)}
     fields = _typed(e, env, written, sizes, reported=True)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+from mai.compiler.data.sources import SOURCES
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
 from mai.compiler.elaborate.configuration import read_configuration
 from mai.compiler.elaborate.context import Context, Stop
@@ -26,6 +27,7 @@ from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.read_settings import read_settings
 from mai.spec.record import record
+from mai.spec.settings import Settings
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.blocks.data_fields import Data
@@ -175,7 +177,7 @@ def elaborate_training(
     reader = Elaborator(report, "settings", {})
     configuration = read_configuration(reader, env, train.settings)
     settings = (
-        read_settings(TrainSettings, configuration, "a train block", train.head, report)
+        read_settings(TrainSettings, configuration, "a train block", train.head, report, _sources(written))
         if configuration is not None
         else None
     )
@@ -207,6 +209,14 @@ def elaborate_training(
         settings, data.source, dict(data.fields), block.graph, evaluation.graph, tuple(outcome.objectives), tuple(outcome.reports), records,
         written.span if written is not None else train.head, updates, train.name.id if train.name else None, held.weights, first,
     )  # fmt: skip
+
+
+def _sources(written: ast.Data | None) -> list[tuple[str, type[Settings]]]:
+    """The source whose setting a train block may have been given: the file's own before all others."""
+    call = written.source if written is not None else None
+    own = call.function.id if isinstance(call, ast.Call) and isinstance(call.function, ast.Name) else ""
+    names = sorted(SOURCES, key=lambda name: name != own)
+    return [(f"the source: `{name}({'{}'} = ...)`", SOURCES[name]) for name in names]
 
 
 def _check_kept(train: ast.Train, settings: TrainSettings | None, reports: Sequence[Report], report: Reporter) -> None:
