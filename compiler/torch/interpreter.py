@@ -30,6 +30,7 @@ from mai.compiler.ops.shapes.shape import Transpose
 from mai.compiler.passes.loops.recurrences.long_axes import turned, turned_places
 from mai.compiler.passes.loops.recurrences.parts import Parts, part_loop
 from mai.compiler.passes.loops.recurrences.recurrence import Recurrence, Update, find_recurrence, rows_taken
+from mai.compiler.passes.loops.recurrences.way_back import WayBack, back_through_reads, back_through_update
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.calls.adjoint import adjoint
 from mai.compiler.torch.calls.attention_call import attention
@@ -45,6 +46,7 @@ from mai.compiler.torch.recorder import Recorder
 from mai.compiler.torch.recurrences.exponential import exponential
 from mai.compiler.torch.recurrences.loops import loop
 from mai.compiler.torch.recurrences.recurrence import recurrence
+from mai.compiler.torch.recurrences.rooms import use_rooms
 from mai.compiler.torch.thin_products import is_thin, thin_product
 from mai.compiler.torch.turns import keeps_state, leaves_of, region_of, runs, turn
 
@@ -140,7 +142,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         if self.in_blocks and is_thin(node):
             return [thin_product(*inputs, of_row=node.inputs[0].type.shape[-2] == 1)]
         if self.in_blocks and node.op is Exp:
-            return [self.code.call(exponential, tuple(inputs))]
+            return [exponential(inputs[0], node.output.type)]
         results = node.op.torch(self.code.torch, *inputs, **attributes)
         if node.op is Transpose and (self.in_blocks or _is_convolved(node.inputs[0])):
             return [results.contiguous()]
@@ -271,17 +273,22 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         tables = tuple(self[row.table] for row in blocks.rows)
         axes = tuple(len(row.table.type.physical) + row.axis for row in blocks.rows)
         updates = tuple(self._update(node, blocks, update) for update in blocks.updates)
-        reads = self.module(blocks.reads, blocks.turns)
+        reads = (self.module(blocks.reads, blocks.turns), self._way(blocks.reads, back_through_reads(blocks.reads), blocks))
         arguments = (updates, reads, count, tuple(states), tables, axes)
         leads = tuple(len(v.type.lead) for v in node.regions[0].outputs[len(states) :])
         results = self.code.call(recurrence, (*arguments, leads, tuple(sorted(places))), self._empty(node))
         return [self.code.item(results, i) for i in range(len(node.outputs))]
 
     def _update(self, loop: Node, blocks: Recurrence, update: Update) -> tuple[object, ...]:
-        """A state of a block: a module, what it reads from around, the state's place, and how its results fit and are read."""
+        """A state of a block: its code and the way back, how many results that has, its place, and how they fit and are read."""
         reading = None if update.reading is None else (update.reading.over, update.reading.kept)
-        module, read = self.module(update.region, blocks.turns)
-        return module, read, update.place, blocks.fit(update, loop), reading
+        way = self._way(update.region, back_through_update(update), blocks)
+        return way, len(update.region.outputs), update.place, blocks.fit(update, loop), reading
+
+    def _way(self, region: Region, way: WayBack, blocks: Recurrence) -> tuple[object, ...]:
+        """The way back through a region as modules, and what comes back there: places of inputs, and values from around it."""
+        again, back = self.module(way.again, blocks.turns), self.module(way.back, blocks.turns)
+        return again, back, tuple(region.inputs.index(v) if v in region.inputs else self[v] for v in way.sources)
 
     def _empty(self, loop: Node) -> dict[str, object]:
         empty = self.empty_rows(loop)
@@ -329,6 +336,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
             inner.sizes[STEPS_NAME] = inner.code.item(inner[turns].shape, 0)
         inner.nodes(region.nodes)
         inner.returns(region.outputs)
+        if turns is not None:
+            use_rooms(inner.code.graph, inner[turns].node)
         name = f"body_{len(self.bodies) + 1}"
         self.bodies[name] = inner
         body = self.code.graph.create_node("get_attr", name, (), {}, name=name)
