@@ -43,7 +43,8 @@ class Scanned:
 
     def back(self, came: Came, carry: Tensor) -> tuple[Tensor, list[Tensor]]:
         """What comes back to the first state, then what the code of the way back is given: g, and the states before each turn."""
-        g, first = scan_back(self.a, *came, carry, self.rooms)
+        before, after = came
+        g, first = scan_back(self.a, before, after, carry, self.rooms)
         return first, [g, self.gives[0]]
 
 
@@ -72,5 +73,7 @@ class Read:
         """What comes back to the first state, then what came to decays, keys, values and queries."""
         (to_read,) = came
         pairs = [(x, g.to(x.dtype)) for x, g in zip(self.ends, (to_read, carry), strict=True) if g is not None]
-        first, *parts = torch.autograd.grad([x for x, _ in pairs], self.leaves, [g for _, g in pairs], materialize_grads=True)
+        first, *parts = torch.autograd.grad(
+            [x for x, _ in pairs], self.leaves, [g for _, g in pairs], materialize_grads=True
+        )
         return first, parts

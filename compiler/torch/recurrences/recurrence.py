@@ -258,7 +258,7 @@ def recurrence(
     if not int(count):
         return *states, *empty_rows(empty, count.device)
     around = _Around([reads[0], *(region for way, *_ in updates for region in way[:2]), *reads[1][:2]])
-    by_update = tuple(State(around.back(way), *rest) for way, *rest in updates)
+    by_update = tuple(State(around.back(way), *rest) for way, *rest in updates)  # type: ignore[arg-type]
     parts = (len(states), len(tables))
     plan = Plan(by_update, around.call(reads[0]), around.back(reads[1]), axes, int(count), parts)
     first = [h.mT if i in turned else h for i, h in enumerate(states)]

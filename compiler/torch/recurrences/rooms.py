@@ -32,7 +32,7 @@ class Rooms:
     def rows(self, what: Hashable, count: int, like: Tensor, dtype: torch.dtype) -> Tensor:
         """Memory for `count` rows like a tensor; what the block before had there is gone."""
         room = self._tensors.get(what)
-        if room is None or len(room) < count:
+        if room is None or room.shape[0] < count:
             room = self._tensors[what] = torch.empty(count, *like.shape, dtype=dtype, device=like.device)
         return room[:count]
 
@@ -49,7 +49,7 @@ class Rooms:
 def into(function: str, rooms: Rooms | None, turns: Tensor, place: int, *operands: Any) -> Tensor:
     """What a function of torch gives, in the memory of its place in the code and this number of turns, if there is such memory."""
     call = getattr(torch, function)
-    result: Tensor = call(*operands) if rooms is None else rooms.into((place, len(turns)), call, *operands)
+    result: Tensor = call(*operands) if rooms is None else rooms.into((place, turns.shape[0]), call, *operands)
     return result
 
 
@@ -72,7 +72,7 @@ def use_rooms(graph: fx.Graph, turns: fx.Node) -> None:
             continue
         free = next((x for x in node.all_input_nodes if x in own and len(x.users) == 1 and _alike(x, node)), None)
         head = (rooms, turns, place) if free is None else (rooms, free)
-        node.args = (INTO[node.target], *head, *node.args)  # type: ignore[index]
+        node.args = (INTO[node.target], *head, *node.args)
         node.target = into if free is None else onto
         own.add(node)
 

@@ -14,7 +14,7 @@ from mai.compiler.torch.recurrences.rooms import Rooms
 def scan(a: Tensor, b: Tensor, first: Tensor, room: Rooms) -> Tensor:
     """The states h_t = a_t h_{t-1} + b_t, [1 + turns, ...], from the first on; a and b are [turns, ...]."""
     dtype = torch.promote_types(first.dtype, b.dtype)
-    states = room.rows("states", len(a) + 1, first, dtype)
+    states = room.rows("states", a.shape[0] + 1, first, dtype)
     states[0] = first
     slopes, offsets, steps = (x.unbind(0) for x in (a.to(dtype), b.to(dtype), states))
     for slope, offset, before, after in zip(slopes, offsets, steps, steps[1:], strict=False):
@@ -32,7 +32,7 @@ def scan_back(
     came = torch.zeros_like(a, dtype=last.dtype) if after is None else after.to(last.dtype)
     if before is not None:
         came = torch.cat([came[:-1] + before[1:], came[-1:]])
-    total = room.rows("back", len(a), last, last.dtype)
+    total = room.rows("back", a.shape[0], last, last.dtype)
     slopes, parts, steps = (x.unbind(0) for x in (a.to(last.dtype), came, total))
     torch.add(parts[-1], last, out=steps[-1])
     for t in reversed(range(len(steps) - 1)):

@@ -16,6 +16,7 @@ from mai.compiler.ops.elementwise import Multiply
 from mai.compiler.passes.derivatives.dependence import is_real
 from mai.compiler.passes.derivatives.derivative import Derivative
 from mai.compiler.passes.local.share import share_region
+from mai.compiler.passes.loops.recurrences.contractions import contract
 from mai.compiler.passes.loops.recurrences.recurrence import Update
 from mai.spec.record import record
 
@@ -85,13 +86,13 @@ def _way_back(region: Region, came: Came, wanted: Sequence[Value]) -> WayBack:
     pairs = [(source, part) for source, part in zip(sources, parts, strict=True) if part is not None]
     joint.outputs = [*(copier[v] for v in wanted), *(part for _, part in pairs)]
     share_region(joint)
-    results, parts = joint.outputs[: len(wanted)], joint.outputs[len(wanted) :]
-    nodes, kept = _parted(joint.nodes, there, parts)
+    results, ends = joint.outputs[: len(wanted)], joint.outputs[len(wanted) :]
+    nodes, kept = _parted(joint.nodes, there, ends)
     again = nodes_for([n for n in joint.nodes if n in there], [*results, *kept])
     _drop_others(joint, {*again, *nodes})
     return WayBack(
         Region(list(region.inputs), again, [*results, *kept]),
-        Region([*region.inputs, *kept, *inputs], nodes, parts),
+        contract(Region([*region.inputs, *kept, *inputs], nodes, ends)),
         tuple(source for source, _ in pairs),
     )
 
