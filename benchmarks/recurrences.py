@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,9 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.measure import interleaved, medians, ratio, record, seconds, table
-from benchmarks.memory import most_alive
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.onnx.lowering import interpreter as onnx_interpreter
@@ -96,6 +97,43 @@ def alone_of(kind: str, turns: int, form: str) -> Callable[[], None]:
         result.sum().backward()
 
     return step
+
+
+class _Living(TorchDispatchMode):
+    """The bytes of all storages that were made and are still there, and the most that they were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: set[int] = set()
+        self.now = self.most = 0
+
+    def __torch_dispatch__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(tensor, torch.Tensor):
+                self._see(tensor.untyped_storage())
+        self.most = max(self.most, self.now)
+        return result
+
+    def _see(self, storage: torch.UntypedStorage) -> None:
+        place, size = storage._cdata, storage.nbytes()
+        if place not in self.known:
+            self.known.add(place)
+            self.now += size
+            weakref.finalize(storage, self._forget, place, size)
+
+    def _forget(self, place: int, size: int) -> None:
+        self.known.discard(place)
+        self.now -= size
+
+
+def most_alive(call: Callable[[], object]) -> int:
+    """Bytes of the tensors that a call makes and reads, weights among them, at its highest."""
+    with _Living() as living:
+        call()
+    return living.most
 
 
 def file_of(kind: str, form: str) -> Callable[[int], Callable[[], Any]]:
