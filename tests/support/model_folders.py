@@ -330,6 +330,17 @@ IMAGES = {
     ),
 }
 
+SEGFORMER = {
+    "num_encoder_blocks": 3, "depths": [1, 2, 1], "sr_ratios": [4, 2, 1], "hidden_sizes": [8, 12, 16], "patch_sizes": [7, 3, 3],
+    "strides": [4, 2, 2], "num_attention_heads": [1, 2, 4], "mlp_ratios": [2, 3, 2], "decoder_hidden_size": 12,
+}  # fmt: skip
+SEGMENTS = {
+    "segment": Model("SegformerForSemanticSegmentation", "SegformerConfig", {**SEGFORMER, **LABELS}),
+    "classify": Model(
+        "SegformerForImageClassification", "SegformerConfig", {**SEGFORMER, **LABELS, "hidden_act": "relu"}
+    ),
+    "encode": Model("SegformerModel", "SegformerConfig", SEGFORMER),
+}
 MAE = Model(
     "ViTMAEForPreTraining",
     "ViTMAEConfig",
