@@ -234,7 +234,7 @@ ENCODERS = {
     "modernbert": Model("ModernBertModel", "ModernBertConfig", MODERN),
     "modernbert, classes": Model("ModernBertForSequenceClassification", "ModernBertConfig",
                                  {**MODERN, **LABELS, "classifier_pooling": "mean", "norm_bias": True}),
-    "modernbert, gaps": Model("ModernBertForMaskedLM", "ModernBertConfig", {**MODERN, "global_attn_every_n_layers": 2}),
+    "modernbert, gaps": Model("ModernBertForMaskedLM", "ModernBertConfig", {**MODERN, "global_attn_every_n_layers": 2, "tie_word_embeddings": False}),
     "camembert": Model("CamembertModel", "CamembertConfig", {**ENCODER, "pad_token_id": 1}),
     "mpnet": Model("MPNetModel", "MPNetConfig", ENCODER),
     "mpnet, classes": Model("MPNetForSequenceClassification", "MPNetConfig", {**ENCODER, **LABELS}),
