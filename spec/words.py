@@ -13,7 +13,7 @@ from mai.spec import ast
 from mai.spec.record import record
 
 Kind = Literal["declaration", "statement", "branch", "clause", "rule", "type", "value", "operator"]
-NAMED = r"(?!\s*[-+*/]?=)"  # `data = x` is no declaration: the word is a name there.
+NAMED = r"(?![ \t]*(?:[-+*/]?=(?!=)|~))"  # `data = x` is no declaration, `score = x` no statement: the word is a name there.
 
 
 @record
@@ -125,4 +125,5 @@ DISTRIBUTIONS = (
     "gumbel", "logistic", "student_t", "truncated_normal", "multivariate_normal", "mixture",
 )  # fmt: skip
 RESERVED = frozenset(texts(of_kind("value", "operator", "branch")))  # No names, wherever they stand.
+BEGINNING_NAMES = frozenset(texts(STATEMENTS)) - {"return", "if"}  # Names where a value is given to them: `score = x`.
 FORMS = {word.node: word.form for word in WORDS if word.node is not None}
