@@ -30,7 +30,7 @@ class Reads(TorchDispatchMode):
         self.count = 0
 
     def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self.count += operation._schema.name in WAITING
+        self.count += str(operation.name()).split(".")[0] in WAITING
         return operation(*args, **(kwargs or {}))
 
 
