@@ -113,10 +113,11 @@ class Source(Settings, ABC):
 
     The arrays of one that `names_fields` have names which a spec's fields must have; others fill fields by kind. One that
     `reads_files` takes the files of `--data` as its own, all of them; another gives place to the source that reads them. Files are
-    known by their `suffixes`.
+    known by their `suffixes`. Numbers that are a `picture` have these channels, height and width.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
+    picture: ClassVar[tuple[int, int, int] | None] = None
     names_fields: ClassVar[bool] = False
     reads_files: ClassVar[bool] = False
 

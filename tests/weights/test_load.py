@@ -74,6 +74,7 @@ def test_a_file_is_gone_through_once(make: Make, monkeypatch: pytest.MonkeyPatch
     checked: list[Path] = []
     monkeypatch.setattr(TensorFiles, "check", lambda files: checked.append(files.path))
     own, path = dict(load_weights(made := make(), None)[0]), tmp_path / "own.safetensors"
+    checked.clear()
     save_file({name: torch.from_numpy(array) for name, array in own.items()}, path)
     assert [*load_weights(made, path)[0]] == [*own]
     assert checked == [path]
