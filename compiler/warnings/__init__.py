@@ -14,6 +14,7 @@ from mai.compiler.warnings.losses import column_against_row, coupled_data, maske
 from mai.compiler.warnings.noise import tangled_noise
 from mai.compiler.warnings.numbers import divided_to_zero, empty_integrals, large_windows, late_warmup
 from mai.compiler.warnings.subject import Subject
+from mai.compiler.warnings.texts import long_texts
 from mai.compiler.warnings.unused import unused_declarations, unused_in_bodies, unused_in_training
 from mai.compiler.warnings.weights import stuck_at_zero, untrained, untrained_rows
 from mai.spec.diagnostics import Diagnostic
@@ -22,7 +23,7 @@ Rule = Callable[[Subject], Iterator[Diagnostic]]
 RULES: tuple[Rule, ...] = (
     untrained, untrained_rows, stuck_at_zero, unused_in_bodies, unused_in_training, unused_declarations, column_against_row,
     unlike_logits, shared_objectives, masked_mean, coupled_data, divided_to_zero, empty_integrals, late_warmup, large_windows,
-    total_derivatives, tangled_noise,
+    total_derivatives, tangled_noise, long_texts,
 )  # fmt: skip
 ALLOW = re.compile(r"#\s*mai:\s*allow\s+([\w, -]+)")
 
@@ -35,6 +36,11 @@ def warnings(program: Program) -> list[Diagnostic]:
 def untrained_weights(program: Program) -> list[Diagnostic]:
     """Only those of weights that nothing trains, which the files of a training compute with."""
     return _warnings(program, (untrained, untrained_rows))
+
+
+def useless_defaults(program: Program) -> list[Diagnostic]:
+    """Only those of exports that can do nothing without a setting in a call."""
+    return _warnings(program, (long_texts,))
 
 
 def _warnings(program: Program, rules: Sequence[Rule]) -> list[Diagnostic]:
