@@ -80,7 +80,7 @@ WORDS = (
     Word("report", "statement", "Numbers that training shows.", "report VALUES", ast.Report, before_value=True),
     Word("record", "statement", "Parameters that training keeps a history of.", "record VALUES[ every EVERY]", ast.Record,
          before_value=True),
-    Word("check", "statement", "What has to hold, in a `claim`.", "check VALUE", ast.Check, before_value=True),
+    Word("check", "statement", "What has to hold: in a `claim` of the trained model, in a layer of the numbers that it is called with.", "check VALUE", ast.Check, before_value=True),
     Word("from", "clause", "Before the source of `data`, and the file of `weights`.", goes_on=True),
     Word("in", "clause", "Before the bounds of an `integrate`."),
     Word("using", "clause", "Before the solver of an `integrate`, or the search of an `extend`."),
