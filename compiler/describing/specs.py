@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,8 @@ def what_it_takes(program: Program) -> tuple[dict[str, str], Summary | None, lis
     summary = describe(paths, stated) if paths else _of_drawn(training, dataset)
     taken = {name: f"{name}: {_as_written(type_)}" for name, type_ in training.fields.items()}
     key = getattr(getattr(training.data, "split", None), "key", None)
-    marks = _marks(summary, training.fields, taken) | ({key: "splits by it"} if key and key not in taken else {})
+    own = {name: facts.columns for name, facts in dataset.facts.items() if facts.columns}
+    marks = _marks(summary, training.fields, taken, own) | ({key: "splits by it"} if key and key not in taken else {})
     warned = _warnings(summary, training, stated) if isinstance(summary, TableSummary) else []
     return marks, summary, ["", *_examples(training.data.name, taken, dataset), *warned]
 
@@ -78,11 +79,13 @@ def _files(path: object, base: Path) -> list[Path]:
     return [base / each for each in named]
 
 
-def _marks(summary: Summary | None, fields: Mapping[str, Type], taken: Mapping[str, str]) -> dict[str, str]:
-    """What becomes of each column; `x0`, `x1`, ... are of the field `x`."""
+def _marks(
+    summary: Summary | None, fields: Mapping[str, Type], taken: Mapping[str, str], own: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """What becomes of each column; `x0`, `x1`, ... are of the field `x`, or those with names of their `own`."""
     if not isinstance(summary, TableSummary):
         return dict(taken)
-    groups = group_columns([column.name for column in summary.columns], fields)
+    groups = {**group_columns([column.name for column in summary.columns], fields), **own}
     return {column: taken[name] for name in fields for column in groups.get(name, ())}
 
 
