@@ -188,6 +188,14 @@ def test_words_and_shapes(scene: Callable[[str], Any]) -> None:
 
 
 @pytest.mark.slow
+def test_another_name(scene: Callable[[str], Any]) -> None:
+    said = scene("names")
+    assert said["once"] == "export f(x: [2]) -> [2] {\n  twice = 2 * x\n  return twice + twice\n}\n"
+    assert said["asked"] == ["Another name for h", "Another name for twice"]
+    assert said["same"] and said["refused"] == "`x` is the name of something else here."
+
+
+@pytest.mark.slow
 def test_the_diagram_follows_and_an_example_runs(scene: Callable[[str], Any]) -> None:
     said = scene("results")
     assert "velocity" in said["drawn"] and said["exports"] == ["sample", "path", "log_density"]
