@@ -234,7 +234,7 @@ ENCODERS = {
     "modernbert": Model("ModernBertModel", "ModernBertConfig", MODERN),
     "modernbert, classes": Model("ModernBertForSequenceClassification", "ModernBertConfig",
                                  {**MODERN, **LABELS, "classifier_pooling": "mean", "norm_bias": True}),
-    "modernbert, gaps": Model("ModernBertForMaskedLM", "ModernBertConfig", {**MODERN, "global_attn_every_n_layers": 2}),
+    "modernbert, gaps": Model("ModernBertForMaskedLM", "ModernBertConfig", {**MODERN, "global_attn_every_n_layers": 2, "tie_word_embeddings": False}),
     "camembert": Model("CamembertModel", "CamembertConfig", {**ENCODER, "pad_token_id": 1}),
     "mpnet": Model("MPNetModel", "MPNetConfig", ENCODER),
     "mpnet, classes": Model("MPNetForSequenceClassification", "MPNetConfig", {**ENCODER, **LABELS}),
@@ -330,6 +330,17 @@ IMAGES = {
     ),
 }
 
+SEGFORMER = {
+    "num_encoder_blocks": 3, "depths": [1, 2, 1], "sr_ratios": [4, 2, 1], "hidden_sizes": [8, 12, 16], "patch_sizes": [7, 3, 3],
+    "strides": [4, 2, 2], "num_attention_heads": [1, 2, 4], "mlp_ratios": [2, 3, 2], "decoder_hidden_size": 12,
+}  # fmt: skip
+SEGMENTS = {
+    "segment": Model("SegformerForSemanticSegmentation", "SegformerConfig", {**SEGFORMER, **LABELS}),
+    "classify": Model(
+        "SegformerForImageClassification", "SegformerConfig", {**SEGFORMER, **LABELS, "hidden_act": "relu"}
+    ),
+    "encode": Model("SegformerModel", "SegformerConfig", SEGFORMER),
+}
 MAE = Model(
     "ViTMAEForPreTraining",
     "ViTMAEConfig",
