@@ -20,7 +20,7 @@ from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.editor.places import characters
 from mai.compiler.onnx.export import export
 from mai.compiler.playground.answers import ANSWERS, answer
-from mai.compiler.playground.build import NotInstalled, python_files, write_playground
+from mai.compiler.playground.build import TOOLS, NotInstalled, licences, python_files, write_playground
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.web.page import VERSIONS
 from mai.spec.diagnostics.catalog import CATALOG
@@ -105,6 +105,18 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(NotInstalled, match="has no pyodide"):
         write_playground(tmp_path / "out", tmp_path, EXAMPLES)
     assert not (tmp_path / "out").exists()
+
+
+def test_the_licences_of_what_it_holds_are_beside_it() -> None:
+    """The text of each that its package has; the page has a link to them."""
+    if not (INSTALLED / "pyodide").is_dir():
+        pytest.skip("needs npm: `make test` installs the rest")
+    said = licences(INSTALLED)
+    packages = json.loads((ROOT / "compiler/playground/package.json").read_text(encoding="utf-8"))["dependencies"]
+    for name in (*packages, "lark"):
+        assert (f"\n{name} " in said) == (name not in TOOLS)
+    assert said.count("Permission is hereby granted, free of charge") >= 8
+    assert 'href="licences.txt"' in (ROOT / "compiler/playground/page/index.html").read_text(encoding="utf-8")
 
 
 def test_pages_have_the_same_versions() -> None:
