@@ -69,7 +69,7 @@ demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, samp
 	@echo "look at $(DEMO)/moons.png and $(DEMO)/moons_path.png; $(DEMO)/moons.html runs the files in a browser"
 
 fast: $(VENV)/dev  ## run the tests without the slow ones: some two minutes on two cores
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed $(VENV)/lowest/installed $(VENV)/newest/installed  ## run all tests
 	$(BIN)/python -m pytest -n 2

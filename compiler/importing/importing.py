@@ -175,7 +175,9 @@ def _attempt(
 
 def _ends(stated: object) -> list[object]:
     """The tokens that end a text, of one or a list; `false` is none."""
-    return stated if isinstance(stated, list) else [] if stated is False else [stated]
+    if isinstance(stated, list):
+        return stated
+    return [] if stated is False else [stated]
 
 
 def _declarations(record: Record, architecture: str, folder: ModelFolder, out: Path, settings: Settings) -> str:
