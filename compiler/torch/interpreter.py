@@ -247,7 +247,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         taken = rows_taken(node, made_in(node.regions[0]))
         region = _without(node.regions[0], taken)
         body, captured = self.module(region)
-        count, *states = (self[v] for v in node.inputs)
+        count, states = self.turns_and_states(node)
         leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
         options: dict[str, object] = {"fill": Loop.of(node).fill} if Loop.of(node).stops else {}
         options |= self.empty(node)
@@ -260,8 +260,14 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
             options["still"] = True
         elif self.again and not keeps_state(region):
             options["again"] = True
-        results = self.code.call(loop, (body, count, tuple(states), captured, leads), options)
+        results = self.code.call(loop, (body, count, self.code.device, states, captured, leads), options)
         return [self.code.item(results, i) for i in range(len(node.outputs))]
+
+    def turns_and_states(self, loop: Node) -> tuple[object, tuple[fx.Proxy, ...]]:
+        """How many turns a loop has, a number where that is known: to read it off a tensor, a step would wait for the device. And its states."""
+        count, *states = (self[v] for v in loop.inputs)
+        known = Loop.of(loop).count
+        return known if isinstance(known, int) else count, tuple(states)
 
     def empty(self, loop: Node) -> dict[str, object]:
         """`empty_rows` as an argument, where there is one."""

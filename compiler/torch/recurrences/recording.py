@@ -26,14 +26,14 @@ def recurrence_code(walk: TorchInterpreter, node: Node, blocks: Recurrence) -> l
     except MaiError:
         return walk.plain_loop(node)
     walk.nodes(blocks.free)
-    count, *states = (walk[v] for v in node.inputs)
+    count, states = walk.turns_and_states(node)
     tables = tuple(walk[row.table] for row in blocks.rows)
     axes = tuple(len(row.table.type.physical) + row.axis for row in blocks.rows)
     pairs = zip(blocks.updates, backs, strict=True)
     updates = tuple(_update(walk, node, blocks, update, way) for update, way in pairs)
     reads = (walk.module(blocks.reads, blocks.turns), _way(walk, blocks, blocks.reads, reads_back))
     leads = tuple(len(v.type.lead) for v in node.regions[0].outputs[len(states) :])
-    arguments = (updates, reads, count, tuple(states), tables, axes, leads, tuple(sorted(places)))
+    arguments = (updates, reads, count, walk.code.device, states, tables, axes, leads, tuple(sorted(places)))
     results = walk.code.call(recurrence, arguments, walk.empty(node))
     return [walk.code.item(results, i) for i in range(len(node.outputs))]
 

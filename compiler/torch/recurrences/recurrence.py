@@ -248,19 +248,20 @@ def _sum(x: Tensor | None, y: Tensor) -> Tensor:
 
 @fx.wrap
 def recurrence(
-    updates: tuple[Update, ...], reads: tuple[Region, Way], count: Tensor, states: tuple[Tensor, ...], tables: tuple[Tensor, ...],
-    axes: Places, leads: Places, turned: Places, empty: Empty = (),
+    updates: tuple[Update, ...], reads: tuple[Region, Way], count: Tensor | int, device: torch.device, states: tuple[Tensor, ...],
+    tables: tuple[Tensor, ...], axes: Places, leads: Places, turned: Places, empty: Empty = (),
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """The last states of a recurrence, then what is kept of its turns, stacked after `leads` lead axes; see `Plan`.
 
     Blocks have the last two axes of the states `turned` in the other order. `empty` is what is kept where there are no turns.
     """
-    if not int(count):
-        return *states, *empty_rows(empty, count.device)
+    turns = int(count)  # Read once: where it is a tensor, this waits for the device.
+    if not turns:
+        return *states, *empty_rows(empty, device)
     around = _Around([reads[0], *(region for way, *_ in updates for region in way[:2]), *reads[1][:2]])
     by_update = tuple(State(around.back(way), *rest) for way, *rest in updates)  # type: ignore[arg-type]
     parts = (len(states), len(tables))
-    plan = Plan(by_update, around.call(reads[0]), around.back(reads[1]), axes, int(count), parts)
+    plan = Plan(by_update, around.call(reads[0]), around.back(reads[1]), axes, turns, parts)
     first = [h.mT if i in turned else h for i, h in enumerate(states)]
     results: tuple[Tensor, ...] = _Recurrence.apply(plan, *first, *tables, *around.tensors)  # type: ignore[no-untyped-call]
     ended = (h.mT if i in turned else h for i, h in enumerate(results[: len(states)]))
