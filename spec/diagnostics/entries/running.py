@@ -176,6 +176,16 @@ RUNNING: dict[str, Entry] = {
         "Too many requests wait",
         "`mai serve` refuses what it could not answer in time, with the status 429: ask again a moment later. `--queue` says how many wait.",
     ),
+    "signature-wrong": Entry(
+        "A file is not as it was signed",
+        "`mai verify --key` compares the whole file, and the data beside it, with the signature beside it. It was changed, renamed or signed by\n"
+        "another key, or has no signature: `mai sign` writes one.",
+    ),
+    "key-unreadable": Entry(
+        "A key cannot be read",
+        "Keys are .pem files of an elliptic curve: `mai sign --new-key key.pem` writes one, and the public one beside it, `key.pem.pub`.\n"
+        "Signatures need `pip install '.[sign]'`.",
+    ),
     "token-wrong": Entry(
         "A request shows no token, or a wrong one",
         "The service was started with a token: send `Authorization: Bearer TOKEN`, or in a browser the token as the password.",
