@@ -37,7 +37,8 @@ class CompileOptions:
 
     `cache` says how a growing text keeps its past, `drafts` how many guessed tokens a turn of it may read. `settings` are
     "required" for hosts that cannot override an initializer. `draws` are "portable", right also where a host computes int64
-    as int32, or "fast"; the numbers are the same. `tokenizer` is "bytes" or a file; with `external_data` the
+    as int32, or "fast"; the numbers are the same. With `cuda` draws and norms are of operators that CUDA has kernels for, so that
+    the device computes them; on a CPU they are slower. `tokenizer` is "bytes" or a file; with `external_data` the
     weights go into a file beside, as they do where one file cannot hold them; `seed` draws first weights
     where there are no others. `held_out` are data on which the loss with few bits may be worse by the share
     `quantize_limit`. Without `optimise` the graph stays as torch runs it, without `verify` the gate is left out: for
@@ -55,6 +56,7 @@ class CompileOptions:
     held_out: tuple[Path, ...] = ()
     settings: Settings = "optional"
     draws: Drawing = "portable"
+    cuda: bool = False
     tokenizer: str | None = None
     external_data: bool = False
     seed: int = 0
@@ -81,6 +83,8 @@ class CompileOptions:
         kept, precision = self.quantize, self.precision
         if kept and precision != "float32":
             return f"--quantize {kept} says how weights are kept, --precision {precision} too: one of them"
+        if self.cuda and self.draws != "portable":
+            return f"--cuda has a form of draws of its own: without --draws {self.draws}"
         if self.unroll and self.cache == "two-level":
             return "--cache two-level is made of loops, --unroll of none"
         if self.drafts and (self.unroll or self.cache not in ("auto", "concat")):
@@ -102,7 +106,7 @@ class CompileOptions:
     @property
     def draw_bits(self) -> int:
         """How many bits whole numbers must have on a host for draws to be right there."""
-        return 32 if self.draws == "portable" else 64
+        return 32 if self.draws == "portable" and not self.cuda else 64
 
     @property
     def required(self) -> bool:

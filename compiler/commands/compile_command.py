@@ -58,6 +58,13 @@ def compile_(
             help="How random numbers are computed: portable, right on every engine; or fast, the same numbers, where int64 has 64 bits: ONNX Runtime, not OpenVINO."
         ),
     ] = DEFAULTS.draws,
+    cuda: Annotated[
+        bool,
+        Option(
+            "--cuda",
+            help="For CUDA: random draws and norms of operators that it has kernels for; the same numbers, slower on a CPU.",
+        ),
+    ] = DEFAULTS.cuda,
     tokenizer: Annotated[
         str | None, Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")
     ] = DEFAULTS.tokenizer,
@@ -82,8 +89,8 @@ def compile_(
         lambda: CompileOptions(
             opset=opset, unroll=unroll, cache=cast(Cache, "none" if no_cache else cache), drafts=speculate, step=step,
             precision=cast(Precision, precision), quantize=cast(FewBits | None, quantize), quantize_limit=quantize_limit,
-            held_out=tuple(data or ()), settings=cast(Settings, settings), draws=cast(Drawing, draws), tokenizer=tokenizer,
-            external_data=external_data, seed=seed,
+            held_out=tuple(data or ()), settings=cast(Settings, settings), draws=cast(Drawing, draws), cuda=cuda,
+            tokenizer=tokenizer, external_data=external_data, seed=seed,
         )
     )  # fmt: skip
     with _saying_timings() if timings else nullcontext():

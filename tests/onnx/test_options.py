@@ -45,6 +45,7 @@ export generate(prompt: tokens[P], count: int = 3) -> tokens[P + count] {
         ({"draws": "slow"}, "--draws slow: portable, fast"),
         ({"quantize": "int8", "precision": "fp16"}, "one of them"),
         ({"unroll": True, "cache": "two-level"}, "--unroll of none"),
+        ({"cuda": True, "draws": "fast"}, "without --draws fast"),
         ({"drafts": 3, "unroll": True}, "without --unroll"),
         ({"drafts": 3, "cache": "none"}, "without --unroll, --cache and --no-cache"),
     ],
