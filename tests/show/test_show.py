@@ -20,7 +20,7 @@ from mai.compiler.commands.show_command import show
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir import sizes
 from mai.compiler.ir.types import DType
-from mai.compiler.onnx.export import export
+from mai.compiler.onnx.export import export as compiled
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.show import emit_text
@@ -411,7 +411,7 @@ def test_placement_is_of_specs_and_of_compiled_files(
         r"spec.f on CUDA, as ONNX Runtime [\d.]+ assigns it\n  \d+ of \d+ nodes on the device; no kernel for BitwiseAnd",
         told,
     )
-    path = export(spec, "f", Trained({}), tmp_path, CompileOptions(cuda=True, verify=False)).path
+    path = compiled(spec, "f", Trained({}), tmp_path, CompileOptions(cuda=True, verify=False)).path
     show(path, emit="placement")
     assert "no kernel" not in capsys.readouterr().out
     with pytest.raises(ModelError, match="cannot open"):
