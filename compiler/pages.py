@@ -8,8 +8,8 @@ from pathlib import Path
 import mai.compiler
 import mai.spec
 from mai.compiler.commands import command_reference
-from mai.compiler.editor import setting_reference
 from mai.compiler.editor.colours import codemirror, textmate
+from mai.compiler.editor.settings import reference as setting_reference
 from mai.compiler.elaborate.functions import function_reference
 from mai.compiler.importing import listing as families
 from mai.compiler.ops import operation_reference

@@ -13,7 +13,7 @@ from mai.spec import ast
 from mai.spec.record import record
 
 Kind = Literal["declaration", "statement", "branch", "clause", "rule", "type", "value", "operator"]
-NAMED = r"(?!\s*[-+*/]?=)"  # `data = x` is no declaration: the word is a name there.
+NAMED = r"(?![ \t]*(?:[-+*/]?=(?!=)|~))"  # `data = x` is no declaration, `score = x` no statement: the word is a name there.
 
 
 @record
@@ -80,7 +80,7 @@ WORDS = (
     Word("report", "statement", "Numbers that training shows.", "report VALUES", ast.Report, before_value=True),
     Word("record", "statement", "Parameters that training keeps a history of.", "record VALUES[ every EVERY]", ast.Record,
          before_value=True),
-    Word("check", "statement", "What has to hold, in a `claim`.", "check VALUE", ast.Check, before_value=True),
+    Word("check", "statement", "What has to hold: in a `claim` of the trained model, in a layer of the numbers that it is called with.", "check VALUE", ast.Check, before_value=True),
     Word("from", "clause", "Before the source of `data`, and the file of `weights`.", goes_on=True),
     Word("in", "clause", "Before the bounds of an `integrate`."),
     Word("using", "clause", "Before the solver of an `integrate`, or the search of an `extend`."),
@@ -125,4 +125,5 @@ DISTRIBUTIONS = (
     "gumbel", "logistic", "student_t", "truncated_normal", "multivariate_normal", "mixture",
 )  # fmt: skip
 RESERVED = frozenset(texts(of_kind("value", "operator", "branch")))  # No names, wherever they stand.
+BEGINNING_NAMES = frozenset(texts(STATEMENTS)) - {"return", "if"}  # Names where a value is given to them: `score = x`.
 FORMS = {word.node: word.form for word in WORDS if word.node is not None}

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from mai.compiler.data.tables.cells import MISSING, is_list, is_text, plain_numbers
 from mai.compiler.data.tables.dates import is_in_utc, like_dates, moments_of
-from mai.compiler.data.tables.numerals import OTHER, Decimal, number_of
+from mai.compiler.data.tables.numerals import CODE, OTHER, Decimal, number_of, unit_of
 from mai.compiler.describing.numbers import Numbers
 from mai.runtime.arrays import Array
 from mai.spec.record import record
@@ -21,6 +21,8 @@ Kind = Literal["number", "whole", "date", "word", "mixed", "list", "empty", "oth
 TOLD_APART = 1e15  # Whole numbers from here on are not all different as they are written here.
 MOST_VALUES = 10_000  # Different values that are counted one by one; of more it is said that there are more.
 FEW_ROWS = 20
+FEW_NUMBERS = 12  # Of a unit: so few are as good as words, `36 months` and `60 months`.
+LOST = 0.01  # Of the deviation: what rounding to 32 bits may take of numbers that lie far from 0.
 DAY = 24 * 3600 * 1e6
 
 
@@ -32,7 +34,9 @@ class ColumnSummary:
     most frequent first, and are left out with it. `numbers` are the numbers, or days since 1970-01-01. `width` is the length of
     lists, `written` one number as a text writes it, where that is not as a number is written, and `odd` an example of a word and of a
     number where there are both. `letters` is how long a word is, in the mean. Dates with an offset are `in_utc`; `like_date` is one
-    of the words where most look like dates, in a form that is not read, `other_sign` one where most are numbers with the other decimal sign.
+    of the words where most look like dates, in a form that is not read, `other_sign` one where most are numbers with the other decimal sign,
+    `with_unit` one where most are numbers and the same unit, and `code` one where all are digits, and this begins with 0. Where one word alone
+    stands among numbers, it stands in the `lone_row`.
     """
 
     name: str
@@ -49,6 +53,9 @@ class ColumnSummary:
     in_utc: bool = False
     like_date: str | None = None
     other_sign: str | None = None
+    with_unit: str | None = None
+    code: str | None = None
+    lone_row: int | None = None
 
     @property
     def is_identifier(self) -> bool:
@@ -61,6 +68,14 @@ class ColumnSummary:
         """Whether it numbers the rows: whole numbers, each of them once, with none left out."""
         whole = self.numbers if self.kind == "whole" and not self.missing and self.rows > FEW_ROWS else None
         return whole is not None and self.distinct in (None, self.rows) and whole.high - whole.low + 1 == self.rows
+
+    @property
+    def is_rounded_off(self) -> bool:
+        """Whether numbers of 32 bits, as models have them, do not tell its values apart: 1,700,000,000 and one second more."""
+        if self.numbers is None or self.numbers.low == self.numbers.high or not len(self.numbers.sample):
+            return False
+        sample = self.numbers.sample
+        return bool(np.abs(sample - sample.astype(np.float32)).max() > LOST * self.numbers.deviation)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -97,7 +112,10 @@ class ColumnReader:
         self.gaps: Counter[str] = Counter()  # Words that say of a number that there is none.
         self.words, self.letters, self.dates = 0, 0, Numbers()
         self.in_utc, self.seeming_dates, self.with_other_sign = False, Sightings(), Sightings()
+        self.units: dict[str, Sightings] = {}
+        self.code, self.are_digits = "", True  # Digits that begin with 0, and whether all numbers are of digits alone.
         self.written = self.a_word = self.a_number = ""
+        self.row_of_word = 0
 
     def add(self, values: pa.Array) -> None:
         """The next rows."""
@@ -128,7 +146,13 @@ class ColumnReader:
             self.in_utc,
             self.seeming_dates.example(self.words) if kind in ("word", "mixed") else None,
             self.with_other_sign.example(self.words) if kind in ("word", "mixed") else None,
+            self._with_unit() if kind == "word" and counts is not None and len(counts) > FEW_NUMBERS else None,
+            self.code or None if kind == "word" else None,
+            self.row_of_word if kind == "mixed" and self.words == 1 else None,
         )  # fmt: skip
+
+    def _with_unit(self) -> str | None:
+        return next((example for each in self.units.values() if (example := each.example(self.words))), None)
 
     def _kind(self) -> Kind:
         if self.others:
@@ -137,6 +161,8 @@ class ColumnReader:
             return "list"
         if self.words and self.are_dates == self.words and not self.numbers.count:
             return "date"
+        if self.code and self.are_digits:
+            return "word"
         if self.words or (self.gaps and not self.numbers.count):
             return "mixed" if self.numbers.count else "word"
         if not self.numbers.count:
@@ -175,27 +201,41 @@ class ColumnReader:
         """Texts as what they are: numbers, words, dates, nothing."""
         empty = pc.equal(text.fill_null(""), "")
         self.missing += empty.true_count
-        text = text.filter(pc.invert(empty))
-        numbers = plain_numbers(text, self.decimal)
+        there = text.filter(pc.invert(empty))
+        numbers = plain_numbers(there, self.decimal)
         if numbers is not None:
-            self._take_numbers(numbers.to_numpy())
+            codes = self._note_codes(there)
+            self._take_numbers(numbers.to_numpy(), _counted(there) if codes else None)
         else:
-            self._take_texts({each["values"]: each["counts"] for each in pc.value_counts(text).to_pylist()})
+            self._take_texts(_counted(there))
+            if self.a_word and not self.row_of_word:
+                self.row_of_word = self.rows - len(text) + pc.index(text, self.a_word).as_py() + 1
 
-    def _take_texts(self, counts: dict[str, int]) -> None:
-        words, numbers, times = Counter[str](), [], []
+    def _note_codes(self, texts: pa.Array) -> bool:
+        """Whether one of some numbers, as they are written, begins with a 0 that a number has not."""
+        begin_so = texts.filter(pc.starts_with(texts, "0"))
+        codes = begin_so.filter(pc.match_substring_regex(begin_so, CODE))
+        self.are_digits = self.are_digits and bool(pc.all(pc.ascii_is_decimal(texts)).as_py() is not False)
+        if len(codes):
+            self.code = self.code or codes[0].as_py()
+        return len(codes) > 0
+
+    def _take_texts(self, counts: Counter[str]) -> None:
+        words, written, numbers, times = Counter[str](), Counter[str](), [], []
         for text, count in counts.items():
             number = number_of(text, self.decimal)
             if number is not None:
                 numbers.append(number)
                 times.append(count)
+                written[text] = count
                 self._note_number(text)
             elif text.lower() in MISSING:
                 self.gaps[text] += count
             else:
                 words[text] = count
         self.with_other_sign.add({w: n for w, n in words.items() if number_of(w, OTHER[self.decimal]) is not None})
-        self._take_numbers(np.repeat(np.array(numbers, np.float64), times))
+        codes = self._note_codes(pa.array([*written], pa.string()))
+        self._take_numbers(np.repeat(np.array(numbers, np.float64), times), written if codes else None)
         self._take_words(words)
 
     def _take_words(self, words: Counter[str]) -> None:
@@ -203,6 +243,9 @@ class ColumnReader:
             return
         self.a_word = self.a_word or next(iter(words))
         self.letters += sum(len(word) * count for word, count in words.items())
+        for word, count in words.items():
+            if (unit := unit_of(word, self.decimal)) is not None and len(self.units) < FEW_NUMBERS:
+                self.units.setdefault(unit, Sightings()).add({word: count})
         texts = pa.array([*words])
         moments = moments_of(texts)
         if moments is None:
@@ -221,14 +264,17 @@ class ColumnReader:
         self.words = max(self.words, self.are_dates)
         self._count(counts)
 
-    def _take_numbers(self, numbers: Array) -> None:
+    def _take_numbers(self, numbers: Array, written: Counter[str] | None = None) -> None:
+        """Numbers, NaN where there is none; how often each is there as it is `written`, where that is more than a number."""
         there = numbers[~np.isnan(numbers)]
         self.missing += len(numbers) - len(there)
         if not len(there):
             return
         self.a_number = self.a_number or f"{there[0]:.15g}"
         self.numbers.add(there)
-        if self.values is not None:
+        if self.values is not None and written is not None:
+            self._count(written)
+        elif self.values is not None:
             different, counts = np.unique(there, return_counts=True)
             if len(different) > MOST_VALUES or np.abs(there).max() >= TOLD_APART:
                 self.values = None
@@ -250,3 +296,8 @@ def _floats(values: pa.Array) -> Array:
     """Arrow's numbers in 64 bits; NaN where there is none."""
     floats: Array = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
     return floats
+
+
+def _counted(texts: pa.Array) -> Counter[str]:
+    """How often each text is there."""
+    return Counter({each["values"]: each["counts"] for each in pc.value_counts(texts).to_pylist()})

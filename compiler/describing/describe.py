@@ -9,7 +9,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.files.paths import find_files
 from mai.compiler.data.sources.images import SUFFIXES as IMAGES
 from mai.compiler.data.tables.dialect import Stated
-from mai.compiler.data.tables.kinds import is_table
+from mai.compiler.data.tables.kinds import is_table, kind_of
 from mai.compiler.describing.arrays import summarise_arrays
 from mai.compiler.describing.images import summarise_images
 from mai.compiler.describing.lines import Summary
@@ -34,6 +34,8 @@ def describe(paths: Sequence[Path], stated: Stated = AS_FOUND) -> Summary:
         raise bad(f"{first} is one image", help=f"name its folder: mai data {first.parent}")
     if first.suffix == ".onnx":
         raise bad(f"{first} is a compiled file", help=f"mai info {first}")
+    if first.suffix.lower() == ".json" or kind_of(first) not in ("csv", "jsonl"):
+        return summarise_tables(files, stated)
     return summarise_texts(files)
 
 

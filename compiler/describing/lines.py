@@ -117,6 +117,8 @@ def _(summary: TableSummary) -> str:
     if not fields:
         return left.rstrip("\n")
     settings = ", missing = keep" if any(field.has_gaps for field in fields) else ""
+    codes = [each.name for each in fields if each.columns[0].code is not None]
+    settings += f", words = {listed(codes)}" if codes else ""
     return left + spread(
         "data ", [f"{f.name}: {f.type_text}" for f in fields], f"from table({paths(summary.files)}{settings})"
     )
@@ -146,6 +148,11 @@ def _(summary: ArraysSummary) -> str:
         return f"# the arrays have no common number of examples: {', '.join(map(str, sorted(rows)))}"
     fields = [f"{each.name}: {each.type_text}" for each in summary.arrays if each.shape]
     return spread("data ", fields, f"from arrays({paths(summary.files)})")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a setting takes them: one, or a list."""
+    return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
 
 
 def spread(begin: str, parts: Sequence[str], end: str, width: int = WIDTH) -> str:

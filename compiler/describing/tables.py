@@ -99,6 +99,11 @@ def why_not(column: ColumnSummary) -> str | None:
         return f"what looks like dates, `{column.like_date}`, is read as words: {HELP}"
     if column.other_sign is not None:
         return f"its numbers, as `{column.other_sign}`, have another decimal sign than those of the table"
+    if column.with_unit is not None:
+        return f"its numbers stand with their unit, `{column.with_unit}`: write them without it"
+    if column.kind == "mixed" and column.odd is not None and column.lone_row is not None:
+        last = ", the last" if column.lone_row == column.rows else ""
+        return f"it holds numbers, and one word: `{column.odd[0]}` in row {column.lone_row:,}{last}"
     if column.kind == "mixed" and column.odd is not None:
         return f"it mixes words and numbers: `{column.odd[0]}`, `{column.odd[1]}`"
     if column.kind == "other":
@@ -111,6 +116,8 @@ def why_not(column: ColumnSummary) -> str | None:
         return f"it is always {column.words[0]}"
     if column.is_numbering:
         return "it numbers the rows"
+    if column.is_rounded_off:
+        return "numbers of 32 bits do not tell its values apart: take off what they have in common"
     if holds_texts(column):
         return "it holds texts, not words: `examples(...)` reads them as tokens"
     if column.is_identifier:

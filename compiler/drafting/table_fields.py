@@ -149,7 +149,8 @@ def _kind(columns: Sequence[ColumnSummary]) -> str:
 
 
 def _words(column: ColumnSummary) -> Words:
-    return Words(column.name, column.words, False, bool(column.missing) or len(column.words) > ONE_HOT)
+    is_open = bool(column.missing) or len(column.words) > ONE_HOT
+    return Words(column.name, column.words, column.code is not None, is_open)
 
 
 def _length(column: ColumnSummary) -> int:
@@ -186,7 +187,7 @@ def _target_words(column: ColumnSummary, as_numbers: bool | None) -> Words | Non
         return Words(column.name, column.words, True, False) if few else None
     if len(column.words) > MOST_LABELS:
         raise bad(f"`{column.name}` has {len(column.words):,} different words: too many to tell apart from this table")
-    return Words(column.name, column.words, column.kind == "mixed", False)
+    return Words(column.name, column.words, column.kind == "mixed" or column.code is not None, False)
 
 
 def _reason(name: str, columns: Sequence[ColumnSummary], called: frozenset[str], texts: bool = True) -> str | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from mai.compiler.describing.lines import number, share, spread
+from mai.compiler.describing.lines import listed, number, share, spread
 from mai.compiler.drafting.table_fields import ONE_HOT, TableFields, Words
 from mai.spec.record import record
 
@@ -112,18 +112,13 @@ def _source(fields: TableFields, path: str) -> Iterator[str]:
         yield "longer = cut"
     if fields.gaps or any(each.open for each in fields.words):
         yield "missing = keep"
-        yield f"needs = {_listed([target, *(each.name for each in fields.texts if each.name in fields.gaps)])}"
+        yield f"needs = {listed([target, *(each.name for each in fields.texts if each.name in fields.gaps)])}"
     named = [each.name for each in (fields.target_words, *fields.words) if each is not None and each.named]
     if named:
-        yield f"words = {_listed(named)}"
+        yield f"words = {listed(named)}"
     aside = "0.15, test = 0.15" if fields.rows >= 100 else "0.2"
     if fields.rows >= 20:
         yield f"split = stratified({target}, {aside})" if _can_stratify(fields) else f"split = random({aside})"
-
-
-def _listed(names: Sequence[str]) -> str:
-    """Names as a setting takes them: one, or a list."""
-    return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
 
 
 def _can_stratify(fields: TableFields) -> bool:

@@ -6,18 +6,19 @@ import re
 from collections.abc import Iterator
 from functools import cache
 
+from mai.compiler.editor.data_names import columns, data_line, files, names_columns
 from mai.compiler.editor.names import Symbol
-from mai.compiler.editor.setting_words import Open, arguments_of, call_around, model_of
+from mai.compiler.editor.settings.words import Open, arguments_of, call_around, meaning_of, model_of, words_of
 from mai.compiler.editor.view import View, comment_above, prelude_symbols, shown
-from mai.compiler.elaborate.functions.function_reference import SETTINGS, explained
+from mai.compiler.elaborate.functions.function_reference import SETTINGS, explained, settings_entry
 from mai.compiler.elaborate.functions.registered import LISTED
 from mai.compiler.solvers import SOLVERS
 from mai.spec import is_public, library_names
 from mai.spec.record import record
-from mai.spec.settings import choices
+from mai.spec.settings import choices, fields
 from mai.spec.words import DISTRIBUTIONS, Word, of_kind
 
-_COMMENT_OR_TEXT = re.compile(r'^(?:[^"#]|"[^"]*")*(#|")')
+_TEXT = re.compile(r'"[^"\n]*"')
 _TYPE_WORDS = of_kind("type")
 
 
@@ -37,9 +38,14 @@ def completions(view: View, offset: int) -> list[Item]:
     text = view.source.text
     start = _word_start(text, offset)
     line = text[text.rfind("\n", 0, start) + 1 : start]
-    if re.match(r'import\s+"[^"]*$', line):
-        return [Item(name, "file") for name in library_names()]
-    if _COMMENT_OR_TEXT.match(line) or (start < offset and text[start].isdigit()):
+    imported = re.match(r'import\s+"((?:std/)?)\w*$', line)
+    if imported is not None:
+        standard = [Item(name, "file", text=name.removeprefix(imported[1])) for name in library_names()]
+        return [*(Item(*file) for file in files(view, start, offset)), *standard]
+    outside = _TEXT.sub("", line)
+    if '"' in outside and "#" not in outside:
+        return [Item(*file) for file in files(view, start, offset)]
+    if "#" in outside or (start < offset and text[start].isdigit()):
         return []
     if line.endswith("."):
         return _fields(view, offset, line)
@@ -57,6 +63,10 @@ def _possible(view: View, text: str, start: int, line: str) -> Iterator[Item]:
     if re.match(r"data\b.*\bfrom\s+$", line):
         yield from _models("Data sources")
         return
+    written = data_line(text, start)
+    if written is not None and written.is_field(start):
+        yield from (Item(*column) for column in columns(view, written, start))
+        return
     if call is not None:
         yield from _of_call(view, call, start)
     sight = view.names.in_sight(declaration)
@@ -73,18 +83,32 @@ def _possible(view: View, text: str, start: int, line: str) -> Iterator[Item]:
 
 def _of_call(view: View, call: Open, offset: int) -> Iterator[Item]:
     """The arguments of a call that are not written yet; the values of a setting that is."""
-    setting = re.match(r"(\w+)\s*=\s*\w*$", call.parts[-1])
-    model = model_of(call.name)
-    if setting and model is not None and setting[1] in choices(model):
-        yield from (
-            Item(name, "setting", _detail(name), text=f"{name}()") for name in choices(model)[setting[1]].models
-        )
+    setting = re.match(r"(\w+)\s*=\s*\[?[\w, ]*$", call.parts[-1])
+    written = data_line(view.source.text, offset)
+    if written is not None and names_columns(call, setting[1] if setting else ""):
+        yield from (Item(*column) for column in columns(view, written, offset))
     if setting:
+        yield from _values(call, setting[1])
         return
-    written = {part.partition("=")[0].strip() for part in call.parts if "=" in part}
-    for name, says in arguments_of(call.name, view.names.in_sight(view.around(offset))).items():
-        if name not in written:
-            yield Item(name, "argument", says, text=f"{name} = ")
+    sight = view.names.in_sight(view.around(offset))
+    named = {part.partition("=")[0].strip() for part in call.parts if "=" in part}
+    for name, form in arguments_of(call, sight).items():
+        if name not in named:
+            yield Item(name, "argument", form, meaning_of(call, name, sight), f"{name} = ")
+
+
+def _values(call: Open, setting: str) -> Iterator[Item]:
+    """What may stand behind a setting: the models of a choice, else the words of one."""
+    model = model_of(call)
+    own = fields(model).get(setting) if model is not None else None
+    if model is None or own is None:
+        return
+    choice = choices(model).get(setting)
+    if choice is not None:
+        for name, each in choice.models.items():
+            yield Item(name, "setting", settings_entry(name, each).form, text=f"{name}()")
+    for word in words_of(own):
+        yield Item(word, "setting", f"{setting} = {word}")
 
 
 def _fields(view: View, offset: int, line: str) -> list[Item]:
@@ -154,7 +178,7 @@ def signature(view: View, offset: int) -> Signature | None:
     if call is None:
         return None
     sight = view.names.in_sight(view.around(offset))
-    arguments = arguments_of(call.name, sight)
+    arguments = arguments_of(call, sight)
     if not arguments:
         return None
     named = re.match(r"(\w+)\s*=", call.parts[-1])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from mai.compiler.editor.hover import word_at
+from mai.compiler.editor.hover import named_at, word_at
 from mai.compiler.editor.names import Symbol
-from mai.compiler.editor.view import View, moved, prelude_symbols
+from mai.compiler.editor.renaming import meanings, sources_of, with_name
+from mai.compiler.editor.view import View, is_of_mai, moved, prelude_symbols
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.report import MaiError
 from mai.spec.parsing.parse import load_source
@@ -67,7 +68,7 @@ class Desk:
             if declaration.path.span.start <= offset <= declaration.path.span.end:
                 source = self.read(path)
                 return Span(source, 0, 0) if source is not None else None
-        named = view.names.at(offset)
+        named = named_at(view, offset)
         if named is not None:
             return named[1].span
         word = word_at(view, offset)
@@ -76,7 +77,7 @@ class Desk:
 
     def places(self, view: View, offset: int) -> list[Span]:
         """Where what is named at a character stands, in this file and those that share it."""
-        named = view.names.at(offset)
+        named = named_at(view, offset)
         if named is None:
             word = word_at(view, offset)
             return view.names.unknown.get(word.text, []) if word is not None else []
@@ -105,10 +106,25 @@ class Desk:
 
     def can_rename(self, view: View, offset: int) -> Span | None:
         """The name at a character, if it is one of the user's files."""
-        named = view.names.at(offset)
-        if named is None or not Path(named[1].span.source.path).is_absolute():
+        named = named_at(view, offset)
+        if named is None:
             return None
-        return named[0] if "site-packages" not in named[1].span.source.path else None
+        home = Path(named[1].span.source.path)
+        return named[0] if home.is_absolute() and not is_of_mai(home) else None
+
+    def renamed(self, view: View, offset: int, name: str) -> list[Span]:
+        """The places that get another name. Raises `ValueError` where a name would stand for something else then than it does now."""
+        spans = self.places(view, offset)
+        texts = {path: with_name(source, spans, name) for path, source in sources_of(spans).items()}
+
+        def read(path: Path) -> Source | None:
+            return texts.get(str(path)) or self.read(path)
+
+        for path, after in texts.items():
+            before = View(Path(path), sources_of(spans)[path], self.read)
+            if meanings(before, spans, name) != meanings(View(Path(path), after, read), [], name):
+                raise ValueError(f"`{name}` is the name of something else here")
+        return spans
 
 
 def _same(one: Symbol, other: Symbol) -> bool:

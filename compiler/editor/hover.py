@@ -7,16 +7,15 @@ from functools import cache
 
 from mai.compiler.editor.meaning import Form
 from mai.compiler.editor.names import Symbol
-from mai.compiler.editor.setting_words import setting_at
+from mai.compiler.editor.settings.words import setting_at
 from mai.compiler.editor.view import View, comment_above, prelude_symbols, shown
-from mai.compiler.elaborate.functions.function_reference import explained
+from mai.compiler.elaborate.functions.function_reference import WORDS_TITLE, entries_of
 from mai.spec import ast
 from mai.spec.ast_walk import children
 from mai.spec.record import record
 from mai.spec.source import Span
-from mai.spec.words import WORDS
 
-VALUES = ("field", "parameter", "variable", "param", "state", "let", "size", "const")
+VALUES = ("field", "variable", "param", "state", "let", "const")
 
 
 @record
@@ -32,12 +31,12 @@ def hover(view: View, offset: int) -> Hover | None:
     setting = setting_at(view, offset)
     if setting is not None:
         return Hover(*setting)
-    named = view.names.at(offset)
+    named = named_at(view, offset)
     if named is not None:
         span, symbol = named
         return Hover(span, _of_symbol(view, span, symbol))
     word = word_at(view, offset)
-    said = _of_word(word.text) if word is not None else None
+    said = _of_word(word.text, view.source.text[word.end : word.end + 1] == "(") if word is not None else None
     if word is not None and said is not None:
         return Hover(word, said + _shapes(view, _call_at(view, word)))
     expr = expression_at(view, offset)
@@ -48,7 +47,9 @@ def hover(view: View, offset: int) -> Hover | None:
 def _of_symbol(view: View, span: Span, symbol: Symbol) -> str:
     forms = _forms(view, span) or _forms(view, symbol.span)
     lines = [_code(shown(symbol))]
-    if symbol.kind in VALUES and forms:
+    if symbol.kind in ("parameter", "size"):
+        lines += [f"here `{_alternatives(forms)}`"] * bool(forms) + _leads(forms)
+    elif symbol.kind in VALUES and forms:
         text = _alternatives(forms)
         lines = [_code(f"{symbol.name} {text}" if text.startswith("=") else f"{symbol.name}: {text}"), _written(symbol)]
         lines += _leads(forms)
@@ -87,24 +88,29 @@ def _shapes(view: View, expr: ast.Expr | None) -> str:
 
 
 @cache
-def _of_word(word: str) -> str | None:
-    """What the reference says of a function, a standard layer or a word."""
+def _of_word(word: str, is_called: bool) -> str | None:
+    """What the reference says of a function, a standard layer or a word; of a name that is several, what fits the place."""
     symbol = prelude_symbols().get(word)
     if symbol is not None:
         return f"{_code(shown(symbol))}\n\n{comment_above(symbol)}"
-    says = explained(word)
-    if says is None:
-        return next((f"{_code(w.form or w.text)}\n\n{w.says}" for w in WORDS if w.text == word), None)
-    return "\n\n".join(_entry(entry) for entry in says.split("\n\n"))
-
-
-def _entry(entry: str) -> str:
-    form, _, says = entry.partition("\n")
-    return f"{_code(form)}\n\n{says.strip()}"
+    entries = entries_of(word)
+    fitting = [entry for entry, title in entries if (title == WORDS_TITLE) != is_called]
+    said = fitting or [entry for entry, _ in entries]
+    return "\n\n".join(f"{_code(entry.form)}\n\n{entry.says}" for entry in said) or None
 
 
 def _code(text: str) -> str:
     return f"```mai\n{text}\n```"
+
+
+def named_at(view: View, offset: int) -> tuple[Span, Symbol] | None:
+    """The symbol that is named at a character; the `d` of `dx/ds` belongs to what it stands before."""
+    text = view.source.text
+    named = view.names.at(offset)
+    if named is None and text[offset : offset + 1] == "d":
+        after = view.names.at(offset + 1)
+        return after if after is not None and after[0].start == offset + 1 else None
+    return named
 
 
 def word_at(view: View, offset: int) -> Span | None:

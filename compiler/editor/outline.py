@@ -165,9 +165,7 @@ def lenses(view: View) -> list[Lens]:
             if count is not None:
                 annotations.append(Lens(d.span, f"parameters: {_short(count)}"))
         elif isinstance(d, ast.Claim):
-            annotations.append(
-                Lens(d.span, "check claims", ("verify", str(view.path.parent / "runs" / view.path.stem)))
-            )
+            annotations.append(Lens(d.span, "check claims", ("verify", f"runs/{view.path.stem}")))
     return annotations
 
 

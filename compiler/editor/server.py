@@ -20,6 +20,7 @@ from mai.compiler.editor.outline import TOKEN_KINDS, folds, hints, lenses, outli
 from mai.compiler.editor.places import offset_of, place_of, units
 from mai.compiler.editor.view import View
 from mai.spec.diagnostics import Diagnostic
+from mai.spec.source import Span
 from mai.spec.words import RESERVED
 
 STACK = 256 * 2**20  # Bytes; the elaborator recurses into what is nested.
@@ -192,7 +193,10 @@ class Answers:
     def references(self, params: Any) -> Any:
         """Where a name stands."""
         asked = self._asked(params)
-        return None if asked is None else [convert.location(span) for span in self.desk.places(*asked)]
+        if asked is None:
+            return None
+        home = self.desk.definition(*asked) if not params.context.include_declaration else None
+        return [convert.location(span) for span in self.desk.places(*asked) if not _is_at(span, home)]
 
     def highlights(self, params: Any) -> Any:
         """Where a name stands in this text."""
@@ -211,9 +215,15 @@ class Answers:
         asked = self._asked(params)
         if asked is None or self.desk.can_rename(*asked) is None:
             return None
-        if not _NAME.fullmatch(params.new_name) or params.new_name in RESERVED:
-            raise ValueError(f"`{params.new_name}` is no name")
-        return convert.renamed(self.desk.places(*asked), params.new_name)
+        from pygls.exceptions import JsonRpcInvalidParams
+
+        name = params.new_name
+        try:
+            if not _NAME.fullmatch(name) or name in RESERVED:
+                raise ValueError(f"`{name}` cannot be a name")
+            return convert.renamed(self.desk.renamed(*asked, name), name)
+        except ValueError as error:
+            raise JsonRpcInvalidParams(str(error)) from error
 
     def formatting(self, params: Any) -> Any:
         """The text in the form that all have; nothing where it is not of the language."""
@@ -241,6 +251,10 @@ class Answers:
         return convert.tokens(places)
 
 
+def _is_at(span: Span, other: Span | None) -> bool:
+    return other is not None and (span.source.path, span.start) == (other.source.path, other.start)
+
+
 def serve() -> None:
     """Answer an editor over standard input and output, until it ends."""
     start(make_server())
@@ -263,7 +277,7 @@ def make_server() -> Any:
         (lsp.TEXT_DOCUMENT_INLAY_HINT, answers.inlay_hints, None),
         (lsp.TEXT_DOCUMENT_CODE_LENS, answers.code_lenses, None),
         (lsp.TEXT_DOCUMENT_CODE_ACTION, answers.code_actions, lsp.CodeActionOptions(code_action_kinds=[lsp.CodeActionKind.QuickFix])),
-        (lsp.TEXT_DOCUMENT_COMPLETION, answers.completion, lsp.CompletionOptions(trigger_characters=["(", ",", "~", ".", '"'])),
+        (lsp.TEXT_DOCUMENT_COMPLETION, answers.completion, lsp.CompletionOptions(trigger_characters=["(", ",", "~", ".", '"', "/"])),
         (lsp.TEXT_DOCUMENT_SIGNATURE_HELP, answers.signature_help, lsp.SignatureHelpOptions(trigger_characters=["(", ","])),
         (lsp.TEXT_DOCUMENT_DEFINITION, answers.definition, None),
         (lsp.TEXT_DOCUMENT_REFERENCES, answers.references, None),

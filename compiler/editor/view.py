@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from threading import RLock
 
 from mai.compiler.editor.living import Living, living
 from mai.compiler.editor.meaning import NO_SETS, Meaning, header, meaning_of
@@ -17,32 +19,49 @@ Read = Callable[[Path], Source | None]  # A file's text, as it is in the editor 
 
 
 class View:
-    """One version of a text.
+    """One version of a text; it is read at the first question about it, since most are changed by the next letter.
 
     Attributes:
         path: where it stands.
         source: the text.
-        names: what the names of all that can be read of it are.
         meaning: what checking it said; None until it was checked.
     """
 
     def __init__(self, path: Path, source: Source, read: Read, version: int | None = None) -> None:
         self.path, self.source, self.version = path, source, version
-        self._living: Living = living(source)
-        self.names: Names = names_of_file(self.file, _imported(self, read))
         self.meaning: Meaning | None = None
+        self._read, self._lock = read, RLock()  # Questions are answered while another thread checks.
+        self._read_text: Living | None = None
+        self._names: Names | None = None
+
+    @property
+    def _living(self) -> Living:
+        with self._lock:
+            if self._read_text is None:
+                self._read_text = living(self.source)
+            return self._read_text
 
     @property
     def file(self) -> ast.File:
         """The tree of what can be read."""
         return self._living.file
 
+    @property
+    def names(self) -> Names:
+        """What the names of all that can be read are."""
+        with self._lock:
+            if self._names is None:
+                self._names = names_of_file(self.file, _imported(self, self._read))
+            return self._names
+
     def check(
         self, texts: Mapping[str, Source], sets: Mapping[str, str] = NO_SETS, data: Sequence[Path] = ()
     ) -> Meaning:
         """What checking says; `texts` are those of other files, by path, `sets` its consts, `data` files in the place of its own."""
         if self.meaning is None:
-            self.meaning = meaning_of(self.path, self.source, self._living, texts, sets, data)
+            found = meaning_of(self.path, self.source, self._living, texts, sets, data)
+            # The files of the prelude name each other's layers, which no other file can: as files of their own they are not judged.
+            self.meaning = replace(found, diagnostics=[]) if is_of_mai(self.path) else found
         return self.meaning
 
     def formatted(self) -> str | None:
@@ -76,6 +95,11 @@ def _imported(view: View, read: Read) -> dict[str, Symbol]:
             symbols = names_of_file(living(source).file, {}).own
             symbols_in_sight |= {n: s for n, s in symbols.items() if s.kind in ("layer", "net") and is_public(n)}
     return symbols_in_sight
+
+
+def is_of_mai(path: Path) -> bool:
+    """Whether a file is one of mai's own: the prelude, the library."""
+    return path.resolve().is_relative_to(FOLDER.resolve())
 
 
 def path_of(source: Source) -> Path:

@@ -24,6 +24,7 @@ from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ops import elementwise as el
 from mai.spec import ast
+from mai.spec.ast_walk import names_of
 from mai.spec.diagnostics import Help
 from mai.spec.diagnostics.edit import meant_among, put
 from mai.spec.diagnostics.foreign import FOREIGN
@@ -31,7 +32,7 @@ from mai.spec.source import Span
 from mai.spec.words import DISTRIBUTIONS
 
 CHOOSE = "choose with `where(c, a, b)`"
-LOST = Poison()  # what is returned by an `if` that failed and holds a `return`
+LOST = Poison()  # what is returned by an `if` that failed and holds a `return`, and by a `check` that does not hold
 BINARY: dict[str, type[Operation]] = {"+": el.Add, "-": el.Subtract, "*": el.Multiply}
 
 
@@ -155,6 +156,32 @@ def _if(e: Context, env: Environment, statement: ast.If) -> Binding:
         raise e.fail("static-needed", statement.condition.span, message, help=repairs.chosen(statement) or CHOOSE)
     chosen = bool(condition) if not isinstance(condition, Callables) else True
     return e.statements.block(env, statement.then if chosen else statement.otherwise)
+
+
+# ----------------------------------------------------------- `check` of a layer
+
+
+def check_arguments(e: Context, env: Environment, statement: ast.Check) -> Binding:
+    """Refuse a call for which a condition on what is fixed when the file is compiled does not hold.
+
+    Raises:
+        Stop: `static-needed` was reported: only a call of the file knows whether it holds.
+    """
+    condition = e.expressions.expression(env, statement.value)
+    if isinstance(condition, Poison):
+        raise Stop
+    if not isinstance(condition, bool):
+        message = "outside of a claim `check` is of numbers that are fixed when the file is compiled"
+        raise e.fail(
+            "static-needed", statement.value.span, message, help="what the trained model does is checked in a `claim`"
+        )
+    if condition:
+        return None
+    known = {name: env.names.get(name) for name in sorted(names_of(statement.value))}
+    values = " and ".join(f"{name} is {value:g}" for name, value in known.items() if is_number(value))
+    message = f"`{statement.value.span.text}` has to hold" + (f", and {values}" if values else "")
+    e.error("check-failed", statement.value.span, message)
+    return LOST
 
 
 # --------------------------------------------------------------------- draws

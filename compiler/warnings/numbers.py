@@ -5,9 +5,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping
 
+from mai.compiler.ir.graph import Value
+from mai.compiler.ir.structure import Constant
+from mai.compiler.ops.elementwise import ToReal
+from mai.compiler.ops.elementwise.clip import Clip
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.training.settings import WarmedUp
-from mai.compiler.warnings.repairs import sooner, unit_range, without_number
+from mai.compiler.warnings.repairs import exchanged_ends, sooner, unit_range, without_number
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
 from mai.spec.ast_walk import nodes_of
@@ -70,6 +74,25 @@ def late_warmup(subject: Subject) -> Iterator[Diagnostic]:
         place = next((a.span for a in train.settings if a.name == "schedule"), train.head)
         said = f"warmup = {warmup} of {steps} steps: the run ends while the rate still rises, at {steps / warmup:.2g} of `lr`"
         yield warning("late-warmup", place, said, help=sooner(place, max(1, steps // 20)))
+
+
+def empty_ranges(subject: Subject) -> Iterator[Diagnostic]:
+    """`clip(x, 1, 0)`, which is 0 whatever x is."""
+    for node in (n for graph in subject.graphs for n in graph.walk() if n.op is Clip):
+        low, high = (_constant(end) for end in node.inputs[1:])
+        if low is not None and high is not None and low > high:
+            said = f"this is {high:g} whatever is clipped: from {low:g} to {high:g} there is no number"
+            help = "the smaller comes first"
+            yield warning("empty-range", node.span, said, help=help, edits=exchanged_ends(subject, node, help))
+
+
+def _constant(value: Value) -> float | None:
+    """A number that is known when the file is checked; None for any other value."""
+    node = value.producer
+    if node is None or node.op is not Constant:
+        return _constant(node.inputs[0]) if node is not None and node.op is ToReal else None
+    number = Constant.of(node).value
+    return number if isinstance(number, (int, float)) else None
 
 
 def large_windows(subject: Subject) -> Iterator[Diagnostic]:

@@ -13,10 +13,10 @@ from mai.compiler.ops.products.product import Affine, Einsum, Matmul
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.program import Program, Training
 from mai.compiler.warnings.dataflow import Dataflow
-from mai.compiler.warnings.repairs import first_zeros, other_callee
+from mai.compiler.warnings.repairs import first_zeros, other_callee, without_last
 from mai.compiler.warnings.subject import Subject, warning
 from mai.compiler.weights.rules import Pattern
-from mai.spec import ast
+from mai.spec import ast, in_prelude
 from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Diagnostic
 from mai.spec.source import Span
@@ -193,3 +193,17 @@ def stuck_at_zero(subject: Subject) -> Iterator[Diagnostic]:
         help = "let one of them begin otherwise: leave out `init = zeros` there"
         yield warning("stuck-at-zero", node.span, said, help=help, edits=first_zeros(subject, help))
         return
+
+
+def begun_alike(subject: Subject) -> Iterator[Diagnostic]:
+    """Matrices of standard layers that begin as one number: what stands in the place of their `init` is some other size, mostly."""
+    for graph in subject.graphs:
+        for node in graph.walk():
+            weight = graph.weights[WeightOf.of(node).weight] if node.op is WeightOf else None
+            if weight is None or node.span is None or not in_prelude(weight.span.source):
+                continue
+            number = weight.init.numbers[0] if weight.init.kind == "constant" else 0
+            if number and len(weight.shape) > 1 and min(weight.shape) > 1:
+                said = f"all numbers of `{weight.name}` begin as {number:g}: `init` is what a parameter begins as"
+                help = "leave it out, or say a distribution: `init = normal(0, 0.02)`"
+                yield warning("begun-alike", node.span, said, help=help, edits=without_last(node.span, number, help))

@@ -153,7 +153,7 @@ def _fit(rule: Rule, marks: Marks, net: str, prefix: str, weight: Weight, shapes
         renamed = _rename_rule(rule, net, before)
         assert renamed.source is not None
         names = tuple(c.pattern.fill(marks) for c in renamed.source.chains)
-        if all(n in shapes for n in names) and fits(renamed, names, weight, shapes):
+        if all(n in shapes for n in names) and fits(renamed.filled(marks), names, weight, shapes):
             return renamed, marks, names
     return None
 
@@ -173,7 +173,7 @@ def _without_second_names(fitting: Mapping[str, Sequence[Fit]]) -> dict[str, lis
 def _fill_what_is_one(rule: Rule, names: set[str]) -> Rule:
     """The rule with the numbers that the right side does not have in their places, where they are the same for all parameters."""
     assert rule.source is not None
-    asked = set().union(*(chain.pattern.numbers for chain in rule.source.chains))
+    asked = set().union(*(chain.numbers for chain in rule.source.chains))
     marks = [marks for name in names if (marks := rule.target.match(name)) is not None]
     spare = rule.target.numbers - asked
     if any(len({m.numbers[n] for m in marks}) > 1 for n in spare):

@@ -150,7 +150,7 @@ def _assign(loading: Loading, weight: Weight, shapes: Shapes, mistakes: Mistakes
         lacking = [(n, c) for n, c in zip(names, rule.source.chains, strict=True) if n not in shapes]
         absent += lacking
         if not lacking:
-            assignments.append(Assignment(weight, rule, names))
+            assignments.append(Assignment(weight, rule.filled(marks), names))
     if not assignments and absent and not keeps_initial:
         name, chain = absent[0]
         guess = closest(name, shapes)
@@ -300,6 +300,12 @@ def _value(weight: Weight, assignments: Sequence[Assignment], files: TensorFiles
 
 
 def _read(assignment: Assignment, files: TensorFiles) -> torch.Tensor:
-    parts = [c.apply(files.read(n)) for n, c in zip(assignment.names, assignment.chains, strict=True)]
+    parts = [_part(name, chain, files) for name, chain in zip(assignment.names, assignment.chains, strict=True)]
     assert assignment.rule.source is not None
     return parts[0] if len(parts) == 1 else torch.cat(parts, assignment.rule.source.axis)
+
+
+def _part(name: str, chain: Chain, files: TensorFiles) -> torch.Tensor:
+    """What the steps of a chain leave of a tensor; where one row is asked for, only this is read."""
+    row = chain.row
+    return chain.apply(files.read(name)) if row is None else chain.of_row().apply(files.read(name, row))

@@ -126,7 +126,7 @@ def _family_lines(family: FamilyMatch, usage: Usage) -> Iterator[Line]:
             marks = rule.target.match(name)
             assert marks is not None
             for chain in rule.source.chains:
-                usage.mark(chain.pattern.fill(marks), chain)
+                usage.mark(chain.pattern.fill(marks), chain.filled(marks))
         yield Line(f'"{rule.target.text}" = {rule.source}')
     for chain in family.ignored:
         if _mark_ignored(chain, usage):

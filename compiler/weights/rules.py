@@ -2,12 +2,13 @@
 
 A pattern is a name in which `*` stands for any text and `{i}` for a number. On the other side of a rule `*`, in their order,
 and `{i}` stand for the texts and numbers that matched; a number may be counted on, `{i + 1}`, `{2 * i}`, `{i // 2}`, `{i % 2}`, `{2 * i - 1}`.
+A number may be a place on an axis, too: `"experts.weight"["{e}"]`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -143,9 +144,18 @@ class Transpose:
 
 @record
 class Cut:
-    """`[a:b, i]`: index the first axes, as numpy does."""
+    """`[a:b, i]`: index the first axes, as numpy does; a pattern is a number of the parameter's name, `["{e}"]`."""
 
-    items: tuple[slice | int, ...]
+    items: tuple[slice | int | Pattern, ...]
+
+    @property
+    def marks(self) -> Iterator[Pattern]:
+        """The places that a name says."""
+        return (item for item in self.items if isinstance(item, Pattern))
+
+    def filled(self, marks: Marks) -> Cut:
+        """The same with numbers in the place of marks."""
+        return Cut(tuple(int(i.fill(marks)) if isinstance(i, Pattern) else i for i in self.items))
 
 
 @record
@@ -166,6 +176,29 @@ class Chain:
 
     pattern: Pattern
     steps: tuple[Step, ...] = ()
+
+    @property
+    def numbers(self) -> set[str]:
+        """The names of the numbers in its pattern and in its cuts."""
+        cuts = (step for step in self.steps if isinstance(step, Cut))
+        return self.pattern.numbers.union(*(mark.numbers for cut in cuts for mark in cut.marks))
+
+    @property
+    def row(self) -> int | None:
+        """The place on the first axis that alone is read; None where the whole tensor is."""
+        first = self.steps[0] if self.steps else None
+        place = first.items[0] if isinstance(first, Cut) else None
+        return place if isinstance(place, int) and place >= 0 else None
+
+    def filled(self, marks: Marks) -> Chain:
+        """The same with numbers in the place of the marks of its cuts."""
+        return Chain(self.pattern, tuple(s.filled(marks) if isinstance(s, Cut) else s for s in self.steps))
+
+    def of_row(self) -> Chain:
+        """The same for a tensor of which the one `row` is there."""
+        first = self.steps[0]
+        assert isinstance(first, Cut)
+        return Chain(self.pattern, (Cut((0, *first.items[1:])), *self.steps[1:]))
 
     def apply(self, tensor: Tensor) -> Tensor:
         """Apply the steps to a tensor; the result is a view of it.
@@ -194,7 +227,9 @@ def _notation(step: Step, text: str) -> str:
     return f"split({text}, {step.count}{axis})[{step.place}]"
 
 
-def _index_notation(item: slice | int) -> str:
+def _index_notation(item: slice | int | Pattern) -> str:
+    if isinstance(item, Pattern):
+        return f'"{item.text}"'
     if isinstance(item, int):
         return str(item)
     return ":".join("" if bound is None else str(bound) for bound in (item.start, item.stop))
@@ -254,6 +289,14 @@ class Rule:
     target: Pattern
     source: Source | None
     span: Span
+
+    def filled(self, marks: Marks) -> Rule:
+        """The same with numbers in the place of the marks of its cuts."""
+        if self.source is None:
+            return self
+        return Rule(
+            self.target, Source(tuple(c.filled(marks) for c in self.source.chains), self.source.axis), self.span
+        )
 
 
 @record

@@ -68,6 +68,12 @@ class Place:
             raise OSError("the file is cut short")
         return torch.frombuffer(raw, dtype=self.dtype, count=count).reshape(self.shape)
 
+    def row(self, place: int) -> Place:
+        """One place on the first axis, which stays, of size 1."""
+        size = (self.end - self.start) // self.shape[0]
+        begin = self.start + place * size
+        return Place(self.file, self.dtype, (1, *self.shape[1:]), begin, begin + size)
+
 
 class TensorFiles:
     """One or several open safetensors files; `shapes` has the shape of every tensor by name.
@@ -112,14 +118,17 @@ class TensorFiles:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
-    def read(self, name: str) -> torch.Tensor:
-        """One tensor in float32.
+    def read(self, name: str, row: int | None = None) -> torch.Tensor:
+        """One tensor in float32, or one row of it, [1, ...].
 
         Raises:
             MaiError: `weights-mismatch`: it cannot be read.
         """
         try:
-            return self._places[name].read().float()
+            place = self._places[name]
+            if row is None:
+                return place.read().float()
+            return (place.row(row).read() if isinstance(place, Place) else place.read()[row : row + 1]).float()
         except OSError as error:
             raise self.error("weights-mismatch", f"{self.path}: `{name}` cannot be read: {error}") from error
 

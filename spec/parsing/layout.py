@@ -14,6 +14,8 @@ NAMES = {"(": "LPAR", "[": "LSQB", "{": "LBRACE", ")": "RPAR", "]": "RSQB", "}":
 OPERATORS = "COMMA EQUAL UPDATE TILDE PLUS MINUS STAR SLASH AT DOUBLE_SLASH PERCENT CARET COMPARE PIPE ARROW RANGE"
 CONTINUES = frozenset([*OPERATORS.split(), *(word.text.upper() for word in words.WORDS if word.goes_on)])
 MAX_NESTING = 100
+STATEMENT_TYPES = {word.upper() for word in words.BEGINNING_NAMES}
+_OPENS = re.compile(words.NAMED)
 
 # A line that begins so begins a declaration: the words are names, too (`data = x`), but not before another word.
 _DECLARATION = "^(?:" + "|".join(word.text + r"\b" + word.begins for word in words.DECLARATIONS) + ")"
@@ -76,7 +78,11 @@ def _match(token: Token, open_: list[Token]) -> None:
 
 
 class Layout:
-    """Between lexer and parser, as lark's `postlex`, too: drops the newlines inside `()` and `[]`, after an operator, and before `|>`, `else` and a clause (`from`, `keep`)."""
+    """Between lexer and parser, as lark's `postlex`, too.
+
+    Drops the newlines inside `()` and `[]`, after an operator, and before `|>`, `else` and a clause (`from`, `keep`); a word that
+    begins statements is a name where a value is given to it: `score = x`.
+    """
 
     # With NAME everywhere a keyword is a whole word: `constn` is no `const n`.
     always_accept = ("NEWLINE", "NAME")
@@ -94,6 +100,8 @@ class Layout:
                     previous = token.type
                     yield token
                 continue
+            if token.type in STATEMENT_TYPES and not _OPENS.match(self.text, token.end_pos):
+                token = Token("NAME", token, token.start_pos, token.end_pos)
             self._bracket(token, open_)
             previous = token.type
             yield token

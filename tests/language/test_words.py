@@ -15,7 +15,7 @@ from mai.spec.diagnostics.foreign import FOREIGN
 from mai.spec.format import format_file
 from mai.spec.parsing.parse import parse
 from mai.spec.source import Source
-from mai.spec.words import DECLARATIONS, RESERVED, STATEMENTS, WORDS, Word
+from mai.spec.words import BEGINNING_NAMES, DECLARATIONS, RESERVED, STATEMENTS, WORDS, Word
 
 SPEC = Path(mai.spec.__path__[0])
 PARTS = {
@@ -86,6 +86,16 @@ def test_it_is_documented(word: Word) -> None:
 def test_reserved_words_are_no_names() -> None:
     for word in RESERVED:
         assert told(f"let {word} = 1\n")[0][0] in ("reserved-name", "missing-name")
+
+
+@pytest.mark.parametrize("word", sorted(BEGINNING_NAMES))
+def test_a_word_that_begins_statements_is_a_name_where_it_is_given_a_value(word: str) -> None:
+    text = f"export f(x: [2]) -> [2] {{\n  {word} = x * 2\n  {word} += 1\n  y = {word} + x\n  {word} ~ normal([2])\n  return y * {word}\n}}\n"
+    assert format_file(parse(Source("a", text), Reporter())) == text
+    (misspelt, *_) = told(
+        text.replace("return y *", "return y * /")
+    )  # lark tells of it, by the same line ends and names.
+    assert misspelt[0] == "missing-operand"
 
 
 def test_a_word_of_ours_is_no_foreign_one() -> None:

@@ -37,7 +37,7 @@ FAMILIES = {
     "bernoulli(logits = a)": (td.Bernoulli(logits=ta), td.Bernoulli(logits=-tb), "bernoulli(logits = -b)", COUNT > 1),
     "student_t(a, b, 2)": (td.StudentT(ta, tb, 2.0), None, "", REAL),
     "dirichlet(a)": (td.Dirichlet(ta), td.Dirichlet(tb), "dirichlet(b)", UNIT / UNIT.sum()),
-    "multivariate_normal(a, diag(b) + outer(a, b))": (
+    "multivariate_normal(a, tril(diag(b) + outer(a, b)))": (
         td.MultivariateNormal(ta, scale_tril=torch.tril(torch.diag(tb) + torch.outer(ta, tb))),
         td.MultivariateNormal(tb, scale_tril=torch.diag(ta)), "multivariate_normal(b, diag(a))", REAL,
     ),
@@ -213,3 +213,31 @@ def test_what_is_no_distribution_is_refused(tmp_path: Path, body: str, slug: str
     path = tmp_path / "spec.mai"
     path.write_text(f"export f(x: [2]) -> [2] {{\n  {body}\n}}\n", encoding="utf-8")
     assert [d.slug for d in check(path).diagnostics] == [slug]
+
+
+@pytest.mark.parametrize("factor", ["[[2, 0.5], [0.5, 1]]", "C"])
+def test_a_covariance_written_in_the_place_of_its_factor_is_refused(tmp_path: Path, factor: str) -> None:
+    spec = tmp_path / "spec.mai"
+    density = f"log_prob(multivariate_normal(m, {factor}), m)"
+    spec.write_text(f"let C = [[2, 0.5], [0.5, 1]]\nexport f(m: [2]) -> [] {{ return {density} }}\n")
+    (refused,) = [d for d in check(spec).diagnostics if d.severity == "error"]
+    assert refused.slug == "impossible-draw"
+    assert f"cholesky({factor})" in str(refused.help)
+
+
+def test_a_covariance_computed_in_the_place_of_its_factor_gives_no_number(program: Maker) -> None:
+    """A draw, a density, an entropy and a divergence, of either distribution."""
+    spec = """
+export f(m: [2], C: [2, 2]) -> ([2], [4]) {
+  q = multivariate_normal(m, C)
+  p = multivariate_normal(m, identity(2))
+  x ~ q
+  return (x, [log_prob(q, m), entropy(q), kl(q, p), kl(p, q)])
+}
+"""
+    graph = prepare(program(spec).exports["f"])
+    factor = np.asarray([[2.0, 0.0], [0.5, 1.0]])
+    for C, is_right in ((factor, True), (factor @ factor.T, False)):
+        for result in evaluate(graph, {"m": np.zeros((1, 2)), "C": C[None]}, {"seed": 1}, {}):
+            assert np.isfinite(result).all() == is_right
+            assert np.isnan(result).all() != is_right

@@ -65,6 +65,26 @@ class LanguageClient:
         document = {"uri": uri, "version": self.versions[uri]}
         self.tell("textDocument/didChange", {"textDocument": document, "contentChanges": [{"text": text}]})
 
+    def type(self, uri: str, text: str, more: str) -> None:
+        """Letters after the end of a text, one change each, as somebody types them who is faster than the editor."""
+        self.versions[uri] += 1
+        places = [_place(text + more[:i], len(text) + i) for i in range(len(more))]
+        changes = [
+            {"range": {"start": place, "end": place}, "text": letter}
+            for place, letter in zip(places, more, strict=True)
+        ]
+        document = {"uri": uri, "version": self.versions[uri]}
+        self.tell("textDocument/didChange", {"textDocument": document, "contentChanges": changes})
+
+    def erase(self, uri: str, text: str) -> None:
+        """The last letter of a text is taken back."""
+        self.versions[uri] += 1
+        places = {"start": _place(text, len(text) - 1), "end": _place(text, len(text))}
+        document = {"uri": uri, "version": self.versions[uri]}
+        self.tell(
+            "textDocument/didChange", {"textDocument": document, "contentChanges": [{"range": places, "text": ""}]}
+        )
+
     def diagnostics(self, uri: str) -> list[dict[str, Any]]:
         """What is said of the last version of an open text; waits for it."""
         while self.said.get(uri, (None, []))[0] != self.versions[uri]:
@@ -79,8 +99,11 @@ class LanguageClient:
 
     def at(self, uri: str, method: str, text: str, part: str, shift: int = 0, **more: object) -> Any:
         """The answer to a question about the place of a part of a text."""
-        before = text[: text.index(part) + shift]
-        position = {"line": before.count("\n"), "character": len(before) - before.rfind("\n") - 1}
+        return self.at_offset(uri, method, text, text.index(part) + shift, **more)
+
+    def at_offset(self, uri: str, method: str, text: str, offset: int, **more: object) -> Any:
+        """The answer to a question about a character of a text."""
+        position = _place(text, offset)
         return self.ask(f"textDocument/{method}", {"textDocument": {"uri": uri}, "position": position, **more})
 
     def whole(self, uri: str, method: str, **more: object) -> Any:
@@ -109,3 +132,8 @@ class LanguageClient:
         elif "method" in message and "id" in message:
             self._send({"id": message["id"], "result": None})
         return message
+
+
+def _place(text: str, offset: int) -> dict[str, int]:
+    before = text[:offset]
+    return {"line": before.count("\n"), "character": len(before) - before.rfind("\n") - 1}

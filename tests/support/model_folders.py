@@ -59,6 +59,7 @@ DEEPSEEK = {
     "num_key_value_heads": 4, "moe_intermediate_size": 20, "n_routed_experts": 8, "n_group": 4, "topk_group": 2, "num_experts_per_tok": 3,
     "kv_lora_rank": 12, "q_lora_rank": 10, "qk_rope_head_dim": 4, "qk_nope_head_dim": 6, "v_head_dim": 5, "first_k_dense_replace": 1,
 }  # fmt: skip
+STATES = {"mamba_n_heads": 8, "mamba_n_groups": 2, "mamba_d_state": 5}
 GPT2 = {"vocab_size": VOCAB, "n_embd": WIDTH, "n_layer": 2, "n_head": 4, "n_positions": 64, "eos_token_id": 1}
 DECODERS = {
     "gpt2": Model("GPT2LMHeadModel", "GPT2Config", GPT2),
@@ -168,6 +169,22 @@ DECODERS = {
         "state_size": 5, "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 0}),
     "bamba": Model("BambaForCausalLM", "BambaConfig", {
         **TEXT, "num_hidden_layers": 3, "attn_layer_indices": [1], "mamba_n_heads": 8, "mamba_n_groups": 2, "mamba_d_state": 5}),
+    "jamba": Model("JambaForCausalLM", "JambaConfig", {
+        **TEXT, "num_hidden_layers": 3, "attn_layer_period": 2, "attn_layer_offset": 1, "num_experts": 4, "mamba_d_state": 5}),
+    "jamba, plain": Model("JambaForCausalLM", "JambaConfig", {
+        **TEXT, "attn_layer_period": 2, "attn_layer_offset": 0, "num_experts": 1, "mamba_dt_rank": 3, "mamba_proj_bias": True, "mamba_conv_bias": False}),
+    "falcon_h1": Model("FalconH1ForCausalLM", "FalconH1Config", {**TEXT, **STATES, "mamba_d_ssm": 48}),
+    "falcon_h1, multiplied": Model("FalconH1ForCausalLM", "FalconH1Config", {
+        **TEXT, **STATES, "mamba_d_ssm": None, "mamba_rms_norm": True, "key_multiplier": 0.5, "attention_in_multiplier": 1.3,
+        "attention_out_multiplier": 0.8, "ssm_in_multiplier": 1.2, "ssm_out_multiplier": 0.9, "mlp_multipliers": [0.8, 1.1],
+        "ssm_multipliers": [0.9, 1.2, 0.7, 1.1, 1.3], "embedding_multiplier": 2.0, "lm_head_multiplier": 0.6, "mlp_bias": True,
+        "projectors_bias": True, "attention_bias": True}),
+    "granitemoehybrid": Model("GraniteMoeHybridForCausalLM", "GraniteMoeHybridConfig", {
+        **TEXT, **STATES, "num_hidden_layers": 3, "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+        "num_local_experts": 0, "shared_intermediate_size": 40, "residual_multiplier": 0.7, "logits_scaling": 3.0}),
+    "granitemoehybrid, experts": Model("GraniteMoeHybridForCausalLM", "GraniteMoeHybridConfig", {
+        **TEXT, **STATES, "layer_types": ["full_attention", "linear_attention"], "num_local_experts": 4, "shared_intermediate_size": 20,
+        "position_embedding_type": "rope", "attention_multiplier": 0.3, "embedding_multiplier": 2.0}),
     "rwkv": Model("RwkvForCausalLM", "RwkvConfig", {
         "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "intermediate_size": 48, "layer_norm_epsilon": 1e-4,
         "bos_token_id": 0, "eos_token_id": 1}),

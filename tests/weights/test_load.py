@@ -89,6 +89,21 @@ ignore split("e"', 2, axis = 0)[0]
     assert all(w.dtype == np.float32 and w.flags.c_contiguous for w in weights.values())
 
 
+def test_places_by_numbers_of_a_name(make: Make) -> None:
+    """A tensor that has what all layers have, its parts by the numbers of theirs; what no layer takes is told."""
+    rules = RULES.replace('"layer.{i + 1}.w"', '"all"["{i + 1}", :, "{i}"]\'')
+    state = {n: t for n, t in tensors().items() if not n.startswith("layer")}
+    every = torch.randn(3, 4, 2, 4)
+    (said,) = refused(make(rules, {**state, "all": every}))
+    assert said.message == "nothing takes `all` [3, 4, 2, 4]: of its numbers 64 are left"
+    left_out = '\nignore "all"[0]\nignore "all"[1, :, 1]\nignore "all"[2, :, 0]'
+    weights, _ = load_weights(make(rules + left_out, {**state, "all": every}), None)
+    np.testing.assert_array_equal(weights["f.repeat_1.0.linear_1.weight"], every[1, :, 0].T)
+    np.testing.assert_array_equal(weights["f.repeat_1.1.linear_1.weight"], every[2, :, 1].T)
+    (said,) = refused(make(rules, {**state, "all": every[:2]}))
+    assert "has no place 2 on an axis of 2" in said.message
+
+
 def test_first_values_are_those_of_the_params_lines(make: Make) -> None:
     plain = make(RULES.replace('"out.*"', "first"), {n: t for n, t in tensors().items() if "out" not in n})
     bias = load_weights(plain, None, seed=3)[0]["f.linear_2.bias"]

@@ -90,6 +90,9 @@ GOOD = '"f.repeat_1.{i}.linear_1.*" = "h.{i}.*"'
         (GOOD + '\n"*" = split("*", 3, axes = 0)[0]', "no argument is called `axes` here"),
         (GOOD + '\n"*" = concat()', "`concat` needs at least one tensor"),
         (GOOD + '\n"****" = "****"', "a name has at most 3 `*`"),
+        (GOOD.replace('"h.{i}.*"', '"h.*"["{j}"]'), "`{j}` is no number of the name on the left"),
+        (GOOD.replace('"h.{i}.*"', '"h.*"["x{i}"]'), "a place by a number of the name is that alone"),
+        (GOOD + '\nignore "x"["{i}"]', "what is left out has no name on the left to take a number of"),
         (GOOD + "\nignore 3", "a weight comes from a tensor's name in quotes"),
     ],
 )

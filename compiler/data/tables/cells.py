@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
 from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of
-from mai.compiler.data.tables.numerals import NAMES, OTHER, Decimal, number_of
+from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, number_of
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import MaiError
 
@@ -22,6 +22,10 @@ Missing = Literal["refuse", "keep", "drop"]
 Role = Literal["real", "label", "any", "key", "time"]
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nil", "?", "-"))
 WORDS, NUMBERS = True, False
+FAR_OFF, LOST = (
+    2.0**17,
+    0.003,
+)  # Numbers that 32 bits may round by a hundredth or more; what of their range rounding may take.
 
 
 class Column:
@@ -38,7 +42,8 @@ class Column:
         self.gaps: Array | None = None
         self.are_dates = False
         self.in_utc: bool | None = None
-        self.dressed = ""
+        self.dressed = self.code = ""
+        self._low, self._high, self._lost = np.inf, -np.inf, 0.0
         self.names: dict[str, int] = {}
         self.are_words: bool | None = None
         self.missing, self.row = 0, 0
@@ -82,8 +87,20 @@ class Column:
         if self.in_utc:
             yield f"column `{self.name}`: times with an offset, as `+02:00`, are read in UTC"
         if self.dressed:
-            what = "are read without signs of money, shares and thousands"
+            what = "are read without signs of money, shares and thousands" + ", as negative" * self.dressed.startswith(
+                "("
+            )
             yield f"column `{self.name}`: numbers such as `{self.dressed}` {what}"
+        if self.code:
+            name = (
+                f"`words = {self.field}` reads names"
+                if self.role == "label"
+                else "a field of labels, in `words`, has names"
+            )
+            yield f"column `{self.name}`: `{self.code}` is read as the number {int(self.code)} ({name})"
+        if self._lost > LOST * (self._high - self._low) > 0:
+            what = f"{self._low:.15g} to {self._high:.15g} are rounded by up to {self._lost:g}"
+            yield f"column `{self.name}`: {what}, as numbers of 32 bits are: take off what they have in common"
 
     # ------------------------------------------------------------ kinds of columns
 
@@ -145,7 +162,16 @@ class Column:
         if numbers.dtype.kind == "f" and not np.isfinite(real).all():
             place = int(np.argmin(np.isfinite(real)))
             raise self._wrong(f"holds values that are not finite: {numbers[place]:g} in {self._at(place)}")
+        self._note_rounding(numbers if self.gaps is None else numbers[~self.gaps])
         return real
+
+    def _note_rounding(self, numbers: Array) -> None:
+        """Note the range of some numbers, and how far they are from those of 32 bits."""
+        if numbers.dtype.itemsize > 4 and numbers.size:
+            low, high = float(numbers.min()), float(numbers.max())
+            self._low, self._high = min(self._low, low), max(self._high, high)
+            if max(-low, high) > FAR_OFF:
+                self._lost = max(self._lost, float(np.abs(numbers - numbers.astype(np.float32)).max()))
 
     def _whole(self, numbers: Array) -> Array:
         if numbers.dtype.kind == "f":
@@ -184,11 +210,19 @@ class Column:
 
     def _parsed(self, text: pa.Array) -> pa.Array:
         """Texts as numbers; one that says that there is none is null. Raises `MaiError` for words."""
+        self._note_code(text)
         numbers = plain_numbers(text, self._decimal)
         if numbers is None:
             return self._parsed_slowly(text)
         self._become(NUMBERS, text, 0)
         return numbers
+
+    def _note_code(self, text: pa.Array) -> None:
+        """Note the first number that begins with a 0, as a postcode does."""
+        if not self.code:
+            begin_so = text.filter(pc.starts_with(text, "0"))
+            codes = begin_so.filter(pc.match_substring_regex(begin_so, CODE))
+            self.code = codes[0].as_py() if len(codes) else ""
 
     def _parsed_slowly(self, text: pa.Array) -> pa.Array:
         numbers = [self._float(cell) for cell in text.to_pylist()]

@@ -16,13 +16,15 @@ from pathlib import Path
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.kinds import head_of, kind_of
 from mai.compiler.data.tables.numerals import NAMES, OTHER, Decimal, number_of
+from mai.compiler.data.tables.preamble import count_lines_above, stated_separator
 from mai.spec.record import record
 
 SEPARATORS = {",": "`,`", ";": "`;`", "\t": "tabs", "|": "`|`"}
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 WESTERN = "cp1252"
 UTF8 = ("utf-8", "utf-8-sig")
-LINES = 50
+LINES, SHOWN = 50, 40
+ENDS = re.compile(r"\r\n|\n|\r")
 # A letter of Europe in UTF-8; in Windows-1252 a capital letter and a sign.
 TWO_BYTES = re.compile(rb"[\xc3-\xc5][\x80-\xbf]")
 
@@ -32,7 +34,8 @@ class Dialect:
     """`encoding` is a codec's name; `separator` stands between values, `decimal` before the decimals of a number.
 
     The sign `is_told` by a spec, or by cells that are numbers with no other. Where nothing tells it, `doubtful` is a column and a cell that
-    would be another number with the other sign. `mixed` is the first line whose letters are in UTF-8, where others' are not.
+    would be another number with the other sign. `mixed` is the first line whose letters are in UTF-8, where others' are not. So many lines
+    `above` the names of the columns are none of the table, the first of which says `title`.
     """
 
     encoding: str = "utf-8"
@@ -41,6 +44,8 @@ class Dialect:
     is_told: bool = False
     doubtful: tuple[str, str] | None = None
     mixed: int | None = None
+    above: int = 0
+    title: str = ""
 
 
 @record
@@ -62,12 +67,19 @@ def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
     head, is_all = head_of(path)
     encoding = stated.encoding or _encoding(path, head)
     text = _decoded(path, head, encoding, is_all)
-    lines = text.splitlines(keepends=True)
-    whole = [line for line in (lines if is_all else lines[:-1])[:LINES] if line.strip("\r\n")]
-    separator = stated.separator or _separator(whole)
-    first = whole[0] if whole and whole[0].count('"') % 2 == 0 else None
-    cells = None if first is None else [cell.strip() for cell in next(csv.reader([first], delimiter=separator))]
-    return replace(with_decimal(stated), encoding=encoding, separator=separator), cells
+    lines = [line.strip("\r\n") for line in ENDS.split(text)]
+    lines = (lines if is_all else lines[:-1])[:LINES]
+    written = next((each for line in lines[:1] if (each := stated_separator(line)) is not None), None)
+    separator = stated.separator or written or _separator([line for line in lines if line])
+    above = 1 if written is not None else count_lines_above(lines, separator)
+    titles = (line.strip(f"{separator} ") for line in lines[:above] if written is None)
+    title = next(filter(None, titles), "")
+    first = next((line for line in lines[above:] if line), None)
+    cells = None
+    if first is not None and first.count('"') % 2 == 0:
+        cells = [cell.strip() for cell in next(csv.reader([first], delimiter=separator))]
+    found = replace(with_decimal(stated), encoding=encoding, separator=separator)
+    return replace(found, above=above, title=title), cells
 
 
 def with_decimal(stated: Stated) -> Dialect:
@@ -83,8 +95,8 @@ def is_alike(path: Path, stated: Stated) -> bool:
     marked = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
     if stated.encoding is not None and marked is not None and marked.partition("-sig")[0] != stated.encoding.lower():
         return False
-    first, _, _ = _decoded(path, head, stated.encoding or marked or "utf-8", False).partition("\n")
-    return not first or stated.separator is None or stated.separator in first
+    _, names = dialect_of(path, replace(stated, encoding=stated.encoding or marked or "utf-8"))
+    return stated.separator is None or names is None or len(names) > 1
 
 
 def notes_of(dialect: Dialect, stated: Stated) -> Iterator[str]:
@@ -94,6 +106,9 @@ def notes_of(dialect: Dialect, stated: Stated) -> Iterator[str]:
         yield f'its letters are read as {letters} (`encoding = "..."` says another)'
         if dialect.mixed is not None:
             yield f"line {dialect.mixed:,} is in UTF-8, and other lines are not: its letters are read as others, so write the file in one encoding"
+    if dialect.title:
+        lines = f"{dialect.above} lines" if dialect.above > 1 else "a line"
+        yield f"without {lines} above the names of its columns: `{dialect.title[:SHOWN]}`"
     if stated.separator is None and dialect.separator != ",":
         yield f"its values are separated by {SEPARATORS[dialect.separator]}"
     if stated.decimal is None:
@@ -173,7 +188,12 @@ def _decoded(path: Path, head: bytes, encoding: str, is_all: bool) -> str:
 
 
 def _separator(lines: list[str]) -> str:
-    """That which divides the first line, and as many others as can be into as many values."""
+    """That which divides the first line that can be divided, and as many others as can be into as many values."""
+    divided = (place for place, line in enumerate(lines) if any(sign in line for sign in SEPARATORS))
+    return _dividing(lines[next(divided, 0) :])
+
+
+def _dividing(lines: list[str]) -> str:
     best, most = ",", (0.0, 1)
     for separator in SEPARATORS:
         widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]

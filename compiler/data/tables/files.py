@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.dialect import UTF8, Dialect, Stated, dialect_of, in_full, notes_of, with_decimal
-from mai.compiler.data.tables.header import name_columns
+from mai.compiler.data.tables.header import doubt_of_names, name_columns
 from mai.compiler.data.tables.kinds import Kind, kind_of, packer_of
 from mai.spec.record import record
 
@@ -87,7 +87,8 @@ def _with_sign(table: TableFile, stated: Stated) -> TableFile:
 
 
 def _noted(table: TableFile, dialect: Dialect, stated: Stated) -> TableFile:
-    return replace(table, dialect=dialect, notes=tuple(notes_of(dialect, stated)))
+    doubt = doubt_of_names([*table.columns.values()])
+    return replace(table, dialect=dialect, notes=(*notes_of(dialect, stated), *([doubt] if doubt else [])))
 
 
 def read_blocks(table: TableFile, columns: Sequence[str]) -> Iterator[Block]:
@@ -174,7 +175,7 @@ def _csv(table: TableFile, types: Mapping[str, Any], invalid: Callable[[Any], st
 
     return csv.open_csv(
         _stream(table),
-        csv.ReadOptions(use_threads=False, block_size=BYTES),
+        csv.ReadOptions(use_threads=False, block_size=BYTES, skip_rows=table.dialect.above),
         csv.ParseOptions(delimiter=table.dialect.separator, newlines_in_values=True, invalid_row_handler=invalid),
         csv.ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=False),
     )
@@ -202,7 +203,7 @@ def _csv_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
 def _ragged(table: TableFile, row: Any) -> Exception:
     values = "1 value" if row.actual_columns == 1 else f"{row.actual_columns} values"
     text = row.text.replace("\n", " ")[:SHOWN]
-    place = f"row {row.number - 1}" if row.number is not None else "a row"
+    place = f"row {row.number - 1 - table.dialect.above}" if row.number is not None else "a row"
     help = "is a quote not closed?" if row.text.count('"') % 2 else None
     return bad(f"{table.path}: {place} has {values}, the header has {row.expected_columns}: {text}", help=help)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from mai.compiler.data.fields import bad
@@ -41,6 +42,16 @@ def name_columns(path: Path, names: Sequence[str]) -> dict[str, str]:
         raise bad(message, help="call one of them otherwise in the first line")
     called = [_identifier(name) for name in written]
     return dict(zip(_apart(called, written), names, strict=True))
+
+
+def doubt_of_names(names: Sequence[str]) -> str | None:
+    """What is to be said of a first line that holds numbers that are hardly names, as 1990, 1991, ... are; None where nothing is."""
+    numbers = [float(name) for name in names if is_number(name)]
+    rising = all(a < b for a, b in pairwise(numbers))
+    if not numbers or (rising and all(number.is_integer() for number in numbers)):
+        return None
+    some = ", ".join(f"`{name.strip()[:SHOWN]}`" for name in names if is_number(name))
+    return f"its first line, which names the columns, holds numbers, {some[:60]}: does the file lack a line of names?"
 
 
 def _apart(called: Sequence[str], written: Sequence[str]) -> list[str]:

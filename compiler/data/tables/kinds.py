@@ -12,6 +12,7 @@ from mai.compiler.data.fields import bad
 
 Kind = Literal["csv", "jsonl", "parquet", "feather", "stream"]
 HEAD = 1 << 16
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".pq", ".feather", ".arrow")
 PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".zstd": "zstd"}
@@ -52,7 +53,7 @@ def kind_of(path: Path) -> Kind:
     for magic, (what, help) in OTHERS.items():
         if start.startswith(magic):
             raise bad(f"{path} is no table: it is {what}", help=help)
-    return "jsonl" if any(suffix in (".jsonl", ".ndjson") for suffix in path.suffixes[-2:]) else "csv"
+    return "jsonl" if any(suffix in JSON_SUFFIXES for suffix in path.suffixes[-2:]) else "csv"
 
 
 def head_of(path: Path) -> tuple[bytes, bool]:

@@ -24,18 +24,42 @@ def _pattern(decimal: Decimal) -> str:
 
 PATTERNS: dict[Decimal, str] = {sign: _pattern(sign) for sign in OTHER}
 EXPRESSIONS = {sign: re.compile(text) for sign, text in PATTERNS.items()}
+CODE = r"^0\d+$"  # Digits that begin with 0, for re and for RE2: of a postcode, and of no number.
+WITH_UNIT = re.compile(
+    r"(?P<number>.*\d)[\s\u00a0\u202f]*(?P<unit>[^\W\d_][^\d\s]*|°[CF]?|%\w+)|(?P<money>[A-Z]{3}|Rs\.?)\s*(?P<sum>[\d.,]+)"
+)
 
 
 def number_of(cell: str, decimal: Decimal, plain: bool = False) -> float | None:
     """The number that a text is; None where it is none.
 
-    Unless it is to be `plain`, thousands may be separated, `1,234.5`, and a sign of money or of a share may stand beside it, `$12`.
+    Unless it is to be `plain`, thousands may be separated, `1,234.5`, a sign of money or of a share may stand beside it, `$12`, and
+    brackets around it say that it is negative, `(12)`, as in accounts.
     """
     text = cell if decimal == "." else cell.replace(",", ".")
     if is_number(text) and not (decimal == "," and "." in cell):
         return float(text)
-    dressed = None if plain else EXPRESSIONS[decimal].fullmatch(cell)
+    if plain:
+        return None
+    if cell[:1] == "(" and cell[-1:] == ")":
+        return _negative(cell[1:-1], decimal)
+    dressed = EXPRESSIONS[decimal].fullmatch(cell)
     if dressed is None:
         return None
     digits = re.sub(APART, "", dressed["digits"]).replace(OTHER[decimal], "")
     return float(dressed["sign"] + digits.replace(decimal, "."))
+
+
+def _negative(inner: str, decimal: Decimal) -> float | None:
+    """The number in brackets, with the other sign; None where it has one of its own, or is none."""
+    dressed = EXPRESSIONS[decimal].fullmatch(inner)
+    number = None if dressed is None or dressed["sign"] else number_of(inner, decimal)
+    return None if number is None else -number
+
+
+def unit_of(cell: str, decimal: Decimal) -> str | None:
+    """The unit behind a number, `cm` in `20 cm`, or the money before it, `USD 20`; None where a text is anything else."""
+    found = WITH_UNIT.fullmatch(cell)
+    if found is None or number_of(found["number"] or found["sum"], decimal) is None:
+        return None
+    return str(found["unit"] or found["money"])

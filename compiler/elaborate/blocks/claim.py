@@ -12,6 +12,7 @@ from mai.compiler.elaborate.context import BATCH, Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.errors import repairs
 from mai.compiler.elaborate.statement_rules import elaborates
+from mai.compiler.elaborate.statements import check_arguments
 from mai.compiler.ir.graph import Value, Weight
 from mai.compiler.ir.operation import describe
 from mai.compiler.ops.elementwise import ToReal
@@ -92,10 +93,12 @@ def _bind_fields(e: Elaborator, env: Environment, declaration: ast.Claim, data: 
 
 @elaborates(ast.Check)
 def _check(e: Context, env: Environment, statement: ast.Check) -> Binding:
+    if e.call_stack or (e.claim is None and not e.in_train_block):
+        return check_arguments(e, env, statement)
     if e.claim is None:
         shown = statement.value.left if isinstance(statement.value, ast.Binary) else statement.value
-        help = put(statement.span, f"report {shown.span.text}") if e.in_train_block else None
-        raise e.fail("check-outside-claim", statement.span, "`check` belongs in a claim", help=help)
+        help = put(statement.span, f"report {shown.span.text}")
+        raise e.fail("check-outside-claim", statement.span, "`check` belongs in a claim, or in a layer", help=help)
     number, condition = len(e.claim.checks) + 1, statement.value
     if isinstance(condition, ast.Binary) and condition.op in COMPARISONS:
         sides = [_number(e, env, side) for side in (condition.left, condition.right)]

@@ -45,7 +45,7 @@ def read_loading(file: ast.File, module: Module, report: Reporter) -> Loading | 
     for rule in written.rules:
         try:
             if isinstance(rule, ast.Ignore):
-                ignored.append(reader.chain(rule.value))
+                ignored.append(reader.ignored(rule.value))
             else:
                 rules += reader.rules(rule)
         except Stop:
@@ -173,6 +173,19 @@ class Reader:
                 return _then(self.chain(value.base), cut)
         raise self.e.fail("weights-rule", value.span, f"a weight comes from {RULE_FORMS}")
 
+    def ignored(self, value: ast.Expr) -> Chain:
+        """A tensor of the file that is left out, or a part of it.
+
+        Raises:
+            Stop: it has a mistake, which is reported.
+        """
+        chain = self.chain(value)
+        if chain.numbers - chain.pattern.numbers:
+            raise self.e.fail(
+                "weights-rule", value.span, "what is left out has no name on the left to take a number of"
+            )
+        return chain
+
     def _place(self, value: ast.Index) -> Chain:
         """The chain of `split("qkv", 3)[1]`."""
         chain, count, axis = self._split(value.base)
@@ -205,12 +218,21 @@ class Reader:
                 raise self.e.fail("weights-rule", at, f"no argument is called `{argument.name}` here: there is `axis`")
         return axis
 
-    def _item(self, item: ast.Expr | ast.Slice | ast.NewAxis) -> slice | int:
+    def _item(self, item: ast.Expr | ast.Slice | ast.NewAxis) -> slice | int | Pattern:
+        if isinstance(item, ast.String):
+            return self._mark(item)
         if isinstance(item, ast.Expr):
             return self._whole(item)
         if isinstance(item, ast.NewAxis) or item.step is not None:
             raise self.e.fail("weights-rule", item.span, "a tensor of the file is cut by numbers and by `a:b`")
         return slice(*(None if bound is None else self._whole(bound) for bound in (item.start, item.stop)))
+
+    def _mark(self, text: ast.String) -> Pattern:
+        """A place that a number of the name on the left says, `"{e}"`."""
+        pattern = self._pattern(text)
+        if len(pattern.numbers) != 1 or pattern.texts or pattern.letters:
+            raise self.e.fail("weights-rule", text.span, 'a place by a number of the name is that alone: `"{e}"`')
+        return pattern
 
     def _whole(self, expr: ast.Expr) -> int:
         value: Binding = self.e.expressions.expression(self.env, expr)
@@ -239,7 +261,7 @@ class Reader:
     def _check_marks(self, rule: Rule) -> None:
         """Check that the right side has the same `*` as the left, and no other numbers."""
         for chain in rule.source.chains if rule.source else ():
-            unknown = sorted(chain.pattern.numbers - rule.target.numbers)
+            unknown = sorted(chain.numbers - rule.target.numbers)
             if unknown:
                 message = f"`{{{unknown[0]}}}` is no number of the name on the left"
                 raise self.e.fail("weights-rule", chain.pattern.span, message)

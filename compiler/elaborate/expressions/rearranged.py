@@ -21,6 +21,7 @@ TOO_MANY = (
     "bad-init",
     "not-callable",
     "duplicate-argument",
+    "check-failed",
 )
 MISPLACED = (  # What may be wrong with an argument that is meant for another parameter.
     *TOO_MANY, "rank-mismatch", "shape-mismatch", "not-a-dimension", "repeat-count", "bad-pattern", "axis-out-of-range",

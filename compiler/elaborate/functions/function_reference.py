@@ -47,6 +47,7 @@ class Chapter:
     entries: tuple[Entry, ...]
 
 
+WORDS_TITLE = "Words"
 OPERATORS = {
     "x + y": "and `-`, `*`, `/`: element by element; axes of size one, and lacking ones, are stretched as numpy's",
     "x // y": "and `%`: floor(x / y), and what is left",
@@ -84,8 +85,12 @@ def listing() -> str:
 
 def explained(name: str) -> str | None:
     """What the page says of a name, for each of that name; None where it has none."""
-    texts = [f"{e.form}\n  {e.says} ({s.title})" for s in sections() for e in s.entries if e.name == name]
-    return "\n\n".join(texts) or None
+    return "\n\n".join(f"{entry.form}\n  {entry.says} ({title})" for entry, title in entries_of(name)) or None
+
+
+def entries_of(name: str) -> list[tuple[Entry, str]]:
+    """The entries of a name, each with the title of its section."""
+    return [(entry, section.title) for section in sections() for entry in section.entries if entry.name == name]
 
 
 def sections() -> list[Chapter]:
@@ -94,12 +99,12 @@ def sections() -> list[Chapter]:
     solvers = Chapter("Solvers", "`integrate s in 0..1 using rk4(20) { ... }`.", tuple(map(_solver, SOLVERS.values())))
     functions = [Chapter(*section.value, _functions(section)) for section in Section]
     settings = [
-        Chapter(title, note, tuple(_setting(name, model) for name, model in models.items()))
+        Chapter(title, note, tuple(settings_entry(name, model) for name, model in models.items()))
         for title, (note, models) in SETTINGS.items()
     ]
     said = tuple(Entry(word.text, word.form or word.text, word.says) for word in WORDS)
     note = "In capitals: a part of what is written. Brackets hold what may be left out."
-    return [*_layers(), operators, *functions, solvers, *settings, Chapter("Words", note, said)]
+    return [*_layers(), operators, *functions, solvers, *settings, Chapter(WORDS_TITLE, note, said)]
 
 
 def _shown(section: Chapter) -> str:
@@ -152,7 +157,8 @@ def _solver(solver: Solver) -> Entry:
     return Entry(solver.name, f"{solver.name}({', '.join(options)})", f"{says}.")
 
 
-def _setting(name: str, model: type[Settings]) -> Entry:
+def settings_entry(name: str, model: type[Settings]) -> Entry:
+    """A model of settings as a call of it is written."""
     defaults = ", ".join(_field(field, own.default) for field, own in fields(model).items())
     return Entry(name, f"{name}({defaults})", _flat(inspect.getdoc(model) or ""))
 

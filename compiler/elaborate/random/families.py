@@ -85,8 +85,8 @@ FAMILIES: Mapping[str, Family] = {
                (Parameter("mean"), _positive("std"), Parameter("low"), Parameter("high"))),
         Family("dirichlet", "Probabilities [K], with the mean concentration / sum(concentration): the last axis is of one draw.",
                (_positive("concentration", axes=1),), rank=1),
-        Family("multivariate_normal", "Gaussians [n] with the covariance factor @ factor', of whose lower triangle `factor` is: "
-               "`multivariate_normal(m, cholesky(C))`.", (Parameter("mean", axes=1), Parameter("factor", axes=2)), rank=1),
+        Family("multivariate_normal", "Gaussians [n] with the covariance factor @ factor', `factor` lower triangular: "
+               "`multivariate_normal(m, cholesky(C))`. With a number above its diagonal nothing of it is a number: `tril(F)` has none.", (Parameter("mean", axes=1), Parameter("factor", axes=2)), rank=1),
     )
 }  # fmt: skip
 

@@ -251,9 +251,17 @@ PROGRAM: dict[str, Entry] = {
         claim("small = norm(f(z)) < 100"),
         claim("check norm(f(z)) < 100"),
     ),
+    "check-failed": Entry(
+        "A layer is called with what it does not take",
+        "A layer says with `check` what holds of the numbers that it is called with: `check p < 1`. Often one argument too many\n"
+        "stands in the place of another, as where a size is written that the layer finds itself.",
+        entry("return rms_norm(x, 2)"),
+        entry("return rms_norm(x)"),
+    ),
     "check-outside-claim": Entry(
         "A check outside of a claim",
-        "`check` is of the trained model: it is computed after training, and by `mai verify RUN`. What training shows is `report`ed.",
+        "In a claim `check` is of the trained model: it is computed after training, and by `mai verify RUN`. In a layer it is of the\n"
+        "numbers that the layer is called with. What training shows is `report`ed.",
         train("steps = 1", "check norm(f(x)) < 1\n  minimize sum(f(x)^2)"),
         train("steps = 1", "report norm(f(x))\n  minimize sum(f(x)^2)"),
     ),

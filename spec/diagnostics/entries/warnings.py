@@ -54,6 +54,19 @@ WARNINGS: dict[str, Entry] = {
         _ZERO.format(", init = zeros"),
         _ZERO.format(""),
     ),
+    "begun-alike": Entry(
+        "A matrix that begins as one number",
+        "`init` says what the parameters of a layer begin as, and a number that stands for it by place is mostly meant as a size: that of\n"
+        "what comes in, say, which the layer finds itself. Rows that begin alike learn alike at first.",
+        "export f(y: class[5]) -> [8] { return embed(y, 8, 5) }\n",
+        "export f(y: class[5]) -> [8] { return embed(y, 8) }\n",
+    ),
+    "empty-range": Entry(
+        "A range without numbers",
+        "`clip(x, low, high)` of a `low` that is above `high` is `high`, whatever x is. The smaller comes first.",
+        "export f(x: [2]) -> [2] { return clip(x, 1, -1) }\n",
+        "export f(x: [2]) -> [2] { return clip(x, -1, 1) }\n",
+    ),
     "unused": Entry(
         "A name that nothing uses",
         "A value, draw, parameter, input, setting, field, const, layer or net that nothing reads is mostly a slip: the line that\n"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mai.compiler.elaborate.bindings import Binding, BoundArgument, is_number
+from mai.compiler.elaborate.bindings import Binding, BoundArgument, Number, is_number
 from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.functions.setting_ranges import ask_order, ask_range
 from mai.compiler.elaborate.random.families import Parameter, family_of
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim
+from mai.compiler.ir.structure import Constant
+from mai.compiler.ops.elementwise import ToReal
 from mai.spec.diagnostics import Change, Edit
 from mai.spec.diagnostics.edit import put
 
@@ -40,6 +42,8 @@ def check_numbers(e: Context, kind: str, arguments: Mapping[str, BoundArgument],
             raise e.fail("impossible-draw", argument.span, message, help=help)
     if kind in ORDERED:
         _check_order(e, kind, arguments, *numbers[-2:])
+    if kind == "multivariate_normal":
+        _check_factor(e, arguments["factor"])
 
 
 def _check_order(e: Context, kind: str, arguments: Mapping[str, BoundArgument], low: Binding, high: Binding) -> None:
@@ -52,6 +56,27 @@ def _check_order(e: Context, kind: str, arguments: Mapping[str, BoundArgument], 
     elif kind == "integers" and high - low > MOST_INTEGERS:  # type: ignore[operator]
         message = f"`integers` draws one of at most 2^31 numbers, these are {high - low:,}"  # type: ignore[operator]
         raise e.fail("impossible-draw", next(iter(arguments.values())).span, message)
+
+
+def _check_factor(e: Context, factor: BoundArgument) -> None:
+    """Refuse a table with numbers above its diagonal: a covariance, or a factor that nothing reads whole."""
+    table = _table(factor.value)
+    if any(number for place, row in enumerate(table) for number in row[place + 1 :]):
+        message = "a factor of the covariance is lower triangular, and this has numbers above its diagonal"
+        help = put(factor.span, f"cholesky({factor.span.text})", "if this is the covariance itself, write {}")
+        raise e.fail("impossible-draw", factor.span, message, help=help)
+
+
+def _table(value: Binding) -> Sequence[Sequence[Number]]:
+    """The rows of a table of numbers that is written out; none of any other matrix."""
+    if isinstance(value, Value) and value.producer is not None:
+        node = value.producer
+        if node.op is ToReal:
+            return _table(node.inputs[0])
+        return Constant.of(node).value if node.op is Constant and value.type.rank == 2 else ()  # type: ignore[return-value]
+    rows = value if isinstance(value, (list, tuple)) else ()
+    is_table = all(isinstance(row, (list, tuple)) and all(map(is_number, row)) for row in rows)
+    return rows if is_table else ()  # type: ignore[return-value]
 
 
 def _other_number(argument: BoundArgument, allowed: Parameter, number: float) -> Edit | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 
-from mai.compiler.editor.setting_words import CLAIM_SETTINGS, about, setting_text
+from mai.compiler.editor.settings.meanings import CLAIM_SETTINGS, SOLVER_OPTIONS, meaning
+from mai.compiler.editor.settings.words import setting_text
 from mai.compiler.elaborate.functions.function_reference import SETTINGS
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.training.settings import CHECKPOINTS, KEPT, TrainSettings
@@ -31,14 +32,16 @@ def listing() -> str:
 
 
 def _head() -> list[str]:
-    own = fields(TrainSettings)
-    return [*(f"- `{setting_text(name, field)}`  \n  {about(TrainSettings, name)}" for name, field in own.items()), ""]
+    return [*_settings(TrainSettings), ""]
 
 
 def _model(name: str, model: type[Settings]) -> str:
     says = " ".join((inspect.getdoc(model) or "").split())
-    own = (f"- `{setting_text(*field)}`" for field in fields(model).items())
-    return "\n".join([f"### {name}\n", f"{says}\n", *own]) + "\n"
+    return "\n".join([f"### {name}\n", f"{says}\n", *_settings(model)]) + "\n"
+
+
+def _settings(model: type[Settings]) -> list[str]:
+    return [f"- `{setting_text(name, own)}`  \n  {meaning(model, name)}" for name, own in fields(model).items()]
 
 
 def _solvers() -> list[str]:
@@ -50,7 +53,9 @@ def _solvers() -> list[str]:
         f"- {', '.join(names)}: {', '.join(f'`{o} = {DEFAULTS[o]:g}`' if o in DEFAULTS else f'`{o}`' for o in options)}"
         for options, names in with_options.items()
     ]
-    return ["## Solvers\n", "`integrate s in 0..1 using dopri5(rtol = 1e-5) { ... }`.\n", *lines, ""]
+    says = [f"- `{option}`: {meant}" for option, meant in SOLVER_OPTIONS.items()]
+    head = "`integrate s in 0..1 using dopri5(rtol = 1e-5) { ... }`.\n"
+    return ["## Solvers\n", head, *lines, "", *says, ""]
 
 
 def _claims() -> list[str]:

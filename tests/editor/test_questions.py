@@ -1,0 +1,164 @@
+"""What is said of a place, and what may be written there, asked as the server asks it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mai.compiler.editor.completion import Item, completions
+from mai.compiler.editor.desk import Desk
+from mai.compiler.editor.hover import hover
+from mai.compiler.editor.settings.meanings import OWN, SHARED, TRAIN, meaning
+from mai.compiler.editor.view import View
+from mai.compiler.elaborate.functions.function_reference import SETTINGS
+from mai.compiler.training.settings import CHECKPOINTS, KEPT, TrainSettings
+from mai.spec import FOLDER
+from mai.spec.settings import fields
+
+MODELS = [
+    TrainSettings, *KEPT.values(), *CHECKPOINTS.values(), *(m for _, models in SETTINGS.values() for m in models.values())
+]  # fmt: skip
+DATA = "data x: [2], y: class[2] from moons(noise = 0.1)\n"
+FLOW = """net f(x: [2], gain = 2) -> [2] { return gain * linear(x, 2, bias = false) }
+export g(steps: int = 20) -> [2] {
+  x ~ normal([2])
+  integrate s in 0..1 using dopri5(rtol = 1e-4) { dx/ds = f(x) }
+  return x
+}
+"""
+
+
+def view_of(text: str, folder: Path, mark: str = "|") -> tuple[View, int, Desk]:
+    """A text that was checked, and the place of the mark in it, which is taken out."""
+    offset, desk = text.index(mark), Desk()
+    view = desk.put(folder / "a.mai", text.replace(mark, "", 1), None)
+    view.check(desk.texts())
+    return view, offset, desk
+
+
+def said(text: str, folder: Path) -> str:
+    view, offset, _ = view_of(text, folder, "¦")
+    there = hover(view, offset)
+    return there.text if there is not None else ""
+
+
+def offered(text: str, folder: Path) -> list[Item]:
+    view, offset, _ = view_of(text, folder)
+    return completions(view, offset)
+
+
+def labels(text: str, folder: Path) -> list[str]:
+    return [item.label for item in offered(text, folder)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "ships-2.csv").write_text("age,sex,lived\n3,m,yes\n4,f,no\n")
+    (tmp_path / "layers.mai").write_text("")
+    (tmp_path / "cats").mkdir()
+    return tmp_path
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name or TRAIN)
+def test_every_setting_has_a_meaning(model) -> None:
+    for name in fields(model):
+        assert meaning(model, name).endswith((".", "?")), name
+
+
+def test_no_meaning_is_of_nothing() -> None:
+    names = {name for model in MODELS for name in fields(model)}
+    assert set(SHARED) <= names
+    assert set(OWN) <= {f"{model.name or TRAIN}.{name}" for model in MODELS for name in fields(model)}
+
+
+def test_hover_says_what_a_setting_means(tmp_path: Path) -> None:
+    train = "train(steps = 3, optimizer = adamw(l¦r = 1e-3), schedule = linear(warmup = 2)) { minimize sum(x) }\n"
+    assert "how far a step moves the weights" in said(DATA + train, tmp_path)
+    assert "the rate grows from 0" in said(DATA + train.replace("¦", "").replace("warmup", "warm¦up"), tmp_path)
+    assert "off their curve" in said(DATA.replace("noise", "no¦ise"), tmp_path)
+    assert "error that a step may have" in said(FLOW.replace("rtol", "rt¦ol"), tmp_path)
+    assert "`train` leaves the others" in said("data x: [1, 8, 8] from digits(split = a¦ll)\n", tmp_path)
+    assert "an argument of `linear`" in said(FLOW.replace("bias", "bi¦as"), tmp_path)
+    assert "How many seeds" in said("claim c(count = 3, see¦ds = 2) { check true }\n", tmp_path)
+
+
+def test_hover_tells_words_from_functions_of_the_same_name(tmp_path: Path) -> None:
+    assert "A whole number." in said(FLOW.replace(": int", ": i¦nt"), tmp_path)
+    assert "cut to a whole number" in said("export f(x: []) -> int { return in¦t(x) }\n", tmp_path)
+    assert "becomes a file of its own" in said(FLOW.replace("export", "ex¦port"), tmp_path)
+
+
+def test_hover_of_a_parameter_has_its_declaration_and_what_it_is_here(tmp_path: Path) -> None:
+    assert "gain = 2" in said(FLOW.replace("return gain", "return ga¦in"), tmp_path)
+    assert "steps: int = 20" in said(FLOW.replace("steps: int", "st¦eps: int"), tmp_path)
+    assert "x: [2]" in said(FLOW.replace("dx", "¦dx"), tmp_path)
+
+
+def test_columns_of_the_file_that_is_named(folder: Path) -> None:
+    assert labels('data | from table("ships-2.csv")\n', folder) == ["age", "sex", "lived"]
+    assert labels('data age: [], l| from table("ships-2.csv")\n', folder) == ["sex", "lived"]
+    line = 'data age: [] from table("ships-2.csv", '
+    assert labels(line + "needs = |)\n", folder)[:3] == ["age", "sex", "lived"]
+    assert labels(line + "needs = [age, |])\n", folder)[:3] == ["age", "sex", "lived"]
+    assert labels(line + "split = stratified(|))\n", folder)[:4] == ["age", "sex", "lived", "column"]
+    assert labels(line + "missing = |)\n", folder)[:3] == ["refuse", "keep", "drop"]
+    assert labels(line + "|)\n", folder)[:2] == ["path", "split"]
+    assert labels('data x: [3] from series("ships-2.csv", time = |)\n', folder)[:3] == ["age", "sex", "lived"]
+
+
+def test_files_that_a_path_may_name(folder: Path) -> None:
+    (ships,) = offered('data x: [2] from table("ships-2|")\n', folder)[:1]
+    assert (ships.label, ships.text) == ("ships-2.csv", "2.csv")
+    assert labels('data x: [2] from table("|")\n', folder) == ["cats", "ships-2.csv"]
+    assert labels('import "|"\n', folder)[:2] == ["cats", "layers.mai"]
+    (standard, *_) = offered('import "std/|"\n', folder)
+    assert (standard.label, standard.text) == ("std/augment", "augment")
+    assert labels('export f(x: [2]) -> [2] { return rearrange(x, "|") }\n', folder) == []
+
+
+def test_a_call_behind_a_text_is_completed(tmp_path: Path) -> None:
+    text = 'export f(x: [2]) -> [2] { return rearrange(x, "a -> a", |) }\n'
+    assert "linear" in labels(text, tmp_path)
+
+
+def test_a_schedule_that_is_called_as_a_layer_has_its_own_settings(tmp_path: Path) -> None:
+    assert labels(DATA + "train(steps = 3, schedule = linear(|", tmp_path)[:2] == ["warmup", "final"]
+    assert labels("export f(x: [2]) -> [2] { return linear(|", tmp_path)[:2] == ["x", "n"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "places"),
+    [
+        (FLOW.replace("net f", "net |f"), "velocity", 2),
+        (FLOW.replace("dx/ds", "d|x/ds"), "point", 4),
+        (FLOW.replace("net f", "net |f"), "g", None),
+        (FLOW.replace("net f", "net |f"), "linear", None),
+        (FLOW.replace("(x: [2]", "(|x: [2]"), "gain", None),
+        (FLOW.replace("(x: [2]", "(|x: [2]"), "linear", None),
+        (FLOW.replace("integrate s", "integrate |s"), "x", None),
+    ],
+)
+def test_another_name_never_changes_what_a_text_means(text: str, name: str, places: int | None, tmp_path: Path) -> None:
+    view, offset, desk = view_of(text, tmp_path)
+    if places is None:
+        with pytest.raises(ValueError, match=f"`{name}` is the name of something else here"):
+            desk.renamed(view, offset, name)
+    else:
+        assert len(desk.renamed(view, offset, name)) == places
+
+
+def test_another_name_over_files(tmp_path: Path) -> None:
+    (tmp_path / "user.mai").write_text('import "a.mai"\nexport g(x: [2]) -> [2] { k = 3\n  return twice(x) * k }\n')
+    view, offset, desk = view_of("layer |twice(x: [d]) -> [d] { return 2 * x }\n", tmp_path)
+    assert {Path(span.source.path).name for span in desk.renamed(view, offset, "double")} == {"a.mai", "user.mai"}
+    with pytest.raises(ValueError, match="`k` is the name"):
+        desk.renamed(view, offset, "k")
+
+
+@pytest.mark.parametrize("path", sorted((FOLDER / "prelude").glob("*.mai")), ids=lambda p: p.stem)
+def test_files_of_mai_are_read_and_keep_their_names(path: Path) -> None:
+    desk = Desk()
+    view = desk.put(path, path.read_text(), None)
+    assert view.check(desk.texts()).diagnostics == []
+    assert desk.can_rename(view, view.source.text.index("layer ") + len("layer ")) is None

@@ -1,0 +1,140 @@
+"""Tables as offices and programs write them: titles and comments above, postcodes, units, sums below, numbers that 32 bits do not tell apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.sources.table import Table
+from mai.compiler.describing.describe import describe
+from mai.compiler.describing.lines import data_line
+from mai.compiler.describing.tables import TableSummary, why_not
+from mai.compiler.drafting.draft import Wish, draft
+from mai.compiler.ir.types import DType, Type
+from mai.runtime.arrays import Array
+from mai.spec.diagnostics import MaiError
+
+ROWS = "".join(f"{i},{i / 4},{'xyz'[i % 3]}\n" for i in range(30))
+REAL = Type(DType.REAL)
+
+
+def summary_of(path: Path, text: str) -> TableSummary:
+    path.write_text(text, newline="")
+    summary = describe([path])
+    assert isinstance(summary, TableSummary)
+    return summary
+
+
+def read(path: Path, text: str, fields: dict[str, Type], **settings: object) -> Dataset:
+    path.write_text(text, newline="")
+    return load(Table.of({"path": path.name, **settings}), fields, 0, path.parent)
+
+
+def values(dataset: Dataset, name: str) -> Array:
+    assert dataset.count is not None
+    parts = (dataset.batch(0, dataset.count), dataset.validation)
+    return np.sort(np.concatenate([part[name][:] for part in parts if part]))
+
+
+@pytest.mark.parametrize(
+    "above",
+    [
+        pytest.param("Sales of 2024\n\n", id="a title"),
+        pytest.param("Sales of 2024,,\n,,\n", id="a title in a sheet"),
+        pytest.param("# by me, 2024\n# again\n", id="comments"),
+        pytest.param('"sep=,"\r\n', id="what Excel says of the separator"),
+    ],
+)
+def test_what_stands_above_the_names_is_no_row(tmp_path: Path, above: str) -> None:
+    dataset = read(tmp_path / "a.csv", f"{above}a,b,c\n{ROWS}", {"a": REAL})
+    assert values(dataset, "a").tolist() == [*range(30)]
+    assert ("above the names" in " ".join(dataset.notes)) == ("sep=" not in above)
+
+
+def test_excel_says_the_separator(tmp_path: Path) -> None:
+    text = "sep=|\na|b\n" + "".join(f"{i}|x;y\n" for i in range(30))
+    assert values(read(tmp_path / "a.csv", text, {"a": REAL}), "a").tolist() == [*range(30)]
+
+
+@pytest.mark.parametrize("text", ["#a,b,c\n" + ROWS, '"a\nb",b,c\n' + ROWS])
+def test_names_that_look_like_a_title_are_names(tmp_path: Path, text: str) -> None:
+    assert len(summary_of(tmp_path / "a.csv", text).columns) == 3
+
+
+def test_rows_are_counted_from_the_names(tmp_path: Path) -> None:
+    with pytest.raises(MaiError, match="row 61 has 4 values"):
+        summary_of(tmp_path / "a.csv", f"a title\na,b,c\n{ROWS}{ROWS}1,2,3,4\n")
+
+
+def test_a_first_line_of_numbers_is_doubted(tmp_path: Path) -> None:
+    assert any("lack a line of names" in note for note in summary_of(tmp_path / "a.csv", f"0.5,x,y\n{ROWS}").notes)
+    assert not summary_of(tmp_path / "b.csv", f"1990,1991,name\n{ROWS}").notes
+
+
+CODES = "plz,y\n" + "".join(f"{('01000', '02134', '90210')[i % 3]},{i / 8}\n" for i in range(60))
+
+
+def test_codes_that_begin_with_0_are_words(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path / "a.csv", CODES)
+    assert summary.columns[0].words == ("01000", "02134", "90210")
+    assert data_line(summary).startswith("data plz: class[3], y: []") and "words = plz" in data_line(summary)
+    assert "words = plz" in draft(tmp_path / "a.csv", tmp_path, Wish("y"))
+
+
+def test_codes_below_other_numbers_are_words(tmp_path: Path) -> None:
+    rows = sorted(CODES.splitlines()[1:], reverse=True)
+    assert summary_of(tmp_path / "a.csv", "\n".join(["plz,y", *rows])).columns[0].kind == "word"
+
+
+def test_a_code_that_is_read_as_a_number_is_told(tmp_path: Path) -> None:
+    assert any("`01000` is read as the number 1000" in n for n in read(tmp_path / "a.csv", CODES, {"plz": REAL}).notes)
+    named = read(tmp_path / "a.csv", CODES, {"plz": Type(DType.INT, classes=3)}, words="plz")
+    assert not named.notes
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [("{} cm", "unit, `0 cm`"), ("USD {}", "unit, `USD 0`"), ("{}.5kg", "unit, `0.5kg`"), ("{}. street", None)],
+)
+def test_numbers_with_their_unit_are_told(tmp_path: Path, cell: str, reason: str | None) -> None:
+    text = "a,y\n" + "".join(f"{cell.format(i // 3)},{i}\n" for i in range(90))
+    said = why_not(summary_of(tmp_path / "a.csv", text).columns[0])
+    assert said is None if reason is None else reason in (said or "")
+
+
+def test_few_numbers_with_a_unit_are_labels(tmp_path: Path) -> None:
+    text = "a,y\n" + "".join(f"{36 + 24 * (i % 2)} months,{i}\n" for i in range(90))
+    assert why_not(summary_of(tmp_path / "a.csv", text).columns[0]) is None
+
+
+def test_brackets_of_accounts_are_negative(tmp_path: Path) -> None:
+    dataset = read(tmp_path / "a.csv", 'a\n12\n"(1,234.5)"\n($3)\n' + "1\n" * 30, {"a": REAL})
+    assert values(dataset, "a")[:2].tolist() == [-1234.5, -3.0]
+    assert any("as negative" in note for note in dataset.notes)
+
+
+def test_a_row_of_sums_is_told_with_its_place(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path / "a.csv", f"a,b,c\n{ROWS}Total,9,x\n")
+    assert why_not(summary.columns[0]) == "it holds numbers, and one word: `Total` in row 31, the last"
+
+
+def test_numbers_that_32_bits_do_not_tell_apart_are_told(tmp_path: Path) -> None:
+    text = "t,near\n" + "".join(f"{1_700_000_000 + i},{1_700_000_000 + 100_000 * i}\n" for i in range(0, 240, 3))
+    far, near = summary_of(tmp_path / "a.csv", text).columns
+    assert "32 bits" in (why_not(far) or "") and why_not(near) is None
+    assert any(
+        "`t`" in note and "rounded by up to" in note for note in read(tmp_path / "a.csv", text, {"t": REAL}).notes
+    )
+    assert not read(tmp_path / "a.csv", text, {"near": REAL}).notes
+
+
+def test_a_file_that_is_no_text_is_told_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.xlsx").write_bytes(b"PK\x03\x04rest")
+    (tmp_path / "a.json").write_text('[{"a": 1}]')
+    with pytest.raises(MaiError, match="a spreadsheet"):
+        describe([tmp_path / "a.xlsx"])
+    with pytest.raises(MaiError, match="one list"):
+        describe([tmp_path / "a.json"])
