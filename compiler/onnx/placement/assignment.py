@@ -94,8 +94,8 @@ def _is_able(node: onnx.NodeProto, opset: int, types: Types) -> bool:
     """Whether CUDA has a kernel. ONNX Runtime's own operators, of another domain, are taken to have one."""
     if node.domain not in ("", "ai.onnx"):
         return True
-    of = lambda names: [types.get(n) if n else None for n in names]  # noqa: E731
-    return has_kernel(node.op_type, opset, of(node.input), of(node.output))
+    inputs, outputs = ([types.get(n) if n else None for n in names] for names in (node.input, node.output))
+    return has_kernel(node.op_type, opset, inputs, outputs)
 
 
 def _kept_on_host(graph: onnx.GraphProto, able: set[int], scope: Scope) -> set[int]:
