@@ -20,6 +20,7 @@ from mai.runtime.model.binding import CapturedRuns
 from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
+from mai.runtime.model.prepared import Prepared
 from mai.runtime.model.session import CUDA, provider_name
 from mai.runtime.self_test.verification import Verification, verify
 from mai.runtime.text.prompts import (
@@ -87,7 +88,8 @@ class Model:
 
         Args:
             timeout: the seconds after which the call is ended; by default it may take as long as it needs. An input or a
-                setting of that name has it instead. Ctrl-C ends a call of the main thread.
+                setting of that name has it instead. A `TimeLimit` has the seconds, and another thread may `cancel` it. Ctrl-C ends
+                a call of the main thread.
             special_tokens: whether a text stands between the special tokens that its tokenizer prescribes, as `[CLS]` and
                 `[SEP]`; a text to go on from has those before it alone. By default as the file's manifest says: not where
                 the model was trained by mai on a text, which has none. An input or a setting of that name has it instead.
@@ -119,15 +121,30 @@ class Model:
         if unnamed:
             raise unnamed_value_error([*self.inputs, *self.settings])
         limit = self._time_limit(timeout, values)
+        call = self.prepare(values, special_tokens)
+        return self.finish(call, self.compute(call.feed, limit))
+
+    def prepare(self, values: dict[str, Any], special_tokens: object = None) -> Prepared:
+        """What a call with these inputs and settings computes, checked and not yet computed; `special_tokens` as of a call.
+
+        Raises:
+            ModelError: as a call does.
+        """
         form = form_of_texts(self.inputs, values, next(iter(self.outputs.values())))
         prompt = self._tokenize(values, self._takes_special_tokens(special_tokens, values))
         feed = self._defaults | prepare(self.inputs, self.settings, values, self.manifest.smallest, self.manifest.most)
         if prompt is not None and self.manifest.text is not None:
             check_shortest(self.inputs[self.manifest.text.prompt], prompt.rows, self.manifest.least)
             check_length(self.manifest.text, prompt.rows, feed)
-        results = self._run(
-            {name: array for name, array in feed.items() if name in self._accepted} | self._fixed, limit
-        )
+        return Prepared(feed, form if prompt is None else prompt)
+
+    def compute(self, feed: Mapping[str, Array], limit: TimeLimit) -> list[Array]:
+        """The outputs for the arrays of a call, inputs [batch, ...], in the file's order, its counters last. Raises `ModelError`, as a call does."""
+        return self._run({name: a for name, a in feed.items() if name in self._accepted} | self._fixed, limit)
+
+    def finish(self, call: Prepared, results: Sequence[Array]) -> tuple[Any, Array | None]:
+        """What `counted` returns of a call, from what `compute` gave for it, [batch, ...] each. Raises `ModelError`, as a call does."""
+        results = list(results)
         turns = results.pop() if self.manifest.turns else None
         evaluations = results.pop() if self.manifest.evaluations else None
         if evaluations is not None:
@@ -135,8 +152,7 @@ class Model:
         count = turns if evaluations is None else evaluations
         if len(results) > 1:
             return dict(zip(self.outputs, results, strict=True)), count
-        form = form if prompt is None else prompt
-        return results[0] if form is None else format_result(form, results[0], self.tokenizer), count
+        return results[0] if call.form is None else format_result(call.form, results[0], self.tokenizer), count
 
     def _repr_html_(self) -> str:
         """What it takes, gives and holds, as a table of a notebook."""
@@ -190,9 +206,8 @@ class Model:
         """What `verify` returns, whatever differs. Raises `ModelError`, `self-test-missing`."""
 
         def compute(arrays: Mapping[str, Array]) -> dict[str, Array]:
-            feed = {name: array for name, array in arrays.items() if name in self._accepted} | self._fixed
             names = [p.name for p in self.manifest.outputs]
-            return dict(zip(names, self._run(feed, TimeLimit(None)), strict=True))
+            return dict(zip(names, self.compute(arrays, TimeLimit(None)), strict=True))
 
         return verify(self.manifest, self.path.name, provider_name(self.providers[0]), compute, tolerance)
 
@@ -203,7 +218,7 @@ class Model:
             return TimeLimit(None)
         if timeout is not None and self._captured is not None:
             raise ModelError("cuda-graph", "a CUDA graph is one launch, which `timeout` cannot end", "leave out one")
-        return TimeLimit(timeout)
+        return TimeLimit.of(timeout)
 
     def _takes_special_tokens(self, special_tokens: object, values: dict[str, Any]) -> bool:
         """Whether texts get special tokens: as the call or else the file says; see `_time_limit` for ports of that name."""
@@ -283,7 +298,7 @@ class Model:
             ModelError: as a call does.
         """
         model, taken = self._by_turns(values)
-        return model._turns(rows, count, taken, TimeLimit(timeout))
+        return model._turns(rows, count, taken, TimeLimit.of(timeout))
 
     def _turns(self, rows: Array, count: int, values: Mapping[str, object], limit: TimeLimit) -> Turns:
         """The turns of a step file, which may have the number of tokens as a setting."""

@@ -8,38 +8,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 from mai.runtime import Model, ModelError, load
 from mai.runtime.model.interruption import TimeLimit
-from tests.support.small_files import Write, build, manifest, output, real, setting
-
-FOREVER = 10**12  # Turns of the loop.
-
-
-def loops(name: str = "n") -> onnx.ModelProto:
-    """f(x, n = 3) = x + n, in n turns."""
-    body = helper.make_graph(
-        [
-            helper.make_node("Identity", ["go"], ["goes"]),
-            helper.make_node("Add", ["before", "step"], ["after"]),
-        ],
-        "turn",
-        [
-            helper.make_tensor_value_info("i", TensorProto.INT64, []),
-            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("before", TensorProto.FLOAT, ["batch", 1]),
-        ],
-        [
-            helper.make_tensor_value_info("goes", TensorProto.BOOL, []),
-            helper.make_tensor_value_info("after", TensorProto.FLOAT, ["batch", 1]),
-        ],
-    )
-    nodes = [helper.make_node("Loop", [name, "", "x"], ["f"], body=body)]
-    return build(manifest([real("x", 1)], [setting(name, 3)], [output("f", 1)]), nodes, {"step": np.ones(1, "float32")})
+from tests.support.small_files import FOREVER, Write, loops
 
 
 @pytest.fixture
@@ -106,3 +79,27 @@ def test_a_limit_is_spent_by_one_run_after_another() -> None:
         limit.run(lambda options: ended.wait(0.2))
     with pytest.raises(ModelError):
         limit.run(lambda options: ended.wait(0.2))
+
+
+def test_another_thread_ends_a_call(looping: Model) -> None:
+    limit = TimeLimit(None)
+    threading.Timer(0.1, limit.cancel).start()
+    with pytest.raises(ModelError) as caught:
+        looping(x=[0.0], n=FOREVER, timeout=limit)
+    assert caught.value.slug == "call-cancelled"
+    with pytest.raises(ModelError, match="was ended"):
+        looping(x=[0.0], timeout=limit)
+
+
+def test_a_call_of_another_thread_than_the_main_one_is_ended(looping: Model) -> None:
+    limit = TimeLimit(None)
+
+    def call() -> str:
+        with pytest.raises(ModelError) as caught:
+            looping(x=[0.0], n=FOREVER, timeout=limit)
+        return caught.value.slug
+
+    with ThreadPoolExecutor(1) as threads:
+        slug = threads.submit(call)
+        threading.Timer(0.1, limit.cancel).start()
+        assert slug.result() == "call-cancelled"

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port
 
 Write = Callable[..., Path]
+FOREVER = 10**12  # Turns of the loop of `loops`.
 DTYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64, "bool": TensorProto.BOOL}
 SPEC = "# A file for tests.\nexport f(x: [2]) -> [2] { return x }\n"
 
@@ -67,3 +68,25 @@ def build(
     helper.set_model_props(model, {SPEC_KEY: SPEC, MANIFEST_KEY: described.model_dump_json()})
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def loops(name: str = "n") -> onnx.ModelProto:
+    """f(x, n = 3) = x + n, in n turns."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["goes"]),
+            helper.make_node("Add", ["before", "step"], ["after"]),
+        ],
+        "turn",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("before", TensorProto.FLOAT, ["batch", 1]),
+        ],
+        [
+            helper.make_tensor_value_info("goes", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("after", TensorProto.FLOAT, ["batch", 1]),
+        ],
+    )
+    nodes = [helper.make_node("Loop", [name, "", "x"], ["f"], body=body)]
+    return build(manifest([real("x", 1)], [setting(name, 3)], [output("f", 1)]), nodes, {"step": np.ones(1, "float32")})

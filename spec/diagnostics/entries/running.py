@@ -150,6 +150,33 @@ RUNNING: dict[str, Entry] = {
         "A call took longer than its `timeout`",
         "It was ended there, and has no result. Fewer steps, a smaller batch or fewer tokens take less time.",
     ),
+    "call-cancelled": Entry(
+        "A call was ended by whoever made it",
+        "Another part of the program called `cancel` of its `TimeLimit`, or the client of `mai serve` went away. It has no result.",
+    ),
+    "address-taken": Entry(
+        "Nothing can listen at an address",
+        "Another program listens there, or this one may not: ports below 1024 are for administrators. `mai serve --port 0` takes a free one.",
+    ),
+    "body-unreadable": Entry(
+        "The body of a request cannot be read",
+        'A request to `mai serve` is a JSON object with inputs and settings by name, `{"x": [0.5, 1], "steps": 20}`, or a .npz of arrays.',
+    ),
+    "body-too-large": Entry(
+        "A request is larger than the service takes", "`mai serve --body` says how many megabytes that may be."
+    ),
+    "queue-full": Entry(
+        "Too many requests wait",
+        "`mai serve` refuses what it could not answer in time, with the status 429: ask again a moment later. `--queue` says how many wait.",
+    ),
+    "token-wrong": Entry(
+        "A request shows no token, or a wrong one",
+        "The service was started with a token: send `Authorization: Bearer TOKEN`, or in a browser the token as the password.",
+    ),
+    "route-unknown": Entry(
+        "A service has nothing at an address",
+        "GET /openapi.json describes all routes of `mai serve`, GET /run lists its files.",
+    ),
     "run-failed": Entry("The runtime refused to run a file", "ONNX Runtime's own words follow."),
     "claim-fails": Entry(
         "A claim of the spec does not hold",

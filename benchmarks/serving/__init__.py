@@ -1,0 +1,1 @@
+"""A soak of `mai serve`: many clients at a time, for minutes."""

@@ -1,0 +1,108 @@
+"""The verb `serve`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from mai.runtime.command_line.markers import Argument, Misuse, Option
+
+TOKEN = "MAI_TOKEN"  # The variable of the environment.
+
+
+def serve(
+    models: Annotated[
+        list[Path], Argument(help=".onnx files that mai compiled, or the folder of a run.", show_default=False)
+    ],
+    host: Annotated[str, Option(help="Who may reach it: 0.0.0.0 is everybody on the network.")] = "127.0.0.1",
+    port: Annotated[int, Option(help="0 is any that is free.", min=0)] = 8000,
+    share: Annotated[int, Option(help="The most requests of one example that share a call; 1: none do.", min=1)] = 32,
+    wait: Annotated[
+        float, Option(help="The milliseconds that a request waits for others to share its call with.", min=0)
+    ] = 2.0,
+    queue: Annotated[int, Option(help="The most requests that wait for one file; more are refused, 429.", min=1)] = 256,
+    streams: Annotated[int, Option(help="The most texts of one file that grow at a time, token by token.", min=1)] = 8,
+    body: Annotated[float, Option(help="The most megabytes of a request.", min=0)] = 16.0,
+    examples: Annotated[int, Option(help="The most examples of a request.", min=1)] = 1024,
+    limit: Annotated[
+        list[str] | None,
+        Option(
+            help="The largest value of a setting or a size that a request may ask for: --limit steps=100 --limit P=2048."
+        ),
+    ] = None,
+    timeout: Annotated[float, Option(help="The seconds within which a request is answered, or ended: 504.")] = 60.0,
+    token_file: Annotated[
+        Path | None,
+        Option(help="A file with the token that requests must show.", show_default=f"the variable {TOKEN}, or none"),
+    ] = None,
+    cors: Annotated[
+        list[str] | None,
+        Option(
+            help="The origin of a web page that may use it, https://example.org; * is all. May be said several times."
+        ),
+    ] = None,
+    page: Annotated[
+        bool, Option("--page/--no-page", help="Whether / is the page of mai page, with the files in it.")
+    ] = True,
+    modules: Annotated[
+        Path | None,
+        Option(
+            help="A node_modules folder whose onnxruntime-web goes into the page.", show_default="taken from the net"
+        ),
+    ] = None,
+    threads: Annotated[int | None, Option(help="Threads for one operation.")] = None,
+    provider: Annotated[
+        str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")
+    ] = None,
+) -> None:
+    """Answer requests over HTTP: mai serve runs/flow
+
+    Each file has a route: curl localhost:8000/run/flow.sample -d '{"batch": 4, "seed": 1}' answers in JSON, with ?format=png in an image,
+    npy or npz in arrays. What is wrong with a request is said in words. GET /openapi.json describes all routes, GET / is a page that
+    runs the files in the browser, /metrics is for Prometheus, /health and /ready for whoever watches the process.
+
+    Programs that speak with OpenAI find /v1/models, /v1/completions, /v1/chat/completions and /v1/embeddings, with streams.
+
+    Requests of one example share a call, where each gets the same bits as alone: of files that draw, those with a seed for each example,
+    export sample(seed: int, example: int, ...).
+    """
+    try:
+        from mai.runtime.serving.options import MEGABYTE, Options
+        from mai.runtime.serving.served import open_files
+        from mai.runtime.serving.server import serve as serve_files
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("starlette", "uvicorn", "prometheus_client"):
+            raise
+        raise Misuse(
+            f"serving needs {error.name}", help="pip install 'mai-lang[serve]', or '.[serve]' in a clone of mai"
+        ) from error
+    if not timeout > 0:
+        raise Misuse("--timeout is a number of seconds above 0")
+    options = Options(
+        host, port, share, wait / 1000, queue, streams, int(body * MEGABYTE), examples, _limits(limit or []), timeout,
+        _token(token_file), tuple(cors or []), page, modules, threads, provider,
+    )  # fmt: skip
+    serve_files(open_files(models, options), options)
+
+
+def _token(file: Path | None) -> str | None:
+    """The token that requests must show: the first line of a file, or else the variable's value."""
+    if file is None:
+        return os.environ.get(TOKEN) or None
+    token = file.read_text(encoding="utf-8").strip()
+    if not token or any(letter.isspace() for letter in token):
+        raise Misuse(f"{file} holds no token: one word")
+    return token
+
+
+def _limits(words: list[str]) -> dict[str, float]:
+    """`steps=100` as a name and a number."""
+    limits = {}
+    for word in words:
+        name, _, number = word.partition("=")
+        try:
+            limits[name] = float(number)
+        except ValueError as error:
+            raise Misuse(f"--limit {word} is no limit", help="--limit steps=100") from error
+    return limits

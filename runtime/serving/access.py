@@ -1,0 +1,119 @@
+"""What every request passes: the token, the size of its body, the counters, and the watch for a client that goes away."""
+
+from __future__ import annotations
+
+import asyncio
+import binascii
+import hmac
+import time
+from base64 import b64decode
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mai.runtime.errors import ModelError
+from mai.runtime.serving.failures import failure
+from mai.runtime.serving.metrics import Metrics
+
+OPEN = ("/health", "/ready")  # What asks for no token: whoever watches the process has none.
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Access:
+    """Refuses what shows no token or is too large, and counts what was answered."""
+
+    def __init__(self, app: ASGIApp, token: str | None, most: int, metrics: Metrics) -> None:
+        """`most`: the bytes of a body."""
+        self._app, self._token, self._most, self._metrics = app, token, most, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, as ASGI has it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, counted = time.perf_counter(), False
+
+        async def counting(message: Message) -> None:
+            nonlocal counted
+            if message["type"] == "http.response.start" and not counted:
+                counted = True
+                self._count(scope, message["status"], time.perf_counter() - began)
+            await send(message)
+
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await failure(refusal)(scope, receive, counting)
+            return
+        await self._app(scope, self._measured(receive), counting)
+
+    def _count(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a response under the route's own words, not under whatever address was asked for."""
+        route = getattr(scope.get("route"), "path", "")
+        name = scope.get("path_params", {}).get("name", "")
+        label = route.replace("{name}", name) if status != 404 else route
+        self._metrics.requests.labels(label or "none", str(status)).inc()
+        self._metrics.seconds.labels(label or "none").observe(seconds)
+
+    def _refusal(self, scope: Scope) -> ModelError | None:
+        headers = Headers(scope=scope)
+        if self._token is not None and scope["path"] not in OPEN and not _shows(headers, self._token):
+            return ModelError(
+                "token-wrong", "the token is missing or wrong", "send the header Authorization: Bearer TOKEN"
+            )
+        length = headers.get("content-length", "0")
+        return self._too_large() if length.isdecimal() and int(length) > self._most else None
+
+    def _too_large(self) -> ModelError:
+        return ModelError("body-too-large", f"a request has at most {self._most:,} bytes here")
+
+    def _measured(self, receive: Receive) -> Receive:
+        """What a client sends, up to the most that it may: one that does not say how much it sends is counted."""
+        read = 0
+
+        async def receiving() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._most:
+                raise self._too_large()
+            return message
+
+        return receiving
+
+
+def _shows(headers: Headers, token: str) -> bool:
+    """Whether a request shows the token: `Bearer TOKEN`, or as the password of `Basic`, which browsers ask people for."""
+    kind, _, shown = headers.get("authorization", "").partition(" ")
+    if kind.lower() == "basic":
+        try:
+            shown = b64decode(shown).decode("utf-8").partition(":")[2]
+        except (binascii.Error, UnicodeDecodeError):
+            return False
+    return kind.lower() in ("bearer", "basic") and hmac.compare_digest(shown.strip().encode(), token.encode())
+
+
+async def while_connected(request: Request, answering: Coroutine[Any, Any, Response]) -> Response:
+    """What answers a request, given up where its client goes away before."""
+    answer = asyncio.ensure_future(answering)
+    gone = asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        raise ModelError("call-cancelled", "the client has gone")
+    finally:
+        for task in (answer, gone):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+
+
+async def _gone(request: Request) -> None:
+    """Wait until a client, whose whole body was read, has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,156 @@
+"""Answers to prompts: whole, in a call that may be shared, or token by token."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from mai.runtime.arrays import Array
+from mai.runtime.chat.pieces import before_stops, text_pieces
+from mai.runtime.errors import ModelError
+from mai.runtime.model.interruption import TimeLimit
+from mai.runtime.model.manifest import Text
+from mai.runtime.serving.options import Options
+from mai.runtime.serving.running import prepared
+from mai.runtime.serving.served import Served
+from mai.runtime.serving.sharing import SEED
+from mai.runtime.text.prompts import NOTHING
+from mai.runtime.text.stream import grow
+from mai.runtime.text.tokenizer import Tokenizer
+
+EXAMPLE = "example"
+SEEDS = 2**31
+
+
+class Answer:
+    """One answer: its text as the tokens come, and afterwards of how many tokens it was and why it ended.
+
+    Attributes:
+        tokens: how many there were, one that ends the text not counted.
+        reason: `stop`: a token or a text that ends it; `length`: there were as many as were asked for.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, ends: frozenset[int], stops: Sequence[str]) -> None:
+        self._tokenizer, self._ends, self._stops = tokenizer, ends, stops
+        self.tokens = 0
+        self.reason: Literal["stop", "length"] = "stop"
+
+    def pieces(self, tokens: Iterable[int]) -> Iterator[str]:
+        """The text of some tokens, up to what ends it; no piece is empty."""
+        return before_stops(text_pieces(self._counted(tokens), self._tokenizer), self._stops)
+
+    def _counted(self, tokens: Iterable[int]) -> Iterator[int]:
+        for token in tokens:
+            if token == NOTHING or token in self._ends:
+                return
+            self.tokens += 1
+            yield token
+        self.reason = "length"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked of a file that grows texts.
+
+    Attributes:
+        prompt: the tokens to go on from, [length].
+        count: how many tokens come at most.
+        several: how many answers.
+        stops: texts that end an answer.
+        values: settings and inputs by name, the seed among them where the file draws.
+    """
+
+    one: Served
+    prompt: Array
+    count: int
+    several: int
+    stops: tuple[str, ...]
+    values: Mapping[str, Any]
+
+    @property
+    def text(self) -> Text:
+        """What the file says of the text that it grows."""
+        text = self.one.model.manifest.text
+        assert text is not None
+        return text
+
+    def answer(self) -> Answer:
+        """An answer that is still without tokens."""
+        tokenizer = self.one.model.tokenizer
+        assert tokenizer is not None
+        return Answer(tokenizer, self.one.model.ends(self.values), self.stops)
+
+    def call(self, rows: int) -> dict[str, Any]:
+        """The values of a call for so many answers."""
+        counted = {self.text.count: self.count} if isinstance(self.text.count, str) else {}
+        numbers = {EXAMPLE: list(range(rows))} if EXAMPLE in self.one.model.inputs else {}
+        return {**numbers, **counted, **self.values, self.text.prompt: np.repeat(self.prompt[None], rows, axis=0)}
+
+
+def seeded(one: Served, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with a seed: the one that was asked for, or any, where the file draws."""
+    takes = SEED in one.model.settings or SEED in one.model.inputs
+    return {SEED: secrets.randbelow(SEEDS), **values} if takes else dict(values)
+
+
+async def whole(wanted: Wanted, options: Options, seconds: float) -> list[tuple[Answer, str]]:
+    """All answers to a prompt, with their texts.
+
+    Raises:
+        ModelError: as a call of the file does.
+    """
+    call, _ = await asyncio.to_thread(prepared, wanted.one, options, wanted.call(wanted.several))
+    results = await wanted.one.line.ask(call.feed, seconds)
+    grown, _ = wanted.one.model.finish(call, results)
+    rows = next(iter(wanted.one.model.by_output(grown).values()))[:, len(wanted.prompt) :]
+    return await asyncio.to_thread(lambda: [_read(wanted, row.tolist()) for row in rows])
+
+
+def _read(wanted: Wanted, tokens: list[int]) -> tuple[Answer, str]:
+    answer = wanted.answer()
+    return answer, "".join(answer.pieces(tokens[: wanted.count]))
+
+
+async def streamed(wanted: Wanted, options: Options, answer: Answer, seconds: float) -> AsyncIterator[str]:
+    """The one answer to a prompt, piece by piece; in one piece, where the file has no step file beside it.
+
+    Raises:
+        ModelError: as a call of the file does.
+    """
+    await asyncio.to_thread(prepared, wanted.one, options, wanted.call(1))  # Which refuses what is wrong.
+    if not wanted.one.model.can_take_turns:
+        ((done, text),) = await whole(wanted, options, seconds)
+        answer.tokens, answer.reason = done.tokens, done.reason
+        yield text
+        return
+
+    def begin(limit: TimeLimit) -> Iterator[str]:
+        values = {
+            name: value for name, value in wanted.call(1).items() if name not in (wanted.text.prompt, wanted.text.count)
+        }
+        turns = wanted.one.model.turns(wanted.prompt[None], wanted.count, values, limit)
+        return answer.pieces(int(chosen[0]) for chosen in grow(turns, wanted.prompt[None], wanted.count))
+
+    async for piece in wanted.one.line.stream(begin, seconds):
+        yield piece
+
+
+def room(text: Text, length: int, asked: int | None) -> int:
+    """How many tokens an answer may have after so many of messages.
+
+    Raises:
+        ModelError: `input-range`: none.
+    """
+    usual = text.usual if asked is None else asked
+    most = usual if isinstance(text.count, str) else min(usual, text.usual)
+    left = most if text.limit is None else min(most, text.limit - length + 1)
+    if left < 1:
+        raise ModelError(
+            "input-range", f"these messages have {length} tokens, and this model reads at most {text.limit}"
+        )
+    return left

@@ -1,0 +1,117 @@
+"""The bodies of requests in OpenAI's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mai.runtime.errors import ModelError
+from mai.runtime.serving.reading import read_json
+
+MOST_ANSWERS = 128
+# What says nothing: programs send it by habit, whether a file knows it or not.
+NEUTRAL: Mapping[str, tuple[object, ...]] = {
+    "temperature": (1,), "top_p": (1,), "presence_penalty": (0,), "frequency_penalty": (0,), "logit_bias": ({},), "echo": (False,),
+    "suffix": ("",), "best_of": (1,), "logprobs": (False,), "response_format": ({"type": "text"},), "tool_choice": ("none", "auto"),
+    "store": (False,), "parallel_tool_calls": (True, False),
+}  # fmt: skip
+IGNORED = (
+    "user",
+    "metadata",
+    "service_tier",
+    "safety_identifier",
+    "prompt_cache_key",
+)  # They say nothing of the answer.
+
+
+class StreamOptions(BaseModel):
+    """What a stream tells besides."""
+
+    model_config = ConfigDict(extra="ignore")
+    include_usage: bool = False
+
+
+class Asked(BaseModel):
+    """What requests for texts share. Any further name is a setting or an input of the file."""
+
+    model_config = ConfigDict(extra="allow")
+    model: str
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    n: Annotated[int, Field(ge=1, le=MOST_ANSWERS)] = 1
+    stop: str | list[str] | None = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+
+    @property
+    def count(self) -> int | None:
+        """The most tokens of an answer; None: as many as the file says."""
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """The texts that end an answer."""
+        return tuple(s for s in ([self.stop] if isinstance(self.stop, str) else self.stop or []) if s)
+
+    def values(self, known: Mapping[str, object]) -> dict[str, Any]:
+        """The settings and inputs that were said, without what says nothing where the file does not know it."""
+        said = {n: v for n, v in (self.model_extra or {}).items() if v is not None and n not in IGNORED}
+        return {n: v for n, v in said.items() if n in known or not any(v == e for e in NEUTRAL.get(n, ()))}
+
+
+class Completion(Asked):
+    """`/v1/completions`: texts, or tokens, to go on from."""
+
+    prompt: str | list[str] | list[int] | list[list[int]]
+
+
+class Message(BaseModel):
+    """One message of a conversation; a template may know more of it."""
+
+    model_config = ConfigDict(extra="allow")
+    role: str
+    content: str | list[dict[str, Any]] | None = None
+
+
+class Chat(Asked):
+    """`/v1/chat/completions`: the messages so far."""
+
+    messages: Annotated[list[Message], Field(min_length=1)]
+    tools: list[dict[str, Any]] | None = None
+
+    def plain_messages(self) -> list[dict[str, Any]]:
+        """The messages as a template reads them. Raises `ModelError`: a part of one is no text."""
+        return [m.model_dump(exclude_unset=True) | {"content": _text(m.content)} for m in self.messages]
+
+
+class Embedding(BaseModel):
+    """`/v1/embeddings`: texts, or tokens, each of which gets a vector."""
+
+    model_config = ConfigDict(extra="ignore")
+    model: str
+    input: str | list[str] | list[int] | list[list[int]]
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = None
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def read_body(kind: type[Body], raw: bytes) -> Body:
+    """A body of some kind. Raises `ModelError`, `body-unreadable`, with the first thing that is wrong."""
+    try:
+        return kind.model_validate(read_json(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ModelError("body-unreadable", f"`{first['loc'][0]}`: {first['msg']}") from error
+
+
+def _text(content: str | list[dict[str, Any]] | None) -> str:
+    if not isinstance(content, list):
+        return content or ""
+    for part in content:
+        if part.get("type") != "text" or not isinstance(part.get("text"), str):
+            raise ModelError("input-dtype", f"a message has a part that is no text: {str(part.get('type'))[:40]!r}")
+    return "".join(part["text"] for part in content)

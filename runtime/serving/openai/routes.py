@@ -1,0 +1,179 @@
+"""The routes: `/v1/models`, `/v1/completions`, `/v1/chat/completions`, `/v1/embeddings`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from mai.runtime.arrays import Array
+from mai.runtime.chat.template import UNAVAILABLE, render
+from mai.runtime.errors import ModelError
+from mai.runtime.serving.failures import described
+from mai.runtime.serving.images import in_base64
+from mai.runtime.serving.metrics import Metrics
+from mai.runtime.serving.openai.answers import Answer, Wanted, room, seeded, streamed, whole
+from mai.runtime.serving.openai.bodies import Asked, Chat, Completion, Embedding, read_body
+from mai.runtime.serving.openai.forms import CHAT, COMPLETION, Form, usage
+from mai.runtime.serving.options import Options
+from mai.runtime.serving.running import find, prepared
+from mai.runtime.serving.served import Served
+from mai.runtime.text.prompts import encode_text, read_prompt
+
+BEGAN = int(time.time())
+Files = Mapping[str, Served]
+
+
+def models(served: Files, _: Request) -> Response:
+    """The files that grow texts or embed them."""
+    able = [one for one in served.values() if one.grows_text or one.text_input]
+    listed = [{"id": one.name, "object": "model", "created": BEGAN, "owned_by": "mai"} for one in able]
+    return JSONResponse({"object": "list", "data": listed})
+
+
+async def completions(served: Files, options: Options, metrics: Metrics, request: Request) -> Response:
+    """Continue texts."""
+    body = read_body(Completion, await request.body())
+    one = _growing(served, body.model)
+    values = seeded(one, body.values({**one.model.inputs, **one.model.settings}))
+    special = one.model.manifest.special_tokens
+    prompts = [
+        read_prompt(one.model.prompt_port, each, one.model.tokenizer, special_tokens=special).rows[0]
+        for each in _each(body.prompt)
+    ]
+    text = one.model.manifest.text
+    assert text is not None
+    count = text.usual if body.count is None else body.count
+    wanted = [Wanted(one, prompt, count, body.n, body.stops, values) for prompt in prompts]
+    return await _answered(wanted, body, options, metrics, COMPLETION)
+
+
+async def chat_completions(served: Files, options: Options, metrics: Metrics, request: Request) -> Response:
+    """Answer messages, by the file's chat template."""
+    body = read_body(Chat, await request.body())
+    one = _growing(served, body.model)
+    chat, text = one.model.manifest.chat, one.model.manifest.text
+    if chat is None or text is None:
+        raise ModelError(UNAVAILABLE, f"{one.name} has no chat template", "/v1/completions goes on from a text")
+    messages = body.plain_messages()
+    prompt = await asyncio.to_thread(
+        lambda: encode_text(one.model.prompt_port, render(chat, messages, body.tools), one.model.tokenizer)
+    )
+    if not len(prompt):
+        raise ModelError(UNAVAILABLE, "the chat template makes nothing of these messages")
+    values = seeded(one, body.values({**one.model.inputs, **one.model.settings}))
+    wanted = Wanted(one, prompt, room(text, len(prompt), body.count), body.n, body.stops, values)
+    return await _answered([wanted], body, options, metrics, CHAT)
+
+
+async def embeddings(served: Files, options: Options, request: Request) -> Response:
+    """A vector for each text."""
+    body = read_body(Embedding, await request.body())
+    one = find(served, body.model)
+    port = one.text_input
+    if port is None:
+        raise ModelError("input-unknown", f"{one.name} gives no vector for a text")
+    texts = _each(body.input)
+    tokens = await asyncio.gather(*(_embedded(one, options, port.name, text) for text in texts))
+    vectors = [vector for vector, _ in tokens]
+    if body.dimensions not in (None, len(vectors[0])):
+        raise ModelError(
+            "input-range", f"vectors of {one.name} have {len(vectors[0])} dimensions, not {body.dimensions}"
+        )
+    shown = [in_base64(v.astype("<f4").tobytes()) if body.encoding_format == "base64" else v.tolist() for v in vectors]
+    data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(shown)]
+    read = sum(length for _, length in tokens)
+    used = {"prompt_tokens": read, "total_tokens": read}
+    return JSONResponse({"object": "list", "data": data, "model": one.name, "usage": used})
+
+
+async def _embedded(one: Served, options: Options, name: str, text: str | list[int]) -> tuple[Array, int]:
+    """The vector of one text, [n], and how many tokens it has."""
+    call, _ = await asyncio.to_thread(prepared, one, options, {name: text})
+    results = await one.line.ask(call.feed, options.timeout)
+    return np.asarray(results[0])[0], int(call.feed[name].shape[1])
+
+
+def _growing(served: Files, name: str) -> Served:
+    one = find(served, name)
+    if not one.grows_text:
+        raise ModelError("text-unavailable", f"{name} grows no text", f"POST /run/{name} calls it")
+    return one
+
+
+def _each(prompt: str | list[str] | list[int] | list[list[int]]) -> list[Any]:
+    """One text or one row of tokens as a list of one; several as they are. Raises `ModelError` where there is none."""
+    single = isinstance(prompt, str) or (bool(prompt) and isinstance(prompt[0], int))
+    prompts: list[Any] = [prompt] if single else list(prompt)
+    if not prompts:
+        raise ModelError("input-shape", "there is no text to go on from")
+    return prompts
+
+
+async def _answered(wanted: list[Wanted], body: Asked, options: Options, metrics: Metrics, form: Form) -> Response:
+    name = body.model
+    head = {"id": f"{form.prefix}-{uuid.uuid4().hex}", "created": int(time.time()), "model": name}
+    if body.stream:
+        if len(wanted) != 1 or body.n != 1:
+            raise ModelError("input-range", "a stream is of one answer to one prompt", "ask for each by itself")
+        return await _stream(wanted[0], body, options, metrics, form, head)
+    answers = [pair for group in await _all(wanted, options) for pair in group]
+    metrics.tokens.labels(name).inc(sum(answer.tokens for answer, _ in answers))
+    choices = [form.choice(i, text, answer.reason) for i, (answer, text) in enumerate(answers)]
+    used = usage(sum(len(w.prompt) for w in wanted), sum(answer.tokens for answer, _ in answers))
+    return JSONResponse({**head, "object": form.kind, "choices": choices, "usage": used} | _seed(wanted[0]))
+
+
+async def _all(wanted: list[Wanted], options: Options) -> list[list[tuple[Answer, str]]]:
+    return list(await asyncio.gather(*(whole(each, options, options.timeout) for each in wanted)))
+
+
+def _seed(wanted: Wanted) -> dict[str, Any]:
+    """The seed that an answer was drawn with, by which it can be had again."""
+    return {"seed": wanted.values["seed"]} if "seed" in wanted.values else {}
+
+
+async def _stream(
+    wanted: Wanted, body: Asked, options: Options, metrics: Metrics, form: Form, head: dict[str, Any]
+) -> Response:
+    """Events of the server, one for each piece; what is wrong from the start is refused as any other request."""
+    answer = wanted.answer()
+    pieces = streamed(wanted, options, answer, options.timeout)
+    try:
+        first = await anext(pieces, None)
+    except BaseException:
+        await pieces.aclose()  # type: ignore[attr-defined]
+        raise
+    tells_usage = body.stream_options is not None and body.stream_options.include_usage
+
+    async def events() -> AsyncIterator[str]:
+        def event(choices: list[Any], **more: Any) -> str:
+            return f"data: {json.dumps({**head, 'object': form.chunk, 'choices': choices, **more})}\n\n"
+
+        async with aclosing(pieces):  # type: ignore[type-var]
+            try:
+                if form.opening:
+                    yield event([form.opening])
+                if first is not None:
+                    yield event([form.piece(first)])
+                    async for piece in pieces:
+                        yield event([form.piece(piece)])
+            except ModelError as error:
+                yield f"data: {json.dumps(described(error))}\n\n"
+                return
+            finally:
+                metrics.tokens.labels(body.model).inc(answer.tokens)
+        yield event([form.ending(answer.reason)], **_seed(wanted))
+        if tells_usage:
+            yield event([], usage=usage(len(wanted.prompt), answer.tokens))
+        yield "data: [DONE]\n\n"
+
+    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})

@@ -1,0 +1,48 @@
+"""What may be said of a service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be said of a service.
+
+    Attributes:
+        host, port: where it listens; port 0 is any that is free.
+        share: the most requests of one example that share a call; 1: none do.
+        wait: the seconds that a request waits for others to share its call with, where nothing else is computed.
+        queue: the most requests that wait for one file; a further one is refused (429).
+        streams: the most texts that grow at one time, token by token, for one file; others wait.
+        body: the most bytes of a request.
+        examples: the most examples of a request.
+        limits: the largest values of settings and of sizes that the file leaves open, by name.
+        timeout: the seconds within which a request is answered, its waiting included.
+        token: what requests must show; None: nothing.
+        origins: of web pages that may use the service; "*" is all.
+        page: whether `/` is the page that runs the files in the browser.
+        modules: a node_modules folder, as `mai page` takes it.
+        threads, provider: as `load` takes them.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    share: int = 32
+    wait: float = 0.002
+    queue: int = 256
+    streams: int = 8
+    body: int = 16 * MEGABYTE
+    examples: int = 1024
+    limits: Mapping[str, float] = field(default_factory=dict)
+    timeout: float = 60.0
+    token: str | None = None
+    origins: tuple[str, ...] = ()
+    page: bool = True
+    modules: Path | None = None
+    threads: int | None = None
+    provider: str | None = None

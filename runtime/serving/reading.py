@@ -1,0 +1,152 @@
+"""What a request says, as the inputs and settings of a call."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import zipfile
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mai.runtime.arrays import Array
+from mai.runtime.errors import ModelError
+from mai.runtime.files import UNREADABLE
+from mai.runtime.inputs.labels import as_labels, label_names, unknown_words
+from mai.runtime.model.manifest import Manifest, Port
+from mai.runtime.serving.images import image_size, read_image
+from mai.runtime.serving.options import Options
+
+JSON, NPZ, NPY = "application/json", "application/x-npz", "application/x-npy"
+NOT_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # As JSON has no word for them.
+FREE_NAMES = "batch"  # What examples are counted by where a file has no inputs.
+
+
+def read_json(raw: bytes) -> dict[str, Any]:
+    """A JSON object. Raises `ModelError`, `body-unreadable`, where it is none, or says a name twice."""
+    try:
+        value = json.loads(raw or b"{}", object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise ModelError("body-unreadable", f"the body is no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise ModelError(
+            "body-unreadable", "the body is no JSON object", 'inputs and settings by name: {"x": [0.5, 1]}'
+        )
+    return value
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    counts = Counter(name for name, _ in pairs)
+    for name, count in counts.items():
+        if count > 1:
+            raise ValueError(f"`{name}` is said {count} times")
+    return dict(pairs)
+
+
+def read_arrays(raw: bytes, kind: str, inputs: list[str], most: int) -> dict[str, Any]:
+    """The arrays of a body that is a .npz, by name, or a .npy, for the only input. Nothing in them is executed.
+
+    Raises:
+        ModelError: `body-unreadable`: it is none; `body-too-large`: unpacked it has more bytes than `most`.
+    """
+    file = io.BytesIO(raw)
+    try:
+        if kind == NPZ:
+            with zipfile.ZipFile(file) as archive:
+                size = sum(member.file_size for member in archive.infolist())
+            if size > most:
+                raise ModelError(
+                    "body-too-large", f"unpacked the body has {size:,} bytes, and at most {most:,} are read"
+                )
+        loaded = np.load(file, allow_pickle=False)
+    except UNREADABLE as error:
+        raise ModelError("body-unreadable", f"the body is no {kind}: {error}") from error
+    if isinstance(loaded, np.lib.npyio.NpzFile):
+        return _members(loaded)
+    if len(inputs) != 1:
+        raise ModelError("body-unreadable", f"a .npy is one array, this file takes {', '.join(inputs)}", "send a .npz")
+    return {inputs[0]: loaded}
+
+
+def _members(loaded: np.lib.npyio.NpzFile) -> dict[str, Any]:
+    """The arrays by name; one without axes is a number."""
+    try:
+        return {name: loaded[name] for name in loaded.files}
+    except UNREADABLE as error:
+        raise ModelError("body-unreadable", f"the body is no {NPZ}: {error}") from error
+
+
+def as_call_values(manifest: Manifest, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The values of a request as a call takes them, and what is to be told of them.
+
+    Images in base64 become numbers, `null` a gap where the input has an answer for one, "NaN" and "Infinity" what they say. A word that
+    training never saw is told.
+
+    Raises:
+        ModelError: a text is no image, or a label has no such name.
+    """
+    ports = {port.name: port for port in [*manifest.inputs, *manifest.settings]}
+    notes: list[str] = []
+    taken = {name: _value(manifest, ports[name], v, notes) if name in ports else v for name, v in values.items()}
+    return taken, notes
+
+
+def _value(manifest: Manifest, port: Port, value: Any, notes: list[str]) -> Any:
+    if port.dtype == "float32":
+        if image_size(port) and _has_text(value):
+            return _images(manifest, port, value)
+        return _numbers(value, bool(port.gaps)) if port.kind == "input" else value
+    names = label_names(manifest, port)
+    if not port.classes or not names:
+        return value
+    unknown: Counter[str] = Counter()
+    labels = as_labels(port, names, value, unknown)
+    notes += [unknown_words(port.name, unknown)] if unknown else []
+    return labels
+
+
+def _has_text(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and any(isinstance(v, str) for v in value))
+
+
+def _images(manifest: Manifest, port: Port, value: Any) -> Array:
+    """One image [...] or several [batch, ...]."""
+    facts = manifest.facts.get(port.name)
+    if isinstance(value, str):
+        return read_image(port, value, facts)
+    if not all(isinstance(each, str) for each in value):
+        raise ModelError("input-dtype", f"`{port.name}` mixes images in base64 and numbers")
+    return np.stack([read_image(port, each, facts) for each in value])
+
+
+def _numbers(value: Any, gaps: bool) -> Any:
+    """Nested lists with numbers for `null` and the words for what is none."""
+    if isinstance(value, list):
+        return [_numbers(each, gaps) for each in value]
+    if value is None and gaps:
+        return math.nan
+    return NOT_NUMBERS.get(value, value) if isinstance(value, str) else value
+
+
+def check_limits(options: Options, manifest: Manifest, feed: Mapping[str, Array]) -> None:
+    """Check that a call is as small as the service allows: its examples, the settings and the free sizes that have a limit.
+
+    Raises:
+        ModelError: `input-range`: it is not.
+    """
+    for name, number in _asked(manifest, feed).items():
+        most = options.examples if name == FREE_NAMES else options.limits.get(name, math.inf)
+        if number > most:
+            raise ModelError("input-range", f"`{name}` is at most {most:g} here, this asks for {number:g}")
+
+
+def _asked(manifest: Manifest, feed: Mapping[str, Array]) -> dict[str, float]:
+    """The numbers of a call that may have a limit: its settings, its free sizes, and how many examples it has."""
+    asked = {p.name: float(feed[p.name]) for p in manifest.settings if p.name in feed}
+    for port in manifest.inputs:
+        sizes = zip(["batch", *port.shape], feed[port.name].shape, strict=True)
+        asked.update({name: float(size) for name, size in sizes if isinstance(name, str)})
+    return asked

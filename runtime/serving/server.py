@@ -1,0 +1,75 @@
+"""The server: Uvicorn, on which a service runs until it is asked to stop."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from types import FrameType
+
+import uvicorn
+
+from mai.runtime.errors import ModelError
+from mai.runtime.model.model import Model
+from mai.runtime.serving.application import Service
+from mai.runtime.serving.options import Options
+from mai.runtime.show.terminal import say
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Server(uvicorn.Server):
+    """A server that ends by itself when it is asked to, where Uvicorn would end its process by the signal that asked."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take Ctrl-C and `kill` as a wish to stop, while the server runs; a second Ctrl-C waits for nobody. Signals reach the main thread alone."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Say once that the server stops."""
+        if not self.should_exit:
+            say("stopping: requests that are there are still answered", err=True)
+        super().handle_exit(sig, frame)
+
+
+def serve(models: Mapping[str, Model], options: Options) -> None:
+    """Serve files until Ctrl-C or `kill`; requests that are there then are still answered, for as long as a request may take.
+
+    Raises:
+        ModelError: `address-taken`: nothing can listen there.
+    """
+    service = Service(models, options)
+    config = uvicorn.Config(
+        service.application(),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(options.timeout),
+    )
+    listening = _listening(options)
+    host, port = listening.getsockname()[:2]
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    say(f"{address}  serves {', '.join(models)}; /openapi.json says how, /metrics how it goes; Ctrl-C stops", err=True)
+    Server(config).run(sockets=[listening])
+
+
+def _listening(options: Options) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+        return socket.create_server((options.host, options.port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        message = f"nothing can listen on {options.host}, port {options.port}: {reason.lower()}"
+        raise ModelError("address-taken", message, "--port 0 takes any port that is free") from error

@@ -1,0 +1,137 @@
+"""The results of a call as a response: JSON, images, or arrays of numpy."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from starlette.responses import Response
+
+from mai.runtime.arrays import Array
+from mai.runtime.errors import ModelError
+from mai.runtime.inputs.labels import label_names
+from mai.runtime.inputs.values import parse_span
+from mai.runtime.model.model import Model
+from mai.runtime.serving.images import as_pngs, in_base64
+from mai.runtime.serving.reading import JSON, NPY, NPZ
+
+PNG = "image/png"
+FORMATS = {"json": JSON, "base64": JSON, "png": PNG, "npy": NPY, "npz": NPZ}
+
+
+def choose_format(asked: str | None, accepted: str) -> str:
+    """The form of an answer: as the address says, `?format=png`, or else as the header `Accept` does; JSON where neither does.
+
+    Raises:
+        ModelError: `out-unknown`: there is none of this name.
+    """
+    if asked is not None and asked not in FORMATS:
+        raise ModelError("out-unknown", f"there is no format {asked!r}", f"there are {', '.join(FORMATS)}")
+    kinds = {kind.partition(";")[0].strip() for kind in accepted.split(",")}
+    return asked or next((name for name in ("png", "npy", "npz") if FORMATS[name] in kinds), "json")
+
+
+def respond(
+    model: Model, answer: Any, count: Array | None, notes: Sequence[str], form: str, span: str | None
+) -> Response:
+    """The response of a call.
+
+    Args:
+        answer, count: what `Model.counted` gave, arrays [batch, ...] or texts.
+        notes: what is to be told beside it.
+        form: one of `FORMATS`; all but JSON and base64 hold the first result alone, a .npz holds all.
+        span: the numbers of black and white in images, `-1..1`; by default the range that they live in.
+
+    Raises:
+        ModelError: the result has no such form.
+    """
+    results = model.by_output(answer)
+    name, first = next(iter(results.items()))
+    ends = parse_span(span) if span else None
+    if form in ("json", "base64"):
+        shown = {n: _shown(model, n, value, form, ends) for n, value in results.items()}
+        return Response(_json(_described(model, results, shown, count, notes)), media_type=JSON)
+    if not isinstance(first, np.ndarray):
+        raise ModelError("out-unknown", f"`{name}` is a text, which has no form but JSON")
+    raw = _png(model, name, first, ends) if form == "png" else _arrays(results, form)
+    return Response(raw, media_type=FORMATS[form])
+
+
+def _png(model: Model, name: str, batch: Array, ends: tuple[float, float] | None) -> bytes:
+    if len(batch) != 1:
+        help = "ask for one example, or for format=base64, which has an image for each"
+        raise ModelError("out-unknown", f"a PNG is one image, these are {len(batch)}", help)
+    return as_pngs(model.outputs[name], batch, ends)[0]
+
+
+def _arrays(results: Mapping[str, Array], form: str) -> bytes:
+    file = io.BytesIO()
+    if form == "npz":
+        np.savez(file, **dict(results))  # type: ignore[arg-type]
+    else:
+        np.save(file, next(iter(results.values())))
+    return file.getvalue()
+
+
+def _shown(model: Model, name: str, value: Any, form: str, ends: tuple[float, float] | None) -> Any:
+    """A result as JSON has it: nested lists, texts, or images in base64 where they are asked for and it is some."""
+    if isinstance(value, str) or (isinstance(value, list) and all(isinstance(v, str) for v in value)):
+        return value
+    if isinstance(value, list):
+        return [np.asarray(row).tolist() for row in value]
+    if form == "base64":
+        try:
+            return [in_base64(raw) for raw in as_pngs(model.outputs[name], value, ends)]
+        except ModelError:
+            if len(model.outputs) == 1:
+                raise
+    return value.tolist()
+
+
+def _described(
+    model: Model, results: Mapping[str, Any], shown: Mapping[str, Any], count: Array | None, notes: Sequence[str]
+) -> dict[str, Any]:
+    """The whole answer: `outputs` and their `shapes`; where there are some, the names of `labels`, `evaluations` or `turns`, and `notes`."""
+    arrays = {name: value for name, value in results.items() if isinstance(value, np.ndarray)}
+    body: dict[str, Any] = {"outputs": shown, "shapes": {name: list(array.shape) for name, array in arrays.items()}}
+    names = {name: label_names(model.manifest, model.outputs[name]) for name in arrays}
+    labels = {name: _named(arrays[name], words) for name, words in names.items() if words and _is_label(model, name)}
+    body |= {"labels": labels} if labels else {}
+    classes = {name: words for name, words in names.items() if words and not _is_label(model, name)}
+    body |= {"classes": classes} if classes else {}
+    if count is not None:
+        body["evaluations" if model.manifest.evaluations else "turns"] = count.tolist()
+    return body | ({"notes": list(notes)} if notes else {})
+
+
+def _is_label(model: Model, name: str) -> bool:
+    return model.outputs[name].dtype == "int64"
+
+
+def _named(numbers: Array, names: Sequence[str]) -> Any:
+    """Numbers of labels as their names, in the same nested lists; one without a name stays a number."""
+    if numbers.ndim:
+        return [_named(row, names) for row in numbers]
+    return names[int(numbers)] if 0 <= int(numbers) < len(names) else int(numbers)
+
+
+def _json(value: Any) -> bytes:
+    """JSON, in which what is no number is a word: "NaN", "Infinity", "-Infinity"."""
+    try:
+        return json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8", "replace")
+    except ValueError:
+        return json.dumps(_in_words(value), allow_nan=False, ensure_ascii=False).encode("utf-8", "replace")
+
+
+def _in_words(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _in_words(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_in_words(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value

@@ -1,0 +1,94 @@
+"""Small files and compiled ones, and services of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+import pytest
+
+from mai.compiler.check import check_text
+from mai.compiler.compile_options import CompileOptions
+from mai.compiler.compiling import compile_all
+from mai.runtime import Model, load
+from tests.support.serving import Client, running
+from tests.support.small_files import Write, loops
+
+FLOW = """# A small flow.
+net velocity(x: [2], s: []) -> [2] {
+  h = silu(linear(concat(x, fourier(s, 8)), 16))
+  return linear(h, 2)
+}
+export sample(seed: int, example: int, steps: int = 4) -> [2] {
+  x ~ normal([2])
+  integrate s in 0..1 using rk4(steps) { dx/ds = velocity(x, s) }
+  return x
+}
+export plain(steps: int = 4) -> [2] {
+  x ~ normal([2])
+  integrate s in 0..1 using rk4(steps) { dx/ds = velocity(x, s) }
+  return x
+}
+"""
+TEXT = """# A small text.
+const vocab = 256
+data text: tokens[16] from text(tokenizer = bytes)
+net logits(x: tokens[P]) -> [P, 256] {
+  h = embed(x, 16)
+  h += attention(layer_norm(h), 2, causal = true)
+  return linear(h, vocab)
+}
+export generate(prompt: tokens[P], seed: int, example: int, count: int = 6, temperature: real = 1.0, end: token = 0) -> tokens[P + count] {
+  x = prompt
+  extend x by count until end {
+    next ~ categorical(logits(x)[-1] / temperature)
+    append next
+  }
+  return x
+}
+export features(x: tokens[P]) -> [16] { return mean(embed(x, 16), axis = 0) }
+"""
+
+
+def compiled(text: str, folder: Path) -> dict[str, Model]:
+    """The exports of a spec by `spec.NAME`."""
+    program = check_text(Path("spec.mai"), text).program
+    assert program is not None
+    compile_all(program, list(program.exports), None, folder, CompileOptions(), told=lambda _: None)
+    files = [path for path in sorted(folder.glob("*.onnx")) if ".step" not in path.name]
+    return {path.stem: load(path, providers="cpu", threads=1) for path in files}
+
+
+@pytest.fixture(scope="session")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
+    return compiled(FLOW, tmp_path_factory.mktemp("flow"))
+
+
+@pytest.fixture(scope="session")
+def text(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
+    return compiled(TEXT, tmp_path_factory.mktemp("text"))
+
+
+@pytest.fixture(scope="session")
+def service(flow: dict[str, Model], text: dict[str, Model]) -> Iterator[Client]:
+    with running({**flow, **text}, limits={"steps": 50}, examples=100, body=100_000, page=False) as client:
+        yield client
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a model to a file."""
+
+    def written(content: onnx.ModelProto, name: str = "small.f.onnx") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.SerializeToString())
+        return path
+
+    return written
+
+
+@pytest.fixture
+def looping(write: Write) -> Model:
+    """f(x, n = 3) = x + n, in n turns: as long a call as one likes."""
+    return load(write(loops()), providers="cpu")

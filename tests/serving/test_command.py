@@ -1,0 +1,67 @@
+"""`mai serve` as a process: how it starts, what it refuses, how it stops."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mai.runtime import Model
+from tests.support.command import invoke
+from tests.support.serving import Client
+from tests.support.small_files import FOREVER
+
+
+def test_help_teaches() -> None:
+    said = " ".join(invoke("serve", "--help").output.split())
+    for word in ("curl localhost:8000", "/openapi.json", "/metrics", "/v1/chat/completions", "example: int", "--limit"):
+        assert word in said
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("nothing.onnx",), "cannot open nothing.onnx"),
+        (("FILE", "FILE"), "would have one address, /run/small.f"),
+        (("FILE", "--limit", "steps=3"), "no file has a setting or a free size `steps`"),
+        (("FILE", "--limit", "n"), "--limit n is no limit"),
+        (("FILE", "--timeout", "0"), "--timeout is a number of seconds above 0"),
+        (("FILE", "--port", "99999"), "nothing can listen on 127.0.0.1, port 99999"),
+        (("FOLDER",), "there are no .onnx files"),
+    ],
+)  # fmt: skip
+def test_what_is_refused(words: tuple[str, ...], told: str, looping: Model, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    named = {"FILE": str(looping.path), "FOLDER": str(tmp_path / "empty")}
+    done = invoke("serve", *(named.get(word, word) for word in words))
+    assert done.exit_code != 0
+    assert told in f"{done.exception} {' '.join(done.output.split())}"
+
+
+@pytest.mark.slow
+def test_it_answers_who_is_there_and_stops(looping: Model, tmp_path: Path) -> None:
+    """A request that goes on when the process is asked to stop is answered; then the process ends, and all is well."""
+    token = tmp_path / "token"
+    token.write_text("sesame\n")
+    words = ["serve", looping.path, "--port", "0", "--token-file", token, "--timeout", "30", "--limit", f"n={FOREVER}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mai.runtime.cli", *map(str, words)], stderr=subprocess.PIPE, text=True, env=os.environ
+    )
+    assert process.stderr is not None
+    told = process.stderr.readline()
+    client = Client(int(re.findall(r"http://127\.0\.0\.1:(\d+)", told)[0]))
+    shown = {"Authorization": "Bearer sesame"}
+    with ThreadPoolExecutor(1) as threads:
+        reply = threads.submit(client.post, "/run/small.f", {"x": [0.0], "n": 2_000_000}, **shown)
+        while b'mai_call_requests_count{file="small.f"} 1.0' not in client.get("/metrics", **shown).raw:
+            pass
+        process.send_signal(signal.SIGTERM)
+        assert reply.result().json["outputs"] == {"f": [[2_000_000.0]]}
+    assert process.wait(30) == 0
+    assert "stopping" in process.stderr.read()

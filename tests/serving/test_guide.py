@@ -1,0 +1,46 @@
+"""docs/serve.md: its spec trains, its requests are answered by a service of what came of it."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from docs.site.code import commands, pieces
+from mai.runtime.serving.options import Options
+from mai.runtime.serving.served import open_files
+from tests.support.command import invoke
+from tests.support.serving import Client, running
+
+PAGE = Path(__file__).parents[2] / "docs" / "serve.md"
+HERE = "localhost:8000"
+
+
+def ask(client: Client, line: str) -> None:
+    """A line of curl's, about a file that is there."""
+    _, address, *rest = shlex.split(line)
+    path = address.removeprefix(HERE)
+    reply = client.post(path, rest[1].encode()) if rest else client.get(path)
+    assert reply.status == 200, reply.raw
+
+
+@pytest.mark.slow
+def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    parts = [(language, name, text) for language, name, text in pieces(PAGE)]
+    for language, name, text in parts:
+        if name:
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        elif language == "sh":
+            for words in commands(text):
+                assert invoke(*words, "--steps", "3", "--quiet").exit_code == 0
+    names: dict[str, object] = {}
+    with running(open_files([tmp_path / "runs" / "flow"], Options(threads=1))) as client:
+        for language, _, text in parts:
+            if language == "python":
+                exec(compile(text.replace(HERE, f"localhost:{client.port}"), PAGE.name, "exec"), names)
+            elif language == "console":
+                for line in text.splitlines():
+                    if line.startswith("curl") and "/v1/c" not in line and "/v1/e" not in line:
+                        ask(client, line)

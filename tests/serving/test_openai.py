@@ -1,0 +1,180 @@
+"""Routes in OpenAI's shape: what they answer is what the files give."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mai.runtime import Model, load
+from mai.runtime.chat.template import render
+from mai.runtime.model.manifest import Chat
+from tests.support.serving import Client, running
+
+GENERATE, COMPLETIONS, CHATS = "spec.generate", "/v1/completions", "/v1/chat/completions"
+TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
+ASKED = {"model": GENERATE, "prompt": "The ", "max_tokens": 9, "seed": 5}
+
+
+@pytest.fixture(scope="module")
+def chatting(text: dict[str, Model]) -> Iterator[Client]:
+    """The same file with a template of a chat."""
+    model = load(text[GENERATE].path, providers="cpu", threads=1)
+    model.manifest = model.manifest.model_copy(update={"chat": Chat(templates={"default": TEMPLATE})})
+    with running({GENERATE: model}) as client:
+        yield client
+
+
+def written(model: Model, prompt: str, count: int, **values: Any) -> str:
+    """What a call of the file appends."""
+    text = model(prompt=prompt, count=count, **values)
+    assert isinstance(text, str)
+    return text[len(prompt) :]
+
+
+def test_a_completion_is_what_the_file_appends(service: Client, text: dict[str, Model]) -> None:
+    reply = service.post(COMPLETIONS, ASKED).json
+    (choice,) = reply["choices"]
+    assert choice["text"] == written(text[GENERATE], "The ", 9, seed=5, example=0)
+    assert choice["finish_reason"] == "length"
+    assert reply["usage"] == {"prompt_tokens": 4, "completion_tokens": 9, "total_tokens": 13}
+    assert (reply["object"], reply["model"], reply["seed"]) == ("text_completion", GENERATE, 5)
+
+
+def test_several_prompts_and_answers(service: Client, text: dict[str, Model]) -> None:
+    asked = {**ASKED, "prompt": ["The ", "An"], "n": 2, "temperature": 0.7}
+    choices = service.post(COMPLETIONS, asked).json["choices"]
+    pairs = [("The ", 0), ("The ", 1), ("An", 0), ("An", 1)]
+    assert [choice["text"] for choice in choices] == [
+        written(text[GENERATE], prompt, 9, seed=5, example=i, temperature=0.7) for prompt, i in pairs
+    ]
+    assert [choice["index"] for choice in choices] == [0, 1, 2, 3]
+    tokens = service.post(COMPLETIONS, {**ASKED, "prompt": list(b"The ")}).json["choices"][0]["text"]
+    assert tokens == service.post(COMPLETIONS, ASKED).json["choices"][0]["text"]
+
+
+def test_a_stream_is_the_same_text_in_pieces(service: Client) -> None:
+    reply = service.post(COMPLETIONS, {**ASKED, "stream": True, "stream_options": {"include_usage": True}})
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    *pieces, ending, used, done = reply.events
+    assert done == "[DONE]"
+    joined = "".join(json.loads(piece)["choices"][0]["text"] for piece in pieces)
+    assert joined == service.post(COMPLETIONS, ASKED).json["choices"][0]["text"]
+    assert len(pieces) > 1
+    assert json.loads(ending)["choices"][0]["finish_reason"] == "length"
+    assert json.loads(used)["usage"]["completion_tokens"] == 9
+
+
+def test_stops_end_an_answer(service: Client) -> None:
+    whole = service.post(COMPLETIONS, ASKED).json["choices"][0]["text"]
+    stop = whole[3:5]
+    for streamed in (False, True):
+        reply = service.post(COMPLETIONS, {**ASKED, "stop": [stop], "stream": streamed})
+        if streamed:
+            *pieces, ending = (json.loads(event)["choices"][0] for event in reply.events[:-1])
+            said, reason = "".join(p["text"] for p in pieces), ending["finish_reason"]
+        else:
+            (choice,) = reply.json["choices"]
+            said, reason = choice["text"], choice["finish_reason"]
+        assert (said, reason) == (whole[: whole.index(stop)], "stop")
+
+
+def test_a_token_that_ends_the_text(service: Client, text: dict[str, Model]) -> None:
+    """It is none of the text's, in a stream as in a whole answer."""
+    third = int(text[GENERATE](prompt=[list(b"The ")], count=9, seed=5, example=0)[0, 6])
+    whole = service.post(COMPLETIONS, {**ASKED, "end": third}).json
+    assert (whole["choices"][0]["finish_reason"], whole["usage"]["completion_tokens"]) == ("stop", 2)
+    *pieces, ending, _ = service.post(COMPLETIONS, {**ASKED, "end": third, "stream": True}).events
+    assert "".join(json.loads(p)["choices"][0]["text"] for p in pieces) == whole["choices"][0]["text"]
+    assert json.loads(ending)["choices"][0]["finish_reason"] == "stop"
+
+
+def test_without_a_seed_answers_differ_and_can_be_had_again(service: Client) -> None:
+    asked = {**ASKED, "max_tokens": 20}
+    asked.pop("seed")
+    one, other = (service.post(COMPLETIONS, asked).json for _ in range(2))
+    assert one["choices"][0]["text"] != other["choices"][0]["text"]
+    again = service.post(COMPLETIONS, {**asked, "seed": one["seed"]}).json
+    assert again["choices"][0]["text"] == one["choices"][0]["text"]
+
+
+def test_a_chat_goes_on_from_its_template(chatting: Client, text: dict[str, Model]) -> None:
+    messages = [{"role": "system", "content": "short"}, {"role": "user", "content": [{"type": "text", "text": "hi"}]}]
+    asked = {"model": GENERATE, "messages": messages, "max_completion_tokens": 8, "seed": 2}
+    prompt = render(Chat(templates={"default": TEMPLATE}), [messages[0], {"role": "user", "content": "hi"}])
+    expected = written(text[GENERATE], prompt, 8, seed=2, example=0)
+    reply = chatting.post(CHATS, asked).json
+    assert reply["choices"][0]["message"] == {"role": "assistant", "content": expected}
+    opening, *pieces, ending, _ = chatting.post(CHATS, {**asked, "stream": True}).events
+    assert json.loads(opening)["choices"][0]["delta"]["role"] == "assistant"
+    assert "".join(json.loads(p)["choices"][0]["delta"]["content"] for p in pieces) == expected
+    assert json.loads(ending)["choices"][0]["finish_reason"] == "length"
+    assert CHATS in chatting.get("/openapi.json").json["paths"]
+
+
+def test_a_message_that_is_no_text_is_refused(chatting: Client) -> None:
+    asked = {"model": GENERATE, "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}
+    assert "a part that is no text: 'image_url'" in chatting.post(CHATS, asked).error["message"]
+
+
+def test_embeddings(service: Client, text: dict[str, Model]) -> None:
+    asked = {"model": "spec.features", "input": ["hello", "an"]}
+    reply = service.post("/v1/embeddings", asked).json
+    expected = [text["spec.features"](x=each)[0] for each in asked["input"]]
+    np.testing.assert_array_equal([np.float32(d["embedding"]) for d in reply["data"]], expected)
+    assert reply["usage"] == {"prompt_tokens": 7, "total_tokens": 7}
+    coded = service.post("/v1/embeddings", {**asked, "encoding_format": "base64"}).json["data"]
+    np.testing.assert_array_equal([np.frombuffer(b64decode(d["embedding"]), "<f4") for d in coded], expected)
+
+
+def test_models_are_those_that_write_or_embed(service: Client) -> None:
+    assert {each["id"] for each in service.get("/v1/models").json["data"]} == {"spec.generate", "spec.features"}
+
+
+def test_what_programs_send_by_habit_is_taken(service: Client) -> None:
+    habit = {
+        "top_p": 1,
+        "presence_penalty": 0,
+        "frequency_penalty": 0.0,
+        "logit_bias": {},
+        "logprobs": None,
+        "user": "me",
+    }
+    assert service.post(COMPLETIONS, {**ASKED, **habit}).status == 200
+
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    (COMPLETIONS, {"top_p": 0.5}, "there is no input or setting `top_p`"),
+    (COMPLETIONS, {"presence_penalty": 1}, "no input or setting `presence_penalty`"),
+    (COMPLETIONS, {"model": "nothing"}, "there is no file `nothing`"),
+    (COMPLETIONS, {"model": "spec.sample"}, "spec.sample grows no text"),
+    (COMPLETIONS, {"prompt": ""}, "has no token"),
+    (COMPLETIONS, {"prompt": []}, "no text to go on from"),
+    (COMPLETIONS, {"prompt": None}, "`prompt`"),
+    (COMPLETIONS, {"max_tokens": 0}, "`max_tokens`: Input should be greater than or equal to 1"),
+    (COMPLETIONS, {"temperature": -1, "stream": True}, "`temperature` is at least 0"),
+    (COMPLETIONS, {"n": 2, "stream": True}, "a stream is of one answer to one prompt"),
+    (CHATS, {"messages": [{"role": "user", "content": "hi"}]}, "spec.generate has no chat template"),
+    ("/v1/embeddings", {"input": "a"}, "spec.generate gives no vector for a text"),
+    ("/v1/embeddings", {"model": "spec.features", "input": "a", "dimensions": 3}, "have 16 dimensions, not 3"),
+]
+
+
+@pytest.mark.parametrize(("path", "change", "words"), REFUSED)
+def test_what_is_refused_is_told_in_words(service: Client, path: str, change: dict[str, Any], words: str) -> None:
+    reply = service.post(path, {**ASKED, **change})
+    assert reply.status in (400, 404)
+    assert words in reply.error["message"]
+
+
+def test_who_leaves_a_stream_frees_its_place(text: dict[str, Model]) -> None:
+    with running({GENERATE: text[GENERATE]}, streams=1) as client:
+        gone = client.begin(COMPLETIONS, {**ASKED, "max_tokens": 100_000, "stream": True})
+        assert gone.recv(50).startswith(b"HTTP/1.1 200")
+        client.wait_for("mai_growing_texts", 1, file=GENERATE)
+        gone.close()
+        assert client.post(COMPLETIONS, {**ASKED, "stream": True}).status == 200

@@ -1,0 +1,222 @@
+"""`mai serve` over a real connection: calls, refusals, limits, and who goes away."""
+
+from __future__ import annotations
+
+import io
+from base64 import b64encode
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from onnx import helper
+
+from mai.runtime import Model, load
+from tests.support.serving import Client, running
+from tests.support.small_files import FOREVER, Write, build, manifest, output, real
+
+SAMPLE = "/run/spec.sample"
+
+
+def test_a_call_is_that_of_the_file(service: Client, flow: dict[str, Model]) -> None:
+    reply = service.post(SAMPLE, {"seed": [3, 3, 8], "example": [0, 1, 0], "steps": 7})
+    expected = flow["spec.sample"](seed=[3, 3, 8], example=[0, 1, 0], steps=7)
+    assert reply.status == 200
+    assert reply.json == {"outputs": {"sample": expected.tolist()}, "shapes": {"sample": [3, 2]}}
+    plain = service.post("/run/spec.plain", {"seed": 3, "batch": 5}).json["outputs"]["plain"]
+    np.testing.assert_array_equal(np.float32(plain), flow["spec.plain"](seed=3, batch=5))
+
+
+def test_texts_go_in_and_out(service: Client, text: dict[str, Model]) -> None:
+    asked = {"prompt": "The ", "seed": 4, "example": 0}
+    assert service.post("/run/spec.generate", asked).json["outputs"] == {"generate": text["spec.generate"](**asked)}
+
+
+def test_arrays_of_numpy(service: Client, flow: dict[str, Model], text: dict[str, Model]) -> None:
+    file = io.BytesIO()
+    np.savez_compressed(file, seed=np.array([1, 2]), example=np.array([0, 5]), steps=np.array(3))
+    reply = service.post(f"{SAMPLE}?format=npz", file.getvalue(), Content_Type="application/x-npz")
+    with np.load(io.BytesIO(reply.raw)) as arrays:
+        np.testing.assert_array_equal(arrays["sample"], flow["spec.sample"](seed=[1, 2], example=[0, 5], steps=3))
+    file = io.BytesIO()
+    np.save(file, np.array([[70, 71, 72]]))
+    kind = "application/x-npy"
+    reply = service.post("/run/spec.features", file.getvalue(), Content_Type=kind, Accept=kind)
+    np.testing.assert_array_equal(np.load(io.BytesIO(reply.raw)), text["spec.features"](x=[[70, 71, 72]]))
+
+
+REFUSED: list[tuple[str, Any, int, str, str]] = [
+    (SAMPLE, {"seed": 1}, 400, "input-missing", "the input `example` is missing"),
+    (SAMPLE, {"seed": 1, "example": 0, "stepz": 3}, 400, "input-unknown", "did you mean `steps`?"),
+    (SAMPLE, {"seed": "one", "example": 0}, 400, "input-dtype", "`seed` is int64, this is a text"),
+    (SAMPLE, {"seed": 1, "example": 0, "steps": 0}, 400, "input-range", "`steps` is at least 1"),
+    (SAMPLE, {"seed": 1, "example": 0, "steps": 51}, 400, "input-range", "`steps` is at most 50 here, this asks for 51"),
+    (SAMPLE, {"seed": [1] * 101, "example": 0}, 400, "input-range", "`batch` is at most 100 here"),
+    ("/run/spec.plain", {"batch": 101}, 400, "input-range", "`batch` is at most 100 here, this asks for 101"),
+    (SAMPLE, b"{", 400, "body-unreadable", "the body is no JSON"),
+    (SAMPLE, b"[1]", 400, "body-unreadable", "no JSON object"),
+    (SAMPLE, b'{"seed": 1, "seed": 2}', 400, "body-unreadable", "`seed` is said 2 times"),
+    (SAMPLE, b"[" * 100_000, 400, "body-unreadable", "the body is no JSON"),
+    (SAMPLE, b" " * 100_001, 413, "body-too-large", "at most 100,000 bytes"),
+    (f"{SAMPLE}?format=gif", {"seed": 1, "example": 0}, 400, "out-unknown", "there is no format 'gif'"),
+    (f"{SAMPLE}?format=png", {"seed": 1, "example": 0}, 400, "out-unknown", "`sample` is [2], which is no image"),
+    (f"{SAMPLE}?timeout=-1", {"seed": 1, "example": 0}, 400, "input-range", "a number of seconds above 0"),
+    ("/run/nothing", {}, 404, "route-unknown", "there is no file `nothing` here"),
+    ("/nowhere", {}, 404, "route-unknown", "GET /openapi.json lists the routes"),
+    ("/metrics", {}, 405, "route-unknown", "Method Not Allowed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "body", "status", "slug", "words"), REFUSED)
+def test_what_is_refused_is_told_in_words(
+    service: Client, path: str, body: Any, status: int, slug: str, words: str
+) -> None:
+    reply = service.post(path, body)
+    assert (reply.status, reply.error["code"]) == (status, slug)
+    assert words in reply.error["message"]
+
+
+def test_bodies_of_no_known_kind_or_size(service: Client) -> None:
+    assert service.post(SAMPLE, b"<x/>", Content_Type="text/xml").error["code"] == "body-unreadable"
+    assert service.post(SAMPLE, b"PK", Content_Type="application/x-npz").error["code"] == "body-unreadable"
+    file = io.BytesIO()
+    np.savez_compressed(file, seed=np.zeros(1_000_000))  # Small, and large when it is unpacked.
+    assert service.post(SAMPLE, file.getvalue(), Content_Type="application/x-npz").status == 413
+    reply = service.ask("POST", SAMPLE, iter([b" " * 60_000] * 2), {"Transfer-Encoding": "chunked"})
+    assert (reply.status, reply.error["code"]) == (413, "body-too-large")
+
+
+def test_what_curl_sends_is_json(service: Client) -> None:
+    kind = "application/x-www-form-urlencoded"
+    assert service.post(SAMPLE, {"seed": 1, "example": 0}, Content_Type=kind).status == 200
+
+
+def test_numbers_that_are_none(write: Write) -> None:
+    described = manifest([real("x", 2, gaps=True)], [], [output("f", 2)])
+    model = load(write(build(described, [helper.make_node("Log", ["x"], ["f"])])), providers="cpu")
+    with running({"small": model}) as client:
+        assert client.post("/run/small", {"x": [None, 0]}).json["outputs"] == {"f": [["NaN", "-Infinity"]]}
+        assert client.post("/run/small", {"x": ["NaN", "Infinity"]}).json["outputs"] == {"f": [["NaN", "Infinity"]]}
+
+
+def test_names_of_labels(write: Write) -> None:
+    port = real("y").model_copy(
+        update={"dtype": "int64", "classes": 3, "minimum": 0, "maximum": 2, "field": "y", "gaps": True}
+    )
+    given = output("f").model_copy(update={"dtype": "int64", "classes": 3, "field": "y"})
+    described = manifest([port], [], [given]).model_copy(update={"labels": {"y": ["cat", "dog"]}})
+    model = load(write(build(described, [helper.make_node("Identity", ["y"], ["f"])])), providers="cpu")
+    with running({"small": model}) as client:
+        told = client.post("/run/small", {"y": ["dog", "cat"]}).json
+        assert told == {"outputs": {"f": [1, 0]}, "shapes": {"f": [2]}, "labels": {"f": ["dog", "cat"]}}
+        told = client.post("/run/small", {"y": "horse"}).json
+        assert told["labels"] == {"f": [2]}
+        assert "`horse`" in told["notes"][0]
+
+
+def test_a_token_is_asked_for(flow: dict[str, Model]) -> None:
+    asked = {"seed": 1, "example": 0}
+    with running(flow, token="open sesame".replace(" ", ""), origins=("https://page.example",)) as client:
+        assert client.get("/health").status == client.get("/ready").status == 200
+        for refused in (client.post(SAMPLE, asked), client.get("/"), client.get("/metrics", Authorization="Bearer no")):
+            assert (refused.status, refused.error["code"]) == (401, "token-wrong")
+            assert "Bearer" in refused.headers["www-authenticate"]
+        basic = b64encode(b"me:opensesame").decode()
+        for shown in ("Bearer opensesame", f"Basic {basic}"):
+            assert client.post(SAMPLE, asked, Authorization=shown).status == 200
+        told = client.get("/openapi.json", Authorization="Bearer opensesame").json
+        assert told["security"] == [{"token": []}]
+        preflight = {"Origin": "https://page.example", "Access-Control-Request-Method": "POST"}
+        allowed = client.ask("OPTIONS", SAMPLE, None, preflight).headers
+        assert allowed["access-control-allow-origin"] == "https://page.example"
+        other = client.ask("OPTIONS", SAMPLE, None, {**preflight, "Origin": "https://other.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+def test_the_description_fits_what_is_taken(service: Client) -> None:
+    described = service.get("/openapi.json").json
+    assert {"/run/spec.sample", "/run/spec.generate", "/v1/completions", "/v1/embeddings"} <= set(described["paths"])
+    assert "/v1/chat/completions" not in described["paths"]
+    schema = described["paths"][SAMPLE]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for body in (
+        {"seed": 1, "example": 0},
+        {"seed": [1], "example": [0], "steps": 3},
+        {"seed": 1},
+        {"seed": 1, "example": 0, "a": 1},
+    ):
+        fits = jsonschema.Draft202012Validator(schema).is_valid(body)
+        assert fits == (service.post(SAMPLE, body).status == 200), body
+
+
+def test_a_file_says_what_it_takes(service: Client) -> None:
+    told = service.get(SAMPLE).json
+    assert [port["name"] for port in told["inputs"]] == ["seed", "example"]
+    assert service.get("/run").json["files"]["spec.sample"]["address"] == SAMPLE
+    assert b"/run/spec.sample" in service.get("/").raw
+
+
+def test_the_page_holds_the_files(flow: dict[str, Model]) -> None:
+    with running(flow) as client:
+        page = client.get("/").raw
+        assert b64encode(flow["spec.sample"].path.read_bytes())[:200] in page
+
+
+def test_requests_are_counted(flow: dict[str, Model]) -> None:
+    with running(flow) as client:
+        for _ in range(3):
+            client.post(SAMPLE, {"seed": 1, "example": 0})
+        client.post(SAMPLE, {})
+        client.post("/run/anything", {})
+        assert client.metric("mai_requests_total", route=SAMPLE, status="200") == 3
+        assert client.metric("mai_requests_total", route=SAMPLE, status="400") == 1
+        assert client.metric("mai_requests_total", route="/run/{name}", status="404") == 1
+        assert client.metric("mai_request_seconds_count", route=SAMPLE) == 4
+        assert client.metric("mai_call_requests_sum", file="spec.sample") == 3
+
+
+ENDLESS = {"x": [0.0], "n": FOREVER}
+SHORT = {"x": [0.0], "n": 5}
+
+
+def test_a_call_that_takes_too_long_is_ended(looping: Model) -> None:
+    with running({"loop": looping}, timeout=0.2) as client:
+        reply = client.post("/run/loop", ENDLESS)
+        assert (reply.status, reply.error["code"]) == (504, "call-timeout")
+        assert client.post("/run/loop?timeout=0.05", ENDLESS).error["message"].endswith("within 0.05 seconds")
+        assert client.post("/run/loop", SHORT).json["outputs"] == {"f": [[5.0]]}
+
+
+def test_a_call_whose_client_has_gone_is_ended(looping: Model) -> None:
+    """The next request is answered, which waits for the same file."""
+    with running({"loop": looping}) as client:
+        gone = client.begin("/run/loop", ENDLESS)
+        client.wait_for("mai_call_requests_count", 1, file="loop")
+        gone.close()
+        assert client.post("/run/loop", SHORT).status == 200
+
+
+def test_a_request_that_would_wait_too_long_is_refused(looping: Model) -> None:
+    with running({"loop": looping}, queue=1) as client:
+        computed = client.begin("/run/loop", ENDLESS)
+        client.wait_for("mai_call_requests_count", 1, file="loop")
+        waits = client.begin("/run/loop", SHORT)
+        client.wait_for("mai_waiting_requests", 1, file="loop")
+        reply = client.post("/run/loop", SHORT)
+        assert (reply.status, reply.error["code"], reply.headers["retry-after"]) == (429, "queue-full", "1")
+        computed.close()
+        assert waits.recv(100).startswith(b"HTTP/1.1 200")
+        waits.close()
+
+
+def test_who_leaves_the_line_is_not_computed(looping: Model) -> None:
+    with running({"loop": looping}) as client:
+        computed = client.begin("/run/loop", ENDLESS)
+        client.wait_for("mai_call_requests_count", 1, file="loop")
+        waits = client.begin("/run/loop", ENDLESS)
+        client.wait_for("mai_waiting_requests", 1, file="loop")
+        waits.close()
+        client.wait_for("mai_waiting_requests", 0, file="loop")
+        computed.close()
+        assert client.post("/run/loop", SHORT).status == 200
+        assert client.metric("mai_call_requests_count", file="loop") == 2
