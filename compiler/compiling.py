@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from mai.runtime.model.manifest import Finding
 
 Told = Callable[["Exported"], None]
-HOSTS = (
-    "note: settings may be left out in ONNX Runtime's C and Python interfaces and in mai.mjs; for any other host, "
-    "compile with --settings required"
-)
 
 
 def compile_all(
@@ -59,8 +55,6 @@ def compile_all(
             _compile(prepared, name, trained, folder, told or partial(_say_written, options.precision))
         except MaiError as error:
             refused += error.diagnostics
-    if told is None and not options.required and any(program.exports[name].settings for name in names):
-        echo(HOSTS, err=True)
     if refused:
         raise MaiError(refused)
 

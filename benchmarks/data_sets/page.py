@@ -32,7 +32,7 @@ def write_page(rows: Sequence[tuple[DataSet, Mapping[str, Sequence[float]]]]) ->
         f"| {data.name} ({data.package}) | {data.says} | {data.score} | {' | '.join(_cells(reached))} |\n"
         for data, reached in rows
     )
-    specs = "".join(f"\n```\n{(SPECS / f'{data.name}.mai').read_text()}```\n" for data, _ in rows)
+    specs = "".join(f"\n```mai\n{(SPECS / f'{data.name}.mai').read_text()}```\n" for data, _ in rows)
     PAGE.write_text(HEAD.format(seeds=seeds) + table + TAIL + specs)
 
 

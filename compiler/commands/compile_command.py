@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from mai.compiler.program import Program
 
 
+OTHER_HOSTS = (
+    "note: Python, C and JavaScript may leave out settings, as steps or seed, which have defaults then; a program in another language "
+    "has to give all of them, and its file is compiled with --settings required"
+)
+
+
 @with_diagnostics
 def compile_(
     file: SpecFile,
@@ -95,6 +101,8 @@ def compile_(
     )  # fmt: skip
     with _saying_timings() if timings else nullcontext():
         _compile(program, names, trained, folder, options)
+    if not options.required and any(program.exports[name].settings for name in names):
+        echo(OTHER_HOSTS, err=True)
 
 
 def _compile(program: Program, names: list[str], trained: Path | None, folder: Path, options: CompileOptions) -> None:

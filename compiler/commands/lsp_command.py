@@ -13,7 +13,7 @@ from mai.runtime.show.terminal import echo
 def lsp() -> None:
     """Serve an editor: errors as you type, shapes, completion. It speaks the language server protocol on stdin and stdout."""
     if find_spec("pygls") is None:
-        echo("the language server needs pygls: pip install pygls", err=True)
+        echo("the language server needs pygls: pip install '.[editor]', in a clone of mai, brings it", err=True)
         raise Exit(1)
     from mai.compiler.editor.server import serve
 

@@ -1,5 +1,8 @@
 """The code of a page, in its order: specs are files, commands are typed, Python is executed.
 
+A comment before a piece of code says what a reader knows and the code does not: `<!-- not run: why -->`, or, before a part of a spec,
+`<!-- within: the spec around it, with ... in its place -->`.
+
 python -m docs.site.code docs/learn.md     run the page as a reader does, and keep the pictures that it shows, beside it
 """
 
@@ -12,16 +15,56 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from difflib import SequenceMatcher
 from pathlib import Path
 
-PIECE = re.compile(r'^```(\w+)(?: title="([\w.]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+PIECE = re.compile(
+    r'(?:^<!-- (not run|within):\s(.*?)-->\n)?^```(\w+)(?: title="([\w.]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL
+)
 PICTURE = re.compile(r"!\[[^\]]+\]\(([\w/]+\.(?:png|gif))\)")
 
 
-def pieces(page: Path) -> list[tuple[str, str, str]]:
-    """The language, the file's name (or nothing) and the text of each piece of code."""
-    return PIECE.findall(page.read_text(encoding="utf-8"))
+@dataclass(frozen=True)
+class Piece:
+    """A piece of code of a page.
+
+    Attributes:
+        language: the word behind its quotes.
+        name: the file that it is, or nothing.
+        text: the code.
+        line: where it begins in the page.
+        reason: why it is not run, or nothing.
+        around: the spec around a part of one, with `...` in its place, or nothing.
+    """
+
+    language: str
+    name: str
+    text: str
+    line: int
+    reason: str = ""
+    around: str = ""
+
+    @property
+    def spec(self) -> str:
+        """The whole spec that it is, or is a part of."""
+        if "\n...\n" in f"\n{self.around}":
+            return f"\n{self.around}".replace("\n...\n", f"\n{self.text}", 1).lstrip("\n")
+        return f"{self.around}\n{self.text}" if self.around else self.text
+
+
+def pieces(page: Path) -> list[Piece]:
+    """The pieces of code of a page, in their order."""
+    text = page.read_text(encoding="utf-8")
+    return [_piece(text, match) for match in PIECE.finditer(text)]
+
+
+def _piece(text: str, match: re.Match[str]) -> Piece:
+    kind, said, language, name, code = match.groups()
+    line = text.count("\n", 0, match.start(3)) + 1
+    return Piece(
+        language, name or "", code, line, said.strip() if kind == "not run" else "", said if kind == "within" else ""
+    )
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -40,16 +83,16 @@ def with_changes_marked(text: str) -> str:
 
     def marked(piece: re.Match[str]) -> str:
         nonlocal before
-        if piece[1] != "mai" or not piece[2]:
+        if piece[3] != "mai" or not piece[4]:
             return piece[0]
-        lines, last = piece[3].splitlines(), before
+        lines, last = piece[5].splitlines(), before
         before = lines
         if not last:
             return piece[0]
         changes = SequenceMatcher(None, last, lines, autojunk=False).get_opcodes()
         new = [range(j + 1, k + 1) for kind, _, _, j, k in changes if kind in ("insert", "replace")]
         numbers = " ".join(str(n) for lines_of in new for n in lines_of if lines[n - 1].strip())
-        return piece[0].replace(f'title="{piece[2]}"', f'title="{piece[2]}" hl_lines="{numbers}"', 1)
+        return piece[0].replace(f'title="{piece[4]}"', f'title="{piece[4]}" hl_lines="{numbers}"', 1)
 
     return PIECE.sub(marked, text)
 
@@ -57,10 +100,10 @@ def with_changes_marked(text: str) -> str:
 def draw(page: Path) -> None:
     """Run the specs and commands of a page in a folder of their own, and keep what it shows."""
     with tempfile.TemporaryDirectory(prefix="mai-") as folder:
-        for language, name, text in pieces(page):
-            if name:
-                Path(folder, name).write_text(text, encoding="utf-8")
-            for words in commands(text) if language == "sh" else ():
+        for piece in pieces(page):
+            if piece.name:
+                Path(folder, piece.name).write_text(piece.text, encoding="utf-8")
+            for words in commands(piece.text) if piece.language == "sh" else ():
                 subprocess.run([sys.executable, "-m", "mai.compiler", *words], cwd=folder, check=True)
         for picture in pictures(page):
             (page.parent / picture).parent.mkdir(exist_ok=True)

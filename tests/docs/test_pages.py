@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from docs.site.code import commands, pictures, pieces, with_changes_marked
+from docs.site.pages import pages
+from mai.compiler.check import check_text
+from mai.runtime.cli import load_verb, places_of_verbs
+from mai.runtime.command_line.plain_words import read_plain
+from tests.support.chat_folders import chat_folder
 from tests.support.command import invoke
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "docs" / "learn.md", ROOT / "docs" / "newcomer.md", *sorted((ROOT / "docs" / "guides").glob("*.md")))
+PAGES = tuple(ROOT / page.file for page in pages() if page.file.endswith(".md"))
 FEW = {"train": ("--steps", "3", "--quiet")}  # what is added to a command, so that a page takes seconds
+TOLD = ("text", "mermaid")  # no code: what is printed, and diagrams, which the site draws
+ELSEWHERE = {  # pages whose code is run by other tests
+    "spec/errors.md": "tests/diagnostics/test_catalog.py runs each mistake and its repair",
+    "examples/README.md": "tests/test_gallery.py makes it of the records of runs",
+    "docs/fidelity.md": "tests/test_fidelity.py makes it of the claims of examples",
+    "CONTRIBUTING.md": "its commands are those of `make`, its class is compiler/ops/elementwise's",
+}
+TESTED = {  # code of other languages, by page
+    ("docs/hosts.md", "js"): "tests/hosts/test_javascript.py runs it",
+    ("docs/hosts.md", "cpp"): "tests/hosts/test_c.py builds and runs it",
+    ("docs/guides/app.md", "js"): "tests/hosts/test_javascript.py runs the same call of docs/hosts.md",
+    ("docs/editor.md", "js"): "tests/editor/test_colours.py uses the mode in both versions",
+    ("docs/editor.md", "toml"): "it is read as TOML below",
+    ("docs/editor.md", "yaml"): "tests/editor/test_extension.py reads the hooks",
+    ("docs/editor.md", "lua"): "settings of Neovim, which is not there",
+    ("docs/editor.md", "elisp"): "settings of Emacs, which is not there",
+}
+RUN = [page for page in PAGES if str(page.relative_to(ROOT)) not in ELSEWHERE]
 
 
-def write_passengers(path: Path) -> None:
-    """A table such as the page of tables speaks of: the reader's own."""
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def runs(page: Path) -> bool:
+    return any(piece.language in ("sh", "python") and not piece.reason for piece in pieces(page))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where a reader is, with what is the reader's own: a table."""
+    monkeypatch.chdir(tmp_path)
     rows = (f"{i % 3 + 1},{'female' if i % 2 else 'male'},{i % 70},{'yes' if i % 2 else 'no'}" for i in range(300))
-    path.write_text("class,sex,age,survived\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    (tmp_path / "titanic.csv").write_text("class,sex,age,survived\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    return tmp_path
 
 
 def run_commands(text: str) -> None:
@@ -27,28 +64,83 @@ def run_commands(text: str) -> None:
         assert done.exit_code == 0 or words[0] == "verify", f"mai {' '.join(words)}\n{done.output}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", RUN, ids=name_of)
+def test_all_code_of_a_page_is_run_or_says_why_not(page: Path) -> None:
+    fences = re.findall(r"^```.*$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(fences) == 2 * len(pieces(page)), "a piece of code without a language"
+    for piece in pieces(page):
+        known = piece.language in ("sh", "python", "mai", "console", *TOLD)
+        assert known or piece.reason or (name_of(page), piece.language) in TESTED, f"{name_of(page)}:{piece.line}"
+
+
+def test_what_is_said_to_be_tested_elsewhere_is_there() -> None:
+    languages = {(name_of(page), piece.language) for page in PAGES for piece in pieces(page)}
+    assert set(TESTED) <= languages
+    assert set(ELSEWHERE) <= {name_of(page) for page in PAGES} | {"examples/README.md"}
+    for reason in (*ELSEWHERE.values(), *TESTED.values()):
+        if reason.startswith("tests/"):
+            assert (ROOT / reason.split()[0]).is_file(), reason
+
+
+@pytest.mark.parametrize("page", RUN, ids=name_of)
 def test_specs_of_pages_are_sound_and_in_the_form_of_all_specs(page: Path, tmp_path: Path) -> None:
-    for language, name, text in pieces(page):
-        if language == "mai" and name:
-            (tmp_path / name).write_text(text, encoding="utf-8")
-            assert invoke("format", "--check", tmp_path / name).exit_code == 0
-            assert "error" not in invoke("check", tmp_path / name).output
+    """Parts of specs are checked within what the page says around them."""
+    for piece in (piece for piece in pieces(page) if piece.language == "mai" and not piece.reason):
+        path = tmp_path / (piece.name or "part.mai")
+        path.write_text(piece.spec, encoding="utf-8")
+        assert not piece.name or invoke("format", "--check", path).exit_code == 0
+        told = check_text(path, piece.spec).diagnostics
+        assert [d.message for d in told if d.severity == "error"] == [], f"{name_of(page)}:{piece.line}"
+
+
+@pytest.mark.parametrize("page", RUN, ids=name_of)
+def test_commands_of_pages_have_words_that_mai_takes(page: Path) -> None:
+    """Also of those that are not run: a verb that there is, with options that it has."""
+    verbs = places_of_verbs()
+    for piece in pieces(page):
+        if piece.language in ("sh", "console"):
+            for line in piece.text.replace("\\\n", " ").splitlines():
+                assert takes(verbs, line), f"{name_of(page)}:{piece.line}: {line}"
+
+
+def takes(verbs: Mapping[str, str], line: str) -> bool:
+    """Whether a line is no call of mai, or one that reads its words; a list in braces or a pattern of files is the shell's."""
+    for command in re.split(r"&&|\|", line):
+        words = shlex.split(command, comments=True)
+        if words[:1] == ["mai"]:
+            name = next((" ".join(words[1 : 1 + n]) for n in (2, 1) if " ".join(words[1 : 1 + n]) in verbs), None)
+            if name is None or read_plain(load_verb(verbs[name]), words[1 + len(name.split()) :]) is None:
+                return False
+    return True
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if "```sh\n" in page.read_text()], ids=lambda page: page.stem)
-def test_a_page_runs_from_its_top_to_its_end(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_passengers(tmp_path / "titanic.csv")
+@pytest.mark.parametrize("page", [page for page in RUN if runs(page)], ids=name_of)
+def test_a_page_runs_from_its_top_to_its_end(page: Path, folder: Path) -> None:
+    if page.name == "import.md":
+        torch = pytest.importorskip("torch")
+        torch.manual_seed(0)
+        chat_folder(folder / "my-llama", tie_word_embeddings=False)
     names: dict[str, object] = {"__name__": page.stem}
-    for language, name, text in pieces(page):
-        if name:
-            (tmp_path / name).write_text(text, encoding="utf-8")
-        elif language == "sh":
-            run_commands(text)
-        elif language == "python":
-            exec(compile(text, f"{page.name}", "exec"), names)
+    for piece in (piece for piece in pieces(page) if not piece.reason):
+        if piece.name:
+            (folder / piece.name).write_text(piece.text, encoding="utf-8")
+        elif piece.language == "sh":
+            run_commands(piece.text)
+        elif piece.language == "python":
+            code = re.sub(r"\bsteps=\d+\b(?=,)", "steps=3", piece.text)
+            exec(compile(code, page.name, "exec"), names)
+
+
+def test_a_part_of_a_spec_stands_in_its_place(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "<!-- within:\nexport f() -> [] {\n...\n}\n-->\n```mai\n  return 1\n```\n"
+        "<!-- within:\nconst a = 1\n-->\n```mai\nconst b = a\n```\n<!-- not run: for a reason -->\n```sh\nmai\n```\n"
+    )
+    one, other, last = pieces(page)
+    assert one.spec == "export f() -> [] {\n  return 1\n}\n" and other.spec == "const a = 1\n\nconst b = a\n"
+    assert (last.reason, last.line) == ("for a reason", 16)
 
 
 def test_the_pictures_of_a_page_are_there_and_small() -> None:

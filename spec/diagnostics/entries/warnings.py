@@ -47,6 +47,13 @@ WARNINGS: dict[str, Entry] = {
         _GUIDED.format("", "y"),
         _GUIDED.format("keep ~ bernoulli(0.9)\n  ", "where(keep, y, none)"),
     ),
+    "taken-label": Entry(
+        'A label for "none" that the data have',
+        "A label that is hidden now and then, for guidance, gets a number that is none of the data's: of labels 0 to 7 it is 8, and the\n"
+        "net takes a `class[9]`. By a number below that, examples without a label look like those of another one.",
+        _GUIDED.format("keep ~ bernoulli(0.9)\n  ", "where(keep, y, none)").replace("none = 2", "none = 1"),
+        _GUIDED.format("keep ~ bernoulli(0.9)\n  ", "where(keep, y, none)"),
+    ),
     "stuck-at-zero": Entry(
         "A product of two zeros",
         "Where both factors of a product begin as zero, the gradient of each is multiplied by the other's zeros: training moves\n"
