@@ -8,9 +8,8 @@ are those of `philox.py`, to the bit.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
-
-import numpy as np
 
 from mai.compiler.ops.backends import Number, V
 from mai.compiler.ops.random.onnx_words import INT64, OnnxWords
@@ -19,11 +18,21 @@ from mai.compiler.ops.random.philox import MULTIPLIERS_SWAPPED, WORD, key_schedu
 BYTE = 256
 BYTES = 4  # Of a word.
 UINT64 = 13  # ONNX's number of the type.
-BITS = np.arange(8)
-SPREAD = ((np.arange(BYTE)[:, None] >> BITS & 1) << 2 * BITS).sum(-1)  # [256]: a byte, its bit k at place 2 k.
-ODD = (
-    ((np.arange(BYTE**2)[:, None] >> 2 * BITS & 1) << BITS).sum(-1).astype(np.uint8)
-)  # [65536]: what the lower places say.
+BITS = range(8)
+
+
+@cache
+def spread() -> list[int]:
+    """[256]: each byte with its bit k at place 2 k."""
+    return [sum((byte >> k & 1) << 2 * k for k in BITS) for byte in range(BYTE)]
+
+
+@cache
+def odd() -> list[int]:
+    """[65536]: the byte whose bit k is that at place 2 k, which says whether a sum of spread bits is odd."""
+    lower, upper = 1 << 4, 1 << 8
+    half = [sum((x >> 2 * k & 1) << k for k in range(4)) for x in range(upper)]
+    return [half[x % upper] + lower * half[x // upper] for x in range(BYTE**2)]
 
 
 class OnnxTabled(OnnxWords[V]):
@@ -64,17 +73,22 @@ class OnnxTabled(OnnxWords[V]):
 
     def _modulo(self, x: Number[V], divisor: int | Number[V]) -> Number[V]:
         """What is left over, from 0 on."""
-        other = (
-            self.op.const(np.reshape(divisor, (1,) * (self.lead + 2))) if isinstance(divisor, int) else divisor.value
-        )
+        other = self._constant(divisor) if isinstance(divisor, int) else divisor.value
         return self._wrapped(self.op.Mod(x.value, other))
+
+    def _constant(self, number: int) -> V:
+        """A number with an axis for each that a column has."""
+        nested: object = number
+        for _ in range(self.lead + 1):
+            nested = [nested]
+        return self.op.const(nested)
 
     def _spread(self, x: Number[V], count: int) -> Number[V]:
         """The lowest bytes of words, or of products that may have wrapped, the lowest first, each spread: [..., bytes]."""
         bits = self.op.Unsqueeze(self.op.Cast(x.value, to=UINT64), self.op.ints([-1]))
         powers = self.op.const([BYTE**i for i in range(count)], "uint64")
         parts = self.op.Mod(self.op.Div(bits, powers), self.op.const([BYTE], "uint64"))
-        return self._bytes(self.op.Gather(self.op.const(SPREAD, "int64"), self.op.Cast(parts, to=INT64), axis=0))
+        return self._bytes(self.op.Gather(self.op.const(spread(), "int64"), self.op.Cast(parts, to=INT64), axis=0))
 
     def _halves(self, x: Number[V]) -> tuple[Number[V], Number[V]]:
         """The bytes of a product's lower and upper word."""
@@ -83,8 +97,8 @@ class OnnxTabled(OnnxWords[V]):
 
     def _joined(self, sums: Number[V]) -> Number[V]:
         """The words whose bits are odd in sums of spread bytes."""
-        odd = self.op.Cast(self.op.Gather(self.op.const(ODD, "uint8"), sums.value, axis=0), to=INT64)
-        placed = self.op.Mul(odd, self.op.const([BYTE**i for i in range(BYTES)]))
+        values = self.op.Cast(self.op.Gather(self.op.const(odd(), "uint8"), sums.value, axis=0), to=INT64)
+        placed = self.op.Mul(values, self.op.const([BYTE**i for i in range(BYTES)]))
         first, *rest = self.op.several("Split", BYTES, placed, axis=-1, num_outputs=BYTES)
         for part in rest:
             first = self.op.Add(first, part)
