@@ -240,6 +240,7 @@ class Manifest(BaseModel):
         draws: whether it draws random numbers.
         draw_bits: how many bits whole numbers must have where the file runs for its draws to be right: 32, or 64 (older files,
             `--draws fast` and `--cuda`).
+        portable: whether it is for other engines than ONNX Runtime (`--portable`).
         cuda: whether its draws and norms are of operators that CUDA has kernels for (`--cuda`).
         unrolled: whether it has no loops (`--unroll`).
         required: whether the settings have no defaults in the graph, so that a host must give all (`--settings required`).
@@ -282,6 +283,7 @@ class Manifest(BaseModel):
     draws: bool = False
     draw_bits: int = 64
     cuda: bool = False
+    portable: bool = False
     unrolled: bool = False
     required: bool = False
     trained_steps: int | None = None
