@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := demo
 
-.PHONY: help demo fast test check docs site bench bench-text hosts fidelity gallery learn pictures playground data-sets format clean
+.PHONY: help demo fast test check docs site bench bench-text hosts fidelity gallery learn pictures playground recordings data-sets format clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -69,7 +69,7 @@ demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, samp
 	@echo "look at $(DEMO)/moons.png and $(DEMO)/moons_path.png; $(DEMO)/moons.html runs the files in a browser"
 
 fast: $(VENV)/dev  ## run the tests without the slow ones: some two minutes on two cores
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed $(VENV)/lowest/installed $(VENV)/newest/installed  ## run all tests
 	$(BIN)/python -m pytest -n 2
@@ -97,6 +97,9 @@ playground: $(VENV)/dev $(VENV)/playground/installed  ## build the playground in
 	  $(BIN)/mai train examples/$$name.mai --out runs/playground/$$name || exit 1; done
 	$(BIN)/python -m mai.compiler.playground build/playground --modules $(VENV)/playground/node_modules --runs runs/gallery runs/playground
 	@echo "see it: $(BIN)/python -m http.server --directory build/playground"
+
+recordings: playground  ## record the playground as a person sees it, into docs/recordings: a minute, with Chromium
+	$(BIN)/python -m docs.site.record build/playground
 
 bench: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.samplers.sampler

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist import is_xdist_controller
 
 from mai.compiler.check import check
 from mai.compiler.program import Program
@@ -42,6 +45,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    if not item.config.getoption("--measure"):
+        return (yield)
     began = cpu_seconds()
     try:
         return (yield)
@@ -55,16 +60,29 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         write_list(session.config.stash[SECONDS])
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    os.environ["MAI_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Do not look for garbage while thousands of tests are made, nor among them later: they stay to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000)
+        gc.enable()
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _few_threads() -> None:
-    import torch  # which collecting alone need not
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
+    """What holds for a whole run: no fixture, which is looked up for every test."""
+    if not is_xdist_controller(session):
+        import torch  # which collecting alone need not
 
-    torch.set_num_threads(1)
+        torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["MAI_CACHE"] = folder
+        return (yield)
 
 
 @pytest.fixture

@@ -13,13 +13,20 @@ from typing import Any
 import pytest
 
 import mai
-from mai.compiler.ir.operation import OPERATIONS, Operation
+from mai.compiler.ir.operation import OPERATIONS
 from mai.compiler.ir.structure import Structural
 from mai.compiler.ops.elementwise.base import Elementwise
 from mai.compiler.ops.scan import load_operations
 
+
+def room_of(module: str) -> str:
+    """`mai.compiler.ops` of `mai.compiler.ops.shapes.tile`."""
+    return ".".join(module.split(".")[:3])
+
+
 load_operations()
 MODULES = sorted(m.name for m in pkgutil.walk_packages(mai.__path__, "mai.") if not m.name.endswith("__main__"))
+ROOMS = sorted({room_of(name) for name in MODULES})
 # Classes whose methods are named by something else: a rule of the grammar, an operator of ONNX.
 NAMED_ELSEWHERE = {"TreeBuilder"}
 SHAPE = re.compile(r"\[[^\]]*\]|\b(shapes?|scalars?|axis|axes|elements?|examples?|rows?|row)\b")
@@ -53,29 +60,38 @@ def described(name: str, function: Any, bases: tuple[type, ...]) -> bool:
     return bool(function.__doc__) or name.rpartition(".")[2] in declared
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_what_is_public_is_described(name: str) -> None:
-    module = importlib.import_module(name)
-    silent = [c.__name__ for c in classes(module) if not vars(c).get("__doc__")]
-    silent += [
-        n for n, f, b in functions(module) if n.partition(".")[0] not in NAMED_ELSEWHERE and not described(n, f, b)
+def imported(room: str) -> list[ModuleType]:
+    return [importlib.import_module(name) for name in MODULES if room_of(name) == room]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_what_is_public_is_described(room: str) -> None:
+    silent = []
+    for module in imported(room):
+        silent += [f"{module.__name__}.{c.__name__}" for c in classes(module) if not vars(c).get("__doc__")]
+        for name, function, bases in functions(module):
+            if name.partition(".")[0] not in NAMED_ELSEWHERE and not described(name, function, bases):
+                silent.append(f"{module.__name__}.{name}")
+    assert silent == []
+
+
+@pytest.mark.parametrize("room", [r for r in ROOMS if r.startswith(("mai.runtime", "mai.compiler.ops"))])
+def test_functions_of_arrays_speak_of_shapes(room: str) -> None:
+    silent = []
+    for module in imported(room):
+        for name, function, _ in functions(module):
+            takes = re.findall(r"\bArray\b", " ".join(map(str, inspect.get_annotations(function).values())))
+            if takes and not SHAPE.search(function.__doc__ or ""):
+                silent.append(f"{module.__name__}.{name}")
+    assert silent == []
+
+
+def test_operations_speak_of_shapes() -> None:
+    """All but those of elements, whose shape rule is broadcasting, and those that are no functions of arrays."""
+    silent = [
+        name
+        for name, operation in OPERATIONS.items()
+        if not issubclass(operation, (Elementwise, Structural))
+        and not SHAPE.search(vars(operation).get("__doc__") or "")
     ]
     assert silent == []
-
-
-@pytest.mark.parametrize("name", [m for m in MODULES if m.startswith(("mai.runtime", "mai.compiler.ops"))])
-def test_functions_of_arrays_speak_of_shapes(name: str) -> None:
-    silent = []
-    for function_name, function, _ in functions(importlib.import_module(name)):
-        takes = re.findall(r"\bArray\b", " ".join(map(str, inspect.get_annotations(function).values())))
-        if takes and not SHAPE.search(function.__doc__ or ""):
-            silent.append(function_name)
-    assert silent == []
-
-
-@pytest.mark.parametrize("name", sorted(OPERATIONS))
-def test_operations_speak_of_shapes(name: str) -> None:
-    """All but those of elements, whose shape rule is broadcasting, and those that are no functions of arrays."""
-    operation: type[Operation] = OPERATIONS[name]
-    if not issubclass(operation, (Elementwise, Structural)):
-        assert SHAPE.search(vars(operation).get("__doc__") or ""), operation.__doc__

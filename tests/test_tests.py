@@ -40,10 +40,13 @@ def private_names(tree: ast.AST) -> Iterator[str]:
         yield from (f"line {node.lineno} uses {n}" for n in names if PRIVATE.fullmatch(n) and n not in OF_TUPLES)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(TESTS)))
-def test_a_test_stands_alone_and_uses_public_names(path: Path) -> None:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    assert [*imports_between_tests(tree), *private_names(tree)] == []
+@pytest.mark.parametrize("folder", sorted({path.parent for path in FILES}), ids=lambda f: str(f.relative_to(TESTS)))
+def test_a_test_stands_alone_and_uses_public_names(folder: Path) -> None:
+    wrong = []
+    for path in (p for p in FILES if p.parent == folder):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        wrong += [f"{path.name}, {what}" for what in (*imports_between_tests(tree), *private_names(tree))]
+    assert wrong == []
 
 
 @pytest.mark.parametrize(

@@ -12,4 +12,6 @@ EQUIVALENT: dict[str, str] = {
     "compiler/ops/reductions/statistics.py: sign: -2.0 -> 2.0": "what the tests try, where the compiler computes nothing",
     "compiler/ops/work.py: off by one: 1 -> 2": "of a cache, the keys and the values that come out have one shape",
     "compiler/ops/reductions/base.py: negated: True -> False": "an assertion about a range that is made from the shape's length",
+    "compiler/passes/derivatives/derivative.py: dropped condition: part is not None and value in tangents -> (value in tangents)": "what comes back to no value is read by no node; the condition tells the type checker",
+    "compiler/ops/backends.py: negated: False -> True": "the default that a protocol declares; what lowers has its own",
 }

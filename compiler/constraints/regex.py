@@ -123,7 +123,9 @@ class _Reader:
             return None, None
         self.at = end + 1
         least = int(low or 0)
-        return least, (int(high) if high else None) if comma else least
+        if not comma:
+            return least, least
+        return least, int(high) if high else None
 
     def _atom(self) -> Pattern:
         start, letter = self.at, self._letter()

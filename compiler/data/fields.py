@@ -138,11 +138,14 @@ def check_labels(name: str, type_: Type, least: int, most: int) -> None:
     """Refuse labels below 0, or at or above the spec's number of classes. Raises `MaiError`."""
     classes = type_.classes
     if isinstance(classes, int) and not 0 <= least <= most < classes:
-        shifted = (least, most) == (1, classes)
-        help = (
-            "labels begin with 0" if shifted else f"`class[{most + 1}]` has labels 0 to {most}" if least >= 0 else None
-        )
+        help = _help_with_labels(least, most, classes)
         raise bad(f"`{name}` has labels {least} to {most}, the spec has class[{classes}]", help=help)
+
+
+def _help_with_labels(least: int, most: int, classes: int) -> str | None:
+    if (least, most) == (1, classes):
+        return "labels begin with 0"
+    return f"`class[{most + 1}]` has labels 0 to {most}" if least >= 0 else None
 
 
 def window(fields: Mapping[str, Type]) -> tuple[str, int, Type]:

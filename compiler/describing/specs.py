@@ -68,8 +68,9 @@ def _as_written(type_: Type) -> str:
 
 def _files(path: object, base: Path) -> list[Path]:
     """The files that a source names, from where the command runs."""
-    named = [path] if isinstance(path, str) else [*path] if isinstance(path, tuple) else []
-    return [base / each for each in named]
+    if isinstance(path, str):
+        return [base / path]
+    return [base / each for each in path] if isinstance(path, tuple) else []
 
 
 def _marks(summary: Summary | None, fields: Mapping[str, Type], taken: Mapping[str, str]) -> dict[str, str]:

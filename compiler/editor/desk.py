@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.report import MaiError
 from mai.spec.parsing.parse import load_source
 from mai.spec.source import Source, Span
+from mai.spec.words import RESERVED
 
+NAME = re.compile(r"[^\W\d]\w*")
 MAX_FILES = 200  # Of a folder, in which imports are looked for.
 
 
@@ -113,7 +116,13 @@ class Desk:
         return named[0] if home.is_absolute() and not is_of_mai(home) else None
 
     def renamed(self, view: View, offset: int, name: str) -> list[Span]:
-        """The places that get another name. Raises `ValueError` where a name would stand for something else then than it does now."""
+        """The places that get another name.
+
+        Raises:
+            ValueError: it cannot be a name, or a name would stand for something else then than it does now.
+        """
+        if not NAME.fullmatch(name) or name in RESERVED:
+            raise ValueError(f"`{name}` cannot be a name")
         spans = self.places(view, offset)
         texts = {path: with_name(source, spans, name) for path, source in sources_of(spans).items()}
 

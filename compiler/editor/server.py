@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +20,9 @@ from mai.compiler.editor.places import offset_of, place_of, units
 from mai.compiler.editor.view import View
 from mai.spec.diagnostics import Diagnostic
 from mai.spec.source import Span
-from mai.spec.words import RESERVED
 
 STACK = 256 * 2**20  # Bytes; the elaborator recurses into what is nested.
 PAUSE = 0.05  # Seconds without a change after which a text is checked; meanwhile what is asked is answered.
-_NAME = re.compile(r"[^\W\d]\w*")
 
 
 class Answers:
@@ -217,11 +214,8 @@ class Answers:
             return None
         from pygls.exceptions import JsonRpcInvalidParams
 
-        name = params.new_name
         try:
-            if not _NAME.fullmatch(name) or name in RESERVED:
-                raise ValueError(f"`{name}` cannot be a name")
-            return convert.renamed(self.desk.renamed(*asked, name), name)
+            return convert.renamed(self.desk.renamed(*asked, params.new_name), params.new_name)
         except ValueError as error:
             raise JsonRpcInvalidParams(str(error)) from error
 

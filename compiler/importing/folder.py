@@ -13,7 +13,7 @@ from mai.compiler.weights.tensor_files import NAMES, NETWORKS, PICKLES, PIPELINE
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
 PREPROCESSOR = "preprocessor_config.json"
 # A sampler of diffusers is a folder of folders: its networks, and how its noise is taken away.
-NETWORK, SCHEDULER = "unet", "scheduler"
+NETWORK, TRANSFORMER, SCHEDULER = "unet", "transformer", "scheduler"
 BESIDE = ("tokenizer", "feature_extractor", "safety_checker", "image_encoder")  # No part of what a sampler computes.
 TOKENIZER_CONFIG, TEMPLATE, TEMPLATES = "tokenizer_config.json", "chat_template.jinja", "additional_chat_templates"
 # Files that say again what others say, or nothing of what is computed.
@@ -92,8 +92,8 @@ def _networks(path: Path, index: Mapping[str, object]) -> dict[str, Mapping[str,
     """The configs of a pipeline's networks. Raises `MaiError`, `config-unknown`, where it has other parts."""
     parts = [name for name, part in index.items() if isinstance(part, list) and any(part)]
     others = sorted(set(parts) - {*NETWORKS, SCHEDULER, *BESIDE})
-    if others or (index and NETWORK not in parts):
-        said = f"a part is {others[0]}" if others else f"there is no {NETWORK}"
+    if others or (index and not {NETWORK, TRANSFORMER} & set(parts)):
+        said = f"a part is {others[0]}" if others else f"there is no {NETWORK} and no {TRANSFORMER}"
         raise refused("config-unknown", f"{PIPELINE}: {said}", f"known: {', '.join((*NETWORKS, SCHEDULER))}")
     return {name: read_json(path / name / CONFIG) for name in NETWORKS if name in parts}
 

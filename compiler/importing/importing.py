@@ -67,7 +67,7 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     folder = read_model(path)
     name, architecture = _family(folder)
     record = family_records()[name]
-    settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder)
+    settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder, ignored)
     with TensorFiles(folder.weights) as files:
         settings["has"] = lambda name: any(f".{n}".endswith(f".{name}") for n in files.shapes)
         check_ties(files, settings)
@@ -102,6 +102,12 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
     kind = folder.config.get("model_type", folder.config.get("_class_name"))  # Diffusers' way.
     architectures = folder.config.get("architectures", [kind])
     records = {r["model_type"]: (n, r) for n, r in family_records().items() if "model_type" in r}
+    if kind is None:
+        policy = folder.config.get("type")
+        of_robots = (
+            f": `type` is {str(policy)[:60]!r}, as in LeRobot's policies, which have no family here" if policy else ""
+        )
+        raise refused("config-unknown", f"{CONFIG}: it says no `model_type`{of_robots}")
     if not isinstance(kind, str) or kind not in records:
         guess = closest(str(kind), records)
         help = f"the nearest one known is `{guess}`" if guess else f"known: {', '.join(sorted(records))}"
@@ -115,10 +121,10 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
     return name, str(first)
 
 
-def _purpose(record: Record, architecture: str, folder: ModelFolder) -> Settings:
+def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
     """What the model is for: its head, how many labels there are, and how a text becomes one vector."""
     head = record["architectures"][architecture]
-    sentences = read_sentences(folder.path)
+    sentences = read_sentences(folder.path, ignored)
     if sentences is not None and (head != "encode" or "embed" not in record["exports"]):
         raise refused("config-unknown", f"{MODULES}: `{architecture}` has no spec that makes one vector of a text")
     more = {"head": head} if sentences is None else {"head": "embed", **sentences}
@@ -169,7 +175,9 @@ def _attempt(
 
 def _ends(stated: object) -> list[object]:
     """The tokens that end a text, of one or a list; `false` is none."""
-    return stated if isinstance(stated, list) else [] if stated is False else [stated]
+    if isinstance(stated, list):
+        return stated
+    return [] if stated is False else [stated]
 
 
 def _declarations(record: Record, architecture: str, folder: ModelFolder, out: Path, settings: Settings) -> str:
@@ -192,7 +200,7 @@ def _classes(folder: ModelFolder) -> int:
 
 def _with_tokenizer(body: str, folder: ModelFolder, out: Path) -> str:
     """The declarations with the `data` line that names the tokenizer, where there is one and texts are read."""
-    if not folder.has_tokenizer or "tokens[" not in body:
+    if not folder.has_tokenizer or ": tokens[" not in body:
         return body
     consts, _, rest = body.partition("\n\n")
     path = Path(os.path.relpath(folder.texts, out.parent))

@@ -28,7 +28,7 @@ def render(record: Record, settings: Settings) -> str:
     parts = "".join(map(template, record.get("macros", ())))
     whole = record.get("first", "") + parts + record["spec"]
     try:
-        body = _environment().from_string(whole).render(**settings).strip()
+        body = _environment().from_string(whole).render(**settings, this=settings).strip()
     except (TemplateRuntimeError, TypeError, LookupError, ArithmeticError) as error:
         raise UnknownModel(f"its settings do not fit each other for {record['title']}: {error}") from error
     read = set(re.findall(r"[^\W\d]\w*", body))

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mai.compiler.importing.config import Settings, read_json, read_settings, refused
 from mai.runtime.files import plain_file
 from mai.spec.family_records import family_records
 
-MODULES, LIMITS = "modules.json", "sentence_bert_config.json"
+MODULES, LIMITS, TEXTS = "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"
+# Of the ways that are chosen by a switch each, in the order in which their vectors stand one after the other.
+WAYS = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
 PARTS = (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
 
 
-def read_sentences(path: Path) -> Settings | None:
+def read_sentences(path: Path, ignored: Sequence[str] = ()) -> Settings | None:
     """How a text becomes one vector, `pooling` and `normalised`; None where the folder has no modules.
 
+    Args:
+        ignored: fields of its files that change no result.
+
     Raises:
-        MaiError: `config-unknown` for modules that are not known.
+        MaiError: `config-unknown` for modules that are not known, and for texts that are changed before they are read.
     """
     if not (path / MODULES).is_file():
         return None
@@ -35,17 +47,21 @@ def read_sentences(path: Path) -> Settings | None:
     if not config.resolve().is_relative_to(path.resolve()):
         raise refused("import-folder", f"{MODULES} leads out of {path}")
     pooling = read_settings(family_records()["pooling"], read_json(config), f"{places[1]}/config.json")
-    return {"pooling": _way(pooling), "normalised": kinds[-1] == "Normalize"}
+    for name in (LIMITS, TEXTS):
+        if (path / name).is_file():
+            read_settings(family_records()["sentences"], read_json(path / name), name, ignored)
+    return {"pooling": _ways(pooling), "normalised": kinds[-1] == "Normalize"}
 
 
-def _way(pooling: Settings) -> str:
-    """Which of the ways of pooling is meant."""
-    old = {"mean": pooling["pooling_mode_mean_tokens"], "cls": pooling["pooling_mode_cls_token"]}
-    ways = {way for way, chosen in old.items() if chosen} | {str(w) for w in [pooling["pooling_mode"]] if w}
-    if len(ways) != 1:
-        said = " and ".join(sorted(ways)) or "none"
-        raise refused("config-unknown", f"the pooling is {said}", "known: the mean, or the first token's vector")
-    return ways.pop()
+def _ways(pooling: Settings) -> list[str]:
+    """The ways of pooling that are meant: the vector has what each of them makes, one after the other."""
+    said = pooling["pooling_mode"]
+    named = [str(w) for w in (said if isinstance(said, list) else [said]) if w]
+    switched = [way for field, way in WAYS.items() if pooling[field]]
+    if (not named and not switched) or (named and switched and named != switched):
+        both = f"{', '.join(named) or 'none'} by its name and {', '.join(switched) or 'none'} by switches"
+        raise refused("config-unknown", f"the pooling is {both}")
+    return named or switched
 
 
 def longest(path: Path) -> Iterator[str]:

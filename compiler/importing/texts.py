@@ -34,15 +34,18 @@ def check_texts(folder: ModelFolder, settings: Settings, ignored: Sequence[str])
     Raises:
         MaiError: `config-unknown` for each field that says of the tokens of a text what `tokenizer.json` does not.
     """
-    said_at, file = folder.texts / TOKENIZER_CONFIG, folder.texts / TOKENIZER
-    if not folder.has_tokenizer or not said_at.is_file():
+    if not folder.has_tokenizer:
         return []
-    said = read_json(said_at)
+    said_at, file = folder.texts / TOKENIZER_CONFIG, folder.texts / TOKENIZER
     try:
         text = read_text(file, MAX_BYTES)
         parts = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
         raise refused("import-folder", f"{file} cannot be read: {error}") from error
+    _check_draws(parts)
+    if not said_at.is_file():
+        return []
+    said = read_json(said_at)
     tokens = _Tokens(Pieces(text), parts if isinstance(parts, dict) else {})
     complaints = {f: c for f, c in _contradictions(said, tokens) if f not in ignored}
     if complaints:
@@ -54,6 +57,15 @@ def check_texts(folder: ModelFolder, settings: Settings, ignored: Sequence[str])
         *_templates(folder, said),
         *_second_words(folder, said),
     ]
+
+
+def _check_draws(parts: object) -> None:
+    """Raise `MaiError`, `config-unknown`, where a text's tokens are drawn at random, as in trainings by BPE dropout (Provilkov et al. 2020)."""
+    model = parts.get("model") if isinstance(parts, dict) else None
+    share = model.get("dropout") if isinstance(model, dict) else None
+    if share:
+        message = f"{TOKENIZER}: `model.dropout` is {json.dumps(share)}: a text would have other tokens each time"
+        raise refused("config-unknown", message, "write `null` there, as models are used")
 
 
 class _Tokens:

@@ -38,6 +38,8 @@ def missing_axes(value: Type, lead: tuple[Axis, ...], rank: int) -> tuple[int, .
     Axes missing at the very front are left out, since broadcasting supplies them. The positions are those in the
     result, as `numpy.expand_dims` takes them.
     """
+    if not value.lead or (value.lead == lead and value.rank == rank):
+        return ()  # As for most, where nodes are many.
     full = [axis in value.lead for axis in lead] + [False] * (rank - value.rank) + [True] * value.rank
     while full and not full[0]:
         full.pop(0)

@@ -113,6 +113,20 @@ def _define(question: Mapping[str, Any]) -> Answer | None:
     return place(span) if span is not None and _is_of(view, span) else None
 
 
+def _rename(question: Mapping[str, Any]) -> Answer:
+    """The name that can be changed, or, once another one is asked for, the edits; else why not, as `refused`."""
+    view, at = _asked(question)
+    span, name = DESK.can_rename(view, at), question.get("name")
+    if span is None:
+        return {"refused": "There is no name of this text at the cursor."}
+    if name is None:
+        return {**place(span), "name": span.text}
+    try:
+        return {"changes": [{**place(s), "insert": name} for s in DESK.renamed(view, at, name) if _is_of(view, s)]}
+    except ValueError as error:
+        return {"refused": f"{error}."}
+
+
 def _format(question: Mapping[str, Any]) -> Answer | None:
     """The text in the form that all have; None where it is not of the language."""
     text = _view(question).formatted()
@@ -136,7 +150,7 @@ def _explain(question: Mapping[str, Any]) -> Answer:
 
 ANSWERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
     "check": _check, "mend": _mend, "hover": _hover, "complete": _complete, "signature": _signature, "define": _define,
-    "format": _format, "draw": _draw, "explain": _explain,
+    "rename": _rename, "format": _format, "draw": _draw, "explain": _explain,
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import distribution
 from pathlib import Path
 from types import MappingProxyType
 
@@ -35,6 +36,11 @@ LEFT_OUT = (
     *(f"runtime/{room}" for room in ("chat", "command_line", "commands", "model", "run_folders", "self_test", "show", "text", "web")),
     "spec/families", "spec/starters",
 )  # fmt: skip
+TOOLS = ("esbuild", "playwright-core")  # of which nothing is in the page
+HEAD_OF_LICENCES = (
+    "mai is under the MIT licence. This page holds works of others, under theirs. Pyodide is CPython for browsers, which is under the\n"
+    "licence of the Python Software Foundation."
+)
 GROUPS = {"": "Systems", "zoo": "Published models"}
 
 
@@ -66,11 +72,30 @@ def write_playground(out: Path, modules: Path, examples: Path, runs: Sequence[Pa
     for name in PYODIDE:
         shutil.copyfile(modules / "pyodide" / name, out / "pyodide" / name)
     _bundle(out, modules)
+    (out / "licences.txt").write_text(licences(modules), encoding="utf-8")
     _pack(out / "python.zip", modules, examples)
     pages = _write_pages(out, modules, examples, runs)
     entries = [{**entry, "page": pages.get(entry["name"])} for entry in _entries(examples)]
     (out / "examples.json").write_text(json.dumps(entries, ensure_ascii=False), encoding="utf-8")
     return list(pages)
+
+
+def licences(modules: Path) -> str:
+    """What the page holds of others, with the version, the kind and the text of each licence."""
+    wanted = json.loads((HERE / "package.json").read_text(encoding="utf-8"))["dependencies"]
+    parts = [_licence(modules / name) for name in wanted if name not in TOOLS]
+    of_lark = distribution("lark")
+    texts = [file.read_text() for file in of_lark.files or () if "LICENSE" in file.name.upper()]
+    parts.append(
+        f"lark {of_lark.version}, {of_lark.metadata['License'] or 'MIT'}\n\n{texts[0] if texts else ''}".rstrip()
+    )
+    return "\n\n\n".join([HEAD_OF_LICENCES, *parts]) + "\n"
+
+
+def _licence(package: Path) -> str:
+    about = json.loads((package / "package.json").read_text(encoding="utf-8"))
+    text = next((file.read_text(encoding="utf-8") for file in sorted(package.glob("LICEN[CS]E*"))), "")
+    return f"{about['name']} {about['version']}, {about['license']}\n\n{text}".rstrip()
 
 
 def _check(modules: Path) -> None:

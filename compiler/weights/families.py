@@ -68,15 +68,24 @@ def _rule_sets(constants: tuple[tuple[str, int | float], ...]) -> dict[str, Load
 
 
 def family_of(sets: Sequence[str], constants: Mapping[str, int | float] = NO_CONSTANTS) -> Family:
-    """The family with these sets of rules, by the names of their files."""
+    """The family with these sets of rules, by the names of their files; `unet2d@unet` are those of a part of a pipeline."""
     sets_by_name = _rule_sets(tuple(sorted(constants.items())))
-    return Family(tuple(sets_by_name[name] for name in sets if name in sets_by_name))
+    named = ((sets_by_name.get(name.partition("@")[0]), name.partition("@")[2]) for name in sets)
+    return Family(tuple(_of_part(loading, part) if part else loading for loading, part in named if loading is not None))
+
+
+def _of_part(loading: Loading, part: str) -> Loading:
+    """Rules of a net for a file of several, whose tensors are called by their parts."""
+    rules = tuple(_rename_rule(rule, "", f"{part}.") for rule in loading.rules)
+    return replace(loading, rules=rules, ignored=tuple(_add_prefix(chain, f"{part}.") for chain in loading.ignored))
 
 
 def families(constants: Mapping[str, int | float] = NO_CONSTANTS) -> list[Family]:
     """The families of all records, and those of sets of rules that no record has: those of few sets first, which win where others match as much."""
     used = dict.fromkeys(tuple(r["rules"]) for r in family_records().values() if "rules" in r)
-    alone = [(name,) for name in _rule_sets(()) if not any(name in names for names in used)]
+    alone = [
+        (name,) for name in _rule_sets(()) if not any(name == n.partition("@")[0] for names in used for n in names)
+    ]
     return [family for names in sorted([*used, *alone], key=len) if (family := family_of(names, constants)).sets]
 
 

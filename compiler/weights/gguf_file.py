@@ -116,7 +116,7 @@ def _block(name: str, tensor: Any, kind: str, metadata: Mapping[str, object]) ->
     if family_records()["gguf"]["kinds"][kind]["paired"]:
         count = metadata.get(f"{kind}.attention.head_count")
         of_keys = metadata.get(f"{kind}.attention.head_count_kv", count)
-        chosen = count if ".attn_q." in name else of_keys if ".attn_k." in name else 0
+        chosen = next((n for part, n in ((".attn_q.", count), (".attn_k.", of_keys)) if part in name), 0)
         if not isinstance(chosen, int) or (chosen and (chosen < 0 or shape[0] % (2 * chosen))):
             raise GgufUnread(f"`{name}` {list(shape)} does not fit {chosen!r} heads")
         heads = chosen

@@ -30,7 +30,7 @@ NAMES = (
     "diffusion_pytorch_model.safetensors", f"diffusion_pytorch_model{INDEX}",
 )  # fmt: skip
 PIPELINE = "model_index.json"  # In the folder of a sampler of diffusers, whose networks lie in folders below it.
-NETWORKS = ("unet", "vae", "text_encoder")
+NETWORKS = ("unet", "transformer", "vae", "text_encoder")
 MAX_INDEX_BYTES = 100_000_000
 MAX_NAME = 1000
 LENGTH_BYTES = 8  # Of the length of a safetensors file's header.

@@ -9,6 +9,7 @@
 // Inputs have the batch as their first axis; settings that are left out have their defaults. The runtimes themselves take no
 // input that a file can do without, as settings are; `load` makes them ordinary ones, `mai compile --settings required` too.
 
+const [FILES, CRYPTO] = ["node:fs/promises", "node:crypto"]; // Of Node alone: a bundler for browsers leaves them where they are.
 const NOTHING = -1;
 const GOES_ON = true;
 const HALF = "\ufffd"; // What stands for bytes that are no character, or not yet.
@@ -300,11 +301,21 @@ export class Model {
     return tokens;
   }
 
+  /** A prompt has as many tokens as the model needs; a place of none, -1, does not count. Of prompts that are all too short the size is told. */
+  _checkShortest(row, longest) {
+    const port = this.taken[this.manifest.text.prompt];
+    const [size, count] = [port.shape[0], row.filter((token) => token !== NOTHING).length];
+    const least = this.manifest.least[size] ?? 1;
+    if (count < least && longest >= least)
+      throw new ModelError(`\`${size}\` is at least ${least}, a row of \`${port.name}\` has ${count} token${count === 1 ? "" : "s"}`);
+  }
+
   /** Prompts as rows of one length: shorter ones begin with nothing. */
   _sideBySide(prompts) {
     const one = typeof prompts === "string" || (!isList(prompts?.[0]) && typeof prompts?.[0] !== "string");
     const rows = (one ? [prompts] : prompts).map((prompt) => this._encoded(prompt, GOES_ON));
     const longest = Math.max(...rows.map((row) => row.length));
+    rows.forEach((row) => this._checkShortest(row, longest));
     return rows.map((row) => [...Array(longest - row.length).fill(NOTHING), ...row]);
   }
 
@@ -826,7 +837,7 @@ async function bytesOf(source) {
 
 /** The bytes of a file in Node, whose `readFile` ends at 2 GB. */
 async function bytesAt(path) {
-  const { open } = await import("node:fs/promises");
+  const { open } = await import(/* webpackIgnore: true */ /* @vite-ignore */ FILES);
   let file;
   try {
     file = await open(path);
@@ -892,7 +903,7 @@ function withNumbers(tensor, data) {
 /** The SHA-256 of bytes in hexadecimal; nothing on a page that may not compute it, as over http. */
 async function sha256Of(bytes) {
   if (inNode()) {
-    const { createHash } = await import("node:crypto");
+    const { createHash } = await import(/* webpackIgnore: true */ /* @vite-ignore */ CRYPTO);
     const hash = createHash("sha256");
     for (let at = 0; at < bytes.length; at += PART) hash.update(bytes.subarray(at, at + PART));
     return hash.digest("hex");

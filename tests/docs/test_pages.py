@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from docs.site.code import commands, pictures, pieces, with_changes_marked
 from docs.site.pages import pages
@@ -30,9 +31,11 @@ ELSEWHERE = {  # pages whose code is run by other tests
 TESTED = {  # code of other languages, by page
     ("docs/hosts.md", "js"): "tests/hosts/test_javascript.py runs it",
     ("docs/hosts.md", "cpp"): "tests/hosts/test_c.py builds and runs it",
-    ("docs/guides/app.md", "js"): "tests/hosts/test_javascript.py runs the same call of docs/hosts.md",
+    ("docs/guides/app.md", "html"): "tests/hosts/test_own_page.py opens it in a browser",
+    ("docs/guides/app.md", "ts"): "tests/hosts/test_own_page.py reads its types",
     ("docs/editor.md", "js"): "tests/editor/test_colours.py uses the mode in both versions",
-    ("docs/editor.md", "toml"): "it is read as TOML below",
+    ("docs/editor.md", "toml"): "settings of Helix, which is not there",
+    ("docs/editor.md", "json"): "settings of Zed, which is not there",
     ("docs/editor.md", "yaml"): "tests/editor/test_extension.py reads the hooks",
     ("docs/editor.md", "lua"): "settings of Neovim, which is not there",
     ("docs/editor.md", "elisp"): "settings of Emacs, which is not there",
@@ -148,6 +151,17 @@ def test_the_pictures_of_a_page_are_there_and_small() -> None:
     assert len(shown) == 7
     assert all((ROOT / "docs" / picture).stat().st_size < 100_000 for picture in shown)
     assert {f"learn/{path.name}" for path in (ROOT / "docs" / "learn").iterdir()} == set(shown)
+
+
+def test_recordings_are_small_move_and_are_shown() -> None:
+    shown = re.findall(
+        r"!\[[^\]]+\]\((recordings/\w+\.webp)\)", (ROOT / "docs" / "editor.md").read_text(encoding="utf-8")
+    )
+    assert sorted(shown) == sorted(f"recordings/{path.name}" for path in (ROOT / "docs" / "recordings").iterdir())
+    for name in shown:
+        path = ROOT / "docs" / name
+        with Image.open(path) as film:
+            assert path.stat().st_size < 300_000 and getattr(film, "n_frames", 1) > 1
 
 
 def test_new_lines_of_a_spec_are_marked() -> None:

@@ -118,6 +118,29 @@ const SCENES = {
     return said;
   },
 
+  /** Another name for one that stands several times; one that is taken is refused in words. */
+  async names() {
+    const page = await open("#example=mlp");
+    await write(page, "export f(x: [2]) -> [2] {\n  h = 2 * x\n  return h + h\n}\n");
+    const asked = [];
+    let wanted = "twice";
+    page.on("dialog", (dialog) => (asked.push(dialog.message()), dialog.accept(wanted)));
+    const begin = async () => {
+      await page.keyboard.press("Control+Home");
+      await page.keyboard.press("ArrowDown");
+      for (let k = 0; k < 2; k++) await page.keyboard.press("ArrowRight");
+    };
+    await page.locator(".cm-content").focus();
+    await begin();
+    await afterCheck(page, () => page.keyboard.press("F2"));
+    const said = { once: await text(page) };
+    wanted = "x";
+    await begin();
+    await page.keyboard.press("F2");
+    await page.waitForFunction(() => document.getElementById("status").classList.contains("wrong"));
+    return { ...said, asked, same: (await text(page)) === said.once, refused: await page.textContent("#status") };
+  },
+
   /** The diagram follows the text, and stays while it is wrong; an example that was compiled runs. */
   async results() {
     const page = await open("#example=moons_flow");

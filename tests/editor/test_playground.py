@@ -20,7 +20,7 @@ from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.editor.places import characters
 from mai.compiler.onnx.export import export
 from mai.compiler.playground.answers import ANSWERS, answer
-from mai.compiler.playground.build import NotInstalled, python_files, write_playground
+from mai.compiler.playground.build import TOOLS, NotInstalled, licences, python_files, write_playground
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.web.page import VERSIONS
 from mai.spec.diagnostics.catalog import CATALOG
@@ -107,6 +107,18 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+def test_the_licences_of_what_it_holds_are_beside_it() -> None:
+    """The text of each that its package has; the page has a link to them."""
+    if not (INSTALLED / "pyodide").is_dir():
+        pytest.skip("needs npm: `make test` installs the rest")
+    said = licences(INSTALLED)
+    packages = json.loads((ROOT / "compiler/playground/package.json").read_text(encoding="utf-8"))["dependencies"]
+    for name in (*packages, "lark"):
+        assert (f"\n{name} " in said) == (name not in TOOLS)
+    assert said.count("Permission is hereby granted, free of charge") >= 8
+    assert 'href="licences.txt"' in (ROOT / "compiler/playground/page/index.html").read_text(encoding="utf-8")
+
+
 def test_pages_have_the_same_versions() -> None:
     packages = json.loads((ROOT / "compiler/playground/package.json").read_text(encoding="utf-8"))["dependencies"]
     assert {name: packages[name] for name in VERSIONS} == VERSIONS
@@ -185,6 +197,14 @@ def test_words_and_shapes(scene: Callable[[str], Any]) -> None:
     assert said["hover"] == "xs: [2]for each of: batch"
     assert said["formatted"] == "net g(x: [2]) -> [3] {\n  return linear(x, 3)\n}\n"
     assert said["options"][0].startswith("rms_norm") and said["signature"].startswith("x: [d], eps = ")
+
+
+@pytest.mark.slow
+def test_another_name(scene: Callable[[str], Any]) -> None:
+    said = scene("names")
+    assert said["once"] == "export f(x: [2]) -> [2] {\n  twice = 2 * x\n  return twice + twice\n}\n"
+    assert said["asked"] == ["Another name for h", "Another name for twice"]
+    assert said["same"] and said["refused"] == "`x` is the name of something else here."
 
 
 @pytest.mark.slow

@@ -388,6 +388,24 @@ def test_required_settings_have_no_default_in_the_file(program: Any, tmp_path: P
         one(batch=0)
 
 
+def test_a_prompt_of_too_few_tokens_is_refused(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
+    """In Python's words: a place without a token does not count."""
+    made = program(TEXT.replace("  return 4 *", "  h += max(h[1:], axis = 0)\n  return 4 *"))
+    weights, _ = load_weights(made, None)
+    options = CompileOptions(verify=False, cache="none")
+    file = export(made, "generate", Trained(weights, tokenizer="bytes"), tmp_path, options).path
+    model, prompts = load(file, providers="cpu"), ([[3, 1, 2], [-1, -1, 4]], ["Once", "A"], "A")
+    for prompt, answer in zip(
+        prompts, javascript([{"file": str(file), "values": {"prompt": p}} for p in prompts]), strict=True
+    ):
+        with pytest.raises(ModelError) as refusal:
+            model(prompt=prompt)
+        assert answer["error"] == str(refusal.value)
+        assert answer["error"].startswith("`P` is at least 2, ")
+    (fits,) = javascript([{"file": str(file), "values": {"prompt": [[3, 1], [-1, 4]][:1]}}])
+    assert "results" in fits
+
+
 GUIDE = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```js\n(.*?)```", GUIDE, re.DOTALL)
 

@@ -27,7 +27,7 @@ UNET = {
 NETS: dict[str, dict[str, Any]] = {
     "plain": {},
     "scaled": {"resnet_time_scale_shift": "scale_shift", "downsample_padding": 0, "flip_sin_to_cos": False, "freq_shift": 1,
-               "attention_head_dim": None, "layers_per_block": 1, "center_input_sample": True, "add_attention": False},
+               "attention_head_dim": None, "layers_per_block": 1, "act_fn": "mish", "center_input_sample": True, "add_attention": False},
 }  # fmt: skip
 SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIM", {}),
@@ -35,6 +35,10 @@ SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
                          "steps_offset": 1, "clip_sample": False}),
     "ddim, trailing": ("DDIM", {"timestep_spacing": "trailing", "beta_schedule": "squaredcos_cap_v2", "clip_sample_range": 2.0}),
     "ddim, even": ("DDIM", {"timestep_spacing": "linspace", "prediction_type": "sample"}),
+    "ddim, solved": ("DPMSolverMultistep", {}),
+    "ddim, solved from noise": ("DPMSolverMultistep", {
+        "timestep_spacing": "trailing", "prediction_type": "v_prediction", "beta_schedule": "scaled_linear"}),
+    "ddim, solved by order 1": ("DPMSolverMultistep", {"solver_order": 1, "timestep_spacing": "leading", "steps_offset": 1}),
     "ddpm": ("DDPM", {}),
     "ddpm, large": ("DDPM", {"variance_type": "fixed_large"}),
 }  # fmt: skip
@@ -45,9 +49,8 @@ def saved(folder: Path, kind: str, net: dict[str, Any], scheduler: dict[str, Any
     library = pytest.importorskip("diffusers", reason="diffusers is not installed")
     torch.manual_seed(0)
     unet = shaken(library.UNet2DModel(**{**UNET, **net}))
-    pipeline = getattr(library, f"{kind}Pipeline")(
-        unet, getattr(library, f"{kind}Scheduler")(num_train_timesteps=TIMES, **scheduler)
-    )
+    scheduler = getattr(library, f"{kind}Scheduler")(num_train_timesteps=TIMES, **scheduler)
+    pipeline = library.DDPMPipeline(unet, scheduler)  # It keeps any scheduler as it is.
     pipeline.save_pretrained(folder)
     return pipeline
 

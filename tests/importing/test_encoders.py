@@ -93,31 +93,85 @@ def test_pairs_of_texts(name: str, export_name: str, tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("pooling", [{"pooling_mode_mean_tokens": True}, {"pooling_mode": "cls"}])
-def test_sentences(pooling: dict[str, object], tmp_path: Path) -> None:
-    """A folder of sentence-transformers: texts become vectors of length 1."""
-    model = ENCODERS["bert"].make()
-    save(model, tmp_path)
-    kinds = ("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")
+def written(folder: Path, *kinds: str, **pooling: object) -> None:
+    """A model with the files that sentence-transformers puts beside it."""
+    save(ENCODERS["bert"].make(), folder)
     modules = [
-        {"idx": i, "name": str(i), "path": p, "type": f"sentence_transformers.models.{k}"}
-        for i, (k, p) in enumerate(kinds)
+        {"idx": i, "name": str(i), "path": f"{i}_{k}" if i else "", "type": f"sentence_transformers.models.{k}"}
+        for i, k in enumerate(("Transformer", "Pooling", *kinds))
     ]
-    (tmp_path / "modules.json").write_text(json.dumps(modules))
-    (tmp_path / "1_Pooling").mkdir()
-    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 32, **pooling}))
-    (tmp_path / "tokenizer.json").write_text(word_tokenizer("<s> $A </s>"))
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 32, **pooling}))
+    (folder / "tokenizer.json").write_text(word_tokenizer("<s> $A </s>"))
+
+
+def pooled(h: np.ndarray, way: str) -> np.ndarray:
+    """The vector of one text, as sentence-transformers makes it."""
+    weights = np.arange(1, len(h) + 1)
+    return {
+        "cls": h[0], "max": h.max(0), "mean": h.mean(0), "mean_sqrt_len_tokens": h.sum(0) / np.sqrt(len(h)),
+        "weightedmean": weights @ h / weights.sum(), "lasttoken": h[-1],
+    }[way]  # fmt: skip
+
+
+POOLINGS: list[tuple[dict[str, object], list[str]]] = [
+    ({"pooling_mode_mean_tokens": True}, ["mean"]),
+    ({"pooling_mode": "cls"}, ["cls"]),
+    ({"pooling_mode_max_tokens": True, "pooling_mode_mean_tokens": False}, ["max"]),
+    ({"pooling_mode": "weightedmean"}, ["weightedmean"]),
+    (
+        {"pooling_mode_lasttoken": True, "pooling_mode_mean_sqrt_len_tokens": True},
+        ["mean_sqrt_len_tokens", "lasttoken"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("pooling", "ways"), [POOLINGS[0], *(pytest.param(*p, marks=pytest.mark.slow) for p in POOLINGS[1:])]
+)
+@pytest.mark.parametrize("normalised", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_sentences(pooling: dict[str, object], ways: list[str], normalised: bool, tmp_path: Path) -> None:
+    """A folder of sentence-transformers: texts of different lengths become vectors."""
+    written(tmp_path, *(["Normalize"] if normalised else []), **pooling)
     file = compiled(tmp_path, "embed", word_tokenizer("<s> $A </s>"))
     with torch.inference_mode():
-        h = model(torch.tensor([[2, 4, 5, 3]])).last_hidden_state[0].numpy()
-    y = h[0] if "pooling_mode" in pooling else h.mean(0)
+        h = ENCODERS["bert"].make()(torch.tensor([[2, 4, 5, 3]])).last_hidden_state[0].numpy()
+    y = np.concatenate([pooled(h, way) for way in ways])
     found = file(x=["red fish", "one"])
-    np.testing.assert_allclose(found[0], y / np.linalg.norm(y), atol=1e-5)
+    np.testing.assert_allclose(found[0], y / np.linalg.norm(y) if normalised else y, atol=1e-5)
     np.testing.assert_allclose(file(x="red fish")[0], found[0], atol=1e-6)
-    modules.append({"idx": 3, "name": "3", "path": "3_Dense", "type": "sentence_transformers.models.Dense"})
-    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    np.testing.assert_allclose(file(x="one")[0], found[1], atol=1e-6)
+
+
+def test_sentences_that_are_made_otherwise(tmp_path: Path) -> None:
+    """Modules that are not known, ways of pooling that are none, texts that are changed before they are read."""
+    written(tmp_path, "Normalize", "Dense", pooling_mode="mean")
     with pytest.raises(MaiError, match="Transformer, Pooling, Normalize, Dense"):
         imported(tmp_path)
+    modules = json.loads((tmp_path / "modules.json").read_text())[:2]
+    (tmp_path / "modules.json").write_text(json.dumps(modules))
+    for said, message in (
+        ({}, "the pooling is none by its name and none by switches"),
+        (
+            {"pooling_mode": "mean", "pooling_mode_max_tokens": True},
+            "the pooling is mean by its name and max by switches",
+        ),
+        ({"pooling_mode": "median"}, '`pooling_mode` is "median"; known here: "mean", "cls"'),
+    ):
+        (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(said))
+        with pytest.raises(MaiError, match=message):
+            imported(tmp_path)
+    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode": "mean"}))
+    for name, field, value in (
+        ("config_sentence_transformers.json", "default_prompt_name", "query"),
+        ("sentence_bert_config.json", "do_lower_case", True),
+    ):
+        (tmp_path / name).write_text(json.dumps({"max_seq_length": 9, "prompts": {"query": "q: "}, field: value}))
+        with pytest.raises(MaiError, match=f"`{field}` is {json.dumps(value)}"):
+            imported(tmp_path)
+        (tmp_path / name).write_text(json.dumps({"max_seq_length": 9, "prompts": {"query": "q: "}, field: None}))
+    imported(tmp_path)
 
 
 def test_a_head_that_is_not_known(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.model.model import Model
-from tests.support.model_folders import CLIP, IMAGES, SIGLIP, VOCAB, imported, save
+from mai.spec.diagnostics import MaiError
+from tests.support.model_folders import CLIP, IMAGES, MAE, SEGMENTS, SIGLIP, VOCAB, imported, save
 
 QUICK = {"vit", "resnet, basic"}
 NAMES = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in IMAGES]
@@ -41,6 +43,46 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
         result = load(export(program, export_name, trained, tmp_path).path, providers="cpu")(x=x)
         assert wanted.std() > 0.1
         np.testing.assert_allclose(result, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SEGMENTS)
+def test_what_each_place_shows(name: str, tmp_path: Path) -> None:
+    """SegFormer, whose preprocessor says how large images are."""
+    model = SEGMENTS[name].make()
+    save(model, tmp_path)
+    with pytest.raises(MaiError, match=r"preprocessor_config\.json is to say the size of images"):
+        imported(tmp_path)
+    said = {"image_processor_type": "SegformerImageProcessor", "do_resize": True, "size": {"height": 32, "width": 32}}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    program = imported(tmp_path)
+    x = np.random.default_rng(1).standard_normal((2, 3, 32, 32)).astype(np.float32)
+    with torch.inference_mode():
+        wanted = model(torch.from_numpy(x))[0].numpy()
+    result = load(export(program, name, Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")(x=x)
+    assert wanted.std() > 0.1
+    np.testing.assert_allclose(result, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
+
+
+@pytest.mark.slow
+def test_patches_that_are_not_seen(tmp_path: Path) -> None:
+    """ViT-MAE: noise says which patches are seen."""
+    model = MAE.make()
+    save(model, tmp_path)
+    program = imported(tmp_path)
+    trained = Trained(load_weights(program, None)[0])
+    random = np.random.default_rng(1)
+    x, noise = random.standard_normal((2, 3, 32, 32)).astype(np.float32), random.random((2, 16)).astype(np.float32)
+    with torch.inference_mode():
+        images, places = torch.from_numpy(x), torch.from_numpy(noise)
+        wanted = {
+            "restore": model(images, noise=places).logits,
+            "encode": model.vit(images, noise=places).last_hidden_state,
+        }
+    for name, values in wanted.items():
+        result = load(export(program, name, trained, tmp_path).path, providers="cpu")(x=x, noise=noise)
+        assert values.std() > 0.1
+        np.testing.assert_allclose(result, values.numpy(), atol=1e-4 * max(1, values.abs().max()), rtol=0)
 
 
 def test_texts_and_images_as_vectors(tmp_path: Path) -> None:

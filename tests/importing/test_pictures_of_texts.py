@@ -13,18 +13,11 @@ from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
+from tests.support.diffusion_parts import UNET, VAE
 from tests.support.model_folders import VOCAB, imported
 from tests.support.zoo import shaken
 
 LONG, SIZE = 10, 8
-UNET = {
-    "sample_size": SIZE, "layers_per_block": 1, "block_out_channels": (8, 16), "norm_num_groups": 4, "cross_attention_dim": 12,
-    "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"), "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
-}  # fmt: skip
-VAE = {
-    "block_out_channels": (8, 16, 8), "layers_per_block": 1, "norm_num_groups": 4, "down_block_types": ("DownEncoderBlock2D",) * 3,
-    "up_block_types": ("UpDecoderBlock2D",) * 3,
-}  # fmt: skip
 TEXT = {
     "vocab_size": VOCAB, "hidden_size": 12, "intermediate_size": 20, "num_hidden_layers": 2, "num_attention_heads": 2,
     "max_position_embeddings": LONG, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1,
@@ -59,7 +52,7 @@ def test_the_same_pictures_from_the_same_noise(name: str, tmp_path: Path) -> Non
     random = np.random.default_rng(0)
     prompt, without = random.integers(0, VOCAB, (2, 2, LONG))
     z = random.standard_normal((2, 4, SIZE, SIZE)).astype(np.float32)
-    program = imported(tmp_path, lines=260)
+    program = imported(tmp_path, lines=270)
     trained = Trained(load_weights(program, None)[0])
     draw = load(export(program, "denoise", trained, tmp_path).path, providers="cpu")
     for guidance, steps in ((5.0, 6), (1.0, 3)):

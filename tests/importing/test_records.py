@@ -60,6 +60,14 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "mamba": {"d_inner": 1536, "ssm_cfg": {}, "rms_norm": True, "fused_add_norm": True, "time_step_rank": 48, "intermediate_size": 1536},
     "distilbert": {"tie_weights_": True, "sinusoidal_pos_embds": False, "finetuning_task": "sst-2", "seq_classif_dropout": 0.2},
     "modernbert": {"global_rope_theta": 160000.0, "local_rope_theta": 10000.0, "layer_norm_eps": 1e-05, "reference_compile": None},
+    "jamba": {"calc_logits_for_entire_prompt": False, "mamba_inner_layernorms": True, "num_logits_to_keep": 1, "sliding_window": None},
+    "falcon_h1": {"attn_layer_indices": None, "mamba_use_mlp": True, "mlp_expansion_factor": 8, "head_dim": 64, "rope_theta": 1e11},
+    "granitemoehybrid": {"layer_types": ["mamba", "attention"], "init_method": "mup", "normalization_function": "rmsnorm",
+                         "position_embedding_type": "nope", "mamba_d_head": 64, "num_local_experts": 0, "rope_scaling": None},
+    "deberta_v2": {"pos_att_type": "p2c|c2p", "norm_rel_ebd": "layer_norm", "share_att_key": True, "position_buckets": 256, "pooler_dropout": 0},
+    "wav2vec2": {"feat_extract_dropout": 0.0, "gradient_checkpointing": True, "hidden_dropout_prob": 0.1, "num_feat_extract_layers": 7},
+    "swin": {"path_norm": True, "num_layers": 4, "hidden_size": 768, "out_features": ["stage4"], "out_indices": [4], "drop_path_rate": 0.1},
+    "mpnet": {"relative_attention_num_buckets": 32, "attention_probs_dropout_prob": 0.1, "layer_norm_eps": 1e-05},
     "clip": {"text_config": {"top_k": 50, "prefix": None, "pruned_heads": {}, "dropout": 0.0, "eos_token_id": 2}, "text_config_dict": None},
 }  # fmt: skip
 
@@ -162,12 +170,23 @@ def test_the_command(tmp_path: Path) -> None:
         ("llama", {"partial_rotary_factor": 0.5}, "whole heads are turned in this family"),
         ("gemma3", {"attn_logit_softcapping": 3.0}, "`attn_logit_softcapping` is 3.0"),
         ("mamba", {"hidden_act": "relu"}, "recurrences are known with silu"),
+        ("gemma2", {"attn_logit_softcapping": 0.0}, "a softcap of 0 makes all scores alike"),
+        ("jamba", {"hidden_act": "gelu"}, "recurrences are known with silu"),
+        ("falcon_h1", {"mamba_n_heads": 5}, "do not fit each other"),
+        ("granitemoehybrid", {"layer_types": ["mamba"]}, "`layer_types` has 1 of 3 layers"),
     ],
 )
 def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     """Fields that transformers takes and does not follow, or follows in other families."""
     save(DECODERS[name].make(), tmp_path, **changes)
     with pytest.raises(MaiError, match=message):
+        import_folder(tmp_path, tmp_path / "m.mai")
+
+
+def test_a_folder_of_another_kind(tmp_path: Path) -> None:
+    save(DECODERS["llama"].make(), tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"type": "act", "chunk_size": 100}))
+    with pytest.raises(MaiError, match="it says no `model_type`: `type` is 'act', as in LeRobot's policies"):
         import_folder(tmp_path, tmp_path / "m.mai")
 
 

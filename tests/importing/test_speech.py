@@ -15,7 +15,8 @@ from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
-from tests.support.model_folders import WHISPER, imported, save
+from tests.support.model_folders import SOUNDS, WHISPER, imported, save
+from tests.support.tokenizers import word_tokenizer
 
 SECONDS, RATE, COUNT = 1, 16000, 9
 LANGUAGES = {"lang_to_id": {"<|en|>": 91, "<|de|>": 92}, "task_to_id": {"transcribe": 93, "translate": 94},
@@ -90,3 +91,48 @@ def test_another_preprocessor(said: dict[str, int], message: str, tmp_path: Path
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
     with pytest.raises(MaiError, match=message):
         imported(tmp_path)
+
+
+def of_moments(logits: torch.Tensor, none: int) -> list[int]:
+    """The likeliest token of each moment, without repetitions and without the one for none."""
+    best = logits.argmax(-1).tolist()
+    return [t for t, before in zip(best, [None, *best], strict=False) if t not in (before, none)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SOUNDS)
+@pytest.mark.parametrize("normalised", [None, True, False])
+def test_a_sound_becomes_tokens_of_its_moments(name: str, normalised: bool | None, tmp_path: Path) -> None:
+    """wav2vec 2.0 and HuBERT, with a preprocessor that changes sounds, one that does not, and none."""
+    if normalised is not None and name != "wav2vec2":
+        return
+    model, none = SOUNDS[name].make(), SOUNDS[name].settings.get("pad_token_id", 0)
+    save(model, tmp_path)
+    if normalised is not None:
+        said = {
+            "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+            "do_normalize": normalised,
+            "sampling_rate": 16000,
+        }
+        (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    (tmp_path / "tokenizer.json").write_text(word_tokenizer("<s> $A"))
+    x = (3 * sounds()[:, : RATE // 4] + 0.5).astype(np.float32)
+    taken = torch.from_numpy(x)
+    if normalised:
+        taken = (taken - taken.mean(-1, keepdim=True)) / (taken.var(-1, keepdim=True, unbiased=False) + 1e-7).sqrt()
+    with torch.inference_mode():
+        expected = model(taken)[0]
+    assert expected.std() > 0.1
+    program = imported(tmp_path)
+    assert "tokenizer" not in program.source.text  # Its decoder would leave out repetitions once more.
+    trained = Trained(load_weights(program, None)[0])
+    file = {n: load(export(program, n, trained, tmp_path).path, providers="cpu") for n in program.exports}
+    for export_name in {"predict", "classify", "encode"} & set(file):
+        found = file[export_name](sound=x)
+        np.testing.assert_allclose(found, expected.numpy(), atol=1e-4 * max(1, expected.abs().max()), rtol=0)
+    if "transcribe" in file:
+        rows = file["transcribe"](sound=x)
+        for wave, row, z in zip(x, rows, expected, strict=True):
+            assert [t for t in row.tolist() if t >= 0] == of_moments(z, none)
+            assert len(row) == len(z)
+            assert file["transcribe"](sound=wave[None])[0].tolist() == row.tolist()

@@ -89,6 +89,21 @@ def test_tokens_that_the_model_has_not(tmp_path: Path) -> None:
     assert note == "tokenizer.json has 98 tokens and the model 97: texts with 'more' or later ones cannot be read"
 
 
+def test_tokens_that_are_drawn(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["model"] = {
+        "type": "BPE",
+        "vocab": content["model"]["vocab"],
+        "merges": [],
+        "dropout": 0.1,
+        "unk_token": "</s>",
+    }
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(MaiError, match=r"`model.dropout` is 0\.1: a text would have other tokens each time"):
+        import_folder(folder, tmp_path / "m.mai")
+
+
 def test_what_is_told(tmp_path: Path) -> None:
     """Other ends than the tokenizer's, a second template, a second file of special tokens."""
     folder = folder_of(tmp_path, eos_token="w7")

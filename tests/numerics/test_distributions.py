@@ -241,3 +241,24 @@ export f(m: [2], C: [2, 2]) -> ([2], [4]) {
         for result in evaluate(graph, {"m": np.zeros((1, 2)), "C": C[None]}, {"seed": 1}, {}):
             assert np.isfinite(result).all() == is_right
             assert np.isnan(result).all() != is_right
+
+
+VECTORS = {
+    "normal": "normal(a, 1 + a)", "uniform": "uniform(a, a + 1)", "bernoulli": "bernoulli(0.4 + 0 * a)", "integers": "integers(int(a), int(a) + 90)",
+    "laplace": "laplace(a, 1)", "gumbel": "gumbel(a, 1)", "logistic": "logistic(a, 1)", "exponential": "exponential(1 + a)",
+    "gamma": "gamma(2 + a, 1)", "beta": "beta(2 + a, 2)", "poisson": "poisson(5 + a)", "student_t": "student_t(9 + a, 0, 1)",
+    "truncated_normal": "truncated_normal(a, 1, -1, 1)", "dirichlet": "dirichlet(a[:, None] + [1, 2])",
+    "multivariate_normal": "multivariate_normal(a[:, None] + [0, 0], identity(2))", "categorical": "categorical(a[:, None] + zeros([90]))",
+    "mixture": "mixture([0], normal(a[None], 1))",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", VECTORS)
+def test_every_number_of_a_draw_is_drawn_on_its_own(program: Maker, family: str) -> None:
+    """Where parameters are vectors, and no shape is said, too: numbers of one draw are not correlated."""
+    shape = "[2]" if family not in ("dirichlet", "multivariate_normal") else "[2, 2]"
+    value = "where(x, 1, 0)" if family == "bernoulli" else "x + 0.0"
+    spec = f"export f(a: [2]) -> {shape} {{\n  x ~ {VECTORS[family]}\n  return {value}\n}}\n"
+    (drawn,) = evaluate(prepare(program(spec).exports["f"]), {"a": np.zeros((4000, 2))}, {"seed": 3}, {})
+    one, other = (np.asarray(drawn)[:, row].reshape(4000, -1)[:, 0] for row in (0, 1))
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.06

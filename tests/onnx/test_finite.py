@@ -16,6 +16,7 @@ from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.comparing.trial import difference
 from mai.compiler.onnx.export import export
 from mai.compiler.passes.analyses.known_values import KnownValues
+from mai.compiler.passes.analyses.tensor_sizes import enormous
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
@@ -54,6 +55,13 @@ def test_numbers_that_a_file_cannot_hold_are_told_where_they_are_written(
     (told,) = check(path).diagnostics
     assert told.span is not None
     assert (told.slug, told.span.text.strip("()")) == (slug, place.strip("()"))
+
+
+def test_a_tensor_of_the_most_bytes_is_allowed(program: Maker) -> None:
+    graph = program(SPEC % "x + 1").exports["g"]
+    assert [d.slug for d in enormous(graph, 8)] == [] and [d.slug for d in enormous(graph, 7)] == [
+        "dimension-too-large"
+    ]
 
 
 @pytest.mark.parametrize(

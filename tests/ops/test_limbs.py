@@ -91,21 +91,30 @@ def test_a_multiplier_in_balanced_limbs(multiplier: int) -> None:
     assert low + (high << 16) + WORD == multiplier and max(abs(low), abs(high)) <= 2**15
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 10, 1000, 2**16, 2**16 + 1, 2**24 - 1, 2**31 - 1, -7])
-def test_a_number_below_a_bound_is_exact(count: int) -> None:
-    words = np.concatenate([[0, 1, LOW, LOW + 1, MASK, MASK - 1, 2**31], GENERATOR.integers(0, WORD, 500)])
-    values = [Value(Type(DType.INT, (len(words),)), name) for name in ("low", "high")]
+def below(length: int) -> Graph:
+    """`length` numbers below a bound that is an input."""
+    values = [Value(Type(DType.INT, (length,)), name) for name in ("low", "high")]
     bound = Value(Type(DType.INT), "bound")
     graph = Graph(name="below", inputs=[*values, bound])
     graph.outputs, graph.output_names = [Builder(graph).emit(Below, *values, bound)], ["y"]
+    return graph
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10, 1000, 2**16, 2**16 + 1, 2**24 - 1, 2**31 - 1, -7])
+def test_a_number_below_a_bound_is_exact(count: int) -> None:
+    words = np.concatenate([[0, 1, LOW, LOW + 1, MASK, MASK - 1, 2**31], GENERATOR.integers(0, WORD, 500)])
+    graph = below(len(words))
     feed = {"low": words & LOW, "high": words >> 16, "bound": np.array(count)}
     wanted = [word * count >> 32 for word in words.tolist()]
     assert run(graph, feed, "portable").tolist() == run(graph, feed, "fast").tolist() == wanted
     assert Below.reference(np, *feed.values()).tolist() == wanted
 
 
-@pytest.mark.parametrize("op", [RandomHalves, RandomUniform, RandomNormal])
-def test_portable_draws_have_no_constant_beyond_31_bits(op: Any) -> None:
-    for value in build(graph_of(op, (3,)), {}).graph.initializers.values():
+DRAWN = [graph_of(op, (3,)) for op in (RandomHalves, RandomUniform, RandomNormal)]
+
+
+@pytest.mark.parametrize("graph", [*DRAWN, below(3)], ids=lambda graph: graph.name)
+def test_portable_draws_have_no_constant_beyond_31_bits(graph: Graph) -> None:
+    for value in build(graph, {}).graph.initializers.values():
         assert value.const_value is not None
         assert np.abs(value.const_value.numpy()).max(initial=0) < 2**31

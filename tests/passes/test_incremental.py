@@ -20,6 +20,7 @@ from mai.compiler.onnx.export import export, export_step
 from mai.compiler.ops.products import attention_rows
 from mai.compiler.passes import forms
 from mai.compiler.passes.text import prompt_blocks, two_level_cache
+from mai.compiler.passes.text.absence import prompts_of_unlike_lengths
 from mai.compiler.program import Program
 from mai.runtime import ModelError, load
 from mai.spec.diagnostics import MaiError
@@ -392,6 +393,12 @@ def test_a_text_that_another_reads(program: Maker, tmp_path: Path, read: str) ->
     else:
         rows = model(prompt=side_by_side(prompts), start=side_by_side(starts))
         assert [[t for t in r.tolist() if t != NOTHING] for r in rows] == alone
+
+
+@pytest.mark.parametrize(("read", "rows"), [("plan", {"start"}), ("plan[P:]", {"prompt", "start"})])
+def test_which_rows_may_begin_without_a_token(program: Maker, read: str, rows: set[str]) -> None:
+    made = program(spec(NET).replace(TAIL, PLAN.replace("READ", read)))
+    assert prompts_of_unlike_lengths(made.exports["generate"]) == rows
 
 
 # ----------------------------------------------------------------------- random nets

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
 
@@ -147,10 +148,13 @@ def bare(tree: object) -> object:
 
 def height(tree: object) -> int:
     """Of an expression: 1 for a leaf."""
-    parts = (
-        tree if isinstance(tree, tuple) else [getattr(tree, f.name) for f in fields(tree)] if is_dataclass(tree) else []
-    )
-    return isinstance(tree, ast.Expr) + max((height(p) for p in parts if not isinstance(p, Span)), default=0)
+    return isinstance(tree, ast.Expr) + max((height(p) for p in parts_of(tree) if not isinstance(p, Span)), default=0)
+
+
+def parts_of(tree: object) -> Sequence[object]:
+    if isinstance(tree, tuple):
+        return tree
+    return [getattr(tree, f.name) for f in fields(tree)] if is_dataclass(tree) else []
 
 
 @given(expressions)

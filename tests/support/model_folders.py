@@ -208,14 +208,18 @@ MODERN = {
     "initializer_cutoff_factor": 9.0,
 }
 LABELS = {"num_labels": 3}
+DEBERTA = {
+    "relative_attention": True, "pos_att_type": "p2c|c2p", "position_buckets": 8, "norm_rel_ebd": "layer_norm", "share_att_key": True,
+    "position_biased_input": False, "max_relative_positions": 20,
+}  # fmt: skip
 ENCODERS = {
     "bert": Model("BertModel", "BertConfig", ENCODER),
     "bert, classes": Model("BertForSequenceClassification", "BertConfig", {**ENCODER, **LABELS, "hidden_act": "gelu_new"}),
     "bert, tags": Model("BertForTokenClassification", "BertConfig", {**ENCODER, **LABELS}),
-    "bert, gaps": Model("BertForMaskedLM", "BertConfig", ENCODER),
+    "bert, gaps": Model("BertForMaskedLM", "BertConfig", {**ENCODER, "tie_word_embeddings": False}),
     "roberta": Model("RobertaModel", "RobertaConfig", {**ENCODER, "pad_token_id": 1}),
     "roberta, classes": Model("RobertaForSequenceClassification", "RobertaConfig", {**ENCODER, **LABELS, "pad_token_id": 1}),
-    "roberta, gaps": Model("RobertaForMaskedLM", "RobertaConfig", {**ENCODER, "pad_token_id": 1}),
+    "roberta, gaps": Model("RobertaForMaskedLM", "RobertaConfig", {**ENCODER, "pad_token_id": 1, "hidden_act": "relu"}),
     "xlm-roberta": Model("XLMRobertaModel", "XLMRobertaConfig", {**ENCODER, "pad_token_id": 1}),
     "distilbert": Model("DistilBertModel", "DistilBertConfig", DISTIL),
     "distilbert, classes": Model("DistilBertForSequenceClassification", "DistilBertConfig", {**DISTIL, **LABELS}),
@@ -230,7 +234,17 @@ ENCODERS = {
     "modernbert": Model("ModernBertModel", "ModernBertConfig", MODERN),
     "modernbert, classes": Model("ModernBertForSequenceClassification", "ModernBertConfig",
                                  {**MODERN, **LABELS, "classifier_pooling": "mean", "norm_bias": True}),
-    "modernbert, gaps": Model("ModernBertForMaskedLM", "ModernBertConfig", {**MODERN, "global_attn_every_n_layers": 2}),
+    "modernbert, gaps": Model("ModernBertForMaskedLM", "ModernBertConfig", {**MODERN, "global_attn_every_n_layers": 2, "tie_word_embeddings": False}),
+    "camembert": Model("CamembertModel", "CamembertConfig", {**ENCODER, "pad_token_id": 1}),
+    "mpnet": Model("MPNetModel", "MPNetConfig", ENCODER),
+    "mpnet, classes": Model("MPNetForSequenceClassification", "MPNetConfig", {**ENCODER, **LABELS}),
+    "mpnet, gaps": Model("MPNetForMaskedLM", "MPNetConfig", {**ENCODER, "hidden_act": "relu", "tie_word_embeddings": False}),
+    "deberta-v2": Model("DebertaV2Model", "DebertaV2Config", {**ENCODER, **DEBERTA}),
+    "deberta-v2, classes": Model("DebertaV2ForSequenceClassification", "DebertaV2Config", {
+        **ENCODER, **LABELS, "relative_attention": True, "pos_att_type": "p2c", "max_relative_positions": 5, "type_vocab_size": 2}),
+    "deberta-v2, tags": Model("DebertaV2ForTokenClassification", "DebertaV2Config", {**ENCODER, **LABELS, "embedding_size": 16}),
+    "deberta-v2, gaps": Model("DebertaV2ForMaskedLM", "DebertaV2Config", {
+        **ENCODER, **DEBERTA, "share_att_key": False, "conv_kernel_size": 3, "conv_act": "gelu", "position_biased_input": True}),
     "distilbert, gaps": Model("DistilBertForMaskedLM", "DistilBertConfig", DISTIL),
 }  # fmt: skip
 
@@ -267,6 +281,7 @@ VIT = {
     "image_size": 32, "patch_size": 8, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
 }  # fmt: skip
 DINO = {**{k: v for k, v in VIT.items() if k != "intermediate_size"}, "mlp_ratio": 3, "layerscale_value": 0.7}
+SWIN = {"image_size": 32, "patch_size": 4, "embed_dim": 8, "depths": [2, 1], "num_heads": [2, 4], "window_size": 3}
 STAGES = {"hidden_sizes": [8, 12, 16], "depths": [1, 2, 3]}
 IMAGES = {
     "vit": Model("ViTModel", "ViTConfig", VIT),
@@ -279,6 +294,20 @@ IMAGES = {
     "dinov2": Model("Dinov2Model", "Dinov2Config", DINO),
     "dinov2, classes": Model(
         "Dinov2ForImageClassification", "Dinov2Config", {**DINO, **LABELS, "use_swiglu_ffn": True, "qkv_bias": False}
+    ),
+    "swin": Model("SwinModel", "SwinConfig", SWIN),
+    "swin, classes": Model(
+        "SwinForImageClassification",
+        "SwinConfig",
+        {
+            **SWIN,
+            **LABELS,
+            "patch_size": 2,
+            "use_absolute_embeddings": True,
+            "qkv_bias": False,
+            "mlp_ratio": 2.5,
+            "hidden_act": "relu",
+        },
     ),
     "resnet": Model(
         "ResNetModel",
@@ -301,6 +330,42 @@ IMAGES = {
     ),
 }
 
+SEGFORMER = {
+    "num_encoder_blocks": 3, "depths": [1, 2, 1], "sr_ratios": [4, 2, 1], "hidden_sizes": [8, 12, 16], "patch_sizes": [7, 3, 3],
+    "strides": [4, 2, 2], "num_attention_heads": [1, 2, 4], "mlp_ratios": [2, 3, 2], "decoder_hidden_size": 12,
+}  # fmt: skip
+SEGMENTS = {
+    "segment": Model("SegformerForSemanticSegmentation", "SegformerConfig", {**SEGFORMER, **LABELS}),
+    "classify": Model(
+        "SegformerForImageClassification", "SegformerConfig", {**SEGFORMER, **LABELS, "hidden_act": "relu"}
+    ),
+    "encode": Model("SegformerModel", "SegformerConfig", SEGFORMER),
+}
+MAE = Model(
+    "ViTMAEForPreTraining",
+    "ViTMAEConfig",
+    {
+        **VIT,
+        "decoder_hidden_size": 16,
+        "decoder_num_hidden_layers": 1,
+        "decoder_num_attention_heads": 2,
+        "decoder_intermediate_size": 24,
+    },
+)
+SOUND = {
+    "vocab_size": 20, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48, "conv_dim": [8, 12],
+    "conv_stride": [5, 2], "conv_kernel": [10, 3], "num_conv_pos_embeddings": 6, "num_conv_pos_embedding_groups": 4,
+}  # fmt: skip
+SOUNDS = {
+    "wav2vec2": Model("Wav2Vec2ForCTC", "Wav2Vec2Config", SOUND),
+    "wav2vec2, first": Model("Wav2Vec2ForCTC", "Wav2Vec2Config", {
+        **SOUND, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True, "num_conv_pos_embeddings": 5,
+        "pad_token_id": 3}),
+    "wav2vec2, vectors": Model("Wav2Vec2Model", "Wav2Vec2Config", SOUND),
+    "hubert, classes": Model("HubertForSequenceClassification", "HubertConfig", {
+        **SOUND, **LABELS, "feat_proj_layer_norm": False, "classifier_proj_size": 10}),
+    "hubert": Model("HubertForCTC", "HubertConfig", {**SOUND, "hidden_act": "relu", "feat_extract_activation": "gelu_new"}),
+}  # fmt: skip
 SIGLIP = Model("SiglipModel", "SiglipConfig", {
     "vision_config": {**VIT, "hidden_act": "gelu"},
     "text_config": {**ENCODER, "vocab_size": VOCAB, "max_position_embeddings": 16, "pad_token_id": 1, "num_hidden_layers": 1},

@@ -32,7 +32,7 @@ def shaken(model: Any) -> Any:
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-            if tensor.dim() == 1 and "inv_freq" not in name:
+            if tensor.dim() == 1 and tensor.is_floating_point() and "inv_freq" not in name:
                 tensor += 0.3 * torch.rand(tensor.shape, generator=generator)
     return model.eval()
 

@@ -56,15 +56,20 @@ class Column:
         self._path, self._decimal = str(table.path), table.dialect.decimal
         self.missing, self.row, self._seen = 0, 0, {}
 
+    @property
+    def _number_of_gaps(self) -> float:
+        """What stands for a cell without a value."""
+        if self.are_words:
+            return -1
+        return np.nan if self.role in ("real", "any") else NO_LABEL
+
     def read(self, values: pa.Array) -> Array:
         """The next rows, [n, ...]: real in 32 bits (64 where `any` is), whole in 64. Raises `MaiError`."""
         self.gaps = None
         array, shape = self._without_lists(values)
         numbers = self._numbers_of(array)
         if self.gaps is not None:
-            is_number = self.role in ("real", "any") and not self.are_words
-            gap = np.nan if is_number else (-1 if self.are_words else NO_LABEL)
-            numbers = np.where(self.gaps, gap, numbers)
+            numbers = np.where(self.gaps, self._number_of_gaps, numbers)
             numbers = numbers.astype(np.float32) if self.role == "real" else numbers
             self.gaps = self.gaps.reshape(len(values), -1).any(1)
         self.row += len(values)

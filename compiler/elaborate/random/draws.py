@@ -82,14 +82,14 @@ class Draws:
 
     def _normal(self, name: str, distribution: Distribution) -> Value:
         mean, std = distribution.numbers
-        unit = self.random(rnd.RandomNormal, name, distribution.shape)
+        unit = self.random(rnd.RandomNormal, name, each_of(self.e, distribution))
         if (mean, std) in STANDARD:
             return unit
         return self._moved(name, unit, *(self.e.real(n, distribution.span) for n in (mean, std)))
 
     def _uniform(self, name: str, distribution: Distribution) -> Value:
         e, (low, high) = self.e, distribution.numbers
-        unit = self.random(rnd.RandomUniform, name, distribution.shape)
+        unit = self.random(rnd.RandomUniform, name, each_of(e, distribution))
         if (low, high) in STANDARD:
             return unit
         a, b = (e.real(n, distribution.span) for n in (low, high))
@@ -100,7 +100,7 @@ class Draws:
 
     def _bernoulli(self, name: str, distribution: Distribution) -> Value:
         p = self.e.real(distribution.numbers[0], distribution.span)
-        uniform = self.random(rnd.RandomUniform, name, distribution.shape)
+        uniform = self.random(rnd.RandomUniform, name, each_of(self.e, distribution))
         return self.e.emit(logic.Less, uniform, p, name=name)
 
     def _categorical(self, name: str, distribution: Distribution) -> Value:
@@ -145,7 +145,7 @@ class Draws:
     def _integers(self, name: str, distribution: Distribution) -> Value:
         """low + floor(word * (high - low) / 2^32), exactly, for a word of 32 random bits that comes as its halves."""
         e, span, (low, high) = self.e, distribution.span, distribution.numbers
-        halves = self.random(rnd.RandomHalves, name, distribution.shape)
+        halves = self.random(rnd.RandomHalves, name, each_of(e, distribution))
         a, b = e.promoted([low, high], [span, span])
         if a.type.dtype is not DType.INT:
             raise ShapeError("dtype-mismatch", "`integers` takes whole numbers", 0)

@@ -11,6 +11,7 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.layout.chunks import scan_chunks
 from mai.compiler.onnx.layout.lazy import lazy
 from mai.compiler.onnx.layout.sink import sink
+from mai.compiler.onnx.layout.turned_operands import turn_operands
 from mai.compiler.onnx.layout.unfuse_norms import keep_apart
 from mai.compiler.onnx.lowering.interface import declare_inputs, declare_outputs
 from mai.compiler.onnx.lowering.interpreter import OnnxInterpreter
@@ -51,6 +52,7 @@ def build(
         narrow(model, options.precision, rounded=rounded)
     sink(model.graph)
     keep_apart(model.graph)
+    turn_operands(model.graph)
     return model
 
 

@@ -57,7 +57,7 @@ class Nodes(Products):
         self, operator: str, outputs: Integer, *inputs: Input, **attributes: Attribute | ir.Graph
     ) -> list[ir.Value]:
         """Append a node with a number of results. Numbers among its inputs become constants, None is one left out."""
-        operands = [self.real(x) if isinstance(x, float) else self.int(x) if isinstance(x, int) else x for x in inputs]
+        operands = [self._operand(x) for x in inputs]
         named = [ir.Attr(k, *_attribute(v)) for k, v in attributes.items()]
         results = [ir.Value(name=self.name(operator.lower())) for _ in range(outputs)]
         self._homes.update(dict.fromkeys(results, (self.nodes, self.place)))
@@ -65,6 +65,11 @@ class Nodes(Products):
         node = ir.Node("", operator, operands, named, outputs=results, name=label, doc_string=self.note or None)
         self.nodes.append(node)
         return results
+
+    def _operand(self, x: Input) -> ir.Value | None:
+        if isinstance(x, float):
+            return self.real(x)
+        return self.int(x) if isinstance(x, int) else x
 
     def name(self, stem: str) -> str:
         """A name that nothing else has."""

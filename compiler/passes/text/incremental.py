@@ -215,7 +215,7 @@ class Growth(Turn):
             if axis not in whole:
                 what = "looks at every pair of tokens twice"
                 raise self.refused("takes what is of all tokens at once into each" if g.row is None else what)
-        return self.last(g, value) if only_last and g.row is not None else g
+        return self.last(g, value) if only_last else g
 
     def _check_causal(
         self, node: Node, operands: Sequence[Grown], consumed: Sequence[tuple[int, int]], row: int | None

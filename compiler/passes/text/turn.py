@@ -285,7 +285,7 @@ class Turn(GrowingAxes):
         return self.histories[old]
 
     def last(self, g: Grown, old: Value) -> Grown:
-        """A value for the last token alone."""
+        """A value for the last token alone; one without new tokens as it is."""
         if g.rows == 1 or g.row is None:
             return g
         if old not in self.lasts:

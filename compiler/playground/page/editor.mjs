@@ -144,6 +144,19 @@ function defines(ask, event, view) {
   return true;
 }
 
+/** Another name for the one at the cursor, wherever it stands; `say` tells why there is none. */
+export async function rename(ask, view, say) {
+  const [at, text] = [view.state.selection.main.head, textOf(view)];
+  const { name, refused } = await ask({ ask: "rename", at });
+  if (refused) return say(refused, true);
+  const other = prompt(`Another name for ${name}`, name)?.trim();
+  if (!other || other === name) return view.focus();
+  const made = await ask({ ask: "rename", at, name: other });
+  if (made.refused) return say(made.refused, true);
+  if (text === textOf(view)) view.dispatch({ changes: made.changes, userEvent: "input.rename" });
+  view.focus();
+}
+
 export async function define(ask, view, at = view.state.selection.main.head) {
   const there = await ask({ ask: "define", at });
   if (there) goTo(view, there);

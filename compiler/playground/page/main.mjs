@@ -1,6 +1,6 @@
 // The page: what is chosen, checked, drawn, run and shared.
 import { Checker } from "./checker.mjs";
-import { define, goTo, makeEditor, setDark, setText, showDiagnostics, textOf } from "./editor.mjs";
+import { define, goTo, makeEditor, rename, setDark, setText, showDiagnostics, textOf } from "./editor.mjs";
 import { asked, packed, unpacked } from "./share.mjs";
 import { showShapes } from "./shapes.mjs";
 import { makeTabs } from "./tabs.mjs";
@@ -34,7 +34,7 @@ const ask = (question) => checker.ask({ path: path(), text: textOf(view), ...que
 
 const view = makeEditor({
   parent: get("editor"), ask, changed,
-  commands: { "Shift-Alt-f": format, "Mod-.": mendHere, F12: () => define(ask, view) },
+  commands: { "Shift-Alt-f": format, "Mod-.": mendHere, F12: () => define(ask, view), F2: () => rename(ask, view, say) },
 });
 
 function changed() {

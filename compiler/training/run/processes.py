@@ -47,6 +47,12 @@ class Processes:
         """What code runs in whose products have the precision of the run."""
         return nullcontext if self.accelerator.mixed_precision == "no" else self.accelerator.autocast
 
+    def _shares_of(self, parts: int) -> str:
+        """What computes a share of a batch, in words."""
+        if self.count == 1:
+            return "parts"
+        return "parts of processes" if parts > 1 else "processes"
+
     def check(self, graph: Graph, batch: int, parts: int = 1) -> None:
         """Raise `MaiError` for what a batch in shares cannot do: more shares than examples, examples that see those of other parts.
 
@@ -54,8 +60,7 @@ class Processes:
         """
         shares = self.count * parts
         if batch < shares:
-            words = f"{shares:,} {'parts' if self.count == 1 else 'parts of processes' if parts > 1 else 'processes'}"
-            message = f"a batch of {batch:,} has no example for each of {words}"
+            message = f"a batch of {batch:,} has no example for each of {shares:,} {self._shares_of(parts)}"
             raise MaiError([Diagnostic("bad-setting", None, message, help="a larger `batch`, or fewer of them")])
         if parts > 1:
             for node in looking_across(graph):
