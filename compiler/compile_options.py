@@ -11,6 +11,7 @@ from mai.spec.record import record
 
 if TYPE_CHECKING:
     from mai.compiler.data.tables.numerals import Decimal
+    from mai.compiler.onnx.precision.moments import Moments
     from mai.compiler.onnx.precision.ranges import Ranges
     from mai.runtime.arrays import Array
     from mai.runtime.model.manifest import Chat, Facts, Finding, Tuning
@@ -47,7 +48,7 @@ class CompileOptions:
     `PORTABLE`, and a large batch is not computed in parts, by a `Scan`. `tokenizer` is "bytes" or a file; with `external_data` the
     weights go into a file beside, as they do where one file cannot hold them; `seed` draws first weights
     where there are no others. `held_out` are data on which the loss with few bits may be worse by the share
-    `quantize_limit`. Without `optimise` the graph stays as torch runs it, without `verify` the gate is left out: for
+    `quantize_limit`, `calibrate` those by which codes of few bits are chosen. Without `optimise` the graph stays as torch runs it, without `verify` the gate is left out: for
     measurements.
     """
 
@@ -60,6 +61,7 @@ class CompileOptions:
     quantize: FewBits | None = None
     quantize_limit: float = 0.05
     held_out: tuple[Path, ...] = ()
+    calibrate: tuple[Path, ...] = ()
     settings: Settings = "optional"
     draws: Drawing = "portable"
     cuda: bool = False
@@ -94,6 +96,8 @@ class CompileOptions:
             return f"--cuda has a form of draws of its own: without --draws {self.draws}"
         if self.portable and any(getattr(self, name) != value for name, value in PORTABLE.items()):
             return "--portable is opset 21 in float32, with required settings and portable draws: without options that say otherwise"
+        if self.calibrate and not kept:
+            return "--calibrate chooses the codes of --quantize: both of them"
         if self.unroll and self.cache == "two-level":
             return "--cache two-level is made of loops, --unroll of none"
         if self.drafts and (self.unroll or self.cache not in ("auto", "concat")):
@@ -138,7 +142,8 @@ class Trained:
     `steps` is how long they were trained, None for not at all, `blocks` how long by each train block that has a name; `tokenizer` is "bytes" or the JSON of one; `labels` are the
     names of the labels of each field, `facts` the ranges of its numbers, `decimal` their sign in tables, `chat` how messages become a prompt. A text gets the tokenizer's `special_tokens`, unless the corpus of the training had
     none. `claims` is what those of the spec came to. `loss_change` is what few bits add to the loss, as a share of it; `tuned` what `mai
-    tune` measured. `ranges` are those of convolutions on held-out data, for few bits.
+    tune` measured. `ranges` are those of convolutions on held-out data, for few bits, and `moments` those of what products read;
+    `wide` are weights that are kept in 8 bits where others have 4.
     """
 
     weights: Mapping[str, Array]
@@ -154,3 +159,5 @@ class Trained:
     facts: Mapping[str, Facts] = field(default_factory=dict)
     decimal: Decimal | None = None
     ranges: Ranges = field(default_factory=dict)
+    moments: Moments | None = None
+    wide: frozenset[str] = frozenset()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -43,16 +44,25 @@ def compile_all(
     trained = _trained(program, weights, options)
     trained = replace(trained, claims=_findings(program, trained, weights, folder, options, check, data))
     prepared = Preparations(program, options)
-    if options.quantize:
-        from mai.compiler.few_bits import measured
+    with ExitStack() as open_until_written:
+        if options.quantize:
+            from mai.compiler.few_bits import calibrated, measured
 
-        trained = measured(prepared, trained)
-        if options.drafts:
-            echo(f"note: {options.quantize} rounds a turn of several tokens otherwise: drawn texts may part", err=True)
+            trained = measured(prepared, calibrated(prepared, trained, open_until_written))
+            if options.drafts:
+                echo(
+                    f"note: {options.quantize} rounds a turn of several tokens otherwise: drawn texts may part",
+                    err=True,
+                )
+        _compile_each(prepared, names, trained, folder, told)
+
+
+def _compile_each(prepared: Preparations, names: list[str], trained: Trained, folder: Path, told: Told | None) -> None:
+    """The exports one after the other, and what is said at the end. Raises `MaiError` for those that were refused."""
     refused: list[Diagnostic] = []
     for name in names:
         try:
-            _compile(prepared, name, trained, folder, told or partial(_say_written, options.precision))
+            _compile(prepared, name, trained, folder, told or partial(_say_written, prepared.options.precision))
         except MaiError as error:
             refused += error.diagnostics
     if refused:

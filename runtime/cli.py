@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 VERBS = {
     name: f"mai.runtime.commands.{name}_command:{name}"
-    for name in ("run", "chat", "draw", "page", "serve", "info", "verify", "runs", "clean")
+    for name in ("run", "chat", "draw", "page", "serve", "info", "sign", "verify", "runs", "clean")
 }
 
 # What the compiler imports, by the names under which it is installed.

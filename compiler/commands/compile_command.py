@@ -54,6 +54,12 @@ def compile_(
         float, Option(help="Refuse where that adds more than this share to the loss on held-out data.")
     ] = DEFAULTS.quantize_limit,
     data: Annotated[list[Path] | None, Option(help="Held-out data for --quantize, instead of the spec's.")] = None,
+    calibrate: Annotated[
+        list[Path] | None,
+        Option(
+            help="Choose the codes of --quantize by what products read of these files: texts, or data as the spec's."
+        ),
+    ] = None,
     settings: Annotated[
         str,
         Option(help="optional, with defaults; or required, for hosts that can set no optional one: JavaScript."),
@@ -103,7 +109,7 @@ def compile_(
             opset=OLDEST if portable and opset == DEFAULTS.opset else opset, unroll=unroll, drafts=speculate, step=step,
             cache=cast(Cache, "none" if no_cache else cache),
             precision=cast(Precision, precision), quantize=cast(FewBits | None, quantize), quantize_limit=quantize_limit,
-            held_out=tuple(data or ()), draws=cast(Drawing, draws), cuda=cuda, portable=portable,
+            held_out=tuple(data or ()), calibrate=tuple(calibrate or ()), draws=cast(Drawing, draws), cuda=cuda, portable=portable,
             settings=cast(Settings, "required" if portable else settings), tokenizer=tokenizer, external_data=external_data, seed=seed,
         )
     )  # fmt: skip

@@ -11,7 +11,7 @@ from mai.compiler.importing.config import Settings, refused
 from mai.compiler.importing.folder import TOKENIZER, ModelFolder, chat_file, read_folder, unread_files
 from mai.compiler.importing.gguf_model import read_gguf_model
 from mai.compiler.weights.adapters import CONFIG, AdapterConfig, read_adapter
-from mai.compiler.weights.gguf_file import SUFFIX
+from mai.compiler.weights.gguf_file import SUFFIX, stem_of
 from mai.compiler.weights.tensor_files import TensorFiles
 
 # What the classes of a task end with; a task that is not here is the base model's own.
@@ -78,7 +78,7 @@ def check_ties(files: TensorFiles, settings: Settings) -> None:
 def spec_path(path: Path) -> Path:
     """Where the spec of a folder lies when nobody says: in it; above it, where an adapter's base model lies beside it; beside a file."""
     if path.suffix.lower() == SUFFIX and path.is_file():
-        return path.with_suffix(".mai")
+        return path.with_name(f"{stem_of(path)}.mai")
     name = f"{path.resolve().name}.mai"
     if not (path / CONFIG).is_file():
         return path / name

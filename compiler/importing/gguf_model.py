@@ -12,7 +12,7 @@ import torch
 from mai.compiler.importing.config import refused
 from mai.compiler.importing.folder import TOKENIZER, TOKENIZER_CONFIG, ModelFolder
 from mai.compiler.importing.gguf_tokenizer import write_tokenizer
-from mai.compiler.weights.gguf_file import SUFFIX, GgufFile, GgufUnread, read_gguf
+from mai.compiler.weights.gguf_file import SUFFIX, GgufFile, GgufUnread, read_gguf, stem_of
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.family_records import family_records
 
@@ -36,7 +36,7 @@ def read_gguf_model(path: Path) -> ModelFolder:
         raise refused("import-folder", f"{path}: {error}", error.help) from error
     except OSError as error:
         raise refused("import-folder", f"{path} cannot be read: {error}") from error
-    texts = path.with_name(f"{path.stem}.tokenizer")
+    texts = path.with_name(f"{stem_of(path)}.tokenizer")
     if not (texts / TOKENIZER).is_file():
         write_tokenizer(file.metadata, texts)
     ends = [file.metadata[k] for k in ENDS if isinstance(file.metadata.get(k), int)]

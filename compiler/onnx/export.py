@@ -19,6 +19,7 @@ from mai.compiler.onnx.comparing.self_test import self_test
 from mai.compiler.onnx.comparing.shallow import Slice, said, shallow
 from mai.compiler.onnx.describing.least import least_sizes
 from mai.compiler.onnx.describing.manifest import describe, manifest_of
+from mai.compiler.onnx.let_go import let_go
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.precision.whole import notes
 from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_step, step_options
@@ -101,7 +102,7 @@ def model_of(program: Program, prepared: Prepared, trained: Trained, options: Co
     """The model of a prepared export, with its manifest and the text of the spec as metadata."""
     prepared, trained = _bound(prepared, trained), calibrated(prepared, trained, options)
     chunk, coarse = prepared.chunk(options), prepared.coarse(options.bits)
-    coarse = replace(coarse, ranges=trained.ranges) if coarse else None
+    coarse = replace(coarse, ranges=trained.ranges, moments=trained.moments, wide=trained.wide) if coarse else None
     model = build(prepared.optimised, trained.weights, options, chunk=chunk, coarse=coarse)
     manifest = manifest_of(program, prepared, trained, options)
     unrolled = options.unroll and not has_loop(model)
@@ -136,9 +137,11 @@ def _write(
     with staged(folder, path.name) as stage:
         unsealed = write_unsealed(model, stage / path.name, apart=apart)
         del model  # Its tensors are in the file.
+        let_go(prepared.plain)
         seconds = time.perf_counter() - began
         passed = _sealed(unsealed, prepared, trained, options, part)
         size = unsealed.size
+    let_go(prepared.plain)
     if not apart:
         data_path(path).unlink(missing_ok=True)  # Of an earlier file of this name.
     if passed is None:
@@ -158,6 +161,7 @@ def _sealed(
         least, passed = _compared(unsealed, gate)
     else:
         least, passed = _compared_in_part(unsealed, part, trained, options)
+        let_go(prepared.plain)
         passed = replace(passed, comparisons=gate.alone(unsealed.path))
     test = self_test(passed.comparisons, prepared.plain, options) if passed.comparisons else None
     unsealed.seal(least=least, self_test=test)
@@ -172,6 +176,7 @@ def _compared_in_part(
     with tempfile.TemporaryDirectory(dir=unsealed.path.parent) as folder:
         model = model_of(part.program, prepared, trained, options)
         few = write_unsealed(model, Path(folder) / unsealed.path.name, apart=True)
+        del model
         return _compared(few, Gate(prepared, trained.weights, options, measured=bool(trained.ranges)))
 
 

@@ -71,6 +71,9 @@ class CheckedWeights(Mapping[str, Array]):
             self._seen.add(name)
         return array
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._stored
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._stored)
 
@@ -130,6 +133,9 @@ class OwnWeights(Mapping[str, Array]):
     def __getitem__(self, name: str) -> Array:
         array: Array = self._files.read(self._names[name]).numpy()
         return array
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

@@ -17,6 +17,9 @@ from mai.spec.family_records import family_records
 
 SUFFIX = ".gguf"
 FACTORS = "rope_freqs.weight"  # By which the rates of rotary positions are divided (Llama 3.1 and later).
+PART = re.compile(
+    r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.IGNORECASE
+)  # Of a model in several files.
 LAYER = re.compile(r"blk\.(?P<layer>\d+)\.")
 
 
@@ -67,35 +70,62 @@ class Block:
         return values.reshape(self.heads, -1, 2, *self.shape[1:]).transpose(1, 2).reshape(self.shape)
 
 
+def parts_of(path: Path) -> list[Path]:
+    """The files of a model of which one is named, in their order: llama.cpp numbers them in their names. A file without a number is alone."""
+    named = PART.fullmatch(path.name)
+    if named is None:
+        return [path]
+    numbers = range(1, int(named["count"]) + 1)
+    return [path.with_name(f"{named['stem']}-{n:05d}-of-{named['count']}{path.suffix}") for n in numbers]
+
+
+def stem_of(path: Path) -> str:
+    """What a model in one file or several is called."""
+    named = PART.fullmatch(path.name)
+    return named["stem"] if named else path.stem
+
+
 def read_gguf(path: Path) -> GgufFile:
-    """Open a file.
+    """Open a file, or all files of a model of which it is one.
 
     Raises:
         GgufUnread: it cannot be read, or is of a kind that is not known.
         OSError: there is no such file.
     """
-    plain_file(path)
+    files = [plain_file(part) for part in parts_of(path)]
     try:
         from gguf import GGUFReader
     except ImportError as error:
         raise GgufUnread("files of llama.cpp need the package `gguf`", "pip install gguf") from error
     try:
-        reader = GGUFReader(path)
-        metadata = {name: field.contents() for name, field in reader.fields.items()}
-        blocks = {str(t.name): t for t in reader.tensors}
+        readers = [GGUFReader(file) for file in files]
+        metadata = {name: field.contents() for name, field in readers[0].fields.items()}
+        blocks = {str(t.name): t for reader in readers for t in reader.tensors}
     except Exception as error:  # The package raises what its arrays do, of any kind.
         raise GgufUnread(f"it cannot be read: {error}") from error
     kind = str(metadata.get("general.architecture"))
     kinds = family_records()["gguf"]["kinds"]
     if kind not in kinds:
         raise GgufUnread(f"`general.architecture` is {kind[:60]!r}", f"known here: {', '.join(kinds)}")
-    if metadata.get("split.count") not in (None, 0, 1):
-        raise GgufUnread("it is one of several", "`llama-gguf-split --merge` makes one of them")
+    _check_parts(metadata, len(files), len(blocks))
     factors = blocks.pop(FACTORS, None)
     tensors = {_name(n): _block(n, t, kind, metadata) for n, t in blocks.items()}
     return GgufFile(
         kind, metadata, tensors, None if factors is None else _block(FACTORS, factors, kind, metadata).read()
     )
+
+
+def _check_parts(metadata: Mapping[str, object], files: int, tensors: int) -> None:
+    """Raise `GgufUnread` where a model's files are not those that the first of them speaks of."""
+    count = metadata.get("split.count") or 1
+    if count != files:
+        message = (
+            f"it says that its model is in {count} file{'s' * (count != 1)}, and its name that it is one of {files}"
+        )
+        raise GgufUnread(message, "names of parts end with -00001-of-00002.gguf, as llama.cpp writes them")
+    told = metadata.get("split.tensors.count", tensors)
+    if told != tensors:
+        raise GgufUnread(f"its {files} files have {tensors} tensors together, and the model {told}")
 
 
 def _name(name: str) -> str:

@@ -66,6 +66,9 @@ class MappedWeights(Mapping[str, Array]):
         source = name if weight.follows is None else weight.follows.source
         return _value(weight, self._plan.get(source, ()), self._files, self._seed)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._weights  # Without reading it.
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._weights)
 

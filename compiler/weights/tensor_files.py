@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from mai.compiler.weights import adapters
-from mai.compiler.weights.gguf_file import SUFFIX, GgufUnread, read_gguf
+from mai.compiler.weights.gguf_file import SUFFIX, GgufUnread, parts_of, read_gguf
 from mai.compiler.weights.readable import Readable
 from mai.compiler.weights.sealed import is_intact
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -81,7 +81,7 @@ class TensorFiles:
     Of an adapter, `base` is the folder of its base model, and `adapted` names the tensors that are not as they are there.
 
     Args:
-        path: a .safetensors file, a .gguf file of llama.cpp, the .safetensors.index.json of several, a folder with one of the usual names in it, the
+        path: a .safetensors file, a .gguf file of llama.cpp, or one of several, the .safetensors.index.json of several, a folder with one of the usual names in it, the
             model_index.json of a pipeline, whose tensors are called by their parts, `unet.conv_in.weight`, or the
             adapter_config.json of an adapter, which is added to its base model.
         span: the place in the spec that names the file, where errors are reported.
@@ -147,6 +147,8 @@ class TensorFiles:
 
     def _add_gguf(self) -> None:
         """Open a file of llama.cpp."""
+        for part in parts_of(self.path):
+            self._check(part)
         try:
             self._take(read_gguf(self.path).tensors)
         except GgufUnread as error:

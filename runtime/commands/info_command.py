@@ -11,13 +11,41 @@ from mai.runtime.show.terminal import say, say_text, visible_line
 
 
 def info(
-    model: Annotated[
-        Path, Argument(help="A .onnx file that mai compiled, or the folder of a run.", show_default=False)
+    models: Annotated[
+        list[Path], Argument(help=".onnx files that mai compiled, or the folder of a run.", show_default=False)
     ],
     json: Annotated[bool, Option("--json", help="The manifest as it stands in the file.")] = False,
     spec: Annotated[bool, Option("--spec", help="The text that the file was made from.")] = False,
+    triton: Annotated[
+        Path | None,
+        Option(help="Write the files to this model repository of Triton Inference Server.", show_default=False),
+    ] = None,
 ) -> None:
-    """Say what a compiled file takes, gives, and was made from; or how far a run is, and what it came to: mai info runs/titanic"""
+    """Say what a compiled file takes, gives, and was made from; or how far a run is, and what it came to: mai info runs/titanic
+
+    mai info --triton models runs/flow/*.onnx writes a folder for each file, with the config.pbtxt that Triton reads.
+    """
+    if triton is not None:
+        _write_repository(triton, models)
+        return
+    if (json or spec) and len(models) > 1:
+        raise Misuse("--json and --spec are of one file")
+    for model in models:
+        _say(model, json, spec)
+
+
+def _write_repository(folder: Path, paths: list[Path]) -> None:
+    from mai.runtime.model.loader import load
+    from mai.runtime.triton import write_repository
+
+    loaded = [load(path, providers="cpu") for path in paths]
+    whole = [model for model in loaded if model.manifest.step is None]
+    for note in write_repository(folder, whole):
+        say(f"note: {note}", err=True)
+    say(f"wrote {folder}: {', '.join(model.path.stem for model in whole)}", err=True)
+
+
+def _say(model: Path, json: bool, spec: bool) -> None:
     if model.is_dir():
         _say_run(model, json or spec)
         return

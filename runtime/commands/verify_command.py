@@ -27,13 +27,16 @@ def verify(
         Option(help="How far results may be off, relative; for a file that another program has quantized.",
                      show_default="as the file says", min=0.0),
     ] = None,
+    key: Annotated[
+        Path | None, Option(help="Check first that the files are as they were signed, by this public key.", show_default=False)
+    ] = None,
     format: Annotated[str, Option("--format", help="text or json.")] = "text",
 ) -> None:  # fmt: skip
     """Run the self-test in compiled files, and check claims: mai verify moons_flow.sample.onnx, mai verify runs/moons_flow
 
     The self-test shows whether this processor, this ONNX Runtime and this provider compute what the file did when it was written,
     and so whether a file is still itself that another program has changed. In the folder of a run, the claims of the spec are
-    computed again with the trained weights. The exit code is 1 where anything fails.
+    computed again with the trained weights. With --key, a file is run only if it is as it was signed. The exit code is 1 where anything fails.
     """
     import json
 
@@ -41,7 +44,7 @@ def verify(
         raise Misuse(f"--format {format}: {' or '.join(FORMATS)}")
     records, failed = [], False
     for path in models:
-        for record in _verified(path, provider, tolerance, quiet=format == "json"):
+        for record in _verified(path, provider, tolerance, key, quiet=format == "json"):
             records.append(record)
             failed = failed or not record["ok"]
     if format == "json":
@@ -50,7 +53,9 @@ def verify(
         raise Exit(1)
 
 
-def _verified(path: Path, provider: str | None, tolerance: float | None, quiet: bool) -> Iterator[dict[str, object]]:
+def _verified(
+    path: Path, provider: str | None, tolerance: float | None, key: Path | None, quiet: bool
+) -> Iterator[dict[str, object]]:
     """A record of each file of a path, of which is also told unless `quiet`."""
     from mai.runtime.claims import FOLDER, files_of
 
@@ -61,7 +66,22 @@ def _verified(path: Path, provider: str | None, tolerance: float | None, quiet: 
         return
     for file in files:
         is_claim = file.parent.name == FOLDER and path.is_dir()
+        unsigned = None if key is None or is_claim else _signature_error(file, key)
+        if unsigned is not None:  # Nothing of it is run.
+            yield _told(file, None, unsigned, quiet)
+            continue
         yield _of_claim(file, provider, quiet) if is_claim else _of_export(file, provider, tolerance, quiet)
+
+
+def _signature_error(path: Path, key: Path) -> ModelError | None:
+    """Why a file is not as it was signed; None where it is."""
+    from mai.runtime.signing import check_signature
+
+    try:
+        check_signature(path, key)
+    except ModelError as error:
+        return error
+    return None
 
 
 def _of_export(path: Path, provider: str | None, tolerance: float | None, quiet: bool) -> dict[str, object]:

@@ -229,10 +229,28 @@ class Data(BaseModel):
     sha256: str
 
 
+class About(BaseModel):
+    """What the head of a spec says of its files.
+
+    Attributes:
+        description: its lines but these.
+        author, licence, version: as they stand there.
+        domain: whose model it is, a name backwards, as `org.example.flows`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    description: str = ""
+    author: str | None = None
+    licence: str | None = None
+    version: str | None = None
+    domain: str | None = None
+
+
 class Manifest(BaseModel):
     """The interface of one export, and where it comes from.
 
     Attributes:
+        about: what the comment at the head of the spec says; None where there is none, and in older files.
         spec_sha256: the digest of the spec's text.
         versions: of what compiled it, by package.
         least, most: the smallest and largest sizes of dimensions, by name: where one is cut off before, and where a table of
@@ -272,6 +290,7 @@ class Manifest(BaseModel):
     name: str
     export: str
     title: str = ""
+    about: About | None = None
     inputs: list[Port]
     settings: list[Port]
     outputs: list[Port]

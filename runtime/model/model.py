@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -20,17 +21,11 @@ from mai.runtime.model.binding import CapturedRuns
 from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
+from mai.runtime.model.own_arguments import take_limit, take_special_tokens
 from mai.runtime.model.prepared import Prepared
 from mai.runtime.model.session import CUDA, provider_name
 from mai.runtime.self_test.verification import Verification, verify
-from mai.runtime.text.prompts import (
-    Prompt,
-    check_length,
-    check_shortest,
-    form_of_texts,
-    format_result,
-    read_prompt,
-)
+from mai.runtime.text.prompts import Prompt, check_length, check_shortest, form_of_texts, format_result, read_prompt
 from mai.runtime.text.stream import Turns, decode_stream, find_step_file, grow, grow_several, step_path
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
 
@@ -40,7 +35,6 @@ if TYPE_CHECKING:
 
 # How many examples a file computes at a time is chosen for a processor's cache: a GPU takes the whole batch at once.
 CHUNK, WHOLE = "batch.chunk", np.array(2**31)
-TIMEOUT, SPECIAL_TOKENS = "timeout", "special_tokens"  # Arguments of a call, unless a port has such a name.
 
 
 class Model:
@@ -140,7 +134,16 @@ class Model:
 
     def compute(self, feed: Mapping[str, Array], limit: TimeLimit) -> list[Array]:
         """The outputs for the arrays of a call, inputs [batch, ...], in the file's order, its counters last. Raises `ModelError`, as a call does."""
-        return self._run({name: a for name, a in feed.items() if name in self._accepted} | self._fixed, limit)
+        taken = {name: array for name, array in feed.items() if name in self._accepted} | self._fixed
+        try:
+            if self._captured is not None:  # One launch, which nothing ends; its graph belongs to the calling thread.
+                return self._captured(taken)
+            results: list[Array] = limit.run(partial(self.session.run, None, taken))
+        except ModelError:
+            raise
+        except Exception as error:  # ONNX Runtime raises many types of its own.
+            raise run_error(self.path, self.inputs, taken, error) from error
+        return results
 
     def finish(self, call: Prepared, results: Sequence[Array]) -> tuple[Any, Array | None]:
         """What `counted` returns of a call, from what `compute` gave for it, [batch, ...] each. Raises `ModelError`, as a call does."""
@@ -159,18 +162,6 @@ class Model:
         from mai.runtime.show.description import table
 
         return table(self.manifest)
-
-    def _run(self, feed: dict[str, Array], limit: TimeLimit) -> list[Array]:
-        """The outputs of the file for arrays by name, its counters last."""
-        try:
-            if self._captured is not None:  # One launch, which nothing ends; its graph belongs to the calling thread.
-                return self._captured(feed)
-            results: list[Array] = limit.run(partial(self.session.run, None, feed))
-        except ModelError:
-            raise
-        except Exception as error:  # ONNX Runtime raises many types of its own.
-            raise run_error(self.path, self.inputs, feed, error) from error
-        return results
 
     def draw(self, output: str | None = None, /, **values: object) -> Picture:
         """Run the file once and draw a result, as `mai run --out` does: points, paths, images, curves, maps, bars.
@@ -212,23 +203,15 @@ class Model:
         return verify(self.manifest, self.path.name, provider_name(self.providers[0]), compute, tolerance)
 
     def _time_limit(self, timeout: object, values: dict[str, Any]) -> TimeLimit:
-        """The limit that `timeout` sets; none where it is the value of an input or a setting, which it then joins."""
-        if TIMEOUT in self.inputs or TIMEOUT in self.settings:
-            values[TIMEOUT] = timeout
-            return TimeLimit(None)
-        if timeout is not None and self._captured is not None:
+        """The limit of a call; see `take_limit`."""
+        limit = take_limit({**self.inputs, **self.settings}, timeout, values)
+        if math.isfinite(limit.seconds) and self._captured is not None:
             raise ModelError("cuda-graph", "a CUDA graph is one launch, which `timeout` cannot end", "leave out one")
-        return TimeLimit.of(timeout)
+        return limit
 
     def _takes_special_tokens(self, special_tokens: object, values: dict[str, Any]) -> bool:
-        """Whether texts get special tokens: as the call or else the file says; see `_time_limit` for ports of that name."""
-        if SPECIAL_TOKENS in self.inputs or SPECIAL_TOKENS in self.settings:
-            values[SPECIAL_TOKENS] = special_tokens
-        elif isinstance(special_tokens, bool):
-            return special_tokens
-        elif special_tokens is not None:
-            raise ModelError("input-dtype", f"`{SPECIAL_TOKENS}` is true or false, this is {special_tokens!r}")
-        return self.manifest.special_tokens
+        ports = {**self.inputs, **self.settings}
+        return take_special_tokens(ports, special_tokens, values, self.manifest.special_tokens)
 
     def _tokenize(self, values: dict[str, Any], special_tokens: bool) -> Prompt | None:
         """Replace texts in `values` by tokens and names of labels by numbers; the prompt of a growing text is returned."""

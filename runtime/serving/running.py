@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mai.runtime.errors import ModelError
+from mai.runtime.model.own_arguments import SPECIAL_TOKENS, TIMEOUT
 from mai.runtime.model.prepared import Prepared
 from mai.runtime.serving.options import Options
 from mai.runtime.serving.reading import JSON, NPY, NPZ, as_call_values, check_limits, read_arrays, read_json
@@ -18,7 +19,6 @@ from mai.runtime.serving.writing import choose_format, respond
 
 KINDS = ("", JSON, NPZ, NPY)
 CURL = "application/x-www-form-urlencoded"  # What curl says of any text that it sends, where nobody says what it is.
-SPECIAL_TOKENS, TIMEOUT = "special_tokens", "timeout"
 
 
 def describe(served: Mapping[str, Served], request: Request) -> Response:

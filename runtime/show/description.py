@@ -32,7 +32,7 @@ def contents(manifest: Manifest) -> list[tuple[str, str, str]]:
     """The same of what else a file may hold: a tokenizer, names of labels, a growing text, what tuning measured."""
     from mai.runtime.claims import in_words
 
-    lines: list[tuple[str, str, str]] = []
+    lines = [(name, "", text) for name, text in _about(manifest).items() if text]
     if manifest.tokenizer:
         bytewise = manifest.tokenizer == "bytes"
         lines.append(("text", "", "bytes" if bytewise else "pieces by the tokenizer in the file"))
@@ -48,6 +48,12 @@ def contents(manifest: Manifest) -> list[tuple[str, str, str]]:
     lines += [("holds" if f.holds else "FAILS", "", in_words(f)) for f in manifest.claims]
     lines.append(("self-test", "", _self_test(manifest)))
     return lines
+
+
+def _about(manifest: Manifest) -> dict[str, str | None]:
+    """What the head of the spec says of its files, in its words."""
+    said = manifest.about
+    return {name: getattr(said, name, None) for name in ("author", "licence", "version", "domain")}
 
 
 def _label(name: str) -> str:

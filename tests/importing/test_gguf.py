@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -53,11 +54,13 @@ def paired(weight: np.ndarray, heads: int) -> np.ndarray:
     )
 
 
-def write(path: Path, model: Any, arch: str = "llama", kind: str = "F32", tokenizer: Any = None, **more: Any) -> Path:
-    """A model as llama.cpp's converter writes it; matrices are of few bits where `kind` says so."""
+def write(
+    path: Path, model: Any, arch: str = "llama", kind: str = "F32", tokenizer: Any = None, at_most: int = 0, **more: Any
+) -> Path:
+    """A model as llama.cpp's converter writes it; matrices are of few bits where `kind` says so, files of `at_most` tensors."""
     gguf = pytest.importorskip("gguf", reason="gguf is not installed")
     c = model.config
-    writer = gguf.GGUFWriter(path, arch)
+    writer = gguf.GGUFWriter(path, arch, split_max_tensors=at_most)
     writer.add_context_length(c.max_position_embeddings)
     writer.add_embedding_length(c.hidden_size)
     writer.add_block_count(c.num_hidden_layers)
@@ -144,6 +147,31 @@ def test_few_bits(kind: str, most: float, tmp_path: Path) -> None:
         assert files.shapes == {n: tuple(t.shape) for n, t in own.items()}
         for name, tensor in own.items():
             assert (files.read(name) - tensor).abs().max() <= most * tensor.abs().max()
+
+
+def test_a_model_in_several_files(tmp_path: Path) -> None:
+    """Each of them stands for all, and all must be there."""
+    model = DECODERS["llama"].make()
+    write(tmp_path / "m.gguf", model, at_most=9)
+    parts = sorted(tmp_path.glob("m-*.gguf"))
+    assert len(parts) > 1
+    own = model.state_dict()
+    for part in parts:
+        with TensorFiles(part) as files:
+            assert files.shapes == {n: tuple(t.shape) for n, t in own.items()}
+            assert all(torch.equal(files.read(name), tensor) for name, tensor in own.items())
+        assert spec_path(part) == tmp_path / "m.mai"
+    assert import_folder(parts[-1], tmp_path / "m.mai").text.count("weights from") == 1
+    alone = tmp_path / "alone.gguf"
+    shutil.copy(parts[0], alone)
+    with pytest.raises(MaiError, match=f"its model is in {len(parts)} files, and its name that it is one of 1"):
+        import_folder(alone, tmp_path / "alone.mai")
+    shutil.copy(parts[0], parts[1])
+    with pytest.raises(MaiError, match="tensors together, and the model"):
+        import_folder(parts[0], tmp_path / "m.mai")
+    parts[1].unlink()
+    with pytest.raises(MaiError, match="00002-of"):
+        import_folder(parts[0], tmp_path / "m.mai")
 
 
 def test_its_tokenizer_and_its_conversations(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from mai.compiler import few_bits
 from mai.compiler.compile_options import BITS, CompileOptions, Trained
 from mai.compiler.file_size import BLOCK, suits
 from mai.compiler.onnx.export import export, export_step
+from mai.compiler.onnx.precision import quantize
 from mai.compiler.onnx.precision.quantize import pairs, quantized
 from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.program import Program
@@ -68,6 +69,15 @@ def test_a_block_is_within_half_a_step(bits: int) -> None:
     largest = np.abs(matrix.reshape(40, -1, BLOCK)).max(-1)
     np.testing.assert_allclose(np.abs(made.dequantized()).reshape(40, -1, BLOCK).max(-1), largest, rtol=1e-6)
     assert not made.dequantized()[3].any()
+
+
+def test_a_matrix_is_the_same_some_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix = np.random.default_rng(0).normal(0, 1, (37, 64)).astype(np.float32)
+    whole = quantized(matrix, 4)
+    monkeypatch.setattr(quantize, "AT_A_TIME", 640)
+    parts = quantized(matrix, 4)
+    np.testing.assert_array_equal(parts.codes, whole.codes)
+    np.testing.assert_array_equal(parts.scales, whole.scales)
 
 
 def test_two_numbers_in_a_byte() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mai.compiler.compile_options import CompileOptions, Trained
-from mai.compiler.onnx.comparing import shallow
+from mai.compiler.onnx import let_go
+from mai.compiler.onnx.comparing import expected, gate, shallow
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
@@ -63,3 +66,26 @@ def test_what_has_no_layers_is_compared_as_a_whole(
     assert shallow.shallow(checked, "f") is None
     few = shallow.shallow(checked, "generate")
     assert few is not None and len(few.exports["generate"].weights) < 5 * len(checked.exports["generate"].weights)
+
+
+def test_torch_is_gone_when_a_file_is_opened(
+    program: Callable[[str], Program], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The peak of one phase is not added to the next one's."""
+    checked, references, opened = program(DEEP), list[weakref.ref[Any]](), []
+    make, open_session = expected.torch_reference, gate.session
+
+    def torch_reference(*arguments: Any) -> Any:
+        reference = make(*arguments)
+        references.append(weakref.ref(reference))
+        return reference
+
+    def session(file: Path) -> Any:
+        opened.append([reference() is None for reference in references])
+        return open_session(file)
+
+    monkeypatch.setattr(let_go, "WORTH", 0)
+    monkeypatch.setattr(expected, "torch_reference", torch_reference)
+    monkeypatch.setattr(gate, "session", session)
+    export(checked, "generate", Trained(load_weights(checked, None)[0]), tmp_path)
+    assert opened == [[True]]

@@ -99,6 +99,15 @@ def test_numbers_that_are_none(write: Write) -> None:
         assert client.post("/run/small", {"x": ["NaN", "Infinity"]}).json["outputs"] == {"f": [["NaN", "Infinity"]]}
 
 
+def test_inputs_that_are_called_as_arguments_of_mai(write: Write) -> None:
+    names = ("timeout", "special_tokens")
+    described = manifest([real(name, 2) for name in names], [], [output("f", 2)])
+    model = load(write(build(described, [helper.make_node("Add", [*names], ["f"])])), providers="cpu")
+    with running({"small": model}) as client:
+        asked = {"timeout": [1, 2], "special_tokens": [3, 4]}
+        assert client.post("/run/small", asked).json["outputs"] == {"f": [[4.0, 6.0]]}
+
+
 def test_names_of_labels(write: Write) -> None:
     port = real("y").model_copy(
         update={"dtype": "int64", "classes": 3, "minimum": 0, "maximum": 2, "field": "y", "gaps": True}

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,26 +28,17 @@ from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.graph import EVALUATIONS, Graph
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
+from mai.compiler.onnx.comparing.expected import Expectations, Expected, expectations, never_finite, usual_trials
 from mai.compiler.onnx.comparing.first_difference import first_difference
 from mai.compiler.onnx.comparing.opened import opened
-from mai.compiler.onnx.comparing.origin import origin_of_trial
-from mai.compiler.onnx.comparing.own_steps import TOLERANCE, allowance, arrives, is_adaptive
+from mai.compiler.onnx.comparing.own_steps import TOLERANCE, allowance, is_adaptive
 from mai.compiler.onnx.comparing.roundings import are_roundings
-from mai.compiler.onnx.comparing.trial import (
-    FREE_SIZE,
-    Reference,
-    Trial,
-    difference,
-    run_trial,
-    session,
-    trial,
-    with_unlike_prompts,
-)
+from mai.compiler.onnx.comparing.trial import Trial, difference, run_trial, session
+from mai.compiler.onnx.let_go import let_go
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.prepared import Prepared
-from mai.compiler.onnx.turns.turns import Turns, Verdict, torch_reference
+from mai.compiler.onnx.turns.turns import Turns, Verdict
 from mai.compiler.ops.products.convolution import Conv, ConvTranspose
-from mai.compiler.passes.text.growth import texts
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -56,8 +47,6 @@ NARROW_TOLERANCE = {"fp16": 0.02, "bf16": 0.1}  # Some 20 roundings of 11 and of
 WHOLE_TOLERANCE, LEAST_NORM = 0.25, 1e-6  # Of convolutions of whole numbers: tens of layers err by some hundredths.
 WIDER = {"fp16": "--precision bf16, where numbers are large, or float32", "bf16": "--precision fp16 or float32"}
 NEARLY = "a difference of nearly equal numbers has the digits in which they differ: compute it from what differs"
-BATCHES = (1, 3)
-RANGES = ((0.0, 1.0), (1.0, 2.0))  # Of inputs, where normal ones gave a result no finite number: a sum of logarithms.
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +103,35 @@ class Gate:
             MaiError: it is above the tolerance: `compile-mismatch`, which names the first node that differs, or
                 `precision-loss`; or nothing could be compared, `not-finite`.
         """
-        reference = torch_reference(self.prepared.plain, self.weights)
-        opened_file = self._whole(file)
-        whole = list(self._trials(opened_file, reference))
-        passed = self._whole_passed([*whole, *self._unlike_prompts(opened_file, reference, whole)])
-        passed = replace(passed, comparisons=whole)
+        asked = expectations(self.prepared, self.weights)
+        whole, unlike = self._run_whole(file, asked)
+        passed = replace(self._whole_passed([*whole, *unlike]), comparisons=whole)
         if self.options.quantize is not None:  # Whole weights are compared; these are what is written.
             return replace(passed, comparisons=self._few_bits(file, whole))
         precision = self.options.precision
         if precision == "float32":
             return passed
         sessions = [self._rounded(file)] + ([session(file)] if precision == "fp16" else [])
-        narrow = [list(self._trials(each, reference)) for each in sessions]
+        narrow = [self._compared(each, asked.usual) for each in sessions]
         error = max(self._narrow_error(comparisons, precision) for comparisons in narrow)
         return replace(passed, error=error, comparisons=narrow[0])
+
+    def _run_whole(self, file: Path, asked: Expectations) -> tuple[list[Comparison], list[Comparison]]:
+        """Whole weights in float32 beside torch: in the usual trials, and in those of unlike prompts. The session is closed again."""
+        opened_file = self._whole(file)
+        whole, unlike = self._compared(opened_file, asked.usual), self._compared(opened_file, asked.unlike)
+        del opened_file
+        let_go(self.prepared.plain)
+        return whole, unlike
+
+    def _compared(self, file: ort.InferenceSession, expected: Iterable[Expected]) -> list[Comparison]:
+        """An opened file beside what torch gave."""
+        return [
+            Comparison(
+                e.trial, dict(zip(e.results, run_trial(file, self.prepared.plain, e.trial), strict=False)), e.results
+            )
+            for e in expected
+        ]
 
     def alone(self, file: Path) -> list[Comparison]:
         """What a file gives in the usual trials, of which a part was compared before; nothing, where a CPU has no kernels for it.
@@ -137,12 +141,12 @@ class Gate:
         """
         if self.options.precision == "bf16":
             return []
-        opened_file, plain, trials = session(file), self.prepared.plain, self._usual_trials()
+        opened_file, plain, trials = session(file), self.prepared.plain, usual_trials(self.prepared)
         names = [n for n in plain.output_names if n != EVALUATIONS]
         runs = [dict(zip(names, run_trial(opened_file, plain, t), strict=False)) for t in trials]
         for name in names:
             if not any(np.isfinite(results[name]).any() or not results[name].size for results in runs):
-                raise MaiError([self._never_finite(name)])
+                raise MaiError([never_finite(name, plain.name)])
         return [Comparison(t, results, results) for t, results in zip(trials, runs, strict=True)]
 
     def files(self, file: Path) -> list[tuple[ort.InferenceSession, float]]:
@@ -225,57 +229,6 @@ class Gate:
             raise MaiError([Diagnostic("precision-loss", None, message, help=WIDER[precision])])
         return worst
 
-    def _trials(self, file: ort.InferenceSession, reference: Reference) -> Iterator[Comparison]:
-        """Trials of an opened file beside the reference."""
-        plain, longest, least = self.prepared.plain, self.prepared.longest_text, self.prepared.smallest()
-        names = [n for n in plain.output_names if n != EVALUATIONS]
-        blank = set(names)  # Results of which no number has been compared yet.
-        was_compared = has_arrived = False
-        usual = self._usual_trials()
-        others = [trial(plain, 1, longest=longest, reals=reals, least=least) for reals in RANGES]
-        for place, tried in enumerate([*usual, *others]):
-            if place >= len(usual) and was_compared and not blank:
-                return
-            expected_results = _expected(reference, tried)
-            if expected_results is None:
-                continue
-            was_compared, has_arrived = True, has_arrived or arrives(plain, expected_results)
-            results = dict(zip(names, run_trial(file, plain, tried), strict=False))
-            expected = dict(zip(names, expected_results, strict=False))
-            blank -= {name for name, array in expected.items() if not array.size or np.isfinite(array).any()}
-            yield Comparison(tried, results, expected)
-        if not was_compared:
-            raise MaiError([self._out_of_range()])
-        if blank and has_arrived:  # A solver that does not arrive gives no number, and the runtime tells it.
-            raise MaiError(self._not_finite(min(blank, key=names.index), others[-1]))
-
-    def _usual_trials(self) -> list[Trial]:
-        longest, least = self.prepared.longest_text, self.prepared.smallest()
-        sizes = zip(BATCHES, self._free, strict=True)
-        return [trial(self.prepared.plain, batch, longest=longest, free=free, least=least) for batch, free in sizes]
-
-    def _unlike_prompts(
-        self, file: ort.InferenceSession, reference: Reference, whole: Sequence[Comparison]
-    ) -> Iterator[Comparison]:
-        """Prompts of different lengths side by side, where texts grow from such."""
-        prompts = [v for v in self.prepared.plain.inputs if v.name in self.prepared.unlike]
-        if not prompts:
-            return
-        tried = max((c.trial for c in whole), key=lambda t: len(t.inputs[prompts[0].name]))
-        for port in prompts:
-            fewest = self.prepared.smallest().get(str(port.type.shape[0]), 1)
-            tried = with_unlike_prompts(tried, port.name, fewest)
-        results, expected = run_trial(file, self.prepared.plain, tried), _expected(reference, tried)
-        if expected is not None:
-            names = whole[0].results
-            yield Comparison(tried, *(dict(zip(names, arrays, strict=False)) for arrays in (results, expected)))
-
-    @property
-    def _free(self) -> tuple[int, int]:
-        """Two sizes for dimensions that a host chooses, or one where the smaller may be too small."""
-        least = max(self.prepared.smallest().values(), default=1)
-        return FREE_SIZE, FREE_SIZE - 1 if least < FREE_SIZE else FREE_SIZE
-
     def _few_bits(self, file: Path, whole: Iterable[Comparison]) -> list[Comparison]:
         """What the file itself gives, in few bits, for the trials of whole weights.
 
@@ -291,29 +244,6 @@ class Gate:
             message = f"in {self.options.quantize}, `{plain.name}` is {apart:.0%} from torch ({WHOLE_TOLERANCE:.0%} is allowed)"
             raise MaiError([Diagnostic("precision-loss", None, message, help="float32, or --quantize int4")])
         return again
-
-    def _not_finite(self, name: str, tried: Trial) -> list[Diagnostic]:
-        refusal, plain = self._never_finite(name), self.prepared.plain
-        note = origin_of_trial(plain, self.weights, tried, plain.output_names.index(name))
-        if note is None:
-            return [refusal]
-        return [replace(refusal, help=note.help or refusal.help), replace(note, help=None)]
-
-    def _never_finite(self, name: str) -> Diagnostic:
-        plain = self.prepared.plain
-        message = f"`{name}` of `{plain.name}` is not finite for any input that was tried: nothing could be compared"
-        help = (
-            "a number overflows, something is divided by 0, a root or a logarithm is of a number below 0, or a matrix that any "
-            "input may be has no factor: `cholesky(x @ x')`"
-        )
-        return Diagnostic("not-finite", None, message, help=help)
-
-    def _out_of_range(self) -> Diagnostic:
-        message = f"for every input that was tried, `{self.prepared.plain.name}` reads beyond an axis: nothing could be compared"
-        help = "an index is below the size of its axis: `x[clip(i, 0, 9)]` reads ten places"
-        if any(Loop.of(n).stops for n in texts(self.prepared.plain)):
-            help += "; a text that has ended goes on with -1, which is no token: `f(maximum(x, 0), seen = x >= 0)`"
-        return Diagnostic("index-out-of-range", None, message, help=help)
 
     def _mismatch(self, tried: Trial, error: float, verdict: Verdict | None = None) -> Diagnostic:
         apart = f"by {error:.1e} (relative; {TOLERANCE:.0e} is allowed)"
@@ -366,16 +296,6 @@ class Gate:
         if span is None:
             help = NEARLY
         return Diagnostic("metastable", span, message, severity="warning", help=help)
-
-
-def _expected(reference: Reference, tried: Trial) -> list[Array] | None:
-    """The reference's results; None where an index that depends on the inputs is beyond its axis: the file refuses it, too."""
-    try:
-        return reference(tried)
-    except (IndexError, RuntimeError) as error:
-        if "out of range" in str(error) or "out of bounds" in str(error):
-            return None
-        raise
 
 
 def _convolves(graph: Graph) -> bool:

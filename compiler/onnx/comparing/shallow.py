@@ -7,10 +7,10 @@ the first of them, too; the whole file is run afterwards, by itself.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import prod
 
-from mai.compiler.ir.graph import Graph, turns_of
+from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import Loop, WeightOf
+from mai.compiler.onnx.let_go import weight_bytes
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.program import Program
@@ -36,11 +36,6 @@ def shallow(program: Program, export: str) -> Program | None:
     read = {WeightOf.of(node).weight for node in sliced.walk() if node.op is WeightOf}
     sliced.weights = {name: weight for name, weight in sliced.weights.items() if name in read}
     return replace(program, exports={**program.exports, export: sliced})
-
-
-def weight_bytes(graph: Graph) -> int:
-    """How many bytes the weights of a graph are in float32."""
-    return sum(4 * prod(weight.shape) * len(turns_of(weight)) for weight in graph.weights.values())
 
 
 def said(prepared: Prepared, part: Slice) -> str:

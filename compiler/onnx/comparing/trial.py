@@ -23,7 +23,7 @@ from mai.runtime.self_test.draw import draw
 from mai.runtime.self_test.record import Recipe
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-SHARED = 2**30  # Bytes of data that are not rearranged for speed.
+SHARED = 2**30  # Bytes of weights that are not rearranged for speed, which would be a second copy of them.
 FREE_SIZE = 5  # Of a dimension that a host chooses.
 MAX_STEPS = 3
 SEED = 2**31 - 9  # Large, and whole on engines of 32 bits, too, where a file's self-test is run.
@@ -102,8 +102,7 @@ def session(file: Path | bytes) -> ort.InferenceSession:
 
 def _source(path: Path, options: ort.SessionOptions) -> str | bytes:
     """What is opened of a file; options that its weights need are added."""
-    data = data_path(path)
-    if data.exists() and data.stat().st_size > SHARED:
+    if any(file.exists() and file.stat().st_size > SHARED for file in (path, data_path(path))):
         options.add_session_config_entry(*ONE_COPY)
     with mapped(path) as raw:
         source, folder = source_of(path, raw)

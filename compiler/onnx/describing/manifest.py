@@ -13,6 +13,7 @@ from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Value
 from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.onnx.describing.about import about, write_about
 from mai.compiler.onnx.describing.absent_tokens import may_be_absent
 from mai.compiler.onnx.describing.gaps import inputs_with_gaps
 from mai.compiler.onnx.describing.label_fields import label_fields
@@ -38,6 +39,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         name=program.name,
         export=graph.name,
         title=program.title,
+        about=about(program.source.text),
         inputs=_inputs(graph, _places_without_token(program, graph) | unlike),
         settings=[setting_port(name, s) for name, s in graph.settings.items()],
         outputs=_outputs(program, graph, optimised),
@@ -185,3 +187,5 @@ def describe(model: ir.Model, manifest: Manifest, spec: str) -> None:
     model.producer_name, model.producer_version = "mai", mai.__version__
     model.metadata_props[MANIFEST_KEY] = manifest.model_dump_json()
     model.metadata_props[SPEC_KEY] = spec
+    if manifest.about is not None:
+        write_about(model, manifest.about)

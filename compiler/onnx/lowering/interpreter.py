@@ -18,7 +18,7 @@ from mai.compiler.onnx.lowering.compact_adaptive import compacted_loop, stops_al
 from mai.compiler.onnx.lowering.loops import check_extent, plain_loop, unrolled_loop
 from mai.compiler.onnx.lowering.recurrence import BLOCK, parted_loop, recurrence
 from mai.compiler.onnx.precision.quantize import Coarse
-from mai.compiler.onnx.precision.whole import whole_nodes
+from mai.compiler.onnx.precision.whole import weights_behind, whole_nodes
 from mai.compiler.ops.backends import Onnx
 from mai.compiler.passes.analyses.known_values import KnownValues
 from mai.compiler.passes.loops.recurrences.parts import part_loop
@@ -38,6 +38,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
         self.known = KnownValues(graph, weights)
         self._leaving = frozenset(graph.outputs)
         self._of_codes = whole_nodes(graph, coarse.whole) if coarse else set()
+        self._behind = weights_behind(graph) if coarse and (coarse.moments or coarse.wide) else {}
 
     def __getitem__(self, value: Value) -> ir.Value:
         """A value as one of the ONNX graph; one that is known becomes an initializer."""
@@ -60,11 +61,16 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
     # --------------------------------------------------------------------- walk
 
     def node(self, node: Node) -> None:
-        self.op.begin_node(node, of_codes=node in self._of_codes)
+        self.op.begin_node(node, of_codes=node in self._of_codes, behind=self._matrix_of(node))
         if not self.known.learn(node):
             super().node(node)
             if self.options.unroll:
                 check_extent(self.op, node)
+
+    def _matrix_of(self, node: Node) -> frozenset[str]:
+        """The weights that the matrix or the table of a node is computed from, where it has one and their moments may be known."""
+        behind = (self._behind[v] for v in node.inputs[:2] if v in self._behind)
+        return next(behind, frozenset())
 
     def bind(self, value: Value, result: ir.Value) -> None:
         """A new result has the type and the name of what it is."""

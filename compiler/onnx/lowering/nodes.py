@@ -81,12 +81,12 @@ class Nodes(Products):
         self._taken.add(unique)
         return unique
 
-    def begin_node(self, node: Node, *, of_codes: bool) -> None:
-        """What is appended from now on is of a node of the IR; `of_codes`: it is a product of whole numbers."""
+    def begin_node(self, node: Node, *, of_codes: bool, behind: frozenset[str]) -> None:
+        """What is appended from now on is of a node of the IR; `of_codes`: it is a product of whole numbers; `behind`: of these weights."""
         self.scope = node.scope.replace(".", "/")
         self.note = node.span.note if node.span else ""
         self.output = node.output.type.physical if node.outputs else ()
-        self.of_codes = of_codes
+        self.of_codes, self.behind = of_codes, behind
 
     # ------------------------------------------------------------------ types
 

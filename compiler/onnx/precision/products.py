@@ -41,7 +41,8 @@ ENDINGS = "codes", "scales"  # Of their names.
 class Products:
     """What the backend says of a product; the backend makes the nodes.
 
-    `of_codes` is set for each operation: whether it is a product of whole numbers (`whole.py`).
+    `of_codes` is set for each operation: whether it is a product of whole numbers (`whole.py`); so is `behind`, the names of the weights that
+    its matrix is computed from.
     """
 
     root: ir.Graph
@@ -53,7 +54,8 @@ class Products:
 
     def __init__(self, graph: Graph, coarse: Coarse | None) -> None:
         self.coarse, self.of_codes = coarse, False
-        self._tables, self._factors = _operands(graph, Take, 0), _operands(graph, Affine, 1)
+        self.behind: frozenset[str] = frozenset()
+        self._tables, self._factors = weights_read(graph, Take, 0), weights_read(graph, Affine, 1)
         self._stored: dict[object, list[ir.Value]] = {}
         self._last: tuple[object, Kept] | None = None
         self._once: dict[object, object] = {}
@@ -72,11 +74,11 @@ class Products:
 
     def rows(self, table: ir.Value, index: ir.Value) -> ir.Value:
         """The rows of a table [K, d] at an index, read in few bits and scaled; one that is multiplied, too, is stored once."""
-        d, bits = self.size_along(table, -1), self.coarse.bits if self.coarse else 8
+        d, bits = self.size_along(table, -1), self.coarse.bits_of(self.behind) if self.coarse else 8
         if table.name in self._factors:
             codes, scales = self._columns(table)
             return rows_of_columns(self._backend, codes, scales, index, d, bits)
-        codes, scales = self._kept("rows", table, self._as_rows, row_forms(bits))
+        codes, scales = self._kept("rows", table, partial(self._as_rows, bits), row_forms(bits))
         return rows_of_table(self._backend, codes, scales, index, d, bits)
 
     def is_table(self, matrix: ir.Value) -> bool:
@@ -89,20 +91,22 @@ class Products:
             return False
         return self.of_codes or suits(_shape(matrix))
 
-    def _blocks(self, numbers: Array) -> Blocks:
+    def _blocks(self, numbers: Array, behind: frozenset[str]) -> Blocks:
         assert self.coarse is not None
-        return quantized(numbers, self.coarse.bits)
+        known, bits = self.coarse.moments, self.coarse.bits_of(behind)
+        return (known.blocks(behind, numbers, bits) if known else None) or quantized(numbers, bits)
 
     def _columns(self, matrix: ir.Value, place: object = None) -> list[ir.Value]:
         """For a product, of every body its own: ONNX Runtime takes one for its kernel, and a body inside then lacks it."""
         assert self.coarse is not None
-        return self._kept(("columns", place), matrix, self._as_columns, column_forms(self.coarse.bits))
+        make = partial(self._as_columns, self.behind)
+        return self._kept(("columns", place), matrix, make, column_forms(self.coarse.bits_of(self.behind)))
 
-    def _as_columns(self, numbers: Array, name: str) -> Kept:
-        return columns(self._blocks(numbers), name)
+    def _as_columns(self, behind: frozenset[str], numbers: Array, name: str) -> Kept:
+        return columns(self._blocks(numbers, behind), name)
 
-    def _as_rows(self, numbers: Array, name: str) -> Kept:
-        return stored_rows(self._blocks(numbers), name)
+    def _as_rows(self, bits: int, numbers: Array, name: str) -> Kept:
+        return stored_rows(quantized(numbers, bits), name)
 
     def _kept(self, kind: object, matrix: ir.Value, make: Callable[[Array, str], Kept], forms: Forms) -> list[ir.Value]:
         """The initializers that keep a matrix, one pair for each way it is read; they are made when the file is written.
@@ -152,8 +156,8 @@ class Products:
         return value
 
 
-def _operands(graph: Graph, op: type[Operation], place: int) -> set[str]:
-    """The weights that an operation reads at a place: tables of which rows are taken, matrices of products."""
+def weights_read(graph: Graph, op: type[Operation], place: int) -> set[str]:
+    """The weights that an operation of a graph reads at a place: tables of which rows are taken, matrices of products."""
     read = {node.inputs[place] for node in graph.walk() if node.op is op}
     return {WeightOf.of(node).weight for node in graph.walk() if node.op is WeightOf and node.output in read}
 

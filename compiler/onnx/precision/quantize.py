@@ -20,10 +20,12 @@ from mai.runtime.arrays import Array
 
 if TYPE_CHECKING:
     from mai.compiler.onnx.lowering.backend import OnnxBackend
+    from mai.compiler.onnx.precision.moments import Moments
 
 TYPES = {4: ir.DataType.INT4, 8: ir.DataType.INT8}
 Form = tuple[ir.DataType, tuple[int, ...]]  # The dtype and the sizes of a tensor.
 Forms = Callable[[int, int], tuple[Form, Form]]  # Those of codes and scales, for a matrix [n, k].
+AT_A_TIME = 1 << 20  # Numbers of a matrix.
 REAL, WHOLE = int(ir.DataType.FLOAT), int(ir.DataType.INT8)
 
 
@@ -32,13 +34,20 @@ class Coarse:
     """How weights are kept: in blocks of numbers of so many bits.
 
     Those in `whole`, by name, are multiplied as whole numbers (`whole.py`). So are convolutions whose `ranges` are known
-    (`convolutions.py`), where the graph `convolves`: it is no growing text, and takes no derivative.
+    (`convolutions.py`), where the graph `convolves`: it is no growing text, and takes no derivative. Codes of matrices whose `moments` are known
+    are chosen by them (`gptq.py`). Matrices that are made of a weight in `wide` have 8 bits.
     """
 
     bits: int
     whole: frozenset[str] = frozenset()
     convolves: bool = False
     ranges: Ranges = field(default_factory=dict)
+    moments: Moments | None = None
+    wide: frozenset[str] = frozenset()
+
+    def bits_of(self, weights: frozenset[str]) -> int:
+        """The bits of a matrix that is made of these weights."""
+        return 8 if weights & self.wide else self.bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +65,33 @@ class Blocks:
 
 
 def quantized(matrix: Array, bits: int) -> Blocks:
-    """Each block so that its largest number, whatever its sign, is exact: it becomes -2^(bits - 1)."""
-    half = 1 << (bits - 1)
-    blocks = matrix.reshape(len(matrix), -1, BLOCK)
-    largest = np.take_along_axis(blocks, np.abs(blocks).argmax(-1)[..., None], -1)
-    scales = (largest / -half).astype(np.float32)
+    """Each block so that its largest number, whatever its sign, is exact: it becomes -2^(bits - 1).
+
+    Some rows are done at a time, so that what is computed on the way takes little memory beside a large matrix.
+    """
+    codes, scales = np.empty(matrix.shape, np.int8), np.empty((len(matrix), matrix.shape[1] // BLOCK), np.float32)
+    step = max(1, AT_A_TIME // matrix.shape[1])
+    for start in range(0, len(matrix), step):
+        part = slice(start, start + step)
+        scales[part] = block_scales(matrix[part], bits)
+        codes[part] = codes_of(matrix[part], np.repeat(scales[part], BLOCK, 1), bits)
+    return Blocks(codes, scales, bits)
+
+
+def block_scales(rows: Array, bits: int) -> Array:
+    """The scales [n, k / 32] with which the largest number of each block of rows [n, k] becomes -2^(bits - 1); 1 for zeros."""
+    blocks = rows.reshape(len(rows), -1, BLOCK)
+    largest = np.take_along_axis(blocks, np.abs(blocks).argmax(-1)[..., None], -1)[..., 0]
+    scales: Array = (largest / -(1 << (bits - 1))).astype(np.float32)
     scales[scales == 0] = 1
-    codes = np.clip(np.rint(blocks / scales), -half, half - 1).astype(np.int8)
-    return Blocks(codes.reshape(matrix.shape), scales[..., 0], bits)
+    return scales
+
+
+def codes_of(numbers: Array, scales: Array, bits: int) -> Array:
+    """The codes nearest to numbers that have these scales, of the same shape."""
+    half = 1 << (bits - 1)
+    codes: Array = np.clip(np.rint(numbers / scales), -half, half - 1).astype(np.int8)
+    return codes
 
 
 def column_forms(bits: int) -> Forms:
@@ -124,5 +152,7 @@ def _tensor(codes: Array, bits: int, name: str) -> ir.TensorProtocol:
 
 def pairs(codes: Array) -> Array:
     """Two numbers of 4 bits in a byte, the first in its lower half."""
-    flat = (np.ascontiguousarray(codes).reshape(-1) & 15).astype(np.uint8)
-    return flat[0::2] | (flat[1::2] << 4)
+    flat = np.ascontiguousarray(codes).reshape(-1).view(np.uint8)
+    halves: Array = flat[1::2] << 4
+    halves |= flat[0::2] & 15
+    return halves

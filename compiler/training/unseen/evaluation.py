@@ -24,13 +24,14 @@ MOST = 64  # Examples: enough for a loss to two digits.
 class Change:
     """The first objective of a train block on held-out data before and after; `block` is its name, if it has one.
 
-    `ranges` are those of the convolutions in it, with whole weights.
+    `ranges` are those of the convolutions in it, with whole weights; `same` is the share of tokens whose likeliest successor stays.
     """
 
     block: str | None
     before: float
     after: float
     ranges: Ranges = field(default_factory=dict, compare=False)
+    same: float | None = None
 
     @property
     def relative(self) -> float:
@@ -61,7 +62,7 @@ def _change(exports: Preparations, trained: Trained, training: Training) -> Chan
         return None
     ranges, (before,) = ranges_and_results(graph, trained.weights, fields, options.opset)
     coarse = exports.coarse(options.bits)
-    coarse = replace(coarse, ranges=ranges) if coarse.convolves else coarse
+    coarse = replace(coarse, ranges=ranges if coarse.convolves else {}, moments=trained.moments, wide=trained.wide)
     session = opened(build(graph, trained.weights, CompileOptions(opset=options.opset), coarse=coarse))
     inputs = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
     (after,) = session.run(None, {name: array for name, array in fields.items() if name in inputs})

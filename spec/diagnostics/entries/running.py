@@ -63,10 +63,17 @@ RUNNING: dict[str, Entry] = {
         "gave the first such number, and of what. Noise and steps of a solver leave the range that an equation has by itself: a root\n"
         "of what is then a little below 0 is written `sqrt(maximum(x, 0))`, as papers do (full truncation, Lord et al. 2010).",
     ),
+    "calibration": Entry(
+        "Files that cannot calibrate few bits",
+        "`--calibrate FILE` chooses the codes of few bits by what the products of the model read. Of a spec with a train block it\n"
+        "names data as the block reads them; of another one texts, for which there must be a tokenizer, and an export that reads\n"
+        "nothing but a text: `export predict(x: tokens[P])`.",
+    ),
     "quantize-loss": Entry(
         "Weights in few bits cost too much",
         "The loss on held-out data, by the graph with coarse weights, is above the limit; nothing was written. int8 costs\n"
-        "less than int4, and `--quantize-limit 0.1` allows a tenth more.",
+        "less than int4, and `--quantize-limit 0.1` allows a tenth more. With `--calibrate FILE` int4 costs less, and as many\n"
+        "matrices stay in int8 as the limit asks for.",
     ),
     "precision-loss": Entry(
         "Too few bits for a model",
@@ -168,6 +175,16 @@ RUNNING: dict[str, Entry] = {
     "queue-full": Entry(
         "Too many requests wait",
         "`mai serve` refuses what it could not answer in time, with the status 429: ask again a moment later. `--queue` says how many wait.",
+    ),
+    "signature-wrong": Entry(
+        "A file is not as it was signed",
+        "`mai verify --key` compares the whole file, and the data beside it, with the signature beside it. It was changed, renamed or signed by\n"
+        "another key, or has no signature: `mai sign` writes one.",
+    ),
+    "key-unreadable": Entry(
+        "A key cannot be read",
+        "Keys are .pem files of an elliptic curve: `mai sign --new-key key.pem` writes one, and the public one beside it, `key.pem.pub`.\n"
+        "Signatures need `pip install '.[sign]'`.",
     ),
     "token-wrong": Entry(
         "A request shows no token, or a wrong one",

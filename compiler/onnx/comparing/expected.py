@@ -1,0 +1,137 @@
+"""What torch computes in the trials of a gate: all of it at first, so that torch has let its weights go when a file is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mai.compiler.ir.graph import EVALUATIONS
+from mai.compiler.ir.structure import Loop
+from mai.compiler.onnx.comparing.origin import origin_of_trial
+from mai.compiler.onnx.comparing.own_steps import arrives
+from mai.compiler.onnx.comparing.trial import FREE_SIZE, Reference, Trial, trial, with_unlike_prompts
+from mai.compiler.onnx.let_go import let_go
+from mai.compiler.onnx.prepared import Prepared
+from mai.compiler.onnx.turns.turns import torch_reference
+from mai.compiler.passes.text.growth import texts
+from mai.runtime.arrays import Array
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+BATCHES = (1, 3)
+RANGES = ((0.0, 1.0), (1.0, 2.0))  # Of inputs, where normal ones gave a result no finite number: a sum of logarithms.
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A trial, and what torch gave for it, [batch, ...] each, by the names of the outputs."""
+
+    trial: Trial
+    results: dict[str, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class Expectations:
+    """The usual trials, and those of prompts of different lengths side by side."""
+
+    usual: list[Expected]
+    unlike: list[Expected]
+
+
+def expectations(prepared: Prepared, weights: Mapping[str, Array]) -> Expectations:
+    """What torch computes of a prepared export.
+
+    Raises:
+        MaiError: nothing of it can be compared: `not-finite` or `index-out-of-range`.
+    """
+    reference = torch_reference(prepared.plain, weights)
+    usual = list(_usual(prepared, reference, weights))
+    unlike = list(_unlike_prompts(prepared, reference, usual))
+    del reference
+    let_go(prepared.plain)
+    return Expectations(usual, unlike)
+
+
+def usual_trials(prepared: Prepared) -> list[Trial]:
+    """Trials of normal inputs, in batches and with dimensions of different sizes."""
+    longest, least = prepared.longest_text, prepared.smallest()
+    fewest = max(least.values(), default=1)
+    free = (FREE_SIZE, FREE_SIZE - 1 if fewest < FREE_SIZE else FREE_SIZE)
+    sizes = zip(BATCHES, free, strict=True)
+    return [trial(prepared.plain, batch, longest=longest, free=size, least=least) for batch, size in sizes]
+
+
+def never_finite(name: str, export: str) -> Diagnostic:
+    """What is said of a result of an export of which no number could be compared."""
+    message = f"`{name}` of `{export}` is not finite for any input that was tried: nothing could be compared"
+    help = (
+        "a number overflows, something is divided by 0, a root or a logarithm is of a number below 0, or a matrix that any "
+        "input may be has no factor: `cholesky(x @ x')`"
+    )
+    return Diagnostic("not-finite", None, message, help=help)
+
+
+def _usual(prepared: Prepared, reference: Reference, weights: Mapping[str, Array]) -> Iterator[Expected]:
+    """The usual trials, and others while a result has had no finite number."""
+    plain, longest, least = prepared.plain, prepared.longest_text, prepared.smallest()
+    names = [n for n in plain.output_names if n != EVALUATIONS]
+    blank = set(names)  # Results of which no number has been compared yet.
+    was_compared = has_arrived = False
+    usual = usual_trials(prepared)
+    others = [trial(plain, 1, longest=longest, reals=reals, least=least) for reals in RANGES]
+    for place, tried in enumerate([*usual, *others]):
+        if place >= len(usual) and was_compared and not blank:
+            return
+        arrays = _results(reference, tried)
+        if arrays is None:
+            continue
+        was_compared, has_arrived = True, has_arrived or arrives(plain, arrays)
+        results = dict(zip(names, arrays, strict=False))
+        blank -= {name for name, array in results.items() if not array.size or np.isfinite(array).any()}
+        yield Expected(tried, results)
+    if not was_compared:
+        raise MaiError([_out_of_range(prepared)])
+    if blank and has_arrived:  # A solver that does not arrive gives no number, and the runtime tells it.
+        raise MaiError(_not_finite(prepared, weights, min(blank, key=names.index), others[-1]))
+
+
+def _unlike_prompts(prepared: Prepared, reference: Reference, usual: Sequence[Expected]) -> Iterator[Expected]:
+    """Prompts of different lengths side by side, where texts grow from such."""
+    prompts = [v for v in prepared.plain.inputs if v.name in prepared.unlike]
+    if not prompts:
+        return
+    tried = max((e.trial for e in usual), key=lambda t: len(t.inputs[prompts[0].name]))
+    for port in prompts:
+        fewest = prepared.smallest().get(str(port.type.shape[0]), 1)
+        tried = with_unlike_prompts(tried, port.name, fewest)
+    arrays = _results(reference, tried)
+    if arrays is not None:
+        yield Expected(tried, dict(zip(usual[0].results, arrays, strict=False)))
+
+
+def _results(reference: Reference, tried: Trial) -> list[Array] | None:
+    """The reference's results; None where an index that depends on the inputs is beyond its axis: the file refuses it, too."""
+    try:
+        return reference(tried)
+    except (IndexError, RuntimeError) as error:
+        if "out of range" in str(error) or "out of bounds" in str(error):
+            return None
+        raise
+
+
+def _not_finite(prepared: Prepared, weights: Mapping[str, Array], name: str, tried: Trial) -> list[Diagnostic]:
+    plain = prepared.plain
+    refusal = never_finite(name, plain.name)
+    note = origin_of_trial(plain, weights, tried, plain.output_names.index(name))
+    if note is None:
+        return [refusal]
+    return [replace(refusal, help=note.help or refusal.help), replace(note, help=None)]
+
+
+def _out_of_range(prepared: Prepared) -> Diagnostic:
+    message = f"for every input that was tried, `{prepared.plain.name}` reads beyond an axis: nothing could be compared"
+    help = "an index is below the size of its axis: `x[clip(i, 0, 9)]` reads ten places"
+    if any(Loop.of(n).stops for n in texts(prepared.plain)):
+        help += "; a text that has ended goes on with -1, which is no token: `f(maximum(x, 0), seen = x >= 0)`"
+    return Diagnostic("index-out-of-range", None, message, help=help)

@@ -1,0 +1,37 @@
+"""The arguments of a call that are mai's own, unless the file has an input or a setting of that name, which then has the value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mai.runtime.errors import ModelError
+from mai.runtime.model.interruption import TimeLimit
+from mai.runtime.model.manifest import Port
+
+TIMEOUT, SPECIAL_TOKENS = "timeout", "special_tokens"
+Ports = Mapping[str, Port]
+
+
+def take_limit(ports: Ports, timeout: object, values: dict[str, Any]) -> TimeLimit:
+    """The limit that `timeout` sets; none where it is the value of a port, which then joins `values`. Raises `ModelError`."""
+    if TIMEOUT in ports:
+        _hand_on(TIMEOUT, timeout, values)
+        return TimeLimit(None)
+    return TimeLimit.of(timeout)
+
+
+def take_special_tokens(ports: Ports, special_tokens: object, values: dict[str, Any], usual: bool) -> bool:
+    """Whether texts get special tokens: as the call or else the file says, `usual`; the same for a port of that name. Raises `ModelError`."""
+    if SPECIAL_TOKENS in ports:
+        _hand_on(SPECIAL_TOKENS, special_tokens, values)
+    elif isinstance(special_tokens, bool):
+        return special_tokens
+    elif special_tokens is not None:
+        raise ModelError("input-dtype", f"`{SPECIAL_TOKENS}` is true or false, this is {special_tokens!r}")
+    return usual
+
+
+def _hand_on(name: str, value: object, values: dict[str, Any]) -> None:
+    if value is not None:
+        values[name] = value

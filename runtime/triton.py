@@ -1,0 +1,142 @@
+"""A model repository of Triton Inference Server: a folder for each file, with its config.pbtxt.
+
+The fields are those of Triton's `model_config.proto`, in the text format of protocol buffers.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mai.runtime.errors import ModelError
+from mai.runtime.files import write_atomically
+from mai.runtime.inputs.labels import result_names
+from mai.runtime.model.data import data_path
+from mai.runtime.model.manifest import Manifest, Port
+from mai.runtime.model.model import Model
+from mai.runtime.serving.sharing import is_shareable
+
+
+class Word(str):
+    """A name of an enumeration, which stands without quotes."""
+
+
+TYPES = {"float32": Word("TYPE_FP32"), "int64": Word("TYPE_INT64"), "bool": Word("TYPE_BOOL")}
+FILE, CONFIG, VERSION = "model.onnx", "config.pbtxt", "1"
+FREE = -1  # A size that a request decides.
+MOST_EXAMPLES, DELAY = 32, 2000  # In a call that requests share; microseconds that one waits for others.
+
+
+def write_repository(folder: Path, models: Sequence[Model]) -> list[str]:
+    """Write a repository: `NAME/config.pbtxt`, `NAME/1/model.onnx`, and a list of labels for each output that has a number for each.
+
+    Args:
+        folder: the repository; files of the same names in it are replaced, all others stay.
+        models: the files, each under its name without `.onnx`.
+
+    Returns:
+        What is to be told of them: settings that nobody can set.
+
+    Raises:
+        ModelError: `out-unknown`: two files have one name, or one has no inputs.
+        OSError: something cannot be written.
+    """
+    names = [model.path.stem for model in models]
+    for name in names:
+        if names.count(name) > 1:
+            raise ModelError(
+                "out-unknown", f"several files would be the model {name}", "write them to folders of their own"
+            )
+    return [note for model in models for note in _write(folder / model.path.stem, model)]
+
+
+def _write(folder: Path, model: Model) -> Iterator[str]:
+    """One model's folder, and what is to be told of it."""
+    manifest = model.manifest
+    if not config(model.path.stem, manifest)["input"]:
+        help = "mai compile --settings required makes inputs of its settings"
+        raise ModelError("out-unknown", f"Triton runs models with inputs, and {model.path.name} has none", help)
+    (folder / VERSION).mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(model.path, folder / VERSION / FILE)
+    if manifest.data is not None:
+        beside = data_path(model.path)
+        shutil.copyfile(beside, folder / VERSION / beside.name)  # The name that the file itself refers to.
+    for port in manifest.outputs:
+        if names := _labels(manifest, port):
+            write_atomically(folder / _label_file(port), ("\n".join(names) + "\n").encode())
+    write_atomically(folder / CONFIG, as_text(config(model.path.stem, manifest)).encode())
+    fixed = [port.name for port in manifest.settings] if not manifest.required else []
+    if fixed:
+        yield f"{model.path.name}: Triton leaves {', '.join(fixed)} at the defaults: --settings required makes inputs of settings"
+
+
+def config(name: str, manifest: Manifest) -> dict[str, Any]:
+    """The fields of one model's `ModelConfig`.
+
+    A file whose inputs and outputs all have the batch first is batched by Triton, up to 32 examples; requests share a call where an example's
+    results are the same whatever stands beside it. In any other file the batch is an axis like the others.
+    """
+    batched = _is_batched(manifest)
+    settings = manifest.settings if manifest.required else []
+    fields: dict[str, Any] = {
+        "name": name,
+        "backend": "onnxruntime",
+        "default_model_filename": FILE,
+        "max_batch_size": MOST_EXAMPLES if batched else 0,
+        "input": [_tensor(port, batched) for port in [*manifest.inputs, *settings]],
+        "output": [_tensor(port, batched) | _label_field(manifest, port) for port in manifest.outputs],
+        "instance_group": [{"kind": Word("KIND_AUTO"), "count": 1}],
+    }
+    if batched and is_shareable(manifest):
+        fields["dynamic_batching"] = {"max_queue_delay_microseconds": DELAY}
+    return fields
+
+
+def _is_batched(manifest: Manifest) -> bool:
+    """Whether all that goes in and out has the batch first: a setting that is an input has none."""
+    ports = [*manifest.inputs, *manifest.outputs, *(manifest.settings if manifest.required else [])]
+    return bool(manifest.inputs) and all(port.batch for port in ports)
+
+
+def _tensor(port: Port, batched: bool) -> dict[str, Any]:
+    """A `ModelInput` or `ModelOutput`. Triton has no tensor without an axis: one number is [1], which is taken off or put on."""
+    sizes = [size if isinstance(size, int) else FREE for size in port.shape]
+    dims = sizes if batched or not port.batch else [FREE, *sizes]
+    tensor: dict[str, Any] = {"name": port.name, "data_type": TYPES[port.dtype], "dims": dims or [1]}
+    return tensor if dims else tensor | {"reshape": {"shape": []}}
+
+
+def _labels(manifest: Manifest, port: Port) -> list[str]:
+    """The names of what a vector of numbers has one for each of; none where a name is no line."""
+    names = result_names(manifest, port) if port.dtype == "float32" and len(port.shape) == 1 else []
+    return names if all(name.splitlines() == [name] for name in names) else []
+
+
+def _label_file(port: Port) -> str:
+    return f"{port.name}_labels.txt"
+
+
+def _label_field(manifest: Manifest, port: Port) -> dict[str, Any]:
+    return {"label_filename": _label_file(port)} if _labels(manifest, port) else {}
+
+
+def as_text(fields: Mapping[str, Any], indent: str = "") -> str:
+    """Fields as protocol buffers have them in text: a mapping is a message, a list a field that is repeated."""
+    lines = []
+    for name, value in fields.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, Mapping):
+                inside = as_text(each, f"{indent}  ")
+                lines.append(f"{indent}{name} {{\n{inside}{indent}}}\n")
+            else:
+                lines.append(f"{indent}{name}: {_scalar(each)}\n")
+    return "".join(lines)
+
+
+def _scalar(value: str | int) -> str:
+    if isinstance(value, (int, Word)):
+        return str(value)
+    return json.dumps(value, ensure_ascii=False)
