@@ -247,7 +247,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         taken = rows_taken(node, made_in(node.regions[0]))
         region = _without(node.regions[0], taken)
         body, captured = self.module(region)
-        count, *states = (self[v] for v in node.inputs)
+        count, states = self._turns_and_states(node)
         leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
         options: dict[str, object] = {"fill": Loop.of(node).fill} if Loop.of(node).stops else {}
         options |= self._empty(node)
@@ -260,19 +260,25 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
             options["still"] = True
         elif self.again and not keeps_state(region):
             options["again"] = True
-        results = self.code.call(loop, (body, count, tuple(states), captured, leads), options)
+        results = self.code.call(loop, (body, count, self.code.device, states, captured, leads), options)
         return [self.code.item(results, i) for i in range(len(node.outputs))]
+
+    def _turns_and_states(self, loop: Node) -> tuple[object, tuple[fx.Proxy, ...]]:
+        """How many turns a loop has, a number where that is known: to read it off a tensor, a step would wait for the device. And its states."""
+        count, *states = (self[v] for v in loop.inputs)
+        known = Loop.of(loop).count
+        return known if isinstance(known, int) else count, tuple(states)
 
     def recurrence(self, node: Node, blocks: Recurrence) -> list[fx.Proxy]:
         """`recurrence(updates, reads, count, states, tables, ...)`: its regions are modules."""
         self.nodes(blocks.free)
         places, blocks = turned_places(blocks, node), turned(blocks, node)
-        count, *states = (self[v] for v in node.inputs)
+        count, states = self._turns_and_states(node)
         tables = tuple(self[row.table] for row in blocks.rows)
         axes = tuple(len(row.table.type.physical) + row.axis for row in blocks.rows)
         updates = tuple(self._update(node, blocks, update) for update in blocks.updates)
         reads = self.module(blocks.reads, blocks.turns)
-        arguments = (updates, reads, count, tuple(states), tables, axes)
+        arguments = (updates, reads, count, self.code.device, states, tables, axes)
         leads = tuple(len(v.type.lead) for v in node.regions[0].outputs[len(states) :])
         results = self.code.call(recurrence, (*arguments, leads, tuple(sorted(places))), self._empty(node))
         return [self.code.item(results, i) for i in range(len(node.outputs))]

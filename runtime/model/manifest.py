@@ -54,6 +54,7 @@ class Facts(BaseModel):
         low, high, middle: the range and the median of each of its numbers, or of all together where there are many.
         whole: whether all of them were whole.
         gaps: whether some were missing, which NaN stands for.
+        columns: of a vector whose numbers are columns of a table with names of their own, these names.
         fit: of images of any size, how they come to that of the model: `crop`, `pad` or `stretch`.
     """
 
@@ -64,6 +65,7 @@ class Facts(BaseModel):
     whole: bool = False
     gaps: bool = False
     fit: Literal["crop", "pad", "stretch"] | None = None
+    columns: list[str] | None = None
 
 
 class Chat(BaseModel):

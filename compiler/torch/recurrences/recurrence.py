@@ -242,22 +242,23 @@ def _sum(x: Tensor | None, y: Tensor | None) -> Tensor | None:
 
 @fx.wrap
 def recurrence(
-    updates: tuple[Update, ...], reads: Region, count: Tensor, states: tuple[Tensor, ...], tables: tuple[Tensor, ...],
-    axes: Places, leads: Places, turned: Places, empty: Empty = (),
+    updates: tuple[Update, ...], reads: Region, count: Tensor | int, device: torch.device, states: tuple[Tensor, ...],
+    tables: tuple[Tensor, ...], axes: Places, leads: Places, turned: Places, empty: Empty = (),
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """The last states of a recurrence, then what is kept of its turns, stacked after `leads` lead axes; see `Plan`.
 
     Blocks have the last two axes of the states `turned` in the other order. `empty` is what is kept where there are no turns.
     """
-    if not int(count):
-        return *states, *empty_rows(empty, count.device)
+    turns = int(count)  # Read once: where it is a tensor, this waits for the device.
+    if not turns:
+        return *states, *empty_rows(empty, device)
     regions = [*((module, read) for module, read, *_ in updates), reads]
     outer = list({id(o): o for _, read in regions for o in read if isinstance(o, Tensor)}.values())
     among = {id(o): i for i, o in enumerate(outer)}
     *calls, last = (Call(module, tuple(among.get(id(o)) for o in read), read) for module, read in regions)
     weights = list({id(p): p for module, _ in regions for p in module.parameters()}.values())
     by_update = tuple(State(call, *update[2:]) for call, update in zip(calls, updates, strict=True))
-    plan = Plan(by_update, last, axes, int(count), (len(states), len(tables), len(outer)))
+    plan = Plan(by_update, last, axes, turns, (len(states), len(tables), len(outer)))
     first = [h.mT if i in turned else h for i, h in enumerate(states)]
     results: tuple[Tensor, ...] = _Recurrence.apply(plan, *first, *tables, *outer, *weights)  # type: ignore[no-untyped-call]
     ended = (h.mT if i in turned else h for i, h in enumerate(results[: len(states)]))
