@@ -1,18 +1,17 @@
 """Recurrences by blocks of turns against their plain loops, in one run: training, memory, prompts in a file.
 
 `specs/selective.mai` is a selective state space (Gu and Dao 2023), `specs/ssd.mai` one with a decay a head (Dao and Gu 2024). The rival is
-the same module with its loops turn by turn, through which autograd goes. Memory is measured with `recompute = true`, too.
+the same module with its loops turn by turn, through which autograd goes. Training is timed in the processor's time, of whole models and
+of one recurrence alone; memory is that of tensors, with `recompute = true`, too.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,6 +20,7 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.measure import interleaved, medians, ratio, record, seconds, table
 from mai.compiler.check import check
@@ -81,6 +81,61 @@ def step_of(kind: str, turns: int, form: str) -> Callable[[], float]:
     return step
 
 
+def alone_of(kind: str, turns: int, form: str) -> Callable[[], None]:
+    """One recurrence with a batch of 8, and what comes back to all that it reads."""
+    graph = forms.prepare(program_of(f"{kind}_alone", turns).exports["f"])
+    weights = Weights(graph.weights).initialise(0)
+    module = in_form(form, lambda: lower(graph, weights))
+    generator = torch.Generator().manual_seed(0)
+    sizes = [(BATCH, turns, *v.type.shape[1:]) for v in graph.inputs]
+    given = [(torch.rand(size, generator=generator) / 8).requires_grad_() for size in sizes]
+
+    def step() -> None:
+        for x in (*given, *weights.parameters()):
+            x.grad = None
+        (result,) = module(*given)
+        result.sum().backward()
+
+    return step
+
+
+class _Living(TorchDispatchMode):
+    """The bytes of all storages that were made and are still there, and the most that they were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: set[int] = set()
+        self.now = self.most = 0
+
+    def __torch_dispatch__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(tensor, torch.Tensor):
+                self._see(tensor.untyped_storage())
+        self.most = max(self.most, self.now)
+        return result
+
+    def _see(self, storage: torch.UntypedStorage) -> None:
+        place, size = storage._cdata, storage.nbytes()
+        if place not in self.known:
+            self.known.add(place)
+            self.now += size
+            weakref.finalize(storage, self._forget, place, size)
+
+    def _forget(self, place: int, size: int) -> None:
+        self.known.discard(place)
+        self.now -= size
+
+
+def most_alive(call: Callable[[], object]) -> int:
+    """Bytes of the tensors that a call makes and reads, weights among them, at its highest."""
+    with _Living() as living:
+        call()
+    return living.most
+
+
 def file_of(kind: str, form: str) -> Callable[[int], Callable[[], Any]]:
     """For a number of turns, a call of the compiled export on one prompt."""
     graph = forms.optimise(forms.prepare(program_of(kind, 512).exports["scores"]))
@@ -97,72 +152,56 @@ def file_of(kind: str, form: str) -> Callable[[int], Callable[[], Any]]:
     return call_of
 
 
-def peak(kind: str, turns: int, form: str) -> int:
-    """MiB that one training step takes at its highest, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.recurrences", "--peak", kind, str(turns), form]
-    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
-def print_peak(kind: str, turns: int, form: str) -> None:
-    """Print how much higher the peak is after a step than before it, in MiB."""
-    step = step_of(kind, turns, form)
-    Path("/proc/self/clear_refs").write_text("5")  # The peak is from now on: checking may have had a higher one.
-    before = highest()
-    step()
-    print((highest() - before) // 1024)
-
-
-def highest() -> int:
-    """The most memory that this process has had, in KiB; `ru_maxrss` would begin with its parent's."""
-    (line,) = [x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM")]
-    return int(line.split()[1])
-
-
-def measured(what: str, calls: dict[str, Callable[[], Any]], rounds: int) -> tuple[list[str], dict[str, float]]:
+def measured(
+    what: str, calls: dict[str, Callable[[], Any]], rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> tuple[list[str], dict[str, float]]:
     """A row of the table and its figures; no rounds: each call is measured once, since the loop takes a minute."""
-    times = interleaved(calls, rounds) if rounds else once(calls)
+    times = interleaved(calls, rounds, clock) if rounds else once(calls, clock)
     middle, how = medians(times), ratio(times, "loop", "blocks")
     return [what, *(seconds(middle[form]) for form in FORMS), f"{how:.2f} ×"], {**middle, "ratio": how}
 
 
-def once(calls: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
+def once(calls: dict[str, Callable[[], Any]], clock: Callable[[], float]) -> dict[str, list[float]]:
     """The seconds of one call of each."""
     times = {}
     for form, call in calls.items():
-        began = time.perf_counter()
+        began = clock()
         call()
-        times[form] = [time.perf_counter() - began]
+        times[form] = [clock() - began]
     return times
+
+
+def trained(kind: str, name: str) -> Iterator[tuple[list[str], dict[str, float]]]:
+    """Rows of training: times of the model and of one recurrence alone, and memory."""
+    for turns, rounds in ((512, 3), (2048, 0)):
+        for make, part in ((step_of, "training"), (alone_of, "one recurrence alone")):
+            calls = {form: make(kind, turns, form) for form in FORMS}
+            yield measured(f"{name}: {part}, {turns:,} turns", calls, rounds, time.process_time)
+    loop, *ours = (most_alive(step_of(kind, LONG, form)) for form in (*FORMS, AGAIN))
+    for blocks, how in zip(ours, ("", " and `recompute`"), strict=True):
+        what = f"{name}: memory of a step, {LONG:,} turns{how}"
+        row = [what, *(f"{size / 2**20:,.0f} MiB" for size in (loop, blocks)), f"{loop / blocks:.1f} ×"]
+        yield row, {"loop": loop, "blocks": blocks, "ratio": loop / blocks}
+
+
+def asked(kind: str, name: str) -> Iterator[tuple[list[str], dict[str, float]]]:
+    """Rows of compiled files."""
+    files = {form: file_of(kind, form) for form in FORMS}
+    for turns in (1, 512):
+        yield measured(f"{name}: a file, a prompt of {turns:,}", {form: files[form](turns) for form in FORMS}, 9)
 
 
 def main() -> None:
     """Measure, print and record the table."""
     torch.set_num_threads(1)
-    rows, figures = [], {}
-    for kind, name in KINDS.items():
-        for turns, rounds in ((512, 3), (2048, 0)):
-            what = f"{name}: training, {turns:,} turns"
-            row, figures[what] = measured(what, {form: step_of(kind, turns, form) for form in FORMS}, rounds)
-            rows.append(row)
-        loop = peak(kind, LONG, "loop")
-        for form, how in (("blocks", ""), (AGAIN, " and `recompute`")):
-            blocks = peak(kind, LONG, form)
-            what = f"{name}: memory of a step, {LONG:,} turns{how}"
-            figures[what] = {"loop": loop, "blocks": blocks, "ratio": loop / blocks}
-            rows.append([what, f"{loop:,} MiB", f"{blocks:,} MiB", f"{loop / blocks:.1f} ×"])
-        files = {form: file_of(kind, form) for form in FORMS}
-        for turns in (1, 512):
-            what = f"{name}: a file, a prompt of {turns:,}"
-            row, figures[what] = measured(what, {form: files[form](turns) for form in FORMS}, 9)
-            rows.append(row)
-    record("recurrences", table(["one call", "turn by turn", "mai, by blocks", "gain"], rows), figures)
+    rows = [row for kind, name in KINDS.items() for part in (trained, asked) for row in part(kind, name)]
+    for row, _ in rows:
+        print(*row, sep=" | ")
+    figures = {row[0]: numbers for row, numbers in rows}
+    record(
+        "recurrences", table(["one call", "turn by turn", "mai, by blocks", "gain"], [row for row, _ in rows]), figures
+    )
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--peak", nargs=3)
-    arguments = parser.parse_args()
-    if arguments.peak:
-        print_peak(arguments.peak[0], int(arguments.peak[1]), arguments.peak[2])
-    else:
-        main()
+    main()

@@ -22,7 +22,12 @@ FewBits = Literal["int8", "int4"]
 Settings = Literal["optional", "required"]
 Drawing = Literal["portable", "fast"]
 OPSETS = (21, 22, 23)
+OLDEST = min(OPSETS)
 BITS: dict[str, int] = {"int4": 4, "int8": 8}
+# What a file for any engine has: the oldest opset, whose operators most of them know; no input that may be left out; 32 bits.
+PORTABLE: dict[str, object] = {
+    "opset": OLDEST, "settings": "required", "draws": "portable", "cuda": False, "precision": "float32",
+}  # fmt: skip
 # How a growing text keeps its past unless something else is asked for: up to a thousand tokens, measured faster than two
 # levels with int4 weights and as fast with float32.
 USUAL_CACHE = "concat"
@@ -38,7 +43,9 @@ class CompileOptions:
 
     `cache` says how a growing text keeps its past, `drafts` how many guessed tokens a turn of it may read. `settings` are
     "required" for hosts that cannot override an initializer. `draws` are "portable", right also where a host computes int64
-    as int32, or "fast"; the numbers are the same. `tokenizer` is "bytes" or a file; with `external_data` the
+    as int32, or "fast"; the numbers are the same. With `cuda` draws and norms are of operators that CUDA has kernels for, so that
+    the device computes them; on a CPU they are slower. With `portable` the file is for other engines than ONNX Runtime, which asks for
+    `PORTABLE`, and a large batch is not computed in parts, by a `Scan`. `tokenizer` is "bytes" or a file; with `external_data` the
     weights go into a file beside, as they do where one file cannot hold them; `seed` draws first weights
     where there are no others. `held_out` are data on which the loss with few bits may be worse by the share
     `quantize_limit`, `calibrate` those by which codes of few bits are chosen. Without `optimise` the graph stays as torch runs it, without `verify` the gate is left out: for
@@ -57,6 +64,8 @@ class CompileOptions:
     calibrate: tuple[Path, ...] = ()
     settings: Settings = "optional"
     draws: Drawing = "portable"
+    cuda: bool = False
+    portable: bool = False
     tokenizer: str | None = None
     external_data: bool = False
     seed: int = 0
@@ -83,6 +92,10 @@ class CompileOptions:
         kept, precision = self.quantize, self.precision
         if kept and precision != "float32":
             return f"--quantize {kept} says how weights are kept, --precision {precision} too: one of them"
+        if self.cuda and self.draws != "portable":
+            return f"--cuda has a form of draws of its own: without --draws {self.draws}"
+        if self.portable and any(getattr(self, name) != value for name, value in PORTABLE.items()):
+            return "--portable is opset 21 in float32, with required settings and portable draws: without options that say otherwise"
         if self.calibrate and not kept:
             return "--calibrate chooses the codes of --quantize: both of them"
         if self.unroll and self.cache == "two-level":
@@ -106,7 +119,7 @@ class CompileOptions:
     @property
     def draw_bits(self) -> int:
         """How many bits whole numbers must have on a host for draws to be right there."""
-        return 32 if self.draws == "portable" else 64
+        return 32 if self.draws == "portable" and not self.cuda else 64
 
     @property
     def required(self) -> bool:

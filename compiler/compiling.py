@@ -41,6 +41,7 @@ def compile_all(
     from mai.compiler.onnx.prepared import Preparations
 
     _check_drafts(program, names, options)
+    _say_useless_defaults(program)
     trained = _trained(program, weights, options)
     trained = replace(trained, claims=_findings(program, trained, weights, folder, options, check, data))
     prepared = Preparations(program, options)
@@ -67,6 +68,15 @@ def _compile_each(prepared: Preparations, names: list[str], trained: Trained, fo
             refused += error.diagnostics
     if refused:
         raise MaiError(refused)
+
+
+def _say_useless_defaults(program: Program) -> None:
+    from mai.compiler.warnings import useless_defaults
+    from mai.spec.diagnostics.render import render
+
+    warned = useless_defaults(program)
+    if warned:
+        echo(render(warned, color=sys.stderr.isatty()), err=True)
 
 
 def _findings(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from benchmarks.samplers import cuda
+from benchmarks.samplers import cuda, first_light
 from benchmarks.samplers.sampler import SHAPES
 
 
@@ -18,6 +19,22 @@ def test_it_is_skipped_by_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     monkeypatch.setattr(sys, "argv", ["cuda"])
     cuda.main()
     assert capsys.readouterr().out.startswith("cuda: skipped, since ")
+
+
+def test_the_first_look_runs_as_far_as_the_cpu_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if cuda.missing() is None:
+        pytest.skip("there is a GPU")
+    titles = []
+    for title, path in first_light.files("two_layer", tmp_path):
+        line = first_light.row(title, path, batch=3, rounds=1, provider="cpu")
+        assert "is allowed" in line[1]
+        titles.append(line[0])
+    assert titles == ["two_layer.predict", "two_layer.predict --cuda"]
+    monkeypatch.setattr(sys, "argv", ["first_light"])
+    first_light.main()
+    assert capsys.readouterr().out.startswith("first light: skipped, since ")
 
 
 def test_a_provider_that_does_not_open_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

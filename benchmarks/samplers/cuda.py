@@ -67,7 +67,9 @@ def files(network: str, solver: str, folder: Path) -> Iterator[tuple[str, Model]
     for precision in PRECISIONS:
         for unroll in (False, True):
             name = f"mai {precision}, {'CUDA graph' if unroll else 'loop'}"
-            path = compiled(network, solver, folder / name, CompileOptions(precision=precision, unroll=unroll))
+            path = compiled(
+                network, solver, folder / name, CompileOptions(precision=precision, unroll=unroll, cuda=True)
+            )
             try:
                 yield name, load(path, providers="cuda", cuda_graph=unroll)
             except ModelError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -156,7 +157,7 @@ def main() -> None:
         "hand": lambda: theirs.run(None, hand_feed),
         "mai": lambda: ours.run(None, feed),
     }
-    times = interleaved(calls, ROUNDS)
+    times = interleaved(calls, ROUNDS, time.process_time)
     middle, how = medians(times), ratio(times, "mai", "hand")
     what = f"Mamba, {SIZES['depth']} layers of {SIZES['d']}"
     row = [what, seconds(middle["hand"]), seconds(middle["mai"]), f"{how:.2f} ×"]

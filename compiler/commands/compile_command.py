@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 from mai.compiler.commands.shared import Opset, Sets, SpecFile, Weights, compile_options, program_of, with_diagnostics
-from mai.compiler.compile_options import DEFAULTS, Cache, CompileOptions, Drawing, FewBits, Precision, Settings
+from mai.compiler.compile_options import DEFAULTS, OLDEST, Cache, CompileOptions, Drawing, FewBits, Precision, Settings
 from mai.runtime.command_line.markers import Option
 from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import MaiError
@@ -70,6 +70,20 @@ def compile_(
             help="How random numbers are computed: portable, right on every engine; or fast, the same numbers, where int64 has 64 bits: ONNX Runtime, not OpenVINO."
         ),
     ] = DEFAULTS.draws,
+    portable: Annotated[
+        bool,
+        Option(
+            "--portable",
+            help="For other engines, as OpenVINO, IREE and tract: opset 21, settings required, no Scan. With --unroll no loops either.",
+        ),
+    ] = DEFAULTS.portable,
+    cuda: Annotated[
+        bool,
+        Option(
+            "--cuda",
+            help="For CUDA: random draws and norms of operators that it has kernels for; the same numbers, slower on a CPU.",
+        ),
+    ] = DEFAULTS.cuda,
     tokenizer: Annotated[
         str | None, Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")
     ] = DEFAULTS.tokenizer,
@@ -92,10 +106,11 @@ def compile_(
     folder = out or (trained.parent if trained else Path())
     options = compile_options(
         lambda: CompileOptions(
-            opset=opset, unroll=unroll, cache=cast(Cache, "none" if no_cache else cache), drafts=speculate, step=step,
+            opset=OLDEST if portable and opset == DEFAULTS.opset else opset, unroll=unroll, drafts=speculate, step=step,
+            cache=cast(Cache, "none" if no_cache else cache),
             precision=cast(Precision, precision), quantize=cast(FewBits | None, quantize), quantize_limit=quantize_limit,
-            held_out=tuple(data or ()), calibrate=tuple(calibrate or ()), settings=cast(Settings, settings), draws=cast(Drawing, draws), tokenizer=tokenizer,
-            external_data=external_data, seed=seed,
+            held_out=tuple(data or ()), calibrate=tuple(calibrate or ()), draws=cast(Drawing, draws), cuda=cuda, portable=portable,
+            settings=cast(Settings, "required" if portable else settings), tokenizer=tokenizer, external_data=external_data, seed=seed,
         )
     )  # fmt: skip
     with _saying_timings() if timings else nullcontext():

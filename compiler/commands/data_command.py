@@ -18,7 +18,7 @@ def data(
     paths: Annotated[
         list[Path],
         Argument(
-            help="A table, a text, a .npz, a folder of images, or a .mai file, whose data are looked at.",
+            help="A table, a text, a .npz, a folder of images, a .mai file, whose data are looked at, or a source, as moons.",
             show_default=False,
         ),
     ],

@@ -13,7 +13,9 @@ from mai.runtime.show.terminal import say, say_text
 @with_diagnostics
 def show(
     file: SpecFile,
-    emit: Annotated[str, Option(help="summary, ast, ir, torch, onnx or diagram.")] = "summary",
+    emit: Annotated[
+        str, Option(help="summary, ast, ir, torch, onnx, placement (what CUDA computes) or diagram.")
+    ] = "summary",
     export: Annotated[str | None, Option(help="One export; by default all.")] = None,
     out: Annotated[Path | None, Option(help="A file; a diagram's ending is .svg or .md.")] = None,
     after: Annotated[
@@ -22,9 +24,12 @@ def show(
     sets: Sets = None,
 ) -> None:
     """Sum a file up, or show a stage of its compilation: mai show flow.mai --emit torch"""
-    from mai.compiler.show import emit_text
+    from mai.compiler.show import emit_text, placement_of
 
-    text = emit_text(program_of(file, sets), file, emit, export, out.suffix if out else "", after)
+    if emit == "placement" and file.suffix == ".onnx":
+        text = placement_of(file)
+    else:
+        text = emit_text(program_of(file, sets), file, emit, export, out.suffix if out else "", after)
     if out is None:
         say_text(text.rstrip("\n"))
         return

@@ -46,7 +46,7 @@ def misfits(training: Training, base: Path, override: Sequence[Path] = ()) -> li
     base = Path() if override else base
 
     def compare() -> None:
-        columns = source.columns(base)
+        columns = gathered(source, base, fields)
         if columns is not None:
             _compare(columns, fields, source.names_fields)
 
@@ -58,6 +58,12 @@ def misfits(training: Training, base: Path, override: Sequence[Path] = ()) -> li
     )
     findings = dict.fromkeys(chain.from_iterable(_diagnostics_of(look, training.where) for look in looks))
     return [replace(d, severity="warning") if d.slug == "data-missing" else d for d in findings]
+
+
+def gathered(source: Source, base: Path, fields: Mapping[str, Type]) -> Mapping[str, Column] | None:
+    """The arrays that a source has for some fields, as far as they are known before they are read. Raises `MaiError`."""
+    columns = source.columns(base)
+    return None if columns is None else source.gather(columns, fields)
 
 
 def _diagnostics_of(look: Callable[[], None], where: Span) -> Sequence[Diagnostic]:

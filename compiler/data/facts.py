@@ -27,16 +27,21 @@ MOST = 64  # Numbers of an example that have a range each; of more they share on
 
 
 def facts_of_rows(
-    rows: Mapping[str, Rows], fields: Mapping[str, Type], trained: Array | None, fit: Fit | None
+    rows: Mapping[str, Rows],
+    fields: Mapping[str, Type],
+    trained: Array | None,
+    fit: Fit | None,
+    vectors: Mapping[str, tuple[str, ...]],
 ) -> dict[str, Facts]:
-    """The ranges of the fields of real numbers, over the rows that are trained on, or an even choice of them; `fit` is of images."""
+    """The ranges of the fields of real numbers, over the rows that are trained on, or an even choice of them; `fit` is of images, `vectors` are columns by field."""
     facts = {}
     for name, each in rows.items():
         if fields[name].dtype is DType.REAL and len(each):
             numbers = np.arange(len(each)) if trained is None else np.sort(trained)
             most = min(SAMPLE, max(1, NUMBERS // max(1, prod(each.shape[1:]))))
             some = np.asarray(choose(each, numbers[:: -(-len(numbers) // most)])[:], np.float64)
-            facts[name] = _facts(some, fit if some.ndim == 4 else None)
+            told = _facts(some, fit if some.ndim == 4 else None)
+            facts[name] = told.model_copy(update={"columns": list(vectors[name])}) if name in vectors else told
     return facts
 
 

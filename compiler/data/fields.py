@@ -158,19 +158,24 @@ def window(fields: Mapping[str, Type]) -> tuple[str, int, Type]:
 
 
 def group_columns(columns: list[str], own: Collection[str] = ()) -> dict[str, list[str]]:
-    """Columns by field: `x0`, `x1`, ... make the vector `x`, any other is a field of its own, and so is one that is called as one of `own`."""
+    """Columns by field: `x0`, `x1`, ..., all of them, make the vector `x`, any other is a field of its own, and so is one that is called as one of `own`."""
     groups: dict[str, list[str]] = {name: [name] for name in columns if name in own}
     for name in columns:
         stem = name.rstrip("0123456789")
-        if stem and stem != name and f"{stem}0" in columns:
-            groups.setdefault(stem, _parts(stem, columns))
+        if stem and stem != name and (parts := _parts(stem, columns, stem in own)):
+            groups.setdefault(stem, parts)
         else:
             groups[name] = [name]
     return groups
 
 
-def _parts(stem: str, columns: list[str]) -> list[str]:
+def _parts(stem: str, columns: list[str], is_asked: bool) -> list[str]:
+    """The columns of a vector; none where there are not all of them and nothing asks for it. Raises `MaiError`."""
+    if f"{stem}0" not in columns:
+        return []
     try:
         return vector_columns(stem, columns)
     except ModelError as error:
-        raise bad(error.message) from error
+        if is_asked:
+            raise bad(error.message) from error
+        return []

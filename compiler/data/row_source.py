@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
@@ -29,7 +29,7 @@ AS_WRITTEN = ("split", "missing", "needs", "words")  # What is said of files, wh
 class Wanted:
     """The files whose rows are wanted, as `places` name them; the fields that they are for, or None for all; and a split of them.
 
-    `decimal` is the decimal sign of what is trained on, where that is known.
+    `decimal` is the decimal sign of what is trained on, and `vectors` the columns of its fields that have names of their own, where these are known.
     """
 
     files: Sequence[Path]
@@ -37,6 +37,7 @@ class Wanted:
     fields: Mapping[str, Type] | None
     split: Split | None = None
     decimal: Decimal | None = None
+    vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class RowSource(Source):
@@ -94,8 +95,10 @@ class RowSource(Source):
         files = self.find(request.base, paths)
         places = [request.base / path for path in paths]
         read = self.reader(request, files)
-        rows = replace(read(Wanted(files, places, request.fields, self.split, request.decimal)), split=self.split)
-        request = replace(request, decimal=rows.decimal or request.decimal)
+        rows = replace(
+            read(Wanted(files, places, request.fields, self.split, request.decimal, request.vectors)), split=self.split
+        )
+        request = replace(request, decimal=rows.decimal or request.decimal, vectors=rows.vectors or request.vectors)
         held_out, test = (self._aside(each, request, files, read) for each in (self.validation, self.test))
         return replace(rows, held_out=held_out, test=test)
 
@@ -116,4 +119,4 @@ class RowSource(Source):
                 help = "name another file, or say `split = ...`"
                 raise bad(f"{file} is trained on, so that it cannot be held out", help=help)
         places = [request.base / path for path in listed(paths)]
-        return read(Wanted(files, places, request.fields, decimal=request.decimal)).arrays
+        return read(Wanted(files, places, request.fields, None, request.decimal, request.vectors)).arrays

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -45,7 +46,8 @@ class Finite:
     Without either, `parts` or `split` say which rows are held out, the latter by the column `key` where it looks at one; usually a tenth
     is, unless these examples are `all_of_them`. `notes` say what was found in the files that the spec does not say. One that `has_gaps` may lack values:
     there a number is NaN, and a word -1. `fit` is how images have come to their size, `tokenizer` what made tokens of texts among them,
-    as a manifest states it, and `decimal` the sign before decimals in tables whose numbers tell it.
+    as a manifest states it, and `decimal` the sign before decimals in tables whose numbers tell it. `vectors` are the columns of fields
+    that have names of their own.
     """
 
     arrays: Columns
@@ -60,6 +62,7 @@ class Finite:
     fit: Literal["crop", "pad", "stretch"] | None = None
     tokenizer: str | None = None
     decimal: Decimal | None = None
+    vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @record
@@ -89,7 +92,8 @@ class Request:
     """Where and how to read: paths start at `base`, the spec's folder; `files` are those of `--data`, in their place.
 
     `fields` are what is asked for, by name; None asks for all there is. `tokenizer` is that of a run, in the place of one that would
-    be trained from the files, and `decimal` the sign of the tables of a run, which decides where none of theirs tells.
+    be trained from the files, `decimal` the sign of the tables of a run, which decides where none of theirs tells, and `vectors` the
+    columns of its fields that have names of their own.
     """
 
     base: Path
@@ -98,6 +102,7 @@ class Request:
     fields: Mapping[str, Type] | None = None
     tokenizer: str | None = None
     decimal: Decimal | None = None
+    vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def generator(self, *key: int) -> Generator:
         """Random numbers for examples that are drawn once, a stream for every key."""
@@ -113,10 +118,11 @@ class Source(Settings, ABC):
 
     The arrays of one that `names_fields` have names which a spec's fields must have; others fill fields by kind. One that
     `reads_files` takes the files of `--data` as its own, all of them; another gives place to the source that reads them. Files are
-    known by their `suffixes`.
+    known by their `suffixes`. Numbers that are a `picture` have these channels, height and width.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
+    picture: ClassVar[tuple[int, int, int] | None] = None
     names_fields: ClassVar[bool] = False
     reads_files: ClassVar[bool] = False
 
@@ -146,6 +152,10 @@ class Source(Settings, ABC):
             MaiError: what can be looked at is wrong already, a file's first line say.
         """
         return None
+
+    def gather(self, columns: Mapping[str, Column], fields: Mapping[str, Type]) -> Mapping[str, Column]:
+        """The arrays with those that are made of others for the fields of a spec. Raises `MaiError`."""
+        return columns
 
     @abstractmethod
     def read(self, request: Request) -> Reading:

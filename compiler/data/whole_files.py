@@ -15,6 +15,7 @@ from mai.compiler.data.source_kinds import Finite, Request, Source
 from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
+from mai.runtime.model.manifest import Facts
 from mai.spec.record import record
 from mai.spec.settings import fields as setting_names
 
@@ -44,6 +45,7 @@ def read_whole(
     answer: str | None,
     tokenizer: str | None = None,
     decimal: Decimal | None = None,
+    facts: Mapping[str, Facts] | None = None,
 ) -> WholeFiles:
     """All examples of files, none kept apart, whatever the source says.
 
@@ -54,11 +56,13 @@ def read_whole(
             the source takes otherwise, and an example without one is left out where the source takes what is missing.
         tokenizer: that of the run, as its manifest states it.
         decimal: the decimal sign of the run's tables, for files that do not tell theirs.
+        facts: of the fields that the run was trained on: the columns of those that have names of their own.
 
     Raises:
         MaiError: `data-missing` or `data-bad`.
     """
-    finite = _read(source, Request(base, files, 0, fields, tokenizer, decimal))
+    vectors = {name: tuple(each.columns) for name, each in (facts or {}).items() if each.columns}
+    finite = _read(source, Request(base, files, 0, fields, tokenizer, decimal, vectors))
     columns: dict[str, Column] = match_fields(finite.arrays, fields, source.names_fields)
     count = min(column.shape[0] for column in columns.values())
     places = np.arange(count) if answer is None or not finite.has_gaps else _with_answer(columns[answer], count)

@@ -14,6 +14,7 @@ from mai.runtime.arrays import Array
 from mai.spec.record import record
 
 MOST_LABELS = 1000
+EXAMPLES = 2000  # That are kept, for a picture.
 
 
 @record
@@ -53,7 +54,7 @@ def summarise_arrays(files: Sequence[Path]) -> ArraysSummary:
     arrays: dict[str, Array] = {}
     for file in files:
         arrays |= _read(file)
-    return ArraysSummary(tuple(files), tuple(_summarise(name, array) for name, array in arrays.items()))
+    return ArraysSummary(tuple(files), tuple(summarise_array(name, array) for name, array in arrays.items()))
 
 
 def _read(file: Path) -> dict[str, Array]:
@@ -66,7 +67,8 @@ def _read(file: Path) -> dict[str, Array]:
         raise bad(f"{file} is no numpy file of plain arrays: {error}") from error
 
 
-def _summarise(name: str, array: Array) -> ArraySummary:
+def summarise_array(name: str, array: Array) -> ArraySummary:
+    """One array, gone through some rows at a time."""
     numbers, missing = Numbers(), 0
     counts: Array | None = np.zeros(0, np.int64)
     if array.dtype.kind in "biuf":
@@ -78,7 +80,13 @@ def _summarise(name: str, array: Array) -> ArraySummary:
             counts = _counted(counts, block)
     labels = () if counts is None or not (counts > 0).all() else tuple(counts.tolist())
     return ArraySummary(
-        name, array.shape, str(array.dtype), numbers, missing, np.asarray(array[:64]) if array.ndim else array, labels
+        name,
+        array.shape,
+        str(array.dtype),
+        numbers,
+        missing,
+        np.asarray(array[:EXAMPLES]) if array.ndim else array,
+        labels,
     )
 
 

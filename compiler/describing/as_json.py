@@ -9,6 +9,7 @@ from typing import Any
 
 from mai.compiler.describing.arrays import ArraysSummary, ArraySummary
 from mai.compiler.describing.columns import ColumnSummary
+from mai.compiler.describing.drawn import DrawnSummary
 from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.lines import Summary, data_line, moment
 from mai.compiler.describing.numbers import Numbers
@@ -73,6 +74,16 @@ def _(summary: ArraysSummary) -> dict[str, Any]:
         "files": [str(each) for each in summary.files],
         "kind": "arrays",
         "arrays": [_array(each) for each in summary.arrays],
+    }
+
+
+@_of.register
+def _(summary: DrawnSummary) -> dict[str, Any]:
+    return {
+        "source": summary.source,
+        "kind": "drawn",
+        "examples": summary.count,
+        "arrays": [_array(each) for each in summary.arrays.arrays],
     }
 
 

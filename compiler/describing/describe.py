@@ -1,4 +1,4 @@
-"""What a path holds, by what is there: a table, a folder of images, a text, arrays."""
+"""What a path holds, by what is there: a table, a folder of images, a text, arrays; or, where nothing is there, a source of this name."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mai.compiler.data.sources.images import SUFFIXES as IMAGES
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import is_table, kind_of
 from mai.compiler.describing.arrays import summarise_arrays
+from mai.compiler.describing.drawn import source_called, summarise_source
 from mai.compiler.describing.images import summarise_images
 from mai.compiler.describing.lines import Summary
 from mai.compiler.describing.tables import AS_FOUND, summarise_tables
@@ -22,6 +23,9 @@ ARRAYS = (".npz", ".npy")
 def describe(paths: Sequence[Path], stated: Stated = AS_FOUND) -> Summary:
     """What is in files, or in a folder; `stated` is what a spec says of how tables are written. Raises `MaiError` for what mai reads in no way."""
     folder = paths[0]
+    source = None if folder.exists() else source_called(str(folder))
+    if source is not None:
+        return summarise_source(source)
     if len(paths) == 1 and folder.is_dir() and _has_images(folder):
         return summarise_images(folder)
     files = find_files(Path(), [*paths], _is_data)

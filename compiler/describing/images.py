@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.sources.images import SUFFIXES
+from mai.compiler.data.sources.images import EMPTY, SUFFIXES
 from mai.spec.record import record
 
 COLOURS = {"L": "grey", "LA": "grey with transparency", "1": "black and white", "RGB": "colour", "P": "colour by a palette",
@@ -42,15 +42,18 @@ class ImagesSummary:
 def image_files(folder: Path) -> tuple[tuple[Path, ...], bool]:
     """The images of a folder, or of its subfolders, in order; and whether these are classes. Raises `MaiError` for none."""
     inside = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
-    files = [
-        file
-        for place in inside or [folder]
-        for file in sorted(place.iterdir())
-        if file.suffix.lower() in SUFFIXES and file.is_file()
-    ]
-    if not files:
-        raise bad(f"there are no images in {folder}", "data-missing")
+    files = []
+    for place in inside or [folder]:
+        own = [file for file in sorted(place.iterdir()) if file.suffix.lower() in SUFFIXES and _is_seen(file)]
+        if not own:
+            raise bad(f"there are no images in {place}", "data-missing", help=EMPTY if inside else None)
+        files += own
     return tuple(files), bool(inside)
+
+
+def _is_seen(file: Path) -> bool:
+    """Whether it is a plain file that no program hides, as `._1.png` is."""
+    return file.is_file() and not file.name.startswith(".")
 
 
 def summarise_images(folder: Path) -> ImagesSummary:

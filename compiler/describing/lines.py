@@ -10,12 +10,13 @@ import pyarrow as pa
 
 from mai.compiler.describing.arrays import ArraysSummary, ArraySummary
 from mai.compiler.describing.columns import DAY, ColumnSummary
+from mai.compiler.describing.drawn import DrawnSummary
 from mai.compiler.describing.images import COLOURS, ImagesSummary
 from mai.compiler.describing.numbers import Numbers
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
 
-Summary = TableSummary | ImagesSummary | TextSummary | ArraysSummary
+Summary = TableSummary | ImagesSummary | TextSummary | ArraysSummary | DrawnSummary
 WIDTH, MOST_COLUMNS, MOST_WORDS, LETTERS = 116, 200, 5, 24
 
 
@@ -91,7 +92,19 @@ def _(summary: TextSummary, taken: Mapping[str, str] | None = None) -> Iterator[
 
 @lines.register
 def _(summary: ArraysSummary, taken: Mapping[str, str] | None = None) -> Iterator[str]:
-    yield f"{_names(summary.files)}: {len(summary.arrays)} array{'s' if len(summary.arrays) != 1 else ''}"
+    yield f"{_names(summary.files)}: {_counted(len(summary.arrays), 'array')}"
+    yield from _rows_of(summary, taken)
+
+
+@lines.register
+def _(summary: DrawnSummary, taken: Mapping[str, str] | None = None) -> Iterator[str]:
+    yield f"{summary.source}: {summary.says}"
+    drawn = f"{summary.count:,} to train on" if summary.count is not None else "drawn anew for every step"
+    yield f"  {drawn}; of {len(summary.arrays.arrays[0].examples):,} examples:"
+    yield from _rows_of(summary.arrays, None)
+
+
+def _rows_of(summary: ArraysSummary, taken: Mapping[str, str] | None) -> Iterator[str]:
     marks = [] if taken is None else ["the spec"]
     rows = [["array", "shape", "type", "missing", *marks, "values"]]
     for each in summary.arrays:
@@ -153,6 +166,12 @@ def _(summary: ArraysSummary) -> str:
 def listed(names: Sequence[str]) -> str:
     """Names as a setting takes them: one, or a list."""
     return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+
+
+@data_line.register
+def _(summary: DrawnSummary) -> str:
+    fields = [f"{each.name}: {each.type_text}" for each in summary.arrays.arrays]
+    return spread("data ", fields, f"from {summary.source}()")
 
 
 def spread(begin: str, parts: Sequence[str], end: str, width: int = WIDTH) -> str:

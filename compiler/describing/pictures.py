@@ -12,12 +12,27 @@ import numpy as np
 
 from mai.compiler.describing.arrays import ArraysSummary
 from mai.compiler.describing.columns import DAY, ColumnSummary
+from mai.compiler.describing.drawn import DrawnSummary
 from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.lines import Summary, ascii_or
 from mai.compiler.describing.numbers import Numbers
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
-from mai.runtime.show.canvas import ACCENT, INK, QUIET, TEAL, Pyplot, hide_spines, plotting, save_figure, show_mosaic
+from mai.runtime.arrays import Array
+from mai.runtime.show.canvas import (
+    ACCENT,
+    INK,
+    QUIET,
+    TEAL,
+    Pyplot,
+    as_images,
+    hide_spines,
+    image_span,
+    plotting,
+    save_figure,
+    show_mosaic,
+    style_plane,
+)
 from mai.runtime.show.save import check_picture
 
 if TYPE_CHECKING:
@@ -62,6 +77,33 @@ def _(summary: TextSummary, plt: Pyplot) -> Figure:
 def _(summary: ArraysSummary, plt: Pyplot) -> Figure:
     shown = [each for each in summary.arrays if each.numbers.count][:MOST_PANELS]
     return _panels(plt, [(f"{each.name} {[*each.shape]}", _histogram(each.numbers)) for each in shown])
+
+
+@_figure.register(DrawnSummary)
+def _(summary: DrawnSummary, plt: Pyplot) -> Figure:
+    """Points of the plane in the colours of their labels, images by theirs; of other arrays histograms."""
+    arrays = [each.examples for each in summary.arrays.arrays]
+    labels = next((each for each in arrays if each.dtype.kind in "iu" and each.ndim == 1), None)
+    points = next((each for each in arrays if each.shape[-1:] == (2,) and each.dtype.kind == "f"), None)
+    if points is not None:
+        return _plane(plt, points, labels)
+    pixels = next((image for each in arrays if each.dtype.kind == "f" and (image := as_images(each)) is not None), None)
+    if pixels is not None:
+        shown = pixels[:MOST_IMAGES]
+        names = None if labels is None else labels[:MOST_IMAGES].astype(str)
+        return show_mosaic(plt, shown, names, image_span(shown))[0]
+    return _figure(summary.arrays, plt)
+
+
+def _plane(plt: Pyplot, points: Array, labels: Array | None) -> Figure:
+    """Points [..., 2]; a cloud is one example, of which the first is shown."""
+    points = points if points.ndim == 2 else points[0].reshape(-1, 2)
+    figure, axes = plt.subplots(figsize=(4, 4))
+    of_labels = labels is not None and len(labels) == len(points)
+    colours = {"c": labels, "cmap": "tab10", "vmin": 0, "vmax": 9} if of_labels else {"color": TEAL}
+    axes.scatter(points[:, 0], points[:, 1], s=4, linewidths=0, **colours)
+    style_plane(axes, points)
+    return figure
 
 
 @_figure.register(ImagesSummary)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from mai.compiler.data.fields import bad, group_columns
 from mai.compiler.data.sources.table import Table
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.describing.describe import describe
+from mai.compiler.describing.drawn import summarise_drawn
 from mai.compiler.describing.leaks import leaks
 from mai.compiler.describing.lines import Summary, share
 from mai.compiler.describing.tables import AS_FOUND, TableSummary, why_not
@@ -36,12 +37,18 @@ def what_it_takes(program: Program) -> tuple[dict[str, str], Summary | None, lis
     dataset = load(training.data, training.fields, 0, base, where=training.where)
     paths = _files(getattr(training.data, "path", None), base)
     stated = training.data.stated if isinstance(training.data, Table) else AS_FOUND
-    summary = describe(paths, stated) if paths else None
+    summary = describe(paths, stated) if paths else _of_drawn(training, dataset)
     taken = {name: f"{name}: {_as_written(type_)}" for name, type_ in training.fields.items()}
     key = getattr(getattr(training.data, "split", None), "key", None)
-    marks = _marks(summary, training.fields, taken) | ({key: "splits by it"} if key and key not in taken else {})
+    own = {name: facts.columns for name, facts in dataset.facts.items() if facts.columns}
+    marks = _marks(summary, training.fields, taken, own) | ({key: "splits by it"} if key and key not in taken else {})
     warned = _warnings(summary, training, stated) if isinstance(summary, TableSummary) else []
     return marks, summary, ["", *_examples(training.data.name, taken, dataset), *warned]
+
+
+def _of_drawn(training: Training, dataset: Dataset) -> Summary | None:
+    """What a source makes that reads no files."""
+    return None if training.data.reads_files else summarise_drawn(training.data, dataset)
 
 
 def _warnings(summary: TableSummary, training: Training, stated: Stated) -> list[str]:
@@ -73,11 +80,13 @@ def _files(path: object, base: Path) -> list[Path]:
     return [base / each for each in path] if isinstance(path, tuple) else []
 
 
-def _marks(summary: Summary | None, fields: Mapping[str, Type], taken: Mapping[str, str]) -> dict[str, str]:
-    """What becomes of each column; `x0`, `x1`, ... are of the field `x`."""
+def _marks(
+    summary: Summary | None, fields: Mapping[str, Type], taken: Mapping[str, str], own: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """What becomes of each column; `x0`, `x1`, ... are of the field `x`, or those with names of their `own`."""
     if not isinstance(summary, TableSummary):
         return dict(taken)
-    groups = group_columns([column.name for column in summary.columns], fields)
+    groups = {**group_columns([column.name for column in summary.columns], fields), **own}
     return {column: taken[name] for name in fields for column in groups.get(name, ())}
 
 

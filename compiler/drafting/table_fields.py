@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.header import NAME
@@ -15,6 +15,7 @@ from mai.spec.record import record
 MOST_CLASSES = 10  # Whole numbers of so many different values are labels, where they are to be predicted.
 MOST_LABELS = 100  # So many words may be predicted, and so many numbers be said by name.
 LETTERS_OF_TOKEN, MOST_TOKENS = 3, 128  # Of a text: letters that a token has, and tokens that are read.
+MOST_NAMED = 60  # Columns of numbers that a spec names; of more it takes all that are left as one vector.
 ONE_HOT = 12  # Words of so many kinds or fewer have a number each; of more kinds they are embedded.
 # Functions that a drafted spec calls where fields are in scope, for labels and for numbers: a field of such a name would hide one.
 CALLED_FOR_LABELS = frozenset(("cross_entropy", "accuracy", "across", "auc", "softmax", "argmax"))
@@ -67,7 +68,8 @@ class Text:
 class TableFields:
     """What a spec takes of a table: its target, and the numbers, vectors, dates, words and texts that predict it; `left` says what it does not, and why.
 
-    `target_words` is None for a target of numbers. `gaps` are the fields that lack values, `leaks` the columns that tell the target alone.
+    `target_words` is None for a target of numbers. `gaps` are the fields that lack values, `leaks` the columns that tell the target alone,
+    `rest` the vector of all columns of numbers, where there are too many to name.
     """
 
     table: TableSummary
@@ -81,6 +83,7 @@ class TableFields:
     left: tuple[tuple[str, str], ...]
     gaps: frozenset[str]
     leaks: tuple[Leak, ...] = ()
+    rest: str | None = None
 
     @property
     def rows(self) -> int:
@@ -126,17 +129,32 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
     if not taken:
         raise bad(f"{table.files[0]} has no column that `{column.name}` could be predicted from", help=_why(left))
     kinds = {name: _kind(columns) for name, columns in taken.items()}
+    numbers = tuple(name for name, kind in kinds.items() if kind == "number")
+    vectors = tuple(
+        (name, taken[name][0].width or len(taken[name])) for name, kind in kinds.items() if kind == "vector"
+    )
+    gaps = {name for name, columns in table.groups(column.name) if any(each.missing for each in columns)}
+    rest = None
+    if len(numbers) > MOST_NAMED and "text" not in kinds.values():
+        rest = _free("numbers", {each.name for each in table.columns} | {*kinds})
+        gaps |= {rest} if gaps & {*numbers} else set()
+        numbers, vectors = (), ((rest, len(numbers)), *vectors)
     return TableFields(
-        table, column, labels,
-        tuple(name for name, kind in kinds.items() if kind == "number"),
-        tuple((name, taken[name][0].width or len(taken[name])) for name, kind in kinds.items() if kind == "vector"),
+        table, column, labels, numbers, vectors,
         tuple(name for name, kind in kinds.items() if kind == "date"),
         tuple(_words(taken[name][0]) for name, kind in kinds.items() if kind == "word"),
         tuple(Text(name, _length(taken[name][0])) for name, kind in kinds.items() if kind == "text"),
         tuple(left.items()),
-        frozenset(name for name, columns in table.groups(column.name) if any(each.missing for each in columns)),
+        frozenset(gaps),
         tuple(leak for leak in telling if leak.column in taken),
+        rest,
     )  # fmt: skip
+
+
+def _free(name: str, taken: Set[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
 def _kind(columns: Sequence[ColumnSummary]) -> str:

@@ -116,6 +116,10 @@ def _source(fields: TableFields, path: str) -> Iterator[str]:
     named = [each.name for each in (fields.target_words, *fields.words) if each is not None and each.named]
     if named:
         yield f"words = {listed(named)}"
+    if fields.rest is not None:
+        yield f"rest = {fields.rest}"
+        without = [each.name for name, _ in fields.left for each in dict(fields.table.groups(target))[name]]
+        yield from [f"without = {listed(without)}"] if without else []
     aside = "0.15, test = 0.15" if fields.rows >= 100 else "0.2"
     if fields.rows >= 20:
         yield f"split = stratified({target}, {aside})" if _can_stratify(fields) else f"split = random({aside})"

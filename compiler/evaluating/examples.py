@@ -37,7 +37,9 @@ def read_for(subject: Subject, files: Sequence[Path], count: int | None = None) 
     if files:
         places = [file.absolute() for file in files]
         base = Path(program.source.path).parent
-        read = read_whole(training.data, fields, base, places, names, field, manifest.tokenizer, manifest.decimal)
+        read = read_whole(
+            training.data, fields, base, places, names, field, manifest.tokenizer, manifest.decimal, manifest.facts
+        )
         return first(read, count)
     data = data_of(program, subject.run, names)
     rows = data.test or data.validation or drawn(data, count)

@@ -13,7 +13,7 @@ from mai.compiler.check import check_text
 from mai.compiler.data import label_names
 from mai.compiler.data.batches import held_out_from
 from mai.compiler.data.column_shapes import read_in_place
-from mai.compiler.data.facts import decimal_of_weights
+from mai.compiler.data.facts import decimal_of_weights, facts_of_weights
 from mai.compiler.data.fields import bad, window
 from mai.compiler.data.label_names import Names
 from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Request
@@ -107,7 +107,9 @@ def read_examples(run: Run, files: Sequence[Path], count: int | None) -> WholeFi
         places = [file.absolute() for file in files]
         fields = training.fields
         sign = decimal_of_weights(run.weights)
-        return first(read_whole(training.data, fields, base, places, run.labels, None, run.tokenizer, sign), count)
+        facts = facts_of_weights(run.weights)
+        read = read_whole(training.data, fields, base, places, run.labels, None, run.tokenizer, sign, facts)
+        return first(read, count)
     data = data_of(run.program, run.record, run.labels)
     rows = data.test or data.validation or drawn(data, count)
     size = len(next(iter(rows.values())))

@@ -39,7 +39,7 @@ class Exported:
     """What was written: the file's size in bytes, its nodes, seconds to build it, and the gate's largest difference.
 
     The difference is that on the same steps, None without a gate. `apart` is that of runs which choose their own, None where no solver
-    does. `notes` say what few bits, or `unroll`, did not do, `warnings` what the gate has seen.
+    does. `notes` say what few bits, `unroll` or `portable` did not do, `warnings` what the gate has seen.
     """
 
     path: Path
@@ -197,6 +197,8 @@ def _notes(prepared: Prepared, model: ir.Model, options: CompileOptions) -> tupl
     """What an option did not do for a file; a step file says nothing of its own."""
     if options.unroll and has_loop(model):
         return ("a loop is left, of which only the call knows how many turns it takes",)
+    if options.portable and has_loop(model):
+        return ("it has loops, which IREE and some engines of phones cannot run: `--unroll` writes their turns out",)
     if options.bits is None or prepared.whole:
         return ()
     layout, best = prepared.coarse(options.bits), prepared.coarse(max(BITS.values()))

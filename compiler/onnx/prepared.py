@@ -65,7 +65,7 @@ class Prepared:
         """How many examples of a large batch are computed at a time; None for all of them."""
         layout = self.coarse(options.bits)
         share = SHARE_OF_CODES if layout is not None and layout.convolves else 1
-        return None if options.unroll or self.whole else chunk_of(self.optimised, share)
+        return None if options.unroll or options.portable or self.whole else chunk_of(self.optimised, share)
 
     def coarse(self, bits: int | None) -> Coarse | None:
         """How weights are kept in few bits; None where they are whole.

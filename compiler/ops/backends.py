@@ -114,13 +114,15 @@ class Operator(Protocol[V]):
 class Onnx(Protocol[V]):
     """What an operation's `onnx` lowering is handed: standard operators by their names, constants, and sizes.
 
-    `op.Add(x, y)` appends a node. Sizes are in memory: lead axes first.
+    `op.Add(x, y)` appends a node. Sizes are in memory: lead axes first. `draws` and `cuda` are the options of these names.
     """
 
     @property
     def opset(self) -> Integer: ...
     @property
-    def draw_bits(self) -> Integer: ...
+    def draws(self) -> str: ...
+    @property
+    def cuda(self) -> bool: ...
     def __getattr__(self, operator: str) -> Operator[V]: ...
     def several(
         self, operator: str, outputs: Integer, *inputs: V | float | None, **attributes: Attribute

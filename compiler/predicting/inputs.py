@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.data.fields import NO_LABEL, bad, group_columns
+from mai.compiler.data.fields import NO_LABEL, bad, check_there, group_columns
 from mai.compiler.data.tables.cells import Column, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.predicting.texts import TextBlock, Texts, texts_of
@@ -142,13 +142,22 @@ class TableInputs:
     def _columns(self, texts: Sequence[str]) -> dict[str, PortColumns]:
         """What reads the inputs that are no texts. Raises `MaiError` for one without a column."""
         model, table = self._model, self._table
-        groups = group_columns([*table.columns], model.inputs)
+        groups = group_columns([*table.columns], model.inputs) | self._vectors()
         names = [name for name in model.inputs if name not in texts]
         lacking = [name for name in names if name not in groups]
         if lacking:
             needed = ", ".join(f"`{name}`" for name in lacking)
             raise bad(f"{table.path} has no column for {needed}; it has {', '.join(table.columns)}")
         return {name: PortColumns(model.manifest, model.inputs[name], groups[name], table) for name in names}
+
+    def _vectors(self) -> dict[str, list[str]]:
+        """The columns of the vectors that have names of their own. Raises `MaiError` for one that is not there."""
+        facts = self._model.manifest.facts
+        vectors = {n: columns for n in self._model.inputs if n in facts and (columns := facts[n].columns)}
+        for name, columns in vectors.items():
+            for column in columns:
+                check_there(column, self._table.columns, f"{self._table.path}: `{name}` has a column")
+        return vectors
 
     @property
     def notes(self) -> tuple[str, ...]:

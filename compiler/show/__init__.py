@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from mai.compiler.program import Program
@@ -22,7 +23,7 @@ def emit_text(
 
     Args:
         file: the spec, whose name a suggestion uses.
-        stage: summary, ast, ir, torch, onnx or diagram.
+        stage: summary, ast, ir, torch, onnx, placement or diagram.
         export: the export to show; by default all.
         suffix: the ending of the file that the text is written to: a diagram is SVG for `.svg`, else Mermaid.
         after: the pass after which the IR is shown; by default as it was elaborated.
@@ -36,6 +37,7 @@ def emit_text(
         "ir": lambda: _ir(program, export, after),
         "torch": lambda: _torch(program, export),
         "onnx": lambda: _onnx(program, export),
+        "placement": lambda: _placement(program, export),
         "diagram": lambda: _diagram(program, export, suffix),
     }
     if stage not in emitters:
@@ -112,6 +114,34 @@ def _without_data(model: ir.Model) -> ir.Model:
             if value.const_value is not None and value.const_value.size > 8:
                 del graph.initializers[name]
     return model
+
+
+def _placement(program: Program, export: str | None) -> str:
+    from mai.compiler.compile_options import CompileOptions, Trained
+    from mai.compiler.data.texts.tokens import tokenizer_text
+    from mai.compiler.onnx.export import export as compiled
+    from mai.compiler.training.initial_weights import load_weights
+
+    trained = Trained(*load_weights(program, None), tokenizer_text(program, None, None))
+    options = CompileOptions(verify=False, step=False)
+    with TemporaryDirectory() as folder:
+        paths = [
+            compiled(program, name, trained, Path(folder), options).path for name in _export_names(program, export)
+        ]
+        return "\n\n".join(map(placement_of, paths))
+
+
+def placement_of(path: Path) -> str:
+    """Where ONNX Runtime's CUDA provider puts the nodes of a compiled file, and what is copied for that, in words.
+
+    Raises:
+        ModelError: it is not such a file.
+    """
+    from mai.compiler.onnx.placement.report import lines, report
+    from mai.runtime.model.loader import load
+
+    load(path, providers="cpu")  # Says what is wrong with it.
+    return "\n".join(lines(path.stem, report(path)))
 
 
 def _diagram(program: Program, export: str | None, suffix: str) -> str:

@@ -27,9 +27,8 @@ from mai.compiler.ops.products.chosen import ChosenAffine
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.ops.reductions.norm import BatchNorm
 from mai.compiler.ops.shapes.shape import Transpose
-from mai.compiler.passes.loops.recurrences.long_axes import turned, turned_places
 from mai.compiler.passes.loops.recurrences.parts import Parts, part_loop
-from mai.compiler.passes.loops.recurrences.recurrence import Recurrence, Update, find_recurrence, rows_taken
+from mai.compiler.passes.loops.recurrences.recurrence import find_recurrence, rows_taken
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.calls.adjoint import adjoint
 from mai.compiler.torch.calls.attention_call import attention
@@ -44,7 +43,8 @@ from mai.compiler.torch.processes.together import Share, batch_norm, gathered
 from mai.compiler.torch.recorder import Recorder
 from mai.compiler.torch.recurrences.exponential import exponential
 from mai.compiler.torch.recurrences.loops import loop
-from mai.compiler.torch.recurrences.recurrence import recurrence
+from mai.compiler.torch.recurrences.recording import recurrence_code
+from mai.compiler.torch.recurrences.rooms import use_rooms
 from mai.compiler.torch.thin_products import is_thin, thin_product
 from mai.compiler.torch.turns import keeps_state, leaves_of, region_of, runs, turn
 
@@ -138,9 +138,9 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         if node.op is Attention and self.rows_in_blocks and (attributes["window"] or attributes["softcap"]):
             return [self.code.call(attention, tuple(inputs), attributes)]
         if self.in_blocks and is_thin(node):
-            return [thin_product(*inputs, of_row=node.inputs[0].type.shape[-2] == 1)]
+            return [thin_product(node, self)]
         if self.in_blocks and node.op is Exp:
-            return [self.code.call(exponential, tuple(inputs))]
+            return [exponential(self, node)]
         results = node.op.torch(self.code.torch, *inputs, **attributes)
         if node.op is Transpose and (self.in_blocks or _is_convolved(node.inputs[0])):
             return [results.contiguous()]
@@ -229,7 +229,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         """By blocks of turns where that is possible; the body is a module, and what it reads from outside is handed to it."""
         blocks = find_recurrence(self.graph, node, STEPS, products=True)
         if blocks is not None:
-            return self.recurrence(node, blocks)
+            return recurrence_code(self, node, blocks)
         parts = part_loop(self.graph, node, STEPS)
         return self.plain_loop(node) if parts is None else self.parts(parts)
 
@@ -237,7 +237,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         """A loop as several, one after the other."""
         self.nodes(parts.free)
         for node, blocks in parts.loops:
-            results = self.plain_loop(node) if blocks is None else self.recurrence(node, blocks)
+            results = self.plain_loop(node) if blocks is None else recurrence_code(self, node, blocks)
             for value, result in zip(node.outputs, results, strict=True):
                 self.bind(value, result)
         return [self[v] for v in parts.results]
@@ -247,10 +247,10 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         taken = rows_taken(node, made_in(node.regions[0]))
         region = _without(node.regions[0], taken)
         body, captured = self.module(region)
-        count, *states = (self[v] for v in node.inputs)
+        count, states = self.turns_and_states(node)
         leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
         options: dict[str, object] = {"fill": Loop.of(node).fill} if Loop.of(node).stops else {}
-        options |= self._empty(node)
+        options |= self.empty(node)
         if taken:
             options["tables"] = tuple((self[n.inputs[0]], _axis_of(n)) for n in taken)
         if Loop.of(node).until:
@@ -260,30 +260,17 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
             options["still"] = True
         elif self.again and not keeps_state(region):
             options["again"] = True
-        results = self.code.call(loop, (body, count, tuple(states), captured, leads), options)
+        results = self.code.call(loop, (body, count, self.code.device, states, captured, leads), options)
         return [self.code.item(results, i) for i in range(len(node.outputs))]
 
-    def recurrence(self, node: Node, blocks: Recurrence) -> list[fx.Proxy]:
-        """`recurrence(updates, reads, count, states, tables, ...)`: its regions are modules."""
-        self.nodes(blocks.free)
-        places, blocks = turned_places(blocks, node), turned(blocks, node)
-        count, *states = (self[v] for v in node.inputs)
-        tables = tuple(self[row.table] for row in blocks.rows)
-        axes = tuple(len(row.table.type.physical) + row.axis for row in blocks.rows)
-        updates = tuple(self._update(node, blocks, update) for update in blocks.updates)
-        reads = self.module(blocks.reads, blocks.turns)
-        arguments = (updates, reads, count, tuple(states), tables, axes)
-        leads = tuple(len(v.type.lead) for v in node.regions[0].outputs[len(states) :])
-        results = self.code.call(recurrence, (*arguments, leads, tuple(sorted(places))), self._empty(node))
-        return [self.code.item(results, i) for i in range(len(node.outputs))]
+    def turns_and_states(self, loop: Node) -> tuple[object, tuple[fx.Proxy, ...]]:
+        """How many turns a loop has, a number where that is known: to read it off a tensor, a step would wait for the device. And its states."""
+        count, *states = (self[v] for v in loop.inputs)
+        known = Loop.of(loop).count
+        return known if isinstance(known, int) else count, tuple(states)
 
-    def _update(self, loop: Node, blocks: Recurrence, update: Update) -> tuple[object, ...]:
-        """A state of a block: a module, what it reads from around, the state's place, and how its results fit and are read."""
-        reading = None if update.reading is None else (update.reading.over, update.reading.kept)
-        module, read = self.module(update.region, blocks.turns)
-        return module, read, update.place, blocks.fit(update, loop), reading
-
-    def _empty(self, loop: Node) -> dict[str, object]:
+    def empty(self, loop: Node) -> dict[str, object]:
+        """`empty_rows` as an argument, where there is one."""
         empty = self.empty_rows(loop)
         return {"empty": empty} if empty else {}
 
@@ -329,6 +316,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
             inner.sizes[STEPS_NAME] = inner.code.item(inner[turns].shape, 0)
         inner.nodes(region.nodes)
         inner.returns(region.outputs)
+        if turns is not None:
+            use_rooms(inner.code.graph, inner[turns].node)
         name = f"body_{len(self.bodies) + 1}"
         self.bodies[name] = inner
         body = self.code.graph.create_node("get_attr", name, (), {}, name=name)

@@ -1,20 +1,51 @@
-"""Products of matrices and vectors, of which every example has its own: torch computes them faster as sums of products of numbers."""
+"""Products of matrices and vectors, of which every example has its own, in the order that torch computes fast."""
 
 from __future__ import annotations
 
+from typing import Any, Protocol, cast
+
 from torch import fx
 
-from mai.compiler.ir.graph import Node
+from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ops.products.product import Matmul
+from mai.compiler.ops.shapes.shape import Transpose
+
+
+class Proxies(Protocol):
+    """What values became in code."""
+
+    def __getitem__(self, value: Value) -> fx.Proxy: ...
 
 
 def is_thin(node: Node) -> bool:
-    """Whether a node is many products of a matrix and a vector, none of them one for all."""
+    """Whether a node is many products of a matrix and a vector, or of two vectors, none of them one for all."""
     if node.op is not Matmul or not all(v.type.lead == node.output.type.lead for v in node.inputs):
         return False
-    return 1 in (node.inputs[0].type.shape[-2], node.inputs[1].type.shape[-1])
+    x, y = (v.type.shape for v in node.inputs)
+    return 1 in (x[-2], x[-1], y[-1])
 
 
-def thin_product(x: fx.Proxy, y: fx.Proxy, *, of_row: bool) -> fx.Proxy:
-    """Many products of a matrix and a vector, number by number: as matrix products they take two to four times as long."""
-    return x.mT.mul(y).sum(-2, keepdim=True) if of_row else x.mul(y.mT).sum(-1, keepdim=True)
+def thin_product(node: Node, proxies: Proxies) -> fx.Proxy:
+    """Many products of a matrix and a vector: two to seven times as fast where torch sees a column as a row that was turned.
+
+    A matrix that was transposed for it is read as it was before. Products of two vectors are made number by number.
+    """
+    first, second = node.inputs
+    x: Any = proxies[first]
+    y: Any = proxies[second]
+    before = _before_transposing(second)
+    result: Any
+    if first.type.shape[-1] == 1:
+        result = x * y
+    elif first.type.shape[-2] != 1:
+        result = x @ y.squeeze(-1).unsqueeze(-2).mT
+    else:
+        result = x @ y if before is None else (proxies[before] @ x.mT).mT
+    return cast("fx.Proxy", result)
+
+
+def _before_transposing(value: Value) -> Value | None:
+    """What a value is the transpose of."""
+    node, rank = value.producer, value.type.rank
+    swapped = (*range(-rank, -2), -1, -2)
+    return node.inputs[0] if node is not None and node.op is Transpose and node.attributes["perm"] == swapped else None

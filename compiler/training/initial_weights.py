@@ -54,7 +54,7 @@ def load_weights(program: Program, path: Path | None, seed: int = 0) -> tuple[Ma
     if stored is not None and sum(4 * prod(weight.shape) for weight in program.weights.values()) > HELD:
         return CheckedWeights(program, stored, path), steps
     _check_memory(program)
-    return dict(starting(program, path, seed)), steps
+    return dict(_values(program, stored, path, seed)), steps
 
 
 class CheckedWeights(Mapping[str, Array]):
@@ -92,7 +92,13 @@ def starting(program: Program, path: Path | None, seed: int = 0) -> Iterator[tup
         MaiError: `weights-missing`, `weights-mismatch` naming the first weight that does not fit, `not-finite` naming the first
             that is not finite, and what `MappedWeights` raises.
     """
-    stored = _stored(program, path, seed)
+    yield from _values(program, _stored(program, path, seed), path, seed)
+
+
+def _values(
+    program: Program, stored: Mapping[str, Array] | None, path: Path | None, seed: int
+) -> Iterator[tuple[str, Array]]:
+    """The weights that are `stored`, or first values, one after the other. Raises `MaiError`, `not-finite`."""
     if stored is None:
         yield from ((name, first_value(weight, seed)) for name, weight in program.weights.items())
         return

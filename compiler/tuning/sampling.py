@@ -43,8 +43,8 @@ def options_of(manifest: Manifest) -> CompileOptions:
         return CompileOptions(
             opset=manifest.opset, unroll=manifest.unrolled, precision=manifest.precision, quantize=manifest.quantize,
             settings="required" if manifest.required else "optional",
-            draws="portable" if manifest.draw_bits == 32 else "fast",
-            external_data=manifest.data is not None,
+            draws="portable" if manifest.draw_bits == 32 or manifest.cuda else "fast", cuda=manifest.cuda,
+            portable=manifest.portable, external_data=manifest.data is not None,
         )  # fmt: skip
     except OptionError as error:
         raise refusal(f"`{manifest.export}` was compiled with what there is not: {error}") from error

@@ -15,6 +15,7 @@ from mai.compiler.warnings.losses import column_against_row, coupled_data, maske
 from mai.compiler.warnings.noise import tangled_noise
 from mai.compiler.warnings.numbers import divided_to_zero, empty_integrals, empty_ranges, large_windows, late_warmup
 from mai.compiler.warnings.subject import Subject
+from mai.compiler.warnings.texts import long_texts
 from mai.compiler.warnings.unused import unused_declarations, unused_in_bodies, unused_in_training
 from mai.compiler.warnings.weights import begun_alike, stuck_at_zero, untrained, untrained_rows
 from mai.spec.diagnostics import Diagnostic
@@ -23,7 +24,7 @@ Rule = Callable[[Subject], Iterator[Diagnostic]]
 RULES: tuple[Rule, ...] = (
     untrained, untrained_rows, taken_labels, stuck_at_zero, begun_alike, unused_in_bodies, unused_in_training, unused_declarations,
     column_against_row, unlike_logits, shared_objectives, masked_mean, coupled_data, divided_to_zero, empty_integrals, empty_ranges, late_warmup,
-    large_windows, total_derivatives, tangled_noise,
+    large_windows, total_derivatives, tangled_noise, long_texts,
 )  # fmt: skip
 ALLOW = re.compile(r"#\s*mai:\s*allow\s+([\w, -]+)")
 
@@ -36,6 +37,11 @@ def warnings(program: Program) -> list[Diagnostic]:
 def untrained_weights(program: Program) -> list[Diagnostic]:
     """Only those of weights that nothing trains, which the files of a training compute with."""
     return _warnings(program, (untrained, untrained_rows))
+
+
+def useless_defaults(program: Program) -> list[Diagnostic]:
+    """Only those of exports that can do nothing without a setting in a call."""
+    return _warnings(program, (long_texts,))
 
 
 def _warnings(program: Program, rules: Sequence[Rule]) -> list[Diagnostic]:

@@ -124,7 +124,7 @@ def check_capturable(name: str, manifest: Manifest) -> None:
     """
     reasons = {
         "it has loops, whose turns the host counts": not manifest.unrolled,
-        "its draws are whole numbers, which CUDA has no kernels for": manifest.draws,
+        "its draws are of whole numbers that CUDA has no kernels for": manifest.draws and not manifest.cuda,
         "the size of a result is known only as it runs": any(
             isinstance(s, str) for p in manifest.outputs for s in p.shape
         ),

@@ -54,6 +54,7 @@ class Facts(BaseModel):
         low, high, middle: the range and the median of each of its numbers, or of all together where there are many.
         whole: whether all of them were whole.
         gaps: whether some were missing, which NaN stands for.
+        columns: of a vector whose numbers are columns of a table with names of their own, these names.
         fit: of images of any size, how they come to that of the model: `crop`, `pad` or `stretch`.
     """
 
@@ -64,6 +65,7 @@ class Facts(BaseModel):
     whole: bool = False
     gaps: bool = False
     fit: Literal["crop", "pad", "stretch"] | None = None
+    columns: list[str] | None = None
 
 
 class Chat(BaseModel):
@@ -257,7 +259,9 @@ class Manifest(BaseModel):
             positions has an end. Any other is 1 at least.
         draws: whether it draws random numbers.
         draw_bits: how many bits whole numbers must have where the file runs for its draws to be right: 32, or 64 (older files,
-            and `--draws fast`).
+            `--draws fast` and `--cuda`).
+        portable: whether it is for other engines than ONNX Runtime (`--portable`).
+        cuda: whether its draws and norms are of operators that CUDA has kernels for (`--cuda`).
         unrolled: whether it has no loops (`--unroll`).
         required: whether the settings have no defaults in the graph, so that a host must give all (`--settings required`).
         trained_steps: how many steps its weights were trained for; `trained_blocks` has those of each train block that has a name.
@@ -299,6 +303,8 @@ class Manifest(BaseModel):
     opset: int
     draws: bool = False
     draw_bits: int = 64
+    cuda: bool = False
+    portable: bool = False
     unrolled: bool = False
     required: bool = False
     trained_steps: int | None = None

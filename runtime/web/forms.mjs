@@ -25,7 +25,7 @@ export function cell(port, manifest, form) {
     const read = facts ? slider(port.name, facts, 0, form) : plain(port.name, form);
     return () => [read()];
   }
-  const reads = facts.low.map((_, place) => slider(`${port.name}${place}`, facts, place, form));
+  const reads = facts.low.map((_, place) => slider(facts.columns?.[place] ?? `${port.name}${place}`, facts, place, form));
   return () => [reads.map((read) => read())];
 }
 

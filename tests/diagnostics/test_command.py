@@ -139,3 +139,13 @@ def test_data_of_another_width_are_told_at_their_line(tmp_path: Path) -> None:
     assert f"1 | {head}" in checked.stderr
     assert f"  | {'^' * (len(head) - 1)}" in checked.stderr
     assert trained.stderr.endswith(checked.stderr)
+
+
+def test_data_of_another_machine_are_no_mistake_of_the_spec(tmp_path: Path) -> None:
+    text = 'data x: [], y: [] from table("of_another_machine.csv")\nnet f(x: []) -> [] { return linear([x], 1)[0] }\n'
+    train = "train(steps = 1) { minimize (f(x) - y)^2 }\n"
+    (tmp_path / "spec.mai").write_text(text + train)
+    done = mai("check", "--strict", "spec.mai", folder=tmp_path)
+    assert done.returncode == 0 and "warning[data-missing]" in done.stderr
+    (tmp_path / "spec.mai").write_text(text + "net g() -> [] { return 1 // 2 }\n" + train)
+    assert mai("check", "--strict", "spec.mai", folder=tmp_path).returncode == 1

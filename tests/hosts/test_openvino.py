@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from mai.compiler.compile_options import CompileOptions, Trained
@@ -19,6 +20,7 @@ from tests.support.hosts import TEXT
 
 pytestmark = pytest.mark.slow
 openvino = pytest.importorskip("openvino", reason="needs openvino: the extra `dev` installs it")
+PORTABLE_FILE = CompileOptions(portable=True, opset=21, settings="required", verify=False)
 SEEDS = (0, 5, 2**31 - 1)
 DRAWS = """export draws() -> ([5], class[4], [3], [2], [6]) {
   u ~ uniform([5], 0, 1)
@@ -75,3 +77,30 @@ def test_draws_of_a_loop_are_those_of_its_turns(differences: Any, program: Any) 
 def test_a_text_is_the_same(differences: Any, program: Any) -> None:
     prompt = np.array([[79, 110, 99], [65, 32, 65]])
     assert differences(program(TEXT), "generate", {"prompt": prompt, "count": 12, "temperature": np.float32(1)}) == [0]
+
+
+NOISY = """const width = 16
+net slope(x: [4, 8, 8], s: []) -> [4, 8, 8] { return conv(group_norm(x, 2), 4, size = 3) * s }
+export sample(steps: int = 3) -> [4, 8, 8] {
+  x ~ normal([4, 8, 8])
+  integrate s in 0..1 using euler(steps) { dx/ds = slope(x, s) }
+  return x
+}
+"""
+
+
+def test_a_portable_file_is_read_whose_large_batches_would_be_in_parts(program: Any, tmp_path: Path) -> None:
+    """A loop of convolutions, which without `--portable` stands in a `Scan` that OpenVINO does not read."""
+    checked = program(NOISY)
+    trained = Trained(load_weights(checked, None)[0])
+    operators = []
+    for options in (CompileOptions(settings="required", verify=False), PORTABLE_FILE):
+        made = export(checked, "sample", trained, tmp_path, options)
+        operators.append({node.op_type for node in onnx.load(made.path).graph.node})
+    assert ["Scan" in own for own in operators] == [True, False]
+    assert "loops" in made.notes[0]
+    given = {"batch": np.asarray(5), "seed": np.asarray(3), "steps": np.asarray(4)}
+    core = openvino.Core()
+    compiled = core.compile_model(core.read_model(made.path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    wanted = load(made.path, providers="cpu")(**given)
+    np.testing.assert_allclose(next(iter(compiled(given).values())), wanted, atol=1e-5 * np.abs(wanted).max())

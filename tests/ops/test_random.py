@@ -10,7 +10,6 @@ import pytest
 import torch
 from scipy import stats
 
-from mai.compiler.compile_options import CompileOptions, Drawing
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.ops.random.philox import MASK, MULTIPLIERS_SWAPPED, WORD, key_schedule, philox
 from mai.compiler.ops.random.random_numbers import RandomHalves, RandomNormal, RandomUniform
@@ -78,12 +77,13 @@ def test_numpy_torch_and_onnx_draw_the_same(op: Any, seed: int, agree: Callable[
     example = np.array([0, 1, 2, MASK, WORD, 2**62])
     feed = {"turn": np.array(WORD + 7), "example": example}
     wanted = agree(graph_of(op, (5,)), feed, {"batch": len(example)}, settings={"seed": seed})
-    fast = run(graph_of(op, (5,)), {"seed": np.array(seed), **feed}, draws="fast")
-    np.testing.assert_allclose(fast, wanted, *((0, 0) if op is not RandomNormal else (2e-5, 2e-5)))
+    for draws in ("fast", "cuda"):
+        drawn = run(graph_of(op, (5,)), {"seed": np.array(seed), **feed}, draws)
+        np.testing.assert_allclose(drawn, wanted, *((0, 0) if op is not RandomNormal else (2e-5, 2e-5)))
 
 
 @pytest.mark.parametrize("op", [RandomHalves, RandomUniform])
-def test_fast_and_portable_draws_are_the_same_bits_beyond_many_blocks(op: Any) -> None:
+def test_all_forms_of_draws_are_the_same_bits_beyond_many_blocks(op: Any) -> None:
     """More than 2^16 blocks of four, so that the upper limb of their numbers counts; sizes known and unknown."""
     counts = 4 * 2**16 + 9
     feed = {"seed": np.array(2**40 + 5), "turn": np.array(1), "example": np.array([3])}
@@ -92,10 +92,10 @@ def test_fast_and_portable_draws_are_the_same_bits_beyond_many_blocks(op: Any) -
         assert (run(graph_of(op, (counts,)), feed, draws) == wanted).all()
 
 
-@pytest.mark.parametrize(("draws", "most"), [("fast", 120), ("portable", 360)])
-def test_a_draw_is_few_operations(draws: Drawing, most: int) -> None:
+@pytest.mark.parametrize(("draws", "most"), [("fast", 120), ("portable", 360), ("cuda", 300)])
+def test_a_draw_is_few_operations(draws: str, most: int) -> None:
     """A scalar operation costs half a microsecond, as much as a small network."""
-    assert len(list(build(graph_of(RandomNormal, (2,)), {}, CompileOptions(draws=draws)).graph)) <= most
+    assert len(list(build(graph_of(RandomNormal, (2,)), {}, DRAWS[draws]).graph)) <= most
 
 
 def test_seeds_turns_places_and_examples_all_count() -> None:
@@ -110,7 +110,7 @@ def test_seeds_turns_places_and_examples_all_count() -> None:
 
 @pytest.mark.parametrize("draws", DRAWS)
 @pytest.mark.parametrize("op", [RandomHalves, RandomNormal])
-def test_onnx_runtime_draws_the_same_for_every_batch_and_thread_count(op: Any, draws: Drawing) -> None:
+def test_onnx_runtime_draws_the_same_for_every_batch_and_thread_count(op: Any, draws: str) -> None:
     def drawn(batch: int, threads: int) -> np.ndarray[Any, Any]:
         feed = {"seed": np.array(5), "turn": np.array(1), "example": np.arange(batch)}
         return run(graph_of(op, (3, 2)), feed, draws, threads)

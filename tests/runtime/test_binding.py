@@ -94,6 +94,7 @@ def test_the_option_reaches_the_provider() -> None:
 def test_what_cannot_be_one_graph(opened: Any) -> None:
     flat = opened.manifest.model_copy(update={"unrolled": True})
     check_capturable("f.onnx", flat)
+    check_capturable("f.onnx", flat.model_copy(update={"draws": True, "cuda": True}))
     free = flat.outputs[0].model_copy(update={"shape": ["P"]})
     for wrong, word in (
         (opened.manifest, "loops"),

@@ -16,8 +16,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from mai.compiler.commands.show_command import show
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir import sizes
 from mai.compiler.ir.types import DType
+from mai.compiler.onnx.export import export as compiled
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.show import emit_text
@@ -27,6 +30,7 @@ from mai.compiler.show.summary import summary
 from mai.compiler.torch.module import DTYPES, lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.python_file import source
+from mai.runtime.errors import ModelError
 from mai.spec.diagnostics import MaiError
 
 Make = Callable[[str], Program]
@@ -396,3 +400,19 @@ def test_a_picture_that_cannot_be_drawn_is_refused(program: Make, stage: str, su
     assert (found.slug, found.help) == ("out-unknown", help)
     assert suffix in found.message
     assert emit_text(program(SPEC), Path("d.mai"), "diagram", None, ".SVG").startswith("<svg")
+
+
+def test_placement_is_of_specs_and_of_compiled_files(
+    program: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = program("export f() -> [2] {\n  x ~ normal([2])\n  return x\n}\n")
+    told = emit_text(spec, Path("spec.mai"), "placement", None)
+    assert re.match(
+        r"spec.f on CUDA, as ONNX Runtime [\d.]+ assigns it\n  \d+ of \d+ nodes on the device; no kernel for BitwiseAnd",
+        told,
+    )
+    path = compiled(spec, "f", Trained({}), tmp_path, CompileOptions(cuda=True, verify=False)).path
+    show(path, emit="placement")
+    assert "no kernel" not in capsys.readouterr().out
+    with pytest.raises(ModelError, match="cannot open"):
+        show(tmp_path / "other.onnx", emit="placement")

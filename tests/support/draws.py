@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 
-from mai.compiler.compile_options import CompileOptions, Drawing
+from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Setting, Value
 from mai.compiler.ir.sizes import symbol
@@ -16,7 +16,7 @@ from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.ops.random.philox import MASK
 
-DRAWS: tuple[Drawing, ...] = ("portable", "fast")
+DRAWS = {"portable": CompileOptions(), "fast": CompileOptions(draws="fast"), "cuda": CompileOptions(cuda=True)}
 # Random123 (Salmon et al. 2011), kat_vectors: philox4x32 10
 KNOWN = [
     ((0, 0, 0, 0), (0, 0), (0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8)),
@@ -41,9 +41,9 @@ def graph_of(op: Any, shape: tuple[int, ...]) -> Graph:
     return graph
 
 
-def run(graph: Graph, feed: dict[str, np.ndarray[Any, Any]], draws: Drawing, threads: int = 1) -> np.ndarray[Any, Any]:
-    """The one result of a graph by ONNX Runtime."""
-    raw = ir.serde.serialize_model(build(graph, {}, CompileOptions(draws=draws))).SerializeToString()
+def run(graph: Graph, feed: dict[str, np.ndarray[Any, Any]], draws: str, threads: int = 1) -> np.ndarray[Any, Any]:
+    """The one result of a graph by ONNX Runtime, its draws in one of the forms `DRAWS`."""
+    raw = ir.serde.serialize_model(build(graph, {}, DRAWS[draws])).SerializeToString()
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 4
     session = ort.InferenceSession(raw, options, providers=["CPUExecutionProvider"])

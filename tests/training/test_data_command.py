@@ -13,9 +13,11 @@ from pyarrow import parquet
 
 from mai.compiler.check import check
 from mai.compiler.data.batches import load
+from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.tables.numerals import number_of
 from mai.compiler.describing.as_json import as_json
 from mai.compiler.describing.describe import describe
+from mai.compiler.describing.drawn import DrawnSummary, source_called
 from mai.compiler.describing.lines import data_line, lines
 from mai.compiler.describing.numbers import SAMPLE, Numbers
 from mai.compiler.describing.pictures import draw
@@ -23,6 +25,7 @@ from mai.compiler.describing.specs import what_it_takes
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
+from mai.spec.settings import NEEDED, fields
 
 UGLY = """id,const,empty,price,class,größe,when,flag,weird name (kg),ticket,y
 a1,5,,"1,234",yes,1.5,2024-01-01,True,3,A5,1
@@ -99,6 +102,21 @@ def test_a_spec_takes_some_and_leaves_others(tmp_path: Path) -> None:
     assert any(line.startswith("  more") and "leaves it" in line for line in lines(summary, taken))
     assert told[-2] == "100 examples: 70 (70 %) trained on, 20 (20 %) held out, 10 (10 %) for tests"
     assert told[-1] == "warning: `size`: it numbers the rows"
+
+
+@pytest.mark.parametrize("name", SOURCES.names)
+def test_a_source_is_described_by_its_name(name: str, tmp_path: Path) -> None:
+    if source_called(name) is None:
+        assert SOURCES[name].reads_files or any(each.default is NEEDED for each in fields(SOURCES[name]).values())
+        return
+    summary = describe([Path(name)])
+    assert isinstance(summary, DrawnSummary) and f"from {name}()" in data_line(summary)
+    assert f"{name}: " in next(iter(lines(summary)))
+    draw(summary, tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_size > 1000
+    (tmp_path / "m.mai").write_text(f"{data_line(summary)}\ntrain(steps = 1) {{ minimize sum(linear(x, 1)^2) }}\n")
+    again = what_it_takes(checked(tmp_path / "m.mai"))[1]
+    assert isinstance(again, DrawnSummary) and data_line(again) == data_line(summary)
 
 
 def test_other_kinds_of_files(tmp_path: Path) -> None:

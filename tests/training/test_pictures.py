@@ -16,6 +16,8 @@ from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.files import pictures
 from mai.compiler.data.sources.images import Images
 from mai.compiler.data.splitting.splits import StratifiedSplit
+from mai.compiler.describing.describe import describe
+from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
 
@@ -191,3 +193,18 @@ def test_settings_that_make_no_sense_are_told(settings: str, told: str, tmp_path
         f'data x: [1, 4, 4] from images("a", {settings})\ntrain(steps = 1) {{ minimize sum(linear(x[0, 0], 1)^2) }}\n'
     )
     assert told in " ".join(d.message for d in check(tmp_path / "s.mai").diagnostics)
+
+
+def test_hidden_files_are_no_images_and_an_empty_folder_no_class(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / name / "1.png")
+        (tmp_path / name / "._1.png").write_bytes(b"of another system")
+    summary = describe([tmp_path])
+    assert isinstance(summary, ImagesSummary)
+    assert (len(summary.files), summary.damaged) == (2, ())
+    (tmp_path / "bird").mkdir()
+    for look in (lambda: describe([tmp_path]), lambda: Images.of({"path": "."}).find(tmp_path, ["."])):
+        with pytest.raises(MaiError, match=r"no images in .*bird") as caught:
+            look()
+        assert "take it out" in (caught.value.diagnostics[0].help or "")

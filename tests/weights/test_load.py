@@ -69,6 +69,17 @@ def test_names_by_patterns(make: Make) -> None:
     assert len(weights) == len(state)
 
 
+def test_a_file_is_gone_through_once(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its checksum is of all its bytes."""
+    checked: list[Path] = []
+    monkeypatch.setattr(TensorFiles, "check", lambda files: checked.append(files.path))
+    own, path = dict(load_weights(made := make(), None)[0]), tmp_path / "own.safetensors"
+    checked.clear()
+    save_file({name: torch.from_numpy(array) for name, array in own.items()}, path)
+    assert [*load_weights(made, path)[0]] == [*own]
+    assert checked == [path]
+
+
 def test_what_is_done_to_tensors(make: Make) -> None:
     """Transposes, cuts, splits, joins and half precision; every number lands where numpy would put it."""
     rules = """"f.linear_1.weight" = "a"[1:5]'

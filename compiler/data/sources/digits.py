@@ -15,6 +15,7 @@ class Digits(Source):
     """scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, scaled to [-1, 1], with a fixed split."""
 
     name: ClassVar[str] = "digits"
+    picture: ClassVar[tuple[int, int, int]] = (1, 8, 8)
     split: Literal["train", "test", "all"] = "train"
 
     def columns(self, base: Path) -> dict[str, Column] | None:

@@ -46,6 +46,8 @@ class Examples(Table):
     longer: Literal["refuse", "cut", "drop"] = "refuse"
 
     def misfit(self) -> str | None:
+        if self.rest is not None:
+            return "takes no `rest`: name the columns beside the texts"
         if self.text is not None and not self._template:
             return 'needs columns in its `text`: `"{question}\\n{answer}"`'
         return misfit_of(self.tokenizer) or super().misfit()

@@ -16,6 +16,7 @@ from mai.spec.diagnostics import MaiError
 from mai.spec.settings import setting
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+EMPTY = "each folder is a class: take it out, or put images into it"
 
 
 class Images(RowSource):
@@ -73,12 +74,12 @@ class Images(RowSource):
         if not place.is_dir():
             raise bad(f"{place} is no folder of images")
         inside = sorted(p for p in place.iterdir() if p.is_dir() and p.name[0] != ".") or [place]
-        return [file for folder in inside for file in self._inside(folder)]
+        return [file for folder in inside for file in self._inside(folder, EMPTY if folder != place else None)]
 
-    def _inside(self, folder: Path) -> list[Path]:
+    def _inside(self, folder: Path, help: str | None) -> list[Path]:
         files = sorted(p for p in folder.iterdir() if self.reads(p) and p.name[0] != "." and not p.is_dir())
         if not files:
-            raise bad(f"there are no images in {folder}", "data-missing")
+            raise bad(f"there are no images in {folder}", "data-missing", help=help)
         return files
 
     def rows(self, wanted: Wanted) -> Finite:

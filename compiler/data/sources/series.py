@@ -41,6 +41,8 @@ class Series(Table):
     group: str | None = None
 
     def misfit(self) -> str | None:
+        if self.rest is not None:
+            return "takes no `rest`: name the columns whose windows are read"
         if self.needs:
             return "takes no `needs`: a row that is left out would break a window; `missing = drop` leaves out the windows with gaps"
         if self.split is not None and not isinstance(self.split, (TimeSplit, GroupSplit)):

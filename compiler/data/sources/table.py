@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
-from mai.compiler.data.fields import check_fields_named, group_columns
+from mai.compiler.data.fields import bad, check_fields_named, check_there, group_columns
 from mai.compiler.data.files.paths import find_files, listed
 from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import SUFFIXES, is_table
-from mai.compiler.ir.types import Type
-from mai.spec.diagnostics import MaiError
+from mai.compiler.data.tables.rest import rest_of
+from mai.compiler.ir.types import DType, Type
+from mai.spec.diagnostics import MaiError, Word
 
 if TYPE_CHECKING:
     from mai.compiler.data.tables.files import TableFile
@@ -27,6 +28,7 @@ class Table(RowSource):
     What separates values, the letters' encoding and the decimal sign are found, and told, where they are not said. Rows that lack a value
     are refused, left out (`missing = drop`) or kept: a number is NaN then, a label the one after those with names; rows that lack one of the
     fields `needs` are left out then, too. Fields in `words` are of names, also where these look like numbers. Dates are days since 1970.
+    The field `rest` is a vector of all columns that no other field takes, but for those in `without`.
     """
 
     name: ClassVar[str] = "table"
@@ -38,6 +40,13 @@ class Table(RowSource):
     missing: Literal["refuse", "keep", "drop"] = "refuse"
     needs: str | tuple[str, ...] = ()
     words: str | tuple[str, ...] = ()
+    rest: str | None = None
+    without: str | tuple[str, ...] = ()
+
+    def misfit(self) -> str | None:
+        if self.rest is None and self.without:
+            return "has `without` for what `rest` does not take: there is no `rest`"
+        return super().misfit()
 
     @classmethod
     def reads(cls, path: Path) -> bool:
@@ -56,6 +65,34 @@ class Table(RowSource):
 
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         check_fields_named((*listed(self.needs), *listed(self.words)), fields)
+        if self.rest is not None:
+            type_ = fields.get(self.rest)
+            if type_ is None:
+                raise bad(f"`rest` is a field, and there is no `{self.rest}`", word=Word(self.rest, None))
+            if type_.dtype is not DType.REAL or type_.rank != 1:
+                raise bad(f"`rest` is a vector of real numbers: `{self.rest}: [N]`", word=Word(self.rest, None))
+
+    def check_columns(self, base: Path, fields: Mapping[str, Type]) -> None:
+        super().check_columns(base, fields)
+        names = self.names(base)
+        for name in listed(self.without) if names is not None else ():
+            check_there(name, names or (), "`without` names")
+
+    def gather(self, columns: Mapping[str, Column], fields: Mapping[str, Type]) -> Mapping[str, Column]:
+        names = [name for name in columns if not self._is_group(name, columns)]
+        group_columns(names, fields)  # A vector that is asked for has all its parts.
+        return dict(columns) | {name: Column((len(own),)) for name, own in self._vectors(names, fields).items()}
+
+    @staticmethod
+    def _is_group(name: str, columns: Mapping[str, Column]) -> bool:
+        return f"{name}0" in columns and columns[f"{name}0"].is_part
+
+    def _vectors(self, columns: Sequence[str], fields: Mapping[str, Type]) -> dict[str, tuple[str, ...]]:
+        """The columns of the field `rest`. Raises `MaiError` where there are none."""
+        if self.rest is None:
+            return {}
+        key = () if self.split is None or self.split.key is None else (self.split.key,)
+        return {self.rest: rest_of(self.rest, columns, fields, {*listed(self.without), *key})}
 
     def names(self, base: Path) -> Collection[str] | None:
         return self.shapes(base)
@@ -85,8 +122,9 @@ class Table(RowSource):
         tables = self.tables(wanted)
         split = wanted.split
         key, of_time = (split.key, split.of_time) if split is not None else (None, False)
+        vectors = {} if wanted.fields is None else wanted.vectors or self._vectors([*tables[0].columns], wanted.fields)
         columns, notes = read_tables(
-            tables, wanted.fields, key, of_time, self.missing, listed(self.needs), listed(self.words)
+            tables, wanted.fields, key, of_time, self.missing, listed(self.needs), listed(self.words), vectors=vectors
         )
         return Finite(
             {n: c for n, c in columns.items() if n != KEY},
@@ -94,6 +132,7 @@ class Table(RowSource):
             notes=notes,
             has_gaps=self.missing == "keep",
             decimal=common_sign(tables),
+            vectors=vectors,
         )
 
     def tables(self, wanted: Wanted) -> list[TableFile]:

@@ -243,7 +243,8 @@ class Column:
         if WORDS in kinds:
             place = kinds.index(WORDS)
             help = HELP if like_dates(text)[place].as_py() else None
-            raise bad(f"`{self.field}` holds words (`{str(text[place])[:60]}`), the spec has real numbers", help=help)
+            what = f"`{self.name}`, a part of `{self.field}`," if self.is_part else f"`{self.field}`"
+            raise bad(f"{what} holds words (`{str(text[place])[:60]}`), the spec has real numbers", help=help)
         return pa.array(numbers, pa.float64())
 
     def _refuse_other_sign(self, cells: list[str], kinds: list[bool | None]) -> None:

@@ -23,6 +23,7 @@ KEY, ROW = "split key", "row number"  # Among the columns: no field has such a n
 def read_tables(
     tables: Sequence[TableFile], fields: Mapping[str, Type] | None, key: str | None = None, of_time: bool = False,
     missing: Missing = "refuse", needs: Sequence[str] = (), words: Sequence[str] = (), numbered: bool = False,
+    vectors: Mapping[str, Sequence[str]] | None = None,
 ) -> Found:  # fmt: skip
     """The columns of files together, by field, the rows of the first file first; and what is to be said of them.
 
@@ -32,12 +33,14 @@ def read_tables(
         needs: fields without whose value a row is left out, whatever is `missing`.
         words: fields of labels whose values are names, also where they look like numbers.
         missing: whether rows without a value are refused, left out, or kept: NaN for a number, -1 for a label.
+        vectors: the columns of fields that have names of their own.
         numbered: whether a column called `ROW` has the number of each row in the files, from 0.
 
     Raises:
         MaiError: a file is damaged, or lacks a column or a value.
     """
-    wanted = _wanted(group_columns([*tables[0].columns], fields or ()), fields)
+    groups = group_columns([*tables[0].columns], fields or ())
+    wanted = _wanted(groups | {name: [*own] for name, own in (vectors or {}).items()}, fields)
     if key is not None:
         check_there(key, tables[0].columns, "the split looks at")
         wanted[KEY] = ([key], "time" if of_time else "key")

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mai.compiler.data.column_shapes import read_in_place
+from mai.compiler.data.column_shapes import gathered, read_in_place
 from mai.compiler.data.fields import match_columns, solved
 from mai.compiler.data.source_kinds import DrawsAlone, Source
 from mai.compiler.data.sources import SOURCES
@@ -24,9 +24,10 @@ from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import Type
 from mai.compiler.training.settings import TrainSettings
 from mai.spec import ast
-from mai.spec.diagnostics import MaiError, Reporter
+from mai.spec.diagnostics import MaiError, Reporter, placed
 from mai.spec.read_settings import read_choice
 from mai.spec.record import record
+from mai.spec.source import Span
 
 
 @record
@@ -60,10 +61,19 @@ def elaborate_data(
     sizes: dict[str, Size] = {dim.id: symbol(dim.id) for dim in dims if isinstance(dim, ast.Name) and is_free(env, dim)}
     fields = _typed(e, env, written, sizes, reported=True)
     if sizes and source is not None:
+        _check_fields(source, fields, written.source.span, report)
         numbers = _known(source, fields, base, override)
         sizes = {name: numbers.get(name, size) for name, size in sizes.items()}
         fields = _typed(e, env, written, sizes, reported=False)
     return Data(source, fields, sizes)
+
+
+def _check_fields(source: Source, fields: Mapping[str, Type], span: Span, report: Reporter) -> None:
+    """Report what keeps sizes from being known: without them nothing is looked at later."""
+    try:
+        source.check_fields(fields)
+    except MaiError as error:
+        report.diagnostics += placed(error, span).diagnostics
 
 
 def _typed(
@@ -88,7 +98,7 @@ def _typed(
 def _known(source: Source, fields: Mapping[str, Type], base: Path, override: Sequence[Path]) -> dict[str, int]:
     """The sizes that the shapes of the source's arrays give; none where these are not known before they are read."""
     try:
-        columns = read_in_place(source, override).columns(Path() if override else base)
+        columns = gathered(read_in_place(source, override), Path() if override else base, fields)
         if columns is None:
             return {}
         matched = match_columns(columns, lambda c: bool(c.whole), fields, source.names_fields)

@@ -50,6 +50,8 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         opset=options.opset,
         draws="seed" in graph.settings or any(v.name == "seed" for v in graph.inputs),
         draw_bits=options.draw_bits,
+        cuda=options.cuda,
+        portable=options.portable,
         unrolled=options.unroll,
         required=options.required,
         trained_steps=trained.steps,

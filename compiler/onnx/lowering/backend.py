@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 import onnx_ir as ir
 
+from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir import sizes as sz
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import Dim, Size
@@ -37,18 +38,10 @@ class OnnxBackend(Nodes):
     `source` says where a symbol's size is read at run time: a value, and its axis, None for the value itself.
     """
 
-    def __init__(
-        self,
-        graph: Graph,
-        opset: int,
-        source: Source,
-        coarse: Coarse | None = None,
-        draw_bits: int = 32,
-        unroll: bool = False,
-    ) -> None:
-        super().__init__(graph, opset, coarse)
-        self.graph, self.opset, self._source, self.draw_bits = graph, opset, source, draw_bits
-        self.unroll = unroll
+    def __init__(self, graph: Graph, options: CompileOptions, source: Source, coarse: Coarse | None = None) -> None:
+        super().__init__(graph, options.opset, coarse)
+        self.graph, self.opset, self._source = graph, options.opset, source
+        self.draws, self.cuda, self.unroll = options.draws, options.cuda, options.unroll
         self._sizes: dict[str, ir.Value] = {}
         self._local_sizes: dict[str, ir.Value] = {}
         self._local: set[str] = set()
@@ -256,12 +249,17 @@ class OnnxBackend(Nodes):
             state.type = ir.TensorType(ir.DataType.FLOAT)
         with self.inside() as nodes:
             results = turn(self.Reshape(counted, self.ints([1])), *inner)
-            outputs = [self.Identity(x) for x in (results if stops else [going, *results])]
+            outputs = [self.Identity(x) for x in (results if stops else [self.goes_on, *results])]
         outputs[0].type = ir.TensorType(ir.DataType.BOOL)
         for output in outputs[1:]:
             output.type = ir.TensorType(ir.DataType.FLOAT)
         body = ir.Graph([counted, going, *inner], outputs, nodes=nodes, name=self.name("rounds"))
-        return self.several("Loop", len(states), self.scalar(count), self.const(True, np.bool_), *states, body=body)
+        return self.several("Loop", len(states), self.scalar(count), self.goes_on, *states, body=body)
+
+    @property
+    def goes_on(self) -> ir.Value:
+        """That a loop goes on: a constant also in its body, since CUDA would copy what the loop hands in to the device and back."""
+        return self.const(True, np.bool_)
 
     def turns_kept(self, count: ir.Value, turn: Callable[[ir.Value], ir.Value]) -> ir.Value:
         """What each of `count` turns makes of its number, reals of one shape, stacked along a new first axis."""
@@ -269,11 +267,11 @@ class OnnxBackend(Nodes):
         self.set_shape(counted, DType.INT, ())
         self.set_shape(going, DType.BOOL, ())
         with self.inside() as nodes:
-            outputs = [self.Identity(going), self.Identity(turn(counted))]
+            outputs = [self.Identity(self.goes_on), self.Identity(turn(counted))]
         for output, dtype in zip(outputs, (DType.BOOL, DType.REAL), strict=True):
             output.type = ir.TensorType(DTYPES[dtype])
         body = ir.Graph([counted, going], outputs, nodes=nodes, name=self.name("rounds"))
-        return self.make("Loop", count, self.const(True, np.bool_), body=body)
+        return self.make("Loop", count, self.goes_on, body=body)
 
     def wrap(self, value: ir.Value, rank: Integer = 0, whole: str = "int64") -> Wrapped:
         """A value with Python's arithmetic operators; numbers beside it have `rank` axes, whole ones a dtype."""

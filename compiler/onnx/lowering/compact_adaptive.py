@@ -76,7 +76,7 @@ def compacted_loop(walk: OnnxInterpreter, loop: Node) -> list[ir.Value]:
         outputs = walk.leaving(leaving, [AGAIN, *carried, *kept_values])
     walk.values.update(zip(outer, outer_values, strict=True))
     body = ir.Graph([turn, again, rows, *inside], outputs, nodes=nodes, name=op.name("body"))
-    results = op.several("Loop", len(begin) + len(nothing), count, op.const(True, bool), *begin, body=body)
+    results = op.several("Loop", len(begin) + len(nothing), count, op.goes_on, *begin, body=body)
     last = dict(zip(wanted, results[len(begin) - len(wanted) : len(begin)], strict=True))
     states_at_end = [last.get(i, state) for i, state in enumerate(first)]
     return states_at_end + stacked(op, results[len(begin) :], kept_values, count, Loop.of(loop))

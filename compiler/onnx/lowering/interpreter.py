@@ -34,7 +34,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
     ) -> None:
         super().__init__(graph)
         self.options = options
-        self.op = OnnxBackend(graph, options.opset, self.size_source, coarse, options.draw_bits, options.unroll)
+        self.op = OnnxBackend(graph, options, self.size_source, coarse)
         self.known = KnownValues(graph, weights)
         self._leaving = frozenset(graph.outputs)
         self._of_codes = whole_nodes(graph, coarse.whole) if coarse else set()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx_ir as ir
 
 from mai.compiler.ir.graph import Node, Value
@@ -30,10 +29,10 @@ def plain_loop(walk: OnnxInterpreter, node: Node) -> list[ir.Value]:
     going = walk.typed(GOING)
     with op.inside(region.inputs) as nodes:
         results = walk.body(region, inputs)
-        goes_on = _any(op, results[0]) if rule.stops else going
+        goes_on = _any(op, results[0]) if rule.stops else op.goes_on
         outputs = walk.leaving([goes_on, *results], [GOING, *region.outputs])
     body = ir.Graph([inputs[0], going, *inputs[1:]], outputs, nodes=nodes, name=op.name("body"))
-    results = op.several("Loop", len(node.outputs), count, op.const(True, np.bool_), *states, body=body)
+    results = op.several("Loop", len(node.outputs), count, op.goes_on, *states, body=body)
     last, rows = results[: len(states)], results[len(states) :]
     return last + stacked(op, rows, region.outputs[len(states) :], count, rule)
 

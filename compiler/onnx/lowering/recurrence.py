@@ -137,7 +137,7 @@ class BlockedLoop:
             last = self._updated(first)
             walk.nodes(blocks.reads.nodes)
             kept = [walk[v] for v in blocks.reads.outputs]
-            outputs = walk.leaving([going, *last, *kept], [GOING, *inner, *blocks.reads.outputs])
+            outputs = walk.leaving([op.goes_on, *last, *kept], [GOING, *inner, *blocks.reads.outputs])
         body = ir.Graph([number, going, *first], outputs, nodes=nodes, name=op.name("body"))
         states, rows = self._loop(whole, self._turned(states), body)
         return self._turned(states), rows
@@ -152,8 +152,7 @@ class BlockedLoop:
         return self.op.Transpose(x, perm=[*range(rank - 2), rank - 1, rank - 2])
 
     def _loop(self, count: ir.Value, states: list[ir.Value], body: ir.Graph) -> tuple[list[ir.Value], list[ir.Value]]:
-        on = self.op.const(True, np.bool_)
-        results = self.op.several("Loop", len(self.node.outputs), count, on, *states, body=body)
+        results = self.op.several("Loop", len(self.node.outputs), count, self.op.goes_on, *states, body=body)
         return results[: len(states)], results[len(states) :]
 
     def _turns_first(self, table: ir.Value, value: Value, axis: int) -> ir.Value:
@@ -217,7 +216,7 @@ class BlockedLoop:
             turn = op.Add(number, turns_before)
             op.set_type(turn, region.inputs[0].type)
             results = turn_of(walk, self.node, self.blocks.free, [turn, *inputs])
-            outputs = walk.leaving([going, *results], [GOING, *region.outputs])
+            outputs = walk.leaving([op.goes_on, *results], [GOING, *region.outputs])
         body = ir.Graph([number, going, *inputs], outputs, nodes=nodes, name=op.name("body"))
         return self._loop(count, states, body)
 

@@ -28,10 +28,11 @@ class Below(Elementwise):
     @staticmethod
     def onnx(op: Onnx[V], low: V, high: V, count: V) -> V:
         """In 32 bits by long multiplication with the word's bytes, of which the quotient stays: no number passes 2^25."""
-        if op.draw_bits > 32:
+        if op.cuda or op.draws == "fast":
             word = op.wrap(high, op.rank(high)) * BASE + op.wrap(low)
             product = word * op.wrap(count)
-            return ((product - (product & MASK)) // WORD).value
+            rest = op.wrap(op.Mod(product.value, op.int(WORD))) if op.cuda else product & MASK
+            return ((product - rest) // WORD).value
         lower, upper = parted(op.wrap(count, op.rank(count)))
         rest0 = rest1 = op.wrap(op.int(0))
         for byte in (b for half in (low, high) for b in _bytes(op.wrap(half, op.rank(half)))):

@@ -208,8 +208,9 @@ def _inverse(op: Onnx[V], weights: V, count: V, u: V, more: Filters[V]) -> V:
     total = op.CumSum(weights, op.int(-1))
     whole = op.Gather(total, op.ints([-1]), axis=-1)
     passed = op.Greater(total, op.Mul(op.Unsqueeze(u, last), whole))
-    first = op.ArgMax(op.Cast(passed, to=6), axis=-1, keepdims=0)
-    none = op.Not(op.Cast(op.ReduceMax(op.Cast(passed, to=6), last, keepdims=0), to=9))
+    numbers = op.Cast(passed, to=1)  # Reals: CUDA has no ArgMax of whole numbers.
+    first = op.ArgMax(numbers, axis=-1, keepdims=0)
+    none = op.Not(op.Cast(op.ReduceMax(numbers, last, keepdims=0), to=9))
     return op.Where(none, op.Sub(count, op.int(1)), first)
 
 

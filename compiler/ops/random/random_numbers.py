@@ -14,9 +14,11 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.random.onnx_words import OnnxLimbs, OnnxWords
 from mai.compiler.ops.random.philox import MASK
+from mai.compiler.ops.random.tabled import OnnxTabled
 from mai.compiler.ops.random.words import NumpyWords, TorchWords, Words
 
 INTEGER = sample(kind="int")
+WORDS: dict[str, type[OnnxWords[Any]]] = {"portable": OnnxLimbs, "fast": OnnxWords}  # By the option `draws` of a file.
 
 
 class Draw(Operation, abstract=True):
@@ -57,7 +59,7 @@ class Draw(Operation, abstract=True):
 
     @classmethod
     def onnx(cls, op: Any, seed: Any, turn: Any, example: Any, *, place: int, shape: Any, lead: Any) -> Any:
-        words = OnnxLimbs if op.draw_bits == 32 else OnnxWords
+        words = OnnxTabled if op.cuda else WORDS[op.draws]
         return cls._drawn(words(op, len(lead)), (seed, turn, example), place, shape, lead)
 
     @classmethod

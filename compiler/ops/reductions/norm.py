@@ -203,13 +203,22 @@ class GroupNorm(Operation):
 
     @staticmethod
     def onnx(op: Onnx[V], x: V, weight: V, bias: V, *, groups: int, eps: float) -> V:
-        """By InstanceNormalization, the fastest kernel there is on a CPU; its scale and shift in one more."""
-        one, zero = op.reals([1.0] * groups), op.reals([0.0] * groups)
+        """By InstanceNormalization, the fastest kernel there is on a CPU; its scale and shift in one more.
+
+        CUDA has no kernel for it from opset 22 on, and one for LayerNormalization, which is the same of each group.
+        """
         channels = op.size_along(x, -3)
         mean, variance = op.reals([0.0] * channels), op.reals([1.0] * channels)
+        scale, shift = op.reals([1.0] * groups), op.reals([0.0] * groups)
+        whole = op.numel(op.sizes(x)[-3:])
+
+        def group(y: V) -> V:
+            if op.cuda and isinstance(whole, int):
+                return op.LayerNormalization(y, op.reals([1.0] * (whole // groups)), axis=-1, epsilon=eps)
+            return op.InstanceNormalization(y, scale, shift, epsilon=eps)
 
         def normalised(y: V) -> V:
-            flat = op.InstanceNormalization(op.reshape(y, [0, groups, -1]), one, zero, epsilon=eps)
+            flat = group(op.reshape(y, [0, groups, -1]))
             image = op.reshape(flat, [0, *op.sizes(x)[-3:]])
             return op.BatchNormalization(image, weight, bias, mean, variance, epsilon=0.0)
 

@@ -122,7 +122,7 @@ class Derivative:
             if any(v in cotangents for v in node.outputs) and any(v in active for v in reading(node)):
                 for value, part in self._backward(node, cotangents, active):
                     if value in active:
-                        cotangents[value] = self.added(cotangents.get(value), self._fitted(part, value.type))
+                        cotangents[value] = self.added(cotangents.get(value), self.fitted(part, value.type))
                 self._check_extent()
         return [cotangents.get(v) for v in sources]
 
@@ -186,16 +186,22 @@ class Derivative:
             raise refused(node, f"`{node.op.name}` has no derivative here: it looks at all examples together")
         return Region([], nodes[begin:], [result.value])
 
-    def _fitted(self, part: Value, wanted: Type) -> Value:
+    def fitted(self, part: Value, wanted: Type) -> Value:
         """A part of the derivative of a value of the type `wanted`: summed over what broadcasting and calls added."""
         ambient = part.type.lead if self.ambient is None else self.ambient
         extra = [axis for axis in part.type.lead if axis not in wanted.lead and axis not in ambient]
         if extra:
-            freed = self.builder.unlead(part, len(extra))
-            part = self.builder.emit(
-                Sum, freed, axes=tuple(len(extra) - freed.type.rank - 1 - i for i in range(len(extra)))
-            )
+            part = self._summed_lead(part, extra)
         return self._summed_axes(part, wanted)
+
+    def _summed_lead(self, part: Value, extra: Sequence[Axis]) -> Value:
+        """The sum over lead axes; those inside of them are freed with them, and lead again."""
+        freed = part.type.lead[part.type.lead.index(extra[0]) :]
+        inner = self.builder.unlead(part, len(freed))
+        rank = inner.type.rank
+        summed = self.builder.emit(Sum, inner, axes=tuple(i - rank for i, axis in enumerate(freed) if axis in extra))
+        left = tuple(axis for axis in freed if axis not in extra)
+        return self.builder.lead(summed, left) if left else summed
 
     def _summed_axes(self, part: Value, wanted: Type) -> Value:
         more = part.type.rank - wanted.rank

@@ -19,7 +19,8 @@ Tables = tuple[tuple[Tensor, int], ...]  # With the axes of the turns.
 
 @fx.wrap
 def loop(
-    body: Body, count: Tensor, states: tuple[Tensor, ...], captured: tuple[Tensor, ...], leads: tuple[int, ...],
+    body: Body, count: Tensor | int, device: torch.device, states: tuple[Tensor, ...], captured: tuple[Tensor, ...],
+    leads: tuple[int, ...],
     fill: float | None = None, empty: Empty = (), still: bool = False, fits: Fits | None = None, again: bool = False,
     tables: Tables = (),
 ) -> tuple[Tensor, ...]:  # fmt: skip
@@ -31,14 +32,15 @@ def loop(
     `empty` is what is kept where there are no turns. With `fits`, which says how the first state meets each, an example that has
     stopped keeps its states, and its turns are computed from what the last of its own began with: nothing goes wrong in them.
     """
+    turns = int(count)  # Read once: where it is a tensor, this waits for the device.
     kept: list[list[Tensor]] = [[] for _ in leads]
     body = partial(computed_again, body) if again else body
     with torch.set_grad_enabled(torch.is_grad_enabled() and not still):
-        states = _turns(body, count, states, tables, captured, kept, fill, fits)
-    if not int(count):
-        return *states, *empty_rows(empty, count.device)
+        states = _turns(body, torch.arange(turns, device=device), states, tables, captured, kept, fill, fits)
+    if not turns:
+        return *states, *empty_rows(empty, device)
     if fill is not None:
-        kept = [rows + [torch.full_like(rows[0], fill)] * (int(count) - len(rows)) for rows in kept]
+        kept = [rows + [torch.full_like(rows[0], fill)] * (turns - len(rows)) for rows in kept]
     return *states, *(torch.stack(rows, lead) for rows, lead in zip(kept, leads, strict=True))
 
 
@@ -48,14 +50,13 @@ def empty_rows(empty: Empty, device: torch.device) -> list[Tensor]:
 
 
 def _turns(
-    body: Body, count: Tensor, states: tuple[Tensor, ...], tables: Tables, captured: tuple[Tensor, ...],
+    body: Body, turns: Tensor, states: tuple[Tensor, ...], tables: Tables, captured: tuple[Tensor, ...],
     kept: list[list[Tensor]], fill: float | None, fits: Fits | None,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """The last states; the rows of each turn are appended to `kept`."""
     before = states
-    turns = torch.arange(int(count), device=count.device).unbind()
     rows_of_turns = zip(*(table.unbind(axis) for table, axis in tables), strict=True) if tables else repeat(())
-    for turn, taken in zip(turns, rows_of_turns, strict=False):
+    for turn, taken in zip(turns.unbind(), rows_of_turns, strict=False):
         before = states if fits is None else _held(states[0], states, before, fits)
         results = body(turn, *before, *taken, *captured)
         after = results[: len(states)]

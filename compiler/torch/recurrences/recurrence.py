@@ -1,7 +1,7 @@
 """Recurrences at run time: by blocks of turns, of which only the first states are kept; the way back computes a block again.
 
-What each block does with its states is in `block_states.py`. What these are computed from, and what reads them, is autograd's within a
-block.
+What each block does with its states is in `block_states.py`. What these are computed from, and what reads them, is code, and so is the way
+back through it (`passes/loops/recurrences/way_back.py`).
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from torch import Tensor, fx
 from torch.autograd.function import once_differentiable
 
 from mai.compiler.torch.autocast import autocast_of_now
-from mai.compiler.torch.recurrences.block_states import Pairs, Places, Read, Scanned
+from mai.compiler.torch.recurrences.block_states import Places, Read, Scanned, aligned
 from mai.compiler.torch.recurrences.loops import Empty, empty_rows
-from mai.compiler.torch.recurrences.scans import Room
+from mai.compiler.torch.recurrences.rooms import Rooms
 
 BLOCK = 16  # Turns; measured: 8, 16 and 32 are within a fifth of each other, 64 takes longer.
 READ_BLOCK = 256  # The same where every state is read by products, whose chunks are done together: fewer, larger calls.
 
 Outer = Tensor | int  # What a region reads from around the loop: values, and sizes.
 Region = tuple[torch.nn.Module, tuple[Outer, ...]]  # With what it reads.
-Update = tuple[torch.nn.Module, tuple[Outer, ...], int, tuple[Places, ...], tuple[int, int | None] | None]
+Source = int | Tensor  # What something comes back to: the place of an input, or a value from around the loop.
+Way = tuple[Region, Region, tuple[Source, ...]]  # What is computed again, the way back, and where it ends.
+Update = tuple[Way, int, int, tuple[Places, ...], tuple[int, int | None] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +38,50 @@ class Call:
     places: tuple[int | None, ...]
     sizes: tuple[Outer, ...]
 
-    def __call__(self, inputs: Iterable[Tensor], outer: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def __call__(self, inputs: Iterable[Tensor], outer: Sequence[Tensor], rooms: Rooms | None) -> tuple[Tensor, ...]:
         """The region's results for the turns of a block."""
         read = (s if p is None else outer[p] for p, s in zip(self.places, self.sizes, strict=True))
-        results: tuple[Tensor, ...] = self.module(*inputs, *read)
+        results: tuple[Tensor, ...] = self.module(*inputs, *read, rooms and rooms.of(self.module))
         return results
+
+
+@dataclass(frozen=True, slots=True)
+class Back:
+    """The way back through a region: what is computed again for it, and its own code.
+
+    inputs, outer: for each result, what it comes back to: the place of an input, or of a tensor from around the loop.
+    """
+
+    again: Call
+    code: Call
+    inputs: tuple[int | None, ...]
+    outer: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class State:
     """What blocks compute of one state, at `place` among them.
 
-    fit: where the results of `call` lack axes, counted from the end.
+    back: of the region that it is computed from, whose `results` are the first things that are computed again.
+    fit: where these lack axes, counted from the end.
     reading: the axis that is summed over where a product reads it, and the axis of size one that this leaves, if any.
     """
 
-    call: Call
+    back: Back
+    results: int
     place: int
     fit: tuple[Places, ...]
     reading: tuple[int, int | None] | None
 
     def computed(
-        self, inputs: Sequence[Tensor], outer: Sequence[Tensor], first: Tensor, turns: int, room: Room
+        self, parts: Sequence[Tensor], first: Tensor, turns: int, rooms: Rooms, comes_back: bool
     ) -> Scanned | Read:
         """What a block computes of the state."""
-        parts = [_aligned(x, axes) for x, axes in zip(self.call(inputs, outer), self.fit, strict=True)]
-        return Scanned(parts, first, turns, room) if self.reading is None else Read(parts, first, turns, *self.reading)
-
-
-def _aligned(x: Tensor, axes: Places) -> Tensor:
-    for axis in sorted(axes, reverse=True):
-        x = x.unsqueeze(axis)
-    return x
+        if self.reading is not None:
+            with torch.set_grad_enabled(comes_back):
+                return Read(parts, first, turns, *self.reading, self.fit)
+        full = [aligned(x, axes) for x, axes in zip(parts, self.fit, strict=True)]
+        return Scanned(full, first, turns, rooms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +91,27 @@ class Plan:
     updates, reads: those of `passes/loops/recurrences/recurrence.py`, in its order.
     axes: of each table, the axis of the turns, in memory.
     count: of the turns.
-    parts: how many states, tables and outer tensors there are; what follows are parameters.
+    parts: how many states and tables there are; what follows are tensors from around the loop.
     """
 
     updates: tuple[State, ...]
     reads: Call
+    reads_back: Back
     axes: Places
     count: int
-    parts: tuple[int, int, int]
+    parts: tuple[int, int]
 
     def blocks(self) -> list[range]:
         """The turns of each block."""
         size = BLOCK if any(state.reading is None for state in self.updates) else READ_BLOCK
         return [range(i, min(i + size, self.count)) for i in range(0, self.count, size)]
 
-    def split(self, tensors: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
-        """The states, the tables, the outer tensors and the rest."""
-        states, tables, outer = self.parts
-        ends = (0, states, states + tables, states + tables + outer, len(tensors))
-        first, second, third, fourth = (list(tensors[i:j]) for i, j in pairwise(ends))
-        return first, second, third, fourth
+    def split(self, tensors: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+        """The states, the tables, the tensors from around the loop."""
+        states, tables = self.parts
+        ends = (0, states, states + tables, len(tensors))
+        first, second, third = (list(tensors[i:j]) for i, j in pairwise(ends))
+        return first, second, third
 
     def rows(self, tables: Sequence[Tensor], turns: range) -> list[Tensor]:
         """The rows [turns, ...] of the tables."""
@@ -107,53 +122,65 @@ class Plan:
         return table.narrow(axis, turns.start, len(turns)).movedim(axis, 0)
 
 
+class Blocks:
+    """What all blocks have: the tensors that they read, and their memory.
+
+    Results may have fewer bits in one block than in another while torch chooses that, so that code has no memory of its own then.
+    """
+
+    def __init__(self, plan: Plan, tensors: Sequence[Tensor], comes_back: bool = False) -> None:
+        self.plan, self.comes_back, self.rooms = plan, comes_back, Rooms()
+        self.states, self.tables, self.outer = plan.split(tensors)
+        self.code_rooms = None if torch.is_autocast_enabled(tensors[0].device.type) else self.rooms
+
+    def call(self, call: Call, inputs: Iterable[Tensor]) -> tuple[Tensor, ...]:
+        """A region's results."""
+        return call(inputs, self.outer, self.code_rooms)
+
+
 class Block:
     """The turns of one block, computed as it is made.
 
-    states: what it does with each state.
+    inputs: what the region that reads is given: the turns, the rows of the tables, and what all states give.
+    states: what it does with each state; kept: what else their way back reads.
     last: the states after the last turn, in their places.
-    kept: what the turns keep, [turns, ...].
     """
 
-    def __init__(
-        self, plan: Plan, turns: range, first: Sequence[Tensor], rows: Sequence[Tensor], outer: Sequence[Tensor],
-        rooms: Sequence[Room],
-    ) -> None:  # fmt: skip
+    def __init__(self, blocks: Blocks, turns: range, first: Sequence[Tensor]) -> None:
+        self.blocks = blocks
         self.states: list[Scanned | Read] = []
+        self.kept: list[Sequence[Tensor]] = []
         self.last = list(first)
-        read = [torch.arange(turns.start, turns.stop, device=first[0].device), *rows]
-        for update in plan.updates:
-            state = update.computed(read, outer, first[update.place], len(turns), rooms[update.place])
+        rows = blocks.plan.rows(blocks.tables, turns)
+        self.inputs = [torch.arange(turns.start, turns.stop, device=first[0].device), *rows]
+        for update in blocks.plan.updates:
+            results = blocks.call(update.back.again, self.inputs)
+            parts, kept = results[: update.results], results[update.results :]
+            rooms = blocks.rooms.of(update.place)
+            state = update.computed(parts, first[update.place], len(turns), rooms, blocks.comes_back)
             self.states.append(state)
+            self.kept.append(kept)
             self.last[update.place] = state.last
-            read += state.gives
-        self.kept = plan.reads(read, outer)
-
-    def ends(self, plan: Plan, carry: Sequence[Tensor]) -> Pairs:
-        """The last states that autograd goes back through, and what comes to them from later turns."""
-        pairs = zip(plan.updates, self.states, strict=True)
-        return [end for update, state in pairs for end in state.ends(carry[update.place])]
+            self.inputs += state.gives
 
 
 class _Recurrence(torch.autograd.Function):
-    """The last states, then what is kept, [turns, ...]; inputs: states, tables, outer tensors, parameters."""
+    """The last states, then what is kept, [turns, ...]; inputs: states, tables, tensors from around the loop."""
 
     @staticmethod
     def forward(ctx: Any, plan: Plan, *tensors: Tensor) -> tuple[Tensor, ...]:
-        states, tables, outer, _ = plan.split(tensors)
-        ctx.plan, ctx.autocast = plan, autocast_of_now(states[0].device.type)
-        rooms = [Room() for _ in states]
-        firsts: list[Tensor] = []
-        kept: list[Tensor] = []
+        ctx.plan, ctx.autocast = plan, autocast_of_now(tensors[0].device.type)
+        firsts, kept = list[Tensor](), list[Tensor]()
         with ctx.autocast:
+            blocks = Blocks(plan, tensors)
+            states = blocks.states
             for turns in plan.blocks():
                 firsts += states
-                block = Block(plan, turns, states, plan.rows(tables, turns), outer, rooms)
-                states = block.last
-                kept = kept or [row.new_empty(plan.count, *row.shape[1:]) for row in block.kept]
-                for rows, row in zip(kept, block.kept, strict=True):
+                block = Block(blocks, turns, states)
+                states, results = block.last, blocks.call(plan.reads, block.inputs)
+                kept = kept or [row.new_empty(plan.count, *row.shape[1:]) for row in results]
+                for rows, row in zip(kept, results, strict=True):
                     rows[turns.start : turns.stop] = row
-                del block  # Its memory is for the next.
         ctx.save_for_backward(*tensors, *firsts)
         return *states, *kept
 
@@ -163,11 +190,10 @@ class _Recurrence(torch.autograd.Function):
         plan: Plan = ctx.plan
         saved = ctx.saved_tensors  # Read once: a turn that is computed again gives them once.
         count = len(saved) - len(plan.blocks()) * len(plan.updates)
-        tensors = saved[:count]
-        firsts = [h.detach() for h in saved[count:]]
-        back = _Back(plan, tensors, ctx.needs_input_grad[1:])
+        firsts = saved[count:]
         carry, kept = list(grads[: len(plan.updates)]), grads[len(plan.updates) :]
-        with torch.enable_grad(), ctx.autocast:
+        with ctx.autocast:
+            back = _Back(Blocks(plan, saved[:count], comes_back=True), ctx.needs_input_grad[1:])
             for number, turns in reversed([*enumerate(plan.blocks())]):
                 first = firsts[number * len(carry) :][: len(carry)]
                 carry = back.block(turns, first, carry, [k[turns.start : turns.stop].contiguous() for k in kept])
@@ -175,91 +201,86 @@ class _Recurrence(torch.autograd.Function):
 
 
 class _Back:
-    """The way back through the blocks, the last first; `sums` has what came back to tables, outer tensors and parameters."""
+    """The way back through the blocks, the last first; `sums` has what came back to tables and to tensors from around the loop."""
 
-    def __init__(self, plan: Plan, tensors: Sequence[Tensor], wanted: Sequence[bool]) -> None:
-        self.plan = plan
-        _, tables, outer, parameters = plan.split(tensors)
-        self.tables = [t.detach() for t in tables]
-        _, self.moves, *further = plan.split(wanted)
-        needed = [*further[0], *further[1]]
-        self.outer = [o.detach().requires_grad_() if n else o for o, n in zip(outer, further[0], strict=True)]
-        self.sums = [torch.zeros_like(t) if n else None for t, n in zip(tensors, wanted, strict=True)][plan.parts[0] :]
-        pairs = zip([*self.outer, *parameters], needed, self.sums[plan.parts[1] :], strict=True)
-        self.rooms = [Room() for _ in plan.updates]
-        self.sources = [(source, total) for source, is_needed, total in pairs if is_needed and total is not None]
+    def __init__(self, blocks: Blocks, wanted: Sequence[bool]) -> None:
+        self.blocks, self.plan = blocks, blocks.plan
+        sources, (states, tables) = [*blocks.tables, *blocks.outer], self.plan.parts
+        self.sums = [torch.zeros_like(t) if n else None for t, n in zip(sources, wanted[states:], strict=True)]
+        self.of_tables, self.of_outer = self.sums[:tables], self.sums[tables:]
 
     def block(
         self, turns: range, first: Sequence[Tensor], carry: Sequence[Tensor], kept: Sequence[Tensor]
     ) -> list[Tensor]:
         """What comes back to the states before a block, from what came to those after it and to what it kept."""
         plan, carry = self.plan, list(carry)
-        rows = [r.requires_grad_(moves) for r, moves in zip(plan.rows(self.tables, turns), self.moves, strict=True)]
-        block = Block(plan, turns, first, rows, self.outer, self.rooms)
-        parts = self._row_parts(rows, turns)
-        leaves = [leaf for state in block.states for leaf in state.leaves]
-        came: list[Tensor | None] = [None for _ in leaves]
-        self._back([*zip(block.kept, kept, strict=True), *block.ends(plan, carry)], leaves, came, parts)
-        end = len(leaves)
-        for update, state in reversed([*zip(plan.updates, block.states, strict=True)]):
-            begin = end - len(state.leaves)
-            carry[update.place], results = state.back(came[begin:end], carry[update.place])
-            self._back(results, leaves[:begin], came, parts)
-            end = begin
+        block = Block(self.blocks, turns, first)
+        came: list[Tensor | None] = [None for _ in block.inputs]
+        again = self.blocks.call(plan.reads_back.again, block.inputs)
+        self._back(plan.reads_back, [*block.inputs, *again, *kept], came)
+        for update, state, kept_of in reversed([*zip(plan.updates, block.states, block.kept, strict=True)]):
+            end = len(came) - len(state.gives)
+            carry[update.place], parts = state.back(came[end:], carry[update.place])
+            del came[end:]
+            self._back(update.back, [*block.inputs[:end], *kept_of, *parts], came)
+        self._add_rows(came, turns)
         return carry
 
-    def _row_parts(self, rows: Sequence[Tensor], turns: range) -> list[tuple[Tensor, Tensor]]:
-        """The rows that move, with their places in the sums of their tables."""
-        triples = zip(rows, self.plan.axes, self.sums, strict=False)
-        return [(row, self.plan.part(total, axis, turns)) for row, axis, total in triples if total is not None]
-
-    def _back(
-        self,
-        results: Pairs,
-        leaves: Sequence[Tensor],
-        came: list[Tensor | None],
-        parts: Sequence[tuple[Tensor, Tensor]],
-    ) -> None:
-        """What comes back from results: to `leaves` it goes into `came`, to the rows and other sources into their sums."""
-        pairs = [(r, g.to(r.dtype)) for r, g in results if r.requires_grad]
-        sums = [*parts, *self.sources]
-        sources = [*leaves, *(source for source, _ in sums)]
-        if not pairs or not sources:
-            return
-        gradients = torch.autograd.grad([r for r, _ in pairs], sources, [g for _, g in pairs], allow_unused=True)
-        for i, part in enumerate(gradients[: len(leaves)]):
-            came[i] = _sum(came[i], part)
-        for (_, total), part in zip(sums, gradients[len(leaves) :], strict=True):
-            if part is not None:
+    def _back(self, back: Back, inputs: Sequence[Tensor], came: list[Tensor | None]) -> None:
+        """What comes back through a region: to its inputs it goes into `came`, to tensors from around the loop into their sums."""
+        results = self.blocks.call(back.code, inputs)
+        for part, place, outer in zip(results, back.inputs, back.outer, strict=True):
+            if place is not None:
+                came[place] = _sum(came[place], part)
+            elif outer is not None and (total := self.of_outer[outer]) is not None:
                 total += part
 
+    def _add_rows(self, came: Sequence[Tensor | None], turns: range) -> None:
+        """Put what came to the rows of tables into its place."""
+        for part, axis, total in zip(came[1:], self.plan.axes, self.of_tables, strict=True):
+            if part is not None and total is not None:
+                self.plan.part(total, axis, turns).add_(part)
 
-def _sum(x: Tensor | None, y: Tensor | None) -> Tensor | None:
-    if x is None or y is None:
-        return y if x is None else x
-    return x + y
+
+def _sum(x: Tensor | None, y: Tensor) -> Tensor:
+    return y if x is None else x + y
 
 
 @fx.wrap
 def recurrence(
-    updates: tuple[Update, ...], reads: Region, count: Tensor, states: tuple[Tensor, ...], tables: tuple[Tensor, ...],
-    axes: Places, leads: Places, turned: Places, empty: Empty = (),
+    updates: tuple[Update, ...], reads: tuple[Region, Way], count: Tensor | int, device: torch.device, states: tuple[Tensor, ...],
+    tables: tuple[Tensor, ...], axes: Places, leads: Places, turned: Places, empty: Empty = (),
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """The last states of a recurrence, then what is kept of its turns, stacked after `leads` lead axes; see `Plan`.
 
     Blocks have the last two axes of the states `turned` in the other order. `empty` is what is kept where there are no turns.
     """
-    if not int(count):
-        return *states, *empty_rows(empty, count.device)
-    regions = [*((module, read) for module, read, *_ in updates), reads]
-    outer = list({id(o): o for _, read in regions for o in read if isinstance(o, Tensor)}.values())
-    among = {id(o): i for i, o in enumerate(outer)}
-    *calls, last = (Call(module, tuple(among.get(id(o)) for o in read), read) for module, read in regions)
-    weights = list({id(p): p for module, _ in regions for p in module.parameters()}.values())
-    by_update = tuple(State(call, *update[2:]) for call, update in zip(calls, updates, strict=True))
-    plan = Plan(by_update, last, axes, int(count), (len(states), len(tables), len(outer)))
+    turns = int(count)  # Read once: where it is a tensor, this waits for the device.
+    if not turns:
+        return *states, *empty_rows(empty, device)
+    around = _Around([reads[0], *(region for way, *_ in updates for region in way[:2]), *reads[1][:2]])
+    by_update = tuple(State(around.back(way), *rest) for way, *rest in updates)  # type: ignore[arg-type]
+    parts = (len(states), len(tables))
+    plan = Plan(by_update, around.call(reads[0]), around.back(reads[1]), axes, turns, parts)
     first = [h.mT if i in turned else h for i, h in enumerate(states)]
-    results: tuple[Tensor, ...] = _Recurrence.apply(plan, *first, *tables, *outer, *weights)  # type: ignore[no-untyped-call]
+    results: tuple[Tensor, ...] = _Recurrence.apply(plan, *first, *tables, *around.tensors)  # type: ignore[no-untyped-call]
     ended = (h.mT if i in turned else h for i, h in enumerate(results[: len(states)]))
     kept = zip(results[len(states) :], leads, strict=True)
     return *ended, *(row.movedim(0, lead) for row, lead in kept)
+
+
+class _Around:
+    """The tensors that regions read from around the loop, each once."""
+
+    def __init__(self, regions: Iterable[Region]) -> None:
+        self.tensors = list({id(o): o for _, read in regions for o in read if isinstance(o, Tensor)}.values())
+        self.places = {id(o): i for i, o in enumerate(self.tensors)}
+
+    def call(self, region: Region) -> Call:
+        module, read = region
+        return Call(module, tuple(self.places.get(id(o)) for o in read), read)
+
+    def back(self, way: Way) -> Back:
+        again, back, sources = way
+        inputs = tuple(s if isinstance(s, int) else None for s in sources)
+        return Back(self.call(again), self.call(back), inputs, tuple(self.places.get(id(s)) for s in sources))

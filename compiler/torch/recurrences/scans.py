@@ -8,25 +8,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-
-class Room:
-    """Memory that blocks of turns use one after the other; memory that is used again is in the processor's caches, and new memory is not."""
-
-    def __init__(self) -> None:
-        self._tensors: dict[str, Tensor] = {}
-
-    def rows(self, what: str, count: int, like: Tensor, dtype: torch.dtype) -> Tensor:
-        """Memory for `count` rows like a tensor; what the block before had there is gone."""
-        room = self._tensors.get(what)
-        if room is None or len(room) < count:
-            room = self._tensors[what] = torch.empty(count, *like.shape, dtype=dtype, device=like.device)
-        return room[:count]
+from mai.compiler.torch.recurrences.rooms import Rooms
 
 
-def scan(a: Tensor, b: Tensor, first: Tensor, room: Room) -> Tensor:
+def scan(a: Tensor, b: Tensor, first: Tensor, room: Rooms) -> Tensor:
     """The states h_t = a_t h_{t-1} + b_t, [1 + turns, ...], from the first on; a and b are [turns, ...]."""
     dtype = torch.promote_types(first.dtype, b.dtype)
-    states = room.rows("states", len(a) + 1, first, dtype)
+    states = room.rows("states", a.shape[0] + 1, first, dtype)
     states[0] = first
     slopes, offsets, steps = (x.unbind(0) for x in (a.to(dtype), b.to(dtype), states))
     for slope, offset, before, after in zip(slopes, offsets, steps, steps[1:], strict=False):
@@ -35,7 +23,7 @@ def scan(a: Tensor, b: Tensor, first: Tensor, room: Room) -> Tensor:
 
 
 def scan_back(
-    a: Tensor, before: Tensor | None, after: Tensor | None, last: Tensor, room: Room
+    a: Tensor, before: Tensor | None, after: Tensor | None, last: Tensor, room: Rooms
 ) -> tuple[Tensor, Tensor]:
     """What comes back to the states after each turn, g_t = after_t + before_{t+1} + a_{t+1} g_{t+1}, and to the first.
 
@@ -44,7 +32,7 @@ def scan_back(
     came = torch.zeros_like(a, dtype=last.dtype) if after is None else after.to(last.dtype)
     if before is not None:
         came = torch.cat([came[:-1] + before[1:], came[-1:]])
-    total = room.rows("back", len(a), last, last.dtype)
+    total = room.rows("back", a.shape[0], last, last.dtype)
     slopes, parts, steps = (x.unbind(0) for x in (a.to(last.dtype), came, total))
     torch.add(parts[-1], last, out=steps[-1])
     for t in reversed(range(len(steps) - 1)):
@@ -62,7 +50,7 @@ def scanned(a: Tensor, b: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
 class _Scanned(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-        states = scan(a, b, first, Room())
+        states = scan(a, b, first, Rooms())
         ctx.save_for_backward(a, states)
         return states[:-1], states[-1].clone()
 
@@ -70,5 +58,5 @@ class _Scanned(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, before: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         a, states = ctx.saved_tensors
-        back, first = scan_back(a.expand_as(before), before, None, last, Room())
+        back, first = scan_back(a.expand_as(before), before, None, last, Rooms())
         return (back * states[:-1]).sum_to_size(a.shape), back, first

@@ -33,26 +33,30 @@ class Module:
         self.names = [v.name for v in graph.inputs]
         self.settings = list(graph.settings)
         self.draws = draws if draws is not None and (draws.lifted or EXAMPLES in self.names) else None
-        self.scalars = {"seed": torch.tensor(seed, device=device), "step": torch.tensor(0, device=device)}
+        self.scalars: dict[str, Tensor | int] = {
+            "seed": torch.tensor(seed, device=device),
+            "step": torch.tensor(0, device=device),
+        }
         if draws is not None:
-            self.scalars["batch"] = torch.tensor(draws.batch, device=device)
+            is_size = "batch" in self.settings and all(reader.target is int for reader in self._readers("batch"))
+            self.scalars["batch"] = draws.batch if is_size else torch.tensor(draws.batch, device=device)
         self.device = device
-        self.reads_step = "step" in self.settings and self._is_read("step")
+        self.reads_step = "step" in self.settings and bool(self._readers("step"))
         self.forward = forward or module.forward
         loops = (Loop.of(node) for node in graph.walk() if node.op is Loop)
         self.turns_vary = any(loop.stops or not isinstance(loop.count, int) for loop in loops)
 
-    def _is_read(self, setting: str) -> bool:
-        """Whether the code reads a setting."""
+    def _readers(self, setting: str) -> list[torch.fx.Node]:
+        """What in the code reads a setting."""
         place = len(self.names) + self.settings.index(setting)
-        return bool(self.module.graph.find_nodes(op="placeholder")[place].users)
+        return [*self.module.graph.find_nodes(op="placeholder")[place].users]
 
     def __call__(self, fields: Mapping[str, Tensor], step: int) -> tuple[Tensor, ...]:
         with self.context():
             return self.forward(*self.arguments(fields, step))
 
-    def arguments(self, fields: Mapping[str, Tensor], step: int) -> list[Tensor]:
-        """What the module takes, in its order: the fields, the draws, the settings."""
+    def arguments(self, fields: Mapping[str, Tensor], step: int) -> list[Tensor | int]:
+        """What the module takes, in its order: the fields, the draws, the settings; one that is only a size is a number, which no step waits for."""
         tensors = fields if self.draws is None else {**fields, EXAMPLES: self.draws.examples, **self.draws.at(step)}
         scalars = {**self.scalars, "step": torch.tensor(step, device=self.device)} if self.reads_step else self.scalars
         return [*[tensors[n] for n in self.names], *[scalars[n] for n in self.settings]]

@@ -394,7 +394,7 @@ SETTINGS: dict[str, Entry] = {
     "data-missing": Entry(
         "Data that are not there",
         "A `data` line names the fields of one example and their source; its file must exist for training. For `mai check` this\n"
-        "is a warning, since a spec may be checked where its data are not. (A train block without a `data` line has what it draws.)",
+        "is a warning, also with --strict, since a spec may be checked where its data are not. (A train block without a `data` line has what it draws.)",
     ),
     "data-bad": Entry(
         "Data that do not fit the spec",

@@ -142,7 +142,7 @@ RUNNING: dict[str, Entry] = {
     "cuda-graph": Entry(
         "A file that cannot be one CUDA graph",
         "A CUDA graph is the same kernels on the same memory at every call: a flat file, `mai compile --unroll`, whose results\n"
-        "have known sizes and that draws nothing. Without `cuda_graph` the file runs on CUDA kernel by kernel.",
+        "have known sizes and that draws nothing, or by `--cuda`. Without `cuda_graph` the file runs on CUDA kernel by kernel.",
     ),
     "precision-unsupported": Entry(
         "A precision that nothing here computes with",

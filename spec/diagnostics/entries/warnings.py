@@ -27,6 +27,12 @@ _GAN = (
     "net critic(x: [2]) -> [] {{ return linear(tanh(linear(x, 8)), 1)[0] }}\ntrain(steps = 5) {{\n  z ~ normal([2])\n"
     "  minimize softplus(-critic(x)) + softplus(critic(make(z))){0}\n  minimize softplus(-critic(make(z))){1}\n}}\n"
 )
+_GROWING = (
+    "const vocab = 8\nnet logits(x: tokens[P]) -> [P, vocab] {{\n  param place: [64, 4] ~ normal(0, 0.02)\n  h = embed(x, 4) + place[:P]\n"
+    "  h += attention(h, 2, causal = true)\n  return linear(h, vocab)\n}}\n"
+    "export write(prompt: tokens[P], count: int = {}) -> tokens[P + count] {{\n  x = prompt\n  extend x by count {{\n"
+    "    next ~ categorical(logits(x)[-1])\n    append next\n  }}\n  return x\n}}\n"
+)
 _COUPLED = (
     "data x: [2], y: class[2] from moons()\nnet f(x: [2], y: class[2]) -> [2] {{ return linear(x, 2) + embed(y, 2) }}\n"
     "train(steps = 5) {{\n  x0 ~ normal([2])\n  {0}\n  minimize sum((f(x0, y) - x)^2)\n}}\n"
@@ -154,6 +160,13 @@ WARNINGS: dict[str, Entry] = {
         "channels are taken for the size of the window.",
         "export f(x: [1, 8, 8]) -> [32] { return x |> conv(1, 32, 3, 15) |> avg_pool_global |> linear(32) }\n",
         "export f(x: [1, 8, 8]) -> [32] { return x |> conv(32, 3) |> avg_pool_global |> linear(32) }\n",
+    ),
+    "long-text": Entry(
+        "More tokens than the model reads",
+        "A table with a row for each place, `place[:P]`, says how long a text may be. An export that by default appends more than that\n"
+        "answers no prompt: each call has to give a smaller number.",
+        _GROWING.format("100"),
+        _GROWING.format("32"),
     ),
     "total-derivative": Entry(
         "A derivative that goes through another place",

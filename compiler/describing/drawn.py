@@ -1,0 +1,56 @@
+"""Examples that no file of the user's holds, described: those of `moons`, `digits` and the like, which a source of the language makes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.source_kinds import Source
+from mai.compiler.data.sources import SOURCES
+from mai.compiler.describing.arrays import ArraysSummary, summarise_array
+from mai.compiler.ir.types import DType, Type
+from mai.spec.record import record
+from mai.spec.settings import NEEDED, fields
+
+MOST = 2000  # Examples that are looked at.
+
+
+@record
+class DrawnSummary:
+    """Examples of a source: what it is called and what it says of itself, and some of them as arrays.
+
+    `count` is how many there are in all, None where they are drawn anew for every step.
+    """
+
+    source: str
+    says: str
+    count: int | None
+    arrays: ArraysSummary
+
+
+def source_called(name: str) -> Source | None:
+    """The source of this name, where it needs neither files nor settings; None for others."""
+    kind = SOURCES[name] if name in SOURCES.names else None
+    if kind is None or kind.reads_files or any(setting.default is NEEDED for setting in fields(kind).values()):
+        return None
+    return kind.of({})
+
+
+def summarise_source(source: Source) -> DrawnSummary:
+    """What a source makes, without a spec."""
+    columns = source.columns(Path()) or {}
+    types = {
+        name: Type(DType.INT, shape=column.shape, classes=column.labels)
+        if column.whole
+        else Type(DType.REAL, shape=source.picture or column.shape)
+        for name, column in columns.items()
+    }
+    return summarise_drawn(source, load(source, types, 0, Path()))
+
+
+def summarise_drawn(source: Source, dataset: Dataset) -> DrawnSummary:
+    """Some of the examples that a run has from a source."""
+    examples = dataset.batch(0, min(MOST, dataset.count or MOST))
+    arrays = tuple(summarise_array(name, rows[:]) for name, rows in examples.items())
+    says = (type(source).__doc__ or "").partition("\n")[0]
+    return DrawnSummary(source.name, says, dataset.count, ArraysSummary((), arrays))
