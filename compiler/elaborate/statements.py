@@ -32,7 +32,7 @@ from mai.spec.source import Span
 from mai.spec.words import DISTRIBUTIONS
 
 CHOOSE = "choose with `where(c, a, b)`"
-LOST = Poison()  # what is returned by an `if` that failed and holds a `return`, and by a `check` that does not hold
+LOST = Poison()  # what is returned by an `if` that failed and holds a `return`
 BINARY: dict[str, type[Operation]] = {"+": el.Add, "-": el.Subtract, "*": el.Multiply}
 
 
@@ -162,7 +162,7 @@ def _if(e: Context, env: Environment, statement: ast.If) -> Binding:
 
 
 def check_arguments(e: Context, env: Environment, statement: ast.Check) -> Binding:
-    """Refuse a call for which a condition on what is fixed when the file is compiled does not hold.
+    """Refuse a call for which a condition on what is fixed when the file is compiled does not hold: its body ends there.
 
     Raises:
         Stop: `static-needed` was reported: only a call of the file knows whether it holds.
@@ -181,7 +181,7 @@ def check_arguments(e: Context, env: Environment, statement: ast.Check) -> Bindi
     values = " and ".join(f"{name} is {value:g}" for name, value in known.items() if is_number(value))
     message = f"`{statement.value.span.text}` has to hold" + (f", and {values}" if values else "")
     e.error("check-failed", statement.value.span, message)
-    return LOST
+    return POISON  # What the body would say next follows from these numbers.
 
 
 # --------------------------------------------------------------------- draws

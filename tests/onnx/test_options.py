@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mai.compiler.commands.compile_command import compile_
 from mai.compiler.compile_options import CompileOptions, Drawing, OptionError, Trained
 from mai.compiler.compiling import compile_all
 from mai.compiler.onnx.export import export
@@ -85,7 +86,7 @@ def test_a_file_says_how_many_bits_its_draws_need(
     text = "export f() -> [2] {\n  x ~ normal([2])\n  return x\n}\n"
     path = export(program(text), "f", Trained({}), tmp_path, CompileOptions(draws=draws, verify=False)).path
     assert load(path, providers="cpu").manifest.draw_bits == bits
-    info(path)
+    info([path])
     assert said in capsys.readouterr().out
 
 
@@ -99,13 +100,15 @@ def test_draws_of_64_bits_are_refused_where_whole_numbers_have_32(draws: bool, b
         check_draws("a.f.onnx", ["OpenVINOExecutionProvider", "CPUExecutionProvider"], manifest)
 
 
-def test_who_needs_required_settings_is_told_last(
-    program: Callable[[str], Program], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_who_needs_required_settings_is_told_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All hosts but ONNX Runtime's C and Python interfaces; not where there are no settings, or they are required."""
-    drawn = program("export f() -> [2] {\n  x ~ normal([2])\n  return x\n}\nexport g(x: [2]) -> [2] { return x }\n")
-    for names, options, told in ((["f"], {}, True), (["g"], {}, False), (["f"], {"settings": "required"}, False)):
-        compile_all(drawn, names, None, tmp_path, CompileOptions(**options))
+    spec = tmp_path / "spec.mai"
+    spec.write_text("export f() -> [2] {\n  x ~ normal([2])\n  return x\n}\nexport g(x: [2]) -> [2] { return x }\n")
+    given: list[tuple[dict[str, Any], bool]] = [
+        ({"export": ["f"]}, True), ({"export": ["g"]}, False), ({"export": ["f"], "settings": "required"}, False),
+    ]  # fmt: skip
+    for options, told in given:
+        compile_(spec, out=tmp_path, **options)
         captured = capsys.readouterr()
         assert captured.out.startswith("wrote ")
-        assert ("compile with --settings required" in captured.err) == told
+        assert captured.err.strip().endswith("compiled with --settings required") == told

@@ -126,7 +126,7 @@ def test_a_link_that_leads_elsewhere_is_refused(paths: tuple[Path, Path], tmp_pa
 def test_info_counts_both_files_and_a_page_takes_one(
     paths: tuple[Path, Path], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    info(paths[0])
+    info([paths[0]])
     size = (paths[0].stat().st_size + data_of(paths[0]).stat().st_size) / 1e6
     assert f"{size:.2f} MB with {data_of(paths[0]).name}" in capsys.readouterr().out
     with pytest.raises(ModelError, match="in a file beside, and a page is one"):
