@@ -14,4 +14,5 @@ EQUIVALENT: dict[str, str] = {
     "compiler/ops/reductions/base.py: negated: True -> False": "an assertion about a range that is made from the shape's length",
     "compiler/passes/derivatives/derivative.py: dropped condition: part is not None and value in tangents -> (value in tangents)": "what comes back to no value is read by no node; the condition tells the type checker",
     "compiler/ops/backends.py: negated: False -> True": "the default that a protocol declares; what lowers has its own",
+    "compiler/ops/texts/token_tables.py: sign: -1 -> 1": "of the table that the tests try, in a state that asks for no token, since its text is whole",
 }

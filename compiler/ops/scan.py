@@ -14,4 +14,4 @@ import mai.compiler.ops
 def load_operations() -> tuple[ModuleType, ...]:
     """Import every module of the rooms of this folder, in the order of their names, and so register its operations."""
     names = sorted(module.name for module in pkgutil.walk_packages(mai.compiler.ops.__path__, "mai.compiler.ops."))
-    return tuple(importlib.import_module(name) for name in names if not name.endswith("__main__"))
+    return tuple(importlib.import_module(name) for name in names)
