@@ -26,6 +26,7 @@ ELSEWHERE = {  # pages whose code is run by other tests
     "spec/errors.md": "tests/diagnostics/test_catalog.py runs each mistake and its repair",
     "examples/README.md": "tests/test_gallery.py makes it of the records of runs",
     "docs/fidelity.md": "tests/test_fidelity.py makes it of the claims of examples",
+    "docs/serve.md": "tests/serving/test_guide.py asks what it asks of a service",
     "CONTRIBUTING.md": "its commands are those of `make`, its class is compiler/ops/elementwise's",
 }
 TESTED = {  # code of other languages, by page

@@ -28,19 +28,19 @@ def ask(client: Client, line: str) -> None:
 @pytest.mark.slow
 def test_the_guide_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    parts = [(language, name, text) for language, name, text in pieces(PAGE)]
-    for language, name, text in parts:
-        if name:
-            (tmp_path / name).write_text(text, encoding="utf-8")
-        elif language == "sh":
-            for words in commands(text):
+    parts = pieces(PAGE)
+    for part in parts:
+        if part.name:
+            (tmp_path / part.name).write_text(part.text, encoding="utf-8")
+        elif part.language == "sh":
+            for words in commands(part.text):
                 assert invoke(*words, "--steps", "3", "--quiet").exit_code == 0
     names: dict[str, object] = {}
     with running(open_files([tmp_path / "runs" / "flow"], Options(threads=1))) as client:
-        for language, _, text in parts:
-            if language == "python":
-                exec(compile(text.replace(HERE, f"localhost:{client.port}"), PAGE.name, "exec"), names)
-            elif language == "console":
-                for line in text.splitlines():
+        for part in parts:
+            if part.language == "python":
+                exec(compile(part.text.replace(HERE, f"localhost:{client.port}"), PAGE.name, "exec"), names)
+            elif part.language == "console":
+                for line in part.text.splitlines():
                     if line.startswith("curl") and "/v1/c" not in line and "/v1/e" not in line:
                         ask(client, line)

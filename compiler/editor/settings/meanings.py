@@ -36,6 +36,8 @@ SHARED: Mapping[str, str] = {
     "missing": "What is done with a row that lacks a value: it is refused, left out (`drop`), or kept, with NaN for a number.",
     "needs": "Fields without which a row is left out.",
     "words": "Fields whose values are names, also where they look like numbers.",
+    "rest": "A field that is a vector of all columns that no other field takes.",
+    "without": "Columns that `rest` leaves out: numbers of rows, say.",
     "tokenizer": "What makes tokens of a text: its bytes, a `tokenizers` file, or pairs of bytes learned from the text.",
     "text": "The template that makes one text of a row's columns: `\"{question}\\n{answer}\"`.",
     "chat": "The template that makes a prompt of messages: a `.jinja` file, or a `tokenizer_config.json`.",

@@ -69,9 +69,13 @@ def elaborate_data(
 
 
 def _check_fields(source: Source, fields: Mapping[str, Type], span: Span, report: Reporter) -> None:
-    """Report what keeps sizes from being known: without them nothing is looked at later."""
+    """Report what keeps the sizes of named columns from being known: without them nothing is looked at later.
+
+    How long the rows of a text are nothing says but the spec, which may train nothing.
+    """
     try:
-        source.check_fields(fields)
+        if source.names_fields:
+            source.check_fields(fields)
     except MaiError as error:
         report.diagnostics += placed(error, span).diagnostics
 
