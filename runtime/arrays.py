@@ -1,9 +1,25 @@
-"""The type of numpy arrays of any dtype and any number of axes."""
+"""The type of numpy arrays of any dtype and any number of axes, and many of them as one file."""
 
 from __future__ import annotations
 
+import io
+import zipfile
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
+
+
+def as_npz(arrays: Mapping[str, Array], compression: int = zipfile.ZIP_STORED) -> bytes:
+    """Arrays of any shapes, by name, as the bytes of a .npz.
+
+    Any name will do. `np.savez` takes some for its own arguments, as `file`.
+    """
+    raw = io.BytesIO()
+    with zipfile.ZipFile(raw, "w", compression) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.save(member, array, allow_pickle=False)
+    return raw.getvalue()

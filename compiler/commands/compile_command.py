@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
-from mai.compiler.commands.shared import Opset, Sets, SpecFile, Weights, compile_options, program_of, with_diagnostics
+from mai.compiler.commands.shared import Sets, SpecFile, Weights, compile_options, program_of, with_diagnostics
 from mai.compiler.compile_options import DEFAULTS, OLDEST, Cache, CompileOptions, Drawing, FewBits, Precision, Settings
 from mai.runtime.command_line.markers import Option
 from mai.runtime.show.terminal import echo
@@ -29,7 +29,10 @@ def compile_(
     out: Annotated[Path | None, Option(help="Where the files go.", show_default="where the weights are")] = None,
     weights: Weights = None,
     export: Annotated[list[str] | None, Option(help="Only these exports.")] = None,
-    opset: Opset = DEFAULTS.opset,
+    opset: Annotated[
+        int | None,
+        Option(help="The ONNX operator set: 21, 22 or 23.", show_default=f"{DEFAULTS.opset}, with --portable {OLDEST}"),
+    ] = None,
     unroll: Annotated[bool, Option("--unroll", help="A flat graph without loops; steps are fixed.")] = DEFAULTS.unroll,
     cache: Annotated[
         str, Option(help="How a growing text keeps its past: concat, two-level, none (computed whole), or auto.")
@@ -61,9 +64,12 @@ def compile_(
         ),
     ] = None,
     settings: Annotated[
-        str,
-        Option(help="optional, with defaults; or required, for hosts that can set no optional one: JavaScript."),
-    ] = DEFAULTS.settings,
+        str | None,
+        Option(
+            help="optional, with defaults; or required, for hosts that can set no optional one: JavaScript.",
+            show_default=f"{DEFAULTS.settings}, with --portable required",
+        ),
+    ] = None,
     draws: Annotated[
         str,
         Option(
@@ -104,13 +110,14 @@ def compile_(
         echo(f"the weights are those of {trained}", err=True)
     names = _exports(program, export)
     folder = out or (trained.parent if trained else Path())
+    usual_opset, usual_settings = (OLDEST, "required") if portable else (DEFAULTS.opset, DEFAULTS.settings)
     options = compile_options(
         lambda: CompileOptions(
-            opset=OLDEST if portable and opset == DEFAULTS.opset else opset, unroll=unroll, drafts=speculate, step=step,
+            opset=usual_opset if opset is None else opset, unroll=unroll, drafts=speculate, step=step,
             cache=cast(Cache, "none" if no_cache else cache),
             precision=cast(Precision, precision), quantize=cast(FewBits | None, quantize), quantize_limit=quantize_limit,
             held_out=tuple(data or ()), calibrate=tuple(calibrate or ()), draws=cast(Drawing, draws), cuda=cuda, portable=portable,
-            settings=cast(Settings, "required" if portable else settings), tokenizer=tokenizer, external_data=external_data, seed=seed,
+            settings=cast(Settings, usual_settings if settings is None else settings), tokenizer=tokenizer, external_data=external_data, seed=seed,
         )
     )  # fmt: skip
     with _saying_timings() if timings else nullcontext():

@@ -6,6 +6,7 @@ Nothing here looks at numbers, so that `mai check` says of shapes what training 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from math import prod
 from typing import TypeVar
 
@@ -20,6 +21,7 @@ from mai.spec.diagnostics.suggest import closest
 Column = TypeVar("Column")
 NO_LABEL = -(2**62)  # In the place of a label that is a number, and missing.
 EXACT = 2**53  # Whole numbers beyond it are not all told apart in float64.
+FEW = 8  # Names that a message lists; a table may have thousands of columns.
 
 
 def bad(message: str, slug: str = "data-bad", help: str | None = None, word: Word | None = None) -> MaiError:
@@ -27,11 +29,17 @@ def bad(message: str, slug: str = "data-bad", help: str | None = None, word: Wor
     return MaiError([Diagnostic(slug, None, message, help=help, word=word)])
 
 
+def few_of(names: Collection[str]) -> str:
+    """Names in one line: of many the first ones, and how many more there are."""
+    more = len(names) - FEW
+    return ", ".join(islice(names, FEW)) + (f" and {more:,} more" if more > 0 else "")
+
+
 def check_there(name: str, columns: Collection[str], what: str = "") -> None:
     """Refuse a column that a setting names and that is not among those of the data. Raises `MaiError`."""
     if name not in columns:
         start = f"{what} `{name}`, which the data has not" if what else f"the data has no `{name}`"
-        raise bad(f"{start}; it has {', '.join(columns)}", word=Word(name, closest(name, columns)))
+        raise bad(f"{start}; it has {few_of(columns)}", word=Word(name, closest(name, columns)))
 
 
 def check_column_of(field: str, column: str, columns: Collection[str]) -> None:
@@ -39,14 +47,14 @@ def check_column_of(field: str, column: str, columns: Collection[str]) -> None:
     if column not in columns:
         guess = closest(column, columns)
         word = Word(field, guess and field.removesuffix(column) + guess, is_field=True)
-        raise bad(f"the data has no `{column}`; it has {', '.join(columns)}", word=word)
+        raise bad(f"the data has no `{column}`; it has {few_of(columns)}", word=word)
 
 
 def check_fields_named(names: Iterable[str], fields: Collection[str]) -> None:
     """Refuse fields that `needs` and `words` name and that are none. Raises `MaiError`."""
     for name in names:
         if name not in fields:
-            message = f"`needs` and `words` are of fields, there is no field `{name}`: there are {', '.join(fields)}"
+            message = f"`needs` and `words` are of fields, there is no field `{name}`: there are {few_of(fields)}"
             raise bad(message, word=Word(name, closest(name, fields)))
 
 
@@ -65,7 +73,7 @@ def match_columns(
             help = f"name {_columns(name, type_)}, in an npz file an array `{name}`" if named else None
             guess = closest(name, (other for other in columns if other not in fields)) if named else None
             word = Word(name, guess, is_field=True)
-            raise bad(f"the data has no `{name}`; it has {', '.join(columns)}", help=help, word=word)
+            raise bad(f"the data has no `{name}`; it has {few_of(columns)}", help=help, word=word)
         filled[name] = column
     return filled
 

@@ -22,6 +22,7 @@ TOLD_APART = 1e15  # Whole numbers from here on are not all different as they ar
 MOST_VALUES = 10_000  # Different values that are counted one by one; of more it is said that there are more.
 FEW_ROWS = 20
 FEW_NUMBERS = 12  # Of a unit: so few are as good as words, `36 months` and `60 months`.
+MOST_UNITS = 12  # Units of one column that are counted.
 LOST = 0.01  # Of the deviation: what rounding to 32 bits may take of numbers that lie far from 0.
 DAY = 24 * 3600 * 1e6
 
@@ -244,7 +245,8 @@ class ColumnReader:
         self.a_word = self.a_word or next(iter(words))
         self.letters += sum(len(word) * count for word, count in words.items())
         for word, count in words.items():
-            if (unit := unit_of(word, self.decimal)) is not None and len(self.units) < FEW_NUMBERS:
+            unit = unit_of(word, self.decimal)
+            if unit is not None and (unit in self.units or len(self.units) < MOST_UNITS):
                 self.units.setdefault(unit, Sightings()).add({word: count})
         texts = pa.array([*words])
         moments = moments_of(texts)

@@ -8,7 +8,7 @@ from pathlib import Path
 from mai.compiler.data.fields import bad
 from mai.compiler.data.files.paths import find_files
 from mai.compiler.data.sources.images import SUFFIXES as IMAGES
-from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.dialect import Stated, holds_columns
 from mai.compiler.data.tables.kinds import is_table, kind_of
 from mai.compiler.describing.arrays import summarise_arrays
 from mai.compiler.describing.drawn import source_called, summarise_source
@@ -20,17 +20,25 @@ from mai.compiler.describing.texts import summarise_texts
 ARRAYS = (".npz", ".npy")
 
 
-def describe(paths: Sequence[Path], stated: Stated = AS_FOUND) -> Summary:
-    """What is in files, or in a folder; `stated` is what a spec says of how tables are written. Raises `MaiError` for what mai reads in no way."""
+def describe(paths: Sequence[Path], stated: Stated = AS_FOUND, as_table: bool | None = None) -> Summary:
+    """What is in files, or in a folder.
+
+    Args:
+        stated: what a spec says of how tables are written.
+        as_table: whether a spec reads texts as tables, whatever they are called; None where none says.
+
+    Raises:
+        MaiError: mai reads it in no way.
+    """
     folder = paths[0]
-    source = None if folder.exists() else source_called(str(folder))
+    source = source_called(str(folder)) if len(paths) == 1 and not folder.exists() else None
     if source is not None:
         return summarise_source(source)
     if len(paths) == 1 and folder.is_dir() and _has_images(folder):
         return summarise_images(folder)
     files = find_files(Path(), [*paths], _is_data)
     first = files[0]
-    if is_table(first):
+    if is_table(first) or as_table:
         return summarise_tables(files, stated)
     if first.suffix.lower() in ARRAYS:
         return summarise_arrays(files)
@@ -38,7 +46,7 @@ def describe(paths: Sequence[Path], stated: Stated = AS_FOUND) -> Summary:
         raise bad(f"{first} is one image", help=f"name its folder: mai data {first.parent}")
     if first.suffix == ".onnx":
         raise bad(f"{first} is a compiled file", help=f"mai info {first}")
-    if first.suffix.lower() == ".json" or kind_of(first) not in ("csv", "jsonl"):
+    if first.suffix.lower() == ".json" or kind_of(first) != "csv" or (as_table is None and holds_columns(first)):
         return summarise_tables(files, stated)
     return summarise_texts(files)
 

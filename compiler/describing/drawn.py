@@ -7,12 +7,10 @@ from pathlib import Path
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.source_kinds import Source
 from mai.compiler.data.sources import SOURCES
-from mai.compiler.describing.arrays import ArraysSummary, summarise_array
+from mai.compiler.describing.arrays import EXAMPLES, ArraysSummary, summarise_array
 from mai.compiler.ir.types import DType, Type
 from mai.spec.record import record
 from mai.spec.settings import NEEDED, fields
-
-MOST = 2000  # Examples that are looked at.
 
 
 @record
@@ -50,7 +48,7 @@ def summarise_source(source: Source) -> DrawnSummary:
 
 def summarise_drawn(source: Source, dataset: Dataset) -> DrawnSummary:
     """Some of the examples that a run has from a source."""
-    examples = dataset.batch(0, min(MOST, dataset.count or MOST))
+    examples = dataset.batch(0, min(EXAMPLES, dataset.count or EXAMPLES))
     arrays = tuple(summarise_array(name, rows[:]) for name, rows in examples.items())
     says = (type(source).__doc__ or "").partition("\n")[0]
     return DrawnSummary(source.name, says, dataset.count, ArraysSummary((), arrays))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from mai.compiler.data.fields import bad
-from mai.compiler.data.sources.images import EMPTY, SUFFIXES
+from mai.compiler.data.sources.images import Images
 from mai.spec.record import record
 
 COLOURS = {"L": "grey", "LA": "grey with transparency", "1": "black and white", "RGB": "colour", "P": "colour by a palette",
@@ -18,7 +17,7 @@ GREY = ("L", "LA", "La", "1", "I;16", "I")
 class ImagesSummary:
     """The images of a folder: `classes` by the names of subfolders, none where there are no subfolders.
 
-    `sizes` are (width, height), `modes` Pillow's, each with how many images have it; `damaged` are those that cannot be read.
+    `sizes` are (width, height) as training reads them, upright, `modes` Pillow's, each with how many images have it; `damaged` are those that cannot be read.
     """
 
     folder: Path
@@ -41,35 +40,24 @@ class ImagesSummary:
 
 def image_files(folder: Path) -> tuple[tuple[Path, ...], bool]:
     """The images of a folder, or of its subfolders, in order; and whether these are classes. Raises `MaiError` for none."""
-    inside = sorted(each for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
-    files = []
-    for place in inside or [folder]:
-        own = [file for file in sorted(place.iterdir()) if file.suffix.lower() in SUFFIXES and _is_seen(file)]
-        if not own:
-            raise bad(f"there are no images in {place}", "data-missing", help=EMPTY if inside else None)
-        files += own
-    return tuple(files), bool(inside)
-
-
-def _is_seen(file: Path) -> bool:
-    """Whether it is a plain file that no program hides, as `._1.png` is."""
-    return file.is_file() and not file.name.startswith(".")
+    files = tuple(Images.of({"path": str(folder)}).find(Path(), [folder]))
+    return files, files[0].parent != folder
 
 
 def summarise_images(folder: Path) -> ImagesSummary:
     """What the first bytes of every image say. Raises `MaiError` where there is none."""
     from PIL import Image
 
-    from mai.runtime.files import UNREADABLE
+    from mai.compiler.data.files.pictures import UNDECODED, upright_size
 
     files, are_classes = image_files(folder)
     sizes, modes, damaged = Counter[tuple[int, int]](), Counter[str](), []
     for file in files:
         try:
             with Image.open(file) as image:
-                sizes[image.size] += 1
+                sizes[upright_size(image)] += 1
                 modes[image.mode] += 1
-        except (*UNREADABLE, Image.DecompressionBombError):
+        except UNDECODED:
             damaged.append(file)
     classes = Counter(file.parent.name for file in files) if are_classes else {}
     return ImagesSummary(

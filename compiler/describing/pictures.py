@@ -109,7 +109,7 @@ def _plane(plt: Pyplot, points: Array, labels: Array | None) -> Figure:
 @_figure.register(ImagesSummary)
 def _(summary: ImagesSummary, plt: Pyplot) -> Figure:
     """Some images, those of one class in one row, at the size that most have."""
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     labels = summary.label_of
     files: list[Path] = []
@@ -124,7 +124,8 @@ def _(summary: ImagesSummary, plt: Pyplot) -> Figure:
     size, pixels = summary.sizes[0][0], []
     for file in files:
         with Image.open(file) as image:
-            shown = image.convert("L" if summary.channels == 1 else "RGB").resize(size)
+            upright = ImageOps.exif_transpose(image)
+            shown = upright.convert("L" if summary.channels == 1 else "RGB").resize(size)
             pixels.append(np.asarray(shown, np.float32).reshape(size[1], size[0], -1).transpose(2, 0, 1))
     names = np.array([labels[file] for file in files]) if labels else None
     return show_mosaic(plt, np.stack(pixels), names, (0.0, 255.0))[0]

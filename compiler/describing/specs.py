@@ -36,8 +36,9 @@ def what_it_takes(program: Program) -> tuple[dict[str, str], Summary | None, lis
     base = Path(program.source.path).parent
     dataset = load(training.data, training.fields, 0, base, where=training.where)
     paths = _files(getattr(training.data, "path", None), base)
+    is_table = isinstance(training.data, Table)
     stated = training.data.stated if isinstance(training.data, Table) else AS_FOUND
-    summary = describe(paths, stated) if paths else _of_drawn(training, dataset)
+    summary = describe(paths, stated, is_table) if paths else _of_drawn(training, dataset)
     taken = {name: f"{name}: {_as_written(type_)}" for name, type_ in training.fields.items()}
     key = getattr(getattr(training.data, "split", None), "key", None)
     own = {name: facts.columns for name, facts in dataset.facts.items() if facts.columns}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mai.compiler.data.fields import bad, group_columns
+from mai.compiler.data.fields import bad, few_of, group_columns
 from mai.compiler.data.tables.dates import HELP
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
@@ -131,7 +131,7 @@ def _read(table: TableFile, readers: dict[str, ColumnReader]) -> None:
         reader.decimal = table.dialect.decimal
     for name in readers:
         if name not in table.columns:
-            raise bad(f"{table.path} has no column `{name}`; it has {', '.join(table.columns)}")
+            raise bad(f"{table.path} has no column `{name}`; it has {few_of(table.columns)}")
     for block in read_blocks(table, [table.columns[name] for name in readers]):
         for name, reader in readers.items():
             reader.add(block[table.columns[name]])

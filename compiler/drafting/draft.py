@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mai.compiler.data.fields import bad
+from mai.compiler.data.fields import bad, few_of
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.tables import TableSummary
@@ -50,7 +50,7 @@ def draft(path: Path, base: Path, wish: Wish) -> str:
 
 def _of_table(table: TableSummary, place: str, wish: Wish) -> str:
     if wish.target is None:
-        names = ", ".join(column.name for column in table.columns)
+        names = few_of([column.name for column in table.columns])
         raise bad("which column is to be predicted?", help=f"--target COLUMN: there are {names}")
     if wish.horizon is not None:
         return draft_series(table, wish.target, wish.horizon, wish.window, place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mai.compiler.data.fields import bad
+from mai.compiler.data.fields import bad, few_of
 from mai.compiler.data.sources.series import Series
 from mai.compiler.data.tables.cells import Missing
 from mai.compiler.data.tables.files import open_tables
@@ -42,7 +42,7 @@ def _target(table: TableSummary, name: str) -> ColumnSummary:
     if column is None or column.kind not in ("number", "whole"):
         raise bad(
             f"`{name}` cannot be forecast: it is no column of numbers",
-            help=f"there are {', '.join(each.name for each in table.columns)}",
+            help=f"there are {few_of([each.name for each in table.columns])}",
         )
     if name in USED or not NAME.fullmatch(name):
         raise bad(f"`{name}` is a name that the spec has for itself", help="give the column another name")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 
-from mai.compiler.data.fields import bad
+from mai.compiler.data.fields import bad, few_of
 from mai.compiler.data.tables.header import NAME
 from mai.compiler.describing.columns import ColumnSummary
 from mai.compiler.describing.leaks import Leak, leaks
@@ -183,7 +183,7 @@ def _target(table: TableSummary, name: str) -> ColumnSummary:
     names = [each.name for each in table.columns]
     if column is None:
         guess = closest(name, names)
-        help = f"did you mean `{guess}`?" if guess else f"it has {', '.join(names)}"
+        help = f"did you mean `{guess}`?" if guess else f"it has {few_of(names)}"
         raise bad(f"{table.files[0]} has no column `{name}`", help=help)
     if column.distinct == 1:
         raise bad(f"`{name}` is always {column.words[0]}: there is nothing to predict")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.data.fields import NO_LABEL, bad, check_there, group_columns
+from mai.compiler.data.fields import NO_LABEL, bad, check_there, few_of, group_columns
 from mai.compiler.data.tables.cells import Column, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.predicting.texts import TextBlock, Texts, texts_of
@@ -147,7 +147,7 @@ class TableInputs:
         lacking = [name for name in names if name not in groups]
         if lacking:
             needed = ", ".join(f"`{name}`" for name in lacking)
-            raise bad(f"{table.path} has no column for {needed}; it has {', '.join(table.columns)}")
+            raise bad(f"{table.path} has no column for {needed}; it has {few_of(table.columns)}")
         return {name: PortColumns(model.manifest, model.inputs[name], groups[name], table) for name in names}
 
     def _vectors(self) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.data.fields import bad
+from mai.compiler.data.fields import bad, few_of
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_table
 from mai.compiler.data.texts.lengths import of_one_length
@@ -91,7 +91,7 @@ def _kept(source: Path, columns: Sequence[str], keep: Sequence[str] | None) -> l
     """The columns that are written, too: those to `keep`, or all. Raises `MaiError` for one that there is not."""
     for name in keep or ():
         if name not in columns:
-            raise bad(f"{source} has no column `{name}`; it has {', '.join(columns)}")
+            raise bad(f"{source} has no column `{name}`; it has {few_of(columns)}")
     return [*columns] if keep is None else [*keep]
 
 

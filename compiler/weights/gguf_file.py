@@ -17,9 +17,8 @@ from mai.spec.family_records import family_records
 
 SUFFIX = ".gguf"
 FACTORS = "rope_freqs.weight"  # By which the rates of rotary positions are divided (Llama 3.1 and later).
-PART = re.compile(
-    r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.IGNORECASE
-)  # Of a model in several files.
+# The name of one file of a model in several.
+PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.IGNORECASE)
 LAYER = re.compile(r"blk\.(?P<layer>\d+)\.")
 
 
@@ -71,9 +70,9 @@ class Block:
 
 
 def parts_of(path: Path) -> list[Path]:
-    """The files of a model of which one is named, in their order: llama.cpp numbers them in their names. A file without a number is alone."""
+    """The files of a model of which one is named, in their order: llama.cpp numbers them in their names. A file without such a number is alone."""
     named = PART.fullmatch(path.name)
-    if named is None:
+    if named is None or not 1 <= int(named["number"]) <= int(named["count"]):
         return [path]
     numbers = range(1, int(named["count"]) + 1)
     return [path.with_name(f"{named['stem']}-{n:05d}-of-{named['count']}{path.suffix}") for n in numbers]

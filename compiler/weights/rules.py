@@ -142,6 +142,10 @@ class Transpose:
     """`'`: exchange the last two axes."""
 
 
+class NamedPlace(int):
+    """A place on an axis that a parameter's name says: it is counted from the first one, never from the last."""
+
+
 @record
 class Cut:
     """`[a:b, i]`: index the first axes, as numpy does; a pattern is a number of the parameter's name, `["{e}"]`."""
@@ -155,7 +159,7 @@ class Cut:
 
     def filled(self, marks: Marks) -> Cut:
         """The same with numbers in the place of marks."""
-        return Cut(tuple(int(i.fill(marks)) if isinstance(i, Pattern) else i for i in self.items))
+        return Cut(tuple(NamedPlace(i.fill(marks)) if isinstance(i, Pattern) else i for i in self.items))
 
 
 @record
@@ -251,7 +255,8 @@ def _cut(step: Cut, shape: list[int]) -> tuple[object, ...]:
     if len(step.items) > len(shape):
         raise ValueError(f"{shape} has no {len(step.items)} axes to cut")
     for item, size in zip(step.items, shape, strict=False):
-        if isinstance(item, int) and not -size <= item < size:
+        least = 0 if isinstance(item, NamedPlace) else -size
+        if isinstance(item, int) and not least <= item < size:
             raise ValueError(f"{shape} has no place {item} on an axis of {size}")
     return (*step.items, ...)
 

@@ -26,6 +26,8 @@ def info(
     mai info --triton models runs/flow/*.onnx writes a folder for each file, with the config.pbtxt that Triton reads.
     """
     if triton is not None:
+        if json or spec:
+            raise Misuse("--triton writes files, --json and --spec say what is in one: name one of them")
         _write_repository(triton, models)
         return
     if (json or spec) and len(models) > 1:
@@ -40,6 +42,8 @@ def _write_repository(folder: Path, paths: list[Path]) -> None:
 
     loaded = [load(path, providers="cpu") for path in paths]
     whole = [model for model in loaded if model.manifest.step is None]
+    if not whole:
+        raise Misuse("Triton has no use for files of one turn of a text: name the whole ones")
     for note in write_repository(folder, whole):
         say(f"note: {note}", err=True)
     say(f"wrote {folder}: {', '.join(model.path.stem for model in whole)}", err=True)

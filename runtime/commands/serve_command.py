@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -77,23 +79,37 @@ def serve(
         raise Misuse(
             f"serving needs {error.name}", help="pip install 'mai-lang[serve]', or '.[serve]' in a clone of mai"
         ) from error
-    if not timeout > 0:
+    if not 0 < timeout < math.inf:
         raise Misuse("--timeout is a number of seconds above 0")
+    if not all(map(math.isfinite, (wait, body))):
+        raise Misuse("--wait and --body are finite numbers")
     options = Options(
         host, port, share, wait / 1000, queue, streams, int(body * MEGABYTE), examples, _limits(limit or []), timeout,
-        _token(token_file), tuple(cors or []), page, modules, threads, provider,
+        _token(token_file), tuple(map(_origin, cors or [])), page, modules, threads, provider,
     )  # fmt: skip
     serve_files(open_files(models, options), options)
 
 
 def _token(file: Path | None) -> str | None:
-    """The token that requests must show: the first line of a file, or else the variable's value."""
-    if file is None:
-        return os.environ.get(TOKEN) or None
-    token = file.read_text(encoding="utf-8").strip()
-    if not token or any(letter.isspace() for letter in token):
-        raise Misuse(f"{file} holds no token: one word")
+    """The token that requests must show: a file's only word, or else the variable's value; None where neither is said.
+
+    A variable without a value is refused: whoever says it does not want a service that everybody may use.
+    """
+    try:
+        token = os.environ.get(TOKEN) if file is None else file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misuse(f"the token in {file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if token is not None and not re.fullmatch("[!-~]+", token):
+        said = file or f"the variable {TOKEN}"
+        raise Misuse(f"{said} holds no token: one word of letters, digits and signs of ASCII")
     return token
+
+
+def _origin(word: str) -> str:
+    """`*`, or where a page comes from as browsers say it, in small letters and without a path: any other would never agree."""
+    if word not in ("*", "null") and not re.fullmatch(r"[a-z][a-z0-9+.-]*://[^/?#\sA-Z]+", word):
+        raise Misuse(f"--cors {word} is no origin", help="--cors https://example.org, without a path behind it")
+    return word
 
 
 def _limits(words: list[str]) -> dict[str, float]:
@@ -103,6 +119,8 @@ def _limits(words: list[str]) -> dict[str, float]:
         name, _, number = word.partition("=")
         try:
             limits[name] = float(number)
-        except ValueError as error:
-            raise Misuse(f"--limit {word} is no limit", help="--limit steps=100") from error
+        except ValueError:
+            limits[name] = math.nan
+        if math.isnan(limits[name]):
+            raise Misuse(f"--limit {word} is no limit", help="--limit steps=100")
     return limits

@@ -37,5 +37,6 @@ def sign(
         say(f"wrote {new_key}, which is yours alone, and {public}, which is for everybody", err=True)
     if models and key is None and new_key is None:
         raise Misuse("--key is missing: the private key to sign with", help="mai sign --new-key key.pem makes one")
+    password = os.environ.get(PASSWORD) if key is not None else None  # A new key has none.
     for model in models or []:
-        say(f"wrote {sign_file(model, key or new_key, os.environ.get(PASSWORD))}", err=True)  # type: ignore[arg-type]
+        say(f"wrote {sign_file(model, key or new_key, password)}", err=True)  # type: ignore[arg-type]

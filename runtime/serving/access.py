@@ -7,7 +7,7 @@ import binascii
 import hmac
 import time
 from base64 import b64decode
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Collection, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -17,19 +17,21 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mai.runtime.errors import ModelError
-from mai.runtime.serving.failures import failure
+from mai.runtime.serving.failures import SERVER_ERROR, failure
 from mai.runtime.serving.metrics import Metrics
+from mai.runtime.serving.options import Options
 
 OPEN = ("/health", "/ready")  # What asks for no token: whoever watches the process has none.
-Endpoint = Callable[[Request], Awaitable[Response]]
+NOWHERE = "none"  # The label of all addresses that there are not.
 
 
 class Access:
     """Refuses what shows no token or is too large, and counts what was answered."""
 
-    def __init__(self, app: ASGIApp, token: str | None, most: int, metrics: Metrics) -> None:
-        """`most`: the bytes of a body."""
-        self._app, self._token, self._most, self._metrics = app, token, most, metrics
+    def __init__(self, app: ASGIApp, options: Options, addresses: Collection[str], metrics: Metrics) -> None:
+        """`addresses`: those that there are, each of which is counted by itself."""
+        self._app, self._addresses, self._metrics = app, addresses, metrics
+        self._token, self._most = options.token, options.body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, as ASGI has it."""
@@ -49,15 +51,18 @@ class Access:
         if refusal is not None:
             await failure(refusal)(scope, receive, counting)
             return
-        await self._app(scope, self._measured(receive), counting)
+        try:
+            await self._app(scope, self._measured(receive), counting)
+        except Exception:
+            if not counted:  # Whoever stands before answers it.
+                self._count(scope, SERVER_ERROR, time.perf_counter() - began)
+            raise
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count a response under the route's own words, not under whatever address was asked for."""
-        route = getattr(scope.get("route"), "path", "")
-        name = scope.get("path_params", {}).get("name", "")
-        label = route.replace("{name}", name) if status != 404 else route
-        self._metrics.requests.labels(label or "none", str(status)).inc()
-        self._metrics.seconds.labels(label or "none").observe(seconds)
+        """Count a response under its address, but under `NOWHERE` where a client has made that up: each label is kept."""
+        label = scope["path"] if scope["path"] in self._addresses else NOWHERE
+        self._metrics.requests.labels(label, str(status)).inc()
+        self._metrics.seconds.labels(label).observe(seconds)
 
     def _refusal(self, scope: Scope) -> ModelError | None:
         headers = Headers(scope=scope)

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,7 +23,7 @@ import mai
 from mai.runtime.errors import ModelError
 from mai.runtime.model.model import Model
 from mai.runtime.serving.access import Access, while_connected
-from mai.runtime.serving.failures import described, failure
+from mai.runtime.serving.failures import bug, described, failure, late
 from mai.runtime.serving.line import Line
 from mai.runtime.serving.metrics import Metrics
 from mai.runtime.serving.openai import routes as openai
@@ -54,8 +55,9 @@ class Service:
 
     def application(self) -> Starlette:
         """The application, for any server of ASGI."""
-        options = self._options
-        middleware = [Middleware(Access, token=options.token, most=options.body, metrics=self.metrics)]
+        options, routes = self._options, self._routes()
+        addresses = {*(route.path for route in routes), *(f"/run/{name}" for name in self._models)}
+        middleware = [Middleware(Access, options=options, addresses=addresses, metrics=self.metrics)]
         if options.origins:
             allowed = ["Authorization", "Content-Type"]
             cors = Middleware(
@@ -66,7 +68,7 @@ class Service:
             )
             middleware.insert(0, cors)  # Before the token: a browser asks what it may without one.
         told = {ModelError: _tell, HTTPException: _tell_http, ClientDisconnect: _tell_nobody, Exception: _tell_bug}
-        return Starlette(routes=self._routes(), middleware=middleware, exception_handlers=told, lifespan=self._lifespan)  # type: ignore[arg-type]
+        return Starlette(routes=routes, middleware=middleware, exception_handlers=told, lifespan=self._lifespan)  # type: ignore[arg-type]
 
     def _routes(self) -> list[Route]:
         served, options = self.served, self._options
@@ -86,7 +88,9 @@ class Service:
             "/health": lambda _: PlainTextResponse("alive\n"),
             "/ready": self._readiness,
         }
-        posts = [Route(path, _connected(answer), methods=["POST"]) for path, answer in answered.items()]
+        posts = [
+            Route(path, _connected(answer, options.timeout), methods=["POST"]) for path, answer in answered.items()
+        ]
         return [*posts, *(Route(path, _awaited(look), methods=["GET"]) for path, look in looked_at.items())]
 
     @asynccontextmanager
@@ -131,20 +135,23 @@ class Service:
 
     def _plain(self, why: str = "") -> bytes:
         lines = [
-            f'<li><a href="/run/{escape(n)}">{escape(n)}</a> {escape(m.manifest.title)}'
-            for n, m in self._models.items()
+            f'<li><a href="/run/{quote(n)}">{escape(n)}</a> {escape(m.manifest.title)}' for n, m in self._models.items()
         ]
         said = f"<p>{escape(why)}</p>" if why else ""
         page = f'<!doctype html><meta charset="utf-8"><title>mai</title><ul>{"".join(lines)}</ul>{said}'
         return f'{page}<p><a href="/openapi.json">/openapi.json</a> <a href="/metrics">/metrics</a></p>'.encode()
 
 
-def _connected(answer: Answering) -> Answering:
-    """A route that is given up where its client goes away; the body is read before."""
+def _connected(answer: Answering, seconds: float) -> Answering:
+    """A route that is given up where its client goes away, or sends its body and is answered in more than so many seconds."""
 
     async def answered(request: Request) -> Response:
-        await request.body()
-        return await while_connected(request, answer(request))  # type: ignore[arg-type]
+        try:
+            async with asyncio.timeout(seconds):
+                await request.body()
+                return await while_connected(request, answer(request))  # type: ignore[arg-type]
+        except TimeoutError as error:
+            raise late(seconds) from error
 
     return answered
 
@@ -172,5 +179,6 @@ async def _tell_nobody(_: Request, __: ClientDisconnect) -> Response:
     return Response(status_code=GONE)
 
 
-async def _tell_bug(_: Request, error: Exception) -> Response:
-    return failure(ModelError("internal", f"mai itself failed: {type(error).__name__}: {error}"))
+async def _tell_bug(_: Request, __: Exception) -> Response:
+    """Starlette raises it again behind this answer, and Uvicorn writes it to its log."""
+    return failure(bug())

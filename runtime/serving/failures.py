@@ -35,6 +35,16 @@ def failure(error: ModelError) -> JSONResponse:
     return JSONResponse(described(error), status, HEADERS.get(status))
 
 
+def bug() -> ModelError:
+    """The error for what mai did wrong: what it was stands in the service's log, and not in an answer."""
+    return ModelError("internal", "mai itself failed: the log of the service says how")
+
+
+def late(seconds: float) -> ModelError:
+    """The error for a request that took longer than it may."""
+    return ModelError("call-timeout", f"the request was ended: it was not answered within {seconds:g} seconds")
+
+
 def described(error: ModelError) -> dict[str, object]:
     """An error as JSON: `code` is its slug, which `mai explain` explains, `help` how to mend it."""
     kind = "invalid_request_error" if status_of(error) < SERVER_ERROR else "server_error"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 Fit = Literal["crop", "pad", "stretch"]
 WHITE = 255
-MOST_PIXELS = 50_000_000
+FORMATS = ("PNG", "JPEG")  # Other formats have decoders that nobody needs here: one of Pillow's starts another program.
+MOST_PIXELS, MOST_TOGETHER = 50_000_000, 200_000_000  # Of an image, and of all of a request: small files may hold many.
 SMALLEST = 4  # Pixels of a side: fewer are numbers, no image.
 
 
@@ -44,43 +46,65 @@ def span_of(facts: Facts | None) -> tuple[float, float]:
     return (-1.0, 1.0) if -1 <= low < 0 and high <= 1 else (low, high)
 
 
-def read_image(port: Port, text: str, facts: Facts | None) -> Array:
-    """An image in base64, with `data:image/png;base64,` before it or not, as the numbers of a port, in its shape.
+def read_images(port: Port, texts: Sequence[str], facts: Facts | None) -> Array:
+    """Images in base64, with `data:image/png;base64,` before them or not, as the numbers of a port, [batch, ...].
 
-    It comes to the model's size as the training images did: its middle, unless the facts of the data say otherwise. What is transparent lies over white.
+    They come to the model's size as the training images did: the middle, unless the facts of the data say otherwise. What is transparent lies over white.
 
     Raises:
-        ModelError: `input-dtype`: it is no image of 8 bits that can be read.
+        ModelError: `input-dtype`: one is no image of 8 bits that can be read, or they have more than `MOST_TOGETHER` pixels.
     """
+    left, images = MOST_TOGETHER, []
+    for text in texts:
+        image, pixels = _read_image(port, text, facts, min(left, MOST_PIXELS))
+        left -= pixels
+        images.append(image)
+    return np.stack(images)
+
+
+def _read_image(port: Port, text: str, facts: Facts | None, most: int) -> tuple[Array, int]:
+    """One image as the numbers of a port, in its shape, and how many pixels it had: `most` at most."""
     size = image_size(port)
     if size is None:
         raise ModelError("input-dtype", f"`{port.name}` takes no image: it is {port.dtype} {[*port.shape]}")
     channels, height, width = size
     fit = (facts.fit if facts else None) or "crop"
     try:
-        pixels = _decoded(b64decode(text.partition(",")[2] or text, validate=True), channels, (width, height), fit)
+        raw = b64decode(text.partition(",")[2] or text, validate=True)
+        pixels, count = _decoded(raw, channels, (width, height), fit, most)
     except (*UNREADABLE, struct.error) as error:
         help = "a PNG or a JPEG of 8 bits a colour, in base64"
         raise ModelError("input-dtype", f"`{port.name}` is no image that can be read: {error}", help) from error
     low, high = span_of(facts)
     numbers = low + (high - low) * pixels.reshape(height, width, channels).transpose(2, 0, 1).astype(np.float32) / WHITE
-    return numbers.astype(np.float32).reshape([int(n) for n in port.shape])
+    return numbers.astype(np.float32).reshape([int(n) for n in port.shape]), count
 
 
-def _decoded(raw: bytes, channels: int, size: tuple[int, int], fit: Fit) -> Array:
-    """The pixels [height, width(, channels)] of an image, uint8."""
+def _decoded(raw: bytes, channels: int, size: tuple[int, int], fit: Fit, most: int) -> tuple[Array, int]:
+    """The pixels [height, width(, channels)] of an image, uint8, and how many there were before it had this size."""
     from PIL import Image, ImageOps
 
-    with Image.open(io.BytesIO(raw)) as opened:
-        if opened.size[0] * opened.size[1] > MOST_PIXELS:
-            raise ValueError(f"it has {opened.size[0]} x {opened.size[1]} pixels")
+    with _opened(raw) as opened:
+        count = opened.size[0] * opened.size[1]
+        if count > most:
+            raise ValueError(f"it has {opened.size[0]} x {opened.size[1]} pixels, and {most:,} are read at most")
         if opened.mode[0] in "IF":
             raise ValueError("it has more than 8 bits a colour")
         image: Picture = ImageOps.exif_transpose(opened)
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return np.asarray(_fitted(image.convert("L" if channels == 1 else "RGB"), size, fit))
+        return np.asarray(_fitted(image.convert("L" if channels == 1 else "RGB"), size, fit)), count
+
+
+def _opened(raw: bytes) -> Picture:
+    """An image whose head alone was read. Raises `ValueError` or `OSError` where it is none, or of more pixels than Pillow opens."""
+    from PIL import Image
+
+    try:
+        return Image.open(io.BytesIO(raw), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise ValueError("it has too many pixels") from error
 
 
 def _fitted(image: Picture, size: tuple[int, int], fit: Fit) -> Picture:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,12 +15,14 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.model import Model
+from mai.runtime.serving.failures import bug, late
 from mai.runtime.serving.metrics import Metrics
 from mai.runtime.serving.options import Options
 from mai.runtime.serving.sharing import Feed, Outcome, Sharing
 
 Piece = TypeVar("Piece")
 END = object()
+LOG = logging.getLogger("mai.serving")
 
 
 @dataclass(eq=False)
@@ -70,7 +73,7 @@ class Line:
             async with asyncio.timeout(seconds):
                 return await request.answer
         except TimeoutError as error:
-            raise _late(seconds) from error
+            raise late(seconds) from error
         finally:
             self._leave(request)
 
@@ -103,7 +106,7 @@ class Line:
             async with asyncio.timeout(seconds):
                 await self._texts.acquire()
         except TimeoutError as error:
-            raise _late(seconds) from error
+            raise late(seconds) from error
         finally:
             self._unstarted -= 1
         try:
@@ -151,8 +154,9 @@ class Line:
                 outcomes = await loop.run_in_executor(self._calls, self._sharing.compute, key, feeds, self._limit)
             except ModelError as error:  # All of them have gone.
                 outcomes = [error] * len(feeds)
-            except Exception as error:
-                outcomes = [ModelError("internal", f"mai itself failed: {type(error).__name__}: {error}")] * len(feeds)
+            except Exception:
+                LOG.exception("a call of %s failed", self._name)
+                outcomes = [bug()] * len(feeds)
             for request, outcome in zip(self._group, outcomes, strict=True):
                 _settle(request, outcome)
             self._group = []
@@ -181,7 +185,3 @@ def _settle(request: Waiting, outcome: Outcome) -> None:
         request.answer.set_exception(outcome)
     else:
         request.answer.set_result(outcome)
-
-
-def _late(seconds: float) -> ModelError:
-    return ModelError("call-timeout", f"the request was ended: it was not answered within {seconds:g} seconds")

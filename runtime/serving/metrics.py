@@ -21,7 +21,7 @@ class Metrics:
 
     Attributes:
         requests: by route and status.
-        seconds: from a request's last byte to its response's first, by route.
+        seconds: from a request's head, its body still to come, to its response's head, by route.
         shared: how many requests shared a call, by file.
         waiting, streaming: how many requests wait, and texts grow, now, by file.
         tokens: how many tokens were written, by file.
@@ -34,7 +34,7 @@ class Metrics:
         PlatformCollector(registry=registry)
         self.requests = Counter("mai_requests", "Requests answered.", ["route", "status"], registry=registry)
         self.seconds = Histogram(
-            "mai_request_seconds", "Until a response begins.", ["route"], buckets=SECONDS, registry=registry
+            "mai_request_seconds", "From a request to its response.", ["route"], buckets=SECONDS, registry=registry
         )
         self.shared = Histogram(
             "mai_call_requests", "Requests in one call.", ["file"], buckets=REQUESTS, registry=registry

@@ -20,9 +20,10 @@ class Options:
         queue: the most requests that wait for one file; a further one is refused (429).
         streams: the most texts that grow at one time, token by token, for one file; others wait.
         body: the most bytes of a request.
-        examples: the most examples of a request.
+        examples: the most examples of a request, or texts.
         limits: the largest values of settings and of sizes that the file leaves open, by name.
-        timeout: the seconds within which a request is answered, its waiting included.
+        timeout: the seconds within which a request is answered, the coming of its body and its waiting included; a stream
+            begins within them, and may compute for as long again.
         token: what requests must show; None: nothing.
         origins: of web pages that may use the service; "*" is all.
         page: whether `/` is the page that runs the files in the browser.
@@ -46,3 +47,8 @@ class Options:
     modules: Path | None = None
     threads: int | None = None
     provider: str | None = None
+
+    @property
+    def at_once(self) -> int:
+        """How many texts of one request wait at one time: no more than share a call, so that others find room beside them."""
+        return min(self.share, self.queue)

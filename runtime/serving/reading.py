@@ -16,13 +16,15 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE
 from mai.runtime.inputs.labels import as_labels, label_names, unknown_words
+from mai.runtime.inputs.values import takes_text
 from mai.runtime.model.manifest import Manifest, Port
-from mai.runtime.serving.images import image_size, read_image
+from mai.runtime.serving.images import image_size, read_images
 from mai.runtime.serving.options import Options
 
 JSON, NPZ, NPY = "application/json", "application/x-npz", "application/x-npy"
 NOT_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # As JSON has no word for them.
-FREE_NAMES = "batch"  # What examples are counted by where a file has no inputs.
+BATCH = "batch"  # The number of examples: the first size of every input, and a setting of a file without inputs.
+MOST_NUMBERS = 2**28  # Of the inputs of a call.
 
 
 def read_json(raw: bytes) -> dict[str, Any]:
@@ -61,6 +63,7 @@ def read_arrays(raw: bytes, kind: str, inputs: list[str], most: int) -> dict[str
                 raise ModelError(
                     "body-too-large", f"unpacked the body has {size:,} bytes, and at most {most:,} are read"
                 )
+            file.seek(0)
         loaded = np.load(file, allow_pickle=False)
     except UNREADABLE as error:
         raise ModelError("body-unreadable", f"the body is no {kind}: {error}") from error
@@ -116,10 +119,11 @@ def _images(manifest: Manifest, port: Port, value: Any) -> Array:
     """One image [...] or several [batch, ...]."""
     facts = manifest.facts.get(port.name)
     if isinstance(value, str):
-        return read_image(port, value, facts)
+        image: Array = read_images(port, [value], facts)[0]
+        return image
     if not all(isinstance(each, str) for each in value):
         raise ModelError("input-dtype", f"`{port.name}` mixes images in base64 and numbers")
-    return np.stack([read_image(port, each, facts) for each in value])
+    return read_images(port, value, facts)
 
 
 def _numbers(value: Any, gaps: bool) -> Any:
@@ -131,6 +135,53 @@ def _numbers(value: Any, gaps: bool) -> Any:
     return NOT_NUMBERS.get(value, value) if isinstance(value, str) else value
 
 
+def check_room(options: Options, manifest: Manifest, values: Mapping[str, Any]) -> None:
+    """Check, before arrays are made of them, that the inputs of a request are not too many.
+
+    One example is repeated beside many of another input, and rows of tokens are filled up to the longest: a small body may come to much.
+
+    Raises:
+        ModelError: `input-range`: it has more examples than the service allows; `body-too-large`: it comes to too many numbers.
+    """
+    counts = [_count(manifest, port, values[port.name]) for port in manifest.inputs if port.name in values]
+    examples = max((count for count, _ in counts), default=1)
+    _check_most(BATCH, examples, options.examples)
+    check_numbers(examples, sum(size for _, size in counts))
+
+
+def check_numbers(examples: int, each: int) -> None:
+    """Check how many numbers some examples come to together. Raises `ModelError`, `body-too-large`."""
+    if examples * each > MOST_NUMBERS:
+        message = f"{examples:,} examples, of up to {each:,} numbers, are more than {MOST_NUMBERS:,} together"
+        raise ModelError("body-too-large", message)
+
+
+def _count(manifest: Manifest, port: Port, value: Any) -> tuple[int, int]:
+    """How many examples a value of an input has, and how many numbers the largest of them has at most."""
+    of_text = len(port.shape) if image_size(port) or takes_text(manifest, port) else 0
+    if _rank(value, of_text) <= len(port.shape):
+        return 1, _size(port, value)
+    return len(value), max((_size(port, each) for each in value), default=0)
+
+
+def _rank(value: Any, of_text: int) -> int:
+    """How many axes nested lists have, by their first entries; a text at the end stands for some."""
+    rank = 0
+    while isinstance(value, list) and value:
+        value, rank = value[0], rank + 1
+    return rank + (of_text if isinstance(value, str) else np.ndim(value))
+
+
+def _size(port: Port, value: Any) -> int:
+    """How many numbers a value comes to: an image as many as the port has, any other text one for each letter."""
+    if isinstance(value, str):
+        return math.prod(image_size(port) or (len(value),))
+    if not isinstance(value, list):
+        return np.size(value)
+    is_nested = bool(value) and isinstance(value[0], (list, str))
+    return sum(_size(port, each) for each in value) if is_nested else len(value)
+
+
 def check_limits(options: Options, manifest: Manifest, feed: Mapping[str, Array]) -> None:
     """Check that a call is as small as the service allows: its examples, the settings and the free sizes that have a limit.
 
@@ -138,15 +189,18 @@ def check_limits(options: Options, manifest: Manifest, feed: Mapping[str, Array]
         ModelError: `input-range`: it is not.
     """
     for name, number in _asked(manifest, feed).items():
-        most = options.examples if name == FREE_NAMES else options.limits.get(name, math.inf)
-        if number > most:
-            raise ModelError("input-range", f"`{name}` is at most {most:g} here, this asks for {number:g}")
+        _check_most(name, number, options.examples if name == BATCH else options.limits.get(name, math.inf))
+
+
+def _check_most(name: str, number: float, most: float) -> None:
+    if number > most:
+        raise ModelError("input-range", f"`{name}` is at most {most:g} here, this asks for {number:g}")
 
 
 def _asked(manifest: Manifest, feed: Mapping[str, Array]) -> dict[str, float]:
     """The numbers of a call that may have a limit: its settings, its free sizes, and how many examples it has."""
     asked = {p.name: float(feed[p.name]) for p in manifest.settings if p.name in feed}
     for port in manifest.inputs:
-        sizes = zip(["batch", *port.shape], feed[port.name].shape, strict=True)
+        sizes = zip([BATCH, *port.shape], feed[port.name].shape, strict=True)
         asked.update({name: float(size) for name, size in sizes if isinstance(name, str)})
     return asked

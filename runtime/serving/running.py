@@ -13,7 +13,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.model.own_arguments import SPECIAL_TOKENS, TIMEOUT
 from mai.runtime.model.prepared import Prepared
 from mai.runtime.serving.options import Options
-from mai.runtime.serving.reading import JSON, NPY, NPZ, as_call_values, check_limits, read_arrays, read_json
+from mai.runtime.serving.reading import JSON, NPY, NPZ, as_call_values, check_limits, check_room, read_arrays, read_json
 from mai.runtime.serving.served import Served
 from mai.runtime.serving.writing import choose_format, respond
 
@@ -37,8 +37,12 @@ async def run(served: Mapping[str, Served], options: Options, request: Request) 
     seconds = seconds_of(options, request.query_params.get(TIMEOUT))
     call, notes = await asyncio.to_thread(prepared, one, options, values)
     results = await one.line.ask(call.feed, seconds)
-    answer, count = one.model.finish(call, results)
-    return await asyncio.to_thread(respond, one.model, answer, count, notes, form, request.query_params.get("range"))
+    span = request.query_params.get("range")
+
+    def answer() -> Response:
+        return respond(one.model, *one.model.finish(call, results), notes, form, span)
+
+    return await asyncio.to_thread(answer)
 
 
 def find(served: Mapping[str, Served], name: str) -> Served:
@@ -77,8 +81,12 @@ def prepared(one: Served, options: Options, values: Mapping[str, Any]) -> tuple[
         ModelError: a name, a shape or a number is not as the file says, or larger than the service allows.
     """
     model = one.model
-    taken, notes = as_call_values(model.manifest, values)
-    special = None if SPECIAL_TOKENS in {*model.inputs, *model.settings} else taken.pop(SPECIAL_TOKENS, None)
-    call = model.prepare(taken, special)
+    try:
+        check_room(options, model.manifest, values)
+        taken, notes = as_call_values(model.manifest, values)
+        special = None if SPECIAL_TOKENS in {*model.inputs, *model.settings} else taken.pop(SPECIAL_TOKENS, None)
+        call = model.prepare(taken, special)
+    except RecursionError as error:
+        raise ModelError("body-unreadable", "lists stand in lists too deep") from error
     check_limits(options, model.manifest, call.feed)
     return call, notes

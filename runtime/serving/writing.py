@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from starlette.responses import Response
 
-from mai.runtime.arrays import Array
+from mai.runtime.arrays import Array, as_npz
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.labels import label_names
 from mai.runtime.inputs.values import parse_span
@@ -41,7 +41,7 @@ def respond(
     """The response of a call.
 
     Args:
-        answer, count: what `Model.counted` gave, arrays [batch, ...] or texts.
+        answer, count: what `Model.finish` gave, arrays [batch, ...] or texts.
         notes: what is to be told beside it.
         form: one of `FORMATS`; all but JSON and base64 hold the first result alone, a .npz holds all.
         span: the numbers of black and white in images, `-1..1`; by default the range that they live in.
@@ -69,11 +69,10 @@ def _png(model: Model, name: str, batch: Array, ends: tuple[float, float] | None
 
 
 def _arrays(results: Mapping[str, Array], form: str) -> bytes:
-    file = io.BytesIO()
     if form == "npz":
-        np.savez(file, **dict(results))  # type: ignore[arg-type]
-    else:
-        np.save(file, next(iter(results.values())))
+        return as_npz(results)
+    file = io.BytesIO()
+    np.save(file, next(iter(results.values())))
     return file.getvalue()
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mai.runtime.arrays import Array
+from mai.runtime.arrays import Array, as_npz
 from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
 from mai.runtime.model.manifest import Manifest, Port
@@ -130,11 +131,11 @@ def _write(results: Mapping[str, Array], path: Path, ports: Mapping[str, Port], 
 
 def _raw(results: Mapping[str, Array], ending: str) -> bytes:
     """The bytes of a file of arrays; a `.npy` and a `.csv` hold the first result alone."""
+    if ending == ".npz":
+        return as_npz(results, zipfile.ZIP_DEFLATED)
     first = next(iter(results.values()))
     file = io.BytesIO()
-    if ending == ".npz":
-        np.savez_compressed(file, **dict(results))  # type: ignore[arg-type]
-    elif ending == ".npy":
+    if ending == ".npy":
         np.save(file, first)
     elif ending == ".csv":
         np.savetxt(file, first.reshape(len(first), -1) if first.ndim else first[None, None], delimiter=",", fmt="%.9g")

@@ -19,7 +19,7 @@ from mai.compiler.importing.gguf_model import config_of
 from mai.compiler.importing.importing import import_folder
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
-from mai.compiler.weights.gguf_file import GgufFile
+from mai.compiler.weights.gguf_file import GgufFile, parts_of
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
@@ -147,6 +147,11 @@ def test_few_bits(kind: str, most: float, tmp_path: Path) -> None:
         assert files.shapes == {n: tuple(t.shape) for n, t in own.items()}
         for name, tensor in own.items():
             assert (files.read(name) - tensor).abs().max() <= most * tensor.abs().max()
+
+
+@pytest.mark.parametrize("name", ["m.gguf", "m-00003-of-00002.gguf", "m-00000-of-00000.gguf"])
+def test_a_file_whose_name_is_no_place_among_others_is_alone(name: str) -> None:
+    assert parts_of(Path(name)) == [Path(name)]
 
 
 def test_a_model_in_several_files(tmp_path: Path) -> None:

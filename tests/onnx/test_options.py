@@ -19,6 +19,7 @@ from mai.runtime import ModelError, load
 from mai.runtime.commands.info_command import info
 from mai.runtime.model.loader import check_draws
 from mai.runtime.model.manifest import Manifest
+from tests.support.command import invoke
 
 TEXT = """
 const vocab = 7
@@ -112,3 +113,12 @@ def test_who_needs_required_settings_is_told_last(tmp_path: Path, capsys: pytest
         captured = capsys.readouterr()
         assert captured.out.startswith("wrote ")
         assert captured.err.strip().endswith("compiled with --settings required") == told
+
+
+@pytest.mark.parametrize(("option", "value"), [("--opset", "23"), ("--settings", "optional")])
+def test_what_is_said_beside_portable_is_not_overruled(option: str, value: str, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.mai"
+    spec.write_text("export g(x: [2]) -> [2] { return x }\n")
+    done = invoke("compile", spec, "--out", tmp_path, "--portable", option, value)
+    assert done.exit_code != 0
+    assert "without options that say otherwise" in " ".join(f"{done.output} {done.exception}".split())

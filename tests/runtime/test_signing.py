@@ -95,7 +95,17 @@ def test_a_key_with_a_password(file: Path, tmp_path: Path) -> None:
             sign(file, key, password)
 
 
-def test_the_commands(file: Path, tmp_path: Path) -> None:
+def test_a_claim_that_is_not_signed_is_not_run(file: Path, key: Path, tmp_path: Path) -> None:
+    (tmp_path / "claims").mkdir()
+    claim = tmp_path / "claims" / "small.f.onnx"
+    claim.write_bytes(file.read_bytes())
+    sign(file, key)
+    said = " ".join(invoke("verify", tmp_path, "--key", public(key)).output.split())
+    assert said.count("is not signed") == 1
+    assert "claims" in said
+
+
+def test_the_commands(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = tmp_path / "mine.pem"
     assert "yours alone" in invoke("sign", "--new-key", key).output
     assert invoke("sign", file, "--key", key).exit_code == 0
@@ -106,5 +116,7 @@ def test_the_commands(file: Path, tmp_path: Path) -> None:
     done = invoke("verify", file, "--key", public(key))
     assert done.exit_code == 1
     assert "not as it was signed" in " ".join(done.output.split())
+    monkeypatch.setenv("MAI_KEY_PASSWORD", "of another key")
+    assert invoke("sign", file, "--new-key", tmp_path / "other.pem").exit_code == 0
     assert invoke("sign", file).exit_code != 0
     assert invoke("sign").exit_code != 0

@@ -101,5 +101,11 @@ def test_a_file_without_inputs_is_refused(counting: onnx.ModelProto, write: Writ
     assert not list(tmp_path.rglob("config.pbtxt"))
 
 
+def test_what_says_and_what_writes_are_not_one(counting: onnx.ModelProto, write: Write, tmp_path: Path) -> None:
+    done = invoke("info", "--triton", tmp_path, write(counting), "--json")
+    assert done.exit_code != 0
+    assert "name one of them" in f"{done.exception} {' '.join(done.output.split())}"
+
+
 def test_text_of_messages() -> None:
     assert as_text({"a": 'q"', "b": {"c": [1, 2]}, "d": {"e": []}}) == 'a: "q\\""\nb {\n  c: 1\n  c: 2\n}\nd {\n}\n'

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import onnx
 import pytest
+from onnx import helper
 
 from mai.compiler.check import check_text
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.compiling import compile_all
 from mai.runtime import Model, load
 from tests.support.serving import Client, running
-from tests.support.small_files import Write, loops
+from tests.support.small_files import Write, build, loops, manifest, output, real, setting
 
 FLOW = """# A small flow.
 net velocity(x: [2], s: []) -> [2] {
@@ -86,6 +87,13 @@ def write(tmp_path: Path) -> Write:
         return path
 
     return written
+
+
+@pytest.fixture
+def scaled(write: Write) -> Model:
+    """f(x, k = 1) = k x."""
+    described = manifest([real("x", 2)], [setting("k", 1.0, "float32")], [output("f", 2)])
+    return load(write(build(described, [helper.make_node("Mul", ["x", "k"], ["f"])])), providers="cpu", threads=1)
 
 
 @pytest.fixture

@@ -31,7 +31,12 @@ def test_help_teaches() -> None:
         (("FILE", "FILE"), "would have one address, /run/small.f"),
         (("FILE", "--limit", "steps=3"), "no file has a setting or a free size `steps`"),
         (("FILE", "--limit", "n"), "--limit n is no limit"),
+        (("FILE", "--limit", "n=nan"), "--limit n=nan is no limit"),
         (("FILE", "--timeout", "0"), "--timeout is a number of seconds above 0"),
+        (("FILE", "--timeout", "inf"), "--timeout is a number of seconds above 0"),
+        (("FILE", "--wait", "inf"), "--wait and --body are finite numbers"),
+        (("FILE", "--cors", "https://example.org/"), "--cors https://example.org/ is no origin"),
+        (("FILE", "--token-file", "nothing.txt"), "the token in nothing.txt cannot be read"),
         (("FILE", "--port", "99999"), "nothing can listen on 127.0.0.1, port 99999"),
         (("FOLDER",), "there are no .onnx files"),
     ],
@@ -42,6 +47,14 @@ def test_what_is_refused(words: tuple[str, ...], told: str, looping: Model, tmp_
     done = invoke("serve", *(named.get(word, word) for word in words))
     assert done.exit_code != 0
     assert told in f"{done.exception} {' '.join(done.output.split())}"
+
+
+@pytest.mark.parametrize("token", ["", "two words", "schlüssel", "trailing "])
+def test_a_variable_that_holds_no_token_is_refused(token: str, looping: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty one would be a service for everybody, another one a service for nobody."""
+    monkeypatch.setenv("MAI_TOKEN", token)
+    done = invoke("serve", looping.path)
+    assert "the variable MAI_TOKEN holds no token" in f"{done.exception} {' '.join(done.output.split())}"
 
 
 @pytest.mark.slow

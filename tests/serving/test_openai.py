@@ -102,6 +102,16 @@ def test_without_a_seed_answers_differ_and_can_be_had_again(service: Client) -> 
     assert again["choices"][0]["text"] == one["choices"][0]["text"]
 
 
+def test_the_file_s_own_name_for_the_number_of_tokens(service: Client, text: dict[str, Model]) -> None:
+    """It says as much for a stream as for a whole answer."""
+    asked = {name: value for name, value in ASKED.items() if name != "max_tokens"} | {"count": 3}
+    whole = service.post(COMPLETIONS, asked).json
+    assert whole["usage"]["completion_tokens"] == 3
+    *pieces, _, _ = service.post(COMPLETIONS, {**asked, "stream": True}).events
+    assert "".join(json.loads(p)["choices"][0]["text"] for p in pieces) == whole["choices"][0]["text"]
+    assert whole["choices"][0]["text"] == written(text[GENERATE], "The ", 3, seed=5, example=0)
+
+
 def test_a_chat_goes_on_from_its_template(chatting: Client, text: dict[str, Model]) -> None:
     messages = [{"role": "system", "content": "short"}, {"role": "user", "content": [{"type": "text", "text": "hi"}]}]
     asked = {"model": GENERATE, "messages": messages, "max_completion_tokens": 8, "seed": 2}
@@ -119,6 +129,17 @@ def test_a_chat_goes_on_from_its_template(chatting: Client, text: dict[str, Mode
 def test_a_message_that_is_no_text_is_refused(chatting: Client) -> None:
     asked = {"model": GENERATE, "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}
     assert "a part that is no text: 'image_url'" in chatting.post(CHATS, asked).error["message"]
+
+
+def test_a_text_to_go_on_from_beside_messages_is_refused(chatting: Client) -> None:
+    asked = {"model": GENERATE, "messages": [{"role": "user", "content": "hi"}], "prompt": "other"}
+    assert "`prompt` is the text to go on from" in chatting.post(CHATS, asked).error["message"]
+
+
+def test_more_texts_than_may_wait_take_turns(text: dict[str, Model]) -> None:
+    with running({"features": text["spec.features"]}, queue=2) as client:
+        asked = {"model": "features", "input": ["one", "two", "three"] * 5}
+        assert len(client.post("/v1/embeddings", asked).json["data"]) == 15
 
 
 def test_embeddings(service: Client, text: dict[str, Model]) -> None:
@@ -159,6 +180,10 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (COMPLETIONS, {"temperature": -1, "stream": True}, "`temperature` is at least 0"),
     (COMPLETIONS, {"n": 2, "stream": True}, "a stream is of one answer to one prompt"),
     (CHATS, {"messages": [{"role": "user", "content": "hi"}]}, "spec.generate has no chat template"),
+    (COMPLETIONS, {"count": 3}, "`count` and `max_tokens` are one number"),
+    (COMPLETIONS, {"count": "3", "max_tokens": None}, "`count` is a number of tokens"),
+    (COMPLETIONS, {"special_tokens": True}, "POST /run/spec.generate takes it"),
+    (COMPLETIONS, {"prompt": ["a"] * 101}, "at most 100 texts here, this has 101"),
     ("/v1/embeddings", {"input": "a"}, "spec.generate gives no vector for a text"),
     ("/v1/embeddings", {"model": "spec.features", "input": "a", "dimensions": 3}, "have 16 dimensions, not 3"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import socket
 from base64 import b64encode
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from onnx import helper
 
 from mai.runtime import Model, load
-from tests.support.serving import Client, running
+from tests.support.serving import PATIENCE, Client, running
 from tests.support.small_files import FOREVER, Write, build, manifest, output, real
 
 SAMPLE = "/run/spec.sample"
@@ -97,6 +98,48 @@ def test_numbers_that_are_none(write: Write) -> None:
     with running({"small": model}) as client:
         assert client.post("/run/small", {"x": [None, 0]}).json["outputs"] == {"f": [["NaN", "-Infinity"]]}
         assert client.post("/run/small", {"x": ["NaN", "Infinity"]}).json["outputs"] == {"f": [["NaN", "Infinity"]]}
+        assert client.post("/run/small", b'{"x": ' + b"[" * 2000 + b"]" * 2000 + b"}").status == 400
+
+
+def test_results_of_any_name_are_arrays(write: Write) -> None:
+    described = manifest([real("x", 2)], [], [output("file", 2)])
+    model = load(write(build(described, [helper.make_node("Neg", ["x"], ["file"])])), providers="cpu")
+    with running({"small": model}) as client:
+        raw = client.post("/run/small?format=npz", {"x": [1, 2]}).raw
+    with np.load(io.BytesIO(raw)) as arrays:
+        assert arrays["file"].tolist() == [[-1.0, -2.0]]
+
+
+def test_a_small_body_that_comes_to_much_is_refused(text: dict[str, Model], monkeypatch: pytest.MonkeyPatch) -> None:
+    """One prompt stands for each of many seeds, and short rows are filled up to the longest."""
+    monkeypatch.setattr("mai.runtime.serving.reading.MOST_NUMBERS", 1000)
+    with running(text) as client:
+        asked = {"prompt": "a" * 60, "seed": 1, "example": 0}
+        assert client.post("/run/spec.generate", asked).status == 200
+        completion = {"model": "spec.generate", "prompt": "a" * 60, "n": 20}
+        for path, body in (
+            ("/run/spec.generate", {**asked, "seed": list(range(20))}),
+            ("/run/spec.generate", {**asked, "prompt": [[1] * 900, [1]]}),
+            ("/v1/completions", completion),
+        ):
+            reply = client.post(path, body)
+            assert (reply.status, reply.error["code"]) == (413, "body-too-large")
+
+
+def test_what_mai_does_wrong_is_not_shown(scaled: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands in the log; the answer says that much, and is counted."""
+
+    def wrong(*_: object) -> None:
+        raise KeyError("/a/path/of/the/machine")
+
+    with running({"small": scaled}) as client:
+        for number, name in enumerate(("compute", "finish"), 1):
+            monkeypatch.setattr(scaled, name, wrong)
+            reply = client.post("/run/small", {"x": [1, 2]})
+            assert (reply.status, reply.error["code"]) == (500, "internal")
+            assert "machine" not in reply.raw.decode()
+            assert client.metric("mai_requests_total", route="/run/small", status="500") == number
+            monkeypatch.undo()
 
 
 def test_inputs_that_are_called_as_arguments_of_mai(write: Write) -> None:
@@ -125,7 +168,7 @@ def test_names_of_labels(write: Write) -> None:
 
 def test_a_token_is_asked_for(flow: dict[str, Model]) -> None:
     asked = {"seed": 1, "example": 0}
-    with running(flow, token="open sesame".replace(" ", ""), origins=("https://page.example",)) as client:
+    with running(flow, token="opensesame", origins=("https://page.example",)) as client:
         assert client.get("/health").status == client.get("/ready").status == 200
         for refused in (client.post(SAMPLE, asked), client.get("/"), client.get("/metrics", Authorization="Bearer no")):
             assert (refused.status, refused.error["code"]) == (401, "token-wrong")
@@ -177,9 +220,11 @@ def test_requests_are_counted(flow: dict[str, Model]) -> None:
             client.post(SAMPLE, {"seed": 1, "example": 0})
         client.post(SAMPLE, {})
         client.post("/run/anything", {})
+        client.ask("DELETE", "/run/anything", None, {})
         assert client.metric("mai_requests_total", route=SAMPLE, status="200") == 3
         assert client.metric("mai_requests_total", route=SAMPLE, status="400") == 1
-        assert client.metric("mai_requests_total", route="/run/{name}", status="404") == 1
+        for status in ("404", "405"):
+            assert client.metric("mai_requests_total", route="none", status=status) == 1
         assert client.metric("mai_request_seconds_count", route=SAMPLE) == 4
         assert client.metric("mai_call_requests_sum", file="spec.sample") == 3
 
@@ -194,6 +239,14 @@ def test_a_call_that_takes_too_long_is_ended(looping: Model) -> None:
         assert (reply.status, reply.error["code"]) == (504, "call-timeout")
         assert client.post("/run/loop?timeout=0.05", ENDLESS).error["message"].endswith("within 0.05 seconds")
         assert client.post("/run/loop", SHORT).json["outputs"] == {"f": [[5.0]]}
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(looping: Model) -> None:
+    with running({"loop": looping}, timeout=0.2) as client:
+        opened = socket.create_connection(("127.0.0.1", client.port), timeout=PATIENCE)
+        opened.sendall(b"POST /run/loop HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\n{")
+        assert opened.recv(100).startswith(b"HTTP/1.1 504")
+        opened.close()
 
 
 def test_a_call_whose_client_has_gone_is_ended(looping: Model) -> None:

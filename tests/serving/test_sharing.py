@@ -31,12 +31,6 @@ def node(write: Write, *nodes: onnx.NodeProto, **constants: Array) -> Model:
 
 
 @pytest.fixture
-def scaled(write: Write) -> Model:
-    """f(x, k = 1) = k x."""
-    return node(write, helper.make_node("Mul", ["x", "k"], ["f"]))
-
-
-@pytest.fixture
 def centred(write: Write) -> Model:
     """f(x, k) = k (x less the mean of the batch): what no two requests may share."""
     return node(

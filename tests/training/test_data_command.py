@@ -119,6 +119,12 @@ def test_a_source_is_described_by_its_name(name: str, tmp_path: Path) -> None:
     assert isinstance(again, DrawnSummary) and data_line(again) == data_line(summary)
 
 
+def test_a_source_beside_files_is_none(tmp_path: Path) -> None:
+    table(tmp_path / "t.csv", UGLY)
+    with pytest.raises(MaiError, match="no file"):
+        describe([Path("moons"), tmp_path / "t.csv"])
+
+
 def test_other_kinds_of_files(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         (tmp_path / "pets" / name).mkdir(parents=True)

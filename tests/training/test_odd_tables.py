@@ -7,11 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mai.compiler.check import check
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.sources.table import Table
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.lines import data_line
+from mai.compiler.describing.specs import what_it_takes
 from mai.compiler.describing.tables import TableSummary, why_not
+from mai.compiler.describing.texts import TextSummary
 from mai.compiler.drafting.draft import Wish, draft
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
@@ -54,9 +57,24 @@ def test_what_stands_above_the_names_is_no_row(tmp_path: Path, above: str) -> No
     assert ("above the names" in " ".join(dataset.notes)) == ("sep=" not in above)
 
 
-def test_excel_says_the_separator(tmp_path: Path) -> None:
-    text = "sep=|\na|b\n" + "".join(f"{i}|x;y\n" for i in range(30))
-    assert values(read(tmp_path / "a.csv", text, {"a": REAL}), "a").tolist() == [*range(30)]
+@pytest.mark.parametrize("sign", ["|", "^"])
+def test_excel_says_the_separator(sign: str, tmp_path: Path) -> None:
+    text = f"sep={sign}\na{sign}b\n" + "".join(f"{i}{sign}x;y\n" for i in range(30))
+    dataset = read(tmp_path / "a.csv", text, {"a": REAL})
+    assert values(dataset, "a").tolist() == [*range(30)]
+    assert any(f"separated by `{sign}`" in note for note in dataset.notes)
+
+
+def test_an_index_without_a_name_stands_beside_one_column(tmp_path: Path) -> None:
+    """As `df[["who"]].to_csv()` writes them: the first row is none of names."""
+    summary = summary_of(tmp_path / "a.csv", ",who\n" + "".join(f"{i},{'xyz'[i % 3]}\n" for i in range(30)))
+    assert [(each.name, each.rows) for each in summary.columns] == [("who", 30)] and not summary.notes
+
+
+def test_one_column_of_texts_has_no_separator(tmp_path: Path) -> None:
+    lines = ["good", "bad; and long", "good | cheap", "fair"] * 10
+    summary = summary_of(tmp_path / "a.csv", "\n".join(["review", *lines]) + "\n")
+    assert [(each.name, each.rows, each.distinct) for each in summary.columns] == [("review", 40, 4)]
 
 
 @pytest.mark.parametrize("text", ["#a,b,c\n" + ROWS, '"a\nb",b,c\n' + ROWS])
@@ -113,7 +131,12 @@ def test_few_numbers_with_a_unit_are_labels(tmp_path: Path) -> None:
 def test_brackets_of_accounts_are_negative(tmp_path: Path) -> None:
     dataset = read(tmp_path / "a.csv", 'a\n12\n"(1,234.5)"\n($3)\n' + "1\n" * 30, {"a": REAL})
     assert values(dataset, "a")[:2].tolist() == [-1234.5, -3.0]
-    assert any("as negative" in note for note in dataset.notes)
+    assert any("`(1,234.5)`, are read as negative" in note for note in dataset.notes)
+
+
+def test_signs_of_money_and_brackets_are_told_each(tmp_path: Path) -> None:
+    notes = read(tmp_path / "a.csv", "a\n$12\n(3)\n" + "1\n" * 30, {"a": REAL}).notes
+    assert any("`$12`" in note for note in notes) and any("`(3)`" in note for note in notes)
 
 
 def test_a_row_of_sums_is_told_with_its_place(tmp_path: Path) -> None:
@@ -129,6 +152,39 @@ def test_numbers_that_32_bits_do_not_tell_apart_are_told(tmp_path: Path) -> None
         "`t`" in note and "rounded by up to" in note for note in read(tmp_path / "a.csv", text, {"t": REAL}).notes
     )
     assert not read(tmp_path / "a.csv", text, {"near": REAL}).notes
+
+
+ROWS_OF_TEXT = [f"{i}\t{'uv'[i % 2]}\t{i / 2}" for i in range(40)]
+
+
+def test_a_table_that_is_called_a_text_is_one(tmp_path: Path) -> None:
+    summary = summary_of(tmp_path / "a.txt", "\n".join(["n\tkind\ty", *ROWS_OF_TEXT]))
+    assert [each.name for each in summary.columns] == ["n", "kind", "y"]
+    dataset = load(Table.of({"path": "a.txt"}), {"y": REAL}, 0, tmp_path)
+    assert values(dataset, "y").tolist() == [i / 2 for i in range(40)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("Tiger, tiger, burning bright,\nIn the forests of the night,\n" * 10, id="verses"),
+        pytest.param("Once, a king\nhad a daughter, and\nshe was bored\n" * 10, id="prose"),
+        pytest.param("\n".join(ROWS_OF_TEXT[:3]), id="too few lines"),
+    ],
+)
+def test_a_text_with_commas_is_a_text(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    assert isinstance(describe([tmp_path / "a.txt"]), TextSummary)
+
+
+def test_a_text_of_a_spec_is_described_as_one(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\n".join(ROWS_OF_TEXT))
+    (tmp_path / "m.mai").write_text(
+        'const vocab = 256\ndata x: tokens[8] from text(bytes, "a.txt")\ntrain(steps = 1) { minimize sum(embed(x, 2)^2) }\n'
+    )
+    program = check(tmp_path / "m.mai").program
+    assert program is not None
+    assert isinstance(what_it_takes(program)[1], TextSummary)
 
 
 def test_a_file_that_is_no_text_is_told_as_what_it_is(tmp_path: Path) -> None:

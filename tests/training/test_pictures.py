@@ -98,6 +98,8 @@ def test_a_photograph_that_was_turned_is_upright(tmp_path: Path) -> None:
     notes[0x0112] = 6
     Image.fromarray(WIDE).save(tmp_path / "a.png", exif=notes)
     np.testing.assert_array_equal(one(tmp_path, (1, 8, 4))[0], np.rot90(WIDE, -1) / 127.5 - 1)
+    summary = describe([tmp_path])
+    assert isinstance(summary, ImagesSummary) and summary.sizes == (((4, 8), 1),), "width and height, as it is seen"
 
 
 @pytest.fixture

@@ -68,7 +68,7 @@ def test_other_tables_are_read_by_the_names(tmp_path: Path) -> None:
 def test_a_column_that_is_not_there_is_told(tmp_path: Path) -> None:
     write(tmp_path / "t.csv")
     write(tmp_path / "less.csv", [*range(WIDTH - 1)])
-    with pytest.raises(MaiError, match="has no column `V69`"):
+    with pytest.raises(MaiError, match=r"has no column `V69`; it has id, city, V0, .* and 64 more"):
         read(tmp_path, validation="less.csv")
 
 

@@ -113,6 +113,8 @@ def test_places_by_numbers_of_a_name(make: Make) -> None:
     np.testing.assert_array_equal(weights["f.repeat_1.1.linear_1.weight"], every[2, :, 1].T)
     (said,) = refused(make(rules, {**state, "all": every[:2]}))
     assert "has no place 2 on an axis of 2" in said.message
+    (said,) = refused(make(rules.replace('"{i + 1}"', '"{i - 1}"'), {**state, "all": every}))
+    assert "has no place -1 on an axis of 3" in said.message, "the last one is not what stands before the first"
 
 
 def test_first_values_are_those_of_the_params_lines(make: Make) -> None:

@@ -26,6 +26,11 @@ IN_MEMORY = 1 << 28  # Bytes of pixels that are kept there.
 WHITE, WHITE_16 = 2**8 - 1, 2**16 - 1
 GREY = frozenset(("L", "1", "LA", "La"))
 OPACITY = 4
+UNDECODED = (
+    *UNREADABLE,
+    struct.error,
+    Image.DecompressionBombError,
+)  # What Pillow raises for files that are no images.
 SMOOTH = Image.Resampling.BICUBIC
 # In a photograph's notes: how it was held; sides are exchanged in some.
 ORIENTATION, UPRIGHT, TURNED = 0x0112, 1, (5, 6, 7, 8)
@@ -113,11 +118,15 @@ def look(path: Path) -> Header:
     with _opened(path, lambda: plain_file(path)) as image:
         if image.mode == "F":
             raise bad(f"{path} holds real numbers, of which nobody says where black and white are")
-        width, height = image.size
-        if image.getexif().get(ORIENTATION) in TURNED:
-            width, height = height, width
+        width, height = upright_size(image)
         is_deep = image.mode[0] == "I"
         return Header((height, width), is_deep or image.mode in GREY, is_deep)
+
+
+def upright_size(image: Picture) -> tuple[int, int]:
+    """The width and height of an image as it is seen: a photograph may be stored on its side, and say so."""
+    width, height = image.size
+    return (height, width) if image.getexif().get(ORIENTATION) in TURNED else (width, height)
 
 
 def decode(path: Path, form: Form) -> Array:
@@ -140,7 +149,7 @@ def _opened(path: Path, source: Callable[[], Path | BytesIO]) -> Iterator[Pictur
     try:
         with Image.open(source()) as image:
             yield image
-    except (*UNREADABLE, struct.error, Image.DecompressionBombError) as error:
+    except UNDECODED as error:
         raise bad(f"{path} is no image that can be read: {error}", help="copy it again, or take it out") from error
 
 

@@ -22,10 +22,8 @@ Missing = Literal["refuse", "keep", "drop"]
 Role = Literal["real", "label", "any", "key", "time"]
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nil", "?", "-"))
 WORDS, NUMBERS = True, False
-FAR_OFF, LOST = (
-    2.0**17,
-    0.003,
-)  # Numbers that 32 bits may round by a hundredth or more; what of their range rounding may take.
+FAR_OFF = 2.0**17  # Numbers from here on are rounded by up to 1/128 or more in 32 bits.
+LOST = 0.003  # The share of their range that numbers may be rounded by before it is told.
 
 
 class Column:
@@ -42,7 +40,7 @@ class Column:
         self.gaps: Array | None = None
         self.are_dates = False
         self.in_utc: bool | None = None
-        self.dressed = self.code = ""
+        self.dressed = self.in_brackets = self.code = ""
         self._low, self._high, self._lost = np.inf, -np.inf, 0.0
         self.names: dict[str, int] = {}
         self.are_words: bool | None = None
@@ -92,17 +90,13 @@ class Column:
         if self.in_utc:
             yield f"column `{self.name}`: times with an offset, as `+02:00`, are read in UTC"
         if self.dressed:
-            what = "are read without signs of money, shares and thousands" + ", as negative" * self.dressed.startswith(
-                "("
-            )
+            what = "are read without signs of money, shares and thousands"
             yield f"column `{self.name}`: numbers such as `{self.dressed}` {what}"
+        if self.in_brackets:
+            yield f"column `{self.name}`: numbers in brackets, as `{self.in_brackets}`, are read as negative"
         if self.code:
-            name = (
-                f"`words = {self.field}` reads names"
-                if self.role == "label"
-                else "a field of labels, in `words`, has names"
-            )
-            yield f"column `{self.name}`: `{self.code}` is read as the number {int(self.code)} ({name})"
+            names = f"`words = {self.field}`" if self.role == "label" else "a field of labels, in `words`,"
+            yield f"column `{self.name}`: `{self.code}` is read as the number {int(self.code)} ({names} has names)"
         if self._lost > LOST * (self._high - self._low) > 0:
             what = f"{self._low:.15g} to {self._high:.15g} are rounded by up to {self._lost:g}"
             yield f"column `{self.name}`: {what}, as numbers of 32 bits are: take off what they have in common"
@@ -259,9 +253,13 @@ class Column:
                 )
 
     def _float(self, cell: str | None) -> float | None:
-        number = number_of(cell or "", self._decimal, plain=self.role != "real")
-        if number is not None and not self.dressed and number_of(cell or "", self._decimal, plain=True) is None:
-            self.dressed = cell or ""
+        text = cell or ""
+        number = number_of(text, self._decimal, plain=self.role != "real")
+        is_in_brackets = text.startswith("(")
+        noted = self.in_brackets if is_in_brackets else self.dressed
+        if number is not None and not noted and number_of(text, self._decimal, plain=True) is None:
+            self.in_brackets = text if is_in_brackets else self.in_brackets
+            self.dressed = self.dressed if is_in_brackets else text
         return number
 
     def _codes(self, text: pa.Array) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mai.compiler.data.fields import bad, check_fields_named, check_there, group_columns, match_columns
+from mai.compiler.data.fields import bad, check_fields_named, check_there, few_of, group_columns, match_columns
 from mai.compiler.data.tables.cells import Column, Missing, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.data.tables.store import Found, Store
@@ -113,7 +113,7 @@ def _read_file(
     for part in parts:
         part.start(table)
         if part.name not in table.columns:
-            raise bad(f"{table.path} has no column `{part.name}`; it has {', '.join(table.columns)}")
+            raise bad(f"{table.path} has no column `{part.name}`; it has {few_of(table.columns)}")
     rows = gone = 0
     for block in read_blocks(table, list(dict.fromkeys(table.columns[part.name] for part in parts))):
         values = {part: part.read(block[table.columns[part.name]]) for part in parts}
@@ -142,7 +142,7 @@ def _refuse_missing(table: TableFile, parts: Sequence[Column], rows: int) -> Non
     lacking = [part for part in parts if part.missing]
     if lacking:
         first, *others = lacking
-        more = f"; {', '.join(f'`{each.name}` in {each.missing:,}' for each in others)}" if others else ""
+        more = f"; {few_of([f'`{each.name}` in {each.missing:,}' for each in others])}" if others else ""
         help = (
             REMEDY
             if first.has_gaps

@@ -24,6 +24,7 @@ MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM
 WESTERN = "cp1252"
 UTF8 = ("utf-8", "utf-8-sig")
 LINES, SHOWN = 50, 40
+FEWEST = 5  # Lines of a table that is not called one: in verses and prose so many hardly ever have as many commas each.
 ENDS = re.compile(r"\r\n|\n|\r")
 # A letter of Europe in UTF-8; in Windows-1252 a capital letter and a sign.
 TWO_BYTES = re.compile(rb"[\xc3-\xc5][\x80-\xbf]")
@@ -66,9 +67,7 @@ def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
     """
     head, is_all = head_of(path)
     encoding = stated.encoding or _encoding(path, head)
-    text = _decoded(path, head, encoding, is_all)
-    lines = [line.strip("\r\n") for line in ENDS.split(text)]
-    lines = (lines if is_all else lines[:-1])[:LINES]
+    lines = _first_lines(path, head, encoding, is_all)
     written = next((each for line in lines[:1] if (each := stated_separator(line)) is not None), None)
     separator = stated.separator or written or _separator([line for line in lines if line])
     above = 1 if written is not None else count_lines_above(lines, separator)
@@ -80,6 +79,22 @@ def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
         cells = [cell.strip() for cell in next(csv.reader([first], delimiter=separator))]
     found = replace(with_decimal(stated), encoding=encoding, separator=separator)
     return replace(found, above=above, title=title), cells
+
+
+def holds_columns(path: Path) -> bool:
+    """Whether a text is a table whatever it is called: it begins with names, and some rows below them have as many values. Raises `MaiError`."""
+    dialect, names = dialect_of(path, Stated())
+    if names is None or len(names) < 2 or not all(names[1:]) or len(set(names)) < len(names):
+        return False
+    head, is_all = head_of(path)
+    lines = _first_lines(path, head, dialect.encoding, is_all)[dialect.above :]
+    widths = [len(row) for row in csv.reader(lines, delimiter=dialect.separator) if row]
+    return len(widths) >= FEWEST and set(widths) == {len(names)}
+
+
+def _first_lines(path: Path, head: bytes, encoding: str, is_all: bool) -> list[str]:
+    lines = ENDS.split(_decoded(path, head, encoding, is_all))
+    return (lines if is_all else lines[:-1])[:LINES]
 
 
 def with_decimal(stated: Stated) -> Dialect:
@@ -110,7 +125,7 @@ def notes_of(dialect: Dialect, stated: Stated) -> Iterator[str]:
         lines = f"{dialect.above} lines" if dialect.above > 1 else "a line"
         yield f"without {lines} above the names of its columns: `{dialect.title[:SHOWN]}`"
     if stated.separator is None and dialect.separator != ",":
-        yield f"its values are separated by {SEPARATORS[dialect.separator]}"
+        yield f"its values are separated by {SEPARATORS.get(dialect.separator, f'`{dialect.separator}`')}"
     if stated.decimal is None:
         yield from _notes_of_numbers(dialect, stated.likely)
 
@@ -188,12 +203,14 @@ def _decoded(path: Path, head: bytes, encoding: str, is_all: bool) -> str:
 
 
 def _separator(lines: list[str]) -> str:
-    """That which divides the first line that can be divided, and as many others as can be into as many values."""
+    """That which divides the names of the columns, which are in the first line or below what stands above a table."""
     divided = (place for place, line in enumerate(lines) if any(sign in line for sign in SEPARATORS))
-    return _dividing(lines[next(divided, 0) :])
+    below = _dividing(lines[next(divided, 0) :])
+    return below if count_lines_above(lines, below) else _dividing(lines)
 
 
 def _dividing(lines: list[str]) -> str:
+    """That which divides the first line, and as many others as can be into as many values."""
     best, most = ",", (0.0, 1)
     for separator in SEPARATORS:
         widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from mai.compiler.data.fields import bad
+from mai.compiler.data.fields import bad, few_of
 from mai.runtime.inputs.cells import is_number
 from mai.spec.words import RESERVED
 
@@ -38,7 +38,7 @@ def name_columns(path: Path, names: Sequence[str]) -> dict[str, str]:
     if len(set(written)) < len(written):
         twice = dict.fromkeys(name for name in written if written.count(name) > 1)
         places = [str(place) for place, name in enumerate(written, 1) if name in twice]
-        message = f"{path} has two columns of one name: {', '.join(twice)} (columns {', '.join(places[:SHOWN])})"
+        message = f"{path} has two columns of one name: {few_of(twice)} (columns {', '.join(places[:SHOWN])})"
         raise bad(message, help="call one of them otherwise in the first line")
     called = [_identifier(name) for name in written]
     return dict(zip(_apart(called, written), names, strict=True))
@@ -50,8 +50,8 @@ def doubt_of_names(names: Sequence[str]) -> str | None:
     rising = all(a < b for a, b in pairwise(numbers))
     if not numbers or (rising and all(number.is_integer() for number in numbers)):
         return None
-    some = ", ".join(f"`{name.strip()[:SHOWN]}`" for name in names if is_number(name))
-    return f"its first line, which names the columns, holds numbers, {some[:60]}: does the file lack a line of names?"
+    some = few_of([f"`{name.strip()}`" for name in names if is_number(name)])
+    return f"its first line, which names the columns, holds numbers, {some}: does the file lack a line of names?"
 
 
 def _apart(called: Sequence[str], written: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from mai.runtime.inputs.cells import is_number
 
-OF_EXCEL = re.compile(r'\s*"?sep=(.|\\t)"?[,;\s]*')
+OF_EXCEL = re.compile(r'\s*"?sep=([,;|:^~#!\t]|\\t)"?[,;\s]*', re.IGNORECASE)
 MOST = 20  # Lines that are looked at for the names.
 
 
@@ -34,7 +34,10 @@ def count_lines_above(lines: Sequence[str], separator: str) -> int:
 
 
 def _stands_above(row: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
-    if sum(map(bool, map(str.strip, row))) < 2:
+    filled = [bool(value.strip()) for value in row]
+    if filled == [False, True]:  # The names of an index without one and of a column, as pandas writes them.
+        return False
+    if sum(filled) < 2:
         return True
     return row[0].lstrip()[:1] == "#" and all(len(row) != len(other) for other in below if other)
 

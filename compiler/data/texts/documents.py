@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mai.compiler.data.fields import bad
+from mai.compiler.data.fields import bad, few_of
 from mai.compiler.data.tables.dialect import MARKS, UTF8, WESTERN, Stated
 from mai.compiler.data.tables.files import open_table, pieces, read_blocks, reported
 from mai.compiler.data.tables.kinds import is_table
@@ -63,7 +63,7 @@ def _column(file: Path, field: str, encoding: str | None) -> Iterator[bytes]:
     table, row = open_table(file, Stated(encoding)), 0
     if field not in table.columns:
         raise bad(
-            f"{file} has no `{field}`; it has {', '.join(table.columns)}",
+            f"{file} has no `{field}`; it has {few_of(table.columns)}",
             help='`field = "..."` names the column of its texts',
         )
     column = table.columns[field]

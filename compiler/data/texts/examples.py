@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mai.compiler.data.fields import bad
+from mai.compiler.data.fields import bad, few_of
 from mai.compiler.data.files.paths import listed
 from mai.compiler.data.row_source import Wanted
 from mai.compiler.data.rows import Column, Padded, Rows, Spans, choose_of, rows_of
@@ -233,7 +233,7 @@ def _is_there(
 def _check_names(table: TableFile, names: Sequence[str]) -> None:
     for name in names:
         if name not in table.columns:
-            raise bad(f"{table.path} has no column `{name}`; it has {', '.join(table.columns)}")
+            raise bad(f"{table.path} has no column `{name}`; it has {few_of(table.columns)}")
 
 
 def _refuse_empty(table: TableFile, lacks: Mapping[str, Array], begin: int) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Text
 from mai.runtime.serving.options import Options
+from mai.runtime.serving.reading import check_numbers
 from mai.runtime.serving.running import prepared
 from mai.runtime.serving.served import Served
 from mai.runtime.serving.sharing import SEED
@@ -25,6 +26,7 @@ from mai.runtime.text.tokenizer import Tokenizer
 
 EXAMPLE = "example"
 SEEDS = 2**31
+Result = TypeVar("Result")
 
 
 class Answer:
@@ -86,10 +88,31 @@ class Wanted:
         return Answer(tokenizer, self.one.model.ends(self.values), self.stops)
 
     def call(self, rows: int) -> dict[str, Any]:
-        """The values of a call for so many answers."""
+        """The values of a call for so many answers. Raises `ModelError`, `body-too-large`."""
+        check_numbers(rows, len(self.prompt))
         counted = {self.text.count: self.count} if isinstance(self.text.count, str) else {}
         numbers = {EXAMPLE: list(range(rows))} if EXAMPLE in self.one.model.inputs else {}
         return {**numbers, **counted, **self.values, self.text.prompt: np.repeat(self.prompt[None], rows, axis=0)}
+
+
+def take_count(text: Text, values: dict[str, Any], asked: int | None) -> int:
+    """How many tokens come at most, by OpenAI's names or by that of the file's own setting, which is taken out of `values`.
+
+    A file without such a setting gives no more than its spec says.
+
+    Raises:
+        ModelError: both names say it, or it is no number of tokens.
+    """
+    if not isinstance(text.count, str):
+        return text.usual if asked is None else min(asked, text.usual)
+    own = values.pop(text.count, None)
+    if own is None:
+        return text.usual if asked is None else asked
+    if asked is not None:
+        raise ModelError("input-unknown", f"`{text.count}` and `max_tokens` are one number: say one of them")
+    if not isinstance(own, int) or isinstance(own, bool) or own < 1:
+        raise ModelError("input-range", f"`{text.count}` is a number of tokens, 1 at least")
+    return own
 
 
 def seeded(one: Served, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,11 +127,27 @@ async def whole(wanted: Wanted, options: Options, seconds: float) -> list[tuple[
     Raises:
         ModelError: as a call of the file does.
     """
-    call, _ = await asyncio.to_thread(prepared, wanted.one, options, wanted.call(wanted.several))
+    call, _ = await asyncio.to_thread(lambda: prepared(wanted.one, options, wanted.call(wanted.several)))
     results = await wanted.one.line.ask(call.feed, seconds)
     grown, _ = wanted.one.model.finish(call, results)
     rows = next(iter(wanted.one.model.by_output(grown).values()))[:, len(wanted.prompt) :]
     return await asyncio.to_thread(lambda: [_read(wanted, row.tolist()) for row in rows])
+
+
+async def together(asks: Sequence[Callable[[], Awaitable[Result]]], most: int) -> list[Result]:
+    """What all give, in their order, `most` of them at one time; where one fails, the others are given up."""
+    places = asyncio.Semaphore(most)
+
+    async def one(ask: Callable[[], Awaitable[Result]]) -> Result:
+        async with places:
+            return await ask()
+
+    tasks = [asyncio.ensure_future(one(ask)) for ask in asks]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _read(wanted: Wanted, tokens: list[int]) -> tuple[Answer, str]:
@@ -140,15 +179,13 @@ async def streamed(wanted: Wanted, options: Options, answer: Answer, seconds: fl
         yield piece
 
 
-def room(text: Text, length: int, asked: int | None) -> int:
-    """How many tokens an answer may have after so many of messages.
+def room(text: Text, length: int, count: int) -> int:
+    """How many tokens of `count` an answer may have after so many of messages, since the model reads no more than its limit.
 
     Raises:
         ModelError: `input-range`: none.
     """
-    usual = text.usual if asked is None else asked
-    most = usual if isinstance(text.count, str) else min(usual, text.usual)
-    left = most if text.limit is None else min(most, text.limit - length + 1)
+    left = count if text.limit is None else min(count, text.limit - length + 1)
     if left < 1:
         raise ModelError(
             "input-range", f"these messages have {length} tokens, and this model reads at most {text.limit}"

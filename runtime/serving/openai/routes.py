@@ -6,8 +6,9 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,11 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from mai.runtime.arrays import Array
 from mai.runtime.chat.template import UNAVAILABLE, render
 from mai.runtime.errors import ModelError
+from mai.runtime.model.own_arguments import SPECIAL_TOKENS
 from mai.runtime.serving.failures import described
 from mai.runtime.serving.images import in_base64
 from mai.runtime.serving.metrics import Metrics
-from mai.runtime.serving.openai.answers import Answer, Wanted, room, seeded, streamed, whole
+from mai.runtime.serving.openai.answers import Answer, Wanted, room, seeded, streamed, take_count, together, whole
 from mai.runtime.serving.openai.bodies import Asked, Chat, Completion, Embedding, read_body
 from mai.runtime.serving.openai.forms import CHAT, COMPLETION, Form, usage
 from mai.runtime.serving.options import Options
@@ -43,17 +45,32 @@ async def completions(served: Files, options: Options, metrics: Metrics, request
     """Continue texts."""
     body = read_body(Completion, await request.body())
     one = _growing(served, body.model)
-    values = seeded(one, body.values({**one.model.inputs, **one.model.settings}))
-    special = one.model.manifest.special_tokens
-    prompts = [
-        read_prompt(one.model.prompt_port, each, one.model.tokenizer, special_tokens=special).rows[0]
-        for each in _each(body.prompt)
-    ]
-    text = one.model.manifest.text
-    assert text is not None
-    count = text.usual if body.count is None else body.count
+    count, values = _said(one, body)
+    prompts = await asyncio.to_thread(_prompts, one, _each(body.prompt, options))
     wanted = [Wanted(one, prompt, count, body.n, body.stops, values) for prompt in prompts]
     return await _answered(wanted, body, options, metrics, COMPLETION)
+
+
+def _said(one: Served, body: Asked) -> tuple[int, dict[str, Any]]:
+    """How many tokens come at most, and the values of the file's other inputs and settings.
+
+    Raises:
+        ModelError: `input-unknown`: a name says what the route has another name for, or does not take.
+    """
+    text, known = one.model.manifest.text, {**one.model.inputs, **one.model.settings}
+    assert text is not None
+    values = body.values(known)
+    if text.prompt in values:
+        raise ModelError("input-unknown", f"`{text.prompt}` is the text to go on from, which the request says already")
+    if SPECIAL_TOKENS in values and SPECIAL_TOKENS not in known:
+        raise ModelError("input-unknown", f"`{SPECIAL_TOKENS}` is not taken here", f"POST /run/{one.name} takes it")
+    return take_count(text, values, body.count), seeded(one, values)
+
+
+def _prompts(one: Served, texts: Sequence[Any]) -> list[Array]:
+    """The tokens of each text, [length], which may be tokens already."""
+    port, special = one.model.prompt_port, one.model.manifest.special_tokens
+    return [read_prompt(port, text, one.model.tokenizer, special_tokens=special).rows[0] for text in texts]
 
 
 async def chat_completions(served: Files, options: Options, metrics: Metrics, request: Request) -> Response:
@@ -69,8 +86,8 @@ async def chat_completions(served: Files, options: Options, metrics: Metrics, re
     )
     if not len(prompt):
         raise ModelError(UNAVAILABLE, "the chat template makes nothing of these messages")
-    values = seeded(one, body.values({**one.model.inputs, **one.model.settings}))
-    wanted = Wanted(one, prompt, room(text, len(prompt), body.count), body.n, body.stops, values)
+    count, values = _said(one, body)
+    wanted = Wanted(one, prompt, room(text, len(prompt), count), body.n, body.stops, values)
     return await _answered([wanted], body, options, metrics, CHAT)
 
 
@@ -81,16 +98,16 @@ async def embeddings(served: Files, options: Options, request: Request) -> Respo
     port = one.text_input
     if port is None:
         raise ModelError("input-unknown", f"{one.name} gives no vector for a text")
-    texts = _each(body.input)
-    tokens = await asyncio.gather(*(_embedded(one, options, port.name, text) for text in texts))
-    vectors = [vector for vector, _ in tokens]
+    texts = _each(body.input, options)
+    embedded = await together([partial(_embedded, one, options, port.name, text) for text in texts], options.at_once)
+    vectors = [vector for vector, _ in embedded]
     if body.dimensions not in (None, len(vectors[0])):
         raise ModelError(
             "input-range", f"vectors of {one.name} have {len(vectors[0])} dimensions, not {body.dimensions}"
         )
     shown = [in_base64(v.astype("<f4").tobytes()) if body.encoding_format == "base64" else v.tolist() for v in vectors]
     data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(shown)]
-    read = sum(length for _, length in tokens)
+    read = sum(length for _, length in embedded)
     used = {"prompt_tokens": read, "total_tokens": read}
     return JSONResponse({"object": "list", "data": data, "model": one.name, "usage": used})
 
@@ -109,12 +126,14 @@ def _growing(served: Files, name: str) -> Served:
     return one
 
 
-def _each(prompt: str | list[str] | list[int] | list[list[int]]) -> list[Any]:
-    """One text or one row of tokens as a list of one; several as they are. Raises `ModelError` where there is none."""
+def _each(prompt: str | list[str] | list[int] | list[list[int]], options: Options) -> list[Any]:
+    """One text or one row of tokens as a list of one; several as they are. Raises `ModelError` where there are none, or too many."""
     single = isinstance(prompt, str) or (bool(prompt) and isinstance(prompt[0], int))
     prompts: list[Any] = [prompt] if single else list(prompt)
     if not prompts:
         raise ModelError("input-shape", "there is no text to go on from")
+    if len(prompts) > options.examples:
+        raise ModelError("input-range", f"a request has at most {options.examples} texts here, this has {len(prompts)}")
     return prompts
 
 
@@ -133,7 +152,7 @@ async def _answered(wanted: list[Wanted], body: Asked, options: Options, metrics
 
 
 async def _all(wanted: list[Wanted], options: Options) -> list[list[tuple[Answer, str]]]:
-    return list(await asyncio.gather(*(whole(each, options, options.timeout) for each in wanted)))
+    return await together([partial(whole, each, options, options.timeout) for each in wanted], options.at_once)
 
 
 def _seed(wanted: Wanted) -> dict[str, Any]:
