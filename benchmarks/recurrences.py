@@ -171,7 +171,7 @@ def once(calls: dict[str, Callable[[], Any]], clock: Callable[[], float]) -> dic
     return times
 
 
-def trained(kind: str, name: str) -> Iterator[tuple[list[str], dict[str, float]]]:
+def rows_of_training(kind: str, name: str) -> Iterator[tuple[list[str], dict[str, float]]]:
     """Rows of training: times of the model and of one recurrence alone, and memory."""
     for turns, rounds in ((512, 3), (2048, 0)):
         for make, part in ((step_of, "training"), (alone_of, "one recurrence alone")):
@@ -184,7 +184,7 @@ def trained(kind: str, name: str) -> Iterator[tuple[list[str], dict[str, float]]
         yield row, {"loop": loop, "blocks": blocks, "ratio": loop / blocks}
 
 
-def asked(kind: str, name: str) -> Iterator[tuple[list[str], dict[str, float]]]:
+def rows_of_files(kind: str, name: str) -> Iterator[tuple[list[str], dict[str, float]]]:
     """Rows of compiled files."""
     files = {form: file_of(kind, form) for form in FORMS}
     for turns in (1, 512):
@@ -194,7 +194,9 @@ def asked(kind: str, name: str) -> Iterator[tuple[list[str], dict[str, float]]]:
 def main() -> None:
     """Measure, print and record the table."""
     torch.set_num_threads(1)
-    rows = [row for kind, name in KINDS.items() for part in (trained, asked) for row in part(kind, name)]
+    rows = [
+        row for kind, name in KINDS.items() for part in (rows_of_training, rows_of_files) for row in part(kind, name)
+    ]
     for row, _ in rows:
         print(*row, sep=" | ")
     figures = {row[0]: numbers for row, numbers in rows}

@@ -138,7 +138,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         if node.op is Attention and self.rows_in_blocks and (attributes["window"] or attributes["softcap"]):
             return [self.code.call(attention, tuple(inputs), attributes)]
         if self.in_blocks and is_thin(node):
-            return [thin_product(node, self)]
+            return [thin_product(self, node)]
         if self.in_blocks and node.op is Exp:
             return [exponential(self, node)]
         results = node.op.torch(self.code.torch, *inputs, **attributes)

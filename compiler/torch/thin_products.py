@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import fx
 
@@ -10,11 +10,8 @@ from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ops.products.product import Matmul
 from mai.compiler.ops.shapes.shape import Transpose
 
-
-class Proxies(Protocol):
-    """What values became in code."""
-
-    def __getitem__(self, value: Value) -> fx.Proxy: ...
+if TYPE_CHECKING:
+    from mai.compiler.torch.interpreter import TorchInterpreter
 
 
 def is_thin(node: Node) -> bool:
@@ -25,27 +22,28 @@ def is_thin(node: Node) -> bool:
     return 1 in (x[-2], x[-1], y[-1])
 
 
-def thin_product(node: Node, proxies: Proxies) -> fx.Proxy:
+def thin_product(walk: TorchInterpreter, node: Node) -> fx.Proxy:
     """Many products of a matrix and a vector: two to seven times as fast where torch sees a column as a row that was turned.
 
     A matrix that was transposed for it is read as it was before. Products of two vectors are made number by number.
     """
     first, second = node.inputs
-    x: Any = proxies[first]
-    y: Any = proxies[second]
-    before = _before_transposing(second)
+    x: Any = walk[first]
+    y: Any = walk[second]
+    before = _before_transposing(walk, second)
     result: Any
     if first.type.shape[-1] == 1:
         result = x * y
     elif first.type.shape[-2] != 1:
         result = x @ y.squeeze(-1).unsqueeze(-2).mT
     else:
-        result = x @ y if before is None else (proxies[before] @ x.mT).mT
+        result = x @ y if before is None else (walk[before] @ x.mT).mT
     return cast("fx.Proxy", result)
 
 
-def _before_transposing(value: Value) -> Value | None:
-    """What a value is the transpose of."""
+def _before_transposing(walk: TorchInterpreter, value: Value) -> Value | None:
+    """What a value is the transpose of, if that is here, too: it may have been left on the way there."""
     node, rank = value.producer, value.type.rank
-    swapped = (*range(-rank, -2), -1, -2)
-    return node.inputs[0] if node is not None and node.op is Transpose and node.attributes["perm"] == swapped else None
+    if node is None or node.op is not Transpose or node.inputs[0] not in walk.values:
+        return None
+    return node.inputs[0] if node.attributes["perm"] == (*range(-rank, -2), -1, -2) else None

@@ -27,7 +27,7 @@ def taken_labels(subject: Subject) -> Iterator[Diagnostic]:
         if weight is None or not known or len(known) < len(bounds):
             continue
         numbers, count, rows = [label for label in labels if isinstance(label, int)], max(known), weight.shape[0]
-        if numbers and max(numbers) < count and isinstance(rows, int) and rows == count + 1:
+        if numbers and all(0 <= number < count for number in numbers) and rows == count + 1:
             yield _taken(subject, numbers[0], count)
             return
 

@@ -72,17 +72,18 @@ def without_number(call: Span) -> list[Edit]:
 
 
 def exchanged_ends(subject: Subject, node: Node, words: str) -> list[Edit]:
-    """The two last arguments of the call of a node, the other way round."""
+    """The ends of a range that the call of a node ends with, the other way round."""
     call = next((c for c in nodes_of(subject.file, ast.Call) if c.span == node.span), None)
-    if call is None or len(call.arguments) < 2:
+    ends = [a.value.span for a in call.arguments if a.name in (None, "low", "high")] if call is not None else []
+    if len(ends) < 2:
         return []
-    one, other = (argument.value.span for argument in call.arguments[-2:])
+    one, other = ends[-2:]
     return [Edit(words, (Change(one, other.text), Change(other, one.text)))]
 
 
 def without_last(call: Span, number: float, words: str) -> list[Edit]:
     """A call without its last argument, where that is a number."""
-    last = re.search(r"(,\s*(?:\w+\s*=\s*)?([\d.e+-]+)\s*)\)$", call.text)
+    last = re.search(r"(,\s*(?:\w+\s*=\s*)?(-?\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*)\)$", call.text)
     if last is None or float(last[2]) != number:
         return []
     return [take_out(Span(call.source, call.start + last.start(1), call.start + last.end(1)), words)]

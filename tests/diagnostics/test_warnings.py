@@ -10,6 +10,7 @@ import pytest
 from mai.compiler.check import check
 from mai.compiler.warnings import warnings
 from mai.spec.diagnostics import Diagnostic
+from mai.spec.diagnostics.edit import after
 from mai.spec.diagnostics.entries.warnings import WARNINGS
 from mai.spec.diagnostics.render import render
 from tests.support.command import invoke
@@ -130,3 +131,24 @@ def test_training_says_again_what_nothing_has_trained() -> None:
     done = invoke("train", "a.mai", "--out", "run", "--quiet")
     assert done.exit_code == 0
     assert done.output.index("wrote run") < done.output.index("warning[untrained]")
+
+
+@pytest.mark.parametrize(
+    ("body", "mended"),
+    [
+        ("linear(x, 4, true, 3)", "linear(x, 4, true)"),
+        ("linear(x, 4, init = 1e+0)", "linear(x, 4)"),
+        ("linear(x, 4, true, 4 - 1)", None),
+        ("linear(x, 4, true, 4-1)", None),
+        ("linear(x, 4, init = e)", None),
+        ("clip(x, 1, 0)", "clip(x, 0, 1)"),
+        ("x |> clip(1, 0)", None),
+        ("clip(low = 1, high = 0, x = x)", "clip(low = 0, high = 1, x = x)"),
+    ],
+)
+def test_a_repair_changes_the_numbers_that_are_meant(body: str, mended: str | None) -> None:
+    """There is none where a number is computed, or a constant is called as a part of numbers is, and none in a pipe."""
+    text = f"const e = 3\nexport f(x: [2]) -> [...] {{ return {body} }}\n"
+    (found,) = [w for w in warned(text) if w.slug in ("begun-alike", "empty-range")]
+    repaired = [after([edit])["spec.mai"].text for edit in found.edits]
+    assert repaired == ([text.replace(body, mended)] if mended is not None else [])

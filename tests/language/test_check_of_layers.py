@@ -35,6 +35,11 @@ def test_a_call_for_which_it_does_not_hold_is_refused_with_the_numbers(tmp_path:
     assert [label.span.text for label in refused.where] == ["heads_of(x, 3)"]
 
 
+def test_large_numbers_are_told_to_the_last_digit(tmp_path: Path) -> None:
+    (refused,) = told(tmp_path, LAYER.format("check n % 8 == 0", "heads_of(x, 1048577)"))
+    assert refused.message == "`n % 8 == 0` has to hold, and n is 1048577"
+
+
 @pytest.mark.parametrize("condition", ["check sum(x) > 0", "check x"])
 def test_what_only_a_call_of_the_file_knows_is_refused(tmp_path: Path, condition: str) -> None:
     (refused, *_) = told(tmp_path, LAYER.format(condition, "heads_of(x, 4)"))

@@ -50,6 +50,7 @@ def test_other_programs_find_it(program: Callable[[str], Program], tmp_path: Pat
         ("# One line.", About(description="One line.")),
         ("# license: MIT\n# version: 1.2.0", About(licence="MIT", version="1.2.0")),
         ("# The author: is not said here.", About(description="The author: is not said here.")),
+        ("# author: Jane Doe\n# author: John Roe", About(description="", author="Jane Doe, John Roe")),
         ("# One.\n\n# author: of a later comment", About(description="One.")),
     ],
 )  # fmt: skip

@@ -21,6 +21,7 @@ from mai.compiler.onnx.precision.gptq import DAMPING, calibrated_blocks
 from mai.compiler.onnx.precision.moments import Moments
 from mai.compiler.onnx.precision.quantize import quantized
 from mai.compiler.onnx.prepared import Preparations
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
 from mai.compiler.training.unseen.calibration import calibrate
@@ -252,3 +253,21 @@ def test_a_limit_is_held_and_it_is_told_how(
     assert load(files["spec.predict.onnx"], providers="cpu").manifest.loss_change == pytest.approx(0.11)
     with pytest.raises(MaiError, match="costs too much"):
         compiled(made, tmp_path, capsys, quantize="int4", calibrate=(text(tmp_path),), quantize_limit=-0.1)
+
+
+def test_equal_matrices_have_codes_by_what_each_is_multiplied_with(tmp_path: Path) -> None:
+    matrix = np.random.default_rng(5).normal(0, 1, (8, 64)).astype(np.float32)
+    moments = Moments(tmp_path)
+    for name, rows in (("one", 100), ("other", 7)):
+        moments.keep(frozenset([name]), correlated(rows, 64))
+        made = moments.blocks(frozenset([name]), matrix, 4)
+        assert made is not None
+        np.testing.assert_array_equal(made.codes, calibrated_blocks(matrix, correlated(rows, 64), 4).codes)
+
+
+def test_numbers_that_are_not_finite_choose_no_codes(program: Maker, tmp_path: Path) -> None:
+    made = program("export f(x: [256]) -> [64] { return linear(x, 64) }")
+    graph = forms.optimise(forms.prepare(made.exports["f"]))
+    batch = {"x": np.full((2, 256), np.nan, np.float32)}
+    with pytest.raises(MaiError, match="multiplied with is not finite for the files of --calibrate"):
+        Moments(tmp_path).watch(graph, trained(made).weights, [batch], 21)

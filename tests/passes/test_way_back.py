@@ -34,6 +34,16 @@ SELECTIVE = """export f(x: [P, 6], u: [P, 4], w: [6]) -> [P, 6] {
   return ys
 }
 """
+BOTH_WAYS = """export f(x: [P, 3], u: [P, 3, 3], w: [3, 3]) -> [P, 3] {
+  h = zeros([3])
+  repeat P shared as t {
+    M = u[t] + w
+    h = 0.9 * h + x[t] @ M + M @ x[t]
+    y = h @ M + 2 * (M' @ h)
+  } keep y as ys
+  return ys
+}
+"""
 CONSTANT = """export f(x: [P, 3]) -> [P, 3] {
   h = zeros([3])
   repeat P shared as t { h = 0.9 * h + [1, 2, 3] * x[t] } keep h as hs
@@ -49,8 +59,8 @@ def graph_of(program: Maker, text: str) -> Graph:
 def results(graph: Graph, turns: int = 37) -> list[np.ndarray]:
     """What a graph gives in torch, and what comes back to its inputs."""
     generator = torch.Generator().manual_seed(turns)
-    sizes = {"x": (turns, graph.inputs[0].type.shape[-1]), "u": (turns, 4), "w": (6,)}
-    given = [torch.randn(2, *sizes[v.name], generator=generator).requires_grad_() for v in graph.inputs]
+    sizes = [[size if isinstance(size, int) else turns for size in v.type.shape] for v in graph.inputs]
+    given = [torch.randn(2, *size, generator=generator).requires_grad_() for size in sizes]
     (made,) = lower(graph, Weights({}))(*given)
     (made * torch.linspace(0.5, 1.5, made.numel()).view(made.shape)).sum().backward()
     return [made.detach().float().numpy(), *(g.grad.numpy() for g in given if g.grad is not None)]
@@ -106,3 +116,10 @@ def test_products_of_few_bits_come_back_as_those_of_the_loop(program: Maker, mon
         ours, theirs = results(graph), turn_by_turn(monkeypatch, graph)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, atol=0.02 * np.abs(b).max())
+
+
+def test_a_matrix_may_be_read_as_it_is_and_turned_over(program: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the way there has turned over the way back reads so, without what it was before."""
+    graph = graph_of(program, BOTH_WAYS)
+    for ours, theirs in zip(results(graph), turn_by_turn(monkeypatch, graph), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)

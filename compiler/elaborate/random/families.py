@@ -86,7 +86,7 @@ FAMILIES: Mapping[str, Family] = {
         Family("dirichlet", "Probabilities [K], with the mean concentration / sum(concentration): the last axis is of one draw.",
                (_positive("concentration", axes=1),), rank=1),
         Family("multivariate_normal", "Gaussians [n] with the covariance factor @ factor', `factor` lower triangular: "
-               "`multivariate_normal(m, cholesky(C))`. With a number above its diagonal nothing of it is a number: `tril(F)` has none.", (Parameter("mean", axes=1), Parameter("factor", axes=2)), rank=1),
+               "`multivariate_normal(m, cholesky(C))`. A number above its diagonal makes draws and densities NaN; `tril(F)` has none there.", (Parameter("mean", axes=1), Parameter("factor", axes=2)), rank=1),
     )
 }  # fmt: skip
 

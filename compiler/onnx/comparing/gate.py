@@ -103,8 +103,8 @@ class Gate:
             MaiError: it is above the tolerance: `compile-mismatch`, which names the first node that differs, or
                 `precision-loss`; or nothing could be compared, `not-finite`.
         """
-        asked = expectations(self.prepared, self.weights)
-        whole, unlike = self._run_whole(file, asked)
+        expected = expectations(self.prepared, self.weights)
+        whole, unlike = self._run_whole(file, expected)
         passed = replace(self._whole_passed([*whole, *unlike]), comparisons=whole)
         if self.options.quantize is not None:  # Whole weights are compared; these are what is written.
             return replace(passed, comparisons=self._few_bits(file, whole))
@@ -112,14 +112,14 @@ class Gate:
         if precision == "float32":
             return passed
         sessions = [self._rounded(file)] + ([session(file)] if precision == "fp16" else [])
-        narrow = [self._compared(each, asked.usual) for each in sessions]
+        narrow = [self._compared(each, expected.usual) for each in sessions]
         error = max(self._narrow_error(comparisons, precision) for comparisons in narrow)
         return replace(passed, error=error, comparisons=narrow[0])
 
-    def _run_whole(self, file: Path, asked: Expectations) -> tuple[list[Comparison], list[Comparison]]:
+    def _run_whole(self, file: Path, expected: Expectations) -> tuple[list[Comparison], list[Comparison]]:
         """Whole weights in float32 beside torch: in the usual trials, and in those of unlike prompts. The session is closed again."""
         opened_file = self._whole(file)
-        whole, unlike = self._compared(opened_file, asked.usual), self._compared(opened_file, asked.unlike)
+        whole, unlike = self._compared(opened_file, expected.usual), self._compared(opened_file, expected.unlike)
         del opened_file
         let_go(self.prepared.plain)
         return whole, unlike

@@ -15,7 +15,10 @@ LARGEST = 2**63  # Of ONNX's `model_version`, beyond.
 
 
 def about(text: str) -> About | None:
-    """What the lines that begin a spec with `#` say: `# author: Jane Doe`, and the others as a description; None without such lines."""
+    """What the lines that begin a spec with `#` say: `# author: Jane Doe`, and the others as a description.
+
+    Of two lines with one key, as of two authors, a comma is between. None without such lines.
+    """
     lines = []
     for line in text.lstrip().splitlines():
         if not line.startswith("#"):
@@ -23,7 +26,9 @@ def about(text: str) -> About | None:
         lines.append(line.lstrip("#").strip())
     if not lines:
         return None
-    said = {KEYS[match[1]]: match[2].strip() for line in lines if (match := SAID.fullmatch(line))}
+    said: dict[str, str] = {}
+    for key, value in (match.groups() for line in lines if (match := SAID.fullmatch(line))):
+        said[KEYS[key]] = f"{said[KEYS[key]]}, {value}" if KEYS[key] in said else value
     description = "\n".join(line for line in lines if not SAID.fullmatch(line)).strip()
     return About(description=description, **said)
 

@@ -20,6 +20,7 @@ from mai.compiler.onnx.lowering.recurrence import BLOCK, parted_loop, recurrence
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import weights_behind, whole_nodes
 from mai.compiler.ops.backends import Onnx
+from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.passes.analyses.known_values import KnownValues
 from mai.compiler.passes.loops.recurrences.parts import part_loop
 from mai.compiler.passes.loops.recurrences.recurrence import find_recurrence
@@ -69,8 +70,8 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
 
     def _matrix_of(self, node: Node) -> frozenset[str]:
         """The weights that the matrix or the table of a node is computed from, where it has one and their moments may be known."""
-        behind = (self._behind[v] for v in node.inputs[:2] if v in self._behind)
-        return next(behind, frozenset())
+        place = 0 if node.op is Take else 1
+        return self._behind.get(node.inputs[place], frozenset()) if len(node.inputs) > place else frozenset()
 
     def bind(self, value: Value, result: ir.Value) -> None:
         """A new result has the type and the name of what it is."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field
+from math import prod
 
 import onnx
 import onnx_ir as ir
@@ -139,7 +140,5 @@ def _follows_the_host(node: onnx.NodeProto, on_host: set[str], free: Set[str], t
 
 
 def _is_small(tensor: onnx.TensorProto) -> bool:
-    size = 1
-    for dim in tensor.dims:
-        size *= dim
+    size: int = prod(tensor.dims)
     return size <= SMALL

@@ -5,8 +5,8 @@ Those of a layer may be larger than its weights: they are computed for some prod
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from itertools import count
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from mai.compiler.onnx.precision.whole import weights_behind
 from mai.compiler.ops.products.product import Affine
 from mai.compiler.passes.local.prune import prune_in_place
 from mai.runtime.arrays import Array
+from mai.spec.diagnostics import Diagnostic, MaiError
 
 MOST = 2**30  # Bytes of moments that are computed at a time.
 Batch = Mapping[str, Array]
@@ -61,7 +62,7 @@ class Moments:
 
     def blocks(self, names: frozenset[str], matrix: Array, bits: int) -> Blocks | None:
         """A matrix of these weights in blocks of few bits, chosen by its moments; None where none are known. It is computed once."""
-        file = self._folder / f"{bits}.{zlib.crc32(np.ascontiguousarray(matrix).data):08x}.{len(matrix)}.npz"
+        file = self._folder / f"{bits}.{_digest(names, matrix)}.npz"
         if file.exists():
             with np.load(file) as kept:
                 return Blocks(kept["codes"], kept["scales"], bits)
@@ -93,13 +94,34 @@ class Moments:
             sums = [total + _squares(x) for total, x in zip(sums, seen, strict=True)]
         for own, total in zip(names, sums, strict=True):
             for each in own:
-                self.keep(each, np.asarray(total, np.float32))
+                self.keep(each, _finite(np.asarray(total, np.float32), each))
+
+
+def _digest(names: frozenset[str], matrix: Array) -> str:
+    """What tells a matrix [n, k] of these weights from all others."""
+    digest = blake2b(repr((sorted(names), matrix.shape)).encode(), digest_size=16)
+    digest.update(np.ascontiguousarray(matrix).data)
+    return digest.hexdigest()
 
 
 def _squares(x: Array) -> Array:
     rows = x.reshape(-1, x.shape[-1])
     moments: Array = rows.T @ rows
     return moments
+
+
+def _finite(moments: Array, names: frozenset[str]) -> Array:
+    """The moments, if they can be computed with.
+
+    Raises:
+        MaiError: some are infinite or not a number, `calibration`.
+    """
+    if np.isfinite(moments).all():
+        return moments
+    message = (
+        f"what `{min(names)}` is multiplied with is not finite for the files of --calibrate: no codes are chosen by it"
+    )
+    raise MaiError([Diagnostic("calibration", None, message)])
 
 
 def _products(graph: Graph) -> list[int]:

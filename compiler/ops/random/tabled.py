@@ -28,7 +28,7 @@ def spread() -> list[int]:
 
 
 @cache
-def odd() -> list[int]:
+def parity() -> list[int]:
     """[65536]: the byte whose bit k is that at place 2 k, which says whether a sum of spread bits is odd."""
     lower, upper = 1 << 4, 1 << 8
     half = [sum((x >> 2 * k & 1) << k for k in range(4)) for x in range(upper)]
@@ -97,7 +97,7 @@ class OnnxTabled(OnnxWords[V]):
 
     def _joined(self, sums: Number[V]) -> Number[V]:
         """The words whose bits are odd in sums of spread bytes."""
-        values = self.op.Cast(self.op.Gather(self.op.const(odd(), "uint8"), sums.value, axis=0), to=INT64)
+        values = self.op.Cast(self.op.Gather(self.op.const(parity(), "uint8"), sums.value, axis=0), to=INT64)
         placed = self.op.Mul(values, self.op.const([BYTE**i for i in range(BYTES)]))
         first, *rest = self.op.several("Split", BYTES, placed, axis=-1, num_outputs=BYTES)
         for part in rest:

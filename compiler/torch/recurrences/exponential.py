@@ -35,6 +35,8 @@ def _factors(walk: TorchInterpreter, x: Value) -> tuple[Any, Any] | None:
     product = x.producer
     if product is None or product.op is not Multiply or len(x.uses) > 1:
         return None
+    if any(v not in walk.values for v in product.inputs):
+        return None  # They were left on the way there.
     first, second = (len(v.type.lead) and v.type.lead[0] == x.type.lead[0] for v in product.inputs)
     one, other = walk.aligned(product)
     if first and not second:

@@ -59,7 +59,7 @@ def _check_order(e: Context, kind: str, arguments: Mapping[str, BoundArgument], 
 
 
 def _check_factor(e: Context, factor: BoundArgument) -> None:
-    """Refuse a table with numbers above its diagonal: a covariance, or a factor that nothing reads whole."""
+    """Refuse a table with numbers above its diagonal: it is the covariance itself, or draws and densities would be NaN."""
     table = _table(factor.value)
     if any(number for place, row in enumerate(table) for number in row[place + 1 :]):
         message = "a factor of the covariance is lower triangular, and this has numbers above its diagonal"
