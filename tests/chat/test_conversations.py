@@ -200,7 +200,7 @@ def talk(folder: Path) -> Iterator[subprocess.Popen[str]]:
         "mai.runtime.cli",
         "chat",
         str(folder / "small.generate.onnx"),
-        "count=400",
+        "count=1500",  # an answer is not there before Ctrl-C is
         "stop=-1",
     ]
     process = subprocess.Popen(

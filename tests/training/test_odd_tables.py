@@ -169,6 +169,7 @@ def test_a_table_that_is_called_a_text_is_one(tmp_path: Path) -> None:
     [
         pytest.param("Tiger, tiger, burning bright,\nIn the forests of the night,\n" * 10, id="verses"),
         pytest.param("Once, a king\nhad a daughter, and\nshe was bored\n" * 10, id="prose"),
+        pytest.param("Dear Emmy, I found a tree in the garden today.\n" * 9, id="lines with as many commas"),
         pytest.param("\n".join(ROWS_OF_TEXT[:3]), id="too few lines"),
     ],
 )

@@ -82,14 +82,19 @@ def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
 
 
 def holds_columns(path: Path) -> bool:
-    """Whether a text is a table whatever it is called: it begins with names, and some rows below them have as many values. Raises `MaiError`."""
+    """Whether a text is a table whatever it is called. Raises `MaiError`.
+
+    It begins with names, some rows below them have as many values, and one of these values at least is a number: lines of prose may
+    have as many commas.
+    """
     dialect, names = dialect_of(path, Stated())
     if names is None or len(names) < 2 or not all(names[1:]) or len(set(names)) < len(names):
         return False
     head, is_all = head_of(path)
     lines = _first_lines(path, head, dialect.encoding, is_all)[dialect.above :]
-    widths = [len(row) for row in csv.reader(lines, delimiter=dialect.separator) if row]
-    return len(widths) >= FEWEST and set(widths) == {len(names)}
+    rows = [row for row in csv.reader(lines, delimiter=dialect.separator) if row]
+    has_numbers = any(number_of(cell, dialect.decimal) is not None for row in rows[1:] for cell in row)
+    return len(rows) >= FEWEST and {len(row) for row in rows} == {len(names)} and has_numbers
 
 
 def _first_lines(path: Path, head: bytes, encoding: str, is_all: bool) -> list[str]:
