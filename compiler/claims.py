@@ -63,15 +63,10 @@ def _examples(program: Program, trained: Trained, override: tuple[Path, ...]) ->
 
 
 def _write_examples(path: Path, arrays: Mapping[str, Array]) -> None:
-    import io
-
-    import numpy as np
-
+    from mai.runtime.arrays import as_npz
     from mai.runtime.files import write_atomically
 
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
-    write_atomically(path, buffer.getvalue())
+    write_atomically(path, as_npz(arrays))
 
 
 FINDINGS = "claims.json"

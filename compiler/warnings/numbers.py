@@ -5,10 +5,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping
 
-from mai.compiler.ir.graph import Value
-from mai.compiler.ir.structure import Constant
-from mai.compiler.ops.elementwise import ToReal
 from mai.compiler.ops.elementwise.clip import Clip
+from mai.compiler.ops.elementwise.conversion import written_out
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.training.settings import WarmedUp
 from mai.compiler.warnings.repairs import exchanged_ends, sooner, unit_range, without_number
@@ -79,20 +77,11 @@ def late_warmup(subject: Subject) -> Iterator[Diagnostic]:
 def empty_ranges(subject: Subject) -> Iterator[Diagnostic]:
     """`clip(x, 1, 0)`, which is 0 whatever x is."""
     for node in (n for graph in subject.graphs for n in graph.walk() if n.op is Clip):
-        low, high = (_constant(end) for end in node.inputs[1:])
-        if low is not None and high is not None and low > high:
+        low, high = (written_out(end) for end in node.inputs[1:])
+        if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low > high:
             said = f"this is {high:g} whatever is clipped: from {low:g} to {high:g} there is no number"
             help = "the smaller comes first"
             yield warning("empty-range", node.span, said, help=help, edits=exchanged_ends(subject, node, help))
-
-
-def _constant(value: Value) -> float | None:
-    """A number that is known when the file is checked; None for any other value."""
-    node = value.producer
-    if node is None or node.op is not Constant:
-        return _constant(node.inputs[0]) if node is not None and node.op is ToReal else None
-    number = Constant.of(node).value
-    return number if isinstance(number, (int, float)) else None
 
 
 def large_windows(subject: Subject) -> Iterator[Diagnostic]:

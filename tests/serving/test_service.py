@@ -249,21 +249,30 @@ def test_a_body_that_does_not_come_is_not_waited_for(looping: Model) -> None:
         opened.close()
 
 
+def begin_computing(client: Client) -> socket.socket:
+    """A request without an end, which keeps the file from all others once it is computed."""
+    computed = client.begin("/run/loop", ENDLESS)
+    client.wait_for("mai_call_requests_count", 1, file="loop")
+    return computed
+
+
+def begin_waiting(client: Client, body: dict[str, object]) -> socket.socket:
+    """A request that waits for the file."""
+    waits = client.begin("/run/loop", body)
+    client.wait_for("mai_waiting_requests", 1, file="loop")
+    return waits
+
+
 def test_a_call_whose_client_has_gone_is_ended(looping: Model) -> None:
     """The next request is answered, which waits for the same file."""
     with running({"loop": looping}) as client:
-        gone = client.begin("/run/loop", ENDLESS)
-        client.wait_for("mai_call_requests_count", 1, file="loop")
-        gone.close()
+        begin_computing(client).close()
         assert client.post("/run/loop", SHORT).status == 200
 
 
 def test_a_request_that_would_wait_too_long_is_refused(looping: Model) -> None:
     with running({"loop": looping}, queue=1) as client:
-        computed = client.begin("/run/loop", ENDLESS)
-        client.wait_for("mai_call_requests_count", 1, file="loop")
-        waits = client.begin("/run/loop", SHORT)
-        client.wait_for("mai_waiting_requests", 1, file="loop")
+        computed, waits = begin_computing(client), begin_waiting(client, SHORT)
         reply = client.post("/run/loop", SHORT)
         assert (reply.status, reply.error["code"], reply.headers["retry-after"]) == (429, "queue-full", "1")
         computed.close()
@@ -273,10 +282,7 @@ def test_a_request_that_would_wait_too_long_is_refused(looping: Model) -> None:
 
 def test_who_leaves_the_line_is_not_computed(looping: Model) -> None:
     with running({"loop": looping}) as client:
-        computed = client.begin("/run/loop", ENDLESS)
-        client.wait_for("mai_call_requests_count", 1, file="loop")
-        waits = client.begin("/run/loop", ENDLESS)
-        client.wait_for("mai_waiting_requests", 1, file="loop")
+        computed, waits = begin_computing(client), begin_waiting(client, ENDLESS)
         waits.close()
         client.wait_for("mai_waiting_requests", 0, file="loop")
         computed.close()

@@ -216,7 +216,7 @@ def _sources(written: ast.Data | None) -> list[tuple[str, type[Settings]]]:
     call = written.source if written is not None else None
     own = call.function.id if isinstance(call, ast.Call) and isinstance(call.function, ast.Name) else ""
     names = sorted(SOURCES, key=lambda name: name != own)
-    return [(f"the source: `{name}({'{}'} = ...)`", SOURCES[name]) for name in names]
+    return [(f"the source: `{name}({{}} = ...)`", SOURCES[name]) for name in names]
 
 
 def _check_kept(train: ast.Train, settings: TrainSettings | None, reports: Sequence[Report], report: Reporter) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Lowering, ShapeError, case, describe, sample
 from mai.compiler.ir.signature import NUMBERS, Function, Kind, Section, tensor
+from mai.compiler.ir.structure import Constant, Nested
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise.base import Elementwise, Unary, flat
 
@@ -18,6 +20,14 @@ class ToReal(Unary):
     torch: Lowering = staticmethod(lambda torch, x: x.float())
     onnx: Lowering = staticmethod(lambda op, x: op.Cast(x, to=1))
     cases = (case(sample(4, kind="int")), case(sample(2, 3, kind="bool")))
+
+
+def written_out(value: Value) -> Nested | None:
+    """The number, or the array as nested tuples, that a value is where the file says it, as a real or not; None of what is computed."""
+    node = value.producer
+    if node is not None and node.op is ToReal:
+        return written_out(node.inputs[0])
+    return Constant.of(node).value if node is not None and node.op is Constant else None
 
 
 class ToInt(Unary):

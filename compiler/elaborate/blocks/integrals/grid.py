@@ -11,9 +11,9 @@ from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size
-from mai.compiler.ir.structure import Constant
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.elementwise.conversion import written_out
 from mai.compiler.ops.elementwise.rounding import Sign
 from mai.compiler.ops.reductions.truth import AllOf
 from mai.compiler.ops.shapes.gather import Gather
@@ -207,12 +207,9 @@ def _check_ends(e: Context, grid: Grid, bounds: Sequence[Value]) -> None:
 
 def _numbers(value: Value | None) -> list[float]:
     """The numbers of a constant, or of a row of them; none of what is computed."""
-    node = value.producer if value is not None else None
-    if node is not None and node.op is el.ToReal:
-        return _numbers(node.inputs[0])
-    if node is None or node.op is not Constant:
+    constant = written_out(value) if value is not None else None
+    if constant is None:
         return []
-    constant = Constant.of(node).value
     return [float(x) for x in (constant if isinstance(constant, tuple) else (constant,)) if not isinstance(x, tuple)]
 
 

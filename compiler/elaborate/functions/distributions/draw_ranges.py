@@ -10,8 +10,7 @@ from mai.compiler.elaborate.functions.setting_ranges import ask_order, ask_range
 from mai.compiler.elaborate.random.families import Parameter, family_of
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim
-from mai.compiler.ir.structure import Constant
-from mai.compiler.ops.elementwise import ToReal
+from mai.compiler.ops.elementwise.conversion import written_out
 from mai.spec.diagnostics import Change, Edit
 from mai.spec.diagnostics.edit import put
 
@@ -69,11 +68,8 @@ def _check_factor(e: Context, factor: BoundArgument) -> None:
 
 def _table(value: Binding) -> Sequence[Sequence[Number]]:
     """The rows of a table of numbers that is written out; none of any other matrix."""
-    if isinstance(value, Value) and value.producer is not None:
-        node = value.producer
-        if node.op is ToReal:
-            return _table(node.inputs[0])
-        return Constant.of(node).value if node.op is Constant and value.type.rank == 2 else ()  # type: ignore[return-value]
+    if isinstance(value, Value):
+        return written_out(value) or () if value.type.rank == 2 else ()  # type: ignore[return-value]
     rows = value if isinstance(value, (list, tuple)) else ()
     is_table = all(isinstance(row, (list, tuple)) and all(map(is_number, row)) for row in rows)
     return rows if is_table else ()  # type: ignore[return-value]
