@@ -192,7 +192,7 @@ class OneTurn:
 
     `length` is the stem of its sizes' names, as in its loop; `turn` the setting that counts the turns, if they are counted;
     `states` has for each input that is a state the output that is its value for the next turn; `ended` is the state that says which rows have ended, if any can.
-    `settled` are states that are the same after every token of a row.
+    `settled` are states that are the same after every token of a row. `logits` is the output that the token is drawn from, if it is drawn.
     """
 
     length: str
@@ -200,6 +200,7 @@ class OneTurn:
     states: dict[str, str]
     ended: str | None
     settled: tuple[str, ...] = ()
+    logits: str | None = None
 
 
 @dataclass(eq=False, slots=True)

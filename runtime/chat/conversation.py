@@ -10,6 +10,7 @@ from mai.runtime.chat.pieces import before_stops, text_pieces
 from mai.runtime.chat.template import UNAVAILABLE, Message, render
 from mai.runtime.errors import ModelError
 from mai.runtime.text.prompts import NOTHING, encode_text
+from mai.runtime.text.scores import Scored, score_turns
 from mai.runtime.text.stream import Turns, grow
 
 if TYPE_CHECKING:
@@ -26,12 +27,13 @@ class Conversation:
         messages: what was said so far, `{"role": ..., "content": ...}` each; it may be changed between answers.
         tools: JSON schemas of functions that the model may call, where the template knows any.
         count: the most tokens of an answer; None: as many as the file says.
+        scores: how likely the tokens of the last answer were, the one that ended it included, where that is asked for.
     """
 
     def __init__(
         self, model: Model, *, system: str | None = None, tools: Sequence[Message] | None = None,
         stops: Sequence[str] = (), count: int | None = None, variables: Mapping[str, object] | None = None,
-        **settings: object,
+        log_probs: int | None = None, **settings: object,
     ) -> None:  # fmt: skip
         """Begin one.
 
@@ -40,6 +42,7 @@ class Conversation:
             system: what the model is told first.
             stops: texts that end an answer, and are not part of it.
             variables: what the template reads besides, by name.
+            log_probs: keep `scores` of answers, with those of so many of the likeliest tokens of each turn; None: keep none.
             settings: those of the file, as `temperature`. Each answer draws with a seed of its own: the first with `seed`, the next with one more.
 
         Raises:
@@ -54,6 +57,8 @@ class Conversation:
         self._chat, self._tokenizer, self._text = chat, tokenizer, text
         self._system: list[Message] = [] if system is None else [{"role": "system", "content": system}]
         self.messages: list[Message] = list(self._system)
+        self.scores: list[Scored] = []
+        self._log_probs = log_probs
         self._answers = 0
         self._turns: Turns | None = None
 
@@ -138,7 +143,7 @@ class Conversation:
 
     def _tokens(self, prompt: Array, count: int, settings: Mapping[str, Any], timeout: object) -> Iterator[int]:
         """The tokens of an answer, by turns where there is a step file, or else by the whole file at once."""
-        if self.model.can_take_turns:
+        if self.model.can_take_turns or self._log_probs is not None:
             return self._turned(prompt, count, settings, timeout)
         return self._whole(prompt, count, settings, timeout)
 
@@ -150,11 +155,17 @@ class Conversation:
         yield from rows[0, len(prompt) :].tolist()
 
     def _turned(self, prompt: Array, count: int, settings: Mapping[str, Any], timeout: object) -> Iterator[int]:
-        turns = self.model.turns(prompt[None], count, settings, timeout)
+        top = self._log_probs
+        turns = self.model.turns(prompt[None], count, settings, timeout, scored=top is not None)
         rest = turns.take_over(self._turns, prompt[None]) if self._turns is not None else prompt[None]
-        self._turns = turns
-        for chosen in grow(turns, rest, count):
-            yield int(chosen[0])
+        self._turns, self.scores = turns, []
+        grown = grow(turns, rest, count)
+        if top is None:
+            yield from (int(chosen[0]) for chosen in grown)
+            return
+        for (one,) in score_turns(turns, grown, top):
+            self.scores.append(one)
+            yield one.token
 
 
 def _until(tokens: Iterator[int], ends: frozenset[int]) -> Iterator[int]:

@@ -18,6 +18,9 @@ def chat(
     stop: Annotated[list[str] | None, Option(help="A text that ends an answer.")] = None,
     count: Annotated[int | None, Option(help="The most tokens of an answer.", show_default="as the file says")] = None,
     seed: Annotated[int | None, Option(help="The same seed gives the same answers to the same messages.")] = None,
+    logprobs: Annotated[
+        int | None, Option(min=0, help="Say how likely the tokens of an answer were, and so many others of each turn.")
+    ] = None,
     threads: Annotated[int | None, Option(help="Threads for one operation.")] = None,
     provider: Annotated[
         str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")
@@ -29,4 +32,6 @@ def chat(
     """
     from mai.runtime.commands.chatting import Said, chat_with_file
 
-    chat_with_file(model, values or [], Said(system, tools, tuple(stop or ()), count, seed), provider, threads)
+    chat_with_file(
+        model, values or [], Said(system, tools, tuple(stop or ()), count, seed, logprobs), provider, threads
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from mai.runtime.inputs.values import parse_value, split_word
 from mai.runtime.model.loader import load
 from mai.runtime.model.model import Model
 from mai.runtime.show.terminal import say, say_text
+from mai.runtime.text.prompts import NOTHING
 
 RESET, QUIT = "/reset", "/quit"
 MAX_TOOLS = 10_000_000  # Bytes of a file of tools.
@@ -33,6 +34,7 @@ class Said:
     stops: tuple[str, ...] = ()
     count: int | None = None
     seed: int | None = None
+    log_probs: int | None = None
 
 
 def chat_with_file(path: Path, words: list[str], said: Said, provider: str | None, threads: int | None) -> None:
@@ -42,7 +44,9 @@ def chat_with_file(path: Path, words: list[str], said: Said, provider: str | Non
     text = model.manifest.text
     count = settings.pop(text.count, said.count) if text and isinstance(text.count, str) else said.count
     tools = None if said.tools is None else read_tools(said.tools)
-    conversation = Conversation(model, system=said.system, tools=tools, stops=said.stops, count=count, **settings)
+    conversation = Conversation(
+        model, system=said.system, tools=tools, stops=said.stops, count=count, log_probs=said.log_probs, **settings
+    )
     say(f"{RESET} begins anew, {QUIT} or the end of the input ends, Ctrl-C ends an answer", err=True)
     converse(conversation, _line)
 
@@ -73,7 +77,21 @@ def _answer(conversation: Conversation, text: str) -> None:
     except ModelError as error:
         note = f"error[{error.slug}]: {error}"
     say_text("")
+    for line in _likelihoods(conversation):
+        say(line, err=True)
     say(note, err=True)
+
+
+def _likelihoods(conversation: Conversation) -> Iterator[str]:
+    """A line for each token of the last answer whose log-probability was kept, the likeliest others of its turn behind it."""
+    tokenizer = conversation.model.tokenizer
+    assert tokenizer is not None, "a conversation is in texts"
+    for one in conversation.scores:
+        if one.token != NOTHING:
+            pairs = [(one.token, one.log_prob), *(pair for pair in one.likeliest if pair[0] != one.token)]
+            yield "   ".join(
+                f"{json.dumps(tokenizer.decode([token]), ensure_ascii=False)} {x:.3f}" for token, x in pairs
+            )
 
 
 def _line() -> str | None:

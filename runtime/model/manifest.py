@@ -116,6 +116,8 @@ class Step(BaseModel):
         states: for each input that is a state, the output that is its value for the next turn. All begin as zeros.
         block: a long prompt is read in turns of so many tokens, so that memory grows like the prompt; None: in one turn.
         settled: states that are the same after every token of a row.
+        logits: the output that the next token is drawn from, before the temperature and what leaves out tokens; None where it is not drawn,
+            and in older files.
         ended: the state that says which rows have ended: before the last of these turns it stays as it is.
     """
 
@@ -128,6 +130,7 @@ class Step(BaseModel):
     block: int | None = None
     ended: str | None = None
     settled: list[str] = []
+    logits: str | None = None
 
 
 class Measurement(BaseModel):

@@ -35,6 +35,15 @@ def find_step_file(manifest: Manifest, path: Path) -> Path:
     return step
 
 
+def _logits_of(manifest: Manifest) -> str:
+    """The output that the tokens of a step file are drawn from. Raises `ModelError`, `scores-unavailable`."""
+    if manifest.step is None or manifest.step.logits is None:
+        message = f"{manifest.name}.{manifest.export} does not say how likely its tokens are"
+        help = "it does where the token that is appended is drawn, `next ~ categorical(z)`; of an older file, `mai compile` again"
+        raise ModelError("scores-unavailable", message, help)
+    return manifest.step.logits
+
+
 def grow(turns: Turns, prompt: Array, count: int) -> Iterator[Array]:
     """Read the prompt [batch, tokens], then take turns until there are `count` new tokens, or every row has ended.
 
@@ -58,13 +67,18 @@ class Turns:
     """The turns of one text; its states stay on the device."""
 
     def __init__(
-        self, session: ort.InferenceSession, manifest: Manifest, feed: dict[str, Array], limit: TimeLimit
-    ) -> None:
+        self, session: ort.InferenceSession, manifest: Manifest, feed: dict[str, Array], limit: TimeLimit,
+        scored: bool = False,
+    ) -> None:  # fmt: skip
         """Begin a text.
 
         Args:
             feed: the prompt [batch, tokens] as the step's input of new tokens, and the settings.
             limit: the time that all turns together may take.
+            scored: whether `logits` is kept.
+
+        Raises:
+            ModelError: `scores-unavailable`: the file has no logits to keep.
         """
         assert manifest.step is not None
         self._sizes = {p.name: p.shape for p in manifest.inputs if p.name in manifest.step.states}
@@ -76,7 +90,9 @@ class Turns:
         first = _initial_states(manifest, self._step, feed)
         self._values = {name: to_ort_value(array) for name, array in feed.items()}
         self._values |= {name: to_ort_value(array, device) for name, array in first.items()}
-        self._outputs = {NEXT: "cpu"} | dict.fromkeys(self._step.states.values(), device)
+        self._kept = [_logits_of(manifest)] if scored else []
+        self._logits: list[ort.OrtValue] = []
+        self._outputs = dict.fromkeys([NEXT, *self._kept], "cpu") | dict.fromkeys(self._step.states.values(), device)
         self._accepted = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
 
     def take(self, tokens: Array, turn: int) -> Array:
@@ -86,12 +102,20 @@ class Turns:
         if step.turn:
             values[step.turn] = to_ort_value(np.array(turn))
         feed = {n: v for n, v in values.items() if n in self._accepted}
-        token, *states = self._limit.run(partial(run_bound, self._session, feed, self._outputs))
+        token, *rest = self._limit.run(partial(run_bound, self._session, feed, self._outputs))
+        self._logits, states = rest[: len(self._kept)], rest[len(self._kept) :]
         values |= dict(zip(step.states, states, strict=True))
         self._past += tokens.shape[1]
         self._tokens.append(tokens)
         chosen: Array = token.numpy()
         return chosen
+
+    @property
+    def logits(self) -> Array:
+        """What the tokens of the last turn were drawn from, [batch, vocab], where it is kept."""
+        (kept,) = self._logits
+        logits: Array = kept.numpy()
+        return logits
 
     def read(self, tokens: Array) -> None:
         """Read tokens [batch, new] of a prompt that goes on: what is chosen after them is thrown away, and ends nothing."""

@@ -169,6 +169,7 @@ def step_of(graph: Graph) -> Step | None:
         block=prompt_blocks.BLOCK,
         ended=one.ended,
         settled=list(one.settled),
+        logits=one.logits,
     )
 
 

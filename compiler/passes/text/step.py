@@ -12,7 +12,7 @@ from dataclasses import replace
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, OneTurn, Region, Setting, Value
 from mai.compiler.ir.rewrite import Copier, free_values, reading, renewed_sizes, symbols_of
-from mai.compiler.ir.structure import Loop
+from mai.compiler.ir.structure import NOTHING, Constant, Loop
 from mai.compiler.ops.elementwise.logic import Equal, Where
 from mai.compiler.ops.random.choice import Choose
 from mai.compiler.passes.text.growth import ended_before, texts
@@ -23,7 +23,7 @@ NEXT, LOGITS = "next", "logits"
 def step(graph: Graph) -> Graph | None:
     """The turn of the only growing text of an optimised graph; None where there is none, or where there are several.
 
-    Its outputs are the next token, the logits that it is drawn from, then every state for the next turn.
+    Its outputs are the next token, the logits that it is drawn from where it is, then every state for the next turn.
     """
     loops = texts(graph)
     if len(loops) != 1 or Loop.of(loops[0]).length is None:
@@ -35,14 +35,28 @@ def step(graph: Graph) -> Graph | None:
     _interface(graph, body, [*before, *body.nodes], turn_graph, copier)
     copier.nodes([*before, *body.nodes])
     token, states = body.outputs[-1], list(zip(body.inputs[1:], body.outputs, strict=False))
-    logits = [n.inputs[0] for n in body.nodes if n.op is Choose and n.output.type.shape == ()][-1:]
+    logits = _drawn_from(token)
     carried = [
         (old, new) for old, new in states if copier[old] in turn_graph.inputs or copier[old].name in turn_graph.settings
     ]
     turn_graph.outputs = [copier[v] for v in [token, *logits, *(new for _, new in carried)]]
     turn_graph.output_names = [NEXT, *([LOGITS] if logits else []), *(f"{copier[old].name}_next" for old, _ in carried)]
-    turn_graph.one_turn = _one_turn(loop, turn_graph, copier, [copier[old] for old, _ in carried])
+    one_turn = _one_turn(loop, turn_graph, copier, [copier[old] for old, _ in carried])
+    turn_graph.one_turn = replace(one_turn, logits=LOGITS if logits else None)
     return turn_graph
+
+
+def _drawn_from(token: Value) -> list[Value]:
+    """The logits [vocab] of the draw that a token is, unless its row has ended; none where it comes from anything else."""
+    producer = token.producer
+    while producer is not None and producer.op is Where and _is_nothing(producer.inputs[1]):
+        producer = producer.inputs[2].producer
+    return [producer.inputs[0]] if producer is not None and producer.op is Choose else []
+
+
+def _is_nothing(value: Value) -> bool:
+    producer = value.producer
+    return producer is not None and producer.op is Constant and Constant.of(producer).value == NOTHING
 
 
 def _one_turn(loop: Node, turn_graph: Graph, copier: Copier, carried: Sequence[Value]) -> OneTurn:

@@ -21,6 +21,7 @@ from mai.runtime.serving.running import prepared
 from mai.runtime.serving.served import Served
 from mai.runtime.serving.sharing import SEED
 from mai.runtime.text.prompts import NOTHING
+from mai.runtime.text.scores import Scored, score_turns
 from mai.runtime.text.stream import grow
 from mai.runtime.text.tokenizer import Tokenizer
 
@@ -35,22 +36,41 @@ class Answer:
     Attributes:
         tokens: how many there were, one that ends the text not counted.
         reason: `stop`: a token or a text that ends it; `length`: there were as many as were asked for.
+        scores: of the tokens, how many letters there were before each, and how likely it was, where they are scored.
     """
 
     def __init__(self, tokenizer: Tokenizer, ends: frozenset[int], stops: Sequence[str]) -> None:
         self._tokenizer, self._ends, self._stops = tokenizer, ends, stops
-        self.tokens = 0
+        self.tokens, self._letters = 0, 0
         self.reason: Literal["stop", "length"] = "stop"
+        self.scores: list[tuple[int, Scored]] = []
+        self._last: Scored | None = None
 
     def pieces(self, tokens: Iterable[int]) -> Iterator[str]:
         """The text of some tokens, up to what ends it; no piece is empty."""
-        return before_stops(text_pieces(self._counted(tokens), self._tokenizer), self._stops)
+        return before_stops(self._lettered(text_pieces(self._counted(tokens), self._tokenizer)), self._stops)
+
+    def scored_pieces(self, scored: Iterable[Scored]) -> Iterator[str]:
+        """The same of tokens whose scores are kept."""
+        return self.pieces(self._noted(scored))
+
+    def _noted(self, scored: Iterable[Scored]) -> Iterator[int]:
+        for one in scored:
+            self._last = one
+            yield one.token
+
+    def _lettered(self, pieces: Iterable[str]) -> Iterator[str]:
+        for piece in pieces:
+            self._letters += len(piece)
+            yield piece
 
     def _counted(self, tokens: Iterable[int]) -> Iterator[int]:
         for token in tokens:
             if token == NOTHING or token in self._ends:
                 return
             self.tokens += 1
+            if self._last is not None:
+                self.scores.append((self._letters, self._last))
             yield token
         self.reason = "length"
 
@@ -65,6 +85,7 @@ class Wanted:
         several: how many answers.
         stops: texts that end an answer.
         values: settings and inputs by name, the seed among them where the file draws.
+        likeliest: of how many tokens of each turn the log-probabilities are told beside that of the chosen one; None: of none.
     """
 
     one: Served
@@ -73,6 +94,7 @@ class Wanted:
     several: int
     stops: tuple[str, ...]
     values: Mapping[str, Any]
+    likeliest: int | None = None
 
     @property
     def text(self) -> Text:
@@ -128,10 +150,31 @@ async def whole(wanted: Wanted, options: Options, seconds: float) -> list[tuple[
         ModelError: as a call of the file does.
     """
     call, _ = await asyncio.to_thread(lambda: prepared(wanted.one, options, wanted.call(wanted.several)))
+    if wanted.likeliest is not None:
+        return await _scored(wanted, seconds)
     results = await wanted.one.line.ask(call.feed, seconds)
     grown, _ = wanted.one.model.finish(call, results)
     rows = next(iter(wanted.one.model.by_output(grown).values()))[:, len(wanted.prompt) :]
     return await asyncio.to_thread(lambda: [_read(wanted, row.tolist()) for row in rows])
+
+
+async def _scored(wanted: Wanted, seconds: float) -> list[tuple[Answer, str]]:
+    """The same with the scores of all tokens, by the step file."""
+    row, rows, top = wanted.prompt[None], wanted.several, wanted.likeliest or 0
+
+    def begin(limit: TimeLimit) -> Iterator[list[Scored]]:
+        return wanted.one.model.several_scored(row, rows, wanted.count, _values_of_turns(wanted, rows), limit, top)
+
+    turns = [turn async for turn in wanted.one.line.stream(begin, seconds)]
+    answers = [wanted.answer() for _ in range(rows)]
+    texts = ["".join(a.scored_pieces(turn[i] for turn in turns)) for i, a in enumerate(answers)]
+    return list(zip(answers, texts, strict=True))
+
+
+def _values_of_turns(wanted: Wanted, rows: int) -> dict[str, Any]:
+    """What turns of so many answers take beside the prompt and the number of tokens."""
+    given = (wanted.text.prompt, wanted.text.count)
+    return {name: value for name, value in wanted.call(rows).items() if name not in given}
 
 
 async def together(asks: Sequence[Callable[[], Awaitable[Result]]], most: int) -> list[Result]:
@@ -162,18 +205,19 @@ async def streamed(wanted: Wanted, options: Options, answer: Answer, seconds: fl
         ModelError: as a call of the file does.
     """
     await asyncio.to_thread(prepared, wanted.one, options, wanted.call(1))  # Which refuses what is wrong.
-    if not wanted.one.model.can_take_turns:
+    if not wanted.one.model.can_take_turns and wanted.likeliest is None:
         ((done, text),) = await whole(wanted, options, seconds)
         answer.tokens, answer.reason = done.tokens, done.reason
         yield text
         return
 
     def begin(limit: TimeLimit) -> Iterator[str]:
-        values = {
-            name: value for name, value in wanted.call(1).items() if name not in (wanted.text.prompt, wanted.text.count)
-        }
-        turns = wanted.one.model.turns(wanted.prompt[None], wanted.count, values, limit)
-        return answer.pieces(int(chosen[0]) for chosen in grow(turns, wanted.prompt[None], wanted.count))
+        model, row, top = wanted.one.model, wanted.prompt[None], wanted.likeliest
+        turns = model.turns(row, wanted.count, _values_of_turns(wanted, 1), limit, scored=top is not None)
+        grown = grow(turns, row, wanted.count)
+        if top is None:
+            return answer.pieces(int(chosen[0]) for chosen in grown)
+        return answer.scored_pieces(one for (one,) in score_turns(turns, grown, top))
 
     async for piece in wanted.one.line.stream(begin, seconds):
         yield piece

@@ -11,10 +11,11 @@ from mai.runtime.errors import ModelError
 from mai.runtime.serving.reading import read_json
 
 MOST_ANSWERS = 128
+MOST_LIKELIEST = 20  # Tokens of a turn whose log-probabilities are told.
 # What says nothing: programs send it by habit, whether a file knows it or not.
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "temperature": (1,), "top_p": (1,), "presence_penalty": (0,), "frequency_penalty": (0,), "logit_bias": ({},), "echo": (False,),
-    "suffix": ("",), "best_of": (1,), "logprobs": (False,), "response_format": ({"type": "text"},), "tool_choice": ("none", "auto"),
+    "suffix": ("",), "best_of": (1,), "response_format": ({"type": "text"},), "tool_choice": ("none", "auto"),
     "store": (False,), "parallel_tool_calls": (True, False),
 }  # fmt: skip
 IGNORED = (
@@ -51,6 +52,11 @@ class Asked(BaseModel):
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
 
     @property
+    def likeliest(self) -> int | None:
+        """Of how many tokens of each turn log-probabilities are wanted."""
+        raise NotImplementedError
+
+    @property
     def stops(self) -> tuple[str, ...]:
         """The texts that end an answer."""
         return tuple(s for s in ([self.stop] if isinstance(self.stop, str) else self.stop or []) if s)
@@ -65,6 +71,12 @@ class Completion(Asked):
     """`/v1/completions`: texts, or tokens, to go on from."""
 
     prompt: str | list[str] | list[int] | list[list[int]]
+    logprobs: bool | Annotated[int, Field(ge=0, le=MOST_LIKELIEST)] | None = None
+
+    @property
+    def likeliest(self) -> int | None:
+        """Of how many of the likeliest tokens of each turn the log-probabilities are wanted, too; None: of none, nor of those that were chosen."""
+        return None if self.logprobs is None or self.logprobs is False else int(self.logprobs)
 
 
 class Message(BaseModel):
@@ -80,6 +92,15 @@ class Chat(Asked):
 
     messages: Annotated[list[Message], Field(min_length=1)]
     tools: list[dict[str, Any]] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Field(ge=0, le=MOST_LIKELIEST)] | None = None
+
+    @property
+    def likeliest(self) -> int | None:
+        """As of a completion. Raises `ModelError`: others are wanted without those that were chosen."""
+        if self.top_logprobs and not self.logprobs:
+            raise ModelError("input-range", "`top_logprobs` is told beside `logprobs`", '"logprobs": true')
+        return (self.top_logprobs or 0) if self.logprobs else None
 
     def plain_messages(self) -> list[dict[str, Any]]:
         """The messages as a template reads them. Raises `ModelError`: a part of one is no text."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from mai.runtime.serving.openai.likelihoods import LikelyTurn, of_chat, of_completion
 
 Choice = dict[str, Any]
 
@@ -20,6 +22,7 @@ class Form:
         opening: what stands before the first piece; None: nothing.
         piece: a piece, of its text.
         ending: the last piece, of why the answer ended.
+        logprobs: how likely tokens were.
     """
 
     prefix: str
@@ -29,6 +32,7 @@ class Form:
     opening: Choice | None
     piece: Callable[[str], Choice]
     ending: Callable[[str], Choice]
+    logprobs: Callable[[Sequence[LikelyTurn]], Choice]
 
 
 def _choice(index: int, reason: str | None, **more: Any) -> Choice:
@@ -43,6 +47,7 @@ COMPLETION = Form(
     None,
     lambda text: _choice(0, None, text=text),
     lambda reason: _choice(0, reason, text=""),
+    of_completion,
 )
 CHAT = Form(
     "chatcmpl",
@@ -52,6 +57,7 @@ CHAT = Form(
     _choice(0, None, delta={"role": "assistant", "content": ""}),
     lambda text: _choice(0, None, delta={"content": text}),
     lambda reason: _choice(0, reason, delta={}),
+    of_chat,
 )
 
 

@@ -25,6 +25,7 @@ from mai.runtime.serving.metrics import Metrics
 from mai.runtime.serving.openai.answers import Answer, Wanted, room, seeded, streamed, take_count, together, whole
 from mai.runtime.serving.openai.bodies import Asked, Chat, Completion, Embedding, read_body
 from mai.runtime.serving.openai.forms import CHAT, COMPLETION, Form, usage
+from mai.runtime.serving.openai.likelihoods import Telling
 from mai.runtime.serving.options import Options
 from mai.runtime.serving.running import find, prepared
 from mai.runtime.serving.served import Served
@@ -47,7 +48,7 @@ async def completions(served: Files, options: Options, metrics: Metrics, request
     one = _growing(served, body.model)
     count, values = _said(one, body)
     prompts = await asyncio.to_thread(_prompts, one, _each(body.prompt, options))
-    wanted = [Wanted(one, prompt, count, body.n, body.stops, values) for prompt in prompts]
+    wanted = [Wanted(one, prompt, count, body.n, body.stops, values, body.likeliest) for prompt in prompts]
     return await _answered(wanted, body, options, metrics, COMPLETION)
 
 
@@ -87,7 +88,7 @@ async def chat_completions(served: Files, options: Options, metrics: Metrics, re
     if not len(prompt):
         raise ModelError(UNAVAILABLE, "the chat template makes nothing of these messages")
     count, values = _said(one, body)
-    wanted = Wanted(one, prompt, room(text, len(prompt), count), body.n, body.stops, values)
+    wanted = Wanted(one, prompt, room(text, len(prompt), count), body.n, body.stops, values, body.likeliest)
     return await _answered([wanted], body, options, metrics, CHAT)
 
 
@@ -146,9 +147,23 @@ async def _answered(wanted: list[Wanted], body: Asked, options: Options, metrics
         return await _stream(wanted[0], body, options, metrics, form, head)
     answers = [pair for group in await _all(wanted, options) for pair in group]
     metrics.tokens.labels(name).inc(sum(answer.tokens for answer, _ in answers))
-    choices = [form.choice(i, text, answer.reason) for i, (answer, text) in enumerate(answers)]
+    choices = [
+        form.choice(i, text, answer.reason) | _likelihoods(wanted[0], form, _telling(wanted[0], answer), len(text))
+        for i, (answer, text) in enumerate(answers)
+    ]
     used = usage(sum(len(w.prompt) for w in wanted), sum(answer.tokens for answer, _ in answers))
     return JSONResponse({**head, "object": form.kind, "choices": choices, "usage": used} | _seed(wanted[0]))
+
+
+def _telling(wanted: Wanted, answer: Answer) -> Telling:
+    tokenizer = wanted.one.model.tokenizer
+    assert tokenizer is not None, "an answer is a text"
+    return Telling(answer, tokenizer)
+
+
+def _likelihoods(wanted: Wanted, form: Form, telling: Telling, letters: int) -> dict[str, Any]:
+    """What a choice says of the tokens within the first letters of its answer that were not told yet; nothing where it is not asked for."""
+    return {} if wanted.likeliest is None else {"logprobs": form.logprobs(telling.until(letters))}
 
 
 async def _all(wanted: list[Wanted], options: Options) -> list[list[tuple[Answer, str]]]:
@@ -171,9 +186,12 @@ async def _stream(
     except BaseException:
         await pieces.aclose()  # type: ignore[attr-defined]
         raise
+    telling, letters = _telling(wanted, answer), 0
     tells_usage = body.stream_options is not None and body.stream_options.include_usage
 
     async def events() -> AsyncIterator[str]:
+        nonlocal letters
+
         def event(choices: list[Any], **more: Any) -> str:
             return f"data: {json.dumps({**head, 'object': form.chunk, 'choices': choices, **more})}\n\n"
 
@@ -181,10 +199,11 @@ async def _stream(
             try:
                 if form.opening:
                     yield event([form.opening])
-                if first is not None:
-                    yield event([form.piece(first)])
-                    async for piece in pieces:
-                        yield event([form.piece(piece)])
+                piece = first
+                while piece is not None:
+                    letters += len(piece)
+                    yield event([form.piece(piece) | _likelihoods(wanted, form, telling, letters)])
+                    piece = await anext(pieces, None)
             except ModelError as error:
                 yield f"data: {json.dumps(described(error))}\n\n"
                 return

@@ -242,6 +242,11 @@ RUNNING: dict[str, Entry] = {
         "A text that cannot be shown as it grows",
         "Streaming goes by a file of one turn, `NAME.EXPORT.step.onnx`, which `mai compile` writes beside the whole one.",
     ),
+    "scores-unavailable": Entry(
+        "A file does not say how likely its tokens are",
+        "Log-probabilities come of what a token is drawn from, which is a result of the step file where the token that an `extend` appends is\n"
+        "drawn, `next ~ categorical(z)`. A file that an earlier mai wrote does not say it: compile it again.",
+    ),
     "out-unknown": Entry(
         "A result cannot be written there",
         "The ending says how: .png .svg .pdf .gif .npy .npz .csv .json. `mai show` writes text; a diagram may be an .svg.",

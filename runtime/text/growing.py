@@ -1,0 +1,229 @@
+"""What a compiled file that grows a text does beside a call: turn by turn, several texts of one prompt, how likely its tokens were."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from mai.runtime.arrays import Array
+from mai.runtime.errors import ModelError
+from mai.runtime.inputs.arguments import as_values, prepare
+from mai.runtime.model.interruption import TimeLimit
+from mai.runtime.model.manifest import Manifest, Port
+from mai.runtime.text.prompts import Prompt, check_length, format_result, read_prompt
+from mai.runtime.text.scores import Scored, score_turns
+from mai.runtime.text.stream import Turns, decode_stream, grow, grow_several, step_path
+from mai.runtime.text.tokenizer import Tokenizer
+
+
+class GrowsText(ABC):
+    """A loaded file whose text grows; one whose text does not refuses all of this, `stream-unavailable`."""
+
+    session: ort.InferenceSession
+    manifest: Manifest
+    path: Path
+    inputs: dict[str, Port]
+    settings: dict[str, Port]
+    _defaults: dict[str, Array]
+
+    @property
+    @abstractmethod
+    def tokenizer(self) -> Tokenizer | None:
+        """What turns text into the tokens of this file, and back."""
+
+    @abstractmethod
+    def _step(self) -> GrowsText:
+        """The step file beside this one."""
+
+    @abstractmethod
+    def _time_limit(self, timeout: object, values: dict[str, Any]) -> TimeLimit:
+        """The limit of a call."""
+
+    @abstractmethod
+    def _takes_special_tokens(self, special_tokens: object, values: dict[str, Any]) -> bool:
+        """Whether a text gets those that its tokenizer prescribes."""
+
+    @abstractmethod
+    def _tokenize(self, values: dict[str, Any], special_tokens: bool) -> Prompt | None:
+        """Replace texts in `values` by tokens."""
+
+    def stream(
+        self, prompt: object, count: int | None = None, *,
+        timeout: object = None, special_tokens: object = None, **values: object,
+    ) -> Iterator[Any]:  # fmt: skip
+        """Continue a prompt token by token, by the step file: this one, or the one beside it.
+
+        Args:
+            prompt: a text or several, or rows of tokens; the other inputs and settings are given by name.
+            count: how many tokens are appended; by default as many as the spec says.
+            timeout: the seconds that all turns together may compute; what the caller does between them does not count.
+            special_tokens: as of a call.
+
+        Yields:
+            Pieces of text for a prompt that is one text, else the tokens of each turn, [batch], -1 for a row that has
+            ended. A character that is split across tokens comes when it is whole.
+
+        Raises:
+            ModelError: as a call does; the file grows no text, or its step file is missing.
+        """
+        model, values = self._by_turns(values)
+        limit = model._time_limit(timeout, values)
+        special = model._takes_special_tokens(special_tokens, values)
+        return model._stream(prompt, count, values, limit, special)
+
+    def scored(
+        self, prompt: object, count: int | None = None, *, top: int = 0,
+        timeout: object = None, special_tokens: object = None, **values: object,
+    ) -> Iterator[list[Scored]]:  # fmt: skip
+        """Continue a prompt token by token, with the log-probability of each: `Scored` says of which distribution.
+
+        Args:
+            prompt, count, timeout, special_tokens, values: as of `stream`.
+            top: of how many of the likeliest tokens of each turn the log-probabilities are told, too.
+
+        Yields:
+            What each row got in a turn; the token is -1 for a row that has ended.
+
+        Raises:
+            ModelError: as `stream` does; `scores-unavailable`: the file does not say what its tokens are drawn from.
+        """
+        model, values = self._by_turns(values)
+        limit = model._time_limit(timeout, values)
+        special = model._takes_special_tokens(special_tokens, values)
+        start, total = model._read_start(prompt, count, special)
+        model._tokenize(values, special)
+        turns = model._turns(start.rows, total, values, limit, scored=True)
+        return score_turns(turns, grow(turns, start.rows, total), top)
+
+    def _stream(
+        self, prompt: object, count: int | None, values: dict[str, object], limit: TimeLimit, special: bool
+    ) -> Iterator[Any]:
+        """What `stream` yields, of a step file."""
+        start, total = self._read_start(prompt, count, special)
+        self._tokenize(values, special)
+        tokens = grow(self._turns(start.rows, total, values, limit), start.rows, total)
+        as_text = start.as_text and start.single and self.tokenizer is not None
+        return decode_stream(tokens, self.tokenizer, start.rows[0]) if as_text and self.tokenizer else tokens
+
+    def _read_start(self, prompt: object, count: int | None, special: bool) -> tuple[Prompt, int]:
+        """The tokens that a text begins with, and how many come at most: as many as the spec says, or `count`."""
+        start, text = read_prompt(self.prompt_port, prompt, self.tokenizer, special_tokens=special), self.manifest.text
+        assert text is not None
+        total = text.usual if count is None else count
+        check_length(text, start.rows, {str(text.count): total})
+        return replace(start, rows=as_values(self.prompt_port, start.rows)), total
+
+    def turns(
+        self, rows: Array, count: int, values: Mapping[str, object], timeout: object = None, scored: bool = False
+    ) -> Turns:
+        """The turns of a text that begins with rows of tokens [batch, tokens], none of which is read yet, by this file or the one beside it.
+
+        Args:
+            count: how many tokens there will be at most.
+            values: the other inputs and the settings, by name; those that turns do not read may be among them.
+            timeout: the seconds that all turns together may compute.
+            scored: whether the turns keep what their tokens are drawn from.
+
+        Raises:
+            ModelError: as a call does, and as `scored` does.
+        """
+        model, taken = self._by_turns(values)
+        return model._turns(rows, count, taken, TimeLimit.of(timeout), scored)
+
+    def _turns(
+        self, rows: Array, count: int, values: Mapping[str, object], limit: TimeLimit, scored: bool = False
+    ) -> Turns:
+        """The turns of a step file, which may have the number of tokens as a setting."""
+        step, text, port = self.manifest.step, self.manifest.text, self.prompt_port
+        assert step is not None
+        assert text is not None
+        ports = {port.name: port, **self.manifest.steady_inputs}
+        named = {**({str(text.count): count} if str(text.count) in self.settings else {}), port.name: rows, **values}
+        feed = self._defaults | prepare(ports, self.settings, named, self.manifest.smallest, self.manifest.most)
+        feed[step.tokens] = feed.pop(port.name)
+        return Turns(self.session, self.manifest, feed, limit, scored)
+
+    def several_turns(
+        self, row: Array, rows: int, count: int, values: Mapping[str, Any], timeout: object = None
+    ) -> Iterator[Array]:
+        """The tokens of several texts that go on from one row of tokens [1, tokens], which is read once: [rows] a turn.
+
+        Takes what `turns` does; an input may have a value for each text, as `seed`.
+        """
+        _, tokens = self._several(row, rows, count, values, timeout)
+        return tokens
+
+    def several_scored(
+        self, row: Array, rows: int, count: int, values: Mapping[str, Any], timeout: object = None, top: int = 0
+    ) -> Iterator[list[Scored]]:
+        """The same, each turn as `scored` tells it."""
+        turns, tokens = self._several(row, rows, count, values, timeout, scored=True)
+        return score_turns(turns, tokens, top)
+
+    def _several(
+        self, row: Array, rows: int, count: int, values: Mapping[str, Any], timeout: object, scored: bool = False
+    ) -> tuple[Turns, Iterator[Array]]:
+        """The turns of several texts, and their tokens."""
+        ranks = {name: len(port.shape) for name, port in self.inputs.items()}
+        own = {n for n, v in values.items() if np.ndim(v) > ranks.get(n, np.inf) and len(v) == rows}
+        first = {name: value[:1] if name in own else value for name, value in values.items()}
+        one = self.turns(row, count, first, timeout)
+        several = self.turns(np.repeat(row, rows, 0), count, values, timeout, scored)
+        return several, grow_several(one, several, row, rows, count)
+
+    def answers(
+        self, prompt: object, several: int, count: int | None = None, *,
+        timeout: object = None, special_tokens: object = None, **values: object,
+    ) -> list[Any]:  # fmt: skip
+        """Several texts that go on from one prompt, which is read once, by the step file: what a call gives for so many rows of it.
+
+        Args:
+            prompt: a text, or a row of tokens.
+            several: how many texts.
+            count, timeout, special_tokens, values: as of `stream`; an input may have a value for each text, as `seed`.
+
+        Returns:
+            Texts for a text, rows of tokens for tokens; the prompt stands before them.
+
+        Raises:
+            ModelError: as `stream` does; the prompt is not one, or there are no texts.
+        """
+        special = self._takes_special_tokens(special_tokens, values)
+        start, total = self._read_start(prompt, count, special)
+        if len(start.rows) != 1 or several < 1:
+            raise ModelError("input-shape", "several answers, one at least, go on from one prompt")
+        self._tokenize(values, special)
+        tokens = list(self.several_turns(start.rows, several, total, values, timeout))
+        rows = np.concatenate([np.repeat(start.rows, several, 0), *(t[:, None] for t in tokens)], axis=1)
+        return list(format_result(replace(start, single=False, ragged=True), rows, self.tokenizer))
+
+    @property
+    def prompt_port(self) -> Port:
+        """The input that a text grows from, as a caller knows it. Raises `ModelError`, `stream-unavailable`, where none grows."""
+        step, text = self.manifest.step, self.manifest.text
+        if text is None:
+            raise ModelError("stream-unavailable", f"{self.path.name} grows no text from an input")
+        return self.inputs[text.prompt if step is None else step.tokens].model_copy(update={"name": text.prompt})
+
+    @property
+    def can_take_turns(self) -> bool:
+        """Whether a text is had token by token: this is a step file, or one lies beside it."""
+        return self.manifest.step is not None or (self.manifest.text is not None and step_path(self.path).exists())
+
+    def ends(self, values: Mapping[str, object]) -> frozenset[int]:
+        """The tokens that end a text with these settings, by name."""
+        ends = self.manifest.text.ends if self.manifest.text else []
+        defaults = {p.name: p.default for p in self.manifest.settings}
+        return frozenset(e if isinstance(e, int) else int(values.get(e, defaults[e])) for e in ends)  # type: ignore[call-overload]
+
+    def _by_turns(self, values: Mapping[str, object]) -> tuple[GrowsText, dict[str, object]]:
+        """The file that takes turns, this one or the one beside it; and the values by name without those that it does not need."""
+        model = self if self.manifest.step is not None else self._step()
+        unread = {*self.inputs, *self.settings} - {*model.inputs, *model.settings}
+        return model, {name: value for name, value in values.items() if name not in unread}
