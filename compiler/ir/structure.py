@@ -262,8 +262,9 @@ class Extend(Structural):
     """A row of tokens that grows by one a turn (14), until `recompute` or `incremental` makes it a loop.
 
     Inputs: the row, how many tokens to append, the tokens that end it, if there are any, and of a search the length penalty.
-    Region: (turn, row) -> the next token, or of a search the score of each token; the row's size in it is the symbol `length`. Output: the longer row,
-    and of a search what all its texts appended, [width, count], and their scores, [width], the best first. A row that has ended goes on with
+    Region: (turn, row) -> the next token and what is kept of the turn, or of a search the score of each token; the row's size in it is the symbol
+    `length`. Outputs: the longer row and the rows of what is kept, [count, ...], 0 where no token was appended;
+    of a search, beside its best text, what all its texts appended, [width, count], and their scores, [width], the best first. A row that has ended goes on with
     `NOTHING`, and so may a row begin, where prompts of different lengths lie side by side.
 
     length: the name of the row's size in the region.
@@ -280,6 +281,10 @@ class Extend(Structural):
         if not self.width:
             return []
         return [row.with_shape((self.width, self.count)), Type(DType.REAL, (self.width,), row.lead)]
+
+    def rows_of(self, kept: Type) -> Type:
+        """The type of what is kept of all turns, of what one turn keeps."""
+        return kept.with_shape((self.count, *kept.shape))
 
 
 NOTHING = -1

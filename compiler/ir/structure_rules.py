@@ -53,7 +53,8 @@ def region_faults(node: Node) -> Iterator[str]:
     elif node.op in (FixedPoint, Implicit):
         yield from _count_faults("the body of a fixed point", node.regions[0], 1, 1)
     elif node.op is Extend:
-        yield from _count_faults("the body of a text", node.regions[0], 2, 1)
+        width = Extend.of(node).width
+        yield from _count_faults("the body of a text", node.regions[0], 2, 1 if width else len(node.outputs))
 
 
 _REGIONS: dict[type[Operation], int] = {Loop: 1, Integrate: 1, Adjoint: 2, Extend: 1, FixedPoint: 1, Implicit: 1}
@@ -198,7 +199,8 @@ def _extend(node: Node, graph: Graph) -> list[Type]:
     row = node.inputs[0].type
     extend = Extend.of(node)
     longer = row.with_shape((row.shape[0] + extend.count,))
-    return [longer, *extend.results_of_search(row)]
+    kept = [extend.rows_of(v.type) for v in node.regions[0].outputs[1:]]
+    return [longer, *kept, *extend.results_of_search(row)]
 
 
 _OUTPUTS: dict[type[Structural], Callable[[Node, Graph], list[Type]]] = {

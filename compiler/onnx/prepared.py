@@ -29,7 +29,7 @@ class Prepared:
     `grows` says whether it extends a text, and `prompt` which input it extends, where nothing else reads that; prompts in
     `unlike` may have different lengths. `starts` has the sizes that texts begin with, by the names of the sizes that grow. `turns` is the optimised graph before its prompts were cut into blocks, where they are. In a step
     file both graphs are one turn, and `whole` is the optimised graph that the turn was taken from. `ends` are the tokens that end a row,
-    numbers or settings. `differentiates` says whether a derivative is taken in it.
+    numbers or settings; `result` is the output that is the longer text. `differentiates` says whether a derivative is taken in it.
     """
 
     plain: Graph
@@ -41,6 +41,7 @@ class Prepared:
     turns: Graph | None = None
     starts: Mapping[str, Size] = field(default_factory=dict)
     ends: tuple[int | str, ...] = ()
+    result: str | None = None
     differentiates: bool = False
 
     def smallest(self, rows: int = 1) -> dict[str, int]:
@@ -53,7 +54,10 @@ class Prepared:
         graph = self.whole or self.optimised
         prompts = [v for v in graph.inputs if v.name == self.prompt]
         loops = [n for n in texts(graph) if any(begins_with(n, prompt) for prompt in prompts)]
-        return _described(Loop.of(loops[0]), str(self.prompt), graph, self.ends) if loops else None
+        if not loops:
+            return None
+        described = _described(Loop.of(loops[0]), str(self.prompt), graph, self.ends)
+        return described.model_copy(update={"result": self.result})
 
     @property
     def longest_text(self) -> int | None:
@@ -94,8 +98,9 @@ def prepare_export(program: Program, export: str, options: CompileOptions = DEFA
     in_blocks = grows and options.growth == "concat" and not options.drafts and not options.unroll
     whole, turns = (forms.prompt_blocks(optimised), optimised) if in_blocks else (optimised, None)
     prompt = next((row.name for row in prompts_of(written)), None)
-    unlike = prompts_of_unlike_lengths(written)
-    ends = ends_of(written)
+    unlike = frozenset() if options.growth == "alike" else prompts_of_unlike_lengths(written)
+    ends, grown = ends_of(written), {n.outputs[0] for n in written.nodes if n.op is Extend}
+    result = next((name for name, v in zip(written.output_names, written.outputs, strict=True) if v in grown), None)
     differentiates = any(node.op in DERIVATIVES for node in written.walk())
     return Prepared(
         plain,
@@ -106,6 +111,7 @@ def prepare_export(program: Program, export: str, options: CompileOptions = DEFA
         turns=turns,
         starts=starts,
         ends=ends,
+        result=result,
         differentiates=differentiates,
     )
 

@@ -90,7 +90,10 @@ class Numbering:
         body = node.regions[0]
         if node.op is Extend:
             tokens = node.inputs[0], body.inputs[1]
-            self._join_all(*node.outputs[:2], *tokens, *([] if Extend.of(node).width else body.outputs))
+            searched = Extend.of(node).width > 0
+            self._join_all(*tokens, *node.outputs[: 2 if searched else 1], *([] if searched else body.outputs[:1]))
+            for row, rows in zip(body.outputs[1:], node.outputs[1:], strict=False):
+                self._join_all(row, rows)
             return
         count = len(body.inputs) - 1 if node.op is Loop else len(body.outputs) - _ends(node)
         first, inside = node.inputs[len(node.inputs) - count :], body.inputs[len(body.inputs) - count :]

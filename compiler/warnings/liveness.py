@@ -76,7 +76,8 @@ class Liveness:
                 return self._integral(statement, live)
             case ast.Extend(name=name, count=count, until=until, search=search, body=body, keeps=keeps):
                 live = self._kept(keeps, live)
-                return self._turns(body, live | {name.id}) | live | {name.id} | names_read(count, until, search)
+                inside = self._turns(body, live | {name.id} | _identifiers(*(keep.state for keep in keeps)))
+                return inside | live | {name.id} | names_read(count, until, search)
             case _:
                 return live | names_read(statement)
 

@@ -94,6 +94,7 @@ class Text(BaseModel):
         limit: the most tokens that the model reads.
         drafts: the most tokens that one turn guesses and checks (`--speculate`).
         ends: the tokens that end a row: numbers, and names of settings; older files do not say.
+        result: the output that is the longer text, after its prompt; None where none is, in step files and in older ones.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -103,6 +104,7 @@ class Text(BaseModel):
     limit: int | None = None
     drafts: int = 0
     ends: list[int | str] = []
+    result: str | None = None
 
 
 class Step(BaseModel):

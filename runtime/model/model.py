@@ -154,8 +154,15 @@ class Model(GrowsText):
             check_arrival(evaluations)
         count = turns if evaluations is None else evaluations
         if len(results) > 1:
-            return dict(zip(self.outputs, results, strict=True)), count
+            return self._with_text(call, dict(zip(self.outputs, results, strict=True))), count
         return results[0] if call.form is None else format_result(call.form, results[0], self.tokenizer), count
+
+    def _with_text(self, call: Prepared, named: dict[str, Any]) -> dict[str, Any]:
+        """Several results by name, [batch, ...] each; that which goes on from the prompt in the form that it had."""
+        result = self.manifest.text.result if self.manifest.text else None
+        if result in named and call.form is not None:
+            named[result] = format_result(call.form, named[result], self.tokenizer)
+        return named
 
     def _repr_html_(self) -> str:
         """What it takes, gives and holds, as a table of a notebook."""

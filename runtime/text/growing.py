@@ -162,7 +162,7 @@ class GrowsText(ABC):
     def several_scored(
         self, row: Array, rows: int, count: int, values: Mapping[str, Any], timeout: object = None, top: int = 0
     ) -> Iterator[list[Scored]]:
-        """The same, each turn as `scored` tells it."""
+        """The same, what each of the rows got in a turn, as `scored` tells it."""
         turns, tokens = self._several(row, rows, count, values, timeout, scored=True)
         return score_turns(turns, tokens, top)
 

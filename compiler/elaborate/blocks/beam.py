@@ -87,9 +87,6 @@ def bind_found(e: Context, env: Environment, statement: ast.Extend, row: Value, 
 
 def _check_found(e: Context, statement: ast.Extend, kept: ast.Keep) -> None:
     name, text = kept.state.id, statement.name.id
-    if statement.search is None:
-        message = "an `extend` without a search has one text and keeps no others"
-        raise e.fail("unknown-state", kept.span, message, help=f"the text is `{text}`; a search is {FORM}")
     if name not in (text, "score"):
         message = f"a search keeps its texts and their scores, not `{name}`"
         raise e.fail("unknown-state", kept.state.span, message, help=f"write `keep {text} as texts, score as scores`")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
 from mai.compiler.elaborate.blocks.beam import bind_found, check_drawless, read_beam
+from mai.compiler.elaborate.blocks.kept import bind_kept_of_text, kept_of_token
 from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.context import Context, GrowingText, Stop, kind_of
 from mai.compiler.elaborate.errors.repairs import instead_of_name, rounded_down
@@ -53,7 +54,8 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     with e.region(region):
         last = _chosen(e, inside, statement)
         value = _scores(e, last, statement) if beam else _unless_stuck(e, _token(e, last, statement), growing)
-        region.outputs = [e.builder.spread(value, row.type.lead)]
+        kept = [] if beam else kept_of_token(e, inside, statement, name)
+        region.outputs = [e.builder.spread(v, row.type.lead) for v in (value, *kept)]
     e.draws.turn, e.growing = outer, None
     if beam:
         check_drawless(e, region, statement)
@@ -62,11 +64,14 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     inputs = [start, size, *stops, *([beam.penalty] if beam else [])]
     extend = Extend(name, count, beam.width if beam else 0)
     longer = row.type.with_shape((row.type.shape[0] + count,))
-    node = e.builder.add(extend, inputs, [longer, *extend.results_of_search(row.type)], [region])
+    kept_rows = [extend.rows_of(v.type) for v in region.outputs[1:]]
+    node = e.builder.add(extend, inputs, [longer, *kept_rows, *extend.results_of_search(row.type)], [region])
     node.output.name = statement.name.id
     env.names[statement.name.id] = node.output if start is row else _after(e, row, node.output)
-    if statement.keeps:
+    if beam:
         bind_found(e, env, statement, row, node.outputs)
+    else:
+        bind_kept_of_text(env, statement, node.outputs[1:])
     return None
 
 

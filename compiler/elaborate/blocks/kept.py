@@ -1,6 +1,6 @@
-"""`repeat ... { } keep y as ys`: values of the body, one row a turn, as a new first axis.
+"""`repeat ... { } keep y as ys`, and the same of an `extend`: values of the body, one row a turn, as a new first axis.
 
-A value is that of the end of a turn. Where a condition ends the loop, the rows of turns that an example does not take are 0.
+A value is that of the end of a turn. Where a condition ends the loop, or a text its row, the rows of turns that an example does not take are 0.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.statement_rules import assigned_names
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
-from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.sizes import Size, symbols
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.elementwise.logic import Where
 from mai.compiler.ops.shapes.shape import Stack
@@ -77,3 +77,28 @@ def bind_kept(env: Environment, statement: ast.Repeat, stacked: Sequence[Value])
     for kept, rows in zip(statement.keeps, stacked, strict=True):
         rows.name = kept.name.id
         env.bind(kept.name, rows)
+
+
+def kept_of_token(e: Context, inside: Environment, statement: ast.Extend, length: str) -> list[Value]:
+    """What is kept of a turn. Raises `Stop`: a name has no value in the body, or one that grows with the text, whose size is `length`."""
+    return [_kept(e, inside, statement, kept, length) for kept in statement.keeps]
+
+
+def _kept(e: Context, inside: Environment, statement: ast.Extend, kept: ast.Keep, length: str) -> Value:
+    name, span = kept.state.id, kept.state.span
+    names = [each.id for each in assigned_names(statement.body)]
+    if name not in names or name not in inside.names:
+        message = f"`{name}` gets no value in this `extend`"
+        raise e.fail("unknown-state", span, message, help=meant_among(span, name, names))
+    value = e.value(inside.names[name], span)
+    if any(length in symbols(size) for size in value.type.shape):
+        message = f"`{name}` grows with the text, {describe(value.type.shape)}: what is kept has one shape in all turns"
+        raise e.fail("loop-shape-changes", span, message, help=f"its last row is `{name}[-1]`")
+    return value
+
+
+def bind_kept_of_text(env: Environment, statement: ast.Extend, rows: Sequence[Value]) -> None:
+    """Give the rows, [count, ...], their names."""
+    for kept, each in zip(statement.keeps, rows, strict=True):
+        each.name = kept.name.id
+        env.bind(kept.name, each)

@@ -15,7 +15,9 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.indexing import Slice
-from mai.compiler.ops.shapes.shape import Concat
+from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
+
+ZEROS = {DType.BOOL: False, DType.INT: 0, DType.REAL: 0.0}
 
 
 @dataclass(eq=False, slots=True)
@@ -35,32 +37,41 @@ class State:
 
 Finish = Callable[[Value], list[State]]  # From the token that is appended to the states.
 Advance = Callable[
-    [Value, Value], tuple[Value, Finish]
-]  # From the turn and the initial row to the token, and the rest.
+    [Value, Value], tuple[list[Value], Finish]
+]  # From the turn and the initial row to the token with what is kept, and the rest.
 
 
-def grow(copier: Copier, node: Node, inputs: Sequence[Value], advance: Advance) -> Value:
-    """The text of an `extend`, by a loop; it is the last node of the region.
+def grow(copier: Copier, node: Node, inputs: Sequence[Value], advance: Advance) -> list[Value]:
+    """The text of an `extend` and the rows of what it keeps, by a loop.
 
     Args:
         inputs: those of the `extend`, in the place where the loop stands.
         advance: emits one turn into the loop's body, from the number of the turn and the initial row. It returns the chosen
-            token, and a function from the token that is really appended, which may be none, to the states.
+            token and what is kept of the turn, and a function from the token that is really appended, which may be none, to the states.
     """
     builder = copier.builder
     row, count, *stops = inputs
     region, outer = Region([Value(count.type, "turn")]), builder.region
     builder.region = region
-    token, finish = advance(region.inputs[0], row)
+    (token, *kept), finish = advance(region.inputs[0], row)
     token, ending = _end_rows(builder, token, stops) if stops else (token, [])
     states = [*ending, *finish(token)]
     region.inputs += [s.value for s in states]
-    region.outputs = [s.next for s in states if s.next is not None] + [token]
+    region.outputs = [*(s.next for s in states if s.next is not None), token, *kept]
     builder.region = outer
     first = [s.first(builder) for s in states]
     loop = Loop(Extend.of(node).count, fresh=False, stops=bool(stops), fill=NOTHING)
-    *_, rows = builder.loop(count, loop, first, region)
-    return builder.emit(Concat, row, rows, axis=-1, name=node.output.name)
+    tokens, *rows = builder.loop(count, loop, first, region)[len(states) :]
+    text = builder.emit(Concat, row, tokens, axis=-1, name=node.output.name)
+    return [text, *(_where_appended(builder, tokens, each) for each in rows)]
+
+
+def _where_appended(builder: Builder, tokens: Value, rows: Value) -> Value:
+    """What turns kept, [count, ...], and 0 for those whose token is none."""
+    appended = builder.emit(logic.GreaterEqual, tokens, builder.constant(0))
+    for _ in rows.type.shape[1:]:
+        appended = builder.emit(Unsqueeze, appended)
+    return builder.emit(logic.Where, appended, rows, builder.constant(ZEROS[rows.type.dtype]), name=rows.name)
 
 
 def texts(graph: Graph) -> list[Node]:

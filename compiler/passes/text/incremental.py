@@ -59,7 +59,7 @@ def _rule(copier: Copier, node: Node) -> bool:
         copier.bind(node, *search(copier, node, inputs, lambda beams: Searched(beams, node)))
         return True
     growth = Growth(copier, node)
-    copier.bind(node, grow(copier, node, inputs, growth.advance))
+    copier.bind(node, *grow(copier, node, inputs, growth.advance))
     loop = next(n for n in reversed(copier.builder.region.nodes) if n.regions)
     tokens = Extend.of(node).count
     loop.structure = replace(Loop.of(loop), length=growth.length, limit=growth.longest, tokens=tokens)
@@ -76,7 +76,7 @@ class Growth(Turn):
 
     # ---------------------------------------------------------------- the turn
 
-    def advance(self, turn: Value, row: Value) -> tuple[Value, Finish]:
+    def advance(self, turn: Value, row: Value) -> tuple[list[Value], Finish]:
         """The body for the new tokens; their ids, their number before, and how many places are nothing, are states."""
         region = self.extend.regions[0]
         tokens = self.begin(row)
@@ -84,7 +84,7 @@ class Growth(Turn):
         self.grown[region.inputs[0]] = Grown(turn, now=True)
         self.grown[region.inputs[1]] = Grown(tokens, -1, (), self.new)
         self.nodes(region.nodes)
-        return self.grown_of(region.outputs[0]).value, lambda chosen: self.end(row, chosen)
+        return [self.grown_of(v).value for v in region.outputs], lambda chosen: self.end(row, chosen)
 
     def nodes(self, nodes: Sequence[Node]) -> None:
         """Take over nodes in their order, each in the form that a turn computes."""
@@ -313,7 +313,7 @@ class Searched(Growth):
 
     def scores(self, turn: Value, row: Value) -> Value:
         """The scores of the next token; the chosen tokens of the turn before are the new ones."""
-        scores, self.finish = self.advance(turn, row)
+        (scores,), self.finish = self.advance(turn, row)
         return self.builder.spread(scores, row.type.lead)
 
     def handed_on(self, row: Value, token: Value, moved: Moved) -> list[State]:

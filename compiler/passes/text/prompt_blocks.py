@@ -61,8 +61,10 @@ class Reading:
         later = b.emit(Slice, self.prompt, start=first, name="later")
         turns = b.emit(el.Add, self.copier[self.loop.inputs[0]], self.waiting)
         form = replace(self.form, count=count + self.waits)
-        *last, _, rows = b.loop(turns, form, [*states, later], self._body())
-        self.copier.bind(self.loop, *last, b.emit(Slice, rows, axis=-1, start=self.waits, name=rows.name))
+        results = b.loop(turns, form, [*states, later], self._body())
+        last, rows = results[: len(states)], results[len(states) + 1 :]
+        appended = [b.emit(Slice, r, axis=-r.type.rank, start=self.waits, name=r.name) for r in rows]
+        self.copier.bind(self.loop, *last, *appended)
 
     def _body(self) -> Region:
         """A turn as it was, which hands on the next tokens of the prompt as long as there are some."""
@@ -73,12 +75,13 @@ class Reading:
         copier.sizes[str(rest)] = later, len(later.type.lead)
         outer, b.region = b.region, inner
         self._turn(inner.inputs[0])
-        *states, chosen = [copier[v] for v in self.body.outputs]
+        after = [copier[v] for v in self.body.outputs]
+        states, kept = after[: len(inner.inputs) - 1], after[len(inner.inputs) - 1 :]
         b.span, b.scope = self.loop.span, self.loop.scope
         tokens = b.emit(Concat, later, states[self.place - 1], axis=-1)
         states[self.place - 1] = b.emit(Slice, tokens, stop=BLOCK, name=self.ids.name)
         inner.inputs.append(later)
-        inner.outputs = [*states, b.emit(Slice, later, start=BLOCK, name="later"), chosen]
+        inner.outputs = [*states, b.emit(Slice, later, start=BLOCK, name="later"), *kept]
         b.region = outer
         return inner
 

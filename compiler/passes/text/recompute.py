@@ -59,7 +59,7 @@ def _grown(copier: Copier, node: Node, inputs: Sequence[Value]) -> Sequence[Valu
         return search(copier, node, inputs, lambda beams: Whole(beams, node))
     builder, region, length = copier.builder, node.regions[0], Extend.of(node).length
 
-    def advance(turn: Value, row: Value) -> tuple[Value, Finish]:
+    def advance(turn: Value, row: Value) -> tuple[list[Value], Finish]:
         so_far = Value(row.type.with_shape((symbol(length),)), row.name)
         copier.sizes[length] = (so_far, len(row.type.lead))
         tokens = builder.emit(el.Maximum, so_far, builder.constant(0), name=row.name)
@@ -70,9 +70,9 @@ def _grown(copier: Copier, node: Node, inputs: Sequence[Value]) -> Sequence[Valu
             longer = builder.emit(Concat, so_far, builder.emit(Unsqueeze, token), axis=-1, name=row.name)
             return [State(so_far, lambda _: row, longer)]
 
-        return copier[region.outputs[0]], finish
+        return [copier[v] for v in region.outputs], finish
 
-    return [grow(copier, node, inputs, advance)]
+    return grow(copier, node, inputs, advance)
 
 
 class Whole:
@@ -134,7 +134,7 @@ class Recomputed:
         region.outputs = [self.group, after.value, prompts, *placed]
         b.region = outer
         loop = Loop(None, fresh=False, limit=longest(self.node), tokens=self.count)
-        nothing = [full(b, v.type, NOTHING) for v in before]
+        nothing = [full(b, v.type, NOTHING if v.type.dtype is DType.INT else 0) for v in before]
         first = [group.value, empties.pick(-1, 0).value, self.row, *nothing]
         _, _, _, *results = b.loop(turns.value, loop, first, region)
         return [b.lead(rows, self.row.type.lead) for rows in results]

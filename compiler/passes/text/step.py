@@ -34,7 +34,8 @@ def step(graph: Graph) -> Graph | None:
     copier = Copier(Builder(turn_graph), {}, None, turn_graph.sizes)
     _interface(graph, body, [*before, *body.nodes], turn_graph, copier)
     copier.nodes([*before, *body.nodes])
-    token, states = body.outputs[-1], list(zip(body.inputs[1:], body.outputs, strict=False))
+    states = list(zip(body.inputs[1:], body.outputs, strict=False))
+    token = body.outputs[len(states)]
     logits = _drawn_from(token)
     carried = [
         (old, new) for old, new in states if copier[old] in turn_graph.inputs or copier[old].name in turn_graph.settings

@@ -71,15 +71,17 @@ class Blocks:
         region.outputs = self._block(region.inputs[0])
         b.region = around
         first = [self.copier[v] for v in self.loop.inputs[1:]]
-        *last, rows = b.loop(b.size(turns), replace(self.form, count=turns), first, region)
-        self.copier.bind(self.loop, *last, self._in_a_row(rows, turns, count))
+        results = b.loop(b.size(turns), replace(self.form, count=turns), first, region)
+        last, rows = results[: len(first)], results[len(first) :]
+        self.copier.bind(self.loop, *last, *(self._in_a_row(each, turns, count) for each in rows))
 
     def _in_a_row(self, rows: Value, turns: Size, count: Size) -> Value:
-        """Of the first block one token, of the others all, and no more than are wanted."""
-        b = self.builder
-        flat = b.emit(Reshape, rows, shape=(turns * BLOCK,))
-        parts = [b.emit(Slice, flat, start=start, stop=stop) for start, stop in ((None, 1), (BLOCK, None))]
-        return b.emit(Slice, b.emit(Concat, *parts), stop=count, name=self.loop.outputs[-1].name)
+        """What turns kept, a token say: of the first block that of one turn, of the others of all, and no more than are wanted."""
+        b, shape = self.builder, rows.type.shape[2:]
+        axis = -1 - len(shape)
+        flat = b.emit(Reshape, rows, shape=(turns * BLOCK, *shape))
+        parts = [b.emit(Slice, flat, axis=axis, start=start, stop=stop) for start, stop in ((None, 1), (BLOCK, None))]
+        return b.emit(Slice, b.emit(Concat, *parts, axis=axis), axis=axis, stop=count, name=rows.name)
 
     def _block(self, block: Value) -> list[Value]:
         """The body of the outer loop: the inner loop, and the caches made longer by what it carried."""
@@ -96,12 +98,13 @@ class Blocks:
         b.region = around
         first = [full(b, near[v].type, 0, self._near(v)) if v in self.caches else self.far[v] for v in self.far]
         loop = Loop(BLOCK, fresh=False, stops=True, fill=NOTHING)
-        _, *last, row = b.loop(b.constant(BLOCK), loop, [b.constant(True), *first], region)
+        _, *results = b.loop(b.constant(BLOCK), loop, [b.constant(True), *first], region)
+        last, rows = results[: len(first)], results[len(first) :]
         joined = [
             b.emit(Concat, far, new, axis=-2, name=far.name) if v in self.caches else new
             for (v, far), new in zip(self.far.items(), last, strict=True)
         ]
-        return [*joined, row]
+        return [*joined, *rows]
 
     def _turn(self, block: Value, turn: Value, near: dict[Value, Value]) -> list[Value]:
         """The body of the inner loop: a turn as it was. It goes on while the text does, tokens are wanted, and the block lasts."""

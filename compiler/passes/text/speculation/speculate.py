@@ -58,6 +58,9 @@ def speculative(graph: Graph, most: int) -> Graph:
         if Extend.of(node).width:
             message = "a beam search reads one token a beam in each turn"
             raise MaiError([Diagnostic("no-drafts", node.span, message, help="compile without `--speculate`")])
+        if len(node.outputs) > 1:
+            message = "a turn that reads several tokens keeps nothing beside them"
+            raise MaiError([Diagnostic("no-drafts", node.span, message, help="compile without `--speculate`")])
         counts.append(Speculation(copier, node, most=most).rewrite())
         return True
 

@@ -1,0 +1,99 @@
+"""What a growing text keeps of its turns: `extend x by count { ... append next } keep y as ys`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mai.compiler.check import check_text
+from mai.compiler.compile_options import CompileOptions
+from mai.compiler.compiling import compile_all
+from mai.runtime import load
+from mai.runtime.model.model import Model
+from mai.spec.diagnostics import MaiError
+
+SPEC = """const vocab = 40
+net logits(x: tokens[P]) -> [P, vocab] {
+  h = embed(x, 16)
+  h += attention(layer_norm(h), 2, causal = true)
+  return 3 * linear(h, vocab)
+}
+export generate(prompt: tokens[P], count: int = 9, temperature: real = 1.0, stop: token = 3) -> (tokens[P + count], [count], [count, 3]) {
+  x = prompt
+  extend x by count until stop {
+    z = logits(x)[-1]
+    next ~ categorical(z / temperature)
+    logprob = log_softmax(z)[next]
+    first = argsort(-z)[:3]
+    append next
+  } keep logprob as logprobs, first as best
+  return (x, logprobs, best)
+}
+export scores(x: tokens[P]) -> [P, vocab] { return log_softmax(logits(x)) }
+"""
+
+
+def compiled(folder: Path, **options: Any) -> dict[str, Model]:
+    program = check_text(Path("spec.mai"), SPEC).program
+    assert program is not None
+    exports = ["generate", "scores"] if not options.get("drafts") else ["generate"]
+    compile_all(program, exports, None, folder, CompileOptions(**options), told=lambda _: None)
+    return {name: load(folder / f"spec.{name}.onnx", providers="cpu") for name in exports}
+
+
+FORMS: list[dict[str, Any]] = [{}, {"cache": "two-level"}, {"cache": "none"}, {"unroll": True}]
+
+
+@pytest.mark.parametrize("options", FORMS, ids=str)
+def test_rows_are_those_of_the_whole_text_computed_again(options: dict[str, Any], tmp_path: Path) -> None:
+    """Prompts of different lengths, one of them longer than a block; 0 stands behind the end of a row."""
+    files = compiled(tmp_path, **options)
+    long = np.random.default_rng(0).integers(4, 40, 140).tolist()
+    prompts = [[5, 6, 7], [8], long] if not options.get("unroll") else [[5, 6, 7], [8]]
+    got = files["generate"](prompt=prompts, seed=2)
+    ended = 0
+    for prompt, text, log_probs, best in zip(prompts, got["x"], got["logprobs"], got["best"], strict=True):
+        new = text[len(prompt) :]
+        of_all = files["scores"](x=text[None])[0, len(prompt) - 1 : -1]
+        np.testing.assert_allclose(log_probs[: len(new)], of_all[range(len(new)), new], atol=2e-5)
+        np.testing.assert_array_equal(best[: len(new)], np.argsort(-of_all, kind="stable")[:, :3])
+        assert not log_probs[len(new) :].any()
+        assert not best[len(new) :].any()
+        ended += len(new) < len(log_probs)
+    assert ended, "a row ends early"
+
+
+def test_they_are_what_the_step_file_says(tmp_path: Path) -> None:
+    file = compiled(tmp_path)["generate"]
+    got = file(prompt=[[5, 6, 7]], seed=2)
+    turns = [one for (one,) in file.scored([[5, 6, 7]], 9, seed=2, top=3)]
+    np.testing.assert_allclose(got["logprobs"][0, : len(turns)], [one.log_prob for one in turns], atol=2e-5)
+    assert got["best"][0, : len(turns)].tolist() == [[t for t, _ in one.likeliest] for one in turns]
+
+
+def test_drafts_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(MaiError) as caught:
+        compiled(tmp_path, drafts=3)
+    assert [d.slug for d in caught.value.diagnostics] == ["no-drafts"]
+
+
+def test_rows_of_one_length_are_all_that_a_flat_file_without_a_cache_takes(tmp_path: Path) -> None:
+    """It was wrong for others, without a word."""
+    file = compiled(tmp_path, cache="none", unroll=True)["generate"]
+    alike = file(prompt=[[5, 6, 7], [8, 9, 10]], seed=2)
+    np.testing.assert_array_equal(alike["x"][0], file(prompt=[[5, 6, 7]], seed=2)["x"][0])
+    with pytest.raises(Exception, match="rows differ in length"):
+        file(prompt=[[5, 6, 7], [8]], seed=2)
+
+
+@pytest.mark.parametrize(
+    ("kept", "slug"),
+    [("logprop as logprobs", "unknown-state"), ("x as texts", "unknown-state"), ("all as every", "loop-shape-changes")],
+)
+def test_what_is_refused(kept: str, slug: str) -> None:
+    text = SPEC.replace("z = logits(x)[-1]", "all = logits(x)\n    z = all[-1]").replace("logprob as logprobs", kept)
+    checked = check_text(Path("spec.mai"), text)
+    assert slug in [d.slug for d in checked.diagnostics]
