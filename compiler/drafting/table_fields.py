@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 
-from mai.compiler.data.fields import bad, few_of
+from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.header import NAME
 from mai.compiler.describing.columns import ColumnSummary
 from mai.compiler.describing.leaks import Leak, leaks
 from mai.compiler.describing.tables import TableSummary, holds_texts, why_not
+from mai.runtime.inputs.cells import few_of
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 
