@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mai.runtime.errors import ModelError
+from mai.runtime.model.manifest import Port
 from mai.runtime.serving.reading import read_json
 
 MOST_ANSWERS = 128
+LOGIT_BIAS = "logit_bias"
 MOST_LIKELIEST = 20  # Tokens of a turn whose log-probabilities are told.
 # What says nothing: programs send it by habit, whether a file knows it or not.
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
@@ -115,6 +117,21 @@ class Embedding(BaseModel):
     input: str | list[str] | list[int] | list[list[int]]
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = None
+
+
+def biases(port: Port, by_token: Mapping[str, object]) -> list[float]:
+    """What is added to the logit of each token, [vocab], from OpenAI's `logit_bias`: numbers by tokens. Raises `ModelError`: some are none."""
+    (size,) = port.shape if len(port.shape) == 1 else (None,)
+    if not isinstance(size, int):
+        raise ModelError("input-shape", f"`{port.name}` is no number for each token of a vocabulary, but {port.shape}")
+    row = [0.0] * size
+    for token, number in by_token.items():
+        if not (token.isdecimal() and int(token) < size):
+            raise ModelError("input-range", f"`{port.name}` is by tokens, 0 to {size - 1}, not {token[:40]!r}")
+        if not isinstance(number, (int, float)) or isinstance(number, bool):
+            raise ModelError("input-dtype", f"`{port.name}` of token {token} is no number: {str(number)[:40]!r}")
+        row[int(token)] = float(number)
+    return row
 
 
 Body = TypeVar("Body", bound=BaseModel)

@@ -23,7 +23,7 @@ from mai.runtime.serving.failures import described
 from mai.runtime.serving.images import in_base64
 from mai.runtime.serving.metrics import Metrics
 from mai.runtime.serving.openai.answers import Answer, Wanted, room, seeded, streamed, take_count, together, whole
-from mai.runtime.serving.openai.bodies import Asked, Chat, Completion, Embedding, read_body
+from mai.runtime.serving.openai.bodies import LOGIT_BIAS, Asked, Chat, Completion, Embedding, biases, read_body
 from mai.runtime.serving.openai.forms import CHAT, COMPLETION, Form, usage
 from mai.runtime.serving.openai.likelihoods import Telling
 from mai.runtime.serving.options import Options
@@ -65,6 +65,9 @@ def _said(one: Served, body: Asked) -> tuple[int, dict[str, Any]]:
         raise ModelError("input-unknown", f"`{text.prompt}` is the text to go on from, which the request says already")
     if SPECIAL_TOKENS in values and SPECIAL_TOKENS not in known:
         raise ModelError("input-unknown", f"`{SPECIAL_TOKENS}` is not taken here", f"POST /run/{one.name} takes it")
+    bias = known.get(LOGIT_BIAS)
+    if bias is not None and isinstance(values.get(LOGIT_BIAS, {}), dict):
+        values[LOGIT_BIAS] = biases(bias, values.get(LOGIT_BIAS, {}))
     return take_count(text, values, body.count), seeded(one, values)
 
 
