@@ -10,13 +10,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
-from pyarrow import feather, parquet
+from pyarrow import csv, feather, parquet
 
+from mai.compiler.check import check
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.sources.images import Images
 from mai.compiler.data.splitting.splits import GroupSplit
+from mai.compiler.drafting.draft import Wish, draft
 from mai.compiler.ir.types import DType, Type
+from mai.runtime import load as load_model
 from mai.spec.diagnostics import MaiError
+from tests.support.command import invoke
 
 FIELDS = {"x": Type(DType.REAL, shape=(3, 6, 6)), "y": Type(DType.INT, classes=2)}
 COUNT = 12
@@ -61,8 +65,8 @@ def as_structs(folder: Path) -> str:
     return "t.arrow"
 
 
-def read(folder: Path, path: str, fields: dict[str, Type] = FIELDS, **settings: object) -> Dataset:
-    return load(Images.of({"path": path, "size": 6, "channels": 3, **settings}), fields, 0, folder)
+def read(base: Path, path: str, fields: dict[str, Type] = FIELDS, **settings: object) -> Dataset:
+    return load(Images.of({"path": path, "size": 6, "channels": 3, **settings}), fields, 0, base)
 
 
 @pytest.mark.parametrize("write", [as_names, as_bytes, as_structs])
@@ -79,6 +83,21 @@ def test_the_numbers_are_those_of_a_folder(write: Callable[[Path], str], label: 
     np.testing.assert_array_equal(data.examples.rows["x"][np.array(order)], expected.rows["x"][:])
     np.testing.assert_array_equal(data.examples.rows[label][np.array(order)], expected.rows["y"][:])
     assert data.labels == {label: ("ant", "bee")}
+
+
+def test_names_start_at_a_folder_beside_the_table(tmp_path: Path) -> None:
+    path = tmp_path / as_names(tmp_path)
+    path.write_text(path.read_text().replace("all/", ""))
+    with pytest.raises(MaiError) as caught:
+        read(tmp_path, path.name)
+    assert caught.value.diagnostics[0].help == 'names start there: `folder = "all"`'
+    data = read(tmp_path, path.name, folder="all")
+    assert data.examples is not None and data.examples.rows["x"].shape == (COUNT, 3, 6, 6)
+    text = draft(path, tmp_path, Wish("kind"))
+    assert 'folder = "all"' in text and "kind: class[2]" in text and "cross_entropy(z, kind)" in text
+    (tmp_path / "m.mai").write_text(text)
+    checked = check(tmp_path / "m.mai")
+    assert checked.program is not None and not checked.diagnostics
 
 
 def test_images_alone(tmp_path: Path) -> None:
@@ -130,3 +149,24 @@ def test_a_damaged_image_is_told_with_its_row(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"image": images, "kind": LABELS[:2]}), tmp_path / "t.parquet")
     with pytest.raises(MaiError, match=r"t.parquet, row 2, is no image that can be read"):
         read(tmp_path, "t.parquet")
+
+
+@pytest.mark.parametrize("write", [as_names, as_bytes])
+def test_predictions_beside_the_rows_of_a_table(
+    write: Callable[[Path], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = write(tmp_path)
+    Path("m.mai").write_text(
+        f'data x: [3, 6, 6], y: class[2] from images("{table}", size = 6, channels = 3)\n'
+        "net f(x: [3, 6, 6]) -> [2] { return linear(mean(x, axis = [1, 2]), 2) }\n"
+        "train(steps = 2) { minimize cross_entropy(f(x), y) }\n"
+        "export kind(x: [3, 6, 6]) -> [2] { return softmax(f(x)) }\n"
+    )
+    for words in ("train m.mai --quiet --out run", f"predict run/m.kind.onnx {table} out.csv --batch 5"):
+        done = invoke(*words.split())
+        assert done.exit_code == 0, done.output
+    out = csv.read_csv("out.csv")
+    assert out["kind"].to_pylist() == LABELS
+    expected = load_model("run/m.kind.onnx")(x=read(tmp_path, table).examples.rows["x"][:])
+    np.testing.assert_allclose(out["kind.bee"].to_numpy(), expected[:, 1], rtol=1e-5)

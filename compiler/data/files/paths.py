@@ -47,7 +47,7 @@ def _files(base: Path, path: str, reads: Callable[[Path], bool]) -> list[Path]:
         raise missing(base, path, f"there is no file {place}", reads)
     if not place.is_dir():
         return [_plain(place)]
-    saved = saved_files(place)
+    saved = saved_files(place, path)
     if saved is not None and reads(saved[0]):
         return [_plain(each) for each in saved]
     inside = sorted(each for each in place.iterdir() if reads(each) and each.name[0] not in "._")

@@ -19,19 +19,25 @@ ARROW = ".arrow"
 AGAIN = "copy the folder again, or write it anew by `save_to_disk`"
 
 
-def saved_files(folder: Path) -> list[Path] | None:
+def saved_files(folder: Path, written: str) -> list[Path] | None:
     """The files of a data set that was saved, in the order of its rows; None for any other folder.
+
+    Args:
+        written: the folder as a spec names it.
 
     Raises:
         MaiError: it holds several splits, of which none is named, or not all of its files are there.
     """
     if (folder / PARTS).is_file():
         names = _texts(_read(folder / PARTS), "splits", folder / PARTS)
-        raise bad(f"{folder} holds the splits {few_of(names)}, each in a folder of its own", help=_named(folder, names))
+        raise bad(
+            f"{folder} holds the splits {few_of(names)}, each in a folder of its own",
+            help=_named(written.rstrip("/"), names),
+        )
     if (folder / STATE).is_file():
         return _listed(folder)
     if (folder / INFO).is_file():
-        return _of_cache(folder)
+        return _of_cache(folder, written.rstrip("/"))
     return None
 
 
@@ -56,22 +62,22 @@ def _listed(folder: Path) -> list[Path] | None:
     return [folder / name for name in names]
 
 
-def _of_cache(folder: Path) -> list[Path] | None:
+def _of_cache(folder: Path, written: str) -> list[Path] | None:
     """The files of a cache, where it holds one split alone. Raises `MaiError` where it holds several."""
     splits = _read(folder / INFO).get("splits")
     names = [*splits] if isinstance(splits, dict) else []
     files = sorted(file for file in folder.iterdir() if file.suffix == ARROW and not file.name.startswith("cache-"))
     if len(names) > 1 and files:
-        help = f'name the files of one of them, as in `"{folder.name}/{files[0].name}"`'
+        help = f'name the files of one of them, as in `"{written}/{files[0].name}"`'
         raise bad(f"{folder} holds the splits {few_of(names)} beside each other", help=help)
     return files or None
 
 
-def _named(folder: Path, names: list[str]) -> str:
+def _named(written: str, names: list[str]) -> str:
     """How a spec names the splits of a folder."""
     first, *others = sorted(names, key=lambda name: name != "train")
-    settings = [f'{role} = "{folder.name}/{role}"' for role in ("validation", "test") if role in others]
-    return "name one of them: " + ", ".join([f'`table("{folder.name}/{first}"', *settings]) + ")`"
+    settings = [f'{role} = "{written}/{role}"' for role in ("validation", "test") if role in others]
+    return "name one of them: " + ", ".join([f'`table("{written}/{first}"', *settings]) + ")`"
 
 
 def _read(path: Path) -> dict[str, Any]:

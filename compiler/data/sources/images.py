@@ -31,7 +31,7 @@ class Images(RowSource):
 
     `channels` are 1 for grey, 3 for colour, 4 for colour and opacity. Or tables with a column of images: bytes, or names of files that lie
     beside the table; the other columns are fields by their names, or by its kind the one there is. `image` is that column where there
-    are several; rows that lack a value are refused or left out (`missing = drop`), and fields in `words` are of names.
+    are several, `folder` one beside the table, where names start; rows that lack a value are refused or left out (`missing = drop`), and fields in `words` are of names.
     """
 
     name: ClassVar[str] = "images"
@@ -39,6 +39,7 @@ class Images(RowSource):
     fit: Literal["crop", "pad", "stretch"] = "crop"
     channels: int | None = setting(default=None, ge=1, le=4)
     image: str | None = None
+    folder: str | None = None
     missing: Literal["refuse", "drop"] = "refuse"
     words: str | tuple[str, ...] = ()
 
@@ -87,7 +88,7 @@ class Images(RowSource):
             return find_files(base, [path], is_table)
         if not place.is_dir():
             raise bad(f"{place} is no folder of images, nor a table of them")
-        saved = saved_files(place)
+        saved = saved_files(place, str(path))
         if saved is not None:
             return saved
         inside = sorted(p for p in place.iterdir() if p.is_dir() and p.name[0] != ".") or [place]
@@ -129,7 +130,7 @@ class Images(RowSource):
         x, names = columns_of_fields(tables[0], image, wanted.fields or {})
         own = {column: (wanted.fields or {})[field] for field, column in names.items()}
         words = [names[field] for field in listed(self.words) if field in names]
-        split, origins = wanted.split, all_origins(tables, image)
+        split, origins = wanted.split, all_origins(tables, image, self.folder or "")
         key, of_time = (split.key, split.of_time) if split is not None else (None, False)
         if not own and key is None:
             return Finite({x: pictures(origins, self._size(), self.fit, self.channels)}, fit=self.fit)
