@@ -72,6 +72,14 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
 
 
 @pytest.fixture(scope="session")
+def biased(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """The small text with a bias that is added to its logits."""
+    text = TEXT.replace("prompt: tokens[P],", "prompt: tokens[P], logit_bias: [vocab],")
+    text = text.replace("logits(x)[-1] /", "(logits(x)[-1] + logit_bias) /")
+    return compiled(text, tmp_path_factory.mktemp("biased"))["spec.generate"]
+
+
+@pytest.fixture(scope="session")
 def service(flow: dict[str, Model], text: dict[str, Model]) -> Iterator[Client]:
     with running({**flow, **text}, limits={"steps": 50}, examples=100, body=100_000, page=False) as client:
         yield client
