@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mai.compiler.check import check_text, look_at
 from mai.compiler.editor.meaning import Seen
 from mai.compiler.elaborate.functions.function_reference import Entry, sections
-from mai.compiler.elaborate.functions.registered import FUNCTIONS
 from mai.compiler.elaborate.sightings import watched
-from mai.compiler.ir.signature import Section, X
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS
 from mai.spec.diagnostics import MaiError
@@ -28,6 +26,7 @@ if TYPE_CHECKING:
 GIVEN = re.compile(r"(?P<name>\w+)(: (?P<type>[^=]+?))?( = (?P<value>.+))?")
 PLACE = Path("example.mai")
 DRAW, INTEGRATE, RESULT = "~ ", "integrate ", "r"
+OF_ELEMENTS = re.compile(r"\w+\((x|\w+: \[\])\)( -> \[\])?")
 ELEMENTS = ("[-1, 0, 2]", "[0.5, 1, 2]", "[0, 0.5, 1]")  # What a function of elements is tried on.
 MOST_SHOWN = 16  # Numbers of a result; of a larger one the shape is told.
 TINY = 1e-12
@@ -72,10 +71,7 @@ def made(entry: Entry) -> str:
     """The example of an entry whose record says enough: a solver, a function of single elements."""
     if entry.name in SOLVERS:
         return _solved(entry.name)
-    function = FUNCTIONS.get(entry.name)
-    assert function is not None and (function.section, function.arguments) == (Section.ELEMENTS, (X,)), (
-        f"`{entry.name}` needs an example in {BY_HAND.name}"
-    )
+    assert OF_ELEMENTS.fullmatch(entry.form), f"`{entry.name}` needs an example in {BY_HAND.name}"
     return next(filter(_is_finite, (f"{entry.name}({elements})" for elements in ELEMENTS)))
 
 
