@@ -8,7 +8,11 @@ from mai.runtime.text.tokenizer import Tokenizer, decode_pieces
 
 
 def text_pieces(tokens: Iterable[int], tokenizer: Tokenizer) -> Iterator[str]:
-    """The text of tokens as they come, special ones left out: of all of them together what the tokenizer decodes them to."""
+    """The text of tokens as they come, special ones left out: of all of them together what the tokenizer decodes them to.
+
+    Where a tokenizer of SentencePiece's kind has bytes for tokens, a letter that is one byte is shown at once. It decodes each byte of a run that
+    is no UTF-8 to U+FFFD, a letter before the fault, too, which stays a letter here.
+    """
     return decode_pieces(tokenizer.decoder(), ([token] for token in tokens if not tokenizer.is_special(token)))
 
 
