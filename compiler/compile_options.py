@@ -41,7 +41,8 @@ class OptionError(ValueError):
 class CompileOptions:
     """The options of `mai compile`, with their defaults. Options that do not go together raise `OptionError`.
 
-    `cache` says how a growing text keeps its past, `drafts` how many guessed tokens a turn of it may read. `settings` are
+    `cache` says how a growing text keeps its past, `drafts` how many guessed tokens a turn of it may read, `capacity` for how many tokens a step
+    file's keys and values have places, which then do not grow. `settings` are
     "required" for hosts that cannot override an initializer. `draws` are "portable", right also where a host computes int64
     as int32, or "fast"; the numbers are the same. With `cuda` draws and norms are of operators that CUDA has kernels for, so that
     the device computes them; on a CPU they are slower. With `portable` the file is for other engines than ONNX Runtime, which asks for
@@ -57,6 +58,7 @@ class CompileOptions:
     cache: Cache = "auto"
     drafts: int = 0
     step: bool = True
+    capacity: int | None = None
     precision: Precision = "float32"
     quantize: FewBits | None = None
     quantize_limit: float = 0.05
@@ -98,6 +100,8 @@ class CompileOptions:
             return "--portable is opset 21 in float32, with required settings and portable draws: without options that say otherwise"
         if self.calibrate and not kept:
             return "--calibrate chooses the codes of --quantize: both of them"
+        if self.capacity is not None and (self.capacity < 2 or not self.writes_step):
+            return "--capacity is how many tokens a step file keeps, 2 at least: without --no-step, --no-cache and --unroll"
         if self.unroll and self.cache == "two-level":
             return "--cache two-level is made of loops, --unroll of none"
         if self.drafts and (self.unroll or self.cache not in ("auto", "concat")):

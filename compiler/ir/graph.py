@@ -192,7 +192,8 @@ class OneTurn:
 
     `length` is the stem of its sizes' names, as in its loop; `turn` the setting that counts the turns, if they are counted;
     `states` has for each input that is a state the output that is its value for the next turn; `ended` is the state that says which rows have ended, if any can.
-    `settled` are states that are the same after every token of a row. `logits` is the output that the token is drawn from, if it is drawn.
+    `settled` are states that are the same after every token of a row. `logits` is the output that the token is drawn from, if it is drawn. Where
+    caches have a `capacity`, `fixed` are these states, and `past` is the setting that counts the tokens before.
     """
 
     length: str
@@ -201,6 +202,9 @@ class OneTurn:
     ended: str | None
     settled: tuple[str, ...] = ()
     logits: str | None = None
+    capacity: int | None = None
+    fixed: tuple[str, ...] = ()
+    past: str | None = None
 
 
 @dataclass(eq=False, slots=True)

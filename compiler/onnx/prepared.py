@@ -57,7 +57,9 @@ class Prepared:
         if not loops:
             return None
         described = _described(Loop.of(loops[0]), str(self.prompt), graph, self.ends)
-        return described.model_copy(update={"result": self.result})
+        one = self.optimised.one_turn
+        limits = [n for n in (described.limit, one.capacity if one else None) if n is not None]
+        return described.model_copy(update={"result": self.result, "limit": min(limits, default=None)})
 
     @property
     def longest_text(self) -> int | None:
@@ -157,6 +159,7 @@ def prepare_step(
     turn = forms.step(prepared.turns) if prepared.turns else None
     if turn is None or prepared.longest_text == 1:
         return None
+    turn = forms.fixed_cache(turn, options.capacity) if options.capacity else turn
     return Prepared(turn, turn, grows=True, whole=prepared.turns, prompt=prepared.prompt, ends=prepared.ends)
 
 

@@ -10,13 +10,13 @@ from mai.compiler.ir.graph import Graph, Node, Region
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Loop, Structural
 from mai.compiler.ops.products.attention import Attention
-from mai.compiler.ops.products.cached_attention import CachedAttention
+from mai.compiler.ops.products.cached_attention import CachedAttention, FixedAttention
 from mai.compiler.ops.products.chosen import ChosenAffine
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.ops.products.product import Affine, Einsum, Matmul
 
 FREE = 16
-PRODUCTS = (Affine, ChosenAffine, Matmul, Conv, Attention, CachedAttention, Einsum)
+PRODUCTS = (Affine, ChosenAffine, Matmul, Conv, Attention, CachedAttention, FixedAttention, Einsum)
 
 
 def known_sizes(graph: Graph) -> dict[str, int]:
@@ -54,7 +54,7 @@ def _of_node(node: Node, known: Mapping[str, int]) -> int:
         return elements * size_of(node.inputs[1].type.shape[1:], known)
     if node.op is Attention:
         return 2 * elements * size_of(node.inputs[1].type.shape[:1], known)
-    if node.op is CachedAttention:
+    if node.op in (CachedAttention, FixedAttention):
         return 2 * elements * size_of(node.outputs[1].type.shape[1:2], known)
     if node.op is Einsum:
         return max(size_of(v.type.physical, known) for v in (*node.inputs, node.output))

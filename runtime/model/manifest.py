@@ -120,6 +120,8 @@ class Step(BaseModel):
         settled: states that are the same after every token of a row.
         logits: the output that the next token is drawn from, before the temperature and what leaves out tokens; None where it is not drawn,
             and in older files.
+        capacity: how many tokens the states of `fixed` have places for, which do not grow; None where all do that hold the past.
+        fixed: states of [..., capacity, ...]: the tokens before are their first places, and nothing reads the others.
         ended: the state that says which rows have ended: before the last of these turns it stays as it is.
     """
 
@@ -133,6 +135,8 @@ class Step(BaseModel):
     ended: str | None = None
     settled: list[str] = []
     logits: str | None = None
+    capacity: int | None = None
+    fixed: list[str] = []
 
 
 class Measurement(BaseModel):

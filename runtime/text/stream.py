@@ -16,6 +16,7 @@ from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port, Step
 from mai.runtime.text.tokenizer import Tokenizer, decode_pieces
 
+ROOM = "`mai compile --capacity` makes it so; a file without it has no such end"
 NEXT = "next"  # The output of a step file that holds the chosen tokens.
 
 
@@ -98,6 +99,10 @@ class Turns:
     def take(self, tokens: Array, turn: int) -> Array:
         """Read tokens [batch, new] and choose the one after them, [batch]."""
         step, values = self._step, self._values
+        if step.capacity is not None and self._past + tokens.shape[1] > step.capacity:
+            raise ModelError(
+                "input-range", f"this file has places for {step.capacity} tokens, and the text is longer", ROOM
+            )
         values[step.tokens], values[step.past] = to_ort_value(tokens), to_ort_value(np.array(self._past))
         if step.turn:
             values[step.turn] = to_ort_value(np.array(turn))
@@ -179,7 +184,10 @@ class Turns:
 
     def _is_cut(self, name: str) -> bool:
         """Whether a state is had after fewer tokens, too."""
-        return name in (self._step.ended, *self._step.settled) or self._step.past_size in self._sizes[name]
+        return (
+            name in (self._step.ended, *self._step.settled, *self._step.fixed)
+            or self._step.past_size in self._sizes[name]
+        )
 
     def _cut(self, name: str, value: ort.OrtValue, length: int) -> ort.OrtValue:
         """A state after `length` tokens, of one that can be cut or is so long."""

@@ -27,6 +27,7 @@ from tests.support.operation_cases import BATCH, SIZES, feed_of, graph_of, may_l
 
 NONE = {
     "cached_attention": "what it keeps is handed on; texts are differentiated in their plain form",
+    "fixed_attention": "as `cached_attention`",
     "two_level_attention": "as `cached_attention`",
     "with_derivative": "its derivative is what it is said to be",
     "eigenvalues": "its second input is made of the first",

@@ -34,6 +34,7 @@ BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
 TRIED = (1, 2, 3, 5, 7, 8)
 BOUND = {
     "cached_attention": "the sizes of its caches and of its mask depend on each other; only `incremental` makes it",
+    "fixed_attention": "as `cached_attention`",
     "two_level_attention": "as `cached_attention`",
     "eigenvalues": "the second input is what `spectrum` makes of the first",
     "is_whole": "what it tells is a size of its whole input",

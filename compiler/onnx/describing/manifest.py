@@ -159,10 +159,10 @@ def step_of(graph: Graph) -> Step | None:
     if one is None:
         return None
     past_size = f"{one.length}_past"
-    tokens, past = graph.sources[f"{one.length}_new"], graph.sources[past_size]
+    tokens, past = graph.sources[f"{one.length}_new"], one.past or graph.sources[past_size].name
     return Step(
         tokens=tokens.name,
-        past=past.name,
+        past=past,
         turn=one.turn,
         past_size=past_size,
         states=one.states,
@@ -170,6 +170,8 @@ def step_of(graph: Graph) -> Step | None:
         ended=one.ended,
         settled=list(one.settled),
         logits=one.logits,
+        capacity=one.capacity,
+        fixed=list(one.fixed),
     )
 
 

@@ -43,6 +43,11 @@ RUNNING: dict[str, Entry] = {
         "With `--speculate` a turn reads tokens that are only guessed, and chooses the next one at each of them. The operation\n"
         "named here is of the last token and cannot be computed at several side by side. Without `--speculate` it compiles.",
     ),
+    "no-capacity": Entry(
+        "A state that has no fixed size",
+        "With `--capacity` the keys and values of a step file have places for so many tokens, and do not grow. The operation named here keeps\n"
+        "something else of every token, as an attention that is written by hand does. Without `--capacity` it compiles.",
+    ),
     "compile-mismatch": Entry(
         "The ONNX file would not compute what torch computes",
         "Before a file is written, the whole graph runs on random inputs beside torch. They differ by more than 1e-4, so\n"
