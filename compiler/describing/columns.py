@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.files.features import is_image
-from mai.compiler.data.tables.cells import MISSING, is_list, is_text, plain_numbers
+from mai.compiler.data.tables.arrow_values import is_list, is_text, plain_numbers
+from mai.compiler.data.tables.cells import MISSING
 from mai.compiler.data.tables.dates import is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import CODE, OTHER, Decimal, number_of, unit_of
 from mai.compiler.describing.numbers import Numbers

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
+from mai.compiler.data.tables.arrow_values import as_names, is_list, is_text, plain_numbers
 from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, number_of
 from mai.runtime.arrays import Array
@@ -127,7 +128,7 @@ class Column:
         if is_text(kind):
             return self._text(pc.utf8_trim_whitespace(array.cast(pa.string())))
         if self.role == "key" or self.named:
-            return self._codes(_as_names(array))
+            return self._codes(as_names(array))
         if pa.types.is_temporal(kind) and self.role == "time":
             return self._times(array)
         if self.role == "real" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
@@ -189,7 +190,7 @@ class Column:
     def _text(self, text: pa.Array) -> Array:
         if self.named:
             self._become(WORDS, text, 0)
-            return self._codes(_as_names(text))
+            return self._codes(as_names(text))
         if self.role == "key":
             return self._codes(text)
         if self.role == "time":
@@ -366,33 +367,6 @@ class Column:
 
     def _at(self, place: int) -> str:
         return f"row {self.row + place // max(1, self._width) + 1}"
-
-
-def plain_numbers(text: pa.Array, decimal: Decimal) -> pa.Array | None:
-    """Texts as numbers, where all are without signs of money, shares and thousands; None where some are not."""
-    if decimal == ",":
-        if pc.any(pc.match_substring(text, ".")).as_py():
-            return None
-        text = pc.replace_substring(text, ",", ".")
-    try:
-        return text.cast(pa.float64())
-    except pa.ArrowInvalid:
-        return None
-
-
-def is_list(kind: Any) -> bool:
-    """Whether the values of Arrow's type are lists."""
-    return bool(pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind))
-
-
-def is_text(kind: Any) -> bool:
-    """Whether the values of Arrow's type are texts."""
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view")
-
-
-def _as_names(values: pa.Array) -> pa.Array:
-    """Values as names: a whole number is the same however it is written, 3 or 3.0."""
-    return pc.replace_substring_regex(values.cast(pa.string()), r"^([-+]?\d+)\.0+$", r"\1")
 
 
 def _kind(cell: str | None, number: float | None) -> bool | None:
