@@ -8,8 +8,8 @@
 
 All faults are put into copies of one state of the code, which is kept in `build/mutations/tree`. Once the tests of `make
 fast` run with a probe at each fault: this says which tests reach it. Then each fault is tried on the tests that reach it, the
-quick ones first, until one fails; if none does, on all others of `make fast`, and on the slow ones. What changes nothing that can be seen
-is named in `EQUIVALENT`, with the reason, and is tried by `--only`.
+quick ones first, until one fails; if none does, on all others of `make fast`. What these do not see is tried on the slow ones, at the end.
+What changes nothing that can be seen is named in `EQUIVALENT`, with the reason, and is tried by `--only`.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ from typing import Any
 
 from benchmarks.mutations.equivalent import EQUIVALENT
 from benchmarks.mutations.faults import Fault, chosen
-from benchmarks.mutations.trial import FAST, SLOW, copy_tree, diff_of, record_reach, run_tests
+from benchmarks.mutations.trial import FAST, SLOW, copy_tree, diff_of, likely_tests, record_reach, run_tests
 
 ROOT = Path(__file__).parents[2]
 SUBJECTS = ("compiler/passes/**/*.py", "compiler/ops/**/*.py", "compiler/ir/evaluate.py", "compiler/*/interpreter.py",
             "compiler/onnx/lowering/interpreter.py", "compiler/onnx/lowering/build.py", "compiler/torch/module.py")  # fmt: skip
 COUNT = 60  # faults, for which reach is recorded
+Tried = tuple[int, Fault, dict[str, Any]]  # its number, and what the tests said of it
 
 
 def subjects(tree: Path) -> list[Path]:
@@ -54,25 +55,20 @@ def begin(out: Path, seed: int) -> list[Fault]:
     return faults
 
 
-def tried(number: int, fault: Fault, tree: Path, reach: Path, limit: float, fast_alone: bool) -> dict[str, Any]:
-    """What the tests say of one fault; the tree is as before afterwards."""
+def tried(number: int, fault: Fault, tree: Path, reach: Path, marker: str, limit: float) -> dict[str, Any]:
+    """What the tests with a marker say of one fault; the tree is as before afterwards."""
     place = tree / fault.path
     raw = place.read_bytes()
     changed = fault.applied(raw)
     place.write_bytes(changed)
     try:
-        fast = run_tests(tree, reach, number, FAST, limit)
-        slow = None if fast.by or fast_alone else run_tests(tree, reach, number, SLOW, 20 * limit)
+        outcome = run_tests(tree, likely_tests(reach, number, fault), marker, limit)
     finally:
         place.write_bytes(raw)
-    seconds = fast.seconds + (slow.seconds if slow else 0)
-    diff = diff_of(fault.path, raw, changed)
-    return {"fast": fast.by, "slow": slow.by if slow else None, "seconds": round(seconds, 1), "diff": diff}
+    return {marker: outcome.by, "seconds": round(outcome.seconds, 1), "diff": diff_of(fault.path, raw, changed)}
 
 
-def outcomes(
-    faults: list[tuple[int, Fault]], out: Path, jobs: int, limit: float, fast_alone: bool
-) -> Iterator[tuple[int, Fault, dict[str, Any]]]:
+def outcomes(faults: list[tuple[int, Fault]], out: Path, marker: str, jobs: int, limit: float) -> Iterator[Tried]:
     """Try faults, `jobs` at a time, each in a tree of its own."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         trees: Queue[Path] = Queue()
@@ -80,42 +76,45 @@ def outcomes(
             shutil.copytree(out / "tree", Path(folder) / str(job), symlinks=True)
             trees.put(Path(folder) / str(job))
 
-        def one(numbered: tuple[int, Fault]) -> tuple[int, Fault, dict[str, Any]]:
+        def one(numbered: tuple[int, Fault]) -> Tried:
             tree = trees.get()
             try:
-                return *numbered, tried(*numbered, tree, out / "reach.json", limit, fast_alone)
+                return *numbered, tried(*numbered, tree, out / "reach.json", marker, limit)
             finally:
                 trees.put(tree)
 
         yield from pool.map(one, faults)
 
 
-def verdict(fault: Fault, outcome: dict[str, Any] | None) -> str:
+def verdict(fault: Fault, outcome: dict[str, Any]) -> str:
     """One line on a fault."""
-    if outcome and outcome["fast"]:
-        return f"caught by {outcome['fast']}"
-    if outcome and outcome["slow"]:
-        return f"caught by the slow {outcome['slow']}"
-    return f"equivalent: {EQUIVALENT[fault.name]}" if fault.name in EQUIVALENT else "SURVIVED"
+    if outcome.get(FAST):
+        return f"caught by {outcome[FAST]}"
+    if outcome.get(SLOW):
+        return f"caught by the slow {outcome[SLOW]}"
+    if fault.name in EQUIVALENT:
+        return f"equivalent: {EQUIVALENT[fault.name]}"
+    return "SURVIVED" if SLOW in outcome else "not seen by `make fast`"
 
 
 def summary(faults: list[Fault], known: dict[str, dict[str, Any]]) -> str:
     """The counts over the faults that were tried, and those that change nothing."""
-    done = [(fault, known.get(fault.name)) for fault in faults if fault.name in {*known, *EQUIVALENT}]
-    fast = sum(bool(outcome and outcome["fast"]) for _, outcome in done)
-    slow = sum(bool(outcome and outcome["slow"]) for _, outcome in done)
-    same = sum(verdict(fault, outcome).startswith("equivalent") for fault, outcome in done)
+    done = [verdict(fault, known.get(fault.name, {})) for fault in faults if fault.name in {*known, *EQUIVALENT}]
+    slow = sum(text.startswith("caught by the slow") for text in done)
+    fast = sum(text.startswith("caught") for text in done) - slow
+    same = sum(text.startswith("equivalent") for text in done)
     return (
         f"of {len(done)} faults {fast} are caught by `make fast`, {slow} more by `make test`; "
         f"{same} change nothing, {len(done) - fast - slow - same} survive"
     )
 
 
-def left_of(faults: list[Fault], known: dict[str, dict[str, Any]], only: list[int] | None) -> list[tuple[int, Fault]]:
-    """The faults to try, with their numbers."""
-    if only is not None:
-        return [(number, faults[number]) for number in only]
-    return [(n, fault) for n, fault in enumerate(faults) if fault.name not in {*known, *EQUIVALENT}]
+def left_of(faults: list[Fault], known: dict[str, dict[str, Any]], marker: str) -> list[tuple[int, Fault]]:
+    """The faults to try with the tests of a marker, with their numbers: the slow ones on what the fast ones have not seen."""
+    numbered = [
+        (n, f) for n, f in enumerate(faults) if f.name not in EQUIVALENT and not known.get(f.name, {}).get(FAST)
+    ]
+    return [(n, f) for n, f in numbered if marker not in known.get(f.name, {})]
 
 
 def main() -> None:
@@ -143,14 +142,15 @@ def main() -> None:
     place = out / "outcomes.json"
     known: dict[str, dict[str, Any]] = json.loads(place.read_text()) if place.exists() else {}
     faults = begin(out, asked.seed)[: asked.count]
-    for number, fault, outcome in outcomes(
-        left_of(faults, known, asked.only), out, asked.jobs, asked.limit, asked.fast
-    ):
-        if outcome["fast"] or not asked.fast:
-            known[fault.name] = outcome
+    for marker, limit in {FAST: asked.limit} if asked.fast else {FAST: asked.limit, SLOW: 20 * asked.limit}.items():
+        left = left_of(faults, known, marker) if asked.only is None else [(n, faults[n]) for n in asked.only]
+        for number, fault, outcome in outcomes(left, out, marker, asked.jobs, limit):
+            known[fault.name] = {**known.get(fault.name, {}), **outcome}
             place.write_text(json.dumps(known, indent=1))
-        print(f"{number}: {fault.kind}, {outcome['seconds']:.0f} s: {verdict(fault, outcome)}", flush=True)
-        print(outcome["diff"], flush=True)
+            print(
+                f"{number}: {fault.kind}, {outcome['seconds']:.0f} s: {verdict(fault, known[fault.name])}", flush=True
+            )
+            print(outcome["diff"], flush=True)
     print(summary(faults, known))
 
 

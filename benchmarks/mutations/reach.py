@@ -1,4 +1,4 @@
-"""A plugin of pytest: which faults each test reaches (`--record`), and the tests that reach one before the others (`--reach`).
+"""A plugin of pytest: which faults each test reaches (`--record`), and some tests before the others (`--first`).
 
 A test takes the limit of its own with `--seconds`, in time of a processor: a fault may make a loop endless.
 """
@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import pytest
 
@@ -21,16 +20,15 @@ from benchmarks.mutations.probes import REACHED
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record", type=Path, help="the file to write what tests reach into")
-    parser.addoption("--reach", type=Path, help="a file that was so written")
-    parser.addoption("--fault", type=int, help="the fault whose tests come first")
+    parser.addoption("--first", type=Path, help="a file with the names of the tests to begin with, a line each")
     parser.addoption("--seconds", type=float, default=0.0, help="of a processor, for one test")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--record"):
         config.pluginmanager.register(Recorder(config.getoption("--record")))
-    if config.getoption("--reach"):
-        config.pluginmanager.register(Order(config.getoption("--reach"), config.getoption("--fault")))
+    if config.getoption("--first"):
+        config.pluginmanager.register(Order(config.getoption("--first")))
     if config.getoption("--seconds"):
         config.pluginmanager.register(Limit(config.getoption("--seconds")))
 
@@ -57,19 +55,14 @@ class Recorder:
 
 
 class Order:
-    """Runs the tests that reach a fault, the quick ones first; then the others, which may share what these made."""
+    """Runs some tests in their order, and then the others, which may share what these made."""
 
-    def __init__(self, path: Path, fault: int) -> None:
-        self.tests: dict[str, Any] = json.loads(path.read_text())
-        self.fault = fault
+    def __init__(self, path: Path) -> None:
+        self.places = {name: place for place, name in enumerate(path.read_text(encoding="utf-8").split("\n"))}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items.sort(key=self._rank)
-
-    def _rank(self, item: pytest.Item) -> tuple[bool, float]:
-        reached, seconds = self.tests.get(item.nodeid, ((), 0.0))
-        return self.fault not in reached, seconds
+        items.sort(key=lambda item: self.places.get(item.nodeid, len(self.places)))
 
 
 class Limit:

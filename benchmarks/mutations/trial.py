@@ -54,23 +54,26 @@ def record_reach(tree: Path, faults: Sequence[Fault], path: Path) -> None:
     _pytest(tree, ["tests", "--record", str(path)], FAST, limit=7200)
 
 
-def files_that_reach(path: Path, fault: int) -> list[str]:
-    """The test files of which some test reaches a fault, those first that have the most such tests."""
-    count: dict[str, int] = {}
-    for name, (reached, _) in json.loads(path.read_text()).items():
-        if fault in reached:
-            count[name.split("::")[0]] = count.get(name.split("::")[0], 0) + 1
-    return sorted(count, key=lambda name: -count[name])
+def likely_tests(reach: Path, number: int, fault: Fault) -> list[str]:
+    """The tests that reach a fault, the quick ones first; of one that is reached at import alone, those named as its module."""
+    seconds = {name: each for name, (reached, each) in json.loads(reach.read_text()).items() if number in reached}
+    if not seconds:
+        stem = Path(fault.path).stem.removesuffix("s")
+        seconds = {name: each for name, (_, each) in json.loads(reach.read_text()).items() if stem in name}
+    return sorted(seconds, key=lambda name: seconds[name])
 
 
-def run_tests(tree: Path, reach: Path, fault: int, marker: str, limit: float) -> Outcome:
-    """The tests with a marker expression, until one fails: first the files that reach a fault, then all others."""
-    likely = files_that_reach(reach, fault)
-    order = ["--reach", str(reach), "--fault", str(fault), "--seconds", str(SECONDS[marker])]
+def run_tests(tree: Path, likely: Sequence[str], marker: str, limit: float) -> Outcome:
+    """The tests with a marker expression, until one fails: first the likely ones and the files that have them, then all others."""
+    files = [*dict.fromkeys(name.split("::")[0] for name in likely)]
+    first = tree / "build" / "first.txt"
+    first.parent.mkdir(exist_ok=True)
+    first.write_text("\n".join(likely), encoding="utf-8")
+    words = ["-x", "--first", str(first), "--seconds", str(SECONDS[marker])]
     began = time.monotonic()
-    failed = _pytest(tree, [*likely, "-x", *order], marker, limit) if likely else None
+    failed = _pytest(tree, [*files, *words], marker, limit) if files else None
     if failed is None:
-        failed = _pytest(tree, ["tests", "-x", *order, *(f"--ignore={name}" for name in likely)], marker, limit)
+        failed = _pytest(tree, ["tests", *words, *(f"--ignore={name}" for name in files)], marker, limit)
     return Outcome(failed, time.monotonic() - began)
 
 
