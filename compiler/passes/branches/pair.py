@@ -51,7 +51,7 @@ class Pairing(Copier):
 
     def __init__(self, sizes: Known, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.sizes = sizes
+        self.known_sizes = sizes
         self.places: dict[Value, tuple[Stack, int]] = {}
         self.stacks: dict[tuple[Value, ...], Value] = {}
 
@@ -62,7 +62,7 @@ class Pairing(Copier):
 
     def nodes(self, nodes: Iterable[Node]) -> None:
         listed, outer = list(nodes), self.stacks
-        kinds = kinds_of(listed, self.sizes, MOST_USES)
+        kinds = kinds_of(listed, self.known_sizes, MOST_USES)
         if not kinds:
             super().nodes(listed)
             return
