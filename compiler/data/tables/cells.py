@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
-from mai.compiler.data.tables.arrow_values import as_names, is_list, is_text, plain_numbers
+from mai.compiler.data.files.arrow_types import is_list, is_text
 from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, number_of
+from mai.compiler.data.totals import LastOfColumn
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import MaiError
 
@@ -45,7 +46,7 @@ class Column:
         self._low, self._high, self._lost = np.inf, -np.inf, 0.0
         self.names: dict[str, int] = {}
         self.are_words: bool | None = None
-        self.missing, self.row = 0, 0
+        self.missing, self.row, self.last = 0, 0, LastOfColumn()
         self._path, self._first_missing, self._width = "", "", 1
         self._decimal: Decimal = "."
         self._seen: dict[bool, str] = {}
@@ -54,6 +55,7 @@ class Column:
         """Go on with the first row of another file."""
         self._path, self._decimal = str(table.path), table.dialect.decimal
         self.missing, self.row, self._seen = 0, 0, {}
+        self.last = LastOfColumn()
 
     @property
     def _number_of_gaps(self) -> float:
@@ -72,6 +74,8 @@ class Column:
             numbers = numbers.astype(np.float32) if self.role == "real" else numbers
             self.gaps = self.gaps.reshape(len(values), -1).any(1)
         self.row += len(values)
+        if self.role == "real" and not shape:
+            self.last.add(numbers)
         return numbers.reshape(len(values), *shape)
 
     @property
@@ -128,7 +132,7 @@ class Column:
         if is_text(kind):
             return self._text(pc.utf8_trim_whitespace(array.cast(pa.string())))
         if self.role == "key" or self.named:
-            return self._codes(as_names(array))
+            return self._codes(_as_names(array))
         if pa.types.is_temporal(kind) and self.role == "time":
             return self._times(array)
         if self.role == "real" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
@@ -190,7 +194,7 @@ class Column:
     def _text(self, text: pa.Array) -> Array:
         if self.named:
             self._become(WORDS, text, 0)
-            return self._codes(as_names(text))
+            return self._codes(_as_names(text))
         if self.role == "key":
             return self._codes(text)
         if self.role == "time":
@@ -367,6 +371,23 @@ class Column:
 
     def _at(self, place: int) -> str:
         return f"row {self.row + place // max(1, self._width) + 1}"
+
+
+def plain_numbers(text: pa.Array, decimal: Decimal) -> pa.Array | None:
+    """Texts as numbers, where all are without signs of money, shares and thousands; None where some are not."""
+    if decimal == ",":
+        if pc.any(pc.match_substring(text, ".")).as_py():
+            return None
+        text = pc.replace_substring(text, ",", ".")
+    try:
+        return text.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+
+
+def _as_names(values: pa.Array) -> pa.Array:
+    """Values as names: a whole number is the same however it is written, 3 or 3.0."""
+    return pc.replace_substring_regex(values.cast(pa.string()), r"^([-+]?\d+)\.0+$", r"\1")
 
 
 def _kind(cell: str | None, number: float | None) -> bool | None:
