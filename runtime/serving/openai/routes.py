@@ -58,14 +58,14 @@ def _said(one: Served, body: Asked) -> tuple[int, dict[str, Any]]:
     Raises:
         ModelError: `input-unknown`: a name says what the route has another name for, or does not take.
     """
-    text, known = one.model.manifest.text, {**one.model.inputs, **one.model.settings}
+    text, ports = one.model.manifest.text, {**one.model.inputs, **one.model.settings}
     assert text is not None
-    values = body.values(known)
+    values = body.values(ports)
     if text.prompt in values:
         raise ModelError("input-unknown", f"`{text.prompt}` is the text to go on from, which the request says already")
-    if SPECIAL_TOKENS in values and SPECIAL_TOKENS not in known:
+    if SPECIAL_TOKENS in values and SPECIAL_TOKENS not in ports:
         raise ModelError("input-unknown", f"`{SPECIAL_TOKENS}` is not taken here", f"POST /run/{one.name} takes it")
-    bias = known.get(LOGIT_BIAS)
+    bias = ports.get(LOGIT_BIAS)
     if bias is not None and isinstance(values.get(LOGIT_BIAS, {}), dict):
         values[LOGIT_BIAS] = biases(bias, values.get(LOGIT_BIAS, {}))
     return take_count(text, values, body.count), seeded(one, values)
