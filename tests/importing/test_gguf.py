@@ -24,7 +24,8 @@ from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 from tests.support.chat_folders import CHATML, chat_tokenizer
-from tests.support.model_folders import DECODERS, LLAMA3, VOCAB, imported
+from tests.support.decoder_folders import DECODERS, LLAMA3
+from tests.support.model_folders import VOCAB, imported
 from tests.support.zoo import tokens
 
 NAMES = {
