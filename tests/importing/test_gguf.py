@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import torch
 from mai.compiler.compile_options import Trained
 from mai.compiler.importing.adapter import spec_path
 from mai.compiler.importing.gguf_model import config_of
+from mai.compiler.importing.gguf_tokenizer import write_tokenizer
 from mai.compiler.importing.importing import import_folder
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
@@ -24,7 +26,8 @@ from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 from tests.support.chat_folders import CHATML, chat_tokenizer
-from tests.support.model_folders import DECODERS, LLAMA3, VOCAB, imported
+from tests.support.decoder_folders import DECODERS, LLAMA3
+from tests.support.model_folders import VOCAB, imported
 from tests.support.zoo import tokens
 
 NAMES = {
@@ -177,6 +180,65 @@ def test_a_model_in_several_files(tmp_path: Path) -> None:
     parts[1].unlink()
     with pytest.raises(MaiError, match="00002-of"):
         import_folder(parts[0], tmp_path / "m.mai")
+
+
+def joined_by_scores(text: str, pieces: list[str], scores: list[float]) -> list[int]:
+    """As llama.cpp's `llm_tokenizer_spm` reads a text: the pair with the best whole is joined, the first of equal ones."""
+    parts = list(("▁" + text.replace(" ", "▁")) if text else "")
+    while True:
+        wholes = [a + b for a, b in pairwise(parts)]
+        best = max(
+            (i for i, w in enumerate(wholes) if w in pieces),
+            key=lambda i: (scores[pieces.index(wholes[i])], -i),
+            default=None,
+        )
+        if best is None:
+            break
+        parts[best : best + 2] = [wholes[best]]
+    each = ([p] if p in pieces else [f"<0x{b:02X}>" for b in p.encode()] for p in parts)
+    return [pieces.index(p) for piece in each for p in piece]
+
+
+def test_a_tokenizer_of_sentence_piece(tmp_path: Path) -> None:
+    """Pieces and their scores: the same tokens as by a plain loop, and the same text of them."""
+    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    generator = np.random.default_rng(0)
+    letters = [*"abcde", "▁", "ä"]
+    grown = list(letters)
+    while len(grown) < 60:
+        whole = "".join(generator.choice(grown, 2))
+        if whole not in grown and len(whole) < 7:
+            grown.append(whole)
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{b:02X}>" for b in range(256)), *grown, "<|user|>"]
+    kinds = [2, 3, 3, *[6] * 256, *[1] * len(grown), 4]
+    scores = [0.0] * 259 + [-float(n) for n in generator.permutation(len(grown))] + [0.0]
+    said = {
+        "model": "llama",
+        "tokens": pieces,
+        "scores": scores,
+        "token_type": kinds,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    write_tokenizer({f"tokenizer.ggml.{n}": v for n, v in said.items()}, tmp_path / "a")
+    found = tokenizers.Tokenizer.from_file(str(tmp_path / "a" / "tokenizer.json"))
+    for _ in range(60):
+        text = "".join(
+            generator.choice(
+                [*"abcdeä ", "é", "\n", "日"], generator.integers(1, 30), p=[0.12] * 7 + [0.06, 0.05, 0.05]
+            )
+        )
+        assert found.encode(text).ids == [1, *joined_by_scores(text, pieces, scores)], repr(text)
+        assert found.decode(found.encode(text).ids) == text
+    assert found.encode("ab<|user|>").tokens[-1] == "<|user|>"
+    more = {
+        "tokenizer.ggml.add_bos_token": False,
+        "tokenizer.ggml.add_eos_token": True,
+        "tokenizer.ggml.add_space_prefix": False,
+    }
+    write_tokenizer({f"tokenizer.ggml.{n}": v for n, v in said.items()} | more, tmp_path / "b")
+    ends = tokenizers.Tokenizer.from_file(str(tmp_path / "b" / "tokenizer.json")).encode("a").ids
+    assert ends == [pieces.index("a"), 2]
 
 
 def test_its_tokenizer_and_its_conversations(tmp_path: Path) -> None:
