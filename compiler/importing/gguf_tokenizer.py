@@ -113,5 +113,8 @@ def _edges(metadata: Metadata, words: Mapping[str, str | None], pieces: list[str
 
 def _sides(first: str | None, last: str | None, text: str, kind: int) -> list[dict[str, object]]:
     """A text with a token before it and one behind it."""
-    special = [[{"SpecialToken": {"id": t, "type_id": kind}}] if t is not None else [] for t in (first, last)]
-    return [*special[0], {"Sequence": {"id": text, "type_id": kind}}, *special[1]]
+    return [*_special(first, kind), {"Sequence": {"id": text, "type_id": kind}}, *_special(last, kind)]
+
+
+def _special(token: str | None, kind: int) -> list[dict[str, object]]:
+    return [] if token is None else [{"SpecialToken": {"id": token, "type_id": kind}}]
