@@ -25,7 +25,8 @@ def is_depthwise(node: Node) -> bool:
     if node.op is not Conv:
         return False
     (channels, inner, *size), groups = node.inputs[1].type.shape, node.attributes["groups"]
-    return len(size) == 1 and size[0] <= FEW and (inner, channels) == (1, groups) and node.attributes["stride"] == (1,)
+    is_narrow = len(size) == 1 and isinstance(size[0], int) and size[0] <= FEW
+    return is_narrow and (inner, channels) == (1, groups) and node.attributes["stride"] == (1,)
 
 
 @fx.wrap
