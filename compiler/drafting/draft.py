@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mai.compiler.data.fields import bad, few_of
+from mai.compiler.data.fields import bad
 from mai.compiler.describing.describe import describe
+from mai.compiler.describing.image_tables import images_of_table
 from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
@@ -15,6 +16,7 @@ from mai.compiler.drafting.series import draft_series
 from mai.compiler.drafting.table_fields import choose_fields
 from mai.compiler.drafting.tables import draft_table
 from mai.compiler.drafting.texts import draft_text
+from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
 
 
@@ -49,6 +51,9 @@ def draft(path: Path, base: Path, wish: Wish) -> str:
 
 
 def _of_table(table: TableSummary, place: str, wish: Wish) -> str:
+    images = images_of_table(table, wish.target) if wish in (Wish(), Wish(wish.target)) else None
+    if images is not None:
+        return draft_images(images, place)
     if wish.target is None:
         names = few_of([column.name for column in table.columns])
         raise bad("which column is to be predicted?", help=f"--target COLUMN: there are {names}")
