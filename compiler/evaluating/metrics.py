@@ -100,7 +100,8 @@ def _of_answers(truth: Array, said: Array, names: tuple[str, ...]) -> dict[str, 
 
 def counted(truth: Array, said: Array, classes: int) -> Array:
     """How many examples of each class (row) are said to be of each (column)."""
-    return np.bincount(truth * classes + said, minlength=classes * classes).reshape(classes, classes)
+    matrix: Array = np.bincount(truth * classes + said, minlength=classes * classes).reshape(classes, classes)
+    return matrix
 
 
 def balanced_accuracy(matrix: Array) -> float:
