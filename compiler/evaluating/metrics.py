@@ -112,7 +112,8 @@ def balanced_accuracy(matrix: Array) -> float:
 
 def f1_of(matrix: Array) -> Array:
     """The harmonic mean of precision and recall of each class; 0 of one that is neither there nor said."""
-    return 2 * matrix.diagonal() / np.maximum(matrix.sum(0) + matrix.sum(1), 1)
+    scores: Array = 2 * matrix.diagonal() / np.maximum(matrix.sum(0) + matrix.sum(1), 1)
+    return scores
 
 
 def area_under_roc(positive: Array, scores: Array) -> float:
