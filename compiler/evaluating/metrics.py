@@ -100,7 +100,8 @@ def _of_answers(truth: Array, said: Array, names: tuple[str, ...]) -> dict[str, 
 
 def counted(truth: Array, said: Array, classes: int) -> Array:
     """How many examples of each class (row) are said to be of each (column)."""
-    return np.bincount(truth * classes + said, minlength=classes * classes).reshape(classes, classes)
+    matrix: Array = np.bincount(truth * classes + said, minlength=classes * classes).reshape(classes, classes)
+    return matrix
 
 
 def balanced_accuracy(matrix: Array) -> float:
@@ -111,7 +112,8 @@ def balanced_accuracy(matrix: Array) -> float:
 
 def f1_of(matrix: Array) -> Array:
     """The harmonic mean of precision and recall of each class; 0 of one that is neither there nor said."""
-    return 2 * matrix.diagonal() / np.maximum(matrix.sum(0) + matrix.sum(1), 1)
+    scores: Array = 2 * matrix.diagonal() / np.maximum(matrix.sum(0) + matrix.sum(1), 1)
+    return scores
 
 
 def area_under_roc(positive: Array, scores: Array) -> float:
