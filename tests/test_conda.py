@@ -31,6 +31,7 @@ def of_recipe(output: str) -> set[tuple[str, str]]:
 
 
 def test_the_recipe_needs_what_the_project_needs() -> None:
+    assert len(of_recipe("mai-lang")) > 4 and len(of_recipe("mai-lang-train")) > 10
     assert of_recipe("mai-lang") == of_project(PROJECT["dependencies"])
     assert of_recipe("mai-lang-train") == of_project(PROJECT["optional-dependencies"]["train"])
 
