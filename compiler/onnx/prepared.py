@@ -14,6 +14,7 @@ from mai.compiler.onnx.layout.chunks import chunk_of
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_products
 from mai.compiler.passes import forms
+from mai.compiler.passes.pipeline import uncollected
 from mai.compiler.passes.text.absence import prompts_of, prompts_of_unlike_lengths
 from mai.compiler.passes.text.growth import begins_with, ends_of, texts
 from mai.compiler.program import Program
@@ -81,6 +82,7 @@ class Prepared:
         return Coarse(bits, whole_products(self.optimised), convolves=not self.differentiates)
 
 
+@uncollected()
 def prepare_export(program: Program, export: str, options: CompileOptions = DEFAULTS) -> Prepared:
     """The graphs of an export. Raises `MaiError`: `looks-ahead` or `no-drafts`, where a text cannot grow so."""
     written = program.exports[export]

@@ -172,7 +172,7 @@ def run(passes: Sequence[Pass], graph: Graph) -> Graph:
     original = graph
     for each in passes:
         began = time.perf_counter()
-        with _uncollected():
+        with uncollected():
             graph = each.run(copy_graph(graph) if each.edits and graph is original else graph)
         seconds = time.perf_counter() - began
         if os.environ.get("MAI_VERIFY") == "1":
@@ -183,8 +183,8 @@ def run(passes: Sequence[Pass], graph: Graph) -> Graph:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage collection: a pass makes a graph of which nothing is garbage, and looking for it would take half the time."""
+def uncollected() -> Iterator[None]:
+    """No garbage collection: what makes a graph makes nothing that is garbage, and looking for it would take half the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -19,11 +19,13 @@ from mai.compiler.onnx.precision.convolutions import whole_convolutions
 from mai.compiler.onnx.precision.narrow import narrow
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.writing.pieces import Piece, write_whole
+from mai.compiler.passes.pipeline import uncollected
 from mai.runtime.arrays import Array
 
 IR_VERSIONS = {21: 10, 22: 10, 23: 11, 24: 12}
 
 
+@uncollected()
 def build(
     graph: Graph, weights: Mapping[str, Array], options: CompileOptions = DEFAULTS, *, chunk: int | None = None,
     coarse: Coarse | None = None, rounded: bool = False,
