@@ -278,8 +278,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
     def turns_and_states(self, loop: Node) -> tuple[object, tuple[fx.Proxy, ...]]:
         """How many turns a loop has, a number where that is known: to read it off a tensor, a step would wait for the device. And its states."""
         count, *states = (self[v] for v in loop.inputs)
-        known = Loop.of(loop).count
-        return known if isinstance(known, int) else count, tuple(states)
+        fixed = Loop.of(loop).count
+        return fixed if isinstance(fixed, int) else count, tuple(states)
 
     def empty(self, loop: Node) -> dict[str, object]:
         """`empty_rows` as an argument, where there is one."""
