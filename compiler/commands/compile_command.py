@@ -44,6 +44,13 @@ def compile_(
     step: Annotated[
         bool, Option("--step/--no-step", help="Also a file of one turn, where a text grows: for streaming.")
     ] = DEFAULTS.step,
+    progress: Annotated[
+        bool,
+        Option(
+            "--progress",
+            help="Also a file of some steps of a sampler: for showing how far it is, and for giving it up between two steps.",
+        ),
+    ] = DEFAULTS.progress,
     precision: Annotated[
         str, Option(help="Of weights and products: float32; for CUDA fp16 or bf16.")
     ] = DEFAULTS.precision,
@@ -113,7 +120,7 @@ def compile_(
     usual_opset, usual_settings = (OLDEST, "required") if portable else (DEFAULTS.opset, DEFAULTS.settings)
     options = compile_options(
         lambda: CompileOptions(
-            opset=usual_opset if opset is None else opset, unroll=unroll, drafts=speculate, step=step,
+            opset=usual_opset if opset is None else opset, unroll=unroll, drafts=speculate, step=step, progress=progress,
             cache=cast(Cache, "none" if no_cache else cache),
             precision=cast(Precision, precision), quantize=cast(FewBits | None, quantize), quantize_limit=quantize_limit,
             held_out=tuple(data or ()), calibrate=tuple(calibrate or ()), draws=cast(Drawing, draws), cuda=cuda, portable=portable,

@@ -22,6 +22,7 @@ from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.model.own_arguments import take_limit, take_special_tokens
+from mai.runtime.model.parts import Progress, find_part, last_of, take_turns
 from mai.runtime.model.prepared import Prepared
 from mai.runtime.model.session import CUDA, provider_name
 from mai.runtime.self_test.verification import Verification, verify
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 # How many examples a file computes at a time is chosen for a processor's cache: a GPU takes the whole batch at once.
 CHUNK, WHOLE = "batch.chunk", np.array(2**31)
+WHOLE_CALL = 2**31 - 1  # Turns at a time: as many as there are.
 
 
 class Model:
@@ -44,7 +46,8 @@ class Model:
         manifest: what the file says of itself.
         spec: the text that it was compiled from.
         path: where it lies.
-        inputs, settings, outputs: its ports by name; the counters of `counted` are no outputs.
+        inputs, settings, outputs: its ports by name, as a call takes and gives them: without the counters of `counted`, and the states
+            of a file of some turns.
     """
 
     def __init__(
@@ -55,12 +58,13 @@ class Model:
         self._step_model: Model | None = None
         self._opening = Lock()
         self.manifest, self.spec, self.path = manifest, spec, path
-        self.inputs = {p.name: p for p in manifest.inputs}
-        self.settings = {p.name: p for p in manifest.settings}
-        counters = (manifest.evaluations, manifest.turns)
-        self.outputs = {p.name: p for p in manifest.outputs if p.name not in counters}
+        hidden = manifest.own_ports
+        self.inputs = {p.name: p for p in manifest.inputs if p.name not in hidden}
+        self.settings = {p.name: p for p in manifest.settings if p.name not in hidden}
+        self.outputs = {p.name: p for p in manifest.outputs if p.name not in hidden}
         overridable = {i.name for i in session.get_overridable_initializers()}
-        self._accepted = {*self.inputs, *self.settings} if manifest.required else {*self.inputs, *overridable}
+        settable = [p.name for p in manifest.settings] if manifest.required else overridable
+        self._accepted = {*(p.name for p in manifest.inputs), *settable}
         self._defaults = {p.name: np.array(p.default, p.dtype) for p in manifest.settings} if manifest.required else {}
         self._fixed = {CHUNK: WHOLE} if CHUNK in overridable and CUDA in self.providers else {}
 
@@ -116,7 +120,38 @@ class Model:
             raise unnamed_value_error([*self.inputs, *self.settings])
         limit = self._time_limit(timeout, values)
         call = self.prepare(values, special_tokens)
+        if self.manifest.part is not None:
+            return last_of(take_turns(self, call, WHOLE_CALL, limit)), None
         return self.finish(call, self.compute(call.feed, limit))
+
+    def progress(
+        self, every: int = 1, *, timeout: object = None, special_tokens: object = None, **values: object
+    ) -> Iterator[Progress]:  # fmt: skip
+        """What a call computes, some turns of its loops at a time, by the file that `mai compile --progress` writes beside it.
+
+        The turns of a sampler are the steps of its solver. After the last one `result` has the bits that a call gives. Whoever asks for no
+        more ends the call; what stands before and after the loops is computed each time.
+
+        Args:
+            every: how many turns come between two answers.
+            timeout: the seconds that all turns together may compute; what the caller does between them does not count.
+            special_tokens, values: as of a call.
+
+        Yields:
+            How many turns are taken, of how many, and what a call would return if they were all.
+
+        Raises:
+            ModelError: as a call does; `progress-unavailable`: there is no such file; `every` is below 1.
+        """
+        model = self._by_parts()
+        limit = model._time_limit(timeout, values)
+        return model.part_by_part(model.prepare(values, special_tokens), every, limit)
+
+    def part_by_part(self, call: Prepared, every: int, limit: TimeLimit) -> Iterator[Progress]:
+        """What `progress` yields, of a call that is prepared. Raises `ModelError`, as that does."""
+        if every < 1:
+            raise ModelError("input-range", f"`every` is at least 1, this is {every}")
+        return take_turns(self._by_parts(), call, every, limit)
 
     def prepare(self, values: dict[str, Any], special_tokens: object = None) -> Prepared:
         """What a call with these inputs and settings computes, checked and not yet computed; `special_tokens` as of a call.
@@ -381,9 +416,16 @@ class Model:
 
     def _step(self) -> Model:
         """The step file beside this one, opened when it is first needed."""
+        return self._opened_beside(find_step_file)
+
+    def _by_parts(self) -> Model:
+        """The file of some turns: this one, or the one beside it, opened when it is first needed."""
+        return self if self.manifest.part is not None else self._opened_beside(find_part)
+
+    def _opened_beside(self, find: Callable[[Manifest, Path], Path]) -> Model:
         with self._opening:
             if self._step_model is None:
-                self._step_model = self._open_step(find_step_file(self.manifest, self.path))
+                self._step_model = self._open_step(find(self.manifest, self.path))
             return self._step_model
 
     @cached_property

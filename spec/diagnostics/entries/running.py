@@ -242,6 +242,11 @@ RUNNING: dict[str, Entry] = {
         "A text that cannot be shown as it grows",
         "Streaming goes by a file of one turn, `NAME.EXPORT.step.onnx`, which `mai compile` writes beside the whole one.",
     ),
+    "progress-unavailable": Entry(
+        "No file that takes a sampler's steps one by one",
+        "`mai compile --progress` writes it, `NAME.EXPORT.step.onnx`, beside the whole one: for exports whose loops take a number of steps\n"
+        "that is known before, and keep no path. For all others it says why there is none. Texts stream instead.",
+    ),
     "out-unknown": Entry(
         "A result cannot be written there",
         "The ending says how: .png .svg .pdf .gif .npy .npz .csv .json. `mai show` writes text; a diagram may be an .svg.",
