@@ -29,6 +29,8 @@ NAMES = (
     "weights.safetensors", "model.safetensors", f"model{INDEX}",
     "diffusion_pytorch_model.safetensors", f"diffusion_pytorch_model{INDEX}",
 )  # fmt: skip
+MERGE = "where its kind allows that, peft makes one model of both: `merge_and_unload()`, then `save_pretrained`"
+POINTER = b"version https://git-lfs"  # The beginning of a file that stands for a large one.
 PIPELINE = "model_index.json"  # In the folder of a sampler of diffusers, whose networks lie in folders below it.
 NETWORKS = ("unet", "transformer", "vae", "text_encoder")
 MAX_INDEX_BYTES = 100_000_000
@@ -110,7 +112,8 @@ class TensorFiles:
             for file in self._files():
                 self._add(file)
         except (SafetensorError, OSError) as error:
-            raise self.error("weights-mismatch", f"{self.path} is not a safetensors file: {error}") from error
+            message = f"{self.path} is not a safetensors file: {error}"
+            raise self.error("weights-mismatch", message, help=self._pointer()) from error
 
     def __enter__(self) -> TensorFiles:
         return self
@@ -138,6 +141,14 @@ class TensorFiles:
             if not is_intact(file):
                 message = f"{file} is damaged: its checksum does not match"
                 raise self.error("weights-mismatch", message, help="take it from a backup, or train again")
+
+    def _pointer(self) -> str | None:
+        """What to do where a file is not the one that is meant, but says where it lies."""
+        for file in (f for f in (self.path, *self._paths) if f.is_file()):
+            with file.open("rb") as opened:
+                if opened.read(len(POINTER)) == POINTER:
+                    return f"{file.name} is a pointer of Git LFS: `git lfs pull` gets the tensors"
+        return None
 
     def _special(self) -> Callable[[], None] | None:
         """What opens a path that is no safetensors file nor an index of such; None for others."""
@@ -201,7 +212,7 @@ class TensorFiles:
         try:
             config = adapters.read_adapter(self.path)
         except ValueError as error:
-            raise self.error("config-unknown", f"{self.path}: {error}") from error
+            raise self.error("config-unknown", f"{self.path}: {error}", help=MERGE) from error
         folder = next((f for f in adapters.base_places(self.path, config) if base_file(f).is_file()), None)
         if folder is None:
             message = f"{self.path} is of the base model `{config.base_model_name_or_path}`, whose folder is not here"
