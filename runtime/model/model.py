@@ -22,12 +22,13 @@ from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.model.own_arguments import take_limit, take_special_tokens
-from mai.runtime.model.parts import Progress, find_part, last_of, take_turns
+from mai.runtime.model.parts import Progress, at_once, find_part, part_by_part
 from mai.runtime.model.prepared import Prepared
 from mai.runtime.model.session import CUDA, provider_name
 from mai.runtime.self_test.verification import Verification, verify
 from mai.runtime.text.prompts import Prompt, check_length, check_shortest, form_of_texts, format_result, read_prompt
-from mai.runtime.text.stream import Turns, decode_stream, find_step_file, grow, grow_several, step_path
+from mai.runtime.text.several import several_answers
+from mai.runtime.text.stream import Turns, decode_stream, find_step_file, grow, step_path
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 # How many examples a file computes at a time is chosen for a processor's cache: a GPU takes the whole batch at once.
 CHUNK, WHOLE = "batch.chunk", np.array(2**31)
-WHOLE_CALL = 2**31 - 1  # Turns at a time: as many as there are.
 
 
 class Model:
@@ -121,21 +121,18 @@ class Model:
         limit = self._time_limit(timeout, values)
         call = self.prepare(values, special_tokens)
         if self.manifest.part is not None:
-            return last_of(take_turns(self, call, WHOLE_CALL, limit)), None
+            return at_once(self, call, limit), None
         return self.finish(call, self.compute(call.feed, limit))
 
     def progress(
         self, every: int = 1, *, timeout: object = None, special_tokens: object = None, **values: object
     ) -> Iterator[Progress]:  # fmt: skip
-        """What a call computes, some turns of its loops at a time, by the file that `mai compile --progress` writes beside it.
+        """What a call computes, `every` so many turns of its loops (steps of its solver), by the file that `mai compile --progress` writes beside it.
 
-        The turns of a sampler are the steps of its solver. After the last one `result` has the bits that a call gives. Whoever asks for no
-        more ends the call; what stands before and after the loops is computed each time.
+        The last `result` has the bits of a call. Whoever asks for no more ends it; what stands before and after the loops is computed each time.
 
         Args:
-            every: how many turns come between two answers.
-            timeout: the seconds that all turns together may compute; what the caller does between them does not count.
-            special_tokens, values: as of a call.
+            timeout, special_tokens, values: as of a call; what the caller does between two turns does not count.
 
         Yields:
             How many turns are taken, of how many, and what a call would return if they were all.
@@ -143,15 +140,8 @@ class Model:
         Raises:
             ModelError: as a call does; `progress-unavailable`: there is no such file; `every` is below 1.
         """
-        model = self._by_parts()
-        limit = model._time_limit(timeout, values)
-        return model.part_by_part(model.prepare(values, special_tokens), every, limit)
-
-    def part_by_part(self, call: Prepared, every: int, limit: TimeLimit) -> Iterator[Progress]:
-        """What `progress` yields, of a call that is prepared. Raises `ModelError`, as that does."""
-        if every < 1:
-            raise ModelError("input-range", f"`every` is at least 1, this is {every}")
-        return take_turns(self._by_parts(), call, every, limit)
+        limit = self._time_limit(timeout, values)
+        return part_by_part(self, self.prepare(values, special_tokens), every, limit)
 
     def prepare(self, values: dict[str, Any], special_tokens: object = None) -> Prepared:
         """What a call with these inputs and settings computes, checked and not yet computed; `special_tokens` as of a call.
@@ -329,20 +319,6 @@ class Model:
         feed[step.tokens] = feed.pop(port.name)
         return Turns(self.session, self.manifest, feed, limit)
 
-    def several_turns(
-        self, row: Array, rows: int, count: int, values: Mapping[str, Any], timeout: object = None
-    ) -> Iterator[Array]:
-        """The tokens of several texts that go on from one row of tokens [1, tokens], which is read once: [rows] a turn.
-
-        Takes what `turns` does; an input may have a value for each text, as `seed`.
-        """
-        ranks = {name: len(port.shape) for name, port in self.inputs.items()}
-        own = {n for n, v in values.items() if np.ndim(v) > ranks.get(n, np.inf) and len(v) == rows}
-        first = {name: value[:1] if name in own else value for name, value in values.items()}
-        one = self.turns(row, count, first, timeout)
-        several = self.turns(np.repeat(row, rows, 0), count, values, timeout)
-        return grow_several(one, several, row, rows, count)
-
     def answers(
         self, prompt: object, several: int, count: int | None = None, *,
         timeout: object = None, special_tokens: object = None, **values: object,
@@ -362,12 +338,8 @@ class Model:
         """
         special = self._takes_special_tokens(special_tokens, values)
         start, total = self._read_start(prompt, count, special)
-        if len(start.rows) != 1 or several < 1:
-            raise ModelError("input-shape", "several answers, one at least, go on from one prompt")
         self._tokenize(values, special)
-        tokens = list(self.several_turns(start.rows, several, total, values, timeout))
-        rows = np.concatenate([np.repeat(start.rows, several, 0), *(t[:, None] for t in tokens)], axis=1)
-        return list(format_result(replace(start, single=False, ragged=True), rows, self.tokenizer))
+        return several_answers(self, start, several, total, values, timeout)
 
     @property
     def prompt_port(self) -> Port:
@@ -410,19 +382,16 @@ class Model:
 
     def _by_turns(self, values: Mapping[str, object]) -> tuple[Model, dict[str, object]]:
         """The file that takes turns, this one or the one beside it; and the values by name without those that it does not need."""
-        model = self if self.manifest.step is not None else self._step()
+        model = self if self.manifest.step is not None else self._opened_beside(find_step_file)
         unread = {*self.inputs, *self.settings} - {*model.inputs, *model.settings}
         return model, {name: value for name, value in values.items() if name not in unread}
 
-    def _step(self) -> Model:
-        """The step file beside this one, opened when it is first needed."""
-        return self._opened_beside(find_step_file)
-
-    def _by_parts(self) -> Model:
-        """The file of some turns: this one, or the one beside it, opened when it is first needed."""
+    def by_parts(self) -> Model:
+        """The file of some turns: this one, or the one beside it, opened when it is first needed. Raises `ModelError`, `progress-unavailable`."""
         return self if self.manifest.part is not None else self._opened_beside(find_part)
 
     def _opened_beside(self, find: Callable[[Manifest, Path], Path]) -> Model:
+        """The file beside this one, opened when it is first needed."""
         with self._opening:
             if self._step_model is None:
                 self._step_model = self._open_step(find(self.manifest, self.path))

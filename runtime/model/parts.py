@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mai.runtime.model.model import Model
 
 BATCH = "batch"
+MOST = 2**31 - 1  # Turns of a call.
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,13 @@ def find_part(manifest: Manifest, path: Path) -> Path:
     return part
 
 
+def part_by_part(model: Model, call: Prepared, every: int, limit: TimeLimit) -> Iterator[Progress]:
+    """What `Model.progress` yields, of a call that is prepared, by the file of some turns. Raises `ModelError`, as that does."""
+    if every < 1:
+        raise ModelError("input-range", f"`every` is at least 1, this is {every}")
+    return take_turns(model.by_parts(), call, every, limit)
+
+
 def take_turns(model: Model, call: Prepared, every: int, limit: TimeLimit) -> Iterator[Progress]:
     """The turns of a file of some turns, `every` of them a call; what comes after is computed when it is asked for."""
     part = model.manifest.part
@@ -71,10 +79,10 @@ def take_turns(model: Model, call: Prepared, every: int, limit: TimeLimit) -> It
         yield Progress(taken, total, model.finish(call, [given[name] for name in part.results])[0])
 
 
-def last_of(turns: Iterator[Progress]) -> Any:
-    """The result of the last turn."""
+def at_once(model: Model, call: Prepared, limit: TimeLimit) -> Any:
+    """What a call gives, of a file of some turns that takes all of them. Raises `ModelError`, as a call does."""
     result = None
-    for progress in turns:
+    for progress in take_turns(model, call, MOST, limit):
         result = progress.result
     return result
 

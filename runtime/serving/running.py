@@ -16,7 +16,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.inputs.values import parse_span
 from mai.runtime.model.model import Model
 from mai.runtime.model.own_arguments import SPECIAL_TOKENS, TIMEOUT
-from mai.runtime.model.parts import Progress
+from mai.runtime.model.parts import Progress, part_by_part
 from mai.runtime.model.prepared import Prepared
 from mai.runtime.serving.failures import described
 from mai.runtime.serving.options import Options
@@ -75,7 +75,7 @@ async def _watched(
     one: Served, call: Prepared, every: int, seconds: float, told: Callable[[Progress], str]
 ) -> Response:
     """Events of the server, one after each `every` turns; what is wrong from the start is refused as any other request."""
-    turns = one.line.stream(lambda limit: one.model.part_by_part(call, every, limit), seconds)
+    turns = one.line.stream(lambda limit: part_by_part(one.model, call, every, limit), seconds)
     try:
         first = await anext(turns)
     except BaseException:

@@ -94,7 +94,7 @@ def described_answer(
     model: Model, answer: Any, notes: Sequence[str], form: str, count: Array | None = None,
     ends: tuple[float, float] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """What JSON says of a call, `form` "json" or "base64"; `ends` are the numbers of black and white. The rest is as of `respond`."""
+    """What JSON says of a call, its results [batch, ...] or texts; `form` is "json" or "base64", `ends` are the numbers of black and white. The rest is as of `respond`."""
     results = model.by_output(answer)
     shown = {n: _shown(model, n, value, form, ends) for n, value in results.items()}
     return _described(model, results, shown, count, notes)
