@@ -190,6 +190,11 @@ RUNNING: dict[str, Entry] = {
         "A request shows no token, or a wrong one",
         "The service was started with a token: send `Authorization: Bearer TOKEN`, or in a browser the token as the password.",
     ),
+    "host-unknown": Entry(
+        "A service is called by a name that it does not know",
+        "`mai serve` on this machine alone answers to localhost and to addresses: a web page could have its own name lead here, and read what\n"
+        "is answered. Where a proxy passes another name on, `--allow-host models.example.org` says it; `--allow-host '*'` is any.",
+    ),
     "route-unknown": Entry(
         "A service has nothing at an address",
         "GET /openapi.json describes all routes of `mai serve`, GET /run lists its files.",
