@@ -188,6 +188,14 @@ def has_own_weights(path: Path, manifest: Manifest) -> bool:
     return own and (manifest.data is None or sha256_of(data_path(path)) == manifest.data.sha256)
 
 
+def is_as_written(path: Path, manifest: Manifest) -> bool:
+    """Whether all that stands before the manifest, the graph, too, is what mai wrote; taken for so where an older file or a `.ort` does not say."""
+    with mapped(path) as raw:
+        if manifest.file is None or is_ort(raw):
+            return True
+    return sha256_of(path, manifest.file.size) == manifest.file.sha256
+
+
 def _check_weights(path: Path, tensors: Sequence[Buffer], manifest: Manifest) -> None:
     """Check that the weights are those that were compiled; the manifests of older files have no checksum."""
     if manifest.checksum not in (None, checksum_of(tensors)):

@@ -244,7 +244,7 @@ class Finding(BaseModel):
 
 
 class Data(BaseModel):
-    """The file of tensors beside a file: how many bytes it has, and their SHA-256."""
+    """Bytes that a file is known by, of itself or of the tensors beside it: how many they are, and their SHA-256."""
 
     model_config = ConfigDict(frozen=True)
     size: int
@@ -302,6 +302,7 @@ class Manifest(BaseModel):
         tuned: what `mai tune` has chosen, where it has.
         checksum: of the weights (`checksum.py`); older files have none.
         data: of the file beside that holds the large weights; None where all are inside.
+        file: of all that stands before the manifest, which is the end of the file: graph, weights and spec. Older files do not say it.
         self_test: inputs and results by which any engine can be verified; older files have none.
         claim: in the file of a claim, what it checks.
         claims: what the claims of the spec came to with these weights.
@@ -348,6 +349,7 @@ class Manifest(BaseModel):
     tuned: Tuning | None = None
     checksum: str | None = None
     data: Data | None = None
+    file: Data | None = None
     self_test: SelfTest | None = None
     claim: Claim | None = None
     claims: list[Finding] = []
