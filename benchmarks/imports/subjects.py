@@ -12,6 +12,7 @@ import torch
 
 from mai.spec.family_records import family_records
 from tests.support import model_folders as small
+from tests.support.decoder_folders import DECODERS
 from tests.support.model_folders import Model
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -63,7 +64,7 @@ def _sound(config: Any, export: str) -> tuple[Arrays, Arrays]:
 def subjects() -> dict[str, Subject]:
     """By the names that the tests have for them."""
     kinds = [
-        (small.DECODERS, _text),
+        (DECODERS, _text),
         (small.ENCODERS, _text),
         (small.SEQ2SEQ, _two_texts),
         (small.IMAGES, _image),
@@ -93,9 +94,16 @@ def reference(model: Any, export: str, inputs: Arrays) -> np.ndarray[Any, Any]:
         given = {name: torch.from_numpy(value[i : i + 1]) for name, value in inputs.items()}
         with torch.inference_mode():
             result = model(**given)
-        field = FIELDS.get(export, "logits")
-        rows.append((result[field] if field in result else result[0])[0].float().numpy())
+        rows.append(_result(result, export)[0].float().numpy())
     return np.stack(rows)
+
+
+def _result(result: Any, export: str) -> torch.Tensor:
+    if export.startswith("answer"):
+        return torch.stack([result.start_logits, result.end_logits], -1)
+    field = FIELDS.get(export, "logits")
+    found: torch.Tensor = result[field] if field in result else result[0]
+    return found
 
 
 def greedy(model: Any, prompts: np.ndarray[Any, Any], count: int) -> Iterator[list[int]]:

@@ -9,11 +9,12 @@ from mai.compiler.data.fields import bad, group_columns
 from mai.compiler.data.tables.dates import HELP
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
+from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns import ColumnReader, ColumnSummary
 from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
 
-LETTERS_OF_TEXT = 40  # Words that are longer in the mean are texts.
+LETTERS_OF_TEXT, SPACES_OF_TEXT = 40, 4  # Words that are longer, or of more parts, in the mean are texts.
 NUMBERS = ("number", "whole", "date")
 AS_FOUND = Stated()
 
@@ -84,12 +85,15 @@ def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableS
     if not columns or not columns[0].rows:
         raise bad(f"{files[0]} needs a line of column names and at least one row")
     notes = dict.fromkeys(f"{table.path.name}: {note}" for table in tables for note in table.notes)
+    totals = [column.name for column in columns if column.ends_in_total]
+    if totals:
+        notes[f"{files[-1].name}: {note_of_totals(totals)}"] = None
     return TableSummary(tuple(files), tables[0].kind, columns[0].rows, columns, tuple(notes))
 
 
 def holds_texts(column: ColumnSummary) -> bool:
     """Whether a column's words are texts, of which each row has one of its own."""
-    return column.is_identifier and column.letters > LETTERS_OF_TEXT
+    return column.is_identifier and (column.letters > LETTERS_OF_TEXT or column.spaces >= SPACES_OF_TEXT)
 
 
 def why_not(column: ColumnSummary) -> str | None:
@@ -108,7 +112,7 @@ def why_not(column: ColumnSummary) -> str | None:
     if column.kind == "mixed" and column.odd is not None:
         return f"it mixes words and numbers: `{column.odd[0]}`, `{column.odd[1]}`"
     if column.kind == "other":
-        return "its values are neither numbers nor words nor dates"
+        return f"its values are {column.others}: what is needed of them are columns of numbers or words"
     if column.kind == "list" and (column.width is None or column.width < 1):
         return "its lists differ in length"
     if column.numbers is not None and column.numbers.infinite:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.lines import listed, number, share, spread
 from mai.compiler.drafting.table_fields import ONE_HOT, TableFields, Words
 from mai.spec.record import record
@@ -106,6 +107,9 @@ def _data(fields: TableFields, path: str) -> Iterator[str]:
 def _remarks(fields: TableFields) -> Iterator[str]:
     """What has to be known of the target."""
     target = fields.target.name
+    totals = [column.name for column in fields.table.columns if column.ends_in_total]
+    if totals:
+        yield f"# Take it out: {note_of_totals(totals)}."
     if fields.is_heavy_tailed:
         yield f"# A few {target} are far larger than all others: its logarithm is learnt, and a guess is the middle of what may be, not its mean."
     if fields.rarest is not None:
@@ -199,6 +203,11 @@ def _net(fields: TableFields, names: _Names) -> Iterator[str]:
         parts += [f"[missing({_own(name)})]"] if name in fields.gaps else []
     parts += [_as_numbers(each) for each in fields.words]
     parts += [_own(each.name) for each in fields.texts]
+    if (
+        len(fields.texts) == 2
+    ):  # How alike they are: Conneau et al. 2017, "Supervised learning of universal sentence representations", fig. 1.
+        one, other = (_own(each.name) for each in fields.texts)
+        parts += [f"abs({one} - {other})", f"{one} * {other}"]
     if len(parts) == 1:
         yield f"  h = {parts[0]}"
     else:

@@ -9,6 +9,7 @@ from pathlib import Path
 from mai.compiler.importing.config import read_json, refused
 from mai.compiler.importing.unlike import refuse_folder, refuse_path, refuse_without_tensors
 from mai.compiler.weights import adapters
+from mai.compiler.weights.modules import DENSE, MODULES, modules_of
 from mai.compiler.weights.tensor_files import NAMES, NETWORKS, PIPELINE, base_file
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
@@ -21,7 +22,7 @@ TOKENIZER_CONFIG, TEMPLATE, TEMPLATES = "tokenizer_config.json", "chat_template.
 SPARE = (
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model",
     "README.md", "LICENSE", "LICENSE.txt", "USE_POLICY.md", ".gitattributes", "training_args.bin",
-    "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json", "1_Pooling", "2_Normalize",
+    MODULES, "sentence_bert_config.json", "config_sentence_transformers.json",
 )  # fmt: skip
 
 
@@ -73,6 +74,8 @@ def read_folder(path: Path) -> ModelFolder:
     weights = base_file(net)
     if not weights.is_file():
         raise refuse_without_tensors(net)
+    if weights.is_file() and any(m.kind == DENSE for m in modules_of(path)):
+        weights = path / MODULES
     return ModelFolder(
         path,
         index if len(parts) > 1 else read_json(net / CONFIG),
@@ -118,7 +121,7 @@ def unread_files(path: Path) -> tuple[str, ...]:
     """The names of files in a folder that nothing here reads."""
     read = {
         CONFIG, PIPELINE, NETWORK, SCHEDULER, GENERATION, TOKENIZER, TOKENIZER_CONFIG, TEMPLATE, TEMPLATES, adapters.CONFIG,
-        *NAMES, *SPARE,
+        *NAMES, *SPARE, *(m.folder for m in modules_of(path)),
     }  # fmt: skip
     return tuple(
         sorted(

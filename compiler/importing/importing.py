@@ -13,13 +13,14 @@ from mai.compiler.importing.adapter import check_ties, read_model
 from mai.compiler.importing.config import Settings, read_settings, refused
 from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
-from mai.compiler.importing.sentences import MODULES, longest, read_sentences
+from mai.compiler.importing.sentences import longest, read_sentences
 from mai.compiler.importing.texts import check_texts, without_tokenizer
 from mai.compiler.importing.unlike import SAVED, check_packing, notes_on_code, of_other_code
 from mai.compiler.program import Program
 from mai.compiler.weights.adapters import CONFIG as ADAPTER
 from mai.compiler.weights.families import Family, family_of
 from mai.compiler.weights.load import plan_assignments
+from mai.compiler.weights.modules import MODULES
 from mai.compiler.weights.propose import propose_of_family
 from mai.compiler.weights.rules import named_by_rules
 from mai.compiler.weights.tensor_files import PIPELINE, TensorFiles
@@ -81,7 +82,8 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
         ]
         text = _declarations(record, architecture, folder, out, settings)
         spare = record.get("other_heads", {}).get(settings["head"], [])
-        family = family_of(record["rules"], numbers_of(record, settings))
+        sets = ["dense", *record["rules"]] if settings.get("dense") else record["rules"]
+        family = family_of(sets, numbers_of(record, settings))
         text, program = _with_rules(text, family, spare, files, out)
     numbers = sum(math.prod(w.shape) for w in program.weights.values())
     is_linked = any(not f.resolve().is_relative_to(out.parent.resolve()) for f in (folder.weights, folder.path))
@@ -146,7 +148,7 @@ def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Se
     """What the model is for: its head, how many labels there are, and how a text becomes one vector."""
     head = record["architectures"][architecture]
     sentences = read_sentences(folder.path, ignored)
-    if sentences is not None and (head != "encode" or "embed" not in record["exports"]):
+    if sentences is not None and (head not in ("encode", "generate") or "embed" not in record["exports"]):
         raise refused("config-unknown", f"{MODULES}: `{architecture}` has no spec that makes one vector of a text")
     more = {"head": head} if sentences is None else {"head": "embed", **sentences}
     return {"classes": _classes(folder), **more}

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from mai.compiler.weights import adapters
 from mai.compiler.weights.gguf_file import SUFFIX, GgufUnread, parts_of, read_gguf
+from mai.compiler.weights.modules import DENSE, MODULES, read_modules
 from mai.compiler.weights.readable import Readable
 from mai.compiler.weights.sealed import is_intact
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -84,8 +85,8 @@ class TensorFiles:
 
     Args:
         path: a .safetensors file, a .gguf file of llama.cpp, or one of several, the .safetensors.index.json of several, a folder with one of the usual names in it, the
-            model_index.json of a pipeline, whose tensors are called by their parts, `unet.conv_in.weight`, or the
-            adapter_config.json of an adapter, which is added to its base model.
+            model_index.json of a pipeline, whose tensors are called by their parts, `unet.conv_in.weight`, the modules.json of
+            sentence-transformers, or the adapter_config.json of an adapter, which is added to its base model.
         span: the place in the spec that names the file, where errors are reported.
         inside: where given, a folder that all files must lie in, after symbolic links are followed.
 
@@ -154,7 +155,8 @@ class TensorFiles:
         """What opens a path that is no safetensors file nor an index of such; None for others."""
         if self.path.suffix.lower() == SUFFIX:
             return self._add_gguf
-        return {PIPELINE: self._add_parts, adapters.CONFIG: self._add_adapted}.get(self.path.name)
+        kinds = {PIPELINE: self._add_parts, adapters.CONFIG: self._add_adapted, MODULES: self._add_modules}
+        return kinds.get(self.path.name)
 
     def _add_gguf(self) -> None:
         """Open a file of llama.cpp."""
@@ -206,6 +208,23 @@ class TensorFiles:
             if (self.path.parent / name).is_dir():
                 part = self._part(self.path.parent / name)
                 self._take({f"{name}.{tensor}": place for tensor, place in part._places.items()})
+
+    def _add_modules(self) -> None:
+        """Open a model of sentence-transformers, and the matrices behind it, which are called `2_Dense.linear.weight` by their places."""
+        folder = self.path.parent
+        self._take(self._part(base_file(folder))._places)
+        try:
+            modules = read_modules(folder)
+        except ValueError as error:
+            raise self.error("weights-mismatch", f"{self.path} cannot be read: {error}") from error
+        for place, module in enumerate(modules):
+            if module.kind == DENSE:
+                if Path(module.folder).name != module.folder:
+                    raise self.error(
+                        "path-outside", f"{self.path} names `{module.folder}`, which is no folder beside it"
+                    )
+                part = self._part(base_file(folder / module.folder))
+                self._take({f"{place}_{DENSE}.{name}": tensor for name, tensor in part._places.items()})
 
     def _add_adapted(self) -> None:
         """Open an adapter and its base model, whose tensors are those of both together."""

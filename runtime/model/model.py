@@ -68,6 +68,10 @@ class Model:
         self._defaults = {p.name: np.array(p.default, p.dtype) for p in manifest.settings} if manifest.required else {}
         self._fixed = {CHUNK: WHOLE} if CHUNK in overridable and CUDA in self.providers else {}
 
+    def __reduce__(self) -> tuple[Callable[[Path], Model], tuple[Path]]:
+        """It is copied and pickled as the name of its file, which is opened again as this one was."""
+        return self._open_step, (self.path.absolute(),)
+
     @property
     def providers(self) -> list[str]:
         """The execution providers in use, the preferred one first."""
