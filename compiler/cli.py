@@ -18,6 +18,7 @@ VERBS = {
         "data": "data_command:data",
         "lsp": "lsp_command:lsp",
         "new": "new_command:new",
+        "examples": "examples_command:examples",
         "import": "import_command:import_",
         "weights list": "weights_command:list_weights",
         "weights map": "weights_command:map_weights",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
@@ -13,13 +14,18 @@ Array = np.ndarray[Any, Any]
 
 
 def as_npz(arrays: Mapping[str, Array], compression: int = zipfile.ZIP_STORED) -> bytes:
-    """Arrays of any shapes, by name, as the bytes of a .npz.
+    """Arrays of any shapes, by name, as the bytes of a .npz."""
+    raw = io.BytesIO()
+    write_npz(raw, arrays, compression)
+    return raw.getvalue()
+
+
+def write_npz(file: Path | IO[bytes], arrays: Mapping[str, Array], compression: int = zipfile.ZIP_STORED) -> None:
+    """Write arrays of any shapes, by name, as a .npz.
 
     Any name will do. `np.savez` takes some for its own arguments, as `file`.
     """
-    raw = io.BytesIO()
-    with zipfile.ZipFile(raw, "w", compression) as archive:
+    with zipfile.ZipFile(file, "w", compression) as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.save(member, array, allow_pickle=False)
-    return raw.getvalue()

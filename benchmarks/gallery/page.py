@@ -12,7 +12,8 @@ HEAD = """# Gallery
 
 A spec for each system of G. Peyré's *The Mathematics of Artificial Intelligence*: the equation with its number there, the
 lines of the spec that say it, and what the compiled file makes. Each picture is made by the `mai` command below it;
-`make gallery` trains all of them and makes this page.
+`make gallery` trains all of them and makes this page. `mai examples` lists all specs, those of papers and of trained networks, too;
+`mai examples moons_flow` copies one with its data, and prints the commands that train and draw it.
 """
 Made = Mapping[str, Mapping[str, Any]]
 NONE: Made = {}

@@ -6,6 +6,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
+from mai.compiler.commands.examples_command import called, write_copies
 from mai.compiler.commands.shared import with_diagnostics, write_text
 from mai.runtime.command_line.markers import Argument, Misuse, Option
 from mai.runtime.show.terminal import echo, say
@@ -16,7 +17,7 @@ def new(
     file: Annotated[
         Path | None, Argument(help="The file to write.", show_default="model.mai, or the data's name")
     ] = None,
-    kind: Annotated[str, Option(help="Without data: flow, classifier or images.")] = "flow",
+    kind: Annotated[str, Option(help="Without data: flow, classifier, images, or one of `mai examples`.")] = "flow",
     data: Annotated[
         Path | None, Option(help="Write a spec for these data: a table, a folder of images, a text.")
     ] = None,
@@ -44,18 +45,30 @@ def new(
     file = file or Path("model.mai" if data is None else f"{_stem(data)}.mai")
     if file.exists() and not force:
         raise Misuse(f"{file} is there already; --force writes over it")
-    text = _starter(kind) if data is None else _drafted(data, file, (target, numbers, horizon, window))
-    write_text(file, text)
-    echo(f"wrote {file}; next: mai check {file}, then mai train {file}")
+    verb = "train"
+    if data is None:
+        verb = _start(kind, file)
+    else:
+        write_text(file, _drafted(data, file, (target, numbers, horizon, window)))
+    echo(f"wrote {file}; next: mai check {file}, then mai {verb} {file}")
 
 
-def _starter(kind: str) -> str:
+def _start(kind: str, file: Path) -> str:
+    """Write a starter, or an example and what it reads beside it; the verb that makes files of it."""
     from mai.spec import starters
+    from mai.spec.examples import copies, examples_called, is_picture
 
     texts = starters()
-    if kind not in texts:
-        raise Misuse(f"--kind {kind}: there are {', '.join(texts)}")
-    return texts[kind]
+    if kind in texts:
+        write_text(file, texts[kind])
+        return "train"
+    if not examples_called(kind):
+        raise Misuse(f"--kind {kind}: there are {', '.join(texts)}, and those that `mai examples` lists")
+    example = called(kind)
+    spec, *others = copies(example, file.parent, file.name).items()
+    write_copies(dict(other for other in others if not is_picture(other[0])))
+    write_text(spec[0], spec[1].decode())
+    return example.verb
 
 
 def _drafted(data: Path, file: Path, wish: tuple[str | None, bool | None, int | None, int | None]) -> str:

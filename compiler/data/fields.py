@@ -6,7 +6,6 @@ Nothing here looks at numbers, so that `mai check` says of shapes what training 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from itertools import islice
 from math import prod
 from typing import TypeVar
 
@@ -14,25 +13,18 @@ from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Dim, Size, evaluate, symbol, symbols
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.cells import vector_columns
+from mai.runtime.inputs.cells import few_of, vector_columns
 from mai.spec.diagnostics import Diagnostic, MaiError, Word
 from mai.spec.diagnostics.suggest import closest
 
 Column = TypeVar("Column")
 NO_LABEL = -(2**62)  # In the place of a label that is a number, and missing.
 EXACT = 2**53  # Whole numbers beyond it are not all told apart in float64.
-FEW = 8  # Names that a message lists; a table may have thousands of columns.
 
 
 def bad(message: str, slug: str = "data-bad", help: str | None = None, word: Word | None = None) -> MaiError:
     """The error for data that do not fit the spec, to be raised; `word` is what of the `data` line it is about."""
     return MaiError([Diagnostic(slug, None, message, help=help, word=word)])
-
-
-def few_of(names: Collection[str]) -> str:
-    """Names in one line: of many the first ones, and how many more there are."""
-    more = len(names) - FEW
-    return ", ".join(islice(names, FEW)) + (f" and {more:,} more" if more > 0 else "")
 
 
 def check_there(name: str, columns: Collection[str], what: str = "") -> None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median_low
 
+from mai.compiler.data.fields import bad
 from mai.compiler.data.sources.images import Images
+from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
 
 COLOURS = {"L": "grey", "LA": "grey with transparency", "1": "black and white", "RGB": "colour", "P": "colour by a palette",
@@ -33,6 +37,16 @@ class ImagesSummary:
         return 1 if all(mode in GREY for mode, _ in self.modes) else 3
 
     @property
+    def size(self) -> tuple[int, int]:
+        """The width and height that images are brought to: those of most, or else the middle one of the widths and of the heights."""
+        size, count = self.sizes[0]
+        total = sum(count for _, count in self.sizes)
+        if 2 * count > total:
+            return size
+        each = [size for size, count in self.sizes for _ in range(count)]
+        return median_low(w for w, _ in each), median_low(h for _, h in each)
+
+    @property
     def label_of(self) -> dict[Path, str]:
         """The class of each image, where there are classes."""
         return {file: file.parent.name for file in self.files} if self.classes else {}
@@ -45,21 +59,35 @@ def image_files(folder: Path) -> tuple[tuple[Path, ...], bool]:
 
 
 def summarise_images(folder: Path) -> ImagesSummary:
-    """What the first bytes of every image say. Raises `MaiError` where there is none."""
-    from PIL import Image
-
-    from mai.compiler.data.files.pictures import UNDECODED, upright_size
-
+    """What every image is, decoded once, since a file that was cut begins as a whole one does. Raises `MaiError` where there is none."""
     files, are_classes = image_files(folder)
     sizes, modes, damaged = Counter[tuple[int, int]](), Counter[str](), []
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                sizes[upright_size(image)] += 1
-                modes[image.mode] += 1
-        except UNDECODED:
-            damaged.append(file)
+    with ThreadPoolExecutor() as threads:  # Pillow decodes beside Python.
+        for file, looks in zip(files, threads.map(_looks, files), strict=True):
+            if looks is None:
+                damaged.append(file)
+            else:
+                sizes[looks[0]] += 1
+                modes[looks[1]] += 1
+    if not sizes:
+        raise bad(f"no image of {folder} can be read: {few_of([str(file) for file in damaged])}")
     classes = Counter(file.parent.name for file in files) if are_classes else {}
     return ImagesSummary(
         folder, files, tuple(classes.items()), tuple(sizes.most_common()), tuple(modes.most_common()), tuple(damaged)
     )
+
+
+def _looks(file: Path) -> tuple[tuple[int, int], str] | None:
+    """The size and the mode of an image; None where it cannot be read to its end."""
+    from PIL import Image
+
+    from mai.compiler.data.files.pictures import UNDECODED, upright_size
+
+    try:
+        with Image.open(file) as image:
+            looks = upright_size(image), image.mode
+            image.draft("L", (1, 1))  # A jpeg is read to its end all the same, and made an eighth as large on the way.
+            image.load()
+    except UNDECODED:
+        return None
+    return looks

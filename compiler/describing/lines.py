@@ -139,12 +139,11 @@ def _(summary: TableSummary) -> str:
 
 @data_line.register
 def _(summary: ImagesSummary) -> str:
-    (width, height), _ = summary.sizes[0]
+    width, height = summary.size
     label = f", y: class[{len(summary.classes)}]" if summary.classes else ""
-    line = f'data x: [{summary.channels}, {height}, {width}]{label} from images("{summary.folder}")'
-    if len(summary.sizes) > 1:
-        return f"# images of one size are needed; most are {width} x {height}\n{line}"
-    return line
+    size = f", size = [{height}, {width}]" if len(summary.sizes) > 1 else ""
+    left = "# take out what cannot be read\n" if summary.damaged else ""
+    return f'{left}data x: [{summary.channels}, {height}, {width}]{label} from images("{summary.folder}"{size})'
 
 
 @data_line.register

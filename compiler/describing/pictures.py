@@ -108,7 +108,7 @@ def _plane(plt: Pyplot, points: Array, labels: Array | None) -> Figure:
 
 @_figure.register(ImagesSummary)
 def _(summary: ImagesSummary, plt: Pyplot) -> Figure:
-    """Some images, those of one class in one row, at the size that most have."""
+    """Some images, those of one class in one row, at one size."""
     from PIL import Image, ImageOps
 
     labels = summary.label_of
@@ -121,7 +121,7 @@ def _(summary: ImagesSummary, plt: Pyplot) -> Figure:
             else own[:: max(1, len(own) // MOST_IMAGES)]
         )
     files = files[: MOST_IMAGES * 4]
-    size, pixels = summary.sizes[0][0], []
+    size, pixels = summary.size, []
     for file in files:
         with Image.open(file) as image:
             upright = ImageOps.exif_transpose(image)

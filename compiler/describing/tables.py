@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mai.compiler.data.fields import bad, few_of, group_columns
+from mai.compiler.data.fields import bad, group_columns
 from mai.compiler.data.tables.dates import HELP
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.describing.columns import ColumnReader, ColumnSummary
+from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
 
 LETTERS_OF_TEXT = 40  # Words that are longer in the mean are texts.

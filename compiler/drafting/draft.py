@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mai.compiler.data.fields import bad, few_of
+from mai.compiler.data.fields import bad
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.tables import TableSummary
@@ -15,6 +15,7 @@ from mai.compiler.drafting.series import draft_series
 from mai.compiler.drafting.table_fields import choose_fields
 from mai.compiler.drafting.tables import draft_table
 from mai.compiler.drafting.texts import draft_text
+from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
 
 

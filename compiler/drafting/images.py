@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.lines import share
+from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
 
 LARGEST = 64  # Pixels of a side: larger images are made smaller, which trains in minutes on one core.
@@ -47,7 +48,7 @@ def draft_images(summary: ImagesSummary, path: str) -> str:
 
 
 def _frame(summary: ImagesSummary, multiple: int) -> Frame:
-    (width, height), _ = summary.sizes[0]
+    width, height = summary.size
     scale = min(1.0, LARGEST / max(height, width))
     sides = [max(multiple, round(side * scale / multiple) * multiple) for side in (height, width)]
     resized = len(summary.sizes) > 1 or sides != [height, width]
@@ -60,8 +61,9 @@ def _source(frame: Frame, path: str, split: str) -> str:
 
 
 def _about(summary: ImagesSummary, frame: Frame) -> Iterator[str]:
-    for file in summary.damaged:
-        yield f"# {file.name} cannot be read: take it out of its folder."
+    if summary.damaged:
+        names = [file.relative_to(summary.folder).as_posix() for file in summary.damaged]
+        yield f"# These cannot be read, take them out: {few_of(names)}."
     if frame.resized:
         (width, height), most = summary.sizes[0]
         yield f"# {share(most, frame.count)} are {width} x {height}; all are cropped to {frame.width} x {frame.height} (`fit = pad` or `stretch` are other ways)."

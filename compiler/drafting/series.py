@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mai.compiler.data.fields import bad, few_of
+from mai.compiler.data.fields import bad
 from mai.compiler.data.sources.series import Series
 from mai.compiler.data.tables.cells import Missing
 from mai.compiler.data.tables.files import open_tables
@@ -12,6 +12,7 @@ from mai.compiler.describing.columns import ColumnSummary
 from mai.compiler.describing.lines import spread
 from mai.compiler.describing.tables import AS_FOUND, TableSummary
 from mai.compiler.ir.types import DType, Type
+from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
 
 PAST = 4  # Windows are so many times as long as what is forecast, where that leaves enough of them,

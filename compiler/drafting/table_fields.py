@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 
-from mai.compiler.data.fields import bad, few_of
+from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.header import NAME
 from mai.compiler.describing.columns import ColumnSummary
 from mai.compiler.describing.leaks import Leak, leaks
 from mai.compiler.describing.tables import TableSummary, holds_texts, why_not
+from mai.runtime.inputs.cells import few_of
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 
@@ -16,11 +17,17 @@ MOST_CLASSES = 10  # Whole numbers of so many different values are labels, where
 MOST_LABELS = 100  # So many words may be predicted, and so many numbers be said by name.
 LETTERS_OF_TOKEN, MOST_TOKENS = 3, 128  # Of a text: letters that a token has, and tokens that are read.
 MOST_NAMED = 60  # Columns of numbers that a spec names; of more it takes all that are left as one vector.
+HEAVY_TAIL = (
+    10  # How many times the middle number of a target one in a hundred is, from which on its logarithm is learnt.
+)
+RARE = 0.05  # The share of a label that few rows have.
 ONE_HOT = 12  # Words of so many kinds or fewer have a number each; of more kinds they are embedded.
 # Functions that a drafted spec calls where fields are in scope, for labels and for numbers: a field of such a name would hide one.
 CALLED_FOR_LABELS = frozenset(("cross_entropy", "accuracy", "across", "auc", "softmax", "argmax"))
 CALLED_FOR_TEXTS = frozenset(("embed", "masked_attention", "layer_norm", "sum", "maximum", "vocab"))
 CALLED_FOR_NUMBERS = frozenset(("across", "mean", "std", "r2", "abs"))
+
+CALLED_FOR_TAILS = frozenset(("log",))
 
 
 @record
@@ -91,12 +98,30 @@ class TableFields:
         return self.table.rows - self.target.missing
 
     @property
+    def is_heavy_tailed(self) -> bool:
+        """Whether the target is numbers above 0 of which few are far larger than all others: an error counts as a share of them then."""
+        return self.target_words is None and _is_heavy_tailed(self.target)
+
+    @property
+    def rarest(self) -> tuple[str, int] | None:
+        """The label of the target that fewest rows have, and how many, where these are few."""
+        if self.target_words is None:
+            return None
+        name, count = self.target.counts[-1]
+        return (name, count) if count < RARE * self.rows else None
+
+    @property
     def inputs(self) -> list[tuple[str, str]]:
         """The inputs and their types, in the order in which the spec names them."""
         reals = [*((name, "[]") for name in self.numbers), *((name, f"[{width}]") for name, width in self.vectors)]
         words = [(each.name, each.type_text) for each in self.words]
         texts = [pair for each in self.texts for pair in each.inputs]
         return [*reals, *((name, "[]") for name in self.dates), *words, *texts]
+
+
+def _is_heavy_tailed(column: ColumnSummary) -> bool:
+    numbers = column.numbers if column.kind in ("number", "whole") else None
+    return numbers is not None and numbers.low > 0 and numbers.quantile(0.99) > HEAVY_TAIL * numbers.quantile(0.5)
 
 
 def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = None) -> TableFields:
@@ -111,6 +136,8 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
     column = _target(table, target)
     labels = _target_words(column, as_numbers)
     called = CALLED_FOR_NUMBERS if labels is None else CALLED_FOR_LABELS
+    if labels is None and _is_heavy_tailed(column):
+        called |= CALLED_FOR_TAILS
     if column.name in called:
         raise bad(f"`{column.name}` is the name of a function that the spec calls", help="give the column another name")
     others = [(name, columns) for name, columns in table.groups(column.name) if columns[0] is not column]

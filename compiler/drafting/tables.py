@@ -13,7 +13,21 @@ EMBEDDED = 8  # Numbers of a word that is embedded.
 PARTS_OF_DATES = ("year", "month", "day", "weekday", "hour")
 # Functions that the net calls: its parameters have other names.
 IN_NET = frozenset(
-    ("concat", "normalise", "fill", "missing", "one_hot", "embed", "linear", "dropout", "mlp", "date", "sin", "cos")
+    (
+        "concat",
+        "normalise",
+        "fill",
+        "missing",
+        "one_hot",
+        "embed",
+        "linear",
+        "dropout",
+        "mlp",
+        "date",
+        "sin",
+        "cos",
+        "exp",
+    )
 )
 
 
@@ -79,6 +93,7 @@ def _data(fields: TableFields, path: str) -> Iterator[str]:
     yield f"# {target.name} from the other columns of {file}: {fields.rows:,} rows, {_what(fields)}."
     yield from (f"# Left out: {name}: {reason}." for name, reason in fields.left)
     yield from (f"# Look at {each.column}: {each.words}. Is it known before {target.name} is?" for each in fields.leaks)
+    yield from _remarks(fields)
     if fields.texts:
         yield f"const vocab = {VOCAB}"
     every = [(target.name, _target_type(fields)), *fields.inputs]
@@ -86,6 +101,17 @@ def _data(fields: TableFields, path: str) -> Iterator[str]:
         "\n", "\n    "
     )
     yield spread("data ", [f"{name}: {type_}" for name, type_ in every], source)
+
+
+def _remarks(fields: TableFields) -> Iterator[str]:
+    """What has to be known of the target."""
+    target = fields.target.name
+    if fields.is_heavy_tailed:
+        yield f"# A few {target} are far larger than all others: its logarithm is learnt, and a guess is the middle of what may be, not its mean."
+    if fields.rarest is not None:
+        name, count = fields.rarest
+        yield f"# {count:,} rows are `{name}`: accuracy says little of them. `sample = balanced({target})` in train(...) shows all labels equally"
+        yield "# often; probabilities of rare ones are too high then."
 
 
 def _what(fields: TableFields) -> str:
@@ -132,8 +158,14 @@ def _can_stratify(fields: TableFields) -> bool:
 def _scale(fields: TableFields, names: _Names) -> Iterator[str]:
     """The unit of a target of numbers."""
     if fields.target_words is None:
-        yield f"let {names.center} = mean(across({fields.target.name}), axis = 0)      # its unit, of the rows that are trained on"
-        yield f"let {names.spread} = std(across({fields.target.name}), axis = 0)"
+        target = _learnt(fields, fields.target.name)
+        yield f"let {names.center} = mean(across({target}), axis = 0)      # its unit, of the rows that are trained on"
+        yield f"let {names.spread} = std(across({target}), axis = 0)"
+
+
+def _learnt(fields: TableFields, name: str) -> str:
+    """What is learnt of a number: itself, or its logarithm."""
+    return f"log({name})" if fields.is_heavy_tailed else name
 
 
 def _reader(fields: TableFields, names: _Names) -> Iterator[str]:
@@ -178,7 +210,8 @@ def _net(fields: TableFields, names: _Names) -> Iterator[str]:
     network = f"dropout({hidden}, {size.dropout:g})" if size.dropout else hidden
     yield f"  y = linear(h, {count}) + linear({network}, {count})      # a straight line, and a small network beside it"
     one = "" if fields.target.kind == "list" else "[0]"
-    yield "  return y" if words is not None else f"  return {names.center} + {names.spread} * y{one}"
+    number = f"{names.center} + {names.spread} * y{one}"
+    yield f"  return {'y' if words is not None else f'exp({number})' if fields.is_heavy_tailed else number}"
     yield "}"
 
 
@@ -225,10 +258,11 @@ def _train(fields: TableFields, names: _Names) -> Iterator[str]:
     yield spread("train(", settings, ") {")
     if fields.target_words is None:
         yield _wrapped(f"{names.guess} = {_call(fields, names)}")
-        error = f"(({names.guess} - {target}) / {names.spread})^2"
+        guess, truth = _learnt(fields, names.guess), _learnt(fields, target)
+        error = f"(({guess} - {truth}) / {names.spread})^2"
         yield f"  minimize {'sum(' + error + ')' if fields.target.kind == 'list' else error}"
         if fields.target.kind != "list" and fields.rows >= 20:
-            yield f"  report r2(across({names.guess}), across({target})) as r2"
+            yield f"  report r2(across({guess}), across({truth})) as r2"
             yield f"  report abs({names.guess} - {target}) as error"
     else:
         yield _wrapped(f"{names.logits} = {_call(fields, names)}")

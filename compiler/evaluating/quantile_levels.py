@@ -161,7 +161,8 @@ def _computed(
         for name, shape in shapes.items()
     }
     weights = {name: np.ones(weight.shape) for name, weight in part.weights.items()}
-    return Evaluation(part, weights).run(inputs)
+    with np.errstate(all="ignore"):  # What has no logarithm, say, is no quantile.
+        return Evaluation(part, weights).run(inputs)
 
 
 def _cut(graph: Graph, values: Sequence[Value], cuts: Sequence[Value]) -> Graph:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mai.compiler.importing.config import read_json, refused
+from mai.compiler.importing.unlike import refuse_folder, refuse_path, refuse_without_tensors
 from mai.compiler.weights import adapters
-from mai.compiler.weights.tensor_files import NAMES, NETWORKS, PICKLES, PIPELINE, base_file
+from mai.compiler.weights.modules import DENSE, MODULES, modules_of
+from mai.compiler.weights.tensor_files import NAMES, NETWORKS, PIPELINE, base_file
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
 PREPROCESSOR = "preprocessor_config.json"
@@ -20,7 +22,7 @@ TOKENIZER_CONFIG, TEMPLATE, TEMPLATES = "tokenizer_config.json", "chat_template.
 SPARE = (
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model",
     "README.md", "LICENSE", "LICENSE.txt", "USE_POLICY.md", ".gitattributes", "training_args.bin",
-    "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json", "1_Pooling", "2_Normalize",
+    MODULES, "sentence_bert_config.json", "config_sentence_transformers.json",
 )  # fmt: skip
 
 
@@ -62,17 +64,18 @@ def read_folder(path: Path) -> ModelFolder:
         MaiError: `import-folder` where it is no such folder; `weights-pickle` where its weights are pickles alone.
     """
     if not path.is_dir():
-        raise refused("import-folder", f"{path} is no folder")
+        raise refuse_path(path)
     index = _said_in(path / PIPELINE)
     parts = _networks(path, index)
     net = path / NETWORK if list(parts) == [NETWORK] else path
     if not parts and not (net / CONFIG).is_file():
-        help = "a model's folder has config.json and model.safetensors: `model.save_pretrained(FOLDER)` writes them"
-        raise refused("import-folder", f"{net} has no {CONFIG}", help)
+        raise refuse_folder(net)
     beside = f"{SCHEDULER}/{SCHEDULER}_config.json" if parts else PREPROCESSOR
     weights = base_file(net)
     if not weights.is_file():
-        _refuse_without_weights(net)
+        raise refuse_without_tensors(net)
+    if weights.is_file() and any(m.kind == DENSE for m in modules_of(path)):
+        weights = path / MODULES
     return ModelFolder(
         path,
         index if len(parts) > 1 else read_json(net / CONFIG),
@@ -93,7 +96,11 @@ def _networks(path: Path, index: Mapping[str, object]) -> dict[str, Mapping[str,
     parts = [name for name, part in index.items() if isinstance(part, list) and any(part)]
     others = sorted(set(parts) - {*NETWORKS, SCHEDULER, *BESIDE})
     if others or (index and not {NETWORK, TRANSFORMER} & set(parts)):
-        said = f"a part is {others[0]}" if others else f"there is no {NETWORK} and no {TRANSFORMER}"
+        said = (
+            f"a part of `{index.get('_class_name')}` is {others[0]}"
+            if others
+            else f"there is no {NETWORK} and no {TRANSFORMER}"
+        )
         raise refused("config-unknown", f"{PIPELINE}: {said}", f"known: {', '.join((*NETWORKS, SCHEDULER))}")
     return {name: read_json(path / name / CONFIG) for name in NETWORKS if name in parts}
 
@@ -110,19 +117,11 @@ def chat_file(path: Path) -> str | None:
     return TOKENIZER_CONFIG if _said_in(path / TOKENIZER_CONFIG).get("chat_template") else None
 
 
-def _refuse_without_weights(path: Path) -> None:
-    pickles = sorted(f.name for f in path.iterdir() if f.suffix.lower() in PICKLES)
-    if pickles:
-        message = f"{path} has {pickles[0]}, a pickle: reading it could run code"
-        raise refused("weights-pickle", message, "`save_pretrained` of today's versions writes .safetensors")
-    raise refused("import-folder", f"{path} has no tensors: none of {', '.join(NAMES)}")
-
-
 def unread_files(path: Path) -> tuple[str, ...]:
     """The names of files in a folder that nothing here reads."""
     read = {
         CONFIG, PIPELINE, NETWORK, SCHEDULER, GENERATION, TOKENIZER, TOKENIZER_CONFIG, TEMPLATE, TEMPLATES, adapters.CONFIG,
-        *NAMES, *SPARE,
+        *NAMES, *SPARE, *(m.folder for m in modules_of(path)),
     }  # fmt: skip
     return tuple(
         sorted(

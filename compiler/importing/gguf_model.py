@@ -12,7 +12,7 @@ import torch
 from mai.compiler.importing.config import refused
 from mai.compiler.importing.folder import TOKENIZER, TOKENIZER_CONFIG, ModelFolder
 from mai.compiler.importing.gguf_tokenizer import write_tokenizer
-from mai.compiler.weights.gguf_file import SUFFIX, GgufFile, GgufUnread, read_gguf, stem_of
+from mai.compiler.weights.gguf_file import GgufFile, GgufUnread, read_gguf, stem_of
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.family_records import family_records
 
@@ -44,12 +44,6 @@ def read_gguf_model(path: Path) -> ModelFolder:
     chat = TOKENIZER_CONFIG if has_tokenizer and "tokenizer.chat_template" in file.metadata else None
     generation = {"eos_token_id": list(dict.fromkeys(ends))} if ends else {}
     return ModelFolder(path.parent, config_of(file), {}, generation, {}, "", path, texts, has_tokenizer, chat, ())
-
-
-def without_tokenizer(folder: ModelFolder) -> Iterator[str]:
-    """That the tokenizer of a file of llama.cpp is not read, where that is so."""
-    if folder.weights.suffix.lower() == SUFFIX and not folder.has_tokenizer:
-        yield f"its tokenizer is of a kind that is not read: the files take tokens, or texts with a {TOKENIZER} in {folder.texts.name}/"
 
 
 def config_of(file: GgufFile) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,15 @@ from mai.compiler.check import check_text
 from mai.compiler.importing.adapter import check_ties, read_model
 from mai.compiler.importing.config import Settings, read_settings, refused
 from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder
-from mai.compiler.importing.gguf_model import without_tokenizer
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
-from mai.compiler.importing.sentences import MODULES, longest, read_sentences
-from mai.compiler.importing.texts import check_texts
+from mai.compiler.importing.sentences import longest, read_sentences
+from mai.compiler.importing.texts import check_texts, without_tokenizer
+from mai.compiler.importing.unlike import SAVED, check_packing, notes_on_code, of_other_code
 from mai.compiler.program import Program
 from mai.compiler.weights.adapters import CONFIG as ADAPTER
 from mai.compiler.weights.families import Family, family_of
 from mai.compiler.weights.load import plan_assignments
+from mai.compiler.weights.modules import MODULES
 from mai.compiler.weights.propose import propose_of_family
 from mai.compiler.weights.rules import named_by_rules
 from mai.compiler.weights.tensor_files import PIPELINE, TensorFiles
@@ -65,6 +66,7 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
             `weights-unused` for tensors that are not the family's.
     """
     folder = read_model(path)
+    check_packing(folder.config, CONFIG, ignored)
     name, architecture = _family(folder)
     record = family_records()[name]
     settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder, ignored)
@@ -74,12 +76,14 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
         notes = [
             *check_texts(folder, settings, ignored),
             *_limits(record, settings),
+            *notes_on_code(folder.config, record["title"]),
             *without_tokenizer(folder),
             *longest(path),
         ]
         text = _declarations(record, architecture, folder, out, settings)
         spare = record.get("other_heads", {}).get(settings["head"], [])
-        family = family_of(record["rules"], numbers_of(record, settings))
+        sets = ["dense", *record["rules"]] if settings.get("dense") else record["rules"]
+        family = family_of(sets, numbers_of(record, settings))
         text, program = _with_rules(text, family, spare, files, out)
     numbers = sum(math.prod(w.shape) for w in program.weights.values())
     is_linked = any(not f.resolve().is_relative_to(out.parent.resolve()) for f in (folder.weights, folder.path))
@@ -93,7 +97,9 @@ def _limits(record: Record, settings: Settings) -> Iterator[str]:
     """That longer texts than so many tokens are not read, where the reference reads them in another way."""
     name = record.get("limits", {}).get(settings.get("rope_type"))
     if name is not None:
-        limit = numbers_of(record, settings)[name]
+        limit = numbers_of(record, settings).get(name)
+        if limit is None:
+            raise refused("config-unknown", f"{CONFIG}: it does not say how long texts were, `max_position_embeddings`")
         yield f"texts have {limit:,} tokens at most: of longer ones `rope_type` {settings['rope_type']!r} turns all positions otherwise"
 
 
@@ -103,15 +109,10 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
     architectures = folder.config.get("architectures", [kind])
     records = {r["model_type"]: (n, r) for n, r in family_records().items() if "model_type" in r}
     if kind is None:
-        policy = folder.config.get("type")
-        of_robots = (
-            f": `type` is {str(policy)[:60]!r}, as in LeRobot's policies, which have no family here" if policy else ""
-        )
-        raise refused("config-unknown", f"{CONFIG}: it says no `model_type`{of_robots}")
+        raise _of_no_type(folder.config)
     if not isinstance(kind, str) or kind not in records:
-        guess = closest(str(kind), records)
-        help = f"the nearest one known is `{guess}`" if guess else f"known: {', '.join(sorted(records))}"
-        raise refused("config-unknown", f"{CONFIG}: no family is known for `model_type` {str(kind)[:60]!r}", help)
+        message = f"{CONFIG}: no family is known for `model_type` {str(kind)[:60]!r}"
+        raise refused("config-unknown", message + of_other_code(folder.config), _instead(str(kind), records))
     name, record = records[kind]
     first = architectures[0] if isinstance(architectures, list) and architectures else None
     if first not in record["architectures"]:
@@ -121,11 +122,33 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
     return name, str(first)
 
 
+def _of_no_type(config: Mapping[str, object]) -> MaiError:
+    """What is wrong with a config that does not say its `model_type`, by what other libraries write."""
+    message = f"{CONFIG}: it says no `model_type`"
+    if config.get("type"):
+        ours = f"`type` is {str(config['type'])[:60]!r}, as in LeRobot's policies, which have no family here"
+        return refused("config-unknown", f"{message}: {ours}")
+    if config.get("architecture"):
+        ours = f"`architecture` is {str(config['architecture'])[:60]!r}, as timm calls its nets"
+        return refused("config-unknown", f"{message}: {ours}", family_records()["unknown"]["kinds"]["timm_wrapper"])
+    return refused("config-unknown", message, SAVED)
+
+
+def _instead(kind: str, known: Iterable[str]) -> str:
+    """What to do where no family is known."""
+    reasons = family_records()["unknown"]["kinds"]
+    if kind in reasons:
+        return str(reasons[kind])
+    guess = closest(kind, known)
+    nearest = f"the nearest one known is `{guess}`; " if guess else ""
+    return f"{nearest}spec/families.md lists those that are; `mai weights map` helps with a net that you write"
+
+
 def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
     """What the model is for: its head, how many labels there are, and how a text becomes one vector."""
     head = record["architectures"][architecture]
     sentences = read_sentences(folder.path, ignored)
-    if sentences is not None and (head != "encode" or "embed" not in record["exports"]):
+    if sentences is not None and (head not in ("encode", "generate") or "embed" not in record["exports"]):
         raise refused("config-unknown", f"{MODULES}: `{architecture}` has no spec that makes one vector of a text")
     more = {"head": head} if sentences is None else {"head": "embed", **sentences}
     return {"classes": _classes(folder), **more}

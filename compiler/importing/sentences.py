@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mai.compiler.importing.config import Settings, read_json, read_settings, refused
-from mai.runtime.files import plain_file
+from mai.compiler.weights.modules import DENSE, MODULES, Module, read_modules
 from mai.spec.family_records import family_records
 
-MODULES, LIMITS, TEXTS = "modules.json", "sentence_bert_config.json", "config_sentence_transformers.json"
+LIMITS, TEXTS = "sentence_bert_config.json", "config_sentence_transformers.json"
 # Of the ways that are chosen by a switch each, in the order in which their vectors stand one after the other.
 WAYS = {
     "pooling_mode_cls_token": "cls",
@@ -20,11 +20,12 @@ WAYS = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
-PARTS = (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
+PARTS = re.compile(r"Transformer Pooling( Dense)*( Normalize)?")
+KNOWN = "known: Transformer, Pooling; behind them Dense, any number of times, and Normalize"
 
 
 def read_sentences(path: Path, ignored: Sequence[str] = ()) -> Settings | None:
-    """How a text becomes one vector, `pooling` and `normalised`; None where the folder has no modules.
+    """How a text becomes one vector: `pooling`, `dense`, `normalised`; None where the folder has no modules.
 
     Args:
         ignored: fields of its files that change no result.
@@ -35,22 +36,34 @@ def read_sentences(path: Path, ignored: Sequence[str] = ()) -> Settings | None:
     if not (path / MODULES).is_file():
         return None
     try:
-        modules = json.loads(plain_file(path / MODULES).read_text(encoding="utf-8"))
-        kinds = [str(module["type"]).rpartition(".")[2] for module in modules]
-        places = [str(module["path"]) for module in modules]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        modules = read_modules(path)
+    except ValueError as error:
         raise refused("import-folder", f"{path / MODULES} cannot be read: {error}") from error
-    if kinds not in PARTS:
-        message = f"{MODULES}: the modules are {', '.join(kinds)}"
-        raise refused("config-unknown", message, f"known: {'; '.join(', '.join(p) for p in PARTS)}")
-    config = path / places[1] / "config.json"
-    if not config.resolve().is_relative_to(path.resolve()):
-        raise refused("import-folder", f"{MODULES} leads out of {path}")
-    pooling = read_settings(family_records()["pooling"], read_json(config), f"{places[1]}/config.json")
+    kinds = [module.kind for module in modules]
+    if not PARTS.fullmatch(" ".join(kinds)):
+        raise refused("config-unknown", f"{MODULES}: the modules are {', '.join(kinds)}", KNOWN)
+    pooling = _settings_of("pooling", path, modules[1])
     for name in (LIMITS, TEXTS):
         if (path / name).is_file():
             read_settings(family_records()["sentences"], read_json(path / name), name, ignored)
-    return {"pooling": _ways(pooling), "normalised": kinds[-1] == "Normalize"}
+    dense = [_dense(path, place, module) for place, module in enumerate(modules) if module.kind == DENSE]
+    return {"pooling": _ways(pooling), "dense": dense, "normalised": kinds[-1] == "Normalize"}
+
+
+def _settings_of(record: str, path: Path, module: Module) -> Settings:
+    config = path / module.folder / "config.json"
+    if not config.resolve().is_relative_to(path.resolve()):
+        raise refused("import-folder", f"{MODULES} leads out of {path}")
+    return read_settings(family_records()[record], read_json(config), f"{module.folder}/config.json")
+
+
+def _dense(path: Path, place: int, module: Module) -> Settings:
+    """A matrix behind the pooling: its number, width, and what its results go through."""
+    said = _settings_of("dense", path, module)
+    if said["use_residual"] and said["in_features"] != said["out_features"]:
+        message = f"{module.folder}/config.json: `use_residual` is true, and the widths are not equal"
+        raise refused("config-unknown", message)
+    return {"number": place, "out": said["out_features"], "activation": said["activation_function"], **said}
 
 
 def _ways(pooling: Settings) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mai.compiler.importing.config import Settings, read_json, refused
 from mai.compiler.importing.folder import TEMPLATE, TOKENIZER, TOKENIZER_CONFIG, ModelFolder
+from mai.compiler.weights.gguf_file import SUFFIX
 from mai.runtime.files import read_text
 from mai.runtime.text.tokenizer import Pieces
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -22,6 +23,17 @@ PARTS = {
     "strip_accents": "strip_accents",
     "tokenize_chinese_chars": "handle_chinese_chars",
 }
+# A tokenizer as other programs keep it.
+OTHER_FORMS = (
+    "tokenizer.model",
+    "spiece.model",
+    "sentencepiece.bpe.model",
+    "source.spm",
+    "tekken.json",
+    "vocab.txt",
+    "vocab.json",
+    TOKENIZER_CONFIG,
+)
 HELP = "`AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)` writes one of both; `--ignore {0}`: tokenizer.json counts"
 
 
@@ -57,6 +69,17 @@ def check_texts(folder: ModelFolder, settings: Settings, ignored: Sequence[str])
         *_templates(folder, said),
         *_second_words(folder, said),
     ]
+
+
+def without_tokenizer(folder: ModelFolder) -> Iterator[str]:
+    """That texts are not read for want of a `tokenizer.json`, where a folder has a tokenizer in another form."""
+    if folder.has_tokenizer:
+        return
+    if folder.weights.suffix.lower() == SUFFIX:
+        yield f"its tokenizer is of a kind that is not read: the files take tokens, or texts with a {TOKENIZER} in {folder.texts.name}/"
+    elif (other := next((n for n in OTHER_FORMS if (folder.texts / n).is_file()), None)) is not None:
+        write = "`AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)` writes it"
+        yield f"there is {other} and no {TOKENIZER}: the files take tokens, not texts, and have no chat; {write}"
 
 
 def _check_draws(parts: object) -> None:

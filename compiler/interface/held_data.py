@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mai.compiler.data.fields import bad
+from mai.runtime.arrays import write_npz
 from mai.runtime.model.checksum import sha256_of
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _table_of(columns: Mapping[str, Array]) -> pa.Table:
 
 def _save_arrays(columns: Mapping[str, Array], folder: Path) -> Path:
     path = _scratch(folder, ".npz")
-    np.savez(path, **dict(columns))  # type: ignore[arg-type]
+    write_npz(path, columns)
     return _named(path)
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.data.fields import NO_LABEL, bad, check_there, few_of, group_columns
+from mai.compiler.data.fields import NO_LABEL, bad, check_there, group_columns
 from mai.compiler.data.tables.cells import Column, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.predicting.texts import TextBlock, Texts, texts_of
 from mai.runtime.arrays import Array
-from mai.runtime.inputs.cells import is_number
+from mai.runtime.inputs.cells import few_of, is_number
 from mai.runtime.inputs.labels import TRUTHS, label_names, spare_label, unknown_words
 from mai.spec.record import record
 

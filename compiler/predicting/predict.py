@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.data.fields import bad, few_of
+from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_table
 from mai.compiler.data.texts.lengths import of_one_length
@@ -23,6 +23,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.commands.running import read_value
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import unknown_name_error
+from mai.runtime.inputs.cells import few_of
 from mai.runtime.inputs.values import split_word
 from mai.runtime.model.model import Model
 from mai.spec.record import record

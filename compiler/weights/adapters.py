@@ -67,6 +67,7 @@ class AdapterConfig(BaseModel):
         """The fields that are not understood, with what they say."""
         if self.peft_type != "LORA":
             yield f"`peft_type` is {self.peft_type!r}; known here: 'LORA'"
+            return
         if self.init_lora_weights not in BEGINNINGS:
             yield f"`init_lora_weights` is {self.init_lora_weights!r}, which changes the base model, too"
         for name in self.alpha_pattern:

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from mai.compiler.weights import adapters
 from mai.compiler.weights.gguf_file import SUFFIX, GgufUnread, parts_of, read_gguf
+from mai.compiler.weights.modules import DENSE, MODULES, read_modules
 from mai.compiler.weights.readable import Readable
 from mai.compiler.weights.sealed import is_intact
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -29,6 +30,8 @@ NAMES = (
     "weights.safetensors", "model.safetensors", f"model{INDEX}",
     "diffusion_pytorch_model.safetensors", f"diffusion_pytorch_model{INDEX}",
 )  # fmt: skip
+MERGE = "where its kind allows that, peft makes one model of both: `merge_and_unload()`, then `save_pretrained`"
+POINTER = b"version https://git-lfs"  # The beginning of a file that stands for a large one.
 PIPELINE = "model_index.json"  # In the folder of a sampler of diffusers, whose networks lie in folders below it.
 NETWORKS = ("unet", "transformer", "vae", "text_encoder")
 MAX_INDEX_BYTES = 100_000_000
@@ -82,8 +85,8 @@ class TensorFiles:
 
     Args:
         path: a .safetensors file, a .gguf file of llama.cpp, or one of several, the .safetensors.index.json of several, a folder with one of the usual names in it, the
-            model_index.json of a pipeline, whose tensors are called by their parts, `unet.conv_in.weight`, or the
-            adapter_config.json of an adapter, which is added to its base model.
+            model_index.json of a pipeline, whose tensors are called by their parts, `unet.conv_in.weight`, the modules.json of
+            sentence-transformers, or the adapter_config.json of an adapter, which is added to its base model.
         span: the place in the spec that names the file, where errors are reported.
         inside: where given, a folder that all files must lie in, after symbolic links are followed.
 
@@ -110,7 +113,8 @@ class TensorFiles:
             for file in self._files():
                 self._add(file)
         except (SafetensorError, OSError) as error:
-            raise self.error("weights-mismatch", f"{self.path} is not a safetensors file: {error}") from error
+            message = f"{self.path} is not a safetensors file: {error}"
+            raise self.error("weights-mismatch", message, help=self._pointer()) from error
 
     def __enter__(self) -> TensorFiles:
         return self
@@ -139,11 +143,20 @@ class TensorFiles:
                 message = f"{file} is damaged: its checksum does not match"
                 raise self.error("weights-mismatch", message, help="take it from a backup, or train again")
 
+    def _pointer(self) -> str | None:
+        """What to do where a file is not the one that is meant, but says where it lies."""
+        for file in (f for f in (self.path, *self._paths) if f.is_file()):
+            with file.open("rb") as opened:
+                if opened.read(len(POINTER)) == POINTER:
+                    return f"{file.name} is a pointer of Git LFS: `git lfs pull` gets the tensors"
+        return None
+
     def _special(self) -> Callable[[], None] | None:
         """What opens a path that is no safetensors file nor an index of such; None for others."""
         if self.path.suffix.lower() == SUFFIX:
             return self._add_gguf
-        return {PIPELINE: self._add_parts, adapters.CONFIG: self._add_adapted}.get(self.path.name)
+        kinds = {PIPELINE: self._add_parts, adapters.CONFIG: self._add_adapted, MODULES: self._add_modules}
+        return kinds.get(self.path.name)
 
     def _add_gguf(self) -> None:
         """Open a file of llama.cpp."""
@@ -196,12 +209,29 @@ class TensorFiles:
                 part = self._part(self.path.parent / name)
                 self._take({f"{name}.{tensor}": place for tensor, place in part._places.items()})
 
+    def _add_modules(self) -> None:
+        """Open a model of sentence-transformers, and the matrices behind it, which are called `2_Dense.linear.weight` by their places."""
+        folder = self.path.parent
+        self._take(self._part(base_file(folder))._places)
+        try:
+            modules = read_modules(folder)
+        except ValueError as error:
+            raise self.error("weights-mismatch", f"{self.path} cannot be read: {error}") from error
+        for place, module in enumerate(modules):
+            if module.kind == DENSE:
+                if Path(module.folder).name != module.folder:
+                    raise self.error(
+                        "path-outside", f"{self.path} names `{module.folder}`, which is no folder beside it"
+                    )
+                part = self._part(base_file(folder / module.folder))
+                self._take({f"{place}_{DENSE}.{name}": tensor for name, tensor in part._places.items()})
+
     def _add_adapted(self) -> None:
         """Open an adapter and its base model, whose tensors are those of both together."""
         try:
             config = adapters.read_adapter(self.path)
         except ValueError as error:
-            raise self.error("config-unknown", f"{self.path}: {error}") from error
+            raise self.error("config-unknown", f"{self.path}: {error}", help=MERGE) from error
         folder = next((f for f in adapters.base_places(self.path, config) if base_file(f).is_file()), None)
         if folder is None:
             message = f"{self.path} is of the base model `{config.base_model_name_or_path}`, whose folder is not here"

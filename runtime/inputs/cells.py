@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from itertools import islice
 
 from mai.runtime.errors import ModelError
+
+FEW = 8  # Names that a message lists; a table may have thousands of columns.
+
+
+def few_of(names: Collection[str]) -> str:
+    """Names in one line: of many the first ones, and how many more there are."""
+    more = len(names) - FEW
+    return ", ".join(islice(names, FEW)) + (f" and {more:,} more" if more > 0 else "")
 
 
 def is_number(cell: str) -> bool:

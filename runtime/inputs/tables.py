@@ -11,7 +11,7 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.cells import is_number, vector_columns
+from mai.runtime.inputs.cells import few_of, is_number, vector_columns
 from mai.runtime.inputs.csv_rows import first_ragged, read_rows
 from mai.runtime.inputs.labels import as_labels, warn_of_unknown
 from mai.runtime.model.manifest import Port
@@ -35,7 +35,7 @@ def from_csv(port: Port, path: Path, column: str = "", names: Sequence[str] = ()
     has_header = bool(places) or not any(is_number(cell) or cell in names for cell in rows[0])
     body = rows[1:] if has_header else rows
     if column and not places:
-        raise ModelError("input-missing", f"{path} has no column `{column}`", f"it has {', '.join(rows[0])}"[:200])
+        raise ModelError("input-missing", f"{path} has no column `{column}`", f"it has {few_of(rows[0])}")
     if not body:
         raise ModelError("input-shape", f"{path} has a line of names and no row for `{port.name}`")
     _check_widths(path, body, len(rows[0]))

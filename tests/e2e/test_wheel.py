@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("spec", "compiler", "runtime")
+ROOMS = ("spec", "compiler", "runtime", "examples")
 NOT_OF_THE_PACKAGE = ("compiler/editor/vscode/", "compiler/ARCHITECTURE.md", "compiler/ops/ops.md")
 HIDE = "import sys\nclass No:\n    def find_spec(self, name, *_):\n        if name.split('.')[0] in {hidden}: raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)\nsys.meta_path.insert(0, No())\n"
 CALL = "from mai.runtime.cli import main\nmain()\n"
@@ -94,6 +94,8 @@ def test_it_trains_compiles_and_runs(unpacked: Path, tmp_path: Path) -> None:
     call("new", "flow.mai", without=TRAINING)
     assert "sound" in call("check", "flow.mai", without=TRAINING)
     call("format", "--check", "flow.mai", without=TRAINING)
+    call("examples", "fourier_operator", without=TRAINING)
+    call("train", "fourier_operator/fourier_operator.mai", "--steps", "1", "--quiet")
     call("train", "flow.mai", "--steps", "3", "--quiet")
     call("run", "runs/flow/flow.sample.onnx", "--batch", "5", "--out", "points.csv", without=COMPILER)
     assert len((tmp_path / "points.csv").read_text().splitlines()) == 5

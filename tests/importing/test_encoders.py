@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
@@ -17,7 +18,8 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
-from tests.support.model_folders import ENCODERS, VOCAB, imported, save
+from tests.support.model_folders import DECODERS, ENCODERS, VOCAB, imported, save
+from tests.support.model_folders import Model as Case
 from tests.support.tokenizers import word_tokenizer
 from tests.support.zoo import tokens
 
@@ -49,12 +51,14 @@ def padded(texts: list[np.ndarray]) -> dict[str, torch.Tensor]:
 def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> None:
     model = ENCODERS[name].make()
     save(model, tmp_path)
-    export_name = {"classes": "classify", "tags": "tag", "gaps": "fill", "put in": "detect"}.get(
+    export_name = {"classes": "classify", "tags": "tag", "gaps": "fill", "put in": "detect", "answers": "answer"}.get(
         name.partition(", ")[2], "encode"
     )
     file, texts = compiled(tmp_path, export_name), rows()
     with torch.inference_mode():
-        expected = model(**padded(texts))[0].numpy()
+        results = model(**padded(texts))
+    answers = [results[n] for n in ("start_logits", "end_logits") if n in results]
+    expected = (torch.stack(answers, -1) if answers else results[0]).numpy()
     found = file(x=texts)
     assert expected.std() > 0.1
     assert found.shape == expected.shape
@@ -93,15 +97,16 @@ def test_pairs_of_texts(name: str, export_name: str, tmp_path: Path) -> None:
         )
 
 
-def written(folder: Path, *kinds: str, **pooling: object) -> None:
+def written(folder: Path, *kinds: str, case: Case = ENCODERS["bert"], **pooling: object) -> None:
     """A model with the files that sentence-transformers puts beside it."""
-    save(ENCODERS["bert"].make(), folder)
+    save(case.make(), folder)
     modules = [
         {"idx": i, "name": str(i), "path": f"{i}_{k}" if i else "", "type": f"sentence_transformers.models.{k}"}
         for i, k in enumerate(("Transformer", "Pooling", *kinds))
     ]
     (folder / "modules.json").write_text(json.dumps(modules))
-    (folder / "1_Pooling").mkdir()
+    for module in modules[1:]:
+        (folder / str(module["path"])).mkdir()
     (folder / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 32, **pooling}))
     (folder / "tokenizer.json").write_text(word_tokenizer("<s> $A </s>"))
 
@@ -144,6 +149,54 @@ def test_sentences(pooling: dict[str, object], ways: list[str], normalised: bool
     np.testing.assert_allclose(file(x="one")[0], found[1], atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["Qwen3ForCausalLM", pytest.param("Qwen3Model", marks=pytest.mark.slow)])
+def test_a_decoder_that_makes_vectors(kind: str, tmp_path: Path) -> None:
+    """The last token's vector, as Qwen3-Embedding and E5-Mistral have it, of texts of different lengths."""
+    written(tmp_path, "Normalize", case=replace(DECODERS["qwen3"], model=kind), pooling_mode_lasttoken=True)
+    file, model = compiled(tmp_path, "embed"), DECODERS["qwen3"].make().model
+    texts = rows()
+    for text, found in zip(texts, file(x=texts), strict=True):
+        with torch.inference_mode():
+            y = model(torch.from_numpy(text)[None]).last_hidden_state[0, -1].numpy()
+        np.testing.assert_allclose(found, y / np.linalg.norm(y), atol=1e-5)
+
+
+def dense(folder: Path, wide: int, out: int, activation: str, **more: object) -> tuple[np.ndarray, ...]:
+    """A matrix behind the pooling: its files, and its numbers."""
+    generator = np.random.default_rng(out)
+    tensors = {"linear.weight": generator.standard_normal((out, wide)), "linear.bias": generator.standard_normal(out)}
+    save_file({n: torch.from_numpy(t).float() for n, t in tensors.items()}, folder / "model.safetensors")
+    said = {
+        "in_features": wide,
+        "out_features": out,
+        "bias": True,
+        "activation_function": f"torch.nn.modules.{activation}",
+    }
+    (folder / "config.json").write_text(json.dumps(said | more))
+    return tuple(tensors.values())
+
+
+def test_matrices_behind_the_pooling(tmp_path: Path) -> None:
+    """Dense modules of sentence-transformers, whose tensors lie in folders of their own."""
+    written(tmp_path, "Dense", "Dense", "Normalize", pooling_mode="mean")
+    a, b = dense(tmp_path / "2_Dense", 32, 12, "activation.Tanh")
+    c, d = dense(tmp_path / "3_Dense", 12, 12, "linear.Identity", use_residual=True)
+    with torch.inference_mode():
+        h = ENCODERS["bert"].make()(torch.tensor([[2, 4, 5, 3]])).last_hidden_state[0].numpy()
+    y = np.tanh(a @ h.mean(0) + b)
+    y = y + c @ y + d
+    found = compiled(tmp_path, "embed", word_tokenizer("<s> $A </s>"))(x=["red fish"])
+    np.testing.assert_allclose(found[0], y / np.linalg.norm(y), atol=1e-5)
+    dense(tmp_path / "2_Dense", 32, 12, "activation.Softplus")
+    with pytest.raises(MaiError, match="`activation_function` is"):
+        imported(tmp_path)
+    dense(tmp_path / "2_Dense", 32, 12, "activation.Tanh")
+    modules = (tmp_path / "modules.json").read_text()
+    (tmp_path / "modules.json").write_text(modules.replace("3_Dense", f"../{tmp_path.name}/3_Dense"))
+    with pytest.raises(MaiError, match="which is no folder beside it"):
+        imported(tmp_path)
+
+
 def test_sentences_that_are_made_otherwise(tmp_path: Path) -> None:
     """Modules that are not known, ways of pooling that are none, texts that are changed before they are read."""
     written(tmp_path, "Normalize", "Dense", pooling_mode="mean")
@@ -175,8 +228,8 @@ def test_sentences_that_are_made_otherwise(tmp_path: Path) -> None:
 
 
 def test_a_head_that_is_not_known(tmp_path: Path) -> None:
-    save(replace(ENCODERS["bert"], model="BertForQuestionAnswering").make(), tmp_path)
-    with pytest.raises(MaiError, match="BertForQuestionAnswering"):
+    save(replace(ENCODERS["bert"], model="BertForMultipleChoice").make(), tmp_path)
+    with pytest.raises(MaiError, match="BertForMultipleChoice"):
         imported(tmp_path)
 
 

@@ -108,6 +108,14 @@ def test_the_same_points_however_they_are_held(value: object) -> None:
     np.testing.assert_array_equal(np.load(path)["x"].astype(np.float32), POINTS)
 
 
+def test_a_field_may_be_called_as_an_argument_of_numpys_writer() -> None:
+    text = "data file: [2] from npz()\nnet f(x: [2]) -> [2] { return linear(x, 2) }\nexport g(x: [2]) -> [2] { return f(x) }\n"
+    (path,) = mai.Spec(text + "train(steps = 1) { minimize sum(f(file)^2) }", "g", data={"file": POINTS}).files_in(
+        Path("here")
+    )
+    np.testing.assert_array_equal(np.load(path)["file"].astype(np.float32), POINTS)
+
+
 @pytest.mark.parametrize("make", [dict, pd.DataFrame, pa.table], ids=["dict", "pandas", "arrow"])
 def test_a_table_has_the_fields_by_name(make: type) -> None:
     spec = mai.Spec(PRICES, "prices", data=make(HOUSES))

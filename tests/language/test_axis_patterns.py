@@ -1,4 +1,4 @@
-"""Patterns of axes with `...`: as einops and numpy read them."""
+"""Patterns of axes, with `...` too: as einops and numpy read them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ CASES = {
     'rearrange(x, "a b c ... -> c ... a b")': ("[4, 2, 3]", X.transpose(0, 3, 1, 2)),
     'reduce(x, "... a -> a", "mean")': ("[4]", X.mean((1, 2))),
     'einsum("... a, ... b -> ... a b", x, y)': ("[2, 3, 4, 4]", np.einsum("n...a,n...b->n...ab", X, Y)),
+    'einsum(x, y, "c a b, d a b -> c d")': ("[2, 2]", np.einsum("ncab,ndab->ncd", X, Y)),
     'einsum("... a -> ...", x)': ("[2, 3]", X.sum(-1)),
 }
 
 
 @pytest.mark.parametrize("pattern", CASES)
-def test_the_axes_without_names(program: Callable[[str], Program], tmp_path: Path, pattern: str) -> None:
+def test_patterns(program: Callable[[str], Program], tmp_path: Path, pattern: str) -> None:
     shape, expected = CASES[pattern]
     made = program(f"export f(x: [2, 3, 4], y: [2, 3, 4]) -> {shape} {{ return {pattern} + 0 * sum(y) }}\n")
     found = load(export(made, "f", Trained({}), tmp_path).path, providers="cpu")(x=X, y=Y)

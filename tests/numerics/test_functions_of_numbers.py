@@ -22,6 +22,9 @@ X = torch.from_numpy(np.random.default_rng(1).standard_normal((2, 4, 4)).astype(
 SAME_SHAPE: dict[str, Callable[[Tensor], Tensor]] = {
     "mish(x)": torch.nn.functional.mish,
     "hard_swish(4 * x)": lambda x: torch.nn.functional.hardswish(4 * x),
+    "log_sigmoid(40 * x)": lambda x: torch.nn.functional.logsigmoid(40 * x),
+    "sort(x)": lambda x: torch.sort(x, -1).values,
+    "sort(x, axis = 0)": lambda x: torch.sort(x, 1).values,
     "softsign(x)": torch.nn.functional.softsign,
     "elu(x, alpha = 0.5)": lambda x: torch.nn.functional.elu(x, 0.5),
     "clip(x, -0.5, high = 1)": lambda x: torch.clamp(x, -0.5, 1),

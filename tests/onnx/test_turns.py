@@ -228,6 +228,24 @@ def test_roundings_that_are_left_are_told(name: str, program: Maker) -> None:
     assert refused.value.diagnostics[0].slug == "compile-mismatch"
 
 
+GRADIENTS = (  # Conjugate gradients, which need a symmetric A: of others a turn divides by what is 0 but for roundings.
+    "export f(b: [4], A: [4, 4]) -> [4] {\n  x = 0 * b\n  r = b\n  p = b\n  repeat 50 %s {\n"
+    "    q = A @ p\n    a = sum(r^2) / sum(p * q)\n    x = x + a * p\n    s = r - a * q\n"
+    "    p = s + sum(s^2) / sum(r^2) * p\n    r = s\n  }\n  return x\n}\n"
+)
+
+
+@pytest.mark.parametrize("loop", ["shared", "until norm(r) < 1e-4"])
+def test_a_turn_that_roundings_decide_is_not_compared(loop: str, program: Maker) -> None:
+    """The others are: a fault in every turn is found."""
+    prepared, weights = prepared_of(program(GRADIENTS % loop))
+    assert [w.slug for w in passed(prepared, weights).warnings] == ["metastable"]
+    wrong = prepared_of(program((GRADIENTS % loop).replace("- a * q", "- a * q * 1.001")))[0]
+    with pytest.raises(MaiError) as refused:
+        Gate(prepared, weights, DEFAULTS).passed(serialised(build(wrong.optimised, weights, DEFAULTS)))
+    assert refused.value.diagnostics[0].slug == "compile-mismatch"
+
+
 def test_digits_that_agree_are_said(program: Maker) -> None:
     prepared, weights = prepared_of(program(SOUND["rest"]))
     told = Gate(prepared, weights, DEFAULTS).metastable(2e-3)

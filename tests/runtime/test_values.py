@@ -137,6 +137,14 @@ def test_words_for_a_file_without_names_are_told(tmp_path: Path) -> None:
         parse_value(LABEL, f"@{tmp_path / 'a.csv'}:z", None)
 
 
+def test_a_missing_column_is_told_with_whole_names_and_how_many_more_there_are(tmp_path: Path) -> None:
+    (tmp_path / "wide.csv").write_text(
+        ",".join(f"measurement_{i}" for i in range(40)) + "\n" + ",".join("0" * 40) + "\n"
+    )
+    with pytest.raises(ModelError, match=r"measurement_6, measurement_7 and 32 more\)$"):
+        parse_value(LABEL, f"@{tmp_path / 'wide.csv'}:z", None)
+
+
 @pytest.mark.parametrize("name", ["0.png", "folder"])
 def test_pictures_and_folders_are_no_values(name: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()

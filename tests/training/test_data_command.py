@@ -18,6 +18,7 @@ from mai.compiler.data.tables.numerals import number_of
 from mai.compiler.describing.as_json import as_json
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.drawn import DrawnSummary, source_called
+from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.lines import data_line, lines
 from mai.compiler.describing.numbers import SAMPLE, Numbers
 from mai.compiler.describing.pictures import draw
@@ -139,6 +140,22 @@ def test_other_kinds_of_files(tmp_path: Path) -> None:
     assert said["t.parquet"].startswith("data v: [2], b: [] from table")
     about = json.loads(as_json(describe([tmp_path / "t.txt"])))
     assert about["counts"] == {"h": 3, "ä": 1, "\n": 1, "a": 1} and about["lines"] == 2
+
+
+def test_an_image_that_was_cut_is_told_and_mixed_sizes_have_a_middle_one(tmp_path: Path) -> None:
+    """A jpeg that was cut begins as a whole one does: only decoding sees it."""
+    noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)
+    for place, (width, height) in enumerate([(20, 40), (30, 50), (31, 90), (60, 45)]):
+        Image.fromarray(noise[:height, :width]).save(tmp_path / f"{place}.jpg")
+    cut = tmp_path / "3.jpg"
+    cut.write_bytes(cut.read_bytes()[:-400])
+    summary = describe([tmp_path])
+    assert isinstance(summary, ImagesSummary) and summary.damaged == (cut,)
+    assert data_line(summary).endswith(f'data x: [3, 50, 30] from images("{tmp_path}", size = [50, 30])')
+    for file in tmp_path.iterdir():
+        file.write_bytes(b"")
+    with pytest.raises(MaiError, match=r"no image of .* can be read"):
+        describe([tmp_path])
 
 
 def test_a_picture_of_each_kind(tmp_path: Path) -> None:

@@ -52,6 +52,8 @@ TABLES: dict[str, tuple[str, Row, str, int]] = {
     "texts": ("t,a,y", lambda i: f"{'what was said of it ' * 3}{i},{i % 7},{i % 2}", "f([a], read(t, t_mask))", 4),
     "texts alone": ("id,read,y", lambda i: f"{i},{'what was said of it ' * 3}{i},{'ab'[i % 2]}", "f(read_(read, read_mask))", 3),
     "texts that lack": ("t,y", lambda i: f"{'' if i % 9 == 4 else f'what was said of all of it in the {i}th year'},{i * 1.5}", "needs = [y, t]", 3),
+    "heavy tail": ("log,exp,y", lambda i: f"{i},{i * 7 % 11},{1.25**i}", "# Left out: log: its name is that of a function", 2),
+    "rare label": ("a,y", lambda i: f"{i % 7}.5,{int(i in (9, 40))}", "# 2 rows are `1`: accuracy says little of them.", 2),
     "alike": ("a.b,a b,y", lambda i: f"{i % 7},{i * 2.5},{i % 2}", "[a_b, a_b_2]", 3),
 }  # fmt: skip
 
@@ -114,6 +116,14 @@ def test_a_newcomer_goes_from_a_table_to_predictions(tmp_path: Path, monkeypatch
         "probability.10",
     ]
     assert pa.types.is_floating(out["probability.3"].type)
+
+
+def test_the_logarithm_of_a_heavy_tail_is_learnt(tmp_path: Path) -> None:
+    text = draft(written(tmp_path, "a,exp,y", lambda i: f"{i},{i * 7 % 11},{1.25**i}"), tmp_path, Wish("y"))
+    assert "return exp(center + spread * y[0])" in text
+    assert "let spread = std(across(log(y)), axis = 0)" in text
+    assert "minimize ((log(guess) - log(y)) / spread)^2" in text
+    assert "log" not in draft(written(tmp_path, "a,y", lambda i: f"{i},{1.25**i - 2}"), tmp_path, Wish("y"))
 
 
 def test_names_that_are_numbers_are_in_their_order_and_named_by_them() -> None:

@@ -159,7 +159,20 @@ def test_few_rows_are_all_trained_on(tmp_path: Path) -> None:
 
 def test_a_long_step_is_told(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("day,x\n" + "".join(f"{t if t < 30 else t + 9},{t}\n" for t in range(N)))
-    assert read(tmp_path, time="day").notes[-1].startswith("1 of 59 steps of `day` are longer than the usual 1")
+    note = "1 of 59 steps of `day` are longer than the usual 1, the longest 10: windows go over them"
+    assert read(tmp_path, time="day").notes[-1] == note
+    moments = (np.datetime64("2024-01-01T00:00") + 20 * np.array([*range(40), 400])).tolist()
+    (tmp_path / "t.csv").write_text("day,x\n" + "".join(f"{moment},1.5\n" for moment in moments))
+    assert "longer than the usual 20 minutes, the longest 5.01 days:" in read(tmp_path, time="day").notes[-1]
+
+
+def test_an_hour_that_is_there_twice_is_that_of_clocks_put_back(tmp_path: Path) -> None:
+    hours = ["2022-10-30 01:00", "2022-10-30 02:00", "2022-10-30 02:00", "2022-10-30 03:00"]
+    (tmp_path / "t.csv").write_text("day,x\n" + "".join(f"{hour},1.5\n" for hour in hours))
+    with pytest.raises(MaiError) as caught:
+        read(tmp_path, time="day")
+    assert "rows 2 and 3 have the same `day`" in str(caught.value)
+    assert "clocks were put back" in (caught.value.diagnostics[0].help or "")
 
 
 def test_a_window_keeps_its_rows() -> None:

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mai.compiler.data.fields import bad, check_fields_named, check_there, few_of, group_columns, match_columns
+from mai.compiler.data.fields import bad, check_fields_named, check_there, group_columns, match_columns
 from mai.compiler.data.tables.cells import Column, Missing, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.data.tables.store import Found, Store
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.cells import few_of
 
 REMEDY = (
     "leave these rows out: `missing = drop`; or keep them, `missing = keep`: the number is NaN, for `fill(x)` and `missing(x)`, "

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from mai.compiler.data.fields import bad, few_of
-from mai.runtime.inputs.cells import is_number
+from mai.compiler.data.fields import bad
+from mai.runtime.inputs.cells import few_of, is_number
 from mai.spec.words import RESERVED
 
 NAME = re.compile(r"(?![\d⁰¹²³⁴-⁹¼-¾])(?:(?![⁰¹²³⁴-⁹])\w)+")
@@ -33,7 +33,7 @@ def name_columns(path: Path, names: Sequence[str]) -> dict[str, str]:
         message = f"column {written.index('') + 1} of {path} has no name"
         raise bad(message, help="the first line names every column; does it end with a comma?")
     if written and all(is_number(name) for name in written):
-        message = f"the first line of {path} holds numbers: {', '.join(written)[:60]}"
+        message = f"the first line of {path} holds numbers: {few_of(written)}"
         raise bad(message, help="the first line names the columns, as in `x0,x1,y`")
     if len(set(written)) < len(written):
         twice = dict.fromkeys(name for name in written if written.count(name) > 1)

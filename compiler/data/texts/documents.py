@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mai.compiler.data.fields import bad, few_of
+from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.dialect import MARKS, UTF8, WESTERN, Stated
 from mai.compiler.data.tables.files import open_table, pieces, read_blocks, reported
 from mai.compiler.data.tables.kinds import is_table
+from mai.runtime.inputs.cells import few_of
 
 BETWEEN = b"\n\n"  # Two documents.
 ENCODINGS = '"utf-8", "latin-1", "cp1252", "utf-16" are some'

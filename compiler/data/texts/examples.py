@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mai.compiler.data.fields import bad, few_of
+from mai.compiler.data.fields import bad
 from mai.compiler.data.files.paths import listed
 from mai.compiler.data.row_source import Wanted
 from mai.compiler.data.rows import Column, Padded, Rows, Spans, choose_of, rows_of
@@ -20,6 +20,7 @@ from mai.compiler.data.tables.signs import common_sign
 from mai.compiler.data.texts.tokens import opened, state_tokenizer
 from mai.compiler.ir.types import Type
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.cells import few_of
 from mai.runtime.text.tokenizer import Tokenizer
 from mai.spec.record import record
 

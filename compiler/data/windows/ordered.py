@@ -18,6 +18,8 @@ from mai.spec.record import record
 
 DAY = 24 * 3600 * 1e6
 """Of microseconds, as dates are read here: in 32 bits a day since 1970 has parts of three minutes."""
+MICROSECOND = "datetime64[us]"
+UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 LONG = 1.5  # A step of time that is longer than the usual one by so much is a gap.
 
 
@@ -88,29 +90,50 @@ def _order(series: Series, times: Array | None, groups: Array) -> Array:
             f"row {row} has no `{series.time}`, which puts the rows in order", help="leave the row out of the file"
         )
     order = np.lexsort((times, groups))
-    same = (np.diff(times[order]) == 0) & (np.diff(groups[order]) == 0)
-    if same.any():
-        first, second = sorted(order[np.flatnonzero(same)[0] :][:2] + 1)
-        help = "name the column that tells several series apart: `group = ...`" if series.group is None else None
-        raise bad(f"rows {first} and {second} have the same `{series.time}`: {int(same.sum()):,} such rows", help=help)
+    same = np.flatnonzero((np.diff(times[order]) == 0) & (np.diff(groups[order]) == 0))
+    if len(same):
+        first, second = sorted(order[same[0] :][:2] + 1)
+        more = f", and {len(same) - 1:,} more rows that of the one before" if len(same) > 1 else ""
+        message = f"rows {first} and {second} have the same `{series.time}`{more}"
+        raise bad(message, help=_help_with_same(series, times[order[same]]))
     return order
+
+
+def _help_with_same(series: Series, times: Array) -> str | None:
+    """What may be behind times that two rows have."""
+    moments = times.astype(MICROSECOND) if times.dtype.kind == "i" else None
+    if moments is not None and _are_of_turned_clocks(moments):
+        return "clocks were put back there: write times with their offset, as `2022-10-30T02:00+01:00`, or in UTC"
+    return "name the column that tells several series apart: `group = ...`" if series.group is None else None
+
+
+def _are_of_turned_clocks(moments: Array) -> bool:
+    """Whether all times are in the first hours of Sundays, when clocks are put back, and on few of them."""
+    days = moments.astype("datetime64[D]")
+    are_sundays = np.is_busday(days, weekmask="Sun").all()
+    return bool(are_sundays and (moments - days < np.timedelta64(4, "h")).all() and (moments > days).any())
 
 
 def _gaps(series: Series, times: Array | None, groups: Array) -> list[str]:
     """What is to be said of steps of time that are longer than usual."""
     if times is None or len(times) < 3:
         return []
-    unit = DAY if times.dtype.kind == "i" else 1.0
-    steps = np.diff(times.astype(float))[np.diff(groups) == 0] / unit
+    steps = np.diff(times.astype(float))[np.diff(groups) == 0]
     usual = float(np.median(steps)) if len(steps) else 0.0
     long = int((steps > LONG * usual).sum())
-    return (
-        [
-            f"{long:,} of {len(steps):,} steps of `{series.time}` are longer than the usual {usual:g}: windows go over them"
-        ]
-        if long
-        else []
-    )
+    if not long:
+        return []
+    say = _duration if times.dtype.kind == "i" else "{:g}".format
+    reach = f"longer than the usual {say(usual)}, the longest {say(float(steps.max()))}"
+    return [f"{long:,} of {len(steps):,} steps of `{series.time}` are {reach}: windows go over them"]
+
+
+def _duration(microseconds: float) -> str:
+    """A time in the largest unit of which it is one or more."""
+    seconds = microseconds / 1e6
+    size, unit = next(((size, unit) for size, unit in UNITS if seconds >= size), UNITS[-1])
+    count = f"{seconds / size:.3g}"
+    return f"{count} {unit}" + ("" if count == "1" else "s")
 
 
 def numbers_of(column: Column) -> Array:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mai.compiler.data.windows.ordered import DAY, Ordered
+from mai.compiler.data.windows.ordered import DAY, MICROSECOND, Ordered
 from mai.runtime.arrays import Array
 
-MICROSECOND, IN_DAYS, IN_MONTHS = "datetime64[us]", "datetime64[D]", "datetime64[M]"
+IN_DAYS, IN_MONTHS = "datetime64[D]", "datetime64[M]"
 
 
 def clock_of(rows: Ordered) -> Array:

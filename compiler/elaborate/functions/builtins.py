@@ -203,11 +203,14 @@ def _sizes(e: Elaborator, sizes: dict[str, Arg]) -> dict[str, Size]:
 
 @builtin(Section.SHAPES, form="einsum(pattern, x, ...)")
 def einsum(e: Elaborator, *operands: Arg) -> Binding:
-    """A sum of products over named axes, their names apart by spaces: `einsum("i k, k j -> i j", x, y)`."""
+    """A sum of products over named axes, their names apart by spaces: `einsum("i k, k j -> i j", x, y)`; the pattern may stand last."""
     if len(operands) < 2:
         raise ShapeError("missing-argument", "`einsum` needs a pattern and tensors")
-    values = [e.real(a.value, a.span) for a in operands[1:]]
-    equation = einsum_equation(e, _pattern(e, operands[0]), [v.type.rank for v in values], operands[0].span)
+    if isinstance(operands[-1].value, str):  # As einops has it, and `rearrange` and `reduce`.
+        operands = (operands[-1], *operands[:-1])
+    pattern, *tensors = operands
+    values = [e.real(a.value, a.span) for a in tensors]
+    equation = einsum_equation(e, _pattern(e, pattern), [v.type.rank for v in values], pattern.span)
     return e.emit(pr.Einsum, *values, equation=equation)
 
 

@@ -24,6 +24,7 @@ from mai.runtime.arrays import Array
 
 STEPS, COURSE = "the length of its steps", "which steps it keeps, and when it ends"
 ENDS = "when its examples end"
+FAR = 0.01  # Relative: of a turn whose results roundings move so far, nothing can be said.
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,8 @@ class Played:
     """A loop's states before it, after each turn and after it: as the file has them, and as torch makes them of the file's.
 
     Each has lead axes, an axis for the turns of each loop around, and `rows` one for the turns, then the shape. `taken` says which
-    turns of the loops around are taken; `margins` how far a condition's comparisons are from saying otherwise, and `close`, where it
-    was asked, whether that is as far as roundings go.
+    turns of the loops around are taken; `margins` how far a condition's comparisons are from saying otherwise, and, where it was asked,
+    `close` whether that is as far as roundings go, and `unsure` in which turns, [lead..., turns], roundings move a state far.
     """
 
     replay: Replay
@@ -60,6 +61,7 @@ class Played:
     torch_rows: list[Array]
     margins: list[Array] = field(default_factory=list)
     close: list[Array] = field(default_factory=list)
+    unsure: list[Array] = field(default_factory=list)
 
     @property
     def decides_otherwise(self) -> Array:
@@ -82,6 +84,23 @@ class Played:
             of_turns = np.asarray(flags.any(tuple(range(len(lead) + self.replay.depth + 1, flags.ndim))))
             wrong = wrong & ~Taken(of_turns, lead).along(self.types[0], wrong)
         return wrong
+
+    def far_from(self, other: Played) -> list[Array]:
+        """For each state the turns, [lead..., turns], after which torch has it far from where it has it in `other`."""
+        return [
+            _is_far(own, others, len(v.type.lead) + self.replay.depth + 1)
+            for v, own, others in zip(self.replay.last, self.torch_rows, other.torch_rows, strict=True)
+        ]
+
+    @property
+    def sure(self) -> Taken:
+        """In which turns of which examples states are compared: not where roundings move one far, unless they do so everywhere."""
+        widest = max(range(len(self.types)), key=lambda place: len(self.types[place].lead))
+        type, axes = self.types[widest], len(self.types[widest].lead) + self.replay.depth + 1
+        unsure = np.zeros(self.rows[widest].shape[:axes], bool)
+        for own, flags in zip(self.types, self.unsure, strict=False):
+            unsure |= Taken(flags, own.lead).along(type, unsure)
+        return Taken(np.asarray(~unsure | unsure.all()), type.lead)
 
     @property
     def going(self) -> Array:
@@ -128,14 +147,27 @@ def errors(played: Played, tolerance: float) -> Iterator[tuple[str, float]]:
         yield ENDS, float("inf") if played.is_wrong_to_end.any() else 0.0
     if decides:
         compared = Taken(played.going, played.types[0].lead)
+    sure = played.sure
     for place, name in enumerate(names[decides:], decides):
         type, first, rows = played.types[place], played.first[place], played.rows[place]
         apart = _apart(first, played.torch_first[place], played.taken.along(type, first))
         if control is not None and place == LENGTH:
             apart = 0.0
         if control is None or place >= CONTROL:
-            apart = max(apart, _apart(rows, played.torch_rows[place], compared.along(type, rows)))
+            mask = compared.along(type, rows) & sure.along(type, rows)
+            apart = max(apart, _apart(rows, played.torch_rows[place], mask))
         yield f"`{name}`", apart
+
+
+def _is_far(a: Array, b: Array, axes: int) -> Array:
+    """Whether two arrays are far apart in what follows the first `axes` axes: relative, or one is no number where the other is."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.where(a == b, 0.0, np.abs(a.astype(np.float64) - b))
+        both = np.isnan(a) & np.isnan(b)
+    inside = tuple(range(axes, a.ndim))
+    size = np.abs(np.where(np.isfinite(a), a, 0).astype(np.float64)).max(inside, initial=0.0)
+    most = np.where(both, 0.0, apart).max(inside, initial=0.0)
+    return np.asarray(~(most <= FAR * size))
 
 
 def _apart(file: Array, torch: Array, mask: Array) -> float:

@@ -76,7 +76,8 @@ class Turns:
             (difference(a, b), f"`{name}`", None)
             for name, a, b in zip(self.plain.output_names, results, expected[:count], strict=True)
         ]
-        for played in self._with_close_calls(list(self._played(tapes, expected[count:])), fed, tapes):
+        played_once = list(self._played(tapes, expected[count:]))
+        for played in self._with_roundings(played_once, fed, tapes, tolerance):
             compared += [(error, what, played.replay.loop) for what, error in errors(played, tolerance)]
         # A loop comes before what is made of it, and not a number is the worst.
         error, what, loop = max(compared, key=lambda each: (not each[0] <= tolerance, each[2] is not None, each[0]))
@@ -93,22 +94,30 @@ class Turns:
             around.append(_taken_inside(played))
             yield played
 
-    def _with_close_calls(self, all_played: list[Played], fed: Trial, tapes: list[Told]) -> list[Played]:
-        """Where a condition ended an example in one program and not in the other: in which turns its comparisons are that close.
+    def _with_roundings(
+        self, all_played: list[Played], fed: Trial, tapes: list[Told], tolerance: float
+    ) -> list[Played]:
+        """Where results are apart: what roundings explain, seen from torch's turns that begin with states a few roundings away.
 
-        They are where states a few roundings away move the two numbers as far as they are apart.
+        A comparison is close where they move its two numbers as far as they are apart; a turn is `unsure` where they move its results
+        far, as 1 / (a - b) of nearly equal numbers, or in or out of the finite numbers.
         """
-        if not any(played.decides_otherwise.any() for played in all_played):
+        if not any(
+            p.decides_otherwise.any() or any(e > tolerance for _, e in errors(p, tolerance)) for p in all_played
+        ):
             return all_played
         count, generator = len(self.plain.outputs), np.random.default_rng(0)
         close = [[np.zeros(m.shape, bool) for m in played.margins] for played in all_played]
+        unsure = [[np.zeros((), bool) for _ in played.torch_rows] for played in all_played]
         for _ in range(CLOSE_TRIALS):
             moved = {name: _rounded(array, generator) for name, array in fed.inputs.items() if name not in self.names}
             moved_results = self.torch(replace(fed, inputs={**fed.inputs, **moved}))
-            for before, after, flags in zip(all_played, self._played(tapes, moved_results[count:]), close, strict=True):
+            again = self._played(tapes, moved_results[count:])
+            for before, after, flags, turns in zip(all_played, again, close, unsure, strict=True):
                 for m, n, flag in zip(before.margins, after.margins, flags, strict=True):
                     flag |= np.abs(n - m) >= np.abs(m)
-        return [replace(played, close=flags) for played, flags in zip(all_played, close, strict=True)]
+                turns[:] = [t | far for t, far in zip(turns, before.far_from(after), strict=True)]
+        return [replace(p, close=c, unsure=u) for p, c, u in zip(all_played, close, unsure, strict=True)]
 
     def _read(self, arrays: list[Array]) -> Iterator[Told]:
         """For each tape the states at the start, after each turn that somebody took, and at the end."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from mai.compiler.program import Record
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.processes.parts import whole
-from mai.runtime.arrays import Array
+from mai.runtime.arrays import Array, as_npz
 from mai.runtime.files import UNREADABLE, read_arrays, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -67,6 +67,4 @@ class Recorder:
         for name, rows in self.rows.items():
             arrays[f"{name}.steps"] = np.array([at for at, _ in rows])
             arrays[name] = np.stack([row for _, row in rows]) if rows else np.zeros(0)
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)
-        write_atomically(self.path, buffer.getvalue())
+        write_atomically(self.path, as_npz(arrays, zipfile.ZIP_DEFLATED))

@@ -1,0 +1,60 @@
+"""Unusual folders of models: `python -m benchmarks.imports [NAME...] --count 20`; trial i of a seed is the same on every machine.
+
+A trial changes up to three fields of a small model's config, and its files, lets transformers load the folder, imports it, and compares all
+exports. Right is within 2e-4 of the largest number. What is printed: each trial that is wrong or ends in an error, and counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import tempfile
+import warnings
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.imports.subjects import subjects
+from benchmarks.imports.trial import attempt
+
+
+def main() -> None:
+    known = subjects()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", help="of models, as the tests have them: " + ", ".join(known))
+    parser.add_argument("--count", type=int, default=10, help="trials of each")
+    parser.add_argument("--seed", type=int, default=0, help="the number of the first trial")
+    parser.add_argument("--verbose", action="store_true", help="print refused and right ones, too")
+    given = parser.parse_args()
+    _be_quiet()
+    whole: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in given.names or known:
+            whole += _trials(name, given, Path(folder) / "model")
+    print(dict(whole))
+    raise SystemExit(1 if whole["wrong"] or whole["crash"] else 0)
+
+
+def _trials(name: str, given: argparse.Namespace, folder: Path) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for number in range(given.seed, given.seed + given.count):
+        outcome = attempt(subjects()[name], folder, random.Random(f"{name} {number}"))
+        counts[outcome.kind] += 1
+        if given.verbose or outcome.kind in ("wrong", "crash"):
+            print(f"{name} {number} {outcome.kind}: {outcome.said}\n    {outcome.changed}", flush=True)
+    print(f"{name}: {dict(counts)}", flush=True)
+    return counts
+
+
+def _be_quiet() -> None:
+    """Nothing of transformers' own about weights that are missing or not used."""
+    os.environ["TQDM_DISABLE"] = "1"
+    warnings.filterwarnings("ignore")
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+
+
+if __name__ == "__main__":
+    main()

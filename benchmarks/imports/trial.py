@@ -1,0 +1,149 @@
+"""One trial: a folder is made, changed, loaded by transformers, imported, compiled and compared."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.imports import changes
+from benchmarks.imports.subjects import Subject, greedy, other_class, reference
+from mai.compiler.check import check
+from mai.compiler.compile_options import Trained
+from mai.compiler.importing.importing import import_folder
+from mai.compiler.onnx.export import export
+from mai.compiler.program import Program
+from mai.compiler.training.initial_weights import load_weights
+from mai.runtime import load
+from mai.spec.diagnostics import MaiError
+from tests.support.zoo import shaken
+
+TOLERANCE = 2e-4
+COUNT = 9  # Tokens that a text grows by.
+UNLIKE = {"generate", "transcribe", "draw", "denoise", "restore"}  # Compared in another way, or not at all.
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`kind` is "right", "refused", "wrong", "crash", or "invalid" for what transformers itself does not take."""
+
+    kind: str
+    changed: str
+    said: str
+
+
+class Invalid(Exception):
+    """The reference takes no such folder."""
+
+
+def attempt(subject: Subject, folder: Path, rng: random.Random) -> Outcome:
+    """Make a folder with the changes that the numbers choose, and compare what comes of it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    changed: list[str] = []
+    try:
+        model = _made(subject, folder, rng, changed)
+    except Exception as error:  # Whatever a library says of a config that it does not take.
+        return Outcome("invalid", "; ".join(changed), f"{type(error).__name__}: {error}"[:120].replace("\n", " "))
+    try:
+        kind, said = _compared(subject, model, folder, rng)
+    except MaiError as error:
+        kind, said = "refused", "; ".join(d.message for d in error.diagnostics)[:200]
+    except Invalid as error:
+        kind, said = "invalid", str(error)
+    except Exception as error:
+        kind, said = "crash", f"{type(error).__name__}: {error}"[:400]
+    return Outcome(kind, "; ".join(changed), said)
+
+
+def _made(subject: Subject, folder: Path, rng: random.Random, changed: list[str]) -> Any:
+    """The model that transformers reads from a folder with unusual fields and files."""
+    import transformers
+
+    kind = getattr(transformers, other_class(subject.case, rng))
+    settings = _settings(subject, kind.__name__, rng, changed)
+    torch.manual_seed(0)
+    config = getattr(transformers, subject.case.config)(**{"initializer_range": 0.3, **settings})
+    model = shaken(kind(config))
+    model.save_pretrained(folder)
+    for change in rng.sample(changes.FILES, rng.choice([0, 1, 1, 2])):
+        if (folder / "model.safetensors").is_file():
+            changed.append(change(folder, rng))
+    found, report = kind.from_pretrained(
+        folder, output_loading_info=True, attn_implementation="eager", dtype=torch.float32
+    )
+    if report["missing_keys"] or report["mismatched_keys"]:
+        raise Invalid(f"tensors that are not there: {report['missing_keys']}")
+    return found.eval()
+
+
+def _settings(subject: Subject, kind: str, rng: random.Random, changed: list[str]) -> dict[str, Any]:
+    import transformers
+
+    maker = getattr(transformers, subject.case.config)
+    default = maker(**subject.case.settings)
+    fields = changes.fields_of(default.to_dict(), getattr(maker, "__annotations__", {}))
+    chosen = rng.sample(fields, rng.choice([0, 1, 1, 2, 3]))
+    values = {name: changes.other_value(name, getattr(default, name, None), rng) for name in chosen}
+    if "Classification" in kind:
+        values["num_labels"] = rng.choice([1, 2, 5])
+        values["problem_type"] = rng.choice(
+            [None, "regression", "multi_label_classification", "single_label_classification"]
+        )
+    changed.append(f"{kind} {values}")
+    return {**subject.case.settings, **values}
+
+
+def _compared(subject: Subject, model: Any, folder: Path, rng: random.Random) -> tuple[str, str]:
+    """How far all exports are from the reference."""
+    spec = folder / "model.mai"
+    spec.write_text(import_folder(folder, spec).text, encoding="utf-8")
+    checked = check(spec)
+    if checked.program is None:
+        return "crash", "; ".join(d.message for d in checked.diagnostics)
+    trained = Trained(load_weights(checked.program, None)[0])
+    worst = max(_distances(subject, model, checked.program, trained, folder), default=0.0)
+    if (
+        "generate" in checked.program.exports
+        and rng.random() < 0.25
+        and "source" not in _inputs_of(subject, model, "predict")
+    ):
+        worst = max(worst, _growth(model, checked.program, trained, folder))
+    return ("right" if worst < TOLERANCE else "wrong"), f"{worst:.1e}"
+
+
+def _inputs_of(subject: Subject, model: Any, name: str) -> dict[str, Any]:
+    return dict(subject.inputs(model.config, name)[0])
+
+
+def _distances(subject: Subject, model: Any, program: Program, trained: Trained, folder: Path) -> Iterator[float]:
+    for name in program.exports:
+        if name in UNLIKE:
+            continue
+        inputs, theirs = subject.inputs(model.config, name)
+        try:
+            wanted = reference(model, name, theirs)
+        except Exception as error:
+            raise Invalid(f"{type(error).__name__}: {error}"[:120]) from error
+        if not np.isfinite(wanted).all():
+            raise Invalid("not finite")
+        file = load(export(program, name, trained, folder).path, providers="cpu")
+        found = np.asarray(file(**inputs))
+        if found.shape != wanted.shape and found.size != wanted.size:
+            yield np.inf
+        else:
+            yield float(np.abs(found.reshape(wanted.shape) - wanted).max() / max(1, np.abs(wanted).max()))
+
+
+def _growth(model: Any, program: Program, trained: Trained, folder: Path) -> float:
+    """0 where the same tokens come, else 1."""
+    prompts = np.random.default_rng(5).integers(3, 90, (2, 11))
+    grow = load(export(program, "generate", trained, folder).path, providers="cpu")
+    found = grow(prompt=prompts, count=COUNT, temperature=0.0, stop=-1, repetition_penalty=1.0)
+    return float(found.tolist() != list(greedy(model, prompts, COUNT)))

@@ -1,0 +1,117 @@
+"""What is given in the place of a model's folder: told by what lies there, with what to do instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from mai.compiler.importing.config import refused
+from mai.compiler.weights.tensor_files import NAMES, PICKLES
+from mai.spec.diagnostics import MaiError
+
+SAVED = "a model's folder has config.json and model.safetensors: `model.save_pretrained(FOLDER)` writes them"
+ONE_FILE = "of diffusers, `PIPELINE.from_single_file(FILE).save_pretrained(FOLDER)` makes a folder of a sampler in one file; of other tensors, `mai weights map FILE SPEC` proposes where they go in a spec of your own"  # fmt: skip
+OTHERS = "load it with what wrote it, and save its tensors as .safetensors beside its config.json"
+# Of a file, by the end of its name: what it is, and what to do.
+FILES = {
+    ".safetensors": ("has tensors alone, and does not say what they are of", ONE_FILE),
+    ".onnx": ("is compiled already: its weights are not taken out of it", "import the folder that it was made of; `mai run FILE` runs one of mai's"),
+    ".json": ("is a file of settings", "give its folder"),
+    ".mai": ("is a spec already", "`mai compile FILE`"),
+    **dict.fromkeys((".h5", ".keras", ".pb", ".tflite", ".msgpack"), ("is of Keras, TensorFlow or Flax, which is not read", OTHERS)),
+    **dict.fromkeys((".zip", ".tar", ".gz", ".7z", ".mar"), ("is packed", "unpack it, and give the model's folder")),
+}  # fmt: skip
+# Of a folder without a config.json, by what lies in it: what it is, and what to do with what was found, `{}`.
+FOLDERS = {
+    "snapshots/*/config.json": ("is a hub's cache", "give {}"),
+    "checkpoint-*/config.json": ("holds the checkpoints of a training", "give one of them, as {}"),
+    "*.gguf": ("has models of llama.cpp", "give the file, as {}"),
+    "pytorch_lora_weights.safetensors": ("has an adapter of diffusers", "`load_lora_weights`, `fuse_lora` and `save_pretrained` of the pipeline write its folder"),
+    "params.json": ("has a model as its authors published it, in names of their own", "take it in the form of transformers: {} says too little"),
+    "*/config.json": ("has no config.json, and folders in it have", "give one of them, as {}"),
+    "*.safetensors": ("has tensors, and no config.json that says what they are of", ONE_FILE),
+}  # fmt: skip
+# Of a folder with a config.json and without tensors.
+TENSORS = {
+    "model-*-of-*.safetensors": ("has a model in several files and not their index", "put model.safetensors.index.json beside {}"),
+    "model.*.safetensors": ("has tensors of a variant alone", "call {} model.safetensors"),
+    "consolidated*.safetensors": ("has tensors by the names of their authors", "take the model in the form of transformers: model.safetensors is not {}"),
+    "**/*.onnx": ("has a model that is compiled already, and no tensors", "take the folder with model.safetensors that {} was made of"),
+    "*.h5": ("has tensors of TensorFlow, which are not read", OTHERS),
+    "*.msgpack": ("has tensors of Flax, which are not read", OTHERS),
+}  # fmt: skip
+
+
+def refuse_path(path: Path) -> MaiError:
+    """What is wrong with a path that is no folder."""
+    if not path.exists():
+        is_name = len(path.parts) == 2 and not path.is_absolute() and not path.parent.exists()
+        download = f"models of a hub are downloaded first: `hf download {path} --local-dir {path.name}`"
+        return refused("import-folder", f"there is no folder {path}", download if is_name else SAVED)
+    suffix = path.suffix.lower()
+    if suffix in PICKLES:
+        return _pickle(path, path.name)
+    if (path.parent / "config.json").is_file() and suffix not in (".onnx", ".mai"):
+        return refused(
+            "import-folder", f"{path} is one file of a model", f"give its folder: `mai import {path.parent}`"
+        )
+    what, help = FILES.get(suffix, ("is no folder", SAVED))
+    return refused("import-folder", f"{path} {what}", help)
+
+
+def refuse_folder(path: Path) -> MaiError:
+    """What is wrong with a folder that has no config.json."""
+    found = _found(path, FOLDERS)
+    if found is not None:
+        return found
+    return _pickled(path) or refused("import-folder", f"{path} has no config.json", SAVED)
+
+
+def refuse_without_tensors(path: Path) -> MaiError:
+    """What is wrong with a folder that has a config.json, and no tensors of a name that is known."""
+    none = refused("import-folder", f"{path} has no tensors: none of {', '.join(NAMES)}", SAVED)
+    return _found(path, TENSORS) or _pickled(path) or none
+
+
+def _found(path: Path, kinds: Mapping[str, tuple[str, str]]) -> MaiError | None:
+    for pattern, (what, help) in kinds.items():
+        first = min(path.glob(pattern), default=None)
+        if first is not None:
+            place = first.parent if first.name == "config.json" else first
+            return refused("import-folder", f"{path} {what}", help.format(place))
+    return None
+
+
+def _pickled(path: Path) -> MaiError | None:
+    pickles = sorted(f.name for f in path.iterdir() if f.suffix.lower() in PICKLES)
+    return _pickle(path, pickles[0]) if pickles else None
+
+
+def _pickle(path: Path, name: str) -> MaiError:
+    what = f"{path} is a pickle" if path.name == name else f"{path} has {name}, a pickle"
+    help = "`AutoModel.from_pretrained(FOLDER).save_pretrained(NEW)`, with the model's own class, writes .safetensors"
+    return refused("weights-pickle", f"{what}: reading it could run code", help)
+
+
+def of_other_code(config: Mapping[str, object]) -> str:
+    """That a config names code of its own, for a message; empty where it does not."""
+    code = config.get("auto_map")
+    return "; its code lies in its folder (`auto_map`), and is not run" if code else ""
+
+
+def notes_on_code(config: Mapping[str, object], title: str) -> Iterator[str]:
+    """That code of a folder is not what its spec was made of, where it has some."""
+    code = config.get("auto_map")
+    model = next((v for n, v in code.items() if n.startswith("AutoModel")), None) if isinstance(code, Mapping) else None
+    if isinstance(model, str):
+        yield f"`auto_map` names code of its own, {model}, which is not read: the spec is what transformers computes for {title}"
+
+
+def check_packing(config: Mapping[str, object], file: str, ignored: Sequence[str]) -> None:
+    """Raise `MaiError`, `config-unknown`, where a model's numbers are packed by a library that makes few bits."""
+    packing = config.get("quantization_config")
+    if not isinstance(packing, Mapping) or not packing or any(f.startswith("quantization_config") for f in ignored):
+        return
+    message = f"{file}: the numbers are packed (`quantization_config`: {packing.get('quant_method', 'of no name')})"
+    help = "import the model that it was made of, and `mai compile --quantize int4`; or `model.dequantize()` and `save_pretrained`, where transformers has it"  # fmt: skip
+    raise refused("config-unknown", message, help)

@@ -1,0 +1,151 @@
+"""What people give in the place of a model's folder: each is refused in words that say what to do, or read with a note."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mai.compiler.importing.importing import Imported, import_folder
+from mai.spec.diagnostics import MaiError
+from tests.support.model_folders import DECODERS, save
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("llama")
+    save(DECODERS["llama"].make(), folder)
+    return folder
+
+
+def refusal(path: Path) -> str:
+    """The message and the help of the only error."""
+    with pytest.raises(MaiError) as caught:
+        import_folder(path, path / "m.mai")
+    (found,) = caught.value.diagnostics
+    return f"{found.message} | {found.help}"
+
+
+FILES = {
+    "model.onnx": "is compiled already",
+    "model.h5": "is of Keras, TensorFlow or Flax",
+    "model.pt": "model.pt is a pickle",
+    "model.zip": "is packed",
+    "v1-5.safetensors": "from_single_file(FILE)",
+    "spec.mai": "is a spec already",
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"PK")
+    assert FILES[name] in refusal(tmp_path / name)
+
+
+def test_names_of_a_hub_and_of_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "`hf download some/model --local-dir model`" in refusal(Path("some/model"))
+    assert "there is no folder" in refusal(tmp_path / "nothing")
+
+
+def test_a_file_of_a_folder(llama: Path) -> None:
+    assert f"`mai import {llama}`" in refusal(llama / "model.safetensors")
+
+
+FOLDERS: dict[str, tuple[list[str], str]] = {
+    "hub": (["snapshots/abc/config.json"], "is a hub's cache"),
+    "trainer": (["checkpoint-100/config.json"], "holds the checkpoints of a training"),
+    "authors": (["params.json", "consolidated.00.pth"], "in the form of transformers"),
+    "gguf": (["a.gguf"], "give the file, as"),
+    "lora": (["pytorch_lora_weights.safetensors"], "`fuse_lora`"),
+    "single": (["v1-5.safetensors"], "`PIPELINE.from_single_file"),
+    "shards": (["config.json", "model-00001-of-00002.safetensors"], "not their index"),
+    "variant": (["config.json", "model.fp16.safetensors"], "model.fp16.safetensors model.safetensors"),
+    "onnx": (["config.json", "onnx/model.onnx"], "compiled already, and no tensors"),
+    "tensorflow": (["config.json", "tf_model.h5"], "of TensorFlow"),
+    "pickle": (["config.json", "pytorch_model.bin"], "has pytorch_model.bin, a pickle"),
+    "nothing": ([], "has no config.json | a model's folder has"),
+}
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder(name: str, tmp_path: Path) -> None:
+    files, message = FOLDERS[name]
+    for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / file).write_text("{}")
+    assert message in refusal(tmp_path)
+
+
+def edited(llama: Path, folder: Path, **changes: object) -> Path:
+    shutil.copytree(llama, folder, dirs_exist_ok=True)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | changes))
+    return folder
+
+
+CONFIGS: dict[str, tuple[dict[str, object], str]] = {
+    "packed": ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "are packed (`quantization_config`: gptq)"),
+    "named": ({"model_type": "longformer"}, "ModernBERT reads long texts"),
+    "own code": ({"model_type": "x", "auto_map": {"AutoModel": "a.B"}}, "its code lies in its folder (`auto_map`)"),
+    "near": ({"model_type": "llamma"}, "the nearest one known is `llama`"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config(name: str, llama: Path, tmp_path: Path) -> None:
+    changes, message = CONFIGS[name]
+    assert message in refusal(edited(llama, tmp_path, **changes))
+
+
+def test_a_net_of_timm(llama: Path, tmp_path: Path) -> None:
+    edited(llama, tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "resnet18", "num_classes": 1000}))
+    assert "as timm calls its nets | " in refusal(tmp_path)
+
+
+def test_a_pointer_of_git(llama: Path, tmp_path: Path) -> None:
+    edited(llama, tmp_path)
+    (tmp_path / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:a\nsize 1\n")
+    assert "`git lfs pull`" in refusal(tmp_path)
+
+
+def test_an_adapter_of_another_kind(llama: Path, tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "IA3", "base_model_name_or_path": str(llama), "feedforward_modules": ["down_proj"]})
+    )
+    save_file({"a": torch.ones(1)}, tmp_path / "adapter_model.safetensors")
+    message = refusal(tmp_path)
+    assert "`peft_type` is 'IA3'; known here: 'LORA' | " in message
+    assert "`merge_and_unload()`" in message
+
+
+def test_a_length_that_nobody_says(llama: Path, tmp_path: Path) -> None:
+    """Rates of positions that depend on the length of texts: without it, there is the reference's own length."""
+    rope = {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0}
+    folder = edited(llama, tmp_path, rope_parameters=rope, max_position_embeddings=None)
+    assert "how long texts were" in refusal(folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({n: v for n, v in config.items() if n != "max_position_embeddings"}))
+    assert "const context = 2048\n" in imported(folder).text
+
+
+def imported(folder: Path) -> Imported:
+    return import_folder(folder, folder / "m.mai")
+
+
+@pytest.mark.parametrize("name", ["tokenizer.model", "vocab.txt", "tekken.json"])
+def test_a_tokenizer_in_another_form(name: str, llama: Path, tmp_path: Path) -> None:
+    folder = edited(llama, tmp_path)
+    (folder / name).write_text("x")
+    (note,) = imported(folder).notes
+    assert f"there is {name} and no tokenizer.json: the files take tokens" in note
+
+
+def test_code_beside_a_model_that_is_known(llama: Path, tmp_path: Path) -> None:
+    (note,) = imported(edited(llama, tmp_path, auto_map={"AutoModelForCausalLM": "modeling_x.X"})).notes
+    assert "modeling_x.X, which is not read" in note
