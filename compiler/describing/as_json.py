@@ -45,7 +45,7 @@ def _(summary: TableSummary) -> dict[str, Any]:
 @_of.register
 def _(summary: ImagesSummary) -> dict[str, Any]:
     return {
-        "folder": str(summary.folder),
+        "folder": str(summary.place),
         "kind": "images",
         "images": len(summary.files),
         "classes": dict(summary.classes),

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mai.compiler.data.files.features import is_image
 from mai.compiler.data.tables.cells import MISSING, is_list, is_text, plain_numbers
 from mai.compiler.data.tables.dates import is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import CODE, OTHER, Decimal, number_of, unit_of
@@ -34,7 +35,8 @@ class ColumnSummary:
     `distinct` is None for more than `MOST_VALUES` different values; `counts` are the values and how often each is there, the
     most frequent first, and are left out with it. `numbers` are the numbers, or days since 1970-01-01. `width` is the length of
     lists, `written` one number as a text writes it, where that is not as a number is written, and `odd` an example of a word and of a
-    number where there are both. `letters` is how long a word is, in the mean. Dates with an offset are `in_utc`; `like_date` is one
+    number where there are both. `letters` is how long a word is, in the mean, and `spaces` how many
+    spaces are in it. Values of another kind are said in `others`. Dates with an offset are `in_utc`; `like_date` is one
     of the words where most look like dates, in a form that is not read, `other_sign` one where most are numbers with the other decimal sign,
     `with_unit` one where most are numbers and the same unit, and `code` one where all are digits, and this begins with 0. Where one word alone
     stands among numbers, it stands in the `lone_row`.
@@ -51,12 +53,14 @@ class ColumnSummary:
     written: str | None = None
     odd: tuple[str, str] | None = None
     letters: float = 0.0
+    spaces: float = 0.0
     in_utc: bool = False
     like_date: str | None = None
     other_sign: str | None = None
     with_unit: str | None = None
     code: str | None = None
     lone_row: int | None = None
+    others: str | None = None
 
     @property
     def is_identifier(self) -> bool:
@@ -111,11 +115,11 @@ class ColumnReader:
         self.numbers = Numbers()
         self.values: Counter[str] | None = Counter()
         self.gaps: Counter[str] = Counter()  # Words that say of a number that there is none.
-        self.words, self.letters, self.dates = 0, 0, Numbers()
+        self.words, self.letters, self.spaces, self.dates = 0, 0, 0, Numbers()
         self.in_utc, self.seeming_dates, self.with_other_sign = False, Sightings(), Sightings()
         self.units: dict[str, Sightings] = {}
         self.code, self.are_digits = "", True  # Digits that begin with 0, and whether all numbers are of digits alone.
-        self.written = self.a_word = self.a_number = ""
+        self.written = self.a_word = self.a_number = self.a_kind = ""
         self.row_of_word = 0
 
     def add(self, values: pa.Array) -> None:
@@ -144,12 +148,14 @@ class ColumnReader:
             self.width, self.written or None,
             (self.a_word, self.a_number) if kind == "mixed" else None,
             self.letters / max(self.words, 1),
+            self.spaces / max(self.words, 1),
             self.in_utc,
             self.seeming_dates.example(self.words) if kind in ("word", "mixed") else None,
             self.with_other_sign.example(self.words) if kind in ("word", "mixed") else None,
             self._with_unit() if kind == "word" and counts is not None and len(counts) > FEW_NUMBERS else None,
             self.code or None if kind == "word" else None,
             self.row_of_word if kind == "mixed" and self.words == 1 else None,
+            self.a_kind or None,
         )  # fmt: skip
 
     def _with_unit(self) -> str | None:
@@ -180,7 +186,7 @@ class ColumnReader:
         if pa.types.is_integer(flat.type) or pa.types.is_floating(flat.type):
             self.numbers.add(_floats(flat))
         elif not pa.types.is_null(flat.type):
-            self.others += len(values)
+            self._note_others(values)
         self.values = None
 
     def _typed(self, values: pa.Array) -> None:
@@ -196,7 +202,11 @@ class ColumnReader:
         elif pa.types.is_decimal(kind):
             self._take_numbers(_floats(values.cast(pa.float64())))
         else:
-            self.others += len(values)
+            self._note_others(values)
+
+    def _note_others(self, values: pa.Array) -> None:
+        self.others += len(values)
+        self.a_kind = self.a_kind or _said(values.type)
 
     def _text(self, text: pa.Array) -> None:
         """Texts as what they are: numbers, words, dates, nothing."""
@@ -244,6 +254,7 @@ class ColumnReader:
             return
         self.a_word = self.a_word or next(iter(words))
         self.letters += sum(len(word) * count for word, count in words.items())
+        self.spaces += sum(word.count(" ") * count for word, count in words.items())
         for word, count in words.items():
             unit = unit_of(word, self.decimal)
             if unit is not None and (unit in self.units or len(self.units) < MOST_UNITS):
@@ -303,3 +314,14 @@ def _floats(values: pa.Array) -> Array:
 def _counted(texts: pa.Array) -> Counter[str]:
     """How often each text is there."""
     return Counter({each["values"]: each["counts"] for each in pc.value_counts(texts).to_pylist()})
+
+
+def _said(kind: pa.DataType) -> str:
+    """What values are that are neither numbers nor words nor dates."""
+    if is_list(kind):
+        return f"lists of {_said(kind.value_type)}"
+    if is_image(kind):
+        return "bytes, of images or other files"
+    names = {pa.types.is_struct: "objects", pa.types.is_duration: "durations", pa.types.is_time: "times of day"}
+    texts = "words" if is_text(kind) else str(kind)
+    return next((name for is_so, name in names.items() if is_so(kind)), texts)

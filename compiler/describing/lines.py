@@ -11,10 +11,12 @@ import pyarrow as pa
 from mai.compiler.describing.arrays import ArraysSummary, ArraySummary
 from mai.compiler.describing.columns import DAY, ColumnSummary
 from mai.compiler.describing.drawn import DrawnSummary
+from mai.compiler.describing.image_tables import images_of_table
 from mai.compiler.describing.images import COLOURS, ImagesSummary
 from mai.compiler.describing.numbers import Numbers
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
+from mai.spec.diagnostics import MaiError
 
 Summary = TableSummary | ImagesSummary | TextSummary | ArraysSummary | DrawnSummary
 WIDTH, MOST_COLUMNS, MOST_WORDS, LETTERS = 116, 200, 5, 24
@@ -68,12 +70,12 @@ def _(summary: TableSummary, taken: Mapping[str, str] | None = None) -> Iterator
 
 @lines.register
 def _(summary: ImagesSummary, taken: Mapping[str, str] | None = None) -> Iterator[str]:
-    yield f"{summary.folder}: {len(summary.files):,} images"
+    yield f"{summary.place}: {len(summary.files):,} images"
     yield "  sizes: " + _few([f"{w} x {h} ({count:,})" for (w, h), count in summary.sizes])
     yield "  kinds: " + _few([f"{COLOURS.get(mode, mode)} ({count:,})" for mode, count in summary.modes])
     if summary.classes:
         total = len(summary.files)
-        yield f"  classes, by folder: {len(summary.classes)}"
+        yield f"  classes, by {summary.label if summary.label != 'y' else 'folder'}: {len(summary.classes)}"
         yield from _aligned([[name, f"{count:,}", share(count, total)] for name, count in summary.classes])
     if summary.damaged:
         yield f"  no images that can be read: {_few([str(each) for each in summary.damaged])}"
@@ -126,7 +128,10 @@ def data_line(summary: Summary) -> str:
 @data_line.register
 def _(summary: TableSummary) -> str:
     fields = summary.fields()
+    images = _images(summary)
     left = "".join(f"# left out: {column.name}: {why}\n" for column, why in summary.left_out())
+    if images is not None:
+        return left + data_line(images)
     if not fields:
         return left.rstrip("\n")
     settings = ", missing = keep" if any(field.has_gaps for field in fields) else ""
@@ -137,13 +142,22 @@ def _(summary: TableSummary) -> str:
     )
 
 
+def _images(summary: TableSummary) -> ImagesSummary | None:
+    """The images of a table; None where it has none, or not all of them are there."""
+    try:
+        return images_of_table(summary)
+    except MaiError:
+        return None
+
+
 @data_line.register
 def _(summary: ImagesSummary) -> str:
     width, height = summary.size
-    label = f", y: class[{len(summary.classes)}]" if summary.classes else ""
+    label = f", {summary.label}: class[{len(summary.classes)}]" if summary.classes else ""
     size = f", size = [{height}, {width}]" if len(summary.sizes) > 1 else ""
     left = "# take out what cannot be read\n" if summary.damaged else ""
-    return f'{left}data x: [{summary.channels}, {height}, {width}]{label} from images("{summary.folder}"{size})'
+    source = f'images("{summary.place}"{size}{summary.settings})'
+    return f"{left}data x: [{summary.channels}, {height}, {width}]{label} from {source}"
 
 
 @data_line.register

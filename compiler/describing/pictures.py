@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mai.compiler.data.files.pictures import Origin, opened
 from mai.compiler.describing.arrays import ArraysSummary
 from mai.compiler.describing.columns import DAY, ColumnSummary
 from mai.compiler.describing.drawn import DrawnSummary
@@ -109,10 +110,10 @@ def _plane(plt: Pyplot, points: Array, labels: Array | None) -> Figure:
 @_figure.register(ImagesSummary)
 def _(summary: ImagesSummary, plt: Pyplot) -> Figure:
     """Some images, those of one class in one row, at one size."""
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
-    labels = summary.label_of
-    files: list[Path] = []
+    labels = dict(zip(summary.files, summary.labels, strict=bool(summary.labels)))
+    files: list[Origin] = []
     for name in dict.fromkeys(labels.values()) or [""]:
         own = [file for file in summary.files if labels.get(file, "") == name and file not in summary.damaged]
         files += (
@@ -123,7 +124,7 @@ def _(summary: ImagesSummary, plt: Pyplot) -> Figure:
     files = files[: MOST_IMAGES * 4]
     size, pixels = summary.size, []
     for file in files:
-        with Image.open(file) as image:
+        with opened(file) as image:
             upright = ImageOps.exif_transpose(image)
             shown = upright.convert("L" if summary.channels == 1 else "RGB").resize(size)
             pixels.append(np.asarray(shown, np.float32).reshape(size[1], size[0], -1).transpose(2, 0, 1))

@@ -13,7 +13,7 @@ from mai.compiler.describing.columns import ColumnReader, ColumnSummary
 from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
 
-LETTERS_OF_TEXT = 40  # Words that are longer in the mean are texts.
+LETTERS_OF_TEXT, SPACES_OF_TEXT = 40, 4  # Words that are longer, or of more parts, in the mean are texts.
 NUMBERS = ("number", "whole", "date")
 AS_FOUND = Stated()
 
@@ -89,7 +89,7 @@ def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableS
 
 def holds_texts(column: ColumnSummary) -> bool:
     """Whether a column's words are texts, of which each row has one of its own."""
-    return column.is_identifier and column.letters > LETTERS_OF_TEXT
+    return column.is_identifier and (column.letters > LETTERS_OF_TEXT or column.spaces >= SPACES_OF_TEXT)
 
 
 def why_not(column: ColumnSummary) -> str | None:
@@ -108,7 +108,7 @@ def why_not(column: ColumnSummary) -> str | None:
     if column.kind == "mixed" and column.odd is not None:
         return f"it mixes words and numbers: `{column.odd[0]}`, `{column.odd[1]}`"
     if column.kind == "other":
-        return "its values are neither numbers nor words nor dates"
+        return f"its values are {column.others}: what is needed of them are columns of numbers or words"
     if column.kind == "list" and (column.width is None or column.width < 1):
         return "its lists differ in length"
     if column.numbers is not None and column.numbers.infinite:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mai.compiler.data.fields import bad
 from mai.compiler.describing.describe import describe
+from mai.compiler.describing.image_tables import images_of_table
 from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
@@ -50,6 +51,9 @@ def draft(path: Path, base: Path, wish: Wish) -> str:
 
 
 def _of_table(table: TableSummary, place: str, wish: Wish) -> str:
+    images = images_of_table(table, wish.target) if wish in (Wish(), Wish(wish.target)) else None
+    if images is not None:
+        return draft_images(images, place)
     if wish.target is None:
         names = few_of([column.name for column in table.columns])
         raise bad("which column is to be predicted?", help=f"--target COLUMN: there are {names}")

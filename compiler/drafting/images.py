@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.lines import share
@@ -55,18 +56,29 @@ def _frame(summary: ImagesSummary, multiple: int) -> Frame:
     return Frame(summary.channels, sides[0], sides[1], resized, len(summary.files))
 
 
-def _source(frame: Frame, path: str, split: str) -> str:
+def _source(summary: ImagesSummary, frame: Frame, path: str, split: str = "") -> str:
     size = f"{frame.height}" if frame.height == frame.width else f"[{frame.height}, {frame.width}]"
-    return f'images("{path}", size = {size}, channels = {frame.channels}{split})'
+    return f'images("{path}", size = {size}, channels = {frame.channels}{summary.settings}{split})'
+
+
+def _name(file: object, place: Path) -> str:
+    """What an image is called beside others of the same folder or table."""
+    return file.relative_to(place).as_posix() if isinstance(file, Path) and file.is_relative_to(place) else str(file)
 
 
 def _about(summary: ImagesSummary, frame: Frame) -> Iterator[str]:
     if summary.damaged:
-        names = [file.relative_to(summary.folder).as_posix() for file in summary.damaged]
+        names = [_name(file, summary.place) for file in summary.damaged]
         yield f"# These cannot be read, take them out: {few_of(names)}."
     if frame.resized:
         (width, height), most = summary.sizes[0]
         yield f"# {share(most, frame.count)} are {width} x {height}; all are cropped to {frame.width} x {frame.height} (`fit = pad` or `stretch` are other ways)."
+
+
+def _question(summary: ImagesSummary) -> str:
+    if summary.place.is_dir():
+        return f"Which folder of {summary.place.name} is an image of?"
+    return f"What is the {summary.label} of an image of {summary.place.name}?"
 
 
 def _epochs(frame: Frame) -> int:
@@ -74,15 +86,15 @@ def _epochs(frame: Frame) -> int:
 
 
 def _classifier(summary: ImagesSummary, frame: Frame, path: str) -> Iterator[list[str]]:
-    count, total = len(summary.classes), frame.count
+    count, total, y = len(summary.classes), frame.count, summary.label
     most = max(summary.classes, key=lambda each: each[1])
     few = min(each for _, each in summary.classes) < 7
-    split = ", split = random(0.15, test = 0.15)" if few else ", split = stratified(y, 0.15, test = 0.15)"
+    split = ", split = random(0.15, test = 0.15)" if few else f", split = stratified({y}, 0.15, test = 0.15)"
     yield [
-        f"# Which folder of {summary.folder.name} is an image of? {total:,} images, {count} folders; {share(most[1], total)} are `{most[0]}`.",
+        f"# {_question(summary)} {total:,} images, {count} {'folders' if summary.place.is_dir() else 'labels'}; {share(most[1], total)} are `{most[0]}`.",
         *_about(summary, frame),
-        f"data x: {frame.shape}, y: class[{count}]",
-        f"  from {_source(frame, path, split if total >= 50 else '')}",
+        f"data x: {frame.shape}, {y}: class[{count}]",
+        f"  from {_source(summary, frame, path, split if total >= 50 else '')}",
     ]
     yield [
         "# Two convolutions, and what they change is added to what there was (He et al. 2016).",
@@ -104,16 +116,16 @@ def _classifier(summary: ImagesSummary, frame: Frame, path: str) -> Iterator[lis
     yield [
         f"train(epochs = {_epochs(frame)}, batch = 64, optimizer = adamw(lr = 2e-3, weight_decay = 0.05), schedule = cosine(warmup = 50), keep = best) {{",
         "  z = f(x)",
-        "  minimize cross_entropy(z, y)",
-        "  report accuracy(z, y) as accuracy",
+        f"  minimize cross_entropy(z, {y})",
+        f"  report accuracy(z, {y}) as accuracy",
         "}",
     ]
     yield [
         f"export classify(x: {frame.shape}) -> (class[{count}], [{count}]) {{",
         "  z = f(x)",
-        "  y = argmax(z)",
+        f"  {y} = argmax(z)",
         "  probability = softmax(z)",
-        "  return (y, probability)",
+        f"  return ({y}, probability)",
         "}",
     ]
 
@@ -121,11 +133,11 @@ def _classifier(summary: ImagesSummary, frame: Frame, path: str) -> Iterator[lis
 def _flow(summary: ImagesSummary, frame: Frame, path: str) -> Iterator[list[str]]:
     shape, c = frame.shape, 32 if frame.height * frame.width > 256 else 64
     yield [
-        f"# More images like the {frame.count:,} of {summary.folder.name}: noise is carried to images along a learned velocity (flow matching).",
+        f"# More images like the {frame.count:,} of {summary.place.name}: noise is carried to images along a learned velocity (flow matching).",
         *_about(summary, frame),
         f"const c = {c}",
         "",
-        f"data x: {shape} from {_source(frame, path, '')}",
+        f"data x: {shape} from {_source(summary, frame, path)}",
     ]
     yield [
         "layer block(x: [k, H, W], t: [m], out) -> [out, H, W] {",

@@ -199,6 +199,11 @@ def _net(fields: TableFields, names: _Names) -> Iterator[str]:
         parts += [f"[missing({_own(name)})]"] if name in fields.gaps else []
     parts += [_as_numbers(each) for each in fields.words]
     parts += [_own(each.name) for each in fields.texts]
+    if (
+        len(fields.texts) == 2
+    ):  # How alike they are: Conneau et al. 2017, "Supervised learning of universal sentence representations", fig. 1.
+        one, other = (_own(each.name) for each in fields.texts)
+        parts += [f"abs({one} - {other})", f"{one} * {other}"]
     if len(parts) == 1:
         yield f"  h = {parts[0]}"
     else:

@@ -70,8 +70,8 @@ def predict(
         return _predict_series(forecaster, table, target, settings, seed, batch, keep, progress, every)
     if every:
         raise bad(f"{model.path.name} takes no windows of a series: all rows of {source} are asked")
-    blocks = TableInputs(model, table) if table is not None else _images(model, source, batch)
-    kept = _kept(source, ["file"] if table is None else [*table.columns], keep)
+    blocks, columns = _rows(model, source, table, batch)
+    kept = _kept(source, columns, keep)
     began, rows, number, names = time.monotonic(), 0, 0, []
     old = KeptColumns(kept, table if has_types(target) else None)
     with table_file(target) as write, _bar(progress) as bar:
@@ -145,10 +145,20 @@ def _predict_series(
     return Predicted(rows, time.monotonic() - began, tuple(names), notes)
 
 
-def _images(model: Model, folder: Path, batch: int) -> Iterator[Block]:
-    from mai.compiler.predicting.images import read_images
+def _rows(
+    model: Model, source: Path, table: TableFile | None, batch: int
+) -> tuple[TableInputs | Iterator[Block], list[str]]:
+    """What a file takes of a folder of images, of a table of them, or of the rows of a table; and the columns that can be kept."""
+    from mai.compiler.predicting.images import image_column_of, read_image_rows, read_images
 
-    return read_images(model, folder, min(batch, IMAGES))
+    if table is None:
+        return read_images(model, source, min(batch, IMAGES)), ["file"]
+    column = image_column_of(model, table)
+    if column is None:
+        return TableInputs(model, table), [*table.columns]
+    first = next(read_image_rows(model, table, column, 1), None)
+    names = [*table.columns] if first is None else first.rows.column_names
+    return read_image_rows(model, table, column, min(batch, IMAGES)), names
 
 
 def read_settings(model: Model, words: Sequence[str]) -> dict[str, object]:

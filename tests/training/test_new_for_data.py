@@ -50,6 +50,7 @@ TABLES: dict[str, tuple[str, Row, str, int]] = {
     "not finite": ("a,b,y", lambda i: f"{i % 7}.5,{'inf' if i == 3 else i * 2.5},{i % 2}", "values that are not finite", 2),
     "two rows": ("a,y", lambda i: f"{i},{i + 3}.5" if i < 2 else "", "2 rows", 2),
     "texts": ("t,a,y", lambda i: f"{'what was said of it ' * 3}{i},{i % 7},{i % 2}", "f([a], read(t, t_mask))", 4),
+    "two texts": ("id,s,t,y", lambda i: f"{i},a red cat sees {i} dogs,the {i} dogs saw a cat,{'ab'[i % 2]}", "concat(s, t, abs(s - t), s * t)", 5),
     "texts alone": ("id,read,y", lambda i: f"{i},{'what was said of it ' * 3}{i},{'ab'[i % 2]}", "f(read_(read, read_mask))", 3),
     "texts that lack": ("t,y", lambda i: f"{'' if i % 9 == 4 else f'what was said of all of it in the {i}th year'},{i * 1.5}", "needs = [y, t]", 3),
     "heavy tail": ("log,exp,y", lambda i: f"{i},{i * 7 % 11},{1.25**i}", "# Left out: log: its name is that of a function", 2),

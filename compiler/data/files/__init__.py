@@ -1,1 +1,1 @@
-"""Files that a path names, and those that are not tables: arrays, pictures."""
+"""Files that a path names, those that are not tables (arrays, pictures), and what other libraries say of theirs."""

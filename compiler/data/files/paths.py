@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.files.saved_sets import saved_files
 from mai.spec.diagnostics import MaiError, Word
 from mai.spec.diagnostics.suggest import closest
 
@@ -22,6 +23,8 @@ def listed(paths: Paths) -> tuple[str, ...]:
 
 def find_files(base: Path, paths: Sequence[str | Path], reads: Callable[[Path], bool]) -> list[Path]:
     """The plain files that paths name, in the order of the paths; those of a pattern or a folder by their names.
+
+    Those of a data set that was saved are in the order in which it lists them.
 
     Args:
         base: where the paths start.
@@ -44,6 +47,9 @@ def _files(base: Path, path: str, reads: Callable[[Path], bool]) -> list[Path]:
         raise missing(base, path, f"there is no file {place}", reads)
     if not place.is_dir():
         return [_plain(place)]
+    saved = saved_files(place, path)
+    if saved is not None and reads(saved[0]):
+        return [_plain(each) for each in saved]
     inside = sorted(each for each in place.iterdir() if reads(each) and each.name[0] not in "._")
     if not inside:
         raise bad(f"there is no file in {place} that could be read", "data-missing")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -19,6 +19,7 @@ from mai.runtime.files import UNREADABLE, plain_bytes, plain_file
 from mai.spec.record import record
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from PIL.Image import Image as Picture
 
 Fit = Literal["crop", "pad", "stretch"]
@@ -55,26 +56,41 @@ class Header:
     is_deep: bool
 
 
+@record
+class Cell:
+    """An image in a table: the bytes of its file, in a row from 1 on."""
+
+    table: Path
+    row: int
+    raw: pa.Buffer
+
+    def __str__(self) -> str:
+        return f"{self.table}, row {self.row},"
+
+
+Origin = Path | Cell
+
+
 class Pictures:
     """Images [n, k, H, W] in whole numbers, decoded when they are asked for."""
 
-    def __init__(self, paths: Sequence[Path], form: Form) -> None:
-        self.paths, self.form = paths, form
-        self.shape = (len(paths), form.channels, *form.size)
+    def __init__(self, origins: Sequence[Origin], form: Form) -> None:
+        self.origins, self.form = origins, form
+        self.shape = (len(origins), form.channels, *form.size)
         self.dtype = np.dtype(np.uint16 if form.is_deep else np.uint8)
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.origins)
 
     def __getitem__(self, key: Key, /) -> Array:
         numbers = range(*key.indices(len(self))) if isinstance(key, slice) else key.tolist()
         pixels = np.empty((len(numbers), *self.shape[1:]), self.dtype)
         for place, number in enumerate(numbers):
-            pixels[place] = decode(self.paths[number], self.form)
+            pixels[place] = decode(self.origins[number], self.form)
         return pixels
 
 
-def pictures(paths: Sequence[Path], size: tuple[int, int] | None, fit: Fit, channels: int | None) -> Rows:
+def pictures(origins: Sequence[Origin], size: tuple[int, int] | None, fit: Fit, channels: int | None) -> Rows:
     """Images as [n, k, H, W] in [-1, 1], whole numbers until they are read.
 
     Args:
@@ -84,12 +100,12 @@ def pictures(paths: Sequence[Path], size: tuple[int, int] | None, fit: Fit, chan
     Raises:
         MaiError: a file is no image, or sizes differ.
     """
-    headers = [look(path) for path in paths]
+    headers = [look(origin) for origin in origins]
     sizes = sorted({header.size for header in headers})
     if size is None and len(sizes) > 1:
         help = f"`size = [{sizes[0][0]}, {sizes[0][1]}]` brings them to one, by `fit = crop`, `pad` or `stretch`"
         raise bad(
-            f"the images of {paths[0].parent} differ in size: {', '.join(f'{h} x {w}' for h, w in sizes[:3])}",
+            f"the images of {_place(origins[0])} differ in size: {', '.join(f'{h} x {w}' for h, w in sizes[:3])}",
             help=help,
         )
     form = Form(
@@ -98,7 +114,7 @@ def pictures(paths: Sequence[Path], size: tuple[int, int] | None, fit: Fit, chan
         channels or (1 if all(h.is_grey for h in headers) else 3),
         any(h.is_deep for h in headers),
     )
-    rows: Rows = Pictures(paths, form)
+    rows: Rows = Pictures(origins, form)
     if int(np.prod(rows.shape, dtype=np.int64)) * rows.dtype.itemsize <= IN_MEMORY:
         rows = rows[:]
     half = np.float32((WHITE_16 if form.is_deep else WHITE) / 2)
@@ -113,11 +129,16 @@ def scaled(pixels: Array, half: np.float32) -> Array:
     return numbers
 
 
-def look(path: Path) -> Header:
+def _place(origin: Origin) -> Path:
+    """Where an image lies, with others."""
+    return origin.table if isinstance(origin, Cell) else origin.parent
+
+
+def look(origin: Origin) -> Header:
     """The header of an image. Raises `MaiError` where it is none."""
-    with _opened(path, lambda: plain_file(path)) as image:
+    with opened(origin) as image:
         if image.mode == "F":
-            raise bad(f"{path} holds real numbers, of which nobody says where black and white are")
+            raise bad(f"{origin} holds real numbers, of which nobody says where black and white are")
         width, height = upright_size(image)
         is_deep = image.mode[0] == "I"
         return Header((height, width), is_deep or image.mode in GREY, is_deep)
@@ -129,13 +150,13 @@ def upright_size(image: Picture) -> tuple[int, int]:
     return (height, width) if image.getexif().get(ORIENTATION) in TURNED else (width, height)
 
 
-def decode(path: Path, form: Form) -> Array:
+def decode(origin: Origin, form: Form) -> Array:
     """One image as [k, H, W]. What is transparent lies over white, as a page shows it, unless opacity is a channel."""
-    with _opened(path, lambda: BytesIO(plain_bytes(path))) as image:
+    with opened(origin, whole=True) as image:
         if image.getexif().get(ORIENTATION, UPRIGHT) != UPRIGHT:
             image = ImageOps.exif_transpose(image)
         if image.mode[0] == "I":
-            grey = _resized(_grey_16(image, path), form)
+            grey = _resized(_grey_16(image, origin), form)
             array = np.asarray(grey).clip(0, WHITE_16).round().astype(np.uint16)
         else:
             array = np.asarray(_resized(_with_channels(image, form.channels), form))
@@ -144,20 +165,26 @@ def decode(path: Path, form: Form) -> Array:
 
 
 @contextmanager
-def _opened(path: Path, source: Callable[[], Path | BytesIO]) -> Iterator[Picture]:
-    """An open image; what is wrong with it is told with its name."""
+def opened(origin: Origin, whole: bool = False) -> Iterator[Picture]:
+    """An open image, the `whole` of whose file is read at once or as it is needed; what is wrong with it is told with its name."""
     try:
-        with Image.open(source()) as image:
+        with Image.open(_source(origin, whole)) as image:
             yield image
     except UNDECODED as error:
-        raise bad(f"{path} is no image that can be read: {error}", help="copy it again, or take it out") from error
+        raise bad(f"{origin} is no image that can be read: {error}", help="copy it again, or take it out") from error
 
 
-def _grey_16(image: Picture, path: Path) -> Picture:
+def _source(origin: Origin, whole: bool) -> Path | BytesIO:
+    if isinstance(origin, Cell):
+        return BytesIO(memoryview(origin.raw))
+    return BytesIO(plain_bytes(origin)) if whole else plain_file(origin)
+
+
+def _grey_16(image: Picture, origin: Origin) -> Picture:
     """Grey of 16 bits as real numbers, which may be resized."""
     array = np.asarray(image, np.float32)
     if array.min() < 0 or array.max() > WHITE_16:
-        raise bad(f"{path} has {array.max():g} for a pixel: more than 16 bits")
+        raise bad(f"{origin} has {array.max():g} for a pixel: more than 16 bits")
     return Image.fromarray(array)
 
 

@@ -1,4 +1,4 @@
-"""Folders of images."""
+"""Images of folders, and of tables."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import ClassVar, Literal
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
 from mai.compiler.data.files.paths import find_files, listed, missing
+from mai.compiler.data.files.saved_sets import saved_files
 from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite, Source
+from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.kinds import is_table
 from mai.spec.diagnostics import MaiError
 from mai.spec.settings import setting
 
@@ -19,16 +22,26 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 EMPTY = "each folder is a class: take it out, or put images into it"
 
 
+def _is_picture(path: Path) -> bool:
+    return path.name.lower().endswith(SUFFIXES)
+
+
 class Images(RowSource):
     """Folders of images, whose subfolders are the labels. With a `size` they may be of any: they are cropped, padded or stretched to it.
 
-    `channels` are 1 for grey, 3 for colour, 4 for colour and opacity.
+    `channels` are 1 for grey, 3 for colour, 4 for colour and opacity. Or tables with a column of images: bytes, or names of files that lie
+    beside the table; the other columns are fields by their names, or by its kind the one there is. `image` is that column where there
+    are several, `folder` one beside the table, where names start; rows that lack a value are refused or left out (`missing = drop`), and fields in `words` are of names.
     """
 
     name: ClassVar[str] = "images"
     size: int | tuple[int, int] | None = None
     fit: Literal["crop", "pad", "stretch"] = "crop"
     channels: int | None = setting(default=None, ge=1, le=4)
+    image: str | None = None
+    folder: str | None = None
+    missing: Literal["refuse", "drop"] = "refuse"
+    words: str | tuple[str, ...] = ()
 
     def misfit(self) -> str | None:
         if self.channels == 2:
@@ -38,7 +51,7 @@ class Images(RowSource):
 
     @classmethod
     def reads(cls, path: Path) -> bool:
-        return path.name.lower().endswith(SUFFIXES)
+        return _is_picture(path) or is_table(path)
 
     @classmethod
     def for_file(cls, path: Path, written: Source) -> Source | None:
@@ -55,7 +68,7 @@ class Images(RowSource):
             files = self.find(base, listed(self.path))
         except MaiError:
             return None
-        if size is None or self.channels is None:
+        if size is None or self.channels is None or is_table(files[0]):
             return None
         labels = self._labels(files, [base / path for path in listed(self.path)])
         words = {"y": Column((), True, len(set(labels)))} if labels is not None else {}
@@ -71,13 +84,18 @@ class Images(RowSource):
             return find_files(base, [path], self.reads)
         if not place.exists():
             raise missing(base, str(path), f"there is no folder {place}")
+        if not place.is_dir() and is_table(place):
+            return find_files(base, [path], is_table)
         if not place.is_dir():
-            raise bad(f"{place} is no folder of images")
+            raise bad(f"{place} is no folder of images, nor a table of them")
+        saved = saved_files(place, str(path))
+        if saved is not None:
+            return saved
         inside = sorted(p for p in place.iterdir() if p.is_dir() and p.name[0] != ".") or [place]
         return [file for folder in inside for file in self._inside(folder, EMPTY if folder != place else None)]
 
     def _inside(self, folder: Path, help: str | None) -> list[Path]:
-        files = sorted(p for p in folder.iterdir() if self.reads(p) and p.name[0] != "." and not p.is_dir())
+        files = sorted(p for p in folder.iterdir() if _is_picture(p) and p.name[0] != "." and not p.is_dir())
         if not files:
             raise bad(f"there are no images in {folder}", "data-missing", help=help)
         return files
@@ -89,6 +107,8 @@ class Images(RowSource):
         from mai.compiler.data.files.pictures import pictures
         from mai.compiler.data.rows import Words
 
+        if any(map(is_table, wanted.files)):
+            return self._rows_of_tables(wanted)
         x = pictures(wanted.files, self._size(), self.fit, self.channels)
         labels = self._labels(wanted.files, wanted.places)
         words = {"y": Words.of(np.array(labels))} if labels is not None else {}
@@ -96,6 +116,30 @@ class Images(RowSource):
         if key is not None and key not in words:
             raise bad(f"the split looks at `{key}`, which the images have not", help="subfolders are the labels `y`")
         return Finite({"x": x, **words}, key=words["y"] if key is not None else None, fit=self.fit)
+
+    def _rows_of_tables(self, wanted: Wanted) -> Finite:
+        """Images of a column, and the other columns that fields name."""
+        from mai.compiler.data.files.image_tables import all_origins, columns_of_fields, image_column
+        from mai.compiler.data.files.pictures import pictures
+        from mai.compiler.data.rows import rows_of
+        from mai.compiler.data.tables.convert import KEY, ROW, read_tables
+        from mai.compiler.data.tables.files import open_tables
+
+        tables = open_tables(wanted.files, Stated())
+        image = image_column(tables[0], self.image)
+        x, names = columns_of_fields(tables[0], image, wanted.fields or {})
+        own = {column: (wanted.fields or {})[field] for field, column in names.items()}
+        words = [names[field] for field in listed(self.words) if field in names]
+        split, origins = wanted.split, all_origins(tables, image, self.folder or "")
+        key, of_time = (split.key, split.of_time) if split is not None else (None, False)
+        if not own and key is None:
+            return Finite({x: pictures(origins, self._size(), self.fit, self.channels)}, fit=self.fit)
+        key = names.get(key or "", key)
+        read, notes = read_tables(tables, own, key, of_time, self.missing, (), words, numbered=True)
+        columns = {field: read[column] for field, column in names.items()}
+        kept = [origins[row] for row in rows_of(read[ROW])[:].tolist()]
+        columns[x] = pictures(kept, self._size(), self.fit, self.channels)
+        return Finite(columns, key=read.get(KEY), notes=notes, fit=self.fit)
 
     def _size(self) -> tuple[int, int] | None:
         return (self.size, self.size) if isinstance(self.size, int) else self.size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,9 @@ SHOWN = 60
 OTHER_LETTERS = 'say what it is in, as in `encoding = "latin-1"`, or save it as UTF-8'
 AGAIN = "is it whole? Copy it again, or write it anew"
 
+END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"  # Of Arrow: no message follows.
+CUT = "it has no mark of its end, so that it may have been cut between two blocks of rows"
+
 
 @record
 class TableFile:
@@ -48,7 +52,10 @@ def open_table(path: Path, stated: Stated) -> TableFile:
     """A file of any kind, its columns known. Raises `MaiError`."""
     kind = kind_of(path)
     if kind not in ("csv", "jsonl"):
-        return TableFile(path, kind, name_columns(path, _schema(path, kind).names), with_decimal(stated))
+        columns = name_columns(path, _schema(path, kind).names)
+        return TableFile(
+            path, kind, columns, with_decimal(stated), (CUT,) if kind == "stream" and not _ends(path) else ()
+        )
     dialect, _ = dialect_of(path, stated)
     with reported(path):
         if kind == "csv":
@@ -278,6 +285,13 @@ def _schema(path: Path, kind: Kind) -> Any:
             return (pa.ipc.open_file if kind == "feather" else pa.ipc.open_stream)(file).schema
 
 
+def _ends(path: Path) -> bool:
+    """Whether an Arrow stream has the mark of its end."""
+    with path.open("rb") as file:
+        file.seek(-min(len(END_OF_STREAM), path.stat().st_size), os.SEEK_END)
+        return file.read() == END_OF_STREAM
+
+
 def shapes_of(path: Path) -> dict[str, tuple[int, ...]] | None:
     """The shape of a row's value in each column of one of Arrow's own files; None where only reading tells."""
     import pyarrow as pa
@@ -291,24 +305,27 @@ def shapes_of(path: Path) -> dict[str, tuple[int, ...]] | None:
 def _parquet_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
     from pyarrow import parquet
 
+    from mai.compiler.data.files.features import label_names, with_names
+
     with parquet.ParquetFile(table.path, memory_map=False, buffer_size=BYTES, pre_buffer=False) as file:
+        names = label_names(file.schema_arrow)
         for batch in file.iter_batches(ROWS, columns=columns, use_threads=False):
-            yield {name: batch.column(name) for name in columns}
+            yield with_names(table.path, {name: batch.column(name) for name in columns}, names)
 
 
 def _arrow_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
     import pyarrow as pa
 
+    from mai.compiler.data.files.features import label_names, with_names
+
     with pa.memory_map(str(table.path)) as file:
-        if table.kind == "stream":
-            batches = iter(pa.ipc.open_stream(file))
-        else:
-            reader = pa.ipc.open_file(file)
-            batches = map(reader.get_batch, range(reader.num_record_batches))
-        for batch in batches:
+        reader = pa.ipc.open_stream(file) if table.kind == "stream" else pa.ipc.open_file(file)
+        names = label_names(reader.schema)
+        places = range(reader.num_record_batches) if table.kind == "feather" else None
+        for batch in reader if places is None else map(reader.get_batch, places):
             for begin in range(0, len(batch), ROWS):
                 part = batch.slice(begin, ROWS)
-                yield {name: part.column(name) for name in columns}
+                yield with_names(table.path, {name: part.column(name) for name in columns}, names)
 
 
 READERS: dict[Kind, Callable[[TableFile, list[str]], Iterator[Block]]] = {

@@ -1,0 +1,59 @@
+"""What a schema says of columns that are more than their Arrow type: names of labels, as Hugging Face's `datasets` keeps them, and images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mai.compiler.data.fields import bad
+from mai.runtime.files import UNREADABLE
+
+METADATA, CLASS_LABEL = b"huggingface", "ClassLabel"
+BYTES, PATH = "bytes", "path"  # Of an image, the fields of its struct.
+
+Names = Mapping[str, Sequence[str]]
+
+
+def label_names(schema: pa.Schema) -> Names:
+    """The names of the whole numbers of columns, from 0 on, by column; none where no metadata has them."""
+    try:
+        features = json.loads((schema.metadata or {})[METADATA])["info"]["features"]
+        labels = {name: each["names"] for name, each in features.items() if each.get("_type") == CLASS_LABEL}
+    except UNREADABLE:
+        return {}
+    return {name: each for name, each in labels.items() if isinstance(each, list) and _is_whole(schema, name)}
+
+
+def with_names(path: Path, block: Mapping[str, pa.Array], names: Names) -> Mapping[str, pa.Array]:
+    """Columns, those of labels by their names; -1 stands for no label. Raises `MaiError` for a number that has no name."""
+    return {
+        column: _named(path, column, each, names[column]) if column in names else each for column, each in block.items()
+    }
+
+
+def _named(path: Path, column: str, numbers: pa.Array, names: Sequence[str]) -> pa.Array:
+    most = pc.max(numbers).as_py()
+    if most is not None and most >= len(names):
+        raise bad(f"{path}: `{column}` has the label {most}, its schema has the names of {len(names)}, from 0 on")
+    numbers = pc.if_else(pc.less(numbers, 0), pa.scalar(None, numbers.type), numbers)
+    return pa.DictionaryArray.from_arrays(numbers.cast(pa.int32()), pa.array(map(str, names), pa.string()))
+
+
+def _is_whole(schema: pa.Schema, name: str) -> bool:
+    return name in schema.names and bool(pa.types.is_integer(schema.field(name).type))
+
+
+def is_image(kind: pa.DataType) -> bool:
+    """Whether values of a type can be images: the bytes of a file, or a struct of them and the file's path."""
+    if not pa.types.is_struct(kind):
+        return _is_bytes(kind)
+    fields = {field.name: field.type for field in kind}
+    return {*fields} == {BYTES, PATH} and _is_bytes(fields[BYTES])
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))

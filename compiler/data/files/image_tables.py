@@ -1,0 +1,135 @@
+"""Tables with images: bytes in a column, or names of files that lie beside the table; the other columns are what is known of each image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from mai.compiler.data.fields import bad, check_there
+from mai.compiler.data.files.features import BYTES, PATH, is_image
+from mai.compiler.data.files.pictures import Cell, Origin
+from mai.compiler.data.sources.images import SUFFIXES
+from mai.compiler.data.tables.cells import is_text
+from mai.compiler.data.tables.files import TableFile, read_blocks
+from mai.compiler.ir.types import DType, Type
+from mai.runtime.inputs.cells import few_of
+
+
+def image_column(table: TableFile, stated: str | None = None) -> str:
+    """The column that holds images or names their files: the one that is `stated`, or else the one that there is. Raises `MaiError`."""
+    if stated is not None:
+        check_there(stated, table.columns, "`image` names")
+        return stated
+    found = image_columns(table)
+    if not found:
+        raise bad(
+            f"{table.path} has no column of images: it has {few_of(table.columns)}",
+            help="names of files are `1.png`, `dogs/2.jpg`",
+        )
+    if len(found) > 1:
+        raise bad(
+            f"{table.path} has several columns of images: {few_of(found)}", help=f"say which: `image = {found[0]}`"
+        )
+    return found[0]
+
+
+def image_columns(table: TableFile) -> list[str]:
+    """The columns whose values are images, or whose first value is the name of an image's file."""
+    block = next(read_blocks(table, [*table.columns.values()]), {})
+    return [name for name, own in table.columns.items() if own in block and _holds_images(block[own])]
+
+
+def _holds_images(column: pa.Array) -> bool:
+    if not is_text(column.type):
+        return is_image(column.type)
+    first = next((text for text in column.to_pylist() if text), "")
+    return first.strip().lower().endswith(SUFFIXES)
+
+
+def origins_of(table: TableFile, column: str, folder: str = "") -> Iterator[Origin]:
+    """The images of a table, row by row; names of files start at the folder of the table, or at a `folder` in it.
+
+    Raises:
+        MaiError: a row has no image, or a file is not there.
+    """
+    row = table.first
+    for block in read_blocks(table, [table.columns[column]]):
+        for value in block[table.columns[column]]:
+            row += 1
+            origin = _origin(table.path, row, value, table.path.parent / folder)
+            if origin is None:
+                raise bad(f"{table.path}, row {row}: `{column}` has no image", help="take the row out")
+            yield origin
+
+
+def _origin(table: Path, row: int, value: Any, folder: Path) -> Origin | None:
+    """The image that a value is: bytes, or a file; None where there is none."""
+    if pa.types.is_struct(value.type) and value.is_valid:
+        return _origin(table, row, value[BYTES], folder) or _origin(table, row, value[PATH], folder)
+    if not value.is_valid:
+        return None
+    if not is_text(value.type):
+        return Cell(table, row, value.as_buffer())
+    name = value.as_py().strip()
+    if not name:
+        return None
+    place: Path = folder / name
+    if not place.is_file():
+        message = f"{table}, row {row}: there is no file {place}"
+        raise bad(message, "data-missing", help=_help_with_place(folder, name))
+    return place
+
+
+def _help_with_place(folder: Path, name: str) -> str:
+    there = folder_of(folder, name)
+    if there is not None:
+        return f'names start there: `folder = "{there.name}"`'
+    return 'names start at the folder of the table, or at another: `folder = "pictures"`'
+
+
+def folder_of(place: Path, name: str) -> Path | None:
+    """The only folder in another one that has a file of this name."""
+    having = [each for each in sorted(place.iterdir()) if each.is_dir() and (each / name).is_file()]
+    return having[0] if len(having) == 1 else None
+
+
+def columns_of_fields(table: TableFile, image: str, fields: Mapping[str, Type]) -> tuple[str, dict[str, str]]:
+    """Which field is the image, and the columns of the others: a column is called as its field, or is the only one beside the image.
+
+    Raises:
+        MaiError: a field could be one of several columns.
+    """
+    beside = [name for name in table.columns if name != image]
+    columns = {name: name for name in fields if name in beside}
+    left = [name for name in fields if name not in columns]
+    pictures = [name for name in left if fields[name].dtype is DType.REAL and fields[name].rank > 1]
+    if len(pictures) != 1:
+        raise bad(f"one field is an image, `x: [3, 64, 64]`: here are {few_of(pictures) or 'none'}")
+    others = [name for name in left if name not in pictures]
+    if others and (len(others) > 1 or len(beside) != 1):
+        raise bad(f"{table.path} has no `{others[0]}`; beside images it has {few_of(beside) or 'nothing'}")
+    return pictures[0], columns | dict(zip(others, beside, strict=False))
+
+
+def all_origins(tables: Sequence[TableFile], column: str, folder: str = "") -> list[Origin]:
+    """The images of several tables, one table after the other. Raises `MaiError` as `origins_of`."""
+    return [origin for table in tables for origin in origins_of(table, column, folder)]
+
+
+def folder_of_names(table: TableFile, column: str) -> str:
+    """The folder in that of a table where names of files start; nothing where they start at the table, or the column holds images."""
+    name, place = _first_name(table, column), table.path.parent
+    there = None if name is None or (place / name).is_file() else folder_of(place, name)
+    return there.name if there is not None else ""
+
+
+def _first_name(table: TableFile, column: str) -> str | None:
+    """The first name of a file in a column; None where it holds images."""
+    block = next(read_blocks(table, [table.columns[column]]), {})
+    values = block.get(table.columns[column])
+    if values is None or not is_text(values.type):
+        return None
+    return next((text.strip() for text in values.to_pylist() if text), None)

@@ -1,0 +1,80 @@
+"""A table with a column of images, described as images, with one of its other columns as their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from mai.compiler.data.fields import bad
+from mai.compiler.data.files.image_tables import all_origins, folder_of_names, image_columns
+from mai.compiler.data.files.pictures import Origin
+from mai.compiler.data.files.saved_sets import STATE
+from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
+from mai.compiler.describing.columns import ColumnSummary
+from mai.compiler.describing.images import ImagesSummary, summary_of
+from mai.compiler.describing.tables import TableSummary, why_not
+
+MOST_LABELS = 1000
+
+
+def images_of_table(table: TableSummary, target: str | None = None) -> ImagesSummary | None:
+    """The images of a table, and their labels: those of the `target`, or of the only column that can be labels; None where it has no images.
+
+    Raises:
+        MaiError: there is no such target, or a row has no image.
+    """
+    tables = open_tables(table.files, Stated())
+    found = image_columns(tables[0])
+    if not found:
+        return None
+    image, others = found[0], [each for each in table.columns if each.name not in found]
+    setting = f", image = {image}" if len(found) > 1 else ""
+    if target is not None and target not in (each.name for each in others):
+        raise bad(
+            f"{table.files[0]} has no column `{target}` beside its images", help=", ".join(each.name for each in others)
+        )
+    fitting = [each for each in others if _can_be_labels(each) and target in (None, each.name)]
+    if target is not None and not fitting:
+        raise bad(f"`{target}` cannot be the label of images: it has no few words or whole numbers")
+    folder = folder_of_names(tables[0], image)
+    setting += f', folder = "{folder}"' if folder else ""
+    origins = tuple(all_origins(tables, image, folder))
+    place = _place(table.files)
+    if len(fitting) != 1:
+        return summary_of(place, origins, (), settings=setting)
+    label = fitting[0]
+    words = (
+        f", words = {label.name}"
+        if label.kind == "whole" and {*label.words} != {*map(str, range(len(label.words)))}
+        else ""
+    )
+    gaps = ", missing = drop" if label.missing else ""
+    return summary_of(place, *_labelled(origins, tables, label), label.name, setting + words + gaps)
+
+
+def _can_be_labels(column: ColumnSummary) -> bool:
+    return column.kind in ("word", "whole") and 1 < len(column.words) <= MOST_LABELS and why_not(column) is None
+
+
+def _place(files: Sequence[Path]) -> Path:
+    """The table, or the folder of its files where it has several, or was saved as one."""
+    folder = files[0].parent
+    return folder if len(files) > 1 or (folder / STATE).is_file() else files[0]
+
+
+def _labelled(
+    origins: Sequence[Origin], tables: Sequence[TableFile], label: ColumnSummary
+) -> tuple[tuple[Origin, ...], tuple[str, ...]]:
+    """The images that have a label, and their labels."""
+    pairs = [pair for pair in zip(origins, _texts(tables, label.name), strict=True) if pair[1]]
+    return tuple(origin for origin, _ in pairs), tuple(text for _, text in pairs)
+
+
+def _texts(tables: Sequence[TableFile], column: str) -> Iterator[str]:
+    for table in tables:
+        for block in read_blocks(table, [table.columns[column]]):
+            values: pa.Array = block[table.columns[column]]
+            yield from ("" if value is None else str(value).strip() for value in values.to_pylist())
