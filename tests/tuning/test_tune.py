@@ -155,7 +155,7 @@ def test_what_is_reusable_is_reused(compiled: Written) -> None:
         "net velocity",
         "net deep(y: class[2]) -> [2] { return linear(tanh(linear(embed(y, 64), 64)), 2) }\nnet velocity",
     )
-    path = compiled(text)
+    path = compiled(text.replace("scale * velocity", "scale * (1 + 4 * cos(12 * s)) * velocity"))
     before = load(path, providers="cpu")
     outcome = tuned(path, factor=1.02)
     assert outcome.search.chosen is not None and outcome.search.chosen.plan.reuse > 1
