@@ -39,15 +39,17 @@ def _regions(graph: Graph) -> Iterator[Region]:
 
 
 def _branches(nodes: list[Node], outputs: list[Value]) -> Iterator[tuple[Node, int, set[Node]]]:
-    """The choices that spare products, each with the place of an operand and what that operand alone needs."""
+    """The choices that spare products, each with the place of an operand and what nothing but choices on its condition needs."""
     leaving = set(outputs)
-    for index, node in enumerate(nodes):
-        if not _is_choice(node):
+    found = [node for node in nodes if _is_choice(node)]
+    for node in found:
+        alike = [other for other in found if other.inputs[0] is node.inputs[0]]
+        if alike[0] is not node:
             continue
         for place in (1, 2):
-            alone = _alone(nodes[:index], node, node.inputs[place], leaving)
+            alone = _alone(nodes, alike, place, leaving)
             if any(n.op in PRODUCTS or n.op is ConvTranspose or n.regions for n in alone):
-                yield node, place, alone
+                yield from ((choice, place, alone) for choice in alike)
 
 
 def _is_choice(node: Node) -> bool:
@@ -59,14 +61,17 @@ def _is_choice(node: Node) -> bool:
     return is_one and x == y == node.output.type and x.dtype is DType.REAL and bool(x.lead)
 
 
-def _alone(before: list[Node], choice: Node, operand: Value, leaving: set[Value]) -> set[Node]:
-    """The nodes that nothing but one operand of a choice needs."""
+def _alone(nodes: list[Node], alike: list[Node], place: int, leaving: set[Value]) -> set[Node]:
+    """The nodes that nothing but an operand of choices needs, the one at this place."""
     alone: set[Node] = set()
-    if choice.inputs.count(operand) > 1:
-        return alone
-    for node in reversed(before):
+    for node in reversed(nodes):
         readers = {use for v in node.outputs for use in v.uses}
-        inside = alone | {choice} if operand in node.outputs else alone
-        if readers and readers <= inside and leaving.isdisjoint(node.outputs):
+        leaves = not readers or not leaving.isdisjoint(node.outputs)
+        if not leaves and all(r in alone or (r in alike and _reads_at(r, node, place)) for r in readers):
             alone.add(node)
     return alone
+
+
+def _reads_at(reader: Node, node: Node, place: int) -> bool:
+    """Whether all that a node reads of another is the operand at this place."""
+    return all(v.producer is not node or i == place for i, v in enumerate(reader.inputs))
