@@ -6,6 +6,7 @@ import gc
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from xdist import is_xdist_controller
 
 from mai.compiler.check import check
 from mai.compiler.program import Program
-from tests.support.slow_tests import cpu_seconds, listed, write_list
+from tests.support.few_reports import FewReports
+from tests.support.slow_tests import Measure, listed
 
 ROOT = Path(__file__).parents[1]
 settings.register_profile("mai", deadline=None)  # how long an example takes is the machine's
@@ -27,11 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--measure", action="store_true", help="write the list of slow tests anew, from what these take")
 
 
-SECONDS = pytest.StashKey[dict[str, float]]()
-
-
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[SECONDS] = {}
+    if config.getoption("--measure"):
+        config.pluginmanager.register(Measure())
+    if hasattr(config, "workerinput"):
+        config.pluginmanager.register(FewReports())
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -41,23 +43,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.nodeid in slow:
             item.add_marker(pytest.mark.slow)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    if not item.config.getoption("--measure"):
-        return (yield)
-    began = cpu_seconds()
-    try:
-        return (yield)
-    finally:
-        if item.get_closest_marker("slow") is None:
-            item.config.stash[SECONDS][item.nodeid] = cpu_seconds() - began
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    if session.config.getoption("--measure"):
-        write_list(session.config.stash[SECONDS])
 
 
 @pytest.hookimpl(wrapper=True)
@@ -97,6 +82,17 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
         assert text == path.read_text(encoding="utf-8")
 
     return compare
+
+
+FOLDERS = count()
+
+
+@pytest.fixture
+def tmp_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the test's own. pytest's looks through the folders of all tests before, each time, for a number that is free."""
+    folder = tmp_path_factory.getbasetemp() / f"test_{next(FOLDERS)}"
+    folder.mkdir()
+    return folder
 
 
 @pytest.fixture

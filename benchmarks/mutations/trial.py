@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import resource
@@ -15,25 +16,12 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
+from benchmarks.mutations.faults import Fault
+from benchmarks.mutations.probes import put_probes
+
 MEMORY = 24 << 30  # bytes of addresses: a wrong size ends in MemoryError
-# Which tests are likely to see a fault in a file, by the beginning of its path; all others follow.
-LIKELY: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("compiler/passes/text", ("tests/passes",)),
-    ("compiler/passes/branches", ("tests/passes/test_pair.py", "tests/passes")),
-    ("compiler/passes/derivatives", ("tests/ops/test_derivatives.py", "tests/numerics", "tests/passes")),
-    ("compiler/passes/loops/retime", ("tests/tuning/test_plans.py",)),
-    ("compiler/passes", ("tests/passes", "tests/numerics")),
-    ("compiler/ops/random", ("tests/ops/test_random.py", "tests/ops")),
-    ("compiler/ops/along", ("tests/passes",)),
-    ("compiler/ops/growing", ("tests/passes",)),
-    ("compiler/ops/work", ("tests/passes", "tests/show")),
-    ("compiler/ops/linear", ("tests/numerics/test_matrices.py", "tests/ops")),
-    ("compiler/ops/fourier", ("tests/numerics/test_fourier.py", "tests/ops")),
-    ("compiler/ops", ("tests/ops", "tests/passes", "tests/numerics")),
-    ("compiler/ir", ("tests/ops/test_parity.py", "tests/passes")),
-    ("compiler/onnx", ("tests/onnx", "tests/ops/test_parity.py", "tests/passes")),
-    ("compiler/torch", ("tests/ops/test_parity.py", "tests/training", "tests/show")),
-)
+FAST, SLOW = "not slow", "slow"
+SECONDS = {FAST: 30.0, SLOW: 300.0}  # of a processor, for one test
 FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
@@ -60,33 +48,57 @@ def diff_of(path: str, before: bytes, after: bytes) -> str:
     return "".join(unified_diff(old, new, path, path, n=1))
 
 
-def run_tests(tree: Path, path: str, marker: str, limit: float, likely_alone: bool = False) -> Outcome:
-    """The tests with a marker expression, the likely ones for a fault in `path` first, until one fails."""
-    likely = next((tests for beginning, tests in LIKELY if path.startswith(beginning)), ())
-    first = [name for name in likely if (tree / name).exists()]
+def record_reach(tree: Path, faults: Sequence[Fault], path: Path) -> None:
+    """Write which faults each test of `make fast` reaches; probes are put into the tree, which serves for nothing else."""
+    put_probes(tree, faults)
+    _pytest(tree, ["tests", "--record", str(path)], FAST, limit=7200)
+
+
+def likely_tests(reach: Path, number: int, fault: Fault) -> list[str]:
+    """The tests that reach a fault, the quick ones first; of one that is reached at import alone, those named as its module."""
+    seconds = {name: each for name, (reached, each) in json.loads(reach.read_text()).items() if number in reached}
+    if not seconds:
+        stem = Path(fault.path).stem.removesuffix("s")
+        seconds = {name: each for name, (_, each) in json.loads(reach.read_text()).items() if stem in name}
+    return sorted(seconds, key=lambda name: seconds[name])
+
+
+def run_tests(tree: Path, likely: Sequence[str], marker: str, limit: float) -> Outcome:
+    """The tests with a marker expression, until one fails: first the likely ones and the files that have them, then all others."""
+    files = [*dict.fromkeys(name.split("::")[0] for name in likely)]
+    first = tree / "build" / "first.txt"
+    first.parent.mkdir(exist_ok=True)
+    first.write_text("\n".join(likely), encoding="utf-8")
+    words = ["-x", "--first", str(first), "--seconds", str(SECONDS[marker])]
     began = time.monotonic()
-    failed = _pytest(tree, first, marker, limit) if first else None
-    if failed is None and not likely_alone:
-        rest = ["tests", *(f"--ignore={name}" for name in first)]
-        failed = _pytest(tree, rest, marker, limit - (time.monotonic() - began))
+    failed = _pytest(tree, [*files, *words], marker, limit) if files else None
+    if failed is None:
+        failed = _pytest(tree, ["tests", *words, *(f"--ignore={name}" for name in files)], marker, limit)
     return Outcome(failed, time.monotonic() - began)
 
 
-def _pytest(tree: Path, chosen: Sequence[str], marker: str, limit: float) -> str | None:
-    """The test that failed, "time", or None."""
-    command = [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "-m", marker, *chosen]
-    environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"}
+def _pytest(tree: Path, words: Sequence[str], marker: str, limit: float) -> str | None:
+    """The test that failed, "time" after `limit` seconds of a processor, or None."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "benchmarks.mutations.reach"]
+    environment = {**os.environ, "PYTHONPATH": f"{tree / 'src'}{os.pathsep}{tree}", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
-        command, cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY)),
+        [*command, "-m", marker, *words], cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, start_new_session=True, preexec_fn=lambda: _bound(limit),
     )  # fmt: skip
     try:
-        output, _ = process.communicate(timeout=max(1.0, limit))
+        output, _ = process.communicate(timeout=20 * limit)  # one that waits takes no processor
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return "time"
     if process.returncode in (0, 5):  # 5: no test has this marker
         return None
+    if process.returncode == -signal.SIGXCPU:
+        return "time"
     failed = FAILED.search(output)
-    return failed[1] if failed else f"pytest ended with {process.returncode}"
+    return failed[1] if failed else f"pytest ended with {process.returncode}: {output[-300:]}"
+
+
+def _bound(limit: float) -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit) + 60))

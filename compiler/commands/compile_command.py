@@ -23,84 +23,100 @@ OTHER_HOSTS = (
 )
 
 
+# The words of the command line, in their order.
+OutOption = Annotated[Path | None, Option(help="Where the files go.", show_default="where the weights are")]
+ExportOption = Annotated[list[str] | None, Option(help="Only these exports.")]
+OpsetOption = Annotated[
+    int | None,
+    Option(help="The ONNX operator set: 21, 22 or 23.", show_default=f"{DEFAULTS.opset}, with --portable {OLDEST}"),
+]
+UnrollOption = Annotated[bool, Option("--unroll", help="A flat graph without loops; steps are fixed.")]
+CacheOption = Annotated[
+    str, Option(help="How a growing text keeps its past: concat, two-level, none (computed whole), or auto.")
+]
+SpeculateOption = Annotated[
+    int, Option(help="A growing text reads up to so many tokens a turn that it guesses.", min=0)
+]
+NoCacheOption = Annotated[bool, Option("--no-cache", help="The same as --cache none.")]
+StepOption = Annotated[
+    bool, Option("--step/--no-step", help="Also a file of one turn, where a text grows: for streaming.")
+]
+PrecisionOption = Annotated[str, Option(help="Of weights and products: float32; for CUDA fp16 or bf16.")]
+QuantizeOption = Annotated[
+    str | None,
+    Option(
+        help="Keep weights in int8 or int4; with int8, convolutions and what an integral repeats are computed in it, too."
+    ),
+]
+QuantizeLimitOption = Annotated[
+    float, Option(help="Refuse where that adds more than this share to the loss on held-out data.")
+]
+DataOption = Annotated[list[Path] | None, Option(help="Held-out data for --quantize, instead of the spec's.")]
+CalibrateOption = Annotated[
+    list[Path] | None,
+    Option(help="Choose the codes of --quantize by what products read of these files: texts, or data as the spec's."),
+]
+SettingsOption = Annotated[
+    str | None,
+    Option(
+        help="optional, with defaults; or required, for hosts that can set no optional one: JavaScript.",
+        show_default=f"{DEFAULTS.settings}, with --portable required",
+    ),
+]
+DrawsOption = Annotated[
+    str,
+    Option(
+        help="How random numbers are computed: portable, right on every engine; or fast, the same numbers, where int64 has 64 bits: ONNX Runtime, not OpenVINO."
+    ),
+]
+PortableOption = Annotated[
+    bool,
+    Option(
+        "--portable",
+        help="For other engines, as OpenVINO, IREE and tract: opset 21, settings required, no Scan. With --unroll no loops either.",
+    ),
+]
+CudaOption = Annotated[
+    bool,
+    Option(
+        "--cuda",
+        help="For CUDA: random draws and norms of operators that it has kernels for; the same numbers, slower on a CPU.",
+    ),
+]
+TokenizerOption = Annotated[str | None, Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")]
+ExternalDataOption = Annotated[
+    bool,
+    Option("--external-data", help="Weights in a file beside, NAME.onnx.data; always where one file cannot hold them."),
+]
+SeedOption = Annotated[int, Option(help="For first weights, where there are none.")]
+TimingsOption = Annotated[bool, Option("--timings", help="Say how long each pass took.")]
+
+
 @with_diagnostics
 def compile_(
     file: SpecFile,
-    out: Annotated[Path | None, Option(help="Where the files go.", show_default="where the weights are")] = None,
+    out: OutOption = None,
     weights: Weights = None,
-    export: Annotated[list[str] | None, Option(help="Only these exports.")] = None,
-    opset: Annotated[
-        int | None,
-        Option(help="The ONNX operator set: 21, 22 or 23.", show_default=f"{DEFAULTS.opset}, with --portable {OLDEST}"),
-    ] = None,
-    unroll: Annotated[bool, Option("--unroll", help="A flat graph without loops; steps are fixed.")] = DEFAULTS.unroll,
-    cache: Annotated[
-        str, Option(help="How a growing text keeps its past: concat, two-level, none (computed whole), or auto.")
-    ] = DEFAULTS.cache,
-    speculate: Annotated[
-        int, Option(help="A growing text reads up to so many tokens a turn that it guesses.", min=0)
-    ] = DEFAULTS.drafts,
-    no_cache: Annotated[bool, Option("--no-cache", help="The same as --cache none.")] = False,
-    step: Annotated[
-        bool, Option("--step/--no-step", help="Also a file of one turn, where a text grows: for streaming.")
-    ] = DEFAULTS.step,
-    precision: Annotated[
-        str, Option(help="Of weights and products: float32; for CUDA fp16 or bf16.")
-    ] = DEFAULTS.precision,
-    quantize: Annotated[
-        str | None,
-        Option(
-            help="Keep weights in int8 or int4; with int8, convolutions and what an integral repeats are computed in it, too."
-        ),
-    ] = DEFAULTS.quantize,
-    quantize_limit: Annotated[
-        float, Option(help="Refuse where that adds more than this share to the loss on held-out data.")
-    ] = DEFAULTS.quantize_limit,
-    data: Annotated[list[Path] | None, Option(help="Held-out data for --quantize, instead of the spec's.")] = None,
-    calibrate: Annotated[
-        list[Path] | None,
-        Option(
-            help="Choose the codes of --quantize by what products read of these files: texts, or data as the spec's."
-        ),
-    ] = None,
-    settings: Annotated[
-        str | None,
-        Option(
-            help="optional, with defaults; or required, for hosts that can set no optional one: JavaScript.",
-            show_default=f"{DEFAULTS.settings}, with --portable required",
-        ),
-    ] = None,
-    draws: Annotated[
-        str,
-        Option(
-            help="How random numbers are computed: portable, right on every engine; or fast, the same numbers, where int64 has 64 bits: ONNX Runtime, not OpenVINO."
-        ),
-    ] = DEFAULTS.draws,
-    portable: Annotated[
-        bool,
-        Option(
-            "--portable",
-            help="For other engines, as OpenVINO, IREE and tract: opset 21, settings required, no Scan. With --unroll no loops either.",
-        ),
-    ] = DEFAULTS.portable,
-    cuda: Annotated[
-        bool,
-        Option(
-            "--cuda",
-            help="For CUDA: random draws and norms of operators that it has kernels for; the same numbers, slower on a CPU.",
-        ),
-    ] = DEFAULTS.cuda,
-    tokenizer: Annotated[
-        str | None, Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")
-    ] = DEFAULTS.tokenizer,
-    external_data: Annotated[
-        bool,
-        Option(
-            "--external-data", help="Weights in a file beside, NAME.onnx.data; always where one file cannot hold them."
-        ),
-    ] = DEFAULTS.external_data,
-    seed: Annotated[int, Option(help="For first weights, where there are none.")] = DEFAULTS.seed,
-    timings: Annotated[bool, Option("--timings", help="Say how long each pass took.")] = False,
+    export: ExportOption = None,
+    opset: OpsetOption = None,
+    unroll: UnrollOption = DEFAULTS.unroll,
+    cache: CacheOption = DEFAULTS.cache,
+    speculate: SpeculateOption = DEFAULTS.drafts,
+    no_cache: NoCacheOption = False,
+    step: StepOption = DEFAULTS.step,
+    precision: PrecisionOption = DEFAULTS.precision,
+    quantize: QuantizeOption = DEFAULTS.quantize,
+    quantize_limit: QuantizeLimitOption = DEFAULTS.quantize_limit,
+    data: DataOption = None,
+    calibrate: CalibrateOption = None,
+    settings: SettingsOption = None,
+    draws: DrawsOption = DEFAULTS.draws,
+    portable: PortableOption = DEFAULTS.portable,
+    cuda: CudaOption = DEFAULTS.cuda,
+    tokenizer: TokenizerOption = DEFAULTS.tokenizer,
+    external_data: ExternalDataOption = DEFAULTS.external_data,
+    seed: SeedOption = DEFAULTS.seed,
+    timings: TimingsOption = False,
     sets: Sets = None,
 ) -> None:
     """Compile exports to one self-contained .onnx file each, verified against torch."""
@@ -110,14 +126,14 @@ def compile_(
         echo(f"the weights are those of {trained}", err=True)
     names = _exports(program, export)
     folder = out or (trained.parent if trained else Path())
-    usual_opset, usual_settings = (OLDEST, "required") if portable else (DEFAULTS.opset, DEFAULTS.settings)
+    usual = CompileOptions(opset=OLDEST, settings="required") if portable else DEFAULTS
     options = compile_options(
         lambda: CompileOptions(
-            opset=usual_opset if opset is None else opset, unroll=unroll, drafts=speculate, step=step,
+            opset=usual.opset if opset is None else opset, unroll=unroll, drafts=speculate, step=step,
             cache=cast(Cache, "none" if no_cache else cache),
             precision=cast(Precision, precision), quantize=cast(FewBits | None, quantize), quantize_limit=quantize_limit,
             held_out=tuple(data or ()), calibrate=tuple(calibrate or ()), draws=cast(Drawing, draws), cuda=cuda, portable=portable,
-            settings=cast(Settings, usual_settings if settings is None else settings), tokenizer=tokenizer, external_data=external_data, seed=seed,
+            settings=cast(Settings, usual.settings if settings is None else settings), tokenizer=tokenizer, external_data=external_data, seed=seed,
         )
     )  # fmt: skip
     with _saying_timings() if timings else nullcontext():

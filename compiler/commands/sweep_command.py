@@ -16,22 +16,54 @@ if TYPE_CHECKING:
     from mai.compiler.sweeping.sweep import Sweep
 
 
+# The words of the command line, in their order.
+SetsOption = Annotated[
+    list[str] | None,
+    Option(
+        "--set",
+        help="A const and its values: --set width=32,64,128; for a search a range, too: --set lr=1e-4..1e-1:log, --set depth=2..6.",
+    ),
+]
+SeedsOption = Annotated[int, Option(help="How many runs each choice has, with the seeds 0, 1, ...", min=1)]
+JobsOption = Annotated[int, Option(help="How many runs at a time; they share the processor's cores.", min=1)]
+OutOption = Annotated[Path | None, Option(help="The folder of all runs.", show_default="runs/NAME-sweep")]
+SearchOption = Annotated[
+    int | None, Option(help="Try so many choices by Optuna, in the place of all.", min=1, show_default=False)
+]
+ByOption = Annotated[
+    str | None,
+    Option(
+        help="The figure that runs are compared by, loss or a report's name; by default what the spec keeps the best of.",
+        show_default=False,
+    ),
+]
+GoalOption = Annotated[
+    Literal["min", "max"] | None,
+    Option(help="Whether that is to be small or large; by default as the spec says, else min.", show_default=False),
+]
+StepsOption = Annotated[int | None, Option(help="Instead of the spec's.", min=1)]
+BatchOption = Annotated[int | None, Option(help="Instead of the spec's.", min=1)]
+DeviceOption = Annotated[str | None, Option(help="cpu, cuda or mps; by default the best there is.")]
+PrecisionOption = Annotated[str | None, Option(help="float32, bf16 or fp16.")]
+DataOption = Annotated[list[Path] | None, Option(help="Data instead of the spec's.")]
+
+
 @with_diagnostics
 def sweep(
     file: SpecFile,
-    sets: Annotated[list[str] | None, Option("--set", help="A const and its values: --set width=32,64,128; for a search a range, too: --set lr=1e-4..1e-1:log, --set depth=2..6.")] = None,
-    seeds: Annotated[int, Option(help="How many runs each choice has, with the seeds 0, 1, ...", min=1)] = 1,
-    jobs: Annotated[int, Option(help="How many runs at a time; they share the processor's cores.", min=1)] = 1,
-    out: Annotated[Path | None, Option(help="The folder of all runs.", show_default="runs/NAME-sweep")] = None,
-    search: Annotated[int | None, Option(help="Try so many choices by Optuna, in the place of all.", min=1, show_default=False)] = None,
-    by: Annotated[str | None, Option(help="The figure that runs are compared by, loss or a report's name; by default what the spec keeps the best of.", show_default=False)] = None,
-    goal: Annotated[Literal["min", "max"] | None, Option(help="Whether that is to be small or large; by default as the spec says, else min.", show_default=False)] = None,
-    steps: Annotated[int | None, Option(help="Instead of the spec's.", min=1)] = None,
-    batch: Annotated[int | None, Option(help="Instead of the spec's.", min=1)] = None,
-    device: Annotated[str | None, Option(help="cpu, cuda or mps; by default the best there is.")] = None,
-    precision: Annotated[str | None, Option(help="float32, bf16 or fp16.")] = None,
-    data: Annotated[list[Path] | None, Option(help="Data instead of the spec's.")] = None,
-) -> None:  # fmt: skip
+    sets: SetsOption = None,
+    seeds: SeedsOption = 1,
+    jobs: JobsOption = 1,
+    out: OutOption = None,
+    search: SearchOption = None,
+    by: ByOption = None,
+    goal: GoalOption = None,
+    steps: StepsOption = None,
+    batch: BatchOption = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    data: DataOption = None,
+) -> None:
     """Train a spec with many settings and seeds: mai sweep flow.mai --set width=16,32,64 --seeds 3
 
     Every run has a folder of its own in runs/NAME-sweep, called by its settings, as `mai train` makes it, and its log. The same command again goes on: what is done is not done again, a run that was stopped goes on from its checkpoint, and more values or seeds add to what is there. A run that fails is told at the end, and the others go on.

@@ -40,41 +40,56 @@ def block_numbers(option: str, words: Sequence[str] | None) -> dict[str | None, 
     return numbers
 
 
+# The words of the command line, in their order.
+OutOption = Annotated[Path | None, Option(help="The run's folder.", show_default="runs/NAME")]
+StepsOption = Annotated[list[str] | None, Option(help=f"Instead of the spec's. {ONE_BLOCK}")]
+BatchOption = Annotated[list[str] | None, Option(help="Instead of the spec's; the same.")]
+SeedOption = Annotated[list[str] | None, Option(help="Instead of the spec's; the same.")]
+OnlyOption = Annotated[
+    list[str] | None, Option(help="Only this train block, on the weights that the run has of earlier ones.")
+]
+DeviceOption = Annotated[str | None, Option(help="cpu, cuda or mps; by default the best there is.")]
+PrecisionOption = Annotated[str | None, Option(help="float32, bf16 or fp16.")]
+DataOption = Annotated[
+    list[Path] | None, Option(help="Data instead of the spec's: tables, .npz, .onnx, texts, a folder.")
+]
+ResumeOption = Annotated[bool, Option("--resume", help="Go on from the folder's last checkpoint.")]
+TrackOption = Annotated[
+    list[str] | None, Option(help="Tell the figures to tensorboard, wandb or mlflow, too; several times for several.")
+]
+DebugNanOption = Annotated[
+    bool, Option("--debug-nan", help="Look at every gradient, and name the operation by which one is not finite.")
+]
+ShardOption = Annotated[
+    bool, Option("--shard", help="Cut the weights between the processes: for models that do not fit.")
+]
+CompileOption = Annotated[bool, Option("--compile", help="Have torch.compile make code of a step: for long runs.")]
+WorkersOption = Annotated[
+    int | None, Option(help="Processes that read examples beside the one that trains; by default as many as pay.")
+]
+QuietOption = Annotated[bool, Option("--quiet", help="No progress.")]
+
+
 @with_diagnostics
 def train(
     file: SpecFile,
-    out: Annotated[Path | None, Option(help="The run's folder.", show_default="runs/NAME")] = None,
-    steps: Annotated[list[str] | None, Option(help=f"Instead of the spec's. {ONE_BLOCK}")] = None,
-    batch: Annotated[list[str] | None, Option(help="Instead of the spec's; the same.")] = None,
-    seed: Annotated[list[str] | None, Option(help="Instead of the spec's; the same.")] = None,
-    only: Annotated[
-        list[str] | None, Option(help="Only this train block, on the weights that the run has of earlier ones.")
-    ] = None,
-    device: Annotated[str | None, Option(help="cpu, cuda or mps; by default the best there is.")] = None,
-    precision: Annotated[str | None, Option(help="float32, bf16 or fp16.")] = None,
-    data: Annotated[
-        list[Path] | None, Option(help="Data instead of the spec's: tables, .npz, .onnx, texts, a folder.")
-    ] = None,
-    resume: Annotated[bool, Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
+    out: OutOption = None,
+    steps: StepsOption = None,
+    batch: BatchOption = None,
+    seed: SeedOption = None,
+    only: OnlyOption = None,
+    device: DeviceOption = None,
+    precision: PrecisionOption = None,
+    data: DataOption = None,
+    resume: ResumeOption = False,
     weights: Weights = None,
-    track: Annotated[
-        list[str] | None,
-        Option(help="Tell the figures to tensorboard, wandb or mlflow, too; several times for several."),
-    ] = None,
-    debug_nan: Annotated[
-        bool, Option("--debug-nan", help="Look at every gradient, and name the operation by which one is not finite.")
-    ] = False,
-    shard: Annotated[
-        bool, Option("--shard", help="Cut the weights between the processes: for models that do not fit.")
-    ] = False,
-    compile: Annotated[
-        bool, Option("--compile", help="Have torch.compile make code of a step: for long runs.")
-    ] = False,
-    workers: Annotated[
-        int | None, Option(help="Processes that read examples beside the one that trains; by default as many as pay.")
-    ] = None,
+    track: TrackOption = None,
+    debug_nan: DebugNanOption = False,
+    shard: ShardOption = False,
+    compile: CompileOption = False,
+    workers: WorkersOption = None,
     opset: Opset = DEFAULTS.opset,
-    quiet: Annotated[bool, Option("--quiet", help="No progress.")] = False,
+    quiet: QuietOption = False,
     sets: Sets = None,
 ) -> None:
     """Train a file, then compile its exports: mai train moons_flow.mai --out runs/moons

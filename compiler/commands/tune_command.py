@@ -13,51 +13,60 @@ if TYPE_CHECKING:
     from mai.compiler.tuning.tune import Outcome
 
 
+# The words of the command line, in their order.
+FileArgument = Annotated[Path, Argument(help="A .onnx file that mai compiled.", show_default=False)]
+QualityOption = Annotated[float, Option(help="How many times worse than the reference's the quality may be.", min=1.0)]
+ReferenceOption = Annotated[
+    Literal["default", "fine"], Option(help="The file's own defaults, or a fine solution: 100 steps of rk4 or more.")
+]
+MetricOption = Annotated[
+    str,
+    Option(
+        help="W2: the exact 2-Wasserstein distance to data. Or module:function, which takes samples [n, ...] and data [m, ...] and gives a number, lower is better."
+    ),
+]
+AgainstOption = Annotated[
+    Path | None, Option(help="Data instead of the spec's: rows in a .npy, or arrays by name in a .npz.")
+]
+DataOption = Annotated[list[Path] | None, Option(help="Files for the spec's `data` line, as in training.")]
+WeightsOption = Annotated[
+    Path | None, Option(help="What the file was compiled from.", show_default="weights.safetensors beside it")
+]
+FolderOption = Annotated[Path | None, Option(help="Where paths in the spec start.", show_default="where the file lies")]
+SamplesOption = Annotated[int, Option(help="Samples for one measurement.", min=2)]
+SeedsOption = Annotated[
+    int, Option(help="Measurements of each plan; twice as many others confirm what is chosen.", min=1)
+]
+MostOption = Annotated[
+    int | None, Option(help="The most evaluations to try.", min=1, show_default="as many as the file's defaults")
+]
+OutOption = Annotated[Path | None, Option(help="The file to write.", show_default="the file itself, with new defaults")]
+PlotOption = Annotated[Path | None, Option(help="A picture of the curve: .png, .svg or .pdf.")]
+EveryOption = Annotated[
+    bool, Option("--all", help="Show every plan as it is measured, not only those worth their cost.")
+]
+QuietOption = Annotated[bool, Option("--quiet", help="No progress, and no plans.")]
+SetsOption = Annotated[list[str] | None, Option("--set", help="Consts as they were set when it was compiled.")]
+
+
 @with_diagnostics
 def tune(
-    file: Annotated[Path, Argument(help="A .onnx file that mai compiled.", show_default=False)],
-    quality: Annotated[
-        float, Option(help="How many times worse than the reference's the quality may be.", min=1.0)
-    ] = 1.02,
-    reference: Annotated[
-        Literal["default", "fine"],
-        Option(help="The file's own defaults, or a fine solution: 100 steps of rk4 or more."),
-    ] = "default",
-    metric: Annotated[
-        str,
-        Option(
-            help="W2: the exact 2-Wasserstein distance to data. Or module:function, which takes samples [n, ...] and data "
-            "[m, ...] and gives a number, lower is better."
-        ),
-    ] = "W2",
-    against: Annotated[
-        Path | None, Option(help="Data instead of the spec's: rows in a .npy, or arrays by name in a .npz.")
-    ] = None,
-    data: Annotated[list[Path] | None, Option(help="Files for the spec's `data` line, as in training.")] = None,
-    weights: Annotated[
-        Path | None,
-        Option(help="What the file was compiled from.", show_default="weights.safetensors beside it"),
-    ] = None,
-    folder: Annotated[
-        Path | None, Option(help="Where paths in the spec start.", show_default="where the file lies")
-    ] = None,
-    samples: Annotated[int, Option(help="Samples for one measurement.", min=2)] = 1000,
-    seeds: Annotated[
-        int, Option(help="Measurements of each plan; twice as many others confirm what is chosen.", min=1)
-    ] = 3,
-    most: Annotated[
-        int | None,
-        Option(help="The most evaluations to try.", min=1, show_default="as many as the file's defaults"),
-    ] = None,
-    out: Annotated[
-        Path | None, Option(help="The file to write.", show_default="the file itself, with new defaults")
-    ] = None,
-    plot: Annotated[Path | None, Option(help="A picture of the curve: .png, .svg or .pdf.")] = None,
-    every: Annotated[
-        bool, Option("--all", help="Show every plan as it is measured, not only those worth their cost.")
-    ] = False,
-    quiet: Annotated[bool, Option("--quiet", help="No progress, and no plans.")] = False,
-    sets: Annotated[list[str] | None, Option("--set", help="Consts as they were set when it was compiled.")] = None,
+    file: FileArgument,
+    quality: QualityOption = 1.02,
+    reference: ReferenceOption = "default",
+    metric: MetricOption = "W2",
+    against: AgainstOption = None,
+    data: DataOption = None,
+    weights: WeightsOption = None,
+    folder: FolderOption = None,
+    samples: SamplesOption = 1000,
+    seeds: SeedsOption = 3,
+    most: MostOption = None,
+    out: OutOption = None,
+    plot: PlotOption = None,
+    every: EveryOption = False,
+    quiet: QuietOption = False,
+    sets: SetsOption = None,
 ) -> None:
     """Find the fewest evaluations of the velocity that keep a sampler's quality: mai tune flow.sample.onnx
 

@@ -230,8 +230,8 @@ def _pairs(pairs: Sequence[tuple[Pattern, bool]]) -> Pattern:
     alone: list[Pattern] = []  # What may stand from here on where there is none yet.
     ends = True
     for pair, is_required in reversed(pairs):
-        begun = sequel(pair, after)
-        alone = [begun] if is_required else [begun, *alone]
+        pairs_from_here = sequel(pair, after)
+        alone = [pairs_from_here] if is_required else [pairs_from_here, *alone]
         ends = ends and not is_required
         own = sequel(COMMA, pair)
         after = sequel(own if is_required else maybe(own), after)

@@ -16,6 +16,7 @@ from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits, rows_of, unpacked
 from mai.compiler.data.source_kinds import Corpus, Endless, Finite, Request, Source
 from mai.compiler.data.sources import SOURCES
+from mai.compiler.data.splitting.copies import notes_of_copies
 from mai.compiler.data.splitting.order import (
     Batches,
     Fields,
@@ -149,9 +150,11 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
         aside[place] = kept.pop(0) if part is not None else aside[place]
     count = count if parts.train is None else len(parts.train)
     examples = Examples(rows, parts.train, count)
+    trained = rows if parts.train is None else {name: choose(each, parts.train) for name, each in rows.items()}
+    copies = () if finite.parts is not None else notes_of_copies(trained, aside[0], aside[1])
     return Dataset(
         Ordered(epochs(count, seed), examples), count, aside[0], finite.tokenizer, labels, aside[1],
-        (*finite.notes, *notes_of_unknown(matched, known)),
+        (*finite.notes, *notes_of_unknown(matched, known), *copies),
         facts=facts_of_rows(rows, fields, parts.train, finite.fit, finite.vectors), decimal=finite.decimal, examples=examples,
     )  # fmt: skip
 

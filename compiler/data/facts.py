@@ -40,8 +40,10 @@ def facts_of_rows(
             numbers = np.arange(len(each)) if trained is None else np.sort(trained)
             most = min(SAMPLE, max(1, NUMBERS // max(1, prod(each.shape[1:]))))
             some = np.asarray(choose(each, numbers[:: -(-len(numbers) // most)])[:], np.float64)
-            told = _facts(some, fit if some.ndim == 4 else None)
-            facts[name] = told.model_copy(update={"columns": list(vectors[name])}) if name in vectors else told
+            described = _facts(some, fit if some.ndim == 4 else None)
+            facts[name] = (
+                described.model_copy(update={"columns": list(vectors[name])}) if name in vectors else described
+            )
     return facts
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mai.compiler.data.files.features import is_image
-from mai.compiler.data.tables.cells import MISSING, is_list, is_text, plain_numbers
+from mai.compiler.data.files.arrow_types import is_image, is_list, is_text
+from mai.compiler.data.tables.cells import MISSING, plain_numbers
 from mai.compiler.data.tables.dates import is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import CODE, OTHER, Decimal, number_of, unit_of
+from mai.compiler.data.totals import is_total
 from mai.compiler.describing.numbers import Numbers
 from mai.runtime.arrays import Array
 from mai.spec.record import record
@@ -39,7 +40,7 @@ class ColumnSummary:
     spaces are in it. Values of another kind are said in `others`. Dates with an offset are `in_utc`; `like_date` is one
     of the words where most look like dates, in a form that is not read, `other_sign` one where most are numbers with the other decimal sign,
     `with_unit` one where most are numbers and the same unit, and `code` one where all are digits, and this begins with 0. Where one word alone
-    stands among numbers, it stands in the `lone_row`.
+    stands among numbers, it stands in the `lone_row`. Where the last number is the sum of all others, it `ends_in_total`.
     """
 
     name: str
@@ -61,6 +62,7 @@ class ColumnSummary:
     code: str | None = None
     lone_row: int | None = None
     others: str | None = None
+    ends_in_total: bool = False
 
     @property
     def is_identifier(self) -> bool:
@@ -119,12 +121,14 @@ class ColumnReader:
         self.in_utc, self.seeming_dates, self.with_other_sign = False, Sightings(), Sightings()
         self.units: dict[str, Sightings] = {}
         self.code, self.are_digits = "", True  # Digits that begin with 0, and whether all numbers are of digits alone.
-        self.written = self.a_word = self.a_number = self.a_kind = ""
+        self.last = self.written = self.a_word = self.a_number = self.a_kind = ""
         self.row_of_word = 0
 
     def add(self, values: pa.Array) -> None:
         """The next rows."""
         self.rows += len(values)
+        if len(values):
+            self.last = str(values[len(values) - 1])
         if pa.types.is_dictionary(values.type):
             values = values.dictionary_decode()
         if is_list(values.type):
@@ -156,7 +160,16 @@ class ColumnReader:
             self.code or None if kind == "word" else None,
             self.row_of_word if kind == "mixed" and self.words == 1 else None,
             self.a_kind or None,
+            kind in ("number", "whole") and self._ends_in_total(),
         )  # fmt: skip
+
+    def _ends_in_total(self) -> bool:
+        """Whether the last cell is a number that is the sum of all others, which are lower."""
+        last = number_of(self.last, self.decimal)
+        if last is None or last != self.numbers.high or (self.values or Counter[str]())[f"{last:.15g}"] > 1:
+            return False
+        others = self.numbers.count - 1
+        return is_total(last, self.numbers.mean * self.numbers.count - last, -np.inf, others)
 
     def _with_unit(self) -> str | None:
         return next((example for each in self.units.values() if (example := each.example(self.words))), None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.data.tables.cells import is_list, is_text
+from mai.compiler.data.files.arrow_types import is_list, is_text
 from mai.compiler.data.tables.dates import moments_of
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks

@@ -9,6 +9,7 @@ from mai.compiler.data.fields import bad, group_columns
 from mai.compiler.data.tables.dates import HELP
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
+from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns import ColumnReader, ColumnSummary
 from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
@@ -84,6 +85,9 @@ def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableS
     if not columns or not columns[0].rows:
         raise bad(f"{files[0]} needs a line of column names and at least one row")
     notes = dict.fromkeys(f"{table.path.name}: {note}" for table in tables for note in table.notes)
+    totals = [column.name for column in columns if column.ends_in_total]
+    if totals:
+        notes[f"{files[-1].name}: {note_of_totals(totals)}"] = None
     return TableSummary(tuple(files), tables[0].kind, columns[0].rows, columns, tuple(notes))
 
 

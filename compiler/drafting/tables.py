@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.lines import listed, number, share, spread
 from mai.compiler.drafting.table_fields import ONE_HOT, TableFields, Words
 from mai.spec.record import record
@@ -106,6 +107,9 @@ def _data(fields: TableFields, path: str) -> Iterator[str]:
 def _remarks(fields: TableFields) -> Iterator[str]:
     """What has to be known of the target."""
     target = fields.target.name
+    totals = [column.name for column in fields.table.columns if column.ends_in_total]
+    if totals:
+        yield f"# Take it out: {note_of_totals(totals)}."
     if fields.is_heavy_tailed:
         yield f"# A few {target} are far larger than all others: its logarithm is learnt, and a guess is the middle of what may be, not its mean."
     if fields.rarest is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlparse
+from urllib.parse import quote, unquote, urlparse
 
 from mai.compiler.editor.completion import Item, Signature
 from mai.compiler.editor.hover import Hover
@@ -16,6 +17,7 @@ from mai.spec.diagnostics import Diagnostic
 from mai.spec.source import Source, Span
 
 SEVERITIES = {"error": 1, "warning": 2, "note": 3}
+NO_FILE = re.compile(r"[a-z][a-z0-9+.-]*%3A")  # How an address that is no file's begins as a name.
 UNNECESSARY = ("unreachable", "unused-parameter", "unused-name")
 SYMBOLS = {
     "const": "Constant", "let": "Variable", "field": "Field", "layer": "Function", "net": "Class", "export": "Interface",
@@ -30,17 +32,18 @@ ITEMS = {
 
 
 def path_of(uri: str) -> Path:
-    """The path of an address; what is no file has its last part as a name in the current folder."""
+    """The path of an address; what is no file, `untitled:Untitled-1`, is its whole address as a name in the current folder."""
     parsed = urlparse(uri)
-    path = unquote(parsed.path)
     if parsed.scheme != "file":
-        return Path.cwd() / f"{path.rpartition('/')[2] or 'untitled'}"
+        return Path.cwd() / quote(uri, safe="")
+    path = unquote(parsed.path)
     return Path(path[1:] if len(path) > 2 and path[0] == "/" and path[2] == ":" else path)
 
 
 def uri_of(path: str | Path) -> str:
-    """The address of a path."""
-    return Path(path).absolute().as_uri()
+    """The address of a path, as `path_of` reads it."""
+    name = Path(path).name
+    return unquote(name) if NO_FILE.match(name) else Path(path).absolute().as_uri()
 
 
 def position(source: Source, offset: int) -> Any:

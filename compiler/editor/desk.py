@@ -20,6 +20,12 @@ NAME = re.compile(r"[^\W\d]\w*")
 MAX_FILES = 200  # Of a folder, in which imports are looked for.
 
 
+def with_plain_lines(text: str) -> str:
+    """A text whose lines end with a line feed, as editors count them; a byte order mark is a space, so that columns stay."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return f" {text[1:]}" if text.startswith("\ufeff") else text
+
+
 class Desk:
     """The views of the texts that are open, by their paths."""
 
@@ -28,7 +34,7 @@ class Desk:
 
     def put(self, path: Path, text: str, version: int | None) -> View:
         """A text as it is now."""
-        source = Source(str(path), text.replace("\r\n", "\n"), path.name)
+        source = Source(str(path), with_plain_lines(text), path.name)
         self.views[path] = View(path, source, self.read, version)
         return self.views[path]
 

@@ -9,7 +9,7 @@ from mai.compiler.editor.meaning import Form
 from mai.compiler.editor.names import Symbol
 from mai.compiler.editor.settings.words import setting_at
 from mai.compiler.editor.view import View, comment_above, prelude_symbols, shown
-from mai.compiler.elaborate.functions.function_reference import WORDS_TITLE, entries_of
+from mai.compiler.elaborate.functions.function_reference import WORDS_TITLE, Entry, entries_of
 from mai.spec import ast
 from mai.spec.ast_walk import children
 from mai.spec.record import record
@@ -92,11 +92,15 @@ def _of_word(word: str, is_called: bool) -> str | None:
     """What the reference says of a function, a standard layer or a word; of a name that is several, what fits the place."""
     symbol = prelude_symbols().get(word)
     if symbol is not None:
-        return f"{_code(shown(symbol))}\n\n{comment_above(symbol)}"
+        return f"{_code(shown(symbol))}\n\n{comment_above(symbol)}{_example(entries_of(word)[0][0])}"
     entries = entries_of(word)
     fitting = [entry for entry, title in entries if (title == WORDS_TITLE) != is_called]
     said = fitting or [entry for entry, _ in entries]
-    return "\n\n".join(f"{_code(entry.form)}\n\n{entry.says}" for entry in said) or None
+    return "\n\n".join(f"{_code(entry.form)}\n\n{entry.says}{_example(entry)}" for entry in said) or None
+
+
+def _example(entry: Entry) -> str:
+    return f"\n\nFor example, {entry.example.markdown}." if entry.example is not None else ""
 
 
 def _code(text: str) -> str:

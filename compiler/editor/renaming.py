@@ -31,7 +31,7 @@ def meanings(view: View, spans: Sequence[Span], name: str) -> list[tuple[int, st
     def moved_place(offset: int) -> int:
         return offset + longer * bisect_left(starts, offset)
 
-    known = [
+    resolved = [
         (
             moved_place(start),
             symbol.span.source.path,
@@ -39,5 +39,5 @@ def meanings(view: View, spans: Sequence[Span], name: str) -> list[tuple[int, st
         )
         for start, _, symbol in view.names.ordered
     ]
-    unknown = [(moved_place(span.start), "", 0) for each in view.names.unknown.values() for span in each]
-    return sorted(known + unknown)
+    unresolved = [(moved_place(span.start), "", 0) for each in view.names.unknown.values() for span in each]
+    return sorted(resolved + unresolved)

@@ -12,14 +12,14 @@ from typing import Any
 import mai
 from mai.compiler.editor import convert
 from mai.compiler.editor.completion import completions, signature, warm_up
-from mai.compiler.editor.desk import Desk
+from mai.compiler.editor.desk import Desk, with_plain_lines
 from mai.compiler.editor.hover import hover
 from mai.compiler.editor.meaning import mended
 from mai.compiler.editor.outline import TOKEN_KINDS, folds, hints, lenses, outline, tokens
 from mai.compiler.editor.places import offset_of, place_of, units
 from mai.compiler.editor.view import View
 from mai.spec.diagnostics import Diagnostic
-from mai.spec.source import Span
+from mai.spec.source import Source, Span
 
 STACK = 256 * 2**20  # Bytes; the elaborator recurses into what is nested.
 PAUSE = 0.05  # Seconds without a change after which a text is checked; meanwhile what is asked is answered.
@@ -44,14 +44,28 @@ class Answers:
         """An editor that can run commands says so: `{"run": true}` among its options."""
         options = params.initialization_options
         self.runs_commands = bool(options.get("run")) if isinstance(options, dict) else False
+        # pygls keeps texts of its own, and on the way moves places to where it has the ends of lines.
+        self.server.workspace.update_text_document = lambda *_: None
 
     def opened(self, params: Any) -> None:
         """A text was opened."""
-        self._changed(params.text_document.uri, params.text_document.version)
+        self._put(params.text_document.uri, params.text_document.text, params.text_document.version)
 
     def changed(self, params: Any) -> None:
-        """A text was changed."""
-        self._changed(params.text_document.uri, params.text_document.version)
+        """A text was changed, in parts or as a whole.
+
+        Parts are put in here: pygls counts more characters as ends of lines (U+2028, form feeds) than the protocol does.
+        """
+        view = self._view(params)
+        text = view.source.text if view is not None else ""
+        for change in params.content_changes:
+            text = with_change(text, getattr(change, "range", None), change.text)
+        self._put(params.text_document.uri, text, params.text_document.version)
+
+    def files_changed(self, params: Any) -> None:
+        """Files were changed beside the editor: texts that are open may import them."""
+        for view in [*self.desk.views.values()]:
+            self._check_anew(self.desk.put(view.path, view.source.text, view.version))
 
     def closed(self, params: Any) -> None:
         """A text was closed: nothing is said of it any more."""
@@ -60,12 +74,13 @@ class Answers:
         self.checks.pop(path, None)
         self._publish(path, None, [])
 
-    def _changed(self, uri: str, version: int | None) -> None:
-        document = self.server.workspace.get_text_document(uri)
+    def _put(self, uri: str, text: str, version: int | None) -> None:
         path = convert.path_of(uri)
         self.addresses[path] = uri
-        view = self.desk.put(path, document.source, version)
-        self.checks[path] = asyncio.ensure_future(self._check(view))
+        self._check_anew(self.desk.put(path, text, version))
+
+    def _check_anew(self, view: View) -> None:
+        self.checks[view.path] = asyncio.ensure_future(self._check(view))
 
     async def _check(self, view: View) -> None:
         """Check a text, then those that import it; what is said of a text that was changed meanwhile is left out."""
@@ -245,6 +260,15 @@ class Answers:
         return convert.tokens(places)
 
 
+def with_change(text: str, range: Any, new: str) -> str:
+    """A text with a part of it replaced; all of it where there is no range."""
+    if range is None:
+        return new
+    source = Source("", with_plain_lines(text))
+    begin, end = (offset_of(source, (place.line, place.character)) for place in (range.start, range.end))
+    return source.text[:begin] + new + source.text[end:]
+
+
 def _is_at(span: Span, other: Span | None) -> bool:
     return other is not None and (span.source.path, span.start) == (other.source.path, other.start)
 
@@ -267,6 +291,7 @@ def make_server() -> Any:
         (lsp.TEXT_DOCUMENT_DID_OPEN, answers.opened, None),
         (lsp.TEXT_DOCUMENT_DID_CHANGE, answers.changed, None),
         (lsp.TEXT_DOCUMENT_DID_CLOSE, answers.closed, None),
+        (lsp.WORKSPACE_DID_CHANGE_WATCHED_FILES, answers.files_changed, None),
         (lsp.TEXT_DOCUMENT_HOVER, answers.hover, None),
         (lsp.TEXT_DOCUMENT_INLAY_HINT, answers.inlay_hints, None),
         (lsp.TEXT_DOCUMENT_CODE_LENS, answers.code_lenses, None),

@@ -59,9 +59,9 @@ class View:
     ) -> Meaning:
         """What checking says; `texts` are those of other files, by path, `sets` its consts, `data` files in the place of its own."""
         if self.meaning is None:
-            found = meaning_of(self.path, self.source, self._living, texts, sets, data)
+            meaning = meaning_of(self.path, self.source, self._living, texts, sets, data)
             # The files of the prelude name each other's layers, which no other file can: as files of their own they are not judged.
-            self.meaning = replace(found, diagnostics=[]) if is_of_mai(self.path) else found
+            self.meaning = replace(meaning, diagnostics=[]) if is_of_mai(self.path) else meaning
         return self.meaning
 
     def formatted(self) -> str | None:

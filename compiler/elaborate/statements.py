@@ -177,8 +177,8 @@ def check_arguments(e: Context, env: Environment, statement: ast.Check) -> Bindi
         )
     if condition:
         return None
-    known = {name: env.names.get(name) for name in sorted(names_of(statement.value))}
-    values = " and ".join(f"{name} is {value:.12g}" for name, value in known.items() if is_number(value))
+    numbers = {name: env.names.get(name) for name in sorted(names_of(statement.value))}
+    values = " and ".join(f"{name} is {value:.12g}" for name, value in numbers.items() if is_number(value))
     message = f"`{statement.value.span.text}` has to hold" + (f", and {values}" if values else "")
     e.error("check-failed", statement.value.span, message)
     return POISON  # What the body would say next follows from these numbers.

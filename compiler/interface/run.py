@@ -125,8 +125,8 @@ class Run:
             command = f"mai train {asked.spec} --resume --out {self.folder}" if asked else "mai train SPEC --resume"
             message = f"the run in {self.folder} was begun elsewhere"
             raise MaiError([Diagnostic("weights-missing", None, message, help=command)])
-        spec, begun = self._going
-        spec.run = _train(spec, self.folder, replace(begun, resume=True, weights=None, **options))
+        spec, options_before = self._going
+        spec.run = _train(spec, self.folder, replace(options_before, resume=True, weights=None, **options))
         return spec.run
 
     def __repr__(self) -> str:

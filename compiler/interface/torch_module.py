@@ -64,9 +64,11 @@ class SpecModule(Weights):
         for training in program.trainings:
             if training.first_values or program.lets:
                 data = load(training.data, training.fields, self._seed, base, files, training.where, {})
-                known = first_values_before(program, training) | loaded
+                initialised = first_values_before(program, training) | loaded
                 evaluation = forms.prepare(training.evaluation)
-                compute_first_values(program, training, evaluation, data, self, self._seed, torch.device("cpu"), known)
+                compute_first_values(
+                    program, training, evaluation, data, self, self._seed, torch.device("cpu"), initialised
+                )
 
     def forward(self, **values: Any) -> Tensor | dict[str, Tensor]:
         """The one export, or the first: inputs with the batch first, and settings, by name."""

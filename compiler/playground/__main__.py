@@ -18,13 +18,13 @@ def main(words: list[str]) -> int:
     parser.add_argument(
         "--runs", type=Path, nargs="*", default=[], help="folders of runs, whose compiled files get pages"
     )
-    given = parser.parse_args(words)
+    asked = parser.parse_args(words)
     try:
-        pages = write_playground(given.out, given.modules, given.examples, given.runs)
+        pages = write_playground(asked.out, asked.modules, asked.examples, asked.runs)
     except NotInstalled as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"{given.out}/index.html; compiled files: {', '.join(pages) or 'none'}")
+    print(f"{asked.out}/index.html; compiled files: {', '.join(pages) or 'none'}")
     return 0
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.files.features import is_image
+from mai.compiler.data.files.arrow_types import is_image
 from mai.compiler.data.files.image_tables import folder_of_names, image_columns, origins_of
 from mai.compiler.data.files.pictures import Origin, pictures
 from mai.compiler.data.sources.images import Images

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from mai.compiler.data.fields import bad, group_columns
+from mai.compiler.data.files.arrow_types import is_list, is_text
 from mai.compiler.data.rows import counts_of
 from mai.compiler.data.sources.examples import Examples
-from mai.compiler.data.tables.cells import is_list, is_text
 from mai.compiler.data.tables.files import TableFile
 from mai.compiler.data.texts.examples import note_of_longer, read_texts
 from mai.compiler.data.texts.lengths import unmasked_texts

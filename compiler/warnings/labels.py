@@ -23,10 +23,10 @@ def taken_labels(subject: Subject) -> Iterator[Diagnostic]:
         weight = flow.weight(node.inputs[0])
         labels = [*flow.labels(node.inputs[1])]
         bounds = [label.type.classes for label in labels if isinstance(label, Value)]
-        known = [bound for bound in bounds if isinstance(bound, int)]
-        if weight is None or not known or len(known) < len(bounds):
+        counts = [bound for bound in bounds if isinstance(bound, int)]
+        if weight is None or not counts or len(counts) < len(bounds):
             continue
-        numbers, count, rows = [label for label in labels if isinstance(label, int)], max(known), weight.shape[0]
+        numbers, count, rows = [label for label in labels if isinstance(label, int)], max(counts), weight.shape[0]
         if numbers and all(0 <= number < count for number in numbers) and rows == count + 1:
             yield _taken(subject, numbers[0], count)
             return

@@ -122,9 +122,9 @@ def _check_parts(metadata: Mapping[str, object], files: int, tensors: int) -> No
             f"it says that its model is in {count} file{'s' * (count != 1)}, and its name that it is one of {files}"
         )
         raise GgufUnread(message, "names of parts end with -00001-of-00002.gguf, as llama.cpp writes them")
-    told = metadata.get("split.tensors.count", tensors)
-    if told != tensors:
-        raise GgufUnread(f"its {files} files have {tensors} tensors together, and the model {told}")
+    stated = metadata.get("split.tensors.count", tensors)
+    if stated != tensors:
+        raise GgufUnread(f"its {files} files have {tensors} tensors together, and the model {stated}")
 
 
 def _name(name: str) -> str:

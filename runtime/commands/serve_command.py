@@ -5,58 +5,75 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 from mai.runtime.command_line.markers import Argument, Misuse, Option
 
 TOKEN = "MAI_TOKEN"  # The variable of the environment.
+PACKAGES = ("starlette", "uvicorn", "prometheus_client")
+
+
+# The words of the command line, in their order.
+ModelsArgument = Annotated[
+    list[Path], Argument(help=".onnx files that mai compiled, or the folder of a run.", show_default=False)
+]
+HostOption = Annotated[str, Option(help="Who may reach it: 0.0.0.0 is everybody on the network.")]
+PortOption = Annotated[int, Option(help="0 is any that is free.", min=0)]
+ShareOption = Annotated[int, Option(help="The most requests of one example that share a call; 1: none do.", min=1)]
+WaitOption = Annotated[
+    float, Option(help="The milliseconds that a request waits for others to share its call with.", min=0)
+]
+QueueOption = Annotated[int, Option(help="The most requests that wait for one file; more are refused, 429.", min=1)]
+StreamsOption = Annotated[int, Option(help="The most texts of one file that grow at a time, token by token.", min=1)]
+BodyOption = Annotated[float, Option(help="The most megabytes of a request.", min=0)]
+ExamplesOption = Annotated[int, Option(help="The most examples of a request.", min=1)]
+LimitOption = Annotated[
+    list[str] | None,
+    Option(
+        help="The largest value of a setting or a size that a request may ask for: --limit steps=100 --limit P=2048."
+    ),
+]
+TimeoutOption = Annotated[float, Option(help="The seconds within which a request is answered, or ended: 504.")]
+TokenFileOption = Annotated[
+    Path | None,
+    Option(help="A file with the token that requests must show.", show_default=f"the variable {TOKEN}, or none"),
+]
+CorsOption = Annotated[
+    list[str] | None,
+    Option(help="The origin of a web page that may use it, https://example.org; * is all. May be said several times."),
+]
+PageOption = Annotated[
+    bool, Option("--page/--no-page", help="Whether / is the page of mai page, with the files in it.")
+]
+ModulesOption = Annotated[
+    Path | None,
+    Option(help="A node_modules folder whose onnxruntime-web goes into the page.", show_default="taken from the net"),
+]
+ThreadsOption = Annotated[int | None, Option(help="Threads for one operation.")]
+ProviderOption = Annotated[str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")]
 
 
 def serve(
-    models: Annotated[
-        list[Path], Argument(help=".onnx files that mai compiled, or the folder of a run.", show_default=False)
-    ],
-    host: Annotated[str, Option(help="Who may reach it: 0.0.0.0 is everybody on the network.")] = "127.0.0.1",
-    port: Annotated[int, Option(help="0 is any that is free.", min=0)] = 8000,
-    share: Annotated[int, Option(help="The most requests of one example that share a call; 1: none do.", min=1)] = 32,
-    wait: Annotated[
-        float, Option(help="The milliseconds that a request waits for others to share its call with.", min=0)
-    ] = 2.0,
-    queue: Annotated[int, Option(help="The most requests that wait for one file; more are refused, 429.", min=1)] = 256,
-    streams: Annotated[int, Option(help="The most texts of one file that grow at a time, token by token.", min=1)] = 8,
-    body: Annotated[float, Option(help="The most megabytes of a request.", min=0)] = 16.0,
-    examples: Annotated[int, Option(help="The most examples of a request.", min=1)] = 1024,
-    limit: Annotated[
-        list[str] | None,
-        Option(
-            help="The largest value of a setting or a size that a request may ask for: --limit steps=100 --limit P=2048."
-        ),
-    ] = None,
-    timeout: Annotated[float, Option(help="The seconds within which a request is answered, or ended: 504.")] = 60.0,
-    token_file: Annotated[
-        Path | None,
-        Option(help="A file with the token that requests must show.", show_default=f"the variable {TOKEN}, or none"),
-    ] = None,
-    cors: Annotated[
-        list[str] | None,
-        Option(
-            help="The origin of a web page that may use it, https://example.org; * is all. May be said several times."
-        ),
-    ] = None,
-    page: Annotated[
-        bool, Option("--page/--no-page", help="Whether / is the page of mai page, with the files in it.")
-    ] = True,
-    modules: Annotated[
-        Path | None,
-        Option(
-            help="A node_modules folder whose onnxruntime-web goes into the page.", show_default="taken from the net"
-        ),
-    ] = None,
-    threads: Annotated[int | None, Option(help="Threads for one operation.")] = None,
-    provider: Annotated[
-        str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")
-    ] = None,
+    models: ModelsArgument,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
+    share: ShareOption = 32,
+    wait: WaitOption = 2.0,
+    queue: QueueOption = 256,
+    streams: StreamsOption = 8,
+    body: BodyOption = 16.0,
+    examples: ExamplesOption = 1024,
+    limit: LimitOption = None,
+    timeout: TimeoutOption = 60.0,
+    token_file: TokenFileOption = None,
+    cors: CorsOption = None,
+    page: PageOption = True,
+    modules: ModulesOption = None,
+    threads: ThreadsOption = None,
+    provider: ProviderOption = None,
 ) -> None:
     """Answer requests over HTTP: mai serve runs/flow
 
@@ -69,25 +86,37 @@ def serve(
     Requests of one example share a call, where each gets the same bits as alone: of files that draw, those with a seed for each example,
     export sample(seed: int, example: int, ...).
     """
-    try:
+    with _telling_what_is_missing():
         from mai.runtime.serving.options import MEGABYTE, Options
         from mai.runtime.serving.served import open_files
         from mai.runtime.serving.server import serve as serve_files
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in ("starlette", "uvicorn", "prometheus_client"):
-            raise
-        raise Misuse(
-            f"serving needs {error.name}", help="pip install 'mai-lang[serve]', or '.[serve]' in a clone of mai"
-        ) from error
-    if not 0 < timeout < math.inf:
-        raise Misuse("--timeout is a number of seconds above 0")
-    if not all(map(math.isfinite, (wait, body))):
-        raise Misuse("--wait and --body are finite numbers")
+    _check_numbers(timeout, wait, body)
     options = Options(
         host, port, share, wait / 1000, queue, streams, int(body * MEGABYTE), examples, _limits(limit or []), timeout,
         _token(token_file), tuple(map(_origin, cors or [])), page, modules, threads, provider,
     )  # fmt: skip
     serve_files(open_files(models, options), options)
+
+
+@contextmanager
+def _telling_what_is_missing() -> Iterator[None]:
+    """Raise `Misuse` for a package that serving needs and that is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in PACKAGES:
+            raise
+        raise Misuse(
+            f"serving needs {error.name}", help="pip install 'mai-lang[serve]', or '.[serve]' in a clone of mai"
+        ) from error
+
+
+def _check_numbers(timeout: float, wait: float, body: float) -> None:
+    """Raise `Misuse` for a limit that is no number or no limit."""
+    if not 0 < timeout < math.inf:
+        raise Misuse("--timeout is a number of seconds above 0")
+    if not all(map(math.isfinite, (wait, body))):
+        raise Misuse("--wait and --body are finite numbers")
 
 
 def _token(file: Path | None) -> str | None:

@@ -67,8 +67,8 @@ class Service:
                 allow_headers=allowed,
             )
             middleware.insert(0, cors)  # Before the token: a browser asks what it may without one.
-        told = {ModelError: _tell, HTTPException: _tell_http, ClientDisconnect: _tell_nobody, Exception: _tell_bug}
-        return Starlette(routes=routes, middleware=middleware, exception_handlers=told, lifespan=self._lifespan)  # type: ignore[arg-type]
+        handlers = {ModelError: _tell, HTTPException: _tell_http, ClientDisconnect: _tell_nobody, Exception: _tell_bug}
+        return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers, lifespan=self._lifespan)  # type: ignore[arg-type]
 
     def _routes(self) -> list[Route]:
         served, options = self.served, self._options
@@ -170,8 +170,10 @@ async def _tell(_: Request, error: ModelError) -> Response:
 
 async def _tell_http(_: Request, error: HTTPException) -> Response:
     """What Starlette itself refuses: an address or a method that there is not."""
-    told = ModelError("route-unknown", f"there is nothing here: {error.detail}", "GET /openapi.json lists the routes")
-    return JSONResponse(described(told), error.status_code, error.headers)
+    not_found = ModelError(
+        "route-unknown", f"there is nothing here: {error.detail}", "GET /openapi.json lists the routes"
+    )
+    return JSONResponse(described(not_found), error.status_code, error.headers)
 
 
 async def _tell_nobody(_: Request, __: ClientDisconnect) -> Response:

@@ -48,5 +48,5 @@ def late(seconds: float) -> ModelError:
 def described(error: ModelError) -> dict[str, object]:
     """An error as JSON: `code` is its slug, which `mai explain` explains, `help` how to mend it."""
     kind = "invalid_request_error" if status_of(error) < SERVER_ERROR else "server_error"
-    told = {"message": str(error), "type": kind, "param": None, "code": error.slug, "help": error.help}
-    return {"error": told}
+    content = {"message": str(error), "type": kind, "param": None, "code": error.slug, "help": error.help}
+    return {"error": content}

@@ -66,19 +66,19 @@ def open_files(paths: Sequence[Path], options: Options) -> dict[str, Model]:
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    found = sorted(path.glob("*.onnx"))
-    if not found:
+    files = sorted(path.glob("*.onnx"))
+    if not files:
         raise ModelError(
             "model-not-found", f"there are no .onnx files in {path}", "mai train and mai compile write them"
         )
-    return found
+    return files
 
 
 def _check_limits(models: dict[str, Model], options: Options) -> None:
     """Check that every limit is of something: a setting or a free size of one file."""
-    known = {port.name for model in models.values() for port in model.manifest.settings}
-    known |= {s for m in models.values() for port in m.manifest.inputs for s in port.shape if isinstance(s, str)}
+    names = {port.name for model in models.values() for port in model.manifest.settings}
+    names |= {s for m in models.values() for port in m.manifest.inputs for s in port.shape if isinstance(s, str)}
     for name in options.limits:
-        if name not in known:
-            help = f"there are {', '.join(sorted(known))}" if known else None
+        if name not in names:
+            help = f"there are {', '.join(sorted(names))}" if names else None
             raise ModelError("input-unknown", f"no file has a setting or a free size `{name}`", help)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mai.spec.diagnostics.entries.entry import Entry
 from mai.spec.diagnostics.entries.meaning import NAMES, SHAPES
-from mai.spec.diagnostics.entries.program import PROGRAM, SETTINGS, WEIGHTS
+from mai.spec.diagnostics.entries.program import PROGRAM
 from mai.spec.diagnostics.entries.running import FILES, RUNNING
+from mai.spec.diagnostics.entries.settings import SETTINGS, WEIGHTS
 from mai.spec.diagnostics.entries.syntax import SYNTAX
 from mai.spec.diagnostics.entries.warnings import WARNINGS
 

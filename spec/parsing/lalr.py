@@ -112,15 +112,18 @@ class Parser:
 
     def _reduced(self, terminal: str) -> int:
         """Reduce what ends before a terminal; the state after it."""
-        states, stack = self.tables.states, self.states
+        states, rules, stack = self.tables.states, self.tables.rules, self.states
         while True:
             step = states[stack[-1]].get(terminal)
             if step is None:
                 raise NotOfTheLanguage
             if step >= 0:
                 return step
-            rule = self.tables.rules[-1 - step]
-            self._reduce(rule)
+            rule = rules[-1 - step]
+            if rule.size == 1 and rule.opens:  # Most are: what it became stays as it is.
+                stack.pop()
+            else:
+                self._reduce(rule)
             stack.append(states[stack[-1]][rule.symbol])
             if terminal == END and stack[-1] == self.tables.last:
                 return stack[-1]
@@ -128,12 +131,11 @@ class Parser:
     def _reduce(self, rule: Rule) -> None:
         """Put what a rule builds in the place of its symbols."""
         size = rule.size
-        if size == 1 and rule.opens:
-            self.states.pop()
-            return
         entries = self.entries[-size:] if size else []
-        begin = next((entry[1] for entry in entries if entry[1] != NOWHERE), NOWHERE)
-        end = next((entry[2] for entry in reversed(entries) if entry[2] != NOWHERE), NOWHERE)
+        begin, end = (entries[0][1], entries[-1][2]) if size else (NOWHERE, NOWHERE)
+        if begin == NOWHERE or end == NOWHERE:
+            begin = next((entry[1] for entry in entries if entry[1] != NOWHERE), NOWHERE)
+            end = next((entry[2] for entry in reversed(entries) if entry[2] != NOWHERE), NOWHERE)
         parts: list[Any] = []
         for index, spread in rule.keeps:
             if spread:

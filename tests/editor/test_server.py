@@ -159,3 +159,55 @@ def test_a_text_is_formatted_as_by_the_command(client: LanguageClient, uri: str,
         edits = client.whole(other, "formatting", options={"tabSize": 2, "insertSpaces": True})
         assert (edits and edits[0]["newText"]) == after
         client.tell("textDocument/didClose", {"textDocument": {"uri": other}})
+
+
+def test_a_text_that_is_no_file_keeps_its_address(client: LanguageClient) -> None:
+    """Unsaved texts, cells of notebooks and old versions are apart, and what mends them is said of them."""
+    text = "const width = 16\nexport g(x: [2]) -> [2] { return x * wdth }\n"
+    for uri in ("untitled:Untitled-1", "git:/a/b.mai?{}", "vscode-notebook-cell:/a/b.ipynb#W0"):
+        client.open_at(uri, text)
+        (said,) = client.diagnostics(uri)
+        assert said["range"]["start"] == {"line": 1, "character": 37}
+        assert client.at(uri, "definition", text, "x *")["uri"] == uri
+        assert [*client.at(uri, "rename", text, "x *", newName="y")["changes"]] == [uri]
+        (action,) = client.whole(uri, "codeAction")
+        assert action["edit"]["changes"][uri][0]["newText"] == "width"
+    assert len(client.diagnostics("untitled:Untitled-1")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("\ufeffexport g(x: [2]) -> [2] { return x * wdth }\n", (0, 38)),
+        ("# 🌊\rexport g(x: [2]) -> [2] {\r  return wdth\r}\r", (2, 9)),
+        ("# 🌊\r\nexport g(x: [2]) -> [2] {\r\n\treturn wdth\r\n}\r\n", (2, 8)),
+        ('import "🌊🌊.mai"\nexport g(x: [2]) -> [2] { return wdth } # 🌊\n', (1, 33)),
+    ],
+)
+def test_lines_and_columns_are_the_editors(
+    client: LanguageClient, tmp_path: Path, text: str, place: tuple[int, int]
+) -> None:
+    (tmp_path / "🌊🌊.mai").write_text("layer one(x: [d]) -> [d] { return x }\n", encoding="utf-8")
+    uri = client.open(tmp_path / "a b é.mai", text)
+    (said,) = (d for d in client.diagnostics(uri) if d["severity"] == 1)
+    assert (said["range"]["start"]["line"], said["range"]["start"]["character"]) == place
+
+
+def test_letters_behind_characters_that_are_ends_of_lines_elsewhere(client: LanguageClient, tmp_path: Path) -> None:
+    """U+2028 and a form feed end no line of the protocol: what is typed after them lands where the editor has it."""
+    text = "# one\u2028two\x0cthree\nconst width = 16\nexport g(x: [2]) -> [2] { return x * "
+    uri = client.open(tmp_path / "a.mai", text)
+    client.type(uri, text, "width }\n")
+    assert client.diagnostics(uri) == []
+    client.type(uri, text + "width }\n", "wrong")
+    assert client.diagnostics(uri)[0]["range"]["start"]["line"] == 3
+
+
+def test_a_file_that_is_changed_beside_the_editor_is_read_anew(client: LanguageClient, tmp_path: Path) -> None:
+    (tmp_path / "lib.mai").write_text("layer one(x: [d]) -> [d] { return x }\n")
+    uri = client.open(tmp_path / "a.mai", 'import "lib.mai"\nexport g(x: [2]) -> [2] { return one(x) }\n')
+    assert client.diagnostics(uri) == []
+    (tmp_path / "lib.mai").write_text("layer two(x: [d]) -> [d] { return x }\n")
+    client.said.pop(uri)
+    client.tell("workspace/didChangeWatchedFiles", {"changes": [{"uri": (tmp_path / "lib.mai").as_uri(), "type": 2}]})
+    assert any("`one`" in said["message"] for said in client.diagnostics(uri))

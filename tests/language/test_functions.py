@@ -43,6 +43,7 @@ def test_a_name_is_explained() -> None:
     assert told.startswith("linear(x: [d], n, bias = true") and "linear(warmup = 0, final = 0)" in told
     assert explained("split") == (
         "split(x, parts, axis?)\n"
-        "  So many equal parts along an axis, the last by default: `(q, k, v) = split(y, 3)`. (Shapes)"
+        "  So many equal parts along an axis, the last by default: `(q, k, v) = split(y, 3)`. (Shapes)\n"
+        "  for example: split([1, 2, 3, 4], 2) gives ([1, 2], [3, 4])"
     )
     assert explained("cat") is None

@@ -53,7 +53,10 @@ class LanguageClient:
 
     def open(self, path: Path, text: str) -> str:
         """Open a text; its address."""
-        uri = path.as_uri()
+        return self.open_at(path.as_uri(), text)
+
+    def open_at(self, uri: str, text: str) -> str:
+        """Open a text that need be no file's."""
         self.versions[uri] = 1
         document = {"uri": uri, "languageId": "mai", "version": 1, "text": text}
         self.tell("textDocument/didOpen", {"textDocument": document})

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import resource
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pytest
+
+Result = Iterator[object]
 LIST = Path(__file__).parents[1] / "slow.txt"
 LONG = 0.15  # Seconds of a processor for one test.
 SOME = 0.08  # For a test with others beside it that do the same with other parameters.
@@ -47,3 +50,39 @@ def write_list(seconds: Mapping[str, float]) -> None:
     """Replace what the list says of the tests that were measured, and keep the rest."""
     names = {*choose_slow(seconds), *(name for name in listed() if name not in seconds)}
     LIST.write_text("".join(f"{name}\n" for name in sorted(names)), encoding="utf-8")
+
+
+class Measure:
+    """Takes down what each test takes with what is made for it alone, and writes the list of the slow ones at the end."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.shared = 0.0  # seconds for what several tests share
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Result:
+        return (yield from self._measured(item))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Result:
+        return (yield from self._measured(item))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[object]) -> Result:
+        began, before = cpu_seconds(), self.shared
+        try:
+            return (yield)
+        finally:
+            if fixturedef.scope != "function":
+                self.shared = before + cpu_seconds() - began
+
+    def _measured(self, item: pytest.Item) -> Result:
+        began = cpu_seconds() - self.shared
+        try:
+            return (yield)
+        finally:
+            if item.get_closest_marker("slow") is None:
+                self.seconds[item.nodeid] += cpu_seconds() - self.shared - began
+
+    def pytest_sessionfinish(self) -> None:
+        write_list(self.seconds)

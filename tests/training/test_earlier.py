@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.sources.export import Export
@@ -52,12 +54,23 @@ PAIR = {"x0": Type(DType.REAL, shape=(2,)), "x": Type(DType.REAL, shape=(2,))}
 POINT = {"x": Type(DType.REAL, shape=(2,))}
 
 
-@pytest.fixture
-def folder(program: Maker, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files of the earlier spec's exports."""
-    made = program(EARLIER)
-    for name in made.exports:
-        export(made, name, Trained({}), tmp_path)
+    place = tmp_path_factory.mktemp("earlier")
+    spec = place / "spec.mai"
+    spec.write_text(EARLIER, encoding="utf-8")
+    earlier = check(spec).program
+    assert earlier is not None
+    for name in earlier.exports:
+        export(earlier, name, Trained({}), place)
+    return place
+
+
+@pytest.fixture
+def folder(files: Path, tmp_path: Path) -> Path:
+    """These files in a folder that a test may change."""
+    shutil.copytree(files, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

@@ -9,10 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from mai.compiler.data.fields import bad, check_there
-from mai.compiler.data.files.features import BYTES, PATH, is_image
+from mai.compiler.data.files.arrow_types import BYTES, PATH, is_image, is_text
 from mai.compiler.data.files.pictures import Cell, Origin
 from mai.compiler.data.sources.images import SUFFIXES
-from mai.compiler.data.tables.cells import is_text
 from mai.compiler.data.tables.files import TableFile, read_blocks
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.inputs.cells import few_of

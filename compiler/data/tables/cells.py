@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
+from mai.compiler.data.files.arrow_types import is_list, is_text
 from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, number_of
+from mai.compiler.data.totals import LastOfColumn
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import MaiError
 
@@ -44,7 +46,7 @@ class Column:
         self._low, self._high, self._lost = np.inf, -np.inf, 0.0
         self.names: dict[str, int] = {}
         self.are_words: bool | None = None
-        self.missing, self.row = 0, 0
+        self.missing, self.row, self.last = 0, 0, LastOfColumn()
         self._path, self._first_missing, self._width = "", "", 1
         self._decimal: Decimal = "."
         self._seen: dict[bool, str] = {}
@@ -53,6 +55,7 @@ class Column:
         """Go on with the first row of another file."""
         self._path, self._decimal = str(table.path), table.dialect.decimal
         self.missing, self.row, self._seen = 0, 0, {}
+        self.last = LastOfColumn()
 
     @property
     def _number_of_gaps(self) -> float:
@@ -71,6 +74,8 @@ class Column:
             numbers = numbers.astype(np.float32) if self.role == "real" else numbers
             self.gaps = self.gaps.reshape(len(values), -1).any(1)
         self.row += len(values)
+        if self.role == "real" and not shape:
+            self.last.add(numbers)
         return numbers.reshape(len(values), *shape)
 
     @property
@@ -378,16 +383,6 @@ def plain_numbers(text: pa.Array, decimal: Decimal) -> pa.Array | None:
         return text.cast(pa.float64())
     except pa.ArrowInvalid:
         return None
-
-
-def is_list(kind: Any) -> bool:
-    """Whether the values of Arrow's type are lists."""
-    return bool(pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind))
-
-
-def is_text(kind: Any) -> bool:
-    """Whether the values of Arrow's type are texts."""
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view")
 
 
 def _as_names(values: pa.Array) -> pa.Array:

@@ -10,6 +10,7 @@ from mai.compiler.data.fields import bad, check_fields_named, check_there, group
 from mai.compiler.data.tables.cells import Column, Missing, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.data.tables.store import Found, Store
+from mai.compiler.data.totals import note_of_totals
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import few_of
@@ -97,6 +98,9 @@ def _read(
         count += rows
         if gone:
             notes.append(f"{table.path.name}: {gone:,} of {rows:,} rows lack a value, and are left out")
+        totals = [part.name for parts in columns.values() for part in parts if part.last.is_total]
+        if totals:
+            notes.append(f"{table.path.name}: {note_of_totals(totals)}")
     notes += dict.fromkeys(note for parts in columns.values() for part in parts for note in part.notes())
     return {field: [*parts[0].names] for field, parts in columns.items() if parts[0].names}, notes
 

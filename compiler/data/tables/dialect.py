@@ -77,8 +77,8 @@ def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
     cells = None
     if first is not None and first.count('"') % 2 == 0:
         cells = [cell.strip() for cell in next(csv.reader([first], delimiter=separator))]
-    found = replace(with_decimal(stated), encoding=encoding, separator=separator)
-    return replace(found, above=above, title=title), cells
+    dialect = replace(with_decimal(stated), encoding=encoding, separator=separator)
+    return replace(dialect, above=above, title=title), cells
 
 
 def holds_columns(path: Path) -> bool:

@@ -305,7 +305,7 @@ def shapes_of(path: Path) -> dict[str, tuple[int, ...]] | None:
 def _parquet_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
     from pyarrow import parquet
 
-    from mai.compiler.data.files.features import label_names, with_names
+    from mai.compiler.data.files.arrow_types import label_names, with_names
 
     with parquet.ParquetFile(table.path, memory_map=False, buffer_size=BYTES, pre_buffer=False) as file:
         names = label_names(file.schema_arrow)
@@ -316,7 +316,7 @@ def _parquet_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
 def _arrow_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
     import pyarrow as pa
 
-    from mai.compiler.data.files.features import label_names, with_names
+    from mai.compiler.data.files.arrow_types import label_names, with_names
 
     with pa.memory_map(str(table.path)) as file:
         reader = pa.ipc.open_stream(file) if table.kind == "stream" else pa.ipc.open_file(file)

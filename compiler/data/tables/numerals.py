@@ -59,7 +59,7 @@ def _negative(inner: str, decimal: Decimal) -> float | None:
 
 def unit_of(cell: str, decimal: Decimal) -> str | None:
     """The unit behind a number, `cm` in `20 cm`, or the money before it, `USD 20`; None where a text is anything else."""
-    found = WITH_UNIT.fullmatch(cell)
-    if found is None or number_of(found["number"] or found["sum"], decimal) is None:
+    match = WITH_UNIT.fullmatch(cell)
+    if match is None or number_of(match["number"] or match["sum"], decimal) is None:
         return None
-    return str(found["unit"] or found["money"])
+    return str(match["unit"] or match["money"])

@@ -8,10 +8,10 @@ import numpy as np
 
 from mai.compiler.data.batches import typed_rows
 from mai.compiler.data.fields import bad
+from mai.compiler.data.files.arrow_types import is_text
 from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
 from mai.compiler.data.rows import Columns, Rows
 from mai.compiler.data.sources.series import NEXT, Series, column_of
-from mai.compiler.data.tables.cells import is_text
 from mai.compiler.data.tables.dates import is_in_utc, moments_of
 from mai.compiler.data.tables.files import TableFile, read_blocks
 from mai.compiler.data.windows.ordered import Ordered, read_ordered

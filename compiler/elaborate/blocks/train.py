@@ -173,26 +173,12 @@ def elaborate_training(
     weights: dict[str, Weight], held: Held,
 ) -> Training | None:  # fmt: skip
     """A train block; None where it has errors. `modules` are the declarations, as training and as exports compute with them."""
-    env = Environment(modules[True])
-    reader = Elaborator(report, "settings", {})
-    configuration = read_configuration(reader, env, train.settings)
-    settings = (
-        read_settings(TrainSettings, configuration, "a train block", train.head, report, _sources(written))
-        if configuration is not None
-        else None
-    )
+    settings = _settings_of(train, written, modules[True], report)
     before = len(report.diagnostics)
     outcome, evaluated = Outcome(), Outcome()
     block = _block(train, written, modules[True], data, report, weights, outcome)
     if len(report.diagnostics) > before or not outcome.objectives:
-        if not any(isinstance(s, ast.Minimize) for s in train.body):
-            report.error(
-                "minimize-missing",
-                train.head,
-                "a train block says what it minimizes",
-                help=repairs.instead_of_name(train.body[-1] if train.body else None, "minimize")
-                or "end it in `minimize ...`",
-            )
+        _check_objective(train, report)
         return None
     states = {name: value for name, value in outcome.states.items() if weights[name].owner not in held.nets}
     updates = tuple(Update(_output(block, value, name), name) for name, value in states.items())
@@ -209,6 +195,22 @@ def elaborate_training(
         settings, data.source, dict(data.fields), block.graph, evaluation.graph, tuple(outcome.objectives), tuple(outcome.reports), records,
         written.span if written is not None else train.head, updates, train.name.id if train.name else None, held.weights, first,
     )  # fmt: skip
+
+
+def _settings_of(train: ast.Train, written: ast.Data | None, module: Module, report: Reporter) -> TrainSettings | None:
+    """The settings of a train block; None where they are not values."""
+    configuration = read_configuration(Elaborator(report, "settings", {}), Environment(module), train.settings)
+    if configuration is None:
+        return None
+    return read_settings(TrainSettings, configuration, "a train block", train.head, report, _sources(written))
+
+
+def _check_objective(train: ast.Train, report: Reporter) -> None:
+    """Check that a block says what it minimizes."""
+    if not any(isinstance(statement, ast.Minimize) for statement in train.body):
+        repair = repairs.instead_of_name(train.body[-1] if train.body else None, "minimize")
+        message = "a train block says what it minimizes"
+        report.error("minimize-missing", train.head, message, help=repair or "end it in `minimize ...`")
 
 
 def _sources(written: ast.Data | None) -> list[tuple[str, type[Settings]]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.sources.text import TOKENIZERS
@@ -16,6 +16,7 @@ from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
 from mai.compiler.training.samples import SAMPLES
 from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
 from mai.spec import is_public, prelude_sources
+from mai.spec.reference import Example, examples_of_reference
 from mai.spec.settings import NEEDED, Settings, fields
 from mai.spec.words import WORDS
 
@@ -33,9 +34,11 @@ class Entry:
     name: str
     form: str
     says: str
+    example: Example | None = None
 
     def __str__(self) -> str:
-        return f"`{self.form}`: {self.says}"
+        shown = f"\n  For example, {self.example.markdown}." if self.example is not None else ""
+        return f"`{self.form}`: {self.says}{shown}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,12 @@ def listing() -> str:
 
 def explained(name: str) -> str | None:
     """What the page says of a name, for each of that name; None where it has none."""
-    return "\n\n".join(f"{entry.form}\n  {entry.says} ({title})" for entry, title in entries_of(name)) or None
+    return "\n\n".join(_explained(entry, title) for entry, title in entries_of(name)) or None
+
+
+def _explained(entry: Entry, title: str) -> str:
+    example = f"\n  for example: {entry.example.line}" if entry.example is not None else ""
+    return f"{entry.form}\n  {entry.says} ({title}){example}"
 
 
 def entries_of(name: str) -> list[tuple[Entry, str]]:
@@ -94,7 +102,16 @@ def entries_of(name: str) -> list[tuple[Entry, str]]:
 
 
 def sections() -> list[Chapter]:
-    """All of the page, in its order."""
+    """All of the page, in its order, with what its examples give."""
+    told = examples_of_reference()
+    return [_with_examples(chapter, told.get(chapter.title, {})) for chapter in _chapters()]
+
+
+def _with_examples(chapter: Chapter, told: Mapping[str, Example]) -> Chapter:
+    return replace(chapter, entries=tuple(replace(e, example=told.get(e.name)) for e in chapter.entries))
+
+
+def _chapters() -> list[Chapter]:
     operators = Chapter("Operators", "", tuple(Entry(form, form, says) for form, says in OPERATORS.items()))
     solvers = Chapter("Solvers", "`integrate s in 0..1 using rk4(20) { ... }`.", tuple(map(_solver, SOLVERS.values())))
     functions = [Chapter(*section.value, _functions(section)) for section in Section]
@@ -128,9 +145,9 @@ def _layers() -> Iterator[Chapter]:
     for block in (block for source in prelude_sources() for block in source.text.strip().split("\n\n")):
         lines = block.split("\n")
         comment = _flat(" ".join(line[1:] for line in lines if line.startswith("#")))
-        layer = next((line for line in lines if line.startswith("layer ")), None)
-        if layer is not None and is_public(layer.removeprefix("layer ")):
-            form = _with_numbers(layer.removeprefix("layer ").partition(" {")[0])
+        layer = _head(block)
+        if layer is not None and is_public(layer):
+            form = _with_numbers(layer)
             entries.append(Entry(form.partition("(")[0], form, comment))
         elif layer is None and comment:
             if entries:
@@ -138,6 +155,12 @@ def _layers() -> Iterator[Chapter]:
             title, _, note = comment.partition(". ")
             title, entries = title.rstrip("."), []
     yield Chapter(title, note, tuple(entries))
+
+
+def _head(block: str) -> str | None:
+    """What stands between `layer` and the brace, on one line: `linear(x: [d], n, bias = true) -> [n]`."""
+    head = re.search(r"^layer (.+?) \{", block, re.MULTILINE | re.DOTALL)
+    return _flat(head[1]) if head else None
 
 
 def _with_numbers(form: str) -> str:

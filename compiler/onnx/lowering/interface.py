@@ -31,7 +31,7 @@ def declare_setting(walk: OnnxInterpreter, value: Value, name: str, default: Num
     """An input of which there is one a call; it has a default unless that is None."""
     setting = walk.typed(value, walk.op.name(name))
     if default is not None:
-        numbers = np.array(default, walk.known.dtypes[value.type.dtype])
+        numbers = np.array(default, walk.known_values.dtypes[value.type.dtype])
         setting.const_value = ir.Tensor(numbers, name=name)
         walk.op.root.register_initializer(setting)
     walk.values[value] = setting

@@ -29,7 +29,7 @@ from mai.runtime.arrays import Array
 
 
 class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
-    """Appends the operators of nodes to what `op` builds; what is known already waits in `known` until something reads it."""
+    """Appends the operators of nodes to what `op` builds; what is known already waits in `known_values` until something reads it."""
 
     def __init__(
         self, graph: Graph, weights: Mapping[str, Array], options: CompileOptions, coarse: Coarse | None
@@ -37,7 +37,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
         super().__init__(graph)
         self.options = options
         self.op = OnnxBackend(graph, options, self.size_source, coarse)
-        self.known = KnownValues(graph, weights)
+        self.known_values = KnownValues(graph, weights)
         self._leaving = frozenset(graph.outputs)
         self._of_codes = whole_nodes(graph, coarse.whole) if coarse else set()
         self._choices = choices(graph)
@@ -45,16 +45,20 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
 
     def __getitem__(self, value: Value) -> ir.Value:
         """A value as one of the ONNX graph; one that is known becomes an initializer."""
-        if value not in self.known:
+        if value not in self.known_values:
             return super().__getitem__(value)
-        name, late = self.known.names[value], self.known.late.get(value)
+        name, late = self.known_values.names[value], self.known_values.late.get(value)
         if late is not None:
             sizes = cast("tuple[int, ...]", value.type.physical)
             return self.op.later(
-                late.key, lambda: self.known.compute(late), sizes, self.known.dtypes[value.type.dtype], name
+                late.key,
+                lambda: self.known_values.compute(late),
+                sizes,
+                self.known_values.dtypes[value.type.dtype],
+                name,
             )
-        self.known.check(value)
-        array = self.known.values[value]
+        self.known_values.check(value)
+        array = self.known_values.values[value]
         return self.op.const(array, array.dtype, name)
 
     def is_read(self, value: Value) -> bool:
@@ -65,7 +69,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
 
     def node(self, node: Node) -> None:
         self.op.begin_node(node, of_codes=node in self._of_codes, behind=self._matrix_of(node))
-        if not self.known.learn(node):
+        if not self.known_values.learn(node):
             super().node(node)
             if self.options.unroll:
                 check_extent(self.op, node)
@@ -127,7 +131,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
     # -------------------------------------------------------------------- loops
 
     def loop(self, node: Node) -> list[ir.Value]:
-        count = self.known.values.get(node.inputs[0])
+        count = self.known_values.values.get(node.inputs[0])
         if self.options.unroll and count is not None and not Loop.of(node).stops:
             return unrolled_loop(self, node, int(count))
         if stops_alone(node):

@@ -85,7 +85,7 @@ def unrolled_loop(walk: OnnxInterpreter, node: Node, count: int) -> list[ir.Valu
     region, op, kept = node.regions[0], walk.op, []
     _, *states = (walk[v] for v in node.inputs)
     for turn in range(count):
-        walk.known.learn_number(region.inputs[0], turn, "turn")
+        walk.known_values.learn_number(region.inputs[0], turn, "turn")
         walk.values.update(zip(region.inputs[1:], states, strict=True))
         with op.turn(region.inputs):
             walk.nodes(region.nodes)

@@ -52,7 +52,7 @@ def _one_or_all(
 ) -> list[ir.Value]:
     """One turn, or what is written for any number of them; `free` nodes depend on nothing inside, and come before."""
     walk.nodes(free)
-    if node.inputs[0] in walk.known.values:
+    if node.inputs[0] in walk.known_values.values:
         return write()
     is_one = walk.op.Equal(walk[node.inputs[0]], walk.op.int(1))
     branches = [_branch(walk, node, lambda: _one(walk, node, free)), _branch(walk, node, write)]
@@ -111,7 +111,7 @@ class BlockedLoop:
 
     def _is_whole(self) -> bool:
         """Whether no turn is left after the blocks."""
-        count = self.walk.known.values.get(self.node.inputs[0])
+        count = self.walk.known_values.values.get(self.node.inputs[0])
         return count is not None and int(count) % BLOCK == 0
 
     def _in_turns(self, turns: ir.Value, rows: ir.Value, kept: Value) -> ir.Value:

@@ -55,8 +55,8 @@ class Counted:
 def count(placed: Placed, outer: Places | None = None) -> Iterator[Counted]:
     """Every graph of a file with its copies. `outer` are the values of the graphs around, by their places."""
     around, names = outer or {}, reading(placed)
-    held = {v.name: False for v in placed.graph.input[: HELD_ON_HOST.get(placed.operator, 0)]}
-    handed = {**around, **held}
+    inputs_of_body = {v.name: False for v in placed.graph.input[: HELD_ON_HOST.get(placed.operator, 0)]}
+    handed = {**around, **inputs_of_body}
     yield Counted(placed, _by_nodes(placed, names), _by_handing(placed, names, handed))
     own = dict.fromkeys(names.made_there, True) | dict.fromkeys(names.made_here, False)
     for body in placed.inner:
@@ -71,8 +71,8 @@ def reading(placed: Placed) -> Reading:
         wanted = INPUTS_ON_HOST.get(node.op_type, ()) if device else ()
         for place, name in enumerate(node.input):
             (names.read_there if device and place not in wanted else names.read_here).add(name)
-        made = names.made_there if device and node.op_type not in OUTPUTS_ON_HOST else names.made_here
-        made.update(node.output)
+        outputs = names.made_there if device and node.op_type not in OUTPUTS_ON_HOST else names.made_here
+        outputs.update(node.output)
     return names
 
 

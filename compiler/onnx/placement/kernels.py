@@ -49,9 +49,9 @@ def table() -> tuple[str, dict[str, list[Kernel]]]:
         first, last = span.split("-")
         allowed = {c: frozenset(own.split(",")) for c, _, own in (word.partition("=") for word in types)}
         kernels.setdefault(name, []).append(Kernel(int(first), int(last or FOREVER), allowed))
-    found = re.search(r"ONNX Runtime (\S+),", head)
-    assert found is not None
-    return found[1], kernels
+    version = re.search(r"ONNX Runtime (\S+),", head)
+    assert version is not None
+    return version[1], kernels
 
 
 def has_kernel(operator: str, opset: int, inputs: Iterable[str | None], outputs: Iterable[str | None]) -> bool:
@@ -68,9 +68,9 @@ def _typed(
     formal: Iterable[onnx.defs.OpSchema.FormalParameter], types: Iterable[str | None]
 ) -> list[tuple[str, str, str]]:
     """The name, the constraint and the type of each port that is there; the last formal one may stand for several."""
-    ports, given = list(formal), list(types)
-    every = [ports[min(i, len(ports) - 1)] for i in range(len(given))] if ports else []
-    return [(p.name, p.type_str, t) for p, t in zip(every, given, strict=True) if t is not None]
+    ports, actual = list(formal), list(types)
+    every = [ports[min(i, len(ports) - 1)] for i in range(len(actual))] if ports else []
+    return [(p.name, p.type_str, t) for p, t in zip(every, actual, strict=True) if t is not None]
 
 
 def _allows(kernel: Kernel, typed: list[tuple[str, str, str]]) -> bool:

@@ -69,9 +69,9 @@ class Moments:
         moments = self.of(names, matrix.shape[1])
         if moments is None:
             return None
-        made = calibrated_blocks(matrix, moments, bits)
-        np.savez(file, codes=made.codes, scales=made.scales)
-        return made
+        blocks = calibrated_blocks(matrix, moments, bits)
+        np.savez(file, codes=blocks.codes, scales=blocks.scales)
+        return blocks
 
     def watch(self, graph: Graph, weights: Mapping[str, Array], batches: Iterable[Batch], opset: int) -> None:
         """Keep the moments of an optimised graph's products outside of loops, for some batches of its inputs."""
@@ -137,8 +137,8 @@ def _is_watched(node: Node, origins: Mapping[Value, frozenset[str]]) -> bool:
 def _matrix(product: Node) -> tuple[int, ...]:
     """The sizes of the matrix of a product; none where they are not known."""
     shape = product.inputs[1].type.shape
-    known = tuple(s for s in shape if isinstance(s, int))
-    return known if len(known) == len(shape) else ()
+    fixed = tuple(s for s in shape if isinstance(s, int))
+    return fixed if len(fixed) == len(shape) else ()
 
 
 def _first(graph: Graph, places: list[int]) -> list[int]:

@@ -39,19 +39,19 @@ def pair(graph: Graph) -> Graph:
     readers = Counter(node.inputs[1] for node in graph.walk() if node.op in PRODUCTS)
     if max(readers.values(), default=0) < 2:
         return graph  # Each weight is read once.
-    known = known_sizes(graph)
+    sizes = known_sizes(graph)
     bodies = [graph, *(region for node in graph.walk() for region in node.regions)]
-    if not any(kinds_of(body.nodes, known, MOST_USES) for body in bodies):
+    if not any(kinds_of(body.nodes, sizes, MOST_USES) for body in bodies):
         return graph
-    return copy_graph(graph, copier=partial(Pairing, known))
+    return copy_graph(graph, copier=partial(Pairing, sizes))
 
 
 class Pairing(Copier):
     """Copies regions; `places` says in which stack a value of the old graph lies, and as which branch."""
 
-    def __init__(self, known: Known, *arguments: Any) -> None:
+    def __init__(self, sizes: Known, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self.known = known
+        self.known_sizes = sizes
         self.places: dict[Value, tuple[Stack, int]] = {}
         self.stacks: dict[tuple[Value, ...], Value] = {}
 
@@ -62,7 +62,7 @@ class Pairing(Copier):
 
     def nodes(self, nodes: Iterable[Node]) -> None:
         listed, outer = list(nodes), self.stacks
-        kinds = kinds_of(listed, self.known, MOST_USES)
+        kinds = kinds_of(listed, self.known_sizes, MOST_USES)
         if not kinds:
             super().nodes(listed)
             return

@@ -84,12 +84,12 @@ class Equation:
         influence = influence_of(self.node)
         return problem(draws=self.draws, noise=influence) if integral.noises else problem()
 
-    def velocity(self, time: Value, at: list[Value], *of_the_step: Value, known: Mapping | None = None) -> Slopes:
-        """The field copied to where it is needed, but for what is known of it."""
-        known = known or {}
+    def velocity(self, time: Value, at: list[Value], *of_the_step: Value, precomputed: Mapping | None = None) -> Slopes:
+        """The field copied to where it is needed, but for what is computed already."""
+        precomputed = precomputed or {}
         inputs = zip(self.field.inputs, [time, *of_the_step, *at], strict=True)
-        self.copier.mapping.update({**dict(inputs), **known})
-        self._copy(n for n in self.field.nodes if n.output not in known)
+        self.copier.mapping.update({**dict(inputs), **precomputed})
+        self._copy(n for n in self.field.nodes if n.output not in precomputed)
         return [self.copier[v] for v in self.field.outputs]
 
     def stages(self, times: Value) -> list[Callable[..., Slopes]]:
@@ -100,8 +100,8 @@ class Equation:
         tables = {v: self.builder.unlead(self.copier[v], 1) for v in tables_of(field, timed)}
         count = times.type.lead[-1].size
         assert isinstance(count, int), "a method has a number of stages"
-        known = [{v: _row(self.builder, t, i) for v, t in tables.items()} for i in range(count)]
-        return [partial(self.velocity, known=rows) for rows in known]
+        rows_of_stages = [{v: _row(self.builder, t, i) for v, t in tables.items()} for i in range(count)]
+        return [partial(self.velocity, precomputed=rows) for rows in rows_of_stages]
 
     def ends(self, time: Value, at: list[Value], *of_the_step: Value) -> End:
         """Whether an example ends here, and the comparisons that decide it."""

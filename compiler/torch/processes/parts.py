@@ -34,8 +34,8 @@ def cut_like(tensor: Tensor, other: Tensor | None) -> Tensor:
 @contextmanager
 def reading_whole(code: nn.Module, parameters: Mapping[str, nn.Parameter]) -> Iterator[Mapping[str, nn.Parameter]]:
     """The parameters by name, whole, while `code` reads them so: all processes ask for it together, and each has room for all of them."""
-    held = [(m, key, m._parameters[key]) for m in code.modules() for key in m._parameters]
-    places = [(module, key, part) for module, key, part in held if is_in_parts(part)]
+    parameters_before = [(m, key, m._parameters[key]) for m in code.modules() for key in m._parameters]
+    places = [(module, key, part) for module, key, part in parameters_before if is_in_parts(part)]
     parts = {id(part): part for part in (*parameters.values(), *(part for *_, part in places)) if is_in_parts(part)}
     full = {key: nn.Parameter(whole(part)) for key, part in parts.items()}
     for module, key, part in places:
@@ -43,5 +43,5 @@ def reading_whole(code: nn.Module, parameters: Mapping[str, nn.Parameter]) -> It
     try:
         yield {name: full.get(id(p), p) for name, p in parameters.items()}
     finally:
-        for module, key, before in held:
+        for module, key, before in parameters_before:
             module._parameters[key] = before

@@ -46,12 +46,14 @@ def _most_changed_first(trained: Trained, tables: Collection[str]) -> list[str]:
     changes = {name: _of_table(trained.weights[name]) for name in tables if suits(trained.weights[name].shape)}
     for name in moments.weights():
         matrix = trained.weights[name]
-        seen, made = (
+        moments_read, blocks = (
             moments.of(frozenset([name]), matrix.shape[-1]),
             moments.blocks(frozenset([name]), matrix, BITS["int4"]),
         )
-        if seen is not None and made is not None:
-            changes[name] = _square(matrix - made.dequantized(), seen) / max(_square(matrix, seen), 1e-30)
+        if moments_read is not None and blocks is not None:
+            changes[name] = _square(matrix - blocks.dequantized(), moments_read) / max(
+                _square(matrix, moments_read), 1e-30
+            )
     return sorted(changes, key=lambda name: -changes[name])
 
 

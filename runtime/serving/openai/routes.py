@@ -57,12 +57,12 @@ def _said(one: Served, body: Asked) -> tuple[int, dict[str, Any]]:
     Raises:
         ModelError: `input-unknown`: a name says what the route has another name for, or does not take.
     """
-    text, known = one.model.manifest.text, {**one.model.inputs, **one.model.settings}
+    text, ports = one.model.manifest.text, {**one.model.inputs, **one.model.settings}
     assert text is not None
-    values = body.values(known)
+    values = body.values(ports)
     if text.prompt in values:
         raise ModelError("input-unknown", f"`{text.prompt}` is the text to go on from, which the request says already")
-    if SPECIAL_TOKENS in values and SPECIAL_TOKENS not in known:
+    if SPECIAL_TOKENS in values and SPECIAL_TOKENS not in ports:
         raise ModelError("input-unknown", f"`{SPECIAL_TOKENS}` is not taken here", f"POST /run/{one.name} takes it")
     return take_count(text, values, body.count), seeded(one, values)
 

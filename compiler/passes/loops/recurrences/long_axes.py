@@ -58,13 +58,13 @@ def turned(blocks: Recurrence, loop: Node) -> Recurrence:
 
 
 class _Turning:
-    """One region copied: `known` has the values that are there only with their last two axes changed."""
+    """One region copied: `long_values` has the values that are there only with their last two axes changed."""
 
-    def __init__(self, region: Region, inputs: Sequence[Value], known: dict[Value, Value]) -> None:
+    def __init__(self, region: Region, inputs: Sequence[Value], long_values: dict[Value, Value]) -> None:
         self.nodes = set(region.nodes)
         self.builder = Builder(Region(list(inputs)))
-        self.turns, self.copies = dict(known), dict[Value, Value]()
-        self.known = known
+        self.turns, self.copies = dict(long_values), dict[Value, Value]()
+        self.long_values = long_values
 
     def region(self, wanted: Sequence[Value], is_long: bool) -> Region:
         self.builder.region.outputs = [self.turned(v) if is_long else self.copied(v) for v in wanted]
@@ -104,8 +104,8 @@ class _Turning:
 
     def _copied(self, value: Value) -> Value:
         node = value.producer
-        if value in self.known:
-            return self._transposed(self.known[value])
+        if value in self.long_values:
+            return self._transposed(self.long_values[value])
         if node is None or node not in self.nodes:
             return value
         if node.op is Squeeze and self._is_product(node.inputs[0]) and node.attributes["axes"] in SWAPPED:
@@ -121,7 +121,7 @@ class _Turning:
     def _is_product(self, value: Value) -> bool:
         """Whether a value is a product of a state that is there turned alone."""
         node = value.producer
-        return node is not None and node.op is Matmul and any(v in self.known for v in node.inputs)
+        return node is not None and node.op is Matmul and any(v in self.long_values for v in node.inputs)
 
     def _emit(self, op: type[Operation], *inputs: Value, **attributes: object) -> Value:
         return self.builder.emit_all(op, inputs, {**op.attributes, **attributes})[0]

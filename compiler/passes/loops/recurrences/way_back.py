@@ -102,8 +102,8 @@ def _parted(nodes: Sequence[Node], there: set[Node], parts: Iterable[Value]) -> 
     parts = list(parts)
     needed = nodes_for(nodes, parts)
     back = [n for n in needed if n not in there or is_leaf(n)]
-    made = {v for n in back for v in n.outputs}
-    read = dict.fromkeys(v for v in (*(v for n in back for v in n.inputs), *parts) if v not in made)
+    outputs = {v for n in back for v in n.outputs}
+    read = dict.fromkeys(v for v in (*(v for n in back for v in n.inputs), *parts) if v not in outputs)
     return back, [v for v in read if v.producer in there]
 
 

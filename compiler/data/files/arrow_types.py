@@ -1,4 +1,4 @@
-"""What a schema says of columns that are more than their Arrow type: names of labels, as Hugging Face's `datasets` keeps them, and images."""
+"""What Arrow's types and schemas say of columns: lists, texts, images, and names of labels, as Hugging Face's `datasets` keeps them."""
 
 from __future__ import annotations
 
@@ -45,6 +45,16 @@ def _named(path: Path, column: str, numbers: pa.Array, names: Sequence[str]) -> 
 
 def _is_whole(schema: pa.Schema, name: str) -> bool:
     return name in schema.names and bool(pa.types.is_integer(schema.field(name).type))
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether the values of Arrow's type are lists."""
+    return bool(pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether the values of Arrow's type are texts."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view")
 
 
 def is_image(kind: pa.DataType) -> bool:

@@ -1,0 +1,55 @@
+"""The examples of the reference: what is written, and what it gives, as `make docs` has worked out."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+from mai.spec.record import record
+
+FOLDER = Path(__file__).parent
+BY_HAND, RESULTS = FOLDER / "examples.toml", FOLDER / "results.json"
+INPUT = " with "  # Before each input of an expression.
+
+
+@record
+class Example:
+    """What is written, and what it gives in the words of the language: `[0.09, 0.245]`, `a tensor [64]`, or nothing, for a statement."""
+
+    code: str
+    gives: str
+
+    @property
+    def line(self) -> str:
+        """For a terminal."""
+        return f"{self.code} gives {self.gives}" if self.gives else self.code
+
+    @property
+    def markdown(self) -> str:
+        """For a page."""
+        expression, *inputs = self.code.split(INPUT)
+        given = f"{INPUT}{' and '.join(f'`{each}`' for each in inputs)}" if inputs else ""
+        return f"``{expression}``{given}".replace("``", _ticks(expression)) + (
+            f" gives {_code(self.gives)}" if self.gives else ""
+        )
+
+
+def _ticks(text: str) -> str:
+    return "``" if "`" in text else "`"
+
+
+def _code(gives: str) -> str:
+    """What an example gives, its words apart from its code: `a tensor` is no code."""
+    words, bracket, rest = gives.partition("[") if gives.startswith("a ") else ("", "", gives)
+    value, comma, after = (bracket + rest).partition(", for ")
+    return f"{words}`{value}`{comma}{after}"
+
+
+@lru_cache(maxsize=1)
+def examples_of_reference() -> dict[str, dict[str, Example]]:
+    """All examples: by the title of a section of the reference, then by the name of an entry."""
+    if not RESULTS.is_file():
+        return {}
+    told = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return {title: {name: Example(*each) for name, each in own.items()} for title, own in told.items()}

@@ -1,0 +1,69 @@
+"""The examples of the reference: each is sound, and gives what stands there."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mai.compiler.editor.examples import given_by, results
+from mai.compiler.elaborate.functions.function_reference import explained, sections
+from mai.spec.diagnostics import MaiError
+from mai.spec.reference import BY_HAND, RESULTS
+
+
+@pytest.mark.slow
+def test_every_entry_has_an_example_that_runs() -> None:
+    """What is kept is what the numpy reference gives now, for all entries of all sections."""
+    assert RESULTS.read_text(encoding="utf-8") == results()
+    assert [entry.name for section in sections() for entry in section.entries if entry.example is None] == []
+
+
+def test_what_an_example_gives_is_computed() -> None:
+    """The engine that fills the page, against numbers that are known."""
+    e = [math.exp(k) / sum(map(math.exp, (1, 2, 3))) for k in (1, 2, 3)]
+    assert json.loads(given_by("softmax([1, 2, 3])")) == pytest.approx(e, rel=1e-3)
+    assert given_by("[1, 2] > 1 and x with x: bool = true") == "[false, true]"
+    assert given_by("grad(x^2, x) with x = 3") == "6"
+    assert given_by("linear(x, 4) with x = [1, 2]") == "a tensor [4]"
+    assert given_by("x + 1 with x: [2, 3]") == "a tensor [2, 3]"
+    assert given_by("repeat 3 { x = 2 * x }") == ""
+    for wrong in ("softmx([1])", "repeat 3 { x = y }", "data x: [3] from moons()"):
+        with pytest.raises(MaiError):
+            given_by(wrong)
+
+
+def test_lines_of_data_fit_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that read files, beside such files: their columns and shapes are looked at."""
+    lines = [line for line in by_hand() if line.startswith("data ") and re.search(r'"\w+(\.(csv|npz))?"', line)]
+    assert len(lines) > 10
+    monkeypatch.chdir(tmp_path)
+    Path("houses.csv").write_text(
+        "area,price,town,sold\n"
+        + "".join(f"{50 + i}.5,{100 + i}.5,{'north' if i % 2 else 'south'},2024-01-{i + 1:02}\n" for i in range(20))
+    )
+    Path("reviews.csv").write_text("review,mood\nsplendid,good\nawful,bad\n" * 10)
+    np.savez("points.npz", x=np.zeros((6, 2), np.float32), y=np.array([0, 1, 2] * 2))
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        Image.new("RGB", (40, 30)).save(tmp_path / "pets" / name / "1.png")
+    for line in lines:
+        assert given_by(line) == ""
+    with pytest.raises(MaiError, match="acre"):
+        given_by('data acre: [] from table("houses.csv")')
+
+
+def by_hand() -> list[str]:
+    return [line for own in tomllib.loads(BY_HAND.read_text(encoding="utf-8")).values() for line in own.values()]
+
+
+def test_the_terminal_shows_them() -> None:
+    assert "for example: softmax([1, 2, 3]) gives [0.09003, 0.2447, 0.6652]" in (explained("softmax") or "")
+    conv = explained("conv") or ""
+    assert "groups = 1, init" in conv and conv.count("(") == conv.count(")")

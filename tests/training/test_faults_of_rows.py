@@ -1,0 +1,73 @@
+"""Rows that are no examples, or no unseen ones: a line of totals, and copies of what is trained on. Both are told, and read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.sources.table import Table
+from mai.compiler.describing.describe import describe
+from mai.compiler.describing.tables import TableSummary
+from mai.compiler.drafting.draft import Wish, draft
+from mai.compiler.ir.types import DType, Type
+
+REAL, LABEL = Type(DType.REAL), Type(DType.INT, classes=2)
+
+
+def read(folder: Path, fields: dict[str, Type], **settings: object) -> Dataset:
+    return load(Table.of({"path": "t.csv", **settings}), fields, 0, folder)
+
+
+def write(folder: Path, name: str, rows: list[tuple[object, ...]], head: str = "a,b,y") -> None:
+    (folder / name).write_text(head + "\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
+
+
+def totals_of(folder: Path) -> list[str]:
+    """What training, and a description, say of totals."""
+    said = [note for note in read(folder, {"a": REAL, "b": REAL}).notes if "sum of all others" in note]
+    summary = describe([folder / "t.csv"])
+    assert isinstance(summary, TableSummary) and [*summary.notes] == said
+    return said
+
+
+def test_a_line_of_totals_is_told(tmp_path: Path) -> None:
+    rows: list[tuple[object, ...]] = [(i * 1.25, 7.5 - i, "uv"[i % 2]) for i in range(8)]
+    write(tmp_path, "t.csv", [*rows, (sum(i * 1.25 for i in range(8)), 11, "Total")])
+    assert totals_of(tmp_path) == [
+        "t.csv: the last row is the sum of all others in `a`: a line of totals is no example"
+    ]
+    assert "# Take it out: the last row is the sum of all others in `a`" in draft(
+        tmp_path / "t.csv", tmp_path, Wish("b")
+    )
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [[0, 1, 0, 0, 0, 0, 0, 1], [1, 2, 3, 6], [0, 0, 0, 0, 0, 0, 0], [5, 5, 5, 5, 5, 5, 5], [-2, 1, -1, 3, 2, 4, 1, -8]],
+)
+def test_other_last_rows_are_none(numbers: list[int], tmp_path: Path) -> None:
+    write(tmp_path, "t.csv", [(number, i % 3 + 0.5, "w") for i, number in enumerate(numbers)])
+    assert totals_of(tmp_path) == []
+
+
+def copies(folder: Path, **settings: object) -> list[str]:
+    return [note for note in read(folder, {"a": REAL, "y": LABEL}, **settings).notes if "all fields alike" in note]
+
+
+def test_copies_of_what_is_trained_on_are_counted(tmp_path: Path) -> None:
+    """Only those whose fields are all alike; a column that no field takes tells nothing apart."""
+    numbers = np.random.default_rng(0).normal(size=40).round(4)
+    rows: list[tuple[object, ...]] = [(number, i, i % 2) for i, number in enumerate(numbers)]
+    write(tmp_path, "t.csv", rows)
+    write(tmp_path, "test.csv", [(a, b + 100, y) for a, b, y in rows[:7]] + [(9.5, 1, 0), (rows[8][0], 8, 1)])  # type: ignore[operator]
+    (note,) = copies(tmp_path, test="test.csv")
+    assert note.startswith("7 of 9 examples for tests are also among those that are trained on")
+    assert copies(tmp_path) == []
+
+
+def test_few_values_that_repeat_are_alike_by_nature(tmp_path: Path) -> None:
+    write(tmp_path, "t.csv", [(i % 3, i, i % 2) for i in range(200)])
+    assert copies(tmp_path) == []
