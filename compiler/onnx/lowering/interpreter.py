@@ -99,7 +99,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
 
     def _chosen(self, node: Node, condition: ir.Value, x: ir.Value, y: ir.Value) -> ir.Value:
         """One of two arrays; what the other alone is computed from is computed in its branch of an `If`, or by nobody."""
-        known = self.known.values.get(node.inputs[0])
+        known = self.known_values.values.get(node.inputs[0])
         if known is not None:
             return self.op.Identity(x if known else y)
         return self.op.branch(condition, lambda: x, lambda: y, real=True)
