@@ -21,6 +21,8 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 
 BATCHES = (1, 3)
 RANGES = ((0.0, 1.0), (1.0, 2.0))  # Of inputs, where normal ones gave a result no finite number: a sum of logarithms.
+MANY = 32  # Examples, where a result of none of these was: few draws fit all that it asks of several inputs.
+WIDER = (None, *RANGES, (10.0, 100.0))  # Of theirs: normal ones, and in units of their own, as degrees and prices are.
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ def _usual(prepared: Prepared, reference: Reference, weights: Mapping[str, Array
     blank = set(names)  # Results of which no number has been compared yet.
     was_compared = has_arrived = False
     usual = usual_trials(prepared)
-    others = [trial(plain, 1, longest=longest, reals=reals, least=least) for reals in RANGES]
+    few = [trial(plain, 1, longest=longest, reals=reals, least=least) for reals in RANGES]
+    others = [*few, *(trial(plain, MANY, longest=longest, reals=reals, least=least) for reals in WIDER)]
     for place, tried in enumerate([*usual, *others]):
         if place >= len(usual) and was_compared and not blank:
             return
@@ -93,7 +96,7 @@ def _usual(prepared: Prepared, reference: Reference, weights: Mapping[str, Array
     if not was_compared:
         raise MaiError([_out_of_range(prepared)])
     if blank and has_arrived:  # A solver that does not arrive gives no number, and the runtime tells it.
-        raise MaiError(_not_finite(prepared, weights, min(blank, key=names.index), others[-1]))
+        raise MaiError(_not_finite(prepared, weights, min(blank, key=names.index), few[-1]))
 
 
 def _unlike_prompts(prepared: Prepared, reference: Reference, usual: Sequence[Expected]) -> Iterator[Expected]:
