@@ -101,6 +101,13 @@ def test_names_start_at_a_folder_beside_the_table(tmp_path: Path) -> None:
     assert checked.program is not None and not checked.diagnostics
 
 
+@pytest.mark.parametrize("setting", [{"image": "a"}, {"folder": "b"}, {"missing": "drop"}, {"words": "y"}])
+def test_settings_of_tables_are_refused_for_folders(setting: dict[str, str], tmp_path: Path) -> None:
+    beside(tmp_path)
+    with pytest.raises(MaiError, match="is said of a table of images"):
+        read(tmp_path, "all", {"x": FIELDS["x"]}, **setting)
+
+
 def test_images_alone(tmp_path: Path) -> None:
     data = read(tmp_path, as_bytes(tmp_path), {"x": FIELDS["x"]})
     assert data.examples is not None and data.examples.rows["x"].shape == (COUNT, 3, 6, 6)

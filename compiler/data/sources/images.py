@@ -15,10 +15,11 @@ from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import is_table
-from mai.spec.diagnostics import MaiError
+from mai.spec.diagnostics import MaiError, Word
 from mai.spec.settings import setting
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+OF_TABLES = ("image", "folder", "missing", "words")  # Settings that say how a table of images is read.
 EMPTY = "each folder is a class: take it out, or put images into it"
 
 
@@ -109,6 +110,11 @@ class Images(RowSource):
 
         if any(map(is_table, wanted.files)):
             return self._rows_of_tables(wanted)
+        stated = [name for name in OF_TABLES if self.as_dict().get(name) not in (None, "refuse", ())]
+        if stated:
+            raise bad(
+                f"`{stated[0]}` is said of a table of images, and these are files of images", word=Word(stated[0], None)
+            )
         x = pictures(wanted.files, self._size(), self.fit, self.channels)
         labels = self._labels(wanted.files, wanted.places)
         words = {"y": Words.of(np.array(labels))} if labels is not None else {}
