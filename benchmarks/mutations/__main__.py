@@ -144,9 +144,8 @@ def main() -> None:
     faults = begin(out, asked.seed)[: asked.count]
     for marker, limit in {FAST: asked.limit} if asked.fast else {FAST: asked.limit, SLOW: 20 * asked.limit}.items():
         left = left_of(faults, known, marker) if asked.only is None else [(n, faults[n]) for n in asked.only]
-        left.sort(
-            key=lambda numbered: not likely_tests(out / "reach.json", *numbered)
-        )  # No test is likely: all are run.
+        # What few tests reach comes last: it may be that all tests have to be run for it.
+        left.sort(key=lambda numbered: -len(likely_tests(out / "reach.json", *numbered)))
         for number, fault, outcome in outcomes(left, out, marker, asked.jobs, limit):
             known[fault.name] = {**known.get(fault.name, {}), **outcome}
             place.write_text(json.dumps(known, indent=1))
