@@ -44,6 +44,8 @@ class Answers:
         """An editor that can run commands says so: `{"run": true}` among its options."""
         options = params.initialization_options
         self.runs_commands = bool(options.get("run")) if isinstance(options, dict) else False
+        # pygls keeps texts of its own, and on the way moves places to where it has the ends of lines.
+        self.server.workspace.update_text_document = lambda *_: None
 
     def opened(self, params: Any) -> None:
         """A text was opened."""
@@ -52,7 +54,7 @@ class Answers:
     def changed(self, params: Any) -> None:
         """A text was changed, in parts or as a whole.
 
-        Parts are put together here: pygls counts more characters as ends of lines (U+2028, form feeds) than the protocol does.
+        Parts are put in here: pygls counts more characters as ends of lines (U+2028, form feeds) than the protocol does.
         """
         view = self._view(params)
         text = view.source.text if view is not None else ""

@@ -17,6 +17,7 @@ const vscode = {
     createWebviewPanel: (_, title) => ({ webview: { set html(text) { told.panel = [title, text.slice(0, 4)]; told.done?.(); } } }),
   },
   workspace: {
+    createFileSystemWatcher: (pattern) => pattern,
     getConfiguration: () => ({ get: () => ["mai"] }),
     getWorkspaceFolder: () => ({ uri: { fsPath: folder } }),
     workspaceFolders: [{ uri: { fsPath: folder } }],

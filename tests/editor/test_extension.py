@@ -65,6 +65,7 @@ def test_the_client_starts_the_server_and_runs_commands(tmp_path: Path) -> None:
     assert {each["command"] for each in PACKAGE["contributes"]["commands"]} | {"mai.run"} == set(told["commands"])
     assert told["server"][:3] == [str(mai), ["lsp"], str(tmp_path)]
     assert told["server"][3]["initializationOptions"] == {"run": True}
+    assert told["server"][3]["synchronize"] == {"fileEvents": "**/*.mai"}
     assert told["terminal"] == [
         [str(tmp_path), f"{mai} train {spec}"], [str(tmp_path), f"{mai} check 'it'\\''s a file.mai'"],
     ]  # fmt: skip

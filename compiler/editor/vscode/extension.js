@@ -76,6 +76,7 @@ async function start() {
   client = new LanguageClient("mai", "mai", server, {
     documentSelector: [{ language: "mai" }],
     initializationOptions: { run: true },
+    synchronize: { fileEvents: vscode.workspace.createFileSystemWatcher("**/*.mai") },
   });
   try {
     await client.start();
