@@ -22,6 +22,7 @@ from benchmarks.mutations.probes import put_probes
 MEMORY = 24 << 30  # bytes of addresses: a wrong size ends in MemoryError
 FAST, SLOW = "not slow", "slow"
 SECONDS = {FAST: 30.0, SLOW: 300.0}  # of a processor, for one test
+OF_NUMBERS = {"ops", "passes", "numerics", "onnx", "properties"}  # folders of tests
 SOME = 40  # tests that are begun with: to collect whole files takes as long as to run these
 UNKNOWN = "ERROR: not found"  # A test that is begun with may have another name with a fault.
 FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
@@ -57,12 +58,19 @@ def record_reach(tree: Path, faults: Sequence[Fault], path: Path) -> None:
 
 
 def likely_tests(reach: Path, number: int, fault: Fault) -> list[str]:
-    """The tests that reach a fault, the quick ones first; of one that is reached at import alone, those named as its module."""
-    seconds = {name: each for name, (reached, each) in json.loads(reach.read_text()).items() if number in reached}
+    """The tests that reach a fault; of one that is reached at import alone, those named as its module.
+
+    Those that compare numbers come first, one of each function before the others that differ in parameters alone, the quick ones first.
+    """
+    tests: dict[str, tuple[list[int], float]] = json.loads(reach.read_text())
+    seconds = {name: each for name, (reached, each) in tests.items() if number in reached}
     if not seconds:
         stem = Path(fault.path).stem.removesuffix("s")
-        seconds = {name: each for name, (_, each) in json.loads(reach.read_text()).items() if stem in name}
-    return sorted(seconds, key=lambda name: seconds[name])
+        seconds = {name: each for name, (_, each) in tests.items() if stem in name}
+    names = sorted(seconds, key=lambda name: (name.split("/")[1] not in OF_NUMBERS, seconds[name]))
+    of_functions = {name.split("[")[0]: name for name in reversed(names)}
+    firsts = set(of_functions.values())
+    return sorted(names, key=lambda name: name not in firsts)
 
 
 def run_tests(tree: Path, likely: Sequence[str], marker: str, limit: float) -> Outcome:
