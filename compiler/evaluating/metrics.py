@@ -1,4 +1,4 @@
-"""The metrics of answers, by scikit-learn: what each is called, what it says, and how sure it is."""
+"""The metrics of answers: what each is called, what it says, and how sure it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 
 import numpy as np
 
@@ -86,39 +85,69 @@ def _of_labels(answers: Labelled, resamples: int, seed: int) -> list[Figure]:
 
 def _of_answers(truth: Array, said: Array, names: tuple[str, ...]) -> dict[str, tuple[Metric, str]]:
     """What labels alone allow."""
-    from sklearn import metrics as sk
-
-    there = np.unique(truth)
-    f1 = partial(sk.f1_score, labels=there, average="macro", zero_division=0)
     f1_words = "F1, the mean over classes"
     if len(names) == 2:
-        f1 = partial(sk.f1_score, labels=[0, 1], pos_label=1, average="binary", zero_division=0)
         f1_words = f"F1 of `{names[1]}`: the harmonic mean of precision and recall"
-    balanced = (
-        "the mean over classes of their right answers",
-        lambda rows: sk.balanced_accuracy_score(truth[rows], said[rows]),
-    )
+    count, classes = len(names), np.array([1]) if len(names) == 2 else np.unique(truth)
     return {
-        "balanced accuracy": (_number(balanced[1]), balanced[0]),
-        "f1": (_number(lambda rows: f1(truth[rows], said[rows])), f1_words),
+        "balanced accuracy": (
+            lambda rows: balanced_accuracy(counted(truth[rows], said[rows], count)),
+            "the mean over classes of their right answers",
+        ),
+        "f1": (lambda rows: float(f1_of(counted(truth[rows], said[rows], count))[classes].mean()), f1_words),
     }
+
+
+def counted(truth: Array, said: Array, classes: int) -> Array:
+    """How many examples of each class (row) are said to be of each (column)."""
+    matrix: Array = np.bincount(truth * classes + said, minlength=classes * classes).reshape(classes, classes)
+    return matrix
+
+
+def balanced_accuracy(matrix: Array) -> float:
+    """The mean of the recalls of those classes that have examples."""
+    there = matrix.sum(1) > 0
+    return float((matrix.diagonal()[there] / matrix.sum(1)[there]).mean())
+
+
+def f1_of(matrix: Array) -> Array:
+    """The harmonic mean of precision and recall of each class; 0 of one that is neither there nor said."""
+    scores: Array = 2 * matrix.diagonal() / np.maximum(matrix.sum(0) + matrix.sum(1), 1)
+    return scores
+
+
+def area_under_roc(positive: Array, scores: Array) -> float:
+    """Of two examples, how often the positive one has the higher score, ties counting half; the mean over columns.
+
+    By the ranks of Mann and Whitney 1947. Not a number where a column has no positive example, or no other.
+
+    Args:
+        positive: bool [n, k].
+        scores: [n, k].
+    """
+    from scipy.stats import rankdata
+
+    count = positive.sum(0)
+    pairs = count * (len(positive) - count)
+    if not pairs.all():
+        return math.nan
+    ranks = np.where(positive, rankdata(scores, axis=0), 0.0).sum(0)
+    return float(((ranks - count * (count + 1) / 2) / pairs).mean())
 
 
 def _of_probabilities(answers: Labelled) -> dict[str, tuple[Metric, str]]:
     """What scores and probabilities allow."""
-    from sklearn import metrics as sk
-
     truth, p, classes = answers.truth, answers.probabilities, np.arange(len(answers.names))
     metrics: dict[str, tuple[Metric, str]] = {}
     score = answers.score
     if score is not None:
         words = f"of two examples, how often the one of `{answers.names[1]}` has the higher score"
-        metrics["auc"] = _number(lambda rows: sk.roc_auc_score(truth[rows], score[rows])), words
+        metrics["auc"] = lambda rows: area_under_roc(truth[rows, None] == 1, score[rows, None]), words
     elif p is not None:
         words = "area under the ROC curve, the mean over classes, each against all others"
-        sums = p / p.sum(1, keepdims=True)
-        of_all = partial(sk.roc_auc_score, multi_class="ovr", average="macro", labels=classes)
-        metrics["auc"] = _number(lambda rows: of_all(truth[rows], sums[rows])), words
+        there = np.unique(truth)
+        each = (p / p.sum(1, keepdims=True))[:, there]
+        metrics["auc"] = lambda rows: area_under_roc(truth[rows, None] == there, each[rows]), words
     if p is not None:
         log_p = np.log(np.clip(p[np.arange(len(truth)), truth], np.finfo(np.float32).tiny, 1))
         squares = ((p - np.eye(len(classes))[truth]) ** 2).sum(1) / (2 if len(classes) == 2 else 1)

@@ -10,11 +10,19 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn import metrics
 
 from mai.compiler.evaluating.answers import Labelled
 from mai.compiler.evaluating.intervals import resampled_intervals, share_interval
 from mai.compiler.evaluating.links import fields_of_inputs
-from mai.compiler.evaluating.metrics import calibration_error, figures
+from mai.compiler.evaluating.metrics import (
+    area_under_roc,
+    balanced_accuracy,
+    calibration_error,
+    counted,
+    f1_of,
+    figures,
+)
 from mai.compiler.evaluating.target import find_target
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
@@ -260,3 +268,25 @@ def test_figures_of_labels() -> None:
     assert calibration_error(answers) == pytest.approx(expected)
     alone = Labelled(truth[2:], answers.said[2:] if answers.said is not None else None, ("a", "b"), None, p[2:])
     assert {each.name for each in figures(alone, 5)} == {"accuracy", "balanced accuracy", "f1"}
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_counts_and_ranks_are_scikit_learns_metrics(classes: int) -> None:
+    """With ties among probabilities; of the classes that have examples, where one has none."""
+    rng = np.random.default_rng(classes)
+    truth = rng.integers(0, classes, 60)
+    p = (rng.dirichlet(np.ones(classes), 60) * 8).round() + 0.125
+    p /= p.sum(1, keepdims=True)
+    said, there = p.argmax(1), np.arange(classes)
+    matrix = counted(truth, said, classes)
+    np.testing.assert_array_equal(matrix, metrics.confusion_matrix(truth, said, labels=there))
+    assert balanced_accuracy(matrix) == pytest.approx(metrics.balanced_accuracy_score(truth, said))
+    np.testing.assert_allclose(
+        f1_of(matrix), metrics.f1_score(truth, said, labels=there, average=None, zero_division=0)
+    )
+    if classes == 2:
+        assert area_under_roc(truth[:, None] == 1, p[:, 1:]) == pytest.approx(metrics.roc_auc_score(truth, p[:, 1]))
+    else:
+        expected = metrics.roc_auc_score(truth, p, multi_class="ovr", average="macro")
+        assert area_under_roc(truth[:, None] == there, p) == pytest.approx(expected)
+    assert np.isnan(area_under_roc(np.ones((3, 1), bool), np.ones((3, 1))))
