@@ -21,6 +21,7 @@ from benchmarks.mutations.probes import put_probes
 
 MEMORY = 24 << 30  # bytes of addresses: a wrong size ends in MemoryError
 FAST, SLOW = "not slow", "slow"
+LIKELY, REST, ALL = slice(0, 2), slice(2, 3), slice(0, 3)  # of the stages of `run_tests`
 SECONDS = {FAST: 30.0, SLOW: 300.0}  # of a processor, for one test
 OF_NUMBERS = {"ops", "passes", "numerics", "onnx", "properties"}  # folders of tests
 SOME = 40  # tests that are begun with: to collect whole files takes as long as to run these
@@ -73,8 +74,8 @@ def likely_tests(reach: Path, number: int, fault: Fault) -> list[str]:
     return sorted(names, key=lambda name: name not in firsts)
 
 
-def run_tests(tree: Path, likely: Sequence[str], marker: str, limit: float) -> Outcome:
-    """The tests with a marker expression, until one fails: some likely ones, the files that have likely ones, all others."""
+def run_tests(tree: Path, likely: Sequence[str], marker: str, part: slice, limit: float) -> Outcome:
+    """A part of the tests with a marker, until one fails: some likely ones, then the files that have likely ones; all others."""
     files = [*dict.fromkeys(name.split("::")[0] for name in likely)]
     first = tree / "build" / "first.txt"
     first.parent.mkdir(exist_ok=True)
@@ -82,7 +83,9 @@ def run_tests(tree: Path, likely: Sequence[str], marker: str, limit: float) -> O
     words = ["-x", "--first", str(first), "--seconds", str(SECONDS[marker])]
     stages = [likely[:SOME], files, ["tests", *(f"--ignore={name}" for name in files)]]
     began = time.monotonic()
-    failed = next(filter(None, (_pytest(tree, [*stage, *words], marker, limit) for stage in stages if stage)), None)
+    failed = next(
+        filter(None, (_pytest(tree, [*stage, *words], marker, limit) for stage in stages[part] if stage)), None
+    )
     return Outcome(failed, time.monotonic() - began)
 
 
