@@ -33,6 +33,7 @@ from mai.compiler.torch import interpreter as torch_interpreter
 from mai.compiler.torch.module import Form, lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.turns import groups_of
+from mai.compiler.training.step.machine import keep_memory
 
 SPECS = Path(__file__).parent / "specs"
 KINDS = {"selective": "state space, a decay a number", "ssd": "state space, a decay a head"}
@@ -194,6 +195,7 @@ def rows_of_files(kind: str, name: str) -> Iterator[tuple[list[str], dict[str, f
 def main() -> None:
     """Measure, print and record the table."""
     torch.set_num_threads(1)
+    keep_memory(torch.device("cpu"))  # As `mai train` does.
     rows = [
         row for kind, name in KINDS.items() for part in (rows_of_training, rows_of_files) for row in part(kind, name)
     ]

@@ -20,6 +20,7 @@ from types import MappingProxyType
 import lark
 
 import mai
+from mai.runtime.web.licences import licence_of_package
 from mai.runtime.web.page import MAX_BYTES, copy_modules, write_page
 
 HERE = Path(__file__).parent
@@ -83,19 +84,13 @@ def write_playground(out: Path, modules: Path, examples: Path, runs: Sequence[Pa
 def licences(modules: Path) -> str:
     """What the page holds of others, with the version, the kind and the text of each licence."""
     wanted = json.loads((HERE / "package.json").read_text(encoding="utf-8"))["dependencies"]
-    parts = [_licence(modules / name) for name in wanted if name not in TOOLS]
+    parts = [licence_of_package(modules / name) for name in wanted if name not in TOOLS]
     of_lark = distribution("lark")
     texts = [file.read_text() for file in of_lark.files or () if "LICENSE" in file.name.upper()]
     parts.append(
         f"lark {of_lark.version}, {of_lark.metadata['License'] or 'MIT'}\n\n{texts[0] if texts else ''}".rstrip()
     )
     return "\n\n\n".join([HEAD_OF_LICENCES, *parts]) + "\n"
-
-
-def _licence(package: Path) -> str:
-    about = json.loads((package / "package.json").read_text(encoding="utf-8"))
-    text = next((file.read_text(encoding="utf-8") for file in sorted(package.glob("LICEN[CS]E*"))), "")
-    return f"{about['name']} {about['version']}, {about['license']}\n\n{text}".rstrip()
 
 
 def _check(modules: Path) -> None:

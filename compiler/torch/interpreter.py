@@ -26,6 +26,7 @@ from mai.compiler.ops.products.attention import Attention
 from mai.compiler.ops.products.chosen import ChosenAffine
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.ops.reductions.norm import BatchNorm
+from mai.compiler.ops.shapes.indexing import Slice
 from mai.compiler.ops.shapes.shape import Transpose
 from mai.compiler.passes.loops.recurrences.parts import Parts, part_loop
 from mai.compiler.passes.loops.recurrences.recurrence import find_recurrence, rows_taken
@@ -33,10 +34,12 @@ from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.calls.adjoint import adjoint
 from mai.compiler.torch.calls.attention_call import attention
 from mai.compiler.torch.calls.chosen_call import chosen_affine
+from mai.compiler.torch.calls.depthwise_call import depthwise, is_depthwise
 from mai.compiler.torch.calls.draw_calls import CALLS as DRAWN
 from mai.compiler.torch.calls.fourier_call import real_fourier, real_inverse
 from mai.compiler.torch.calls.implicit import implicit
 from mai.compiler.torch.calls.matching_call import matching
+from mai.compiler.torch.calls.split_call import part
 from mai.compiler.torch.calls.token_calls import CALLS as OF_TOKENS
 from mai.compiler.torch.names import attribute, identifier
 from mai.compiler.torch.processes.together import Share, batch_norm, gathered
@@ -74,7 +77,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
     """
 
     calls: ClassVar = CALLS | TRAINED_CALLS
-    rows_in_blocks = True  # Of attention that torch has no kernel for.
+    is_trained = True  # What has a way back of its own is called by name.
 
     def __init__(
         self,
@@ -92,6 +95,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         self.sizes: dict[str, fx.Proxy] = {}
         self.bodies: dict[str, TorchInterpreter] = {}
         self.groups: dict[str, tuple[str, bool]] = {}
+        self.splits: dict[Node, fx.Proxy] = {}
 
     def parameters(self, values: Iterable[Value]) -> None:
         """The next parameters of the code are these values."""
@@ -135,8 +139,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
             return [self.code.call(batch_norm, (*inputs, self.share.batch / len(self.share)), attributes)]
         if node.op in self.calls:
             return [self.code.call(self.calls[node.op], tuple(inputs), attributes)]
-        if node.op is Attention and self.rows_in_blocks and (attributes["window"] or attributes["softcap"]):
-            return [self.code.call(attention, tuple(inputs), attributes)]
+        if self.is_trained and (own := self.own_call(node, inputs, attributes)) is not None:
+            return [own]
         if self.in_blocks and is_thin(node):
             return [thin_product(self, node)]
         if self.in_blocks and node.op is Exp:
@@ -145,6 +149,14 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         if node.op is Transpose and (self.in_blocks or _is_convolved(node.inputs[0])):
             return [results.contiguous()]
         return list(results) if isinstance(results, tuple) else [results]
+
+    def own_call(self, node: Node, inputs: Sequence[fx.Proxy], attributes: dict[str, object]) -> fx.Proxy | None:
+        """A call of ours where torch has no kernel for a node, or takes long on the way back."""
+        if node.op is Slice:
+            return part(self, node, self.splits)
+        if node.op is Attention and (attributes["window"] or attributes["softcap"]):
+            return self.code.call(attention, tuple(inputs), attributes)
+        return self.code.call(depthwise, tuple(inputs), attributes) if is_depthwise(node) else None
 
     # -------------------------------------------------------------------- sizes
 

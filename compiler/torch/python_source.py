@@ -81,7 +81,7 @@ class SourceInterpreter(TorchInterpreter):
     """Records a graph with its loops' bodies in one `fx.Graph`, so that all names are told apart."""
 
     calls = CALLS
-    rows_in_blocks = False  # A person reads it, and nothing is trained by it.
+    is_trained = False  # A person reads it.
 
     def __init__(self, graph: Graph) -> None:
         self.source = SourceRecorder()

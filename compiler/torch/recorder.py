@@ -17,6 +17,7 @@ TAKEN = (
     "batch_norm",
     "choose",
     "chosen_affine",
+    "depthwise",
     "exponential",
     "loop",
     "matching",

@@ -38,11 +38,11 @@ from mai.compiler.training.settings import Best as BestKept
 from mai.compiler.training.step.code import Code, minimized
 from mai.compiler.training.step.compiled import check_compiler
 from mai.compiler.training.step.feed import Feed
+from mai.compiler.training.step.machine import choose_threads, keep_memory
 from mai.compiler.training.step.objective import Objective
 from mai.compiler.training.step.optimizer import LearningRate, MovingAverage, clip, set_rate
 from mai.compiler.training.step.scaling import Scaling
 from mai.compiler.training.step.state import State
-from mai.compiler.training.step.threads import choose_threads
 from mai.compiler.training.unseen.validation import Validation
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -99,6 +99,7 @@ class Trainer:
         )
         self.processes.spread(self.weights.state_dict().values())
         choose_threads(evaluation, self.batch, self.device, self.stage.threads)
+        keep_memory(self.device)
         self.code = Code(training, evaluation, self.share, self.parts, self.seed, self.device, self.processes.context)
         if self.options.shard and self.processes.count > 1:
             self.processes.check_precision()

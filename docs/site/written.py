@@ -14,7 +14,7 @@ from benchmarks.gallery.records import PICTURES, Records, records, twins_by_spec
 from benchmarks.gallery.rows import ROWS, Row, Shot
 from docs.site.pages import ROOT
 
-EXAMPLES = ROOT / "examples"
+EXAMPLES, PLAYGROUND = ROOT / "examples", ROOT / "build/playground"
 
 
 def gallery() -> str:
@@ -62,6 +62,7 @@ def _page(row: Row, made: Records, twins: Records) -> str:
         f"{_mathematics(row.equation)}\n",
         f"{sentences(row, made, twins.get(row.name))}\n",
         *(_picture(shot) for shot in row.shots),
+        _live(row.name),
         f'## The spec\n\n```mai title="{row.name}.mai"\n{spec}```\n',
         _claims(row.name),
         f"## The commands\n\n{typed}" if typed else "",
@@ -79,6 +80,17 @@ def _on_the_shelf(row: Row) -> str:
     shot = row.shots[0]
     picture = "" if shot.file.endswith(".txt") else f"![]({_place(shot)})<br>"
     return f"[{picture}**{row.title}**](examples/{row.name}.mai)\n\n"
+
+
+def _live(name: str) -> str:
+    """The example's compiled files at work in a page of their own, where the playground was built with it."""
+    if not (PLAYGROUND / f"pages/{name}.html").is_file():
+        return ""
+    page = f"../playground/pages/{name}.html"
+    return (
+        f'<details class="live"><summary>Run it here</summary><iframe src="{page}" title="{name}, running" loading="lazy"></iframe></details>\n\n'
+        f'Its files run in your browser, and nothing is sent anywhere: <a href="{page}">the page by itself</a>.\n'
+    )
 
 
 def _place(shot: Shot) -> str:

@@ -19,6 +19,7 @@ from mai.runtime.model.loader import load
 from mai.runtime.model.model import Model
 from mai.runtime.text.stream import step_path
 from mai.runtime.text.tokenizer import BYTES
+from mai.runtime.web.licences import licences_of_packages
 
 ORT, TOKENIZERS, TEMPLATES = "onnxruntime-web", "@huggingface/tokenizers", "@huggingface/jinja"
 # The modules that a page imports: where they are published, in the version that is tested, and the file of each.
@@ -58,6 +59,7 @@ def write_page(paths: Sequence[Path], out: Path, modules: Path | None = None, be
         names=_json(entries),
         imports=_json({"imports": imports}),
         files="\n".join(_data_element(name, data) for name, data in (contents | _binary(modules)).items()),
+        licences=_licences(modules, needed),
     )
     write_atomically(out, page.encode())
 
@@ -129,9 +131,18 @@ def copy_modules(modules: Path, folder: Path) -> None:
     """
     contents = {f"{name}/{file}": _read(modules, name, file) for name, file in (*SCRIPTS.items(), (ORT, BINARY))}
     contents |= {file.name: file.read_bytes() for file in _own_files()}
+    contents["licences.txt"] = licences_of_packages(modules, [*SCRIPTS]).encode()
     for name, data in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(data)
+
+
+def _licences(modules: Path | None, names: Sequence[str]) -> str:
+    """What a page says of the works of others that it holds; nothing where it holds none."""
+    if modules is None:
+        return ""
+    text = escape(licences_of_packages(modules, names))
+    return f'<details class="note"><summary>Licences of what this page holds</summary><pre>{text}</pre></details>'
 
 
 def _own_files() -> list[Traversable]:

@@ -55,6 +55,18 @@ def test_a_page_of_an_example_has_its_figure_beside_the_twin() -> None:
     assert "\n## The commands\n\n```sh\nmai train examples/mean_flow.mai" in page
 
 
+def test_an_example_runs_on_its_page_where_it_was_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("latex2mathml")
+    from docs.site import written
+
+    monkeypatch.setattr(written, "PLAYGROUND", tmp_path)
+    assert "iframe" not in written.further_pages()["gallery/mlp.md"]
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "mlp.html").touch()
+    pages = written.further_pages()
+    assert 'loading="lazy"' in pages["gallery/mlp.md"] and "iframe" not in pages["gallery/vit.md"]
+
+
 @pytest.mark.slow
 def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     """And loads nothing from the network. It is built where the extra `docs` is installed, as `make test` has it."""

@@ -89,10 +89,16 @@ def test_a_folder_of_the_runtime_goes_into_the_page(points: Path, tmp_path: Path
         write_page([points], out, tmp_path / "node_modules")
     assert not out.exists()
     (folder / "ort-wasm-simd-threaded.wasm").write_bytes(b"\0asm")
+    about = {"name": ORT, "version": "1.30.0", "license": "MIT"}
+    (folder.parent / "package.json").write_text(json.dumps(about))
     write_page([points], out, tmp_path / "node_modules")
     page = out.read_text(encoding="utf-8")
     assert held(page)["wasm"] == b"\0asm"
     assert "://" not in modules(page)[ORT]
+    shown = page[page.index("<details") : page.index("</details>")]
+    assert "onnxruntime-web 1.30.0, MIT" in shown and "Copyright (c) Microsoft Corporation" in shown
+    write_page([points], out)
+    assert "Licences" not in out.read_text(encoding="utf-8")
 
 
 def test_a_page_has_an_end(points: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
@@ -18,7 +18,8 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
-from tests.support.model_folders import DECODERS, ENCODERS, VOCAB, imported, save
+from tests.support.decoder_folders import DECODERS
+from tests.support.model_folders import ENCODERS, VOCAB, imported, save
 from tests.support.model_folders import Model as Case
 from tests.support.tokenizers import word_tokenizer
 from tests.support.zoo import tokens
@@ -225,6 +226,23 @@ def test_sentences_that_are_made_otherwise(tmp_path: Path) -> None:
             imported(tmp_path)
         (tmp_path / name).write_text(json.dumps({"max_seq_length": 9, "prompts": {"query": "q: "}, field: None}))
     imported(tmp_path)
+
+
+def test_files_as_they_were_published_first(tmp_path: Path) -> None:
+    """BERT's own: norms have a gamma and a beta, and a head for pairs lies beside that for gaps."""
+    model = ENCODERS["bert, gaps"].make()
+    save(model, tmp_path)
+    path = tmp_path / "model.safetensors"
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    tensors = load_file(path)
+    for now, before in old.items():
+        tensors = {name.replace(now, before): tensor for name, tensor in tensors.items()}
+    spare = {"cls.seq_relationship.weight": torch.ones(2, 32), "bert.pooler.dense.weight": torch.ones(32, 32)}
+    save_file(tensors | spare, path, {"format": "pt"})
+    with torch.inference_mode():
+        expected = model(torch.tensor([[2, 4, 5, 3]])).logits[0].numpy()
+    found = compiled(tmp_path, "fill")(x=[[2, 4, 5, 3]])[0]
+    np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
 
 
 def test_a_head_that_is_not_known(tmp_path: Path) -> None:

@@ -90,6 +90,7 @@ class Plan:
 
     updates, reads: those of `passes/loops/recurrences/recurrence.py`, in its order.
     axes: of each table, the axis of the turns, in memory.
+    leads: of each thing kept, the axis of the turns, in memory.
     count: of the turns.
     parts: how many states and tables there are; what follows are tensors from around the loop.
     """
@@ -98,6 +99,7 @@ class Plan:
     reads: Call
     reads_back: Back
     axes: Places
+    leads: Places
     count: int
     parts: tuple[int, int]
 
@@ -120,6 +122,12 @@ class Plan:
     def part(self, table: Tensor, axis: int, turns: range) -> Tensor:
         """The turns of a table, as a view [turns, ...]."""
         return table.narrow(axis, turns.start, len(turns)).movedim(axis, 0)
+
+    def room_for(self, row: Tensor, lead: int) -> Tensor:
+        """Memory for what all turns keep, of which a block has `row`: as whoever reads it will have it, seen as [turns, ...]."""
+        sizes = [*row.shape[1:]]
+        sizes.insert(lead, self.count)
+        return row.new_empty(sizes).movedim(lead, 0)
 
 
 class Blocks:
@@ -178,7 +186,7 @@ class _Recurrence(torch.autograd.Function):
                 firsts += states
                 block = Block(blocks, turns, states)
                 states, results = block.last, blocks.call(plan.reads, block.inputs)
-                kept = kept or [row.new_empty(plan.count, *row.shape[1:]) for row in results]
+                kept = kept or [plan.room_for(row, lead) for row, lead in zip(results, plan.leads, strict=True)]
                 for rows, row in zip(kept, results, strict=True):
                     rows[turns.start : turns.stop] = row
         ctx.save_for_backward(*tensors, *firsts)
@@ -197,17 +205,24 @@ class _Recurrence(torch.autograd.Function):
             for number, turns in reversed([*enumerate(plan.blocks())]):
                 first = firsts[number * len(carry) :][: len(carry)]
                 carry = back.block(turns, first, carry, [k[turns.start : turns.stop].contiguous() for k in kept])
-        return None, *carry, *back.sums
+        return None, *carry, *back.of_tables, *back.of_outer
 
 
 class _Back:
-    """The way back through the blocks, the last first; `sums` has what came back to tables and to tensors from around the loop."""
+    """The way back through the blocks, the last first.
+
+    of_tables: what came back to each table, whose rows are each of one block; None where nobody asks.
+    of_outer: the sums of what came back to tensors from around the loop.
+    """
 
     def __init__(self, blocks: Blocks, wanted: Sequence[bool]) -> None:
         self.blocks, self.plan = blocks, blocks.plan
-        sources, (states, tables) = [*blocks.tables, *blocks.outer], self.plan.parts
-        self.sums = [torch.zeros_like(t) if n else None for t, n in zip(sources, wanted[states:], strict=True)]
-        self.of_tables, self.of_outer = self.sums[:tables], self.sums[tables:]
+        states, tables = self.plan.parts
+        wanted = wanted[states:]
+        self.of_tables = [
+            torch.empty_like(t) if n else None for t, n in zip(blocks.tables, wanted[:tables], strict=True)
+        ]
+        self.of_outer = [torch.zeros_like(t) if n else None for t, n in zip(blocks.outer, wanted[tables:], strict=True)]
 
     def block(
         self, turns: range, first: Sequence[Tensor], carry: Sequence[Tensor], kept: Sequence[Tensor]
@@ -237,9 +252,10 @@ class _Back:
 
     def _add_rows(self, came: Sequence[Tensor | None], turns: range) -> None:
         """Put what came to the rows of tables into its place."""
-        for part, axis, total in zip(came[1:], self.plan.axes, self.of_tables, strict=True):
-            if part is not None and total is not None:
-                self.plan.part(total, axis, turns).add_(part)
+        for part, axis, whole in zip(came[1:], self.plan.axes, self.of_tables, strict=True):
+            if whole is not None:
+                rows = self.plan.part(whole, axis, turns)
+                rows.zero_() if part is None else rows.copy_(part)
 
 
 def _sum(x: Tensor | None, y: Tensor) -> Tensor:
@@ -261,7 +277,7 @@ def recurrence(
     around = _Around([reads[0], *(region for way, *_ in updates for region in way[:2]), *reads[1][:2]])
     by_update = tuple(State(around.back(way), *rest) for way, *rest in updates)  # type: ignore[arg-type]
     parts = (len(states), len(tables))
-    plan = Plan(by_update, around.call(reads[0]), around.back(reads[1]), axes, turns, parts)
+    plan = Plan(by_update, around.call(reads[0]), around.back(reads[1]), axes, leads, turns, parts)
     first = [h.mT if i in turned else h for i, h in enumerate(states)]
     results: tuple[Tensor, ...] = _Recurrence.apply(plan, *first, *tables, *around.tensors)  # type: ignore[no-untyped-call]
     ended = (h.mT if i in turned else h for i, h in enumerate(results[: len(states)]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,28 +21,52 @@ INTO: Mapping[Callable[..., Any], str] = {
 class Rooms:
     """The memory of one recurrence's blocks, by what is there and how many turns it has."""
 
-    def __init__(self) -> None:
+    def __init__(self, views: dict[int, dict[Hashable, Sequence[Tensor]]] | None = None) -> None:
         self._tensors: dict[Hashable, Tensor] = {}
         self._inner: dict[Hashable, Rooms] = {}
+        self._views = (
+            {} if views is None else views
+        )  # Of all this memory, by its place; that of the owners inside, too.
 
     def of(self, owner: Hashable) -> Rooms:
         """Memory that one owner has by itself."""
-        return self._inner.setdefault(owner, Rooms())
+        if owner not in self._inner:
+            self._inner[owner] = Rooms(self._views)
+        return self._inner[owner]
 
     def rows(self, what: Hashable, count: int, like: Tensor, dtype: torch.dtype) -> Tensor:
         """Memory for `count` rows like a tensor; what the block before had there is gone."""
         room = self._tensors.get(what)
         if room is None or room.shape[0] < count:
-            room = self._tensors[what] = torch.empty(count, *like.shape, dtype=dtype, device=like.device)
+            room = self._keep(what, torch.empty(count, *like.shape, dtype=dtype, device=like.device))
         return room[:count]
 
     def into(self, what: Hashable, function: Callable[..., Tensor], *operands: Any) -> Tensor:
         """What a function gives, in the memory that it got the first time."""
         room = self._tensors.get(what)
         if room is None:
-            room = self._tensors[what] = function(*operands)
-            return room
+            return self._keep(what, function(*operands))
         return function(*operands, out=room)
+
+    def turns(self, x: Tensor) -> Sequence[Tensor]:
+        """The rows of a tensor, one a turn. Those of this memory are made once: to make them takes as long as to compute with them."""
+        views = self._views.get(_place(x))
+        if views is None:
+            return x.unbind(0)
+        key = (x.data_ptr(), x.shape, x.stride(), x.dtype)
+        if key not in views:
+            views[key] = x.unbind(0)
+        return views[key]
+
+    def _keep(self, what: Hashable, room: Tensor) -> Tensor:
+        self._tensors[what] = room
+        self._views[_place(room)] = {}
+        return room
+
+
+def _place(x: Tensor) -> int:
+    """Where a tensor's memory is: the same for all views of it."""
+    return x.untyped_storage().data_ptr()
 
 
 @fx.wrap

@@ -16,7 +16,7 @@ def scan(a: Tensor, b: Tensor, first: Tensor, room: Rooms) -> Tensor:
     dtype = torch.promote_types(first.dtype, b.dtype)
     states = room.rows("states", a.shape[0] + 1, first, dtype)
     states[0] = first
-    slopes, offsets, steps = (x.unbind(0) for x in (a.to(dtype), b.to(dtype), states))
+    slopes, offsets, steps = map(room.turns, (a.to(dtype), b.to(dtype), states))
     for slope, offset, before, after in zip(slopes, offsets, steps, steps[1:], strict=False):
         torch.addcmul(offset, slope, before, out=after)
     return states
@@ -33,7 +33,7 @@ def scan_back(
     if before is not None:
         came = torch.cat([came[:-1] + before[1:], came[-1:]])
     total = room.rows("back", a.shape[0], last, last.dtype)
-    slopes, parts, steps = (x.unbind(0) for x in (a.to(last.dtype), came, total))
+    slopes, parts, steps = map(room.turns, (a.to(last.dtype), came, total))
     torch.add(parts[-1], last, out=steps[-1])
     for t in reversed(range(len(steps) - 1)):
         torch.addcmul(parts[t], slopes[t + 1], steps[t + 1], out=steps[t])
