@@ -12,6 +12,7 @@ import torch
 
 from mai.spec.family_records import family_records
 from tests.support import model_folders as small
+from tests.support.decoder_folders import DECODERS
 from tests.support.model_folders import Model
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -63,7 +64,7 @@ def _sound(config: Any, export: str) -> tuple[Arrays, Arrays]:
 def subjects() -> dict[str, Subject]:
     """By the names that the tests have for them."""
     kinds = [
-        (small.DECODERS, _text),
+        (DECODERS, _text),
         (small.ENCODERS, _text),
         (small.SEQ2SEQ, _two_texts),
         (small.IMAGES, _image),

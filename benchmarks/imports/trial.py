@@ -20,7 +20,7 @@ from mai.compiler.importing.importing import import_folder
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
-from mai.runtime import load
+from mai.runtime import ModelError, load
 from mai.spec.diagnostics import MaiError
 from tests.support.zoo import shaken
 
@@ -55,6 +55,8 @@ def attempt(subject: Subject, folder: Path, rng: random.Random) -> Outcome:
         kind, said = _compared(subject, model, folder, rng)
     except MaiError as error:
         kind, said = "refused", "; ".join(d.message for d in error.diagnostics)[:200]
+    except ModelError as error:  # A text that is longer than the places of the model.
+        kind, said = "refused", str(error)
     except Invalid as error:
         kind, said = "invalid", str(error)
     except Exception as error:

@@ -56,11 +56,13 @@ def config_of(file: GgufFile) -> dict[str, object]:
         "vocab_size": 0 if vectors is None else vectors.shape[0],
         "tie_word_embeddings": "lm_head.weight" not in file.tensors,
     }
+    config |= kind.get("settings", {})
     if file.kind == "llama":
         config["attention_bias"] = "model.layers.0.self_attn.q_proj.bias" in file.tensors
     mistakes = []
+    keys = {**record["keys"], **kind.get("keys", {})}
     for key, value in file.metadata.items():
-        name = record["keys"].get(key.removeprefix(f"{file.kind}."))
+        name = keys.get(key.removeprefix(f"{file.kind}."))
         if name is not None:
             _set(config, name, _plain(value))
         elif not any(fnmatchcase(key, pattern) for pattern in record["nothing"]):
@@ -70,6 +72,9 @@ def config_of(file: GgufFile) -> dict[str, object]:
     if mistakes:
         raise MaiError(mistakes)
     _check_turns(file, config)
+    if "scale" in kind:
+        is_largest = config.get("num_hidden_layers") == kind["largest"]
+        config[kind["scale"]] = _width(config) if is_largest or "head_dim" not in config else config["head_dim"]
     return config | _stretch(file, config)
 
 

@@ -115,7 +115,7 @@ def _prefixes(shapes: Shapes) -> list[str]:
     for name in shapes:
         parts = name.split(".")[:-1]
         for place in range(1, len(parts) + 1):
-            if parts[place - 1].isdecimal():
+            if parts[place - 1].isdecimal() or MARK.search(parts[place - 1]):
                 break
             prefix = ".".join(parts[:place]) + "."
             counts[prefix] = counts.get(prefix, 0) + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ SUFFIX = ".gguf"
 FACTORS = "rope_freqs.weight"  # By which the rates of rotary positions are divided (Llama 3.1 and later).
 # The name of one file of a model in several.
 PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.IGNORECASE)
+EXPERT = "{e}"  # In a name, the number of one expert.
 LAYER = re.compile(r"blk\.(?P<layer>\d+)\.")
 
 
@@ -49,21 +50,31 @@ class GgufFile:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A tensor of the file; `heads` where its rows are put pair by pair in each of so many heads, as llama.cpp turns them."""
+    """A tensor of the file.
+
+    Attributes:
+        shape: of it, or of one expert's part.
+        heads: where its rows are put pair by pair in each of so many heads, as llama.cpp turns them.
+        expert: which expert's part it is, where those of a layer are kept together.
+        added: what was added to it.
+    """
 
     tensor: Any
     shape: tuple[int, ...]
-    heads: int
+    heads: int = 0
+    expert: int | None = None
+    added: float = 0.0
 
     def read(self) -> torch.Tensor:
         """The tensor in float32, its rows where transformers has them. Raises `OSError`: its kind of few bits is not known."""
         from gguf import dequantize
 
+        data = self.tensor.data if self.expert is None else self.tensor.data[self.expert]
         try:
-            array = np.array(dequantize(self.tensor.data, self.tensor.tensor_type), np.float32)
+            array = np.array(dequantize(data, self.tensor.tensor_type), np.float32)
         except (NotImplementedError, ValueError, KeyError) as error:
             raise OSError(f"its numbers cannot be read: {error}") from error
-        values = torch.from_numpy(array).reshape(self.shape)
+        values = torch.from_numpy(array).reshape(self.shape) - self.added
         if not self.heads:
             return values
         return values.reshape(self.heads, -1, 2, *self.shape[1:]).transpose(1, 2).reshape(self.shape)
@@ -108,10 +119,8 @@ def read_gguf(path: Path) -> GgufFile:
         raise GgufUnread(f"`general.architecture` is {kind[:60]!r}", f"known here: {', '.join(kinds)}")
     _check_parts(metadata, len(files), len(blocks))
     factors = blocks.pop(FACTORS, None)
-    tensors = {_name(n): _block(n, t, kind, metadata) for n, t in blocks.items()}
-    return GgufFile(
-        kind, metadata, tensors, None if factors is None else _block(FACTORS, factors, kind, metadata).read()
-    )
+    tensors = {name: block for n, t in blocks.items() for name, block in _blocks(n, t, kind, metadata)}
+    return GgufFile(kind, metadata, tensors, None if factors is None else Block(factors, _shape(factors)).read())
 
 
 def _check_parts(metadata: Mapping[str, object], files: int, tensors: int) -> None:
@@ -127,26 +136,40 @@ def _check_parts(metadata: Mapping[str, object], files: int, tensors: int) -> No
         raise GgufUnread(f"its {files} files have {tensors} tensors together, and the model {stated}")
 
 
-def _name(name: str) -> str:
+def _name(name: str, kind: str) -> str:
     """What a tensor is called in transformers; its own name where no table says so, and nothing will take it."""
+    record = family_records()["gguf"]
     layer = LAYER.match(name)
     stem, _, end = name.rpartition(".")
     number = layer["layer"] if layer else ""
     general = f"blk.{{i}}.{stem[layer.end() :]}" if layer else stem
-    other = family_records()["gguf"]["tensors"].get(f"{general}.*")
-    return name if other is None else other.replace("{i}", number).replace("*", end)
+    other = {**record["tensors"], **record["kinds"][kind].get("tensors", {})}.get(f"{general}.*")
+    return name if other is None else str(other).replace("{i}", number).replace("*", end)
 
 
-def _block(name: str, tensor: Any, kind: str, metadata: Mapping[str, object]) -> Block:
-    shape = tuple(int(n) for n in reversed(tensor.shape))
+def _blocks(name: str, tensor: Any, kind: str, metadata: Mapping[str, object]) -> Iterator[tuple[str, Block]]:
+    """What transformers has of a tensor: itself, or the parts of so many experts."""
     if not name.isprintable() or '"' in name:
         raise GgufUnread(f"a tensor has the name {name[:40]!a}, which no rule can say")
-    heads = 0
-    if family_records()["gguf"]["kinds"][kind]["paired"]:
-        count = metadata.get(f"{kind}.attention.head_count")
-        of_keys = metadata.get(f"{kind}.attention.head_count_kv", count)
-        chosen = next((n for part, n in ((".attn_q.", count), (".attn_k.", of_keys)) if part in name), 0)
-        if not isinstance(chosen, int) or (chosen and (chosen < 0 or shape[0] % (2 * chosen))):
-            raise GgufUnread(f"`{name}` {list(shape)} does not fit {chosen!r} heads")
-        heads = chosen
-    return Block(tensor, shape, heads)
+    other, shape = _name(name, kind), _shape(tensor)
+    if EXPERT in other:
+        yield from ((other.replace(EXPERT, str(e)), Block(tensor, shape[1:], expert=e)) for e in range(shape[0]))
+        return
+    added = float(bool(family_records()["gguf"]["kinds"][kind].get("norms_and_one")) and "norm." in name)
+    yield other, Block(tensor, shape, _heads(name, shape, kind, metadata), added=added)
+
+
+def _shape(tensor: Any) -> tuple[int, ...]:
+    return tuple(int(n) for n in reversed(tensor.shape))
+
+
+def _heads(name: str, shape: tuple[int, ...], kind: str, metadata: Mapping[str, object]) -> int:
+    """In how many heads the rows of a tensor are put pair by pair; 0 where they are not."""
+    if not family_records()["gguf"]["kinds"][kind]["paired"]:
+        return 0
+    count = metadata.get(f"{kind}.attention.head_count")
+    of_keys = metadata.get(f"{kind}.attention.head_count_kv", count)
+    chosen = next((n for part, n in ((".attn_q.", count), (".attn_k.", of_keys)) if part in name), 0)
+    if not isinstance(chosen, int) or (chosen and (chosen < 0 or shape[0] % (2 * chosen))):
+        raise GgufUnread(f"`{name}` {list(shape)} does not fit {chosen!r} heads")
+    return chosen

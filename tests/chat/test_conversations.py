@@ -23,7 +23,8 @@ from mai.runtime.model.model import Model
 from mai.runtime.text.stream import Turns
 from tests.support.chat_folders import chat_folder, chat_tokenizer
 from tests.support.command import invoke
-from tests.support.model_folders import DECODERS, save
+from tests.support.decoder_folders import DECODERS
+from tests.support.model_folders import save
 
 SAID = [
     {"role": "user", "content": "hello there"},

@@ -21,7 +21,8 @@ from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 from tests.support.command import invoke
-from tests.support.model_folders import DECODERS, ENCODERS, VOCAB, imported, save
+from tests.support.decoder_folders import DECODERS
+from tests.support.model_folders import ENCODERS, VOCAB, imported, save
 from tests.support.tokenizers import word_tokenizer
 from tests.support.zoo import tokens
 

@@ -16,7 +16,8 @@ from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.errors import ModelError
-from tests.support.model_folders import DECODERS, VOCAB, imported, save
+from tests.support.decoder_folders import DECODERS
+from tests.support.model_folders import VOCAB, imported, save
 from tests.support.tokenizers import word_tokenizer
 from tests.support.zoo import tokens
 

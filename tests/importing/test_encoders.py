@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
@@ -18,7 +18,8 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
-from tests.support.model_folders import DECODERS, ENCODERS, VOCAB, imported, save
+from tests.support.decoder_folders import DECODERS
+from tests.support.model_folders import ENCODERS, VOCAB, imported, save
 from tests.support.model_folders import Model as Case
 from tests.support.tokenizers import word_tokenizer
 from tests.support.zoo import tokens
@@ -161,6 +162,24 @@ def test_a_decoder_that_makes_vectors(kind: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(found, y / np.linalg.norm(y), atol=1e-5)
 
 
+def test_a_decoder_whose_tokens_look_both_ways(tmp_path: Path) -> None:
+    """EmbeddingGemma: half of the window on each side, and only tokens that are there."""
+    said = {"num_hidden_layers": 3, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}
+    settings = {**DECODERS["gemma3"].settings, **said, "use_bidirectional_attention": True, "sliding_window": 6}
+    case = Case("Gemma3TextModel", "Gemma3TextConfig", settings)
+    model = case.make()
+    written(tmp_path, "Normalize", case=case, pooling_mode="mean")
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(
+        json.dumps(config | {"sliding_window": 6})
+    )  # transformers halves it once more.
+    texts = rows()
+    for text, found in zip(texts, compiled(tmp_path, "embed")(x=texts), strict=True):
+        with torch.inference_mode():
+            y = model(torch.from_numpy(text)[None]).last_hidden_state[0].mean(0).numpy()
+        np.testing.assert_allclose(found, y / np.linalg.norm(y), atol=1e-5)
+
+
 def dense(folder: Path, wide: int, out: int, activation: str, **more: object) -> tuple[np.ndarray, ...]:
     """A matrix behind the pooling: its files, and its numbers."""
     generator = np.random.default_rng(out)
@@ -225,6 +244,23 @@ def test_sentences_that_are_made_otherwise(tmp_path: Path) -> None:
             imported(tmp_path)
         (tmp_path / name).write_text(json.dumps({"max_seq_length": 9, "prompts": {"query": "q: "}, field: None}))
     imported(tmp_path)
+
+
+def test_files_as_they_were_published_first(tmp_path: Path) -> None:
+    """BERT's own: norms have a gamma and a beta, and a head for pairs lies beside that for gaps."""
+    model = ENCODERS["bert, gaps"].make()
+    save(model, tmp_path)
+    path = tmp_path / "model.safetensors"
+    old = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
+    tensors = load_file(path)
+    for now, before in old.items():
+        tensors = {name.replace(now, before): tensor for name, tensor in tensors.items()}
+    spare = {"cls.seq_relationship.weight": torch.ones(2, 32), "bert.pooler.dense.weight": torch.ones(32, 32)}
+    save_file(tensors | spare, path, {"format": "pt"})
+    with torch.inference_mode():
+        expected = model(torch.tensor([[2, 4, 5, 3]])).logits[0].numpy()
+    found = compiled(tmp_path, "fill")(x=[[2, 4, 5, 3]])[0]
+    np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
 
 
 def test_a_head_that_is_not_known(tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import torch
 from mai.compiler.compile_options import Trained
 from mai.compiler.importing.adapter import spec_path
 from mai.compiler.importing.gguf_model import config_of
+from mai.compiler.importing.gguf_tokenizer import write_tokenizer
 from mai.compiler.importing.importing import import_folder
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
@@ -24,14 +27,43 @@ from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 from tests.support.chat_folders import CHATML, chat_tokenizer
-from tests.support.model_folders import DECODERS, LLAMA3, VOCAB, imported
+from tests.support.decoder_folders import DECODERS, LLAMA3
+from tests.support.model_folders import VOCAB, imported
 from tests.support.zoo import tokens
 
 NAMES = {
-    "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output",
-    "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm", "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down", "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
-}  # fmt: skip
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "mlp.gate": "ffn_gate_inp",
+    "mlp.shared_expert_gate": "ffn_gate_inp_shexp",
+    "mlp.shared_expert.gate_proj": "ffn_gate_shexp",
+    "mlp.shared_expert.up_proj": "ffn_up_shexp",
+    "mlp.shared_expert.down_proj": "ffn_down_shexp",
+    "mlp.experts.gate": "ffn_gate_exps",
+    "mlp.experts.up": "ffn_up_exps",
+    "mlp.experts.down": "ffn_down_exps",
+}
+GEMMA = {
+    "pre_feedforward_layernorm": "ffn_norm",
+    "post_attention_layernorm": "post_attention_norm",
+    "post_feedforward_layernorm": "post_ffw_norm",
+}
+KEYS = {
+    "num_experts": "expert_count",
+    "num_experts_per_tok": "expert_used_count",
+    "moe_intermediate_size": "expert_feed_forward_length",
+    "shared_expert_intermediate_size": "expert_shared_feed_forward_length",
+}
+CAPS = {"attn_logit_softcapping", "final_logit_softcapping"}  # fmt: skip
 TOPS = {
     "model.embed_tokens.weight": "token_embd.weight",
     "model.norm.weight": "output_norm.weight",
@@ -39,12 +71,25 @@ TOPS = {
 }
 
 
-def their_name(name: str) -> str:
+def their_name(name: str, arch: str = "llama") -> str:
     if name in TOPS:
         return TOPS[name]
     _, _, layer, rest = name.split(".", 3)
     stem, _, end = rest.rpartition(".")
-    return f"blk.{layer}.{NAMES[stem]}.{end}"
+    return f"blk.{layer}.{ {**NAMES, **(GEMMA if arch in ('gemma2', 'gemma3') else {})}[stem] }.{end}"
+
+
+def their_tensors(model: Any) -> Iterator[tuple[str, np.ndarray]]:
+    """The tensors by names that have a place there: gates of experts and what they multiply are two."""
+    for name, tensor in model.state_dict().items():
+        array, stem = tensor.float().numpy(), name.removesuffix("gate_up_proj")
+        if name.endswith("experts.gate_up_proj"):
+            half = array.shape[1] // 2
+            yield from ((f"{stem}gate.weight", array[:, :half]), (f"{stem}up.weight", array[:, half:]))
+        elif name.endswith("experts.down_proj"):
+            yield name.replace("down_proj", "down.weight"), array
+        else:
+            yield name, array
 
 
 def paired(weight: np.ndarray, heads: int) -> np.ndarray:
@@ -68,7 +113,16 @@ def write(
     writer.add_head_count(c.num_attention_heads)
     writer.add_head_count_kv(c.num_key_value_heads)
     writer.add_layer_norm_rms_eps(c.rms_norm_eps)
-    writer.add_rope_freq_base(c.rope_parameters["rope_theta"])
+    rope = c.rope_parameters.get("full_attention", c.rope_parameters)
+    writer.add_rope_freq_base(rope["rope_theta"])
+    for field, key in KEYS.items():
+        if "moe" in arch and hasattr(c, field):
+            writer.add_uint32(f"{arch}.{key}", getattr(c, field))
+    if arch in ("gemma2", "gemma3"):
+        writer.add_sliding_window(c.sliding_window)
+    for field in CAPS:
+        if getattr(c, field, None):
+            writer.add_float32(f"{arch}.{field}", getattr(c, field))
     writer.add_rope_dimension_count(getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads)
     writer.add_key_length(getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads)
     for key, value in more.items():
@@ -86,17 +140,18 @@ def write(
         writer.add_add_bos_token(True)
         writer.add_chat_template(CHATML)
     q = gguf.GGMLQuantizationType[kind]
-    for name, tensor in model.state_dict().items():
+    for name, array in their_tensors(model):
         if name == "lm_head.weight" and c.tie_word_embeddings:
             continue
-        array = tensor.float().numpy()
+        if arch.startswith("gemma") and "norm" in name:
+            array = array + 1
         if arch == "llama" and ("q_proj" in name or "k_proj" in name):
             array = paired(array, c.num_attention_heads if "q_proj" in name else c.num_key_value_heads)
         if array.ndim > 1 and kind != "F32":
-            writer.add_tensor(their_name(name), gguf.quantize(array, q), raw_dtype=q)
+            writer.add_tensor(their_name(name, arch), gguf.quantize(array, q), raw_dtype=q)
         else:
-            writer.add_tensor(their_name(name), np.ascontiguousarray(array))
-    if c.rope_parameters["rope_type"] == "llama3":
+            writer.add_tensor(their_name(name, arch), np.ascontiguousarray(array))
+    if rope["rope_type"] == "llama3":
         pairs = c.hidden_size // c.num_attention_heads // 2
         plain = c.rope_parameters["rope_theta"] ** (-np.arange(pairs) / pairs)
         writer.add_tensor("rope_freqs.weight", (plain / model.model.rotary_emb.inv_freq.numpy()).astype(np.float32))
@@ -113,18 +168,21 @@ LONG = {
 }
 CASES = {
     "llama": ("llama", "llama", {}), "llama, stretched": ("llama, stretched", "llama", LONG), "qwen2": ("qwen2, windows", "qwen2", {}),
-    "qwen3": ("qwen3", "qwen3", {}),
+    "qwen3": ("qwen3", "qwen3", {}), "gemma": ("gemma", "gemma", {}), "gemma2": ("gemma2", "gemma2", {"query_pre_attn_scalar": 12}),
+    "gemma3": ("gemma3", "gemma3", {"num_hidden_layers": 7, "query_pre_attn_scalar": 8, "layer_types": None}),
+    "qwen2moe": ("qwen2_moe", "qwen2moe", {}), "qwen3moe": ("qwen3_moe", "qwen3moe", {"norm_topk_prob": True}),
 }  # fmt: skip
+QUICK = {"llama", "llama, stretched", "qwen2", "qwen3"}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CASES])
 def test_a_file_computes_what_its_folder_does(name: str, tmp_path: Path) -> None:
     family, arch, more = CASES[name]
     case = DECODERS[family]
     settings = {
         k: v
         for k, v in {**case.settings, **more}.items()
-        if k not in ("use_sliding_window", "sliding_window", "max_window_layers")
+        if "gemma" in arch or k not in ("use_sliding_window", "sliding_window", "max_window_layers")
     }
     model = replace(case, settings=settings).make()
     file = write(tmp_path / "m.gguf", model, arch)
@@ -177,6 +235,65 @@ def test_a_model_in_several_files(tmp_path: Path) -> None:
     parts[1].unlink()
     with pytest.raises(MaiError, match="00002-of"):
         import_folder(parts[0], tmp_path / "m.mai")
+
+
+def joined_by_scores(text: str, pieces: list[str], scores: list[float]) -> list[int]:
+    """As llama.cpp's `llm_tokenizer_spm` reads a text: the pair with the best whole is joined, the first of equal ones."""
+    parts = list(("▁" + text.replace(" ", "▁")) if text else "")
+    while True:
+        wholes = [a + b for a, b in pairwise(parts)]
+        best = max(
+            (i for i, w in enumerate(wholes) if w in pieces),
+            key=lambda i: (scores[pieces.index(wholes[i])], -i),
+            default=None,
+        )
+        if best is None:
+            break
+        parts[best : best + 2] = [wholes[best]]
+    each = ([p] if p in pieces else [f"<0x{b:02X}>" for b in p.encode()] for p in parts)
+    return [pieces.index(p) for piece in each for p in piece]
+
+
+def test_a_tokenizer_of_sentence_piece(tmp_path: Path) -> None:
+    """Pieces and their scores: the same tokens as by a plain loop, and the same text of them."""
+    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    generator = np.random.default_rng(0)
+    letters = [*"abcde", "▁", "ä"]
+    grown = list(letters)
+    while len(grown) < 60:
+        whole = "".join(generator.choice(grown, 2))
+        if whole not in grown and len(whole) < 7:
+            grown.append(whole)
+    pieces = ["<unk>", "<s>", "</s>", *(f"<0x{b:02X}>" for b in range(256)), *grown, "<|user|>"]
+    kinds = [2, 3, 3, *[6] * 256, *[1] * len(grown), 4]
+    scores = [0.0] * 259 + [-float(n) for n in generator.permutation(len(grown))] + [0.0]
+    said = {
+        "model": "llama",
+        "tokens": pieces,
+        "scores": scores,
+        "token_type": kinds,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+    }
+    write_tokenizer({f"tokenizer.ggml.{n}": v for n, v in said.items()}, tmp_path / "a")
+    found = tokenizers.Tokenizer.from_file(str(tmp_path / "a" / "tokenizer.json"))
+    for _ in range(60):
+        text = "".join(
+            generator.choice(
+                [*"abcdeä ", "é", "\n", "日"], generator.integers(1, 30), p=[0.12] * 7 + [0.06, 0.05, 0.05]
+            )
+        )
+        assert found.encode(text).ids == [1, *joined_by_scores(text, pieces, scores)], repr(text)
+        assert found.decode(found.encode(text).ids) == text
+    assert found.encode("ab<|user|>").tokens[-1] == "<|user|>"
+    more = {
+        "tokenizer.ggml.add_bos_token": False,
+        "tokenizer.ggml.add_eos_token": True,
+        "tokenizer.ggml.add_space_prefix": False,
+    }
+    write_tokenizer({f"tokenizer.ggml.{n}": v for n, v in said.items()} | more, tmp_path / "b")
+    ends = tokenizers.Tokenizer.from_file(str(tmp_path / "b" / "tokenizer.json")).encode("a").ids
+    assert ends == [pieces.index("a"), 2]
 
 
 def test_its_tokenizer_and_its_conversations(tmp_path: Path) -> None:
