@@ -72,7 +72,11 @@ def made(entry: Entry) -> str:
     if entry.name in SOLVERS:
         return _solved(entry.name)
     assert OF_ELEMENTS.fullmatch(entry.form), f"`{entry.name}` needs an example in {BY_HAND.name}"
-    return next(filter(_is_finite, (f"{entry.name}({elements})" for elements in ELEMENTS)))
+    example = next(filter(_is_finite, (f"{entry.name}({elements})" for elements in ELEMENTS)), None)
+    assert example is not None, (
+        f"`{entry.name}` is not finite for {', '.join(ELEMENTS)}: {BY_HAND.name} has to say where"
+    )
+    return example
 
 
 def _solved(name: str) -> str:

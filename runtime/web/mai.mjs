@@ -31,7 +31,8 @@ export class ModelError extends Error {}
 /**
  * Open a file: its address (in Node also its path), or its bytes. Where its weights lie in a file beside, that is found by the
  * address, with `.data` behind; of a file in bytes it is handed over as `data`, by its address or its bytes. With the bytes or the
- * address of the `.step.onnx` beside it as `step`, and with `stepData` where that needs it, a text may be streamed. `session` holds
+ * address of the `.step.onnx` beside it as `step`, and with `stepData` where that needs it, a text may be streamed, and a sampler
+ * tells how far it is. `session` holds
  * onnxruntime's own options. `Tokenizer`, the class of `@huggingface/tokenizers`, reads texts where the tokens are not bytes; without it they are given and returned as numbers.
  * `Template`, the class of `@huggingface/jinja`, makes a prompt of the messages of a conversation. `specialTokens` says whether a text gets those that its tokenizer prescribes; otherwise the file says it.
  * With `verify` the self-test that travels in the file is run first: by default on WebGPU, WebNN and WebGL alone.
@@ -68,13 +69,54 @@ export class Model {
 
   /** Run the file once: its results by name, `{ data, dims }` each, or a text (or several) for a prompt that is one. */
   async run(values = {}) {
+    return this._results(await running(this.session, this._feeds(values)), values);
+  }
+
+  /**
+   * What `run` computes, some turns of its loops at a time, by the file that `mai compile --progress` writes: after `every` of them
+   * how many turns are taken, of how many in all, and what the results would be if these were all. The last ones are those of `run`.
+   * Whoever leaves the loop ends it: `for await (const { turns, total, results } of model.progress({ seed: 1 })) ...`.
+   */
+  async *progress(values = {}, { every = 1 } = {}) {
+    const part = this.turn?.manifest.part;
+    if (!part) throw new ModelError("load the `.step.onnx` that `mai compile --progress` writes as `step`, to see how far it is");
+    if (!Number.isInteger(every) || every < 1) throw new ModelError(`\`every\` is a number of turns, 1 at least, this is ${every}`);
+    const feeds = this._feeds(values);
+    this.turn._beginStates(feeds);
+    for (let turns = 0, total = 1; turns < total; ) {
+      this.turn._feed(feeds, this.turn.settings[part.before], turns);
+      this.turn._feed(feeds, this.turn.settings[part.now], every);
+      const made = await running(this.turn.session, feeds);
+      for (const [before, after] of Object.entries(part.states)) feeds[before] = made[after];
+      total = made[part.total].data.reduce((most, count) => Math.max(most, Number(count)), 0);
+      turns = Math.min(turns + every, total);
+      yield { turns, total, results: this._results(made, values) };
+    }
+  }
+
+  /** The inputs and settings of a call as tensors, by name. */
+  _feeds(values) {
     const feeds = {};
     this._checkNames(values);
     for (const port of Object.values(this.taken)) this._feed(feeds, port, values[port.name]);
     this._agree(feeds);
     const { text } = this.manifest;
     if (text && feeds[text.prompt]) this._checkLength(feeds[text.prompt].dims[1], this._count(values));
-    return this._results(await running(this.session, feeds), values);
+    return feeds;
+  }
+
+  /** Put the states before the first turn of a file of some turns into the feeds: zeros of their sizes, which it does not read. */
+  _beginStates(feeds) {
+    const { part, inputs, settings } = this.manifest;
+    const sizes = {};
+    for (const { name, dtype } of settings) if (dtype === "int64" && feeds[name]) sizes[name] = Number(feeds[name].data[0]);
+    for (const { name, shape } of inputs.filter((port) => !part.states[port.name]))
+      ["batch", ...shape].forEach((size, axis) => (sizes[size] = feeds[name].dims[axis]));
+    for (const state of Object.keys(part.states)) {
+      const { dtype, shape } = this.inputs[state];
+      const dims = ["batch", ...shape].map((size) => (typeof size === "number" ? size : computedSize(size, (name) => sizes[name])));
+      feeds[state] = new this.ort.Tensor(dtype, new ARRAYS[dtype](product(dims)), dims);
+    }
   }
 
   /** A text, piece by piece, from a prompt: `for await (const piece of model.stream("Once", { count: 100 }))`. */

@@ -25,6 +25,9 @@ SAME_SHAPE: dict[str, Callable[[Tensor], Tensor]] = {
     "log_sigmoid(40 * x)": lambda x: torch.nn.functional.logsigmoid(40 * x),
     "sort(x)": lambda x: torch.sort(x, -1).values,
     "sort(x, axis = 0)": lambda x: torch.sort(x, 1).values,
+    "arcsinh(x^3 * 1e9) + arcsinh(x / 1e6)": lambda x: torch.asinh(x**3 * 1e9) + torch.asinh(x / 1e6),
+    "arccosh(1 + abs(x))": lambda x: torch.acosh((1 + x.abs()).double()).float(),
+    "arctanh(tanh(x))": torch.clone,
     "softsign(x)": torch.nn.functional.softsign,
     "elu(x, alpha = 0.5)": lambda x: torch.nn.functional.elu(x, 0.5),
     "clip(x, -0.5, high = 1)": lambda x: torch.clamp(x, -0.5, 1),
@@ -62,6 +65,12 @@ def computed(program: Program, folder: Path, **inputs: Array) -> Array:
 def test_functions_are_those_of_torch(line: str, program: Make, tmp_path: Path) -> None:
     made = computed(program(f"export f(x: [4, 4]) -> [4, 4] {{ return {line} }}\n"), tmp_path, x=X.numpy())
     np.testing.assert_allclose(made, SAME_SHAPE[line](X).numpy(), rtol=1e-5, atol=1e-6)
+
+
+def test_the_slope_of_arcsinh_at_0(program: Make, tmp_path: Path) -> None:
+    text = "export f(x: [3]) -> [3] { return grad(sum(arcsinh(x)), x) }\n"
+    x = np.array([[0, -2, 1e12]], np.float32)
+    np.testing.assert_allclose(computed(program(text), tmp_path, x=x), 1 / np.sqrt(1 + x**2), rtol=1e-5)
 
 
 def test_the_largest_and_their_places(program: Make, tmp_path: Path) -> None:

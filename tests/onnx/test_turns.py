@@ -246,6 +246,34 @@ def test_a_turn_that_roundings_decide_is_not_compared(loop: str, program: Maker)
     assert refused.value.diagnostics[0].slug == "compile-mismatch"
 
 
+OPTION = """layer cdf(x: []) -> [] { return 0.5 * (1 + erf(x / sqrt(2))) }
+layer call(S: [], K: [], s: [], T: [], r: []) -> [] {
+  d1 = (log(S / K) + (r + s^2 / 2) * T) / (s * sqrt(T))
+  return S * cdf(d1) - K * exp(-r * T) * cdf(d1 - s * sqrt(T))
+}
+export f(S: [], K: [], s: [], T: [], r: []) -> ([], [], [], [], []) {
+  c = call(S, K, s, T, r)
+  d = grad(c, S)
+  v = 0.3
+  repeat 20 until abs(call(S, K, v, T, r) - c) < 1e-4 {
+    p = call(S, K, v, T, r)
+    v = v - (p - c) / grad(p, v)
+  }
+  return (c, d, grad(d, S), grad(c, s), v)
+}
+"""
+
+
+def test_what_roundings_leave_of_a_turn_and_of_what_is_made_beside_it(program: Maker) -> None:
+    """An implied volatility by Newton's method, and the greeks (Black and Scholes 1973): differences of nearly equal numbers."""
+    prepared, weights = prepared_of(program(OPTION))
+    assert [w.slug for w in passed(prepared, weights).warnings] == ["metastable"]
+    wrong = prepared_of(program(OPTION.replace("(p - c) / grad", "(p - 1.001 * c) / grad")))[0]
+    with pytest.raises(MaiError) as refused:
+        Gate(prepared, weights, DEFAULTS).passed(serialised(build(wrong.optimised, weights, DEFAULTS)))
+    assert refused.value.diagnostics[0].slug == "compile-mismatch"
+
+
 def test_digits_that_agree_are_said(program: Maker) -> None:
     prepared, weights = prepared_of(program(SOUND["rest"]))
     told = Gate(prepared, weights, DEFAULTS).metastable(2e-3)

@@ -15,12 +15,15 @@ from mai.compiler.onnx.comparing.trial import FREE_SIZE, Reference, Trial, trial
 from mai.compiler.onnx.let_go import let_go
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.onnx.turns.turns import torch_reference
+from mai.compiler.passes.loops.some_turns import SomeTurns
 from mai.compiler.passes.text.growth import texts
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 BATCHES = (1, 3)
 RANGES = ((0.0, 1.0), (1.0, 2.0))  # Of inputs, where normal ones gave a result no finite number: a sum of logarithms.
+MANY = 32  # Examples, where a result of none of these was: few draws fit all that it asks of several inputs.
+WIDER = (None, *RANGES, (10.0, 100.0))  # Of theirs: normal ones, and in units of their own, as degrees and prices are.
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,14 @@ def usual_trials(prepared: Prepared) -> list[Trial]:
     fewest = max(least.values(), default=1)
     free = (FREE_SIZE, FREE_SIZE - 1 if fewest < FREE_SIZE else FREE_SIZE)
     sizes = zip(BATCHES, free, strict=True)
-    return [trial(prepared.plain, batch, longest=longest, free=size, least=least) for batch, size in sizes]
+    tried = [trial(prepared.plain, batch, longest=longest, free=size, least=least) for batch, size in sizes]
+    return tried if prepared.part is None else [*tried[:-1], _after_a_turn(tried[-1], prepared.part)]
+
+
+def _after_a_turn(tried: Trial, part: SomeTurns) -> Trial:
+    """The same with a turn before, so that it begins with the states that it is given."""
+    settings = {**tried.settings, part.before: 1}
+    return replace(tried, settings=settings, recipe=tried.recipe.model_copy(update={"settings": settings}))
 
 
 def never_finite(name: str, export: str) -> Diagnostic:
@@ -79,7 +89,8 @@ def _usual(prepared: Prepared, reference: Reference, weights: Mapping[str, Array
     blank = set(names)  # Results of which no number has been compared yet.
     was_compared = has_arrived = False
     usual = usual_trials(prepared)
-    others = [trial(plain, 1, longest=longest, reals=reals, least=least) for reals in RANGES]
+    few = [trial(plain, 1, longest=longest, reals=reals, least=least) for reals in RANGES]
+    others = [*few, *(trial(plain, MANY, longest=longest, reals=reals, least=least) for reals in WIDER)]
     for place, tried in enumerate([*usual, *others]):
         if place >= len(usual) and was_compared and not blank:
             return
@@ -93,7 +104,7 @@ def _usual(prepared: Prepared, reference: Reference, weights: Mapping[str, Array
     if not was_compared:
         raise MaiError([_out_of_range(prepared)])
     if blank and has_arrived:  # A solver that does not arrive gives no number, and the runtime tells it.
-        raise MaiError(_not_finite(prepared, weights, min(blank, key=names.index), others[-1]))
+        raise MaiError(_not_finite(prepared, weights, min(blank, key=names.index), few[-1]))
 
 
 def _unlike_prompts(prepared: Prepared, reference: Reference, usual: Sequence[Expected]) -> Iterator[Expected]:

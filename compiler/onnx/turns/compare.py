@@ -9,6 +9,7 @@ import numpy as np
 
 from mai.compiler.ir.structure import CONTROL, LENGTH, Loop, StepControl
 from mai.compiler.ir.types import Axis, Type
+from mai.compiler.onnx.comparing.roundings import UNCERTAIN
 from mai.compiler.onnx.comparing.trial import difference
 from mai.compiler.onnx.turns.steps import (
     Turn,
@@ -50,7 +51,7 @@ class Played:
 
     Each has lead axes, an axis for the turns of each loop around, and `rows` one for the turns, then the shape. `taken` says which
     turns of the loops around are taken; `margins` how far a condition's comparisons are from saying otherwise, and, where it was asked,
-    `close` whether that is as far as roundings go, and `unsure` in which turns, [lead..., turns], roundings move a state far.
+    `close` whether that is as far as roundings go, and `moved`, [lead..., turns] for each state, how far these move what a turn makes.
     """
 
     replay: Replay
@@ -61,7 +62,7 @@ class Played:
     torch_rows: list[Array]
     margins: list[Array] = field(default_factory=list)
     close: list[Array] = field(default_factory=list)
-    unsure: list[Array] = field(default_factory=list)
+    moved: list[Array] = field(default_factory=list)
 
     @property
     def decides_otherwise(self) -> Array:
@@ -85,22 +86,32 @@ class Played:
             wrong = wrong & ~Taken(of_turns, lead).along(self.types[0], wrong)
         return wrong
 
-    def far_from(self, other: Played) -> list[Array]:
-        """For each state the turns, [lead..., turns], after which torch has it far from where it has it in `other`."""
+    def distances(self, rows: list[Array]) -> list[Array]:
+        """For each state how far torch's is from another one's after each turn: the largest of the shape, [lead..., turns]."""
         return [
-            _is_far(own, others, len(v.type.lead) + self.replay.depth + 1)
-            for v, own, others in zip(self.replay.last, self.torch_rows, other.torch_rows, strict=True)
+            _distance(own, other, len(v.type.lead) + self.replay.depth + 1)
+            for v, own, other in zip(self.replay.last, self.torch_rows, rows, strict=True)
         ]
 
     @property
-    def sure(self) -> Taken:
-        """In which turns of which examples states are compared: not where roundings move one far, unless they do so everywhere."""
+    def sure(self) -> list[Taken]:
+        """For each state in which turns of which examples it is compared, where roundings were looked at.
+
+        Not where they explain how far it is from torch's; nor where they move a state far, as 1 / (a - b) of nearly equal numbers,
+        unless they do so in all turns.
+        """
         widest = max(range(len(self.types)), key=lambda place: len(self.types[place].lead))
         type, axes = self.types[widest], len(self.types[widest].lead) + self.replay.depth + 1
         unsure = np.zeros(self.rows[widest].shape[:axes], bool)
-        for own, flags in zip(self.types, self.unsure, strict=False):
-            unsure |= Taken(flags, own.lead).along(type, unsure)
-        return Taken(np.asarray(~unsure | unsure.all()), type.lead)
+        for own, moved, torch in zip(self.types, self.moved, self.torch_rows, strict=True):
+            inside = tuple(range(moved.ndim, torch.ndim))
+            size = np.abs(np.where(np.isfinite(torch), torch, 0).astype(np.float64)).max(inside, initial=0.0)
+            unsure |= Taken(~(moved <= FAR * size), own.lead).along(type, unsure)
+        compared = Taken(np.asarray(~unsure | unsure.all()), type.lead)
+        return [
+            Taken((apart > UNCERTAIN * moved) & compared.along(own, apart), own.lead)
+            for own, moved, apart in zip(self.types, self.moved, self.distances(self.rows), strict=True)
+        ]
 
     @property
     def going(self) -> Array:
@@ -147,27 +158,27 @@ def errors(played: Played, tolerance: float) -> Iterator[tuple[str, float]]:
         yield ENDS, float("inf") if played.is_wrong_to_end.any() else 0.0
     if decides:
         compared = Taken(played.going, played.types[0].lead)
-    sure = played.sure
+    sure = played.sure if played.moved else None
     for place, name in enumerate(names[decides:], decides):
         type, first, rows = played.types[place], played.first[place], played.rows[place]
         apart = _apart(first, played.torch_first[place], played.taken.along(type, first))
         if control is not None and place == LENGTH:
             apart = 0.0
         if control is None or place >= CONTROL:
-            mask = compared.along(type, rows) & sure.along(type, rows)
+            mask = compared.along(type, rows)
+            if sure is not None:
+                mask = mask & sure[place].along(type, rows)
             apart = max(apart, _apart(rows, played.torch_rows[place], mask))
         yield f"`{name}`", apart
 
 
-def _is_far(a: Array, b: Array, axes: int) -> Array:
-    """Whether two arrays are far apart in what follows the first `axes` axes: relative, or one is no number where the other is."""
+def _distance(a: Array, b: Array, axes: int) -> Array:
+    """The largest difference in what follows the first `axes` axes: infinite where one is a number and the other is not."""
     with np.errstate(invalid="ignore", over="ignore"):
-        apart = np.where(a == b, 0.0, np.abs(a.astype(np.float64) - b))
-        both = np.isnan(a) & np.isnan(b)
-    inside = tuple(range(axes, a.ndim))
-    size = np.abs(np.where(np.isfinite(a), a, 0).astype(np.float64)).max(inside, initial=0.0)
-    most = np.where(both, 0.0, apart).max(inside, initial=0.0)
-    return np.asarray(~(most <= FAR * size))
+        apart = np.abs(a.astype(np.float64) - b)
+    same = (a == b) | (np.isnan(a) & np.isnan(b))
+    apart = np.where(same, 0.0, np.where(np.isnan(apart), np.inf, apart))
+    return np.asarray(apart.max(tuple(range(axes, a.ndim)), initial=0.0))
 
 
 def _apart(file: Array, torch: Array, mask: Array) -> float:

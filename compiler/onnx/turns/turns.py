@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from mai.compiler.ir.graph import Graph, Node
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import Type
 from mai.compiler.onnx.comparing.opened import opened
+from mai.compiler.onnx.comparing.roundings import are_roundings
 from mai.compiler.onnx.comparing.trial import Reference, Trial, difference, run_trial
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.prepared import Prepared
@@ -44,7 +46,7 @@ class Turns:
     """The twin of a file, of the same graph, whose loops tell their states; and torch, which begins each turn with those."""
 
     def __init__(self, prepared: Prepared, weights: Mapping[str, Array], options: CompileOptions) -> None:
-        self.plain = prepared.plain
+        self.plain, self.weights = prepared.plain, weights
         self.graph, self.tapes = taped(prepared.optimised)
         self.twin = opened(build(self.graph, weights, options))
         self.replay, self.replays = replayed(prepared.plain)
@@ -72,16 +74,21 @@ class Turns:
         }
         fed = replace(tried, inputs={**tried.inputs, **inputs})
         expected = self.torch(fed)
+        apart = [difference(a, b) for a, b in zip(results, expected[:count], strict=True)]
+        if max(apart, default=0.0) > tolerance and are_roundings(
+            self.replay, self.weights, fed, results, tolerance, math.inf
+        ):
+            apart = [min(a, tolerance) for a in apart]
+        names = self.plain.output_names
         compared: list[tuple[float, str, Node | None]] = [
-            (difference(a, b), f"`{name}`", None)
-            for name, a, b in zip(self.plain.output_names, results, expected[:count], strict=True)
+            (a, f"`{name}`", None) for name, a in zip(names, apart, strict=True)
         ]
         played_once = list(self._played(tapes, expected[count:]))
         for played in self._with_roundings(played_once, fed, tapes, tolerance):
             compared += [(error, what, played.replay.loop) for what, error in errors(played, tolerance)]
         # A loop comes before what is made of it, and not a number is the worst.
         error, what, loop = max(compared, key=lambda each: (not each[0] <= tolerance, each[2] is not None, each[0]))
-        return Verdict(error, what, loop, dict(zip(self.plain.output_names, results, strict=True)))
+        return Verdict(error, what, loop, dict(zip(names, results, strict=True)))
 
     def _played(self, tapes: list[Told], results: list[Array]) -> Iterator[Played]:
         """Each loop's tape, and what torch made of it."""
@@ -99,8 +106,7 @@ class Turns:
     ) -> list[Played]:
         """Where results are apart: what roundings explain, seen from torch's turns that begin with states a few roundings away.
 
-        A comparison is close where they move its two numbers as far as they are apart; a turn is `unsure` where they move its results
-        far, as 1 / (a - b) of nearly equal numbers, or in or out of the finite numbers.
+        A comparison is close where they move its two numbers as far as they are apart. `moved` is how far they move the states.
         """
         if not any(
             p.decides_otherwise.any() or any(e > tolerance for _, e in errors(p, tolerance)) for p in all_played
@@ -108,16 +114,17 @@ class Turns:
             return all_played
         count, generator = len(self.plain.outputs), np.random.default_rng(0)
         close = [[np.zeros(m.shape, bool) for m in played.margins] for played in all_played]
-        unsure = [[np.zeros((), bool) for _ in played.torch_rows] for played in all_played]
+        moves = [[np.zeros(()) for _ in played.torch_rows] for played in all_played]
         for _ in range(CLOSE_TRIALS):
             moved = {name: _rounded(array, generator) for name, array in fed.inputs.items() if name not in self.names}
             moved_results = self.torch(replace(fed, inputs={**fed.inputs, **moved}))
             again = self._played(tapes, moved_results[count:])
-            for before, after, flags, turns in zip(all_played, again, close, unsure, strict=True):
+            for before, after, flags, moved_by in zip(all_played, again, close, moves, strict=True):
                 for m, n, flag in zip(before.margins, after.margins, flags, strict=True):
                     flag |= np.abs(n - m) >= np.abs(m)
-                turns[:] = [t | far for t, far in zip(turns, before.far_from(after), strict=True)]
-        return [replace(p, close=c, unsure=u) for p, c, u in zip(all_played, close, unsure, strict=True)]
+                apart = before.distances(after.torch_rows)
+                moved_by[:] = [np.maximum(a, b) for a, b in zip(moved_by, apart, strict=True)]
+        return [replace(p, close=c, moved=m) for p, c, m in zip(all_played, close, moves, strict=True)]
 
     def _read(self, arrays: list[Array]) -> Iterator[Told]:
         """For each tape the states at the start, after each turn that somebody took, and at the end."""

@@ -73,6 +73,19 @@ class Arcsin(Unary):
     extremes = (((-1.0, -0.5, 0.0, 0.5, 1.0),),)
 
 
+class Arccos(Unary):
+    """The angle between 0 and pi whose cosine is x, for x from -1 to 1."""
+
+    function = Function("arccos", Section.ELEMENTS, fold=math.acos, elsewhere="acos", example="arccos(x)")
+
+    reference: Lowering = staticmethod(lambda np, x: np.arccos(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.acos(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Acos(x))
+    derivative = staticmethod(lambda ct, y, x: -ct / (1.0 - x * x).emit(Sqrt))
+    cases = (case(sample(3, 4, kind="unit")), case(sample(kind="unit")))
+    extremes = (((-1.0, -0.5, 0.0, 0.5, 1.0),),)
+
+
 class Arctan2(Binary):
     """The angle of the point (x, y) from the x axis, between -pi and pi; 0 where both are 0. The sign of a zero says nothing."""
 
