@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,7 @@ def write_data(value: object, fields: Sequence[str], folder: Path) -> tuple[Path
         columns = _columns(value, fields)
         if all(column.dtype.kind in NUMBERS for column in columns.values()):
             return (_save_arrays(columns, folder),)
-        table = _table_of(columns)
+        table = _table_of(dict(chain.from_iterable(_in_columns(name, column) for name, column in columns.items())))
     return (_save_table(table, folder),)
 
 
@@ -60,12 +61,15 @@ def _table(value: Any) -> pa.Table | None:
 
     if isinstance(value, pa.Table):
         return value
-    if hasattr(value, "__arrow_c_stream__") and not isinstance(value, (pa.ChunkedArray, pa.Array)):
-        table = pa.table(value)
-    elif hasattr(value, "columns") and hasattr(value, "iloc"):
-        table = pa.Table.from_pandas(value, preserve_index=False)
-    else:
-        return None
+    try:
+        if hasattr(value, "__arrow_c_stream__") and not isinstance(value, (pa.ChunkedArray, pa.Array)):
+            table = pa.table(value)
+        elif hasattr(value, "columns") and hasattr(value, "iloc"):
+            table = pa.Table.from_pandas(value, preserve_index=False)
+        else:
+            return None
+    except (ValueError, TypeError) as error:  # Two columns of one name, a column of several kinds: Arrow says which.
+        raise bad(f"this is no table: {error}") from error
     return table.select([name for name in table.column_names if not name.startswith("__index_level_")])
 
 
@@ -98,21 +102,32 @@ def _array(name: str, value: Any) -> Array:
     if hasattr(value, "detach"):
         value = value.detach().cpu()
     try:
-        array = np.asarray(value)
+        array = np.ma.asarray(value) if isinstance(value, np.ma.MaskedArray) else np.asarray(value)
     except ValueError as error:
         raise bad(f"`{name}` has rows of different lengths", help="all examples have one shape") from error
+    if np.ma.is_masked(array):
+        help = "leave these examples out, or put numbers there: value.filled(0)"
+        raise bad(f"`{name}` has values under a mask, which are no data", help=help)
+    if array.dtype.kind == "c":
+        raise bad(f"`{name}` has complex numbers", help="two fields have their parts: value.real and value.imag")
     if array.ndim == 0:
         raise bad(f"`{name}` needs an array with one row an example, this is {type(value).__name__}")
     return array
+
+
+def _in_columns(name: str, column: Array) -> list[tuple[str, Array]]:
+    """A field as columns of a table: those of a matrix [examples, n] are called as a table's, `x0`, `x1`, ..."""
+    if column.ndim > 2:
+        raise bad(
+            f"`{name}` is {list(column.shape)}, and beside words a field is one number or one row of them an example"
+        )
+    return [(name, column)] if column.ndim == 1 else [(f"{name}{i}", each) for i, each in enumerate(column.T)]
 
 
 def _table_of(columns: Mapping[str, Array]) -> pa.Table:
     """Columns of which some are words. Raises `MaiError` where one of them is no column of a table."""
     import pyarrow as pa
 
-    wide = next((name for name, column in columns.items() if column.ndim > 1), None)
-    if wide is not None:
-        raise bad(f"`{wide}` is {list(columns[wide].shape)}, and beside words every field is one value an example")
     try:
         return pa.table({name: pa.array(column.tolist()) for name, column in columns.items()})
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mai.compiler.compile_options import CompileOptions
+from mai.runtime.run_folders.cleaning import BEFORE
 from mai.runtime.run_folders.files import WEIGHTS
+from mai.runtime.run_folders.record import read_record
 from mai.runtime.run_folders.summary import Summary, summary
 from mai.runtime.show.drawn import Picture
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -27,19 +29,35 @@ if TYPE_CHECKING:
 class Run:
     """The run in a folder, of `Spec.train` or of `mai train`: `mai.Run("runs/moons")`.
 
-    Attributes:
-        folder: where its files are.
+    It is copied and pickled as the name of its folder; a copy does not `resume`.
     """
 
     def __init__(self, folder: str | Path) -> None:
         """Open a run. Raises `FileNotFoundError` where there is none."""
         from mai.runtime.run_folders.summary import is_run
 
-        self.folder = Path(folder)
-        if not is_run(self.folder):
-            raise FileNotFoundError(f"there is no run in {self.folder}")
+        self._place = Path(folder)
+        if not is_run(self._place):
+            raise FileNotFoundError(f"there is no run in {self._place}")
+        self._began = _began(self._place)
         self._going: tuple[Spec, Options] | None = None
         self._models: dict[str, Model] = {}
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are; once another run was trained into its folder, they are in `before` there.
+
+        Raises `MaiError` where they were removed: by a second run, or by hand.
+        """
+        for place in (self._place, self._place / BEFORE):
+            if _began(place) == self._began:
+                return place
+        message = f"the run that was in {self._place} is there no longer: others were trained into that folder"
+        help = "spec.train(out = ...) trains into a folder of its own; specs of several names have several folders"
+        raise MaiError([Diagnostic("weights-missing", None, message, help=help)])
+
+    def __reduce__(self) -> tuple[type[Run], tuple[Path]]:
+        return Run, (self.folder.absolute(),)
 
     @cached_property
     def summary(self) -> Summary:
@@ -145,6 +163,12 @@ class Run:
         except ModelError:
             curves = ""
         return table_html(head, rows) + curves[curves.find("<svg") :]
+
+
+def _began(folder: Path) -> float | None:
+    """When the run in a folder began, which no other run did; None where it does not say."""
+    record = read_record(folder)
+    return record.began if record is not None else None
 
 
 def begin(spec: Spec, folder: Path, data: tuple[Path, ...], asked: Mapping[str, Any]) -> Run:

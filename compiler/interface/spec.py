@@ -69,6 +69,13 @@ class Spec:
         self.run: Run | None = None
         self._models: dict[str, Model] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What it is copied and pickled by: what it was made of, and its run; what was compiled is compiled anew."""
+        return {name: vars(self)[name] for name in ("text", "name", "folder", "data", "consts", "run")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _models={})
+
     @property
     def path(self) -> Path:
         """Where the text stands, or would stand as a file."""
@@ -176,8 +183,8 @@ class Spec:
 
     def __getattr__(self, name: str) -> Model:
         """An export, compiled: `spec.sample`."""
-        if name.startswith("_") or name not in self.program.exports:
-            raise AttributeError(f"a spec has no attribute {name!r}, and {self.name} has no export of that name")
+        if "text" not in vars(self) or name.startswith("_") or name not in self.program.exports:
+            raise AttributeError(f"a spec has no attribute {name!r}, and this one no export of that name")
         return self.export(name)
 
     def __dir__(self) -> list[str]:

@@ -74,11 +74,15 @@ def unnamed_value_error(names: list[str]) -> ModelError:
 
 
 def as_array(port: Port, value: object) -> Array:
-    """A number, nested lists or an array as an array.
+    """A number, nested lists, an array or a tensor of torch, on any device, as an array.
 
     Raises:
-        ModelError: `input-shape`: rows have different lengths.
+        ModelError: `input-shape`: rows have different lengths; `input-dtype`: values are under a mask, so that they are none.
     """
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+    if np.ma.is_masked(value):
+        raise ModelError("input-dtype", f"`{port.name}` has values under a mask", "put numbers there: value.filled(0)")
     try:
         return np.asarray(value)
     except ValueError as error:

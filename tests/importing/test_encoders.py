@@ -162,6 +162,24 @@ def test_a_decoder_that_makes_vectors(kind: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(found, y / np.linalg.norm(y), atol=1e-5)
 
 
+def test_a_decoder_whose_tokens_look_both_ways(tmp_path: Path) -> None:
+    """EmbeddingGemma: half of the window on each side, and only tokens that are there."""
+    said = {"num_hidden_layers": 3, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}
+    settings = {**DECODERS["gemma3"].settings, **said, "use_bidirectional_attention": True, "sliding_window": 6}
+    case = Case("Gemma3TextModel", "Gemma3TextConfig", settings)
+    model = case.make()
+    written(tmp_path, "Normalize", case=case, pooling_mode="mean")
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(
+        json.dumps(config | {"sliding_window": 6})
+    )  # transformers halves it once more.
+    texts = rows()
+    for text, found in zip(texts, compiled(tmp_path, "embed")(x=texts), strict=True):
+        with torch.inference_mode():
+            y = model(torch.from_numpy(text)[None]).last_hidden_state[0].mean(0).numpy()
+        np.testing.assert_allclose(found, y / np.linalg.norm(y), atol=1e-5)
+
+
 def dense(folder: Path, wide: int, out: int, activation: str, **more: object) -> tuple[np.ndarray, ...]:
     """A matrix behind the pooling: its files, and its numbers."""
     generator = np.random.default_rng(out)

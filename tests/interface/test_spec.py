@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -129,7 +132,10 @@ def test_a_table_has_the_fields_by_name(make: type) -> None:
     [
         ({"area": [1.0], "town": ["a", "b"], "price": [1.0]}, "one value an example"),
         (POINTS, "has the fields area, town, price"),
-        ({"area": POINTS, "town": ["a"] * 64, "price": [1.0] * 64}, "beside words"),
+        ({"area": POINTS[:, None], "town": ["a"] * 64, "price": [1.0] * 64}, "beside words"),
+        ({"area": np.ma.masked_greater([1.0, 2.0], 1.5), "town": [0, 1], "price": [1.0, 2.0]}, "under a mask"),
+        ({"area": [1j, 2.0], "town": [0, 1], "price": [1.0, 2.0]}, "complex"),
+        (pd.concat([pd.DataFrame(HOUSES), pd.DataFrame(HOUSES)["area"]], axis=1), "Duplicate column names"),
         ({"area": [], "town": [], "price": []}, "no examples"),
         (([1.0], [0], 2.0), "one row an example"),
         (([[1.0], [1.0, 2.0]], [0, 1], [1.0, 2.0]), "different lengths"),
@@ -290,3 +296,49 @@ def test_scratch_folders_go_with_what_they_are_for() -> None:
     del spec, model
     gc.collect()
     assert not folder.exists()
+
+
+LABELLED = """data x: [2], y: class[2] from python([points, names])
+net f(x: [2]) -> [2] { return linear(x, 2) }
+train(steps = 2, batch = 8) { minimize cross_entropy(f(x), y) }
+export scores(x: [2]) -> [2] { return f(x) }
+"""
+
+
+@pytest.mark.parametrize("hold", [list, np.array, pd.Categorical, lambda names: np.array(names, object)])
+def test_rows_of_numbers_may_have_words_as_labels(hold: Callable[[list[str]], object]) -> None:
+    """Labels by words are those by numbers, in the order of the alphabet."""
+    names = ["cat", "dog"] * 32
+    by_words = mai.Spec(LABELLED, "words", data={"points": POINTS, "names": hold(names)}).train(quiet=True)
+    by_numbers = mai.Spec(LABELLED, "numbers", data={"points": POINTS, "names": [0, 1] * 32}).train(quiet=True)
+    assert by_words.metrics["loss"] == pytest.approx(by_numbers.metrics["loss"])
+
+
+def test_two_specs_of_one_name_keep_their_runs_apart() -> None:
+    """A notebook's specs are all called `spec` where nobody names them: a run that is moved aside is still itself, one that is removed is missed."""
+    first, second = (mai.Spec(FLOW, data=POINTS * scale) for scale in (1, 100))
+    one = first.train(quiet=True)
+    loss, weights = one.metrics["loss"], one.weights.read_bytes()
+    second.train(quiet=True)
+    assert one.folder == Path("runs/spec/before") and one.weights.read_bytes() == weights
+    assert (mai.Run(one.folder).metrics["loss"] == loss).all() and second.run is not None
+    mai.Spec(FLOW, data=POINTS).train(quiet=True)
+    with pytest.raises(mai.MaiError, match="is there no longer"):
+        _ = one.weights
+
+
+def test_specs_runs_and_models_are_copied_and_pickled() -> None:
+    spec = mai.Spec(FLOW, "flow", data=POINTS, width=4)
+    run = spec.train(quiet=True)
+    drawn = spec.sample(batch=3, seed=1)
+    for again in (copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))):
+        assert (again(spec).sample(batch=3, seed=1) == drawn).all() and again(spec).consts == {"width": "4"}
+        assert (again(run).metrics["loss"] == run.metrics["loss"]).all()
+        assert (again(spec.sample)(batch=3, seed=1) == drawn).all()
+
+
+def test_a_model_takes_tensors_that_are_trained_and_no_masks() -> None:
+    model = mai.Spec("export twice(x: [2]) -> [2] { return 2 * x }").twice
+    assert (model(x=torch.ones(1, 2, requires_grad=True)) == 2).all()
+    with pytest.raises(mai.ModelError, match="under a mask"):
+        model(x=np.ma.masked_equal([[1.0, 2.0]], 1))
