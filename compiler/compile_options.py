@@ -44,7 +44,7 @@ class CompileOptions:
     `cache` says how a growing text keeps its past, `drafts` how many guessed tokens a turn of it may read. `settings` are
     "required" for hosts that cannot override an initializer. `draws` are "portable", right also where a host computes int64
     as int32, or "fast"; the numbers are the same. With `cuda` draws and norms are of operators that CUDA has kernels for, so that
-    the device computes them; on a CPU they are slower. With `portable` the file is for other engines than ONNX Runtime, which asks for
+    the device computes them; on a CPU they are slower. With `progress` an export with loops gets a file of some of their turns beside it. With `portable` the file is for other engines than ONNX Runtime, which asks for
     `PORTABLE`, and a large batch is not computed in parts, by a `Scan`. `tokenizer` is "bytes" or a file; with `external_data` the
     weights go into a file beside, as they do where one file cannot hold them; `seed` draws first weights
     where there are no others. `held_out` are data on which the loss with few bits may be worse by the share
@@ -57,6 +57,7 @@ class CompileOptions:
     cache: Cache = "auto"
     drafts: int = 0
     step: bool = True
+    progress: bool = False
     precision: Precision = "float32"
     quantize: FewBits | None = None
     quantize_limit: float = 0.05
@@ -100,6 +101,8 @@ class CompileOptions:
             return "--calibrate chooses the codes of --quantize: both of them"
         if self.unroll and self.cache == "two-level":
             return "--cache two-level is made of loops, --unroll of none"
+        if self.progress and self.unroll:
+            return "--progress takes the turns of loops one by one, --unroll leaves none"
         if self.drafts and (self.unroll or self.cache not in ("auto", "concat")):
             return "--speculate is a loop with a cache of its own: without --unroll, --cache and --no-cache"
         return None

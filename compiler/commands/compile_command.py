@@ -41,6 +41,13 @@ NoCacheOption = Annotated[bool, Option("--no-cache", help="The same as --cache n
 StepOption = Annotated[
     bool, Option("--step/--no-step", help="Also a file of one turn, where a text grows: for streaming.")
 ]
+ProgressOption = Annotated[
+    bool,
+    Option(
+        "--progress",
+        help="Also a file of some steps of a sampler: for showing how far it is, and for giving it up between two steps.",
+    ),
+]
 PrecisionOption = Annotated[str, Option(help="Of weights and products: float32; for CUDA fp16 or bf16.")]
 QuantizeOption = Annotated[
     str | None,
@@ -104,6 +111,7 @@ def compile_(
     speculate: SpeculateOption = DEFAULTS.drafts,
     no_cache: NoCacheOption = False,
     step: StepOption = DEFAULTS.step,
+    progress: ProgressOption = DEFAULTS.progress,
     precision: PrecisionOption = DEFAULTS.precision,
     quantize: QuantizeOption = DEFAULTS.quantize,
     quantize_limit: QuantizeLimitOption = DEFAULTS.quantize_limit,
@@ -129,7 +137,7 @@ def compile_(
     usual = CompileOptions(opset=OLDEST, settings="required") if portable else DEFAULTS
     options = compile_options(
         lambda: CompileOptions(
-            opset=usual.opset if opset is None else opset, unroll=unroll, drafts=speculate, step=step,
+            opset=usual.opset if opset is None else opset, unroll=unroll, drafts=speculate, step=step, progress=progress,
             cache=cast(Cache, "none" if no_cache else cache),
             precision=cast(Precision, precision), quantize=cast(FewBits | None, quantize), quantize_limit=quantize_limit,
             held_out=tuple(data or ()), calibrate=tuple(calibrate or ()), draws=cast(Drawing, draws), cuda=cuda, portable=portable,

@@ -47,6 +47,8 @@ def contents(manifest: Manifest) -> list[tuple[str, str, str]]:
         lines.append(("tuned", "", _tuning(manifest.tuned)))
     lines += [("holds" if f.holds else "FAILS", "", in_words(f)) for f in manifest.claims]
     lines.append(("self-test", "", _self_test(manifest)))
+    if manifest.file:
+        lines.append(("sha256", "", f"{manifest.file.sha256} of the first {manifest.file.size:,} bytes (mai verify)"))
     return lines
 
 
