@@ -27,6 +27,7 @@ from mai.compiler.passes.local.prune import prune_in_place
 from mai.compiler.passes.local.share import share_in_place
 from mai.compiler.passes.local.split import split
 from mai.compiler.passes.local.upsampled import upsampled
+from mai.compiler.passes.loops.begin_inside import begin_inside
 from mai.compiler.passes.loops.discretise import discretise
 from mai.compiler.passes.loops.hoist import hoist
 from mai.compiler.passes.loops.unroll import unroll
@@ -138,6 +139,11 @@ OPTIMISATION = (
         "hoist",
         hoist,
         "before `pair`, so that code independent of the example is in no branch, and never stacked with one",
+    ),
+    Pass(
+        "begin_inside",
+        begin_inside,
+        "after `hoist`, which would take it out again; before `pair`, so that its branches are seen, too",
     ),
     Pass("pair", pair, "before `fuse`, because fused nodes no longer match each other: more products stay apart"),
     Pass("fuse", fuse, "after `pair`, since a product that took in the sum of one branch matches no other branch's"),

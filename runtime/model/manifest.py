@@ -158,6 +158,8 @@ class Measurement(BaseModel):
         steps: how many steps it takes.
         grid: (skew, ends): steps are even in u, and the time is s = u + skew u (u - 1) - ends sin(2 pi u) / (2 pi).
         evaluations: how often the velocity is evaluated for one sample.
+        reuse: what is reusable in the velocity is computed at every so many-th step.
+        cost: how many whole evaluations have as many multiply-adds; None in files that were tuned before there was reuse.
         quality: the metric's mean over seeds; lower is better.
         spread: the standard deviation, over seeds, of the quality's ratio to the reference's.
     """
@@ -167,6 +169,8 @@ class Measurement(BaseModel):
     steps: int
     grid: tuple[float, float] = (0.0, 0.0)
     evaluations: int
+    reuse: int = 1
+    cost: float | None = None
     quality: float
     spread: float
 

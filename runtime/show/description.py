@@ -106,9 +106,11 @@ def _tuning(tuning: Tuning) -> str:
     """What `mai tune` changed, and what that did to the quality."""
     before, after = tuning.before, tuning.after
     grid = " on uneven steps" if any(after.grid) else ""
+    grid += f", reusing for {after.reuse} steps," if after.reuse > 1 else ""
+    cost, cost_before = (f"{m.cost or m.evaluations:.4g}" for m in (after, before))
     return (
-        f"{after.method}({after.steps}){grid} for {before.method}({before.steps}): {after.evaluations} evaluations of the "
-        f"velocity for {before.evaluations}, {tuning.metric} {after.quality:.4g} for {before.quality:.4g}"
+        f"{after.method}({after.steps}){grid} for {before.method}({before.steps}): {cost} evaluations of the "
+        f"velocity for {cost_before}, {tuning.metric} {after.quality:.4g} for {before.quality:.4g}"
     )
 
 
