@@ -45,7 +45,7 @@ class CompileOptions:
     file's keys and values have places, which then do not grow. `settings` are
     "required" for hosts that cannot override an initializer. `draws` are "portable", right also where a host computes int64
     as int32, or "fast"; the numbers are the same. With `cuda` draws and norms are of operators that CUDA has kernels for, so that
-    the device computes them; on a CPU they are slower. With `portable` the file is for other engines than ONNX Runtime, which asks for
+    the device computes them; on a CPU they are slower. With `progress` an export with loops gets a file of some of their turns beside it. With `portable` the file is for other engines than ONNX Runtime, which asks for
     `PORTABLE`, and a large batch is not computed in parts, by a `Scan`. `tokenizer` is "bytes" or a file; with `external_data` the
     weights go into a file beside, as they do where one file cannot hold them; `seed` draws first weights
     where there are no others. `held_out` are data on which the loss with few bits may be worse by the share
@@ -59,6 +59,7 @@ class CompileOptions:
     drafts: int = 0
     step: bool = True
     capacity: int | None = None
+    progress: bool = False
     precision: Precision = "float32"
     quantize: FewBits | None = None
     quantize_limit: float = 0.05
@@ -104,6 +105,8 @@ class CompileOptions:
             return "--capacity is how many tokens a step file keeps, 2 at least: without --no-step, --no-cache and --unroll"
         if self.unroll and self.cache == "two-level":
             return "--cache two-level is made of loops, --unroll of none"
+        if self.progress and self.unroll:
+            return "--progress takes the turns of loops one by one, --unroll leaves none"
         if self.drafts and (self.unroll or self.cache not in ("auto", "concat")):
             return "--speculate is a loop with a cache of its own: without --unroll, --cache and --no-cache"
         return None

@@ -130,7 +130,7 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions) ->
 
 def _compile(prepared: Preparations, name: str, trained: Trained, folder: Path, told: Told) -> None:
     """One export, and its step file where it is to have one."""
-    from mai.compiler.onnx.export import export, export_step
+    from mai.compiler.onnx.export import export, export_part, export_step
 
     program, options = prepared.program, prepared.options
     told(export(program, name, trained, folder, options, prepared[name]))
@@ -138,6 +138,11 @@ def _compile(prepared: Preparations, name: str, trained: Trained, folder: Path, 
         step = export_step(program, name, trained, folder, options, prepared[name])
         if step is not None:
             told(step)
+            return
+    if options.progress and prepared[name].refusal:
+        echo(f"note: `{name}` gets no file of some of its steps: {prepared[name].refusal}", err=True)
+    elif options.progress:
+        told(export_part(program, name, trained, folder, options, prepared[name]))
 
 
 def _say_written(precision: str, written: Exported) -> None:

@@ -38,7 +38,7 @@ def imported(node: ast.AST) -> Iterator[str]:
         return
     if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mai"):
         yield from (f"{node.module}.{alias.name}".removeprefix("mai.").replace(".", "/") for alias in node.names)
-    for child in ast.iter_child_nodes(node):
+    for child in (c for c in ast.iter_child_nodes(node) if not isinstance(c, ast.expr)):
         yield from imported(child)
 
 

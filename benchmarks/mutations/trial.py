@@ -21,7 +21,11 @@ from benchmarks.mutations.probes import put_probes
 
 MEMORY = 24 << 30  # bytes of addresses: a wrong size ends in MemoryError
 FAST, SLOW = "not slow", "slow"
+LIKELY, REST, ALL = slice(0, 2), slice(2, 3), slice(0, 3)  # of the stages of `run_tests`
 SECONDS = {FAST: 30.0, SLOW: 300.0}  # of a processor, for one test
+OF_NUMBERS = {"ops", "passes", "numerics", "onnx", "properties"}  # folders of tests
+SOME = 40  # tests that are begun with: to collect whole files takes as long as to run these
+UNKNOWN = "ERROR: not found"  # A test that is begun with may have another name with a fault.
 FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
@@ -55,25 +59,33 @@ def record_reach(tree: Path, faults: Sequence[Fault], path: Path) -> None:
 
 
 def likely_tests(reach: Path, number: int, fault: Fault) -> list[str]:
-    """The tests that reach a fault, the quick ones first; of one that is reached at import alone, those named as its module."""
-    seconds = {name: each for name, (reached, each) in json.loads(reach.read_text()).items() if number in reached}
+    """The tests that reach a fault; of one that is reached at import alone, those named as its module.
+
+    Those that compare numbers come first, one of each function before the others that differ in parameters alone, the quick ones first.
+    """
+    tests: dict[str, tuple[list[int], float]] = json.loads(reach.read_text())
+    seconds = {name: each for name, (reached, each) in tests.items() if number in reached}
     if not seconds:
         stem = Path(fault.path).stem.removesuffix("s")
-        seconds = {name: each for name, (_, each) in json.loads(reach.read_text()).items() if stem in name}
-    return sorted(seconds, key=lambda name: seconds[name])
+        seconds = {name: each for name, (_, each) in tests.items() if stem in name}
+    names = sorted(seconds, key=lambda name: (name.split("/")[1] not in OF_NUMBERS, seconds[name]))
+    of_functions = {name.split("[")[0]: name for name in reversed(names)}
+    firsts = set(of_functions.values())
+    return sorted(names, key=lambda name: name not in firsts)
 
 
-def run_tests(tree: Path, likely: Sequence[str], marker: str, limit: float) -> Outcome:
-    """The tests with a marker expression, until one fails: first the likely ones and the files that have them, then all others."""
+def run_tests(tree: Path, likely: Sequence[str], marker: str, part: slice, limit: float) -> Outcome:
+    """A part of the tests with a marker, until one fails: some likely ones, then the files that have likely ones; all others."""
     files = [*dict.fromkeys(name.split("::")[0] for name in likely)]
     first = tree / "build" / "first.txt"
     first.parent.mkdir(exist_ok=True)
     first.write_text("\n".join(likely), encoding="utf-8")
     words = ["-x", "--first", str(first), "--seconds", str(SECONDS[marker])]
+    stages = [likely[:SOME], files, ["tests", *(f"--ignore={name}" for name in files)]]
     began = time.monotonic()
-    failed = _pytest(tree, [*files, *words], marker, limit) if files else None
-    if failed is None:
-        failed = _pytest(tree, ["tests", *words, *(f"--ignore={name}" for name in files)], marker, limit)
+    failed = next(
+        filter(None, (_pytest(tree, [*stage, *words], marker, limit) for stage in stages[part] if stage)), None
+    )
     return Outcome(failed, time.monotonic() - began)
 
 
@@ -91,7 +103,7 @@ def _pytest(tree: Path, words: Sequence[str], marker: str, limit: float) -> str 
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         return "time"
-    if process.returncode in (0, 5):  # 5: no test has this marker
+    if process.returncode in (0, 5) or UNKNOWN in output:  # 5: no test has this marker
         return None
     if process.returncode == -signal.SIGXCPU:
         return "time"

@@ -40,7 +40,7 @@ class Client:
             self.close()
             self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._port)
         raw = json.dumps(body).encode()
-        head = f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(raw)}\r\n\r\n"
         assert self._writer is not None
         self._writer.write(head.encode() + raw)
         await self._writer.drain()

@@ -44,6 +44,13 @@ StepOption = Annotated[
 CapacityOption = Annotated[
     int | None, Option(help="The file of one turn keeps so many tokens, in states that do not grow.", min=2)
 ]
+ProgressOption = Annotated[
+    bool,
+    Option(
+        "--progress",
+        help="Also a file of some steps of a sampler: for showing how far it is, and for giving it up between two steps.",
+    ),
+]
 PrecisionOption = Annotated[str, Option(help="Of weights and products: float32; for CUDA fp16 or bf16.")]
 QuantizeOption = Annotated[
     str | None,
@@ -108,6 +115,7 @@ def compile_(
     no_cache: NoCacheOption = False,
     step: StepOption = DEFAULTS.step,
     capacity: CapacityOption = DEFAULTS.capacity,
+    progress: ProgressOption = DEFAULTS.progress,
     precision: PrecisionOption = DEFAULTS.precision,
     quantize: QuantizeOption = DEFAULTS.quantize,
     quantize_limit: QuantizeLimitOption = DEFAULTS.quantize_limit,
@@ -134,6 +142,7 @@ def compile_(
     options = compile_options(
         lambda: CompileOptions(
             opset=usual.opset if opset is None else opset, unroll=unroll, drafts=speculate, step=step, capacity=capacity,
+            progress=progress,
             cache=cast(Cache, "none" if no_cache else cache),
             precision=cast(Precision, precision), quantize=cast(FewBits | None, quantize), quantize_limit=quantize_limit,
             held_out=tuple(data or ()), calibrate=tuple(calibrate or ()), draws=cast(Drawing, draws), cuda=cuda, portable=portable,

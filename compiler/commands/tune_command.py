@@ -72,6 +72,8 @@ def tune(
 
     A flow takes as long as it evaluates its velocity often. A step costs one for each stage of its method: 1 for euler, 4 for rk4. The multistep ones cost 1 a step, and 2 to begin. `tune` measures what each method gives with how many, on even steps and on steps that are short where the flow bends, and writes the cheapest that is good enough into the file as its defaults.
 
+    What the net calls `reusable(...)` may be computed at every second, third or fourth step and kept in between: a step then costs the share of the net that is left. A file that reuses has a setting `reuse`; `reuse=1` computes everything.
+
     All are measured on the same draws and the same data, and what is chosen is confirmed on others, twice as many. With few samples the distance to data is mostly that of the sample: more --samples are a stricter judge, and slower.
 
     The file must hold one `integrate` with steps of a number that is known before, and the weights that it was compiled from must lie beside it, as `mai train` leaves them. Afterwards `mai info` says what was measured; `mai compile` makes the file as the spec says again.

@@ -54,6 +54,9 @@ def _of_table(table: TableSummary, place: str, wish: Wish) -> str:
     images = images_of_table(table, wish.target) if wish in (Wish(), Wish(wish.target)) else None
     if images is not None:
         return draft_images(images, place)
+    if wish.target is None and not table.fields():
+        reasons = "; ".join(f"{column.name}: {why}" for column, why in table.left_out()[:3])
+        raise bad(f"{table.files[0]} has no column of numbers, words or dates", help=reasons)
     if wish.target is None:
         names = few_of([column.name for column in table.columns])
         raise bad("which column is to be predicted?", help=f"--target COLUMN: there are {names}")

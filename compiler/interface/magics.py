@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
 import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.interface.spec import Spec
@@ -44,16 +46,27 @@ def run_magic(shell: Any, line: str, cell: str | None) -> Spec | None:
         return None
     names = [word for word in words if "=" not in word]
     name = names[0] if names else USUAL_NAME
-    if len(names) > 1 or not name.isidentifier():
-        raise ValueError(f"%%mai {line}: one name of Python, then CONST=VALUE\n\n{HELP}")
+    if len(names) > 1 or not name.isidentifier() or iskeyword(name):
+        from IPython.core.error import UsageError
+
+        raise UsageError(f"%%mai {line}: one name of Python, then CONST=VALUE\n\n{HELP}")
     consts = dict(word.split("=", 1) for word in words if "=" in word)
     spec = Spec(cell, name, data=_values(Spec(cell, name).variables, shell.user_ns), **consts)
     findings = spec.check()
     if not findings:
         raise MaiError(findings.diagnostics)
+    _tell_of_before(spec, shell.user_ns.get(name))
     shell.user_ns[name] = spec
     shell.user_ns.update(_functions(spec, shell.user_ns))
     return spec
+
+
+def _tell_of_before(spec: Spec, before: object) -> None:
+    """What is no longer meant by the name of a spec."""
+    if isinstance(before, Spec) and before.run is not None:
+        print(f"note: {spec.name} begins anew; what it was trained to is mai.Run({str(before.run.folder)!r})")
+    elif before is not None and not isinstance(before, Spec):
+        print(f"note: {spec.name} was something else here, {type(before).__name__}; it is the spec now")
 
 
 def _values(variables: tuple[str, ...], names: Mapping[str, object]) -> object:
@@ -87,9 +100,14 @@ class Function:
 def _functions(spec: Spec, names: Mapping[str, object]) -> dict[str, Function]:
     """The exports, as far as their names are free."""
     functions = {name: Function(spec, name) for name in spec.exports}
-    taken = [name for name in functions if name in names and not isinstance(names[name], Function)]
+    known = {**vars(builtins), **names}
+    taken = [name for name in functions if name in known and not isinstance(known[name], Function)]
     for name in taken:
         print(f"note: {name} is something else here: call {spec.name}.{name}(...)")
+    for name in functions:
+        before = known.get(name)
+        if isinstance(before, Function) and before.spec.name != spec.name:
+            print(f"note: {name} is that of {spec.name} now: call {before.spec.name}.{name}(...) for the other")
     return {name: each for name, each in functions.items() if name not in taken}
 
 

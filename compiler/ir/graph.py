@@ -73,12 +73,12 @@ class Node:
         """Tell the values that this node makes and reads so, once its operands are those that stay."""
         for value in self.outputs:
             value.producer = self
-        for value in self.operands():
+        for value in self.operands() if self.regions else self.inputs:
             value.uses[self] = value.uses.get(self, 0) + 1
 
     def unlink(self) -> None:
         """Take back what `link` told of operands: before they are changed, or before the node is dropped."""
-        for value in self.operands():
+        for value in self.operands() if self.regions else self.inputs:
             value.uses.pop(self, None)
 
     def drop(self) -> None:

@@ -76,7 +76,7 @@ class Copier:
     def copy(self, node: Node) -> None:
         """The same node on the mapped inputs. Types follow from the inputs, so that lead axes may change."""
         inputs = [self[v] for v in node.inputs]
-        same = all(a.type is b.type or a.type == b.type for a, b in zip(inputs, node.inputs, strict=True))
+        same = [v.type for v in inputs] == [v.type for v in node.inputs]
         if same and not node.regions and not (self.axes and node.structure):
             self.bind(node, *self.builder.again(node, inputs))
             return

@@ -195,6 +195,7 @@ class Integrate(Structural):
     until: a condition ends it for each example.
     noises: how many there are.
     grid: the steps are between times of their own; else of one length.
+    reuse: what is `Reusable` in the velocity is computed at every so many-th step, from the first on.
     """
 
     method: str
@@ -205,6 +206,7 @@ class Integrate(Structural):
     until: bool = False
     noises: int = 0
     grid: bool = False
+    reuse: Size = 1
 
     @property
     def before_states(self) -> int:

@@ -22,7 +22,7 @@ from mai.compiler.onnx.describing.manifest import describe, manifest_of
 from mai.compiler.onnx.let_go import let_go
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.precision.whole import notes
-from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_step, step_options
+from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_part, prepare_step, step_options
 from mai.compiler.onnx.turns.turns import torch_reference
 from mai.compiler.onnx.writing.unsealed import Unsealed, write_unsealed
 from mai.compiler.passes.analyses.tensor_sizes import enormous
@@ -90,6 +90,21 @@ def export_step(
     turn_of_few = prepare_step(few, name, options) if few else None
     part = Slice(few, turn_of_few) if few and turn_of_few else None
     return _write(program, turn, trained, folder, step_options(options), began, part)
+
+
+def export_part(
+    program: Program, name: str, trained: Trained, folder: Path, options: CompileOptions = DEFAULTS,
+    prepared: Prepared | None = None,
+) -> Exported:  # fmt: skip
+    """Some turns of an export's loops, to `FOLDER/NAME.EXPORT.step.onnx`: all of them together compute the bits of its file.
+
+    Takes and raises what `export` does. `Prepared.refusal` says of which exports there is such a file.
+    """
+    began = time.perf_counter()
+    part = prepare_part(program, name, options, prepared)
+    few = shallow(program, name)
+    slice_ = Slice(few, prepare_part(few, name, options)) if few else None
+    return _write(program, part, trained, folder, options, began, slice_)
 
 
 def _bound(prepared: Prepared, trained: Trained) -> Prepared:

@@ -14,6 +14,8 @@ from mai.compiler.onnx.layout.chunks import chunk_of
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_products
 from mai.compiler.passes import forms
+from mai.compiler.passes.loops.some_turns import SomeTurns
+from mai.compiler.passes.pipeline import uncollected
 from mai.compiler.passes.text.absence import prompts_of, prompts_of_unlike_lengths
 from mai.compiler.passes.text.growth import begins_with, ends_of, texts
 from mai.compiler.program import Program
@@ -29,7 +31,8 @@ class Prepared:
     `grows` says whether it extends a text, and `prompt` which input it extends, where nothing else reads that; prompts in
     `unlike` may have different lengths. `starts` has the sizes that texts begin with, by the names of the sizes that grow. `turns` is the optimised graph before its prompts were cut into blocks, where they are. In a step
     file both graphs are one turn, and `whole` is the optimised graph that the turn was taken from. `ends` are the tokens that end a row,
-    numbers or settings; `result` is the output that is the longer text. `differentiates` says whether a derivative is taken in it.
+    numbers or settings; `result` is the output that is the longer text. `differentiates` says whether a derivative is taken in it. `part`
+    is there where both graphs are some turns of an export's loops.
     """
 
     plain: Graph
@@ -43,6 +46,12 @@ class Prepared:
     ends: tuple[int | str, ...] = ()
     result: str | None = None
     differentiates: bool = False
+    part: SomeTurns | None = None
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the turns of its loops cannot be taken one by one; None where they can."""
+        return forms.refusal(self.optimised)
 
     def smallest(self, rows: int = 1) -> dict[str, int]:
         """The least size of each free dimension with which every axis has `rows`, where it is above 1."""
@@ -87,6 +96,7 @@ class Prepared:
         return Coarse(bits, whole_products(self.optimised), convolves=not self.differentiates)
 
 
+@uncollected()
 def prepare_export(program: Program, export: str, options: CompileOptions = DEFAULTS) -> Prepared:
     """The graphs of an export. Raises `MaiError`: `looks-ahead` or `no-drafts`, where a text cannot grow so."""
     written = program.exports[export]
@@ -161,6 +171,15 @@ def prepare_step(
         return None
     turn = forms.fixed_cache(turn, options.capacity) if options.capacity else turn
     return Prepared(turn, turn, grows=True, whole=prepared.turns, prompt=prepared.prompt, ends=prepared.ends)
+
+
+def prepare_part(
+    program: Program, export: str, options: CompileOptions = DEFAULTS, prepared: Prepared | None = None
+) -> Prepared:
+    """Some turns of an export's loops, as its file takes them; `refusal` says of its graph whether they can be taken one by one."""
+    prepared = prepared or prepare_export(program, export, options)
+    graph, part = forms.some_turns(prepared.optimised)
+    return Prepared(graph, graph, grows=False, differentiates=prepared.differentiates, part=part)
 
 
 def step_options(options: CompileOptions) -> CompileOptions:

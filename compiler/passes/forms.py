@@ -9,13 +9,14 @@ from mai.compiler.passes.local.fold import fold
 from mai.compiler.passes.local.freeze import freeze
 from mai.compiler.passes.local.prune import prune, select
 from mai.compiler.passes.loops.retime import retimed
+from mai.compiler.passes.loops.some_turns import refusal, some_turns
 from mai.compiler.passes.pipeline import GROWN
 from mai.compiler.passes.text.fixed_cache import fixed_cache
 from mai.compiler.passes.text.prompt_blocks import prompt_blocks
 from mai.compiler.passes.text.step import step
 
 __all__ = [
-    "GROWN", "derived", "fixed_cache", "fold", "freeze", "grown", "optimise", "prepare", "prompt_blocks", "prune", "readable", "retimed", "select", "step",
+    "GROWN", "derived", "fixed_cache", "fold", "freeze", "grown", "optimise", "prepare", "prompt_blocks", "prune", "readable", "refusal", "retimed", "select", "some_turns", "step",
 ]  # fmt: skip
 
 

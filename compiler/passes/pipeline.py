@@ -27,6 +27,7 @@ from mai.compiler.passes.local.prune import prune_in_place
 from mai.compiler.passes.local.share import share_in_place
 from mai.compiler.passes.local.split import split
 from mai.compiler.passes.local.upsampled import upsampled
+from mai.compiler.passes.loops.begin_inside import begin_inside
 from mai.compiler.passes.loops.discretise import discretise
 from mai.compiler.passes.loops.hoist import hoist
 from mai.compiler.passes.loops.unroll import unroll
@@ -139,6 +140,11 @@ OPTIMISATION = (
         hoist,
         "before `pair`, so that code independent of the example is in no branch, and never stacked with one",
     ),
+    Pass(
+        "begin_inside",
+        begin_inside,
+        "after `hoist`, which would take it out again; before `pair`, so that its branches are seen, too",
+    ),
     Pass("pair", pair, "before `fuse`, because fused nodes no longer match each other: more products stay apart"),
     Pass("fuse", fuse, "after `pair`, since a product that took in the sum of one branch matches no other branch's"),
     Pass("share_fused", share_in_place, "operations that took in equal sums are equal now", edits=True),
@@ -172,7 +178,7 @@ def run(passes: Sequence[Pass], graph: Graph) -> Graph:
     original = graph
     for each in passes:
         began = time.perf_counter()
-        with _uncollected():
+        with uncollected():
             graph = each.run(copy_graph(graph) if each.edits and graph is original else graph)
         seconds = time.perf_counter() - began
         if os.environ.get("MAI_VERIFY") == "1":
@@ -183,8 +189,8 @@ def run(passes: Sequence[Pass], graph: Graph) -> Graph:
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """No garbage collection: a pass makes a graph of which nothing is garbage, and looking for it would take half the time."""
+def uncollected() -> Iterator[None]:
+    """No garbage collection: what makes a graph makes nothing that is garbage, and looking for it would take half the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

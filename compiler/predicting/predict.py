@@ -72,13 +72,14 @@ def predict(
         raise bad(f"{model.path.name} takes no windows of a series: all rows of {source} are asked")
     blocks, columns = _rows(model, source, table, batch)
     kept = _kept(source, columns, keep)
+    titles = {} if table is None else dict(table.columns)  # What the table itself calls them.
     began, rows, number, names = time.monotonic(), 0, 0, []
     old = KeptColumns(kept, table if has_types(target) else None)
     with table_file(target) as write, _bar(progress) as bar:
         for part in (part for block in blocks for part in _parts(block, batch)):
             answer, calls = _answer(model, part, settings, seed + number)
-            new = as_columns(model, answer, kept)
-            write(pa.table({**old.of(part.rows), **new}))
+            new = as_columns(model, answer, [*kept, *titles.values()])
+            write(pa.table({**{titles.get(name, name): each for name, each in old.of(part.rows).items()}, **new}))
             rows, number, names = rows + part.rows.num_rows, number + calls, list(new)
             if bar is not None:
                 bar.update(0, advance=part.rows.num_rows)

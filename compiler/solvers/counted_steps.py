@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.structure import Integrate, Loop
 from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
 from mai.compiler.solvers.dense import Asked, Path
-from mai.compiler.solvers.fixed import Steps, steps_of
+from mai.compiler.solvers.fixed import steps_of
 from mai.compiler.solvers.pace import Pace
 from mai.compiler.solvers.problem import Problem
+from mai.compiler.solvers.reuse import steps_with
 from mai.compiler.solvers.tableaus import Solver
 
 
@@ -24,7 +24,7 @@ class CountedSteps:
         self.builder, self.problem, self.steps = builder, problem, pace.steps
         self.asked, self.keep = asked, integral.keep
         self.pace = pace
-        self.method: Steps = steps_of(solver, problem, pace)
+        self.method = steps_with(steps_of(solver, problem, pace), problem)
         self.count, self.is_stochastic = integral.steps, solver.stochastic
         self.places = sorted({*integral.keep, *(a.place for a in asked)})  # Of states with rows.
         # Of states with velocities' rows.
@@ -54,7 +54,7 @@ class CountedSteps:
         count = len(self.problem.states)
         here = inside[:count]
         moved, memory = self.method.step(turn, here, inside[count:])
-        slopes = self.problem.velocity(self.method.time(turn, Fraction(0)), here) if self.bent else []
+        slopes = self.method.slopes(turn, here, inside[count:]) if self.bent else []
         return moved, memory, [slopes[i] for i in self.bent]
 
     def with_starts(self, rows: list[Value]) -> dict[int, Value]:

@@ -43,6 +43,10 @@ class Steps:
         """The states one step on, and the memory."""
         raise NotImplementedError
 
+    def slopes(self, turn: Value, states: list[Value], memory: list[Value]) -> Slopes:
+        """The velocity before a step."""
+        return self.problem.velocity(self.time(turn, Fraction(0)), states)
+
     def moved(
         self, states: list[Value], row: tuple[Fraction, ...], slopes: list[Slopes], scaled: Weights
     ) -> list[Value]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Value
@@ -52,21 +52,36 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How an integral is computed by steps of a number that is known before."""
+    """How an integral is computed by steps of a number that is known before.
+
+    Attributes:
+        reuse: what is `reusable` in the velocity is computed at every so many-th step.
+        spared: the share of the velocity's multiply-adds that the steps in between spare.
+    """
 
     method: str
     steps: int
     grid: Grid = Grid()
+    reuse: int = 1
+    spared: float = field(default=0.0, compare=False)
 
     @property
     def evaluations(self) -> int:
-        """How often the velocity is computed for one example."""
+        """How often the velocity is computed for one example, wholly or in part."""
         rule = SOLVERS[self.method].rule
         if isinstance(rule, Adams):
             return self.steps + 2  # One a step, and the two that its past before the first step is made of.
         assert isinstance(rule, Tableau), "only methods without noise have plans, and steps of one length"
         return len(rule.b) * self.steps
 
+    @property
+    def cost(self) -> float:
+        """How many whole evaluations have as many multiply-adds."""
+        between = self.steps - math.ceil(self.steps / self.reuse)
+        stages = self.evaluations // self.steps if isinstance(SOLVERS[self.method].rule, Tableau) else 1
+        return self.evaluations - self.spared * stages * between
+
     def __str__(self) -> str:
         warped = "" if self.grid.even else f", skew {self.grid.skew:+.2g}, ends {self.grid.ends:+.2g}"
-        return f"{self.method}({self.steps}{warped})"
+        reuse = "" if self.reuse == 1 else f", reuse {self.reuse}"
+        return f"{self.method}({self.steps}{warped}{reuse})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Value
@@ -12,6 +13,9 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Axis
 from mai.compiler.ops import elementwise as el
 from mai.spec.record import record
+
+if TYPE_CHECKING:
+    from mai.compiler.solvers.reuse import Kept
 
 Slopes = list[Value]
 
@@ -50,7 +54,7 @@ class Problem:
     standard normal draws, one of each noise or several, and `noise` says how the noises move the states. `stages(times)` computes
     what the velocity needs of the time alone, for all times of the innermost lead axis at once, and gives a `velocity` for each.
     `ends(time, states, turn, step)` says whether an example has come to its end; None where the interval alone says it. In the
-    velocity are `inner` other integrals.
+    velocity are `inner` other integrals. `kept` is what steps keep of it, if they keep anything.
     """
 
     builder: Builder
@@ -63,6 +67,7 @@ class Problem:
     draws: Callable[[Value], list[Value]] = no_draws
     noise: Influence = NO_INFLUENCE
     inner: int = 0
+    kept: Kept | None = None
 
     @property
     def lead(self) -> tuple[Axis, ...]:

@@ -241,7 +241,11 @@ _RODAS5P = Rosenbrock(
     ),
 )  # fmt: skip
 
-_STEPS, _NOISY, _TOLERANCES = ("steps", "adjoint", "grid"), ("steps", "grid"), ("rtol", "atol", "max_steps", "adjoint")
+_STEPS, _NOISY, _TOLERANCES = (
+    ("steps", "adjoint", "grid", "reuse"),
+    ("steps", "grid", "reuse"),
+    ("rtol", "atol", "max_steps", "adjoint"),
+)
 
 SOLVERS: dict[str, Solver] = {
     solver.name: solver

@@ -28,7 +28,7 @@ def draw(outcome: Outcome, path: Path, title: str) -> None:
     """
     with plotting() as plt:
         figure, axes = plt.subplots(figsize=(6, 4))
-        even = [p for p in outcome.search.curve if p.plan.grid.even]
+        even = [p for p in outcome.search.curve if p.plan.grid.even and p.plan.reuse == 1]
         draw_methods(axes, even, outcome.search.searched)
         reference, tuned = outcome.search.searched, outcome.tuned
         limit = reference.mean + (tuned.factor - 1) * abs(reference.mean)
@@ -76,6 +76,4 @@ def _mark_chosen(axes: Axes, outcome: Outcome) -> None:
     if chosen is None:
         return
     shown = next(p for p in outcome.search.curve if p.plan == chosen.plan)
-    axes.plot(
-        shown.plan.evaluations, shown.mean, "*", color=ACCENT, markersize=13, zorder=5, label=f"chosen: {shown.plan}"
-    )
+    axes.plot(shown.plan.cost, shown.mean, "*", color=ACCENT, markersize=13, zorder=5, label=f"chosen: {shown.plan}")

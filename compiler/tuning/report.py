@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from mai.compiler.solvers.grid import Plan
 from mai.compiler.tuning.search import OnPoint, Point, SearchResult, frontier
 from mai.compiler.tuning.tune import Outcome
 from mai.runtime.show.terminal import echo
@@ -40,8 +41,13 @@ def progress(every: bool, quiet: bool) -> Iterator[OnPoint]:
 def row(point: Point, reference: Point, mark: str = "") -> str:
     """A plan as a line: its cost, its quality, and how that compares with the reference's, seed by seed; `mark` ends it."""
     times = f"{point.mean / reference.mean:7.3f} ×" if reference.mean > 0 else ""
-    cost = f"{point.plan.evaluations:>4} evaluations"
+    cost = f"{worth(point.plan):>4} evaluations"
     return f"  {point.plan!s:36} {cost}  {point.mean:9.4g}  {times} ± {point.spread(reference):.3f}{mark}"
+
+
+def worth(plan: Plan) -> str:
+    """How many whole evaluations a plan's multiply-adds are: a whole number where nothing is reused."""
+    return f"{plan.cost:.4g}"
 
 
 def print_outcome(outcome: Outcome, file: Path, every: bool, quiet: bool) -> None:
@@ -59,7 +65,7 @@ def _table(result: SearchResult) -> Iterator[str]:
     yield f"{len(result.curve)} plans; those that no cheaper one is as good as, beside the reference (--all shows each):"
     yield row(reference, reference, "  reference")
     best = {p.plan for p in frontier(result.curve)}
-    for point in sorted(result.curve, key=lambda p: (p.plan.evaluations, -p.mean)):
+    for point in sorted(result.curve, key=lambda p: (p.plan.cost, -p.mean)):
         if point.plan in best or point.plan == chosen:
             yield row(point, reference, "  chosen" if point.plan == chosen else "")
 
@@ -68,7 +74,7 @@ def refusals(result: SearchResult) -> Iterator[str]:
     """A line for each cheaper plan that was within the factor on the search's seeds alone."""
     searched = {p.plan: p for p in result.curve}
     for again in result.refused:
-        first, cost = searched[again.plan], f"{again.plan.evaluations} evaluations"
+        first, cost = searched[again.plan], f"{worth(again.plan)} evaluations"
         yield (
             f"not {again.plan}, {cost}: {_ratio(first, result.searched)} in the search, {_ratio(again, result.reference)} on "
             "the seeds that confirm"
@@ -85,11 +91,11 @@ def _print_chosen(outcome: Outcome, file: Path) -> None:
     chosen = outcome.search.chosen
     assert chosen is not None
     if outcome.path is None:
-        echo(f"{file}: {chosen.plan}, {after.evaluations} evaluations, is the cheapest already; it stays as it is")
+        echo(f"{file}: {chosen.plan}, {worth(chosen.plan)} evaluations, is the cheapest already; it stays as it is")
         return
     echo(
-        f"wrote {outcome.path}: {chosen.plan} in the place of {outcome.current}, {after.evaluations} evaluations for "
-        f"{before.evaluations}"
+        f"wrote {outcome.path}: {chosen.plan} in the place of {outcome.current}, {worth(chosen.plan)} evaluations for "
+        f"{worth(outcome.current)}"
     )
     echo(
         f"{tuned.metric} {after.quality:.4g} for {before.quality:.4g}, on {tuned.seeds} × {tuned.samples:,} samples that chose "

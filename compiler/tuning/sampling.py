@@ -52,7 +52,9 @@ def options_of(manifest: Manifest) -> CompileOptions:
 
 def replace_plan(program: Program, export: str, subject: Subject, plan: Plan) -> Program:
     """The program with the integral of one export computed by another plan."""
-    graph = subject.graph if plan == subject.plan else forms.retimed(subject.graph, plan, subject.setting)
+    graph = subject.graph
+    if plan != subject.plan:
+        graph = forms.retimed(graph, plan, subject.setting, subject.reuse.setting)
     return replace(program, exports={**program.exports, export: graph})
 
 
@@ -81,6 +83,8 @@ class Sampler:
         values = {name: value for name, value in values.items() if name in ports}
         inputs = {p.name: p for p in self.manifest.inputs}
         feed = prepare(inputs, ports, values | {name: fields[name] for name in inputs})
+        if self.subject.reuse.setting is not None:
+            feed[self.subject.reuse.setting] = np.array(plan.reuse)  # Which the file may not have.
         accepted = {i.name for i in [*opened.get_inputs(), *opened.get_overridable_initializers()]}
         results: list[Array] = opened.run(None, {n: a for n, a in feed.items() if n in accepted})
         return results
@@ -95,8 +99,15 @@ class Sampler:
         """Whether the number of steps is a setting of the file, so that one session serves every number."""
         return self.subject.setting is not None and not self.manifest.unrolled
 
+    def _key(self, plan: Plan) -> Plan:
+        """One plan for all that differ in settings alone; the spec's own has its own graph."""
+        if plan == self.subject.plan or not self._steps_are_free:
+            return plan
+        reuse = plan.reuse if self.subject.reuse.setting is None else min(plan.reuse, 2)
+        return replace(plan, steps=1, reuse=reuse)
+
     def _session(self, plan: Plan) -> ort.InferenceSession:
-        key = replace(plan, steps=1) if self._steps_are_free else plan
+        key = self._key(plan)
         if key not in self.sessions:
             program = replace_plan(self.program, self.manifest.export, self.subject, plan)
             options = options_of(self.manifest)

@@ -1,4 +1,4 @@
-"""The search of `mai tune`: the plan with the fewest evaluations within a factor of a quality, over methods, steps and grids.
+"""The search of `mai tune`: the plan with the fewest evaluations within a factor of a quality, over methods, steps, grids and reuse.
 
 All plans are measured on the same seeds, so on the same draws and the same data: two of them differ by nothing else. The
 cheapest of many noisy measurements looks better than it is, so the choice is confirmed on seeds that chose nothing.
@@ -6,6 +6,8 @@ cheapest of many noisy measurements looks better than it is, so the choice is co
 
 from __future__ import annotations
 
+import itertools
+import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +25,7 @@ class OnPoint(Protocol):
 
 Measure = Callable[[Plan, int], float]  # The quality of a plan on a seed.
 FEW, GROWTH = 6, 1.5  # All numbers of steps up to FEW are tried, then each GROWTH times the one before.
+REUSES = (2, 3, 4)  # At every so many-th step, what is reusable is computed.
 HOPELESS = 2.0  # A plan this many times worse than what is allowed is not mended by another grid.
 WARPS = tuple(
     Grid(skew, ends) for skew, ends in ((-0.3, 0), (-0.6, 0), (0.3, 0), (0.6, 0), (0, 0.3), (0, 0.6), (0, -0.3))
@@ -57,12 +60,14 @@ class Limits:
         most: the largest number of evaluations.
         seeds: how many seeds each plan is measured on.
         warps: whether grids of uneven steps may be tried.
+        spared: the share of the velocity that is reusable; 0 where nothing is.
     """
 
     factor: float
     most: int
     seeds: int
     warps: bool = True
+    spared: float = 0.0
 
     def fulfils(self, point: Point, reference: Point) -> bool:
         """Whether a quality is within the factor of the reference's; for a negative one, the loss is a share of its size."""
@@ -91,7 +96,7 @@ class SearchResult:
 def frontier(points: Sequence[Point]) -> list[Point]:
     """The plans that no cheaper one is as good as, the cheapest first."""
     best: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.plan.evaluations, p.mean)):
+    for point in sorted(points, key=lambda p: (p.plan.cost, p.mean)):
         if not best or point.mean < best[-1].mean:
             best.append(point)
     return best
@@ -132,6 +137,9 @@ class Search:
         if self.limits.warps:
             for method in self.methods:
                 self._bend(method)
+        if self.limits.spared:
+            for method, every in itertools.product(self.methods, REUSES):
+                self._reuse(method, every)
         warped = [p for p in self.points.values() if p not in even]
         reference, *tried = self._confirm(current)
         confirmed = bool(tried) and self.limits.fulfils(tried[-1], reference)
@@ -152,9 +160,9 @@ class Search:
 
     def _passing(self) -> list[Point]:
         """The plans within the factor and the number of evaluations, the cheapest first; of equal cost, the better first."""
-        allowed = [p for p in self.points.values() if p.plan.evaluations <= self.limits.most]
+        allowed = [p for p in self.points.values() if p.plan.cost <= self.limits.most]
         passing = [p for p in allowed if self.limits.fulfils(p, self.reference)]
-        return sorted(passing, key=lambda p: (p.plan.evaluations, p.mean))
+        return sorted(passing, key=lambda p: (p.plan.cost, p.mean))
 
     def _close_gap(self, method: str) -> None:
         """Bisect the numbers of steps between the first that is good enough and the one below it."""
@@ -171,7 +179,7 @@ class Search:
     def _bend(self, method: str) -> None:
         """Try uneven grids with ever fewer steps, as long as one is good enough; the first is cheaper than all so far."""
         best = self._passing()
-        most = best[0].plan.evaluations - 1 if best else self.limits.most
+        most = math.ceil(best[0].plan.cost) - 1 if best else self.limits.most
         steps = max((n for n in range(1, self.limits.most + 1) if Plan(method, n).evaluations <= most), default=0)
         while steps > 0:
             even = self._point(Plan(method, steps))
@@ -188,6 +196,19 @@ class Search:
         if best.mean < even.mean and not self.limits.fulfils(best, self.reference):
             tried += [self._point(replace(even.plan, grid=grid)) for grid in _around(best.plan.grid)]
         return any(self.limits.fulfils(p, self.reference) for p in tried)
+
+    def _reuse(self, method: str, every: int) -> None:
+        """Try ever fewer steps that reuse, on even steps or those of the best plan so far, as long as one is good enough.
+
+        The first is cheaper than all so far.
+        """
+        best = self._passing()
+        most, grid = (best[0].plan.cost, best[0].plan.grid) if best else (self.limits.most + 1, Grid())
+        plans = [Plan(method, n, grid, every, self.limits.spared) for n in range(every + 1, 4 * self.limits.most + 1)]
+        for plan in reversed([p for p in plans if p.cost < most]):
+            tried = [self._point(p) for p in dict.fromkeys((replace(plan, grid=Grid()), plan))]
+            if not any(self.limits.fulfils(p, self.reference) for p in tried):
+                return
 
     def _confirm(self, current: Plan) -> Iterator[Point]:
         """Measure the reference and the cheapest plans on the seeds that confirm, until one is within the factor.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mai.compiler.ir.graph import Graph, Node
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.structure import Extend, Integrate
+from mai.compiler.passes.loops.retime import REUSE, spared_share
 from mai.compiler.solvers import SOLVERS
 from mai.compiler.solvers.grid import Plan
 from mai.runtime.model.manifest import Manifest
@@ -18,6 +19,19 @@ METHODS = tuple(s.name for s in SOLVERS.values() if s.plannable)
 
 
 @dataclass(frozen=True, slots=True)
+class Reuse:
+    """What of a velocity is reusable.
+
+    Attributes:
+        spared: its share of the velocity's multiply-adds; 0 where nothing is reusable.
+        setting: the setting that says at every how many-th step it is computed; where the spec has none, a file that reuses gets one.
+    """
+
+    spared: float = 0.0
+    setting: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Subject:
     """An export with one integral.
 
@@ -25,6 +39,7 @@ class Subject:
         graph: the export.
         plan: how the spec computes the integral.
         setting: the setting that is its number of steps, if one is.
+        reuse: how what is reusable in its velocity is reused.
         keeps: whether its path is kept, a time on it asked for, or its grid written: then its points stay where the spec has them, so
             no other grid is tried.
     """
@@ -33,6 +48,7 @@ class Subject:
     plan: Plan
     setting: str | None
     keeps: bool
+    reuse: Reuse = Reuse()
 
 
 def refusal(message: str, span: Span | None = None, help: str | None = None) -> MaiError:
@@ -66,7 +82,20 @@ def subject_of(graph: Graph, manifest: Manifest) -> Subject:
         raise refusal(message, node.span, "make the number a setting: `steps: int = 20`")
     steps = integral.steps if setting is None else int(graph.settings[setting].default)
     assert isinstance(steps, int), "a number that is no setting's"
-    return Subject(graph, Plan(integral.method, steps), setting, keeps)
+    reuse, every = _reuse(graph, integral.reuse)
+    return Subject(graph, Plan(integral.method, steps, reuse=every, spared=reuse.spared), setting, keeps, reuse)
+
+
+def _reuse(graph: Graph, every: Size) -> tuple[Reuse, int]:
+    """What can be reused, and at every how many-th step the spec computes it. A setting of a spec keeps its name."""
+    spared = spared_share(graph)
+    for name, setting in graph.settings.items():
+        if every == symbol(name):
+            return Reuse(spared, name), int(setting.default)
+    if not isinstance(every, int):
+        return Reuse(), 1
+    taken = {*graph.settings, *(v.name for v in graph.inputs)}
+    return Reuse(spared, None if REUSE in taken else REUSE), every
 
 
 def _check_method(node: Node) -> None:

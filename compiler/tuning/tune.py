@@ -99,7 +99,8 @@ def tune(path: Path, out: Path, options: Options, on_point: OnPoint) -> Outcome:
         samples = sampler(plan, seed, fields, _rows(fields, options.samples))[place]
         return metric(samples, fields[field] if field is not None else None)
 
-    limits = Limits(options.factor, options.most or current.evaluations, options.seeds, warps=not subject.keeps)
+    most, spared = options.most or math.ceil(current.cost), subject.reuse.spared
+    limits = Limits(options.factor, most, options.seeds, warps=not subject.keeps, spared=spared)
     result = _search(measure, current, limits, options, on_point)
     if result.chosen is None:
         raise _quality_error(result, limits)
@@ -151,9 +152,9 @@ def _current(manifest: Manifest, subject: Subject) -> Plan:
     if manifest.tuned is None:
         return subject.plan
     after = manifest.tuned.after
-    if after.method not in METHODS or after.steps < 1 or not sum(map(abs, after.grid)) < 1:
+    if after.method not in METHODS or min(after.steps, after.reuse) < 1 or not sum(map(abs, after.grid)) < 1:
         raise refusal(f"the file says that it was tuned to {after.method}({after.steps}), which is no plan")
-    return Plan(after.method, after.steps, Grid(*after.grid))
+    return Plan(after.method, after.steps, Grid(*after.grid), after.reuse, subject.reuse.spared)
 
 
 def _check_same(model: Model, sampler: Sampler, current: Plan, fields: Fields) -> list[Array]:
@@ -216,7 +217,7 @@ def _to_manifest(
     seeds = confirming_seeds(limits.seeds)
     confirmed = {p.plan: p for p in (result.reference, result.chosen)}
     before = confirmed.get(current) or Point(current, tuple(measure(current, seed) for seed in seeds))
-    even = [p for p in result.curve if p.plan.grid.even]
+    even = [p for p in result.curve if p.plan.grid.even and p.plan.reuse == 1]
     return Tuning(
         metric=options.metric,
         factor=options.factor,
@@ -237,6 +238,8 @@ def measurement(point: Point, reference: Point) -> Measurement:
         steps=plan.steps,
         grid=(grid.skew, grid.ends),
         evaluations=plan.evaluations,
+        reuse=plan.reuse,
+        cost=round(plan.cost, 2),
         quality=point.mean,
         spread=point.spread(reference),
     )

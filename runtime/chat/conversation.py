@@ -11,6 +11,7 @@ from mai.runtime.chat.template import UNAVAILABLE, Message, render
 from mai.runtime.errors import ModelError
 from mai.runtime.text.prompts import NOTHING, encode_text
 from mai.runtime.text.scores import Scored, score_turns
+from mai.runtime.text.several import several_turns
 from mai.runtime.text.stream import Turns, grow
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Conversation:
         prompt, settings = self._prompt(), self._settings_of_answer()
         room = self._room(len(prompt))
         self._answers += 1
-        turns = list(self.model.several_turns(prompt[None], several, room, settings, timeout))
+        turns = list(several_turns(self.model, prompt[None], several, room, settings, timeout))
         ends, rows = self.model.ends(settings), zip(*(turn.tolist() for turn in turns), strict=True)
         return ["".join(self._pieces(iter(row), ends)) for row in rows]
 

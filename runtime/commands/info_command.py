@@ -41,7 +41,7 @@ def _write_repository(folder: Path, paths: list[Path]) -> None:
     from mai.runtime.triton import write_repository
 
     loaded = [load(path, providers="cpu") for path in paths]
-    whole = [model for model in loaded if model.manifest.step is None]
+    whole = [model for model in loaded if model.manifest.is_whole]
     if not whole:
         raise Misuse("Triton has no use for files of one turn of a text: name the whole ones")
     for note in write_repository(folder, whole):

@@ -45,6 +45,9 @@ def run(
         ),
     ] = None,
     stream: Annotated[bool, Option("--stream", help="Print a text as it grows.")] = False,
+    progress: Annotated[
+        bool, Option("--progress", help="Tell after each step how many there are: of files by mai compile --progress.")
+    ] = False,
     threads: Annotated[int | None, Option(help="Threads for one operation.")] = None,
     provider: Annotated[
         str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")
@@ -54,4 +57,6 @@ def run(
     from mai.runtime.commands.running import Wanted, run_file
 
     options = {"batch": batch, "seed": seed, "steps": steps}
-    run_file(model, values or [], options, Wanted(out, range_, stream, threads, provider, special_tokens, over))
+    run_file(
+        model, values or [], options, Wanted(out, range_, stream, threads, provider, special_tokens, over, progress)
+    )

@@ -19,7 +19,7 @@ from mai.runtime.model.manifest import Port
 from mai.runtime.model.model import Model
 from mai.runtime.show.look import count_examples, look_of
 from mai.runtime.show.picture import Look
-from mai.runtime.show.printing import print_count, print_results, print_stream, print_texts
+from mai.runtime.show.printing import print_count, print_results, print_stream, print_texts, show_progress
 from mai.runtime.show.save import MOVING, PICTURES, check_ending, check_kind, path_names, save
 from mai.runtime.show.terminal import say
 from mai.runtime.text.stream import step_path
@@ -36,6 +36,7 @@ class Wanted:
     provider: str | None = None
     special_tokens: bool | None = None
     over: Path | None = None
+    progress: bool = False
 
 
 def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wanted: Wanted) -> None:
@@ -54,7 +55,8 @@ def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wa
         return
     values = _values(model, words, options)
     began = time.perf_counter()
-    answer, count = model.counted(**{"special_tokens": wanted.special_tokens} | values)
+    asked = {"special_tokens": wanted.special_tokens} | values
+    answer, count = (show_progress(model, asked), None) if wanted.progress else model.counted(**asked)
     seconds = time.perf_counter() - began
     if isinstance(answer, (str, list)):
         print_texts([answer] if isinstance(answer, str) else answer, seconds, wanted.out)
@@ -94,9 +96,8 @@ def _save(model: Model, results: Mapping[str, Array], out: Path, look: Look) -> 
 def _opened(path: Path, wanted: Wanted) -> Model:
     """The file, or the step file beside it; what cannot be saved as is asked for is refused before anything is run."""
     beside = step_path(path)
-    model = load(
-        beside if wanted.stream and beside.exists() else path, providers=wanted.provider, threads=wanted.threads
-    )
+    in_turns = (wanted.stream or wanted.progress) and beside.exists()
+    model = load(beside if in_turns else path, providers=wanted.provider, threads=wanted.threads)
     if wanted.provider == "cuda" and "CUDAExecutionProvider" not in model.providers:
         say("note: CUDA is not usable here, the CPU computes", err=True)
     if wanted.out is not None:

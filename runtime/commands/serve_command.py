@@ -41,6 +41,13 @@ TokenFileOption = Annotated[
     Path | None,
     Option(help="A file with the token that requests must show.", show_default=f"the variable {TOKEN}, or none"),
 ]
+AllowHostOption = Annotated[
+    list[str] | None,
+    Option(
+        help="A name by which it may be called beside localhost and addresses; * is any. May be said several times.",
+        show_default="none on this machine alone, any elsewhere",
+    ),
+]
 CorsOption = Annotated[
     list[str] | None,
     Option(help="The origin of a web page that may use it, https://example.org; * is all. May be said several times."),
@@ -69,6 +76,7 @@ def serve(
     limit: LimitOption = None,
     timeout: TimeoutOption = 60.0,
     token_file: TokenFileOption = None,
+    allow_host: AllowHostOption = None,
     cors: CorsOption = None,
     page: PageOption = True,
     modules: ModulesOption = None,
@@ -93,7 +101,7 @@ def serve(
     _check_numbers(timeout, wait, body)
     options = Options(
         host, port, share, wait / 1000, queue, streams, int(body * MEGABYTE), examples, _limits(limit or []), timeout,
-        _token(token_file), tuple(map(_origin, cors or [])), page, modules, threads, provider,
+        _token(token_file), tuple(map(_name, allow_host or [])), tuple(map(_origin, cors or [])), page, modules, threads, provider,
     )  # fmt: skip
     serve_files(open_files(models, options), options)
 
@@ -132,6 +140,17 @@ def _token(file: Path | None) -> str | None:
         said = file or f"the variable {TOKEN}"
         raise Misuse(f"{said} holds no token: one word of letters, digits and signs of ASCII")
     return token
+
+
+def _name(word: str) -> str:
+    """`*`, or the name of a machine in small letters: without a port, which may be any."""
+    name = word.lower().rstrip(".")
+    if name != "*" and not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", name):
+        raise Misuse(
+            f"--allow-host {word} is no name of a machine",
+            help="--allow-host models.example.org, without https:// and without a port",
+        )
+    return name
 
 
 def _origin(word: str) -> str:

@@ -121,7 +121,7 @@ def _told(path: Path, verification: Verification | None, error: ModelError, quie
 
 def _verification(path: Path, provider: str | None, tolerance: float | None) -> Verification:
     """What the self-test of a file shows. Raises `ModelError` where it cannot be run."""
-    from mai.runtime.model.loader import has_own_weights, load
+    from mai.runtime.model.loader import has_own_weights, is_as_written, load
     from mai.runtime.model.session import provider_name
 
     model = load(path, providers=provider, check_weights=False)
@@ -131,6 +131,11 @@ def _verification(path: Path, provider: str | None, tolerance: float | None) -> 
         raise ModelError("input-unknown", message, "another --provider, or another installation of ONNX Runtime")
     if not has_own_weights(path, model.manifest):
         say(f"note: another program has changed the weights of {path}", err=True)
+    elif not is_as_written(path, model.manifest):
+        say(
+            f"note: another program has written {path} anew: its weights are those of mai, its graph may be another",
+            err=True,
+        )
     return model.run_self_test(tolerance)
 
 

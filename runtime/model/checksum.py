@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from mai.runtime.files import mapped
 from mai.runtime.model.wire import DOC_STRING, Buffer, fields_of, tensors_of
 
 
@@ -47,7 +48,10 @@ def combine_checksums(parts: Iterable[int]) -> str:
     return f"{sum(parts) % 2**64:016x}"
 
 
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, read a part at a time, as 64 hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256_of(path: Path, size: int | None = None) -> str:
+    """The SHA-256 of a file, or of its first `size` bytes, as 64 hexadecimal digits."""
+    if size is None:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    with mapped(path) as raw:
+        return hashlib.sha256(raw[:size]).hexdigest()

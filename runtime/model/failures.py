@@ -11,6 +11,7 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import FORMAT, MANIFEST_KEY, Port
+from mai.runtime.model.mapping import is_ort
 from mai.runtime.model.wire import Buffer
 
 MAX_LINE = 300  # Characters of ONNX Runtime's message that are shown.
@@ -32,6 +33,11 @@ def unreadable_error(path: Path, raw: Buffer, error: Exception) -> ModelError:
         return newer_error(path, int(stated[1]))
     if path.suffix == ".mai":
         return ModelError("model-foreign", f"{path} is a spec", f"compile it first: mai compile {path}")
+    if is_ort(raw):
+        help = "convert it again, by the same onnxruntime or an earlier one"
+        return ModelError(
+            "model-truncated", f"{path} is damaged, or of another version of onnxruntime: {first_line(error)}", help
+        )
     if not ONNX_START.match(raw):
         remedy = "`mai compile SPEC --weights FILE` makes one of weights" if path.suffix == ".safetensors" else None
         return ModelError("model-foreign", f"{path} is no ONNX file", remedy)

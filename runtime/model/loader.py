@@ -17,7 +17,7 @@ from mai.runtime.model.checksum import checksum, checksum_of, sha256_of
 from mai.runtime.model.data import check_data, check_places, data_path
 from mai.runtime.model.failures import first_line, newer_error, unreadable_error
 from mai.runtime.model.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
-from mai.runtime.model.mapping import source_of
+from mai.runtime.model.mapping import is_ort, source_of
 from mai.runtime.model.model import Model
 from mai.runtime.model.session import (
     NARROWING,
@@ -42,7 +42,8 @@ def load(
     """Open a file that mai compiled.
 
     Args:
-        path: the `.onnx` file.
+        path: the `.onnx` file; or the `.ort` that ONNX Runtime's converter made of one, whose weights it has rearranged: they
+            are not looked at, and `Model.verify` says what they compute.
         providers: "cpu", "cuda", another by the like name, or onnxruntime's own list; by default CUDA where it is usable, the CPU otherwise.
         threads: how many threads one operation may use; by default all cores.
         check_weights: refuse a file whose weights are not those that mai wrote; without, one that another program has
@@ -70,14 +71,14 @@ def _load(
 ) -> Model:
     """Open a file whose bytes are mapped: they are looked at, and what computes reads the file by itself."""
     try:
-        tensors = list(tensors_of(raw))
+        tensors = [] if is_ort(raw) else list(tensors_of(raw))
         data = check_places(path, tensors)
         chosen = choose_providers(providers)
         session = _open(path, raw, with_cuda_graphs(chosen) if cuda_graph else chosen, threads)
         meta = session.get_modelmeta()
         manifest = _read_manifest(path, meta.custom_metadata_map, meta.producer_name)
         _check_graph(path, session, manifest)
-        if check_weights:
+        if check_weights and not is_ort(raw):
             _check_weights(path, tensors, manifest)
         if data is not None:
             check_data(data, manifest.data, whole=check_weights)
@@ -179,10 +180,20 @@ def check_draws(name: str, providers: Sequence[str], manifest: Manifest) -> None
 
 
 def has_own_weights(path: Path, manifest: Manifest) -> bool:
-    """Whether the weights of a file, and of the data beside it, are those that mai wrote."""
+    """Whether the weights of a file, and of the data beside it, are those that mai wrote; of a `.ort` nobody can say, and it is taken for one."""
     with mapped(path) as raw:
+        if is_ort(raw):
+            return True
         own = manifest.checksum in (None, checksum(raw))
     return own and (manifest.data is None or sha256_of(data_path(path)) == manifest.data.sha256)
+
+
+def is_as_written(path: Path, manifest: Manifest) -> bool:
+    """Whether all that stands before the manifest, the graph, too, is what mai wrote; taken for so where an older file or a `.ort` does not say."""
+    with mapped(path) as raw:
+        if manifest.file is None or is_ort(raw):
+            return True
+    return sha256_of(path, manifest.file.size) == manifest.file.sha256
 
 
 def _check_weights(path: Path, tensors: Sequence[Buffer], manifest: Manifest) -> None:

@@ -139,6 +139,26 @@ class Step(BaseModel):
     fixed: list[str] = []
 
 
+class Part(BaseModel):
+    """Some turns of an export's loops, in a file of its own: the steps of a sampler, one or several a call.
+
+    Attributes:
+        before: the setting that says how many turns have been taken.
+        now: the setting that says how many are to be taken.
+        total: the output that says how many there are for each example, [batch]; of one that a condition has ended, none that are left.
+        states: for each input that is a state, the output that is its value for the next call. The first call, with 0 turns before,
+            reads none of them: they may be anything of their sizes.
+        results: the outputs that the whole file has, as they would be if the turns so far were all.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    before: str
+    now: str
+    total: str
+    states: dict[str, str]
+    results: list[str]
+
+
 class Measurement(BaseModel):
     """One way to compute an integral, and how good its samples are.
 
@@ -147,6 +167,8 @@ class Measurement(BaseModel):
         steps: how many steps it takes.
         grid: (skew, ends): steps are even in u, and the time is s = u + skew u (u - 1) - ends sin(2 pi u) / (2 pi).
         evaluations: how often the velocity is evaluated for one sample.
+        reuse: what is reusable in the velocity is computed at every so many-th step.
+        cost: how many whole evaluations have as many multiply-adds; None in files that were tuned before there was reuse.
         quality: the metric's mean over seeds; lower is better.
         spread: the standard deviation, over seeds, of the quality's ratio to the reference's.
     """
@@ -156,6 +178,8 @@ class Measurement(BaseModel):
     steps: int
     grid: tuple[float, float] = (0.0, 0.0)
     evaluations: int
+    reuse: int = 1
+    cost: float | None = None
     quality: float
     spread: float
 
@@ -233,7 +257,7 @@ class Finding(BaseModel):
 
 
 class Data(BaseModel):
-    """The file of tensors beside a file: how many bytes it has, and their SHA-256."""
+    """Bytes that a file is known by, of itself or of the tensors beside it: how many they are, and their SHA-256."""
 
     model_config = ConfigDict(frozen=True)
     size: int
@@ -291,6 +315,7 @@ class Manifest(BaseModel):
         tuned: what `mai tune` has chosen, where it has.
         checksum: of the weights (`checksum.py`); older files have none.
         data: of the file beside that holds the large weights; None where all are inside.
+        file: of all that stands before the manifest, which is the end of the file: graph, weights and spec. Older files do not say it.
         self_test: inputs and results by which any engine can be verified; older files have none.
         claim: in the file of a claim, what it checks.
         claims: what the claims of the spec came to with these weights.
@@ -331,14 +356,29 @@ class Manifest(BaseModel):
     ranges: dict[str, list[float]] = {}
     text: Text | None = None
     step: Step | None = None
+    part: Part | None = None
     evaluations: str | None = None
     turns: str | None = None
     tuned: Tuning | None = None
     checksum: str | None = None
     data: Data | None = None
+    file: Data | None = None
     self_test: SelfTest | None = None
     claim: Claim | None = None
     claims: list[Finding] = []
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether a call of the file is all of its export, and no turn of a text or part of a sampler."""
+        return self.step is None and self.part is None
+
+    @property
+    def own_ports(self) -> frozenset[str]:
+        """The settings, inputs and outputs that no caller knows of: counters, and what a file of some turns has beside the whole one."""
+        counters, part = {name for name in (self.evaluations, self.turns) if name}, self.part
+        if part is None:
+            return frozenset(counters)
+        return frozenset({*counters, part.before, part.now, part.total, *part.states, *part.states.values()})
 
     @property
     def smallest(self) -> dict[str, int]:
@@ -348,5 +388,6 @@ class Manifest(BaseModel):
     @property
     def steady_inputs(self) -> dict[str, Port]:
         """Of a step file, the inputs that are the same in all turns, by name: neither its tokens nor its states."""
-        step = self.step
-        return {p.name: p for p in self.inputs if step is None or (p.name != step.tokens and p.name not in step.states)}
+        step, part = self.step, self.part
+        changing = {*(part.states if part else ()), *((step.tokens, *step.states) if step else ())}
+        return {p.name: p for p in self.inputs if p.name not in changing}

@@ -24,6 +24,7 @@ from mai.runtime.model.wire import (
 LARGE = 1 << 26  # Bytes of a file that is opened so.
 MAPPED = 1 << 16  # Bytes of a tensor that stays where it is,
 ALIGNED = 64  # if it begins at a multiple of so many.
+ORT = b"ORTM"  # Of ONNX Runtime's own format, `ort.fbs`.
 OUTSIDE = varint(DATA_LOCATION << 3 | VARINT) + varint(1)
 
 
@@ -36,12 +37,17 @@ def source_of(path: Path, raw: Buffer) -> tuple[str | bytes, Path | None]:
     place = path.resolve()
     if not _is_text(path) or not _is_text(place):  # ONNX Runtime knows no such names.
         return bytes(raw), None
-    if len(raw) < LARGE:
+    if len(raw) < LARGE or is_ort(raw):
         return str(path), None
     try:
         return without_numbers(raw, place.name), place.parent
     except ValueError:  # No ONNX file, which opening it will tell.
         return str(path), None
+
+
+def is_ort(raw: Buffer | bytes) -> bool:
+    """Whether these are the bytes of a file in ONNX Runtime's own format: a FlatBuffer, whose identifier stands behind its first four."""
+    return bytes(raw[4:8]) == ORT
 
 
 def _is_text(path: Path) -> bool:

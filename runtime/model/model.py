@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
@@ -21,12 +21,12 @@ from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest
 from mai.runtime.model.own_arguments import take_limit, take_special_tokens
+from mai.runtime.model.parts import Progress, at_once, find_part, part_by_part
 from mai.runtime.model.prepared import Prepared
 from mai.runtime.model.session import CUDA, provider_name
 from mai.runtime.self_test.verification import Verification, verify
 from mai.runtime.text.growing import GrowsText
 from mai.runtime.text.prompts import Prompt, check_length, check_shortest, form_of_texts, format_result, read_prompt
-from mai.runtime.text.stream import find_step_file
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ class Model(GrowsText):
         manifest: what the file says of itself.
         spec: the text that it was compiled from.
         path: where it lies.
-        inputs, settings, outputs: its ports by name; the counters of `counted` are no outputs.
+        inputs, settings, outputs: its ports by name, as a call takes and gives them: without the counters of `counted`, and the states
+            of a file of some turns.
     """
 
     def __init__(
@@ -55,12 +56,13 @@ class Model(GrowsText):
         self._step_model: Model | None = None
         self._opening = Lock()
         self.manifest, self.spec, self.path = manifest, spec, path
-        self.inputs = {p.name: p for p in manifest.inputs}
-        self.settings = {p.name: p for p in manifest.settings}
-        counters = (manifest.evaluations, manifest.turns)
-        self.outputs = {p.name: p for p in manifest.outputs if p.name not in counters}
+        hidden = manifest.own_ports
+        self.inputs = {p.name: p for p in manifest.inputs if p.name not in hidden}
+        self.settings = {p.name: p for p in manifest.settings if p.name not in hidden}
+        self.outputs = {p.name: p for p in manifest.outputs if p.name not in hidden}
         overridable = {i.name for i in session.get_overridable_initializers()}
-        self._accepted = {*self.inputs, *self.settings} if manifest.required else {*self.inputs, *overridable}
+        settable = [p.name for p in manifest.settings] if manifest.required else overridable
+        self._accepted = {*(p.name for p in manifest.inputs), *settable}
         self._defaults = {p.name: np.array(p.default, p.dtype) for p in manifest.settings} if manifest.required else {}
         self._fixed = {CHUNK: WHOLE} if CHUNK in overridable and CUDA in self.providers else {}
 
@@ -120,7 +122,28 @@ class Model(GrowsText):
             raise unnamed_value_error([*self.inputs, *self.settings])
         limit = self._time_limit(timeout, values)
         call = self.prepare(values, special_tokens)
+        if self.manifest.part is not None:
+            return at_once(self, call, limit), None
         return self.finish(call, self.compute(call.feed, limit))
+
+    def progress(
+        self, every: int = 1, *, timeout: object = None, special_tokens: object = None, **values: object
+    ) -> Iterator[Progress]:  # fmt: skip
+        """What a call computes, `every` so many turns of its loops (steps of its solver), by the file that `mai compile --progress` writes beside it.
+
+        The last `result` has the bits of a call. Whoever asks for no more ends it; what stands before and after the loops is computed each time.
+
+        Args:
+            timeout, special_tokens, values: as of a call; what the caller does between two turns does not count.
+
+        Yields:
+            How many turns are taken, of how many, and what a call would return if they were all.
+
+        Raises:
+            ModelError: as a call does; `progress-unavailable`: there is no such file; `every` is below 1.
+        """
+        limit = self._time_limit(timeout, values)
+        return part_by_part(self, self.prepare(values, special_tokens), every, limit)
 
     def prepare(self, values: dict[str, Any], special_tokens: object = None) -> Prepared:
         """What a call with these inputs and settings computes, checked and not yet computed; `special_tokens` as of a call.
@@ -258,11 +281,15 @@ class Model(GrowsText):
         conversation.messages += messages
         return "".join(conversation.answer(timeout))
 
-    def _step(self) -> Model:
-        """The step file beside this one, opened when it is first needed."""
+    def by_parts(self) -> Model:
+        """The file of some turns: this one, or the one beside it, opened when it is first needed. Raises `ModelError`, `progress-unavailable`."""
+        return self if self.manifest.part is not None else self._opened_beside(find_part)
+
+    def _opened_beside(self, find: Callable[[Manifest, Path], Path]) -> Model:
+        """The file beside this one, opened when it is first needed."""
         with self._opening:
             if self._step_model is None:
-                self._step_model = self._open_step(find_step_file(self.manifest, self.path))
+                self._step_model = self._open_step(find(self.manifest, self.path))
             return self._step_model
 
     @cached_property

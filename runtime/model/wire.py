@@ -33,36 +33,43 @@ def fields_of(message: Buffer) -> Iterator[Field]:
     Raises:
         ValueError: these bytes are no message.
     """
+    for number, began, first, end in _spans(message):
+        yield Field(number, message[began:end], None if first is None else message[first:end])
+
+
+def _spans(message: Buffer) -> Iterator[tuple[int, int, int | None, int]]:
+    """Of each field its number, and where it begins, its content begins, and it ends. Raises as `fields_of`."""
     at, end = 0, len(message)
     while at < end:
-        began, content = at, None
-        key, at = _varint(message, at)
+        began, first = at, None
+        key, at = _varint(message, at) if message[at] > 127 else (message[at], at + 1)
         wire = key & 7
-        if wire == VARINT:
-            _, at = _varint(message, at)
-        elif wire == BYTES:
-            size, at = _varint(message, at)
-            content = message[at : at + size]
+        if wire == BYTES:
+            size, at = _varint(message, at) if at >= end or message[at] > 127 else (message[at], at + 1)
+            first = at
             at += size
+        elif wire == VARINT:
+            _, at = _varint(message, at)
         elif wire in (FIXED64, FIXED32):
             at += 8 if wire == FIXED64 else 4
         else:
             raise ValueError(f"wire type {wire}")
-        yield Field(key >> 3, message[began:at], content)
+        yield key >> 3, began, first, at
     if at != end:
         raise ValueError("a message ends in the middle of a field")
 
 
 def tensors_of(message: Buffer, kind: str = "model") -> Iterator[Buffer]:
     """The bytes of every tensor inside a message of a kind, those of nested graphs included. Raises as `fields_of`."""
-    for number, _, content in fields_of(message):
-        inner = FIELDS[kind].get(number)
-        if inner is None or content is None:
+    kinds = FIELDS[kind]
+    for number, _, first, end in _spans(message):
+        inner = kinds.get(number)
+        if inner is None or first is None:
             continue
         if inner == "tensor":
-            yield content
+            yield message[first:end]
         else:
-            yield from tensors_of(content, inner)
+            yield from tensors_of(message[first:end], inner)
 
 
 def place_of(tensor: Buffer) -> dict[str, str]:

@@ -1,10 +1,12 @@
-"""What every request passes: the token, the size of its body, the counters, and the watch for a client that goes away."""
+"""What every request passes: the name that it calls the service by, the token, the size of its body, the counters, and the watch for a client that goes away."""
 
 from __future__ import annotations
 
 import asyncio
 import binascii
 import hmac
+import ipaddress
+import re
 import time
 from base64 import b64decode
 from collections.abc import Collection, Coroutine
@@ -19,19 +21,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from mai.runtime.errors import ModelError
 from mai.runtime.serving.failures import SERVER_ERROR, failure
 from mai.runtime.serving.metrics import Metrics
-from mai.runtime.serving.options import Options
+from mai.runtime.serving.options import Options, is_of_this_machine
 
 OPEN = ("/health", "/ready")  # What asks for no token: whoever watches the process has none.
+HOST = re.compile(r"(?:\[(?P<six>[^\[\]]*)\]|(?P<name>[^:\[\]]*))(?::\d*)?")
 NOWHERE = "none"  # The label of all addresses that there are not.
 
 
 class Access:
-    """Refuses what shows no token or is too large, and counts what was answered."""
+    """Refuses what is meant for another name, shows no token or is too large, and counts what was answered."""
 
     def __init__(self, app: ASGIApp, options: Options, addresses: Collection[str], metrics: Metrics) -> None:
         """`addresses`: those that there are, each of which is counted by itself."""
         self._app, self._addresses, self._metrics = app, addresses, metrics
-        self._token, self._most = options.token, options.body
+        self._token, self._most, self._options = options.token, options.body, options
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, as ASGI has it."""
@@ -66,6 +69,11 @@ class Access:
 
     def _refusal(self, scope: Scope) -> ModelError | None:
         headers = Headers(scope=scope)
+        if self._options.only_named and not is_named(headers.get("host", ""), self._options.names):
+            message = f"this service is not called {headers['host']!r}"
+            return ModelError(
+                "host-unknown", message, "call it by localhost or its address, or start it with --allow-host"
+            )
         if self._token is not None and scope["path"] not in OPEN and not _shows(headers, self._token):
             return ModelError(
                 "token-wrong", "the token is missing or wrong", "send the header Authorization: Bearer TOKEN"
@@ -89,6 +97,18 @@ class Access:
             return message
 
         return receiving
+
+
+def is_named(host: str, names: Collection[str]) -> bool:
+    """Whether a header `Host` says one of some names, localhost or an address; what is no browser may say nothing."""
+    found = HOST.fullmatch(host)
+    name = (found["six"] or found["name"]).lower().rstrip(".") if found else host
+    if not name or name in names or is_of_this_machine(name):
+        return True
+    try:
+        return bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False
 
 
 def _shows(headers: Headers, token: str) -> bool:

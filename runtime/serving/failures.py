@@ -10,6 +10,7 @@ BAD_REQUEST, SERVER_ERROR = 400, 500
 STATUSES = {
     "token-wrong": 401,
     "route-unknown": 404,
+    "host-unknown": 421,
     "body-too-large": 413,
     "not-arrived": 422,
     "queue-full": 429,

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 MEGABYTE = 1_000_000
+LOCALHOST = "localhost"
+
+
+def is_of_this_machine(host: str) -> bool:
+    """Whether an address or a name leads to the machine that asks."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == LOCALHOST or host.endswith(f".{LOCALHOST}")
 
 
 @dataclass(frozen=True)
@@ -25,6 +35,8 @@ class Options:
         timeout: the seconds within which a request is answered, the coming of its body and its waiting included; a stream
             begins within them, and may compute for as long again.
         token: what requests must show; None: nothing.
+        names: by which it may be called beside addresses and localhost; "*" is any. Without one, any where it does not listen
+            on this machine alone.
         origins: of web pages that may use the service; "*" is all.
         page: whether `/` is the page that runs the files in the browser.
         modules: a node_modules folder, as `mai page` takes it.
@@ -42,11 +54,20 @@ class Options:
     limits: Mapping[str, float] = field(default_factory=dict)
     timeout: float = 60.0
     token: str | None = None
+    names: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     page: bool = True
     modules: Path | None = None
     threads: int | None = None
     provider: str | None = None
+
+    @property
+    def only_named(self) -> bool:
+        """Whether it answers those alone who call it by a name that is said, by localhost or by an address.
+
+        A web page may have its own name lead to this machine (DNS rebinding), and would be taken for the service's.
+        """
+        return "*" not in self.names and bool(self.names or is_of_this_machine(self.host))
 
     @property
     def at_once(self) -> int:

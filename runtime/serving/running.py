@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from mai.runtime.errors import ModelError
+from mai.runtime.inputs.values import parse_span
+from mai.runtime.model.model import Model
 from mai.runtime.model.own_arguments import SPECIAL_TOKENS, TIMEOUT
+from mai.runtime.model.parts import Progress, part_by_part
 from mai.runtime.model.prepared import Prepared
+from mai.runtime.serving.failures import described
 from mai.runtime.serving.options import Options
 from mai.runtime.serving.reading import JSON, NPY, NPZ, as_call_values, check_limits, check_room, read_arrays, read_json
 from mai.runtime.serving.served import Served
-from mai.runtime.serving.writing import choose_format, respond
+from mai.runtime.serving.writing import as_json, choose_format, described_answer, respond
 
+PROGRESS, PARTIAL, EVENTS = "progress", "partial", "text/event-stream"
 KINDS = ("", JSON, NPZ, NPY)
 CURL = "application/x-www-form-urlencoded"  # What curl says of any text that it sends, where nobody says what it is.
 
@@ -32,17 +40,70 @@ def describe(served: Mapping[str, Served], request: Request) -> Response:
 async def run(served: Mapping[str, Served], options: Options, request: Request) -> Response:
     """`POST /run/NAME`: one call of a file."""
     one = find(served, request.path_params["name"])
+    span = request.query_params.get("range")
     form = choose_format(request.query_params.get("format"), request.headers.get("accept", ""))
     values = await read_values(one, options, request)
     seconds = seconds_of(options, request.query_params.get(TIMEOUT))
+    every = _every(request.query_params.get(PROGRESS), form)
     call, notes = await asyncio.to_thread(prepared, one, options, values)
+    if every is not None:
+        shows_parts = request.query_params.get(PARTIAL) is not None
+        told = partial(_told, one.model, notes, form, parse_span(span) if span else None, shows_parts)
+        return await _watched(one, call, every, seconds, told)
     results = await one.line.ask(call.feed, seconds)
-    span = request.query_params.get("range")
 
     def answer() -> Response:
         return respond(one.model, *one.model.finish(call, results), notes, form, span)
 
     return await asyncio.to_thread(answer)
+
+
+def _every(asked: str | None, form: str) -> int | None:
+    """After how many turns a request wants to be told of its progress; None where it asks for the end alone."""
+    if asked is None:
+        return None
+    if not asked.isdecimal() or not 0 < int(asked) < 2**31:
+        raise ModelError("input-range", f"`progress` is a number of steps, 1 at least, this is {asked}", "?progress=1")
+    if form not in ("json", "base64"):
+        raise ModelError(
+            "out-unknown", f"progress is told in JSON, and this asks for {form}", "format=json, or base64 for images"
+        )
+    return int(asked)
+
+
+async def _watched(
+    one: Served, call: Prepared, every: int, seconds: float, told: Callable[[Progress], str]
+) -> Response:
+    """Events of the server, one after each `every` turns; what is wrong from the start is refused as any other request."""
+    turns = one.line.stream(lambda limit: part_by_part(one.model, call, every, limit), seconds)
+    try:
+        first = await anext(turns)
+    except BaseException:
+        await turns.aclose()  # type: ignore[attr-defined]
+        raise
+
+    async def events() -> AsyncIterator[str]:
+        async with aclosing(turns):  # type: ignore[type-var]
+            try:
+                yield await asyncio.to_thread(told, first)
+                async for progress in turns:
+                    yield await asyncio.to_thread(told, progress)
+            except ModelError as error:
+                yield f"data: {json.dumps(described(error))}\n\n"
+                return
+        yield "data: [DONE]\n\n"
+
+    return StreamingResponse(events(), media_type=EVENTS, headers={"Cache-Control": "no-cache"})
+
+
+def _told(
+    model: Model, notes: Sequence[str], form: str, ends: tuple[float, float] | None, shows_parts: bool, progress: Progress
+) -> str:  # fmt: skip
+    """An event: the turns so far, and the outputs after the last of them, or after each."""
+    body = {"turns": progress.turns, "total": progress.total}
+    if shows_parts or progress.turns == progress.total:
+        body |= described_answer(model, progress.result, notes, form, ends=ends)
+    return f"data: {as_json(body).decode()}\n\n"
 
 
 def find(served: Mapping[str, Served], name: str) -> Served:

@@ -49,7 +49,7 @@ def open_files(paths: Sequence[Path], options: Options) -> dict[str, Model]:
     models: dict[str, Model] = {}
     for path in [file for each in paths for file in _files(each)]:
         model = load(path, providers=options.provider, threads=options.threads)
-        if model.manifest.step is not None:
+        if not model.manifest.is_whole:
             continue
         if path.stem in models:
             other = models[path.stem].path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 import signal
@@ -10,7 +11,9 @@ import threading
 from collections.abc import Iterator, Mapping
 from types import FrameType
 
+import h11
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mai.runtime.errors import ModelError
 from mai.runtime.model.model import Model
@@ -44,6 +47,48 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+class Connection(H11Protocol):
+    """A connection that is closed where the head of a request does not come within a time: it would be held for nothing.
+
+    Uvicorn has a limit for connections where nothing is sent after a request, and none for those that begin one and never end it.
+    """
+
+    patience = 60.0  # Seconds.
+    _giving_up: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for the first request."""
+        super().connection_made(transport)
+        self._giving_up = self.loop.call_later(self.patience, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        """Wait for the rest of a head from its first bytes on, and no longer once it is there."""
+        super().data_received(data)
+        is_open = self.conn.their_state is h11.IDLE
+        if self._giving_up is None and is_open and self.conn.trailing_data[0]:
+            self._giving_up = self.loop.call_later(self.patience, self._give_up)
+        elif self._giving_up is not None and not is_open:
+            self._giving_up.cancel()
+            self._giving_up = None
+
+    def _give_up(self) -> None:
+        self._giving_up = None
+        if self.conn.their_state is h11.IDLE:
+            self.transport.close()
+
+
+def configuration(service: Service, options: Options) -> uvicorn.Config:
+    """How Uvicorn runs a service."""
+    return uvicorn.Config(
+        service.application(),
+        http=type("Connection", (Connection,), {"patience": options.timeout}),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=math.ceil(options.timeout),
+    )
+
+
 def serve(models: Mapping[str, Model], options: Options) -> None:
     """Serve files until Ctrl-C or `kill`; requests that are there then are still answered, for as long as a request may take.
 
@@ -51,18 +96,11 @@ def serve(models: Mapping[str, Model], options: Options) -> None:
         ModelError: `address-taken`: nothing can listen there.
     """
     service = Service(models, options)
-    config = uvicorn.Config(
-        service.application(),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=math.ceil(options.timeout),
-    )
     listening = _listening(options)
     host, port = listening.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     say(f"{address}  serves {', '.join(models)}; /openapi.json says how, /metrics how it goes; Ctrl-C stops", err=True)
-    Server(config).run(sockets=[listening])
+    Server(configuration(service, options)).run(sockets=[listening])
 
 
 def _listening(options: Options) -> socket.socket:

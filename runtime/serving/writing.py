@@ -49,12 +49,11 @@ def respond(
     Raises:
         ModelError: the result has no such form.
     """
-    results = model.by_output(answer)
-    name, first = next(iter(results.items()))
     ends = parse_span(span) if span else None
     if form in ("json", "base64"):
-        shown = {n: _shown(model, n, value, form, ends) for n, value in results.items()}
-        return Response(_json(_described(model, results, shown, count, notes)), media_type=JSON)
+        return Response(as_json(described_answer(model, answer, notes, form, count, ends)), media_type=JSON)
+    results = model.by_output(answer)
+    name, first = next(iter(results.items()))
     if not isinstance(first, np.ndarray):
         raise ModelError("out-unknown", f"`{name}` is a text, which has no form but JSON")
     raw = _png(model, name, first, ends) if form == "png" else _arrays(results, form)
@@ -91,6 +90,16 @@ def _shown(model: Model, name: str, value: Any, form: str, ends: tuple[float, fl
     return value.tolist()
 
 
+def described_answer(
+    model: Model, answer: Any, notes: Sequence[str], form: str, count: Array | None = None,
+    ends: tuple[float, float] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """What JSON says of a call, its results [batch, ...] or texts; `form` is "json" or "base64", `ends` are the numbers of black and white. The rest is as of `respond`."""
+    results = model.by_output(answer)
+    shown = {n: _shown(model, n, value, form, ends) for n, value in results.items()}
+    return _described(model, results, shown, count, notes)
+
+
 def _described(
     model: Model, results: Mapping[str, Any], shown: Mapping[str, Any], count: Array | None, notes: Sequence[str]
 ) -> dict[str, Any]:
@@ -118,8 +127,8 @@ def _named(numbers: Array, names: Sequence[str]) -> Any:
     return names[int(numbers)] if 0 <= int(numbers) < len(names) else int(numbers)
 
 
-def _json(value: Any) -> bytes:
-    """JSON, in which what is no number is a word: "NaN", "Infinity", "-Infinity"."""
+def as_json(value: Any) -> bytes:
+    """A value as JSON, in which what is no number is a word: "NaN", "Infinity", "-Infinity"."""
     try:
         return json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8", "replace")
     except ValueError:

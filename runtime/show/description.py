@@ -47,6 +47,8 @@ def contents(manifest: Manifest) -> list[tuple[str, str, str]]:
         lines.append(("tuned", "", _tuning(manifest.tuned)))
     lines += [("holds" if f.holds else "FAILS", "", in_words(f)) for f in manifest.claims]
     lines.append(("self-test", "", _self_test(manifest)))
+    if manifest.file:
+        lines.append(("sha256", "", f"{manifest.file.sha256} of the first {manifest.file.size:,} bytes (mai verify)"))
     return lines
 
 
@@ -104,9 +106,11 @@ def _tuning(tuning: Tuning) -> str:
     """What `mai tune` changed, and what that did to the quality."""
     before, after = tuning.before, tuning.after
     grid = " on uneven steps" if any(after.grid) else ""
+    grid += f", reusing for {after.reuse} steps," if after.reuse > 1 else ""
+    cost, cost_before = (f"{m.cost or m.evaluations:.4g}" for m in (after, before))
     return (
-        f"{after.method}({after.steps}){grid} for {before.method}({before.steps}): {after.evaluations} evaluations of the "
-        f"velocity for {before.evaluations}, {tuning.metric} {after.quality:.4g} for {before.quality:.4g}"
+        f"{after.method}({after.steps}){grid} for {before.method}({before.steps}): {cost} evaluations of the "
+        f"velocity for {cost_before}, {tuning.metric} {after.quality:.4g} for {before.quality:.4g}"
     )
 
 

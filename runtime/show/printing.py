@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,13 +16,14 @@ from mai.runtime.files import write_atomically
 from mai.runtime.inputs.arguments import unknown_name_error
 from mai.runtime.inputs.labels import result_names
 from mai.runtime.inputs.values import parse_value, split_word, takes_text
-from mai.runtime.show.terminal import say, say_text, visible_line
+from mai.runtime.show.terminal import echo, say, say_text, visible_line
 from mai.runtime.text.prompts import NOTHING
 
 if TYPE_CHECKING:
     from mai.runtime.model.manifest import Step, Text
     from mai.runtime.model.model import Model
 
+BAR = 30  # Letters.
 MAX_NUMBERS = 20  # Of whole numbers in a row, how many are printed.
 
 
@@ -83,6 +85,20 @@ def _parse_count(name: str, value: str) -> int:
     if not value.isdigit():
         raise ModelError("input-dtype", f"`{name}` is a whole number, this is {value}")
     return int(value)
+
+
+def show_progress(model: Model, values: Mapping[str, Any]) -> Any:
+    """The result of a call, while a line of a terminal says how many of its turns are taken. Raises `ModelError`, as `Model.progress` does."""
+    on_terminal, result = sys.stderr.isatty(), None
+    for progress in model.progress(**values):
+        result = progress.result
+        if on_terminal:
+            filled = round(BAR * progress.share)
+            line = f"\r{'█' * filled}{'·' * (BAR - filled)} {progress.turns:,} of {progress.total:,}"
+            echo(line, err=True, end="" if progress.turns < progress.total else "\n")
+    if not on_terminal:
+        say(f"{progress.total:,} turns", err=True)
+    return result
 
 
 def print_texts(rows: Sequence[str | Array], seconds: float, out: Path | None) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 
 from mai.runtime.arrays import Array
@@ -16,9 +15,10 @@ from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import as_values, prepare
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
-from mai.runtime.text.prompts import Prompt, check_length, format_result, read_prompt
+from mai.runtime.text.prompts import Prompt, check_length, read_prompt
 from mai.runtime.text.scores import Scored, score_turns
-from mai.runtime.text.stream import Turns, decode_stream, grow, grow_several, step_path
+from mai.runtime.text.several import several_answers
+from mai.runtime.text.stream import Turns, decode_stream, find_step_file, grow, step_path
 from mai.runtime.text.tokenizer import Tokenizer
 
 
@@ -38,8 +38,8 @@ class GrowsText(ABC):
         """What turns text into the tokens of this file, and back."""
 
     @abstractmethod
-    def _step(self) -> GrowsText:
-        """The step file beside this one."""
+    def _opened_beside(self, find: Callable[[Manifest, Path], Path]) -> GrowsText:
+        """The file beside this one, opened when it is first needed."""
 
     @abstractmethod
     def _time_limit(self, timeout: object, values: dict[str, Any]) -> TimeLimit:
@@ -149,34 +149,6 @@ class GrowsText(ABC):
         feed[step.tokens] = feed.pop(port.name)
         return Turns(self.session, self.manifest, feed, limit, scored)
 
-    def several_turns(
-        self, row: Array, rows: int, count: int, values: Mapping[str, Any], timeout: object = None
-    ) -> Iterator[Array]:
-        """The tokens of several texts that go on from one row of tokens [1, tokens], which is read once: [rows] a turn.
-
-        Takes what `turns` does; an input may have a value for each text, as `seed`.
-        """
-        _, tokens = self._several(row, rows, count, values, timeout)
-        return tokens
-
-    def several_scored(
-        self, row: Array, rows: int, count: int, values: Mapping[str, Any], timeout: object = None, top: int = 0
-    ) -> Iterator[list[Scored]]:
-        """The same, what each of the rows got in a turn, as `scored` tells it."""
-        turns, tokens = self._several(row, rows, count, values, timeout, scored=True)
-        return score_turns(turns, tokens, top)
-
-    def _several(
-        self, row: Array, rows: int, count: int, values: Mapping[str, Any], timeout: object, scored: bool = False
-    ) -> tuple[Turns, Iterator[Array]]:
-        """The turns of several texts, and their tokens."""
-        ranks = {name: len(port.shape) for name, port in self.inputs.items()}
-        own = {n for n, v in values.items() if np.ndim(v) > ranks.get(n, np.inf) and len(v) == rows}
-        first = {name: value[:1] if name in own else value for name, value in values.items()}
-        one = self.turns(row, count, first, timeout)
-        several = self.turns(np.repeat(row, rows, 0), count, values, timeout, scored)
-        return several, grow_several(one, several, row, rows, count)
-
     def answers(
         self, prompt: object, several: int, count: int | None = None, *,
         timeout: object = None, special_tokens: object = None, **values: object,
@@ -196,12 +168,8 @@ class GrowsText(ABC):
         """
         special = self._takes_special_tokens(special_tokens, values)
         start, total = self._read_start(prompt, count, special)
-        if len(start.rows) != 1 or several < 1:
-            raise ModelError("input-shape", "several answers, one at least, go on from one prompt")
         self._tokenize(values, special)
-        tokens = list(self.several_turns(start.rows, several, total, values, timeout))
-        rows = np.concatenate([np.repeat(start.rows, several, 0), *(t[:, None] for t in tokens)], axis=1)
-        return list(format_result(replace(start, single=False, ragged=True), rows, self.tokenizer))
+        return several_answers(self, start, several, total, values, timeout)
 
     @property
     def prompt_port(self) -> Port:
@@ -224,6 +192,6 @@ class GrowsText(ABC):
 
     def _by_turns(self, values: Mapping[str, object]) -> tuple[GrowsText, dict[str, object]]:
         """The file that takes turns, this one or the one beside it; and the values by name without those that it does not need."""
-        model = self if self.manifest.step is not None else self._step()
+        model = self if self.manifest.step is not None else self._opened_beside(find_step_file)
         unread = {*self.inputs, *self.settings} - {*model.inputs, *model.settings}
         return model, {name: value for name, value in values.items() if name not in unread}

@@ -51,19 +51,19 @@ function image(port, sizes, facts, form, changed) {
   const [channels, height, width] = sizes;
   const span = spanOf(facts);
   const values = new Float32Array(channels * height * width).fill(span[0]);
-  let given = false;
+  let isChosen = false;
   const ways = channels === 1 ? "draw, or drop an image" : "drop an image";
-  const held = form.appendChild(made("div", { className: "image" }));
-  held.append(made("span", { textContent: `${port.name}: ${ways}` }));
-  const canvas = held.appendChild(made("canvas", { width, height, className: "pixels pad" }));
+  const box = form.appendChild(made("div", { className: "image" }));
+  box.append(made("span", { textContent: `${port.name}: ${ways}` }));
+  const canvas = box.appendChild(made("canvas", { width, height, className: "pixels pad" }));
   const show = () => paint(canvas.getContext("2d"), values, sizes, 1, span);
-  const put = () => ((given = true), show(), changed());
+  const put = () => ((isChosen = true), show(), changed());
   if (channels === 1) drawn(canvas, values, sizes, span, put);
-  const forget = photos(values, sizes, { span, fit: facts?.fit ?? "crop" }, held, put);
-  button(held, "clear", () => (forget(), values.fill(span[0]), put()));
+  const forget = photos(values, sizes, { span, fit: facts?.fit ?? "crop" }, box, put);
+  button(box, "clear", () => (forget(), values.fill(span[0]), put()));
   show();
   return () => {
-    if (!given) throw Object.assign(new Error(`${ways} for ${port.name}`), { awaited: true });
+    if (!isChosen) throw Object.assign(new Error(`${ways} for ${port.name}`), { awaited: true });
     return values.slice();
   };
 }
@@ -89,8 +89,8 @@ function drawn(canvas, values, [, height, width], [low, high], put) {
 function tokens(port, manifest, form) {
   const text = Boolean(manifest.tokenizer);
   const value = text ? "The " : "[1, 2]";
-  const held = field(form, port.name, made("input", { type: "text", className: "wide", value }));
-  return () => (text ? held.value : parsed(port, held.value));
+  const entry = field(form, port.name, made("input", { type: "text", className: "wide", value }));
+  return () => (text ? entry.value : parsed(port, entry.value));
 }
 
 /** A label, or all of them in turn. */
@@ -109,8 +109,8 @@ function label(port, manifest, form) {
 function numbers(port, form) {
   const sizes = port.shape.map((size) => (typeof size === "number" ? size : FREE));
   const value = JSON.stringify(nested([1, ...sizes], port.classes ?? 0));
-  const held = field(form, port.name, made("textarea", { value, rows: 3 }));
-  return () => parsed(port, held.value);
+  const entry = field(form, port.name, made("textarea", { value, rows: 3 }));
+  return () => parsed(port, entry.value);
 }
 
 function parsed(port, text) {

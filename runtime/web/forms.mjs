@@ -43,10 +43,10 @@ function menu(port, manifest, form) {
 function slider(name, facts, place, form) {
   const [low, high, middle] = [facts.low[place], facts.high[place], facts.middle[place]];
   const step = facts.whole ? 1 : stepOf(low, high);
-  const held = labelled(name, form).appendChild(made("div", { className: "slider" }));
-  const range = held.appendChild(made("input", { type: "range", min: low, max: high, step: facts.whole ? 1 : "any" }));
+  const box = labelled(name, form).appendChild(made("div", { className: "slider" }));
+  const range = box.appendChild(made("input", { type: "range", min: low, max: high, step: facts.whole ? 1 : "any" }));
   const placeholder = facts.gaps ? "missing" : "";
-  const written = held.appendChild(made("input", { type: "number", step: "any", placeholder, ariaLabel: `${name}, as a number` }));
+  const written = box.appendChild(made("input", { type: "number", step: "any", placeholder, ariaLabel: `${name}, as a number` }));
   range.value = middle;
   written.value = Number(middle.toPrecision(4));
   range.addEventListener("input", () => (written.value = Number((Math.round(range.value / step) * step).toPrecision(6))));

@@ -63,7 +63,7 @@ export interface Difference {
 }
 
 export interface LoadOptions {
-  /** The `.step.onnx` beside the file, which streams texts: its address or its bytes. */
+  /** The `.step.onnx` beside the file, which streams texts and tells how far a sampler is: its address or its bytes. */
   step?: string | URL | Bytes;
   /** The weights beside a file that is given as bytes: their address or their bytes. */
   data?: string | URL | Bytes;
@@ -86,6 +86,13 @@ export interface ConversationOptions {
   count?: number;
   variables?: Record<string, unknown>;
   values?: Values;
+}
+
+/** How many turns are taken, of how many, and what the results would be if these were all. */
+export interface Progress {
+  turns: number;
+  total: number;
+  results: Record<string, Result>;
 }
 
 export interface Message {
@@ -125,6 +132,8 @@ export class Model {
   /** A text, piece by piece; of a prompt of tokens, its tokens. */
   stream(prompt: string, values?: Values): AsyncGenerator<string, void, undefined>;
   stream(prompt: readonly number[], values?: Values): AsyncGenerator<number, void, undefined>;
+  /** What `run` computes, `every` turns of its loops at a time, by the file of some turns that was loaded as `step`. */
+  progress(values?: Values, options?: { every?: number }): AsyncGenerator<Progress, void, undefined>;
   conversation(options?: ConversationOptions): Conversation;
   /** Run the self-test that travels in the file. Throws a `ModelError` where a result differs. */
   verify(options?: { tolerance?: number }): Promise<Difference[]>;

@@ -31,7 +31,8 @@ export class ModelError extends Error {}
 /**
  * Open a file: its address (in Node also its path), or its bytes. Where its weights lie in a file beside, that is found by the
  * address, with `.data` behind; of a file in bytes it is handed over as `data`, by its address or its bytes. With the bytes or the
- * address of the `.step.onnx` beside it as `step`, and with `stepData` where that needs it, a text may be streamed. `session` holds
+ * address of the `.step.onnx` beside it as `step`, and with `stepData` where that needs it, a text may be streamed, and a sampler
+ * tells how far it is. `session` holds
  * onnxruntime's own options. `Tokenizer`, the class of `@huggingface/tokenizers`, reads texts where the tokens are not bytes; without it they are given and returned as numbers.
  * `Template`, the class of `@huggingface/jinja`, makes a prompt of the messages of a conversation. `specialTokens` says whether a text gets those that its tokenizer prescribes; otherwise the file says it.
  * With `verify` the self-test that travels in the file is run first: by default on WebGPU, WebNN and WebGL alone.
@@ -68,13 +69,54 @@ export class Model {
 
   /** Run the file once: its results by name, `{ data, dims }` each, or a text (or several) for a prompt that is one. */
   async run(values = {}) {
+    return this._results(await running(this.session, this._feeds(values)), values);
+  }
+
+  /**
+   * What `run` computes, some turns of its loops at a time, by the file that `mai compile --progress` writes: after `every` of them
+   * how many turns are taken, of how many in all, and what the results would be if these were all. The last ones are those of `run`.
+   * Whoever leaves the loop ends it: `for await (const { turns, total, results } of model.progress({ seed: 1 })) ...`.
+   */
+  async *progress(values = {}, { every = 1 } = {}) {
+    const part = this.turn?.manifest.part;
+    if (!part) throw new ModelError("load the `.step.onnx` that `mai compile --progress` writes as `step`, to see how far it is");
+    if (!Number.isInteger(every) || every < 1) throw new ModelError(`\`every\` is a number of turns, 1 at least, this is ${every}`);
+    const feeds = this._feeds(values);
+    this.turn._beginStates(feeds);
+    for (let turns = 0, total = 1; turns < total; ) {
+      this.turn._feed(feeds, this.turn.settings[part.before], turns);
+      this.turn._feed(feeds, this.turn.settings[part.now], every);
+      const made = await running(this.turn.session, feeds);
+      for (const [before, after] of Object.entries(part.states)) feeds[before] = made[after];
+      total = made[part.total].data.reduce((most, count) => Math.max(most, Number(count)), 0);
+      turns = Math.min(turns + every, total);
+      yield { turns, total, results: this._results(made, values) };
+    }
+  }
+
+  /** The inputs and settings of a call as tensors, by name. */
+  _feeds(values) {
     const feeds = {};
     this._checkNames(values);
     for (const port of Object.values(this.taken)) this._feed(feeds, port, values[port.name]);
     this._agree(feeds);
     const { text } = this.manifest;
     if (text && feeds[text.prompt]) this._checkLength(feeds[text.prompt].dims[1], this._count(values));
-    return this._results(await running(this.session, feeds), values);
+    return feeds;
+  }
+
+  /** Put the states before the first turn of a file of some turns into the feeds: zeros of their sizes, which it does not read. */
+  _beginStates(feeds) {
+    const { part, inputs, settings } = this.manifest;
+    const sizes = {};
+    for (const { name, dtype } of settings) if (dtype === "int64" && feeds[name]) sizes[name] = Number(feeds[name].data[0]);
+    for (const { name, shape } of inputs.filter((port) => !part.states[port.name]))
+      ["batch", ...shape].forEach((size, axis) => (sizes[size] = feeds[name].dims[axis]));
+    for (const state of Object.keys(part.states)) {
+      const { dtype, shape } = this.inputs[state];
+      const dims = ["batch", ...shape].map((size) => (typeof size === "number" ? size : computedSize(size, (name) => sizes[name])));
+      feeds[state] = new this.ort.Tensor(dtype, new ARRAYS[dtype](product(dims)), dims);
+    }
   }
 
   /** A text, piece by piece, from a prompt: `for await (const piece of model.stream("Once", { count: 100 }))`. */
@@ -114,11 +156,11 @@ export class Model {
       throw new ModelError("this file has no self-test, an earlier mai wrote it; `verify: false` runs it unverified");
     const differences = [];
     for (const [run, { recipe, outputs }] of test.runs.entries()) {
-      const made = await running(this.session, this._drawn(recipe));
+      const results = await running(this.session, this._drawn(recipe));
       for (const [output, expected] of Object.entries(outputs)) {
         const real = this.outputs[output].dtype === "float32";
         const allowed = tolerance ?? (real ? test.tolerance : 0);
-        differences.push({ run, output, difference: differenceOf(made[output], expected, real), allowed, real });
+        differences.push({ run, output, difference: differenceOf(results[output], expected, real), allowed, real });
       }
     }
     const wrong = differences.filter(({ difference, allowed }) => !(difference <= allowed));
@@ -208,8 +250,8 @@ export class Model {
   _feed(feeds, port, value) {
     if (port.kind === "setting") {
       const chosen = this._number(port, value);
-      const held = ARRAYS[port.dtype].of(scalar(port, chosen ?? port.default));
-      feeds[port.name] = new this.ort.Tensor(port.dtype, held, []);
+      const numbers = ARRAYS[port.dtype].of(scalar(port, chosen ?? port.default));
+      feeds[port.name] = new this.ort.Tensor(port.dtype, numbers, []);
       return;
     }
     if (value === undefined) throw new ModelError(`the input \`${port.name}\` is missing; it takes ${this._known()}`);
@@ -236,8 +278,8 @@ export class Model {
     port.shape.forEach((name, axis) => this._checkSize(port, name, dims[axis + 1]));
     const Wanted = ARRAYS[port.dtype];
     const isRight = data instanceof Float32Array && Wanted === Float32Array && !rangeOf(port);
-    const held = isRight ? data : Wanted.from(data, (item) => scalar(port, this._number(port, item)));
-    return new this.ort.Tensor(port.dtype, held, dims);
+    const numbers = isRight ? data : Wanted.from(data, (item) => scalar(port, this._number(port, item)));
+    return new this.ort.Tensor(port.dtype, numbers, dims);
   }
 
   /** A value, or for the name of a label, and for true and false where labels are called so or have no names, its number. */
@@ -384,11 +426,11 @@ class Turns {
     held[step.tokens] = new this.turn.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
     this.turn._feed(held, this.turn.settings[step.past], this.past);
     if (step.turn) this.turn._feed(held, this.turn.settings[step.turn], turn);
-    const made = await running(this.turn.session, held);
-    for (const [before, after] of Object.entries(step.states)) held[before] = made[after];
+    const results = await running(this.turn.session, held);
+    for (const [before, after] of Object.entries(step.states)) held[before] = results[after];
     this.past += tokens.length;
     this.read.push(...tokens);
-    return Number(made.next.data[0]);
+    return Number(results.next.data[0]);
   }
 
   /** The tokens that go on from those of a prompt: at most `total`, and none after the text has ended. */
@@ -413,8 +455,8 @@ class Turns {
   /** Begin with what other turns computed of the tokens that a prompt has in common with theirs; what is left of it to read. */
   takeOver(before, prompt) {
     const most = Math.min(before.read.length, prompt.length - 1);
-    const parted = before.read.findIndex((token, at) => at >= most || token !== prompt[at]);
-    const [length, states] = before._within(parted < 0 ? most : parted);
+    const firstOther = before.read.findIndex((token, at) => at >= most || token !== prompt[at]);
+    const [length, states] = before._within(firstOther < 0 ? most : firstOther);
     Object.assign(this.held, states);
     Object.assign(this, { past: length, read: prompt.slice(0, length) });
     return prompt.slice(length);
@@ -497,8 +539,8 @@ class Conversation {
     const source = (this.tools && templates.tool_use) || templates.default;
     const { messages, tools } = this;
     try {
-      const known = { ...words, add_generation_prompt: true, ...this.variables, messages, tools: tools ?? null };
-      return new this.model.Template(source).render(known);
+      const names = { ...words, add_generation_prompt: true, ...this.variables, messages, tools: tools ?? null };
+      return new this.model.Template(source).render(names);
     } catch (error) {
       throw new ModelError(`the chat template says: ${error.message}`);
     }
@@ -537,21 +579,21 @@ class Conversation {
 
 /** Pieces of a text up to the first of some texts; what may become the beginning of one waits until that is known. */
 async function* beforeStops(pieces, stops) {
-  let held = "";
+  let waiting = "";
   for await (const piece of pieces) {
-    held += piece;
-    const places = stops.map((stop) => held.indexOf(stop)).filter((place) => place >= 0);
+    waiting += piece;
+    const places = stops.map((stop) => waiting.indexOf(stop)).filter((place) => place >= 0);
     if (places.length) {
-      const first = held.slice(0, Math.min(...places));
+      const first = waiting.slice(0, Math.min(...places));
       if (first) yield first;
       return;
     }
-    const overlap = (stop) => Array.from(stop, (_, k) => stop.slice(0, k)).findLast((part) => held.endsWith(part)).length;
-    const free = held.slice(0, held.length - Math.max(0, ...stops.map(overlap)));
+    const overlap = (stop) => Array.from(stop, (_, k) => stop.slice(0, k)).findLast((part) => waiting.endsWith(part)).length;
+    const free = waiting.slice(0, waiting.length - Math.max(0, ...stops.map(overlap)));
     if (free) yield free;
-    held = held.slice(free.length);
+    waiting = waiting.slice(free.length);
   }
-  if (held) yield held;
+  if (waiting) yield waiting;
 }
 
 // ------------------------------------------------------------------ values
@@ -876,10 +918,10 @@ async function withDataBeside(bytes, places, { data: stated, required }, source,
       `${location} has ${size} GB, and JavaScript hands over 2: onnxruntime-node opens by its path what was compiled with --settings required`,
     );
   }
-  const held = await bytesOf(beside);
-  if (held.length !== stated.size || ((await sha256Of(held)) ?? stated.sha256) !== stated.sha256)
+  const data = await bytesOf(beside);
+  if (data.length !== stated.size || ((await sha256Of(data)) ?? stated.sha256) !== stated.sha256)
     throw new ModelError(`${location} is damaged, or of another file: copy both files again, together`);
-  return joined(withTensors(bytes, "model", held));
+  return joined(withTensors(bytes, "model", data));
 }
 
 /** A message with the tensors inside that were in a file of data, as parts. */
@@ -936,9 +978,9 @@ const lengthOf = (parts) => parts.reduce((total, part) => total + part.length, 0
 const headOf = (field, size) => Uint8Array.of(...varint(8 * field + 2), ...varint(size));
 
 function joined(parts) {
-  const made = new Uint8Array(lengthOf(parts));
-  parts.reduce((at, part) => (made.set(part, at), at + part.length), 0);
-  return made;
+  const bytes = new Uint8Array(lengthOf(parts));
+  parts.reduce((at, part) => (bytes.set(part, at), at + part.length), 0);
+  return bytes;
 }
 
 /** The tensors of a file, and of graphs inside of it, that lie in other files: `{ tensor, location }` each. */
@@ -988,7 +1030,7 @@ const varint = (number) => (number < 128 ? [number] : [(number % 128) + 128, ...
 
 /** The fields of a protobuf message: the number of each, its bytes as a `whole`, and its `content` where that is bytes. */
 function fieldsOf(bytes) {
-  const found = [];
+  const fields = [];
   let at = 0;
   const number = () => {
     let value = 0;
@@ -1009,7 +1051,7 @@ function fieldsOf(bytes) {
     const content = bytes.subarray(at, at + size);
     at += size;
     if (at > bytes.length) throw new ModelError(CUT);
-    found.push({ field, content, whole: bytes.subarray(began, at) });
+    fields.push({ field, content, whole: bytes.subarray(began, at) });
   }
-  return found;
+  return fields;
 }

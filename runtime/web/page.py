@@ -75,12 +75,12 @@ def _open_all(paths: Sequence[Path]) -> list[Model]:
             )
     step_paths = {step_path(model.path) for model in models}
     for model in models:
-        if model.manifest.step is not None and model.path not in step_paths:
+        if not model.manifest.is_whole and model.path not in step_paths:
             whole = model.path.name.replace(".step", "")
             raise ModelError(
-                "input-unknown", f"{model.path.name} is one turn of a text", f"give {whole}, and it streams"
+                "input-unknown", f"{model.path.name} is one turn, or some, of another file", f"give {whole}"
             )
-    return [model for model in models if model.manifest.step is None]
+    return [model for model in models if model.manifest.is_whole]
 
 
 class Said(TypedDict):

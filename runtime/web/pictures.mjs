@@ -61,9 +61,9 @@ function scatter(data, { labels, names } = {}) {
 }
 
 function explained(picture, names) {
-  const held = made("div");
-  held.append(picture, ...(names ? [legend(names)] : []));
-  return held;
+  const box = made("div");
+  box.append(picture, ...(names ? [legend(names)] : []));
+  return box;
 }
 
 /** A path [batch, ..., steps, ...] as one result a step. */
@@ -100,10 +100,10 @@ function film(frames, asked) {
   };
   play.addEventListener("click", start);
   slider.addEventListener("input", () => (cancelAnimationFrame(playing), draw(Number(slider.value))));
-  const held = made("div", { className: "film" });
-  held.append(canvas, play, slider);
+  const box = made("div", { className: "film" });
+  box.append(canvas, play, slider);
   start();
-  return explained(held, images ? null : asked.names);
+  return explained(box, images ? null : asked.names);
 }
 
 /** Colours span those of the last images, which are what becomes of the first. */
@@ -162,10 +162,10 @@ function spanOf(data) {
 }
 
 function bars(rows, names) {
-  const held = made("div", { className: "bars" });
+  const box = made("div", { className: "bars" });
   for (const row of rows.slice(0, MOST_BARS)) {
     const best = row.indexOf(Math.max(...row));
-    const panel = held.appendChild(made("div"));
+    const panel = box.appendChild(made("div"));
     row.forEach((share, k) => {
       const line = panel.appendChild(made("div", { className: k === best ? "bar best" : "bar" }));
       line.append(
@@ -176,7 +176,7 @@ function bars(rows, names) {
       line.children[1].style.width = `${100 * share}px`;
     });
   }
-  return held;
+  return box;
 }
 
 function numbers(rows) {

@@ -85,13 +85,13 @@ const colourOf = (label) => `rgb(${PALETTE[label % PALETTE.length].join(",")})`;
 
 /** Which colour is which label. */
 export function legend(names) {
-  const held = made("p", { className: "note legend" });
+  const line = made("p", { className: "note legend" });
   names.forEach((name, label) => {
-    const dot = held.appendChild(made("i"));
+    const dot = line.appendChild(made("i"));
     dot.style.background = colourOf(label);
-    held.append(made("span", { textContent: name }));
+    line.append(made("span", { textContent: name }));
   });
-  return held;
+  return line;
 }
 
 /** Numbers of the points of a grid: light where they are low, dark where they are high. What lies far below is all low. */
@@ -101,22 +101,22 @@ export function map(values, grid) {
   const dark = (value) => (high > low ? Math.max(0, Math.min(1, (value - low) / (high - low))) : 0);
   const colours = Array.from(values, (value) => mixed([LIGHT, DARK], [1 - dark(value), dark(value)]));
   const textContent = `light: ${low.toPrecision(3)} and below, dark: ${high.toPrecision(3)}`;
-  const held = made("div");
-  held.append(cells(colours, grid), made("p", { className: "note", textContent }));
-  return held;
+  const box = made("div");
+  box.append(cells(colours, grid), made("p", { className: "note", textContent }));
+  return box;
 }
 
 /** Where which class is how probable: the colours of the classes, mixed. */
 export function regions(rows, grid, names) {
-  const held = made("div");
-  held.append(
+  const box = made("div");
+  box.append(
     cells(
       rows.map((row) => mixed(PALETTE, Array.from(row))),
       grid,
     ),
     legend(names),
   );
-  return held;
+  return box;
 }
 
 /** Colours of the cells of a grid, row by row from below, whose middles are given. */

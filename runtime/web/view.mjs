@@ -119,8 +119,8 @@ class Panel {
       const count = this.streams ? await this._streamed(values) : await this._shown(values);
       const took = performance.now() - began;
       const next = took * ((this.grids[place + 1] ?? 0) / side) ** 2;
-      const told = `${count} in ${(took / 1000).toPrecision(2)} s, on this machine`;
-      this._say(next > patience ? `${told}; "run" makes the map finer` : next ? `${told}; it becomes finer …` : told);
+      const spent = `${count} in ${(took / 1000).toPrecision(2)} s, on this machine`;
+      this._say(next > patience ? `${spent}; "run" makes the map finer` : next ? `${spent}; it becomes finer …` : spent);
       if (next > patience) break;
     }
   }

@@ -139,6 +139,8 @@ NAMES: list[Rule] = [
      "missing-name", "what is kept needs a name", "write `keep x as xs`"),
     (_all(_only("LPAR", "NAME"), lambda p: p.found == "{", _word("train")),
      "missing-parameters", "a `train` has its settings in `( )`", "write `train(steps = 1000) { ... }`"),
+    (lambda p: p.found == "[" and p.before in ("int", "real", "bool", "token"), "missing-type", "`{before}` is one value, without axes",
+     "write `[2]` for real numbers, `class[10][2]` for whole numbers below 10, `tokens[2]` for tokens"),
     (lambda p: p.found == "[" and p.line.split()[:1] in (["layer"], ["export"]), "missing-parameters",
      "a family is of nets: a layer has parameters of its own at each call", mend.first_word("net", "write `net f[6](x: [2]) -> [2] { ... }`")),
     (_all(_accepts("LPAR"), _only("LPAR", "LSQB", "EQUAL")),

@@ -97,6 +97,14 @@ def test_every_form(files: Callable[[str], Model], tmp_path: Path, name: str) ->
         assert np.allclose([found[i]["label_1.no"], found[i]["label_1.yes"]], probabilities, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
+def test_columns_keep_the_names_that_the_table_has(files: Callable[[str], Model], tmp_path: Path, name: str) -> None:
+    """Not those by which a spec calls them, `Row_id`."""
+    (tmp_path / "t.csv").write_text((tmp_path / "t.csv").read_text().replace("id", "Row (id)", 1))
+    predict(files("label"), tmp_path / "t.csv", tmp_path / name, {})
+    assert [title for title in rows(tmp_path / name)[0] if "id" in title] == ["Row (id)"]
+
+
 COLUMNS = {  # What a csv file has, and what a file with types has of it.
     "whole": (["1", "-20", ""], [1, -20, None]),
     "real": (["1", "2.5", " 1e-3"], [1.0, 2.5, 0.001]),

@@ -42,7 +42,7 @@ const revived = (_, value) => (value?.bigint ? BigInt(value.bigint) : value);
 
 const answers = [];
 const opened = new Map();
-for (const { file, step, values, prompt, host, options, verify, chat } of JSON.parse(await readFile(calls), revived)) {
+for (const { file, step, values, prompt, host, options, verify, chat, every } of JSON.parse(await readFile(calls), revived)) {
   try {
     const model = host
       ? await load(HOSTS[host](), file, { step, Tokenizer, ...options })
@@ -50,6 +50,7 @@ for (const { file, step, values, prompt, host, options, verify, chat } of JSON.p
     if (!host) opened.set(file, model);
     if (verify) answers.push({ differences: await model.verify() });
     else if (chat) answers.push(await talked(model.conversation(chat.options), chat.says));
+    else if (every) answers.push({ parts: await shared(model.progress(values, { every })) });
     else if (prompt === undefined) answers.push({ results: plain(await model.run(values)) });
     else {
       const pieces = [];
@@ -61,6 +62,13 @@ for (const { file, step, values, prompt, host, options, verify, chat } of JSON.p
   }
 }
 console.log(JSON.stringify(answers));
+
+/** The turns of a sampler, and what each has come to. */
+async function shared(parts) {
+  const seen = [];
+  for await (const { turns, total, results } of parts) seen.push({ turns, total, results: plain(results) });
+  return seen;
+}
 
 /** The prompts and the answers of a conversation, after what was said in turn. */
 async function talked(conversation, says) {

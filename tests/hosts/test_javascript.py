@@ -20,7 +20,7 @@ from mai.compiler.compile_options import CompileOptions, Drawing, FewBits, Train
 from mai.compiler.onnx.comparing.own_steps import allowance
 from mai.compiler.onnx.comparing.trial import difference as difference_of
 from mai.compiler.onnx.comparing.trial import trial
-from mai.compiler.onnx.export import export, export_step
+from mai.compiler.onnx.export import export, export_part, export_step
 from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
@@ -204,6 +204,32 @@ def test_text_is_generated_and_streamed(
         assert answer["results"]["generate"] == model(prompt=prompt, **settings)
     np.testing.assert_array_equal(arrays(whole[2])["generate"], model(prompt=prompts[2], **settings))
     assert "".join(streamed["pieces"]) == "".join(model.stream("Once", **settings))
+
+
+STEPS = """net pull(x: [2]) -> [2] { return linear(tanh(linear(x, 8)), 2) }
+export f(z: [N, 2], scale: real = 1.0, steps: int = 3) -> ([N, 2], []) {
+  x = z
+  e ~ normal([])
+  integrate s in 0..1 using ab2(steps) { dx/ds = scale * (pull(x) - mean(x, axis = 0)) }
+  return (x, e)
+}
+"""
+
+
+def test_a_sampler_tells_how_far_it_is(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
+    made = program(STEPS)
+    trained = Trained(load_weights(made, None)[0])
+    step = export_part(made, "f", trained, tmp_path).path
+    file = export(made, "f", trained, tmp_path, CompileOptions(verify=False)).path
+    values = {"z": [[[1, 2], [3, 4], [0, 1]], [[0, 0], [1, 1], [2, -1]]], "scale": 0.5, "steps": 5, "seed": 4}
+    call = {"file": str(file), "step": str(step), "values": values}
+    whole, parts, wrong, alone = javascript(
+        [call, {**call, "every": 2}, {**call, "every": 0.5}, {**call, "file": str(step), "every": 1}]
+    )
+    assert [(p["turns"], p["total"]) for p in parts["parts"]] == [(2, 5), (4, 5), (5, 5)]
+    assert parts["parts"][-1]["results"] == whole["results"] != parts["parts"][0]["results"]
+    assert wrong["error"] == "`every` is a number of turns, 1 at least, this is 0.5"
+    assert "mai compile --progress" in alone["error"] or "step" in alone["error"]
 
 
 @pytest.mark.parametrize("template", ["<s> $A </s>", "<s> $A", "$A"])

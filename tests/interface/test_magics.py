@@ -7,8 +7,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from IPython.core.error import UsageError
 from nbclient import NotebookClient
 
+import mai
+from mai.compiler.interface.magics import run_magic
 from mai.compiler.training.run.figures.cell import Cell
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,3 +86,41 @@ def test_the_cell_of_a_run_shows_how_far_it_is() -> None:
     assert "first: step 20 of 100" in page
     assert "loss &lt;1" in page
     assert "32.0,2.0 64.0,62.0" in page
+
+
+ANSWERS = "export answer(x: [2]) -> [2] { return x }\n"
+
+
+class Shell:
+    """What the magic asks of a notebook: its names."""
+
+    def __init__(self, **names: object) -> None:
+        self.user_ns = dict(names)
+
+
+def test_what_a_cell_takes_the_name_of_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names of Python stay or are told; of two specs with one export, the last has its name; a spec that begins anew says where its run is."""
+    monkeypatch.chdir(tmp_path)
+    shell = Shell(np=os)
+
+    def said(line: str, text: str = ANSWERS) -> str:
+        run_magic(shell, line, text)
+        return capsys.readouterr().out
+
+    assert said("one") == ""
+    assert said("one") == ""
+    assert "answer is that of two now: call one.answer(...)" in said("two")
+    assert shell.user_ns["answer"].spec is shell.user_ns["two"]
+    assert "np was something else here, module" in said("np")
+    assert "print is something else here" in said("three", ANSWERS.replace("answer", "print"))
+    assert "print" not in shell.user_ns
+    trained = "data x: [2] from moons()\nnet f(x: [2]) -> [2] { return linear(x, 2) }\ntrain(steps = 1) { minimize sum(f(x)^2) }\n"
+    assert said("four", trained) == ""
+    shell.user_ns["four"].train(quiet=True)
+    capsys.readouterr()
+    assert "four begins anew" in said("four", trained) and mai.Run("runs/four").steps == 1
+    for line in ("class", "two words", "3x"):
+        with pytest.raises(UsageError, match="one name of Python"):
+            run_magic(shell, line, ANSWERS)

@@ -21,6 +21,7 @@ from mai.compiler.torch.parameters import first_value
 from mai.runtime import load
 from mai.spec.diagnostics import Diagnostic
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 Maker = Callable[[str], Program]
 Result = np.ndarray
 
@@ -133,6 +134,12 @@ def test_there_are_so_many_turns_apart(tmp_path: Path) -> None:
     text = "export f(x: [2]) -> [2] {\n  repeat 5000 as i { if i % 2 == 0 { x = x + 1 } }\n  return x\n}\n"
     (error,) = diagnostics(text, tmp_path)
     assert error.slug == "repeat-too-long" and "1,000" in error.message
+
+
+def test_a_thousand_layers_are_not_too_deep() -> None:
+    sets = {"depth": "1000", "d": "16", "heads": "2", "kv_heads": "1", "hidden": "32", "vocab": "256"}
+    checked = check(EXAMPLES / "llama.mai", sets)
+    assert checked.program is not None and not checked.diagnostics
 
 
 @pytest.mark.parametrize("inner", ["x = x + y", "if i0 == 9 { x = x + y }", "if i19 == 0 { x = x + 1 }"])

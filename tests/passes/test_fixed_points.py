@@ -11,7 +11,9 @@ import torch
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
+from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
+from mai.compiler.passes.forms import prepare
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
@@ -91,6 +93,20 @@ def test_derivatives_of_derivatives(program: Maker, tmp_path: Path) -> None:
     wanted = [a**0.5, 0.5 * a**-0.5, -0.25 * a**-1.5, 0.375 * a**-2.5]
     for found, exact in zip(results(program(ROOT), "root", tmp_path, a=a), wanted, strict=True):
         np.testing.assert_allclose(found, exact, rtol=1e-4)
+
+
+def test_what_comes_back_to_one_of_several_values(program: Maker) -> None:
+    """In numpy alone: the root of a b, by a, where b and the label k stay."""
+    text = ROOT[: ROOT.index("  y = ")].replace(
+        "root(a: []) -> ([], [], [], [])", "root(a: [], b: [], k: class[2]) -> ([], [])"
+    )
+    text = text.replace("x + a / x", "x + a * b / x")
+    text += "  y = fixed_point(x, x - (x^2 - a * b * [2, 1][k]) * x)\n  return (y, grad(y, a))\n}\n"
+    graph = prepare(program(text).exports["root"])
+    feed = {"a": np.array([2.0, 0.5]), "b": np.array([3.0, 8.0]), "k": np.array([1, 1])}
+    root, slope = evaluate(graph, feed, {}, {})
+    np.testing.assert_allclose(root, np.sqrt([6.0, 4.0]), rtol=1e-6)
+    np.testing.assert_allclose(slope, np.array([3.0, 8.0]) / (2 * root), rtol=1e-5)
 
 
 def test_training_sees_what_going_back_through_all_turns_sees(program: Maker) -> None:

@@ -126,6 +126,13 @@ def test_the_same_is_computed_once_inside_a_loop_too(program: Maker) -> None:
     assert sum(n.op.name == "sin" for n in plain.walk()) == 1
 
 
+def test_the_order_of_what_commutes_makes_no_difference(program: Maker) -> None:
+    text = "export f(x: [4], y: [4]) -> [4] { return sin(x + y) * cos(y + x) - sin(x * y) / cos(y * x) - (x - y) * exp(y - x) }\n"
+    assert count(made(program(text))[1]) == Counter(
+        {"add": 1, "multiply": 3, "sin": 2, "cos": 2, "subtract": 4, "exp": 1, "divide": 1}
+    )
+
+
 def test_two_draws_are_two(program: Maker) -> None:
     text = "export f(x: [4]) -> [4] {\n  a ~ normal([4])\n  b ~ normal([4])\n  return x + a - b\n}\n"
     _, quick = made(program(text))

@@ -244,7 +244,7 @@ def test_a_call_that_takes_too_long_is_ended(looping: Model) -> None:
 def test_a_body_that_does_not_come_is_not_waited_for(looping: Model) -> None:
     with running({"loop": looping}, timeout=0.2) as client:
         opened = socket.create_connection(("127.0.0.1", client.port), timeout=PATIENCE)
-        opened.sendall(b"POST /run/loop HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\n{")
+        opened.sendall(b"POST /run/loop HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         assert opened.recv(100).startswith(b"HTTP/1.1 504")
         opened.close()
 

@@ -12,12 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import uvicorn
-
 from mai.runtime import Model
 from mai.runtime.serving.application import Service
 from mai.runtime.serving.options import Options
-from mai.runtime.serving.server import Server
+from mai.runtime.serving.server import Server, configuration
 
 PATIENCE = 60.0  # Seconds until a test gives up.
 
@@ -72,7 +70,7 @@ class Client:
         """A connection that has asked and not read: closing it is going away."""
         raw = json.dumps(body).encode()
         opened = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
-        opened.sendall(f"POST {path} HTTP/1.1\r\nHost: here\r\nContent-Length: {len(raw)}\r\n\r\n".encode() + raw)
+        opened.sendall(f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(raw)}\r\n\r\n".encode() + raw)
         return opened
 
     def metric(self, name: str, **labels: str) -> float:
@@ -94,7 +92,8 @@ class Client:
 @contextmanager
 def running(models: Mapping[str, Model], **options: Any) -> Iterator[Client]:
     """A service of some files, by name."""
-    config = uvicorn.Config(Service(models, Options(**options)).application(), log_level="error", access_log=False)
+    chosen = Options(**options)
+    config = configuration(Service(models, chosen), chosen)
     config.timeout_graceful_shutdown = 1
     server = Server(config)
     listening = socket.create_server(("127.0.0.1", 0), backlog=512)

@@ -108,6 +108,21 @@ def test_a_file_takes_raw_values(program: Maker, tmp_path: Path) -> None:
     assert np.allclose(model(x=x), (x - x.mean(0)) / x.std(0), atol=1e-4)
 
 
+def test_a_file_takes_raw_values_by_quantiles(program: Maker, tmp_path: Path) -> None:
+    """An outlier moves neither the middle nor the spread."""
+    x, _ = rows(tmp_path)
+    text = (
+        DATA
+        + "net h(x: [2]) -> [2] { return normalise_quantiles(x, 0.1, 0.9) }\n"
+        + NET.format("h(x)")
+        + TRAIN.format(2)
+    )
+    made = program(text + "export g(x: [2]) -> [2] { return h(x) }\n")
+    model = load(export(made, "g", Trained(weights(made, tmp_path / "run")), tmp_path).path, providers="cpu")
+    low, middle, high = np.quantile(x, [0.1, 0.5, 0.9], axis=0)
+    assert np.allclose(model(x=np.append(x, [[1e6, -1e6]], 0))[:-1], (x - middle) / (high - low), atol=1e-4)
+
+
 @pytest.mark.parametrize("count", [1, 2, 7, 8])
 @pytest.mark.parametrize("q", [0, 0.25, 0.5, 0.9, 1])
 def test_quantiles_of_what_is_there(program: Maker, tmp_path: Path, count: int, q: float) -> None:

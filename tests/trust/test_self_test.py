@@ -202,10 +202,11 @@ def test_the_command_tells_of_each_file(program: Make, tmp_path: Path) -> None:
     other = changed(file, scale_weights(2.0))
     text = invoke("verify", str(file), str(other), str(tmp_path / "none.onnx"))
     assert text.exit_code == 1
-    good, bad, none = text.output.splitlines()
+    good, note, bad, none = text.output.splitlines()
+    assert note.startswith(f"note: another program has written {other} anew")
     assert "as when it was written: 2 runs of 1 output on cpu" in good
     assert "error[self-test-failed]: other.onnx" in bad and "error[model-not-found]" in none
-    told = json.loads(invoke("verify", str(file), str(other), "--format", "json").output)
+    told = json.loads(invoke("verify", str(file), str(other), "--format", "json").stdout)
     assert [record["ok"] for record in told] == [True, False]
     assert told[1]["error"]["slug"] == "self-test-failed"
     assert [(d["run"], d["output"], d["ok"]) for d in told[1]["differences"]] == [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from mai.compiler.onnx.export import export
 from mai.compiler.ops import elementwise as el
 from mai.compiler.passes import forms
 from mai.compiler.passes.loops.discretise import discretise
+from mai.compiler.passes.loops.retime import spared_share
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS
 from mai.compiler.solvers.grid import Grid, Plan
@@ -61,6 +63,45 @@ def test_a_grid_is_the_change_of_variable_by_hand(method: str, program: Maker) -
     np.testing.assert_allclose(result(made), result(hand, steps=7), rtol=1e-12)
     assert made.settings["steps"].default == 7
     np.testing.assert_allclose(result(made, steps=4), result(hand, steps=4), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("method", "begun", "stages"), [("ab2", 2, 1), ("rk4", 0, 4), ("euler", 0, 1)])
+def test_a_plan_costs_what_its_steps_do(method: str, begun: int, stages: int) -> None:
+    for steps, every in itertools.product((1, 5, 9), (1, 2, 3, 20)):
+        wanted = begun + stages * sum(1 if n % every == 0 else 1 - 0.25 for n in range(steps))
+        assert Plan(method, steps, Grid(), every, 0.25).cost == pytest.approx(wanted)
+
+
+def test_what_is_reusable_is_reused_by_a_setting(program: Maker) -> None:
+    """The file gets a setting, which switches it off; a setting of the spec stays what it is."""
+    text = SPEC.format(t="s", bounds="0..1", method="{}", body="dx/ds = s - reusable(sin(3 * x))")
+    spoken = program(text.replace("{}(steps)", "rk4(steps)")).exports["f"]
+    own = program(text.replace("{}(steps)", "rk4(steps, reuse = k)").replace("8)", "8, k: int = 1)")).exports["f"]
+    hand = program(text.replace("{}(steps)", "ab2(steps, reuse = 3)")).exports["f"]
+    for graph, name in ((spoken, "reuse"), (own, "k")):
+        made = forms.retimed(graph, Plan("ab2", 7, reuse=3), "steps", name)
+        assert made.settings[name].default == 3 and "reuse" not in graph.settings
+        np.testing.assert_array_equal(result(made), result(hand, steps=7))
+        whole = forms.retimed(graph, Plan("ab2", 7), "steps", name)
+        np.testing.assert_array_equal(result(made, **{name: 1}), result(whole))
+    assert "reuse" not in forms.retimed(spoken, Plan("ab2", 7), "steps", "reuse").settings
+
+
+def test_the_share_that_is_spared(program: Maker) -> None:
+    text = """
+    net v(x: [4]) -> [4] {
+      h = linear(x, 8)
+      repeat 3 { h += reusable(linear(silu(linear(h, 16)), 8)) }
+      return linear(h, 4)
+    }
+    export f(x: [4]) -> [4] {
+      integrate s in 0..1 using rk4(4) { dx/ds = v(x) }
+      return x
+    }
+    """
+    deep = 3 * 2 * 8 * 16
+    assert spared_share(program(text).exports["f"]) == pytest.approx(deep / (deep + 2 * 4 * 8))
+    assert spared_share(program(text.replace("reusable", "")).exports["f"]) == 0
 
 
 @pytest.mark.parametrize("method", METHODS)

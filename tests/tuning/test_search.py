@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from mai.compiler.solvers import SOLVERS
-from mai.compiler.solvers.grid import Plan
+from mai.compiler.solvers.grid import Grid, Plan
 from mai.compiler.solvers.tableaus import Tableau
 from mai.compiler.tuning.quality import metric_of, wasserstein
 from mai.compiler.tuning.report import refusals
-from mai.compiler.tuning.search import Limits, Point, Search, frontier
+from mai.compiler.tuning.search import REUSES, Limits, Point, Search, frontier
 from mai.compiler.tuning.subject import METHODS
 from mai.spec.diagnostics import MaiError
 
@@ -50,6 +50,23 @@ def test_the_cheapest_is_found(power: int, factor: float) -> None:
     good = [p for p in every if p.evaluations <= 80 and abs(quadrature(p, power) - 1) <= (factor - 1) * (1 + 1e-9)]
     assert found.chosen is not None
     assert found.chosen.plan.evaluations == min(p.evaluations for p in good)
+
+
+@pytest.mark.parametrize("spared", [0.3, 0.9])
+def test_the_cheapest_that_reuses_is_found(spared: float) -> None:
+    """Where a step in between is as good as a whole one, the plan that spares most at the number of steps that is needed."""
+
+    def measure(plan: Plan, seed: int) -> float:
+        return (1 + seed) * (1 + abs(quadrature(plan, 3) - 1)) if plan.grid.even else math.inf
+
+    methods = ("euler", "heun", "ab2")  # The others have one step's integral of a cubic, or nearly.
+    found = Search(measure, CURRENT, methods, Limits(1.02, 80, 2, spared=spared)).run(CURRENT)
+    every = [
+        Plan(m, n, Grid(), k, spared) for m, n, k in itertools.product(methods, range(1, 81), (1, *REUSES)) if n > k
+    ]
+    good = [p for p in every if abs(quadrature(p, 3) - 1) <= 0.02 * (1 + 1e-9)]
+    assert found.chosen is not None and found.chosen.plan.reuse > 1
+    assert found.chosen.plan.cost == min(p.cost for p in good)
 
 
 def test_a_straight_field_takes_one_step_of_euler() -> None:

@@ -147,6 +147,29 @@ def test_a_flow_with_a_net_and_labels_keeps_its_interface(compiled: Written) -> 
         np.testing.assert_allclose(after(y=y, seed=1, scale=0), fine, atol=1e-3)
 
 
+def test_what_is_reusable_is_reused(compiled: Written) -> None:
+    """A part that no step changes is computed once; the file's setting computes it everywhere, and it can be tuned again."""
+    text = NET.replace(
+        "return linear(tanh(linear(h, width)), 2)", "return linear(h, 2) + 0.1 * reusable(deep(y))"
+    ).replace(
+        "net velocity",
+        "net deep(y: class[2]) -> [2] { return linear(tanh(linear(embed(y, 64), 64)), 2) }\nnet velocity",
+    )
+    path = compiled(text.replace("scale * velocity", "scale * (1 + 4 * cos(12 * s)) * velocity"))
+    before = load(path, providers="cpu")
+    outcome = tuned(path, factor=1.02)
+    assert outcome.search.chosen is not None and outcome.search.chosen.plan.reuse > 1
+    after = load(path, providers="cpu")
+    assert "reuse" not in before.settings and after.settings["reuse"].default == outcome.search.chosen.plan.reuse
+    said = after.manifest.tuned
+    assert said is not None and said.after.reuse > 1 and said.after.cost is not None
+    assert said.after.cost < said.after.evaluations <= said.before.evaluations == said.before.cost
+    inputs = {"y": np.array([0, 1, 1]), "seed": 1}
+    np.testing.assert_allclose(after(**inputs), after(**inputs, reuse=1), atol=1e-5)
+    np.testing.assert_allclose(after(**inputs), before(**inputs), atol=0.1)
+    assert tuned(path, factor=1.5).current == outcome.search.chosen.plan
+
+
 def test_a_fine_reference_and_a_bound_on_evaluations(compiled: Written) -> None:
     path = compiled(NET)
     outcome = tuned(path, fine=True, factor=1.02, most=9)

@@ -77,16 +77,9 @@ def _origin(table: Path, row: int, value: Any, folder: Path) -> Origin | None:
         return None
     place: Path = folder / name
     if not place.is_file():
-        message = f"{table}, row {row}: there is no file {place}"
-        raise bad(message, "data-missing", help=_help_with_place(folder, name))
+        help = 'names start at the folder of the table, or at another: `folder = "pictures"`'
+        raise bad(f"{table}, row {row}: there is no file {place}", "data-missing", help=help)
     return place
-
-
-def _help_with_place(folder: Path, name: str) -> str:
-    there = folder_of(folder, name)
-    if there is not None:
-        return f'names start there: `folder = "{there.name}"`'
-    return 'names start at the folder of the table, or at another: `folder = "pictures"`'
 
 
 def folder_of(place: Path, name: str) -> Path | None:

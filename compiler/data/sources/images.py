@@ -15,10 +15,11 @@ from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import is_table
-from mai.spec.diagnostics import MaiError
+from mai.spec.diagnostics import MaiError, Word
 from mai.spec.settings import setting
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif")
+OF_TABLES = ("image", "folder", "missing", "words")  # Settings that say how a table of images is read.
 EMPTY = "each folder is a class: take it out, or put images into it"
 
 
@@ -109,6 +110,11 @@ class Images(RowSource):
 
         if any(map(is_table, wanted.files)):
             return self._rows_of_tables(wanted)
+        stated = [name for name in OF_TABLES if self.as_dict().get(name) not in (None, "refuse", ())]
+        if stated:
+            raise bad(
+                f"`{stated[0]}` is said of a table of images, and these are files of images", word=Word(stated[0], None)
+            )
         x = pictures(wanted.files, self._size(), self.fit, self.channels)
         labels = self._labels(wanted.files, wanted.places)
         words = {"y": Words.of(np.array(labels))} if labels is not None else {}
@@ -119,7 +125,12 @@ class Images(RowSource):
 
     def _rows_of_tables(self, wanted: Wanted) -> Finite:
         """Images of a column, and the other columns that fields name."""
-        from mai.compiler.data.files.image_tables import all_origins, columns_of_fields, image_column
+        from mai.compiler.data.files.image_tables import (
+            all_origins,
+            columns_of_fields,
+            folder_of_names,
+            image_column,
+        )
         from mai.compiler.data.files.pictures import pictures
         from mai.compiler.data.rows import rows_of
         from mai.compiler.data.tables.convert import KEY, ROW, read_tables
@@ -130,16 +141,22 @@ class Images(RowSource):
         x, names = columns_of_fields(tables[0], image, wanted.fields or {})
         own = {column: (wanted.fields or {})[field] for field, column in names.items()}
         words = [names[field] for field in listed(self.words) if field in names]
-        split, origins = wanted.split, all_origins(tables, image, self.folder or "")
+        folder = self.folder or folder_of_names(tables[0], image)
+        found = (
+            (f"{tables[0].path.name}: names of images start in the folder `{folder}`",)
+            if folder and not self.folder
+            else ()
+        )
+        split, origins = wanted.split, all_origins(tables, image, folder)
         key, of_time = (split.key, split.of_time) if split is not None else (None, False)
         if not own and key is None:
-            return Finite({x: pictures(origins, self._size(), self.fit, self.channels)}, fit=self.fit)
+            return Finite({x: pictures(origins, self._size(), self.fit, self.channels)}, notes=found, fit=self.fit)
         key = names.get(key or "", key)
         read, notes = read_tables(tables, own, key, of_time, self.missing, (), words, numbered=True)
         columns = {field: read[column] for field, column in names.items()}
         kept = [origins[row] for row in rows_of(read[ROW])[:].tolist()]
         columns[x] = pictures(kept, self._size(), self.fit, self.channels)
-        return Finite(columns, key=read.get(KEY), notes=notes, fit=self.fit)
+        return Finite(columns, key=read.get(KEY), notes=(*found, *notes), fit=self.fit)
 
     def _size(self) -> tuple[int, int] | None:
         return (self.size, self.size) if isinstance(self.size, int) else self.size

@@ -9,13 +9,14 @@ import numpy as np
 from mai.compiler.data.rows import Rows
 
 MOST_BYTES = 1 << 26  # That are compared: of more it would cost as much as reading them.
+MATTER = 0.01  # Of a part: fewer copies change its figures by less than this.
 DIFFERENT = 0.1  # Of those that are trained on so many have to differ: where a few values repeat, all examples are alike by nature.
 
 Examples = Mapping[str, Rows]
 
 
 def notes_of_copies(trained: Examples, validation: Examples | None, test: Examples | None) -> Iterator[str]:
-    """How many examples of each part are also trained on, in words; nothing where there are none, or too many numbers to compare."""
+    """How many examples of each part are also trained on, in words; nothing where they are few, or there are too many numbers to compare."""
     parts = {"held out": validation, "for tests": test}
     there = {name: part for name, part in parts.items() if part is not None}
     if not there or sum(map(_size, (trained, *there.values()))) > MOST_BYTES:
@@ -25,7 +26,7 @@ def notes_of_copies(trained: Examples, validation: Examples | None, test: Exampl
         return
     for name, part in there.items():
         copies = sum(each in known for each in _in_bytes(part))
-        if copies:
+        if copies >= MATTER * _count(part) and copies:
             what = "are also among those that are trained on, all fields alike: they tell more than there is"
             yield f"{copies:,} of {_count(part):,} examples {name} {what}"
 

@@ -13,6 +13,7 @@ CLAIM_SETTINGS = {"count": "How many examples are drawn.", "seeds": "How many se
 SOLVER_OPTIONS = {
     "steps": "How many steps there are from one bound to the other: more are slower and nearer to the solution.",
     "grid": "Where the steps end, where they are not of one length: `power(7)`, or a tensor of times.",
+    "reuse": "What the velocity calls `reusable` is computed at every so many-th step, and kept in between; 1 is every step.",
     "adjoint": "Whether derivatives are found by solving back in time, in little memory, instead of through all steps.",
     "rtol": "The error that a step may have, as a share of the value: less is slower and nearer to the solution.",
     "atol": "The error that a step may have where the value is near 0.",

@@ -13,7 +13,7 @@ from mai.compiler.elaborate.bindings import Binding, Environment
 from mai.compiler.elaborate.blocks.integrals.event import as_examples, check_method, read_event
 from mai.compiler.elaborate.blocks.integrals.kept_along import Kept, read_kept
 from mai.compiler.elaborate.blocks.integrals.noise import Noises, not_stochastic, step_names
-from mai.compiler.elaborate.blocks.integrals.solver import Method, check_count, read_method
+from mai.compiler.elaborate.blocks.integrals.solver import Method, check_count, check_reuse, read_method
 from mai.compiler.elaborate.blocks.loop_states import State, leave, settle, states_of
 from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
@@ -131,6 +131,7 @@ def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Bindin
     steps = [] if method.steps is None else [e.builder.size(method.steps)]
     regions, states = _velocity_region(e, env, integral, states, steps)
     check_count(e, statement, method, states)
+    check_reuse(e, statement, method, regions[0])
     kept = read_kept(e, env, statement, method, states, integral.course.way(e)) if statement.keeps else []
     node = _node(e, integral, regions, states, steps, kept)
     leave(env, states, node.outputs)
@@ -169,7 +170,9 @@ def _node(
     further += [asked_type(types[i], share.type) for i, share in zip(asked, shares, strict=True)]
     until, noises = bool(ends), len(regions[0].inputs) - len(states) - 3 if len(regions) > 1 else 0
     times = [] if integral.course.times is None else [integral.course.times]
-    operation = Integrate(method.solver.name, method.steps, paths, method.options, asked, until, noises, bool(times))
+    operation = Integrate(
+        method.solver.name, method.steps, paths, method.options, asked, until, noises, bool(times), method.reuse
+    )
     inputs = [*integral.course.bounds, *steps, *times, *shares, *first]
     return e.builder.add(operation, inputs, [*types, *ends, *further], regions)
 

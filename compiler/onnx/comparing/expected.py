@@ -15,6 +15,7 @@ from mai.compiler.onnx.comparing.trial import FREE_SIZE, Reference, Trial, trial
 from mai.compiler.onnx.let_go import let_go
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.onnx.turns.turns import torch_reference
+from mai.compiler.passes.loops.some_turns import SomeTurns
 from mai.compiler.passes.text.growth import texts
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -61,7 +62,14 @@ def usual_trials(prepared: Prepared) -> list[Trial]:
     fewest = max(least.values(), default=1)
     free = (FREE_SIZE, FREE_SIZE - 1 if fewest < FREE_SIZE else FREE_SIZE)
     sizes = zip(BATCHES, free, strict=True)
-    return [trial(prepared.plain, batch, longest=longest, free=size, least=least) for batch, size in sizes]
+    tried = [trial(prepared.plain, batch, longest=longest, free=size, least=least) for batch, size in sizes]
+    return tried if prepared.part is None else [*tried[:-1], _after_a_turn(tried[-1], prepared.part)]
+
+
+def _after_a_turn(tried: Trial, part: SomeTurns) -> Trial:
+    """The same with a turn before, so that it begins with the states that it is given."""
+    settings = {**tried.settings, part.before: 1}
+    return replace(tried, settings=settings, recipe=tried.recipe.model_copy(update={"settings": settings}))
 
 
 def never_finite(name: str, export: str) -> Diagnostic:

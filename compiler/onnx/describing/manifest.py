@@ -24,7 +24,7 @@ from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.passes.text import prompt_blocks
 from mai.compiler.program import Program
-from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Claim, Condition, Facts, Manifest, Port, Step
+from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Claim, Condition, Facts, Manifest, Part, Port, Step
 from mai.runtime.text.tokenizer import BYTES
 
 
@@ -69,6 +69,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         ranges=figures(trained.ranges),
         text=text,
         step=step,
+        part=part_of(prepared),
         evaluations=EVALUATIONS if EVALUATIONS in graph.output_names else None,
         turns=TURNS if TURNS in optimised.output_names else None,
         tuned=trained.tuned,
@@ -173,6 +174,14 @@ def step_of(graph: Graph) -> Step | None:
         capacity=one.capacity,
         fixed=list(one.fixed),
     )
+
+
+def part_of(prepared: Prepared) -> Part | None:
+    """Which inputs, settings and outputs of some turns of an export's loops belong together; None for any other graph."""
+    part = prepared.part
+    if part is None:
+        return None
+    return Part(before=part.before, now=part.now, total=part.total, states=part.states, results=list(part.results))
 
 
 def _versions(*packages: str) -> dict[str, str]:

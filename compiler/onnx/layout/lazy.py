@@ -25,6 +25,13 @@ def lazy(graph: ir.Graph) -> None:
                 home.insert_before(home[0], node)
 
 
+def drop_unread(graph: ir.Graph) -> None:
+    """Take out the nodes of a graph whose results nothing reads."""
+    for node in reversed(list(graph)):
+        if not any(value.uses() or value.is_graph_output() for value in node.outputs):
+            graph.remove(node, safe=True)
+
+
 def _parents(graph: ir.Graph) -> Parents:
     """The parents of all inner graphs, the outer ones first."""
     parents: Parents = {}

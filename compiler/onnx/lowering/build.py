@@ -9,7 +9,8 @@ import onnx_ir as ir
 from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.layout.chunks import scan_chunks
-from mai.compiler.onnx.layout.lazy import lazy
+from mai.compiler.onnx.layout.joined_branches import join_branches
+from mai.compiler.onnx.layout.lazy import drop_unread, lazy
 from mai.compiler.onnx.layout.sink import sink
 from mai.compiler.onnx.layout.turned_operands import turn_operands
 from mai.compiler.onnx.layout.unfuse_norms import keep_apart
@@ -19,11 +20,13 @@ from mai.compiler.onnx.precision.convolutions import whole_convolutions
 from mai.compiler.onnx.precision.narrow import narrow
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.writing.pieces import Piece, write_whole
+from mai.compiler.passes.pipeline import uncollected
 from mai.runtime.arrays import Array
 
 IR_VERSIONS = {21: 10, 22: 10, 23: 11, 24: 12}
 
 
+@uncollected()
 def build(
     graph: Graph, weights: Mapping[str, Array], options: CompileOptions = DEFAULTS, *, chunk: int | None = None,
     coarse: Coarse | None = None, rounded: bool = False,
@@ -45,6 +48,9 @@ def build(
     declare_outputs(walk, results)
     walk.op.root.extend(walk.op.root_nodes)
     model = ir.Model(walk.op.root, ir_version=IR_VERSIONS[options.opset], producer_name="mai")
+    if options.unroll:
+        drop_unread(model.graph)  # What a choice that is known by now does not choose.
+    join_branches(model.graph)
     lazy(model.graph)
     if coarse is not None and coarse.ranges:
         whole_convolutions(model, coarse.ranges)

@@ -21,6 +21,7 @@ from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import weights_behind, whole_nodes
 from mai.compiler.ops.backends import Onnx
 from mai.compiler.ops.shapes.indexing import Take
+from mai.compiler.passes.analyses.choices import choices
 from mai.compiler.passes.analyses.known_values import KnownValues
 from mai.compiler.passes.loops.recurrences.parts import part_loop
 from mai.compiler.passes.loops.recurrences.recurrence import find_recurrence
@@ -39,6 +40,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
         self.known_values = KnownValues(graph, weights)
         self._leaving = frozenset(graph.outputs)
         self._of_codes = whole_nodes(graph, coarse.whole) if coarse else set()
+        self._choices = choices(graph)
         self._behind = weights_behind(graph) if coarse and (coarse.moments or coarse.wide) else {}
 
     def __getitem__(self, value: Value) -> ir.Value:
@@ -85,6 +87,8 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
             result.name = self.op.name(value.name)
 
     def call(self, node: Node, inputs: Sequence[ir.Value], attributes: dict[str, object]) -> Sequence[ir.Value]:
+        if node in self._choices:
+            return [self._chosen(node, *inputs)]
         backend: Onnx[ir.Value] = self.op
         results = node.op.onnx(backend, *inputs, **attributes)
         return [self._renewed(r) for r in (results if isinstance(results, tuple) else (results,))]
@@ -92,6 +96,13 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
     def _renewed(self, result: ir.Value) -> ir.Value:
         """An operation that gave an input back needs a value of its own type."""
         return result if result.type is None else self.op.Identity(result)
+
+    def _chosen(self, node: Node, condition: ir.Value, x: ir.Value, y: ir.Value) -> ir.Value:
+        """One of two arrays; what the other alone is computed from is computed in its branch of an `If`, or by nobody."""
+        known = self.known_values.values.get(node.inputs[0])
+        if known is not None:
+            return self.op.Identity(x if known else y)
+        return self.op.branch(condition, lambda: x, lambda: y, real=True)
 
     # -------------------------------------------------------------------- sizes
 

@@ -45,16 +45,19 @@ def write_unsealed(model: ir.Model, path: Path, *, apart: bool) -> Unsealed:
     """Write a described model to a file; where `apart`, its large tensors into a file of data beside."""
     manifest = Manifest.model_validate_json(model.metadata_props.pop(MANIFEST_KEY))
     data: Data | None = None
-    with path.open("wb") as file:
+    with path.open("wb") as opened:
+        file = _Summed(opened)
         if apart:
             with data_path(path).open("wb") as beside:
                 summed = _Summed(beside)
                 write_apart(model, data_path(path).name, file.write, summed.write)
-            data = Data(size=summed.size, sha256=summed.hash.hexdigest())
+            data = summed.record
         else:
             write_whole(model, file.write)
     with mapped(path) as raw:
-        return Unsealed(path, manifest.model_copy(update={"checksum": checksum(raw), "data": data}))
+        return Unsealed(
+            path, manifest.model_copy(update={"checksum": checksum(raw), "data": data, "file": file.record})
+        )
 
 
 class _Summed:
@@ -62,6 +65,11 @@ class _Summed:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self.hash, self.size = file, hashlib.sha256(), 0
+
+    @property
+    def record(self) -> Data:
+        """What a manifest says of it."""
+        return Data(size=self.size, sha256=self.hash.hexdigest())
 
     def write(self, piece: Piece) -> None:
         self._file.write(piece)

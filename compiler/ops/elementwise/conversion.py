@@ -62,6 +62,24 @@ class StopGradient(Unary):
     derivative = staticmethod(flat)
 
 
+class Reusable(Unary):
+    """x, which an integral may compute at some of its steps alone: the deep features of a net change slowly along a path.
+
+    Ma et al. 2023, "DeepCache" (U-Nets); Chen et al. 2024, "Delta-DiT" (transformers, of whose blocks the sum is kept).
+    """
+
+    function = Function(
+        "reusable",
+        Section.ELEMENTS,
+        says="x; an integral `using heun(steps, reuse = 3)` computes it at every third step and keeps it in between.",
+    )
+
+    reference: Lowering = staticmethod(lambda np, x: x)
+    torch: Lowering = staticmethod(lambda torch, x: x)
+    onnx: Lowering = staticmethod(lambda op, x: x)
+    derivative = staticmethod(lambda ct, y, x: ct)
+
+
 class WithDerivative(Elementwise):
     """x, whose derivative by p is `slope`, however x was computed: each of one shape."""
 

@@ -11,7 +11,7 @@ from mai.compiler.solvers import SOLVERS
 from mai.compiler.solvers.tableaus import Rosenbrock, Tableau
 from mai.spec.diagnostics import Diagnostic
 
-MOST_OPERATIONS = 100_000  # Of one graph; some hundred of them are compiled in a second.
+MOST_OPERATIONS = 200_000  # Of one graph: some thousand layers. Ten thousand or more of them are compiled in a second.
 OTHERS_COPIES = 4  # At most, of a velocity by a method that is no Runge-Kutta method; a derivative is a copy.
 MOST_TURNS = 1_000_000  # Of loops inside each other.
 

@@ -14,6 +14,7 @@ from mai.compiler.ops.products.convolution import Conv, ConvTranspose
 from mai.compiler.ops.products.product import Affine
 from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.ops.work import size_of
+from mai.compiler.passes.analyses.choices import spared
 from mai.compiler.passes.branches.stack import Key, Places, inner_lead
 
 PRODUCTS = (Affine, Conv, ConvTranspose)
@@ -25,8 +26,8 @@ def kinds_of(nodes: list[Node], known: Known, most_uses: float) -> list[Key | No
     """For each node, what the products that become one have in common; None where there is no other.
 
     Beside the weight, they are as many such products away from the end: so the calls of one stage of a solver meet, and
-    what a later stage needs, even if it could be computed now, does not come between. Empty where none pays: where an
-    example uses a weight more than `most_uses` times.
+    what a later stage needs, even if it could be computed now, does not come between. And they are computed where the same
+    choices ask for them. Empty where none pays: where an example uses a weight more than `most_uses` times.
     """
     products = [_product(n) for n in nodes]
     counts = Counter(p for p in products if p is not None)
@@ -35,7 +36,10 @@ def kinds_of(nodes: list[Node], known: Known, most_uses: float) -> list[Key | No
     distance = [0] * len(nodes)
     for index, readers in reversed(list(enumerate(readers_of(nodes)))):
         distance[index] = max((distance[r] + (counts[products[r]] > 1) for r in readers), default=0)
-    kinds: list[Key | None] = [None if p is None else (p, distance[i]) for i, p in enumerate(products)]
+    alone = spared(nodes, [])
+    kinds: list[Key | None] = [
+        None if p is None else (p, distance[i], alone.get(nodes[i], ())) for i, p in enumerate(products)
+    ]
     alike = Counter(kinds)
     kinds = [kind if alike[kind] > 1 else None for kind in kinds]
     twins = [node for node, kind in zip(nodes, kinds, strict=True) if kind is not None]

@@ -9,7 +9,7 @@ from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.structure import Constant, Structural
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.elementwise.conversion import WithDerivative
+from mai.compiler.ops.elementwise.conversion import Reusable, WithDerivative
 
 LARGEST = 65_536
 NEUTRAL: dict[Any, tuple[float, tuple[int, ...]]] = {
@@ -51,8 +51,8 @@ def _small(node: Node) -> bool:
 
 
 def _neutral(node: Node, inputs: list[Value], constants: dict[Value, Any]) -> Value | None:
-    """x where a node is x + 0, x * 1 or x / 1, or an x with a derivative of its own: derivatives are code by now."""
-    if node.op is WithDerivative and inputs[0].type == node.output.type:
+    """x where a node is x + 0, x * 1 or x / 1, or an x of which derivatives and integrals, which are code by now, ask something."""
+    if node.op in (WithDerivative, Reusable) and inputs[0].type == node.output.type:
         return inputs[0]
     if node.op not in NEUTRAL:
         return None

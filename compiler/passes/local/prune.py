@@ -33,7 +33,7 @@ def select(graph: Graph, outputs: list[int]) -> Graph:
 def _need(region: Region, needed: set[Value]) -> None:
     """Add what the needed values are made of."""
     for node in reversed(region.nodes):
-        if not any(v in needed for v in node.outputs):
+        if needed.isdisjoint(node.outputs):
             continue
         if node.op is Loop:
             _need_loop(node, needed)
@@ -68,10 +68,10 @@ def _alive(loop: Node, needed: set[Value]) -> list[bool]:
 def _sweep(region: Region, needed: set[Value]) -> None:
     kept = []
     for node in region.nodes:
-        if any(v in needed for v in node.outputs):
-            kept.append(node)
-        else:
+        if needed.isdisjoint(node.outputs):
             node.drop()
+        else:
+            kept.append(node)
     region.nodes = kept
     for node in kept:
         if node.op is Loop:

@@ -34,7 +34,7 @@ def _share(region: Region, around: list[Scope], same: dict[Value, Value]) -> Non
     own: Scope = {}
     scopes = [*around, own]
     for node in region.nodes:
-        if node.regions or any(v in same for v in node.inputs):
+        if node.regions or not same.keys().isdisjoint(node.inputs):
             _read_the_same(node, scopes, same)
         key = _key(node, {})
         twin = _twin(node, key, scopes)

@@ -11,6 +11,7 @@ from mai.compiler.ir.rewrite import Copier, Mapping, copy_graph, nodes_for, rewr
 from mai.compiler.ir.structure import Adjoint, Integrate
 from mai.compiler.ops.shapes.indexing import Pick
 from mai.compiler.passes.loops.hoist import local_sizes, parted, tables_of, timed_values
+from mai.compiler.passes.loops.reuse import Reuse
 from mai.compiler.solvers import DEFAULTS, SOLVERS, takes_increments
 from mai.compiler.solvers.adaptive import Control, Way, solve
 from mai.compiler.solvers.counted_steps import CountedSteps
@@ -65,6 +66,7 @@ class Equation:
         free, self.nodes = parted(self.whole, local)
         moved, self.ending = self.whole.outputs[:count], self.whole.outputs[count:]
         self.field = Region(self.whole.inputs, nodes_for(self.nodes, moved), moved)
+        self.reuse = _reuse_of(copier, node, self.field)
         self._copy(free)
 
     def problem(self, start: Value, stop: Value, states: list[Value]) -> Problem:
@@ -72,7 +74,9 @@ class Equation:
         integral = Integrate.of(self.node)
         inner = sum(n.op is Integrate for region in self.node.regions for n in region.walk())
         ends = self.ends if integral.until else None
-        problem = partial(Problem, self.builder, start, stop, states, self.velocity, self.stages, ends, inner=inner)
+        problem = partial(
+            Problem, self.builder, start, stop, states, self.velocity, self.stages, ends, inner=inner, kept=self.reuse
+        )
         if not takes_increments(self.node):
             return problem()
         from mai.compiler.passes.loops.noises.influence import influence_of  # Few integrals have noise.
@@ -117,8 +121,17 @@ class Equation:
         return [self.copier[v] for v in body.outputs]
 
     def _copy(self, nodes: Iterable[Node]) -> None:
-        self.copier.nodes(nodes)
+        for node in nodes:
+            if self.reuse is None or not self.reuse.copy(node):
+                self.copier.node(node)
         self.builder.span, self.builder.scope = self.node.span, self.node.scope
+
+
+def _reuse_of(copier: Copier, node: Node, field: Region) -> Reuse | None:
+    """What of a velocity is kept from step to step; None where every step computes all of it."""
+    every = Integrate.of(node).reuse
+    reuse = None if every == 1 else Reuse(copier, field, every)
+    return reuse if reuse is not None and reuse.marks else None
 
 
 def _row(builder: Builder, table: Value, index: int) -> Value:

@@ -151,9 +151,9 @@ export async function rename(ask, view, say) {
   if (refused) return say(refused, true);
   const other = prompt(`Another name for ${name}`, name)?.trim();
   if (!other || other === name) return view.focus();
-  const made = await ask({ ask: "rename", at, name: other });
-  if (made.refused) return say(made.refused, true);
-  if (text === textOf(view)) view.dispatch({ changes: made.changes, userEvent: "input.rename" });
+  const answer = await ask({ ask: "rename", at, name: other });
+  if (answer.refused) return say(answer.refused, true);
+  if (text === textOf(view)) view.dispatch({ changes: answer.changes, userEvent: "input.rename" });
   view.focus();
 }
 

@@ -53,9 +53,9 @@ async function check() {
     await checker.ready;
     do {
       text = textOf(view);
-      const begun = performance.now();
+      const start = performance.now();
       const said = await ask({ ask: "check", text });
-      seen = { text, ...said, milliseconds: performance.now() - begun };
+      seen = { text, ...said, milliseconds: performance.now() - start };
     } while (text !== textOf(view));
     shown();
   } catch (error) {

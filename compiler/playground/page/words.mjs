@@ -2,10 +2,10 @@
 import { pieces } from "mai-codemirror";
 
 function element(name, className, ...children) {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  made.append(...children);
-  return made;
+  const node = document.createElement(name);
+  if (className) node.className = className;
+  node.append(...children);
+  return node;
 }
 
 /** Code of mai in its colours. */

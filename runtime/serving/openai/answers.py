@@ -22,6 +22,7 @@ from mai.runtime.serving.served import Served
 from mai.runtime.serving.sharing import SEED
 from mai.runtime.text.prompts import NOTHING
 from mai.runtime.text.scores import Scored, score_turns
+from mai.runtime.text.several import several_scored
 from mai.runtime.text.stream import grow
 from mai.runtime.text.tokenizer import Tokenizer
 
@@ -163,7 +164,7 @@ async def _scored(wanted: Wanted, seconds: float) -> list[tuple[Answer, str]]:
     row, rows, top = wanted.prompt[None], wanted.several, wanted.likeliest or 0
 
     def begin(limit: TimeLimit) -> Iterator[list[Scored]]:
-        return wanted.one.model.several_scored(row, rows, wanted.count, _values_of_turns(wanted, rows), limit, top)
+        return several_scored(wanted.one.model, row, rows, wanted.count, _values_of_turns(wanted, rows), limit, top)
 
     turns = [turn async for turn in wanted.one.line.stream(begin, seconds)]
     answers = [wanted.answer() for _ in range(rows)]

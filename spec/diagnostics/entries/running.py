@@ -195,6 +195,11 @@ RUNNING: dict[str, Entry] = {
         "A request shows no token, or a wrong one",
         "The service was started with a token: send `Authorization: Bearer TOKEN`, or in a browser the token as the password.",
     ),
+    "host-unknown": Entry(
+        "A service is called by a name that it does not know",
+        "`mai serve` on this machine alone answers to localhost and to addresses: a web page could have its own name lead here, and read what\n"
+        "is answered. Where a proxy passes another name on, `--allow-host models.example.org` says it; `--allow-host '*'` is any.",
+    ),
     "route-unknown": Entry(
         "A service has nothing at an address",
         "GET /openapi.json describes all routes of `mai serve`, GET /run lists its files.",
@@ -251,6 +256,11 @@ RUNNING: dict[str, Entry] = {
         "A file does not say how likely its tokens are",
         "Log-probabilities come of what a token is drawn from, which is a result of the step file where the token that an `extend` appends is\n"
         "drawn, `next ~ categorical(z)`. A file that an earlier mai wrote does not say it: compile it again.",
+    ),
+    "progress-unavailable": Entry(
+        "No file that takes a sampler's steps one by one",
+        "`mai compile --progress` writes it, `NAME.EXPORT.step.onnx`, beside the whole one: for exports whose loops take a number of steps\n"
+        "that is known before, and keep no path. For all others it says why there is none. Texts stream instead.",
     ),
     "out-unknown": Entry(
         "A result cannot be written there",

@@ -233,7 +233,7 @@ SYNTAX: dict[str, Entry] = {
     "too-deep": Entry(
         "Nested too deep",
         "Brackets may be nested 100 levels deep and expressions 200: give parts of it names of their own. Calls are written out, and so\n"
-        "are turns that own parameters and the stages of a solver: inside each other they multiply, up to 10,000 calls and 100,000\n"
+        "are turns that own parameters and the stages of a solver: inside each other they multiply, up to 10,000 calls and 200,000\n"
         "operations. A derivative of derivatives multiplies them, too, unless it is of one number, or a `jvp`: up to 50,000.",
         "const d = " + "(" * 101 + "1" + ")" * 101 + "\n",
     ),

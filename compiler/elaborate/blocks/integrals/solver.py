@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
 from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State
 from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.errors.repairs import positive
+from mai.compiler.ir.graph import Node, Region
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size, product
+from mai.compiler.ir.structure import Loop
+from mai.compiler.ops.elementwise.conversion import Reusable
 from mai.compiler.solvers import SOLVERS, Solver
 from mai.spec import ast
 from mai.spec.diagnostics import Help
 from mai.spec.diagnostics.edit import meant_among, put
 from mai.spec.record import record
+from mai.spec.source import Span
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.blocks.integrals.grid import Grid
@@ -26,12 +30,16 @@ MOST_NUMBERS = 4096  # That an implicit method solves for.
 
 @record
 class Method:
-    """A solver with its options; `steps` is None for an adaptive one, and `grid` where all steps have one length."""
+    """A solver with its options; `steps` is None for an adaptive one, and `grid` where all steps have one length.
+
+    What is `reusable` in the velocity is computed at every `reuse`-th step.
+    """
 
     solver: Solver
     steps: Size | None
     options: dict[str, Option]
     grid: Grid | None = None
+    reuse: Size = 1
 
 
 def read_method(e: Context, env: Environment, written: ast.Expr) -> Method:
@@ -42,11 +50,11 @@ def read_method(e: Context, env: Environment, written: ast.Expr) -> Method:
     """
     solver = _solver(e, written)
     arguments = written.arguments if isinstance(written, ast.Call) else ()
-    steps, options = _arguments(e, env, solver, arguments)
+    counts, options = _arguments(e, env, solver, arguments)
     grid = _grid(e, env, arguments, solver)
     if solver.adaptive:
         return Method(solver, None, options)
-    steps = _steps_of(e, steps, grid)
+    steps = _steps_of(e, counts.get("steps"), grid)
     if steps is None:
         help = put(written.span, f"{solver.name}(20)", f"write `{solver.name}(20)` or `{solver.name}(steps)`")
         raise e.fail("missing-argument", written.span, f"`{solver.name}` needs its number of steps", help=help)
@@ -54,7 +62,7 @@ def read_method(e: Context, env: Environment, written: ast.Expr) -> Method:
         raise e.fail("repeat-count", written.span, "an integral takes at least one step")
     if isinstance(steps, int) and steps > MAX_TURNS:
         raise e.fail("repeat-too-long", written.span, f"{steps:,} steps are more than {MAX_TURNS:,}")
-    return Method(solver, steps, options, grid)
+    return Method(solver, steps, options, grid, counts.get("reuse", 1))
 
 
 def _grid(e: Context, env: Environment, arguments: Sequence[ast.Argument], solver: Solver) -> Grid | None:
@@ -97,6 +105,38 @@ def check_count(e: Context, statement: ast.Integrate, method: Method, states: Se
         raise e.fail("dimension-too-large", span, message, help=help)
 
 
+def check_reuse(e: Context, statement: ast.Integrate, method: Method, velocity: Region) -> None:
+    """Check that there is something to reuse, and that training does not go back in time without it.
+
+    Raises:
+        Stop: it is not so.
+    """
+    if method.reuse == 1:
+        return
+    span = statement.solver.span
+    marks = [node for node in velocity.walk() if node.op is Reusable]
+    if not marks:
+        message = "`reuse` keeps what the velocity calls `reusable(...)`, and it calls nothing so"
+        help = "write `h = reusable(f(x))` in the net, around what changes slowly"
+        raise e.fail("solver-option", span, message, help=help)
+    hidden = set(marks) - set(_of_each_evaluation(velocity))
+    if hidden:
+        message = "this stands in a loop, whose turns have no value of their own to keep"
+        help = "write `reusable(...)` around what comes of the loop"
+        raise e.fail("solver-option", hidden.pop().span or span, message, help=help)
+    if method.options.get("adjoint"):
+        message = "`adjoint` goes back in time along the velocity, and with `reuse` the steps take another one"
+        raise e.fail("solver-option", span, message, help=f"write `{method.solver.name}(...)` without one of them")
+
+
+def _of_each_evaluation(velocity: Region) -> Iterator[Node]:
+    """The nodes that a velocity has once: turns that own weights are written out."""
+    for node in velocity.nodes:
+        yield node
+        if node.op is Loop and Loop.of(node).fresh:
+            yield from _of_each_evaluation(node.regions[0])
+
+
 def _solver(e: Context, written: ast.Expr) -> Solver:
     callee = written.function if isinstance(written, ast.Call) else written
     if isinstance(callee, ast.Name) and callee.id in SOLVERS:
@@ -107,9 +147,9 @@ def _solver(e: Context, written: ast.Expr) -> Solver:
 
 def _arguments(
     e: Context, env: Environment, solver: Solver, arguments: Sequence[ast.Argument]
-) -> tuple[Size | None, dict[str, Option]]:
-    """The number of steps, if one is given, and the other options."""
-    steps: Size | None = None
+) -> tuple[dict[str, Size], dict[str, Option]]:
+    """The options that count steps, which settings may be, and the others."""
+    counts: dict[str, Size] = {}
     options: dict[str, Option] = {}
     names: set[str] = set()
     for position, argument in enumerate(arguments):
@@ -123,11 +163,21 @@ def _arguments(
         value = e.expressions.expression(env, argument.value)
         if isinstance(value, Poison):
             raise Stop
-        if name == "steps":
-            steps = e.size(value, argument.value.span, "a number of steps", least=1)
+        if name in COUNTS:
+            counts[name] = _count(e, name, value, argument.value.span)
         else:
             options[name] = _option(e, solver, name, value, argument)
-    return steps, options
+    return counts, options
+
+
+def _count(e: Context, name: str, value: Binding, span: Span) -> Size:
+    count = e.size(value, span, "a number of steps", least=1)
+    if name == "reuse" and count == 0:
+        help = put(span, "1", "write `reuse = {}`, which is as if it did not stand here")
+        raise e.fail(
+            "solver-option", span, "what is `reusable` is computed at every so many-th step, 1 or more", help=help
+        )
+    return count
 
 
 def _name_of(solver: Solver, position: int, argument: ast.Argument) -> str:
@@ -138,7 +188,7 @@ def _check_name(e: Context, solver: Solver, name: str, argument: ast.Argument) -
     if name in solver.options:
         return
     at = argument.name_span or argument.span
-    if name in ("steps", "grid"):
+    if name in (*COUNTS, "grid"):
         message = f"`{solver.name}` chooses its steps: it has no argument `{name}`"
         raise e.fail("unknown-argument", at, message, help=_tolerances(solver))
     raise e.unknown_argument(solver.name, name or argument.span.text, at, solver.options)
@@ -168,6 +218,7 @@ def _is_tolerance(value: Option) -> bool:
     return not isinstance(value, bool) and 0 < value < 1
 
 
+COUNTS = ("steps", "reuse")
 OPTIONS: dict[str, tuple[str, Callable[[Option], bool]]] = {
     "rtol": ("an error between 0 and 1, relative to a state's size", _is_tolerance),
     "atol": ("an error between 0 and 1", _is_tolerance),

@@ -66,6 +66,8 @@ def test_copies_of_what_is_trained_on_are_counted(tmp_path: Path) -> None:
     (note,) = copies(tmp_path, test="test.csv")
     assert note.startswith("7 of 9 examples for tests are also among those that are trained on")
     assert copies(tmp_path) == []
+    write(tmp_path, "test.csv", [(i + 0.5, i, 0) for i in range(200)] + rows[:1])
+    assert copies(tmp_path, test="test.csv") == [], "one of two hundred changes nothing"
 
 
 def test_few_values_that_repeat_are_alike_by_nature(tmp_path: Path) -> None:

@@ -88,16 +88,24 @@ def test_the_numbers_are_those_of_a_folder(write: Callable[[Path], str], label: 
 def test_names_start_at_a_folder_beside_the_table(tmp_path: Path) -> None:
     path = tmp_path / as_names(tmp_path)
     path.write_text(path.read_text().replace("all/", ""))
-    with pytest.raises(MaiError) as caught:
-        read(tmp_path, path.name)
-    assert caught.value.diagnostics[0].help == 'names start there: `folder = "all"`'
-    data = read(tmp_path, path.name, folder="all")
-    assert data.examples is not None and data.examples.rows["x"].shape == (COUNT, 3, 6, 6)
+    data, found = read(tmp_path, path.name, folder="all"), read(tmp_path, path.name)
+    assert data.examples is not None and found.examples is not None
+    np.testing.assert_array_equal(data.examples.rows["x"][:], found.examples.rows["x"][:])
+    assert not data.notes and found.notes == ("labels.csv: names of images start in the folder `all`",)
+    with pytest.raises(MaiError, match=r"row 1: there is no file"):
+        read(tmp_path, path.name, folder="elsewhere")
     text = draft(path, tmp_path, Wish("kind"))
     assert 'folder = "all"' in text and "kind: class[2]" in text and "cross_entropy(z, kind)" in text
     (tmp_path / "m.mai").write_text(text)
     checked = check(tmp_path / "m.mai")
     assert checked.program is not None and not checked.diagnostics
+
+
+@pytest.mark.parametrize("setting", [{"image": "a"}, {"folder": "b"}, {"missing": "drop"}, {"words": "y"}])
+def test_settings_of_tables_are_refused_for_folders(setting: dict[str, str], tmp_path: Path) -> None:
+    beside(tmp_path)
+    with pytest.raises(MaiError, match="is said of a table of images"):
+        read(tmp_path, "all", {"x": FIELDS["x"]}, **setting)
 
 
 def test_images_alone(tmp_path: Path) -> None:

@@ -119,6 +119,14 @@ def test_a_newcomer_goes_from_a_table_to_predictions(tmp_path: Path, monkeypatch
     assert pa.types.is_floating(out["probability.3"].type)
 
 
+def test_a_table_of_conversations_alone_is_refused_with_a_reason(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"messages": [{"role": "user", "content": "hello"}]}\n' * 3)
+    with pytest.raises(MaiError) as caught:
+        draft(tmp_path / "t.jsonl", tmp_path, Wish())
+    assert "no column of numbers, words or dates" in caught.value.diagnostics[0].message
+    assert "messages: its values are lists of objects" in (caught.value.diagnostics[0].help or "")
+
+
 def test_the_logarithm_of_a_heavy_tail_is_learnt(tmp_path: Path) -> None:
     text = draft(written(tmp_path, "a,exp,y", lambda i: f"{i},{i * 7 % 11},{1.25**i}"), tmp_path, Wish("y"))
     assert "return exp(center + spread * y[0])" in text

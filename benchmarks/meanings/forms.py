@@ -1,0 +1,300 @@
+"""The ways to make a term: operators, functions, indices, patterns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.meanings.terms import MOST_AXES, SIZES, Maker, Scope, Shape, Term, form, index
+from mai.runtime.arrays import Array
+
+Function = Callable[..., Any]
+OF_ELEMENTS: tuple[tuple[str, Function], ...] = (
+    ("tanh({})", np.tanh),
+    ("sin({})", np.sin),
+    ("relu({})", lambda x: np.maximum(x, 0)),
+    ("abs({})", np.abs),
+    ("(-{})", np.negative),
+    ("exp(-({})^2)", lambda x: np.exp(-(x**2))),
+    ("sqrt(1 + ({})^2)", lambda x: np.sqrt(1 + x**2)),
+    ("softplus({})", lambda x: np.logaddexp(0, x)),
+    ("clip({}, -1, 1)", lambda x: np.clip(x, -1, 1)),
+)
+OF_TWO: tuple[tuple[str, Function], ...] = (
+    ("({} + {})", np.add),
+    ("({} - {})", np.subtract),
+    ("({} * {})", np.multiply),
+    ("({} / (1 + abs({})))", lambda a, b: a / (1 + np.abs(b))),
+    ("maximum({}, {})", np.maximum),
+)
+OVER_AN_AXIS: dict[str, Function] = {
+    "sum": np.sum,
+    "mean": np.mean,
+    "max": np.max,
+    "min": np.min,
+    "logsumexp": lambda x, axis: np.logaddexp.reduce(x, axis=axis),
+}
+ALONG_AN_AXIS: dict[str, Function] = {
+    "cumsum": np.cumsum,
+    "flip": np.flip,
+    "sort": np.sort,
+    "softmax": lambda x, axis: np.exp(x - np.logaddexp.reduce(x, axis=axis, keepdims=True)),
+}
+
+
+def _with_axis(maker: Maker, shape: Shape) -> tuple[Shape, int, int]:
+    """A shape with one axis more, where it is and how long."""
+    axis, size = maker.below(len(shape) + 1), maker.one_of(SIZES)
+    return (*shape[:axis], size, *shape[axis:]), axis, size
+
+
+@form
+def _of_elements(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term:
+    x, (text, function) = maker.term(shape, scope, depth), maker.one_of(OF_ELEMENTS)
+    return Term(text.format(x.text), lambda env: function(x.value(env)))
+
+
+@form
+def _of_two(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term:
+    """Of which one may lack axes at the front."""
+    own = shape[maker.below(len(shape) + 1) :] if maker.happens(0.4) else shape
+    pair = maker.term(shape, scope, depth), maker.term(own, scope, depth)
+    a, b = pair if maker.happens(0.5) else pair[::-1]
+    text, function = maker.one_of(OF_TWO)
+    return Term(text.format(a.text, b.text), lambda env: function(a.value(env), b.value(env)))
+
+
+@form
+def _with_an_axis_of_one(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    if not shape:
+        return None
+    axis = maker.below(len(shape))
+    a, b = maker.term(shape, scope, depth), maker.term((*shape[:axis], *shape[axis + 1 :]), scope, depth)
+    text = f"({a.text} * ({b.text})[{index(axis, 'None')}])"
+    rank = len(shape) - 1
+    return Term(text, lambda env: a.value(env) * np.expand_dims(_full(b.value(env), rank), axis))
+
+
+def _full(array: Any, rank: int) -> Array:
+    """With all of its axes, of which the first may have one place."""
+    whole: Array = np.asarray(array)
+    return np.reshape(whole, (1,) * (rank - whole.ndim) + whole.shape)
+
+
+@form
+def _over_an_axis(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    if len(shape) == MOST_AXES:
+        return None
+    larger, axis, _ = _with_axis(maker, shape)
+    x, name = maker.term(larger, scope, depth), maker.one_of(sorted(OVER_AN_AXIS))
+    said = axis if maker.happens(0.5) else axis - len(larger)
+    return Term(
+        f"{name}({x.text}, axis = {said})",
+        lambda env: OVER_AN_AXIS[name](np.broadcast_to(x.value(env), larger), axis=axis),
+    )
+
+
+@form
+def _along_an_axis(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    if not shape:
+        return None
+    x, name, axis = maker.term(shape, scope, depth), maker.one_of(sorted(ALONG_AN_AXIS)), maker.below(len(shape))
+    return Term(
+        f"{name}({x.text}, axis = {axis})",
+        lambda env: ALONG_AN_AXIS[name](np.broadcast_to(x.value(env), shape), axis=axis),
+    )
+
+
+@form
+def _product(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    """A matrix or vector times another."""
+    if not 1 <= len(shape) <= 2:
+        return None
+    size = maker.one_of(SIZES)
+    left: Shape = (shape[0], size)
+    right: Shape = (size, *shape[1:])
+    if len(shape) == 1 and maker.happens(0.5):
+        left, right = (size,), (size, shape[0])
+    a = maker.term(left, scope, depth)
+    if len(right) == 2 and maker.happens(0.3):
+        turned = maker.term(right[::-1], scope, depth)
+        return Term(f"({a.text} @ ({turned.text})')", lambda env: a.value(env) @ turned.value(env).T)
+    b = maker.term(right, scope, depth)
+    return Term(f"({a.text} @ {b.text})", lambda env: a.value(env) @ b.value(env))
+
+
+@form
+def _where(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term:
+    c, a, b = (maker.term(shape, scope, depth) for _ in range(3))
+    return Term(
+        f"where({c.text} > 0.1, {a.text}, {b.text})",
+        lambda env: np.where(c.value(env) > 0.1, a.value(env), b.value(env)),
+    )
+
+
+@form
+def _one_place(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    """x[:, 2], or x[-1]."""
+    if len(shape) == MOST_AXES:
+        return None
+    larger, axis, size = _with_axis(maker, shape)
+    x, place = maker.term(larger, scope, depth), maker.below(size, -size)
+    return Term(
+        f"({x.text})[{index(axis, str(place))}]",
+        lambda env: np.take(np.broadcast_to(x.value(env), larger), place, axis),
+    )
+
+
+@form
+def _place_of_an_example(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    """x[argmax(y)], or x[a label]."""
+    if len(shape) == MOST_AXES:
+        return None
+    label = maker.one_of(sorted(maker.labels)) if maker.labels and maker.happens(0.5) else None
+    size = maker.labels[label] if label is not None else maker.one_of(SIZES)
+    x = maker.term((size, *shape), scope, depth)
+    if label is not None:
+        return Term(f"({x.text})[{label}]", lambda env: np.broadcast_to(x.value(env), (size, *shape))[env[label]])
+    y = maker.term((size,), scope, depth)
+    return Term(
+        f"({x.text})[argmax({y.text})]",
+        lambda env: np.broadcast_to(x.value(env), (size, *shape))[np.argmax(y.value(env))],
+    )
+
+
+@form
+def _places(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    """x[[2, 0, 0]]."""
+    if not shape:
+        return None
+    size = maker.one_of(SIZES)
+    x, places = maker.term((size, *shape[1:]), scope, depth), [maker.below(size) for _ in range(shape[0])]
+    return Term(f"({x.text})[{places}]", lambda env: np.broadcast_to(x.value(env), (size, *shape[1:]))[places])
+
+
+@form
+def _part(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    """x[:, 1:3]."""
+    if not shape:
+        return None
+    axis, start = maker.below(len(shape)), maker.below(3)
+    end = start + shape[axis]
+    larger = (*shape[:axis], end + maker.below(2), *shape[axis + 1 :])
+    x = maker.term(larger, scope, depth)
+    cut = (*[slice(None)] * axis, slice(start, end))
+    return Term(f"({x.text})[{index(axis, f'{start}:{end}')}]", lambda env: np.broadcast_to(x.value(env), larger)[cut])
+
+
+@form
+def _joined(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    axes = [axis for axis, size in enumerate(shape) if size > 1]
+    if not axes:
+        return None
+    axis = maker.one_of(axes)
+    first = maker.below(shape[axis], 1)
+    shapes = [(*shape[:axis], size, *shape[axis + 1 :]) for size in (first, shape[axis] - first)]
+    a, b = (maker.term(own, scope, depth) for own in shapes)
+    return Term(
+        f"concat({a.text}, {b.text}, axis = {axis})",
+        lambda env: np.concatenate(
+            [np.broadcast_to(t.value(env), s) for t, s in zip((a, b), shapes, strict=True)], axis
+        ),
+    )
+
+
+@form
+def _stacked(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    if not shape:
+        return None
+    parts = [maker.term(shape[1:], scope, depth - 1) for _ in range(shape[0])]
+    text = ", ".join(p.text for p in parts)
+    return Term(f"[{text}]", lambda env: np.stack([np.broadcast_to(p.value(env), shape[1:]) for p in parts]))
+
+
+@form
+def _turned(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    if not shape:
+        return None
+    letters, order = "abc"[: len(shape)], [int(i) for i in maker.dice.permutation(len(shape))]
+    source = tuple(shape[i] for i in order)
+    x = maker.term(source, scope, depth)
+    pattern = f"{' '.join(letters[i] for i in order)} -> {' '.join(letters)}"
+    back = [order.index(i) for i in range(len(order))]
+    return Term(
+        f'rearrange({x.text}, "{pattern}")', lambda env: np.transpose(np.broadcast_to(x.value(env), source), back)
+    )
+
+
+@form
+def _summed(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    """An einsum of two, over one axis."""
+    if len(shape) == MOST_AXES:
+        return None
+    kept = "ab"[: len(shape)]
+    left = [c for c in kept if maker.happens(0.7)]
+    right = [c for c in kept if c not in left or maker.happens(0.4)]
+    sizes = {**dict(zip(kept, shape, strict=True)), "k": maker.one_of(SIZES)}
+    orders = [[str(c) for c in maker.dice.permutation([*own, "k"])] for own in (left, right)]
+    shapes = [tuple(sizes[c] for c in own) for own in orders]
+    a, b = (maker.term(own, scope, depth) for own in shapes)
+    pattern = f"{', '.join(' '.join(own) for own in orders)} -> {' '.join(kept)}"
+    return Term(
+        f'einsum("{pattern}", {a.text}, {b.text})',
+        lambda env: np.einsum(
+            pattern.replace(" ", ""),
+            *(np.broadcast_to(t.value(env), s) for t, s in zip((a, b), shapes, strict=True)),
+        ),
+    )
+
+
+@form
+def _crossed(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    """Each of one with each of another."""
+    if len(shape) != 2:
+        return None
+    a, b = (maker.term((size,), scope, depth) for size in shape)
+    return Term(
+        f"(({a.text})[:, None] + {b.text})",
+        lambda env: np.add.outer(*(np.broadcast_to(t.value(env), (s,)) for t, s in zip((a, b), shape, strict=True))),
+    )
+
+
+@form
+def _mapped(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    """A layer of a part of the shape, for each place of the rest."""
+    from benchmarks.meanings.statements import new_layer
+
+    if depth < 1:
+        return None
+    count = maker.below(len(shape) + 1)
+    places, own = shape[:count], shape[count:]
+    given = maker.shape(min(2, MOST_AXES - count))
+    name, call = new_layer(maker, [given], own, min(depth - 1, 2))
+    x = maker.term((*places, *given), scope, depth)
+
+    def value(env: dict[str, Array]) -> Array:
+        array = np.broadcast_to(x.value(env), (*places, *given))
+        return np.array([call(array[i]) for i in np.ndindex(*places)]).reshape(shape)
+
+    return Term(f"{name}({x.text})", value)
+
+
+@form
+def _paired(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    """A layer of two, for each pair of places."""
+    from benchmarks.meanings.statements import new_layer
+
+    if len(shape) < 2 or depth < 1:
+        return None
+    given = [maker.shape(1), maker.shape(1)]
+    name, call = new_layer(maker, given, shape[2:], min(depth - 1, 2))
+    shapes = [(size, *own) for size, own in zip(shape, given, strict=False)]
+    a, b = (maker.term(own, scope, depth) for own in shapes)
+
+    def value(env: dict[str, Array]) -> Array:
+        left, right = (np.broadcast_to(t.value(env), s) for t, s in zip((a, b), shapes, strict=True))
+        return np.array([[call(p, q) for q in right] for p in left]).reshape(shape)
+
+    return Term(f"{name}(({a.text})[:, None], {b.text})", value)

@@ -1,0 +1,103 @@
+"""What the memory of a loop begins with is computed in its first turn, where it convolves with weights that the loop reads, too.
+
+ONNX Runtime gives convolutions its own layout where one graph alone reads their weights. A method that begins with evaluations of its own,
+as those of Adams and Bashforth do, would take it from all turns: a third of their speed. A choice on the number of the turn is
+a branch in the file (`analyses/choices.py`), so only the first turn computes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
+from mai.compiler.ir.structure import Loop
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.products.convolution import Conv, ConvTranspose
+from mai.compiler.ops.shapes.shape import Expand
+
+CONVOLUTIONS = (Conv, ConvTranspose)
+
+
+@rewriting(Loop)
+def begin_inside(graph: Graph) -> Graph:
+    """The first values of states that nothing reads after a loop are computed in it, if convolutions then share its weights."""
+    begun = {node: alone for region in _regions(graph) for node, alone in _begun(region)}
+    if not begun:
+        return graph
+    moved = {node for alone in begun.values() for node in alone}
+
+    def rule(copier: Copier, node: Node) -> bool:
+        if node in begun:
+            copier.bind(node, *_loop(copier, node, begun[node]))
+        return node in begun or node in moved
+
+    return copy_graph(graph, rule)
+
+
+def _regions(graph: Graph) -> Iterator[Region]:
+    yield graph
+    yield from (region for node in graph.walk() for region in node.regions)
+
+
+def _begun(region: Region) -> Iterator[tuple[Node, list[Node]]]:
+    """The loops of a region with the nodes that their memory alone begins with."""
+    for place, node in enumerate(region.nodes):
+        if node.op is Loop and not Loop.of(node).stops:
+            alone = _alone(region, place)
+            if _convolves_alike(alone, node.regions[0]):
+                yield node, alone
+
+
+def _alone(region: Region, place: int) -> list[Node]:
+    """The nodes that nothing reads but first values of a loop's states which are not read after it."""
+    loop, leaving = region.nodes[place], set(region.outputs)
+    states = list(zip(loop.inputs[1:], loop.outputs, strict=False))
+    kept = {first for first, last in states if last.uses or last in leaving} | {loop.inputs[0]}
+    memory, alone = {first for first, _ in states} - kept, set[Node]()
+    for node in reversed(region.nodes[:place]):
+        readers = {use for v in node.outputs for use in v.uses}
+        inside = alone | {loop} if memory.issuperset(v for v in node.outputs if loop in v.uses) else alone
+        if readers and readers <= inside and leaving.isdisjoint(node.outputs):
+            alone.add(node)
+    return [node for node in region.nodes[:place] if node in alone]
+
+
+def _convolves_alike(alone: list[Node], body: Region) -> bool:
+    """Whether convolutions of both read a weight."""
+    weights = [{n.inputs[1] for n in nodes if n.op in CONVOLUTIONS} for nodes in (alone, body.walk())]
+    return not weights[0].isdisjoint(weights[1])
+
+
+def _loop(copier: Copier, node: Node, alone: list[Node]) -> tuple[Value, ...]:
+    """The loop with these nodes inside, and zeros in the place of what they gave it."""
+    builder, body = copier.builder, node.regions[0]
+    begun = [v.producer in alone for v in node.inputs[1:]]
+    firsts = [
+        _zeros(builder, state) if own else copier[first]
+        for own, first, state in zip(begun, node.inputs[1:], body.inputs[1:], strict=True)
+    ]
+    inner = Region([Value(v.type, v.name) for v in body.inputs])
+    copier.mapping.update(zip(body.inputs, inner.inputs, strict=True))
+    outer, builder.region = builder.region, inner
+    for each in alone:
+        builder.span, builder.scope = each.span, each.scope
+        copier.copy(each)
+    builder.span, builder.scope = node.span, node.scope
+    is_first = builder.emit(logic.Equal, inner.inputs[0], builder.constant(0), name="first")
+    for own, first, state in zip(begun, node.inputs[1:], body.inputs[1:], strict=True):
+        if own:
+            value = builder.spread(copier[first], state.type.lead)
+            copier.mapping[state] = builder.emit(logic.Where, is_first, value, copier[state], name=state.name)
+    copier.nodes(body.nodes)
+    inner.outputs = [copier[v] for v in body.outputs]
+    builder.region = outer
+    builder.span, builder.scope = node.span, node.scope
+    return builder.loop(copier[node.inputs[0]], Loop.of(node), firsts, inner)
+
+
+def _zeros(builder: Builder, like: Value) -> Value:
+    """Zeros of a type."""
+    zero = builder.emit(Expand, builder.constant(0, like.type.dtype), shape=like.type.shape, name=like.name)
+    return builder.spread(zero, like.type.lead)
