@@ -15,6 +15,7 @@ from mai.compiler.data import facts
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.files import pictures
 from mai.compiler.data.sources.images import Images
+from mai.compiler.data.splitting import copies
 from mai.compiler.data.splitting.splits import StratifiedSplit
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.images import ImagesSummary
@@ -118,6 +119,7 @@ LABELLED = {**field(1, 4, 4), "y": Type(DType.INT, classes=2)}
 def test_more_than_fits_into_memory_is_the_same(animals: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept = load(Images(path="."), LABELLED, 0, animals)
     monkeypatch.setattr(pictures, "IN_MEMORY", 0)
+    monkeypatch.setattr(copies, "MOST_BYTES", 0)
     monkeypatch.setattr(facts, "NUMBERS", 4 * 16)
     decoded: list[Path] = []
     plain = pictures.decode

@@ -117,5 +117,5 @@ def test_fresh_noise_has_the_same_size(name: str, tmp_path: Path) -> None:
 def test_a_pipeline_with_other_parts(tmp_path: Path) -> None:
     said = {"_class_name": "StableDiffusionPipeline", "unet": ["diffusers", "X"], "controlnet": ["diffusers", "Y"]}
     (tmp_path / "model_index.json").write_text(json.dumps(said))
-    with pytest.raises(MaiError, match="a part is controlnet"):
+    with pytest.raises(MaiError, match="a part of `StableDiffusionPipeline` is controlnet"):
         imported(tmp_path)
