@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -32,6 +33,7 @@ SAID = [
     {"role": "user", "content": "one?"},
 ]
 COUNT = 24
+PIPE = 4096  # Bytes: the least that Linux gives.
 
 
 @pytest.fixture(scope="module")
@@ -201,13 +203,15 @@ def talk(folder: Path) -> Iterator[subprocess.Popen[str]]:
         "mai.runtime.cli",
         "chat",
         str(folder / "small.generate.onnx"),
-        "count=1500",  # an answer is not there before Ctrl-C is
+        "count=2500",
         "stop=-1",
     ]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
+    assert process.stdout
+    fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, PIPE)
     yield process
     process.kill()
     process.wait()
@@ -217,8 +221,9 @@ def test_ctrl_c_ends_the_answer_and_not_the_program(talk: subprocess.Popen[str])
     assert talk.stdin and talk.stdout and talk.stderr
     talk.stdin.write("hello\n")
     talk.stdin.flush()
-    talk.stdout.read(4)
+    os.read(talk.stdout.fileno(), 4)  # An answer is longer than the pipe, so it cannot be whole before Ctrl-C comes.
     talk.send_signal(signal.SIGINT)
+    os.read(talk.stdout.fileno(), 2 * PIPE)
     said = [talk.stderr.readline() for _ in range(2)]
     assert said[1] == "stopped\n"
     rest, errors = talk.communicate("/reset\nhello\n/quit\nnot read\n", timeout=60)

@@ -111,7 +111,8 @@ USAGE = {
     "run a.onnx --guidance 2": "error: no such option: --guidance\nhelp: an input or a setting of the file is "
     "written guidance=value; mai run --help lists what there is\n",
     "trian a.mai": "error: no such command 'trian'. Did you mean 'train'?\nhelp: mai --help lists what there is\n",
-    "new --kind poem": "error: invalid value: --kind poem: there are flow, classifier, images\nhelp: mai new --help lists what there is\n",
+    "new --kind poem": "error: invalid value: --kind poem: there are flow, classifier, images, and those that `mai examples` lists\n"
+    "help: mai new --help lists what there is\n",
 }
 
 

@@ -62,7 +62,7 @@ def test_a_page_holds_the_files_and_all_code(points: Path, program: Any, tmp_pat
     out = tmp_path / "page.html"
     write_page([points, whole, step.path], out)
     page = out.read_text(encoding="utf-8")
-    with pytest.raises(ModelError, match=r"spec\.generate\.step\.onnx is one turn of a text"):
+    with pytest.raises(ModelError, match=r"spec\.generate\.step\.onnx is one turn, or some, of another file"):
         write_page([step.path], out)
     names = [points, whole, step.path]
     assert list(held(page).values()) == [path.read_bytes() for path in names]
