@@ -75,6 +75,14 @@ def test_a_long_prompt_is_read_in_blocks(usual: Model, tmp_path: Path) -> None:
     assert fixed.answers(prompt[0], 3, 8, seed=1)[2].tolist() == usual.answers(prompt[0], 3, 8, seed=1)[2].tolist()
 
 
+def test_a_number_made_of_the_length_is_that_of_the_text(tmp_path: Path) -> None:
+    """And not of the places: here the logits are sharper the longer the text is."""
+    text = SPEC.replace("3 * linear(h, vocab)", "P * linear(h, vocab)")
+    usual, fixed = compiled(tmp_path / "usual", text), compiled(tmp_path / "fixed", text, capacity=PLACES)
+    for seed in range(3):
+        assert grown(fixed, [[5, 6, 7], [8]], 9, seed=seed) == grown(usual, [[5, 6, 7], [8]], 9, seed=seed)
+
+
 def test_the_states_have_a_fixed_size(fixed: Model) -> None:
     path = fixed.path.with_name("spec.generate.step.onnx")
     session = ort.InferenceSession(path)

@@ -13,13 +13,13 @@ import onnx_ir as ir
 def join_branches(graph: ir.Graph) -> None:
     """Join the choices of a graph and of all graphs inside. A choice is an `If` whose branches hand on a value from outside."""
     for inner in [graph, *graph.subgraphs()]:
-        joined = [_join(group) for group in _groups(inner)]
-        if joined:
-            inner.sort()
+        while (group := next(_groups(inner), None)) is not None:
+            _join(group)
+            inner.sort()  # Before the next: what one of these was made of, all of them are now.
 
 
 def _groups(graph: ir.Graph) -> Iterator[list[ir.Node]]:
-    """The choices that can be one: two or more."""
+    """The choices that can be one: two or more. The nodes of the graph are in order."""
     groups: list[list[ir.Node]] = []
     for node in graph:
         if not _is_choice(node):
@@ -63,7 +63,7 @@ def _reads(node: ir.Node) -> Iterator[ir.Value | None]:
             yield from (value for inner in attribute.as_graph().all_nodes() for value in inner.inputs)
 
 
-def _join(group: list[ir.Node]) -> ir.Node:
+def _join(group: list[ir.Node]) -> None:
     """One `If` in the place of several."""
     first = group[0]
     graph = first.graph
@@ -79,7 +79,6 @@ def _join(group: list[ir.Node]) -> ir.Node:
         result.name, result.type, result.shape = old.name, old.type, old.shape
         old.replace_all_uses_with(result, replace_graph_outputs=True)
     graph.remove(group, safe=True)
-    return whole
 
 
 def _one(branches: list[ir.Graph]) -> ir.Graph:
