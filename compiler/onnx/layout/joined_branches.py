@@ -5,9 +5,11 @@ So the weights that several of them read, those of two calls of a net say, lie i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
+
+BRANCHES = ("then_branch", "else_branch")
 
 
 def join_branches(graph: ir.Graph) -> None:
@@ -39,7 +41,7 @@ def _is_choice(node: ir.Node) -> bool:
 
 
 def _branches(node: ir.Node) -> list[ir.Graph]:
-    return [node.attributes[name].as_graph() for name in ("then_branch", "else_branch")]
+    return [node.attributes[name].as_graph() for name in BRANCHES]
 
 
 def _made_of(node: ir.Node, graph: ir.Graph) -> set[ir.Node]:
@@ -69,9 +71,7 @@ def _join(group: list[ir.Node]) -> None:
     graph = first.graph
     assert graph is not None
     parts = [_branches(node) for node in group]
-    names = ("then_branch", "else_branch")
-    branches = [_one([both[i] for both in parts]) for i in range(len(names))]
-    attributes = [ir.AttrGraph(name, branch) for name, branch in zip(names, branches, strict=True)]
+    attributes = [ir.AttrGraph(name, _one(alike)) for name, alike in zip(BRANCHES, zip(*parts, strict=True), strict=True)]
     whole = ir.Node("", "If", [first.inputs[0]], attributes, num_outputs=len(group), name=first.name)
     graph.insert_before(first, whole)
     for node, result in zip(group, whole.outputs, strict=True):
@@ -81,7 +81,7 @@ def _join(group: list[ir.Node]) -> None:
     graph.remove(group, safe=True)
 
 
-def _one(branches: list[ir.Graph]) -> ir.Graph:
+def _one(branches: Sequence[ir.Graph]) -> ir.Graph:
     """The nodes and results of several branches as one."""
     nodes = [node for branch in branches for node in list(branch)]
     outputs = [value for branch in branches for value in branch.outputs]
