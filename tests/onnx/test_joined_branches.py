@@ -19,7 +19,7 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 
 TEXT = """
-net own(x: [3]) -> [3] { return tanh(linear(x, 3)) }
+layer own(x: [3]) -> [3] { return tanh(linear(x, 3)) }
 net a(x: [3]) -> [3] { return own(x) }
 net b(x: [3]) -> [3] { return own(x) }
 net c(x: [3]) -> [3] { return own(x) }

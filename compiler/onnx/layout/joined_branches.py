@@ -71,7 +71,9 @@ def _join(group: list[ir.Node]) -> None:
     graph = first.graph
     assert graph is not None
     parts = [_branches(node) for node in group]
-    attributes = [ir.AttrGraph(name, _one(alike)) for name, alike in zip(BRANCHES, zip(*parts, strict=True), strict=True)]
+    attributes = [
+        ir.AttrGraph(name, _one(alike)) for name, alike in zip(BRANCHES, zip(*parts, strict=True), strict=True)
+    ]
     whole = ir.Node("", "If", [first.inputs[0]], attributes, num_outputs=len(group), name=first.name)
     graph.insert_before(first, whole)
     for node, result in zip(group, whole.outputs, strict=True):

@@ -7,11 +7,13 @@ the capacity; numbers that are made of the text's length are what they were.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
-from mai.compiler.ir.sizes import substitute, symbol, symbols
+from mai.compiler.ir.sizes import Size, substitute, symbol, symbols
 from mai.compiler.ir.structure import SizeOf
 from mai.compiler.ops.products.cached_attention import CachedAttention, FixedAttention
 from mai.compiler.passes.local.freeze import with_sizes
@@ -32,23 +34,24 @@ def fixed_cache(graph: Graph, capacity: int) -> Graph:
     if not caches:
         return graph
     count = graph.sources[past]
-
-    def rule(copier: Copier, node: Node) -> bool:
-        if node.op is CachedAttention:
-            inputs = [copier[v] for v in (*node.inputs, count)]
-            copier.bind(node, *copier.builder.emit_all(FixedAttention, inputs, node.attributes))
-        elif node.op is SizeOf:
-            size = substitute(SizeOf.of(node).size, {past: symbol(before)})
-            copier.bind(node, copier.builder.size(size))
-        return node.op in (CachedAttention, SizeOf)
-
     for value in caches:
         shape = tuple(capacity if past in symbols(size) else size for size in value.type.shape)
         value.type = value.type.with_shape(shape)
+    rule = partial(_with_places, count, {past: symbol(before)})
     fixed = with_sizes(copy_graph(graph, rule), {past: capacity - new})
-    fixed.sizes[before] = fixed.sizes.pop(past)  # Read by numbers alone.
+    fixed.sizes[before] = fixed.sizes.pop(past)  # Which numbers alone are made of.
     fixed.one_turn = replace(one, past=count.name, capacity=capacity, fixed=tuple(v.name for v in caches))
     return fixed
+
+
+def _with_places(count: Value, names: Mapping[str, Size], copier: Copier, node: Node) -> bool:
+    """Attention to places, `count` of which are of tokens before; numbers that are made of sizes speak of these by other names."""
+    if node.op is CachedAttention:
+        inputs = [copier[v] for v in (*node.inputs, count)]
+        copier.bind(node, *copier.builder.emit_all(FixedAttention, inputs, node.attributes))
+    elif node.op is SizeOf:
+        copier.bind(node, copier.builder.size(substitute(SizeOf.of(node).size, names)))
+    return node.op in (CachedAttention, SizeOf)
 
 
 def _caches(graph: Graph, past: str) -> list[Value]:
