@@ -275,7 +275,7 @@ def test_wrong_words(program: Made, tmp_path: Path) -> None:
     whole = example_flow()(program, tmp_path)
     with pytest.raises(ModelError, match="`every` is at least 1"):
         whole.progress(0, batch=2)
-    with pytest.raises(ModelError, match="a whole number, this is 1.5"):
+    with pytest.raises(ModelError, match=r"a whole number, this is 1\.5"):
         whole.progress(1.5, batch=2)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="no input or setting `stepz`"):
         whole.progress(stepz=2)
