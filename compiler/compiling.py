@@ -129,11 +129,27 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions) ->
 
 
 def _compile(prepared: Preparations, name: str, trained: Trained, folder: Path, told: Told) -> None:
-    """One export, and its step file where it is to have one."""
-    from mai.compiler.onnx.export import export, export_part, export_step
+    """One export, and the file of its turns beside it where it is to have one; an older one, which may have other weights, goes."""
+    from mai.compiler.onnx.export import export
+    from mai.runtime.model.data import data_path
+    from mai.runtime.text.stream import step_path
+
+    whole = export(prepared.program, name, trained, folder, prepared.options, prepared[name])
+    told(whole)
+    beside = step_path(whole.path)
+    was_there = beside.exists()
+    for older in (beside, data_path(beside)):
+        older.unlink(missing_ok=True)
+    _compile_turns(prepared, name, trained, folder, told)
+    if was_there and not beside.exists():
+        echo(f"note: {beside.name} is removed: it was of an earlier {whole.path.name}", err=True)
+
+
+def _compile_turns(prepared: Preparations, name: str, trained: Trained, folder: Path, told: Told) -> None:
+    """The file of one turn of an export's text, or of some steps of its loops, where the options ask for it."""
+    from mai.compiler.onnx.export import export_part, export_step
 
     program, options = prepared.program, prepared.options
-    told(export(program, name, trained, folder, options, prepared[name]))
     if options.writes_step:
         step = export_step(program, name, trained, folder, options, prepared[name])
         if step is not None:

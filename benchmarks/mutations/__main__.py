@@ -124,17 +124,26 @@ def summary(faults: list[Fault], known: dict[str, dict[str, Any]]) -> str:
     )
 
 
-def left_of(faults: list[Fault], known: dict[str, dict[str, Any]], phase: str) -> list[tuple[int, Fault]]:
-    """The faults to try in a phase, with their numbers: those that no earlier one has seen."""
-    outcomes = [known.get(fault.name, {}) for fault in faults]
+def left_of(
+    faults: list[tuple[int, Fault]], known: dict[str, dict[str, Any]], phase: str
+) -> list[tuple[int, Fault]]:  # fmt: skip
+    """Of faults with their numbers those to try in a phase: that no earlier one has seen."""
+    outcomes = [known.get(fault.name, {}) for _, fault in faults]
     left = [phase not in outcome and not any(outcome.get(p) for p in PHASES) for outcome in outcomes]
-    return [(n, fault) for n, fault in enumerate(faults) if left[n] and fault.name not in EQUIVALENT]
+    return [fault for fault, is_left in zip(faults, left, strict=True) if is_left]
+
+
+def asked_for(faults: list[Fault], only: list[int] | None) -> list[tuple[int, Fault]]:
+    """The faults to try, with their numbers: those of `only`, or all that change something."""
+    if only is not None:
+        return [(number, faults[number]) for number in only]
+    return [(n, fault) for n, fault in enumerate(faults) if fault.name not in EQUIVALENT]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--anew", action="store_true", help="forget what is known, and take the code as it is now")
-    parser.add_argument("--count", type=int, default=COUNT, help="how many faults")
+    parser.add_argument("--count", type=int, default=COUNT, help=f"how many faults, {COUNT} at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, nargs="*", help="their numbers")
     parser.add_argument("--list", action="store_true", help="name the faults and stop")
@@ -156,8 +165,11 @@ def main() -> None:
     place = out / "outcomes.json"
     known: dict[str, dict[str, Any]] = json.loads(place.read_text()) if place.exists() else {}
     faults = begin(out, asked.seed)[: asked.count]
+    wanted = asked_for(faults, asked.only)
+    for _, fault in wanted if asked.only is not None else ():
+        known.pop(fault.name, None)
     for phase in (p for p in PHASES if p != SLOW or not asked.fast):
-        left = left_of(faults, known, phase) if asked.only is None else [(n, faults[n]) for n in asked.only]
+        left = left_of(wanted, known, phase)
         for number, fault, outcome in outcomes(left, out, phase, asked.jobs, asked.limit):
             known[fault.name] = {**known.get(fault.name, {}), **outcome}
             place.write_text(json.dumps(known, indent=1))

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mai.compiler.data.files.arrow_types import is_image, is_list, is_text
+from mai.compiler.data.files.arrow_types import decoded, is_image, is_list, is_text
 from mai.compiler.data.tables.cells import MISSING, plain_numbers
 from mai.compiler.data.tables.dates import is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import CODE, OTHER, Decimal, number_of, unit_of
@@ -129,8 +129,7 @@ class ColumnReader:
         self.rows += len(values)
         if len(values):
             self.last = str(values[len(values) - 1])
-        if pa.types.is_dictionary(values.type):
-            values = values.dictionary_decode()
+        values = decoded(values)
         if is_list(values.type):
             self._lists(values)
         elif is_text(values.type):
@@ -166,10 +165,12 @@ class ColumnReader:
     def _ends_in_total(self) -> bool:
         """Whether the last cell is a number that is the sum of all others, which are lower."""
         last = number_of(self.last, self.decimal)
-        if last is None or last != self.numbers.high or (self.values or Counter[str]())[f"{last:.15g}"] > 1:
+        if last is None or last != self.numbers.high:
             return False
-        others = self.numbers.count - 1
-        return is_total(last, self.numbers.mean * self.numbers.count - last, -np.inf, others)
+        is_there_twice = self.values is not None and self.values[f"{last:.15g}"] > 1
+        highest_of_others = last if is_there_twice else -np.inf
+        sum_of_others = self.numbers.mean * self.numbers.count - last
+        return is_total(last, sum_of_others, highest_of_others, self.numbers.count - 1)
 
     def _with_unit(self) -> str | None:
         return next((example for each in self.units.values() if (example := each.example(self.words))), None)

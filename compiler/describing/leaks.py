@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.data.files.arrow_types import is_list, is_text
+from mai.compiler.data.files.arrow_types import decoded, is_list, is_text
 from mai.compiler.data.tables.dates import moments_of
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
@@ -167,7 +167,7 @@ def _of_column(cells: Sequence[object]) -> _Values:
 
 
 def _cells(array: pa.Array, decimal: Decimal) -> Iterator[object]:
-    array = array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
+    array = decoded(array)
     if is_text(array.type):
         moments = moments_of(array.cast(pa.string()))
         if moments is None:

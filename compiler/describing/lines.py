@@ -75,7 +75,7 @@ def _(summary: ImagesSummary, taken: Mapping[str, str] | None = None) -> Iterato
     yield "  kinds: " + _few([f"{COLOURS.get(mode, mode)} ({count:,})" for mode, count in summary.modes])
     if summary.classes:
         total = len(summary.files)
-        yield f"  classes, by {summary.label if summary.label != 'y' else 'folder'}: {len(summary.classes)}"
+        yield f"  classes, by folder: {len(summary.classes)}"
         yield from _aligned([[name, f"{count:,}", share(count, total)] for name, count in summary.classes])
     if summary.damaged:
         yield f"  no images that can be read: {_few([str(each) for each in summary.damaged])}"

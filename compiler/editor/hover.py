@@ -90,10 +90,10 @@ def _shapes(view: View, expr: ast.Expr | None) -> str:
 @cache
 def _of_word(word: str, is_called: bool) -> str | None:
     """What the reference says of a function, a standard layer or a word; of a name that is several, what fits the place."""
-    symbol = prelude_symbols().get(word)
+    entries, symbol = entries_of(word), prelude_symbols().get(word)
     if symbol is not None:
-        return f"{_code(shown(symbol))}\n\n{comment_above(symbol)}{_example(entries_of(word)[0][0])}"
-    entries = entries_of(word)
+        example = "".join(_example(entry) for entry, _ in entries[:1])  # A layer for the prelude alone has no entry.
+        return f"{_code(shown(symbol))}\n\n{comment_above(symbol)}{example}"
     fitting = [entry for entry, title in entries if (title == WORDS_TITLE) != is_called]
     said = fitting or [entry for entry, _ in entries]
     return "\n\n".join(f"{_code(entry.form)}\n\n{entry.says}{_example(entry)}" for entry in said) or None

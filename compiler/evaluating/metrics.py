@@ -85,17 +85,27 @@ def _of_labels(answers: Labelled, resamples: int, seed: int) -> list[Figure]:
 
 def _of_answers(truth: Array, said: Array, names: tuple[str, ...]) -> dict[str, tuple[Metric, str]]:
     """What labels alone allow."""
-    f1_words = "F1, the mean over classes"
     if len(names) == 2:
+        count, judged = 2, np.array([1])
         f1_words = f"F1 of `{names[1]}`: the harmonic mean of precision and recall"
-    count, classes = len(names), np.array([1]) if len(names) == 2 else np.unique(truth)
+    else:
+        truth, said, count = _numbered_anew(truth, said)
+        judged = np.unique(truth)
+        f1_words = "F1, the mean over classes"
     return {
         "balanced accuracy": (
             lambda rows: balanced_accuracy(counted(truth[rows], said[rows], count)),
             "the mean over classes of their right answers",
         ),
-        "f1": (lambda rows: float(f1_of(counted(truth[rows], said[rows], count))[classes].mean()), f1_words),
+        "f1": (lambda rows: float(f1_of(counted(truth[rows], said[rows], count))[judged].mean()), f1_words),
     }
+
+
+def _numbered_anew(truth: Array, said: Array) -> tuple[Array, Array, int]:
+    """Labels and answers, numbered by those that occur, and how many these are: of very many classes few do."""
+    there, numbers = np.unique(np.stack([truth, said]), return_inverse=True)
+    new_truth, new_said = numbers.reshape(2, -1)
+    return new_truth, new_said, len(there)
 
 
 def counted(truth: Array, said: Array, classes: int) -> Array:
@@ -222,10 +232,8 @@ class OfClass:
 
 def confusion(answers: Labelled) -> Array:
     """How many examples of each class (row) are said to be of each (column)."""
-    from sklearn.metrics import confusion_matrix
-
-    matrix: Array = confusion_matrix(answers.truth, answers.said, labels=np.arange(len(answers.names)))
-    return matrix
+    assert answers.said is not None
+    return counted(answers.truth, answers.said, len(answers.names))
 
 
 def of_classes(answers: Labelled) -> list[OfClass]:

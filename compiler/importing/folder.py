@@ -74,7 +74,7 @@ def read_folder(path: Path) -> ModelFolder:
     weights = base_file(net)
     if not weights.is_file():
         raise refuse_without_tensors(net)
-    if weights.is_file() and any(m.kind == DENSE for m in modules_of(path)):
+    if any(m.kind == DENSE for m in modules_of(path)):
         weights = path / MODULES
     return ModelFolder(
         path,

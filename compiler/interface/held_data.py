@@ -6,8 +6,8 @@ They are written once, under a name made of what is in them, so that a run can b
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ def write_data(value: object, fields: Sequence[str], folder: Path) -> tuple[Path
         columns = _columns(value, fields)
         if all(column.dtype.kind in NUMBERS for column in columns.values()):
             return (_save_arrays(columns, folder),)
-        table = _table_of(dict(chain.from_iterable(_in_columns(name, column) for name, column in columns.items())))
+        table = _table_of(_of_table(columns))
     return (_save_table(table, folder),)
 
 
@@ -68,7 +68,7 @@ def _table(value: Any) -> pa.Table | None:
             table = pa.Table.from_pandas(value, preserve_index=False)
         else:
             return None
-    except (ValueError, TypeError) as error:  # Two columns of one name, a column of several kinds: Arrow says which.
+    except (ValueError, TypeError, pa.ArrowException) as error:  # Two columns of one name, a column of several kinds.
         raise bad(f"this is no table: {error}") from error
     return table.select([name for name in table.column_names if not name.startswith("__index_level_")])
 
@@ -113,6 +113,16 @@ def _array(name: str, value: Any) -> Array:
     if array.ndim == 0:
         raise bad(f"`{name}` needs an array with one row an example, this is {type(value).__name__}")
     return array
+
+
+def _of_table(columns: Mapping[str, Array]) -> dict[str, Array]:
+    """Fields as columns of a table. Raises `MaiError` where two would have one name, or a field is no column."""
+    named = [each for name, column in columns.items() for each in _in_columns(name, column)]
+    count = Counter(name for name, _ in named)
+    twice = next((name for name in count if count[name] > 1), None)
+    if twice is not None:
+        raise bad(f"two fields would have the column `{twice}`", help="call one of them something else")
+    return dict(named)
 
 
 def _in_columns(name: str, column: Array) -> list[tuple[str, Array]]:

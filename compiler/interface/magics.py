@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
@@ -63,9 +64,11 @@ def run_magic(shell: Any, line: str, cell: str | None) -> Spec | None:
 
 def _tell_of_before(spec: Spec, before: object) -> None:
     """What is no longer meant by the name of a spec."""
-    if isinstance(before, Spec) and before.run is not None:
-        print(f"note: {spec.name} begins anew; what it was trained to is mai.Run({str(before.run.folder)!r})")
-    elif before is not None and not isinstance(before, Spec):
+    if isinstance(before, Spec):
+        with suppress(MaiError):  # Of a run whose folder was removed there is nothing to say.
+            if before.run is not None:
+                print(f"note: {spec.name} begins anew; what it was trained to is mai.Run({str(before.run.folder)!r})")
+    elif before is not None:
         print(f"note: {spec.name} was something else here, {type(before).__name__}; it is the spec now")
 
 

@@ -79,6 +79,9 @@ class Term:
     def __truediv__(self, other: Term | float) -> Term:
         return self.emit(el.Divide, other)
 
+    def __floordiv__(self, other: Term | float) -> Term:
+        return self.emit(el.FloorDivide, other)
+
     def __neg__(self) -> Term:
         return self.emit(el.Negative)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from mai.compiler.ir.graph import Value
+from mai.compiler.ir.graph import Node, Region, Value, values_behind
+from mai.compiler.ir.structure import DERIVATIVES
+from mai.compiler.ops.elementwise.conversion import Reusable
 from mai.compiler.solvers.fixed import Steps
 from mai.compiler.solvers.problem import Problem, Slopes
 
@@ -54,3 +56,10 @@ class ReusingSteps:
 def steps_with(method: Steps, problem: Problem) -> Steps | ReusingSteps:
     """The steps of a method, with what the velocity keeps, if it keeps anything."""
     return method if problem.kept is None else ReusingSteps(method, problem.kept)
+
+
+def differentiated(velocity: Region) -> Node | None:
+    """A derivative in a velocity of what is made of reusable values, if there is one: of a value that is kept it would be 0."""
+    reusable = {node.output for node in velocity.walk() if node.op is Reusable}
+    derivatives = (node for node in velocity.walk() if node.op in DERIVATIVES)
+    return next((node for node in derivatives if not reusable.isdisjoint(values_behind(node.inputs[0]))), None)

@@ -94,7 +94,7 @@ def _reuse(graph: Graph, every: Size) -> tuple[Reuse, int]:
             return Reuse(spared, name), int(setting.default)
     if not isinstance(every, int):
         return Reuse(), 1
-    taken = {*graph.settings, *(v.name for v in graph.inputs)}
+    taken = {*graph.settings, *graph.sizes, *graph.output_names, *(v.name for v in graph.inputs)}
     return Reuse(spared, None if REUSE in taken else REUSE), every
 
 

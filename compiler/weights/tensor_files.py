@@ -219,7 +219,7 @@ class TensorFiles:
             raise self.error("weights-mismatch", f"{self.path} cannot be read: {error}") from error
         for place, module in enumerate(modules):
             if module.kind == DENSE:
-                if Path(module.folder).name != module.folder:
+                if module.folder in ("", "..") or Path(module.folder).name != module.folder:
                     raise self.error(
                         "path-outside", f"{self.path} names `{module.folder}`, which is no folder beside it"
                     )

@@ -95,6 +95,7 @@ class Conversation:
         Raises:
             ModelError: the template refuses the messages, or they are more than the model reads.
         """
+        self.scores = []
         prompt, settings = self._prompt(), self._settings_of_answer()
         self._answers += 1
         tokens = self._tokens(prompt, self._room(len(prompt)), settings, timeout)
@@ -152,14 +153,13 @@ class Conversation:
         text = self._text
         counted = {text.count: count} if isinstance(text.count, str) else {}
         grown = self.model(timeout=timeout, **{text.prompt: prompt[None], **counted, **settings})
-        rows = next(iter(grown.values())) if isinstance(grown, dict) else grown
-        yield from rows[0, len(prompt) :].tolist()
+        yield from self.model.longer_text(grown)[0, len(prompt) :].tolist()
 
     def _turned(self, prompt: Array, count: int, settings: Mapping[str, Any], timeout: object) -> Iterator[int]:
         top = self._log_probs
         turns = self.model.turns(prompt[None], count, settings, timeout, scored=top is not None)
         rest = turns.take_over(self._turns, prompt[None]) if self._turns is not None else prompt[None]
-        self._turns, self.scores = turns, []
+        self._turns = turns
         grown = grow(turns, rest, count)
         if top is None:
             yield from (int(chosen[0]) for chosen in grown)

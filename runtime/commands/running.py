@@ -100,6 +100,8 @@ def _opened(path: Path, wanted: Wanted) -> Model:
     model = load(beside if in_turns else path, providers=wanted.provider, threads=wanted.threads)
     if wanted.provider == "cuda" and "CUDAExecutionProvider" not in model.providers:
         say("note: CUDA is not usable here, the CPU computes", err=True)
+    if wanted.progress:
+        model.by_parts()  # Which says where there are none.
     if wanted.out is not None:
         check_kind(wanted.out, model.manifest)
         if wanted.out.suffix.lower() in MOVING:

@@ -20,7 +20,7 @@ from mai.runtime.model.binding import CapturedRuns
 from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest
-from mai.runtime.model.own_arguments import take_limit, take_special_tokens
+from mai.runtime.model.own_arguments import take_limit, take_number, take_special_tokens
 from mai.runtime.model.parts import Progress, at_once, find_part, part_by_part
 from mai.runtime.model.prepared import Prepared
 from mai.runtime.model.session import CUDA, provider_name
@@ -53,7 +53,7 @@ class Model(GrowsText):
         open_step: Callable[[Path], Model], captured: CapturedRuns | None = None,
     ) -> None:  # fmt: skip
         self.session, self._open_step, self._captured = session, open_step, captured
-        self._step_model: Model | None = None
+        self._beside: dict[Callable[[Manifest, Path], Path], Model] = {}
         self._opening = Lock()
         self.manifest, self.spec, self.path = manifest, spec, path
         hidden = manifest.own_ports
@@ -127,13 +127,14 @@ class Model(GrowsText):
         return self.finish(call, self.compute(call.feed, limit))
 
     def progress(
-        self, every: int = 1, *, timeout: object = None, special_tokens: object = None, **values: object
+        self, /, every: int | None = None, *, timeout: object = None, special_tokens: object = None, **values: object
     ) -> Iterator[Progress]:  # fmt: skip
-        """What a call computes, `every` so many turns of its loops (steps of its solver), by the file that `mai compile --progress` writes beside it.
+        """What a call computes, some turns of its loops (steps of its solver) at a time, by the file that `mai compile --progress` writes beside it.
 
         The last `result` has the bits of a call. Whoever asks for no more ends it; what stands before and after the loops is computed each time.
 
         Args:
+            every: how many turns at a time, 1 by default. An input or a setting of that name has it instead.
             timeout, special_tokens, values: as of a call; what the caller does between two turns does not count.
 
         Yields:
@@ -142,8 +143,9 @@ class Model(GrowsText):
         Raises:
             ModelError: as a call does; `progress-unavailable`: there is no such file; `every` is below 1.
         """
+        turns = take_number({**self.inputs, **self.settings}, "every", every, values, 1)
         limit = self._time_limit(timeout, values)
-        return part_by_part(self, self.prepare(values, special_tokens), every, limit)
+        return part_by_part(self, self.prepare(values, special_tokens), turns, limit)
 
     def prepare(self, values: dict[str, Any], special_tokens: object = None) -> Prepared:
         """What a call with these inputs and settings computes, checked and not yet computed; `special_tokens` as of a call.
@@ -283,14 +285,18 @@ class Model(GrowsText):
 
     def by_parts(self) -> Model:
         """The file of some turns: this one, or the one beside it, opened when it is first needed. Raises `ModelError`, `progress-unavailable`."""
-        return self if self.manifest.part is not None else self._opened_beside(find_part)
+        model = self if self.manifest.part is not None else self._opened_beside(find_part)
+        if model.manifest.part is None:
+            message = f"{model.path.name} does not take some steps of {self.path.name}"
+            raise ModelError("progress-unavailable", message, "`mai compile --progress` writes the file that does")
+        return model
 
     def _opened_beside(self, find: Callable[[Manifest, Path], Path]) -> Model:
         """The file beside this one, opened when it is first needed."""
         with self._opening:
-            if self._step_model is None:
-                self._step_model = self._open_step(find(self.manifest, self.path))
-            return self._step_model
+            if find not in self._beside:
+                self._beside[find] = self._open_step(find(self.manifest, self.path))
+            return self._beside[find]
 
     @cached_property
     def tokenizer(self) -> Tokenizer | None:

@@ -32,6 +32,14 @@ def take_special_tokens(ports: Ports, special_tokens: object, values: dict[str, 
     return usual
 
 
+def take_number(ports: Ports, name: str, number: int | None, values: dict[str, Any], usual: int) -> int:
+    """A number that is an argument of mai's own; `usual` where it is not given, or is the value of a port, which then joins `values`."""
+    if name in ports:
+        _hand_on(name, number, values)
+        return usual
+    return usual if number is None else number
+
+
 def _hand_on(name: str, value: object, values: dict[str, Any]) -> None:
     if value is not None:
         values[name] = value

@@ -58,9 +58,9 @@ def find_part(manifest: Manifest, path: Path) -> Path:
 
 def part_by_part(model: Model, call: Prepared, every: int, limit: TimeLimit) -> Iterator[Progress]:
     """What `Model.progress` yields, of a call that is prepared, by the file of some turns. Raises `ModelError`, as that does."""
-    if every < 1:
-        raise ModelError("input-range", f"`every` is at least 1, this is {every}")
-    return take_turns(model.by_parts(), call, every, limit)
+    if not isinstance(every, (int, np.integer)) or every < 1:
+        raise ModelError("input-range", f"`every` is at least 1, a whole number, this is {every}")
+    return take_turns(model.by_parts(), call, min(every, MOST), limit)
 
 
 def take_turns(model: Model, call: Prepared, every: int, limit: TimeLimit) -> Iterator[Progress]:

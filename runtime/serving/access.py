@@ -24,7 +24,7 @@ from mai.runtime.serving.metrics import Metrics
 from mai.runtime.serving.options import Options, is_of_this_machine
 
 OPEN = ("/health", "/ready")  # What asks for no token: whoever watches the process has none.
-HOST = re.compile(r"(?:\[(?P<six>[^\[\]]*)\]|(?P<name>[^:\[\]]*))(?::\d*)?")
+HOST = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<name>[^:\[\]]*))(?::\d*)?")
 NOWHERE = "none"  # The label of all addresses that there are not.
 
 

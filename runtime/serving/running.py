@@ -25,6 +25,7 @@ from mai.runtime.serving.served import Served
 from mai.runtime.serving.writing import as_json, choose_format, described_answer, respond
 
 PROGRESS, PARTIAL, EVENTS = "progress", "partial", "text/event-stream"
+MOST_DIGITS = 9  # Of a number of steps.
 KINDS = ("", JSON, NPZ, NPY)
 CURL = "application/x-www-form-urlencoded"  # What curl says of any text that it sends, where nobody says what it is.
 
@@ -62,8 +63,9 @@ def _every(asked: str | None, form: str) -> int | None:
     """After how many turns a request wants to be told of its progress; None where it asks for the end alone."""
     if asked is None:
         return None
-    if not asked.isdecimal() or not 0 < int(asked) < 2**31:
-        raise ModelError("input-range", f"`progress` is a number of steps, 1 at least, this is {asked}", "?progress=1")
+    if not (asked.isdecimal() and len(asked) <= MOST_DIGITS and int(asked) > 0):
+        message = f"`progress` is a number of steps, 1 at least, this is {asked[:40]}"
+        raise ModelError("input-range", message, "?progress=1")
     if form not in ("json", "base64"):
         raise ModelError(
             "out-unknown", f"progress is told in JSON, and this asks for {form}", "format=json, or base64 for images"

@@ -71,6 +71,13 @@ class Connection(H11Protocol):
             self._giving_up.cancel()
             self._giving_up = None
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer: the timer would hold all of the connection until its end."""
+        super().connection_lost(exc)
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+
     def _give_up(self) -> None:
         self._giving_up = None
         if self.conn.their_state is h11.IDLE:

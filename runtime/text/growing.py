@@ -15,6 +15,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import as_values, prepare
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
+from mai.runtime.model.own_arguments import take_number
 from mai.runtime.text.prompts import Prompt, check_length, read_prompt
 from mai.runtime.text.scores import Scored, score_turns
 from mai.runtime.text.several import several_answers
@@ -78,14 +79,15 @@ class GrowsText(ABC):
         return model._stream(prompt, count, values, limit, special)
 
     def scored(
-        self, prompt: object, count: int | None = None, *, top: int = 0,
+        self, prompt: object, count: int | None = None, *, top: int | None = None,
         timeout: object = None, special_tokens: object = None, **values: object,
     ) -> Iterator[list[Scored]]:  # fmt: skip
         """Continue a prompt token by token, with the log-probability of each: `Scored` says of which distribution.
 
         Args:
             prompt, count, timeout, special_tokens, values: as of `stream`.
-            top: of how many of the likeliest tokens of each turn the log-probabilities are told, too.
+            top: of how many of the likeliest tokens of each turn the log-probabilities are told, too; none by default. An input or
+                a setting of that name has it instead.
 
         Yields:
             What each row got in a turn; the token is -1 for a row that has ended.
@@ -93,13 +95,14 @@ class GrowsText(ABC):
         Raises:
             ModelError: as `stream` does; `scores-unavailable`: the file does not say what its tokens are drawn from.
         """
+        likeliest = take_number({**self.inputs, **self.settings}, "top", top, values, 0)
         model, values = self._by_turns(values)
         limit = model._time_limit(timeout, values)
         special = model._takes_special_tokens(special_tokens, values)
         start, total = model._read_start(prompt, count, special)
         model._tokenize(values, special)
         turns = model._turns(start.rows, total, values, limit, scored=True)
-        return score_turns(turns, grow(turns, start.rows, total), top)
+        return score_turns(turns, grow(turns, start.rows, total), likeliest)
 
     def _stream(
         self, prompt: object, count: int | None, values: dict[str, object], limit: TimeLimit, special: bool
@@ -166,10 +169,11 @@ class GrowsText(ABC):
         Raises:
             ModelError: as `stream` does; the prompt is not one, or there are no texts.
         """
+        limit = self._time_limit(timeout, values)
         special = self._takes_special_tokens(special_tokens, values)
         start, total = self._read_start(prompt, count, special)
         self._tokenize(values, special)
-        return several_answers(self, start, several, total, values, timeout)
+        return several_answers(self, start, several, total, values, limit)
 
     @property
     def prompt_port(self) -> Port:
@@ -184,6 +188,13 @@ class GrowsText(ABC):
         """Whether a text is had token by token: this is a step file, or one lies beside it."""
         return self.manifest.step is not None or (self.manifest.text is not None and step_path(self.path).exists())
 
+    def longer_text(self, answer: Any) -> Any:
+        """What goes on from the prompt, of what a call returned: rows of tokens [batch, length], or texts."""
+        if not isinstance(answer, dict):
+            return answer
+        result = self.manifest.text.result if self.manifest.text else None
+        return answer[result] if result in answer else next(iter(answer.values()))
+
     def ends(self, values: Mapping[str, object]) -> frozenset[int]:
         """The tokens that end a text with these settings, by name."""
         ends = self.manifest.text.ends if self.manifest.text else []
@@ -193,5 +204,8 @@ class GrowsText(ABC):
     def _by_turns(self, values: Mapping[str, object]) -> tuple[GrowsText, dict[str, object]]:
         """The file that takes turns, this one or the one beside it; and the values by name without those that it does not need."""
         model = self if self.manifest.step is not None else self._opened_beside(find_step_file)
+        if model.manifest.step is None:
+            message = f"{model.path.name} does not take the turns of {self.path.name}"
+            raise ModelError("stream-unavailable", message, "`mai compile` writes the file that does")
         unread = {*self.inputs, *self.settings} - {*model.inputs, *model.settings}
         return model, {name: value for name, value in values.items() if name not in unread}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mai.runtime.arrays import Array
+from mai.runtime.errors import ModelError
 from mai.runtime.text.prompts import NOTHING
 from mai.runtime.text.stream import Turns
 
@@ -32,9 +33,10 @@ class Scored:
 
 
 def score_turns(turns: Turns, chosen: Iterator[Array], top: int) -> Iterator[list[Scored]]:
-    """Of each turn's tokens [batch] the log-probabilities, and those of the `top` likeliest."""
-    for tokens in chosen:
-        yield [_scored(int(token), row, top) for token, row in zip(tokens, turns.logits, strict=True)]
+    """Of each turn's tokens [batch] the log-probabilities, and those of the `top` likeliest. Raises `ModelError`: `top` is below 0."""
+    if top < 0:
+        raise ModelError("input-range", f"the likeliest tokens of a turn are 0 or more, this is {top}")
+    return ([_scored(int(t), row, top) for t, row in zip(tokens, turns.logits, strict=True)] for tokens in chosen)
 
 
 def _scored(token: int, logits: Array, top: int) -> Scored:

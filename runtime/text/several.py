@@ -10,6 +10,7 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
+from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.text.prompts import Prompt, format_result
 from mai.runtime.text.scores import Scored, score_turns
 from mai.runtime.text.stream import Turns, grow_several
@@ -48,12 +49,13 @@ def _several(
     timeout: object,
     scored: bool = False,
 ) -> tuple[Turns, Iterator[Array]]:
-    """The turns of several texts, and their tokens."""
+    """The turns of several texts, and their tokens; the reading of the prompt and all turns have one limit together."""
+    limit = TimeLimit.of(timeout)
     ranks = {name: len(port.shape) for name, port in model.inputs.items()}
     own = {n for n, v in values.items() if np.ndim(v) > ranks.get(n, np.inf) and len(v) == rows}
     first = {name: value[:1] if name in own else value for name, value in values.items()}
-    one = model.turns(row, count, first, timeout)
-    several = model.turns(np.repeat(row, rows, 0), count, values, timeout, scored)
+    one = model.turns(row, count, first, limit)
+    several = model.turns(np.repeat(row, rows, 0), count, values, limit, scored)
     return several, grow_several(one, several, row, rows, count)
 
 

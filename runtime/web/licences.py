@@ -35,4 +35,5 @@ def licence_of_package(package: Path) -> str:
     about = json.loads((package / "package.json").read_text(encoding="utf-8"))
     found = next((file.read_text(encoding="utf-8") for file in sorted(package.glob("LICEN[CS]E*"))), "")
     text = found or (MIT.format(holder=HOLDERS[about["name"]]) if about["name"] in HOLDERS else "")
-    return f"{about['name']} {about['version']}, {about['license']}\n\n{text}".rstrip()
+    kind = about.get("license", "of a licence that its package does not name")
+    return f"{about['name']} {about['version']}, {kind}\n\n{text}".rstrip()

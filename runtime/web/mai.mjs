@@ -122,7 +122,7 @@ export class Model {
   /** A text, piece by piece, from a prompt: `for await (const piece of model.stream("Once", { count: 100 }))`. */
   async *stream(prompt, values = {}) {
     this._checkNames(values);
-    if (!this.turn) throw new ModelError("load the `.step.onnx` beside this file as `step`, to stream");
+    if (!this.turn?.manifest.step) throw new ModelError("load the `.step.onnx` beside a file that grows a text as `step`, to stream");
     if (isList(prompt) && (isList(prompt[0]) || typeof prompt[0] === "string"))
       throw new ModelError("`stream` takes one text, or the tokens of one; `run` takes several");
     const tokens = this._encoded(prompt, GOES_ON);

@@ -29,21 +29,22 @@ class Example:
     def markdown(self) -> str:
         """For a page."""
         expression, *inputs = self.code.split(INPUT)
-        given = f"{INPUT}{' and '.join(f'`{each}`' for each in inputs)}" if inputs else ""
-        return f"``{expression}``{given}".replace("``", _ticks(expression)) + (
-            f" gives {_code(self.gives)}" if self.gives else ""
-        )
+        given = f"{INPUT}{' and '.join(map(_code, inputs))}" if inputs else ""
+        result = f" gives {_result(self.gives)}" if self.gives else ""
+        return f"{_code(expression)}{given}{result}"
 
 
-def _ticks(text: str) -> str:
-    return "``" if "`" in text else "`"
+def _code(text: str) -> str:
+    """A text as code, between more ticks than it holds."""
+    ticks = "``" if "`" in text else "`"
+    return f"{ticks}{text}{ticks}"
 
 
-def _code(gives: str) -> str:
+def _result(gives: str) -> str:
     """What an example gives, its words apart from its code: `a tensor` is no code."""
     words, bracket, rest = gives.partition("[") if gives.startswith("a ") else ("", "", gives)
     value, comma, after = (bracket + rest).partition(", for ")
-    return f"{words}`{value}`{comma}{after}"
+    return f"{words}{_code(value)}{comma}{after}"
 
 
 @lru_cache(maxsize=1)

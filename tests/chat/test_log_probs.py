@@ -100,6 +100,21 @@ def test_of_a_conversation(model: Model) -> None:
     assert anew.scores[0].likeliest == ()
 
 
+def test_an_answer_that_is_refused_has_none(model: Model) -> None:
+    conversation = model.conversation(count=2, log_probs=0)
+    list(conversation.say("hello there"))
+    assert len(conversation.scores) == 2
+    conversation.messages.append({"content": "of nobody"})
+    with pytest.raises(ModelError):
+        conversation.answer()
+    assert conversation.scores == []
+
+
+def test_fewer_than_no_others_are_refused(model: Model) -> None:
+    with pytest.raises(ModelError, match="0 or more, this is -1"):
+        model.scored([PROMPT], 2, top=-1)
+
+
 def test_a_token_that_is_not_drawn_has_none(tmp_path: Path) -> None:
     spec = tmp_path / "plain.mai"
     spec.write_text("""const vocab = 9

@@ -101,11 +101,24 @@ def test_names_start_at_a_folder_beside_the_table(tmp_path: Path) -> None:
     assert checked.program is not None and not checked.diagnostics
 
 
-@pytest.mark.parametrize("setting", [{"image": "a"}, {"folder": "b"}, {"missing": "drop"}, {"words": "y"}])
+@pytest.mark.parametrize("setting", [{"image": "a"}, {"folder": "b"}, {"missing": "drop"}, {"words": "x"}])
 def test_settings_of_tables_are_refused_for_folders(setting: dict[str, str], tmp_path: Path) -> None:
     beside(tmp_path)
     with pytest.raises(MaiError, match="is said of a table of images"):
         read(tmp_path, "all", {"x": FIELDS["x"]}, **setting)
+
+
+def test_words_are_those_of_a_field(tmp_path: Path) -> None:
+    with pytest.raises(MaiError, match="there is no field `knd`"):
+        read(tmp_path, as_names(tmp_path), words="knd")
+
+
+def test_a_table_among_images_is_refused(tmp_path: Path) -> None:
+    beside(tmp_path)
+    (tmp_path / "all" / "labels.csv").write_text("file,kind\n0.png,ant\n")
+    with pytest.raises(MaiError, match=r"labels\.csv is a table among files of images"):
+        read(tmp_path, "all/*", {"x": FIELDS["x"]})
+    assert read(tmp_path, "all/*.png", {"x": FIELDS["x"]}).examples is not None
 
 
 def test_images_alone(tmp_path: Path) -> None:
@@ -150,6 +163,29 @@ def test_what_is_no_table_of_images_is_refused(table: str, message: str, tmp_pat
     (tmp_path / "t.csv").write_text(table)
     with pytest.raises(MaiError, match=message):
         read(tmp_path, "t.csv")
+
+
+def test_a_column_is_that_of_one_field(tmp_path: Path) -> None:
+    fields = {"x": FIELDS["x"], "kind": FIELDS["y"], "y": FIELDS["y"]}
+    with pytest.raises(MaiError, match="has no `y`; beside images it has kind"):
+        read(tmp_path, as_names(tmp_path), fields)
+
+
+def test_other_columns_than_those_of_images_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / as_bytes(tmp_path)
+    table = parquet.read_table(path).append_column("size", pa.array(range(COUNT)))
+    parquet.write_table(table, path)
+    with pytest.raises(MaiError, match="`size` has neither images nor names of files, but int64"):
+        read(tmp_path, path.name, {"x": FIELDS["x"]}, image="size")
+
+
+def test_names_may_be_a_column_of_categories(tmp_path: Path) -> None:
+    names = pa.array(beside(tmp_path))
+    for name, column in (("plain", names), ("coded", names.dictionary_encode())):
+        feather.write_feather(pa.table({"file": column, "kind": LABELS}), str(tmp_path / f"{name}.arrow"))
+    plain, coded = (read(tmp_path, f"{name}.arrow").examples for name in ("plain", "coded"))
+    assert plain is not None and coded is not None
+    np.testing.assert_array_equal(coded.rows["x"][:], plain.rows["x"][:])
 
 
 def test_a_damaged_image_is_told_with_its_row(tmp_path: Path) -> None:

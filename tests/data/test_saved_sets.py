@@ -62,6 +62,21 @@ def test_the_files_that_a_saved_data_set_lists_are_its_rows(tmp_path: Path) -> N
     assert data.examples.rows["label"][:].tolist() == [1 - i % 2 for i in range(ROWS)]
 
 
+def test_labels_have_their_names_beside_other_features(tmp_path: Path) -> None:
+    """A list is described by a list in what older `datasets` wrote."""
+    features = {**FEATURES, "tags": [{"dtype": "string", "_type": "Value"}]}
+    table = rows(0, 8).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    write_stream(tmp_path / "t.arrow", table)
+    assert read(tmp_path, "t.arrow").labels == {"label": ("ant", "cat")}
+
+
+def test_another_file_may_be_called_as_the_list_of_files(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,label\n1.5,a\n2.5,b\n")
+    (tmp_path / "state.json").write_text('["Ohio", "Utah"]')
+    data = read(tmp_path, ".")
+    assert data.examples is not None and len(data.examples.rows["x"]) == 2
+
+
 def test_texts_of_a_saved_data_set(tmp_path: Path) -> None:
     saved(tmp_path / "d")
     documents, notes = read_documents(find_files(tmp_path, ["d"], Text.reads), "text", None, as_bytes=True)
@@ -75,7 +90,7 @@ def test_splits_that_were_saved_together_are_named_one_by_one(tmp_path: Path) ->
     with pytest.raises(MaiError) as caught:
         read(tmp_path, "d")
     assert "holds the splits test, train" in caught.value.diagnostics[0].message
-    assert caught.value.diagnostics[0].help == 'name one of them: `table("d/train", test = "d/test")`'
+    assert caught.value.diagnostics[0].help == 'name one of them: `"d/train", test = "d/test"`'
     with pytest.raises(MaiError, match="holds the splits"):
         describe([tmp_path / "d"])
     data = read(tmp_path, "d/train", test="d/test")

@@ -270,6 +270,14 @@ def test_figures_of_labels() -> None:
     assert {each.name for each in figures(alone, 5)} == {"accuracy", "balanced accuracy", "f1"}
 
 
+def test_of_very_many_classes_those_that_occur_are_counted() -> None:
+    truth, said = np.array([5, 70_000, 70_000, 9]), np.array([5, 70_000, 8, 9])
+    answers = Labelled(truth, said, tuple(map(str, range(100_000))), None, None)
+    values = {each.name: each.value for each in figures(answers, 5)}
+    assert values["balanced accuracy"] == pytest.approx((1 + 1 / 2 + 1) / 3)
+    assert values["f1"] == pytest.approx((1 + 2 / 3 + 1) / 3)
+
+
 @pytest.mark.parametrize("classes", [2, 3, 7])
 def test_counts_and_ranks_are_scikit_learns_metrics(classes: int) -> None:
     """With ties among probabilities; of the classes that have examples, where one has none."""

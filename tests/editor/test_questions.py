@@ -72,6 +72,10 @@ def test_no_meaning_is_of_nothing() -> None:
     assert set(OWN) <= {f"{model.name or TRAIN}.{name}" for model in MODELS for name in fields(model)}
 
 
+def test_hover_says_what_a_layer_is_that_the_reference_leaves_out(tmp_path: Path) -> None:
+    assert "layer _never()" in said("export g(x: [2]) -> [2] { return x + _ne¦ver() }\n", tmp_path)
+
+
 def test_hover_says_what_a_setting_means(tmp_path: Path) -> None:
     train = "train(steps = 3, optimizer = adamw(l¦r = 1e-3), schedule = linear(warmup = 2)) { minimize sum(x) }\n"
     assert "how far a step moves the weights" in said(DATA + train, tmp_path)

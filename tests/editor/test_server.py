@@ -164,7 +164,8 @@ def test_a_text_is_formatted_as_by_the_command(client: LanguageClient, uri: str,
 def test_a_text_that_is_no_file_keeps_its_address(client: LanguageClient) -> None:
     """Unsaved texts, cells of notebooks and old versions are apart, and what mends them is said of them."""
     text = "const width = 16\nexport g(x: [2]) -> [2] { return x * wdth }\n"
-    for uri in ("untitled:Untitled-1", "git:/a/b.mai?{}", "vscode-notebook-cell:/a/b.ipynb#W0"):
+    long = f"vscode-notebook-cell:/{'a' * 300}/b.ipynb#W0"
+    for uri in ("untitled:Untitled-1", "git:/a/b.mai?{}", "vscode-notebook-cell:/a/b.ipynb#W0", long):
         client.open_at(uri, text)
         (said,) = client.diagnostics(uri)
         assert said["range"]["start"] == {"line": 1, "character": 37}

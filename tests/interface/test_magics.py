@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import nbformat
@@ -121,6 +122,10 @@ def test_what_a_cell_takes_the_name_of_is_said(
     shell.user_ns["four"].train(quiet=True)
     capsys.readouterr()
     assert "four begins anew" in said("four", trained) and mai.Run("runs/four").steps == 1
+    shell.user_ns["four"].train(quiet=True)
+    shutil.rmtree("runs")
+    capsys.readouterr()
+    assert said("four", trained) == "", "of a run that was removed nothing is left to say"
     for line in ("class", "two words", "3x"):
         with pytest.raises(UsageError, match="one name of Python"):
             run_magic(shell, line, ANSWERS)

@@ -136,6 +136,8 @@ def test_a_table_has_the_fields_by_name(make: type) -> None:
         ({"area": np.ma.masked_greater([1.0, 2.0], 1.5), "town": [0, 1], "price": [1.0, 2.0]}, "under a mask"),
         ({"area": [1j, 2.0], "town": [0, 1], "price": [1.0, 2.0]}, "complex"),
         (pd.concat([pd.DataFrame(HOUSES), pd.DataFrame(HOUSES)["area"]], axis=1), "Duplicate column names"),
+        (pd.DataFrame(HOUSES).assign(area=1j), "this is no table"),
+        ({"area": POINTS, "area0": [1.0] * 64, "town": ["a"] * 64}, "two fields would have the column `area0`"),
         ({"area": [], "town": [], "price": []}, "no examples"),
         (([1.0], [0], 2.0), "one row an example"),
         (([[1.0], [1.0, 2.0]], [0, 1], [1.0, 2.0]), "different lengths"),

@@ -27,6 +27,7 @@ SAME_SHAPE: dict[str, Callable[[Tensor], Tensor]] = {
     "sort(x, axis = 0)": lambda x: torch.sort(x, 1).values,
     "arcsinh(x^3 * 1e9) + arcsinh(x / 1e6)": lambda x: torch.asinh(x**3 * 1e9) + torch.asinh(x / 1e6),
     "arccosh(1 + abs(x))": lambda x: torch.acosh((1 + x.abs()).double()).float(),
+    "arccosh(1 + abs(x) * 1e30)": lambda x: torch.acosh(1 + x.abs().double() * 1e30).float(),
     "arctanh(tanh(x))": torch.clone,
     "softsign(x)": torch.nn.functional.softsign,
     "elu(x, alpha = 0.5)": lambda x: torch.nn.functional.elu(x, 0.5),

@@ -184,3 +184,22 @@ def test_nothing_to_reuse_is_told() -> None:
     looped = text.replace("dx/ds = {}", f"\n {turns}\n")
     (told,) = check_text(Path("f.mai"), looped).diagnostics
     assert "in a loop" in told.message
+
+
+@pytest.mark.parametrize(
+    ("velocity", "is_refused"),
+    [
+        ("grad(sum(sin(x) + reusable(cos(2 * x))), x)", True),
+        ("x * div(reusable(tanh(x)), x)", True),
+        ("-x + reusable(grad(sum(cos(2 * x)), x))", False),
+        ("reusable(tanh(x)) + grad(sum(cos(x)), x)", False),
+    ],
+)
+def test_a_derivative_of_what_is_kept_is_refused(velocity: str, is_refused: bool) -> None:
+    """At the steps that keep a value its derivative would be 0, and the velocity another one."""
+    text = (
+        f"export f(x: [2]) -> [2] {{ integrate s in 0..1 using rk4(4, reuse = 2) {{ dx/ds = {velocity} }}\n return x }}"
+    )
+    told = check_text(Path("f.mai"), text).diagnostics
+    assert [d.slug for d in told] == ["solver-option"] * is_refused
+    assert all("derivative" in d.message for d in told)

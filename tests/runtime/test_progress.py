@@ -229,6 +229,13 @@ def test_the_file_of_some_steps_is_a_sampler_by_itself(program: Made, tmp_path: 
     part.verify()
 
 
+def test_a_setting_that_is_called_every_has_the_number(program: Made, tmp_path: Path) -> None:
+    model = two_files(program(NET + RK4.replace("steps", "every")), tmp_path)
+    seen = list(model.progress(every=7, batch=2))
+    assert [each.turns for each in seen] == [1, 2, 3, 4, 5, 6, 7]
+    same(model, seen[-1].result, model(every=7, batch=2))
+
+
 def test_none_beside_is_told(program: Made, tmp_path: Path) -> None:
     whole = example_flow()(program, tmp_path)
     (tmp_path / "spec.f.step.onnx").unlink()
@@ -238,10 +245,38 @@ def test_none_beside_is_told(program: Made, tmp_path: Path) -> None:
     assert "mai compile --progress" in str(told.value.help)
 
 
+def test_a_text_has_no_progress_whether_its_turns_were_taken_or_not(program: Made, tmp_path: Path) -> None:
+    compile_all(program(NET + REFUSED["text"][0]), ["f"], None, tmp_path, CompileOptions(), told=lambda _: None)
+    model = load(tmp_path / "spec.f.onnx", providers="cpu", threads=1)
+    for _ in range(2):
+        with pytest.raises(ModelError, match="has no file of some of its steps") as told:
+            model.progress(x=[[1, 2]])
+        assert told.value.slug == "progress-unavailable"
+        assert len(list(model.stream([[1, 2]], 2))) == 2
+
+
+def test_a_file_of_another_kind_beside_is_told(program: Made, tmp_path: Path) -> None:
+    whole = example_flow()(program, tmp_path)
+    (tmp_path / "spec.f.step.onnx").write_bytes(whole.path.read_bytes())
+    with pytest.raises(ModelError, match=r"spec\.f\.step\.onnx does not take some steps of spec\.f\.onnx"):
+        whole.progress(batch=2)
+
+
+def test_an_older_file_of_some_steps_goes(program: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It has other weights: what it gives at its end would not be what a call gives."""
+    made = program(NET + RK4)
+    for progress in (True, False):
+        compile_all(made, ["f"], None, tmp_path, CompileOptions(progress=progress), told=lambda _: None)
+        assert (tmp_path / "spec.f.step.onnx").exists() == progress
+    assert "note: spec.f.step.onnx is removed: it was of an earlier spec.f.onnx" in capsys.readouterr().err
+
+
 def test_wrong_words(program: Made, tmp_path: Path) -> None:
     whole = example_flow()(program, tmp_path)
     with pytest.raises(ModelError, match="`every` is at least 1"):
         whole.progress(0, batch=2)
+    with pytest.raises(ModelError, match=r"a whole number, this is 1\.5"):
+        whole.progress(1.5, batch=2)  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="no input or setting `stepz`"):
         whole.progress(stepz=2)
     with pytest.raises(ModelError, match="no input or setting `turns_before`"):

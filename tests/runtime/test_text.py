@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,9 @@ from mai.compiler.data.texts.tokens import train_tokenizer
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
+from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.text.prompts import Prompt, format_result
+from mai.runtime.text.several import several_turns
 from mai.runtime.text.tokenizer import Bytes, Pieces, Tokenizer, tokenizer_of
 
 CORPUS = "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end of the text is the end. " * 5
@@ -297,3 +300,12 @@ def test_one_text_beside_a_batch_has_an_answer_for_each() -> None:
     bytewise = tokenizer_of("bytes")
     assert format_result(Prompt(rows, True, True, False), made, bytewise) == ["hi", "ho"]
     assert format_result(Prompt(rows, True, True, False), made[:1], bytewise) == "hi"
+
+
+def test_reading_a_prompt_and_all_turns_of_several_texts_have_one_limit() -> None:
+    limits: list[TimeLimit] = []
+    model: Any = SimpleNamespace(inputs={}, turns=lambda rows, count, values, limit, *_: limits.append(limit))
+    several_turns(model, np.zeros((1, 2), np.int64), 3, 4, {}, 5.0)
+    reading, growing = limits
+    assert reading is growing
+    assert reading.seconds == 5

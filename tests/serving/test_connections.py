@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import time
 
@@ -9,11 +10,12 @@ import pytest
 
 from mai.runtime import Model
 from mai.runtime.serving.access import is_named
+from mai.runtime.serving.server import Connection
 from tests.support.command import invoke
 from tests.support.serving import PATIENCE, running
 
 HERE = ["localhost", "LOCALHOST:8000", "app.localhost", "localhost.", "127.0.0.1", "192.168.1.7:80", "[::1]:8000", "[fe80::1]", ""]  # fmt: skip
-ELSEWHERE = ["evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "[::1].evil", "a b", "127.1", ":x"]  # fmt: skip
+ELSEWHERE = ["evil.example", "evil.example:8000", "localhost.evil.example", "127.0.0.1.evil.example", "[::1].evil", "a b", "127.1", ":x", "[]", "[]:80"]  # fmt: skip
 
 
 @pytest.mark.parametrize("host", HERE)
@@ -71,3 +73,16 @@ def test_who_sends_slowly_within_the_time_is_answered(looping: Model) -> None:
             time.sleep(0.01)
         assert opened.recv(1000).count(b"HTTP/1.1 200") >= 1
         opened.close()
+
+
+def test_who_says_nothing_and_goes_is_forgotten(looping: Model) -> None:
+    """Long before the time for a head is over: whoever looks whether a port is open does so often."""
+    with running({"loop": looping}, timeout=3600) as client:
+        for _ in range(3):
+            socket.create_connection(("127.0.0.1", client.port), timeout=PATIENCE).close()
+        until = time.monotonic() + PATIENCE
+        while left := [each for each in gc.get_objects() if issubclass(type(each), Connection)]:
+            assert time.monotonic() < until, f"{len(left)} connections are still held"
+            del left
+            time.sleep(0.05)
+            gc.collect()

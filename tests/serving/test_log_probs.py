@@ -93,6 +93,13 @@ def test_what_is_refused(service: Client, asked: dict[str, Any], words: str) -> 
     assert (reply.status, words in reply.error["message"]) == (400, True)
 
 
+@pytest.mark.parametrize("more", [{"n": 128, "max_tokens": 10_000}, {"stream": True, "max_tokens": 1_000_000}])
+def test_more_than_are_kept_are_refused(service: Client, more: dict[str, Any]) -> None:
+    reply = service.post(COMPLETIONS, {**ASKED, **more, "logprobs": 20})
+    assert (reply.status, reply.error["code"]) == (413, "body-too-large")
+    assert "log-probabilities" in reply.error["message"]
+
+
 def test_others_without_the_chosen_are_refused(chatting: Client) -> None:
     reply = chatting.post(CHATS, {"model": GENERATE, **MESSAGES, "top_logprobs": 2})
     assert "`top_logprobs` is told beside `logprobs`" in reply.error["message"]

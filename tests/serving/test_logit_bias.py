@@ -39,7 +39,17 @@ def test_it_is_the_row_that_the_file_takes(bias: dict[str, float], asking: Clien
 
 
 @pytest.mark.parametrize(
-    ("bias", "words"), [({"256": 1}, "0 to 255, not '256'"), ({"a": 1}, "not 'a'"), ({"97": "x"}, "no number: 'x'")]
+    ("bias", "words"),
+    [
+        ({"256": 1}, "0 to 255, not '256'"),
+        ({"a": 1}, "not 'a'"),
+        ({"9" * 5000: 1}, "not '9999"),
+        ({"97": "x"}, "no finite number: 'x'"),
+        ({"97": True}, "no finite number: 'True'"),
+        ({"97": float("nan")}, "no finite number: 'nan'"),
+        ({"97": 10**400}, "no finite number: '1000"),
+    ],
+    ids=lambda each: str(each)[:20],
 )
 def test_what_is_refused(bias: Any, words: str, asking: Client) -> None:
     reply = asking.post(COMPLETIONS, {**ASKED, "logit_bias": bias})

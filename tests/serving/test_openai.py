@@ -45,6 +45,13 @@ def test_a_completion_is_what_the_file_appends(service: Client, text: dict[str, 
     assert (reply["object"], reply["model"], reply["seed"]) == ("text_completion", GENERATE, 5)
 
 
+def test_of_several_results_it_is_the_text(text: dict[str, Model]) -> None:
+    model, rows = text["spec.generate"], np.zeros((1, 9), np.int64)
+    (name,) = model.outputs
+    assert model.longer_text({"score": np.ones((1, 3)), name: rows}) is rows
+    assert model.longer_text(rows) is rows
+
+
 def test_several_prompts_and_answers(service: Client, text: dict[str, Model]) -> None:
     asked = {**ASKED, "prompt": ["The ", "An"], "n": 2, "temperature": 0.7}
     choices = service.post(COMPLETIONS, asked).json["choices"]

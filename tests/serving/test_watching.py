@@ -71,6 +71,7 @@ def test_parts_are_shown_where_they_are_asked_for(service: Client, models: dict[
     [
         (f"{SAMPLE}?progress=0", 400, "input-range"),
         (f"{SAMPLE}?progress=often", 400, "input-range"),
+        (f"{SAMPLE}?progress={'9' * 5000}", 400, "input-range"),
         (f"{SAMPLE}?progress=1&format=npy", 400, "out-unknown"),
         ("/run/spec.once?progress=1", 400, "progress-unavailable"),
     ],

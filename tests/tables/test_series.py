@@ -164,6 +164,8 @@ def test_a_long_step_is_told(tmp_path: Path) -> None:
     moments = (np.datetime64("2024-01-01T00:00") + 20 * np.array([*range(40), 400])).tolist()
     (tmp_path / "t.csv").write_text("day,x\n" + "".join(f"{moment},1.5\n" for moment in moments))
     assert "longer than the usual 20 minutes, the longest 5.01 days:" in read(tmp_path, time="day").notes[-1]
+    (tmp_path / "t.csv").write_text("day,x\n" + "".join(f"{1980 + t + t // 39 * 3}-01-01,1.5\n" for t in range(40)))
+    assert "longer than the usual 365 days, the longest 1,461 days:" in read(tmp_path, time="day").notes[-1]
 
 
 def test_an_hour_that_is_there_twice_is_that_of_clocks_put_back(tmp_path: Path) -> None:

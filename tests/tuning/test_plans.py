@@ -102,6 +102,8 @@ def test_the_share_that_is_spared(program: Maker) -> None:
     deep = 3 * 2 * 8 * 16
     assert spared_share(program(text).exports["f"]) == pytest.approx(deep / (deep + 2 * 4 * 8))
     assert spared_share(program(text.replace("reusable", "")).exports["f"]) == 0
+    downhill = text.replace("dx/ds = v(x)", "dx/ds = grad(sum(v(x)^2), x)")  # What is kept has no derivative.
+    assert spared_share(program(downhill).exports["f"]) == 0
 
 
 @pytest.mark.parametrize("method", METHODS)

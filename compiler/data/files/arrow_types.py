@@ -21,10 +21,13 @@ Names = Mapping[str, Sequence[str]]
 def label_names(schema: pa.Schema) -> Names:
     """The names of the whole numbers of columns, from 0 on, by column; none where no metadata has them."""
     try:
-        features = json.loads((schema.metadata or {})[METADATA])["info"]["features"]
-        labels = {name: each["names"] for name, each in features.items() if each.get("_type") == CLASS_LABEL}
+        features = json.loads((schema.metadata or {})[METADATA])["info"]["features"].items()
     except UNREADABLE:
         return {}
+    described = {
+        name: each for name, each in features if isinstance(each, dict)
+    }  # A list of values is described by a list.
+    labels = {name: each.get("names") for name, each in described.items() if each.get("_type") == CLASS_LABEL}
     return {name: each for name, each in labels.items() if isinstance(each, list) and _is_whole(schema, name)}
 
 
@@ -45,6 +48,11 @@ def _named(path: Path, column: str, numbers: pa.Array, names: Sequence[str]) -> 
 
 def _is_whole(schema: pa.Schema, name: str) -> bool:
     return name in schema.names and bool(pa.types.is_integer(schema.field(name).type))
+
+
+def decoded(values: pa.Array) -> pa.Array:
+    """Values themselves, where Arrow keeps their numbers in a dictionary of them."""
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
 def is_list(kind: pa.DataType) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from mai.compiler.data.fields import bad, check_there
-from mai.compiler.data.files.arrow_types import BYTES, PATH, is_image, is_text
+from mai.compiler.data.files.arrow_types import BYTES, PATH, decoded, is_image, is_text
 from mai.compiler.data.files.pictures import Cell, Origin
 from mai.compiler.data.sources.images import SUFFIXES
 from mai.compiler.data.tables.files import TableFile, read_blocks
@@ -38,7 +38,7 @@ def image_column(table: TableFile, stated: str | None = None) -> str:
 def image_columns(table: TableFile) -> list[str]:
     """The columns whose values are images, or whose first value is the name of an image's file."""
     block = next(read_blocks(table, [*table.columns.values()]), {})
-    return [name for name, own in table.columns.items() if own in block and _holds_images(block[own])]
+    return [name for name, own in table.columns.items() if own in block and _holds_images(decoded(block[own]))]
 
 
 def _holds_images(column: pa.Array) -> bool:
@@ -52,11 +52,14 @@ def origins_of(table: TableFile, column: str, folder: str = "") -> Iterator[Orig
     """The images of a table, row by row; names of files start at the folder of the table, or at a `folder` in it.
 
     Raises:
-        MaiError: a row has no image, or a file is not there.
+        MaiError: the column has other values, a row has no image, or a file is not there.
     """
     row = table.first
     for block in read_blocks(table, [table.columns[column]]):
-        for value in block[table.columns[column]]:
+        values = decoded(block[table.columns[column]])
+        if not (is_text(values.type) or is_image(values.type) or pa.types.is_null(values.type)):
+            raise bad(f"{table.path}: `{column}` has neither images nor names of files, but {values.type}")
+        for value in values:
             row += 1
             origin = _origin(table.path, row, value, table.path.parent / folder)
             if origin is None:
@@ -92,7 +95,7 @@ def columns_of_fields(table: TableFile, image: str, fields: Mapping[str, Type]) 
     """Which field is the image, and the columns of the others: a column is called as its field, or is the only one beside the image.
 
     Raises:
-        MaiError: a field could be one of several columns.
+        MaiError: a field could be one of several columns, or has none left.
     """
     beside = [name for name in table.columns if name != image]
     columns = {name: name for name in fields if name in beside}
@@ -101,7 +104,7 @@ def columns_of_fields(table: TableFile, image: str, fields: Mapping[str, Type]) 
     if len(pictures) != 1:
         raise bad(f"one field is an image, `x: [3, 64, 64]`: here are {few_of(pictures) or 'none'}")
     others = [name for name in left if name not in pictures]
-    if others and (len(others) > 1 or len(beside) != 1):
+    if others and (len(others) > 1 or len(beside) != 1 or columns):
         raise bad(f"{table.path} has no `{others[0]}`; beside images it has {few_of(beside) or 'nothing'}")
     return pictures[0], columns | dict(zip(others, beside, strict=False))
 
@@ -120,8 +123,8 @@ def folder_of_names(table: TableFile, column: str) -> str:
 
 def _first_name(table: TableFile, column: str) -> str | None:
     """The first name of a file in a column; None where it holds images."""
-    block = next(read_blocks(table, [table.columns[column]]), {})
-    values = block.get(table.columns[column])
-    if values is None or not is_text(values.type):
+    block = next(read_blocks(table, [table.columns[column]]), None)
+    if block is None:
         return None
-    return next((text.strip() for text in values.to_pylist() if text), None)
+    values = decoded(block[table.columns[column]])
+    return next((text.strip() for text in values.to_pylist() if text), None) if is_text(values.type) else None

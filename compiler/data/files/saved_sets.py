@@ -34,11 +34,16 @@ def saved_files(folder: Path, written: str) -> list[Path] | None:
             f"{folder} holds the splits {few_of(names)}, each in a folder of its own",
             help=_named(written.rstrip("/"), names),
         )
-    if (folder / STATE).is_file():
+    if (folder / STATE).is_file() and _was_saved(folder):
         return _listed(folder)
     if (folder / INFO).is_file():
         return _of_cache(folder, written.rstrip("/"))
     return None
+
+
+def _was_saved(folder: Path) -> bool:
+    """Whether what else is in a folder with `state.json` is of `datasets`: other files may have this name, too."""
+    return (folder / INFO).is_file() or any(file.suffix == ARROW for file in folder.iterdir())
 
 
 def _listed(folder: Path) -> list[Path] | None:
@@ -76,8 +81,8 @@ def _of_cache(folder: Path, written: str) -> list[Path] | None:
 def _named(written: str, names: list[str]) -> str:
     """How a spec names the splits of a folder."""
     first, *others = sorted(names, key=lambda name: name != "train")
-    settings = [f'{role} = "{written}/{role}"' for role in ("validation", "test") if role in others]
-    return "name one of them: " + ", ".join([f'`table("{written}/{first}"', *settings]) + ")`"
+    settings = [f', {role} = "{written}/{role}"' for role in ("validation", "test") if role in others]
+    return f'name one of them: `"{written}/{first}"{"".join(settings)}`'
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from glob import has_magic
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
-from mai.compiler.data.fields import bad
+from mai.compiler.data.fields import bad, check_fields_named
 from mai.compiler.data.files.paths import find_files, listed, missing
 from mai.compiler.data.files.saved_sets import saved_files
 from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import is_table
+from mai.compiler.ir.types import Type
 from mai.spec.diagnostics import MaiError, Word
 from mai.spec.settings import setting
 
@@ -49,6 +50,9 @@ class Images(RowSource):
             return "needs 1, 3 or 4 channels: grey, colour, colour and opacity"
         height, width = self._size() or (1, 1)
         return "needs a size of 1 or more pixels" if min(height, width) < 1 else super().misfit()
+
+    def check_fields(self, fields: Mapping[str, Type]) -> None:
+        check_fields_named(listed(self.words), fields)
 
     @classmethod
     def reads(cls, path: Path) -> bool:
@@ -108,7 +112,11 @@ class Images(RowSource):
         from mai.compiler.data.files.pictures import pictures
         from mai.compiler.data.rows import Words
 
-        if any(map(is_table, wanted.files)):
+        tables = [file for file in wanted.files if is_table(file)]
+        if tables and len(tables) < len(wanted.files):
+            help = "name the table alone, or the images by a pattern of their own: `pets/*.png`"
+            raise bad(f"{tables[0]} is a table among files of images", help=help)
+        if tables:
             return self._rows_of_tables(wanted)
         stated = [name for name in OF_TABLES if self.as_dict().get(name) not in (None, "refuse", ())]
         if stated:
@@ -136,27 +144,26 @@ class Images(RowSource):
         from mai.compiler.data.tables.convert import KEY, ROW, read_tables
         from mai.compiler.data.tables.files import open_tables
 
-        tables = open_tables(wanted.files, Stated())
+        tables, fields = open_tables(wanted.files, Stated()), wanted.fields or {}
         image = image_column(tables[0], self.image)
-        x, names = columns_of_fields(tables[0], image, wanted.fields or {})
-        own = {column: (wanted.fields or {})[field] for field, column in names.items()}
-        words = [names[field] for field in listed(self.words) if field in names]
+        x, columns = columns_of_fields(tables[0], image, fields)
         folder = self.folder or folder_of_names(tables[0], image)
-        found = (
-            (f"{tables[0].path.name}: names of images start in the folder `{folder}`",)
-            if folder and not self.folder
-            else ()
-        )
-        split, origins = wanted.split, all_origins(tables, image, folder)
+        origins = all_origins(tables, image, folder)
+        notes = []
+        if folder and not self.folder:
+            notes.append(f"{tables[0].path.name}: names of images start in the folder `{folder}`")
+        split = wanted.split
         key, of_time = (split.key, split.of_time) if split is not None else (None, False)
-        if not own and key is None:
-            return Finite({x: pictures(origins, self._size(), self.fit, self.channels)}, notes=found, fit=self.fit)
-        key = names.get(key or "", key)
-        read, notes = read_tables(tables, own, key, of_time, self.missing, (), words, numbered=True)
-        columns = {field: read[column] for field, column in names.items()}
+        if not columns and key is None:
+            return Finite({x: pictures(origins, self._size(), self.fit, self.channels)}, notes=(*notes,), fit=self.fit)
+        own = {column: fields[field] for field, column in columns.items()}
+        words = [columns[field] for field in listed(self.words) if field in columns]
+        key = columns.get(key or "", key)
+        read, more = read_tables(tables, own, key, of_time, self.missing, (), words, numbered=True)
         kept = [origins[row] for row in rows_of(read[ROW])[:].tolist()]
-        columns[x] = pictures(kept, self._size(), self.fit, self.channels)
-        return Finite(columns, key=read.get(KEY), notes=(*found, *notes), fit=self.fit)
+        rows = {field: read[column] for field, column in columns.items()}
+        rows[x] = pictures(kept, self._size(), self.fit, self.channels)
+        return Finite(rows, key=read.get(KEY), notes=(*notes, *more), fit=self.fit)
 
     def _size(self) -> tuple[int, int] | None:
         return (self.size, self.size) if isinstance(self.size, int) else self.size

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
-from mai.compiler.data.files.arrow_types import is_list, is_text
+from mai.compiler.data.files.arrow_types import decoded, is_list, is_text
 from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, number_of
 from mai.compiler.data.totals import LastOfColumn
@@ -123,7 +123,7 @@ class Column:
                 raise self._wrong(f"has lists of {widths[0]} and of {widths[1]} values, the second in {where}")
             values, shape = values.flatten(), (*shape, widths[0])
             self._width *= widths[0]
-        return (values.dictionary_decode() if pa.types.is_dictionary(values.type) else values), shape
+        return decoded(values), shape
 
     def _numbers_of(self, array: pa.Array) -> Array:
         kind = array.type

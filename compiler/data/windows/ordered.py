@@ -108,7 +108,7 @@ def _help_with_same(series: Series, times: Array) -> str | None:
 
 
 def _are_of_turned_clocks(moments: Array) -> bool:
-    """Whether all times are in the first hours of Sundays, when clocks are put back, and on few of them."""
+    """Whether all times are in the first hours of Sundays, when clocks are put back, and not all at midnight, as days without a time are."""
     days = moments.astype("datetime64[D]")
     are_sundays = np.is_busday(days, weekmask="Sun").all()
     return bool(are_sundays and (moments - days < np.timedelta64(4, "h")).all() and (moments > days).any())
@@ -129,10 +129,11 @@ def _gaps(series: Series, times: Array | None, groups: Array) -> list[str]:
 
 
 def _duration(microseconds: float) -> str:
-    """A time in the largest unit of which it is one or more."""
+    """A time in the largest unit of which it is one or more, in three digits where it is below a thousand."""
     seconds = microseconds / 1e6
     size, unit = next(((size, unit) for size, unit in UNITS if seconds >= size), UNITS[-1])
-    count = f"{seconds / size:.3g}"
+    number = seconds / size
+    count = f"{number:.3g}" if number < 999.5 else f"{number:,.0f}"
     return f"{count} {unit}" + ("" if count == "1" else "s")
 
 

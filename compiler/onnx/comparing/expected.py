@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 
@@ -84,27 +85,36 @@ def never_finite(name: str, export: str) -> Diagnostic:
 
 def _usual(prepared: Prepared, reference: Reference, weights: Mapping[str, Array]) -> Iterator[Expected]:
     """The usual trials, and others while a result has had no finite number."""
-    plain, longest, least = prepared.plain, prepared.longest_text, prepared.smallest()
+    plain = prepared.plain
     names = [n for n in plain.output_names if n != EVALUATIONS]
     blank = set(names)  # Results of which no number has been compared yet.
     was_compared = has_arrived = False
     usual = usual_trials(prepared)
-    few = [trial(plain, 1, longest=longest, reals=reals, least=least) for reals in RANGES]
-    others = [*few, *(trial(plain, MANY, longest=longest, reals=reals, least=least) for reals in WIDER)]
-    for place, tried in enumerate([*usual, *others]):
-        if place >= len(usual) and was_compared and not blank:
-            return
+    for count, tried in enumerate(chain(usual, _others(prepared)), 1):
         arrays = _results(reference, tried)
-        if arrays is None:
-            continue
-        was_compared, has_arrived = True, has_arrived or arrives(plain, arrays)
-        results = dict(zip(names, arrays, strict=False))
-        blank -= {name for name, array in results.items() if not array.size or np.isfinite(array).any()}
-        yield Expected(tried, results)
+        if arrays is not None:
+            was_compared, has_arrived = True, has_arrived or arrives(plain, arrays)
+            results = dict(zip(names, arrays, strict=False))
+            blank -= {name for name, array in results.items() if not array.size or np.isfinite(array).any()}
+            yield Expected(tried, results)
+        if count >= len(usual) and was_compared and not blank:
+            return
     if not was_compared:
         raise MaiError([_out_of_range(prepared)])
     if blank and has_arrived:  # A solver that does not arrive gives no number, and the runtime tells it.
-        raise MaiError(_not_finite(prepared, weights, min(blank, key=names.index), few[-1]))
+        tried = _of_range(prepared, 1, RANGES[-1])
+        raise MaiError(_not_finite(prepared, weights, min(blank, key=names.index), tried))
+
+
+def _others(prepared: Prepared) -> Iterator[Trial]:
+    """Trials of inputs in other ranges, each drawn when it is asked for: of few examples, then of many."""
+    for examples, ranges in ((1, RANGES), (MANY, WIDER)):
+        yield from (_of_range(prepared, examples, reals) for reals in ranges)
+
+
+def _of_range(prepared: Prepared, examples: int, reals: tuple[float, float] | None) -> Trial:
+    longest, least = prepared.longest_text, prepared.smallest()
+    return trial(prepared.plain, examples, longest=longest, reals=reals, least=least)
 
 
 def _unlike_prompts(prepared: Prepared, reference: Reference, usual: Sequence[Expected]) -> Iterator[Expected]:

@@ -5,21 +5,23 @@ So the weights that several of them read, those of two calls of a net say, lie i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
+
+BRANCHES = ("then_branch", "else_branch")
 
 
 def join_branches(graph: ir.Graph) -> None:
     """Join the choices of a graph and of all graphs inside. A choice is an `If` whose branches hand on a value from outside."""
     for inner in [graph, *graph.subgraphs()]:
-        joined = [_join(group) for group in _groups(inner)]
-        if joined:
-            inner.sort()
+        while (group := next(_groups(inner), None)) is not None:
+            _join(group)
+            inner.sort()  # Before the next: what one of these was made of, all of them are now.
 
 
 def _groups(graph: ir.Graph) -> Iterator[list[ir.Node]]:
-    """The choices that can be one: two or more."""
+    """The choices that can be one: two or more. The nodes of the graph are in order."""
     groups: list[list[ir.Node]] = []
     for node in graph:
         if not _is_choice(node):
@@ -39,7 +41,7 @@ def _is_choice(node: ir.Node) -> bool:
 
 
 def _branches(node: ir.Node) -> list[ir.Graph]:
-    return [node.attributes[name].as_graph() for name in ("then_branch", "else_branch")]
+    return [node.attributes[name].as_graph() for name in BRANCHES]
 
 
 def _made_of(node: ir.Node, graph: ir.Graph) -> set[ir.Node]:
@@ -63,15 +65,15 @@ def _reads(node: ir.Node) -> Iterator[ir.Value | None]:
             yield from (value for inner in attribute.as_graph().all_nodes() for value in inner.inputs)
 
 
-def _join(group: list[ir.Node]) -> ir.Node:
+def _join(group: list[ir.Node]) -> None:
     """One `If` in the place of several."""
     first = group[0]
     graph = first.graph
     assert graph is not None
     parts = [_branches(node) for node in group]
-    names = ("then_branch", "else_branch")
-    branches = [_one([both[i] for both in parts]) for i in range(len(names))]
-    attributes = [ir.AttrGraph(name, branch) for name, branch in zip(names, branches, strict=True)]
+    attributes = [
+        ir.AttrGraph(name, _one(alike)) for name, alike in zip(BRANCHES, zip(*parts, strict=True), strict=True)
+    ]
     whole = ir.Node("", "If", [first.inputs[0]], attributes, num_outputs=len(group), name=first.name)
     graph.insert_before(first, whole)
     for node, result in zip(group, whole.outputs, strict=True):
@@ -79,10 +81,9 @@ def _join(group: list[ir.Node]) -> ir.Node:
         result.name, result.type, result.shape = old.name, old.type, old.shape
         old.replace_all_uses_with(result, replace_graph_outputs=True)
     graph.remove(group, safe=True)
-    return whole
 
 
-def _one(branches: list[ir.Graph]) -> ir.Graph:
+def _one(branches: Sequence[ir.Graph]) -> ir.Graph:
     """The nodes and results of several branches as one."""
     nodes = [node for branch in branches for node in list(branch)]
     outputs = [value for branch in branches for value in branch.outputs]

@@ -14,6 +14,7 @@ from mai.compiler.ops.elementwise.conversion import Reusable
 from mai.compiler.ops.work import known_sizes, multiply_adds
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.solvers.grid import Grid, Plan
+from mai.compiler.solvers.reuse import differentiated
 
 REUSE = "reuse"  # The setting that a file gets which reuses what its spec calls reusable.
 
@@ -56,11 +57,13 @@ def _set(graph: Graph, name: str, count: int) -> None:
 
 
 def spared_share(graph: Graph) -> float:
-    """The share of the multiply-adds of its one `integrate`'s velocity that reusable values alone need."""
+    """The share of the multiply-adds of its one `integrate`'s velocity that reusable values alone need; 0 where none can be kept."""
     if not graph.has(Reusable):
         return 0.0
     known = known_sizes(graph)
     (field,) = [node.regions[0] for node in unroll(graph).walk() if node.op is Integrate]
+    if differentiated(field) is not None:
+        return 0.0
     whole = multiply_adds(field, known, products=True)
     return 1 - multiply_adds(_between(field), known, products=True) / whole if whole else 0.0
 

@@ -106,7 +106,7 @@ class Growth(Turn):
         if node.op is Loop:
             return self._unrolled(node)
         if node.op is SizeOf:
-            return [Grown(self.count(), now=True)]
+            return [Grown(self.number(SizeOf.of(node).size), now=True)]
         special = node.op.grown(self, node) if node.op.grown is not None else None
         if special is not None:
             return [self._special(node, special, inputs)]

@@ -14,7 +14,7 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import Copier, symbols_of
-from mai.compiler.ir.sizes import Size, symbol
+from mai.compiler.ir.sizes import Size, evaluate, symbol
 from mai.compiler.ir.structure import Extend, Nested
 from mai.compiler.ir.types import Axis, DType, Type
 from mai.compiler.ops import elementwise as el
@@ -22,6 +22,7 @@ from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.indexing import Iota, Pick, Slice, Take
 from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
+from mai.compiler.ops.terms import Term
 from mai.compiler.passes.fill import KINDS, full
 from mai.compiler.passes.text.growing_axes import GrowingAxes
 from mai.compiler.passes.text.growth import State
@@ -305,6 +306,13 @@ class Turn(GrowingAxes):
     def count(self) -> Value:
         """How many tokens there are so far."""
         return self.emit(el.Subtract, self.builder.size(self.total), self.empty, name="length")
+
+    def number(self, size: Size) -> Value:
+        """A size that is made of the text's, as a whole number of this turn: of the tokens so far."""
+        count = Term(self.builder, self.count())
+        number = evaluate(size, lambda name: count if name == self.length else count.whole(symbol(name)))
+        assert isinstance(number, Term), "it speaks of the text's size"
+        return number.value
 
     def appended(self) -> Value:
         """Whether each of the new tokens was appended: those of the prompt are read before the first turn that appends."""

@@ -24,9 +24,8 @@ class Rooms:
     def __init__(self, views: dict[int, dict[Hashable, Sequence[Tensor]]] | None = None) -> None:
         self._tensors: dict[Hashable, Tensor] = {}
         self._inner: dict[Hashable, Rooms] = {}
-        self._views = (
-            {} if views is None else views
-        )  # Of all this memory, by its place; that of the owners inside, too.
+        # Of all this memory, that of the owners inside, too: the rows that were asked for, by the place of the memory.
+        self._views = {} if views is None else views
 
     def of(self, owner: Hashable) -> Rooms:
         """Memory that one owner has by itself."""

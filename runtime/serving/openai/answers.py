@@ -155,7 +155,7 @@ async def whole(wanted: Wanted, options: Options, seconds: float) -> list[tuple[
         return await _scored(wanted, seconds)
     results = await wanted.one.line.ask(call.feed, seconds)
     grown, _ = wanted.one.model.finish(call, results)
-    rows = next(iter(wanted.one.model.by_output(grown).values()))[:, len(wanted.prompt) :]
+    rows = wanted.one.model.longer_text(grown)[:, len(wanted.prompt) :]
     return await asyncio.to_thread(lambda: [_read(wanted, row.tolist()) for row in rows])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,6 +14,7 @@ from mai.runtime.serving.reading import read_json
 
 MOST_ANSWERS = 128
 LOGIT_BIAS = "logit_bias"
+MOST_DIGITS = 18  # Of a number that is a text: Python refuses to read thousands.
 MOST_LIKELIEST = 20  # Tokens of a turn whose log-probabilities are told.
 # What says nothing: programs send it by habit, whether a file knows it or not.
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
@@ -126,12 +128,21 @@ def biases(port: Port, by_token: Mapping[str, object]) -> list[float]:
         raise ModelError("input-shape", f"`{port.name}` is no number for each token of a vocabulary, but {port.shape}")
     row = [0.0] * size
     for token, number in by_token.items():
-        if not (token.isdecimal() and int(token) < size):
+        if not (token.isdecimal() and len(token) <= MOST_DIGITS and int(token) < size):
             raise ModelError("input-range", f"`{port.name}` is by tokens, 0 to {size - 1}, not {token[:40]!r}")
-        if not isinstance(number, (int, float)) or isinstance(number, bool):
-            raise ModelError("input-dtype", f"`{port.name}` of token {token} is no number: {str(number)[:40]!r}")
-        row[int(token)] = float(number)
+        row[int(token)] = _bias(port, token, number)
     return row
+
+
+def _bias(port: Port, token: str, number: object) -> float:
+    """What is added to the logit of one token. Raises `ModelError`: it is no finite number."""
+    try:
+        bias = float(number) if isinstance(number, (int, float)) and not isinstance(number, bool) else math.nan
+    except OverflowError:
+        bias = math.inf
+    if not math.isfinite(bias):
+        raise ModelError("input-dtype", f"`{port.name}` of token {token} is no finite number: {str(number)[:40]!r}")
+    return bias
 
 
 Body = TypeVar("Body", bound=BaseModel)

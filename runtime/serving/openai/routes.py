@@ -32,6 +32,7 @@ from mai.runtime.serving.served import Served
 from mai.runtime.text.prompts import encode_text, read_prompt
 
 BEGAN = int(time.time())
+MOST_LOG_PROBS = 2**21  # Of a request; each takes some hundred bytes until it is answered.
 Files = Mapping[str, Served]
 
 
@@ -65,9 +66,10 @@ def _said(one: Served, body: Asked) -> tuple[int, dict[str, Any]]:
         raise ModelError("input-unknown", f"`{text.prompt}` is the text to go on from, which the request says already")
     if SPECIAL_TOKENS in values and SPECIAL_TOKENS not in ports:
         raise ModelError("input-unknown", f"`{SPECIAL_TOKENS}` is not taken here", f"POST /run/{one.name} takes it")
-    bias = ports.get(LOGIT_BIAS)
-    if bias is not None and isinstance(values.get(LOGIT_BIAS, {}), dict):
-        values[LOGIT_BIAS] = biases(bias, values.get(LOGIT_BIAS, {}))
+    bias = one.model.inputs.get(LOGIT_BIAS)
+    by_token = values.get(LOGIT_BIAS, {})
+    if bias is not None and isinstance(by_token, dict):
+        values[LOGIT_BIAS] = biases(bias, by_token)
     return take_count(text, values, body.count), seeded(one, values)
 
 
@@ -144,6 +146,7 @@ def _each(prompt: str | list[str] | list[int] | list[list[int]], options: Option
 async def _answered(wanted: list[Wanted], body: Asked, options: Options, metrics: Metrics, form: Form) -> Response:
     name = body.model
     head = {"id": f"{form.prefix}-{uuid.uuid4().hex}", "created": int(time.time()), "model": name}
+    _check_log_probs(wanted)
     if body.stream:
         if len(wanted) != 1 or body.n != 1:
             raise ModelError("input-range", "a stream is of one answer to one prompt", "ask for each by itself")
@@ -156,6 +159,14 @@ async def _answered(wanted: list[Wanted], body: Asked, options: Options, metrics
     ]
     used = usage(sum(len(w.prompt) for w in wanted), sum(answer.tokens for answer, _ in answers))
     return JSONResponse({**head, "object": form.kind, "choices": choices, "usage": used} | _seed(wanted[0]))
+
+
+def _check_log_probs(wanted: Sequence[Wanted]) -> None:
+    """Raise `ModelError`, `body-too-large`, where a request may come to more log-probabilities than are kept for it."""
+    most = sum(w.several * w.count * (1 + w.likeliest) for w in wanted if w.likeliest is not None)
+    if most > MOST_LOG_PROBS:
+        message = f"these answers may have {most:,} log-probabilities, and at most {MOST_LOG_PROBS:,} are kept"
+        raise ModelError("body-too-large", message, "ask for fewer tokens, answers, or likeliest ones of each turn")
 
 
 def _telling(wanted: Wanted, answer: Answer) -> Telling:

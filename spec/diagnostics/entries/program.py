@@ -172,7 +172,7 @@ PROGRAM: dict[str, Entry] = {
         "An option of a solver out of its range",
         "Tolerances are positive and small, `max_steps` counts, `adjoint` is `true` or `false`. A `grid` goes from the one bound to the\n"
         "other: `power(7)`, `cosine`, a function of a number from 0 to 1, or a list of times. `reuse` counts steps, 1 or more, and asks for\n"
-        "something that the velocity calls `reusable(...)`, outside of loops.",
+        "something that the velocity calls `reusable(...)`, outside of loops and of what it takes a derivative of.",
         net("integrate s in 0..1 using dopri5(rtol = -1e-3) { dx/ds = -x }"),
         net("integrate s in 0..1 using dopri5(rtol = 1e-3) { dx/ds = -x }"),
     ),

@@ -106,7 +106,7 @@ def check_count(e: Context, statement: ast.Integrate, method: Method, states: Se
 
 
 def check_reuse(e: Context, statement: ast.Integrate, method: Method, velocity: Region) -> None:
-    """Check that there is something to reuse, and that training does not go back in time without it.
+    """Check that there is something to reuse, that it can be kept, and that training does not go back in time without it.
 
     Raises:
         Stop: it is not so.
@@ -119,14 +119,27 @@ def check_reuse(e: Context, statement: ast.Integrate, method: Method, velocity: 
         message = "`reuse` keeps what the velocity calls `reusable(...)`, and it calls nothing so"
         help = "write `h = reusable(f(x))` in the net, around what changes slowly"
         raise e.fail("solver-option", span, message, help=help)
-    hidden = set(marks) - set(_of_each_evaluation(velocity))
-    if hidden:
-        message = "this stands in a loop, whose turns have no value of their own to keep"
-        help = "write `reusable(...)` around what comes of the loop"
-        raise e.fail("solver-option", hidden.pop().span or span, message, help=help)
+    _check_kept(e, span, velocity, marks)
     if method.options.get("adjoint"):
         message = "`adjoint` goes back in time along the velocity, and with `reuse` the steps take another one"
         raise e.fail("solver-option", span, message, help=f"write `{method.solver.name}(...)` without one of them")
+
+
+def _check_kept(e: Context, span: Span, velocity: Region, marks: Sequence[Node]) -> None:
+    """Check that each reusable value is one an evaluation, and that nothing asks for its derivative."""
+    from mai.compiler.solvers.reuse import differentiated  # Few solvers reuse.
+
+    evaluated = set(_of_each_evaluation(velocity))
+    hidden = next((node for node in marks if node not in evaluated), None)
+    if hidden is not None:
+        message = "this stands in a loop, whose turns have no value of their own to keep"
+        help = "write `reusable(...)` around what comes of the loop"
+        raise e.fail("solver-option", hidden.span or span, message, help=help)
+    derivative = differentiated(velocity)
+    if derivative is not None:
+        message = "this is a derivative of what is `reusable` in part, and a value that is kept has none"
+        help = "leave `reuse` out, or call nothing `reusable` in what is differentiated"
+        raise e.fail("solver-option", derivative.span or span, message, help=help)
 
 
 def _of_each_evaluation(velocity: Region) -> Iterator[Node]:
