@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.values import parse_span
@@ -18,13 +17,12 @@ from mai.runtime.model.model import Model
 from mai.runtime.model.own_arguments import SPECIAL_TOKENS, TIMEOUT
 from mai.runtime.model.parts import Progress, part_by_part
 from mai.runtime.model.prepared import Prepared
-from mai.runtime.serving.failures import described
 from mai.runtime.serving.options import Options
 from mai.runtime.serving.reading import JSON, NPY, NPZ, as_call_values, check_limits, check_room, read_arrays, read_json
 from mai.runtime.serving.served import Served
-from mai.runtime.serving.writing import as_json, choose_format, described_answer, respond
+from mai.runtime.serving.writing import as_json, begun, choose_format, described_answer, respond, respond_by_events
 
-PROGRESS, PARTIAL, EVENTS = "progress", "partial", "text/event-stream"
+PROGRESS, PARTIAL = "progress", "partial"
 MOST_DIGITS = 9  # Of a number of steps.
 KINDS = ("", JSON, NPZ, NPY)
 CURL = "application/x-www-form-urlencoded"  # What curl says of any text that it sends, where nobody says what it is.
@@ -49,8 +47,10 @@ async def run(served: Mapping[str, Served], options: Options, request: Request) 
     call, notes = await asyncio.to_thread(prepared, one, options, values)
     if every is not None:
         shows_parts = request.query_params.get(PARTIAL) is not None
-        told = partial(_told, one.model, notes, form, parse_span(span) if span else None, shows_parts)
-        return await _watched(one, call, every, seconds, told)
+        content_of = partial(
+            _describe_progress, one.model, notes, form, parse_span(span) if span else None, shows_parts
+        )
+        return await _watched(one, call, every, seconds, content_of)
     results = await one.line.ask(call.feed, seconds)
 
     def answer() -> Response:
@@ -74,38 +74,27 @@ def _every(asked: str | None, form: str) -> int | None:
 
 
 async def _watched(
-    one: Served, call: Prepared, every: int, seconds: float, told: Callable[[Progress], str]
+    one: Served, call: Prepared, every: int, seconds: float, content_of: Callable[[Progress], str]
 ) -> Response:
     """Events of the server, one after each `every` turns; what is wrong from the start is refused as any other request."""
-    turns = one.line.stream(lambda limit: part_by_part(one.model, call, every, limit), seconds)
-    try:
-        first = await anext(turns)
-    except BaseException:
-        await turns.aclose()  # type: ignore[attr-defined]
-        raise
+    turns = await begun(one.line.stream(lambda limit: part_by_part(one.model, call, every, limit), seconds))
 
-    async def events() -> AsyncIterator[str]:
+    async def contents() -> AsyncIterator[str]:
         async with aclosing(turns):  # type: ignore[type-var]
-            try:
-                yield await asyncio.to_thread(told, first)
-                async for progress in turns:
-                    yield await asyncio.to_thread(told, progress)
-            except ModelError as error:
-                yield f"data: {json.dumps(described(error))}\n\n"
-                return
-        yield "data: [DONE]\n\n"
+            async for progress in turns:
+                yield await asyncio.to_thread(content_of, progress)
 
-    return StreamingResponse(events(), media_type=EVENTS, headers={"Cache-Control": "no-cache"})
+    return respond_by_events(contents())
 
 
-def _told(
+def _describe_progress(
     model: Model, notes: Sequence[str], form: str, ends: tuple[float, float] | None, shows_parts: bool, progress: Progress
 ) -> str:  # fmt: skip
-    """An event: the turns so far, and the outputs after the last of them, or after each."""
+    """What an event says: the turns so far, and the outputs after the last of them, or after each."""
     body = {"turns": progress.turns, "total": progress.total}
     if shows_parts or progress.turns == progress.total:
         body |= described_answer(model, progress.result, notes, form, ends=ends)
-    return f"data: {as_json(body).decode()}\n\n"
+    return as_json(body).decode()
 
 
 def find(served: Mapping[str, Served], name: str) -> Served:

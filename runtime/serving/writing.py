@@ -1,25 +1,28 @@
-"""The results of a call as a response: JSON, images, or arrays of numpy."""
+"""The results of a call as a response: JSON, images, arrays of numpy, or events one after the other."""
 
 from __future__ import annotations
 
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, TypeVar
 
 import numpy as np
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from mai.runtime.arrays import Array, as_npz
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.labels import label_names
 from mai.runtime.inputs.values import parse_span
 from mai.runtime.model.model import Model
+from mai.runtime.serving.failures import described
 from mai.runtime.serving.images import as_pngs, in_base64
 from mai.runtime.serving.reading import JSON, NPY, NPZ
 
-PNG = "image/png"
+Piece = TypeVar("Piece")
+PNG, EVENTS = "image/png", "text/event-stream"
 FORMATS = {"json": JSON, "base64": JSON, "png": PNG, "npy": NPY, "npz": NPZ}
 
 
@@ -58,6 +61,40 @@ def respond(
         raise ModelError("out-unknown", f"`{name}` is a text, which has no form but JSON")
     raw = _png(model, name, first, ends) if form == "png" else _arrays(results, form)
     return Response(raw, media_type=FORMATS[form])
+
+
+async def begun(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
+    """The same pieces, the first of which is there: what it raises is raised here, before a response begins."""
+    try:
+        first = await anext(pieces, None)
+    except BaseException:
+        await pieces.aclose()  # type: ignore[attr-defined]
+        raise
+
+    async def all_of_them() -> AsyncIterator[Piece]:
+        async with aclosing(pieces):  # type: ignore[type-var]
+            if first is not None:
+                yield first
+            async for piece in pieces:
+                yield piece
+
+    return all_of_them()
+
+
+def respond_by_events(contents: AsyncIterator[str]) -> StreamingResponse:
+    """Events of the server, one for each content, which is JSON; behind them [DONE], or what ended them before."""
+
+    async def events() -> AsyncIterator[str]:
+        last = "[DONE]"
+        async with aclosing(contents):  # type: ignore[type-var]
+            try:
+                async for content in contents:
+                    yield f"data: {content}\n\n"
+            except ModelError as error:
+                last = json.dumps(described(error))
+        yield f"data: {last}\n\n"
+
+    return StreamingResponse(events(), media_type=EVENTS, headers={"Cache-Control": "no-cache"})
 
 
 def _png(model: Model, name: str, batch: Array, ends: tuple[float, float] | None) -> bytes:

@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from mai.runtime.arrays import Array
 from mai.runtime.chat.template import UNAVAILABLE, render
 from mai.runtime.errors import ModelError
 from mai.runtime.model.own_arguments import SPECIAL_TOKENS
-from mai.runtime.serving.failures import described
 from mai.runtime.serving.images import in_base64
 from mai.runtime.serving.metrics import Metrics
 from mai.runtime.serving.openai.answers import Answer, Wanted, room, seeded, streamed, take_count, together, whole
@@ -29,6 +28,7 @@ from mai.runtime.serving.openai.likelihoods import Telling
 from mai.runtime.serving.options import Options
 from mai.runtime.serving.running import find, prepared
 from mai.runtime.serving.served import Served
+from mai.runtime.serving.writing import begun, respond_by_events
 from mai.runtime.text.prompts import encode_text, read_prompt
 
 BEGAN = int(time.time())
@@ -194,38 +194,26 @@ async def _stream(
 ) -> Response:
     """Events of the server, one for each piece; what is wrong from the start is refused as any other request."""
     answer = wanted.answer()
-    pieces = streamed(wanted, options, answer, options.timeout)
-    try:
-        first = await anext(pieces, None)
-    except BaseException:
-        await pieces.aclose()  # type: ignore[attr-defined]
-        raise
-    telling, letters = _telling(wanted, answer), 0
+    pieces = await begun(streamed(wanted, options, answer, options.timeout))
+    telling = _telling(wanted, answer)
     tells_usage = body.stream_options is not None and body.stream_options.include_usage
 
-    async def events() -> AsyncIterator[str]:
-        nonlocal letters
+    def chunk(choices: list[Any], **more: Any) -> str:
+        return json.dumps({**head, "object": form.chunk, "choices": choices, **more})
 
-        def event(choices: list[Any], **more: Any) -> str:
-            return f"data: {json.dumps({**head, 'object': form.chunk, 'choices': choices, **more})}\n\n"
-
+    async def contents() -> AsyncIterator[str]:
+        letters = 0
         async with aclosing(pieces):  # type: ignore[type-var]
             try:
                 if form.opening:
-                    yield event([form.opening])
-                piece = first
-                while piece is not None:
+                    yield chunk([form.opening])
+                async for piece in pieces:
                     letters += len(piece)
-                    yield event([form.piece(piece) | _likelihoods(wanted, form, telling, letters)])
-                    piece = await anext(pieces, None)
-            except ModelError as error:
-                yield f"data: {json.dumps(described(error))}\n\n"
-                return
+                    yield chunk([form.piece(piece) | _likelihoods(wanted, form, telling, letters)])
             finally:
                 metrics.tokens.labels(body.model).inc(answer.tokens)
-        yield event([form.ending(answer.reason)], **_seed(wanted))
+        yield chunk([form.ending(answer.reason)], **_seed(wanted))
         if tells_usage:
-            yield event([], usage=usage(len(wanted.prompt), answer.tokens))
-        yield "data: [DONE]\n\n"
+            yield chunk([], usage=usage(len(wanted.prompt), answer.tokens))
 
-    return StreamingResponse(events(), media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+    return respond_by_events(contents())
