@@ -73,10 +73,9 @@ class GrowsText(ABC):
         Raises:
             ModelError: as a call does; the file grows no text, or its step file is missing.
         """
-        model, values = self._by_turns(values)
-        limit = model._time_limit(timeout, values)
-        special = model._takes_special_tokens(special_tokens, values)
-        return model._stream(prompt, count, values, limit, special)
+        start, tokenizer, _, tokens = self._begin(prompt, count, timeout, special_tokens, values)
+        is_text = start.as_text and start.single
+        return decode_stream(tokens, tokenizer, start.rows[0]) if is_text and tokenizer is not None else tokens
 
     def scored(
         self, prompt: object, count: int | None = None, *, top: int | None = None,
@@ -96,23 +95,21 @@ class GrowsText(ABC):
             ModelError: as `stream` does; `scores-unavailable`: the file does not say what its tokens are drawn from.
         """
         likeliest = take_number({**self.inputs, **self.settings}, "top", top, values, 0)
+        _, _, turns, tokens = self._begin(prompt, count, timeout, special_tokens, values, scored=True)
+        return score_turns(turns, tokens, likeliest)
+
+    def _begin(
+        self, prompt: object, count: int | None, timeout: object, special_tokens: object, values: Mapping[str, object],
+        scored: bool = False,
+    ) -> tuple[Prompt, Tokenizer | None, Turns, Iterator[Array]]:  # fmt: skip
+        """What the step file reads of a prompt, its tokenizer, its turns, and the tokens that it takes."""
         model, values = self._by_turns(values)
         limit = model._time_limit(timeout, values)
         special = model._takes_special_tokens(special_tokens, values)
         start, total = model._read_start(prompt, count, special)
         model._tokenize(values, special)
-        turns = model._turns(start.rows, total, values, limit, scored=True)
-        return score_turns(turns, grow(turns, start.rows, total), likeliest)
-
-    def _stream(
-        self, prompt: object, count: int | None, values: dict[str, object], limit: TimeLimit, special: bool
-    ) -> Iterator[Any]:
-        """What `stream` yields, of a step file."""
-        start, total = self._read_start(prompt, count, special)
-        self._tokenize(values, special)
-        tokens = grow(self._turns(start.rows, total, values, limit), start.rows, total)
-        as_text = start.as_text and start.single and self.tokenizer is not None
-        return decode_stream(tokens, self.tokenizer, start.rows[0]) if as_text and self.tokenizer else tokens
+        turns = model._turns(start.rows, total, values, limit, scored)
+        return start, model.tokenizer, turns, grow(turns, start.rows, total)
 
     def _read_start(self, prompt: object, count: int | None, special: bool) -> tuple[Prompt, int]:
         """The tokens that a text begins with, and how many come at most: as many as the spec says, or `count`."""
