@@ -11,16 +11,14 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.sizes import computed_size
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest
 from mai.runtime.model.prepared import Prepared
-from mai.runtime.text.stream import step_path
+from mai.runtime.text.stream import BATCH, step_path, zero_states
 
 if TYPE_CHECKING:
     from mai.runtime.model.model import Model
 
-BATCH = "batch"
 MOST = 2**31 - 1  # Turns of a call.
 
 
@@ -72,11 +70,11 @@ def take_turns(model: Model, call: Prepared, every: int, limit: TimeLimit) -> It
     taken, total = 0, 1
     while taken < total:
         feed |= {part.before: np.array(taken), part.now: np.array(every)}
-        given = dict(zip(names, model.compute(feed, limit), strict=True))
-        feed |= {name: given[after] for name, after in part.states.items()}
-        total = int(given[part.total].max(initial=0))
+        results = dict(zip(names, model.compute(feed, limit), strict=True))
+        feed |= {name: results[after] for name, after in part.states.items()}
+        total = int(results[part.total].max(initial=0))
         taken = min(taken + every, total)
-        yield Progress(taken, total, model.finish(call, [given[name] for name in part.results])[0])
+        yield Progress(taken, total, model.finish(call, [results[name] for name in part.results])[0])
 
 
 def at_once(model: Model, call: Prepared, limit: TimeLimit) -> Any:
@@ -94,12 +92,4 @@ def _first_states(manifest: Manifest, feed: Mapping[str, Array]) -> dict[str, Ar
         axes = ([BATCH] if port.batch else []) + [str(size) for size in port.shape]
         sizes |= dict(zip(axes, feed[port.name].shape, strict=True))
     assert manifest.part is not None, "a file of some turns"
-    ports = [port for port in manifest.inputs if port.name in manifest.part.states]
-    return {p.name: np.zeros([_size(BATCH, sizes), *(_size(s, sizes) for s in p.shape)], p.dtype) for p in ports}
-
-
-def _size(size: int | str, sizes: Mapping[str, int]) -> int:
-    number = size if isinstance(size, int) else computed_size(size, sizes)
-    if number is None:
-        raise ModelError("model-truncated", f"a state of the file has an unknown size {size}")
-    return number
+    return zero_states([port for port in manifest.inputs if port.name in manifest.part.states], sizes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -11,12 +11,14 @@ import onnxruntime as ort
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
+from mai.runtime.inputs.sizes import computed_size
 from mai.runtime.model.binding import device_of, run_bound, to_ort_value
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port, Step
 from mai.runtime.text.tokenizer import Tokenizer, decode_pieces
 
 ROOM = "`mai compile --capacity` makes it so; a file without it has no such end"
+BATCH = "batch"  # The size of the first axis of inputs and states.
 NEXT = "next"  # The output of a step file that holds the chosen tokens.
 
 
@@ -220,16 +222,22 @@ def decode_stream(tokens: Iterator[Array], tokenizer: Tokenizer, prompt: Array) 
 
 def _initial_states(manifest: Manifest, step: Step, feed: dict[str, Array]) -> dict[str, Array]:
     """The states before the first turn: zeros [batch, ...], of size 0 along the axis of the text so far."""
-    sizes: dict[int | str, int] = {step.past_size: 0}
+    sizes = {step.past_size: 0}
     for port in manifest.steady_inputs.values():
-        sizes.update(zip(port.shape, feed[port.name].shape[1:], strict=True))
-    batch = len(feed[step.tokens])
-    ports = [p for p in manifest.inputs if p.name in step.states]
-    return {p.name: np.zeros((batch, *_sizes(p, sizes)), p.dtype) for p in ports}
+        sizes.update(zip(map(str, port.shape), feed[port.name].shape[1:], strict=True))
+    sizes[BATCH] = len(feed[step.tokens])
+    return zero_states([p for p in manifest.inputs if p.name in step.states], sizes)
 
 
-def _sizes(port: Port, sizes: dict[int | str, int]) -> list[int]:
-    unknown = [s for s in port.shape if isinstance(s, str) and s not in sizes]
-    if unknown:
-        raise ModelError("model-truncated", f"the state `{port.name}` has an unknown size {unknown[0]}")
-    return [s if isinstance(s, int) else sizes[s] for s in port.shape]
+def zero_states(ports: Iterable[Port], sizes: Mapping[str, int]) -> dict[str, Array]:
+    """Zeros [batch, ...] for states, of sizes by name. Raises `ModelError`, `model-truncated`: one is not known."""
+    return {p.name: np.zeros([_size(p, size, sizes) for size in (BATCH, *p.shape)], p.dtype) for p in ports}
+
+
+def _size(port: Port, size: int | str, sizes: Mapping[str, int]) -> int:
+    if isinstance(size, int):
+        return size
+    number = sizes[size] if size in sizes else computed_size(size, sizes)
+    if number is None:
+        raise ModelError("model-truncated", f"the state `{port.name}` has an unknown size {size}")
+    return number
