@@ -114,8 +114,12 @@ class Wanted:
         """The values of a call for so many answers. Raises `ModelError`, `body-too-large`."""
         check_numbers(rows, len(self.prompt))
         counted = {self.text.count: self.count} if isinstance(self.text.count, str) else {}
+        return {**counted, **self.beside(rows), self.text.prompt: np.repeat(self.prompt[None], rows, axis=0)}
+
+    def beside(self, rows: int) -> dict[str, Any]:
+        """What a call for so many answers takes beside the prompt and the number of tokens."""
         numbers = {EXAMPLE: list(range(rows))} if EXAMPLE in self.one.model.inputs else {}
-        return {**numbers, **counted, **self.values, self.text.prompt: np.repeat(self.prompt[None], rows, axis=0)}
+        return {**numbers, **self.values}
 
 
 def take_count(text: Text, values: dict[str, Any], asked: int | None) -> int:
@@ -164,18 +168,12 @@ async def _scored(wanted: Wanted, seconds: float) -> list[tuple[Answer, str]]:
     row, rows, top = wanted.prompt[None], wanted.several, wanted.likeliest or 0
 
     def begin(limit: TimeLimit) -> Iterator[list[Scored]]:
-        return several_scored(wanted.one.model, row, rows, wanted.count, _values_of_turns(wanted, rows), limit, top)
+        return several_scored(wanted.one.model, row, rows, wanted.count, wanted.beside(rows), limit, top)
 
     turns = [turn async for turn in wanted.one.line.stream(begin, seconds)]
     answers = [wanted.answer() for _ in range(rows)]
     texts = ["".join(a.scored_pieces(turn[i] for turn in turns)) for i, a in enumerate(answers)]
     return list(zip(answers, texts, strict=True))
-
-
-def _values_of_turns(wanted: Wanted, rows: int) -> dict[str, Any]:
-    """What turns of so many answers take beside the prompt and the number of tokens."""
-    given = (wanted.text.prompt, wanted.text.count)
-    return {name: value for name, value in wanted.call(rows).items() if name not in given}
 
 
 async def together(asks: Sequence[Callable[[], Awaitable[Result]]], most: int) -> list[Result]:
@@ -214,7 +212,7 @@ async def streamed(wanted: Wanted, options: Options, answer: Answer, seconds: fl
 
     def begin(limit: TimeLimit) -> Iterator[str]:
         model, row, top = wanted.one.model, wanted.prompt[None], wanted.likeliest
-        turns = model.turns(row, wanted.count, _values_of_turns(wanted, 1), limit, scored=top is not None)
+        turns = model.turns(row, wanted.count, wanted.beside(1), limit, scored=top is not None)
         grown = grow(turns, row, wanted.count)
         if top is None:
             return answer.pieces(int(chosen[0]) for chosen in grown)
