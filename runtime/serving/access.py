@@ -34,7 +34,7 @@ class Access:
     def __init__(self, app: ASGIApp, options: Options, addresses: Collection[str], metrics: Metrics) -> None:
         """`addresses`: those that there are, each of which is counted by itself."""
         self._app, self._addresses, self._metrics = app, addresses, metrics
-        self._token, self._most, self._options = options.token, options.body, options
+        self._options = options
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, as ASGI has it."""
@@ -74,15 +74,15 @@ class Access:
             return ModelError(
                 "host-unknown", message, "call it by localhost or its address, or start it with --allow-host"
             )
-        if self._token is not None and scope["path"] not in OPEN and not _shows(headers, self._token):
+        if self._options.token is not None and scope["path"] not in OPEN and not _shows(headers, self._options.token):
             return ModelError(
                 "token-wrong", "the token is missing or wrong", "send the header Authorization: Bearer TOKEN"
             )
         length = headers.get("content-length", "0")
-        return self._too_large() if length.isdecimal() and int(length) > self._most else None
+        return self._too_large() if length.isdecimal() and int(length) > self._options.body else None
 
     def _too_large(self) -> ModelError:
-        return ModelError("body-too-large", f"a request has at most {self._most:,} bytes here")
+        return ModelError("body-too-large", f"a request has at most {self._options.body:,} bytes here")
 
     def _measured(self, receive: Receive) -> Receive:
         """What a client sends, up to the most that it may: one that does not say how much it sends is counted."""
@@ -92,7 +92,7 @@ class Access:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._most:
+            if read > self._options.body:
                 raise self._too_large()
             return message
 
@@ -101,8 +101,8 @@ class Access:
 
 def is_named(host: str, names: Collection[str]) -> bool:
     """Whether a header `Host` says one of some names, localhost or an address; what is no browser may say nothing."""
-    found = HOST.fullmatch(host)
-    name = (found["six"] or found["name"]).lower().rstrip(".") if found else host
+    parts = HOST.fullmatch(host)
+    name = (parts["six"] or parts["name"]).lower().rstrip(".") if parts else host
     if not name or name in names or is_of_this_machine(name):
         return True
     try:

@@ -67,13 +67,15 @@ class Connection(H11Protocol):
         is_open = self.conn.their_state is h11.IDLE
         if self._giving_up is None and is_open and self.conn.trailing_data[0]:
             self._giving_up = self.loop.call_later(self.patience, self._give_up)
-        elif self._giving_up is not None and not is_open:
-            self._giving_up.cancel()
-            self._giving_up = None
+        elif not is_open:
+            self._wait_no_longer()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer: the timer would hold all of the connection until its end."""
         super().connection_lost(exc)
+        self._wait_no_longer()
+
+    def _wait_no_longer(self) -> None:
         if self._giving_up is not None:
             self._giving_up.cancel()
             self._giving_up = None
