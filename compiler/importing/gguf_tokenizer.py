@@ -14,10 +14,8 @@ Metadata = Mapping[str, object]
 ROLES = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
 UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4  # Kinds of tokens.
 BEGIN_FIRST = {"llama-bpe"}  # What puts its first token before a text when nothing is said, beside SentencePiece.
-PAIRS, PIECES = (
-    "gpt2",
-    "llama",
-)  # What llama.cpp calls tokenizers of pairs of bytes, and SentencePiece's of pairs of pieces.
+# What llama.cpp calls tokenizers of pairs of bytes, and SentencePiece's of pairs of pieces.
+PAIRS, PIECES = "gpt2", "llama"
 
 
 def write_tokenizer(metadata: Metadata, folder: Path) -> None:

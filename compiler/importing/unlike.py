@@ -61,10 +61,8 @@ def refuse_path(path: Path) -> MaiError:
 
 def refuse_folder(path: Path) -> MaiError:
     """What is wrong with a folder that has no config.json."""
-    found = _found(path, FOLDERS)
-    if found is not None:
-        return found
-    return _pickled(path) or refused("import-folder", f"{path} has no config.json", SAVED)
+    none = refused("import-folder", f"{path} has no config.json", SAVED)
+    return _found(path, FOLDERS) or _pickled(path) or none
 
 
 def refuse_without_tensors(path: Path) -> MaiError:

@@ -33,7 +33,7 @@ def licences_of_packages(modules: Path, names: Sequence[str]) -> str:
 def licence_of_package(package: Path) -> str:
     """One of them. Raises `OSError` for what is no package."""
     about = json.loads((package / "package.json").read_text(encoding="utf-8"))
-    found = next((file.read_text(encoding="utf-8") for file in sorted(package.glob("LICEN[CS]E*"))), "")
-    text = found or (MIT.format(holder=HOLDERS[about["name"]]) if about["name"] in HOLDERS else "")
+    text = next((file.read_text(encoding="utf-8") for file in sorted(package.glob("LICEN[CS]E*"))), "")
+    text = text or (MIT.format(holder=HOLDERS[about["name"]]) if about["name"] in HOLDERS else "")
     kind = about.get("license", "of a licence that its package does not name")
     return f"{about['name']} {about['version']}, {kind}\n\n{text}".rstrip()

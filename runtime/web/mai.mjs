@@ -86,11 +86,11 @@ export class Model {
     for (let turns = 0, total = 1; turns < total; ) {
       this.turn._feed(feeds, this.turn.settings[part.before], turns);
       this.turn._feed(feeds, this.turn.settings[part.now], every);
-      const made = await running(this.turn.session, feeds);
-      for (const [before, after] of Object.entries(part.states)) feeds[before] = made[after];
-      total = made[part.total].data.reduce((most, count) => Math.max(most, Number(count)), 0);
+      const results = await running(this.turn.session, feeds);
+      for (const [before, after] of Object.entries(part.states)) feeds[before] = results[after];
+      total = results[part.total].data.reduce((most, count) => Math.max(most, Number(count)), 0);
       turns = Math.min(turns + every, total);
-      yield { turns, total, results: this._results(made, values) };
+      yield { turns, total, results: this._results(results, values) };
     }
   }
 
