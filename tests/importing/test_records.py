@@ -175,6 +175,7 @@ def test_the_command(tmp_path: Path) -> None:
         ("jamba", {"hidden_act": "gelu"}, "recurrences are known with silu"),
         ("falcon_h1", {"mamba_n_heads": 5}, "do not fit each other"),
         ("granitemoehybrid", {"layer_types": ["mamba"]}, "`layer_types` has 1 of 3 layers"),
+        ("gemma2", {"layer_types": ["sliding_attention"]}, "`layer_types` has 1 of 2 layers"),
     ],
 )
 def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], message: str, tmp_path: Path) -> None:
