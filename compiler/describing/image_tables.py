@@ -27,11 +27,11 @@ def images_of_table(table: TableSummary, target: str | None = None) -> ImagesSum
         MaiError: there is no such target, or a row has no image.
     """
     tables = open_tables(table.files, Stated())
-    found = image_columns(tables[0])
-    if not found:
+    images = image_columns(tables[0])
+    if not images:
         return None
-    image, others = found[0], [each for each in table.columns if each.name not in found]
-    setting = f", image = {image}" if len(found) > 1 else ""
+    image, others = images[0], [each for each in table.columns if each.name not in images]
+    setting = f", image = {image}" if len(images) > 1 else ""
     if target is not None and target not in (each.name for each in others):
         raise bad(
             f"{table.files[0]} has no column `{target}` beside its images", help=", ".join(each.name for each in others)
