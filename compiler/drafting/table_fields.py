@@ -17,16 +17,13 @@ MOST_CLASSES = 10  # Whole numbers of so many different values are labels, where
 MOST_LABELS = 100  # So many words may be predicted, and so many numbers be said by name.
 LETTERS_OF_TOKEN, MOST_TOKENS = 3, 128  # Of a text: letters that a token has, and tokens that are read.
 MOST_NAMED = 60  # Columns of numbers that a spec names; of more it takes all that are left as one vector.
-HEAVY_TAIL = (
-    10  # How many times the middle number of a target one in a hundred is, from which on its logarithm is learnt.
-)
+HEAVY_TAIL = 10  # A number of a target, one in a hundred, is so many times the middle one: its logarithm is learnt.
 RARE = 0.05  # The share of a label that few rows have.
 ONE_HOT = 12  # Words of so many kinds or fewer have a number each; of more kinds they are embedded.
 # Functions that a drafted spec calls where fields are in scope, for labels and for numbers: a field of such a name would hide one.
 CALLED_FOR_LABELS = frozenset(("cross_entropy", "accuracy", "across", "auc", "softmax", "argmax"))
 CALLED_FOR_TEXTS = frozenset(("embed", "masked_attention", "layer_norm", "sum", "maximum", "vocab"))
 CALLED_FOR_NUMBERS = frozenset(("across", "mean", "std", "r2", "abs"))
-
 CALLED_FOR_TAILS = frozenset(("log",))
 
 
