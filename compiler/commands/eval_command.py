@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from mai.compiler.commands.shared import parse_sets, with_diagnostics
 from mai.runtime.command_line.markers import Argument, Misuse, Option
+from mai.runtime.command_line.opening import Provider, Threads
 from mai.runtime.show.terminal import say
 from mai.spec.record import record
 
@@ -31,8 +32,8 @@ def evaluate(
     resamples: Annotated[int, Option(help="How often examples are drawn again for the intervals.", min=0)] = 200,
     batch: Annotated[int | None, Option(help="How many examples at a time; by default 4,096, or of losses as in training.", min=1, show_default=False)] = None,
     seed: Annotated[int, Option(help="Of the intervals, and of what the file draws.")] = 0,
-    threads: Annotated[int | None, Option(help="Threads for one operation.")] = None,
-    provider: Annotated[str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")] = None,
+    threads: Threads = None,
+    provider: Provider = None,
     sets: Annotated[list[str] | None, Option("--set", help="Consts as they were set when it was trained, where its folder does not say.")] = None,
 ) -> None:  # fmt: skip
     """Say how good a trained model is: mai eval runs/titanic --data test.csv

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from mai.compiler.commands.shared import with_diagnostics
 from mai.runtime.command_line.markers import Argument, Option
+from mai.runtime.command_line.opening import Provider, Threads
 from mai.runtime.show.terminal import say
 
 SHOWN = 12  # Columns whose names are told.
@@ -24,8 +25,8 @@ def predict(
     every: Annotated[bool, Option("--all", help="Of a series, forecast from all windows, at the stride of the spec, and not from the last of each series alone.")] = False,
     batch: Annotated[int, Option(help="How many rows at a time.", min=1)] = 4096,
     seed: Annotated[int, Option(help="Of what the file draws, for the first rows; others have the seeds after it.")] = 0,
-    threads: Annotated[int | None, Option(help="Threads for one operation.")] = None,
-    provider: Annotated[str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")] = None,
+    threads: Threads = None,
+    provider: Provider = None,
 ) -> None:  # fmt: skip
     """Run a compiled file on every row of a table: mai predict houses.price.onnx new.csv prices.csv, or on a folder of images.
 

@@ -25,6 +25,8 @@ Sets = Annotated[
 ]
 Weights = Annotated[Path | None, Option(help="A .safetensors file, its .index.json, or a folder; for the spec's, too.")]
 Opset = Annotated[int, Option(help="The ONNX operator set: 21, 22 or 23.")]
+Device = Annotated[str | None, Option(help="cpu, cuda or mps; by default the best there is.")]
+Precision = Annotated[str | None, Option(help="float32, bf16 or fp16.")]
 
 
 def with_diagnostics(verb: Callable[Arguments, None]) -> Callable[Arguments, None]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from mai.compiler.commands.shared import SpecFile, program_of, with_diagnostics
+from mai.compiler.commands.shared import Device, Precision, SpecFile, program_of, with_diagnostics
 from mai.runtime.command_line.markers import Exit, Misuse, Option
 from mai.runtime.show.terminal import say
 
@@ -43,8 +43,6 @@ GoalOption = Annotated[
 ]
 StepsOption = Annotated[int | None, Option(help="Instead of the spec's.", min=1)]
 BatchOption = Annotated[int | None, Option(help="Instead of the spec's.", min=1)]
-DeviceOption = Annotated[str | None, Option(help="cpu, cuda or mps; by default the best there is.")]
-PrecisionOption = Annotated[str | None, Option(help="float32, bf16 or fp16.")]
 DataOption = Annotated[list[Path] | None, Option(help="Data instead of the spec's.")]
 
 
@@ -60,8 +58,8 @@ def sweep(
     goal: GoalOption = None,
     steps: StepsOption = None,
     batch: BatchOption = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
+    device: Device = None,
+    precision: Precision = None,
     data: DataOption = None,
 ) -> None:
     """Train a spec with many settings and seeds: mai sweep flow.mai --set width=16,32,64 --seeds 3

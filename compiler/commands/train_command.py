@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mai.compiler.commands.shared import (
+    Device,
     Opset,
+    Precision,
     Sets,
     SpecFile,
     Weights,
@@ -48,8 +50,6 @@ SeedOption = Annotated[list[str] | None, Option(help="Instead of the spec's; the
 OnlyOption = Annotated[
     list[str] | None, Option(help="Only this train block, on the weights that the run has of earlier ones.")
 ]
-DeviceOption = Annotated[str | None, Option(help="cpu, cuda or mps; by default the best there is.")]
-PrecisionOption = Annotated[str | None, Option(help="float32, bf16 or fp16.")]
 DataOption = Annotated[
     list[Path] | None, Option(help="Data instead of the spec's: tables, .npz, .onnx, texts, a folder.")
 ]
@@ -78,8 +78,8 @@ def train(
     batch: BatchOption = None,
     seed: SeedOption = None,
     only: OnlyOption = None,
-    device: DeviceOption = None,
-    precision: PrecisionOption = None,
+    device: Device = None,
+    precision: Precision = None,
     data: DataOption = None,
     resume: ResumeOption = False,
     weights: Weights = None,

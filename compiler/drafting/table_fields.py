@@ -17,17 +17,15 @@ MOST_CLASSES = 10  # Whole numbers of so many different values are labels, where
 MOST_LABELS = 100  # So many words may be predicted, and so many numbers be said by name.
 LETTERS_OF_TOKEN, MOST_TOKENS = 3, 128  # Of a text: letters that a token has, and tokens that are read.
 MOST_NAMED = 60  # Columns of numbers that a spec names; of more it takes all that are left as one vector.
-HEAVY_TAIL = (
-    10  # How many times the middle number of a target one in a hundred is, from which on its logarithm is learnt.
-)
+HEAVY_TAIL = 10  # A target's logarithm is learnt where one number in a hundred is so many times its median.
 RARE = 0.05  # The share of a label that few rows have.
 ONE_HOT = 12  # Words of so many kinds or fewer have a number each; of more kinds they are embedded.
 # Functions that a drafted spec calls where fields are in scope, for labels and for numbers: a field of such a name would hide one.
 CALLED_FOR_LABELS = frozenset(("cross_entropy", "accuracy", "across", "auc", "softmax", "argmax"))
 CALLED_FOR_TEXTS = frozenset(("embed", "masked_attention", "layer_norm", "sum", "maximum", "vocab"))
 CALLED_FOR_NUMBERS = frozenset(("across", "mean", "std", "r2", "abs"))
-
 CALLED_FOR_TAILS = frozenset(("log",))
+Groups = Mapping[str, Sequence[ColumnSummary]]  # The columns of a field, by its name: one, or those of a vector.
 
 
 @record
@@ -135,26 +133,49 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
     """
     column = _target(table, target)
     labels = _target_words(column, as_numbers)
-    called = CALLED_FOR_NUMBERS if labels is None else CALLED_FOR_LABELS
-    if labels is None and _is_heavy_tailed(column):
-        called |= CALLED_FOR_TAILS
-    if column.name in called:
-        raise bad(f"`{column.name}` is the name of a function that the spec calls", help="give the column another name")
-    others = [(name, columns) for name, columns in table.groups(column.name) if columns[0] is not column]
-    if any(holds_texts(columns[0]) for _, columns in others):
-        called |= CALLED_FOR_TEXTS
-    left = {name: reason for name, columns in others if (reason := _reason(name, columns, called))}
-    if len(left) == len(others):  # A number of the row is better than nothing.
-        left = {name: reason for name, reason in left.items() if not dict(others)[name][0].is_numbering}
-    taken = {name: columns for name, columns in others if name not in left}
+    others = {name: columns for name, columns in table.groups(column.name) if columns[0] is not column}
+    left = _unusable(others, _called(column, labels, others))
+    taken = {name: columns for name, columns in others.items() if name not in left}
     single = [columns[0].name for columns in taken.values() if len(columns) == 1]
-    telling = leaks(table.files, single, column.name, labels is not None) if single else []
-    same = {leak.column: leak.words for leak in telling if leak.is_same}
+    leaking = leaks(table.files, single, column.name, labels is not None) if single else []
+    same = {leak.column: leak.words for leak in leaking if leak.is_same}
     if len(same) < len(taken):
         left |= same
         taken = {name: columns for name, columns in taken.items() if name not in same}
     if not taken:
         raise bad(f"{table.files[0]} has no column that `{column.name}` could be predicted from", help=_why(left))
+    return _by_kind(table, column, labels, taken, left, tuple(leak for leak in leaking if leak.column in taken))
+
+
+def _called(column: ColumnSummary, labels: Words | None, others: Groups) -> frozenset[str]:
+    """The functions that the spec calls, whose names no column may have. Raises `MaiError` where the target has one."""
+    called = CALLED_FOR_NUMBERS if labels is None else CALLED_FOR_LABELS
+    if labels is None and _is_heavy_tailed(column):
+        called |= CALLED_FOR_TAILS
+    if column.name in called:
+        raise bad(f"`{column.name}` is the name of a function that the spec calls", help="give the column another name")
+    return called | CALLED_FOR_TEXTS if any(holds_texts(columns[0]) for columns in others.values()) else called
+
+
+def _unusable(others: Groups, called: frozenset[str]) -> dict[str, str]:
+    """The columns that nothing is learnt from, by name, and why."""
+    left = {name: reason for name, columns in others.items() if (reason := _reason(name, columns, called))}
+    if len(left) < len(others):
+        return left
+    return {  # A number of the row is better than nothing.
+        name: reason for name, reason in left.items() if not others[name][0].is_numbering
+    }
+
+
+def _by_kind(
+    table: TableSummary,
+    column: ColumnSummary,
+    labels: Words | None,
+    taken: Groups,
+    left: Mapping[str, str],
+    leaking: tuple[Leak, ...],
+) -> TableFields:
+    """The columns that are taken, each as what it is; numbers are one vector where they are many."""
     kinds = {name: _kind(columns) for name, columns in taken.items()}
     numbers = tuple(name for name, kind in kinds.items() if kind == "number")
     vectors = tuple(
@@ -173,7 +194,7 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
         tuple(Text(name, _length(taken[name][0])) for name, kind in kinds.items() if kind == "text"),
         tuple(left.items()),
         frozenset(gaps),
-        tuple(leak for leak in telling if leak.column in taken),
+        leaking,
         rest,
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from mai.runtime.command_line.markers import Argument, Option
+from mai.runtime.command_line.opening import Provider, Threads
 
 
 def chat(
@@ -21,10 +22,8 @@ def chat(
     logprobs: Annotated[
         int | None, Option(min=0, help="Say how likely the tokens of an answer were, and so many others of each turn.")
     ] = None,
-    threads: Annotated[int | None, Option(help="Threads for one operation.")] = None,
-    provider: Annotated[
-        str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")
-    ] = None,
+    threads: Threads = None,
+    provider: Provider = None,
 ) -> None:
     """Talk with a compiled file: mai chat my-llama.generate.onnx
 

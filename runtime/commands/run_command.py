@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from mai.runtime.command_line.markers import Argument, Option
+from mai.runtime.command_line.opening import Provider, Threads
 
 
 def run(
@@ -48,10 +49,8 @@ def run(
     progress: Annotated[
         bool, Option("--progress", help="Tell after each step how many there are: of files by mai compile --progress.")
     ] = False,
-    threads: Annotated[int | None, Option(help="Threads for one operation.")] = None,
-    provider: Annotated[
-        str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")
-    ] = None,
+    threads: Threads = None,
+    provider: Provider = None,
 ) -> None:
     """Run a compiled file: mai run moons_flow.sample.onnx --batch 1000 --out moons.png"""
     from mai.runtime.commands.running import Wanted, run_file

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from mai.runtime.command_line.markers import Argument, Misuse, Option
+from mai.runtime.command_line.opening import Provider, Threads
 
 TOKEN = "MAI_TOKEN"  # The variable of the environment.
 PACKAGES = ("starlette", "uvicorn", "prometheus_client")
@@ -59,8 +60,6 @@ ModulesOption = Annotated[
     Path | None,
     Option(help="A node_modules folder whose onnxruntime-web goes into the page.", show_default="taken from the net"),
 ]
-ThreadsOption = Annotated[int | None, Option(help="Threads for one operation.")]
-ProviderOption = Annotated[str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")]
 
 
 def serve(
@@ -80,8 +79,8 @@ def serve(
     cors: CorsOption = None,
     page: PageOption = True,
     modules: ModulesOption = None,
-    threads: ThreadsOption = None,
-    provider: ProviderOption = None,
+    threads: Threads = None,
+    provider: Provider = None,
 ) -> None:
     """Answer requests over HTTP: mai serve runs/flow
 

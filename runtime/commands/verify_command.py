@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mai.runtime.command_line.markers import Argument, Exit, Misuse, Option
+from mai.runtime.command_line.opening import Provider
 from mai.runtime.errors import ModelError
 from mai.runtime.show.terminal import say
 
@@ -19,9 +20,7 @@ FORMATS = ("text", "json")
 
 def verify(
     models: Annotated[list[Path], Argument(help=".onnx files that mai compiled, or folders of runs.", show_default=False)],
-    provider: Annotated[
-        str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")
-    ] = None,
+    provider: Provider = None,
     tolerance: Annotated[
         float | None,
         Option(help="How far results may be off, relative; for a file that another program has quantized.",

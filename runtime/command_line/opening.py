@@ -1,0 +1,10 @@
+"""The options of all verbs that open a compiled file: how it is run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from mai.runtime.command_line.markers import Option
+
+Threads = Annotated[int | None, Option(help="Threads for one operation.")]
+Provider = Annotated[str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")]
