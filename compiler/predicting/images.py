@@ -19,6 +19,7 @@ from mai.compiler.data.tables.kinds import is_table
 from mai.compiler.predicting.image_ports import image_port
 from mai.compiler.predicting.inputs import Block
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.cells import few_of
 
 if TYPE_CHECKING:
     from mai.runtime.model.manifest import Facts, Port
@@ -67,9 +68,8 @@ def _only_image(model: Model) -> tuple[Port, tuple[int, int, int]]:
     if port is not None:
         return port
     inputs = [f"`{port.name}` {port.shape}" for port in model.inputs.values()]
-    taken = ", ".join(inputs[:3]) + (f" and {len(inputs) - 3} more" if len(inputs) > 3 else "")
     raise bad(
-        f"{model.path.name} takes {taken or 'no input'}, and not one image",
+        f"{model.path.name} takes {few_of(inputs, 3) or 'no input'}, and not one image",
         help="a model of images takes [channels, height, width]",
     )
 
