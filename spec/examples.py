@@ -76,9 +76,9 @@ def companions(example: Example) -> list[Path]:
     """The files that an example needs or shows: data and specs that it names, scripts that write them, inputs of its commands, pictures."""
     folder = example.path.parent
     near = {file.name: file for file in sorted(folder.iterdir()) if file.is_file() and file != example.path}
-    found = _named(example.text, near) | {FOLDER / place for place in _places(example)} - {example.path}
-    scripts = {f for f in near.values() if f.suffix == SCRIPT and _named(f.read_text(encoding="utf-8"), near) & found}
-    return sorted(found | scripts)
+    files = _named(example.text, near) | {FOLDER / place for place in _places(example)} - {example.path}
+    scripts = {f for f in near.values() if f.suffix == SCRIPT and _named(f.read_text(encoding="utf-8"), near) & files}
+    return sorted(files | scripts)
 
 
 def copies(example: Example, folder: Path, name: str = "") -> dict[Path, bytes]:
@@ -101,8 +101,8 @@ def commands_for_copy(example: Example, folder: Path) -> list[str]:
     spec = f"examples/{example.path.name}"
     typed = commands(example) or [f"check {spec}", f"{example.verb} {spec}"]
     trained_before = [f"train examples/{name}.mai" for name in _weights_of_others(typed)]
-    made = re.compile(r" --out runs/gallery/[\w-]+$")
-    here = [made.sub("", command).replace("runs/gallery/", "runs/") for command in (*trained_before, *typed)]
+    out = re.compile(r" --out runs/gallery/[\w-]+$")
+    here = [out.sub("", command).replace("runs/gallery/", "runs/") for command in (*trained_before, *typed)]
     place = f"{folder.as_posix()}/"
     return [
         " ".join(_quoted(w.replace(f"examples/{PICTURES}/", "").replace("examples/", place)) for w in shlex.split(c))
@@ -139,8 +139,8 @@ def _places(example: Example) -> list[str]:
 def commands(example: Example) -> list[str]:
     """What is typed after `mai` for its pictures in the gallery, from the repository's folder: each command once."""
     pictures = json.loads((FOLDER / PICTURES / "made.json").read_text(encoding="utf-8")).values()
-    typed = [[*told["training"], *told["commands"]] for told in pictures]
-    return list(dict.fromkeys(c for each in typed if _is_of(example, each) for c in each))
+    typed = [[*each["training"], *each["commands"]] for each in pictures]
+    return list(dict.fromkeys(c for group in typed if _is_of(example, group) for c in group))
 
 
 def _is_of(example: Example, typed: list[str]) -> bool:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from benchmarks.fuzz.limit import Hang, limited
 from mai.compiler.check import ahead, check
 from mai.spec.diagnostics.render import render, to_json
 
@@ -24,26 +22,6 @@ class Trial:
     failure: str | None
     sound: bool
     seconds: float
-
-
-class Hang(BaseException):
-    """The limit has passed: no `except Exception` on the way may hold it up."""
-
-
-@contextmanager
-def limited(seconds: float) -> Iterator[None]:
-    """Raise `Hang` inside the block once it has taken this long."""
-
-    def stop(number: int, frame: Any) -> None:
-        raise Hang
-
-    before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
 
 
 def timed(attempt: Callable[[], tuple[str | None, bool]], limit: float) -> Trial:

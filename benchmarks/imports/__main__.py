@@ -14,7 +14,7 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.imports.subjects import subjects
+from benchmarks.imports.subjects import Subject, subjects
 from benchmarks.imports.trial import attempt
 
 
@@ -25,22 +25,22 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10, help="trials of each")
     parser.add_argument("--seed", type=int, default=0, help="the number of the first trial")
     parser.add_argument("--verbose", action="store_true", help="print refused and right ones, too")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     _be_quiet()
     whole: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
-        for name in given.names or known:
-            whole += _trials(name, given, Path(folder) / "model")
+        for name in arguments.names or known:
+            whole += _trials(name, known[name], arguments, Path(folder) / "model")
     print(dict(whole))
     raise SystemExit(1 if whole["wrong"] or whole["crash"] else 0)
 
 
-def _trials(name: str, given: argparse.Namespace, folder: Path) -> Counter[str]:
+def _trials(name: str, subject: Subject, arguments: argparse.Namespace, folder: Path) -> Counter[str]:
     counts: Counter[str] = Counter()
-    for number in range(given.seed, given.seed + given.count):
-        outcome = attempt(subjects()[name], folder, random.Random(f"{name} {number}"))
+    for number in range(arguments.seed, arguments.seed + arguments.count):
+        outcome = attempt(subject, folder, random.Random(f"{name} {number}"))
         counts[outcome.kind] += 1
-        if given.verbose or outcome.kind in ("wrong", "crash"):
+        if arguments.verbose or outcome.kind in ("wrong", "crash"):
             print(f"{name} {number} {outcome.kind}: {outcome.said}\n    {outcome.changed}", flush=True)
     print(f"{name}: {dict(counts)}", flush=True)
     return counts

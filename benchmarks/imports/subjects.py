@@ -91,9 +91,9 @@ def reference(model: Any, export: str, inputs: Arrays) -> np.ndarray[Any, Any]:
     """What transformers computes of each row alone."""
     rows = []
     for i in range(len(next(iter(inputs.values())))):
-        given = {name: torch.from_numpy(value[i : i + 1]) for name, value in inputs.items()}
+        tensors = {name: torch.from_numpy(value[i : i + 1]) for name, value in inputs.items()}
         with torch.inference_mode():
-            result = model(**given)
+            result = model(**tensors)
         rows.append(_result(result, export)[0].float().numpy())
     return np.stack(rows)
 
@@ -102,8 +102,8 @@ def _result(result: Any, export: str) -> torch.Tensor:
     if export.startswith("answer"):
         return torch.stack([result.start_logits, result.end_logits], -1)
     field = FIELDS.get(export, "logits")
-    found: torch.Tensor = result[field] if field in result else result[0]
-    return found
+    tensor: torch.Tensor = result[field] if field in result else result[0]
+    return tensor
 
 
 def greedy(model: Any, prompts: np.ndarray[Any, Any], count: int) -> Iterator[list[int]]:

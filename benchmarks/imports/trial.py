@@ -48,7 +48,7 @@ def attempt(subject: Subject, folder: Path, rng: random.Random) -> Outcome:
     folder.mkdir(parents=True)
     changed: list[str] = []
     try:
-        model = _made(subject, folder, rng, changed)
+        model = _model(subject, folder, rng, changed)
     except Exception as error:  # Whatever a library says of a config that it does not take.
         return Outcome("invalid", "; ".join(changed), f"{type(error).__name__}: {error}"[:120].replace("\n", " "))
     try:
@@ -64,7 +64,7 @@ def attempt(subject: Subject, folder: Path, rng: random.Random) -> Outcome:
     return Outcome(kind, "; ".join(changed), said)
 
 
-def _made(subject: Subject, folder: Path, rng: random.Random, changed: list[str]) -> Any:
+def _model(subject: Subject, folder: Path, rng: random.Random, changed: list[str]) -> Any:
     """The model that transformers reads from a folder with unusual fields and files."""
     import transformers
 
@@ -77,12 +77,12 @@ def _made(subject: Subject, folder: Path, rng: random.Random, changed: list[str]
     for change in rng.sample(changes.FILES, rng.choice([0, 1, 1, 2])):
         if (folder / "model.safetensors").is_file():
             changed.append(change(folder, rng))
-    found, report = kind.from_pretrained(
+    loaded, report = kind.from_pretrained(
         folder, output_loading_info=True, attn_implementation="eager", dtype=torch.float32
     )
     if report["missing_keys"] or report["mismatched_keys"]:
         raise Invalid(f"tensors that are not there: {report['missing_keys']}")
-    return found.eval()
+    return loaded.eval()
 
 
 def _settings(subject: Subject, kind: str, rng: random.Random, changed: list[str]) -> dict[str, Any]:
@@ -111,17 +111,13 @@ def _compared(subject: Subject, model: Any, folder: Path, rng: random.Random) ->
         return "crash", "; ".join(d.message for d in checked.diagnostics)
     trained = Trained(load_weights(checked.program, None)[0])
     worst = max(_distances(subject, model, checked.program, trained, folder), default=0.0)
-    if (
-        "generate" in checked.program.exports
-        and rng.random() < 0.25
-        and "source" not in _inputs_of(subject, model, "predict")
-    ):
+    if "generate" in checked.program.exports and rng.random() < 0.25 and not _reads_a_source(subject, model):
         worst = max(worst, _growth(model, checked.program, trained, folder))
     return ("right" if worst < TOLERANCE else "wrong"), f"{worst:.1e}"
 
 
-def _inputs_of(subject: Subject, model: Any, name: str) -> dict[str, Any]:
-    return dict(subject.inputs(model.config, name)[0])
+def _reads_a_source(subject: Subject, model: Any) -> bool:
+    return "source" in subject.inputs(model.config, "predict")[0]
 
 
 def _distances(subject: Subject, model: Any, program: Program, trained: Trained, folder: Path) -> Iterator[float]:
@@ -136,16 +132,16 @@ def _distances(subject: Subject, model: Any, program: Program, trained: Trained,
         if not np.isfinite(wanted).all():
             raise Invalid("not finite")
         file = load(export(program, name, trained, folder).path, providers="cpu")
-        found = np.asarray(file(**inputs))
-        if found.shape != wanted.shape and found.size != wanted.size:
+        result = np.asarray(file(**inputs))
+        if result.shape != wanted.shape and result.size != wanted.size:
             yield np.inf
         else:
-            yield float(np.abs(found.reshape(wanted.shape) - wanted).max() / max(1, np.abs(wanted).max()))
+            yield float(np.abs(result.reshape(wanted.shape) - wanted).max() / max(1, np.abs(wanted).max()))
 
 
 def _growth(model: Any, program: Program, trained: Trained, folder: Path) -> float:
     """0 where the same tokens come, else 1."""
     prompts = np.random.default_rng(5).integers(3, 90, (2, 11))
     grow = load(export(program, "generate", trained, folder).path, providers="cpu")
-    found = grow(prompt=prompts, count=COUNT, temperature=0.0, stop=-1, repetition_penalty=1.0)
-    return float(found.tolist() != list(greedy(model, prompts, COUNT)))
+    texts = grow(prompt=prompts, count=COUNT, temperature=0.0, stop=-1, repetition_penalty=1.0)
+    return float(texts.tolist() != list(greedy(model, prompts, COUNT)))

@@ -22,14 +22,14 @@ FAR, MANY = 2e-3, 3000  # Relative; and how many times as far as roundings of it
 def outcome(seed: int) -> tuple[str, str]:
     """What is to be said of a program, in a word and in a sentence."""
     try:
-        found = tried(program(seed), seed)
+        result = tried(program(seed), seed)
     except MaiError as refused:
-        told = refused.diagnostics[0]
-        return "refused", f"{told.slug}: {told.message}"
-    if found.error <= FAR:
+        first = refused.diagnostics[0]
+        return "refused", f"{first.slug}: {first.message}"
+    if result.error <= FAR:
         return "right", ""
-    what = f"{found.error:.1e} from its meaning, {found.moved:.1e} by roundings of its inputs"
-    return ("sensitive" if found.error <= MANY * found.moved else "WRONG"), what
+    what = f"{result.error:.1e} from its meaning, {result.moved:.1e} by roundings of its inputs"
+    return ("sensitive" if result.error <= MANY * result.moved else "WRONG"), what
 
 
 def main() -> None:
@@ -37,12 +37,12 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--show", type=int, help="write the text of this seed's program, and end")
-    given = parser.parse_args()
-    if given.show is not None:
-        print(program(given.show).text, end="")
+    arguments = parser.parse_args()
+    if arguments.show is not None:
+        print(program(arguments.show).text, end="")
         return
     counts: Counter[str] = Counter()
-    for seed in range(given.first, given.first + given.count):
+    for seed in range(arguments.first, arguments.first + arguments.count):
         word, what = outcome(seed)
         counts[word] += 1
         if word != "right":

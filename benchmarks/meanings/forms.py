@@ -73,14 +73,7 @@ def _with_an_axis_of_one(maker: Maker, shape: Shape, scope: Scope, depth: int) -
     axis = maker.below(len(shape))
     a, b = maker.term(shape, scope, depth), maker.term((*shape[:axis], *shape[axis + 1 :]), scope, depth)
     text = f"({a.text} * ({b.text})[{index(axis, 'None')}])"
-    rank = len(shape) - 1
-    return Term(text, lambda env: a.value(env) * np.expand_dims(_full(b.value(env), rank), axis))
-
-
-def _full(array: Any, rank: int) -> Array:
-    """With all of its axes, of which the first may have one place."""
-    whole: Array = np.asarray(array)
-    return np.reshape(whole, (1,) * (rank - whole.ndim) + whole.shape)
+    return Term(text, lambda env: a.value(env) * np.expand_dims(b.value(env), axis))
 
 
 @form
@@ -90,10 +83,7 @@ def _over_an_axis(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term 
     larger, axis, _ = _with_axis(maker, shape)
     x, name = maker.term(larger, scope, depth), maker.one_of(sorted(OVER_AN_AXIS))
     said = axis if maker.happens(0.5) else axis - len(larger)
-    return Term(
-        f"{name}({x.text}, axis = {said})",
-        lambda env: OVER_AN_AXIS[name](np.broadcast_to(x.value(env), larger), axis=axis),
-    )
+    return Term(f"{name}({x.text}, axis = {said})", lambda env: OVER_AN_AXIS[name](x.value(env), axis=axis))
 
 
 @form
@@ -101,10 +91,7 @@ def _along_an_axis(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term
     if not shape:
         return None
     x, name, axis = maker.term(shape, scope, depth), maker.one_of(sorted(ALONG_AN_AXIS)), maker.below(len(shape))
-    return Term(
-        f"{name}({x.text}, axis = {axis})",
-        lambda env: ALONG_AN_AXIS[name](np.broadcast_to(x.value(env), shape), axis=axis),
-    )
+    return Term(f"{name}({x.text}, axis = {axis})", lambda env: ALONG_AN_AXIS[name](x.value(env), axis=axis))
 
 
 @form
@@ -141,10 +128,7 @@ def _one_place(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | N
         return None
     larger, axis, size = _with_axis(maker, shape)
     x, place = maker.term(larger, scope, depth), maker.below(size, -size)
-    return Term(
-        f"({x.text})[{index(axis, str(place))}]",
-        lambda env: np.take(np.broadcast_to(x.value(env), larger), place, axis),
-    )
+    return Term(f"({x.text})[{index(axis, str(place))}]", lambda env: np.take(x.value(env), place, axis))
 
 
 @form
@@ -156,12 +140,9 @@ def _place_of_an_example(maker: Maker, shape: Shape, scope: Scope, depth: int) -
     size = maker.labels[label] if label is not None else maker.one_of(SIZES)
     x = maker.term((size, *shape), scope, depth)
     if label is not None:
-        return Term(f"({x.text})[{label}]", lambda env: np.broadcast_to(x.value(env), (size, *shape))[env[label]])
+        return Term(f"({x.text})[{label}]", lambda env: x.value(env)[env[label]])
     y = maker.term((size,), scope, depth)
-    return Term(
-        f"({x.text})[argmax({y.text})]",
-        lambda env: np.broadcast_to(x.value(env), (size, *shape))[np.argmax(y.value(env))],
-    )
+    return Term(f"({x.text})[argmax({y.text})]", lambda env: x.value(env)[np.argmax(y.value(env))])
 
 
 @form
@@ -171,7 +152,7 @@ def _places(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None
         return None
     size = maker.one_of(SIZES)
     x, places = maker.term((size, *shape[1:]), scope, depth), [maker.below(size) for _ in range(shape[0])]
-    return Term(f"({x.text})[{places}]", lambda env: np.broadcast_to(x.value(env), (size, *shape[1:]))[places])
+    return Term(f"({x.text})[{places}]", lambda env: x.value(env)[places])
 
 
 @form
@@ -184,7 +165,7 @@ def _part(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
     larger = (*shape[:axis], end + maker.below(2), *shape[axis + 1 :])
     x = maker.term(larger, scope, depth)
     cut = (*[slice(None)] * axis, slice(start, end))
-    return Term(f"({x.text})[{index(axis, f'{start}:{end}')}]", lambda env: np.broadcast_to(x.value(env), larger)[cut])
+    return Term(f"({x.text})[{index(axis, f'{start}:{end}')}]", lambda env: x.value(env)[cut])
 
 
 @form
@@ -196,12 +177,8 @@ def _joined(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None
     first = maker.below(shape[axis], 1)
     shapes = [(*shape[:axis], size, *shape[axis + 1 :]) for size in (first, shape[axis] - first)]
     a, b = (maker.term(own, scope, depth) for own in shapes)
-    return Term(
-        f"concat({a.text}, {b.text}, axis = {axis})",
-        lambda env: np.concatenate(
-            [np.broadcast_to(t.value(env), s) for t, s in zip((a, b), shapes, strict=True)], axis
-        ),
-    )
+    text = f"concat({a.text}, {b.text}, axis = {axis})"
+    return Term(text, lambda env: np.concatenate([a.value(env), b.value(env)], axis))
 
 
 @form
@@ -210,7 +187,7 @@ def _stacked(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | Non
         return None
     parts = [maker.term(shape[1:], scope, depth - 1) for _ in range(shape[0])]
     text = ", ".join(p.text for p in parts)
-    return Term(f"[{text}]", lambda env: np.stack([np.broadcast_to(p.value(env), shape[1:]) for p in parts]))
+    return Term(f"[{text}]", lambda env: np.stack([p.value(env) for p in parts]))
 
 
 @form
@@ -222,9 +199,7 @@ def _turned(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None
     x = maker.term(source, scope, depth)
     pattern = f"{' '.join(letters[i] for i in order)} -> {' '.join(letters)}"
     back = [order.index(i) for i in range(len(order))]
-    return Term(
-        f'rearrange({x.text}, "{pattern}")', lambda env: np.transpose(np.broadcast_to(x.value(env), source), back)
-    )
+    return Term(f'rearrange({x.text}, "{pattern}")', lambda env: np.transpose(x.value(env), back))
 
 
 @form
@@ -242,10 +217,7 @@ def _summed(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None
     pattern = f"{', '.join(' '.join(own) for own in orders)} -> {' '.join(kept)}"
     return Term(
         f'einsum("{pattern}", {a.text}, {b.text})',
-        lambda env: np.einsum(
-            pattern.replace(" ", ""),
-            *(np.broadcast_to(t.value(env), s) for t, s in zip((a, b), shapes, strict=True)),
-        ),
+        lambda env: np.einsum(pattern.replace(" ", ""), a.value(env), b.value(env)),
     )
 
 
@@ -255,10 +227,7 @@ def _crossed(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | Non
     if len(shape) != 2:
         return None
     a, b = (maker.term((size,), scope, depth) for size in shape)
-    return Term(
-        f"(({a.text})[:, None] + {b.text})",
-        lambda env: np.add.outer(*(np.broadcast_to(t.value(env), (s,)) for t, s in zip((a, b), shape, strict=True))),
-    )
+    return Term(f"(({a.text})[:, None] + {b.text})", lambda env: np.add.outer(a.value(env), b.value(env)))
 
 
 @form
@@ -270,12 +239,12 @@ def _mapped(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None
         return None
     count = maker.below(len(shape) + 1)
     places, own = shape[:count], shape[count:]
-    given = maker.shape(min(2, MOST_AXES - count))
-    name, call = new_layer(maker, [given], own, min(depth - 1, 2))
-    x = maker.term((*places, *given), scope, depth)
+    inner = maker.shape(min(2, MOST_AXES - count))
+    name, call = new_layer(maker, [inner], own, min(depth - 1, 2))
+    x = maker.term((*places, *inner), scope, depth)
 
     def value(env: dict[str, Array]) -> Array:
-        array = np.broadcast_to(x.value(env), (*places, *given))
+        array = x.value(env)
         return np.array([call(array[i]) for i in np.ndindex(*places)]).reshape(shape)
 
     return Term(f"{name}({x.text})", value)
@@ -288,13 +257,12 @@ def _paired(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None
 
     if len(shape) < 2 or depth < 1:
         return None
-    given = [maker.shape(1), maker.shape(1)]
-    name, call = new_layer(maker, given, shape[2:], min(depth - 1, 2))
-    shapes = [(size, *own) for size, own in zip(shape, given, strict=False)]
+    inner = [maker.shape(1), maker.shape(1)]
+    name, call = new_layer(maker, inner, shape[2:], min(depth - 1, 2))
+    shapes = [(size, *own) for size, own in zip(shape, inner, strict=False)]
     a, b = (maker.term(own, scope, depth) for own in shapes)
 
     def value(env: dict[str, Array]) -> Array:
-        left, right = (np.broadcast_to(t.value(env), s) for t, s in zip((a, b), shapes, strict=True))
-        return np.array([[call(p, q) for q in right] for p in left]).reshape(shape)
+        return np.array([[call(p, q) for q in b.value(env)] for p in a.value(env)]).reshape(shape)
 
     return Term(f"{name}(({a.text})[:, None], {b.text})", value)

@@ -44,10 +44,10 @@ def program(seed: int) -> Program:
     lines = "".join(f"  {line}\n" for line in body.lines)
     text = f"export f({', '.join(typed)}) -> {dims(shape)} {{\n{lines}  return {result.text}\n}}\n"
 
-    def meaning(given: dict[str, Array]) -> Array:
-        env = dict(given)
+    def meaning(example: dict[str, Array]) -> Array:
+        env = dict(example)
         body.run(env)
-        return np.broadcast_to(result.value(env), shape)
+        return np.asarray(result.value(env))
 
     return Program("".join(maker.layers) + text, inputs, dict(maker.labels), meaning)
 
@@ -60,25 +60,26 @@ class Outcome:
     moved: float
 
 
-def tried(made: Program, seed: int) -> Outcome:
+def tried(program: Program, seed: int) -> Outcome:
     """Compile a program and run its file on a few examples. Raises `MaiError` where it is refused."""
     dice = np.random.default_rng(seed)
-    reals = {n: dice.normal(size=(EXAMPLES, *s)).astype(np.float32) for n, s in made.inputs.items()}
-    labels = {n: dice.integers(0, c, EXAMPLES) for n, c in made.labels.items()}
+    reals = {n: dice.normal(size=(EXAMPLES, *s)).astype(np.float32) for n, s in program.inputs.items()}
+    labels = {n: dice.integers(0, c, EXAMPLES) for n, c in program.labels.items()}
     near = {n: x * (1 + ROUNDINGS * dice.choice([-1.0, 1.0], x.shape)) for n, x in reals.items()}
-    expected, moved = (_meaning(made, {**each, **labels}) for each in (reals, near))
+    expected, moved = (_meaning(program, {**each, **labels}) for each in (reals, near))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        result = np.asarray(Spec(made.text, "program").f(**reals, **labels))
+        result = np.asarray(Spec(program.text, "program").f(**reals, **labels))
     if result.shape != expected.shape:
         return Outcome(float("inf"), 0.0)
     scale = 1 + np.abs(expected).max(initial=0.0)
     return Outcome(*(float(np.abs(a - expected).max(initial=0.0) / scale) for a in (result, moved)))
 
 
-def _meaning(made: Program, given: dict[str, Array]) -> Array:
+def _meaning(program: Program, inputs: dict[str, Array]) -> Array:
     """Of all examples, each alone, in double precision."""
     rows = (
-        {n: a[i].astype(np.float64) if a.dtype.kind == "f" else a[i] for n, a in given.items()} for i in range(EXAMPLES)
+        {n: a[i].astype(np.float64) if a.dtype.kind == "f" else a[i] for n, a in inputs.items()}
+        for i in range(EXAMPLES)
     )
     with np.errstate(all="ignore"):
-        return np.stack([made.meaning(row) for row in rows])
+        return np.stack([program.meaning(row) for row in rows])

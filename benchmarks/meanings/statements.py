@@ -24,11 +24,11 @@ class Body:
     lines: list[str] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
 
-    def add(self, lines: Sequence[str], run: Run, **made: Shape) -> None:
-        """One more statement, and what it makes."""
+    def add(self, lines: Sequence[str], run: Run, **names: Shape) -> None:
+        """One more statement, and the names that it makes."""
         self.lines += lines
         self.runs.append(run)
-        self.scope |= made
+        self.scope |= names
 
     def run(self, env: Env) -> None:
         """All of them."""
@@ -41,25 +41,25 @@ def add_statement(maker: Maker, body: Body, depth: int) -> None:
     maker.one_of(STATEMENTS if depth > 0 else STATEMENTS[:1])(maker, body, depth)
 
 
-def new_layer(maker: Maker, given: Sequence[Shape], result: Shape, depth: int) -> tuple[str, Callable[..., Array]]:
-    """A layer of tensors of the shapes `given`: its name, and its meaning."""
+def new_layer(maker: Maker, shapes: Sequence[Shape], result: Shape, depth: int) -> tuple[str, Callable[..., Array]]:
+    """A layer of tensors of these shapes: its name, and its meaning."""
     place = len(maker.layers)
     maker.layers.append("")  # Those that its body calls come after it.
-    names = [f"p{i}" for i in range(len(given))]
-    body = Body(dict(zip(names, given, strict=True)))
+    names = [f"p{i}" for i in range(len(shapes))]
+    body = Body(dict(zip(names, shapes, strict=True)))
     labels, maker.labels = maker.labels, {}
     for _ in range(maker.below(2)):
         add_statement(maker, body, depth - 1)
     out = maker.term(result, body.scope, depth)
     maker.labels = labels
-    typed = ", ".join(f"{n}: {dims(s)}" for n, s in zip(names, given, strict=True))
+    typed = ", ".join(f"{n}: {dims(s)}" for n, s in zip(names, shapes, strict=True))
     lines = "".join(f"  {line}\n" for line in body.lines)
     maker.layers[place] = f"layer l{place}({typed}) -> {dims(result)} {{\n{lines}  return {out.text}\n}}\n"
 
     def call(*arrays: Array) -> Array:
         env = dict(zip(names, arrays, strict=True))
         body.run(env)
-        return np.broadcast_to(out.value(env), result)
+        return np.asarray(out.value(env))
 
     return f"l{place}", call
 
@@ -67,12 +67,12 @@ def new_layer(maker: Maker, given: Sequence[Shape], result: Shape, depth: int) -
 def _let(maker: Maker, body: Body, depth: int) -> None:
     shape, name = maker.shape(), maker.name()
     x = maker.term(shape, body.scope, depth)
-    body.add([f"{name} = {x.text}"], _assign(name, shape, x), **{name: shape})
+    body.add([f"{name} = {x.text}"], _assign(name, x), **{name: shape})
 
 
-def _assign(name: str, shape: Shape, term: Term) -> Run:
+def _assign(name: str, term: Term) -> Run:
     def run(env: Env) -> None:
-        env[name] = np.broadcast_to(term.value(env), shape)
+        env[name] = np.asarray(term.value(env))
 
     return run
 
@@ -81,7 +81,7 @@ def _begun(maker: Maker, body: Body, depth: int) -> tuple[str, Shape]:
     """A name with a first value, which a loop moves."""
     shape, name = maker.shape(), maker.name()
     x = maker.term(shape, body.scope, depth - 1)
-    body.add([f"{name} = {x.text}"], _assign(name, shape, x), **{name: shape})
+    body.add([f"{name} = {x.text}"], _assign(name, x), **{name: shape})
     return name, shape
 
 
@@ -96,7 +96,7 @@ def _inside(maker: Maker, body: Body, name: str, shape: Shape, depth: int, chang
         add_statement(maker, inner, depth - 2)
     u = maker.term(shape, inner.scope, depth - 1)
     text = f"0.5 * tanh({u.text}){change}"
-    inner.add([f"{name} = {text}"], _assign(name, shape, Term(text, lambda env: 0.5 * np.tanh(u.value(env)))))
+    inner.add([f"{name} = {text}"], _assign(name, Term(text, lambda env: 0.5 * np.tanh(u.value(env)))))
     return inner
 
 
@@ -145,7 +145,7 @@ def _integrate(maker: Maker, body: Body, depth: int) -> None:
 
     def run(env: Env) -> None:
         def slope(y: Array, s: float) -> Array:
-            return np.asarray(np.tanh(np.broadcast_to(u.value({**env, name: y, time: np.asarray(s)}), shape)))
+            return np.asarray(np.tanh(u.value({**env, name: y, time: np.asarray(s)})))
 
         y, h = env[name], (last - first) / steps
         for i in range(steps):
@@ -167,7 +167,7 @@ def _if(maker: Maker, body: Body, depth: int) -> None:
 
     def run(env: Env) -> None:
         if holds:
-            env[name] = np.broadcast_to(x.value(env), shape)
+            env[name] = np.asarray(x.value(env))
 
     body.add([f"if {'2 > 1' if holds else '1 > 2'} {{", f"  {name} = {x.text}", "}"], run)
 
@@ -205,8 +205,8 @@ def _directional(maker: Maker, body: Body, depth: int) -> None:
     name, way = maker.name(), maker.term(body.scope[x], body.scope, depth - 2)
 
     def run(env: Env) -> None:
-        env[y] = np.broadcast_to(term.value(env), shape)
-        env[name] = np.broadcast_to(_moved(term, env, x, way.value(env)), shape)
+        env[y] = np.asarray(term.value(env))
+        env[name] = _moved(term, env, x, way.value(env))
 
     body.add([f"{y} = {term.text}", f"{name} = jvp({y}, {x}, {way.text})"], run, **{y: shape, name: shape})
 

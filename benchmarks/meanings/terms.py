@@ -20,7 +20,7 @@ MOST_AXES = 3
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """An expression: its text, and its value for one example, which may have to be stretched to its shape."""
+    """An expression: its text, and its value for one example; forms may leave it smaller than its shape, `Maker.term` stretches it."""
 
     text: str
     value: Callable[[Env], Any]
@@ -68,12 +68,16 @@ class Maker:
 
     def term(self, shape: Shape, scope: Scope, depth: int) -> Term:
         """An expression of a shape, as deep as `depth`."""
+        term = self._any_term(shape, scope, depth)
+        return Term(term.text, lambda env: np.broadcast_to(term.value(env), shape))
+
+    def _any_term(self, shape: Shape, scope: Scope, depth: int) -> Term:
         if depth <= 0 or (shape in scope.values() and self.happens(0.15)):
             return self.leaf(shape, scope)
         while True:
-            made = self.one_of(FORMS)(self, shape, scope, depth - 1)
-            if made is not None:
-                return made
+            term = self.one_of(FORMS)(self, shape, scope, depth - 1)
+            if term is not None:
+                return term
 
     def leaf(self, shape: Shape, scope: Scope) -> Term:
         """A name, a name that is stretched or averaged to the shape, or a number."""

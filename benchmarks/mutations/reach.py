@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import resource
-import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 
 import pytest
 
+from benchmarks.fuzz.limit import limited
 from benchmarks.mutations.probes import REACHED
 
 
@@ -73,16 +72,8 @@ class Limit:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self) -> Iterator[None]:
-        signal.signal(signal.SIGPROF, _give_up)
-        signal.setitimer(signal.ITIMER_PROF, self.seconds)
-        try:
+        with limited(self.seconds):
             return (yield)
-        finally:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-
-
-def _give_up(number: int, frame: FrameType | None) -> None:
-    raise TimeoutError("this test takes too long")
 
 
 def _seconds() -> float:

@@ -16,6 +16,7 @@ from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.describing.columns import ColumnSummary
 from mai.compiler.describing.images import ImagesSummary, summary_of
 from mai.compiler.describing.tables import TableSummary, why_not
+from mai.runtime.inputs.cells import few_of
 
 MOST_LABELS = 1000
 
@@ -27,15 +28,14 @@ def images_of_table(table: TableSummary, target: str | None = None) -> ImagesSum
         MaiError: there is no such target, or a row has no image.
     """
     tables = open_tables(table.files, Stated())
-    found = image_columns(tables[0])
-    if not found:
+    images = image_columns(tables[0])
+    if not images:
         return None
-    image, others = found[0], [each for each in table.columns if each.name not in found]
-    setting = f", image = {image}" if len(found) > 1 else ""
+    image, others = images[0], [each for each in table.columns if each.name not in images]
+    setting = f", image = {image}" if len(images) > 1 else ""
     if target is not None and target not in (each.name for each in others):
-        raise bad(
-            f"{table.files[0]} has no column `{target}` beside its images", help=", ".join(each.name for each in others)
-        )
+        help = few_of([each.name for each in others])
+        raise bad(f"{table.files[0]} has no column `{target}` beside its images", help=help)
     fitting = [each for each in others if _can_be_labels(each) and target in (None, each.name)]
     if target is not None and not fitting:
         raise bad(f"`{target}` cannot be the label of images: it has no few words or whole numbers")
@@ -46,11 +46,8 @@ def images_of_table(table: TableSummary, target: str | None = None) -> ImagesSum
     if len(fitting) != 1:
         return summary_of(place, origins, (), settings=setting)
     label = fitting[0]
-    words = (
-        f", words = {label.name}"
-        if label.kind == "whole" and {*label.words} != {*map(str, range(len(label.words)))}
-        else ""
-    )
+    are_numbered = {*label.words} == {*map(str, range(len(label.words)))}
+    words = f", words = {label.name}" if label.kind == "whole" and not are_numbered else ""
     gaps = ", missing = drop" if label.missing else ""
     return summary_of(place, *_labelled(origins, tables, label), label.name, setting + words + gaps)
 

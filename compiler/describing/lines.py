@@ -16,10 +16,11 @@ from mai.compiler.describing.images import COLOURS, ImagesSummary
 from mai.compiler.describing.numbers import Numbers
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
+from mai.runtime.inputs.cells import few_of
 from mai.spec.diagnostics import MaiError
 
 Summary = TableSummary | ImagesSummary | TextSummary | ArraysSummary | DrawnSummary
-WIDTH, MOST_COLUMNS, MOST_WORDS, LETTERS = 116, 200, 5, 24
+WIDTH, MOST_COLUMNS, MOST_WORDS, FEW, LETTERS = 116, 200, 5, 6, 24
 
 
 def share(part: float, whole: float) -> str:
@@ -71,14 +72,14 @@ def _(summary: TableSummary, taken: Mapping[str, str] | None = None) -> Iterator
 @lines.register
 def _(summary: ImagesSummary, taken: Mapping[str, str] | None = None) -> Iterator[str]:
     yield f"{summary.place}: {len(summary.files):,} images"
-    yield "  sizes: " + _few([f"{w} x {h} ({count:,})" for (w, h), count in summary.sizes])
-    yield "  kinds: " + _few([f"{COLOURS.get(mode, mode)} ({count:,})" for mode, count in summary.modes])
+    yield "  sizes: " + few_of([f"{w} x {h} ({count:,})" for (w, h), count in summary.sizes], FEW)
+    yield "  kinds: " + few_of([f"{COLOURS.get(mode, mode)} ({count:,})" for mode, count in summary.modes], FEW)
     if summary.classes:
         total = len(summary.files)
         yield f"  classes, by folder: {len(summary.classes)}"
         yield from _aligned([[name, f"{count:,}", share(count, total)] for name, count in summary.classes])
     if summary.damaged:
-        yield f"  no images that can be read: {_few([str(each) for each in summary.damaged])}"
+        yield f"  no images that can be read: {few_of([str(each) for each in summary.damaged], FEW)}"
 
 
 @lines.register
@@ -88,7 +89,7 @@ def _(summary: TextSummary, taken: Mapping[str, str] | None = None) -> Iterator[
         f"{summary.lines:,} lines, the longest of {summary.longest:,}"
     )
     frequent = [f"{ascii_or(character)} {share(count, summary.characters)}" for character, count in summary.counts]
-    yield "  characters: " + _few(frequent, 8)
+    yield "  characters: " + few_of(frequent, 8)
     yield "  begins: " + " ".join(summary.begins.split())[:WIDTH]
 
 
@@ -242,9 +243,9 @@ def _values(columns: Sequence[ColumnSummary]) -> str:
     few = first.counts and len(first.counts) <= MOST_WORDS + 5
     if first.kind in ("word", "mixed") or (first.kind == "whole" and few):
         if first.is_identifier:
-            return _few([_short(word) for word in first.words], 2) if first.words else "nearly all differ"
+            return few_of([_short(word) for word in first.words], 2) if first.words else "nearly all differ"
         counted = [f"{_short(word)} {share(count, first.rows - first.missing)}" for word, count in first.counts]
-        return _few(counted, MOST_WORDS)
+        return few_of(counted, MOST_WORDS)
     zone = " in UTC" if first.in_utc else ""
     return "" if first.numbers is None else _range(first.numbers, first.kind == "date") + zone
 
@@ -262,13 +263,8 @@ def _range(numbers: Numbers, are_dates: bool = False) -> str:
 def _array_values(array: ArraySummary) -> str:
     if array.labels:
         total = sum(array.labels)
-        return _few([f"{label} {share(count, total)}" for label, count in enumerate(array.labels)], MOST_WORDS)
+        return few_of([f"{label} {share(count, total)}" for label, count in enumerate(array.labels)], MOST_WORDS)
     return _range(array.numbers) if array.numbers.count else "no numbers"
-
-
-def _few(words: Sequence[str], most: int = 6) -> str:
-    more = f" and {len(words) - most:,} more" if len(words) > most else ""
-    return ", ".join(words[:most]) + more
 
 
 def _short(word: str) -> str:

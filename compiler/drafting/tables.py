@@ -13,23 +13,9 @@ READ, VOCAB = 32, 1000  # Numbers that are made of a text, and tokens that texts
 EMBEDDED = 8  # Numbers of a word that is embedded.
 PARTS_OF_DATES = ("year", "month", "day", "weekday", "hour")
 # Functions that the net calls: its parameters have other names.
-IN_NET = frozenset(
-    (
-        "concat",
-        "normalise",
-        "fill",
-        "missing",
-        "one_hot",
-        "embed",
-        "linear",
-        "dropout",
-        "mlp",
-        "date",
-        "sin",
-        "cos",
-        "exp",
-    )
-)
+IN_NET = frozenset((
+    "concat", "normalise", "fill", "missing", "one_hot", "embed", "linear", "dropout", "mlp", "date", "sin", "cos", "exp",
+))  # fmt: skip
 
 
 @record
@@ -203,9 +189,8 @@ def _net(fields: TableFields, names: _Names) -> Iterator[str]:
         parts += [f"[missing({_own(name)})]"] if name in fields.gaps else []
     parts += [_as_numbers(each) for each in fields.words]
     parts += [_own(each.name) for each in fields.texts]
-    if (
-        len(fields.texts) == 2
-    ):  # How alike they are: Conneau et al. 2017, "Supervised learning of universal sentence representations", fig. 1.
+    # How alike two are: Conneau et al. 2017, "Supervised learning of universal sentence representations", fig. 1.
+    if len(fields.texts) == 2:
         one, other = (_own(each.name) for each in fields.texts)
         parts += [f"abs({one} - {other})", f"{one} * {other}"]
     if len(parts) == 1:

@@ -23,7 +23,7 @@ from mai.spec.source import Source
 if TYPE_CHECKING:
     from mai.runtime.arrays import Array
 
-GIVEN = re.compile(r"(?P<name>\w+)(: (?P<type>[^=]+?))?( = (?P<value>.+))?")
+INPUT_FORM = re.compile(r"(?P<name>\w+)(: (?P<type>[^=]+?))?( = (?P<value>.+))?")
 PLACE = Path("example.mai")
 DRAW, INTEGRATE, RESULT = "~ ", "integrate ", "r"
 OF_ELEMENTS = re.compile(r"\w+\((x|\w+: \[\])\)( -> \[\])?")
@@ -58,16 +58,16 @@ AROUND: dict[tuple[str, ...], str] = {
 def results() -> str:
     """All examples and what they give, as `results.json` has them. Raises `MaiError` for one that is not sound."""
     by_hand = tomllib.loads(BY_HAND.read_text(encoding="utf-8"))
-    told: dict[str, dict[str, tuple[str, str]]] = {}
+    examples: dict[str, dict[str, tuple[str, str]]] = {}
     for chapter in sections():
         own = by_hand.get(chapter.title, by_hand["functions"])
         for entry in chapter.entries:
-            code = own.get(entry.name) or made(entry)
-            told.setdefault(chapter.title, {})[entry.name] = (shown(code), given_by(code))
-    return json.dumps(told, ensure_ascii=False, indent=1) + "\n"
+            code = own.get(entry.name) or example_of(entry)
+            examples.setdefault(chapter.title, {})[entry.name] = (shown(code), result_of(code))
+    return json.dumps(examples, ensure_ascii=False, indent=1) + "\n"
 
 
-def made(entry: Entry) -> str:
+def example_of(entry: Entry) -> str:
     """The example of an entry whose record says enough: a solver, a function of single elements."""
     if entry.name in SOLVERS:
         return _solved(entry.name)
@@ -89,7 +89,7 @@ def _solved(name: str) -> str:
 
 def _is_finite(code: str) -> bool:
     try:
-        return not re.search("nan|inf", given_by(code))
+        return not re.search("nan|inf", result_of(code))
     except MaiError:  # Of numbers that are known, mai says itself that they have no logarithm.
         return False
 
@@ -99,18 +99,18 @@ def shown(code: str) -> str:
     return f"x {code}" if code.startswith(DRAW) else code
 
 
-def given_by(code: str) -> str:
+def result_of(code: str) -> str:
     """What an example gives, in the words of the language; nothing for one that is no expression."""
     around = next((spec for begins, spec in AROUND.items() if code.startswith(begins)), None)
     expression, *inputs = code.split(INPUT)
     if around is None or inputs:
-        return _evaluated(expression, [_Given.of(text) for text in inputs])
+        return _evaluated(expression, [_Input.of(text) for text in inputs])
     _check_all(around.replace("...", code))
     return ""
 
 
 @record
-class _Given:
+class _Input:
     """An input of an example."""
 
     name: str
@@ -118,9 +118,9 @@ class _Given:
     value: Any
 
     @classmethod
-    def of(cls, text: str) -> _Given:
+    def of(cls, text: str) -> _Input:
         """`x = [1, 2]`, `y: class[10] = 3`, `x: [1, 28, 28]`."""
-        match = GIVEN.fullmatch(text)
+        match = INPUT_FORM.fullmatch(text)
         assert match is not None, text
         value = json.loads(match["value"]) if match["value"] else None
         return cls(match["name"], match["type"] or _shape(value), value)
@@ -134,40 +134,40 @@ def _shape(value: object) -> str:
     return str(sizes)
 
 
-def _evaluated(expression: str, given: Sequence[_Given]) -> str:
+def _evaluated(expression: str, inputs: Sequence[_Input]) -> str:
     """The result of an expression for inputs: its numbers where they are few and depend on no weights, or else its type."""
-    type_ = _type(expression, given)
+    type_ = _type(expression, inputs)
     if type_.startswith("= "):
         return type_.removeprefix("= ")
     # Several whole numbers, or truths, are real where an export returns them.
     several = re.fullmatch(r"(int|bool)(\[.+\])", type_)
     real = {"int": f"{RESULT} * 1.0", "bool": f"where({RESULT}, 1, 0)"}[several[1]] if several else RESULT
-    program = _program(_export(expression, given, several[2] if several else type_, real))
-    if program.weights or any(each.value is None for each in given):
+    program = _program(_export(expression, inputs, several[2] if several else type_, real))
+    if program.weights or any(each.value is None for each in inputs):
         return f"a tensor {type_}"
-    arrays = _outputs(program, given)
+    arrays = _outputs(program, inputs)
     if sum(array.size for array in arrays) > MOST_SHOWN:
         return f"a tensor {type_}"
     truths = several is not None and several[1] == "bool"
-    told = [_written((array > 0 if truths else array).tolist()) for array in arrays]
-    text = told[0] if len(told) == 1 else f"({', '.join(told)})"
+    numbers = [_written((array > 0 if truths else array).tolist()) for array in arrays]
+    text = numbers[0] if len(numbers) == 1 else f"({', '.join(numbers)})"
     return f"{text}, for seed 0" if DRAW in expression or "dW" in expression else text
 
 
-def _export(expression: str, given: Sequence[_Given], type_: str, result: str) -> str:
+def _export(expression: str, inputs: Sequence[_Input], type_: str, result: str) -> str:
     """A spec that computes it."""
-    inputs = ", ".join(f"{each.name}: {each.type}" for each in given)
+    parameters = ", ".join(f"{each.name}: {each.type}" for each in inputs)
     if expression.startswith(INTEGRATE):
         statement = f"x = x + 0\n  {expression}\n  {RESULT} = x"
     else:
         statement = f"{RESULT} {expression}" if expression.startswith(DRAW) else f"{RESULT} = {expression}"
-    vocab = VOCAB if "tokens" in inputs else ""
-    return f"{vocab}export f({inputs}) -> {type_} {{\n  {statement}\n  return {result}\n}}\n"
+    vocab = VOCAB if "tokens" in parameters else ""
+    return f"{vocab}export f({parameters}) -> {type_} {{\n  {statement}\n  return {result}\n}}\n"
 
 
-def _type(expression: str, given: Sequence[_Given]) -> str:
+def _type(expression: str, inputs: Sequence[_Input]) -> str:
     """What the result was seen to be, in an export that returns something else: `[3]`, or `= 3` for a number that is known."""
-    text = _export(expression, given, "[]", "0")
+    text = _export(expression, inputs, "[]", "0")
     seen = Seen(str(PLACE))
     with watched(seen.watch):
         _program(text)
@@ -175,16 +175,16 @@ def _type(expression: str, given: Sequence[_Given]) -> str:
     return next(iter(seen.forms[at, at + 1].values())).text
 
 
-def _outputs(program: Program, given: Sequence[_Given]) -> list[Array]:
+def _outputs(program: Program, inputs: Sequence[_Input]) -> list[Array]:
     """The results for a batch of one example."""
     import numpy as np
 
     from mai.compiler.ir.evaluate import evaluate
     from mai.compiler.passes.forms import prepare
 
-    inputs = {each.name: np.array([each.value]) for each in given}
+    values = {each.name: np.array([each.value]) for each in inputs}
     with np.errstate(all="ignore"):
-        return [array[0] for array in evaluate(prepare(program.exports["f"]), inputs, {}, {})]
+        return [array[0] for array in evaluate(prepare(program.exports["f"]), values, {}, {})]
 
 
 def _written(value: object) -> str:
@@ -200,8 +200,8 @@ def _written(value: object) -> str:
 
 def _check_all(text: str) -> None:
     """Raises `MaiError` with all that is wrong; of files that are not here nothing is asked."""
-    found = look_at(PLACE, texts={str(PLACE): Source(str(PLACE), text)}).diagnostics
-    wrong = [each for each in found if each.severity == "error"]
+    diagnostics = look_at(PLACE, texts={str(PLACE): Source(str(PLACE), text)}).diagnostics
+    wrong = [each for each in diagnostics if each.severity == "error"]
     if wrong:
         raise MaiError(wrong)
 

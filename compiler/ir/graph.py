@@ -125,6 +125,11 @@ class Region:
             for region in node.regions:
                 yield from region.walk()
 
+    def regions(self) -> Iterator[Region]:
+        """This region, then all that are nested in it."""
+        yield self
+        yield from (region for node in self.walk() for region in node.regions)
+
 
 def values_behind(value: Value) -> Iterator[Value]:
     """A value and all that it is computed from, each once; of loops what their bodies read, too."""
@@ -247,3 +252,13 @@ def _at_turn(weight: Weight, turn: int) -> Weight:
     if follows is not None:
         follows = replace(follows, source=follows.source.replace("{}", str(turn), 1))
     return replace(weight, name=name, counts=weight.counts[1:], follows=follows)
+
+
+def unused_name(name: str, taken: set[str]) -> str:
+    """The name, with a number where it is taken; it is taken then."""
+    count, unused = 0, name
+    while unused in taken:
+        count += 1
+        unused = f"{name}_{count}"
+    taken.add(unused)
+    return unused

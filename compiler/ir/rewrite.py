@@ -119,11 +119,14 @@ class Copier:
     def _replaced(self, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
         return tuple(self.axes.get(axis, axis) for axis in axes)
 
-    def region(self, region: Region) -> Region:
-        """A copy of a region, its own values copied, those from outside mapped."""
+    def region(self, region: Region, begin: Callable[[list[Value]], list[Value]] = list) -> Region:
+        """A copy of a region, its own values copied, those from outside mapped.
+
+        `begin` may emit what comes first in it: from the copy's inputs, it gives what is read in the place of the region's.
+        """
         inner = Region([Value(self.retyped(v.type), v.name) for v in region.inputs])
-        self.mapping.update(zip(region.inputs, inner.inputs, strict=True))
         outer, self.builder.region = self.builder.region, inner
+        self.mapping.update(zip(region.inputs, begin(inner.inputs), strict=True))
         self.nodes(region.nodes)
         inner.outputs = [self[v] for v in region.outputs]
         self.builder.region = outer
@@ -198,6 +201,16 @@ def nodes_for(nodes: Sequence[Node], outputs: Iterable[Value]) -> list[Node]:
             needed.append(node)
             wanted.update(reading(node))
     return needed[::-1]
+
+
+def alone_for(nodes: Sequence[Node], leaving: Iterable[Value], is_end: Callable[[Node, Node], bool]) -> set[Node]:
+    """The nodes whose results are read, and by nothing but others of these and readers that are their end: `is_end(reader, node)`."""
+    alone, left = set[Node](), set(leaving)
+    for node in reversed(nodes):
+        readers = {use for v in node.outputs for use in v.uses}
+        if readers and left.isdisjoint(node.outputs) and all(r in alone or is_end(r, node) for r in readers):
+            alone.add(node)
+    return alone
 
 
 def reached(nodes: Iterable[Node], sources: Iterable[Value]) -> set[Value]:

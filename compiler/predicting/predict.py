@@ -15,6 +15,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_table
 from mai.compiler.data.texts.lengths import of_one_length
+from mai.compiler.predicting.image_ports import image_port
 from mai.compiler.predicting.inputs import Block, TableInputs
 from mai.compiler.predicting.kept import KeptColumns
 from mai.compiler.predicting.results import as_columns, has_types, table_file
@@ -150,16 +151,25 @@ def _rows(
     model: Model, source: Path, table: TableFile | None, batch: int
 ) -> tuple[TableInputs | Iterator[Block], list[str]]:
     """What a file takes of a folder of images, of a table of them, or of the rows of a table; and the columns that can be kept."""
-    from mai.compiler.predicting.images import image_column_of, read_image_rows, read_images
-
     if table is None:
+        from mai.compiler.predicting.images import read_images
+
         return read_images(model, source, min(batch, IMAGES)), ["file"]
-    column = image_column_of(model, table)
-    if column is None:
-        return TableInputs(model, table), [*table.columns]
-    first = next(read_image_rows(model, table, column, 1), None)
-    names = [*table.columns] if first is None else first.rows.column_names
-    return read_image_rows(model, table, column, min(batch, IMAGES)), names
+    return _image_rows(model, table, batch) or (TableInputs(model, table), [*table.columns])
+
+
+def _image_rows(model: Model, table: TableFile, batch: int) -> tuple[Iterator[Block], list[str]] | None:
+    """What a file takes of a table of images, and the columns beside them; None where it takes none, or the table has none."""
+    if image_port(model) is None:
+        return None
+    from mai.compiler.data.files.image_tables import columns_beside, image_columns
+    from mai.compiler.predicting.images import read_image_rows
+
+    columns = image_columns(table)
+    if not columns:
+        return None
+    beside = columns_beside(table)
+    return read_image_rows(model, table, columns[0], beside, min(batch, IMAGES)), beside
 
 
 def read_settings(model: Model, words: Sequence[str]) -> dict[str, object]:

@@ -10,10 +10,10 @@ from mai.runtime.errors import ModelError
 FEW = 8  # Names that a message lists; a table may have thousands of columns.
 
 
-def few_of(names: Collection[str]) -> str:
-    """Names in one line: of many the first ones, and how many more there are."""
-    more = len(names) - FEW
-    return ", ".join(islice(names, FEW)) + (f" and {more:,} more" if more > 0 else "")
+def few_of(names: Collection[str], most: int = FEW) -> str:
+    """Names in one line: of many the first ones, `most` of them, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(islice(names, most)) + (f" and {more:,} more" if more > 0 else "")
 
 
 def is_number(cell: str) -> bool:

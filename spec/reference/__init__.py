@@ -29,9 +29,9 @@ class Example:
     def markdown(self) -> str:
         """For a page."""
         expression, *inputs = self.code.split(INPUT)
-        given = f"{INPUT}{' and '.join(map(_code, inputs))}" if inputs else ""
+        values = f"{INPUT}{' and '.join(map(_code, inputs))}" if inputs else ""
         result = f" gives {_result(self.gives)}" if self.gives else ""
-        return f"{_code(expression)}{given}{result}"
+        return f"{_code(expression)}{values}{result}"
 
 
 def _code(text: str) -> str:
@@ -52,5 +52,5 @@ def examples_of_reference() -> dict[str, dict[str, Example]]:
     """All examples: by the title of a section of the reference, then by the name of an entry."""
     if not RESULTS.is_file():
         return {}
-    told = json.loads(RESULTS.read_text(encoding="utf-8"))
-    return {title: {name: Example(*each) for name, each in own.items()} for title, own in told.items()}
+    examples = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return {title: {name: Example(*each) for name, each in own.items()} for title, own in examples.items()}

@@ -18,18 +18,11 @@ from mai.compiler.data.sources.npz import Npz
 from mai.compiler.data.splitting.splits import GroupSplit, TimeSplit
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
+from tests.support.refused_data import refused
 
 X, Y = np.random.default_rng(0).normal(size=(50, 2)), np.arange(50) % 3
 FIELDS = {"x": Type(DType.REAL, shape=(2,)), "y": Type(DType.INT, classes=3)}
 ONE = {"x": Type(DType.REAL, shape=(2,))}
-
-
-def refused(source: Arrays, folder: Path, fields: dict[str, Type] = FIELDS) -> str:
-    with pytest.raises(MaiError) as caught:
-        load(source, fields, 0, folder)
-    (diagnostic,) = caught.value.diagnostics
-    assert diagnostic.slug in ("data-bad", "data-missing")
-    return diagnostic.message
 
 
 def same(a: Dataset, b: Dataset) -> bool:
@@ -80,7 +73,7 @@ def test_parts_are_joined_in_the_order_of_their_names(folder: Path, monkeypatch:
 def test_one_array_is_the_one_field(folder: Path) -> None:
     np.save(folder / "features.npy", X)
     assert load(Arrays(path="features.npy"), ONE, 0, folder).count == 45
-    assert "the data has no `x`; it has features, y" in refused(Arrays(path=("features.npy", "y.npy")), folder)
+    assert "the data has no `x`; it has features, y" in refused(Arrays(path=("features.npy", "y.npy")), folder, FIELDS)
 
 
 def test_small_numbers_stay_small_until_a_batch(tmp_path: Path) -> None:
@@ -96,7 +89,7 @@ def test_splits_look_at_an_array(folder: Path) -> None:
     assert data.validation is not None and data.count == 34
     assert set(data.validation["y"][:].tolist()) == {2} and set(data.batch(0, 34)["y"].tolist()) == {0, 1}
     told = "the split looks at `who`, which needs to be an array of one number an example"
-    assert told in refused(Arrays(path="a.npz", split=GroupSplit(column="who")), folder)
+    assert told in refused(Arrays(path="a.npz", split=GroupSplit(column="who")), folder, FIELDS)
 
 
 def cut(path: Path) -> None:
@@ -126,7 +119,7 @@ def test_damaged_arrays_are_told(
 ) -> None:
     monkeypatch.setattr(array_files, "IN_MEMORY", 0)
     damage(folder / "x.npy")
-    assert told in refused(Arrays(path=("x.npy", "y.npy")), folder)
+    assert told in refused(Arrays(path=("x.npy", "y.npy")), folder, FIELDS)
 
 
 def test_a_small_array_may_lie_column_by_column(folder: Path) -> None:

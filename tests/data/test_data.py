@@ -28,6 +28,7 @@ from mai.compiler.data.sources.spirals import Spirals
 from mai.compiler.data.sources.text import Text
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
+from tests.support.refused_data import refused
 
 POINT = {"x": Type(DType.REAL, shape=(2,))}
 LABELLED = {**POINT, "y": Type(DType.INT, classes=10)}
@@ -212,7 +213,7 @@ def _zip(path: Path) -> None:
 )
 def test_bad_archives_are_told(make: Callable[[Path], object], told: str, tmp_path: Path) -> None:
     make(tmp_path / "a.npz")
-    assert told in _message(Npz(path="a.npz"), tmp_path)
+    assert told in refused(Npz(path="a.npz"), tmp_path, POINT)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +241,7 @@ def test_bad_archives_are_told(make: Callable[[Path], object], told: str, tmp_pa
 )
 def test_bad_tables_are_told(text: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text)
-    assert told in _message(Csv(path="a.csv"), tmp_path, LABELLED if "y" in text else POINT)
+    assert told in refused(Csv(path="a.csv"), tmp_path, LABELLED if "y" in text else POINT)
 
 
 @pytest.mark.parametrize(
@@ -276,34 +277,26 @@ def test_tables_are_helped_to_names_and_labels(text: str, help: str, tmp_path: P
     ],
 )
 def test_bad_formulas_are_told(formula: str, told: str, tmp_path: Path) -> None:
-    assert told in _message(FunctionSource(formula=formula), tmp_path)
+    assert told in refused(FunctionSource(formula=formula), tmp_path, POINT)
 
 
 def test_broken_images_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"not a picture")
-    assert "no image that can be read" in _message(Images(path="."), tmp_path)
-    assert "is no folder of images" in _message(Images(path="a.png"), tmp_path)
+    assert "no image that can be read" in refused(Images(path="."), tmp_path, POINT)
+    assert "is no folder of images" in refused(Images(path="a.png"), tmp_path, POINT)
     (tmp_path / "a.png").unlink()
-    assert "there are no images" in _message(Images(path="."), tmp_path)
+    assert "there are no images" in refused(Images(path="."), tmp_path, POINT)
     for size in (2, 3):
         Image.new("L", (size, size)).save(tmp_path / f"{size}.png")
-    assert "differ in size" in _message(Images(path="."), tmp_path)
+    assert "differ in size" in refused(Images(path="."), tmp_path, POINT)
 
 
 def test_texts_that_do_not_fit_are_told(tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("abc")
     (tmp_path / "empty.txt").write_text("")
     window = {"t": Type(DType.INT, shape=(8,), classes=64)}
-    assert "is empty" in _message(Text(path="empty.txt"), tmp_path, window)
-    assert "holds token 99" in _message(Text(path="short.txt"), tmp_path, window)
+    assert "is empty" in refused(Text(path="empty.txt"), tmp_path, window)
+    assert "holds token 99" in refused(Text(path="short.txt"), tmp_path, window)
     wide = {"t": Type(DType.INT, shape=(8,), classes=256)}
-    assert "fewer than two windows" in _message(Text(path="short.txt"), tmp_path, wide)
-    assert "text gives rows of tokens" in _message(Text(path="short.txt"), tmp_path)
-
-
-def _message(source: Source, base: Path, fields: Mapping[str, Type] = POINT) -> str:
-    with pytest.raises(MaiError) as caught:
-        load(source, fields, 0, base)
-    (found,) = caught.value.diagnostics
-    assert found.slug in ("data-bad", "data-missing")
-    return found.message
+    assert "fewer than two windows" in refused(Text(path="short.txt"), tmp_path, wide)
+    assert "text gives rows of tokens" in refused(Text(path="short.txt"), tmp_path, POINT)

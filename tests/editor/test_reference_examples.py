@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mai.compiler.editor.examples import given_by, results
+from mai.compiler.editor.examples import result_of, results
 from mai.compiler.elaborate.functions.function_reference import explained, sections
 from mai.spec.diagnostics import MaiError
 from mai.spec.reference import BY_HAND, RESULTS
@@ -28,15 +28,15 @@ def test_every_entry_has_an_example_that_runs() -> None:
 def test_what_an_example_gives_is_computed() -> None:
     """The engine that fills the page, against numbers that are known."""
     e = [math.exp(k) / sum(map(math.exp, (1, 2, 3))) for k in (1, 2, 3)]
-    assert json.loads(given_by("softmax([1, 2, 3])")) == pytest.approx(e, rel=1e-3)
-    assert given_by("[1, 2] > 1 and x with x: bool = true") == "[false, true]"
-    assert given_by("grad(x^2, x) with x = 3") == "6"
-    assert given_by("linear(x, 4) with x = [1, 2]") == "a tensor [4]"
-    assert given_by("x + 1 with x: [2, 3]") == "a tensor [2, 3]"
-    assert given_by("repeat 3 { x = 2 * x }") == ""
+    assert json.loads(result_of("softmax([1, 2, 3])")) == pytest.approx(e, rel=1e-3)
+    assert result_of("[1, 2] > 1 and x with x: bool = true") == "[false, true]"
+    assert result_of("grad(x^2, x) with x = 3") == "6"
+    assert result_of("linear(x, 4) with x = [1, 2]") == "a tensor [4]"
+    assert result_of("x + 1 with x: [2, 3]") == "a tensor [2, 3]"
+    assert result_of("repeat 3 { x = 2 * x }") == ""
     for wrong in ("softmx([1])", "repeat 3 { x = y }", "data x: [3] from moons()"):
         with pytest.raises(MaiError):
-            given_by(wrong)
+            result_of(wrong)
 
 
 def test_lines_of_data_fit_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,9 +54,9 @@ def test_lines_of_data_fit_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         (tmp_path / "pets" / name).mkdir(parents=True)
         Image.new("RGB", (40, 30)).save(tmp_path / "pets" / name / "1.png")
     for line in lines:
-        assert given_by(line) == ""
+        assert result_of(line) == ""
     with pytest.raises(MaiError, match="acre"):
-        given_by('data acre: [] from table("houses.csv")')
+        result_of('data acre: [] from table("houses.csv")')
 
 
 def by_hand() -> list[str]:

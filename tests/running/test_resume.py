@@ -94,19 +94,23 @@ def assert_same_run(a: Path, b: Path) -> None:
 def test_killed_at_random_moments_and_resumed(program: Maker, tmp_path: Path) -> None:
     """Two objectives, draws, a schedule, a moving average and records; the first kill may come before any checkpoint."""
     spec = Path(program(SPEC).source.path)
+    assert_same_run(*_whole_and_killed(spec, tmp_path, random.Random(7), longest=0.3))
+
+
+def _whole_and_killed(spec: Path, folder: Path, rng: random.Random, longest: float) -> tuple[Path, Path]:
+    """The folders of two runs: one was left alone, the other was killed again and again, within `longest` seconds of some progress, and ended."""
     command = [sys.executable, "-c", COMMAND, str(spec)]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole, killed = folder / "whole", folder / "killed"
     subprocess.run([*command, str(whole)], check=True, timeout=300)
-    rng = random.Random(7)
     for turn in range(KILLS):
         running = subprocess.Popen([*command, str(killed)])
         _await_progress(killed, turn)
-        time.sleep(rng.uniform(0.0, 0.3))
+        time.sleep(rng.uniform(0.0, longest))
         running.send_signal(signal.SIGKILL)
         rc = running.wait()
         assert rc in (-signal.SIGKILL, 0)
     subprocess.run([*command, str(killed)], check=True, timeout=300)
-    assert_same_run(whole, killed)
+    return whole, killed
 
 
 def _await_progress(folder: Path, turn: int) -> None:
@@ -123,17 +127,7 @@ def _await_progress(folder: Path, turn: int) -> None:
 def test_the_best_weights_survive_being_killed(program: Maker, tmp_path: Path) -> None:
     """Steps so long that the loss goes up and down: the best is not the last."""
     spec = Path(program(BEST).source.path)
-    command = [sys.executable, "-c", COMMAND, str(spec)]
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run([*command, str(whole)], check=True, timeout=300)
-    rng = random.Random(3)
-    for turn in range(KILLS):
-        running = subprocess.Popen([*command, str(killed)])
-        _await_progress(killed, turn)
-        time.sleep(rng.uniform(0.0, 0.2))
-        running.send_signal(signal.SIGKILL)
-        running.wait()
-    subprocess.run([*command, str(killed)], check=True, timeout=300)
+    whole, killed = _whole_and_killed(spec, tmp_path, random.Random(3), longest=0.2)
     assert_same_run(whole, killed)
     assert 0 < int(TensorFiles(killed / WEIGHTS).metadata["trained_steps"]) < 1000
 

@@ -12,10 +12,11 @@ from PIL import Image
 from pyarrow import csv
 
 from mai.compiler.check import check
-from mai.compiler.data.batches import load
+from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.label_names import in_order
 from mai.compiler.data.tables.header import name_columns
 from mai.compiler.drafting.draft import Wish, draft
+from mai.compiler.program import Training
 from mai.runtime.inputs.labels import labels_to_numbers
 from mai.runtime.model.manifest import Port
 from mai.spec.diagnostics import MaiError
@@ -65,18 +66,23 @@ def written(folder: Path, head: str, row: Row) -> Path:
     return path
 
 
+def learnt(text: str, folder: Path) -> tuple[Training, Dataset]:
+    """The training of a spec in a folder, which is sound, and the data that it reads there."""
+    (folder / "m.mai").write_text(text)
+    checked = check(folder / "m.mai")
+    assert checked.program is not None and not checked.diagnostics, checked.diagnostics
+    training = checked.program.trainings[0]
+    return training, load(training.data, training.fields, 0, folder)
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_the_spec_of_a_table_is_sound_and_reads_it(name: str, tmp_path: Path) -> None:
     head, row, said, fields = TABLES[name]
     target = "x1" if name == "target in a vector" else "y"
     text = draft(written(tmp_path, head, row), tmp_path, Wish(target))
     assert said in text and len(text.splitlines()) <= 40
-    (tmp_path / "m.mai").write_text(text)
-    checked = check(tmp_path / "m.mai")
-    assert checked.program is not None and not checked.diagnostics, checked.diagnostics
-    training = checked.program.trainings[0]
+    training, _ = learnt(text, tmp_path)
     assert len(training.fields) == fields
-    load(training.data, training.fields, 0, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -149,11 +155,8 @@ def test_columns_get_names_that_a_spec_may_have() -> None:
 def sound(folder: Path, data: str, wish: Wish | None = None) -> tuple[str, int | None]:
     """The text of a spec for data, which is sound, and how many examples it reads."""
     text = draft(folder / data, folder, wish or Wish())
-    (folder / "m.mai").write_text(text)
-    checked = check(folder / "m.mai")
-    assert checked.program is not None and not checked.diagnostics, checked.diagnostics
-    training = checked.program.trainings[0]
-    return text, load(training.data, training.fields, 0, folder).count
+    _, data = learnt(text, folder)
+    return text, data.count
 
 
 def images(folder: Path, names: tuple[str, ...], size: tuple[int, int], mode: str = "RGB") -> None:

@@ -16,7 +16,6 @@ import pytest
 
 from mai.compiler.check import check
 from mai.compiler.data.batches import load as load_data
-from mai.compiler.data.source_kinds import Source
 from mai.compiler.data.sources.csv import Csv
 from mai.compiler.data.sources.images import Images
 from mai.compiler.data.sources.npz import Npz
@@ -29,6 +28,7 @@ from mai.runtime.files import plain_file, write_atomically
 from mai.runtime.inputs.values import parse_value
 from mai.runtime.model.manifest import Port
 from mai.spec.diagnostics import MaiError
+from tests.support.refused_data import refused
 
 FIELDS = {"x": Type(DType.REAL, shape=(2,)), "y": Type(DType.INT, classes=10)}
 IMAGES = {"x": Type(DType.REAL, shape=(1, 8, 8))}
@@ -41,28 +41,20 @@ def pipe(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def data(source: Source, folder: Path, fields: dict[str, Type] = FIELDS) -> str:
-    with pytest.raises(MaiError) as caught:
-        load_data(source, fields, 0, folder)
-    (diagnostic,) = caught.value.diagnostics
-    assert diagnostic.slug in ("data-bad", "data-missing")
-    return diagnostic.message
-
-
 READERS: dict[str, Callable[[Path], object]] = {
     "spec": lambda p: [d.message for d in check(p).diagnostics if d.slug == "file-not-found"],
     "import": lambda p: (
         p.with_name("a.mai").write_text(f'import "{p.name}"\n'),
         [d.message for d in check(p.with_name("a.mai")).diagnostics if d.slug == "import-not-found"],
     )[1],
-    "npz": lambda p: data(Npz(path=p.name), p.parent),
-    "csv": lambda p: data(Csv(path=p.name), p.parent),
-    "text": lambda p: data(Text(path=p.name, tokenizer="bytes"), p.parent, TEXT),
+    "npz": lambda p: refused(Npz(path=p.name), p.parent, FIELDS),
+    "csv": lambda p: refused(Csv(path=p.name), p.parent, FIELDS),
+    "text": lambda p: refused(Text(path=p.name, tokenizer="bytes"), p.parent, TEXT),
     "tokenizer": lambda p: (
         p.with_name("t.txt").write_text("text " * 50),
-        data(Text(path="t.txt", tokenizer=p.name), p.parent, TEXT),
+        refused(Text(path="t.txt", tokenizer=p.name), p.parent, TEXT),
     )[1],
-    "images": lambda p: data(Images(path="."), p.parent, IMAGES),
+    "images": lambda p: refused(Images(path="."), p.parent, IMAGES),
     "model": lambda p: refusal(ModelError, lambda: load(p)),
     "argument": lambda p: refusal(ModelError, lambda: parse_value(PORT, f"x=@{p}", None)),
     "checkpoint": lambda p: refusal(MaiError, lambda: checkpoint.read(p)),
@@ -103,8 +95,8 @@ def test_devices_and_folders_are_no_files(device: str) -> None:
 def test_a_device_behind_a_link_is_refused(tmp_path: Path) -> None:
     for name in ("x.npz", "x.csv", "x.onnx", "x.mai"):
         (tmp_path / name).symlink_to("/dev/zero")
-    assert "not a file" in data(Npz(path="x.npz"), tmp_path)
-    assert "not a file" in data(Csv(path="x.csv"), tmp_path)
+    assert "not a file" in refused(Npz(path="x.npz"), tmp_path, FIELDS)
+    assert "not a file" in refused(Csv(path="x.csv"), tmp_path, FIELDS)
     assert "not a file" in refusal(ModelError, lambda: load(tmp_path / "x.onnx"))
     assert [d.slug for d in check(tmp_path / "x.mai").diagnostics] == ["file-not-found"]
 
@@ -132,7 +124,7 @@ def test_the_unpacked_size_is_bounded_by_the_memory(tmp_path: Path, monkeypatch:
     assert (tmp_path / "zeros.npz").stat().st_size < 10_000
     assert load_data(Npz(path="zeros.npz"), FIELDS, 0, tmp_path).count == 90_000
     monkeypatch.setattr("mai.runtime.files.memory", lambda: 1_000_000)
-    assert "unpacked it takes" in data(Npz(path="zeros.npz"), tmp_path)
+    assert "unpacked it takes" in refused(Npz(path="zeros.npz"), tmp_path, FIELDS)
     assert "unpacked it takes" in refusal(ModelError, lambda: parse_value(PORT, f"@{tmp_path / 'zeros.npz'}", None))
 
 
@@ -143,7 +135,7 @@ def test_a_header_that_claims_more_than_there_is(shape: str, tmp_path: Path) -> 
     (tmp_path / "x.npy").write_bytes(raw)
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("x.npy", raw)
-    assert "x.npz" in data(Npz(path="x.npz"), tmp_path)
+    assert "x.npz" in refused(Npz(path="x.npz"), tmp_path, FIELDS)
     assert "x.npy" in refusal(ModelError, lambda: parse_value(PORT, f"@{tmp_path / 'x.npy'}", None))
 
 
@@ -162,7 +154,7 @@ def test_a_header_that_claims_more_than_there_is(shape: str, tmp_path: Path) -> 
 )
 def test_tables_that_do_not_fit_are_told(text: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text)
-    assert told in data(Csv(path="a.csv"), tmp_path)
+    assert told in refused(Csv(path="a.csv"), tmp_path, FIELDS)
 
 
 def test_an_array_of_objects_is_never_unpickled(tmp_path: Path) -> None:
@@ -171,7 +163,7 @@ def test_an_array_of_objects_is_never_unpickled(tmp_path: Path) -> None:
             return (os.mkdir, (str(tmp_path / "ran"),))
 
     np.savez(tmp_path / "x.npz", x=np.array([Ran()], object))
-    assert "not a numpy .npz file of plain arrays" in data(Npz(path="x.npz"), tmp_path)
+    assert "not a numpy .npz file of plain arrays" in refused(Npz(path="x.npz"), tmp_path, FIELDS)
     assert not (tmp_path / "ran").exists()
 
 

@@ -24,9 +24,8 @@ def label_names(schema: pa.Schema) -> Names:
         features = json.loads((schema.metadata or {})[METADATA])["info"]["features"].items()
     except UNREADABLE:
         return {}
-    described = {
-        name: each for name, each in features if isinstance(each, dict)
-    }  # A list of values is described by a list.
+    # A list of values is described by a list.
+    described = {name: each for name, each in features if isinstance(each, dict)}
     labels = {name: each.get("names") for name, each in described.items() if each.get("_type") == CLASS_LABEL}
     return {name: each for name, each in labels.items() if isinstance(each, list) and _is_whole(schema, name)}
 

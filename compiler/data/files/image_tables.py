@@ -22,17 +22,17 @@ def image_column(table: TableFile, stated: str | None = None) -> str:
     if stated is not None:
         check_there(stated, table.columns, "`image` names")
         return stated
-    found = image_columns(table)
-    if not found:
+    names = image_columns(table)
+    if not names:
         raise bad(
             f"{table.path} has no column of images: it has {few_of(table.columns)}",
             help="names of files are `1.png`, `dogs/2.jpg`",
         )
-    if len(found) > 1:
+    if len(names) > 1:
         raise bad(
-            f"{table.path} has several columns of images: {few_of(found)}", help=f"say which: `image = {found[0]}`"
+            f"{table.path} has several columns of images: {few_of(names)}", help=f"say which: `image = {names[0]}`"
         )
-    return found[0]
+    return names[0]
 
 
 def image_columns(table: TableFile) -> list[str]:
@@ -41,11 +41,22 @@ def image_columns(table: TableFile) -> list[str]:
     return [name for name, own in table.columns.items() if own in block and _holds_images(decoded(block[own]))]
 
 
+def columns_beside(table: TableFile) -> list[str]:
+    """The columns that hold no images themselves: names of their files are among them."""
+    block = next(read_blocks(table, [*table.columns.values()]), {})
+    return [name for name, own in table.columns.items() if own not in block or not is_image(block[own].type)]
+
+
 def _holds_images(column: pa.Array) -> bool:
     if not is_text(column.type):
         return is_image(column.type)
-    first = next((text for text in column.to_pylist() if text), "")
-    return first.strip().lower().endswith(SUFFIXES)
+    return (_first_text(column) or "").lower().endswith(SUFFIXES)
+
+
+def _first_text(texts: pa.Array) -> str | None:
+    """The first text that is not empty, without the spaces around it."""
+    first = next((text for each in texts if (text := each.as_py())), None)
+    return None if first is None else first.strip()
 
 
 def origins_of(table: TableFile, column: str, folder: str = "") -> Iterator[Origin]:
@@ -85,7 +96,7 @@ def _origin(table: Path, row: int, value: Any, folder: Path) -> Origin | None:
     return place
 
 
-def folder_of(place: Path, name: str) -> Path | None:
+def _folder_with(place: Path, name: str) -> Path | None:
     """The only folder in another one that has a file of this name."""
     having = [each for each in sorted(place.iterdir()) if each.is_dir() and (each / name).is_file()]
     return having[0] if len(having) == 1 else None
@@ -117,7 +128,7 @@ def all_origins(tables: Sequence[TableFile], column: str, folder: str = "") -> l
 def folder_of_names(table: TableFile, column: str) -> str:
     """The folder in that of a table where names of files start; nothing where they start at the table, or the column holds images."""
     name, place = _first_name(table, column), table.path.parent
-    there = None if name is None or (place / name).is_file() else folder_of(place, name)
+    there = None if name is None or (place / name).is_file() else _folder_with(place, name)
     return there.name if there is not None else ""
 
 
@@ -127,4 +138,4 @@ def _first_name(table: TableFile, column: str) -> str | None:
     if block is None:
         return None
     values = decoded(block[table.columns[column]])
-    return next((text.strip() for text in values.to_pylist() if text), None) if is_text(values.type) else None
+    return _first_text(values) if is_text(values.type) else None

@@ -27,11 +27,8 @@ IN_MEMORY = 1 << 28  # Bytes of pixels that are kept there.
 WHITE, WHITE_16 = 2**8 - 1, 2**16 - 1
 GREY = frozenset(("L", "1", "LA", "La"))
 OPACITY = 4
-UNDECODED = (
-    *UNREADABLE,
-    struct.error,
-    Image.DecompressionBombError,
-)  # What Pillow raises for files that are no images.
+# What Pillow raises for files that are no images.
+UNDECODED = (*UNREADABLE, struct.error, Image.DecompressionBombError)
 SMOOTH = Image.Resampling.BICUBIC
 # In a photograph's notes: how it was held; sides are exchanged in some.
 ORIENTATION, UPRIGHT, TURNED = 0x0112, 1, (5, 6, 7, 8)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
 from mai.compiler.elaborate.blocks.beam import bind_found, check_drawless, read_beam
-from mai.compiler.elaborate.blocks.kept import bind_kept_of_text, kept_of_token
+from mai.compiler.elaborate.blocks.kept import bind_kept, kept_of_token
 from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.context import Context, GrowingText, Stop, kind_of
 from mai.compiler.elaborate.errors.repairs import instead_of_name, rounded_down
@@ -71,7 +71,7 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     if beam:
         bind_found(e, env, statement, row, node.outputs)
     else:
-        bind_kept_of_text(env, statement, node.outputs[1:])
+        bind_kept(env, statement, node.outputs[1:])
     return None
 
 

@@ -72,7 +72,7 @@ def _stacked(e: Context, kept: ast.Keep, rows: Sequence[Value]) -> Value:
     return e.emit(Stack, *values, axis=-1 - first.type.rank)
 
 
-def bind_kept(env: Environment, statement: ast.Repeat, stacked: Sequence[Value]) -> None:
+def bind_kept(env: Environment, statement: ast.Repeat | ast.Extend, stacked: Sequence[Value]) -> None:
     """Give what was kept its names."""
     for kept, rows in zip(statement.keeps, stacked, strict=True):
         rows.name = kept.name.id
@@ -95,10 +95,3 @@ def _kept(e: Context, inside: Environment, statement: ast.Extend, kept: ast.Keep
         message = f"`{name}` grows with the text, {describe(value.type.shape)}: what is kept has one shape in all turns"
         raise e.fail("loop-shape-changes", span, message, help=f"its last row is `{name}[-1]`")
     return value
-
-
-def bind_kept_of_text(env: Environment, statement: ast.Extend, rows: Sequence[Value]) -> None:
-    """Give the rows, [count, ...], their names."""
-    for kept, each in zip(statement.keeps, rows, strict=True):
-        each.name = kept.name.id
-        env.bind(kept.name, each)

@@ -103,12 +103,12 @@ def entries_of(name: str) -> list[tuple[Entry, str]]:
 
 def sections() -> list[Chapter]:
     """All of the page, in its order, with what its examples give."""
-    told = examples_of_reference()
-    return [_with_examples(chapter, told.get(chapter.title, {})) for chapter in _chapters()]
+    examples = examples_of_reference()
+    return [_with_examples(chapter, examples.get(chapter.title, {})) for chapter in _chapters()]
 
 
-def _with_examples(chapter: Chapter, told: Mapping[str, Example]) -> Chapter:
-    return replace(chapter, entries=tuple(replace(e, example=told.get(e.name)) for e in chapter.entries))
+def _with_examples(chapter: Chapter, examples: Mapping[str, Example]) -> Chapter:
+    return replace(chapter, entries=tuple(replace(e, example=examples.get(e.name)) for e in chapter.entries))
 
 
 def _chapters() -> list[Chapter]:

@@ -46,15 +46,15 @@ def _branches(node: ir.Node) -> list[ir.Graph]:
 
 def _made_of(node: ir.Node, graph: ir.Graph) -> set[ir.Node]:
     """The nodes of a graph that a node reads, directly or not."""
-    found: set[ir.Node] = set()
+    behind: set[ir.Node] = set()
     waiting = [node]
     while waiting:
         for value in _reads(waiting.pop()):
             producer = value.producer() if value is not None else None
-            if producer is not None and producer.graph is graph and producer not in found:
-                found.add(producer)
+            if producer is not None and producer.graph is graph and producer not in behind:
+                behind.add(producer)
                 waiting.append(producer)
-    return found
+    return behind
 
 
 def _reads(node: ir.Node) -> Iterator[ir.Value | None]:

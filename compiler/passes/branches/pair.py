@@ -40,8 +40,7 @@ def pair(graph: Graph) -> Graph:
     if max(readers.values(), default=0) < 2:
         return graph  # Each weight is read once.
     sizes = known_sizes(graph)
-    bodies = [graph, *(region for node in graph.walk() for region in node.regions)]
-    if not any(kinds_of(body.nodes, sizes, MOST_USES) for body in bodies):
+    if not any(kinds_of(body.nodes, sizes, MOST_USES) for body in graph.regions()):
         return graph
     return copy_graph(graph, copier=partial(Pairing, sizes))
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
+from mai.compiler.ir.rewrite import Copier, alone_for, copy_graph, rewriting
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.products.convolution import Conv, ConvTranspose
-from mai.compiler.ops.shapes.shape import Expand
+from mai.compiler.passes.fill import full
 
 CONVOLUTIONS = (Conv, ConvTranspose)
 
@@ -23,7 +22,7 @@ CONVOLUTIONS = (Conv, ConvTranspose)
 @rewriting(Loop)
 def begin_inside(graph: Graph) -> Graph:
     """The first values of states that nothing reads after a loop are computed in it, if convolutions then share its weights."""
-    begun = {node: alone for region in _regions(graph) for node, alone in _begun(region)}
+    begun = {node: alone for region in graph.regions() for node, alone in _begun(region)}
     if not begun:
         return graph
     moved = {node for alone in begun.values() for node in alone}
@@ -34,11 +33,6 @@ def begin_inside(graph: Graph) -> Graph:
         return node in begun or node in moved
 
     return copy_graph(graph, rule)
-
-
-def _regions(graph: Graph) -> Iterator[Region]:
-    yield graph
-    yield from (region for node in graph.walk() for region in node.regions)
 
 
 def _begun(region: Region) -> Iterator[tuple[Node, list[Node]]]:
@@ -52,16 +46,16 @@ def _begun(region: Region) -> Iterator[tuple[Node, list[Node]]]:
 
 def _alone(region: Region, place: int) -> list[Node]:
     """The nodes that nothing reads but first values of a loop's states which are not read after it."""
-    loop, leaving = region.nodes[place], set(region.outputs)
+    loop, before = region.nodes[place], region.nodes[:place]
     states = list(zip(loop.inputs[1:], loop.outputs, strict=False))
-    kept = {first for first, last in states if last.uses or last in leaving} | {loop.inputs[0]}
-    memory, alone = {first for first, _ in states} - kept, set[Node]()
-    for node in reversed(region.nodes[:place]):
-        readers = {use for v in node.outputs for use in v.uses}
-        inside = alone | {loop} if memory.issuperset(v for v in node.outputs if loop in v.uses) else alone
-        if readers and readers <= inside and leaving.isdisjoint(node.outputs):
-            alone.add(node)
-    return [node for node in region.nodes[:place] if node in alone]
+    kept = {first for first, last in states if last.uses or last in region.outputs} | {loop.inputs[0]}
+    memory = {first for first, _ in states} - kept
+
+    def begins_memory(reader: Node, node: Node) -> bool:
+        return reader is loop and memory.issuperset(v for v in node.outputs if loop in v.uses)
+
+    alone = alone_for(before, region.outputs, begins_memory)
+    return [node for node in before if node in alone]
 
 
 def _convolves_alike(alone: list[Node], body: Region) -> bool:
@@ -75,29 +69,26 @@ def _loop(copier: Copier, node: Node, alone: list[Node]) -> tuple[Value, ...]:
     builder, body = copier.builder, node.regions[0]
     begun = [v.producer in alone for v in node.inputs[1:]]
     firsts = [
-        _zeros(builder, state) if own else copier[first]
+        full(builder, state.type, 0) if own else copier[first]
         for own, first, state in zip(begun, node.inputs[1:], body.inputs[1:], strict=True)
     ]
-    inner = Region([Value(v.type, v.name) for v in body.inputs])
-    copier.mapping.update(zip(body.inputs, inner.inputs, strict=True))
-    outer, builder.region = builder.region, inner
-    for each in alone:
-        builder.span, builder.scope = each.span, each.scope
-        copier.copy(each)
-    builder.span, builder.scope = node.span, node.scope
-    is_first = builder.emit(logic.Equal, inner.inputs[0], builder.constant(0), name="first")
-    for own, first, state in zip(begun, node.inputs[1:], body.inputs[1:], strict=True):
-        if own:
-            value = builder.spread(copier[first], state.type.lead)
-            copier.mapping[state] = builder.emit(logic.Where, is_first, value, copier[state], name=state.name)
-    copier.nodes(body.nodes)
-    inner.outputs = [copier[v] for v in body.outputs]
-    builder.region = outer
+
+    def begin(inputs: list[Value]) -> list[Value]:
+        for each in alone:
+            builder.span, builder.scope = each.span, each.scope
+            copier.copy(each)
+        builder.span, builder.scope = node.span, node.scope
+        turn, *states = inputs
+        is_first = builder.emit(logic.Equal, turn, builder.constant(0), name="first")
+        pairs = zip(begun, node.inputs[1:], states, strict=True)
+        return [turn, *(_begun_state(copier, is_first, first, s) if own else s for own, first, s in pairs)]
+
+    inner = copier.region(body, begin)
     builder.span, builder.scope = node.span, node.scope
     return builder.loop(copier[node.inputs[0]], Loop.of(node), firsts, inner)
 
 
-def _zeros(builder: Builder, like: Value) -> Value:
-    """Zeros of a type."""
-    zero = builder.emit(Expand, builder.constant(0, like.type.dtype), shape=like.type.shape, name=like.name)
-    return builder.spread(zero, like.type.lead)
+def _begun_state(copier: Copier, is_first: Value, first: Value, state: Value) -> Value:
+    """A state of the loop: in the first turn what it begins with."""
+    value = copier.builder.spread(copier[first], state.type.lead)
+    return copier.builder.emit(logic.Where, is_first, value, state, name=state.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mai.compiler.ir.graph import Graph, Node, Region, Setting, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph, reading
+from mai.compiler.ir.rewrite import Copier, copy_graph, nodes_for
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.structure import Integrate
 from mai.compiler.ir.types import DType, Type, real
@@ -70,12 +70,8 @@ def spared_share(graph: Graph) -> float:
 
 def _between(field: Region) -> Region:
     """What is computed of a velocity where the reusable values are there already."""
-    wanted, nodes = set(field.outputs), []
-    for node in reversed(field.nodes):
-        if not wanted.isdisjoint(node.outputs) and node.op is not Reusable:
-            nodes.append(node)
-            wanted.update(reading(node))
-    return Region(field.inputs, nodes[::-1], field.outputs)
+    computed = [node for node in field.nodes if node.op is not Reusable]
+    return Region(field.inputs, nodes_for(computed, field.outputs), field.outputs)
 
 
 def _integral(copier: Copier, node: Node, plan: Plan, fixed: bool, reuse: Size) -> tuple[Value, ...]:

@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.rewrite import Copier
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.elementwise.arithmetic import Modulo
 from mai.compiler.ops.elementwise.conversion import Reusable
-from mai.compiler.ops.shapes.shape import Expand
+from mai.compiler.passes.fill import full
 
 
 class Reuse:
@@ -36,12 +35,7 @@ class Reuse:
 
     def first(self) -> list[Value]:
         """What is kept before the first step, which reads none of it: zeros."""
-        return [self._zeros(self.copier.builder, mark.output) for mark in self.marks]
-
-    def _zeros(self, builder: Builder, like: Value) -> Value:
-        type = self.copier.retyped(like.type)
-        zero = builder.emit(Expand, builder.constant(0, type.dtype), shape=type.shape, name=like.name)
-        return builder.spread(zero, type.lead)
+        return [full(self.copier.builder, self.copier.retyped(mark.output.type), 0) for mark in self.marks]
 
     @property
     def count(self) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mai.compiler.ir.builder import Builder
-from mai.compiler.ir.graph import Graph, Node, Region, Setting, Value
+from mai.compiler.ir.graph import Graph, Node, Setting, Value, unused_name
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.structure import Extend, Loop
@@ -117,33 +117,21 @@ class _Parting:
         begin = _within(done, count)
         end = _within(done + Term(builder, self.now), count)
         is_begun = done.emit(logic.Greater, 0)
-        given = [self._given(builder, value) for value in region.inputs[1:]]
-        start = [is_begun.where(Term(builder, old), new).value for old, new in zip(given, first, strict=True)]
-        body = self._later(copier, region, begin.value)
+        before = [self._state(builder, value) for value in region.inputs[1:]]
+        start = [is_begun.where(Term(builder, old), new).value for old, new in zip(before, first, strict=True)]
+        body = copier.region(region, lambda inputs: _later(builder, inputs, begin.value))
         last = builder.loop((end - begin).value, _counted(node), start, body)
         self.offset = count if self.offset is None else self.offset + count
         self._keep(builder, node, last)
         return list(last)
 
-    def _given(self, builder: Builder, state: Value) -> Value:
+    def _state(self, builder: Builder, state: Value) -> Value:
         """The input that is a state: the batch first, other lead axes as axes of its shape."""
         type, inner = state.type, state.type.lead[1:]
         shape = (*(axis.size for axis in inner), *type.shape)
         value = Value(Type(type.dtype, shape, type.lead[:1], type.classes), self._unused(state.name or "state"))
         self.inputs.append(value)
         return builder.lead(value, inner) if inner else value
-
-    def _later(self, copier: Copier, region: Region, begin: Value) -> Region:
-        """A body whose first turn has the number `begin`."""
-        inner = Region([Value(v.type, v.name) for v in region.inputs])
-        builder, outer = copier.builder, copier.builder.region
-        builder.region = inner
-        turn = builder.emit(el.Add, inner.inputs[0], begin, name="turn")
-        copier.mapping.update(zip(region.inputs, [turn, *inner.inputs[1:]], strict=True))
-        copier.nodes(region.nodes)
-        inner.outputs = [copier[v] for v in region.outputs]
-        builder.region = outer
-        return inner
 
     def _keep(self, builder: Builder, node: Node, last: Iterable[Value]) -> None:
         """The states after the turns become outputs."""
@@ -169,12 +157,13 @@ class _Parting:
         return spread
 
     def _unused(self, stem: str) -> str:
-        count, name = 0, stem
-        while name in self.taken:
-            count += 1
-            name = f"{stem}_{count}"
-        self.taken.add(name)
-        return name
+        return unused_name(stem, self.taken)
+
+
+def _later(builder: Builder, inputs: list[Value], begin: Value) -> list[Value]:
+    """The number of a turn and the states, in a body whose first turn has the number `begin`."""
+    turn, *states = inputs
+    return [builder.emit(el.Add, turn, begin, name="turn"), *states]
 
 
 def _counted(node: Node) -> Loop:

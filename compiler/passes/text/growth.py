@@ -9,15 +9,15 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier
 from mai.compiler.ir.sizes import symbol
-from mai.compiler.ir.structure import NOTHING, Across, Constant, Extend, Loop
+from mai.compiler.ir.structure import NOTHING, Across, Extend, Loop
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.elementwise.conversion import written_out
 from mai.compiler.ops.shapes.indexing import Slice
 from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
-
-ZEROS = {DType.BOOL: False, DType.INT: 0, DType.REAL: 0.0}
+from mai.compiler.passes.fill import full
 
 
 @dataclass(eq=False, slots=True)
@@ -71,7 +71,7 @@ def _where_appended(builder: Builder, tokens: Value, rows: Value) -> Value:
     appended = builder.emit(logic.GreaterEqual, tokens, builder.constant(0))
     for _ in rows.type.shape[1:]:
         appended = builder.emit(Unsqueeze, appended)
-    return builder.emit(logic.Where, appended, rows, builder.constant(ZEROS[rows.type.dtype]), name=rows.name)
+    return builder.emit(logic.Where, appended, rows, full(builder, Type(rows.type.dtype), 0), name=rows.name)
 
 
 def texts(graph: Graph) -> list[Node]:
@@ -113,8 +113,7 @@ def ends_of(written: Graph) -> tuple[int | str, ...]:
 
 
 def _whole_number(value: Value) -> int | None:
-    producer = value.producer
-    number = Constant.of(producer).value if producer is not None and producer.op is Constant else None
+    number = written_out(value)
     return number if isinstance(number, int) else None
 
 

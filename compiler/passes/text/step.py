@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mai.compiler.ir.builder import Builder
-from mai.compiler.ir.graph import Graph, Node, OneTurn, Region, Setting, Value
+from mai.compiler.ir.graph import Graph, Node, OneTurn, Region, Setting, Value, unused_name
 from mai.compiler.ir.rewrite import Copier, free_values, reading, renewed_sizes, symbols_of
-from mai.compiler.ir.structure import NOTHING, Constant, Loop
+from mai.compiler.ir.structure import NOTHING, Loop
+from mai.compiler.ops.elementwise.conversion import written_out
 from mai.compiler.ops.elementwise.logic import Equal, Where
 from mai.compiler.ops.random.choice import Choose
 from mai.compiler.passes.text.growth import ended_before, texts
@@ -50,14 +51,9 @@ def step(graph: Graph) -> Graph | None:
 def _drawn_from(token: Value) -> list[Value]:
     """The logits [vocab] of the draw that a token is, unless its row has ended; none where it comes from anything else."""
     producer = token.producer
-    while producer is not None and producer.op is Where and _is_nothing(producer.inputs[1]):
+    while producer is not None and producer.op is Where and written_out(producer.inputs[1]) == NOTHING:
         producer = producer.inputs[2].producer
     return [producer.inputs[0]] if producer is not None and producer.op is Choose else []
-
-
-def _is_nothing(value: Value) -> bool:
-    producer = value.producer
-    return producer is not None and producer.op is Constant and Constant.of(producer).value == NOTHING
 
 
 def _one_turn(loop: Node, turn_graph: Graph, copier: Copier, carried: Sequence[Value]) -> OneTurn:
@@ -100,7 +96,7 @@ def _interface(graph: Graph, body: Region, nodes: Sequence[Node], turn_graph: Gr
     for value in body.inputs:
         if value not in read and value not in sources:
             continue
-        name = _unused(value.name, taken)
+        name = unused_name(value.name, taken)
         if value.type.lead:
             _input(turn_graph, copier, value, name)
         else:
@@ -127,13 +123,3 @@ def _input(turn_graph: Graph, copier: Copier, value: Value, name: str) -> None:
 def _setting(turn_graph: Graph, copier: Copier, value: Value, name: str, setting: Setting) -> None:
     copier.mapping[value] = Value(value.type, name)
     turn_graph.settings[name] = replace(setting, value=copier[value])
-
-
-def _unused(name: str, taken: set[str]) -> str:
-    """The name, with a number where it is taken; it is taken then."""
-    count, unused = 0, name
-    while unused in taken:
-        count += 1
-        unused = f"{name}_{count}"
-    taken.add(unused)
-    return unused

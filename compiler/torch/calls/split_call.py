@@ -28,11 +28,11 @@ def part(walk: TorchInterpreter, node: Node, splits: dict[Node, fx.Proxy]) -> fx
 def _parts_beside(node: Node) -> list[Node]:
     """The slices of a node's value along its axis, in their order, if they are two or more and each number is in one of them."""
     value, axis = node.inputs[0], node.attributes["axis"]
-    found = {}
+    by_start = {}
     for user in value.uses:
         if user.op is Slice and user.attributes["axis"] == axis and _is_plain(user):
-            found[user.attributes["start"] or 0] = user
-    parts = [found[start] for start in sorted(found)]
+            by_start[user.attributes["start"] or 0] = user
+    parts = [by_start[start] for start in sorted(by_start)]
     ends = [0]
     for n in parts:
         if (n.attributes["start"] or 0) != ends[-1]:

@@ -16,6 +16,7 @@ from mai.compiler.training.run.folder import FAILURE
 from mai.compiler.training.step.objective import Objective, rows_of
 from mai.compiler.training.step.step_function import Module
 from mai.runtime.files import write_atomically
+from mai.runtime.inputs.cells import few_of
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 SHOWN, NUMBERS = 3, 4
@@ -120,8 +121,7 @@ def _weights(parameters: Mapping[str, torch.nn.Parameter], gradients: Mapping[st
         largest = max(finite, key=finite.__getitem__)
         text = f"the largest gradient is {finite[largest]:.4g}, of `{largest}`"
     if wrong:
-        more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-        none = f"those of {', '.join(f'`{name}`' for name in wrong[:SHOWN])}{more} are not finite"
+        none = f"those of {few_of([f'`{name}`' for name in wrong], SHOWN)} are not finite"
         text = f"{text}; {none}" if text else f"of the gradients, {none}"
     weights = {name: float(p.detach().abs().max()) for name, p in parameters.items() if p.numel()}
     if weights:
