@@ -15,7 +15,7 @@ from mai.spec.diagnostics import MaiError
 from mai.spec.family_records import Record, family_records
 from tests.support.command import invoke
 from tests.support.decoder_folders import DECODERS
-from tests.support.model_folders import save
+from tests.support.model_folders import ENCODERS, save
 
 RECORDS = {name: record for name, record in family_records().items() if "reference" in record}
 
@@ -175,12 +175,13 @@ def test_the_command(tmp_path: Path) -> None:
         ("jamba", {"hidden_act": "gelu"}, "recurrences are known with silu"),
         ("falcon_h1", {"mamba_n_heads": 5}, "do not fit each other"),
         ("granitemoehybrid", {"layer_types": ["mamba"]}, "`layer_types` has 1 of 3 layers"),
+        ("modernbert", {"layer_types": ["full_attention"]}, "`layer_types` has 1 of 3 layers"),
         ("gemma2", {"layer_types": ["sliding_attention"]}, "`layer_types` has 1 of 2 layers"),
     ],
 )
 def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     """Fields that transformers takes and does not follow, or follows in other families."""
-    save(DECODERS[name].make(), tmp_path, **changes)
+    save({**ENCODERS, **DECODERS}[name].make(), tmp_path, **changes)
     with pytest.raises(MaiError, match=message):
         import_folder(tmp_path, tmp_path / "m.mai")
 
