@@ -1,6 +1,6 @@
 """Convolutions in 8 bits: files by `--quantize int8` against the same in float32, and against eager torch, one thread each.
 
-    python -m benchmarks.samplers.convolutions [unet] [digits_unet] [cnn] [resnet18]
+    python -m benchmarks.samplers.convolutions [unet] [digits_unet] [latent_flow] [cnn] [resnet18]
 
 Weights are first values, so the distance is that of rounding alone. The U-Net's rival is written by hand (`rivals.py`); that of the others is
 the spec in torch, as it trains. What is counted are seconds of the processor, which for one thread are those of the clock on a machine
@@ -42,6 +42,7 @@ ROWS: list[tuple[Path, str, dict[str, str], int, dict[str, int], float]] = [
     (SPECS / "unet.mai", "euler", {}, 16, {"steps": 4}, 3.3),
     (SPECS / "unet.mai", "euler", {}, 1, {"steps": 4}, 3.3),
     (EXAMPLES / "digits_unet.mai", "sample", {}, 64, {"steps": 5, "seed": 1}, 2.5),
+    (EXAMPLES / "papers" / "latent_flow.mai", "sample", {}, 64, {"steps": 5, "seed": 1}, 1.0),
     (EXAMPLES / "cnn.mai", "classify", {}, 64, {}, 2.0),
     (EXAMPLES / "zoo" / "resnet18.mai", "classify", {"size": "224"}, 4, {}, 2.0),
 ]

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
+import onnx_ir as ir
 
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.comparing.opened import opened
 from mai.compiler.onnx.comparing.trial import Trial, run_trial, trial
 from mai.compiler.onnx.lowering.build import build
+from mai.compiler.onnx.precision.merged import merge
 from mai.compiler.onnx.precision.ranges import Range, read_ranges, watch
 from mai.compiler.onnx.prepared import Prepared
 from mai.runtime.arrays import Array
@@ -33,8 +36,7 @@ def calibrated(prepared: Prepared, trained: Trained, options: CompileOptions) ->
     layout = prepared.coarse(options.bits)
     if layout is None or not layout.convolves:
         return replace(trained, ranges={})
-    model = build(prepared.optimised, trained.weights, CompileOptions(opset=options.opset))
-    keys = watch(model)
+    model, keys = _watched(prepared.optimised, trained.weights, options.opset)
     ranges = {key: trained.ranges[key] for key in keys if key in trained.ranges}
     if len(ranges) < len(set(keys)):
         tried = _with_images(trial(prepared.plain, EXAMPLES, least=prepared.smallest()), prepared.plain)
@@ -47,12 +49,18 @@ def ranges_and_results(
     graph: Graph, weights: Mapping[str, Array], fields: Mapping[str, Array], opset: int
 ) -> tuple[dict[str, Range], list[Array]]:
     """What a graph without few bits computes of some inputs, and the ranges of its convolutions meanwhile."""
-    model = build(graph, weights, CompileOptions(opset=opset))
-    keys = watch(model)
+    model, keys = _watched(graph, weights, opset)
     session = opened(model)
     inputs = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
     results: list[Array] = session.run(None, {name: array for name, array in fields.items() if name in inputs})
     return (read_ranges(keys, results.pop()), results) if keys else ({}, results)
+
+
+def _watched(graph: Graph, weights: Mapping[str, Array], opset: int) -> tuple[ir.Model, list[str]]:
+    """The model of a graph, its convolutions as they are before they become whole numbers, and of which it tells ranges."""
+    model, names = build(graph, weights, CompileOptions(opset=opset)), count()
+    merge(model.graph, names)
+    return model, watch(model, names)
 
 
 def _with_images(tried: Trial, graph: Graph) -> Trial:

@@ -8,11 +8,12 @@ r is either fixed, from the range that the input had on data (`ranges.py`), or t
 for all examples, but `QuantizeLinear` and `DequantizeLinear` take one for each. So it is given 1 in place of r and s / r, of which only the
 ratio was seen on data, in place of s; what leaves it is multiplied by r, and the bias, which has no unit of the example's, added in
 float32. An example's scale follows images of any brightness; a fixed one is faster by a tenth. It is taken for what was normalised
-just before, whose range does not depend on the example. In both ways examples do not see each other.
+just before, whose range does not depend on the example. In both ways examples do not see each other. `Relu` before codes that begin
+at 0 is left out: they end there.
 
 ONNX Runtime runs `QLinearConv` 2 to 3.5 times as fast as a float32 convolution, with the channels last; `ConvInteger`, whose result is not
 rounded, is no faster than float32. In groups, each channel alone say, neither is; with few channels the passes over the
-image cost what is gained. These stay in float32, and so do the first and the last convolution of an image.
+image cost what is gained. These stay in float32, the first convolution of an image say.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ import numpy as np
 import onnx_ir as ir
 from onnx_ir.convenience import replace_nodes_and_values
 
+from mai.compiler.onnx.layout.lazy import drop_unread
 from mai.compiler.onnx.precision.bounded import bounded, positive
 from mai.compiler.onnx.precision.line import Line, bodies
+from mai.compiler.onnx.precision.merged import merge
 from mai.compiler.onnx.precision.phases import Piece, pieces
 from mai.compiler.onnx.precision.ranges import CONVOLUTION, LEAST, Range, Ranges, identity, numbers, suits
 from mai.compiler.onnx.precision.whole import LARGEST_WEIGHT
@@ -35,11 +38,14 @@ from mai.runtime.arrays import Array
 
 LEVELS, MIDDLE = 255, 128
 BIAS = 2**24  # The largest whole number that a bias becomes.
+FEW = 64  # Pixels of an image that is small.
 
 
 def whole_convolutions(model: ir.Model, ranges: Ranges) -> None:
     """Write the convolutions whose ranges are known in whole numbers, in all graphs."""
-    _Rewriting(ranges).graph(model.graph)
+    rewriting = _Rewriting(ranges)
+    merge(model.graph, rewriting.names)
+    rewriting.graph(model.graph)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,44 @@ def _scale(low: float, high: float) -> _Scale:
     low, high = min(low, 0.0), max(high, 0.0)
     step = max((high - low) / LEVELS, LEAST)
     return _Scale(np.float32(step), np.uint8(np.clip(np.rint(-low / step), 0, LEVELS)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """How a convolution's result lies while it becomes real numbers.
+
+    ONNX Runtime moves the change from channels last to channels first as far as it can, and so makes it of reals. It is cheaper of
+    codes, where pixels are few, or moved anyway: with the pixels of a channel in one row it must be done before. `sizes` are those of
+    such an image, [o, height, width]; None leaves the image as it is.
+    """
+
+    sizes: tuple[int, int, int] | None
+    axes: int
+
+    @classmethod
+    def of(cls, node: ir.Node) -> _Rows:
+        shape = list(node.outputs[0].shape or ())[1:]
+        axes = numbers(node, 1).ndim - 2
+        if axes == 2 and len(shape) == 3 and all(isinstance(n, int) for n in shape):
+            channels, height, width = map(int, shape)
+            if node.op_type == "ConvTranspose" or height * width <= FEW:
+                return cls((channels, height, width), axes)
+        return cls(None, axes)
+
+    def flat(self, line: Line, codes: ir.Value) -> ir.Value:
+        """[N, o, pixels]"""
+        return codes if self.sizes is None else line("Reshape", codes, line.ints([0, self.sizes[0], -1]))
+
+    def whole(self, line: Line, y: ir.Value) -> ir.Value:
+        """[N, o, height, width]"""
+        return y if self.sizes is None else line("Reshape", y, line.ints([0, *self.sizes]))
+
+    def beside(self, bias: Array) -> Array:
+        """A bias [o], to be added: beside few pixels a number for each, since ONNX Runtime adds many short rows slowly."""
+        if self.sizes is None:
+            return bias.reshape(-1, *[1] * self.axes)
+        pixels = self.sizes[1] * self.sizes[2]
+        return np.repeat(bias[:, None], pixels if pixels <= FEW else 1, 1)
 
 
 class _Rewriting:
@@ -74,6 +118,7 @@ class _Rewriting:
             seen = self.ranges.get(identity(node)) if suits(node) else None
             if seen is not None:
                 self._replace(graph, node, seen)
+        drop_unread(graph)
 
     def _replace(self, graph: ir.Graph, node: ir.Node, seen: Range) -> None:
         line = Line(graph, self.names)
@@ -91,22 +136,27 @@ class _Rewriting:
             line, ("codes", x, scale.step, scale.zero), lambda: line("QuantizeLinear", _real(x), step, zero)
         )
         product = self._product(line, node, codes, scale, out, numbers(node, 2))
-        return line("DequantizeLinear", product, *(self._const(line, np.asarray(n)) for n in (out.step, out.zero)))
+        rows = _Rows.of(node)
+        ends = (self._const(line, np.asarray(n)) for n in (out.step, out.zero))
+        return rows.whole(line, line("DequantizeLinear", rows.flat(line, product), *ends))
 
     def _each(self, line: Line, node: ir.Node, seen: Range) -> ir.Value:
         """By the range of each example; of what is never below zero, all codes are above it."""
         x, axes = node.inputs[0], list(range(1, numbers(node, 1).ndim))
         zero = 0 if _real(x) in self.positive else MIDDLE
         above = LEVELS - zero
+        x = _before_relu(_real(x))
         scale, out = _Scale(np.float32(1), np.uint8(zero)), _scale(-seen.down * above, seen.up * above)
-        steps = self._once(line, ("steps", x, zero), lambda: self._steps(line, _real(x), axes, zero, 1 / above))
+        steps = self._once(line, ("steps", x, zero), lambda: self._steps(line, x, axes, zero, 1 / above))
         zeros = self._zeros(line, steps, zero)
-        codes = self._once(line, ("codes", x, zero), lambda: line("QuantizeLinear", _real(x), steps, zeros, axis=0))
+        codes = self._once(line, ("codes", x, zero), lambda: line("QuantizeLinear", x, steps, *zeros, axis=0))
         product = self._product(line, node, codes, scale, out, None)
         size = line("Mul", steps, self._const(line, np.asarray(out.step)))
-        plain = line("DequantizeLinear", product, size, self._zeros(line, steps, int(out.zero)), axis=0)
-        bias = numbers(node, 2)
-        return line("Add", plain, self._const(line, bias.reshape(-1, *(1 for _ in axes[1:])))) if bias.any() else plain
+        rows, bias = _Rows.of(node), numbers(node, 2)
+        y = line("DequantizeLinear", rows.flat(line, product), size, *self._zeros(line, steps, int(out.zero)), axis=0)
+        if bias.any():
+            y = line("Add", y, self._const(line, rows.beside(bias)))
+        return rows.whole(line, y)
 
     def _steps(self, line: Line, x: ir.Value, axes: list[int], zero: int, unit: float) -> ir.Value:
         """The scale of each example, [N]: its largest number, whatever its sign, becomes an outer code."""
@@ -115,10 +165,12 @@ class _Rewriting:
         lows = [line("Neg", line("ReduceMin", x, ends, keepdims=0))] if zero else []
         return line("Mul", line("Max", high, *lows, least), share)
 
-    def _zeros(self, line: Line, steps: ir.Value, zero: int) -> ir.Value:
-        """The code of zero for each example."""
+    def _zeros(self, line: Line, steps: ir.Value, zero: int) -> list[ir.Value]:
+        """The code of zero for each example; none where it is 0, which needs not be said."""
+        if not zero:
+            return []
         one = self._const(line, np.asarray(np.uint8(zero)))
-        return self._once(line, ("zeros", steps, zero), lambda: line("Expand", one, line("Shape", steps)))
+        return [self._once(line, ("zeros", steps, zero), lambda: line("Expand", one, line("Shape", steps)))]
 
     def _product(
         self, line: Line, node: ir.Node, codes: ir.Value, scale: _Scale, out: _Scale, bias: Array | None
@@ -138,7 +190,10 @@ class _Rewriting:
         share = None if bias is None else np.tile(bias, len(parts[0].weight) // len(bias))
         results = [self._one(line, codes, ends, p.weight, share, scale, _laid(p)) for p in parts]
         whole = results[0] if len(results) == 1 else line("Concat", *results, axis=1)
-        return _cut(line, _spread(line, whole, stride, axes, numbers(node, 1).shape[1]), over)
+        shape = node.outputs[0].shape
+        width = shape[-1] if shape is not None else None
+        wide = width + over[-1] if isinstance(width, int) else None
+        return _cut(line, _spread(line, whole, stride, axes, numbers(node, 1).shape[1], wide), over)
 
     def _one(
         self, line: Line, codes: ir.Value, ends: list[ir.Value], weight: Array, bias: Array | None, scale: _Scale,
@@ -171,16 +226,31 @@ def _real(x: ir.Value | None) -> ir.Value:
     return x
 
 
+def _before_relu(x: ir.Value) -> ir.Value:
+    """What `Relu` makes x of: where codes begin at 0, what is below becomes 0 as well."""
+    node = x.producer()
+    return _real(node.inputs[0]) if node is not None and node.op_type == "Relu" else x
+
+
 def _laid(piece: Piece) -> dict[str, list[int]]:
     return {"pads": [*piece.before, *piece.after]}
 
 
-def _spread(line: Line, phases: ir.Value, stride: int, axes: int, channels: int) -> ir.Value:
-    """The pixels of phases [N, stride^axes o, *counts] in the order of the image [N, o, *(stride counts)]."""
+def _spread(line: Line, phases: ir.Value, stride: int, axes: int, channels: int, width: int | None) -> ir.Value:
+    """The pixels of phases [N, stride^axes o, *counts] in the order of the image [N, o, *(stride counts)], whose last axis has `width`.
+
+    With the channels last, as ONNX Runtime has them here, the pixels of a row of the window lie side by side, and are moved together.
+    """
     if stride == 1:
         return phases
-    if axes == 2:
+    if axes == 2 and width is None:
         return line("DepthToSpace", phases, blocksize=stride, mode="DCR")
+    if axes == 2:
+        assert width is not None
+        last = line("Transpose", phases, perm=[0, 2, 3, 1])
+        split = line("Reshape", last, line.ints([0, 0, width // stride, stride, stride * channels]))
+        moved = line("Transpose", split, perm=[0, 1, 3, 2, 4])
+        return line("Transpose", line("Reshape", moved, line.ints([0, -1, width, channels])), perm=[0, 3, 1, 2])
     split = line("Reshape", phases, line.ints([0, stride, channels, -1]))
     return line("Reshape", line("Transpose", split, perm=[0, 2, 3, 1]), line.ints([0, channels, -1]))
 

@@ -7,9 +7,8 @@ was seen in one graph, the loss on held-out data, holds in another, an export.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from itertools import count
 
 import numpy as np
 import onnx_ir as ir
@@ -18,7 +17,8 @@ from mai.compiler.onnx.precision.line import Line, bodies
 from mai.runtime.arrays import Array
 
 KINDS, CONVOLUTION = ("Conv", "ConvTranspose"), "QLinearConv"  # Before and after.
-NARROW = 16  # Channels of the fewest that gain from it; an image's own and those of a result stay as they are.
+NARROW = 16  # Channels of the fewest that gain from it, those that go in and those that come out.
+MANY = 147  # Products of a sum with which few channels on one side gain, too: a window of 7 x 7 over 3 channels.
 OUTPUT = "ranges"
 FIGURES = 6  # Of a `Range`.
 LEAST = 1e-30
@@ -40,12 +40,17 @@ Ranges = Mapping[str, Range]  # By `identity`.
 
 
 def suits(node: ir.Node) -> bool:
-    """Whether a convolution may be of whole numbers: its weight is known, it is in one group and has channels enough."""
+    """Whether a convolution may be of whole numbers: its weight is known, it is in one group, and large enough."""
     if node.op_type not in KINDS or any(v is None or v.const_value is None for v in node.inputs[1:]):
         return False
     weight = numbers(node, 1)
-    alone = node.attributes.get_int("group", 1) == 1 and min(weight.shape[:2]) >= NARROW
-    return alone and (node.op_type == "Conv" or _has_phases(node, weight.ndim - 2))
+    if node.attributes.get_int("group", 1) != 1:
+        return False
+    wide = min(weight.shape[:2]) >= NARROW
+    if node.op_type == "ConvTranspose":
+        return wide and _has_phases(node, weight.ndim - 2)
+    windows = weight[0, 0].size > 1 and weight[0].size >= MANY
+    return wide or (windows and max(weight.shape[:2]) >= NARROW)
 
 
 def _has_phases(node: ir.Node, axes: int) -> bool:
@@ -83,9 +88,12 @@ def from_figures(kept: Mapping[str, Sequence[float]]) -> dict[str, Range]:
     return {key: Range(*seen) for key, seen in kept.items()}
 
 
-def watch(model: ir.Model) -> list[str]:
-    """Give a float32 model one more output, the largest figures of its convolutions, and say of which they are."""
-    return _Watch().model(model)
+def watch(model: ir.Model, names: Iterator[int]) -> list[str]:
+    """Give a float32 model one more output, the largest figures of its convolutions, and say of which they are.
+
+    `names` number what is made in the whole model.
+    """
+    return _Watch(names).model(model)
 
 
 def read_ranges(keys: Sequence[str], output: Array) -> dict[str, Range]:
@@ -113,8 +121,8 @@ def _both(a: Range, b: Range) -> Range:
 class _Watch:
     """Makes a vector of the figures of all convolutions, those in the bodies of loops and branches, too."""
 
-    def __init__(self) -> None:
-        self.names = count()
+    def __init__(self, names: Iterator[int]) -> None:
+        self.names = names
 
     def model(self, model: ir.Model) -> list[str]:
         keys, seen = self._graph(model.graph)
