@@ -82,18 +82,19 @@ def subject_of(graph: Graph, manifest: Manifest) -> Subject:
         raise refusal(message, node.span, "make the number a setting: `steps: int = 20`")
     steps = integral.steps if setting is None else int(graph.settings[setting].default)
     assert isinstance(steps, int), "a number that is no setting's"
-    reuse, every = _reuse(graph, integral.reuse)
+    reuse, every = _reuse(graph, integral.reuse, node)
     return Subject(graph, Plan(integral.method, steps, reuse=every, spared=reuse.spared), setting, keeps, reuse)
 
 
-def _reuse(graph: Graph, every: Size) -> tuple[Reuse, int]:
+def _reuse(graph: Graph, every: Size, node: Node) -> tuple[Reuse, int]:
     """What can be reused, and at every how many-th step the spec computes it. A setting of a spec keeps its name."""
     spared = spared_share(graph)
-    for name, setting in graph.settings.items():
-        if every == symbol(name):
-            return Reuse(spared, name), int(setting.default)
     if not isinstance(every, int):
-        return Reuse(), 1
+        name = _setting_of(graph, every)
+        if name is None:
+            message = f"what is reusable is computed at every `{every}`-th step, neither a setting nor a number"
+            raise refusal(message, node.span, "write `reuse = k` with a setting `k: int = 2`")
+        return Reuse(spared, name), int(graph.settings[name].default)
     taken = {*graph.settings, *graph.sizes, *graph.output_names, *(v.name for v in graph.inputs)}
     return Reuse(spared, None if REUSE in taken else REUSE), every
 
@@ -112,8 +113,13 @@ def _setting(graph: Graph, steps: Size, node: Node) -> str | None:
     """The name of the setting that is the number of steps; None for a number."""
     if isinstance(steps, int):
         return None
-    for name in graph.settings:
-        if steps == symbol(name):
-            return name
+    name = _setting_of(graph, steps)
+    if name is not None:
+        return name
     help = "write `using rk4(steps)` with a setting `steps: int = 20`"
     raise refusal(f"the number of steps is `{steps}`, neither a setting nor a number", node.span, help)
+
+
+def _setting_of(graph: Graph, size: Size) -> str | None:
+    """The setting that a size is; None where it is computed of some."""
+    return next((name for name in graph.settings if size == symbol(name)), None)

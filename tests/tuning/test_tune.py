@@ -264,6 +264,10 @@ REFUSED = {
         "repeat 2 {", "integrate s in 0..1 using rk4(steps) { dx/ds = -x }\n  repeat 2 {"
     ),
     "neither a setting nor a number": body("integrate s in 0..1 using rk4(2 * steps) { dx/ds = -x }"),
+    "at every `2 * k`-th step": body(
+        "integrate s in 0..1 using ab2(steps, reuse = 2 * k) { dx/ds = s - reusable(sin(3 * x)) }",
+        "steps: int = 6, k: int = 1",
+    ),
     "as many points as the spec says": body(
         "integrate s in 0..1 using rk4(6) { dx/ds = -x } keep x as xs", "", "[7, 2]", "xs"
     ),
