@@ -345,6 +345,14 @@ def range_from_zero(p: Place) -> Draft | str:
     return _draft(begin, begin, "0..", f"write `in 0..{match[1]}`")
 
 
+def range_from_words(p: Place) -> Draft | str:
+    """`integrate s from 0 to 1` for `integrate s in 0..1`."""
+    match = re.match(r"from\s+(\S+)\s+to\s+(\S+)", p.rest)
+    if match is None:
+        return "write `integrate s in 0..1 using rk4(20)`"
+    return _draft(p.at, p.at + len(match[0]), f"in {match[1]}..{match[2]}")
+
+
 def list_of_values(p: Place) -> Draft | str:
     """`{a, b}` for `[a, b]`, and `{a}` for `a`."""
     match = re.match(r"\{\s*([^{}\n:=]+?)\s*\}", p.rest)

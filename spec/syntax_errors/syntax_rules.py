@@ -247,7 +247,7 @@ BLOCKS: list[Rule] = [
      "missing-block", "a block `{ ... }` is missing here", None),
     (_all(_word("weights"), _only("LBRACE")), "missing-block", "a `weights` says what becomes what", 'write `weights from "m.safetensors" { "f.*" = "*" }`'),
     (_all(_word("integrate"), _accepts("IN")),
-     "missing-range", "an integral runs over a range", "write `integrate s in 0..1 using rk4(20)`"),
+     "missing-range", "an integral runs over a range", mend.range_from_words),
     (_all(_word("integrate"), _accepts("USING")),
      "missing-solver", "an `integrate` says which solver it uses", mend.solver),
     (_all(_word("integrate"), _line(r"\busing\s*$")),
