@@ -34,7 +34,7 @@ LAYERS = {
 SHAPES = {
     "write `concat(a, b)`, along another axis `concat(x, y, axis = 0)`": "cat concatenate hstack",
     "write `[a, b]`": "stack vstack",
-    'write `flatten(x)` for a vector, or `rearrange(x, "(a b) c -> a (b c)", a = 2)`': "reshape view unflatten",
+    'write `rearrange(x, "a b -> (a b)")` for a vector, or `rearrange(x, "(a b) c -> a (b c)", a = 2)`': "reshape view unflatten",
     'write `rearrange(x, "a b -> (a b)")`': "flatten ravel Flatten",
     'write `rearrange(image, "k h w -> h w k")`': "permute moveaxis movedim",
     "write `x'`, which exchanges the last two axes": "T mT t transpose swapaxes",

@@ -34,7 +34,7 @@ def program(snippet: str) -> str:
         return (
             f"{snippet}\nnet f(y: class[11]) -> [2] {{ return embed(y, 2) }}\nexport g() -> [2] {{ return f(none) }}\n"
         )
-    line = snippet.replace("jvp(y, x, t)", "jvp(x^2, x, y)").replace("flatten(x)", "flatten([x, x])")
+    line = snippet.replace("jvp(y, x, t)", "jvp(x^2, x, y)")
     line = line if STATEMENT.match(line) else f"made = {line}"
     return f"{DATA}train(steps = 1) {{\n  {line}\n  minimize sum(linear(a, 1)^2)\n}}\n"
 
