@@ -416,6 +416,24 @@ NO_PLACE = (
 )
 
 
+def test_a_text_with_a_fixed_number_of_places(host: Host, tmp_path: Path) -> None:
+    """`--capacity`: states of a fixed size give the tokens of Python, up to the last place; a longer prompt is read in blocks."""
+    (tmp_path / "text.mai").write_text(TEXT.replace("[60, 8]", "[300, 8]"), encoding="utf-8")
+    program = check(tmp_path / "text.mai").program
+    assert program is not None
+    trained = Trained(load_weights(program, None)[0], tokenizer="bytes")
+    export_step(program, "generate", trained, tmp_path, CompileOptions(verify=False, capacity=150))
+    path = tmp_path / "text.generate.step.onnx"
+    step, plain = host.load(path), load(path, providers="cpu")
+    assert plain.manifest.step is not None and plain.manifest.step.fixed
+    for prompt in (list(b"The naive"), list(b"cafe " * 28)):
+        count = 151 - len(prompt)
+        expected = [int(token[0]) for token in plain.stream(np.array([prompt]), count, seed=3)]
+        assert host.text(host.call(step, seed=3), prompt, count) == expected
+        with pytest.raises(ModelError, match=rf"at most 150 tokens: .* \(count={count} fits\)"):
+            host.text(host.call(step), prompt, count + 1)
+
+
 def test_a_whole_text_is_that_of_python(host: Host, files: Path) -> None:
     model, plain = host.load(files / "text.generate.onnx"), load(files / "text.generate.onnx", providers="cpu")
     for rows, count in (([[1] * 4], 57), ([[-1, -1, 5, 6], [1, 2, 3, 4]], 3)):
