@@ -103,6 +103,10 @@ ENCODERS = {
     "esm, classes": Model("EsmForSequenceClassification", "EsmConfig", {
         **ESM, **LABELS, "position_embedding_type": "absolute", "emb_layer_norm_before": True, "token_dropout": False}),
     "esm, gaps": Model("EsmForMaskedLM", "EsmConfig", {**ESM, "mask_token_id": 7}),
+    "ernie": Model("ErnieModel", "ErnieConfig", {**ENCODER, "use_task_id": True}),
+    "ernie, gaps": Model("ErnieForMaskedLM", "ErnieConfig", ENCODER),
+    "data2vec-text": Model("Data2VecTextModel", "Data2VecTextConfig", {**ENCODER, "pad_token_id": 1}),
+    "data2vec-text, gaps": Model("Data2VecTextForMaskedLM", "Data2VecTextConfig", {**ENCODER, "pad_token_id": 1}),
     "distilbert, gaps": Model("DistilBertForMaskedLM", "DistilBertConfig", DISTIL),
 }  # fmt: skip
 
@@ -126,6 +130,7 @@ SEQ2SEQ = {
     "marian": Model("MarianMTModel", "MarianConfig", {**BART, **MARIAN}),
     "marian, swish": Model("MarianMTModel", "MarianConfig", {
         **BART, **MARIAN, "activation_function": "swish", "scale_embedding": True}),
+    "m2m_100": Model("M2M100ForConditionalGeneration", "M2M100Config", BART),
     "pegasus": Model("PegasusForConditionalGeneration", "PegasusConfig", BART),
 }  # fmt: skip
 
