@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
+from functools import cache
+from typing import Any, TypeVar
 
 from mai.spec.ast import Expr, Name
 from mai.spec.source import Source, Span
@@ -26,9 +27,16 @@ def expressions(node: object) -> Iterator[Expr]:
 def children(node: object) -> Iterator[object]:
     """The nodes directly below a node, in the order of the text."""
     if isinstance(node, tuple):
-        yield from node
-    elif not isinstance(node, (Span, Source)):
-        yield from (getattr(node, name) for name in getattr(node, "__match_args__", ()) if name not in PLACE)
+        return iter(node)
+    kind: type[Any] = type(node)
+    return (getattr(node, name) for name in _fields(kind))
+
+
+@cache
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    """The fields of a node in which nodes may be; of what is no node there are none."""
+    names = () if issubclass(kind, (Span, Source)) else getattr(kind, "__match_args__", ())
+    return tuple(name for name in names if name not in PLACE)
 
 
 def nodes_of(tree: object, kind: type[N]) -> Iterator[N]:
