@@ -28,13 +28,12 @@ def children(node: object) -> Iterator[object]:
     """The nodes directly below a node, in the order of the text."""
     if isinstance(node, tuple):
         return iter(node)
-    kind: type[Any] = type(node)
-    return (getattr(node, name) for name in _fields(kind))
+    return (getattr(node, name) for name in _fields(type(node)))
 
 
 @cache
-def _fields(kind: type[Any]) -> tuple[str, ...]:
-    """The fields of a node in which nodes may be; of what is no node there are none."""
+def _fields(kind: Any) -> tuple[str, ...]:
+    """The fields, of a class of nodes, in which nodes may be; of another class there are none."""
     names = () if issubclass(kind, (Span, Source)) else getattr(kind, "__match_args__", ())
     return tuple(name for name in names if name not in PLACE)
 
