@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, TypeVar
 
 from mai.spec.ast import Expr, Name
@@ -11,6 +10,7 @@ from mai.spec.source import Source, Span
 
 N = TypeVar("N")
 PLACE = ("span", "depth")  # the fields of every node, in which no nodes are
+FIELDS: dict[type[Any], tuple[str, ...]] = {}  # the others, by class
 
 
 def expressions(node: object) -> Iterator[Expr]:
@@ -31,11 +31,12 @@ def children(node: object) -> Iterator[object]:
     return (getattr(node, name) for name in _fields(type(node)))
 
 
-@cache
-def _fields(kind: Any) -> tuple[str, ...]:
+def _fields(kind: type[Any]) -> tuple[str, ...]:
     """The fields, of a class of nodes, in which nodes may be; of another class there are none."""
-    names = () if issubclass(kind, (Span, Source)) else getattr(kind, "__match_args__", ())
-    return tuple(name for name in names if name not in PLACE)
+    if kind not in FIELDS:
+        names = () if issubclass(kind, (Span, Source)) else getattr(kind, "__match_args__", ())
+        FIELDS[kind] = tuple(name for name in names if name not in PLACE)
+    return FIELDS[kind]
 
 
 def nodes_of(tree: object, kind: type[N]) -> Iterator[N]:
