@@ -16,6 +16,8 @@ the same figure: that of the compiled file, and that of the twin. Where the spec
 for how many. The specs, and the small scripts that make their data, are in [examples/papers](../examples/papers) and
 [examples](../examples/README.md), the twins in [benchmarks/twins](../benchmarks/twins).
 
+<!-- not run: it trains all of them, for hours -->
+
 ```sh
 python -m benchmarks.twins
 ```
