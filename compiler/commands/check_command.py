@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,9 +52,20 @@ def check(
             exports = ", ".join(program.exports) or "no exports"
             echo(f"{file}: sound ({exports})")
             _say_sizes(program)
-    print_diagnostics(diagnostics, format)
+    print_diagnostics(_once(diagnostics), format)
     if failed:
         raise Exit(1)
+
+
+def _once(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Without what is told again: of a file that several of the others import."""
+    told = {(d.slug, d.message, _place(d)): d for d in reversed(diagnostics)}
+    return list(reversed(told.values()))
+
+
+def _place(diagnostic: Diagnostic) -> tuple[Path, int] | None:
+    span = diagnostic.span
+    return (Path(span.source.path).resolve(), span.start) if span is not None else None
 
 
 def _is_judged(diagnostic: Diagnostic) -> bool:
