@@ -36,7 +36,14 @@ def check(
         ),
     ] = False,
 ) -> None:
-    """Check files: names, types, dimensions, settings. Nothing is run."""
+    """Find mistakes in specs, without running anything: mai check flow.mai
+
+    It checks names, types, shapes and settings, and shows the place of each mistake. Where a repair is known, it shows that too.
+
+    mai check flow.mai --fix            make the repairs
+
+    mai check *.mai --strict            in a test, where warnings are errors, too
+    """
     from mai.compiler.check import check_all
 
     diagnostics: list[Diagnostic] = []
