@@ -79,8 +79,9 @@ class _Rows:
     def of(cls, node: ir.Node) -> _Rows:
         shape = list(node.outputs[0].shape or ())[1:]
         axes = numbers(node, 1).ndim - 2
-        if axes == 2 and len(shape) == 3 and all(isinstance(n, int) for n in shape):
-            channels, height, width = map(int, shape)
+        known = [n for n in shape if isinstance(n, int)]
+        if axes == 2 and len(shape) == len(known) == 3:
+            channels, height, width = known
             if node.op_type == "ConvTranspose" or height * width <= FEW:
                 return cls((channels, height, width), axes)
         return cls(None, axes)

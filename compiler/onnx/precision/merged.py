@@ -38,7 +38,7 @@ class _Merging:
             if node.op_type == "BatchNormalization":
                 self._normalisation(graph, node)
         for node in graph:
-            if suits(node) and node.inputs[0] not in self.bounded:
+            if suits(node) and not self._is_bounded(node):
                 self._bias(graph, node)
 
     def _normalisation(self, graph: ir.Graph, node: ir.Node) -> None:
@@ -75,7 +75,11 @@ class _Merging:
         if node.op_type != "Add" or len(others) != 1:
             return None
         made = _convolution(others[0], graph)
-        return made if made is not None and made.inputs[0] in self.bounded else None
+        return made if made is not None and self._is_bounded(made) else None
+
+    def _is_bounded(self, node: ir.Node) -> bool:
+        x = node.inputs[0]
+        return x is not None and x in self.bounded
 
     def _write(self, graph: ir.Graph, node: ir.Node, place: int, array: Array) -> None:
         """Give a convolution another weight or bias."""

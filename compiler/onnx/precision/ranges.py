@@ -46,11 +46,11 @@ def suits(node: ir.Node) -> bool:
     weight = numbers(node, 1)
     if node.attributes.get_int("group", 1) != 1:
         return False
-    wide = min(weight.shape[:2]) >= NARROW
+    wide = bool(min(weight.shape[:2]) >= NARROW)
     if node.op_type == "ConvTranspose":
         return wide and _has_phases(node, weight.ndim - 2)
     windows = weight[0, 0].size > 1 and weight[0].size >= MANY
-    return wide or (windows and max(weight.shape[:2]) >= NARROW)
+    return wide or bool(windows and max(weight.shape[:2]) >= NARROW)
 
 
 def _has_phases(node: ir.Node, axes: int) -> bool:
