@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, fx
 
-from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.operation import Lowering, Operation
 from mai.compiler.ops.random.choice import Choose
 from mai.compiler.ops.random.random_numbers import Draw, RandomHalves, RandomNormal, RandomUniform
 
@@ -34,7 +34,8 @@ def random_normal(seed: Tensor, turn: Tensor, example: Tensor, place: int, shape
 
 def choose(logits: Tensor, u: Tensor, temperature: Tensor, *filters: Tensor) -> Tensor:
     """A label by its logits and a uniform number; see `ops/random/choice.py`."""
-    label: Tensor = Choose.torch(torch, logits, u, temperature, *filters)
+    lowering: Lowering = Choose.torch
+    label: Tensor = lowering(torch, logits, u, temperature, *filters)
     return label
 
 
