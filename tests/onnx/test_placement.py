@@ -133,12 +133,20 @@ def test_group_norm_is_the_same_by_kernels_of_cuda(program: Callable[[str], Prog
     np.testing.assert_allclose(*results, atol=2e-6)
 
 
-def _exported(compiled: Program, folder: Path, *, cuda: bool, verify: bool = False) -> Path:
+def test_weights_in_a_file_beside_change_nothing(program: Callable[[str], Program], tmp_path: Path) -> None:
+    """As the files above 2 GB have them, which could not be read."""
+    compiled = program("export g(x: [64]) -> [64] { return linear(tanh(x), 64) }\n")
+    inside, beside = (_exported(compiled, tmp_path / str(k), cuda=False, beside=k) for k in (False, True))
+    assert beside.with_suffix(".onnx.data").exists()
+    assert report(beside) == report(inside)
+
+
+def _exported(compiled: Program, folder: Path, *, cuda: bool, verify: bool = False, beside: bool = False) -> Path:
     from mai.compiler.training.initial_weights import load_weights
 
     name = next(iter(compiled.exports))
     trained = Trained(load_weights(compiled, None)[0])
-    return export(compiled, name, trained, folder, CompileOptions(cuda=cuda, verify=verify)).path
+    return export(compiled, name, trained, folder, CompileOptions(cuda=cuda, verify=verify, external_data=beside)).path
 
 
 def _report(compiled: Program, folder: Path, *, cuda: bool) -> Report:
