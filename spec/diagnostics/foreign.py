@@ -34,7 +34,7 @@ LAYERS = {
 SHAPES = {
     "write `concat(a, b)`, along another axis `concat(x, y, axis = 0)`": "cat concatenate hstack",
     "write `[a, b]`": "stack vstack",
-    'write `rearrange(x, "(a b) c -> a (b c)", a = 2)`': "reshape view unflatten",
+    'write `rearrange(x, "a b -> (a b)")` for a vector, or `rearrange(x, "(a b) c -> a (b c)", a = 2)`': "reshape view unflatten",
     'write `rearrange(x, "a b -> (a b)")`': "flatten ravel Flatten",
     'write `rearrange(image, "k h w -> h w k")`': "permute moveaxis movedim",
     "write `x'`, which exchanges the last two axes": "T mT t transpose swapaxes",
@@ -75,7 +75,7 @@ MAKING = {
     "write `1.0 * label`: an integer that meets a real becomes one": "float astype double",
     "a draw is a statement: write `x ~ normal([2])`": "randn standard_normal randn_like",
     "a draw is a statement: write `x ~ uniform([2])`": "rand random random_sample rand_like",
-    "a draw is a statement: write `k ~ integers([2], 0, 10)`": "randint",
+    "a draw is a statement: write `k ~ integers(0, 10)`": "randint",
     "a draw is a statement: write `k ~ categorical(z)`, of logits": "multinomial choice",
 }
 PROGRAMS = {
@@ -95,6 +95,7 @@ TYPES = {
 # These are hints for names that are read as values, too, and not only for those that are called.
 NOTHING = {
     "a label left out is one more label: write `const none = 10` for a net that takes `y: class[11]`": "none None null Null nil",
+    "a train block counts its steps in a state: `state n: [] = 0`, with n = n + 1 in the next line": "step global_step epoch iteration",
 }
 TABLES = (LOSSES, LAYERS, SHAPES, NUMBERS, MAKING, PROGRAMS, TYPES, NOTHING)
 FOREIGN = {name: hint for table in TABLES for hint, names in table.items() for name in names.split()}
