@@ -215,7 +215,11 @@ class Calls:
                 continue
             if isinstance(argument.value, Value) and not _may_be_tensor(parameter):
                 message = f"`{parameter.name.id}` of `{function.name}` is fixed when the file is compiled"
-                help = self.e.default_help(argument.value) or repairs.without_input(argument.span)
+                help = (
+                    self.e.default_help(argument.value)
+                    or repairs.without_input(argument.span)
+                    or repairs.typed_parameter(parameter, argument.value)
+                )
                 raise self.e.fail("static-needed", argument.span, message, label=kind_of(argument.value), help=help)
             if (
                 isinstance(parameter.default, ast.Bool)

@@ -174,9 +174,9 @@ class Signatures:
         if isinstance(written, ast.ClassType) and is_free(env, written.classes):
             assert isinstance(written.classes, ast.Name)
             if value.type.classes is None:
-                raise self.e.fail(
-                    "class-range", span, "this integer does not say how many classes there are", label="int"
-                )
+                message = "this integer does not say how many classes there are"
+                help = "give it the type `class[10]`, for 10 labels; a time is no label: write `fourier(t, 32)` of it"
+                raise self.e.fail("class-range", span, message, label="int", help=help)
             env.names[written.classes.id] = value.type.classes
             return value
         classes = self.classes_of(env, written)
@@ -225,7 +225,8 @@ class Signatures:
             where = [Label(written.span, f"promised here: {describe(promised.shape)}")]
             edits = self._other_results(env, written, promised, value, span)
             label = describe(value.type.shape)
-            raise self.e.fail("return-shape", span, message, label=label, where=where, edits=edits)
+            help = _other_width(promised, value.type)
+            raise self.e.fail("return-shape", span, message, label=label, where=where, edits=edits, help=help)
         if value.type.classes is None and promised.classes is not None:  # A text that was cut or joined is a text.
             value.type = replace(value.type, classes=promised.classes)
         return value
@@ -243,6 +244,15 @@ class Signatures:
         if isinstance(written, ast.TensorType) and promised.dtype is value.type.dtype:
             edits = [*edits, put(written.span, describe(shape), "promise `{}`")]
         return [replace(edit, alone=True) for edit in edits]
+
+
+def _other_width(promised: Type, returned: Type) -> str | None:
+    """What changes the number of values of the last axis, where nothing else differs."""
+    same = promised.dtype is returned.dtype is DType.REAL and promised.shape[:-1] == returned.shape[:-1]
+    width = promised.shape[-1] if promised.shape else None
+    if not (same and returned.rank == promised.rank and isinstance(width, int)):
+        return None
+    return f"`linear(x, {width})` makes {width} of the {returned.shape[-1]} values of its last axis"
 
 
 def _other_number(call: Span, at: Span, number: str) -> Edit:
