@@ -15,7 +15,7 @@ from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import ToInt, ToReal
-from mai.spec import ast, in_prelude
+from mai.spec import ast
 from mai.spec.diagnostics import Change, Edit, Help, Label
 from mai.spec.diagnostics.edit import changed, put
 from mai.spec.record import record
@@ -141,7 +141,7 @@ class Signatures:
         operands = (a.value for a in arguments if isinstance(a.value, Value) and a.value.type.shape == value.type.shape)
         calls = self.e.made_by.get(value) or next((self.e.made_by[o] for o in operands if o in self.e.made_by), ())
         layer = isinstance(function, Function) and function.declaration.kind == "layer"
-        if layer and not in_prelude(span.source):
+        if layer and not span.source.in_prelude:
             calls = (*calls, LayerCall(span, tuple(a for a in arguments if type(a.value) is int)))
         if calls:
             self.e.made_by[value] = calls[-MAX_EDITS:]
@@ -282,13 +282,13 @@ def dtype_of(written: ast.TypeExpr) -> DType:
 def _declared(parameter: ast.Parameter, span: Span) -> list[Label]:
     """Where the type of a net's or a layer's parameter is written; nothing for a standard layer."""
     at = parameter.type.span if parameter.type else parameter.span
-    return [] if in_prelude(at.source) or at.source is not span.source else [Label(at, "declared here")]
+    return [] if at.source.in_prelude or at.source is not span.source else [Label(at, "declared here")]
 
 
 def _without_batch(parameter: ast.Parameter, dims: Sequence[ast.Expr], value: Value) -> Help:
     """What to write where a parameter has one axis too many at the front, most likely the batch."""
     inner = dims[1:]
-    if in_prelude(parameter.span.source):
+    if parameter.span.source.in_prelude:
         is_number = len(dims) == 1 and not value.type.rank
         return "in brackets a number is a vector of one number: `[x]`" if is_number else None
     if len(inner) != value.type.rank or not all(isinstance(d, ast.Name | ast.Number) for d in inner):
