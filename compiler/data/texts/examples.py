@@ -84,7 +84,7 @@ def _training_text(source: Examples, wanted: Wanted, conversations: Conversation
     pieces = [piece for each in source.texts(_fields(wanted)).values() for piece in each]
     blocks = _blocks(rows, [piece.column for piece in pieces])
     return "\n".join(
-        "".join(text) if isinstance(text, tuple) else shown(piece, text) for texts, place in blocks
+        "".join(text) if isinstance(text, tuple) else shown(piece, str(text)) for texts, place in blocks
         for piece, column in zip(pieces, texts, strict=True)
         for text, kept in zip(column, is_trained[place], strict=True) if kept
     )  # fmt: skip
