@@ -1,6 +1,7 @@
 /* A call: its inputs checked together, the run, its results. */
 #include "internal.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ mai_call *mai_call_new(const mai_model *model) {
   call->feeds = calloc(model->count + 1, sizeof *call->feeds);
   call->fetches = calloc(model->count + 1, sizeof *call->fetches);
   call->results = calloc(model->count + 1, sizeof *call->results);
+  call->seconds = call->left = INFINITY;
   int right = call->values && call->repeated && call->feeds && call->fetches && call->results;
   if (!right) out_of_memory();
   if (right && done(api->CreateRunOptions(&call->options), "ONNX Runtime")) return call;
@@ -53,11 +55,14 @@ static int put_default(mai_call *call, size_t p) {
   return port->type == MAI_INTEGER ? mai_set_integer(call, port->name, (int64_t)port->initial) : mai_set(call, port->name, port->initial);
 }
 
+/* Whether the graph has a port that a call gives. */
+static int is_asked(const mai_call *call, size_t p) { return call->model->taken[p] && !call->model->hidden[p]; }
+
 int put_defaults(mai_call *call) {
   const mai_model *model = call->model;
   if (json_number(model->manifest, "required", 0) == 0) return 1;
   for (size_t p = 0; p < model->count; p++)
-    if (model->ports[p].kind == MAI_SETTING && model->taken[p] && !call->values[p].data && !put_default(call, p)) return 0;
+    if (model->ports[p].kind == MAI_SETTING && is_asked(call, p) && !call->values[p].data && !put_default(call, p)) return 0;
   return 1;
 }
 
@@ -76,7 +81,7 @@ static int check_all_there(const mai_call *call) {
   const mai_model *model = call->model;
   char words[512];
   for (size_t p = 0; p < model->count; p++)
-    if (model->ports[p].kind == MAI_INPUT && !call->values[p].data)
+    if (model->ports[p].kind == MAI_INPUT && !model->hidden[p] && !call->values[p].data)
       return fail("the input `%s` is missing%s", model->ports[p].name, suggestion(model, NULL, words, sizeof words));
   return 1;
 }
@@ -93,14 +98,21 @@ static int check_text(const mai_call *call) {
   return p == model->count || model->ports[p].rank != 1 || check_prompt(model, &model->ports[p], &call->values[p], count);
 }
 
-/* The tensors of all ports, checked. */
-static int prepare(mai_call *call) {
+int prepare(mai_call *call) {
   const mai_model *model = call->model;
   if (!check_all_there(call) || !check_sizes(call) || !check_text(call) || !put_defaults(call)) return 0;
   int64_t batch = batch_of(call);
   for (size_t p = 0; p < model->count; p++)
-    if (model->ports[p].kind != MAI_OUTPUT && model->taken[p] && call->values[p].data && !feed(call, p, batch)) return 0;
+    if (model->ports[p].kind != MAI_OUTPUT && is_asked(call, p) && call->values[p].data && !feed(call, p, batch)) return 0;
   return 1;
+}
+
+void forget_feeds(mai_call *call) {
+  drop(call->feeds, call->model->count);
+  for (size_t p = 0; p < call->model->count; p++) {
+    free(call->repeated[p].data);
+    call->repeated[p].data = NULL;
+  }
 }
 
 /* Read a tensor that came as a result. */
@@ -124,22 +136,30 @@ static int read_result(const mai_port *port, OrtValue *value, mai_result *result
   return 1;
 }
 
-/* Read all results; none is there where one fails. */
+/* Read all results that a program sees; none is there where one fails. */
 static int read_results(mai_call *call) {
   const mai_model *model = call->model;
+  OrtValue **fetch = call->fetches;
   for (size_t p = 0; p < model->count; p++) {
     if (model->ports[p].kind != MAI_OUTPUT) continue;
-    if (!read_result(&model->ports[p], call->fetches[call->outputs], &call->results[call->outputs])) {
-      call->outputs = 0;
-      return 0;
-    }
+    OrtValue *value = *fetch++;
+    if (model->hidden[p]) continue;
+    if (!read_result(&model->ports[p], value, &call->results[call->outputs])) return call->outputs = 0;
     call->outputs++;
   }
   return 1;
 }
 
-/* Whether every adaptive solver reached the end of its interval: its count of evaluations is negative where not. */
-static int check_arrival(const mai_call *call) {
+int read_output(const mai_call *call, const char *name, mai_result *result) {
+  const mai_model *model = call->model;
+  size_t place = place_of(model, name, 1), first = 0;
+  if (place == model->count) return fail("the file has no output `%s`", name ? name : "");
+  while (model->ports[first].kind != MAI_OUTPUT) first++;
+  return read_result(&model->ports[place], call->fetches[place - first], result);
+}
+
+/* Its count of evaluations is negative where a solver did not arrive. */
+int check_arrival(const mai_call *call) {
   const char *name = json_text(call->model->manifest, "evaluations");
   for (size_t k = 0; name && k < call->outputs; k++)
     for (size_t i = 0; strcmp(call->results[k].name, name) == 0 && i < call->results[k].count; i++)
@@ -154,11 +174,27 @@ static int cancelled(mai_call *call) {
 }
 
 /* The count goes up before the mark is set, and a run takes the mark away before it looks at the count: none is lost. */
-int begin(mai_call *call, long since) {
+int begin(mai_call *call, long since, double left) {
   call->begun = since;
-  call->was_cancelled = 0;
+  call->left = left;
+  call->was_cancelled = call->timed_out = 0;
   if (!done(api->RunOptionsUnsetTerminate(call->options), "the call cannot begin")) return 0;
   return cancels_of(call) == since || cancelled(call);
+}
+
+/* A run of ONNX Runtime: what it takes, and what it is to give, by name. */
+typedef struct {
+  mai_call *call;
+  const char **names, **wanted;
+  const OrtValue **values;
+  size_t count, outputs;
+} session_run;
+
+static int run_session(void *of) {
+  const session_run *run = of;
+  mai_call *call = run->call;
+  OrtStatus *status = api->Run(call->model->session, call->options, run->names, run->values, run->count, run->wanted, run->outputs, call->fetches);
+  return done(status, "the file failed");
 }
 
 int compute(mai_call *call) {
@@ -176,7 +212,8 @@ int compute(mai_call *call) {
   }
   drop(call->fetches, model->count);
   call->outputs = 0;
-  right = right && done(api->Run(model->session, call->options, names, values, count, wanted, outputs, call->fetches), "the file failed");
+  session_run run = {call, names, wanted, values, count, outputs};
+  right = right && run_within_limit(call, run_session, &run);
   if (!right && (cancels_of(call) != call->begun || strstr(mai_message(), "terminate flag"))) cancelled(call);
   free(names);
   free(wanted);
@@ -185,13 +222,10 @@ int compute(mai_call *call) {
 }
 
 int mai_run(mai_call *call) {
-  int right = begin(call, cancels_of(call)) && prepare(call) && compute(call) && check_arrival(call);
+  if (json_member(call->model->manifest, "part")) return run_all_turns(call);
+  int right = begin(call, cancels_of(call), call->seconds) && prepare(call) && compute(call) && check_arrival(call);
   if (!right) call->outputs = 0;
-  drop(call->feeds, call->model->count);
-  for (size_t p = 0; p < call->model->count; p++) {
-    free(call->repeated[p].data);
-    call->repeated[p].data = NULL;
-  }
+  forget_feeds(call);
   return right;
 }
 

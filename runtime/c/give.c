@@ -9,6 +9,7 @@
 /* The port of an input or a setting; NULL, with a message, where there is none. */
 static const mai_port *port_to_give(const mai_model *model, const char *name, mai_kind kind) {
   size_t p = place_of(model, name, 0);
+  if (p < model->count && model->hidden[p]) p = model->count;
   if (p < model->count && model->ports[p].kind == kind) return &model->ports[p];
   if (p < model->count) {
     fail(kind == MAI_SETTING ? "`%s` is an input, which mai_give_... takes" : "`%s` is a setting, which mai_set takes", name);

@@ -24,6 +24,9 @@ struct mai_model {
   mai_port *ports;
   size_t count;
   unsigned char *taken; /* of each port that is no output: whether the graph has it */
+  unsigned char *hidden; /* of each port: whether it is for the turns of a file of some turns alone, and no call gives or gets it */
+  mai_port *shown;      /* the others */
+  size_t shown_count;
 };
 
 /* An array that a call owns; `data` is NULL where there is none. */
@@ -44,8 +47,16 @@ struct mai_call {
   OrtRunOptions *options;
   volatile long cancels; /* how often `mai_cancel` was called */
   long begun;            /* how often it had been when what runs now began */
-  int was_cancelled;
+  int was_cancelled, timed_out;
+  double seconds, left;  /* that a run may compute, or all turns of a text together; and what of them is left */
 };
+
+/* What goes on from one turn to the next: inputs whose next values are outputs of the turn before. */
+typedef struct {
+  mai_call *call;
+  size_t *after;     /* of an input that is a state, the place of the output that is its next value; else the number of ports */
+  OrtValue **values; /* of an input that is a state, its value */
+} states;
 
 /* 0, with the sentence that `mai_message` gives. */
 int fail(const char *form, ...);
@@ -91,15 +102,32 @@ int find_size(const void *of, const char *name, size_t length, int64_t *size);
 int check_prompt(const mai_model *model, const mai_port *port, const array *rows, int64_t count);
 int64_t count_of_row(const int64_t *row, int64_t length);
 
-/* How often `mai_cancel` was called; and the start of a run or a turn, 0 where that was since. */
+/* How often `mai_cancel` was called; and the start of a run or a turn, which may take so many seconds, 0 where that was since. */
 long cancels_of(const mai_call *call);
-int begin(mai_call *call, long since);
+int begin(mai_call *call, long since, double left);
+
+/* Do something within the time that is left of a call's limit, which is less by as much after it. */
+typedef int runner(void *of);
+int run_within_limit(mai_call *call, runner *run, void *of);
 
 /* Give the settings that the graph has no defaults for theirs, where the call does not. */
 int put_defaults(mai_call *call);
 
+/* Make the tensors of all ports in `feeds` from what a call was given, checked; and release them after a run. */
+int prepare(mai_call *call);
+void forget_feeds(mai_call *call);
+
 /* Compute the outputs from the tensors in `feeds`. */
 int compute(mai_call *call);
+
+/* Read an output of the last run by its name, of those that no program sees, too. */
+int read_output(const mai_call *call, const char *name, mai_result *result);
+
+/* Check that every adaptive solver reached the end of its interval. */
+int check_arrival(const mai_call *call);
+
+/* Run a file of some turns until none is left. */
+int run_all_turns(mai_call *call);
 
 /* Whether a text is a name alone, and whether it is this name, of so many bytes. */
 int is_name(const char *text);
@@ -108,5 +136,14 @@ int is_this_name(const char *text, const char *name, size_t length);
 /* The size that a text as "P" or "2 * P + 1" is, by the sizes of names; 0 where one is not known, or it is no such text. */
 typedef int size_finder(const void *of, const char *name, size_t length, int64_t *size);
 int size_of(const char *text, size_finder *find, const void *of, int64_t *size);
+
+/* Find states by the pairs of names in a manifest; make them zeros, of sizes by name; compute a turn from them and from the tensors in
+   `feeds`, which it releases; take what it gave as the states of the next turn, but for one place, or for the number of ports none. */
+int find_states(states *of, mai_call *call, const json *pairs);
+int is_state(const states *of, size_t p);
+int begin_states(states *of, int64_t batch, size_finder *find, const void *sizes);
+int compute_turn(states *of);
+void take_states(states *of, size_t but);
+void free_states(states *of);
 
 #endif

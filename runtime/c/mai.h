@@ -25,6 +25,7 @@ extern "C" {
 typedef struct mai_model mai_model;
 typedef struct mai_call mai_call;
 typedef struct mai_text mai_text;
+typedef struct mai_progress mai_progress;
 typedef enum { MAI_INPUT, MAI_SETTING, MAI_OUTPUT } mai_kind;
 typedef enum { MAI_FLOAT, MAI_INTEGER, MAI_BOOLEAN } mai_type; /* float32, int64, bool */
 
@@ -93,6 +94,19 @@ int mai_cancel(mai_call *call);
 int mai_was_cancelled(const mai_call *call);
 const mai_result *mai_output(const mai_call *call, const char *name); /* NULL: the first */
 
+/* End what a call computes when it takes longer than so many seconds, INFINITY for no limit: each run, or all turns of a text or of a
+   progress together that begins later. It fails, "the call was ended: it took more than 5 seconds", and `mai_timed_out` is 1 then. */
+int mai_set_timeout(mai_call *call, double seconds);
+int mai_timed_out(const mai_call *call);
+
+/* A sampler some turns of its loops (steps of its solver) at a time, by the file that `mai compile --progress` writes (`NAME.step.onnx`).
+   The call is one of that file; it must outlive the progress, which takes its values as they are at each turn. After each `mai_advance`
+   `turns` of `total` are taken, and `mai_output` is what a run would give if these were all; after the last, what a run gives, to the bit.
+   Whoever wants no more of them frees it. `mai_run` of such a file takes all turns. */
+mai_progress *mai_progress_new(mai_call *call, int64_t every);
+int mai_advance(mai_progress *progress, int64_t *turns, int64_t *total); /* 1: turns were taken; 0: there are no more; -1: `mai_message()` */
+void mai_progress_free(mai_progress *progress);
+
 /* A text token by token, by the file of one turn (`NAME.step.onnx`). The call is one of that file, with its settings and other
    inputs; it must outlive the text. `most` tokens come at most: by less than 0, as many as the spec says. Where the model reads 64 tokens,
    a prompt of 4 and 61 new ones fit, as the last is not read. A text that failed fails again in the same words. */
@@ -120,6 +134,7 @@ struct release {
   void operator()(mai_model *model) const { mai_free(model); }
   void operator()(mai_call *call) const { mai_call_free(call); }
   void operator()(mai_text *text) const { mai_text_free(text); }
+  void operator()(mai_progress *progress) const { mai_progress_free(progress); }
 };
 template <class Handle> Handle *checked(Handle *handle) {
   if (!handle) throw error();
@@ -182,6 +197,8 @@ public:
   }
   int cancel() { return mai_cancel(get()); }
   bool was_cancelled() const { return mai_was_cancelled(get()) != 0; }
+  call &timeout(double seconds) { return right(mai_set_timeout(get(), seconds)); }
+  bool timed_out() const { return mai_timed_out(get()) != 0; }
   call &run() { return right(mai_run(get())); }
   const mai_result &output(const char *name = nullptr) const { return *detail::checked(mai_output(get(), name)); }
   std::vector<float> floats(const char *name = nullptr) const { return copy(output(name), &mai_result::floats); }
@@ -236,6 +253,23 @@ public:
 
 private:
   std::unique_ptr<mai_text, detail::release> handle;
+};
+
+/* `mai::progress steps(call, 5); while (steps.next()) std::cout << steps.turns() << " of " << steps.total();` */
+class progress {
+public:
+  explicit progress(call &of, int64_t every = 1) : handle(detail::checked(mai_progress_new(of.get(), every))) {}
+  bool next() {
+    int came = mai_advance(handle.get(), &taken, &all);
+    detail::check(came >= 0);
+    return came == 1;
+  }
+  int64_t turns() const { return taken; } /* after the first `next` */
+  int64_t total() const { return all; }
+
+private:
+  std::unique_ptr<mai_progress, detail::release> handle;
+  int64_t taken = 0, all = 0;
 };
 
 } // namespace mai

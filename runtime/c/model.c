@@ -63,13 +63,29 @@ static int read_ports(mai_model *model) {
   }
   model->ports = calloc(most + 1, sizeof *model->ports);
   model->taken = calloc(most + 1, 1);
-  if (!model->ports || !model->taken) return out_of_memory();
+  model->hidden = calloc(most + 1, 1);
+  model->shown = calloc(most + 1, sizeof *model->shown);
+  if (!model->ports || !model->taken || !model->hidden || !model->shown) return out_of_memory();
   for (int kind = 0; kind < 3; kind++) {
     const json *list = json_member(model->manifest, lists[kind]);
     for (size_t i = 0; list && i < list->count; i++)
       if (!read_port(&list->items[i], (mai_kind)kind, &model->ports[model->count++])) return 0;
   }
   return 1;
+}
+
+static void hide(mai_model *model, const char *name, int output) {
+  size_t p = place_of(model, name, output);
+  if (p < model->count) model->hidden[p] = 1;
+}
+
+/* Mark the ports of a file of some turns that are for its turns alone, and list the others. */
+static void list_shown(mai_model *model) {
+  const json *part = json_member(model->manifest, "part"), *states = json_member(part, "states");
+  if (part) hide(model, json_text(part, "before"), 0), hide(model, json_text(part, "now"), 0), hide(model, json_text(part, "total"), 1);
+  for (size_t i = 0; states && i < states->count; i++) hide(model, states->items[i].name, 0), hide(model, states->items[i].text, 1);
+  for (size_t p = 0; p < model->count; p++)
+    if (!model->hidden[p]) model->shown[model->shown_count++] = model->ports[p];
 }
 
 /* Mark the ports with the names that a pair of functions of ONNX Runtime lists. */
@@ -175,8 +191,10 @@ mai_model *mai_load(const char *path, int threads) {
   if (!model) return out_of_memory(), NULL;
   if (open_session(model, path, threads) && read_manifest(model, path) && read_ports(model) &&
       mark_taken(model, api->SessionGetInputCount, api->SessionGetInputName) &&
-      mark_taken(model, api->SessionGetOverridableInitializerCount, api->SessionGetOverridableInitializerName))
+      mark_taken(model, api->SessionGetOverridableInitializerCount, api->SessionGetOverridableInitializerName)) {
+    list_shown(model);
     return model;
+  }
   mai_free(model);
   return NULL;
 }
@@ -189,12 +207,14 @@ void mai_free(mai_model *model) {
   json_free(model->manifest);
   free(model->ports);
   free(model->taken);
+  free(model->hidden);
+  free(model->shown);
   free(model);
 }
 
 const mai_port *mai_ports(const mai_model *model, size_t *count) {
-  *count = model->count;
-  return model->ports;
+  *count = model->shown_count;
+  return model->shown;
 }
 
 size_t place_of(const mai_model *model, const char *name, int output) {
@@ -211,7 +231,7 @@ size_t place_of_count(const mai_model *model) {
 const mai_port *mai_port_named(const mai_model *model, const char *name) {
   size_t p = place_of(model, name, 0);
   if (p == model->count) p = place_of(model, name, 1);
-  return p < model->count ? &model->ports[p] : NULL;
+  return p < model->count && !model->hidden[p] ? &model->ports[p] : NULL;
 }
 
 /* A port in the manifest; NULL where there is none. */

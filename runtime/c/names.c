@@ -27,11 +27,14 @@ static double likeness(const char *a, const char *b) {
   return 2.0 * (double)common(a, a_length, b, b_length) / (double)(a_length + b_length);
 }
 
+/* Whether a call may give a port. */
+static int is_given_by_name(const mai_model *model, size_t p) { return model->ports[p].kind != MAI_OUTPUT && !model->hidden[p]; }
+
 static const char *nearest(const mai_model *model, const char *name) {
   const char *near = NULL;
   double best = 0.6;
   for (size_t p = 0; name && p < model->count; p++) {
-    if (model->ports[p].kind == MAI_OUTPUT) continue;
+    if (!is_given_by_name(model, p)) continue;
     double here = likeness(model->ports[p].name, name);
     if (here < best || (near && here == best && strcmp(model->ports[p].name, near) < 0)) continue;
     best = here;
@@ -46,7 +49,7 @@ const char *suggestion(const mai_model *model, const char *name, char *to, size_
   to[0] = 0;
   if (near) snprintf(to, room, " (did you mean `%s`?)", near);
   for (size_t p = 0; !near && p < model->count && at < room; p++)
-    if (model->ports[p].kind != MAI_OUTPUT) at += (size_t)snprintf(to + at, room - at, at ? ", %s" : " (it takes %s", model->ports[p].name);
+    if (is_given_by_name(model, p)) at += (size_t)snprintf(to + at, room - at, at ? ", %s" : " (it takes %s", model->ports[p].name);
   if (at && at + 1 < room) snprintf(to + at, room - at, ")");
   return to;
 }

@@ -135,11 +135,10 @@ class Conversation:
 
     def _room(self, length: int) -> int:
         """How many tokens an answer may have after a prompt."""
-        text = self._text
-        wanted = text.usual if self.count is None else self.count
-        room = wanted if text.limit is None else min(wanted, text.limit - length + 1)
+        wanted, limit = self._text.usual if self.count is None else self.count, self.model.token_limit
+        room = wanted if limit is None else min(wanted, limit - length + 1)
         if room < 1 <= wanted:
-            message = f"these messages have {length} tokens, and this model reads at most {text.limit}"
+            message = f"these messages have {length} tokens, and this model reads at most {limit}"
             raise ModelError("input-range", message, "begin anew, or leave out the first of them")
         return room
 

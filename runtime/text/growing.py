@@ -185,6 +185,12 @@ class GrowsText(ABC):
         """Whether a text is had token by token: this is a step file, or one lies beside it."""
         return self.manifest.step is not None or (self.manifest.text is not None and step_path(self.path).exists())
 
+    @property
+    def token_limit(self) -> int | None:
+        """The most tokens that a text reads: by the model, and by the places that a step file has for them; None where nothing limits it."""
+        text = (self._by_turns({})[0] if self.can_take_turns else self).manifest.text
+        return None if text is None else text.limit
+
     def longer_text(self, answer: Any) -> Any:
         """What goes on from the prompt, of what a call returned: rows of tokens [batch, length], or texts."""
         if not isinstance(answer, dict):

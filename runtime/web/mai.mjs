@@ -127,7 +127,7 @@ export class Model {
       throw new ModelError("`stream` takes one text, or the tokens of one; `run` takes several");
     const tokens = this._encoded(prompt, GOES_ON);
     const total = this._count(values);
-    this._checkLength(tokens.length, total);
+    this._checkLength(tokens.length, total, this.turn.manifest.text);
     const decoder = typeof prompt === "string" ? new Decoder(this.tokenizer, tokens) : null;
     for await (const token of new Turns(this.turn, values).grow(tokens, total)) {
       const piece = decoder ? decoder.push(token) : token;
@@ -238,8 +238,8 @@ export class Model {
     return typeof count === "number" ? count : Number(scalar(this.settings[count], values[count] ?? usual));
   }
 
-  _checkLength(tokens, more) {
-    const { limit, count } = this.manifest.text;
+  _checkLength(tokens, more, { limit } = this.manifest.text) {
+    const { count } = this.manifest.text;
     if (!limit || tokens + more - 1 <= limit) return;
     const room = limit - tokens + 1;
     const help = typeof count === "string" && room > 0 ? `; ${count}=${room} fits` : "";
@@ -481,7 +481,8 @@ class Turns {
 
   /** Whether a state is had after fewer tokens, too. */
   _isCut(name) {
-    return name === this.step.ended || (this.step.settled ?? []).includes(name) || this._axis(name) >= 0;
+    const { ended, settled = [], fixed = [] } = this.step;
+    return [ended, ...settled, ...fixed].includes(name) || this._axis(name) >= 0;
   }
 
   _cut(name, state, length) {
@@ -551,12 +552,13 @@ class Conversation {
     const { model } = this;
     const prompt = model.tokenizer.encode(this.prompt());
     const { text, settings } = model.manifest;
+    const { limit } = model.turn.manifest.text; // of what turns read: a step file may have places for fewer tokens
     const seed = settings.find(({ name }) => name === "seed");
     const own = seed ? { seed: Number(this.values.seed ?? seed.default) + this.answers++ } : {};
     const values = { ...this.values, ...own };
     const wanted = this.count ?? text.usual;
-    const room = text.limit ? Math.min(wanted, text.limit - prompt.length + 1) : wanted;
-    if (room < 1) throw new ModelError(`these messages have ${prompt.length} tokens, and this model reads at most ${text.limit}`);
+    const room = limit ? Math.min(wanted, limit - prompt.length + 1) : wanted;
+    if (room < 1) throw new ModelError(`these messages have ${prompt.length} tokens, and this model reads at most ${limit}`);
     const ends = (text.ends ?? []).map((end) => (typeof end === "number" ? end : Number(values[end] ?? model.settings[end].default)));
     const turns = new Turns(model.turn, { ...values, [text.count]: room });
     const rest = this.turns ? turns.takeOver(this.turns, prompt) : prompt;

@@ -34,7 +34,7 @@ LAYERS = {
 SHAPES = {
     "write `concat(a, b)`, along another axis `concat(x, y, axis = 0)`": "cat concatenate hstack",
     "write `[a, b]`": "stack vstack",
-    'write `rearrange(x, "(a b) c -> a (b c)", a = 2)`': "reshape view unflatten",
+    'write `rearrange(x, "a b -> (a b)")` for a vector, or `rearrange(x, "(a b) c -> a (b c)", a = 2)`': "reshape view unflatten",
     'write `rearrange(x, "a b -> (a b)")`': "flatten ravel Flatten",
     'write `rearrange(image, "k h w -> h w k")`': "permute moveaxis movedim",
     "write `x'`, which exchanges the last two axes": "T mT t transpose swapaxes",
@@ -75,7 +75,7 @@ MAKING = {
     "write `1.0 * label`: an integer that meets a real becomes one": "float astype double",
     "a draw is a statement: write `x ~ normal([2])`": "randn standard_normal randn_like",
     "a draw is a statement: write `x ~ uniform([2])`": "rand random random_sample rand_like",
-    "a draw is a statement: write `k ~ integers([2], 0, 10)`": "randint",
+    "a draw is a statement: write `k ~ integers(0, 10)`": "randint",
     "a draw is a statement: write `k ~ categorical(z)`, of logits": "multinomial choice",
 }
 PROGRAMS = {

@@ -13,7 +13,8 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `name` was most likely meant to be; None where none is near.
 
     First a candidate of the same letters (`LayerNorm`, `layer_norm`), then the one with the fewest slips, of at most one in
-    four letters, then a candidate that is part of the name (`num_heads`, `conv2d`), or that the name abbreviates.
+    four letters (one of the same first letter before others), then a candidate that is part of the name (`num_heads`, `conv2d`),
+    or that the name abbreviates (`lin`: `linear`, rather than `sin`).
     """
     if len(name) > MAX_LETTERS:
         return None
@@ -28,10 +29,11 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
     ]
     near = [(slips(name, c), c) for c in alike]
     within = [pair for pair in near if pair[0] <= limit]
-    if within:
-        return min(within, key=lambda pair: pair[0])[1]
-    parts = [c for c in others if _is_part(c, name.lower())]
     longer = [c for c in others if len(name) >= MIN_PART and c.startswith(name.lower())]
+    same_start = [pair for pair in within if pair[1][0] == name[0]]
+    if same_start or (within and not longer):
+        return min(same_start or within, key=lambda pair: pair[0])[1]
+    parts = [c for c in others if _is_part(c, name.lower())]
     return max(parts, key=len, default=None) or min(longer, key=len, default=None)
 
 

@@ -196,6 +196,8 @@ def without_type(p: Place) -> Draft | str:
     match = re.match(r":[^=\n]*", p.rest)
     if match is None or not p.assigns_later:
         return "write `y = ...`"
+    if re.match(r"\s*=\s*param\b", p.rest[len(match[0]) :]):
+        return f"write `param {p.word}{match[0].rstrip()}` for parameters that are trained"
     return _draft(p.at, p.at + len(match[0]), " ", f"write `{p.word} = ...`")
 
 
@@ -206,6 +208,28 @@ def names_in_brackets(p: Place) -> Draft | str:
         return "write `(a, b) = ...`"
     names = p.line.strip() + match[1]
     return _draft(p.begin, p.at + len(match[1]), f"({names})", f"write `({names}) = ...`")
+
+
+def fields_without_brackets(p: Place) -> Draft | str:
+    """`data (x: [2], y: [])` for `data x: [2], y: []`."""
+    match = re.match(r"\(\s*([^\n]*?)\s*\)(?=\s*from\b)", p.rest)
+    if match is None:
+        return "write `data x: [2], y: [] from ...`"
+    return _draft(p.at, p.at + len(match[0]), match[1], "write `data {} from ...`")
+
+
+def square_brackets(p: Place) -> Draft | str:
+    """`class(3)` for `class[3]`."""
+    match = re.match(r"\(([^()\n]*)\)", p.rest)
+    if match is None:
+        return f"write `{p.before}[10]`"
+    return _draft(p.at, p.at + len(match[0]), f"[{match[1]}]", f"write `{p.before}{{}}`")
+
+
+def result_in_block(p: Place) -> Draft | str:
+    """`export f(x: [2]) -> [2] = g(x)` for `export f(x: [2]) -> [2] { return g(x) }`."""
+    value = p.text[p.end : p.stop].strip()
+    return _draft(p.at, p.stop, f"{{ return {value} }}") if value else "write `{ return ... }`"
 
 
 def loop(p: Place) -> Draft | str:
@@ -319,6 +343,14 @@ def range_from_zero(p: Place) -> Draft | str:
         return "write `in 0..1`"
     begin = p.at - len(p.line) + match.start(1)
     return _draft(begin, begin, "0..", f"write `in 0..{match[1]}`")
+
+
+def range_from_words(p: Place) -> Draft | str:
+    """`integrate s from 0 to 1` for `integrate s in 0..1`."""
+    match = re.match(r"from\s+(\S+)\s+to\s+(\S+)", p.rest)
+    if match is None:
+        return "write `integrate s in 0..1 using rk4(20)`"
+    return _draft(p.at, p.at + len(match[0]), f"in {match[1]}..{match[2]}")
 
 
 def list_of_values(p: Place) -> Draft | str:

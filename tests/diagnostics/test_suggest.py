@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mai.spec.diagnostics.suggest import closest, slips
 
 NAMES = (
-    "linear linspace relu silu gelu softmax layer_norm batch_norm cross_entropy attention transpose conv heads width X sgd"
+    "linear linspace relu silu gelu softmax layer_norm batch_norm cross_entropy attention transpose conv heads width X sgd sin"
 ).split()
 
 

@@ -20,7 +20,7 @@ import pytest
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
-from mai.compiler.onnx.export import export, export_step
+from mai.compiler.onnx.export import export, export_part, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.arrays import Array
@@ -50,6 +50,28 @@ export far(x: [1]) -> [1] {
 export greek(x: [β, 2], w: [β + 1]) -> [2] { return sum(x, axis = 0) + sum(w) }
 export equal(flags: bool, many: [N, 2], on: bool = true) -> (bool, [N]) { return (flags == on, sum(many, axis = 1)) }
 """
+SAMPLERS = """net pull(x: [2]) -> [2] { return linear(tanh(linear(x, 8)), 2) }
+export noisy(steps: int = 5) -> [2] {
+  x ~ normal([2])
+  integrate s in 0..1 using euler_maruyama(steps) { dx = pull(x) * ds + 0.5 * dW }
+  return x
+}
+export sized(z: [N, 2], w: [N], scale: real = 1.0, steps: int = 3) -> ([N, 2], []) {
+  x = z
+  e ~ normal([])
+  integrate s in 0..1 using ab2(steps) { dx/ds = scale * (pull(x) - mean(x, axis = 0)) + w[:, None] }
+  return (x, e)
+}
+export falls(height: [], steps: int = 40) -> ([], []) {
+  h = height
+  v = 0.0
+  integrate t in 0..10 using rk4(steps) {
+    dh/dt = v
+    dv/dt = -9.81
+  } until h < 0 as hit
+  return (h, hit)
+}
+"""
 
 
 class Result(ctypes.Structure):
@@ -69,7 +91,7 @@ class Host:
 
     def __init__(self, library: Path) -> None:
         self.c = ctypes.CDLL(str(library))
-        for name in ("mai_load", "mai_call_new", "mai_text_new"):
+        for name in ("mai_load", "mai_call_new", "mai_text_new", "mai_progress_new", "mai_ports", "mai_port_named"):
             getattr(self.c, name).restype = c_void_p
         self.c.mai_message.restype = self.c.mai_label_name.restype = self.c.mai_tokenizer.restype = c_char_p
         self.c.mai_output.restype = POINTER(Result)
@@ -121,6 +143,17 @@ class Host:
         self.right(state == 0)
         return new_tokens
 
+    def progress(self, call: c_void_p, every: int) -> list[tuple[int, int, Array]]:
+        """How far a sampler is after so many turns each, and its first result there."""
+        turns, total, seen = c_int64(), c_int64(), []
+        progress = c_void_p(self.right(self.c.mai_progress_new(call, c_int64(every))))
+        while (state := self.c.mai_advance(progress, ctypes.byref(turns), ctypes.byref(total))) == 1:
+            seen.append((turns.value, total.value, self._array(self.right(self.c.mai_output(call, None))[0])))
+        assert self.c.mai_advance(progress, None, None) == state, "an end stays one"
+        self.c.mai_progress_free(progress)
+        self.right(state == 0)
+        return seen
+
 
 @pytest.fixture(scope="session")
 def onnxruntime_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -138,7 +171,17 @@ def build(onnxruntime_library: Path, tmp_path_factory: pytest.TempPathFactory) -
 
     def compiled(*flags: str, compiler: str = "gcc") -> Path:
         out = tmp_path_factory.mktemp("c") / "built"
-        command = [compiler, *flags, *STRICT, f"-I{HEADERS}", f"-I{SOURCES}", "-o", str(out), str(onnxruntime_library)]
+        command = [
+            compiler,
+            *flags,
+            *STRICT,
+            "-pthread",
+            f"-I{HEADERS}",
+            f"-I{SOURCES}",
+            "-o",
+            str(out),
+            str(onnxruntime_library),
+        ]
         done = subprocess.run(
             [*command, "-lm", f"-Wl,-rpath,{onnxruntime_library.parent}"], capture_output=True, text=True
         )
@@ -373,6 +416,24 @@ NO_PLACE = (
 )
 
 
+def test_a_text_with_a_fixed_number_of_places(host: Host, tmp_path: Path) -> None:
+    """`--capacity`: states of a fixed size give the tokens of Python, up to the last place; a longer prompt is read in blocks."""
+    (tmp_path / "text.mai").write_text(TEXT.replace("[60, 8]", "[300, 8]"), encoding="utf-8")
+    program = check(tmp_path / "text.mai").program
+    assert program is not None
+    trained = Trained(load_weights(program, None)[0], tokenizer="bytes")
+    export_step(program, "generate", trained, tmp_path, CompileOptions(verify=False, capacity=150))
+    path = tmp_path / "text.generate.step.onnx"
+    step, plain = host.load(path), load(path, providers="cpu")
+    assert plain.manifest.step is not None and plain.manifest.step.fixed
+    for prompt in (list(b"The naive"), list(b"cafe " * 28)):
+        count = 151 - len(prompt)
+        expected = [int(token[0]) for token in plain.stream(np.array([prompt]), count, seed=3)]
+        assert host.text(host.call(step, seed=3), prompt, count) == expected
+        with pytest.raises(ModelError, match=rf"at most 150 tokens: .* \(count={count} fits\)"):
+            host.text(host.call(step), prompt, count + 1)
+
+
 def test_a_whole_text_is_that_of_python(host: Host, files: Path) -> None:
     model, plain = host.load(files / "text.generate.onnx"), load(files / "text.generate.onnx", providers="cpu")
     for rows, count in (([[1] * 4], 57), ([[-1, -1, 5, 6], [1, 2, 3, 4]], 3)):
@@ -388,6 +449,132 @@ def test_a_whole_text_is_that_of_python(host: Host, files: Path) -> None:
         with pytest.raises(ModelError) as caught:
             host.results(host.call(model, prompt=np.array([[1] * len(row), row])))
         assert str(caught.value) == words
+
+
+@pytest.fixture(scope="session")
+def samplers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the exports of `SAMPLERS`, with their files of some turns, also with settings that must be given."""
+    folder = tmp_path_factory.mktemp("samplers")
+    (folder / "s.mai").write_text(SAMPLERS, encoding="utf-8")
+    program = check(folder / "s.mai").program
+    assert program is not None
+    trained = Trained(load_weights(program, None)[0])
+    for name in program.exports:
+        for to, options in (
+            (folder, CompileOptions(verify=False)),
+            (folder / "required", CompileOptions(verify=False, settings="required")),
+        ):
+            export(program, name, trained, to, options)
+            export_part(program, name, trained, to, options)
+    return folder
+
+
+Z = np.linspace(-1, 1, 24, dtype=np.float32).reshape(3, 4, 2)
+ALL: dict[str, dict[str, Any]] = {"sized": {"z": Z, "w": Z[:1, :, 0], "seed": 3}, "noisy": {"batch": 3, "seed": 2**60 + 1},
+       "falls": {"height": np.array([1.0, 5.0, 40.0], np.float32)}}  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", ["", "required"])
+@pytest.mark.parametrize("name", ALL)
+def test_a_sampler_some_steps_at_a_time_is_that_of_python(host: Host, samplers: Path, name: str, folder: str) -> None:
+    """How far it is and what it has come to, to the bit: draws at each step, sizes of inputs, methods that remember, ends of their own."""
+    path, values = samplers / folder / f"s.{name}.onnx", ALL[name]
+    plain = load(path, providers="cpu", threads=1)
+    first = next(iter(plain.outputs))
+    step = host.load(path.with_suffix(".step.onnx"))
+    for every in (1, 2, 1000):
+        seen = host.progress(host.call(step, **values), every)
+        expected = [(p.turns, p.total, plain.by_output(p.result)[first]) for p in plain.progress(every, **values)]
+        assert [s[:2] for s in seen] == [e[:2] for e in expected]
+        for (*_, here), (*_, there) in zip(seen, expected, strict=True):
+            np.testing.assert_array_equal(here, there, strict=True)
+    for whole in (step, host.load(path)):
+        (result,) = host.results(host.call(whole, **values))
+        np.testing.assert_array_equal(result, seen[-1][2])
+
+
+def test_the_ports_of_some_steps_are_those_of_the_sampler(host: Host, samplers: Path) -> None:
+    step, count = host.load(samplers / "s.sized.step.onnx"), c_size_t()
+    host.c.mai_ports(step, ctypes.byref(count))
+    assert count.value == len(("z", "w", "seed", "scale", "steps", "sized", "e"))
+    names = (b"turns_before", b"turns_now", b"turns_total", b"x_next")
+    assert [host.c.mai_port_named(step, name) for name in names] == [None] * 4
+    with pytest.raises(
+        ModelError, match=r"there is no input or setting `turns_before` \(it takes z, w, seed, scale, steps\)"
+    ):
+        host.call(step, turns_before=3)
+    host.results(call := host.call(step, z=Z, w=Z[:1, :, 0]))
+    assert not host.c.mai_output(call, b"turns_total")
+
+
+def test_a_sampler_that_cannot_be_taken_apart(host: Host, samplers: Path) -> None:
+    whole, step = (host.load(samplers / f"s.sized.{end}") for end in ("onnx", "step.onnx"))
+    for call, every, words in (
+        (
+            host.call(whole),
+            1,
+            "this is no file of some turns: take NAME.step.onnx, which mai compile --progress writes",
+        ),
+        (host.call(step, z=Z, w=Z[:1, :, 0]), 0, "`every` is at least 1, a whole number, this is 0"),
+        (host.call(step, z=Z), 1, "the input `w` is missing (it takes z, w, seed, scale, steps)"),
+        (host.call(step, z=Z, w=Z[:2, :, 0]), 1, "the batch is 3 in `z` and 2 in `w`"),
+    ):
+        with pytest.raises(ModelError) as caught:
+            host.progress(call, every)
+        assert str(caught.value) == words
+
+
+LATE = "the call was ended: it took more than 0.05 seconds"
+
+
+def test_a_call_that_takes_too_long(host: Host, samplers: Path) -> None:
+    """A run, all turns of a progress together; the call goes on with others."""
+    for file in ("s.noisy.onnx", "s.noisy.step.onnx"):
+        call = host.call(host.load(samplers / file), steps=2)
+        (before,) = host.results(call)
+        host.right(host.c.mai_set_timeout(call, c_double(0.05)))
+        host.give(call, "steps", 2**22)  # for many seconds
+        with pytest.raises(ModelError, match=LATE):
+            host.results(call)
+        assert (host.c.mai_timed_out(call), host.c.mai_was_cancelled(call)) == (1, 0)
+        host.right(host.c.mai_set_timeout(call, c_double(np.inf)))
+        host.give(call, "steps", 2)
+        assert np.array_equal(host.results(call)[0], before)
+        assert host.c.mai_timed_out(call) == 0
+    host.right(host.c.mai_set_timeout(call, c_double(0.05)))
+    host.give(call, "steps", 2**22)
+    with pytest.raises(ModelError, match=LATE):
+        host.progress(call, 10)
+    for seconds in (0.0, -1.0, float("nan")):
+        with pytest.raises(ModelError, match="`timeout` is a number of seconds above 0"):
+            host.right(host.c.mai_set_timeout(call, c_double(seconds)))
+
+
+def test_a_text_that_takes_too_long(host: Host, files: Path) -> None:
+    """All its turns together: it has as many tokens as fit into the time, then fails, and fails again."""
+    call, token = host.call(host.load(files / "text.generate.step.onnx"), seed=3), c_int64()
+    host.right(host.c.mai_set_timeout(call, c_double(1e-6)))
+    text = c_void_p(host.right(host.c.mai_text_new(call, (c_int64 * 2)(84, 104), c_size_t(2), c_int64(50))))
+    for _ in range(2):
+        while (state := host.c.mai_next(text, ctypes.byref(token))) == 1:
+            pass
+        assert state == -1
+        assert host.c.mai_message().decode().startswith("the call was ended: it took more than 1e-06 seconds")
+    host.c.mai_text_free(text)
+
+
+def test_a_progress_that_is_cancelled(host: Host, samplers: Path) -> None:
+    """Between two turns, too; a later one of the same call begins anew."""
+    call = host.call(host.load(samplers / "s.noisy.step.onnx"))
+    progress = c_void_p(host.right(host.c.mai_progress_new(call, c_int64(1))))
+    assert host.c.mai_advance(progress, None, None) == 1
+    host.right(host.c.mai_cancel(call))
+    for _ in range(2):
+        assert host.c.mai_advance(progress, None, None) == -1
+        assert host.c.mai_message().decode() == CANCELLED
+    assert host.c.mai_was_cancelled(call) == 1
+    host.c.mai_progress_free(progress)
+    assert len(host.progress(call, 1)) == 5
 
 
 CANCELLED = "the call was ended by mai_cancel"
@@ -458,6 +645,14 @@ int main(int, char **files) {
   mai::call moved(named);
   moved.give("x", {1, 2}, {1, 2}).give("w", {1, 1}, {2}).give("label", {2}, {1}).run();
   std::cout << moved.floats()[0] << "\n";
+  mai::model steps(files[3], 1);
+  mai::call sampler(steps);
+  sampler.set("batch", 2).set("steps", 5).timeout(60);
+  for (mai::progress progress(sampler, 2); progress.next();) std::cout << progress.turns() << " of " << progress.total() << " ";
+  std::vector<float> shown = sampler.floats();
+  std::cout << (mai::call(steps).set("batch", 2).set("steps", 5).run().floats() == shown) << "\n";
+  refuse([&] { sampler.timeout(1e-9).run(); });
+  std::cout << sampler.timed_out() << sampler.was_cancelled() << "\n";
   refuse([&] { named.label_of("label", "white"); });
   refuse([&] { moved.give("label", {1.5}, {1}); });
   refuse([&] { call.give("many", {1, 2}, {int64_t(1) << 62, 4, 2}); });
@@ -466,17 +661,20 @@ int main(int, char **files) {
 """
 
 
-def test_the_classes(build: Callable[..., Path], files: Path, tmp_path: Path) -> None:
+def test_the_classes(build: Callable[..., Path], files: Path, samplers: Path, tmp_path: Path) -> None:
     """Numbers between braces are of the type of the input; labels have names; sizes are not trusted."""
     (tmp_path / "classes.cpp").write_text(CLASSES, encoding="utf-8")
     safe = ["-fsanitize=address,undefined", "-fno-sanitize-recover"]
     objects = [str(build("-std=c99", *safe, "-c", str(source))) for source in sorted(SOURCES.glob("*.c"))]
     program = build("-std=c++17", *safe, *objects, str(tmp_path / "classes.cpp"), compiler="g++")
     named = with_port(files / "flow.moved.onnx", "classes", field="label")
-    assert run(program, files / "flow.equal.onnx", named).splitlines() == [
+    assert run(program, files / "flow.equal.onnx", named, samplers / "s.noisy.step.onnx").splitlines() == [
         "100010",
         "1blue",
         "4",
+        "2 of 5 4 of 5 5 of 5 1",
+        "the call was ended: it took more than 1e-09 seconds",
+        "10",
         "`label` has no label `white`",
         "`label` is int64, this is float32",
         "the values are not as many as the sizes say",
@@ -484,7 +682,7 @@ def test_the_classes(build: Callable[..., Path], files: Path, tmp_path: Path) ->
     ]
 
 
-def test_cmake_takes_the_library_of_the_package(files: Path, tmp_path: Path) -> None:
+def test_cmake_takes_the_library_of_the_package(files: Path, samplers: Path, tmp_path: Path) -> None:
     """The build that the documentation shows, with the library of Python's package alone."""
     if shutil.which("cmake") is None:
         pytest.skip("needs cmake")
@@ -492,6 +690,9 @@ def test_cmake_takes_the_library_of_the_package(files: Path, tmp_path: Path) -> 
     run("cmake", "-B", tmp_path, "-S", SOURCES, *where)
     run("cmake", "--build", tmp_path)
     assert run(tmp_path / "sample", files / "flow.sample.onnx", "batch=2").count("\n") == 2
+    step = samplers / "s.noisy.step.onnx"
+    shown = np.array(run(tmp_path / "progress", step, "2", "60", "batch=3", "seed=4").split(), np.float32)
+    assert np.array_equal(shown, load(step, providers="cpu", threads=1)(batch=3, seed=4).ravel())
 
 
 def test_the_programs(build: Callable[..., Path], files: Path) -> None:

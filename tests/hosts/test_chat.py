@@ -19,13 +19,17 @@ SAYS = ["hello there", "what is ü and 日本?", "one?"]
 TOOLS = [{"type": "function", "function": {"name": "sum", "parameters": {"type": "object", "required": ["a"]}}}]
 
 
-@pytest.mark.parametrize("settings", [{}, {"sliding_window": 5}])
+@pytest.mark.parametrize(
+    ("settings", "options_of_compile"), [({}, ()), ({"sliding_window": 5}, ()), ({}, ("--capacity", "1000"))]
+)
 def test_a_conversation(
-    settings: dict[str, Any], javascript: Callable[[Sequence[dict[str, Any]]], list[Any]], tmp_path: Path
-) -> None:
+    settings: dict[str, Any], options_of_compile: tuple[str, ...],
+    javascript: Callable[[Sequence[dict[str, Any]]], list[Any]], tmp_path: Path,
+) -> None:  # fmt: skip
     chat_folder(tmp_path / "small", kind="Mistral" if settings else "Llama", **settings)
     invoke("import", tmp_path / "small")
-    done = invoke("compile", tmp_path / "small" / "small.mai", "--export", "generate", "--out", tmp_path)
+    spec = tmp_path / "small" / "small.mai"
+    done = invoke("compile", spec, "--export", "generate", "--out", tmp_path, *options_of_compile)
     assert done.exit_code == 0, done.output
     path = tmp_path / "small.generate.onnx"
     model = load(path, providers="cpu")

@@ -206,6 +206,22 @@ def test_text_is_generated_and_streamed(
     assert "".join(streamed["pieces"]) == "".join(model.stream("Once", **settings))
 
 
+def test_a_text_with_a_fixed_number_of_places(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
+    """`--capacity`: states of a fixed size give the tokens of Python, up to the last place; more are refused before the first."""
+    made = program(TEXT)
+    trained, options = (
+        Trained(load_weights(made, None)[0], tokenizer="bytes"),
+        CompileOptions(verify=False, capacity=24),
+    )
+    file = export(made, "generate", trained, tmp_path, options).path
+    step = export_step(made, "generate", trained, tmp_path, options)
+    assert step is not None
+    call = {"file": str(file), "step": str(step.path), "prompt": "Once"}
+    whole, longer = javascript([{**call, "values": {"count": count, "seed": 3}} for count in (21, 22)])
+    assert "".join(whole["pieces"]) == "".join(load(file, providers="cpu").stream("Once", 21, seed=3))
+    assert longer["error"] == "this model reads at most 24 tokens: 4 and 22 more are too many; count=21 fits"
+
+
 STEPS = """net pull(x: [2]) -> [2] { return linear(tanh(linear(x, 8)), 2) }
 export f(z: [N, 2], scale: real = 1.0, steps: int = 3) -> ([N, 2], []) {
   x = z

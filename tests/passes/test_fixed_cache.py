@@ -111,6 +111,10 @@ def test_a_conversation_goes_on_from_what_it_read(tmp_path: Path) -> None:
         conversation = file.conversation(count=8)
         answers.append(["".join(conversation.say(text)) for text in ("hello there", "one?", "red fish")])
     assert answers[0] == answers[1]
+    conversation = files[1].conversation(count=1000)
+    assert "".join(conversation.say("hello there"))  # which ends where there are no places
+    with pytest.raises(ModelError, match=r"these messages have [0-9]+ tokens, and this model reads at most 400"):
+        "".join(conversation.say("one? " * 400))
 
 
 def test_what_grows_and_is_no_cache_is_refused(tmp_path: Path) -> None:

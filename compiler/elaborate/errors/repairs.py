@@ -8,7 +8,9 @@ from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import BoundArgument, Function
 from mai.compiler.ir.graph import Value, Weight
+from mai.compiler.ir.operation import describe
 from mai.compiler.ir.structure import WeightOf
+from mai.compiler.ir.types import DType
 from mai.spec import ast
 from mai.spec.diagnostics import Change, Edit
 from mai.spec.diagnostics.edit import insert, put, shown, take_out
@@ -205,6 +207,15 @@ def without_input(span: Span) -> str | None:
     """What to write for a call where the layer itself may be meant."""
     call = re.match(r"([^\W\d]\w*)\(", span.text)
     return f"a layer itself is given without its input: `{call[1]}`, its other arguments by name" if call else None
+
+
+def typed_parameter(parameter: ast.Parameter, value: Value) -> Edit | None:
+    """A parameter of a layer of the user's that is given a tensor, and has no type: the type of that tensor."""
+    if value.type.dtype is not DType.REAL or parameter.span.source.in_prelude:
+        return None
+    name, written = parameter.name, f": {describe(value.type.shape)}"
+    words = f"a tensor has its type: write `{name.id}{written}` in the layer"
+    return insert(name.span.source, name.span.end, written, words)
 
 
 def numbers_for(call: Span, parameter: ast.Parameter, declaration: ast.Function) -> list[Edit]:

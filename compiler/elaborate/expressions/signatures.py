@@ -15,7 +15,7 @@ from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import ToInt, ToReal
-from mai.spec import ast, in_prelude
+from mai.spec import ast
 from mai.spec.diagnostics import Change, Edit, Help, Label
 from mai.spec.diagnostics.edit import changed, put
 from mai.spec.record import record
@@ -141,7 +141,7 @@ class Signatures:
         operands = (a.value for a in arguments if isinstance(a.value, Value) and a.value.type.shape == value.type.shape)
         calls = self.e.made_by.get(value) or next((self.e.made_by[o] for o in operands if o in self.e.made_by), ())
         layer = isinstance(function, Function) and function.declaration.kind == "layer"
-        if layer and not in_prelude(span.source):
+        if layer and not span.source.in_prelude:
             calls = (*calls, LayerCall(span, tuple(a for a in arguments if type(a.value) is int)))
         if calls:
             self.e.made_by[value] = calls[-MAX_EDITS:]
@@ -174,9 +174,9 @@ class Signatures:
         if isinstance(written, ast.ClassType) and is_free(env, written.classes):
             assert isinstance(written.classes, ast.Name)
             if value.type.classes is None:
-                raise self.e.fail(
-                    "class-range", span, "this integer does not say how many classes there are", label="int"
-                )
+                message = "this integer does not say how many classes there are"
+                help = "give it the type `class[10]`, for 10 labels; a time is no label: write `fourier(t, 32)` of it"
+                raise self.e.fail("class-range", span, message, label="int", help=help)
             env.names[written.classes.id] = value.type.classes
             return value
         classes = self.classes_of(env, written)
@@ -225,7 +225,8 @@ class Signatures:
             where = [Label(written.span, f"promised here: {describe(promised.shape)}")]
             edits = self._other_results(env, written, promised, value, span)
             label = describe(value.type.shape)
-            raise self.e.fail("return-shape", span, message, label=label, where=where, edits=edits)
+            help = _other_width(promised, value.type)
+            raise self.e.fail("return-shape", span, message, label=label, where=where, edits=edits, help=help)
         if value.type.classes is None and promised.classes is not None:  # A text that was cut or joined is a text.
             value.type = replace(value.type, classes=promised.classes)
         return value
@@ -243,6 +244,15 @@ class Signatures:
         if isinstance(written, ast.TensorType) and promised.dtype is value.type.dtype:
             edits = [*edits, put(written.span, describe(shape), "promise `{}`")]
         return [replace(edit, alone=True) for edit in edits]
+
+
+def _other_width(promised: Type, returned: Type) -> str | None:
+    """What changes the number of values of the last axis, where nothing else differs."""
+    same = promised.dtype is returned.dtype is DType.REAL and promised.shape[:-1] == returned.shape[:-1]
+    width = promised.shape[-1] if promised.shape else None
+    if not (same and returned.rank == promised.rank and isinstance(width, int)):
+        return None
+    return f"`linear(x, {width})` makes {width} of the {returned.shape[-1]} values of its last axis"
 
 
 def _other_number(call: Span, at: Span, number: str) -> Edit:
@@ -272,13 +282,13 @@ def dtype_of(written: ast.TypeExpr) -> DType:
 def _declared(parameter: ast.Parameter, span: Span) -> list[Label]:
     """Where the type of a net's or a layer's parameter is written; nothing for a standard layer."""
     at = parameter.type.span if parameter.type else parameter.span
-    return [] if in_prelude(at.source) or at.source is not span.source else [Label(at, "declared here")]
+    return [] if at.source.in_prelude or at.source is not span.source else [Label(at, "declared here")]
 
 
 def _without_batch(parameter: ast.Parameter, dims: Sequence[ast.Expr], value: Value) -> Help:
     """What to write where a parameter has one axis too many at the front, most likely the batch."""
     inner = dims[1:]
-    if in_prelude(parameter.span.source):
+    if parameter.span.source.in_prelude:
         is_number = len(dims) == 1 and not value.type.rank
         return "in brackets a number is a vector of one number: `[x]`" if is_number else None
     if len(inner) != value.type.rank or not all(isinstance(d, ast.Name | ast.Number) for d in inner):

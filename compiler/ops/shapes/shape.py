@@ -136,7 +136,12 @@ class Stack(Operation):
         for operand, x in enumerate(inputs):
             if x.shape != first.shape:
                 message = f"only tensors of one shape can be stacked: {describe(first.shape)} and {describe(x.shape)}"
-                raise ShapeError("shape-mismatch", message, operand, label=describe(x.shape))
+                help = (
+                    "`concat(x, [s])` puts a vector and a number one behind the other"
+                    if max(x.rank, first.rank) == 1
+                    else None
+                )
+                raise ShapeError("shape-mismatch", message, operand, label=describe(x.shape), help=help)
         position = first.rank + 1 + axis
         shape = (*first.shape[:position], len(inputs), *first.shape[position:])
         return Type(first.dtype, shape, classes=joint_classes(inputs))

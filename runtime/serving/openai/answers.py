@@ -222,15 +222,13 @@ async def streamed(wanted: Wanted, options: Options, answer: Answer, seconds: fl
         yield piece
 
 
-def room(text: Text, length: int, count: int) -> int:
+def room(limit: int | None, length: int, count: int) -> int:
     """How many tokens of `count` an answer may have after so many of messages, since the model reads no more than its limit.
 
     Raises:
         ModelError: `input-range`: none.
     """
-    left = count if text.limit is None else min(count, text.limit - length + 1)
+    left = count if limit is None else min(count, limit - length + 1)
     if left < 1:
-        raise ModelError(
-            "input-range", f"these messages have {length} tokens, and this model reads at most {text.limit}"
-        )
+        raise ModelError("input-range", f"these messages have {length} tokens, and this model reads at most {limit}")
     return left

@@ -93,7 +93,8 @@ async def chat_completions(served: Files, options: Options, metrics: Metrics, re
     if not len(prompt):
         raise ModelError(UNAVAILABLE, "the chat template makes nothing of these messages")
     count, values = _said(one, body)
-    wanted = Wanted(one, prompt, room(text, len(prompt), count), body.n, body.stops, values, body.likeliest)
+    room_left = room(one.model.token_limit, len(prompt), count)
+    wanted = Wanted(one, prompt, room_left, body.n, body.stops, values, body.likeliest)
     return await _answered([wanted], body, options, metrics, CHAT)
 
 
