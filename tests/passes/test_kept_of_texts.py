@@ -74,10 +74,19 @@ def test_they_are_what_the_step_file_says(tmp_path: Path) -> None:
     assert got["best"][0, : len(turns)].tolist() == [[t for t, _ in one.likeliest] for one in turns]
 
 
-def test_drafts_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(MaiError) as caught:
-        compiled(tmp_path, drafts=3)
-    assert [d.slug for d in caught.value.diagnostics] == ["no-drafts"]
+@pytest.mark.parametrize("drafts", [1, 3, 7])
+def test_a_turn_of_several_tokens_keeps_a_row_for_each(drafts: int, tmp_path: Path) -> None:
+    """Rows of a batch accept drafts of their own, some end, and the text repeats itself."""
+    one, several = (compiled(tmp_path, drafts=n)["generate"] for n in (0, drafts))
+    prompts = [[5, 6, 7, 5, 6, 7, 5, 6], [8], [9, 9, 9, 9], [4, 5]]
+    for temperature, seed in ((0.0, 0), (0.4, 1), (1.0, 2), (1.0, 3)):
+        settings = {"prompt": prompts, "temperature": temperature, "seed": seed, "count": 40}
+        wanted, got = one(**settings), several(**settings)
+        assert [list(t) for t in got["x"]] == [list(t) for t in wanted["x"]]
+        np.testing.assert_array_equal(got["best"], wanted["best"])
+        np.testing.assert_allclose(got["logprobs"], wanted["logprobs"], atol=2e-5)
+        _, turns = several.counted(**settings)
+        assert temperature or max(turns) < 40, "guesses are right"
 
 
 def test_rows_of_one_length_are_all_that_a_flat_file_without_a_cache_takes(tmp_path: Path) -> None:
