@@ -13,7 +13,6 @@ from mai.compiler.compile_options import CompileOptions
 from mai.compiler.compiling import compile_all
 from mai.runtime import load
 from mai.runtime.model.model import Model
-from mai.spec.diagnostics import MaiError
 
 SPEC = """const vocab = 40
 net logits(x: tokens[P]) -> [P, vocab] {
