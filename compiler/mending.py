@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 
 from mai.compiler.program import Program
-from mai.spec import in_prelude
 from mai.spec.diagnostics import Change, Diagnostic, Edit
 from mai.spec.diagnostics.edit import after, overlapping
 from mai.spec.record import record
@@ -59,7 +58,7 @@ def with_edits(checked: Checked, look: Look, depth: int = 1) -> Checked:
 
 
 def _is_possible(edit: Edit) -> bool:
-    return not overlapping([edit]) and not any(in_prelude(change.span.source) for change in edit.changes)
+    return not overlapping([edit]) and not any(change.span.source.in_prelude for change in edit.changes)
 
 
 def _mending(checked: Checked, diagnostic: Diagnostic, edits: Sequence[Edit], look: Look, depth: int) -> Edit | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from mai.runtime.command_line.frames import in_one_piece
 from mai.runtime.command_line.markers import Exit, Misuse
 from mai.runtime.command_line.plain_words import read_plain
 from mai.runtime.errors import ModelError
@@ -106,7 +107,7 @@ def main() -> None:
     """The `mai` command: every error is told in a line or a picture of the line, and never as a traceback."""
     _start_quickly()
     try:
-        sys.exit(_run(sys.argv[1:] or ["--help"]))
+        sys.exit(in_one_piece(_run, sys.argv[1:] or ["--help"]))
     except Misuse as error:
         _say_misuse(error)
         sys.exit(1)

@@ -16,7 +16,7 @@ LAYER = re.compile(r"^layer (\w+)", re.MULTILINE)
 def prelude_sources() -> tuple[Source, ...]:
     """The standard layers, written in the language: every file of the prelude, in the order of their names."""
     paths = sorted((FOLDER / "prelude").glob("*.mai"))
-    return tuple(Source(f"prelude/{f.name}", f.read_text(encoding="utf-8")) for f in paths)
+    return tuple(Source(f"prelude/{f.name}", f.read_text(encoding="utf-8"), in_prelude=True) for f in paths)
 
 
 @lru_cache(maxsize=1)
@@ -33,11 +33,6 @@ def prelude_parts() -> dict[str, tuple[Source, int, int]]:
 def is_public(name: str) -> bool:
     """Whether other files see a name of this file: one that begins with `_` is the file's own."""
     return not name.startswith("_")
-
-
-def in_prelude(source: Source) -> bool:
-    """Whether a text is one of the prelude's."""
-    return any(source is other for other in prelude_sources())
 
 
 STANDARD = "std/"

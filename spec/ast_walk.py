@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mai.spec.ast import Expr, Name
 from mai.spec.source import Source, Span
 
 N = TypeVar("N")
 PLACE = ("span", "depth")  # the fields of every node, in which no nodes are
+FIELDS: dict[type[Any], tuple[str, ...]] = {}  # the others, by class
 
 
 def expressions(node: object) -> Iterator[Expr]:
@@ -26,9 +27,16 @@ def expressions(node: object) -> Iterator[Expr]:
 def children(node: object) -> Iterator[object]:
     """The nodes directly below a node, in the order of the text."""
     if isinstance(node, tuple):
-        yield from node
-    elif not isinstance(node, (Span, Source)):
-        yield from (getattr(node, name) for name in getattr(node, "__match_args__", ()) if name not in PLACE)
+        return iter(node)
+    return (getattr(node, name) for name in _fields(type(node)))
+
+
+def _fields(kind: type[Any]) -> tuple[str, ...]:
+    """The fields, of a class of nodes, in which nodes may be; of another class there are none."""
+    if kind not in FIELDS:
+        names = () if issubclass(kind, (Span, Source)) else getattr(kind, "__match_args__", ())
+        FIELDS[kind] = tuple(name for name in names if name not in PLACE)
+    return FIELDS[kind]
 
 
 def nodes_of(tree: object, kind: type[N]) -> Iterator[N]:

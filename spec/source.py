@@ -13,12 +13,13 @@ class Source:
     """One text and where it came from.
 
     `path` is shown to people as it stands. `name` is what compiled files call it: its path from the folder of the spec that is
-    compiled, so that they are the same wherever that folder is.
+    compiled, so that they are the same wherever that folder is. `in_prelude` is a text of the standard layers.
     """
 
     path: str
     text: str
     name: str = ""
+    in_prelude: bool = False
     line_starts: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from threading import RLock
 from mai.compiler.editor.living import Living, living
 from mai.compiler.editor.meaning import NO_SETS, Meaning, header, meaning_of
 from mai.compiler.editor.names import Names, Symbol, names_of_file
-from mai.spec import FOLDER, STANDARD, ast, in_prelude, is_public, library, prelude_sources
+from mai.spec import FOLDER, STANDARD, ast, is_public, library, prelude_sources
 from mai.spec.diagnostics import MaiError
 from mai.spec.formatting.same import format_source
 from mai.spec.source import Source, Span
@@ -104,7 +104,7 @@ def is_of_mai(path: Path) -> bool:
 
 def path_of(source: Source) -> Path:
     """Where a text lies on the disk; the prelude's texts are files of mai."""
-    return FOLDER / source.path if in_prelude(source) else Path(source.path)
+    return FOLDER / source.path if source.in_prelude else Path(source.path)
 
 
 def comment_above(symbol: Symbol) -> str:

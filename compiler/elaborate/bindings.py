@@ -209,7 +209,8 @@ class WeightScope:
         """The scope of the next call of `name` here: `linear_1`, `linear_2`, ...; or of a body that is done `turns` times."""
         self.counts[name] = self.counts.get(name, 0) + 1
         step = f".{name}_{self.counts[name]}"
-        inner = replace(self, path=self.path + step, form=self.form + step, counts={})
+        path, form = self.path + step, self.form + step
+        inner = WeightScope(path, self.owner, form, self.turns, {}, self.among, self.second)
         return inner if turns is None else inner.at("{}", (*self.turns, turns))
 
     def within(self, member: str, among: Among | None = None) -> WeightScope:

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, fx
 
 from mai.compiler.torch.recurrences.loops import loop
-from mai.spec import in_prelude
 from mai.spec.source import Span
 
 MOST_LETTERS, SHOWN = 60, 3
@@ -174,7 +173,7 @@ def _one_line(span: Span) -> str:
 def _called(node: fx.Node) -> str:
     """What a value is called: a weight by its name, another as the text has it."""
     span: Span | None = node.meta.get("span")
-    if node.op in ("get_attr", "placeholder") or span is None or in_prelude(span.source):
+    if node.op in ("get_attr", "placeholder") or span is None or span.source.in_prelude:
         return str(node.target if node.op == "get_attr" else node.name)
     return _one_line(span)
 
@@ -185,7 +184,7 @@ def _place(node: fx.Node) -> Span | None:
     seen = set(waiting)
     for each in waiting:
         span: Span | None = each.meta.get("span")
-        if span is not None and not in_prelude(span.source):
+        if span is not None and not span.source.in_prelude:
             return span
         fresh = [user for user in each.users if user not in seen]
         seen.update(fresh)

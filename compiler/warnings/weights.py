@@ -16,7 +16,7 @@ from mai.compiler.warnings.dataflow import Dataflow
 from mai.compiler.warnings.repairs import first_zeros, other_callee, without_last
 from mai.compiler.warnings.subject import Subject, warning
 from mai.compiler.weights.rules import Pattern
-from mai.spec import ast, in_prelude
+from mai.spec import ast
 from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Diagnostic
 from mai.spec.source import Span
@@ -200,7 +200,7 @@ def begun_alike(subject: Subject) -> Iterator[Diagnostic]:
     for graph in subject.graphs:
         for node in graph.walk():
             weight = graph.weights[WeightOf.of(node).weight] if node.op is WeightOf else None
-            if weight is None or node.span is None or not in_prelude(weight.span.source):
+            if weight is None or node.span is None or not weight.span.source.in_prelude:
                 continue
             number = weight.init.numbers[0] if weight.init.kind == "constant" else 0
             if number and len(weight.shape) > 1 and min(weight.shape) > 1:

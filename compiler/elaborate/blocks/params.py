@@ -35,8 +35,9 @@ def _param(e: Context, env: Environment, statement: ast.Param) -> Binding:
     name = f"{e.scope.path}.{statement.name.id}"
     shape, init, computed = _first(e, env, statement)
     trained = statement.trained and e.scope.second is None
-    weight = Weight(name, shape, init, trained, e.scope.owner, statement.span, e.scope.turns)
-    weights = [replace(weight, name=each, follows=e.scope.followed(each)) for each in e.scope.names(name)]
+    turns, owner, followed = e.scope.turns, e.scope.owner, e.scope.followed
+    names = e.scope.names(name)
+    weights = [Weight(n, shape, init, trained, owner, statement.span, turns, followed(n)) for n in names]
     for each in weights:
         _register(e, each, statement)
     among = e.scope.among

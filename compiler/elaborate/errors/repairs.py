@@ -11,7 +11,7 @@ from mai.compiler.ir.graph import Value, Weight
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.structure import WeightOf
 from mai.compiler.ir.types import DType
-from mai.spec import ast, in_prelude
+from mai.spec import ast
 from mai.spec.diagnostics import Change, Edit
 from mai.spec.diagnostics.edit import insert, put, shown, take_out
 from mai.spec.parsing.layout import DECLARATIONS
@@ -211,7 +211,7 @@ def without_input(span: Span) -> str | None:
 
 def typed_parameter(parameter: ast.Parameter, value: Value) -> Edit | None:
     """A parameter of a layer of the user's that is given a tensor, and has no type: the type of that tensor."""
-    if value.type.dtype is not DType.REAL or in_prelude(parameter.span.source):
+    if value.type.dtype is not DType.REAL or parameter.span.source.in_prelude:
         return None
     name, written = parameter.name, f": {describe(value.type.shape)}"
     words = f"a tensor has its type: write `{name.id}{written}` in the layer"

@@ -10,7 +10,6 @@ from mai.compiler.elaborate.bindings import POISON, Absent, Binding, Callables, 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError, describe
-from mai.spec import in_prelude
 from mai.spec.diagnostics import Edit, Help, Label, Reporter
 from mai.spec.diagnostics.edit import insert, put
 from mai.spec.record import record
@@ -73,7 +72,7 @@ class Telling:
 
     def at(self, span: Span) -> Span | None:
         """Where nodes made for `span` come from: inside a standard layer, the place of its call."""
-        return self.builder.span if in_prelude(span.source) else span
+        return self.builder.span if span.source.in_prelude else span
 
     def error(self, slug: str, span: Span, message: str, **more: Unpack[More]) -> Poison:
         """Report an error, as `fail` does, and give what stands for its value."""
@@ -109,7 +108,7 @@ class Telling:
         """Where the user wrote what a standard layer names at `span`; None where it names none of its arguments."""
         for call in reversed(self.calls_around):
             at = call.where.get(span.text)
-            if at is None or not in_prelude(at.source):
+            if at is None or not at.source.in_prelude:
                 return at
             span = at
         return None
@@ -117,14 +116,14 @@ class Telling:
     def _given_at(self, span: Span) -> list[Label]:
         """Where a parameter of the layer around, which is named at `span`, was given."""
         at = self.calls_around[-1].where.get(span.text) if self.calls_around else None
-        user = at is not None and not in_prelude(at.source) and not in_prelude(span.source)
+        user = at is not None and not at.source.in_prelude and not span.source.in_prelude
         return [Label(at, f"`{span.text}` is given here")] if at and user else []
 
     def _calls_at_fault(self, slug: str, span: Span) -> list[Label]:
         """The calls of nets and layers that gave the body around `span` the shapes which do not fit there."""
         if slug not in CALLED_WITH:
             return []
-        calls = [c for c in self.calls_around if c.decides and not in_prelude(c.span.source)]
+        calls = [c for c in self.calls_around if c.decides and not c.span.source.in_prelude]
         return [c.label for c in calls if not _holds(c.span, span)]
 
     def unknown_argument(self, callee: str, name: str, span: Span, names: Sequence[str]) -> Stop:
@@ -183,7 +182,7 @@ class Telling:
     def undrawn(self, distribution: Distribution, span: Span) -> Stop:
         """Tell that a distribution stands for a value, where it is written."""
         at = distribution.span
-        if in_prelude(at.source):
+        if at.source.in_prelude:
             at = span
         equals = re.search(r"=\s*$", at.source.text[: at.start])
         help: Help = f"what is drawn is written `x ~ {at.text}`, in a line of its own"

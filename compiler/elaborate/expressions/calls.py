@@ -31,7 +31,7 @@ from mai.compiler.ir.operation import broadcast, describe
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Axis
 from mai.compiler.ops.shapes.shape import Squeeze
-from mai.spec import ast, in_prelude
+from mai.spec import ast
 from mai.spec.diagnostics import Label
 from mai.spec.source import Span
 
@@ -224,7 +224,7 @@ class Calls:
             if (
                 isinstance(parameter.default, ast.Bool)
                 and is_number(argument.value)
-                and in_prelude(parameter.span.source)
+                and parameter.span.source.in_prelude
             ):
                 message = f"`{parameter.name.id}` of `{function.name}` is true or false, this is {argument.value}"
                 raise self.e.fail("dtype-mismatch", argument.span, message)
@@ -291,7 +291,7 @@ class Calls:
     def _note(self, function: Function, slot: str | int, value: Value) -> None:
         """What a parameter or a result of one of the file's own functions stands for in this call."""
         place = function.declaration.name.span
-        if not in_prelude(place.source):
+        if not place.source.in_prelude:
             self.e.graph.calls.setdefault((place, slot), []).append(value)
 
     def _around(self, function: Function, fitted: dict[str, Fitted], env: Environment, span: Span) -> CallAround:

@@ -27,11 +27,11 @@ from mai.compiler.elaborate.expressions.static import StaticError
 from mai.compiler.elaborate.expressions.tables import table_of
 from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.elaborate.parameters.states import current_state
-from mai.compiler.elaborate.sightings import see
+from mai.compiler.elaborate.sightings import WATCH
 from mai.compiler.ir.graph import Value, Weight
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import shape as sh
-from mai.spec import ast, in_prelude, is_public
+from mai.spec import ast, is_public
 from mai.spec.diagnostics import Help
 from mai.spec.diagnostics.edit import meant_among, put
 from mai.spec.diagnostics.foreign import FOREIGN, VALUES
@@ -50,6 +50,7 @@ class Expressions:
         self.e = context
         self.lets: dict[int, Binding] = {}
         self.opening: set[int] = set()
+        self.watch = WATCH.get()  # Asked once: there are tens of thousands of expressions, and mostly nobody watches.
 
     def expression(self, env: Environment, expr: ast.Expr) -> Binding:
         """What an expression stands for: a number where all of it is known, a tensor otherwise."""
@@ -57,7 +58,8 @@ class Expressions:
         outer, builder.span = builder.span, self.e.at(expr.span)
         try:
             value = RULES[type(expr)](self.e, env, expr)
-            see(expr.span, value)
+            if self.watch is not None:
+                self.watch(expr.span, value)
             return value
         except Stop:
             return POISON
@@ -190,7 +192,7 @@ def _member(e: Context, env: Environment, callee: ast.Index) -> Binding:
 def _not_callable(e: Context, env: Environment, callee: ast.Name, given: Binding, help: Help) -> Binding:
     """Told where a name is called; of an argument of a standard layer, where it is given."""
     given_at, span, whose = env.where.get(callee.id), callee.span, ""
-    if in_prelude(span.source) and given_at is not None and not in_prelude(given_at.source):
+    if span.source.in_prelude and given_at is not None and not given_at.source.in_prelude:
         span, whose = given_at, f" of `{e.call_stack[-1]}`"
     message = f"`{callee.id}`{whose} is {kind_of(given)}, not a function"
     return e.error("not-callable", span, message, label="not a function", help=help)

@@ -7,7 +7,6 @@ from itertools import combinations, pairwise
 
 from mai.compiler.elaborate.bindings import Binding, BoundArgument
 from mai.compiler.ir.graph import Value
-from mai.spec import in_prelude
 from mai.spec.diagnostics import Change, Edit
 from mai.spec.diagnostics.edit import changed
 from mai.spec.source import Span
@@ -42,7 +41,7 @@ def shortened(arguments: Sequence[BoundArgument], span: Span) -> tuple[Edit, ...
 
 
 def _are_a_row(placed: Sequence[BoundArgument], span: Span) -> bool:
-    return not in_prelude(span.source) and all(_follows(one.span, other.span) for one, other in pairwise(placed))
+    return not span.source.in_prelude and all(_follows(one.span, other.span) for one, other in pairwise(placed))
 
 
 def _follows(one: Span, other: Span) -> bool:

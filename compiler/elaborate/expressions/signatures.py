@@ -15,7 +15,7 @@ from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import ToInt, ToReal
-from mai.spec import ast, in_prelude
+from mai.spec import ast
 from mai.spec.diagnostics import Change, Edit, Help, Label
 from mai.spec.diagnostics.edit import changed, put
 from mai.spec.record import record
@@ -141,7 +141,7 @@ class Signatures:
         operands = (a.value for a in arguments if isinstance(a.value, Value) and a.value.type.shape == value.type.shape)
         calls = self.e.made_by.get(value) or next((self.e.made_by[o] for o in operands if o in self.e.made_by), ())
         layer = isinstance(function, Function) and function.declaration.kind == "layer"
-        if layer and not in_prelude(span.source):
+        if layer and not span.source.in_prelude:
             calls = (*calls, LayerCall(span, tuple(a for a in arguments if type(a.value) is int)))
         if calls:
             self.e.made_by[value] = calls[-MAX_EDITS:]
@@ -220,11 +220,11 @@ class Signatures:
         if promised.dtype is DType.REAL and value.type.dtype is DType.INT:
             value = self.e.emit(ToReal, value)
         if value.type.shape != promised.shape or value.type.dtype is not promised.dtype:
-            message = f"`{name}` promises {written.span.text}, this returns {value.type.with_lead(())}"
-            message = message.replace("f32", "")
+            shown = str(value.type.with_lead(())).replace("f32", "")
+            message = f"`{name}` promises {written.span.text}, this returns {shown}"
             where = [Label(written.span, f"promised here: {describe(promised.shape)}")]
             edits = self._other_results(env, written, promised, value, span)
-            label = describe(value.type.shape)
+            label = describe(value.type.shape) if promised.dtype is value.type.dtype else shown
             help = _other_width(promised, value.type)
             raise self.e.fail("return-shape", span, message, label=label, where=where, edits=edits, help=help)
         if value.type.classes is None and promised.classes is not None:  # A text that was cut or joined is a text.
@@ -238,6 +238,8 @@ class Signatures:
         edits, shape = [], value.type.shape
         if (promised.shape, shape) == ((), (1,)) and span.text.endswith((")", "]")):
             return [put(span, f"{span.text}[0]")]
+        if (promised.dtype, value.type.dtype) == (DType.REAL, DType.BOOL) and promised.shape == shape:
+            return [put(span, f"where({span.text}, 1, 0)")]
         unlike = [k for k, (a, b) in enumerate(zip(promised.shape, shape, strict=False)) if a != b]
         if len(promised.shape) == len(shape) and len(unlike) == 1:
             edits = self._edits(env, dims_of(written)[unlike[0]], value, shape[unlike[0]])
@@ -282,13 +284,13 @@ def dtype_of(written: ast.TypeExpr) -> DType:
 def _declared(parameter: ast.Parameter, span: Span) -> list[Label]:
     """Where the type of a net's or a layer's parameter is written; nothing for a standard layer."""
     at = parameter.type.span if parameter.type else parameter.span
-    return [] if in_prelude(at.source) or at.source is not span.source else [Label(at, "declared here")]
+    return [] if at.source.in_prelude or at.source is not span.source else [Label(at, "declared here")]
 
 
 def _without_batch(parameter: ast.Parameter, dims: Sequence[ast.Expr], value: Value) -> Help:
     """What to write where a parameter has one axis too many at the front, most likely the batch."""
     inner = dims[1:]
-    if in_prelude(parameter.span.source):
+    if parameter.span.source.in_prelude:
         is_number = len(dims) == 1 and not value.type.rank
         return "in brackets a number is a vector of one number: `[x]`" if is_number else None
     if len(inner) != value.type.rank or not all(isinstance(d, ast.Name | ast.Number) for d in inner):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mai.compiler.elaborate.bindings import BoundArgument as Arg
 from mai.compiler.elaborate.expressions.static import as_real
@@ -14,6 +15,8 @@ from mai.spec.diagnostics.edit import put
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
+
+T = TypeVar("T")
 
 
 def static(e: Elaborator, argument: Arg | None, default: object, kinds: tuple[type, ...], what: str) -> Any:
@@ -111,7 +114,7 @@ def per_axis(e: Elaborator, argument: Arg | None, default: object, axes: int) ->
     """A whole number of at least one for each of an image's `axes` in space, of one number or a list."""
     if argument is None:
         return default if isinstance(default, tuple) else (int(str(default)),) * axes
-    return tuple(positive(e, replace(argument, value=item), 1) for item in _for_each(e, argument, axes))
+    return _for_each(e, argument, axes, lambda each: positive(e, each, 1))
 
 
 WORDS = ("half", "same", "valid", "causal")
@@ -121,17 +124,17 @@ def frame(e: Elaborator, argument: Arg | None, default: object, axes: int) -> tu
     """For each of an image's `axes` in space: how many pixels are put before and after it, or a word for that."""
     if argument is None:
         return (default if isinstance(default, str) else (int(str(default)), int(str(default))),) * axes
-    return tuple(_sides(e, replace(argument, value=item)) for item in _for_each(e, argument, axes))
+    return _for_each(e, argument, axes, lambda each: _sides(e, each))
 
 
-def _for_each(e: Elaborator, argument: Arg, axes: int) -> list[Any]:
-    """One item for each axis: those of a list, or one for all."""
+def _for_each(e: Elaborator, argument: Arg, axes: int, read: Callable[[Arg], T]) -> tuple[T, ...]:
+    """What is read for each axis: of the items of a list, or once for all."""
     if not isinstance(argument.value, list):
-        return [argument.value] * axes
+        return (read(argument),) * axes
     if len(argument.value) != axes:
         message = f"one number for each axis is needed here, {axes}, or one for all; these are {len(argument.value)}"
         raise e.fail("shape-mismatch", argument.span, message)
-    return argument.value
+    return tuple(read(replace(argument, value=item)) for item in argument.value)
 
 
 def _sides(e: Elaborator, argument: Arg) -> str | tuple[int, int]:

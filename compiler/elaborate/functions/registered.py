@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -49,12 +49,14 @@ def _signature(function: Function) -> inspect.Signature:
 
 def _implementation(function: Function, own: Mapping[str, object], emit: Emit) -> Implementation:
     """What the elaborator calls: arguments are read by their kinds, then `emit` makes the values."""
+    tensors = [a for a in function.arguments if a.kind.is_tensor]
+    fixed = [a for a in function.arguments if not a.kind.is_tensor]
 
     def implementation(e: Elaborator, **bound: Arg) -> Binding:
         if function.fold is not None and all(is_number(a.value) for a in bound.values()):
             return _folded(function, [a.value for a in bound.values()])
-        operands = _operands(e, function, bound)
-        attributes = _attributes(e, function, own, operands, bound)
+        operands = _operands(e, function, tensors, bound)
+        attributes = _attributes(e, fixed, own, operands, bound)
         if function.derived is not None:
             attributes |= function.derived(tuple(v.type for v in operands), attributes)
         return emit(e, operands, attributes)
@@ -74,9 +76,8 @@ def _folded(function: Function, numbers: list[Binding]) -> float:
         raise StaticError("bad-number", f"{function.name}({shown}) is not a real number") from error
 
 
-def _operands(e: Elaborator, function: Function, bound: Bound) -> list[Value]:
+def _operands(e: Elaborator, function: Function, tensors: Sequence[Argument], bound: Bound) -> list[Value]:
     """The tensors, in their order; one that is left out may be followed by none."""
-    tensors = [a for a in function.arguments if a.kind.is_tensor]
     present = [a for a in tensors if a.name in bound]
     if present != tensors[: len(present)]:
         absent = next(a for a in tensors if a.name not in bound)
@@ -96,37 +97,35 @@ def _tensor(e: Elaborator, function: Function, kind: Kind, argument: Arg) -> Val
 
 
 def _attributes(
-    e: Elaborator, function: Function, own: Mapping[str, object], operands: list[Value], bound: Bound
+    e: Elaborator, fixed: Sequence[Argument], own: Mapping[str, object], operands: list[Value], bound: Bound
 ) -> dict[str, object]:
     """What is fixed when the file is compiled, by the names of the operation's attributes."""
     rank = operands[0].type.rank if operands else 0
     values: dict[str, object] = {}
-    for argument in function.arguments:
-        if not argument.kind.is_tensor:
-            default = argument.default
-            if isinstance(default, Same):
-                default = values[default.name]
-            elif default is OWN:
-                default = own[argument.name]
-            values[argument.name] = _static(e, argument, bound.get(written(argument)), default, rank)
+    for argument in fixed:
+        default = argument.default
+        if isinstance(default, Same):
+            default = values[default.name]
+        elif default is OWN:
+            default = own[argument.name]
+        values[argument.name] = READERS[argument.kind](e, argument, bound.get(written(argument)), default, rank)
     return values
 
 
-def _static(e: Elaborator, argument: Argument, value: Arg | None, default: object, rank: int) -> object:
-    readers: dict[Kind, Callable[[], object]] = {
-        Kind.NUMBER: lambda: read.number(e, value, default),
-        Kind.WHOLE: lambda: read.whole(e, value, default),
-        Kind.PLACES: lambda: read.places(e, value, default),
-        Kind.COUNT: lambda: read.positive(e, value, default, argument.least),
-        Kind.COUNTS: lambda: read.counts(e, value, rank),
-        Kind.PER_AXIS: lambda: read.per_axis(e, value, default, rank - 1),
-        Kind.FRAME: lambda: read.frame(e, value, default, rank - 1),
-        Kind.FLAG: lambda: read.truth(e, value, default),
-        Kind.AXIS: lambda: read.axis_of(e, value, rank, default),
-        Kind.AXES: lambda: read.axes_of(e, value, rank),
-        Kind.SIZE: lambda: read.size(e, value, argument.name),
-    }
-    return readers[argument.kind]()
+# How what is fixed when the file is compiled is read, by its kind: of its value and its default, for a tensor of a rank.
+READERS: dict[Kind, Callable[[Elaborator, Argument, Arg | None, object, int], object]] = {
+    Kind.NUMBER: lambda e, argument, value, default, rank: read.number(e, value, default),
+    Kind.WHOLE: lambda e, argument, value, default, rank: read.whole(e, value, default),
+    Kind.PLACES: lambda e, argument, value, default, rank: read.places(e, value, default),
+    Kind.COUNT: lambda e, argument, value, default, rank: read.positive(e, value, default, argument.least),
+    Kind.COUNTS: lambda e, argument, value, default, rank: read.counts(e, value, rank),
+    Kind.PER_AXIS: lambda e, argument, value, default, rank: read.per_axis(e, value, default, rank - 1),
+    Kind.FRAME: lambda e, argument, value, default, rank: read.frame(e, value, default, rank - 1),
+    Kind.FLAG: lambda e, argument, value, default, rank: read.truth(e, value, default),
+    Kind.AXIS: lambda e, argument, value, default, rank: read.axis_of(e, value, rank, default),
+    Kind.AXES: lambda e, argument, value, default, rank: read.axes_of(e, value, rank),
+    Kind.SIZE: lambda e, argument, value, default, rank: read.size(e, value, argument.name),
+}
 
 
 def _of_operation(op: type[Operation], function: Function) -> Implementation:
