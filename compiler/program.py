@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import field
 
 from mai.compiler.data.source_kinds import Source as DataSource
@@ -95,8 +96,15 @@ class Training:
         """Whether an objective moves a weight: one of those that it names, neither frozen nor held still."""
         if weight.name in self.still and not objective.names(weight):
             return False
-        frozen = (Pattern(text, objective.span) for text in self.settings.frozen)
-        return objective.moves(weight) and not any(p.match(weight.name) for p in frozen)
+        return objective.moves(weight) and not self._matches(self.settings.frozen, weight.name)
+
+    def group_of(self, name: str) -> int:
+        """The number of the first group that has a weight of this name; one more than the last where none has."""
+        groups = self.settings.groups
+        return next((k for k, group in enumerate(groups) if self._matches(group.patterns, name)), len(groups))
+
+    def _matches(self, patterns: Iterable[str], name: str) -> bool:
+        return any(Pattern(text, self.where).match(name) for text in patterns)
 
 
 @record

@@ -82,11 +82,14 @@ def _read_choices(model: type[Settings], arguments: Arguments, report: Reporter)
     for kind, choice in choices(model).items():
         if kind not in arguments.values or (choice.or_text and isinstance(arguments.values[kind], str)):
             continue
-        chosen = read_choice(arguments.values.pop(kind), arguments.spans[kind], kind, choice.models, report)
-        if chosen is None:
+        value, span = arguments.values.pop(kind), arguments.spans[kind]
+        noun = kind.removesuffix("s") if choice.many else kind
+        calls = value if choice.many and isinstance(value, tuple) else (value,)
+        chosen = [read_choice(call, span, noun, choice.models, report) for call in calls]
+        if None in chosen:
             sound = False
         else:
-            arguments.values[kind] = chosen
+            arguments.values[kind] = tuple(chosen) if choice.many else chosen[0]
     return sound
 
 

@@ -149,7 +149,7 @@ class Settings:
 
     def as_dict(self) -> dict[str, Any]:
         """The settings by name, those of a model among them, too."""
-        return {name: v.as_dict() if isinstance(v, Settings) else v for name, v in vars(self).items()}
+        return {name: _as_data(value) for name, value in vars(self).items()}
 
     @classmethod
     def call_for(cls, path: str) -> str | None:
@@ -167,6 +167,12 @@ class Settings:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+def _as_data(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(map(_as_data, value))
+    return value.as_dict() if isinstance(value, Settings) else value
 
 
 def _read(model: type[Settings], values: Mapping[str, object]) -> tuple[dict[str, object], list[Problem]]:
@@ -213,11 +219,13 @@ class Choice:
         models: the models by name.
         usual: the one that help names first where several have a setting.
         or_text: whether a plain text is a value of the setting, too.
+        many: whether the value is a list of such calls; one call is a list of one.
     """
 
     models: Mapping[str, type[Settings]]
     usual: str = ""
     or_text: bool = False
+    many: bool = False
 
 
 def choices(model: type[Settings]) -> dict[str, Choice]:

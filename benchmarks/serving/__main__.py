@@ -1,7 +1,7 @@
 """`python -m benchmarks.serving --minutes 10 --clients 200`: nothing lost, nothing wrong, memory flat, and how long answers take.
 
-Each client asks as soon as it has its answer: most for one example of a flow, some for a text in a stream, some for what is refused, and
-some go away before they are answered. Every answer is compared with what the file gives when it is called for this request alone, as one of two alike.
+Each client asks as soon as it has its answer: most for one example of a flow, some for the label of a picture, for a flow's progress, for a
+text in a stream, some for what is refused, and some go away before they are answered. Every answer is compared with what the file gives when it is called for this request alone, as one of two alike.
 """
 
 from __future__ import annotations
@@ -48,6 +48,10 @@ export sample(seed: int, example: int, steps: int = 10) -> [2] {
   integrate s in 0..1 using rk4(steps) { dx/ds = velocity(x, s) }
   return x
 }
+export look(x: [1, 12, 12]) -> class[10] {
+  h = mean(mean(relu(conv(x, 16, 3)), axis = -1), axis = -1)
+  return argmax(linear(h, 10))
+}
 export generate(prompt: tokens[P], seed: int, example: int, count: int = 24) -> tokens[P + count] {
   x = prompt
   extend x by count {
@@ -57,8 +61,17 @@ export generate(prompt: tokens[P], seed: int, example: int, count: int = 24) -> 
   return x
 }
 """
-SAMPLE, GENERATE, COMPLETIONS = "/run/soak.sample", "soak.generate", "/v1/completions"
-SEEDS, TEXTS, PROMPT, LENGTH = 500, 20, "Once upon", 24
+SAMPLE, LOOK, GENERATE, COMPLETIONS = "/run/soak.sample", "/run/soak.look", "soak.generate", "/v1/completions"
+SEEDS, TEXTS, PICTURES, PROMPT, LENGTH, SIDE = 500, 20, 50, "Once upon", 24, 12
+REFUSED: list[tuple[Any, int, str]] = [  # Bodies of a flow, with the status and the kind of what is said of them.
+    ({"seed": 1}, 400, "input-missing"),
+    ({"seed": -1, "example": 0, "steps": 0}, 400, "input-range"),
+    ({"seed": 1.5, "example": [[0]]}, 400, "input-dtype"),
+    ({"seed": float("nan"), "example": 0}, 400, "input-dtype"),
+    ({"seed": list(range(2000)), "example": 0}, 400, "input-range"),
+    ({"seed": [1, [2]], "example": 0}, 400, "input-shape"),
+    ({"sééd": 1, "example": 0}, 400, "input-unknown"),
+]
 WARM = 0.2  # The share of the time after which memory is looked at first.
 PATIENCE = 120.0  # Seconds after which an answer is lost.
 MEGABYTE = 1 << 20
@@ -81,13 +94,16 @@ class Kinds:
     """What clients ask, each with what is right."""
 
     def __init__(self, folder: Path) -> None:
-        sample, text = (
-            load(folder / f"soak.{name}.onnx", providers="cpu", threads=1) for name in ("sample", "generate")
+        sample, look, text = (
+            load(folder / f"soak.{name}.onnx", providers="cpu", threads=1) for name in ("sample", "look", "generate")
         )
+        self.pictures = np.random.default_rng(0).normal(size=(PICTURES, 1, SIDE, SIDE)).astype(np.float32).round(3)
+        self.labels = look(x=self.pictures).tolist()
         self.points = [sample(seed=[seed] * 2, example=[seed % 9] * 2)[:1].tobytes() for seed in range(SEEDS)]
         self.texts = [text(prompt=PROMPT, seed=seed, example=0)[len(PROMPT) :] for seed in range(TEXTS)]
         self.shares: list[tuple[float, str, Callable[[Client], Awaitable[bool]]]] = [
-            (0.90, "sample", self.sample), (0.04, "stream", self.stream), (0.04, "refused", self.refused), (0.02, "gone", self.gone),
+            (0.74, "sample", self.sample), (0.10, "look", self.look), (0.04, "progress", self.progress),
+            (0.04, "stream", self.stream), (0.04, "refused", self.refused), (0.02, "gone", self.gone), (0.02, "left", self.left),
         ]  # fmt: skip
 
     async def sample(self, client: Client) -> bool:
@@ -101,9 +117,26 @@ class Kinds:
         events = [json.loads(e.removeprefix("data: ")) for e in raw.decode().split("\n\n") if e and "[DONE]" not in e]
         return status == 200 and "".join(e["choices"][0]["text"] for e in events) == self.texts[seed]
 
+    async def look(self, client: Client) -> bool:
+        place = random.randrange(PICTURES)
+        status, raw = await client.post(LOOK, {"x": self.pictures[place].tolist()})
+        return status == 200 and json.loads(raw)["outputs"]["look"] == [self.labels[place]]
+
+    async def progress(self, client: Client) -> bool:
+        seed = random.randrange(SEEDS)
+        status, raw = await client.post(f"{SAMPLE}?progress=4", {"seed": [seed] * 2, "example": [seed % 9] * 2})
+        events = [json.loads(e.removeprefix("data: ")) for e in raw.decode().split("\n\n") if e and "[DONE]" not in e]
+        last = np.float32(events[-1]["outputs"]["sample"])[:1].tobytes()
+        return status == 200 and [e["turns"] for e in events] == [4, 8, 10] and last == self.points[seed]
+
     async def refused(self, client: Client) -> bool:
-        status, raw = await client.post(SAMPLE, {"seed": 1})
-        return status == 400 and json.loads(raw)["error"]["code"] == "input-missing"
+        body, expected, code = random.choice(REFUSED)
+        status, raw = await client.post(SAMPLE, body)
+        return (status, json.loads(raw)["error"]["code"]) == (expected, code)
+
+    async def left(self, client: Client) -> bool:
+        await client.leave(f"{SAMPLE}?progress=1", {"seed": [1] * 999, "example": 0}, random.random() / 4)
+        return True
 
     async def gone(self, client: Client) -> bool:
         await client.leave(COMPLETIONS, _text(0, 5000), random.random())
@@ -161,7 +194,10 @@ def report(tally: Tally, memory: list[tuple[float, float]], minutes: float) -> b
         )
     warm = [megabytes for share, megabytes in memory if share >= WARM]
     parts = np.array_split(warm, 4)
-    print("memory of the server, MB, quarter by quarter: " + ", ".join(f"{part.mean():.1f}" for part in parts))
+    print("memory of the server, MB, every half minute: " + ", ".join(f"{m:.0f}" for _, m in memory[::30]))
+    print(
+        "and quarter by quarter of the time after its first fifth: " + ", ".join(f"{part.mean():.1f}" for part in parts)
+    )
     return not tally.lost and not sum(tally.wrong.values())
 
 
@@ -175,7 +211,8 @@ def main() -> None:
         folder = Path(place)
         program = check_text(Path("soak.mai"), SPEC).program
         assert program is not None
-        compile_all(program, ["sample", "generate"], None, folder, CompileOptions(), told=lambda _: None)
+        options = CompileOptions(progress=True)
+        compile_all(program, ["sample", "look", "generate"], None, folder, options, told=lambda _: None)
         kinds = Kinds(folder)
         words = ["serve", str(folder), "--port", "0", "--no-page", "--threads", "1", "--queue", str(2 * said.clients)]
         server = subprocess.Popen([sys.executable, "-m", "mai.runtime.cli", *words], stderr=subprocess.PIPE, text=True)

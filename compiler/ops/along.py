@@ -34,6 +34,11 @@ def ordered(types: Types, attributes: Attributes, operand: int, axis: int) -> in
     return None if axis == attributes["axis"] else axis
 
 
+def normalised(types: Types, attributes: Attributes, operand: int, axis: int) -> int | None:
+    """All of the last axis is read for each of its elements; the other axes stay."""
+    return None if axis == -1 else axis
+
+
 def transposed(types: Types, attributes: Attributes, operand: int, axis: int) -> int | None:
     """Where an axis goes in a transposition, counted from the end."""
     perm = attributes["perm"]
@@ -77,6 +82,12 @@ def squeezed(types: Types, attributes: Attributes, operand: int, axis: int) -> i
 def multiplied(types: Types, attributes: Attributes, operand: int, axis: int) -> int | None:
     """numpy's matmul: the rows of the first, the columns of the second, and what they share is summed up."""
     return None if axis == (-1, -2)[operand] else axis
+
+
+def projected(types: Types, attributes: Attributes, operand: int, axis: int) -> int | None:
+    """A product with matrices [n, d]: the last axis of the first operand is summed up, n is the last one of the result."""
+    place = axis + types[operand].rank - 1 if operand else axis
+    return None if place == (0 if operand else -1) else place
 
 
 def contracted(types: Types, attributes: Attributes, operand: int, axis: int) -> int | None:

@@ -159,6 +159,31 @@ OPTIMIZERS = Registry[Optimizer]("mai.compiler.training.optimizers")
 SCHEDULES = Registry[Schedule]("mai.compiler.training.schedules")
 
 
+class Group(Settings):
+    """Weights that move at a rate, or lose of themselves by a decay, of their own: those whose names match `names`, one pattern or a list.
+
+    What a group does not say is as the optimizer says it. A weight is in the first group that has its name. Its rate follows the schedule, too.
+    """
+
+    name: ClassVar[str] = "group"
+    names: str | tuple[str, ...] = setting()
+    lr: float | None = setting(default=None, gt=0)
+    weight_decay: float | None = setting(default=None, ge=0)
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The names of its weights, or patterns of them."""
+        return (self.names,) if isinstance(self.names, str) else self.names
+
+    def misfit(self) -> str | None:
+        if self.lr is not None or self.weight_decay is not None:
+            return None
+        return "says what is its own: `lr = 1e-5`, `weight_decay = 0` or both"
+
+
+GROUPS: dict[str, type[Group]] = {Group.name: Group}
+
+
 class TrainSettings(Settings):
     """The head of a train block. Exactly one of `steps` and `epochs` is given. `sample` chooses the examples of a batch, which are otherwise all gone through.
 
@@ -167,7 +192,7 @@ class TrainSettings(Settings):
     `seed` numbers the run: first values, batches, draws. `precision` is what products are computed in. `keep` says which weights are
     written at the end. Held-out examples are looked at every `evaluate` steps, by default ten times. A batch is computed in `accumulate`
     parts, one after the other: in the memory of one, with the step of the whole. `checkpoints` says which of them stay. `freeze` are names
-    of parameters that stay as they are, or patterns of them. With `recompute`, what a turn
+    of parameters that stay as they are, or patterns of them; `groups` have a rate or a decay of their own. With `recompute`, what a turn
     of a `repeat` computes is not kept for its derivatives, but computed again: less memory, a third more time. With `compile`, torch makes code of a step of its own, for a minute, by which every step after
     that takes fewer passes over its numbers.
     """
@@ -193,6 +218,12 @@ class TrainSettings(Settings):
     compile: bool = False
     checkpoints: Annotated[Checkpoints, Choice(CHECKPOINTS)] = setting(default_factory=lambda: LastCheckpoints.of({}))
     freeze: str | tuple[str, ...] = ()
+    groups: Annotated[tuple[Group, ...], Choice(GROUPS, many=True)] = ()
+
+    def optimizer_of(self, group: int) -> Optimizer:
+        """The optimizer of the weights in the group of this number; as it is written for those behind the last, which are in none."""
+        own = vars(self.groups[group]) if group < len(self.groups) else {}
+        return self.optimizer.but(**{name: own[name] for name in ("lr", "weight_decay") if own.get(name) is not None})
 
     @property
     def frozen(self) -> tuple[str, ...]:

@@ -215,7 +215,7 @@ class Trainer:
         values = dict(self.figures)
         if self.cadence.is_evaluated(step):
             values |= {f"held-out {n}": v for n, v in self._validated(step).items()}
-        more = {"lr": self.objectives[0].optimizer.param_groups[0]["lr"], "examples_per_second": meter.rate(step)}
+        more = {"lr": self.objectives[0].optimizer.param_groups[-1]["lr"], "examples_per_second": meter.rate(step)}
         if metrics is not None:
             metrics.write(self.stage.before + step, {**values, **more})
             meter.show(step, values)
@@ -257,7 +257,7 @@ class Trainer:
         number = self._look(objective, loss, fields, step) if is_looked_at else None
         if self.training.settings.clip:
             clip(objective.parameters.values(), self.training.settings.clip)
-        set_rate(objective.optimizer, objective.base, factor)
+        set_rate(objective.optimizer, factor)
         self.state.scaling.step(objective.optimizer)
         self.weights.write(dict(zip(objective.states, states, strict=True)))
         return loss if number is None else number, reported

@@ -86,7 +86,9 @@ def as_array(port: Port, value: object) -> Array:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise ModelError("input-shape", f"`{port.name}` is not a regular array: its rows differ in length") from error
+        mixes = isinstance(value, (list, tuple)) and any(isinstance(each, str) for each in value)
+        why = "mixes texts and numbers" if mixes else "is not a regular array: its rows differ in length"
+        raise ModelError("input-shape", f"`{port.name}` {why}") from error
 
 
 def _to_port(port: Port, value: object) -> Array:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from starlette.responses import JSONResponse
+import json
+
+from starlette.responses import Response
 
 from mai.runtime.errors import ModelError
 
@@ -30,10 +32,13 @@ def status_of(error: ModelError) -> int:
     return STATUSES.get(error.slug, SERVER_ERROR if error.slug in OURS else BAD_REQUEST)
 
 
-def failure(error: ModelError) -> JSONResponse:
+def failure(error: ModelError) -> Response:
     """The response that tells an error, in the shape of OpenAI's: `{"error": {"message", "type", "code", "param", "help"}}`."""
     status = status_of(error)
-    return JSONResponse(described(error), status, HEADERS.get(status))
+    told = json.dumps(
+        described(error)
+    )  # In ASCII: a name that it repeats may have half of a character, which no UTF-8 has.
+    return Response(told, status, HEADERS.get(status), "application/json")
 
 
 def bug() -> ModelError:

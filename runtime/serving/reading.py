@@ -25,6 +25,7 @@ JSON, NPZ, NPY = "application/json", "application/x-npz", "application/x-npy"
 NOT_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # As JSON has no word for them.
 BATCH = "batch"  # The number of examples: the first size of every input, and a setting of a file without inputs.
 MOST_NUMBERS = 2**28  # Of the inputs of a call.
+MOST_TURNS = 100_000  # Of a loop, where nobody says another limit: what is known of all turns is computed, and kept, before the first one.
 
 
 def read_json(raw: bytes) -> dict[str, Any]:
@@ -183,13 +184,19 @@ def _size(port: Port, value: Any) -> int:
 
 
 def check_limits(options: Options, manifest: Manifest, feed: Mapping[str, Array]) -> None:
-    """Check that a call is as small as the service allows: its examples, the settings and the free sizes that have a limit.
+    """Check that a call is as small as the service allows: its examples, its steps, and the settings and the free sizes that have a limit.
 
     Raises:
         ModelError: `input-range`: it is not.
     """
+    limits = {p.name: MOST_TURNS for p in manifest.settings if _counts_turns(p)} | dict(options.limits)
     for name, number in _asked(manifest, feed).items():
-        _check_most(name, number, options.examples if name == BATCH else options.limits.get(name, math.inf))
+        _check_most(name, number, options.examples if name == BATCH else limits.get(name, math.inf))
+
+
+def _counts_turns(port: Port) -> bool:
+    """Whether a setting says how many there are of something, as steps: a whole number, 1 at least."""
+    return port.dtype == "int64" and not port.classes and port.maximum is None and (port.minimum or 0) >= 1
 
 
 def _check_most(name: str, number: float, most: float) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
+from mai.runtime.inputs.arguments import as_array
 from mai.runtime.model.manifest import Port, Text
 from mai.runtime.text.tokenizer import Tokenizer
 
@@ -39,7 +40,7 @@ def read_prompt(port: Port, value: object, tokenizer: Tokenizer | None, *, speci
     itself; it gets none after it, since it is to go on.
 
     Raises:
-        ModelError: it is a text and the file has no tokenizer; a row has no token, or -1 behind one.
+        ModelError: it is a text and the file has no tokenizer, or mixes texts and tokens; a row has no token, or -1 behind one.
     """
     texts = [value] if isinstance(value, str) else value
     if _are_texts(texts):
@@ -74,7 +75,7 @@ def _missing_before(text: str, tokens: Array, tokenizer: Tokenizer | None) -> Ar
 def _as_prompt(port: Port, rows: object, *, as_text: bool, single: bool) -> Prompt:
     if _is_ragged(rows):
         return Prompt(_check_tokens(port, _pad(rows)), as_text, single=False, ragged=True)
-    array = np.asarray(rows)
+    array = as_array(port, rows)
     single = single or array.ndim == 1
     return Prompt(_check_tokens(port, array[None] if array.ndim == 1 else array), as_text, single, ragged=False)
 

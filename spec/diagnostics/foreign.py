@@ -95,6 +95,7 @@ TYPES = {
 # These are hints for names that are read as values, too, and not only for those that are called.
 NOTHING = {
     "a label left out is one more label: write `const none = 10` for a net that takes `y: class[11]`": "none None null Null nil",
+    "a train block counts its steps in a state: `state n: [] = 0`, with n = n + 1 in the next line": "step global_step epoch iteration",
 }
 TABLES = (LOSSES, LAYERS, SHAPES, NUMBERS, MAKING, PROGRAMS, TYPES, NOTHING)
 FOREIGN = {name: hint for table in TABLES for hint, names in table.items() for name in names.split()}

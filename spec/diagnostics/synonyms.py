@@ -39,6 +39,7 @@ TRAINING = {
     "count": "save_total_limit save_top_k max_to_keep",
     "sample": "sampler",
     "freeze": "frozen",
+    "groups": "param_groups parameter_groups lr_multipliers no_decay",
 }
 DATA = {
     "path": "file filename filepath file_path root data_dir data_files",

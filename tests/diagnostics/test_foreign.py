@@ -21,7 +21,7 @@ ANSWERED = {f"write `{f.example}`": f.elsewhere for f in FUNCTIONS.values() if f
 TOLD = [told for table in (*TABLES, ANSWERED) for told in table]
 SNIPPETS = sorted({snippet for told in TOLD for snippet in re.findall("`([^`]+)`", told)})
 TYPES = {"x: [P, d]", "[d]", "[P, d]", "P", "y: class[11]"}
-STATEMENT = re.compile(r"\(|(report|minimize|repeat|integrate) |\w+ ~")
+STATEMENT = re.compile(r"\(|(report|minimize|repeat|integrate|state) |\w+ ~")
 
 
 def program(snippet: str) -> str:

@@ -12,12 +12,12 @@ from mai.compiler.editor.hover import hover
 from mai.compiler.editor.settings.meanings import OWN, SHARED, TRAIN, meaning
 from mai.compiler.editor.view import View
 from mai.compiler.elaborate.functions.function_reference import SETTINGS
-from mai.compiler.training.settings import CHECKPOINTS, KEPT, TrainSettings
+from mai.compiler.training.settings import CHECKPOINTS, GROUPS, KEPT, TrainSettings
 from mai.spec import FOLDER
 from mai.spec.settings import fields
 
 MODELS = [
-    TrainSettings, *KEPT.values(), *CHECKPOINTS.values(), *(m for _, models in SETTINGS.values() for m in models.values())
+    TrainSettings, *KEPT.values(), *CHECKPOINTS.values(), *GROUPS.values(), *(m for _, models in SETTINGS.values() for m in models.values())
 ]  # fmt: skip
 DATA = "data x: [2], y: class[2] from moons(noise = 0.1)\n"
 FLOW = """net f(x: [2], gain = 2) -> [2] { return gain * linear(x, 2, bias = false) }

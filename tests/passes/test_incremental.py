@@ -37,6 +37,8 @@ REFUSED = {
     "what is of all tokens, into each": ("w = softmax(h[:, 0])\n  h += softmax(where(range(P)[:, None] >= range(P), h @ h' + w[:, None], -1e9)) @ h", "add"),
     "a mask of a prefix": ("h += softmax(where(range(P)[:, None] >= range(P) or range(P) < 2, h @ h', -1e9)) @ h", "softmax"),
     "a mask that is put on and off": ("m = triu(1e9 * ones([P, P]), k = 1)\n  h += softmax((h @ h' - m) + m) @ h", "softmax"),
+    "a norm of the text": ("h = h * normalise_rms(h[:, 0], ones([P]))[:, None]", "rms_norm"),
+    "a product with a matrix of the text": ("h = h * affine(h[:, 0], ones([P, P]))[:, None]", "affine"),
     "no mask": ("h += softmax(h @ h') @ h", "softmax"),
     "a mask that sees one ahead": (
         "h += softmax(where(range(P)[:, None] + 1 >= range(P)[None, :], h @ h', -1e9)) @ h", "softmax",

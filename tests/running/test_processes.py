@@ -27,6 +27,7 @@ from tests.support.processes import group
 pytestmark = pytest.mark.slow
 
 Maker = Callable[..., Program]
+WITHOUT_A_GPU = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
 # Fifteen examples are no two equal shares; draws stand in the step, in a loop, in a layer, and in a second turn's net.
 SPEC = """data x: [2] from moons()
 net f(x: [2]) -> [2] {
@@ -39,7 +40,8 @@ net g(x: [2]) -> [] {
 }
 net slow = average(g, 0.8)
 net first = copy(f)
-train(steps = 16, batch = 15, optimizer = adamw(lr = 1e-2), ema = 0.9, clip = 0.1) {
+train(steps = 16, batch = 15, optimizer = adamw(lr = 1e-2), ema = 0.9, clip = 0.1,
+  groups = [group("*.bias", weight_decay = 0), group("g.*", lr = 5e-3)]) {
   z ~ normal([2])
   repeat 3 shared {
     e ~ normal([2])
@@ -60,11 +62,12 @@ export sample() -> [2] {
 def command(count: int, spec: Path, out: Path, *more: str, restarts: int = 0) -> list[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
     words = ["--max_restarts", str(restarts), "-m", "mai.compiler", "train", str(spec), "--out", str(out)]
-    return [*launcher, *words, "--device", "cpu", *more]
+    return [*launcher, *words, *more]
 
 
 def launched(count: int, spec: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(count, spec, out, *more), capture_output=True, text=True, timeout=300, check=False)
+    words = command(count, spec, out, *more)
+    return subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, env=WITHOUT_A_GPU)
 
 
 def assert_close(one: Path, other: Path) -> None:
@@ -113,7 +116,7 @@ def test_a_run_goes_on_after_one_of_its_processes_is_killed(program: Maker, tmp_
     made, run = program(LONG), tmp_path / "killed"
     train(made, tmp_path / "one", Options(quiet=True, device="cpu"))
     words = command(2, Path(made.source.path), run, restarts=1)
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as launcher:
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=WITHOUT_A_GPU) as launcher:
         wait_until(lambda: bool(checkpoints(run)))
         os.kill(worker(launcher.pid, 0), signal.SIGKILL)
         _, said = launcher.communicate(timeout=200)

@@ -53,6 +53,8 @@ REFUSED: list[tuple[str, Any, int, str, str]] = [
     (SAMPLE, {"seed": 1, "example": 0, "steps": 0}, 400, "input-range", "`steps` is at least 1"),
     (SAMPLE, {"seed": 1, "example": 0, "steps": 51}, 400, "input-range", "`steps` is at most 50 here, this asks for 51"),
     (SAMPLE, {"seed": [1] * 101, "example": 0}, 400, "input-range", "`batch` is at most 100 here"),
+    (SAMPLE, b'{"seed": 1, "example": 0, "\\ud800": 1}', 400, "input-unknown", "there is no input or setting `\ud800`"),
+    ("/run/spec.generate", {"prompt": ["a", [1]], "seed": 1, "example": 0}, 400, "input-shape", "`prompt` mixes texts and numbers"),
     ("/run/spec.plain", {"batch": 101}, 400, "input-range", "`batch` is at most 100 here, this asks for 101"),
     (SAMPLE, b"{", 400, "body-unreadable", "the body is no JSON"),
     (SAMPLE, b"[1]", 400, "body-unreadable", "no JSON object"),
@@ -85,6 +87,15 @@ def test_bodies_of_no_known_kind_or_size(service: Client) -> None:
     assert service.post(SAMPLE, file.getvalue(), Content_Type="application/x-npz").status == 413
     reply = service.ask("POST", SAMPLE, iter([b" " * 60_000] * 2), {"Transfer-Encoding": "chunked"})
     assert (reply.status, reply.error["code"]) == (413, "body-too-large")
+
+
+def test_steps_have_a_limit_where_nobody_says_one(flow: dict[str, Model]) -> None:
+    """Tables of all of them would be made before the first: gigabytes, which no time limit ends."""
+    for options, most in (({}, "100000"), ({"limits": {"steps": 200_000}}, "200000")):
+        with running(flow, **options) as client:
+            reply = client.post("/run/spec.plain", {"batch": 1, "steps": 10**9})
+            assert (reply.status, reply.error["code"]) == (400, "input-range")
+            assert f"`steps` is at most {most} here" in reply.error["message"]
 
 
 def test_what_curl_sends_is_json(service: Client) -> None:

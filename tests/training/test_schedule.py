@@ -152,10 +152,10 @@ def test_a_run_shorter_than_its_warmup_only_rises() -> None:
 
 def _moved(settings: Optimizer, gradients: list[float], factors: list[float]) -> float:
     weight = torch.nn.Parameter(torch.ones(1))
-    optimizer = make_optimizer(settings, [weight])
+    optimizer = make_optimizer([(settings, [weight])])
     for gradient, factor in zip(gradients, factors, strict=True):
         weight.grad = torch.full_like(weight, gradient)
-        set_rate(optimizer, settings.lr, factor)
+        set_rate(optimizer, factor)
         optimizer.step()
     return float(weight.detach())
 
@@ -231,11 +231,11 @@ def test_muon_is_its_formula(shape: tuple[int, ...]) -> None:
     )
     w = rng.normal(size=shape)
     weight = torch.nn.Parameter(torch.tensor(w))
-    optimizer, m, v = make_optimizer(settings, [weight]), np.zeros(shape), np.zeros(shape)
+    optimizer, m, v = make_optimizer([(settings, [weight])]), np.zeros(shape), np.zeros(shape)
     for t, factor in enumerate(FACTORS, 1):
         g = rng.normal(size=shape)
         weight.grad = torch.tensor(g)
-        set_rate(optimizer, settings.lr, factor)
+        set_rate(optimizer, factor)
         optimizer.step()
         if len(shape) == 2:
             m = 0.9 * m + 0.1 * g
@@ -272,7 +272,7 @@ def test_other_optimizers_are_torchs(settings: Optimizer, make: Callable[..., to
     optimizer = make([weight], foreach=False)
     for gradient, factor in zip(GRADIENTS, FACTORS, strict=True):
         weight.grad = torch.full_like(weight, gradient)
-        set_rate(optimizer, settings.lr, factor)
+        optimizer.param_groups[0]["lr"] = settings.lr * factor
         optimizer.step()
     assert _moved(settings, GRADIENTS, FACTORS) == pytest.approx(float(weight.detach()), rel=1e-6)
 

@@ -9,7 +9,7 @@ from mai.compiler.editor.settings.meanings import CLAIM_SETTINGS, SOLVER_OPTIONS
 from mai.compiler.editor.settings.words import setting_text
 from mai.compiler.elaborate.functions.function_reference import SETTINGS
 from mai.compiler.solvers import DEFAULTS, SOLVERS
-from mai.compiler.training.settings import CHECKPOINTS, KEPT, TrainSettings
+from mai.compiler.training.settings import CHECKPOINTS, GROUPS, KEPT, TrainSettings
 from mai.spec.settings import Settings, fields
 
 HEAD = """# Settings
@@ -20,6 +20,10 @@ and its bounds; one without a default has to be given. [The language](language.m
 MORE: dict[str, tuple[str, Mapping[str, type[Settings]]]] = {
     "Weights that are kept": ("`train(keep = best(auc, max), ...)`: which weights are written in the end.", KEPT),
     "Checkpoints": ("`train(checkpoints = last(5), ...)`: which of them stay.", CHECKPOINTS),
+    "Groups of weights": (
+        '`train(groups = [group("encoder.*", lr = 1e-5), group("*.bias", weight_decay = 0)], ...)`: rates and decays of their own.',
+        GROUPS,
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from mai.compiler.editor.view import View, prelude_symbols
 from mai.compiler.elaborate.functions.function_reference import SETTINGS
 from mai.compiler.elaborate.functions.registered import LISTED
 from mai.compiler.solvers import DEFAULTS, SOLVERS
-from mai.compiler.training.settings import CHECKPOINTS, KEPT, TrainSettings
+from mai.compiler.training.settings import CHECKPOINTS, GROUPS, KEPT, TrainSettings
 from mai.spec import ast
 from mai.spec.record import record
 from mai.spec.settings import NEEDED, Field, Settings, choices, fields
@@ -82,7 +82,7 @@ def model_of(call: Open) -> type[Settings] | None:
     if call.name in prelude_symbols():
         return None
     models: list[Mapping[str, type[Settings]]] = [registry for _, registry in SETTINGS.values()]
-    return next((m[call.name] for m in [*models, KEPT, CHECKPOINTS] if call.name in m), None)
+    return next((m[call.name] for m in [*models, KEPT, CHECKPOINTS, GROUPS] if call.name in m), None)
 
 
 def arguments_of(call: Open, sight: Mapping[str, Symbol]) -> dict[str, str]:

@@ -187,8 +187,9 @@ def elaborate_training(
     records = _finished_records(block, outcome)
     _check_kept(train, settings, outcome.reports, report)
     _check_sample(train, settings, data.fields, report)
-    for pattern in [*(p for o in outcome.objectives for p in o.only), *_frozen(train, settings)]:
+    for pattern in [*(p for o in outcome.objectives for p in o.only), *_named(train, settings)]:
         _check_matches(pattern, weights, report)
+    _check_groups(train, settings, weights, report)
     if settings is None or data.source is None or report.failed:
         return None
     return Training(
@@ -247,14 +248,36 @@ def _check_sample(
     report.error("bad-setting", word.place(span), message, help=help)
 
 
-def _frozen(train: ast.Train, settings: TrainSettings | None) -> list[Pattern]:
-    """The patterns of `freeze`, each with the place of the setting."""
-    span = next((a.value.span for a in train.settings if a.name == "freeze"), train.head)
-    return [Pattern(text, span) for text in (settings.frozen if settings else ())]
+def _named(train: ast.Train, settings: TrainSettings | None) -> list[Pattern]:
+    """The patterns of `freeze` and of `groups`, each with the place of the setting."""
+    if settings is None:
+        return []
+    texts = {"freeze": settings.frozen, "groups": tuple(text for group in settings.groups for text in group.patterns)}
+    spans = {a.name: a.value.span for a in train.settings}
+    return [Pattern(text, spans.get(name, train.head)) for name in texts for text in texts[name]]
+
+
+def _check_groups(
+    train: ast.Train, settings: TrainSettings | None, weights: Mapping[str, Weight], report: Reporter
+) -> None:
+    """Check that each group of weights has some that no group before it has."""
+    left = [copy.name for weight in weights.values() if weight.trained for copy in turns_of(weight)]
+    for group in settings.groups if settings else ():
+        patterns = [Pattern(text, train.head) for text in group.patterns]
+        rest = [name for name in left if not any(p.match(name) for p in patterns)]
+        if len(rest) == len(left) and report.failed is False:
+            span = next(a.value.span for a in train.settings if a.name == "groups")
+            report.error(
+                "bad-setting",
+                span,
+                f"nothing is left for the group of `{group.patterns[0]}`: those before it have all",
+                help="put it before them",
+            )
+        left = rest
 
 
 def _check_matches(pattern: Pattern, weights: Mapping[str, Weight], report: Reporter) -> None:
-    """Check that a pattern of `over` or `freeze` matches a parameter that training could move."""
+    """Check that a pattern of `over`, `freeze` or `groups` matches a parameter that training could move."""
     if pattern.complaint:
         report.error("weights-rule", pattern.span, pattern.complaint)
         return

@@ -24,7 +24,7 @@ class CrossEntropy(Operation):
     @staticmethod
     def along(types: Types, attributes: Attributes, operand: int, axis: int) -> int | None:
         """The classes go; the other axes are those of the labels."""
-        return axis if operand else axis + 1
+        return axis if operand else axis + 1 or None
 
     @classmethod
     def shape(cls, logits: Type, label: Type) -> Type:

@@ -16,7 +16,7 @@ from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.sizes import product
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.along import same
+from mai.compiler.ops.along import projected
 from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
 from mai.compiler.ops.numbering import RESULT, Pairs
 from mai.compiler.ops.products.product import Affine, Matmul
@@ -39,7 +39,7 @@ class ChosenAffine(Operation):
 
     attributes = {"count": 1, "rank": 1}
     alignment = Alignment.WHOLE
-    along = staticmethod(same)
+    along = staticmethod(projected)
 
     @classmethod
     def shape(cls, x: Type, which: Type, *parts: Type, count: int, rank: int) -> Type:

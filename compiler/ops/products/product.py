@@ -9,7 +9,7 @@ from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError
 from mai.compiler.ir.signature import Function, Section, X, tensor
 from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.along import contracted, multiplied, same
+from mai.compiler.ops.along import contracted, multiplied, projected
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.numbering import lettered, summed_up, weighed
 
@@ -34,7 +34,7 @@ class Affine(Operation):
 
     alignment = Alignment.NONE
     unled = (1, 2)
-    along = staticmethod(same)
+    along = staticmethod(projected)
     numbering = staticmethod(weighed)
 
     @staticmethod

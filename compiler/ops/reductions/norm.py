@@ -9,7 +9,7 @@ from mai.compiler.ir.signature import OWN, REQUIRED, Function, Section, X, count
 from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.along import same
+from mai.compiler.ops.along import normalised
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.batched import batched_onnx, batched_torch
 from mai.compiler.ops.elementwise import Sqrt
@@ -60,7 +60,7 @@ class LayerNorm(Operation):
     attributes = {"eps": EPS}
     alignment = Alignment.NONE
     unled = (1, 2)
-    along = staticmethod(same)
+    along = staticmethod(normalised)
 
     @staticmethod
     def lifted(builder: Builder, x: Value, weight: Value, bias: Value | None = None, *, eps: float) -> Value:
@@ -120,7 +120,7 @@ class RmsNorm(Operation):
     attributes = {"eps": RMS_EPS}
     alignment = Alignment.NONE
     unled = (1,)
-    along = staticmethod(same)
+    along = staticmethod(normalised)
 
     @staticmethod
     def lifted(builder: Builder, x: Value, weight: Value, *, eps: float) -> Value:

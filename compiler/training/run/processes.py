@@ -174,7 +174,10 @@ def accelerator_of(device: str | None, precision: str) -> Accelerator:
     if precision == "fp16" and (device == "cpu" or not torch.cuda.is_available()):
         raise MaiError([Diagnostic("bad-setting", None, "fp16 needs a GPU", help="--precision bf16 runs on a CPU")])
     join_again()
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=MODES[precision])
+    on_cpu = (
+        device == "cpu" or not torch.accelerator.is_available()
+    )  # Said, so that several processes are joined there, too.
+    accelerator = Accelerator(cpu=on_cpu, mixed_precision=MODES[precision])
     atexit.register(leave_group)  # However the program ends: after an error, too.
     if accelerator.distributed_type in SPLIT_MODELS:
         message = f"every process holds the whole model: {accelerator.distributed_type.value} is not supported"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -56,7 +57,8 @@ class Objective:
         self.modules = modules(outputs)
         self.reporting = modules([*outputs, *reports]) if reports else self.modules
         chosen = weights.chosen(lambda w: training.moves(written, w))
-        self.parameters = dict(sorted(chosen.items(), key=lambda item: not is_in_parts(item[1])))
+        kinds = {name: (not is_in_parts(p), training.group_of(name)) for name, p in chosen.items()}
+        self.parameters = {name: chosen[name] for name in sorted(chosen, key=kinds.__getitem__)}
         if not self.parameters:
             raise MaiError([nothing_moves(written)])
         self.is_only = len(training.objectives) == 1
@@ -64,8 +66,11 @@ class Objective:
         self.sharded, self.processes = sharded, processes
         averaged = {n: p for n, p in self.parameters.items() if not (sharded and p.ndim)}
         self.together = Together(averaged, processes, any(module.turns_vary for module in self.modules))
-        self.optimizer = make_optimizer(training.settings.optimizer, self.parameters.values())
-        self.base = training.settings.optimizer.lr
+        alike = [
+            (training.settings.optimizer_of(group), [chosen[n] for n in names])
+            for (_, group), names in groupby(self.parameters, kinds.__getitem__)
+        ]
+        self.optimizer = make_optimizer(alike)
 
     def gradients(
         self,

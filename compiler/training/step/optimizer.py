@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import groupby
 
 import torch
 from torch import Tensor, nn
@@ -16,15 +15,15 @@ from mai.compiler.training.settings import Optimizer, OwnOptimizer, Schedule, To
 WATCHED = "schedule/watched"  # The name of a schedule's memory in a checkpoint.
 
 
-def make_optimizer(settings: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer that the spec names; of weights in parts and whole ones, those in parts come first."""
-    groups = [list(group) for _, group in groupby(parameters, key=is_in_parts)]
-    forms = ("foreach",) if is_in_parts(groups[0][0]) else ("fused", "foreach")
+def make_optimizer(groups: Sequence[tuple[Optimizer, list[nn.Parameter]]]) -> torch.optim.Optimizer:
+    """The optimizer that the spec names, of weights in groups, each with its settings; those of weights in parts come first."""
+    settings, weights = groups[0]
     if isinstance(settings, TorchOptimizer):
         make: Callable[..., torch.optim.Optimizer] = getattr(torch.optim, settings.torch_class)
-        return make([{"params": group} for group in groups], **settings.as_dict(), **_fastest(make, forms))
-    assert isinstance(settings, OwnOptimizer), f"{settings.name} is of torch's optimizers, or has a rule of its own"
-    return RuleOptimizer(groups, settings)
+        forms = ("foreach",) if is_in_parts(weights[0]) else ("fused", "foreach")
+        alike = [{"params": each, "initial_lr": own.lr, **own.as_dict()} for own, each in groups]
+        return make(alike, **settings.as_dict(), **_fastest(make, forms))
+    return RuleOptimizer(groups)
 
 
 def _fastest(make: Callable[..., torch.optim.Optimizer], forms: Sequence[str]) -> dict[str, bool]:
@@ -34,19 +33,19 @@ def _fastest(make: Callable[..., torch.optim.Optimizer], forms: Sequence[str]) -
 
 
 class RuleOptimizer(torch.optim.Optimizer):
-    """A rule for one weight as an optimizer of torch."""
+    """A rule for one weight as an optimizer of torch; each group of weights has its own settings of the rule."""
 
-    def __init__(self, groups: Sequence[list[nn.Parameter]], rule: OwnOptimizer) -> None:
-        super().__init__([{"params": group} for group in groups], {"lr": rule.lr})
-        self.rule = rule
+    def __init__(self, groups: Sequence[tuple[Optimizer, list[nn.Parameter]]]) -> None:
+        super().__init__([{"params": weights, "lr": own.lr, "initial_lr": own.lr} for own, weights in groups], {})
+        self.rules = [own for own, _ in groups if isinstance(own, OwnOptimizer)]
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Move every weight that has a gradient."""
-        for group in self.param_groups:
+        for rule, group in zip(self.rules, self.param_groups, strict=True):
             for weight in group["params"]:
                 if weight.grad is not None:
-                    self.rule.update(weight, weight.grad, self.state[weight], group["lr"])
+                    rule.update(weight, weight.grad, self.state[weight], group["lr"])
 
 
 class LearningRate:
@@ -92,10 +91,10 @@ class LearningRate:
             self.watcher.restore(numbers)
 
 
-def set_rate(optimizer: torch.optim.Optimizer, base: float, factor: float) -> None:
-    """Give all weights of an optimizer the rate `base` times `factor`."""
+def set_rate(optimizer: torch.optim.Optimizer, factor: float) -> None:
+    """Give all weights of an optimizer their group's first rate times `factor`."""
     for group in optimizer.param_groups:
-        group["lr"] = base * factor
+        group["lr"] = group["initial_lr"] * factor
 
 
 def clip(parameters: Iterable[nn.Parameter], most: float) -> None:

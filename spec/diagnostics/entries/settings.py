@@ -32,7 +32,7 @@ WEIGHTS: dict[str, Entry] = {
 SETTINGS: dict[str, Entry] = {
     "unknown-setting": Entry(
         "No setting has this name",
-        "A train block takes steps or epochs, batch, optimizer, schedule, ema, clip, seed, precision and freeze. The learning\n"
+        "A train block takes steps or epochs, batch, optimizer, schedule, ema, clip, seed, precision, freeze and groups. The learning\n"
         "rate, momentum and weight decay belong to the optimizer, the warmup to the schedule.",
         train("step = 100"),
         train("steps = 100, optimizer = sgd(lr = 0.1, momentum = 0.9)"),

@@ -120,7 +120,7 @@ class _Parting:
         """What a part computes: its updates, and beside recurrences what else reads the states done up to here."""
         ended = [self.body.outputs[i] for i in part.places]
         nodes = self._nodes(part, [*ended, *self._readers(done)] if part.is_affine else ended)
-        for value in {*ended, *(v for node in nodes for v in reading(node))}:
+        for value in dict.fromkeys([*ended, *(v for node in nodes for v in reading(node))]):
             if value in self.owner:
                 self.owner[value].kept[value] = value
         own = [v for n in nodes for v in n.outputs if v in self.behind or not can_widen(n, self.inside)]

@@ -1,0 +1,86 @@
+"""Groups of weights that move at a rate, and lose of themselves by a decay, of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mai.compiler.check import check
+from mai.compiler.program import Program
+from mai.compiler.training.initial_weights import load_weights
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
+
+NET = """data x: [2] from moons()
+net f(x: [2]) -> [2] {
+  h = linear(x, 8)
+  repeat 2 { h += tanh(linear(h, 8)) }
+  return linear(h, 2)
+}
+train(steps = 1, batch = 16, optimizer = OPTIMIZER, schedule = linear(warmup = 4)MORE) { minimize sum((f(x) - x)^2) }
+export g(x: [2]) -> [2] { return f(x) }
+"""
+GROUPS = ', groups = [group("*.bias", weight_decay = 0), group(["f.repeat_1.1.*", "f.linear_2.*"], lr = 0.04)]'
+Make = Callable[[str], Program]
+Weights = dict[str, np.ndarray]  # type: ignore[type-arg]
+
+
+def one_step(make: Make, out: Path, optimizer: str, more: str = "") -> tuple[Weights, Weights]:
+    """The weights before the first step, and after it."""
+    program = make(NET.replace("OPTIMIZER", optimizer).replace("MORE", more))
+    before, _ = load_weights(program, None)
+    result = train(program, out, Options(device="cpu", quiet=True))
+    assert result.weights is not None
+    return before, load_weights(program, result.weights)[0]
+
+
+def own(name: str) -> tuple[float, float]:
+    """The rate and the decay of a weight, by `GROUPS` and an optimizer of rate 0.1 and decay 0.5."""
+    if name.endswith(".bias"):
+        return 0.1, 0.0
+    return (0.04 if name.startswith(("f.repeat_1.1.", "f.linear_2.")) else 0.1), 0.5
+
+
+def test_a_step_of_descent_has_the_rates_and_decays_of_the_groups(program: Make, tmp_path: Path) -> None:
+    before, plain = one_step(program, tmp_path / "plain", "sgd(lr = 0.1)")
+    _, after = one_step(program, tmp_path / "groups", "sgd(lr = 0.1, weight_decay = 0.5)", GROUPS)
+    for name, weight in before.items():
+        gradient, (lr, decay) = (weight - plain[name]) / (0.1 / 4), own(name)
+        np.testing.assert_allclose(after[name], weight - lr / 4 * (gradient + decay * weight), atol=1e-6)
+
+
+def test_a_rule_of_our_own_has_them_too(program: Make, tmp_path: Path) -> None:
+    """Lion's first step has the size of the rate, whatever the gradient is."""
+    before, after = one_step(program, tmp_path, "lion(lr = 0.1, weight_decay = 0.5)", GROUPS)
+    for name, weight in before.items():
+        lr, decay = own(name)
+        move = after[name] - weight * (1 - lr / 4 * decay)
+        np.testing.assert_allclose(np.abs(move), lr / 4, rtol=1e-4)
+
+
+def test_a_group_may_stand_alone(program: Make, tmp_path: Path) -> None:
+    before, after = one_step(program, tmp_path, "lion(lr = 0.1)", ', groups = group("f.linear_1.*", lr = 0.2)')
+    moves = {name: np.abs(after[name] - weight).max() * 4 for name, weight in before.items()}
+    assert all(move == pytest.approx(0.2 if "f.linear_1." in name else 0.1, rel=1e-4) for name, move in moves.items())
+
+
+@pytest.mark.parametrize(
+    ("groups", "slug"),
+    [
+        ('group("g.*", lr = 1)', "unknown-name"),
+        ('[group("*", lr = 1), group("*.bias", lr = 2)]', "bad-setting"),
+        ('group("*.bias")', "bad-setting"),
+        ('group("*.bias", lr = 0)', "bad-setting"),
+        ('part("*.bias", lr = 1)', "bad-setting"),
+        ('group("*.bias", rate = 1)', "unknown-setting"),
+        ("group(lr = 1)", "missing-setting"),
+        ('group("*a*a*a*b", lr = 1)', "weights-rule"),
+    ],
+)
+def test_a_group_that_says_nothing_is_refused(tmp_path: Path, groups: str, slug: str) -> None:
+    path = tmp_path / "a.mai"
+    path.write_text(NET.replace("OPTIMIZER", "sgd()").replace("MORE", f", groups = {groups}"))
+    assert [d.slug for d in check(path).diagnostics] == [slug]
