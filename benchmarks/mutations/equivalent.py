@@ -22,6 +22,7 @@ EQUIVALENT: dict[str, str] = {
     "compiler/passes/text/growth.py: negated: False -> True": "whether a loop owns weights is asked by `unroll` alone, which is over by then",
     "compiler/ops/backends.py: off by one: 8 -> 9": "the default that a protocol declares; what lowers has its own",
     "compiler/ops/random/words.py: negated: True -> False": "an assertion about rows of the key schedule, which have one length",
+    "compiler/ops/random/limbs.py: negated: True -> False": "an assertion about the limbs of each multiplier, which are two",
     "compiler/passes/loops/hoist.py: dropped filter: [n for n in body.nodes if n.output not in taken] -> [n for n in body.nodes]": "what has a table is read by no node any more, and pruned",
     "compiler/passes/loops/noises/numbers_apart.py: comparison: a < 0 -> (a <= 0)": "axes are counted from the end: none is 0",
 }
