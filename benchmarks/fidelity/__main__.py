@@ -25,19 +25,25 @@ PAGE = ROOT / "docs" / "fidelity.md"
 RESERVED = {"claim", "examples", "__main__"}
 TOP = """# Fidelity
 
-What the examples claim, and what their compiled files come to: `mai train` computes the claims of a spec after training, `mai verify` computes
-them again, and the commands are below each name. Made by `make fidelity`; every figure is that of a claim.
+Do compiled files compute what the mathematics says? Most examples make claims about their trained models: that a density integrates to one, say, or
+that samples lie near the data. `mai train` checks the claims after training, and `mai verify` checks them again. This page has every claim,
+and the numbers that were measured with the compiled files. `make fidelity` measures them again; the commands for one example stand below its name.
 
 ## What the examples claim
+
+In each table, "where it holds least" has the two sides of the comparison for the example, or the draw, that comes closest to failing. "mean"
+is the left side on average, and "over" says over how many examples; 5 x 256 are 256 examples with each of 5 seeds.
 """
 BESIDE = """## Beside other programs, and over several trainings
 
-What one spec cannot say of itself. Each table is made by its command.
+Some things one spec cannot say about itself: how it compares with another program, or with itself at another size. Each of these tables
+is made by the command above it.
 """
 SEEN = """## What the claims see
 
-Thirty single faults, each sown into a solver or a pass; then the claims of the examples are compiled anew, with weights that were trained without
-the fault, until one fails. `python -m benchmarks.seeded` sows them again.
+Would the claims notice a mistake in the compiler? To find out, thirty single mistakes are put into solvers and passes, one at a time. For each one the
+claims of the examples are compiled again, with weights that were trained without the mistake, until a claim fails.
+`python -m benchmarks.seeded` does it again.
 """
 Kept = dict[str, dict[str, Any]]
 

@@ -14,7 +14,8 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.imports.subjects import Subject, subjects
+from benchmarks.imports.subject import Subject
+from benchmarks.imports.subjects import subjects
 from benchmarks.imports.trial import attempt
 
 

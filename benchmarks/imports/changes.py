@@ -20,12 +20,30 @@ FIXED = {
 }  # fmt: skip
 QUIET = ("dropout", "drop", "initializer", "token_id", "base_model_", "_name_or_path")
 Config = dict[str, Any]
+WORDS = {"down_block_types": ["DownBlock2D", "AttnDownBlock2D", "CrossAttnDownBlock2D", "ResnetDownsampleBlock2D"],
+         "up_block_types": ["UpBlock2D", "AttnUpBlock2D", "CrossAttnUpBlock2D", "ResnetUpsampleBlock2D"]}  # fmt: skip
+CHOICES = {
+    "mid_block_type": ["UNetMidBlock2D", "UNetMidBlock2DCrossAttn", "UNetMidBlock2DSimpleCrossAttn", None],
+    "resnet_time_scale_shift": ["default", "scale_shift"],
+    "time_embedding_type": ["positional", "fourier", "learned"],
+    "downsample_type": ["conv", "resnet"],
+    "upsample_type": ["conv", "resnet"],
+    "norm_type": ["ada_norm_zero", "ada_norm_single", "layer_norm"],
+    "beta_schedule": ["linear", "scaled_linear", "squaredcos_cap_v2", "sigmoid"],
+    "prediction_type": ["epsilon", "sample", "v_prediction"],
+    "timestep_spacing": ["leading", "trailing", "linspace"],
+    "variance_type": ["fixed_small", "fixed_large", "learned"],
+    "algorithm_type": ["dpmsolver++", "dpmsolver", "sde-dpmsolver++"],
+    "solver_type": ["midpoint", "heun"],
+    "final_sigmas_type": ["zero", "sigma_min"],
+}  # Words of diffusers.
 
 
 def fields_of(config: Mapping[str, Any], annotated: Mapping[str, Any]) -> list[str]:
     """The names of fields that may decide what a model computes."""
     names = dict.fromkeys([*config, *annotated])
-    return [n for n in names if n not in FIXED and not n.startswith("_") and not any(q in n for q in QUIET)]
+    lasts = {n: n.rpartition(".")[2] for n in names}
+    return [n for n, last in lasts.items() if last not in FIXED and last[:1] != "_" and not any(q in n for q in QUIET)]
 
 
 def other_value(name: str, old: Any, rng: random.Random) -> Any:
@@ -34,6 +52,10 @@ def other_value(name: str, old: Any, rng: random.Random) -> Any:
         return _rope(rng)
     if isinstance(old, bool):
         return not old
+    if name in CHOICES:
+        return rng.choice(CHOICES[name])
+    if name in WORDS and isinstance(old, (list, tuple)):
+        return [rng.choice(WORDS[name]) if rng.random() < 0.5 else v for v in old]
     if isinstance(old, str):
         return rng.choice(ACTIVATIONS) if "act" in name else old
     if "eps" in name or name == "layer_norm_epsilon":
@@ -91,10 +113,12 @@ def leave_out(folder: Path, rng: random.Random) -> str:
 
 
 def _is_grown(config: Config, name: str) -> bool:
-    """Whether a number's default is that of a large model, which would not fit into memory."""
+    """Whether a number's default is that of a large model, which would not fit into memory; lists and configs inside have such numbers."""
     import transformers
 
     value, default = config[name], getattr(transformers.CONFIG_MAPPING[config["model_type"]](), name, None)
+    if (isinstance(value, dict) and name.endswith("_config")) or (isinstance(value, list) and value != default):
+        return True
     return isinstance(value, int) and isinstance(default, int) and default > 8 * max(value, 8)
 
 

@@ -2,32 +2,26 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from mai.spec.family_records import family_records
+from benchmarks.imports.making import of_transformers
+from benchmarks.imports.pairs import PAIRS
+from benchmarks.imports.pictures import subjects_of_pictures
+from benchmarks.imports.subject import Array, Arrays, Subject
 from tests.support import model_folders as small
 from tests.support.decoder_folders import DECODERS
-from tests.support.model_folders import Model
 
-Arrays = dict[str, np.ndarray[Any, Any]]
 LENGTH = 19  # Of a text; longer than the windows of the tests.
+SIDE = 32  # Of images, where the config does not say it.
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """`inputs` of a model of a config: those of an export, and those of the reference."""
-
-    case: Model
-    inputs: Callable[[Any, str], tuple[Arrays, Arrays]]
-
-
-def _ids(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+def _ids(shape: tuple[int, ...]) -> Array:
     return np.random.default_rng(3).integers(3, small.VOCAB - 4, shape)
 
 
@@ -50,7 +44,7 @@ def _two_texts(config: Any, export: str) -> tuple[Arrays, Arrays]:
 
 
 def _image(config: Any, export: str) -> tuple[Arrays, Arrays]:
-    size = getattr(config, "image_size", 32)
+    size = SIDE if config.model_type == "segformer" else getattr(config, "image_size", SIDE)
     shape = (2, getattr(config, "num_channels", 3), size, size)
     x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     return {"x": x}, {"pixel_values": x}
@@ -61,6 +55,16 @@ def _sound(config: Any, export: str) -> tuple[Arrays, Arrays]:
     return {"sound": x}, {"input_values": x}
 
 
+def _spectrogram(config: Any, export: str) -> tuple[Arrays, Arrays]:
+    x = np.random.default_rng(1).standard_normal((2, config.max_length, config.num_mel_bins)).astype(np.float32)
+    return {"x": x}, {"input_values": x}
+
+
+def _write_image_size(folder: Path, config: Any) -> None:
+    said = {"do_resize": True, "size": {"height": SIDE, "width": SIDE}}
+    (folder / "preprocessor_config.json").write_text(json.dumps(said))
+
+
 def subjects() -> dict[str, Subject]:
     """By the names that the tests have for them."""
     kinds = [
@@ -69,44 +73,17 @@ def subjects() -> dict[str, Subject]:
         (small.SEQ2SEQ, _two_texts),
         (small.IMAGES, _image),
         (small.SOUNDS, _sound),
+        ({f"ast, {name}": case for name, case in small.SPECTROGRAMS.items()}, _spectrogram),
     ]
-    return {name: Subject(case, inputs) for cases, inputs in kinds for name, case in cases.items()}
+    of_kinds = {name: Subject(of_transformers(case), inputs) for cases, inputs in kinds for name, case in cases.items()}
+    segments = {
+        f"segformer, {name}": Subject(of_transformers(case, _write_image_size), _image)
+        for name, case in small.SEGMENTS.items()
+    }
+    return {**of_kinds, **segments, **PAIRS, **subjects_of_pictures()}
 
 
-def other_class(case: Model, rng: random.Random) -> str:
-    """One of the classes of its family, of those that transformers has."""
-    import transformers
-
-    record = next(r for r in family_records().values() if case.model in r.get("architectures", {}))
-    known = [name for name in record["architectures"] if hasattr(transformers, name)]
-    stem = case.config.removesuffix("Config").removesuffix("Text")
-    others = [n for n in dir(transformers) if n.startswith(f"{stem}For")]
-    return rng.choice(known if rng.random() < 0.85 else others or known)
-
-
-FIELDS = {"encode": "last_hidden_state", "encode_pair": "last_hidden_state", "pool": "pooler_output"}
-
-
-def reference(model: Any, export: str, inputs: Arrays) -> np.ndarray[Any, Any]:
-    """What transformers computes of each row alone."""
-    rows = []
-    for i in range(len(next(iter(inputs.values())))):
-        tensors = {name: torch.from_numpy(value[i : i + 1]) for name, value in inputs.items()}
-        with torch.inference_mode():
-            result = model(**tensors)
-        rows.append(_result(result, export)[0].float().numpy())
-    return np.stack(rows)
-
-
-def _result(result: Any, export: str) -> torch.Tensor:
-    if export.startswith("answer"):
-        return torch.stack([result.start_logits, result.end_logits], -1)
-    field = FIELDS.get(export, "logits")
-    tensor: torch.Tensor = result[field] if field in result else result[0]
-    return tensor
-
-
-def greedy(model: Any, prompts: np.ndarray[Any, Any], count: int) -> Iterator[list[int]]:
+def greedy(model: Any, prompts: Array, count: int) -> Iterator[list[int]]:
     """The likeliest tokens after each prompt, each found from the whole text."""
     for prompt in prompts:
         text = torch.from_numpy(prompt)[None]

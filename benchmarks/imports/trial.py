@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from benchmarks.imports import changes
-from benchmarks.imports.subjects import Subject, greedy, other_class, reference
+from benchmarks.imports.making import Invalid
+from benchmarks.imports.subject import Subject
+from benchmarks.imports.subjects import greedy
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.importing.importing import import_folder
@@ -22,11 +22,9 @@ from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.spec.diagnostics import MaiError
-from tests.support.zoo import shaken
 
 TOLERANCE = 2e-4
 COUNT = 9  # Tokens that a text grows by.
-UNLIKE = {"generate", "transcribe", "draw", "denoise", "restore"}  # Compared in another way, or not at all.
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +36,13 @@ class Outcome:
     said: str
 
 
-class Invalid(Exception):
-    """The reference takes no such folder."""
-
-
 def attempt(subject: Subject, folder: Path, rng: random.Random) -> Outcome:
     """Make a folder with the changes that the numbers choose, and compare what comes of it."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     changed: list[str] = []
     try:
-        model = _model(subject, folder, rng, changed)
+        model = subject.make(folder, rng, changed)
     except Exception as error:  # Whatever a library says of a config that it does not take.
         return Outcome("invalid", "; ".join(changed), f"{type(error).__name__}: {error}"[:120].replace("\n", " "))
     try:
@@ -62,44 +56,6 @@ def attempt(subject: Subject, folder: Path, rng: random.Random) -> Outcome:
     except Exception as error:
         kind, said = "crash", f"{type(error).__name__}: {error}"[:400]
     return Outcome(kind, "; ".join(changed), said)
-
-
-def _model(subject: Subject, folder: Path, rng: random.Random, changed: list[str]) -> Any:
-    """The model that transformers reads from a folder with unusual fields and files."""
-    import transformers
-
-    kind = getattr(transformers, other_class(subject.case, rng))
-    settings = _settings(subject, kind.__name__, rng, changed)
-    torch.manual_seed(0)
-    config = getattr(transformers, subject.case.config)(**{"initializer_range": 0.3, **settings})
-    model = shaken(kind(config))
-    model.save_pretrained(folder)
-    for change in rng.sample(changes.FILES, rng.choice([0, 1, 1, 2])):
-        if (folder / "model.safetensors").is_file():
-            changed.append(change(folder, rng))
-    loaded, report = kind.from_pretrained(
-        folder, output_loading_info=True, attn_implementation="eager", dtype=torch.float32
-    )
-    if report["missing_keys"] or report["mismatched_keys"]:
-        raise Invalid(f"tensors that are not there: {report['missing_keys']}")
-    return loaded.eval()
-
-
-def _settings(subject: Subject, kind: str, rng: random.Random, changed: list[str]) -> dict[str, Any]:
-    import transformers
-
-    maker = getattr(transformers, subject.case.config)
-    default = maker(**subject.case.settings)
-    fields = changes.fields_of(default.to_dict(), getattr(maker, "__annotations__", {}))
-    chosen = rng.sample(fields, rng.choice([0, 1, 1, 2, 3]))
-    values = {name: changes.other_value(name, getattr(default, name, None), rng) for name in chosen}
-    if "Classification" in kind:
-        values["num_labels"] = rng.choice([1, 2, 5])
-        values["problem_type"] = rng.choice(
-            [None, "regression", "multi_label_classification", "single_label_classification"]
-        )
-    changed.append(f"{kind} {values}")
-    return {**subject.case.settings, **values}
 
 
 def _compared(subject: Subject, model: Any, folder: Path, rng: random.Random) -> tuple[str, str]:
@@ -122,11 +78,11 @@ def _reads_a_source(subject: Subject, model: Any) -> bool:
 
 def _distances(subject: Subject, model: Any, program: Program, trained: Trained, folder: Path) -> Iterator[float]:
     for name in program.exports:
-        if name in UNLIKE:
+        if name in subject.left_out:
             continue
         inputs, theirs = subject.inputs(model.config, name)
         try:
-            wanted = reference(model, name, theirs)
+            wanted = subject.reference(model, name, theirs)
         except Exception as error:
             raise Invalid(f"{type(error).__name__}: {error}"[:120]) from error
         if not np.isfinite(wanted).all():

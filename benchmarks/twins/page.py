@@ -11,16 +11,22 @@ from benchmarks.twins.twin import Twin
 
 TOP = """# Models of papers
 
-Each spec beside the same model written by hand (in torch, or with scipy's solvers), trained for as many steps on the same batches and judged by
-the same figure: that of the compiled file, and that of the twin. Where the spec says more steps than both were trained for, the table says
-for how many. The specs, and the small scripts that make their data, are in [examples/papers](../examples/papers) and
-[examples](../examples/README.md), the twins in [benchmarks/twins](../benchmarks/twins).
+Does a spec learn as well as the same model written by hand? Each row of the table is one model of a paper. The column "mai" has the figure of the
+compiled file. The column "by hand" has the figure of a twin: the same model in torch, or with scipy's solvers, without mai. Both were trained
+for as many steps on the same batches, and both are judged by the same code.
 
+- "the best possible" is what the data, or the paper, allow at best, where that is known.
+- "steps" is "all" where both were trained as the spec says, and else the number of steps of both.
+
+The specs, and the small scripts that make their data, are in [examples/papers](../examples/papers) and
+[examples](../examples/README.md). The twins are in [benchmarks/twins](../benchmarks/twins). This command trains them again:
+
+<!-- not run: it trains all of them, for hours -->
 ```sh
 python -m benchmarks.twins
 ```
 """
-HEAD = ["spec", "lines", "what is measured", "mai", "by hand", "to be had", "steps"]
+HEAD = ["spec", "lines", "what is measured", "mai", "by hand", "the best possible", "steps"]
 
 
 def page(twins: Sequence[Twin], figures: Mapping[str, Mapping[str, Any]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -36,7 +36,14 @@ def check(
         ),
     ] = False,
 ) -> None:
-    """Check files: names, types, dimensions, settings. Nothing is run."""
+    """Find mistakes in specs, without running anything: mai check flow.mai
+
+    It checks names, types, shapes and settings, and shows the place of each mistake. Where a repair is known, it shows that too.
+
+    mai check flow.mai --fix            make the repairs
+
+    mai check *.mai --strict            in a test, where warnings are errors, too
+    """
     from mai.compiler.check import check_all
 
     diagnostics: list[Diagnostic] = []
@@ -52,9 +59,20 @@ def check(
             exports = ", ".join(program.exports) or "no exports"
             echo(f"{file}: sound ({exports})")
             _say_sizes(program)
-    print_diagnostics(diagnostics, format)
+    print_diagnostics(_once(diagnostics), format)
     if failed:
         raise Exit(1)
+
+
+def _once(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
+    """Without what is told again: of a file that several of the others import."""
+    told = {(d.slug, d.message, _place(d)): d for d in reversed(diagnostics)}
+    return list(reversed(told.values()))
+
+
+def _place(diagnostic: Diagnostic) -> tuple[Path, int] | None:
+    span = diagnostic.span
+    return (Path(span.source.path).resolve(), span.start) if span is not None else None
 
 
 def _is_judged(diagnostic: Diagnostic) -> bool:

@@ -26,7 +26,7 @@ def listing() -> str:
 def _section(name: str, verb: Callable[..., None]) -> str:
     rows = list(_rows(verb))
     words = " ".join(row[0] for row in rows if row[0].startswith("{"))
-    says = _plain(getdoc(verb) or "")
+    says = "\n\n".join(map(_paragraph, (getdoc(verb) or "").split("\n\n")))
     table = (
         ["| argument | what it is |", "|---|---|", *(f"| `{word}` | {text} |" for word, text in rows)] if rows else []
     )
@@ -52,6 +52,14 @@ def _description(parameter: Parameter, marker: Argument | Option) -> str:
     default = parameter.default if marker.show_default is True else marker.show_default
     said = "" if isinstance(default, bool) or default in NOTHING else f" By default {default}."
     return _plain(marker.help + said).replace("|", "\\|").replace("\n", " ")
+
+
+def _paragraph(text: str) -> str:
+    """A paragraph of a verb's description; one that is a command, and what it is for behind it, shows the command as code."""
+    example = re.fullmatch(r"(mai .+?)(?: {2,}(.+))?", text.strip())
+    if example is None:
+        return _plain(text)
+    return f"`{example[1]}`" + (f": {_plain(example[2])}" if example[2] else "")
 
 
 def _plain(text: str) -> str:

@@ -131,7 +131,15 @@ def compile_(
     timings: TimingsOption = False,
     sets: Sets = None,
 ) -> None:
-    """Compile exports to one self-contained .onnx file each, verified against torch."""
+    """Compile a spec, each export to one .onnx file: mai compile flow.mai --weights runs/flow
+
+    `mai train` does this at its end. Use `mai compile` to write the files again with other options, for another host say. Each file is
+    compared with torch before it is written.
+
+    mai compile flow.mai --out runs/flow --settings required    for hosts that cannot leave out a setting
+
+    mai compile gpt.mai --out runs/gpt --quantize int8          smaller weights
+    """
     program = program_of(file, sets)
     trained = _weights_file(program, weights, out, sets)
     if trained and weights is None:

@@ -26,11 +26,11 @@ def data(
     json: Annotated[bool, Option("--json", help="All of it, for programs.")] = False,
     sets: Sets = None,
 ) -> None:
-    """Say what is in data, and how a spec takes it: mai data titanic.csv
+    """Show what is in data, and how a spec uses it: mai data titanic.csv
 
-    Of a table: what each column holds, what is missing, how many values differ, the range of numbers, the share of each word. At the
-    end stands a `data` line to paste into a spec; `mai new --data FILE --target COLUMN` writes a whole one. Of a spec, mai data
-    model.mai: what it takes of its file, what it leaves, how many rows are trained on, held out and for tests.
+    For a table it shows what each column holds: how many values are missing or differ, the range of numbers, the share of each word. At the end
+    stands a `data` line to paste into a spec; `mai new --data FILE --target COLUMN` writes a whole spec. For a spec (mai data model.mai)
+    it shows which parts of its file are used, and how many rows are trained on, held out, and for tests.
     """
     from mai.compiler.describing.describe import describe
     from mai.compiler.describing.lines import data_line, lines

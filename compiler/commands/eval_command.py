@@ -38,7 +38,9 @@ def evaluate(
 ) -> None:  # fmt: skip
     """Say how good a trained model is: mai eval runs/titanic --data test.csv
 
-    It asks the compiled file for every example and compares its answers with those in the data. Labels have accuracy, F1, AUC, log loss, calibration, what each class is taken for, and the surest wrong answers; numbers have their errors, R2, residuals, and the largest. Intervals are of 95 %: another test set of as many examples would give a metric in about there.
+    It asks the compiled file for every example and compares its answers with those in the data. For labels it shows accuracy, F1, AUC, log loss,
+    calibration, what each class is taken for, and the surest wrong answers; for numbers the errors, R2, the residuals, and the largest errors.
+    Each interval is of 95 %: the metric on another test set of this size would probably lie in it.
 
     mai eval runs/titanic                                  the rows that the spec holds out
 
@@ -48,9 +50,10 @@ def evaluate(
 
     mai eval runs/gpt --data held.txt                      a text's model: perplexity, bits per byte, accuracy of the next token
 
-    mai eval runs/flow --examples 50000                    a sampler: the losses of training, of examples drawn anew
+    mai eval runs/flow --examples 50000                    a sampler: the losses of training, on newly drawn examples
 
-    Columns are found by name, words are labels as in training. What is compared with what is read off the spec: the result that an objective compares with a field is compared with that field. Where that is not clear, it is asked for: --target, --output, --export.
+    Columns are found by name, and words are labels, as in training. The spec says which result is compared with which field: those that the
+    loss compares. Where that is not clear, mai asks you to name them: --target, --output, --export.
     """
     from mai.compiler.evaluating.subject import Asked
     from mai.runtime.show.save import PICTURES

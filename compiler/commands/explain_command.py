@@ -16,7 +16,10 @@ def explain(
         Argument(help="What stands in brackets after `error`, or a function's or layer's name.", show_default=False),
     ] = None,
 ) -> None:
-    """Explain a diagnostic, with an example, or a function or layer; without a name, list all diagnostics."""
+    """Explain an error or a function, with an example: mai explain shape-mismatch, mai explain attention
+
+    The name of an error stands in brackets behind the word error. Without a name, all errors and warnings are listed.
+    """
     from mai.compiler.elaborate.functions.function_reference import explained
     from mai.spec.diagnostics.catalog import CATALOG
     from mai.spec.diagnostics.explain import explanation, index

@@ -22,15 +22,16 @@ def format_(
     check: Annotated[bool, Option("--check", help="Write nothing; exit code 1 where a file would change.")] = False,
     diff: Annotated[bool, Option("--diff", help="Write nothing, and show what would change.")] = False,
 ) -> None:
-    """Give files the form that all have: mai format flow.mai
+    """Write specs in the one form that all specs have: mai format flow.mai
 
-    Spaces, indents, empty lines, and the ends of lines that are longer than 120 characters. Words, signs and comments stay, and so does what the text means: a file that would mean something else, or is not of the language, is left as it is and told.
+    It changes spaces, indents, empty lines, and the line ends of lines that are longer than 120 characters. Words, signs and comments stay,
+    and so does the meaning. A file with a mistake in its grammar is left as it is, and the mistake is shown.
 
     mai format .                  every .mai file here and below
 
-    mai format --check specs      for a test, exit code 1 where something would change
+    mai format --check specs      in a test: exit code 1 if a file would change
 
-    mai format - < flow.mai       from the standard input to the standard output, for editors
+    mai format - < flow.mai       from standard input to standard output, for editors
     """
     failed = changed = 0
     for file in _listed(files):

@@ -11,7 +11,11 @@ from mai.runtime.show.terminal import echo
 
 @with_diagnostics
 def lsp() -> None:
-    """Serve an editor: errors as you type, shapes, completion. It speaks the language server protocol on stdin and stdout."""
+    """Serve an editor: errors as you type, shapes, completion. Editors start it: mai lsp
+
+    It speaks the language server protocol on standard input and output. The page "In your editor" of the documentation has the settings
+    for VS Code, Neovim, Helix, Zed and Emacs.
+    """
     if find_spec("pygls") is None:
         echo("the language server needs pygls: pip install '.[editor]', in a clone of mai, brings it", err=True)
         raise Exit(1)

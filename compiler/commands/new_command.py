@@ -33,10 +33,10 @@ def new(
 ) -> None:
     """Write a commented spec to start from: mai new flow.mai, or for your data: mai new --data houses.csv --target price
 
-    A table gives a model that predicts a column from the others: words and few whole numbers as labels with probabilities, other numbers
-    as numbers; texts among the others are read as tokens. With --horizon 12 it is a series, whose next 12 rows are forecast. Images in folders give a classifier, images without
-    folders a model that draws more of them, a text a model that writes on. The spec is a text to read and change; `mai data FILE` shows
-    what is in the data.
+    From a table comes a model that predicts one column from the others. A column of words or of few whole numbers is predicted as labels
+    with probabilities, another column of numbers as numbers. Texts in the other columns are read as tokens. With --horizon 12 the table is a
+    series, and the next 12 rows are forecast. From images in folders comes a classifier, from images without folders a model that draws
+    more of them, from a text a model that continues it. The spec is for you to read and change. `mai data FILE` shows what is in the data.
     """
     if data is None and any(each is not None for each in (target, numbers, horizon)):
         raise Misuse("--target is of data: mai new --data FILE --target COLUMN")

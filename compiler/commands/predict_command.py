@@ -28,12 +28,12 @@ def predict(
     threads: Threads = None,
     provider: Provider = None,
 ) -> None:  # fmt: skip
-    """Run a compiled file on every row of a table: mai predict houses.price.onnx new.csv prices.csv, or on a folder of images.
+    """Run a compiled file on every row of a table: mai predict houses.price.onnx new.csv prices.csv
 
-    Any number of rows: a few thousand are in memory at a time. Labels are written as words where the file knows them. Texts are cut, filled up
-    and masked as they were in training, and images cropped and scaled; the rows of images are the files' names.
+    The table may have any number of rows: a few thousand are in memory at a time. A folder of images may stand in its place; its rows are then
+    the files' names. Texts and images are prepared as they were in training. Labels are written as words where the file knows them.
 
-    A file that was trained on windows of a `series` is asked for what follows the last one: its table has a row for each step, with its time.
+    A file that was trained on windows of a `series` gives what follows the last window: its table has a row for each step, with the time.
     """
     from mai.compiler.predicting.predict import predict as predict_rows
     from mai.compiler.predicting.predict import read_settings

@@ -23,7 +23,14 @@ def show(
     ] = None,
     sets: Sets = None,
 ) -> None:
-    """Sum a file up, or show a stage of its compilation: mai show flow.mai --emit torch"""
+    """Show the size of a model, or a stage of its compilation: mai show flow.mai
+
+    The summary has the number of parameters, operations and bytes. `mai weights list` shows each parameter.
+
+    mai show flow.mai --emit torch                  the torch code that is trained
+
+    mai show flow.mai --emit diagram --out flow.svg
+    """
     from mai.compiler.show import emit_text, placement_of
 
     if emit == "placement" and file.suffix == ".onnx":

@@ -64,7 +64,9 @@ def sweep(
 ) -> None:
     """Train a spec with many settings and seeds: mai sweep flow.mai --set width=16,32,64 --seeds 3
 
-    Every run has a folder of its own in runs/NAME-sweep, called by its settings, as `mai train` makes it, and its log. The same command again goes on: what is done is not done again, a run that was stopped goes on from its checkpoint, and more values or seeds add to what is there. A run that fails is told at the end, and the others go on.
+    Each run has its own folder in runs/NAME-sweep, named after its settings, with the files of `mai train` and a log. The same command again
+    continues: finished runs are kept, a stopped run goes on from its checkpoint, and new values or seeds are added. If a run fails, the others go
+    on, and the failure is shown at the end.
 
     mai sweep flow.mai --set width=16,32,64 --set rate=1e-3,1e-2 --seeds 3 --jobs 2
 
@@ -74,7 +76,8 @@ def sweep(
 
     mai sweep titanic.mai --set k=0..4 --set width=16,32   a cross-validation of each width, by `split = folds(5, fold = k)`
 
-    The table has means and deviations between the seeds, or between the folds, of what the weights do on held-out examples, the best first. `mai runs FOLDER` compares the same folder again, with curves.
+    The table shows the results on held-out examples, the best first, with means and deviations over the seeds or the folds.
+    `mai runs FOLDER` compares the same folder again, with curves.
     """
     from mai.compiler.sweeping.axes import grid
     from mai.compiler.sweeping.jobs import Jobs

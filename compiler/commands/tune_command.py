@@ -70,15 +70,20 @@ def tune(
 ) -> None:
     """Find the fewest evaluations of the velocity that keep a sampler's quality: mai tune flow.sample.onnx
 
-    A flow takes as long as it evaluates its velocity often. A step costs one for each stage of its method: 1 for euler, 4 for rk4. The multistep ones cost 1 a step, and 2 to begin. `tune` measures what each method gives with how many, on even steps and on steps that are short where the flow bends, and writes the cheapest that is good enough into the file as its defaults.
+    The time of a flow grows with the number of times that it evaluates its velocity. One step costs one evaluation for each stage of its
+    method: 1 for euler, 4 for rk4. The multistep methods cost 1 a step, and 2 to begin. `tune` tries methods and numbers of steps, on even steps
+    and on steps that are short where the flow bends. It writes the cheapest choice that is good enough into the file, as its defaults.
 
-    What the net calls `reusable(...)` may be computed at every second, third or fourth step and kept in between: a step then costs the share of the net that is left. A file that reuses has a setting `reuse`; `reuse=1` computes everything.
+    A net may mark a part as `reusable(...)`. That part may be computed at every second, third or fourth step only; a step then costs
+    the share of the net that is left. Such a file has a setting `reuse`; `reuse=1` computes everything.
 
-    All are measured on the same draws and the same data, and what is chosen is confirmed on others, twice as many. With few samples the distance to data is mostly that of the sample: more --samples are a stricter judge, and slower.
+    All choices are measured on the same draws and the same data. The one that is chosen is measured again on new draws, twice as many.
+    With few samples, most of the distance to the data is that of the sample itself: more --samples judge more strictly, and take longer.
 
-    The file must hold one `integrate` with steps of a number that is known before, and the weights that it was compiled from must lie beside it, as `mai train` leaves them. Afterwards `mai info` says what was measured; `mai compile` makes the file as the spec says again.
+    The file must hold one `integrate` whose number of steps is known before it runs. The weights that it was compiled from must lie beside it, as
+    `mai train` leaves them. Afterwards `mai info` shows what was measured, and `mai compile` makes the file again as the spec says.
 
-    Your own idea of quality is a function: with `def score(samples, data)` in judge.py, say --metric judge:score.
+    You can measure quality by a function of your own: with `def score(samples, data)` in judge.py, write --metric judge:score.
     """
     from mai.compiler.tuning.report import print_outcome, progress
     from mai.compiler.tuning.tune import Options

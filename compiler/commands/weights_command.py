@@ -13,7 +13,10 @@ from mai.spec.diagnostics import MaiError
 
 @with_diagnostics
 def list_weights(file: SpecFile, sets: Sets = None) -> None:
-    """List the parameters of a spec by name and shape, those of the turns of a `repeat` together."""
+    """List the parameters of a spec by name and shape: mai weights list gpt2.mai
+
+    The turns of a `repeat` have parameters of the same shapes; they are listed together.
+    """
     from mai.compiler.check import check_without_rules
     from mai.compiler.weights.rules import group_layers
 

@@ -27,7 +27,7 @@ from mai.spec.diagnostics import Label, MaiError, Reporter
 from mai.spec.diagnostics.edit import put
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.parsing.parse import load_source, parse
-from mai.spec.source import Source
+from mai.spec.source import Source, Span
 
 MAX_FAMILY = 10_000
 MAX_IMPORTS = 500  # One file inside the other.
@@ -47,6 +47,7 @@ class Loader:
         self.report, self.sets, self.texts, self.parsed = report, sets, texts, parsed
         self.consts: list[str] = []
         self.loading: list[Path] = []
+        self.imported_at: dict[Path, Span] = {}  # The last import of each file.
         self.loaded: dict[Path, Module] = {}
 
     def load_prelude(self, training: bool) -> Module:
@@ -158,14 +159,23 @@ class Loader:
             self.report.error("import-too-deep", span, message, help="let one file import the others side by side")
             return
         if target in self.loading:
-            chain = " -> ".join(p.name for p in [*self.loading, target])
-            self.report.error("import-cycle", span, f"files import each other in a circle: {chain}")
+            self._report_circle(target, span)
             return
+        self.imported_at[target] = span
         imported = self.loaded.get(target) or self._load(target, _name_of_import(declaration), prelude)
         for name, value in imported.names.items():
             if isinstance(value, Function) and is_public(name):
                 module.names[name] = value
                 module.where[name] = span
+
+    def _report_circle(self, target: Path, span: Span) -> None:
+        """Tell of a circle that an import of `target` closes, in the same words whichever of its files is checked."""
+        circle = self.loading[self.loading.index(target) :]
+        first = min(circle)
+        at = circle.index(first)
+        chain = " -> ".join(path.name for path in (*circle[at:], *circle[:at], first))
+        closing = span if first == target else self.imported_at[first]
+        self.report.error("import-cycle", closing, f"files import each other in a circle: {chain}")
 
     def _load(self, target: Path, name: str, prelude: Module) -> Module:
         self.loading.append(target)

@@ -71,7 +71,7 @@ def config_of(file: GgufFile) -> dict[str, object]:
             )
     if mistakes:
         raise MaiError(mistakes)
-    _check_turns(file, config)
+    _set_turns(file, config, kind.get("turned"))
     if "scale" in kind:
         is_largest = config.get("num_hidden_layers") == kind["largest"]
         config[kind["scale"]] = _width(config) if is_largest or "head_dim" not in config else config["head_dim"]
@@ -95,12 +95,18 @@ def _plain(value: object) -> object:
     return float(f"{value:.7g}") if isinstance(value, float) else value
 
 
-def _check_turns(file: GgufFile, config: Mapping[str, object]) -> None:
-    """Raise `MaiError`, `config-unknown`, where a part of each head alone is turned, or values are of another width."""
+def _set_turns(file: GgufFile, config: dict[str, object], share: str | None) -> None:
+    """Set the share of each head that is turned, under its name in a family that has one.
+
+    Raises:
+        MaiError: `config-unknown` where a part is turned in another family, or values are of another width.
+    """
     width = config.get("head_dim") or _width(config)
     for name in ("rope.dimension_count", "attention.value_length"):
         said = file.metadata.get(f"{file.kind}.{name}", width)
-        if said != width:
+        if share and name.startswith("rope") and isinstance(said, int) and isinstance(width, int) and 0 < said < width:
+            config[share] = said / width
+        elif said != width:
             raise refused("config-unknown", f"`{file.kind}.{name}` is {said}, and heads have {width} numbers")
 
 

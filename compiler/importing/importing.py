@@ -76,6 +76,7 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
         notes = [
             *check_texts(folder, settings, ignored),
             *_limits(record, settings),
+            *(note for field, note in record.get("notes", {}).items() if settings[field]),
             *notes_on_code(folder.config, record["title"]),
             *without_tokenizer(folder),
             *longest(path),

@@ -68,6 +68,7 @@ def check_texts(folder: ModelFolder, settings: Settings, ignored: Sequence[str])
         *_ends(said, tokens, settings),
         *_templates(folder, said),
         *_second_words(folder, said),
+        *_blanks(said, tokens, settings),
     ]
 
 
@@ -221,3 +222,12 @@ def _second_words(folder: ModelFolder, said: Mapping[str, object]) -> Iterator[s
         text, own = _text(words.get(role)), _text(said.get(role))
         if text and own and text != own:
             yield f"{SPECIAL} has {text!r} as `{role}`; {TOKENIZER_CONFIG} counts, {own!r}"
+
+
+def _blanks(said: Mapping[str, object], tokens: _Tokens, settings: Settings) -> Iterator[str]:
+    """That texts which the model writes keep blanks that transformers takes out; it takes none out of those of pairs of bytes."""
+    field, model = "clean_up_tokenization_spaces", tokens.parts.get("model")
+    is_of_pairs = isinstance(model, dict) and model.get("type") == "BPE"
+    is_cleaned = bool(said.get(f"{field}_for_bpe_even_though_it_will_corrupt_output")) if is_of_pairs else True
+    if said.get(field) and is_cleaned and settings.get("head") == "generate":
+        yield f"texts are what their tokens say, a blank before `.` or `n't` included; transformers takes it out, as `{field}` is true"

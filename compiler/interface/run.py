@@ -91,8 +91,7 @@ class Run:
         """The file of its weights. Raises `MaiError` where it has none yet."""
         path = self.folder / WEIGHTS
         if not path.exists():
-            message = f"the run in {self.folder} has no weights yet: it was {self.state}"
-            raise MaiError([Diagnostic("weights-missing", None, message, help="go on with it: run.resume()")])
+            raise self._has_not_ended("weights")
         return path
 
     def export(self, name: str | None = None) -> Model:
@@ -104,6 +103,8 @@ class Run:
         from mai.runtime.model.loader import load
 
         files = self.files()
+        if not files and self.state != "done":
+            raise self._has_not_ended("compiled files")
         if name is None and len(files) == 1:
             (name,) = files
         if name is None or name not in files:
@@ -112,7 +113,7 @@ class Run:
                 if name
                 else f"{self.folder} has several files: name one"
             )
-            there = ", ".join(files) or f"none: it was {self.state}"
+            there = ", ".join(files) or "none"
             raise MaiError([Diagnostic("unknown-name", None, message, help=f"there are {there}")])
         if name not in self._models:
             self._models[name] = load(files[name])
@@ -132,6 +133,17 @@ class Run:
             draw_run(self.folder, path)
             return Picture(path.read_bytes(), is_vector=True)
 
+    def finish(self) -> Run:
+        """End a run that was stopped: it takes no more steps, and has the weights and the compiled files of what it has learnt.
+
+        Raises:
+            MaiError: it has ended, it is not of this Python, or its spec has several train blocks, of which the later ones are lacking.
+        """
+        if self._going is not None and len(self._going[0].program.trainings) > 1:
+            message = f"the run in {self.folder} has train blocks that are not trained yet"
+            raise MaiError([Diagnostic("weights-missing", None, message, help="go on with it: run.resume()")])
+        return self.resume(steps=self.steps)
+
     def resume(self, **options: Any) -> Run:
         """Go on where it was stopped, bit for bit as if it had not been; of a run of the command line, `mai train SPEC --resume` does.
 
@@ -146,6 +158,11 @@ class Run:
         spec, options_before = self._going
         spec.run = _train(spec, self.folder, replace(options_before, resume=True, weights=None, **options))
         return spec.run
+
+    def _has_not_ended(self, lacking: str) -> MaiError:
+        message = f"the run in {self.folder} has no {lacking} yet: it was {self.state}"
+        help = "run.resume() goes on with it; run.finish() ends it here, with what it has learnt"
+        return MaiError([Diagnostic("weights-missing", None, message, help=help)])
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name} {value:.4g}" for name, value in self.figures.items())

@@ -10,6 +10,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from docs.site import written
+from docs.site.archives import archive
 from docs.site.code import with_changes_marked
 from docs.site.links import for_the_site, place_in_repository, places_of_pages, taken_along, targets
 from docs.site.notebooks import as_markdown
@@ -66,7 +67,7 @@ def _text(page: Page) -> str:
 
 def _files_of(file: str, text: str) -> list[str]:
     linked = (place_in_repository(file, target) for target in targets(text))
-    return [place for place in linked if place is not None and (ROOT / place).is_file()]
+    return [place for place in linked if place is not None]
 
 
 def _diagrams(text: str) -> str:
@@ -75,5 +76,9 @@ def _diagrams(text: str) -> str:
 
 
 def _take(files: Files, config: MkDocsConfig, at: str, path: Path) -> None:
-    if files.get_file_from_path(at) is None:
+    if files.get_file_from_path(at) is not None:
+        return
+    if path.is_dir():
+        files.append(File.generated(config, at, content=archive(path)))
+    else:
         files.append(File.generated(config, at, abs_src_path=str(path)))

@@ -37,8 +37,8 @@ def places_of_pages() -> dict[str, str]:
 
 
 def taken_along(place: str) -> str:
-    """Where the site keeps a file that is no page."""
-    return f"files/{place}"
+    """Where the site keeps a file that is no page; of a folder, an archive of it."""
+    return f"files/{place}.zip" if (ROOT / place).is_dir() else f"files/{place}"
 
 
 def for_the_site(text: str, file: str, at: str, places: Mapping[str, str]) -> str:

@@ -7,4 +7,6 @@ from typing import Annotated
 from mai.runtime.command_line.markers import Option
 
 Threads = Annotated[int | None, Option(help="Threads for one operation.")]
-Provider = Annotated[str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")]
+Provider = Annotated[
+    str | None, Option(help="cpu, cuda, or another provider of ONNX Runtime; by default cuda where it works, else cpu.")
+]

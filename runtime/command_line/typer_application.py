@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from importlib import import_module
@@ -18,7 +19,7 @@ HELP = (
     "The mathematics of AI: from a text file to one ONNX file.\n\n"
     "Start with [bold]mai new flow.mai[/], then [bold]mai train flow.mai[/], then [bold]mai run[/] what it wrote."
 )
-GROUPS = {"weights": "Weights of other programs."}
+GROUPS = {"weights": "See which weights a spec has, and give them those of a file: mai weights list gpt2.mai"}
 
 # click's, or that of typer's own copy of click: the base of what is told about a wrong command line.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -95,7 +96,7 @@ def _for_typer(verb: Callable[..., None]) -> Callable[..., None]:
     parameters = [p.replace(annotation=hints[name]) for name, p in signature(verb).parameters.items()]
     update_wrapper(run, verb, ("__name__", "__qualname__", "__module__", "__doc__"), ())
     run.__annotations__ = hints
-    run.__doc__ = _plain(verb.__doc__ or "")
+    run.__doc__ = _plain(_in_whole_lines(verb.__doc__ or ""))
     vars(run)["__signature__"] = signature(verb).replace(parameters=parameters)
     return run
 
@@ -108,6 +109,11 @@ def _annotation(hint: Any) -> Any:
         return Annotated[kind, typer.Argument(help=_plain(marker.help), show_default=shown)]
     names = [marker.name] if marker.name else []
     return Annotated[kind, typer.Option(*names, help=_plain(marker.help), show_default=shown, min=marker.min)]
+
+
+def _in_whole_lines(text: str) -> str:
+    """A docstring with each paragraph in one line, which the terminal breaks at its own width."""
+    return re.sub(r"(?<=\S)[ \t]*\n[ \t]*(?=\S)", " ", text)
 
 
 def _plain(text: str) -> str:

@@ -15,9 +15,10 @@ def clean(
     before: Annotated[bool, Option("--before", help="The run before, which made room for this one, goes too.")] = False,
     dry: Annotated[bool, Option("--dry-run", help="Only say what would go.")] = False,
 ) -> None:  # fmt: skip
-    """Remove the checkpoints that nothing goes on from: mai clean runs/titanic
+    """Remove checkpoints that are no longer needed: mai clean runs/titanic
 
-    Weights, compiled files, figures and what was recorded stay. A run that is done cannot be trained further without a checkpoint: --keep 1 leaves the last. `checkpoints = last(3)` in the head of a train block says how many there are while it trains.
+    Weights, compiled files, figures and recorded weights stay. A finished run can be trained further only from a checkpoint: --keep 1 leaves
+    the last one. `checkpoints = last(3)` in the head of a train block says how many are kept during training.
     """
     from mai.runtime.run_folders.cleaning import clean as clean_run
     from mai.runtime.run_folders.cleaning import not_needed

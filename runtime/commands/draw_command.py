@@ -20,7 +20,8 @@ def draw(
 ) -> None:
     """Draw a run's learning curves, or what `record` kept: mai draw runs/titanic --out curves.png
 
-    Curves are of the loss and of what the spec reports, on batches and on held-out examples. Of a run whose spec has a `record`, the weights that it kept are drawn, as particles or as lines, moving in a .gif:
+    The curves show the loss and the reports of the spec, on batches and on held-out examples. If the spec has a `record`, the weights that it
+    kept are drawn instead, as particles or as lines; in a .gif they move. --curves draws the curves of such a run, too.
 
     mai draw runs/two_layer --out neurons.gif
     """

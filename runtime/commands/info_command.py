@@ -21,9 +21,13 @@ def info(
         Option(help="Write the files to this model repository of Triton Inference Server.", show_default=False),
     ] = None,
 ) -> None:
-    """Say what a compiled file takes, gives, and was made from; or how far a run is, and what it came to: mai info runs/titanic
+    """Show what a compiled file takes and gives, or how far a run is: mai info runs/titanic
 
-    mai info --triton models runs/flow/*.onnx writes a folder for each file, with the config.pbtxt that Triton reads.
+    Of a file it also shows what it was made from, its claims and its checksum; of a run, its results.
+
+    mai info flow.sample.onnx --spec                the text that the file was made from
+
+    mai info --triton models runs/flow/*.onnx       a folder for each file, with the config.pbtxt that Triton reads
     """
     if triton is not None:
         if json or spec:

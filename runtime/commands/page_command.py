@@ -26,8 +26,8 @@ def page(
 ) -> None:
     """Write a web page that runs compiled files in the browser: mai page moons_flow.sample.onnx --out moons.html
 
-    A model of a table's rows is a form, with sliders in the ranges of the data and menus of its words; an image is dropped, drawn, or seen by
-    the camera; what is drawn or computed is shown as it is: points, images, maps, texts, probabilities.
+    A model of a table's rows becomes a form, with sliders in the ranges of the data and menus of its words. An image can be dropped, drawn, or
+    taken by the camera. Results are shown as what they are: points, images, maps, texts, probabilities.
     """
     from mai.runtime.errors import ModelError
     from mai.runtime.web.page import write_page

@@ -21,11 +21,12 @@ def runs(
     out: Annotated[Path | None, Option(help="A picture of all learning curves (.png .svg .pdf).", show_default=False)] = None,
     json: Annotated[bool, Option("--json", help="Print everything as json.")] = False,
 ) -> None:  # fmt: skip
-    """Compare runs: mai runs runs/flow-sweep --out curves.png
+    """Compare runs in a table, the best first: mai runs runs/flow-sweep --out curves.png
 
-    A row a run, the best first: how far it is, what sets it apart, and its figures, on held-out examples where there are some. Where several differ in their seed alone, or in the fold of a sweep, a second table has their means and deviations.
+    Each row shows how far a run is, its settings where they differ, and its figures, on held-out examples if there are any. If several runs
+    differ in the seed alone, or in the fold of a sweep, a second table has their means and deviations.
 
-    mai runs                                    all in the folder runs
+    mai runs                                    all runs in the folder runs
 
     mai runs runs/a runs/b --by auc --goal max  two of them, by a figure of the spec
     """

@@ -84,14 +84,14 @@ def serve(
 ) -> None:
     """Answer requests over HTTP: mai serve runs/flow
 
-    Each file has a route: curl localhost:8000/run/flow.sample -d '{"batch": 4, "seed": 1}' answers in JSON, with ?format=png in an image,
-    npy or npz in arrays. What is wrong with a request is said in words. GET /openapi.json describes all routes, GET / is a page that
-    runs the files in the browser, /metrics is for Prometheus, /health and /ready for whoever watches the process.
+    Each file has a route: curl localhost:8000/run/flow.sample -d '{"batch": 4, "seed": 1}' answers in JSON. With ?format=png the answer is an
+    image, with npy or npz it is arrays. If something is wrong with a request, the answer says so in a sentence. GET /openapi.json describes all
+    routes, GET / is a page that runs the files in the browser, /metrics is for Prometheus, /health and /ready are for monitors.
 
-    Programs that speak with OpenAI find /v1/models, /v1/completions, /v1/chat/completions and /v1/embeddings, with streams.
+    Clients of OpenAI's interface find /v1/models, /v1/completions, /v1/chat/completions and /v1/embeddings, with streams.
 
-    Requests of one example share a call, where each gets the same bits as alone: of files that draw, those with a seed for each example,
-    export sample(seed: int, example: int, ...).
+    Requests for one example share a call, and each gets the same bits as if it were alone. For files that draw, this needs a seed for each
+    example: export sample(seed: int, example: int, ...).
     """
     with _telling_what_is_missing():
         from mai.runtime.serving.options import MEGABYTE, Options

@@ -24,8 +24,8 @@ def sign(
 ) -> None:
     """Sign compiled files: mai sign --new-key key.pem, then mai sign runs/flow/*.onnx --key key.pem
 
-    The signature lies beside the file, NAME.onnx.sig: of the whole file, and of the data beside it. Who has the public key checks it by
-    mai verify NAME.onnx --key key.pem.pub, or by the model_signing of OpenSSF, whose form it has. Nothing is asked of the net.
+    The signature is a file beside the signed one, NAME.onnx.sig. It covers the whole file, and the file of weights beside it. Anyone who has the
+    public key checks it with mai verify NAME.onnx --key key.pem.pub, or with OpenSSF's model_signing, which has the same format. No network is needed.
     """
     from mai.runtime.signing import make_keys
     from mai.runtime.signing import sign as sign_file

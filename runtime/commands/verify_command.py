@@ -31,12 +31,12 @@ def verify(
     ] = None,
     format: Annotated[str, Option("--format", help="text or json.")] = "text",
 ) -> None:  # fmt: skip
-    """Run the self-test in compiled files, and check claims: mai verify moons_flow.sample.onnx, mai verify runs/moons_flow
+    """Check that compiled files compute here what they should: mai verify moons_flow.sample.onnx, mai verify runs/moons_flow
 
-    The self-test shows whether this processor, this ONNX Runtime and this provider compute what the file did when it was written,
-    and so whether a file is still itself that another program has changed. In the folder of a run, the claims of the spec are
-    computed again with the trained weights. With --key, a file is run only if it is as it was signed,
-    one of a claim, too. The exit code is 1 where anything fails.
+    Each file carries a self-test. It shows whether this processor, this ONNX Runtime and this provider compute what the file gave when it was
+    written. So it also shows whether a file still works that another program has changed. In the folder of a run, the claims of the spec are
+    computed again with the trained weights. With --key, no file is run that is not as it was signed, also no file of a claim. The exit
+    code is 1 if anything fails.
     """
     import json
 

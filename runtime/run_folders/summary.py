@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from mai.runtime.run_folders.files import FAILURE, METRICS, RECORD, WEIGHTS, checkpoints, holds_run
+from mai.runtime.run_folders.files import FAILURE, METRICS, RECORD, WEIGHTS, checkpoints, holds_run, step_of
 from mai.runtime.run_folders.record import RunRecord, read_record
 
 State = Literal["done", "failed", "stopped", "begun"]
@@ -42,8 +42,8 @@ class Summary:
 def summary(folder: Path) -> Summary:
     """Of one folder; what is damaged in it is as if it were not there."""
     lines = tuple(_lines(folder / METRICS))
-    steps = int(lines[-1]["step"]) if lines else 0
     metadata = _metadata(folder / WEIGHTS)
+    steps = _steps(lines, folder, metadata)
     kept = int(metadata.get("trained_steps", steps))
     figures: dict[str, float] = json.loads(metadata.get("validation", "{}"))
     state: State = "begun"
@@ -55,6 +55,13 @@ def summary(folder: Path) -> Summary:
         state = "stopped"
     shown = figures or last_figures(lines)
     return Summary(folder, state, read_record(folder), steps, kept, shown, bool(figures), lines)
+
+
+def _steps(lines: Sequence[Line], folder: Path, metadata: Mapping[str, str]) -> int:
+    """How many steps were done: a run may be stopped before its first report, or between two."""
+    reported = [int(line["step"]) for line in lines[-1:]]
+    saved = [step_of(path) for path in checkpoints(folder)[-1:]]
+    return max([*reported, *saved], default=int(metadata.get("trained_steps", 0)))
 
 
 def is_run(folder: Path) -> bool:

@@ -155,10 +155,12 @@ def close_string(p: Place) -> Draft:
 
 def digits(p: Place) -> Draft | str:
     """1_000."""
-    match = re.match(r"(?:_\d+)+", p.rest)
-    if match is None:
-        return "write `1000`"
-    return _draft(p.at, p.at + len(match[0]), match[0].replace("_", ""), "write `1000`")
+    groups = re.match(r"[\d_]+(?!\w)", p.rest)
+    before = re.search(r"\d[\d.]*(?:[eE][-+]?\d+)?$", p.line)
+    if groups is None or before is None:
+        return "write digits alone: `1000`"
+    rest = groups[0].replace("_", "")
+    return _draft(p.at, p.at + len(groups[0]), rest, f"write `{before[0]}{rest}`")
 
 
 def fraction(p: Place) -> Draft:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from mai.compiler.check import check
+from mai.compiler.fixing import fix
 from mai.spec.diagnostics import Diagnostic, Label
 from mai.spec.diagnostics.catalog import CATALOG
 from mai.spec.diagnostics.entries.warnings import WARNINGS
@@ -53,13 +54,13 @@ def test_every_slug_is_used_and_every_used_slug_is_known() -> None:
     files = [p for room in ("spec", "compiler", "runtime") for p in (root / room).rglob("*.py")]
     texts = [p.read_text(encoding="utf-8") for p in files if p.parent.name != "entries"]
     quoted = set(re.findall(r'"([a-z]+(?:-[a-z]+)*)"', "\n".join(texts)))
-    assert set(CATALOG) <= quoted
+    assert set(CATALOG) <= quoted, "nothing reports these"
     reported = set(
         re.findall(
             r'(?:error|fail|warning|Diagnostic|ModelError|ShapeError|StaticError)\(\s*"([a-z-]+)",', "\n".join(texts)
         )
     )
-    assert reported <= set(CATALOG)
+    assert reported <= set(CATALOG), "these have no `Entry` in spec/diagnostics/entries"
 
 
 def test_a_bug_of_mai_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +96,20 @@ def test_independent_errors_are_told_at_once(golden: Callable[[Path, str], None]
 def test_imports_in_a_circle() -> None:
     Path("a.mai").write_text('import "b.mai"\n')
     Path("b.mai").write_text('import "a.mai"\n')
-    assert [d.slug for d in check(Path("a.mai")).diagnostics] == ["import-cycle"]
+    Path("c.mai").write_text('import "a.mai"\n')
+    found = [check(Path(name)).diagnostics for name in ("a.mai", "b.mai", "c.mai")]
+    assert [[d.slug for d in each] for each in found] == [["import-cycle"]] * 3
+    assert {d.message for (d,) in found} == {"files import each other in a circle: a.mai -> b.mai -> a.mai"}
+    assert {Path(d.span.source.path).name for (d,) in found if d.span} == {"b.mai"}
+
+
+def test_what_is_true_or_false_is_returned_as_numbers() -> None:
+    Path("signs.mai").write_text("export signs(x: [2]) -> [2] { return x > 0 }\n")
+    (wrong,) = check(Path("signs.mai")).diagnostics
+    assert wrong.message == "`signs` promises [2], this returns bool[2]"
+    fixed = fix(Path("signs.mai"))
+    assert "return where(x > 0, 1, 0)" in "".join(source.text for source in fixed.texts.values())
+    assert fixed.checked.program is not None
 
 
 def test_imported_layers_are_used() -> None:

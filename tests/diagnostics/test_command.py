@@ -33,6 +33,12 @@ def test_check_tells_and_fails(tmp_path: Path) -> None:
     assert made.stderr.endswith("\n1 error\n")
 
 
+def test_what_several_files_share_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "a.mai").write_text('import "b.mai"\n')
+    (tmp_path / "b.mai").write_text('import "a.mai"\n')
+    assert mai("check", "a.mai", "b.mai", folder=tmp_path).stderr.endswith("\n1 error\n")
+
+
 def test_check_for_editors(tmp_path: Path) -> None:
     (tmp_path / "bad.mai").write_text(BAD)
     made = mai("check", "bad.mai", "--format", "json", folder=tmp_path)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
+from docs.site.archives import archive
 from docs.site.links import for_the_site, place_in_repository, targets
 from docs.site.pages import ROOT, pages
 
@@ -42,6 +47,32 @@ def test_links_of_the_repository_become_links_of_the_site() -> None:
         "[l](../reference/language.md#text) ![](../files/docs/page.png)"
     )
     assert for_the_site(text, "docs/a.md", "guides/a.md", places) == text.replace("../LICENSE", "../files/LICENSE", 1)
+
+
+def test_a_link_to_a_folder_leads_to_an_archive_of_it() -> None:
+    assert for_the_site("[c](../runtime/c)", "docs/a.md", "guides/a.md", PLACES) == "[c](../files/runtime/c.zip)"
+    packed = archive(ROOT / "runtime" / "c")
+    assert packed == archive(ROOT / "runtime" / "c")
+    with zipfile.ZipFile(io.BytesIO(packed)) as file:
+        names = set(file.namelist())
+        assert {"c/mai.h", "c/CMakeLists.txt", "c/examples/sample.c"} <= names
+        assert file.read("c/mai.h") == (ROOT / "runtime" / "c" / "mai.h").read_bytes()
+    assert not any("__pycache__" in name for name in names)
+
+
+def links_to_nothing(site: Path) -> list[str]:
+    """Links of the pages of a built site to what it has not; 404.html counts from the top, since it stands in for any address."""
+
+    def leads(page: Path, target: str) -> bool:
+        place = site / target[1:] if target.startswith("/") else page.parent / target
+        return place.is_file() or (place / "index.html").is_file()
+
+    return [
+        f"{page.relative_to(site)}: {target}"
+        for page in site.rglob("*.html")
+        for target in set(re.findall(r'(?:href|src)="([^"#?]+)', page.read_text(encoding="utf-8")))
+        if ":" not in target and not leads(page, unquote(target))
+    ]
 
 
 def test_a_page_of_an_example_has_its_figure_beside_the_twin() -> None:
@@ -88,5 +119,6 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.html")}
     assert {page.at.replace(".md", ".html") for page in pages()} <= written
+    assert links_to_nothing(tmp_path) == []
     shown = "".join(path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.html"))
     assert 'src="http' not in shown and '<link rel="stylesheet" href="http' not in shown

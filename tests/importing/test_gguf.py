@@ -38,6 +38,8 @@ NAMES = {
     "self_attn.o_proj": "attn_output",
     "self_attn.q_norm": "attn_q_norm",
     "self_attn.k_norm": "attn_k_norm",
+    "self_attn.qkv_proj": "attn_qkv",
+    "mlp.gate_up_proj": "ffn_up",
     "mlp.gate_proj": "ffn_gate",
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
@@ -118,13 +120,14 @@ def write(
     for field, key in KEYS.items():
         if "moe" in arch and hasattr(c, field):
             writer.add_uint32(f"{arch}.{key}", getattr(c, field))
-    if arch in ("gemma2", "gemma3"):
+    if arch in ("gemma2", "gemma3", "phi3") and c.sliding_window:
         writer.add_sliding_window(c.sliding_window)
     for field in CAPS:
         if getattr(c, field, None):
             writer.add_float32(f"{arch}.{field}", getattr(c, field))
-    writer.add_rope_dimension_count(getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads)
-    writer.add_key_length(getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads)
+    width = getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads
+    writer.add_rope_dimension_count(int(rope.get("partial_rotary_factor", 1) * width))
+    writer.add_key_length(width)
     for key, value in more.items():
         writer.add_uint32(f"{arch}.{key}", value)
     if tokenizer is not None:
@@ -170,6 +173,7 @@ CASES = {
     "llama": ("llama", "llama", {}), "llama, stretched": ("llama, stretched", "llama", LONG), "qwen2": ("qwen2, windows", "qwen2", {}),
     "qwen3": ("qwen3", "qwen3", {}), "gemma": ("gemma", "gemma", {}), "gemma2": ("gemma2", "gemma2", {"query_pre_attn_scalar": 12}),
     "gemma3": ("gemma3", "gemma3", {"num_hidden_layers": 7, "query_pre_attn_scalar": 8, "layer_types": None}),
+    "phi3": ("phi3", "phi3", {}), "phi3, in part": ("phi3, in part", "phi3", {}),
     "qwen2moe": ("qwen2_moe", "qwen2moe", {}), "qwen3moe": ("qwen3_moe", "qwen3moe", {"norm_topk_prob": True}),
 }  # fmt: skip
 QUICK = {"llama", "llama, stretched", "qwen2", "qwen3"}
@@ -182,7 +186,7 @@ def test_a_file_computes_what_its_folder_does(name: str, tmp_path: Path) -> None
     settings = {
         k: v
         for k, v in {**case.settings, **more}.items()
-        if "gemma" in arch or k not in ("use_sliding_window", "sliding_window", "max_window_layers")
+        if "gemma" in arch or arch == "phi3" or k not in ("use_sliding_window", "sliding_window", "max_window_layers")
     }
     model = replace(case, settings=settings).make()
     file = write(tmp_path / "m.gguf", model, arch)

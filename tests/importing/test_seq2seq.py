@@ -44,14 +44,14 @@ def start_of(model: Any) -> int:
     return int(model.config.pad_token_id if start is None else start)
 
 
-def greedy(model: Any, source: np.ndarray, count: int) -> list[int]:
-    """The likeliest tokens after the start, each found from the whole text."""
-    text = torch.full((1, 1), start_of(model))
+def greedy(model: Any, source: np.ndarray, count: int, *begun: int) -> list[int]:
+    """The likeliest tokens after the start and what is begun, each found from the whole text."""
+    text = torch.tensor([[start_of(model), *begun]])
     with torch.inference_mode():
         for _ in range(count):
             z = model(input_ids=torch.from_numpy(source)[None], decoder_input_ids=text).logits[:, -1]
             text = torch.cat([text, z.argmax(-1, keepdim=True)], -1)
-    return text[0, 1:].tolist()
+    return text[0, 1 + len(begun) :].tolist()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -70,13 +70,14 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
         assert expected.std() > 0.1
         np.testing.assert_allclose(row, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
     grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
-    found = grow(source=texts, count=COUNT, stop=-1)
+    language = {"language": 5} if name == "m2m_100" else {}
+    found = grow(source=texts, count=COUNT, stop=-1, **language)
     ends = getattr(model.generation_config, "forced_eos_token_id", None)
     for text, row in zip(texts, found, strict=True):
-        wanted = greedy(model, text, COUNT)
+        wanted = greedy(model, text, COUNT, *language.values())
         wanted[-1] = wanted[-1] if ends is None else ends
         assert row.tolist() == wanted
-        assert grow(source=text[None], count=COUNT, stop=-1)[0].tolist() == wanted
+        assert grow(source=text[None], count=COUNT, stop=-1, **language)[0].tolist() == wanted
 
 
 def test_a_search_of_several_beams(tmp_path: Path) -> None:

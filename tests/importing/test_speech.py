@@ -15,7 +15,7 @@ from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
-from tests.support.model_folders import SOUNDS, WHISPER, imported, save
+from tests.support.model_folders import SOUNDS, SPECTROGRAMS, WHISPER, imported, save
 from tests.support.tokenizers import word_tokenizer
 
 SECONDS, RATE, COUNT = 1, 16000, 9
@@ -91,6 +91,26 @@ def test_another_preprocessor(said: dict[str, int], message: str, tmp_path: Path
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
     with pytest.raises(MaiError, match=message):
         imported(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SPECTROGRAMS)
+def test_a_spectrogram_becomes_vectors_or_classes(name: str, tmp_path: Path) -> None:
+    """AST, whose features the folder's preprocessor makes."""
+    model = SPECTROGRAMS[name].make()
+    save(model, tmp_path)
+    program = imported(tmp_path)
+    trained = Trained(load_weights(program, None)[0])
+    shape = (2, model.config.max_length, model.config.num_mel_bins)
+    x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
+    with torch.inference_mode():
+        said = model(torch.from_numpy(x))
+    fields = {"classify": "logits", "encode": "last_hidden_state", "pool": "pooler_output"}
+    for export_name in program.exports:
+        wanted = said[fields[export_name]].numpy()
+        found = load(export(program, export_name, trained, tmp_path).path, providers="cpu")(x=x)
+        assert wanted.std() > 0.1
+        np.testing.assert_allclose(found, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
 
 
 def of_moments(logits: torch.Tensor, none: int) -> list[int]:

@@ -147,6 +147,13 @@ def test_a_tokenizer_in_another_form(name: str, llama: Path, tmp_path: Path) -> 
     assert f"there is {name} and no tokenizer.json: the files take tokens" in note
 
 
+@pytest.mark.parametrize("divided", [True, False])
+def test_tensors_that_the_reference_divides(divided: bool, tmp_path: Path) -> None:
+    save(DECODERS["mamba"].make(), tmp_path, rescale_prenorm_residual=divided)
+    notes = imported(tmp_path).notes
+    assert [n.partition(";")[0] for n in notes] == ["the tensors are taken as they are saved"] * divided
+
+
 def test_code_beside_a_model_that_is_known(llama: Path, tmp_path: Path) -> None:
     (note,) = imported(edited(llama, tmp_path, auto_map={"AutoModelForCausalLM": "modeling_x.X"})).notes
     assert "modeling_x.X, which is not read" in note

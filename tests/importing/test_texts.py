@@ -18,7 +18,7 @@ SPECIAL = {"lstrip": False, "rstrip": False, "single_word": False, "normalized":
 SAID: dict[str, Any] = {
     "bos_token": "<s>", "eos_token": {"content": "</s>", **SPECIAL}, "add_bos_token": True, "add_eos_token": False,
     "added_tokens_decoder": {"0": {"content": "<s>", **SPECIAL}}, "chat_template": "{{ messages }}", "do_lower_case": False,
-    "additional_special_tokens": ["</s>"], "model_max_length": 1e30, "clean_up_tokenization_spaces": True, "add_prefix_space": False,
+    "additional_special_tokens": ["</s>"], "model_max_length": 1e30, "clean_up_tokenization_spaces": False, "add_prefix_space": False,
 }  # fmt: skip
 
 
@@ -88,6 +88,23 @@ def test_tokens_that_the_model_has_not(tmp_path: Path) -> None:
     (folder / "tokenizer.json").write_text(json.dumps(content))
     (note,) = import_folder(folder, tmp_path / "m.mai").notes
     assert note == "tokenizer.json has 98 tokens and the model 97: texts with 'more' or later ones cannot be read"
+
+
+def test_blanks_that_transformers_takes_out(tmp_path: Path) -> None:
+    """It takes none out of pairs of bytes, whatever is said."""
+    library = pytest.importorskip("transformers", reason="transformers is not installed")
+    folder = folder_of(tmp_path, clean_up_tokenization_spaces=True, eos_token="</s>")
+    (note,) = import_folder(folder, tmp_path / "m.mai").notes
+    assert note.startswith("texts are what their tokens say, a blank before `.` or `n't` included")
+    file = folder / "tokenizer.json"
+    plain = json.loads(file.read_text())
+    vocab = {**{t: i for t, i in plain["model"]["vocab"].items() if i < 90}, "a": 90, ".": 91}
+    kinds = {"WordLevel": {}, "BPE": {"merges": []}}
+    for kind, more in kinds.items():
+        file.write_text(json.dumps(plain | {"model": {"type": kind, "vocab": vocab, "unk_token": "</s>", **more}}))
+        notes = import_folder(folder, tmp_path / "m.mai").notes
+        written = library.PreTrainedTokenizerFast.from_pretrained(folder).decode([90, 91])
+        assert (written == "a.") is bool(notes)
 
 
 def test_tokens_that_are_drawn(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import time
 from pathlib import Path
+from threading import Thread
 
 import nbformat
 import pytest
@@ -68,6 +71,34 @@ def test_a_cell_is_a_spec(tmp_path: Path) -> None:
     assert "call flow.moved" in shown[8]
     assert "unknown-name" in shown[9]
     assert "this notebook has no nowhere" in shown[10]
+
+
+INTERRUPTED = [
+    *CELLS[:1],
+    SPEC.replace("steps = 3", "steps = 100000"),
+    "run = flow.train(device='cpu')\nrun",
+    "run.finish()",
+    "moved(x=points).shape",
+]
+
+
+@pytest.mark.slow
+def test_an_interrupt_of_the_kernel_keeps_the_run(tmp_path: Path) -> None:
+    """As the button of a notebook does it: the cell ends without an error, and what was learnt is called."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(text) for text in INTERRUPTED])
+    client = NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(tmp_path)}})
+    reports = tmp_path / "runs" / "flow" / "metrics.jsonl"
+
+    def interrupt() -> None:
+        while not (reports.exists() and reports.stat().st_size):
+            time.sleep(0.05)
+        os.kill(client.km.provisioner.pid, signal.SIGINT)
+
+    Thread(target=interrupt, daemon=True).start()
+    client.execute()
+    shown = [str(cell.get("outputs", "")) for cell in notebook.cells]
+    assert "flow: stopped, " in shown[2] and "flow: done, " in shown[3]
+    assert "(20, 2)" in shown[4]
 
 
 @pytest.mark.slow

@@ -193,11 +193,26 @@ def test_an_interrupt_keeps_the_run_and_resume_goes_on() -> None:
     timer = threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     run = spec.train(20_000, out="cut", quiet=True)
-    assert run.state == "stopped"
+    assert run.state == "stopped" and run.steps > 0
     with pytest.raises(mai.MaiError, match="no weights yet"):
         run.weights  # noqa: B018
     assert whole.state == "done"
     assert run.resume(steps=run.steps + 5).state == "done"
+
+
+def test_a_stopped_run_is_ended_where_it_stands() -> None:
+    """What it has learnt is called, and is what a run of so many steps has."""
+    spec = mai.Spec(FLOW, "flow", data=POINTS)
+    threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGINT)).start()
+    stopped = spec.train(20_000, out="cut", quiet=True)
+    with pytest.raises(mai.MaiError, match="no compiled files yet: it was stopped") as raised:
+        spec.sample(batch=2)
+    assert "run.finish()" in str(raised.value.diagnostics[0].help)
+    run = stopped.finish()
+    assert (run.state, run.steps) == ("done", stopped.steps) and spec.run is run
+    whole = mai.Spec(FLOW, "flow", data=POINTS).train(run.steps, out="whole", quiet=True)
+    assert (run.folder / "weights.safetensors").read_bytes() == (whole.folder / "weights.safetensors").read_bytes()
+    np.testing.assert_array_equal(spec.sample(batch=2), whole.export("sample")(batch=2))
 
 
 def test_without_a_run_first_values_are_called() -> None:

@@ -199,6 +199,14 @@ def test_statements(text: str, slug: str, column: int | None) -> None:
     assert column is None or found == [(slug, 2, column)]
 
 
+@pytest.mark.parametrize(
+    ("number", "written"), [("100_000", "100000"), ("1.5_0", "1.50"), ("1e1_0", "1e10"), ("3_", "3")]
+)
+def test_a_number_in_groups_is_written_without_them(number: str, written: str) -> None:
+    (diagnostic,) = told(f"const n = {number}\n")
+    assert str(diagnostic.help).startswith(f"write `{written}`")
+
+
 def test_hints_are_of_many_kinds() -> None:
     assert len({slug for _, slug, _ in [*DECLARATIONS, *EXPRESSIONS, *STATEMENTS]}) >= 30
 

@@ -81,6 +81,24 @@ def test_brackets_stay_in_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "[n, 2]" in shown and "[batch, d] and `[bold]`" in shown
 
 
+def test_a_paragraph_of_help_is_broken_by_the_terminal_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    def short() -> None:
+        """Does it.
+
+        One line
+        and another.
+        """
+
+    run_application(application({"verb": short}), ["verb", "--help"])
+    assert "One line and another." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", places_of_verbs())
+def test_every_verb_begins_its_help_with_an_example(name: str) -> None:
+    first = (load_verb(places_of_verbs()[name]).__doc__ or "").split("\n\n")[0]
+    assert f": mai {name}" in first and len(first) < 140
+
+
 @pytest.mark.parametrize("line", UNUSUAL)
 def test_what_is_not_plain_is_for_typer(line: str) -> None:
     assert read_plain(verb, line.split()) is None

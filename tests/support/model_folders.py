@@ -103,6 +103,10 @@ ENCODERS = {
     "esm, classes": Model("EsmForSequenceClassification", "EsmConfig", {
         **ESM, **LABELS, "position_embedding_type": "absolute", "emb_layer_norm_before": True, "token_dropout": False}),
     "esm, gaps": Model("EsmForMaskedLM", "EsmConfig", {**ESM, "mask_token_id": 7}),
+    "ernie": Model("ErnieModel", "ErnieConfig", {**ENCODER, "use_task_id": True}),
+    "ernie, gaps": Model("ErnieForMaskedLM", "ErnieConfig", ENCODER),
+    "data2vec-text": Model("Data2VecTextModel", "Data2VecTextConfig", {**ENCODER, "pad_token_id": 1}),
+    "data2vec-text, gaps": Model("Data2VecTextForMaskedLM", "Data2VecTextConfig", {**ENCODER, "pad_token_id": 1}),
     "distilbert, gaps": Model("DistilBertForMaskedLM", "DistilBertConfig", DISTIL),
 }  # fmt: skip
 
@@ -126,13 +130,14 @@ SEQ2SEQ = {
     "marian": Model("MarianMTModel", "MarianConfig", {**BART, **MARIAN}),
     "marian, swish": Model("MarianMTModel", "MarianConfig", {
         **BART, **MARIAN, "activation_function": "swish", "scale_embedding": True}),
+    "m2m_100": Model("M2M100ForConditionalGeneration", "M2M100Config", BART),
     "pegasus": Model("PegasusForConditionalGeneration", "PegasusConfig", BART),
 }  # fmt: skip
 
 WHISPER = Model("WhisperForConditionalGeneration", "WhisperConfig", {
     **{k: v for k, v in BART.items() if k != "max_position_embeddings"}, "num_mel_bins": 20, "max_source_positions": 50,
     "max_target_positions": 40, "decoder_start_token_id": 90, "eos_token_id": 1, "pad_token_id": 1, "bos_token_id": 1,
-    "begin_suppress_tokens": [5, 1], "suppress_tokens": [7],
+    "begin_suppress_tokens": [5, 1], "suppress_tokens": [7], "scale_embedding": True,  # which Whisper does not read
 })  # fmt: skip
 
 VIT = {
@@ -141,6 +146,11 @@ VIT = {
 DINO = {**{k: v for k, v in VIT.items() if k != "intermediate_size"}, "mlp_ratio": 3, "layerscale_value": 0.7}
 SWIN = {"image_size": 32, "patch_size": 4, "embed_dim": 8, "depths": [2, 1], "num_heads": [2, 4], "window_size": 3}
 STAGES = {"hidden_sizes": [8, 12, 16], "depths": [1, 2, 3]}
+EFFICIENT = {
+    "width_coefficient": 0.05, "depth_coefficient": 1.1, "hidden_dim": 64, "kernel_sizes": [3, 5, 3], "in_channels": [32, 160, 240],
+    "out_channels": [160, 240, 320], "strides": [1, 2, 2], "num_block_repeats": [1, 2, 1], "expand_ratios": [1, 6, 2],
+}  # fmt: skip
+REGNET = {"embedding_size": 8, "hidden_sizes": [8, 12, 24], "depths": [1, 2, 3], "groups_width": 4}
 IMAGES = {
     "vit": Model("ViTModel", "ViTConfig", VIT),
     "vit, classes": Model(
@@ -201,6 +211,35 @@ IMAGES = {
         {**STAGES, **LABELS, "num_stages": 3, "layer_scale_init_value": 0.0, "hidden_act": "relu", "patch_size": 2},
     ),
 }
+WINDOWS = {
+    "mobilenet_v2": Model("MobileNetV2Model", "MobileNetV2Config", {"image_size": 32, "depth_multiplier": 0.3, "finegrained_output": False}),
+    "mobilenet_v2, classes": Model("MobileNetV2ForImageClassification", "MobileNetV2Config", {
+        **LABELS, "depth_multiplier": 0.25, "tf_padding": False, "output_stride": 8, "first_layer_is_expansion": False, "expand_ratio": 3.0,
+        "finegrained_output": False}),
+    "efficientnet": Model("EfficientNetModel", "EfficientNetConfig", {**EFFICIENT, "depthwise_padding": [2], "pooling_type": "max", "initializer_range": 0.6}),
+    "efficientnet, classes": Model("EfficientNetForImageClassification", "EfficientNetConfig", {**EFFICIENT, **LABELS, "hidden_act": "relu"}),
+    "regnet": Model("RegNetModel", "RegNetConfig", {**REGNET, "layer_type": "x", "downsample_in_first_stage": False}),
+    "regnet, classes": Model("RegNetForImageClassification", "RegNetConfig", {**REGNET, **LABELS}),
+    "poolformer": Model("PoolFormerForImageClassification", "PoolFormerConfig", {
+        **LABELS, "hidden_sizes": [8, 12, 16], "depths": [1, 2, 1], "patch_sizes": [7, 3, 3], "strides": [4, 2, 2], "padding": [2, 1, 1],
+        "num_encoder_blocks": 3, "mlp_ratio": 2.3}),
+}  # fmt: skip
+PLACES = {
+    "beit": Model("BeitModel", "BeitConfig", {**VIT, "use_relative_position_bias": True, "use_mask_token": True}),
+    "beit, classes": Model("BeitForImageClassification", "BeitConfig", {
+        **VIT, **LABELS, "use_shared_relative_position_bias": True, "use_absolute_position_embeddings": True, "use_mean_pooling": False,
+        "layer_scale_init_value": 0.0}),
+    "data2vec-vision": Model("Data2VecVisionForImageClassification", "Data2VecVisionConfig", {
+        **VIT, **LABELS, "use_relative_position_bias": True, "use_shared_relative_position_bias": True}),
+    "dinov3": Model("DINOv3ViTModel", "DINOv3ViTConfig", {**VIT, "num_register_tokens": 3, "layerscale_value": 0.7}),
+    "dinov3, gated": Model("DINOv3ViTModel", "DINOv3ViTConfig", {**VIT, "use_gated_mlp": True, "hidden_act": "silu", "key_bias": True}),
+}  # fmt: skip
+IMAGES |= WINDOWS | PLACES
+SPECTROGRAMS = {
+    "vectors": Model("ASTModel", "ASTConfig", {**VIT, "max_length": 40, "num_mel_bins": 16, "frequency_stride": 4, "time_stride": 5}),
+    "classes": Model("ASTForAudioClassification", "ASTConfig", {
+        **VIT, **LABELS, "max_length": 24, "num_mel_bins": 16, "qkv_bias": False, "hidden_act": "relu"}),
+}  # fmt: skip
 
 SEGFORMER = {
     "num_encoder_blocks": 3, "depths": [1, 2, 1], "sr_ratios": [4, 2, 1], "hidden_sizes": [8, 12, 16], "patch_sizes": [7, 3, 3],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.files.read_ahead import ReadAhead
 from mai.compiler.data.tables.dialect import UTF8, Dialect, Stated, dialect_of, in_full, notes_of, with_decimal
 from mai.compiler.data.tables.header import doubt_of_names, name_columns
 from mai.compiler.data.tables.kinds import Kind, kind_of, packer_of
@@ -140,14 +142,15 @@ def _said(error: Exception) -> str:
 # ---------------------------------------------------------------- text
 
 
-def _stream(table: TableFile) -> Any:
+def _stream(table: TableFile, ahead: ReadAhead) -> Any:
     """A text file unpacked, in UTF-8."""
     import pyarrow as pa
 
     stream = _unpacked(table.path)
     if table.dialect.encoding in UTF8:
         return stream
-    return pa.transcoding_input_stream(stream, table.dialect.encoding, "utf-8")
+    decoder = codecs.getincrementaldecoder(table.dialect.encoding)()
+    return pa.TransformInputStream(stream, ahead.hold(lambda piece: decoder.decode(piece, not len(piece)).encode()))
 
 
 def _unpacked(path: Path) -> Any:
@@ -170,22 +173,31 @@ def _csv_names(table: TableFile) -> list[str]:
 
     try:
         with _csv(table, {}, lambda row: "skip") as reader:
-            return [str(name) for name in reader.schema.names]
+            return reader.names
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error):
             raise bad(f"{table.path} needs a line of column names and at least one row") from error
         raise
 
 
-def _csv(table: TableFile, types: Mapping[str, Any], invalid: Callable[[Any], str]) -> Any:
+@contextmanager
+def _csv(table: TableFile, types: Mapping[str, Any], invalid: Callable[[Any], str]) -> Iterator[ReadAhead]:
     from pyarrow import csv
 
-    return csv.open_csv(
-        _stream(table),
-        csv.ReadOptions(use_threads=False, block_size=BYTES, skip_rows=table.dialect.above),
-        csv.ParseOptions(delimiter=table.dialect.separator, newlines_in_values=True, invalid_row_handler=invalid),
-        csv.ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=False),
-    )
+    with ReadAhead() as ahead:
+        ahead.open_reader(
+            lambda: csv.open_csv(
+                _stream(table, ahead),
+                csv.ReadOptions(use_threads=False, block_size=BYTES, skip_rows=table.dialect.above),
+                csv.ParseOptions(
+                    delimiter=table.dialect.separator,
+                    newlines_in_values=True,
+                    invalid_row_handler=ahead.hold(invalid),
+                ),
+                csv.ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=False),
+            )
+        )
+        yield ahead
 
 
 def _csv_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
@@ -221,7 +233,7 @@ def _ragged(table: TableFile, row: Any) -> Exception:
 def _json_lines(table: TableFile) -> Iterator[bytes]:
     """Whole lines, many at a time."""
     left = b""
-    with _stream(table) as stream:
+    with ReadAhead() as ahead, _stream(table, ahead) as stream:
         while piece := stream.read(BYTES):
             lines, end, rest = (left + piece).rpartition(b"\n")
             left = rest

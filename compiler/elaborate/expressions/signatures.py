@@ -220,11 +220,11 @@ class Signatures:
         if promised.dtype is DType.REAL and value.type.dtype is DType.INT:
             value = self.e.emit(ToReal, value)
         if value.type.shape != promised.shape or value.type.dtype is not promised.dtype:
-            message = f"`{name}` promises {written.span.text}, this returns {value.type.with_lead(())}"
-            message = message.replace("f32", "")
+            shown = str(value.type.with_lead(())).replace("f32", "")
+            message = f"`{name}` promises {written.span.text}, this returns {shown}"
             where = [Label(written.span, f"promised here: {describe(promised.shape)}")]
             edits = self._other_results(env, written, promised, value, span)
-            label = describe(value.type.shape)
+            label = describe(value.type.shape) if promised.dtype is value.type.dtype else shown
             help = _other_width(promised, value.type)
             raise self.e.fail("return-shape", span, message, label=label, where=where, edits=edits, help=help)
         if value.type.classes is None and promised.classes is not None:  # A text that was cut or joined is a text.
@@ -238,6 +238,8 @@ class Signatures:
         edits, shape = [], value.type.shape
         if (promised.shape, shape) == ((), (1,)) and span.text.endswith((")", "]")):
             return [put(span, f"{span.text}[0]")]
+        if (promised.dtype, value.type.dtype) == (DType.REAL, DType.BOOL) and promised.shape == shape:
+            return [put(span, f"where({span.text}, 1, 0)")]
         unlike = [k for k, (a, b) in enumerate(zip(promised.shape, shape, strict=False)) if a != b]
         if len(promised.shape) == len(shape) and len(unlike) == 1:
             edits = self._edits(env, dims_of(written)[unlike[0]], value, shape[unlike[0]])
