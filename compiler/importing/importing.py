@@ -166,7 +166,7 @@ def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Se
     texts = _attempt(generation, early | dict(folder.generation), GENERATION, ignored, mistakes)
     if "preprocessor" in record and folder.preprocessor:
         texts |= _attempt(
-            family_records()[record["preprocessor"]], folder.preprocessor, PREPROCESSOR, ignored, mistakes
+            family_records()[record["preprocessor"]], folder.preprocessor, folder.preprocessor_file, ignored, mistakes
         )
     if "parts" in record:
         _check_parts(record, folder)
