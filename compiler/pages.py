@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,4 +41,7 @@ def write_pages() -> None:
 
 
 if __name__ == "__main__":
-    write_pages()
+    try:
+        write_pages()
+    except ValueError as error:
+        sys.exit(f"no page is written: {error}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import singledispatch
-from typing import Any
 
 from mai.compiler.describing.arrays import ArraysSummary, ArraySummary
 from mai.compiler.describing.columns import ColumnSummary
@@ -22,17 +21,17 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 def as_json(summary: Summary | None, taken: Mapping[str, str] | None = None) -> str:
     """A description, the line to paste, and what a spec takes of each column, where one was asked for."""
-    described: dict[str, Any] = {} if summary is None else _of(summary) | {"data": data_line(summary)}
+    described: dict[str, object] = {} if summary is None else _of(summary) | {"data": data_line(summary)}
     return json.dumps(described | ({} if taken is None else {"spec": dict(taken)}), indent=2, ensure_ascii=False)
 
 
 @singledispatch
-def _of(summary: Summary) -> dict[str, Any]:
+def _of(summary: Summary) -> dict[str, object]:
     raise TypeError(type(summary))
 
 
 @_of.register
-def _(summary: TableSummary) -> dict[str, Any]:
+def _(summary: TableSummary) -> dict[str, object]:
     return {
         "files": [str(each) for each in summary.files],
         "kind": summary.kind,
@@ -43,7 +42,7 @@ def _(summary: TableSummary) -> dict[str, Any]:
 
 
 @_of.register
-def _(summary: ImagesSummary) -> dict[str, Any]:
+def _(summary: ImagesSummary) -> dict[str, object]:
     return {
         "folder": str(summary.place),
         "kind": "images",
@@ -56,7 +55,7 @@ def _(summary: ImagesSummary) -> dict[str, Any]:
 
 
 @_of.register
-def _(summary: TextSummary) -> dict[str, Any]:
+def _(summary: TextSummary) -> dict[str, object]:
     return {
         "files": [str(each) for each in summary.files],
         "kind": "text",
@@ -69,7 +68,7 @@ def _(summary: TextSummary) -> dict[str, Any]:
 
 
 @_of.register
-def _(summary: ArraysSummary) -> dict[str, Any]:
+def _(summary: ArraysSummary) -> dict[str, object]:
     return {
         "files": [str(each) for each in summary.files],
         "kind": "arrays",
@@ -78,7 +77,7 @@ def _(summary: ArraysSummary) -> dict[str, Any]:
 
 
 @_of.register
-def _(summary: DrawnSummary) -> dict[str, Any]:
+def _(summary: DrawnSummary) -> dict[str, object]:
     return {
         "source": summary.source,
         "kind": "drawn",
@@ -87,8 +86,8 @@ def _(summary: DrawnSummary) -> dict[str, Any]:
     }
 
 
-def _column(column: ColumnSummary) -> dict[str, Any]:
-    about: dict[str, Any] = {
+def _column(column: ColumnSummary) -> dict[str, object]:
+    about: dict[str, object] = {
         "name": column.name,
         "kind": column.kind,
         "missing": column.missing,
@@ -104,12 +103,12 @@ def _column(column: ColumnSummary) -> dict[str, Any]:
     return about | ({"left_out": reason} if reason else {})
 
 
-def _array(array: ArraySummary) -> dict[str, Any]:
+def _array(array: ArraySummary) -> dict[str, object]:
     about = {"name": array.name, "shape": [*array.shape], "dtype": array.dtype, "missing": array.missing}
     return about | ({"numbers": _numbers(array.numbers)} if array.numbers.count else {})
 
 
-def _numbers(numbers: Numbers) -> dict[str, Any]:
+def _numbers(numbers: Numbers) -> dict[str, object]:
     return {
         "low": numbers.low,
         "high": numbers.high,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlparse
 
 from mai.compiler.editor.completion import Item, Signature
@@ -15,6 +15,9 @@ from mai.compiler.editor.places import place_of
 from mai.compiler.editor.view import View, moved
 from mai.spec.diagnostics import Diagnostic
 from mai.spec.source import Source, Span
+
+if TYPE_CHECKING:
+    from lsprotocol import types as lsp
 
 SEVERITIES = {"error": 1, "warning": 2, "note": 3}
 NO_FILE = re.compile(r"[a-z][a-z0-9+.-]*%3A")  # How an address that is no file's begins as a name.
@@ -46,7 +49,7 @@ def uri_of(path: str | Path) -> str:
     return unquote(name) if NO_FILE.match(name) else Path(path).absolute().as_uri()
 
 
-def position(source: Source, offset: int) -> Any:
+def position(source: Source, offset: int) -> lsp.Position:
     """A character as a position."""
     from lsprotocol import types as lsp
 
@@ -54,14 +57,14 @@ def position(source: Source, offset: int) -> Any:
     return lsp.Position(line, character)
 
 
-def range_of(span: Span) -> Any:
+def range_of(span: Span) -> lsp.Range:
     """A span as a range."""
     from lsprotocol import types as lsp
 
     return lsp.Range(position(span.source, span.start), position(span.source, span.end))
 
 
-def location(span: Span) -> Any:
+def location(span: Span) -> lsp.Location:
     """A span with the address of its file."""
     from lsprotocol import types as lsp
 
@@ -69,14 +72,14 @@ def location(span: Span) -> Any:
     return lsp.Location(uri_of(span.source.path), range_of(span))
 
 
-def published(address: str, version: int | None, diagnostics: list[Any]) -> Any:
+def published(address: str, version: int | None, diagnostics: list[lsp.Diagnostic]) -> lsp.PublishDiagnosticsParams:
     """All that is said of a file."""
     from lsprotocol import types as lsp
 
     return lsp.PublishDiagnosticsParams(uri=address, diagnostics=diagnostics, version=version)
 
 
-def diagnostic(view: View, d: Diagnostic) -> Any:
+def diagnostic(view: View, d: Diagnostic) -> lsp.Diagnostic:
     """A diagnostic, at its place; one of an imported file at the line that imports it."""
     from lsprotocol import types as lsp
 
@@ -108,12 +111,12 @@ def _place_and_message(view: View, d: Diagnostic) -> tuple[Span, str]:
     return next(imported, first), f"{d.span}: {d.message}"
 
 
-def action(view: View, d: Diagnostic) -> Any:
+def action(view: View, d: Diagnostic) -> lsp.CodeAction:
     """The edit of a diagnostic, as a quick fix."""
     from lsprotocol import types as lsp
 
     assert d.edit is not None
-    changes: dict[str, list[Any]] = {}
+    changes: dict[str, list[lsp.TextEdit]] = {}
     for change in d.edit.changes:
         edit = lsp.TextEdit(range_of(change.span), change.text)
         changes.setdefault(uri_of(change.span.source.path), []).append(edit)
@@ -123,17 +126,17 @@ def action(view: View, d: Diagnostic) -> Any:
     )  # fmt: skip
 
 
-def renamed(spans: Sequence[Span], name: str) -> Any:
+def renamed(spans: Sequence[Span], name: str) -> lsp.WorkspaceEdit:
     """Another name at all of these places."""
     from lsprotocol import types as lsp
 
-    changes: dict[str, list[Any]] = {}
+    changes: dict[str, list[lsp.TextEdit]] = {}
     for span in spans:
         changes.setdefault(uri_of(span.source.path), []).append(lsp.TextEdit(range_of(span), name))
     return lsp.WorkspaceEdit(changes=changes)
 
 
-def replaced(source: Source, text: str) -> list[Any]:
+def replaced(source: Source, text: str) -> list[lsp.TextEdit]:
     """The edits that put another text in the place of a whole one: none where they are equal."""
     from lsprotocol import types as lsp
 
@@ -142,30 +145,30 @@ def replaced(source: Source, text: str) -> list[Any]:
     return [lsp.TextEdit(range_of(Span(source, 0, len(source.text))), text)]
 
 
-def hover(said: Hover) -> Any:
+def hover(said: Hover) -> lsp.Hover:
     """What is said of a place."""
     from lsprotocol import types as lsp
 
     return lsp.Hover(lsp.MarkupContent(lsp.MarkupKind.Markdown, said.text), range_of(said.span))
 
 
-def hint(source: Source, shape: Hint) -> Any:
+def hint(source: Source, shape: Hint) -> lsp.InlayHint:
     """A shape behind a name."""
     from lsprotocol import types as lsp
 
     return lsp.InlayHint(position(source, shape.offset), shape.text, kind=lsp.InlayHintKind.Type)
 
 
-def lens(line: Lens, runs: bool) -> Any:
+def lens(line: Lens, runs: bool) -> lsp.CodeLens:
     """A line above a declaration; a click on it runs `mai.run`, where the editor has that."""
     from lsprotocol import types as lsp
 
-    words: list[Any] | None = [list(line.words)] if line.words else None
+    words = [list(line.words)] if line.words else None
     command = lsp.Command(title=line.title, command="mai.run" if runs and words else "", arguments=words)
     return lsp.CodeLens(range_of(Span(line.span.source, line.span.start, line.span.start)), command)
 
 
-def completions(items: Sequence[Item]) -> Any:
+def completions(items: Sequence[Item]) -> list[lsp.CompletionItem]:
     """What may be written, in this order."""
     from lsprotocol import types as lsp
 
@@ -179,7 +182,7 @@ def completions(items: Sequence[Item]) -> Any:
     ]  # fmt: skip
 
 
-def signature(call: Signature) -> Any:
+def signature(call: Signature) -> lsp.SignatureHelp:
     """What a call takes."""
     from lsprotocol import types as lsp
 
@@ -188,14 +191,14 @@ def signature(call: Signature) -> Any:
     return lsp.SignatureHelp(signatures=[one], active_signature=0, active_parameter=call.active)
 
 
-def highlight(span: Span) -> Any:
+def highlight(span: Span) -> lsp.DocumentHighlight:
     """A place of a name."""
     from lsprotocol import types as lsp
 
     return lsp.DocumentHighlight(range_of(span))
 
 
-def symbol(entry: Entry) -> Any:
+def symbol(entry: Entry) -> lsp.DocumentSymbol:
     """A line of the outline."""
     from lsprotocol import types as lsp
 
@@ -205,14 +208,14 @@ def symbol(entry: Entry) -> Any:
     )  # fmt: skip
 
 
-def fold(first: int, last: int, is_comment: bool) -> Any:
+def fold(first: int, last: int, is_comment: bool) -> lsp.FoldingRange:
     """Lines that can be folded."""
     from lsprotocol import types as lsp
 
     return lsp.FoldingRange(first, last, kind=lsp.FoldingRangeKind.Comment if is_comment else None)
 
 
-def tokens(places: Sequence[tuple[int, int, int, int]]) -> Any:
+def tokens(places: Sequence[tuple[int, int, int, int]]) -> lsp.SemanticTokens:
     """Colours, each place counted from the one before."""
     from lsprotocol import types as lsp
 

@@ -56,26 +56,32 @@ AROUND: dict[tuple[str, ...], str] = {
 
 
 def results() -> str:
-    """All examples and what they give, as `results.json` has them. Raises `MaiError` for one that is not sound."""
+    """All examples and what they give, as `results.json` has them.
+
+    Raises:
+        MaiError: an example is not sound.
+        ValueError: an entry needs an example by hand, and has none.
+    """
     by_hand = tomllib.loads(BY_HAND.read_text(encoding="utf-8"))
     examples: dict[str, dict[str, tuple[str, str]]] = {}
     for chapter in sections():
-        own = by_hand.get(chapter.title, by_hand["functions"])
+        table = chapter.title if chapter.title in by_hand else "functions"
         for entry in chapter.entries:
-            code = own.get(entry.name) or example_of(entry)
+            code = by_hand[table].get(entry.name) or example_of(entry, table)
             examples.setdefault(chapter.title, {})[entry.name] = (shown(code), result_of(code))
     return json.dumps(examples, ensure_ascii=False, indent=1) + "\n"
 
 
-def example_of(entry: Entry) -> str:
-    """The example of an entry whose record says enough: a solver, a function of single elements."""
+def example_of(entry: Entry, table: str) -> str:
+    """The example of an entry whose record says enough: a solver, a function of single elements. Raises `ValueError` for any other."""
     if entry.name in SOLVERS:
         return _solved(entry.name)
-    assert OF_ELEMENTS.fullmatch(entry.form), f"`{entry.name}` needs an example in {BY_HAND.name}"
+    wanted = f"an example by hand: write a line `{entry.name} = '...'` into the table [{table}] of spec/reference/{BY_HAND.name}"
+    if not OF_ELEMENTS.fullmatch(entry.form):
+        raise ValueError(f"`{entry.name}` needs {wanted}")
     example = next(filter(_is_finite, (f"{entry.name}({elements})" for elements in ELEMENTS)), None)
-    assert example is not None, (
-        f"`{entry.name}` is not finite for {', '.join(ELEMENTS)}: {BY_HAND.name} has to say where"
-    )
+    if example is None:
+        raise ValueError(f"`{entry.name}` is not finite for {', '.join(ELEMENTS)} and needs {wanted}")
     return example
 
 

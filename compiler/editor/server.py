@@ -7,7 +7,7 @@ import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import mai
 from mai.compiler.editor import convert
@@ -21,14 +21,40 @@ from mai.compiler.editor.view import View
 from mai.spec.diagnostics import Diagnostic
 from mai.spec.source import Source, Span
 
+if TYPE_CHECKING:
+    from lsprotocol import types as lsp
+    from pygls.lsp.server import LanguageServer
+
+T = TypeVar("T")
 STACK = 256 * 2**20  # Bytes; the elaborator recurses into what is nested.
 PAUSE = 0.05  # Seconds without a change after which a text is checked; meanwhile what is asked is answered.
+
+
+class Addressed(Protocol):
+    """What the protocol names a text by."""
+
+    @property
+    def uri(self) -> str: ...
+
+
+class OfText(Protocol):
+    """The parameters of a request about a text."""
+
+    @property
+    def text_document(self) -> Addressed: ...
+
+
+class AtPlace(OfText, Protocol):
+    """The parameters of a request about a place in a text."""
+
+    @property
+    def position(self) -> lsp.Position: ...
 
 
 class Answers:
     """What the server answers, by the methods of the protocol; texts are checked beside, one after the other."""
 
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: LanguageServer) -> None:
         self.server, self.desk = server, Desk()
         self.addresses: dict[Path, str] = {}  # Of open texts, as the editor writes them.
         self.checks: dict[Path, asyncio.Task[None]] = {}
@@ -40,18 +66,18 @@ class Answers:
 
     # ----------------------------------------------------------------- texts
 
-    def initialize(self, params: Any) -> None:
+    def initialize(self, params: lsp.InitializeParams) -> None:
         """An editor that can run commands says so: `{"run": true}` among its options."""
         options = params.initialization_options
         self.runs_commands = bool(options.get("run")) if isinstance(options, dict) else False
         # pygls keeps texts of its own, and on the way moves places to where it has the ends of lines.
-        self.server.workspace.update_text_document = lambda *_: None
+        self.server.workspace.update_text_document = lambda *_: None  # type: ignore[method-assign]
 
-    def opened(self, params: Any) -> None:
+    def opened(self, params: lsp.DidOpenTextDocumentParams) -> None:
         """A text was opened."""
         self._put(params.text_document.uri, params.text_document.text, params.text_document.version)
 
-    def changed(self, params: Any) -> None:
+    def changed(self, params: lsp.DidChangeTextDocumentParams) -> None:
         """A text was changed, in parts or as a whole.
 
         Parts are put in here: pygls counts more characters as ends of lines (U+2028, form feeds) than the protocol does.
@@ -62,12 +88,12 @@ class Answers:
             text = with_change(text, getattr(change, "range", None), change.text)
         self._put(params.text_document.uri, text, params.text_document.version)
 
-    def files_changed(self, params: Any) -> None:
+    def files_changed(self, params: lsp.DidChangeWatchedFilesParams) -> None:
         """Files were changed beside the editor: texts that are open may import them."""
         for view in [*self.desk.views.values()]:
             self._check_anew(self.desk.put(view.path, view.source.text, view.version))
 
-    def closed(self, params: Any) -> None:
+    def closed(self, params: lsp.DidCloseTextDocumentParams) -> None:
         """A text was closed: nothing is said of it any more."""
         path = convert.path_of(params.text_document.uri)
         self.desk.close(path)
@@ -109,7 +135,7 @@ class Answers:
             importers.append((old, new))
         return importers
 
-    async def _run(self, question: Callable[[], Any]) -> Any:
+    async def _run(self, question: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.pool, question)
 
     def _is_current(self, view: View) -> bool:
@@ -132,15 +158,15 @@ class Answers:
         if getattr(getattr(workspace, "code_lens", None), "refresh_support", False):
             self.server.workspace_code_lens_refresh(None)
 
-    def _view(self, params: Any) -> View | None:
+    def _view(self, params: OfText) -> View | None:
         return self.desk.views.get(convert.path_of(params.text_document.uri))
 
-    def _asked(self, params: Any) -> tuple[View, int] | None:
+    def _asked(self, params: AtPlace) -> tuple[View, int] | None:
         view = self._view(params)
         at = params.position
         return None if view is None else (view, offset_of(view.source, (at.line, at.character)))
 
-    async def _checked(self, params: Any) -> View | None:
+    async def _checked(self, params: OfText) -> View | None:
         """The text, once it was checked; None if it was changed meanwhile."""
         view = self._view(params)
         check = self.checks.get(view.path) if view is not None else None
@@ -150,14 +176,14 @@ class Answers:
 
     # --------------------------------------------------------------- answers
 
-    async def hover(self, params: Any) -> Any:
+    async def hover(self, params: lsp.HoverParams) -> lsp.Hover | None:
         """What the thing under the pointer is."""
         view = await self._checked(params)
         asked = self._asked(params)
         said = hover(*asked) if view is not None and asked is not None else None
         return None if said is None else convert.hover(said)
 
-    async def inlay_hints(self, params: Any) -> Any:
+    async def inlay_hints(self, params: lsp.InlayHintParams) -> list[lsp.InlayHint] | None:
         """The shapes behind names."""
         view = await self._checked(params)
         if view is None:
@@ -165,12 +191,12 @@ class Answers:
         begin, end = (offset_of(view.source, (p.line, p.character)) for p in (params.range.start, params.range.end))
         return [convert.hint(view.source, hint) for hint in hints(view, begin, end)]
 
-    async def code_lenses(self, params: Any) -> Any:
+    async def code_lenses(self, params: lsp.CodeLensParams) -> list[lsp.CodeLens] | None:
         """The lines above declarations."""
         view = await self._checked(params)
         return None if view is None else [convert.lens(lens, self.runs_commands) for lens in lenses(view)]
 
-    async def code_actions(self, params: Any) -> Any:
+    async def code_actions(self, params: lsp.CodeActionParams) -> list[lsp.CodeAction] | None:
         """The edits that mend what is wrong in a range; each was tried."""
         view = await self._checked(params)
         if view is None or view.meaning is None:
@@ -185,24 +211,24 @@ class Answers:
         here = [d for d in diagnostics if d.span and d.edit and d.span.source.path == str(view.path)]
         return [convert.action(view, d) for d in here if d.span and d.span.start <= end and d.span.end >= begin]
 
-    def completion(self, params: Any) -> Any:
+    def completion(self, params: lsp.CompletionParams) -> list[lsp.CompletionItem] | None:
         """What may be written."""
         asked = self._asked(params)
         return None if asked is None else convert.completions(completions(*asked))
 
-    def signature_help(self, params: Any) -> Any:
+    def signature_help(self, params: lsp.SignatureHelpParams) -> lsp.SignatureHelp | None:
         """What the call around takes."""
         asked = self._asked(params)
         call = signature(*asked) if asked is not None else None
         return None if call is None else convert.signature(call)
 
-    def definition(self, params: Any) -> Any:
+    def definition(self, params: lsp.DefinitionParams) -> lsp.Location | None:
         """Where a name is defined."""
         asked = self._asked(params)
         span = self.desk.definition(*asked) if asked is not None else None
         return None if span is None else convert.location(span)
 
-    def references(self, params: Any) -> Any:
+    def references(self, params: lsp.ReferenceParams) -> list[lsp.Location] | None:
         """Where a name stands."""
         asked = self._asked(params)
         if asked is None:
@@ -210,19 +236,19 @@ class Answers:
         home = self.desk.definition(*asked) if not params.context.include_declaration else None
         return [convert.location(span) for span in self.desk.places(*asked) if not _is_at(span, home)]
 
-    def highlights(self, params: Any) -> Any:
+    def highlights(self, params: lsp.DocumentHighlightParams) -> list[lsp.DocumentHighlight]:
         """Where a name stands in this text."""
         asked = self._asked(params)
         spans = self.desk.places(*asked) if asked is not None else []
         return [convert.highlight(span) for span in spans if asked is not None and span.source is asked[0].source]
 
-    def prepare_rename(self, params: Any) -> Any:
+    def prepare_rename(self, params: lsp.PrepareRenameParams) -> lsp.Range | None:
         """Whether there is a name that can be changed."""
         asked = self._asked(params)
         span = self.desk.can_rename(*asked) if asked is not None else None
         return None if span is None else convert.range_of(span)
 
-    def rename(self, params: Any) -> Any:
+    def rename(self, params: lsp.RenameParams) -> lsp.WorkspaceEdit | None:
         """Another name, wherever it stands."""
         asked = self._asked(params)
         if asked is None or self.desk.can_rename(*asked) is None:
@@ -234,23 +260,23 @@ class Answers:
         except ValueError as error:
             raise JsonRpcInvalidParams(str(error)) from error
 
-    def formatting(self, params: Any) -> Any:
+    def formatting(self, params: lsp.DocumentFormattingParams) -> list[lsp.TextEdit] | None:
         """The text in the form that all have; nothing where it is not of the language."""
         view = self._view(params)
         after = view.formatted() if view is not None else None
         return None if view is None or after is None else convert.replaced(view.source, after)
 
-    def symbols(self, params: Any) -> Any:
+    def symbols(self, params: lsp.DocumentSymbolParams) -> list[lsp.DocumentSymbol] | None:
         """The outline."""
         view = self._view(params)
         return None if view is None else [convert.symbol(entry) for entry in outline(view)]
 
-    def folding(self, params: Any) -> Any:
+    def folding(self, params: lsp.FoldingRangeParams) -> list[lsp.FoldingRange] | None:
         """What can be folded."""
         view = self._view(params)
         return None if view is None else [convert.fold(*fold) for fold in folds(view)]
 
-    def semantic_tokens(self, params: Any) -> Any:
+    def semantic_tokens(self, params: lsp.SemanticTokensParams) -> lsp.SemanticTokens | None:
         """The colours by meaning."""
         view = self._view(params)
         if view is None:
@@ -260,7 +286,7 @@ class Answers:
         return convert.tokens(places)
 
 
-def with_change(text: str, range: Any, new: str) -> str:
+def with_change(text: str, range: lsp.Range | None, new: str) -> str:
     """A text with a part of it replaced; all of it where there is no range."""
     if range is None:
         return new
@@ -278,7 +304,7 @@ def serve() -> None:
     start(make_server())
 
 
-def make_server() -> Any:
+def make_server() -> LanguageServer:
     """The server, with an answer for each method that it knows."""
     from lsprotocol import types as lsp
     from pygls.lsp.server import LanguageServer
@@ -328,6 +354,6 @@ def _plain(answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return ask
 
 
-def start(server: Any) -> None:
+def start(server: LanguageServer) -> None:
     """Read requests from standard input."""
     server.start_io()

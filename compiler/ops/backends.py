@@ -31,6 +31,12 @@ class Tensor(Protocol):
     @property
     def T(self) -> Tensor: ...  # noqa: N802 (numpy's name)
     @property
+    def mT(self) -> Tensor: ...  # noqa: N802 (as above)
+    @property
+    def real(self) -> Tensor: ...
+    @property
+    def imag(self) -> Tensor: ...
+    @property
     def dtype(self) -> object: ...
     @property
     def device(self) -> object: ...
@@ -69,7 +75,7 @@ class Tensor(Protocol):
     def __ne__(self, other: object) -> Tensor: ...  # type: ignore[override]
 
 
-Operand = Tensor | float
+Operand = Tensor | complex
 
 
 class Function(Protocol):

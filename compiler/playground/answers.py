@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from mai.compiler.check import can_compute, needs_numbers
 from mai.compiler.editor.completion import completions, signature
@@ -24,30 +24,44 @@ from mai.spec.diagnostics import Diagnostic
 from mai.spec.diagnostics.explain import explanation
 from mai.spec.source import Span
 
-Answer = dict[str, Any]
+Answer = dict[str, object]
+
+
+class Question(TypedDict):
+    """What the page sends: `ask` says what is asked, `path` and `text` of which text; the rest is of some questions alone."""
+
+    ask: str
+    path: str
+    text: str
+    at: NotRequired[int]  # A place in UTF-16 units.
+    name: NotRequired[str]  # The new name of a thing.
+    export: NotRequired[str]
+    code: NotRequired[str]  # The slug of a mistake.
+
+
 NO_NUMBERS = "Numbers that this text computes by itself are not looked at here, for want of numpy: `mai check` says whether they fit."
 DESK = Desk()
 
 
 def answer(asked: str) -> str:
     """The answer to a question: `ask` says which, `path` and `text` of what, `at` where."""
-    question = json.loads(asked)
+    question: Question = json.loads(asked)
     return json.dumps(ANSWERS[question["ask"]](question), ensure_ascii=False)
 
 
-def _view(question: Mapping[str, Any]) -> View:
+def _view(question: Question) -> View:
     """The text as it is now; it is read anew only where it was changed."""
     path, text = Path(question["path"]), question["text"]
     view = DESK.views.get(path)
     return view if view is not None and view.source.text == text else DESK.put(path, text, None)
 
 
-def _asked(question: Mapping[str, Any]) -> tuple[View, int]:
+def _asked(question: Question) -> tuple[View, int]:
     view = _view(question)
     return view, characters(view.source.text, question["at"])
 
 
-def _check(question: Mapping[str, Any]) -> Answer:
+def _check(question: Question) -> Answer:
     """All that is wrong, the shapes behind names, and what can be drawn."""
     view = _view(question)
     meaning, text = view.check(DESK.texts()), view.source.text
@@ -64,7 +78,7 @@ def _has_unseen_numbers(meaning: Meaning) -> bool:
     return meaning.program is not None and not can_compute() and needs_numbers(meaning.program)
 
 
-def _mend(question: Mapping[str, Any]) -> Answer:
+def _mend(question: Question) -> Answer:
     """All that is wrong, with the edits that mend it: each was tried."""
     view = _view(question)
     return {"diagnostics": [_diagnostic(view, d) for d in mended(view.path, view.source, DESK.texts())]}
@@ -84,7 +98,7 @@ def _is_of(view: View, span: Span) -> bool:
     return span.source.path == view.source.path
 
 
-def _hover(question: Mapping[str, Any]) -> Answer | None:
+def _hover(question: Question) -> Answer | None:
     """What the thing under the pointer is."""
     view, at = _asked(question)
     view.check(DESK.texts())
@@ -92,13 +106,13 @@ def _hover(question: Mapping[str, Any]) -> Answer | None:
     return None if there is None else {**place(there.span), "text": there.text}
 
 
-def _complete(question: Mapping[str, Any]) -> list[Answer]:
+def _complete(question: Question) -> list[Answer]:
     """What may be written."""
     items = completions(*_asked(question))
     return [{"label": i.label, "kind": i.kind, "detail": i.detail, "says": i.says, "text": i.text} for i in items]
 
 
-def _signature(question: Mapping[str, Any]) -> Answer | None:
+def _signature(question: Question) -> Answer | None:
     """What the call around takes."""
     call = signature(*_asked(question))
     if call is None:
@@ -106,14 +120,14 @@ def _signature(question: Mapping[str, Any]) -> Answer | None:
     return {"arguments": call.arguments, "line": call.line, "says": call.says, "active": call.active}
 
 
-def _define(question: Mapping[str, Any]) -> Answer | None:
+def _define(question: Question) -> Answer | None:
     """Where a name is defined, in this text."""
     view, at = _asked(question)
     span = DESK.definition(view, at)
     return place(span) if span is not None and _is_of(view, span) else None
 
 
-def _rename(question: Mapping[str, Any]) -> Answer:
+def _rename(question: Question) -> Answer:
     """The name that can be changed, or, once another one is asked for, the edits; else why not, as `refused`."""
     view, at = _asked(question)
     span, name = DESK.can_rename(view, at), question.get("name")
@@ -127,13 +141,13 @@ def _rename(question: Mapping[str, Any]) -> Answer:
         return {"refused": f"{error}."}
 
 
-def _format(question: Mapping[str, Any]) -> Answer | None:
+def _format(question: Question) -> Answer | None:
     """The text in the form that all have; None where it is not of the language."""
     text = _view(question).formatted()
     return {"text": text} if text is not None else None
 
 
-def _draw(question: Mapping[str, Any]) -> Answer | None:
+def _draw(question: Question) -> Answer | None:
     """The diagram of an export, as SVG; None where the text has no meaning."""
     from mai.compiler.show.diagram import svg
 
@@ -143,12 +157,12 @@ def _draw(question: Mapping[str, Any]) -> Answer | None:
     return {"svg": svg(program, [question["export"]])}
 
 
-def _explain(question: Mapping[str, Any]) -> Answer:
+def _explain(question: Question) -> Answer:
     """What the reference says of a mistake."""
     return {"text": explanation(question["code"])}
 
 
-ANSWERS: Mapping[str, Callable[[Mapping[str, Any]], Any]] = {
+ANSWERS: Mapping[str, Callable[[Question], Answer | list[Answer] | None]] = {
     "check": _check, "mend": _mend, "hover": _hover, "complete": _complete, "signature": _signature, "define": _define,
     "rename": _rename, "format": _format, "draw": _draw, "explain": _explain,
 }  # fmt: skip

@@ -91,7 +91,7 @@ def _describe_progress(
     model: Model, notes: Sequence[str], form: str, ends: tuple[float, float] | None, shows_parts: bool, progress: Progress
 ) -> str:  # fmt: skip
     """What an event says: the turns so far, and the outputs after the last of them, or after each."""
-    body = {"turns": progress.turns, "total": progress.total}
+    body: dict[str, object] = {"turns": progress.turns, "total": progress.total}
     if shows_parts or progress.turns == progress.total:
         body |= described_answer(model, progress.result, notes, form, ends=ends)
     return as_json(body).decode()

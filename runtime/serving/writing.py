@@ -112,7 +112,7 @@ def _arrays(results: Mapping[str, Array], form: str) -> bytes:
     return file.getvalue()
 
 
-def _shown(model: Model, name: str, value: Any, form: str, ends: tuple[float, float] | None) -> Any:
+def _shown(model: Model, name: str, value: Any, form: str, ends: tuple[float, float] | None) -> object:
     """A result as JSON has it: nested lists, texts, or images in base64 where they are asked for and it is some."""
     if isinstance(value, str) or (isinstance(value, list) and all(isinstance(v, str) for v in value)):
         return value
@@ -130,7 +130,7 @@ def _shown(model: Model, name: str, value: Any, form: str, ends: tuple[float, fl
 def described_answer(
     model: Model, answer: Any, notes: Sequence[str], form: str, count: Array | None = None,
     ends: tuple[float, float] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, object]:  # fmt: skip
     """What JSON says of a call, its results [batch, ...] or texts; `form` is "json" or "base64", `ends` are the numbers of black and white. The rest is as of `respond`."""
     results = model.by_output(answer)
     shown = {n: _shown(model, n, value, form, ends) for n, value in results.items()}
@@ -138,11 +138,11 @@ def described_answer(
 
 
 def _described(
-    model: Model, results: Mapping[str, Any], shown: Mapping[str, Any], count: Array | None, notes: Sequence[str]
-) -> dict[str, Any]:
+    model: Model, results: Mapping[str, object], shown: Mapping[str, object], count: Array | None, notes: Sequence[str]
+) -> dict[str, object]:
     """The whole answer: `outputs` and their `shapes`; where there are some, the names of `labels`, `evaluations` or `turns`, and `notes`."""
     arrays = {name: value for name, value in results.items() if isinstance(value, np.ndarray)}
-    body: dict[str, Any] = {"outputs": shown, "shapes": {name: list(array.shape) for name, array in arrays.items()}}
+    body: dict[str, object] = {"outputs": shown, "shapes": {name: list(array.shape) for name, array in arrays.items()}}
     names = {name: label_names(model.manifest, model.outputs[name]) for name in arrays}
     labels = {name: _named(arrays[name], words) for name, words in names.items() if words and _is_label(model, name)}
     body |= {"labels": labels} if labels else {}
@@ -157,14 +157,14 @@ def _is_label(model: Model, name: str) -> bool:
     return model.outputs[name].dtype == "int64"
 
 
-def _named(numbers: Array, names: Sequence[str]) -> Any:
+def _named(numbers: Array, names: Sequence[str]) -> object:
     """Numbers of labels as their names, in the same nested lists; one without a name stays a number."""
     if numbers.ndim:
         return [_named(row, names) for row in numbers]
     return names[int(numbers)] if 0 <= int(numbers) < len(names) else int(numbers)
 
 
-def as_json(value: Any) -> bytes:
+def as_json(value: object) -> bytes:
     """A value as JSON, in which what is no number is a word: "NaN", "Infinity", "-Infinity"."""
     try:
         return json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8", "replace")
@@ -172,7 +172,7 @@ def as_json(value: Any) -> bytes:
         return json.dumps(_in_words(value), allow_nan=False, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _in_words(value: Any) -> Any:
+def _in_words(value: object) -> object:
     if isinstance(value, dict):
         return {name: _in_words(each) for name, each in value.items()}
     if isinstance(value, list):

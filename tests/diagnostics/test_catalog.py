@@ -54,13 +54,13 @@ def test_every_slug_is_used_and_every_used_slug_is_known() -> None:
     files = [p for room in ("spec", "compiler", "runtime") for p in (root / room).rglob("*.py")]
     texts = [p.read_text(encoding="utf-8") for p in files if p.parent.name != "entries"]
     quoted = set(re.findall(r'"([a-z]+(?:-[a-z]+)*)"', "\n".join(texts)))
-    assert set(CATALOG) <= quoted
+    assert set(CATALOG) <= quoted, "nothing reports these"
     reported = set(
         re.findall(
             r'(?:error|fail|warning|Diagnostic|ModelError|ShapeError|StaticError)\(\s*"([a-z-]+)",', "\n".join(texts)
         )
     )
-    assert reported <= set(CATALOG)
+    assert reported <= set(CATALOG), "these have no `Entry` in spec/diagnostics/entries"
 
 
 def test_a_bug_of_mai_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.name or TRAIN)
 def test_every_setting_has_a_meaning(model) -> None:
     for name in fields(model):
-        assert meaning(model, name).endswith((".", "?")), name
+        said = meaning(model, name)
+        where = "its model's docstring or compiler/editor/settings/meanings.py"
+        assert said.endswith((".", "?")), f"`{name}` has no sentence in {where}"
 
 
 def test_no_meaning_is_of_nothing() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from math import cos, pi, sin
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.ir.operation import Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.backends import Onnx, Scalar, V
+from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
 
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
@@ -32,12 +32,12 @@ class Fourier(Operation):
         return Type(DType.REAL, x.shape)
 
     @staticmethod
-    def reference(np: Any, x: Any, inverse: bool) -> Any:
+    def reference(np: Arrays, x: Tensor, inverse: bool) -> Tensor:
         z = (np.fft.ifft if inverse else np.fft.fft)(x[..., 0] + 1j * x[..., 1])
         return np.stack([z.real, z.imag], -1)
 
     @staticmethod
-    def torch(torch: Any, x: Any, inverse: bool) -> Any:
+    def torch(torch: Arrays, x: Tensor, inverse: bool) -> Tensor:
         transform = torch.fft.ifft if inverse else torch.fft.fft
         return torch.view_as_real(transform(torch.complex(x[..., 0], x[..., 1])))
 

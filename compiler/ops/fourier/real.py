@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import cos, pi, sin
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.backends import Onnx, Scalar, V
+from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
 from mai.compiler.ops.fourier.complex_numbers import TABLE, is_power_of_two, transformed
 
 if TYPE_CHECKING:
@@ -31,12 +31,12 @@ class RealFourier(Operation):
         return Type(DType.REAL, (*x.shape[:place], 2, half, *x.shape[place + 1 :]))
 
     @staticmethod
-    def reference(np: Any, x: Any, axis: int) -> Any:
+    def reference(np: Arrays, x: Tensor, axis: int) -> Tensor:
         z = np.fft.rfft(x, axis=axis)
         return np.stack([z.real, z.imag], axis - 1)
 
     @staticmethod
-    def torch(torch: Any, x: Any, axis: int) -> Any:
+    def torch(torch: Arrays, x: Tensor, axis: int) -> Tensor:
         z = torch.fft.rfft(x, dim=axis)
         return torch.stack((z.real, z.imag), axis - 1)
 
@@ -90,13 +90,13 @@ class RealInverse(Operation):
         return Type(DType.REAL, (*re.shape[:place], n, *re.shape[place + 1 :]))
 
     @staticmethod
-    def reference(np: Any, re: Any, im: Any, n: int, axis: int) -> Any:
+    def reference(np: Arrays, re: Tensor, im: Tensor, n: int, axis: int) -> Tensor:
         if re.shape[axis] > n // 2 + 1:
             raise ValueError(f"{n} numbers have the frequencies 0 to {n // 2}, here are {re.shape[axis]}")
         return np.fft.irfft(re + 1j * im, n, axis=axis)
 
     @staticmethod
-    def torch(torch: Any, re: Any, im: Any, n: int, axis: int) -> Any:
+    def torch(torch: Arrays, re: Tensor, im: Tensor, n: int, axis: int) -> Tensor:
         return torch.fft.irfft(torch.complex(re, im), n=n, dim=axis)
 
     @staticmethod

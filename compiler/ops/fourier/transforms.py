@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.signature import AXIS, Argument, Function, Kind, Section, X, composed, tensor
+from mai.compiler.ir.sizes import Size
 from mai.compiler.ops.fourier.complex_numbers import Fourier
 from mai.compiler.ops.fourier.real import RealFourier, RealInverse
 from mai.compiler.ops.shapes.shape import Stack
@@ -38,7 +39,7 @@ def rfft(x: Term, axis: int) -> tuple[Term, Term]:
 
 
 @composed(Function("irfft", Section.FOURIER, (X, IMAGINARY, SIZE, AXIS)))
-def irfft(x: Term, im: Term, n: Any, axis: int) -> Term:
+def irfft(x: Term, im: Term, n: Size, axis: int) -> Term:
     """The n real numbers along an axis whose frequencies from 0 on are x + i im; frequencies that are left out are zero."""
     return x.emit(RealInverse, im, n=n, axis=axis)
 
@@ -62,7 +63,7 @@ def rfft2(x: Term) -> tuple[Term, Term]:
 
 
 @composed(Function("irfft2", Section.FOURIER, (X, IMAGINARY, SIZE)))
-def irfft2(x: Term, im: Term, n: Any) -> Term:
+def irfft2(x: Term, im: Term, n: Size) -> Term:
     """The real image [..., h, n] with the frequencies x + i im, [..., h, m], of `rfft2`."""
     return irfft(*ifft(x, im, -2), n, -1)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Type
-from mai.compiler.ops.backends import Tensor
+from mai.compiler.ops.backends import Arrays, Tensor
 from mai.compiler.ops.elementwise.logic import Equal, Greater
 
 if TYPE_CHECKING:
@@ -30,12 +30,12 @@ def check_square(name: str, a: Type, operand: int = 0) -> Size:
     return a.shape[-1]
 
 
-def symmetric(a: Any) -> Any:
+def symmetric(a: Tensor) -> Tensor:
     """(A + A') / 2, of numpy's arrays and torch's tensors."""
     return (a + a.swapaxes(-1, -2)) / 2
 
 
-def of_each(np: Any, kernel: Callable[..., Tensor], *stacks: Tensor) -> Tensor:
+def of_each(np: Arrays, kernel: Callable[..., Tensor], *stacks: Tensor) -> Tensor:
     """What LAPACK's `kernel` gives of each matrix of stacks that have the same lead axes; NaN where it refuses one."""
     lead = stacks[0].shape[:-2]
     flat = [np.asarray(s, np.float64).reshape(-1, *s.shape[-2:]) for s in stacks]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.signature import Function, Section, X, composed
@@ -93,7 +93,7 @@ class Spectrum(Operation):
         return of_each(np, spectrum, symmetric(a))
 
     @staticmethod
-    def torch(torch: Any, a: Any) -> Any:
+    def torch(torch: Arrays, a: Tensor) -> Tensor:
         """By LAPACK, and the derivative at these vectors: V' A V is diagonal, and moves to the first order as A does."""
         whole = symmetric(a)
         is_finite = torch.isfinite(whole).all(-1).all(-1).unsqueeze(-1).unsqueeze(-1)
@@ -165,7 +165,7 @@ class Eigenvalues(Operation):
         return spectrum[..., -1, :]
 
     @staticmethod
-    def torch(torch: Any, a: Any, spectrum: Any) -> Any:
+    def torch(torch: Arrays, a: Tensor, spectrum: Tensor) -> Tensor:
         """The values held still, and what A's change adds to them."""
         vectors = spectrum[..., :-1, :].detach()
         moved = (vectors * (symmetric(a) @ vectors)).sum(-2)
@@ -183,7 +183,7 @@ class Eigenvalues(Operation):
     cases = (case(sample(3, 3, kind="definite"), sample(4, 3, kind="regular")),)
 
 
-def _signs(xp: Any, vectors: Any) -> Any:
+def _signs(xp: Arrays, vectors: Tensor) -> Tensor:
     """1 or -1 for each column, [..., 1, n]."""
     weights = xp.cos(1 + GENERIC * xp.arange(vectors.shape[-2]))[:, None]
     return xp.where((vectors * weights).sum(-2)[..., None, :] < 0, -1.0, 1.0)

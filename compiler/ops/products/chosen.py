@@ -8,8 +8,8 @@ take 1.2 ms), and a matrix that no row has chosen is not read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Node, Value
@@ -18,7 +18,7 @@ from mai.compiler.ir.sizes import product
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import projected
 from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
-from mai.compiler.ops.numbering import RESULT, Pairs
+from mai.compiler.ops.numbering import RESULT, Attributes, Pairs, Types
 from mai.compiler.ops.products.product import Affine, Matmul
 from mai.compiler.ops.shapes.indexing import Pick, Take
 from mai.compiler.ops.shapes.shape import Stack, Transpose
@@ -116,7 +116,7 @@ class ChosenAffine(Operation):
         return (back, None, *map(of_weight, range(count)), *biases)
 
     @staticmethod
-    def numbering(types: Sequence[Type], attributes: Mapping[str, Any]) -> Pairs:
+    def numbering(types: Types, attributes: Attributes) -> Pairs:
         """A product with matrices [n, d]: the last axis of the result is that of their rows."""
         weights = range(2, 2 + attributes["count"])
         both = [((0, -1), None), *(((0, -1), (w, -1)) for w in weights), *(((w, -1), None) for w in weights)]

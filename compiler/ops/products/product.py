@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, broadcast, case, describe, sample
 from mai.compiler.ir.signature import Function, Section, X, tensor
@@ -177,7 +177,7 @@ class Einsum(Operation):
     )
 
 
-def _with_lead(equation: str, operands: Sequence[Any]) -> str:
+def _with_lead(equation: str, operands: Sequence[Tensor | int]) -> str:
     """The equation with a capital letter for every lead axis; an operand that lacks some lacks the first ones."""
     inputs, result = equation.split("->")
     ranks = [x if isinstance(x, int) else x.ndim for x in operands]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mai.compiler.ir.operation import case, sample
-from mai.compiler.ops.backends import Number, Onnx, V
+from mai.compiler.ops.backends import Arrays, Number, Onnx, Tensor, V
 from mai.compiler.ops.elementwise.base import Elementwise
 from mai.compiler.ops.random.limbs import BASE, parted
 from mai.compiler.ops.random.philox import MASK, WORD
@@ -18,11 +16,11 @@ class Below(Elementwise):
     """floor(word count / 2^32), a whole number from 0 to count - 1, for a word of 32 bits whose halves are `low` and `high`."""
 
     @staticmethod
-    def reference(np: Any, low: Any, high: Any, count: Any) -> Any:
+    def reference(np: Arrays, low: Tensor, high: Tensor, count: Tensor) -> Tensor:
         return (high * BASE + low) * count // WORD
 
     @staticmethod
-    def torch(torch: Any, low: Any, high: Any, count: Any) -> Any:
+    def torch(torch: Arrays, low: Tensor, high: Tensor, count: Tensor) -> Tensor:
         return (high * BASE + low) * count // WORD
 
     @staticmethod

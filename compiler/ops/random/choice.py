@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.types import DType, Type
@@ -77,9 +77,9 @@ class Choose(Operation):
 
     @staticmethod
     def torch(
-        torch: Any, logits: Any, u: Any, temperature: Any, top_k: Any = None, top_p: Any = None, min_p: Any = None,
-        typical_p: Any = None,
-    ) -> Any:  # fmt: skip
+        torch: Arrays, logits: Tensor, u: Tensor, temperature: Tensor, top_k: Tensor | None = None, top_p: Tensor | None = None,
+        min_p: Tensor | None = None, typical_p: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
         z = (logits - logits.amax(-1, keepdim=True)) / temperature.clamp(min=COLDEST).unsqueeze(-1)
         order = None
         if top_k is not None or top_p is not None:
@@ -150,7 +150,7 @@ def _typical_of_arrays(np: Arrays, weights: Tensor, share: Tensor) -> Tensor:
     return np.where((far > limit) & (share < 1), 0, weights)
 
 
-def _typical_of_tensors(torch: Any, weights: Any, share: Any) -> Any:
+def _typical_of_tensors(torch: Arrays, weights: Tensor, share: Tensor) -> Tensor:
     """The same in torch."""
     p = weights / weights.sum(-1, keepdim=True)
     surprise = -torch.log(torch.where(p > 0, p, 1.0))

@@ -8,13 +8,13 @@ words are those of `philox.py`, to the bit.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from mai.compiler.ops.random.philox import HALF, LOW, MULTIPLIERS_SWAPPED, ROUNDS, key_schedule
+from mai.compiler.ops.random.philox import HALF, LOW, MULTIPLIERS_SWAPPED, ROUNDS, N, key_schedule
 
 BASE = 1 << HALF
 OFFSET = 1 << 30  # Brings the sum of the two middle products, between -2.8e9 and 0.6e9, within 31 bits.
-Limbs = tuple[Any, Any]
+Limbs = tuple[N, N]  # Of one word, the lower one first.
+Pair = Callable[[Sequence[int], Sequence[int]], N]  # Numbers for the two words of a pair.
 
 
 def limbs_of(number: int) -> tuple[int, int]:
@@ -22,7 +22,7 @@ def limbs_of(number: int) -> tuple[int, int]:
     return number & LOW, number >> HALF
 
 
-def parted(x: Any) -> Limbs:
+def parted(x: N) -> Limbs[N]:
     """(low, rest) with x = low + rest 2^16 and 0 <= low < 2^16; the quotient is exact, whichever way it is rounded."""
     low = x & LOW
     return low, (x - low) // BASE
@@ -36,8 +36,8 @@ def balanced(multiplier: int) -> tuple[int, int]:
 
 
 def philox_in_limbs(
-    even: Limbs, odd: Limbs, keys: Sequence[Limbs], pair: Callable[[Any, Any], Any], swap: Callable[[Any], Any]
-) -> tuple[Limbs, Limbs]:
+    even: Limbs[N], odd: Limbs[N], keys: Sequence[Limbs[N]], pair: Pair[N], swap: Callable[[N], N]
+) -> tuple[Limbs[N], Limbs[N]]:
     """Ten rounds on the words (c0, c2) and (c1, c3), each the limbs of a pair; `keys` are the ten round keys.
 
     `pair` makes numbers for the two words of a pair, `swap` exchanges its words.
@@ -53,7 +53,7 @@ def philox_in_limbs(
     return even, odd
 
 
-def round_keys(low: Any, high: Any, pair: Callable[[Any, Any], Any]) -> Limbs:
+def round_keys(low: N, high: N, pair: Pair[N]) -> Limbs[N]:
     """The limbs of the keys of all rounds, side by side, of the limbs of the two words of the key."""
     added = [[limbs_of(row[word]) for row in key_schedule()] for word in (0, 1)]
     weyl0, weyl1 = (pair(*([word[r][limb] for r in range(ROUNDS)] for word in added)) for limb in (0, 1))

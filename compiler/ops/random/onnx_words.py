@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Generic
+from typing import Generic
 
 from mai.compiler.ops.backends import Number, Onnx, Scalar, V
 from mai.compiler.ops.random.limbs import Limbs, limbs_of, parted, philox_in_limbs, round_keys
 from mai.compiler.ops.random.philox import LOW, ROUNDS
-from mai.compiler.ops.random.words import Words
+from mai.compiler.ops.random.words import W, WholeWords, Words
 
 INT32, INT64 = 6, 7  # ONNX's numbers of types.
 
 
-class OnnxWords(Words, Generic[V]):
-    """The words of `Words` as ONNX operations.
+class OnnxNumbers(Words[V, Scalar[V], Number[V], W], Generic[V, W]):
+    """What ONNX operations make of numbers, whatever words are.
 
     Constants have all axes: ONNX Runtime takes them up to thirty times as fast where the last axis has one element.
     """
@@ -45,12 +45,9 @@ class OnnxWords(Words, Generic[V]):
             return self.pair(range(count), [0] * count)
         return self._wrapped(self.op.Range(self.op.int(0), count.value, self.op.int(1))) * self.pair([1], [0])
 
-    def round_keys(self, seed: V) -> Sequence[Any]:
+    def round_keys(self, seed: V) -> Sequence[W]:
         """Computed once for all draws."""
-        return self.op.where_made(seed, ("round keys", self.dtype, self.lead), lambda: self._keys(seed))
-
-    def _keys(self, seed: V) -> Sequence[Any]:
-        return super().round_keys(seed)
+        return self.op.where_made(seed, ("round keys", self.dtype, self.lead), lambda: self.keys_of(seed))
 
     def rows(self, keys: Number[V]) -> list[Number[V]]:
         """One value [2, lead..., 1] for each round."""
@@ -102,7 +99,11 @@ class OnnxWords(Words, Generic[V]):
         return self.op.Cast(self.op.Concat(*(self.op.Unsqueeze(x, last) for x in parts), axis=-1), to=INT64)
 
 
-class OnnxLimbs(OnnxWords[V]):
+class OnnxWords(OnnxNumbers[V, Number[V]], WholeWords[V, Scalar[V], Number[V]]):
+    """Words in int64."""
+
+
+class OnnxLimbs(OnnxNumbers[V, Limbs[Number[V]]]):
     """The same words in limbs of int32 (`limbs.py`), for hosts that compute int64 as int32, too.
 
     Seeds of 64 bits, turns and examples come as int64, and are taken apart in it. Where a host has narrowed them, they are
@@ -111,7 +112,9 @@ class OnnxLimbs(OnnxWords[V]):
 
     dtype = "int32"
 
-    def words(self, seed: V, turn: V, example: V, place: int, count: int | Number[V]) -> tuple[Limbs, Limbs]:
+    def words(
+        self, seed: V, turn: V, example: V, place: int, count: int | Number[V]
+    ) -> tuple[Limbs[Number[V]], Limbs[Number[V]]]:
         blocks, turns, examples = self._blocks((count + 3) // 4), self._counted(turn), self._counted(example)
         first, second = self.pair([1], [0]), self.pair([0], [1])
         fixed = [self.pair([0], [limb]) for limb in limbs_of(place)]
@@ -119,7 +122,7 @@ class OnnxLimbs(OnnxWords[V]):
         odd = [number * first + limb for number, limb in zip(examples, fixed, strict=True)]
         return philox_in_limbs((even[0], even[1]), (odd[0], odd[1]), self.round_keys(seed), self.pair, self.swap)
 
-    def _blocks(self, count: int | Number[V]) -> Limbs:
+    def _blocks(self, count: int | Number[V]) -> Limbs[Number[V]]:
         """The limbs of the numbers of the blocks."""
         if not isinstance(count, int):
             numbers = self.op.wrap(self.op.Range(self.op.int(0), count.value, self.op.int(1)), 1)
@@ -129,18 +132,18 @@ class OnnxLimbs(OnnxWords[V]):
         low, high = (self.pair([limb[i] for limb in limbs], [0] * count) for i in (0, 1))
         return low, high
 
-    def _counted(self, x: V) -> Limbs:
+    def _counted(self, x: V) -> Limbs[Number[V]]:
         """The limbs of the lower 32 bits of turns or examples, [lead..., 1]; taken apart once."""
         return self.op.where_made(x, ("limbs", self.lead), lambda: self._lower(x))
 
-    def _lower(self, x: V) -> Limbs:
+    def _lower(self, x: V) -> Limbs[Number[V]]:
         low, rest = parted(self.column(x))
         return self._narrow(low), self._narrow(rest & LOW)
 
     def _narrow(self, x: Number[V]) -> Number[V]:
         return self._wrapped(self.op.Cast(x.value, to=INT32))
 
-    def _keys(self, seed: V) -> Sequence[Limbs]:
+    def keys_of(self, seed: V) -> Sequence[Limbs[Number[V]]]:
         """The limbs of the seed, four of them, and the round keys of its halves."""
         limbs, rest = [], self.column(seed)
         for _ in range(4):
@@ -149,14 +152,14 @@ class OnnxLimbs(OnnxWords[V]):
         low, high = (a * self.pair([1], [0]) + b * self.pair([0], [1]) for a, b in (limbs[0::2], limbs[1::2]))
         return list(zip(*map(self.rows, round_keys(low, high, self.pair)), strict=True))
 
-    def join_words(self, even: Limbs, odd: Limbs) -> Limbs:
+    def join_words(self, even: Limbs[Number[V]], odd: Limbs[Number[V]]) -> Limbs[Number[V]]:
         low, high = (self.join(a, b) for a, b in zip(even, odd, strict=True))
         return low, high
 
-    def unit(self, words: Limbs) -> Number[V]:
+    def unit(self, words: Limbs[Number[V]]) -> Number[V]:
         """In limbs, word >> 9 is high 2^7 + (low >> 9)."""
         low, high = words
         return (self.real(high * 128 + (low >> 9)) + 0.5) * 2.0**-23
 
-    def halves(self, words: Limbs) -> Limbs:
+    def halves(self, words: Limbs[Number[V]]) -> Limbs[Number[V]]:
         return words

@@ -8,7 +8,22 @@ the first axis of an array, so that a round is one operation for both of its pro
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Protocol, Self, TypeVar
+
+
+class Arithmetic(Protocol):
+    """Numbers of numpy's or torch's arrays, or of an ONNX graph; `// >> & ^` are of whole ones."""
+
+    def __add__(self, other: Self | float) -> Self: ...
+    def __sub__(self, other: Self | float) -> Self: ...
+    def __mul__(self, other: Self | float) -> Self: ...
+    def __floordiv__(self, other: Self | int) -> Self: ...
+    def __rshift__(self, bits: int) -> Self: ...
+    def __and__(self, other: Self | int) -> Self: ...
+    def __xor__(self, other: Self | int) -> Self: ...
+
+
+N = TypeVar("N", bound=Arithmetic)
 
 MASK = 0xFFFFFFFF
 WORD = 1 << 32
@@ -24,7 +39,7 @@ def key_schedule() -> list[list[int]]:
     return [[(r * w) & MASK for w in WEYL] for r in range(ROUNDS)]
 
 
-def philox(even: Any, odd: Any, keys: Sequence[Any], multipliers: Any, swap: Callable[[Any], Any]) -> tuple[Any, Any]:
+def philox(even: N, odd: N, keys: Sequence[N], multipliers: N, swap: Callable[[N], N]) -> tuple[N, N]:
     """Ten rounds on the words (c0, c2) and (c1, c3), pairs along the first axis; `keys` are the ten round keys.
 
     A product of two 32-bit words may exceed 63 bits and wraps around. Its low word is right all the same, and what is

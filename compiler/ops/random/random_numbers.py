@@ -6,19 +6,24 @@ example i is the same for every batch size, host and number of threads, and the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import pi
 from typing import Any, ClassVar
 
 from mai.compiler.ir.operation import Case, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.random.onnx_words import OnnxLimbs, OnnxWords
-from mai.compiler.ops.random.philox import MASK
+from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
+from mai.compiler.ops.random.onnx_words import OnnxLimbs, OnnxNumbers, OnnxWords
+from mai.compiler.ops.random.philox import MASK, N
 from mai.compiler.ops.random.tabled import OnnxTabled
-from mai.compiler.ops.random.words import NumpyWords, TorchWords, Words
+from mai.compiler.ops.random.words import NumpyWords, S, TorchWords, W, Words, X
 
 INTEGER = sample(kind="int")
-WORDS: dict[str, type[OnnxWords[Any]]] = {"portable": OnnxLimbs, "fast": OnnxWords}  # By the option `draws` of a file.
+WORDS: dict[str, type[OnnxNumbers[Any, Any]]] = {
+    "portable": OnnxLimbs,
+    "fast": OnnxWords,
+}  # By the option `draws` of a file.
 
 
 class Draw(Operation, abstract=True):
@@ -45,25 +50,57 @@ class Draw(Operation, abstract=True):
         return Type(cls.dtype, shape)
 
     @staticmethod
-    def elements(b: Words, even: Any, odd: Any) -> Any:
+    def elements(b: Words[X, S, N, W], even: W, odd: W) -> N:
         """The four elements of each block, [4, ..., blocks], in the arithmetic `b`."""
         raise NotImplementedError
 
     @classmethod
-    def reference(cls, np: Any, seed: Any, turn: Any, example: Any, *, place: int, shape: Any, lead: Any) -> Any:
+    def reference(
+        cls,
+        np: Arrays,
+        seed: Tensor,
+        turn: Tensor,
+        example: Tensor,
+        *,
+        place: int,
+        shape: Sequence[int],
+        lead: Sequence[int],
+    ) -> Tensor:
         return cls._drawn(NumpyWords(np, len(lead)), (seed, turn, example), place, shape, lead)
 
     @classmethod
-    def torch(cls, torch: Any, seed: Any, turn: Any, example: Any, *, place: int, shape: Any, lead: Any) -> Any:
+    def torch(
+        cls,
+        torch: Arrays,
+        seed: Tensor,
+        turn: Tensor,
+        example: Tensor,
+        *,
+        place: int,
+        shape: Sequence[int],
+        lead: Sequence[int],
+    ) -> Tensor:
         return cls._drawn(TorchWords(torch, len(lead), example.device), (seed, turn, example), place, shape, lead)
 
     @classmethod
-    def onnx(cls, op: Any, seed: Any, turn: Any, example: Any, *, place: int, shape: Any, lead: Any) -> Any:
-        words = OnnxTabled if op.cuda else WORDS[op.draws]
+    def onnx(
+        cls,
+        op: Onnx[V],
+        seed: V,
+        turn: V,
+        example: V,
+        *,
+        place: int,
+        shape: Sequence[Scalar[V]],
+        lead: Sequence[Scalar[V]],
+    ) -> V:
+        words: type[OnnxNumbers[V, Any]] = OnnxTabled if op.cuda else WORDS[op.draws]
         return cls._drawn(words(op, len(lead)), (seed, turn, example), place, shape, lead)
 
     @classmethod
-    def _drawn(cls, b: Words, counter: tuple[Any, Any, Any], place: int, shape: Any, lead: Any) -> Any:
+    def _drawn(
+        cls, b: Words[X, S, N, W], counter: tuple[X, X, X], place: int, shape: Sequence[S], lead: Sequence[S]
+    ) -> X:
         even, odd = b.words(*counter, place, b.count(shape))
         return b.finish(cls.elements(b, even, odd), shape, lead)
 
@@ -78,7 +115,9 @@ class RandomHalves(Draw):
         return super().shape(seed, turn, example, place, (*shape, 2))
 
     @classmethod
-    def _drawn(cls, b: Words, counter: tuple[Any, Any, Any], place: int, shape: Any, lead: Any) -> Any:
+    def _drawn(
+        cls, b: Words[X, S, N, W], counter: tuple[X, X, X], place: int, shape: Sequence[S], lead: Sequence[S]
+    ) -> X:
         words = b.join_words(*b.words(*counter, place, b.count(shape)))
         return b.stack(*(b.finish(half, shape, lead) for half in b.halves(words)))
 
@@ -87,7 +126,7 @@ class RandomUniform(Draw):
     """Reals of any shape, strictly between 0 and 1, as likely everywhere; each is a whole number and a half, over 2^23."""
 
     @staticmethod
-    def elements(b: Words, even: Any, odd: Any) -> Any:
+    def elements(b: Words[X, S, N, W], even: W, odd: W) -> N:
         return b.unit(b.join_words(even, odd))
 
 
@@ -95,7 +134,7 @@ class RandomNormal(Draw):
     """Standard normal reals of any shape, by Box and Muller's formula: sqrt(-2 log u) cos(2 pi v) and the same with sin."""
 
     @staticmethod
-    def elements(b: Words, even: Any, odd: Any) -> Any:
+    def elements(b: Words[X, S, N, W], even: W, odd: W) -> N:
         radius = b.sqrt(b.log(b.unit(even)) * -2.0)
         angle = b.unit(odd) * (2 * pi)
         return b.join(radius * b.cos(angle), radius * b.sin(angle))

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 from mai.compiler.ops.backends import Number, V
 from mai.compiler.ops.random.onnx_words import INT64, OnnxWords
-from mai.compiler.ops.random.philox import MULTIPLIERS_SWAPPED, WORD, key_schedule
+from mai.compiler.ops.random.philox import MULTIPLIERS_SWAPPED, WORD
+from mai.compiler.ops.random.words import schedule
 
 BYTE = 256
 BYTES = 4  # Of a word.
@@ -41,10 +41,11 @@ class OnnxTabled(OnnxWords[V]):
     Words [pair, lead..., block] have their bytes along one more axis where they are spread.
     """
 
-    def words(self, seed: V, turn: V, example: V, place: int, count: int | Number[V]) -> tuple[Any, Any]:
+    def words(self, seed: V, turn: V, example: V, place: int, count: int | Number[V]) -> tuple[Number[V], Number[V]]:
         even = self.blocks((count + 3) // 4) + self._lower(self.column(turn)) * self.pair([0], [1])
         odd = self._lower(self.column(example)) * self.pair([1], [0]) + self.pair([0], [place])
-        multipliers = self.pair(*([m] for m in MULTIPLIERS_SWAPPED))
+        first, second = MULTIPLIERS_SWAPPED
+        multipliers = self.pair([first], [second])
         before = self._spread(odd, BYTES)
         for key in self.round_keys(seed):
             product = self.swap(even) * multipliers
@@ -52,11 +53,11 @@ class OnnxTabled(OnnxWords[V]):
             even, before = self._joined(high + before + key), low
         return even, self._lower(product)
 
-    def _keys(self, seed: V) -> Sequence[Any]:
+    def keys_of(self, seed: V) -> Sequence[Number[V]]:
         """The keys of all rounds, each spread. The seed's lower half is taken away first, so that the quotient is exact."""
         column = self.column(seed)
         halves = (column - self._modulo(column, self.pair([1], [WORD]))) // self.pair([1], [WORD])
-        keys = self._lower(halves + self.pair(*zip(*key_schedule(), strict=True)))
+        keys = self._lower(halves + schedule(self.pair))
         return [self._spread(key, BYTES) for key in self.rows(keys)]
 
     def unit(self, words: Number[V]) -> Number[V]:

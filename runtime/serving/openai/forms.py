@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mai.runtime.serving.openai.likelihoods import LikelyTurn, of_chat, of_completion
 
-Choice = dict[str, Any]
+Choice = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Form:
     logprobs: Callable[[Sequence[LikelyTurn]], Choice]
 
 
-def _choice(index: int, reason: str | None, **more: Any) -> Choice:
+def _choice(index: int, reason: str | None, **more: object) -> Choice:
     return {"index": index, "finish_reason": reason, "logprobs": None, **more}
 
 

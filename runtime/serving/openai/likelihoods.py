@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mai.runtime.serving.openai.answers import Answer
 from mai.runtime.text.tokenizer import INCOMPLETE, Tokenizer
@@ -24,7 +23,7 @@ class Likely:
         """Its bytes in UTF-8; None where it is only a part of a character."""
         return None if INCOMPLETE in self.text else list(self.text.encode())
 
-    def told(self) -> dict[str, Any]:
+    def told(self) -> dict[str, object]:
         """As an entry of a chat's answer."""
         return {"token": self.text, "logprob": self.log_prob, "bytes": self.bytes}
 
@@ -63,7 +62,7 @@ class Telling:
         return decoder.push([token]) + decoder.finish()
 
 
-def of_completion(turns: Sequence[LikelyTurn]) -> dict[str, Any]:
+def of_completion(turns: Sequence[LikelyTurn]) -> dict[str, object]:
     """Lists of tokens, of their log-probabilities, of the likeliest of each turn with the chosen one among them, and of letters before."""
     return {
         "tokens": [turn.chosen.text for turn in turns],
@@ -79,7 +78,7 @@ def _by_text(turn: LikelyTurn) -> dict[str, float]:
     return {**by_text, turn.chosen.text: turn.chosen.log_prob}
 
 
-def of_chat(turns: Sequence[LikelyTurn]) -> dict[str, Any]:
+def of_chat(turns: Sequence[LikelyTurn]) -> dict[str, object]:
     """An entry for each token, with the likeliest of its turn."""
     entries = [{**turn.chosen.told(), "top_logprobs": [each.told() for each in turn.likeliest]} for turn in turns]
     return {"content": entries, "refusal": None}

@@ -53,7 +53,7 @@ async def completions(served: Files, options: Options, metrics: Metrics, request
     return await _answered(wanted, body, options, metrics, COMPLETION)
 
 
-def _said(one: Served, body: Asked) -> tuple[int, dict[str, Any]]:
+def _said(one: Served, body: Asked) -> tuple[int, dict[str, object]]:
     """How many tokens come at most, and the values of the file's other inputs and settings.
 
     Raises:
@@ -176,7 +176,7 @@ def _telling(wanted: Wanted, answer: Answer) -> Telling:
     return Telling(answer, tokenizer)
 
 
-def _likelihoods(wanted: Wanted, form: Form, telling: Telling, letters: int) -> dict[str, Any]:
+def _likelihoods(wanted: Wanted, form: Form, telling: Telling, letters: int) -> dict[str, object]:
     """What a choice says of the tokens within the first letters of its answer that were not told yet; nothing where it is not asked for."""
     return {} if wanted.likeliest is None else {"logprobs": form.logprobs(telling.until(letters))}
 
@@ -185,13 +185,13 @@ async def _all(wanted: list[Wanted], options: Options) -> list[list[tuple[Answer
     return await together([partial(whole, each, options, options.timeout) for each in wanted], options.at_once)
 
 
-def _seed(wanted: Wanted) -> dict[str, Any]:
+def _seed(wanted: Wanted) -> dict[str, object]:
     """The seed that an answer was drawn with, by which it can be had again."""
     return {"seed": wanted.values["seed"]} if "seed" in wanted.values else {}
 
 
 async def _stream(
-    wanted: Wanted, body: Asked, options: Options, metrics: Metrics, form: Form, head: dict[str, Any]
+    wanted: Wanted, body: Asked, options: Options, metrics: Metrics, form: Form, head: Mapping[str, object]
 ) -> Response:
     """Events of the server, one for each piece; what is wrong from the start is refused as any other request."""
     answer = wanted.answer()
@@ -199,7 +199,7 @@ async def _stream(
     telling = _telling(wanted, answer)
     tells_usage = body.stream_options is not None and body.stream_options.include_usage
 
-    def chunk(choices: list[Any], **more: Any) -> str:
+    def chunk(choices: Sequence[object], **more: object) -> str:
         return json.dumps({**head, "object": form.chunk, "choices": choices, **more})
 
     async def contents() -> AsyncIterator[str]:
