@@ -257,7 +257,7 @@ def _range(numbers: Numbers, are_dates: bool = False) -> str:
     if numbers.low == numbers.high:
         return f"always {shown(numbers.low)}"
     span = f"{shown(numbers.low)} to {shown(numbers.high)}"
-    return span if are_dates else f"{span}, mean {numbers.mean:.4g}, middle {numbers.quantile(0.5):.4g}"
+    return span if are_dates else f"{span}, mean {numbers.mean:.4g}, median {numbers.quantile(0.5):.4g}"
 
 
 def _array_values(array: ArraySummary) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -184,7 +185,7 @@ def test_messages_are_refused_with_what_to_do(tmp_path: Path) -> None:
     turns = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(turns) + "\n" for _ in range(12)))
     error = refused(tmp_path, {"messages": TOKENS}, path="a.jsonl")
-    assert "`messages` is no text" in error.message and "`answer_mask` is 1 at the answer" in (error.help or "")
+    assert "`messages` is no text" in error.message and "`answer_mask` is 1 at the answers" in (error.help or "")
 
 
 def test_a_template_names_columns() -> None:
@@ -218,3 +219,77 @@ def test_an_evaluation_asks_a_text_as_long_as_it_is(tmp_path: Path) -> None:
     model = load_model(tmp_path / "run" / "spec.guess.onnx", providers="cpu")
     assert found.said.tolist() == [int(np.argmax(model(review=text))) for text, _ in ROWS]
     assert found.truth.tolist() == [int(mood == "good") for _, mood in ROWS]
+
+
+CHATML = "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
+SAID = [("user", "hi"), ("assistant", "good day"), ("user", "and?"), ("assistant", "no"), ("user", "bye")]
+TURNS = [{"role": role, "content": content} for role, content in SAID]
+CONVERSATION = {"path": "a.jsonl", "messages": "messages", "chat": "chat.jinja"}
+
+
+def converse(folder: Path, conversations: list[Any], template: str = CHATML) -> Path:
+    (folder / "chat.jinja").write_text(template)
+    (folder / "a.jsonl").write_text("".join(json.dumps({"messages": each}) + "\n" for each in conversations))
+    return folder
+
+
+def test_answers_of_conversations_are_marked(tmp_path: Path) -> None:
+    """As in the whole text of the template, whose answers begin where a model is asked, and end with their mark."""
+    long = {"text": replace(TOKENS, shape=(120,)), "text_mask": replace(MASK, shape=(120,))}
+    long["answer_mask"] = long["text_mask"]
+    got = rows(read(converse(tmp_path, [TURNS, TURNS[:2], TURNS[:2]] * 4), long, split=NONE, **CONVERSATION))
+    text = "<user>hi<end><assistant>good day<end><user>and?<end><assistant>no<end><user>bye<end>"
+    short = text[: text.index("<user>and")]
+    assert sorted(texts(got["text"])) == [short] * 8 + [text] * 4
+    row = texts(got["text"]).index(text)
+    answered = np.asarray(got["text"][row]).astype(int)[np.asarray(got["answer_mask"][row]) == 1]
+    assert bytes(answered.tolist()).decode() == "good day<end>no<end>"
+    assert got["answer_mask"][row][: text.index("good")].sum() == 0
+    assert sorted(got["text_mask"].sum(1).tolist()) == [len(short)] * 8 + [len(text)] * 4
+
+
+def test_a_conversation_that_is_longer_is_cut_with_its_mask(tmp_path: Path) -> None:
+    got = rows(
+        read(
+            converse(tmp_path, [TURNS] * 10),
+            {"text": TOKENS, "answer_mask": MASK},
+            split=NONE,
+            longer="cut",
+            **CONVERSATION,
+        )
+    )
+    assert texts(got["text"])[0] == "<user>hi<end><assistant>"
+    assert got["answer_mask"].sum() == 0
+
+
+@pytest.mark.parametrize(
+    ("conversation", "template", "message"),
+    [
+        ([{"role": "user", "content": "hi"}], CHATML, "no message is of the role `assistant`"),
+        ([{"from": "human", "value": "hi"}], CHATML, "message 1 has no text `role`"),
+        ([*TURNS[:1], {"role": "assistant", "content": None}], CHATML, "message 2 has no text `content`"),
+        ("hi", CHATML, "no list of messages: 'hi'"),
+        (TURNS, "{% for m in messages[-2:] %}{{ m.content }};{% endfor %}", "otherwise where more follows: `hi;"),
+        (TURNS, "{{ raise_exception('roles must alternate') }}", "roles must alternate"),
+    ],
+)
+def test_what_is_no_conversation_is_refused_with_its_row(
+    conversation: Any, template: str, message: str, tmp_path: Path
+) -> None:
+    error = refused(
+        converse(tmp_path, [conversation] * 3, template), {"text": TOKENS, "answer_mask": MASK}, **CONVERSATION
+    )
+    assert message in error.message
+    assert "a.jsonl, row 1, `messages`" in error.message
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"messages": "m"}, "needs a template"),
+        ({"messages": "m", "chat": "c", "text": "{a}"}, "takes `text` or `messages`"),
+    ],
+)
+def test_conversations_have_a_template_and_no_other(settings: dict[str, str], told: str) -> None:
+    with pytest.raises(SettingsError, match=told):
+        Examples.of({"path": "a.jsonl", **settings})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.sources.table import Table
+from mai.compiler.data.splitting.copies import notes_of_copies
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.drafting.draft import Wish, draft
@@ -73,3 +75,19 @@ def test_copies_of_what_is_trained_on_are_counted(tmp_path: Path) -> None:
 def test_few_values_that_repeat_are_alike_by_nature(tmp_path: Path) -> None:
     write(tmp_path, "t.csv", [(i % 3, i, i % 2) for i in range(200)])
     assert copies(tmp_path) == []
+
+
+def test_copies_are_looked_for_in_little_memory() -> None:
+    """An example takes some numbers of 64 bits, and no object of Python's; fields whose bytes fill no whole number are told apart, too."""
+    count = 100_000
+    rng = np.random.default_rng(0)
+    trained = {"x": rng.normal(size=(count, 3)).astype(np.float32), "y": rng.integers(0, 9, count).astype(np.int8)}
+    held = {name: rows[: count // 2].copy() for name, rows in trained.items()}
+    held["x"][: count // 4, 2] += 1
+    held["y"][count // 4 : count // 4 + 1000] += 1
+    tracemalloc.start()
+    notes = [*notes_of_copies(trained, held, None)]
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [note.split()[0] for note in notes] == ["24,000"]
+    assert most < 5 * 8 * count

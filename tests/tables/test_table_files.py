@@ -6,6 +6,7 @@ import bz2
 import csv
 import gzip
 import json
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,12 @@ from pyarrow import feather, parquet
 
 from mai.compiler.check import check, misfits
 from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.files.read_ahead import Held, ReadAhead
 from mai.compiler.data.sources.csv import Csv
 from mai.compiler.data.sources.table import Table
 from mai.compiler.data.tables import store
+from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.files import open_table, read_blocks
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -284,3 +288,29 @@ def test_quotes_and_commas_of_python_are_read_alike(tmp_path: Path) -> None:
     assert read(tmp_path, {"a": Type(DType.INT, classes=5)}, path="a.csv").labels["a"] == tuple(
         sorted(w.strip() for w in words)
     )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_arrow_holds_no_function_of_a_table_that_was_left(
+    encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its thread would need Python to let go of one, and abort the process where Python has ended: as `mai data` did, once in a while."""
+    taken = []
+    hold = ReadAhead.hold
+
+    def noted(ahead: ReadAhead, function: Callable[..., Any]) -> Held:
+        held = hold(ahead, function)
+        taken.append(weakref.ref(held))
+        return held
+
+    monkeypatch.setattr(ReadAhead, "hold", noted)
+    monkeypatch.setattr("mai.compiler.data.tables.files.BYTES", 1 << 10)
+    path = tmp_path / "t.csv"
+    path.write_bytes(("x,y\n" + "".join(f"{i},Köln\n" for i in range(2000))).encode(encoding))
+    opened = open_table(path, Stated())
+    for begun in range(3):
+        blocks = read_blocks(opened, ["y"])
+        assert [next(blocks)["y"][0].as_py() for _ in range(begun)] == ["Köln"] * begun
+        blocks.close()  # type: ignore[attr-defined]
+    assert len(taken) > 2
+    assert [each for each in taken if each() is not None] == []

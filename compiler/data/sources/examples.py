@@ -19,6 +19,7 @@ from mai.spec.record import record
 from mai.spec.settings import Choice
 
 TEXT, MASK = "text", "_mask"  # The field of a template, and what stands behind the name of a text for its mask.
+ANSWERS = -1  # In the place of a piece: all that is answered in a conversation, whose mask is `answer_mask`.
 SIGNS = {r"\n": "\n", r"\t": "\t", r"\0": "\0", r"\\": "\\"}
 
 
@@ -36,12 +37,14 @@ class Examples(Table):
 
     Behind a shorter text are tokens 0; texts that are `longer` are refused, cut, or left out. A template, `text = "{question}\\n{answer}"`,
     makes one field `text: tokens[64]` of several columns, and `answer_mask` is 1 at the answer's tokens and at what is behind them.
+    So does the column `messages`, lists of `{"role": ..., "content": ...}`, by the template `chat`; `answer_mask` is of all that the assistant says.
     """
 
     name: ClassVar[str] = "examples"
     suffixes: ClassVar[tuple[str, ...]] = ()
     tokenizer: Annotated[str | Bpe, Choice(TOKENIZERS, or_text=True)] = "bytes"
     text: str | None = None
+    messages: str | None = None
     chat: str | None = None
     longer: Literal["refuse", "cut", "drop"] = "refuse"
 
@@ -50,6 +53,10 @@ class Examples(Table):
             return "takes no `rest`: name the columns beside the texts"
         if self.text is not None and not self._template:
             return 'needs columns in its `text`: `"{question}\\n{answer}"`'
+        if self.messages is not None and self.chat is None:
+            return 'needs a template for `messages`: `chat = "chat_template.jinja"`, that by which the model is asked later'
+        if self.messages is not None and self.text is not None:
+            return "takes `text` or `messages`: one of them makes the field `text`"
         return misfit_of(self.tokenizer) or super().misfit()
 
     @classmethod
@@ -74,7 +81,8 @@ class Examples(Table):
     def texts(self, fields: Mapping[str, Type]) -> dict[str, tuple[Piece, ...]]:
         """The fields that are texts, and the columns that each is made of."""
         names = [name for name, type_ in fields.items() if type_.dtype is DType.INT and type_.rank == 1]
-        return {name: self._template if name == TEXT and self.text is not None else (Piece(name),) for name in names}
+        made = (Piece(self.messages),) if self.messages is not None else self._template
+        return {name: made if name == TEXT and made else (Piece(name),) for name in names}
 
     def masks(self, fields: Mapping[str, Type]) -> dict[str, tuple[str, int | None]]:
         """The fields that are masks: the text that each is of, and the place of its piece there, None for all of it."""
@@ -82,6 +90,8 @@ class Examples(Table):
         for text, pieces in self.texts(fields).items():
             spans |= {f"{piece.column}{MASK}": (text, place) for place, piece in enumerate(pieces)}
             spans[f"{text}{MASK}"] = (text, None)
+        if self.messages is not None and TEXT in self.texts(fields):
+            spans[f"answer{MASK}"] = (TEXT, ANSWERS)
         return {name: spans[name] for name, type_ in fields.items() if name in spans and type_.dtype is DType.REAL}
 
     def check_columns(self, base: Path, fields: Mapping[str, Type]) -> None:
@@ -102,8 +112,9 @@ class Examples(Table):
         texts = self.texts(fields)
         pieces = {piece.column for each in texts.values() for piece in each}
         check_fields_named((*listed(self.needs), *listed(self.words)), {**fields, **dict.fromkeys(pieces)})
-        if self.text is not None and TEXT not in texts:
-            raise bad(f"`text = ...` is that of a field `{TEXT}`", help=f"`data {TEXT}: tokens[64] from examples(...)`")
+        if (self.text or self.messages) is not None and TEXT not in texts:
+            said = "text = ..." if self.text is not None else f"messages = {self.messages}"
+            raise bad(f"`{said}` is that of a field `{TEXT}`", help=f"`data {TEXT}: tokens[64] from examples(...)`")
         for name in texts:
             (length,), classes = fields[name].shape, fields[name].classes
             if not isinstance(length, int):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.files.read_ahead import ReadAhead
 from mai.compiler.data.tables.dialect import UTF8, Dialect, Stated, dialect_of, in_full, notes_of, with_decimal
 from mai.compiler.data.tables.header import doubt_of_names, name_columns
 from mai.compiler.data.tables.kinds import Kind, kind_of, packer_of
@@ -140,14 +142,15 @@ def _said(error: Exception) -> str:
 # ---------------------------------------------------------------- text
 
 
-def _stream(table: TableFile) -> Any:
+def _stream(table: TableFile, ahead: ReadAhead) -> Any:
     """A text file unpacked, in UTF-8."""
     import pyarrow as pa
 
     stream = _unpacked(table.path)
     if table.dialect.encoding in UTF8:
         return stream
-    return pa.transcoding_input_stream(stream, table.dialect.encoding, "utf-8")
+    decoder = codecs.getincrementaldecoder(table.dialect.encoding)()
+    return pa.TransformInputStream(stream, ahead.hold(lambda piece: decoder.decode(piece, not len(piece)).encode()))
 
 
 def _unpacked(path: Path) -> Any:
@@ -170,22 +173,31 @@ def _csv_names(table: TableFile) -> list[str]:
 
     try:
         with _csv(table, {}, lambda row: "skip") as reader:
-            return [str(name) for name in reader.schema.names]
+            return reader.names
     except pa.ArrowInvalid as error:
         if "Empty CSV" in str(error):
             raise bad(f"{table.path} needs a line of column names and at least one row") from error
         raise
 
 
-def _csv(table: TableFile, types: Mapping[str, Any], invalid: Callable[[Any], str]) -> Any:
+@contextmanager
+def _csv(table: TableFile, types: Mapping[str, Any], invalid: Callable[[Any], str]) -> Iterator[ReadAhead]:
     from pyarrow import csv
 
-    return csv.open_csv(
-        _stream(table),
-        csv.ReadOptions(use_threads=False, block_size=BYTES, skip_rows=table.dialect.above),
-        csv.ParseOptions(delimiter=table.dialect.separator, newlines_in_values=True, invalid_row_handler=invalid),
-        csv.ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=False),
-    )
+    with ReadAhead() as ahead:
+        ahead.open_reader(
+            lambda: csv.open_csv(
+                _stream(table, ahead),
+                csv.ReadOptions(use_threads=False, block_size=BYTES, skip_rows=table.dialect.above),
+                csv.ParseOptions(
+                    delimiter=table.dialect.separator,
+                    newlines_in_values=True,
+                    invalid_row_handler=ahead.hold(invalid),
+                ),
+                csv.ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=False),
+            )
+        )
+        yield ahead
 
 
 def _csv_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
@@ -197,14 +209,34 @@ def _csv_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
         return "error"
 
     raised: list[Exception] = []
+    begin = 0
     try:
         with _csv(table, dict.fromkeys(columns, pa.string()), refuse) as reader:
             for batch in reader:
+                _refuse_names(table, batch, columns, begin)
                 yield {name: batch.column(place) for place, name in enumerate(columns)}
+                begin += len(batch)
     except pa.ArrowInvalid as error:
         if raised:
             raise raised[0] from error
         raise
+
+
+def _refuse_names(table: TableFile, batch: pa.RecordBatch, columns: list[str], begin: int) -> None:
+    """Raise `MaiError` for a row that holds the names of its columns: as words they would be labels without a word said."""
+    import pyarrow.compute as pc
+
+    if len(columns) < 2:  # A word that happens to be the name of its column.
+        return
+    are_names = pc.equal(batch.column(0), columns[0])
+    for place, name in enumerate(columns[1:], 1):
+        if not pc.any(are_names).as_py():
+            return
+        are_names = pc.and_(are_names, pc.equal(batch.column(place), name))
+    row = pc.index(are_names, True).as_py()
+    if row >= 0:
+        help = "take such rows out; tables that were put together may stay apart, `table([...])` takes several"
+        raise bad(f"{table.path}: row {begin + row + 1:,} repeats the names of the columns", help=help)
 
 
 def _ragged(table: TableFile, row: Any) -> Exception:
@@ -221,7 +253,7 @@ def _ragged(table: TableFile, row: Any) -> Exception:
 def _json_lines(table: TableFile) -> Iterator[bytes]:
     """Whole lines, many at a time."""
     left = b""
-    with _stream(table) as stream:
+    with ReadAhead() as ahead, _stream(table, ahead) as stream:
         while piece := stream.read(BYTES):
             lines, end, rest = (left + piece).rpartition(b"\n")
             left = rest

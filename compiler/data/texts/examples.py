@@ -12,11 +12,13 @@ from mai.compiler.data.files.paths import listed
 from mai.compiler.data.row_source import Wanted
 from mai.compiler.data.rows import Column, Padded, Rows, Spans, choose_of, rows_of
 from mai.compiler.data.source_kinds import Finite, Request
-from mai.compiler.data.sources.examples import Examples, Piece
+from mai.compiler.data.sources.examples import ANSWERS, TEXT, Examples, Piece
 from mai.compiler.data.splitting.splits import Parts, usual_parts
 from mai.compiler.data.tables.convert import KEY, ROW, read_tables
 from mai.compiler.data.tables.files import TableFile, read_blocks
 from mai.compiler.data.tables.signs import common_sign
+from mai.compiler.data.texts.conversations import Conversations, conversations_of
+from mai.compiler.data.texts.pieces import Texts, TurnParts, check_vocabulary, shown, tokens_of_parts, tokens_of_pieces
 from mai.compiler.data.texts.tokens import opened, state_tokenizer
 from mai.compiler.ir.types import Type
 from mai.runtime.arrays import Array
@@ -24,15 +26,17 @@ from mai.runtime.inputs.cells import few_of
 from mai.runtime.text.tokenizer import Tokenizer
 from mai.spec.record import record
 
-Texts = list[str]  # Of one column, some rows.
-
 
 @record
 class Tokens:
-    """The tokens of a text field, a row behind the other; `ends` [n, pieces + 1] are where each piece begins, and the last one ends."""
+    """The tokens of a text field, a row behind the other; `ends` [n, pieces + 1] are where each piece begins, and the last one ends.
+
+    Of conversations, `answered` is 1 at the tokens of answers.
+    """
 
     numbers: Array
     ends: Array
+    answered: Array | None = None
 
     @property
     def counts(self) -> Array:
@@ -59,26 +63,28 @@ class Chosen:
     columns: Mapping[str, Column]
     parts: Parts
     notes: tuple[str, ...]
+    conversations: Conversations | None = None
 
 
 def reader_of(source: Examples, request: Request, trained: Wanted) -> Callable[[Wanted], Finite]:
     """What reads files with one tokenizer: that of a run, or one that is trained on the rows that are `trained` on. Raises `MaiError`."""
+    conversations = conversations_of(source, request.base)
     stated = request.tokenizer or state_tokenizer(
-        source.tokenizer, request.base, lambda: _training_text(source, trained)
+        source.tokenizer, request.base, lambda: _training_text(source, trained, conversations)
     )
     tokenizer = opened(stated)
-    return lambda wanted: replace(_read(source, tokenizer, wanted), tokenizer=stated)
+    return lambda wanted: replace(_read(source, tokenizer, wanted, conversations), tokenizer=stated)
 
 
-def _training_text(source: Examples, wanted: Wanted) -> str:
-    rows = _chosen(source, wanted)
+def _training_text(source: Examples, wanted: Wanted, conversations: Conversations | None) -> str:
+    rows = _chosen(source, wanted, conversations)
     is_trained = np.ones(len(rows.numbers), bool) if rows.parts.train is None else np.zeros(len(rows.numbers), bool)
     if rows.parts.train is not None:
         is_trained[rows.parts.train] = True
     pieces = [piece for each in source.texts(_fields(wanted)).values() for piece in each]
     blocks = _blocks(rows, [piece.column for piece in pieces])
     return "\n".join(
-        _shown(piece, text) for texts, place in blocks
+        "".join(text) if isinstance(text, tuple) else shown(piece, str(text)) for texts, place in blocks
         for piece, column in zip(pieces, texts, strict=True)
         for text, kept in zip(column, is_trained[place], strict=True) if kept
     )  # fmt: skip
@@ -92,7 +98,7 @@ def read_texts(source: Examples, tokenizer: Tokenizer, table: TableFile, fields:
     """
     pieces = source.texts(fields)
     names = list(dict.fromkeys(piece.column for each in pieces.values() for piece in each))
-    is_there, _ = _is_there(source, [table], names, {*pieces})
+    is_there, _ = _is_there(source, [table], names, {*pieces}, None)
     rows = Chosen([table], np.flatnonzero(is_there), {}, Parts(), ())
     texts = _all_tokens(source, tokenizer, rows, fields)
     fits, longer = _fitting(source, rows, texts, fields)
@@ -104,8 +110,8 @@ def _fields(wanted: Wanted) -> Mapping[str, Type]:
     return wanted.fields
 
 
-def _read(source: Examples, tokenizer: Tokenizer, wanted: Wanted) -> Finite:
-    fields, rows = _fields(wanted), _chosen(source, wanted)
+def _read(source: Examples, tokenizer: Tokenizer, wanted: Wanted, conversations: Conversations | None) -> Finite:
+    fields, rows = _fields(wanted), _chosen(source, wanted, conversations)
     texts = _all_tokens(source, tokenizer, rows, fields)
     fits, longer = _fitting(source, rows, texts, fields)
     if not fits.any():
@@ -143,7 +149,11 @@ def _arrays(source: Examples, texts: Mapping[str, Tokens], fits: Array, fields: 
         counts = np.minimum(tokens.counts, length)
         arrays[name] = Padded(tokens.numbers, tokens.ends[fits, 0], counts[fits], length)
     for name, (text, place) in source.masks(fields).items():
-        arrays[name] = _mask(texts[text].ends[fits], place, _length(fields[name]))
+        tokens, ends, length = texts[text], texts[text].ends[fits], _length(fields[name])
+        if place == ANSWERS and tokens.answered is not None:
+            arrays[name] = Padded(tokens.answered, ends[:, 0], np.minimum(ends[:, -1] - ends[:, 0], length), length)
+        else:
+            arrays[name] = _mask(ends, place, length)
     return arrays
 
 
@@ -169,12 +179,12 @@ def _among(numbers: Array | None, fits: Array) -> Array | None:
 # ---------------------------------------------------------------- rows
 
 
-def _chosen(source: Examples, wanted: Wanted) -> Chosen:
+def _chosen(source: Examples, wanted: Wanted, conversations: Conversations | None) -> Chosen:
     """The rows with what they need to have, and their columns that are no texts."""
     tables, fields = source.tables(wanted), _fields(wanted)
     texts = source.texts(fields)
     names = list(dict.fromkeys(piece.column for pieces in texts.values() for piece in pieces))
-    is_there, notes = _is_there(source, tables, names, {*texts})
+    is_there, notes = _is_there(source, tables, names, {*texts}, conversations)
     others = {name: type_ for name, type_ in fields.items() if name not in texts and name not in source.masks(fields)}
     columns, column_notes = _others(source, tables, others, wanted)
     numbers = np.arange(len(is_there)) if not columns else _numbers(columns[ROW])
@@ -184,7 +194,8 @@ def _chosen(source: Examples, wanted: Wanted) -> Chosen:
         raise bad(f"{tables[0].path} has no row with a text")
     key = columns.pop(KEY, None)
     columns.pop(ROW, None)
-    return Chosen(tables, numbers[kept], columns, _parts(source, wanted, len(kept), key), (*column_notes, *notes))
+    parts = _parts(source, wanted, len(kept), key)
+    return Chosen(tables, numbers[kept], columns, parts, (*column_notes, *notes), conversations)
 
 
 def _others(
@@ -210,7 +221,11 @@ def _numbers(column: Column) -> Array:
 
 
 def _is_there(
-    source: Examples, tables: Sequence[TableFile], names: Sequence[str], texts: set[str]
+    source: Examples,
+    tables: Sequence[TableFile],
+    names: Sequence[str],
+    texts: set[str],
+    conversations: Conversations | None,
 ) -> tuple[Array, list[str]]:
     """Of every row whether it has all the texts that it needs, and notes on those that do not. Raises `MaiError` where it has to have them."""
     needed = [name for name in names if source.missing == "drop" or name in listed(source.needs)]
@@ -218,7 +233,7 @@ def _is_there(
     for table in tables:
         _check_names(table, names)
         gone = begin = 0
-        for block in _texts(table, names):
+        for block in _texts(table, names, conversations):
             lacks = {
                 name: np.array([not text for text in column], bool) for name, column in zip(names, block, strict=True)
             }
@@ -246,35 +261,51 @@ def _refuse_empty(table: TableFile, lacks: Mapping[str, Array], begin: int) -> N
 
 
 def _why_no_text(value: object) -> str | None:
-    """What to do with what is no text: lists of messages are taken apart."""
+    """What to do with what is no text: lists of messages are conversations."""
     first = value[0] if isinstance(value, list) and value else None
     if isinstance(first, dict) and "role" in first and "content" in first:
-        turns = 'a row with `question` and `answer` for each answer, and `text = "{question}\\n{answer}"`'
-        return f"messages are turns of several: write {turns}; `answer_mask` is 1 at the answer, of which the loss is"
+        said = 'data text: tokens[512], answer_mask: [512] from examples(..., messages = NAME, chat = "chat_template.jinja")'
+        return f"these are messages: `{said}` makes texts of them, and `answer_mask` is 1 at the answers, of which the loss is"
     return None
 
 
-def _texts(table: TableFile, names: Sequence[str]) -> Iterator[list[Texts]]:
+def _texts(table: TableFile, names: Sequence[str], conversations: Conversations | None = None) -> Iterator[list[Texts]]:
     """The texts of columns, a block of rows at a time; what is missing is an empty one. Raises `MaiError` for what is none."""
     columns, begin = [table.columns[name] for name in names], 0
     for block in read_blocks(table, list(dict.fromkeys(columns))):
-        texts = [block[column].to_pylist() for column in columns]
-        for name, column in zip(names, texts, strict=True):
-            for row, value in enumerate(column):
-                if value is not None and not isinstance(value, str):
-                    raise bad(
-                        f"{table.path}, row {table.first + begin + row + 1:,}: `{name}` is no text: {value!r:.60}",
-                        help=_why_no_text(value),
-                    )
-        begin += len(texts[0])
-        yield [[text or "" for text in column] for column in texts]
+        values = [block[column].to_pylist() for column in columns]
+        first = table.first + begin + 1
+        yield [
+            _parts_of(table, conversations, column, first)
+            if conversations is not None and conversations.column == name
+            else _texts_of(table, name, column, first)
+            for name, column in zip(names, values, strict=True)
+        ]
+        begin += len(values[0])
+
+
+def _parts_of(table: TableFile, conversations: Conversations, values: list[object], first: int) -> list[TurnParts]:
+    """Conversations in parts; `first` is the number of the first row."""
+    column = conversations.column
+    return [
+        conversations.parts_of(value, f"{table.path}, row {row:,}, `{column}`")
+        for row, value in enumerate(values, first)
+    ]
+
+
+def _texts_of(table: TableFile, name: str, values: list[object], first: int) -> list[str]:
+    for row, value in enumerate(values, first):
+        if value is not None and not isinstance(value, str):
+            help = _why_no_text(value)
+            raise bad(f"{table.path}, row {row:,}: `{name}` is no text: {value!r:.60}", help=help)
+    return [str(value or "") for value in values]
 
 
 def _blocks(rows: Chosen, names: Sequence[str]) -> Iterator[tuple[list[Texts], slice]]:
     """The texts of the chosen rows, and the places that these have among them."""
     begin = done = 0
     for table in rows.tables:
-        for block in _texts(table, names):
+        for block in _texts(table, names, rows.conversations):
             end = begin + len(block[0])
             last = int(np.searchsorted(rows.numbers, end))
             places = (rows.numbers[done:last] - begin).tolist()
@@ -285,47 +316,27 @@ def _blocks(rows: Chosen, names: Sequence[str]) -> Iterator[tuple[list[Texts], s
 # ---------------------------------------------------------------- tokens
 
 
-def _shown(piece: Piece, text: str) -> str:
-    return f"{piece.before}{text}{piece.behind}"
-
-
 def _tokens(
     source: Examples, tokenizer: Tokenizer, rows: Chosen, name: str, pieces: Sequence[Piece], type_: Type
 ) -> Tokens:
     """All tokens of a field. A text by itself has the special tokens that its tokenizer prescribes, a template those before it."""
     dtype = np.min_scalar_type(max(1, tokenizer.size - 1))
+    is_conversation = rows.conversations is not None and name == TEXT
     is_template = source.text is not None and len(pieces) > 0 and pieces[0] != Piece(name)
-    flat, counts = [np.zeros(0, dtype)], []
+    flat, counts, answered = [np.zeros(0, dtype)], [0], [np.zeros(0, np.uint8)]
     for block, _ in _blocks(rows, [piece.column for piece in pieces]):
-        encoded = [
-            [tokenizer.encode(_shown(piece, text)) for text in column]
-            for piece, column in zip(pieces, block, strict=True)
-        ]
-        before, after = _special(tokenizer, block[0], encoded[0])
-        encoded[0] = [np.concatenate([before, each]) for each in encoded[0]] if len(before) else encoded[0]
-        if len(after) and not is_template:
-            encoded[-1] = [np.concatenate([each, after]) for each in encoded[-1]]
-        in_order = [tokens for row in zip(*encoded, strict=True) for tokens in row]
+        if is_conversation:
+            in_order, answers = tokens_of_parts(tokenizer, block[0])
+            answered += answers
+        else:
+            in_order = tokens_of_pieces(tokenizer, pieces, block, is_template)
         flat.append(np.concatenate(in_order).astype(dtype) if in_order else flat[0])
         counts += [len(tokens) for tokens in in_order]
-    numbers = np.concatenate(flat)
-    _check_vocabulary(name, numbers, tokenizer, type_)
-    ends = np.concatenate([[0], np.cumsum(counts)])
+    numbers, ends = np.concatenate(flat), np.cumsum(counts)
+    check_vocabulary(name, numbers, tokenizer, type_)
     begins = ends[:-1].reshape(-1, len(pieces))
-    return Tokens(numbers, np.concatenate([begins, ends[len(pieces) :: len(pieces), None]], 1))
-
-
-def _special(tokenizer: Tokenizer, texts: Sequence[str], encoded: Sequence[Array]) -> tuple[Array, Array]:
-    """What stands before and behind a text, as one that has tokens shows it: an empty one does not tell which is which."""
-    shown = next((text for text, tokens in zip(texts, encoded, strict=True) if len(tokens)), "a")
-    return tokenizer.special_tokens(shown)
-
-
-def _check_vocabulary(name: str, numbers: Array, tokenizer: Tokenizer, type_: Type) -> None:
-    most, classes = int(numbers.max(initial=0)), type_.classes
-    if isinstance(classes, int) and most >= classes:
-        help = f"this tokenizer has {tokenizer.size:,} tokens: `const vocab = {tokenizer.size}`"
-        raise bad(f"`{name}` holds the token {most}, but `vocab` is {classes}", help=help)
+    ends = np.concatenate([begins, ends[len(pieces) :: len(pieces), None]], 1)
+    return Tokens(numbers, ends, np.concatenate(answered) if is_conversation else None)
 
 
 def _fitting(
