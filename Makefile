@@ -114,7 +114,7 @@ bench: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed  ## meas
 	$(BIN)/python -m benchmarks.editor.playground
 	$(BIN)/python -m benchmarks.samplers.cuda
 
-hosts: $(VENV)/dev  ## run every export of every example in eleven engines, which it installs, into docs/hosts.md
+hosts: $(VENV)/dev  ## run every export of every example in twelve engines, which it installs, into docs/hosts.md
 	nice -n 10 $(BIN)/python -m benchmarks.hosts_matrix
 
 fidelity: $(VENV)/dev  ## measure what mathematics says of every system, into docs/fidelity.md

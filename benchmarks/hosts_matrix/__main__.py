@@ -1,47 +1,78 @@
-"""Run every export of every example in every engine, and write the table of `docs/hosts.md`.
+"""Run every export of every example in every engine, and write the tables of `docs/hosts.md`.
 
 python -m benchmarks.hosts_matrix                     what is known of a file's bytes in an engine's version is not run again
+python -m benchmarks.hosts_matrix --kinds float32     some kinds of files: a table is written when all of it is there
 python -m benchmarks.hosts_matrix --only web c        some engines
-python -m benchmarks.hosts_matrix moons_flow dit      some examples; the table is not written
+python -m benchmarks.hosts_matrix moons_flow dit      some examples; no table is written
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import sys
+from pathlib import Path
 
-from benchmarks.hosts_matrix.engines import BUILD, ENGINES, ROOT, Command, Missing, install, version
+from benchmarks.hosts_matrix.engines import BUILD, ENGINES, FLOAT32, ROOT, Command, Missing, install, version
 from benchmarks.hosts_matrix.jobs import Job, Outcome, run
-from benchmarks.hosts_matrix.subjects import Subject, subjects
-from benchmarks.hosts_matrix.table import sign, text, write
+from benchmarks.hosts_matrix.subjects import KINDS, Subject, subjects
+from benchmarks.hosts_matrix.table import MARK_OF_FILES, MARK_OF_KINDS, sign, table_of_files, table_of_kinds, write
 
 KNOWN = BUILD / "outcomes.json"
 BLOCK = 10  # Files that an engine gets at once.
+Found = dict[str, dict[str, Outcome]]  # Outcomes by file, then by engine.
 
 
 def main(words: list[str]) -> int:
     """The exit status: 1 where a result is wrong, or an engine is not here."""
-    only = words[words.index("--only") + 1 :] if "--only" in words else list(ENGINES)
-    wanted = words[: words.index("--only")] if "--only" in words else words
+    asked = _read(words)
     BUILD.mkdir(parents=True, exist_ok=True)
-    commands, versions = _installed(only)
-    examples = [p for p in sorted((ROOT / "examples").glob("*.mai")) if not wanted or p.stem in wanted]
+    engines = [e for e in asked.only if set(ENGINES[e].kinds) & set(asked.kinds)]
+    commands, versions = _installed(engines)
+    examples = [p for p in sorted((ROOT / "examples").glob("*.mai")) if not asked.examples or p.stem in asked.examples]
+    found = {kind: _of_kind(kind, examples, commands, versions) for kind in asked.kinds}
+    if not asked.examples:
+        _write_tables(found, versions)
+    signs = [sign(e, f, o) for rows in found.values() for f, outcomes in rows.items() for e, o in outcomes.items()]
+    return int(any("WRONG" in s for s in signs) or set(commands) != set(engines))
+
+
+def _read(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hosts_matrix", description=__doc__)
+    parser.add_argument("examples", nargs="*")
+    parser.add_argument("--only", nargs="+", default=list(ENGINES), choices=list(ENGINES), metavar="ENGINE")
+    parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS), metavar="KIND")
+    return parser.parse_args(words)
+
+
+def _of_kind(kind: str, examples: list[Path], commands: dict[str, Command], versions: dict[str, str]) -> Found:
+    """What becomes of all files of a kind in the engines that get them."""
     known: dict[str, Outcome] = json.loads(KNOWN.read_text(encoding="utf-8")) if KNOWN.exists() else {}
-    files = list(subjects(examples))
-    rows: dict[str, dict[str, Outcome]] = {subject.name: {} for subject in files}
+    files = list(subjects(examples, kind))
+    rows: Found = {subject.name: {} for subject in files}
     for name, command in commands.items():
+        if kind not in ENGINES[name].kinds:
+            continue
         for place in range(0, len(files), BLOCK):
-            outcomes = _outcomes(known, name, versions[name], command, files[place : place + BLOCK])
-            for subject, outcome in outcomes:
+            for subject, outcome in _outcomes(known, name, versions[name], command, files[place : place + BLOCK]):
                 rows[subject][name] = outcome
             KNOWN.write_text(json.dumps(known, indent=1), encoding="utf-8")
         signs = [sign(name, f, o[name]) for f, o in rows.items() if name in o]
-        print(f"{ENGINES[name].title}: {', '.join(f'{signs.count(s)} {s}' for s in dict.fromkeys(signs))}", flush=True)
-    if not wanted and set(commands) == set(ENGINES):
-        write(text(rows, versions))
-    signs = [sign(e, f, o) for f, outcomes in rows.items() for e, o in outcomes.items()]
-    return int(any("WRONG" in s for s in signs) or set(commands) != set(only))
+        counts = ", ".join(f"{signs.count(s)} {s}" for s in dict.fromkeys(signs))
+        print(f"{kind}, {ENGINES[name].title}: {counts}", flush=True)
+    return rows
+
+
+def _write_tables(found: dict[str, Found], versions: dict[str, str]) -> None:
+    """Those of which all kinds of files were run in all engines that get them."""
+    others = {kind: rows for kind, rows in found.items() if kind != FLOAT32}
+    if FLOAT32 in found and set(versions) >= {e for e, engine in ENGINES.items() if FLOAT32 in engine.kinds}:
+        write(MARK_OF_FILES, table_of_files(found[FLOAT32], versions))
+    if len(others) == len(KINDS) - 1 and set(versions) >= {
+        e for e, engine in ENGINES.items() if set(others) & set(engine.kinds)
+    }:
+        write(MARK_OF_KINDS, table_of_kinds(others, versions))
 
 
 def _installed(names: list[str]) -> tuple[dict[str, Command], dict[str, str]]:

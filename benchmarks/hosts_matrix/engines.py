@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 WORKERS = Path(__file__).parent / "workers"
 BUILD = ROOT / "build" / "hosts"
 LOOPS, NO_SCAN, FLAT = "loops", "no scan", "flat"
+FLOAT32, PORTABLE = "float32", "portable"  # Kinds of files.
+ALL_KINDS = (FLOAT32, PORTABLE, "int8", "int4", "fp16")
 HEADERS = (Path("/usr/include/onnxruntime"), Path("/usr/include/onnxruntime/core/session"))
 C, CPP = ("gcc", "-std=gnu11"), ("g++", "-std=c++17")
 Command = list[str]
@@ -33,6 +35,7 @@ class Engine:
         command: what runs a job there, but for the job's folder; it builds what is to be built.
         form: of the files that it gets: `LOOPS` as they are; `NO_SCAN`, by `--unroll` where there is a `Scan`; `FLAT`, those
             of which `--unroll` leaves no loop and not too many operators.
+        kinds: of files that it gets, by their names in `subjects.KINDS`.
         narrow: whether it computes int64 as int32: seeds are below 2^31.
         node: whether the packages are npm's.
     """
@@ -41,6 +44,7 @@ class Engine:
     packages: tuple[str, ...]
     command: Callable[[Path], Command]
     form: str = LOOPS
+    kinds: tuple[str, ...] = (FLOAT32,)
     narrow: bool = False
     node: bool = False
 
@@ -138,16 +142,23 @@ def _header_folders() -> list[Path]:
 
 ENGINES: dict[str, Engine] = {
     "ort_floor": Engine("ONNX Runtime 1.24", ("onnxruntime==1.24.*",), _worker("run_onnxruntime.py")),
-    "ort_newest": Engine("newest", ("onnxruntime",), _worker("run_onnxruntime.py")),
+    "ort_newest": Engine("newest", ("onnxruntime",), _worker("run_onnxruntime.py"), kinds=ALL_KINDS),
     "c": Engine("C", ("onnxruntime",), _compiled("run_c.c", *C)),
     "cpp": Engine("C++", ("onnxruntime",), _compiled("run_cpp.cpp", *CPP)),
-    "node": Engine("Node", ("onnxruntime-node",), _javascript("onnxruntime-node"), node=True),
-    "web": Engine("WebAssembly", ("onnxruntime-web",), _javascript("onnxruntime-web"), node=True),
+    "node": Engine("Node", ("onnxruntime-node",), _javascript("onnxruntime-node"), kinds=ALL_KINDS, node=True),
+    "web": Engine("WebAssembly", ("onnxruntime-web",), _javascript("onnxruntime-web"), kinds=ALL_KINDS, node=True),
     "onnxsim": Engine("onnxsim", ("onnxsim", "onnxruntime"), _worker("run_onnxsim.py")),
     "onnxslim": Engine("onnxslim", ("onnxslim", "onnxruntime"), _worker("run_onnxslim.py")),
     "reference": Engine("reference evaluator", ("onnx",), _worker("run_reference.py")),
-    "openvino": Engine("OpenVINO", ("openvino",), _worker("run_openvino.py"), form=NO_SCAN, narrow=True),
-    "iree": Engine(
-        "IREE", ("iree-base-compiler[onnx]", "iree-base-runtime", "onnx"), _worker("run_iree.py"), form=FLAT
+    "openvino": Engine(
+        "OpenVINO", ("openvino",), _worker("run_openvino.py"), form=NO_SCAN, kinds=(FLOAT32, PORTABLE), narrow=True
     ),
+    "iree": Engine(
+        "IREE",
+        ("iree-base-compiler[onnx]", "iree-base-runtime", "onnx"),
+        _worker("run_iree.py"),
+        form=FLAT,
+        kinds=(FLOAT32, PORTABLE),
+    ),
+    "tract": Engine("tract", ("tract", "onnx", "numpy"), _worker("run_tract.py"), form=FLAT, kinds=(PORTABLE,)),
 }

@@ -37,7 +37,7 @@ class Job:
     @property
     def folder(self) -> Path:
         """Where its inputs and results are."""
-        return BUILD / "jobs" / self.name / self.subject.name
+        return BUILD / "jobs" / self.name / self.subject.kind / self.subject.name
 
     @property
     def outputs(self) -> list[str]:

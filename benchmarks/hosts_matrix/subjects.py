@@ -6,12 +6,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
 
-from benchmarks.hosts_matrix.engines import BUILD, FLAT, LOOPS, NO_SCAN, ROOT
+from benchmarks.hosts_matrix.engines import BUILD, ENGINES, FLAT, FLOAT32, LOOPS, NO_SCAN, PORTABLE, ROOT
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export
@@ -22,6 +22,13 @@ from mai.runtime.self_test.record import SelfTest
 from mai.spec.diagnostics import MaiError
 
 FILES = BUILD / "files"
+KINDS = {  # How files are compiled; settings must always be given.
+    FLOAT32: CompileOptions(settings="required", step=False),
+    PORTABLE: CompileOptions(settings="required", step=False, portable=True, opset=21),
+    "int8": CompileOptions(settings="required", step=False, quantize="int8"),
+    "int4": CompileOptions(settings="required", step=False, quantize="int4"),
+    "fp16": CompileOptions(settings="required", step=False, precision="fp16"),
+}
 SMALLER = {  # What is large, smaller: the operators are the same.
     "char_gpt": {"d": "16", "depth": "2", "heads": "2"},
     "llama": {"d": "16", "depth": "2", "heads": "2", "kv_heads": "1", "hidden": "32", "vocab": "256"},
@@ -31,9 +38,10 @@ SMALLER = {  # What is large, smaller: the operators are the same.
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A file with its manifest and self-test; `unrolled` is the same export by `--unroll`, if there is one."""
+    """A file of a kind with its manifest and self-test; `unrolled` is the same export by `--unroll`, if there is one."""
 
     name: str
+    kind: str
     path: Path
     manifest: Manifest
     test: SelfTest
@@ -60,37 +68,41 @@ def operators(path: Path) -> Counter[str]:
     return Counter(node.op_type for node in onnx.load(path).graph.node)
 
 
-def subjects(examples: list[Path]) -> Iterator[Subject]:
-    """The files of examples, compiled where their spec or the compiler has changed."""
+def subjects(examples: list[Path], kind: str = FLOAT32) -> Iterator[Subject]:
+    """The files of examples, compiled where their spec or the compiler has changed; none of those that have no file of a kind."""
     for path in examples:
         program = check(path, SMALLER.get(path.stem, {})).program
         assert program is not None, path
         for name in program.exports:
-            yield _subject(program, name, path)
+            if (made := _subject(program, name, path, kind)) is not None:
+                yield made
 
 
-def _subject(program: Program, name: str, spec: Path) -> Subject:
-    folder, stamp, file = FILES / spec.stem, FILES / spec.stem / f"{name}.stamp", f"{spec.stem}.{name}.onnx"
-    current, unrolled = _stamp(spec), FILES / spec.stem / "unrolled"
+def _subject(program: Program, name: str, spec: Path, kind: str) -> Subject | None:
+    folder, file = FILES / kind / spec.stem, f"{spec.stem}.{name}.onnx"
+    stamp, current, unrolled = folder / f"{name}.stamp", _stamp(spec), folder / "unrolled"
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != current:
         unrolled.mkdir(parents=True, exist_ok=True)
         trained = Trained(load_weights(program, None)[0])
-        export(program, name, trained, folder, CompileOptions(settings="required", step=False))
-        _unroll(program, name, trained, unrolled)
+        _write(program, name, trained, folder, KINDS[kind])
+        if any(engine.form != LOOPS for engine in ENGINES.values() if kind in engine.kinds):
+            _write(program, name, trained, unrolled, replace(KINDS[kind], unroll=True, verify=False))
         stamp.write_text(current, encoding="utf-8")
+    if not (folder / file).exists():
+        return None
     manifest = _manifest(folder / file)
     assert manifest.self_test is not None
-    has_other = (unrolled / file).exists()
+    other = unrolled / file
     return Subject(
-        f"{spec.stem}.{name}", folder / file, manifest, manifest.self_test, unrolled / file if has_other else None
+        f"{spec.stem}.{name}", kind, folder / file, manifest, manifest.self_test, other if other.exists() else None
     )
 
 
-def _unroll(program: Program, name: str, trained: Trained, folder: Path) -> None:
-    """The file without loops, as far as that goes; none where it cannot be made."""
+def _write(program: Program, name: str, trained: Trained, folder: Path, options: CompileOptions) -> None:
+    """The file of an export; none where it cannot be made so."""
     (folder / f"{program.name}.{name}.onnx").unlink(missing_ok=True)
     with suppress(MaiError):
-        export(program, name, trained, folder, CompileOptions(unroll=True, settings="required", verify=False))
+        export(program, name, trained, folder, options)
 
 
 def _manifest(path: Path) -> Manifest:

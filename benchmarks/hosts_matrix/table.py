@@ -1,18 +1,23 @@
-"""The table of `docs/hosts.md`: a row an export, a column an engine; and below it why an engine refuses what it refuses."""
+"""The tables of `docs/hosts.md`: a row an export in float32, a row another kind of files; a column an engine; below each why an engine refuses."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
-from benchmarks.hosts_matrix.engines import ENGINES, ROOT
+from benchmarks.hosts_matrix.engines import ENGINES, FLOAT32, ROOT
 from benchmarks.hosts_matrix.jobs import EQUAL, REFUSED, Outcome
 from benchmarks.hosts_matrix.told import TOLD, reason_of
 
 PAGE = ROOT / "docs" / "hosts.md"
-PLACE = re.compile(r"(<!-- hosts -->\n).*?(<!-- /hosts -->)", re.DOTALL)
+MARK_OF_FILES, MARK_OF_KINDS = "hosts", "kinds"
 SIGNS = {EQUAL: "=", REFUSED: "refused", "told": "told", "flat": "·"}
 Rows = Mapping[str, Mapping[str, Outcome]]  # Outcomes by file, then by engine.
+
+
+def place(mark: str) -> re.Pattern[str]:
+    """Where a table stands in the page."""
+    return re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
 
 
 def sign(engine: str, name: str, outcome: Outcome | None) -> str:
@@ -24,33 +29,59 @@ def sign(engine: str, name: str, outcome: Outcome | None) -> str:
     return SIGNS["told"] if (engine, name) in TOLD else f"**WRONG** {outcome['error']:.0e}"
 
 
-def text(rows: Rows, versions: Mapping[str, str]) -> str:
-    """The table with what belongs to it."""
-    engines = [e for e in ENGINES if e in versions]
-    lines = [f"| file | {' | '.join(ENGINES[e].title for e in engines)} |", "|---" * (len(engines) + 1) + "|"]
-    lines.append(f"| | {' | '.join(versions[e] for e in engines)} |")
+def table_of_files(rows: Rows, versions: Mapping[str, str]) -> str:
+    """Every file of float32 in every engine."""
+    engines = [e for e in ENGINES if e in versions and FLOAT32 in ENGINES[e].kinds]
+    lines = _head("file", engines, versions)
     for name, outcomes in rows.items():
         lines.append(f"| `{name}` | {' | '.join(sign(e, name, outcomes.get(e)) for e in engines)} |")
-    return "\n".join([*lines, "", *_reasons(rows, engines)])
+    return "\n".join([*lines, "", *_reasons([rows], engines)])
 
 
-def _reasons(rows: Rows, engines: Sequence[str]) -> list[str]:
+def table_of_kinds(kinds: Mapping[str, Rows], versions: Mapping[str, str]) -> str:
+    """How many files of each other kind are what in each engine that gets some."""
+    engines = [e for e in ENGINES if e in versions and set(kinds) & set(ENGINES[e].kinds)]
+    lines = _head("files", engines, versions)
+    for kind, rows in kinds.items():
+        cells = (_counts(e, rows) for e in engines)
+        lines.append(f"| {kind}, {len(rows)} | {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *_refused(kinds), *_reasons(kinds.values(), engines)])
+
+
+def _refused(kinds: Mapping[str, Rows]) -> Iterator[str]:
+    """Which files of which kinds there are not."""
+    names = dict.fromkeys(name for rows in kinds.values() for name in rows)
+    for kind, rows in kinds.items():
+        lacking = ", ".join(f"`{name}`" for name in names if name not in rows)
+        if lacking:
+            yield f"- `mai compile` makes no file of {kind} of {lacking}, and says why"
+
+
+def _head(first: str, engines: list[str], versions: Mapping[str, str]) -> list[str]:
+    titles = " | ".join(ENGINES[e].title for e in engines)
+    lines = [f"| {first} | {titles} |", "|---" * (len(engines) + 1) + "|"]
+    return [*lines, f"| | {' | '.join(versions[e] for e in engines)} |"]
+
+
+def _counts(engine: str, rows: Rows) -> str:
+    """As `36 =, 2 refused`."""
+    signs = [sign(engine, name, outcomes[engine]) for name, outcomes in rows.items() if engine in outcomes]
+    return ", ".join(f"{signs.count(s)} {s}" for s in dict.fromkeys(sorted(signs))) or SIGNS["flat"]
+
+
+def _reasons(tables: Iterable[Rows], engines: list[str]) -> list[str]:
     """For each engine the reasons of what it refuses, and what is told of its results."""
-    lines = []
+    lines, rows = [], [(name, outcomes) for table in tables for name, outcomes in table.items()]
     for engine in engines:
-        reasons: dict[str, int] = {}
-        for outcomes in rows.values():
-            outcome = outcomes.get(engine)
-            if outcome is not None and outcome["result"] == REFUSED:
-                reason = reason_of(engine, str(outcome["reason"]))
-                reasons[reason] = reasons.get(reason, 0) + 1
-        lines += [f"- {ENGINES[engine].title} refuses {n}: {reason}" for reason, n in reasons.items()]
-        told = {TOLD[engine, name] for name in rows if (engine, name) in TOLD}
+        found = [o[engine] for _, o in rows if engine in o and o[engine]["result"] == REFUSED]
+        reasons = [reason_of(engine, str(outcome["reason"])) for outcome in found]
+        lines += [f"- {ENGINES[engine].title} refuses {reasons.count(r)}: {r}" for r in dict.fromkeys(reasons)]
+        told = {TOLD[engine, name] for name, _ in rows if (engine, name) in TOLD}
         lines += [f"- {ENGINES[engine].title}: {reason}" for reason in sorted(told)]
     return lines
 
 
-def write(table: str) -> None:
-    """Put the table into the page, between its marks."""
+def write(mark: str, table: str) -> None:
+    """Put a table into the page, between its marks."""
     page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(PLACE.sub(lambda place: f"{place[1]}{table}\n{place[2]}", page), encoding="utf-8")
+    PAGE.write_text(place(mark).sub(lambda found: f"{found[1]}{table}\n{found[2]}", page), encoding="utf-8")

@@ -57,7 +57,7 @@ typedef struct {
 /* Why the last function of this thread failed, as one sentence. */
 const char *mai_message(void);
 
-/* Open a file on so many threads an operation, 0 for all cores. Large weights lie beside it, in `NAME.onnx.data`. */
+/* Open a file, .onnx or .ort, on so many threads an operation, 0 for all cores. Large weights lie beside it, in `NAME.onnx.data`. */
 mai_model *mai_load(const char *path, int threads);
 void mai_free(mai_model *model);
 

@@ -148,14 +148,18 @@ static int cannot_open(const char *path, int reason) {
   return fail("cannot open %s: %c%s", path, tolower((unsigned char)words[0]), words[0] ? words + 1 : "");
 }
 
-/* Whether bytes begin as an ONNX file does: the field `ir_version`, then the key of another field of a model. */
+#define HEAD 8 /* bytes of a file that say what it is */
+
+/* Whether bytes begin as a file in ONNX Runtime's own format does (.ort), or as an ONNX file: the field `ir_version`, then the key of
+   another field of a model. */
 static int begins_as_model(const unsigned char *bytes, size_t count) {
-  return count == 3 && bytes[0] == 0x08 && bytes[1] && bytes[1] < 0x80 && strchr("\x12\x1a\x22\x28\x32\x3a\x42\x72", bytes[2]) && bytes[2];
+  if (count == HEAD && memcmp(bytes + 4, "ORTM", 4) == 0) return 1;
+  return count >= 3 && bytes[0] == 0x08 && bytes[1] && bytes[1] < 0x80 && strchr("\x12\x1a\x22\x28\x32\x3a\x42\x72", bytes[2]) && bytes[2];
 }
 
 /* Say what is wrong with a file before ONNX Runtime, whose words are for others, is asked. */
 static int check_file(const char *path) {
-  unsigned char bytes[3];
+  unsigned char bytes[HEAD];
   if (!path) return fail("there is no path of a file");
   errno = 0;
   FILE *file = open_file(path);

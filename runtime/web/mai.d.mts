@@ -137,6 +137,8 @@ export class Model {
   conversation(options?: ConversationOptions): Conversation;
   /** Run the self-test that travels in the file. Throws a `ModelError` where a result differs. */
   verify(options?: { tolerance?: number }): Promise<Difference[]>;
+  /** Give back the memory that the file takes, and that of the file of turns. Nothing is computed after that. */
+  release(): Promise<void>;
 }
 
 /** Open a file: its address, in Node also its path, or its bytes. */

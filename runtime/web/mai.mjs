@@ -67,6 +67,11 @@ export class Model {
     this.taken = { ...this.inputs, ...this.settings };
   }
 
+  /** Give back the memory that the file takes, and that of its turns. Nothing is computed after that. */
+  async release() {
+    await Promise.all([this.session.release(), this.turn?.session.release()]);
+  }
+
   /** Run the file once: its results by name, `{ data, dims }` each, or a text (or several) for a prompt that is one. */
   async run(values = {}) {
     return this._results(await running(this.session, this._feeds(values)), values);
@@ -183,8 +188,16 @@ export class Model {
     return feeds;
   }
 
+  /** The names that a call may say: those that turns have for themselves help nobody. */
   _known() {
-    return Object.keys(this.taken).join(", ") || "nothing";
+    const { step, part } = this.manifest;
+    const { tokens, past, turn, before, now, states = {} } = step ?? part ?? {};
+    const own = [tokens, past, turn, before, now, ...Object.keys(states)];
+    return (
+      Object.keys(this.taken)
+        .filter((name) => !own.includes(name))
+        .join(", ") || "nothing"
+    );
   }
 
   _checkNames(values) {

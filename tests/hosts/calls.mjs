@@ -42,12 +42,13 @@ const revived = (_, value) => (value?.bigint ? BigInt(value.bigint) : value);
 
 const answers = [];
 const opened = new Map();
-for (const { file, step, values, prompt, host, options, verify, chat, every } of JSON.parse(await readFile(calls), revived)) {
+for (const { file, step, values, prompt, host, options, verify, chat, every, release } of JSON.parse(await readFile(calls), revived)) {
   try {
     const model = host
       ? await load(HOSTS[host](), file, { step, Tokenizer, ...options })
       : (opened.get(file) ?? (await load(ort, file, { step, Tokenizer, Template })));
     if (!host) opened.set(file, model);
+    if (release) await model.release();
     if (verify) answers.push({ differences: await model.verify() });
     else if (chat) answers.push(await talked(model.conversation(chat.options), chat.says));
     else if (every) answers.push({ parts: await shared(model.progress(values, { every })) });

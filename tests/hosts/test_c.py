@@ -227,6 +227,20 @@ def test_draws_are_those_of_python(host: Host, files: Path) -> None:
             assert np.array_equal(points, load(path, providers="cpu", threads=1)(**values))
 
 
+def test_a_file_in_the_format_of_onnxruntime(host: Host, files: Path, tmp_path: Path) -> None:
+    """`.ort`, which opens in less time, has the same bits; of a damaged one ONNX Runtime says what it is."""
+    options, path = ort.SessionOptions(), tmp_path / "flow.sample.ort"
+    options.optimized_model_filepath = str(path)
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    ort.InferenceSession(files / "flow.sample.onnx", options, providers=["CPUExecutionProvider"])
+    values = {"batch": 5, "seed": 3, "steps": 7}
+    (points,) = host.results(host.call(host.load(path), **values))
+    assert np.array_equal(points, load(files / "flow.sample.onnx", providers="cpu", threads=1)(**values))
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ModelError, match=r"flow\.sample\.ort"):
+        host.load(path)
+
+
 def test_inputs_of_many_and_of_one_example(host: Host, files: Path) -> None:
     """One example stands for a batch of one, and a batch of one for each of the others, in every run of a call."""
     model, plain = host.load(files / "flow.moved.onnx"), load(files / "flow.moved.onnx", providers="cpu")

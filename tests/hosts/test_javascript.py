@@ -222,6 +222,26 @@ def test_a_text_with_a_fixed_number_of_places(javascript: JavaScript, program: A
     assert longer["error"] == "this model reads at most 24 tokens: 4 and 22 more are too many; count=21 fits"
 
 
+def test_what_turns_have_for_themselves_is_no_help(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
+    """A stream that lacks an input names those that a caller may say. A model that was released computes nothing."""
+    made = program(TEXT.replace("count: int", "seed: int, example: int, count: int"))
+    trained = Trained(load_weights(made, None)[0], tokenizer="bytes")
+    file = export(made, "generate", trained, tmp_path, CompileOptions(verify=False)).path
+    step = export_step(made, "generate", trained, tmp_path, CompileOptions(verify=False))
+    assert step is not None
+    call = {"file": str(file), "step": str(step.path), "prompt": "A"}
+    lacking, right, released = javascript(
+        [
+            call,
+            {**call, "values": {"seed": 1, "example": 0}},
+            {**call, "values": {"seed": 1, "example": 0}, "release": True},
+        ]
+    )
+    assert lacking["error"] == "the input `seed` is missing; it takes seed, example, temperature"
+    assert right["pieces"]
+    assert released["known"] and "onnxruntime failed" in released["error"]
+
+
 STEPS = """net pull(x: [2]) -> [2] { return linear(tanh(linear(x, 8)), 2) }
 export f(z: [N, 2], scale: real = 1.0, steps: int = 3) -> ([N, 2], []) {
   x = z

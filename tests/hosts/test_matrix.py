@@ -13,8 +13,16 @@ import pytest
 
 from benchmarks.hosts_matrix.engines import CPP, ENGINES, ROOT, C, Missing, build_program
 from benchmarks.hosts_matrix.jobs import Job, run
-from benchmarks.hosts_matrix.subjects import Subject
-from benchmarks.hosts_matrix.table import PAGE, PLACE, sign, text
+from benchmarks.hosts_matrix.subjects import KINDS, Subject
+from benchmarks.hosts_matrix.table import (
+    MARK_OF_FILES,
+    MARK_OF_KINDS,
+    PAGE,
+    place,
+    sign,
+    table_of_files,
+    table_of_kinds,
+)
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export
@@ -43,7 +51,7 @@ def subject(tmp_path: Path) -> Subject:
     properties = {p.key: p.value for p in onnx.load(path).metadata_props}
     manifest = Manifest.model_validate_json(properties[MANIFEST_KEY])
     assert manifest.self_test is not None
-    return Subject("spec.f", path, manifest, manifest.self_test, None)
+    return Subject("spec.f", "float32", path, manifest, manifest.self_test, None)
 
 
 @pytest.mark.slow
@@ -66,7 +74,7 @@ def test_programs_in_c_and_in_cpp_compute_the_file(
         if weight.data_type == onnx.TensorProto.FLOAT and len(weight.dims) == 2:
             weight.raw_data = (np.frombuffer(weight.raw_data, np.float32) * np.float32(1.01)).tobytes()
     onnx.save(other, broken)
-    wrong = Subject("spec.f", broken, subject.manifest, subject.test, None)
+    wrong = Subject("spec.f", "float32", broken, subject.manifest, subject.test, None)
     assert [o["result"] for o in run([str(program)], [Job(name, wrong, broken)])] == ["wrong"]
 
 
@@ -76,20 +84,42 @@ def test_what_is_wrong_stands_in_the_table() -> None:
         "cpp": {"result": "wrong", "error": 0.5, "reason": "`x` differs"},
         "node": {"result": "refused", "reason": "TypeError: no such operator"},
     }
-    table = text({"a.f": outcomes}, dict.fromkeys((*outcomes, "iree"), "1.0"))
+    table = table_of_files({"a.f": outcomes}, dict.fromkeys((*outcomes, "iree"), "1.0"))
     assert "| `a.f` | = | **WRONG** 5e-01 | refused | · |" in table
     assert "Node refuses 1: `TypeError: no such operator`" in table
     assert sign("c", "a.f", None) == "·"
 
 
 def test_the_page_has_every_export_in_every_engine_and_nothing_wrong() -> None:
-    place = PLACE.search(PAGE.read_text(encoding="utf-8"))
-    assert place is not None
-    table = place[0]
+    found = place(MARK_OF_FILES).search(PAGE.read_text(encoding="utf-8"))
+    assert found is not None
+    table = found[0]
     examples = sorted((ROOT / "examples").glob("*.mai"))
     names = [
         f"{path.stem}.{name}" for path in examples for name in re.findall(r"^export (\w+)", path.read_text(), re.M)
     ]
     rows = {line.split("`")[1]: line.count("|") for line in table.splitlines() if line.startswith("| `")}
-    assert sorted(rows) == sorted(names) and set(rows.values()) == {len(ENGINES) + 2}
+    assert sorted(rows) == sorted(names) and set(rows.values()) == {
+        sum("float32" in engine.kinds for engine in ENGINES.values()) + 2
+    }
     assert "WRONG" not in table
+
+
+def test_other_kinds_of_files_are_counted() -> None:
+    """Of an engine that gets none of a kind nothing is said; why some are refused stands below."""
+    equal, refused = {"result": "equal", "error": 0.0}, {"result": "refused", "reason": "no kernel"}
+    rows = {"a.f": {"node": equal, "web": refused}, "b.f": {"node": equal, "web": equal}}
+    table = table_of_kinds({"portable": rows}, dict.fromkeys(("c", "node", "web", "openvino"), "1.0"))
+    assert "| files | Node | WebAssembly | OpenVINO |" in table
+    assert "| portable, 2 | 2 = | 1 =, 1 refused | · |" in table
+    assert "- WebAssembly refuses 1: `no kernel`" in table
+    table = table_of_kinds({"portable": rows, "fp16": {"b.f": {"node": equal}}}, {"node": "1.0"})
+    assert "- `mai compile` makes no file of fp16 of `a.f`, and says why" in table
+
+
+def test_the_page_has_every_kind_of_file_and_nothing_wrong() -> None:
+    found = place(MARK_OF_KINDS).search(PAGE.read_text(encoding="utf-8"))
+    assert found is not None
+    rows = [line.split(",")[0][2:] for line in found[0].splitlines() if re.match(r"\| \w+, \d", line)]
+    assert rows == list(KINDS)[1:]
+    assert "WRONG" not in found[0]

@@ -18,7 +18,7 @@ from mai.compiler.onnx.export import export
 from mai.compiler.onnx.placement.assignment import place
 from mai.compiler.onnx.placement.copies import Copies, count
 from mai.compiler.onnx.placement.kernels import has_kernel
-from mai.compiler.onnx.placement.report import Report, report
+from mai.compiler.onnx.placement.report import Report, optimised, report
 from mai.compiler.program import Program
 
 node = helper.make_node
@@ -133,12 +133,22 @@ def test_group_norm_is_the_same_by_kernels_of_cuda(program: Callable[[str], Prog
     np.testing.assert_allclose(*results, atol=2e-6)
 
 
-def _exported(compiled: Program, folder: Path, *, cuda: bool, verify: bool = False) -> Path:
+def test_weights_in_a_file_beside_change_nothing(program: Callable[[str], Program], tmp_path: Path) -> None:
+    """As the files above 2 GB have them, which no graph of ONNX Runtime's holds: it is read without the numbers of its weights."""
+    compiled = program("export g(x: [64]) -> [64] { return linear(tanh(x), 64) }\n")
+    inside, beside = (_exported(compiled, tmp_path / str(k), cuda=False, beside=k) for k in (False, True))
+    assert beside.with_suffix(".onnx.data").exists()
+    assert report(beside) == report(inside)
+    for path in (beside, inside):
+        assert max(len(weight.raw_data) for weight in optimised(path).graph.initializer) <= 1024
+
+
+def _exported(compiled: Program, folder: Path, *, cuda: bool, verify: bool = False, beside: bool = False) -> Path:
     from mai.compiler.training.initial_weights import load_weights
 
     name = next(iter(compiled.exports))
     trained = Trained(load_weights(compiled, None)[0])
-    return export(compiled, name, trained, folder, CompileOptions(cuda=cuda, verify=verify)).path
+    return export(compiled, name, trained, folder, CompileOptions(cuda=cuda, verify=verify, external_data=beside)).path
 
 
 def _report(compiled: Program, folder: Path, *, cuda: bool) -> Report:
