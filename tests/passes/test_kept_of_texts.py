@@ -43,13 +43,27 @@ def compiled(folder: Path, **options: Any) -> dict[str, Model]:
     return {name: load(folder / f"spec.{name}.onnx", providers="cpu") for name in exports}
 
 
-FORMS: list[dict[str, Any]] = [{}, {"cache": "two-level"}, {"cache": "none"}, {"unroll": True}]
+OTHER_FORMS: list[dict[str, Any]] = [{"cache": "two-level"}, {"cache": "none"}, {"unroll": True}]
 
 
-@pytest.mark.parametrize("options", FORMS, ids=str)
-def test_rows_are_those_of_the_whole_text_computed_again(options: dict[str, Any], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
+    """The files in their usual form."""
+    return compiled(tmp_path_factory.mktemp("usual"))
+
+
+def test_rows_are_those_of_the_whole_text_computed_again(files: dict[str, Model]) -> None:
+    check_rows(files, {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", OTHER_FORMS, ids=str)
+def test_rows_of_other_forms_are_those_of_the_whole_text(options: dict[str, Any], tmp_path: Path) -> None:
+    check_rows(compiled(tmp_path, **options), options)
+
+
+def check_rows(files: dict[str, Model], options: dict[str, Any]) -> None:
     """Prompts of different lengths, one of them longer than a block; 0 stands behind the end of a row."""
-    files = compiled(tmp_path, **options)
     long = np.random.default_rng(0).integers(4, 40, 140).tolist()
     prompts = [[5, 6, 7], [8], long] if not options.get("unroll") else [[5, 6, 7], [8]]
     got = files["generate"](prompt=prompts, seed=2)
@@ -65,8 +79,8 @@ def test_rows_are_those_of_the_whole_text_computed_again(options: dict[str, Any]
     assert ended, "a row ends early"
 
 
-def test_they_are_what_the_step_file_says(tmp_path: Path) -> None:
-    file = compiled(tmp_path)["generate"]
+def test_they_are_what_the_step_file_says(files: dict[str, Model]) -> None:
+    file = files["generate"]
     got = file(prompt=[[5, 6, 7]], seed=2)
     turns = [one for (one,) in file.scored([[5, 6, 7]], 9, seed=2, top=3)]
     np.testing.assert_allclose(got["logprobs"][0, : len(turns)], [one.log_prob for one in turns], atol=2e-5)
