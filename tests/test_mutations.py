@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.mutations.faults import faults_of
+from benchmarks.mutations.faults import chosen, faults_of
 from benchmarks.mutations.probes import REACHED, probed
 
 CODE = """
@@ -47,3 +47,12 @@ def test_a_fault_changes_what_is_computed(tmp_path: Path) -> None:
     path.write_text(CODE, encoding="utf-8")
     (fault,) = (f for f in faults_of(path, tmp_path) if f.before == "held[0] * 3 - 1")
     assert run(fault.applied(path.read_bytes()))[0] == 10
+
+
+def test_others_take_the_places_of_faults_that_change_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(CODE, encoding="utf-8")
+    faults = chosen([path], tmp_path, 12, 1)
+    nothing = faults[2].name
+    left = [fault for fault in faults if fault.name != nothing]
+    assert chosen([path], tmp_path, 8, 1, {nothing}) == left[:8] != faults[:8]

@@ -66,9 +66,8 @@ def _settings(case: Model, kind: str, rng: random.Random, changed: list[str]) ->
     values = other_values({n: stated.get(n, getattr(default, n, None)) for n in fields}, rng)
     if "Classification" in kind:
         values["num_labels"] = rng.choice([1, 2, 5])
-        values["problem_type"] = rng.choice(
-            [None, "regression", "multi_label_classification", "single_label_classification"]
-        )
+        several = ["single_label_classification"] * (values["num_labels"] > 1)
+        values["problem_type"] = rng.choice([None, "regression", "multi_label_classification", *several])
     changed.append(f"{kind} {values}")
     return with_values(case.settings, values)
 

@@ -9,14 +9,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-import benchmarks.meanings.forms  # noqa: F401  registers the forms
-from benchmarks.meanings.statements import Body, add_statement
+import benchmarks.meanings.derivatives
+import benchmarks.meanings.forms
+import benchmarks.meanings.mathematics
+import benchmarks.meanings.results  # noqa: F401  they register what they make
+from benchmarks.meanings.statements import add_statement, begun
 from benchmarks.meanings.terms import Maker, Shape, dims
 from mai.compiler.interface.spec import Spec
 from mai.runtime.arrays import Array
 
 CLASSES, EXAMPLES = 3, 3
 DEPTH = 3
+LARGEST = 1e30  # Beyond it a file, in single precision, may say infinity.
 ROUNDINGS = 1e-6  # What inputs are moved by, relative, to see how far the result then is.
 
 
@@ -35,7 +39,7 @@ def program(seed: int) -> Program:
     maker = Maker(np.random.default_rng(seed))
     inputs = {f"x{i}": maker.shape() for i in range(maker.below(4, 1))}
     maker.labels = {"k": CLASSES} if maker.happens(0.3) else {}
-    body = Body(dict(inputs))
+    body = begun(inputs)
     for _ in range(maker.below(5, 1)):
         add_statement(maker, body, DEPTH)
     shape = maker.shape()
@@ -71,6 +75,7 @@ def tried(program: Program, seed: int) -> Outcome:
         result = np.asarray(Spec(program.text, "program").f(**reals, **labels))
     if result.shape != expected.shape:
         return Outcome(float("inf"), 0.0)
+    result, moved, expected = (np.clip(a, -LARGEST, LARGEST) for a in (result, moved, expected))
     scale = 1 + np.abs(expected).max(initial=0.0)
     return Outcome(*(float(np.abs(a - expected).max(initial=0.0) / scale) for a in (result, moved)))
 

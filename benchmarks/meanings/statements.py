@@ -18,22 +18,56 @@ ENOUGH = 0.2  # The sum at which a loop ends.
 
 @dataclass(slots=True)
 class Body:
-    """Statements so far, the names that they have made, and what runs them."""
+    """Statements so far, the names that they have made, and what runs them.
+
+    made: for each name that the body gives a value, or that it begins with, by which statement it has its value: -1 at the start.
+    befores: the names as they were before each statement, in the run that is going on.
+    """
 
     scope: Scope
+    made: dict[str, int] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    befores: list[Env] = field(default_factory=list)
 
     def add(self, lines: Sequence[str], run: Run, **names: Shape) -> None:
-        """One more statement, and the names that it makes."""
+        """One more statement, and the names that it gives a value."""
+        self.made |= dict.fromkeys(names, len(self.runs))
         self.lines += lines
         self.runs.append(run)
         self.scope |= names
 
     def run(self, env: Env) -> None:
         """All of them."""
-        for each in self.runs:
-            each(env)
+        self.befores = [{} for _ in self.runs]
+        self._run(env, range(len(self.runs)))
+
+    def _run(self, env: Env, which: range) -> None:
+        for i in which:
+            self.befores[i] = dict(env)
+            self.runs[i](env)
+
+    def again(self, env: Env, which: range, **names: Array) -> Env:
+        """The names after some statements, run again from other values; `env` is what they are now."""
+        befores = list(self.befores)
+        own = {**(befores[which.start] if which else env), **names}
+        self._run(own, which)
+        self.befores = befores
+        return own
+
+
+def begun(shapes: Scope) -> Body:
+    """A body that begins with these names."""
+    return Body(dict(shapes), dict.fromkeys(shapes, -1))
+
+
+Statement = Callable[["Maker", Body, int], None]
+
+
+def statement(function: Statement) -> Statement:
+    """Register a way to make a statement."""
+    STATEMENTS.append(function)
+    return function
 
 
 def add_statement(maker: Maker, body: Body, depth: int) -> None:
@@ -46,7 +80,7 @@ def new_layer(maker: Maker, shapes: Sequence[Shape], result: Shape, depth: int) 
     place = len(maker.layers)
     maker.layers.append("")  # Those that its body calls come after it.
     names = [f"p{i}" for i in range(len(shapes))]
-    body = Body(dict(zip(names, shapes, strict=True)))
+    body = begun(dict(zip(names, shapes, strict=True)))
     labels, maker.labels = maker.labels, {}
     for _ in range(maker.below(2)):
         add_statement(maker, body, depth - 1)
@@ -91,7 +125,7 @@ def _indented(body: Body) -> list[str]:
 
 def _inside(maker: Maker, body: Body, name: str, shape: Shape, depth: int, change: str) -> Body:
     """The body of a loop: perhaps a statement of its own, then the state's next value."""
-    inner = Body(dict(body.scope))
+    inner = Body(dict(body.scope), {name: -1})
     if maker.happens(0.4):
         add_statement(maker, inner, depth - 2)
     u = maker.term(shape, inner.scope, depth - 1)
@@ -117,7 +151,7 @@ def _repeat(maker: Maker, body: Body, depth: int) -> None:
         env[name], env[kept] = own[name], np.stack(rows)
 
     lines = [f"repeat {turns} shared as {turn} {{", *_indented(inner), "}" + f" keep {name} as {kept}" * keeps]
-    body.add(lines, run, **({kept: (turns, *shape)} if keeps else {}))
+    body.add(lines, run, **{name: shape}, **({kept: (turns, *shape)} if keeps else {}))
 
 
 def _until(maker: Maker, body: Body, depth: int) -> None:
@@ -134,13 +168,14 @@ def _until(maker: Maker, body: Body, depth: int) -> None:
                 break
         env[name] = own[name]
 
-    body.add([f"repeat {turns} until sum({name}) > {ENOUGH} {{", *_indented(inner), "}"], run)
+    body.add([f"repeat {turns} until sum({name}) > {ENOUGH} {{", *_indented(inner), "}"], run, **{name: shape})
 
 
 def _integrate(maker: Maker, body: Body, depth: int) -> None:
     name, shape = _begun(maker, body, depth)
     time, steps = maker.name(), maker.below(4, 1)
     first, last = maker.one_of([(0, 1), (1, 0), (0, 0.5)])
+    kept, keeps = maker.name(), len(shape) < MOST_AXES and maker.happens(0.4)
     u = maker.term(shape, {**body.scope, time: ()}, depth - 1)
 
     def run(env: Env) -> None:
@@ -148,16 +183,19 @@ def _integrate(maker: Maker, body: Body, depth: int) -> None:
             return np.asarray(np.tanh(u.value({**env, name: y, time: np.asarray(s)})))
 
         y, h = env[name], (last - first) / steps
+        rows = [y]
         for i in range(steps):
             s = first + i * h
             a = slope(y, s)
             b = slope(y + h / 2 * a, s + h / 2)
             c = slope(y + h / 2 * b, s + h / 2)
             y = y + h / 6 * (a + 2 * b + 2 * c + slope(y + h * c, s + h))
-        env[name] = y
+            rows.append(y)
+        env[name], env[kept] = y, np.stack(rows)
 
     lines = [f"integrate {time} in {first}..{last} using rk4({steps}) {{", f"  d{name}/d{time} = tanh({u.text})", "}"]
-    body.add(lines, run)
+    lines[-1] += f" keep {name} as {kept}" * keeps
+    body.add(lines, run, **{name: shape}, **({kept: (steps + 1, *shape)} if keeps else {}))
 
 
 def _if(maker: Maker, body: Body, depth: int) -> None:
@@ -169,7 +207,7 @@ def _if(maker: Maker, body: Body, depth: int) -> None:
         if holds:
             env[name] = np.asarray(x.value(env))
 
-    body.add([f"if {'2 > 1' if holds else '1 > 2'} {{", f"  {name} = {x.text}", "}"], run)
+    body.add([f"if {'2 > 1' if holds else '1 > 2'} {{", f"  {name} = {x.text}", "}"], run, **{name: shape})
 
 
 def _value_of(maker: Maker, body: Body, shape: Shape, depth: int) -> tuple[str, str, Term]:
@@ -211,6 +249,4 @@ def _directional(maker: Maker, body: Body, depth: int) -> None:
     body.add([f"{y} = {term.text}", f"{name} = jvp({y}, {x}, {way.text})"], run, **{y: shape, name: shape})
 
 
-STATEMENTS: tuple[Callable[[Maker, Body, int], None], ...] = (
-    _let, _let, _repeat, _until, _integrate, _if, _gradient, _directional,
-)  # fmt: skip
+STATEMENTS: list[Statement] = [_let, _let, _repeat, _until, _integrate, _if, _gradient, _directional]

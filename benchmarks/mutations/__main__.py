@@ -9,7 +9,7 @@
 All faults are put into copies of one state of the code, which is kept in `build/mutations/tree`. Once the tests of `make
 fast` run with a probe at each fault: this says which tests reach it. Then each fault is tried on the files of the tests that reach it,
 until one fails; what these do not see, on all others of `make fast`, and what these do not see, on the slow ones.
-What changes nothing that can be seen is named in `EQUIVALENT`, with the reason, and is tried by `--only`.
+What changes nothing that can be seen is named in `EQUIVALENT`, with the reason, and another fault is tried in its place.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def begin(out: Path, seed: int) -> list[Fault]:
     tree, reach = out / "tree", out / "reach.json"
     if not tree.exists():
         copy_tree(ROOT, tree)
-    faults = chosen(subjects(tree), tree, COUNT, seed)
+    faults = chosen(subjects(tree), tree, COUNT, seed, EQUIVALENT)
     if not reach.exists():
         with tempfile.TemporaryDirectory() as folder:
             shutil.copytree(tree, folder, symlinks=True, dirs_exist_ok=True)
@@ -100,28 +100,23 @@ def outcomes(faults: list[tuple[int, Fault]], out: Path, phase: str, jobs: int, 
         yield from pool.map(one, faults)
 
 
-def verdict(fault: Fault, outcome: dict[str, Any]) -> str:
-    """One line on a fault."""
+def verdict(outcome: dict[str, Any]) -> str:
+    """One line on a fault, of what the tests said of it."""
     if outcome.get("likely") or outcome.get(FAST):
         return f"caught by {outcome.get('likely') or outcome[FAST]}"
     if outcome.get(SLOW):
         return f"caught by the slow {outcome[SLOW]}"
-    if fault.name in EQUIVALENT:
-        return f"equivalent: {EQUIVALENT[fault.name]}"
     tried = [phase for phase in PHASES if phase in outcome]
     return "SURVIVED" if SLOW in tried else f"not seen yet by the tests: {', '.join(tried)}"
 
 
 def summary(faults: list[Fault], known: dict[str, dict[str, Any]]) -> str:
-    """The counts over the faults that were tried, and those that change nothing."""
-    done = [verdict(fault, known.get(fault.name, {})) for fault in faults if fault.name in {*known, *EQUIVALENT}]
+    """The counts over the faults that were tried."""
+    done = [verdict(known[fault.name]) for fault in faults if fault.name in known]
     slow = sum(text.startswith("caught by the slow") for text in done)
     fast = sum(text.startswith("caught") for text in done) - slow
-    same = sum(text.startswith("equivalent") for text in done)
-    return (
-        f"of {len(done)} faults {fast} are caught by `make fast`, {slow} more by `make test`; "
-        f"{same} change nothing, {len(done) - fast - slow - same} survive"
-    )
+    left = len(done) - fast - slow
+    return f"of {len(done)} faults {fast} are caught by `make fast`, {slow} more by `make test`; {left} survive"
 
 
 def left_of(
@@ -134,10 +129,8 @@ def left_of(
 
 
 def asked_for(faults: list[Fault], only: list[int] | None) -> list[tuple[int, Fault]]:
-    """The faults to try, with their numbers: those of `only`, or all that change something."""
-    if only is not None:
-        return [(number, faults[number]) for number in only]
-    return [(n, fault) for n, fault in enumerate(faults) if fault.name not in EQUIVALENT]
+    """The faults to try, with their numbers: those of `only`, or all."""
+    return [(number, faults[number]) for number in (range(len(faults)) if only is None else only)]
 
 
 def main() -> None:
@@ -155,7 +148,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "mutations")
     asked = parser.parse_args()
     if asked.list:
-        for number, fault in enumerate(chosen(subjects(ROOT), ROOT, asked.count, asked.seed)):
+        for number, fault in enumerate(chosen(subjects(ROOT), ROOT, asked.count, asked.seed, EQUIVALENT)):
             print(f"{number}: {fault.name} (line {fault.line})")
         return
     out = asked.out.resolve()
@@ -173,9 +166,7 @@ def main() -> None:
         for number, fault, outcome in outcomes(left, out, phase, asked.jobs, asked.limit):
             known[fault.name] = {**known.get(fault.name, {}), **outcome}
             place.write_text(json.dumps(known, indent=1))
-            print(
-                f"{number}: {fault.kind}, {outcome['seconds']:.0f} s: {verdict(fault, known[fault.name])}", flush=True
-            )
+            print(f"{number}: {fault.kind}, {outcome['seconds']:.0f} s: {verdict(known[fault.name])}", flush=True)
             print(outcome["diff"], flush=True)
     print(summary(faults, known))
 

@@ -1,4 +1,4 @@
-"""Faults that change nothing that a test could see, with the reason."""
+"""Faults that change nothing that a test could see, with the reason: others are tried in their places."""
 
 from __future__ import annotations
 
@@ -19,4 +19,10 @@ EQUIVALENT: dict[str, str] = {
     "compiler/ops/elementwise/clip.py: off by one: 7 -> 8": "what the tests try, where the compiler computes nothing",
     "compiler/ops/backends.py: negated: False -> True": "the default that a protocol declares; what lowers has its own",
     "compiler/ops/texts/token_tables.py: sign: -1 -> 1": "of the table that the tests try, in a state that asks for no token, since its text is whole",
+    "compiler/passes/text/growth.py: negated: False -> True": "whether a loop owns weights is asked by `unroll` alone, which is over by then",
+    "compiler/ops/backends.py: off by one: 8 -> 9": "the default that a protocol declares; what lowers has its own",
+    "compiler/ops/random/words.py: negated: True -> False": "an assertion about rows of the key schedule, which have one length",
+    "compiler/ops/random/limbs.py: negated: True -> False": "an assertion about the limbs of each multiplier, which are two",
+    "compiler/passes/loops/hoist.py: dropped filter: [n for n in body.nodes if n.output not in taken] -> [n for n in body.nodes]": "what has a table is read by no node any more, and pruned",
+    "compiler/passes/loops/noises/numbers_apart.py: comparison: a < 0 -> (a <= 0)": "axes are counted from the end: none is 0",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -186,8 +186,11 @@ def _changes_meaning(fault: Fault, raw: bytes) -> bool:
     return changed != ast.dump(ast.parse(raw))
 
 
-def chosen(paths: Sequence[Path], root: Path, count: int, seed: int) -> list[Fault]:
-    """`count` faults: files in a random order, over and over, one fault of each, kinds evenly."""
+def chosen(paths: Sequence[Path], root: Path, count: int, seed: int, without: Collection[str] = ()) -> list[Fault]:
+    """`count` faults: files in a random order, over and over, one fault of each, kinds evenly.
+
+    Those whose names are in `without` are passed over, and others that come after all take their places.
+    """
     generator = random.Random(seed)
     left = {path: faults_of(path, root) for path in paths}
     order = [path for path in paths if left[path]]
@@ -195,12 +198,15 @@ def chosen(paths: Sequence[Path], root: Path, count: int, seed: int) -> list[Fau
     picked: list[Fault] = []
     used = dict.fromkeys(sorted({f.kind for faults in left.values() for f in faults}), 0)
     while len(picked) < count and any(left.values()):
-        for path in [p for p in order if left[p]][: count - len(picked)]:
+        for path in [p for p in order if left[p]]:
+            if len(picked) == count:
+                break
             rarest = min({f.kind for f in left[path]}, key=lambda kind: (used[kind], kind))
             fault = generator.choice([f for f in left[path] if f.kind == rarest])
             left[path].remove(fault)
             if not _changes_meaning(fault, path.read_bytes()):
                 continue
             used[rarest] += 1
-            picked.append(fault)
+            if fault.name not in without:
+                picked.append(fault)
     return picked

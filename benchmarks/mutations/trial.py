@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import multiprocessing.context
 import os
 import re
 import resource
@@ -10,15 +12,22 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 from benchmarks.mutations.faults import Fault
 from benchmarks.mutations.probes import put_probes
 
+ROOT = Path(__file__).parents[2]
+# What the tests import, and takes seconds.
+PACKAGES = ("hypothesis", "lark", "matplotlib", "onnx", "onnx_ir", "onnxruntime", "scipy.stats", "sklearn", "torch", "torch.export", "transformers")  # fmt: skip
 MEMORY = 24 << 30  # bytes of addresses: a wrong size ends in MemoryError
 FAST, SLOW = "not slow", "slow"
 LIKELY, REST, ALL = slice(0, 2), slice(2, 3), slice(0, 3)  # of the stages of `run_tests`
@@ -91,26 +100,45 @@ def run_tests(tree: Path, likely: Sequence[str], marker: str, part: slice, limit
 
 def _pytest(tree: Path, words: Sequence[str], marker: str, limit: float) -> str | None:
     """The test that failed, "time" after `limit` seconds of a processor, or None."""
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "benchmarks.mutations.reach"]
-    environment = {**os.environ, "PYTHONPATH": f"{tree / 'src'}{os.pathsep}{tree}", "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        [*command, "-m", marker, *words], cwd=tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, start_new_session=True, preexec_fn=lambda: _bound(limit),
-    )  # fmt: skip
-    try:
-        output, _ = process.communicate(timeout=20 * limit)  # one that waits takes no processor
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return "time"
-    if process.returncode in (0, 5) or UNKNOWN in output:  # 5: no test has this marker
+    command = ["-p", "no:cacheprovider", "-p", "benchmarks.mutations.reach", "-m", marker, *words]
+    with tempfile.NamedTemporaryFile() as output:
+        process = _forking().Process(target=_ran, args=(tree, command, limit, output.name))
+        process.start()
+        process.join(20 * limit)  # one that waits takes no processor
+        if process.is_alive():
+            os.killpg(process.pid or 0, signal.SIGKILL)
+            process.join()
+            return "time"
+        said = output.read().decode(errors="replace")
+    if process.exitcode in (0, 5) or UNKNOWN in said:  # 5: no test has this marker
         return None
-    if process.returncode == -signal.SIGXCPU:
+    if process.exitcode == -signal.SIGXCPU:
         return "time"
-    failed = FAILED.search(output)
-    return failed[1] if failed else f"pytest ended with {process.returncode}: {output[-300:]}"
+    failed = FAILED.search(said)
+    return failed[1] if failed else f"pytest ended with {process.exitcode}: {said[-300:]}"
 
 
-def _bound(limit: float) -> None:
+@cache
+def _forking() -> multiprocessing.context.ForkServerContext:
+    """Processes that have the packages which the tests import, and nothing of mai: to import them takes longer than most faults."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([*PACKAGES])
+    return context
+
+
+def _ran(tree: Path, command: Sequence[str], limit: float, output: str) -> None:
+    """Run the tests of a tree in this process, which ends with their exit code."""
+    os.setsid()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (int(limit), int(limit) + 60))
+    with open(output, "wb") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
+    own = [str(tree / "src"), str(tree)]
+    os.chdir(tree)
+    os.environ |= {"PYTHONPATH": os.pathsep.join(own), "OMP_NUM_THREADS": "1"}
+    roots = {str(ROOT), str(ROOT / "src"), ""}
+    sys.path[:] = [*own, *(place for place in sys.path if place not in roots)]
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("benchmarks", "mai", "tests")]:
+        del sys.modules[name]
+    sys.exit(int(pytest.main([*command])))

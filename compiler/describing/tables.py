@@ -85,10 +85,22 @@ def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableS
     if not columns or not columns[0].rows:
         raise bad(f"{files[0]} needs a line of column names and at least one row")
     notes = dict.fromkeys(f"{table.path.name}: {note}" for table in tables for note in table.notes)
+    alike = (_note_of_capitals(column) for column in columns if column.kind == "word")
+    notes |= {f"{files[0].name}: {note}": None for note in alike if note}
     totals = [column.name for column in columns if column.ends_in_total]
     if totals:
         notes[f"{files[-1].name}: {note_of_totals(totals)}"] = None
     return TableSummary(tuple(files), tables[0].kind, columns[0].rows, columns, tuple(notes))
+
+
+def _note_of_capitals(column: ColumnSummary) -> str | None:
+    """What is to be said of words that are one but for their capital letters; None where none are, or a word is none that repeats."""
+    first: dict[str, str] = {}
+    for word in () if column.is_identifier else column.words:
+        other = first.setdefault(word.casefold(), word)
+        if other != word:
+            return f"`{other}` and `{word}` of `{column.name}` differ in capital letters alone, and are two labels"
+    return None
 
 
 def holds_texts(column: ColumnSummary) -> bool:

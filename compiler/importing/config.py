@@ -67,7 +67,8 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
     for written, value in _leaves(content):
         name = names.get(written, written)
         meanings = record.get("words", {}).get(name, {})
-        if written in ignored or _changes_nothing(record, name) or (meanings and value is None):
+        is_left_out = value is None and (meanings or record.get("null_is_default"))
+        if written in ignored or _changes_nothing(record, name) or is_left_out:
             continue
         complaint = _complaint(record, name, value)
         if complaint is None and said.setdefault(name, meaning := _meaning(meanings, value)) != meaning:

@@ -16,9 +16,10 @@ from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import longest, read_sentences
 from mai.compiler.importing.texts import check_texts, without_tokenizer
 from mai.compiler.importing.unlike import SAVED, check_packing, notes_on_code, of_other_code
+from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.weights.adapters import CONFIG as ADAPTER
-from mai.compiler.weights.families import Family, family_of
+from mai.compiler.weights.families import Family, family_of, misfits
 from mai.compiler.weights.load import plan_assignments
 from mai.compiler.weights.modules import MODULES
 from mai.compiler.weights.propose import propose_of_family
@@ -166,7 +167,7 @@ def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Se
     texts = _attempt(generation, early | dict(folder.generation), GENERATION, ignored, mistakes)
     if "preprocessor" in record and folder.preprocessor:
         texts |= _attempt(
-            family_records()[record["preprocessor"]], folder.preprocessor, PREPROCESSOR, ignored, mistakes
+            family_records()[record["preprocessor"]], folder.preprocessor, folder.preprocessor_file, ignored, mistakes
         )
     if "parts" in record:
         _check_parts(record, folder)
@@ -240,11 +241,21 @@ def _with_rules(text: str, family: Family, spare: Sequence[str], files: TensorFi
         raise refused("import-folder", f"{out} is to lie in {files.path.parent} or above it, beside its weights")
     weights = named_by_rules(program.weights)
     proposal = propose_of_family(place.as_posix(), weights, files.shapes, family, spare)
+    _check_sizes(list(misfits(family, proposal.lacking, files.shapes)), files)
     text = format_text(f"{text}\n{proposal}\n")
     program = _checked(out, text)
     assert program.loading is not None
     plan_assignments(program.loading, weights, files.shapes)
     return text, program
+
+
+def _check_sizes(misfitting: Sequence[tuple[Weight, str]], files: TensorFiles) -> None:
+    """Raise `MaiError`, `weights-mismatch`, where parameters have other sizes than the tensors that are theirs."""
+    if misfitting:
+        (weight, name), others = misfitting[0], len(misfitting) - 1
+        sizes = f"`{name}` in the file is {list(files.shapes[name])}, and by {CONFIG} `{weight.name}` is {list(weight.shape)}"
+        more = f" (and {others} more like it)" if others else ""
+        raise refused("weights-mismatch", sizes + more, f"a size in {CONFIG} is not that of the tensors")
 
 
 def _checked(out: Path, text: str) -> Program:

@@ -167,6 +167,24 @@ def _fit(rule: Rule, marks: Marks, net: str, prefix: str, weight: Weight, shapes
     return None
 
 
+def misfits(family: Family, weights: Iterable[Weight], shapes: Shapes) -> Iterator[tuple[Weight, str]]:
+    """The parameters for which a family has a rule whose tensor is in the file and does not fit, each with the tensor's name."""
+    prefixes = dict.fromkeys((*_prefixes(shapes), ""))
+    for weight in weights:
+        names = (weight.name, weight.name.partition(".")[2])
+        rules = (pair for loading in family.sets for name in names for pair in loading.rules_of(name))
+        tensors = (
+            p + c.pattern.fill(marks)
+            for rule, marks in rules
+            if rule.source
+            for c in rule.source.chains
+            for p in prefixes
+        )
+        found = next((name for name in tensors if name in shapes), None)
+        if found is not None:
+            yield weight, found
+
+
 def _without_second_names(fitting: Mapping[str, Sequence[Fit]]) -> dict[str, list[Fit]]:
     """What fits, without second tensors of a parameter that another parameter takes: a head may be tied or not."""
     takers: dict[str, set[str]] = {}

@@ -59,7 +59,7 @@ def _page(row: Row, made: Records, twins: Records) -> str:
     spec = (EXAMPLES / f"{row.name}.mai").read_text(encoding="utf-8")
     parts = [
         f"# {row.title}\n",
-        f"{_mathematics(row.equation)}\n",
+        f'<div class="formula">{_mathematics(row.equation)}</div>\n',
         f"{sentences(row, made, twins.get(row.name))}\n",
         *(_picture(shot) for shot in row.shots),
         _live(row.name),

@@ -83,6 +83,7 @@ def test_a_page_of_an_example_has_its_figure_beside_the_twin() -> None:
 
     page, twin = further_pages()["gallery/mean_flow.md"], twins_by_spec()["mean_flow"]
     assert f"The {twin['says']}: {twin['mai']:.3g}; written by hand in torch" in page
+    assert re.search(r'\n<div class="formula"><math .*</math></div>\n', page), "a long formula moves inside its frame"
     assert "\n## The commands\n\n```sh\nmai train examples/mean_flow.mai" in page
 
 

@@ -94,6 +94,8 @@ def test_it_trains_compiles_and_runs(unpacked: Path, tmp_path: Path) -> None:
     call("new", "flow.mai", without=TRAINING)
     assert "sound" in call("check", "flow.mai", without=TRAINING)
     call("format", "--check", "flow.mai", without=TRAINING)
+    assert "58,370 parameters" in call("show", "flow.mai", without=TRAINING)
+    assert "`X` is not `x`" in call("explain", "unknown-name", without=TRAINING)
     call("examples", "fourier_operator", without=TRAINING)
     call("train", "fourier_operator/fourier_operator.mai", "--steps", "1", "--quiet")
     call("train", "flow.mai", "--steps", "3", "--quiet")

@@ -127,3 +127,19 @@ def test_a_text_longer_than_its_rates(tmp_path: Path) -> None:
     file = export(program, "generate", Trained(load_weights(program, None)[0]), tmp_path).path
     with pytest.raises(ModelError, match="this model reads at most 48 tokens"):
         load(file, providers="cpu")(prompt=[3, 4, 5], count=47)
+
+
+# What transformers' `generate` takes where `generation_config.json` has no value.
+DEFAULTS = {"temperature": 1.0, "top_k": 50, "top_p": 1.0, "typical_p": 1.0, "repetition_penalty": 1.0, "num_beams": 1}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_a_generation_that_says_null(name: str, tmp_path: Path) -> None:
+    """As if it said nothing, or the default."""
+    save(DECODERS["llama"].make(), tmp_path)
+    path = tmp_path / "generation_config.json"
+    path.write_text(json.dumps({"do_sample": True}))
+    plain = imported(tmp_path).source.text
+    for value in (None, DEFAULTS[name]):
+        path.write_text(json.dumps({"do_sample": True, name: value}))
+        assert imported(tmp_path).source.text == plain

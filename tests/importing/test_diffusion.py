@@ -119,3 +119,9 @@ def test_a_pipeline_with_other_parts(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text(json.dumps(said))
     with pytest.raises(MaiError, match="a part of `StableDiffusionPipeline` is controlnet"):
         imported(tmp_path)
+
+
+def test_a_schedule_that_is_not_known(tmp_path: Path) -> None:
+    saved(tmp_path, "DDIM", {}, {"rescale_betas_zero_snr": True})
+    with pytest.raises(MaiError, match=r"scheduler/scheduler_config\.json: `rescale_betas_zero_snr` is true"):
+        imported(tmp_path)

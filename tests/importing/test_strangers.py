@@ -147,6 +147,22 @@ def test_a_tokenizer_in_another_form(name: str, llama: Path, tmp_path: Path) -> 
     assert f"there is {name} and no tokenizer.json: the files take tokens" in note
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "name", "shape"),
+    [
+        ("vocab_size", 104, "model.embed_tokens.weight", "[104, 32]"),
+        ("intermediate_size", 50, "mlp.gate_proj.weight", "[50, 32]"),
+    ],
+)
+def test_sizes_that_the_tensors_have_not(
+    field: str, value: int, name: str, shape: str, llama: Path, tmp_path: Path
+) -> None:
+    message = refusal(edited(llama, tmp_path, **{field: value}))
+    assert f"{name}` in the file is [" in message
+    assert f"is {shape}" in message
+    assert message.endswith("a size in config.json is not that of the tensors")
+
+
 @pytest.mark.parametrize("divided", [True, False])
 def test_tensors_that_the_reference_divides(divided: bool, tmp_path: Path) -> None:
     save(DECODERS["mamba"].make(), tmp_path, rescale_prenorm_residual=divided)

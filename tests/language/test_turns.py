@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mai.compiler.check import check
+from mai.compiler.check import check, check_text
 from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import turns_of
@@ -157,3 +157,11 @@ def test_a_list_of_numbers_is_a_state(loop: str, program: Maker) -> None:
     text = f"export f(a: [], n: int = 3) -> [2] {{\n  x = [8, 16]\n  {loop}\n  return a * x\n}}\n"
     graph = forms.prepare(program(text).exports["f"])
     np.testing.assert_allclose(evaluate(graph, {"a": np.ones(1)}, {"n": 3}, {})[0], [[1, 2]])
+
+
+@pytest.mark.parametrize(("turns", "slugs"), [(165, []), (166, ["too-deep"])])
+def test_operations_of_turns_in_turns_are_counted_before_they_are_written_out(turns: int, slugs: list[str]) -> None:
+    """Six for a turn of the net, and with the net five more for a turn around it, and five: 199,005 and 200,205."""
+    text = "net f(x: [2]) -> [2] {\n  repeat %d { x = linear(silu(x), 2) }\n  return x\n}\n"
+    text += "export g(x: [2]) -> [2] {\n  repeat 200 { x = linear(f(x), 2) }\n  return x\n}\n"
+    assert [d.slug for d in check_text(Path("spec.mai"), text % turns).diagnostics] == slugs

@@ -25,6 +25,8 @@ RESULTS: dict[str, tuple[str, dict[str, Any], Any]] = {
     "a floor": (f"export f({X}, t: []) -> [] {{ return x[floor(3 * t)] }}", {**FOUR, "t": [0.9]}, [7]),
     "a floor and one": (f"export f({X}, t: []) -> [] {{ return x[floor(3 * t) + 1] }}", {**FOUR, "t": [0.4]}, [7]),
     "truths that are counted": (f"export f({X}) -> [] {{ return x[sum(x > 5.5)] }}", FOUR, [8]),
+    "a count that is divided": (f"export f({X}) -> [] {{ return x[sum(x > 5.5) // 2] }}", FOUR, [6]),
+    "places that are weighted": (f"export f({X}) -> [] {{ return x[[1, 2] @ [1, 1]] }}", FOUR, [8]),
     "a count that is cut": (f"export f({X}) -> [] {{ return x[clip(sum(x > 5.5) + 1, 0, 3)] }}", FOUR, [8]),
     "a count that is chosen": (f"export f({X}) -> [] {{ return x[where(x[0] > 9, x[1], sum(x > 6.5) % 2)] }}".replace("x[1]", "floor(x[1])"), FOUR, [5]),
     "counts in a row": (f"export f({X}) -> [2] {{ return x[concat([sum(x > 9)], [sum(x > 7.5)])] }}", FOUR, [[5, 6]]),

@@ -36,7 +36,7 @@ DRAWS = 100_000
 LOGITS = np.random.default_rng(4).normal(0, 1.5, 12)
 SETTINGS: list[dict[str, Any]] = [
     {}, {"temperature": 0.5}, {"temperature": 2.0}, {"top_k": 4}, {"top_k": 50}, {"top_p": 0.7}, {"top_p": 0.05},
-    {"min_p": 0.1}, {"top_k": 6, "top_p": 0.8}, {"top_k": 8, "min_p": 0.2, "temperature": 1.3},
+    {"min_p": 0.1}, {"min_p": 1.0}, {"top_k": 6, "top_p": 0.8}, {"top_k": 8, "min_p": 0.2, "temperature": 1.3},
     {"typical_p": 0.5}, {"typical_p": 0.9, "temperature": 2.0}, {"top_k": 8, "top_p": 0.9, "min_p": 0.05, "typical_p": 0.6},
 ]  # fmt: skip
 

@@ -150,6 +150,23 @@ def test_spectra_of_symmetric_matrices(program: Maker, tmp_path: Path, size: int
     np.testing.assert_allclose((vectors * values[:, None])[:3] @ vectors[:3].swapaxes(1, 2), ties[:3], atol=1e-5)
 
 
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_training_goes_back_through_eigenvectors(program: Maker, count: int) -> None:
+    """f(A) = V diag(f(w)) V' has no signs; torch's own derivative is the reference. It was NaN: a vector turned towards itself."""
+    made = program(
+        f"export f(A: [2, {count}, {count}]) -> [2, {count}, {count}] {{\n  (w, v) = eigh(A)\n"
+        "  return (v * sqrt(1 + w^2)[:, None, :]) @ v'\n}\n"
+    )
+    x = torch.from_numpy(examples(3, 2 * count, count).reshape(3, 2, count, count)).float().requires_grad_()
+    graph = prepare(made.exports["f"])
+    (ours,) = lower(graph, Weights(graph.weights))(x)
+    values, vectors = torch.linalg.eigh(((x + x.mT) / 2).double())
+    wanted = (vectors * torch.sqrt(1 + values**2)[..., None, :]) @ vectors.mT
+    slopes = [torch.autograd.grad(torch.sin(y).sum(), x, retain_graph=True)[0] for y in (ours, wanted)]
+    torch.testing.assert_close(ours.double(), wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(*slopes, rtol=1e-3, atol=1e-4)
+
+
 def _objective(a: torch.Tensor) -> torch.Tensor:
     values, vectors = torch.linalg.eigh((a + a.mT) / 2)
     signs = torch.sign((vectors * torch.cos(1 + 2.399963 * torch.arange(4.0))[:, None]).sum(-2, keepdim=True))

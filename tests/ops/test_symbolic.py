@@ -17,6 +17,7 @@ from mai.compiler.ir.sizes import evaluate as size_of
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.ops import elementwise
 from mai.compiler.ops import reductions as reduce
+from mai.compiler.ops.linear.spectra import OrthogonalFactor
 from mai.compiler.ops.losses import loss
 from mai.compiler.ops.products import attention, convolution, pooling, product, rotary, upsampling
 from mai.compiler.ops.random import random_numbers as random
@@ -111,6 +112,7 @@ ROWS = [
     Row(random.RandomHalves, (SCALAR, SCALAR, SCALAR), {"place": 3, "shape": (P, 3)}),
     Row(random.RandomNormal, (SCALAR, SCALAR, SCALAR), {"place": 3, "shape": (N,)}),
     Row(random.RandomUniform, (SCALAR, SCALAR, SCALAR), {"place": 3, "shape": (4, N)}),
+    Row(OrthogonalFactor, (r(H, 3),)),
 ]  # fmt: skip
 
 

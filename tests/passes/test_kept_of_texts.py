@@ -13,7 +13,6 @@ from mai.compiler.compile_options import CompileOptions
 from mai.compiler.compiling import compile_all
 from mai.runtime import load
 from mai.runtime.model.model import Model
-from mai.spec.diagnostics import MaiError
 
 SPEC = """const vocab = 40
 net logits(x: tokens[P]) -> [P, vocab] {
@@ -44,13 +43,27 @@ def compiled(folder: Path, **options: Any) -> dict[str, Model]:
     return {name: load(folder / f"spec.{name}.onnx", providers="cpu") for name in exports}
 
 
-FORMS: list[dict[str, Any]] = [{}, {"cache": "two-level"}, {"cache": "none"}, {"unroll": True}]
+OTHER_FORMS: list[dict[str, Any]] = [{"cache": "two-level"}, {"cache": "none"}, {"unroll": True}]
 
 
-@pytest.mark.parametrize("options", FORMS, ids=str)
-def test_rows_are_those_of_the_whole_text_computed_again(options: dict[str, Any], tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
+    """The files in their usual form."""
+    return compiled(tmp_path_factory.mktemp("usual"))
+
+
+def test_rows_are_those_of_the_whole_text_computed_again(files: dict[str, Model]) -> None:
+    check_rows(files, {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", OTHER_FORMS, ids=str)
+def test_rows_of_other_forms_are_those_of_the_whole_text(options: dict[str, Any], tmp_path: Path) -> None:
+    check_rows(compiled(tmp_path, **options), options)
+
+
+def check_rows(files: dict[str, Model], options: dict[str, Any]) -> None:
     """Prompts of different lengths, one of them longer than a block; 0 stands behind the end of a row."""
-    files = compiled(tmp_path, **options)
     long = np.random.default_rng(0).integers(4, 40, 140).tolist()
     prompts = [[5, 6, 7], [8], long] if not options.get("unroll") else [[5, 6, 7], [8]]
     got = files["generate"](prompt=prompts, seed=2)
@@ -66,18 +79,27 @@ def test_rows_are_those_of_the_whole_text_computed_again(options: dict[str, Any]
     assert ended, "a row ends early"
 
 
-def test_they_are_what_the_step_file_says(tmp_path: Path) -> None:
-    file = compiled(tmp_path)["generate"]
+def test_they_are_what_the_step_file_says(files: dict[str, Model]) -> None:
+    file = files["generate"]
     got = file(prompt=[[5, 6, 7]], seed=2)
     turns = [one for (one,) in file.scored([[5, 6, 7]], 9, seed=2, top=3)]
     np.testing.assert_allclose(got["logprobs"][0, : len(turns)], [one.log_prob for one in turns], atol=2e-5)
     assert got["best"][0, : len(turns)].tolist() == [[t for t, _ in one.likeliest] for one in turns]
 
 
-def test_drafts_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(MaiError) as caught:
-        compiled(tmp_path, drafts=3)
-    assert [d.slug for d in caught.value.diagnostics] == ["no-drafts"]
+@pytest.mark.parametrize("drafts", [1, 3, 7])
+def test_a_turn_of_several_tokens_keeps_a_row_for_each(drafts: int, tmp_path: Path) -> None:
+    """Rows of a batch accept drafts of their own, some end, and the text repeats itself."""
+    one, several = (compiled(tmp_path, drafts=n)["generate"] for n in (0, drafts))
+    prompts = [[5, 6, 7, 5, 6, 7, 5, 6], [8], [9, 9, 9, 9], [4, 5]]
+    for temperature, seed in ((0.0, 0), (0.4, 1), (1.0, 2), (1.0, 3)):
+        settings = {"prompt": prompts, "temperature": temperature, "seed": seed, "count": 40}
+        wanted, got = one(**settings), several(**settings)
+        assert [list(t) for t in got["x"]] == [list(t) for t in wanted["x"]]
+        np.testing.assert_array_equal(got["best"], wanted["best"])
+        np.testing.assert_allclose(got["logprobs"], wanted["logprobs"], atol=2e-5)
+        _, turns = several.counted(**settings)
+        assert temperature or max(turns) < 40, "guesses are right"
 
 
 def test_rows_of_one_length_are_all_that_a_flat_file_without_a_cache_takes(tmp_path: Path) -> None:

@@ -204,6 +204,18 @@ def test_affine_states_are_recurrences_beside_others(program: Maker, kind: str) 
     assert parts_of(graph) == MIXED[kind][1]
 
 
+def test_what_parts_keep_stands_in_one_order(program: Maker) -> None:
+    """However values lie in memory: else the files of one text would differ from run to run."""
+    kept = set()
+    for _ in range(8):
+        graph = graph_of(program, MIXED["a largest exponent"][0])
+        (loop,) = [node for node in graph.nodes if node.op is Loop]
+        parts = part_loop(graph, loop, 16)
+        assert parts is not None
+        kept.add(tuple(v.name for node, _ in parts.loops for v in node.regions[0].outputs))
+    assert len(kept) == 1
+
+
 @pytest.mark.parametrize("kind", WHOLE)
 def test_some_loops_stay_whole(program: Maker, kind: str) -> None:
     assert parts_of(graph_of(program, WHOLE[kind])) == []

@@ -11,12 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.evaluate import evaluate
-from mai.compiler.ir.graph import Graph, Node, Region
+from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import copy_graph, free_values
+from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.text import to_text
+from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.comparing.trial import difference, trial
+from mai.compiler.ops.elementwise import Add
 from mai.compiler.passes import forms
+from mai.compiler.passes.local.prune import prune
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
@@ -103,6 +108,15 @@ def test_a_state_that_another_reads_stays(program: Maker) -> None:
     )
     plain, _ = made(program(text))
     assert len(loop(plain).outputs) == 2
+
+
+def test_a_graph_of_one_loop_keeps_it() -> None:
+    graph = Graph(name="f", output_names=["y"])
+    builder, body = Builder(graph), Region([Value(Type(DType.INT), "turn"), Value(Type(DType.REAL), "x")])
+    body.outputs = [Builder(body).emit(Add, body.inputs[1], body.inputs[1])]
+    graph.outputs = [*builder.loop(builder.constant(3), Loop(3, fresh=False), [builder.constant(1.0)], body)]
+    (y,) = evaluate(prune(graph), {}, {}, {})
+    assert y == 8
 
 
 def test_select_keeps_what_an_output_needs(example: Callable[..., Program]) -> None:

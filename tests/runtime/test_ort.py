@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from onnxruntime.tools.convert_onnx_models_to_ort import OptimizationStyle, convert_onnx_models_to_ort
 
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export, export_part
@@ -36,8 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trained = Trained(load_weights(program, None, 0)[0])
     export(program, "f", trained, made, CompileOptions(portable=True, opset=21, settings="required"))
     export_part(program, "f", trained, made, CompileOptions(portable=True, opset=21, settings="required"))
-    converter = [sys.executable, "-m", "onnxruntime.tools.convert_onnx_models_to_ort"]
-    subprocess.run([*converter, str(made), "--optimization_style", "Fixed"], check=True, capture_output=True)
+    convert_onnx_models_to_ort(made, optimization_styles=[OptimizationStyle.Fixed])
     return made
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mai.compiler.check import check_text
 from mai.compiler.compile_options import CompileOptions, OptionError, Trained
 from mai.compiler.compiling import compile_all
 from mai.compiler.onnx.export import export, export_part
@@ -199,13 +201,24 @@ def test_what_cannot_be_left_between_two_steps_says_why(
     assert [p.name for p in tmp_path.glob("*.onnx")] == ["spec.f.onnx"]
 
 
-def example_flow(**options: Any) -> Callable[[Made, Path], Model]:
-    return lambda program, folder: two_files(program(NET + RK4), folder, **options)
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the two files of a flow."""
+    checked = check_text(Path("spec.mai"), NET + RK4).program
+    assert checked is not None
+    return two_files(checked, tmp_path_factory.mktemp("flow")).path.parent
+
+
+@pytest.fixture
+def whole(flow: Path, tmp_path: Path) -> Model:
+    """The file of the flow, opened, with that of some turns beside it, in a folder of the test's own."""
+    shutil.copytree(flow, tmp_path, dirs_exist_ok=True)
+    return load(tmp_path / "spec.f.onnx", providers="cpu", threads=1)
 
 
 @pytest.mark.parametrize("options", [{"settings": "required"}, {"portable": True, "opset": 21, "settings": "required"}, {"quantize": "int8"}])  # fmt: skip
 def test_other_forms_of_a_file(options: Mapping[str, Any], program: Made, tmp_path: Path) -> None:
-    model = example_flow(**options)(program, tmp_path)
+    model = two_files(program(NET + RK4), tmp_path, **options)
     *_, last = model.progress(2, batch=4, seed=3, steps=5)
     same(model, last.result, model(batch=4, seed=3, steps=5))
 
@@ -221,8 +234,7 @@ def test_a_step_shows_what_fewer_steps_have_come_to(program: Made, tmp_path: Pat
     assert parts == [4.0, 8.0, 14.0, 22.0]
 
 
-def test_the_file_of_some_steps_is_a_sampler_by_itself(program: Made, tmp_path: Path) -> None:
-    whole = example_flow()(program, tmp_path)
+def test_the_file_of_some_steps_is_a_sampler_by_itself(whole: Model, tmp_path: Path) -> None:
     part = load(tmp_path / "spec.f.step.onnx", providers="cpu", threads=1)
     same(whole, part(batch=3, seed=9, steps=4), whole(batch=3, seed=9, steps=4))
     assert (list(part.inputs), sorted(part.settings), list(part.outputs)) == ([], ["batch", "seed", "steps"], ["f"])
@@ -236,8 +248,7 @@ def test_a_setting_that_is_called_every_has_the_number(program: Made, tmp_path: 
     same(model, seen[-1].result, model(every=7, batch=2))
 
 
-def test_none_beside_is_told(program: Made, tmp_path: Path) -> None:
-    whole = example_flow()(program, tmp_path)
+def test_none_beside_is_told(whole: Model, tmp_path: Path) -> None:
     (tmp_path / "spec.f.step.onnx").unlink()
     with pytest.raises(ModelError, match=r"spec\.f\.onnx has no file of some of its steps beside it") as told:
         whole.progress(batch=2)
@@ -255,8 +266,7 @@ def test_a_text_has_no_progress_whether_its_turns_were_taken_or_not(program: Mad
         assert len(list(model.stream([[1, 2]], 2))) == 2
 
 
-def test_a_file_of_another_kind_beside_is_told(program: Made, tmp_path: Path) -> None:
-    whole = example_flow()(program, tmp_path)
+def test_a_file_of_another_kind_beside_is_told(whole: Model, tmp_path: Path) -> None:
     (tmp_path / "spec.f.step.onnx").write_bytes(whole.path.read_bytes())
     with pytest.raises(ModelError, match=r"spec\.f\.step\.onnx does not take some steps of spec\.f\.onnx"):
         whole.progress(batch=2)
@@ -271,8 +281,7 @@ def test_an_older_file_of_some_steps_goes(program: Made, tmp_path: Path, capsys:
     assert "note: spec.f.step.onnx is removed: it was of an earlier spec.f.onnx" in capsys.readouterr().err
 
 
-def test_wrong_words(program: Made, tmp_path: Path) -> None:
-    whole = example_flow()(program, tmp_path)
+def test_wrong_words(whole: Model) -> None:
     with pytest.raises(ModelError, match="`every` is at least 1"):
         whole.progress(0, batch=2)
     with pytest.raises(ModelError, match=r"a whole number, this is 1\.5"):
@@ -285,8 +294,7 @@ def test_wrong_words(program: Made, tmp_path: Path) -> None:
         CompileOptions(progress=True, unroll=True)
 
 
-def test_whoever_cancels_gets_no_further_step(program: Made, tmp_path: Path) -> None:
-    whole = example_flow()(program, tmp_path)
+def test_whoever_cancels_gets_no_further_step(whole: Model) -> None:
     limit = TimeLimit(60)
     steps = whole.progress(batch=2, steps=10, timeout=limit)
     assert next(steps).turns == 1
@@ -296,11 +304,9 @@ def test_whoever_cancels_gets_no_further_step(program: Made, tmp_path: Path) -> 
     assert told.value.slug == "call-cancelled"
 
 
-def test_the_command_tells_how_far_it_is(program: Made, tmp_path: Path) -> None:
-    example_flow()(program, tmp_path)
+def test_the_command_tells_how_far_it_is(whole: Model, tmp_path: Path) -> None:
     out = tmp_path / "x.json"
-    ran = invoke("run", tmp_path / "spec.f.onnx", "--batch", "2", "--out", out, "--progress")
+    ran = invoke("run", whole.path, "--batch", "2", "--out", out, "--progress")
     assert ran.exit_code == 0, ran.output
     assert "5 turns" in ran.output
-    whole = load(tmp_path / "spec.f.onnx", providers="cpu")
     np.testing.assert_array_equal(np.float32(json.loads(out.read_text())["f"]), whole(batch=2))

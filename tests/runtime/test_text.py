@@ -100,6 +100,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return load(export(program, "generate", Trained(weights, tokenizer=PIECES), folder).path, providers="cpu")
 
 
+def test_a_text_reads_what_it_has_not_in_common_with_another(model: Any) -> None:
+    first, second = np.array([[5, 6, 7, 8, 9]]), np.array([[5, 6, 7, 10, 11]])
+    before, after, anew = (model.turns(prompt, 4, {}) for prompt in (first, second, second))
+    before.take(first, 0)
+    rest = after.take_over(before, second)
+    assert rest.tolist() == [[10, 11]]
+    assert after.take(rest, 0) == anew.take(second, 0)
+
+
 def test_text_in_text_out(model: Any) -> None:
     made = model(prompt="The end", seed=4)
     assert isinstance(made, str)

@@ -68,6 +68,8 @@ CAUSAL_NETS = {
     "shared turns": "repeat 3 shared { h += attention(layer_norm(h), 2, causal = true) }",
     "shared turns around the text": "z = zeros([d])\n  repeat 2 shared { z = tanh(linear(z, d) + max(h, axis = 0)) }\n"
     "  h += z",
+    "a running count": "h += cumsum(where(x == 3, 1, 0), axis = 0)[:, None] / 10",
+    "copies of channels": "h += linear(tile(h, [1, 2]), d)",
     "transposed": 't = h\'\n  h += (2 * t)\' + rearrange(rearrange(h, "p (a b) -> a p b", a = 2), "a p b -> p (a b)")',
     "heads by hand": 'q = rearrange(linear(h, d), "p (a c) -> a p c", a = 2)\n'
     f"  w = softmax({CAUSAL.format('q @ rearrange(q, ' + chr(34) + 'a p c -> a c p' + chr(34) + ')')})\n"

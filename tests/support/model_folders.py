@@ -147,7 +147,7 @@ DINO = {**{k: v for k, v in VIT.items() if k != "intermediate_size"}, "mlp_ratio
 SWIN = {"image_size": 32, "patch_size": 4, "embed_dim": 8, "depths": [2, 1], "num_heads": [2, 4], "window_size": 3}
 STAGES = {"hidden_sizes": [8, 12, 16], "depths": [1, 2, 3]}
 EFFICIENT = {
-    "width_coefficient": 0.05, "depth_coefficient": 1.1, "hidden_dim": 64, "kernel_sizes": [3, 5, 3], "in_channels": [32, 160, 240],
+    "image_size": 32, "width_coefficient": 0.05, "depth_coefficient": 1.1, "hidden_dim": 64, "kernel_sizes": [3, 5, 3], "in_channels": [32, 160, 240],
     "out_channels": [160, 240, 320], "strides": [1, 2, 2], "num_block_repeats": [1, 2, 1], "expand_ratios": [1, 6, 2],
 }  # fmt: skip
 REGNET = {"embedding_size": 8, "hidden_sizes": [8, 12, 24], "depths": [1, 2, 3], "groups_width": 4}
@@ -214,7 +214,7 @@ IMAGES = {
 WINDOWS = {
     "mobilenet_v2": Model("MobileNetV2Model", "MobileNetV2Config", {"image_size": 32, "depth_multiplier": 0.3, "finegrained_output": False}),
     "mobilenet_v2, classes": Model("MobileNetV2ForImageClassification", "MobileNetV2Config", {
-        **LABELS, "depth_multiplier": 0.25, "tf_padding": False, "output_stride": 8, "first_layer_is_expansion": False, "expand_ratio": 3.0,
+        **LABELS, "image_size": 32, "depth_multiplier": 0.25, "tf_padding": False, "output_stride": 8, "first_layer_is_expansion": False, "expand_ratio": 3.0,
         "finegrained_output": False}),
     "efficientnet": Model("EfficientNetModel", "EfficientNetConfig", {**EFFICIENT, "depthwise_padding": [2], "pooling_type": "max", "initializer_range": 0.6}),
     "efficientnet, classes": Model("EfficientNetForImageClassification", "EfficientNetConfig", {**EFFICIENT, **LABELS, "hidden_act": "relu"}),

@@ -195,3 +195,20 @@ def test_a_file_that_is_no_text_is_told_as_what_it_is(tmp_path: Path) -> None:
         describe([tmp_path / "a.xlsx"])
     with pytest.raises(MaiError, match="one list"):
         describe([tmp_path / "a.json"])
+
+
+def test_names_that_stand_in_the_middle_again_are_refused(tmp_path: Path) -> None:
+    """As where tables were put together: a name among words would be one more label."""
+    rows = "".join(f"{'red' if i % 2 else 'blue'},{'up' if i % 3 else 'down'}\n" for i in range(30))
+    path, fields = tmp_path / "t.csv", {"colour": Type(DType.INT, classes=3), "way": Type(DType.INT, classes=2)}
+    twice = f"colour,way\n{rows}colour,way\n{rows}"
+    for read_it in (lambda: read(path, twice, fields), lambda: summary_of(path, twice)):
+        with pytest.raises(MaiError, match="row 31 repeats the names of the columns"):
+            read_it()
+    assert data_line(summary_of(path, f"colour,way\n{rows}colour,up\n{rows}")).startswith("data colour: class[3]")
+
+
+def test_words_that_differ_in_capital_letters_alone_are_told(tmp_path: Path) -> None:
+    rows = "".join(f"{('red', 'Red', 'blue')[i % 3]},{'xyz'[i % 3]}\n" for i in range(30))
+    notes = summary_of(tmp_path / "t.csv", f"colour,kind\n{rows}").notes
+    assert notes == ("t.csv: `red` and `Red` of `colour` differ in capital letters alone, and are two labels",)

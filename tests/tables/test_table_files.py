@@ -6,6 +6,7 @@ import bz2
 import csv
 import gzip
 import json
+import tracemalloc
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +15,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyarrow import csv as arrow_csv
 from pyarrow import feather, parquet
 
 from mai.compiler.check import check, misfits
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.files.read_ahead import Held, ReadAhead
+from mai.compiler.data.rows import rows_of
 from mai.compiler.data.sources.csv import Csv
 from mai.compiler.data.sources.table import Table
 from mai.compiler.data.tables import store
+from mai.compiler.data.tables.convert import read_tables
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import open_table, read_blocks
 from mai.compiler.ir.types import DType, Type
@@ -314,3 +318,40 @@ def test_arrow_holds_no_function_of_a_table_that_was_left(
         blocks.close()  # type: ignore[attr-defined]
     assert len(taken) > 2
     assert [each for each in taken if each() is not None] == []
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_a_large_table_is_in_memory_some_rows_at_a_time(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of Arrow's memory and of numpy's it takes a part of the table, whatever its rows: 16 bytes each."""
+    count = 200_000
+    numbers = np.random.default_rng(0).normal(size=(2, count))
+    path = tmp_path / f"t.{form}"
+    whole = pa.table({"x0": numbers[0], "x1": numbers[1]})
+    parquet.write_table(whole, path, row_group_size=1 << 14) if form == "parquet" else arrow_csv.write_csv(whole, path)
+    monkeypatch.setenv("MAI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(store, "IN_MEMORY", 1 << 16)
+    monkeypatch.setattr("mai.compiler.data.tables.files.ROWS", 1 << 12)
+    monkeypatch.setattr("mai.compiler.data.tables.files.BYTES", 1 << 15)  # Arrow reads 32 such blocks ahead.
+    opened, before = open_table(path, Stated()), pa.total_allocated_bytes()
+    held = [pa.total_allocated_bytes() - before for _ in read_blocks(opened, ["x0", "x1"])]
+    assert len(held) > 20
+    assert max(held) < whole.nbytes / 2
+    tracemalloc.start()
+    columns, _ = read_tables([opened], {"x": FIELDS["x"]})
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < whole.nbytes / 4
+    assert np.allclose(rows_of(columns["x"])[count - 3 :], numbers[:, -3:].T)
+
+
+def test_a_folder_of_folders_is_named_by_a_pattern(tmp_path: Path) -> None:
+    """As other programs divide tables, by years for instance; `year` is not among the columns then."""
+    for year in (2020, 2021):
+        (tmp_path / "all" / f"year={year}").mkdir(parents=True)
+        parquet.write_table(table(), tmp_path / "all" / f"year={year}" / "0.parquet")
+    with pytest.raises(MaiError) as caught:
+        load(Table.of({"path": "all"}), FIELDS, 0, tmp_path)
+    assert '`"all/**/*.parquet"`' in (caught.value.diagnostics[0].help or "")
+    assert load(Table.of({"path": "all/**/*.parquet"}), FIELDS, 0, tmp_path).count == 72

@@ -52,8 +52,19 @@ def _files(base: Path, path: str, reads: Callable[[Path], bool]) -> list[Path]:
         return [_plain(each) for each in saved]
     inside = sorted(each for each in place.iterdir() if reads(each) and each.name[0] not in "._")
     if not inside:
-        raise bad(f"there is no file in {place} that could be read", "data-missing")
+        raise bad(
+            f"there is no file in {place} that could be read", "data-missing", _help_with_folders(place, path, reads)
+        )
     return [_plain(each) for each in inside]
+
+
+def _help_with_folders(place: Path, path: str, reads: Callable[[Path], bool]) -> str | None:
+    """How files in the folders of a folder are named; None where there are none."""
+    file = next((each for each in islice(place.rglob("*"), MOST) if each.is_file() and reads(each)), None)
+    if file is None:
+        return None
+    pattern = f'"{path.rstrip("/")}/**/*{file.suffix}"'
+    return f"files of the folders inside are named by a pattern, `{pattern}`; what the folders are called is no column of theirs"
 
 
 def missing(base: Path, path: str, message: str, reads: Callable[[Path], bool] | None = None) -> MaiError:

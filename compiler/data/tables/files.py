@@ -209,14 +209,34 @@ def _csv_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
         return "error"
 
     raised: list[Exception] = []
+    begin = 0
     try:
         with _csv(table, dict.fromkeys(columns, pa.string()), refuse) as reader:
             for batch in reader:
+                _refuse_names(table, batch, columns, begin)
                 yield {name: batch.column(place) for place, name in enumerate(columns)}
+                begin += len(batch)
     except pa.ArrowInvalid as error:
         if raised:
             raise raised[0] from error
         raise
+
+
+def _refuse_names(table: TableFile, batch: pa.RecordBatch, columns: list[str], begin: int) -> None:
+    """Raise `MaiError` for a row that holds the names of its columns: as words they would be labels without a word said."""
+    import pyarrow.compute as pc
+
+    if len(columns) < 2:  # A word that happens to be the name of its column.
+        return
+    are_names = pc.equal(batch.column(0), columns[0])
+    for place, name in enumerate(columns[1:], 1):
+        if not pc.any(are_names).as_py():
+            return
+        are_names = pc.and_(are_names, pc.equal(batch.column(place), name))
+    row = pc.index(are_names, True).as_py()
+    if row >= 0:
+        help = "take such rows out; tables that were put together may stay apart, `table([...])` takes several"
+        raise bad(f"{table.path}: row {begin + row + 1:,} repeats the names of the columns", help=help)
 
 
 def _ragged(table: TableFile, row: Any) -> Exception:

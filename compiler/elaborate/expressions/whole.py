@@ -18,6 +18,7 @@ from mai.compiler.ops.elementwise.clip import Clip
 from mai.compiler.ops.elementwise.conversion import StopGradient, ToInt, ToReal
 from mai.compiler.ops.elementwise.logic import Where
 from mai.compiler.ops.elementwise.rounding import ROUNDINGS
+from mai.compiler.ops.products.product import Einsum, Matmul
 from mai.compiler.ops.reductions.prod import Prod
 from mai.compiler.ops.reductions.running import Cumprod, Cumsum
 from mai.compiler.ops.reductions.sums import Max, Min, Sum
@@ -29,11 +30,12 @@ from mai.compiler.ops.shapes.tile import Tile
 from mai.spec.diagnostics import Edit
 from mai.spec.source import Span
 
-ALWAYS: frozenset[type[Operation]] = frozenset({*ROUNDINGS, el.Sign, ToReal})
+ALWAYS: frozenset[type[Operation]] = frozenset({*ROUNDINGS, el.Sign, el.FloorDivide, ToReal})
 # What makes whole numbers of whole numbers: of all its operands, or of those after the first, a condition, or before the last, an index.
 OF_ALL: frozenset[type[Operation]] = frozenset(
     {el.Add, el.Subtract, el.Multiply, el.Negative, el.Absolute, el.Maximum, el.Minimum, el.Modulo, Clip, StopGradient, Sum, Max, Min,
-     Prod, Cumsum, Cumprod, sh.Reshape, sh.Transpose, sh.Concat, sh.Stack, sh.Expand, sh.Unsqueeze, sh.Squeeze, Tile, Flip, Slice, Shift}
+     Prod, Cumsum, Cumprod, sh.Reshape, sh.Transpose, sh.Concat, sh.Stack, sh.Expand, sh.Unsqueeze, sh.Squeeze, Tile, Flip, Slice, Shift,
+     Matmul, Einsum}
 )  # fmt: skip
 OF_REST = frozenset({Where})
 OF_FIRST = frozenset({Take, Pick, Gather})

@@ -10,7 +10,8 @@ from mai.compiler.ir.structure import DERIVATIVES, Gradient
 from mai.compiler.ir.types import join_leads
 from mai.compiler.ops.elementwise import Place
 from mai.compiler.passes.derivatives.dependence import dependent
-from mai.compiler.passes.derivatives.derivative import Derivative, refused
+from mai.compiler.passes.derivatives.derivative import Derivative
+from mai.compiler.passes.derivatives.turns_apart import places, turns_apart
 from mai.compiler.passes.local.share import share_region
 
 MOST_OPERATIONS = 50_000  # With a derivative of derivatives, so that it is refused in seconds.
@@ -23,23 +24,22 @@ def differentiate(graph: Graph) -> Graph:
     Raises:
         MaiError: `not-differentiable`, at the operation that has no derivative.
     """
-    outside: list[tuple[list[Node], list[Value]]] = []
+    outside: list[list[Node]] = []
     earlier: set[Value] = set()
 
     def rule(copier: Copier, node: Node) -> bool:
         if node.op in DERIVATIVES:
-            _check_constant(copier, node, outside)
-            above = [n for nodes, _ in outside for n in nodes]
+            above = [n for nodes in outside for n in nodes]
             copier.bind(node, _derived(copier, node, above, earlier))
             return True
         if not node.regions:
             return False
-        outside.append((copier.builder.region.nodes, [copier[v] for v in node.inputs]))
+        outside.append(copier.builder.region.nodes)
         copier.copy(node)
         outside.pop()
         return True
 
-    return copy_graph(copy_graph(graph, rule), _without_places)
+    return copy_graph(copy_graph(turns_apart(graph), rule), _without_places)
 
 
 def _without_places(copier: Copier, node: Node) -> bool:
@@ -47,15 +47,6 @@ def _without_places(copier: Copier, node: Node) -> bool:
     if node.op is Place:
         copier.bind(node, copier[node.inputs[0]])
     return node.op is Place
-
-
-def _check_constant(copier: Copier, node: Node, outside: Sequence[tuple[list[Node], list[Value]]]) -> None:
-    """A derivative inside a loop takes the loop's states for constants: refuse those that depend on what it is taken by."""
-    xs = [copier[v] for v in _places(node)]
-    for nodes, inputs in outside:
-        if any(x not in inputs and not dependent(nodes, [x]).isdisjoint(inputs) for x in xs):
-            message = "this derivative is taken inside a loop, of a value outside it that the loop's states depend on"
-            raise refused(node, message, help="take it after the loop, or with respect to a state")
 
 
 def _derived(copier: Copier, node: Node, above: Sequence[Node], earlier: set[Value]) -> Value:
@@ -66,7 +57,7 @@ def _derived(copier: Copier, node: Node, above: Sequence[Node], earlier: set[Val
     if is_nested:
         _share(copier, earlier)
         path = _path_of(copier, node, above)
-    value, *xs = (copier[v] for v in (node.inputs[0], *_places(node)))
+    value, *xs = (copier[v] for v in (node.inputs[0], *places(node)))
     x, one, most = xs[0], builder.constant(1.0), MOST_OPERATIONS if is_nested else None
     cotangent = copier[node.inputs[2]] if node.op is Gradient and len(node.inputs) > 2 else one
     if node.op is Gradient and not (is_nested and cotangent is one and _is_one_number(value, x)):
@@ -100,13 +91,8 @@ def _share(copier: Copier, earlier: set[Value]) -> None:
     earlier.update([same[v] for v in earlier if v in same])
 
 
-def _places(node: Node) -> Sequence[Value]:
-    """What a derivative is with respect to: one value, or those of a `Pushforward`."""
-    return node.inputs[1 : 2 if node.op is Gradient else 1 + len(node.inputs) // 2]
-
-
 def _path_of(copier: Copier, node: Node, above: Sequence[Node]) -> list[Node]:
-    xs = [copier[v] for v in _places(node)]
+    xs = [copier[v] for v in places(node)]
     return _path([*above, *copier.builder.region.nodes], xs, copier[node.inputs[0]])
 
 

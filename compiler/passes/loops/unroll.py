@@ -28,16 +28,13 @@ def unroll(graph: Graph, at_most: int | None = None, *, alike: bool = True) -> G
             return True
         if node.op is not Loop or not Loop.of(node).fresh:
             return False
-        region, kept = node.regions[0], []
-        states = [copier[v] for v in node.inputs[1:]]
+        states, kept = [copier[v] for v in node.inputs[1:]], []
         for turn in range(_turns(node, at_most, alike)):
             turns.append(turn)
-            copier.mapping.update(zip(region.inputs, [copier.builder.constant(turn), *states], strict=True))
-            copier.nodes(region.nodes)
-            states, rows = (list(part) for part in _parted([copier[v] for v in region.outputs], len(states)))
+            states, rows = one_turn(copier, node, turn, states)
             kept.append(rows)
             turns.pop()
-        copier.bind(node, *states, *_stacked(copier, node, kept))
+        copier.bind(node, *states, *stacked(copier, node, kept))
         return True
 
     unrolled = Graph(weights={w.name: w for weight in graph.weights.values() for w in turns_of(weight)})
@@ -46,11 +43,16 @@ def unroll(graph: Graph, at_most: int | None = None, *, alike: bool = True) -> G
     return copied
 
 
-def _parted(outputs: Sequence[Value], states: int) -> tuple[Sequence[Value], Sequence[Value]]:
-    return outputs[:states], outputs[states:]
+def one_turn(copier: Copier, loop: Node, turn: int, states: Sequence[Value]) -> tuple[list[Value], list[Value]]:
+    """Copy a loop's body as one of its turns: the states after it, and what it keeps."""
+    region = loop.regions[0]
+    copier.mapping.update(zip(region.inputs, [copier.builder.constant(turn), *states], strict=True))
+    copier.nodes(region.nodes)
+    results = [copier[v] for v in region.outputs]
+    return results[: len(states)], results[len(states) :]
 
 
-def _stacked(copier: Copier, loop: Node, kept: Sequence[Sequence[Value]]) -> list[Value]:
+def stacked(copier: Copier, loop: Node, kept: Sequence[Sequence[Value]]) -> list[Value]:
     """What each turn keeps, as rows; turns that were left out are as the last."""
     b, count, types = copier.builder, Loop.of(loop).count, [v.type for v in loop.outputs[len(loop.inputs) - 1 :]]
     assert isinstance(count, int), "a fresh loop has a known number of turns"

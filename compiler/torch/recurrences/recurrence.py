@@ -103,10 +103,14 @@ class Plan:
     count: int
     parts: tuple[int, int]
 
-    def blocks(self) -> list[range]:
-        """The turns of each block."""
-        size = BLOCK if any(state.reading is None for state in self.updates) else READ_BLOCK
-        return [range(i, min(i + size, self.count)) for i in range(0, self.count, size)]
+    @property
+    def size(self) -> int:
+        """The turns of a block; the last may have fewer."""
+        return BLOCK if any(state.reading is None for state in self.updates) else READ_BLOCK
+
+    def blocks(self, table: Tensor, axis: int) -> Sequence[Tensor]:
+        """The turns of each block of a table, as views [turns, ...]: all at once, since a view takes as long as a small product."""
+        return torch.split(table.movedim(axis, 0), self.size)
 
     def split(self, tensors: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any]]:
         """The states, the tables, the tensors from around the loop."""
@@ -114,14 +118,6 @@ class Plan:
         ends = (0, states, states + tables, len(tensors))
         first, second, third = (list(tensors[i:j]) for i, j in pairwise(ends))
         return first, second, third
-
-    def rows(self, tables: Sequence[Tensor], turns: range) -> list[Tensor]:
-        """The rows [turns, ...] of the tables."""
-        return [self.part(t, axis, turns).contiguous() for t, axis in zip(tables, self.axes, strict=True)]
-
-    def part(self, table: Tensor, axis: int, turns: range) -> Tensor:
-        """The turns of a table, as a view [turns, ...]."""
-        return table.narrow(axis, turns.start, len(turns)).movedim(axis, 0)
 
     def room_for(self, row: Tensor, lead: int) -> Tensor:
         """Memory for what all turns keep, of which a block has `row`: as whoever reads it will have it, seen as [turns, ...]."""
@@ -133,12 +129,17 @@ class Plan:
 class Blocks:
     """What all blocks have: the tensors that they read, and their memory.
 
+    turns, rows: the numbers of the turns of each block, and the rows of the tables there.
+
     Results may have fewer bits in one block than in another while torch chooses that, so that code has no memory of its own then.
     """
 
     def __init__(self, plan: Plan, tensors: Sequence[Tensor], comes_back: bool = False) -> None:
         self.plan, self.comes_back, self.rooms = plan, comes_back, Rooms()
         self.states, self.tables, self.outer = plan.split(tensors)
+        self.turns = plan.blocks(torch.arange(plan.count, device=tensors[0].device), 0)
+        by_table = [plan.blocks(t, axis) for t, axis in zip(self.tables, plan.axes, strict=True)]
+        self.rows = [*zip(*by_table, strict=True)] if by_table else [()] * len(self.turns)
         self.code_rooms = None if torch.is_autocast_enabled(tensors[0].device.type) else self.rooms
 
     def call(self, call: Call, inputs: Iterable[Tensor]) -> tuple[Tensor, ...]:
@@ -154,13 +155,13 @@ class Block:
     last: the states after the last turn, in their places.
     """
 
-    def __init__(self, blocks: Blocks, turns: range, first: Sequence[Tensor]) -> None:
+    def __init__(self, blocks: Blocks, number: int, first: Sequence[Tensor]) -> None:
         self.blocks = blocks
         self.states: list[Scanned | Read] = []
         self.kept: list[Sequence[Tensor]] = []
         self.last = list(first)
-        rows = blocks.plan.rows(blocks.tables, turns)
-        self.inputs = [torch.arange(turns.start, turns.stop, device=first[0].device), *rows]
+        turns = blocks.turns[number]
+        self.inputs = [turns, *(rows.contiguous() for rows in blocks.rows[number])]
         for update in blocks.plan.updates:
             results = blocks.call(update.back.again, self.inputs)
             parts, kept = results[: update.results], results[update.results :]
@@ -182,13 +183,16 @@ class _Recurrence(torch.autograd.Function):
         with ctx.autocast:
             blocks = Blocks(plan, tensors)
             states = blocks.states
-            for turns in plan.blocks():
+            rooms = list[Sequence[Tensor]]()
+            for number in range(len(blocks.turns)):
                 firsts += states
-                block = Block(blocks, turns, states)
+                block = Block(blocks, number, states)
                 states, results = block.last, blocks.call(plan.reads, block.inputs)
-                kept = kept or [plan.room_for(row, lead) for row, lead in zip(results, plan.leads, strict=True)]
-                for rows, row in zip(kept, results, strict=True):
-                    rows[turns.start : turns.stop] = row
+                if not number:
+                    kept = [plan.room_for(row, lead) for row, lead in zip(results, plan.leads, strict=True)]
+                    rooms = [plan.blocks(room, 0) for room in kept]
+                for room, row in zip(rooms, results, strict=True):
+                    room[number].copy_(row)
         ctx.save_for_backward(*tensors, *firsts)
         return *states, *kept
 
@@ -197,21 +201,21 @@ class _Recurrence(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         plan: Plan = ctx.plan
         saved = ctx.saved_tensors  # Read once: a turn that is computed again gives them once.
-        count = len(saved) - len(plan.blocks()) * len(plan.updates)
+        count = len(ctx.needs_input_grad) - 1
         firsts = saved[count:]
-        carry, kept = list(grads[: len(plan.updates)]), grads[len(plan.updates) :]
+        carry, kept = list(grads[: len(plan.updates)]), [plan.blocks(g, 0) for g in grads[len(plan.updates) :]]
         with ctx.autocast:
             back = _Back(Blocks(plan, saved[:count], comes_back=True), ctx.needs_input_grad[1:])
-            for number, turns in reversed([*enumerate(plan.blocks())]):
+            for number in reversed(range(len(back.blocks.turns))):
                 first = firsts[number * len(carry) :][: len(carry)]
-                carry = back.block(turns, first, carry, [k[turns.start : turns.stop].contiguous() for k in kept])
+                carry = back.block(number, first, carry, [rows[number].contiguous() for rows in kept])
         return None, *carry, *back.of_tables, *back.of_outer
 
 
 class _Back:
     """The way back through the blocks, the last first.
 
-    of_tables: what came back to each table, whose rows are each of one block; None where nobody asks.
+    of_tables: what came back to each table, None where nobody asks; rows: the same by blocks.
     of_outer: the sums of what came back to tensors from around the loop.
     """
 
@@ -222,14 +226,16 @@ class _Back:
         self.of_tables = [
             torch.empty_like(t) if n else None for t, n in zip(blocks.tables, wanted[:tables], strict=True)
         ]
+        pairs = zip(self.of_tables, self.plan.axes, strict=True)
+        self.rows = [None if t is None else self.plan.blocks(t, axis) for t, axis in pairs]
         self.of_outer = [torch.zeros_like(t) if n else None for t, n in zip(blocks.outer, wanted[tables:], strict=True)]
 
     def block(
-        self, turns: range, first: Sequence[Tensor], carry: Sequence[Tensor], kept: Sequence[Tensor]
+        self, number: int, first: Sequence[Tensor], carry: Sequence[Tensor], kept: Sequence[Tensor]
     ) -> list[Tensor]:
         """What comes back to the states before a block, from what came to those after it and to what it kept."""
         plan, carry = self.plan, list(carry)
-        block = Block(self.blocks, turns, first)
+        block = Block(self.blocks, number, first)
         came: list[Tensor | None] = [None for _ in block.inputs]
         again = self.blocks.call(plan.reads_back.again, block.inputs)
         self._back(plan.reads_back, [*block.inputs, *again, *kept], came)
@@ -238,7 +244,7 @@ class _Back:
             carry[update.place], parts = state.back(came[end:], carry[update.place])
             del came[end:]
             self._back(update.back, [*block.inputs[:end], *kept_of, *parts], came)
-        self._add_rows(came, turns)
+        self._add_rows(came, number)
         return carry
 
     def _back(self, back: Back, inputs: Sequence[Tensor], came: list[Tensor | None]) -> None:
@@ -250,12 +256,11 @@ class _Back:
             elif outer is not None and (total := self.of_outer[outer]) is not None:
                 total += part
 
-    def _add_rows(self, came: Sequence[Tensor | None], turns: range) -> None:
-        """Put what came to the rows of tables into its place."""
-        for part, axis, whole in zip(came[1:], self.plan.axes, self.of_tables, strict=True):
-            if whole is not None:
-                rows = self.plan.part(whole, axis, turns)
-                rows.zero_() if part is None else rows.copy_(part)
+    def _add_rows(self, came: Sequence[Tensor | None], number: int) -> None:
+        """Put what came to the rows of tables in a block into its place."""
+        for part, rows in zip(came[1:], self.rows, strict=True):
+            if rows is not None:
+                rows[number].zero_() if part is None else rows[number].copy_(part)
 
 
 def _sum(x: Tensor | None, y: Tensor) -> Tensor:

@@ -88,10 +88,11 @@ PROGRAM: dict[str, Entry] = {
     "not-differentiable": Entry(
         "A derivative that cannot be taken",
         "`grad`, `jvp` and `div` follow a value back to what it was made from, operation by operation. The one named here\n"
-        "has no derivative. Inside a loop, a derivative holds the loop's states still: it cannot be with respect to\n"
-        "something outside that they were made from.",
-        entry("y = 2 * x\n  repeat 2 shared { y = y + grad(sum(y^2), x) }\n  return y"),
-        entry("y = 2 * x\n  repeat 2 shared { y = y + grad(sum(y^2), y) }\n  return y"),
+        "has no derivative. Inside a loop, a derivative by a value outside goes through all turns so far, which are then written\n"
+        "one after the other: the number of turns must be known. Otherwise carry the derivative as a state of the loop,\n"
+        "`(y, dy) = jvp(step, (y, x), (dy, 1))`, or take it with respect to a state.",
+        entry("y = 2 * x\n  repeat 9 until sum(y) > 3 { y = y + grad(sum(y^2), x) }\n  return y"),
+        entry("y = 2 * x\n  repeat 9 until sum(y) > 3 { y = y + grad(sum(y^2), y) }\n  return y"),
     ),
     "no-derivative": Entry(
         "An integral in which nothing moves",

@@ -62,7 +62,7 @@ def start_text(b: Builder, prompt: Value, count: Size, most: int) -> Text:
     return Text(row, *(Term(b, b.spread(t.value, prompt.type.lead)) for t in (filled, nothing(most + 1))))
 
 
-def accept_drafts(text: Text, chosen: Term, stops: Sequence[Value]) -> tuple[Text, Term, Term]:
+def accept_drafts(text: Text, chosen: Term, stops: Sequence[Value]) -> tuple[Text, Term, Term, Term]:
     """Add the tokens of a turn to a text, up to the first that differs from its draft.
 
     The guess after the drafts is compared, too, since that costs nothing.
@@ -72,7 +72,8 @@ def accept_drafts(text: Text, chosen: Term, stops: Sequence[Value]) -> tuple[Tex
         stops: the tokens that end a text, each [].
 
     Returns:
-        The text after the turn; how many of its drafts were right, [1]; and how many the next turn reads, [].
+        The text after the turn; how many of its drafts were right, and how many tokens were added, [1] each; and how many drafts
+        the next turn reads, [].
     """
     width = chosen.shape[0]
     read, order = chosen.whole(width), chosen.range(width)
@@ -88,7 +89,7 @@ def accept_drafts(text: Text, chosen: Term, stops: Sequence[Value]) -> tuple[Tex
     filled = filled if ended is None else ended.where(room, filled)
     row = _append(text, chosen, added)
     after = Text(row, filled, look_up(text.row, row, filled, text.guess.shape[0]))
-    return after, right, _next_drafts(after, hits + right)
+    return after, right, added, _next_drafts(after, hits + right)
 
 
 def _first(order: Term, truth: Term, none: Term, *, which: bool) -> Term:
@@ -98,9 +99,15 @@ def _first(order: Term, truth: Term, none: Term, *, which: bool) -> Term:
 
 def _append(text: Text, chosen: Term, added: Term) -> Term:
     """The row with the first `added` of the chosen tokens after those before, as far as there is room."""
-    place = chosen.range(text.room) - text.filled
+    place, new = places_of_new(text, added)
+    return new.where(at(chosen, place), text.row)
+
+
+def places_of_new(text: Text, added: Term) -> tuple[Term, Term]:
+    """For each place of the row of a text before a turn, which of the chosen tokens comes there; and whether one of the `added` does."""
+    place = added.range(text.room) - text.filled
     new = place.emit(logic.GreaterEqual, 0).emit(logic.LogicalAnd, place.emit(logic.Less, added))
-    return new.where(at(chosen, new.where(place, 0)), text.row)
+    return new.where(place, 0), new
 
 
 def _next_drafts(text: Text, trust: Term) -> Term:

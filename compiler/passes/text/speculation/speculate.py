@@ -58,9 +58,6 @@ def speculative(graph: Graph, most: int) -> Graph:
         if Extend.of(node).width:
             message = "a beam search reads one token a beam in each turn"
             raise MaiError([Diagnostic("no-drafts", node.span, message, help="compile without `--speculate`")])
-        if len(node.outputs) > 1:
-            message = "a turn that reads several tokens keeps nothing beside them"
-            raise MaiError([Diagnostic("no-drafts", node.span, message, help="compile without `--speculate`")])
         counts.append(Speculation(copier, node, most=most).rewrite())
         return True
 
@@ -95,20 +92,22 @@ class Speculation(Growth):
         self._measure(row, tokens)
         region, outer = Region([Value(INTEGER, "turn")]), b.region
         b.region, self.text = region, first.as_inputs()
-        chosen = self._choose(row)
-        after, right, wanted = drafts.accept_drafts(self.text, chosen, stops)
+        chosen, *kept = self._choose(row)
+        after, right, added, wanted = drafts.accept_drafts(self.text, chosen, stops)
         states = [
             *self._running(region.inputs[0], after),
             *(State(t.value, _from(f.value), a.value) for t, f, a in zip(self.text, first, after, strict=True)),
             *self._reading(row, after, right, wanted),
             *(self._last_right(s, right) for s in self.states),
+            *self._rows_kept(row, kept, added),
         ]
         region.inputs += [s.value for s in states]
         region.outputs = [s.next for s in states if s.next is not None]
         b.region = outer
         loop = Loop(tokens, False, True, NOTHING, self.length, self.longest, tokens, self.most)
-        _, turns, text, *_ = b.loop(count, loop, [s.first(b) for s in states], region)
-        self.copier.bind(extend, b.emit(Slice, text, start=PADS, name=extend.output.name))
+        _, turns, text, *others = b.loop(count, loop, [s.first(b) for s in states], region)
+        longer = b.emit(Slice, text, start=PADS, name=extend.outputs[0].name)
+        self.copier.bind(extend, longer, *others[len(others) - len(kept) :])
         return b.spread(turns, row.type.lead)
 
     def _measure(self, row: Value, count: Size) -> None:
@@ -118,16 +117,16 @@ class Speculation(Growth):
         self.nothing = nothing.sum(keep=True).emit(el.ToInt)
         self.final = self._size(size + count - 2) - self.nothing
 
-    def _choose(self, row: Value) -> Term:
-        """The token after the last one and after each draft: [chosen]."""
+    def _choose(self, row: Value) -> list[Term]:
+        """The token after the last one and after each draft, [chosen]; then what is kept with each, [chosen, ...]."""
         region = self.extend.regions[0]
         tokens = self.begin(row)
         numbers = self._drafts() + (self.text.filled.pick(-1, 0) - self._size(row.type.shape[0] + PADS))
         self.grown[region.inputs[0]] = Grown(numbers.value, now=True)
         self.grown[region.inputs[1]] = Grown(tokens, -1, (), self.new)
         self.nodes(region.nodes)
-        token = self.builder.spread(self.grown_of(region.outputs[0]).value, (*self.lead, self.draft))
-        return self._term(self.builder.unlead(token, 1))
+        by_draft = [self.builder.spread(self.grown_of(v).value, (*self.lead, self.draft)) for v in region.outputs]
+        return [self._term(self.builder.unlead(v, 1)) for v in by_draft]
 
     def begin(self, row: Value) -> Value:
         """The tokens to read: the first `new` of a window, which is the prompt, or the last token and all guesses."""
@@ -166,6 +165,21 @@ class Speculation(Growth):
             State(self.begins, _from(self.nothing.value), (self._term(self.begins) + wrong).value),
             State(self.there, lambda b: full(b, self.there.type, 0, self.past), self._joined(self.there, there.value)),
         ]
+
+    def _rows_kept(self, row: Value, kept: Sequence[Term], added: Term) -> list[State]:
+        """What was kept with each token that was appended so far, [count, ...], and 0 for those that are to come."""
+        place, is_new = (t.slice(-1, row.type.shape[0] + PADS, None) for t in drafts.places_of_new(self.text, added))
+        states = []
+        for each, output in zip(kept, self.extend.outputs[1:], strict=True):
+            type, rank = output.type, output.type.rank
+            before = Value(type, output.name)
+            rows = self.emit(Take, each.value, place.value, axis=-rank, rank=rank, index_rank=1)
+            here = is_new.value
+            for _ in range(rank - 1):
+                here = self.emit(Unsqueeze, here)
+            after = self.emit(logic.Where, here, rows, before, name=output.name)
+            states.append(State(before, lambda b, type=type: full(b, type, 0), after))  # type: ignore[misc]
+        return states
 
     def _joined(self, before: Value, new: Value) -> Value:
         return self.emit(Concat, before, new, axis=-1, name=before.name)

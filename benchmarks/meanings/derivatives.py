@@ -1,0 +1,77 @@
+"""Derivatives through all statements between a name and what is made of it: loops, integrals, factors, other derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from benchmarks.meanings.statements import STEP, Body, statement
+from benchmarks.meanings.terms import Env, Maker, Shape, Term
+from mai.runtime.arrays import Array
+
+SECOND = ("hessian", "laplacian")  # Differences of such differences have no digits left.
+FIRST = ("grad", "jvp", "jacobian", "vjp")
+
+
+def _source(maker: Maker, body: Body) -> str | None:
+    """A name that this body has given a value, with at most one derivative on the way from there."""
+    names = [n for n in body.scope if n in body.made and n not in maker.labels]
+    if not names:
+        return None
+    x = maker.one_of(names)
+    text = " ".join((*body.lines, *maker.layers))
+    too_many = any(f"{word}(" in text for word in SECOND) or sum(text.count(f"{word}(") for word in FIRST) > 1
+    return None if too_many else x
+
+
+def _along(body: Body, x: str, term: Term) -> Callable[[Env, Any], Array]:
+    """How a term changes where x is moved along a way."""
+    which = range(body.made[x] + 1, len(body.runs))
+
+    def moved(env: Env, way: Any) -> Array:
+        at = (body.befores[which.start] if which else env)[x]
+        ahead, behind = (term.value(body.again(env, which, **{x: at + side * STEP * way})) for side in (1, -1))
+        return np.asarray((ahead - behind) / (2 * STEP))
+
+    return moved
+
+
+def _reaching(term: Term, x: str) -> Term:
+    """A term that depends on x in any case."""
+    return Term(f"{term.text} + 0.1 * sum({x}^2)", lambda env: term.value(env) + 0.1 * np.sum(env[x] ** 2))
+
+
+@statement
+def _gradient_through(maker: Maker, body: Body, depth: int) -> None:
+    x = _source(maker, body)
+    if x is None:
+        return
+    y, name, shape = maker.name(), maker.name(), body.scope[x]
+    term = _reaching(maker.term((), body.scope, depth - 1), x)
+    moved = _along(body, x, term)
+
+    def run(env: Env) -> None:
+        ways = np.eye(int(np.prod(shape))).reshape(-1, *shape)
+        gradient = np.array([moved(env, way) for way in ways]).reshape(shape)
+        env[y], env[name] = np.asarray(term.value(env)), gradient
+
+    body.add([f"{y} = {term.text}", f"{name} = grad({y}, {x})"], run, **{y: (), name: shape})
+
+
+@statement
+def _direction_through(maker: Maker, body: Body, depth: int) -> None:
+    x = _source(maker, body)
+    if x is None:
+        return
+    shape: Shape = maker.shape()
+    y, name = maker.name(), maker.name()
+    term, way = _reaching(maker.term(shape, body.scope, depth - 1), x), maker.term(body.scope[x], body.scope, depth - 2)
+    moved = _along(body, x, term)
+
+    def run(env: Env) -> None:
+        along = moved(env, way.value(env))
+        env[y], env[name] = np.asarray(term.value(env)), along
+
+    body.add([f"{y} = {term.text}", f"{name} = jvp({y}, {x}, {way.text})"], run, **{y: shape, name: shape})
