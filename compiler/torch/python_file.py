@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable
 from math import prod
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ from mai.compiler.ops.random import choice, philox
 from mai.compiler.ops.random import random_numbers as random
 from mai.compiler.ops.random.choice import Choose
 from mai.compiler.ops.random.random_numbers import Draw
-from mai.compiler.ops.random.words import NumpyWords, TorchWords, Words
+from mai.compiler.ops.random.words import NumpyWords, TorchWords, WholeWords, Words, schedule
 from mai.compiler.passes.forms import readable
 from mai.compiler.program import Program
 from mai.compiler.torch.calls import chosen_call as chosen
@@ -40,9 +42,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import pi
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 """
+GENERAL = """\
+N, S, W, X = TypeVar("N"), TypeVar("S"), TypeVar("W"), TypeVar("X")  # Numbers, a size, words and a value of a library, torch here.
+Pair = Callable[[Sequence[int], Sequence[int]], N]
+Arrays = Any"""
+WORDS = (Words, WholeWords, NumpyWords, TorchWords)
 Tree = dict[str, Any]
 
 
@@ -89,21 +96,28 @@ def source(program: Program, exports: Iterable[str]) -> str:
 
 def _generator(drawn: set[type[Draw]]) -> list[str]:
     """The text of the generator and of the draws that are made: what mai itself runs, without the other backends."""
-    constants = [f"{name} = {value!r}" for name, value in vars(philox).items() if name.isupper()]
-    parts = ["\n".join([*constants, f"Sizes = {draws.Sizes!r}"])]
-    parts += [inspect.getsource(f) for f in (philox.key_schedule, philox.philox, Words, NumpyWords, TorchWords)]
+    constants = [f"{name} = {value!r}" for name, value in vars(philox).items() if isinstance(value, (int, tuple))]
+    parts = ["\n".join([*constants, f"Sizes = {draws.Sizes!r}", GENERAL])]
+    parts += [inspect.getsource(f) for f in (philox.key_schedule, philox.philox, schedule, *WORDS)]
     parts.append(_class_of("Draw", Draw, (Draw.torch, Draw._drawn)))
     for draw in sorted(drawn, key=lambda d: d.name):
         own = [getattr(draw, name) for name in ("elements", "_drawn") if name in vars(draw)]
         parts.append(_class_of(f"{draw.__name__}(Draw)", draw, own))
-        parts.append(inspect.getsource(draws.DRAWS[draw]))
+        parts.append(_call_of(draws.DRAWS[draw]))
     return parts
+
+
+def _call_of(function: object) -> str:
+    """The text of a call of an operation, which asks the class itself for its lowering."""
+    assert isinstance(function, FunctionType)
+    return re.sub(r"_lowering\((\w+)\)", r"\1.torch", inspect.getsource(function))
 
 
 def _choice() -> list[str]:
     """The text of the choice of a token."""
-    constant = f"COLDEST = {choice.COLDEST!r}"
-    return [constant, _class_of("Choose", Choose, (Choose.torch,)), inspect.getsource(draws.choose)]
+    constants = "\n".join(f"{name} = {value!r}" for name, value in vars(choice).items() if isinstance(value, float))
+    own = _class_of("Choose", Choose, (Choose.torch,))
+    return [constants, inspect.getsource(choice._typical_of_tensors), own, _call_of(draws.choose)]
 
 
 def _chosen() -> list[str]:

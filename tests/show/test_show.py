@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import dis
 import re
 import subprocess
 import sys
@@ -110,6 +112,26 @@ def test_the_written_module_computes_what_the_lowered_one_does(name: str, exampl
             expected = lowered(program, export, weights)
         for mine, theirs in zip(made if isinstance(made, tuple) else (made,), expected, strict=True):
             torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["moons_flow", "char_gpt"])
+def test_every_name_of_the_written_file_is_there(name: str, example: Make) -> None:
+    """Of its annotations, too: whoever edits the file sees no error."""
+    file = written(example(name))
+    classes = [each for each in file.values() if isinstance(each, type) and each.__module__ == "builtins"]
+    members = [*file.values(), *(each for owner in classes for each in vars(owner).values())]
+    functions = [f for f in members if isinstance(f, types.FunctionType) and f.__globals__ is file]
+    assert len(functions) > 20
+    for owner in (*functions, *classes):
+        for annotation in getattr(owner, "__annotations__", {}).values():
+            eval(annotation, file)
+    assert {used for f in functions for used in globals_of(f.__code__)} <= {*file, *dir(builtins)}
+
+
+def globals_of(code: types.CodeType) -> set[str]:
+    """The names outside of a function that it reads, also those that functions inside it read."""
+    own = {i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"}
+    return own.union(*(globals_of(c) for c in code.co_consts if isinstance(c, types.CodeType)))
 
 
 @pytest.mark.slow
