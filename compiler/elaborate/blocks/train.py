@@ -265,7 +265,7 @@ def _check_groups(
     for group in settings.groups if settings else ():
         patterns = [Pattern(text, train.head) for text in group.patterns]
         rest = [name for name in left if not any(p.match(name) for p in patterns)]
-        if len(rest) == len(left) and report.failed is False:
+        if len(rest) == len(left) and not report.failed:
             span = next(a.value.span for a in train.settings if a.name == "groups")
             report.error(
                 "bad-setting",
