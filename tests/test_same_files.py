@@ -64,6 +64,17 @@ def test_a_difference_is_told_with_its_place(changes: dict[str, object], lines: 
     assert told(tmp_path, **changes) == lines
 
 
+def test_what_one_file_has_not_is_nothing(tmp_path: Path) -> None:
+    """On its own side of the bar."""
+    paths = tmp_path / "one.onnx", tmp_path / "other.onnx"
+    other = model()
+    other.graph.initializer.append(numpy_helper.from_array(np.float32(1), "new"))
+    del other.graph.node[1].attribute[:]
+    for path, file in zip(paths, (model(), other), strict=True):
+        onnx.save(file, path)
+    assert differences(*paths) == ["weight new: nothing | float [] 1.0", "LeakyRelu l.alpha: given | nothing"]
+
+
 def test_a_file_that_one_checkout_does_not_write_is_told_with_what_it_said(tmp_path: Path) -> None:
     one, other = tmp_path / "other", tmp_path / "this"
     for folder in (one / "mlp", other / "mlp", one / "vit", other / "vit"):

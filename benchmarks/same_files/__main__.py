@@ -7,7 +7,7 @@
 
 Both get the same texts, those of this checkout, with first weights of one seed. Each checkout compiles them by its own command line, in
 a process of its own. What differs is told with its place: a node, a weight, a line of the manifest; `ONE | OTHER` is the other
-checkout first. The command fails if anything differs. Some minutes, and a gigabyte on the disk.
+checkout first. The command fails if anything differs or is not compiled. Some minutes, and a gigabyte on the disk.
 """
 
 from __future__ import annotations
@@ -30,14 +30,19 @@ SCRIPT = Path(__file__).with_name("compiling.py")
 SAID = "said.txt"  # What the command line said: shown where there is no file.
 
 
-def start(checkout: Path, items: list[Subject], words: list[str], folder: Path) -> subprocess.Popen[str]:
-    """The process that compiles all subjects with the sources of a checkout, a folder of files for each."""
+def compiled(checkout: Path, items: list[Subject], words: list[str], folder: Path) -> bool:
+    """Compile all subjects with the sources of a checkout, a folder of files for each; whether the process came to its end."""
     folder.mkdir()
     jobs = [{"words": [*item.words, *words], "folder": str(folder / item.name.replace("/", "."))} for item in items]
     (folder / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(checkout.resolve() / "src")}
     command = [sys.executable, str(SCRIPT), str(folder / "jobs.json")]
-    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True)
+    process = subprocess.run(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    if process.returncode:
+        print(
+            f"{checkout}: compiling ended with {process.returncode}, after {len(process.stdout.split())} of {len(items)}"
+        )
+    return not process.returncode
 
 
 def compare(one: Path, other: Path) -> Iterator[tuple[str, list[str]]]:
@@ -66,7 +71,7 @@ def _counts(path: Path) -> bool:
 
 
 def main() -> int:
-    """0 if all files are the same, 1 if some differ."""
+    """0 if all files are the same, 1 if some differ, or were not compiled."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkout", type=Path, help="the folder of another checkout")
     parser.add_argument("examples", nargs="*", help="as moons_flow or zoo/llama; all, where none is named")
@@ -81,19 +86,16 @@ def main() -> int:
                 f"there is no example {sorted(unknown)[0]}: they are named as moons_flow, zoo/llama or papers/mamba"
             )
         places = (folder / "other", folder / "this")
-        for checkout, place in zip((asked.checkout, ROOT), places, strict=True):
-            running = start(checkout, items, shlex.split(asked.words), place)
-            said, _ = running.communicate()
-            if running.returncode:
-                print(
-                    f"{checkout}: compiling ended with {running.returncode}, after {len(said.split())} of {len(items)}"
-                )
+        ended = [
+            compiled(checkout, items, shlex.split(asked.words), place)
+            for checkout, place in zip((asked.checkout, ROOT), places, strict=True)
+        ]
         results = list(compare(*places))
     differing = [(file, lines) for file, lines in results if lines]
     for file, lines in differing:
         print(file, *(f"    {line}" for line in lines), sep="\n")
     print(f"{len(results) - len(differing)} of {len(results)} files are the same")
-    return 1 if differing or not results else 0
+    return 0 if results and not differing and all(ended) else 1
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 from mai.runtime.model.manifest import MANIFEST_KEY
 
+NOTHING = "nothing"  # What stands in the place of what one file has not.
 MOST = 12  # Lines of a file that are told.
 FOLLOWING = ("file.", "checksum")  # What the manifest says of the file's own bytes.
 
@@ -24,7 +25,7 @@ def differences(one: Path, other: Path) -> list[str]:
         return []
     if one.suffix != ".onnx":
         return [f"{one.stat().st_size} bytes, {other.stat().st_size} bytes"]
-    lines = list(_models(onnx.load(one), onnx.load(other))) or ["the same content, written in another order"]
+    lines = list(_models(onnx.load(one), onnx.load(other))) or ["only the order, comments or the types of inner values"]
     return lines[:MOST] + [f"and {len(lines) - MOST} more"] * (len(lines) > MOST)
 
 
@@ -75,13 +76,13 @@ def _graphs(one: GraphProto, other: GraphProto, place: str) -> Iterator[str]:
 def _weights(one: GraphProto, other: GraphProto, place: str) -> Iterator[str]:
     mine, theirs = ({tensor.name: tensor for tensor in graph.initializer} for graph in (one, other))
     for name in sorted(mine.keys() | theirs.keys()):
-        if name not in mine or name not in theirs:
-            yield f"{place}weight {name}: only in {'the other' if name not in mine else 'this'} one"
-        elif mine[name] != theirs[name]:
-            yield f"{place}weight {name}: {_described(mine[name])} | {_described(theirs[name])}"
+        if mine.get(name) != theirs.get(name):
+            yield f"{place}weight {name}: {_described(mine.get(name))} | {_described(theirs.get(name))}"
 
 
-def _described(tensor: TensorProto) -> str:
+def _described(tensor: TensorProto | None) -> str:
+    if tensor is None:
+        return NOTHING
     kind = TensorProto.DataType.Name(tensor.data_type)
     return (
         f"{kind.lower()} {list(tensor.dims)}{' ' + str(onnx.numpy_helper.to_array(tensor)) if not tensor.dims else ''}"
@@ -105,7 +106,7 @@ def _kind(node: NodeProto) -> tuple[str, int, int]:
 
 def _listed(nodes: list[NodeProto]) -> str:
     counts = Counter(node.op_type for node in nodes)
-    return ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in counts.items()) or "nothing"
+    return ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in counts.items()) or NOTHING
 
 
 def _pair(one: NodeProto, other: NodeProto, place: str) -> Iterator[str]:
@@ -119,7 +120,7 @@ def _pair(one: NodeProto, other: NodeProto, place: str) -> Iterator[str]:
 
 def _attributes(one: AttributeProto | None, other: AttributeProto | None, where: str) -> Iterator[str]:
     if one is None or other is None:
-        yield f"{where}: only in {'the other' if one is None else 'this'} one"
+        yield f"{where}: {NOTHING if one is None else 'given'} | {NOTHING if other is None else 'given'}"
     elif one.type == other.type == AttributeProto.GRAPH:
         yield from _graphs(one.g, other.g, f"{where}/")
     elif one != other:

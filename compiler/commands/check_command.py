@@ -65,9 +65,11 @@ def check(
 
 
 def _once(diagnostics: Sequence[Diagnostic]) -> list[Diagnostic]:
-    """Without what is told again: of a file that several of the others import."""
-    told = {(d.slug, d.message, _place(d)): d for d in reversed(diagnostics)}
-    return list(reversed(told.values()))
+    """Each diagnostic once: those of a file that several others import are among those of each."""
+    first: dict[object, Diagnostic] = {}
+    for diagnostic in diagnostics:
+        first.setdefault((diagnostic.slug, diagnostic.message, _place(diagnostic)), diagnostic)
+    return [*first.values()]
 
 
 def _place(diagnostic: Diagnostic) -> tuple[Path, int] | None:

@@ -94,7 +94,7 @@ def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableS
 
 
 def _note_of_capitals(column: ColumnSummary) -> str | None:
-    """What is to be said of words that are one but for their capital letters; None where none are, or a word is none that repeats."""
+    """The note on the first two words that differ in capital letters alone; None where there are none, or where every row has a word of its own."""
     first: dict[str, str] = {}
     for word in () if column.is_identifier else column.words:
         other = first.setdefault(word.casefold(), word)

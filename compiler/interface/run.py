@@ -136,8 +136,10 @@ class Run:
     def finish(self) -> Run:
         """End a run that was stopped: it takes no more steps, and has the weights and the compiled files of what it has learnt.
 
+        One that has ended stays as it is.
+
         Raises:
-            MaiError: it has ended, it is not of this Python, or its spec has several train blocks, of which the later ones are lacking.
+            MaiError: it is not of this Python, or its spec has several train blocks, of which the later ones are lacking.
         """
         if self._going is not None and len(self._going[0].program.trainings) > 1:
             message = f"the run in {self.folder} has train blocks that are not trained yet"

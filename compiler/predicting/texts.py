@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -13,6 +14,7 @@ from mai.compiler.data.files.arrow_types import is_list, is_text
 from mai.compiler.data.rows import counts_of
 from mai.compiler.data.sources.examples import Examples
 from mai.compiler.data.tables.files import TableFile
+from mai.compiler.data.texts.conversations import conversations_of
 from mai.compiler.data.texts.examples import note_of_longer, read_texts
 from mai.compiler.data.texts.lengths import unmasked_texts
 from mai.compiler.data.texts.tokens import opened
@@ -64,8 +66,11 @@ class Texts(Protocol):
 class TrainedTexts:
     """Texts that a spec's `examples` reads: a template, what is cut or left out, and the masks are as in training."""
 
-    def __init__(self, model: Model, source: Examples, columns: Mapping[str, str], fields: Mapping[str, Type]) -> None:
+    def __init__(
+        self, model: Model, source: Examples, base: Path, columns: Mapping[str, str], fields: Mapping[str, Type]
+    ) -> None:
         self._source, self._columns = source, columns
+        self._conversations = conversations_of(source, base)
         read = {*source.texts(fields), *source.masks(fields)}
         self._fields = {name: type_ for name, type_ in fields.items() if name in read}
         self.names: Sequence[str] = [name for name, field in columns.items() if field in read]
@@ -76,7 +81,7 @@ class TrainedTexts:
 
     def read(self, table: TableFile) -> TextBlock:
         """The texts of a block of rows. Raises `MaiError` as training does."""
-        texts = read_texts(self._source, self._tokenizer, self._by_field(table), self._fields)
+        texts = read_texts(self._source, self._tokenizer, self._by_field(table), self._fields, self._conversations)
         total = len(next(iter((table.block or {}).values()), ()))
         self._asked, self._lacking = self._asked + total, self._lacking + total - len(texts.kept)
         for name, count in texts.longer.items():
@@ -175,7 +180,7 @@ def _trained(model: Model) -> TrainedTexts | None:
         name: replace(type_, shape=tuple(own[name])) if type_.rank == 1 and own[name] else type_
         for name, type_ in types.items()
     }
-    return TrainedTexts(model, source, columns, fields)
+    return TrainedTexts(model, source, Path(program.source.path).parent, columns, fields)
 
 
 def _are_tokens(name: str, table: TableFile, block: Mapping[str, pa.Array]) -> bool:

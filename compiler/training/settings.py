@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, Self
 
 from mai.compiler.registry import Registry
 from mai.compiler.training.samples import SAMPLES, Sample
@@ -33,6 +33,10 @@ class Optimizer(Settings):
     """
 
     lr: float
+
+    def with_rate(self, lr: float) -> Self:
+        """The same for weights that all move at this rate."""
+        return self.but(lr=lr)
 
 
 class TorchOptimizer(Optimizer):
@@ -175,7 +179,15 @@ class Group(Settings):
         """The names of its weights, or patterns of them."""
         return (self.names,) if isinstance(self.names, str) else self.names
 
+    def change(self, optimizer: Optimizer) -> Optimizer:
+        """An optimizer with what is these weights' own."""
+        if self.lr is not None:
+            optimizer = optimizer.with_rate(self.lr)
+        return optimizer if self.weight_decay is None else optimizer.but(weight_decay=self.weight_decay)
+
     def misfit(self) -> str | None:
+        if not self.patterns:
+            return "needs the name of a weight, or a pattern of names"
         if self.lr is not None or self.weight_decay is not None:
             return None
         return "says what is its own: `lr = 1e-5`, `weight_decay = 0` or both"
@@ -221,9 +233,8 @@ class TrainSettings(Settings):
     groups: Annotated[tuple[Group, ...], Choice(GROUPS, many=True)] = ()
 
     def optimizer_of(self, group: int) -> Optimizer:
-        """The optimizer of the weights in the group of this number; as it is written for those behind the last, which are in none."""
-        own = vars(self.groups[group]) if group < len(self.groups) else {}
-        return self.optimizer.but(**{name: own[name] for name in ("lr", "weight_decay") if own.get(name) is not None})
+        """The optimizer of the weights in the group of this number, or, one behind the last, of those that are in none."""
+        return self.groups[group].change(self.optimizer) if group < len(self.groups) else self.optimizer
 
     @property
     def frozen(self) -> tuple[str, ...]:

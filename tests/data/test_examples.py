@@ -248,6 +248,37 @@ def test_answers_of_conversations_are_marked(tmp_path: Path) -> None:
     assert sorted(got["text_mask"].sum(1).tolist()) == [len(short)] * 8 + [len(text)] * 4
 
 
+def test_a_field_of_the_column_has_the_same_tokens(tmp_path: Path) -> None:
+    fields = {name: replace(TOKENS, shape=(120,)) for name in ("text", "messages")}
+    got = rows(read(converse(tmp_path, [TURNS, TURNS[:2]] * 5), fields, split=NONE, **CONVERSATION))
+    np.testing.assert_array_equal(got["messages"], got["text"])
+
+
+JUDGE = """const vocab = 256
+data text: tokens[120], label: class[2] from examples("a.jsonl", messages = messages, chat = "chat.jinja", split = random(0.5))
+net f(x: tokens[120]) -> [2] { return linear(mean(embed(x, 8), axis = 0), 2) }
+train(steps = 3, batch = 8) { minimize cross_entropy(f(text), label) }
+export judge(text: tokens[120]) -> [2] { return f(text) }
+"""
+
+
+def test_conversations_of_a_table_are_asked_as_they_were_trained_on(tmp_path: Path) -> None:
+    converse(tmp_path, [])
+    labelled = [{"messages": TURNS[: 2 + 2 * (place % 2)], "label": place % 2} for place in range(20)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(each) + "\n" for each in labelled))
+    (tmp_path / "spec.mai").write_text(JUDGE)
+    done = invoke("train", tmp_path / "spec.mai", "--out", tmp_path / "run", "--quiet", "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    file = tmp_path / "run" / "spec.judge.onnx"
+    done = invoke("predict", file, tmp_path / "a.jsonl", tmp_path / "said.jsonl")
+    assert done.exit_code == 0, done.output
+    said = [[*json.loads(line).values()][2:] for line in (tmp_path / "said.jsonl").read_text().splitlines()]
+    text = b"<user>hi<end><assistant>good day<end>".ljust(120, b"\0")
+    alone = load_model(file, providers="cpu")(text=np.array([*text]))
+    np.testing.assert_allclose(said[::2], np.repeat(alone, 10, 0), atol=1e-5)
+    assert said[1] != said[0]
+
+
 def test_a_conversation_that_is_longer_is_cut_with_its_mask(tmp_path: Path) -> None:
     got = rows(
         read(

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -187,11 +188,24 @@ def test_a_run_is_shown() -> None:
         mai.Run("nowhere")
 
 
+def interrupt_once_reported(folder: str) -> None:
+    """Ctrl-C as soon as the run in a folder has told its first figures."""
+    reports = Path(folder).absolute() / "metrics.jsonl"
+
+    def interrupt() -> None:
+        for _ in range(6000):
+            if reports.exists() and reports.stat().st_size:
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+            time.sleep(0.01)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+
+
 def test_an_interrupt_keeps_the_run_and_resume_goes_on() -> None:
     whole = mai.Spec(FLOW, "flow", data=POINTS).train(60, out="whole", quiet=True)
     spec = mai.Spec(FLOW, "flow", data=POINTS)
-    timer = threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    interrupt_once_reported("cut")
     run = spec.train(20_000, out="cut", quiet=True)
     assert run.state == "stopped" and run.steps > 0
     with pytest.raises(mai.MaiError, match="no weights yet"):
@@ -203,7 +217,7 @@ def test_an_interrupt_keeps_the_run_and_resume_goes_on() -> None:
 def test_a_stopped_run_is_ended_where_it_stands() -> None:
     """What it has learnt is called, and is what a run of so many steps has."""
     spec = mai.Spec(FLOW, "flow", data=POINTS)
-    threading.Timer(0.6, os.kill, (os.getpid(), signal.SIGINT)).start()
+    interrupt_once_reported("cut")
     stopped = spec.train(20_000, out="cut", quiet=True)
     with pytest.raises(mai.MaiError, match="no compiled files yet: it was stopped") as raised:
         spec.sample(batch=2)

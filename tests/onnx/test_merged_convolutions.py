@@ -18,7 +18,7 @@ from mai.runtime import load
 from mai.runtime.arrays import Array
 
 Maker = Callable[..., Program]
-# A net of images [16, 6, 6], and operators that its file must not have.
+# A layer of images [16, 6, 6], and operators that its file must not have.
 NETS = {
     "a normalisation": (
         "conv(x, 24, 3) |> batch_norm |> relu |> conv(k, 3, bias = false) |> batch_norm",
@@ -28,40 +28,64 @@ NETS = {
         "conv_transpose(x, 24, 4, stride = 2) |> batch_norm |> relu |> conv(k, 3, stride = 2)",
         {"BatchNormalization", "DepthToSpace"},
     ),
+    "two normalisations of an uneven frame": (
+        "conv(sigmoid(x), k, 3, padding = [[0, 2], [2, 0]]) |> batch_norm |> batch_norm",
+        {"BatchNormalization"},
+    ),
+    "a normalisation of one channel": (
+        "x + (conv(relu(x), 1, 5) |> batch_norm)",
+        {"BatchNormalization", "Conv"},
+    ),
+    "a normalisation of a larger image": (
+        "batch_norm(conv(upsample(x, 2), k, 5, padding = [[1, 3], [4, 0]])) |> conv(k, 3, stride = 2)",
+        {"BatchNormalization", "Resize"},
+    ),
     "the bias of a shortcut": (
         "conv(relu(group_norm(x, 4)), k, 3) + conv(x, k, 1)",
         {"Conv"},
     ),
+    "the bias of a shortcut before a layer norm": (
+        "layer_norm(conv(relu(group_norm(x, 4)), k, 3) + conv(x, k, 1))",
+        {"Conv"},
+    ),
     "few that come out": ("conv(tanh(conv(x, 32, 3)), 3, 3) |> conv_transpose(k, 1)", {"Conv"}),
+}
+# A layer of images [16, 6, 6] in whose file a normalisation stays.
+KEPT = {
+    "of what is read elsewhere": "h = conv(x, k, 3)\n  return batch_norm(h) + relu(h)",
+    "of groups": "return conv(relu(batch_norm(conv(x, 32, 3, groups = 2))), k, 3)",
 }
 
 
 def drawn(made: Program) -> dict[str, Array]:
-    """Weights, biases and what a normalisation keeps, none of them zeros or ones."""
+    """Weights, biases and what a normalisation keeps, none of them zeros or ones; every second of its gains is below zero."""
     random = np.random.default_rng(3)
     weights, _ = load_weights(made, None, 0)
-    return {
-        name: (array + random.uniform(0.1, 0.6, array.shape).astype(np.float32) if array.ndim == 1 else array)
-        for name, array in weights.items()
-    }
+    for name, array in weights.items():
+        if array.ndim == 1:
+            weights[name] = array + random.uniform(0.1, 0.6, array.shape).astype(np.float32)
+            if name.endswith("weight"):
+                weights[name][::2] *= -1
+    return weights
 
 
 def operators(path: Path) -> Counter[str]:
     return Counter(n.op_type for n in onnx.load(path).graph.node)
 
 
-@pytest.mark.parametrize("kind", NETS)
-def test_what_becomes_part_of_a_convolution(program: Maker, tmp_path: Path, kind: str) -> None:
-    code, gone = NETS[kind]
+def compiled(program: Maker, body: str, folder: Path) -> tuple[Path, Path]:
+    """The files of a layer with this body, in float32 and in 8 bits."""
     made = program(
-        f"layer f(x: [k, H, W]) {{ return {code} }}\nnet g(x: [16, 6, 6]) -> [16, 6, 6] {{ return f(x) }}\n"
+        f"layer f(x: [k, H, W]) {{\n  {body}\n}}\nnet g(x: [16, 6, 6]) -> [16, 6, 6] {{ return f(x) }}\n"
         "export y(x: [16, 6, 6]) -> [16, 6, 6] { return g(x) }\n"
     )
     weights = drawn(made)
-    whole = export(made, "y", Trained(weights), tmp_path / "whole").path
-    few = export(made, "y", Trained(weights), tmp_path, CompileOptions(quantize="int8")).path
-    assert operators(few)["QLinearConv"]
-    assert not gone & set(operators(few))
+    whole = export(made, "y", Trained(weights), folder / "whole").path
+    return whole, export(made, "y", Trained(weights), folder, CompileOptions(quantize="int8")).path
+
+
+def check_near(whole: Path, few: Path) -> None:
+    """The results of 8 bits are near those of float32, and no example changes another's."""
     x = np.random.default_rng(0).normal(0, 1, (7, 16, 6, 6)).astype(np.float32)
     for scale in (1, 30):
         wanted, got = (load(path, providers="cpu")(x=scale * x) for path in (whole, few))
@@ -70,23 +94,34 @@ def test_what_becomes_part_of_a_convolution(program: Maker, tmp_path: Path, kind
         np.testing.assert_array_equal(load(few, providers="cpu")(x=30 * x[:count]), got[:count])
 
 
+@pytest.mark.parametrize("kind", NETS)
+def test_what_becomes_part_of_a_convolution(program: Maker, tmp_path: Path, kind: str) -> None:
+    code, gone = NETS[kind]
+    whole, few = compiled(program, f"return {code}", tmp_path)
+    assert operators(few)["QLinearConv"]
+    assert not gone & set(operators(few))
+    check_near(whole, few)
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_what_stays_beside_a_convolution(program: Maker, tmp_path: Path, kind: str) -> None:
+    whole, few = compiled(program, KEPT[kind], tmp_path)
+    assert operators(few)["QLinearConv"] and operators(few)["BatchNormalization"]
+    check_near(whole, few)
+
+
 def test_a_shortcut_adds_no_bias_of_its_own(program: Maker, tmp_path: Path) -> None:
     """Where every one of its readers takes it; one that is read otherwise keeps its bias."""
     for other, adds in (("", 1), (" + conv(relu(s), k, 3)", 4)):
-        made = program(
-            "layer f(x: [k, H, W]) {\n  s = conv(x, k, 1)\n"
-            f"  return conv(relu(group_norm(x, 4)), k, 3) + s{other}\n}}\n"
-            "net g(x: [16, 9, 9]) -> [16, 9, 9] { return f(x) }\n"
-            "export y(x: [16, 9, 9]) -> [16, 9, 9] { return g(x) }\n"
-        )
-        few = export(made, "y", Trained(drawn(made)), tmp_path, CompileOptions(quantize="int8")).path
+        body = f"s = conv(x, k, 1)\n  return conv(relu(group_norm(x, 4)), k, 3) + s{other}"
+        whole, few = compiled(program, body, tmp_path)
         assert operators(few)["Add"] == adds
+        check_near(whole, few)
 
 
 def test_relu_before_codes_is_left_out(program: Maker, tmp_path: Path) -> None:
-    made = program(
-        "net g(x: [16, 6, 6]) -> [16, 6, 6] { return conv(relu(conv(x, 24, 3)), 16, 3) }\n"
-        "export y(x: [16, 6, 6]) -> [16, 6, 6] { return g(x) }\n"
-    )
-    few = export(made, "y", Trained(drawn(made)), tmp_path, CompileOptions(quantize="int8")).path
-    assert operators(few)["QLinearConv"] == 2 and not operators(few)["Relu"]
+    """Where something else reads what it makes, it stays."""
+    for other, count in (("", 0), (" + h[:k]", 1)):
+        whole, few = compiled(program, f"h = relu(conv(x, 24, 3))\n  return conv(h, k, 3){other}", tmp_path)
+        assert operators(few)["QLinearConv"] == 2 and operators(few)["Relu"] == count
+        check_near(whole, few)

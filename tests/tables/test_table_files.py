@@ -320,6 +320,15 @@ def test_arrow_holds_no_function_of_a_table_that_was_left(
     assert [each for each in taken if each() is not None] == []
 
 
+def test_nothing_is_waited_for_where_no_thread_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines of JSON are read as they are asked for."""
+    monkeypatch.setattr(ReadAhead, "hold", None)
+    path = tmp_path / "t.jsonl"
+    path.write_bytes('{"a": "Köln"}\n{"a": "Ulm"}\n'.encode("cp1252"))
+    (block,) = read_blocks(open_table(path, Stated(encoding="cp1252")), ["a"])
+    assert block["a"].to_pylist() == ["Köln", "Ulm"]
+
+
 @pytest.mark.parametrize("form", ["parquet", "csv"])
 def test_a_large_table_is_in_memory_some_rows_at_a_time(
     form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -355,3 +364,12 @@ def test_a_folder_of_folders_is_named_by_a_pattern(tmp_path: Path) -> None:
         load(Table.of({"path": "all"}), FIELDS, 0, tmp_path)
     assert '`"all/**/*.parquet"`' in (caught.value.diagnostics[0].help or "")
     assert load(Table.of({"path": "all/**/*.parquet"}), FIELDS, 0, tmp_path).count == 72
+
+
+def test_files_in_hidden_folders_are_not_named(tmp_path: Path) -> None:
+    """As copies that editors keep: no pattern would find them."""
+    (tmp_path / "all" / ".copies").mkdir(parents=True)
+    parquet.write_table(table(), tmp_path / "all" / ".copies" / "0.parquet")
+    with pytest.raises(MaiError, match="there is no file in") as caught:
+        load(Table.of({"path": "all"}), FIELDS, 0, tmp_path)
+    assert caught.value.diagnostics[0].help is None

@@ -28,11 +28,13 @@ Make = Callable[[str], Program]
 Weights = dict[str, np.ndarray]  # type: ignore[type-arg]
 
 
-def one_step(make: Make, out: Path, optimizer: str, more: str = "") -> tuple[Weights, Weights]:
-    """The weights before the first step, and after it."""
+def one_step(
+    make: Make, out: Path, optimizer: str, more: str = "", steps: int = 1, resume: bool = False
+) -> tuple[Weights, Weights]:
+    """The weights before the first step, and after it, or after some `steps`."""
     program = make(NET.replace("OPTIMIZER", optimizer).replace("MORE", more))
     before, _ = load_weights(program, None)
-    result = train(program, out, Options(device="cpu", quiet=True))
+    result = train(program, out, Options(device="cpu", quiet=True, steps=steps, resume=resume))
     assert result.weights is not None
     return before, load_weights(program, result.weights)[0]
 
@@ -67,12 +69,35 @@ def test_a_group_may_stand_alone(program: Make, tmp_path: Path) -> None:
     assert all(move == pytest.approx(0.2 if "f.linear_1." in name else 0.1, rel=1e-4) for name, move in moves.items())
 
 
+def test_a_rate_is_that_of_matrices_and_of_all_else(program: Make, tmp_path: Path) -> None:
+    """Muon has a second rate for what is no matrix, which is that of the group, too."""
+    muon = "muon(lr = 0.1, adam_lr = 0.3)"
+    before, plain = one_step(program, tmp_path / "plain", muon)
+    _, after = one_step(program, tmp_path / "groups", muon, ', groups = group("f.linear_1.*", lr = 0.2)')
+    times = {"f.linear_1.weight": 0.2 / 0.1, "f.linear_1.bias": 0.2 / 0.3}
+    for name, weight in before.items():
+        move = times.get(name, 1.0) * (plain[name] - weight)
+        np.testing.assert_allclose(after[name] - weight, move, rtol=1e-3, atol=1e-6)
+
+
+def test_a_run_goes_on_with_other_groups(program: Make, tmp_path: Path) -> None:
+    """What the optimizer remembers of a weight stays its own, in whatever order groups have the weights."""
+    _, one = one_step(program, tmp_path / "run", "lion(lr = 0.1)")
+    _, two = one_step(program, tmp_path / "plain", "lion(lr = 0.1)", steps=2)
+    groups = ', groups = [group("f.linear_2.*", lr = 0.2), group("*.bias", lr = 0.3)]'
+    _, other = one_step(program, tmp_path / "run", "lion(lr = 0.1)", groups, steps=2, resume=True)
+    for name, weight in one.items():
+        times = 2 if name.startswith("f.linear_2.") else 3 if name.endswith(".bias") else 1
+        np.testing.assert_allclose(other[name] - weight, times * (two[name] - weight), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("groups", "slug"),
     [
         ('group("g.*", lr = 1)', "unknown-name"),
         ('[group("*", lr = 1), group("*.bias", lr = 2)]', "bad-setting"),
         ('group("*.bias")', "bad-setting"),
+        ("group([], lr = 1)", "bad-setting"),
         ('group("*.bias", lr = 0)', "bad-setting"),
         ('part("*.bias", lr = 1)', "bad-setting"),
         ('group("*.bias", rate = 1)', "unknown-setting"),

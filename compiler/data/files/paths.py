@@ -59,8 +59,9 @@ def _files(base: Path, path: str, reads: Callable[[Path], bool]) -> list[Path]:
 
 
 def _help_with_folders(place: Path, path: str, reads: Callable[[Path], bool]) -> str | None:
-    """How files in the folders of a folder are named; None where there are none."""
-    file = next((each for each in islice(place.rglob("*"), MOST) if each.is_file() and reads(each)), None)
+    """How files in the folders of a folder are named; None where there are none. Hidden ones fit no pattern."""
+    inside = (each for each in islice(place.glob("*/**/*"), MOST) if each.is_file() and reads(each))
+    file = next((each for each in inside if not any(p[0] == "." for p in each.relative_to(place).parts)), None)
     if file is None:
         return None
     pattern = f'"{path.rstrip("/")}/**/*{file.suffix}"'

@@ -142,15 +142,19 @@ def _said(error: Exception) -> str:
 # ---------------------------------------------------------------- text
 
 
-def _stream(table: TableFile, ahead: ReadAhead) -> Any:
-    """A text file unpacked, in UTF-8."""
+def _stream(table: TableFile, ahead: ReadAhead | None = None) -> Any:
+    """A text file unpacked, in UTF-8; `ahead` is what reads it in a thread."""
     import pyarrow as pa
 
     stream = _unpacked(table.path)
     if table.dialect.encoding in UTF8:
         return stream
     decoder = codecs.getincrementaldecoder(table.dialect.encoding)()
-    return pa.TransformInputStream(stream, ahead.hold(lambda piece: decoder.decode(piece, not len(piece)).encode()))
+
+    def in_utf8(piece: Any) -> bytes:
+        return decoder.decode(piece, not len(piece)).encode()
+
+    return pa.TransformInputStream(stream, in_utf8 if ahead is None else ahead.hold(in_utf8))
 
 
 def _unpacked(path: Path) -> Any:
@@ -253,7 +257,7 @@ def _ragged(table: TableFile, row: Any) -> Exception:
 def _json_lines(table: TableFile) -> Iterator[bytes]:
     """Whole lines, many at a time."""
     left = b""
-    with ReadAhead() as ahead, _stream(table, ahead) as stream:
+    with _stream(table) as stream:
         while piece := stream.read(BYTES):
             lines, end, rest = (left + piece).rpartition(b"\n")
             left = rest

@@ -12,7 +12,7 @@ from mai.compiler.data.files.paths import listed
 from mai.compiler.data.row_source import Wanted
 from mai.compiler.data.rows import Column, Padded, Rows, Spans, choose_of, rows_of
 from mai.compiler.data.source_kinds import Finite, Request
-from mai.compiler.data.sources.examples import ANSWERS, TEXT, Examples, Piece
+from mai.compiler.data.sources.examples import ANSWERS, Examples, Piece
 from mai.compiler.data.splitting.splits import Parts, usual_parts
 from mai.compiler.data.tables.convert import KEY, ROW, read_tables
 from mai.compiler.data.tables.files import TableFile, read_blocks
@@ -90,7 +90,13 @@ def _training_text(source: Examples, wanted: Wanted, conversations: Conversation
     )  # fmt: skip
 
 
-def read_texts(source: Examples, tokenizer: Tokenizer, table: TableFile, fields: Mapping[str, Type]) -> TextRows:
+def read_texts(
+    source: Examples,
+    tokenizer: Tokenizer,
+    table: TableFile,
+    fields: Mapping[str, Type],
+    conversations: Conversations | None = None,
+) -> TextRows:
     """The texts among some fields, and their masks, of the rows of a table, as training reads them; what is left out has no number.
 
     Raises:
@@ -98,8 +104,8 @@ def read_texts(source: Examples, tokenizer: Tokenizer, table: TableFile, fields:
     """
     pieces = source.texts(fields)
     names = list(dict.fromkeys(piece.column for each in pieces.values() for piece in each))
-    is_there, _ = _is_there(source, [table], names, {*pieces}, None)
-    rows = Chosen([table], np.flatnonzero(is_there), {}, Parts(), ())
+    is_there, _ = _is_there(source, [table], names, {*pieces}, conversations)
+    rows = Chosen([table], np.flatnonzero(is_there), {}, Parts(), (), conversations)
     texts = _all_tokens(source, tokenizer, rows, fields)
     fits, longer = _fitting(source, rows, texts, fields)
     return TextRows(rows.numbers[fits], _arrays(source, texts, fits, fields), longer)
@@ -321,7 +327,7 @@ def _tokens(
 ) -> Tokens:
     """All tokens of a field. A text by itself has the special tokens that its tokenizer prescribes, a template those before it."""
     dtype = np.min_scalar_type(max(1, tokenizer.size - 1))
-    is_conversation = rows.conversations is not None and name == TEXT
+    is_conversation = rows.conversations is not None and pieces[0].column == rows.conversations.column
     is_template = source.text is not None and len(pieces) > 0 and pieces[0] != Piece(name)
     flat, counts, answered = [np.zeros(0, dtype)], [0], [np.zeros(0, np.uint8)]
     for block, _ in _blocks(rows, [piece.column for piece in pieces]):

@@ -12,10 +12,10 @@ from mai.compiler.ir.types import Type
 from mai.runtime.arrays import Array
 from mai.runtime.text.tokenizer import Tokenizer
 
-TurnParts = tuple[
-    str, ...
-]  # Of a conversation: what is asked, what is answered, and so on; what is asked may be empty.
-Texts = list[str] | list[TurnParts]  # Of one column, some rows: a conversation is in parts.
+TurnParts = tuple[str, ...]
+"""A conversation as what is asked, what is answered, and so on in turns; what is asked may be empty."""
+Texts = list[str] | list[TurnParts]
+"""Some rows of one column: texts, or conversations in parts."""
 
 
 def shown(piece: Piece, text: str) -> str:

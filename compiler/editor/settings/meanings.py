@@ -89,6 +89,7 @@ OWN: Mapping[str, str] = {
     "group.names": "The name of a weight, a pattern of names, or a list of these.",
     "group.lr": "The learning rate of these weights; the schedule multiplies it as that of the optimizer.",
     "group.weight_decay": "The weight decay of these weights.",
+    "examples.messages": 'The column with conversations: lists of messages, `{"role": ..., "content": ...}`, which `chat` makes the field `text` of.',
     "train.freeze": "Names of parameters that stay as they are, or patterns of them.",
     "checkerboard.count": "How many points there are in all; without it, new ones are drawn without end.",
     "export.count": "How many examples are drawn in all; without it, new ones are drawn without end.",

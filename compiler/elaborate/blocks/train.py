@@ -261,19 +261,17 @@ def _check_groups(
     train: ast.Train, settings: TrainSettings | None, weights: Mapping[str, Weight], report: Reporter
 ) -> None:
     """Check that each group of weights has some that no group before it has."""
-    left = [copy.name for weight in weights.values() if weight.trained for copy in turns_of(weight)]
-    for group in settings.groups if settings else ():
+    if settings is None or report.failed:
+        return
+    left = {copy.name for weight in weights.values() if weight.trained for copy in turns_of(weight)}
+    for group in settings.groups:
         patterns = [Pattern(text, train.head) for text in group.patterns]
-        rest = [name for name in left if not any(p.match(name) for p in patterns)]
-        if len(rest) == len(left) and report.failed is False:
+        own = {name for name in left if any(p.match(name) for p in patterns)}
+        if not own:
             span = next(a.value.span for a in train.settings if a.name == "groups")
-            report.error(
-                "bad-setting",
-                span,
-                f"nothing is left for the group of `{group.patterns[0]}`: those before it have all",
-                help="put it before them",
-            )
-        left = rest
+            message = f"nothing is left for the group of `{group.patterns[0]}`: those before it have all"
+            report.error("bad-setting", span, message, help="put it before them")
+        left -= own
 
 
 def _check_matches(pattern: Pattern, weights: Mapping[str, Weight], report: Reporter) -> None:

@@ -8,8 +8,8 @@ r is either fixed, from the range that the input had on data (`ranges.py`), or t
 for all examples, but `QuantizeLinear` and `DequantizeLinear` take one for each. So it is given 1 in place of r and s / r, of which only the
 ratio was seen on data, in place of s; what leaves it is multiplied by r, and the bias, which has no unit of the example's, added in
 float32. An example's scale follows images of any brightness; a fixed one is faster by a tenth. It is taken for what was normalised
-just before, whose range does not depend on the example. In both ways examples do not see each other. `Relu` before codes that begin
-at 0 is left out: they end there.
+just before, whose range does not depend on the example. In both ways examples do not see each other. What `Relu` makes is never below
+zero, so its codes begin at 0; what is below zero without it gets the code 0 as well, and `Relu` is left out.
 
 ONNX Runtime runs `QLinearConv` 2 to 3.5 times as fast as a float32 convolution, with the channels last; `ConvInteger`, whose result is not
 rounded, is no faster than float32. In groups, each channel alone say, neither is; with few channels the passes over the
@@ -65,11 +65,12 @@ def _scale(low: float, high: float) -> _Scale:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """How a convolution's result lies while it becomes real numbers.
+    """The shape that a convolution's result has while its codes become real numbers.
 
-    ONNX Runtime moves the change from channels last to channels first as far as it can, and so makes it of reals. It is cheaper of
-    codes, where pixels are few, or moved anyway: with the pixels of a channel in one row it must be done before. `sizes` are those of
-    such an image, [o, height, width]; None leaves the image as it is.
+    `QLinearConv` has the channels last. ONNX Runtime transposes its result to channels first as late as it can: after the codes have
+    become reals, of four times the bytes. That is slow where an image has few pixels or was transposed already. So such an image, of the `sizes`
+    [o, height, width], is reshaped to one row of pixels for each channel first, which ONNX Runtime can do only of codes with the channels
+    first. Where `sizes` is None, nothing is reshaped.
     """
 
     sizes: tuple[int, int, int] | None
@@ -167,7 +168,7 @@ class _Rewriting:
         return line("Mul", line("Max", high, *lows, least), share)
 
     def _zeros(self, line: Line, steps: ir.Value, zero: int) -> list[ir.Value]:
-        """The code of zero for each example; none where it is 0, which needs not be said."""
+        """The code of zero for each example, as an input of (de)quantising; no input where the code is 0, as it is by default."""
         if not zero:
             return []
         one = self._const(line, np.asarray(np.uint8(zero)))
@@ -228,7 +229,7 @@ def _real(x: ir.Value | None) -> ir.Value:
 
 
 def _before_relu(x: ir.Value) -> ir.Value:
-    """What `Relu` makes x of: where codes begin at 0, what is below becomes 0 as well."""
+    """What `Relu` makes x of, or x itself: numbers below zero get the code 0 where codes begin at 0, with `Relu` or without."""
     node = x.producer()
     return _real(node.inputs[0]) if node is not None and node.op_type == "Relu" else x
 

@@ -1,8 +1,9 @@
 """What follows a convolution and becomes part of it, before the ranges of convolutions of whole numbers are seen.
 
 A normalisation by known means and deviations (`batch_norm` once trained) scales the channels of the weight and shifts the bias; ONNX Runtime does
-the same with float32 convolutions when it opens a file. Where two convolutions are added, one whose input is bounded takes the bias of
-the other: it has its bias inside the product (`convolutions.py`), the other would add it in a pass of its own.
+the same with float32 convolutions when it opens a file. Where the results of two convolutions are added and the input of one is bounded
+(`bounded.py`), that one takes the bias of the other: its bias is part of its product (`convolutions.py`), the other's would be added in a pass
+of its own.
 """
 
 from __future__ import annotations
@@ -19,10 +20,14 @@ from mai.compiler.onnx.precision.ranges import numbers, suits
 from mai.runtime.arrays import Array
 
 EPSILON = 1e-5  # ONNX's, where a normalisation names none.
+SUMS = (
+    "Add",
+    "Sum",
+)  # A model whose ranges are seen is built to its end, where a layer norm has `Sum` before it (`unfuse_norms.py`).
 
 
 def merge(graph: ir.Graph, names: Iterator[int]) -> None:
-    """Do so in a graph and in those inside; `names` number what is made in the whole model."""
+    """Merge normalisations and biases into the convolutions of a graph and of those inside; `names` number what is made in the whole model."""
     _Merging(names).graph(graph)
 
 
@@ -42,24 +47,24 @@ class _Merging:
                 self._bias(graph, node)
 
     def _normalisation(self, graph: ir.Graph, node: ir.Node) -> None:
-        """A convolution, normalised: with scales and biases of its own."""
-        made = _convolution(node.inputs[0], graph)
+        """Give the convolution before a normalisation the weight and the bias with which it is normalised, and leave the normalisation out."""
+        convolution = _convolution(node.inputs[0], graph)
         known = [v.const_value.numpy() for v in node.inputs[1:] if v is not None and v.const_value is not None]
-        if made is None or len(known) < 4:
+        if convolution is None or len(known) < 4:
             return
         gain, shift, mean, variance = known
         epsilon = node.attributes.get_float("epsilon", EPSILON)
         scale = gain / np.sqrt(variance + np.float32(epsilon))
-        out, axes = (0 if made.op_type == "Conv" else 1), numbers(made, 1).ndim
+        out, axes = (0 if convolution.op_type == "Conv" else 1), numbers(convolution, 1).ndim
         along = scale.reshape([-1 if axis == out else 1 for axis in range(axes)])
-        bias = (numbers(made, 2) - mean) * scale + shift
-        self._write(graph, made, 1, numbers(made, 1) * along)
-        self._write(graph, made, 2, bias)
-        replace_all_uses_with(node.outputs[0], made.outputs[0])
+        bias = (numbers(convolution, 2) - mean) * scale + shift
+        self._write(graph, convolution, 1, numbers(convolution, 1) * along)
+        self._write(graph, convolution, 2, bias)
+        replace_all_uses_with(node.outputs[0], convolution.outputs[0])
         graph.remove(node, safe=True)
 
     def _bias(self, graph: ir.Graph, node: ir.Node) -> None:
-        """The bias of a convolution, where each of its results is added to that of one that is bounded."""
+        """Move the bias of a convolution to others, where all that is done with its result is to add it to theirs, and their inputs are bounded."""
         bias, result = numbers(node, 2), node.outputs[0]
         partners = [self._partner(use.node, result, graph) for use in result.uses()]
         takers = [p for p in partners if p is not None and len(numbers(p, 2)) == len(bias)]
@@ -70,12 +75,12 @@ class _Merging:
         self._write(graph, node, 2, np.zeros_like(bias))
 
     def _partner(self, node: ir.Node, result: ir.Value, graph: ir.Graph) -> ir.Node | None:
-        """The bounded convolution that a node of the graph adds to a result."""
+        """The convolution of the graph, of a bounded input, whose result a node adds to a result."""
         others = [v for v in node.inputs if v is not result]
-        if node.op_type != "Add" or len(others) != 1:
+        if node.op_type not in SUMS or len(others) != 1:
             return None
-        made = _convolution(others[0], graph)
-        return made if made is not None and self._is_bounded(made) else None
+        convolution = _convolution(others[0], graph)
+        return convolution if convolution is not None and self._is_bounded(convolution) else None
 
     def _is_bounded(self, node: ir.Node) -> bool:
         x = node.inputs[0]

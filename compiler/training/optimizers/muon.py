@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from mai.compiler.training.settings import Betas, OwnOptimizer
 from mai.spec.settings import setting
@@ -21,7 +21,7 @@ class Muon(OwnOptimizer):
     """Matrices move by their Nesterov momentum made orthogonal, by Newton-Schulz (Jordan et al. 2024).
 
     Weights of another rank move as AdamW moves them, at the rate `adam_lr`. Tables of `embed` and the last layer are
-    matrices, too. `weight_decay` is decoupled and of all weights.
+    matrices, too. The `lr` of a `group` is that of all its weights. `weight_decay` is decoupled and of all weights.
     """
 
     name: ClassVar[str] = "muon"
@@ -31,6 +31,10 @@ class Muon(OwnOptimizer):
     adam_lr: float = setting(default=3e-4, gt=0)
     betas: Betas = (0.9, 0.95)
     eps: float = setting(default=1e-8, gt=0)
+
+    def with_rate(self, lr: float) -> Self:
+        """The same for weights that all move at this rate, those of another rank than matrices, too."""
+        return self.but(lr=lr, adam_lr=lr)
 
     def update(self, weight: Tensor, gradient: Tensor, state: State, lr: float) -> None:
         """w (1 - lr decay) - lr U, where U is what this step would be at a rate of 1."""

@@ -174,9 +174,8 @@ def accelerator_of(device: str | None, precision: str) -> Accelerator:
     if precision == "fp16" and (device == "cpu" or not torch.cuda.is_available()):
         raise MaiError([Diagnostic("bad-setting", None, "fp16 needs a GPU", help="--precision bf16 runs on a CPU")])
     join_again()
-    on_cpu = (
-        device == "cpu" or not torch.accelerator.is_available()
-    )  # Said, so that several processes are joined there, too.
+    # Without being told of a CPU, accelerate does not join several processes there.
+    on_cpu = device == "cpu" or not torch.accelerator.is_available()
     accelerator = Accelerator(cpu=on_cpu, mixed_precision=MODES[precision])
     atexit.register(leave_group)  # However the program ends: after an error, too.
     if accelerator.distributed_type in SPLIT_MODELS:
