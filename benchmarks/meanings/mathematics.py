@@ -11,11 +11,12 @@ import scipy.stats
 import torch
 from torch import distributions
 
+from benchmarks.meanings.statements import new_layer
 from benchmarks.meanings.terms import MOST_AXES, SIZES, Env, Maker, Scope, Shape, Term, form, index
 from benchmarks.meanings.wholes import whole
 from mai.runtime.arrays import Array
 
-STEP = 1e-4  # Of a second derivative by values.
+STEP = 1e-4  # Of derivatives by differences of values.
 
 
 # ------------------------------------------------------------------ matrices
@@ -265,8 +266,6 @@ def _shifted(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | Non
 @form
 def _jacobian(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
     """Of a layer, at a place."""
-    from benchmarks.meanings.statements import new_layer
-
     if depth < 1 or not shape:
         return None
     count = maker.below(len(shape) + 1)
@@ -285,8 +284,6 @@ def _jacobian(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | No
 @form
 def _laplacian(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
     """Or a Hessian's entry, of a layer that gives one number, at each place."""
-    from benchmarks.meanings.statements import new_layer
-
     if depth < 1 or shape:
         return None
     size = maker.one_of(SIZES)

@@ -1,11 +1,11 @@
-"""Repairs of brackets: where the partner of one that has none may be missing, and which one may be too many."""
+"""Repairs of brackets: where the partner of one that has none may be missing, which one may be too many, which are of the other kind."""
 
 from __future__ import annotations
 
 import re
 
 from mai.spec.parsing.layout import DECLARATIONS
-from mai.spec.syntax_errors.syntax_place import Draft
+from mai.spec.syntax_errors.syntax_place import Draft, Place
 
 PARTNER = {"(": ")", "[": "]", "{": "}"}
 OPERATOR = re.compile(r"[-+*/@^%<>=|]|\b(?:and|or|not)\b")
@@ -45,6 +45,51 @@ def opened(text: str, at: int) -> tuple[Draft, ...]:
         return ()
     end = head.start() + len(head[0].rstrip())
     return (Draft(f"write `{{` at the end of line {text.count(NEW_LINE, 0, end) + 1}", ((end, end, " {"),)),)
+
+
+def as_list(p: Place) -> Draft | str:
+    """`axis = (1, 2)` for `axis = [1, 2]`."""
+    begin, end = _opener(p.text, p.at), _closer(p.text, p.at)
+    if begin is None or end is None:
+        return "write `[a, b]`"
+    items = p.text[begin + 1 : end].strip()
+    shown = items if len(items) <= LONGEST and NEW_LINE not in items else "a, b"
+    return Draft(f"write `[{shown}]`", ((begin, begin + 1, "["), (end, end + 1, "]")))
+
+
+def is_in_brackets(p: Place) -> bool:
+    """Whether a bracket of the statement is open at the place."""
+    return _opener(p.text, p.at) is not None
+
+
+def is_in_argument(p: Place) -> bool:
+    """Whether the place is in brackets that are given as an argument: `f(x, axis = (1, 2))`."""
+    begin = _opener(p.text, p.at)
+    return begin is not None and p.text[:begin].rstrip().endswith("=") and _opener(p.text, begin) is not None
+
+
+def _opener(text: str, at: int) -> int | None:
+    """The innermost bracket that is open at a place, no brace among them."""
+    depth = 0
+    for k in range(at - 1, -1, -1):
+        if text[k] in "{}":
+            return None
+        depth += (text[k] in ")]") - (text[k] in "([")
+        if depth < 0:
+            return k
+    return None
+
+
+def _closer(text: str, at: int) -> int | None:
+    """The bracket that closes the innermost one that is open at a place."""
+    depth = 0
+    for k in range(at, len(text)):
+        if text[k] in "{}":
+            return None
+        depth += (text[k] in "([") - (text[k] in ")]")
+        if depth < 0:
+            return k
+    return None
 
 
 def _flat(text: str) -> str:

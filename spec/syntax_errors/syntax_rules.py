@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from mai.spec import words
+from mai.spec.syntax_errors import bracket_repairs as brackets
 from mai.spec.syntax_errors import syntax_repairs as mend
 from mai.spec.syntax_errors.syntax_place import STATEMENTS, Place
 from mai.spec.syntax_errors.syntax_repairs import Repair
@@ -287,14 +288,16 @@ OPERANDS: list[Rule] = [
      "missing-operand", "something is missing between `{before}` and `{found}`", None),
     (lambda p: p.wants_value and p.found in OPERATORS,
      "missing-operand", "something is missing before `{found}`", None),
-    (lambda p: p.found == "," and p.word == "return",
+    (lambda p: p.found == "," and brackets.is_in_argument(p),
+     "misplaced-comma", "several values of one argument are a list", brackets.as_list),
+    (lambda p: p.found == "," and p.word == "return" and not brackets.is_in_brackets(p),
      "misplaced-comma", "several results stand in brackets", mend.results_in_brackets),
     (lambda p: p.found == "," and p.word in FUNCTIONS and "LBRACE" in p.accepts,
      "misplaced-comma", "the types of several results stand in brackets", mend.types_in_brackets),
     (lambda p: p.found == "," and re.match(r"\s*\([^()=]*\)\s*=[^=]", p.line) is not None and not p.wants_value,
      "misplaced-comma", "only what a function returns has several values", "give each name its own on a line of its own: `a = ...`"),
     (lambda p: p.found == "," and not p.wants_value and not p.named,
-     "misplaced-comma", "several values are a list: they are stacked", "write `[a, b]`"),
+     "misplaced-comma", "several values are a list: they are stacked", brackets.as_list),
     (lambda p: p.is_operand and p.found == p.before and not p.named, "two-on-a-line", "`{found}` stands here twice", mend.once),
     (lambda p: "COMMA" in p.accepts and bool(p.accepts & {"RPAR", "RSQB"}) and (p.is_operand or p.found in ("(", "[")),
      "missing-comma", "a `,` is missing before this", mend.comma),

@@ -91,11 +91,14 @@ def test_states_that_the_value_does_not_read_leave_the_loop_as_it_is(program: Ma
         ("repeat 9 until h > 3", "the number of its turns is not known"),
         ("repeat n shared", "the number of its turns is not known"),
         ("repeat 100000 shared", "its 100,000 turns are too many"),
+        ("repeat 400 shared", "its 400 turns are too many"),
+        ("repeat 50 shared { repeat 50 shared", "its 50 turns are too many"),
     ],
 )
 def test_turns_that_cannot_be_written_out_are_refused(tmp_path: Path, loop: str, why: str) -> None:
     body = "h = h + x^2\n    l = l + grad(h, x)"
-    text = f"export f(x: [], n: int = 3) -> [] {{\n  h = x\n  l = 0.0\n  {loop} {{\n    {body}\n  }}\n  return l\n}}\n"
+    ends = "\n  }" * (1 + loop.count("{"))
+    text = f"export f(x: [], n: int = 3) -> [] {{\n  h = x\n  l = 0.0\n  {loop} {{\n    {body}{ends}\n  return l\n}}\n"
     (path := tmp_path / "f.mai").write_text(text, encoding="utf-8")
     (told,) = check(path).diagnostics
     assert told.slug == "not-differentiable" and why in told.message
@@ -110,3 +113,16 @@ def test_the_derivative_as_a_state_is_what_the_refusal_says(program: Maker) -> N
     )
     result = evaluate(derived(made.exports["f"]), {"x": X}, {"n": np.array(3)}, {})[0]
     np.testing.assert_allclose(result, (np.poly1d([1, 0, 1]) ** 3 * np.poly1d([1, 0])).deriv()(X))
+
+
+def test_a_derivative_through_the_solution_of_a_fixed_point_is_refused(tmp_path: Path) -> None:
+    """By the solution it is that of the function at it: z = cos(x) + z^2 / 8 there."""
+    text = (
+        "export f(x: []) -> [] {\n  z = 0.0\n  repeat 60 shared { z = cos(x) + z^2 / 8 }\n"
+        "  return grad(fixed_point(z, cos(x) + z * grad(z^2, %s) / 16), x)\n}\n"
+    )
+    (path := tmp_path / "f.mai").write_text(text % "x", encoding="utf-8")
+    (told,) = check(path).diagnostics
+    assert told.slug == "not-differentiable" and "through the solution of the fixed point" in told.message
+    path.write_text(text % "z", encoding="utf-8")
+    assert not check(path).diagnostics

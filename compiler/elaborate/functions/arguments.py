@@ -26,7 +26,9 @@ def static(e: Elaborator, argument: Arg | None, default: object, kinds: tuple[ty
     value = argument.value
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         slug = "static-needed" if isinstance(value, Value) else "type-mismatch"
-        raise e.fail(slug, argument.span, f"{what} is needed here, fixed when the file is compiled")
+        text = argument.span.text
+        edits = [put(argument.span, f"[{text[1:-1]}]")] if isinstance(value, tuple) and text.startswith("(") else []
+        raise e.fail(slug, argument.span, f"{what} is needed here, fixed when the file is compiled", edits=edits)
     return value
 
 

@@ -101,11 +101,9 @@ class Spectrum(Operation):
         vectors = spectrum[1] * _signs(torch, spectrum[1])
         moved = vectors.mT @ whole @ vectors
         gaps = spectrum[0].unsqueeze(-2) - spectrum[0].unsqueeze(-1)
-        is_own = torch.eye(
-            gaps.shape[-1], dtype=torch.bool, device=gaps.device
-        )  # A vector does not turn towards itself.
+        is_own = torch.eye(gaps.shape[-1], dtype=torch.bool, device=gaps.device)
         is_equal = (gaps == 0) & ~is_own
-        change = torch.where(is_own, 0.0, moved - moved.detach())
+        change = torch.where(is_own, 0.0, moved - moved.detach())  # A vector does not turn towards itself.
         without = torch.sqrt(torch.where(is_equal, change, 1.0))  # 0, with a derivative that is not finite.
         angles = torch.where(is_equal, without, change / torch.where(gaps == 0, 1.0, gaps))
         parts = (vectors + vectors @ angles, spectrum[0].unsqueeze(-2))

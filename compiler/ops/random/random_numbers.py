@@ -20,10 +20,8 @@ from mai.compiler.ops.random.tabled import OnnxTabled
 from mai.compiler.ops.random.words import NumpyWords, S, TorchWords, W, Words, X
 
 INTEGER = sample(kind="int")
-WORDS: dict[str, type[OnnxNumbers[Any, Any]]] = {
-    "portable": OnnxLimbs,
-    "fast": OnnxWords,
-}  # By the option `draws` of a file.
+# By the option `draws` of a file.
+WORDS: dict[str, type[OnnxNumbers[Any, Any]]] = {"portable": OnnxLimbs, "fast": OnnxWords}
 
 
 class Draw(Operation, abstract=True):

@@ -136,10 +136,9 @@ class Stack(Operation):
         for operand, x in enumerate(inputs):
             if x.shape != first.shape:
                 message = f"only tensors of one shape can be stacked: {describe(first.shape)} and {describe(x.shape)}"
+                is_vector_and_number = {x.rank, first.rank} == {0, 1}
                 help = (
-                    "`concat(x, [s])` puts a vector and a number one behind the other"
-                    if max(x.rank, first.rank) == 1
-                    else None
+                    "`concat(x, [s])` puts a vector and a number one behind the other" if is_vector_and_number else None
                 )
                 raise ShapeError("shape-mismatch", message, operand, label=describe(x.shape), help=help)
         position = first.rank + 1 + axis

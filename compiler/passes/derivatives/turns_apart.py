@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph, made_in
-from mai.compiler.ir.structure import DERIVATIVES, Gradient, Loop
+from mai.compiler.ir.structure import DERIVATIVES, FixedPoint, Gradient, Loop
 from mai.compiler.ops.elementwise import StopGradient
 from mai.compiler.passes.derivatives.dependence import is_real
 from mai.compiler.passes.loops.unroll import one_turn, stacked
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-MOST_OPERATIONS = 20_000  # That turns may have in all when they are written out.
+MOST_OPERATIONS = (
+    50_000  # Of all derivatives, if each goes through all that is written out: for those there are in seconds.
+)
 Flow = dict[Value, list[Value]]
 
 
@@ -24,11 +26,11 @@ def turns_apart(graph: Graph) -> Graph:
     """No derivative is left that goes through the states of a loop around it.
 
     Raises:
-        MaiError: `not-differentiable`, where the number of turns is known only when a file runs, or there are too many.
+        MaiError: `not-differentiable`, where the number of turns is known only when a file runs, or there are too many, or it goes
+            through the solution of a `fixed_point` around it.
     """
     while loops := _crossed(graph):
-        for loop, derivative in loops.items():
-            _check_can_be_written_out(loop, derivative)
+        _check_can_be_written_out(loops)
         graph = copy_graph(graph, _written_out(loops))
     return graph
 
@@ -39,7 +41,10 @@ def places(node: Node) -> Sequence[Value]:
 
 
 def _crossed(graph: Graph) -> dict[Node, Node]:
-    """The outermost loops whose states are on the way from a value outside to a derivative by it inside, each with that derivative."""
+    """The outermost loops whose states are on the way from a value outside to a derivative by it inside, each with that derivative.
+
+    A fixed point is a loop of one state here: its solution.
+    """
     around = [*_derivatives(graph, ())]
     if not any(loops for _, loops in around):
         return {}
@@ -54,7 +59,7 @@ def _crossed(graph: Graph) -> dict[Node, Node]:
         for x in places(derivative):
             outside = [loop for loop in loops if x not in made_in(loop.regions[0])]
             after = _reached(forth, [x]) if outside else set[Value]()
-            loop = next((n for n in outside if not {*n.regions[0].inputs[1:]}.isdisjoint(before & after)), None)
+            loop = next((n for n in outside if not {*n.regions[0].inputs}.isdisjoint(before & after)), None)
             if loop is not None:
                 crossed.setdefault(loop, derivative)
     return crossed
@@ -66,7 +71,7 @@ def _derivatives(region: Region, loops: tuple[Node, ...]) -> Iterator[tuple[Node
         if node.op in DERIVATIVES:
             yield node, loops
         for inner in node.regions:
-            yield from _derivatives(inner, (*loops, node) if node.op is Loop else loops)
+            yield from _derivatives(inner, (*loops, node) if node.op in (Loop, FixedPoint) else loops)
 
 
 def _flow(graph: Graph) -> Flow:
@@ -104,18 +109,34 @@ def _reached(flow: Flow, values: Sequence[Value]) -> set[Value]:
     return reached
 
 
-def _check_can_be_written_out(loop: Node, derivative: Node) -> None:
-    rule = Loop.of(loop)
-    count = rule.count if isinstance(rule.count, int) and not rule.stops else None
-    if count is not None and count * sum(1 for _ in loop.regions[0].walk()) <= MOST_OPERATIONS:
-        return
-    why = "the number of its turns is not known" if count is None else f"its {count:,} turns are too many"
+def _check_can_be_written_out(loops: dict[Node, Node]) -> None:
+    """Refuse turns of unknown number, and so many that their derivatives, each through all turns before it, are too much code."""
+    operations = derivatives = 0
+    for loop, derivative in loops.items():
+        if loop.op is FixedPoint:
+            message = "this derivative goes through the solution of the fixed point around it"
+            raise _refused(derivative, message, "take it after the `fixed_point`, or with respect to the solution")
+        rule = Loop.of(loop)
+        if not isinstance(rule.count, int) or rule.stops:
+            raise _through_turns(derivative, "the number of its turns is not known")
+        body = [*loop.regions[0].walk()]
+        operations += rule.count * len(body)
+        derivatives += rule.count * sum(node.op in DERIVATIVES for node in body)
+        if operations * derivatives > MOST_OPERATIONS:
+            raise _through_turns(derivative, f"its {rule.count:,} turns are too many")
+
+
+def _through_turns(derivative: Node, why: str) -> MaiError:
     message = f"this derivative goes through the earlier turns of the loop around it, and {why}"
     help = (
         "carry it as a state of the loop: for `h = step(h, x)` write `(h, dh) = jvp(step, (h, x), (dh, 1))`, "
         "with `dh = 0` before the loop where h does not begin with x"
     )
-    raise MaiError([Diagnostic("not-differentiable", derivative.span, message, help=help)])
+    return _refused(derivative, message, help)
+
+
+def _refused(derivative: Node, message: str, help: str) -> MaiError:
+    return MaiError([Diagnostic("not-differentiable", derivative.span, message, help=help)])
 
 
 def _written_out(loops: dict[Node, Node]) -> Callable[[Copier, Node], bool]:

@@ -15,6 +15,7 @@ Sizes = tuple[int, ...]
 
 
 def _lowering(op: type[Operation]) -> Lowering:
+    """An operation's code for torch; the module torch is no `Arrays` to a type checker, which its own signature asks for."""
     return op.torch
 
 
