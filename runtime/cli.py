@@ -32,6 +32,9 @@ COMES_WITH_TRAIN = {
     for name in ("torch", "torchdiffeq", "lark", "onnx", "accelerate", "pyarrow", "safetensors", "tokenizers", "jinja2")
 }
 COMES_WITH_TRAIN |= {"onnx_ir": "onnx-ir", "sklearn": "scikit-learn", "ot": "pot", "matplotlib": "matplotlib"}
+ALL_THAT_TRAIN_BRINGS = (
+    "pip install 'mai-lang[train]', or '.[train]' in a clone of mai, brings all that checking and training need"
+)
 
 
 def application(verb: str = "") -> typer.Typer:
@@ -119,7 +122,7 @@ def main() -> None:
         if package is None:
             raise
         say(f"error: this needs {package}: pip install {package}", err=True)
-        say("help: pip install '.[train]', in a clone of mai, brings all that checking and training need", err=True)
+        say(f"help: {ALL_THAT_TRAIN_BRINGS}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         say("stopped", err=True)

@@ -45,16 +45,16 @@ def table_of_kinds(kinds: Mapping[str, Rows], versions: Mapping[str, str]) -> st
     for kind, rows in kinds.items():
         cells = (_counts(e, rows) for e in engines)
         lines.append(f"| {kind}, {len(rows)} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *_refused(kinds), *_reasons(kinds.values(), engines)])
+    return "\n".join([*lines, "", *_lacking(kinds), *_reasons(kinds.values(), engines)])
 
 
-def _refused(kinds: Mapping[str, Rows]) -> Iterator[str]:
+def _lacking(kinds: Mapping[str, Rows]) -> Iterator[str]:
     """Which files of which kinds there are not."""
     names = dict.fromkeys(name for rows in kinds.values() for name in rows)
     for kind, rows in kinds.items():
-        lacking = ", ".join(f"`{name}`" for name in names if name not in rows)
-        if lacking:
-            yield f"- `mai compile` makes no file of {kind} of {lacking}, and says why"
+        others = ", ".join(f"`{name}`" for name in names if name not in rows)
+        if others:
+            yield f"- `mai compile` makes no file of {kind} of {others}, and says why"
 
 
 def _head(first: str, engines: list[str], versions: Mapping[str, str]) -> list[str]:

@@ -17,7 +17,10 @@ def lsp() -> None:
     for VS Code, Neovim, Helix, Zed and Emacs.
     """
     if find_spec("pygls") is None:
-        echo("the language server needs pygls: pip install '.[editor]', in a clone of mai, brings it", err=True)
+        echo(
+            "the language server needs pygls: pip install 'mai-lang[editor]', or '.[editor]' in a clone of mai",
+            err=True,
+        )
         raise Exit(1)
     from mai.compiler.editor.server import serve
 

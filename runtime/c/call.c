@@ -14,7 +14,7 @@ mai_call *mai_call_new(const mai_model *model) {
   call->feeds = calloc(model->count + 1, sizeof *call->feeds);
   call->fetches = calloc(model->count + 1, sizeof *call->fetches);
   call->results = calloc(model->count + 1, sizeof *call->results);
-  call->seconds = call->left = INFINITY;
+  call->limit = call->current = (time_limit){INFINITY, INFINITY};
   int right = call->values && call->repeated && call->feeds && call->fetches && call->results;
   if (!right) out_of_memory();
   if (right && done(api->CreateRunOptions(&call->options), "ONNX Runtime")) return call;
@@ -174,9 +174,9 @@ static int cancelled(mai_call *call) {
 }
 
 /* The count goes up before the mark is set, and a run takes the mark away before it looks at the count: none is lost. */
-int begin(mai_call *call, long since, double left) {
+int begin(mai_call *call, long since, time_limit limit) {
   call->begun = since;
-  call->left = left;
+  call->current = limit;
   call->was_cancelled = call->timed_out = 0;
   if (!done(api->RunOptionsUnsetTerminate(call->options), "the call cannot begin")) return 0;
   return cancels_of(call) == since || cancelled(call);
@@ -223,7 +223,7 @@ int compute(mai_call *call) {
 
 int mai_run(mai_call *call) {
   if (json_member(call->model->manifest, "part")) return run_all_turns(call);
-  int right = begin(call, cancels_of(call), call->seconds) && prepare(call) && compute(call) && check_arrival(call);
+  int right = begin(call, cancels_of(call), call->limit) && prepare(call) && compute(call) && check_arrival(call);
   if (!right) call->outputs = 0;
   forget_feeds(call);
   return right;

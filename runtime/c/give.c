@@ -6,6 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Copy a value of a port into the call. */
+static int keep(mai_call *call, const mai_port *port, const void *data, size_t bytes, int rank, const int64_t *dims) {
+  call->changes++;
+  return put(&call->values[port - call->model->ports], data, bytes, rank, dims);
+}
+
 /* The port of an input or a setting; NULL, with a message, where there is none. */
 static const mai_port *port_to_give(const mai_model *model, const char *name, mai_kind kind) {
   size_t p = place_of(model, name, 0);
@@ -31,7 +37,7 @@ int mai_set_integer(mai_call *call, const char *setting, int64_t value) {
   const mai_port *port = port_to_give(call->model, setting, MAI_SETTING);
   if (!port) return 0;
   if (port->type != MAI_INTEGER) return mai_set(call, setting, (double)value);
-  return check_range(port, (double)value) && put(&call->values[port - call->model->ports], &value, sizeof value, 0, NULL);
+  return check_range(port, (double)value) && keep(call, port, &value, sizeof value, 0, NULL);
 }
 
 /* A number is whole, and not so large that a double has only every second one. */
@@ -45,17 +51,16 @@ static int check_whole(const mai_port *port, double value) {
 int mai_set(mai_call *call, const char *setting, double value) {
   const mai_port *port = port_to_give(call->model, setting, MAI_SETTING);
   if (!port) return 0;
-  array *to = &call->values[port - call->model->ports];
   if (!isfinite(value) && isfinite(port->initial) && port->type != MAI_INTEGER) return fail("`%s` is a finite number, this is %g", setting, value);
   if (port->type != MAI_FLOAT && !check_whole(port, value)) return 0;
   if (!check_range(port, value)) return 0;
   if (port->type == MAI_FLOAT) {
     float real = (float)value;
-    return put(to, &real, sizeof real, 0, NULL);
+    return keep(call, port, &real, sizeof real, 0, NULL);
   }
   int64_t whole = (int64_t)value;
   unsigned char truth = whole != 0;
-  return port->type == MAI_INTEGER ? put(to, &whole, sizeof whole, 0, NULL) : put(to, &truth, 1, 0, NULL);
+  return port->type == MAI_INTEGER ? keep(call, port, &whole, sizeof whole, 0, NULL) : keep(call, port, &truth, 1, 0, NULL);
 }
 
 static void write_sizes(char *to, size_t room, int rank, const int64_t *dims) {
@@ -107,7 +112,7 @@ static int give(mai_call *call, const char *input, mai_type type, const void *va
   if (!count_within(rank, whole, types[type].width)) return fail("the sizes of `%s` are more than any memory holds", input);
   size_t count = count_of(rank, whole);
   if (count && !values) return fail("there are no numbers for `%s`", input);
-  return check_numbers(port, values, count) && put(&call->values[port - call->model->ports], values, count * types[type].width, rank, whole);
+  return check_numbers(port, values, count) && keep(call, port, values, count * types[type].width, rank, whole);
 }
 
 int mai_give_floats(mai_call *call, const char *input, const float *values, int rank, const int64_t *dims) {

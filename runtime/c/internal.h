@@ -36,6 +36,11 @@ typedef struct {
   int64_t dims[MAI_AXES];
 } array;
 
+/* The seconds that a run may compute, or all turns of a text or of a progress together, INFINITY for no limit; and what of them is left. */
+typedef struct {
+  double seconds, left;
+} time_limit;
+
 struct mai_call {
   const mai_model *model;
   array *values;       /* that were given, by the places of ports */
@@ -48,7 +53,8 @@ struct mai_call {
   volatile long cancels; /* how often `mai_cancel` was called */
   long begun;            /* how often it had been when what runs now began */
   int was_cancelled, timed_out;
-  double seconds, left;  /* that a run may compute, or all turns of a text together; and what of them is left */
+  time_limit limit, current; /* of what begins later, and of what runs now */
+  size_t changes;            /* how often it was given a value */
 };
 
 /* What goes on from one turn to the next: inputs whose next values are outputs of the turn before. */
@@ -56,6 +62,7 @@ typedef struct {
   mai_call *call;
   size_t *after;     /* of an input that is a state, the place of the output that is its next value; else the number of ports */
   OrtValue **values; /* of an input that is a state, its value */
+  size_t count;      /* of the ports */
 } states;
 
 /* 0, with the sentence that `mai_message` gives. */
@@ -102,11 +109,11 @@ int find_size(const void *of, const char *name, size_t length, int64_t *size);
 int check_prompt(const mai_model *model, const mai_port *port, const array *rows, int64_t count);
 int64_t count_of_row(const int64_t *row, int64_t length);
 
-/* How often `mai_cancel` was called; and the start of a run or a turn, which may take so many seconds, 0 where that was since. */
+/* How often `mai_cancel` was called; and the start of a run or a turn within a limit, 0 where that was since. */
 long cancels_of(const mai_call *call);
-int begin(mai_call *call, long since, double left);
+int begin(mai_call *call, long since, time_limit limit);
 
-/* Do something within the time that is left of a call's limit, which is less by as much after it. */
+/* Do something within the time that is left of what runs now, which is less by as much after it. */
 typedef int runner(void *of);
 int run_within_limit(mai_call *call, runner *run, void *of);
 

@@ -128,7 +128,7 @@ static void stop(struct alarm *alarm) {
 
 int mai_set_timeout(mai_call *call, double seconds) {
   if (!(seconds > 0)) return fail("`timeout` is a number of seconds above 0, this is %g", seconds);
-  call->seconds = seconds;
+  call->limit = (time_limit){seconds, seconds};
   return 1;
 }
 
@@ -136,17 +136,18 @@ int mai_timed_out(const mai_call *call) { return call->timed_out; }
 
 static int is_over(mai_call *call) {
   call->timed_out = 1;
-  return fail("the call was ended: it took more than %g seconds", call->seconds);
+  return fail("the call was ended: it took more than %g seconds", call->current.seconds);
 }
 
 int run_within_limit(mai_call *call, runner *run, void *of) {
-  if (!(call->left < LONGEST)) return run(of);
-  if (call->left <= 0) return is_over(call);
-  struct alarm alarm = {.seconds = call->left, .options = call->options};
+  double *left = &call->current.left;
+  if (!(*left < LONGEST)) return run(of);
+  if (*left <= 0) return is_over(call);
+  struct alarm alarm = {.seconds = *left, .options = call->options};
   double begun = now();
   if (!start(&alarm)) return fail("no thread can be had to watch the time");
   int right = run(of);
   stop(&alarm);
-  call->left -= now() - begun;
-  return alarm.rang || call->left < 0 ? is_over(call) : right; /* A run may end before the thread has begun to wait. */
+  *left -= now() - begun;
+  return alarm.rang || *left < 0 ? is_over(call) : right; /* A run may end before the thread has begun to wait. */
 }

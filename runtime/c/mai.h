@@ -100,7 +100,7 @@ int mai_set_timeout(mai_call *call, double seconds);
 int mai_timed_out(const mai_call *call);
 
 /* A sampler some turns of its loops (steps of its solver) at a time, by the file that `mai compile --progress` writes (`NAME.step.onnx`).
-   The call is one of that file; it must outlive the progress, which takes its values as they are at each turn. After each `mai_advance`
+   The call is one of that file, with its values: it must outlive the progress, and gets no others before its end. After each `mai_advance`
    `turns` of `total` are taken, and `mai_output` is what a run would give if these were all; after the last, what a run gives, to the bit.
    Whoever wants no more of them frees it. `mai_run` of such a file takes all turns. */
 mai_progress *mai_progress_new(mai_call *call, int64_t every);

@@ -12,7 +12,8 @@ struct mai_progress {
   const json *part;
   size_t before, now; /* the places of settings */
   int64_t taken, every, total;
-  double left;        /* of the call's time, when these turns began */
+  time_limit limit;   /* of all turns together */
+  size_t changes;     /* how often the call had been given a value when these turns began */
   long begun;         /* how often the call had been cancelled then */
   char failure[1024]; /* why it ended, where by an error */
 };
@@ -55,6 +56,7 @@ static int begin_turns(mai_progress *progress) {
   int right = find_states(&progress->states, call, json_member(progress->part, "states")) && feed_part(progress) &&
               begin_states(&progress->states, examples_of(call), find_size_of_call, call);
   forget_feeds(call);
+  progress->changes = call->changes; /* The defaults of settings that the graph has none for were given, too. */
   return right;
 }
 
@@ -68,7 +70,7 @@ mai_progress *mai_progress_new(mai_call *call, int64_t every) {
   progress->part = part;
   progress->every = every < MOST_TURNS ? every : MOST_TURNS;
   progress->total = 1;
-  progress->left = call->seconds;
+  progress->limit = call->limit;
   progress->begun = cancels_of(call);
   if (begin_turns(progress)) return progress;
   mai_progress_free(progress);
@@ -93,11 +95,12 @@ static int read_total(mai_progress *progress) {
 
 static int take_turns(mai_progress *progress) {
   mai_call *call = progress->states.call;
-  if (!begin(call, progress->begun, progress->left)) return 0;
+  if (call->changes != progress->changes) return fail("the call was given a value between two turns: begin the progress anew");
+  if (!begin(call, progress->begun, progress->limit)) return 0;
   int right = feed_part(progress) && compute_turn(&progress->states) && read_total(progress) && check_arrival(call);
   forget_feeds(call);
-  progress->left = call->left;
-  if (!right) return call->outputs = 0;
+  progress->limit = call->current;
+  if (!right) return 0;
   take_states(&progress->states, call->model->count);
   progress->taken += progress->every;
   if (progress->taken > progress->total) progress->taken = progress->total;
@@ -108,6 +111,7 @@ int mai_advance(mai_progress *progress, int64_t *turns, int64_t *total) {
   if (progress->failure[0]) return fail("%s", progress->failure), -1;
   if (progress->taken >= progress->total) return 0;
   if (!take_turns(progress)) {
+    progress->states.call->outputs = 0;
     snprintf(progress->failure, sizeof progress->failure, "%s", mai_message());
     return -1;
   }

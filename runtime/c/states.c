@@ -7,6 +7,7 @@
 int find_states(states *of, mai_call *call, const json *pairs) {
   const mai_model *model = call->model;
   of->call = call;
+  of->count = model->count;
   of->after = malloc((model->count + 1) * sizeof *of->after);
   of->values = calloc(model->count + 1, sizeof *of->values);
   if (!of->after || !of->values) return out_of_memory();
@@ -76,7 +77,7 @@ void take_states(states *of, size_t but) {
 }
 
 void free_states(states *of) {
-  if (of->values) drop(of->values, of->call->model->count);
+  if (of->values) drop(of->values, of->count); /* The call may be freed already. */
   free(of->values);
   free(of->after);
 }

@@ -15,7 +15,7 @@ struct mai_text {
   size_t count;
   int64_t read, turns, most;
   size_t counted;     /* the place of the setting that `most` is, where turns have it */
-  double left;        /* of the call's time, which all turns share */
+  time_limit limit;   /* of all turns together */
   long begun;         /* how often the call had been cancelled when the text began */
   int is_over;
   char failure[1024]; /* why it ended, where by an error */
@@ -79,7 +79,7 @@ mai_text *mai_text_new(mai_call *call, const int64_t *prompt, size_t length, int
   if (!text) return out_of_memory(), NULL;
   text->call = text->states.call = call;
   text->step = step;
-  text->left = call->seconds;
+  text->limit = call->limit;
   text->most = most < 0 ? (int64_t)json_number(json_member(model->manifest, "text"), "usual", 0) : most;
   text->waiting = malloc((length + 1) * sizeof *text->waiting);
   text->begun = cancels_of(call);
@@ -124,10 +124,10 @@ static int feed_turn(mai_text *text, int64_t *tokens, size_t count) {
 /* Read tokens, and choose the one after them. What the prompt's first parts choose counts for nothing. */
 static int take(mai_text *text, int64_t *tokens, size_t count, int is_part, int64_t *chosen) {
   mai_call *call = text->call;
-  if (!begin(call, text->begun, text->left)) return 0;
+  if (!begin(call, text->begun, text->limit)) return 0;
   int right = feed_turn(text, tokens, count) && compute_turn(&text->states);
   forget_feeds(call);
-  text->left = call->left;
+  text->limit = call->current;
   if (!right) return 0;
   const mai_result *next = mai_output(call, "next");
   if (!next || !next->integers) return fail("the step file gives no token");

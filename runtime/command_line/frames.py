@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar
@@ -15,7 +16,9 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[
     return function(*arguments, **named)
 
 
-_ROOMY = FunctionType(_call.__code__.replace(co_stacksize=SLOTS), globals(), "in_one_piece")
+_ROOMY: Callable[..., Any] = _call
+if sys.implementation.name == "cpython":  # Others have no such pieces.
+    _ROOMY = FunctionType(_call.__code__.replace(co_stacksize=SLOTS), globals(), "in_one_piece")
 
 
 def in_one_piece(function: Callable[P, R], *arguments: P.args, **named: P.kwargs) -> R:

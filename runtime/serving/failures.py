@@ -35,10 +35,9 @@ def status_of(error: ModelError) -> int:
 def failure(error: ModelError) -> Response:
     """The response that tells an error, in the shape of OpenAI's: `{"error": {"message", "type", "code", "param", "help"}}`."""
     status = status_of(error)
-    told = json.dumps(
-        described(error)
-    )  # In ASCII: a name that it repeats may have half of a character, which no UTF-8 has.
-    return Response(told, status, HEADERS.get(status), "application/json")
+    # In ASCII: a name that it repeats may have half of a character, which no UTF-8 has.
+    content = json.dumps(described(error))
+    return Response(content, status, HEADERS.get(status), "application/json")
 
 
 def bug() -> ModelError:

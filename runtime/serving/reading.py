@@ -189,7 +189,8 @@ def check_limits(options: Options, manifest: Manifest, feed: Mapping[str, Array]
     Raises:
         ModelError: `input-range`: it is not.
     """
-    limits = {p.name: MOST_TURNS for p in manifest.settings if _counts_turns(p)} | dict(options.limits)
+    usual = {p.name: max(MOST_TURNS, p.default or 0) for p in manifest.settings if _counts_turns(p)}
+    limits = {**usual, **options.limits}
     for name, number in _asked(manifest, feed).items():
         _check_most(name, number, options.examples if name == BATCH else limits.get(name, math.inf))
 
@@ -201,7 +202,12 @@ def _counts_turns(port: Port) -> bool:
 
 def _check_most(name: str, number: float, most: float) -> None:
     if number > most:
-        raise ModelError("input-range", f"`{name}` is at most {most:g} here, this asks for {number:g}")
+        raise ModelError("input-range", f"`{name}` is at most {_written(most)} here, this asks for {_written(number)}")
+
+
+def _written(number: float) -> str:
+    """A number with all digits where it is whole: 1000001 is more than 1000000."""
+    return f"{number:.0f}" if float(number).is_integer() else f"{number:g}"
 
 
 def _asked(manifest: Manifest, feed: Mapping[str, Array]) -> dict[str, float]:

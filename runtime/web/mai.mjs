@@ -189,22 +189,22 @@ export class Model {
   }
 
   /** The names that a call may say: those that turns have for themselves help nobody. */
-  _known() {
+  _names() {
     const { step, part } = this.manifest;
     const { tokens, past, turn, before, now, states = {} } = step ?? part ?? {};
     const own = [tokens, past, turn, before, now, ...Object.keys(states)];
-    return (
-      Object.keys(this.taken)
-        .filter((name) => !own.includes(name))
-        .join(", ") || "nothing"
-    );
+    return Object.keys(this.taken).filter((name) => !own.includes(name));
+  }
+
+  _known() {
+    return this._names().join(", ") || "nothing";
   }
 
   _checkNames(values) {
     if (typeof values !== "object") throw new ModelError(`values are given by name: { ${this._known()} }`);
     const unknown = Object.keys(values).find((name) => !this.taken[name]);
     if (!unknown) return;
-    const near = nearest(unknown, Object.keys(this.taken));
+    const near = nearest(unknown, this._names());
     const help = near ? `did you mean \`${near}\`?` : `it takes ${this._known()}`;
     throw new ModelError(`there is no input or setting \`${unknown}\`; ${help}`);
   }

@@ -111,4 +111,4 @@ def test_what_is_lacking_is_said(unpacked: Path, tmp_path: Path) -> None:
     (tmp_path / "wrong.mai").write_text("export f(x: [2] -> [2] { return x }\n")
     for words, without in ((("compile", "flow.mai"), TRAINING), (("check", "wrong.mai"), COMPILER)):
         done = mai(unpacked, tmp_path, *words, without=without)
-        assert done.returncode and "pip install '.[train]'" in done.stderr, done.stderr
+        assert done.returncode and "pip install 'mai-lang[train]'" in done.stderr, done.stderr

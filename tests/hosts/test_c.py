@@ -577,6 +577,33 @@ def test_a_text_that_takes_too_long(host: Host, files: Path) -> None:
     host.c.mai_text_free(text)
 
 
+def test_a_progress_whose_call_gets_another_value(host: Host, samplers: Path) -> None:
+    """States of two examples and draws of one would go together without a word; a progress that begins then has the new value."""
+    call = host.call(host.load(samplers / "s.noisy.step.onnx"), batch=2, steps=3)
+    progress = c_void_p(host.right(host.c.mai_progress_new(call, c_int64(1))))
+    assert host.c.mai_advance(progress, None, None) == 1
+    host.give(call, "batch", 1)
+    for _ in range(2):
+        assert host.c.mai_advance(progress, None, None) == -1
+        assert host.c.mai_message().decode().startswith("the call was given a value between two turns")
+        assert not host.c.mai_output(call, None)
+    host.c.mai_progress_free(progress)
+    assert [result.shape for *_, result in host.progress(call, 2)] == [(1, 2)] * 2
+
+
+def test_a_progress_keeps_the_limit_that_it_began_with(host: Host, samplers: Path) -> None:
+    """What is said of it, too. It may be freed after its call."""
+    call = host.call(host.load(samplers / "s.noisy.step.onnx"), steps=2)
+    host.right(host.c.mai_set_timeout(call, c_double(1e-9)))
+    progress = c_void_p(host.right(host.c.mai_progress_new(call, c_int64(1))))
+    host.right(host.c.mai_set_timeout(call, c_double(np.inf)))
+    assert host.c.mai_advance(progress, None, None) == -1
+    assert host.c.mai_message().decode() == "the call was ended: it took more than 1e-09 seconds"
+    assert len(host.progress(call, 1)) == 2
+    host.c.mai_call_free(call)
+    host.c.mai_progress_free(progress)
+
+
 def test_a_progress_that_is_cancelled(host: Host, samplers: Path) -> None:
     """Between two turns, too; a later one of the same call begins anew."""
     call = host.call(host.load(samplers / "s.noisy.step.onnx"))

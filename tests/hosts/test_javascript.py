@@ -230,13 +230,16 @@ def test_what_turns_have_for_themselves_is_no_help(javascript: JavaScript, progr
     step = export_step(made, "generate", trained, tmp_path, CompileOptions(verify=False))
     assert step is not None
     call = {"file": str(file), "step": str(step.path), "prompt": "A"}
-    lacking, right, released = javascript(
+    past = load(step.path, providers="cpu").manifest.step.past  # type: ignore[union-attr]
+    near, lacking, right, released = javascript(
         [
+            {"file": str(step.path), "values": {f"{past}x": 1}},
             call,
             {**call, "values": {"seed": 1, "example": 0}},
             {**call, "values": {"seed": 1, "example": 0}, "release": True},
         ]
     )
+    assert near["error"] == f"there is no input or setting `{past}x`; it takes seed, example, temperature"
     assert lacking["error"] == "the input `seed` is missing; it takes seed, example, temperature"
     assert right["pieces"]
     assert released["known"] and "onnxruntime failed" in released["error"]

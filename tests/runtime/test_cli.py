@@ -148,4 +148,4 @@ def test_the_verbs_of_the_compiler_say_what_to_install(tmp_path: Path, monkeypat
     for verb in ("check", "show", "train", "compile"):
         said = bare(verb, spec, code=1).stderr
         assert re.search(r"error: this needs ([\w-]+): pip install \1\n", said)
-        assert "pip install '.[train]', in a clone of mai" in said
+        assert "pip install 'mai-lang[train]', or '.[train]' in a clone of mai" in said

@@ -52,11 +52,11 @@ export features(x: tokens[P]) -> [16] { return mean(embed(x, 16), axis = 0) }
 """
 
 
-def compiled(text: str, folder: Path) -> dict[str, Model]:
+def compiled(text: str, folder: Path, options: CompileOptions | None = None) -> dict[str, Model]:
     """The exports of a spec by `spec.NAME`."""
     program = check_text(Path("spec.mai"), text).program
     assert program is not None
-    compile_all(program, list(program.exports), None, folder, CompileOptions(), told=lambda _: None)
+    compile_all(program, list(program.exports), None, folder, options or CompileOptions(), told=lambda _: None)
     files = [path for path in sorted(folder.glob("*.onnx")) if ".step" not in path.name]
     return {path.stem: load(path, providers="cpu", threads=1) for path in files}
 
@@ -69,6 +69,12 @@ def flow(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
 @pytest.fixture(scope="session")
 def text(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
     return compiled(TEXT, tmp_path_factory.mktemp("text"))
+
+
+@pytest.fixture
+def with_places(tmp_path: Path) -> dict[str, Model]:
+    """The small text, whose file of turns has places for 24 tokens."""
+    return compiled(TEXT, tmp_path, CompileOptions(capacity=24))
 
 
 @pytest.fixture(scope="session")

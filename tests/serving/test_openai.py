@@ -76,6 +76,16 @@ def test_a_stream_is_the_same_text_in_pieces(service: Client) -> None:
     assert json.loads(used)["usage"]["completion_tokens"] == 9
 
 
+def test_more_tokens_than_places_are_refused_before_the_first(with_places: dict[str, Model]) -> None:
+    asked = {"model": "spec.generate", "prompt": "a" * 10, "seed": 1, "end": -1}
+    with running(with_places) as client:
+        for more in ({"stream": True}, {"logprobs": 1}):
+            assert client.post("/v1/completions", {**asked, **more, "max_tokens": 15}).status == 200
+            reply = client.post("/v1/completions", {**asked, **more, "max_tokens": 16})
+            assert (reply.status, reply.error["code"]) == (400, "input-range")
+            assert "at most 24 tokens: 10 of the prompt and 16 more are too many" in reply.error["message"]
+
+
 def test_stops_end_an_answer(service: Client) -> None:
     whole = service.post(COMPLETIONS, ASKED).json["choices"][0]["text"]
     stop = whole[3:5]

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from mai.runtime import Model, load
+from mai.runtime import Model, ModelError, load
+from mai.runtime.serving.options import Options
+from mai.runtime.serving.reading import check_limits
 from tests.support.serving import PATIENCE, Client, running
 from tests.support.small_files import FOREVER, Write, build, manifest, output, real
 
@@ -96,6 +98,21 @@ def test_steps_have_a_limit_where_nobody_says_one(flow: dict[str, Model]) -> Non
             reply = client.post("/run/spec.plain", {"batch": 1, "steps": 10**9})
             assert (reply.status, reply.error["code"]) == (400, "input-range")
             assert f"`steps` is at most {most} here" in reply.error["message"]
+
+
+def test_a_default_is_within_its_limit(flow: dict[str, Model]) -> None:
+    plain = flow["spec.plain"].manifest
+    settings = [p.model_copy(update={"default": 300_000} if p.name == "steps" else {}) for p in plain.settings]
+    longer = plain.model_copy(update={"settings": settings})
+    check_limits(Options(), longer, {"steps": np.array(300_000)})
+    with pytest.raises(ModelError, match="`steps` is at most 300000 here"):
+        check_limits(Options(), longer, {"steps": np.array(300_001)})
+
+
+def test_a_limit_is_said_with_all_its_digits(flow: dict[str, Model]) -> None:
+    with running(flow, limits={"steps": 10**6}) as client:
+        reply = client.post("/run/spec.plain", {"batch": 1, "steps": 10**6 + 1})
+        assert reply.error["message"] == "`steps` is at most 1000000 here, this asks for 1000001"
 
 
 def test_what_curl_sends_is_json(service: Client) -> None:

@@ -20,7 +20,7 @@ from mai.runtime.serving.reading import check_numbers
 from mai.runtime.serving.running import prepared
 from mai.runtime.serving.served import Served
 from mai.runtime.serving.sharing import SEED
-from mai.runtime.text.prompts import NOTHING
+from mai.runtime.text.prompts import NOTHING, check_length
 from mai.runtime.text.scores import Scored, score_turns
 from mai.runtime.text.several import several_scored
 from mai.runtime.text.stream import grow
@@ -168,6 +168,7 @@ async def _scored(wanted: Wanted, seconds: float) -> list[tuple[Answer, str]]:
     row, rows, top = wanted.prompt[None], wanted.several, wanted.likeliest or 0
 
     def begin(limit: TimeLimit) -> Iterator[list[Scored]]:
+        _check_places(wanted)
         return several_scored(wanted.one.model, row, rows, wanted.count, wanted.beside(rows), limit, top)
 
     turns = [turn async for turn in wanted.one.line.stream(begin, seconds)]
@@ -211,6 +212,7 @@ async def streamed(wanted: Wanted, options: Options, answer: Answer, seconds: fl
         return
 
     def begin(limit: TimeLimit) -> Iterator[str]:
+        _check_places(wanted)
         model, row, top = wanted.one.model, wanted.prompt[None], wanted.likeliest
         turns = model.turns(row, wanted.count, wanted.beside(1), limit, scored=top is not None)
         grown = grow(turns, row, wanted.count)
@@ -220,6 +222,12 @@ async def streamed(wanted: Wanted, options: Options, answer: Answer, seconds: fl
 
     async for piece in wanted.one.line.stream(begin, seconds):
         yield piece
+
+
+def _check_places(wanted: Wanted) -> None:
+    """Check that the file of turns has places for a prompt and its answer: it may have fewer than the model reads."""
+    text = wanted.text.model_copy(update={"limit": wanted.one.model.token_limit})
+    check_length(text, wanted.prompt[None], {str(text.count): wanted.count})
 
 
 def room(limit: int | None, length: int, count: int) -> int:

@@ -93,7 +93,8 @@ async def chat_completions(served: Files, options: Options, metrics: Metrics, re
     if not len(prompt):
         raise ModelError(UNAVAILABLE, "the chat template makes nothing of these messages")
     count, values = _said(one, body)
-    room_left = room(one.model.token_limit, len(prompt), count)
+    limit = await asyncio.to_thread(lambda: one.model.token_limit)  # Which opens the file of turns once.
+    room_left = room(limit, len(prompt), count)
     wanted = Wanted(one, prompt, room_left, body.n, body.stops, values, body.likeliest)
     return await _answered([wanted], body, options, metrics, CHAT)
 

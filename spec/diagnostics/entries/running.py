@@ -189,7 +189,7 @@ RUNNING: dict[str, Entry] = {
     "key-unreadable": Entry(
         "A key cannot be read",
         "Keys are .pem files of an elliptic curve: `mai sign --new-key key.pem` writes one, and the public one beside it, `key.pem.pub`.\n"
-        "Signatures need `pip install '.[sign]'`.",
+        "Signatures need `pip install 'mai-lang[sign]'`, or `'.[sign]'` in a clone of mai.",
     ),
     "token-wrong": Entry(
         "A request shows no token, or a wrong one",
