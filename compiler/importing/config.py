@@ -2,7 +2,7 @@
 
 A record has tables: `names` gives a field another name, `fields` has those that decide the spec with the reference's defaults, `words` those
 whose words mean something in the language, `only` those of which some values alone are known, and `nothing` has patterns of those that
-change no result. What is in none of them is an error.
+change no result. What is in none of them is an error. `null` is no value; with `null_is_default` it is the default.
 """
 
 from __future__ import annotations

@@ -105,9 +105,15 @@ def _set_turns(file: GgufFile, config: dict[str, object], share: str | None) -> 
     for name in ("rope.dimension_count", "attention.value_length"):
         said = file.metadata.get(f"{file.kind}.{name}", width)
         if share and name.startswith("rope") and isinstance(said, int) and isinstance(width, int) and 0 < said < width:
-            config[share] = said / width
+            config[share] = share_of(said, width)
         elif said != width:
             raise refused("config-unknown", f"`{file.kind}.{name}` is {said}, and heads have {width} numbers")
+
+
+def share_of(part: int, whole: int) -> float:
+    """The share whose product with the whole is the part when it is rounded down, as heads are: 58 / 100 gives 57."""
+    share = part / whole
+    return share if math.floor(share * whole) == part else math.nextafter(share, 1.0)
 
 
 def _width(config: Mapping[str, object]) -> int:

@@ -180,9 +180,9 @@ def misfits(family: Family, weights: Iterable[Weight], shapes: Shapes) -> Iterat
             for c in rule.source.chains
             for p in prefixes
         )
-        found = next((name for name in tensors if name in shapes), None)
-        if found is not None:
-            yield weight, found
+        tensor = next((name for name in tensors if name in shapes), None)
+        if tensor is not None:
+            yield weight, tensor
 
 
 def _without_second_names(fitting: Mapping[str, Sequence[Fit]]) -> dict[str, list[Fit]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import torch
 
 from mai.compiler.compile_options import Trained
 from mai.compiler.importing.adapter import spec_path
-from mai.compiler.importing.gguf_model import config_of
+from mai.compiler.importing.gguf_model import config_of, share_of
 from mai.compiler.importing.gguf_tokenizer import write_tokenizer
 from mai.compiler.importing.importing import import_folder
 from mai.compiler.onnx.export import export
@@ -120,8 +121,10 @@ def write(
     for field, key in KEYS.items():
         if "moe" in arch and hasattr(c, field):
             writer.add_uint32(f"{arch}.{key}", getattr(c, field))
-    if arch in ("gemma2", "gemma3", "phi3") and c.sliding_window:
-        writer.add_sliding_window(c.sliding_window)
+    if arch in ("gemma2", "gemma3", "phi3"):
+        writer.add_sliding_window(c.sliding_window or 0)
+    if arch == "phi3":
+        writer.add_rope_scaling_orig_ctx_len(c.max_position_embeddings)
     for field in CAPS:
         if getattr(c, field, None):
             writer.add_float32(f"{arch}.{field}", getattr(c, field))
@@ -198,6 +201,11 @@ def test_a_file_computes_what_its_folder_does(name: str, tmp_path: Path) -> None
         x=x
     )
     np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()))
+
+
+def test_the_share_of_each_head_that_is_turned() -> None:
+    """Rounded down as in the spec, it is what the file says."""
+    assert all(math.floor(share_of(part, n) * n) == part for n in range(2, 257, 2) for part in range(2, n, 2))
 
 
 @pytest.mark.parametrize(("kind", "most"), [("F32", 0), ("F16", 2e-3), ("BF16", 1e-2), ("Q8_0", 2e-2), ("Q4_0", 0.4)])

@@ -28,15 +28,27 @@ def speaks_of(record: Record) -> set[str]:
     return {name for table in ("fields", "only", "words") for name in record.get(table, {})}
 
 
+def said_by(config: Any, record: Record, field: str) -> Any:
+    """What the reference says of a field, under one of its names; those of configs inside are paths."""
+    for path in (field, *(written for written, name in record.get("names", {}).items() if name == field)):
+        value = config
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, dict) else getattr(value, part, None)
+        if value is not None:
+            return value
+    return None
+
+
 @pytest.mark.parametrize("name", RECORDS)
 def test_what_a_record_says_is_what_the_reference_says(name: str) -> None:
     library = pytest.importorskip("transformers", reason="transformers is not installed")
     record, config = RECORDS[name], getattr(library, RECORDS[name]["reference"])()
     assert record["model_type"] == config.model_type
     settings = read_settings(record, {}, "config.json")
-    for field, value in record["fields"].items():
-        expected = getattr(config, field, None)
-        if expected is None or (value in (False, [], "auto") and field != "max_position_embeddings"):
+    for field, value in (dict.fromkeys(record.get("words", {})) | record["fields"]).items():
+        expected = said_by(config, record, field)
+        is_derived = settings[field] == "" or (field == "truncate" and settings["rope_type"] == "unsaid")
+        if expected is None or is_derived or (value in (False, [], "auto") and field != "max_position_embeddings"):
             continue
         expected = list(expected) if isinstance(expected, tuple) else expected
         words = record.get("words", {}).get(field)

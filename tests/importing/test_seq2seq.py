@@ -80,6 +80,28 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
         assert grow(source=text[None], count=COUNT, stop=-1, **language)[0].tolist() == wanted
 
 
+def test_a_language_and_a_forced_end(tmp_path: Path) -> None:
+    """M2M-100, drawn or searched: `count` tokens behind the language, of which the last one is an end."""
+    model = small("m2m_100")
+    save(model, tmp_path)
+    for beams in (1, 3):
+        said = {
+            "num_beams": beams,
+            "forced_bos_token_id": 7,
+            "forced_eos_token_id": 28,
+            "eos_token_id": 28,
+            "decoder_start_token_id": 2,
+        }
+        (tmp_path / "generation_config.json").write_text(json.dumps(said))
+        program = imported(tmp_path)
+        trained = Trained(load_weights(program, None)[0])
+        found = load(export(program, "generate", trained, tmp_path).path, providers="cpu")(source=sources(), count=5)
+        for text, row in zip(sources(), found, strict=True):
+            with torch.inference_mode():
+                wanted = model.generate(torch.from_numpy(text)[None], **said, max_new_tokens=6, do_sample=False)
+            assert [t for t in row.tolist() if t >= 0] == wanted[0, 2:].tolist()
+
+
 def test_a_search_of_several_beams(tmp_path: Path) -> None:
     """Forbidden tokens, a forced first one, a forced end: what transformers' `generate` finds."""
     model = small("marian")

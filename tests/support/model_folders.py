@@ -231,6 +231,7 @@ PLACES = {
         "layer_scale_init_value": 0.0}),
     "data2vec-vision": Model("Data2VecVisionForImageClassification", "Data2VecVisionConfig", {
         **VIT, **LABELS, "use_relative_position_bias": True, "use_shared_relative_position_bias": True}),
+    "data2vec-vision, vectors": Model("Data2VecVisionModel", "Data2VecVisionConfig", {**VIT, "use_relative_position_bias": True}),
     "dinov3": Model("DINOv3ViTModel", "DINOv3ViTConfig", {**VIT, "num_register_tokens": 3, "layerscale_value": 0.7}),
     "dinov3, gated": Model("DINOv3ViTModel", "DINOv3ViTConfig", {**VIT, "use_gated_mlp": True, "hidden_act": "silu", "key_bias": True}),
 }  # fmt: skip
