@@ -1,11 +1,11 @@
-"""Repairs of brackets: where the partner of one that has none may be missing, which one may be too many, which are of the other kind."""
+"""Repairs of brackets: where the partner of one that has none may be missing, which may be too many, which are missing or of the other kind."""
 
 from __future__ import annotations
 
 import re
 
 from mai.spec.parsing.layout import DECLARATIONS
-from mai.spec.syntax_errors.syntax_place import Draft, Place
+from mai.spec.syntax_errors.syntax_place import Draft, Place, draft
 
 PARTNER = {"(": ")", "[": "]", "{": "}"}
 OPERATOR = re.compile(r"[-+*/@^%<>=|]|\b(?:and|or|not)\b")
@@ -55,6 +55,47 @@ def as_list(p: Place) -> Draft | str:
     items = p.text[begin + 1 : end].strip()
     shown = items if len(items) <= LONGEST and NEW_LINE not in items else "a, b"
     return Draft(f"write `[{shown}]`", ((begin, begin + 1, "["), (end, end + 1, "]")))
+
+
+def names_in_brackets(p: Place) -> Draft | str:
+    """`a, b = f(x)`."""
+    match = re.match(r"((?:\s*,\s*\w+)+)\s*=", p.rest)
+    if match is None:
+        return "write `(a, b) = ...`"
+    names = p.line.strip() + match[1]
+    return draft(p.begin, p.at + len(match[1]), f"({names})", f"write `({names}) = ...`")
+
+
+def fields_without_brackets(p: Place) -> Draft | str:
+    """`data (x: [2], y: [])` for `data x: [2], y: []`."""
+    match = re.match(r"\(\s*([^\n]*?)\s*\)(?=\s*from\b)", p.rest)
+    if match is None:
+        return "write `data x: [2], y: [] from ...`"
+    return draft(p.at, p.at + len(match[0]), match[1], "write `data {} from ...`")
+
+
+def square_brackets(p: Place) -> Draft | str:
+    """`class(3)` for `class[3]`."""
+    match = re.match(r"\(([^()\n]*)\)", p.rest)
+    if match is None:
+        return f"write `{p.before}[10]`"
+    return draft(p.at, p.at + len(match[0]), f"[{match[1]}]", f"write `{p.before}{{}}`")
+
+
+def results_in_brackets(p: Place) -> Draft:
+    """return a, b."""
+    begin = p.begin + len(p.word) + 1
+    return draft(begin, p.stop, f"({p.text[begin : p.stop].strip()})", "write `return {}`")
+
+
+def types_in_brackets(p: Place) -> Draft | str:
+    """-> [2], [3]."""
+    arrow = p.text.rfind("->", 0, p.at)
+    end = p.text.find("{", p.at)
+    if arrow < 0 or end < 0 or "\n" in p.text[arrow:end]:
+        return "write `-> ([2], [])`"
+    types = p.text[arrow + 2 : end].strip()
+    return draft(arrow + 2, end, f" ({types}) ", f"write `-> ({types})`")
 
 
 def is_in_brackets(p: Place) -> bool:

@@ -20,6 +20,11 @@ class Draft:
     changes: tuple[tuple[int, int, str], ...]
 
 
+def draft(begin: int, end: int, text: str, words: str = "write `{}`") -> Draft:
+    """One change: another text from `begin` to `end`; `{}` in the words is that text."""
+    return Draft(words.replace("{}", text.strip()), ((begin, end, text),))
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the parser stopped.

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from mai.spec import words
-from mai.spec.syntax_errors.syntax_place import Draft, Place
+from mai.spec.syntax_errors.syntax_place import Draft, Place, draft
 
 Repair = Callable[[Place], Draft | str | None]
 QUOTES = "“”‘’„«»"
@@ -15,54 +15,50 @@ FREE_NAMES = "fghuvw"
 OPERAND = re.compile(r"[^\W\d][\w.]*(?:\[[^\[\]]*\])*$|\d[\w.]*$")
 
 
-def _draft(begin: int, end: int, text: str, words: str = "write `{}`") -> Draft:
-    return Draft(words.replace("{}", text.strip()), ((begin, end, text),))
-
-
 def before(text: str, words: str) -> Repair:
     """A text before the place."""
-    return lambda p: _draft(p.at, p.at, text, words)
+    return lambda p: draft(p.at, p.at, text, words)
 
 
 def shape_of_noise(p: Place) -> Draft:
     """`noise dB` for `noise dB: [1]`."""
-    return _draft(p.end, p.end, ": [1]", f"write `noise {p.found}: [1]`, or another shape")
+    return draft(p.end, p.end, ": [1]", f"write `noise {p.found}: [1]`, or another shape")
 
 
 def check(p: Place) -> Draft:
     """`a < b` for `check a < b`, in a claim."""
-    return _draft(p.begin, p.begin, "check ", "write `check` before it")
+    return draft(p.begin, p.begin, "check ", "write `check` before it")
 
 
 def comma(p: Place) -> Draft:
     """`f(x y)`."""
-    return _draft(p.gap, p.gap, ",", "write `,` before it")
+    return draft(p.gap, p.gap, ",", "write `,` before it")
 
 
 def equals(words: str) -> Repair:
     """`y x` for `y = x`."""
-    return lambda p: _draft(p.gap, p.at, " = ", words)
+    return lambda p: draft(p.gap, p.at, " = ", words)
 
 
 def tilde(p: Place) -> Draft:
     """`x normal([2])` for `x ~ normal([2])`."""
-    return _draft(p.gap, p.at, " ~ ", "write `~` before this")
+    return draft(p.gap, p.at, " ~ ", "write `~` before this")
 
 
 def once(p: Place) -> Draft:
     """`f(x, 3 3)` for `f(x, 3)`."""
-    return _draft(p.gap, p.end, "", "write it once")
+    return draft(p.gap, p.end, "", "write it once")
 
 
 def colon(p: Place) -> Draft:
     """`x [2]` for `x: [2]`."""
-    return _draft(p.gap, p.at, ": ", "write `x: [2]`")
+    return draft(p.gap, p.at, ": ", "write `x: [2]`")
 
 
 def arrow(p: Place) -> Draft:
     """`f(x: [2]): [2]` and `f(x: [2]) [2]` for `f(x: [2]) -> [2]`."""
     begin = re.compile(r"[\s:]*").match(p.text, p.at)
-    return _draft(p.gap, begin.end() if begin else p.at, " -> ", "write `-> [2]`")
+    return draft(p.gap, begin.end() if begin else p.at, " -> ", "write `-> [2]`")
 
 
 def mark(wrong: str, right: str, words: str = "write `{}`") -> Repair:
@@ -71,7 +67,7 @@ def mark(wrong: str, right: str, words: str = "write `{}`") -> Repair:
     def repair(p: Place) -> Draft | str:
         for begin in range(p.at, p.at - len(wrong), -1):
             if begin >= 0 and p.text.startswith(wrong, begin):
-                return _draft(begin, begin + len(wrong), right, words.replace("{}", right.strip()))
+                return draft(begin, begin + len(wrong), right, words.replace("{}", right.strip()))
         return words.replace("{}", right.strip())
 
     return repair
@@ -84,7 +80,7 @@ def word(sign: str, right: str) -> Repair:
         begin = len(p.text[: p.at].rstrip(sign)) if sign != "!" else p.at
         end = p.at + len(p.rest) - len(p.rest.lstrip(sign))
         left = "" if p.text[:begin].endswith((" ", "(")) else " "
-        return _draft(begin, end, left + right + ("" if p.text[end : end + 1] == " " else " "))
+        return draft(begin, end, left + right + ("" if p.text[end : end + 1] == " " else " "))
 
     return repair
 
@@ -94,19 +90,19 @@ def power(p: Place) -> Draft:
     begin = p.at - p.text[: p.at].endswith("*")
     left = len(p.text[:begin].rstrip())
     after = re.compile(r"[*]+[ \t]*").match(p.text, begin)
-    return _draft(left, after.end() if after else p.end, "^", "write `x^2`")
+    return draft(left, after.end() if after else p.end, "^", "write `x^2`")
 
 
 def change(p: Place) -> Draft:
     """`x =+ 1` for `x += 1`."""
-    return _draft(p.at - 1, p.end, f"{p.found}=")
+    return draft(p.at - 1, p.end, f"{p.found}=")
 
 
 def increment(p: Place) -> Draft | str:
     """`x++`."""
     if p.line.strip() != p.word or p.rest[2:].split("\n")[0].strip(" }"):
         return "write `x += 1`"
-    return _draft(p.begin, p.at + 2, f"{p.word} {p.rest[0]}= 1")
+    return draft(p.begin, p.at + 2, f"{p.word} {p.rest[0]}= 1")
 
 
 def chain(p: Place) -> Draft | str:
@@ -114,21 +110,21 @@ def chain(p: Place) -> Draft | str:
     middle = OPERAND.search(p.text[: p.gap])
     if middle is None:
         return "write `a < b and b < c`"
-    return _draft(p.gap, p.at, f" and {middle[0]} ", f"write `... and {middle[0]} {p.found} ...`")
+    return draft(p.gap, p.at, f" and {middle[0]} ", f"write `... and {middle[0]} {p.found} ...`")
 
 
 def comment(p: Place) -> Draft:
     """`//` and `--` begin comments elsewhere."""
     match = re.compile(r"/[/*]+|-+").match(p.text, p.at)
-    return _draft(p.at, match.end() if match else p.end, "#")
+    return draft(p.at, match.end() if match else p.end, "#")
 
 
 def semicolon(p: Place) -> Draft:
     """At the end of a line it is taken out; elsewhere the next statement begins a line."""
     rest = p.rest.lstrip("; \t")
     if rest[:1] in ("", "\n", "}"):
-        return _draft(p.at, p.at + len(p.rest) - len(p.rest.lstrip(";")), "", "take it out")
-    return _draft(p.at, p.at + len(p.rest) - len(rest), "\n" + p.indent, "write a new line for it")
+        return draft(p.at, p.at + len(p.rest) - len(p.rest.lstrip(";")), "", "take it out")
+    return draft(p.at, p.at + len(p.rest) - len(rest), "\n" + p.indent, "write a new line for it")
 
 
 def plain_quotes(p: Place) -> Draft:
@@ -143,14 +139,14 @@ def double_quotes(p: Place) -> Draft | str:
     close = p.rest.split("\n")[0].find("'", 1)
     if close < 0:
         return 'write "..."'
-    return _draft(p.at, p.at + close + 1, f'"{p.rest[1:close]}"')
+    return draft(p.at, p.at + close + 1, f'"{p.rest[1:close]}"')
 
 
 def close_string(p: Place) -> Draft:
     """A quote at the end of the line, before the brackets that end it."""
     line = p.rest.split("\n")[0]
     begin = p.at + len(re.sub(r"[)\]\s]*(\{.*)?$", "", line))
-    return _draft(begin, begin, '"', 'write "..."')
+    return draft(begin, begin, '"', 'write "..."')
 
 
 def digits(p: Place) -> Draft | str:
@@ -160,12 +156,12 @@ def digits(p: Place) -> Draft | str:
     if groups is None or before is None:
         return "write digits alone: `1000`"
     rest = groups[0].replace("_", "")
-    return _draft(p.at, p.at + len(groups[0]), rest, f"write `{before[0]}{rest}`")
+    return draft(p.at, p.at + len(groups[0]), rest, f"write `{before[0]}{rest}`")
 
 
 def fraction(p: Place) -> Draft:
     """`1.` for `1.0`."""
-    return _draft(p.gap, p.gap, "0", "write `1.0`")
+    return draft(p.gap, p.gap, "0", "write `1.0`")
 
 
 def without_word(words: str) -> Repair:
@@ -175,13 +171,13 @@ def without_word(words: str) -> Repair:
 
 def first_word(right: str, words: str = "write `{}`") -> Repair:
     """Another word to begin the statement."""
-    return lambda p: _draft(p.begin, p.begin + len(p.word), right, words)
+    return lambda p: draft(p.begin, p.begin + len(p.word), right, words)
 
 
 def name(p: Place) -> Draft:
     """A net without a name gets one that the file does not have."""
     free = next((n for n in FREE_NAMES if not re.search(rf"\b{n}\b", p.text)), "new")
-    return _draft(p.at, p.at, free, "write `{}`, or a name of yours")
+    return draft(p.at, p.at, free, "write `{}`, or a name of yours")
 
 
 def quoted(p: Place) -> Draft | str:
@@ -190,7 +186,7 @@ def quoted(p: Place) -> Draft | str:
     if match is None:
         return 'write `import "layers.mai"`'
     file = match[0] if match[0].endswith(".mai") else f"{match[0].replace('.', '/')}.mai"
-    return _draft(p.at, p.at + len(match[0]), f'"{file}"', f'write `import "{file}"`')
+    return draft(p.at, p.at + len(match[0]), f'"{file}"', f'write `import "{file}"`')
 
 
 def without_type(p: Place) -> Draft | str:
@@ -200,38 +196,13 @@ def without_type(p: Place) -> Draft | str:
         return "write `y = ...`"
     if re.match(r"\s*=\s*param\b", p.rest[len(match[0]) :]):
         return f"write `param {p.word}{match[0].rstrip()}` for parameters that are trained"
-    return _draft(p.at, p.at + len(match[0]), " ", f"write `{p.word} = ...`")
-
-
-def names_in_brackets(p: Place) -> Draft | str:
-    """`a, b = f(x)`."""
-    match = re.match(r"((?:\s*,\s*\w+)+)\s*=", p.rest)
-    if match is None:
-        return "write `(a, b) = ...`"
-    names = p.line.strip() + match[1]
-    return _draft(p.begin, p.at + len(match[1]), f"({names})", f"write `({names}) = ...`")
-
-
-def fields_without_brackets(p: Place) -> Draft | str:
-    """`data (x: [2], y: [])` for `data x: [2], y: []`."""
-    match = re.match(r"\(\s*([^\n]*?)\s*\)(?=\s*from\b)", p.rest)
-    if match is None:
-        return "write `data x: [2], y: [] from ...`"
-    return _draft(p.at, p.at + len(match[0]), match[1], "write `data {} from ...`")
-
-
-def square_brackets(p: Place) -> Draft | str:
-    """`class(3)` for `class[3]`."""
-    match = re.match(r"\(([^()\n]*)\)", p.rest)
-    if match is None:
-        return f"write `{p.before}[10]`"
-    return _draft(p.at, p.at + len(match[0]), f"[{match[1]}]", f"write `{p.before}{{}}`")
+    return draft(p.at, p.at + len(match[0]), " ", f"write `{p.word} = ...`")
 
 
 def result_in_block(p: Place) -> Draft | str:
     """`export f(x: [2]) -> [2] = g(x)` for `export f(x: [2]) -> [2] { return g(x) }`."""
     value = p.text[p.end : p.stop].strip()
-    return _draft(p.at, p.stop, f"{{ return {value} }}") if value else "write `{ return ... }`"
+    return draft(p.at, p.stop, f"{{ return {value} }}") if value else "write `{ return ... }`"
 
 
 def loop(p: Place) -> Draft | str:
@@ -243,12 +214,12 @@ def loop(p: Place) -> Draft | str:
     ending = re.match(r"while\s+(.+?)\s*(?=\{)", line)
     if ending is not None:
         turns = f"repeat 100 until not ({ending[1]}) "
-        return _draft(p.begin, p.begin + ending.end(), turns, "write `{} { ... }`, for at most 100 turns")
+        return draft(p.begin, p.begin + ending.end(), turns, "write `{} { ... }`, for at most 100 turns")
     match = re.match(r"for\s+(\w+)\s+in\s+(?:range\(([^(),]*)\)|([^(){,]*?))\s*(?=\{)", line)
     count = (match[2] or match[3] or "") if match else ""
     if match is None or not count or ".." in count:
         return "write `repeat 3 as i { ... }`"
-    return _draft(p.begin, p.begin + match.end(), f"repeat {count} as {match[1]} ")
+    return draft(p.begin, p.begin + match.end(), f"repeat {count} as {match[1]} ")
 
 
 def minimize(p: Place) -> Draft | str:
@@ -257,7 +228,7 @@ def minimize(p: Place) -> Draft | str:
     if p.rest[:1] == "=" or not p.text[begin : p.stop].strip():
         return "write `minimize -e`"
     value = p.text[begin : p.stop].strip()
-    return _draft(p.begin, p.stop, f"minimize -({value})", "write `minimize -e`")
+    return draft(p.begin, p.stop, f"minimize -({value})", "write `minimize -e`")
 
 
 def choice(p: Place) -> Draft | str:
@@ -276,7 +247,7 @@ def _choice(p: Place, form: str, order: Callable[[str, str, str], tuple[str, str
     match = re.match(form, p.text[p.at : p.stop])
     if condition is None or match is None:
         return "write `where(condition, a, b)`"
-    return _draft(
+    return draft(
         p.at - len(p.line) + condition.start(1), p.stop, f"where({', '.join(order(condition[1], match[1], match[2]))})"
     )
 
@@ -330,12 +301,12 @@ def without_times(p: Place) -> Draft | str:
     times = re.match(r"at\b[^\n]*?[ \t](?=as\b)", p.rest)
     if times is None:
         return "write `keep x as xs`"
-    return _draft(p.at, p.at + times.end(), "", f"leave out `{times[0].strip()}`")
+    return draft(p.at, p.at + times.end(), "", f"leave out `{times[0].strip()}`")
 
 
 def solver(p: Place) -> Draft:
     """An integral that does not say how it is solved."""
-    return _draft(p.gap, p.gap, " using rk4(20)", "write `using rk4(20)` before the block")
+    return draft(p.gap, p.gap, " using rk4(20)", "write `using rk4(20)` before the block")
 
 
 def range_from_zero(p: Place) -> Draft | str:
@@ -344,7 +315,7 @@ def range_from_zero(p: Place) -> Draft | str:
     if match is None:
         return "write `in 0..1`"
     begin = p.at - len(p.line) + match.start(1)
-    return _draft(begin, begin, "0..", f"write `in 0..{match[1]}`")
+    return draft(begin, begin, "0..", f"write `in 0..{match[1]}`")
 
 
 def range_from_words(p: Place) -> Draft | str:
@@ -352,7 +323,7 @@ def range_from_words(p: Place) -> Draft | str:
     match = re.match(r"from\s+(\S+)\s+to\s+(\S+)", p.rest)
     if match is None:
         return "write `integrate s in 0..1 using rk4(20)`"
-    return _draft(p.at, p.at + len(match[0]), f"in {match[1]}..{match[2]}")
+    return draft(p.at, p.at + len(match[0]), f"in {match[1]}..{match[2]}")
 
 
 def list_of_values(p: Place) -> Draft | str:
@@ -361,18 +332,18 @@ def list_of_values(p: Place) -> Draft | str:
     if match is None:
         return "write `[a, b]` for a list"
     right = f"[{match[1]}]" if "," in match[1] else match[1]
-    return _draft(p.at, p.at + len(match[0]), right)
+    return draft(p.at, p.at + len(match[0]), right)
 
 
 def constant(p: Place) -> Draft | None:
     """`y = 3` at the top of a file: a `const`, or a `let` where it is no plain number."""
     if re.match(r"\w+\s*\([^\n]*\)\s*->[^\n]*\{", p.rest):
-        return _draft(p.at, p.at, "net ", "write `net {found}(...)`")
+        return draft(p.at, p.at, "net ", "write `net {found}(...)`")
     match = re.match(r"\w+\s*=\s*([^=\n].*)", p.rest)
     if match is None:
         return None
     kind = "const" if re.fullmatch(r"[-\d.e+*/^() ]+", match[1].strip()) else "let"
-    return _draft(p.at, p.at, f"{kind} ", f"write `{kind} {p.found} = ...`")
+    return draft(p.at, p.at, f"{kind} ", f"write `{kind} {p.found} = ...`")
 
 
 def end_line_before(p: Place) -> Draft:
@@ -380,22 +351,6 @@ def end_line_before(p: Place) -> Draft:
     after = p.at + len(p.found)
     skip = after + len(p.text[after:]) - len(p.text[after:].lstrip(" \t"))
     return Draft("end the line before with `{found}`", ((p.gap, p.gap, f" {p.found}"), (p.at, skip, "")))
-
-
-def results_in_brackets(p: Place) -> Draft:
-    """return a, b."""
-    begin = p.begin + len(p.word) + 1
-    return _draft(begin, p.stop, f"({p.text[begin : p.stop].strip()})", "write `return {}`")
-
-
-def types_in_brackets(p: Place) -> Draft | str:
-    """-> [2], [3]."""
-    arrow = p.text.rfind("->", 0, p.at)
-    end = p.text.find("{", p.at)
-    if arrow < 0 or end < 0 or "\n" in p.text[arrow:end]:
-        return "write `-> ([2], [])`"
-    types = p.text[arrow + 2 : end].strip()
-    return _draft(arrow + 2, end, f" ({types}) ", f"write `-> ({types})`")
 
 
 def parameters(p: Place) -> Draft | str:
@@ -408,7 +363,7 @@ def parameters(p: Place) -> Draft | str:
     if len(read) != 1:
         return usual
     text = f"({read.pop()}: {match[1]})"
-    return _draft(p.gap, p.gap, text, "write `{}` after the name")
+    return draft(p.gap, p.gap, text, "write `{}` after the name")
 
 
 def plain_name(p: Place) -> Draft | None:
@@ -416,9 +371,9 @@ def plain_name(p: Place) -> Draft | None:
     match = re.search(r"\(\s*(\w+)\s*$", p.line)
     if match is None or not re.match(r"\)\s*=[^=]", p.rest):
         return None
-    return _draft(p.at - len(match[0]), p.end, match[1], "write `{} = ...`")
+    return draft(p.at - len(match[0]), p.end, match[1], "write `{} = ...`")
 
 
 def new_line(p: Place) -> Draft:
     """Two statements on one line."""
-    return _draft(p.gap, p.at, "\n" + p.indent, "begin a new line with it")
+    return draft(p.gap, p.at, "\n" + p.indent, "begin a new line with it")
