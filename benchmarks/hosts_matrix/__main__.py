@@ -17,11 +17,18 @@ from pathlib import Path
 from benchmarks.hosts_matrix.engines import BUILD, ENGINES, FLOAT32, ROOT, Command, Missing, install, version
 from benchmarks.hosts_matrix.jobs import Job, Outcome, run
 from benchmarks.hosts_matrix.subjects import KINDS, Subject, subjects
-from benchmarks.hosts_matrix.table import MARK_OF_FILES, MARK_OF_KINDS, sign, table_of_files, table_of_kinds, write
+from benchmarks.hosts_matrix.table import (
+    MARK_OF_FILES,
+    MARK_OF_KINDS,
+    Rows,
+    sign,
+    table_of_files,
+    table_of_kinds,
+    write,
+)
 
 KNOWN = BUILD / "outcomes.json"
 BLOCK = 10  # Files that an engine gets at once.
-Found = dict[str, dict[str, Outcome]]  # Outcomes by file, then by engine.
 
 
 def main(words: list[str]) -> int:
@@ -31,10 +38,10 @@ def main(words: list[str]) -> int:
     engines = [e for e in asked.only if set(ENGINES[e].kinds) & set(asked.kinds)]
     commands, versions = _installed(engines)
     examples = [p for p in sorted((ROOT / "examples").glob("*.mai")) if not asked.examples or p.stem in asked.examples]
-    found = {kind: _of_kind(kind, examples, commands, versions) for kind in asked.kinds}
+    rows_of = {kind: _of_kind(kind, examples, commands, versions) for kind in asked.kinds}
     if not asked.examples:
-        _write_tables(found, versions)
-    signs = [sign(e, f, o) for rows in found.values() for f, outcomes in rows.items() for e, o in outcomes.items()]
+        _write_tables(rows_of, versions)
+    signs = [sign(e, f, o) for rows in rows_of.values() for f, outcomes in rows.items() for e, o in outcomes.items()]
     return int(any("WRONG" in s for s in signs) or set(commands) != set(engines))
 
 
@@ -46,11 +53,11 @@ def _read(words: list[str]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def _of_kind(kind: str, examples: list[Path], commands: dict[str, Command], versions: dict[str, str]) -> Found:
+def _of_kind(kind: str, examples: list[Path], commands: dict[str, Command], versions: dict[str, str]) -> Rows:
     """What becomes of all files of a kind in the engines that get them."""
     known: dict[str, Outcome] = json.loads(KNOWN.read_text(encoding="utf-8")) if KNOWN.exists() else {}
     files = list(subjects(examples, kind))
-    rows: Found = {subject.name: {} for subject in files}
+    rows: dict[str, dict[str, Outcome]] = {subject.name: {} for subject in files}
     for name, command in commands.items():
         if kind not in ENGINES[name].kinds:
             continue
@@ -64,11 +71,11 @@ def _of_kind(kind: str, examples: list[Path], commands: dict[str, Command], vers
     return rows
 
 
-def _write_tables(found: dict[str, Found], versions: dict[str, str]) -> None:
+def _write_tables(rows_of: dict[str, Rows], versions: dict[str, str]) -> None:
     """Those of which all kinds of files were run in all engines that get them."""
-    others = {kind: rows for kind, rows in found.items() if kind != FLOAT32}
-    if FLOAT32 in found and set(versions) >= {e for e, engine in ENGINES.items() if FLOAT32 in engine.kinds}:
-        write(MARK_OF_FILES, table_of_files(found[FLOAT32], versions))
+    others = {kind: rows for kind, rows in rows_of.items() if kind != FLOAT32}
+    if FLOAT32 in rows_of and set(versions) >= {e for e, engine in ENGINES.items() if FLOAT32 in engine.kinds}:
+        write(MARK_OF_FILES, table_of_files(rows_of[FLOAT32], versions))
     if len(others) == len(KINDS) - 1 and set(versions) >= {
         e for e, engine in ENGINES.items() if set(others) & set(engine.kinds)
     }:

@@ -74,8 +74,8 @@ def subjects(examples: list[Path], kind: str = FLOAT32) -> Iterator[Subject]:
         program = check(path, SMALLER.get(path.stem, {})).program
         assert program is not None, path
         for name in program.exports:
-            if (made := _subject(program, name, path, kind)) is not None:
-                yield made
+            if (subject := _subject(program, name, path, kind)) is not None:
+                yield subject
 
 
 def _subject(program: Program, name: str, spec: Path, kind: str) -> Subject | None:

@@ -73,8 +73,8 @@ def _reasons(tables: Iterable[Rows], engines: list[str]) -> list[str]:
     """For each engine the reasons of what it refuses, and what is told of its results."""
     lines, rows = [], [(name, outcomes) for table in tables for name, outcomes in table.items()]
     for engine in engines:
-        found = [o[engine] for _, o in rows if engine in o and o[engine]["result"] == REFUSED]
-        reasons = [reason_of(engine, str(outcome["reason"])) for outcome in found]
+        refused = [o[engine] for _, o in rows if engine in o and o[engine]["result"] == REFUSED]
+        reasons = [reason_of(engine, str(outcome["reason"])) for outcome in refused]
         lines += [f"- {ENGINES[engine].title} refuses {reasons.count(r)}: {r}" for r in dict.fromkeys(reasons)]
         told = {TOLD[engine, name] for name, _ in rows if (engine, name) in TOLD}
         lines += [f"- {ENGINES[engine].title}: {reason}" for reason in sorted(told)]
@@ -84,4 +84,4 @@ def _reasons(tables: Iterable[Rows], engines: list[str]) -> list[str]:
 def write(mark: str, table: str) -> None:
     """Put a table into the page, between its marks."""
     page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(place(mark).sub(lambda found: f"{found[1]}{table}\n{found[2]}", page), encoding="utf-8")
+    PAGE.write_text(place(mark).sub(lambda marks: f"{marks[1]}{table}\n{marks[2]}", page), encoding="utf-8")

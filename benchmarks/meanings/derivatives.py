@@ -17,7 +17,7 @@ FIRST = ("grad", "jvp", "jacobian", "vjp")
 
 def _source(maker: Maker, body: Body) -> str | None:
     """A name that this body has given a value, with at most one derivative on the way from there."""
-    names = [n for n in body.scope if n in body.made and n not in maker.labels]
+    names = [n for n in body.scope if n in body.defined and n not in maker.labels]
     if not names:
         return None
     x = maker.one_of(names)
@@ -28,7 +28,7 @@ def _source(maker: Maker, body: Body) -> str | None:
 
 def _along(body: Body, x: str, term: Term) -> Callable[[Env, Any], Array]:
     """How a term changes where x is moved along a way."""
-    which = range(body.made[x] + 1, len(body.runs))
+    which = range(body.defined[x] + 1, len(body.runs))
 
     def moved(env: Env, way: Any) -> Array:
         at = (body.befores[which.start] if which else env)[x]

@@ -20,19 +20,19 @@ ENOUGH = 0.2  # The sum at which a loop ends.
 class Body:
     """Statements so far, the names that they have made, and what runs them.
 
-    made: for each name that the body gives a value, or that it begins with, by which statement it has its value: -1 at the start.
+    defined: for each name that the body gives a value, or that it begins with, by which statement it has its value: -1 at the start.
     befores: the names as they were before each statement, in the run that is going on.
     """
 
     scope: Scope
-    made: dict[str, int] = field(default_factory=dict)
+    defined: dict[str, int] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     befores: list[Env] = field(default_factory=list)
 
     def add(self, lines: Sequence[str], run: Run, **names: Shape) -> None:
         """One more statement, and the names that it gives a value."""
-        self.made |= dict.fromkeys(names, len(self.runs))
+        self.defined |= dict.fromkeys(names, len(self.runs))
         self.lines += lines
         self.runs.append(run)
         self.scope |= names

@@ -81,8 +81,8 @@ class Examples(Table):
     def texts(self, fields: Mapping[str, Type]) -> dict[str, tuple[Piece, ...]]:
         """The fields that are texts, and the columns that each is made of."""
         names = [name for name, type_ in fields.items() if type_.dtype is DType.INT and type_.rank == 1]
-        made = (Piece(self.messages),) if self.messages is not None else self._template
-        return {name: made if name == TEXT and made else (Piece(name),) for name in names}
+        pieces = (Piece(self.messages),) if self.messages is not None else self._template
+        return {name: pieces if name == TEXT and pieces else (Piece(name),) for name in names}
 
     def masks(self, fields: Mapping[str, Type]) -> dict[str, tuple[str, int | None]]:
         """The fields that are masks: the text that each is of, and the place of its piece there, None for all of it."""
