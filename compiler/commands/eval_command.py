@@ -39,7 +39,8 @@ def evaluate(
     """Say how good a trained model is: mai eval runs/titanic --data test.csv
 
     It asks the compiled file for every example and compares its answers with those in the data. For labels it shows accuracy, F1, AUC, log loss,
-    calibration, what each class is taken for, and the surest wrong answers; for numbers the errors, R2, the residuals, and the largest errors.
+    calibration, what each class is taken for, and the surest wrong answers; for tags, several 0 or 1 of an example, these for each tag and their
+    means; for numbers the errors, R2, the residuals, and the largest errors.
     Each interval is of 95 %: the metric on another test set of this size would probably lie in it.
 
     mai eval runs/titanic                                  the rows that the spec holds out

@@ -108,7 +108,7 @@ def read_examples(run: Run, files: Sequence[Path], count: int | None) -> WholeFi
         fields = training.fields
         sign = decimal_of_weights(run.weights)
         facts = facts_of_weights(run.weights)
-        read = read_whole(training.data, fields, base, places, run.labels, None, run.tokenizer, sign, facts)
+        read = read_whole(training.data, fields, base, places, run.labels, (), run.tokenizer, sign, facts)
         return first(read, count)
     data = data_of(run.program, run.record, run.labels)
     rows = data.test or data.validation or drawn(data, count)
