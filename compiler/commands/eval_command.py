@@ -73,7 +73,7 @@ def evaluate(
 def _subject(run: Path, asked: Asked) -> tuple[Subject | None, str]:
     """What is compared; None, and why, where nothing is, and nobody asked for it, but losses can be measured."""
     from mai.compiler.evaluating.subject import open_subject
-    from mai.compiler.evaluating.target import NoAnswer
+    from mai.compiler.evaluating.targets.target import NoAnswer
 
     try:
         return open_subject(run, asked), ""
@@ -122,7 +122,7 @@ def _compare(subject: Subject, request: _Request, worst: int) -> None:
     report = evaluation(subject, examples, answers, request.data, request.resamples, request.seed, worst)
     request.say(lines(report), lambda: as_json(subject, report))
     if request.out is not None:
-        from mai.compiler.evaluating.picture import draw_evaluation
+        from mai.compiler.evaluating.pictures.picture import draw_evaluation
 
         draw_evaluation(report, request.out)
         write_json(request.out.with_suffix(".json"), subject, report)

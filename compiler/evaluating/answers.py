@@ -11,8 +11,8 @@ from mai.compiler.data.texts.lengths import of_one_length, unmasked_texts
 from mai.compiler.data.whole_files import WholeFiles
 from mai.compiler.evaluating.examples import columns_of, label_names
 from mai.compiler.evaluating.subject import Subject
-from mai.compiler.evaluating.tags import tag_names
-from mai.compiler.evaluating.target import Role, Target
+from mai.compiler.evaluating.targets.tags import tag_names
+from mai.compiler.evaluating.targets.target import Role, Target
 from mai.compiler.ir.types import DType
 from mai.runtime.arrays import Array
 from mai.spec.record import record

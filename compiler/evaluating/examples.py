@@ -12,8 +12,8 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names
 from mai.compiler.data.rows import Rows, choose
 from mai.compiler.data.whole_files import WholeFiles, read_whole
-from mai.compiler.evaluating.links import fields_read, types_read
 from mai.compiler.evaluating.subject import Subject
+from mai.compiler.evaluating.targets.links import fields_read, types_read
 from mai.compiler.ir.types import Type
 from mai.compiler.program import Program
 from mai.runtime.run_folders.record import RunRecord

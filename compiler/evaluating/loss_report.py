@@ -25,7 +25,7 @@ from mai.compiler.evaluating.intervals import RESAMPLES, Metric
 from mai.compiler.evaluating.losses import Labels, Measures, joined, measure
 from mai.compiler.evaluating.metrics import Figure, with_intervals
 from mai.compiler.evaluating.subject import check_compiled
-from mai.compiler.evaluating.target import refusal
+from mai.compiler.evaluating.targets.target import refusal
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.arrays import Array

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mai.compiler.evaluating.subject import check_compiled
-from mai.compiler.evaluating.tags import tag_names, tags_of
+from mai.compiler.evaluating.targets.tags import tag_names, tags_of
 from mai.runtime.inputs.labels import result_names
 from mai.runtime.run_folders.record import read_record
 

@@ -14,7 +14,6 @@ from sklearn import metrics
 
 from mai.compiler.evaluating.answers import Labelled, Tagged
 from mai.compiler.evaluating.intervals import resampled_intervals, share_interval
-from mai.compiler.evaluating.links import fields_of_inputs
 from mai.compiler.evaluating.metrics import (
     area_under_roc,
     balanced_accuracy,
@@ -24,8 +23,9 @@ from mai.compiler.evaluating.metrics import (
     figures,
 )
 from mai.compiler.evaluating.tag_metrics import judge_tags
-from mai.compiler.evaluating.tags import tags_of
-from mai.compiler.evaluating.target import find_target
+from mai.compiler.evaluating.targets.links import fields_of_inputs
+from mai.compiler.evaluating.targets.tags import tags_of
+from mai.compiler.evaluating.targets.target import find_target
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
 from tests.support.command import invoke

@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from mai.compiler.evaluating.links import Slot, compared_results, fields_of_inputs
-from mai.compiler.evaluating.probing import computed, shape_of
+from mai.compiler.evaluating.targets.links import Slot, compared_results, fields_of_inputs
+from mai.compiler.evaluating.targets.probing import computed, shape_of
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Program, Training

@@ -10,10 +10,10 @@ import numpy as np
 
 from mai.compiler.evaluating.answers import Labelled, Measured, Quantiles, Tagged
 from mai.compiler.evaluating.metrics import confusion
-from mai.compiler.evaluating.panels import draw_calibration, draw_matrix
+from mai.compiler.evaluating.pictures.panels import draw_calibration, draw_matrix
+from mai.compiler.evaluating.pictures.tag_picture import draw_tags
 from mai.compiler.evaluating.quantiles import central, shares_below
 from mai.compiler.evaluating.report import Evaluation
-from mai.compiler.evaluating.tag_picture import draw_tags
 from mai.runtime.arrays import Array
 from mai.runtime.show.canvas import ACCENT, INK, QUIET, TEAL, Pyplot, hide_spines, plotting, save_figure
 

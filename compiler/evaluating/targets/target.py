@@ -6,9 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Literal
 
-from mai.compiler.evaluating.links import Origins, Slot, compared_results, fields_of_inputs, fields_of_objectives
-from mai.compiler.evaluating.quantile_levels import Quantile, quantiles_of
-from mai.compiler.evaluating.tags import Tag, TagRole, tags_of
+from mai.compiler.evaluating.targets.links import (
+    Origins,
+    Slot,
+    compared_results,
+    fields_of_inputs,
+    fields_of_objectives,
+)
+from mai.compiler.evaluating.targets.quantile_levels import Quantile, quantiles_of
+from mai.compiler.evaluating.targets.tags import Tag, TagRole, tags_of
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.describing.label_fields import label_fields

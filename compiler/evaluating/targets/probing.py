@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from mai.compiler.evaluating.links import Slot
+from mai.compiler.evaluating.targets.links import Slot
 from mai.compiler.ir.evaluate import Evaluation
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph

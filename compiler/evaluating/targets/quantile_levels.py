@@ -12,8 +12,8 @@ from math import prod
 
 import numpy as np
 
-from mai.compiler.evaluating.links import Origins, Slot, meetings
-from mai.compiler.evaluating.probing import coded, computed, handed_through, shape_of
+from mai.compiler.evaluating.targets.links import Origins, Slot, meetings
+from mai.compiler.evaluating.targets.probing import coded, computed, handed_through, shape_of
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.types import DType
 from mai.compiler.program import Program, Training

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mai.compiler.evaluating.answers import Tagged
-from mai.compiler.evaluating.panels import NAMED, draw_calibration, draw_matrix, short
+from mai.compiler.evaluating.pictures.panels import NAMED, draw_calibration, draw_matrix, short
 from mai.compiler.evaluating.report import Evaluation
 from mai.compiler.evaluating.tag_metrics import OfTag, said_together
 from mai.runtime.show.canvas import ACCENT, INK, QUIET, TEAL, Pyplot, hide_spines
