@@ -35,12 +35,11 @@ def _sampler(what: str, row: str) -> Figure:
     return Figure(what, EAGER, "sampler", (row, "ratios", "torch eager loop"))
 
 
-def _text(what: str, rival: str, row: str, form: str = "mai, whole") -> Figure:
+def _text(what: str, rival: str, row: str) -> Figure:
     name = {HUGGING: "transformers", GENAI: "onnxruntime-genai"}[rival]
-    return Figure(what, rival, "text", ("rows", row, "variants", form, "against", name))
+    return Figure(what, rival, "text", ("rows", row, "variants", "mai, whole", "against", name))
 
 
-WINDOWS = "mai, whole, --cpu"
 FIGURES = [
     _sampler("MLP 2-D, Euler × 20, batch 1", "mlp, batch 1, euler × 20"),
     _sampler("DiT, Euler × 20, batch 64", "dit, batch 64, euler × 20"),
@@ -52,9 +51,7 @@ FIGURES = [
     Figure("the same, batch 64, each example with its own steps", DIFFEQ, "adaptive", (64, "ratio")),
     _text("Llama 125 M, float32, 128 tokens", HUGGING, "llama, float32, batch 1"),
     _text("the same", GENAI, "llama, float32, batch 1"),
-    _text("the same, `--cpu`", GENAI, "llama, float32, batch 1", WINDOWS),
     _text("the same, batch 8", GENAI, "llama, float32, batch 8"),
-    _text("the same, `--cpu`, batch 8", GENAI, "llama, float32, batch 8", WINDOWS),
     _text("the same in int4, batch 1", GENAI, "llama, int4, batch 1"),
     Figure("a training step of `digits_unet`", "the same by hand in PyTorch", "training", ("digits_unet", "ratio")),
     Figure("ONNX of a 100-layer network, built", "torch.onnx.export", "building", ("ratio",)),
