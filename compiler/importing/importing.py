@@ -211,7 +211,8 @@ def _declarations(record: Record, architecture: str, folder: ModelFolder, out: P
         body = render(record, settings)
     except UnknownModel as error:
         raise refused("config-unknown", f"{CONFIG}: {error}") from error
-    source = f"the weights of {record.get('library', 'transformers')}' `{architecture}`"
+    library = record.get("library", "transformers")
+    source = f"the weights of {library}'{'' if library.endswith('s') else 's'} `{architecture}`"
     adapter = f" and an adapter, {folder.weights.parent.name}" if folder.weights.name == ADAPTER else ""
     title = f"# {record['title']}, with {source}{adapter}.\n"
     return title + _with_tokenizer(body, folder, out)
