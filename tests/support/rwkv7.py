@@ -29,14 +29,19 @@ def tensors(sizes: Mapping[str, int], seed: int = 0) -> Tensors:
     for i in range(sizes["num_hidden_layers"]):
         layer, attention = f"model.layers.{i}", f"model.layers.{i}.attn"
         norms += [f"{layer}.attn_norm", f"{layer}.ffn_norm", f"{attention}.g_norm"]
-        shapes |= {f"{attention}.x_{n}": (1, 1, d) for n in "rwkvag"} | {f"{attention}.{n}": (d,) for n in ("k_k", "k_a")}
+        shapes |= {f"{attention}.x_{n}": (1, 1, d) for n in "rwkvag"} | {
+            f"{attention}.{n}": (d,) for n in ("k_k", "k_a")
+        }
         shapes |= {f"{attention}.r_k": (d // sizes["head_dim"], sizes["head_dim"]), f"{layer}.ffn.x_k": (d,)}
         shapes |= {f"{attention}.{n}_proj.weight": (d, d) for n in "rkvo"}
         ranks = {"w": "decay_low_rank_dim", "a": "a_low_rank_dim", "g": "gate_low_rank_dim", "v": "v_low_rank_dim"}
         for n, name in ranks.items():
             if n != "v" or i:
                 rank = sizes[name]
-                shapes |= {f"{attention}.{n}_lora.lora.0.weight": (rank, d), f"{attention}.{n}_lora.lora.2.weight": (d, rank)}
+                shapes |= {
+                    f"{attention}.{n}_lora.lora.0.weight": (rank, d),
+                    f"{attention}.{n}_lora.lora.2.weight": (d, rank),
+                }
                 shapes |= {f"{attention}.{n}_lora.lora.2.bias": (d,)} if n != "g" else {}
         shapes |= {f"{layer}.ffn.key.weight": (hidden, d), f"{layer}.ffn.value.weight": (d, hidden)}
     shapes |= {f"{n}.{part}": (d,) for n in norms for part in ("weight", "bias")}
@@ -97,7 +102,11 @@ def _mix_time(x: Array, first: Array | None, w: Tensors, at: str, sizes: Mapping
     state, read = np.zeros((r.shape[1], shape[2], shape[2])), []
     for t in range(len(x)):
         replaced = np.einsum("hvc,hc->hv", state, removed[t])
-        state = state * decay[t][:, None] - replaced[:, :, None] * (removed[t] * rate[t])[:, None] + v[t][:, :, None] * k[t][:, None]
+        state = (
+            state * decay[t][:, None]
+            - replaced[:, :, None] * (removed[t] * rate[t])[:, None]
+            + v[t][:, :, None] * k[t][:, None]
+        )
         read.append(np.einsum("hvc,hc->hv", state, r[t]))
     y = np.stack(read)
     y = (y - y.mean(-1, keepdims=True)) / np.sqrt(y.var(-1, keepdims=True) + sizes["head_dim"] * sizes["norm_eps"])
