@@ -59,5 +59,5 @@ def test_settings_are_read(
     checked = program(SPEC.format(head=", ".join(written)))
     reads.clear()
     train(checked, tmp_path / "run", Options(quiet=True, device="cpu"))
-    models = [choices(TrainSettings)[choice].models[name] for choice, name in head.items()]
-    assert {each for model in (TrainSettings, *models) for each in expected(model)} - reads == set()
+    models: list[type[Settings]] = [choices(TrainSettings)[choice].models[name] for choice, name in head.items()]
+    assert {each for model in [TrainSettings, *models] for each in expected(model)} - reads == set()

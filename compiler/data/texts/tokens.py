@@ -49,13 +49,15 @@ def state_tokenizer(tokenizer: str | Bpe, base: Path, trained_on: Callable[[], s
     """As a manifest states it: `bytes`, a file's text, or what is trained from the text that is not held out."""
     if isinstance(tokenizer, Bpe):
         return train_tokenizer(tokenizer.vocab, trained_on())
-    return BYTES if tokenizer == BYTES else _read(base, tokenizer)
-
-
-def _read(base: Path, tokenizer: str) -> str:
+    if tokenizer == BYTES:
+        return BYTES
     path = base / tokenizer
     if not path.exists():
         raise missing(base, tokenizer, f"there is no tokenizer {path}", lambda file: file.suffix == ".json")
+    return _read(path)
+
+
+def _read(path: Path) -> str:
     try:
         text = plain_file(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -112,4 +114,4 @@ def tokenizer_text(program: Program, weights: Path | None, chosen: str | None) -
         return None
     if isinstance(source.tokenizer, Bpe):
         return _read(weights.parent / TOKENIZER) if weights is not None else None
-    return BYTES if source.tokenizer == BYTES else _read(Path(program.source.path).parent / source.tokenizer)
+    return state_tokenizer(source.tokenizer, Path(program.source.path).parent, str)
