@@ -93,6 +93,7 @@ def draw(result: Array, port: Port, path: Path, look: Look | None = None) -> Non
     """
     look = look or Look()
     batch = result if port.batch else result[None]
+    batch = batch.astype(np.uint8) if batch.dtype.kind == "b" else batch
     if look.over is not None and not _is_plane(batch, port, look):
         raise ModelError(
             "out-unknown",
@@ -140,7 +141,8 @@ def _choose(plt: Pyplot, batch: Array, port: Port, look: Look) -> Figure:
         return _paths(plt, batch)
     if len(shape) == 1 and 2 < shape[0] <= MAX_BARS and len(batch) > 1:
         return _histograms(plt, batch)
-    return _points(plt, batch) if shape == (2,) else _histogram(plt, batch)
+    are_points = shape == (2,) and port.dtype != "bool"
+    return _points(plt, batch) if are_points else _histogram(plt, batch)
 
 
 def _past(look: Look, batch: Array) -> Array | None:
@@ -180,7 +182,7 @@ def _draw_over(axes: Axes, points: Array) -> None:
 
 
 def _is_probability(batch: Array) -> bool:
-    return bool((batch >= -1e-6).all() and np.allclose(batch.sum(-1), 1, atol=1e-3))
+    return batch.dtype.kind == "f" and bool((batch >= -1e-6).all() and np.allclose(batch.sum(-1), 1, atol=1e-3))
 
 
 def _input_points(look: Look, count: int) -> Array | None:

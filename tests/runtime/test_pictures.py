@@ -131,6 +131,13 @@ def test_functions_of_a_number_are_curves_over_it(tmp_path: Path) -> None:
     assert {"age", "data"} <= {*words(path)} and "[0]" not in words(path)
 
 
+@pytest.mark.parametrize("shape", [(), (2,), (3,), (2, 2), (1, 8, 8)])
+def test_truths_have_pictures(shape: tuple[int, ...], tmp_path: Path) -> None:
+    port = output(*shape).model_copy(update={"dtype": "bool"})
+    draw(np.arange(3 * np.prod(shape, dtype=int)).reshape(3, *shape) % 2 == 0, port, tmp_path / "x.png")
+    assert (tmp_path / "x.png").exists()
+
+
 def test_numbers_of_points_are_a_map(tmp_path: Path) -> None:
     """High on the right, low on the left, so that the right is dark and the left pale."""
     x = grid("-1..1:20")
