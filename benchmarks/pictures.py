@@ -15,7 +15,7 @@ import numpy as np
 
 from mai.compiler.evaluating.answers import Answers, Labelled, Measured, Quantiles
 from mai.compiler.evaluating.metrics import calibration, figures, of_classes
-from mai.compiler.evaluating.picture import draw_evaluation
+from mai.compiler.evaluating.pictures.picture import draw_evaluation
 from mai.compiler.evaluating.report import Evaluation
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Port
