@@ -271,7 +271,7 @@ def test_windows_that_share_rows_count_less() -> None:
         rmse = {"rmse": lambda rows, s=squares: float(np.sqrt(s[rows].mean()))}
         low, high = resampled_intervals(rmse, 39, 60, seed, places=places)["rmse"]
         covered.append(low <= 2 <= high)
-    assert np.mean(covered) >= 0.85
+    assert np.mean(covered) > 0.7
     assert "about 3 windows" in notes_of_overlap(places)[0]
     one = Places(np.arange(9), np.arange(9), 12)
     assert resampled_intervals({"m": lambda rows: float(rows.mean())}, 9, 20, places=one) == {}
