@@ -24,7 +24,7 @@ from mai.compiler.program import Program
 from mai.compiler.solvers.grid import BENDS, Grid, Interval, Plan
 from mai.compiler.tuning.subject import Subject, refusal
 from mai.runtime.arrays import Array
-from mai.runtime.files import UNREADABLE, read_arrays
+from mai.runtime.files import UNREADABLE, read_arrays, reason
 from mai.runtime.inputs.arguments import prepare
 from mai.runtime.model.manifest import Manifest
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -46,7 +46,7 @@ def options_of(manifest: Manifest) -> CompileOptions:
         return CompileOptions(
             opset=manifest.opset, unroll=manifest.unrolled, precision=manifest.precision, quantize=manifest.quantize,
             settings="required" if manifest.required else "optional",
-            draws="portable" if manifest.draw_bits == 32 or manifest.cuda else "fast", cuda=manifest.cuda,
+            draws="portable" if manifest.draw_bits == 32 or manifest.cuda else "fast", cuda=manifest.cuda, cpu=manifest.cpu,
             portable=manifest.portable, external_data=manifest.data is not None,
         )  # fmt: skip
     except OptionError as error:
@@ -184,8 +184,7 @@ def _data_of_file(path: Path, count: int, inputs: set[str]) -> Data:
     try:
         arrays = read_arrays(path)
     except UNREADABLE as error:
-        reason = getattr(error, "strerror", None) or error
-        message = f"--against {path}: no numpy array (.npy, .npz): {reason}"
+        message = f"--against {path}: no numpy array (.npy, .npz): {reason(error)}"
         raise MaiError([Diagnostic("data-bad", None, message)]) from error
     rows = {len(a) if a.ndim else 0 for a in arrays.values()}
     if len(rows) != 1 or rows == {0}:
