@@ -23,7 +23,7 @@ from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Plan
 from mai.compiler.tuning.subject import Subject, refusal
 from mai.runtime.arrays import Array
-from mai.runtime.files import UNREADABLE, read_arrays
+from mai.runtime.files import UNREADABLE, read_arrays, reason
 from mai.runtime.inputs.arguments import prepare
 from mai.runtime.model.manifest import Manifest
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -161,8 +161,7 @@ def _data_of_file(path: Path, count: int, inputs: set[str]) -> Data:
     try:
         arrays = read_arrays(path)
     except UNREADABLE as error:
-        reason = getattr(error, "strerror", None) or error
-        message = f"--against {path}: no numpy array (.npy, .npz): {reason}"
+        message = f"--against {path}: no numpy array (.npy, .npz): {reason(error)}"
         raise MaiError([Diagnostic("data-bad", None, message)]) from error
     rows = {len(a) if a.ndim else 0 for a in arrays.values()}
     if len(rows) != 1 or rows == {0}:
