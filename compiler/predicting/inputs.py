@@ -53,7 +53,7 @@ class PortColumns:
         self._spare = spare_label(port, self.names)
         role: Role = "real" if port.dtype == "float32" else "label"
         self.parts = [
-            Column(name, role, port.name, is_part=len(columns) > 1, named=any(map(is_number, self.names)))
+            Column(name, role, port.name, len(columns) > 1, named=any(map(is_number, self.names)), keeps=self.names)
             for name in columns
         ]
         for part in self.parts:
@@ -84,6 +84,8 @@ class PortColumns:
 
     def _without_answer(self, part: Column) -> str:
         said = f"this file has nothing for a missing `{self.port.name}`"
+        if self.names:
+            return f"{said}: leave the row out, or train with `{self.port.name}: class[{len(self.names) + 1}]` and `missing = keep`"
         return (
             said
             if part.role != "real"
@@ -102,7 +104,10 @@ class PortColumns:
         if (numbers < 0).any():
             row = int(np.argmax(numbers < 0))
             word = list(column.names)[int(codes[row])]
-            there = f"it knows {', '.join(self.names[:8])}" if self.names else "this file has no names of its labels"
+            there = f"it knows {few_of(self.names)}" if self.names else "this file has no names of its labels"
+            if self.names:
+                more = f"`{self.port.name}: class[{len(self.names) + 1}]` and `missing = keep`"
+                there += f"; a spec with {more} has one label more, for words that are missing or not known"
             message = (
                 f"{self.table.path}: column `{column.name}`, row {first + row + 1}: there is no label `{word[:60]}`"
             )

@@ -153,4 +153,6 @@ def test_words_are_no_numbers(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x\nred\nblue\n")
     with pytest.raises(MaiError) as caught:
         load_data(Csv(path="a.csv"), {"x": Type(DType.REAL)}, 0, tmp_path)
-    assert caught.value.diagnostics[0].message == "`x` holds words (`red`), the spec has real numbers"
+    assert (
+        "`x` holds words (`red`), the spec has real numbers: the first in row 1" in caught.value.diagnostics[0].message
+    )
