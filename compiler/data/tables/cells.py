@@ -243,7 +243,9 @@ class Column:
             place = kinds.index(WORDS)
             help = HELP if like_dates(text)[place].as_py() else None
             what = f"`{self.name}`, a part of `{self.field}`," if self.is_part else f"`{self.field}`"
-            raise bad(f"{what} holds words (`{str(text[place])[:60]}`), the spec has real numbers", help=help)
+            column = f", column `{self.name}`" if self.name != self.field and not self.is_part else ""
+            where = f"{self._path}, {self._at(place)}{column}"
+            raise bad(f"{where}: {what} holds words (`{str(text[place])[:60]}`), the spec has real numbers", help=help)
         return pa.array(numbers, pa.float64())
 
     def _refuse_other_sign(self, cells: list[str], kinds: list[bool | None]) -> None:
