@@ -108,6 +108,14 @@ def classes_of_images(path: Path) -> None:
     draw(p, result(10), path, Look(inputs={"x": shown}))
 
 
+def a_function(path: Path) -> None:
+    rng = numbers(11)
+    x = np.linspace(-3, 3, 90).astype(np.float32)
+    at = rng.uniform(-3, 3, 120)
+    data = np.stack([at, np.sin(2 * at) + at / 2 + 0.2 * rng.normal(size=120)], -1)
+    draw(np.sin(2 * x) + x / 2, result(), path, Look(inputs={"x": x}, over=data))
+
+
 def curves(path: Path) -> None:
     x = np.linspace(0, 6, 100)
     draw((np.arange(1, 6)[:, None] * np.sin(x))[..., None].astype(np.float32), result(100, 1), path)
@@ -203,7 +211,8 @@ ALL: Sequence[tuple[str, Picture]] = (
     ("A forecast: the past, the middle of what may come, and bands of 50 and 90 %", a_forecast),
     ("Images in their own range, here 0 to 255, in ten columns for ten labels", images),
     ("Classes of images, beside these", classes_of_images),
-    ("Functions, a curve each", curves),
+    ("A function of one number, with data over it", a_function),
+    ("Functions on a grid, a curve each", curves),
     ("Paths of an integral", paths),
     ("Some numbers of each example", several_numbers),
     ("A training: `mai draw RUN`", a_training),
