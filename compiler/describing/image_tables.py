@@ -14,7 +14,7 @@ from mai.compiler.data.files.pictures import Origin
 from mai.compiler.data.files.saved_sets import STATE
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
-from mai.compiler.describing.columns import ColumnSummary
+from mai.compiler.describing.columns.column import ColumnSummary
 from mai.compiler.describing.images import ImagesSummary, summary_of
 from mai.compiler.describing.tables import Field, TableSummary, why_not
 from mai.runtime.inputs.cells import few_of

@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from mai.compiler.describing.arrays import ArraysSummary, ArraySummary
-from mai.compiler.describing.columns import DAY, ColumnSummary
+from mai.compiler.describing.columns.column import DAY, ColumnSummary
+from mai.compiler.describing.columns.numbers import Numbers
 from mai.compiler.describing.drawn import DrawnSummary
 from mai.compiler.describing.image_tables import images_of_table
 from mai.compiler.describing.images import COLOURS, ImagesSummary
-from mai.compiler.describing.numbers import Numbers
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
 from mai.runtime.inputs.cells import few_of
@@ -277,6 +277,7 @@ def _array_values(array: ArraySummary) -> str:
 
 
 def _short(word: str) -> str:
+    word = word.replace("\r", "").replace("\n", "\\n")
     return word if len(word) <= LETTERS else word[: LETTERS - 3] + "..."
 
 

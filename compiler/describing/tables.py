@@ -10,8 +10,8 @@ from mai.compiler.data.tables.dates import HELP
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.data.totals import note_of_totals
-from mai.compiler.describing.columns import ColumnReader, ColumnSummary
-from mai.compiler.describing.hints import counted_dates, names_rows
+from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
+from mai.compiler.describing.columns.hints import counted_dates, names_rows
 from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
 

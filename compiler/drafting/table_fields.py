@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence, Set
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.header import NAME
-from mai.compiler.describing.columns import ColumnSummary
-from mai.compiler.describing.hints import names_rows
+from mai.compiler.describing.columns.column import ColumnSummary
+from mai.compiler.describing.columns.hints import names_rows
 from mai.compiler.describing.leaks import Leak, leaks
 from mai.compiler.describing.tables import TableSummary, holds_texts, why_not
 from mai.runtime.inputs.cells import few_of

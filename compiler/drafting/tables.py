@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mai.compiler.data.totals import note_of_totals
-from mai.compiler.describing.hints import counted_dates
+from mai.compiler.describing.columns.hints import counted_dates
 from mai.compiler.describing.lines import listed, number, share, spread
 from mai.compiler.drafting.table_fields import ONE_HOT, TableFields, Words
 from mai.spec.record import record

@@ -214,7 +214,7 @@ DAMAGED: list[tuple[str, Callable[[Path], object], str]] = [
     ("a.csv", lambda p: p.write_bytes(b"PK\3\4 and more"), "a zip archive or a spreadsheet, and is damaged"),
     ("a.xlsx", zipped("xl/workbook.xml"), "a.xlsx is no table: it is a spreadsheet"),
     ("a.csv", zipped("one.csv", "two.csv"), "a.csv is no table: it is a zip archive, of one.csv, two.csv"),
-    ("a.csv", lambda p: p.write_bytes(b"\0\1\2\3"), "a.csv is no text: it holds bytes that are zero"),
+    ("a.csv", lambda p: p.write_bytes(b"\0\1\2\3"), "it holds bytes that are zero, the first in line 1"),
     ("a.jsonl", lambda p: p.write_text(TWICE * 2 + "{oops\n"), "a.jsonl: JSON parse error: Missing a name for object member. in row 3"),
     ("a.jsonl", lambda p: p.write_text(TWICE + TWICE.replace("[1, 2]", "[1]")), "`x` has lists of 2 and of 1 values, the second in row 2"),
     ("a.jsonl", lambda p: p.write_text(TWICE + '{"x": [1, 2]}\n'), "column `y` is empty in row 2 of 2 rows"),

@@ -15,7 +15,7 @@ from mai.compiler.data.tables.cells import MISSING, plain_numbers
 from mai.compiler.data.tables.dates import is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import CODE, OTHER, Decimal, number_of, unit_of
 from mai.compiler.data.totals import is_total
-from mai.compiler.describing.numbers import Numbers
+from mai.compiler.describing.columns.numbers import Numbers
 from mai.runtime.arrays import Array
 from mai.spec.record import record
 

@@ -6,7 +6,7 @@ import re
 
 import pyarrow as pa
 
-from mai.compiler.describing.columns import FEW_ROWS, ColumnSummary
+from mai.compiler.describing.columns.column import FEW_ROWS, ColumnSummary
 from mai.spec.record import record
 
 # Last words of what names rows, as `order number`, `accountId`.
