@@ -32,7 +32,7 @@ def graph(expression: str, folder: Path) -> Graph:
         "sum([[1, 2], [-3, 4]], axis = 1) / -[2, 3]",
         "exp([1, 2])[:, None] * sqrt(concat([0, 3], [1]))[None]",
         "where([1, 2] > [0, 3], [sin(9), 1e-3 * 2], maximum([1, 2], [5, -1])) - 1e38",
-        "flip(rearrange([1, 2, 3, 4], \"(a b) -> b a\", a = 2)[:, 0:1]) + floor(abs([0.5, -2.5]) + log1p(erf(-0.5)))",
+        'flip(rearrange([1, 2, 3, 4], "(a b) -> b a", a = 2)[:, 0:1]) + floor(abs([0.5, -2.5]) + log1p(erf(-0.5)))',
     ],
 )
 def test_ranges_hold_what_is_computed(expression: str, tmp_path: Path) -> None:
