@@ -143,7 +143,8 @@ class Calls:
         from mai.compiler.ops.shapes.shape import Expand
 
         if len(arguments) != 1 or not isinstance(arguments[0].value, list):
-            raise self.e.fail("missing-argument", span, "this needs a shape: `zeros([n])`")
+            help = repairs.as_shape(arguments)
+            raise self.e.fail("missing-argument", span, "this needs a shape: `zeros([n])`", help=help)
         shape = tuple(self.e.size(s, arguments[0].span) for s in arguments[0].value)
         return self.e.emit(Expand, self.e.builder.constant(number), shape=shape)
 
