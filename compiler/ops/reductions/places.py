@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mai.compiler.ir.operation import Lowering, Operation, case, sample
-from mai.compiler.ir.signature import AXIS, Function, Section, X
+from mai.compiler.ir.signature import AXIS, NUMBERS, Function, Section
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import summed
 from mai.compiler.ops.numbering import chosen
@@ -12,7 +12,7 @@ from mai.compiler.ops.numbering import chosen
 class Argmax(Operation):
     """The place of the largest element; the first of equals."""
 
-    function = Function("argmax", Section.ALONG, (X, AXIS))
+    function = Function("argmax", Section.ALONG, (NUMBERS, AXIS))
 
     attributes = {"axis": -1}
     along = staticmethod(summed)
@@ -26,13 +26,13 @@ class Argmax(Operation):
     reference: Lowering = staticmethod(lambda np, x, axis: np.argmax(x, axis=axis))
     torch: Lowering = staticmethod(lambda torch, x, axis: torch.argmax(x, axis))
     onnx: Lowering = staticmethod(lambda op, x, axis: op.ArgMax(x, axis=axis, keepdims=0))
-    cases = (case(sample(3, 4)), case(sample(2, 5, 4), axis=-2))
+    cases = (case(sample(3, 4)), case(sample(2, 5, 4), axis=-2), case(sample(3, 4, kind="int")))
 
 
 class Argmin(Operation):
     """The place of the smallest element; the first of equals."""
 
-    function = Function("argmin", Section.ALONG, (X, AXIS))
+    function = Function("argmin", Section.ALONG, (NUMBERS, AXIS))
 
     attributes = {"axis": -1}
     along = staticmethod(summed)
@@ -42,5 +42,5 @@ class Argmin(Operation):
     reference: Lowering = staticmethod(lambda np, x, axis: np.argmin(x, axis=axis))
     torch: Lowering = staticmethod(lambda torch, x, axis: torch.argmin(x, axis))
     onnx: Lowering = staticmethod(lambda op, x, axis: op.ArgMin(x, axis=axis, keepdims=0))
-    cases = (case(sample(3, 4)), case(sample(2, 5, 4), axis=-2))
+    cases = (case(sample(3, 4)), case(sample(2, 5, 4), axis=-2), case(sample(3, 4, kind="int")))
     extremes = (((2.0, 1.0, 3.0, 1.0),),)
