@@ -150,7 +150,7 @@ def type_(t: ast.TypeExpr) -> str:
             dims = f"[{', '.join(map(expr, t.dims))}]" if t.dims else ""
             return f"class[{expr(t.classes)}]{dims}"
         case ast.ScalarType():
-            return t.kind
+            return t.kind + (f"[{', '.join(map(expr, t.dims))}]" if t.dims else "")
 
 
 def expr(e: ast.Expr, level: int = 0) -> str:

@@ -34,6 +34,7 @@ from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Facts
+from mai.spec.diagnostics import MaiError
 from mai.spec.source import Span
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 FieldRows = Mapping[str, Rows]
 MOST_WINDOWS = 256
+DTYPES: Mapping[DType, type[np.generic]] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,16 +267,33 @@ def typed_rows(columns: Columns, fields: Mapping[str, Type], has_gaps: bool = Fa
 
 
 def _as_type(name: str, column: Column, type_: Type, has_gaps: bool) -> Rows:
-    """The rows of a field in its shape, real in 32 bits or whole in 64. Raises `MaiError` for those that do not fit."""
+    """The rows of a field in its shape: real in 32 bits, whole in 64, or true and false. Raises `MaiError` for those that do not fit."""
     if isinstance(column, Words):
-        raise bad(f"`{name}` holds words (`{column.first[:60]}`), the spec has real numbers")
-    dtype = np.float32 if type_.dtype is DType.REAL else np.int64
-    if dtype is np.float32 and not has_gaps:
-        _check_finite(name, column)
-    elif dtype is np.int64:
+        raise _bad_words(name, column, type_)
+    if type_.dtype is DType.INT:
         _check_labels(name, column, type_)
-    shape = shape_of(name, type_, column.shape[1:])
+    elif type_.dtype is DType.BOOL:
+        _check_truths(name, column)
+    elif not has_gaps:
+        _check_finite(name, column)
+    shape, dtype = shape_of(name, type_, column.shape[1:]), DTYPES[type_.dtype]
     return change(column, lambda array: np.ascontiguousarray(array, dtype).reshape(len(array), *shape))
+
+
+def _bad_words(name: str, column: Words, type_: Type) -> MaiError:
+    holds = f"`{name}` holds words (`{column.first[:60]}`)"
+    if type_.dtype is DType.BOOL:
+        help = f"write `{name}: class[2]`: label 1 is the word that is later in the alphabet, as `true` and `yes` are"
+        return bad(f"{holds}, `bool` takes 0 and 1", help=help)
+    return bad(f"{holds}, the spec has real numbers")
+
+
+def _check_truths(name: str, rows: Rows) -> None:
+    """Refuse numbers that are neither 0, for false, nor 1, for true. Raises `MaiError`."""
+    for block in blocks(rows):
+        wrong = block[(block != 0) & (block != 1)]
+        if wrong.size:
+            raise bad(f"`{name}` holds {wrong.flat[0]:g}, `bool` takes 0 and 1")
 
 
 def _check_finite(name: str, rows: Rows) -> None:

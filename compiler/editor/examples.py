@@ -145,22 +145,18 @@ def _evaluated(expression: str, inputs: Sequence[_Input]) -> str:
     type_ = _type(expression, inputs)
     if type_.startswith("= "):
         return type_.removeprefix("= ")
-    # Several whole numbers, or truths, are real where an export returns them.
-    several = re.fullmatch(r"(int|bool)(\[.+\])", type_)
-    real = {"int": f"{RESULT} * 1.0", "bool": f"where({RESULT}, 1, 0)"}[several[1]] if several else RESULT
-    program = _program(_export(expression, inputs, several[2] if several else type_, real))
+    program = _program(_export(expression, inputs, type_))
     if program.weights or any(each.value is None for each in inputs):
         return f"a tensor {type_}"
     arrays = _outputs(program, inputs)
     if sum(array.size for array in arrays) > MOST_SHOWN:
         return f"a tensor {type_}"
-    truths = several is not None and several[1] == "bool"
-    numbers = [_written((array > 0 if truths else array).tolist()) for array in arrays]
+    numbers = [_written(array.tolist()) for array in arrays]
     text = numbers[0] if len(numbers) == 1 else f"({', '.join(numbers)})"
     return f"{text}, for seed 0" if DRAW in expression or "dW" in expression else text
 
 
-def _export(expression: str, inputs: Sequence[_Input], type_: str, result: str) -> str:
+def _export(expression: str, inputs: Sequence[_Input], type_: str, result: str = RESULT) -> str:
     """A spec that computes it."""
     parameters = ", ".join(f"{each.name}: {each.type}" for each in inputs)
     if expression.startswith(INTEGRATE):

@@ -13,8 +13,7 @@ from mai.compiler.editor.living import Living
 from mai.compiler.elaborate.bindings import Binding, Distribution, Function
 from mai.compiler.elaborate.sightings import watched
 from mai.compiler.ir.graph import Value
-from mai.compiler.ir.operation import describe
-from mai.compiler.ir.types import DType, Type
+from mai.compiler.ir.operation import describe, type_text
 from mai.compiler.program import Program
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic
@@ -119,17 +118,6 @@ def form_of(value: Binding) -> Form | None:
         case Function():
             return Form(header(value.declaration))
     return None
-
-
-def type_text(type_: Type) -> str:
-    """A type as a file writes it: `[2]`, `class[10]`, `int[P]`."""
-    shape = describe(type_.shape)
-    if type_.dtype is DType.REAL:
-        return shape
-    name = "bool" if type_.dtype is DType.BOOL else "int"
-    if type_.classes is not None:
-        name = f"class[{type_.classes}]"
-    return name + (shape if type_.shape else "")
 
 
 def header(declaration: ast.Function) -> str:

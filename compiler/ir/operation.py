@@ -208,3 +208,14 @@ def broadcast(a: tuple[Size, ...], b: tuple[Size, ...]) -> tuple[Size, ...] | No
 def describe(shape: tuple[Size, ...]) -> str:
     """A shape as people write it: `[P, 64]`."""
     return "[" + ", ".join(map(str, shape)) + "]"
+
+
+def type_text(type_: Type) -> str:
+    """A type as a file writes it: `[2]`, `class[10]`, `int[P]`."""
+    shape = describe(type_.shape)
+    if type_.dtype is DType.REAL:
+        return shape
+    name = "bool" if type_.dtype is DType.BOOL else "int"
+    if type_.classes is not None:
+        name = f"class[{type_.classes}]"
+    return name + (shape if type_.shape else "")

@@ -165,9 +165,12 @@ class Measurement(BaseModel):
     Attributes:
         method: the solver.
         steps: how many steps it takes.
-        grid: (skew, ends): steps are even in u, and the time is s = u + skew u (u - 1) - ends sin(2 pi u) / (2 pi).
+        grid: (skew, ends), of files that mai before 0.15 tuned: steps are even in u, and the time is
+            s = u + skew u (u - 1) - ends sin(2 pi u) / (2 pi).
+        bends: (a1, a2, a3): steps are as long as exp(a1 u + a2 u^2 + a3 u^3), u from -1 to 1 over the steps.
         evaluations: how often the velocity is evaluated for one sample.
         reuse: what is reusable in the velocity is computed at every so many-th step.
+        guided: where guidance is computed, as shares of the way.
         cost: how many whole evaluations have as many multiply-adds; None in files that were tuned before there was reuse.
         quality: the metric's mean over seeds; lower is better.
         spread: the standard deviation, over seeds, of the quality's ratio to the reference's.
@@ -177,8 +180,10 @@ class Measurement(BaseModel):
     method: str
     steps: int
     grid: tuple[float, float] = (0.0, 0.0)
+    bends: tuple[float, float, float] = (0.0, 0.0, 0.0)
     evaluations: int
     reuse: int = 1
+    guided: tuple[float, float] = (0.0, 1.0)
     cost: float | None = None
     quality: float
     spread: float
@@ -295,6 +300,7 @@ class Manifest(BaseModel):
             `--draws fast` and `--cuda`).
         portable: whether it is for other engines than ONNX Runtime (`--portable`).
         cuda: whether its draws and norms are of operators that CUDA has kernels for (`--cuda`).
+        cpu: whether its products with large weights are convolutions (`--cpu`).
         unrolled: whether it has no loops (`--unroll`).
         required: whether the settings have no defaults in the graph, so that a host must give all (`--settings required`).
         trained_steps: how many steps its weights were trained for; `trained_blocks` has those of each train block that has a name.
@@ -338,6 +344,7 @@ class Manifest(BaseModel):
     draws: bool = False
     draw_bits: int = 64
     cuda: bool = False
+    cpu: bool = False
     portable: bool = False
     unrolled: bool = False
     required: bool = False

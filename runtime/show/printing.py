@@ -20,7 +20,7 @@ from mai.runtime.show.terminal import echo, say, say_text, visible_line
 from mai.runtime.text.prompts import NOTHING
 
 if TYPE_CHECKING:
-    from mai.runtime.model.manifest import Step, Text
+    from mai.runtime.model.manifest import Port, Step, Text
     from mai.runtime.model.model import Model
 
 BAR = 30  # Letters.
@@ -143,12 +143,21 @@ def print_results(
         if rows.ndim == 1 and rows.dtype.kind in "bi":
             _print_labels(rows, result_names(model.manifest, port))
             continue
-        if len(port.shape) == 1 and rows.ndim == 2 and np.allclose(rows.sum(-1), 1, atol=1e-3) and rows.min() >= 0:
+        if _are_probabilities(rows, port):
             _print_bars(rows[:5], result_names(model.manifest, port))
             continue
-        say(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
+        if rows.dtype.kind == "b":
+            say(f"  {rows.mean():.1%} are true")
+        else:
+            say(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
         with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):
             say("  " + str(rows[:3]).replace("\n", "\n  "))
+
+
+def _are_probabilities(rows: Array, port: Port) -> bool:
+    """Whether each row holds the probabilities of classes: real numbers with the sum 1, none below 0."""
+    is_row = len(port.shape) == 1 and rows.ndim == 2 and rows.dtype.kind == "f"
+    return is_row and bool(np.allclose(rows.sum(-1), 1, atol=1e-3) and rows.min() >= 0)
 
 
 def _print_scores(model: Model, rows: Array, values: Mapping[str, object], special_tokens: bool | None) -> bool:

@@ -108,7 +108,7 @@ function label(port, manifest, form) {
 /** Numbers as they are written in JSON. */
 function numbers(port, form) {
   const sizes = port.shape.map((size) => (typeof size === "number" ? size : FREE));
-  const value = JSON.stringify(nested([1, ...sizes], port.classes ?? 0));
+  const value = JSON.stringify(nested([1, ...sizes], port));
   const entry = field(form, port.name, made("textarea", { value, rows: 3 }));
   return () => parsed(port, entry.value);
 }
@@ -120,7 +120,7 @@ function parsed(port, text) {
     const example = JSON.stringify(
       nested(
         port.shape.map((size) => (typeof size === "number" ? size : 2)),
-        port.classes ?? 0,
+        port,
       ),
     );
     throw new Error(`${port.name} is written as JSON: ${example}, or a list of such examples`);
@@ -172,9 +172,11 @@ function pixelsOf(shape) {
   return sizes || null;
 }
 
-/** Nested lists of numbers that look drawn: of labels where there are classes, else between -1 and 1. */
-function nested(sizes, classes, count = { made: 0 }) {
-  if (sizes.length) return Array.from({ length: sizes[0] }, () => nested(sizes.slice(1), classes, count));
+/** Nested lists of values that look drawn: true or false, whole numbers, of labels those that there are, or numbers between -1 and 1. */
+function nested(sizes, port, count = { made: 0 }) {
+  if (sizes.length) return Array.from({ length: sizes[0] }, () => nested(sizes.slice(1), port, count));
   const wave = Math.sin(12.9898 * ++count.made);
-  return classes ? Math.floor(((wave + 1) / 2) * classes) % classes : Number(wave.toFixed(2));
+  const below = port.classes ?? 10;
+  if (port.dtype === "bool") return wave > 0;
+  return port.dtype === "int64" ? Math.floor(((wave + 1) / 2) * below) % below : Number(wave.toFixed(2));
 }

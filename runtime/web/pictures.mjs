@@ -17,7 +17,8 @@ export function pictureOf(result, port, manifest, values) {
   if (typeof port.path === "number") return film(framesOf(result, port.path), askedFor(manifest, values));
   if (port.classes && !shape.length) return labels(result.data, port, manifest, grid);
   if (grid && !shape.length) return map(result.data, grid);
-  if (shape.length === 1 && rows.every(isProbability)) return classes(rows, port, manifest, grid);
+  if (port.dtype === "bool") return truths(rows);
+  if (port.dtype === "float32" && shape.length === 1 && rows.every(isProbability)) return classes(rows, port, manifest, grid);
   if (sizesOf(shape)) return mosaic(result.data, sizesOf(shape), result.dims[0]);
   if (port.shape.length === 1 && port.shape[0] === 2) return scatter(result.data, askedFor(manifest, values));
   if (port.shape.length === 2 && port.shape[1] === 2) return scatter(rows[0]);
@@ -185,6 +186,11 @@ function numbers(rows) {
     .map((row) => Array.from(row.slice(0, MOST_NUMBERS), (value) => Number(value.toPrecision(5))).join("  "))
     .join("\n");
   return answer(rows.length * rows[0].length, text);
+}
+
+function truths(rows) {
+  const text = rows.slice(0, MOST_NUMBERS).map((row) => Array.from(row.slice(0, MOST_NUMBERS), (value) => String(Boolean(value))).join("  "));
+  return answer(rows.length * rows[0].length, text.join("\n"));
 }
 
 const isProbability = (row) =>

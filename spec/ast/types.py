@@ -26,10 +26,11 @@ class AnyType:
 
 @node
 class ScalarType:
-    """`int`, `real`, `bool`, or `token` (one token)."""
+    """`int`, `real`, `bool`, or `token` (one token); `int[a, b]` and `bool[a, b]` have axes."""
 
     span: Span
     kind: Literal["int", "real", "bool", "token"]
+    dims: tuple[Expr, ...] = ()
 
 
 @node

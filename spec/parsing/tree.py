@@ -144,7 +144,7 @@ class TreeBuilder:
         return ast.ClassType(self.span(meta), c[0], c[1] if len(c) > 1 else ())
 
     def scalar_type(self, meta: Meta, c: Children) -> ast.TypeExpr:
-        return ast.ScalarType(self.span(meta), str(c[0]))  # type: ignore[arg-type]
+        return ast.ScalarType(self.span(meta), str(c[0]), c[1] if len(c) > 1 else ())  # type: ignore[arg-type]
 
     # ------------------------------------------------------------- statements
 

@@ -25,6 +25,13 @@ def shape_of_noise(p: Place) -> Draft:
     return draft(p.end, p.end, ": [1]", f"write `noise {p.found}: [1]`, or another shape")
 
 
+def several(p: Place) -> Draft:
+    """`[2]` for `real[2]`, `tokens[2]` for `token[2]`."""
+    begin = p.gap - len(p.before)
+    words = {"real": "leave `real` out: `[2]` is of real numbers", "token": "write `tokens`"}
+    return draft(begin, p.at, {"real": "", "token": "tokens"}[p.before], words[p.before])
+
+
 def check(p: Place) -> Draft:
     """`a < b` for `check a < b`, in a claim."""
     return draft(p.begin, p.begin, "check ", "write `check` before it")

@@ -244,6 +244,19 @@ def test_bad_tables_are_told(text: str, told: str, tmp_path: Path) -> None:
     assert told in refused(Csv(path="a.csv"), tmp_path, LABELLED if "y" in text else POINT)
 
 
+def test_truths_are_read_as_such(tmp_path: Path) -> None:
+    fields = {"on": Type(DType.BOOL, shape=(2,))}
+    (tmp_path / "a.csv").write_text("on0,on1\n1,0\n0,0\n")
+    rows = made(Csv(path="a.csv"), fields, 0, tmp_path).batch(0, 1)["on"]
+    assert rows.dtype == np.bool_ and rows.shape == (1, 2)
+    (tmp_path / "a.csv").write_text("on0,on1\n1,2\n")
+    assert "holds 2, `bool` takes 0 and 1" in refused(Csv(path="a.csv"), tmp_path, fields)
+    (tmp_path / "b.csv").write_text("on\ntrue\n")
+    assert "holds words (`true`), `bool` takes 0 and 1" in refused(
+        Csv(path="b.csv"), tmp_path, {"on": Type(DType.BOOL)}
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "help"),
     [

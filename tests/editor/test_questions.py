@@ -90,7 +90,7 @@ def test_hover_says_what_a_setting_means(tmp_path: Path) -> None:
 
 
 def test_hover_tells_words_from_functions_of_the_same_name(tmp_path: Path) -> None:
-    assert "A whole number." in said(FLOW.replace(": int", ": i¦nt"), tmp_path)
+    assert "A whole number; `int[2]`" in said(FLOW.replace(": int", ": i¦nt"), tmp_path)
     assert "cut to a whole number" in said("export f(x: []) -> int { return in¦t(x) }\n", tmp_path)
     assert "becomes a file of its own" in said(FLOW.replace("export", "ex¦port"), tmp_path)
 

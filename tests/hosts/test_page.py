@@ -232,17 +232,20 @@ def browser(tmp_path: Path) -> Iterator[Any]:
 
 
 def test_a_browser_runs_it(browser: Any, points: Path, program: Any, tmp_path: Path) -> None:
-    """Points, and a text that streams, whose tokens are pieces."""
+    """Points, whole numbers and truths, and a text that streams, whose tokens are pieces."""
+    truths = program("export same(k: int[3], on: bool[2]) -> (int[3], bool[2]) { return (0 * k, on or not on) }\n")
+    same = export(truths, "same", Trained({}), tmp_path, CompileOptions(verify=False)).path
     text = program(TEXT)
     weights, _ = load_weights(text, None)
     trained, options = Trained(weights, tokenizer=PIECES), CompileOptions(verify=False)
     whole = export(text, "generate", trained, tmp_path, options).path
     assert export_step(text, "generate", trained, tmp_path, options)
     out = tmp_path / "page.html"
-    write_page([points, whole], out, MODULES)
+    write_page([points, same, whole], out, MODULES)
     page = out.read_text(encoding="utf-8")
     out.write_text(page.replace("</html>", f"<script>{TELLING}</script></html>"), encoding="utf-8")
-    shown = browser("page.html", "characters in|cannot|failed")
+    shown = browser("page.html", r"(?s)true  true.*characters in|cannot|failed")
+    assert "0  0  0" in shown and "true  true" in shown
     assert re.search(r"1,000 examples in [\d.]+ s", shown)
     assert "1 of 2 things that it claims hold" in shown and "FAILS: wrong: 1 < 0: 1 < 0" in shown
     made = load(whole, providers="cpu")(prompt="The ")

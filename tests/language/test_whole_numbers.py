@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,10 @@ RESULTS: dict[str, tuple[str, dict[str, Any], Any]] = {
     "a table of labels": (
         "export f(x: class[3][2, T]) -> class[3][T] { return where(x[0] > 0, x[1], 0) }", {"x": [[[1, 0], [2, 1]]]}, [[2, 0]],
     ),
+    "counted truths": ("export f(x: [4]) -> int { return sum(x > 5) }", FOUR, [3]),
+    "whole numbers": ("export f(k: int[3]) -> int[3] { return -2 * k }", {"k": [[1, -2, 3]]}, [[-2, 4, -6]]),
+    "reals that are whole": ("export f(x: [2]) -> int[2] { return floor(x) }", {"x": [[1.5, -0.5]]}, [[1, -1]]),
+    "truths": ("export f(b: bool[2, 2]) -> bool[2] { return not any(b, axis = 1) }", {"b": [[[False, True], [False, False]]]}, [[False, True]]),
 }  # fmt: skip
 
 
@@ -70,7 +75,10 @@ RESULTS: dict[str, tuple[str, dict[str, Any], Any]] = {
 def test_results(name: str, program: Maker, tmp_path: Path) -> None:
     text, inputs, expected = RESULTS[name]
     model = load(export(program(text + "\n"), "f", Trained({}), tmp_path).path, providers="cpu")
-    np.testing.assert_allclose(model(**inputs), expected, atol=1e-6)
+    found = model(**inputs)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    kind = {"int": np.int64, "bool": np.bool_, "class": np.int64, "": np.float32}[re.findall(r"-> (\w*)", text)[-1]]
+    assert found.dtype == kind
 
 
 EMBEDDED = {
@@ -97,6 +105,9 @@ REFUSED = {
     "a number beside a row": ("export f(x: [2]) -> [2] { return x * [[1, 2], 3] }\n", "shape-mismatch", "[[1, 2], 3]"),
     "a truth among numbers": ("export f(x: [2]) -> [2] { return x * [1, true] }\n", "type-mismatch", "[1, true]"),
     "an empty row": ("export f(x: [2]) -> [2] { return x * [[], []] }\n", "type-mismatch", "[[], []]"),
+    "real numbers as whole ones": ("export f(x: [2]) -> int[2] { return x / 2 }\n", "return-shape", "x / 2"),
+    "truths as numbers": ("export f(x: [2]) -> [2] { return x > 2 }\n", "return-shape", "x > 2"),
+    "defaults with axes": ("export f(x: [2], k: int[2] = 1) -> [2] { return x * k }\n", "rank-mismatch", "int[2]"),
     "labels as defaults": ("export f(x: [2], y: class[3][2] = 1) -> [2] { return x }\n", "rank-mismatch", "class[3][2]"),
 }  # fmt: skip
 

@@ -91,6 +91,16 @@ def test_labels_are_shown_without_a_mean(names: list[str], shown: str, write: Wr
         assert bare("run", path, 'y=["cat", "eel", "dog"]').stdout.endswith(f"  {shown}\n")
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"), [("true, false", "50.0% are true\n  [[ True False]]"), ("false, false", "0.0%")]
+)
+def test_truths_are_no_probabilities(value: str, shown: str, write: Write) -> None:
+    taken = Port(name="y", kind="input", dtype="bool", shape=[2], batch=True)
+    made = taken.model_copy(update={"kind": "output", "name": "same"})
+    path = write(build(manifest([taken], [], [made]), [onnx.helper.make_node("Identity", ["y"], ["same"])]))
+    assert shown in bare("run", path, f"y=[[{value}]]").stdout
+
+
 def test_info_puts_labels_with_commas_into_quotes(write: Write) -> None:
     taken = Port(name="y", kind="input", dtype="int64", batch=True, minimum=0, maximum=1, classes=2)
     described = manifest([taken], [], [taken.model_copy(update={"kind": "output", "name": "same"})])

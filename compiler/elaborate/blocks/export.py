@@ -195,7 +195,8 @@ def _is_seed(parameter: ast.Parameter) -> bool:
 def _is_whole(parameter: ast.Parameter) -> bool:
     """Whether a parameter is an input of one whole number."""
     written = parameter.type
-    return isinstance(written, ast.ScalarType) and written.kind == "int" and parameter.default is None
+    is_int = isinstance(written, ast.ScalarType) and written.kind == "int" and not written.dims
+    return is_int and parameter.default is None
 
 
 def bind_input(e: Context, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:

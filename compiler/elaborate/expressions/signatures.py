@@ -11,7 +11,7 @@ from mai.compiler.elaborate.errors.repairs import other_type, rounded_down, voca
 from mai.compiler.elaborate.expressions.names import is_free
 from mai.compiler.elaborate.expressions.whole import is_whole
 from mai.compiler.ir.graph import Value
-from mai.compiler.ir.operation import describe
+from mai.compiler.ir.operation import describe, type_text
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import ToInt, ToReal
@@ -27,7 +27,7 @@ SCALARS = {"int": DType.INT, "token": DType.INT, "real": DType.REAL, "bool": DTy
 
 def dims_of(written: ast.TypeExpr) -> tuple[ast.Expr, ...]:
     """The axes that a type writes."""
-    return () if isinstance(written, (ast.ScalarType, ast.AnyType)) else written.dims
+    return () if isinstance(written, ast.AnyType) else written.dims
 
 
 @record
@@ -219,12 +219,14 @@ class Signatures:
         promised = self.written_type(env, written)
         if promised.dtype is DType.REAL and value.type.dtype is DType.INT:
             value = self.e.emit(ToReal, value)
+        if promised.dtype is DType.INT and value.type.dtype is DType.REAL and is_whole(value):
+            value = self.e.emit(ToInt, value)
         if value.type.shape != promised.shape or value.type.dtype is not promised.dtype:
-            shown = str(value.type.with_lead(())).replace("f32", "")
+            shown = type_text(value.type)
             message = f"`{name}` promises {written.span.text}, this returns {shown}"
-            where = [Label(written.span, f"promised here: {describe(promised.shape)}")]
+            where = [Label(written.span, f"promised here: {type_text(promised)}")]
             edits = self._other_results(env, written, promised, value, span)
-            label = describe(value.type.shape) if promised.dtype is value.type.dtype else shown
+            label = shown
             help = _other_width(promised, value.type)
             raise self.e.fail("return-shape", span, message, label=label, where=where, edits=edits, help=help)
         if value.type.classes is None and promised.classes is not None:  # A text that was cut or joined is a text.
@@ -238,14 +240,24 @@ class Signatures:
         edits, shape = [], value.type.shape
         if (promised.shape, shape) == ((), (1,)) and span.text.endswith((")", "]")):
             return [put(span, f"{span.text}[0]")]
-        if (promised.dtype, value.type.dtype) == (DType.REAL, DType.BOOL) and promised.shape == shape:
-            return [put(span, f"where({span.text}, 1, 0)")]
+        if promised.shape == shape and promised.dtype is not value.type.dtype:
+            return [
+                *_as_promised(promised.dtype, value.type.dtype, span),
+                put(written.span, type_text(value.type), "promise `{}`"),
+            ]
         unlike = [k for k, (a, b) in enumerate(zip(promised.shape, shape, strict=False)) if a != b]
         if len(promised.shape) == len(shape) and len(unlike) == 1:
             edits = self._edits(env, dims_of(written)[unlike[0]], value, shape[unlike[0]])
-        if isinstance(written, ast.TensorType) and promised.dtype is value.type.dtype:
-            edits = [*edits, put(written.span, describe(shape), "promise `{}`")]
+        if isinstance(written, (ast.TensorType, ast.ScalarType)) and promised.dtype is value.type.dtype:
+            edits = [*edits, put(written.span, type_text(value.type), "promise `{}`")]
         return [replace(edit, alone=True) for edit in edits]
+
+
+def _as_promised(promised: DType, returned: DType, span: Span) -> list[Edit]:
+    """A result of the promised kind, of what is returned: numbers of truths, whole numbers of reals."""
+    if returned is DType.BOOL:
+        return [put(span, f"where({span.text}, 1, 0)")]
+    return [put(span, f"int({span.text})")] if promised is DType.INT else []
 
 
 def _other_width(promised: Type, returned: Type) -> str | None:
