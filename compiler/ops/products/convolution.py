@@ -127,7 +127,7 @@ class Conv(Operation):
     @staticmethod
     def lifted(builder: Builder, x: Value, weight: Value, bias: Value | None = None, **laid: Unpack[Laid]) -> Value:
         """Of windows that differ between examples, or along other lead axes."""
-        counts = Conv.shape(x.type, weight.type, bias and bias.type, **laid).shape[1:]
+        counts = Conv.shape(x.type, weight.type, bias.type if bias is not None else None, **laid).shape[1:]
         result = correlated(Term(builder, x), Term(builder, weight), counts, laid)
         return _shifted(result, bias).value
 
@@ -286,7 +286,7 @@ class ConvTranspose(Operation):
         builder: Builder, x: Value, weight: Value, bias: Value | None = None, *, lost: Counts, **laid: Unpack[Laid]
     ) -> Value:
         """Of windows that differ between examples, or along other lead axes."""
-        sizes = ConvTranspose.shape(x.type, weight.type, bias and bias.type, lost=lost, **laid).shape[1:]
+        sizes = ConvTranspose.shape(x.type, weight.type, bias.type if bias is not None else None, lost=lost, **laid).shape[1:]
         return _shifted(spread(Term(builder, x), Term(builder, weight), sizes, laid), bias).value
 
     @classmethod

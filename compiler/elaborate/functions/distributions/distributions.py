@@ -50,8 +50,8 @@ def _shape(e: Elaborator, family: Family, written: list[Arg]) -> tuple[Size, ...
             raise _no_shape(e, family, span, len(sizes))
         return tuple(e.size(s, span) for s in sizes)
     if written and isinstance(written[0].value, tuple):
-        help = as_shape(written[:1])
-        raise e.fail("not-a-dimension", written[0].span, "the shape of a draw is a list of sizes", help=help)
+        message = "the shape of a draw is a list of sizes"
+        raise e.fail("not-a-dimension", written[0].span, message, help=as_shape(written[:1]))
     is_tensor = bool(written) and isinstance(written[0].value, Value) and bool(written[0].value.type.rank)
     if is_tensor and len(written) > len(family.parameters):
         help = e.default_help(written[0].value)
