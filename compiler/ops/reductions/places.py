@@ -7,6 +7,7 @@ from mai.compiler.ir.signature import AXIS, NUMBERS, Function, Section
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import summed
 from mai.compiler.ops.numbering import chosen
+from mai.compiler.ops.reductions.base import check_chosen
 
 
 class Argmax(Operation):
@@ -20,6 +21,7 @@ class Argmax(Operation):
 
     @classmethod
     def shape(cls, x: Type, axis: int) -> Type:
+        check_chosen(cls.name, x, (axis,))
         left = tuple(s for i, s in zip(range(-x.rank, 0), x.shape, strict=True) if i != axis)
         return Type(DType.INT, left, classes=x.shape[axis])
 
@@ -37,7 +39,11 @@ class Argmin(Operation):
     attributes = {"axis": -1}
     along = staticmethod(summed)
     numbering = staticmethod(chosen)
-    shape = Argmax.shape
+
+    @classmethod
+    def shape(cls, x: Type, axis: int) -> Type:
+        check_chosen(cls.name, x, (axis,))
+        return Argmax.shape(x, axis)
 
     reference: Lowering = staticmethod(lambda np, x, axis: np.argmin(x, axis=axis))
     torch: Lowering = staticmethod(lambda torch, x, axis: torch.argmin(x, axis))
