@@ -286,7 +286,9 @@ class ConvTranspose(Operation):
         builder: Builder, x: Value, weight: Value, bias: Value | None = None, *, lost: Counts, **laid: Unpack[Laid]
     ) -> Value:
         """Of windows that differ between examples, or along other lead axes."""
-        sizes = ConvTranspose.shape(x.type, weight.type, bias.type if bias is not None else None, lost=lost, **laid).shape[1:]
+        sizes = ConvTranspose.shape(
+            x.type, weight.type, bias.type if bias is not None else None, lost=lost, **laid
+        ).shape[1:]
         return _shifted(spread(Term(builder, x), Term(builder, weight), sizes, laid), bias).value
 
     @classmethod
