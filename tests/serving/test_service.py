@@ -110,6 +110,15 @@ def test_a_default_is_within_its_limit(flow: dict[str, Model]) -> None:
         check_limits(Options(), longer, {"steps": np.array(300_001)})
 
 
+def test_a_count_from_0_has_a_limit_and_a_seed_has_none(flow: dict[str, Model]) -> None:
+    plain = flow["spec.plain"].manifest
+    settings = [p.model_copy(update={"minimum": 0} if p.name == "steps" else {}) for p in plain.settings]
+    turns = plain.model_copy(update={"settings": settings})
+    check_limits(Options(), turns, {"steps": np.array(0), "seed": np.array(2**40)})
+    with pytest.raises(ModelError, match="`steps` is at most 100000 here"):
+        check_limits(Options(), turns, {"steps": np.array(100_001)})
+
+
 def test_a_limit_is_said_with_all_its_digits(flow: dict[str, Model]) -> None:
     with running(flow, limits={"steps": 10**6}) as client:
         reply = client.post("/run/spec.plain", {"batch": 1, "steps": 10**6 + 1})
