@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 
-from mai.compiler.compile_options import PORTABLE, CompileOptions, Trained
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import symbol
@@ -37,7 +37,8 @@ def test_only_a_short_one_has_a_table(count: int) -> None:
     assert (largest >= count * count) is (count == TABLE)
 
 
-CUDA, ELSEWHERE = CompileOptions(cuda=True), CompileOptions(**PORTABLE, portable=True)
+CUDA = CompileOptions(cuda=True)
+ELSEWHERE = CompileOptions(portable=True, opset=21, settings="required")
 # Two tables and more, primes, and a size that the call says.
 LENGTHS = [(2 * TABLE, CUDA), (2 * TABLE, ELSEWHERE), (127, CUDA), (150, CUDA), (521, CUDA), ("P", ELSEWHERE)]
 FFT = """export f(x: [{n}], y: [{n}]) -> ([{n}], [{n}], [{n}]) {{
