@@ -10,7 +10,7 @@ from mai.compiler.data.tables.header import NAME
 from mai.compiler.data.windows.windows import count_windows
 from mai.compiler.describing.columns.column import ColumnSummary
 from mai.compiler.describing.lines import spread
-from mai.compiler.describing.tables import AS_FOUND, TableSummary
+from mai.compiler.describing.tables import AS_FOUND, TableSummary, why_not
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
@@ -41,10 +41,9 @@ def _target(table: TableSummary, name: str) -> ColumnSummary:
     """The column that is forecast. Raises `MaiError` where it holds no numbers, or has a name that the spec needs."""
     column = table.column(name)
     if column is None or column.kind not in ("number", "whole"):
-        raise bad(
-            f"`{name}` cannot be forecast: it is no column of numbers",
-            help=f"there are {few_of([each.name for each in table.columns])}",
-        )
+        why = (why_not(column) if column is not None else None) or "it is no column of numbers"
+        help = f"there are {few_of([each.name for each in table.columns])}"
+        raise bad(f"`{name}` cannot be forecast: {why}", help=help)
     if name in USED or not NAME.fullmatch(name):
         raise bad(f"`{name}` is a name that the spec has for itself", help="give the column another name")
     return column
