@@ -45,7 +45,8 @@ class CompileOptions:
     file's keys and values have places, which then do not grow. `settings` are
     "required" for hosts that cannot override an initializer. `draws` are "portable", right also where a host computes int64
     as int32, or "fast"; the numbers are the same. With `cuda` draws and norms are of operators that CUDA has kernels for, so that
-    the device computes them; on a CPU they are slower. With `progress` an export with loops gets a file of some of their turns beside it. With `portable` the file is for other engines than ONNX Runtime, which asks for
+    the device computes them; on a CPU they are slower. With `cpu` products with large weights are
+    convolutions, whose weights ONNX Runtime reads faster on a CPU where rows are few, as in the turns of a text. With `progress` an export with loops gets a file of some of their turns beside it. With `portable` the file is for other engines than ONNX Runtime, which asks for
     `PORTABLE`, and a large batch is not computed in parts, by a `Scan`. `tokenizer` is "bytes" or a file; with `external_data` the
     weights go into a file beside, as they do where one file cannot hold them; `seed` draws first weights
     where there are no others. `held_out` are data on which the loss with few bits may be worse by the share
@@ -68,6 +69,7 @@ class CompileOptions:
     settings: Settings = "optional"
     draws: Drawing = "portable"
     cuda: bool = False
+    cpu: bool = False
     portable: bool = False
     tokenizer: str | None = None
     external_data: bool = False
@@ -97,6 +99,8 @@ class CompileOptions:
             return f"--quantize {kept} says how weights are kept, --precision {precision} too: one of them"
         if self.cuda and self.draws != "portable":
             return f"--cuda has a form of draws of its own: without --draws {self.draws}"
+        if self.cpu and (kept or self.cuda or precision != "float32"):
+            return "--cpu is for weights in float32 on a CPU: without --cuda, --precision and --quantize"
         if self.portable and any(getattr(self, name) != value for name, value in PORTABLE.items()):
             return "--portable is opset 21 in float32, with required settings and portable draws: without options that say otherwise"
         if self.calibrate and not kept:

@@ -83,7 +83,8 @@ class Bench:
     def path(self, drafts: int) -> Path:
         """A new file that reads up to so many drafts a turn."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
-        options = CompileOptions(drafts=drafts, quantize="int4" if self.precision == "int4" else None)
+        few = self.precision == "int4"
+        options = CompileOptions(drafts=drafts, quantize="int4" if few else None, cpu=not few)
         return export(self.program, "generate", Trained(self.weights), folder, options).path
 
     def figures(self, ids: Array, options: argparse.Namespace) -> dict[str, Any]:

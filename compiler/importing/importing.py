@@ -11,11 +11,12 @@ from pathlib import Path
 from mai.compiler.check import check_text
 from mai.compiler.importing.adapter import check_ties, read_model
 from mai.compiler.importing.config import Settings, read_settings, refused
+from mai.compiler.importing.ends import ends_of, unreachable_ends
 from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import longest, read_sentences
-from mai.compiler.importing.texts import check_texts, without_tokenizer
-from mai.compiler.importing.unlike import SAVED, check_packing, notes_on_code, of_other_code
+from mai.compiler.importing.texts import check_texts, with_readable_chat, without_tokenizer
+from mai.compiler.importing.unlike import SAVED, check_packed_tensors, check_packing, notes_on_code, of_other_code
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.weights.adapters import CONFIG as ADAPTER
@@ -66,15 +67,19 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
         MaiError: `import-folder` for what is no such folder, `config-unknown` for what no record knows; `weights-mismatch` or
             `weights-unused` for tensors that are not the family's.
     """
-    folder = read_model(path)
+    folder, unreadable = with_readable_chat(read_model(path))
     check_packing(folder.config, CONFIG, ignored)
     name, architecture = _family(folder)
     record = family_records()[name]
     settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder, ignored)
+    endless = list(unreachable_ends(settings))
     with TensorFiles(folder.weights) as files:
+        check_packed_tensors(files.shapes)
         settings["has"] = lambda name: any(f".{n}".endswith(f".{name}") for n in files.shapes)
         check_ties(files, settings)
         notes = [
+            *unreadable,
+            *endless,
             *check_texts(folder, settings, ignored),
             *_limits(record, settings),
             *(note for field, note in record.get("notes", {}).items() if settings[field]),
@@ -108,7 +113,8 @@ def _limits(record: Record, settings: Settings) -> Iterator[str]:
 def _family(folder: ModelFolder) -> tuple[str, str]:
     """The record's name and the architecture, by what the config says. Raises `MaiError`, `config-unknown`."""
     kind = folder.config.get("model_type", folder.config.get("_class_name"))  # Diffusers' way.
-    architectures = folder.config.get("architectures", [kind])
+    stated = folder.config.get("architectures", folder.config.get("_class_name"))
+    architectures = [stated] if isinstance(stated, str) else stated
     records = {r["model_type"]: (n, r) for n, r in family_records().items() if "model_type" in r}
     if kind is None:
         raise _of_no_type(folder.config)
@@ -117,10 +123,14 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
         raise refused("config-unknown", message + of_other_code(folder.config), _instead(str(kind), records))
     name, record = records[kind]
     first = architectures[0] if isinstance(architectures, list) and architectures else None
+    known = ", ".join(record["architectures"])
+    if first is None:
+        raise refused(
+            "config-unknown", f"{CONFIG}: it does not say its `architectures`", f"write the one it is: {known}"
+        )
     if first not in record["architectures"]:
-        help = f"known: {', '.join(record['architectures'])}"
         message = f"{CONFIG}: `architectures` is {str(first)[:60]!r}, which has no spec in this family"
-        raise refused("config-unknown", message, help)
+        raise refused("config-unknown", message, f"known: {known}")
     return name, str(first)
 
 
@@ -177,7 +187,7 @@ def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Se
     model = _attempt(record, config, CONFIG, ignored, mistakes)
     if mistakes:
         raise MaiError(mistakes)
-    return texts | model | {"ends": _ends(texts["eos_token_id"] or model.get("eos_token_id", False))}
+    return texts | model | {"ends": ends_of(texts, model)}
 
 
 def _check_parts(record: Record, folder: ModelFolder) -> None:
@@ -198,20 +208,14 @@ def _attempt(
         return {}
 
 
-def _ends(stated: object) -> list[object]:
-    """The tokens that end a text, of one or a list; `false` is none."""
-    if isinstance(stated, list):
-        return stated
-    return [] if stated is False else [stated]
-
-
 def _declarations(record: Record, architecture: str, folder: ModelFolder, out: Path, settings: Settings) -> str:
     """The text of the spec without its rules."""
     try:
         body = render(record, settings)
     except UnknownModel as error:
         raise refused("config-unknown", f"{CONFIG}: {error}") from error
-    source = f"the weights of {record.get('library', 'transformers')}' `{architecture}`"
+    library = record.get("library", "transformers")
+    source = f"the weights of {library}'{'' if library.endswith('s') else 's'} `{architecture}`"
     adapter = f" and an adapter, {folder.weights.parent.name}" if folder.weights.name == ADAPTER else ""
     title = f"# {record['title']}, with {source}{adapter}.\n"
     return title + _with_tokenizer(body, folder, out)

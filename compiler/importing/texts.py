@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 
+from mai.compiler.data.chat import read_chat
 from mai.compiler.importing.config import Settings, read_json, refused
 from mai.compiler.importing.folder import TEMPLATE, TOKENIZER, TOKENIZER_CONFIG, ModelFolder
 from mai.compiler.weights.gguf_file import SUFFIX
+from mai.runtime.errors import ModelError
 from mai.runtime.files import read_text
 from mai.runtime.text.tokenizer import Pieces
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -55,10 +59,11 @@ def check_texts(folder: ModelFolder, settings: Settings, ignored: Sequence[str])
     except (OSError, ValueError, RecursionError) as error:
         raise refused("import-folder", f"{file} cannot be read: {error}") from error
     _check_draws(parts)
+    pieces = _pieces(file, text)
     if not said_at.is_file():
         return []
     said = read_json(said_at)
-    tokens = _Tokens(Pieces(text), parts if isinstance(parts, dict) else {})
+    tokens = _Tokens(pieces, parts if isinstance(parts, dict) else {})
     complaints = {f: c for f, c in _contradictions(said, tokens) if f not in ignored}
     if complaints:
         said_of = ((f"{TOKENIZER_CONFIG}: {c}", HELP.format(f)) for f, c in complaints.items())
@@ -70,6 +75,28 @@ def check_texts(folder: ModelFolder, settings: Settings, ignored: Sequence[str])
         *_second_words(folder, said),
         *_blanks(said, tokens, settings),
     ]
+
+
+def _pieces(file: Path, text: str) -> Pieces:
+    """The tokenizer of a file. Raises `MaiError`, `import-folder`, where its library cannot read it."""
+    try:
+        return Pieces(text)
+    except ModelError as error:
+        write = "`AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)` writes it again"
+        raise refused("import-folder", f"{file}: {error.message}", write) from error
+
+
+def with_readable_chat(folder: ModelFolder) -> tuple[ModelFolder, list[str]]:
+    """The folder without a chat template that cannot be read, and what is to be said of that."""
+    if folder.chat is None or not folder.has_tokenizer:
+        return folder, []
+    try:
+        read_chat(folder.texts / folder.chat)
+    except MaiError as error:
+        first = error.diagnostics[0]
+        help = "" if first.help is None else f"; {first.help}"
+        return replace(folder, chat=None), [f"there is no chat: {first.message}{help}"]
+    return folder, []
 
 
 def without_tokenizer(folder: ModelFolder) -> Iterator[str]:

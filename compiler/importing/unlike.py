@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mai.compiler.importing.config import refused
@@ -31,6 +31,9 @@ FOLDERS = {
     "*/config.json": ("has no config.json, and folders in it have", "give one of them, as {}"),
     "*.safetensors": ("has tensors, and no config.json that says what they are of", ONE_FILE),
 }  # fmt: skip
+UNPACKED = "import the model that it was made of, and `mai compile --quantize int4`; or `model.dequantize()` and `save_pretrained`, where transformers has it"  # fmt: skip
+# Ends of names that only packed tensors have: of GPTQ and AWQ, compressed-tensors, FP8, bitsandbytes.
+PACKED = (".qweight", ".qzeros", ".weight_packed", ".weight_scale", ".weight_scale_inv", ".SCB", ".weight.absmax")
 # Of a folder with a config.json and without tensors.
 TENSORS = {
     "model-*-of-*.safetensors": ("has a model in several files and not their index", "put model.safetensors.index.json beside {}"),
@@ -111,5 +114,11 @@ def check_packing(config: Mapping[str, object], file: str, ignored: Sequence[str
     if not isinstance(packing, Mapping) or not packing or any(f.startswith("quantization_config") for f in ignored):
         return
     message = f"{file}: the numbers are packed (`quantization_config`: {packing.get('quant_method', 'of no name')})"
-    help = "import the model that it was made of, and `mai compile --quantize int4`; or `model.dequantize()` and `save_pretrained`, where transformers has it"  # fmt: skip
-    raise refused("config-unknown", message, help)
+    raise refused("config-unknown", message, UNPACKED)
+
+
+def check_packed_tensors(names: Iterable[str]) -> None:
+    """Raise `MaiError`, `config-unknown`, where tensors are packed and the config does not say so."""
+    packed = next((name for name in names if name.endswith(PACKED)), None)
+    if packed is not None:
+        raise refused("config-unknown", f"the numbers are packed: the file has `{packed}`", UNPACKED)

@@ -21,6 +21,7 @@ from mai.compiler.onnx.describing.least import least_sizes
 from mai.compiler.onnx.describing.manifest import describe, manifest_of
 from mai.compiler.onnx.let_go import let_go
 from mai.compiler.onnx.lowering.build import build
+from mai.compiler.onnx.precision.products import has_windows
 from mai.compiler.onnx.precision.whole import notes
 from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_part, prepare_step, step_options
 from mai.compiler.onnx.turns.turns import torch_reference
@@ -39,7 +40,7 @@ class Exported:
     """What was written: the file's size in bytes, its nodes, seconds to build it, and the gate's largest difference.
 
     The difference is that on the same steps, None without a gate. `apart` is that of runs which choose their own, None where no solver
-    does. `notes` say what few bits, `unroll` or `portable` did not do, `warnings` what the gate has seen.
+    does. `notes` say what few bits, `unroll`, `cpu` or `portable` did not do, `warnings` what the gate has seen.
     """
 
     path: Path
@@ -214,6 +215,8 @@ def _notes(prepared: Prepared, model: ir.Model, options: CompileOptions) -> tupl
         return ("a loop is left, of which only the call knows how many turns it takes",)
     if options.portable and has_loop(model):
         return ("it has loops, which IREE and some engines of phones cannot run: `--unroll` writes their turns out",)
+    if options.cpu and not has_windows(prepared.optimised):
+        return (f"`--cpu` changed nothing in `{prepared.plain.name}`: none of its weights is large enough",)
     if options.bits is None or prepared.whole:
         return ()
     layout, best = prepared.coarse(options.bits), prepared.coarse(max(BITS.values()))

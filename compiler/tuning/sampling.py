@@ -43,7 +43,7 @@ def options_of(manifest: Manifest) -> CompileOptions:
         return CompileOptions(
             opset=manifest.opset, unroll=manifest.unrolled, precision=manifest.precision, quantize=manifest.quantize,
             settings="required" if manifest.required else "optional",
-            draws="portable" if manifest.draw_bits == 32 or manifest.cuda else "fast", cuda=manifest.cuda,
+            draws="portable" if manifest.draw_bits == 32 or manifest.cuda else "fast", cuda=manifest.cuda, cpu=manifest.cpu,
             portable=manifest.portable, external_data=manifest.data is not None,
         )  # fmt: skip
     except OptionError as error:

@@ -297,7 +297,8 @@ def _value(weight: Weight, assignments: Sequence[Assignment], files: TensorFiles
         if not torch.allclose(_read(other, files), value, rtol=TOLERANCE, atol=TOLERANCE):
             names = " and ".join(f"`{a.names[0]}`" for a in (first, other))
             message = f"{names} are one parameter in the spec, `{weight.name}`, and differ in the file"
-            raise MaiError([Diagnostic("weights-mismatch", other.rule.span, message)])
+            help = 'if both are meant, they are two parameters: a `mai import` has them with `"tie_word_embeddings": false` in config.json'
+            raise MaiError([Diagnostic("weights-mismatch", other.rule.span, message, help=help)])
     array: Array = value.contiguous().numpy()
     return array
 

@@ -177,7 +177,7 @@ class TensorFiles:
         for name in sorted(set(index.weight_map.values())):
             if Path(name).name != name or "\\" in name or name in ("", ".", ".."):
                 raise self.error("path-outside", f"{self.path} names the shard `{name}`, which is not beside it")
-            self._check(self.path.with_name(name))
+            self._check(self.path.with_name(name), f"{self.path.name} names it: copy or download that file, too")
             yield self.path.with_name(name)
         absent = sorted(index.weight_map.keys() - self.shapes.keys())
         if absent:
@@ -192,12 +192,12 @@ class TensorFiles:
             message = f"{self.path} is no index of tensors: {error.errors()[0]['msg']}"
             raise self.error("weights-mismatch", message) from error
 
-    def _check(self, path: Path) -> None:
+    def _check(self, path: Path, missing: str | None = None) -> None:
         if path.suffix.lower() in PICKLES:
             message = f"{path} is a pickle: reading it could run code"
             raise self.error("weights-pickle", message, help="save the tensors as .safetensors")
         if not path.is_file():
-            raise self.error("weights-missing", f"there are no weights at {path}")
+            raise self.error("weights-missing", f"there are no weights at {path}", help=missing)
         if self.inside is not None and not path.resolve().is_relative_to(self.inside.resolve()):
             help = "name it on the command line with --weights"
             raise self.error("path-outside", f"{path} leads out of the spec's folder", help=help)

@@ -295,6 +295,7 @@ class Manifest(BaseModel):
             `--draws fast` and `--cuda`).
         portable: whether it is for other engines than ONNX Runtime (`--portable`).
         cuda: whether its draws and norms are of operators that CUDA has kernels for (`--cuda`).
+        cpu: whether its products with large weights are convolutions (`--cpu`).
         unrolled: whether it has no loops (`--unroll`).
         required: whether the settings have no defaults in the graph, so that a host must give all (`--settings required`).
         trained_steps: how many steps its weights were trained for; `trained_blocks` has those of each train block that has a name.
@@ -338,6 +339,7 @@ class Manifest(BaseModel):
     draws: bool = False
     draw_bits: int = 64
     cuda: bool = False
+    cpu: bool = False
     portable: bool = False
     unrolled: bool = False
     required: bool = False

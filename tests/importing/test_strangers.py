@@ -93,6 +93,8 @@ CONFIGS: dict[str, tuple[dict[str, object], str]] = {
     "packed": ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "are packed (`quantization_config`: gptq)"),
     "named": ({"model_type": "longformer"}, "ModernBERT reads long texts"),
     "own code": ({"model_type": "x", "auto_map": {"AutoModel": "a.B"}}, "its code lies in its folder (`auto_map`)"),
+    "no classes": ({"architectures": None}, "it does not say its `architectures` | write the one it is: LlamaForCausalLM"),
+    "no number": ({"eos_token_id": True}, "`eos_token_id` is true, which is no such value"),
     "near": ({"model_type": "llamma"}, "the nearest one known is `llama`"),
 }  # fmt: skip
 
@@ -173,3 +175,39 @@ def test_tensors_that_the_reference_divides(divided: bool, tmp_path: Path) -> No
 def test_code_beside_a_model_that_is_known(llama: Path, tmp_path: Path) -> None:
     (note,) = imported(edited(llama, tmp_path, auto_map={"AutoModelForCausalLM": "modeling_x.X"})).notes
     assert "modeling_x.X, which is not read" in note
+
+
+@pytest.mark.parametrize(
+    ("ends", "text", "note"),
+    [
+        (0, "stop: token = 0", None),
+        ([5, 97], "stop: token = 5", "no text ends at token 97 (`eos_token_id`): the model has the tokens 0 to 96"),
+    ],
+)
+def test_tokens_that_end_a_text(ends: object, text: str, note: str | None, llama: Path, tmp_path: Path) -> None:
+    """Those of the generation count before those of the config, token 0 among them; the model has no token 97."""
+    folder = edited(llama, tmp_path, architectures="LlamaForCausalLM")
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": ends}))
+    result = imported(folder)
+    assert text in " ".join(result.text.split())
+    assert result.notes == ((note,) if note else ())
+
+
+def test_tensors_that_are_packed(llama: Path, tmp_path: Path) -> None:
+    folder = edited(llama, tmp_path)
+    save_file({"model.layers.0.self_attn.q_proj.qweight": torch.ones(4, 4)}, folder / "model.safetensors")
+    assert "the numbers are packed: the file has `model.layers.0.self_attn.q_proj.qweight`" in refusal(folder)
+
+
+def test_a_shard_that_is_missing(llama: Path, tmp_path: Path) -> None:
+    folder = edited(llama, tmp_path)
+    (folder / "model.safetensors").unlink()
+    index = {"weight_map": {"model.norm.weight": "model-00001-of-00001.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    assert "model-00001-of-00001.safetensors | model.safetensors.index.json names it" in refusal(folder)
+
+
+def test_a_tokenizer_that_cannot_be_read(llama: Path, tmp_path: Path) -> None:
+    folder = edited(llama, tmp_path)
+    (folder / "tokenizer.json").write_text("{}")
+    assert "tokenizer.json: the tokenizer cannot be read" in refusal(folder)

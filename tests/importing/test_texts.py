@@ -138,6 +138,26 @@ def test_what_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        (b"{{ messages | shout }}", "template `default`: the chat template says: No filter named 'shout'."),
+        (b"{{ messages }}{{ pad_token }}", "reads `pad_token`, which tokenizer_config.json does not say"),
+        (b"\xff{{ messages }}", "chat_template.jinja cannot be read: 'utf-8' codec"),
+    ],
+)
+def test_a_template_that_cannot_be_read(template: bytes, message: str, tmp_path: Path) -> None:
+    """The rest is imported, and takes texts."""
+    folder = folder_of(tmp_path)
+    (folder / "chat_template.jinja").write_bytes(template)
+    imported = import_folder(folder, tmp_path / "m.mai")
+    assert not imported.has_chat
+    assert 'text(tokenizer = "tokenizer.json")' in imported.text
+    (note,) = imported.notes
+    assert note.startswith("there is no chat: ")
+    assert message in note
+
+
+@pytest.mark.parametrize(
     ("name", "limit"),
     [("phi3, long", "48"), ("llama, dynamic", "64"), ("llama, yarn", None), ("llama, stretched", None)],
 )

@@ -48,6 +48,7 @@ export generate(prompt: tokens[P], count: int = 3) -> tokens[P + count] {
         ({"quantize": "int8", "precision": "fp16"}, "one of them"),
         ({"unroll": True, "cache": "two-level"}, "--unroll of none"),
         ({"cuda": True, "draws": "fast"}, "without --draws fast"),
+        ({"cpu": True, "quantize": "int4"}, "without --cuda, --precision and --quantize"),
         ({"portable": True}, "--portable is opset 21"),
         ({"portable": True, "opset": 21, "settings": "required", "cuda": True}, "without options that say otherwise"),
         ({"drafts": 3, "unroll": True}, "without --unroll"),

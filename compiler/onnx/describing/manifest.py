@@ -51,6 +51,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         draws="seed" in graph.settings or any(v.name == "seed" for v in graph.inputs),
         draw_bits=options.draw_bits,
         cuda=options.cuda,
+        cpu=options.cpu,
         portable=options.portable,
         unrolled=options.unroll,
         required=options.required,

@@ -41,7 +41,7 @@ class OnnxBackend(Nodes):
     def __init__(self, graph: Graph, options: CompileOptions, source: Source, coarse: Coarse | None = None) -> None:
         super().__init__(graph, options.opset, coarse)
         self.graph, self.opset, self._source = graph, options.opset, source
-        self.draws, self.cuda, self.unroll = options.draws, options.cuda, options.unroll
+        self.draws, self.cuda, self.cpu, self.unroll = options.draws, options.cuda, options.cpu, options.unroll
         self._sizes: dict[str, ir.Value] = {}
         self._local_sizes: dict[str, ir.Value] = {}
         self._local: set[str] = set()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Kept = tuple[ir.TensorProtocol, ir.TensorProtocol]  # Codes and scales.
+CHANNELS = 16  # Numbers of a row must be a multiple of it for ONNX Runtime to lay windows out in blocks.
+LARGE = 2**17  # Numbers of a matrix from which on reading it is most of the time of a product of few rows.
 ENDINGS = "codes", "scales"  # Of their names.
 
 
@@ -49,7 +51,12 @@ class Products:
     physical: dict[ir.Value, tuple[Size, ...]]
     make: Callable[..., ir.Value]
     name: Callable[[str], str]
+    cpu: bool  # Whether large products are convolutions.
     transposed: Callable[[ir.Value], ir.Value]
+    later: Callable[..., ir.Value]
+    ints: Callable[[Sequence[int]], ir.Value]
+    reshape: Callable[[ir.Value, Sequence[int | ir.Value]], ir.Value]
+    sizes: Callable[[ir.Value], list[int | ir.Value]]
     size_along: Callable[[ir.Value, int], int]
 
     def __init__(self, graph: Graph, coarse: Coarse | None) -> None:
@@ -63,6 +70,8 @@ class Products:
 
     def product(self, x: ir.Value, weight: ir.Value) -> ir.Value:
         """x times the transpose of a matrix, in as few bits as are asked for."""
+        if self.convolves(weight):
+            return self._convolution(x, weight)
         if not self.few_bits(weight):
             return self.make("MatMul", x, self.transposed(weight))
         if self.of_codes:
@@ -90,6 +99,32 @@ class Products:
         if self.coarse is None or matrix.const_value is None:
             return False
         return self.of_codes or suits(_shape(matrix))
+
+    def convolves(self, matrix: ir.Value) -> bool:
+        """Whether products with a matrix are convolutions of windows of one place: with `--cpu`, a large one whose value is known."""
+        if not self.cpu or self.coarse is not None or matrix.const_value is None:
+            return False
+        return is_window(_shape(matrix))
+
+    def _convolution(self, x: ir.Value, weight: ir.Value) -> ir.Value:
+        """x times the transpose of a matrix [n, k], with rows as places of an image of one row, and numbers of a row as its channels.
+
+        ONNX Runtime lays the weights of such a convolution out in blocks, and reads them faster than those of a product of few rows. Of
+        the two transposes and its own change of layout it makes one step.
+        """
+        n, k = _shape(weight)
+        image = self.make("Transpose", self.reshape(x, [1, -1, 1, k]), perm=[0, 3, 1, 2])
+        places = self.make("Transpose", self.make("Conv", image, self._window(weight)), perm=[0, 2, 3, 1])
+        return self.reshape(places, [*self.sizes(x)[:-1], n])
+
+    def _window(self, weight: ir.Value) -> ir.Value:
+        """A matrix [n, k] as windows [n, k, 1, 1]; a table is stored once."""
+        if self.is_table(weight):
+            return self.make("Unsqueeze", weight, self.ints([2, 3]))
+        tensor, sizes = weight.const_value, (*_shape(weight), 1, 1)
+        assert tensor is not None
+        name = f"{weight.name}.window"
+        return self.later(("window", weight), lambda: tensor.numpy().reshape(sizes), sizes, tensor.dtype.numpy(), name)
 
     def _blocks(self, numbers: Array, behind: frozenset[str]) -> Blocks:
         assert self.coarse is not None
@@ -154,6 +189,17 @@ class Products:
         self.root.register_initializer(value)
         self.physical[value] = tuple(shape)
         return value
+
+
+def is_window(sizes: Sequence[Size]) -> bool:
+    """Whether a matrix [n, k] is faster as the windows of a convolution."""
+    n, k = sizes
+    return isinstance(n, int) and isinstance(k, int) and k % CHANNELS == 0 and n * k >= LARGE
+
+
+def has_windows(graph: Graph) -> bool:
+    """Whether a product of a graph has such a matrix."""
+    return any(is_window(node.inputs[1].type.shape) for node in graph.walk() if node.op is Affine)
 
 
 def weights_read(graph: Graph, op: type[Operation], place: int) -> set[str]:

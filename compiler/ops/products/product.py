@@ -73,7 +73,7 @@ class Affine(Operation):
     @staticmethod
     def onnx(op: Onnx[V], x: V, weight: V, bias: V | None = None) -> V:
         """With a bias, flat two-dimensional products are faster than products of many axes. A table stays as it is."""
-        if op.few_bits(weight) or (bias is None and op.rank(x) > 2 and not op.is_table(weight)):
+        if op.few_bits(weight) or op.convolves(weight) or (bias is None and op.rank(x) > 2 and not op.is_table(weight)):
             value = op.product(x, weight)
             return value if bias is None else op.Add(value, bias)
         inputs = [weight] if bias is None else [weight, bias]
