@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ def read_for(subject: Subject, files: Sequence[Path], count: int | None = None) 
         read = read_whole(
             training.data, fields, base, places, names, field, manifest.tokenizer, manifest.decimal, manifest.facts
         )
-        return first(read, count)
+        return first(replace(read, notes=(*read.notes, *_notes_of_training(subject, places))), count)
     data = data_of(program, subject.run, names)
     rows = data.test or data.validation or drawn(data, count)
     lacking = [name for name in fields if name not in rows]
@@ -50,6 +51,17 @@ def read_for(subject: Subject, files: Sequence[Path], count: int | None = None) 
     chosen = {name: choose(rows[name], places_of) for name in fields}
     missing = len(rows[field]) - len(places_of)
     return first(WholeFiles(chosen, places_of, data.labels, missing, data.notes), count)
+
+
+def _notes_of_training(subject: Subject, files: Sequence[Path]) -> Iterator[str]:
+    """What is said of files that the model was trained on."""
+    program, run = subject.program, subject.run
+    base, written = Path(program.source.path).parent, getattr(program.trainings[-1].data, "path", ())
+    own = run.data if run is not None and run.data else (written,) if isinstance(written, str) else written
+    trained = {(base / path).resolve() for path in own}
+    for file in files:
+        if file.resolve() in trained:
+            yield f"the model was trained on rows of {file.name}: figures of rows that it has not seen are those without --data"
 
 
 def first(examples: WholeFiles, count: int | None) -> WholeFiles:

@@ -32,7 +32,8 @@ def resampled_intervals(
     """The middle of what metrics give on examples drawn again, with putting back (Efron 1979), the same draws for all metrics.
 
     Of many examples, m are drawn of n, and the distances from the metric of all are scaled by sqrt(m / n) (Bickel et al. 1997). A
-    resample for which a metric is not defined is left out; a metric without any has no interval.
+    resample for which a metric is not defined is left out. A metric without any has no interval, nor has one that is the same in all, as
+    that of answers which are all right: drawing these examples again says nothing of others.
     """
     rng, size = np.random.default_rng(seed), min(count, MOST)
     values: dict[str, list[float]] = {name: [] for name in metrics}
@@ -43,7 +44,9 @@ def resampled_intervals(
             values[name] += [value] if math.isfinite(value) else []
     whole, scale = np.arange(count), math.sqrt(size / count)
     return {
-        name: _middle(metrics[name](whole), resampled, scale, sure) for name, resampled in values.items() if resampled
+        name: _middle(metrics[name](whole), resampled, scale, sure)
+        for name, resampled in values.items()
+        if len({*resampled}) > 1
     }
 
 

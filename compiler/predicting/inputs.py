@@ -83,12 +83,15 @@ class PortColumns:
         return self.port.gaps is not False if part.role == "real" else self._spare is not None
 
     def _without_answer(self, part: Column) -> str:
-        said = f"this file has nothing for a missing `{self.port.name}`"
-        return (
-            said
-            if part.role != "real"
-            else f"{said}: leave the row out, or train with `missing = keep` and `fill({self.port.name})`"
-        )
+        said = f"this file has nothing for a missing `{self.port.name}`: leave the row out, or train with"
+        if part.role == "real":
+            return f"{said} `missing = keep` and `fill({self.port.name})`"
+        return f"{said} {self._label_more}"
+
+    @property
+    def _label_more(self) -> str:
+        """What to write for a label that stands for words that are missing or not known."""
+        return f"a label more, `{self.port.name}: class[{(self.port.classes or len(self.names)) + 1}]`, and `missing = keep`"
 
     def _numbered(self, column: Column, codes: Array, first: int) -> Array:
         """Words as the numbers that the file has for them."""
@@ -102,7 +105,8 @@ class PortColumns:
         if (numbers < 0).any():
             row = int(np.argmax(numbers < 0))
             word = list(column.names)[int(codes[row])]
-            there = f"it knows {', '.join(self.names[:8])}" if self.names else "this file has no names of its labels"
+            knows = f"it knows {few_of(self.names)}; for others, train with {self._label_more}"
+            there = knows if self.names else "this file has no names of its labels"
             message = (
                 f"{self.table.path}: column `{column.name}`, row {first + row + 1}: there is no label `{word[:60]}`"
             )

@@ -247,6 +247,23 @@ def test_options_that_there_are_not_are_refused(option: dict[str, Any], words: s
     assert not Path("none").exists()
 
 
+def test_a_compiled_file_is_copied_to_stay() -> None:
+    model = mai.Spec(FLOW, "flow", data=POINTS).export("sample")
+    place = model.save("own.onnx")
+    np.testing.assert_array_equal(mai.load(place)(batch=2), model(batch=2))
+    beside = model.path.with_name(model.path.name + ".data")
+    beside.write_bytes(b"")
+    with pytest.raises(mai.ModelError, match=r"cannot be called own\.onnx"):
+        model.save("own.onnx")
+    assert model.save(".").name == model.path.name and Path(beside.name).exists()
+
+
+def test_completion_shows_what_is_public() -> None:
+    assert {"Spec", "read", "load", "Run"} < {*dir(mai)} and "import_module" not in dir(mai)
+    with pytest.raises(AttributeError, match=r"did you mean `mai\.Run`"):
+        mai.run  # noqa: B018
+
+
 def test_options_of_an_export_are_those_of_the_command_line() -> None:
     spec = mai.Spec(FLOW, "flow", data=POINTS)
     for option, words in (({"quantise": "int8"}, "did you mean `quantize`"), ({"opset": 3}, "--opset 3: 21, 22, 23")):

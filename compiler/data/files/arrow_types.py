@@ -74,3 +74,8 @@ def is_image(kind: pa.DataType) -> bool:
 
 def _is_bytes(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def as_names(values: pa.Array) -> pa.Array:
+    """Values as names: a whole number is the same however it is written, 3 or 3.0."""
+    return pc.replace_substring_regex(values.cast(pa.string()), r"^([-+]?\d+)\.0+$", r"\1")

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
-from mai.compiler.data.files.arrow_types import decoded, is_list, is_text
-from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of
+from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text
+from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of, no_date
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, number_of
 from mai.compiler.data.totals import LastOfColumn
 from mai.runtime.arrays import Array
@@ -24,6 +24,7 @@ Missing = Literal["refuse", "keep", "drop"]
 Role = Literal["real", "label", "any", "key", "time"]
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nil", "?", "-"))
 WORDS, NUMBERS = True, False
+NAN = "nan"  # In small letters: what pandas writes for a cell without a value, also among words.
 FAR_OFF = 2.0**17  # Numbers from here on are rounded by up to 1/128 or more in 32 bits.
 LOST = 0.003  # The share of their range that numbers may be rounded by before it is told.
 
@@ -132,7 +133,7 @@ class Column:
         if is_text(kind):
             return self._text(pc.utf8_trim_whitespace(array.cast(pa.string())))
         if self.role == "key" or self.named:
-            return self._codes(_as_names(array))
+            return self._codes(as_names(array))
         if pa.types.is_temporal(kind) and self.role == "time":
             return self._times(array)
         if self.role == "real" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
@@ -194,18 +195,18 @@ class Column:
     def _text(self, text: pa.Array) -> Array:
         if self.named:
             self._become(WORDS, text, 0)
-            return self._codes(_as_names(text))
+            return self._codes(as_names(text))
         if self.role == "key":
             return self._codes(text)
         if self.role == "time":
             return self._times_of(text)
         if self.role == "real" or not self._holds_words(text):
             return self._numbers(self._parsed(text), text)
-        return self._codes(text)
+        return self._codes(pc.if_else(pc.equal(pc.utf8_lower(text), NAN), "", text))
 
     def _holds_words(self, text: pa.Array) -> bool:
-        """Whether no text is a number, and there is one."""
-        words = [word for word in text.unique().to_pylist() if word]
+        """Whether no text is a number, and there is one; `NaN` says that there is none."""
+        words = [word for word in text.unique().to_pylist() if word and word.lower() != NAN]
         if any(self._float(word) is not None for word in words) or not (words or self.are_words):
             return False
         if words:
@@ -241,10 +242,18 @@ class Column:
                 self._become(kind, text, kinds.index(kind))
         if WORDS in kinds:
             place = kinds.index(WORDS)
+            self._refuse_other_dates(text, kinds, place)
             help = HELP if like_dates(text)[place].as_py() else None
             what = f"`{self.name}`, a part of `{self.field}`," if self.is_part else f"`{self.field}`"
             raise bad(f"{what} holds words (`{str(text[place])[:60]}`), the spec has real numbers", help=help)
         return pa.array(numbers, pa.float64())
+
+    def _refuse_other_dates(self, text: pa.Array, kinds: list[bool | None], first: int) -> None:
+        """Raise `MaiError` where the `first` word is a date, and another is none that can be read."""
+        place = no_date(text, [k for k, kind in enumerate(kinds) if kind is WORDS and k >= first])
+        if place is not None:
+            where = f"`{str(text[place])[:60]}` in {self._at(place)} is no date that can be read"
+            raise self._wrong(f"holds dates, as `{text[first]}`, and {where}", HELP)
 
     def _refuse_other_sign(self, cells: list[str], kinds: list[bool | None]) -> None:
         """Raise `MaiError` where a cell is a number with the other decimal sign alone."""
@@ -383,11 +392,6 @@ def plain_numbers(text: pa.Array, decimal: Decimal) -> pa.Array | None:
         return text.cast(pa.float64())
     except pa.ArrowInvalid:
         return None
-
-
-def _as_names(values: pa.Array) -> pa.Array:
-    """Values as names: a whole number is the same however it is written, 3 or 3.0."""
-    return pc.replace_substring_regex(values.cast(pa.string()), r"^([-+]?\d+)\.0+$", r"\1")
 
 
 def _kind(cell: str | None, number: float | None) -> bool | None:

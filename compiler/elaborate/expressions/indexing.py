@@ -99,8 +99,12 @@ def _sliced(e: Context, env: Environment, x: Value, item: ast.Slice, axis: int) 
         if bound is not None and (isinstance(bound, bool) or not isinstance(bound, (int, Dim))):
             assert part is not None
             at = (item.start or part).span.text
-            help = f"for one row, index with `[{at}]` and put `[None]` after it; for four, index with `[{at} + range(4)]`"
-            raise e.fail("static-needed", part.span, f"a slice is bounded by sizes, this is {kind_of(bound)}", help=help)
+            help = (
+                f"for one row, index with `[{at}]` and put `[None]` after it; for four, index with `[{at} + range(4)]`"
+            )
+            raise e.fail(
+                "static-needed", part.span, f"a slice is bounded by sizes, this is {kind_of(bound)}", help=help
+            )
         if isinstance(bound, Dim) and part is not None:
             e.size(bound, part.span)
     start, stop, step = bounds
