@@ -15,7 +15,7 @@ import numpy as np
 
 from mai.compiler.evaluating.answers import Answers, Labelled, Measured, Quantiles
 from mai.compiler.evaluating.metrics import calibration, figures, of_classes
-from mai.compiler.evaluating.picture import draw_evaluation
+from mai.compiler.evaluating.pictures.picture import draw_evaluation
 from mai.compiler.evaluating.report import Evaluation
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Port
@@ -106,6 +106,14 @@ def classes_of_images(path: Path) -> None:
     shown = rng.random((6, 1, 12, 12)).astype(np.float32)
     p = rng.dirichlet(np.ones(10) / 3, 6).astype(np.float32)
     draw(p, result(10), path, Look(inputs={"x": shown}))
+
+
+def a_function(path: Path) -> None:
+    rng = numbers(11)
+    x = np.linspace(-3, 3, 90).astype(np.float32)
+    at = rng.uniform(-3, 3, 120)
+    data = np.stack([at, np.sin(2 * at) + at / 2 + 0.2 * rng.normal(size=120)], -1)
+    draw(np.sin(2 * x) + x / 2, result(), path, Look(inputs={"x": x}, over=data))
 
 
 def curves(path: Path) -> None:
@@ -203,7 +211,8 @@ ALL: Sequence[tuple[str, Picture]] = (
     ("A forecast: the past, the middle of what may come, and bands of 50 and 90 %", a_forecast),
     ("Images in their own range, here 0 to 255, in ten columns for ten labels", images),
     ("Classes of images, beside these", classes_of_images),
-    ("Functions, a curve each", curves),
+    ("A function of one number, with data over it", a_function),
+    ("Functions on a grid, a curve each", curves),
     ("Paths of an integral", paths),
     ("Some numbers of each example", several_numbers),
     ("A training: `mai draw RUN`", a_training),

@@ -135,6 +135,14 @@ def write_atomically(path: Path, raw: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
+def reason(error: Exception) -> str:
+    """Why something could not be read or written, in words, without the number and the path that an `OSError` has beside them."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"it is no text in {error.encoding}: byte {error.start + 1:,} is none of that"
+    said = getattr(error, "strerror", None)
+    return said.lower() if said else str(error) or type(error).__name__
+
+
 @contextmanager
 def mapped(path: Path) -> Iterator[memoryview]:
     """The bytes of a plain file, read from the disk only as they are looked at. Raises `OSError`; an empty file has none."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mai.runtime.errors import ModelError
-from mai.runtime.files import write_atomically
+from mai.runtime.files import reason, write_atomically
 from mai.runtime.model.data import data_path
 
 if TYPE_CHECKING:
@@ -110,9 +110,8 @@ def _check_there(path: Path) -> None:
 
 
 def _key_error(key: Path, error: Exception) -> ModelError:
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return ModelError(
-        "key-unreadable", f"{key} is no key that can be read: {reason}", "mai sign --new-key FILE makes one"
+        "key-unreadable", f"{key} is no key that can be read: {reason(error)}", "mai sign --new-key FILE makes one"
     )
 
 

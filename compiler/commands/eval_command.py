@@ -39,7 +39,8 @@ def evaluate(
     """Say how good a trained model is: mai eval runs/titanic --data test.csv
 
     It asks the compiled file for every example and compares its answers with those in the data. For labels it shows accuracy, F1, AUC, log loss,
-    calibration, what each class is taken for, and the surest wrong answers; for numbers the errors, R2, the residuals, and the largest errors.
+    calibration, what each class is taken for, and the surest wrong answers; for tags, several 0 or 1 of an example, these for each tag and their
+    means; for numbers the errors, R2, the residuals, and the largest errors.
     Each interval is of 95 %: the metric on another test set of this size would probably lie in it.
 
     mai eval runs/titanic                                  the rows that the spec holds out
@@ -72,7 +73,7 @@ def evaluate(
 def _subject(run: Path, asked: Asked) -> tuple[Subject | None, str]:
     """What is compared; None, and why, where nothing is, and nobody asked for it, but losses can be measured."""
     from mai.compiler.evaluating.subject import open_subject
-    from mai.compiler.evaluating.target import NoAnswer
+    from mai.compiler.evaluating.targets.target import NoAnswer
 
     try:
         return open_subject(run, asked), ""
@@ -121,7 +122,7 @@ def _compare(subject: Subject, request: _Request, worst: int) -> None:
     report = evaluation(subject, examples, answers, request.data, request.resamples, request.seed, worst)
     request.say(lines(report), lambda: as_json(subject, report))
     if request.out is not None:
-        from mai.compiler.evaluating.picture import draw_evaluation
+        from mai.compiler.evaluating.pictures.picture import draw_evaluation
 
         draw_evaluation(report, request.out)
         write_json(request.out.with_suffix(".json"), subject, report)

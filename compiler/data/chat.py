@@ -11,7 +11,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.program import Program
 from mai.runtime.chat.template import DEFAULT, check_template, names_read
 from mai.runtime.errors import ModelError
-from mai.runtime.files import read_text
+from mai.runtime.files import read_text, reason
 from mai.runtime.model.manifest import Chat
 
 TEMPLATE, FOLDER, CONFIG, SPECIAL = (
@@ -98,4 +98,4 @@ def _read(path: Path) -> str:
     try:
         return read_text(path, MAX_BYTES)
     except (OSError, ValueError) as error:
-        raise bad(f"{path} cannot be read: {error}", "data-missing") from error
+        raise bad(f"{path} cannot be read: {reason(error)}", "data-missing") from error

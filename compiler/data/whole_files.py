@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,7 @@ def read_whole(
     base: Path,
     files: Sequence[Path],
     known: Names,
-    answer: str | None,
+    answers: Collection[str],
     tokenizer: str | None = None,
     decimal: Decimal | None = None,
     facts: Mapping[str, Facts] | None = None,
@@ -52,8 +52,8 @@ def read_whole(
     Args:
         source: as the spec has it; its path gives place to the files.
         known: the names of labels that a run knows, by field.
-        answer: the field that a model is compared with, if there is one. A label of it that the run does not know is refused, whatever
-            the source takes otherwise, and an example without one is left out where the source takes what is missing.
+        answers: the fields that a model is compared with, if there are any. A label of one that the run does not know is refused, whatever
+            the source takes otherwise, and an example without one of them is left out where the source takes what is missing.
         tokenizer: that of the run, as its manifest states it.
         decimal: the decimal sign of the run's tables, for files that do not tell theirs.
         facts: of the fields that the run was trained on: the columns of those that have names of their own.
@@ -65,12 +65,15 @@ def read_whole(
     finite = _read(source, Request(base, files, 0, fields, tokenizer, decimal, vectors))
     columns: dict[str, Column] = match_fields(finite.arrays, fields, source.names_fields)
     count = min(column.shape[0] for column in columns.values())
-    places = np.arange(count) if answer is None or not finite.has_gaps else _with_answer(columns[answer], count)
+    places = np.arange(count)
+    for answer in answers if finite.has_gaps else ():
+        places = np.intersect1d(places, _with_answer(columns[answer], count))
     if len(places) < count:
         columns = {name: choose_of(column, places) for name, column in columns.items()}
     if not len(places):
-        raise bad(f"{files[0]} has no example" + (f" with a value of `{answer}`" if answer is not None else ""))
-    rows, labels = _numbers(columns, fields, known, answer, finite.has_gaps)
+        wanted = " and ".join(f"`{answer}`" for answer in answers)
+        raise bad(f"{files[0]} has no example" + (f" with a value of {wanted}" if wanted else ""))
+    rows, labels = _numbers(columns, fields, known, answers, finite.has_gaps)
     return WholeFiles(rows, places, labels, count - len(places), finite.notes)
 
 
@@ -95,14 +98,17 @@ def _with_answer(column: Column, count: int) -> Array:
 
 
 def _numbers(
-    columns: Columns, fields: Mapping[str, Type], known: Names, answer: str | None, has_gaps: bool
+    columns: Columns, fields: Mapping[str, Type], known: Names, answers: Collection[str], has_gaps: bool
 ) -> tuple[dict[str, Rows], Names]:
     """Words as the labels of the run, and every field in its type."""
     unnamed = [n for n in fields if fields[n].dtype is DType.INT and isinstance(columns[n], Words) and n not in known]
     if unnamed:
         raise bad(f"`{unnamed[0]}` holds words, and this run was trained on numbers: it has no names of its labels")
     rows, labels = dict[str, Rows](), dict(known)
-    for names, gaps in (([n for n in fields if n != answer], has_gaps), ([n for n in fields if n == answer], False)):
+    for names, gaps in (
+        ([n for n in fields if n not in answers], has_gaps),
+        ([n for n in fields if n in answers], False),
+    ):
         types = {name: fields[name] for name in names}
         (numbered,), more = number_labels([{name: columns[name] for name in names}], types, known, None, gaps)
         rows |= typed_rows(numbered, types, gaps)

@@ -15,7 +15,7 @@ from mai.compiler.describing.drawn import summarise_drawn
 from mai.compiler.describing.leaks import leaks
 from mai.compiler.describing.lines import Summary, share
 from mai.compiler.describing.tables import AS_FOUND, TableSummary, why_not
-from mai.compiler.evaluating.links import compared_results
+from mai.compiler.evaluating.targets.links import compared_results
 from mai.compiler.ir.types import DType, Type
 
 if TYPE_CHECKING:

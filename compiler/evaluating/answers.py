@@ -11,7 +11,8 @@ from mai.compiler.data.texts.lengths import of_one_length, unmasked_texts
 from mai.compiler.data.whole_files import WholeFiles
 from mai.compiler.evaluating.examples import columns_of, label_names
 from mai.compiler.evaluating.subject import Subject
-from mai.compiler.evaluating.target import Role, Target
+from mai.compiler.evaluating.targets.tags import tag_names
+from mai.compiler.evaluating.targets.target import Role, Target
 from mai.compiler.ir.types import DType
 from mai.runtime.arrays import Array
 from mai.spec.record import record
@@ -55,7 +56,24 @@ class Quantiles:
     levels: tuple[float, ...]
 
 
-Answers = Labelled | Measured | Quantiles
+@record
+class Tagged:
+    """Answers that are tags: labels that are there or not, several of each example.
+
+    Attributes:
+        truth, said: bool [n, tags], what is there and what the file says is; `said` is None where scores alone are known.
+        names: of the tags.
+        scores: [n, tags], larger where the file holds a tag more likely, or None; `are_probabilities` where they are that.
+    """
+
+    truth: Array
+    said: Array | None
+    names: tuple[str, ...]
+    scores: Array | None = None
+    are_probabilities: bool = False
+
+
+Answers = Labelled | Measured | Quantiles | Tagged
 
 
 def answer(
@@ -83,6 +101,8 @@ def answer(
         done(len(rows))
     places = np.argsort(np.concatenate(order))
     joined = {name: np.concatenate(parts)[places] for name, parts in results.items()}
+    if subject.target.tags:
+        return _as_tags(subject, examples, joined)
     return _as_answers(subject, examples.rows[subject.target.field], joined)
 
 
@@ -123,6 +143,40 @@ def _as_quantiles(target: Target, truth: Rows, results: Mapping[str, Array]) -> 
         for place, quantile in enumerate(answer.quantiles):
             said[:, levels.index(quantile.level), quantile.place] = numbers[:, place]
     return Quantiles(flat, said, tuple(levels))
+
+
+def _as_tags(subject: Subject, examples: WholeFiles, results: Mapping[str, Array]) -> Answers:
+    """Results of tags beside what is there: of one tag as of a class of two; as numbers where what is right is between 0 and 1."""
+    target, count = subject.target, len(examples.places)
+    truth = np.stack([examples.rows[tag.field][:].reshape(count, -1)[:, tag.place] for tag in target.tags], 1)
+    said, scores, are_probabilities = _of_tags(target, results, count)
+    if not ((truth == 0) | (truth == 1)).all():
+        numbers = scores if scores is not None else said
+        assert numbers is not None
+        return Measured(truth.astype(np.float64), numbers.astype(np.float64))
+    if len(target.tags) > 1:
+        names = tag_names(target.tags, target.types, label_names(subject))
+        return Tagged(truth == 1, said, names, scores, are_probabilities)
+    score = None if scores is None else scores[:, 0]
+    probabilities = np.stack([1 - score, score], 1) if score is not None and are_probabilities else None
+    label = None if said is None else said[:, 0].astype(np.int64)
+    return Labelled(truth[:, 0].astype(np.int64), label, ("0", "1"), probabilities, score)
+
+
+def _of_tags(target: Target, results: Mapping[str, Array], count: int) -> tuple[Array | None, Array | None, bool]:
+    """Which tags are said to be there, [n, tags], their scores, and whether these are probabilities; a tag is there from a half on."""
+    by_role: dict[Role, Array] = {}
+    for answer in target.answers:
+        numbers = results[answer.output].astype(np.float64).reshape(count, -1)
+        into = by_role.setdefault(answer.role, np.zeros((count, len(target.tags))))
+        for place, tag in enumerate(answer.tags):
+            if tag in target.tags:
+                into[:, target.tags.index(tag)] = numbers[:, place]
+    p = by_role.get("probabilities")
+    if p is None and "log-odds" in by_role:
+        p = np.exp(-np.logaddexp(0, -by_role["log-odds"]))
+    said = by_role["tags"] > 0 if "tags" in by_role else None if p is None else p >= 0.5
+    return said, by_role.get("tag scores") if p is None else p, p is not None
 
 
 def _probabilities(by_role: Mapping[Role, Array]) -> tuple[Array | None, Array | None]:

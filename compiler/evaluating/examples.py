@@ -13,8 +13,8 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names
 from mai.compiler.data.rows import Rows, choose
 from mai.compiler.data.whole_files import WholeFiles, read_whole
-from mai.compiler.evaluating.links import fields_read, types_read
 from mai.compiler.evaluating.subject import Subject
+from mai.compiler.evaluating.targets.links import fields_read, types_read
 from mai.compiler.ir.types import Type
 from mai.compiler.program import Program
 from mai.runtime.run_folders.record import RunRecord
@@ -32,14 +32,14 @@ def read_for(subject: Subject, files: Sequence[Path], count: int | None = None) 
     Raises:
         MaiError: the data cannot be read, or do not fit the spec; or the spec keeps no examples apart.
     """
-    program, field = subject.program, subject.target.field
+    program, answers = subject.program, [*subject.target.types]
     training, names = program.trainings[-1], label_names(subject)
     fields, manifest = _fields(subject), subject.model.manifest
     if files:
         places = [file.absolute() for file in files]
         base = Path(program.source.path).parent
         read = read_whole(
-            training.data, fields, base, places, names, field, manifest.tokenizer, manifest.decimal, manifest.facts
+            training.data, fields, base, places, names, answers, manifest.tokenizer, manifest.decimal, manifest.facts
         )
         return first(replace(read, notes=(*read.notes, *_notes_of_training(subject, places))), count)
     data = data_of(program, subject.run, names)
@@ -47,9 +47,10 @@ def read_for(subject: Subject, files: Sequence[Path], count: int | None = None) 
     lacking = [name for name in fields if name not in rows]
     if lacking:
         raise bad(f"the data of this spec have no `{lacking[0]}`", help="name a file that has it: --data test.csv")
-    places_of = np.flatnonzero(~np.isnan(rows[field][:]).reshape(len(rows[field]), -1).any(1))
+    lacks = [np.isnan(rows[field][:]).reshape(len(rows[field]), -1).any(1) for field in answers]
+    places_of = np.flatnonzero(~np.stack(lacks).any(0))
     chosen = {name: choose(rows[name], places_of) for name in fields}
-    missing = len(rows[field]) - len(places_of)
+    missing = len(rows[answers[0]]) - len(places_of)
     return first(WholeFiles(chosen, places_of, data.labels, missing, data.notes), count)
 
 
@@ -105,6 +106,6 @@ def columns_of(subject: Subject) -> dict[str, str]:
 
 
 def _fields(subject: Subject) -> dict[str, Type]:
-    """The fields that are read: the inputs, as training had them, and the target."""
+    """The fields that are read: the inputs, as training had them, and those of the target."""
     fields = types_read(subject.program, subject.export, columns_of(subject))
-    return fields | {subject.target.field: subject.target.type}
+    return fields | dict(subject.target.types)

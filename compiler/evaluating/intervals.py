@@ -29,27 +29,35 @@ def share_interval(hits: int, count: int, sure: float = SURE) -> Interval:
 def resampled_intervals(
     metrics: Mapping[str, Metric], count: int, resamples: int = RESAMPLES, seed: int = 0, sure: float = SURE
 ) -> dict[str, Interval]:
-    """The middle of what metrics give on examples drawn again, with putting back (Efron 1979), the same draws for all metrics.
+    """The intervals of metrics by name; one that is defined for no resample has none.
 
-    Of many examples, m are drawn of n, and the distances from the metric of all are scaled by sqrt(m / n) (Bickel et al. 1997). A
-    resample for which a metric is not defined is left out. A metric without any has no interval, nor has one that is the same in all, as
-    that of answers which are all right: drawing these examples again says nothing of others.
+    Nor has one that is the same in all, as that of answers which are all right: to draw these examples again says nothing of others.
     """
-    rng, size = np.random.default_rng(seed), min(count, MOST)
-    values: dict[str, list[float]] = {name: [] for name in metrics}
-    for _ in range(resamples):
-        rows = rng.integers(0, count, size)
-        for name, metric in metrics.items():
-            value = metric(rows)
-            values[name] += [value] if math.isfinite(value) else []
-    whole, scale = np.arange(count), math.sqrt(size / count)
-    return {
-        name: _middle(metrics[name](whole), resampled, scale, sure)
-        for name, resampled in values.items()
-        if len({*resampled}) > 1
-    }
+
+    def all_of(rows: Array) -> Array:
+        return np.array([metric(rows) for metric in metrics.values()], float)
+
+    low, high = resampled(all_of, count, resamples, seed, sure)
+    ends = dict(zip(metrics, zip(low.tolist(), high.tolist(), strict=True), strict=True))
+    return {name: (a, b) for name, (a, b) in ends.items() if math.isfinite(a) and a < b}
 
 
-def _middle(value: float, resampled: list[float], scale: float, sure: float) -> Interval:
-    low, high = np.quantile(resampled, [(1 - sure) / 2, (1 + sure) / 2]).tolist()
-    return value + scale * (low - value), value + scale * (high - value)
+def resampled(
+    metrics: Callable[[Array], Array], count: int, resamples: int = RESAMPLES, seed: int = 0, sure: float = SURE,
+    most: int = MOST,
+) -> tuple[Array, Array]:  # fmt: skip
+    """The middle of what metrics give on examples drawn again, with putting back (Efron 1979): the low ends, and the high ones.
+
+    Of many examples, m are drawn of n, at `most` so many, and the distances from the metric of all are scaled by sqrt(m / n) (Bickel et al.
+    1997). A resample for which a metric is not defined is left out; a metric without any has NaN.
+    """
+    rng, size = np.random.default_rng(seed), min(count, most)
+    whole = metrics(np.arange(count))
+    values = np.stack([whole * np.nan, *(metrics(rng.integers(0, count, size)) for _ in range(resamples))])
+    values = np.where(np.isfinite(values), values, np.nan)
+    ends = np.full((2, *whole.shape), np.nan)
+    some = np.isfinite(values).any(0)
+    if some.any():
+        middle = np.nanquantile(values[:, some], [(1 - sure) / 2, (1 + sure) / 2], axis=0)
+        ends[:, some] = whole[some] + math.sqrt(size / count) * (middle - whole[some])
+    return ends[0], ends[1]

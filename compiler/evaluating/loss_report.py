@@ -25,7 +25,7 @@ from mai.compiler.evaluating.intervals import RESAMPLES, Metric
 from mai.compiler.evaluating.losses import Labels, Measures, joined, measure
 from mai.compiler.evaluating.metrics import Figure, with_intervals
 from mai.compiler.evaluating.subject import check_compiled
-from mai.compiler.evaluating.target import refusal
+from mai.compiler.evaluating.targets.target import refusal
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.arrays import Array
@@ -108,7 +108,7 @@ def read_examples(run: Run, files: Sequence[Path], count: int | None) -> WholeFi
         fields = training.fields
         sign = decimal_of_weights(run.weights)
         facts = facts_of_weights(run.weights)
-        read = read_whole(training.data, fields, base, places, run.labels, None, run.tokenizer, sign, facts)
+        read = read_whole(training.data, fields, base, places, run.labels, (), run.tokenizer, sign, facts)
         return first(read, count)
     data = data_of(run.program, run.record, run.labels)
     rows = data.test or data.validation or drawn(data, count)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from mai.compiler.data.rows import Rows
-from mai.compiler.evaluating.links import Origins
+from mai.compiler.evaluating.targets.links import Origins
 from mai.compiler.ir.graph import Graph, Node, Value, values_behind
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ops.elementwise.logic import Equal

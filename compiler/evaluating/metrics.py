@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from mai.compiler.evaluating.answers import Answers, Labelled, Measured, Quantiles
+from mai.compiler.evaluating.answers import Labelled, Measured, Quantiles
 from mai.compiler.evaluating.intervals import RESAMPLES, Metric, resampled_intervals, share_interval
 from mai.compiler.evaluating.quantiles import quantile_metrics
 from mai.runtime.arrays import Array
@@ -31,7 +31,7 @@ class Figure:
         return self.name, f"{self.value:.4g}", interval, self.words
 
 
-def figures(answers: Answers, resamples: int = RESAMPLES, seed: int = 0) -> list[Figure]:
+def figures(answers: Labelled | Measured | Quantiles, resamples: int = RESAMPLES, seed: int = 0) -> list[Figure]:
     """All metrics that the answers allow."""
     with _quick():
         match answers:
@@ -127,7 +127,12 @@ def f1_of(matrix: Array) -> Array:
 
 
 def area_under_roc(positive: Array, scores: Array) -> float:
-    """Of two examples, how often the positive one has the higher score, ties counting half; the mean over columns.
+    """The mean over columns of `areas_under_roc`."""
+    return float(areas_under_roc(positive, scores).mean())
+
+
+def areas_under_roc(positive: Array, scores: Array) -> Array:
+    """Of two examples, how often the positive one has the higher score, ties counting half: [k].
 
     By the ranks of Mann and Whitney 1947. Not a number where a column has no positive example, or no other.
 
@@ -139,10 +144,27 @@ def area_under_roc(positive: Array, scores: Array) -> float:
 
     count = positive.sum(0)
     pairs = count * (len(positive) - count)
-    if not pairs.all():
-        return math.nan
     ranks = np.where(positive, rankdata(scores, axis=0), 0.0).sum(0)
-    return float(((ranks - count * (count + 1) / 2) / pairs).mean())
+    areas: Array = np.where(pairs > 0, (ranks - count * (count + 1) / 2) / np.maximum(pairs, 1), np.nan)
+    return areas
+
+
+def average_precisions(positive: Array, scores: Array) -> Array:
+    """Of each positive example, the share of positive ones among those with its score or a higher one, in the mean: [k].
+
+    That is the area under precision by recall, in steps. Not a number where a column has no positive example, or no other. Arguments as `areas_under_roc`.
+    """
+    from scipy.stats import rankdata
+
+    order = np.argsort(-scores, axis=0, kind="stable")
+    found = np.take_along_axis(positive, order, 0).cumsum(0)
+    above = rankdata(-scores, "max", axis=0).astype(np.int64)
+    precision = np.take_along_axis(found, above - 1, 0) / above
+    count = positive.sum(0)
+    means: Array = np.where(
+        (count > 0) & (count < len(positive)), (precision * positive).sum(0) / np.maximum(count, 1), np.nan
+    )
+    return means
 
 
 def _of_probabilities(answers: Labelled) -> dict[str, tuple[Metric, str]]:
@@ -153,6 +175,11 @@ def _of_probabilities(answers: Labelled) -> dict[str, tuple[Metric, str]]:
     if score is not None:
         words = f"of two examples, how often the one of `{answers.names[1]}` has the higher score"
         metrics["auc"] = lambda rows: area_under_roc(truth[rows, None] == 1, score[rows, None]), words
+        words = f"area under precision by recall of `{answers.names[1]}`"
+        metrics["average precision"] = (
+            lambda rows: float(average_precisions(truth[rows, None] == 1, score[rows, None])[0]),
+            words,
+        )
     elif p is not None:
         words = "area under the ROC curve, the mean over classes, each against all others"
         there = np.unique(truth)
@@ -193,7 +220,11 @@ def calibration(answers: Labelled, of_said: bool = False, bins: int = 10) -> lis
 
     The bins of [0, 1] are equally wide; those without examples are left out.
     """
-    p, right = _claimed(answers, of_said)
+    return bins_of(*_claimed(answers, of_said), bins)
+
+
+def bins_of(p: Array, right: Array, bins: int = 10) -> list[Bin]:
+    """Probabilities, [n], beside how often what has them is so."""
     number = np.minimum((p * bins).astype(np.int64), bins - 1)
     filled_bins = []
     for each in np.unique(number):
@@ -205,9 +236,12 @@ def calibration(answers: Labelled, of_said: bool = False, bins: int = 10) -> lis
 
 def calibration_error(answers: Labelled) -> float:
     """The mean distance of a bin's probability from how often it is right, weighted by examples (Guo et al. 2017)."""
-    return sum(each.count * abs(each.said - each.right) for each in calibration(answers, of_said=True)) / len(
-        answers.truth
-    )
+    return error_of_bins(calibration(answers, of_said=True))
+
+
+def error_of_bins(bins: list[Bin]) -> float:
+    """The mean distance of a bin's probability from how often it is so, weighted by examples."""
+    return sum(each.count * abs(each.said - each.right) for each in bins) / sum(each.count for each in bins)
 
 
 def _claimed(answers: Labelled, of_said: bool) -> tuple[Array, Array]:

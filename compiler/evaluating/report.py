@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from mai.compiler.data.whole_files import WholeFiles
-from mai.compiler.evaluating.answers import Answers, Labelled, Measured, Quantiles, values_in_words
+from mai.compiler.evaluating.answers import Answers, Labelled, Measured, Quantiles, Tagged, values_in_words
 from mai.compiler.evaluating.examples import columns_of
+from mai.compiler.evaluating.intervals import Interval
 from mai.compiler.evaluating.metrics import (
     Bin,
     Figure,
@@ -25,11 +26,12 @@ from mai.compiler.evaluating.metrics import (
 )
 from mai.compiler.evaluating.quantiles import losses
 from mai.compiler.evaluating.subject import Subject
+from mai.compiler.evaluating.tag_metrics import OfTag, judge_tags, tag_calibration
 from mai.runtime.arrays import Array
 from mai.runtime.show.terminal import aligned
 from mai.spec.record import record
 
-WORST, CLASSES, CONFUSED = 5, 12, 5
+WORST, CLASSES, CONFUSED, MOST_TAGS = 5, 12, 5, 6
 
 
 @record
@@ -56,6 +58,7 @@ class Evaluation:
     worst: list[Worst]
     missing: int
     notes: tuple[str, ...]
+    tags: list[OfTag]
 
 
 def evaluation(
@@ -69,23 +72,35 @@ def evaluation(
         worst: how many of the worst examples are shown.
     """
     decided = isinstance(answers, Labelled) and answers.said is not None
-    likely = isinstance(answers, Labelled) and answers.probabilities is not None
+    shown, tags = judge_tags(answers, resamples, seed) if isinstance(answers, Tagged) else (None, [])
+    if not isinstance(answers, Tagged):
+        shown = figures(answers, resamples, seed)
     return Evaluation(
         f"{subject.model.path.name} on {data}: {len(examples.places):,} examples",
-        subject.target.field,
+        subject.target.name,
         subject.target.objective,
         answers,
-        figures(answers, resamples, seed),
+        shown or [],
         of_classes(answers) if isinstance(answers, Labelled) and decided else [],
-        calibration(answers) if isinstance(answers, Labelled) and likely else [],
+        _calibration(answers),
         [_worst(subject, examples, answers, place) for place in worst_places(answers, worst)],
         examples.missing,
         examples.notes,
+        tags,
     )
+
+
+def _calibration(answers: Answers) -> list[Bin]:
+    """Probabilities beside how often they are right; nothing where the answers have none."""
+    if isinstance(answers, Tagged):
+        return tag_calibration(answers) if answers.are_probabilities else []
+    return calibration(answers) if isinstance(answers, Labelled) and answers.probabilities is not None else []
 
 
 def worst_places(answers: Answers, count: int) -> list[int]:
     """The places of the worst answers, the worst first; of labels, only wrong ones, the surest first."""
+    if isinstance(answers, Tagged):
+        return _worst_tags(answers)[:count]
     if not isinstance(answers, Labelled):
         far = np.abs(answers.said - answers.truth).max(1) if isinstance(answers, Measured) else losses(answers).mean(1)
         return [int(place) for place in np.argsort(-far, kind="stable")[:count]]
@@ -95,6 +110,16 @@ def worst_places(answers: Answers, count: int) -> list[int]:
     if answers.probabilities is not None:
         wrong = wrong[np.argsort(answers.probabilities[wrong, answers.truth[wrong]], kind="stable")]
     return [int(place) for place in wrong[:count]]
+
+
+def _worst_tags(answers: Tagged) -> list[int]:
+    """The places of the examples with a wrong tag, those with most first, then those whose scores are farthest off."""
+    if answers.said is None:
+        return []
+    wrong = (answers.said != answers.truth).sum(1)
+    off = np.zeros(len(wrong)) if answers.scores is None else np.abs(answers.truth - answers.scores).sum(1)
+    order = [int(place) for place in np.lexsort((-off, -wrong))]
+    return [place for place in order if wrong[place]]
 
 
 def _worst(subject: Subject, examples: WholeFiles, answers: Answers, place: int) -> Worst:
@@ -109,10 +134,25 @@ def _in_words(answers: Answers, place: int) -> tuple[str, str]:
     if isinstance(answers, Quantiles):
         low, high = answers.said[place, 0], answers.said[place, -1]
         return _numbers(answers.truth[place]), f"{_numbers(low)} to {_numbers(high)}"
+    if isinstance(answers, Tagged):
+        assert answers.said is not None
+        return _tags(answers, answers.truth[place]), _tags(answers, answers.said[place], place)
     assert answers.said is not None
     truth, said = int(answers.truth[place]), int(answers.said[place])
     likely = "" if answers.probabilities is None else f" ({answers.probabilities[place, said]:.3g})"
     return answers.names[truth], f"{answers.names[said]}{likely}"
+
+
+def _tags(answers: Tagged, there: Array, place: int | None = None) -> str:
+    """The names of the tags that are there, with the probabilities that a file gives them for an example."""
+    shown = [int(k) for k in np.flatnonzero(there)]
+    p = (
+        answers.scores[place]
+        if place is not None and answers.scores is not None and answers.are_probabilities
+        else None
+    )
+    words = [answers.names[k] + ("" if p is None else f" ({p[k]:.3g})") for k in shown[:MOST_TAGS]]
+    return (", ".join(words) + (", ..." if len(shown) > MOST_TAGS else "")) or "none"
 
 
 def _numbers(values: Array) -> str:
@@ -127,14 +167,17 @@ def lines(outcome: Evaluation) -> Iterator[str]:
     """What a terminal shows."""
     yield outcome.title
     why = f"as `minimize {outcome.objective}` compares it" if outcome.objective is not None else "as was asked for"
-    yield f"compared with `{outcome.target}`, {why}"
+    target = outcome.target.replace(", ", "`, `")
+    yield f"compared with `{target}`, {why}"
     if outcome.missing:
-        yield f"{outcome.missing:,} examples without a `{outcome.target}` are left out"
+        yield f"{outcome.missing:,} examples without a `{target}` are left out"
     yield from (f"note: {note}" for note in outcome.notes)
     yield ""
     yield from aligned(("metric", "value", "95 % interval", ""), [each.in_words() for each in outcome.figures])
     if isinstance(outcome.answers, Labelled):
         yield from _of_labels(outcome, outcome.answers)
+    elif isinstance(outcome.answers, Tagged):
+        yield from _of_tags(outcome, outcome.answers)
     elif isinstance(outcome.answers, Measured):
         quantiles = residuals(outcome.answers)
         yield ""
@@ -170,6 +213,33 @@ def _of_labels(outcome: Evaluation, answers: Labelled) -> Iterator[str]:
         yield "most often taken for another: " + ", ".join(f"{a} for {b} ({n:,})" for a, b, n in mixed)
 
 
+def _of_tags(outcome: Evaluation, answers: Tagged) -> Iterator[str]:
+    if answers.said is None:
+        yield ""
+        yield "the file gives scores that are no probabilities: which tags it holds to be there is not known: export sigmoid(...)"
+    yield ""
+    few = outcome.tags
+    if len(few) > CLASSES:
+        few = sorted(few, key=lambda each: (each.average_precision or 0, each.f1 or 0))[:CLASSES]
+    rows = [
+        (
+            each.name, f"{each.count:,}", _sure(each.accuracy, each.accuracy_interval), _sure(each.f1, each.f1_interval),
+            _sure(each.auc, each.auc_interval), _sure(each.average_precision, each.average_precision_interval),
+        )
+        for each in few
+    ]  # fmt: skip
+    yield from aligned(("tag", "there", "accuracy", "f1", "auc", "average precision"), rows)
+    if len(few) < len(outcome.tags):
+        yield f"... and {len(outcome.tags) - len(few)} tags that are known better"
+
+
+def _sure(value: float | None, interval: Interval | None) -> str:
+    """A metric with its interval."""
+    if value is None:
+        return "-"
+    return f"{value:.3f}" + ("" if interval is None else f" ({interval[0]:.3f} to {interval[1]:.3f})")
+
+
 def confused(answers: Labelled) -> list[tuple[str, str, int]]:
     """The classes that are most often taken for others: the right one, the one that is said, and how often."""
     matrix = confusion(answers)
@@ -187,7 +257,8 @@ def _worst_lines(outcome: Evaluation) -> Iterator[str]:
     names = list(outcome.worst[0].fields)
     shown = names[:6]
     rows = [(str(w.row), w.truth, w.said, *(w.fields[n] for n in shown)) for w in outcome.worst]
-    yield from aligned(("example", outcome.target, "said", *shown), rows)
+    right = outcome.target if len(outcome.target.split(", ")) == 1 else "right"
+    yield from aligned(("example", right, "said", *shown), rows)
 
 
 # ------------------------------------------------------------------ json
@@ -200,6 +271,7 @@ def as_json(subject: Subject, outcome: Evaluation) -> dict[str, Any]:
         "model": str(subject.model.path),
         "title": outcome.title,
         "target": outcome.target,
+        "fields": [*subject.target.types],
         "objective": outcome.objective,
         "inputs": columns_of(subject),
         "outputs": {each.output: each.role for each in subject.target.answers},
@@ -212,6 +284,9 @@ def as_json(subject: Subject, outcome: Evaluation) -> dict[str, Any]:
         return values | {"residuals": residuals(answers)}
     if isinstance(answers, Quantiles):
         return values | {"levels": answers.levels}
+    if isinstance(answers, Tagged):
+        calibrated = [asdict(each) for each in outcome.calibration]
+        return values | {"tags": [asdict(each) for each in outcome.tags], "calibration": calibrated}
     if answers.said is not None:
         values |= {"labels": answers.names, "confusion": confusion(answers).tolist()}
     return values | {

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mai.compiler.check import check_text
-from mai.compiler.evaluating.target import NoAnswer, Target, choice, find_target, refusal
+from mai.compiler.evaluating.targets.target import NoAnswer, Target, choice, find_target, refusal
 from mai.compiler.mending import Checked
 from mai.compiler.program import Program
 from mai.runtime.model.loader import load

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias
 
-from mai.runtime.files import read_text
+from mai.runtime.files import read_text, reason
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.family_records import Record
 
@@ -31,7 +31,7 @@ def read_json(path: Path) -> dict[str, object]:
     try:
         content = json.loads(read_text(path, MAX_BYTES), object_hook=_without_words)
     except (OSError, ValueError, RecursionError) as error:
-        raise refused("import-folder", f"{path} cannot be read: {error}") from error
+        raise refused("import-folder", f"{path} cannot be read: {reason(error)}") from error
     if not isinstance(content, dict):
         raise refused("import-folder", f"{path} is no table of settings")
     return content

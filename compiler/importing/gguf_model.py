@@ -13,6 +13,7 @@ from mai.compiler.importing.config import refused
 from mai.compiler.importing.folder import TOKENIZER, TOKENIZER_CONFIG, ModelFolder
 from mai.compiler.importing.gguf_tokenizer import write_tokenizer
 from mai.compiler.weights.gguf_file import GgufFile, GgufUnread, read_gguf, stem_of
+from mai.runtime.files import reason
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.family_records import family_records
 
@@ -35,7 +36,7 @@ def read_gguf_model(path: Path) -> ModelFolder:
     except GgufUnread as error:
         raise refused("import-folder", f"{path}: {error}", error.help) from error
     except OSError as error:
-        raise refused("import-folder", f"{path} cannot be read: {error}") from error
+        raise refused("import-folder", f"{path} cannot be read: {reason(error)}") from error
     texts = path.with_name(f"{stem_of(path)}.tokenizer")
     if not (texts / TOKENIZER).is_file():
         write_tokenizer(file.metadata, texts)

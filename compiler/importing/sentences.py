@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mai.compiler.importing.config import Settings, read_json, read_settings, refused
 from mai.compiler.weights.modules import DENSE, MODULES, Module, read_modules
+from mai.runtime.files import reason
 from mai.spec.family_records import family_records
 
 LIMITS, TEXTS = "sentence_bert_config.json", "config_sentence_transformers.json"
@@ -38,7 +39,7 @@ def read_sentences(path: Path, ignored: Sequence[str] = ()) -> Settings | None:
     try:
         modules = read_modules(path)
     except ValueError as error:
-        raise refused("import-folder", f"{path / MODULES} cannot be read: {error}") from error
+        raise refused("import-folder", f"{path / MODULES} cannot be read: {reason(error)}") from error
     kinds = [module.kind for module in modules]
     if not PARTS.fullmatch(" ".join(kinds)):
         raise refused("config-unknown", f"{MODULES}: the modules are {', '.join(kinds)}", KNOWN)

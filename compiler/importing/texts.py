@@ -12,7 +12,7 @@ from mai.compiler.importing.config import Settings, read_json, refused
 from mai.compiler.importing.folder import TEMPLATE, TOKENIZER, TOKENIZER_CONFIG, ModelFolder
 from mai.compiler.weights.gguf_file import SUFFIX
 from mai.runtime.errors import ModelError
-from mai.runtime.files import read_text
+from mai.runtime.files import read_text, reason
 from mai.runtime.text.tokenizer import Pieces
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -57,7 +57,7 @@ def check_texts(folder: ModelFolder, settings: Settings, ignored: Sequence[str])
         text = read_text(file, MAX_BYTES)
         parts = json.loads(text)
     except (OSError, ValueError, RecursionError) as error:
-        raise refused("import-folder", f"{file} cannot be read: {error}") from error
+        raise refused("import-folder", f"{file} cannot be read: {reason(error)}") from error
     _check_draws(parts)
     pieces = _pieces(file, text)
     if not said_at.is_file():

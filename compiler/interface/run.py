@@ -147,10 +147,10 @@ class Run:
         return self.resume(steps=self.steps)
 
     def resume(self, **options: Any) -> Run:
-        """Go on where it was stopped, bit for bit as if it had not been; of a run of the command line, `mai train SPEC --resume` does.
+        """Go on where it was stopped, bit for bit as if it had not been. One that has ended stays as it is, unless `steps` are more than it has.
 
         Raises:
-            MaiError: it has ended, or it is not of this Python.
+            MaiError: it was begun elsewhere: with a run of the command line, `mai train SPEC --resume` goes on.
         """
         if self._going is None:
             asked = self.summary.asked

@@ -20,6 +20,7 @@ from mai.compiler.predicting.inputs import Block, TableInputs
 from mai.compiler.predicting.kept import KeptColumns
 from mai.compiler.predicting.results import as_columns, has_types, table_file
 from mai.compiler.predicting.series import Forecaster, forecast, forecaster_of
+from mai.compiler.predicting.tag_columns import names_of_columns
 from mai.runtime.arrays import Array
 from mai.runtime.commands.running import read_value
 from mai.runtime.errors import ModelError
@@ -75,11 +76,12 @@ def predict(
     kept = _kept(source, columns, keep)
     titles = {} if table is None else dict(table.columns)  # What the table itself calls them.
     began, rows, number, names = time.monotonic(), 0, 0, []
+    tags = names_of_columns(model)
     old = KeptColumns(kept, table if has_types(target) else None)
     with table_file(target) as write, _bar(progress) as bar:
         for part in (part for block in blocks for part in _parts(block, batch)):
             answer, calls = _answer(model, part, settings, seed + number)
-            new = as_columns(model, answer, [*kept, *titles.values()])
+            new = as_columns(model, answer, [*kept, *titles.values()], tags)
             write(pa.table({**{titles.get(name, name): each for name, each in old.of(part.rows).items()}, **new}))
             rows, number, names = rows + part.rows.num_rows, number + calls, list(new)
             if bar is not None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from csv import writer
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,6 @@ from mai.runtime.inputs.labels import label_names, result_names
 
 if TYPE_CHECKING:
     from mai.runtime.arrays import Array
-    from mai.runtime.model.manifest import Manifest
     from mai.runtime.model.model import Model
 
 MOST_COLUMNS = 4096
@@ -27,22 +27,25 @@ WITHOUT_TYPES = (".csv", ".tsv")  # Files in which a number is a text.
 Write = Callable[[pa.Table], None]
 
 
-def as_columns(model: Model, answer: object, taken: list[str]) -> dict[str, pa.Array]:
+def as_columns(
+    model: Model, answer: object, taken: list[str], names: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> dict[str, pa.Array]:
     """What a call returned as columns: labels by their names, a vector as `y0`, `y1`, ... or `y.NAME`, a text as it is.
 
     Args:
+        names: those of the numbers of an output, where it has none of labels.
         taken: names that columns have already; a result of one of them is called `NAME_predicted`.
     """
     columns: dict[str, pa.Array] = {}
     for name, values in model.by_output(answer).items():
-        columns |= _of_result(model.manifest, model, name, values)
+        columns |= _of_result(model, name, values, names.get(name, ()))
     return {f"{name}_predicted" if name in taken else name: column for name, column in columns.items()}
 
 
-def _of_result(manifest: Manifest, model: Model, name: str, values: Any) -> dict[str, pa.Array]:
+def _of_result(model: Model, name: str, values: Any, own: Sequence[str]) -> dict[str, pa.Array]:
     if isinstance(values, (str, list)):
         return {name: pa.array([values] if isinstance(values, str) else [_text(value) for value in values])}
-    array, port = np.asarray(values), model.outputs[name]
+    array, port, manifest = np.asarray(values), model.outputs[name], model.manifest
     names = label_names(manifest, port) if port.dtype == "int64" else result_names(manifest, port)
     if array.ndim <= 1:
         return {name: _words(array, names) if names and port.dtype == "int64" else pa.array(array)}
@@ -52,11 +55,8 @@ def _of_result(manifest: Manifest, model: Model, name: str, values: Any) -> dict
             f"`{name}` has {flat.shape[1]:,} numbers a row, more than a table has columns",
             help="mai run FILE --out x.npz",
         )
-    titles = (
-        [f"{name}.{each}" for each in names]
-        if len(names) == flat.shape[1]
-        else [f"{name}{i}" for i in range(flat.shape[1])]
-    )
+    named = next((each for each in (names, own) if len(each) == flat.shape[1]), None)
+    titles = [f"{name}.{each}" for each in named] if named else [f"{name}{i}" for i in range(flat.shape[1])]
     return {title: pa.array(np.ascontiguousarray(flat[:, i])) for i, title in enumerate(titles)}
 
 

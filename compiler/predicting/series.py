@@ -14,8 +14,8 @@ from mai.compiler.data.fields import group_columns
 from mai.compiler.data.sources.series import Series
 from mai.compiler.data.tables.files import TableFile
 from mai.compiler.data.windows.latest import Asked, read_asked
-from mai.compiler.evaluating.links import fields_read, types_read
 from mai.compiler.evaluating.subject import check_compiled
+from mai.compiler.evaluating.targets.links import fields_read, types_read
 from mai.compiler.ir.types import Type
 from mai.compiler.predicting.results import as_columns
 from mai.runtime.arrays import Array

@@ -18,8 +18,8 @@ from mai.compiler.data.texts.conversations import conversations_of
 from mai.compiler.data.texts.examples import note_of_longer, read_texts
 from mai.compiler.data.texts.lengths import unmasked_texts
 from mai.compiler.data.texts.tokens import opened
-from mai.compiler.evaluating.links import fields_read, types_read
 from mai.compiler.evaluating.subject import check_compiled
+from mai.compiler.evaluating.targets.links import fields_read, types_read
 from mai.compiler.ir.types import Type
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.values import takes_text

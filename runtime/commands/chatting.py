@@ -13,7 +13,7 @@ from typing import Any
 from mai.runtime.chat.conversation import SEED, Conversation
 from mai.runtime.chat.template import Message
 from mai.runtime.errors import ModelError
-from mai.runtime.files import read_text
+from mai.runtime.files import read_text, reason
 from mai.runtime.inputs.arguments import unknown_name_error
 from mai.runtime.inputs.values import parse_value, split_word
 from mai.runtime.model.loader import load
@@ -124,7 +124,7 @@ def read_tools(path: Path) -> list[Message]:
     try:
         tools = json.loads(read_text(path, MAX_TOOLS))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError("input-dtype", f"{path} holds no tools: {error}") from error
+        raise ModelError("input-dtype", f"{path} holds no tools: {reason(error)}") from error
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise ModelError("input-dtype", f"{path} holds no list of tools", '[{"type": "function", "function": {...}}]')
     return tools

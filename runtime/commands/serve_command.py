@@ -12,6 +12,7 @@ from typing import Annotated
 
 from mai.runtime.command_line.markers import Argument, Misuse, Option
 from mai.runtime.command_line.opening import Provider, Threads
+from mai.runtime.files import reason
 
 TOKEN = "MAI_TOKEN"  # The variable of the environment.
 PACKAGES = ("starlette", "uvicorn", "prometheus_client")
@@ -147,7 +148,7 @@ def _token(file: Path | None) -> str | None:
     try:
         token = os.environ.get(TOKEN) if file is None else file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise Misuse(f"the token in {file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise Misuse(f"the token in {file} cannot be read: {reason(error)}") from error
     if token is not None and not re.fullmatch("[!-~]+", token):
         said = file or f"the variable {TOKEN}"
         raise Misuse(f"{said} holds no token: one word of letters, digits and signs of ASCII")

@@ -12,7 +12,7 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.files import UNREADABLE, plain_file, read_arrays
+from mai.runtime.files import UNREADABLE, plain_file, read_arrays, reason
 from mai.runtime.inputs.arguments import as_array
 from mai.runtime.inputs.labels import as_labels
 from mai.runtime.inputs.tables import from_csv
@@ -91,7 +91,9 @@ def _read_text(port: Port, text: str) -> str:
     try:
         return plain_file(Path(text[1:])).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ModelError("input-missing", f"cannot read the text {text[1:]} for `{port.name}`: {error}") from error
+        raise ModelError(
+            "input-missing", f"cannot read the text {text[1:]} for `{port.name}`: {reason(error)}"
+        ) from error
 
 
 def _read(port: Port, text: str, names: Sequence[str]) -> object:
@@ -196,7 +198,7 @@ def _from_file(port: Port, word: str, names: Sequence[str]) -> object:
     except UNREADABLE as error:
         if path.suffix.lower() not in ARRAY_FILES:
             raise ModelError("input-dtype", f"{path} holds no array for `{port.name}`", READABLE) from error
-        raise ModelError("input-dtype", f"{path} holds no array for `{port.name}`: {error}") from error
+        raise ModelError("input-dtype", f"{path} holds no array for `{port.name}`: {reason(error)}") from error
     wanted = key or (port.name if port.name in arrays else next(iter(arrays), ""))
     if wanted not in arrays:
         help = f"it has {', '.join(arrays)}" if any(arrays) else None

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mai.runtime.errors import ModelError
-from mai.runtime.files import plain_file
+from mai.runtime.files import plain_file, reason
 from mai.runtime.model.checksum import sha256_of
 from mai.runtime.model.manifest import Data
 from mai.runtime.model.wire import Buffer, name_of, place_of
@@ -44,7 +44,7 @@ def check_places(path: Path, tensors: Sequence[Buffer]) -> Path | None:
     try:
         plain_file(wanted)
     except OSError as error:
-        message = f"the weights of {path} lie beside it, in {wanted.name}: {(error.strerror or str(error)).lower()}"
+        message = f"the weights of {path} lie beside it, in {wanted.name}: {reason(error)}"
         raise ModelError("model-not-found", message, "copy both files together") from error
     if wanted.resolve().parent != path.resolve().parent:
         message = f"{wanted} leads to {wanted.resolve()}, which is not beside {path.name}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import onnxruntime as ort
 
 from mai.runtime.errors import ModelError
-from mai.runtime.files import mapped
+from mai.runtime.files import mapped, reason
 from mai.runtime.model.binding import CapturedRuns, check_capturable, with_cuda_graphs
 from mai.runtime.model.checksum import checksum, checksum_of, sha256_of
 from mai.runtime.model.data import check_data, check_places, data_path
@@ -101,8 +101,7 @@ def _opened(path: Path) -> Iterator[Buffer]:
         try:
             raw = stack.enter_context(mapped(path))
         except (OSError, ValueError) as error:
-            reason = (getattr(error, "strerror", None) or str(error)).lower()
-            raise ModelError("model-not-found", f"cannot open {path}: {reason}") from error
+            raise ModelError("model-not-found", f"cannot open {path}: {reason(error)}") from error
         if not raw:
             raise ModelError("model-truncated", f"{path} is empty")
         yield raw

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 WEIGHTS, METRICS, RECORDS, RECORD = "weights.safetensors", "metrics.jsonl", "records.npz", "run.json"
 FAILURE = "failure.json"
+CHECKPOINT = re.compile(r"checkpoint-(\d+)\.safetensors")
 
 
 def checkpoint_of(folder: Path, step: int) -> Path:
@@ -14,8 +16,9 @@ def checkpoint_of(folder: Path, step: int) -> Path:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a run, the last one last."""
-    return sorted(folder.glob("checkpoint-*.safetensors"))
+    """The checkpoints of a run, the last one last. A file that has no number of steps in its name is somebody's own."""
+    named = (path for path in folder.glob("checkpoint-*.safetensors") if CHECKPOINT.fullmatch(path.name))
+    return sorted(named, key=step_of)
 
 
 def step_of(checkpoint: Path) -> int:

@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from mai.runtime.errors import ModelError
+from mai.runtime.files import reason
 from mai.runtime.model.model import Model
 from mai.runtime.serving.application import Service
 from mai.runtime.serving.options import Options
@@ -117,6 +118,5 @@ def _listening(options: Options) -> socket.socket:
         family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
         return socket.create_server((options.host, options.port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        message = f"nothing can listen on {options.host}, port {options.port}: {reason.lower()}"
+        message = f"nothing can listen on {options.host}, port {options.port}: {reason(error)}"
         raise ModelError("address-taken", message, "--port 0 takes any port that is free") from error

@@ -17,6 +17,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
@@ -27,6 +28,7 @@ MAX_IMAGES = 400
 LETTER_INCHES = 0.07  # About the width of a letter of 8 points.
 ONE_UNIT = 5  # Two coordinates of which one has so many times the range of the other are of one unit; beyond, of two.
 BRIGHTEST = 1.2  # Images of -1 to 1, or of 0 to 1, that a model made are beyond these by a little.
+BYTE = 255.0
 NO_IMAGE = -1
 
 
@@ -106,6 +108,22 @@ def _are_of_one_unit(points: Array) -> bool:
         return True
     low, high = sorted(np.ptp(flat, axis=0).tolist())
     return bool(low == 0 or high <= ONE_UNIT * low)
+
+
+def above(axes: Axes) -> None:
+    """The legend above axes, on the right, where it hides nothing of them; in the one beside them, if they have one."""
+    earlier = axes.get_legend()
+    if earlier is not None:
+        beside(axes, [*filter(None, earlier.legend_handles), *axes.get_legend_handles_labels()[0]])
+        return
+    axes.legend(
+        frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=4, fontsize=8, borderpad=0, handletextpad=0.3
+    )
+
+
+def beside(axes: Axes, handles: Sequence[Artist] | None = None) -> None:
+    """The legend on the right of axes, of what is drawn in them or of `handles`."""
+    axes.legend(handles=handles, frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
 
 
 def hide_spines(axes: Axes, *more: str) -> None:
@@ -207,11 +225,9 @@ def image_span(images: Array) -> tuple[float, float]:
         return 0.0, 1.0
     if low >= -1 - beyond and high <= 1 + beyond:
         return -1.0, 1.0
-    return (
-        (0.0, 255.0)
-        if low >= 0 and 1 < high <= 255 and images.dtype.kind in "iu"
-        else (float(finite.min()), float(finite.max()))
-    )
+    is_whole = images.dtype.kind in "iu" and low >= 0 and high <= BYTE
+    is_byte = low >= -beyond * BYTE and BYTE / 2 < high <= (1 + beyond) * BYTE
+    return (0.0, BYTE) if is_whole or is_byte else (float(finite.min()), float(finite.max()))
 
 
 def mosaic(images: Array, layout: Grid, span: tuple[float, float]) -> tuple[Array, int]:

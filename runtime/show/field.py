@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mai.runtime.arrays import Array
-from mai.runtime.show.canvas import ACCENT, GOLD, INK, QUIET, TEAL, Pyplot, style_plane
+from mai.runtime.show.canvas import ACCENT, GOLD, INK, QUIET, TEAL, Pyplot, beside, style_plane
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,12 @@ TOP, HEIGHTS, LONG = 0.9, 5, 20
 
 
 def draw_field(
-    plt: Pyplot, points: Array, values: Array, span: tuple[float, float] | None, names: Sequence[str] = ()
+    plt: Pyplot,
+    points: Array,
+    values: Array,
+    span: tuple[float, float] | None,
+    names: Sequence[str] = (),
+    at: str = "",
 ) -> Figure:
     """A figure of a function of the plane.
 
@@ -32,9 +37,13 @@ def draw_field(
         values: numbers [n], or the probabilities of K classes [n, K].
         span: the smallest and largest number that has a colour of its own; by default `visible_range`.
         names: the names of the classes.
+        at: the name of the points, by which the axes are called; none where it is empty.
     """
     figure, axes = plt.subplots(figsize=(5, 5))
     style_plane(axes, points)
+    if at:
+        axes.set_xlabel(f"{at}[0]")
+        axes.set_ylabel(f"{at}[1]")
     order, side = _grid(points)
     if values.ndim == 1:
         low, high = span or visible_range(points, values)
@@ -133,4 +142,4 @@ def _legend(axes: Axes, names: Sequence[str]) -> None:
     sure = 1 - STRENGTH * (1 - _colours(len(names)))
     patches = [Patch(color=colour, label=name) for colour, name in zip(sure, names, strict=True)]
     if patches:
-        axes.legend(handles=patches, frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
+        beside(axes, patches)

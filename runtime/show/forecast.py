@@ -42,7 +42,9 @@ def draw_forecasts(plt: Pyplot, past: Array, future: Array) -> Figure:
         else:
             panel.axis("off")
     if len(np.atleast_2d(future[0])) > 1:
-        axes.flat[0].legend(frameon=False, loc="upper left", fontsize=7)
+        handles, names = axes.flat[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside upper right", ncols=len(names), frameon=False, fontsize=8)
+    figure.supxlabel("steps from now", color=INK, fontsize=8)
     return figure
 
 
@@ -57,7 +59,7 @@ def _panel(panel: Axes, past: Array, futures: Array) -> None:
         for low, high, strength in BANDS:
             bounds = np.quantile(joined, [low, high], axis=0)
             panel.fill_between(
-                steps, *bounds, color=ACCENT, alpha=strength, linewidth=0, label=f"{low:.0%} to {high:.0%}"
+                steps, *bounds, color=ACCENT, alpha=strength, linewidth=0, label=f"{low * 100:.0f} to {high:.0%}"
             )
     panel.plot(
         steps, np.median(joined, 0), color=ACCENT, linewidth=1.2, marker="o" if horizon == 1 else None, markersize=3

@@ -21,6 +21,7 @@ from mai.runtime.show.canvas import (
     TEAL,
     Grid,
     Pyplot,
+    above,
     as_images,
     figure_inches,
     hide_spines,
@@ -34,6 +35,7 @@ from mai.runtime.show.canvas import (
 )
 from mai.runtime.show.field import draw_field
 from mai.runtime.show.forecast import draw_forecasts
+from mai.runtime.show.graph import draw_graph
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,6 +71,11 @@ class Look:
     over: Array | None = None
     series: tuple[int, int] | None = None
 
+    @property
+    def only_input(self) -> str:
+        """The name of the input, where there is one alone; else nothing."""
+        return next(iter(self.inputs)) if len(self.inputs) == 1 else ""
+
     def of(self, result: str) -> Look:
         """The same for one of several results, whose name goes into the title."""
         return replace(self, title=f"{self.title}: {result}" if self.title else result)
@@ -89,14 +96,16 @@ def draw(result: Array, port: Port, path: Path, look: Look | None = None) -> Non
     batch = batch.astype(np.uint8) if batch.dtype.kind == "b" else batch
     if look.over is not None and not _is_plane(batch, port, look):
         raise ModelError(
-            "out-unknown", f"`{port.name}` is no map of the plane and no points of it: data cannot be drawn over it"
+            "out-unknown",
+            f"`{port.name}` is no map of the plane, no points of it and no curve: data cannot be drawn over it",
         )
     with plotting() as plt:
         figure = _choose(plt, batch, port, look)
         if look.over is not None:
             _draw_over(figure.axes[0], look.over)
         if look.title and len(figure.axes) <= 2:  # A map has its scale beside it.
-            figure.axes[0].set_title(look.title, fontsize=10, pad=10)
+            pad = 10 if figure.axes[0].get_legend() is None else 22
+            figure.axes[0].set_title(look.title, fontsize=10, pad=pad)
         elif look.title:
             figure.suptitle(look.title, color=INK, fontsize=10)
         save_figure(figure, path)
@@ -113,9 +122,12 @@ def _choose(plt: Pyplot, batch: Array, port: Port, look: Look) -> Figure:
     points, images = _input_points(look, len(batch)), _input_images(look, len(batch))
     names = look.names.get(port.name, ())
     if points is not None and not shape and names and port.classes:
-        return draw_field(plt, points, np.eye(port.classes)[batch], None, names)
+        return draw_field(plt, points, np.eye(port.classes)[batch], None, names, look.only_input)
     if points is not None and (classes or not shape):
-        return draw_field(plt, points, batch, look.span, names)
+        names = names or ([str(k) for k in range(shape[0])] if classes else ())
+        return draw_field(plt, points, batch, look.span, names, look.only_input)
+    if _is_graph(look, batch, port):
+        return _graph(plt, batch, port, look)
     if classes:
         return _bars(plt, batch, images, names)
     if len(shape) == 2 and shape[-1] == 1:
@@ -141,17 +153,32 @@ def _past(look: Look, batch: Array) -> Array | None:
     return pasts[0] if pasts else None
 
 
+def _is_graph(look: Look, batch: Array, port: Port) -> bool:
+    """Whether results are a few functions of one number: not those that are two numbers, points of the plane, nor labels."""
+    at = look.inputs.get(look.only_input)
+    few = batch.ndim == 1 or (batch.ndim == 2 and batch.shape[1] != 2 and batch.shape[1] <= MAX_BARS)
+    return at is not None and at.shape == (len(batch),) and few and len(np.unique(at)) > 2 and not port.classes
+
+
+def _graph(plt: Pyplot, batch: Array, port: Port, look: Look) -> Figure:
+    values = batch.reshape(len(batch), -1)
+    count = values.shape[1]
+    numbered = [f"[{k}]" for k in range(count)] if count > 1 else []
+    return draw_graph(plt, look.inputs[look.only_input], values, look.only_input, look.names.get(port.name) or numbered)
+
+
 def _is_plane(batch: Array, port: Port, look: Look) -> bool:
     shape = batch.shape[1:]
     is_map = _input_points(look, len(batch)) is not None and len(shape) < 2
-    return port.path is None and (shape == (2,) or is_map)
+    is_curve = _is_graph(look, batch, port) and batch[0].size == 1
+    return port.path is None and (shape == (2,) or is_map or is_curve)
 
 
 def _draw_over(axes: Axes, points: Array) -> None:
     """Points of data over what was computed, in the limits that those and the picture need together."""
     size = float(np.clip(2000 / len(points), 1.5, 16))
     axes.scatter(points[:, 0], points[:, 1], s=size, c=TEAL, edgecolors="white", linewidths=0.2, label="data", zorder=4)
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.02), fontsize=8)
+    above(axes)
 
 
 def _is_probability(batch: Array) -> bool:
@@ -210,7 +237,7 @@ def _paths(plt: Pyplot, batch: Array) -> Figure:
     axes.add_collection(LineCollection(list(shown), colors=QUIET, linewidths=0.5, alpha=0.6))
     axes.scatter(shown[:, 0, 0], shown[:, 0, 1], s=5, c=QUIET, linewidths=0, label="start")
     axes.scatter(shown[:, -1, 0], shown[:, -1, 1], s=7, c=ACCENT, linewidths=0, label="end", zorder=3)
-    axes.legend(frameon=False, loc="upper right", fontsize=8)
+    above(axes)
     style_plane(axes, shown)
     return figure
 

@@ -280,17 +280,31 @@ def test_conversations_of_a_table_are_asked_as_they_were_trained_on(tmp_path: Pa
 
 
 def test_a_conversation_that_is_longer_is_cut_with_its_mask(tmp_path: Path) -> None:
-    got = rows(
-        read(
-            converse(tmp_path, [TURNS] * 10),
-            {"text": TOKENS, "answer_mask": MASK},
-            split=NONE,
-            longer="cut",
-            **CONVERSATION,
-        )
+    fields = {"text": TOKENS, "answer_mask": MASK}
+    short = [{"role": "user", "content": ""}, {"role": "assistant", "content": "yes"}]
+    settings = {"split": NONE, "longer": "cut", **CONVERSATION}
+    with pytest.raises(MaiError, match="`answer_mask` marks nothing of any row: it begins behind the 24 tokens"):
+        read(converse(tmp_path, [TURNS] * 10), fields, **settings)
+    data = read(converse(tmp_path, [TURNS, short, TURNS]), fields, **settings)
+    got = rows(data)
+    assert texts(got["text"]) == ["<user><end><assistant>ye"] and got["answer_mask"].sum() == 2
+    assert "2 of 3 rows have nothing that `answer_mask` marks in their 24 tokens, the first in row 1" in data.notes[-1]
+
+
+def test_a_row_whose_answer_is_cut_off_is_left_out_and_told(tmp_path: Path) -> None:
+    """A mean by its mask would be 0/0; an answer that is cut in part stays, and one that is empty is told where it is kept."""
+    said = [("q", "yes"), ("q" * 30, "no"), ("q" * 22, "no"), ("q", "")]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"question": q, "answer": a}) + "\n" for q, a in said))
+    fields = {"text": TOKENS, "answer_mask": MASK}
+    data = read(tmp_path, fields, path="a.jsonl", text="{question}>{answer}", longer="cut", missing="keep", split=NONE)
+    assert data.notes == (
+        "2 of 4 texts of `text` have more than 24 tokens, and are cut",
+        "1 of 4 rows have nothing that `answer_mask` marks in their 24 tokens, the first in row 2, and are left out: "
+        "`text: tokens[32]` would reach it",
+        "`answer_mask` marks nothing in 1 of 4 rows, the first in row 4: a mean over it is 0/0 there, unless it is "
+        "divided by `maximum(sum(answer_mask), 1)`",
     )
-    assert texts(got["text"])[0] == "<user>hi<end><assistant>"
-    assert got["answer_mask"].sum() == 0
+    assert sorted(rows(data)["answer_mask"].sum(1).tolist()) == [0, 1, 3]
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,8 @@ import pytest
 from PIL import Image
 from sklearn import metrics
 
-from mai.compiler.evaluating.answers import Labelled
+from mai.compiler.evaluating.answers import Labelled, Tagged
 from mai.compiler.evaluating.intervals import resampled_intervals, share_interval
-from mai.compiler.evaluating.links import fields_of_inputs
 from mai.compiler.evaluating.metrics import (
     area_under_roc,
     balanced_accuracy,
@@ -23,7 +22,10 @@ from mai.compiler.evaluating.metrics import (
     f1_of,
     figures,
 )
-from mai.compiler.evaluating.target import find_target
+from mai.compiler.evaluating.tag_metrics import judge_tags
+from mai.compiler.evaluating.targets.links import fields_of_inputs
+from mai.compiler.evaluating.targets.tags import tags_of
+from mai.compiler.evaluating.targets.target import find_target
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
 from tests.support.command import invoke
@@ -298,3 +300,107 @@ def test_counts_and_ranks_are_scikit_learns_metrics(classes: int) -> None:
         expected = metrics.roc_auc_score(truth, p, multi_class="ovr", average="macro")
         assert area_under_roc(truth[:, None] == there, p) == pytest.approx(expected)
     assert np.isnan(area_under_roc(np.ones((3, 1), bool), np.ones((3, 1))))
+
+
+# ---------------------------------------------------------------- tags
+
+TAGS = """data x: [2], red: [], tags: [2], blue: class[2] from npz("d.npz")
+net f(x: [2]) -> [4] { return linear(x, 4) }
+train(steps = 1) {
+  z = f(x)
+  minimize LOSS
+}
+export p(x: [2]) -> [4] { return sigmoid(f(x)) }
+export odds(x: [2]) -> [4] { return f(x) }
+export said(x: [2]) -> [4] { return where(f(x) > 0.2, 1, 0) }
+export doubled(x: [2]) -> [4] { return 2 * f(x) }
+export parts(x: [2]) -> ([], [3]) {
+  p = sigmoid(f(x))
+  return (p[3], p[:3])
+}
+"""
+LIKELIHOOD = "-sum(log_prob(bernoulli(logits = z), [red, tags[1], tags[0], blue]))"
+ORDER = ("red 0", "tags 1", "tags 0", "blue 0")
+BY_HAND = "softplus(z[0]) - z[0] * red + sum(softplus(z[1:3]) - tags * z[1:3]) + 3 * blue * softplus(-z[3]) + (1 - blue) * softplus(z[3])"
+
+
+@pytest.mark.parametrize(
+    ("loss", "export", "expected"),
+    [
+        (LIKELIHOOD, "p", {"p": ("probabilities", *ORDER)}),
+        (LIKELIHOOD, "odds", {"odds": ("log-odds", *ORDER)}),
+        (LIKELIHOOD, "said", {"said": ("tags", *ORDER)}),
+        (LIKELIHOOD, "doubled", {"doubled": ("tag scores", *ORDER)}),
+        (LIKELIHOOD, "parts", {"parts_0": ("probabilities", "blue 0"), "parts_1": ("probabilities", *ORDER[:3])}),
+        (BY_HAND, "p", {"p": ("probabilities", "red 0", "tags 0", "tags 1", "blue 0")}),
+        ("sum((z - concat([red], tags, [blue]))^2)", "p", {}),
+        ("sum(exp(z) - concat([red], tags, [blue]) * z)", "p", {}),
+        ("softplus(sum(z)) - sum(z) * red", "p", {}),
+    ],
+)
+def test_which_results_are_of_tags(
+    program: Callable[[str], Program], loss: str, export: str, expected: dict[str, tuple[str, ...]]
+) -> None:
+    """As the objective's values say, however it is written: neither squares, counts, nor a sum of numbers are of tags."""
+    results = tags_of(program(TAGS.replace("LOSS", loss)), export)
+    shown = {n: (each.role, *(f"{tag.field} {tag.place}" for tag in each.tags)) for n, each in results.items()}
+    assert shown == expected
+
+
+def test_figures_of_tags_are_scikit_learns() -> None:
+    """With ties; of each tag, their means, and all decisions as one. A tag that is never there has no AUC, and counts in no mean of it."""
+    rng = np.random.default_rng(0)
+    truth = rng.random((80, 4)) < [0.3, 0.5, 0.8, 0.0]
+    p = ((truth + rng.normal(0, 0.8, truth.shape)).clip(0, 1) * 6).round() / 8 + 0.1
+    shown, each = judge_tags(Tagged(truth, p >= 0.5, ("a", "b", "c", "d"), p, True), 20, 0)
+    said, there = p >= 0.5, truth[:, :3]
+    values = {figure.name: figure.value for figure in shown}
+    assert values == pytest.approx(
+        {
+            "exact match": metrics.accuracy_score(truth, said),
+            "accuracy": np.mean(truth == said),
+            "f1": metrics.f1_score(truth, said, average="macro", zero_division=0),
+            "f1 micro": metrics.f1_score(truth, said, average="micro"),
+            "auc": metrics.roc_auc_score(there, p[:, :3], average="macro"),
+            "auc micro": metrics.roc_auc_score(truth, p, average="micro"),
+            "average precision": metrics.average_precision_score(there, p[:, :3], average="macro"),
+            "average precision micro": metrics.average_precision_score(truth, p, average="micro"),
+            "log loss": np.mean([metrics.log_loss(truth[:, k], p[:, k], labels=[False, True]) for k in range(4)]),
+            "brier": np.mean((truth - p) ** 2),
+            "calibration error": values["calibration error"],
+        }
+    )
+    for k, tag in enumerate(each[:3]):
+        assert tag.average_precision == pytest.approx(metrics.average_precision_score(truth[:, k], p[:, k]))
+        assert (
+            tag.auc_interval is not None and tag.auc is not None and tag.auc_interval[0] < tag.auc < tag.auc_interval[1]
+        )
+    assert (each[3].count, each[3].auc, each[3].f1) == (0, None, 0)
+
+
+def test_a_run_of_tags(tmp_path: Path) -> None:
+    """From several columns to a table of tags, a picture, and columns that `mai predict` names by them."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(120, 2)).round(3)
+    tags = (x @ [[2, 0], [0, 2]] + rng.normal(size=(120, 2)) > 0.5).astype(int)
+    rows = "".join(f"{a},{b},{int(r)},{int(g)}\n" for (a, b), (r, g) in zip(x, tags, strict=True))
+    (tmp_path / "t.csv").write_text("a,b,red,green\n" + rows)
+    run = trained(
+        tmp_path,
+        'data a: [], b: [], red: [], green: [] from table("t.csv")\n'
+        "net f(x: [2]) -> [2] { return linear(x, 2) }\n"
+        "train(steps = 60, batch = 32, optimizer = adam(lr = 0.1)) {\n"
+        "  z = f([a, b])\n  minimize -sum(log_prob(bernoulli(logits = z), [red, green]))\n}\n"
+        "export predict(a: [], b: []) -> [2] { return sigmoid(f([a, b])) }\n",
+    )
+    report = evaluated(run, "--data", tmp_path / "t.csv", "--out", tmp_path / "r.png")
+    assert report["fields"] == ["red", "green"] and report["outputs"] == {"predict": "probabilities"}
+    assert [tag["name"] for tag in report["tags"]] == ["red", "green"] and (tmp_path / "r.png").stat().st_size > 9000
+    assert invoke("predict", run / "s.predict.onnx", tmp_path / "t.csv", tmp_path / "o.jsonl").exit_code == 0
+    answers = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    p = np.array([[row["predict.red"], row["predict.green"]] for row in answers])
+    assert report["metrics"]["exact match"]["value"] == np.mean(((p >= 0.5) == tags).all(1))
+    assert report["tags"][1]["auc"] == pytest.approx(metrics.roc_auc_score(tags[:, 1], p[:, 1]))
+    shares = (tmp_path / "t.csv").read_text().replace(",1\n", ",0.7\n", 3)
+    (tmp_path / "soft.csv").write_text(shares)
+    assert "rmse" in evaluated(run, "--data", tmp_path / "soft.csv")["metrics"]

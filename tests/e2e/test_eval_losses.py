@@ -12,7 +12,7 @@ import pytest
 
 from mai.compiler.evaluating.answers import Quantiles
 from mai.compiler.evaluating.metrics import figures
-from mai.compiler.evaluating.quantile_levels import quantiles_of
+from mai.compiler.evaluating.targets.quantile_levels import quantiles_of
 from mai.compiler.program import Program
 from mai.runtime import load
 from tests.support.command import invoke

@@ -213,7 +213,9 @@ def test_an_interrupt_keeps_the_run_and_resume_goes_on() -> None:
     with pytest.raises(mai.MaiError, match="no weights yet"):
         run.weights  # noqa: B018
     assert whole.state == "done"
-    assert run.resume(steps=run.steps + 5).state == "done"
+    longer = run.resume(steps=run.steps + 5)
+    assert longer.state == "done" and longer.steps == run.steps + 5
+    assert longer.resume().steps == longer.steps
 
 
 def test_a_stopped_run_is_ended_where_it_stands() -> None:

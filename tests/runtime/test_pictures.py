@@ -122,6 +122,15 @@ def test_numbers_along_an_axis_are_curves(tmp_path: Path) -> None:
     assert dark[:, dark.shape[1] // 4 : -dark.shape[1] // 4].any(0).all(), "a line goes through every column"
 
 
+def test_functions_of_a_number_are_curves_over_it(tmp_path: Path) -> None:
+    """Each result in a colour of its own, named, over the input's name; a line where each number stands once."""
+    x, path = np.linspace(3, -3, 40, dtype=np.float32), tmp_path / "x.svg"
+    draw(np.stack([x, x**2, np.sin(x)], -1), output(3), path, Look(inputs={"age": x}))
+    assert {"age", "[0]", "[1]", "[2]"} <= {*words(path)}
+    draw(np.sin(x), output(), path, Look(inputs={"age": x}, over=np.stack([x, np.sin(x)], -1)))
+    assert {"age", "data"} <= {*words(path)} and "[0]" not in words(path)
+
+
 @pytest.mark.parametrize("shape", [(), (2,), (3,), (2, 2), (1, 8, 8)])
 def test_truths_have_pictures(shape: tuple[int, ...], tmp_path: Path) -> None:
     port = output(*shape).model_copy(update={"dtype": "bool"})
@@ -159,7 +168,8 @@ def test_classes_of_points_are_regions(scattered: bool, tmp_path: Path) -> None:
     draw(p, output(2), tmp_path / "x.png", Look(inputs={"x": x}))
     with Image.open(tmp_path / "x.png") as held:
         pixels = np.asarray(held.convert("RGB")).astype(int)
-    left, _, right = np.array_split(pixels, 3, axis=1)
+    without_legend = pixels[:, : int(0.85 * pixels.shape[1])]
+    left, _, right = np.array_split(without_legend, 3, axis=1)
     reds = [(np.abs(half - (255 - 0.75 * (255 - ACCENT))).max(-1) < 6).sum() for half in (left, right)]
     blues = [(np.abs(half - (255 - 0.75 * (255 - TEAL))).max(-1) < 6).sum() for half in (left, right)]
     assert reds[0] > 20 * max(reds[1], 1) and blues[1] > 20 * max(blues[0], 1)
@@ -226,7 +236,9 @@ def test_classes_are_shown_by_their_names(tmp_path: Path) -> None:
     look = Look(inputs={"x": x}, names={"f": names})
     for result, port in ((np.eye(2)[right], output(2)), (right, labels)):
         draw(result, port, path, look)
-        assert set(names) <= {*words(path)}
+        assert {*names, "x[0]", "x[1]"} <= {*words(path)}
+    draw(np.eye(2)[right], output(2), path, Look(inputs={"x": x}, over=x))
+    assert words(path)[-3:] == ["0", "1", "data"], "colours without names are numbered, with data over them, too"
     p = rng.dirichlet(np.ones(2), 1)
     draw(p, output(2), path, Look(inputs={"x": rng.normal(size=(1, 1, 8, 8))}, names={"f": names}))
     assert [f"{names[p.argmax()]}  ({p.max():.0%})", *names] == words(path)

@@ -47,6 +47,7 @@ def test_a_run_says_what_it_is(tmp_path: Path) -> None:
     assert read_record(tmp_path / "b") is None and summary(tmp_path / "b").asked is None
     (tmp_path / "b" / "failure.json").write_text('{"message": "it diverged"}')
     assert summary(tmp_path / "b").state == "failed"
+    (tmp_path / "b" / "checkpoint-mine.safetensors").touch()  # Somebody's own, without a number.
     said = invoke("info", tmp_path / "b").output
     assert "failed: it diverged" in said and "checkpoints of the steps 10, 20  0.04 MB" in said
     assert "20 of 20, kept 10" in invoke("info", tmp_path / "a").output

@@ -135,7 +135,15 @@ def test_a_label_of_few_images_is_a_column_and_one_of_many_is_a_row() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "span"),
-    [(0.1, 0.3, (0, 1)), (-0.6, 0.2, (-1, 1)), (-1.1, 1.1, (-1, 1)), (-3, 2, (-3, 2)), (0, 40, (0, 40))],
+    [
+        (0.1, 0.3, (0, 1)),
+        (-0.6, 0.2, (-1, 1)),
+        (-1.1, 1.1, (-1, 1)),
+        (-3, 2, (-3, 2)),
+        (0, 40, (0, 40)),
+        (2, 250, (0, 255)),
+        (0, 400, (0, 400)),
+    ],
 )
 def test_images_are_shown_in_the_range_that_they_live_in(low: float, high: float, span: tuple[float, float]) -> None:
     images = np.linspace(low, high, 4 * 64).reshape(4, 1, 8, 8)

@@ -61,7 +61,7 @@ def test_other_tables_are_read_by_the_names(tmp_path: Path) -> None:
     assert data.validation is not None
     np.testing.assert_allclose(data.validation["x"][:], NUMBERS, rtol=1e-6)
     source = Table.of({"path": "t.csv", "rest": "x", "without": ("id", "city")})
-    whole = read_whole(source, FIELDS, tmp_path, [tmp_path / "other.csv"], {}, "y", facts=data.facts)
+    whole = read_whole(source, FIELDS, tmp_path, [tmp_path / "other.csv"], {}, ["y"], facts=data.facts)
     np.testing.assert_allclose(whole.rows["x"][:], NUMBERS, rtol=1e-6)
 
 

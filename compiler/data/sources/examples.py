@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -15,6 +15,8 @@ from mai.compiler.data.source_kinds import Finite, Request, Source
 from mai.compiler.data.sources.table import Table
 from mai.compiler.data.sources.text import TOKENIZERS, Bpe, misfit_of
 from mai.compiler.ir.types import DType, Type
+from mai.spec.diagnostics import Word
+from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 from mai.spec.settings import Choice
 
@@ -101,11 +103,28 @@ class Examples(Table):
         groups = group_columns([*columns], [*fields])
         for name in fields:
             pieces = [piece.column for piece in texts.get(name, ())]
+            self._check_mask(name, fields, groups)
             if pieces == [name] or not (pieces or name in self.masks(fields)):
                 check_column_of(name, name, groups)
             for column in pieces:
                 check_there(column, columns)
         super().check_columns(base, fields)
+
+    def _check_mask(self, name: str, fields: Mapping[str, Type], columns: Collection[str]) -> None:
+        """Raise `MaiError` for what is called as a mask, and is of no text."""
+        if not name.endswith(MASK) or name in columns or name in self.masks(fields):
+            return
+        real = {each: Type(DType.REAL) for each in (name, f"answer{MASK}")}
+        asked = {
+            **real,
+            **{f"{p.column}{MASK}": Type(DType.REAL) for all_ in self.texts(fields).values() for p in all_},
+        }
+        asked |= {f"{text}{MASK}": Type(DType.REAL) for text in self.texts(fields)}
+        masks = [*self.masks({**fields, **asked})]
+        if masks:
+            named = ", ".join(f"`{each}`" for each in masks)
+            guess = closest(name, masks) or masks[-1]
+            raise bad(f"`{name}` is the mask of no text: there are {named}", word=Word(name, guess, is_field=True))
 
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         """Texts have a length, their masks the same, and a tokenizer that is trained makes no more tokens than the spec has."""

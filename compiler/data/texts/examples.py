@@ -18,6 +18,7 @@ from mai.compiler.data.tables.convert import KEY, ROW, read_tables
 from mai.compiler.data.tables.files import TableFile, read_blocks
 from mai.compiler.data.tables.signs import common_sign
 from mai.compiler.data.texts.conversations import Conversations, conversations_of
+from mai.compiler.data.texts.masks import marked_by, with_something_marked
 from mai.compiler.data.texts.pieces import Texts, TurnParts, check_vocabulary, shown, tokens_of_parts, tokens_of_pieces
 from mai.compiler.data.texts.tokens import opened, state_tokenizer
 from mai.compiler.ir.types import Type
@@ -123,6 +124,9 @@ def _read(source: Examples, tokenizer: Tokenizer, wanted: Wanted, conversations:
     if not fits.any():
         raise bad("every text is longer than its field", help="`longer = cut` cuts them")
     notes = [note_of_longer(source, name, fields[name], count, len(fits)) for name, count in longer.items()]
+    lengths = {name: _length(fields[name]) for name in texts}
+    fits, more = with_something_marked(marked_by(source, texts, fields, lengths), fits, lambda k: _row_of(rows, k))
+    notes += more
     numbers = np.flatnonzero(fits)
     arrays: dict[str, Column] = {
         name: choose_of(rows.columns[name], numbers) for name in fields if name in rows.columns
@@ -361,12 +365,17 @@ def _fitting(
         counted[name] = int(longer.sum())
         if source.longer == "refuse":
             most = int(counts.argmax())
-            row, tokens_there = rows.tables[0].first + int(rows.numbers[most]) + 1, int(counts[most])
+            row, tokens_there = _row_of(rows, most), int(counts[most])
             help = f"`longer = cut` cuts them, `longer = drop` leaves them out; or `{name}: tokens[{tokens_there}]`"
             said = _said_of_longer(name, length, counted[name], len(longer))
             raise bad(f"{said}; the longest, in row {row:,}, has {tokens_there:,}", help=help)
         fits &= ~longer | (source.longer == "cut")
     return fits, counted
+
+
+def _row_of(rows: Chosen, place: int) -> int:
+    """The number of a row in its files, from 1."""
+    return rows.tables[0].first + int(rows.numbers[place]) + 1
 
 
 def note_of_longer(source: Examples, name: str, type_: Type, count: int, total: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.files.paths import find_files, listed
+from mai.compiler.data.files.paths import find_files, listed, missing
 from mai.compiler.data.source_kinds import Corpus, Request
 from mai.compiler.data.sources.examples import Examples
 from mai.compiler.data.sources.text import Bpe, Text
@@ -16,7 +16,7 @@ from mai.compiler.data.splitting.splits import HELD_OUT
 from mai.compiler.program import Program
 from mai.compiler.training.run.folder import TOKENIZER
 from mai.runtime.errors import ModelError
-from mai.runtime.files import plain_file
+from mai.runtime.files import plain_file, reason
 from mai.runtime.text.tokenizer import BYTES, Tokenizer, tokenizer_of
 
 
@@ -49,14 +49,19 @@ def state_tokenizer(tokenizer: str | Bpe, base: Path, trained_on: Callable[[], s
     """As a manifest states it: `bytes`, a file's text, or what is trained from the text that is not held out."""
     if isinstance(tokenizer, Bpe):
         return train_tokenizer(tokenizer.vocab, trained_on())
-    return BYTES if tokenizer == BYTES else _read(base / tokenizer)
+    if tokenizer == BYTES:
+        return BYTES
+    path = base / tokenizer
+    if not path.exists():
+        raise missing(base, tokenizer, f"there is no tokenizer {path}", lambda file: file.suffix == ".json")
+    return _read(path)
 
 
 def _read(path: Path) -> str:
     try:
         text = plain_file(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise bad(f"there is no tokenizer {path}: {error}", "data-missing") from error
+        raise bad(f"the tokenizer {path} cannot be read: {reason(error)}") from error
     opened(text)
     return text
 
@@ -109,4 +114,4 @@ def tokenizer_text(program: Program, weights: Path | None, chosen: str | None) -
         return None
     if isinstance(source.tokenizer, Bpe):
         return _read(weights.parent / TOKENIZER) if weights is not None else None
-    return BYTES if source.tokenizer == BYTES else _read(Path(program.source.path).parent / source.tokenizer)
+    return state_tokenizer(source.tokenizer, Path(program.source.path).parent, str)

@@ -111,4 +111,6 @@ def _read(e: Elaborator, argument: Arg) -> object:
             raise ValueError("it is too large")
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise e.fail("bad-pattern", argument.span, f"there is no schema {path}: {error}") from error
+        raise e.fail(
+            "bad-pattern", argument.span, f"there is no schema {path}: {getattr(error, 'strerror', None) or error}"
+        ) from error

@@ -14,7 +14,7 @@ from torch import Tensor
 from mai.compiler.training.run.folder import WEIGHTS, checkpoint_of, checkpoints, holds_run, step_of
 from mai.compiler.training.settings import Checkpoints, LastCheckpoints
 from mai.compiler.weights.sealed import CHECKSUM, is_intact, sealed
-from mai.runtime.files import plain_file, write_atomically
+from mai.runtime.files import plain_file, reason, write_atomically
 from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -79,7 +79,9 @@ def read(path: Path) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return Checkpoint(int(metadata["step"]), tensors, metadata)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise MaiError([Diagnostic("weights-mismatch", None, f"{path} is no checkpoint of mai: {error}")]) from error
+        raise MaiError(
+            [Diagnostic("weights-mismatch", None, f"{path} is no checkpoint of mai: {reason(error)}")]
+        ) from error
 
 
 def latest(folder: Path) -> Checkpoint | None:

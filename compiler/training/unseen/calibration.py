@@ -20,7 +20,7 @@ from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.passes import forms
 from mai.compiler.program import Training
 from mai.runtime.arrays import Array
-from mai.runtime.files import plain_bytes
+from mai.runtime.files import plain_bytes, reason
 from mai.runtime.text.tokenizer import tokenizer_of
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -99,7 +99,7 @@ def _text(path: Path) -> str:
     try:
         return plain_bytes(path).decode()
     except (OSError, UnicodeDecodeError) as error:
-        raise _refusal(f"{path} cannot be read as a text: {error}") from error
+        raise _refusal(f"{path} cannot be read as a text: {reason(error)}") from error
 
 
 def _refusal(message: str) -> MaiError:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mai.compiler.evaluating.answers import Labelled, Measured, Quantiles
-from mai.compiler.evaluating.metrics import Bin, confusion
+from mai.compiler.evaluating.answers import Labelled, Measured, Quantiles, Tagged
+from mai.compiler.evaluating.metrics import confusion
+from mai.compiler.evaluating.pictures.panels import draw_calibration, draw_matrix
+from mai.compiler.evaluating.pictures.tag_picture import draw_tags
 from mai.compiler.evaluating.quantiles import central, shares_below
 from mai.compiler.evaluating.report import Evaluation
 from mai.runtime.arrays import Array
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-NUMBERED, NAMED = 12, 30  # The most classes whose confusions have a number, and a name.
 MOST_DOTS, MOST_BANDS = 5000, 200
 ROUNDED = 1e-6
 
@@ -35,6 +36,8 @@ def draw_evaluation(evaluation: Evaluation, path: Path) -> None:
                 figure = _of_numbers(plt, answers, evaluation.target)
             case Quantiles():
                 figure = _of_quantiles(plt, answers, evaluation.target)
+            case Tagged():
+                figure = draw_tags(plt, evaluation, answers)
         figure.suptitle(evaluation.title, fontsize=9)
         save_figure(figure, path)
 
@@ -44,7 +47,8 @@ def _of_labels(plt: Pyplot, evaluation: Evaluation, answers: Labelled) -> Figure
     if answers.said is not None:
         drawn.append(lambda axes: _confusions(axes, answers))
     if evaluation.calibration:
-        drawn.append(lambda axes: _calibration(axes, evaluation.calibration, answers))
+        of = f"of `{answers.names[1]}`" if len(answers.names) == 2 else "of the likeliest label"
+        drawn.append(lambda axes: draw_calibration(axes, evaluation.calibration, of))
     if answers.score is not None:
         drawn.append(lambda axes: _scores(axes, answers))
     figure, panels = plt.subplots(1, len(drawn), figsize=(4.4 * len(drawn), 4.2), layout="constrained", squeeze=False)
@@ -57,36 +61,10 @@ def _confusions(axes: Axes, answers: Labelled) -> None:
     """Of each row's examples, the share that is said to be of each column."""
     matrix = confusion(answers)
     shares = matrix / np.maximum(1, matrix.sum(1, keepdims=True))
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    count = len(answers.names)
-    if count <= NUMBERED:
-        for i, j in np.ndindex(matrix.shape):
-            colour = "white" if shares[i, j] > 0.5 else INK
-            axes.text(j, i, f"{matrix[i, j]:,}", ha="center", va="center", color=colour, fontsize=8)
-    if count <= NAMED:
-        names = [name if len(name) <= 14 else f"{name[:13]}…" for name in answers.names]
-        axes.set_xticks(range(count), names, rotation=90 if max(map(len, names)) > 3 and count > 4 else 0, fontsize=8)
-        axes.set_yticks(range(count), names, fontsize=8)
+    draw_matrix(axes, shares, answers.names, [[f"{count:,}" for count in row] for row in matrix.tolist()])
     axes.set_xlabel("said")
     axes.set_ylabel("right")
     axes.set_title("confusions", fontsize=9)
-
-
-def _calibration(axes: Axes, bins: list[Bin], answers: Labelled) -> None:
-    """How often what has a probability is right, with its interval; the sizes of the dots are the numbers of examples."""
-    said, right = ([getattr(each, name) for each in bins] for name in ("said", "right"))
-    reach = [[each.right - each.interval[0] for each in bins], [each.interval[1] - each.right for each in bins]]
-    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8)
-    axes.errorbar(said, right, yerr=reach, fmt="none", ecolor=QUIET, elinewidth=1)
-    total = sum(each.count for each in bins)
-    axes.scatter(said, right, s=[12 + 150 * each.count / total for each in bins], color=TEAL, zorder=3)
-    of = f"of `{answers.names[1]}`" if len(answers.names) == 2 else "of the likeliest label"
-    axes.set_xlabel(f"probability {of}")
-    axes.set_ylabel("share of examples where it is so")
-    axes.set_xlim(-0.03, 1.03)
-    axes.set_ylim(-0.03, 1.03)
-    axes.set_title("calibration", fontsize=9)
-    hide_spines(axes)
 
 
 def _scores(axes: Axes, answers: Labelled) -> None:

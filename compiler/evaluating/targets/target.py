@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from typing import Literal
 
-from mai.compiler.evaluating.links import Origins, Slot, compared_results, fields_of_inputs, fields_of_objectives
-from mai.compiler.evaluating.quantile_levels import Quantile, quantiles_of
+from mai.compiler.evaluating.targets.links import (
+    Origins,
+    Slot,
+    compared_results,
+    fields_of_inputs,
+    fields_of_objectives,
+)
+from mai.compiler.evaluating.targets.quantile_levels import Quantile, quantiles_of
+from mai.compiler.evaluating.targets.tags import Tag, TagRole, tags_of
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.describing.label_fields import label_fields
@@ -15,29 +22,48 @@ from mai.compiler.program import Program
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.record import record
 
-Role = Literal["label", "scores", "score", "value", "quantiles"]
+Role = Literal["label", "scores", "score", "value", "quantiles"] | TagRole
 
 
 @record
 class Answer:
     """One result of an export, and what it says of the target: its `label`, `scores` for all labels, the `score` of label 1, its `value`.
 
-    Of one that is `quantiles`, what each of its numbers is.
+    Of one that is `quantiles`, or says something of `tags`, what each of its numbers is.
     """
 
     output: str
     role: Role
     quantiles: tuple[Quantile, ...] = ()
+    tags: tuple[Tag, ...] = ()
 
 
 @record
 class Target:
-    """The field that an export is compared with, its type, and what says so: an objective's text, or None where the user does."""
+    """What an export is compared with: fields and their types, and what says so: an objective's text, or None where the user does.
 
-    field: str
-    type: Type
+    Several fields have `tags`, as one field of numbers may have: labels that are there or not.
+    """
+
+    types: Mapping[str, Type]
     answers: tuple[Answer, ...]
     objective: str | None
+    tags: tuple[Tag, ...] = ()
+
+    @property
+    def field(self) -> str:
+        """The field, where it is one."""
+        return next(iter(self.types))
+
+    @property
+    def type(self) -> Type:
+        """The type of the one field."""
+        return self.types[self.field]
+
+    @property
+    def name(self) -> str:
+        """All fields, as a person reads them."""
+        return ", ".join(self.types)
 
 
 class NoAnswer(MaiError):
@@ -68,28 +94,29 @@ def find_target(program: Program, export: str, asked: str | None = None, output:
         MaiError: `no-target`: there is none, or there are several.
     """
     finder = _Finder(program, export, output)
+    tagged = finder.tagged(asked)
     fields = [asked] if asked is not None else finder.fields
+    fields = [field for field in fields if tagged is None or field not in tagged.types]
     targets = [finder.target(field, asked is not None) for field in fields]
-    fitting = [target for target in targets if target.answers]
+    fitting = [target for target in (*targets, tagged) if target is not None and target.answers]
     if len(fitting) == 1:
         _check_one(fitting[0], export)
         return fitting[0]
     if fitting:
-        names = " or ".join(f"`{target.field}`" for target in fitting)
+        names = " or ".join(f"`{target.name}`" for target in fitting)
         raise choice(f"`{export}` may be compared with {names}", f"say which: --target {fitting[0].field}")
     raise refusal(*finder.why_none(asked))
 
 
 def _check_one(target: Target, export: str) -> None:
-    """Raise `MaiError` where two results say the same of the target; several may be quantiles of it."""
-    roles: dict[Role, str] = {}
+    """Raise `MaiError` where two results say the same of the target; several may be quantiles of it, or of other tags."""
+    roles: dict[tuple[Role, Tag | None], str] = {}
     for answer in target.answers:
-        if answer.role == "quantiles":
-            continue
-        other = roles.setdefault(answer.role, answer.output)
-        if other != answer.output:
-            message = f"`{other}` and `{answer.output}` of `{export}` may both be an answer to `{target.field}`"
-            raise choice(message, f"say which: --output {other}")
+        for tag in answer.tags or (None,) * (answer.role != "quantiles"):
+            other = roles.setdefault((answer.role, tag), answer.output)
+            if other != answer.output:
+                message = f"`{other}` and `{answer.output}` of `{export}` may both be an answer to `{target.field}`"
+                raise choice(message, f"say which: --output {other}")
 
 
 class _Finder:
@@ -128,12 +155,31 @@ class _Finder:
         type_ = self.types[field]
         quantiles = self._quantiles(field, type_)
         if quantiles:
-            return Target(field, type_, quantiles, None if is_asked else self.objectives[field])
+            return Target({field: type_}, quantiles, None if is_asked else self.objectives[field])
         compared = [(name, value) for name, value in self.outputs if self._is_compared(value, field)]
         answers = self._answers(compared, field, type_)
         if is_asked and not answers:
             answers = self._answers(self.outputs, field, type_)
-        return Target(field, type_, answers, None if is_asked else self.objectives[field])
+        return Target({field: type_}, answers, None if is_asked else self.objectives[field])
+
+    def tagged(self, asked: str | None) -> Target | None:
+        """The fields whose numbers are labels that are there or not, and the results that say so; None where there are none.
+
+        One label of two that is a field of its own is a class. A result counts where others of its role say the rest of what is known.
+        """
+        asked_outputs = {name for name, _ in self.outputs}
+        results = {name: each for name, each in tags_of(self.program, self.export).items() if name in asked_outputs}
+        tags = {tag for each in results.values() for tag in each.tags if asked in (None, tag.field)}
+        ordered = sorted(tags, key=lambda tag: ([*self.types].index(tag.field), tag.place))
+        types = {tag.field: self.types[tag.field] for tag in ordered}
+        if not tags or (len(types) == 1 and all(t.dtype is DType.INT and not t.shape for t in types.values())):
+            return None
+        roles = {each.role for each in results.values()}
+        of_role = {role: {tag for each in results.values() if each.role == role for tag in each.tags} for role in roles}
+        answers = tuple(
+            Answer(name, each.role, tags=each.tags) for name, each in results.items() if tags <= of_role[each.role]
+        )
+        return Target(types, answers, None if asked is not None else self.objectives[ordered[0].field], tuple(ordered))
 
     def _quantiles(self, field: str, type_: Type) -> tuple[Answer, ...]:
         """The results that are quantiles of a field, where each level is there for all of its numbers."""

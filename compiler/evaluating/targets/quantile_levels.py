@@ -7,25 +7,20 @@ below, and far above: its slopes are the levels. Which number of an export is wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 import numpy as np
 
-from mai.compiler.evaluating.links import Origins, Slot, meetings
-from mai.compiler.ir.evaluate import Evaluation
-from mai.compiler.ir.graph import Graph, Node, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.evaluating.targets.links import Origins, Slot, meetings
+from mai.compiler.evaluating.targets.probing import coded, computed, handed_through, shape_of
+from mai.compiler.ir.graph import Value
 from mai.compiler.ir.types import DType
-from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
 from mai.runtime.arrays import Array
 from mai.spec.record import record
 
-MOST = 4096  # Numbers of one result.
-NEAR, FAR, EXACT = 1e4, 2e4, 1e-5
-Codes = dict[Slot, Array]  # The numbers that stand for a net's results.
+NEAR, FAR = 1e4, 2e4
 
 
 @record
@@ -43,10 +38,10 @@ def quantiles_of(program: Program, export: str, field: str) -> dict[str, tuple[Q
         quantiles |= _known(training, field)
     if all(each.level == 0.5 for each in quantiles.values()):
         return {}  # A median is a value like a mean.
-    codes, first = _coded(graph)
+    codes, first = coded(graph)
     by_output = {}
     for name, value in zip(graph.output_names, graph.outputs, strict=True):
-        handed = _handed_through(graph, value, codes) if value.type.dtype is DType.REAL else None
+        handed = handed_through(graph, value, codes) if value.type.dtype is DType.REAL else None
         slots = [first.get(code) for code in handed] if handed is not None else []
         if slots and all(slot in quantiles for slot in slots):
             by_output[name] = tuple(quantiles[slot] for slot in slots if slot is not None)
@@ -60,51 +55,15 @@ def _known(training: Training, field: str) -> dict[tuple[Slot, int], Quantile]:
     sizes = [size for size in type_.shape if isinstance(size, int)] if type_ is not None else []
     if type_ is None or type_.dtype is not DType.REAL or len(sizes) < type_.rank:
         return quantiles
-    codes, first = _coded(graph)
+    codes, first = coded(graph)
     for said in dict.fromkeys(value for name, value in meetings(Origins(graph)) if name == field):
-        handed = _handed_through(graph, said, codes)
+        handed = handed_through(graph, said, codes)
         slopes = _Slopes(training, said, field, sizes) if handed is not None else None
         if handed is not None and slopes is not None:
             for code, level, place in zip(handed, *slopes.levels_and_places(), strict=True):
                 if code in first and np.isfinite(level):
                     quantiles[first[code]] = Quantile(round(level, 4), place)
     return quantiles
-
-
-def _shape(value: Value) -> Any:
-    """Its sizes in memory but for the batch; None where they are not numbers."""
-    sizes = value.type.physical[1:] if value.type.batched else ()
-    return sizes if value.type.batched and all(isinstance(size, int) for size in sizes) else None
-
-
-# ------------------------------------------------------------------ numbers of our own
-
-
-def _coded(graph: Graph) -> tuple[Codes, dict[float, tuple[Slot, int]]]:
-    """A number for every number of every net's result, and what each stands for."""
-    codes, first, count = Codes(), dict[float, tuple[Slot, int]](), 1
-    for slot, values in graph.calls.items():
-        shape = _shape(values[0]) if isinstance(slot[1], int) and len(values) == 1 else None
-        if shape is not None and prod(shape) <= MOST:
-            codes[slot] = np.arange(count, count + prod(shape), dtype=float).reshape(shape)
-            first |= {float(count + place): (slot, place) for place in range(prod(shape))}
-            count += prod(shape)
-    return codes, first
-
-
-def _handed_through(graph: Graph, value: Value, codes: Codes) -> list[float] | None:
-    """The codes that a value is made of, where it hands them through as they are; None where it does not."""
-    shape = _shape(value)
-    if shape is None or prod(shape) > MOST:
-        return None
-    runs = []
-    for scale in (1.0, np.pi):
-        cuts = {graph.calls[slot][0]: each * scale for slot, each in codes.items()}
-        (run,) = _computed(graph, [value], cuts, {}, 1)
-        runs.append(np.broadcast_to(run / scale, (1, *shape)).reshape(-1))
-    whole: list[float] = np.rint(runs[0]).tolist()
-    is_handed = all(np.allclose(run, whole, atol=EXACT, rtol=0) for run in runs)
-    return whole if is_handed else None
 
 
 class _Slopes:
@@ -115,7 +74,7 @@ class _Slopes:
         self.size = prod(sizes)
         outputs = (self.graph.outputs[objective.output] for objective in training.objectives)
         self.values = [value for value in outputs if value.type.batched]
-        shape = _shape(said)
+        shape = shape_of(said) or ()
         self.count = prod(shape)
         self.moved = np.concatenate([np.zeros((1, self.count)), np.eye(self.count)]).reshape(-1, *shape)
 
@@ -143,41 +102,7 @@ class _Slopes:
     def _at(self, right: Array) -> Array:
         """The slopes at results of 0, where the numbers of the field are these."""
         fields = {self.field: right.reshape(self.sizes)}
-        results = _computed(self.graph, self.values, {self.said: self.moved}, fields, self.count + 1)
+        results = computed(self.graph, self.values, {self.said: self.moved}, fields, self.count + 1)
         total: Array = np.sum([each.reshape(self.count + 1, -1).sum(1) for each in results], 0)
         slopes: Array = total[1:] - total[0]
         return slopes
-
-
-def _computed(
-    graph: Graph, values: Sequence[Value], cuts: Mapping[Value, Array], fields: Mapping[str, Array], batch: int
-) -> list[Array]:
-    """Values of a graph with arrays in the place of others, `cuts`, of one example or of all; every weight and other input is 1."""
-    part = forms.prepare(_cut(graph, values, [*cuts]))
-    shapes = {value.name: _shape(value) or () for value in part.inputs}
-    arrays = {f"cut {place}": array for place, array in enumerate(cuts.values())} | dict(fields)
-    inputs = {
-        name: np.array(np.broadcast_to(arrays.get(name, np.ones(())), (batch, *shape)))
-        for name, shape in shapes.items()
-    }
-    weights = {name: np.ones(weight.shape) for name, weight in part.weights.items()}
-    with np.errstate(all="ignore"):  # What has no logarithm, say, is no quantile.
-        return Evaluation(part, weights).run(inputs)
-
-
-def _cut(graph: Graph, values: Sequence[Value], cuts: Sequence[Value]) -> Graph:
-    """A graph that ends in some values, with others as its inputs."""
-    inputs = {value: Value(value.type, f"cut {place}") for place, value in enumerate(cuts)}
-    copiers: list[Copier] = []
-
-    def rule(copier: Copier, node: Node) -> bool:
-        copiers[:] = [copier]
-        copier.copy(node)
-        copier.mapping.update({value: inputs[value] for value in node.outputs if value in inputs})
-        return True
-
-    copied = copy_graph(graph, rule)
-    copied.outputs = [copiers[0][value] if copiers else value for value in values]
-    copied.output_names = [str(place) for place in range(len(values))]
-    copied.inputs = [*copied.inputs, *inputs.values()]
-    return forms.prune(copied)

@@ -104,20 +104,19 @@ class Origins:
         return {origin for origin in self._of.get(value, ()) if not isinstance(origin, str)}
 
 
-def compared_results(training: Training) -> Mapping[str, set[Slot]]:
-    """By field, the results of nets that meet it in one operation: which training compares with it."""
+def compared_results(training: Training, together: int = 1) -> Mapping[str, set[Slot]]:
+    """By field, the results of nets that meet it in one operation: which training compares with it, or with it and others `together`."""
     origins, compared = Origins(training.graph), dict[str, set[Slot]]()
-    for field, value in meetings(origins):
+    for field, value in meetings(origins, together):
         compared.setdefault(field, set()).update(origins.slots(value))
     return compared
 
 
-def meetings(origins: Origins) -> Iterator[tuple[str, Value]]:
-    """Where one operand of an operation is made of one field alone, and another of what a net gives without it: the field, and the other."""
+def meetings(origins: Origins, together: int = 1) -> Iterator[tuple[str, Value]]:
+    """Where one operand of an operation is made of a field alone, or of so many, and another of what a net gives without them: the field, and the other."""
     for node in origins.graph.nodes:
         for value in node.inputs:
             fields = origins.fields(value)
-            if len(fields) == 1 and not origins.slots(value):
-                (field,) = fields
-                others = (v for v in node.inputs if origins.slots(v) and field not in origins.fields(v))
-                yield from ((field, other) for other in others)
+            if 1 <= len(fields) <= together and not origins.slots(value):
+                others = [v for v in node.inputs if origins.slots(v) and not fields & origins.fields(v)]
+                yield from ((field, other) for field in sorted(fields) for other in others)
