@@ -105,7 +105,7 @@ CalibrateOption = Annotated[
 SettingsOption = Annotated[
     str | None,
     Option(
-        help="Whether a call may leave out settings, such as seed and steps: optional (they have defaults) or required. Plain JavaScript bindings of ONNX Runtime can set only required ones.",
+        help="Whether a call may leave out settings, such as seed and steps: optional (they have defaults) or required, for programs that cannot set an optional one. Python, C, mai.mjs and pages can.",
         show_default=f"{DEFAULTS.settings}, with --portable required",
     ),
 ]
