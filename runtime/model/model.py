@@ -17,7 +17,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import prepare, unnamed_value_error
 from mai.runtime.inputs.words import as_numbers
 from mai.runtime.model.binding import CapturedRuns
-from mai.runtime.model.copying import save_copy
+from mai.runtime.model.data import save_copy
 from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest
