@@ -10,7 +10,8 @@ from mai.compiler.data.tables.dates import HELP
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.data.totals import note_of_totals
-from mai.compiler.describing.columns import ColumnReader, ColumnSummary
+from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
+from mai.compiler.describing.columns.hints import counted_dates, names_rows
 from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
 
@@ -87,6 +88,8 @@ def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableS
     notes = dict.fromkeys(f"{table.path.name}: {note}" for table in tables for note in table.notes)
     alike = (_note_of_capitals(column) for column in columns if column.kind == "word")
     notes |= {f"{files[0].name}: {note}": None for note in alike if note}
+    counted = ((column, counted_dates(column)) for column in columns if why_not(column) is None)
+    notes |= {f"{files[0].name}: `{column.name}`: {said}": None for column, said in counted if said}
     totals = [column.name for column in columns if column.ends_in_total]
     if totals:
         notes[f"{files[-1].name}: {note_of_totals(totals)}"] = None
@@ -131,8 +134,14 @@ def why_not(column: ColumnSummary) -> str | None:
         return "it holds values that are not finite"
     if column.distinct == 1 and not column.missing and column.rows > 1:
         return f"it is always {column.words[0]}"
+    dates = counted_dates(column)
     if column.is_numbering:
-        return "it numbers the rows"
+        return dates or "it numbers the rows"
+    if column.is_rounded_off and dates is not None:
+        return dates
+    names = names_rows(column) if dates is None else None
+    if names is not None and not (column.are_rising and column.is_rounded_off):
+        return names
     if column.is_rounded_off:
         return "numbers of 32 bits do not tell its values apart: take off what they have in common"
     if holds_texts(column):

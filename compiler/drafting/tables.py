@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mai.compiler.data.totals import note_of_totals
+from mai.compiler.describing.columns.hints import counted_dates
 from mai.compiler.describing.lines import listed, number, share, spread
 from mai.compiler.drafting.table_fields import ONE_HOT, TableFields, Words
 from mai.spec.record import record
@@ -79,6 +80,10 @@ def _data(fields: TableFields, path: str) -> Iterator[str]:
     file, target = fields.table.files[0].name, fields.target
     yield f"# {target.name} from the other columns of {file}: {fields.rows:,} rows, {_what(fields)}."
     yield from (f"# Left out: {name}: {reason}." for name, reason in fields.left)
+    dates = (
+        (name, counted_dates(column)) for name in fields.numbers if (column := fields.table.column(name)) is not None
+    )
+    yield from (f"# Look at {name}: {said}." for name, said in dates if said is not None)
     yield from (f"# Look at {each.column}: {each.words}. Is it known before {target.name} is?" for each in fields.leaks)
     yield from _remarks(fields)
     if fields.texts:

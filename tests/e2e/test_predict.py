@@ -17,7 +17,10 @@ from pyarrow import csv, feather, parquet
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.data.batches import load as load_data
+from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.files import open_table
 from mai.compiler.onnx.export import export
+from mai.compiler.predicting.inputs import TableInputs
 from mai.compiler.predicting.predict import Predicted, predict
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
@@ -183,6 +186,25 @@ def test_a_word_without_a_label_is_refused(tmp_path: Path, monkeypatch: pytest.M
     assert not Path("out.csv").exists()
 
 
+def test_numbers_in_the_place_of_words(files: Callable[[str], Model], tmp_path: Path) -> None:
+    """They are those of the labels, with a note; one that no label has is refused with its row."""
+    (tmp_path / "new.csv").write_text("x0,x1,kind\n1,2,1\n1,2,0\n")
+    done = predict(files("label"), tmp_path / "new.csv", tmp_path / "out.jsonl", {})
+    assert done.notes == ("`kind`: numbers are taken as those of labels, 0 as `cat`",)
+    (tmp_path / "new.csv").write_text("x0,x1,kind\n1,2,1\n1,2,5\n")
+    with pytest.raises(MaiError, match="column `kind`, row 2: there is no label 5"):
+        predict(files("label"), tmp_path / "new.csv", tmp_path / "out.jsonl", {})
+
+
+def test_a_large_table_is_read_in_blocks(files: Callable[[str], Model], tmp_path: Path) -> None:
+    """So that memory does not grow with the table: each has some megabytes of it, and is made when it is asked for."""
+    line = "0.25,0.75," + "a" * 1990 + "\n"
+    (tmp_path / "large.csv").write_text("x0,x1,note\n" + line * 4000)
+    blocks = iter(TableInputs(files("plain"), open_table(tmp_path / "large.csv", Stated())))
+    sizes = [block.rows.num_rows for block in blocks]
+    assert sum(sizes) == 4000 and len(sizes) > 1 and max(sizes) * len(line) < 1 << 23
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -197,6 +219,7 @@ def test_what_does_not_fit(files: Callable[[str], Model], tmp_path: Path, change
     with pytest.raises(MaiError) as error:
         predict(files("label"), tmp_path / "bad.csv", tmp_path / "out.csv", {})
     assert said in error.value.diagnostics[0].message
+    assert "bad.csv" in error.value.diagnostics[0].message
     assert not list(tmp_path.glob("*out.csv*"))
 
 

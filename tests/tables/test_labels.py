@@ -150,7 +150,8 @@ def test_folders_name_the_images_in_them(tmp_path: Path) -> None:
 
 
 def test_words_are_no_numbers(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("x\nred\nblue\n")
+    (tmp_path / "a.csv").write_text("x\n\nred\nblue\n")
     with pytest.raises(MaiError) as caught:
         load_data(Csv(path="a.csv"), {"x": Type(DType.REAL)}, 0, tmp_path)
-    assert caught.value.diagnostics[0].message == "`x` holds words (`red`), the spec has real numbers"
+    where = f"{tmp_path / 'a.csv'}, row 1"
+    assert caught.value.diagnostics[0].message == f"{where}: `x` holds words (`red`), the spec has real numbers"

@@ -15,6 +15,8 @@ from mai.compiler.check import check
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.label_names import in_order
 from mai.compiler.data.tables.header import name_columns
+from mai.compiler.describing.describe import describe
+from mai.compiler.describing.lines import data_line
 from mai.compiler.drafting.draft import Wish, draft
 from mai.compiler.program import Training
 from mai.runtime.inputs.labels import labels_to_numbers
@@ -173,6 +175,28 @@ def test_folders_of_images_are_classes(tmp_path: Path) -> None:
     text, count = sound(tmp_path, "pets")
     assert "x: [3, 38, 64], y: class[2]" in text and "size = [38, 64]" in text and "98 % are 100 x 60" in text
     assert count == 43
+
+
+def test_columns_beside_images_are_told(tmp_path: Path) -> None:
+    """`mai data` has a field for each; of several that may be labels, `mai new` says which are left."""
+    images(tmp_path, ("faces",), (8, 8))
+    rows = "".join(f"faces/{i}.png,{'abc'[i % 3]},{'pq'[i % 2]},{i / 4}\n" for i in range(30))
+    (tmp_path / "faces.csv").write_text("file,kind,x,age\n" + rows)
+    line = data_line(describe([tmp_path / "faces.csv"]))
+    fields = "data image: [3, 8, 8], kind: class[3], x: class[2], age: []"
+    assert line.split("\n") == [fields, f'  from images("{tmp_path}/faces.csv")']
+    assert "# Left out: kind, x, age: `mai new --data faces.csv --target kind`" in sound(tmp_path, "faces.csv")[0]
+    assert "# Left out: x, age: `mai" in draft(tmp_path / "faces.csv", tmp_path, Wish("kind"))
+    (tmp_path / "faces" / "said.csv").write_text("file,kind\n0.png,a\n")
+    assert "# left out: said.csv: `mai data" in data_line(describe([tmp_path / "faces"]))
+
+
+def test_images_two_folders_deep_are_told(tmp_path: Path) -> None:
+    images(tmp_path / "pets" / "train", ("cat", "dog"), (4, 4))
+    images(tmp_path / "pets" / "test", ("cat", "dog"), (4, 4))
+    with pytest.raises(MaiError, match="two folders deep, in test, train") as caught:
+        describe([tmp_path / "pets"])
+    assert f'test = "{tmp_path}/pets/test"' in (caught.value.diagnostics[0].help or "")
 
 
 def test_images_without_folders_are_drawn(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
 from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text
-from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of, no_date
+from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of, no_date, way_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, number_of
 from mai.compiler.data.totals import LastOfColumn
 from mai.runtime.arrays import Array
@@ -94,7 +94,7 @@ class Column:
         if self.are_dates:
             yield f"column `{self.name}` holds dates: they are days since 1970-01-01"
         if self.in_utc:
-            yield f"column `{self.name}`: times with an offset, as `+02:00`, are read in UTC"
+            yield f"column `{self.name}`: times with an offset, as `+02:00`, are read in UTC, and so are their hours"
         if self.dressed:
             what = "are read without signs of money, shares and thousands"
             yield f"column `{self.name}`: numbers such as `{self.dressed}` {what}"
@@ -236,6 +236,7 @@ class Column:
             moments = moments_of(text)
             if moments is not None:
                 return self._days(moments)
+            self._refuse_two_ways(text)
             self._refuse_other_sign(text.to_pylist(), kinds)
         for kind in (NUMBERS, WORDS):
             if kind in kinds:
@@ -245,7 +246,9 @@ class Column:
             self._refuse_other_dates(text, kinds, place)
             help = HELP if like_dates(text)[place].as_py() else None
             what = f"`{self.name}`, a part of `{self.field}`," if self.is_part else f"`{self.field}`"
-            raise bad(f"{what} holds words (`{str(text[place])[:60]}`), the spec has real numbers", help=help)
+            column = f", column `{self.name}`" if self.name != self.field and not self.is_part else ""
+            where = f"{self._path}, {self._at(place)}{column}"
+            raise bad(f"{where}: {what} holds words (`{str(text[place])[:60]}`), the spec has real numbers", help=help)
         return pa.array(numbers, pa.float64())
 
     def _refuse_other_dates(self, text: pa.Array, kinds: list[bool | None], first: int) -> None:
@@ -332,7 +335,7 @@ class Column:
 
     def _no_times(self, text: pa.Array) -> MaiError:
         """What is wrong with texts that are not all times, or not in one way."""
-        ways = {place: self._way(cell) for place, cell in enumerate(text.to_pylist()) if cell}
+        ways = {place: way_of(cell, self._decimal) for place, cell in enumerate(text.to_pylist()) if cell}
         usual = next(iter(ways.values()))
         place = next((place for place, way in ways.items() if way is None), None)
         what = "which has no place in time"
@@ -342,12 +345,11 @@ class Column:
         help = f"{HELP}, or numbers: all in one of these ways"
         return self._wrong(f"holds `{str(text[place])[:60]}` in {self._at(place)}, {what}", help)
 
-    def _way(self, cell: str) -> pa.DataType | None:
-        """As what a text has a place in time: a number, a date, or one with an offset; None for a word."""
-        if number_of(cell, self._decimal) is not None:
-            return pa.float64()
-        moments = moments_of(pa.array([cell]))
-        return None if moments is None else moments.type
+    def _refuse_two_ways(self, text: pa.Array) -> None:
+        """Raise `MaiError` where all texts are dates, some with an offset from UTC and some without."""
+        ways = {way_of(cell, self._decimal) for cell in text.to_pylist() if cell}
+        if len(ways) > 1 and all(way is not None and pa.types.is_timestamp(way) for way in ways):
+            raise self._no_times(text)
 
     # ------------------------------------------------------------ what is wrong
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mai.compiler.data.tables.numerals import Decimal, number_of
+
 DAY = "1970-01-01"
 KINDS = ((pa.timestamp("us"), DAY), (pa.timestamp("us", "UTC"), f"{DAY}T00:00Z"))
 # What is read, as what Arrow reads: 14.03.2024 has its day before its month wherever it is written.
@@ -51,3 +53,11 @@ def no_date(text: pa.Array, places: Sequence[int]) -> int | None:
     if moments_of(text.slice(places[0], 1)) is None:
         return None
     return next((place for place in places if moments_of(text.slice(place, 1)) is None), None)
+
+
+def way_of(cell: str, decimal: Decimal) -> pa.DataType | None:
+    """As what a text has a place in time: a number, a date, or one with an offset; None for a word."""
+    if number_of(cell, decimal) is not None:
+        return pa.float64()
+    moments = moments_of(pa.array([cell]))
+    return None if moments is None else moments.type

@@ -187,8 +187,10 @@ def _encoding(path: Path, head: bytes) -> str:
         if head.startswith(mark):
             return name
     if b"\0" in head:
+        line = head.count(b"\n", 0, head.index(b"\0")) + 1
         raise bad(
-            f"{path} is no text: it holds bytes that are zero", help="a table is a csv, jsonl, parquet or feather file"
+            f"{path} is no text: it holds bytes that are zero, the first in line {line}",
+            help="a table is a csv, jsonl, parquet or feather file",
         )
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)

@@ -15,7 +15,7 @@ from mai.compiler.data.tables.cells import MISSING, plain_numbers
 from mai.compiler.data.tables.dates import is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import CODE, OTHER, Decimal, number_of, unit_of
 from mai.compiler.data.totals import is_total
-from mai.compiler.describing.numbers import Numbers
+from mai.compiler.describing.columns.numbers import Numbers
 from mai.runtime.arrays import Array
 from mai.spec.record import record
 
@@ -41,6 +41,7 @@ class ColumnSummary:
     of the words where most look like dates, in a form that is not read, `other_sign` one where most are numbers with the other decimal sign,
     `with_unit` one where most are numbers and the same unit, and `code` one where all are digits, and this begins with 0. Where one word alone
     stands among numbers, it stands in the `lone_row`. Where the last number is the sum of all others, it `ends_in_total`.
+    Numbers each of which is larger than the one before `are_rising`.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ColumnSummary:
     lone_row: int | None = None
     others: str | None = None
     ends_in_total: bool = False
+    are_rising: bool = False
 
     @property
     def is_identifier(self) -> bool:
@@ -123,6 +125,7 @@ class ColumnReader:
         self.code, self.are_digits = "", True  # Digits that begin with 0, and whether all numbers are of digits alone.
         self.last = self.written = self.a_word = self.a_number = self.a_kind = ""
         self.row_of_word = 0
+        self.are_rising, self.highest = True, -np.inf
 
     def add(self, values: pa.Array) -> None:
         """The next rows."""
@@ -160,6 +163,7 @@ class ColumnReader:
             self.row_of_word if kind == "mixed" and self.words == 1 else None,
             self.a_kind or None,
             kind in ("number", "whole") and self._ends_in_total(),
+            kind == "whole" and self.are_rising,
         )  # fmt: skip
 
     def _ends_in_total(self) -> bool:
@@ -246,6 +250,7 @@ class ColumnReader:
         return len(codes) > 0
 
     def _take_texts(self, counts: Counter[str]) -> None:
+        self.are_rising = False  # What is counted has lost its order.
         words, written, numbers, times = Counter[str](), Counter[str](), [], []
         for text, count in counts.items():
             number = number_of(text, self.decimal)
@@ -298,6 +303,8 @@ class ColumnReader:
         if not len(there):
             return
         self.a_number = self.a_number or f"{there[0]:.15g}"
+        self.are_rising = self.are_rising and bool((np.diff(there, prepend=self.highest) > 0).all())
+        self.highest = max(self.highest, float(there[-1]))
         self.numbers.add(there)
         if self.values is not None and written is not None:
             self._count(written)
