@@ -133,7 +133,7 @@ CudaOption = Annotated[
     bool,
     Option(
         "--cuda",
-        help="Write files for NVIDIA GPUs: draws and norms use only operators that ONNX Runtime computes there. The numbers are the same, and a CPU is slower.",
+        help="Write files for NVIDIA GPUs: draws, norms and Fourier transforms use only operators that ONNX Runtime computes there. The numbers are the same, and a CPU is slower.",
     ),
 ]
 TokenizerOption = Annotated[
