@@ -216,8 +216,7 @@ def _kind(columns: Sequence[ColumnSummary]) -> str:
 
 
 def _words(column: ColumnSummary) -> Words:
-    is_open = bool(column.missing) or len(column.words) > ONE_HOT
-    return Words(column.name, column.words, column.code is not None, is_open)
+    return Words(column.name, column.words, column.code is not None, open=True)
 
 
 def _length(column: ColumnSummary) -> int:

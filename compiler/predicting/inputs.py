@@ -54,7 +54,7 @@ class PortColumns:
         self._spare = spare_label(port, self.names)
         role: Role = "real" if port.dtype == "float32" else "label"
         self.parts = [
-            Column(name, role, port.name, is_part=len(columns) > 1, named=any(map(is_number, self.names)))
+            Column(name, role, port.name, len(columns) > 1, named=any(map(is_number, self.names)), keeps=self.names)
             for name in columns
         ]
         for part in self.parts:
@@ -111,15 +111,14 @@ class PortColumns:
         return self.port.gaps is not False if part.role == "real" else self._spare is not None
 
     def _without_answer(self, part: Column) -> str:
-        said = f"this file has nothing for a missing `{self.port.name}`: leave the row out, or train with"
-        if part.role == "real":
-            return f"{said} `missing = keep` and `fill({self.port.name})`"
-        return f"{said} {self._label_more}"
-
-    @property
-    def _label_more(self) -> str:
-        """What to write for a label that stands for words that are missing or not known."""
-        return f"a label more, `{self.port.name}: class[{(self.port.classes or len(self.names)) + 1}]`, and `missing = keep`"
+        said = f"this file has nothing for a missing `{self.port.name}`"
+        if self.names:
+            return f"{said}: leave the row out, or train with `{self.port.name}: class[{len(self.names) + 1}]` and `missing = keep`"
+        return (
+            said
+            if part.role != "real"
+            else f"{said}: leave the row out, or train with `missing = keep` and `fill({self.port.name})`"
+        )
 
     def _numbered(self, column: Column, codes: Array, first: int) -> Array:
         """Words as the numbers that the file has for them."""
@@ -133,8 +132,10 @@ class PortColumns:
         if (numbers < 0).any():
             row = int(np.argmax(numbers < 0))
             word = list(column.names)[int(codes[row])]
-            knows = f"it knows {few_of(self.names)}; for others, train with {self._label_more}"
-            there = knows if self.names else "this file has no names of its labels"
+            there = f"it knows {few_of(self.names)}" if self.names else "this file has no names of its labels"
+            if self.names:
+                more = f"`{self.port.name}: class[{len(self.names) + 1}]` and `missing = keep`"
+                there += f"; a spec with {more} has one label more, for words that are missing or not known"
             message = (
                 f"{self.table.path}: column `{column.name}`, row {first + row + 1}: there is no label `{word[:60]}`"
             )

@@ -249,12 +249,6 @@ def test_nan_among_words_is_missing(tmp_path: Path) -> None:
     assert "column `y` is empty in row 2" in refused(Csv(path="a.csv"), tmp_path, LABELLED)
 
 
-def test_a_date_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("day\n14.03.2022\n03/04/2022\n15.03.2022\n")
-    told = refused(Csv(path="a.csv"), tmp_path, {"day": Type(DType.REAL)})
-    assert "holds dates, as `14.03.2022`, and `03/04/2022` in row 2 is no date that can be read" in told
-
-
 def test_truths_are_read_as_such(tmp_path: Path) -> None:
     fields = {"on": Type(DType.BOOL, shape=(2,))}
     (tmp_path / "a.csv").write_text("on0,on1\n1,0\n0,0\n")

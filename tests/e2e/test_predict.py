@@ -17,11 +17,12 @@ from pyarrow import csv, feather, parquet
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.data.batches import load as load_data
-from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.dialect import Dialect, Stated
 from mai.compiler.data.tables.files import open_table
 from mai.compiler.onnx.export import export
 from mai.compiler.predicting.inputs import TableInputs
 from mai.compiler.predicting.predict import Predicted, predict
+from mai.compiler.predicting.results import table_file
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
@@ -143,6 +144,29 @@ def test_lists_are_kept_in_a_csv_file(files: Callable[[str], Model], tmp_path: P
     with (tmp_path / "out.csv").open(encoding="utf-8") as file:
         _, first, second = reader(file)
     assert first[:2] == ["[1.0, 2.0]", '["ö"]'] and second[:2] == ["[3.0, 4.0]", ""]
+
+
+def _write_letters(path: Path, letters: str) -> None:
+    with table_file(path, Dialect(encoding="cp1252", separator=";")) as write:
+        write(pa.table({"a": ["x;y", letters]}))
+
+
+def test_a_text_comes_back_in_the_form_that_it_came_in(files: Callable[[str], Model], tmp_path: Path) -> None:
+    """Separator, decimal commas and letters, and quotes where they are needed alone; a letter that the encoding lacks is refused."""
+    rows = "Größe;x0;x1;Ort\n1;0,5;1,25;Zürich\n2;1,5;-2;a b\n"
+    (tmp_path / "de.csv").write_bytes(rows.encode("cp1252"))
+    model = files("noise")
+    predict(model, tmp_path / "de.csv", tmp_path / "out.csv", {})
+    lines = (tmp_path / "out.csv").read_bytes().decode("cp1252").splitlines()
+    answers = [row.rpartition(";") for row in lines]
+    assert [row for row, _, _ in answers] == rows.splitlines() and answers[0][2] == "noise"
+    predict(model, tmp_path / "de.csv", tmp_path / "out.jsonl", {})
+    exact = [json.loads(row)["noise"] for row in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [float(text.replace(",", ".")) for _, _, text in answers[1:]] == pytest.approx(exact, rel=1e-6)
+    assert all("." not in text for _, _, text in answers[1:])
+    with pytest.raises(MaiError, match="data-bad"):
+        _write_letters(tmp_path / "o.csv", "\u4e2d")
+    assert not (tmp_path / "o.csv").exists()
 
 
 def test_settings_columns_and_draws(files: Callable[[str], Model], tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
-from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text
-from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of, no_date, way_of
+from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text, plain_numbers
+from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of, way_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, number_of
 from mai.compiler.data.totals import LastOfColumn
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.cells import LACKING, MISSING, note_of_lacking
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
 
 Missing = Literal["refuse", "keep", "drop"]
 Role = Literal["real", "label", "any", "key", "time"]
-MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nil", "?", "-"))
 WORDS, NUMBERS = True, False
-NAN = "nan"  # In small letters: what pandas writes for a cell without a value, also among words.
 FAR_OFF = 2.0**17  # Numbers from here on are rounded by up to 1/128 or more in 32 bits.
 LOST = 0.003  # The share of their range that numbers may be rounded by before it is told.
 
@@ -34,18 +33,22 @@ class Column:
 
     A `real` one holds numbers, a `label` whole numbers or words, `any` numbers or words, a `key` what is only compared, and a `time`
     what has an order. Words are the numbers of their `names`, which are in the order of their first rows. `field` is what a spec
-    calls the column, which may be one part of a vector. A label that is `named` holds words, also where they look like numbers. What is
+    calls the column, which may be one part of a vector. A label that is `named` holds words, also where they look like numbers. A word of those
+    that it `keeps` is one, also where it says elsewhere that there is no value. What is
     `missing` becomes NaN, -1 where it would be a word, `NO_LABEL` where a label is a number; `gaps` says where, in the rows that were read last.
     """
 
-    def __init__(self, name: str, role: Role, field: str, is_part: bool = False, named: bool = False) -> None:
-        self.name, self.role, self.field, self.is_part, self.named = name, role, field, is_part, named
+    def __init__(
+        self, name: str, role: Role, field: str, is_part: bool = False, named: bool = False, keeps: Collection[str] = ()
+    ) -> None:
+        self.name, self.role, self.field, self.is_part = name, role, field, is_part
+        self.named, self._keeps = named, keeps
         self.gaps: Array | None = None
         self.are_dates = False
         self.in_utc: bool | None = None
         self.dressed = self.in_brackets = self.code = ""
         self._low, self._high, self._lost = np.inf, -np.inf, 0.0
-        self.names: dict[str, int] = {}
+        self.names, self.lacking_words = dict[str, int](), dict[str, None]()
         self.are_words: bool | None = None
         self.missing, self.row, self.last = 0, 0, LastOfColumn()
         self._path, self._first_missing, self._width = "", "", 1
@@ -103,6 +106,8 @@ class Column:
         if self.code:
             names = f"`words = {self.field}`" if self.role == "label" else "a field of labels, in `words`,"
             yield f"column `{self.name}`: `{self.code}` is read as the number {int(self.code)} ({names} has names)"
+        if self.lacking_words:
+            yield note_of_lacking(self.name, [*self.lacking_words])
         if self._lost > LOST * (self._high - self._low) > 0:
             what = f"{self._low:.15g} to {self._high:.15g} are rounded by up to {self._lost:g}"
             yield f"column `{self.name}`: {what}, as numbers of 32 bits are: take off what they have in common"
@@ -202,12 +207,16 @@ class Column:
             return self._times_of(text)
         if self.role == "real" or not self._holds_words(text):
             return self._numbers(self._parsed(text), text)
-        return self._codes(pc.if_else(pc.equal(pc.utf8_lower(text), NAN), "", text))
+        return self._codes(text)
 
     def _holds_words(self, text: pa.Array) -> bool:
-        """Whether no text is a number, and there is one; `NaN` says that there is none."""
-        words = [word for word in text.unique().to_pylist() if word and word.lower() != NAN]
-        if any(self._float(word) is not None for word in words) or not (words or self.are_words):
+        """Whether no text is a finite number, and one is a word: `none` is one where there are no numbers, `inf` beside words."""
+        texts = [word for word in text.unique().to_pylist() if word and not self._is_lacking(word)]
+        numbers = {word: self._float(word) for word in texts}
+        words = [word for word in texts if numbers[word] is None]
+        if any(number is not None and np.isfinite(number) for number in numbers.values()):
+            return False
+        if not (words or self.are_words) or (self.are_words is False and {w.lower() for w in words} <= MISSING):
             return False
         if words:
             self._become(WORDS, text, pc.index(text, words[0]).as_py())
@@ -242,21 +251,17 @@ class Column:
             if kind in kinds:
                 self._become(kind, text, kinds.index(kind))
         if WORDS in kinds:
-            place = kinds.index(WORDS)
-            self._refuse_other_dates(text, kinds, place)
-            help = HELP if like_dates(text)[place].as_py() else None
-            what = f"`{self.name}`, a part of `{self.field}`," if self.is_part else f"`{self.field}`"
-            column = f", column `{self.name}`" if self.name != self.field and not self.is_part else ""
-            where = f"{self._path}, {self._at(place)}{column}"
-            raise bad(f"{where}: {what} holds words (`{str(text[place])[:60]}`), the spec has real numbers", help=help)
+            raise self._words_for_numbers(text, [place for place, kind in enumerate(kinds) if kind is WORDS])
         return pa.array(numbers, pa.float64())
 
-    def _refuse_other_dates(self, text: pa.Array, kinds: list[bool | None], first: int) -> None:
-        """Raise `MaiError` where the `first` word is a date, and another is none that can be read."""
-        place = no_date(text, [k for k, kind in enumerate(kinds) if kind is WORDS and k >= first])
-        if place is not None:
-            where = f"`{str(text[place])[:60]}` in {self._at(place)} is no date that can be read"
-            raise self._wrong(f"holds dates, as `{text[first]}`, and {where}", HELP)
+    def _words_for_numbers(self, text: pa.Array, places: Sequence[int]) -> MaiError:
+        """What is wrong with words at some places: where some are dates, the first that is none."""
+        place = next((place for place in places if moments_of(text.slice(place, 1)) is None), places[0])
+        help = HELP if like_dates(text)[place].as_py() else None
+        what = f"`{self.name}`, a part of `{self.field}`," if self.is_part else f"`{self.field}`"
+        column = f", column `{self.name}`" if self.name != self.field and not self.is_part else ""
+        what = f"{self._path}, {self._at(place)}{column}: {what}"
+        return bad(f"{what} holds words (`{str(text[place])[:60]}`), the spec has real numbers", help=help)
 
     def _refuse_other_sign(self, cells: list[str], kinds: list[bool | None]) -> None:
         """Raise `MaiError` where a cell is a number with the other decimal sign alone."""
@@ -281,15 +286,19 @@ class Column:
 
     def _codes(self, text: pa.Array) -> Array:
         """Words as the numbers of their names."""
-        text = text.fill_null("")
-        empty = pc.equal(text, "")
-        if empty.true_count:
-            self._note_missing(empty)
-        texts = text.dictionary_encode()
+        texts = text.fill_null("").dictionary_encode()
         words = texts.dictionary.to_pylist()
-        numbers = [self.names.setdefault(word, len(self.names)) if word else -1 for word in words]
+        lacking = {word: self._is_lacking(word) for word in words}
+        if any(lacking.values()):
+            self.lacking_words |= dict.fromkeys(word for word in words if word and lacking[word])
+            self._note_missing(pc.is_in(text.fill_null(""), value_set=pa.array([w for w in words if lacking[w]])), text)
+        numbers = [-1 if lacking[word] else self.names.setdefault(word, len(self.names)) for word in words]
         codes: Array = np.array(numbers, np.int64)[texts.indices.to_numpy(zero_copy_only=False)]
         return codes
+
+    def _is_lacking(self, word: str) -> bool:
+        """Whether a word says that there is no value; a key, which is only compared, may be any."""
+        return not word or (self.role != "key" and word.lower() in LACKING and word not in self._keeps)
 
     # ------------------------------------------------------------ times
 
@@ -382,18 +391,6 @@ class Column:
 
     def _at(self, place: int) -> str:
         return f"row {self.row + place // max(1, self._width) + 1}"
-
-
-def plain_numbers(text: pa.Array, decimal: Decimal) -> pa.Array | None:
-    """Texts as numbers, where all are without signs of money, shares and thousands; None where some are not."""
-    if decimal == ",":
-        if pc.any(pc.match_substring(text, ".")).as_py():
-            return None
-        text = pc.replace_substring(text, ",", ".")
-    try:
-        return text.cast(pa.float64())
-    except pa.ArrowInvalid:
-        return None
 
 
 def _kind(cell: str | None, number: float | None) -> bool | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -46,13 +44,6 @@ def like_dates(text: pa.Array) -> pa.Array:
 def is_in_utc(kind: pa.DataType) -> bool:
     """Whether values of Arrow's type are times in UTC, and not in the time of some place that is not said."""
     return bool(pa.types.is_timestamp(kind) and kind.tz is not None)
-
-
-def no_date(text: pa.Array, places: Sequence[int]) -> int | None:
-    """The first of these places whose text is no date, where that at the first of all is one."""
-    if moments_of(text.slice(places[0], 1)) is None:
-        return None
-    return next((place for place in places if moments_of(text.slice(place, 1)) is None), None)
 
 
 def way_of(cell: str, decimal: Decimal) -> pa.DataType | None:

@@ -102,6 +102,13 @@ def _first_lines(path: Path, head: bytes, encoding: str, is_all: bool) -> list[s
     return (lines if is_all else lines[:-1])[:LINES]
 
 
+def lines_of_head(path: Path, dialect: Dialect) -> list[str]:
+    """The whole lines in the first bytes of a text. Raises `MaiError`."""
+    head, is_all = head_of(path)
+    lines = ENDS.split(_decoded(path, head, dialect.encoding, is_all))
+    return lines if is_all else lines[:-1]
+
+
 def with_decimal(stated: Stated) -> Dialect:
     """A dialect of which the decimal sign alone is as said, or likely."""
     return Dialect(decimal=stated.decimal or stated.likely or ".", is_told=stated.decimal is not None)
