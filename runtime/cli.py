@@ -26,15 +26,13 @@ VERBS = {
     for name in ("run", "chat", "draw", "page", "serve", "info", "sign", "verify", "runs", "clean")
 }
 
-# What the compiler imports, by the names under which it is installed.
-COMES_WITH_TRAIN = {
-    name: name
-    for name in ("torch", "torchdiffeq", "lark", "onnx", "accelerate", "pyarrow", "safetensors", "tokenizers", "jinja2")
-}
-COMES_WITH_TRAIN |= {"onnx_ir": "onnx-ir", "sklearn": "scikit-learn", "ot": "pot", "matplotlib": "matplotlib"}
-ALL_THAT_TRAIN_BRINGS = (
-    "pip install 'mai-lang[train]', or '.[train]' in a clone of mai, brings all that checking and training need"
-)
+# What is imported and comes with an extra: the packages that have another name, and the extra of each.
+PACKAGES = {"onnx_ir": "onnx-ir", "sklearn": "scikit-learn", "ot": "pot", "prometheus_client": "prometheus-client"}
+EXTRAS = dict.fromkeys(
+    ("torch", "torchdiffeq", "lark", "onnx", "onnx_ir", "sklearn", "ot", "matplotlib", "accelerate", "pyarrow", "safetensors",
+     "tokenizers", "jinja2"), "train",
+) | dict.fromkeys(("starlette", "uvicorn", "prometheus_client"), "serve")  # fmt: skip
+NEEDS = {"train": "checking and training need", "serve": "serving needs"}
 
 
 def application(verb: str = "") -> typer.Typer:
@@ -106,6 +104,13 @@ def _say_misuse(error: Misuse) -> None:
     say(f"help: {own}{error.command} --help lists what there is", err=True)
 
 
+def _say_missing(package: str, extra: str) -> None:
+    """What brings a package that is not installed: its extra first, which saves being told of the next one."""
+    say(f"error: this needs {package}, which is not installed", err=True)
+    brought = f"pip install 'mai-lang[{extra}]', or '.[{extra}]' in a clone of mai, brings all that {NEEDS[extra]}"
+    say(f"help: {brought}; pip install {package} brings this one alone", err=True)
+
+
 def main() -> None:
     """The `mai` command: every error is told in a line or a picture of the line, and never as a traceback."""
     _start_quickly()
@@ -118,11 +123,10 @@ def main() -> None:
         say(f"error[{error.slug}]: {error}", err=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        package = COMES_WITH_TRAIN.get((error.name or "").split(".")[0])
-        if package is None:
+        name = (error.name or "").split(".")[0]
+        if name not in EXTRAS:
             raise
-        say(f"error: this needs {package}: pip install {package}", err=True)
-        say(f"help: {ALL_THAT_TRAIN_BRINGS}", err=True)
+        _say_missing(PACKAGES.get(name, name), EXTRAS[name])
         sys.exit(1)
     except KeyboardInterrupt:
         say("stopped", err=True)

@@ -61,7 +61,7 @@ def summary(outcome: Outcome) -> Iterator[list[str]]:
 
 
 def _even(outcome: Outcome) -> list[Point]:
-    even = [p for p in outcome.search.curve if p.plan.grid.even]
+    even = [p for p in outcome.search.curve if p.plan.plain]
     return sorted(even, key=lambda p: (METHODS.index(p.plan.method), p.plan.steps))
 
 

@@ -69,7 +69,7 @@ CalibrateOption = Annotated[
 SettingsOption = Annotated[
     str | None,
     Option(
-        help="optional, with defaults; or required, for hosts that can set no optional one: JavaScript.",
+        help="optional, with defaults; or required, for hosts that can set no optional one. mai.mjs and pages can.",
         show_default=f"{DEFAULTS.settings}, with --portable required",
     ),
 ]

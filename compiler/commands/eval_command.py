@@ -97,8 +97,8 @@ class _Request:
 
     @property
     def data(self) -> str:
-        """What the examples are of, in words."""
-        return ", ".join(map(str, self.files)) if self.files else "examples that its training has not seen"
+        """What the examples are of, in words; nothing where the spec keeps them apart."""
+        return ", ".join(map(str, self.files))
 
     def say(self, lines: Iterator[str], values: Callable[[], dict[str, Any]]) -> None:
         """Print a table, or json."""

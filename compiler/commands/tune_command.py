@@ -71,11 +71,18 @@ def tune(
     """Find the fewest evaluations of the velocity that keep a sampler's quality: mai tune flow.sample.onnx
 
     The time of a flow grows with the number of times that it evaluates its velocity. One step costs one evaluation for each stage of its
-    method: 1 for euler, 4 for rk4. The multistep methods cost 1 a step, and 2 to begin. `tune` tries methods and numbers of steps, on even steps
-    and on steps that are short where the flow bends. It writes the cheapest choice that is good enough into the file, as its defaults.
+    method: 1 for euler, 4 for rk4. The multistep methods cost 1 a step, and 2 to begin. `tune` tries methods and numbers of steps, and writes
+    the cheapest choice that is good enough into the file, as its defaults. It also tries to save in three ways, where that keeps the quality.
+    The file gets a setting for each way that it takes:
 
-    A net may mark a part as `reusable(...)`. That part may be computed at every second, third or fourth step only; a step then costs
-    the share of the net that is left. Such a file has a setting `reuse`; `reuse=1` computes everything.
+    - Uneven steps. `tune` learns how long the steps should be: so that they end as near as possible to a fine solution. The file has a
+      setting `uneven`; `uneven=0` makes all steps equally long, and numbers between mix the two.
+
+    - Parts that a net marks as `reusable(...)` are computed at every second, third or fourth step only. The file has a setting `reuse`;
+      `reuse=1` computes everything.
+
+    - Guidance, `free + w * (own - free)` with a setting `w`, is computed in an interval of the time only, and `own` alone outside. The file has
+      settings `guide_from` and `guide_to`, shares of the way; `guide_from=0 guide_to=1` computes it everywhere. A `w` that amplifies nothing, as 1, does so, too.
 
     All choices are measured on the same draws and the same data. The one that is chosen is measured again on new draws, twice as many.
     With few samples, most of the distance to the data is that of the sample itself: more --samples judge more strictly, and take longer.

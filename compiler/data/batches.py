@@ -13,6 +13,7 @@ from mai.compiler.data.column_shapes import read_in_place
 from mai.compiler.data.facts import facts_of_rows
 from mai.compiler.data.fields import EXACT, bad, check_labels, check_sizes, check_whole, match_columns, shape_of, window
 from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
+from mai.compiler.data.places import Places
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits, rows_of, unpacked
 from mai.compiler.data.source_kinds import Corpus, Endless, Finite, Request, Source
 from mai.compiler.data.sources import SOURCES
@@ -53,7 +54,8 @@ class Dataset:
 
     `validation` and `test` are the examples that are not trained on, by field. `tokenizer` is what made the tokens of a text, as a
     manifest states it; `labels` are the names of labels, by field; `notes` say what was found in the files, `facts` the ranges of
-    what is trained on, `decimal` the decimal sign of its tables. `where` is the `data` line.
+    what is trained on, `decimal` the decimal sign of its tables. `where` is the `data` line. `places` are those of the examples that are
+    `held_out` and for the `test` in their files, where these are known.
     """
 
     batches: Batches
@@ -67,6 +69,7 @@ class Dataset:
     decimal: Decimal | None = None
     examples: Examples | None = None
     where: Span | None = None
+    places: Mapping[str, Places] = field(default_factory=dict)
 
     def batch(self, step: int, size: int) -> Fields:
         """All examples of a step, by field."""
@@ -158,7 +161,17 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
         Ordered(epochs(count, seed), examples), count, aside[0], finite.tokenizer, labels, aside[1],
         (*finite.notes, *notes_of_unknown(matched, known), *copies),
         facts=facts_of_rows(rows, fields, parts.train, finite.fit, finite.vectors), decimal=finite.decimal, examples=examples,
+        places=_places_aside(finite, parts),
     )  # fmt: skip
+
+
+def _places_aside(finite: Finite, parts: Parts) -> dict[str, Places]:
+    """The places of what is not trained on: of rows of the same files, or of other files."""
+    numbers = {"held_out": parts.held_out, "test": parts.test}
+    own = (
+        {} if finite.places is None else {n: finite.places.of(rows) for n, rows in numbers.items() if rows is not None}
+    )
+    return own | dict(finite.aside)
 
 
 def _parts(finite: Finite, count: int) -> Parts:

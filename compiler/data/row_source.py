@@ -19,7 +19,7 @@ from mai.spec.record import record
 from mai.spec.settings import Choice, fields
 
 if TYPE_CHECKING:
-    from mai.compiler.data.rows import Columns
+    pass
 
 
 AS_WRITTEN = ("split", "missing", "needs", "words")  # What is said of files, whichever are read.
@@ -100,7 +100,10 @@ class RowSource(Source):
         )
         request = replace(request, decimal=rows.decimal or request.decimal, vectors=rows.vectors or request.vectors)
         held_out, test = (self._aside(each, request, files, read) for each in (self.validation, self.test))
-        return replace(rows, held_out=held_out, test=test)
+        both = {"held_out": held_out, "test": test}
+        aside = {name: each.places for name, each in both.items() if each is not None and each.places is not None}
+        rows = replace(rows, held_out=None if held_out is None else held_out.arrays, aside=aside)
+        return replace(rows, test=None if test is None else test.arrays)
 
     def reader(self, request: Request, files: Sequence[Path]) -> Callable[[Wanted], Finite]:
         """What reads the rows of files, after a look at those that are trained on. Raises `MaiError`."""
@@ -108,7 +111,7 @@ class RowSource(Source):
 
     def _aside(
         self, paths: Paths | None, request: Request, trained: Sequence[Path], read: Callable[[Wanted], Finite]
-    ) -> Columns | None:
+    ) -> Finite | None:
         """The rows of files that are not trained on."""
         if paths is None:
             return None
@@ -119,4 +122,4 @@ class RowSource(Source):
                 help = "name another file, or say `split = ...`"
                 raise bad(f"{file} is trained on, so that it cannot be held out", help=help)
         places = [request.base / path for path in listed(paths)]
-        return read(Wanted(files, places, request.fields, None, request.decimal, request.vectors)).arrays
+        return read(Wanted(files, places, request.fields, None, request.decimal, request.vectors))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
+from mai.compiler.data.places import Places
 from mai.compiler.data.random_streams import DRAWN_ONCE, generator
 from mai.compiler.data.splitting.splits import Parts, Split
 from mai.compiler.data.tables.numerals import Decimal
@@ -47,7 +48,8 @@ class Finite:
     is, unless these examples are `all_of_them`. `notes` say what was found in the files that the spec does not say. One that `has_gaps` may lack values:
     there a number is NaN, and a word -1. `fit` is how images have come to their size, `tokenizer` what made tokens of texts among them,
     as a manifest states it, and `decimal` the sign before decimals in tables whose numbers tell it. `vectors` are the columns of fields
-    that have names of their own.
+    that have names of their own. `places` are those of the examples in their files, where these are known; `aside` those of the examples
+    that are held out or for tests in other files, as `Parts` calls them.
     """
 
     arrays: Columns
@@ -63,6 +65,8 @@ class Finite:
     tokenizer: str | None = None
     decimal: Decimal | None = None
     vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    places: Places | None = None
+    aside: Mapping[str, Places] = field(default_factory=dict)
 
 
 @record

@@ -10,6 +10,7 @@ import numpy as np
 from mai.compiler.data.batches import match_fields, source_of, typed_rows
 from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names, number_labels
+from mai.compiler.data.places import Places
 from mai.compiler.data.rows import Column, Columns, Rows, Words, choose_of, rows_of
 from mai.compiler.data.source_kinds import Finite, Request, Source
 from mai.compiler.data.tables.numerals import Decimal
@@ -24,9 +25,10 @@ APART = ("split", "validation", "test")  # Settings of a source that keep some r
 
 @record
 class WholeFiles:
-    """Examples by field, in the order of the files; `places` are their numbers there, from 0.
+    """Examples by field, in the order of the files; `places` are their numbers, from 0, or the rows of the files where they are `in_files`.
 
-    `missing` counts those that were left out, since they lack an answer; `notes` say what was found in the files.
+    `missing` counts those that were left out, since they lack an answer; `notes` say what was found in the files, and `what` of which part
+    of the data they are, in words.
     """
 
     rows: Mapping[str, Rows]
@@ -34,6 +36,8 @@ class WholeFiles:
     labels: Names
     missing: int = 0
     notes: tuple[str, ...] = ()
+    in_files: Places | None = None
+    what: str = ""
 
 
 def read_whole(
@@ -74,7 +78,8 @@ def read_whole(
         wanted = " and ".join(f"`{answer}`" for answer in answers)
         raise bad(f"{files[0]} has no example" + (f" with a value of {wanted}" if wanted else ""))
     rows, labels = _numbers(columns, fields, known, answers, finite.has_gaps)
-    return WholeFiles(rows, places, labels, count - len(places), finite.notes)
+    in_files = None if finite.places is None else finite.places.of(places)
+    return WholeFiles(rows, places, labels, count - len(places), finite.notes, in_files)
 
 
 def _read(source: Source, request: Request) -> Finite:

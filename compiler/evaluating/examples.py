@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.fields import bad
+from mai.compiler.data.files.paths import listed
 from mai.compiler.data.label_names import Names
+from mai.compiler.data.row_source import RowSource
 from mai.compiler.data.rows import Rows, choose
 from mai.compiler.data.whole_files import WholeFiles, read_whole
 from mai.compiler.evaluating.subject import Subject
 from mai.compiler.evaluating.targets.links import fields_read, types_read
 from mai.compiler.ir.types import Type
 from mai.compiler.program import Program
+from mai.compiler.training.settings import Best
 from mai.runtime.run_folders.record import RunRecord
+from mai.spec.diagnostics import MaiError
 
 DRAWN = 10_000  # Examples of data without end, where nobody says how many.
 FAR = 1 << 40  # The step from which they are drawn: no training comes there.
@@ -40,9 +45,10 @@ def read_for(subject: Subject, files: Sequence[Path], count: int | None = None) 
         read = read_whole(
             training.data, fields, base, places, names, answers, manifest.tokenizer, manifest.decimal, manifest.facts
         )
-        return first(read, count)
-    data = data_of(program, subject.run, names)
-    rows = data.test or data.validation or drawn(data, count)
+        notes = (*read.notes, *notes_of_trained(program, subject.run, files))
+        return first(replace(read, notes=notes), count)
+    apart = kept_apart(program, data_of(program, subject.run, names), count)
+    rows = apart.rows
     lacking = [name for name in fields if name not in rows]
     if lacking:
         raise bad(f"the data of this spec have no `{lacking[0]}`", help="name a file that has it: --data test.csv")
@@ -50,7 +56,37 @@ def read_for(subject: Subject, files: Sequence[Path], count: int | None = None) 
     places_of = np.flatnonzero(~np.stack(lacks).any(0))
     chosen = {name: choose(rows[name], places_of) for name in fields}
     missing = len(rows[answers[0]]) - len(places_of)
-    return first(WholeFiles(chosen, places_of, data.labels, missing, data.notes), count)
+    in_files = None if apart.in_files is None else apart.in_files.of(places_of)
+    return first(replace(apart, rows=chosen, places=places_of, missing=missing, in_files=in_files), count)
+
+
+def kept_apart(program: Program, data: Dataset, count: int | None) -> WholeFiles:
+    """The examples for tests, else the held-out ones, else `count` that are newly drawn. Raises `MaiError` where there are none."""
+    where = None
+    if data.test:
+        rows, where, what = data.test, data.places.get("test"), "the examples for tests"
+    elif data.validation:
+        chose = isinstance(program.trainings[-1].settings.keep, Best)
+        rows, where = data.validation, data.places.get("held_out")
+        what = "held-out examples" + (", which also chose the weights (`keep = best`)" if chose else "")
+    else:
+        rows, what = drawn(data, count), "newly drawn examples"
+    size = len(next(iter(rows.values())))
+    return WholeFiles(rows, np.arange(size), data.labels, 0, data.notes, where, what)
+
+
+def notes_of_trained(program: Program, run: RunRecord | None, files: Sequence[Path]) -> tuple[str, ...]:
+    """What is said of files whose rows were trained on."""
+    source, base = program.trainings[-1].data, Path(program.source.path).parent
+    if not isinstance(source, RowSource):
+        return ()
+    try:
+        trained = source.find(base, (run.data if run is not None else ()) or listed(source.path))
+    except MaiError:  # They are gone, or on another machine.
+        return ()
+    same = [file for file in files if file.exists() and any(file.samefile(each) for each in trained)]
+    what = "it was trained on rows of it, so that these figures are better than those of new rows; without `--data`, rows that it has not seen are taken"
+    return tuple(f"{file.name}: {what}" for file in same)
 
 
 def first(examples: WholeFiles, count: int | None) -> WholeFiles:
@@ -60,7 +96,8 @@ def first(examples: WholeFiles, count: int | None) -> WholeFiles:
         return examples
     rows = {name: choose(each, np.arange(count)) for name, each in examples.rows.items()}
     notes = (*examples.notes, f"the first {count:,} of {total:,} examples")
-    return WholeFiles(rows, examples.places[:count], examples.labels, examples.missing, notes)
+    in_files = None if examples.in_files is None else examples.in_files.of(np.arange(count))
+    return replace(examples, rows=rows, places=examples.places[:count], notes=notes, in_files=in_files)
 
 
 def data_of(program: Program, run: RunRecord | None, known: Names) -> Dataset:

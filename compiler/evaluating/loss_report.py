@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ from mai.compiler.data.column_shapes import read_in_place
 from mai.compiler.data.facts import decimal_of_weights, facts_of_weights
 from mai.compiler.data.fields import bad, window
 from mai.compiler.data.label_names import Names
+from mai.compiler.data.places import Places
 from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Request
 from mai.compiler.data.sources.text import Text
 from mai.compiler.data.texts.tokens import opened, tokenizer_text
 from mai.compiler.data.whole_files import WholeFiles, read_whole
-from mai.compiler.evaluating.examples import DRAWN, data_of, drawn, first
-from mai.compiler.evaluating.intervals import RESAMPLES, Metric
+from mai.compiler.evaluating.examples import DRAWN, data_of, first, kept_apart, notes_of_trained
+from mai.compiler.evaluating.intervals import RESAMPLES, Metric, notes_of_overlap
 from mai.compiler.evaluating.losses import Labels, Measures, joined, measure
 from mai.compiler.evaluating.metrics import Figure, with_intervals
 from mai.compiler.evaluating.subject import check_compiled
@@ -100,7 +102,7 @@ def read_examples(run: Run, files: Sequence[Path], count: int | None) -> WholeFi
     training = run.program.trainings[-1]
     base = Path(run.program.source.path).parent
     if isinstance(training.data, DrawsAlone) and not files:
-        return WholeFiles({}, np.arange(count or DRAWN), NO_LABELS)
+        return WholeFiles({}, np.arange(count or DRAWN), NO_LABELS, what="newly drawn examples")
     if isinstance(training.data, Text):
         return first(_windows(run, training.data, files), count)
     if files:
@@ -109,11 +111,10 @@ def read_examples(run: Run, files: Sequence[Path], count: int | None) -> WholeFi
         sign = decimal_of_weights(run.weights)
         facts = facts_of_weights(run.weights)
         read = read_whole(training.data, fields, base, places, run.labels, (), run.tokenizer, sign, facts)
-        return first(read, count)
+        notes = (*read.notes, *notes_of_trained(run.program, run.record, files))
+        return first(replace(read, notes=notes), count)
     data = data_of(run.program, run.record, run.labels)
-    rows = data.test or data.validation or drawn(data, count)
-    size = len(next(iter(rows.values())))
-    return first(WholeFiles(rows, np.arange(size), data.labels, 0, data.notes), count)
+    return first(kept_apart(run.program, data, count), count)
 
 
 def _windows(run: Run, source: Text, files: Sequence[Path]) -> WholeFiles:
@@ -133,7 +134,8 @@ def _windows(run: Run, source: Text, files: Sequence[Path]) -> WholeFiles:
     rows = np.lib.stride_tricks.sliding_window_view(tokens, length)[::stride]
     left = len(tokens) - ((len(rows) - 1) * stride + length)
     notes = (*read.notes, *([f"the last {left:,} tokens are no whole window, and are left out"] if left else []))
-    return WholeFiles({name: rows}, np.arange(len(rows)), NO_LABELS, 0, notes)
+    what = "the last tenth of the text, which is held out"
+    return WholeFiles({name: rows}, np.arange(len(rows)), NO_LABELS, 0, notes, what=what)
 
 
 # ------------------------------------------------------------------ figures
@@ -146,11 +148,11 @@ def measure_run(
     """The losses and reports of all train blocks; `done` hears how many examples each time.
 
     Args:
-        data: what the examples are of, in words.
+        data: what the examples are of, in words; of those that the spec keeps apart they say it themselves.
         batch: how many at a time; what is of a whole batch is of so many, by default as in training.
     """
     weights, _ = load_weights(run.program, run.weights)
-    count, shown, notes = len(examples.places), list[Figure](), list(examples.notes)
+    count, shown, notes = len(examples.places), list[Figure](), [*examples.notes, *notes_of_overlap(examples.in_files)]
     for training in run.program.trainings:
         size = batch or (run.record.batch if run.record is not None else 0) or training.settings.batch
         parts = list[Measures]()
@@ -158,19 +160,21 @@ def measure_run(
             parts.append(part)
             done(number)
         measures = joined(parts)
-        shown += _figures(measures, count, resamples, seed)
+        shown += _figures(measures, count, resamples, seed, examples.in_files)
         notes += [
             f"{name} is a mean over batches of {size}" for name, each in measures.values.items() if len(each) != count
         ]
         if measures.labels is not None:
             shown += label_figures(measures.labels, run.tokenizer, resamples, seed)
-    return Losses(f"the losses of {run.path} on {data}: {count:,} examples", count, shown, tuple(notes))
+    return Losses(
+        f"the losses of {run.path} on {data or examples.what}: {count:,} examples", count, shown, tuple(notes)
+    )
 
 
-def _figures(measures: Measures, count: int, resamples: int, seed: int) -> Iterator[Figure]:
+def _figures(measures: Measures, count: int, resamples: int, seed: int, places: Places | None) -> Iterator[Figure]:
     for name, values in measures.values.items():
         mean = {name: (lambda rows, values=values: float(values[rows].mean()), measures.texts[name])}
-        yield from with_intervals(mean, len(values), resamples, seed)
+        yield from with_intervals(mean, len(values), resamples, seed, places if len(values) == count else None)
 
 
 def label_figures(labels: Labels, tokenizer: str | None, resamples: int, seed: int) -> list[Figure]:

@@ -9,8 +9,15 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from mai.compiler.data.places import Places
 from mai.compiler.evaluating.answers import Labelled, Measured, Quantiles
-from mai.compiler.evaluating.intervals import RESAMPLES, Metric, resampled_intervals, share_interval
+from mai.compiler.evaluating.intervals import (
+    RESAMPLES,
+    Metric,
+    is_overlapping,
+    resampled_intervals,
+    share_interval,
+)
 from mai.compiler.evaluating.quantiles import quantile_metrics
 from mai.runtime.arrays import Array
 from mai.spec.record import record
@@ -31,16 +38,18 @@ class Figure:
         return self.name, f"{self.value:.4g}", interval, self.words
 
 
-def figures(answers: Labelled | Measured | Quantiles, resamples: int = RESAMPLES, seed: int = 0) -> list[Figure]:
-    """All metrics that the answers allow."""
+def figures(
+    answers: Labelled | Measured | Quantiles, resamples: int = RESAMPLES, seed: int = 0, places: Places | None = None
+) -> list[Figure]:
+    """All metrics that the answers allow; `places` say which examples share rows."""
     with _quick():
         match answers:
             case Labelled():
-                return _of_labels(answers, resamples, seed)
+                return _of_labels(answers, resamples, seed, places)
             case Measured():
-                return _of_numbers(answers, resamples, seed)
+                return _of_numbers(answers, resamples, seed, places)
             case Quantiles():
-                return [*with_intervals(quantile_metrics(answers), len(answers.truth), resamples, seed)]
+                return [*with_intervals(quantile_metrics(answers), len(answers.truth), resamples, seed, places)]
 
 
 @contextmanager
@@ -54,29 +63,33 @@ def _quick() -> Iterator[None]:
 
 
 def with_intervals(
-    metrics: Mapping[str, tuple[Metric, str]], count: int, resamples: int, seed: int
+    metrics: Mapping[str, tuple[Metric, str]], count: int, resamples: int, seed: int, places: Places | None = None
 ) -> Iterator[Figure]:
     """Metrics of `count` examples, each with what it is in words, and with an interval by resampling; those that are not defined are left out."""
     values = {name: metric(np.arange(count)) for name, (metric, _) in metrics.items()}
     defined = {name: metric for name, (metric, _) in metrics.items() if math.isfinite(values[name])}
-    intervals = resampled_intervals(defined, count, resamples, seed)
+    intervals = resampled_intervals(defined, count, resamples, seed, places=places)
     yield from (Figure(name, values[name], intervals.get(name), metrics[name][1]) for name in defined)
 
 
 # ------------------------------------------------------------------ labels
 
 
-def _of_labels(answers: Labelled, resamples: int, seed: int) -> list[Figure]:
+def _of_labels(answers: Labelled, resamples: int, seed: int, places: Places | None) -> list[Figure]:
     count, metrics = len(answers.truth), dict[str, tuple[Metric, str]]()
     shown = list[Figure]()
     if answers.said is not None:
         hits = int((answers.said == answers.truth).sum())
         often = np.bincount(answers.truth, minlength=len(answers.names))
         words = f"right answers; always `{answers.names[int(often.argmax())]}` has {often.max() / count:.3g}"
-        shown.append(Figure("accuracy", hits / count, share_interval(hits, count), words))
+        if is_overlapping(places):
+            right = answers.said == answers.truth
+            metrics["accuracy"] = lambda rows: float(right[rows].mean()), words
+        else:
+            shown.append(Figure("accuracy", hits / count, share_interval(hits, count), words))
         metrics |= _of_answers(answers.truth, answers.said, answers.names)
     metrics |= _of_probabilities(answers)
-    shown += with_intervals(metrics, count, resamples, seed)
+    shown += with_intervals(metrics, count, resamples, seed, places)
     if answers.probabilities is not None:
         words = "how far the largest probability is from how often it is right, over ten bins"
         shown.append(Figure("calibration error", calibration_error(answers), None, words))
@@ -286,7 +299,7 @@ def of_classes(answers: Labelled) -> list[OfClass]:
 # ------------------------------------------------------------------ numbers
 
 
-def _of_numbers(answers: Measured, resamples: int, seed: int) -> list[Figure]:
+def _of_numbers(answers: Measured, resamples: int, seed: int, places: Places | None) -> list[Figure]:
     from sklearn import metrics as sk
 
     truth, error = answers.truth, answers.said - answers.truth
@@ -303,7 +316,7 @@ def _of_numbers(answers: Measured, resamples: int, seed: int) -> list[Figure]:
     if len(truth) > 1 and spread > 0:
         r2 = _number(lambda rows: sk.r2_score(*(each[rows] for each in rows_of), force_finite=False))
         metrics["r2"] = r2, "share of the variance that the answers explain"
-    return [*with_intervals(metrics, len(truth), resamples, seed)]
+    return [*with_intervals(metrics, len(truth), resamples, seed, places)]
 
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)

@@ -13,7 +13,7 @@ import numpy as np
 from mai.compiler.data.whole_files import WholeFiles
 from mai.compiler.evaluating.answers import Answers, Labelled, Measured, Quantiles, Tagged, values_in_words
 from mai.compiler.evaluating.examples import columns_of
-from mai.compiler.evaluating.intervals import Interval
+from mai.compiler.evaluating.intervals import Interval, notes_of_overlap
 from mai.compiler.evaluating.metrics import (
     Bin,
     Figure,
@@ -46,7 +46,7 @@ class Worst:
 
 @record
 class Evaluation:
-    """All that was found, for a table, a picture and json."""
+    """All that was found, for a table, a picture and json; what is `numbered` are the rows of a file, or the examples."""
 
     title: str
     target: str
@@ -59,6 +59,7 @@ class Evaluation:
     missing: int
     notes: tuple[str, ...]
     tags: list[OfTag]
+    numbered: str = "example"
 
 
 def evaluation(
@@ -67,16 +68,17 @@ def evaluation(
     """What answers come to.
 
     Args:
-        data: what the examples are of, in words.
+        data: what the examples are of, in words; of those that the spec keeps apart they say it themselves.
         resamples: how often examples are drawn again for intervals.
         worst: how many of the worst examples are shown.
     """
     decided = isinstance(answers, Labelled) and answers.said is not None
-    shown, tags = judge_tags(answers, resamples, seed) if isinstance(answers, Tagged) else (None, [])
+    where = examples.in_files
+    shown, tags = judge_tags(answers, resamples, seed, where) if isinstance(answers, Tagged) else (None, [])
     if not isinstance(answers, Tagged):
-        shown = figures(answers, resamples, seed)
+        shown = figures(answers, resamples, seed, where)
     return Evaluation(
-        f"{subject.model.path.name} on {data}: {len(examples.places):,} examples",
+        f"{subject.model.path.name} on {data or examples.what}: {len(examples.places):,} examples",
         subject.target.name,
         subject.target.objective,
         answers,
@@ -85,8 +87,9 @@ def evaluation(
         _calibration(answers),
         [_worst(subject, examples, answers, place) for place in worst_places(answers, worst)],
         examples.missing,
-        examples.notes,
+        (*examples.notes, *notes_of_overlap(where)),
         tags,
+        "example" if where is None else "row",
     )
 
 
@@ -125,7 +128,8 @@ def _worst_tags(answers: Tagged) -> list[int]:
 def _worst(subject: Subject, examples: WholeFiles, answers: Answers, place: int) -> Worst:
     fields = dict(values_in_words(subject, examples, place))
     truth, said = _in_words(answers, place)
-    return Worst(int(examples.places[place]) + 1, truth, said, fields)
+    rows = examples.places if examples.in_files is None else examples.in_files.rows
+    return Worst(int(rows[place]) + 1, truth, said, fields)
 
 
 def _in_words(answers: Answers, place: int) -> tuple[str, str]:
@@ -166,9 +170,9 @@ def _numbers(values: Array) -> str:
 def lines(outcome: Evaluation) -> Iterator[str]:
     """What a terminal shows."""
     yield outcome.title
-    why = f"as `minimize {outcome.objective}` compares it" if outcome.objective is not None else "as was asked for"
+    why = f"as training does: `minimize {outcome.objective}`" if outcome.objective is not None else "as was asked for"
     target = outcome.target.replace(", ", "`, `")
-    yield f"compared with `{target}`, {why}"
+    yield f"what it answers is compared with `{target}`, {why}"
     if outcome.missing:
         yield f"{outcome.missing:,} examples without a `{target}` are left out"
     yield from (f"note: {note}" for note in outcome.notes)
@@ -258,7 +262,7 @@ def _worst_lines(outcome: Evaluation) -> Iterator[str]:
     shown = names[:6]
     rows = [(str(w.row), w.truth, w.said, *(w.fields[n] for n in shown)) for w in outcome.worst]
     right = outcome.target if len(outcome.target.split(", ")) == 1 else "right"
-    yield from aligned(("example", right, "said", *shown), rows)
+    yield from aligned((outcome.numbered, right, "said", *shown), rows)
 
 
 # ------------------------------------------------------------------ json

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mai.compiler.data.places import Places
 from mai.compiler.evaluating.answers import Tagged
 from mai.compiler.evaluating.intervals import MOST, Interval, resampled, share_interval
 from mai.compiler.evaluating.metrics import Bin, Figure, areas_under_roc, average_precisions, bins_of, error_of_bins
@@ -47,12 +48,14 @@ WORDS = {
 }
 
 
-def judge_tags(answers: Tagged, resamples: int, seed: int) -> tuple[list[Figure], list[OfTag]]:
+def judge_tags(
+    answers: Tagged, resamples: int, seed: int, places: Places | None = None
+) -> tuple[list[Figure], list[OfTag]]:
     """All metrics that the answers allow, over all tags and of each."""
     metrics, count = _Metrics(answers), len(answers.truth)
     whole = metrics.all_of(np.arange(count))
     most = min(MOST, max(LEAST, NUMBERS // len(answers.names)))
-    low, high = resampled(metrics.all_of, count, resamples, seed, most=most)
+    low, high = resampled(metrics.all_of, count, resamples, seed, most=most, places=places)
     values = dict(zip(metrics.names, zip(whole.tolist(), low.tolist(), high.tolist(), strict=True), strict=True))
     defined = {name: (value, _interval(a, b)) for name, (value, a, b) in values.items() if math.isfinite(value)}
     shown = [*_shares(answers)]

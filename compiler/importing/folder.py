@@ -10,6 +10,7 @@ from mai.compiler.importing.config import read_json, refused
 from mai.compiler.importing.unlike import refuse_folder, refuse_path, refuse_without_tensors
 from mai.compiler.weights import adapters
 from mai.compiler.weights.modules import DENSE, MODULES, modules_of
+from mai.compiler.weights.policy import AFTER, BEFORE
 from mai.compiler.weights.tensor_files import NAMES, NETWORKS, PIPELINE, base_file
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
@@ -21,7 +22,7 @@ TOKENIZER_CONFIG, TEMPLATE, TEMPLATES = "tokenizer_config.json", "chat_template.
 # Files that say again what others say, or nothing of what is computed.
 SPARE = (
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model",
-    "README.md", "LICENSE", "LICENSE.txt", "USE_POLICY.md", ".gitattributes", "training_args.bin",
+    "train_config.json", BEFORE, AFTER, "README.md", "LICENSE", "LICENSE.txt", "USE_POLICY.md", ".gitattributes", "training_args.bin",
     MODULES, "sentence_bert_config.json", "config_sentence_transformers.json",
 )  # fmt: skip
 
@@ -76,6 +77,8 @@ def read_folder(path: Path) -> ModelFolder:
         raise refuse_without_tensors(net)
     if any(m.kind == DENSE for m in modules_of(path)):
         weights = path / MODULES
+    if (path / BEFORE).is_file():
+        weights = path / BEFORE
     return ModelFolder(
         path,
         index if len(parts) > 1 else read_json(net / CONFIG),

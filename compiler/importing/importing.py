@@ -13,6 +13,7 @@ from mai.compiler.importing.adapter import check_ties, read_model
 from mai.compiler.importing.config import Settings, read_settings, refused
 from mai.compiler.importing.ends import ends_of, unreachable_ends
 from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder
+from mai.compiler.importing.policy import read_policy
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import longest, read_sentences
 from mai.compiler.importing.texts import check_texts, with_readable_chat, without_tokenizer
@@ -112,14 +113,15 @@ def _limits(record: Record, settings: Settings) -> Iterator[str]:
 
 def _family(folder: ModelFolder) -> tuple[str, str]:
     """The record's name and the architecture, by what the config says. Raises `MaiError`, `config-unknown`."""
-    kind = folder.config.get("model_type", folder.config.get("_class_name"))  # Diffusers' way.
-    stated = folder.config.get("architectures", folder.config.get("_class_name"))
+    kind = kind_of(folder.config)
+    stated = folder.config.get("architectures", None if "model_type" in folder.config else kind)
     architectures = [stated] if isinstance(stated, str) else stated
     records = {r["model_type"]: (n, r) for n, r in family_records().items() if "model_type" in r}
     if kind is None:
         raise _of_no_type(folder.config)
     if not isinstance(kind, str) or kind not in records:
-        message = f"{CONFIG}: no family is known for `model_type` {str(kind)[:60]!r}"
+        field = "type" if kind is folder.config.get("type") else "model_type"
+        message = f"{CONFIG}: no family is known for `{field}` {str(kind)[:60]!r}"
         raise refused("config-unknown", message + of_other_code(folder.config), _instead(str(kind), records))
     name, record = records[kind]
     first = architectures[0] if isinstance(architectures, list) and architectures else None
@@ -134,12 +136,14 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
     return name, str(first)
 
 
+def kind_of(config: Mapping[str, object]) -> object:
+    """What kind of model a config is of: as transformers, as diffusers, or as LeRobot says it."""
+    return config.get("model_type", config.get("_class_name", config.get("type")))
+
+
 def _of_no_type(config: Mapping[str, object]) -> MaiError:
     """What is wrong with a config that does not say its `model_type`, by what other libraries write."""
     message = f"{CONFIG}: it says no `model_type`"
-    if config.get("type"):
-        ours = f"`type` is {str(config['type'])[:60]!r}, as in LeRobot's policies, which have no family here"
-        return refused("config-unknown", f"{message}: {ours}")
     if config.get("architecture"):
         ours = f"`architecture` is {str(config['architecture'])[:60]!r}, as timm calls its nets"
         return refused("config-unknown", f"{message}: {ours}", family_records()["unknown"]["kinds"]["timm_wrapper"])
@@ -159,6 +163,8 @@ def _instead(kind: str, known: Iterable[str]) -> str:
 def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
     """What the model is for: its head, how many labels there are, and how a text becomes one vector."""
     head = record["architectures"][architecture]
+    if record.get("policy"):
+        return {"head": head, **read_policy(folder.config)}
     sentences = read_sentences(folder.path, ignored)
     if sentences is not None and (head not in ("encode", "generate") or "embed" not in record["exports"]):
         raise refused("config-unknown", f"{MODULES}: `{architecture}` has no spec that makes one vector of a text")

@@ -27,6 +27,7 @@ from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_part, p
 from mai.compiler.onnx.turns.turns import torch_reference
 from mai.compiler.onnx.writing.unsealed import Unsealed, write_unsealed
 from mai.compiler.passes.analyses.tensor_sizes import enormous
+from mai.compiler.passes.pipeline import seldom_collected
 from mai.compiler.program import Program
 from mai.runtime.files import MEMORY_SHARE, memory, staged
 from mai.runtime.model.data import data_path
@@ -53,6 +54,7 @@ class Exported:
     warnings: tuple[Diagnostic, ...] = ()
 
 
+@seldom_collected()
 def export(
     program: Program, name: str, trained: Trained, folder: Path, options: CompileOptions = DEFAULTS,
     prepared: Prepared | None = None,

@@ -1,53 +1,73 @@
-"""Where an integral's steps lie in time, and what is chosen of it altogether: method, number of steps, grid."""
+"""Where an integral's steps lie in time, and what is chosen of it altogether: method, number of steps, grid, and what is spared."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 
-from mai.compiler.ir.builder import Builder
-from mai.compiler.ir.graph import Value
-from mai.compiler.ops import elementwise as el
 from mai.compiler.solvers.tableaus import SOLVERS, Adams, Tableau
+
+Bends = tuple[float, float, float]  # The numbers of a grid: few, so that they can be learned from few samples.
+BENDS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """s = g(u) from [0, 1] onto itself: g(u) = u + skew u (u - 1) - ends sin(2 pi u) / (2 pi).
+    """Steps whose lengths are in proportion to exp(p(u)), p(u) = a1 u + a2 u^2 + a3 u^3, u from -1 to 1 over the steps.
 
-    Steps that are even in u are as long in s as g'(u) = 1 + skew (2 u - 1) - ends cos(2 pi u): with `skew` > 0 they are short
-    at the start, with `skew` < 0 at the end, with `ends` > 0 at both. |skew| + |ends| < 1, so that time moves on everywhere.
-    A straight flow, whose velocity along a path is one, stays exact under `skew` by every method of order two or more, and
-    under `ends` by every Runge-Kutta method that takes two steps or more: they integrate g' exactly.
+    Whatever the numbers `bends` = (a1, a2, a3) are, time moves on at each step. With a1 > 0 steps are short at the start, with
+    a2 < 0 at both ends. All are 0 for steps of one length.
     """
 
-    skew: float = 0.0
-    ends: float = 0.0
+    bends: Bends = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
-        assert abs(self.skew) + abs(self.ends) < 1, "time would stand still or run backward"
+        assert all(map(math.isfinite, self.bends)), "a grid has finite numbers"
 
     @property
     def even(self) -> bool:
         """Whether all steps have the same length."""
-        return not (self.skew or self.ends)
+        return not any(self.bends)
 
-    def at(self, builder: Builder, u: Value) -> Value:
-        """g(u), as code."""
-        square = builder.emit(el.Multiply, u, builder.emit(el.Subtract, u, builder.constant(1.0)))
-        wave = builder.emit(el.Sin, builder.emit(el.Multiply, u, builder.constant(2 * math.pi)))
-        bent = builder.emit(el.Multiply, square, builder.constant(float(self.skew)))
-        bent = builder.emit(el.Add, u, bent)
-        return builder.emit(
-            el.Subtract, bent, builder.emit(el.Multiply, wave, builder.constant(self.ends / (2 * math.pi)))
-        )
+    def shares(self, steps: int) -> list[float]:
+        """How much of the way is gone before each step and after the last: from 0 to 1."""
+        middles = [(2 * i + 1) / steps - 1 for i in range(steps)]
+        lengths = [math.exp(sum(a * u ** (k + 1) for k, a in enumerate(self.bends))) for u in middles]
+        return [0.0, *(s / sum(lengths) for s in accumulate(lengths))]
 
-    def rate(self, builder: Builder, u: Value) -> Value:
-        """g'(u), as code."""
-        slope = builder.emit(el.Multiply, u, builder.constant(2.0 * self.skew))
-        slope = builder.emit(el.Add, slope, builder.constant(1.0 - self.skew))
-        wave = builder.emit(el.Cos, builder.emit(el.Multiply, u, builder.constant(2 * math.pi)))
-        return builder.emit(el.Subtract, slope, builder.emit(el.Multiply, wave, builder.constant(float(self.ends))))
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The part of the way on which guidance is computed, as shares from 0 to 1; outside its weight is the one that needs one net."""
+
+    start: float = 0.0
+    stop: float = 1.0
+
+    @property
+    def whole(self) -> bool:
+        """Whether guidance is computed everywhere."""
+        return self.start <= 0 and self.stop >= 1
+
+    def holds(self, share: float) -> bool:
+        """Whether it has a place of the way."""
+        return self.start <= share <= self.stop
+
+
+@dataclass(frozen=True, slots=True)
+class Spared:
+    """The shares of a velocity's multiply-adds that are spared where less is computed.
+
+    Attributes:
+        reuse: where what is reusable is kept from the step before.
+        guidance: where guidance is not computed.
+        both: where both are so.
+    """
+
+    reuse: float = 0.0
+    guidance: float = 0.0
+    both: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +76,21 @@ class Plan:
 
     Attributes:
         reuse: what is `reusable` in the velocity is computed at every so many-th step.
-        spared: the share of the velocity's multiply-adds that the steps in between spare.
+        guided: where guidance is computed.
+        spared: what the evaluations spare that compute less.
     """
 
     method: str
     steps: int
     grid: Grid = Grid()
     reuse: int = 1
-    spared: float = field(default=0.0, compare=False)
+    guided: Interval = Interval()
+    spared: Spared = field(default=Spared(), compare=False)
+
+    @property
+    def plain(self) -> bool:
+        """Whether its steps have one length, and each computes everything."""
+        return self.grid.even and self.reuse == 1 and self.guided.whole
 
     @property
     def evaluations(self) -> int:
@@ -77,11 +104,30 @@ class Plan:
     @property
     def cost(self) -> float:
         """How many whole evaluations have as many multiply-adds."""
-        between = self.steps - math.ceil(self.steps / self.reuse)
-        stages = self.evaluations // self.steps if isinstance(SOLVERS[self.method].rule, Tableau) else 1
-        return self.evaluations - self.spared * stages * between
+        if self.reuse == 1 and self.guided.whole:
+            return self.evaluations
+        return sum(1 - self._spared_at(share, renews) for share, renews in self._places())
+
+    def _places(self) -> Iterator[tuple[float, bool]]:
+        """For each evaluation how much of the way is gone, and whether it computes what is reusable."""
+        rule, shares = SOLVERS[self.method].rule, self.grid.shares(self.steps)
+        if isinstance(rule, Adams):
+            yield from ((share, True) for share in shares[:2])
+        parts = [float(c) for c in rule.c] if isinstance(rule, Tableau) else [0.0]
+        for turn, (start, stop) in enumerate(pairwise(shares)):
+            yield from ((start + c * (stop - start), turn % self.reuse == 0) for c in parts)
+
+    def _spared_at(self, share: float, renews: bool) -> float:
+        """What an evaluation spares. One that computes what later ones reuse computes it for guidance, too, wherever it is."""
+        if self.guided.holds(share):
+            return 0.0 if renews else self.spared.reuse
+        if renews:
+            return self.spared.guidance if self.reuse == 1 else 0.0
+        return self.spared.both
 
     def __str__(self) -> str:
-        warped = "" if self.grid.even else f", skew {self.grid.skew:+.2g}, ends {self.grid.ends:+.2g}"
+        bends = ", ".join(f"{a:+.2g}" for a in self.grid.bends)
+        uneven = "" if self.grid.even else f", grid {bends}"
         reuse = "" if self.reuse == 1 else f", reuse {self.reuse}"
-        return f"{self.method}({self.steps}{warped}{reuse})"
+        guided = "" if self.guided.whole else f", guided {self.guided.start:g} to {self.guided.stop:g}"
+        return f"{self.method}({self.steps}{uneven}{reuse}{guided})"

@@ -28,7 +28,7 @@ def draw(outcome: Outcome, path: Path, title: str) -> None:
     """
     with plotting() as plt:
         figure, axes = plt.subplots(figsize=(6, 4))
-        even = [p for p in outcome.search.curve if p.plan.grid.even and p.plan.reuse == 1]
+        even = [p for p in outcome.search.curve if p.plan.plain]
         draw_methods(axes, even, outcome.search.searched)
         reference, tuned = outcome.search.searched, outcome.tuned
         limit = reference.mean + (tuned.factor - 1) * abs(reference.mean)

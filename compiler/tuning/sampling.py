@@ -19,8 +19,9 @@ from mai.compiler.onnx.lowering.build import serialised
 from mai.compiler.onnx.precision.ranges import from_figures
 from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.passes import forms
+from mai.compiler.passes.loops.retime import Switches
 from mai.compiler.program import Program
-from mai.compiler.solvers.grid import Plan
+from mai.compiler.solvers.grid import BENDS, Grid, Interval, Plan
 from mai.compiler.tuning.subject import Subject, refusal
 from mai.runtime.arrays import Array
 from mai.runtime.files import UNREADABLE, read_arrays, reason
@@ -30,6 +31,8 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 
 Fields = Mapping[str, Array]  # Rows of data by field, [rows, ...] each.
 Data = Callable[[int], Fields]  # The data of a seed.
+BEND_SETTINGS = tuple(f"bend.{i}" for i in range(BENDS))  # No name of a spec has a dot.
+UNEVEN, SOMEWHERE = Grid((1.0, 1.0, 1.0)), Interval(0.25, 0.75)  # One for all that differ in settings alone.
 UNSEEN = 10**9  # Added to a seed, the number of a batch that no training run has reached.
 
 
@@ -54,7 +57,7 @@ def replace_plan(program: Program, export: str, subject: Subject, plan: Plan) ->
     """The program with the integral of one export computed by another plan."""
     graph = subject.graph
     if plan != subject.plan:
-        graph = forms.retimed(graph, plan, subject.setting, subject.reuse.setting)
+        graph = forms.retimed(graph, plan, subject.switches)
     return replace(program, exports={**program.exports, export: graph})
 
 
@@ -79,15 +82,27 @@ class Sampler:
         ports = {p.name: p for p in self.manifest.settings}
         values: dict[str, object] = {"batch": count, "seed": seed}
         if self._steps_are_free:
-            values[str(self.subject.setting)] = plan.steps
+            values[str(self.switches.steps)] = plan.steps
         values = {name: value for name, value in values.items() if name in ports}
         inputs = {p.name: p for p in self.manifest.inputs}
         feed = prepare(inputs, ports, values | {name: fields[name] for name in inputs})
-        if self.subject.reuse.setting is not None:
-            feed[self.subject.reuse.setting] = np.array(plan.reuse)  # Which the file may not have.
+        feed |= self._of_plan(plan)  # Which the file may not have.
         accepted = {i.name for i in [*opened.get_inputs(), *opened.get_overridable_initializers()]}
         results: list[Array] = opened.run(None, {n: a for n, a in feed.items() if n in accepted})
         return results
+
+    @property
+    def switches(self) -> Switches:
+        """The settings of a graph that is tried: the numbers of its grid are settings, too."""
+        return replace(self.subject.switches, bends=BEND_SETTINGS)
+
+    def _of_plan(self, plan: Plan) -> dict[str, Array]:
+        """The settings that say what a plan does beside its number of steps."""
+        reals = dict(zip(BEND_SETTINGS, plan.grid.bends, strict=True))
+        if self.switches.guided is not None:
+            reals |= zip(self.switches.guided, (plan.guided.start, plan.guided.stop), strict=True)
+        feed = {name: np.array(value, np.float32) for name, value in reals.items()}
+        return feed if self.switches.reuse is None else {**feed, self.switches.reuse: np.array(plan.reuse)}
 
     @property
     def _trained(self) -> Trained:
@@ -97,19 +112,27 @@ class Sampler:
     @property
     def _steps_are_free(self) -> bool:
         """Whether the number of steps is a setting of the file, so that one session serves every number."""
-        return self.subject.setting is not None and not self.manifest.unrolled
+        return self.switches.steps is not None and not self.manifest.unrolled
 
     def _key(self, plan: Plan) -> Plan:
         """One plan for all that differ in settings alone; the spec's own has its own graph."""
-        if plan == self.subject.plan or not self._steps_are_free:
+        if plan == self.subject.plan:
             return plan
-        reuse = plan.reuse if self.subject.reuse.setting is None else min(plan.reuse, 2)
-        return replace(plan, steps=1, reuse=reuse)
+        if self.switches.reuse is not None and not self.manifest.unrolled:
+            plan = replace(plan, reuse=min(plan.reuse, 2))
+        if self.switches.guided is not None and not plan.guided.whole:
+            plan = replace(plan, guided=SOMEWHERE)
+        plan = plan if plan.grid.even else replace(plan, grid=UNEVEN)
+        return replace(plan, steps=1) if self._steps_are_free else plan
+
+    @property
+    def _tried(self) -> Subject:
+        return replace(self.subject, switches=self.switches)
 
     def _session(self, plan: Plan) -> ort.InferenceSession:
         key = self._key(plan)
         if key not in self.sessions:
-            program = replace_plan(self.program, self.manifest.export, self.subject, plan)
+            program = replace_plan(self.program, self.manifest.export, self._tried, plan)
             options = options_of(self.manifest)
             prepared = prepare_export(program, self.manifest.export, options)
             model = model_of(program, prepared, self._trained, options)

@@ -1,4 +1,4 @@
-"""The search of `mai tune`: the plan with the fewest evaluations within a factor of a quality, over methods, steps, grids and reuse.
+"""The search of `mai tune`: the cheapest plan within a factor of a quality, over methods, steps, grids, reuse and guidance.
 
 All plans are measured on the same seeds, so on the same draws and the same data: two of them differ by nothing else. The
 cheapest of many noisy measurements looks better than it is, so the choice is confirmed on seeds that chose nothing.
@@ -10,10 +10,10 @@ import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from mai.compiler.solvers.grid import Grid, Plan
+from mai.compiler.solvers.grid import Grid, Interval, Plan, Spared
 
 
 class OnPoint(Protocol):
@@ -24,12 +24,11 @@ class OnPoint(Protocol):
 
 
 Measure = Callable[[Plan, int], float]  # The quality of a plan on a seed.
+Learn = Callable[[Plan], Grid]  # A good grid for a plan's method and number of steps.
 FEW, GROWTH = 6, 1.5  # All numbers of steps up to FEW are tried, then each GROWTH times the one before.
 REUSES = (2, 3, 4)  # At every so many-th step, what is reusable is computed.
 HOPELESS = 2.0  # A plan this many times worse than what is allowed is not mended by another grid.
-WARPS = tuple(
-    Grid(skew, ends) for skew, ends in ((-0.3, 0), (-0.6, 0), (0.3, 0), (0.6, 0), (0, 0.3), (0, 0.6), (0, -0.3))
-)
+STARTS, STOPS = (0.1, 0.2, 0.3, 0.4, 0.5), (0.9, 0.8, 0.7, 0.6, 0.5)  # Of guidance, as shares of the way.
 MAX_CONFIRMED = 12
 
 
@@ -60,14 +59,14 @@ class Limits:
         most: the largest number of evaluations.
         seeds: how many seeds each plan is measured on.
         warps: whether grids of uneven steps may be tried.
-        spared: the share of the velocity that is reusable; 0 where nothing is.
+        spared: what evaluations spare that reuse, or leave guidance out.
     """
 
     factor: float
     most: int
     seeds: int
     warps: bool = True
-    spared: float = 0.0
+    spared: Spared = field(default_factory=Spared)
 
     def fulfils(self, point: Point, reference: Point) -> bool:
         """Whether a quality is within the factor of the reference's; for a negative one, the loss is a share of its size."""
@@ -114,14 +113,16 @@ class Search:
         measure: the quality of a plan on a seed.
         reference: the plan whose quality is the standard.
         methods: the solvers to try.
+        learn: the grid to try for a plan of even steps.
         on_point: is called with every plan as it is measured.
     """
 
     def __init__(
-        self, measure: Measure, reference: Plan, methods: Sequence[str], limits: Limits,
+        self, measure: Measure, reference: Plan, methods: Sequence[str], limits: Limits, learn: Learn,
         on_point: OnPoint = lambda point, reference: None,
     ) -> None:  # fmt: skip
         self.measure, self.methods, self.limits, self.on_point = measure, methods, limits, on_point
+        self.learn = learn
         self.points: dict[Plan, Point] = {}
         self.reference = self._measure_on(reference, range(limits.seeds))
         self.confirming = confirming_seeds(limits.seeds)
@@ -137,9 +138,11 @@ class Search:
         if self.limits.warps:
             for method in self.methods:
                 self._bend(method)
-        if self.limits.spared:
+        if self.limits.spared.reuse:
             for method, every in itertools.product(self.methods, REUSES):
                 self._reuse(method, every)
+        if self.limits.spared.guidance:
+            self._narrow_guidance()
         warped = [p for p in self.points.values() if p not in even]
         reference, *tried = self._confirm(current)
         confirmed = bool(tried) and self.limits.fulfils(tried[-1], reference)
@@ -177,7 +180,7 @@ class Search:
             low, high = (low, middle) if fits else (middle, high)
 
     def _bend(self, method: str) -> None:
-        """Try uneven grids with ever fewer steps, as long as one is good enough; the first is cheaper than all so far."""
+        """Try learned grids with ever fewer steps, as long as one is good enough; the first is cheaper than all so far."""
         best = self._passing()
         most = math.ceil(best[0].plan.cost) - 1 if best else self.limits.most
         steps = max((n for n in range(1, self.limits.most + 1) if Plan(method, n).evaluations <= most), default=0)
@@ -185,17 +188,10 @@ class Search:
             even = self._point(Plan(method, steps))
             if not even.mean <= HOPELESS * self.limits.factor * abs(self.reference.mean):
                 return
-            if not self._bend_helps(even) and not self.limits.fulfils(even, self.reference):
+            bent = self._point(replace(even.plan, grid=self.learn(even.plan)))
+            if not any(self.limits.fulfils(p, self.reference) for p in (bent, even)):
                 return
             steps -= 1
-
-    def _bend_helps(self, even: Point) -> bool:
-        """Whether a grid of as many steps is good enough: one of a few, or of those around the best of these."""
-        tried = [self._point(replace(even.plan, grid=grid)) for grid in WARPS]
-        best = min(tried, key=lambda p: p.mean)
-        if best.mean < even.mean and not self.limits.fulfils(best, self.reference):
-            tried += [self._point(replace(even.plan, grid=grid)) for grid in _around(best.plan.grid)]
-        return any(self.limits.fulfils(p, self.reference) for p in tried)
 
     def _reuse(self, method: str, every: int) -> None:
         """Try ever fewer steps that reuse, on even steps or those of the best plan so far, as long as one is good enough.
@@ -204,11 +200,34 @@ class Search:
         """
         best = self._passing()
         most, grid = (best[0].plan.cost, best[0].plan.grid) if best else (self.limits.most + 1, Grid())
-        plans = [Plan(method, n, grid, every, self.limits.spared) for n in range(every + 1, 4 * self.limits.most + 1)]
+        spared, counts = self.limits.spared, range(every + 1, 4 * self.limits.most + 1)
+        plans = [Plan(method, n, grid, every, spared=spared) for n in counts]
         for plan in reversed([p for p in plans if p.cost < most]):
             tried = [self._point(p) for p in dict.fromkeys((replace(plan, grid=Grid()), plan))]
             if not any(self.limits.fulfils(p, self.reference) for p in tried):
                 return
+
+    def _narrow_guidance(self) -> None:
+        """Try to end and to begin guidance ever nearer to the middle, in the best plan so far and the best that reuses nothing."""
+        passing = [p.plan for p in self._passing()]
+        for plan in dict.fromkeys([*passing[:1], *[p for p in passing if p.reuse == 1][:1]]):
+            plan = replace(plan, spared=self.limits.spared)
+            for stop in STOPS:
+                plan, fits = self._guided(plan, Interval(plan.guided.start, stop))
+                if not fits:
+                    break
+            for start in STARTS:
+                plan, fits = self._guided(plan, Interval(start, plan.guided.stop))
+                if not fits:
+                    break
+
+    def _guided(self, plan: Plan, guided: Interval) -> tuple[Plan, bool]:
+        """A plan with guidance in a narrower interval where that is good enough, else itself; and whether to go on."""
+        narrower = replace(plan, guided=guided)
+        if narrower.cost >= plan.cost:
+            return plan, True
+        fits = self.limits.fulfils(self._point(narrower), self.reference)
+        return (narrower if fits else plan), fits
 
     def _confirm(self, current: Plan) -> Iterator[Point]:
         """Measure the reference and the cheapest plans on the seeds that confirm, until one is within the factor.
@@ -235,10 +254,3 @@ def _ladder(method: str, most: int) -> Iterator[int]:
     while Plan(method, steps).evaluations <= most:
         yield steps
         steps = steps + 1 if steps < FEW else int(steps * GROWTH)
-
-
-def _around(grid: Grid) -> list[Grid]:
-    """Grids near one: each of its two numbers changed by 0.15 up and down."""
-    moves = ((0.15, 0), (-0.15, 0), (0, 0.15), (0, -0.15))
-    near = [(round(grid.skew + a, 4), round(grid.ends + b, 4)) for a, b in moves]
-    return [Grid(a, b) for a, b in near if abs(a) + abs(b) < 1 and (a or b)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mai.compiler.ir.graph import Graph, Node
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.structure import Extend, Integrate
-from mai.compiler.passes.loops.retime import REUSE, spared_share
+from mai.compiler.passes.loops.retime import NAMES, Switches
+from mai.compiler.passes.loops.spared import spared_by
 from mai.compiler.solvers import SOLVERS
 from mai.compiler.solvers.grid import Plan
 from mai.runtime.model.manifest import Manifest
@@ -19,36 +20,21 @@ METHODS = tuple(s.name for s in SOLVERS.values() if s.plannable)
 
 
 @dataclass(frozen=True, slots=True)
-class Reuse:
-    """What of a velocity is reusable.
-
-    Attributes:
-        spared: its share of the velocity's multiply-adds; 0 where nothing is reusable.
-        setting: the setting that says at every how many-th step it is computed; where the spec has none, a file that reuses gets one.
-    """
-
-    spared: float = 0.0
-    setting: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Subject:
     """An export with one integral.
 
     Attributes:
         graph: the export.
         plan: how the spec computes the integral.
-        setting: the setting that is its number of steps, if one is.
-        reuse: how what is reusable in its velocity is reused.
+        switches: the settings that say its number of steps, how it reuses, and whatever else a plan gives a file.
         keeps: whether its path is kept, a time on it asked for, or its grid written: then its points stay where the spec has them, so
             no other grid is tried.
     """
 
     graph: Graph
     plan: Plan
-    setting: str | None
+    switches: Switches
     keeps: bool
-    reuse: Reuse = Reuse()
 
 
 def refusal(message: str, span: Span | None = None, help: str | None = None) -> MaiError:
@@ -83,20 +69,28 @@ def subject_of(graph: Graph, manifest: Manifest) -> Subject:
     steps = integral.steps if setting is None else int(graph.settings[setting].default)
     assert isinstance(steps, int), "a number that is no setting's"
     reuse, every = _reuse(graph, integral.reuse, node)
-    return Subject(graph, Plan(integral.method, steps, reuse=every, spared=reuse.spared), setting, keeps, reuse)
+    free = _free_names(graph)
+    plan = Plan(integral.method, steps, reuse=every, spared=spared_by(graph))
+    return Subject(graph, plan, replace(free, steps=setting, reuse=reuse or free.reuse), keeps)
 
 
-def _reuse(graph: Graph, every: Size, node: Node) -> tuple[Reuse, int]:
-    """What can be reused, and at every how many-th step the spec computes it. A setting of a spec keeps its name."""
-    spared = spared_share(graph)
-    if not isinstance(every, int):
-        name = _setting_of(graph, every)
-        if name is None:
-            message = f"what is reusable is computed at every `{every}`-th step, neither a setting nor a number"
-            raise refusal(message, node.span, "write `reuse = k` with a setting `k: int = 2`")
-        return Reuse(spared, name), int(graph.settings[name].default)
+def _reuse(graph: Graph, every: Size, node: Node) -> tuple[str | None, int]:
+    """The setting of the spec that says at every how many-th step what is reusable is computed, if one does, and this number."""
+    if isinstance(every, int):
+        return None, every
+    name = _setting_of(graph, every)
+    if name is not None:
+        return name, int(graph.settings[name].default)
+    message = f"what is reusable is computed at every `{every}`-th step, neither a setting nor a number"
+    raise refusal(message, node.span, "write `reuse = k` with a setting `k: int = 2`")
+
+
+def _free_names(graph: Graph) -> Switches:
+    """The names of the settings that a file may get, but for those that stand for something else in the spec."""
     taken = {*graph.settings, *graph.sizes, *graph.output_names, *(v.name for v in graph.inputs)}
-    return Reuse(spared, None if REUSE in taken else REUSE), every
+    guided = None if taken & set(NAMES.guided or ()) else NAMES.guided
+    reuse, uneven = (None if name in taken else name for name in (NAMES.reuse, NAMES.uneven))
+    return Switches(reuse=reuse, uneven=uneven, guided=guided)
 
 
 def _check_method(node: Node) -> None:

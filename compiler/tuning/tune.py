@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,10 @@ from mai.compiler.onnx.comparing.trial import difference
 from mai.compiler.onnx.export import export
 from mai.compiler.onnx.precision.ranges import from_figures
 from mai.compiler.program import Program
-from mai.compiler.solvers.grid import Grid, Plan
+from mai.compiler.solvers.grid import Grid, Interval, Plan
 from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.training.run.folder import settle
+from mai.compiler.tuning.learning import Learner
 from mai.compiler.tuning.quality import WASSERSTEIN, metric_of
 from mai.compiler.tuning.sampling import Fields, Sampler, data_of, options_of, replace_plan
 from mai.compiler.tuning.search import Limits, OnPoint, Point, Search, SearchResult, confirming_seeds
@@ -32,6 +33,7 @@ from mai.runtime.model.model import Model
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 FINE_STEPS = 100  # Of rk4, at least, for a solution that counts as exact.
+LEARNING, LEARNED_ROWS = 10**6, 64  # The seed that grids are learned on, which measures no plan, and its rows.
 COMPARED_ROWS = 16  # On which the file and its program compiled again are compared.
 
 
@@ -99,9 +101,16 @@ def tune(path: Path, out: Path, options: Options, on_point: OnPoint) -> Outcome:
         samples = sampler(plan, seed, fields, _rows(fields, options.samples))[place]
         return metric(samples, fields[field] if field is not None else None)
 
-    most, spared = options.most or math.ceil(current.cost), subject.reuse.spared
-    limits = Limits(options.factor, most, options.seeds, warps=not subject.keeps, spared=spared)
-    result = _search(measure, current, limits, options, on_point)
+    def ends(plan: Plan) -> Array:
+        fields = data(LEARNING)
+        few = {name: array[:LEARNED_ROWS] for name, array in fields.items()}
+        return sampler(plan, LEARNING, few, _rows(few, LEARNED_ROWS))[place]
+
+    limits = Limits(
+        options.factor, options.most or math.ceil(current.cost), options.seeds, not subject.keeps, current.spared
+    )
+    reference = Plan("rk4", max(FINE_STEPS, 2 * current.steps)) if options.fine else current
+    result = _search(Search(measure, reference, METHODS, limits, Learner(ends), on_point), current)
     if result.chosen is None:
         raise _quality_error(result, limits)
     tuned = _to_manifest(result, current, measure, options, limits)
@@ -113,14 +122,11 @@ def tune(path: Path, out: Path, options: Options, on_point: OnPoint) -> Outcome:
     return Outcome(result, current, tuned, out)
 
 
-def _search(
-    measure: Callable[[Plan, int], float], current: Plan, limits: Limits, options: Options, on_point: OnPoint
-) -> SearchResult:
-    """The search from the plan of now, beside the reference that the options ask for. Raises `tune-refused` for one without a quality."""
-    reference = Plan("rk4", max(FINE_STEPS, 2 * current.steps)) if options.fine else current
-    search = Search(measure, reference, METHODS, limits, on_point)
-    if not math.isfinite(search.reference.mean):
-        raise refusal(f"the reference, {reference}, gives no finite quality: there is nothing to compare with")
+def _search(search: Search, current: Plan) -> SearchResult:
+    """The search from the plan of now. Raises `tune-refused` for a reference without a quality."""
+    reference = search.reference
+    if not math.isfinite(reference.mean):
+        raise refusal(f"the reference, {reference.plan}, gives no finite quality: there is nothing to compare with")
     return search.run(current)
 
 
@@ -152,9 +158,16 @@ def _current(manifest: Manifest, subject: Subject) -> Plan:
     if manifest.tuned is None:
         return subject.plan
     after = manifest.tuned.after
-    if after.method not in METHODS or min(after.steps, after.reuse) < 1 or not sum(map(abs, after.grid)) < 1:
+    if any(after.grid):
+        message = "the file was tuned by an older mai, to a grid that this one does not make"
+        raise refusal(message, help="compile it again from its spec, `mai compile`, and tune that file")
+    is_plan = after.method in METHODS and min(after.steps, after.reuse) >= 1 and all(map(math.isfinite, after.bends))
+    if not (is_plan and 0 <= after.guided[0] <= after.guided[1] <= 1):
         raise refusal(f"the file says that it was tuned to {after.method}({after.steps}), which is no plan")
-    return Plan(after.method, after.steps, Grid(*after.grid), after.reuse, subject.reuse.spared)
+    return replace(
+        subject.plan, method=after.method, steps=after.steps, grid=Grid(after.bends), reuse=after.reuse,
+        guided=Interval(*after.guided),
+    )  # fmt: skip
 
 
 def _check_same(model: Model, sampler: Sampler, current: Plan, fields: Fields) -> list[Array]:
@@ -217,7 +230,7 @@ def _to_manifest(
     seeds = confirming_seeds(limits.seeds)
     confirmed = {p.plan: p for p in (result.reference, result.chosen)}
     before = confirmed.get(current) or Point(current, tuple(measure(current, seed) for seed in seeds))
-    even = [p for p in result.curve if p.plan.grid.even and p.plan.reuse == 1]
+    even = [p for p in result.curve if p.plan.plain]
     return Tuning(
         metric=options.metric,
         factor=options.factor,
@@ -232,13 +245,14 @@ def _to_manifest(
 
 def measurement(point: Point, reference: Point) -> Measurement:
     """A measured plan as the manifest holds it, with its spread against the reference."""
-    plan, grid = point.plan, point.plan.grid
+    plan = point.plan
     return Measurement(
         method=plan.method,
         steps=plan.steps,
-        grid=(grid.skew, grid.ends),
+        bends=plan.grid.bends,
         evaluations=plan.evaluations,
         reuse=plan.reuse,
+        guided=(plan.guided.start, plan.guided.stop),
         cost=round(plan.cost, 2),
         quality=point.mean,
         spread=point.spread(reference),

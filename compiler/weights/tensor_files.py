@@ -16,7 +16,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 
-from mai.compiler.weights import adapters
+from mai.compiler.weights import adapters, policy
 from mai.compiler.weights.gguf_file import SUFFIX, GgufUnread, parts_of, read_gguf
 from mai.compiler.weights.modules import DENSE, MODULES, read_modules
 from mai.compiler.weights.readable import Readable
@@ -155,7 +155,9 @@ class TensorFiles:
         """What opens a path that is no safetensors file nor an index of such; None for others."""
         if self.path.suffix.lower() == SUFFIX:
             return self._add_gguf
-        kinds = {PIPELINE: self._add_parts, adapters.CONFIG: self._add_adapted, MODULES: self._add_modules}
+        kinds = {
+            PIPELINE: self._add_parts, adapters.CONFIG: self._add_adapted, MODULES: self._add_modules, policy.BEFORE: self._add_policy,
+        }  # fmt: skip
         return kinds.get(self.path.name)
 
     def _add_gguf(self) -> None:
@@ -225,6 +227,20 @@ class TensorFiles:
                     )
                 part = self._part(base_file(folder / module.folder))
                 self._take({f"{place}_{DENSE}.{name}": tensor for name, tensor in part._places.items()})
+
+    def _add_policy(self) -> None:
+        """Open a policy of LeRobot and the statistics beside it, `observation.state.mean`."""
+        folder = self.path.parent
+        self._take(self._part(base_file(folder))._places)
+        try:
+            statistics = policy.read_statistics(folder)
+        except ValueError as error:
+            raise self.error("config-unknown", f"{self.path}: {error}") from error
+        for file, names in statistics.items():
+            if Path(file).name != file or file in ("", ".."):
+                raise self.error("path-outside", f"{self.path} names `{file}`, which is not beside it")
+            places = self._part(folder / file)._places
+            self._take({name: places[name] for name in names if name in places})
 
     def _add_adapted(self) -> None:
         """Open an adapter and its base model, whose tensors are those of both together."""

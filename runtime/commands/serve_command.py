@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +13,6 @@ from mai.runtime.command_line.opening import Provider, Threads
 from mai.runtime.files import reason
 
 TOKEN = "MAI_TOKEN"  # The variable of the environment.
-PACKAGES = ("starlette", "uvicorn", "prometheus_client")
 
 
 # The words of the command line, in their order.
@@ -94,29 +91,16 @@ def serve(
     Requests for one example share a call, and each gets the same bits as if it were alone. For files that draw, this needs a seed for each
     example: export sample(seed: int, example: int, ...).
     """
-    with _telling_what_is_missing():
-        from mai.runtime.serving.options import MEGABYTE, Options
-        from mai.runtime.serving.served import open_files
-        from mai.runtime.serving.server import serve as serve_files
+    from mai.runtime.serving.options import MEGABYTE, Options
+    from mai.runtime.serving.served import open_files
+    from mai.runtime.serving.server import serve as serve_files
+
     _check_numbers(timeout, wait, body)
     options = Options(
         host, port, share, wait / 1000, queue, streams, int(body * MEGABYTE), examples, _limits(limit or []), timeout,
         _token(token_file), tuple(map(_name, allow_host or [])), tuple(map(_origin, cors or [])), page, modules, threads, provider,
     )  # fmt: skip
     serve_files(open_files(models, options), options)
-
-
-@contextmanager
-def _telling_what_is_missing() -> Iterator[None]:
-    """Raise `Misuse` for a package that serving needs and that is not installed."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] not in PACKAGES:
-            raise
-        raise Misuse(
-            f"serving needs {error.name}", help="pip install 'mai-lang[serve]', or '.[serve]' in a clone of mai"
-        ) from error
 
 
 def _check_numbers(timeout: float, wait: float, body: float) -> None:

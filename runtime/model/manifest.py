@@ -165,9 +165,12 @@ class Measurement(BaseModel):
     Attributes:
         method: the solver.
         steps: how many steps it takes.
-        grid: (skew, ends): steps are even in u, and the time is s = u + skew u (u - 1) - ends sin(2 pi u) / (2 pi).
+        grid: (skew, ends), of files that mai before 0.15 tuned: steps are even in u, and the time is
+            s = u + skew u (u - 1) - ends sin(2 pi u) / (2 pi).
+        bends: (a1, a2, a3): steps are as long as exp(a1 u + a2 u^2 + a3 u^3), u from -1 to 1 over the steps.
         evaluations: how often the velocity is evaluated for one sample.
         reuse: what is reusable in the velocity is computed at every so many-th step.
+        guided: where guidance is computed, as shares of the way.
         cost: how many whole evaluations have as many multiply-adds; None in files that were tuned before there was reuse.
         quality: the metric's mean over seeds; lower is better.
         spread: the standard deviation, over seeds, of the quality's ratio to the reference's.
@@ -177,8 +180,10 @@ class Measurement(BaseModel):
     method: str
     steps: int
     grid: tuple[float, float] = (0.0, 0.0)
+    bends: tuple[float, float, float] = (0.0, 0.0, 0.0)
     evaluations: int
     reuse: int = 1
+    guided: tuple[float, float] = (0.0, 1.0)
     cost: float | None = None
     quality: float
     spread: float

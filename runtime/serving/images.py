@@ -139,7 +139,8 @@ def as_pngs(port: Port, batch: Array, span: tuple[float, float] | None = None) -
     """
     images = as_images(batch) if image_size(port) else None
     if images is None:
-        raise ModelError("out-unknown", f"`{port.name}` is {[*port.shape]}, which is no image")
+        help = "format=json, npy or npz has its numbers"
+        raise ModelError("out-unknown", f"`{port.name}` is {[*port.shape]}, which is no image", help)
     ends = span or image_span(images)
     return [as_png(image, ends) for image in images]
 

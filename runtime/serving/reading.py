@@ -23,6 +23,7 @@ from mai.runtime.serving.options import Options
 
 JSON, NPZ, NPY = "application/json", "application/x-npz", "application/x-npy"
 NOT_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # As JSON has no word for them.
+OF_DRAWS = ("seed", "example")  # Settings that say which draws: any numbers.
 BATCH = "batch"  # The number of examples: the first size of every input, and a setting of a file without inputs.
 MOST_NUMBERS = 2**28  # Of the inputs of a call.
 MOST_TURNS = 100_000  # Of a loop, where nobody says another limit: what is known of all turns is computed, and kept, before the first one.
@@ -196,8 +197,9 @@ def check_limits(options: Options, manifest: Manifest, feed: Mapping[str, Array]
 
 
 def _counts_turns(port: Port) -> bool:
-    """Whether a setting says how many there are of something, as steps: a whole number, 1 at least."""
-    return port.dtype == "int64" and not port.classes and port.maximum is None and (port.minimum or 0) >= 1
+    """Whether a setting says how many there are of something, as steps or turns: a whole number from 0 up that is of no draw."""
+    is_open = port.minimum is not None and port.minimum >= 0 and port.maximum is None
+    return port.dtype == "int64" and not port.classes and is_open and port.name not in OF_DRAWS
 
 
 def _check_most(name: str, number: float, most: float) -> None:

@@ -24,8 +24,9 @@ from mai.runtime.serving.writing import as_json, begun, choose_format, described
 
 PROGRESS, PARTIAL = "progress", "partial"
 MOST_DIGITS = 9  # Of a number of steps.
-KINDS = ("", JSON, NPZ, NPY)
-CURL = "application/x-www-form-urlencoded"  # What curl says of any text that it sends, where nobody says what it is.
+KINDS = (JSON, NPZ, NPY)
+# What programs say of a text where their user says nothing of it: nothing, curl's word, that of a browser's `fetch`. It is read as JSON.
+UNSAID = ("", "application/x-www-form-urlencoded", "text/plain")
 
 
 def describe(served: Mapping[str, Served], request: Request) -> Response:
@@ -107,8 +108,8 @@ def find(served: Mapping[str, Served], name: str) -> Served:
 async def read_values(one: Served, options: Options, request: Request) -> dict[str, Any]:
     """The inputs and settings that a request says, by name. Raises `ModelError`: its body cannot be read."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in (*KINDS, CURL):
-        raise ModelError("body-unreadable", f"the body is {kind}", f"send {', '.join(KINDS[1:])}")
+    if kind not in (*KINDS, *UNSAID):
+        raise ModelError("body-unreadable", f"the body is {kind}", f"send {', '.join(KINDS)}")
     raw = await request.body()
     if kind in (NPZ, NPY):
         return read_arrays(raw, kind, list(one.model.inputs), options.body)

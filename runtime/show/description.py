@@ -105,8 +105,10 @@ def origin(manifest: Manifest, path: Path) -> str:
 def _tuning(tuning: Tuning) -> str:
     """What `mai tune` changed, and what that did to the quality."""
     before, after = tuning.before, tuning.after
-    grid = " on uneven steps" if any(after.grid) else ""
+    grid = " on uneven steps" if any((*after.grid, *after.bends)) else ""
     grid += f", reusing for {after.reuse} steps," if after.reuse > 1 else ""
+    start, stop = after.guided
+    grid += f", guided from {start:g} to {stop:g} of the way," if (start, stop) != (0, 1) else ""
     cost, cost_before = (f"{m.cost or m.evaluations:.4g}" for m in (after, before))
     return (
         f"{after.method}({after.steps}){grid} for {before.method}({before.steps}): {cost} evaluations of the "

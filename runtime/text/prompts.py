@@ -155,12 +155,13 @@ def _check_tokens(port: Port, rows: Array) -> Array:
     return rows
 
 
-def check_length(text: Text, rows: Array, settings: Mapping[str, Array | int]) -> None:
+def check_length(text: Text, rows: Array, settings: Mapping[str, Array | int], said_as: str | None = None) -> None:
     """Check that the longest prompt and what is appended to it fit into what the model reads.
 
     Args:
         rows: the prompts, [batch, length].
         settings: the settings that were given, by name; the number of tokens to append may be among them.
+        said_as: what the caller calls the number of tokens to append, where it is not the setting's name.
 
     Raises:
         ModelError: `input-range`: the text would become too long.
@@ -173,7 +174,7 @@ def check_length(text: Text, rows: Array, settings: Mapping[str, Array | int]) -
         f"this model reads at most {text.limit} tokens: {longest} of the prompt and {int(count)} more are too many"
     )
     fits = text.limit - longest + 1
-    help = f"{text.count}={fits} fits" if isinstance(text.count, str) and fits > 0 else None
+    help = f"{said_as or text.count}={fits} fits" if isinstance(text.count, str) and fits > 0 else None
     raise ModelError("input-range", message, help)
 
 

@@ -14,7 +14,13 @@ export type List = Item | readonly List[];
 
 /** What a call is given for an input or a setting. Labels may be names, prompts texts. */
 export type Value = List | Numbers | { data: Numbers | readonly Item[]; dims: readonly number[] };
-export type Values = Record<string, Value>;
+/** By name. A setting that is left out, `undefined` or `null` has its default. */
+export type Values = Record<string, Value | null | undefined>;
+
+/** How a call is ended early: `const controller = new AbortController()`, `{ signal: controller.signal }`, `controller.abort()`. */
+export interface CallOptions {
+  signal?: AbortSignal;
+}
 
 /** A result: real numbers in a `Float32Array`, whole ones in a list, truths in a `Uint8Array`; `dims` begins with the batch. */
 export interface Result {
@@ -104,10 +110,10 @@ export interface Message {
 export interface Conversation {
   messages: Message[];
   reset(): void;
-  /** The answer to a message, in pieces. */
-  say(content: string): AsyncGenerator<string, void, undefined>;
+  /** The answer to a message, in pieces. Of one that is ended early, what there was of it stays among the messages. */
+  say(content: string, options?: CallOptions): AsyncGenerator<string, void, undefined>;
   /** The answer to the messages as they stand, in pieces. */
-  answer(): AsyncGenerator<string, void, undefined>;
+  answer(options?: CallOptions): AsyncGenerator<string, void, undefined>;
   prompt(): string;
 }
 
@@ -126,18 +132,22 @@ export class Model {
   readonly turn: Model | null;
   /**
    * Run the file once: its results by name. Of a prompt that is a text, or a list of them, the result is one, too: `run<string>(...)`.
-   * Throws a `ModelError` for a value that does not fit.
+   * Throws a `ModelError` for a value that does not fit, and the reason of a `signal` that is aborted before the results are there.
+   * One call of onnxruntime goes on to its end all the same: `terminate()` of its worker ends it.
    */
-  run<Made = Result>(values?: Values): Promise<Record<string, Made>>;
-  /** A text, piece by piece; of a prompt of tokens, its tokens. */
-  stream(prompt: string, values?: Values): AsyncGenerator<string, void, undefined>;
-  stream(prompt: readonly number[], values?: Values): AsyncGenerator<number, void, undefined>;
-  /** What `run` computes, `every` turns of its loops at a time, by the file of some turns that was loaded as `step`. */
-  progress(values?: Values, options?: { every?: number }): AsyncGenerator<Progress, void, undefined>;
+  run<Made = Result>(values?: Values, options?: CallOptions): Promise<Record<string, Made>>;
+  /** A text, piece by piece; of a prompt of tokens, its tokens. Between two tokens a page draws, and a `signal` is heard. */
+  stream(prompt: string, values?: Values, options?: CallOptions): AsyncGenerator<string, void, undefined>;
+  stream(prompt: readonly number[], values?: Values, options?: CallOptions): AsyncGenerator<number, void, undefined>;
+  /**
+   * What `run` computes, `every` turns of its loops at a time, by the file of some turns that was loaded as `step`. Between two parts a
+   * page draws, and a `signal` is heard.
+   */
+  progress(values?: Values, options?: CallOptions & { every?: number }): AsyncGenerator<Progress, void, undefined>;
   conversation(options?: ConversationOptions): Conversation;
   /** Run the self-test that travels in the file. Throws a `ModelError` where a result differs. */
   verify(options?: { tolerance?: number }): Promise<Difference[]>;
-  /** Give back the memory that the file takes, and that of the file of turns. Nothing is computed after that. */
+  /** Give back the memory that the file takes, and that of the file of turns. Whoever asks it after that gets a `ModelError`. */
   release(): Promise<void>;
 }
 

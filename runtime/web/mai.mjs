@@ -49,7 +49,8 @@ export async function load(ort, source, { step, data, stepData, session, Tokeniz
   checkSettable(bytes, settings);
   const own = manifest.required ? bytes : withoutDefaults(bytes, settings);
   const needed = places.length ? await withDataBeside(own, places, manifest, source, data) : own;
-  const opened = await ort.InferenceSession.create(needed, { logSeverityLevel: ERRORS, ...session });
+  const options = { logSeverityLevel: ERRORS, ...session };
+  const opened = await telling("cannot open this file", () => ort.InferenceSession.create(needed, options));
   const turn = step ? await load(ort, step, { data: stepData, session, Tokenizer, verify }) : null;
   const spec = metadata["mai.spec"] ?? "";
   const model = new Model(ort, opened, manifest, spec, turn, tokenizerOf(manifest, Tokenizer));
@@ -69,34 +70,56 @@ export class Model {
 
   /** Give back the memory that the file takes, and that of its turns. Nothing is computed after that. */
   async release() {
-    await Promise.all([this.session.release(), this.turn?.session.release()]);
+    if (this.isReleased) return;
+    this.isReleased = true;
+    await Promise.all([this.session.release(), this.turn?.release()]);
   }
 
-  /** Run the file once: its results by name, `{ data, dims }` each, or a text (or several) for a prompt that is one. */
-  async run(values = {}) {
-    return this._results(await running(this.session, this._feeds(values)), values);
+  /**
+   * Run the file once: its results by name, `{ data, dims }` each, or a text (or several) for a prompt that is one.
+   * Where `signal`, an `AbortSignal`, is aborted before the results are there, its reason is thrown. One call of onnxruntime
+   * goes on to its end all the same; what ends it is the end of its worker.
+   */
+  async run(values = {}, { signal } = {}) {
+    checkSignal(signal);
+    return this._results(await unlessAborted(this._compute(this._feeds(values)), signal), values);
   }
 
   /**
    * What `run` computes, some turns of its loops at a time, by the file that `mai compile --progress` writes: after `every` of them
    * how many turns are taken, of how many in all, and what the results would be if these were all. The last ones are those of `run`.
-   * Whoever leaves the loop ends it: `for await (const { turns, total, results } of model.progress({ seed: 1 })) ...`.
+   * Whoever leaves the loop ends it: `for await (const { turns, total, results } of model.progress({ seed: 1 })) ...`. So does
+   * `signal`, an `AbortSignal`: its reason is thrown. Before each part a page draws and hears its buttons.
    */
-  async *progress(values = {}, { every = 1 } = {}) {
+  async *progress(values = {}, { every = 1, signal } = {}) {
+    checkSignal(signal);
     const part = this.turn?.manifest.part;
-    if (!part) throw new ModelError("load the `.step.onnx` that `mai compile --progress` writes as `step`, to see how far it is");
+    if (!part) throw new ModelError(`to see how far it is, ${this._howToLoad()}: \`mai compile --progress\` writes that file`);
     if (!Number.isInteger(every) || every < 1) throw new ModelError(`\`every\` is a number of turns, 1 at least, this is ${every}`);
     const feeds = this._feeds(values);
     this.turn._beginStates(feeds);
     for (let turns = 0, total = 1; turns < total; ) {
+      await breathe(signal);
       this.turn._feed(feeds, this.turn.settings[part.before], turns);
       this.turn._feed(feeds, this.turn.settings[part.now], every);
-      const results = await running(this.turn.session, feeds);
+      const results = await this.turn._compute(feeds);
       for (const [before, after] of Object.entries(part.states)) feeds[before] = results[after];
       total = results[part.total].data.reduce((most, count) => Math.max(most, Number(count)), 0);
       turns = Math.min(turns + every, total);
       yield { turns, total, results: this._results(results, values) };
     }
+  }
+
+  /** The call that opens the file with that of its turns. */
+  _howToLoad() {
+    const name = `${this.manifest.name}.${this.manifest.export}`;
+    return `write \`load(ort, "${name}.onnx", { step: "${name}.step.onnx" })\``;
+  }
+
+  /** What the file makes of its feeds. */
+  async _compute(feeds) {
+    if (this.isReleased) throw new ModelError("this model was released: `load` opens the file again");
+    return await telling("failed", () => this.session.run(feeds));
   }
 
   /** The inputs and settings of a call as tensors, by name. */
@@ -124,17 +147,21 @@ export class Model {
     }
   }
 
-  /** A text, piece by piece, from a prompt: `for await (const piece of model.stream("Once", { count: 100 }))`. */
-  async *stream(prompt, values = {}) {
+  /**
+   * A text, piece by piece, from a prompt: `for await (const piece of model.stream("Once", { count: 100 }))`. Leaving the loop ends it,
+   * and so does `signal`, an `AbortSignal`: its reason is thrown.
+   */
+  async *stream(prompt, values = {}, { signal } = {}) {
     this._checkNames(values);
-    if (!this.turn?.manifest.step) throw new ModelError("load the `.step.onnx` beside a file that grows a text as `step`, to stream");
+    checkSignal(signal);
+    if (!this.turn?.manifest.step) throw new ModelError(`to stream a text, ${this._howToLoad()}: \`mai train\` and \`mai compile\` write that file beside one that grows a text`);
     if (isList(prompt) && (isList(prompt[0]) || typeof prompt[0] === "string"))
       throw new ModelError("`stream` takes one text, or the tokens of one; `run` takes several");
     const tokens = this._encoded(prompt, GOES_ON);
     const total = this._count(values);
     this._checkLength(tokens.length, total, this.turn.manifest.text);
     const decoder = typeof prompt === "string" ? new Decoder(this.tokenizer, tokens) : null;
-    for await (const token of new Turns(this.turn, values).grow(tokens, total)) {
+    for await (const token of new Turns(this.turn, values).grow(tokens, total, signal)) {
       const piece = decoder ? decoder.push(token) : token;
       if (piece !== "") yield piece;
     }
@@ -161,7 +188,8 @@ export class Model {
       throw new ModelError("this file has no self-test, an earlier mai wrote it; `verify: false` runs it unverified");
     const differences = [];
     for (const [run, { recipe, outputs }] of test.runs.entries()) {
-      const results = await running(this.session, this._drawn(recipe));
+      await breathe();
+      const results = await this._compute(this._drawn(recipe));
       for (const [output, expected] of Object.entries(outputs)) {
         const real = this.outputs[output].dtype === "float32";
         const allowed = tolerance ?? (real ? test.tolerance : 0);
@@ -316,10 +344,12 @@ export class Model {
   /** The number of a label by its name, or of that for what is not known. */
   _label(port, name) {
     const names = labelsOf(this.manifest, port);
-    const there = names.length ? `: there are ${names.join(", ")}` : "";
     if (names.includes(name)) return names.indexOf(name);
     const spare = spareLabel(this.manifest, port);
-    if (spare === null) throw new ModelError(`\`${port.name}\` has no label \`${name}\`${there}`);
+    const whatThereIs = names.length
+      ? `has no label \`${name}\`: there are ${names.join(", ")}`
+      : `takes numbers: this file has no names of its labels${asNumber(name)}`;
+    if (spare === null) throw new ModelError(`\`${port.name}\` ${whatThereIs}`);
     console.warn(`\`${port.name}\`: \`${name}\`, which training never saw, has the label for what is not known`);
     return spare;
   }
@@ -439,7 +469,7 @@ class Turns {
     held[step.tokens] = new this.turn.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
     this.turn._feed(held, this.turn.settings[step.past], this.past);
     if (step.turn) this.turn._feed(held, this.turn.settings[step.turn], turn);
-    const results = await running(this.turn.session, held);
+    const results = await this.turn._compute(held);
     for (const [before, after] of Object.entries(step.states)) held[before] = results[after];
     this.past += tokens.length;
     this.read.push(...tokens);
@@ -447,17 +477,19 @@ class Turns {
   }
 
   /** The tokens that go on from those of a prompt: at most `total`, and none after the text has ended. */
-  async *grow(prompt, total) {
+  async *grow(prompt, total, signal) {
     const { step, held } = this;
     let tokens = prompt;
     while (total && step.block && tokens.length > step.block) {
       // A long prompt is read in blocks; what is chosen after one is thrown away, and ends nothing.
       const ended = step.ended && held[step.ended];
+      await breathe(signal);
       await this.take(tokens.slice(0, step.block), 0);
       if (ended) held[step.ended] = ended;
       tokens = tokens.slice(step.block);
     }
     for (let turn = 0; turn < total; turn++) {
+      await breathe(signal);
       tokens = [await this.take(tokens, turn)];
       if (!turn && !this.states.every((name) => this._isCut(name))) this.afterPrompt = [this.past, this._kept()];
       if (tokens[0] < 0) return;
@@ -521,7 +553,7 @@ class Conversation {
     if (!chat || !text) throw new ModelError("this file has no chat template");
     if (!model.Template) throw new ModelError("chat templates need `Template` of @huggingface/jinja: hand it to `load`");
     if (!model.tokenizer) throw new ModelError(PIECES);
-    if (!model.turn) throw new ModelError("load the `.step.onnx` beside this file as `step`, to talk");
+    if (!model.turn) throw new ModelError(`to talk, ${model._howToLoad()}`);
     model._checkNames(values);
     Object.assign(this, { model, tools, stops, count, variables, values, chat, answers: 0, turns: null });
     this.system = system === undefined ? [] : [{ role: "system", content: system }];
@@ -534,12 +566,12 @@ class Conversation {
   }
 
   /** The answer to a message, in pieces. Both join `messages`; of an answer that is left early, what there was of it. */
-  async *say(content) {
+  async *say(content, { signal } = {}) {
     this.messages.push({ role: "user", content });
     let answer = "";
     let whole = false;
     try {
-      for await (const piece of this.answer()) yield ((answer += piece), piece);
+      for await (const piece of this.answer({ signal })) yield ((answer += piece), piece);
       whole = true;
     } finally {
       if (whole || answer) this.messages.push({ role: "assistant", content: answer });
@@ -561,7 +593,8 @@ class Conversation {
   }
 
   /** The answer to the messages as they stand, in pieces. */
-  async *answer() {
+  async *answer({ signal } = {}) {
+    checkSignal(signal);
     const { model } = this;
     const prompt = model.tokenizer.encode(this.prompt());
     const { text, settings } = model.manifest;
@@ -576,7 +609,7 @@ class Conversation {
     const turns = new Turns(model.turn, { ...values, [text.count]: room });
     const rest = this.turns ? turns.takeOver(this.turns, prompt) : prompt;
     this.turns = turns;
-    yield* beforeStops(this._pieces(turns.grow(rest, room), ends), this.stops);
+    yield* beforeStops(this._pieces(turns.grow(rest, room, signal), ends), this.stops);
   }
 
   /** The text of tokens up to one that ends it, special ones left out. */
@@ -659,6 +692,12 @@ export const product = (sizes) => sizes.reduce((total, size) => total * size, 1)
 
 export const byName = (ports) => Object.fromEntries(ports.map((port) => [port.name, port]));
 
+/** What to do with a text that is a number, as fields of forms hold it. */
+function asNumber(value) {
+  const isNumeral = typeof value === "string" && value.trim() !== "" && Number.isFinite(Number(value));
+  return isNumeral ? `; a field of a form holds a text: give Number(${JSON.stringify(value)})` : "";
+}
+
 /** A number as the port's dtype has it. */
 function scalar(port, value) {
   const { name, kind, minimum, maximum } = port;
@@ -666,7 +705,7 @@ function scalar(port, value) {
     throw new ModelError(`\`${name}\` is a finite number, this is ${value}`);
   if (port.dtype === "bool") return truth(name, value);
   if (!["number", "bigint"].includes(typeof value))
-    throw new ModelError(`\`${name}\` is a number, this is ${JSON.stringify(value)}`);
+    throw new ModelError(`\`${name}\` is a number, this is ${JSON.stringify(value)}${asNumber(value)}`);
   if (Number(value) < (minimum ?? -Infinity) || Number(value) > (maximum ?? Infinity))
     throw new ModelError(`\`${name}\` is ${rangeOf(port)}, this holds ${value}`);
   return port.dtype === "int64" ? whole(name, value) : real(name, value);
@@ -731,14 +770,51 @@ function isRegular(value) {
   return shapes.size < 2 && value.every(isRegular);
 }
 
-/** What a session makes of its feeds. Errors are told by their first line, without the runtime's own places. */
-async function running(session, feeds) {
+/** What the runtime is asked for. Its errors are told by their first line, without its own places. */
+async function telling(how, ask) {
   try {
-    return await session.run(feeds);
+    return await ask();
   } catch (error) {
     const [line] = String(error.message ?? error).split("\n");
-    throw new ModelError(`onnxruntime failed: ${line.replace(/^.*ERROR_MESSAGE: |\/\S*\/(?=\w+\.(h|cc):)/g, "")}`);
+    throw new ModelError(`onnxruntime ${how}: ${line.replace(/^.*ERROR_MESSAGE: |\/\S*\/(?=\w+\.(h|cc):)/g, "")}`);
   }
+}
+
+/**
+ * The next task of the page, or of Node: between two turns a page draws, and hears its buttons, as onnxruntime-web computes in the
+ * thread that asks it. A timer would wait 4 ms, and a second on a page that nobody sees.
+ */
+function nextTask() {
+  if (globalThis.setImmediate) return new Promise((resume) => setImmediate(resume));
+  return new Promise((resume) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => (port1.close(), resume());
+    port2.postMessage(null);
+  });
+}
+
+/** Let the page do what it has to, and end here where it has aborted the signal. */
+async function breathe(signal) {
+  await nextTask();
+  signal?.throwIfAborted();
+}
+
+/** A signal is one, and is not aborted yet. */
+function checkSignal(signal) {
+  if (signal && typeof signal.throwIfAborted !== "function")
+    throw new ModelError("`signal` is an AbortSignal: `{ signal: controller.signal }`, of `const controller = new AbortController()`");
+  signal?.throwIfAborted();
+}
+
+/** What a promise comes to, or the signal's reason, thrown, where it is aborted before. */
+function unlessAborted(promise, signal) {
+  if (!signal) return promise;
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    const forget = () => signal.removeEventListener("abort", stop);
+    signal.addEventListener("abort", stop, { once: true });
+    promise.then(resolve, reject).finally(forget);
+  });
 }
 
 /** The name that is meant by a misspelt one: with about a third of its letters changed at most. */
@@ -887,7 +963,9 @@ async function bytesOf(source) {
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
   if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
   if (isPath(source)) return await bytesAt(source);
-  const response = await fetch(source);
+  const response = await fetch(source).catch((error) => {
+    throw new ModelError(`cannot open ${source}: ${error.cause?.code ?? error.message}`);
+  });
   if (!response.ok) throw new ModelError(`cannot open ${source}: ${response.status} ${response.statusText}`);
   return new Uint8Array(await response.arrayBuffer());
 }

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 from sklearn import metrics
 
+from mai.compiler.data.places import Places
 from mai.compiler.evaluating.answers import Labelled, Tagged
-from mai.compiler.evaluating.intervals import resampled_intervals, share_interval
+from mai.compiler.evaluating.intervals import notes_of_overlap, resampled_intervals, share_interval
 from mai.compiler.evaluating.metrics import (
     area_under_roc,
     balanced_accuracy,
@@ -89,7 +90,7 @@ def test_words_and_pictures(run: Path, tmp_path: Path) -> None:
         "eval", alone, "--data", run.parent / "test.csv", "--out", tmp_path / "report.svg", "--resamples", "5"
     )
     assert done.exit_code == 0, done.output
-    assert "as `minimize cross_entropy(logits(age, kind), y)` compares it" in done.output
+    assert "compared with `y`, as training does: `minimize cross_entropy(logits(age, kind), y)`" in done.output
     assert "accuracy" in done.output and "the worst answers" in done.output
     assert json.loads((tmp_path / "report.json").read_text())["examples"] == 100
     assert "<svg" in (tmp_path / "report.svg").read_text()[:400]
@@ -99,7 +100,15 @@ def test_the_rows_that_the_spec_keeps(run: Path) -> None:
     """Without `--data`: its held-out loss is what the run says of itself."""
     report = evaluated(run)
     last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
-    assert report["examples"] == 20
+    assert report["examples"] == 20 and "on held-out examples: 20 examples" in report["title"]
+    table = (run.parent / "t.csv").read_text().splitlines()
+    for worst in report["worst"]:  # The row of the file, so that it can be looked up.
+        assert table[worst["row"]].split(",")[1:] == [
+            worst["fields"]["kind"].strip("()")[:3].replace("mis", ""),
+            worst["truth"],
+        ]
+    seen = invoke("eval", run, "--data", run.parent / "t.csv", "--resamples", "2")
+    assert "t.csv: it was trained on rows of it" in seen.output
     assert report["metrics"]["log loss"]["value"] == pytest.approx(last["held-out loss"], rel=1e-4)
 
 
@@ -251,6 +260,22 @@ def test_intervals_hold_as_often_as_they_say() -> None:
         covered.append(low <= 1 <= high)
         assert (high - low) / 2 == pytest.approx(1.96 * 2 / np.sqrt(8000), rel=0.4)
     assert np.mean(covered) > 0.85
+
+
+def test_windows_that_share_rows_count_less() -> None:
+    """Of 50 days 39 windows of 12 are no 39 examples: the interval of their error holds the truth nine times in ten; it did four times."""
+    rng, places = np.random.default_rng(0), Places(np.arange(39), np.arange(100, 139), 12)
+    covered = []
+    for seed in range(24):
+        squares = (2 * rng.normal(size=50)[np.arange(39)[:, None] + np.arange(12)]) ** 2
+        rmse = {"rmse": lambda rows, s=squares: float(np.sqrt(s[rows].mean()))}
+        low, high = resampled_intervals(rmse, 39, 60, seed, places=places)["rmse"]
+        covered.append(low <= 2 <= high)
+    assert np.mean(covered) > 0.7
+    assert "about 3 windows" in notes_of_overlap(places)[0]
+    one = Places(np.arange(9), np.arange(9), 12)
+    assert resampled_intervals({"m": lambda rows: float(rows.mean())}, 9, 20, places=one) == {}
+    assert notes_of_overlap(Places(np.arange(5), 12 * np.arange(5), 12)) == ()
 
 
 def test_figures_of_labels() -> None:

@@ -3,6 +3,7 @@
 
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { clearImmediate, setImmediate } from "node:timers";
 import { pathToFileURL } from "node:url";
 
 const [library, calls, folder] = process.argv.slice(2);
@@ -18,10 +19,11 @@ const HOSTS = {
   right: () => hostOf((value) => value),
   wrong: () => hostOf((value) => (typeof value === "bigint" ? value + 1n : value * 1.01)),
   shorter: () => hostOf((value) => value, 1),
+  late: () => hostOf((value) => value, 0, 5),
   old: () => ({ ...hostOf((value) => value), env: { versions: { common: "1.23.2", web: "1.23.2" } } }),
 };
 
-function hostOf(change, less = 0) {
+function hostOf(change, less = 0, tasks = 0) {
   const made = ({ type, data, dims }) => {
     const [first, ...rest] = dims;
     const size = data.length / first;
@@ -30,8 +32,10 @@ function hostOf(change, less = 0) {
   };
   const create = async (bytes) => {
     const session = await ort.InferenceSession.create(bytes);
-    const run = async (feeds) =>
-      Object.fromEntries(Object.entries(await session.run(feeds)).map(([name, tensor]) => [name, made(tensor)]));
+    const run = async (feeds) => {
+      for (let task = 0; task < tasks; task++) await new Promise(setImmediate);
+      return Object.fromEntries(Object.entries(await session.run(feeds)).map(([name, tensor]) => [name, made(tensor)]));
+    };
     return { run };
   };
   return { Tensor: ort.Tensor, InferenceSession: { create }, env: ort.env };
@@ -42,14 +46,15 @@ const revived = (_, value) => (value?.bigint ? BigInt(value.bigint) : value);
 
 const answers = [];
 const opened = new Map();
-for (const { file, step, values, prompt, host, options, verify, chat, every, release } of JSON.parse(await readFile(calls), revived)) {
+for (const { file, step, values, prompt, host, options, verify, chat, every, release, watch } of JSON.parse(await readFile(calls), revived)) {
   try {
     const model = host
       ? await load(HOSTS[host](), file, { step, Tokenizer, ...options })
       : (opened.get(file) ?? (await load(ort, file, { step, Tokenizer, Template })));
     if (!host) opened.set(file, model);
     if (release) await model.release();
-    if (verify) answers.push({ differences: await model.verify() });
+    if (watch) answers.push(await watched(model, { values, prompt, every, says: chat?.says, ...watch }));
+    else if (verify) answers.push({ differences: await model.verify() });
     else if (chat) answers.push(await talked(model.conversation(chat.options), chat.says));
     else if (every) answers.push({ parts: await shared(model.progress(values, { every })) });
     else if (prompt === undefined) answers.push({ results: plain(await model.run(values)) });
@@ -63,6 +68,32 @@ for (const { file, step, values, prompt, host, options, verify, chat, every, rel
   }
 }
 console.log(JSON.stringify(answers));
+
+/**
+ * How many other tasks the host did beside a call, how many parts there were, and what ended it: the signal is aborted after so many
+ * tasks. In a page there is no `setImmediate`.
+ */
+async function watched(model, { values, prompt, every, says, abort, inPage }) {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const own = globalThis.setImmediate;
+  if (inPage) globalThis.setImmediate = undefined;
+  let [tasks, parts, ended] = [0, 0, null];
+  const count = () => ((next = setImmediate(count)), ++tasks === abort && controller.abort());
+  let next = setImmediate(count);
+  if (abort === 0) controller.abort();
+  const begun = () =>
+    says ? model.conversation().say(says, { signal }) : every ? model.progress(values, { every, signal }) : model.stream(prompt, values, { signal });
+  try {
+    if (!says && !every && prompt === undefined) await model.run(values, { signal });
+    else for await (const _ of begun()) parts++;
+  } catch (error) {
+    ended = error.name;
+  }
+  clearImmediate(next);
+  globalThis.setImmediate = own;
+  return { tasks, parts, ended };
+}
 
 /** The turns of a sampler, and what each has come to. */
 async function shared(parts) {

@@ -750,6 +750,24 @@ def test_the_programs(build: Callable[..., Path], files: Path) -> None:
     assert printed.rstrip("\n") == shown.rstrip("\n")
 
 
+@pytest.mark.parametrize(
+    ("compiler", "flags"),
+    [("x86_64-w64-mingw32-gcc", []), ("gcc", ["-D__APPLE__", "-D_POSIX_C_SOURCE=200809L", "-include", "{}"])],
+    ids=["Windows", "macOS"],
+)
+def test_what_is_of_another_system_compiles(compiler: str, flags: list[str], tmp_path: Path) -> None:
+    """With the headers that Debian has for Windows (gcc-mingw-w64); for macOS with the one function that Linux has not."""
+    if shutil.which(compiler) is None:
+        pytest.skip(f"needs {compiler}")
+    apple = tmp_path / "apple.h"
+    waits = "int pthread_cond_timedwait_relative_np(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);"
+    apple.write_text(f"#include <pthread.h>\n{waits}\n")
+    own = [flag.format(apple) for flag in flags]
+    headers = ["-I", SOURCES, "-I", ROOT / "tests" / "support" / "onnxruntime"]
+    for source in sorted(SOURCES.glob("*.c")):
+        run(compiler, "-std=c99", *STRICT, *own, *headers, "-c", source, "-o", tmp_path / f"{source.stem}.o")
+
+
 def run(*words: str | Path) -> str:
     """What a program prints."""
     quiet = {**os.environ, "ASAN_OPTIONS": "detect_leaks=0"}  # ONNX Runtime keeps what it has allocated once.

@@ -242,7 +242,7 @@ def test_what_turns_have_for_themselves_is_no_help(javascript: JavaScript, progr
     assert near["error"] == f"there is no input or setting `{past}x`; it takes seed, example, temperature"
     assert lacking["error"] == "the input `seed` is missing; it takes seed, example, temperature"
     assert right["pieces"]
-    assert released["known"] and "onnxruntime failed" in released["error"]
+    assert released == {"error": "this model was released: `load` opens the file again", "known": True}
 
 
 STEPS = """net pull(x: [2]) -> [2] { return linear(tanh(linear(x, 8)), 2) }
@@ -263,12 +263,49 @@ def test_a_sampler_tells_how_far_it_is(javascript: JavaScript, program: Any, tmp
     values = {"z": [[[1, 2], [3, 4], [0, 1]], [[0, 0], [1, 1], [2, -1]]], "scale": 0.5, "steps": 5, "seed": 4}
     call = {"file": str(file), "step": str(step), "values": values}
     whole, parts, wrong, alone = javascript(
-        [call, {**call, "every": 2}, {**call, "every": 0.5}, {**call, "file": str(step), "every": 1}]
+        [call, {**call, "every": 2}, {**call, "every": 0.5}, {**call, "host": "right", "step": None, "every": 1}]
     )
     assert [(p["turns"], p["total"]) for p in parts["parts"]] == [(2, 5), (4, 5), (5, 5)]
     assert parts["parts"][-1]["results"] == whole["results"] != parts["parts"][0]["results"]
     assert wrong["error"] == "`every` is a number of turns, 1 at least, this is 0.5"
-    assert "mai compile --progress" in alone["error"] or "step" in alone["error"]
+    assert "mai compile --progress" in alone["error"] and '.onnx", { step: "' in alone["error"]
+
+
+@pytest.mark.parametrize("in_page", [False, True])
+def test_other_tasks_come_between_turns_and_a_signal_is_heard(
+    javascript: JavaScript, program: Any, tmp_path: Path, in_page: bool
+) -> None:
+    """onnxruntime-web computes in the thread that asks it: without a task between, a page draws nothing, and no button is heard."""
+    sampler, writer = program(STEPS), program(TEXT)
+    bare, trained = (
+        Trained(load_weights(sampler, None)[0]),
+        Trained(load_weights(writer, None)[0], tokenizer="bytes"),
+    )
+    options = CompileOptions(verify=False)
+    part, whole = export_part(sampler, "f", bare, tmp_path), export(sampler, "f", bare, tmp_path, options)
+    step, text = (
+        export_step(writer, "generate", trained, tmp_path, options),
+        export(writer, "generate", trained, tmp_path, options),
+    )
+    assert step is not None
+    progress = {
+        "file": str(whole.path),
+        "step": str(part.path),
+        "values": {"z": [[1, 2], [3, 4]], "steps": 12},
+        "every": 1,
+    }
+    stream = {"file": str(text.path), "step": str(step.path), "values": {"count": 12}, "prompt": "Once"}
+    run = {"file": str(whole.path), "host": "late", "values": progress["values"]}
+    watched = [
+        {**call, "watch": {"abort": abort, "inPage": in_page}}
+        for call in (progress, stream) for abort in (None, 3, 0)
+    ]  # fmt: skip
+    *ended, before, within, after = javascript([*watched, *({**run, "watch": {"abort": k}} for k in (0, 2, None))])
+    for whole_way, stopped, never in (ended[:3], ended[3:]):
+        assert whole_way["tasks"] >= 11 and whole_way["ended"] is None
+        assert stopped["ended"] == "AbortError" and stopped["parts"] <= 4
+        assert (never["ended"], never["parts"]) == ("AbortError", 0)
+    assert [one["ended"] for one in (before, within, after)] == ["AbortError", "AbortError", None]
 
 
 @pytest.mark.parametrize("template", ["<s> $A </s>", "<s> $A", "$A"])
@@ -398,7 +435,10 @@ def test_truths_labels_and_sizes_are_checked(
         "`on` is true or false, this is -1": {"on": -1},
         "`kind` is a number, this is true": {"kind": [True]},
         "`kind` is from 0 to 3, this holds 4": {"kind": [4]},
-        '`real` is a number, this is "3.5"': {"real": "3.5"},
+        '`real` is a number, this is "3.5"; a field of a form holds a text: give Number("3.5")': {"real": "3.5"},
+        '`kind` takes numbers: this file has no names of its labels; a field of a form holds a text: give Number("3")': {
+            "kind": "3"
+        },
         "`N` is at least 1, `x` has 0": {"x": {"data": [], "dims": [1, 0, 2]}},
     }
     answer, *refusals = javascript([{"file": file, "values": right | changed} for changed in ({}, *refused.values())])

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mai.compiler.compile_options import Trained
+from mai.compiler.importing.importing import import_folder
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
@@ -43,6 +44,17 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
         result = load(export(program, export_name, trained, tmp_path).path, providers="cpu")(x=x)
         assert wanted.std() > 0.1
         np.testing.assert_allclose(result, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["MobileNetV2", "EfficientNet"])
+def test_a_spec_of_the_published_depth_is_short(kind: str, tmp_path: Path) -> None:
+    """EfficientNet's is B0."""
+    library = pytest.importorskip("transformers", reason="transformers is not installed")
+    sizes = {"width_coefficient": 1.0, "depth_coefficient": 1.0, "hidden_dim": 1280} if kind == "EfficientNet" else {}
+    config = getattr(library, f"{kind}Config")(**sizes)
+    getattr(library, f"{kind}ForImageClassification")(config).save_pretrained(tmp_path)
+    assert len(import_folder(tmp_path, tmp_path / "m.mai").text.splitlines()) < 80
 
 
 @pytest.mark.slow

@@ -200,8 +200,8 @@ def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], 
 
 def test_a_folder_of_another_kind(tmp_path: Path) -> None:
     save(DECODERS["llama"].make(), tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps({"type": "act", "chunk_size": 100}))
-    with pytest.raises(MaiError, match="it says no `model_type`: `type` is 'act', as in LeRobot's policies"):
+    (tmp_path / "config.json").write_text(json.dumps({"type": "tdmpc", "horizon": 5}))
+    with pytest.raises(MaiError, match="no family is known for `type` 'tdmpc'"):
         import_folder(tmp_path, tmp_path / "m.mai")
 
 

@@ -142,7 +142,7 @@ def test_what_is_told(tmp_path: Path) -> None:
     [
         (b"{{ messages | shout }}", "template `default`: the chat template says: No filter named 'shout'."),
         (b"{{ messages }}{{ pad_token }}", "reads `pad_token`, which tokenizer_config.json does not say"),
-        (b"\xff{{ messages }}", "chat_template.jinja cannot be read: 'utf-8' codec"),
+        (b"\xff{{ messages }}", "chat_template.jinja cannot be read: "),
     ],
 )
 def test_a_template_that_cannot_be_read(template: bytes, message: str, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
 from mai.compiler.passes import forms
+from mai.compiler.passes.loops.retime import Switches
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS, Solver
 from mai.compiler.solvers.grid import Plan
@@ -297,7 +298,7 @@ def test_a_plan_leaves_the_grid(program: Maker) -> None:
     """Another method and number of steps, as `mai tune` tries them, are those that the text would name."""
     text = "export f(x: [2], steps: int = 8) -> [2] {{\n  integrate s in 0..1 using {}(steps, grid = power(3)) {{ dx/ds = cos(3 * s) - x }}\n  return x\n}}\n"
     x = np.random.default_rng(0).standard_normal((4, 2))
-    made = forms.retimed(program(text.format("rk4")).exports["f"], Plan("heun", 5), "steps")
+    made = forms.retimed(program(text.format("rk4")).exports["f"], Plan("heun", 5), Switches("steps"))
     (planned,) = evaluate(forms.prepare(made), {"x": x}, {}, {})
     np.testing.assert_array_equal(planned, ends(program, text.format("heun"), {"x": x}, steps=5)[0])
 

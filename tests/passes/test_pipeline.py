@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -171,3 +173,14 @@ def test_the_seconds_of_each_pass_are_added_up(program: Maker) -> None:
     forms.optimise(graph_after(graph, "prune"))
     assert list(timings.seconds) == names_of(pipeline.preparation())
     assert len(timings.lines()) == len(pipeline.preparation())
+
+
+def test_garbage_is_looked_for_seldom_inside_alone() -> None:
+    """As before afterwards, also after an error."""
+    before = gc.get_threshold(), gc.get_freeze_count() > 0, gc.isenabled()
+    for error in (None, ValueError()):
+        with suppress(ValueError), pipeline.seldom_collected():
+            assert gc.get_threshold()[0] == pipeline.SELDOM and gc.isenabled() == before[2]
+            if error is not None:
+                raise error
+        assert (gc.get_threshold(), gc.get_freeze_count() > 0, gc.isenabled()) == before

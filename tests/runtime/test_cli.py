@@ -28,6 +28,7 @@ TRAINING = [
     "sklearn",
     "matplotlib",
     "scipy",
+    "starlette",
 ]
 BARE = f"""
 import sys
@@ -157,5 +158,9 @@ def test_the_verbs_of_the_compiler_say_what_to_install(tmp_path: Path, monkeypat
     spec.write_text("export f(x: [2]) -> [2] { return x }\n", encoding="utf-8")
     for verb in ("check", "show", "train", "compile"):
         said = bare(verb, spec, code=1).stderr
-        assert re.search(r"error: this needs ([\w-]+): pip install \1\n", said)
         assert "pip install 'mai-lang[train]', or '.[train]' in a clone of mai" in said
+        assert re.search(r"error: this needs ([\w-]+), which is not installed\nhelp: .*; pip install \1 brings", said)
+    said = bare("serve", spec, code=1).stderr
+    assert said.startswith(
+        "error: this needs starlette, which is not installed\nhelp: pip install 'mai-lang[serve]', or '.[serve]'"
+    )

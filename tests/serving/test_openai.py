@@ -83,7 +83,10 @@ def test_more_tokens_than_places_are_refused_before_the_first(with_places: dict[
             assert client.post("/v1/completions", {**asked, **more, "max_tokens": 15}).status == 200
             reply = client.post("/v1/completions", {**asked, **more, "max_tokens": 16})
             assert (reply.status, reply.error["code"]) == (400, "input-range")
-            assert "at most 24 tokens: 10 of the prompt and 16 more are too many" in reply.error["message"]
+            assert (
+                "at most 24 tokens: 10 of the prompt and 16 more are too many (max_tokens=15 fits)"
+                in reply.error["message"]
+            )
 
 
 def test_stops_end_an_answer(service: Client) -> None:

@@ -65,6 +65,7 @@ REFUSED: list[tuple[str, Any, int, str, str]] = [
     (SAMPLE, b" " * 100_001, 413, "body-too-large", "at most 100,000 bytes"),
     (f"{SAMPLE}?format=gif", {"seed": 1, "example": 0}, 400, "out-unknown", "there is no format 'gif'"),
     (f"{SAMPLE}?format=png", {"seed": 1, "example": 0}, 400, "out-unknown", "`sample` is [2], which is no image"),
+    (f"{SAMPLE}?format=png", {"seed": [1, 2], "example": 0}, 400, "out-unknown", "which is no image (format=json, npy or npz"),
     (f"{SAMPLE}?timeout=-1", {"seed": 1, "example": 0}, 400, "input-range", "a number of seconds above 0"),
     ("/run/nothing", {}, 404, "route-unknown", "there is no file `nothing` here"),
     ("/nowhere", {}, 404, "route-unknown", "GET /openapi.json lists the routes"),
@@ -109,14 +110,24 @@ def test_a_default_is_within_its_limit(flow: dict[str, Model]) -> None:
         check_limits(Options(), longer, {"steps": np.array(300_001)})
 
 
+def test_a_count_from_0_has_a_limit_and_a_seed_has_none(flow: dict[str, Model]) -> None:
+    plain = flow["spec.plain"].manifest
+    settings = [p.model_copy(update={"minimum": 0} if p.name == "steps" else {}) for p in plain.settings]
+    turns = plain.model_copy(update={"settings": settings})
+    check_limits(Options(), turns, {"steps": np.array(0), "seed": np.array(2**40)})
+    with pytest.raises(ModelError, match="`steps` is at most 100000 here"):
+        check_limits(Options(), turns, {"steps": np.array(100_001)})
+
+
 def test_a_limit_is_said_with_all_its_digits(flow: dict[str, Model]) -> None:
     with running(flow, limits={"steps": 10**6}) as client:
         reply = client.post("/run/spec.plain", {"batch": 1, "steps": 10**6 + 1})
         assert reply.error["message"] == "`steps` is at most 1000000 here, this asks for 1000001"
 
 
-def test_what_curl_sends_is_json(service: Client) -> None:
-    kind = "application/x-www-form-urlencoded"
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain;charset=UTF-8"])
+def test_what_curl_and_fetch_send_is_json(service: Client, kind: str) -> None:
+    """As they call it where their user says nothing of it."""
     assert service.post(SAMPLE, {"seed": 1, "example": 0}, Content_Type=kind).status == 200
 
 

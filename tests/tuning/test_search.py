@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from mai.compiler.solvers import SOLVERS
-from mai.compiler.solvers.grid import Grid, Plan
+from mai.compiler.solvers.grid import Grid, Plan, Spared
 from mai.compiler.solvers.tableaus import Tableau
+from mai.compiler.tuning.learning import FINE, Learner
 from mai.compiler.tuning.quality import metric_of, wasserstein
 from mai.compiler.tuning.report import refusals
 from mai.compiler.tuning.search import REUSES, Limits, Point, Search, frontier
@@ -18,6 +19,11 @@ from mai.compiler.tuning.subject import METHODS
 from mai.spec.diagnostics import MaiError
 
 CURRENT = Plan("rk4", 20)
+
+
+def even(plan: Plan) -> Grid:
+    """No grid but the one of even steps."""
+    return Grid()
 
 
 def quadrature(plan: Plan, power: int) -> float:
@@ -39,7 +45,7 @@ def search(power: int, factor: float) -> Search:
     def measure(plan: Plan, seed: int) -> float:
         return (1 + seed) * (1 + abs(quadrature(plan, power) - 1)) if plan.grid.even else math.inf
 
-    return Search(measure, CURRENT, METHODS, Limits(factor, 80, 2))
+    return Search(measure, CURRENT, METHODS, Limits(factor, 80, 2), even)
 
 
 @pytest.mark.parametrize("power", [0, 1, 2, 3, 5])
@@ -60,9 +66,11 @@ def test_the_cheapest_that_reuses_is_found(spared: float) -> None:
         return (1 + seed) * (1 + abs(quadrature(plan, 3) - 1)) if plan.grid.even else math.inf
 
     methods = ("euler", "heun", "ab2")  # The others have one step's integral of a cubic, or nearly.
-    found = Search(measure, CURRENT, methods, Limits(1.02, 80, 2, spared=spared)).run(CURRENT)
+    found = Search(measure, CURRENT, methods, Limits(1.02, 80, 2, spared=Spared(spared)), even).run(CURRENT)
     every = [
-        Plan(m, n, Grid(), k, spared) for m, n, k in itertools.product(methods, range(1, 81), (1, *REUSES)) if n > k
+        Plan(m, n, Grid(), k, spared=Spared(spared))
+        for m, n, k in itertools.product(methods, range(1, 81), (1, *REUSES))
+        if n > k
     ]
     good = [p for p in every if abs(quadrature(p, 3) - 1) <= 0.02 * (1 + 1e-9)]
     assert found.chosen is not None and found.chosen.plan.reuse > 1
@@ -81,7 +89,7 @@ def test_luck_is_not_confirmed(lucky: int) -> None:
     def measure(plan: Plan, seed: int) -> float:
         return 2.0 if plan.evaluations < lucky and seed >= 2 else 1.0
 
-    found = Search(measure, CURRENT, ("heun", "rk4"), Limits(1.02, 80, 2)).run(CURRENT)
+    found = Search(measure, CURRENT, ("heun", "rk4"), Limits(1.02, 80, 2), even).run(CURRENT)
     chosen = found.chosen
     assert chosen is not None
     assert chosen.plan.evaluations == 10 if lucky == 10 else chosen.plan == CURRENT
@@ -100,15 +108,51 @@ def test_the_frontier_is_what_no_cheaper_plan_is_as_good_as() -> None:
 
 
 def test_a_grid_is_found_where_it_saves_evaluations() -> None:
-    def measure(plan: Plan, seed: int) -> float:
-        far = abs(plan.grid.skew + 0.45) + abs(plan.grid.ends)
-        good = plan.steps > 5 or (plan.steps >= 3 and far < 1e-9)
-        return 1.0 if good else 1.5 + far / 10
+    bent = Grid((0.5, 0, -0.2))
 
-    chosen = Search(measure, CURRENT, ("heun",), Limits(1.02, 80, 1)).run(CURRENT).chosen
-    assert chosen is not None and chosen.plan.steps == 3 and chosen.plan.grid.skew == -0.45
-    chosen = Search(measure, CURRENT, ("heun",), Limits(1.02, 80, 1, warps=False)).run(CURRENT).chosen
+    def measure(plan: Plan, seed: int) -> float:
+        good = plan.steps > 5 or (plan.steps >= 3 and plan.grid == bent)
+        return 1.0 if good else 1.5
+
+    chosen = Search(measure, CURRENT, ("heun",), Limits(1.02, 80, 1), lambda plan: bent).run(CURRENT).chosen
+    assert chosen is not None and chosen.plan == Plan("heun", 3, bent)
+    limits = Limits(1.02, 80, 1, warps=False)
+    chosen = Search(measure, CURRENT, ("heun",), limits, lambda plan: bent).run(CURRENT).chosen
     assert chosen is not None and chosen.plan.steps == 6 and chosen.plan.grid.even
+
+
+@pytest.mark.parametrize("matters", [(0.3, 0.5), (0.0, 0.75), (0.0, 1.0)])
+def test_guidance_is_narrowed_to_where_it_matters(matters: tuple[float, float]) -> None:
+    """By the evaluations of euler(10), at 0, 0.1, ..., 0.9: an interval that ends at no earlier one costs as much, and is not tried."""
+    inner = [n / 10 for n in range(10) if matters[0] <= n / 10 <= matters[1]]
+
+    def measure(plan: Plan, seed: int) -> float:
+        return 1.0 if plan.steps >= 10 and all(plan.guided.holds(share) for share in inner) else 2.0
+
+    limits = Limits(1.02, 10, 1, spared=Spared(guidance=0.5))
+    chosen = Search(measure, Plan("euler", 10), ("euler",), limits, even).run(Plan("euler", 10)).chosen
+    assert chosen is not None and chosen.plan.steps == 10
+    inside = [n / 10 for n in range(10) if chosen.plan.guided.holds(n / 10)]
+    assert chosen.plan.cost == 5 + len(inside) / 2 and set(inner) <= set(inside)
+    assert (min(inside), max(inside)) == (inner[0], inner[-1])
+
+
+def test_a_grid_is_learned_from_the_ends_of_a_fine_solution() -> None:
+    """Of dx/ds = x^3, which bends at the end, by Heun's method: as near as the best of many grids of one number, or nearer."""
+
+    def heun(plan: Plan) -> np.ndarray:
+        x = np.linspace(0.1, 0.68, 12)
+        for start, stop in itertools.pairwise(plan.grid.shares(400 if plan == FINE else plan.steps)):
+            ahead = x + (stop - start) * x**3
+            x = x + (stop - start) * (x**3 + ahead**3) / 2
+        return x
+
+    def error(grid: Grid) -> float:
+        return float(np.linalg.norm(heun(Plan("heun", 7, grid)) - heun(FINE)))
+
+    best = min(error(Grid((a, 0, 0))) for a in np.linspace(-2, 2, 41))
+    assert error(Learner(heun)(Plan("heun", 7))) < 1.01 * best < 0.85 * error(Grid())
+    assert Learner(heun)(Plan("heun", 1)) == Grid()
 
 
 def test_every_plan_is_measured_once_and_told() -> None:
@@ -120,7 +164,7 @@ def test_every_plan_is_measured_once_and_told() -> None:
         return 1 + 1 / plan.evaluations
 
     limits = Limits(1.5, 12, 2)
-    Search(measure, CURRENT, METHODS, limits, lambda p, _: told.append(p.plan)).run(CURRENT)
+    Search(measure, CURRENT, METHODS, limits, even, lambda p, _: told.append(p.plan)).run(CURRENT)
     searched = [s for s in seen if s[1] < 2]
     assert len(searched) == len(set(searched))
     assert len(told) == len(set(told))

@@ -18,12 +18,12 @@ from safetensors.numpy import save_file
 from mai.compiler.check import check
 from mai.compiler.compile_options import DEFAULTS, CompileOptions, Trained
 from mai.compiler.onnx.export import export
-from mai.compiler.solvers.grid import Grid, Plan
+from mai.compiler.solvers.grid import Grid, Interval, Plan
 from mai.compiler.training.initial_weights import load_weights
-from mai.compiler.tuning.search import Point
+from mai.compiler.tuning.search import Point, Search, SearchResult
 from mai.compiler.tuning.subject import METHODS
 from mai.compiler.tuning.tune import Options, Outcome, tune
-from mai.runtime import load
+from mai.runtime import Model, load
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import MANIFEST_KEY
 from mai.spec.diagnostics import MaiError
@@ -197,24 +197,50 @@ def test_a_number_of_steps_in_the_spec(compiled: Written, points: Path) -> None:
     assert [p.name for p in manifest.settings] == ["seed", "batch"]
 
 
-def test_a_grid_that_was_chosen_is_in_the_file(compiled: Written, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where a bent grid alone is good enough, the file has it, and is tuned again from it."""
-    path = compiled(NET)
-    chosen = Plan("midpoint", 3, Grid(-0.3, 0))
+def tuned_to(chosen: Plan, path: Path) -> Model:
+    """The file as it is written where the search finds this plan; it can be tuned again from it."""
 
-    def run(self: Any, current: Plan) -> Any:
-        from mai.compiler.tuning.search import SearchResult
-
-        point = Point(chosen, tuple(self.measure(chosen, s) for s in self.confirming))
-        reference = Point(current, tuple(self.measure(current, s) for s in self.confirming))
+    def run(self: Search, current: Plan) -> SearchResult:
+        point, reference = (Point(p, tuple(self.measure(p, s) for s in self.confirming)) for p in (chosen, current))
         return SearchResult([self.reference, point], self.reference, reference, point)
 
-    monkeypatch.setattr("mai.compiler.tuning.tune.Search.run", run)
-    tuned(path)
-    monkeypatch.undo()
-    said = load(path, providers="cpu").manifest.tuned
-    assert said is not None and said.after.grid == (-0.3, 0.0) and said.after.evaluations == 6
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mai.compiler.tuning.tune.Search.run", run)
+        tuned(path)
+    model = load(path, providers="cpu")
     assert tuned(path, factor=1.5).current == chosen
+    return model
+
+
+def test_a_grid_that_was_chosen_is_in_the_file(compiled: Written) -> None:
+    """With a setting that makes all steps of one length."""
+    even = compiled(NET.replace("= 5", "= 3").replace("rk4(steps)", "midpoint(steps)"))
+    even = even.rename(even.with_name("even.onnx"))
+    model, by_hand = tuned_to(Plan("midpoint", 3, Grid((-0.6, 0.0, 0.3))), compiled(NET)), load(even, providers="cpu")
+    said = model.manifest.tuned
+    assert said is not None and said.after.bends == (-0.6, 0.0, 0.3) and said.after.evaluations == 6
+    assert model.settings["uneven"].default == 1
+    inputs = {"y": np.array([0, 1, 1]), "seed": 1, "scale": 5}
+    np.testing.assert_allclose(model(**inputs, uneven=0), by_hand(**inputs), atol=1e-5)
+    assert np.abs(model(**inputs) - by_hand(**inputs)).max() > 1e-3
+
+
+def test_guidance_in_an_interval_is_in_the_file(compiled: Written) -> None:
+    """With settings that compute it everywhere, as a weight of 1 does, and with what is reusable reused."""
+    text = NET.replace("y: class[2], s: []", "y: class[3], s: []").replace("scale: real = 1", "scale: real = 2")
+    text = text.replace("return linear(tanh", "return linear(reusable(tanh").replace("width)), 2)", "width))), 2)")
+    guided = "free = velocity(x, 2, s)\n    dx/ds = free + scale * (velocity(x, y, s) - free)"
+    path = compiled(text.replace("dx/ds = scale * velocity(x, y, s)", guided))
+    before = load(path, providers="cpu")
+    after = tuned_to(Plan("heun", 6, Grid((0.3, 0.0, 0.0)), 2, Interval(0.2, 0.6)), path)
+    said = after.manifest.tuned
+    assert said is not None and (said.after.guided, said.after.reuse) == ((0.2, 0.6), 2)
+    assert (after.settings["guide_from"].default, after.settings["guide_to"].default) == (0.2, 0.6)
+    inputs, everywhere = {"y": np.array([0, 1, 1]), "seed": 1}, {"guide_from": 0, "guide_to": 1}
+    fine = before(**inputs, steps=60)
+    np.testing.assert_allclose(after(**inputs, **everywhere, steps=60, reuse=1), fine, atol=0.01)
+    np.testing.assert_allclose(after(**inputs, scale=1), after(**inputs, **everywhere, scale=1), atol=1e-5)
+    assert np.abs(after(**inputs) - after(**inputs, **everywhere)).max() > 1e-3
 
 
 def test_a_metric_of_ones_own(compiled: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,7 +330,16 @@ def test_weights_that_are_not_the_files(compiled: Written, tmp_path: Path) -> No
     assert path.read_bytes() == raw
 
 
-@pytest.mark.parametrize("change", [{"method": "rk9"}, {"steps": 0}, {"grid": [0.9, 0.4]}, {"grid": [float("nan"), 0]}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "rk9"},
+        {"steps": 0},
+        {"grid": [0.9, 0.4]},
+        {"bends": [float("nan"), 0, 0]},
+        {"guided": [0.9, 0.4]},
+    ],
+)
 def test_a_manifest_that_was_tampered_with(change: dict[str, Any], compiled: Written, points: Path) -> None:
     path = compiled(DRIFT.format(solver="rk4(steps)"))
     tuned(path, against=points)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad, check_fields_named, check_there, group_columns
 from mai.compiler.data.files.paths import find_files, listed
+from mai.compiler.data.places import Places
 from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.tables.dialect import Stated
@@ -116,23 +117,30 @@ class Table(RowSource):
         return whole | {name: Column(shapes[name], is_part=True) for name in shapes if name not in whole}
 
     def rows(self, wanted: Wanted) -> Finite:
-        from mai.compiler.data.tables.convert import KEY, read_tables
+        import numpy as np
+
+        from mai.compiler.data.rows import rows_of
+        from mai.compiler.data.tables.convert import KEY, ROW, read_tables
         from mai.compiler.data.tables.signs import common_sign
 
         tables = self.tables(wanted)
         split = wanted.split
         key, of_time = (split.key, split.of_time) if split is not None else (None, False)
         vectors = {} if wanted.fields is None else wanted.vectors or self._vectors([*tables[0].columns], wanted.fields)
+        loses = self.missing == "drop" or bool(self.needs)  # Rows, so that those that stay have other numbers.
         columns, notes = read_tables(
-            tables, wanted.fields, key, of_time, self.missing, listed(self.needs), listed(self.words), vectors=vectors
+            tables, wanted.fields, key, of_time, self.missing, listed(self.needs), listed(self.words), loses, vectors
         )
+        count = next(iter(columns.values())).shape[0]
+        rows = np.asarray(rows_of(columns[ROW])[:]) if loses else np.arange(count)
         return Finite(
-            {n: c for n, c in columns.items() if n != KEY},
+            {n: c for n, c in columns.items() if n not in (KEY, ROW)},
             key=columns.get(KEY),
             notes=notes,
             has_gaps=self.missing == "keep",
             decimal=common_sign(tables),
             vectors=vectors,
+            places=Places(rows),
         )
 
     def tables(self, wanted: Wanted) -> list[TableFile]:

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.places import Places
 from mai.compiler.data.rows import (
     Column,
     Columns,
@@ -85,7 +86,9 @@ def read_windows(series: Series, tables: Sequence[TableFile], fields: Mapping[st
     windows = {name: window_field(name, rows.columns, series, whole, type_) for name, type_ in asked.items()}
     parts = _parts(series, whole, rows.groups, rows.times)
     notes = (*rows.notes, *short_series(short, rows.groups, length, "are left out"), *gaps)
-    return Finite(windows, notes=notes, has_gaps=series.missing == "keep", parts=parts)
+    begins = whole + (series.window if series.horizon else 0)
+    places = Places(rows.places[begins], begins, series.horizon or series.window)
+    return Finite(windows, notes=notes, has_gaps=series.missing == "keep", parts=parts, places=places)
 
 
 def starts_of(groups: Array, length: int, stride: int) -> tuple[Array, int]:

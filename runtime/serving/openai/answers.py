@@ -113,8 +113,13 @@ class Wanted:
     def call(self, rows: int) -> dict[str, Any]:
         """The values of a call for so many answers. Raises `ModelError`, `body-too-large`."""
         check_numbers(rows, len(self.prompt))
+        self.check_length(self.text)
         counted = {self.text.count: self.count} if isinstance(self.text.count, str) else {}
         return {**counted, **self.beside(rows), self.text.prompt: np.repeat(self.prompt[None], rows, axis=0)}
+
+    def check_length(self, text: Text) -> None:
+        """Check that prompt and answer fit into what a file reads, in the words of who asks. Raises `ModelError`."""
+        check_length(text, self.prompt[None], {str(text.count): self.count}, said_as="max_tokens")
 
     def beside(self, rows: int) -> dict[str, Any]:
         """What a call for so many answers takes beside the prompt and the number of tokens."""
@@ -226,8 +231,7 @@ async def streamed(wanted: Wanted, options: Options, answer: Answer, seconds: fl
 
 def _check_places(wanted: Wanted) -> None:
     """Check that the file of turns has places for a prompt and its answer: it may have fewer than the model reads."""
-    text = wanted.text.model_copy(update={"limit": wanted.one.model.token_limit})
-    check_length(text, wanted.prompt[None], {str(text.count): wanted.count})
+    wanted.check_length(wanted.text.model_copy(update={"limit": wanted.one.model.token_limit}))
 
 
 def room(limit: int | None, length: int, count: int) -> int:

@@ -7,8 +7,14 @@
 #include <stdint.h>
 
 #define ORT_API_VERSION 17
+#ifdef _WIN32
+#include <wchar.h>
+#define ORT_API_CALL __stdcall
+typedef wchar_t ORTCHAR_T;
+#else
 #define ORT_API_CALL
 typedef char ORTCHAR_T;
+#endif
 
 typedef enum { ORT_LOGGING_LEVEL_FATAL = 4 } OrtLoggingLevel;
 typedef enum { OrtArenaAllocator = 1 } OrtAllocatorType;
