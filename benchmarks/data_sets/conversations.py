@@ -137,7 +137,7 @@ def _trained(twin: Twin, texts: Tensor, answers: Tensor, seed: int) -> Twin:
         x, weight = texts[rows], answers[rows, 1:]
         losses = functional.cross_entropy(twin(x[:, :-1]).transpose(1, 2), x[:, 1:], reduction="none")
         optimizer.zero_grad()
-        ((weight * losses).sum() / weight.sum()).backward()
+        ((weight * losses).sum(1) / weight.sum(1)).mean().backward()
         nn.utils.clip_grad_norm_(twin.parameters(), 1.0)
         optimizer.step()
     return twin
