@@ -166,7 +166,7 @@ def ahead(program: Program, data: Sequence[Path] = ()) -> list[Diagnostic]:
 
 
 def growing(program: Program) -> list[Diagnostic]:
-    """Warnings for texts that cannot grow token by token: they compile with `--no-cache` alone."""
+    """Warnings for texts that cannot grow token by token: their files compute the whole text again for every token."""
     graphs = [g for g in program.exports.values() if any(node.op is Extend for node in g.walk())]
     diagnostics: list[Diagnostic] = []
     for graph in graphs:

@@ -44,7 +44,7 @@ class CompileOptions:
     `cache` says how a growing text keeps its past, `drafts` how many guessed tokens a turn of it may read, `capacity` for how many tokens a step
     file's keys and values have places, which then do not grow. `settings` are
     "required" for hosts that cannot override an initializer. `draws` are "portable", right also where a host computes int64
-    as int32, or "fast"; the numbers are the same. With `cuda` draws and norms are of operators that CUDA has kernels for, so that
+    as int32, or "fast"; the numbers are the same. With `cuda` draws, norms and transforms are of operators that CUDA has kernels for, so that
     the device computes them; on a CPU they are slower. With `cpu` products with large weights are
     convolutions, whose weights ONNX Runtime reads faster on a CPU where rows are few, as in the turns of a text. With `progress` an export with loops gets a file of some of their turns beside it. With `portable` the file is for other engines than ONNX Runtime, which asks for
     `PORTABLE`, and a large batch is not computed in parts, by a `Scan`. `tokenizer` is "bytes" or a file; with `external_data` the

@@ -42,7 +42,7 @@ def compile_all(
 
     _check_drafts(program, names, options)
     _say_useless_defaults(program)
-    trained = _trained(program, weights, options)
+    trained = _trained(program, weights, options, data)
     trained = replace(trained, claims=_findings(program, trained, weights, folder, options, check, data))
     prepared = Preparations(program, options)
     with ExitStack() as open_until_written:
@@ -106,26 +106,36 @@ def _check_drafts(program: Program, names: list[str], options: CompileOptions) -
         raise Misuse("--speculate is for texts that grow, and none of these exports has an `extend`")
 
 
-def _trained(program: Program, weights: Path | None, options: CompileOptions) -> Trained:
+def _trained(program: Program, weights: Path | None, options: CompileOptions, data: tuple[Path, ...]) -> Trained:
     """The weights, which are said where they are not those of a run, and what the files say of them."""
     from mai.compiler.data import label_names
     from mai.compiler.data.chat import chat_of
-    from mai.compiler.data.facts import decimal_of_weights, facts_of_weights
+    from mai.compiler.data.facts import decimal_in, facts_in
     from mai.compiler.data.texts.tokens import reads_corpus, tokenizer_text
     from mai.compiler.training.initial_weights import load_weights
     from mai.compiler.training.run.stage import steps_of_blocks
+    from mai.compiler.training.untrained import first_weights, told_by_data
+    from mai.compiler.weights.tensor_files import metadata_of
 
     arrays, steps = load_weights(program, weights, options.seed)
-    if weights is None and program.loading is not None:
-        echo(f"the weights are those of {program.loading.path}", err=True)
-    elif weights is None and program.weights:
-        echo("no trained weights: the first values are compiled", err=True)
+    if weights is None:
+        _say_untrained(program)
+        arrays = first_weights(program, options.seed, data) or arrays
+    metadata = told_by_data(program, weights, options.seed, data) | metadata_of(weights)
     tokenizer = tokenizer_text(program, weights, options.tokenizer)
-    names = label_names.names_of(weights)
+    names = label_names.names_in(metadata)
     return Trained(
         arrays, steps, tokenizer, names, special_tokens=not reads_corpus(program), blocks=steps_of_blocks(weights),
-        facts=facts_of_weights(weights), decimal=decimal_of_weights(weights), chat=chat_of(program),
+        facts=facts_in(metadata), decimal=decimal_in(metadata), chat=chat_of(program),
     )  # fmt: skip
+
+
+def _say_untrained(program: Program) -> None:
+    """Say that no run's weights are compiled, and which ones are."""
+    if program.loading is not None:
+        echo(f"the weights are those of {program.loading.path}", err=True)
+    elif program.weights:
+        echo("no trained weights: the first values are compiled", err=True)
 
 
 def _compile(prepared: Preparations, name: str, trained: Trained, folder: Path, told: Told) -> None:

@@ -97,7 +97,7 @@ CudaOption = Annotated[
     bool,
     Option(
         "--cuda",
-        help="For CUDA: random draws and norms of operators that it has kernels for; the same numbers, slower on a CPU.",
+        help="For CUDA: random draws, norms and Fourier transforms of operators that it has kernels for; the same numbers, slower on a CPU.",
     ),
 ]
 TokenizerOption = Annotated[str | None, Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")]

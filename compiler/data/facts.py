@@ -70,11 +70,21 @@ def saved(facts: Mapping[str, Facts], decimal: Decimal | None) -> dict[str, str]
 
 def facts_of_weights(path: Path | None) -> dict[str, Facts]:
     """The facts that the weights of a run tell, by field."""
-    by_field = json.loads(metadata_of(path).get(FACTS, "{}"))
+    return facts_in(metadata_of(path))
+
+
+def facts_in(metadata: Mapping[str, str]) -> dict[str, Facts]:
+    """The facts in the metadata of weights, by field."""
+    by_field = json.loads(metadata.get(FACTS, "{}"))
     return {name: Facts(**each) for name, each in by_field.items()}
 
 
 def decimal_of_weights(path: Path | None) -> Decimal | None:
     """The decimal sign of the tables that the weights of a run were trained on, where their numbers told it."""
-    written = metadata_of(path).get(DECIMAL)
+    return decimal_in(metadata_of(path))
+
+
+def decimal_in(metadata: Mapping[str, str]) -> Decimal | None:
+    """The decimal sign in the metadata of weights."""
+    written = metadata.get(DECIMAL)
     return next((sign for sign in OTHER if sign == written), None)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.rows import blocks
-from mai.compiler.describing.numbers import Numbers
+from mai.compiler.describing.columns.numbers import Numbers
 from mai.runtime.arrays import Array
 from mai.spec.record import record
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from functools import singledispatch
 
 from mai.compiler.describing.arrays import ArraysSummary, ArraySummary
-from mai.compiler.describing.columns import ColumnSummary
+from mai.compiler.describing.columns.column import ColumnSummary
+from mai.compiler.describing.columns.numbers import Numbers
 from mai.compiler.describing.drawn import DrawnSummary
 from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.lines import Summary, data_line, moment
-from mai.compiler.describing.numbers import Numbers
 from mai.compiler.describing.tables import TableSummary, why_not
 from mai.compiler.describing.texts import TextSummary
 

@@ -16,6 +16,7 @@ from mai.compiler.describing.images import summarise_images
 from mai.compiler.describing.lines import Summary
 from mai.compiler.describing.tables import AS_FOUND, summarise_tables
 from mai.compiler.describing.texts import summarise_texts
+from mai.runtime.inputs.cells import few_of
 
 ARRAYS = (".npz", ".npy")
 
@@ -36,6 +37,7 @@ def describe(paths: Sequence[Path], stated: Stated = AS_FOUND, as_table: bool | 
         return summarise_source(source)
     if len(paths) == 1 and folder.is_dir() and _has_images(folder):
         return summarise_images(folder)
+    _refuse_deep(folder)
     files = find_files(Path(), [*paths], _is_data)
     first = files[0]
     if is_table(first) or as_table:
@@ -54,6 +56,18 @@ def describe(paths: Sequence[Path], stated: Stated = AS_FOUND, as_table: bool | 
 def _is_data(path: Path) -> bool:
     is_text: Callable[[str], bool] = (".txt", ".md").__contains__
     return path.is_file() and (is_table(path) or path.suffix in ARRAYS or is_text(path.suffix))
+
+
+def _refuse_deep(folder: Path) -> None:
+    """Raise `MaiError` for a folder of folders that have images in folders, as `train/cat/1.png`, where there is nothing else."""
+    inside = sorted(each for each in folder.iterdir() if each.is_dir()) if folder.is_dir() else []
+    deep = [each for each in inside if _has_images(each)]
+    if deep and not any(map(_is_data, folder.iterdir())):
+        kept = [each for each in deep if each.name.lower() in ("test", "val", "valid", "validation")]
+        first = next((each for each in deep if each not in kept), deep[0])
+        parts = "".join(f', {"test" if each.name.lower() == "test" else "validation"} = "{each}"' for each in kept)
+        help = f'`mai data {first}`; in a spec `images("{first}"{parts})`'
+        raise bad(f"{folder} has its images two folders deep, in {few_of([each.name for each in deep])}", help=help)
 
 
 def _has_images(folder: Path) -> bool:

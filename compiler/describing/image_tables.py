@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,9 +14,9 @@ from mai.compiler.data.files.pictures import Origin
 from mai.compiler.data.files.saved_sets import STATE
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
-from mai.compiler.describing.columns import ColumnSummary
+from mai.compiler.describing.columns.column import ColumnSummary
 from mai.compiler.describing.images import ImagesSummary, summary_of
-from mai.compiler.describing.tables import TableSummary, why_not
+from mai.compiler.describing.tables import Field, TableSummary, why_not
 from mai.runtime.inputs.cells import few_of
 
 MOST_LABELS = 1000
@@ -43,13 +44,45 @@ def images_of_table(table: TableSummary, target: str | None = None) -> ImagesSum
     setting += f', folder = "{folder}"' if folder else ""
     origins = tuple(all_origins(tables, image, folder))
     place = _place(table.files)
-    if len(fitting) != 1:
-        return summary_of(place, origins, (), settings=setting)
-    label = fitting[0]
-    are_numbered = {*label.words} == {*map(str, range(len(label.words)))}
-    words = f", words = {label.name}" if label.kind == "whole" and not are_numbered else ""
-    gaps = ", missing = drop" if label.missing else ""
-    return summary_of(place, *_labelled(origins, tables, label), label.name, setting + words + gaps)
+    label = fitting[0] if len(fitting) == 1 else None
+    fields = [field for field in table.fields() if field.name not in images]
+    written, more = _written(fields, label)
+    beside = tuple(field.name for field in fields if label is None or field.name != label.name)
+    if label is None:
+        summary = summary_of(place, origins, (), settings=setting)
+    else:
+        gaps = ", missing = drop" if label.missing else ""
+        settings = setting + words_setting([label.name] if _are_names(label) else []) + gaps
+        summary = summary_of(place, *_labelled(origins, tables, label), label.name, settings)
+    choices = tuple(each.name for each in table.columns if each.name in beside and _can_be_labels(each))
+    return replace(
+        summary, fields=written, settings_of_fields=setting + more, beside=beside, other_labels=choices,
+        columns=tuple(images),
+    )  # fmt: skip
+
+
+def _written(fields: Sequence[Field], label: ColumnSummary | None) -> tuple[tuple[str, ...], str]:
+    """Fields beside an image as a spec writes them, and their settings: whole numbers of which one is the label are labels."""
+    types = {
+        field.name: field.type_text if field.columns[0].kind != "word" else f"class[{field.columns[0].distinct}]"
+        for field in fields
+    }
+    names = [field.name for field in fields if field.columns[0].code is not None]
+    if label is not None:
+        types[label.name] = f"class[{len(label.words)}]"
+        names += [label.name] if _are_names(label) and label.name not in names else []
+    gaps = ", missing = drop" if any(field.has_gaps for field in fields) else ""
+    return tuple(f"{name}: {type_}" for name, type_ in types.items()), words_setting(names) + gaps
+
+
+def _are_names(label: ColumnSummary) -> bool:
+    """Whether whole numbers are names, since they are not 0, 1, ..."""
+    return label.kind == "whole" and {*label.words} != {*map(str, range(len(label.words)))}
+
+
+def words_setting(names: Sequence[str]) -> str:
+    """The setting that says which fields are names; nothing for none."""
+    return f", words = {names[0] if len(names) == 1 else '[' + ', '.join(names) + ']'}" if names else ""
 
 
 def _can_be_labels(column: ColumnSummary) -> bool:

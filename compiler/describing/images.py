@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from statistics import median_low
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.files.pictures import Origin, opened, upright_size
 from mai.compiler.data.sources.images import Images
+from mai.compiler.data.tables.kinds import is_table
 from mai.runtime.inputs.cells import few_of
 from mai.spec.diagnostics import MaiError
 from mai.spec.record import record
@@ -25,6 +27,8 @@ class ImagesSummary:
 
     `place` is that folder or table, `label` what a spec calls the labels, and `settings` what it says of the source beside the path.
     `sizes` are (width, height) as training reads them, upright, `modes` Pillow's, each with how many images have it; `damaged` are those that cannot be read.
+    Of a table, `fields` are all that a spec could take beside the image, as it writes them, with their settings; `beside` are those
+    that are not the label, `other_labels` those of them that could be it, and `columns` those of images; `tables` lie in the folder, and are not read.
     """
 
     place: Path
@@ -35,6 +39,12 @@ class ImagesSummary:
     damaged: tuple[Origin, ...]
     label: str = "y"
     settings: str = ""
+    fields: tuple[str, ...] = ()
+    settings_of_fields: str = ""
+    beside: tuple[str, ...] = ()
+    other_labels: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    tables: tuple[Path, ...] = ()
 
     @property
     def classes(self) -> tuple[tuple[str, int], ...]:
@@ -61,7 +71,7 @@ def summarise_images(folder: Path) -> ImagesSummary:
     """What every image of a folder is. Raises `MaiError` where there is none."""
     files = tuple(Images.of({"path": str(folder)}).find(Path(), [folder]))
     labels = () if files[0].parent == folder else tuple(file.parent.name for file in files)
-    return summary_of(folder, files, labels)
+    return replace(summary_of(folder, files, labels), tables=tuple(sorted(filter(is_table, folder.iterdir()))))
 
 
 def summary_of(

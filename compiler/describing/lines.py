@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from mai.compiler.describing.arrays import ArraysSummary, ArraySummary
-from mai.compiler.describing.columns import DAY, ColumnSummary
+from mai.compiler.describing.columns.column import DAY, ColumnSummary
+from mai.compiler.describing.columns.numbers import Numbers
 from mai.compiler.describing.drawn import DrawnSummary
 from mai.compiler.describing.image_tables import images_of_table
 from mai.compiler.describing.images import COLOURS, ImagesSummary
-from mai.compiler.describing.numbers import Numbers
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
 from mai.runtime.inputs.cells import few_of
@@ -130,7 +130,10 @@ def data_line(summary: Summary) -> str:
 def _(summary: TableSummary) -> str:
     fields = summary.fields()
     images = _images(summary)
-    left = "".join(f"# left out: {column.name}: {why}\n" for column, why in summary.left_out())
+    gone = [(column.name, why) for column, why in summary.left_out()]
+    if images is not None:  # A name of a file is not left out: it is the image.
+        gone = [(name, why) for name, why in gone if name not in images.columns]
+    left = "".join(f"# left out: {name}: {why}\n" for name, why in gone)
     if images is not None:
         return left + data_line(images)
     if not fields:
@@ -154,11 +157,17 @@ def _images(summary: TableSummary) -> ImagesSummary | None:
 @data_line.register
 def _(summary: ImagesSummary) -> str:
     width, height = summary.size
-    label = f", {summary.label}: class[{len(summary.classes)}]" if summary.classes else ""
+    fields = [*summary.fields]
+    if not summary.columns and summary.classes:
+        fields = [f"{summary.label}: class[{len(summary.classes)}]"]
+    x = "x" if not any(field.startswith("x: ") for field in fields) else "image"
     size = f", size = [{height}, {width}]" if len(summary.sizes) > 1 else ""
     left = "# take out what cannot be read\n" if summary.damaged else ""
-    source = f'images("{summary.place}"{size}{summary.settings})'
-    return f"{left}data x: [{summary.channels}, {height}, {width}]{label} from {source}"
+    left += "".join(
+        f"# left out: {table.name}: `mai data {table}` shows what it says of images\n" for table in summary.tables
+    )
+    source = f'images("{summary.place}"{size}{summary.settings_of_fields or summary.settings})'
+    return left + spread("data ", [f"{x}: [{summary.channels}, {height}, {width}]", *fields], f"from {source}")
 
 
 @data_line.register
@@ -268,6 +277,7 @@ def _array_values(array: ArraySummary) -> str:
 
 
 def _short(word: str) -> str:
+    word = word.replace("\r", "").replace("\n", "\\n")
     return word if len(word) <= LETTERS else word[: LETTERS - 3] + "..."
 
 

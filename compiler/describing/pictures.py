@@ -12,11 +12,11 @@ import numpy as np
 
 from mai.compiler.data.files.pictures import Origin, opened
 from mai.compiler.describing.arrays import ArraysSummary
-from mai.compiler.describing.columns import DAY, ColumnSummary
+from mai.compiler.describing.columns.column import DAY, ColumnSummary
+from mai.compiler.describing.columns.numbers import Numbers
 from mai.compiler.describing.drawn import DrawnSummary
 from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.lines import Summary, ascii_or
-from mai.compiler.describing.numbers import Numbers
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
 from mai.runtime.arrays import Array

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mai.compiler.data.fields import bad, group_columns
@@ -10,13 +10,15 @@ from mai.compiler.data.tables.dates import HELP
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.data.totals import note_of_totals
-from mai.compiler.describing.columns import ColumnReader, ColumnSummary
-from mai.runtime.inputs.cells import few_of
+from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
+from mai.compiler.describing.columns.hints import counted_dates, names_rows
+from mai.runtime.inputs.cells import few_of, note_of_lacking
 from mai.spec.record import record
 
 LETTERS_OF_TEXT, SPACES_OF_TEXT = 40, 4  # Words that are longer, or of more parts, in the mean are texts.
 NUMBERS = ("number", "whole", "date")
 AS_FOUND = Stated()
+COUNTS = {2: "two", 3: "three", 4: "four"}
 
 
 @record
@@ -85,22 +87,27 @@ def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableS
     if not columns or not columns[0].rows:
         raise bad(f"{files[0]} needs a line of column names and at least one row")
     notes = dict.fromkeys(f"{table.path.name}: {note}" for table in tables for note in table.notes)
-    alike = (_note_of_capitals(column) for column in columns if column.kind == "word")
-    notes |= {f"{files[0].name}: {note}": None for note in alike if note}
+    notes |= {f"{files[0].name}: {note}": None for column in columns for note in notes_of_words(column)}
+    counted = ((column, counted_dates(column)) for column in columns if why_not(column) is None)
+    notes |= {f"{files[0].name}: `{column.name}`: {said}": None for column, said in counted if said}
     totals = [column.name for column in columns if column.ends_in_total]
     if totals:
         notes[f"{files[-1].name}: {note_of_totals(totals)}"] = None
     return TableSummary(tuple(files), tables[0].kind, columns[0].rows, columns, tuple(notes))
 
 
-def _note_of_capitals(column: ColumnSummary) -> str | None:
-    """The note on the first two words that differ in capital letters alone; None where there are none, or where every row has a word of its own."""
-    first: dict[str, str] = {}
-    for word in () if column.is_identifier else column.words:
-        other = first.setdefault(word.casefold(), word)
-        if other != word:
-            return f"`{other}` and `{word}` of `{column.name}` differ in capital letters alone, and are two labels"
-    return None
+def notes_of_words(column: ColumnSummary) -> Iterator[str]:
+    """Notes on words that say that there is no value, and on the first that differ in capital letters alone where rows share words."""
+    if column.kind == "word" and column.lacking:
+        yield note_of_lacking(column.name, column.lacking)
+    alike: dict[str, list[str]] = {}
+    for word in column.words if column.kind == "word" and not column.is_identifier else ():
+        alike.setdefault(word.casefold(), []).append(word)
+    several = next((words for words in alike.values() if len(words) > 1), None)
+    if several is not None:
+        shown = f"{', '.join(f'`{word}`' for word in several[:-1])} and `{several[-1]}`"
+        number = COUNTS.get(len(several), str(len(several)))
+        yield f"{shown} of `{column.name}` differ in capital letters alone, and are {number} labels"
 
 
 def holds_texts(column: ColumnSummary) -> bool:
@@ -131,8 +138,14 @@ def why_not(column: ColumnSummary) -> str | None:
         return "it holds values that are not finite"
     if column.distinct == 1 and not column.missing and column.rows > 1:
         return f"it is always {column.words[0]}"
+    dates = counted_dates(column)
     if column.is_numbering:
-        return "it numbers the rows"
+        return dates or "it numbers the rows"
+    if column.is_rounded_off and dates is not None:
+        return dates
+    names = names_rows(column) if dates is None else None
+    if names is not None and not (column.are_rising and column.is_rounded_off):
+        return names
     if column.is_rounded_off:
         return "numbers of 32 bits do not tell its values apart: take off what they have in common"
     if holds_texts(column):

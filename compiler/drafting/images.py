@@ -67,6 +67,13 @@ def _name(file: object, place: Path) -> str:
 
 
 def _about(summary: ImagesSummary, frame: Frame) -> Iterator[str]:
+    if summary.beside:
+        choice = summary.other_labels[0] if summary.other_labels else None
+        verb = "learns another" if summary.classes else "learns one of them"
+        how = "" if choice is None else f": `mai new --data {summary.place.name} --target {choice}` {verb}"
+        yield f"# Left out: {few_of(summary.beside)}{how}."
+    for table in summary.tables:
+        yield f"# Left out: {table.name}: `mai data {table}` shows what it says of images."
     if summary.damaged:
         names = [_name(file, summary.place) for file in summary.damaged]
         yield f"# These cannot be read, take them out: {few_of(names)}."

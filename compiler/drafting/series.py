@@ -8,7 +8,7 @@ from mai.compiler.data.tables.cells import Missing
 from mai.compiler.data.tables.files import open_tables
 from mai.compiler.data.tables.header import NAME
 from mai.compiler.data.windows.windows import count_windows
-from mai.compiler.describing.columns import ColumnSummary
+from mai.compiler.describing.columns.column import ColumnSummary
 from mai.compiler.describing.lines import spread
 from mai.compiler.describing.tables import AS_FOUND, TableSummary
 from mai.compiler.ir.types import DType, Type

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence, Set
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.header import NAME
-from mai.compiler.describing.columns import ColumnSummary
+from mai.compiler.describing.columns.column import ColumnSummary
+from mai.compiler.describing.columns.hints import names_rows
 from mai.compiler.describing.leaks import Leak, leaks
 from mai.compiler.describing.tables import TableSummary, holds_texts, why_not
 from mai.runtime.inputs.cells import few_of
@@ -163,7 +164,7 @@ def _unusable(others: Groups, called: frozenset[str]) -> dict[str, str]:
     if len(left) < len(others):
         return left
     return {  # A number of the row is better than nothing.
-        name: reason for name, reason in left.items() if not others[name][0].is_numbering
+        name: reason for name, reason in left.items() if not names_a_row(others[name][0])
     }
 
 
@@ -215,8 +216,7 @@ def _kind(columns: Sequence[ColumnSummary]) -> str:
 
 
 def _words(column: ColumnSummary) -> Words:
-    is_open = bool(column.missing) or len(column.words) > ONE_HOT
-    return Words(column.name, column.words, column.code is not None, is_open)
+    return Words(column.name, column.words, column.code is not None, open=True)
 
 
 def _length(column: ColumnSummary) -> int:
@@ -235,11 +235,16 @@ def _target(table: TableSummary, name: str) -> ColumnSummary:
         raise bad(f"{table.files[0]} has no column `{name}`", help=help)
     if column.distinct == 1:
         raise bad(f"`{name}` is always {column.words[0]}: there is nothing to predict")
-    is_fine = column.is_numbering or (column.kind == "mixed" and 1 < len(column.words) <= MOST_LABELS)
+    is_fine = names_a_row(column) or (column.kind == "mixed" and 1 < len(column.words) <= MOST_LABELS)
     reason = None if is_fine else _reason(name, [column], frozenset(), texts=False)
     if reason is not None:
         raise bad(f"`{name}` cannot be predicted: {reason}")
     return column
+
+
+def names_a_row(column: ColumnSummary) -> bool:
+    """Whether a column of whole numbers is left out since each is a row's own."""
+    return column.is_numbering or names_rows(column) is not None
 
 
 def _target_words(column: ColumnSummary, as_numbers: bool | None) -> Words | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mai.compiler.data.totals import note_of_totals
+from mai.compiler.describing.columns.hints import counted_dates
 from mai.compiler.describing.lines import listed, number, share, spread
+from mai.compiler.describing.tables import notes_of_words
 from mai.compiler.drafting.table_fields import ONE_HOT, TableFields, Words
 from mai.spec.record import record
 
 READ, VOCAB = 32, 1000  # Numbers that are made of a text, and tokens that texts are made of at most.
+FEW_ROWS = 10  # Of a word, in the mean: of fewer little is learnt that holds for others.
 EMBEDDED = 8  # Numbers of a word that is embedded.
 PARTS_OF_DATES = ("year", "month", "day", "weekday", "hour")
 # Functions that the net calls: its parameters have other names.
@@ -79,7 +82,14 @@ def _data(fields: TableFields, path: str) -> Iterator[str]:
     file, target = fields.table.files[0].name, fields.target
     yield f"# {target.name} from the other columns of {file}: {fields.rows:,} rows, {_what(fields)}."
     yield from (f"# Left out: {name}: {reason}." for name, reason in fields.left)
+    dates = (
+        (name, counted_dates(column)) for name in fields.numbers if (column := fields.table.column(name)) is not None
+    )
+    yield from (f"# Look at {name}: {said}." for name, said in dates if said is not None)
     yield from (f"# Look at {each.column}: {each.words}. Is it known before {target.name} is?" for each in fields.leaks)
+    taken = {name for name, _ in fields.inputs} | {target.name}
+    columns = (column for column in fields.table.columns if column.name in taken)
+    yield from (f"# {note[0].upper()}{note[1:]}." for column in columns for note in notes_of_words(column))
     yield from _remarks(fields)
     if fields.texts:
         yield f"const vocab = {VOCAB}"
@@ -93,6 +103,10 @@ def _data(fields: TableFields, path: str) -> Iterator[str]:
 def _remarks(fields: TableFields) -> Iterator[str]:
     """What has to be known of the target."""
     target = fields.target.name
+    for words in fields.words:
+        rows = fields.rows / len(words.names)
+        if len(words.names) > ONE_HOT and rows < FEW_ROWS:
+            yield f"# {words.name} has {len(words.names):,} words, each in {rows:.0f} rows: too few to learn much of it. Compare a spec without it."
     totals = [column.name for column in fields.table.columns if column.ends_in_total]
     if totals:
         yield f"# Take it out: {note_of_totals(totals)}."

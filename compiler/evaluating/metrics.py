@@ -22,6 +22,8 @@ from mai.compiler.evaluating.quantiles import quantile_metrics
 from mai.runtime.arrays import Array
 from mai.spec.record import record
 
+LARGE = 1e4  # Numbers from here on are shown whole.
+
 
 @record
 class Figure:
@@ -34,8 +36,13 @@ class Figure:
 
     def in_words(self) -> tuple[str, ...]:
         """The cells of a table's row."""
-        interval = "" if self.interval is None else f"{self.interval[0]:.4g} to {self.interval[1]:.4g}"
-        return self.name, f"{self.value:.4g}", interval, self.words
+        interval = "" if self.interval is None else " to ".join(map(number_in_words, self.interval))
+        return self.name, number_in_words(self.value), interval, self.words
+
+
+def number_in_words(value: float) -> str:
+    """A number in four digits; a large one whole, so that it can be found in a table."""
+    return f"{value:,.0f}" if LARGE <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 def figures(
@@ -307,7 +314,7 @@ def _of_numbers(answers: Measured, resamples: int, seed: int, places: Places | N
     spread = float(np.sqrt(((truth - truth.mean(0)) ** 2).mean()))
     metrics: dict[str, tuple[Metric, str]] = {
         "rmse": (
-            lambda rows: float(np.sqrt((error[rows] ** 2).mean())), f"root of the mean squared error; always the mean has {spread:.4g}"
+            lambda rows: float(np.sqrt((error[rows] ** 2).mean())), f"root of the mean squared error; always the mean has {number_in_words(spread)}"
         ),
         "mae": (lambda rows: float(np.abs(error[rows]).mean()), "mean distance from what is right"),
         "median error": (lambda rows: float(np.median(np.abs(error[rows]))), "half of the answers are nearer than this"),

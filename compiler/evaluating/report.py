@@ -21,6 +21,7 @@ from mai.compiler.evaluating.metrics import (
     calibration,
     confusion,
     figures,
+    number_in_words,
     of_classes,
     residuals,
 )
@@ -160,7 +161,7 @@ def _tags(answers: Tagged, there: Array, place: int | None = None) -> str:
 
 
 def _numbers(values: Array) -> str:
-    text = ", ".join(f"{value:.4g}" for value in values[:4].tolist())
+    text = ", ".join(map(number_in_words, values[:4].tolist()))
     return f"{text}, ..." if len(values) > 4 else text
 
 
@@ -185,7 +186,7 @@ def lines(outcome: Evaluation) -> Iterator[str]:
     elif isinstance(outcome.answers, Measured):
         quantiles = residuals(outcome.answers)
         yield ""
-        text = ", ".join(f"{float(share):.0%} below {value:.4g}" for share, value in quantiles.items())
+        text = ", ".join(f"{float(share):.0%} below {number_in_words(value)}" for share, value in quantiles.items())
         yield f"answer minus truth: {text}"
     yield from _worst_lines(outcome)
 

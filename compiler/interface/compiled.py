@@ -19,17 +19,20 @@ if TYPE_CHECKING:
     from mai.runtime.model.model import Model
 
 
-def compiled(program: Program, export: str, weights: object, options: CompileOptions) -> Model:
+def compiled(
+    program: Program, export: str, weights: object, options: CompileOptions, data: tuple[Path, ...] = ()
+) -> Model:
     """One export as a function of arrays. Its file, `model.path`, stands in a folder that goes with it.
 
     Args:
         weights: a file or a folder; a torch module or arrays by name; or None: first values.
+        data: files in the place of the spec's own, which say first values and the names of labels.
 
     Raises:
         MaiError: the weights do not fit, or the file differs from torch.
     """
     folder = scratch_folder()
-    compile_all(program, [export], _file(weights, folder), folder, options, told=lambda written: None)
+    compile_all(program, [export], _file(weights, folder), folder, options, data=data, told=lambda written: None)
     model = load(folder / f"{program.name}.{export}.onnx")
     remove_with(model, folder)
     return model

@@ -95,7 +95,11 @@ class Spec:
 
     def check(self) -> Findings:
         """What `mai check` says, errors and warnings; it is true where there is no error."""
-        checked = check_all(self.path, self.consts, {str(self.path): self._source}, self._held_files)
+        try:
+            files = self._held_files
+        except MaiError as error:  # The text cannot be parsed, or the data are not those of its fields.
+            return Findings(tuple(error.diagnostics))
+        checked = check_all(self.path, self.consts, {str(self.path): self._source}, files)
         return Findings(tuple(checked.diagnostics))
 
     def show(self, stage: str = "summary", export: str | None = None, after: str | None = None) -> Shown:
@@ -165,11 +169,13 @@ class Spec:
 
         chosen = self._export(name)
         if weights is not None or options:
-            return compiled(self.program, chosen, weights or self._last_weights, CompileOptions(**options))
+            return compiled(
+                self.program, chosen, weights or self._last_weights, CompileOptions(**options), self._held_files
+            )
         if self.run is not None:
             return self.run.export(chosen)
         if chosen not in self._models:
-            self._models[chosen] = compiled(self.program, chosen, None, CompileOptions())
+            self._models[chosen] = compiled(self.program, chosen, None, CompileOptions(), self._held_files)
         return self._models[chosen]
 
     def torch(self, seed: int = 0) -> SpecModule:

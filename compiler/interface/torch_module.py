@@ -9,15 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from mai.compiler.data.batches import load
 from mai.compiler.interface.torch_arguments import Arguments
+from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.describing.absent_tokens import may_be_absent
 from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.training.first_values import compute_first_values, first_values_before
-from mai.compiler.training.initial_weights import initial_weights, load_weights, loaded_names
+from mai.compiler.training.first_values import compute_all_first_values
+from mai.compiler.training.initial_weights import initial_weights, load_weights
 from mai.compiler.training.step.code import minimized
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.record import record
@@ -53,22 +53,14 @@ class SpecModule(Weights):
         self._lowered: dict[tuple[str, str | None], Code] = {}
         if weights is None:
             self.load_state_dict(initial_weights(program, None, seed).state_dict())
-            self._compute_first_values(data)
+            compute_all_first_values(program, self, seed, data)
         else:
             self.put(load_weights(program, weights)[0])
 
-    def _compute_first_values(self, files: Sequence[Path]) -> None:
-        """What weights begin as that all examples say, means and deviations say; the data are read where there are such weights."""
-        program, base = self._program, Path(self._program.source.path).parent
-        loaded = loaded_names(program, None)
-        for training in program.trainings:
-            if training.first_values or program.lets:
-                data = load(training.data, training.fields, self._seed, base, files, training.where, {})
-                initialised = first_values_before(program, training) | loaded
-                evaluation = forms.prepare(training.evaluation)
-                compute_first_values(
-                    program, training, evaluation, data, self, self._seed, torch.device("cpu"), initialised
-                )
+    def train(self, mode: bool = True) -> SpecModule:
+        """What `loss` is from here on: of examples that are trained on, or, after `eval()`, of held-out ones."""
+        vars(self)["training"] = mode  # Not as an attribute: a net may have that name.
+        return self
 
     def forward(self, **values: Any) -> Tensor | dict[str, Tensor]:
         """The one export, or the first: inputs with the batch first, and settings, by name."""
@@ -91,7 +83,10 @@ class SpecModule(Weights):
         return call
 
     def loss(self, block: str | None = None, *, step: int = 0, **fields: Any) -> Tensor:
-        """What a train block minimizes, the sum of its objectives over a batch of fields by name, []; states are moved as training moves them.
+        """What a train block minimizes, the sum of its objectives over a batch of fields by name, [].
+
+        Its states are moved as training moves them. After `module.eval()` it is the loss on held-out examples: without dropout, with running
+        statistics, and no state is moved; `module.train()` goes back.
 
         Args:
             block: the name of the block, where there are several; by default the last.
@@ -102,12 +97,13 @@ class SpecModule(Weights):
             MaiError: there is no such block; a field is missing, or its shape, its batch or its labels are not as the spec says.
         """
         training = self._training(block)
-        code = self._lower("train", training.name)
+        code = self._lower("train" if self.training else "held-out", training.name)
         values = {"seed": self._seed, "step": step, **fields}
         outputs = code.module(*code.arguments.tensors(values, self._device))
         objectives = [output.mean() for output in outputs[: len(training.objectives)]]
-        states = [output.detach() for output in outputs[len(training.objectives) :]]
-        self.write(dict(zip((update.weight for update in training.updates), states, strict=True)))
+        if self.training:
+            states = [output.detach() for output in outputs[len(training.objectives) :]]
+            self.write(dict(zip((update.weight for update in training.updates), states, strict=True)))
         return torch.stack(objectives).sum()
 
     def _training(self, block: str | None) -> Training:
@@ -119,14 +115,22 @@ class SpecModule(Weights):
         return chosen[-1]
 
     def _lower(self, kind: str, name: str | None) -> Code:
-        """The code of an export or of a train block, which is made once."""
+        """The code of an export, or of a train block in training or on held-out examples, which is made once."""
         key = kind, name
         if key not in self._lowered:
-            graph = self._program.exports[str(name)] if kind == "export" else minimized(self._training(name))
+            graph = self._graph(kind, name)
             prepared = forms.prepare(graph)
             absent = {value.name for value in graph.inputs if may_be_absent(value)}
             self._lowered[key] = Code(Arguments(prepared, absent), lower(prepared, self), prepared.output_names)
         return self._lowered[key]
+
+    def _graph(self, kind: str, name: str | None) -> Graph:
+        if kind == "export":
+            return self._program.exports[str(name)]
+        training = self._training(name)
+        if kind == "train":
+            return minimized(training)
+        return forms.select(training.evaluation, [objective.output for objective in training.objectives])
 
     @property
     def _device(self) -> torch.device:

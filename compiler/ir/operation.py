@@ -143,7 +143,6 @@ class Operation:
     alignment: ClassVar[Alignment] = Alignment.LEAD
     wants_lead: ClassVar[bool] = False
     unled: ClassVar[tuple[int, ...]] = ()
-    unled_help: ClassVar[str | None] = None
     lifted: ClassVar[Lowering | None] = None
     commutes: ClassVar[bool] = False
     cases: ClassVar[tuple[Case, ...]]
@@ -185,7 +184,7 @@ def typed(op: type[Operation], types: Sequence[Type], attributes: Mapping[str, o
     for operand in op.unled:
         if operand < len(types) and types[operand].lead:
             message = f"this operand of `{op.name}` is one for all examples; here it depends on the example"
-            raise ShapeError("shape-mismatch", message, operand, label="differs between examples", help=op.unled_help)
+            raise ShapeError("shape-mismatch", message, operand, label="differs between examples")
     result: Type | tuple[Type, ...] = op.shape(*types, **attributes)
     return result
 

@@ -213,6 +213,8 @@ def _least_sizes(unsealed: Unsealed, gate: Gate) -> dict[str, int]:
 
 def _notes(prepared: Prepared, model: ir.Model, options: CompileOptions) -> tuple[str, ...]:
     """What an option did not do for a file; a step file says nothing of its own."""
+    if prepared.recomputed:
+        return (f"each token computes the whole text again: {prepared.recomputed}",)
     if options.unroll and has_loop(model):
         return ("a loop is left, of which only the call knows how many turns it takes",)
     if options.portable and has_loop(model):

@@ -20,6 +20,7 @@ from mai.compiler.passes.text.absence import prompts_of, prompts_of_unlike_lengt
 from mai.compiler.passes.text.growth import begins_with, ends_of, texts
 from mai.compiler.program import Program
 from mai.runtime.model.manifest import Text
+from mai.spec.diagnostics import MaiError
 
 SHARE_OF_CODES = 4  # How many codes of 8 bits have the place of a real.
 
@@ -32,7 +33,8 @@ class Prepared:
     `unlike` may have different lengths. `starts` has the sizes that texts begin with, by the names of the sizes that grow. `turns` is the optimised graph before its prompts were cut into blocks, where they are. In a step
     file both graphs are one turn, and `whole` is the optimised graph that the turn was taken from. `ends` are the tokens that end a row,
     numbers or settings; `result` is the output that is the longer text. `differentiates` says whether a derivative is taken in it. `part`
-    is there where both graphs are some turns of an export's loops.
+    is there where both graphs are some turns of an export's loops. `recomputed` says why each token computes the whole text again,
+    where nobody asked for that.
     """
 
     plain: Graph
@@ -47,6 +49,7 @@ class Prepared:
     result: str | None = None
     differentiates: bool = False
     part: SomeTurns | None = None
+    recomputed: str | None = None
 
     @property
     def refusal(self) -> str | None:
@@ -98,7 +101,20 @@ class Prepared:
 
 @uncollected()
 def prepare_export(program: Program, export: str, options: CompileOptions = DEFAULTS) -> Prepared:
-    """The graphs of an export. Raises `MaiError`: `looks-ahead` or `no-drafts`, where a text cannot grow so."""
+    """The graphs of an export; a text without an incremental form is computed whole for every token, unless an option asks for one.
+
+    Raises `MaiError`: `looks-ahead` or `no-drafts`, where a text cannot grow as the options ask.
+    """
+    try:
+        return _prepared(program, export, options)
+    except MaiError as error:
+        (first, *_) = error.diagnostics
+        if first.slug != "looks-ahead" or options.cache != "auto" or options.drafts or options.capacity:
+            raise
+        return replace(_prepared(program, export, replace(options, cache="none")), recomputed=first.message)
+
+
+def _prepared(program: Program, export: str, options: CompileOptions) -> Prepared:
     written = program.exports[export]
     grows = any(node.op is Extend for node in written.walk())
     derived = forms.derived(forms.freeze(written) if options.unroll else written)

@@ -121,6 +121,7 @@ class Onnx(Protocol[V]):
     """What an operation's `onnx` lowering is handed: standard operators by their names, constants, and sizes.
 
     `op.Add(x, y)` appends a node. Sizes are in memory: lead axes first. `draws` and `cuda` are the options of these names.
+    `multiplies` asks for products where an operator would do that many engines lack.
     """
 
     @property
@@ -129,6 +130,8 @@ class Onnx(Protocol[V]):
     def draws(self) -> str: ...
     @property
     def cuda(self) -> bool: ...
+    @property
+    def multiplies(self) -> bool: ...
     def __getattr__(self, operator: str) -> Operator[V]: ...
     def several(
         self, operator: str, outputs: Integer, *inputs: V | float | None, **attributes: Attribute

@@ -6,6 +6,7 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.rewrite import made_in
 from mai.compiler.ir.structure import DERIVATIVES, Integrate
 from mai.compiler.passes.derivatives.differentiate import differentiate
+from mai.compiler.passes.derivatives.turns_apart import check_turns
 from mai.compiler.passes.loops.discretise import discretise
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.solvers import takes_derivatives, takes_increments
@@ -18,6 +19,7 @@ def check_derivatives(graph: Graph) -> None:
 
     An `integrate` is looked at before it becomes steps: each step copies its velocity, so derivatives inside it are the same.
     """
+    check_turns(graph)
     plain = unroll(graph, at_most=TURNS)
     moving = {v for n in plain.walk() if n.op is Integrate for region in n.regions for v in made_in(region)}
     derives = any(takes_derivatives(n) or takes_increments(n) for n in plain.walk())

@@ -50,10 +50,11 @@ class PortColumns:
         self.port, self.table = port, table
         self.names = label_names(manifest, port)
         self.unknown = Counter[str]()
+        self.are_numbers = False  # Where the file has names.
         self._spare = spare_label(port, self.names)
         role: Role = "real" if port.dtype == "float32" else "label"
         self.parts = [
-            Column(name, role, port.name, is_part=len(columns) > 1, named=any(map(is_number, self.names)))
+            Column(name, role, port.name, len(columns) > 1, named=any(map(is_number, self.names)), keeps=self.names)
             for name in columns
         ]
         for part in self.parts:
@@ -73,10 +74,37 @@ class PortColumns:
                 raise bad(f"{self.table.path}: {part.lacks()}", help=self._without_answer(part))
         if self.parts[0].are_words:
             arrays = [self._numbered(self.parts[0], arrays[0], first)]
-        elif self._spare is not None:
-            arrays = [np.where(array == NO_LABEL, self._spare, array) for array in arrays]
+        else:
+            if self._spare is not None:
+                arrays = [np.where(array == NO_LABEL, self._spare, array) for array in arrays]
+            self._check_labels(arrays, first)
         values = np.stack(arrays, 1) if len(arrays) > 1 else arrays[0]
         return values if self.shape is None else values.reshape(len(values), *self.shape)
+
+    def _check_labels(self, arrays: Sequence[Array], first: int) -> None:
+        """Raise `MaiError` for a number that is that of no label; note that numbers stand where the file has names."""
+        if self.port.dtype != "int64" or not isinstance(self.port.classes, int):
+            return
+        for part, array in zip(self.parts, arrays, strict=True):
+            is_none = (array < 0) | (array >= self.port.classes)
+            if is_none.any():
+                place = np.unravel_index(int(np.argmax(is_none)), array.shape)
+                where = f"{self.table.path}: column `{part.name}`, row {first + int(place[0]) + 1}"
+                there = (
+                    f"it knows {', '.join(self.names[:8])}"
+                    if self.names
+                    else f"labels are 0 to {self.port.classes - 1}"
+                )
+                raise bad(f"{where}: there is no label {array[place]}", help=there)
+        self.are_numbers = self.are_numbers or bool(self.names)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found in the rows that were read."""
+        own = [note for part in self.parts for note in part.notes()]
+        if self.are_numbers:
+            own.append(f"`{self.port.name}`: numbers are taken as those of labels, 0 as `{self.names[0]}`")
+        return (*own, *([unknown_words(self.port.name, self.unknown)] if self.unknown else []))
 
     def _takes_gaps(self, part: Column) -> bool:
         """Whether the file has something for a missing value: NaN for a number, a label after those with names."""
@@ -84,6 +112,8 @@ class PortColumns:
 
     def _without_answer(self, part: Column) -> str:
         said = f"this file has nothing for a missing `{self.port.name}`"
+        if self.names:
+            return f"{said}: leave the row out, or train with `{self.port.name}: class[{len(self.names) + 1}]` and `missing = keep`"
         return (
             said
             if part.role != "real"
@@ -102,7 +132,10 @@ class PortColumns:
         if (numbers < 0).any():
             row = int(np.argmax(numbers < 0))
             word = list(column.names)[int(codes[row])]
-            there = f"it knows {', '.join(self.names[:8])}" if self.names else "this file has no names of its labels"
+            there = f"it knows {few_of(self.names)}" if self.names else "this file has no names of its labels"
+            if self.names:
+                more = f"`{self.port.name}: class[{len(self.names) + 1}]` and `missing = keep`"
+                there += f"; a spec with {more} has one label more, for words that are missing or not known"
             message = (
                 f"{self.table.path}: column `{column.name}`, row {first + row + 1}: there is no label `{word[:60]}`"
             )
@@ -162,11 +195,9 @@ class TableInputs:
     @property
     def notes(self) -> tuple[str, ...]:
         """What was found in the table, and in the rows that were read."""
-        ports = (self._ports or {}).items()
-        of_columns = [note for _, port in ports for part in port.parts for note in part.notes()]
-        unknown = [unknown_words(name, port.unknown) for name, port in ports if port.unknown]
+        of_columns = [note for port in (self._ports or {}).values() for note in port.notes]
         of_texts = () if self._texts is None else self._texts.notes()
-        return (*notes_on([self._table]), *of_columns, *unknown, *of_texts)
+        return (*notes_on([self._table]), *of_columns, *of_texts)
 
 
 def _beside(block: Block, texts: TextBlock) -> Block:

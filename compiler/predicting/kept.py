@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mai.compiler.data.tables.cells import MISSING
 from mai.compiler.data.tables.files import TableFile, read_blocks
 from mai.compiler.data.tables.numerals import Decimal
+from mai.runtime.inputs.cells import MISSING
 
 # Numbers that come back as they are written: not 007, which is a name, and no more digits than a number has.
 WHOLE = r"^-?(0|[1-9]\d{0,17})$"

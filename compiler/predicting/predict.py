@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.dialect import Dialect, Stated
 from mai.compiler.data.tables.files import TableFile, open_table
 from mai.compiler.data.texts.lengths import of_one_length
 from mai.compiler.predicting.image_ports import image_port
 from mai.compiler.predicting.inputs import Block, TableInputs
 from mai.compiler.predicting.kept import KeptColumns
-from mai.compiler.predicting.results import as_columns, has_types, table_file
+from mai.compiler.predicting.results import COMMAS, as_columns, has_types, table_file
 from mai.compiler.predicting.series import Forecaster, forecast, forecaster_of
 from mai.compiler.predicting.tag_columns import names_of_columns
 from mai.runtime.arrays import Array
@@ -55,7 +55,8 @@ def predict(
     Args:
         model: its inputs are columns of the table by their names; it draws with `seed` for the first `batch` rows, with the next one
             for the rows after them, and so on.
-        source, target: a folder of images, or tables: csv, tsv, jsonl, parquet or feather, by their endings; text packed with gz. Columns of
+        source, target: a folder of images, or tables: csv, tsv, jsonl, parquet or feather, by their endings; text packed with gz. A csv file
+            is written as one that is read, with its separator, decimal sign and letters. Columns of
             a csv file that hold numbers alone are numbers where the target has types.
         settings: of the file, the same for all rows.
         keep: the columns of the table that are written, too; None keeps all.
@@ -78,7 +79,7 @@ def predict(
     began, rows, number, names = time.monotonic(), 0, 0, []
     tags = names_of_columns(model)
     old = KeptColumns(kept, table if has_types(target) else None)
-    with table_file(target) as write, _bar(progress) as bar:
+    with table_file(target, _form_of(table)) as write, _bar(progress) as bar:
         for part in (part for block in blocks for part in _parts(block, batch)):
             answer, calls = _answer(model, part, settings, seed + number)
             new = as_columns(model, answer, [*kept, *titles.values()], tags)
@@ -90,6 +91,11 @@ def predict(
     if not rows:
         raise bad(f"{source} has no rows", help="; ".join(notes) or None)
     return Predicted(rows, time.monotonic() - began, tuple(names), notes)
+
+
+def _form_of(table: TableFile | None) -> Dialect:
+    """How a csv file of answers is written: as the one that was read."""
+    return table.dialect if table is not None and table.kind == "csv" else COMMAS
 
 
 def _kept(source: Path, columns: Sequence[str], keep: Sequence[str] | None) -> list[str]:
@@ -137,7 +143,7 @@ def _predict_series(
     if keep is not None:
         raise bad("a forecast has rows of its own, and none of the table's columns", help="leave out `--keep`")
     began, rows = time.monotonic(), 0
-    with table_file(target) as write, _bar(progress) as bar:
+    with table_file(target, _form_of(table)) as write, _bar(progress) as bar:
 
         def count(part: pa.Table) -> None:
             nonlocal rows

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from csv import writer
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
@@ -16,6 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.tables.dialect import Dialect
+from mai.compiler.data.tables.numerals import Decimal
 from mai.runtime.inputs.labels import label_names, result_names
 
 if TYPE_CHECKING:
@@ -24,6 +30,7 @@ if TYPE_CHECKING:
 
 MOST_COLUMNS = 4096
 WITHOUT_TYPES = (".csv", ".tsv")  # Files in which a number is a text.
+COMMAS = Dialect()
 Write = Callable[[pa.Table], None]
 
 
@@ -72,21 +79,31 @@ def _text(value: object) -> str:
 
 
 @contextmanager
-def table_file(path: Path) -> Iterator[Write]:
+def table_file(path: Path, like: Dialect = COMMAS) -> Iterator[Write]:
     """A file that tables are written to, one after the other; it is there once all are.
+
+    Args:
+        like: how a csv file is written; a tsv file has tabs all the same.
 
     Raises:
         MaiError: no table has this ending, or it cannot be written.
     """
     packed, ending = path.suffix.lower() == ".gz", _ending(path)
-    form = FORMS.get(ending)
+    text = replace(like, separator="\t") if ending == ".tsv" else like
+    form = partial(_csv, like=text) if ending in WITHOUT_TYPES else FORMS.get(ending)
     if form is None or (packed and ending not in (*WITHOUT_TYPES, ".jsonl")):
-        raise bad(f"mai cannot write a table {path.name}", help=f"use {', '.join(FORMS)}, or .csv.gz")
+        raise bad(
+            f"mai cannot write a table {path.name}", help=f"use {', '.join([*WITHOUT_TYPES, *FORMS])}, or .csv.gz"
+        )
     part = path.with_name(f".{path.name}.part")
     try:
         with pa.output_stream(str(part), compression="gzip" if packed else None) as stream, form(stream) as write:
             yield write
         part.replace(path)
+    except UnicodeEncodeError as error:
+        letters = error.object[error.start : error.end]
+        what = f"`{letters}` cannot be written to {path}, which has the letters of the table that was read, {error.encoding}"
+        raise bad(what, help="write a .jsonl or .parquet file, or save the table as UTF-8") from error
     except OSError as error:
         raise bad(f"cannot write {path}: {error.strerror or error}") from error
     finally:
@@ -122,43 +139,48 @@ def _opened(open_: Callable[[pa.Schema], Any]) -> Iterator[Write]:
 
 
 @contextmanager
-def _csv(stream: IO[bytes], separator: str = ",") -> Iterator[Write]:
+def _csv(stream: IO[bytes], like: Dialect) -> Iterator[Write]:
+    """Rows in a text: with its separator, its decimal sign in the numbers that are new, its letters, and quotes where they are needed."""
     from pyarrow import csv
 
-    options = csv.WriteOptions(include_header=False, delimiter=separator, quoting_style="needed")
+    encoder, is_first = codecs.getincrementalencoder(like.encoding)(), True
+    special = f'["\\r\\n{re.escape(like.separator)}]'
 
-    def open_(schema: pa.Schema) -> Any:
-        line = io.StringIO()
-        writer(line, delimiter=separator, lineterminator="\n").writerow(schema.names)
-        stream.write(line.getvalue().encode())
-        return csv.CSVWriter(stream, schema, write_options=options)
+    def write(table: pa.Table) -> None:
+        nonlocal is_first
+        columns = [_cells(column, like.decimal) for column in table.columns]
+        quotes = any(
+            pa.types.is_string(c.type) and pc.any(pc.match_substring_regex(c, special)).as_py() for c in columns
+        )
+        options = csv.WriteOptions(
+            include_header=False, delimiter=like.separator, quoting_style="needed" if quotes else "none"
+        )
+        rows, line = pa.BufferOutputStream(), io.StringIO()
+        csv.write_csv(pa.table(columns, names=table.column_names), rows, options)
+        if is_first:
+            writer(line, delimiter=like.separator, lineterminator="\n").writerow(table.column_names)
+        is_first = False
+        stream.write(encoder.encode(line.getvalue() + rows.getvalue().to_pybytes().decode()))
 
-    with _opened(open_) as write:
-        yield lambda table: write(_as_cells(table))
+    yield write
 
 
-def _as_cells(table: pa.Table) -> pa.Table:
-    """Texts without a letter as nothing at all, which a csv file does not put in quotes; lists and objects as JSON."""
-    return pa.table([_cells(column) for column in table.columns], names=table.column_names)
-
-
-def _cells(column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+def _cells(column: pa.ChunkedArray, decimal: Decimal) -> pa.Array | pa.ChunkedArray:
+    """Texts without a letter as nothing at all, which a csv file does not put in quotes; lists and objects as JSON; numbers with their sign."""
     if pa.types.is_nested(column.type):
         texts = (
             None if value is None else json.dumps(value, default=str, ensure_ascii=False)
             for value in column.to_pylist()
         )
         return pa.array(texts, pa.string())
+    if pa.types.is_floating(column.type) and decimal == ",":
+        return pc.replace_substring(column.cast(pa.string()), ".", ",")
     return _empty_as_nothing(column.combine_chunks()) if column.type == pa.string() else column
 
 
 def _empty_as_nothing(texts: pa.Array) -> pa.Array:
     """By a mask: Arrow's `if_else` reads part of a longer array past its end, up to version 22 at least."""
     return pc.replace_with_mask(texts, pc.equal(texts, "").fill_null(False), pa.scalar(None, texts.type))
-
-
-def _tsv(stream: IO[bytes]) -> Any:
-    return _csv(stream, "\t")
 
 
 @contextmanager
@@ -183,4 +205,4 @@ def _jsonl(stream: IO[bytes]) -> Iterator[Write]:
     yield write
 
 
-FORMS = {".csv": _csv, ".tsv": _tsv, ".parquet": _parquet, ".feather": _feather, ".jsonl": _jsonl}
+FORMS = {".parquet": _parquet, ".feather": _feather, ".jsonl": _jsonl}

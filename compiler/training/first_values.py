@@ -6,19 +6,21 @@ earlier one. They are computed as an export computes, without dropout.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from math import prod
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from mai.compiler.data.batches import Dataset
+from mai.compiler.data.batches import Dataset, load
 from mai.compiler.ir.graph import Graph
 from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
+from mai.compiler.training.initial_weights import loaded_names
 from mai.compiler.training.step.step_function import Module
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -49,6 +51,30 @@ def compute_first_values(
             raise MaiError([Diagnostic("not-finite", program.weights[name].span, message)])
         weights.state_dict()[name].copy_(value)
     weights.begin_as_sources({name for name, _ in graphs})
+
+
+def compute_all_first_values(program: Program, weights: Weights, seed: int, files: Sequence[Path] = ()) -> None:
+    """Give the weights the values that the examples of all train blocks say; the data are read where there are such weights.
+
+    Args:
+        files: instead of the data that the spec names.
+
+    Raises:
+        MaiError: the data cannot be read; `not-finite`.
+    """
+    loaded, base = loaded_names(program, None), Path(program.source.path).parent
+    for training in program.trainings:
+        if training.first_values or program.lets:
+            data = load(training.data, training.fields, seed, base, files, training.where, {})
+            has_value = first_values_before(program, training) | loaded
+            evaluation = forms.prepare(training.evaluation)
+            compute_first_values(program, training, evaluation, data, weights, seed, torch.device("cpu"), has_value)
+
+
+def names_of_first_values(program: Program) -> list[str]:
+    """The weights whose first values the examples say, but for those that a file has which the spec names."""
+    names = [*program.lets, *(first.weight for training in program.trainings for first in training.first_values)]
+    return [name for name in dict.fromkeys(names) if name not in loaded_names(program, None)]
 
 
 def first_values_before(program: Program, training: Training) -> set[str]:

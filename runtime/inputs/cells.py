@@ -7,6 +7,13 @@ from itertools import islice
 
 from mai.runtime.errors import ModelError
 
+LACKING = frozenset(
+    ("", "na", "n/a", "nan", "null", "?", "-")
+)  # What says in small letters that there is no value, among numbers and words alike.
+MISSING = LACKING | {
+    "none",
+    "nil",
+}  # Among numbers these do, too; among words they are words, as of a house without a garage.
 FEW = 8  # Names that a message lists; a table may have thousands of columns.
 
 
@@ -38,3 +45,10 @@ def vector_columns(name: str, columns: Sequence[str]) -> list[str]:
             message = f"the columns of `{name}` need the numbers 0 to {width - 1}: there is no `{part}`"
             raise ModelError("input-shape", message)
     return parts
+
+
+def note_of_lacking(column: str, words: Sequence[str]) -> str:
+    """What is said of words that are read as no value."""
+    shown = ", ".join(f"`{word}`" for word in words[:4]) + (", ..." if len(words) > 4 else "")
+    says = "says that there is no value" if len(words) == 1 else "say that there is no value"
+    return f"column `{column}`: {shown} {says}; a label of its own has another name"

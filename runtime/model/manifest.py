@@ -299,7 +299,7 @@ class Manifest(BaseModel):
         draw_bits: how many bits whole numbers must have where the file runs for its draws to be right: 32, or 64 (older files,
             `--draws fast` and `--cuda`).
         portable: whether it is for other engines than ONNX Runtime (`--portable`).
-        cuda: whether its draws and norms are of operators that CUDA has kernels for (`--cuda`).
+        cuda: whether its draws, norms and transforms are of operators that CUDA has kernels for (`--cuda`).
         cpu: whether its products with large weights are convolutions (`--cpu`).
         unrolled: whether it has no loops (`--unroll`).
         required: whether the settings have no defaults in the graph, so that a host must give all (`--settings required`).

@@ -34,7 +34,11 @@ def find_step_file(manifest: Manifest, path: Path) -> Path:
     step = step_path(path)
     if not step.exists():
         message = f"{path.name} streams by {step.name}, which is missing"
-        raise ModelError("stream-unavailable", message, "`mai compile` writes it beside the file, but for a search")
+        raise ModelError(
+            "stream-unavailable",
+            message,
+            "`mai compile` writes it beside the file, but for a search, and where each token computes the whole text",
+        )
     return step
 
 

@@ -11,6 +11,7 @@ const REACH = 2.5; // How far a map's grid reaches from 0, at first.
 const FREE = 8; // How long an axis of any length is, at first.
 const ROWS = 40; // Images where a label is chosen.
 const SEEDS = 2 ** 31;
+const COUNTS = new WeakMap(); // The field for the number of examples, by its form.
 const [MANY, SOME, IMAGES] = [1000, 300, 20]; // Points, paths and images where their number is a setting.
 
 /** The control that suits an input or a setting; `changed` is called where a control hears of changes by itself. */
@@ -22,7 +23,8 @@ export function controlFor(port, manifest, form, changed) {
     return image(port, pixelsOf(port.shape), manifest.facts?.[port.name], form, changed);
   if (port.classes && port.shape.length === 1) return tokens(port, manifest, form);
   if (port.classes && !port.shape.length) return label(port, manifest, form);
-  return numbers(port, form);
+  if (isNumbering(port, manifest)) return numbering(manifest, form);
+  return port.shape.length ? numbers(port, form) : single(port, form, changed);
 }
 
 /** The corners of a grid of points. */
@@ -41,9 +43,37 @@ function setting(port, manifest, form, changed) {
   const value = port.name === "batch" ? usualBatch(manifest) : Number(port.default);
   const limits = { min: port.minimum ?? "", max: port.maximum ?? "", step: port.dtype === "int64" ? 1 : "any" };
   const read = number(form, port.name, value, limits);
-  if (port.name === "seed")
-    button(form, "another", () => ((read.field.value = Math.floor(SEEDS * Math.random())), changed()));
+  if (port.name === "seed") another(read.field, form, changed);
   return () => (port.dtype === "bool" ? Boolean(read()) : read());
+}
+
+/** One number that stands for all examples. */
+function single(port, form, changed) {
+  const [low, high] = port.dtype === "bool" ? [0, 1] : [port.minimum ?? "", port.maximum ?? ""];
+  const read = number(form, port.name, Number(low), { min: low, max: high, step: port.dtype === "float32" ? "any" : 1 });
+  if (port.name === "seed") another(read.field, form, changed);
+  return () => [port.dtype === "bool" ? Boolean(read()) : read()];
+}
+
+/** A button for another seed. */
+function another(field, form, changed) {
+  button(form, "another", () => ((field.value = Math.floor(SEEDS * Math.random())), changed()));
+}
+
+/** Whether an input numbers the examples, as the language calls it where each has draws of its own. */
+function isNumbering(port, manifest) {
+  return manifest.draws && !manifest.text && port.name === "example" && port.dtype === "int64" && !port.shape.length;
+}
+
+function numbering(manifest, form) {
+  const count = examples(form, usualBatch(manifest));
+  return () => Array.from({ length: count() }, (_, row) => row);
+}
+
+/** How many examples there are: one field of a form, for all of its controls that ask. */
+function examples(form, usual) {
+  if (!COUNTS.has(form)) COUNTS.set(form, number(form, "examples", usual, { min: 1, step: 1 }));
+  return COUNTS.get(form);
 }
 
 /** An image: drawn where it is grey, dropped, chosen, or seen by the camera. */
@@ -100,7 +130,7 @@ function label(port, manifest, form) {
   const select = field(form, port.name, made("select"));
   select.append(new Option("all", ""), ...labels.map((place) => new Option(names[place] ?? place, place)));
   const usual = usualBatch(manifest) === MANY ? MANY : ROWS;
-  const count = number(form, "examples", usual, { min: 1, step: 1 });
+  const count = examples(form, usual);
   const label = (row, rows) => (select.value === "" ? Math.floor((row * labels.length) / rows) : Number(select.value));
   return () => Array.from({ length: count() }, (_, row) => label(row, count()));
 }

@@ -16,11 +16,11 @@ from mai.compiler.data.batches import load
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.tables.numerals import number_of
 from mai.compiler.describing.as_json import as_json
+from mai.compiler.describing.columns.numbers import SAMPLE, Numbers
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.drawn import DrawnSummary, source_called
 from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.lines import data_line, lines
-from mai.compiler.describing.numbers import SAMPLE, Numbers
 from mai.compiler.describing.pictures import draw
 from mai.compiler.describing.specs import what_it_takes
 from mai.compiler.describing.tables import TableSummary
@@ -124,6 +124,11 @@ def test_a_source_beside_files_is_none(tmp_path: Path) -> None:
     table(tmp_path / "t.csv", UGLY)
     with pytest.raises(MaiError, match="no file"):
         describe([Path("moons"), tmp_path / "t.csv"])
+
+
+def test_a_value_of_several_lines_is_shown_in_one(tmp_path: Path) -> None:
+    shown = [*lines(table(tmp_path / "t.csv", "a,b\n" + '"two\nlines",1\n"one",2\n' * 9))]
+    assert all("\n" not in line for line in shown) and any("two\\nlines 50 %" in line for line in shown)
 
 
 def test_other_kinds_of_files(tmp_path: Path) -> None:

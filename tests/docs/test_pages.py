@@ -33,6 +33,7 @@ TESTED = {  # code of other languages, by page
     ("docs/hosts.md", "js"): "tests/hosts/test_javascript.py runs it",
     ("docs/hosts.md", "cpp"): "tests/hosts/test_c.py builds and runs it",
     ("docs/guides/app.md", "html"): "tests/hosts/test_own_page.py opens it in a browser",
+    ("docs/guides/app.md", "js"): "tests/hosts/test_own_page.py calls it",
     ("docs/guides/app.md", "ts"): "tests/hosts/test_own_page.py reads its types",
     ("docs/editor.md", "js"): "tests/editor/test_colours.py uses the mode in both versions",
     ("docs/editor.md", "toml"): "settings of Helix, which is not there",

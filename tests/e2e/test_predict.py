@@ -17,8 +17,12 @@ from pyarrow import csv, feather, parquet
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.data.batches import load as load_data
+from mai.compiler.data.tables.dialect import Dialect, Stated
+from mai.compiler.data.tables.files import open_table
 from mai.compiler.onnx.export import export
+from mai.compiler.predicting.inputs import TableInputs
 from mai.compiler.predicting.predict import Predicted, predict
+from mai.compiler.predicting.results import table_file
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
@@ -142,6 +146,29 @@ def test_lists_are_kept_in_a_csv_file(files: Callable[[str], Model], tmp_path: P
     assert first[:2] == ["[1.0, 2.0]", '["ö"]'] and second[:2] == ["[3.0, 4.0]", ""]
 
 
+def _write_letters(path: Path, letters: str) -> None:
+    with table_file(path, Dialect(encoding="cp1252", separator=";")) as write:
+        write(pa.table({"a": ["x;y", letters]}))
+
+
+def test_a_text_comes_back_in_the_form_that_it_came_in(files: Callable[[str], Model], tmp_path: Path) -> None:
+    """Separator, decimal commas and letters, and quotes where they are needed alone; a letter that the encoding lacks is refused."""
+    rows = "Größe;x0;x1;Ort\n1;0,5;1,25;Zürich\n2;1,5;-2;a b\n"
+    (tmp_path / "de.csv").write_bytes(rows.encode("cp1252"))
+    model = files("noise")
+    predict(model, tmp_path / "de.csv", tmp_path / "out.csv", {})
+    lines = (tmp_path / "out.csv").read_bytes().decode("cp1252").splitlines()
+    answers = [row.rpartition(";") for row in lines]
+    assert [row for row, _, _ in answers] == rows.splitlines() and answers[0][2] == "noise"
+    predict(model, tmp_path / "de.csv", tmp_path / "out.jsonl", {})
+    exact = [json.loads(row)["noise"] for row in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [float(text.replace(",", ".")) for _, _, text in answers[1:]] == pytest.approx(exact, rel=1e-6)
+    assert all("." not in text for _, _, text in answers[1:])
+    with pytest.raises(MaiError, match="data-bad"):
+        _write_letters(tmp_path / "o.csv", "\u4e2d")
+    assert not (tmp_path / "o.csv").exists()
+
+
 def test_settings_columns_and_draws(files: Callable[[str], Model], tmp_path: Path) -> None:
     """Only some columns; draws that differ from block to block, and are the same again."""
     predict(files("label"), tmp_path / "t.csv", tmp_path / "out.csv", {"gain": 0.0}, keep=["id"])
@@ -183,6 +210,25 @@ def test_a_word_without_a_label_is_refused(tmp_path: Path, monkeypatch: pytest.M
     assert not Path("out.csv").exists()
 
 
+def test_numbers_in_the_place_of_words(files: Callable[[str], Model], tmp_path: Path) -> None:
+    """They are those of the labels, with a note; one that no label has is refused with its row."""
+    (tmp_path / "new.csv").write_text("x0,x1,kind\n1,2,1\n1,2,0\n")
+    done = predict(files("label"), tmp_path / "new.csv", tmp_path / "out.jsonl", {})
+    assert done.notes == ("`kind`: numbers are taken as those of labels, 0 as `cat`",)
+    (tmp_path / "new.csv").write_text("x0,x1,kind\n1,2,1\n1,2,5\n")
+    with pytest.raises(MaiError, match="column `kind`, row 2: there is no label 5"):
+        predict(files("label"), tmp_path / "new.csv", tmp_path / "out.jsonl", {})
+
+
+def test_a_large_table_is_read_in_blocks(files: Callable[[str], Model], tmp_path: Path) -> None:
+    """So that memory does not grow with the table: each has some megabytes of it, and is made when it is asked for."""
+    line = "0.25,0.75," + "a" * 1990 + "\n"
+    (tmp_path / "large.csv").write_text("x0,x1,note\n" + line * 4000)
+    blocks = iter(TableInputs(files("plain"), open_table(tmp_path / "large.csv", Stated())))
+    sizes = [block.rows.num_rows for block in blocks]
+    assert sum(sizes) == 4000 and len(sizes) > 1 and max(sizes) * len(line) < 1 << 23
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -197,6 +243,7 @@ def test_what_does_not_fit(files: Callable[[str], Model], tmp_path: Path, change
     with pytest.raises(MaiError) as error:
         predict(files("label"), tmp_path / "bad.csv", tmp_path / "out.csv", {})
     assert said in error.value.diagnostics[0].message
+    assert "bad.csv" in error.value.diagnostics[0].message
     assert not list(tmp_path.glob("*out.csv*"))
 
 

@@ -24,6 +24,7 @@ globalThis.Option = function (textContent, value) {
   return Object.assign(new Element("option"), { textContent, value });
 };
 
+const { controlFor } = await import("controls.mjs");
 const { cell, isForm } = await import("forms.mjs");
 const { boxOf, spanOf } = await import("photos.mjs");
 const manifest = JSON.parse(readFileSync(process.argv[2], "utf8"));
@@ -39,8 +40,18 @@ const moved = values();
 written.value = "";
 const select = all(form).find((each) => each.kind === "select");
 select.value = select.children.at(-1).value;
+/** What the controls of a file that draws begin with, and the names of their fields. */
+function drawing(...inputs) {
+  const about = { draws: true, inputs, settings: [], labels: {}, outputs: [{ dtype: "float32", shape: [1, 8, 8], path: null }] };
+  const fields = new Element("form");
+  const begun = inputs.map((port) => controlFor(port, about, fields, () => {})());
+  return { begun, fields: all(fields).filter(({ kind }) => kind === "label").map(({ textContent }) => textContent) };
+}
+const whole = (name, more) => ({ name, kind: "input", dtype: "int64", shape: [], classes: null, minimum: null, maximum: null, ...more });
 console.log(
   JSON.stringify({
+    numbered: drawing(whole("seed", { minimum: 0 }), whole("example"), whole("on", { dtype: "bool" }), whole("n", { minimum: 3 })),
+    labelled: drawing(whole("y", { classes: 10 }), whole("example")),
     isForm: isForm(manifest),
     first,
     moved,

@@ -17,6 +17,7 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 from tests.support import act
+from tests.support import diffusion_policy as chain
 from tests.support.model_folders import imported
 
 
@@ -32,6 +33,25 @@ def test_a_folder_acts_as_its_policy_does(config: dict[str, Any], is_old: bool, 
     inputs = {key.split(".")[-1].removesuffix("_state"): value.numpy() for key, value in seen.items()}
     file = export(program, "act", Trained(load_weights(program, None)[0]), tmp_path).path
     result = load(file, providers="cpu")(**inputs)
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(result, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "config", [chain.SMALL, chain.ENVIRONMENT, chain.BATCHES], ids=["groups", "environment", "batches"]
+)
+def test_a_diffusion_policy_acts_from_noise(config: dict[str, Any], tmp_path: Path) -> None:
+    """DDIM's steps with all of LeRobot's choices: what is predicted, crops, scales of what is seen."""
+    model, statistics = act.make(config, chain.Diffusion)
+    act.save(tmp_path, model, statistics, name="diffusion")
+    program = imported(tmp_path, 170)
+    seen = {key: torch.rand(3, 2, *said["shape"]) for key, said in config["input_features"].items()}
+    noise = torch.randn(3, 8, 4)
+    expected = act.act(model, statistics, seen, noise).numpy()
+    inputs = {key.split(".")[-1].removesuffix("_state"): value.numpy() for key, value in seen.items()}
+    file = export(program, "act_from", Trained(load_weights(program, None)[0]), tmp_path).path
+    result = load(file, providers="cpu")(z=noise.numpy(), **inputs)
     assert expected.std() > 0.1
     np.testing.assert_allclose(result, expected, atol=1e-4, rtol=0)
 
@@ -53,11 +73,15 @@ def features(**named: list[int]) -> dict[str, Any]:
         ({"output_features": {"action": {"type": "ACTION", "shape": [4]}, "next": {"type": "ACTION", "shape": [1]}}}, "has no name|`output_features`"),
         ({"normalization_mapping": {"STATE": "QUANTILES", "ACTION": "MEAN_STD"}}, "`normalization_mapping.STATE` is QUANTILES"),
         ({"vision_backbone": "resnet50"}, "`vision_backbone` is \"resnet50\"; known here: resnet18, resnet34"),
+        ({**chain.ENVIRONMENT, "resize_shape": [64, 64]}, "`resize_shape` is"),
+        ({**chain.ENVIRONMENT, "horizon": 12}, "`horizon` is halved 3 times, and is 12"),
         ({"type": "pi0"}, "no family is known for `type` 'pi0'"),
     ],
 )  # fmt: skip
 def test_what_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({**act.ENVIRONMENT, **changes}))
+    (tmp_path / "config.json").write_text(
+        json.dumps(changes if "horizon" in changes else {**act.ENVIRONMENT, **changes})
+    )
     (tmp_path / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     with pytest.raises(MaiError, match=message):
         import_folder(tmp_path, tmp_path / "m.mai")

@@ -88,6 +88,7 @@ def test_a_mistake_is_shown_with_carets_and_no_frames_of_python() -> None:
     assert "return-shape" in findings._repr_html_()
     with pytest.raises(mai.MaiError) as raised:
         spec.train()
+    assert not mai.Spec(FLOW.replace("export", "exports"), "flow", data=POINTS).check()
     assert any("flow.mai:4:" in line for line in raised.value._render_traceback_())
     assert str(raised.value).startswith("flow.mai:4:47: return-shape: ")
     assert "return-shape" in spec._repr_html_()
@@ -268,15 +269,15 @@ def test_a_loop_of_ones_own_trains_what_is_taken_back() -> None:
         optimizer.step()
     assert loss.item() < 1e-2
     worth = spec.export("worth", weights=module)
-    np.testing.assert_allclose(worth(area=[1.0, 2.0], town=[0, 1]), [3.0, 4.0], atol=0.2)
+    np.testing.assert_allclose(worth(area=[1.0, 2.0], town=["Bonn", "Ulm"]), [3.0, 4.0], atol=0.2)
     with pytest.raises(mai.MaiError, match="`price` is missing"):
         module.loss(area=batch["area"], town=batch["town"])
 
 
-def test_states_move_as_in_training_and_the_module_goes_to_other_types() -> None:
+def test_states_move_in_training_alone_and_the_module_goes_to_other_types() -> None:
     text = textwrap.dedent("""
         data x: [2] from python(points)
-        net f(x: [2]) -> [2] { return batch_norm(linear(x, 2)[:, None, None])[:, 0, 0] }
+        net f(x: [2]) -> [2] { return dropout(batch_norm(linear(x, 2)[:, None, None])[:, 0, 0], 0.5) }
         train(steps = 1) { minimize sum((f(x) - x)^2) }
         export out(x: [2]) -> [2] { return f(x) }
     """)
@@ -285,11 +286,17 @@ def test_states_move_as_in_training_and_the_module_goes_to_other_types() -> None
     module.loss(x=POINTS)
     assert before
     assert all(not torch.equal(tensor, before[name]) for name, tensor in module.named_buffers())
+    moved = {name: tensor.clone() for name, tensor in module.named_buffers()}
+    module.eval()
+    losses = {float(module.loss(x=POINTS, step=step).detach()) for step in range(3)}
+    assert losses == {float(((module(x=POINTS).detach() - torch.tensor(POINTS)) ** 2).sum(1).mean())}
+    assert all(torch.equal(tensor, moved[name]) for name, tensor in module.named_buffers())
+    assert float(module.train().loss(x=POINTS).detach()) not in losses
     module.to("cpu")
     assert module(x=POINTS).shape == (64, 2)
 
 
-def test_the_module_begins_with_what_the_examples_say() -> None:
+def test_first_values_are_what_the_examples_say() -> None:
     text = """data area: real, town: class[2], price: real from python(houses)
 net f(area: real) -> real { return linear([normalise(area)], 1)[0] }
 train(steps = 1) { minimize (f(area) - price)^2 }
@@ -299,7 +306,7 @@ export worth(area: real) -> real { return f(area) }
     module = spec.torch()
     means = {name: float(tensor) for name, tensor in module.named_buffers() if tensor.numel() == 1}
     assert any(abs(value - 2.5) < 0.3 for value in means.values())
-    assert spec.export(weights=module)(area=[1.0]).shape == (1,)
+    np.testing.assert_array_equal(spec.export(weights=module)(area=[1.0]), spec.worth(area=[1.0]))
 
 
 def test_the_runtime_is_loaded_without_the_compiler() -> None:

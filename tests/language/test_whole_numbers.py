@@ -35,6 +35,12 @@ RESULTS: dict[str, tuple[str, dict[str, Any], Any]] = {
     "a size of a shape": ("export f(x: [N, 3]) -> [N, N] { return shape(x)[0] * identity(shape(x)[0]) }", {"x": [[[1.0, 2, 3]] * 2]}, [[[2, 0], [0, 2]]]),
     "sizes of a shape": ("export f(x: [N, 3]) -> [N, 3] { return 2 * x + ones(shape(concat(x, x))[:1])[:, None] }", {"x": [[[1.0, 2, 3]]]}, [[[3, 5, 7]]]),
     "rolled by half a size": ("export f(x: [N]) -> [N] { return roll(x, N // 2) }", {"x": [[1.0, 2, 3, 4, 5]]}, [[4, 5, 1, 2, 3]]),
+    "large extremes": (
+        "export f(m: int) -> [5] { a = [m - 1, m, m + 1]\n  (v, i) = top_k(a, 2)\n  return concat([argmax(a), argmin(-a), v[0] - m], argsort(-a)[:1], i[1:]) }",
+        {"m": [2**24]}, [[2, 2, 1, 2, 1]],
+    ),
+    "truths with a minus": (f"export f({X}) -> [4] {{ return abs(x > 6) - abs(-(x > 7)) - (-true) }}", FOUR, [[1, 1, 2, 1]]),
+    "truths that are shifted": (f"export f({X}) -> [4] {{ return where(shift(x < 7, 1), x, 0) }}", FOUR, [[0, 6, 7, 0]]),
     "int cuts towards zero": ("export f(t: []) -> int { return int(t) }", {"t": [-1.7, 1.7]}, [-1, 1]),
     "int of a truth": ("export f(t: []) -> int { return int(t > 0) }", {"t": [-1.7, 1.7]}, [0, 1]),
     "a row of a matrix": (

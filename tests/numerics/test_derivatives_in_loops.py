@@ -86,17 +86,19 @@ def test_states_that_the_value_does_not_read_leave_the_loop_as_it_is(program: Ma
 
 
 @pytest.mark.parametrize(
-    ("loop", "why"),
+    ("loop", "first", "why"),
     [
-        ("repeat 9 until h > 3", "the number of its turns is not known"),
-        ("repeat n shared", "the number of its turns is not known"),
-        ("repeat 100000 shared", "its 100,000 turns are too many"),
-        ("repeat 400 shared", "its 400 turns are too many"),
-        ("repeat 50 shared { repeat 50 shared", "its 50 turns are too many"),
+        ("repeat 9 until h > 3", "", "the number of its turns is not known"),
+        ("repeat n shared", "", "the number of its turns is not known"),
+        ("repeat 100000 shared", "", "its 100,000 turns are too many"),
+        ("repeat 400 shared", "", "its 400 turns are too many"),
+        ("repeat 50 shared { repeat 50 shared", "", "its 50 turns are too many"),
+        ("repeat 300", "param w: [] = 1", "its 300 turns are too many"),
+        ("repeat 170 as i", "if i % 2 == 0 { h = h + 2 }", "more than 50,000 operations in all"),
     ],
 )
-def test_turns_that_cannot_be_written_out_are_refused(tmp_path: Path, loop: str, why: str) -> None:
-    body = "h = h + x^2\n    l = l + grad(h, x)"
+def test_turns_that_cannot_be_written_out_are_refused(tmp_path: Path, loop: str, first: str, why: str) -> None:
+    body = f"{first}\n    h = h + x^2\n    l = l + grad(h, x)"
     ends = "\n  }" * (1 + loop.count("{"))
     text = f"export f(x: [], n: int = 3) -> [] {{\n  h = x\n  l = 0.0\n  {loop} {{\n    {body}{ends}\n  return l\n}}\n"
     (path := tmp_path / "f.mai").write_text(text, encoding="utf-8")

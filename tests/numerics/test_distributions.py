@@ -60,6 +60,38 @@ def test_formulas_are_torchs(program: Maker, written: str) -> None:
     np.testing.assert_allclose(ours[0], [float(w) for w in wanted], rtol=2e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize(
+    ("written", "law"),
+    [
+        ("uniform(0, 1)", stats.uniform()),
+        ("exponential(2)", stats.expon(scale=0.5)),
+        ("gamma(2, 1)", stats.gamma(2)),
+        ("gamma(1, 1)", stats.gamma(1)),
+        ("gamma(0.5, 1)", stats.gamma(0.5)),
+        ("beta(1, 1)", stats.beta(1, 1)),
+        ("beta(2, 0.5)", stats.beta(2, 0.5)),
+        ("truncated_normal(0, 1, -0.5, 1)", stats.truncnorm(-0.5, 1)),
+    ],
+)  # fmt: skip
+def test_outside_of_the_support_there_is_no_density(program: Maker, written: str, law: stats.rv_continuous) -> None:
+    """And at its border the limit; the derivative outside is 0, and not NaN."""
+    x = np.array([-1.5, -0.5, 0.0, 0.5, 1.0, 1.5])
+    spec = f"export f(x: []) -> [2] {{\n  l = log_prob({written}, x)\n  return [l, grad(l, x)]\n}}"
+    (ours,) = evaluate(prepare(program(spec).exports["f"]), {"x": x}, None, {})
+    with np.errstate(divide="ignore"):
+        wanted = law.logpdf(x)
+    np.testing.assert_allclose(ours[:, 0], wanted, atol=1e-8)
+    assert wanted[0] == -np.inf and ours[0, 1] == 0
+
+
+def test_what_is_no_label_has_no_probability(program: Maker) -> None:
+    spec = "export f(y: int, a: [3]) -> ([], []) { return (log_prob(categorical([0, 1, 2]), y), log_prob(dirichlet([1, 2, 1]), a)) }"
+    y, a = np.array([-1, 0, 2, 3]), np.array([[-0.5, 1, 0.5], [0, 1, 0], [0.5, 0.5, 0], [0.5, 0, 0.5]])
+    labels, shares = evaluate(prepare(program(spec).exports["f"]), {"y": y, "a": a}, None, {})
+    np.testing.assert_allclose(labels, [-np.inf, *np.log(special.softmax([0, 1, 2]))[[0, 2]], -np.inf])
+    np.testing.assert_allclose(shares, [-np.inf, *np.log([6.0, 3.0]), -np.inf], atol=1e-6)
+
+
 def test_what_torch_does_not_have(program: Maker) -> None:
     """A truncated normal and a logistic against scipy; labels and mixtures by hand; axes before a draw are mapped over."""
     spec = """

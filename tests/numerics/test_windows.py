@@ -92,6 +92,64 @@ def test_layers_are_torchs(
     agrees(program, tmp_path, call, module, axes)
 
 
+def laid(kernel: Callable[..., torch.Tensor], x: torch.Tensor, k: torch.Tensor, **how: object) -> torch.Tensor:
+    """torch's kernel on each example, with windows of its own."""
+    return torch.cat([kernel(x[i : i + 1], k[i], **how) for i in range(len(x))])
+
+
+FUNCTIONAL = nn.functional
+
+
+@pytest.mark.parametrize(
+    ("call", "of_each", "sizes", "windows"),
+    [
+        (
+            "convolve(x, k, padding = [[2, 1]], dilation = 2)",
+            lambda x, k: laid(FUNCTIONAL.conv1d, FUNCTIONAL.pad(x, (2, 1)), k, dilation=2),
+            (2, 7),
+            (3, 2, 3),
+        ),
+        (
+            "convolve(x, k, stride = [2, 1], groups = 2)",
+            lambda x, k: laid(FUNCTIONAL.conv2d, x, k, stride=(2, 1), groups=2),
+            (4, 5, 4),
+            (6, 2, 3, 2),
+        ),
+        ("convolve(x, k)", lambda x, k: laid(FUNCTIONAL.conv3d, x, k), (1, 2, 3, 3), (2, 1, 2, 2, 3)),
+        (
+            "convolve_transposed(x, k, stride = 2, groups = 2)",
+            lambda x, k: laid(FUNCTIONAL.conv_transpose2d, x, k, stride=2, groups=2)[..., :6, :4],
+            (4, 3, 2),
+            (4, 1, 3, 3),
+        ),
+        (
+            "convolve_transposed(x, k, padding = [[0, 1]], dilation = 2)",
+            lambda x, k: laid(FUNCTIONAL.conv_transpose1d, x, k, dilation=2)[..., :-1],
+            (2, 4),
+            (2, 3, 2),
+        ),
+    ],
+)
+def test_windows_may_differ_between_examples(
+    call: str, of_each: Callable[..., torch.Tensor], sizes: tuple[int, ...], windows: tuple[int, ...],
+    program: Make, tmp_path: Path,
+) -> None:  # fmt: skip
+    """Filters that depend on the example, with their derivatives: of a file, whose gate compares it with torch and numpy."""
+    arrays = {n: RNG.standard_normal((2, *s)).astype(np.float32) for n, s in (("x", sizes), ("k", windows))}
+    x, k = (torch.from_numpy(a).requires_grad_() for a in arrays.values())
+    expected = of_each(x, k)
+    slopes = torch.autograd.grad(expected.sin().sum(), (x, k))
+    types = (str([*expected.shape[1:]]), str([*sizes]), str([*windows]))
+    text = f"""export f(x: {types[1]}, k: {types[2]}) -> ({", ".join(types)}) {{
+  y = {call}
+  return (y, grad(sum(sin(y)), x), grad(sum(sin(y)), k))
+}}
+"""
+    results = load(export(program(text), "f", Trained({}), tmp_path).path, providers="cpu")(**arrays)
+    for result, wanted in zip(results.values(), (expected, *slopes), strict=True):
+        np.testing.assert_allclose(result, wanted.detach().numpy(), atol=5e-6)
+
+
 def test_a_causal_convolution_sees_nothing_later(program: Make, tmp_path: Path) -> None:
     def module(x: torch.Tensor) -> torch.Tensor:
         return conv(nn.functional.pad(x, (4, 0)))

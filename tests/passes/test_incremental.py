@@ -17,6 +17,7 @@ from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.export import export, export_step
+from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.ops.products import attention_rows
 from mai.compiler.passes import forms
 from mai.compiler.passes.text import prompt_blocks, two_level_cache
@@ -127,9 +128,21 @@ def test_what_looks_ahead_is_refused(program: Maker, name: str) -> None:
     assert f"`{operation}`" in found.message
     assert found.span is not None
     assert found.span.line in (6, 7)
-    forms.prepare(made.exports["generate"])
+    assert prepare_export(made, "generate").recomputed == found.message
     (warned,) = growing(made)
     assert (warned.severity, warned.message, warned.span) == ("warning", found.message, found.span)
+
+
+def test_the_file_of_what_looks_ahead_computes_the_whole_text_again(program: Maker, tmp_path: Path) -> None:
+    made = program(spec("h += flip(h, axis = 0)"))
+    written = export(made, "generate", Trained(weights(made)), tmp_path)
+    assert export_step(made, "generate", Trained(weights(made)), tmp_path) is None
+    (note,) = written.notes
+    assert note.startswith("each token computes the whole text again: `flip`")
+    model, prompts = load(written.path, providers="cpu"), [[1, 2, 3], [5, 6, 7, 8, 9]]
+    for row, prompt in zip(model(prompt=prompts, count=3, temperature=0.0), prompts, strict=True):
+        (alone,) = run(made, np.array([prompt]), cache="none", count=3, temperature=0.0)
+        np.testing.assert_array_equal(row, alone)
 
 
 def test_what_grows_is_not_warned_of() -> None:

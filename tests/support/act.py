@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -161,10 +161,10 @@ def places(rows: int, columns: int, d: int) -> Tensor:
     return grid.flatten(0, 1)
 
 
-def make(config: Mapping[str, Any]) -> tuple[Act, dict[str, Tensor]]:
+def make(config: Mapping[str, Any], kind: Callable[[Mapping[str, Any]], Any] = Act) -> tuple[Any, dict[str, Tensor]]:
     """A policy with random weights, and statistics of its examples."""
     torch.manual_seed(0)
-    model = Act(config).eval()
+    model = kind(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.05 * torch.randn_like(parameter)
@@ -177,19 +177,19 @@ def make(config: Mapping[str, Any]) -> tuple[Act, dict[str, Tensor]]:
     return model, statistics
 
 
-def act(model: Act, statistics: Mapping[str, Tensor], seen: Mapping[str, Tensor]) -> Tensor:
+def act(model: Any, statistics: Mapping[str, Tensor], seen: Mapping[str, Tensor], *noise: Tensor) -> Tensor:
     """The actions as a robot takes them, of what it observes."""
     modes, features = model.config["normalization_mapping"], model.config["input_features"]
-    normal = {key: _normalised(x, key, modes[features[key]["type"]], statistics) for key, x in seen.items()}
+    normal = {key: _normalised(x, key, modes.get(features[key]["type"]), statistics) for key, x in seen.items()}
     with torch.inference_mode():
-        y, mode = model(normal), modes["ACTION"]
+        y, mode = model(normal, *noise), modes["ACTION"]
     if mode == "MEAN_STD":
         return y * statistics["action.std"] + statistics["action.mean"]
     low, high = statistics["action.min"], statistics["action.max"]
     return (y + 1) / 2 * (high - low) + low
 
 
-def _normalised(x: Tensor, key: str, mode: str, statistics: Mapping[str, Tensor]) -> Tensor:
+def _normalised(x: Tensor, key: str, mode: str | None, statistics: Mapping[str, Tensor]) -> Tensor:
     if mode == "MEAN_STD":
         return (x - statistics[f"{key}.mean"]) / (statistics[f"{key}.std"] + 1e-8)
     if mode == "MIN_MAX":
@@ -198,19 +198,20 @@ def _normalised(x: Tensor, key: str, mode: str, statistics: Mapping[str, Tensor]
     return x
 
 
-def save(folder: Path, model: Act, statistics: Mapping[str, Tensor], is_old: bool = False) -> None:
+def save(folder: Path, model: Any, statistics: Mapping[str, Tensor], is_old: bool = False, name: str = "model") -> None:
     """A folder as LeRobot 0.4 writes it, its statistics in files beside the policy; before, they were tensors of it."""
     config = dict(model.config)
     (folder / "config.json").write_text(json.dumps(config))
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors["model.vae_encoder_cls_embed.weight"] = torch.ones(1, 3)
+    tensors = {f"{name}.{key}": tensor for key, tensor in model.state_dict().items()}
+    if name == "model":
+        tensors["model.vae_encoder_cls_embed.weight"] = torch.ones(1, 3)
     if is_old:
-        for name, value in statistics.items():
-            key, _, part = name.rpartition(".")
+        for statistic, value in statistics.items():
+            key, _, part = statistic.rpartition(".")
             kind = (config["input_features"] | config["output_features"])[key]["type"]
             buffer = f"buffer_{key.replace('.', '_')}.{part}"
             places = ("normalize_targets", "unnormalize_outputs") if key == "action" else ("normalize_inputs",)
-            if part in PARTS[config["normalization_mapping"][kind]]:
+            if part in PARTS[config["normalization_mapping"].get(kind, "IDENTITY")]:
                 tensors |= {f"{place}.{buffer}": value.clone() for place in places}
     else:
         features = config["input_features"] | config["output_features"]

@@ -47,7 +47,7 @@ def test_times_with_offsets_are_in_utc_and_it_is_said(
     write(tmp_path / name, ZONED)
     data = load(Table(path=name), FIELDS, 0, tmp_path)
     assert sorted(data.batch(0, 3)["when"].tolist()) == pytest.approx(days(IN_UTC), abs=1e-2)
-    assert "column `when`: times with an offset, as `+02:00`, are read in UTC" in data.notes
+    assert "column `when`: times with an offset, as `+02:00`, are read in UTC, and so are their hours" in data.notes
     assert "2024-04-06 20:00:00 to 2024-04-07 in UTC" in "\n".join(lines(describe([tmp_path / name])))
 
 
@@ -83,6 +83,13 @@ def test_times_that_order_rows_are_all_written_in_one_way(first: str, second: st
         load(Table(path="t.csv", split=TimeSplit(column="day")), {"a": Type(DType.REAL)}, 0, tmp_path)
     (diagnostic,) = caught.value.diagnostics
     assert reason in diagnostic.message and "write dates as 2024-03-14" in str(diagnostic.help)
+
+
+def test_dates_with_and_without_an_offset_are_refused(tmp_path: Path) -> None:
+    """As numbers, too: what place the ones without are of, nobody can know."""
+    as_csv(tmp_path / "t.csv", ["2024-04-06T22:00:00+02:00", "2024-04-06T21:00:00"])
+    with pytest.raises(MaiError, match=r"`when` holds `2024-04-06T21:00:00` in row 2, which is written in another way"):
+        load(Table(path="t.csv"), FIELDS, 0, tmp_path)
 
 
 @pytest.mark.parametrize("form", ["03/{:02d}/2024", "{:02d}-03-2024", "Mar {} 2024", "{} March 2024", "{:02d}.03.24"])

@@ -18,6 +18,7 @@ from mai.compiler.data.label_names import names_of, number_labels
 from mai.compiler.data.rows import Words
 from mai.compiler.data.sources.csv import Csv
 from mai.compiler.data.sources.images import Images
+from mai.compiler.data.sources.table import Table
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
@@ -149,8 +150,24 @@ def test_folders_name_the_images_in_them(tmp_path: Path) -> None:
         load_data(Images(path="."), fields, 0, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("words", "classes", "said"), [("abc", 2, "3 labels (a, b, c)"), ("abab", 2, ""), ("12x3", 2, ""), ("ab-?", 2, "")]
+)
+def test_a_check_counts_words(tmp_path: Path, words: str, classes: int, said: str) -> None:
+    """In the first rows, which is no look at all of them: what is missing, or stands among numbers, is no label too many there."""
+    (tmp_path / "t.csv").write_text("x\n" + "".join(f"{word}\n" for word in words))
+    fields = {"x": Type(DType.INT, classes=classes)}
+    if not said:
+        Table.of({"path": "t.csv"}).check_columns(tmp_path, fields)
+        return
+    with pytest.raises(MaiError) as caught:
+        Table.of({"path": "t.csv"}).check_columns(tmp_path, fields)
+    assert said in caught.value.diagnostics[0].message
+
+
 def test_words_are_no_numbers(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("x\nred\nblue\n")
+    (tmp_path / "a.csv").write_text("x\n\nred\nblue\n")
     with pytest.raises(MaiError) as caught:
         load_data(Csv(path="a.csv"), {"x": Type(DType.REAL)}, 0, tmp_path)
-    assert caught.value.diagnostics[0].message == "`x` holds words (`red`), the spec has real numbers"
+    where = f"{tmp_path / 'a.csv'}, row 1"
+    assert caught.value.diagnostics[0].message == f"{where}: `x` holds words (`red`), the spec has real numbers"

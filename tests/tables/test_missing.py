@@ -12,6 +12,7 @@ import pytest
 from pyarrow import parquet
 
 from mai.compiler.data.batches import Dataset, load
+from mai.compiler.describing.tables import summarise_tables
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
 
@@ -50,6 +51,23 @@ def test_what_is_kept(program: Maker, tmp_path: Path) -> None:
     assert np.array_equal(rows["age"][order], [22, np.nan, np.nan, 35], equal_nan=True)
     assert rows["sex"][order].tolist() == [1, 0, 2, 1] and found.labels["sex"] == ("female", "male")
     assert np.array_equal(rows["when"][order], [18262, 18263.5, np.nan, -1], equal_nan=True)
+
+
+def test_words_that_say_that_there_is_no_value(program: Maker, tmp_path: Path) -> None:
+    """The same texts as among numbers; `none` is a word, and `inf` beside words. A date that is in another form is the one that is told."""
+    words = ["a", "N/A", "none", "NaN", "inf", "?", "a"]
+    rows = "sex,n\n" + "".join(f"{word},{n}\n" for n, word in enumerate(words))
+    read = data(program, tmp_path, "n: [], sex: class[4]", ", missing = keep", rows)
+    values = by_row(read, 7)
+    assert read.labels["sex"] == ("a", "inf", "none")
+    assert values["sex"][np.argsort(values["n"])].tolist() == [0, 3, 2, 3, 1, 3, 0]
+    assert "column `sex`: `N/A`, `NaN`, `?` say that there is no value" in read.notes[-1]
+    column = summarise_tables([tmp_path / "t.csv"]).columns[0]
+    assert (column.kind, column.missing, sorted(column.words)) == ("word", 3, ["a", "inf", "none"])
+    with pytest.raises(MaiError) as error:
+        data(program, tmp_path, "n: [], when: []", "", "n,when\n1,14.03.2022\n2,03/04/2022\n")
+    assert "`when` holds words (`03/04/2022`)" in (said := error.value.diagnostics[0].message) and "t.csv" in said
+    assert "t.csv, row 2:" in said
 
 
 def test_what_is_left_out(program: Maker, tmp_path: Path) -> None:

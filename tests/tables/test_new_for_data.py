@@ -15,6 +15,8 @@ from mai.compiler.check import check
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.label_names import in_order
 from mai.compiler.data.tables.header import name_columns
+from mai.compiler.describing.describe import describe
+from mai.compiler.describing.lines import data_line
 from mai.compiler.drafting.draft import Wish, draft
 from mai.compiler.program import Training
 from mai.runtime.inputs.labels import labels_to_numbers
@@ -38,16 +40,16 @@ TABLES: dict[str, tuple[str, Row, str, int]] = {
         10,
     ),
     "words called as functions": (
-        "concat,linear,mlp,y", lambda i: f"{'uv'[i % 2]},{'pqr'[i % 3]},{'st'[i % 5 % 2]},{i * 1.5}", "one_hot(linear_, 3)", 4,
+        "concat,linear,mlp,y", lambda i: f"{'uv'[i % 2]},{'pqr'[i % 3]},{'st'[i % 5 % 2]},{i * 1.5}", "one_hot(linear_, 4)", 4,
     ),
     "labels from 1": ("a,y", lambda i: f"{i * 1.5},{i % 3 + 1}", "words = y", 2),
     "labels and words": ("a,y", lambda i: f"{i * 1.5},{['1', '2', 'x'][i % 3]}", "words = y", 2),
     "money": ("a,y", lambda i: f'"${i + 1},234.50",{i % 2}', "class[2], a: []", 2),
     "dates": ("date,a,y", lambda i: f"{'' if i % 5 == 0 else f'2024-01-{i % 28 + 1:02d}'},{i % 3},{i * 1.5}", "date(fill(date_))", 3),
     "target in a vector": ("x0,x1,x2", lambda i: f"{i * 1.5},{i % 3},{i * 2.5}", "f([x0, x2])", 3),
-    "words in a vector": ("g0,g1,x0,x1,y", lambda i: f"{'ab'[i % 2]},{'cd'[i % 2]},{i * 2.5},{i % 3},{i // 2 % 2}", "x: [2], g0: class[2]", 4),
+    "words in a vector": ("g0,g1,x0,x1,y", lambda i: f"{'ab'[i % 2]},{'cd'[i % 2]},{i * 2.5},{i % 3},{i // 2 % 2}", "x: [2], g0: class[3]", 4),
     "many words": ("c,a,y", lambda i: f"c{i % 25},{i % 7},{i * 1.5}", "embed(c, 8)", 3),
-    "bools": ("a,b,y", lambda i: f"{i % 7}.5,{i % 2 == 0},{i % 3 == 0}", "b: class[2]", 3),
+    "bools": ("a,b,y", lambda i: f"{i % 7}.5,{i % 2 == 0},{i % 3 == 0}", "b: class[3]", 3),
     "not finite": ("a,b,y", lambda i: f"{i % 7}.5,{'inf' if i == 3 else i * 2.5},{i % 2}", "values that are not finite", 2),
     "two rows": ("a,y", lambda i: f"{i},{i + 3}.5" if i < 2 else "", "2 rows", 2),
     "texts": ("t,a,y", lambda i: f"{'what was said of it ' * 3}{i},{i % 7},{i % 2}", "f([a], read(t, t_mask))", 4),
@@ -56,6 +58,9 @@ TABLES: dict[str, tuple[str, Row, str, int]] = {
     "texts that lack": ("t,y", lambda i: f"{'' if i % 9 == 4 else f'what was said of all of it in the {i}th year'},{i * 1.5}", "needs = [y, t]", 3),
     "heavy tail": ("log,exp,y", lambda i: f"{i},{i * 7 % 11},{1.25**i}", "# Left out: log: its name is that of a function", 2),
     "rare label": ("a,y", lambda i: f"{i % 7}.5,{int(i in (9, 40))}", "# 2 rows are `1`: accuracy says little of them.", 2),
+    "labels in capitals": ("a,w,y", lambda i: f"{i % 7},{['yes', 'Yes', 'YES'][i % 3]},{i % 2}", "are three labels", 3),
+    "words that lack": ("a,w,y", lambda i: f"{i % 7},{['u', 'N/A', 'NaN', 'none', 'inf'][i % 5]},{i % 2}", "w: class[4]", 3),
+    "few rows a word": ("a,w,y", lambda i: f"{i % 7},w{i % 20},{i % 2}", "# w has 20 words, each in 3 rows", 3),
     "alike": ("a.b,a b,y", lambda i: f"{i % 7},{i * 2.5},{i % 2}", "[a_b, a_b_2]", 3),
 }  # fmt: skip
 
@@ -173,6 +178,28 @@ def test_folders_of_images_are_classes(tmp_path: Path) -> None:
     text, count = sound(tmp_path, "pets")
     assert "x: [3, 38, 64], y: class[2]" in text and "size = [38, 64]" in text and "98 % are 100 x 60" in text
     assert count == 43
+
+
+def test_columns_beside_images_are_told(tmp_path: Path) -> None:
+    """`mai data` has a field for each; of several that may be labels, `mai new` says which are left."""
+    images(tmp_path, ("faces",), (8, 8))
+    rows = "".join(f"faces/{i}.png,{'abc'[i % 3]},{'pq'[i % 2]},{i / 4}\n" for i in range(30))
+    (tmp_path / "faces.csv").write_text("file,kind,x,age\n" + rows)
+    line = data_line(describe([tmp_path / "faces.csv"]))
+    fields = "data image: [3, 8, 8], kind: class[3], x: class[2], age: []"
+    assert line.split("\n") == [fields, f'  from images("{tmp_path}/faces.csv")']
+    assert "# Left out: kind, x, age: `mai new --data faces.csv --target kind`" in sound(tmp_path, "faces.csv")[0]
+    assert "# Left out: x, age: `mai" in draft(tmp_path / "faces.csv", tmp_path, Wish("kind"))
+    (tmp_path / "faces" / "said.csv").write_text("file,kind\n0.png,a\n")
+    assert "# left out: said.csv: `mai data" in data_line(describe([tmp_path / "faces"]))
+
+
+def test_images_two_folders_deep_are_told(tmp_path: Path) -> None:
+    images(tmp_path / "pets" / "train", ("cat", "dog"), (4, 4))
+    images(tmp_path / "pets" / "test", ("cat", "dog"), (4, 4))
+    with pytest.raises(MaiError, match="two folders deep, in test, train") as caught:
+        describe([tmp_path / "pets"])
+    assert f'test = "{tmp_path}/pets/test"' in (caught.value.diagnostics[0].help or "")
 
 
 def test_images_without_folders_are_drawn(tmp_path: Path) -> None:

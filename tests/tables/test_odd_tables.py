@@ -71,6 +71,32 @@ def test_an_index_without_a_name_stands_beside_one_column(tmp_path: Path) -> Non
     assert [(each.name, each.rows) for each in summary.columns] == [("who", 30)] and not summary.notes
 
 
+RANDOM = [(i * 7919) % 99_991 + 10_000 for i in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "said"),
+    [
+        ("account id", RANDOM, "its name is that of an identifier"),
+        ("phoneNumber", RANDOM, "its name is that of an identifier"),
+        ("id_of_sale", RANDOM, "its name is that of an identifier"),
+        ("what", [5000 + 3 * i + i % 2 for i in range(40)], "its numbers go on from row to row"),
+        ("account balance", RANDOM, None),
+        ("rooms_number", [1, 2, 3, 4] * 10, None),
+        ("grows", [i * i * 30 for i in range(40)], None),
+        ("sold date", [45_292 + n % 300 for n in RANDOM], "in days since 1899-12-30"),
+        ("when", [1_700_000_000 + n for n in RANDOM], "in seconds since 1970"),
+        ("day", [*range(45_292, 45_332)], "dates, 2024-01-01 to 2024-02-09, in days since 1899-12-30"),
+        ("time of day", [9, 12, 17, 20] * 10, None),
+    ],
+)
+def test_numbers_that_are_no_amounts_are_told(name: str, numbers: list[int], said: str | None, tmp_path: Path) -> None:
+    """Those that name a row are left out, with a reason; dates that are counted are told."""
+    summary = summary_of(tmp_path / "a.csv", f"{name},y\n" + "".join(f"{n},{i % 3}\n" for i, n in enumerate(numbers)))
+    told = " ".join([why_not(summary.columns[0]) or "", *summary.notes])
+    assert said in told if said is not None else not told.strip()
+
+
 def test_one_column_of_texts_has_no_separator(tmp_path: Path) -> None:
     lines = ["good", "bad; and long", "good | cheap", "fair"] * 10
     summary = summary_of(tmp_path / "a.csv", "\n".join(["review", *lines]) + "\n")

@@ -8,6 +8,7 @@ import gzip
 import json
 import tracemalloc
 import weakref
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,17 @@ def overwritten(path: Path) -> None:
     path.write_bytes(bytes(raw))
 
 
+def zipped(*names: str) -> Callable[[Path], object]:
+    """What writes an archive of files of these names."""
+
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in names:
+                archive.writestr(name, "x")
+
+    return write
+
+
 def as_parquet(**columns: Any) -> Callable[[Path], object]:
     return lambda path: parquet.write_table(pa.table(columns), path)
 
@@ -199,8 +211,10 @@ DAMAGED: list[tuple[str, Callable[[Path], object], str]] = [
     ("a.csv", lambda p: p.write_text(TEXT + "1,1e999,ant\n"), "`x1` holds values that are not finite: inf in row 41"),
     ("a.csv", lambda p: p.write_text(TEXT + "1,two,ant\n"), "column `x1` mixes words and numbers: `two` in row 41, `0.0` in row 1"),
     ("a.csv", lambda p: p.write_text("x0,x1,y\n" + f"1,2,{'9' * (12 << 20)}\n"), "a.csv has a row of more than 4 MB"),
-    ("a.csv", lambda p: p.write_bytes(b"PK\3\4 and more"), "a.csv is no table: it is a zip archive or a spreadsheet"),
-    ("a.csv", lambda p: p.write_bytes(b"\0\1\2\3"), "a.csv is no text: it holds bytes that are zero"),
+    ("a.csv", lambda p: p.write_bytes(b"PK\3\4 and more"), "a zip archive or a spreadsheet, and is damaged"),
+    ("a.xlsx", zipped("xl/workbook.xml"), "a.xlsx is no table: it is a spreadsheet"),
+    ("a.csv", zipped("one.csv", "two.csv"), "a.csv is no table: it is a zip archive, of one.csv, two.csv"),
+    ("a.csv", lambda p: p.write_bytes(b"\0\1\2\3"), "it holds bytes that are zero, the first in line 1"),
     ("a.jsonl", lambda p: p.write_text(TWICE * 2 + "{oops\n"), "a.jsonl: JSON parse error: Missing a name for object member. in row 3"),
     ("a.jsonl", lambda p: p.write_text(TWICE + TWICE.replace("[1, 2]", "[1]")), "`x` has lists of 2 and of 1 values, the second in row 2"),
     ("a.jsonl", lambda p: p.write_text(TWICE + '{"x": [1, 2]}\n'), "column `y` is empty in row 2 of 2 rows"),

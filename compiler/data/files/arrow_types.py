@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.tables.numerals import Decimal
 from mai.runtime.files import UNREADABLE
 
 METADATA, CLASS_LABEL = b"huggingface", "ClassLabel"
@@ -74,3 +75,20 @@ def is_image(kind: pa.DataType) -> bool:
 
 def _is_bytes(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
+
+
+def plain_numbers(text: pa.Array, decimal: Decimal) -> pa.Array | None:
+    """Texts as numbers, where all are without signs of money, shares and thousands; None where some are not."""
+    if decimal == ",":
+        if pc.any(pc.match_substring(text, ".")).as_py():
+            return None
+        text = pc.replace_substring(text, ",", ".")
+    try:
+        return text.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return None
+
+
+def as_names(values: pa.Array) -> pa.Array:
+    """Values as names: a whole number is the same however it is written, 3 or 3.0."""
+    return pc.replace_substring_regex(values.cast(pa.string()), r"^([-+]?\d+)\.0+$", r"\1")

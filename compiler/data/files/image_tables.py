@@ -112,6 +112,9 @@ def columns_of_fields(table: TableFile, image: str, fields: Mapping[str, Type]) 
     columns = {name: name for name in fields if name in beside}
     left = [name for name in fields if name not in columns]
     pictures = [name for name in left if fields[name].dtype is DType.REAL and fields[name].rank > 1]
+    if not pictures:  # A column of words or numbers that is called as the image is not meant.
+        pictures = [name for name in columns if fields[name].dtype is DType.REAL and fields[name].rank == 3]
+        columns = {name: column for name, column in columns.items() if name not in pictures}
     if len(pictures) != 1:
         raise bad(f"one field is an image, `x: [3, 64, 64]`: here are {few_of(pictures) or 'none'}")
     others = [name for name in left if name not in pictures]

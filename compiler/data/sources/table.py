@@ -17,6 +17,7 @@ from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import SUFFIXES, is_table
 from mai.compiler.data.tables.rest import rest_of
 from mai.compiler.ir.types import DType, Type
+from mai.runtime.inputs.cells import few_of
 from mai.spec.diagnostics import MaiError, Word
 
 if TYPE_CHECKING:
@@ -78,6 +79,27 @@ class Table(RowSource):
         names = self.names(base)
         for name in listed(self.without) if names is not None else ():
             check_there(name, names or (), "`without` names")
+        self._check_words(base, fields)
+
+    def _check_words(self, base: Path, fields: Mapping[str, Type]) -> None:
+        """Raise `MaiError` for a field with fewer labels than there are words in the first rows of the first file."""
+        from mai.compiler.data.tables.glance import words_of
+
+        labels = {
+            name: type_.classes for name, type_ in fields.items() if not type_.rank and isinstance(type_.classes, int)
+        }
+        try:
+            first = find_files(base, listed(self.path), self.reads)[0] if labels else None
+        except MaiError:
+            return
+        words = words_of(first, self.stated) if first is not None else {}
+        for name, classes in labels.items():
+            several = words.get(name, [])
+            if len(several) > classes:
+                raise bad(
+                    f"`{name}` has {len(several)} labels ({few_of(several, 5)}), the spec has class[{classes}]",
+                    help=f"write class[{len(several)}]",
+                )
 
     def gather(self, columns: Mapping[str, Column], fields: Mapping[str, Type]) -> Mapping[str, Column]:
         names = [name for name in columns if not self._is_group(name, columns)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
-from mai.compiler.data.files.arrow_types import decoded, is_list, is_text
-from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of
+from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text, plain_numbers
+from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of, way_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, number_of
 from mai.compiler.data.totals import LastOfColumn
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.cells import LACKING, MISSING, note_of_lacking
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 Missing = Literal["refuse", "keep", "drop"]
 Role = Literal["real", "label", "any", "key", "time"]
-MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nil", "?", "-"))
 WORDS, NUMBERS = True, False
 FAR_OFF = 2.0**17  # Numbers from here on are rounded by up to 1/128 or more in 32 bits.
 LOST = 0.003  # The share of their range that numbers may be rounded by before it is told.
@@ -33,18 +33,22 @@ class Column:
 
     A `real` one holds numbers, a `label` whole numbers or words, `any` numbers or words, a `key` what is only compared, and a `time`
     what has an order. Words are the numbers of their `names`, which are in the order of their first rows. `field` is what a spec
-    calls the column, which may be one part of a vector. A label that is `named` holds words, also where they look like numbers. What is
+    calls the column, which may be one part of a vector. A label that is `named` holds words, also where they look like numbers. A word of those
+    that it `keeps` is one, also where it says elsewhere that there is no value. What is
     `missing` becomes NaN, -1 where it would be a word, `NO_LABEL` where a label is a number; `gaps` says where, in the rows that were read last.
     """
 
-    def __init__(self, name: str, role: Role, field: str, is_part: bool = False, named: bool = False) -> None:
-        self.name, self.role, self.field, self.is_part, self.named = name, role, field, is_part, named
+    def __init__(
+        self, name: str, role: Role, field: str, is_part: bool = False, named: bool = False, keeps: Collection[str] = ()
+    ) -> None:
+        self.name, self.role, self.field, self.is_part = name, role, field, is_part
+        self.named, self._keeps = named, keeps
         self.gaps: Array | None = None
         self.are_dates = False
         self.in_utc: bool | None = None
         self.dressed = self.in_brackets = self.code = ""
         self._low, self._high, self._lost = np.inf, -np.inf, 0.0
-        self.names: dict[str, int] = {}
+        self.names, self.lacking_words = dict[str, int](), dict[str, None]()
         self.are_words: bool | None = None
         self.missing, self.row, self.last = 0, 0, LastOfColumn()
         self._path, self._first_missing, self._width = "", "", 1
@@ -93,7 +97,7 @@ class Column:
         if self.are_dates:
             yield f"column `{self.name}` holds dates: they are days since 1970-01-01"
         if self.in_utc:
-            yield f"column `{self.name}`: times with an offset, as `+02:00`, are read in UTC"
+            yield f"column `{self.name}`: times with an offset, as `+02:00`, are read in UTC, and so are their hours"
         if self.dressed:
             what = "are read without signs of money, shares and thousands"
             yield f"column `{self.name}`: numbers such as `{self.dressed}` {what}"
@@ -102,6 +106,8 @@ class Column:
         if self.code:
             names = f"`words = {self.field}`" if self.role == "label" else "a field of labels, in `words`,"
             yield f"column `{self.name}`: `{self.code}` is read as the number {int(self.code)} ({names} has names)"
+        if self.lacking_words:
+            yield note_of_lacking(self.name, [*self.lacking_words])
         if self._lost > LOST * (self._high - self._low) > 0:
             what = f"{self._low:.15g} to {self._high:.15g} are rounded by up to {self._lost:g}"
             yield f"column `{self.name}`: {what}, as numbers of 32 bits are: take off what they have in common"
@@ -132,7 +138,7 @@ class Column:
         if is_text(kind):
             return self._text(pc.utf8_trim_whitespace(array.cast(pa.string())))
         if self.role == "key" or self.named:
-            return self._codes(_as_names(array))
+            return self._codes(as_names(array))
         if pa.types.is_temporal(kind) and self.role == "time":
             return self._times(array)
         if self.role == "real" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
@@ -194,7 +200,7 @@ class Column:
     def _text(self, text: pa.Array) -> Array:
         if self.named:
             self._become(WORDS, text, 0)
-            return self._codes(_as_names(text))
+            return self._codes(as_names(text))
         if self.role == "key":
             return self._codes(text)
         if self.role == "time":
@@ -204,9 +210,13 @@ class Column:
         return self._codes(text)
 
     def _holds_words(self, text: pa.Array) -> bool:
-        """Whether no text is a number, and there is one."""
-        words = [word for word in text.unique().to_pylist() if word]
-        if any(self._float(word) is not None for word in words) or not (words or self.are_words):
+        """Whether no text is a finite number, and one is a word: `none` is one where there are no numbers, `inf` beside words."""
+        texts = [word for word in text.unique().to_pylist() if word and not self._is_lacking(word)]
+        numbers = {word: self._float(word) for word in texts}
+        words = [word for word in texts if numbers[word] is None]
+        if any(number is not None and np.isfinite(number) for number in numbers.values()):
+            return False
+        if not (words or self.are_words) or (self.are_words is False and {w.lower() for w in words} <= MISSING):
             return False
         if words:
             self._become(WORDS, text, pc.index(text, words[0]).as_py())
@@ -235,16 +245,23 @@ class Column:
             moments = moments_of(text)
             if moments is not None:
                 return self._days(moments)
+            self._refuse_two_ways(text)
             self._refuse_other_sign(text.to_pylist(), kinds)
         for kind in (NUMBERS, WORDS):
             if kind in kinds:
                 self._become(kind, text, kinds.index(kind))
         if WORDS in kinds:
-            place = kinds.index(WORDS)
-            help = HELP if like_dates(text)[place].as_py() else None
-            what = f"`{self.name}`, a part of `{self.field}`," if self.is_part else f"`{self.field}`"
-            raise bad(f"{what} holds words (`{str(text[place])[:60]}`), the spec has real numbers", help=help)
+            raise self._words_for_numbers(text, [place for place, kind in enumerate(kinds) if kind is WORDS])
         return pa.array(numbers, pa.float64())
+
+    def _words_for_numbers(self, text: pa.Array, places: Sequence[int]) -> MaiError:
+        """What is wrong with words at some places: where some are dates, the first that is none."""
+        place = next((place for place in places if moments_of(text.slice(place, 1)) is None), places[0])
+        help = HELP if like_dates(text)[place].as_py() else None
+        what = f"`{self.name}`, a part of `{self.field}`," if self.is_part else f"`{self.field}`"
+        column = f", column `{self.name}`" if self.name != self.field and not self.is_part else ""
+        what = f"{self._path}, {self._at(place)}{column}: {what}"
+        return bad(f"{what} holds words (`{str(text[place])[:60]}`), the spec has real numbers", help=help)
 
     def _refuse_other_sign(self, cells: list[str], kinds: list[bool | None]) -> None:
         """Raise `MaiError` where a cell is a number with the other decimal sign alone."""
@@ -269,15 +286,19 @@ class Column:
 
     def _codes(self, text: pa.Array) -> Array:
         """Words as the numbers of their names."""
-        text = text.fill_null("")
-        empty = pc.equal(text, "")
-        if empty.true_count:
-            self._note_missing(empty)
-        texts = text.dictionary_encode()
+        texts = text.fill_null("").dictionary_encode()
         words = texts.dictionary.to_pylist()
-        numbers = [self.names.setdefault(word, len(self.names)) if word else -1 for word in words]
+        lacking = {word: self._is_lacking(word) for word in words}
+        if any(lacking.values()):
+            self.lacking_words |= dict.fromkeys(word for word in words if word and lacking[word])
+            self._note_missing(pc.is_in(text.fill_null(""), value_set=pa.array([w for w in words if lacking[w]])), text)
+        numbers = [-1 if lacking[word] else self.names.setdefault(word, len(self.names)) for word in words]
         codes: Array = np.array(numbers, np.int64)[texts.indices.to_numpy(zero_copy_only=False)]
         return codes
+
+    def _is_lacking(self, word: str) -> bool:
+        """Whether a word says that there is no value; a key, which is only compared, may be any."""
+        return not word or (self.role != "key" and word.lower() in LACKING and word not in self._keeps)
 
     # ------------------------------------------------------------ times
 
@@ -323,7 +344,7 @@ class Column:
 
     def _no_times(self, text: pa.Array) -> MaiError:
         """What is wrong with texts that are not all times, or not in one way."""
-        ways = {place: self._way(cell) for place, cell in enumerate(text.to_pylist()) if cell}
+        ways = {place: way_of(cell, self._decimal) for place, cell in enumerate(text.to_pylist()) if cell}
         usual = next(iter(ways.values()))
         place = next((place for place, way in ways.items() if way is None), None)
         what = "which has no place in time"
@@ -333,12 +354,11 @@ class Column:
         help = f"{HELP}, or numbers: all in one of these ways"
         return self._wrong(f"holds `{str(text[place])[:60]}` in {self._at(place)}, {what}", help)
 
-    def _way(self, cell: str) -> pa.DataType | None:
-        """As what a text has a place in time: a number, a date, or one with an offset; None for a word."""
-        if number_of(cell, self._decimal) is not None:
-            return pa.float64()
-        moments = moments_of(pa.array([cell]))
-        return None if moments is None else moments.type
+    def _refuse_two_ways(self, text: pa.Array) -> None:
+        """Raise `MaiError` where all texts are dates, some with an offset from UTC and some without."""
+        ways = {way_of(cell, self._decimal) for cell in text.to_pylist() if cell}
+        if len(ways) > 1 and all(way is not None and pa.types.is_timestamp(way) for way in ways):
+            raise self._no_times(text)
 
     # ------------------------------------------------------------ what is wrong
 
@@ -371,23 +391,6 @@ class Column:
 
     def _at(self, place: int) -> str:
         return f"row {self.row + place // max(1, self._width) + 1}"
-
-
-def plain_numbers(text: pa.Array, decimal: Decimal) -> pa.Array | None:
-    """Texts as numbers, where all are without signs of money, shares and thousands; None where some are not."""
-    if decimal == ",":
-        if pc.any(pc.match_substring(text, ".")).as_py():
-            return None
-        text = pc.replace_substring(text, ",", ".")
-    try:
-        return text.cast(pa.float64())
-    except pa.ArrowInvalid:
-        return None
-
-
-def _as_names(values: pa.Array) -> pa.Array:
-    """Values as names: a whole number is the same however it is written, 3 or 3.0."""
-    return pc.replace_substring_regex(values.cast(pa.string()), r"^([-+]?\d+)\.0+$", r"\1")
 
 
 def _kind(cell: str | None, number: float | None) -> bool | None:

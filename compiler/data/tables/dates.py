@@ -5,6 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mai.compiler.data.tables.numerals import Decimal, number_of
+
 DAY = "1970-01-01"
 KINDS = ((pa.timestamp("us"), DAY), (pa.timestamp("us", "UTC"), f"{DAY}T00:00Z"))
 # What is read, as what Arrow reads: 14.03.2024 has its day before its month wherever it is written.
@@ -42,3 +44,11 @@ def like_dates(text: pa.Array) -> pa.Array:
 def is_in_utc(kind: pa.DataType) -> bool:
     """Whether values of Arrow's type are times in UTC, and not in the time of some place that is not said."""
     return bool(pa.types.is_timestamp(kind) and kind.tz is not None)
+
+
+def way_of(cell: str, decimal: Decimal) -> pa.DataType | None:
+    """As what a text has a place in time: a number, a date, or one with an offset; None for a word."""
+    if number_of(cell, decimal) is not None:
+        return pa.float64()
+    moments = moments_of(pa.array([cell]))
+    return None if moments is None else moments.type

@@ -102,6 +102,13 @@ def _first_lines(path: Path, head: bytes, encoding: str, is_all: bool) -> list[s
     return (lines if is_all else lines[:-1])[:LINES]
 
 
+def lines_of_head(path: Path, dialect: Dialect) -> list[str]:
+    """The whole lines in the first bytes of a text. Raises `MaiError`."""
+    head, is_all = head_of(path)
+    lines = ENDS.split(_decoded(path, head, dialect.encoding, is_all))
+    return lines if is_all else lines[:-1]
+
+
 def with_decimal(stated: Stated) -> Dialect:
     """A dialect of which the decimal sign alone is as said, or likely."""
     return Dialect(decimal=stated.decimal or stated.likely or ".", is_told=stated.decimal is not None)
@@ -187,8 +194,10 @@ def _encoding(path: Path, head: bytes) -> str:
         if head.startswith(mark):
             return name
     if b"\0" in head:
+        line = head.count(b"\n", 0, head.index(b"\0")) + 1
         raise bad(
-            f"{path} is no text: it holds bytes that are zero", help="a table is a csv, jsonl, parquet or feather file"
+            f"{path} is no text: it holds bytes that are zero, the first in line {line}",
+            help="a table is a csv, jsonl, parquet or feather file",
         )
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)

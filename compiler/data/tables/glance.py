@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
-from mai.compiler.data.tables.dialect import Stated, dialect_of
+from mai.compiler.data.tables.dialect import Stated, dialect_of, lines_of_head
 from mai.compiler.data.tables.header import name_columns
 from mai.compiler.data.tables.kinds import head_of, kind_of
+from mai.compiler.data.tables.numerals import number_of
 from mai.runtime.files import UNREADABLE
+from mai.runtime.inputs.cells import LACKING
 
 
 def columns_of(path: Path, stated: Stated) -> dict[str, tuple[int, ...]] | None:
@@ -27,6 +30,24 @@ def columns_of(path: Path, stated: Stated) -> dict[str, tuple[int, ...]] | None:
 
     shapes = shapes_of(path)
     return None if shapes is None else {n: shapes[own] for n, own in name_columns(path, [*shapes]).items()}
+
+
+def words_of(path: Path, stated: Stated) -> dict[str, list[str]]:
+    """The different words of each column of a csv file, in alphabetical order, as far as its first bytes have them; no column with a number."""
+    if kind_of(path) != "csv":
+        return {}
+    dialect, names = dialect_of(path, stated)
+    rows = list(csv.reader(lines_of_head(path, dialect)[dialect.above :], delimiter=dialect.separator))
+    columns: dict[str, set[str]] = {} if not names else {name: set() for name in name_columns(path, names)}
+    for row in rows[1:]:
+        if len(row) == len(columns):  # A value of several lines has other widths.
+            for words, cell in zip(columns.values(), row, strict=True):
+                words.add(cell.strip())
+    there = {name: {word for word in words if word.lower() not in LACKING} for name, words in columns.items()}
+    are_numbers = {
+        n for n, words in there.items() if any(number_of(word, dialect.decimal) is not None for word in words)
+    }
+    return {name: sorted(words) for name, words in there.items() if name not in are_numbers}
 
 
 def _of_json(path: Path) -> dict[str, tuple[int, ...]] | None:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from mai.compiler.elaborate.bindings import BoundArgument, Function
 from mai.compiler.ir.graph import Value, Weight
 from mai.compiler.ir.operation import describe
+from mai.compiler.ir.sizes import Dim
 from mai.compiler.ir.structure import WeightOf
 from mai.compiler.ir.types import DType
 from mai.spec import ast
@@ -29,6 +30,20 @@ def without_second(first: BoundArgument, second: BoundArgument) -> Edit | None:
     if first.span.text != second.span.text or first.span.source is not at.source or first.span.end > at.start:
         return None
     return take_out(Span(at.source, first.span.end, second.span.end), "leave one of them out")
+
+
+def as_shape(arguments: Sequence[BoundArgument]) -> Edit | None:
+    """`zeros(2, 3)` and `zeros((2, 3))` have a shape in the other brackets, `zeros(x)` is of the shape of a tensor."""
+    if not arguments or any(a.name for a in arguments):
+        return None
+    first, last, values = arguments[0], arguments[-1].span, [a.value for a in arguments]
+    if len(values) == 1 and isinstance(values[0], Value):
+        return put(first.span, f"shape({first.span.text})")
+    inside = first.span.text[1:-1] if isinstance(values[0], tuple) and len(values) == 1 else None
+    if inside is None and not all(isinstance(v, (int, Dim)) for v in values):
+        return None
+    whole = Span(first.span.source, first.span.start, last.end)
+    return put(whole, f"[{whole.text if inside is None else inside}]")
 
 
 def as_product(callee: ast.Name, given: object, arguments: Sequence[BoundArgument], span: Span) -> Edit | None:

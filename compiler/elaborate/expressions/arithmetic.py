@@ -48,7 +48,8 @@ def unary(e: Context, env: Environment, expr: ast.Unary) -> Binding:
         return e.checked(expr.span, [expr.operand.span], logic.LogicalNot, e.truth(operand, expr.operand.span))
     if is_number(operand) or isinstance(operand, Dim):
         return -operand  # type: ignore[operator]
-    return e.checked(expr.span, [expr.operand.span], el.Negative, e.value(operand, expr.operand.span))
+    (value,) = e.promoted([operand], [expr.operand.span])
+    return e.checked(expr.span, [expr.operand.span], el.Negative, value)
 
 
 def binary(e: Context, env: Environment, expr: ast.Binary) -> Binding:

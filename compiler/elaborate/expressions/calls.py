@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -25,6 +25,7 @@ from mai.compiler.elaborate.expressions.families import check_chosen, chosen_res
 from mai.compiler.elaborate.expressions.names import is_free
 from mai.compiler.elaborate.expressions.rearranged import MISPLACED, TOO_MANY, exchanged, shortened
 from mai.compiler.elaborate.expressions.signatures import Fitted, counted, dims_of
+from mai.compiler.elaborate.expressions.templates import Recording, Template, key_of, repeat
 from mai.compiler.elaborate.functions.builtin_calls import bind_named, bound_arguments, call_builtin
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.operation import broadcast, describe
@@ -45,6 +46,7 @@ class Calls:
     def __init__(self, context: Context) -> None:
         self.e = context
         self.inlined = 0
+        self.templates: dict[Hashable, Template | None] = {}  # None for a call that has to be elaborated each time.
 
     def call(self, function: Binding, arguments: Sequence[BoundArgument], span: Span) -> Binding:
         """The result of a call of a built-in function, a net or a layer with arguments that are evaluated."""
@@ -141,7 +143,8 @@ class Calls:
         from mai.compiler.ops.shapes.shape import Expand
 
         if len(arguments) != 1 or not isinstance(arguments[0].value, list):
-            raise self.e.fail("missing-argument", span, "this needs a shape: `zeros([n])`")
+            help = repairs.as_shape(arguments)
+            raise self.e.fail("missing-argument", span, "this needs a shape: `zeros([n])`", help=help)
         shape = tuple(self.e.size(s, arguments[0].span) for s in arguments[0].value)
         return self.e.emit(Expand, self.e.builder.constant(number), shape=shape)
 
@@ -261,20 +264,44 @@ class Calls:
     ) -> Binding:
         self._count_call(function, span)
         axes = self._mapped_axes(list(fitted.values()), function.name)
+        tensors: dict[str, Value] = {}
         for name, argument in fitted.items():
-            value = self._led(argument, axes[len(axes) - argument.mapped :])
+            tensors[name] = value = self._led(argument, axes[len(axes) - argument.mapped :])
             if not value.name:
                 value.name = name
             if function.declaration.kind == "net":
                 self.e.graph.arguments.setdefault(function.name, {}).setdefault(value, name)
             self._note(function, name, value)
             env.names[name] = value
+        call, key = self._around(function, fitted, env, span), key_of(self.e, env, function, tensors, axes)
+        repeated = self._repeated(key, list(tensors.values()), scope)
+        if repeated is not None:
+            return repeated
+        recording = Recording(self.e, scope)
+        result = self._written_out(env, function, scope, axes, call)
+        if key is not None and key not in self.templates:
+            self.templates[key] = recording.template(list(tensors.values()), result)
+        return result
+
+    def _repeated(self, key: Hashable | None, tensors: Sequence[Value], scope: WeightScope) -> Binding:
+        """What a call gives that is like an earlier one; None for the first of its kind."""
+        template = None if key is None else self.templates.get(key)
+        if template is None or self.inlined + template.calls >= MAX_CALLS:
+            return None
+        result = repeat(self.e, template, tensors, scope)
+        self.inlined += template.calls if result is not None else 0
+        return result
+
+    def _written_out(
+        self, env: Environment, function: Function, scope: WeightScope, axes: tuple[Axis, ...], call: CallAround
+    ) -> Value | tuple[Value, ...]:
+        """What the call gives, from its body."""
         outer, self.e.axes = self.e.axes, (*self.e.axes, *axes)
-        self.e.calls_around.append(self._around(function, fitted, env, span))
+        self.e.calls_around.append(call)
         try:
             result = self._elaborated(env, function, scope)
             self.e.axes = outer
-            return self._returned(env, function, result, axes, span)
+            return self._returned(env, function, result, axes, call.span)
         finally:
             self.e.calls_around.pop()
             self.e.axes = outer
@@ -344,7 +371,7 @@ class Calls:
 
     def _returned(
         self, env: Environment, function: Function, result: Binding, axes: tuple[Axis, ...], span: Span
-    ) -> Binding:
+    ) -> Value | tuple[Value, ...]:
         if result is None:
             at, help = function.declaration.name.span, repairs.returned(function.declaration)
             message = f"`{function.name}` returns nothing"

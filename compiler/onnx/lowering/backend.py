@@ -42,6 +42,7 @@ class OnnxBackend(Nodes):
         super().__init__(graph, options.opset, coarse)
         self.graph, self.opset, self._source = graph, options.opset, source
         self.draws, self.cuda, self.cpu, self.unroll = options.draws, options.cuda, options.cpu, options.unroll
+        self.multiplies = options.cuda or options.portable
         self._sizes: dict[str, ir.Value] = {}
         self._local_sizes: dict[str, ir.Value] = {}
         self._local: set[str] = set()

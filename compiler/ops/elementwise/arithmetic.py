@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Lowering, case, sample
-from mai.compiler.ir.signature import ANY_X, Function, Kind, Section, tensor
+from mai.compiler.ir.signature import NUMBERS, Function, Kind, Section, tensor
 from mai.compiler.ops.backends import Onnx, V
 from mai.compiler.ops.elementwise.base import INTEGERS, Binary, Unary, flat
 from mai.compiler.ops.elementwise.exponential import Log
@@ -164,7 +164,7 @@ class Negative(Unary):
 class Absolute(Unary):
     """|x|."""
 
-    function = Function("abs", Section.ELEMENTS, (ANY_X,), fold=abs)
+    function = Function("abs", Section.ELEMENTS, (NUMBERS,), fold=abs)
 
     reference: Lowering = staticmethod(lambda np, x: np.abs(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.abs(x))

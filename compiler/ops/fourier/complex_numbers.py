@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import cos, pi, sin
+from math import cos, isqrt, pi, sin
 from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.ir.operation import Operation, ShapeError, case, describe, sample
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
 
 TABLE = 64  # Up to here a product with the table of all turns is faster than a transform of another length.
+MOST_TABLE = 512  # Up to here a table stands in a file where there is no other way: 4 MB.
 REAL = 1  # ONNX's number of the dtype.
 
 
@@ -67,11 +68,63 @@ def is_power_of_two(count: Scalar[V]) -> bool:
 
 def transformed(op: Onnx[V], x: V, count: Scalar[V], inverse: bool) -> V:
     """The transform of [rows, n, 2] along its second axis."""
+    if op.multiplies:
+        return by_products(op, x, count, inverse)
     if is_power_of_two(count):
         return op.DFT(x, None, op.int(1), inverse=int(inverse))
     if isinstance(count, int) and count <= TABLE:
         return _by_table(op, x, count, inverse)
     return _by_chirps(op, x, count, inverse)
+
+
+def by_products(op: Onnx[V], x: V, count: Scalar[V], inverse: bool) -> V:
+    """The transform by products of matrices alone: CUDA has no kernel for `DFT`, and several other engines do not read it."""
+    if not isinstance(count, int):
+        return _by_open_table(op, x, count, inverse)
+    part = _factor(count)
+    if count <= TABLE or (part == 1 and count <= MOST_TABLE):
+        return _by_table(op, x, count, inverse)
+    if part == 1:
+        return _by_open_table(op, x, op.int(count), inverse)
+    return _by_parts(op, x, part, count // part, inverse)
+
+
+def _factor(count: int) -> int:
+    """The largest factor up to the root."""
+    return max(a for a in range(1, isqrt(count) + 1) if count % a == 0)
+
+
+def _by_parts(op: Onnx[V], x: V, first: int, second: int, inverse: bool) -> V:
+    """n = a b numbers by transforms of a and of b (Cooley and Tukey 1965): j = b j1 + j2 and k = k1 + a k2."""
+    count = first * second
+    inner = op.Transpose(op.reshape(x, [-1, first, second, 2]), perm=[0, 2, 1, 3])
+    inner = by_products(op, op.reshape(inner, [-1, first, 2]), first, inverse)
+    turns = [[_turn(j * k, count, inverse) for k in range(first)] for j in range(second)]
+    turned = _times(op, op.reshape(inner, [-1, second, first, 2]), op.const(turns, "float32"))
+    outer = op.reshape(op.Transpose(turned, perm=[0, 2, 1, 3]), [-1, second, 2])
+    outer = op.reshape(by_products(op, outer, second, inverse), [-1, first, second, 2])
+    return op.reshape(op.Transpose(outer, perm=[0, 2, 1, 3]), [-1, count, 2])
+
+
+def _turn(product: int, count: int, inverse: bool) -> list[float]:
+    """The cosine and the sine of -2 pi j k / n, or of 2 pi j k / n."""
+    angle = (2 if inverse else -2) * pi * (product % count) / count
+    return [cos(angle), sin(angle)]
+
+
+def _by_open_table(op: Onnx[V], x: V, count: V, inverse: bool) -> V:
+    """The product with a table of a size that only the call knows: n^2 turns of each row, as a rule a few thousand numbers."""
+    number = op.Range(0, count, 1)
+    steps = op.Mod(op.Mul(op.Unsqueeze(number, op.ints([1])), number), count)
+    angle = op.Div(op.Mul(op.Cast(steps, to=REAL), 2 * pi), op.Cast(count, to=REAL))
+    cosines, sines = op.Cos(angle), op.Sin(angle)
+    re, im = (op.Gather(x, op.int(i), axis=-1) for i in range(2))
+    sines = sines if inverse else op.Neg(sines)
+    real = op.Sub(op.MatMul(re, cosines), op.MatMul(im, sines))
+    imaginary = op.Add(op.MatMul(re, sines), op.MatMul(im, cosines))
+    last = op.ints([-1])
+    both = op.Concat(op.Unsqueeze(real, last), op.Unsqueeze(imaginary, last), axis=-1)
+    return op.Div(both, op.Cast(count, to=REAL)) if inverse else both
 
 
 def _by_table(op: Onnx[V], x: V, count: int, inverse: bool) -> V:

@@ -178,7 +178,7 @@ def _turned(table: Matrix) -> Matrix:
 
 def _half(op: Onnx[V], x: V, count: Scalar[V]) -> V:
     """The frequencies of [rows, n, 1], [rows, n // 2 + 1, 2]."""
-    if is_power_of_two(count):
+    if is_power_of_two(count) and not op.multiplies:
         return op.DFT(x, None, op.int(1), onesided=1)
     parts = transformed(op, op.Pad(x, op.ints([0, 0, 0, 0, 0, 1])), count, inverse=False)
     half = op.Add(op.Div(op.scalar(count), 2), 1)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
 from mai.compiler.ir.graph import Node, Value
-from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
+from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, sample
 from mai.compiler.ir.signature import Function, Section, X, count, frame, per_axis, tensor
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
@@ -17,6 +17,9 @@ from mai.compiler.ops.products.depthwise import depthwise, is_depthwise
 from mai.compiler.ops.products.windows import (
     Counts,
     Laid,
+    check_channels,
+    checked,
+    correlated,
     framed,
     framed_term,
     onnx_numbers,
@@ -25,15 +28,16 @@ from mai.compiler.ops.products.windows import (
     reach,
     seen,
     slid,
-    space,
+    spread,
     window,
     windows,
 )
 from mai.compiler.ops.shapes.shape import Concat, Stack
+from mai.compiler.ops.terms import Term
 
 if TYPE_CHECKING:
+    from mai.compiler.ir.builder import Builder
     from mai.compiler.ops.growing import Growing
-    from mai.compiler.ops.terms import Term
 
 STILL: dict[str, object] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
 ARGUMENTS = (
@@ -47,31 +51,6 @@ ARGUMENTS = (
 )
 
 
-def _checked(name: str, x: Type, weight: Type, bias: Type | None, groups: int, out: Size) -> tuple[Size, ...]:
-    """The sizes of the image, once weight and bias are seen to fit it; the bias has `out` numbers. Raises `ShapeError`."""
-    axes = weight.rank - 2
-    if axes not in (1, 2, 3) or not all(isinstance(n, int) for n in weight.shape[2:]):
-        message = (
-            f"the weight of `{name}` is [o, k, *size], with a size for each axis, this is {describe(weight.shape)}"
-        )
-        raise ShapeError("shape-mismatch", message, 1, label=describe(weight.shape))
-    sizes = space(x, name, axes)
-    if bias is not None and bias.shape != (out,):
-        message = f"the bias of {describe(weight.shape)} is [{out}], this is {describe(bias.shape)}"
-        raise ShapeError("shape-mismatch", message, 2, label=describe(bias.shape))
-    for channels in (x.shape[0], weight.shape[0]):
-        if groups < 1 or (isinstance(channels, int) and channels % groups):
-            raise ShapeError("shape-mismatch", f"{channels} channels are not {groups} equal groups", 0)
-    return sizes
-
-
-def _fitting(k: Size, channels: Size, x: Type) -> None:
-    """Raises `ShapeError` where the image has other channels than the weight takes."""
-    if k != channels:
-        message = f"the weight takes {channels} channels, the image has {k}"
-        raise ShapeError("shape-mismatch", message, 0, label=describe(x.shape))
-
-
 def _in_numbers(types: tuple[Type, ...], attributes: Mapping[str, object]) -> dict[str, object]:
     """The frame in numbers: words are told apart by the sizes of image and window."""
     x, weight = types[:2]
@@ -79,6 +58,11 @@ def _in_numbers(types: tuple[Type, ...], attributes: Mapping[str, object]) -> di
         return {}  # The shape rule says what is wrong.
     stride, padding, dilation = (attributes[n] for n in ("stride", "padding", "dilation"))
     return {"padding": framed(x.shape[1:], weight.shape[2:], stride, dilation, padding)}  # type: ignore[arg-type]
+
+
+def _shifted(image: Term, bias: Value | None) -> Term:
+    """An image with a number added to each channel, where there is one."""
+    return image if bias is None else image + Term(image.builder, bias).unsqueeze(*range(1 - image.rank, 0))
 
 
 def _in_groups(x: Term, groups: int) -> Term:
@@ -139,15 +123,19 @@ class Conv(Operation):
     attributes = STILL
     alignment = Alignment.NONE
     unled = (1, 2)
-    unled_help = (
-        "let each example scale the channels that come in or go out, `s[:, None, None] * x`, and not the windows"
-    )
+
+    @staticmethod
+    def lifted(builder: Builder, x: Value, weight: Value, bias: Value | None = None, **laid: Unpack[Laid]) -> Value:
+        """Of windows that differ between examples, or along other lead axes."""
+        counts = Conv.shape(x.type, weight.type, bias.type if bias is not None else None, **laid).shape[1:]
+        result = correlated(Term(builder, x), Term(builder, weight), counts, laid)
+        return _shifted(result, bias).value
 
     @classmethod
     def shape(cls, x: Type, weight: Type, bias: Type | None = None, **laid: Unpack[Laid]) -> Type:
         out = weight.shape[0] if weight.rank else 0
-        sizes = _checked("conv", x, weight, bias, laid["groups"], out)
-        _fitting(x.shape[0], weight.shape[1] * laid["groups"], x)
+        sizes = checked("conv", x, weight, bias, laid["groups"], out)
+        check_channels(x.shape[0], weight.shape[1] * laid["groups"], x)
         places = zip(sizes, weight.shape[2:], laid["stride"], laid["padding"], laid["dilation"], strict=True)
         return Type(DType.REAL, (out, *(slid("conv", *place) for place in places)))
 
@@ -292,15 +280,22 @@ class ConvTranspose(Operation):
     attributes = {**STILL, "lost": (0, 0)}
     alignment = Alignment.NONE
     unled = (1, 2)
-    unled_help = (
-        "let each example scale the channels that come in or go out, `s[:, None, None] * x`, and not the windows"
-    )
+
+    @staticmethod
+    def lifted(
+        builder: Builder, x: Value, weight: Value, bias: Value | None = None, *, lost: Counts, **laid: Unpack[Laid]
+    ) -> Value:
+        """Of windows that differ between examples, or along other lead axes."""
+        sizes = ConvTranspose.shape(
+            x.type, weight.type, bias.type if bias is not None else None, lost=lost, **laid
+        ).shape[1:]
+        return _shifted(spread(Term(builder, x), Term(builder, weight), sizes, laid), bias).value
 
     @classmethod
     def shape(cls, x: Type, weight: Type, bias: Type | None = None, *, lost: Counts, **laid: Unpack[Laid]) -> Type:
         out = weight.shape[1] * laid["groups"] if weight.rank > 1 else 0
-        counts = _checked("conv_transpose", x, weight, bias, laid["groups"], out)
-        _fitting(x.shape[0], weight.shape[0], x)
+        counts = checked("conv_transpose", x, weight, bias, laid["groups"], out)
+        check_channels(x.shape[0], weight.shape[0], x)
         if (
             min(laid["stride"]) < 1
             or min(map(min, laid["padding"])) < 0

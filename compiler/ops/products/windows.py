@@ -16,6 +16,7 @@ from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Type
 from mai.compiler.ops.backends import Arrays, Tensor
+from mai.compiler.ops.shapes.shape import Stack
 
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
@@ -34,7 +35,7 @@ class Laid(TypedDict):
     groups: int
 
 
-WIDEST = 4096  # Of windows whose pixels a derivative goes through one by one.
+WIDEST = 4096  # Of windows whose pixels are gone through one by one: in derivatives, and of filters that are computed.
 FORMS = {1: "[k, L]", 2: "[k, H, W]", 3: "[k, D, H, W]"}
 
 
@@ -45,6 +46,31 @@ def space(x: Type, name: str, axes: int | None = None) -> tuple[Size, ...]:
         forms = " or ".join(wanted.values())
         raise ShapeError("rank-mismatch", f"`{name}` takes an image {forms}, this is {describe(x.shape)}", 0)
     return x.shape[1:]
+
+
+def checked(name: str, x: Type, weight: Type, bias: Type | None, groups: int, out: Size) -> tuple[Size, ...]:
+    """The sizes of the image, once weight and bias are seen to fit it; the bias has `out` numbers. Raises `ShapeError`."""
+    axes = weight.rank - 2
+    if axes not in (1, 2, 3) or not all(isinstance(n, int) for n in weight.shape[2:]):
+        message = (
+            f"the weight of `{name}` is [o, k, *size], with a size for each axis, this is {describe(weight.shape)}"
+        )
+        raise ShapeError("shape-mismatch", message, 1, label=describe(weight.shape))
+    sizes = space(x, name, axes)
+    if bias is not None and bias.shape != (out,):
+        message = f"the bias of {describe(weight.shape)} is [{out}], this is {describe(bias.shape)}"
+        raise ShapeError("shape-mismatch", message, 2, label=describe(bias.shape))
+    for channels in (x.shape[0], weight.shape[0]):
+        if groups < 1 or (isinstance(channels, int) and channels % groups):
+            raise ShapeError("shape-mismatch", f"{channels} channels are not {groups} equal groups", 0)
+    return sizes
+
+
+def check_channels(k: Size, channels: Size, x: Type) -> None:
+    """Raises `ShapeError` where the image has other channels than the weight takes."""
+    if k != channels:
+        message = f"the weight takes {channels} channels, the image has {k}"
+        raise ShapeError("shape-mismatch", message, 0, label=describe(x.shape))
 
 
 def window(weight: Type) -> Counts:
@@ -143,10 +169,7 @@ def inside(x: Term, padding: Frame) -> Term:
 
 def seen(x: Term, size: Counts, stride: Counts, counts: tuple[Size, ...], dilation: Counts | None = None) -> list[Term]:
     """For each place in a window, row by row: the pixels of a framed image that the windows, `counts` of them, have there."""
-    if prod(size) > WIDEST:
-        shown = " x ".join(map(str, size))
-        message = f"it goes through windows pixel by pixel, and {shown} are too many (up to {WIDEST} in all)"
-        raise ShapeError("too-deep", message)
+    _check_width(size)
     spans = [(count - 1) * step + 1 for count, step in zip(counts, stride, strict=True)]
     result = []
     for place in _places(size, dilation):
@@ -157,10 +180,12 @@ def seen(x: Term, size: Counts, stride: Counts, counts: tuple[Size, ...], dilati
     return result
 
 
-def given_back(parts: list[Term], sizes: tuple[Size, ...], size: Counts, stride: Counts) -> Term:
+def given_back(
+    parts: list[Term], sizes: tuple[Size, ...], size: Counts, stride: Counts, dilation: Counts | None = None
+) -> Term:
     """The other way round: what each place in a window has for its pixels, added up in the framed image of these sizes."""
     total: Term | None = None
-    for place, part in zip(_places(size, None), parts, strict=True):
+    for place, part in zip(_places(size, dilation), parts, strict=True):
         for axis, start in enumerate(place, start=-len(size)):
             part = part.dilated(axis, stride[axis], sizes[axis] - start).padded(axis, start, 0)
         total = part if total is None else total + part
@@ -173,6 +198,48 @@ def unframed(x: Term, padding: Frame, sizes: tuple[Size, ...]) -> Term:
     for axis, (before, after) in enumerate(padding, start=-len(padding)):
         x = x.slice(axis, before, before + sizes[axis]) if before or after else x
     return x
+
+
+# -------------------------------------- windows that differ between examples
+
+
+def correlated(image: Term, filters: Term, counts: tuple[Size, ...], laid: Laid) -> Term:
+    """A convolution of an image [k, *sizes] with filters [o, k / groups, *size] that are computed: [o, *counts].
+
+    The kernels of torch and of ONNX have one set of filters for all examples. This is a product of the filters with what the
+    windows see, all places of a window beside each other.
+    """
+    size, groups = window(filters.value.type), laid["groups"]
+    parts = seen(framed_term(image, laid["padding"]), size, laid["stride"], counts, laid["dilation"])
+    views = parts[0].emit(Stack, *parts[1:]).reshape(groups, image.shape[0] // groups, *counts, prod(size))
+    letters = "xyz"[: len(size)]
+    result = _in_places(filters, groups).einsum(f"gocs,gc{letters}s->go{letters}", views)
+    return result.reshape(filters.shape[0], *counts)
+
+
+def spread(image: Term, filters: Term, sizes: tuple[Size, ...], laid: Laid) -> Term:
+    """The transpose of a convolution whose filters [o, k / groups, *size] are computed, of an image [o, *counts]: [k, *sizes]."""
+    size, groups, letters = window(filters.value.type), laid["groups"], "xyz"[: len(filters.shape) - 2]
+    _check_width(size)
+    rows = image.reshape(groups, image.shape[0] // groups, *image.shape[1:])
+    shares = _in_places(filters, groups).einsum(f"gocs,go{letters}->sgc{letters}", rows)
+    channels = filters.shape[1] * groups
+    parts = [shares.slice(-shares.rank, s, s + 1).reshape(channels, *image.shape[1:]) for s in range(prod(size))]
+    whole = tuple(n + sum(pair) for n, pair in zip(sizes, laid["padding"], strict=True))
+    return unframed(given_back(parts, whole, size, laid["stride"], laid["dilation"]), laid["padding"], sizes)
+
+
+def _in_places(filters: Term, groups: int) -> Term:
+    """[o, k / groups, *size] as [groups, o / groups, k / groups, places]."""
+    out, channels, *size = filters.shape
+    return filters.reshape(groups, out // groups, channels, prod(size))
+
+
+def _check_width(size: Counts) -> None:
+    if prod(size) > WIDEST:
+        shown = " x ".join(map(str, size))
+        message = f"it goes through windows pixel by pixel, and {shown} are too many (up to {WIDEST} in all)"
+        raise ShapeError("too-deep", message)
 
 
 def _places(size: Counts, dilation: Counts | None) -> list[Counts]:

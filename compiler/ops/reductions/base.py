@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
-from mai.compiler.ir.operation import Case, Operation, ShapeError, case, sample
+from mai.compiler.ir.operation import Case, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.types import Type
 from mai.compiler.ops.along import same, summed
 
 
+def check_chosen(name: str, x: Type, axes: Sequence[int]) -> None:
+    """Refuse to choose an element along axes that have none. Raises `ShapeError`."""
+    if any(x.shape[axis] == 0 for axis in axes):
+        message = f"`{name}` chooses an element, and {describe(x.shape)} has none"
+        raise ShapeError("shape-mismatch", message, 0, label=describe(x.shape))
+
+
 class Reduction(Operation, abstract=True):
-    """`axes` go, or stay with size one where `keep`."""
+    """`axes` go, or stay with size one where `keep`. One that `chooses` an element needs one."""
 
     along = staticmethod(summed)
+    chooses: ClassVar[bool] = False
 
     attributes: ClassVar[dict[str, object]] = {"axes": (-1,), "keep": False}
     cases: ClassVar[tuple[Case, ...]] = (
@@ -25,6 +34,8 @@ class Reduction(Operation, abstract=True):
     def shape(cls, x: Type, axes: tuple[int, ...], keep: bool) -> Type:
         if len(set(axes)) < len(axes):
             raise ShapeError("axis-out-of-range", "an axis is named twice")
+        if cls.chooses:
+            check_chosen(cls.name, x, axes)
         sizes = [(1 if i in axes else s, i in axes) for i, s in zip(range(-x.rank, 0), x.shape, strict=True)]
         return Type(x.dtype, tuple(s for s, gone in sizes if keep or not gone))
 

@@ -77,6 +77,7 @@ class Max(Reduction):
     function = Function("max", Section.REDUCTIONS, (NUMBERS, AXES, KEEP))
 
     neutral = -math.inf
+    chooses = True
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.max(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.amax(x, axes, keepdim=keep) if axes else x)
@@ -93,6 +94,7 @@ class Min(Reduction):
     function = Function("min", Section.REDUCTIONS, (NUMBERS, AXES, KEEP))
 
     neutral = math.inf
+    chooses = True
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.min(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.amin(x, axes, keepdim=keep) if axes else x)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, case, describe, sample
-from mai.compiler.ir.signature import ANY_X, AXIS, Function, Kind, Section, X, composed, count, tensor
+from mai.compiler.ir.signature import ANY_X, AXIS, NUMBERS, Function, Kind, Section, composed, count, tensor
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import ordered
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
@@ -95,11 +95,16 @@ class TopPlaces(Operation):
     def onnx(op: Onnx[V], x: V, axis: int, count: int) -> V:
         return op.several("TopK", 2, x, op.ints([count]), axis=axis, largest=1, sorted=1)[1]
 
-    cases = (case(sample(6), count=3), case(sample(4, 3), axis=-2, count=2), case(sample(5), count=5))
+    cases = (
+        case(sample(6), count=3),
+        case(sample(4, 3), axis=-2, count=2),
+        case(sample(5), count=5),
+        case(sample(5, kind="int"), count=2),
+    )
     extremes = (((1.0, 3.0, 3.0, 2.0),),)
 
 
-@composed(Function("top_k", Section.ALONG, (X, count("count"), AXIS)))
+@composed(Function("top_k", Section.ALONG, (NUMBERS, count("count"), AXIS)))
 def top_k(x: Term, count: int, axis: int) -> tuple[Term, Term]:
     """The `count` largest elements along an axis, from the largest down, and their places: `(v, i) = top_k(x, 3)`."""
     places = x.emit(TopPlaces, axis=axis, count=count)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, case, sample
-from mai.compiler.ir.signature import ANY_X, AXIS, OWN, Argument, Function, Kind, Section, X, count
+from mai.compiler.ir.signature import ANY_X, AXIS, NUMBERS, OWN, Argument, Function, Kind, Section, count
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import ordered, same, summed, taken
@@ -231,7 +231,7 @@ def _read(torch: Arrays, x: Tensor, index: Tensor, axis: int) -> Tensor:
 class Argsort(Operation):
     """The places of the elements along an axis from the smallest to the largest; of equals, the first comes first."""
 
-    function = Function("argsort", Section.ALONG, (X, AXIS))
+    function = Function("argsort", Section.ALONG, (NUMBERS, AXIS))
 
     attributes = {"axis": -1}
     along = staticmethod(ordered)
@@ -310,8 +310,7 @@ class Shift(Operation):
     def onnx(op: Onnx[V], x: V, axis: int, by: int) -> V:
         pads = [0] * (2 * op.rank(x))
         pads[op.rank(x) + axis] = by
-        zero = op.int(0) if op.whole(x) else 0.0
-        padded = op.Pad(x, op.ints(pads), zero)
+        padded = op.Pad(x, op.ints(pads))  # With zeros of its own kind: false before truths.
         return op.Slice(padded, op.ints([0]), op.ints([-by]), op.ints([axis]))
 
     @staticmethod

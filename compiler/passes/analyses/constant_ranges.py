@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 
 from mai.compiler.ir.graph import Graph, Node, Value
@@ -12,15 +12,20 @@ from mai.compiler.ir.interpreter import is_view
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.structure import Constant, Nested, Structural
 from mai.compiler.ops import elementwise as el
+from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.elementwise.exponential import Expm1, Log1p
 from mai.compiler.ops.random.random_numbers import Draw
-from mai.compiler.ops.reductions.sums import Sum
-from mai.compiler.ops.shapes.shape import Expand
+from mai.compiler.ops.reductions.truth import OfTruth
+from mai.compiler.ops.shapes import shape
+from mai.compiler.ops.shapes.flip import Flip
+from mai.compiler.ops.shapes.indexing import Slice
+from mai.compiler.ops.shapes.tile import Tile
 
 Range = tuple[float, float]
 """The least and the greatest number of a value, or less and more than these."""
 
-SMALLEST, LARGEST = 1e-30, 1e30  # Well within float32.
+SMALLEST, LARGEST = 1e-30, 3e38  # Within float32, however a sum is rounded.
 
 
 def may_overflow(graph: Graph) -> bool:
@@ -55,38 +60,59 @@ def _is_usual(number: float) -> bool:
 def _written(value: Nested) -> Range:
     if not isinstance(value, tuple):
         return float(value), float(value)
-    lows, highs = zip(*map(_written, value), strict=True)
-    return min(lows), max(highs)
+    return _joined([*map(_written, value)])
 
 
-SAME = (el.ToReal, el.StopGradient, Expand)
+# What gives numbers of its operands, and no other ones,
+MOVING = (
+    el.ToReal, el.StopGradient, el.Maximum, el.Minimum, shape.Expand, shape.Reshape, shape.Transpose, shape.Unsqueeze,
+    shape.Squeeze, shape.Concat, shape.Stack, Slice, Flip, Tile,
+)  # fmt: skip
 
-# What takes its extremes at the extremes of its operands,
+# true or false, and what lies between two numbers whatever it is of,
+TRUTHS = (logic.Comparison, logic.LogicalNot, OfTruth)
+BETWEEN: Mapping[type[Operation], Range] = {el.Sin: (-1.0, 1.0), el.Cos: (-1.0, 1.0), el.Tanh: (-1.0, 1.0)}
+
+# what takes its extremes at the extremes of its operands,
 BY_CORNERS: Mapping[type[Operation], Callable[..., float]] = {
     el.Add: operator.add, el.Subtract: operator.sub, el.Multiply: operator.mul, el.Divide: operator.truediv,
-    el.Negative: operator.neg, el.Log: math.log,
+    el.Negative: operator.neg, el.Floor: math.floor, el.Sqrt: math.sqrt, el.Exp: math.exp, Expm1: math.expm1, el.Log: math.log,
+    Log1p: math.log1p, el.Erf: math.erf,
 }  # fmt: skip
 
 # where its last operand lies between these, or anywhere.
 POSITIVE, NEGATIVE = (SMALLEST, LARGEST), (-LARGEST, -SMALLEST)
-DEFINED: Mapping[type[Operation], tuple[Range, ...]] = {el.Divide: (POSITIVE, NEGATIVE), el.Log: (POSITIVE,)}
+DEFINED: Mapping[type[Operation], tuple[Range, ...]] = {
+    el.Divide: (POSITIVE, NEGATIVE), el.Log: (POSITIVE,), el.Sqrt: ((0.0, LARGEST),), el.Exp: ((-60.0, 80.0),),
+    Expm1: ((-LARGEST, 80.0),), Log1p: ((-0.999, LARGEST),),
+}  # fmt: skip
 
 
 def _range(node: Node, operands: list[Range]) -> Range | None:
     """The range of a result; None where it is not known."""
-    if is_view(node) or node.op in SAME:
-        return operands[0]
-    if node.op is logic.Equal:
+    if is_view(node) or node.op in MOVING:
+        return _joined(operands)
+    if issubclass(node.op, TRUTHS):
         return 0.0, 1.0
     if node.op is logic.Where:
-        _, chosen, other = operands
-        return min(chosen[0], other[0]), max(chosen[1], other[1])
-    if node.op is Sum:
+        return _joined(operands[1:])
+    if node.op is red.Sum:
         return _sum(node, operands[0])
+    if node.op in BETWEEN:
+        return BETWEEN[node.op]
+    if node.op is el.Absolute:
+        low, high = operands[0]
+        return max(low, -high, 0.0), max(-low, high)
     if node.op not in BY_CORNERS or not _is_defined(node.op, operands[-1]):
         return None
     results = [BY_CORNERS[node.op](*corner) for corner in product(*operands)]
     return min(results), max(results)
+
+
+def _joined(ranges: Sequence[Range]) -> Range:
+    """From the least number of all to the greatest."""
+    lows, highs = zip(*ranges, strict=True)
+    return min(lows), max(highs)
 
 
 def _is_defined(op: type[Operation], numbers: Range) -> bool:

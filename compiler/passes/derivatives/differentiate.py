@@ -11,10 +11,8 @@ from mai.compiler.ir.types import join_leads
 from mai.compiler.ops.elementwise import Place
 from mai.compiler.passes.derivatives.dependence import dependent
 from mai.compiler.passes.derivatives.derivative import Derivative
-from mai.compiler.passes.derivatives.turns_apart import places, turns_apart
+from mai.compiler.passes.derivatives.turns_apart import MOST_OPERATIONS, places, too_many, turns_apart
 from mai.compiler.passes.local.share import share_region
-
-MOST_OPERATIONS = 50_000  # With a derivative of derivatives, so that it is refused in seconds.
 
 
 @rewriting(*DERIVATIVES)
@@ -24,7 +22,8 @@ def differentiate(graph: Graph) -> Graph:
     Raises:
         MaiError: `not-differentiable`, at the operation that has no derivative.
     """
-    outside: list[list[Node]] = []
+    graph, outside = turns_apart(graph), list[list[Node]]()
+    _check_extent(graph)
     earlier: set[Value] = set()
 
     def rule(copier: Copier, node: Node) -> bool:
@@ -39,7 +38,7 @@ def differentiate(graph: Graph) -> Graph:
         outside.pop()
         return True
 
-    return copy_graph(copy_graph(turns_apart(graph), rule), _without_places)
+    return copy_graph(copy_graph(graph, rule), _without_places)
 
 
 def _without_places(copier: Copier, node: Node) -> bool:
@@ -47,6 +46,20 @@ def _without_places(copier: Copier, node: Node) -> bool:
     if node.op is Place:
         copier.bind(node, copier[node.inputs[0]])
     return node.op is Place
+
+
+def _check_extent(graph: Graph) -> None:
+    """Refuse derivatives that go through too much in all: of each turn, say, through all turns before it, one after the other."""
+    derivatives = [node for node in graph.nodes if node.op in DERIVATIVES]
+    if len(derivatives) * len(graph.nodes) <= MOST_OPERATIONS:
+        return
+    numbers = {node: number for number, node in enumerate(graph.nodes)}
+    operations = 0
+    for node in derivatives:
+        path = _path(graph.nodes[: numbers[node]], places(node), node.inputs[0])
+        operations += 2 * len(path)  # At least: what each of them is, and its derivative.
+        if 2 * len(path) < operations > MOST_OPERATIONS:
+            raise too_many(node)
 
 
 def _derived(copier: Copier, node: Node, above: Sequence[Node], earlier: set[Value]) -> Value:

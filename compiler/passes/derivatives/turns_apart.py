@@ -16,8 +16,11 @@ from mai.compiler.passes.derivatives.dependence import is_real
 from mai.compiler.passes.loops.unroll import one_turn, stacked
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-MOST_OPERATIONS = (
-    50_000  # Of all derivatives, if each goes through all that is written out: for those there are in seconds.
+# Of all derivatives, if each goes through all that is written out; and with a derivative of derivatives: what there is in seconds.
+MOST_OPERATIONS = 50_000
+CARRIED = (
+    "carry it as a state of the loop: for `h = step(h, x)` write `(h, dh) = jvp(step, (h, x), (dh, 1))`, "
+    "with `dh = 0` before the loop where h does not begin with x"
 )
 Flow = dict[Value, list[Value]]
 
@@ -33,6 +36,11 @@ def turns_apart(graph: Graph) -> Graph:
         _check_can_be_written_out(loops)
         graph = copy_graph(graph, _written_out(loops))
     return graph
+
+
+def check_turns(graph: Graph) -> None:
+    """Refuse what `turns_apart` does, also of turns that own parameters: before they are written out for these."""
+    _check_can_be_written_out(_crossed(graph))
 
 
 def places(node: Node) -> Sequence[Value]:
@@ -128,11 +136,13 @@ def _check_can_be_written_out(loops: dict[Node, Node]) -> None:
 
 def _through_turns(derivative: Node, why: str) -> MaiError:
     message = f"this derivative goes through the earlier turns of the loop around it, and {why}"
-    help = (
-        "carry it as a state of the loop: for `h = step(h, x)` write `(h, dh) = jvp(step, (h, x), (dh, 1))`, "
-        "with `dh = 0` before the loop where h does not begin with x"
-    )
-    return _refused(derivative, message, help)
+    return _refused(derivative, message, CARRIED)
+
+
+def too_many(derivative: Node) -> MaiError:
+    """The refusal of derivatives that go through too much, where the turns before them stand one after the other."""
+    message = f"with this derivative they go through more than {MOST_OPERATIONS:,} operations in all"
+    return _refused(derivative, message, CARRIED)
 
 
 def _refused(derivative: Node, message: str, help: str) -> MaiError:

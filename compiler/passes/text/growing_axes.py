@@ -79,6 +79,6 @@ class GrowingAxes:
     def refused(self, why: str, help: str | None = None) -> MaiError:
         """The error for an operation without an incremental form."""
         name = self.node.op.name
-        help = help or "`--no-cache` computes the whole text again for every token"
+        help = help or "without `--cache` and `--speculate`, its file computes the whole text again for every token"
         message = f"`{name}` {why}, so the text cannot grow token by token"
         return MaiError([Diagnostic("looks-ahead", self.node.span, message, label=f"`{name}`", help=help)])

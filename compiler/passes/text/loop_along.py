@@ -19,7 +19,7 @@ from mai.compiler.ops.shapes.shape import Expand
 from mai.compiler.passes.text.growth import State
 from mai.compiler.passes.text.turn import Grown, Turn
 
-EARLIER = "`shift(x, 1)[t]` is `x` one token before; `--no-cache` computes the whole text again for every token"
+EARLIER = "`shift(x, 1)[t]` is `x` one token before; otherwise the file computes the whole text again for every token"
 
 
 class LoopAlong:

@@ -36,7 +36,8 @@ RUNNING: dict[str, Entry] = {
         "A net without an incremental form",
         "`extend` never computes the past again: it keeps what each operation needs of it. That works where no token looks\n"
         "at a later one. The operation named here does, or its result changes for old tokens as the text grows.\n"
-        "With `--no-cache` the file computes the whole text again for every token.",
+        "Its file computes the whole text again for every token, which takes long for long texts. It is refused where an option asks for\n"
+        "an incremental form: `--cache concat` or `two-level`, `--speculate`, `--capacity`.",
     ),
     "no-drafts": Entry(
         "A text of which a turn can read one token alone",

@@ -97,9 +97,19 @@ def _densities(e: Elaborator, q: Distribution, x: Value, span: Span) -> Value:
     outer = without_last(x.type.shape, len(draw_shape(e, q)))
     if q.kind == "mixture":
         return _mixed(e, q, x, span)
-    density = formula_of(q.kind, "log_prob")
+    density = formula_of(q.kind, "log_prob" if _is_in_support(e, q, x) else "log_prob_of_any")
     assert density is not None, f"{q.kind} has no density"
     return apply(e, density, [x, *parameters_of(e, q, each)], (*outer, *each), span)
+
+
+def _is_in_support(e: Elaborator, q: Distribution, x: Value) -> bool:
+    """Whether a label is one of a categorical distribution by its type; the formulas of all others look at every number."""
+    if q.kind != "categorical":
+        return True
+    count = e.real(q.numbers[0], q.span).type.shape[-1]
+    return x.type.classes == count or (
+        isinstance(x.type.classes, int) and isinstance(count, int) and x.type.classes <= count
+    )
 
 
 def _mixed(e: Elaborator, q: Distribution, x: Value, span: Span) -> Value:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, Distribution
 from mai.compiler.elaborate.bounds import setting_of
+from mai.compiler.elaborate.errors.repairs import as_shape
 from mai.compiler.elaborate.functions.builtins import Arg, builtin
 from mai.compiler.elaborate.functions.distributions.draw_ranges import check_numbers
 from mai.compiler.elaborate.functions.distributions.temperature import cooled, forbid_division
@@ -48,6 +49,9 @@ def _shape(e: Elaborator, family: Family, written: list[Arg]) -> tuple[Size, ...
         if any(isinstance(s, (int, float)) and (s < 0 or s != int(s)) for s in sizes):
             raise _no_shape(e, family, span, len(sizes))
         return tuple(e.size(s, span) for s in sizes)
+    if written and isinstance(written[0].value, tuple):
+        message = "the shape of a draw is a list of sizes"
+        raise e.fail("not-a-dimension", written[0].span, message, help=as_shape(written[:1]))
     is_tensor = bool(written) and isinstance(written[0].value, Value) and bool(written[0].value.type.rank)
     if is_tensor and len(written) > len(family.parameters):
         help = e.default_help(written[0].value)

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mai.compiler.data.files.arrow_types import decoded, is_image, is_list, is_text
-from mai.compiler.data.tables.cells import MISSING, plain_numbers
+from mai.compiler.data.files.arrow_types import decoded, is_image, is_list, is_text, plain_numbers
 from mai.compiler.data.tables.dates import is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import CODE, OTHER, Decimal, number_of, unit_of
 from mai.compiler.data.totals import is_total
-from mai.compiler.describing.numbers import Numbers
+from mai.compiler.describing.columns.numbers import Numbers
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.cells import LACKING, MISSING
 from mai.spec.record import record
 
 Kind = Literal["number", "whole", "date", "word", "mixed", "list", "empty", "other"]
@@ -41,6 +41,7 @@ class ColumnSummary:
     of the words where most look like dates, in a form that is not read, `other_sign` one where most are numbers with the other decimal sign,
     `with_unit` one where most are numbers and the same unit, and `code` one where all are digits, and this begins with 0. Where one word alone
     stands among numbers, it stands in the `lone_row`. Where the last number is the sum of all others, it `ends_in_total`.
+    Numbers each of which is larger than the one before `are_rising`. The `lacking` words say that there is no value.
     """
 
     name: str
@@ -63,6 +64,8 @@ class ColumnSummary:
     lone_row: int | None = None
     others: str | None = None
     ends_in_total: bool = False
+    are_rising: bool = False
+    lacking: tuple[str, ...] = ()
 
     @property
     def is_identifier(self) -> bool:
@@ -117,12 +120,16 @@ class ColumnReader:
         self.numbers = Numbers()
         self.values: Counter[str] | None = Counter()
         self.gaps: Counter[str] = Counter()  # Words that say of a number that there is none.
+        self.infinite: Counter[str] = (
+            Counter()
+        )  # Texts that are words beside words, and no finite number beside numbers.
         self.words, self.letters, self.spaces, self.dates = 0, 0, 0, Numbers()
         self.in_utc, self.seeming_dates, self.with_other_sign = False, Sightings(), Sightings()
         self.units: dict[str, Sightings] = {}
         self.code, self.are_digits = "", True  # Digits that begin with 0, and whether all numbers are of digits alone.
         self.last = self.written = self.a_word = self.a_number = self.a_kind = ""
         self.row_of_word = 0
+        self.are_rising, self.highest = True, -np.inf
 
     def add(self, values: pa.Array) -> None:
         """The next rows."""
@@ -141,10 +148,12 @@ class ColumnReader:
         """What was in the rows."""
         kind = self._kind()
         numbers = self.dates if kind == "date" else self.numbers
-        gaps = 0 if kind == "word" else sum(self.gaps.values())
-        counts = None if self.values is None else self.values + (self.gaps if kind == "word" else Counter())
+        gaps, words = self._gaps_and_words(kind == "word")
+        counts = None if self.values is None else self.values + words
+        if kind != "word":
+            self.numbers.infinite += self.infinite.total()
         return ColumnSummary(
-            self.name, kind, self.rows, self.missing + gaps,
+            self.name, kind, self.rows, self.missing + gaps.total(),
             None if counts is None else len(counts),
             () if counts is None else tuple(counts.most_common()),
             numbers if kind in ("number", "whole", "date", "list") else None,
@@ -160,7 +169,16 @@ class ColumnReader:
             self.row_of_word if kind == "mixed" and self.words == 1 else None,
             self.a_kind or None,
             kind in ("number", "whole") and self._ends_in_total(),
+            kind == "whole" and self.are_rising,
+            tuple(gaps) if kind == "word" else (),
         )  # fmt: skip
+
+    def _gaps_and_words(self, are_words: bool) -> tuple[Counter[str], Counter[str]]:
+        """The texts that say that there is no value, and those that are words among words alone, how often each is there."""
+        if not are_words:
+            return self.gaps, Counter()
+        gaps = Counter({text: count for text, count in self.gaps.items() if text.lower() in LACKING})
+        return gaps, (self.gaps - gaps) + self.infinite
 
     def _ends_in_total(self) -> bool:
         """Whether the last cell is a number that is the sum of all others, which are lower."""
@@ -184,7 +202,7 @@ class ColumnReader:
             return "date"
         if self.code and self.are_digits:
             return "word"
-        if self.words or (self.gaps and not self.numbers.count):
+        if self.words or (not self.numbers.count and any(text.lower() not in LACKING for text in self.gaps)):
             return "mixed" if self.numbers.count else "word"
         if not self.numbers.count:
             return "empty"
@@ -246,10 +264,13 @@ class ColumnReader:
         return len(codes) > 0
 
     def _take_texts(self, counts: Counter[str]) -> None:
+        self.are_rising = False  # What is counted has lost its order.
         words, written, numbers, times = Counter[str](), Counter[str](), [], []
         for text, count in counts.items():
             number = number_of(text, self.decimal)
-            if number is not None:
+            if number is not None and np.isinf(number):
+                self.infinite[text] += count
+            elif number is not None and not np.isnan(number):
                 numbers.append(number)
                 times.append(count)
                 written[text] = count
@@ -298,6 +319,8 @@ class ColumnReader:
         if not len(there):
             return
         self.a_number = self.a_number or f"{there[0]:.15g}"
+        self.are_rising = self.are_rising and bool((np.diff(there, prepend=self.highest) > 0).all())
+        self.highest = max(self.highest, float(there[-1]))
         self.numbers.add(there)
         if self.values is not None and written is not None:
             self._count(written)

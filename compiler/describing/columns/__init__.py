@@ -1,0 +1,1 @@
+"""Columns of tables: what is counted of their values, and what these may be besides what they look like."""

@@ -1,0 +1,89 @@
+"""What a column of numbers may be besides an amount: names of rows, and dates that are counted. A person decides; names are hints here alone."""
+
+from __future__ import annotations
+
+import re
+
+import pyarrow as pa
+
+from mai.compiler.describing.columns.column import FEW_ROWS, ColumnSummary
+from mai.spec.record import record
+
+# Last words of what names rows, as `order number`, `accountId`.
+NAMING = frozenset((
+    "id", "ids", "uid", "uuid", "guid", "key", "pk", "nr", "no", "num", "number", "index", "idx", "account", "acct", "phone", "tel",
+    "telephone", "mobile", "fax", "iban", "ssn", "isbn", "ean", "gtin", "imei", "barcode", "serial", "ref", "reference", "invoice",
+    "ticket", "passport", "konto", "kontonummer", "nummer", "telefon", "numero",
+))  # fmt: skip
+DATES = frozenset((
+    "date", "dates", "datum", "fecha", "jour", "tag", "day", "when", "time", "datetime", "timestamp", "ts", "dob", "created", "updated",
+    "modified",
+))  # fmt: skip
+NEARLY = 0.9  # The share of rows with a number of their own.
+STEP = 10  # The mean step of numbers that go on with the rows.
+DAY, EPOCH = 24 * 3600, 25_569  # Seconds; 1970-01-01 in days since 1899-12-30.
+
+
+@record
+class Counted:
+    """A way to count dates: what it is called, the days since 1970 of 0, how many of it a day has, and the least and most of it."""
+
+    words: str
+    zero: float
+    per_day: float
+    least: float
+    most: float
+
+
+WAYS = (
+    Counted("days since 1899-12-30, as a spreadsheet counts them", -EPOCH, 1, 20_000, 60_000),
+    Counted("seconds since 1970", 0, DAY, 1e8, 4e9),
+    Counted("milliseconds since 1970", 0, DAY * 1e3, 1e11, 4e12),
+)
+HELP = "write them as 2024-03-14, with a time or not"
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a column's name, in small letters: of `order_number` and `orderNumber` alike."""
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)]
+
+
+def names_rows(column: ColumnSummary) -> str | None:
+    """Why a column of whole numbers says nothing of other rows; None for one that may be amounts."""
+    there = column.rows - column.missing
+    if column.kind != "whole" or column.numbers is None or there <= FEW_ROWS:
+        return None
+    if (
+        column.are_rising
+        and column.distinct in (None, there)
+        and column.numbers.high - column.numbers.low < STEP * there
+    ):
+        return "its numbers go on from row to row, as a count does: it names a row, and says nothing of others"
+    own = column.distinct is None or column.distinct >= NEARLY * there
+    if own and _is_named(column.name):
+        return "its numbers differ from row to row, and its name is that of an identifier: it names a row, and says nothing of others"
+    return None
+
+
+def _is_named(name: str) -> bool:
+    """Whether the last word names rows, or the first is `id`: an `account balance` does not."""
+    words = words_of(name)
+    return bool(words) and (words[-1] in NAMING or words[0] == "id")
+
+
+def counted_dates(column: ColumnSummary) -> str | None:
+    """What is said of numbers that look like dates, counted from a day on; None of others."""
+    numbers = column.numbers
+    if column.kind not in ("whole", "number") or numbers is None or not numbers.count:
+        return None
+    if not (DATES & {*words_of(column.name)} or (column.is_numbering and numbers.low > 36_525)):
+        return None
+    way = next((each for each in WAYS if each.least <= numbers.low and numbers.high <= each.most), None)
+    if way is None:
+        return None
+    low, high = (_date(way.zero + end / way.per_day) for end in (numbers.low, numbers.high))
+    return f"its numbers look like dates, {low} to {high}, in {way.words}: {HELP}"
+
+
+def _date(days: float) -> str:
+    return str(pa.scalar(int(days), pa.date32()))

@@ -1,0 +1,72 @@
+"""Calls of standard layers that are alike repeat the nodes of the first: the graph is the one in which each is elaborated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mai.compiler.check import check
+from mai.compiler.elaborate.expressions import calls
+from mai.compiler.ir.graph import Graph, Value
+
+SPEC = """
+layer half(z: [d]) -> [d] { return z / 2 }
+
+net f(x: [P, 8], y: class[4][P]) -> [P, 8] {
+  h = linear(x, 8) + embed(y, 8)
+  repeat 3 as i {
+    h += attention(rms_norm(h), 2, causal = true, window = 2 + i % 2, rotary = rope(base = 100))
+    h += mlp(rms_norm(h), 16, activation = silu, projection = lora(rank = 2))
+    h += mlp(layer_norm(half(h)), 16, activation = mish)
+  }
+  return linear(h, 8) + linear(h, 8, init = normal(0, 1))
+}
+
+export g(x: [P, 8], y: class[4][P]) -> ([P, 8], []) {
+  u = f(x, y)
+  v = f(u, y)
+  return (u + f(v, y), sinkhorn_divergence(u, v) + sinkhorn_divergence(v, v))
+}
+
+export h(x: [3, 9, 9]) -> [3, 9, 9] {
+  z ~ normal([3, 9, 9])
+  a = dropout(conv(x, 3, 3))
+  b = dropout(conv(z, 3, 3))
+  return conv(group_norm(a, 3), 3, 3) * conv(group_norm(b, 3), 3, 3, dilation = 1) + conv(a + b, 3, 3, dilation = 2)
+}
+"""
+
+
+def rows(graph: Graph) -> list[object]:
+    """All that a graph says of its nodes and weights."""
+    numbers: dict[Value, int] = {}
+
+    def number(value: Value) -> int:
+        return numbers.setdefault(value, len(numbers))
+
+    nodes = [
+        (node.op, [*map(number, node.inputs)], str(node.attributes), str(node.structure), node.scope, node.span
+         and (node.span.start, node.span.end), [(number(v), str(v.type), v.name) for v in node.outputs])
+        for node in graph.walk()
+    ]  # fmt: skip
+    weights = [(w.name, w.shape, w.init, w.owner, w.counts, w.span.start) for w in graph.weights.values()]
+    return [*nodes, *weights, [number(v) for v in graph.outputs]]
+
+
+def test_alike_calls_are_what_each_would_be_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, repeated, repeat = tmp_path / "spec.mai", [], calls.repeat
+    path.write_text(SPEC, encoding="utf-8")
+
+    def counted(*arguments: object) -> object:
+        repeated.append(arguments)
+        return repeat(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(calls, "repeat", counted)
+    fast = check(path)
+    assert len(repeated) > 20, fast.diagnostics
+    monkeypatch.setattr(calls, "key_of", lambda *_: None)
+    slow = check(path)
+    assert fast.program is not None and slow.program is not None
+    for name, graph in slow.program.exports.items():
+        assert rows(fast.program.exports[name]) == rows(graph)
