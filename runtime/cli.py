@@ -81,7 +81,7 @@ def _call(verb: Verb, arguments: dict[str, object], name: str) -> int:
     except Exit as end:
         return end.code
     except Misuse as error:
-        raise Misuse(f"invalid value: {error.message}", f"mai {name}") from error
+        raise error.of(f"mai {name}") from error
     return 0
 
 

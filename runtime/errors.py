@@ -15,3 +15,7 @@ class ModelError(Exception):
     def __init__(self, slug: str, message: str, help: str | None = None) -> None:
         super().__init__(message if help is None else f"{message} ({help})")
         self.slug, self.message, self.help = slug, message, help
+
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows, in the place of Python's frames."""
+        return [f"error[{self.slug}]: {self.message}", *([f"help: {self.help}"] if self.help is not None else [])]

@@ -8,12 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.data_sets.sets import DataSet
+from benchmarks.data_sets.sets import Written
 
 SPECS = Path(__file__).parent / "specs"
 
 
-def mai_score(data: DataSet, seed: int, folder: Path) -> float:
+def mai_score(data: Written, seed: int, folder: Path) -> float:
     """How the compiled file of a spec does on the test part, through the command line."""
     folder.mkdir(parents=True, exist_ok=True)
     tests = data.write(folder, seed)

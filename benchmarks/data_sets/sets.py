@@ -30,7 +30,7 @@ class Rows:
     test_base: Array | float = 0.0
 
 
-class DataSet(Protocol):
+class Written(Protocol):
     """A data set as a user has it, with its spec in `specs/NAME.mai`; `score` is the measure on the test part."""
 
     name: str
@@ -40,6 +40,10 @@ class DataSet(Protocol):
 
     def write(self, folder: Path, seed: int) -> list[str]:
         """Write the files that the spec reads, and return what names those of the test; nothing where the spec splits."""
+
+
+class DataSet(Written, Protocol):
+    """One that scikit-learn can be fitted on."""
 
     def rows(self, seed: int) -> Rows:
         """The same rows in memory."""
@@ -106,6 +110,23 @@ class Pictures:
         flat = pixels.reshape(len(pixels), -1)
         train, test = divided(len(pixels), seed)
         return Rows(flat[train], labels[train], flat[test], labels[test])
+
+
+@dataclass(frozen=True)
+class Scans(Pictures):
+    """The same in one folder, with a table that names each picture and what it shows."""
+
+    target: str = "digit"
+
+    def write(self, folder: Path, seed: int) -> list[str]:
+        pixels, labels = self.read()
+        (folder / "pictures").mkdir()
+        for name, numbers in zip(("train.csv", "test.csv"), divided(len(pixels), seed), strict=True):
+            places = [f"pictures/{i}.png" for i in numbers]
+            for i, place in zip(numbers, places, strict=True):
+                Image.fromarray(np.round(255 * pixels[i]).astype(np.uint8)).save(folder / place)
+            pd.DataFrame({"picture": places, self.target: labels[numbers]}).to_csv(folder / name, index=False)
+        return ["--data", str(folder / "test.csv")]
 
 
 @dataclass(frozen=True)
@@ -214,6 +235,7 @@ SETS: tuple[DataSet, ...] = (
     Table("diabetes", "scikit-learn", "442 rows of 10 numbers; a real number", "y", "r2", diabetes),
     Pictures("digits", "scikit-learn", "1,797 pictures of 8 x 8; 10 digits", "accuracy", digits),
     Pictures("faces", "scikit-image", "200 pictures of 25 x 25; a face or not", "accuracy", faces),
+    Scans("scans", "scikit-learn", "the same pictures in one folder, and a table of what they show", "accuracy", digits),
     Series("co2", "statsmodels", "2,284 weeks, 59 gaps; 26 weeks ahead", "co2.csv", ("date", "co2"), 104, 26, co2, relative=True),
     Series("sunspots", "statsmodels", "309 years; 11 years ahead", "sunspots.csv", ("year", "spots"), 33, 11, sunspots),
 )  # fmt: skip

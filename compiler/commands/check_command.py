@@ -24,9 +24,9 @@ OF_THE_MACHINE = ("data-missing",)  # Warnings that are of no spec: its data lie
 def check(
     files: Annotated[list[Path], Argument(help=".mai files.", show_default=False)],
     sets: Sets = None,
-    format: Annotated[str, Option("--format", help="text or json, for editors.")] = "text",
+    format: Annotated[str, Option("--format", help="How mistakes are printed: text, or json for programs.")] = "text",
     strict: Annotated[
-        bool, Option("--strict", help="Warnings are errors, but for files of data that are not here.")
+        bool, Option("--strict", help="Treat warnings as errors, except for files of data that are not here.")
     ] = False,
     fix: Annotated[
         bool,

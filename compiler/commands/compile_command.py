@@ -24,66 +24,102 @@ OTHER_HOSTS = (
 
 
 # The words of the command line, in their order.
-OutOption = Annotated[Path | None, Option(help="Where the files go.", show_default="where the weights are")]
-ExportOption = Annotated[list[str] | None, Option(help="Only these exports.")]
+OutOption = Annotated[
+    Path | None, Option(help="The folder that the files are written to.", show_default="where the weights are")
+]
+ExportOption = Annotated[list[str] | None, Option(help="Compile only this export. May be said several times.")]
 OpsetOption = Annotated[
     int | None,
-    Option(help="The ONNX operator set: 21, 22 or 23.", show_default=f"{DEFAULTS.opset}, with --portable {OLDEST}"),
+    Option(
+        help="The version of ONNX's operators that the files use: 21, 22 or 23. Older programs read lower ones.",
+        show_default=f"{DEFAULTS.opset}, with --portable {OLDEST}",
+    ),
 ]
-UnrollOption = Annotated[bool, Option("--unroll", help="A flat graph without loops; steps are fixed.")]
+UnrollOption = Annotated[
+    bool,
+    Option(
+        "--unroll",
+        help="Write loops out turn by turn, for programs that run no loops. Numbers of steps are then fixed.",
+    ),
+]
 CacheOption = Annotated[
-    str, Option(help="How a growing text keeps its past: concat, two-level, none (computed whole), or auto.")
+    str,
+    Option(
+        help="How a growing text keeps what it has computed of its past: concat (one tensor, a row longer each turn), two-level (a large tensor and a small one), none (compute it anew each turn), or auto, which chooses."
+    ),
 ]
 SpeculateOption = Annotated[
-    int, Option(help="A growing text reads up to so many tokens a turn that it guesses.", min=0)
+    int,
+    Option(
+        help="Guess up to so many tokens of a growing text each turn, and check them all in that turn. The text stays the same, and takes fewer turns; 0: none.",
+        min=0,
+    ),
 ]
 NoCacheOption = Annotated[bool, Option("--no-cache", help="The same as --cache none.")]
 StepOption = Annotated[
-    bool, Option("--step/--no-step", help="Also a file of one turn, where a text grows: for streaming.")
+    bool,
+    Option(
+        "--step/--no-step",
+        help="For a text that grows, also write a file of one turn, NAME.step.onnx, which streams and conversations need.",
+    ),
 ]
 CapacityOption = Annotated[
-    int | None, Option(help="The file of one turn keeps so many tokens, in states that do not grow.", min=2)
+    int | None,
+    Option(
+        help="The most tokens that the file of one turn holds. Its states then have this size from the beginning, which some engines need.",
+        min=2,
+    ),
 ]
 ProgressOption = Annotated[
     bool,
     Option(
         "--progress",
-        help="Also a file of some steps of a sampler: for showing how far it is, and for giving it up between two steps.",
+        help="For a sampler, also write a file that computes some steps at a time. A program can then show how far it is, and stop between two steps.",
     ),
 ]
-PrecisionOption = Annotated[str, Option(help="Of weights and products: float32; for CUDA fp16 or bf16.")]
+PrecisionOption = Annotated[
+    str, Option(help="How weights are stored and products computed: float32, or fp16 or bf16 for CUDA.")
+]
 QuantizeOption = Annotated[
     str | None,
     Option(
-        help="Keep weights in int8 or int4; with int8, convolutions and what an integral repeats are computed in it, too."
+        help="Store weights in few bits: int8 or int4. With int8, convolutions and what an integral repeats are also computed in 8 bits."
     ),
 ]
 QuantizeLimitOption = Annotated[
-    float, Option(help="Refuse where that adds more than this share to the loss on held-out data.")
+    float,
+    Option(
+        help="With --quantize: write no file if the loss on held-out data grows by more than this share; 0.05 is 5 %."
+    ),
 ]
-DataOption = Annotated[list[Path] | None, Option(help="Held-out data for --quantize, instead of the spec's.")]
+DataOption = Annotated[
+    list[Path] | None,
+    Option(help="With --quantize: measure the loss on these data, instead of those that the spec holds out."),
+]
 CalibrateOption = Annotated[
     list[Path] | None,
-    Option(help="Choose the codes of --quantize by what products read of these files: texts, or data as the spec's."),
+    Option(
+        help="With --quantize: round weights in the way that changes results least on these files. They are texts, or data like the spec's."
+    ),
 ]
 SettingsOption = Annotated[
     str | None,
     Option(
-        help="optional, with defaults; or required, for hosts that can set no optional one. mai.mjs and pages can.",
+        help="Whether a call may leave out settings, such as seed and steps: optional (they have defaults) or required, for programs that cannot set an optional one. Python, C, mai.mjs and pages can.",
         show_default=f"{DEFAULTS.settings}, with --portable required",
     ),
 ]
 DrawsOption = Annotated[
     str,
     Option(
-        help="How random numbers are computed: portable, right on every engine; or fast, the same numbers, where int64 has 64 bits: ONNX Runtime, not OpenVINO."
+        help="How random numbers are computed: portable, which is right on every engine, or fast, the same numbers in a half to a third of the time. Fast needs integers of 64 bits, which ONNX Runtime has and OpenVINO has not."
     ),
 ]
 PortableOption = Annotated[
     bool,
     Option(
         "--portable",
-        help="For other engines, as OpenVINO, IREE and tract: opset 21, settings required, no Scan. With --unroll no loops either.",
+        help="Write files for other engines, such as OpenVINO, IREE and tract: opset 21, settings required, no Scan. With --unroll they have no loops either.",
     ),
 ]
 CpuOption = Annotated[
@@ -97,16 +133,22 @@ CudaOption = Annotated[
     bool,
     Option(
         "--cuda",
-        help="For CUDA: random draws, norms and Fourier transforms of operators that it has kernels for; the same numbers, slower on a CPU.",
+        help="Write files for NVIDIA GPUs: draws, norms and Fourier transforms use only operators that ONNX Runtime computes there. The numbers are the same, and a CPU is slower.",
     ),
 ]
-TokenizerOption = Annotated[str | None, Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")]
+TokenizerOption = Annotated[
+    str | None,
+    Option(
+        help="What makes tokens of texts: `bytes`, or a .json file of the tokenizers library.",
+        show_default="that of the data",
+    ),
+]
 ExternalDataOption = Annotated[
     bool,
-    Option("--external-data", help="Weights in a file beside, NAME.onnx.data; always where one file cannot hold them."),
+    Option("--external-data", help="Write the weights to a file beside, NAME.onnx.data. Above 2 GB this is always so."),
 ]
-SeedOption = Annotated[int, Option(help="For first weights, where there are none.")]
-TimingsOption = Annotated[bool, Option("--timings", help="Say how long each pass took.")]
+SeedOption = Annotated[int, Option(help="Without trained weights: the seed of the first values.")]
+TimingsOption = Annotated[bool, Option("--timings", help="Print how long each pass of the compiler took.")]
 
 
 @with_diagnostics

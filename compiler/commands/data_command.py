@@ -22,8 +22,10 @@ def data(
             show_default=False,
         ),
     ],
-    out: Annotated[Path | None, Option(help="A picture of it: histograms and bars, or some of the images.")] = None,
-    json: Annotated[bool, Option("--json", help="All of it, for programs.")] = False,
+    out: Annotated[
+        Path | None, Option(help="Write a picture of the data: histograms and bars, or some of the images.")
+    ] = None,
+    json: Annotated[bool, Option("--json", help="Print everything as JSON, for programs.")] = False,
     sets: Sets = None,
 ) -> None:
     """Show what is in data, and how a spec uses it: mai data titanic.csv

@@ -23,7 +23,7 @@ def examples(
     out: Annotated[
         Path | None, Option(help="The folder to copy it to.", show_default="one of the example's name")
     ] = None,
-    force: Annotated[bool, Option("--force", help="Write over files that are there.")] = False,
+    force: Annotated[bool, Option("--force", help="Overwrite files that exist.")] = False,
 ) -> None:
     """List the examples that come with mai, a line each; with a name, copy one: mai examples moons_flow
 

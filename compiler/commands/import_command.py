@@ -19,7 +19,7 @@ def import_(
     ignore: Annotated[
         list[str] | None, Option(help="A field of config.json that changes no result, where mai does not know it.")
     ] = None,
-    force: Annotated[bool, Option("--force", help="Write over a spec that is there.")] = False,
+    force: Annotated[bool, Option("--force", help="Overwrite a spec that exists.")] = False,
 ) -> None:
     """Write the spec of a model's folder, as `save_pretrained` leaves it: mai import my-llama, then mai compile my-llama/my-llama.mai"""
     from mai.compiler.importing.adapter import spec_path

@@ -21,15 +21,24 @@ def new(
     data: Annotated[
         Path | None, Option(help="Write a spec for these data: a table, a folder of images, a text.")
     ] = None,
-    target: Annotated[str | None, Option(help="Of a table: the column that is predicted from the others.")] = None,
+    target: Annotated[str | None, Option(help="Of a table: the column to predict from the others.")] = None,
     numbers: Annotated[
-        bool | None, Option("--numbers/--labels", help="Whether a target of whole numbers is a number, or labels.")
+        bool | None,
+        Option(
+            "--numbers/--labels",
+            help="Predict a target of whole numbers as a number, or as labels. By default few different numbers are labels.",
+        ),
     ] = None,
     horizon: Annotated[
-        int | None, Option(help="Forecast: the target's next so many rows, of rows in the order of time.", min=1)
+        int | None,
+        Option(
+            help="Forecast so many of the next rows of the target. The table's rows are in the order of time.", min=1
+        ),
     ] = None,
-    window: Annotated[int | None, Option(help="With --horizon: from so many rows before.", min=1)] = None,
-    force: Annotated[bool, Option("--force", help="Write over a file that is there.")] = False,
+    window: Annotated[
+        int | None, Option(help="With --horizon: how many rows before them the forecast is made from.", min=1)
+    ] = None,
+    force: Annotated[bool, Option("--force", help="Overwrite a file that exists.")] = False,
 ) -> None:
     """Write a commented spec to start from: mai new flow.mai, or for your data: mai new --data houses.csv --target price
 

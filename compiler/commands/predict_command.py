@@ -21,10 +21,10 @@ def predict(
     table: Annotated[Path, Argument(help="A table: csv, tsv, jsonl, parquet or feather; its columns are the inputs by name. Or a folder of images.", show_default=False)],
     out: Annotated[Path, Argument(help="The table to write: the same rows, and the results beside them.", show_default=False)],
     settings: Annotated[list[str] | None, Argument(help="Settings of the file: temperature=0.5.")] = None,
-    keep: Annotated[list[str] | None, Option(help="Only these columns of the table are written, too; none of them: --keep \"\".")] = None,
+    keep: Annotated[list[str] | None, Option(help="Write only this column of the table beside the results. May be said several times; --keep \"\" writes none.")] = None,
     every: Annotated[bool, Option("--all", help="Of a series, forecast from all windows, at the stride of the spec, and not from the last of each series alone.")] = False,
-    batch: Annotated[int, Option(help="How many rows at a time.", min=1)] = 4096,
-    seed: Annotated[int, Option(help="Of what the file draws, for the first rows; others have the seeds after it.")] = 0,
+    batch: Annotated[int, Option(help="How many rows are computed at a time.", min=1)] = 4096,
+    seed: Annotated[int, Option(help="The seed of what the file draws, for the first rows; later rows have the seeds after it.")] = 0,
     threads: Threads = None,
     provider: Provider = None,
 ) -> None:  # fmt: skip

@@ -23,10 +23,25 @@ Sets = Annotated[
     list[str] | None,
     Option("--set", help="Override a const: --set width=64, or layers.width=64 of an imported layers.mai."),
 ]
-Weights = Annotated[Path | None, Option(help="A .safetensors file, its .index.json, or a folder; for the spec's, too.")]
-Opset = Annotated[int, Option(help="The ONNX operator set: 21, 22 or 23.")]
-Device = Annotated[str | None, Option(help="cpu, cuda or mps; by default the best there is.")]
-Precision = Annotated[str | None, Option(help="float32, bf16 or fp16.")]
+Weights = Annotated[
+    Path | None,
+    Option(
+        help="The weights to take: a .safetensors file, its .index.json, or the folder of a run or a model. They also stand in for the file of the spec's `weights from`."
+    ),
+]
+Opset = Annotated[
+    int,
+    Option(help="The version of ONNX's operators that the files use: 21, 22 or 23. Older programs read lower ones."),
+]
+Device = Annotated[
+    str | None, Option(help="Where to train: cpu, cuda or mps; by default the best that this machine has.")
+]
+Precision = Annotated[
+    str | None,
+    Option(
+        help="How products are computed in training: float32, bf16 or fp16; by default as the spec says, else float32."
+    ),
+]
 
 
 def with_diagnostics(verb: Callable[Arguments, None]) -> Callable[Arguments, None]:

@@ -14,12 +14,17 @@ from mai.runtime.show.terminal import say, say_text
 def show(
     file: SpecFile,
     emit: Annotated[
-        str, Option(help="summary, ast, ir, torch, onnx, placement (what CUDA computes) or diagram.")
+        str, Option(help="What to show: summary, ast, ir, torch, onnx, placement (what CUDA would compute) or diagram.")
     ] = "summary",
-    export: Annotated[str | None, Option(help="One export; by default all.")] = None,
-    out: Annotated[Path | None, Option(help="A file; a diagram's ending is .svg or .md.")] = None,
+    export: Annotated[str | None, Option(help="Show only this export; by default all.")] = None,
+    out: Annotated[
+        Path | None, Option(help="Write to this file instead of the terminal; for a diagram a .svg or .md.")
+    ] = None,
     after: Annotated[
-        str | None, Option(help="With --emit ir: after this pass, hoist say; an unknown one lists them.")
+        str | None,
+        Option(
+            help="With --emit ir: the code after this pass of the compiler, such as hoist; an unknown name lists all passes."
+        ),
     ] = None,
     sets: Sets = None,
 ) -> None:

@@ -26,9 +26,11 @@ SetsOption = Annotated[
 ]
 SeedsOption = Annotated[int, Option(help="How many runs each choice has, with the seeds 0, 1, ...", min=1)]
 JobsOption = Annotated[int, Option(help="How many runs at a time; they share the processor's cores.", min=1)]
-OutOption = Annotated[Path | None, Option(help="The folder of all runs.", show_default="runs/NAME-sweep")]
+OutOption = Annotated[
+    Path | None, Option(help="The folder that holds all runs of the sweep.", show_default="runs/NAME-sweep")
+]
 SearchOption = Annotated[
-    int | None, Option(help="Try so many choices by Optuna, in the place of all.", min=1, show_default=False)
+    int | None, Option(help="Try only so many of all choices; Optuna proposes them.", min=1, show_default=False)
 ]
 ByOption = Annotated[
     str | None,
@@ -39,11 +41,14 @@ ByOption = Annotated[
 ]
 GoalOption = Annotated[
     Literal["min", "max"] | None,
-    Option(help="Whether that is to be small or large; by default as the spec says, else min.", show_default=False),
+    Option(
+        help="Whether a small figure is good (min) or a large one (max); by default as the spec says, else min.",
+        show_default=False,
+    ),
 ]
-StepsOption = Annotated[int | None, Option(help="Instead of the spec's.", min=1)]
-BatchOption = Annotated[int | None, Option(help="Instead of the spec's.", min=1)]
-DataOption = Annotated[list[Path] | None, Option(help="Data instead of the spec's.")]
+StepsOption = Annotated[int | None, Option(help="How many steps each run has, instead of the spec's number.", min=1)]
+BatchOption = Annotated[int | None, Option(help="How many examples a step has, instead of the spec's number.", min=1)]
+DataOption = Annotated[list[Path] | None, Option(help="Train on these files of data instead of the spec's.")]
 
 
 @with_diagnostics

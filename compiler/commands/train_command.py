@@ -43,31 +43,61 @@ def block_numbers(option: str, words: Sequence[str] | None) -> dict[str | None, 
 
 
 # The words of the command line, in their order.
-OutOption = Annotated[Path | None, Option(help="The run's folder.", show_default="runs/NAME")]
-StepsOption = Annotated[list[str] | None, Option(help=f"Instead of the spec's. {ONE_BLOCK}")]
-BatchOption = Annotated[list[str] | None, Option(help="Instead of the spec's; the same.")]
-SeedOption = Annotated[list[str] | None, Option(help="Instead of the spec's; the same.")]
+OutOption = Annotated[Path | None, Option(help="The folder that the run is written to.", show_default="runs/NAME")]
+StepsOption = Annotated[
+    list[str] | None, Option(help=f"How many steps to train, instead of the spec's number. {ONE_BLOCK}")
+]
+BatchOption = Annotated[
+    list[str] | None, Option(help=f"How many examples a step has, instead of the spec's number. {ONE_BLOCK}")
+]
+SeedOption = Annotated[
+    list[str] | None,
+    Option(
+        help=f"The number of all random choices of training, instead of the spec's, which is 0 by default. {ONE_BLOCK}"
+    ),
+]
 OnlyOption = Annotated[
-    list[str] | None, Option(help="Only this train block, on the weights that the run has of earlier ones.")
+    list[str] | None,
+    Option(
+        help="Train only this block, of several with names, on the weights that the run has from earlier ones. May be said several times."
+    ),
 ]
 DataOption = Annotated[
-    list[Path] | None, Option(help="Data instead of the spec's: tables, .npz, .onnx, texts, a folder.")
+    list[Path] | None,
+    Option(
+        help="Train on these data instead of the spec's: tables, .npz files, texts, a folder, or a compiled file whose draws are the data."
+    ),
 ]
-ResumeOption = Annotated[bool, Option("--resume", help="Go on from the folder's last checkpoint.")]
+ResumeOption = Annotated[bool, Option("--resume", help="Go on from the last checkpoint in the run's folder.")]
 TrackOption = Annotated[
-    list[str] | None, Option(help="Tell the figures to tensorboard, wandb or mlflow, too; several times for several.")
+    list[str] | None, Option(help="Also send the figures to tensorboard, wandb or mlflow. May be said several times.")
 ]
 DebugNanOption = Annotated[
-    bool, Option("--debug-nan", help="Look at every gradient, and name the operation by which one is not finite.")
+    bool,
+    Option(
+        "--debug-nan", help="Check every gradient, and name the operation in which one becomes NaN or infinite. Slower."
+    ),
 ]
 ShardOption = Annotated[
-    bool, Option("--shard", help="Cut the weights between the processes: for models that do not fit.")
+    bool,
+    Option(
+        "--shard",
+        help="With torchrun: each process keeps a part of the weights, for models that do not fit into one GPU.",
+    ),
 ]
-CompileOption = Annotated[bool, Option("--compile", help="Have torch.compile make code of a step: for long runs.")]
+CompileOption = Annotated[
+    bool,
+    Option(
+        "--compile", help="Let torch.compile compile the step. It takes a minute at first, and long runs are faster."
+    ),
+]
 WorkersOption = Annotated[
-    int | None, Option(help="Processes that read examples beside the one that trains; by default as many as pay.")
+    int | None,
+    Option(
+        help="How many processes read and prepare examples beside the one that trains; 0: none. By default as many as make it faster."
+    ),
 ]
-QuietOption = Annotated[bool, Option("--quiet", help="No progress.")]
+QuietOption = Annotated[bool, Option("--quiet", help="Print no progress.")]
 
 
 @with_diagnostics

@@ -30,22 +30,26 @@ AgainstOption = Annotated[
 ]
 DataOption = Annotated[list[Path] | None, Option(help="Files for the spec's `data` line, as in training.")]
 WeightsOption = Annotated[
-    Path | None, Option(help="What the file was compiled from.", show_default="weights.safetensors beside it")
+    Path | None,
+    Option(help="The weights that the file was compiled from.", show_default="weights.safetensors beside it"),
 ]
-FolderOption = Annotated[Path | None, Option(help="Where paths in the spec start.", show_default="where the file lies")]
+FolderOption = Annotated[
+    Path | None, Option(help="The folder that paths in the spec start from.", show_default="where the file lies")
+]
 SamplesOption = Annotated[int, Option(help="Samples for one measurement.", min=2)]
 SeedsOption = Annotated[
     int, Option(help="Measurements of each plan; twice as many others confirm what is chosen.", min=1)
 ]
 MostOption = Annotated[
-    int | None, Option(help="The most evaluations to try.", min=1, show_default="as many as the file's defaults")
+    int | None,
+    Option(help="How many evaluations to try at most.", min=1, show_default="as many as the file's defaults"),
 ]
 OutOption = Annotated[Path | None, Option(help="The file to write.", show_default="the file itself, with new defaults")]
-PlotOption = Annotated[Path | None, Option(help="A picture of the curve: .png, .svg or .pdf.")]
+PlotOption = Annotated[Path | None, Option(help="Write a picture of the curve: .png, .svg or .pdf.")]
 EveryOption = Annotated[
     bool, Option("--all", help="Show every plan as it is measured, not only those worth their cost.")
 ]
-QuietOption = Annotated[bool, Option("--quiet", help="No progress, and no plans.")]
+QuietOption = Annotated[bool, Option("--quiet", help="Print neither progress nor plans.")]
 SetsOption = Annotated[list[str] | None, Option("--set", help="Consts as they were set when it was compiled.")]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.tables.header import NAME
+from mai.compiler.data.tables.header import NAME, identifier
 from mai.compiler.describing.columns.column import ColumnSummary
 from mai.compiler.describing.columns.hints import names_rows
 from mai.compiler.describing.leaks import Leak, leaks
@@ -225,9 +225,8 @@ def _length(column: ColumnSummary) -> int:
 
 
 def _target(table: TableSummary, name: str) -> ColumnSummary:
-    column = table.column(name) or next(
-        (each for each in table.columns if each.name.casefold() == name.casefold()), None
-    )
+    called = (name.casefold(), identifier(name).casefold())  # As a spec calls it, and as the file writes it.
+    column = table.column(name) or next((each for each in table.columns if each.name.casefold() in called), None)
     names = [each.name for each in table.columns]
     if column is None:
         guess = closest(name, names)

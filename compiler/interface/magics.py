@@ -96,6 +96,12 @@ class Function:
         """See `Model.__call__`."""
         return self.model(*unnamed, **values)
 
+    def __getattr__(self, name: str) -> Any:
+        """What else a compiled file can do, as `draw`; a notebook's own questions, which begin with `_`, compile nothing."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.model, name)
+
     def __repr__(self) -> str:
         return f"<export {self.name} of {self.spec.name}>"
 

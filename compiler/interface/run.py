@@ -190,14 +190,11 @@ def _began(folder: Path) -> float | None:
     return record.began if record is not None else None
 
 
-def begin(spec: Spec, folder: Path, data: tuple[Path, ...], asked: Mapping[str, Any]) -> Run:
+def begin(spec: Spec, folder: Path, data: tuple[Path, ...], options: Mapping[str, Any]) -> Run:
     """Train a spec into a folder, on files of data or on the spec's own."""
     from mai.compiler.training.options import Options
 
-    only = asked.get("only") or ()
-    options = {name: value for name, value in asked.items() if value is not None and name != "only"}
-    names = (only,) if isinstance(only, str) else tuple(only)
-    return _train(spec, folder, Options(**options, data=data, only=names, sets=spec.consts))
+    return _train(spec, folder, Options(**options, data=data, sets=spec.consts))
 
 
 def _train(spec: Spec, folder: Path, options: Options) -> Run:

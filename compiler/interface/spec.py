@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mai.compiler.check import check_all, check_text
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.data.sources.python import Python
+from mai.compiler.interface.options import compile_options, training_options
 from mai.compiler.interface.results import Findings, Shown
 from mai.compiler.interface.scratch import remove_with, scratch_folder
 from mai.compiler.program import Program
@@ -148,8 +149,9 @@ class Spec:
         """
         from mai.compiler.interface.run import begin
 
+        chosen = training_options({"steps": steps, **options})
         folder = Path(out) if out is not None else Path("runs") / self.name
-        self.run = begin(self, folder, self.files_in(folder, data), {"steps": steps, **options})
+        self.run = begin(self, folder, self.files_in(folder, data), chosen)
         return self.run
 
     def export(self, name: str | None = None, weights: object = None, **options: Any) -> Model:
@@ -162,15 +164,14 @@ class Spec:
             options: those of `mai compile`, as `quantize="int8"` or `unroll=True`.
 
         Raises:
-            MaiError: there is no such export, or the weights do not fit.
-            OptionError: an option has a value that there is not.
+            MaiError: there is no such export or option, or the weights do not fit.
         """
         from mai.compiler.interface.compiled import compiled
 
         chosen = self._export(name)
         if weights is not None or options:
             return compiled(
-                self.program, chosen, weights or self._last_weights, CompileOptions(**options), self._held_files
+                self.program, chosen, weights or self._last_weights, compile_options(options), self._held_files
             )
         if self.run is not None:
             return self.run.export(chosen)

@@ -20,6 +20,7 @@ from mai.runtime.run_folders.comparison import SWEEP
 from mai.runtime.run_folders.summary import summary
 from mai.runtime.run_folders.tables import Row, as_values, pooled
 from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 
 Say = Callable[[str], None]
@@ -59,8 +60,10 @@ def goal_of(program: Program, by: str | None, direction: str | None) -> Goal:
     usual = (kept.metric, kept.goal) if isinstance(kept, Best) else ("loss", "min")
     names = ["loss", *(report.name for report in training.reports)]
     if by is not None and by not in names:
+        guess = closest(by, names)
+        help = f"did you mean `{guess}`?" if guess else "a `report e as name` adds one"
         message = f"`{by}` is no figure of {program.name}: it has {', '.join(names)}"
-        raise MaiError([Diagnostic("unknown-name", None, message, help="a `report e as name` adds one")])
+        raise MaiError([Diagnostic("unknown-name", None, message, help=help)])
     figure = by or usual[0]
     return Goal(figure, direction or (usual[1] if figure == usual[0] else "min"))
 

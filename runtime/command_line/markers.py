@@ -46,3 +46,8 @@ class Misuse(Exception):
     def __init__(self, message: str, command: str = "", help: str = "") -> None:
         super().__init__(message)
         self.message, self.command, self.help = message, command, help
+
+    def of(self, command: str) -> Misuse:
+        """The same, told of a command: an option that stands in front is said to have a wrong value."""
+        before = "invalid value: " if self.message.startswith("--") else ""
+        return Misuse(before + self.message, command, self.help)

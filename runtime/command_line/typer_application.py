@@ -59,6 +59,8 @@ def run_application(app: typer.Typer, words: Sequence[str]) -> int:
     except UsageError as error:
         usage = cast(Usage, error)
         command = usage.ctx.command_path if usage.ctx else "mai"
+        if isinstance(error.__cause__, Misuse):
+            raise error.__cause__.of(command) from error
         raise Misuse(usage.format_message(), command, _help_of(usage)) from error
     except typer.Abort as error:
         raise KeyboardInterrupt from error

@@ -12,15 +12,24 @@ from mai.runtime.command_line.opening import Provider, Threads
 def chat(
     model: Annotated[Path, Argument(help="A .onnx file of a chat model that mai compiled.", show_default=False)],
     values: Annotated[list[str] | None, Argument(help="Settings: temperature=0.7.")] = None,
-    system: Annotated[str | None, Option(help="What the model is told first.")] = None,
+    system: Annotated[
+        str | None, Option(help="The system message: what the model is told before the first message.")
+    ] = None,
     tools: Annotated[
         Path | None, Option(help="A .json file with a list of functions that the model may call, as JSON schemas.")
     ] = None,
-    stop: Annotated[list[str] | None, Option(help="A text that ends an answer.")] = None,
+    stop: Annotated[list[str] | None, Option(help="A text at which an answer ends. May be said several times.")] = None,
     count: Annotated[int | None, Option(help="The most tokens of an answer.", show_default="as the file says")] = None,
-    seed: Annotated[int | None, Option(help="The same seed gives the same answers to the same messages.")] = None,
+    seed: Annotated[
+        int | None,
+        Option(help="Where the draws begin: the same seed gives the same answers to the same messages. By default 0."),
+    ] = None,
     logprobs: Annotated[
-        int | None, Option(min=0, help="Say how likely the tokens of an answer were, and so many others of each turn.")
+        int | None,
+        Option(
+            min=0,
+            help="Also print how likely each token of an answer was, and so many of the likeliest others in its place.",
+        ),
     ] = None,
     threads: Threads = None,
     provider: Provider = None,

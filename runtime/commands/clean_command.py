@@ -12,8 +12,8 @@ from mai.runtime.show.terminal import say
 def clean(
     folders: Annotated[list[Path], Argument(help="Folders of runs, or folders that hold some.", show_default=False)],
     keep: Annotated[int, Option(help="How many of the last checkpoints stay; a run that is not done keeps one to go on from.", min=0)] = 0,
-    before: Annotated[bool, Option("--before", help="The run before, which made room for this one, goes too.")] = False,
-    dry: Annotated[bool, Option("--dry-run", help="Only say what would go.")] = False,
+    before: Annotated[bool, Option("--before", help="Also remove the run that was in the folder before: training moved it into the folder `before`.")] = False,
+    dry: Annotated[bool, Option("--dry-run", help="Remove nothing, and say what would be removed.")] = False,
 ) -> None:  # fmt: skip
     """Remove checkpoints that are no longer needed: mai clean runs/titanic
 

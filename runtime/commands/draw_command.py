@@ -13,8 +13,12 @@ def draw(
     records: Annotated[
         Path, Argument(help="The folder of a run, or a records.npz that training wrote.", show_default=False)
     ],
-    out: Annotated[Path, Option(help="A picture (.png .svg .pdf), or a .gif.", show_default=False)],
-    curves: Annotated[bool, Option("--curves", help="Learning curves, also of a run that recorded weights.")] = False,
+    out: Annotated[
+        Path, Option(help="The file to write: a picture (.png .svg .pdf), or a .gif that moves.", show_default=False)
+    ],
+    curves: Annotated[
+        bool, Option("--curves", help="Draw learning curves, also of a run that recorded weights.")
+    ] = False,
     show: Annotated[str | None, Option(help="The weight to draw; by default one [n, 2], or the first.")] = None,
     colour: Annotated[str | None, Option(help="The weight [n] that colours the particles.")] = None,
 ) -> None:

@@ -14,8 +14,8 @@ def info(
     models: Annotated[
         list[Path], Argument(help=".onnx files that mai compiled, or the folder of a run.", show_default=False)
     ],
-    json: Annotated[bool, Option("--json", help="The manifest as it stands in the file.")] = False,
-    spec: Annotated[bool, Option("--spec", help="The text that the file was made from.")] = False,
+    json: Annotated[bool, Option("--json", help="Print the manifest, as JSON, as it stands in the file.")] = False,
+    spec: Annotated[bool, Option("--spec", help="Print the spec that the file was made from.")] = False,
     triton: Annotated[
         Path | None,
         Option(help="Write the files to this model repository of Triton Inference Server.", show_default=False),

@@ -18,19 +18,26 @@ def run(
             'x=0..1,-5..5:100,20 has a range and a count for each axis), prompt="Once upon".'
         ),
     ] = None,
-    batch: Annotated[int | None, Option(help="How many examples to make.")] = None,
-    seed: Annotated[int | None, Option(help="The same seed gives the same draws everywhere.")] = None,
-    steps: Annotated[int | None, Option(help="Steps of the solver.")] = None,
+    batch: Annotated[
+        int | None, Option(help="How many examples to compute; by default 1, or as many as the inputs have.")
+    ] = None,
+    seed: Annotated[
+        int | None,
+        Option(help="Where the draws begin: the same seed gives the same numbers on every machine. By default 0."),
+    ] = None,
+    steps: Annotated[int | None, Option(help="How many steps the solver takes; by default as the file says.")] = None,
     out: Annotated[
         Path | None,
-        Option(help="A picture (.png .svg .pdf), a path that moves (.gif), arrays (.npy .npz .csv .json), or .txt."),
+        Option(
+            help="The file to write. Its ending says what: a picture (.png .svg .pdf), a path that moves (.gif), arrays (.npy .npz .csv .json), or a text (.txt)."
+        ),
     ] = None,
     range_: Annotated[
         str | None,
         Option(
             "--range",
-            help="The numbers that the colours of a map or of images span: --range 0..1; else all, the top of a log density, or "
-            "the range that images live in.",
+            help="Which numbers the colours of a map or of images go from and to: --range 0..1. By default all numbers of a map, the "
+            "highest ones of a log density, and 0 to 1, -1 to 1 or 0 to 255 for images.",
         ),
     ] = None,
     over: Annotated[
@@ -45,9 +52,13 @@ def run(
             show_default="as the file says",
         ),
     ] = None,
-    stream: Annotated[bool, Option("--stream", help="Print a text as it grows.")] = False,
+    stream: Annotated[bool, Option("--stream", help="Print a text while it grows, piece by piece.")] = False,
     progress: Annotated[
-        bool, Option("--progress", help="Tell after each step how many there are: of files by mai compile --progress.")
+        bool,
+        Option(
+            "--progress",
+            help="Show how many of the steps are done. The file is one that `mai compile --progress` wrote.",
+        ),
     ] = False,
     threads: Threads = None,
     provider: Provider = None,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def runs(
     folders: Annotated[list[Path] | None, Argument(help="Folders of runs, or folders that hold some; by default runs.", show_default=False)] = None,
     by: Annotated[str | None, Option(help="The figure to sort by; by default the loss, or what a sweep says.", show_default=False)] = None,
-    goal: Annotated[Literal["min", "max"] | None, Option(help="Whether that is to be small or large.", show_default=False)] = None,
+    goal: Annotated[Literal["min", "max"] | None, Option(help="Whether a small figure is good (min) or a large one (max).", show_default=False)] = None,
     out: Annotated[Path | None, Option(help="A picture of all learning curves (.png .svg .pdf).", show_default=False)] = None,
     json: Annotated[bool, Option("--json", help="Print everything as json.")] = False,
 ) -> None:  # fmt: skip

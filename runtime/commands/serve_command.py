@@ -19,23 +19,34 @@ TOKEN = "MAI_TOKEN"  # The variable of the environment.
 ModelsArgument = Annotated[
     list[Path], Argument(help=".onnx files that mai compiled, or the folder of a run.", show_default=False)
 ]
-HostOption = Annotated[str, Option(help="Who may reach it: 0.0.0.0 is everybody on the network.")]
-PortOption = Annotated[int, Option(help="0 is any that is free.", min=0)]
-ShareOption = Annotated[int, Option(help="The most requests of one example that share a call; 1: none do.", min=1)]
-WaitOption = Annotated[
-    float, Option(help="The milliseconds that a request waits for others to share its call with.", min=0)
+HostOption = Annotated[
+    str,
+    Option(
+        help="The address to listen at: 127.0.0.1 is for programs on this machine, 0.0.0.0 for everybody on the network."
+    ),
 ]
-QueueOption = Annotated[int, Option(help="The most requests that wait for one file; more are refused, 429.", min=1)]
-StreamsOption = Annotated[int, Option(help="The most texts of one file that grow at a time, token by token.", min=1)]
-BodyOption = Annotated[float, Option(help="The most megabytes of a request.", min=0)]
-ExamplesOption = Annotated[int, Option(help="The most examples of a request.", min=1)]
+PortOption = Annotated[int, Option(help="The port to listen at; 0 takes any that is free.", min=0)]
+ShareOption = Annotated[
+    int, Option(help="How many requests for one example may share a call of the file; 1: none do.", min=1)
+]
+WaitOption = Annotated[
+    float, Option(help="How many milliseconds a request waits for others to share its call with.", min=0)
+]
+QueueOption = Annotated[
+    int, Option(help="How many requests may wait for one file; more are refused with the status 429.", min=1)
+]
+StreamsOption = Annotated[
+    int, Option(help="How many texts of one file may grow at the same time, token by token.", min=1)
+]
+BodyOption = Annotated[float, Option(help="How many megabytes a request may have.", min=0)]
+ExamplesOption = Annotated[int, Option(help="How many examples a request may ask for.", min=1)]
 LimitOption = Annotated[
     list[str] | None,
     Option(
         help="The largest value of a setting or a size that a request may ask for: --limit steps=100 --limit P=2048."
     ),
 ]
-TimeoutOption = Annotated[float, Option(help="The seconds within which a request is answered, or ended: 504.")]
+TimeoutOption = Annotated[float, Option(help="After how many seconds a request is ended, with the status 504.")]
 TokenFileOption = Annotated[
     Path | None,
     Option(help="A file with the token that requests must show.", show_default=f"the variable {TOKEN}, or none"),
@@ -43,13 +54,15 @@ TokenFileOption = Annotated[
 AllowHostOption = Annotated[
     list[str] | None,
     Option(
-        help="A name by which it may be called beside localhost and addresses; * is any. May be said several times.",
+        help="A host name, other than localhost and addresses, that requests may use; * is any. May be said several times.",
         show_default="none on this machine alone, any elsewhere",
     ),
 ]
 CorsOption = Annotated[
     list[str] | None,
-    Option(help="The origin of a web page that may use it, https://example.org; * is all. May be said several times."),
+    Option(
+        help="The origin of a web page that may send requests, such as https://example.org; * is all. May be said several times."
+    ),
 ]
 PageOption = Annotated[
     bool, Option("--page/--no-page", help="Whether / is the page of mai page, with the files in it.")

@@ -29,7 +29,7 @@ def verify(
     key: Annotated[
         Path | None, Option(help="Check first that the files are as they were signed, by this public key.", show_default=False)
     ] = None,
-    format: Annotated[str, Option("--format", help="text or json.")] = "text",
+    format: Annotated[str, Option("--format", help="How results are printed: text, or json for programs.")] = "text",
 ) -> None:  # fmt: skip
     """Check that compiled files compute here what they should: mai verify moons_flow.sample.onnx, mai verify runs/moons_flow
 

@@ -5,6 +5,7 @@ ONNX calls that external data. A file of mai has one, only ever beside it and un
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -67,3 +68,20 @@ def check_data(path: Path, stated: Data | None, *, whole: bool) -> None:
     if whole and sha256_of(path) != stated.sha256:
         message = f"the weights in {path} are not those that mai wrote: it is damaged, or of another file"
         raise ModelError("model-truncated", message, help)
+
+
+def save_copy(source: Path, target: Path) -> Path:
+    """Copy a file to a path or into a folder; the files of its weights and of one turn go along. Raises `ModelError`."""
+    from mai.runtime.text.stream import step_path
+
+    place = target / source.name if target.is_dir() else target
+    pairs = [(source, place), (step_path(source), step_path(place))]
+    for old, new in pairs:
+        if old.with_name(old.name + ENDING).exists() and old.name != new.name:
+            message = f"the weights of {old.name} lie beside it, and it finds them by its name: it cannot be called {new.name}"
+            raise ModelError("out-unknown", message, "name a folder")
+    for old, new in pairs:
+        for ending in ("", ENDING):
+            if old.with_name(old.name + ending).exists():
+                shutil.copyfile(old.with_name(old.name + ending), new.with_name(new.name + ending))
+    return place

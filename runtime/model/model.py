@@ -17,6 +17,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import prepare, unnamed_value_error
 from mai.runtime.inputs.words import as_numbers
 from mai.runtime.model.binding import CapturedRuns
+from mai.runtime.model.data import save_copy
 from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest
@@ -69,6 +70,14 @@ class Model(GrowsText):
     def __reduce__(self) -> tuple[Callable[[Path], Model], tuple[Path]]:
         """It is copied and pickled as the name of its file, which is opened again as this one was."""
         return self._open_step, (self.path.absolute(),)
+
+    def save(self, path: str | Path) -> Path:
+        """Copy the file to a path or into a folder, with what lies beside it: its weights, and the file of one turn. Returns where it is.
+
+        Raises:
+            ModelError: `out-unknown`: another name, where its weights lie beside it under its own.
+        """
+        return save_copy(self.path, Path(path))
 
     @property
     def providers(self) -> list[str]:

@@ -131,7 +131,7 @@ def table(runs: Sequence[Summary], folders: Sequence[Path]) -> Iterator[str]:
     """A row a run: what it is called, how far it is, what sets it apart, its figures."""
     differing = _differing(runs)
     figures = list(dict.fromkeys(name for run in runs for name in run.figures))
-    head = ("run", "state", "steps", *differing, "seed", *figures)
+    head = ("run", "state", "done", *differing, "seed", *figures)
     yield from aligned(head, [_cells(run, folders, differing, figures) for run in runs])
 
 

@@ -32,5 +32,11 @@ _HOMES = {
 def __getattr__(name: str) -> object:
     """What is public, from where it stands."""
     if name not in _HOMES:
-        raise AttributeError(f"module 'mai' has no attribute {name!r}")
+        meant = next((f": did you mean `mai.{each}`?" for each in _HOMES if each.lower() == name.lower()), "")
+        raise AttributeError(f"module 'mai' has no attribute {name!r}{meant}")
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """What completion shows: what is public."""
+    return [*__all__, "__doc__", "__version__"]

@@ -244,6 +244,11 @@ def test_bad_tables_are_told(text: str, told: str, tmp_path: Path) -> None:
     assert told in refused(Csv(path="a.csv"), tmp_path, LABELLED if "y" in text else POINT)
 
 
+def test_nan_among_words_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x0,x1,y\n1,2,cat\n1,2,NaN\n")
+    assert "column `y` is empty in row 2" in refused(Csv(path="a.csv"), tmp_path, LABELLED)
+
+
 def test_truths_are_read_as_such(tmp_path: Path) -> None:
     fields = {"on": Type(DType.BOOL, shape=(2,))}
     (tmp_path / "a.csv").write_text("on0,on1\n1,0\n0,0\n")

@@ -32,12 +32,13 @@ CELLS = [
     "flow.parameters['velocity.linear_1.weight']",
     "flow.train(device='cpu')",
     "moved(x=points).shape",
-    "moved.model",
+    "display(moved.model, moved.draw(x=points))",
     SPEC.replace("x, width", "x, wide"),
     "moved = 3",
     SPEC,
     "%mai explain unknown-name",
     SPEC.replace("points", "nowhere"),
+    "flow.moved(x=1)",
 ]
 
 
@@ -64,13 +65,14 @@ def test_a_cell_is_a_spec(tmp_path: Path) -> None:
     assert "<progress" in shown[3]
     assert "done, 3 steps" in shown[3]
     assert "(20, 2)" in shown[4]
-    assert "<table" in shown[5]
+    assert "<table" in shown[5] and "image/png" in shown[5]
     assert "unknown-name" in shown[6]
     assert "^^^^" in shown[6]
     assert "magics.py" not in shown[6]
     assert "call flow.moved" in shown[8]
     assert "unknown-name" in shown[9]
     assert "this notebook has no nowhere" in shown[10]
+    assert "error[input-shape]" in shown[11] and "model.py" not in shown[11]
 
 
 INTERRUPTED = [

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ import pytest
 import torch
 
 import mai
+from mai.compiler.interface.options import compile_options
 
 FLOW = """# Noise becomes points.
 const width = 8
@@ -230,6 +232,47 @@ def test_a_stopped_run_is_ended_where_it_stands() -> None:
     whole = mai.Spec(FLOW, "flow", data=POINTS).train(run.steps, out="whole", quiet=True)
     assert (run.folder / "weights.safetensors").read_bytes() == (whole.folder / "weights.safetensors").read_bytes()
     np.testing.assert_array_equal(spec.sample(batch=2), whole.export("sample")(batch=2))
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ({"stepz": 3}, "`train` has no option `stepz` \\(did you mean `steps`"),
+        ({"steps": 0}, "`steps` is a whole number from 1 on, this is 0"),
+        ({"batch": 2.5}, "`batch` is a whole number from 1 on, this is 2.5"),
+        ({"seed": -1}, "`seed` is a whole number from 0 on"),
+        ({"track": "comet"}, "there is no tracker 'comet'"),
+    ],
+)
+def test_options_that_there_are_not_are_refused(option: dict[str, Any], words: str) -> None:
+    with pytest.raises(mai.MaiError, match=words):
+        mai.Spec(FLOW, "flow", data=POINTS).train(out="none", **option)
+    assert not Path("none").exists()
+
+
+def test_a_compiled_file_is_copied_to_stay() -> None:
+    model = mai.Spec(FLOW, "flow", data=POINTS).export("sample")
+    place = model.save("own.onnx")
+    np.testing.assert_array_equal(mai.load(place)(batch=2), model(batch=2))
+    beside = model.path.with_name(model.path.name + ".data")
+    beside.write_bytes(b"")
+    with pytest.raises(mai.ModelError, match=r"cannot be called own\.onnx"):
+        model.save("own.onnx")
+    assert model.save(".").name == model.path.name and Path(beside.name).exists()
+
+
+def test_completion_shows_what_is_public() -> None:
+    assert {"Spec", "read", "load", "Run"} < {*dir(mai)} and "import_module" not in dir(mai)
+    with pytest.raises(AttributeError, match=r"did you mean `mai\.Run`"):
+        mai.run  # noqa: B018
+
+
+def test_options_of_an_export_are_those_of_the_command_line() -> None:
+    spec = mai.Spec(FLOW, "flow", data=POINTS)
+    for option, words in (({"quantise": "int8"}, "did you mean `quantize`"), ({"opset": 3}, "--opset 3: 21, 22, 23")):
+        with pytest.raises(mai.MaiError, match=words):
+            spec.export("sample", **option)
+    assert compile_options({"speculate": 2}).drafts == 2
 
 
 def test_without_a_run_first_values_are_called() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
+from mai.runtime.command_line.markers import Misuse
 from mai.runtime.model.manifest import MANIFEST_KEY, Port
 from tests.support.small_files import build, manifest
 
@@ -164,3 +165,9 @@ def test_the_verbs_of_the_compiler_say_what_to_install(tmp_path: Path, monkeypat
     assert said.startswith(
         "error: this needs starlette, which is not installed\nhelp: pip install 'mai-lang[serve]', or '.[serve]'"
     )
+
+
+def test_what_an_option_and_what_a_file_has_wrong_is_told_apart() -> None:
+    option, file = Misuse("--wait 0: no", help="write 1"), Misuse("a.mai is there already")
+    assert (option.of("mai new").message, option.of("mai new").help) == ("invalid value: --wait 0: no", "write 1")
+    assert (file.of("mai new").message, file.of("mai new").command) == ("a.mai is there already", "mai new")

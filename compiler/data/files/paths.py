@@ -76,7 +76,7 @@ def missing(base: Path, path: str, message: str, reads: Callable[[Path], bool] |
     moved = [each / place.name for each in (folder.parent, folder, *beside) if _exists(each / place.name)]
     names = [_written(each, base) for each in beside if (reads(each) if reads is not None else each.is_dir())]
     guess = _written(moved[0], base) if len(moved) == 1 else closest(path, names)
-    word = Word(f'"{path}"', f'"{guess}"' if guess else None)
+    word = Word(f'"{path}"', f'"{guess}"' if guess and guess != path else None)
     return bad(message, "data-missing", _what_is_there(folder, names), word)
 
 

@@ -40,7 +40,7 @@ def name_columns(path: Path, names: Sequence[str]) -> dict[str, str]:
         places = [str(place) for place, name in enumerate(written, 1) if name in twice]
         message = f"{path} has two columns of one name: {few_of(twice)} (columns {', '.join(places[:SHOWN])})"
         raise bad(message, help="call one of them otherwise in the first line")
-    called = [_identifier(name) for name in written]
+    called = [identifier(name) for name in written]
     return dict(zip(_apart(called, written), names, strict=True))
 
 
@@ -67,7 +67,7 @@ def _apart(called: Sequence[str], written: Sequence[str]) -> list[str]:
     return apart
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
     """A name that a spec may have: letters, digits and `_`, and no word that the language or a call has for itself."""
     if NAME.fullmatch(name):
         return f"{name}_" if name in TAKEN else name

@@ -98,7 +98,13 @@ def _sliced(e: Context, env: Environment, x: Value, item: ast.Slice, axis: int) 
     for bound, part in zip(bounds, (item.start, item.stop, item.step), strict=True):
         if bound is not None and (isinstance(bound, bool) or not isinstance(bound, (int, Dim))):
             assert part is not None
-            raise e.fail("static-needed", part.span, f"a slice is bounded by sizes, this is {kind_of(bound)}")
+            at = (item.start or part).span.text
+            help = (
+                f"for one row, index with `[{at}]` and put `[None]` after it; for four, index with `[{at} + range(4)]`"
+            )
+            raise e.fail(
+                "static-needed", part.span, f"a slice is bounded by sizes, this is {kind_of(bound)}", help=help
+            )
         if isinstance(bound, Dim) and part is not None:
             e.size(bound, part.span)
     start, stop, step = bounds

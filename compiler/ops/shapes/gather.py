@@ -106,6 +106,9 @@ class TopPlaces(Operation):
 
 @composed(Function("top_k", Section.ALONG, (NUMBERS, count("count"), AXIS)))
 def top_k(x: Term, count: int, axis: int) -> tuple[Term, Term]:
-    """The `count` largest elements along an axis, from the largest down, and their places: `(v, i) = top_k(x, 3)`."""
+    """The `count` largest elements along an axis, from the largest down, and their places: `(v, i) = top_k(x, 3)`.
+
+    `count` is fixed when the file is compiled; for a share of an axis of any length, compare with an element of `sort(x)`.
+    """
     places = x.emit(TopPlaces, axis=axis, count=count)
     return x.emit(Gather, places, axis=axis), places
