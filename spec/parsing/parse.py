@@ -65,7 +65,9 @@ def _is_utf8(raw: bytes) -> bool:
 
 def parse(source: Source, report: Reporter, part: tuple[int, int] | None = None) -> ast.File:
     """Parse a text, or a `part` of it alone. Reports its syntax errors, one a declaration, and raises `MaiError` if there are any."""
-    file = (sound_tree(source) if part is None else None) or _told_tree(source, report, part or (0, len(source.text)))
+    file = (sound_tree(source) if part is None else None) or _tree_or_errors(
+        source, report, part or (0, len(source.text))
+    )
     _check_depth(file, report)
     report.check()
     return file
@@ -84,7 +86,7 @@ def sound_tree(source: Source) -> ast.File | None:
     return None if report.diagnostics else file
 
 
-def _told_tree(source: Source, report: Reporter, part: tuple[int, int]) -> ast.File:
+def _tree_or_errors(source: Source, report: Reporter, part: tuple[int, int]) -> ast.File:
     """The tree of a part of a text, or else what is wrong with it: reported, and raised."""
     begin, end = part
     text = _with_brackets(" " * begin + source.text[begin:end], source, report)

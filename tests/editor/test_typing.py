@@ -64,7 +64,7 @@ def test_a_check_reads_a_text_once_and_repeats_calls_that_are_alike(monkeypatch:
     """And the editor is told of the same shapes as if each call were elaborated anew."""
     path = ROOT / "examples" / "moons_flow.mai"
     repeated = list[object]()
-    monkeypatch.setattr(calls, "repeat", lambda *told: repeated.append(told) or repeat(*told))
+    monkeypatch.setattr(calls, "repeat", lambda *call: repeated.append(call) or repeat(*call))
     view = Desk().put(path, path.read_text(), None)
     meaning = view.check({})
     assert repeated and meaning.program is not None and meaning.program.file is view.file
