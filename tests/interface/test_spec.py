@@ -284,7 +284,7 @@ def test_weights_that_do_not_fit_are_told_by_their_names() -> None:
     shape = re.escape(str([*array.shape]))
     for changed, words in (
         (others, rf"there is no `{name}` {shape} among the weights .*state_dict"),
-        (others | {f"{name}s": array}, rf"there is no `{name}` .* is it `{name}s`\?"),
+        (others | {f"{name}s": array}, rf"there is no `{name}` .*is it `{name}s`\?"),
         (weights | {name: array[:1, :1]}, rf"`{name}` is {shape} in the spec and \[1, 1\] among the weights"),
     ):
         with pytest.raises(mai.MaiError, match=words):
