@@ -576,7 +576,6 @@ class Conversation {
     } finally {
       if (whole || answer) this.messages.push({ role: "assistant", content: answer });
       else this.messages.pop(); // Nothing was said: neither does the message count.
-      else this.messages.pop();
     }
   }
 
