@@ -141,28 +141,30 @@ def _opened(open_: Callable[[pa.Schema], Any]) -> Iterator[Write]:
 @contextmanager
 def _csv(stream: IO[bytes], like: Dialect) -> Iterator[Write]:
     """Rows in a text: with its separator, its decimal sign in the numbers that are new, its letters, and quotes where they are needed."""
-    from pyarrow import csv
-
     encoder, is_first = codecs.getincrementalencoder(like.encoding)(), True
     special = f'["\\r\\n{re.escape(like.separator)}]'
 
     def write(table: pa.Table) -> None:
         nonlocal is_first
-        columns = [_cells(column, like.decimal) for column in table.columns]
-        quotes = any(
-            pa.types.is_string(c.type) and pc.any(pc.match_substring_regex(c, special)).as_py() for c in columns
-        )
-        options = csv.WriteOptions(
-            include_header=False, delimiter=like.separator, quoting_style="needed" if quotes else "none"
-        )
-        rows, line = pa.BufferOutputStream(), io.StringIO()
-        csv.write_csv(pa.table(columns, names=table.column_names), rows, options)
+        columns = [_quoted(_cells(column, like.decimal).cast(pa.string()), special) for column in table.columns]
+        rows = pc.binary_join_element_wise(*columns, like.separator, null_handling="replace", null_replacement="")
+        head = io.StringIO()
         if is_first:
-            writer(line, delimiter=like.separator, lineterminator="\n").writerow(table.column_names)
+            writer(head, delimiter=like.separator, lineterminator="\n").writerow(table.column_names)
         is_first = False
-        stream.write(encoder.encode(line.getvalue() + rows.getvalue().to_pybytes().decode()))
+        stream.write(encoder.encode(head.getvalue() + "".join(f"{row}\n" for row in rows.to_pylist())))
 
     yield write
+
+
+def _quoted(texts: pa.ChunkedArray | pa.Array, special: str) -> pa.Array:
+    """Texts as cells: in quotes where they hold one of the `special` letters."""
+    texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    needs = pc.match_substring_regex(texts, special).fill_null(False)
+    if not pc.any(needs).as_py():
+        return texts
+    doubled = pc.replace_substring(pc.filter(texts, needs), '"', '""')
+    return pc.replace_with_mask(texts, needs, pc.binary_join_element_wise('"', doubled, '"', ""))
 
 
 def _cells(column: pa.ChunkedArray, decimal: Decimal) -> pa.Array | pa.ChunkedArray:
