@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from csv import writer
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.files.arrow_types import decoded
 from mai.compiler.data.tables.dialect import Dialect
 from mai.compiler.data.tables.numerals import Decimal
 from mai.runtime.inputs.labels import label_names, result_names
@@ -141,46 +140,44 @@ def _opened(open_: Callable[[pa.Schema], Any]) -> Iterator[Write]:
 @contextmanager
 def _csv(stream: IO[bytes], like: Dialect) -> Iterator[Write]:
     """Rows in a text: with its separator, its decimal sign in the numbers that are new, its letters, and quotes where they are needed."""
-    from pyarrow import csv
-
     encoder, is_first = codecs.getincrementalencoder(like.encoding)(), True
-    special = f'["\\r\\n{re.escape(like.separator)}]'
 
     def write(table: pa.Table) -> None:
         nonlocal is_first
-        columns = [_cells(column, like.decimal) for column in table.columns]
-        quotes = any(
-            pa.types.is_string(c.type) and pc.any(pc.match_substring_regex(c, special)).as_py() for c in columns
-        )
-        options = csv.WriteOptions(
-            include_header=False, delimiter=like.separator, quoting_style="needed" if quotes else "none"
-        )
-        rows, line = pa.BufferOutputStream(), io.StringIO()
-        csv.write_csv(pa.table(columns, names=table.column_names), rows, options)
-        if is_first:
-            writer(line, delimiter=like.separator, lineterminator="\n").writerow(table.column_names)
+        names = [_quoted(pa.array([name]), like.separator) for name in table.column_names]
+        columns = zip(table.column_names, table.columns, strict=True)
+        cells = [_quoted(_cells(name, each, like.decimal), like.separator) for name, each in columns]
+        if len(cells) == 1:  # An empty line would be no row.
+            cells = [pc.if_else(pc.equal(cells[0], ""), '""', cells[0])]
+        parts = ([names] if is_first else []) + [cells]
         is_first = False
-        stream.write(encoder.encode(line.getvalue() + rows.getvalue().to_pybytes().decode()))
+        lines = (pc.binary_join_element_wise(*part, like.separator).to_pylist() for part in parts)
+        stream.write(encoder.encode("".join(f"{line}\n" for each in lines for line in each)))
 
     yield write
 
 
-def _cells(column: pa.ChunkedArray, decimal: Decimal) -> pa.Array | pa.ChunkedArray:
-    """Texts without a letter as nothing at all, which a csv file does not put in quotes; lists and objects as JSON; numbers with their sign."""
-    if pa.types.is_nested(column.type):
+def _quoted(texts: pa.Array, separator: str) -> pa.Array:
+    """Texts as the cells of a csv file: those that would end a cell or a line before their end are in quotes."""
+    are_special = pc.match_substring_regex(texts, f'["\\r\\n{re.escape(separator)}]')
+    doubled = pc.replace_substring(texts, '"', '""')
+    return pc.if_else(are_special, pc.binary_join_element_wise('"', doubled, '"', ""), texts)
+
+
+def _cells(name: str, column: pa.ChunkedArray, decimal: Decimal) -> pa.Array:
+    """A column as texts: lists and objects as JSON, numbers with their sign, nothing at all where there is no value. Raises `MaiError` for bytes."""
+    values = column.combine_chunks()
+    if pa.types.is_nested(values.type):
         texts = (
-            None if value is None else json.dumps(value, default=str, ensure_ascii=False)
-            for value in column.to_pylist()
+            None if each is None else json.dumps(each, default=str, ensure_ascii=False) for each in values.to_pylist()
         )
-        return pa.array(texts, pa.string())
-    if pa.types.is_floating(column.type) and decimal == ",":
-        return pc.replace_substring(column.cast(pa.string()), ".", ",")
-    return _empty_as_nothing(column.combine_chunks()) if column.type == pa.string() else column
-
-
-def _empty_as_nothing(texts: pa.Array) -> pa.Array:
-    """By a mask: Arrow's `if_else` reads part of a longer array past its end, up to version 22 at least."""
-    return pc.replace_with_mask(texts, pc.equal(texts, "").fill_null(False), pa.scalar(None, texts.type))
+        return pa.array(texts, pa.string()).fill_null("")
+    try:
+        text = decoded(values).cast(pa.string()).fill_null("")
+    except pa.ArrowException as error:
+        what = f"the column `{name}` cannot be written as text: its values are of the kind {values.type}"
+        raise bad(what, help="write a .parquet file, or leave it out: `--keep` names the columns that stay") from error
+    return pc.replace_substring(text, ".", ",") if pa.types.is_floating(values.type) and decimal == "," else text
 
 
 @contextmanager

@@ -401,6 +401,13 @@ def test_figures_of_tags_are_scikit_learns() -> None:
             tag.auc_interval is not None and tag.auc is not None and tag.auc_interval[0] < tag.auc < tag.auc_interval[1]
         )
     assert (each[3].count, each[3].auc, each[3].f1) == (0, None, 0)
+    surely = Tagged(truth, truth, ("a", "b", "c", "d"), truth * 1.0, True)
+    for answers, resamples in ((surely, 20), (Tagged(truth, said, surely.names, p, True), 0)):
+        shown, each = judge_tags(
+            answers, resamples, 0
+        )  # Where all resamples agree, or there are none, there is no interval.
+        assert {figure.name for figure in shown if figure.interval is not None} == {"exact match"}
+        assert all(tag.auc_interval is None for tag in each)
 
 
 def test_a_run_of_tags(tmp_path: Path) -> None:
