@@ -327,7 +327,7 @@ def test_counts_and_ranks_are_scikit_learns_metrics(classes: int) -> None:
 
 # ---------------------------------------------------------------- tags
 
-TAGS = """data x: [2], red: [], tags: [2], blue: class[2] from npz("d.npz")
+TAGS = """data x: [2], red: [], tags: bool[2], blue: class[2] from npz("d.npz")
 net f(x: [2]) -> [4] { return linear(x, 4) }
 train(steps = 1) {
   z = f(x)
