@@ -187,7 +187,7 @@ def test_columns_beside_images_are_told(tmp_path: Path) -> None:
     (tmp_path / "faces.csv").write_text("file,kind,x,age\n" + rows)
     line = data_line(describe([tmp_path / "faces.csv"]))
     fields = "data image: [3, 8, 8], kind: class[3], x: class[2], age: []"
-    assert line.split("\n") == [fields, f'  from images("{tmp_path}/faces.csv")']
+    assert " ".join(line.split()) == f'{fields} from images("{tmp_path}/faces.csv")'
     assert "# Left out: kind, x, age: `mai new --data faces.csv --target kind`" in sound(tmp_path, "faces.csv")[0]
     assert "# Left out: x, age: `mai" in draft(tmp_path / "faces.csv", tmp_path, Wish("kind"))
     (tmp_path / "faces" / "said.csv").write_text("file,kind\n0.png,a\n")
