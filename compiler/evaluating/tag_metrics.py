@@ -18,6 +18,9 @@ from mai.spec.record import record
 NUMBERS = 200_000  # Of one resample, of all tags.
 LEAST = 200  # Examples of one resample.
 NAMES = ("f1", "auc", "average precision")
+Defined = dict[
+    str | tuple[str, int], tuple[float, Interval | None]
+]  # Metrics by name, and those of tag k by `(name, k)`.
 
 
 @record
@@ -132,15 +135,17 @@ def f1_of_tags(truth: Array, said: Array) -> Array:
     return scores
 
 
-def _of_tag(
-    answers: Tagged, k: int, defined: dict[str | tuple[str, int], tuple[float, Interval | None]], share_rows: bool
-) -> OfTag:
+def _of_tag(answers: Tagged, k: int, defined: Defined, share_rows: bool) -> OfTag:
     count = len(answers.truth)
     hits = None if answers.said is None else int((answers.said[:, k] == answers.truth[:, k]).sum())
-    numbers = [each for name in NAMES for each in defined.get((name, k), (None, None))]
     interval = None if hits is None or share_rows else share_interval(hits, count)
-    accuracy = (None if hits is None else hits / count, interval)
-    return OfTag(answers.names[k], int(answers.truth[:, k].sum()), *accuracy, *numbers)
+    f1, auc, precision = (_pair(defined, name, k) for name in NAMES)
+    accuracy = None if hits is None else hits / count
+    return OfTag(answers.names[k], int(answers.truth[:, k].sum()), accuracy, interval, *f1, *auc, *precision)
+
+
+def _pair(defined: Defined, name: str, k: int) -> tuple[float | None, Interval | None]:
+    return defined.get((name, k), (None, None))
 
 
 def tag_calibration(answers: Tagged) -> list[Bin]:
