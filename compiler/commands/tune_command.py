@@ -44,6 +44,7 @@ MostOption = Annotated[
     int | None,
     Option(help="How many evaluations to try at most.", min=1, show_default="as many as the file's defaults"),
 ]
+GuidanceOption = Annotated[bool, Option("--guidance", help="Also try guidance in an interval of the time only.")]
 OutOption = Annotated[Path | None, Option(help="The file to write.", show_default="the file itself, with new defaults")]
 PlotOption = Annotated[Path | None, Option(help="Write a picture of the curve: .png, .svg or .pdf.")]
 EveryOption = Annotated[
@@ -66,6 +67,7 @@ def tune(
     samples: SamplesOption = 1000,
     seeds: SeedsOption = 3,
     most: MostOption = None,
+    guidance: GuidanceOption = False,
     out: OutOption = None,
     plot: PlotOption = None,
     every: EveryOption = False,
@@ -85,8 +87,10 @@ def tune(
     - Parts that a net marks as `reusable(...)` are computed at every second, third or fourth step only. The file has a setting `reuse`;
       `reuse=1` computes everything.
 
-    - Guidance, `free + w * (own - free)` with a setting `w`, is computed in an interval of the time only, and `own` alone outside. The file has
-      settings `guide_from` and `guide_to`, shares of the way; `guide_from=0 guide_to=1` computes it everywhere. A `w` that amplifies nothing, as 1, does so, too.
+    - With --guidance, guidance is computed in an interval of the time only: of `free + w * (own - free)` with a setting `w`, `own` alone is left outside.
+      The file has settings `guide_from` and `guide_to`, shares of the way; `guide_from=0 guide_to=1` computes it everywhere. A `w` that amplifies
+      nothing, as 1, does so, too. Guidance makes samples keep to their labels, and less various. W2 does not see labels, so it may find less
+      guidance better: look at the labels of the samples, too, or take a --metric that does.
 
     All choices are measured on the same draws and the same data. The one that is chosen is measured again on new draws, twice as many.
     With few samples, most of the distance to the data is that of the sample itself: more --samples judge more strictly, and take longer.
@@ -105,7 +109,7 @@ def tune(
         raise Misuse(f"--plot {plot}: {', '.join(PICTURES)}")
     options = Options(
         quality, reference == "fine", metric, against, weights, folder, tuple(data or ()), parse_sets(sets), samples, seeds,
-        most,
+        most, guidance,
     )  # fmt: skip
     with progress(every, quiet) as on_point:
         outcome = tune_file(file, out or file, options, on_point)

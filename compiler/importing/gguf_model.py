@@ -36,7 +36,7 @@ def read_gguf_model(path: Path) -> ModelFolder:
     except GgufUnread as error:
         raise refused("import-folder", f"{path}: {error}", error.help) from error
     except OSError as error:
-        raise refused("import-folder", f"{path} cannot be read: {reason(error)}") from error
+        raise refused("import-folder", f"{error.filename or path} cannot be read: {reason(error)}") from error
     texts = path.with_name(f"{stem_of(path)}.tokenizer")
     if not (texts / TOKENIZER).is_file():
         write_tokenizer(file.metadata, texts)

@@ -52,6 +52,7 @@ class Options:
     samples: int = 1000
     seeds: int = 3
     most: int | None = None
+    guidance: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,8 @@ def tune(path: Path, out: Path, options: Options, on_point: OnPoint) -> Outcome:
         few = {name: array[:LEARNED_ROWS] for name, array in fields.items()}
         return sampler(plan, LEARNING, few, _rows(few, LEARNED_ROWS))[place]
 
-    limits = Limits(
-        options.factor, options.most or math.ceil(current.cost), options.seeds, not subject.keeps, current.spared
-    )
+    spared = current.spared if options.guidance else replace(current.spared, guidance=0.0)
+    limits = Limits(options.factor, options.most or math.ceil(current.cost), options.seeds, not subject.keeps, spared)
     reference = Plan("rk4", max(FINE_STEPS, 2 * current.steps)) if options.fine else current
     result = _search(Search(measure, reference, METHODS, limits, Learner(ends), on_point), current)
     if result.chosen is None:

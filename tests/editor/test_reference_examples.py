@@ -48,7 +48,7 @@ def test_lines_of_data_fit_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "area,price,town,sold\n"
         + "".join(f"{50 + i}.5,{100 + i}.5,{'north' if i % 2 else 'south'},2024-01-{i + 1:02}\n" for i in range(20))
     )
-    Path("reviews.csv").write_text("review,mood\nsplendid,good\nawful,bad\n" * 10)
+    Path("reviews.csv").write_text("review,mood\n" + "splendid,good\nawful,bad\n" * 10)
     np.savez("points.npz", x=np.zeros((6, 2), np.float32), y=np.array([0, 1, 2] * 2))
     for name in ("cat", "dog"):
         (tmp_path / "pets" / name).mkdir(parents=True)
