@@ -111,6 +111,7 @@ bench: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed  ## meas
 	$(BIN)/python -m benchmarks.twins.mamba_token
 	$(BIN)/python -m benchmarks.building
 	$(BIN)/python -m benchmarks.hosts
+	$(BIN)/python -m benchmarks.editor.server
 	$(BIN)/python -m benchmarks.editor.playground
 	$(BIN)/python -m benchmarks.samplers.cuda
 

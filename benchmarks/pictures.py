@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 HEAD = """# Pictures
 
 What `mai draw`, `mai run --out`, `mai eval --out` and a training draw, chosen by the shape of a result and by what it was computed from.
-Made by `make pictures`, of numbers whose right picture is known.
+They are of numbers whose right picture is known. Made by `make pictures`.
 """
 Picture = Callable[[Path], None]
 

@@ -27,10 +27,12 @@ VERBS = {
 }
 
 # What is imported and comes with an extra: the packages that have another name, and the extra of each.
-PACKAGES = {"onnx_ir": "onnx-ir", "sklearn": "scikit-learn", "ot": "pot", "prometheus_client": "prometheus-client"}
+PACKAGES = {
+    "onnx_ir": "onnx-ir", "sklearn": "scikit-learn", "ot": "pot", "PIL": "pillow", "prometheus_client": "prometheus-client",
+}  # fmt: skip
 EXTRAS = dict.fromkeys(
-    ("torch", "torchdiffeq", "lark", "onnx", "onnx_ir", "sklearn", "ot", "matplotlib", "accelerate", "pyarrow", "safetensors",
-     "tokenizers", "jinja2"), "train",
+    ("torch", "torchdiffeq", "lark", "onnx", "onnx_ir", "sklearn", "scipy", "ot", "matplotlib", "PIL", "accelerate", "pyarrow",
+     "safetensors", "tokenizers", "jinja2"), "train",
 ) | dict.fromkeys(("starlette", "uvicorn", "prometheus_client"), "serve")  # fmt: skip
 NEEDS = {"train": "checking and training need", "serve": "serving needs"}
 

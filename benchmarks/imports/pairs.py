@@ -43,6 +43,7 @@ def _heard(model: Any, export: str, inputs: Arrays) -> Array:
     extractor = WhisperFeatureExtractor(feature_size=model.config.num_mel_bins, chunk_length=seconds)
     extractor.n_samples = len(inputs["sound"][0])
     features = extractor(list(inputs["sound"]), sampling_rate=RATE, return_tensors="np").input_features
+    features = features.astype(inputs["sound"].dtype)
     return rows_alone(model, export, {"input_features": features, "decoder_input_ids": inputs["decoder_input_ids"]})
 
 

@@ -46,6 +46,10 @@ class Sampler:
     def config(self) -> Sampler:
         return self
 
+    def double(self) -> Sampler:
+        """The same in float64."""
+        return Sampler(self.unet.double(), self.scheduler, self.steps)
+
 
 def _net(kind: str, settings: Mapping[str, Any], rng: random.Random, changed: list[str]) -> Any:
     """A network with other values of some fields."""

@@ -29,7 +29,7 @@ def rows_alone(model: Any, export: str, inputs: Arrays) -> Array:
         tensors = {name: torch.from_numpy(value[i : i + 1]) for name, value in inputs.items()}
         with torch.inference_mode():
             result = model(**tensors)
-        rows.append(_result(result, export)[0].float().numpy())
+        rows.append(_result(result, export)[0].numpy())
     return np.stack(rows)
 
 

@@ -25,7 +25,11 @@ OTHER_HOSTS = (
 
 # The words of the command line, in their order.
 OutOption = Annotated[
-    Path | None, Option(help="The folder that the files are written to.", show_default="where the weights are")
+    Path | None,
+    Option(
+        help="The folder that the files are written to.",
+        show_default="that of the run whose weights are taken, else the current one",
+    ),
 ]
 ExportOption = Annotated[list[str] | None, Option(help="Compile only this export. May be said several times.")]
 OpsetOption = Annotated[

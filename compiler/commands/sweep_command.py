@@ -81,7 +81,8 @@ def sweep(
 
     mai sweep titanic.mai --set k=0..4 --set width=16,32   a cross-validation of each width, by `split = folds(5, fold = k)`
 
-    The table shows the results on held-out examples, the best first, with means and deviations over the seeds or the folds.
+    The table shows the results on held-out examples, the best first, with means and deviations over the seeds or the folds. A source
+    without end, such as moons, holds none out: there they are those of the last batch, of as many examples as that has.
     `mai runs FOLDER` compares the same folder again, with curves.
     """
     from mai.compiler.sweeping.axes import grid

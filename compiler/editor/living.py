@@ -9,6 +9,7 @@ from mai.spec.diagnostics import MaiError, Reporter
 from mai.spec.parsing.grammar import tables
 from mai.spec.parsing.lalr import NotOfTheLanguage, Parser
 from mai.spec.parsing.layout import DECLARATIONS, BracketError, check_brackets
+from mai.spec.parsing.parse import sound_tree
 from mai.spec.parsing.tree import TreeBuilder
 from mai.spec.record import record
 from mai.spec.source import Source
@@ -26,7 +27,9 @@ class Living:
 
 def living(source: Source) -> Living:
     """The tree of all that can be read: of a declaration that is wrong the lines that are right, else nothing."""
-    text, tried = source.text, set[int]()
+    file, text, tried = sound_tree(source), source.text, set[int]()
+    if file is not None:
+        return Living(file, text)
     for _ in range(MAX_ROUNDS):
         try:
             return Living(_parsed(text, source), text)

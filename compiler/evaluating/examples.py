@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from mai.compiler.ir.types import Type
 from mai.compiler.program import Program
 from mai.compiler.training.settings import Best
 from mai.runtime.run_folders.record import RunRecord
-from mai.spec.diagnostics import MaiError
+from mai.spec.diagnostics import Diagnostic, MaiError
 
 DRAWN = 10_000  # Examples of data without end, where nobody says how many.
 FAR = 1 << 40  # The step from which they are drawn: no training comes there.
@@ -106,7 +107,24 @@ def data_of(program: Program, run: RunRecord | None, known: Names) -> Dataset:
     override = [Path(path) for path in run.data] if run is not None else []
     seed = training.settings.seed if run is None else run.seed
     base = Path(program.source.path).parent
-    return load(training.data, training.fields, seed, base, override, training.where, known)
+    with named_by_option():
+        return load(training.data, training.fields, seed, base, override, training.where, known)
+
+
+@contextmanager
+def named_by_option() -> Iterator[None]:
+    """Say of data that are not where the spec names them how the command names others: the spec may lie in a compiled file."""
+    try:
+        yield
+    except MaiError as error:
+        raise MaiError([_by_option(each) for each in error.diagnostics]) from error
+
+
+def _by_option(diagnostic: Diagnostic) -> Diagnostic:
+    if diagnostic.slug != "data-missing":
+        return diagnostic
+    help = "name the examples in the command: --data FILE"
+    return Diagnostic(diagnostic.slug, None, diagnostic.message, help=help)
 
 
 def drawn(data: Dataset, count: int | None) -> dict[str, Rows]:

@@ -22,7 +22,7 @@ from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Request
 from mai.compiler.data.sources.text import Text
 from mai.compiler.data.texts.tokens import opened, tokenizer_text
 from mai.compiler.data.whole_files import WholeFiles, read_whole
-from mai.compiler.evaluating.examples import DRAWN, data_of, first, kept_apart, notes_of_trained
+from mai.compiler.evaluating.examples import DRAWN, data_of, first, kept_apart, named_by_option, notes_of_trained
 from mai.compiler.evaluating.intervals import RESAMPLES, Metric, notes_of_overlap
 from mai.compiler.evaluating.losses import Labels, Measures, joined, measure
 from mai.compiler.evaluating.metrics import Figure, with_intervals
@@ -122,7 +122,8 @@ def _windows(run: Run, source: Text, files: Sequence[Path]) -> WholeFiles:
     training, base = run.program.trainings[-1], Path(run.program.source.path).parent
     name, length, type_ = window(training.fields)
     asked = [file.absolute() for file in files] or [Path(each) for each in (run.record.data if run.record else ())]
-    read = read_in_place(source, asked).read(Request(base, asked, 0, training.fields, run.tokenizer))
+    with named_by_option():
+        read = read_in_place(source, asked).read(Request(base, asked, 0, training.fields, run.tokenizer))
     if not isinstance(read, Corpus):
         raise bad(f"{asked[0]} is no text")
     tokens = read.tokens if files else read.tokens[held_out_from(read.tokens, length) :]

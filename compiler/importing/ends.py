@@ -25,11 +25,11 @@ def ends_of(texts: Settings, model: Settings) -> list[int]:
 
 
 def unreachable_ends(settings: Settings) -> Iterator[str]:
-    """That texts never end at some tokens, which the model has not; these are taken out of the `ends` of the settings."""
+    """That texts never end at some tokens, which the model has not, where it makes texts; these are taken out of the `ends` of the settings."""
     ends, size = settings["ends"], settings.get("vocab_size")
     if not isinstance(ends, list) or not isinstance(size, int):
         return
     settings["ends"] = [end for end in ends if 0 <= end < size]
     for end in ends:
-        if not 0 <= end < size:
+        if settings["head"] == "generate" and not 0 <= end < size:
             yield f"no text ends at token {end} (`{FIELD}`): the model has the tokens 0 to {size - 1}"

@@ -125,14 +125,14 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
         raise refused("config-unknown", message + of_other_code(folder.config), _instead(str(kind), records))
     name, record = records[kind]
     first = architectures[0] if isinstance(architectures, list) and architectures else None
-    known = ", ".join(record["architectures"])
+    classes = ", ".join(record["architectures"])
     if first is None:
         raise refused(
-            "config-unknown", f"{CONFIG}: it does not say its `architectures`", f"write the one it is: {known}"
+            "config-unknown", f"{CONFIG}: it does not say its `architectures`", f"write the one it is: {classes}"
         )
     if first not in record["architectures"]:
         message = f"{CONFIG}: `architectures` is {str(first)[:60]!r}, which has no spec in this family"
-        raise refused("config-unknown", message, f"known: {known}")
+        raise refused("config-unknown", message, f"known: {classes}")
     return name, str(first)
 
 
@@ -176,11 +176,13 @@ def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Se
     """What both files say; fields of a generation may stand in either. All mistakes are told at once."""
     generation = family_records()[record.get("generation", "generation")]
     grows, own = ({n for t in ("fields", "only", "words") for n in r.get(t, {})} for r in (generation, record))
-    early = {n: v for n, v in folder.config.items() if n in grows}
     several = {n for n, v in folder.config.items() if n in grows and isinstance(v, list)}  # As tokens that end a text.
     config = {n: v for n, v in folder.config.items() if n not in several and (n in own or n not in grows)}
+    early = {n: v for n, v in folder.config.items() if n not in config and n not in folder.generation}
     mistakes: list[Diagnostic] = []
-    texts = _attempt(generation, early | dict(folder.generation), GENERATION, ignored, mistakes)
+    texts = _attempt(generation, folder.generation, GENERATION, ignored, mistakes)
+    said = _attempt(generation, early, CONFIG, ignored, mistakes)
+    texts |= {n: said[n] for n in early if n in said}
     if "preprocessor" in record and folder.preprocessor:
         texts |= _attempt(
             family_records()[record["preprocessor"]], folder.preprocessor, folder.preprocessor_file, ignored, mistakes

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 
 from mai.compiler.importing.config import Settings, refused
 from mai.compiler.importing.folder import CONFIG
+from mai.compiler.weights.policy import MODES
 
 STATE, ENVIRONMENT, IMAGE, IMAGES, ACTION = (
     "observation.state", "observation.environment_state", "observation.image", "observation.images.", "action",
 )  # fmt: skip
-# What is kept of the examples, for each way of normalising.
-MODES: dict[str, list[str]] = {"MEAN_STD": ["mean", "std"], "MIN_MAX": ["min", "max"], "IDENTITY": []}
 
 
 def read_policy(config: Mapping[str, object]) -> Settings:
@@ -21,10 +20,13 @@ def read_policy(config: Mapping[str, object]) -> Settings:
         MaiError: `config-unknown` for a feature or a way of normalising that is not known.
     """
     modes = _table(config, "normalization_mapping")
-    named = {_name(key): _feature(key, said, modes) for key, said in _table(config, "input_features").items()}
-    actions = {key: _feature(key, said, modes) for key, said in _table(config, "output_features").items()}
-    if list(actions) != [ACTION]:
-        raise refused("config-unknown", f"{CONFIG}: `output_features` are {', '.join(actions)}; known here: {ACTION}")
+    inputs, outputs = _table(config, "input_features"), _table(config, "output_features")
+    if list(outputs) != [ACTION]:
+        raise refused("config-unknown", f"{CONFIG}: `output_features` are {', '.join(outputs)}; known here: {ACTION}")
+    action = _feature(ACTION, outputs[ACTION], modes)
+    named = {_name(key): _feature(key, said, modes) for key, said in inputs.items()}
+    if len(named) < len(inputs):
+        raise refused("config-unknown", f"{CONFIG}: `{IMAGE}` and `{IMAGES}image` would both be called `image`")
     cameras = [feature for name, feature in named.items() if name not in ("state", "environment")]
     if not cameras and "environment" not in named:
         raise refused("config-unknown", f"{CONFIG}: `input_features` has neither images nor `{ENVIRONMENT}`")
@@ -32,11 +34,10 @@ def read_policy(config: Mapping[str, object]) -> Settings:
     if len(sizes) > 1:
         raise refused("config-unknown", f"{CONFIG}: cameras have several sizes, {', '.join(sorted(map(str, sizes)))}")
     height, width = sizes.pop() if sizes else (0, 0)
-    features = [*named.values(), *actions.values()]
     return {
         "policy": {
-            "state": named.get("state"), "environment": named.get("environment"), "action": actions[ACTION], "cameras": cameras,
-            "features": features, "height": height, "width": width,
+            "state": named.get("state"), "environment": named.get("environment"), "action": action, "cameras": cameras,
+            "features": [*named.values(), action], "height": height, "width": width,
         }
     }  # fmt: skip
 

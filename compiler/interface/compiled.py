@@ -11,9 +11,13 @@ import numpy as np
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.compiling import compile_all
 from mai.compiler.interface.scratch import remove_with, scratch_folder
+from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.weights.tensor_files import weights_file
+from mai.runtime.arrays import Array
 from mai.runtime.model.loader import load
+from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.diagnostics.suggest import closest
 
 if TYPE_CHECKING:
     from mai.runtime.model.model import Model
@@ -32,25 +36,49 @@ def compiled(
         MaiError: the weights do not fit, or the file differs from torch.
     """
     folder = scratch_folder()
-    compile_all(program, [export], _file(weights, folder), folder, options, data=data, told=lambda written: None)
+    compile_all(
+        program, [export], _file(weights, folder, program), folder, options, data=data, told=lambda written: None
+    )
     model = load(folder / f"{program.name}.{export}.onnx")
     remove_with(model, folder)
     return model
 
 
-def _file(weights: Any, folder: Path) -> Path | None:
+def _file(weights: Any, folder: Path, program: Program) -> Path | None:
     if weights is None:
         return None
     if isinstance(weights, (str, Path)):
         return weights_file(Path(weights))
     from safetensors.numpy import save_file
 
-    path = folder / "weights.safetensors"
-    save_file(dict(_arrays(weights)), path)
+    path, arrays = folder / "weights.safetensors", _arrays(weights)
+    if program.loading is None or program.weights.keys() & arrays.keys():  # Else the rules of the spec speak of them.
+        _check_fit(program, arrays)
+    save_file(dict(arrays), path)
     return path
 
 
-def _arrays(weights: Any) -> Mapping[str, Any]:
+def _check_fit(program: Program, arrays: Mapping[str, Array]) -> None:
+    """Raise `MaiError`, `weights-mismatch`, for the first parameter that arrays lack, or have in another shape."""
+    for name, weight in program.weights.items():
+        array = arrays.get(name)
+        if array is None and weight.follows is None:
+            guess = closest(name, arrays.keys() - program.weights.keys())
+            help = (
+                f"is it `{guess}`?" if guess else "`spec.torch().state_dict()` has all names, with their first values"
+            )
+            raise _misfit(weight, f"there is no `{name}` {list(weight.shape)} among the weights", help)
+        if array is not None and array.shape != weight.shape:
+            raise _misfit(
+                weight, f"`{name}` is {list(weight.shape)} in the spec and {list(array.shape)} among the weights"
+            )
+
+
+def _misfit(weight: Weight, message: str, help: str | None = None) -> MaiError:
+    return MaiError([Diagnostic("weights-mismatch", weight.span, message, help=help)])
+
+
+def _arrays(weights: Any) -> Mapping[str, Array]:
     """Of a module, or of arrays and tensors by name."""
     tensors = weights.state_dict() if hasattr(weights, "state_dict") else weights
     detached = {

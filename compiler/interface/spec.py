@@ -142,7 +142,8 @@ class Spec:
             steps: instead of the spec's.
             data: instead of the spec's, for this run; see `Spec`.
             out: the run's folder, by default `runs/NAME`; a run that is in it is moved to `out/before`.
-            options: `batch`, `seed`, `device`, `precision`, `only`, `weights`, `quiet`, `track`, `shard`, `debug_nan`: as on the command line.
+            options: those of the command line: `batch`, `seed`, `device`, `precision`, `only`, `weights`, `quiet`, `track`, `workers`, `compile`,
+                `shard`, `debug_nan`.
 
         Raises:
             MaiError: the spec is not sound, the data do not fit, or the loss is not finite.

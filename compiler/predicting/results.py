@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import io
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from csv import writer
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -141,39 +143,43 @@ def _opened(open_: Callable[[pa.Schema], Any]) -> Iterator[Write]:
 def _csv(stream: IO[bytes], like: Dialect) -> Iterator[Write]:
     """Rows in a text: with its separator, its decimal sign in the numbers that are new, its letters, and quotes where they are needed."""
     encoder, is_first = codecs.getincrementalencoder(like.encoding)(), True
+    special = f'["\\r\\n{re.escape(like.separator)}]'
 
     def write(table: pa.Table) -> None:
         nonlocal is_first
-        names = [_quoted(pa.array([name]), like.separator) for name in table.column_names]
         columns = zip(table.column_names, table.columns, strict=True)
-        cells = [_quoted(_cells(name, each, like.decimal), like.separator) for name, each in columns]
-        if len(cells) == 1:  # An empty line would be no row.
-            cells = [pc.if_else(pc.equal(cells[0], ""), '""', cells[0])]
-        parts = ([names] if is_first else []) + [cells]
+        cells = [_quoted(_cells(name, each, like.decimal), special) for name, each in columns]
+        rows = pc.binary_join_element_wise(*cells, like.separator, null_handling="replace", null_replacement="")
+        nothing = '""' if len(cells) == 1 else ""  # An empty line would be no row.
+        head = io.StringIO()
+        if is_first:
+            writer(head, delimiter=like.separator, lineterminator="\n").writerow(table.column_names)
         is_first = False
-        lines = (pc.binary_join_element_wise(*part, like.separator).to_pylist() for part in parts)
-        stream.write(encoder.encode("".join(f"{line}\n" for each in lines for line in each)))
+        stream.write(encoder.encode(head.getvalue() + "".join(f"{row or nothing}\n" for row in rows.to_pylist())))
 
     yield write
 
 
-def _quoted(texts: pa.Array, separator: str) -> pa.Array:
-    """Texts as the cells of a csv file: those that would end a cell or a line before their end are in quotes."""
-    are_special = pc.match_substring_regex(texts, f'["\\r\\n{re.escape(separator)}]')
-    doubled = pc.replace_substring(texts, '"', '""')
-    return pc.if_else(are_special, pc.binary_join_element_wise('"', doubled, '"', ""), texts)
+def _quoted(texts: pa.Array, special: str) -> pa.Array:
+    """Texts as cells: in quotes where they hold one of the `special` letters."""
+    needs = pc.match_substring_regex(texts, special).fill_null(False)
+    if not pc.any(needs).as_py():
+        return texts
+    doubled = pc.replace_substring(pc.filter(texts, needs), '"', '""')
+    return pc.replace_with_mask(texts, needs, pc.binary_join_element_wise('"', doubled, '"', ""))
 
 
 def _cells(name: str, column: pa.ChunkedArray, decimal: Decimal) -> pa.Array:
-    """A column as texts: lists and objects as JSON, numbers with their sign, nothing at all where there is no value. Raises `MaiError` for bytes."""
-    values = column.combine_chunks()
+    """A column as texts: lists and objects as JSON, numbers with their sign. Raises `MaiError` for bytes."""
+    values = decoded(column.combine_chunks())
     if pa.types.is_nested(values.type):
         texts = (
-            None if each is None else json.dumps(each, default=str, ensure_ascii=False) for each in values.to_pylist()
+            None if value is None else json.dumps(value, default=str, ensure_ascii=False)
+            for value in values.to_pylist()
         )
-        return pa.array(texts, pa.string()).fill_null("")
+        return pa.array(texts, pa.string())
     try:
-        text = decoded(values).cast(pa.string()).fill_null("")
+        text = values.cast(pa.string())
     except pa.ArrowException as error:
         what = f"the column `{name}` cannot be written as text: its values are of the kind {values.type}"
         raise bad(what, help="write a .parquet file, or leave it out: `--keep` names the columns that stay") from error

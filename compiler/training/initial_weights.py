@@ -167,8 +167,8 @@ def _has_other_names(program: Program, path: Path) -> bool:
 def _check_fits(weight: Weight, shape: tuple[int, ...] | None, path: Path) -> None:
     if shape == weight.shape:
         return
-    shown = "is not among them" if shape is None else f"is {list(shape)} there and {list(weight.shape)} in the spec"
-    message = f"the weights in {path} are of another spec: `{weight.name}` {shown}"
+    others = f"`{weight.name}` is {list(weight.shape)} in the spec and {list(shape or ())} in {path}"
+    message = others if shape is not None else f"there is no `{weight.name}` {list(weight.shape)} in {path}"
     run = read_record(path.parent)
     said = " ".join(f"--set {name}={value}" for name, value in run.sets.items()) if run is not None else ""
     help = f"they were trained with {said}: say so here, too" if said else None

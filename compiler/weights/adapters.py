@@ -16,7 +16,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mai.compiler.weights.readable import Readable
-from mai.runtime.files import read_text
+from mai.runtime.files import read_text, reason
 
 CONFIG, TENSORS = "adapter_config.json", "adapter_model.safetensors"
 MAX_BYTES = 10_000_000
@@ -97,7 +97,7 @@ def read_adapter(path: Path) -> AdapterConfig:
         first = error.errors()[0]
         raise ValueError(f"`{'.'.join(map(str, first['loc']))}`: {first['msg']}") from error
     except OSError as error:
-        raise ValueError(f"it cannot be read: {error}") from error
+        raise ValueError(f"it cannot be read: {reason(error)}") from error
     unknown = list(config.unknown())
     if unknown:
         raise ValueError("; ".join(unknown))

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from mai.runtime.files import read_text
+from mai.runtime.files import read_text, reason
 
 MODULES, DENSE = "modules.json", "Dense"
 MAX_BYTES = 1_000_000
@@ -25,8 +25,10 @@ def read_modules(path: Path) -> list[Module]:
     try:
         stated = json.loads(read_text(path / MODULES, MAX_BYTES))
         return [Module(str(m["type"]).rpartition(".")[2], str(m["path"])) for m in stated]
-    except (OSError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(str(error)) from error
+    except (OSError, RecursionError) as error:
+        raise ValueError(reason(error)) from error
+    except (KeyError, TypeError) as error:
+        raise ValueError("it is no list of modules, each with its `type` and its `path`") from error
 
 
 def modules_of(path: Path) -> list[Module]:

@@ -235,7 +235,7 @@ class TensorFiles:
         try:
             statistics = policy.read_statistics(folder)
         except ValueError as error:
-            raise self.error("config-unknown", f"{self.path}: {error}") from error
+            raise self.error("config-unknown", f"{folder}: {error}") from error
         for file, names in statistics.items():
             if Path(file).name != file or file in ("", ".."):
                 raise self.error("path-outside", f"{self.path} names `{file}`, which is not beside it")

@@ -28,7 +28,7 @@ def chat(
         int | None,
         Option(
             min=0,
-            help="Also print how likely each token of an answer was, and so many of the likeliest others in its place.",
+            help="How many of the likeliest tokens to print beside each token of an answer, with their log-probabilities; the token may be one of them.",
         ),
     ] = None,
     threads: Threads = None,

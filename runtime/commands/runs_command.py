@@ -55,6 +55,8 @@ def runs(
         _say_json(ordered, rows)
     else:
         _say_tables(ordered, rows, places, "folds" if folds else "seeds")
+        if len(ordered) > 1:
+            say(f"sorted by {figure}, the {'smallest' if direction == 'min' else 'largest'} first", err=True)
     for place in places:
         if not runs_in(place):
             say(f"note: {place} holds no run", err=True)

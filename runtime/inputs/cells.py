@@ -7,9 +7,9 @@ from itertools import islice
 
 from mai.runtime.errors import ModelError
 
-# What says in small letters that there is no value, among numbers and words alike.
+# What says, in small letters, that there is no value: among numbers and words alike.
 LACKING = frozenset(("", "na", "n/a", "nan", "null", "?", "-"))
-# Among numbers these do, too; among words they are words, as of a house without a garage.
+# What says so among numbers. Among words `none` is a word, as of a house without a garage.
 MISSING = LACKING | {"none", "nil"}
 FEW = 8  # Names that a message lists; a table may have thousands of columns.
 

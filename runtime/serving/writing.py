@@ -98,11 +98,11 @@ def respond_by_events(contents: AsyncIterator[str]) -> StreamingResponse:
 
 
 def _png(model: Model, name: str, batch: Array, ends: tuple[float, float] | None) -> bytes:
-    images = as_pngs(model.outputs[name], batch, ends)
-    if len(images) != 1:
+    first = as_pngs(model.outputs[name], batch[:1], ends)
+    if len(batch) != 1:
         help = "ask for one example, or for format=base64, which has an image for each"
-        raise ModelError("out-unknown", f"a PNG is one image, these are {len(images)}", help)
-    return images[0]
+        raise ModelError("out-unknown", f"a PNG is one image, these are {len(batch)}", help)
+    return first[0]
 
 
 def _arrays(results: Mapping[str, Array], form: str) -> bytes:

@@ -305,12 +305,12 @@ def _bars(plt: Pyplot, batch: Array, images: Array | None, names: Sequence[str])
     for panel in axes.flat:
         panel.axis("off")
     for place, row in enumerate(shown):
-        above = divmod(place, columns)
+        row_of_panels, column = divmod(place, columns)
         if images is not None:
-            top = axes[above[0] * 2, above[1]]
+            top = axes[row_of_panels * 2, column]
             top.imshow(_pixels(images[place]), cmap="gray", interpolation="nearest")
             top.set_title(f"{names[row.argmax()]}  ({row.max():.0%})", fontsize=8, color=INK, pad=3)
-        _bar_panel(axes[above[0] * len(heights) + len(heights) - 1, above[1]], row, names, upright)
+        _bar_panel(axes[row_of_panels * len(heights) + len(heights) - 1, column], row, names, upright)
     return figure
 
 

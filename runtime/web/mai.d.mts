@@ -110,7 +110,10 @@ export interface Message {
 export interface Conversation {
   messages: Message[];
   reset(): void;
-  /** The answer to a message, in pieces. Of one that is ended early, what there was of it stays among the messages. */
+  /**
+   * The answer to a message, in pieces; both join the messages. Of an answer that is ended early, what there was of it stays among
+   * them; where there was nothing, the message does not stay either.
+   */
   say(content: string, options?: CallOptions): AsyncGenerator<string, void, undefined>;
   /** The answer to the messages as they stand, in pieces. */
   answer(options?: CallOptions): AsyncGenerator<string, void, undefined>;

@@ -565,7 +565,7 @@ class Conversation {
     this.messages = [...this.system];
   }
 
-  /** The answer to a message, in pieces. Both join `messages`; of an answer that is left early, what there was of it. */
+  /** The answer to a message, in pieces. Both join `messages`; of an answer that is left early, what there was of it, or neither. */
   async *say(content, { signal } = {}) {
     this.messages.push({ role: "user", content });
     let answer = "";
@@ -575,6 +575,7 @@ class Conversation {
       whole = true;
     } finally {
       if (whole || answer) this.messages.push({ role: "assistant", content: answer });
+      else this.messages.pop(); // Nothing was said: neither does the message count.
       else this.messages.pop();
     }
   }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import stat
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 400_000  # a few seconds of parsing; the longest of the examples has 1,500
 MAX_DEPTH = 200
 MAX_ERRORS = 20
+KEPT = 4  # Texts whose trees are kept: an editor asks for a tree before its text is checked.
 
 
 def load_source(path: Path, report: Reporter, name: str | None = None) -> Source:
@@ -63,13 +65,34 @@ def _is_utf8(raw: bytes) -> bool:
 
 def parse(source: Source, report: Reporter, part: tuple[int, int] | None = None) -> ast.File:
     """Parse a text, or a `part` of it alone. Reports its syntax errors, one a declaration, and raises `MaiError` if there are any."""
-    begin, end = part or (0, len(source.text))
+    file = (sound_tree(source) if part is None else None) or _tree_or_errors(
+        source, report, part or (0, len(source.text))
+    )
+    _check_depth(file, report)
+    report.check()
+    return file
+
+
+@lru_cache(maxsize=KEPT)
+def sound_tree(source: Source) -> ast.File | None:
+    """The tree of a text; None for one in which something is wrong."""
+    report = Reporter()
+    try:
+        check_brackets(source.text)
+        file = Parser(tables(), source.text, TreeBuilder(source, report)).parse()
+    except (BracketError, NotOfTheLanguage, MaiError):
+        return None
+    assert isinstance(file, ast.File)
+    return None if report.diagnostics else file
+
+
+def _tree_or_errors(source: Source, report: Reporter, part: tuple[int, int]) -> ast.File:
+    """The tree of a part of a text, or else what is wrong with it: reported, and raised."""
+    begin, end = part
     text = _with_brackets(" " * begin + source.text[begin:end], source, report)
     file = _file(text, source, report)
     report.check()
     assert file is not None
-    _check_depth(file, report)
-    report.check()
     return file
 
 

@@ -49,6 +49,14 @@ def test_links_of_the_repository_become_links_of_the_site() -> None:
     assert for_the_site(text, "docs/a.md", "guides/a.md", places) == text.replace("../LICENSE", "../files/LICENSE", 1)
 
 
+@pytest.mark.parametrize("file", ["docs/pictures.md", "docs/data_sets.md", "spec/functions.md", "spec/families.md"])
+def test_how_a_page_is_made_is_no_part_of_the_site(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    shown = for_the_site(text, file, file, PLACES)
+    assert " by `make " in text and " by `make " not in shown and "measures one of them anew" not in shown
+    assert len(text) - len(shown) < 200
+
+
 def test_a_link_to_a_folder_leads_to_an_archive_of_it() -> None:
     assert for_the_site("[c](../runtime/c)", "docs/a.md", "guides/a.md", PLACES) == "[c](../files/runtime/c.zip)"
     packed = archive(ROOT / "runtime" / "c")

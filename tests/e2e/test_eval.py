@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -123,6 +124,16 @@ def test_what_does_not_fit(run: Path, tmp_path: Path, change: tuple[str, str], s
     (tmp_path / "bad.csv").write_text((run.parent / "test.csv").read_text().replace(*change))
     done = invoke("eval", run, "--data", tmp_path / "bad.csv")
     assert done.exit_code == 1 and said in done.output
+
+
+def test_data_that_are_not_there_are_named_in_the_command(run: Path, tmp_path: Path) -> None:
+    """The spec lies in the compiled file: nobody can mend its `data` line."""
+    (tmp_path / "file").mkdir()
+    (tmp_path / "t.csv").touch()
+    shutil.copy(run / "t.predict.onnx", tmp_path / "file")
+    said = invoke("eval", tmp_path / "file" / "t.predict.onnx").output
+    assert f"there is no file {tmp_path / 'file' / 't.csv'}" in said and "--data FILE" in said
+    assert "did you mean" not in said and "t.mai" not in said
 
 
 def test_rows_without_an_answer_are_left_out_and_told(run: Path, tmp_path: Path) -> None:

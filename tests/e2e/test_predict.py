@@ -168,7 +168,7 @@ def _write_letters(path: Path, letters: str) -> None:
 
 def test_a_text_comes_back_in_the_form_that_it_came_in(files: Callable[[str], Model], tmp_path: Path) -> None:
     """Separator, decimal commas and letters, and quotes where they are needed alone; a letter that the encoding lacks is refused."""
-    rows = "Größe;x0;x1;Ort\n1;0,5;1,25;Zürich\n2;1,5;-2;a b\n"
+    rows = 'Größe;x0;x1;Ort\n1;0,5;1,25;Zürich\n2;1,5;-2;"a; ""b"""\n'
     (tmp_path / "de.csv").write_bytes(rows.encode("cp1252"))
     model = files("noise")
     predict(model, tmp_path / "de.csv", tmp_path / "out.csv", {})

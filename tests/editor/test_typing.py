@@ -12,6 +12,8 @@ from mai.compiler.editor.desk import Desk
 from mai.compiler.editor.hover import hover
 from mai.compiler.editor.outline import folds, hints, lenses, outline, tokens
 from mai.compiler.editor.places import offset_of, place_of
+from mai.compiler.elaborate.expressions import calls
+from mai.compiler.elaborate.expressions.templates import repeat
 from mai.spec.source import Source
 
 ROOT = Path(__file__).parents[2]
@@ -56,6 +58,19 @@ def test_what_is_right_above_a_mistake_stays_alive() -> None:
         broken = text.replace("  return linear(h, 2)\n", f"{line}\n")
         view = Desk().put(ROOT / "examples" / "moons_flow.mai", broken, None)
         assert {"width", "velocity", "sample", "path", "log_density"} <= set(view.names.own), line
+
+
+def test_a_check_reads_a_text_once_and_repeats_calls_that_are_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the editor is told of the same shapes as if each call were elaborated anew."""
+    path = ROOT / "examples" / "moons_flow.mai"
+    repeated = list[object]()
+    monkeypatch.setattr(calls, "repeat", lambda *call: repeated.append(call) or repeat(*call))
+    view = Desk().put(path, path.read_text(), None)
+    meaning = view.check({})
+    assert repeated and meaning.program is not None and meaning.program.file is view.file
+    monkeypatch.setattr(calls, "key_of", lambda *_: None)
+    again = Desk().put(path, path.read_text(), None).check({})
+    assert meaning.seen.forms == again.seen.forms
 
 
 @pytest.mark.parametrize("text", ["", "\n", "a\n", "é𝕏b\n𝕏", "x\n\ny"])

@@ -82,8 +82,9 @@ async function watched(model, { values, prompt, every, says, abort, inPage }) {
   const count = () => ((next = setImmediate(count)), ++tasks === abort && controller.abort());
   let next = setImmediate(count);
   if (abort === 0) controller.abort();
+  const conversation = says ? model.conversation() : null;
   const begun = () =>
-    says ? model.conversation().say(says, { signal }) : every ? model.progress(values, { every, signal }) : model.stream(prompt, values, { signal });
+    says ? conversation.say(says, { signal }) : every ? model.progress(values, { every, signal }) : model.stream(prompt, values, { signal });
   try {
     if (!says && !every && prompt === undefined) await model.run(values, { signal });
     else for await (const _ of begun()) parts++;
@@ -92,7 +93,7 @@ async function watched(model, { values, prompt, every, says, abort, inPage }) {
   }
   clearImmediate(next);
   globalThis.setImmediate = own;
-  return { tasks, parts, ended };
+  return { tasks, parts, ended, messages: conversation?.messages.length };
 }
 
 /** The turns of a sampler, and what each has come to. */

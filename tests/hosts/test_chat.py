@@ -42,7 +42,11 @@ def test_a_conversation(
         {"file": str(path), "step": str(path.with_suffix(".step.onnx")), "chat": {"options": o, "says": SAYS}}
         for o in options
     ]
-    for option, found in zip(options, javascript(calls), strict=True):
+    watched = [{**calls[0], "chat": {"says": SAYS[0]}, "watch": {"abort": abort}} for abort in (None, 0)]
+    *answered, whole_way, never = javascript([*calls, *watched])
+    assert (whole_way["ended"], whole_way["messages"]) == (None, 2)
+    assert (never["ended"], never["messages"]) == ("AbortError", 0)
+    for option, found in zip(options, answered, strict=True):
         values = option.pop("values", {})
         conversation = model.conversation(**option, **values)
         for text, prompt, answer in zip(SAYS, found["prompts"], found["answers"], strict=True):

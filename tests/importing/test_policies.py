@@ -69,9 +69,11 @@ def features(**named: list[int]) -> dict[str, Any]:
         ({"input_features": features(state=[7], images__top=[1, 64, 64])}, r"`observation.images.top` is VISUAL of the shape \[1, 64, 64\]"),
         ({"input_features": features(images__a=[3, 64, 64], images__b=[3, 32, 32])}, "cameras have several sizes"),
         ({"input_features": features(touch=[4])}, "`observation.touch`, which has no name in a spec"),
+        ({"input_features": features(image=[3, 64, 64], images__image=[3, 64, 64])}, "would both be called `image`"),
         ({"input_features": {}}, "`input_features` has neither images nor"),
-        ({"output_features": {"action": {"type": "ACTION", "shape": [4]}, "next": {"type": "ACTION", "shape": [1]}}}, "has no name|`output_features`"),
+        ({"output_features": {"action": {"type": "ACTION", "shape": [4]}, "next": {"type": "ACTION", "shape": [1]}}}, "`output_features` are action, next; known here: action"),
         ({"normalization_mapping": {"STATE": "QUANTILES", "ACTION": "MEAN_STD"}}, "`normalization_mapping.STATE` is QUANTILES"),
+        ({**act.SMALL, "dim_model": 30}, "`dim_model` is 30, and no multiple of 4"),
         ({"vision_backbone": "resnet50"}, "`vision_backbone` is \"resnet50\"; known here: resnet18, resnet34"),
         ({**chain.ENVIRONMENT, "resize_shape": [64, 64]}, "`resize_shape` is"),
         ({**chain.ENVIRONMENT, "horizon": 12}, "`horizon` is halved 3 times, and is 12"),
@@ -93,13 +95,24 @@ def test_what_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) 
         ({"registry_name": "tokenizer_processor"}, "has the step `tokenizer_processor`"),
         ({"registry_name": "rename_observations_processor", "config": {"rename_map": {"a": "b"}}}, "has the step `rename"),
         ({"registry_name": "normalizer_processor", "state_file": "../x", "config": {"features": {}, "norm_map": {}}}, "which is not beside it"),
-        ({"registry_name": "normalizer_processor", "state_file": "x", "config": {"eps": 1e-3}}, "`eps` is 0.001"),
+        ({"registry_name": "normalizer_processor", "state_file": "x", "config": {"eps": 1e-3}}, "policy_preprocessor.json: `eps` is 0.001"),
+        ({"registry_name": "normalizer_processor", "config": {"normalize_observation_keys": ["a"]}}, "some observations alone are normalised"),
+        ({"registry_name": "normalizer_processor", "config": None}, "policy_preprocessor.json: `steps.0.config`"),
+        ("a", "policy_preprocessor.json: `steps.0`"),
     ],
 )  # fmt: skip
-def test_steps_that_are_refused(step: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_steps_that_are_refused(step: object, message: str, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(act.ENVIRONMENT))
     (tmp_path / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     for name in ("policy_preprocessor.json", "policy_postprocessor.json"):
         (tmp_path / name).write_text(json.dumps({"steps": [step]}))
     with pytest.raises(MaiError, match=message):
+        import_folder(tmp_path, tmp_path / "m.mai")
+
+
+def test_a_file_of_steps_that_is_missing(tmp_path: Path) -> None:
+    model, statistics = act.make(act.ENVIRONMENT)
+    act.save(tmp_path, model, statistics)
+    (tmp_path / "policy_postprocessor.json").unlink()
+    with pytest.raises(MaiError, match=r"policy_postprocessor\.json cannot be read: no such file or directory"):
         import_folder(tmp_path, tmp_path / "m.mai")

@@ -10,7 +10,7 @@ import pytest
 
 from mai.compiler.importing.config import read_settings
 from mai.compiler.importing.importing import import_folder
-from mai.compiler.importing.render import number_text, turns_text
+from mai.compiler.importing.render import number_text, render, turns_text
 from mai.spec.diagnostics import MaiError
 from mai.spec.family_records import Record, family_records
 from tests.support.command import invoke
@@ -196,6 +196,32 @@ def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], 
     save({**ENCODERS, **DECODERS}[name].make(), tmp_path, **changes)
     with pytest.raises(MaiError, match=message):
         import_folder(tmp_path, tmp_path / "m.mai")
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "said", "count"),
+    [
+        ("gpt2", {"n_positions": 1024}, None, 128),
+        ("gpt2", {"n_positions": 64}, None, 32),
+        ("gpt2", {"n_positions": 64}, 60, 60),
+        ("gpt2", {"n_positions": 64}, 64, 32),
+        ("gpt_neo", {"max_position_embeddings": 64, "num_layers": 1, "attention_layers": ["global"]}, None, 32),
+        ("opt", {"max_position_embeddings": 64}, None, 32),
+        ("bart", {"max_position_embeddings": 64}, None, 32),
+        ("marian", {"max_position_embeddings": 64}, None, 128),
+        ("whisper", {"max_target_positions": 64}, None, 32),
+        ("llama", {"max_position_embeddings": 64}, None, 128),
+        ("llama", {"max_position_embeddings": 64, "rope_scaling": {"type": "dynamic", "factor": 2.0}}, None, 32),
+        ("phi3", {"original_max_position_embeddings": 64, "rope_scaling": {"type": "longrope"}}, None, 32),
+    ],
+)  # fmt: skip
+def test_a_prompt_has_room(name: str, config: dict[str, Any], said: int | None, count: int) -> None:
+    """Where a model reads so many tokens at most, texts grow by fewer when nobody says by how many."""
+    record = family_records()[name]
+    texts = read_settings(generation_of(record), {"max_new_tokens": said}, "generation_config.json")
+    more = {"ends": [2], "head": "generate", "has": lambda name: True}
+    text = render(record, texts | read_settings(record, config, "config.json") | more)
+    assert f"count: int = {count}," in text
 
 
 def test_a_folder_of_another_kind(tmp_path: Path) -> None:

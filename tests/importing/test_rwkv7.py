@@ -43,9 +43,9 @@ def test_a_folder_computes_what_the_paper_says(tmp_path: Path) -> None:
     trained = Trained(load_weights(program, None)[0])
     x = np.minimum(tokens(3, 23), 96)
     expected = np.stack([rwkv7.logits(weights, row, rwkv7.SMALL) for row in x])
-    found = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(x=x)
+    result = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(x=x)
     assert expected.std() > 0.1
-    np.testing.assert_allclose(found, expected, atol=1e-4, rtol=0)
+    np.testing.assert_allclose(result, expected, atol=1e-4, rtol=0)
     grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
     prompts = [x[0, :11], x[1, :2], x[2, :6]]
     together = grow(prompt=prompts, count=9, temperature=0.0, stop=-1)
@@ -79,6 +79,8 @@ def test_a_config_as_it_is_published() -> None:
         ({"attn": {"layers": [0], "num_heads": 4}}, "`attn.layers` is"),
         ({"value_dim": 64}, "values are known as wide as the layers"),
         ({"head_dim": 5}, "`hidden_size` is no multiple of `head_dim`"),
+        ({"v_low_rank_dim": None}, "`v_low_rank_dim` is null"),
+        ({"head_dim": None}, "`head_dim` and `num_heads` are both null"),
         ({"hidden_act": "gelu"}, "its activation is known as sqrelu"),
     ],
 )

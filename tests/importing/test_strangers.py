@@ -193,6 +193,24 @@ def test_tokens_that_end_a_text(ends: object, text: str, note: str | None, llama
     assert result.notes == ((note,) if note else ())
 
 
+def test_ends_of_what_makes_no_text(llama: Path, tmp_path: Path) -> None:
+    folder = edited(llama, tmp_path, architectures=["LlamaModel"])
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": 97}))
+    assert imported(folder).notes == ()
+
+
+def test_the_file_of_a_field(llama: Path, tmp_path: Path) -> None:
+    """Fields of a generation may stand in either file."""
+    folder = edited(llama, tmp_path, no_repeat_ngram_size=2)
+    (folder / "generation_config.json").write_text(json.dumps({"num_beam_groups": 2}))
+    with pytest.raises(MaiError) as error:
+        imported(folder)
+    assert [d.message.partition("`")[0] for d in error.value.diagnostics] == [
+        "generation_config.json: ",
+        "config.json: ",
+    ]
+
+
 def test_tensors_that_are_packed(llama: Path, tmp_path: Path) -> None:
     folder = edited(llama, tmp_path)
     save_file({"model.layers.0.self_attn.q_proj.qweight": torch.ones(4, 4)}, folder / "model.safetensors")

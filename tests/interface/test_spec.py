@@ -7,6 +7,7 @@ import gc
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -273,6 +274,21 @@ def test_options_of_an_export_are_those_of_the_command_line() -> None:
         with pytest.raises(mai.MaiError, match=words):
             spec.export("sample", **option)
     assert compile_options({"speculate": 2}).drafts == 2
+
+
+def test_weights_that_do_not_fit_are_told_by_their_names() -> None:
+    spec = mai.Spec(FLOW, "flow", data=POINTS)
+    weights = {name: each.numpy() for name, each in spec.torch().state_dict().items()}
+    name, array = next(iter(weights.items()))
+    others = {other: each for other, each in weights.items() if other != name}
+    shape = re.escape(str([*array.shape]))
+    for changed, words in (
+        (others, rf"there is no `{name}` {shape} among the weights .*state_dict"),
+        (others | {f"{name}s": array}, rf"there is no `{name}` .*is it `{name}s`\?"),
+        (weights | {name: array[:1, :1]}, rf"`{name}` is {shape} in the spec and \[1, 1\] among the weights"),
+    ):
+        with pytest.raises(mai.MaiError, match=words):
+            spec.export("sample", weights=changed)
 
 
 def test_without_a_run_first_values_are_called() -> None:

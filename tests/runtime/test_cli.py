@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import numpy as np
 import onnx
 import pytest
 
+from mai.runtime.cli import EXTRAS, PACKAGES
 from mai.runtime.command_line.markers import Misuse
 from mai.runtime.model.manifest import MANIFEST_KEY, Port
 from tests.support.small_files import build, manifest
@@ -165,6 +167,13 @@ def test_the_verbs_of_the_compiler_say_what_to_install(tmp_path: Path, monkeypat
     assert said.startswith(
         "error: this needs starlette, which is not installed\nhelp: pip install 'mai-lang[serve]', or '.[serve]'"
     )
+
+
+@pytest.mark.parametrize("extra", ["train", "serve"])
+def test_every_package_of_an_extra_is_told_with_one(extra: str) -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    packages = {re.split("[<>=]", needed)[0] for needed in project["optional-dependencies"][extra]}
+    assert packages <= {PACKAGES.get(name, name) for name in EXTRAS}
 
 
 def test_what_an_option_and_what_a_file_has_wrong_is_told_apart() -> None:

@@ -70,6 +70,7 @@ def test_runs_beside_each_other(tmp_path: Path) -> None:
     assert done.exit_code == 0 and "0.6 ± 0.14" in done.output and "deep/w8s0" in done.output
     picture = (tmp_path / "c.svg").read_text()
     assert picture.count("<!-- width=8 -->") == 1 and "held-out" not in picture
+    assert "sorted by auc, the largest first" in done.output
     values = json.loads(invoke("runs", tmp_path, "--json").output)
     assert len(values["runs"]) == 4 and values["settings"][0]["runs"] in (1, 2)
     (tmp_path / "none").mkdir()

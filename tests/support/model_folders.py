@@ -146,6 +146,7 @@ VIT = {
 DINO = {**{k: v for k, v in VIT.items() if k != "intermediate_size"}, "mlp_ratio": 3, "layerscale_value": 0.7}
 SWIN = {"image_size": 32, "patch_size": 4, "embed_dim": 8, "depths": [2, 1], "num_heads": [2, 4], "window_size": 3}
 STAGES = {"hidden_sizes": [8, 12, 16], "depths": [1, 2, 3]}
+NO_DEPTH = {"depths": [0, 2, 1]}  # A stage of residual blocks has one all the same.
 EFFICIENT = {
     "image_size": 32, "width_coefficient": 0.05, "depth_coefficient": 1.1, "hidden_dim": 64, "kernel_sizes": [3, 5, 3], "in_channels": [32, 160, 240],
     "out_channels": [160, 240, 320], "strides": [1, 2, 2], "num_block_repeats": [1, 2, 1], "expand_ratios": [1, 6, 2],
@@ -197,7 +198,9 @@ IMAGES = {
         {"embedding_size": 8, **STAGES, "downsample_in_first_stage": True, "hidden_act": "gelu"},
     ),
     "resnet, basic": Model(
-        "ResNetForImageClassification", "ResNetConfig", {"embedding_size": 8, **STAGES, **LABELS, "layer_type": "basic"}
+        "ResNetForImageClassification",
+        "ResNetConfig",
+        {"embedding_size": 8, **STAGES, **NO_DEPTH, **LABELS, "layer_type": "basic"},
     ),
     "resnet, bottleneck": Model(
         "ResNetForImageClassification",
@@ -217,11 +220,11 @@ WINDOWS = {
         **LABELS, "image_size": 32, "depth_multiplier": 0.25, "tf_padding": False, "output_stride": 8, "first_layer_is_expansion": False, "expand_ratio": 3.0,
         "finegrained_output": False}),
     "efficientnet": Model("EfficientNetModel", "EfficientNetConfig", {**EFFICIENT, "depthwise_padding": [2], "pooling_type": "max", "initializer_range": 0.6}),
-    "efficientnet, classes": Model("EfficientNetForImageClassification", "EfficientNetConfig", {**EFFICIENT, **LABELS, "hidden_act": "relu"}),
-    "regnet": Model("RegNetModel", "RegNetConfig", {**REGNET, "layer_type": "x", "downsample_in_first_stage": False}),
+    "efficientnet, classes": Model("EfficientNetForImageClassification", "EfficientNetConfig", {**EFFICIENT, **LABELS, "kernel_sizes": [3, 1, 3], "hidden_act": "relu"}),
+    "regnet": Model("RegNetModel", "RegNetConfig", {**REGNET, **NO_DEPTH, "layer_type": "x", "downsample_in_first_stage": False}),
     "regnet, classes": Model("RegNetForImageClassification", "RegNetConfig", {**REGNET, **LABELS}),
     "poolformer": Model("PoolFormerForImageClassification", "PoolFormerConfig", {
-        **LABELS, "hidden_sizes": [8, 12, 16], "depths": [1, 2, 1], "patch_sizes": [7, 3, 3], "strides": [4, 2, 2], "padding": [2, 1, 1],
+        **LABELS, "hidden_sizes": [8, 12, 16], "depths": [1, 0, 2], "patch_sizes": [7, 3, 3], "strides": [4, 2, 2], "padding": [2, 1, 1],
         "num_encoder_blocks": 3, "mlp_ratio": 2.3}),
 }  # fmt: skip
 PLACES = {

@@ -71,12 +71,9 @@ class Template:
 def key_of(
     e: Context, env: Environment, function: Function, tensors: Mapping[str, Value], axes: tuple[Axis, ...]
 ) -> Hashable | None:
-    """What decides the nodes of a call; None for a call that is elaborated each time.
-
-    An editor that watches is told of each expression, so nothing is repeated for it.
-    """
+    """What decides the nodes of a call; None for a call that is elaborated each time."""
     own = function.member is None and function.twin is None and function.at is None
-    if not (own and e.expressions.watch is None and is_standard(function)) or e.scope.second or e.scope.among:
+    if not (own and is_standard(function)) or e.scope.second or e.scope.among:
         return None
     values = [*tensors.values()]
     alike = tuple(map(values.index, values))

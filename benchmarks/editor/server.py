@@ -1,0 +1,107 @@
+"""How soon the language server has an answer after a change: seconds of a processor.
+
+    python -m benchmarks.editor.server
+
+At each letter a text is read anew, and colours and outline are asked for; it is checked when nothing was typed for a moment, and then hints
+are asked for.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from benchmarks.measure import record, seconds, table
+from mai.compiler.editor.completion import completions
+from mai.compiler.editor.desk import Desk
+from mai.compiler.editor.outline import hints, outline, tokens
+from mai.compiler.editor.view import View
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CHECKED = ("moons_flow", "dit", "llama", "digits_unet")
+ROUNDS, PARTS = 9, 20
+PART = """# One of the parts of the velocity.
+net part{k}(x: [2], s: []) -> [2] {{
+  h = linear(concat(x, fourier(s, 16)), width)
+  repeat depth {{
+    y = silu(linear(h, width)) |> rms_norm
+    h += 1 / depth * linear(y, width)
+  }}
+  g = sigmoid(linear(h, width))
+  m = mean(g * h)
+  h = layer_norm(g * h - m)
+  return linear(h, 2)
+}}
+"""
+REST = """net velocity(x: [2], s: []) -> [2] {{
+{calls}
+  return {sum}
+}}
+
+train(steps = 5000, batch = 512, optimizer = adamw(lr = 1e-3), ema = 0.999) {{
+  x0 ~ normal([2])
+  s ~ uniform(0, 1)
+  xs = (1 - s) * x0 + s * x
+  minimize sum((x - x0 - velocity(xs, s))^2)
+}}
+
+export sample(steps: int = 20) -> [2] {{
+  x ~ normal([2])
+  integrate s in 0..1 using rk4(steps) {{ dx/ds = velocity(x, s) }}
+  return x
+}}
+
+export path() -> [21, 2] {{
+  x ~ normal([2])
+  integrate s in 0..1 using rk4(20) {{ dx/ds = velocity(x, s) }} keep x as points
+  return points
+}}
+"""
+
+
+def long_text() -> str:
+    """A flow whose velocity is the sum of many nets, in some 300 lines."""
+    names = [f"v{k}" for k in range(PARTS)]
+    calls = "\n".join(f"  v{k} = part{k}(x, s)" for k in range(PARTS))
+    head = "const width = 64\nconst depth = 4\n\ndata x: [2] from moons(noise = 0.05)\n"
+    rest = REST.format(calls=calls, sum=" + ".join(names))
+    return "\n".join([head, *(PART.format(k=k) for k in range(PARTS)), rest])
+
+
+def main() -> None:
+    """Measure, print and record the table."""
+    texts = {f"{name}.mai": (EXAMPLES / f"{name}.mai").read_text(encoding="utf-8") for name in CHECKED}
+    texts["a flow of 20 nets"] = long_text()
+    figures = {name: measured(text) for name, text in texts.items()}
+    rows = [(name, texts[name].count("\n"), *map(seconds, figures[name].values())) for name in texts]
+    head = ("a text after a change", "lines", "read, coloured, outlined", "completed", "checked", "hints")
+    record("editor", table(head, rows), figures)
+
+
+def measured(text: str) -> dict[str, float]:
+    """The median seconds of each answer, after a first time."""
+    desk, path = Desk(), EXAMPLES / "changed.mai"
+    rounds = [_answers(desk, desk.put(path, f"{text}# {number}\n", number)) for number in range(ROUNDS + 1)][1:]
+    return {what: median(each[what] for each in rounds) for what in rounds[0]}
+
+
+def _answers(desk: Desk, view: View) -> dict[str, float]:
+    at = view.source.text.index("return ") + len("return ")
+    return {
+        "read": _seconds(lambda: (outline(view), list(tokens(view)))),
+        "complete": _seconds(lambda: list(completions(view, at))),
+        "check": _seconds(lambda: view.check(desk.texts())),
+        "hints": _seconds(lambda: list(hints(view, 0, len(view.source.text)))),
+    }
+
+
+def _seconds(ask: Callable[[], object]) -> float:
+    begun = time.process_time()
+    ask()
+    return time.process_time() - begun
+
+
+if __name__ == "__main__":
+    main()
