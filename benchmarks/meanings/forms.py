@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.meanings.terms import MOST_AXES, SIZES, Maker, Scope, Shape, Term, form, index
+from benchmarks.meanings.terms import MOST_AXES, SIZES, Env, Maker, Scope, Shape, Term, form, index
 from mai.runtime.arrays import Array
 
 Function = Callable[..., Any]
@@ -110,6 +110,23 @@ def _product(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | Non
         return Term(f"({a.text} @ ({turned.text})')", lambda env: a.value(env) @ turned.value(env).T)
     b = maker.term(right, scope, depth)
     return Term(f"({a.text} @ {b.text})", lambda env: a.value(env) @ b.value(env))
+
+
+@form
+def _windows(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    """Windows that are computed, laid over a signal."""
+    if len(shape) != 2:
+        return None
+    channels, width, apart = maker.one_of(SIZES), maker.below(3, 1), maker.below(2, 1)
+    x = maker.term((channels, shape[1] + (width - 1) * apart), scope, depth)
+    k = maker.term((shape[0], channels, width), scope, depth)
+
+    def value(env: Env) -> Array:
+        signal, filters = x.value(env), k.value(env)
+        parts = (filters[:, :, i] @ signal[:, i * apart : i * apart + shape[1]] for i in range(width))
+        return sum(parts, np.zeros(shape))
+
+    return Term(f"convolve({x.text}, {k.text}, dilation = {apart})", value)
 
 
 @form

@@ -46,8 +46,9 @@ def _positive(x: Array) -> Array:
     return y @ np.swapaxes(y, -1, -2) + np.eye(x.shape[-1])
 
 
+# tanh of a matrix has values down to -n: with n times the identity, one of equal numbers would be singular in single precision.
 OF_SQUARES: tuple[tuple[str, Callable[..., Any]], ...] = (
-    ("inverse(tanh({}) + {n} * identity({n}))", lambda x: np.linalg.inv(np.tanh(x) + x.shape[-1] * np.eye(x.shape[-1]))),
+    ("inverse(tanh({}) + 2 * {n} * identity({n}))", lambda x: np.linalg.inv(np.tanh(x) + 2 * x.shape[-1] * np.eye(x.shape[-1]))),
     ("expm(tanh({}))", lambda x: scipy.linalg.expm(np.tanh(x))),
     ("cholesky(tanh({0}) @ tanh({0})' + identity({n}))", lambda x: np.linalg.cholesky(_positive(x))),
     ("tril({}, -1)", lambda x: np.tril(x, -1)),
@@ -65,7 +66,7 @@ def _of_a_square(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term |
 
 NUMBERS_OF_SQUARES: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("det({})", np.linalg.det),
-    ("logdet(tanh({}) + {n} * identity({n}))", lambda x: np.linalg.slogdet(np.tanh(x) + x.shape[-1] * np.eye(x.shape[-1]))[1]),
+    ("logdet(tanh({}) + 2 * {n} * identity({n}))", lambda x: np.linalg.slogdet(np.tanh(x) + 2 * x.shape[-1] * np.eye(x.shape[-1]))[1]),
     ("trace({})", lambda x: np.trace(x, axis1=-2, axis2=-1)),
     ("sum(diagonal({}))", lambda x: np.trace(x, axis1=-2, axis2=-1)),
 )  # fmt: skip

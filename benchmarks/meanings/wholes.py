@@ -56,6 +56,14 @@ def _order(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
     return Term(f"argsort({x.text})", lambda env: np.argsort(x.value(env), axis=-1, kind="stable"))
 
 
+def _order_of_large(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | None:
+    """Of numbers of which float32 knows every other one alone."""
+    if not shape:
+        return None
+    x = whole(maker, shape, scope, depth)
+    return Term(f"argsort(16777216 + {x.text})", lambda env: np.argsort(x.value(env), axis=-1, kind="stable"))
+
+
 OF_TWO = (
     ("({} + {})", np.add),
     ("({} - {})", np.subtract),
@@ -127,6 +135,7 @@ WAYS: tuple[Way, ...] = (
     _counted,
     _place,
     _order,
+    _order_of_large,
     _of_two,
     _of_two,
     _divided,

@@ -17,6 +17,7 @@ TRAINING = (
 )  # fmt: skip
 SEVERAL = ("only", "track")
 SAME_AS = {"drafts": "speculate", "held_out": "data"}  # Of fields that the command line calls otherwise.
+FILES = ("held_out", "calibrate")  # Each is one file or several.
 LEAST = {"steps": 1, "batch": 1, "seed": 0, "workers": 0}
 
 
@@ -56,9 +57,16 @@ def compile_options(options: Mapping[str, Any]) -> CompileOptions:
     names = {SAME_AS.get(each.name, each.name): each.name for each in fields(CompileOptions)}
     _check_names("export", options, names)
     try:
-        return CompileOptions(**{names[name]: value for name, value in options.items()})
+        return CompileOptions(**{names[name]: _files(names[name], value) for name, value in options.items()})
     except OptionError as error:
         raise _bad(str(error)) from error
+
+
+def _files(name: str, value: Any) -> Any:
+    """The value of an option, which for some is a path or a list of them."""
+    if name not in FILES:
+        return value
+    return tuple(map(Path, [value] if isinstance(value, (str, Path)) else value))
 
 
 def _check_names(call: str, options: Mapping[str, Any], names: Collection[str]) -> None:

@@ -212,16 +212,27 @@ def _least_sizes(unsealed: Unsealed, gate: Gate) -> dict[str, int]:
 
 
 def _notes(prepared: Prepared, model: ir.Model, options: CompileOptions) -> tuple[str, ...]:
-    """What an option did not do for a file; a step file says nothing of its own."""
-    if prepared.recomputed:
-        return (f"each token computes the whole text again: {prepared.recomputed}",)
-    if options.unroll and has_loop(model):
+    """What an option did not do for a file, and what it does that nobody asked for; a step file says no more of its weights."""
+    again = prepared.recomputed
+    recomputed = (f"each token computes the whole text again: {again}",) if again else ()
+    loops = _note_of_loops(options) if has_loop(model) else ()
+    return (*recomputed, *loops, *(() if prepared.whole else _notes_of_weights(prepared, model, options)))
+
+
+def _note_of_loops(options: CompileOptions) -> tuple[str, ...]:
+    """What is said of a file that has loops."""
+    if options.unroll:
         return ("a loop is left, of which only the call knows how many turns it takes",)
-    if options.portable and has_loop(model):
+    if options.portable:
         return ("it has loops, which IREE and some engines of phones cannot run: `--unroll` writes their turns out",)
+    return ()
+
+
+def _notes_of_weights(prepared: Prepared, model: ir.Model, options: CompileOptions) -> tuple[str, ...]:
+    """What is said of weights that are not kept as an option asks."""
     if options.cpu and not has_windows(prepared.optimised):
         return (f"`--cpu` changed nothing in `{prepared.plain.name}`: none of its weights is large enough",)
-    if options.bits is None or prepared.whole:
+    if options.bits is None:
         return ()
     layout, best = prepared.coarse(options.bits), prepared.coarse(max(BITS.values()))
     return notes(prepared.optimised, model, layout, best) if layout and best else ()

@@ -196,7 +196,8 @@ def seldom_collected() -> Iterator[None]:
     A deep model is a million small objects, nearly all of which stay: looking at them every 700 new ones took a fifth of its time.
     """
     thresholds, is_frozen = gc.get_threshold(), gc.get_freeze_count() > 0
-    gc.freeze()
+    if not is_frozen:  # By an outer one of these, or by the program that calls.
+        gc.freeze()
     gc.set_threshold(max(SELDOM, thresholds[0]), *thresholds[1:])
     try:
         yield

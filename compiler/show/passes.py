@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from mai.compiler.compile_options import DEFAULTS
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import Extend
+from mai.compiler.passes.ahead import check_growth
 from mai.compiler.passes.pipeline import OPTIMISATION, Pass, names_of, preparation, run, until
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 
 
 def passes_of(graph: Graph) -> tuple[Pass, ...]:
-    """The passes of `mai compile` for an export, by the usual options."""
-    grows = any(node.op is Extend for node in graph.walk())
-    return *preparation(cache=DEFAULTS.growth if grows else "none"), *OPTIMISATION
+    """The passes of `mai compile` for an export, by the usual options: a text that cannot grow token by token is computed whole."""
+    cache = "none"
+    if graph.has(Extend):
+        with suppress(MaiError):
+            check_growth(graph)
+            cache = DEFAULTS.growth
+    return *preparation(cache=cache), *OPTIMISATION
 
 
 def graph_after(graph: Graph, name: str) -> Graph:

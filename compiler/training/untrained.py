@@ -1,4 +1,4 @@
-"""What the data say of weights that no run of training has written: first values, the names of labels, the ranges of numbers."""
+"""What the data say of weights that no run of mai has written: first values, the names of labels, the ranges of numbers."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from mai.compiler.data import facts, label_names
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.column_shapes import read_in_place
+from mai.compiler.data.label_names import Names
 from mai.compiler.data.row_source import RowSource
 from mai.compiler.ir.types import DType
 from mai.compiler.program import Program, Training
@@ -37,11 +38,20 @@ def first_weights(program: Program, seed: int, files: Sequence[Path] = ()) -> Ma
 
 
 def told_by_data(program: Program, weights: Path | None, seed: int, files: Sequence[Path] = ()) -> dict[str, str]:
-    """What a run's weights would say of the data in their metadata, for weights that are no run's; nothing where the data are not here."""
-    if SPEC in metadata_of(weights):
+    """What a run's weights would say of the data in their metadata, for weights that were trained elsewhere.
+
+    Nothing where the data are not here, and nothing for first values, of which no run knows more: data may be large.
+    """
+    if weights is None or SPEC in metadata_of(weights):
         return {}
-    trainings = [training for training in program.trainings if _has_labels(training, files)]
-    return {key: text for training in trainings for key, text in _metadata(program, training, seed, files).items()}
+    names: Names = {}
+    metadata: dict[str, str] = {}
+    for training in program.trainings:
+        if _has_labels(training, files):
+            data = _read(program, training, seed, files, names)
+            names = data.labels if data is not None else names
+            metadata |= facts.saved(data.facts, data.decimal) if data is not None else {}
+    return label_names.saved(names) | metadata
 
 
 def _has_labels(training: Training, files: Sequence[Path]) -> bool:
@@ -50,10 +60,10 @@ def _has_labels(training: Training, files: Sequence[Path]) -> bool:
     return isinstance(source, RowSource) and any(type_.dtype is DType.INT for type_ in training.fields.values())
 
 
-def _metadata(program: Program, training: Training, seed: int, files: Sequence[Path]) -> dict[str, str]:
+def _read(program: Program, training: Training, seed: int, files: Sequence[Path], names: Names) -> Dataset | None:
+    """The examples of a train block, whose labels have the numbers that earlier blocks gave them; None where they cannot be read."""
     base = Path(program.source.path).parent
     try:
-        data: Dataset = load(training.data, training.fields, seed, base, files, training.where, {})
+        return load(training.data, training.fields, seed, base, files, training.where, names)
     except MaiError:
-        return {}
-    return label_names.saved(data.labels) | facts.saved(data.facts, data.decimal)
+        return None

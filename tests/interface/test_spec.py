@@ -273,7 +273,8 @@ def test_options_of_an_export_are_those_of_the_command_line() -> None:
     for option, words in (({"quantise": "int8"}, "did you mean `quantize`"), ({"opset": 3}, "--opset 3: 21, 22, 23")):
         with pytest.raises(mai.MaiError, match=words):
             spec.export("sample", **option)
-    assert compile_options({"speculate": 2}).drafts == 2
+    chosen = compile_options({"speculate": 2, "data": "a.csv"})
+    assert (chosen.drafts, chosen.held_out) == (2, (Path("a.csv"),))
 
 
 def test_weights_that_do_not_fit_are_told_by_their_names() -> None:

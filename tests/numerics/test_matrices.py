@@ -29,6 +29,10 @@ export solved(A: [3, 3], B: [3, 2], b: [3]) -> ([3, 2], [3], [3], [3], [3, 3]) {
 }
 export numbers(A: [n, n]) -> ([], [], [], [n, n]) { return (det(A), logdet(A @ A'), trace(A), expm(A)) }
 export many(A: [5, 3, 3], b: [3], B: [5, 3]) -> ([5, 3], [5, 3], [5]) { return (solve(A, b), solve(A, B), logdet(A @ A' + identity(3))) }
+export cofactors(A: [3, 3]) -> ([3, 3], [], [3, 3]) {
+  slope = grad(det(A), A)
+  return (slope, jvp(det(A), A, outer(range(3), range(3) + 1)), grad(sum(slope * outer(range(3), range(3) + 1)), A))
+}
 export slope(A: [3, 3]) -> [3, 3] {
   return grad(logdet(A @ A' + identity(3)) + sum(expm(A) * outer(range(3), range(3) + 1)) + trace(cholesky(A @ A' + identity(3))), A)
 }
@@ -121,6 +125,29 @@ def test_a_derivative_is_that_of_torch(program: Maker, tmp_path: Path) -> None:
     total = torch.logdet(gram).sum() + (torch.matrix_exp(x) * weights).sum()
     (total + torch.linalg.cholesky(gram).diagonal(dim1=-2, dim2=-1).sum()).backward()
     np.testing.assert_allclose(made, x.grad, rtol=1e-6)
+
+
+def cofactors(a: Array) -> Array:
+    """det(U) det(V) U diag(the product of all other singular values) V', which is the adjugate's transpose."""
+    u, s, v = np.linalg.svd(a.astype(np.float64))
+    others = np.stack([np.prod(np.delete(s, i, -1), -1) for i in range(s.shape[-1])], -1)
+    return (np.linalg.det(u) * np.linalg.det(v))[:, None, None] * (u * others[:, None]) @ v
+
+
+def test_the_derivative_of_a_determinant_is_its_cofactors_also_where_it_is_0(program: Maker, tmp_path: Path) -> None:
+    a = examples(4, 3, 3)
+    a[1, 2] = a[1, 0] - a[1, 1]  # Of rank two, of rank one, of zeros.
+    a[2] = np.outer(a[2, 0], a[2, 1])
+    a[3] = 0
+    slope, along, bend = everywhere(program(SPEC), "cofactors", tmp_path, {"A": a})
+    weights = np.outer(range(3), range(1, 4))
+    np.testing.assert_allclose(slope, cofactors(a), atol=1e-5)
+    np.testing.assert_allclose(along, (cofactors(a) * weights).sum((1, 2)), atol=1e-5)
+    for place in np.ndindex(3, 3):  # Cofactors of three rows are of the second degree: this difference is exact.
+        step = np.zeros((3, 3))
+        step[place] = 0.5
+        change = (cofactors(a + step) - cofactors(a - step)) * weights
+        np.testing.assert_allclose(bend[:, *place], change.sum((1, 2)), atol=1e-5)
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 3), (20, 12)])

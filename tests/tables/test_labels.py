@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from mai.compiler.check import check
 from mai.compiler.compiling import CompileOptions, compile_all
 from mai.compiler.data.batches import load as load_data
-from mai.compiler.data.label_names import names_of, number_labels
+from mai.compiler.data.label_names import names_in, names_of, number_labels
 from mai.compiler.data.rows import Words
 from mai.compiler.data.sources.csv import Csv
 from mai.compiler.data.sources.images import Images
@@ -23,6 +25,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
+from mai.compiler.training.untrained import told_by_data
 from mai.runtime import Model, ModelError, load
 from mai.runtime.commands.running import Wanted, run_file
 from mai.runtime.inputs.labels import labels_to_numbers
@@ -66,6 +69,16 @@ def rows(run: Path, keep: Callable[[str], bool], *more: str) -> Path:
 
 def opened(run: Path, export: str) -> Model:
     return load(run / f"spec.{export}.onnx", providers="cpu")
+
+
+def test_the_data_are_read_for_weights_from_elsewhere_and_not_for_first_values(
+    program: Callable[[str], Program], tmp_path: Path
+) -> None:
+    made, own = program(SPEC), tmp_path / "own.safetensors"
+    (tmp_path / "animals.csv").write_text("\n".join(["x0,x1,y", *(f"{i},1,{NAMES[i % 3]}" for i in range(30))]))
+    save_file({"a": torch.zeros(1)}, own)
+    assert names_in(told_by_data(made, own, 0)) == {"y": ("cat", "dog", "eel")}
+    assert told_by_data(made, None, 0) == {}
 
 
 def test_names_are_numbers_in_alphabetical_order_and_stay_names(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -226,9 +226,8 @@ class Signatures:
             message = f"`{name}` promises {written.span.text}, this returns {shown}"
             where = [Label(written.span, f"promised here: {type_text(promised)}")]
             edits = self._other_results(env, written, promised, value, span)
-            label = shown
             help = _other_width(promised, value.type)
-            raise self.e.fail("return-shape", span, message, label=label, where=where, edits=edits, help=help)
+            raise self.e.fail("return-shape", span, message, label=shown, where=where, edits=edits, help=help)
         if value.type.classes is None and promised.classes is not None:  # A text that was cut or joined is a text.
             value.type = replace(value.type, classes=promised.classes)
         return value

@@ -11,17 +11,24 @@ from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.linear import kernels
 from mai.compiler.ops.linear.factors import Solve
 from mai.compiler.ops.linear.matrices import check_square, identity
+from mai.compiler.ops.shapes.indexing import Take
 
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
 
+FEW = 6  # Rows of a matrix whose derivative is made of determinants: n^2 of them.
 REGULAR = (*(case(sample(n, n, kind="regular")) for n in (1, 2, 3, 10)), case(sample(2, 4, 4, kind="regular")))
 
 
 class Det(Operation):
-    """The determinant [...] of A [..., n, n], by elimination with partial pivoting; 0 of a singular matrix, where it has no derivative here (NaN)."""
+    """The determinant [...] of A [..., n, n], by elimination with partial pivoting; 0 of a singular matrix, where its derivative is NaN if it has more than `FEW` rows."""
 
-    function = Function("det", Section.MATRICES, (X,), says="The determinant of a square matrix.")
+    function = Function(
+        "det",
+        Section.MATRICES,
+        (X,),
+        says=f"The determinant of a square matrix. Of a singular one with more than {FEW} rows its derivative is NaN.",
+    )
 
     @classmethod
     def shape(cls, a: Type) -> Type:
@@ -43,8 +50,12 @@ class Det(Operation):
 
     @staticmethod
     def derivative(ct: Term, y: Term, a: Term) -> Term:
-        """ct det(A) A^-T."""
-        return (ct * y).unsqueeze(-1, -2) * a.transpose().emit(Solve, identity(a))
+        """ct det(A) A^-T: the cofactors, which singular matrices have, too."""
+        rows = a.shape[-1]
+        if not isinstance(rows, int) or rows > FEW:
+            return (ct * y).unsqueeze(-1, -2) * a.transpose().emit(Solve, identity(a))
+        slope = ct.unsqueeze(-1, -2)
+        return slope if rows == 1 else slope * _cofactors(a, rows)
 
     cases = REGULAR
 
@@ -91,6 +102,16 @@ class Logdet(Operation):
         return ct.unsqueeze(-1, -2) * a.transpose().emit(Solve, identity(a))
 
     cases = REGULAR
+
+
+def _cofactors(a: Term, count: int) -> Term:
+    """(-1)^(i + j) times the determinant of A without row i and column j, [..., n, n]."""
+    numbers = range(count)
+    others = a.other(tuple(tuple(j for j in numbers if j != i) for i in numbers))
+    rows = a.emit(Take, others, axis=-2, rank=a.rank, index_rank=2)
+    parts = rows.emit(Take, others, axis=-1, rank=rows.rank, index_rank=2)  # [..., i, row, j, column]
+    minors = parts.transpose(*range(-parts.rank, -4), -4, -2, -3, -1).emit(Det)
+    return minors * a.other(tuple(tuple((-1.0) ** (i + j) for j in numbers) for i in numbers))
 
 
 def _pivots(op: Onnx[V], a: V) -> tuple[V, V]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from mai.compiler.ir.graph import Graph, Node, Value
@@ -13,6 +14,7 @@ from mai.compiler.passes.derivatives.dependence import dependent
 from mai.compiler.passes.derivatives.derivative import Derivative
 from mai.compiler.passes.derivatives.turns_apart import MOST_OPERATIONS, places, too_many, turns_apart
 from mai.compiler.passes.local.share import share_region
+from mai.spec.source import Span
 
 
 @rewriting(*DERIVATIVES)
@@ -49,16 +51,17 @@ def _without_places(copier: Copier, node: Node) -> bool:
 
 
 def _check_extent(graph: Graph) -> None:
-    """Refuse derivatives that go through too much in all: of each turn, say, through all turns before it, one after the other."""
+    """Refuse derivatives of one place of a text that go through too much in all: of each turn through all turns before it, say."""
     derivatives = [node for node in graph.nodes if node.op in DERIVATIVES]
     if len(derivatives) * len(graph.nodes) <= MOST_OPERATIONS:
         return
     numbers = {node: number for number, node in enumerate(graph.nodes)}
-    operations = 0
+    operations = Counter[Span | None]()
     for node in derivatives:
         path = _path(graph.nodes[: numbers[node]], places(node), node.inputs[0])
-        operations += 2 * len(path)  # At least: what each of them is, and its derivative.
-        if 2 * len(path) < operations > MOST_OPERATIONS:
+        is_first = node.span not in operations
+        operations[node.span] += 2 * len(path)  # At least: what each of them is, and its derivative.
+        if operations[node.span] > MOST_OPERATIONS and not is_first:
             raise too_many(node)
 
 
