@@ -43,6 +43,11 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="the data sets that are measured anew; all where none is named")
     parser.add_argument("--seeds", type=int, default=SEEDS)
     asked = parser.parse_args()
+    unknown = {*asked.names} - {data.name for data in ALL}
+    if unknown:
+        parser.error(
+            f"there is no data set {', '.join(sorted(unknown))}; there are {', '.join(data.name for data in ALL)}"
+        )
     results = read_results()
     with tempfile.TemporaryDirectory() as folder:
         for data in ALL:

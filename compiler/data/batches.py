@@ -11,7 +11,17 @@ import numpy as np
 
 from mai.compiler.data.column_shapes import read_in_place
 from mai.compiler.data.facts import facts_of_rows
-from mai.compiler.data.fields import EXACT, bad, check_labels, check_sizes, check_whole, match_columns, shape_of, window
+from mai.compiler.data.fields import (
+    EXACT,
+    NO_LABEL,
+    bad,
+    check_labels,
+    check_sizes,
+    check_whole,
+    match_columns,
+    shape_of,
+    window,
+)
 from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
 from mai.compiler.data.places import Places
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits, rows_of, unpacked
@@ -305,6 +315,11 @@ def _check_truths(name: str, rows: Rows) -> None:
     """Refuse numbers that are neither 0, for false, nor 1, for true. Raises `MaiError`."""
     for block in blocks(rows):
         wrong = block[(block != 0) & (block != 1)]
+        if wrong.size and wrong.flat[0] == NO_LABEL:
+            help = (
+                f"leave the row out, `missing = drop`; or `{name}: class[3]`, whose last label is for what is missing"
+            )
+            raise bad(f"`{name}` lacks values, and nothing stands for a truth that is missing", help=help)
         if wrong.size:
             raise bad(f"`{name}` holds {wrong.flat[0]:g}, `bool` takes 0 and 1")
 

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import Annotated, ClassVar
 
 from mai.compiler.data.fields import bad, check_there
 from mai.compiler.data.files.paths import Paths, find_files, listed
@@ -17,10 +17,6 @@ from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import Type
 from mai.spec.record import record
 from mai.spec.settings import Choice, fields
-
-if TYPE_CHECKING:
-    pass
-
 
 AS_WRITTEN = ("split", "missing", "needs", "words")  # What is said of files, whichever are read.
 

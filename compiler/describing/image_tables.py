@@ -34,10 +34,11 @@ def images_of_table(table: TableSummary, target: str | None = None) -> ImagesSum
         return None
     image, others = images[0], [each for each in table.columns if each.name not in images]
     setting = f", image = {image}" if len(images) > 1 else ""
-    if target is not None and target not in (each.name for each in others):
+    chosen = None if target is None else table.column_called(target)
+    if target is not None and (chosen is None or chosen.name in images):
         help = few_of([each.name for each in others])
         raise bad(f"{table.files[0]} has no column `{target}` beside its images", help=help)
-    fitting = [each for each in others if _can_be_labels(each) and target in (None, each.name)]
+    fitting = [each for each in others if _can_be_labels(each) and (chosen is None or each is chosen)]
     if target is not None and not fitting:
         raise bad(f"`{target}` cannot be the label of images: it has no few words or whole numbers")
     folder = folder_of_names(tables[0], image)

@@ -9,6 +9,7 @@ from mai.compiler.data.fields import bad, group_columns
 from mai.compiler.data.tables.dates import HELP
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
+from mai.compiler.data.tables.header import identifier
 from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
 from mai.compiler.describing.columns.hints import counted_dates, names_rows
@@ -48,6 +49,11 @@ class TableSummary:
     def column(self, name: str) -> ColumnSummary | None:
         """The column of this name."""
         return next((each for each in self.columns if each.name == name), None)
+
+    def column_called(self, name: str) -> ColumnSummary | None:
+        """The column of this name, as a spec calls it or as the file writes it, in any letters."""
+        called = (name.casefold(), identifier(name).casefold())
+        return self.column(name) or next((each for each in self.columns if each.name.casefold() in called), None)
 
     def groups(self, apart: str | None = None) -> list[tuple[str, tuple[ColumnSummary, ...]]]:
         """Columns by the field that they make: `x0`, `x1`, ... the vector `x`, unless the column `apart` would be in it."""

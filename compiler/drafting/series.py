@@ -33,19 +33,20 @@ def draft_series(table: TableSummary, target: str, horizon: int, window: int | N
     """The text of a spec that forecasts a column. Raises `MaiError` where it is no series of numbers, or too short."""
     column = _target(table, target)
     series = _series(table, column, horizon, window, path)
-    blocks = (_data(table, column, series), _net(table, target, series), _train(table, target), _export(target, series))
+    name = column.name
+    blocks = (_data(table, column, series), _net(table, name, series), _train(table, name), _export(name, series))
     return "\n".join(blocks)
 
 
 def _target(table: TableSummary, name: str) -> ColumnSummary:
     """The column that is forecast. Raises `MaiError` where it holds no numbers, or has a name that the spec needs."""
-    column = table.column(name)
+    column = table.column_called(name)
     if column is None or column.kind not in ("number", "whole"):
         why = (why_not(column) if column is not None else None) or "it is no column of numbers"
         help = f"there are {few_of([each.name for each in table.columns])}"
         raise bad(f"`{name}` cannot be forecast: {why}", help=help)
-    if name in USED or not NAME.fullmatch(name):
-        raise bad(f"`{name}` is a name that the spec has for itself", help="give the column another name")
+    if column.name in USED or not NAME.fullmatch(column.name):
+        raise bad(f"`{column.name}` is a name that the spec has for itself", help="give the column another name")
     return column
 
 
@@ -68,11 +69,13 @@ def _data(table: TableSummary, column: ColumnSummary, series: Series) -> str:
     target, past, horizon = column.name, series.window, series.horizon
     order = [f"{kind} = {name}" for kind, name in (("time", series.time), ("group", series.group)) if name]
     gaps = _gaps(table, column, series) if column.missing else ""
+    others = [each.name for each in table.columns if each.name not in (target, series.time, series.group)]
+    left = f"# Left out: {few_of(others)}: the forecast is made from the past of {target} alone.\n" if others else ""
     settings = [f'"{series.path}"', f"window = {past}", f"horizon = {horizon}", *order]
     settings += [f"missing = {series.missing}"] if column.missing else []
     fields = [f"{target}: [{past}]", f"next_{target}: [{horizon}]"]
     return f"""# The next {horizon} of {target} from the {past} before: {table.files[0].name}, {table.rows:,} rows.
-{gaps}{spread("data ", fields, f"from series({', '.join(settings)})")}
+{left}{gaps}{spread("data ", fields, f"from series({', '.join(settings)})")}
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.tables.header import NAME, identifier
+from mai.compiler.data.tables.header import NAME
 from mai.compiler.describing.columns.column import ColumnSummary
 from mai.compiler.describing.columns.hints import names_rows
 from mai.compiler.describing.leaks import Leak, leaks
@@ -225,8 +225,7 @@ def _length(column: ColumnSummary) -> int:
 
 
 def _target(table: TableSummary, name: str) -> ColumnSummary:
-    called = (name.casefold(), identifier(name).casefold())  # As a spec calls it, and as the file writes it.
-    column = table.column(name) or next((each for each in table.columns if each.name.casefold() in called), None)
+    column = table.column_called(name)
     names = [each.name for each in table.columns]
     if column is None:
         guess = closest(name, names)

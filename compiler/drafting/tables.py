@@ -199,7 +199,8 @@ def _net(fields: TableFields, names: _Names) -> Iterator[str]:
         date_parts = [f"{part}_of_{name}" for part in PARTS_OF_DATES]
         day = f"fill({_own(name)})" if name in fields.gaps else _own(name)
         yield f"  ({', '.join(date_parts)}) = date({day})"
-        parts += [f"normalise([{_own(name) if name not in fields.gaps else day}, {', '.join(date_parts)}])"]
+        varying = date_parts[:-1] if _are_days(fields, name) else date_parts  # The hour of a whole day is 0.
+        parts += [f"normalise([{', '.join((day, *varying))}])"]
         parts += [f"[missing({_own(name)})]"] if name in fields.gaps else []
     parts += [_as_numbers(each) for each in fields.words]
     parts += [_own(each.name) for each in fields.texts]
@@ -221,6 +222,12 @@ def _net(fields: TableFields, names: _Names) -> Iterator[str]:
     number = f"{names.center} + {names.spread} * y{one}"
     yield f"  return {'y' if words is not None else f'exp({number})' if fields.is_heavy_tailed else number}"
     yield "}"
+
+
+def _are_days(fields: TableFields, name: str) -> bool:
+    """Whether the dates of a column are whole days."""
+    column = fields.table.column(name)
+    return column is not None and column.numbers is not None and column.numbers.are_whole
 
 
 def _parameters(fields: TableFields) -> list[str]:

@@ -75,15 +75,16 @@ def evaluation(
     """
     decided = isinstance(answers, Labelled) and answers.said is not None
     where = examples.in_files
-    shown, tags = judge_tags(answers, resamples, seed, where) if isinstance(answers, Tagged) else (None, [])
-    if not isinstance(answers, Tagged):
-        shown = figures(answers, resamples, seed, where)
+    if isinstance(answers, Tagged):
+        shown, tags = judge_tags(answers, resamples, seed, where)
+    else:
+        shown, tags = figures(answers, resamples, seed, where), []
     return Evaluation(
         f"{subject.model.path.name} on {data or examples.what}: {len(examples.places):,} examples",
         subject.target.name,
         subject.target.objective,
         answers,
-        shown or [],
+        shown,
         of_classes(answers) if isinstance(answers, Labelled) and decided else [],
         _calibration(answers),
         [_worst(subject, examples, answers, place) for place in worst_places(answers, worst)],
@@ -262,7 +263,7 @@ def _worst_lines(outcome: Evaluation) -> Iterator[str]:
     names = list(outcome.worst[0].fields)
     shown = names[:6]
     rows = [(str(w.row), w.truth, w.said, *(w.fields[n] for n in shown)) for w in outcome.worst]
-    right = outcome.target if len(outcome.target.split(", ")) == 1 else "right"
+    right = "right" if ", " in outcome.target else outcome.target
     yield from aligned((outcome.numbered, right, "said", *shown), rows)
 
 

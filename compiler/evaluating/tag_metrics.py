@@ -10,7 +10,7 @@ import numpy as np
 
 from mai.compiler.data.places import Places
 from mai.compiler.evaluating.answers import Tagged
-from mai.compiler.evaluating.intervals import MOST, Interval, resampled, share_interval
+from mai.compiler.evaluating.intervals import MOST, Interval, is_overlapping, resampled, share_interval
 from mai.compiler.evaluating.metrics import Bin, Figure, areas_under_roc, average_precisions, bins_of, error_of_bins
 from mai.runtime.arrays import Array
 from mai.spec.record import record
@@ -18,6 +18,9 @@ from mai.spec.record import record
 NUMBERS = 200_000  # Of one resample, of all tags.
 LEAST = 200  # Examples of one resample.
 NAMES = ("f1", "auc", "average precision")
+Defined = dict[
+    str | tuple[str, int], tuple[float, Interval | None]
+]  # Metrics by name, and those of tag k by `(name, k)`.
 
 
 @record
@@ -58,20 +61,21 @@ def judge_tags(
     low, high = resampled(metrics.all_of, count, resamples, seed, most=most, places=places)
     values = dict(zip(metrics.names, zip(whole.tolist(), low.tolist(), high.tolist(), strict=True), strict=True))
     defined = {name: (value, _interval(a, b)) for name, (value, a, b) in values.items() if math.isfinite(value)}
-    shown = [*_shares(answers)]
+    shown = [*_shares(answers, resamples, seed, places)]
     shown += [Figure(name, *defined[name], words) for name, words in WORDS.items() if name in defined]
     if answers.are_probabilities:
         words = "how far probabilities are from how often a tag is there, over ten bins"
         shown.append(Figure("calibration error", error_of_bins(tag_calibration(answers)), None, words))
-    return shown, [_of_tag(answers, k, defined) for k in range(len(answers.names))]
+    return shown, [_of_tag(answers, k, defined, is_overlapping(places)) for k in range(len(answers.names))]
 
 
 def _interval(low: float, high: float) -> Interval | None:
-    return (low, high) if math.isfinite(low) else None
+    """An interval by resampling; None where there is none, or all resamples agree."""
+    return (low, high) if low < high else None
 
 
-def _shares(answers: Tagged) -> list[Figure]:
-    """The shares of examples, and of decisions, that are right; the former with an exact interval."""
+def _shares(answers: Tagged, resamples: int, seed: int, places: Places | None) -> list[Figure]:
+    """The shares of examples, and of decisions, that are right; the former with an exact interval where no examples share rows."""
     if answers.said is None:
         return []
     right, count = answers.said == answers.truth, len(answers.truth)
@@ -79,11 +83,14 @@ def _shares(answers: Tagged) -> list[Figure]:
     hits = int(right.all(1).sum())
     most = answers.truth.mean(0)
     words = f"examples of which every tag is right; always the most frequent tags have {counts.max() / count:.3g}"
-    low, high = resampled(lambda rows: right[rows].mean(keepdims=True).reshape(1), count)
+    shares = np.stack([right.all(1), right.mean(1)], 1)
+    low, high = resampled(lambda rows: shares[rows].mean(0), count, resamples, seed, places=places)
+    intervals = [_interval(*ends) for ends in zip(low.tolist(), high.tolist(), strict=True)]
+    exact = intervals[0] if is_overlapping(places) else share_interval(hits, count)
     always = f"right decisions, of all; always the more frequent has {np.maximum(most, 1 - most).mean():.3g}"
     return [
-        Figure("exact match", hits / count, share_interval(hits, count), words),
-        Figure("accuracy", float(right.mean()), _interval(float(low[0]), float(high[0])), always),
+        Figure("exact match", hits / count, exact, words),
+        Figure("accuracy", float(right.mean()), intervals[1], always),
     ]
 
 
@@ -128,12 +135,17 @@ def f1_of_tags(truth: Array, said: Array) -> Array:
     return scores
 
 
-def _of_tag(answers: Tagged, k: int, defined: dict[str | tuple[str, int], tuple[float, Interval | None]]) -> OfTag:
+def _of_tag(answers: Tagged, k: int, defined: Defined, share_rows: bool) -> OfTag:
     count = len(answers.truth)
     hits = None if answers.said is None else int((answers.said[:, k] == answers.truth[:, k]).sum())
-    numbers = [each for name in NAMES for each in defined.get((name, k), (None, None))]
-    accuracy = (None, None) if hits is None else (hits / count, share_interval(hits, count))
-    return OfTag(answers.names[k], int(answers.truth[:, k].sum()), *accuracy, *numbers)
+    interval = None if hits is None or share_rows else share_interval(hits, count)
+    f1, auc, precision = (_pair(defined, name, k) for name in NAMES)
+    accuracy = None if hits is None else hits / count
+    return OfTag(answers.names[k], int(answers.truth[:, k].sum()), accuracy, interval, *f1, *auc, *precision)
+
+
+def _pair(defined: Defined, name: str, k: int) -> tuple[float | None, Interval | None]:
+    return defined.get((name, k), (None, None))
 
 
 def tag_calibration(answers: Tagged) -> list[Bin]:

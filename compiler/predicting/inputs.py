@@ -96,7 +96,7 @@ class PortColumns:
                     else f"labels are 0 to {self.port.classes - 1}"
                 )
                 raise bad(f"{where}: there is no label {array[place]}", help=there)
-        self.are_numbers = self.are_numbers or bool(self.names)
+        self.are_numbers = self.are_numbers or (bool(self.names) and self.parts[0].are_words is False)
 
     @property
     def notes(self) -> tuple[str, ...]:

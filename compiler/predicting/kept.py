@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mai.compiler.data.files.arrow_types import lacks_values
 from mai.compiler.data.tables.files import TableFile, read_blocks
 from mai.compiler.data.tables.numerals import Decimal
-from mai.runtime.inputs.cells import MISSING
 
 # Numbers that come back as they are written: not 007, which is a name, and no more digits than a number has.
 WHOLE = r"^-?(0|[1-9]\d{0,17})$"
@@ -59,8 +59,7 @@ def _cells(texts: pa.Array, decimal: Decimal) -> pa.Array:
     trimmed = pc.utf8_trim_whitespace(texts)
     if decimal == ",":
         trimmed = pc.replace_substring(pc.replace_substring(trimmed, ".", APART), ",", ".")
-    lacking = pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(sorted(MISSING)))
-    return pc.if_else(lacking, pa.scalar(None, pa.string()), trimmed)
+    return pc.if_else(lacks_values(trimmed), pa.scalar(None, pa.string()), trimmed)
 
 
 def _type_of(cells: pa.Array) -> pa.DataType | None:

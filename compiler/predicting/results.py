@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.files.arrow_types import decoded
 from mai.compiler.data.tables.dialect import Dialect
 from mai.compiler.data.tables.numerals import Decimal
 from mai.runtime.inputs.labels import label_names, result_names
@@ -146,20 +147,21 @@ def _csv(stream: IO[bytes], like: Dialect) -> Iterator[Write]:
 
     def write(table: pa.Table) -> None:
         nonlocal is_first
-        columns = [_quoted(_cells(column, like.decimal).cast(pa.string()), special) for column in table.columns]
-        rows = pc.binary_join_element_wise(*columns, like.separator, null_handling="replace", null_replacement="")
+        columns = zip(table.column_names, table.columns, strict=True)
+        cells = [_quoted(_cells(name, each, like.decimal), special) for name, each in columns]
+        rows = pc.binary_join_element_wise(*cells, like.separator, null_handling="replace", null_replacement="")
+        nothing = '""' if len(cells) == 1 else ""  # An empty line would be no row.
         head = io.StringIO()
         if is_first:
             writer(head, delimiter=like.separator, lineterminator="\n").writerow(table.column_names)
         is_first = False
-        stream.write(encoder.encode(head.getvalue() + "".join(f"{row}\n" for row in rows.to_pylist())))
+        stream.write(encoder.encode(head.getvalue() + "".join(f"{row or nothing}\n" for row in rows.to_pylist())))
 
     yield write
 
 
-def _quoted(texts: pa.ChunkedArray | pa.Array, special: str) -> pa.Array:
+def _quoted(texts: pa.Array, special: str) -> pa.Array:
     """Texts as cells: in quotes where they hold one of the `special` letters."""
-    texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     needs = pc.match_substring_regex(texts, special).fill_null(False)
     if not pc.any(needs).as_py():
         return texts
@@ -167,22 +169,21 @@ def _quoted(texts: pa.ChunkedArray | pa.Array, special: str) -> pa.Array:
     return pc.replace_with_mask(texts, needs, pc.binary_join_element_wise('"', doubled, '"', ""))
 
 
-def _cells(column: pa.ChunkedArray, decimal: Decimal) -> pa.Array | pa.ChunkedArray:
-    """Texts without a letter as nothing at all, which a csv file does not put in quotes; lists and objects as JSON; numbers with their sign."""
-    if pa.types.is_nested(column.type):
+def _cells(name: str, column: pa.ChunkedArray, decimal: Decimal) -> pa.Array:
+    """A column as texts: lists and objects as JSON, numbers with their sign. Raises `MaiError` for bytes."""
+    values = decoded(column.combine_chunks())
+    if pa.types.is_nested(values.type):
         texts = (
             None if value is None else json.dumps(value, default=str, ensure_ascii=False)
-            for value in column.to_pylist()
+            for value in values.to_pylist()
         )
         return pa.array(texts, pa.string())
-    if pa.types.is_floating(column.type) and decimal == ",":
-        return pc.replace_substring(column.cast(pa.string()), ".", ",")
-    return _empty_as_nothing(column.combine_chunks()) if column.type == pa.string() else column
-
-
-def _empty_as_nothing(texts: pa.Array) -> pa.Array:
-    """By a mask: Arrow's `if_else` reads part of a longer array past its end, up to version 22 at least."""
-    return pc.replace_with_mask(texts, pc.equal(texts, "").fill_null(False), pa.scalar(None, texts.type))
+    try:
+        text = values.cast(pa.string())
+    except pa.ArrowException as error:
+        what = f"the column `{name}` cannot be written as text: its values are of the kind {values.type}"
+        raise bad(what, help="write a .parquet file, or leave it out: `--keep` names the columns that stay") from error
+    return pc.replace_substring(text, ".", ",") if pa.types.is_floating(values.type) and decimal == "," else text
 
 
 @contextmanager

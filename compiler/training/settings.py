@@ -203,10 +203,11 @@ class TrainSettings(Settings):
     average of the weights keeps at each step; that average is what is written. `clip` is the largest norm of all gradients together.
     `seed` numbers the run: first values, batches, draws. `precision` is what products are computed in. `keep` says which weights are
     written at the end. Held-out examples are looked at every `evaluate` steps, by default ten times. A batch is computed in `accumulate`
-    parts, one after the other: in the memory of one, with the step of the whole. `checkpoints` says which of them stay. `freeze` are names
-    of parameters that stay as they are, or patterns of them; `groups` have a rate or a decay of their own. With `recompute`, what a turn
-    of a `repeat` computes is not kept for its derivatives, but computed again: less memory, a third more time. With `compile`, torch makes code of a step of its own, for a minute, by which every step after
-    that takes fewer passes over its numbers.
+    parts, one after the other: in the memory of one, with the step of the whole; what is reported `across` a batch is then a mean over its
+    parts. `checkpoints` says which of them stay. `freeze` are names of parameters that stay as they are, or patterns of them; `groups` have
+    a rate or a decay of their own. With `recompute`, what a turn of a `repeat` computes is not kept for its derivatives, but computed again:
+    less memory, a third more time. With `compile`, torch makes code of a step of its own, for a minute, by which every step after that
+    takes fewer passes over its numbers.
     """
 
     steps: int | None = setting(default=None, ge=1, le=MANY)

@@ -11,9 +11,9 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.cells import few_of, is_number, vector_columns
+from mai.runtime.inputs.cells import LACKING, MISSING, few_of, is_number, vector_columns
 from mai.runtime.inputs.csv_rows import first_ragged, read_rows
-from mai.runtime.inputs.labels import as_labels, warn_of_unknown
+from mai.runtime.inputs.labels import as_labels, spare_label, warn_of_unknown
 from mai.runtime.model.manifest import Port
 
 
@@ -78,8 +78,8 @@ def _check_widths(path: Path, body: Sequence[Sequence[str]], width: int) -> None
 
 def _value(port: Port, names: Sequence[str], cell: str, unknown: Counter[str], where: str) -> float:
     """A cell as a number, or as the label that it names."""
-    if not cell:
-        raise ModelError("input-dtype", f"{where} is empty")
+    if cell not in names and cell.lower() in (LACKING if names else MISSING):
+        return _without_value(port, names, cell, where)
     if is_number(cell) and cell not in names:
         return float(cell)
     if not names:
@@ -89,6 +89,17 @@ def _value(port: Port, names: Sequence[str], cell: str, unknown: Counter[str], w
         return float(as_labels(port, names, cell, unknown))
     except ModelError as error:
         raise ModelError(error.slug, f"{where}: {error.message}", error.help) from error
+
+
+def _without_value(port: Port, names: Sequence[str], cell: str, where: str) -> float:
+    """What stands for a cell that says that there is no value: a label of its own, or NaN. Raises `ModelError` where nothing does."""
+    spare = spare_label(port, names)
+    if spare is not None:
+        return float(spare)
+    if port.dtype == "float32" and (port.gaps or is_number(cell)):
+        return math.nan
+    said = f" (`{cell}`)" if cell else ""
+    raise ModelError("input-dtype", f"{where} is empty{said}", f"this file has nothing for a missing `{port.name}`")
 
 
 def _reshape(port: Port, path: Path, table: Array) -> Array:

@@ -148,7 +148,7 @@ def print_results(
             continue
         if rows.dtype.kind == "b":
             say(f"  {rows.mean():.1%} are true")
-        else:
+        elif rows.size > 1:  # One number is shown below.
             say(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
         with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):
             say("  " + str(rows[:3]).replace("\n", "\n  "))

@@ -256,6 +256,8 @@ def test_truths_are_read_as_such(tmp_path: Path) -> None:
     assert rows.dtype == np.bool_ and rows.shape == (1, 2)
     (tmp_path / "a.csv").write_text("on0,on1\n1,2\n")
     assert "holds 2, `bool` takes 0 and 1" in refused(Csv(path="a.csv"), tmp_path, fields)
+    (tmp_path / "a.csv").write_text("on0,on1\n1,\n")
+    assert "`on` lacks values" in refused(Csv(path="a.csv", missing="keep"), tmp_path, fields)
     (tmp_path / "b.csv").write_text("on\ntrue\n")
     assert "holds words (`true`), `bool` takes 0 and 1" in refused(
         Csv(path="b.csv"), tmp_path, {"on": Type(DType.BOOL)}

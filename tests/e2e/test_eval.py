@@ -104,10 +104,8 @@ def test_the_rows_that_the_spec_keeps(run: Path) -> None:
     assert report["examples"] == 20 and "on held-out examples: 20 examples" in report["title"]
     table = (run.parent / "t.csv").read_text().splitlines()
     for worst in report["worst"]:  # The row of the file, so that it can be looked up.
-        assert table[worst["row"]].split(",")[1:] == [
-            worst["fields"]["kind"].strip("()")[:3].replace("mis", ""),
-            worst["truth"],
-        ]
+        _, kind, answer = table[worst["row"]].split(",")
+        assert (kind or "(missing or not known)", answer) == (worst["fields"]["kind"], worst["truth"])
     seen = invoke("eval", run, "--data", run.parent / "t.csv", "--resamples", "2")
     assert "t.csv: it was trained on rows of it" in seen.output
     assert report["metrics"]["log loss"]["value"] == pytest.approx(last["held-out loss"], rel=1e-4)
@@ -340,7 +338,7 @@ def test_counts_and_ranks_are_scikit_learns_metrics(classes: int) -> None:
 
 # ---------------------------------------------------------------- tags
 
-TAGS = """data x: [2], red: [], tags: [2], blue: class[2] from npz("d.npz")
+TAGS = """data x: [2], red: [], tags: bool[2], blue: class[2] from npz("d.npz")
 net f(x: [2]) -> [4] { return linear(x, 4) }
 train(steps = 1) {
   z = f(x)
@@ -384,7 +382,10 @@ def test_which_results_are_of_tags(
 
 
 def test_figures_of_tags_are_scikit_learns() -> None:
-    """With ties; of each tag, their means, and all decisions as one. A tag that is never there has no AUC, and counts in no mean of it."""
+    """With ties; of each tag, their means, and all decisions as one. A tag that is never there has no AUC, and counts in no mean of it.
+
+    Where all resamples agree, or there are none, there is no interval.
+    """
     rng = np.random.default_rng(0)
     truth = rng.random((80, 4)) < [0.3, 0.5, 0.8, 0.0]
     p = ((truth + rng.normal(0, 0.8, truth.shape)).clip(0, 1) * 6).round() / 8 + 0.1
@@ -412,6 +413,11 @@ def test_figures_of_tags_are_scikit_learns() -> None:
             tag.auc_interval is not None and tag.auc is not None and tag.auc_interval[0] < tag.auc < tag.auc_interval[1]
         )
     assert (each[3].count, each[3].auc, each[3].f1) == (0, None, 0)
+    surely = Tagged(truth, truth, ("a", "b", "c", "d"), truth * 1.0, True)
+    for answers, resamples in ((surely, 20), (Tagged(truth, said, surely.names, p, True), 0)):
+        shown, each = judge_tags(answers, resamples, 0)
+        assert {figure.name for figure in shown if figure.interval is not None} == {"exact match"}
+        assert all(tag.auc_interval is None for tag in each)
 
 
 def test_a_run_of_tags(tmp_path: Path) -> None:

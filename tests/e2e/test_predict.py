@@ -146,6 +146,21 @@ def test_lists_are_kept_in_a_csv_file(files: Callable[[str], Model], tmp_path: P
     assert first[:2] == ["[1.0, 2.0]", '["ö"]'] and second[:2] == ["[3.0, 4.0]", ""]
 
 
+def test_texts_of_every_kind_are_cells(tmp_path: Path) -> None:
+    """As other programs keep them in parquet files; those that need them have quotes, and a column alone has no line without a letter."""
+    texts = pa.array(["a,b", 'c"d', "e", None])
+    columns = {"large": texts.cast(pa.large_string()), "numbered": texts.dictionary_encode(), "n,m": [1, 2, 3, 4]}
+    with table_file(tmp_path / "o.csv") as write:
+        write(pa.table(columns))
+    lines = ['large,numbered,"n,m"', '"a,b","a,b",1', '"c""d","c""d",2', "e,e,3", ",,4"]
+    assert (tmp_path / "o.csv").read_text().splitlines() == lines
+    with table_file(tmp_path / "o.csv") as write:
+        write(pa.table({"one": texts}))
+    assert (tmp_path / "o.csv").read_text().splitlines()[-2:] == ["e", '""']
+    with pytest.raises(MaiError, match="data-bad"), table_file(tmp_path / "o.csv") as write:
+        write(pa.table({"bytes": [b"\xff"]}))
+
+
 def _write_letters(path: Path, letters: str) -> None:
     with table_file(path, Dialect(encoding="cp1252", separator=";")) as write:
         write(pa.table({"a": ["x;y", letters]}))

@@ -101,6 +101,10 @@ def test_columns_of_a_csv_are_taken_by_their_names(tmp_path: Path) -> None:
     assert parse_value(LABEL, f"@{path}", None, names=NAMES).tolist() == [0, 1]
     kind = LABEL.model_copy(update={"name": "kind"})
     assert parse_value(kind, f"@{path}:y", 3, names=NAMES).tolist() == [0, 1, 0]
+    path.write_text("y,x1,x0\nNA,?,0\ndog,3,none\n", encoding="utf-8")
+    point, label = (port.model_copy(update={"gaps": True}) for port in (POINT, LABEL))
+    np.testing.assert_array_equal(parse_value(point, f"@{path}", None), [[0, np.nan], [np.nan, 3]])
+    assert parse_value(label, f"@{path}", None, names=NAMES).tolist() == [3, 1]
     path.write_text("dog\ncat\n2\n", encoding="utf-8")
     assert parse_value(LABEL, f"@{path}", None, names=NAMES).tolist() == [1, 0, 2]
 
@@ -112,6 +116,7 @@ BROKEN_TABLES = [
     (POINT, b"a,b\n1,two\n", "a.csv, column `b`, row 1: `two` is no number"),
     (POINT, b"1,2\n1,two\n", "a.csv, column 2, row 2: `two` is no number"),
     (POINT, b"1,2\n,3\n", "a.csv, column 1, row 2 is empty"),
+    (POINT, b"1,2\nNA,3\n", "a.csv, column 1, row 2 is empty (`NA`)"),
     (POINT, b"1,2\n3\n", "row 2 has 1 value, the first line has 2"),
     (POINT, b"x0,x2\n1,2\n", "the columns of `x` need the numbers 0 to 1: there is no `x1`"),
     (POINT, b"u,v,w\n1,2,3\n", "`x` takes 2 numbers an example, a.csv has 3 columns"),

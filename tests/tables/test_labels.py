@@ -164,17 +164,18 @@ def test_folders_name_the_images_in_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "classes", "said"), [("abc", 2, "3 labels (a, b, c)"), ("abab", 2, ""), ("12x3", 2, ""), ("ab-?", 2, "")]
+    ("words", "classes", "said"),
+    [("abc", 2, "3 labels (a, b, c)"), ("abab", 2, ""), ("12x3", 2, ""), ("ab-?", 2, ""), ("abz", 2, "")],
 )
 def test_a_check_counts_words(tmp_path: Path, words: str, classes: int, said: str) -> None:
-    """In the first rows, which is no look at all of them: what is missing, or stands among numbers, is no label too many there."""
-    (tmp_path / "t.csv").write_text("x\n" + "".join(f"{word}\n" for word in words))
+    """In the first rows, which is no look at all: what is missing, stands among numbers, or in a row that is left out, is no label too many."""
+    (tmp_path / "t.csv").write_text("x,n\n" + "".join(f"{word},{'' if word == 'z' else 1}\n" for word in words))
     fields = {"x": Type(DType.INT, classes=classes)}
     if not said:
-        Table.of({"path": "t.csv"}).check_columns(tmp_path, fields)
+        Table.of({"path": "t.csv", "missing": "drop"}).check_columns(tmp_path, fields)
         return
     with pytest.raises(MaiError) as caught:
-        Table.of({"path": "t.csv"}).check_columns(tmp_path, fields)
+        Table.of({"path": "t.csv", "missing": "drop"}).check_columns(tmp_path, fields)
     assert said in caught.value.diagnostics[0].message
 
 

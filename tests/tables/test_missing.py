@@ -20,7 +20,7 @@ Maker = Callable[[str], Program]
 ROWS = """age,sex,when,n
 22,male,2020-01-01,1
 ,female,2020-01-02 12:00:00,2
-NA,,,3
+NA,,N/A,3
 35,male,1969-12-31,4
 """
 FIELDS = "age: [], sex: class[3], when: []"
@@ -64,6 +64,8 @@ def test_words_that_say_that_there_is_no_value(program: Maker, tmp_path: Path) -
     assert "column `sex`: `N/A`, `NaN`, `?` say that there is no value" in read.notes[-1]
     column = summarise_tables([tmp_path / "t.csv"]).columns[0]
     assert (column.kind, column.missing, sorted(column.words)) == ("word", 3, ["a", "inf", "none"])
+    named = data(program, tmp_path, "n: [], y: class[3]", ", missing = keep, words = y", "n,y\n1,7\n2,none\n3,9\n")
+    assert named.labels["y"] == ("7", "9")  # Names that are numbers: `none` stands among numbers.
     with pytest.raises(MaiError) as error:
         data(program, tmp_path, "n: [], when: []", "", "n,when\n1,14.03.2022\n2,03/04/2022\n")
     assert "`when` holds words (`03/04/2022`)" in (said := error.value.diagnostics[0].message) and "t.csv" in said
@@ -98,7 +100,7 @@ def test_labels_that_a_run_does_not_know(program: Maker, tmp_path: Path) -> None
     rows = by_row(found, 4)
     assert rows["sex"][np.argsort(rows["n"])].tolist() == [0, 2, 2, 0]
     with pytest.raises(MaiError) as error:
-        data(program, tmp_path, "n: [], sex: class[3]", "", ROWS.replace(",,,", ",male,,"), known="male other")
+        data(program, tmp_path, "n: [], sex: class[3]", "", ROWS.replace(",,N", ",male,N"), known="male other")
     assert "which this run does not know" in error.value.diagnostics[0].message
 
 

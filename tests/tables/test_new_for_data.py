@@ -45,7 +45,7 @@ TABLES: dict[str, tuple[str, Row, str, int]] = {
     "labels from 1": ("a,y", lambda i: f"{i * 1.5},{i % 3 + 1}", "words = y", 2),
     "labels and words": ("a,y", lambda i: f"{i * 1.5},{['1', '2', 'x'][i % 3]}", "words = y", 2),
     "money": ("a,y", lambda i: f'"${i + 1},234.50",{i % 2}', "class[2], a: []", 2),
-    "dates": ("date,a,y", lambda i: f"{'' if i % 5 == 0 else f'2024-01-{i % 28 + 1:02d}'},{i % 3},{i * 1.5}", "date(fill(date_))", 3),
+    "dates": ("date,a,y", lambda i: f"{'' if i % 5 == 0 else f'2024-01-{i % 28 + 1:02d}'},{i % 3},{i * 1.5}", "day_of_date, weekday_of_date])", 3),
     "target in a vector": ("x0,x1,x2", lambda i: f"{i * 1.5},{i % 3},{i * 2.5}", "f([x0, x2])", 3),
     "words in a vector": ("g0,g1,x0,x1,y", lambda i: f"{'ab'[i % 2]},{'cd'[i % 2]},{i * 2.5},{i % 3},{i // 2 % 2}", "x: [2], g0: class[3]", 4),
     "many words": ("c,a,y", lambda i: f"c{i % 25},{i % 7},{i * 1.5}", "embed(c, 8)", 3),
@@ -187,7 +187,7 @@ def test_columns_beside_images_are_told(tmp_path: Path) -> None:
     (tmp_path / "faces.csv").write_text("file,kind,x,age\n" + rows)
     line = data_line(describe([tmp_path / "faces.csv"]))
     fields = "data image: [3, 8, 8], kind: class[3], x: class[2], age: []"
-    assert line.split("\n") == [fields, f'  from images("{tmp_path}/faces.csv")']
+    assert " ".join(line.split()) == f'{fields} from images("{tmp_path}/faces.csv")'
     assert "# Left out: kind, x, age: `mai new --data faces.csv --target kind`" in sound(tmp_path, "faces.csv")[0]
     assert "# Left out: x, age: `mai" in draft(tmp_path / "faces.csv", tmp_path, Wish("kind"))
     (tmp_path / "faces" / "said.csv").write_text("file,kind\n0.png,a\n")
@@ -218,9 +218,10 @@ def test_a_text_goes_on(tmp_path: Path) -> None:
 
 
 def test_rows_in_the_order_of_time_are_forecast(tmp_path: Path) -> None:
-    rows = [f"2024/{1 + i // 28:02d}/{1 + i % 28:02d},{shop},{i}" for i in range(300) for shop in "ab"]
-    (tmp_path / "t.csv").write_text("day,shop,sales\n" + "\n".join(rows))
-    text, _ = sound(tmp_path, "t.csv", Wish("sales", horizon=6))
+    rows = [f"2024/{1 + i // 28:02d}/{1 + i % 28:02d},{shop},{i},{i % 7}" for i in range(300) for shop in "ab"]
+    (tmp_path / "t.csv").write_text("day,shop,Sales?,rain\n" + "\n".join(rows))
+    text, _ = sound(tmp_path, "t.csv", Wish("sales?", horizon=6))
+    assert "# Left out: rain: the forecast is made from the past of Sales alone." in text
     assert "window = 24, horizon = 6, time = day, group = shop" in text
     with pytest.raises(MaiError, match="too short"):
         draft(tmp_path / "t.csv", tmp_path, Wish("sales", horizon=100))

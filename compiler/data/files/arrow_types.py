@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.numerals import Decimal
 from mai.runtime.files import UNREADABLE
+from mai.runtime.inputs.cells import MISSING
 
 METADATA, CLASS_LABEL = b"huggingface", "ClassLabel"
 BYTES, PATH = "bytes", "path"  # Of an image, the fields of its struct.
@@ -87,6 +88,11 @@ def plain_numbers(text: pa.Array, decimal: Decimal) -> pa.Array | None:
         return text.cast(pa.float64())
     except pa.ArrowInvalid:
         return None
+
+
+def lacks_values(text: pa.Array) -> pa.Array:
+    """Whether each of some texts says, as among numbers and dates, that there is no value."""
+    return pc.is_in(pc.utf8_lower(text.fill_null("")), value_set=pa.array(sorted(MISSING)))
 
 
 def as_names(values: pa.Array) -> pa.Array:

@@ -88,13 +88,18 @@ class Examples(Table):
 
     def masks(self, fields: Mapping[str, Type]) -> dict[str, tuple[str, int | None]]:
         """The fields that are masks: the text that each is of, and the place of its piece there, None for all of it."""
+        spans = self._spans(fields)
+        return {name: spans[name] for name, type_ in fields.items() if name in spans and type_.dtype is DType.REAL}
+
+    def _spans(self, fields: Mapping[str, Type]) -> dict[str, tuple[str, int | None]]:
+        """The same of all masks that there can be, whether they are fields or not."""
         spans: dict[str, tuple[str, int | None]] = {}
         for text, pieces in self.texts(fields).items():
             spans |= {f"{piece.column}{MASK}": (text, place) for place, piece in enumerate(pieces)}
             spans[f"{text}{MASK}"] = (text, None)
         if self.messages is not None and TEXT in self.texts(fields):
             spans[f"answer{MASK}"] = (TEXT, ANSWERS)
-        return {name: spans[name] for name, type_ in fields.items() if name in spans and type_.dtype is DType.REAL}
+        return spans
 
     def check_columns(self, base: Path, fields: Mapping[str, Type]) -> None:
         columns, texts = self.names(base), self.texts(fields)
@@ -114,17 +119,15 @@ class Examples(Table):
         """Raise `MaiError` for what is called as a mask, and is of no text."""
         if not name.endswith(MASK) or name in columns or name in self.masks(fields):
             return
-        real = {each: Type(DType.REAL) for each in (name, f"answer{MASK}")}
-        asked = {
-            **real,
-            **{f"{p.column}{MASK}": Type(DType.REAL) for all_ in self.texts(fields).values() for p in all_},
-        }
-        asked |= {f"{text}{MASK}": Type(DType.REAL) for text in self.texts(fields)}
-        masks = [*self.masks({**fields, **asked})]
+        masks = [*self._spans(fields)]
         if masks:
             named = ", ".join(f"`{each}`" for each in masks)
             guess = closest(name, masks) or masks[-1]
             raise bad(f"`{name}` is the mask of no text: there are {named}", word=Word(name, guess, is_field=True))
+
+    def _check_words(self, base: Path, fields: Mapping[str, Type]) -> None:
+        if self.longer == "refuse":  # Else rows are left out by the lengths of their texts, and labels with them.
+            super()._check_words(base, fields)
 
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         """Texts have a length, their masks the same, and a tokenizer that is trained makes no more tokens than the spec has."""

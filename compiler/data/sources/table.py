@@ -92,14 +92,20 @@ class Table(RowSource):
             first = find_files(base, listed(self.path), self.reads)[0] if labels else None
         except MaiError:
             return
-        words = words_of(first, self.stated) if first is not None else {}
+        words = words_of(first, self.stated, self.leaves_rows_out) if first is not None else {}
+        more = ", or one more, for words that are missing or not known" if self.missing == "keep" else ""
         for name, classes in labels.items():
             several = words.get(name, [])
             if len(several) > classes:
                 raise bad(
                     f"`{name}` has {len(several)} labels ({few_of(several, 5)}), the spec has class[{classes}]",
-                    help=f"write class[{len(several)}]",
+                    help=f"write class[{len(several)}]{more}",
                 )
+
+    @property
+    def leaves_rows_out(self) -> bool:
+        """Whether rows that lack a value are left out, so that those that stay have other numbers."""
+        return self.missing == "drop" or bool(self.needs)
 
     def gather(self, columns: Mapping[str, Column], fields: Mapping[str, Type]) -> Mapping[str, Column]:
         names = [name for name in columns if not self._is_group(name, columns)]
@@ -149,7 +155,7 @@ class Table(RowSource):
         split = wanted.split
         key, of_time = (split.key, split.of_time) if split is not None else (None, False)
         vectors = {} if wanted.fields is None else wanted.vectors or self._vectors([*tables[0].columns], wanted.fields)
-        loses = self.missing == "drop" or bool(self.needs)  # Rows, so that those that stay have other numbers.
+        loses = self.leaves_rows_out
         columns, notes = read_tables(
             tables, wanted.fields, key, of_time, self.missing, listed(self.needs), listed(self.words), loses, vectors
         )

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
-from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text, plain_numbers
-from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of, way_of
-from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, number_of
+from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text, lacks_values, plain_numbers
+from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of, ways_of
+from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, is_word, number_of
 from mai.compiler.data.totals import LastOfColumn
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import LACKING, MISSING, note_of_lacking
@@ -34,15 +34,15 @@ class Column:
     A `real` one holds numbers, a `label` whole numbers or words, `any` numbers or words, a `key` what is only compared, and a `time`
     what has an order. Words are the numbers of their `names`, which are in the order of their first rows. `field` is what a spec
     calls the column, which may be one part of a vector. A label that is `named` holds words, also where they look like numbers. A word of those
-    that it `keeps` is one, also where it says elsewhere that there is no value. What is
-    `missing` becomes NaN, -1 where it would be a word, `NO_LABEL` where a label is a number; `gaps` says where, in the rows that were read last.
+    that it `keeps` is one, also where it says elsewhere that there is no value. What is `missing` becomes NaN, -1 where it would be a word,
+    `NO_LABEL` where a label is a number; `gaps` says where, in the rows that were read last.
     """
 
     def __init__(
         self, name: str, role: Role, field: str, is_part: bool = False, named: bool = False, keeps: Collection[str] = ()
     ) -> None:
         self.name, self.role, self.field, self.is_part = name, role, field, is_part
-        self.named, self._keeps = named, keeps
+        self.named, self._keeps, self._lacking = named, keeps, LACKING
         self.gaps: Array | None = None
         self.are_dates = False
         self.in_utc: bool | None = None
@@ -200,6 +200,8 @@ class Column:
     def _text(self, text: pa.Array) -> Array:
         if self.named:
             self._become(WORDS, text, 0)
+            if self._hold_numbers(text.unique().to_pylist()):
+                self._lacking = MISSING
             return self._codes(as_names(text))
         if self.role == "key":
             return self._codes(text)
@@ -212,15 +214,18 @@ class Column:
     def _holds_words(self, text: pa.Array) -> bool:
         """Whether no text is a finite number, and one is a word: `none` is one where there are no numbers, `inf` beside words."""
         texts = [word for word in text.unique().to_pylist() if word and not self._is_lacking(word)]
-        numbers = {word: self._float(word) for word in texts}
-        words = [word for word in texts if numbers[word] is None]
-        if any(number is not None and np.isfinite(number) for number in numbers.values()):
+        if self._hold_numbers(texts):
             return False
+        words = [word for word in texts if self._float(word) is None]
         if not (words or self.are_words) or (self.are_words is False and {w.lower() for w in words} <= MISSING):
             return False
         if words:
             self._become(WORDS, text, pc.index(text, words[0]).as_py())
         return True
+
+    def _hold_numbers(self, texts: Sequence[str | None]) -> bool:
+        """Whether one of some texts is a finite number."""
+        return any((number := self._float(text)) is not None and np.isfinite(number) for text in texts)
 
     def _parsed(self, text: pa.Array) -> pa.Array:
         """Texts as numbers; one that says that there is none is null. Raises `MaiError` for words."""
@@ -240,7 +245,7 @@ class Column:
 
     def _parsed_slowly(self, text: pa.Array) -> pa.Array:
         numbers = [self._float(cell) for cell in text.to_pylist()]
-        kinds = [_kind(cell, number) for cell, number in zip(text.to_pylist(), numbers, strict=True)]
+        kinds = [is_word(cell, number) for cell, number in zip(text.to_pylist(), numbers, strict=True)]
         if WORDS in kinds and self.role == "real":
             moments = moments_of(text)
             if moments is not None:
@@ -298,7 +303,7 @@ class Column:
 
     def _is_lacking(self, word: str) -> bool:
         """Whether a word says that there is no value; a key, which is only compared, may be any."""
-        return not word or (self.role != "key" and word.lower() in LACKING and word not in self._keeps)
+        return not word or (self.role != "key" and word.lower() in self._lacking and word not in self._keeps)
 
     # ------------------------------------------------------------ times
 
@@ -334,7 +339,7 @@ class Column:
         moments = moments_of(text)
         if moments is not None:
             return self._times(moments)
-        there = pc.if_else(pc.equal(text.fill_null(""), ""), pa.scalar(None, pa.string()), text)
+        there = pc.if_else(lacks_values(text), pa.scalar(None, pa.string()), text)
         numbers = plain_numbers(there, self._decimal)
         if numbers is None:
             numbers = pa.array([None if cell is None else number_of(cell, self._decimal) for cell in there.to_pylist()])
@@ -344,7 +349,7 @@ class Column:
 
     def _no_times(self, text: pa.Array) -> MaiError:
         """What is wrong with texts that are not all times, or not in one way."""
-        ways = {place: way_of(cell, self._decimal) for place, cell in enumerate(text.to_pylist()) if cell}
+        ways = ways_of(text, self._decimal)
         usual = next(iter(ways.values()))
         place = next((place for place, way in ways.items() if way is None), None)
         what = "which has no place in time"
@@ -356,7 +361,7 @@ class Column:
 
     def _refuse_two_ways(self, text: pa.Array) -> None:
         """Raise `MaiError` where all texts are dates, some with an offset from UTC and some without."""
-        ways = {way_of(cell, self._decimal) for cell in text.to_pylist() if cell}
+        ways = {*ways_of(text, self._decimal).values()}
         if len(ways) > 1 and all(way is not None and pa.types.is_timestamp(way) for way in ways):
             raise self._no_times(text)
 
@@ -391,10 +396,3 @@ class Column:
 
     def _at(self, place: int) -> str:
         return f"row {self.row + place // max(1, self._width) + 1}"
-
-
-def _kind(cell: str | None, number: float | None) -> bool | None:
-    """Whether a text is a word or a number; None where it says that there is none."""
-    if number is not None:
-        return NUMBERS
-    return None if (cell or "").lower() in MISSING else WORDS

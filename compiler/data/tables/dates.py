@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mai.compiler.data.files.arrow_types import lacks_values
 from mai.compiler.data.tables.numerals import Decimal, number_of
 
 DAY = "1970-01-01"
@@ -24,13 +25,13 @@ HELP = "write dates as 2024-03-14, 2024-03-14 09:30:00 or 14.03.2024, with an of
 
 
 def moments_of(text: pa.Array) -> pa.Array | None:
-    """Texts that are dates as times, missing where they are empty, in UTC where they have offsets from it; None where some are neither."""
+    """Texts that are dates as times, missing where they say that there is none, in UTC where they have offsets from it; None where some are neither."""
     for form, instead in FORMS:
         text = pc.replace_substring_regex(text, form, instead)
-    empty = pc.equal(text.fill_null(""), "")
+    lacking = lacks_values(text)
     for kind, usual in KINDS:
         try:
-            return pc.if_else(empty, pa.scalar(None, kind), pc.if_else(empty, usual, text).cast(kind))
+            return pc.if_else(lacking, pa.scalar(None, kind), pc.if_else(lacking, usual, text).cast(kind))
         except pa.ArrowInvalid:
             continue
     return None
@@ -46,8 +47,13 @@ def is_in_utc(kind: pa.DataType) -> bool:
     return bool(pa.types.is_timestamp(kind) and kind.tz is not None)
 
 
-def way_of(cell: str, decimal: Decimal) -> pa.DataType | None:
-    """As what a text has a place in time: a number, a date, or one with an offset; None for a word."""
+def ways_of(text: pa.Array, decimal: Decimal) -> dict[int, pa.DataType | None]:
+    """By its place, as what each text that says something has a place in time: a number, a date, or one with an offset; None for a word."""
+    cells = zip(text.to_pylist(), lacks_values(text).to_pylist(), strict=True)
+    return {place: _way_of(cell, decimal) for place, (cell, is_lacking) in enumerate(cells) if not is_lacking}
+
+
+def _way_of(cell: str, decimal: Decimal) -> pa.DataType | None:
     if number_of(cell, decimal) is not None:
         return pa.float64()
     moments = moments_of(pa.array([cell]))

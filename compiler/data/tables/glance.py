@@ -11,7 +11,7 @@ from mai.compiler.data.tables.header import name_columns
 from mai.compiler.data.tables.kinds import head_of, kind_of
 from mai.compiler.data.tables.numerals import number_of
 from mai.runtime.files import UNREADABLE
-from mai.runtime.inputs.cells import LACKING
+from mai.runtime.inputs.cells import LACKING, MISSING
 
 
 def columns_of(path: Path, stated: Stated) -> dict[str, tuple[int, ...]] | None:
@@ -32,17 +32,21 @@ def columns_of(path: Path, stated: Stated) -> dict[str, tuple[int, ...]] | None:
     return None if shapes is None else {n: shapes[own] for n, own in name_columns(path, [*shapes]).items()}
 
 
-def words_of(path: Path, stated: Stated) -> dict[str, list[str]]:
-    """The different words of each column of a csv file, in alphabetical order, as far as its first bytes have them; no column with a number."""
+def words_of(path: Path, stated: Stated, whole: bool) -> dict[str, list[str]]:
+    """The different words of each column of a csv file, in alphabetical order, as far as its first bytes have them; no column with a number.
+
+    Where rows that lack a value may be left out, those of `whole` rows alone.
+    """
     if kind_of(path) != "csv":
         return {}
     dialect, names = dialect_of(path, stated)
     rows = list(csv.reader(lines_of_head(path, dialect)[dialect.above :], delimiter=dialect.separator))
     columns: dict[str, set[str]] = {} if not names else {name: set() for name in name_columns(path, names)}
-    for row in rows[1:]:
-        if len(row) == len(columns):  # A value of several lines has other widths.
+    for row in ([cell.strip() for cell in each] for each in rows[1:]):
+        is_lacking = whole and any(cell.lower() in MISSING for cell in row)
+        if len(row) == len(columns) and not is_lacking:  # A value of several lines has other widths.
             for words, cell in zip(columns.values(), row, strict=True):
-                words.add(cell.strip())
+                words.add(cell)
     there = {name: {word for word in words if word.lower() not in LACKING} for name, words in columns.items()}
     are_numbers = {
         n for n, words in there.items() if any(number_of(word, dialect.decimal) is not None for word in words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from mai.runtime.inputs.cells import is_number
+from mai.runtime.inputs.cells import MISSING, is_number
 
 Decimal = Literal[".", ","]
 OTHER: dict[Decimal, Decimal] = {".": ",", ",": "."}
@@ -48,6 +48,13 @@ def number_of(cell: str, decimal: Decimal, plain: bool = False) -> float | None:
         return None
     digits = re.sub(APART, "", dressed["digits"]).replace(OTHER[decimal], "")
     return float(dressed["sign"] + digits.replace(decimal, "."))
+
+
+def is_word(cell: str | None, number: float | None) -> bool | None:
+    """Whether a text that is this number, or none, is a word; None where it says that there is no value."""
+    if number is not None:
+        return False
+    return None if (cell or "").lower() in MISSING else True
 
 
 def _negative(inner: str, decimal: Decimal) -> float | None:

@@ -23,7 +23,7 @@ from mai.compiler.data.rows import Column, FieldRows, FileRows, Words
 from mai.runtime.arrays import Array
 
 IN_MEMORY = 1 << 27  # Bytes of a table that are kept there.
-FORM = 1  # Of the files; others are never read.
+FORM = 2  # Of the files, and of how cells are read, as which words are missing; files of another form are never read.
 RECORDS, ABOUT = "records.bin", "about.json"
 PART = "part-"
 

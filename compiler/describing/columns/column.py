@@ -120,9 +120,8 @@ class ColumnReader:
         self.numbers = Numbers()
         self.values: Counter[str] | None = Counter()
         self.gaps: Counter[str] = Counter()  # Words that say of a number that there is none.
-        self.infinite: Counter[str] = (
-            Counter()
-        )  # Texts that are words beside words, and no finite number beside numbers.
+        # Texts that are words beside words, and no finite number beside numbers.
+        self.infinite: Counter[str] = Counter()
         self.words, self.letters, self.spaces, self.dates = 0, 0, 0, Numbers()
         self.in_utc, self.seeming_dates, self.with_other_sign = False, Sightings(), Sightings()
         self.units: dict[str, Sightings] = {}
@@ -148,7 +147,7 @@ class ColumnReader:
         """What was in the rows."""
         kind = self._kind()
         numbers = self.dates if kind == "date" else self.numbers
-        gaps, words = self._gaps_and_words(kind == "word")
+        gaps, words = self._gaps_and_words(kind == "word" and not self.numbers.count)
         counts = None if self.values is None else self.values + words
         if kind != "word":
             self.numbers.infinite += self.infinite.total()

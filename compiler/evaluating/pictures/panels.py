@@ -14,11 +14,8 @@ from mai.runtime.show.canvas import INK, QUIET, TEAL, hide_spines
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NUMBERED, NAMED, LONG = (
-    12,
-    30,
-    14,
-)  # The most rows whose cells have a number, and that have a name; and its most letters.
+NUMBERED, NAMED = 12, 30  # The most rows whose cells have a number, and that have a name.
+LONG = 14  # The most letters of a name.
 
 
 def short(name: str) -> str:

@@ -89,18 +89,19 @@ def _of_numbers(plt: Pyplot, answers: Measured, target: str) -> Figure:
     ends = [min(truth.min(), said.min()), max(truth.max(), said.max())]
     left.plot(ends, ends, color=QUIET, linewidth=0.8)
     left.scatter(truth[some], said[some], s=size, color=INK, alpha=0.5, linewidths=0)
-    left.set_xlabel(f"`{target}`")
-    left.set_ylabel("said")
+    left.set_xlabel(target)
+    left.set_ylabel("answer")
     middle.axhline(0, color=QUIET, linewidth=0.8)
     middle.scatter(said[some], (said - truth)[some], s=size, color=INK, alpha=0.5, linewidths=0)
-    middle.set_xlabel("said")
-    middle.set_ylabel("said minus right")
+    middle.set_xlabel("answer")
+    middle.set_ylabel(f"answer minus {target}")
     _counted(right, said - truth)
     right.axvline(0, color=QUIET, linewidth=0.8)
-    right.set_xlabel("said minus right")
-    right.set_ylabel("numbers")
+    right.set_xlabel(f"answer minus {target}")
+    right.set_ylabel("how many")
     for panel, title in ((left, "answers"), (middle, "residuals"), (right, "residuals, counted")):
         panel.set_title(title, fontsize=9)
+        panel.locator_params(axis="x", nbins=4)  # Ticks of six digits have room beside each other.
         hide_spines(panel)
     return figure
 
@@ -126,11 +127,11 @@ def _of_quantiles(plt: Pyplot, answers: Quantiles, target: str) -> Figure:
         middle.scatter(places[shown], truth[order][shown], s=6, color=colour, linewidths=0, label=label, zorder=3)
     middle.legend(frameon=False, fontsize=8)
     middle.set_xlabel("in the order of their middle quantile")
-    middle.set_ylabel(f"`{target}`")
+    middle.set_ylabel(target)
     middle.set_title("intervals, and what is right", fontsize=9)
     _counted(right, said[:, high] - said[:, low])
     right.set_xlabel(f"width of the interval {name}")
-    right.set_ylabel("numbers")
+    right.set_ylabel("how many")
     right.set_title("widths, counted", fontsize=9)
     for panel in (left, middle, right):
         hide_spines(panel)

@@ -56,9 +56,9 @@ def tags_of(program: Program, export: str) -> dict[str, TagResult]:
 
 
 def sizes_of_tags(type_: Type) -> tuple[int, ...] | None:
-    """The sizes of a field whose numbers may be tags, real ones or labels of two; None of another."""
+    """The sizes of a field whose numbers may be tags, real ones, truths, or labels of two; None of another."""
     sizes = tuple(size for size in type_.shape if isinstance(size, int))
-    is_of_two = type_.dtype is DType.REAL or (type_.dtype is DType.INT and type_.classes == 2)
+    is_of_two = type_.dtype is not DType.INT or type_.classes == 2
     return sizes if is_of_two and len(sizes) == type_.rank else None
 
 
@@ -162,9 +162,8 @@ class _Losses:
     def _are_likelihoods(self, there: Array, is_there: bool, is_probability: bool) -> Array:
         """Of each number, whether the loss changes as minus the logarithm of a probability; weighed, or of a tag that is smoothed."""
         odds = np.array(GRID)
-        forms = np.stack([np.logaddexp(0, -odds), np.logaddexp(0, odds)], 1) - np.log(
-            2
-        )  # Of a tag that is there, and not.
+        is_there_or_not = np.stack([np.logaddexp(0, -odds), np.logaddexp(0, odds)], 1)
+        forms = is_there_or_not - np.log(2)  # Of a tag that is there, and not, from even odds on.
         changes = np.stack([self._changes(there, each, is_probability) for each in GRID])
         changes = np.where(np.isfinite(changes), changes, 1e9)
         weights, *_ = np.linalg.lstsq(forms, changes, rcond=None)

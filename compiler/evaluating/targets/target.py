@@ -179,7 +179,8 @@ class _Finder:
         answers = tuple(
             Answer(name, each.role, tags=each.tags) for name, each in results.items() if tags <= of_role[each.role]
         )
-        return Target(types, answers, None if asked is not None else self.objectives[ordered[0].field], tuple(ordered))
+        objective = None if asked is not None else self.objectives[ordered[0].field]
+        return Target(types, answers, objective, tuple(ordered)) if answers else None
 
     def _quantiles(self, field: str, type_: Type) -> tuple[Answer, ...]:
         """The results that are quantiles of a field, where each level is there for all of its numbers."""
