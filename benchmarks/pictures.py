@@ -166,10 +166,9 @@ def a_training(path: Path) -> None:
 
 
 def evaluated(answers: Answers, path: Path) -> None:
-    is_labelled = isinstance(answers, Labelled)
     bins = calibration(answers) if isinstance(answers, Labelled) and answers.probabilities is not None else []
     found = Evaluation(
-        "", "y", None, answers, figures(answers, 5), of_classes(answers) if isinstance(answers, Labelled) and is_labelled else [], bins, [], 0, (),
+        "", "y", None, answers, figures(answers, 5), of_classes(answers) if isinstance(answers, Labelled) else [], bins, [], 0, (), [],
     )  # fmt: skip
     draw_evaluation(found, path)
 

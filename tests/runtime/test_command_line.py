@@ -117,7 +117,7 @@ def test_a_verb_ends_early_in_typer_too() -> None:
     assert run_application(app, ["verb", "a", "--out", "b", "--steps", "7"]) == 7
     with pytest.raises(Misuse) as refused:
         run_application(app, ["verb", "a", "--out", "b", "--steps", "8"])
-    assert (refused.value.message, refused.value.command) == ("Invalid value: --steps 8", "mai verb")
+    assert (refused.value.message, refused.value.command) == ("invalid value: --steps 8", "mai verb")
 
 
 @pytest.mark.slow
