@@ -21,7 +21,7 @@ REGULAR = (*(case(sample(n, n, kind="regular")) for n in (1, 2, 3, 10)), case(sa
 
 
 class Det(Operation):
-    """The determinant [...] of A [..., n, n], by elimination with partial pivoting; 0 of a singular matrix, where its derivative is NaN if it has more than `FEW` rows."""
+    """The determinant [...] of A [..., n, n], by elimination with partial pivoting; 0 of a singular matrix, where its derivative is NaN if it has more than 6 rows."""
 
     function = Function(
         "det",
