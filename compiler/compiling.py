@@ -117,10 +117,10 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions, da
     from mai.compiler.training.untrained import first_weights, told_by_data
     from mai.compiler.weights.tensor_files import metadata_of
 
-    arrays, steps = load_weights(program, weights, options.seed)
+    first = first_weights(program, options.seed, data) if weights is None else None
+    arrays, steps = load_weights(program, weights, options.seed) if first is None else (first, None)
     if weights is None:
         _say_untrained(program)
-        arrays = first_weights(program, options.seed, data) or arrays
     metadata = told_by_data(program, weights, options.seed, data) | metadata_of(weights)
     tokenizer = tokenizer_text(program, weights, options.tokenizer)
     names = label_names.names_in(metadata)

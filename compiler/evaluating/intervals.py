@@ -52,7 +52,7 @@ def resampled(
     `places` say, are drawn in `Blocks`.
     """
     rng, size = np.random.default_rng(seed), min(count, most)
-    blocks = Blocks(places) if places is not None and is_overlapping(places) else None
+    blocks = blocks_of(places)
     whole = metrics(np.arange(count))
     values = np.stack(
         [
@@ -78,7 +78,13 @@ def resampled(
 
 def is_overlapping(places: Places | None) -> bool:
     """Whether some examples share rows with others, as windows of a series do that begin nearer to each other than they are long."""
-    return places is not None and Blocks(places).length > 1
+    return blocks_of(places) is not None
+
+
+def blocks_of(places: Places | None) -> Blocks | None:
+    """How examples are drawn that share rows; None where none do."""
+    blocks = None if places is None else Blocks(places)
+    return blocks if blocks is not None and blocks.length > 1 else None
 
 
 class Blocks:
@@ -124,9 +130,10 @@ class Blocks:
 
 def notes_of_overlap(places: Places | None) -> tuple[str, ...]:
     """What is said of examples that share rows."""
-    if places is None or not is_overlapping(places):
+    blocks = blocks_of(places)
+    if places is None or blocks is None:
         return ()
-    apart = Blocks(places).apart
+    apart = blocks.apart
     what = f"so the intervals are as wide as those of about {apart:,.0f} windows that share none"
     if apart < 2:
         what = "so one cannot tell how sure the figures are"

@@ -177,9 +177,9 @@ def average_precisions(positive: Array, scores: Array) -> Array:
     from scipy.stats import rankdata
 
     order = np.argsort(-scores, axis=0, kind="stable")
-    found = np.take_along_axis(positive, order, 0).cumsum(0)
+    hits = np.take_along_axis(positive, order, 0).cumsum(0)
     above = rankdata(-scores, "max", axis=0).astype(np.int64)
-    precision = np.take_along_axis(found, above - 1, 0) / above
+    precision = np.take_along_axis(hits, above - 1, 0) / above
     count = positive.sum(0)
     means: Array = np.where(
         (count > 0) & (count < len(positive)), (precision * positive).sum(0) / np.maximum(count, 1), np.nan

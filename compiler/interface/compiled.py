@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +12,17 @@ import numpy as np
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.compiling import compile_all
 from mai.compiler.interface.scratch import remove_with, scratch_folder
-from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
+from mai.compiler.training.initial_weights import check_fits
 from mai.compiler.weights.tensor_files import weights_file
 from mai.runtime.arrays import Array
 from mai.runtime.model.loader import load
-from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 
 if TYPE_CHECKING:
     from mai.runtime.model.model import Model
+
+AMONG = "among the weights"
 
 
 def compiled(
@@ -60,22 +62,18 @@ def _file(weights: Any, folder: Path, program: Program) -> Path | None:
 
 def _check_fit(program: Program, arrays: Mapping[str, Array]) -> None:
     """Raise `MaiError`, `weights-mismatch`, for the first parameter that arrays lack, or have in another shape."""
+    others = arrays.keys() - program.weights.keys()
     for name, weight in program.weights.items():
-        array = arrays.get(name)
-        if array is None and weight.follows is None:
-            guess = closest(name, arrays.keys() - program.weights.keys())
-            help = (
-                f"is it `{guess}`?" if guess else "`spec.torch().state_dict()` has all names, with their first values"
-            )
-            raise _misfit(weight, f"there is no `{name}` {list(weight.shape)} among the weights", help)
-        if array is not None and array.shape != weight.shape:
-            raise _misfit(
-                weight, f"`{name}` is {list(weight.shape)} in the spec and {list(array.shape)} among the weights"
-            )
+        if name in arrays:
+            check_fits(weight, arrays[name].shape, AMONG, lambda: None)
+        elif weight.follows is None:
+            check_fits(weight, None, AMONG, partial(_help_for, name, others))
 
 
-def _misfit(weight: Weight, message: str, help: str | None = None) -> MaiError:
-    return MaiError([Diagnostic("weights-mismatch", weight.span, message, help=help)])
+def _help_for(name: str, others: Collection[str]) -> str:
+    """What to do about a parameter that is not there, where there are others that the spec has not."""
+    guess = closest(name, others)
+    return f"is it `{guess}`?" if guess else "`spec.torch().state_dict()` has all names, with their first values"
 
 
 def _arrays(weights: Any) -> Mapping[str, Array]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -134,7 +135,8 @@ class OwnWeights(Mapping[str, Array]):
         self._files.check()
         self._names = {weight.name: _name_in(weight, self._files) for weight in program.weights.values()}
         for name, weight in program.weights.items():
-            _check_fits(weight, self._files.shapes.get(self._names[name]), path)
+            shape = self._files.shapes.get(self._names[name])
+            check_fits(weight, shape, f"in {path}", partial(_settings_of_run, path))
 
     def __getitem__(self, name: str) -> Array:
         array: Array = self._files.read(self._names[name]).numpy()
@@ -164,15 +166,20 @@ def _has_other_names(program: Program, path: Path) -> bool:
         return not program.weights.keys() & files.shapes.keys()
 
 
-def _check_fits(weight: Weight, shape: tuple[int, ...] | None, path: Path) -> None:
+def check_fits(weight: Weight, shape: tuple[int, ...] | None, where: str, help: Callable[[], str | None]) -> None:
+    """Raise `MaiError`, `weights-mismatch`, where weights have another shape of a parameter, or None, as they lack it; `help` says what to do."""
     if shape == weight.shape:
         return
-    others = f"`{weight.name}` is {list(weight.shape)} in the spec and {list(shape or ())} in {path}"
-    message = others if shape is not None else f"there is no `{weight.name}` {list(weight.shape)} in {path}"
+    others = f"`{weight.name}` is {list(weight.shape)} in the spec and {list(shape or ())} {where}"
+    message = others if shape is not None else f"there is no `{weight.name}` {list(weight.shape)} {where}"
+    raise MaiError([Diagnostic("weights-mismatch", weight.span, message, help=help())])
+
+
+def _settings_of_run(path: Path) -> str | None:
+    """What to say where the weights of a run do not fit: the consts that it was trained with."""
     run = read_record(path.parent)
     said = " ".join(f"--set {name}={value}" for name, value in run.sets.items()) if run is not None else ""
-    help = f"they were trained with {said}: say so here, too" if said else None
-    raise MaiError([Diagnostic("weights-mismatch", weight.span, message, help=help)])
+    return f"they were trained with {said}: say so here, too" if said else None
 
 
 def _check_finite(weight: Weight, array: Array, path: Path | None) -> None:
