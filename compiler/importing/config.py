@@ -68,7 +68,7 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
         name = names.get(written, written)
         meanings = record.get("words", {}).get(name, {})
         is_left_out = value is None and (meanings or record.get("null_is_default"))
-        if written in ignored or _changes_nothing(record, name) or is_left_out:
+        if written in ignored or changes_nothing(record, name) or is_left_out:
             continue
         complaint = _complaint(record, name, value)
         if complaint is None and said.setdefault(name, meaning := _meaning(meanings, value)) != meaning:
@@ -103,7 +103,7 @@ def _leaves(content: Mapping[str, object], before: str = "") -> Iterator[tuple[s
             yield before + name, value
 
 
-def _changes_nothing(record: Record, name: str) -> bool:
+def changes_nothing(record: Record, name: str) -> bool:
     """Whether a field is one of those, or one of a config inside: `text_config.use_cache`; what a table has changes something."""
     if any(name in record.get(table, {}) for table in ("fields", "words", "only")):
         return False
