@@ -190,9 +190,23 @@ DECODERS = {
 }  # fmt: skip
 
 # Models that also read images, of which the texts alone are imported.
-EYES = {"depth": 1, "hidden_size": 16, "num_heads": 2, "intermediate_size": 16, "patch_size": 4, "out_hidden_size": WIDTH}
+EYES = {
+    "depth": 1,
+    "hidden_size": 16,
+    "num_heads": 2,
+    "intermediate_size": 16,
+    "patch_size": 4,
+    "out_hidden_size": WIDTH,
+}
 INNER = {**TEXT, "initializer_range": 0.3}
-SIGHT = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 8, "patch_size": 4}
+SIGHT = {
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "image_size": 8,
+    "patch_size": 4,
+}
 DECODERS |= {
     "gemma3, its texts": Model("Gemma3ForConditionalGeneration", "Gemma3Config", {
         "text_config": {**INNER, **DECODERS["gemma3"].settings, "initializer_range": 0.3}, "vision_config": SIGHT, "mm_tokens_per_image": 4}),
