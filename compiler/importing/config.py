@@ -20,6 +20,7 @@ from mai.spec.family_records import Record
 
 MAX_BYTES = 20_000_000
 MAX_WHOLE = 2**40
+TIED = "tie_word_embeddings"  # Whether texts begin and end with one matrix is a matter of the whole model.
 
 Settings: TypeAlias = dict[
     str, object
@@ -48,6 +49,39 @@ def refused(slug: str, message: str, help: str | None = None) -> MaiError:
     return MaiError([Diagnostic(slug, None, message, help=help)])
 
 
+def joined_config(record: Record, config: Mapping[str, object], file: str) -> Mapping[str, object]:
+    """The config with the fields of the one inside beside its own; a record's `inner` says where that is, and of which kinds it may be:
+    the net of texts of a model that also reads images, the backbone of a head.
+
+    Args:
+        file: its name, for messages.
+
+    Raises:
+        MaiError: `config-unknown` where the one inside is of another kind, or the two say different things.
+    """
+    for field, kinds in record.get("inner", {}).items():
+        inside = config.get(field)
+        if isinstance(inside, dict):
+            config = _joined(record, config, (file, field), inside, [kinds] if isinstance(kinds, str) else kinds)
+        elif "hidden_size" not in config:  # Earlier versions wrote the fields of both side by side.
+            raise refused("config-unknown", f"{file}: there is no `{field}` in it")
+    return config
+
+
+def _joined(
+    record: Record, config: Mapping[str, object], place: tuple[str, str], inside: Mapping[str, object], kinds: list[str]
+) -> Mapping[str, object]:
+    (file, field), own = place, {n: v for n, v in config.items() if n != place[1]}
+    kind = inside.get("model_type", kinds[0])
+    if kind not in kinds:
+        message = f"{file}: `{field}.model_type` is {str(kind)[:60]!r}"
+        raise refused("config-unknown", message, f"known here: {', '.join(kinds)}")
+    for name, value in inside.items():
+        if own.get(name, value) != value and name != TIED and not _changes_nothing(record, name):
+            raise refused("config-unknown", f"{file}: `{field}.{name}` and `{name}` say different things")
+    return {**inside, **own}
+
+
 def read_settings(record: Record, content: Mapping[str, object], file: str, ignored: Sequence[str] = ()) -> Settings:
     """The settings of a file by the record's names; those that it lacks are as the record says.
 
@@ -68,7 +102,7 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
         name = names.get(written, written)
         meanings = record.get("words", {}).get(name, {})
         is_left_out = value is None and (meanings or record.get("null_is_default"))
-        if written in ignored or changes_nothing(record, name) or is_left_out:
+        if written in ignored or _changes_nothing(record, name) or is_left_out:
             continue
         complaint = _complaint(record, name, value)
         if complaint is None and said.setdefault(name, meaning := _meaning(meanings, value)) != meaning:
@@ -103,7 +137,7 @@ def _leaves(content: Mapping[str, object], before: str = "") -> Iterator[tuple[s
             yield before + name, value
 
 
-def changes_nothing(record: Record, name: str) -> bool:
+def _changes_nothing(record: Record, name: str) -> bool:
     """Whether a field is one of those, or one of a config inside: `text_config.use_cache`; what a table has changes something."""
     if any(name in record.get(table, {}) for table in ("fields", "words", "only")):
         return False

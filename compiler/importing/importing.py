@@ -10,10 +10,9 @@ from pathlib import Path
 
 from mai.compiler.check import check_text
 from mai.compiler.importing.adapter import check_ties, read_model
-from mai.compiler.importing.config import Settings, read_settings, refused
+from mai.compiler.importing.config import Settings, joined_config, read_settings, refused
 from mai.compiler.importing.ends import ends_of, unreachable_ends
 from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder
-from mai.compiler.importing.inner import joined_config
 from mai.compiler.importing.policy import read_policy
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import longest, read_sentences
@@ -73,7 +72,7 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     check_packing(folder.config, CONFIG, ignored)
     name, architecture = _family(folder)
     record = family_records()[name]
-    folder = replace(folder, config=joined_config(record, folder.config))
+    folder = replace(folder, config=joined_config(record, folder.config, CONFIG))
     settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder, ignored)
     endless = list(unreachable_ends(settings))
     with TensorFiles(folder.weights) as files:

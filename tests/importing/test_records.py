@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from mai.compiler.importing.config import read_settings
+from mai.compiler.importing.config import joined_config, read_settings
 from mai.compiler.importing.importing import import_folder
-from mai.compiler.importing.inner import joined_config
 from mai.compiler.importing.render import number_text, render, turns_text
 from mai.spec.diagnostics import MaiError
 from mai.spec.family_records import Record, family_records
@@ -56,7 +55,7 @@ def test_what_a_record_says_is_what_the_reference_says(name: str) -> None:
         expected = list(expected) if isinstance(expected, tuple) else expected
         words = record.get("words", {}).get(field)
         assert settings[field] == (words[expected] if words else expected), field
-    stated = joined_config(record, json.loads(json.dumps(config.to_dict())))
+    stated = joined_config(record, json.loads(json.dumps(config.to_dict())), "config.json")
     texts = {n: v for n, v in stated.items() if n in speaks_of(generation_of(record)) - speaks_of(record)}
     read_settings(generation_of(record), texts, "config.json")
     read_settings(record, {n: v for n, v in stated.items() if n not in texts}, "config.json")
