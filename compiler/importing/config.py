@@ -20,7 +20,7 @@ from mai.spec.family_records import Record
 
 MAX_BYTES = 20_000_000
 MAX_WHOLE = 2**40
-TIED = "tie_word_embeddings"  # Whether texts begin and end with one matrix is a matter of the whole model.
+WHOLE = ("tie_word_embeddings", "eos_token_id")  # What is a matter of the whole model, not of a net inside it.
 
 Settings: TypeAlias = dict[
     str, object
@@ -50,8 +50,9 @@ def refused(slug: str, message: str, help: str | None = None) -> MaiError:
 
 
 def joined_config(record: Record, config: Mapping[str, object], file: str) -> Mapping[str, object]:
-    """The config with the fields of the one inside beside its own; a record's `inner` says where that is, and of which kinds it may be:
-    the net of texts of a model that also reads images, the backbone of a head.
+    """The config with the fields of the one inside beside its own; a record's `inner` says where that is, and of which kinds it may be.
+
+    So have models that also read images the net of their texts inside, and heads their backbone.
 
     Args:
         file: its name, for messages.
@@ -77,7 +78,7 @@ def _joined(
         message = f"{file}: `{field}.model_type` is {str(kind)[:60]!r}"
         raise refused("config-unknown", message, f"known here: {', '.join(kinds)}")
     for name, value in inside.items():
-        if own.get(name, value) != value and name != TIED and not _changes_nothing(record, name):
+        if own.get(name, value) != value and name not in WHOLE and not _changes_nothing(record, name):
             raise refused("config-unknown", f"{file}: `{field}.{name}` and `{name}` say different things")
     return {**inside, **own}
 
