@@ -81,16 +81,20 @@ def dates_to_numbers(port: Port, form: DateForm, text: str) -> str:
 
 
 def date_in_words(days: float, form: DateForm) -> str:
-    """A number of days as the date that it is."""
-    if not math.isfinite(days):
-        return f"{days:g}"
+    """A number of days as the date that it is: of all times that are this number in 32 bits, the roundest."""
     try:
-        moment = EPOCH + timedelta(days=days)
-    except OverflowError:
+        moment = EPOCH + timedelta(days=_roundest(days))
+    except (OverflowError, ValueError):  # Of no calendar, or no number.
         return f"{days:g}"
     if form == "day" and not days % 1:
         return f"{moment:%Y-%m-%d}"
     return f"{moment:%Y-%m-%d %H:%M}" + ("Z" if form == "utc" else "")
+
+
+def _roundest(days: float) -> float:
+    """The days to the hour, to quarters of it, five minutes, or the minute: the first that is the same number in 32 bits."""
+    rounded = (round(days * count) / count for count in (24, 96, 288))
+    return next((each for each in rounded if np.float32(each) == np.float32(days)), round(days * 1440) / 1440)
 
 
 def description_of_dates(facts: Facts | None, form: DateForm) -> str:

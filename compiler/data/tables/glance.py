@@ -71,11 +71,13 @@ def _first_rows(path: Path, stated: Stated, columns: Sequence[str]) -> Iterator[
 
 def _rows_of_csv(path: Path, stated: Stated) -> Iterator[dict[str, object]]:
     dialect, names = dialect_of(path, stated)
-    called = [*name_columns(path, names)] if names else []
+    if not names:
+        return
+    places = {name: names.index(written) for name, written in name_columns(path, names).items()}
     rows = csv.reader(lines_of_head(path, dialect)[dialect.above :], delimiter=dialect.separator)
     for row in islice(rows, 1, None):
-        if len(row) == len(called):  # A value of several lines has other widths.
-            yield dict(zip(called, (cell.strip() for cell in row), strict=True))
+        if len(row) == len(names):  # A value of several lines has other widths.
+            yield {name: row[place].strip() for name, place in places.items()}
 
 
 def _rows_of_json(path: Path) -> Iterator[dict[str, object]]:
