@@ -114,7 +114,7 @@ def _assign(e: Context, env: Environment, statement: ast.Assign) -> Binding:
 
 
 def _updated(e: Context, env: Environment, statement: ast.Assign, change: Binding) -> Binding:
-    """The new value of `x += change`, of the shape of the old one."""
+    """The new value of `x += change`, of the shape of the old one, but for a number, to which a tensor may be added."""
     target = statement.targets[0]
     if target.id not in env.names:
         raise e.fail("unknown-name", target.span, f"`{target.id}` has no value yet to change")
@@ -131,7 +131,7 @@ def _updated(e: Context, env: Environment, statement: ast.Assign, change: Bindin
         value = quotient(e, statement.span, spans, a, b)
     else:
         value = e.checked(statement.span, spans, BINARY[statement.op], a, b)
-    if isinstance(value, Value) and value.type.shape != a.type.shape:
+    if isinstance(value, Value) and value.type.shape != a.type.shape and not is_number(old):
         message = f"`{target.id}` is {describe(a.type.shape)}, its change is {describe(b.type.shape)}"
         raise e.fail("shape-mismatch", statement.value.span, message, label=describe(b.type.shape))
     return value
