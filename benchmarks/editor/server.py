@@ -17,7 +17,6 @@ from benchmarks.measure import record, seconds, table
 from mai.compiler.editor.completion import completions
 from mai.compiler.editor.desk import Desk
 from mai.compiler.editor.outline import hints, outline, tokens
-from mai.compiler.editor.view import View
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CHECKED = ("moons_flow", "dit", "llama", "digits_unet")

@@ -45,7 +45,11 @@ def complaints(environment: Environment, source: str) -> Iterator[str]:
             yield f"line {node.lineno} says `{{% {word} %}}`, and a file has no template beside its own to read"
     for kind, there in ((nodes.Filter, environment.filters), (nodes.Test, environment.tests)):
         word = kind.__name__.lower()
-        asked = {test.node.value for test in tree.find_all(nodes.Test) if test.name == word and isinstance(test.node, nodes.Const)}
+        asked = {
+            test.node.value
+            for test in tree.find_all(nodes.Test)
+            if test.name == word and isinstance(test.node, nodes.Const)
+        }
         for node in tree.find_all(kind):
             if node.name not in there and node.name not in asked:
                 yield f"line {node.lineno} uses the {word} `{node.name}`, which there is not"
