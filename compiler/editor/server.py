@@ -16,6 +16,7 @@ from mai.compiler.editor.desk import Desk, with_plain_lines
 from mai.compiler.editor.hover import hover
 from mai.compiler.editor.meaning import mended
 from mai.compiler.editor.outline import TOKEN_KINDS, folds, hints, lenses, outline, tokens
+from mai.compiler.editor.pauses import pause, put_off_pauses
 from mai.compiler.editor.places import offset_of, place_of, units
 from mai.compiler.editor.view import View
 from mai.spec.diagnostics import Diagnostic
@@ -63,6 +64,7 @@ class Answers:
         threading.stack_size(STACK)
         self.pool = ThreadPoolExecutor(1)
         self.pool.submit(warm_up)
+        self.pool.submit(put_off_pauses)
 
     # ----------------------------------------------------------------- texts
 
@@ -115,6 +117,10 @@ class Answers:
         if self._is_current(view) and view.meaning is not None:
             self._publish(view.path, view, view.meaning.diagnostics)
             self._refresh()
+        await self._show_importers(view)
+        await self._run(lambda: pause() if self._is_current(view) else None)
+
+    async def _show_importers(self, view: View) -> None:
         for old, new in await self._run(lambda: self._importers(view)):
             is_open = self._is_current(old)
             if is_open:
@@ -130,7 +136,7 @@ class Answers:
         """The files that import a text, as they were and checked anew."""
         importers = []
         for old in self.desk.importers(view.path) if self._is_current(view) else ():
-            new = View(old.path, old.source, self.desk.read, old.version, self.desk.templates)
+            new = View(old.path, old.source, self.desk.read, old.version, self.desk.kept(old.path))
             new.check(self.desk.texts())
             importers.append((old, new))
         return importers
@@ -205,7 +211,7 @@ class Answers:
         if self.fixes.get(view.path, (None,))[0] is not view and any(d.edits for d in view.meaning.diagnostics):
             self.fixes[view.path] = (
                 view,
-                await self._run(lambda: mended(view.path, view.source, texts, self.desk.templates)),
+                await self._run(lambda: mended(view.path, view.source, texts, self.desk.kept(view.path))),
             )
         kept, diagnostics = self.fixes.get(view.path, (None, []))
         if kept is not view or not self._is_current(view):
