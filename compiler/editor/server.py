@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,6 @@ from mai.compiler.editor.desk import Desk, with_plain_lines
 from mai.compiler.editor.hover import hover
 from mai.compiler.editor.meaning import mended
 from mai.compiler.editor.outline import TOKEN_KINDS, folds, hints, lenses, outline, tokens
-from mai.compiler.editor.pauses import pause, put_off_pauses
 from mai.compiler.editor.places import offset_of, place_of, units
 from mai.compiler.editor.view import View
 from mai.spec.diagnostics import Diagnostic
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STACK = 256 * 2**20  # Bytes; the elaborator recurses into what is nested.
+OBJECTS = 100_000  # A check of a long text makes some 60,000.
 PAUSE = 0.05  # Seconds without a change after which a text is checked; meanwhile what is asked is answered.
 
 
@@ -64,7 +65,7 @@ class Answers:
         threading.stack_size(STACK)
         self.pool = ThreadPoolExecutor(1)
         self.pool.submit(warm_up)
-        self.pool.submit(put_off_pauses)
+        self.pool.submit(put_off_garbage)
 
     # ----------------------------------------------------------------- texts
 
@@ -118,7 +119,7 @@ class Answers:
             self._publish(view.path, view, view.meaning.diagnostics)
             self._refresh()
         await self._show_importers(view)
-        await self._run(lambda: pause() if self._is_current(view) else None)
+        await self._run(lambda: gc.collect() if self._is_current(view) else 0)
 
     async def _show_importers(self, view: View) -> None:
         for old, new in await self._run(lambda: self._importers(view)):
@@ -293,6 +294,16 @@ class Answers:
         text = view.source.text
         places = [(*place_of(view.source, at), units(text[at : at + n]), kind) for at, n, kind in tokens(view)]
         return convert.tokens(places)
+
+
+def put_off_garbage() -> None:
+    """Let Python look for objects that only speak of each other, as graphs do, when we ask it to, unless very many were made before.
+
+    By itself it looks in the middle of a check, at all that was ever loaded, and takes as long as the check.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(OBJECTS, 5, 5)
 
 
 def with_change(text: str, range: lsp.Range | None, new: str) -> str:
