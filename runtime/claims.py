@@ -97,8 +97,9 @@ def _finding(claim: str, condition: Condition, runs: list[dict[str, Array]]) -> 
     left, right = sides
     all_hold = COMPARE[condition.comparison](left, right) & np.isfinite(left) & np.isfinite(right)
     worst = np.unravel_index(int(np.argmax(_excess(condition.comparison, left, right))), left.shape)
-    means = left.mean(axis=1)
-    error = 2 * float(means.std(ddof=1)) / math.sqrt(len(means)) if len(means) > 1 else None
+    with np.errstate(invalid="ignore"):  # Infinite numbers have no mean, which is told.
+        means = left.mean(axis=1)
+        error = 2 * float(means.std(ddof=1)) / math.sqrt(len(means)) if len(means) > 1 else None
     return Finding(
         claim=claim, text=condition.text, holds=bool(all_hold.all()), comparison=condition.comparison,
         left=_finite(left[worst]), right=_finite(right[worst]), mean=_finite(means.mean()), interval=_finite(error),
@@ -113,7 +114,8 @@ def _finite(number: float | None) -> float | None:
 
 def _excess(comparison: str, left: Array, right: Array) -> Array:
     """How far each pair is from holding: what is not finite is furthest."""
-    apart = left - right
+    with np.errstate(invalid="ignore"):
+        apart = left - right
     amounts = {"<": apart, "<=": apart, ">": -apart, ">=": -apart, "==": np.abs(apart), "!=": -np.abs(apart)}
     amount: Array = np.nan_to_num(amounts[comparison], nan=np.inf, posinf=np.inf, neginf=-np.inf)
     return amount

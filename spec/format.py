@@ -204,9 +204,11 @@ def _arguments(arguments: Sequence[ast.Argument]) -> str:
     return ", ".join(f"{a.name} = {expr(a.value)}" if a.name else expr(a.value) for a in arguments)
 
 
-def _index(item: ast.Expr | ast.Slice | ast.NewAxis) -> str:
+def _index(item: ast.IndexItem) -> str:
     if isinstance(item, ast.NewAxis):
         return "None"
+    if isinstance(item, ast.OtherAxes):
+        return "..."
     if isinstance(item, ast.Slice):
         start, stop = (expr(p) if p else "" for p in (item.start, item.stop))
         return f"{start}:{stop}" + (f":{expr(item.step)}" if item.step else "")

@@ -170,7 +170,7 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
     return Dataset(
         Ordered(epochs(count, seed), examples), count, aside[0], finite.tokenizer, labels, aside[1],
         (*finite.notes, *notes_of_unknown(matched, known), *copies),
-        facts=facts_of_rows(rows, fields, parts.train, finite.fit, finite.vectors), decimal=finite.decimal, examples=examples,
+        facts=facts_of_rows(rows, fields, parts.train, finite), decimal=finite.decimal, examples=examples,
         places=_places_aside(finite, parts),
     )  # fmt: skip
 

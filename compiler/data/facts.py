@@ -10,12 +10,13 @@ from typing import Literal
 
 import numpy as np
 
-from mai.compiler.data.rows import Rows, choose
+from mai.compiler.data.rows import Dates, Rows, choose
+from mai.compiler.data.source_kinds import Finite
 from mai.compiler.data.tables.numerals import OTHER, Decimal
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import metadata_of
 from mai.runtime.arrays import Array
-from mai.runtime.model.manifest import Facts
+from mai.runtime.model.manifest import DateForm, Facts
 
 Fit = Literal["crop", "pad", "stretch"]
 FACTS, DECIMAL = "mai.facts", "mai.decimal"
@@ -30,19 +31,17 @@ def facts_of_rows(
     rows: Mapping[str, Rows],
     fields: Mapping[str, Type],
     trained: Array | None,
-    fit: Fit | None,
-    vectors: Mapping[str, tuple[str, ...]],
+    finite: Finite,
 ) -> dict[str, Facts]:
-    """The ranges of the fields of real numbers, over the rows that are trained on, or an even choice of them; `fit` is of images, `vectors` are columns by field."""
+    """What the fields of real numbers are, over the rows that are trained on, or an even choice of them; `finite` says what was found in the files."""
     facts = {}
     for name, each in rows.items():
         if fields[name].dtype is DType.REAL and len(each):
             numbers = np.arange(len(each)) if trained is None else np.sort(trained)
             most = min(SAMPLE, max(1, NUMBERS // max(1, prod(each.shape[1:]))))
             some = np.asarray(choose(each, numbers[:: -(-len(numbers) // most)])[:], np.float64)
-            described = _facts(some, fit if some.ndim == 4 else None)
-            facts[name] = (
-                described.model_copy(update={"columns": list(vectors[name])}) if name in vectors else described
+            facts[name] = _facts(some, finite.fit if some.ndim == 4 else None).model_copy(
+                update=_of_columns(name, some, finite)
             )
     return facts
 
@@ -60,6 +59,30 @@ def _facts(rows: Array, fit: Fit | None) -> Facts:
         gaps=not is_there.all(),
         fit=fit,
     )
+
+
+def _of_columns(name: str, rows: Array, finite: Finite) -> dict[str, object]:
+    """What is known of a field whose numbers, [n, ...], are columns with names of their own, or dates."""
+    known: dict[str, object] = {"columns": list(finite.vectors[name])} if name in finite.vectors else {}
+    dates, columns = finite.dates.get(name, ()), rows.reshape(len(rows), -1).T
+    if not dates or len(columns) > MOST or len(dates) not in (1, len(columns)):
+        return known
+    each = dates if len(dates) == len(columns) else dates * len(columns)
+    return known | {"dates": [_date_form(in_utc, days) for in_utc, days in zip(each, columns, strict=True)]}
+
+
+def _date_form(in_utc: bool | None, days: Array) -> DateForm | None:
+    """How some days since 1970 are written as dates; None for numbers that are none."""
+    if in_utc is None:
+        return None
+    are_whole = bool((days == np.floor(days))[np.isfinite(days)].all())
+    return "utc" if in_utc else "day" if are_whole else "time"
+
+
+def dates_in(facts: Mapping[str, Facts]) -> Dates:
+    """Which fields were dates in what was trained on."""
+    forms = {name: each.dates for name, each in facts.items() if each.dates}
+    return {name: tuple(None if form is None else form == "utc" for form in each) for name, each in forms.items()}
 
 
 def saved(facts: Mapping[str, Facts], decimal: Decimal | None) -> dict[str, str]:

@@ -13,7 +13,7 @@ from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Dim, Size, evaluate, symbol, symbols
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.cells import few_of, vector_columns
+from mai.runtime.inputs.cells import LACKING, MISSING, few_of, is_number, vector_columns
 from mai.spec.diagnostics import Diagnostic, MaiError, Word
 from mai.spec.diagnostics.suggest import closest
 
@@ -140,6 +140,26 @@ def check_labels(name: str, type_: Type, least: int, most: int) -> None:
     if isinstance(classes, int) and not 0 <= least <= most < classes:
         help = _help_with_labels(least, most, classes)
         raise bad(f"`{name}` has labels {least} to {most}, the spec has class[{classes}]", help=help)
+
+
+def check_label_count(name: str, type_: Type, cells: Collection[str], named: bool, has_gaps: bool) -> None:
+    """Refuse more labels than the spec's number of classes, of the texts of a column's cells. Raises `MaiError`.
+
+    Args:
+        named: whether cells are names, also where they look like numbers.
+        has_gaps: whether a label more may be for what is missing.
+    """
+    there = [cell for cell in cells if cell.lower() not in MISSING]
+    numbers = [float(cell) for cell in there if is_number(cell)]
+    if numbers and not named:
+        if len(numbers) == len(there) and all(number.is_integer() for number in numbers):
+            check_labels(name, type_, int(min(numbers)), int(max(numbers)))
+        return
+    words = sorted(there if numbers else (cell for cell in cells if cell.lower() not in LACKING))
+    if isinstance(type_.classes, int) and len(words) > type_.classes:
+        message = f"`{name}` has {len(words)} labels ({few_of(words, 5)}), the spec has class[{type_.classes}]"
+        more = ", or one more, for words that are missing or not known" if has_gaps else ""
+        raise bad(message, help=f"write class[{len(words)}]{more}")
 
 
 def _help_with_labels(least: int, most: int, classes: int) -> str | None:

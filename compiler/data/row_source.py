@@ -87,6 +87,8 @@ class RowSource(Source):
         return find_files(base, paths, self.reads)
 
     def read(self, request: Request) -> Reading:
+        from mai.compiler.data.rows import notes_of_zones
+
         paths = request.files or listed(self.path)
         files = self.find(request.base, paths)
         places = [request.base / path for path in paths]
@@ -98,8 +100,9 @@ class RowSource(Source):
         held_out, test = (self._aside(each, request, files, read) for each in (self.validation, self.test))
         both = {"held_out": held_out, "test": test}
         aside = {name: each.places for name, each in both.items() if each is not None and each.places is not None}
+        zones = (note for each in both.values() if each is not None for note in notes_of_zones(rows.dates, each.dates))
         rows = replace(rows, held_out=None if held_out is None else held_out.arrays, aside=aside)
-        return replace(rows, test=None if test is None else test.arrays)
+        return replace(rows, test=None if test is None else test.arrays, notes=(*rows.notes, *dict.fromkeys(zones)))
 
     def reader(self, request: Request, files: Sequence[Path]) -> Callable[[Wanted], Finite]:
         """What reads the rows of files, after a look at those that are trained on. Raises `MaiError`."""

@@ -243,6 +243,25 @@ class Words:
 
 Column = Rows | Words
 Columns = Mapping[str, Column]
+Dates = Mapping[str, tuple[bool | None, ...]]
+"""By field, for each of its columns that are dates whether these are in UTC, since they have offsets; None for one of numbers."""
+
+
+def notes_of_zones(trained: Dates, here: Dates) -> list[str]:
+    """What is said of fields whose times are in UTC here and were not in the data that are trained on, or the other way round."""
+    notes = []
+    for name in trained.keys() & here.keys():
+        differ = {
+            now for then, now in zip(trained[name], here[name], strict=False) if None not in (then, now) and then != now
+        }
+        if differ:
+            have, had = (
+                ("have an offset, and are read in UTC", "none")
+                if True in differ
+                else ("have no offset", "one, and was read in UTC")
+            )
+            notes.append(f"`{name}`: times here {have}; those that are trained on had {had}")
+    return sorted(notes)
 
 
 def join(columns: Sequence[Column]) -> Column:

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from mai.compiler.data.batches import match_fields, source_of, typed_rows
+from mai.compiler.data.facts import dates_in
 from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names, number_labels
 from mai.compiler.data.places import Places
-from mai.compiler.data.rows import Column, Columns, Rows, Words, choose_of, rows_of
+from mai.compiler.data.rows import Column, Columns, Rows, Words, choose_of, notes_of_zones, rows_of
 from mai.compiler.data.source_kinds import Finite, Request, Source
 from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import DType, Type
@@ -60,7 +61,7 @@ def read_whole(
             the source takes otherwise, and an example without one of them is left out where the source takes what is missing.
         tokenizer: that of the run, as its manifest states it.
         decimal: the decimal sign of the run's tables, for files that do not tell theirs.
-        facts: of the fields that the run was trained on: the columns of those that have names of their own.
+        facts: of the fields that the run was trained on: the columns of those that have names of their own, and which were dates.
 
     Raises:
         MaiError: `data-missing` or `data-bad`.
@@ -79,7 +80,8 @@ def read_whole(
         raise bad(f"{files[0]} has no example" + (f" with a value of {wanted}" if wanted else ""))
     rows, labels = _numbers(columns, fields, known, answers, finite.has_gaps)
     in_files = None if finite.places is None else finite.places.of(places)
-    return WholeFiles(rows, places, labels, count - len(places), finite.notes, in_files)
+    notes = (*finite.notes, *notes_of_zones(dates_in(facts or {}), finite.dates))
+    return WholeFiles(rows, places, labels, count - len(places), notes, in_files)
 
 
 def _read(source: Source, request: Request) -> Finite:

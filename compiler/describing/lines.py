@@ -11,6 +11,7 @@ import pyarrow as pa
 from mai.compiler.describing.arrays import ArraysSummary, ArraySummary
 from mai.compiler.describing.columns.column import DAY, ColumnSummary
 from mai.compiler.describing.columns.numbers import Numbers
+from mai.compiler.describing.columns.words import shortened
 from mai.compiler.describing.drawn import DrawnSummary
 from mai.compiler.describing.image_tables import images_of_table
 from mai.compiler.describing.images import COLOURS, ImagesSummary
@@ -20,7 +21,7 @@ from mai.runtime.inputs.cells import few_of
 from mai.spec.diagnostics import MaiError
 
 Summary = TableSummary | ImagesSummary | TextSummary | ArraysSummary | DrawnSummary
-WIDTH, MOST_COLUMNS, MOST_WORDS, FEW, LETTERS = 116, 200, 5, 6, 24
+WIDTH, MOST_COLUMNS, MOST_WORDS, FEW = 116, 200, 5, 6
 
 
 def share(part: float, whole: float) -> str:
@@ -252,8 +253,8 @@ def _values(columns: Sequence[ColumnSummary]) -> str:
     few = first.counts and len(first.counts) <= MOST_WORDS + 5
     if first.kind in ("word", "mixed") or (first.kind == "whole" and few):
         if first.is_identifier:
-            return few_of([_short(word) for word in first.words], 2) if first.words else "nearly all differ"
-        counted = [f"{_short(word)} {share(count, first.rows - first.missing)}" for word, count in first.counts]
+            return few_of([shortened(word) for word in first.words], 2) if first.words else "nearly all differ"
+        counted = [f"{shortened(word)} {share(count, first.rows - first.missing)}" for word, count in first.counts]
         return few_of(counted, MOST_WORDS)
     zone = " in UTC" if first.in_utc else ""
     return "" if first.numbers is None else _range(first.numbers, first.kind == "date") + zone
@@ -274,11 +275,6 @@ def _array_values(array: ArraySummary) -> str:
         total = sum(array.labels)
         return few_of([f"{label} {share(count, total)}" for label, count in enumerate(array.labels)], MOST_WORDS)
     return _range(array.numbers) if array.numbers.count else "no numbers"
-
-
-def _short(word: str) -> str:
-    word = word.replace("\r", "").replace("\n", "\\n")
-    return word if len(word) <= LETTERS else word[: LETTERS - 3] + "..."
 
 
 def ascii_or(character: str) -> str:

@@ -13,6 +13,7 @@ from mai.compiler.data.tables.header import identifier
 from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
 from mai.compiler.describing.columns.hints import counted_dates, names_rows
+from mai.compiler.describing.columns.words import in_one_line, shortened
 from mai.runtime.inputs.cells import few_of, note_of_lacking
 from mai.spec.record import record
 
@@ -122,7 +123,12 @@ def holds_texts(column: ColumnSummary) -> bool:
 
 
 def why_not(column: ColumnSummary) -> str | None:
-    """Why no field takes a column; None where one can."""
+    """Why no field takes a column, in one line; None where one can."""
+    reason = _why_not(column)
+    return None if reason is None else in_one_line(reason)
+
+
+def _why_not(column: ColumnSummary) -> str | None:
     if column.kind == "empty":
         return "it is empty"
     if column.like_date is not None:
@@ -141,9 +147,9 @@ def why_not(column: ColumnSummary) -> str | None:
     if column.kind == "list" and (column.width is None or column.width < 1):
         return "its lists differ in length"
     if column.numbers is not None and column.numbers.infinite:
-        return "it holds values that are not finite"
+        return f"it holds values that are not finite, the first in row {column.row_of_infinite or 0:,}: write a number there, or nothing"
     if column.distinct == 1 and not column.missing and column.rows > 1:
-        return f"it is always {column.words[0]}"
+        return f"it is always {shortened(column.words[0])}"
     dates = counted_dates(column)
     if column.is_numbering:
         return dates or "it numbers the rows"

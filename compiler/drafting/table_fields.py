@@ -19,6 +19,7 @@ MOST_LABELS = 100  # So many words may be predicted, and so many numbers be said
 LETTERS_OF_TOKEN, MOST_TOKENS = 3, 128  # Of a text: letters that a token has, and tokens that are read.
 MOST_NAMED = 60  # Columns of numbers that a spec names; of more it takes all that are left as one vector.
 HEAVY_TAIL = 10  # A target's logarithm is learnt where one number in a hundred is so many times its median.
+FEWEST = 10  # Rows that have a value of a column: of fewer little is learnt that holds for others.
 RARE = 0.05  # The share of a label that few rows have.
 ONE_HOT = 12  # Words of so many kinds or fewer have a number each; of more kinds they are embedded.
 # Functions that a drafted spec calls where fields are in scope, for labels and for numbers: a field of such a name would hide one.
@@ -234,7 +235,7 @@ def _target(table: TableSummary, name: str) -> ColumnSummary:
     if column.distinct == 1:
         raise bad(f"`{name}` is always {column.words[0]}: there is nothing to predict")
     is_fine = names_a_row(column) or (column.kind == "mixed" and 1 < len(column.words) <= MOST_LABELS)
-    reason = None if is_fine else _reason(name, [column], frozenset(), texts=False)
+    reason = None if is_fine else _reason(column.name, [column], frozenset(), texts=False)
     if reason is not None:
         raise bad(f"`{name}` cannot be predicted: {reason}")
     return column
@@ -265,8 +266,16 @@ def _reason(name: str, columns: Sequence[ColumnSummary], called: frozenset[str],
         return "its name has no letter"
     if name in called:
         return "its name is that of a function which the spec calls: give it another"
-    reasons = (None if texts and holds_texts(each) else why_not(each) for each in columns)
+    reasons = (None if texts and holds_texts(each) else why_not(each) or _too_few(each) for each in columns)
     return next((reason for reason in reasons if reason), None)
+
+
+def _too_few(column: ColumnSummary) -> str | None:
+    """Why nothing is learnt of a column that lacks a value in nearly all rows; None where it has enough."""
+    there = column.rows - column.missing
+    if there >= FEWEST or column.rows < 2 * FEWEST:
+        return None
+    return f"it has a value in {there} of {column.rows:,} rows alone: too few to learn much of it"
 
 
 def _why(left: Mapping[str, str]) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns.hints import counted_dates
+from mai.compiler.describing.columns.words import in_one_line
 from mai.compiler.describing.lines import listed, number, share, spread
 from mai.compiler.describing.tables import notes_of_words
 from mai.compiler.drafting.table_fields import ONE_HOT, TableFields, Words
@@ -79,6 +80,19 @@ class _Names:
 
 
 def _data(fields: TableFields, path: str) -> Iterator[str]:
+    yield from map(in_one_line, _comments(fields))
+    target = fields.target
+    if fields.texts:
+        yield f"const vocab = {VOCAB}"
+    every = [(target.name, _target_type(fields)), *fields.inputs]
+    source = spread(f"from {'examples' if fields.texts else 'table'}(", [*_source(fields, path)], ")").replace(
+        "\n", "\n    "
+    )
+    yield spread("data ", [f"{name}: {type_}" for name, type_ in every], source)
+
+
+def _comments(fields: TableFields) -> Iterator[str]:
+    """What is said of the table, a comment each."""
     file, target = fields.table.files[0].name, fields.target
     yield f"# {target.name} from the other columns of {file}: {fields.rows:,} rows, {_what(fields)}."
     yield from (f"# Left out: {name}: {reason}." for name, reason in fields.left)
@@ -91,13 +105,6 @@ def _data(fields: TableFields, path: str) -> Iterator[str]:
     columns = (column for column in fields.table.columns if column.name in taken)
     yield from (f"# {note[0].upper()}{note[1:]}." for column in columns for note in notes_of_words(column))
     yield from _remarks(fields)
-    if fields.texts:
-        yield f"const vocab = {VOCAB}"
-    every = [(target.name, _target_type(fields)), *fields.inputs]
-    source = spread(f"from {'examples' if fields.texts else 'table'}(", [*_source(fields, path)], ")").replace(
-        "\n", "\n    "
-    )
-    yield spread("data ", [f"{name}: {type_}" for name, type_ in every], source)
 
 
 def _remarks(fields: TableFields) -> Iterator[str]:
@@ -114,7 +121,8 @@ def _remarks(fields: TableFields) -> Iterator[str]:
         yield f"# A few {target} are far larger than all others: its logarithm is learnt, and a guess is the middle of what may be, not its mean."
     if fields.rarest is not None:
         name, count = fields.rarest
-        yield f"# {count:,} rows are `{name}`: accuracy says little of them. `sample = balanced({target})` in train(...) shows all labels equally"
+        rows_are = "row is" if count == 1 else "rows are"
+        yield f"# {count:,} {rows_are} `{name}`: accuracy says little of them. `sample = balanced({target})` in train(...) shows all labels equally"
         yield "# often; probabilities of rare ones are too high then."
 
 

@@ -10,6 +10,7 @@ from mai.compiler.editor.hover import named_at, word_at
 from mai.compiler.editor.names import Symbol
 from mai.compiler.editor.renaming import meanings, sources_of, with_name
 from mai.compiler.editor.view import View, is_of_mai, moved, prelude_symbols
+from mai.compiler.elaborate.repeating.store import Templates
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.report import MaiError
 from mai.spec.parsing.parse import load_source
@@ -27,15 +28,16 @@ def with_plain_lines(text: str) -> str:
 
 
 class Desk:
-    """The views of the texts that are open, by their paths."""
+    """The views of the texts that are open, by their paths; and the templates that their checks share."""
 
     def __init__(self) -> None:
         self.views: dict[Path, View] = {}
+        self.templates = Templates()
 
     def put(self, path: Path, text: str, version: int | None) -> View:
         """A text as it is now."""
         source = Source(str(path), with_plain_lines(text), path.name)
-        self.views[path] = View(path, source, self.read, version)
+        self.views[path] = View(path, source, self.read, version, self.templates)
         return self.views[path]
 
     def close(self, path: Path) -> None:

@@ -130,7 +130,7 @@ class Answers:
         """The files that import a text, as they were and checked anew."""
         importers = []
         for old in self.desk.importers(view.path) if self._is_current(view) else ():
-            new = View(old.path, old.source, self.desk.read, old.version)
+            new = View(old.path, old.source, self.desk.read, old.version, self.desk.templates)
             new.check(self.desk.texts())
             importers.append((old, new))
         return importers
@@ -203,7 +203,10 @@ class Answers:
             return None
         texts = self.desk.texts()
         if self.fixes.get(view.path, (None,))[0] is not view and any(d.edits for d in view.meaning.diagnostics):
-            self.fixes[view.path] = view, await self._run(lambda: mended(view.path, view.source, texts))
+            self.fixes[view.path] = (
+                view,
+                await self._run(lambda: mended(view.path, view.source, texts, self.desk.templates)),
+            )
         kept, diagnostics = self.fixes.get(view.path, (None, []))
         if kept is not view or not self._is_current(view):
             return []

@@ -100,6 +100,9 @@ class Context(Telling):
         self.places_apart = 0  # Copies of places at which functions are differentiated.
         self.turns_apart = 0  # Turns of `repeat`s that were elaborated one by one.
         self.failed_attempts = 0
+        self.looks_behind = (
+            0  # How often it was asked what is around a call: what a value is computed from, which block.
+        )
         # Of the `repeat`s around that are tried as one body: taken apart, they are numbers.
         self.open_turns: list[Value] = []
         self.stacked: dict[tuple[str, ...], Value] = {}  # The parameters of all nets of a family, by their names.
@@ -113,6 +116,7 @@ class Context(Telling):
     @property
     def in_train_block(self) -> bool:
         """Whether the graph that is being made is a train block's."""
+        self.looks_behind += 1
         return self.train is not None
 
     # --------------------------------------------------------------- emission

@@ -63,6 +63,7 @@ class Statements:
         try:
             return RULES[type(statement)].elaborate(self.e, env, statement)
         except Stop:
+            self.e.stops += 1
             for name in assigned_names([statement]):
                 env.bind(name, POISON)
             if not _returns(statement):
@@ -113,7 +114,7 @@ def _assign(e: Context, env: Environment, statement: ast.Assign) -> Binding:
 
 
 def _updated(e: Context, env: Environment, statement: ast.Assign, change: Binding) -> Binding:
-    """The new value of `x += change`, of the shape of the old one."""
+    """The new value of `x += change`, of the shape of the old one, but for a number, to which a tensor may be added."""
     target = statement.targets[0]
     if target.id not in env.names:
         raise e.fail("unknown-name", target.span, f"`{target.id}` has no value yet to change")
@@ -130,7 +131,7 @@ def _updated(e: Context, env: Environment, statement: ast.Assign, change: Bindin
         value = quotient(e, statement.span, spans, a, b)
     else:
         value = e.checked(statement.span, spans, BINARY[statement.op], a, b)
-    if isinstance(value, Value) and value.type.shape != a.type.shape:
+    if isinstance(value, Value) and value.type.shape != a.type.shape and not is_number(old):
         message = f"`{target.id}` is {describe(a.type.shape)}, its change is {describe(b.type.shape)}"
         raise e.fail("shape-mismatch", statement.value.span, message, label=describe(b.type.shape))
     return value
@@ -141,7 +142,7 @@ def _updated(e: Context, env: Environment, statement: ast.Assign, change: Bindin
 
 @elaborates(ast.Return)
 def _return(e: Context, env: Environment, statement: ast.Return) -> Binding:
-    if e.in_train_block and not e.call_stack:
+    if not e.call_stack and e.in_train_block:
         raise e.fail("unreachable", statement.span, "a train block returns nothing: it ends in `minimize`")
     return e.expressions.expression(env, statement.value)
 

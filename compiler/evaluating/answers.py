@@ -15,6 +15,8 @@ from mai.compiler.evaluating.targets.tags import tag_names
 from mai.compiler.evaluating.targets.target import Role, Target
 from mai.compiler.ir.types import DType
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.dates import date_in_words
+from mai.runtime.model.manifest import DateForm
 from mai.spec.record import record
 
 ROWS = 4096  # At a time, by default.
@@ -196,13 +198,21 @@ def _probabilities(by_role: Mapping[Role, Array]) -> tuple[Array | None, Array |
 def values_in_words(subject: Subject, examples: WholeFiles, place: int) -> Iterator[tuple[str, str]]:
     """The fields of one example as a person reads them; of one with many numbers, its shape."""
     names, trained = label_names(subject), subject.program.trainings[-1].fields
-    for field in columns_of(subject).values():
+    facts = subject.model.manifest.facts
+    for input_, field in columns_of(subject).items():
         value = examples.rows[field][place : place + 1][0]
         labels = names.get(field, ())
         if value.ndim == 0 and labels and trained[field].dtype is DType.INT:
             yield field, labels[int(value)] if 0 <= int(value) < len(labels) else "(missing or not known)"
         elif value.size <= 4:
-            numbers = value.reshape(-1).tolist()
-            yield field, ", ".join(f"{number:.4g}" if number == number else "(missing)" for number in numbers)
+            forms = (facts[input_].dates if input_ in facts else None) or [None] * value.size
+            yield field, ", ".join(map(_number_in_words, value.reshape(-1).tolist(), forms))
         else:
             yield field, f"{list(value.shape)} numbers"
+
+
+def _number_in_words(number: float, form: DateForm | None) -> str:
+    """A number as a person reads it, days since 1970 as the date that they are."""
+    if number != number:
+        return "(missing)"
+    return f"{number:.4g}" if form is None else date_in_words(number, form)

@@ -30,6 +30,7 @@ from mai.compiler.evaluating.subject import check_compiled
 from mai.compiler.evaluating.targets.target import refusal
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
+from mai.compiler.training.run.best import notes_of_run
 from mai.runtime.arrays import Array
 from mai.runtime.model.loader import load
 from mai.runtime.run_folders.files import WEIGHTS
@@ -167,6 +168,8 @@ def measure_run(
         ]
         if measures.labels is not None:
             shown += label_figures(measures.labels, run.tokenizer, resamples, seed)
+    folder = run.path if run.path.is_dir() else run.path.parent
+    notes += notes_of_run(folder, run.program.trainings[-1].settings.keep)
     return Losses(
         f"the losses of {run.path} on {data or examples.what}: {count:,} examples", count, shown, tuple(notes)
     )

@@ -28,6 +28,7 @@ from mai.compiler.evaluating.metrics import (
 from mai.compiler.evaluating.quantiles import losses
 from mai.compiler.evaluating.subject import Subject
 from mai.compiler.evaluating.tag_metrics import OfTag, judge_tags, tag_calibration
+from mai.compiler.training.run.best import notes_of_run
 from mai.runtime.arrays import Array
 from mai.runtime.show.terminal import aligned
 from mai.spec.record import record
@@ -89,10 +90,15 @@ def evaluation(
         _calibration(answers),
         [_worst(subject, examples, answers, place) for place in worst_places(answers, worst)],
         examples.missing,
-        (*examples.notes, *notes_of_overlap(where)),
+        (*examples.notes, *notes_of_overlap(where), *_notes_of_run(subject)),
         tags,
         "example" if where is None else "row",
     )
+
+
+def _notes_of_run(subject: Subject) -> list[str]:
+    """What is said of the run that the file lies in, if it lies in one."""
+    return notes_of_run(subject.model.path.parent, subject.program.trainings[-1].settings.keep) if subject.run else []
 
 
 def _calibration(answers: Answers) -> list[Bin]:

@@ -20,6 +20,7 @@ from mai.spec.family_records import Record
 
 MAX_BYTES = 20_000_000
 MAX_WHOLE = 2**40
+WHOLE = ("tie_word_embeddings", "eos_token_id")  # What is a matter of the whole model, not of a net inside it.
 
 Settings: TypeAlias = dict[
     str, object
@@ -46,6 +47,40 @@ def _without_words(table: dict[str, object]) -> object:
 def refused(slug: str, message: str, help: str | None = None) -> MaiError:
     """An error about a folder, which has no place in a spec."""
     return MaiError([Diagnostic(slug, None, message, help=help)])
+
+
+def joined_config(record: Record, config: Mapping[str, object], file: str) -> Mapping[str, object]:
+    """The config with the fields of the one inside beside its own; a record's `inner` says where that is, and of which kinds it may be.
+
+    So have models that also read images the net of their texts inside, and heads their backbone.
+
+    Args:
+        file: its name, for messages.
+
+    Raises:
+        MaiError: `config-unknown` where the one inside is of another kind, or the two say different things.
+    """
+    for field, kinds in record.get("inner", {}).items():
+        inside = config.get(field)
+        if isinstance(inside, dict):
+            config = _joined(record, config, (file, field), inside, [kinds] if isinstance(kinds, str) else kinds)
+        elif "hidden_size" not in config:  # Earlier versions wrote the fields of both side by side.
+            raise refused("config-unknown", f"{file}: there is no `{field}` in it")
+    return config
+
+
+def _joined(
+    record: Record, config: Mapping[str, object], place: tuple[str, str], inside: Mapping[str, object], kinds: list[str]
+) -> Mapping[str, object]:
+    (file, field), own = place, {n: v for n, v in config.items() if n != place[1]}
+    kind = inside.get("model_type", kinds[0])
+    if kind not in kinds:
+        message = f"{file}: `{field}.model_type` is {str(kind)[:60]!r}"
+        raise refused("config-unknown", message, f"known here: {', '.join(kinds)}")
+    for name, value in inside.items():
+        if own.get(name, value) != value and name not in WHOLE and not _changes_nothing(record, name):
+            raise refused("config-unknown", f"{file}: `{field}.{name}` and `{name}` say different things")
+    return {**inside, **own}
 
 
 def read_settings(record: Record, content: Mapping[str, object], file: str, ignored: Sequence[str] = ()) -> Settings:
@@ -76,7 +111,8 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
         if complaint is None:
             settings[name] = _none_of(settings.get(name)) if value is None else value
         else:
-            help = None if name in settings else f"`--ignore {written}` if it changes no result"
+            without = record.get("ignorable", "if it changes no result" if name not in settings else None)
+            help = f"`--ignore {written}`{':' * ('ignorable' in record)} {without}" if without else None
             mistakes.append(Diagnostic("config-unknown", None, f"{file}: `{written}` {complaint}", help=help))
     if mistakes:
         raise MaiError(mistakes)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mai.compiler.check import check_text
 from mai.compiler.importing.adapter import check_ties, read_model
-from mai.compiler.importing.config import Settings, read_settings, refused
+from mai.compiler.importing.config import Settings, joined_config, read_settings, refused
 from mai.compiler.importing.ends import ends_of, unreachable_ends
 from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder
 from mai.compiler.importing.policy import read_policy
@@ -72,6 +72,7 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     check_packing(folder.config, CONFIG, ignored)
     name, architecture = _family(folder)
     record = family_records()[name]
+    folder = replace(folder, config=joined_config(record, folder.config, CONFIG))
     settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder, ignored)
     endless = list(unreachable_ends(settings))
     with TensorFiles(folder.weights) as files:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from mai.compiler.data.facts import dates_in
 from mai.compiler.data.fields import NO_LABEL, bad, check_there, group_columns
+from mai.compiler.data.rows import notes_of_zones
 from mai.compiler.data.tables.cells import Column, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.predicting.texts import TextBlock, Texts, texts_of
@@ -51,7 +53,7 @@ class PortColumns:
         self.names = label_names(manifest, port)
         self.unknown = Counter[str]()
         self.are_numbers = False  # Where the file has names.
-        self._spare = spare_label(port, self.names)
+        self._spare, self._dates = spare_label(port, self.names), dates_in(manifest.facts)
         role: Role = "real" if port.dtype == "float32" else "label"
         self.parts = [
             Column(name, role, port.name, len(columns) > 1, named=any(map(is_number, self.names)), keeps=self.names)
@@ -102,6 +104,8 @@ class PortColumns:
     def notes(self) -> tuple[str, ...]:
         """What was found in the rows that were read."""
         own = [note for part in self.parts for note in part.notes()]
+        zones = tuple(bool(part.in_utc) if part.are_dates else None for part in self.parts)
+        own += notes_of_zones(self._dates, {self.port.name: zones})
         if self.are_numbers:
             own.append(f"`{self.port.name}`: numbers are taken as those of labels, 0 as `{self.names[0]}`")
         return (*own, *([unknown_words(self.port.name, self.unknown)] if self.unknown else []))

@@ -200,7 +200,7 @@ class TrainSettings(Settings):
     """The head of a train block. Exactly one of `steps` and `epochs` is given. `sample` chooses the examples of a batch, which are otherwise all gone through.
 
     `batch` is how many examples a step sees. `optimizer` moves the weights, `schedule` its learning rate. `ema` is how much of itself an
-    average of the weights keeps at each step; that average is what is written. `clip` is the largest norm of all gradients together.
+    average of the weights keeps at each step, and in the first ones, from k = 0, at most (1 + k) / (10 + k); that average is what is written. `clip` is the largest norm of all gradients together.
     `seed` numbers the run: first values, batches, draws. `precision` is what products are computed in. `keep` says which weights are
     written at the end. Held-out examples are looked at every `evaluate` steps, by default ten times. A batch is computed in `accumulate`
     parts, one after the other: in the memory of one, with the step of the whole; what is reported `across` a batch is then a mean over its

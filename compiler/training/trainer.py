@@ -23,7 +23,7 @@ from mai.compiler.training.moved import held_still
 from mai.compiler.training.options import Options, Result
 from mai.compiler.training.run import folder
 from mai.compiler.training.run.artifacts import Artifacts
-from mai.compiler.training.run.best import Best
+from mai.compiler.training.run.best import Best, notes_of_run
 from mai.compiler.training.run.failure import Seen, with_findings
 from mai.compiler.training.run.figures.cadence import Cadence
 from mai.compiler.training.run.figures.progress import Meter, Metrics
@@ -160,6 +160,7 @@ class Trainer:
         with stoppable(self), closing(self.feed), meter:
             meter.say(self.data.notes if self.stage.data is None else ())
             done = self._loop(start, meter, metrics)
+            meter.say(notes_of_run(self.out, self.training.settings.keep) if metrics is not None else ())
         stopped = self.stop and (done < self.steps or not self.stage.is_last)
         kept, validation = done, self._validated(done)
         if self.best is not None:

@@ -10,6 +10,7 @@ from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.column_shapes import read_in_place
 from mai.compiler.data.label_names import Names
 from mai.compiler.data.row_source import RowSource
+from mai.compiler.data.sources.table import Table
 from mai.compiler.ir.types import DType
 from mai.compiler.program import Program, Training
 from mai.compiler.training.first_values import compute_all_first_values, names_of_first_values
@@ -38,26 +39,27 @@ def first_weights(program: Program, seed: int, files: Sequence[Path] = ()) -> Ma
 
 
 def told_by_data(program: Program, weights: Path | None, seed: int, files: Sequence[Path] = ()) -> dict[str, str]:
-    """What a run's weights would say of the data in their metadata, for weights that were trained elsewhere.
+    """What a run's weights would say of the data in their metadata, for first values and for weights that were trained elsewhere.
 
-    Nothing where the data are not here, and nothing for first values, of which no run knows more: data may be large.
+    Nothing where the data are not here.
     """
-    if weights is None or SPEC in metadata_of(weights):
+    if weights is not None and SPEC in metadata_of(weights):
         return {}
     names: Names = {}
     metadata: dict[str, str] = {}
     for training in program.trainings:
-        if _has_labels(training, files):
+        if _may_have_words(training, files):
             data = _read(program, training, seed, files, names)
             names = data.labels if data is not None else names
             metadata |= facts.saved(data.facts, data.decimal) if data is not None else {}
     return label_names.saved(names) | metadata
 
 
-def _has_labels(training: Training, files: Sequence[Path]) -> bool:
-    """Whether the data are rows of files, and a field of them is a label: labels may have names there."""
+def _may_have_words(training: Training, files: Sequence[Path]) -> bool:
+    """Whether the data are rows of files in which a field may be words: labels with names, or the dates of a table."""
     source = read_in_place(training.data, files)
-    return isinstance(source, RowSource) and any(type_.dtype is DType.INT for type_ in training.fields.values())
+    has_labels = any(type_.dtype is DType.INT for type_ in training.fields.values())
+    return isinstance(source, Table) or (isinstance(source, RowSource) and has_labels)
 
 
 def _read(program: Program, training: Training, seed: int, files: Sequence[Path], names: Names) -> Dataset | None:

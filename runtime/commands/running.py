@@ -12,6 +12,7 @@ from typing import Any
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import unknown_name_error
+from mai.runtime.inputs.dates import date_form, dates_to_numbers
 from mai.runtime.inputs.labels import label_names, labels_to_numbers
 from mai.runtime.inputs.values import parse_span, parse_value, split_word, takes_text
 from mai.runtime.model.loader import load
@@ -136,10 +137,13 @@ def _values(model: Model, words: list[str], options: Mapping[str, int | None]) -
 def read_value(model: Model, port: Port, text: str, repeated: int | None) -> object:
     """The value of a port from a word, one example `repeated` so many times."""
     names, is_text = label_names(model.manifest, port), takes_text(model.manifest, port)
+    form = date_form(model.manifest, port)
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
+        if form is not None:
+            text = dates_to_numbers(port, form, text)
         numbers = text if is_text else labels_to_numbers(port, names, text)
-        value = parse_value(port, numbers, repeated, is_text=is_text, names=names)
+        value = parse_value(port, numbers, repeated, is_text=is_text, names=names, dates=form)
     for note in notes:
         say(f"note: {note.message}", err=True)
     return value

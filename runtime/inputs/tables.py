@@ -13,11 +13,14 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import LACKING, MISSING, few_of, is_number, vector_columns
 from mai.runtime.inputs.csv_rows import first_ragged, read_rows
+from mai.runtime.inputs.dates import as_days, is_date
 from mai.runtime.inputs.labels import as_labels, spare_label, warn_of_unknown
-from mai.runtime.model.manifest import Port
+from mai.runtime.model.manifest import DateForm, Port
 
 
-def from_csv(port: Port, path: Path, column: str = "", names: Sequence[str] = ()) -> Array:
+def from_csv(
+    port: Port, path: Path, column: str = "", names: Sequence[str] = (), dates: DateForm | None = None
+) -> Array:  # fmt: skip
     """The values of an input in a csv file, a row an example: [rows, columns], or in the port's shape where it is known.
 
     Where the first line has names, the columns called `x`, or `x0`, `x1`, ..., belong to the input `x`; where none is called
@@ -26,13 +29,14 @@ def from_csv(port: Port, path: Path, column: str = "", names: Sequence[str] = ()
     Args:
         column: the name of the columns, where it is not the port's.
         names: the names of the port's labels, which may stand for their numbers.
+        dates: how the port's numbers are written as dates, where they may be.
 
     Raises:
-        ModelError: the file is no table, or a cell is no number and no name of a label.
+        ModelError: the file is no table, or a cell is no number, no name of a label and no date.
     """
     rows = _rows(port, path)
     places = _places(path, column or port.name, rows[0])
-    has_header = bool(places) or not any(is_number(cell) or cell in names for cell in rows[0])
+    has_header = bool(places) or not any(is_number(c) or c in names or (dates and is_date(c)) for c in rows[0])
     body = rows[1:] if has_header else rows
     if column and not places:
         raise ModelError("input-missing", f"{path} has no column `{column}`", f"it has {few_of(rows[0])}")
@@ -43,7 +47,7 @@ def from_csv(port: Port, path: Path, column: str = "", names: Sequence[str] = ()
     chosen = places or range(len(rows[0]))
     unknown = Counter[str]()
     cells = [
-        [_value(port, names, row[i], unknown, f"{path}, column {titles[i]}, row {r}") for i in chosen]
+        [_value(port, names, row[i], unknown, f"{path}, column {titles[i]}, row {r}", dates) for i in chosen]
         for r, row in enumerate(body, 1)
     ]
     warn_of_unknown(port, unknown)
@@ -76,17 +80,19 @@ def _check_widths(path: Path, body: Sequence[Sequence[str]], width: int) -> None
         raise ModelError("input-shape", f"{path}: row {place} has {values}, the first line has {width}")
 
 
-def _value(port: Port, names: Sequence[str], cell: str, unknown: Counter[str], where: str) -> float:
-    """A cell as a number, or as the label that it names."""
+def _value(
+    port: Port, names: Sequence[str], cell: str, unknown: Counter[str], where: str, dates: DateForm | None
+) -> float:
+    """A cell as a number, as the label that it names, or as the date that it is."""
     if cell not in names and cell.lower() in (LACKING if names else MISSING):
         return _without_value(port, names, cell, where)
     if is_number(cell) and cell not in names:
         return float(cell)
-    if not names:
+    if not names and dates is None:
         help = "this file has no names of its labels" if port.classes else None
         raise ModelError("input-dtype", f"{where}: `{cell[:60]}` is no number", help)
     try:
-        return float(as_labels(port, names, cell, unknown))
+        return float(as_days(port, dates, cell) if dates else as_labels(port, names, cell, unknown))
     except ModelError as error:
         raise ModelError(error.slug, f"{where}: {error.message}", error.help) from error
 

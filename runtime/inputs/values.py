@@ -14,9 +14,10 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE, plain_file, read_arrays, reason
 from mai.runtime.inputs.arguments import as_array
+from mai.runtime.inputs.dates import as_days
 from mai.runtime.inputs.labels import as_labels
 from mai.runtime.inputs.tables import from_csv
-from mai.runtime.model.manifest import Manifest, Port
+from mai.runtime.model.manifest import DateForm, Manifest, Port
 
 MAX_EXAMPLES = 1_000_000  # That a range or a grid makes.
 MAX_SHOWN = 60  # Characters of a wrong value that a message repeats.
@@ -41,7 +42,10 @@ def takes_text(manifest: Manifest, port: Port) -> bool:
     return bool(manifest.tokenizer) and port.dtype == "int64" and len(port.shape) == 1 and bool(port.classes)
 
 
-def parse_value(port: Port, text: str, batch: int | None, *, is_text: bool = False, names: Sequence[str] = ()) -> Any:
+def parse_value(
+    port: Port, text: str, batch: int | None, *, is_text: bool = False, names: Sequence[str] = (),
+    dates: DateForm | None = None,
+) -> Any:  # fmt: skip
     """The value of `NAME=TEXT` for a port.
 
     Args:
@@ -50,6 +54,7 @@ def parse_value(port: Port, text: str, batch: int | None, *, is_text: bool = Fal
         batch: how many examples there are; those of an input are repeated in turn, or cut, to be as many.
         is_text: whether the port takes tokens that a tokenizer makes: then TEXT is a text, or `@FILE` with one.
         names: the names of the port's labels, which a file may hold.
+        dates: how the port's numbers are written as dates, which a file may hold, too.
 
     Returns:
         An array [batch, ...] for an input; for tokens a text, or lists that a tokenizer or the prompt's reader takes; for a
@@ -61,7 +66,7 @@ def parse_value(port: Port, text: str, batch: int | None, *, is_text: bool = Fal
     if is_text and not _is_array(text):
         prompt = _read_text(port, text)
         return prompt if batch is None else [prompt] * batch
-    value = _read(port, text, names)
+    value = _read(port, text, names, dates)
     if is_text and isinstance(value, list) and not _is_regular(value):
         return value
     if port.kind != "input":
@@ -96,9 +101,9 @@ def _read_text(port: Port, text: str) -> str:
         ) from error
 
 
-def _read(port: Port, text: str, names: Sequence[str]) -> object:
+def _read(port: Port, text: str, names: Sequence[str], dates: DateForm | None) -> object:
     if text.startswith("@"):
-        return _from_file(port, text[1:], names)
+        return _from_file(port, text[1:], names, dates)
     if ".." in text and port.dtype == "int64":
         return _range(port, text)
     if ".." in text and port.kind == "input" and port.dtype == "float32":
@@ -183,7 +188,7 @@ def _literal(port: Port, text: str) -> object:
         raise ModelError("input-dtype", f"`{port.name}={shown}` is no value", help) from error
 
 
-def _from_file(port: Port, word: str, names: Sequence[str]) -> object:
+def _from_file(port: Port, word: str, names: Sequence[str], dates: DateForm | None) -> object:
     """The array or the columns in `FILE`, or in `FILE:NAME` those called NAME and not as the port is."""
     file, _, key = word.partition(":")
     path = Path(file)
@@ -192,7 +197,7 @@ def _from_file(port: Port, word: str, names: Sequence[str]) -> object:
     if not path.is_file():
         raise ModelError("input-missing", f"there is no file {path} for `{port.name}`")
     if path.suffix.lower() == ".csv":
-        return from_csv(port, path, key, names)
+        return from_csv(port, path, key, names, dates)
     try:
         arrays = read_arrays(path)
     except UNREADABLE as error:
@@ -203,4 +208,7 @@ def _from_file(port: Port, word: str, names: Sequence[str]) -> object:
     if wanted not in arrays:
         help = f"it has {', '.join(arrays)}" if any(arrays) else None
         raise ModelError("input-dtype", f"{path} holds no array `{wanted}` for `{port.name}`", help)
-    return as_labels(port, names, arrays[wanted]) if port.classes else np.asarray(arrays[wanted])
+    array = np.asarray(arrays[wanted])
+    if dates is not None:
+        return as_days(port, dates, array)
+    return as_labels(port, names, array) if port.classes else array

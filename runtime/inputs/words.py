@@ -1,7 +1,8 @@
-"""Words that a call gives in the place of numbers: texts are tokens, and names of labels their numbers."""
+"""Words that a call gives in the place of numbers: texts are tokens, names of labels their numbers, and dates days."""
 
 from __future__ import annotations
 
+from mai.runtime.inputs.dates import as_days, date_form
 from mai.runtime.inputs.labels import as_labels, label_names, truths_as_labels
 from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.text.prompts import as_tokens
@@ -14,8 +15,11 @@ def as_numbers(
     """The value of an input or a setting as an array takes it; what is no word stays as it is.
 
     Raises:
-        ModelError: a label that the file does not know; a text for a file without a tokenizer.
+        ModelError: a label that the file does not know; what is no date; a text for a file without a tokenizer.
     """
+    form = date_form(manifest, port)
+    if form is not None:
+        return as_days(port, form, value)
     names = label_names(manifest, port)
     value = truths_as_labels(port, names, value)
     if port.kind == "input" and len(port.shape) == 1 and (tokenizer is not None or not names):

@@ -14,6 +14,7 @@ from mai.runtime.self_test.record import SelfTest
 FORMAT = 1
 MANIFEST_KEY, SPEC_KEY = "mai.manifest", "mai.spec"
 Number = bool | int | float
+DateForm = Literal["day", "time", "utc"]
 
 
 class Port(BaseModel):
@@ -56,6 +57,8 @@ class Facts(BaseModel):
         gaps: whether some were missing, which NaN stands for.
         columns: of a vector whose numbers are columns of a table with names of their own, these names.
         fit: of images of any size, how they come to that of the model: `crop`, `pad` or `stretch`.
+        dates: where numbers are days since 1970-01-01 that were dates in a table, of each number how these are written: whole days, `day`,
+            days with their `time`, or times with an offset, which are in `utc`; None for a number that is no date.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -66,6 +69,7 @@ class Facts(BaseModel):
     gaps: bool = False
     fit: Literal["crop", "pad", "stretch"] | None = None
     columns: list[str] | None = None
+    dates: list[DateForm | None] | None = None
 
 
 class Chat(BaseModel):

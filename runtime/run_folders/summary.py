@@ -15,6 +15,7 @@ State = Literal["done", "failed", "stopped", "begun"]
 HELD_OUT = "held-out "
 LARGEST_HEAD = 1 << 27  # Bytes.
 OTHERS = ("lr", "examples_per_second")  # In a line of figures, what is no result.
+FEWEST = 5  # Looks at held-out examples: of fewer, the first one is often the best by chance.
 Line = Mapping[str, float | str]
 
 
@@ -41,7 +42,7 @@ class Summary:
 
 def summary(folder: Path) -> Summary:
     """Of one folder; what is damaged in it is as if it were not there."""
-    lines = tuple(_lines(folder / METRICS))
+    lines = tuple(read_lines(folder / METRICS))
     metadata = _metadata(folder / WEIGHTS)
     steps = _steps(lines, folder, metadata)
     kept = int(metadata.get("trained_steps", steps))
@@ -80,7 +81,23 @@ def last_figures(lines: tuple[Line, ...]) -> dict[str, float]:
     return {}
 
 
-def _lines(path: Path) -> Iterator[Line]:
+def note_of_first(lines: Sequence[Line], metric: str = "loss", goal: Literal["min", "max"] = "min") -> str | None:
+    """What is said where the first look of a run's last block at the held-out examples found its weights best; None where it did not, or few were taken."""
+    block = lines[-1].get("block") if lines else None
+    name, sign = f"{HELD_OUT}{metric}", 1 if goal == "min" else -1
+    looks = [(int(line["step"]), float(line[name])) for line in lines if name in line and line.get("block") == block]
+    if len(looks) < FEWEST or min(sign * value for _, value in looks[1:]) <= sign * looks[0][1]:
+        return None
+    (step, first), (_, last) = looks[0], looks[-1]
+    return (
+        f"of {len(looks)} looks at the held-out examples the first one, after step {step:,}, was the best: {metric} {first:.4g} there, "
+        f"{last:.4g} at the end. What was learnt later does not hold for them: look earlier (`evaluate = {max(1, step // 10)}`), take fewer "
+        "steps or weights, or hold back (`dropout`, `weight_decay`)"
+    )
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """The lines of a run's figures; those that are damaged are left out."""
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from mai.runtime.inputs.dates import date_form
 from mai.runtime.inputs.labels import label_names
 from mai.runtime.inputs.values import takes_text
 from mai.runtime.model.manifest import Manifest, Port
@@ -133,7 +134,7 @@ def request_schema(manifest: Manifest) -> Schema:
 
 
 def _input(manifest: Manifest, port: Port) -> Schema:
-    """One example, or a list of them; where the file takes some, images in base64, texts, or names of labels."""
+    """One example, or a list of them; where the file takes some, images in base64, texts, names of labels, or dates."""
     one = _nested(_item(manifest, port), port.shape)
     kinds = [one, {"type": "array", "items": one}]
     if image_size(port):
@@ -149,6 +150,10 @@ def _item(manifest: Manifest, port: Port) -> Schema:
     if names and port.dtype == "int64":
         return {"anyOf": [_number(port), {"type": "string", "enum": list(names)}]}
     number = _number(port)
+    form = date_form(manifest, port)
+    if form is not None:
+        date = {"type": "string", "format": "date" if form == "day" else "date-time"}
+        return {"anyOf": [date, number, *([{"type": "null"}] if port.gaps else [])]}
     return number | ({"type": [number["type"], "null"]} if port.gaps and port.dtype == "float32" else {})
 
 

@@ -23,7 +23,7 @@ def interface(manifest: Manifest) -> list[tuple[str, str, str]]:
     from mai.runtime.inputs.arguments import range_in_words
 
     groups = {"inputs": manifest.inputs, "settings": manifest.settings, "outputs": manifest.outputs}
-    lines = [(heading, port.name, _port(port)) for heading, ports in groups.items() for port in ports]
+    lines = [(heading, port.name, _port(manifest, port)) for heading, ports in groups.items() for port in ports]
     sizes = sorted({*manifest.least, *manifest.most})
     return lines + [("sizes", n, range_in_words(manifest.least.get(n), manifest.most.get(n))) for n in sizes]
 
@@ -116,14 +116,17 @@ def _tuning(tuning: Tuning) -> str:
     )
 
 
-def _port(port: Port) -> str:
-    """A port's type, default and range, and the field whose labels it has."""
+def _port(manifest: Manifest, port: Port) -> str:
+    """A port's type, default and range, the field whose labels it has, and whether it takes dates."""
     from mai.runtime.inputs.arguments import range_of
+    from mai.runtime.inputs.dates import date_form, description_of_dates
 
     text = f"{port.dtype} {_axes(port)}"
     if port.default is not None:
         text += f" = {port.default}"
     text += f", {range_of(port)}" if range_of(port) else ""
+    form = date_form(manifest, port)
+    text += f", {description_of_dates(manifest.facts.get(port.name), form)}" if form is not None else ""
     return f"{text}, labels of `{port.field}`" if port.field else text
 
 

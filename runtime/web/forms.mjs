@@ -5,6 +5,7 @@ import { made } from "plane.mjs";
 
 const STEPS = 200; // Places of a slider between its ends.
 const MOST_SLIDERS = 24; // For the numbers of one vector.
+const A_DAY = 86_400_000; // Milliseconds.
 
 /** Whether a file answers for one row of a table: it draws nothing, and takes numbers and labels alone. */
 export function isForm(manifest) {
@@ -22,11 +23,35 @@ export function cell(port, manifest, form) {
   if (port.classes) return menu(port, manifest, form);
   const facts = manifest.facts?.[port.name];
   if (!port.shape.length) {
-    const read = facts ? slider(port.name, facts, 0, form) : plain(port.name, form);
+    const read = facts ? number(port.name, facts, 0, form) : plain(port.name, form);
     return () => [read()];
   }
-  const reads = facts.low.map((_, place) => slider(facts.columns?.[place] ?? `${port.name}${place}`, facts, place, form));
+  const reads = facts.low.map((_, place) => number(facts.columns?.[place] ?? `${port.name}${place}`, facts, place, form));
   return () => [reads.map((read) => read())];
+}
+
+/** What reads one number: the days of a date that is picked, or a slider. */
+function number(name, facts, place, form) {
+  const written = facts.dates?.[place];
+  return written ? picker(name, facts, place, written, form) : slider(name, facts, place, form);
+}
+
+/** A date, or a date with its time, as days since 1970-01-01; empty where it is missing. */
+function picker(name, facts, place, written, form) {
+  const type = written === "day" ? "date" : "datetime-local";
+  const label = written === "utc" ? `${name}, in UTC` : name;
+  const field = labelled(label, form).appendChild(made("input", { type, value: dateOf(facts.middle[place], written) }));
+  return () => {
+    if (field.value !== "") return Date.parse(written === "day" ? field.value : `${field.value}Z`) / A_DAY;
+    if (facts.gaps) return NaN;
+    throw new Error(`${name} has no date`);
+  };
+}
+
+/** Days since 1970-01-01 as fields of forms hold them. */
+function dateOf(days, written) {
+  const whole = written === "day" ? Math.floor(days) : days;
+  return new Date(whole * A_DAY).toISOString().slice(0, written === "day" ? 10 : 16);
 }
 
 /** The labels by their names; the one after those with names is for what is missing or not known. */

@@ -9,10 +9,10 @@ export interface Runtime {
 
 export type Bytes = Uint8Array | ArrayBuffer;
 export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array | BigInt64Array;
-export type Item = number | bigint | boolean | string;
+export type Item = number | bigint | boolean | string | Date;
 export type List = Item | readonly List[];
 
-/** What a call is given for an input or a setting. Labels may be names, prompts texts. */
+/** What a call is given for an input or a setting. Labels may be names, prompts texts, and dates texts or a `Date`, which is in UTC. */
 export type Value = List | Numbers | { data: Numbers | readonly Item[]; dims: readonly number[] };
 /** By name. A setting that is left out, `undefined` or `null` has its default. */
 export type Values = Record<string, Value | null | undefined>;
@@ -165,6 +165,9 @@ export function labelsOf(manifest: Manifest, port: Port): string[];
 
 /** The number of the label for what training never saw; null where there is none. */
 export function spareLabel(manifest: Manifest, port: Port): number | null;
+
+/** How an input's numbers are written as dates: whole days, days with a time, or times in UTC; null where they are numbers. */
+export function dateFormOf(manifest: Manifest, port: Port): "day" | "time" | "utc" | null;
 
 /** The number that a size's text comes to: `computedSize("P + 1", (name) => sizes[name])`. */
 export function computedSize(text: string, sizeOf: (name: string) => number | undefined): number;

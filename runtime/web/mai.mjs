@@ -23,6 +23,18 @@ const CUT = "this is no ONNX file, or it is cut short";
 const LEAST = [1, 24]; // The lowest onnxruntime that computes every file right: earlier ones fail on texts that grow.
 // Providers that have given wrong numbers in silence: a file is verified there before it answers.
 const DOUBTED = ["webgpu", "webnn", "webgl"];
+const A_DAY = 86_400_000; // milliseconds
+// How dates are written that are read, and as what.
+const WRITTEN = [
+  [/^(\d{4})\/(\d{2})\/(\d{2})\b/, "$1-$2-$3"],
+  [/^(\d{1,2})\.(\d{1,2})\.(\d{4})\b/, "$3-$2-$1"],
+];
+const MOMENT = /^(\d{4}-\d{1,2}-\d{1,2}(?:[T ]\d{2}(?::\d{2}(?::\d{2}(?:\.\d+)?)?)?)?)(Z|[+-]\d{2}(?::?\d{2})?)?$/;
+const DATES = {
+  day: { what: "a date", example: "2024-03-14, or 14.03.2024" },
+  time: { what: "a date with its time", example: "2024-03-14 09:30" },
+  utc: { what: "a time in UTC", example: "2024-03-14T09:30Z, or 2024-03-14T11:30+02:00" },
+};
 const ARRAYS = { float32: Float32Array, int64: BigInt64Array, bool: Uint8Array };
 
 /** What is wrong with a file or with what it is called with. */
@@ -323,8 +335,12 @@ export class Model {
     return new this.ort.Tensor(port.dtype, numbers, dims);
   }
 
-  /** A value, or for the name of a label, and for true and false where labels are called so or have no names, its number. */
+  /** A value, or for the name of a label, and for true and false where labels are called so or have no names, its number; for a date its days. */
   _number(port, value) {
+    if (typeof value === "string" || value instanceof Date) {
+      const form = dateFormOf(this.manifest, port);
+      if (form) return daysOf(port, form, value);
+    }
     if (!port.classes || !["string", "boolean"].includes(typeof value)) return value;
     if (typeof value === "string") return this._label(port, value);
     const names = labelsOf(this.manifest, port).map((name) => name.toLowerCase());
@@ -661,6 +677,48 @@ export function labelsOf({ labels }, { name, field = name }) {
 export function spareLabel(manifest, port) {
   const { length } = labelsOf(manifest, port);
   return length && (port.gaps ?? port.classes === length + 1) ? length : null;
+}
+
+/** How an input's numbers are written as dates, "day", "time" or "utc", where all of them were dates in the data; null where they are numbers. */
+export function dateFormOf({ facts }, { name, kind }) {
+  const forms = (kind === "input" && facts?.[name]?.dates) || [];
+  return forms.length && forms.every(Boolean) ? ["utc", "time", "day"].find((form) => forms.includes(form)) : null;
+}
+
+/** A date, as text or as a `Date`, which is in UTC, as days since 1970-01-01. */
+function daysOf(port, form, value) {
+  const [iso, offset] = value instanceof Date ? [isoOf(value), form === "utc" ? "Z" : undefined] : isoParts(value);
+  const { what, example } = DATES[form];
+  const milliseconds = iso && millisecondsOf(iso);
+  if (!Number.isFinite(milliseconds)) throw new ModelError(`\`${port.name}\` is ${what}, this is \`${value}\`: write it as ${example}`);
+  const minutes = offset ? minutesOf(offset) : 0;
+  const wrong = form === "utc" ? !offset && "times here have an offset from UTC, as in the data, and this has none" : minutes && "times here have no offset from UTC, as in the data, and this has one";
+  if (wrong) throw new ModelError(`\`${port.name}\`: ${wrong}: \`${value}\`; write it as ${example}`);
+  return (milliseconds - minutes * 60_000) / A_DAY;
+}
+
+const isoOf = (date) => (Number.isNaN(date.getTime()) ? undefined : date.toISOString().slice(0, -1));
+
+/** A text in one of the forms that tables have dates in, as that of ISO 8601, and its offset; nothing for a text that is none. */
+function isoParts(text) {
+  const iso = WRITTEN.reduce((changed, [form, instead]) => changed.replace(form, instead), text.trim());
+  const [, moment, offset] = iso.match(MOMENT) ?? [];
+  return [moment, offset];
+}
+
+/** The milliseconds since 1970 of a moment in the form of ISO 8601; NaN for one that no calendar has, the 30th of February. */
+function millisecondsOf(iso) {
+  const [year, month, day, hour = 0, minute = 0, second = 0] = iso.split(/[-T :]/).map(Number);
+  const begun = Date.UTC(year, month - 1, day);
+  const is = new Date(begun);
+  const isThere = is.getUTCFullYear() === year && is.getUTCMonth() === month - 1 && is.getUTCDate() === day;
+  return isThere && hour < 24 && minute < 60 && second < 60 ? begun + 1000 * (60 * (60 * hour + minute) + second) : NaN;
+}
+
+function minutesOf(offset) {
+  if (offset === "Z") return 0;
+  const [hours, minutes = 0] = offset.slice(1).match(/\d\d/g).map(Number);
+  return (offset[0] === "-" ? -1 : 1) * (60 * hours + minutes);
 }
 
 /** A size that is made of named ones, `2 * P + 1` or `(P) // 2`; NaN where one of them is not known. */

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from mai.spec.ast.node import node
 from mai.spec.source import Span
@@ -141,8 +141,18 @@ class NewAxis:
 
 
 @node
+class OtherAxes:
+    """`...` inside an index: a `:` for each axis that the index does not name."""
+
+    span: Span
+
+
+IndexItem: TypeAlias = Expr | Slice | NewAxis | OtherAxes
+
+
+@node
 class Index(Expr):
-    """`x[i, a:b, None]`."""
+    """`x[i, a:b, None, ...]`."""
 
     base: Expr
-    items: tuple[Expr | Slice | NewAxis, ...]
+    items: tuple[IndexItem, ...]

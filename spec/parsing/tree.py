@@ -119,6 +119,9 @@ class TreeBuilder:
     def new_axis(self, meta: Meta, c: Children) -> ast.NewAxis:
         return ast.NewAxis(self.span(meta))
 
+    def other_axes(self, meta: Meta, c: Children) -> ast.OtherAxes:
+        return ast.OtherAxes(self.span(meta))
+
     def slice(self, meta: Meta, c: Children) -> ast.Slice:
         parts: list[ast.Expr | None] = [None]
         for child in c:

@@ -88,6 +88,13 @@ def results_in_brackets(p: Place) -> Draft:
     return draft(begin, p.stop, f"({p.text[begin : p.stop].strip()})", "write `return {}`")
 
 
+def values_in_brackets(p: Place) -> Draft:
+    """(a, b) = c, d."""
+    begin = p.text.index("=", p.begin) + 1
+    values = p.text[begin : p.stop].strip()
+    return draft(begin, p.stop, f" ({values})", f"write `... = ({values})`")
+
+
 def types_in_brackets(p: Place) -> Draft | str:
     """-> [2], [3]."""
     arrow = p.text.rfind("->", 0, p.at)

@@ -63,8 +63,6 @@ HABITS: list[Rule] = [
      "write `param W: [3, 2] ~ normal(0, 1)`, or `y = linear(x, 8)` where a layer is used"),
     (lambda p: p.found.startswith('"') and re.search(r"\b[fFrRbB]$", p.line) is not None,
      "foreign-keyword", "a text stands as it is: nothing is filled in", None),
-    (lambda p: p.rest.startswith("..") and "COLON" in p.accepts,
-     "foreign-keyword", "an index names each axis: there is no `...`", "write `x[:, 0]`"),
 ]  # fmt: skip
 
 

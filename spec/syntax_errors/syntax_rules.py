@@ -294,7 +294,7 @@ OPERANDS: list[Rule] = [
     (lambda p: p.found == "," and p.word in FUNCTIONS and "LBRACE" in p.accepts,
      "misplaced-comma", "the types of several results stand in brackets", brackets.types_in_brackets),
     (lambda p: p.found == "," and re.match(r"\s*\([^()=]*\)\s*=[^=]", p.line) is not None and not p.wants_value,
-     "misplaced-comma", "only what a function returns has several values", "give each name its own on a line of its own: `a = ...`"),
+     "misplaced-comma", "several values stand in brackets, as their names do", brackets.values_in_brackets),
     (lambda p: p.found == "," and not p.wants_value and not p.named,
      "misplaced-comma", "several values are a list: they are stacked", brackets.as_list),
     (lambda p: p.is_operand and p.found == p.before and not p.named, "two-on-a-line", "`{found}` stands here twice", mend.once),

@@ -227,7 +227,7 @@ def test_bad_archives_are_told(make: Callable[[Path], object], told: str, tmp_pa
         ("x0,x1\n1,2\n1,two\n", "column `x1` mixes words and numbers: `two` in row 2, `2` in row 1"),
         ("x0,x1,y\n1,2,3\n1,2,cat\n", "column `y` mixes words and numbers: `cat` in row 2, `3` in row 1"),
         ("x0,x1,y\n" + "1,2,cat\n" * 100 + "1,2,\n", "column `y` is empty in row 101"),
-        ("x0,x1,y,\n1,2,0,\n", "column 4 of"),
+        (",,\n1,2,0\n", "needs a line of column names"),
         ("1,1,0\n1,2,0\n", "holds numbers: 1, 1, 0"),
         ("x0,x1,y\n" + "".join(f"1,2,{c}\n" for c in "abcdefghijk"), "`y` has 11 labels (a, b, c, d, e, ...)"),
         ("x0,x1\n1,2\n3, \n", "column `x1` is empty in row 2"),
@@ -273,7 +273,6 @@ def test_truths_are_read_as_such(tmp_path: Path) -> None:
         ("x0,x1,y\n1,2,0\n1,2,11\n", "`class[12]` has labels 0 to 11"),
         ("x0,x1\n1,2\n", "name a column `y`"),
         ("0.5,1\n1,2\n", "the first line names the columns, as in `x0,x1,y`"),
-        ("x0,x1,y,\n1,2,0,\n", "does it end with a comma?"),
     ],
 )
 def test_tables_are_helped_to_names_and_labels(text: str, help: str, tmp_path: Path) -> None:

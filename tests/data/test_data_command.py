@@ -177,7 +177,8 @@ def test_what_is_no_data_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cell", "decimal", "number"),
     [("$1,234.50", ".", 1234.5), ("-€ 2.000,5", ",", -2000.5), ("12 %", ".", 12), ("1,23", ".", None), ("1,234,5", ".", None),
-     ("12,345", ",", 12.345), ("$", ".", None), ("5 kg", ".", None), ("1.234.567 €", ",", 1234567), ("1.2.3", ".", None)],
+     ("12,345", ",", 12.345), ("$", ".", None), ("5 kg", ".", None), ("1.234.567 €", ",", 1234567), ("1.2.3", ".", None),
+     ("$-48,975", ".", -48975), ("-$-4", ".", None), ("($-12)", ".", None), ("\u22121,234.5", ".", -1234.5), ("\u22125,2", ",", -5.2)],
 )  # fmt: skip
 def test_numbers_as_people_write_them(cell: str, decimal: str, number: float | None) -> None:
     assert number_of(cell, decimal) == number

@@ -55,6 +55,7 @@ console.log(
     isForm: isForm(manifest),
     first,
     moved,
+    pickers: all(form).filter(({ type }) => /^date/.test(type)).map(({ type, value }) => [type, value]),
     menu: select.children.map((each) => each.textContent),
     last: Object.fromEntries(Object.entries(values()).map(([name, value]) => [name, value.map(String)])),
     crop: boxOf("crop", 100, 50, 10, 10),

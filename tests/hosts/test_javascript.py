@@ -26,6 +26,7 @@ from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.arrays import Array
+from mai.runtime.model.manifest import Facts
 from tests.support.hosts import LIBRARY, PIECES, TEXT
 from tests.support.tokenizers import word_tokenizer
 
@@ -58,10 +59,12 @@ DRAWS = """export draws() -> ([4], [4], class[4], [3]) {
 def compiled(
     program: Program, name: str, folder: Path, *, required: bool = False, tokenizer: str | None = None,
     labels: Mapping[str, tuple[str, ...]] | None = None, verify: bool = False, draws: Drawing = "portable",
+    facts: Mapping[str, Facts] | None = None,
 ) -> Path:  # fmt: skip
     weights, _ = load_weights(program, None)
     options = CompileOptions(verify=verify, settings="required" if required else "optional", draws=draws)
-    return export(program, name, Trained(weights, tokenizer=tokenizer, labels=labels or {}), folder, options).path
+    trained = Trained(weights, tokenizer=tokenizer, labels=labels or {}, facts=facts or {})
+    return export(program, name, trained, folder, options).path
 
 
 def arrays(answer: Any) -> dict[str, Array]:
@@ -393,6 +396,24 @@ export g(kind: class[4]) -> [] { return f(kind) }
     )
     np.testing.assert_array_equal(unknown, spare)
     assert not np.array_equal(unknown, other)
+
+
+def test_dates(javascript: JavaScript, program: Callable[[str], Program], tmp_path: Path) -> None:
+    """As in Python: what was a date in the data may be one in a call."""
+    text = """data when: [], y: [] from table("t.csv")
+net f(when: []) -> [] { return linear([when], 1)[0] }
+train(steps = 1) { minimize (f(when) - y)^2 }
+export g(when: []) -> [] { return when }
+"""
+    facts = {"when": Facts(low=[19000], high=[20000], middle=[19500], dates=["time"])}
+    file = str(compiled(program(text), "g", tmp_path, facts=facts))
+    values = ("2024-05-01", ["1.5.2024 12:00", "2024/05/01"], [19844], "2024-05-01T00:00Z")
+    said = [arrays(each)["g"].tolist() for each in javascript([{"file": file, "values": {"when": v}} for v in values])]
+    assert said == [[19844], [19844.5, 19844], [19844], [19844]]
+    wrong = ("2024-02-30", "2024-05-01T00:00+02:00")
+    calendar, offset = (each["error"] for each in javascript([{"file": file, "values": {"when": w}} for w in wrong]))
+    assert "`when` is a date with its time, this is `2024-02-30`: write it as" in calendar
+    assert "times here have no offset from UTC, as in the data, and this has one" in offset
 
 
 REFUSED = [

@@ -151,17 +151,21 @@ def test_a_conversation_on_a_page(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
 def test_a_form_reads_one_row(tmp_path: Path) -> None:
-    """A slider begins at the middle, an emptied one is what is missing; a menu ends with what is not known."""
+    """A slider begins at the middle, an emptied one is what is missing; a menu ends with what is not known; a date is picked."""
     facts = Facts(low=[0.5], high=[80.5], middle=[28.5], gaps=True)
+    dates = {form: Facts(low=[10957], high=[19844], middle=[19723.5], dates=[form]) for form in ("day", "utc")}
     ports = {"dtype": "float32", "batch": True}, {"dtype": "int64", "batch": True, "classes": 3, "field": "sex"}
-    inputs = [Port(name=name, kind="input", **port) for name, port in zip(("age", "sex"), ports, strict=True)]
+    named = [*zip(("age", "sex"), ports, strict=True), *((form, ports[0]) for form in dates)]
+    inputs = [Port(name=name, kind="input", **port) for name, port in named]
     about = Manifest(
         name="t", export="f", inputs=inputs, settings=[], outputs=[], spec_sha256="", opset=23,
-        labels={"sex": ["f", "m"]}, facts={"age": facts},
+        labels={"sex": ["f", "m"]}, facts={"age": facts, **dates},
     )  # fmt: skip
     said = read_by(tmp_path, "read_form.mjs", about)
     assert said["isForm"] and said["moved"]["age"] == [33] and said["menu"] == ["f", "m", "not known"]
-    assert said["first"] == {"age": [28.5], "sex": [0]} and said["last"] == {"age": ["NaN"], "sex": ["2"]}
+    assert said["first"] == {"age": [28.5], "sex": [0], "day": [19723], "utc": [19723.5]}
+    assert said["last"] == {"age": ["NaN"], "sex": ["2"], "day": ["19723"], "utc": ["19723.5"]}
+    assert said["pickers"] == [["date", "2024-01-01"], ["datetime-local", "2024-01-01T12:00"]]
     assert said["crop"] == {"from": [25, 0, 50, 50], "to": [0, 0, 10, 10]}
     assert said["pad"] == {"from": [0, 0, 100, 50], "to": [0, 2.5, 10, 5]}
     assert said["spans"] == [[-1, 1], [-1, 1], [0, 255]]

@@ -100,6 +100,61 @@ def test_a_transformer_of_labels(name: str, tmp_path: Path) -> None:
     )
 
 
+JOINT = {
+    "num_attention_heads": 2, "attention_head_dim": 8, "joint_attention_dim": 12, "pooled_projection_dim": 10,
+}  # fmt: skip
+SD3 = {
+    **JOINT,
+    "sample_size": SIZE,
+    "in_channels": 4,
+    "out_channels": 4,
+    "caption_projection_dim": 16,
+    "pos_embed_max_size": 7,
+}
+JOINTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "sd3": ("SD3Transformer2DModel", {**SD3, "num_layers": 3}),
+    "sd3.5": ("SD3Transformer2DModel", {**SD3, "num_layers": 3, "dual_attention_layers": (0,), "qk_norm": "rms_norm", "patch_size": 4}),
+    "sd3.5, all dual": ("SD3Transformer2DModel", {**SD3, "num_layers": 2, "dual_attention_layers": (0, 1)}),
+    "flux": ("FluxTransformer2DModel", {
+        **JOINT, "in_channels": 6, "num_layers": 2, "num_single_layers": 2, "axes_dims_rope": (2, 2, 4), "guidance_embeds": True}),
+    "flux, one kind": ("FluxTransformer2DModel", {
+        **JOINT, "in_channels": 6, "out_channels": 3, "patch_size": 2, "num_layers": 0, "num_single_layers": 1, "axes_dims_rope": (4, 4)}),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", JOINTS)
+def test_a_transformer_of_pictures_and_texts(name: str, tmp_path: Path) -> None:
+    kind, settings = JOINTS[name]
+    model = made(kind, **settings)
+    save(model, tmp_path)
+    y, whole = noise(2, 5, 12), noise(2, 10)
+    if kind.startswith("SD3"):
+        ours = {"x": noise(2, 4, SIZE, SIZE), "t": np.array([3.0, 770.0], np.float32)}
+        theirs = {"hidden_states": ours["x"], "timestep": ours["t"]}
+    else:
+        places = np.stack([np.zeros(6), np.arange(6) // 3, np.arange(6) % 3][: len(settings["axes_dims_rope"])], -1)
+        ours = {
+            "x": noise(2, 6, 6),
+            "t": np.array([0.03, 0.77], np.float32),
+            "places": np.stack([places] * 2).astype(np.float32),
+        }
+        ours |= {"guidance": np.array([3.5, 1.0], np.float32)} if settings.get("guidance_embeds") else {}
+        theirs = {
+            "hidden_states": ours["x"],
+            "timestep": ours["t"],
+            "img_ids": places,
+            "txt_ids": np.zeros((5, places.shape[-1])),
+        }
+        theirs |= {"guidance": ours["guidance"]} if "guidance" in ours else {}
+    theirs |= {"encoder_hidden_states": y, "pooled_projections": whole}
+    with torch.inference_mode():
+        expected = model(**{n: torch.from_numpy(v) for n, v in theirs.items()}).sample.numpy()
+    assert expected.std() > 0.1
+    found = compiled(tmp_path)["predict"](**ours, y=y, whole=whole)
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max(), rtol=0)
+
+
 def pipeline(**settings: Any) -> Any:
     library = pytest.importorskip("diffusers", reason="diffusers is not installed")
     return library.DiTPipeline(

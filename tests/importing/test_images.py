@@ -17,7 +17,7 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
-from tests.support.model_folders import CLIP, IMAGES, MAE, SEGMENTS, SIGLIP, VOCAB, imported, save
+from tests.support.model_folders import CLIP, DEPTHS, DETECTORS, IMAGES, MAE, SEGMENTS, SIGLIP, VOCAB, imported, save
 
 QUICK = {"vit", "resnet, basic"}
 NAMES = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in IMAGES]
@@ -74,6 +74,39 @@ def test_what_each_place_shows(name: str, tmp_path: Path) -> None:
     result = load(export(program, name, Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")(x=x)
     assert wanted.std() > 0.1
     np.testing.assert_allclose(result, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
+
+
+def compare(model: Any, folder: Path, name: str, x: np.ndarray, wanted: np.ndarray) -> None:
+    """An export's result, with that of the reference."""
+    save(model, folder)
+    program = imported(folder)
+    result = load(export(program, name, Trained(load_weights(program, None)[0]), folder).path, providers="cpu")(x=x)
+    assert wanted.std() > 0.1
+    np.testing.assert_allclose(result, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DEPTHS)
+def test_how_far_things_are(name: str, tmp_path: Path) -> None:
+    model = DEPTHS[name].make()
+    with torch.no_grad():
+        for n, tensor in model.named_parameters():
+            if n.startswith(("neck", "head")):
+                tensor.mul_(3)
+    x = np.random.default_rng(1).standard_normal((2, 3, 32, 32)).astype(np.float32)
+    with torch.inference_mode():
+        wanted = model(torch.from_numpy(x)).predicted_depth.numpy()
+    compare(model, tmp_path, "depth", x, wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DETECTORS)
+def test_boxes(name: str, tmp_path: Path) -> None:
+    model = DETECTORS[name].make()
+    x = np.random.default_rng(1).standard_normal((2, 3, *model.config.image_size)).astype(np.float32)
+    with torch.inference_mode():
+        both = model(torch.from_numpy(x))
+    compare(model, tmp_path, "detect", x, torch.cat([both.logits, both.pred_boxes], -1).numpy())
 
 
 @pytest.mark.slow

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mai.compiler.importing.config import read_settings
+from mai.compiler.importing.config import joined_config, read_settings
 from mai.compiler.importing.importing import import_folder
 from mai.compiler.importing.render import number_text, render, turns_text
 from mai.spec.diagnostics import MaiError
@@ -30,8 +31,9 @@ def speaks_of(record: Record) -> set[str]:
 
 def said_by(config: Any, record: Record, field: str) -> Any:
     """What the reference says of a field, under one of its names; those of configs inside are paths."""
-    for path in (field, *(written for written, name in record.get("names", {}).items() if name == field)):
-        value = config
+    wholes = (config, *(type(getattr(config, inside))() for inside in record.get("inner", {})))
+    names = (field, *(written for written, name in record.get("names", {}).items() if name == field))
+    for value, path in product(wholes, names):
         for part in path.split("."):
             value = value.get(part) if isinstance(value, dict) else getattr(value, part, None)
         if value is not None:
@@ -53,7 +55,7 @@ def test_what_a_record_says_is_what_the_reference_says(name: str) -> None:
         expected = list(expected) if isinstance(expected, tuple) else expected
         words = record.get("words", {}).get(field)
         assert settings[field] == (words[expected] if words else expected), field
-    stated = json.loads(json.dumps(config.to_dict()))
+    stated = joined_config(record, json.loads(json.dumps(config.to_dict())), "config.json")
     texts = {n: v for n, v in stated.items() if n in speaks_of(generation_of(record)) - speaks_of(record)}
     read_settings(generation_of(record), texts, "config.json")
     read_settings(record, {n: v for n, v in stated.items() if n not in texts}, "config.json")

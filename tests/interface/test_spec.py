@@ -289,6 +289,20 @@ def test_without_a_run_first_values_are_called() -> None:
     assert not np.allclose(first, spec.sample(batch=2))
 
 
+DATED = """data sold: [], town: class[2], price: [] from python(houses)
+net f(town: class[2]) -> [] { return sum(embed(town, 2)) }
+train(steps = 3, batch = 8) { minimize (sold / 1000 + f(town) - price)^2 }
+export worth(sold: [], town: class[2]) -> [2] { return [sold, f(town)] }
+"""
+
+
+def test_first_values_know_labels_and_dates_by_the_words_of_the_data() -> None:
+    houses = {**HOUSES, "sold": pd.to_datetime(["2024-05-01", "2024-05-02"] * 8)}
+    spec = mai.Spec(DATED, "dated", data=pd.DataFrame(houses))
+    by_words, by_numbers = spec.worth(sold="2024-05-02", town="Ulm"), spec.worth(sold=19845, town=1)
+    assert by_words.tolist() == by_numbers.tolist() and by_words[0, 0] == 19845
+
+
 # --------------------------------------------------------------------- torch
 
 

@@ -80,7 +80,6 @@ EXPRESSIONS = [
     ("a => b", "wrong-operator", 3),
     ("a -> b", "wrong-operator", 4),
     ("a..b", "wrong-operator", 2),
-    ("x[...]", "foreign-keyword", 3),
     ("a < b < c", "wrong-operator", 7),
     ("f(x: 3)", "wrong-operator", 4),
     ("a = b", "assign-vs-compare", 3),

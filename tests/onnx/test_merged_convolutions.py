@@ -125,3 +125,16 @@ def test_relu_before_codes_is_left_out(program: Maker, tmp_path: Path) -> None:
         whole, few = compiled(program, f"h = relu(conv(x, 24, 3))\n  return conv(h, k, 3){other}", tmp_path)
         assert operators(few)["QLinearConv"] == 2 and operators(few)["Relu"] == count
         check_near(whole, few)
+
+
+def test_an_image_that_is_put_together_has_the_extremes_of_its_parts(program: Maker, tmp_path: Path) -> None:
+    """Of pixels that an image has several times over, too; and one number of examples serves all scales."""
+    body = (
+        "a = conv(x, k, 3)\n  u = upsample(conv(a, k, 3, stride = 2), 2)\n"
+        "  return conv(concat(u, a, axis = 0), k, 3) + conv(concat(a, u, axis = 0), k, 3)"
+    )
+    whole, few = compiled(program, body, tmp_path)
+    assert operators(few)["QLinearConv"] == 4
+    assert operators(few)["ReduceMax"] == operators(few)["ReduceMin"] == 3
+    assert operators(few)["Shape"] == 1
+    check_near(whole, few)

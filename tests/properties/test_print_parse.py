@@ -54,7 +54,7 @@ def _grow(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
         node(ast.Transpose, operand=inner),
         node(ast.Field, base=inner, name=in_expressions),
         node(ast.Stack, items=row(inner, most=3)),
-        node(ast.Index, base=inner, items=row(inner | cut | node(ast.NewAxis), least=1)),
+        node(ast.Index, base=inner, items=row(inner | cut | node(ast.NewAxis) | node(ast.OtherAxes), least=1)),
         node(ast.Pipe, left=inner, right=inner),
         called,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from mai.runtime.run_folders.cleaning import clean, not_needed
 from mai.runtime.run_folders.comparison import called, folds_in, goal_in, grouped, read_runs, sorted_runs
 from mai.runtime.run_folders.curves import draw_curves
 from mai.runtime.run_folders.record import read_record
-from mai.runtime.run_folders.summary import summary
+from mai.runtime.run_folders.summary import Line, note_of_first, summary
 from tests.support.command import invoke
 
 
@@ -51,6 +52,34 @@ def test_a_run_says_what_it_is(tmp_path: Path) -> None:
     said = invoke("info", tmp_path / "b").output
     assert "failed: it diverged" in said and "checkpoints of the steps 10, 20  0.04 MB" in said
     assert "20 of 20, kept 10" in invoke("info", tmp_path / "a").output
+
+
+@pytest.mark.parametrize(
+    ("figures", "metric", "goal", "is_said"),
+    [
+        ([0.4, 0.5, 0.6, 0.5, 0.55], "loss", "min", True),
+        ([0.4, 0.5, 0.6, 0.5, 0.39], "loss", "min", False),
+        ([0.4, 0.4, 0.6, 0.5, 0.5], "loss", "min", False),
+        ([0.4, 0.5, 0.6, 0.5], "loss", "min", False),
+        ([0.9, 0.5, 0.6, 0.5, 0.55], "auc", "max", True),
+        ([0.9, 0.5, 0.6, 0.5, 0.55], "loss", "max", False),
+    ],
+)
+def test_a_first_look_that_was_the_best_is_told(
+    figures: list[float], metric: str, goal: Literal["min", "max"], is_said: bool
+) -> None:
+    """Of a run's last block, and of the metric that is kept by; few looks say nothing."""
+    name = "auc" if goal == "max" else "loss"
+    earlier: list[Line] = [{"step": step, "block": "a", f"held-out {name}": 0.0} for step in (1, 2)]
+    lines: list[Line] = [
+        {"step": 120 * k, "block": "b", "loss": 1.0, f"held-out {name}": value} for k, value in enumerate(figures, 1)
+    ]
+    note = note_of_first([*earlier, *lines], metric, goal)
+    assert (note is not None) == is_said
+    if note is not None:
+        assert f"after step 120, was the best: {metric} {figures[0]:g} there, 0.55 at the end" in note
+        assert "`evaluate = 12`" in note
+    assert note_of_first([]) is None
 
 
 def test_runs_beside_each_other(tmp_path: Path) -> None:

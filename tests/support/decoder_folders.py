@@ -23,6 +23,10 @@ DEEPSEEK = {
     "kv_lora_rank": 12, "q_lora_rank": 10, "qk_rope_head_dim": 4, "qk_nope_head_dim": 6, "v_head_dim": 5, "first_k_dense_replace": 1,
 }  # fmt: skip
 STATES = {"mamba_n_heads": 8, "mamba_n_groups": 2, "mamba_d_state": 5}
+DELTA = {
+    "head_dim": 16, "linear_key_head_dim": 6, "linear_value_head_dim": 5, "linear_num_key_heads": 2, "linear_num_value_heads": 4,
+    "linear_conv_kernel_dim": 3, "layer_types": ["linear_attention", "full_attention"],
+}  # fmt: skip
 GPT2 = {"vocab_size": VOCAB, "n_embd": WIDTH, "n_layer": 2, "n_head": 4, "n_positions": 64, "eos_token_id": 1}
 DECODERS = {
     "gpt2": Model("GPT2LMHeadModel", "GPT2Config", GPT2),
@@ -169,4 +173,53 @@ DECODERS = {
     "rwkv": Model("RwkvForCausalLM", "RwkvConfig", {
         "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "intermediate_size": 48, "layer_norm_epsilon": 1e-4,
         "bos_token_id": 0, "eos_token_id": 1}),
+    "apertus": Model("ApertusForCausalLM", "ApertusConfig", {**TEXT, "dtype": "float32"}),
+    "hunyuan": Model("HunYuanDenseV1ForCausalLM", "HunYuanDenseV1Config", {
+        **TEXT, "head_dim": 12, "rope_parameters": {"rope_type": "dynamic", "rope_theta": 5000.0, "alpha": 3.0, "factor": 1.0}}),
+    "glm4_moe": Model("Glm4MoeForCausalLM", "Glm4MoeConfig", {
+        **TEXT, "head_dim": 8, "num_hidden_layers": 3, "n_routed_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 20, "n_group": 2,
+        "use_qk_norm": True, "routed_scaling_factor": 1.5, "attention_bias": True}),
+    "ernie4_5_moe": Model("Ernie4_5_MoeForCausalLM", "Ernie4_5_MoeConfig", {
+        **TEXT, "moe_num_experts": 5, "moe_k": 2, "moe_intermediate_size": 20, "moe_num_shared_experts": 1}),
+    "qwen3_next": Model("Qwen3NextForCausalLM", "Qwen3NextConfig", {
+        **TEXT, **DELTA, **EXPERTS, "moe_intermediate_size": 20, "shared_expert_intermediate_size": 24}),
+    "qwen3_5": Model("Qwen3_5ForCausalLM", "Qwen3_5TextConfig", {**TEXT, **DELTA}),
+    "qwen3_5, experts": Model("Qwen3_5MoeForCausalLM", "Qwen3_5MoeTextConfig", {
+        **{k: v for k, v in TEXT.items() if k != "intermediate_size"}, **DELTA, **EXPERTS, "moe_intermediate_size": 20,
+        "shared_expert_intermediate_size": 24}),
+}  # fmt: skip
+
+# Models that also read images, of which the texts alone are imported.
+EYES = {
+    "depth": 1,
+    "hidden_size": 16,
+    "num_heads": 2,
+    "intermediate_size": 16,
+    "patch_size": 4,
+    "out_hidden_size": WIDTH,
+}
+INNER = {**TEXT, "initializer_range": 0.3}
+SIGHT = {
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "image_size": 8,
+    "patch_size": 4,
+}
+DECODERS |= {
+    "gemma3, its texts": Model("Gemma3ForConditionalGeneration", "Gemma3Config", {
+        "text_config": {**INNER, **DECODERS["gemma3"].settings, "initializer_range": 0.3}, "vision_config": SIGHT, "mm_tokens_per_image": 4}),
+    "qwen2_5_vl, its texts": Model("Qwen2_5_VLForConditionalGeneration", "Qwen2_5_VLConfig", {
+        "text_config": {**INNER, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0, "mrope_section": [2, 1, 1]}}, "vision_config": EYES}),
+    "qwen2_vl, its texts": Model("Qwen2VLForConditionalGeneration", "Qwen2VLConfig", {
+        "text_config": {**INNER, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0, "mrope_section": [2, 1, 1]}},
+        "vision_config": {"depth": 1, "embed_dim": 16, "num_heads": 2, "hidden_size": WIDTH, "patch_size": 4}, "tie_word_embeddings": True}),
+    "qwen3_vl, its texts": Model("Qwen3VLForConditionalGeneration", "Qwen3VLConfig", {
+        "text_config": {**INNER, "head_dim": 12, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0, "mrope_section": [2, 2, 2]}},
+        "vision_config": {**EYES, "deepstack_visual_indexes": [0]}}),
+    "qwen3_5, its texts": Model("Qwen3_5ForConditionalGeneration", "Qwen3_5Config", {
+        "text_config": {**INNER, **DELTA}, "vision_config": EYES}),
+    "mistral3, its texts": Model("Mistral3ForConditionalGeneration", "Mistral3Config", {
+        "text_config": {**INNER, "model_type": "mistral", "sliding_window": None}, "vision_config": {**SIGHT, "model_type": "pixtral", "head_dim": 8}}),
 }  # fmt: skip

@@ -64,6 +64,7 @@ DEBERTA = {
     "relative_attention": True, "pos_att_type": "p2c|c2p", "position_buckets": 8, "norm_rel_ebd": "layer_norm", "share_att_key": True,
     "position_biased_input": False, "max_relative_positions": 20,
 }  # fmt: skip
+PLACED = {"relative_attention": True, "pos_att_type": "c2p|p2c", "position_biased_input": False}
 ENCODERS = {
     "bert": Model("BertModel", "BertConfig", ENCODER),
     "bert, classes": Model("BertForSequenceClassification", "BertConfig", {**ENCODER, **LABELS, "hidden_act": "gelu_new"}),
@@ -108,6 +109,12 @@ ENCODERS = {
     "data2vec-text": Model("Data2VecTextModel", "Data2VecTextConfig", {**ENCODER, "pad_token_id": 1}),
     "data2vec-text, gaps": Model("Data2VecTextForMaskedLM", "Data2VecTextConfig", {**ENCODER, "pad_token_id": 1}),
     "distilbert, gaps": Model("DistilBertForMaskedLM", "DistilBertConfig", DISTIL),
+    "nomic_bert": Model("NomicBertModel", "NomicBertConfig", {**ENCODER, "hidden_act": "gelu"}),
+    "nomic_bert, classes": Model("NomicBertForSequenceClassification", "NomicBertConfig", {**ENCODER, **LABELS}),
+    "nomic_bert, gaps": Model("NomicBertForMaskedLM", "NomicBertConfig", ENCODER),
+    "deberta": Model("DebertaModel", "DebertaConfig", {**ENCODER, **PLACED}),
+    "deberta, classes": Model("DebertaForSequenceClassification", "DebertaConfig", {**ENCODER, **LABELS, **PLACED, "max_relative_positions": 5}),
+    "deberta, gaps": Model("DebertaForMaskedLM", "DebertaConfig", {**ENCODER, **PLACED, "pos_att_type": "p2c", "type_vocab_size": 2}),
 }  # fmt: skip
 
 T5 = {"vocab_size": VOCAB, "d_model": WIDTH, "d_kv": 12, "d_ff": 48, "num_layers": 2, "num_decoder_layers": 3, "num_heads": 4,
@@ -239,6 +246,27 @@ PLACES = {
     "dinov3, gated": Model("DINOv3ViTModel", "DINOv3ViTConfig", {**VIT, "use_gated_mlp": True, "hidden_act": "silu", "key_bias": True}),
 }  # fmt: skip
 IMAGES |= WINDOWS | PLACES
+NECK = {"neck_hidden_sizes": [6, 8, 10, 12], "fusion_hidden_size": 8, "reassemble_factors": [4, 2, 1, 0.5]}
+DEPTHS = {
+    "depth_anything": Model("DepthAnythingForDepthEstimation", "DepthAnythingConfig", {
+        **NECK, "patch_size": 8, "reassemble_hidden_size": WIDTH, "head_hidden_size": 6, "backbone_config": {
+            **DINO, "model_type": "dinov2", "num_hidden_layers": 4, "out_indices": [1, 2, 3, 4], "reshape_hidden_states": False,
+            "initializer_range": 0.3}}),
+    "depth_anything, metres": Model("DepthAnythingForDepthEstimation", "DepthAnythingConfig", {
+        "neck_hidden_sizes": [6, 8], "fusion_hidden_size": 8, "reassemble_factors": [2, 1], "patch_size": 8, "reassemble_hidden_size": WIDTH,
+        "head_hidden_size": 6, "depth_estimation_type": "metric", "max_depth": 20, "backbone_config": {
+            **DINO, "model_type": "dinov2", "num_hidden_layers": 3, "out_indices": [1, 3], "reshape_hidden_states": False, "initializer_range": 0.3}}),
+    "dpt": Model("DPTForDepthEstimation", "DPTConfig", {
+        **NECK, **VIT, "num_hidden_layers": 4, "backbone_out_indices": [0, 1, 2, 3], "neck_ignore_stages": []}),
+    "dpt, added": Model("DPTForDepthEstimation", "DPTConfig", {
+        **VIT, "neck_hidden_sizes": [6, 8], "fusion_hidden_size": 8, "reassemble_factors": [2, 1], "num_hidden_layers": 3,
+        "backbone_out_indices": [0, 2], "neck_ignore_stages": [], "readout_type": "add", "use_bias_in_fusion_residual": False}),
+}  # fmt: skip
+DETECTORS = {
+    "yolos": Model("YolosForObjectDetection", "YolosConfig", {**VIT, **LABELS, "image_size": [32, 24], "num_detection_tokens": 5}),
+    "yolos, without later places": Model("YolosForObjectDetection", "YolosConfig", {
+        **VIT, **LABELS, "image_size": [24, 32], "num_detection_tokens": 5, "use_mid_position_embeddings": False, "qkv_bias": False}),
+}  # fmt: skip
 SPECTROGRAMS = {
     "vectors": Model("ASTModel", "ASTConfig", {**VIT, "max_length": 40, "num_mel_bins": 16, "frequency_stride": 4, "time_stride": 5}),
     "classes": Model("ASTForAudioClassification", "ASTConfig", {
@@ -280,6 +308,11 @@ SOUNDS = {
     "hubert, classes": Model("HubertForSequenceClassification", "HubertConfig", {
         **SOUND, **LABELS, "feat_proj_layer_norm": False, "classifier_proj_size": 10}),
     "hubert": Model("HubertForCTC", "HubertConfig", {**SOUND, "hidden_act": "relu", "feat_extract_activation": "gelu_new"}),
+}  # fmt: skip
+SOUNDS |= {
+    "wavlm": Model("WavLMForCTC", "WavLMConfig", {**SOUND, "num_buckets": 8, "max_bucket_distance": 12}),
+    "wavlm, first": Model("WavLMModel", "WavLMConfig", {
+        **SOUND, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "num_buckets": 8, "max_bucket_distance": 12}),
 }  # fmt: skip
 SIGLIP = Model("SiglipModel", "SiglipConfig", {
     "vision_config": {**VIT, "hidden_act": "gelu"},

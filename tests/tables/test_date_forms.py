@@ -12,8 +12,11 @@ import pytest
 from pyarrow import parquet
 
 from mai.compiler.data.batches import load
+from mai.compiler.data.facts import facts_in, saved
+from mai.compiler.data.sources.series import Series
 from mai.compiler.data.sources.table import Table
 from mai.compiler.data.splitting.splits import TimeSplit
+from mai.compiler.data.tables import store
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.lines import data_line, lines
 from mai.compiler.ir.types import DType, Type
@@ -90,6 +93,42 @@ def test_dates_with_and_without_an_offset_are_refused(tmp_path: Path) -> None:
     as_csv(tmp_path / "t.csv", ["2024-04-06T22:00:00+02:00", "2024-04-06T21:00:00"])
     with pytest.raises(MaiError, match=r"`when` holds `2024-04-06T21:00:00` in row 2, which is written in another way"):
         load(Table(path="t.csv"), FIELDS, 0, tmp_path)
+
+
+@pytest.mark.parametrize(("name", "write"), [("t.csv", as_csv), ("t.jsonl", as_jsonl)])
+@pytest.mark.parametrize(
+    ("values", "form"),
+    [
+        (["2024-03-14", "15.03.2024"], "day"),
+        (["2024-03-14", "2024-03-15 09:30"], "time"),
+        (["2024-03-14T00:00Z", "2024-03-15T02:00+02:00"], "utc"),
+        (["19000", "19001.5"], None),
+    ],
+)
+def test_it_is_known_which_fields_are_dates_and_how_they_are_written(
+    name: str, write: Callable[[Path, list[str]], None], values: list[str], form: str | None, tmp_path: Path
+) -> None:
+    write(tmp_path / name, values)
+    facts = load(Table(path=name), FIELDS, 0, tmp_path).facts["when"]
+    assert facts.dates == (None if form is None else [form])
+    assert facts_in(saved({"when": facts}, None))["when"] == facts
+
+
+def test_dates_among_the_columns_of_a_vector_and_in_windows(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,when,b\n" + "".join(f"{k},2024-03-{k + 10},{k}\n" for k in range(9)))
+    rest = load(Table(path="t.csv", rest="x"), {"x": Type(DType.REAL, shape=(3,))}, 0, tmp_path).facts["x"]
+    assert (rest.columns, rest.dates) == (["a", "when", "b"], [None, "day", None])
+    windows = {"when": Type(DType.REAL, shape=(2,)), "next_when": Type(DType.REAL, shape=(1,))}
+    facts = load(Series(path="t.csv", window=2, horizon=1), windows, 0, tmp_path).facts
+    assert (facts["when"].dates, facts["next_when"].dates) == (["day", "day"], ["day"])
+
+
+def test_a_table_that_was_kept_is_dates_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MAI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(store, "IN_MEMORY", 1)
+    as_csv(tmp_path / "t.csv", ["2024-03-14", "2024-03-15"])
+    made, found = (load(Table(path="t.csv"), FIELDS, 0, tmp_path).facts for _ in range(2))
+    assert found == made and found["when"].dates == ["day"]
 
 
 @pytest.mark.parametrize("form", ["03/{:02d}/2024", "{:02d}-03-2024", "Mar {} 2024", "{} March 2024", "{:02d}.03.24"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
+from pyarrow import csv, feather, parquet
 from safetensors.torch import save_file
 
 from mai.compiler.check import check
@@ -71,14 +74,14 @@ def opened(run: Path, export: str) -> Model:
     return load(run / f"spec.{export}.onnx", providers="cpu")
 
 
-def test_the_data_are_read_for_weights_from_elsewhere_and_not_for_first_values(
+def test_the_data_are_read_for_weights_from_elsewhere_and_for_first_values(
     program: Callable[[str], Program], tmp_path: Path
 ) -> None:
     made, own = program(SPEC), tmp_path / "own.safetensors"
     (tmp_path / "animals.csv").write_text("\n".join(["x0,x1,y", *(f"{i},1,{NAMES[i % 3]}" for i in range(30))]))
     save_file({"a": torch.zeros(1)}, own)
     assert names_in(told_by_data(made, own, 0)) == {"y": ("cat", "dog", "eel")}
-    assert told_by_data(made, None, 0) == {}
+    assert names_in(told_by_data(made, None, 0)) == {"y": ("cat", "dog", "eel")}
 
 
 def test_names_are_numbers_in_alphabetical_order_and_stay_names(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -156,6 +159,8 @@ def test_folders_name_the_images_in_them(tmp_path: Path) -> None:
     with pytest.raises(MaiError, match="data-bad") as caught:
         load_data(Images(path="ant"), fields, 0, tmp_path)
     assert caught.value.diagnostics[0].message == "the data has no `kind`; it has x"
+    with pytest.raises(MaiError, match=r"2 labels \(ant, zebra\), the spec has class\[1\]"):
+        Images(path=".").check_columns(tmp_path, {**fields, "kind": Type(DType.INT, classes=1)})
     (tmp_path / ".hidden").mkdir()
     load_data(Images(path="."), fields, 0, tmp_path)
     (tmp_path / "bee").mkdir()
@@ -177,6 +182,43 @@ def test_a_check_counts_words(tmp_path: Path, words: str, classes: int, said: st
     with pytest.raises(MaiError) as caught:
         Table.of({"path": "t.csv", "missing": "drop"}).check_columns(tmp_path, fields)
     assert said in caught.value.diagnostics[0].message
+
+
+def _as_csv(path: Path, rows: pa.Table) -> None:
+    csv.write_csv(rows, path)
+
+
+def _as_jsonl(path: Path, rows: pa.Table) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows.to_pylist()))
+
+
+def _as_feather(path: Path, rows: pa.Table) -> None:
+    feather.write_feather(rows, str(path))
+
+
+def _as_parquet(path: Path, rows: pa.Table) -> None:
+    parquet.write_table(rows, path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [("t.csv", _as_csv), ("t.jsonl", _as_jsonl), ("t.feather", _as_feather), ("t.parquet", _as_parquet)],
+)
+def test_a_check_counts_labels_of_each_form(name: str, write: Callable[[Path, pa.Table], None], tmp_path: Path) -> None:
+    """Words, of a category too; numbers by the highest; those that `words` names by how many there are."""
+    columns = {
+        "word": pa.array(["a", "b", "c", None]).dictionary_encode(), "number": pa.array([0, 1, 2, None]),
+        "code": pa.array([3, 7, 9, None]), "truth": pa.array([True, False, True, None]), "few": pa.array([[1], [2], [3], [4]]),
+    }  # fmt: skip
+    write(tmp_path / name, pa.table(columns if name != "t.csv" else {n: c for n, c in columns.items() if n != "few"}))
+    for field, classes in {"word": 3, "number": 3, "code": 3, "truth": 2}.items():
+        source = Table.of({"path": name, "words": ("code",) if field == "code" else (), "missing": "keep"})
+        source.check_columns(tmp_path, {field: Type(DType.INT, classes=classes)})
+        with pytest.raises(MaiError) as caught:
+            source.check_columns(tmp_path, {field: Type(DType.INT, classes=classes - 1)})
+        told = "`word` has 3 labels (a, b, c)" if field == "word" else f"`{field}` has "
+        assert told in caught.value.diagnostics[0].message
+        assert f"class[{classes - 1}]" in caught.value.diagnostics[0].message
 
 
 def test_words_are_no_numbers(tmp_path: Path) -> None:

@@ -65,6 +65,14 @@ def test_excel_says_the_separator(sign: str, tmp_path: Path) -> None:
     assert any(f"separated by `{sign}`" in note for note in dataset.notes)
 
 
+def test_columns_without_a_name_are_left_out_and_told(tmp_path: Path) -> None:
+    """As sheets are saved that were wider once; one that is first has the numbers of rows."""
+    data = read(tmp_path / "t.csv", "a,b,,c,\n" + "1,2,9,3,\n" * 12, {"a": REAL, "c": REAL})
+    assert set(values(data, "a")) == {1} and set(values(data, "c")) == {3}
+    assert any("its columns 3, 5 have no name, and are left out" in note for note in data.notes)
+    assert not any("no name" in note for note in read(tmp_path / "i.csv", ",a\n0,1\n1,2\n", {"a": REAL}).notes)
+
+
 def test_an_index_without_a_name_stands_beside_one_column(tmp_path: Path) -> None:
     """As `df[["who"]].to_csv()` writes them: the first row is none of names."""
     summary = summary_of(tmp_path / "a.csv", ",who\n" + "".join(f"{i},{'xyz'[i % 3]}\n" for i in range(30)))

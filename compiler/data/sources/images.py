@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
-from mai.compiler.data.fields import bad, check_fields_named
+from mai.compiler.data.fields import bad, check_fields_named, check_label_count
 from mai.compiler.data.files.paths import find_files, listed, missing
 from mai.compiler.data.files.saved_sets import saved_files
 from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import is_table
-from mai.compiler.ir.types import Type
+from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError, Word
 from mai.spec.settings import setting
 
@@ -76,8 +76,17 @@ class Images(RowSource):
         if size is None or self.channels is None or is_table(files[0]):
             return None
         labels = self._labels(files, [base / path for path in listed(self.path)])
-        words = {"y": Column((), True, len(set(labels)))} if labels is not None else {}
+        words = {"y": Column((), True)} if labels is not None else {}
         return {"x": Column((self.channels, *size), False), **words}
+
+    def check_columns(self, base: Path, fields: Mapping[str, Type]) -> None:
+        super().check_columns(base, fields)
+        labels = [name for name, type_ in fields.items() if type_.dtype is DType.INT]
+        places = [base / path for path in listed(self.path)]
+        if not labels or not all(place.is_dir() and saved_files(place, str(place)) is None for place in places):
+            return
+        names = {folder.name for place in places for folder in _subfolders(place)}
+        check_label_count(labels[0], fields[labels[0]], names, named=True, has_gaps=False)
 
     def find(self, base: Path, paths: Sequence[str | Path]) -> list[Path]:
         return [file for path in paths for file in self._images(base, path)]
@@ -96,7 +105,7 @@ class Images(RowSource):
         saved = saved_files(place, str(path))
         if saved is not None:
             return saved
-        inside = sorted(p for p in place.iterdir() if p.is_dir() and p.name[0] != ".") or [place]
+        inside = _subfolders(place) or [place]
         return [file for folder in inside for file in self._inside(folder, EMPTY if folder != place else None)]
 
     def _inside(self, folder: Path, help: str | None) -> list[Path]:
@@ -159,11 +168,13 @@ class Images(RowSource):
         own = {column: fields[field] for field, column in columns.items()}
         words = [columns[field] for field in listed(self.words) if field in columns]
         key = columns.get(key or "", key)
-        read, more = read_tables(tables, own, key, of_time, self.missing, (), words, numbered=True)
-        kept = [origins[row] for row in rows_of(read[ROW])[:].tolist()]
-        rows = {field: read[column] for field, column in columns.items()}
+        found = read_tables(tables, own, key, of_time, self.missing, (), words, numbered=True)
+        kept = [origins[row] for row in rows_of(found.columns[ROW])[:].tolist()]
+        rows = {field: found.columns[column] for field, column in columns.items()}
         rows[x] = pictures(kept, self._size(), self.fit, self.channels)
-        return Finite(rows, key=read.get(KEY), notes=(*notes, *more), fit=self.fit)
+        dates = {field: found.dates[column] for field, column in columns.items() if column in found.dates}
+        notes += found.notes
+        return Finite(rows, key=found.columns.get(KEY), notes=(*notes,), fit=self.fit, dates=dates)
 
     def _size(self) -> tuple[int, int] | None:
         return (self.size, self.size) if isinstance(self.size, int) else self.size
@@ -174,3 +185,8 @@ class Images(RowSource):
         if not all(place.is_dir() for place in places) or set(folders) & set(places):
             return None
         return [folder.name for folder in folders]
+
+
+def _subfolders(place: Path) -> list[Path]:
+    """The folders in one that are not hidden, in alphabetical order."""
+    return sorted(path for path in place.iterdir() if path.is_dir() and path.name[0] != ".")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
-from mai.compiler.data.fields import bad, check_fields_named, check_there, group_columns
+from mai.compiler.data.fields import bad, check_fields_named, check_label_count, check_there, group_columns
 from mai.compiler.data.files.paths import find_files, listed
 from mai.compiler.data.places import Places
 from mai.compiler.data.row_source import RowSource, Wanted
@@ -17,7 +17,6 @@ from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import SUFFIXES, is_table
 from mai.compiler.data.tables.rest import rest_of
 from mai.compiler.ir.types import DType, Type
-from mai.runtime.inputs.cells import few_of
 from mai.spec.diagnostics import MaiError, Word
 
 if TYPE_CHECKING:
@@ -82,8 +81,8 @@ class Table(RowSource):
         self._check_words(base, fields)
 
     def _check_words(self, base: Path, fields: Mapping[str, Type]) -> None:
-        """Raise `MaiError` for a field with fewer labels than there are words in the first rows of the first file."""
-        from mai.compiler.data.tables.glance import words_of
+        """Raise `MaiError` for a field with fewer labels than there are in the first rows of the first file."""
+        from mai.compiler.data.tables.glance import cells_of
 
         labels = {
             name: type_.classes for name, type_ in fields.items() if not type_.rank and isinstance(type_.classes, int)
@@ -92,15 +91,9 @@ class Table(RowSource):
             first = find_files(base, listed(self.path), self.reads)[0] if labels else None
         except MaiError:
             return
-        words = words_of(first, self.stated, self.leaves_rows_out) if first is not None else {}
-        more = ", or one more, for words that are missing or not known" if self.missing == "keep" else ""
-        for name, classes in labels.items():
-            several = words.get(name, [])
-            if len(several) > classes:
-                raise bad(
-                    f"`{name}` has {len(several)} labels ({few_of(several, 5)}), the spec has class[{classes}]",
-                    help=f"write class[{len(several)}]{more}",
-                )
+        cells = cells_of(first, self.stated, [*labels], self.leaves_rows_out) if first is not None else {}
+        for name, there in cells.items():
+            check_label_count(name, fields[name], there, name in listed(self.words), self.missing == "keep")
 
     @property
     def leaves_rows_out(self) -> bool:
@@ -156,18 +149,20 @@ class Table(RowSource):
         key, of_time = (split.key, split.of_time) if split is not None else (None, False)
         vectors = {} if wanted.fields is None else wanted.vectors or self._vectors([*tables[0].columns], wanted.fields)
         loses = self.leaves_rows_out
-        columns, notes = read_tables(
+        found = read_tables(
             tables, wanted.fields, key, of_time, self.missing, listed(self.needs), listed(self.words), loses, vectors
         )
+        columns = found.columns
         count = next(iter(columns.values())).shape[0]
         rows = np.asarray(rows_of(columns[ROW])[:]) if loses else np.arange(count)
         return Finite(
             {n: c for n, c in columns.items() if n not in (KEY, ROW)},
             key=columns.get(KEY),
-            notes=notes,
+            notes=found.notes,
             has_gaps=self.missing == "keep",
             decimal=common_sign(tables),
             vectors=vectors,
+            dates=found.dates,
             places=Places(rows),
         )
 

@@ -44,7 +44,7 @@ class Column:
         self.name, self.role, self.field, self.is_part = name, role, field, is_part
         self.named, self._keeps, self._lacking = named, keeps, LACKING
         self.gaps: Array | None = None
-        self.are_dates = False
+        self.are_dates = self.are_times = False
         self.in_utc: bool | None = None
         self.dressed = self.in_brackets = self.code = ""
         self._low, self._high, self._lost = np.inf, -np.inf, 0.0
@@ -95,7 +95,8 @@ class Column:
     def notes(self) -> Iterator[str]:
         """What was found in the rows, in words."""
         if self.are_dates:
-            yield f"column `{self.name}` holds dates: they are days since 1970-01-01"
+            times = ", and times are rounded to some 3 minutes, as numbers of 32 bits are" if self.are_times else ""
+            yield f"column `{self.name}` holds dates: they are days since 1970-01-01{times}"
         if self.in_utc:
             yield f"column `{self.name}`: times with an offset, as `+02:00`, are read in UTC, and so are their hours"
         if self.dressed:
@@ -322,7 +323,9 @@ class Column:
         self._note_zone(array)
         self.are_dates = True
         moments = array.cast(pa.timestamp("us"), safe=False)
-        return pc.divide(moments.cast(pa.int64()).cast(pa.float64(), safe=False), 24 * 3600 * 1e6)
+        days = pc.divide(moments.cast(pa.int64()).cast(pa.float64(), safe=False), 24 * 3600 * 1e6)
+        self.are_times = self.are_times or bool(pc.any(pc.not_equal(days, pc.floor(days))).as_py())
+        return days
 
     def _note_zone(self, array: pa.Array) -> None:
         """Note whether times are in UTC. Raises `MaiError` where some are and others are of some place that is not said."""

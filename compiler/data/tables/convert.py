@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mai.compiler.data.fields import bad, check_fields_named, check_there, group_columns, match_columns
+from mai.compiler.data.rows import Dates
 from mai.compiler.data.tables.cells import Column, Missing, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.data.tables.store import Found, Store
@@ -27,7 +28,7 @@ def read_tables(
     missing: Missing = "refuse", needs: Sequence[str] = (), words: Sequence[str] = (), numbered: bool = False,
     vectors: Mapping[str, Sequence[str]] | None = None,
 ) -> Found:  # fmt: skip
-    """The columns of files together, by field, the rows of the first file first; and what is to be said of them.
+    """The columns of files together, by field, the rows of the first file first; what is to be said of them; and which are dates.
 
     Args:
         fields: what is read of the tables; None reads every column.
@@ -56,10 +57,11 @@ def read_tables(
     if kept is not None:
         return kept
     try:
-        names, notes = _read(tables, wanted, store, needed, {*words}, missing == "refuse", numbered)
+        columns, notes = _read(tables, wanted, store, needed, {*words}, missing == "refuse", numbered)
         if not store.count:
             raise bad(f"{tables[0].path} needs a line of column names and at least one row")
-        return store.columns(names, [*notes_on(tables), *notes])
+        names = {field: [*parts[0].names] for field, parts in columns.items() if parts[0].names}
+        return store.columns(names, [*notes_on(tables), *notes], _dates(columns))
     except BaseException:
         store.drop()
         raise
@@ -84,8 +86,8 @@ def _read(
     words: set[str],
     refuse: bool,
     numbered: bool,
-) -> tuple[dict[str, list[str]], list[str]]:
-    """All rows, into the store; the names of the words of each column that has some, and what is to be said of them."""
+) -> tuple[dict[str, list[Column]], list[str]]:
+    """All rows, into the store; the columns of each field as they were read, and what is to be said of them."""
     columns = {
         field: [
             Column(name, role, field, is_part=names != [field] and field != KEY, named=field in words) for name in names
@@ -102,7 +104,13 @@ def _read(
         if totals:
             notes.append(f"{table.path.name}: {note_of_totals(totals)}")
     notes += dict.fromkeys(note for parts in columns.values() for part in parts for note in part.notes())
-    return {field: [*parts[0].names] for field, parts in columns.items() if parts[0].names}, notes
+    return columns, notes
+
+
+def _dates(columns: Mapping[str, Sequence[Column]]) -> Dates:
+    """Which columns of the fields are dates."""
+    of_fields = {f: tuple(bool(p.in_utc) if p.are_dates else None for p in parts) for f, parts in columns.items()}
+    return {field: each for field, each in of_fields.items() if any(part is not None for part in each)}
 
 
 def _read_file(

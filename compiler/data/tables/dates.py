@@ -7,16 +7,10 @@ import pyarrow.compute as pc
 
 from mai.compiler.data.files.arrow_types import lacks_values
 from mai.compiler.data.tables.numerals import Decimal, number_of
+from mai.runtime.inputs.dates import FORMS
 
 DAY = "1970-01-01"
 KINDS = ((pa.timestamp("us"), DAY), (pa.timestamp("us", "UTC"), f"{DAY}T00:00Z"))
-# What is read, as what Arrow reads: 14.03.2024 has its day before its month wherever it is written.
-FORMS = (
-    (r"^(\d{4})/(\d{2})/(\d{2})\b", r"\1-\2-\3"),
-    (r"^(\d{1,2})\.(\d{1,2})\.(\d{4})\b", r"\3-\2-\1"),
-    (r"^(\d{4})-(\d)-", r"\1-0\2-"),
-    (r"^(\d{4}-\d{2})-(\d)\b", r"\1-0\2"),
-)
 LIKE_A_DATE = (
     r"^(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{1,2}/\d{1,2}/\d{2}|\d{2}\.\d{2}\.\d{2}|\d{1,2}[-. ]{1,2}[A-Za-z]{3,9}[-., ]{1,2}\d{2,4}"
     r"|[A-Za-z]{3,9}\.? \d{1,2},? \d{4})(?:$|[ T,])"

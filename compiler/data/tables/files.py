@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mai.compiler.data.fields import bad
 from mai.compiler.data.files.read_ahead import ReadAhead
 from mai.compiler.data.tables.dialect import UTF8, Dialect, Stated, dialect_of, in_full, notes_of, with_decimal
-from mai.compiler.data.tables.header import doubt_of_names, name_columns
+from mai.compiler.data.tables.header import doubt_of_names, name_columns, note_of_nameless
 from mai.compiler.data.tables.kinds import Kind, kind_of, packer_of
 from mai.spec.record import record
 
@@ -36,7 +36,7 @@ CUT = "it has no mark of its end, so that it may have been cut between two block
 
 @record
 class TableFile:
-    """A table on the disk: its kind, its `columns` by what a spec calls them, and how it is written where it is a text.
+    """A table on the disk: its kind, its `columns` by what a spec calls them, what is said of the `nameless` ones, and how it is written where it is a text.
 
     Or `block`, a part of it that has been read, by what the file calls its columns, before which are `first` rows.
     """
@@ -48,23 +48,24 @@ class TableFile:
     notes: tuple[str, ...] = ()
     block: Block | None = None
     first: int = 0
+    nameless: str | None = None
 
 
 def open_table(path: Path, stated: Stated) -> TableFile:
     """A file of any kind, its columns known. Raises `MaiError`."""
     kind = kind_of(path)
     if kind not in ("csv", "jsonl"):
-        columns = name_columns(path, _schema(path, kind).names)
-        return TableFile(
-            path, kind, columns, with_decimal(stated), (CUT,) if kind == "stream" and not _ends(path) else ()
-        )
+        names = _schema(path, kind).names
+        notes = (note_of_nameless(names), CUT if kind == "stream" and not _ends(path) else None)
+        said = tuple(note for note in notes if note is not None)
+        return TableFile(path, kind, name_columns(path, names), with_decimal(stated), said)
     dialect, _ = dialect_of(path, stated)
     with reported(path):
         if kind == "csv":
             dialect = in_full(path, dialect, pieces(path), stated.encoding is None)
         table = TableFile(path, kind, {}, dialect)
         names = _csv_names(table) if kind == "csv" else _json_names(table)
-        table = replace(table, columns=name_columns(path, names))
+        table = replace(table, columns=name_columns(path, names), nameless=note_of_nameless(names))
         return table if kind == "jsonl" else _with_sign(table, stated)
 
 
@@ -97,7 +98,8 @@ def _with_sign(table: TableFile, stated: Stated) -> TableFile:
 
 def _noted(table: TableFile, dialect: Dialect, stated: Stated) -> TableFile:
     doubt = doubt_of_names([*table.columns.values()])
-    return replace(table, dialect=dialect, notes=(*notes_of(dialect, stated), *([doubt] if doubt else [])))
+    notes = (table.nameless, *notes_of(dialect, stated), doubt)
+    return replace(table, dialect=dialect, notes=tuple(note for note in notes if note is not None))
 
 
 def read_blocks(table: TableFile, columns: Sequence[str]) -> Iterator[Block]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from mai.compiler.data.tables.dialect import Stated, dialect_of, lines_of_head
 from mai.compiler.data.tables.header import name_columns
 from mai.compiler.data.tables.kinds import head_of, kind_of
-from mai.compiler.data.tables.numerals import number_of
 from mai.runtime.files import UNREADABLE
-from mai.runtime.inputs.cells import LACKING, MISSING
+from mai.runtime.inputs.cells import MISSING
+
+ROWS = 4096  # Of one of Arrow's own files.
 
 
 def columns_of(path: Path, stated: Stated) -> dict[str, tuple[int, ...]] | None:
@@ -32,26 +35,71 @@ def columns_of(path: Path, stated: Stated) -> dict[str, tuple[int, ...]] | None:
     return None if shapes is None else {n: shapes[own] for n, own in name_columns(path, [*shapes]).items()}
 
 
-def words_of(path: Path, stated: Stated, whole: bool) -> dict[str, list[str]]:
-    """The different words of each column of a csv file, in alphabetical order, as far as its first bytes have them; no column with a number.
+def cells_of(path: Path, stated: Stated, columns: Sequence[str], whole: bool) -> dict[str, set[str]]:
+    """What stands in some columns, as text, as far as the first rows of a file say it; those of lists are left out.
 
     Where rows that lack a value may be left out, those of `whole` rows alone.
     """
-    if kind_of(path) != "csv":
-        return {}
+    found: dict[str, set[str]] = {}
+    for row in _first_rows(path, stated, [] if whole else columns):
+        cells = {name: cell for name, value in row.items() if (cell := _as_cell(value)) is not None}
+        if whole and any(cell.lower() in MISSING for cell in cells.values()):
+            continue
+        for name in columns:
+            if name in cells:
+                found.setdefault(name, set()).add(cells[name])
+    return found
+
+
+def _first_rows(path: Path, stated: Stated, columns: Sequence[str]) -> Iterator[dict[str, object]]:
+    """The first rows of a file, by what a spec calls their columns: these, or all of them where none is named."""
+    match kind_of(path):
+        case "csv":
+            yield from _rows_of_csv(path, stated)
+        case "jsonl":
+            for row in _rows_of_json(path):
+                yield {name: row[own] for name, own in name_columns(path, [*row]).items()}
+        case _:
+            from mai.compiler.data.tables.files import open_table, read_blocks
+
+            table = open_table(path, stated)
+            own = {name: table.columns[name] for name in columns or table.columns if name in table.columns}
+            block = next(read_blocks(table, [*own.values()]), {}) if own else {}
+            values = [block[written].slice(0, ROWS).to_pylist() for written in own.values()] if block else []
+            yield from (dict(zip(own, row, strict=True)) for row in zip(*values, strict=True))
+
+
+def _rows_of_csv(path: Path, stated: Stated) -> Iterator[dict[str, object]]:
     dialect, names = dialect_of(path, stated)
-    rows = list(csv.reader(lines_of_head(path, dialect)[dialect.above :], delimiter=dialect.separator))
-    columns: dict[str, set[str]] = {} if not names else {name: set() for name in name_columns(path, names)}
-    for row in ([cell.strip() for cell in each] for each in rows[1:]):
-        is_lacking = whole and any(cell.lower() in MISSING for cell in row)
-        if len(row) == len(columns) and not is_lacking:  # A value of several lines has other widths.
-            for words, cell in zip(columns.values(), row, strict=True):
-                words.add(cell)
-    there = {name: {word for word in words if word.lower() not in LACKING} for name, words in columns.items()}
-    are_numbers = {
-        n for n, words in there.items() if any(number_of(word, dialect.decimal) is not None for word in words)
-    }
-    return {name: sorted(words) for name, words in there.items() if name not in are_numbers}
+    if not names:
+        return
+    places = {name: names.index(written) for name, written in name_columns(path, names).items()}
+    rows = csv.reader(lines_of_head(path, dialect)[dialect.above :], delimiter=dialect.separator)
+    for row in islice(rows, 1, None):
+        if len(row) == len(names):  # A value of several lines has other widths.
+            yield {name: row[place].strip() for name, place in places.items()}
+
+
+def _rows_of_json(path: Path) -> Iterator[dict[str, object]]:
+    """The rows that the first bytes have whole."""
+    head, is_all = head_of(path)
+    lines = head.split(b"\n")
+    for line in lines if is_all else lines[:-1]:
+        try:
+            row = json.loads(line)
+        except UNREADABLE:
+            return
+        if isinstance(row, dict):
+            yield row
+
+
+def _as_cell(value: object) -> str | None:
+    """A value of a table as the text of a cell; None for a list, or a record."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(int(value))
+    return str(value).strip() if isinstance(value, (str, int, float)) else None
 
 
 def _of_json(path: Path) -> dict[str, tuple[int, ...]] | None:

@@ -21,17 +21,15 @@ def name_columns(path: Path, names: Sequence[str]) -> dict[str, str]:
 
     `sepal length (cm)` is `sepal_length_cm`, or `sepal_length_cm_2` where another is called so, and `else` is `else_`.
 
-    A first column without a name holds the numbers of rows, as pandas writes them, and is left out.
+    Columns without a name are left out: the first one holds the numbers of rows, as pandas writes them.
 
     Raises:
-        MaiError: a column has no name, two have one, or the first line holds numbers and no names.
+        MaiError: no column has a name, two have one, or the first line holds numbers and no names.
     """
+    names = [name for name in names if name.strip()]
     written = [name.strip() for name in names]
-    if written and not written[0] and len(written) > 1 and written[-1]:
-        names, written = names[1:], written[1:]
-    if "" in written:
-        message = f"column {written.index('') + 1} of {path} has no name"
-        raise bad(message, help="the first line names every column; does it end with a comma?")
+    if not written:
+        raise bad(f"{path} needs a line of column names and at least one row")
     if written and all(is_number(name) for name in written):
         message = f"the first line of {path} holds numbers: {few_of(written)}"
         raise bad(message, help="the first line names the columns, as in `x0,x1,y`")
@@ -42,6 +40,15 @@ def name_columns(path: Path, names: Sequence[str]) -> dict[str, str]:
         raise bad(message, help="call one of them otherwise in the first line")
     called = [identifier(name) for name in written]
     return dict(zip(_apart(called, written), names, strict=True))
+
+
+def note_of_nameless(names: Sequence[str]) -> str | None:
+    """What is to be said of columns without a name; None where there are none, or the first alone has none."""
+    places = [place for place, name in enumerate(names, 1) if not name.strip()]
+    if places in ([], [1]):
+        return None
+    one = len(places) == 1
+    return f"its column{'' if one else 's'} {few_of([*map(str, places)])} {'has' if one else 'have'} no name, and {'is' if one else 'are'} left out"
 
 
 def doubt_of_names(names: Sequence[str]) -> str | None:

@@ -10,16 +10,17 @@ from mai.runtime.inputs.cells import MISSING, is_number
 Decimal = Literal[".", ","]
 OTHER: dict[Decimal, Decimal] = {".": ",", ",": "."}
 NAMES: dict[Decimal, str] = {".": "a decimal point", ",": "a decimal comma"}
+MINUS = "\u2212"  # As books and pages print it.
 BLANK = "[\\s\u00a0\u202f]?"
 APART = "[ '\u2019\u00a0\u202f]"  # Between thousands, whatever the decimal sign is: `1 234,5`, `1'234.50`.
 
 
 def _pattern(decimal: Decimal) -> str:
-    """An expression for re and for RE2: `1,234.50`, `-$12`, `12 %`. A group of thousands has three digits, and the first begins with none of 0."""
+    """An expression for re and for RE2: `1,234.50`, `-$12`, `$-12`, `12 %`. A group of thousands has three digits, and the first begins with none of 0."""
     point, apart = (re.escape(sign) for sign in (decimal, OTHER[decimal]))
     grouped = rf"[1-9]\d{{0,2}}(?:(?:{apart}\d{{3}})+|(?:{APART}\d{{3}})+)(?:{point}\d*)?"
     plain = rf"(?:\d+(?:{point}\d*)?|{point}\d+)(?:[eE][-+]?\d+)?"
-    return rf"(?P<sign>[-+]?){BLANK}[$€£¥]?{BLANK}(?P<digits>{grouped}|{plain}){BLANK}[$€£¥%]?"
+    return rf"(?P<sign>[-+{MINUS}]?){BLANK}(?:[$€£¥]{BLANK}(?P<after>[-+{MINUS}]?))?{BLANK}(?P<digits>{grouped}|{plain}){BLANK}[$€£¥%]?"
 
 
 PATTERNS: dict[Decimal, str] = {sign: _pattern(sign) for sign in OTHER}
@@ -36,6 +37,7 @@ def number_of(cell: str, decimal: Decimal, plain: bool = False) -> float | None:
     Unless it is to be `plain`, thousands may be separated, `1,234.5`, a sign of money or of a share may stand beside it, `$12`, and
     brackets around it say that it is negative, `(12)`, as in accounts.
     """
+    cell = cell.replace(MINUS, "-")
     text = cell if decimal == "." else cell.replace(",", ".")
     if is_number(text) and not (decimal == "," and "." in cell):
         return float(text)
@@ -44,10 +46,11 @@ def number_of(cell: str, decimal: Decimal, plain: bool = False) -> float | None:
     if cell[:1] == "(" and cell[-1:] == ")":
         return _negative(cell[1:-1], decimal)
     dressed = EXPRESSIONS[decimal].fullmatch(cell)
-    if dressed is None:
+    sign = "" if dressed is None else dressed["sign"] + (dressed["after"] or "")
+    if dressed is None or len(sign) > 1:
         return None
     digits = re.sub(APART, "", dressed["digits"]).replace(OTHER[decimal], "")
-    return float(dressed["sign"] + digits.replace(decimal, "."))
+    return float(sign + digits.replace(decimal, "."))
 
 
 def is_word(cell: str | None, number: float | None) -> bool | None:
@@ -60,7 +63,7 @@ def is_word(cell: str | None, number: float | None) -> bool | None:
 def _negative(inner: str, decimal: Decimal) -> float | None:
     """The number in brackets, with the other sign; None where it has one of its own, or is none."""
     dressed = EXPRESSIONS[decimal].fullmatch(inner)
-    number = None if dressed is None or dressed["sign"] else number_of(inner, decimal)
+    number = None if dressed is None or dressed["sign"] or dressed["after"] else number_of(inner, decimal)
     return None if number is None else -number
 
 

@@ -19,15 +19,23 @@ from typing import Any
 import numpy as np
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.rows import Column, FieldRows, FileRows, Words
+from mai.compiler.data.rows import Column, Dates, FieldRows, FileRows, Words
 from mai.runtime.arrays import Array
+from mai.spec.record import record
 
 IN_MEMORY = 1 << 27  # Bytes of a table that are kept there.
-FORM = 2  # Of the files, and of how cells are read, as which words are missing; files of another form are never read.
+FORM = 3  # Of the files, and of how cells are read, as which words are missing; files of another form are never read.
 RECORDS, ABOUT = "records.bin", "about.json"
 PART = "part-"
 
-Found = tuple[dict[str, Column], tuple[str, ...]]
+
+@record
+class Found:
+    """The columns of a table, by name; what is to be said of them; and which of them are dates."""
+
+    columns: dict[str, Column]
+    notes: tuple[str, ...]
+    dates: Dates
 
 
 def folder() -> Path:
@@ -53,10 +61,11 @@ class Store:
         self._part: Path | None = None
 
     def find(self) -> Found | None:
-        """The columns, and what is to be said of them, where an earlier run has kept them."""
+        """What an earlier run has kept, if one has."""
         try:
             about = json.loads((self.place / ABOUT).read_text(encoding="utf-8"))
-            return _opened(self.place, about), tuple(about["notes"])
+            dates = {name: tuple(each) for name, each in about["dates"].items()}
+            return Found(_opened(self.place, about), tuple(about["notes"]), dates)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -75,25 +84,27 @@ class Store:
         if self._part is not None or self._bytes > IN_MEMORY:
             self._write()
 
-    def columns(self, names: Mapping[str, Sequence[str]], notes: Sequence[str]) -> Found:
+    def columns(self, names: Mapping[str, Sequence[str]], notes: Sequence[str], dates: Dates) -> Found:
         """All columns; those of words have the `names` of their numbers. Raises `MaiError` where they cannot be written."""
         if self._part is None:
             arrays = {
                 name: np.concatenate([b[name] for b in self._blocks])
                 for name in (self._blocks[0] if self._blocks else ())
             }
-            return {n: Words(a, tuple(names[n])) if n in names else a for n, a in arrays.items()}, tuple(notes)
+            columns: dict[str, Column] = {n: Words(a, tuple(names[n])) if n in names else a for n, a in arrays.items()}
+            return Found(columns, tuple(notes), dates)
         size = (self._part / RECORDS).stat().st_size
         kept = f"{self.count:,} rows are kept as numbers in {self.place} ({size / 1e6:,.0f} MB), where the next run finds them"
         about = {
             "files": self.files, "dtype": self._described, "count": self.count, "limits": self._limits,
             "names": {name: list(each) for name, each in names.items()}, "notes": list(notes),
+            "dates": dates,
         }  # fmt: skip
         with _reported(self.place):
             (self._part / ABOUT).write_text(json.dumps(about), encoding="utf-8")
             _put(self._part, self.place)
         _clear()
-        return _opened(self.place, about), (*notes, kept)
+        return Found(_opened(self.place, about), (*notes, kept), dates)
 
     def drop(self) -> None:
         """Leave nothing behind of a table that was not read to its end."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 
 import numpy as np
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.files.paths import listed
 from mai.compiler.data.row_source import Wanted
-from mai.compiler.data.rows import Column, Padded, Rows, Spans, choose_of, rows_of
+from mai.compiler.data.rows import Column, Dates, Padded, Rows, Spans, choose_of, rows_of
 from mai.compiler.data.source_kinds import Finite, Request
 from mai.compiler.data.sources.examples import ANSWERS, Examples, Piece
 from mai.compiler.data.splitting.splits import Parts, usual_parts
 from mai.compiler.data.tables.convert import KEY, ROW, read_tables
 from mai.compiler.data.tables.files import TableFile, read_blocks
 from mai.compiler.data.tables.signs import common_sign
+from mai.compiler.data.tables.store import Found
 from mai.compiler.data.texts.conversations import Conversations, conversations_of
 from mai.compiler.data.texts.masks import marked_by, with_something_marked
 from mai.compiler.data.texts.pieces import Texts, TurnParts, check_vocabulary, shown, tokens_of_parts, tokens_of_pieces
@@ -65,6 +66,7 @@ class Chosen:
     parts: Parts
     notes: tuple[str, ...]
     conversations: Conversations | None = None
+    dates: Dates = field(default_factory=dict)
 
 
 def reader_of(source: Examples, request: Request, trained: Wanted) -> Callable[[Wanted], Finite]:
@@ -139,6 +141,7 @@ def _read(source: Examples, tokenizer: Tokenizer, wanted: Wanted, conversations:
         has_gaps=source.missing == "keep",
         parts=parts,
         decimal=common_sign(rows.tables),
+        dates=rows.dates,
     )
 
 
@@ -196,7 +199,8 @@ def _chosen(source: Examples, wanted: Wanted, conversations: Conversations | Non
     names = list(dict.fromkeys(piece.column for pieces in texts.values() for piece in pieces))
     is_there, notes = _is_there(source, tables, names, {*texts}, conversations)
     others = {name: type_ for name, type_ in fields.items() if name not in texts and name not in source.masks(fields)}
-    columns, column_notes = _others(source, tables, others, wanted)
+    found = _others(source, tables, others, wanted)
+    columns = found.columns
     numbers = np.arange(len(is_there)) if not columns else _numbers(columns[ROW])
     kept = np.flatnonzero(is_there[numbers])
     columns = {name: choose_of(column, kept) for name, column in columns.items()}
@@ -205,15 +209,13 @@ def _chosen(source: Examples, wanted: Wanted, conversations: Conversations | Non
     key = columns.pop(KEY, None)
     columns.pop(ROW, None)
     parts = _parts(source, wanted, len(kept), key)
-    return Chosen(tables, numbers[kept], columns, parts, (*column_notes, *notes), conversations)
+    return Chosen(tables, numbers[kept], columns, parts, (*found.notes, *notes), conversations, found.dates)
 
 
-def _others(
-    source: Examples, tables: Sequence[TableFile], others: Mapping[str, Type], wanted: Wanted
-) -> tuple[dict[str, Column], tuple[str, ...]]:
+def _others(source: Examples, tables: Sequence[TableFile], others: Mapping[str, Type], wanted: Wanted) -> Found:
     key, of_time = (wanted.split.key, wanted.split.of_time) if wanted.split is not None else (None, False)
     if not others and key is None:
-        return {}, ()
+        return Found({}, (), {})
     needs, words = ([name for name in listed(said) if name in others] for said in (source.needs, source.words))
     return read_tables(tables, others, key, of_time, source.missing, needs, words, numbered=True)
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from mai.compiler.data.fields import bad, check_there
 from mai.compiler.data.files.paths import listed
-from mai.compiler.data.rows import Column, Columns, Words, choose_of, rows_of
+from mai.compiler.data.rows import Column, Columns, Dates, Words, choose_of, rows_of
 from mai.compiler.data.sources.series import Series, column_of
 from mai.compiler.data.tables.convert import KEY, read_tables
 from mai.compiler.data.tables.files import TableFile
+from mai.compiler.data.tables.store import Found
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 from mai.spec.record import record
@@ -37,11 +38,13 @@ class Ordered:
     times: Array | None
     places: Array
     notes: tuple[str, ...]
+    dates: Dates
 
 
 def read_ordered(series: Series, tables: Sequence[TableFile], fields: Mapping[str, Type] | None) -> Ordered:
     """The rows of the tables in order. Raises `MaiError` for a damaged file, or two rows of a series with one time."""
-    columns, notes = _columns(series, tables, fields)
+    found = _columns(series, tables, fields)
+    columns = found.columns
     count = len(rows_of(next(iter(columns.values()))))
     times = None if series.time is None else numbers_of(columns[KEY])
     columns = {name: column for name, column in columns.items() if name != KEY}
@@ -54,7 +57,7 @@ def read_ordered(series: Series, tables: Sequence[TableFile], fields: Mapping[st
     more = _gaps(series, times, groups)
     if not (np.diff(order) > 0).all():
         columns = {name: choose_of(column, order) for name, column in columns.items()}
-    return Ordered(columns, groups, names, times, order, (*notes, *more))
+    return Ordered(columns, groups, names, times, order, (*found.notes, *more), found.dates)
 
 
 def _names(column: Column, values: Array) -> list[str | float]:
@@ -64,9 +67,7 @@ def _names(column: Column, values: Array) -> list[str | float]:
     return numbers
 
 
-def _columns(
-    series: Series, tables: Sequence[TableFile], fields: Mapping[str, Type] | None
-) -> tuple[Columns, tuple[str, ...]]:
+def _columns(series: Series, tables: Sequence[TableFile], fields: Mapping[str, Type] | None) -> Found:
     """The columns that fields, time and group name; a gap among them is a NaN or -1 where windows with one are left out."""
     wanted = None
     if fields is not None:
@@ -76,8 +77,7 @@ def _columns(
     if series.time is not None:
         check_there(series.time, tables[0].columns)
     missing = "keep" if series.missing == "drop" else series.missing
-    columns, notes = read_tables(tables, wanted, series.time, of_time=True, missing=missing, words=listed(series.words))
-    return columns, tuple(notes)
+    return read_tables(tables, wanted, series.time, of_time=True, missing=missing, words=listed(series.words))
 
 
 def _order(series: Series, times: Array | None, groups: Array) -> Array:

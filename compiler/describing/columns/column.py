@@ -41,7 +41,8 @@ class ColumnSummary:
     of the words where most look like dates, in a form that is not read, `other_sign` one where most are numbers with the other decimal sign,
     `with_unit` one where most are numbers and the same unit, and `code` one where all are digits, and this begins with 0. Where one word alone
     stands among numbers, it stands in the `lone_row`. Where the last number is the sum of all others, it `ends_in_total`.
-    Numbers each of which is larger than the one before `are_rising`. The `lacking` words say that there is no value.
+    Numbers each of which is larger than the one before `are_rising`. The `lacking` words say that there is no value. The first number that is
+    not finite stands in the `row_of_infinite`.
     """
 
     name: str
@@ -66,6 +67,7 @@ class ColumnSummary:
     ends_in_total: bool = False
     are_rising: bool = False
     lacking: tuple[str, ...] = ()
+    row_of_infinite: int | None = None
 
     @property
     def is_identifier(self) -> bool:
@@ -127,7 +129,7 @@ class ColumnReader:
         self.units: dict[str, Sightings] = {}
         self.code, self.are_digits = "", True  # Digits that begin with 0, and whether all numbers are of digits alone.
         self.last = self.written = self.a_word = self.a_number = self.a_kind = ""
-        self.row_of_word = 0
+        self.row_of_word = self.row_of_infinite = 0
         self.are_rising, self.highest = True, -np.inf
 
     def add(self, values: pa.Array) -> None:
@@ -142,6 +144,17 @@ class ColumnReader:
             self._text(pc.utf8_trim_whitespace(values.cast(pa.string())))
         else:
             self._typed(values)
+        if not self.row_of_infinite and self.numbers.infinite + self.infinite.total():
+            self.row_of_infinite = self.rows - len(values) + self._place_of_infinite(values) + 1
+
+    def _place_of_infinite(self, values: pa.Array) -> int:
+        """The place of the first value that is infinite, or a list with one."""
+        for place, value in enumerate(values.to_pylist()):
+            items = value if isinstance(value, list) else [value]
+            numbers = [number_of(item, self.decimal) if isinstance(item, str) else item for item in items]
+            if any(number is not None and np.isinf(float(number)) for number in numbers):
+                return place
+        return 0
 
     def summary(self) -> ColumnSummary:
         """What was in the rows."""
@@ -170,6 +183,7 @@ class ColumnReader:
             kind in ("number", "whole") and self._ends_in_total(),
             kind == "whole" and self.are_rising,
             tuple(gaps) if kind == "word" else (),
+            self.row_of_infinite or None,
         )  # fmt: skip
 
     def _gaps_and_words(self, are_words: bool) -> tuple[Counter[str], Counter[str]]:

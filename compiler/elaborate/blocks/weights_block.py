@@ -218,12 +218,12 @@ class Reader:
                 raise self.e.fail("weights-rule", at, f"no argument is called `{argument.name}` here: there is `axis`")
         return axis
 
-    def _item(self, item: ast.Expr | ast.Slice | ast.NewAxis) -> slice | int | Pattern:
+    def _item(self, item: ast.IndexItem) -> slice | int | Pattern:
         if isinstance(item, ast.String):
             return self._mark(item)
         if isinstance(item, ast.Expr):
             return self._whole(item)
-        if isinstance(item, ast.NewAxis) or item.step is not None:
+        if not isinstance(item, ast.Slice) or item.step is not None:
             raise self.e.fail("weights-rule", item.span, "a tensor of the file is cut by numbers and by `a:b`")
         return slice(*(None if bound is None else self._whole(bound) for bound in (item.start, item.stop)))
 

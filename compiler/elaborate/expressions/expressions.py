@@ -62,6 +62,7 @@ class Expressions:
                 self.watch(expr.span, value)
             return value
         except Stop:
+            self.e.stops += 1
             return POISON
         except StaticError as error:
             return self.e.error(error.slug, expr.span, error.message)
@@ -108,6 +109,7 @@ def _several(e: Context, env: Environment, expr: ast.Several) -> Binding:
 def _field(e: Context, env: Environment, expr: ast.Field) -> Binding:
     """A parameter as a value: `sum(f.weight^2)`."""
     path = path_of(e, env, expr)
+    e.looks_behind += 1
     weight = e.weights.get(path) if path is not None else None
     if weight is not None:
         value = e.parameter(weight)

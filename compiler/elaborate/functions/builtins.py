@@ -263,6 +263,7 @@ def cross_entropy(e: Elaborator, logits: Arg, label: Arg) -> Binding:
     if isinstance(y.type.classes, int) and isinstance(classes, int) and z.type.rank and y.type.classes > classes:
         message = f"labels below {y.type.classes} need as many logits, here are {classes}"
         raise e.fail("class-range", label.span, message, label=f"class[{y.type.classes}]")
+    e.looks_behind += 1
     if _operation_behind(z) is red.Softmax:
         help = "hand over what the softmax is of; of probabilities p, the loss is `-log(p[y])`"
         edits = [edit for span in _places(e, z) if (edit := argument_of_softmax(span)) is not None]

@@ -58,7 +58,8 @@ OPERATORS = {
     "x @ y": "the product of matrices, with a vector on either side",
     "x'": "the last two axes exchanged",
     "x < y": "and `<=`, `>`, `>=`, `==`, `!=`: true or false, element by element; joined by `and`, `or`, `not`",
-    "x[0, 1:3]": "indexing and slicing; `x[None]` has one more axis, `x[i]` takes the rows that a tensor of whole numbers names",
+    "x[0, 1:3]": "indexing and slicing; `x[None]` has one more axis, `x[..., 0]` names the last one, `x[i]` takes the rows that a tensor of "
+    "whole numbers names, and `x[i, j]` of two such tensors one element for each pair: `log_softmax(z)[range(n), y]`",
     "[a, b]": "tensors of one shape along a new first axis",
     "x |> f |> g(a)": "g(f(x), a)",
 }

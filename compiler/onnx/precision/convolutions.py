@@ -150,29 +150,43 @@ class _Rewriting:
         x = _before_relu(_real(x))
         scale, out = _Scale(np.float32(1), np.uint8(zero)), _scale(-seen.down * above, seen.up * above)
         steps = self._once(line, ("steps", x, zero), lambda: self._steps(line, x, axes, zero, 1 / above))
-        zeros = self._zeros(line, steps, zero)
+        zeros = self._zeros(line, x, steps, zero)
         codes = self._once(line, ("codes", x, zero), lambda: line("QuantizeLinear", x, steps, *zeros, axis=0))
         product = self._product(line, node, codes, scale, out, None)
         size = line("Mul", steps, self._const(line, np.asarray(out.step)))
         rows, bias = _Rows.of(node), numbers(node, 2)
-        y = line("DequantizeLinear", rows.flat(line, product), size, *self._zeros(line, steps, int(out.zero)), axis=0)
+        ends = self._zeros(line, x, steps, int(out.zero))
+        y = line("DequantizeLinear", rows.flat(line, product), size, *ends, axis=0)
         if bias.any():
             y = line("Add", y, self._const(line, rows.beside(bias)))
         return rows.whole(line, y)
 
     def _steps(self, line: Line, x: ir.Value, axes: list[int], zero: int, unit: float) -> ir.Value:
         """The scale of each example, [N]: its largest number, whatever its sign, becomes an outer code."""
-        ends, least = self._const(line, np.array(axes)), self._const(line, np.asarray(np.float32(LEAST)))
-        high, share = line("ReduceMax", x, ends, keepdims=0), self._const(line, np.asarray(np.float32(unit)))
-        lows = [line("Neg", line("ReduceMin", x, ends, keepdims=0))] if zero else []
-        return line("Mul", line("Max", high, *lows, least), share)
+        least, share = (self._const(line, np.asarray(np.float32(number))) for number in (LEAST, unit))
+        lows = [line("Neg", self._extreme(line, "Min", x, axes))] if zero else []
+        return line("Mul", line("Max", self._extreme(line, "Max", x, axes), *lows, least), share)
 
-    def _zeros(self, line: Line, steps: ir.Value, zero: int) -> list[ir.Value]:
-        """The code of zero for each example, as an input of (de)quantising; no input where the code is 0, as it is by default."""
+    def _extreme(self, line: Line, which: str, x: ir.Value, axes: list[int]) -> ir.Value:
+        """The largest or the smallest number of each example, [N]: that of the parts that an image is put together of, which others may read, too."""
+        parts = _parts(x, line.graph)
+        if parts == [x]:
+            ends = self._const(line, np.array(axes))
+            return self._once(line, (which, x), lambda: line(f"Reduce{which}", x, ends, keepdims=0))
+        extremes = [self._extreme(line, which, part, axes) for part in parts]
+        return extremes[0] if len(extremes) == 1 else self._once(line, (which, x), lambda: line(which, *extremes))
+
+    def _zeros(self, line: Line, x: ir.Value, steps: ir.Value, zero: int) -> list[ir.Value]:
+        """The code of zero for each example of an image, as an input of (de)quantising; no input where the code is 0, as it is by default.
+
+        One serves all images of as many examples, whose number has a name in their shapes.
+        """
         if not zero:
             return []
+        alike = _examples(x) or steps
         one = self._const(line, np.asarray(np.uint8(zero)))
-        return [self._once(line, ("zeros", steps, zero), lambda: line("Expand", one, line("Shape", steps)))]
+        sizes = self._once(line, ("sizes", alike), lambda: line("Shape", steps))
+        return [self._once(line, ("zeros", alike, zero), lambda: line("Expand", one, sizes))]
 
     def _product(
         self, line: Line, node: ir.Node, codes: ir.Value, scale: _Scale, out: _Scale, bias: Array | None
@@ -232,6 +246,23 @@ def _before_relu(x: ir.Value) -> ir.Value:
     """What `Relu` makes x of, or x itself: numbers below zero get the code 0 where codes begin at 0, with `Relu` or without."""
     node = x.producer()
     return _real(node.inputs[0]) if node is not None and node.op_type == "Relu" else x
+
+
+def _examples(x: ir.Value) -> str | int | None:
+    """How many examples an image has, a number or what that is called; None where its shape does not say."""
+    first = x.shape[0] if x.shape else None
+    return first.value if isinstance(first, ir.SymbolicDim) else first
+
+
+def _parts(x: ir.Value, graph: ir.Graph) -> list[ir.Value]:
+    """Images whose numbers, those of one example together, are those of an image of the graph: what its channels or its pixels are made of."""
+    node = x.producer()
+    if node is None or node.graph is not graph:
+        return [x]
+    read = [_real(v) for v in node.inputs if v is not None]
+    if node.op_type == "Concat" and x.shape and node.attributes.get_int("axis", 0) % len(x.shape):
+        return read
+    return read[:1] if node.op_type == "Resize" and node.attributes.get_string("mode", "") == "nearest" else [x]
 
 
 def _laid(piece: Piece) -> dict[str, list[int]]:

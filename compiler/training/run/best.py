@@ -5,13 +5,26 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-
-from torch import Tensor
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mai.compiler.training import settings
-from mai.compiler.training.run.checkpoint import Checkpoint
+from mai.runtime.run_folders.files import METRICS
+from mai.runtime.run_folders.summary import note_of_first, read_lines
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mai.compiler.training.run.checkpoint import Checkpoint
 
 PREFIX = "best/"
+
+
+def notes_of_run(out: Path, kept: settings.Kept) -> list[str]:
+    """What is said of the run in a folder whose weights were best at the first look, of those that are `kept` or by the loss."""
+    metric, goal = (kept.metric, kept.goal) if isinstance(kept, settings.Best) else ("loss", "min")
+    note = note_of_first([*read_lines(out / METRICS)], metric, goal)
+    return [] if note is None else [note]
 
 
 class Best:

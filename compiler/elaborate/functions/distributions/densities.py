@@ -45,7 +45,8 @@ def log_prob(e: Elaborator, q: Arg, x: Arg) -> Binding:
     own = draw_shape(e, distribution)
     if value.type.shape[max(0, value.type.rank - len(own)) :] != own:
         message = f"a draw of this {_name(distribution)} distribution is {describe(own)}, this is {describe(value.type.shape)}"
-        raise e.fail("shape-mismatch", x.span, message, label=describe(value.type.shape))
+        help = "a layer of one draw is mapped over others: `layer density(x: [], m: []) -> [] { return log_prob(normal(m, 1), x) }`"
+        raise e.fail("shape-mismatch", x.span, message, label=describe(value.type.shape), help=help)
     each = each_of(e, distribution)
     return _summed(e, _densities(e, distribution, value, q.span), len(each), name="log_prob")
 

@@ -92,7 +92,7 @@ class Meter:
             self._cell.advance(step)
 
     def say(self, notes: Iterable[str]) -> None:
-        """Tell what was found in the data, before the run."""
+        """Tell what was found in the data, before the run, or of the run, after it."""
         for note in () if self.quiet else notes:
             self.console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
 

@@ -1,0 +1,161 @@
+"""Dates in the place of numbers: days since 1970-01-01, with parts of days, as training has read them in tables."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, get_args
+
+import numpy as np
+
+from mai.runtime.arrays import Array
+from mai.runtime.errors import ModelError
+from mai.runtime.inputs.cells import is_number
+from mai.runtime.model.manifest import DateForm, Facts, Manifest, Port
+
+# What is read, and what ISO 8601 writes for it: 14.03.2024 has its day before its month wherever it is written.
+FORMS = (
+    (r"^(\d{4})/(\d{2})/(\d{2})\b", r"\1-\2-\3"),
+    (r"^(\d{1,2})\.(\d{1,2})\.(\d{4})\b", r"\3-\2-\1"),
+    (r"^(\d{4})-(\d)-", r"\1-0\2-"),
+    (r"^(\d{4}-\d{2})-(\d)\b", r"\1-0\2"),
+)
+ISO = re.compile(r"\d{4}-\d{2}-\d{2}(?:$|[ T])")
+EPOCH = datetime(1970, 1, 1)
+MICROSECOND, A_DAY = timedelta(microseconds=1), 86_400e6
+IN_WORDS: Mapping[DateForm, str] = {"day": "a date", "time": "a date with its time", "utc": "a time in UTC"}
+EXAMPLES: Mapping[DateForm, str] = {
+    "day": "2024-03-14, or 14.03.2024", "time": "2024-03-14 09:30", "utc": "2024-03-14T09:30Z, or 2024-03-14T11:30+02:00",
+}  # fmt: skip
+MAX_SHOWN = 60  # Characters of a wrong value that a message repeats.
+
+
+def date_form(manifest: Manifest, port: Port) -> DateForm | None:
+    """How the numbers of an input are written as dates, where all of them were dates in the data; None where they are numbers."""
+    facts = manifest.facts.get(port.name) if port.kind == "input" else None
+    forms = {*(facts.dates or ())} if facts is not None else set[DateForm | None]()
+    return None if not forms or None in forms else max((f for f in forms if f), key=get_args(DateForm).index)
+
+
+def as_days(port: Port, form: DateForm, value: Any) -> Any:
+    """Dates, or nested lists or arrays of them, as days since 1970-01-01; numbers as they are.
+
+    A date is a text, or of Python's `datetime`, of numpy or of pandas. NaT is NaN, and so is None where the file has an answer for a gap.
+    Numpy's dates have no offset: they are in UTC where those of the data are.
+
+    Raises:
+        ModelError: a text is no date; or one has an offset from UTC where the data had none, or none where they had one.
+    """
+    if isinstance(value, (int, float)) or hasattr(value, "detach"):
+        return value
+    try:
+        array = np.asarray(value)
+    except ValueError:  # Rows of different lengths, which are refused where shapes are.
+        return value
+    if array.dtype.kind == "M":
+        return _days_of(array)
+    if array.dtype.kind not in "OUT":
+        return value
+    days = np.array([_day(port, form, each) for each in array.reshape(-1).tolist()], np.float64)
+    return days.reshape(array.shape)
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a date in one of the forms that are read."""
+    return _moment(text) is not None
+
+
+def dates_to_numbers(port: Port, form: DateForm, text: str) -> str:
+    """Words of the command line that are dates, `2024-03-14` or `2024-03-14, 2024-03-15`, as the text of their numbers.
+
+    Any other text is returned as it is. Raises `ModelError` as `as_days` does.
+    """
+    words = [word.strip().strip("\"'") for word in text.strip("[] ").split(",")]
+    if text.startswith("@") or ".." in text or all(map(is_number, words)):
+        return text
+    days = as_days(port, form, [float(word) if is_number(word) else word for word in words])
+    numbers: list[float] = days.tolist()
+    return repr(numbers[0]) if len(words) == 1 else str(numbers)
+
+
+def date_in_words(days: float, form: DateForm) -> str:
+    """A number of days as the date that it is: of all times that are this number in 32 bits, the roundest."""
+    try:
+        moment = EPOCH + timedelta(days=_roundest(days))
+    except (OverflowError, ValueError):  # Of no calendar, or no number.
+        return f"{days:g}"
+    if form == "day" and not days % 1:
+        return f"{moment:%Y-%m-%d}"
+    return f"{moment:%Y-%m-%d %H:%M}" + ("Z" if form == "utc" else "")
+
+
+def _roundest(days: float) -> float:
+    """The days to the hour, to quarters of it, five minutes, or the minute: the first that is the same number in 32 bits."""
+    rounded = (round(days * count) / count for count in (24, 96, 288))
+    return next((each for each in rounded if np.float32(each) == np.float32(days)), round(days * 1440) / 1440)
+
+
+def description_of_dates(facts: Facts | None, form: DateForm) -> str:
+    """What an input of dates is, in words, and from when to when the data had them."""
+    span = (
+        ""
+        if facts is None
+        else f", {date_in_words(min(facts.low), form)} to {date_in_words(max(facts.high), form)} in the data"
+    )
+    return IN_WORDS[form] + span
+
+
+def _days_of(array: Array) -> Array:
+    """Numpy's dates as days, NaT as NaN."""
+    whole = array.astype("datetime64[us]")
+    return np.where(np.isnat(whole), np.nan, whole.astype(np.int64) / A_DAY)
+
+
+def _day(port: Port, form: DateForm, value: object) -> float:
+    if value != value or (value is None and port.gaps):
+        return math.nan
+    if isinstance(value, str):
+        moment = _moment(value)
+        if moment is None:
+            raise _no_date(port, form, value)
+        return _days(port, form, moment, value)
+    if isinstance(value, datetime):
+        return _days(port, form, value, str(value))
+    if isinstance(value, date):
+        return float((value - EPOCH.date()).days)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    raise _no_date(port, form, str(value))
+
+
+def _moment(text: str) -> datetime | None:
+    """What a text says; None where that is no date."""
+    iso = text.strip()
+    for written, instead in FORMS:
+        iso = re.sub(written, instead, iso)
+    if not ISO.match(iso):
+        return None
+    try:
+        return datetime.fromisoformat(iso)
+    except ValueError:
+        return None
+
+
+def _days(port: Port, form: DateForm, moment: datetime, written: str) -> float:
+    """A moment as days. Raises `ModelError` where it has an offset and the data had none, or the other way round."""
+    offset = moment.utcoffset()
+    if form == "utc" and offset is None:
+        what = "times here have an offset from UTC, as in the data, and this has none"
+    elif form != "utc" and offset:
+        what = "times here have no offset from UTC, as in the data, and this has one"
+    else:
+        plain = moment if offset is None else moment.astimezone(UTC).replace(tzinfo=None)
+        return ((plain - EPOCH) // MICROSECOND) / A_DAY
+    raise ModelError("input-dtype", f"`{port.name}`: {what}: `{written[:MAX_SHOWN]}`", f"write it as {EXAMPLES[form]}")
+
+
+def _no_date(port: Port, form: DateForm, written: str) -> ModelError:
+    message = f"`{port.name}` is {IN_WORDS[form]}, this is `{written[:MAX_SHOWN]}`"
+    return ModelError("input-dtype", message, f"write it as {EXAMPLES[form]}")

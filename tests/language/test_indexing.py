@@ -1,0 +1,83 @@
+"""Several arrays of whole numbers in an index, and `...`: as numpy reads them, in numpy, torch and a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mai.compiler.check import check
+from mai.compiler.compile_options import Trained
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.onnx.export import export
+from mai.compiler.passes import forms
+from mai.compiler.program import Program
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.parameters import Weights
+from mai.compiler.torch.run import run
+from mai.runtime import load
+
+Maker = Callable[[str], Program]
+TEXT = """
+const K = 4
+export f(z: [6, K], A: [K, K], x: [2, 4, 3], y: class[K][6], i: int[2], j: int[5, 1], k: int) -> ([6], [5], [6, K], [2, 5, 2], [2], [4, 1, 3], [2], [2, 3]) {
+  rows = z[range(6), y]
+  (a, b) = (x[0, i % 4], x[..., 0])
+  (a, b) = (b, a)
+  return (rows, A[y[:-1], y[1:]], grad(sum(rows^2), z), x[:, j % 4, i % 3], x[i % 2, k, i], x[1, :, None, ...], a[..., [1, 0], i], b)
+}
+"""
+
+
+def as_numpy(
+    z: np.ndarray, A: np.ndarray, x: np.ndarray, y: np.ndarray, i: np.ndarray, j: np.ndarray, k: int
+) -> list[np.ndarray]:
+    rows, slope = np.arange(6), np.zeros_like(z)
+    slope[rows, y] = 2 * z[rows, y]
+    pairs, taken = A[y[:-1], y[1:]], x[:, j % 4, i % 3]
+    return [z[rows, y], pairs, slope, taken, x[i % 2, k, i], x[1, :, None, ...], x[..., 0][[1, 0], i], x[0, i % 4]]
+
+
+def test_arrays_are_read_together(program: Maker, tmp_path: Path) -> None:
+    made, rng = program(TEXT), np.random.default_rng(0)
+    given = {
+        name: rng.standard_normal((3, *shape)).astype(np.float32)
+        for name, shape in {"z": (6, 4), "A": (4, 4), "x": (2, 4, 3)}.items()
+    }
+    given |= {
+        "y": rng.integers(0, 4, (3, 6)),
+        "i": rng.integers(-3, 3, (3, 2)),
+        "j": rng.integers(0, 9, (3, 5, 1)),
+        "k": rng.integers(-4, 4, 3),
+    }
+    graph = forms.prepare(made.exports["f"])
+    file = load(export(made, "f", Trained({}), tmp_path).path, providers="cpu")
+    for results in (
+        evaluate(graph, given, {}, {}),
+        run(lower(graph, Weights({})), graph, given, {}),
+        file(**given).values(),
+    ):
+        for example in range(3):
+            wanted = as_numpy(**{name: array[example] for name, array in given.items()})
+            for result, want in zip(results, wanted, strict=True):
+                np.testing.assert_allclose(np.asarray(result)[example], want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [4, -5])
+@pytest.mark.parametrize("place", ["x[range(2), i]", "x[i - 2, [0, 0]]", "x[[1, 1], i]"])
+def test_a_place_beyond_the_axis_is_no_other_element(place: str, wrong: int, program: Maker) -> None:
+    graph = forms.prepare(program(f"export f(x: [2, 4], i: int[2]) -> [2] {{ return {place} }}").exports["f"])
+    given = {"x": torch.zeros(1, 2, 4), "i": np.array([[wrong, wrong]])}
+    with pytest.raises((IndexError, RuntimeError)):
+        run(lower(graph, Weights({})), graph, given, {})
+
+
+def test_arrays_that_are_apart_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(
+        "export f(x: [4, 2, 4], i: int[3]) -> [3, 2] { return x[i, :, i] }\nexport g(x: [2]) -> [2] { return x[..., ...] }\n"
+    )
+    assert [d.slug for d in check(path).diagnostics] == ["rank-mismatch"] * 2
