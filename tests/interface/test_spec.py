@@ -154,6 +154,7 @@ def test_other_values_are_refused_in_words(data: object, words: str) -> None:
         mai.Spec(PRICES, data=data).train(quiet=True)
 
 
+@pytest.mark.slow
 def test_a_run_is_that_of_the_command_line() -> None:
     spec = mai.Spec(FLOW, "flow", data=POINTS)
     run = spec.train(quiet=True)

@@ -35,7 +35,10 @@ def invoke(*words: str | Path) -> Result:
 
 
 def run_command(*words: str | Path, cwd: Path | None = None, code: int = 0) -> CompletedProcess[str]:
-    """The same of a process of its own, which need not import the large packages: that would take longer than most commands."""
+    """The same of a process of its own, which need not import the large packages: that would take longer than most commands.
+
+    What such a process computes is not counted by `--measure`: tests that call it are marked slow by hand.
+    """
     with tempfile.TemporaryDirectory() as folder:
         streams = [Path(folder, "out"), Path(folder, "err")]
         process = SERVED.Process(target=_work, args=([*map(str, words)], cwd or Path.cwd(), dict(os.environ), streams))
