@@ -141,8 +141,8 @@ ALL_END = list(range(1, VOCAB))
         {"min_length": 9, "min_new_tokens": 2, "num_beams": 3, "eos_token_id": ALL_END[::2]},
     ],
 )
-def test_a_text_that_may_not_end_yet(said: dict[str, object], tmp_path: Path) -> None:
-    """It is as long as transformers' `generate` makes it, by whose rule the number of new tokens wins over that of all."""
+def test_a_text_that_may_not_end_or_go_on_as_it_would(said: dict[str, object], tmp_path: Path) -> None:
+    """What transformers' `generate` makes, by whose rule the number of new tokens wins over that of all."""
     model = DECODERS["llama"].make()
     save(model, tmp_path)
     said = {"max_new_tokens": 7, "eos_token_id": ALL_END, "pad_token_id": 0, **said}
