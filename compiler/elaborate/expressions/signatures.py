@@ -211,8 +211,8 @@ class Signatures:
             help = f"write `-> ({types})`" if len(values) > 1 else None
             where = [Label(promised[0].span, "promised here")]
             raise self.e.fail("return-shape", returned.span, message, where=where, help=help)
-        types = env.of_types()
-        return [self._result(types, name, *rest) for rest in zip(promised, values, spans, strict=True)]
+        of_types = env.of_types()
+        return [self._result(of_types, name, *rest) for rest in zip(promised, values, spans, strict=True)]
 
     def _result(self, env: Environment, name: str, written: ast.TypeExpr, value: Value, span: Span) -> Value:
         if isinstance(written, ast.AnyType):
