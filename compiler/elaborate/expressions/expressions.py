@@ -140,7 +140,7 @@ def _stack(e: Context, env: Environment, expr: ast.Stack) -> Binding:
             table_of([i for i in items if not isinstance(i, (Dim, str))])  # lists in a list are the rows of a table
         return items
     spans = [i.span for i in expr.items]
-    values = e.promoted(items, spans)
+    values = e.joined(items, spans)
     result = e.checked(expr.span, spans, sh.Stack, *values, axis=-1 - values[0].type.rank)
     return labelled(result, items) if isinstance(result, Value) else result
 
