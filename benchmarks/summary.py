@@ -35,9 +35,9 @@ def _sampler(what: str, row: str) -> Figure:
     return Figure(what, EAGER, "sampler", (row, "ratios", "torch eager loop"))
 
 
-def _text(what: str, rival: str, row: str) -> Figure:
+def _text(what: str, rival: str, row: str, form: str = "mai, whole") -> Figure:
     name = {HUGGING: "transformers", GENAI: "onnxruntime-genai"}[rival]
-    return Figure(what, rival, "text", ("rows", row, "variants", "mai, whole", "against", name))
+    return Figure(what, rival, "text", ("rows", row, "variants", form, "against", name))
 
 
 FIGURES = [

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from mai.spec.ast import Expr, Name
 from mai.spec.source import Source, Span
 
 N = TypeVar("N")
-PLACE = ("span", "depth")  # the fields of every node, in which no nodes are
-FIELDS: dict[type[Any], tuple[str, ...]] = {}  # the others, by class
+PLACE = ("span", "depth")  # The fields of every node, in which no nodes are.
+PLAIN = {"Span", "Source", "str", "bool", "int", "float", "None"}  # What has no nodes in it; `Literal[...]` besides.
+Parts = Callable[[Any], tuple[object, ...]]
+PARTS: dict[type[Any], Parts] = {tuple: tuple}  # What is directly below a node, by its class.
 
 
 def expressions(node: object) -> Iterator[Expr]:
@@ -24,19 +28,25 @@ def expressions(node: object) -> Iterator[Expr]:
             stack.extend(reversed([*children(top)]))
 
 
-def children(node: object) -> Iterator[object]:
-    """The nodes directly below a node, in the order of the text."""
-    if isinstance(node, tuple):
-        return iter(node)
-    return (getattr(node, name) for name in _fields(type(node)))
+def children(node: object) -> tuple[object, ...]:
+    """The nodes directly below a node, and tuples of them, in the order of the text; None for one that is left out."""
+    kind = type(node)
+    if kind not in PARTS:
+        PARTS[kind] = _parts(kind)
+    return PARTS[kind](node)
 
 
-def _fields(kind: type[Any]) -> tuple[str, ...]:
-    """The fields, of a class of nodes, in which nodes may be; of another class there are none."""
-    if kind not in FIELDS:
-        names = () if issubclass(kind, (Span, Source)) else getattr(kind, "__match_args__", ())
-        FIELDS[kind] = tuple(name for name in names if name not in PLACE)
-    return FIELDS[kind]
+def _parts(kind: type[Any]) -> Parts:
+    """What has the fields of a node in which nodes may be; of another class there are none."""
+    written = fields(kind) if is_dataclass(kind) and not issubclass(kind, (Span, Source)) else ()
+    names = [field.name for field in written if field.name not in PLACE and not _is_plain(str(field.type))]
+    if len(names) < 2:
+        return (lambda node: (getattr(node, names[0]),)) if names else lambda _: ()
+    return attrgetter(*names)
+
+
+def _is_plain(written: str) -> bool:
+    return written.startswith("Literal[") or set(written.split(" | ")) <= PLAIN
 
 
 def nodes_of(tree: object, kind: type[N]) -> Iterator[N]:

@@ -8,20 +8,22 @@ are asked for.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 
 from benchmarks.measure import record, seconds, table
 from mai.compiler.editor.completion import completions
 from mai.compiler.editor.desk import Desk
 from mai.compiler.editor.outline import hints, outline, tokens
-from mai.compiler.editor.view import View
+from mai.compiler.editor.server import put_off_garbage
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CHECKED = ("moons_flow", "dit", "llama", "digits_unet")
-ROUNDS, PARTS = 9, 20
+ROUNDS, PARTS = 9, 27
+TYPED = " + 0.125 * 1"  # Letter by letter, at the end of a line.
 PART = """# One of the parts of the velocity.
 net part{k}(x: [2], s: []) -> [2] {{
   h = linear(concat(x, fourier(s, 16)), width)
@@ -62,7 +64,7 @@ export path() -> [21, 2] {{
 
 
 def long_text() -> str:
-    """A flow whose velocity is the sum of many nets, in some 300 lines."""
+    """A flow whose velocity is the sum of many nets, in some 400 lines."""
     names = [f"v{k}" for k in range(PARTS)]
     calls = "\n".join(f"  v{k} = part{k}(x, s)" for k in range(PARTS))
     head = "const width = 64\nconst depth = 4\n\ndata x: [2] from moons(noise = 0.05)\n"
@@ -71,30 +73,61 @@ def long_text() -> str:
 
 
 def main() -> None:
-    """Measure, print and record the table."""
+    """Measure, print and record the tables."""
+    put_off_garbage()
     texts = {f"{name}.mai": (EXAMPLES / f"{name}.mai").read_text(encoding="utf-8") for name in CHECKED}
-    texts["a flow of 20 nets"] = long_text()
+    texts[f"a flow of {PARTS} nets"] = long_text()
     figures = {name: measured(text) for name, text in texts.items()}
     rows = [(name, texts[name].count("\n"), *map(seconds, figures[name].values())) for name in texts]
-    head = ("a text after a change", "lines", "read, coloured, outlined", "completed", "checked", "hints")
-    record("editor", table(head, rows), figures)
+    head = ("a text after a change", "lines", "opened: checked", "read, coloured, outlined", "completed", "hints")
+    letters = {name: {where: checked(text, at) for where, at in places(text).items()} for name, text in texts.items()}
+    where = [*places(long_text())]
+    typed = [(name, *(_shown(by.get(each)) for each in where)) for name, by in letters.items()]
+    record("editor", f"{table(head, rows)}\n\n{table(('checked after a letter in', *where), typed)}", letters)
 
 
 def measured(text: str) -> dict[str, float]:
-    """The median seconds of each answer, after a first time."""
-    desk, path = Desk(), EXAMPLES / "changed.mai"
-    rounds = [_answers(desk, desk.put(path, f"{text}# {number}\n", number)) for number in range(ROUNDS + 1)][1:]
+    """The median seconds of each answer, to a text that nobody has checked."""
+    rounds = [_answers(Desk(), f"{text}# {number}\n") for number in range(ROUNDS + 1)][1:]
     return {what: median(each[what] for each in rounds) for what in rounds[0]}
 
 
-def _answers(desk: Desk, view: View) -> dict[str, float]:
-    at = view.source.text.index("return ") + len("return ")
+def _answers(desk: Desk, text: str) -> dict[str, float]:
+    view = desk.put(EXAMPLES / "changed.mai", text, None)
+    at = text.index("return ") + len("return ")
+    read = _seconds(lambda: (outline(view), list(tokens(view))))
     return {
-        "read": _seconds(lambda: (outline(view), list(tokens(view)))),
-        "complete": _seconds(lambda: list(completions(view, at))),
         "check": _seconds(lambda: view.check(desk.texts())),
+        "read": read,
+        "complete": _seconds(lambda: list(completions(view, at))),
         "hints": _seconds(lambda: list(hints(view, 0, len(view.source.text)))),
     }
+
+
+def places(text: str) -> dict[str, int]:
+    """Ends of lines: of the first `return` of a net or a layer, the last one of an export, the objective of a train block."""
+    export, train = text.rfind("export "), text.find("minimize ")
+    begins = {"a net": text.find("return "), "an export": text.find("return ", export), "a train block": train}
+    return {where: text.index("\n", begin) for where, begin in begins.items() if begin >= 0}
+
+
+def checked(text: str, at: int) -> list[float]:
+    """The seconds of reading and checking a text after each of some letters."""
+    desk, path, times = Desk(), EXAMPLES / "changed.mai", []
+    for count in range(len(TYPED) + 1):
+        view = desk.put(path, text[:at] + TYPED[:count] + text[at:], None)
+        times.append(_seconds(lambda view=view: (view.file, view.check(desk.texts()))))  # type: ignore[misc]
+        gc.collect()
+    return times[1:]
+
+
+def _shown(times: list[float] | None) -> str:
+    return "" if times is None else f"{seconds(median(times))} ({seconds(_late(times))})"
+
+
+def _late(times: list[float]) -> float:
+    """The time that one answer of twenty is later than."""
+    return quantiles(times, n=20, method="inclusive")[-1]
 
 
 def _seconds(ask: Callable[[], object]) -> float:

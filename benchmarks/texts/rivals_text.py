@@ -31,6 +31,7 @@ INSTALL = {"onnxruntime-genai": "--no-deps onnxruntime-genai"}
 INT4 = ("--extra_options", "int4_accuracy_level=4", "int4_block_size=32")
 ONE_THREAD = {"model": {"decoder": {"session_options": {"intra_op_num_threads": 1}}}}
 START, END, UNKNOWN = 0, 1, 2
+NGRAM = 3  # How many tokens must be the same for onnxruntime-genai to take those that followed as drafts.
 
 
 class Missing(RuntimeError):
@@ -106,8 +107,11 @@ def transformers_generate(model: Any) -> Generate:
     return generate
 
 
-def genai_generate(model: Any, precision: str) -> Generate:
-    """Greedy generation by onnxruntime-genai, on the graph that its own model builder makes of `model`."""
+def genai_generate(model: Any, precision: str, drafts: int = 0) -> Generate:
+    """Greedy generation by onnxruntime-genai, on the graph that its own model builder makes of `model`.
+
+    With `drafts`, a turn reads up to so many tokens more, which it looks up in the text so far: it takes a batch of 1 then.
+    """
     version("onnxruntime-genai")
     import onnxruntime_genai as og
 
@@ -120,11 +124,13 @@ def genai_generate(model: Any, precision: str) -> Generate:
         parameters = og.GeneratorParams(loaded)
         whole = length + count
         parameters.set_search_options(min_length=whole, max_length=whole, batch_size=batch, do_sample=False)
+        if drafts:
+            parameters.set_speculative_options(ngram_size=NGRAM, max_draft_tokens=drafts)
         generator = og.Generator(loaded, parameters)
         generator.append_tokens(ids.astype(np.int32))
-        for _ in range(count):
+        while generator.token_count() < whole:
             generator.generate_next_token()
-        return np.stack([np.asarray(generator.get_sequence(i))[length:] for i in range(batch)])
+        return np.stack([np.asarray(generator.get_sequence(i))[length:whole] for i in range(batch)])
 
     return generate
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from mai.compiler.check import check_all, internal, look_at
 from mai.compiler.editor.living import Living
 from mai.compiler.elaborate.bindings import Binding, Distribution, Function
-from mai.compiler.elaborate.sightings import watched
+from mai.compiler.elaborate.repeating.store import Templates, keeping
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe, type_text
 from mai.compiler.program import Program
@@ -43,13 +43,18 @@ class Seen:
 
     def watch(self, span: Span, value: Binding) -> None:
         """Keep what stands at a place of this text."""
-        if span.source.path != self.path:
-            return
         form = form_of(value)
         if form is not None:
-            forms = self.forms.setdefault((span.start, span.end), {})
-            if form.text in forms or len(forms) < MAX_FORMS:
-                forms[form.text] = form
+            self.note(span, form)
+
+    def note(self, span: Span, form: Form) -> None:
+        """Keep what stands at a place of this text; of forms that only the axes around tell apart, one with the most."""
+        if span.source.path != self.path:
+            return
+        forms = self.forms.setdefault((span.start, span.end), {})
+        known = forms.get(form.text)
+        if len(forms) < MAX_FORMS if known is None else len(known.lead) < len(form.lead):
+            forms[form.text] = form
 
     def at(self, span: Span) -> list[Form]:
         """What stood at a place: one form, or those of several calls."""
@@ -74,17 +79,19 @@ class Meaning:
 
 
 def meaning_of(
-    path: Path, source: Source, living: Living, texts: Mapping[str, Source], sets: Mapping[str, str] = NO_SETS,
-    data: Sequence[Path] = (),
+    path: Path, source: Source, living: Living, kept: Templates, texts: Mapping[str, Source],
+    sets: Mapping[str, str] = NO_SETS, data: Sequence[Path] = (),
 ) -> Meaning:  # fmt: skip
     """Check a text that stands at `path`; `texts` are those of other files, by path, `sets` its consts, `data` files in the place of its own.
+
+    Calls that are like those of the texts before are not elaborated again: `kept` has them.
 
     Where it cannot be parsed, the check of what can be read of it says what the names stand for.
     """
     seen = Seen(str(path))
     readable = Source(source.path, living.text, source.name)
     try:
-        with watched(seen.watch):
+        with keeping(kept), kept.log.watched(seen.note, form_of):
             checked = look_at(path, sets, {**texts, str(path): source}, data)
             if living.text != source.text:
                 look_at(path, sets, {**texts, str(path): readable}, data)
@@ -93,9 +100,10 @@ def meaning_of(
     return Meaning(checked.diagnostics, seen, checked.program)
 
 
-def mended(path: Path, source: Source, texts: Mapping[str, Source]) -> list[Diagnostic]:
+def mended(path: Path, source: Source, texts: Mapping[str, Source], kept: Templates) -> list[Diagnostic]:
     """What there is to say, with the edits that mend it: each was tried."""
-    return check_all(path, texts={**texts, str(path): source}).diagnostics
+    with keeping(kept.copy()):
+        return check_all(path, texts={**texts, str(path): source}).diagnostics
 
 
 def form_of(value: Binding) -> Form | None:

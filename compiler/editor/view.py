@@ -10,6 +10,7 @@ from threading import RLock
 from mai.compiler.editor.living import Living, living
 from mai.compiler.editor.meaning import NO_SETS, Meaning, header, meaning_of
 from mai.compiler.editor.names import Names, Symbol, names_of_file
+from mai.compiler.elaborate.repeating.store import Templates
 from mai.spec import FOLDER, STANDARD, ast, is_public, library, prelude_sources
 from mai.spec.diagnostics import MaiError
 from mai.spec.formatting.same import format_source
@@ -27,8 +28,11 @@ class View:
         meaning: what checking it said; None until it was checked.
     """
 
-    def __init__(self, path: Path, source: Source, read: Read, version: int | None = None) -> None:
+    def __init__(
+        self, path: Path, source: Source, read: Read, version: int | None = None, kept: Templates | None = None
+    ) -> None:
         self.path, self.source, self.version = path, source, version
+        self._kept = kept or Templates()  # Of calls that other checks have elaborated.
         self.meaning: Meaning | None = None
         self._read, self._lock = read, RLock()  # Questions are answered while another thread checks.
         self._read_text: Living | None = None
@@ -59,7 +63,7 @@ class View:
     ) -> Meaning:
         """What checking says; `texts` are those of other files, by path, `sets` its consts, `data` files in the place of its own."""
         if self.meaning is None:
-            meaning = meaning_of(self.path, self.source, self._living, texts, sets, data)
+            meaning = meaning_of(self.path, self.source, self._living, self._kept, texts, sets, data)
             # The files of the prelude name each other's layers, which no other file can: as files of their own they are not judged.
             self.meaning = replace(meaning, diagnostics=[]) if is_of_mai(self.path) else meaning
         return self.meaning

@@ -100,6 +100,9 @@ class Context(Telling):
         self.places_apart = 0  # Copies of places at which functions are differentiated.
         self.turns_apart = 0  # Turns of `repeat`s that were elaborated one by one.
         self.failed_attempts = 0
+        self.looks_behind = (
+            0  # How often it was asked what is around a call: what a value is computed from, which block.
+        )
         # Of the `repeat`s around that are tried as one body: taken apart, they are numbers.
         self.open_turns: list[Value] = []
         self.stacked: dict[tuple[str, ...], Value] = {}  # The parameters of all nets of a family, by their names.
@@ -113,6 +116,7 @@ class Context(Telling):
     @property
     def in_train_block(self) -> bool:
         """Whether the graph that is being made is a train block's."""
+        self.looks_behind += 1
         return self.train is not None
 
     # --------------------------------------------------------------- emission
@@ -236,6 +240,12 @@ class Context(Telling):
             return [self.value(o, s) for o, s in zip(operands, spans, strict=True)]
         return [self.real(o, s) for o, s in zip(operands, spans, strict=True)]
 
+    def joined(self, operands: Sequence[Binding], spans: Sequence[Span]) -> list[Value]:
+        """The same where no number is computed with: true or false if all of them are."""
+        if all(map(_is_truth, operands)):
+            return [self.value(o, s) for o, s in zip(operands, spans, strict=True)]
+        return self.promoted(operands, spans)
+
     def truth(self, operand: Binding, span: Span) -> Value:
         """A true-or-false tensor."""
         value = self.value(operand, span)
@@ -273,6 +283,13 @@ class Context(Telling):
         """
         self.directions += 1
         return Axis(f"direction_{self.directions}", count, len(self.axes) + 0.5**self.directions)
+
+
+def _is_truth(binding: Binding) -> bool:
+    """Whether a value is of true and false."""
+    if isinstance(binding, list):
+        return bool(binding) and all(map(_is_truth, binding))
+    return isinstance(binding, bool) or (isinstance(binding, Value) and binding.type.dtype is DType.BOOL)
 
 
 def _is_whole(binding: Binding) -> bool:

@@ -17,6 +17,7 @@ from mai.compiler.elaborate.blocks.weights_block import elaborate_loading
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.parameters.data_lets import elaborate_data_lets, share_data_lets
 from mai.compiler.elaborate.parameters.second_sets import second_set
+from mai.compiler.elaborate.repeating.store import keeping, templates
 from mai.compiler.elaborate.standard_layers import StandardLayers
 from mai.compiler.elaborate.uncalled import check_unused
 from mai.compiler.ir.graph import Graph, Weight, turns_of
@@ -208,7 +209,9 @@ def elaborate(
     """
     try:
         file = parse(texts.get(str(path)) or load_source(path, report), report)
-        return _program(file, path, report, sets or {}, texts, data)
+        with keeping(templates()) as kept:
+            kept.begin()
+            return _program(file, path, report, sets or {}, texts, data)
     except MaiError:
         report.stopped = True
         return None

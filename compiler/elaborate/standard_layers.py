@@ -7,6 +7,7 @@ from functools import cache
 
 from mai.compiler.elaborate.bindings import Binding, Function, Module
 from mai.spec import ast, prelude_parts, prelude_sources
+from mai.spec.ast_walk import names_of
 from mai.spec.diagnostics import Reporter
 from mai.spec.parsing.parse import parse
 
@@ -45,6 +46,19 @@ def _standard_layer(name: str) -> ast.Function:
     (declaration,) = parse(source, Reporter(), (begin, end)).declarations
     assert isinstance(declaration, ast.Function)
     return declaration
+
+
+@cache
+def asks_training(name: str) -> bool:
+    """Whether a standard layer, or one that it calls, asks whether the model is trained."""
+    seen, waiting = {name}, [name]
+    while waiting:
+        fresh = names_of(_standard_layer(waiting.pop())) - seen
+        if "training" in fresh:
+            return True
+        seen |= fresh
+        waiting += fresh & prelude_parts().keys()
+    return False
 
 
 @cache

@@ -63,6 +63,7 @@ class Statements:
         try:
             return RULES[type(statement)].elaborate(self.e, env, statement)
         except Stop:
+            self.e.stops += 1
             for name in assigned_names([statement]):
                 env.bind(name, POISON)
             if not _returns(statement):
@@ -141,7 +142,7 @@ def _updated(e: Context, env: Environment, statement: ast.Assign, change: Bindin
 
 @elaborates(ast.Return)
 def _return(e: Context, env: Environment, statement: ast.Return) -> Binding:
-    if e.in_train_block and not e.call_stack:
+    if not e.call_stack and e.in_train_block:
         raise e.fail("unreachable", statement.span, "a train block returns nothing: it ends in `minimize`")
     return e.expressions.expression(env, statement.value)
 

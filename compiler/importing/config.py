@@ -111,7 +111,8 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
         if complaint is None:
             settings[name] = _none_of(settings.get(name)) if value is None else value
         else:
-            help = None if name in settings else f"`--ignore {written}` if it changes no result"
+            without = record.get("ignorable", "if it changes no result" if name not in settings else None)
+            help = f"`--ignore {written}`{':' * ('ignorable' in record)} {without}" if without else None
             mistakes.append(Diagnostic("config-unknown", None, f"{file}: `{written}` {complaint}", help=help))
     if mistakes:
         raise MaiError(mistakes)

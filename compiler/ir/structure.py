@@ -272,11 +272,13 @@ class Extend(Structural):
     length: the name of the row's size in the region.
     count: how many tokens to append.
     width: how many beams a search has; 0 where there is none.
+    early: whether a search is done as soon as so many texts have ended.
     """
 
     length: str
     count: Size
     width: int = 0
+    early: bool = False
 
     def results_of_search(self, row: Type) -> list[Type]:
         """The types of what a search of a row gives beside its best text."""

@@ -6,10 +6,11 @@ The package `jinja2` is loaded with this module, and so when the first template 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from jinja2 import nodes
+from jinja2 import Environment, nodes
 from jinja2.exceptions import SecurityError, TemplateError
 from jinja2.ext import Extension
 from jinja2.parser import Parser
@@ -17,6 +18,9 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import Namespace
 
+OTHERS: dict[type[nodes.Node], str] = {
+    nodes.Include: "include", nodes.Import: "import", nodes.FromImport: "from ... import", nodes.Extends: "extends",
+}  # fmt: skip
 MOST_LETTERS = 10_000_000  # Of what a template multiplies.
 
 
@@ -28,6 +32,27 @@ def sandbox() -> ImmutableSandboxedEnvironment:
     environment.globals["strftime_now"] = _strftime_now
     environment.globals["namespace"] = PlainNamespace
     return environment
+
+
+def complaints(environment: Environment, source: str) -> Iterator[str]:
+    """What a template asks for that is not there, which Jinja itself would tell in the middle of a conversation, if at all.
+
+    A name of which the template asks itself whether it is there, `"f" is filter`, is left to it.
+    """
+    tree = environment.parse(source)
+    for kind, word in OTHERS.items():
+        for node in tree.find_all(kind):
+            yield f"line {node.lineno} says `{{% {word} %}}`, and a file has no template beside its own to read"
+    for kind, there in ((nodes.Filter, environment.filters), (nodes.Test, environment.tests)):
+        word = kind.__name__.lower()
+        asked = {
+            test.node.value
+            for test in tree.find_all(nodes.Test)
+            if test.name == word and isinstance(test.node, nodes.Const)
+        }
+        for node in tree.find_all(kind):
+            if node.name not in there and node.name not in asked:
+                yield f"line {node.lineno} uses the {word} `{node.name}`, which there is not"
 
 
 class Sandbox(ImmutableSandboxedEnvironment):

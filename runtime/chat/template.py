@@ -43,9 +43,13 @@ def render(chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | N
 
 
 def check_template(source: str) -> None:
-    """Raise `ModelError`, `chat-unavailable`, where a template cannot be read."""
+    """Raise `ModelError`, `chat-unavailable`, where a template cannot be read, or asks for what no file here has."""
+    from mai.runtime.chat.sandbox import complaints
+
     with _failures_told():
-        _compiled(source)
+        said = next(complaints(_compiled(source).environment, source), None)
+    if said is not None:
+        raise ModelError(UNAVAILABLE, said)
 
 
 def names_read(source: str) -> frozenset[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -167,11 +168,23 @@ def test_templates_of_a_folder(tmp_path: Path) -> None:
 
 def test_what_is_no_template(tmp_path: Path) -> None:
     write(tmp_path, a_jinja="{{ bos_token }}", b_jinja="{% if %}", tokenizer_config_json={"eos_token": "x"})
+    write(tmp_path, d_jinja="a\n{% if tools %}{% include 'tools.jinja' %}{% endif %}", e_jinja="{% import 'x' as y %}")
+    write(tmp_path, f_jinja="{% if tools %}{{ tools | shorten }}{% endif %}", g_jinja="{{ 1 if tools is tidy }}")
     for name, words in [
+        ("d.jinja", "line 2 says `{% include %}`, and a file has no template beside its own"),
+        ("e.jinja", "line 1 says `{% import %}`"),
+        ("f.jinja", "line 1 uses the filter `shorten`, which there is not"),
+        ("g.jinja", "line 1 uses the test `tidy`"),
         ("a.jinja", "reads `bos_token`, which tokenizer_config.json does not say"),
         ("b.jinja", "the chat template says"),
         ("tokenizer_config.json", "has no chat template"),
         ("c.jinja", "cannot be read"),
     ]:
-        with pytest.raises(MaiError, match=words):
+        with pytest.raises(MaiError, match=re.escape(words)):
             read_chat(tmp_path / name)
+
+
+def test_a_template_may_ask_what_there_is(tmp_path: Path) -> None:
+    """And does without what there is not."""
+    write(tmp_path, a_jinja='{% if "shorten" is filter %}{{ 1 | shorten }}{% else %}without{% endif %}')
+    assert render(read_chat(tmp_path / "a.jinja"), SAID) == "without"

@@ -13,7 +13,7 @@ from mai.compiler.editor.hover import hover
 from mai.compiler.editor.outline import folds, hints, lenses, outline, tokens
 from mai.compiler.editor.places import offset_of, place_of
 from mai.compiler.elaborate.expressions import calls
-from mai.compiler.elaborate.expressions.templates import repeat
+from mai.compiler.elaborate.repeating.templates import repeat
 from mai.spec.source import Source
 
 ROOT = Path(__file__).parents[2]

@@ -129,6 +129,31 @@ def test_a_text_longer_than_its_rates(tmp_path: Path) -> None:
         load(file, providers="cpu")(prompt=[3, 4, 5], count=47)
 
 
+ALL_END = list(range(1, VOCAB))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"min_new_tokens": 3},
+        {"min_length": 9},
+        {"min_length": 9, "min_new_tokens": 2, "num_beams": 3, "eos_token_id": ALL_END[::2]},
+    ],
+)
+def test_a_text_that_may_not_end_or_go_on_as_it_would(said: dict[str, object], tmp_path: Path) -> None:
+    """What transformers' `generate` makes, by whose rule the number of new tokens wins over that of all."""
+    model = DECODERS["llama"].make()
+    save(model, tmp_path)
+    said = {"max_new_tokens": 7, "eos_token_id": ALL_END, "pad_token_id": 0, **said}
+    (tmp_path / "generation_config.json").write_text(json.dumps(said))
+    program = imported(tmp_path)
+    grow = load(export(program, "generate", Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")
+    prompts = [[5, 9, 33, 7], [8, 60]]
+    for prompt, row in zip(prompts, grow(prompt=prompts), strict=True):
+        assert row.tolist() == model.generate(torch.tensor([prompt]), do_sample=False, **said)[0].tolist()
+
+
 # What transformers' `generate` takes where `generation_config.json` has no value.
 DEFAULTS = {"temperature": 1.0, "top_k": 50, "top_p": 1.0, "typical_p": 1.0, "repetition_penalty": 1.0, "num_beams": 1}
 

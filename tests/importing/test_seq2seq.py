@@ -120,13 +120,34 @@ def test_a_search_of_several_beams(tmp_path: Path) -> None:
         assert [t for t in row.tolist() if t >= 0] == wanted
 
 
+SUMMARY = {"num_beams": 3, "early_stopping": True, "length_penalty": 2.0, "no_repeat_ngram_size": 2, "min_length": 6, "forced_bos_token_id": 0,
+           "forced_eos_token_id": 2, "eos_token_id": 2, "decoder_start_token_id": 2, "pad_token_id": 1, "bos_token_id": 0}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, {"repetition_penalty": 1.3}, {"num_beams": 1, "no_repeat_ngram_size": 1}])
+def test_what_summaries_are_made_by(changes: dict[str, Any], tmp_path: Path) -> None:
+    """As published for BART: no three tokens twice, not too short, done with the first texts that end."""
+    model = small("bart")
+    save(model, tmp_path)
+    said = {**SUMMARY, **changes}
+    (tmp_path / "generation_config.json").write_text(json.dumps(said))
+    program = imported(tmp_path)
+    trained = Trained(load_weights(program, None)[0])
+    found = load(export(program, "generate", trained, tmp_path).path, providers="cpu")(source=sources(), count=9)
+    for text, row in zip(sources(), found, strict=True):
+        with torch.inference_mode():
+            made = model.generate(torch.from_numpy(text)[None], **said, max_new_tokens=9, do_sample=False)
+        assert [t for t in row.tolist() if t >= 0] == made[0, 1:].tolist()
+
+
 @pytest.mark.parametrize(
     ("said", "message"),
     [
         ({"bad_words_ids": [[3, 4]]}, "words of several tokens cannot be forbidden"),
         ({"forced_eos_token_id": 3}, "a text can be forced to end with one of its ends alone"),
-        ({"num_beams": 4, "early_stopping": True}, "a search of several beams is known without draws"),
-        ({"no_repeat_ngram_size": 3}, "`no_repeat_ngram_size` is 3"),
+        ({"num_beams": 4, "do_sample": True}, "a search of several beams is known without draws"),
+        ({"encoder_no_repeat_ngram_size": 3}, "`encoder_no_repeat_ngram_size` is 3"),
     ],
 )
 def test_what_is_not_known(said: dict[str, Any], message: str, tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def test_ends_of_what_makes_no_text(llama: Path, tmp_path: Path) -> None:
 
 def test_the_file_of_a_field(llama: Path, tmp_path: Path) -> None:
     """Fields of a generation may stand in either file."""
-    folder = edited(llama, tmp_path, no_repeat_ngram_size=2)
+    folder = edited(llama, tmp_path, diversity_penalty=2.0)
     (folder / "generation_config.json").write_text(json.dumps({"num_beam_groups": 2}))
     with pytest.raises(MaiError) as error:
         imported(folder)

@@ -234,7 +234,7 @@ def test_a_matrix_of_8_bits_lies_beside_those_of_4(program: Maker, tmp_path: Pat
     path = export(made, "predict", weights, tmp_path, CompileOptions(quantize="int4")).path
     codes = {t.name: t.data_type for t in onnx.load(path).graph.initializer if t.name.endswith(".codes")}
     eight = [name for name, kind in codes.items() if kind == onnx.TensorProto.INT8]
-    assert [name.startswith(wide) for name in eight] == [True] and len(codes) == 14
+    assert [name.startswith(wide) for name in eight] == [True] and len(codes) == 10
     whole = load(export(made, "predict", weights, tmp_path / "whole").path, providers="cpu")
     tokens = np.arange(24)[None]
     assert np.abs(load(path, providers="cpu")(x=tokens) - whole(x=tokens)).max() < 0.5

@@ -16,6 +16,7 @@ from mai.compiler import few_bits
 from mai.compiler.compile_options import BITS, CompileOptions, Trained
 from mai.compiler.file_size import BLOCK, suits
 from mai.compiler.onnx.export import export, export_step
+from mai.compiler.onnx.lowering import build
 from mai.compiler.onnx.precision import quantize
 from mai.compiler.onnx.precision.quantize import pairs, quantized
 from mai.compiler.onnx.prepared import Preparations
@@ -47,6 +48,15 @@ export generate(prompt: tokens[P], count: int = 8, temperature: real = 0.0) -> t
     append next }
   return x
 }
+"""
+
+UNEQUAL = """net wide(x: [64]) -> [96] { return linear(x, 96) }
+net narrow(x: [64]) -> [97] { return linear(x, 97, bias = false) }
+net twice(x: [64]) -> [64] {
+  param w: [64, 64] ~ normal(0, 1)
+  return affine(affine(x, w), w)
+}
+export f(x: [64]) -> ([96], [97], [64]) { return (wide(x), narrow(x), twice(x)) }
 """
 
 
@@ -137,7 +147,7 @@ def test_a_tied_weight_in_few_bits_is_stored_once(program: Maker, tmp_path: Path
         path = export(made, name, Trained(held), tmp_path, CompileOptions(quantize=kind)).path
         stored = [t for t in _initializers(onnx.load(path).graph) if "token" in t.name and 256 in t.dims]
         assert sorted(list(t.dims) for t in stored) == [[2, 256], [64, 256]]
-        assert _products(path, tmp_path) == 7
+        assert _products(path, tmp_path) == 5  # Queries, keys and values are one.
     table = quantized(held["logits.token"], BITS[kind]).dequantized().astype(np.float32)
     of_rows = "net logits(x: tokens[P]) -> [P, vocab] {\n  param token: [vocab, d] ~ normal(0, 1)\n"
     both = program(
@@ -150,6 +160,21 @@ def test_a_tied_weight_in_few_bits_is_stored_once(program: Maker, tmp_path: Path
     ).path
     wanted = table[tokens] @ table.T
     assert np.abs(load(path, providers="cpu")(x=tokens) - wanted).max() < 0.02 * np.abs(wanted).max()
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4"])
+def test_products_of_one_input_are_one_and_their_numbers_the_same(
+    program: Maker, tmp_path: Path, kind: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = program(UNEQUAL)
+    tokens = {"x": np.random.default_rng(1).normal(0, 1, (5, 64)).astype(np.float32)}
+    options = CompileOptions(quantize=kind)
+    joined = export(made, "f", Trained(weights(made)), tmp_path, options).path
+    monkeypatch.setattr(build, "join_products", lambda graph: None)
+    apart = export(made, "f", Trained(weights(made)), tmp_path / "apart", options).path
+    assert [sum(n.op_type == "MatMul" for n in onnx.load(path).graph.node) for path in (joined, apart)] == [3, 4]
+    for a, b in zip(load(joined, providers="cpu")(**tokens), load(apart, providers="cpu")(**tokens), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def _products(path: Path, folder: Path) -> int:

@@ -29,6 +29,7 @@ export likeliest(prompt: tokens[P], count: int = 9, penalty: real = 1.0, end: to
   return x
 }
 """
+EARLY = SEARCH.replace("likeliest", "first_ended").replace("= penalty)", "= penalty, early = true)")
 ALL = """
 export all_of_them(prompt: tokens[P], count: int = 9, penalty: real = 1.0, end: token = 7, stop: token = 8) -> (tokens[3, P + count], [3]) {
   x = prompt
@@ -45,7 +46,7 @@ SETTINGS = [(1.0, 17, 96), (0.0, 17, 3), (2.0, 17, 40), (-1.0, 96, 43)]
 def gpt2(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Program, dict[str, Any], Path]:
     folder, case = tmp_path_factory.mktemp("beam"), CASES["gpt2"]
     path = folder / "beam.mai"
-    path.write_text((ZOO / "gpt2.mai").read_text(encoding="utf-8") + SEARCH + ALL, encoding="utf-8")
+    path.write_text((ZOO / "gpt2.mai").read_text(encoding="utf-8") + SEARCH + EARLY + ALL, encoding="utf-8")
     checked = check(path, {name: str(value) for name, value in case.sets.items()})
     assert checked.program is not None, [(d.slug, d.message) for d in checked.diagnostics]
     model = case.model()
@@ -53,12 +54,12 @@ def gpt2(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Program, dict[s
     return model, checked.program, load_weights(checked.program, None)[0], folder
 
 
-def reference(model: Any, prompt: Any, count: int, penalty: float, ends: list[int]) -> list[int]:
+def reference(model: Any, prompt: Any, count: int, penalty: float, ends: list[int], early: bool = False) -> list[int]:
     """transformers' text for one prompt, filled up with -1."""
     tokens = torch.from_numpy(prompt)[None]
     made = model.generate(
         tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=count, num_beams=3, do_sample=False,
-        length_penalty=penalty, early_stopping=False, eos_token_id=ends, pad_token_id=VOCAB + 5,
+        length_penalty=penalty, early_stopping=early, eos_token_id=ends, pad_token_id=VOCAB + 5,
     )[0].tolist()  # fmt: skip
     return filled_up(made, len(prompt) + count)
 
@@ -114,6 +115,20 @@ def test_a_search_finds_what_the_reference_finds(gpt2: Any, cache: str, penalty:
     for row, prompt in zip(found, rows, strict=True):
         assert row[7 - len(prompt) :].tolist() == reference(model, prompt, 9, penalty, [end, stop])
     assert (found[:, 7:] < 0).any() == (penalty < 2)  # A large one favours long texts.
+
+
+def test_a_search_that_ends_with_the_first_texts(gpt2: Any) -> None:
+    """Where longer texts would be better, `early` finds others."""
+    model, program, weights, _ = gpt2
+    ends = {"penalty": 2.0, "end": 96, "stop": 43, "count": 9}
+    rows = [np.random.default_rng(seed).integers(0, VOCAB, size) for seed, size in enumerate((5, 2, 7, 5, 3))]
+    found, later = (
+        evaluate(forms.prepare(program.exports[name]), {"prompt": side_by_side(rows)}, ends, weights)[0]
+        for name in ("first_ended", "likeliest")
+    )
+    for row, prompt in zip(found, rows, strict=True):
+        assert row[7 - len(prompt) :].tolist() == reference(model, prompt, 9, 2.0, [96, 43], early=True)
+    assert (found != later).any()
 
 
 def test_a_file_searches_as_the_graph_does(gpt2: Any) -> None:

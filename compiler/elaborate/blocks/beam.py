@@ -15,16 +15,20 @@ from mai.spec import ast
 from mai.spec.record import record
 
 FORM = "beam(width = 4, length_penalty = 1.0)"
-OPTIONS = ("width", "length_penalty")
+OPTIONS = ("width", "length_penalty", "early")
 MOST = 1_000  # Beams: each is a row of the batch.
 
 
 @record
 class Beam:
-    """How many texts go on side by side, and the power of a text's length that its score is divided by, []."""
+    """How many texts go on side by side, and the power of a text's length that its score is divided by, [].
+
+    early: an example is done as soon as so many texts have ended.
+    """
 
     width: int
     penalty: Value
+    early: bool
 
 
 def read_beam(e: Context, env: Environment, written: ast.Expr) -> Beam:
@@ -44,7 +48,7 @@ def read_beam(e: Context, env: Environment, written: ast.Expr) -> Beam:
         raise e.fail("repeat-count", span, f"a search has at least one beam, this is {width}")
     if width > MOST:
         raise e.fail("repeat-too-long", span, f"{width:,} beams are more than {MOST:,}")
-    return Beam(width, _penalty(e, options.get("length_penalty")))
+    return Beam(width, _penalty(e, options.get("length_penalty")), _early(e, options.get("early")))
 
 
 def _options(e: Context, env: Environment, written: ast.Call) -> dict[str, BoundArgument]:
@@ -52,7 +56,7 @@ def _options(e: Context, env: Environment, written: ast.Call) -> dict[str, Bound
     for place, argument in enumerate(written.arguments):
         name = argument.name or (OPTIONS[place] if place < len(OPTIONS) else "")
         if name not in OPTIONS:
-            message = f"`beam` has no argument `{name}`" if name else "`beam` has two arguments"
+            message = f"`beam` has no argument `{name}`" if name else "`beam` has three arguments"
             raise e.fail("unknown-argument", argument.span, message, help=f"write `{FORM}`")
         if name in options:
             raise e.fail("duplicate-argument", argument.span, f"`{name}` is given twice")
@@ -68,6 +72,15 @@ def _penalty(e: Context, argument: BoundArgument | None) -> Value:
     if value.type.rank or value.type.lead:
         raise e.fail("rank-mismatch", argument.span, "a length penalty is one number for all examples")
     return value
+
+
+def _early(e: Context, argument: BoundArgument | None) -> bool:
+    if argument is None:
+        return False
+    if not isinstance(argument.value, bool):
+        slug = "static-needed" if isinstance(argument.value, Value) else "type-mismatch"
+        raise e.fail(slug, argument.span, "`early` is true or false, fixed when the file is compiled")
+    return argument.value
 
 
 def bind_found(e: Context, env: Environment, statement: ast.Extend, row: Value, outputs: Sequence[Value]) -> None:

@@ -62,7 +62,7 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     if growing.stuck:  # A token that is none ends a row.
         stops = [*stops, e.builder.constant(NOTHING)]
     inputs = [start, size, *stops, *([beam.penalty] if beam else [])]
-    extend = Extend(name, count, beam.width if beam else 0)
+    extend = Extend(name, count, beam.width, beam.early) if beam else Extend(name, count)
     longer = row.type.with_shape((row.type.shape[0] + count,))
     kept_rows = [extend.rows_of(v.type) for v in region.outputs[1:]]
     node = e.builder.add(extend, inputs, [longer, *kept_rows, *extend.results_of_search(row.type)], [region])

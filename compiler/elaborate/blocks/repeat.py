@@ -18,6 +18,7 @@ from mai.compiler.elaborate.blocks.until import going_state, is_shared, kept_whe
 from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.errors.attempt import attempt
 from mai.compiler.elaborate.errors.repairs import rounded_down
+from mai.compiler.elaborate.repeating.templates import MAX_ATTEMPTS, MAX_TURNS_APART
 from mai.compiler.elaborate.statement_rules import assigned_names, elaborates
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import Size
@@ -28,8 +29,6 @@ from mai.spec.diagnostics import Reporter
 from mai.spec.record import record
 
 MAX_FRESH_TURNS = 10_000
-MAX_TURNS_APART = 1_000  # Of all blocks of a graph together: each is elaborated by itself.
-MAX_ATTEMPTS = 50  # That fail: what is wrong in many blocks, one in the other, is tried no further.
 
 
 @record

@@ -53,7 +53,7 @@ class _Before:
         self.sizes, self.counts, self.places = dict(e.graph.sizes), dict(e.scope.counts), dict(e.draws.places)
         self.calls = {key: list(values) for key, values in e.graph.calls.items()}
         self.region, self.nodes, self.evaluations = e.builder.region, len(e.builder.region.nodes), len(e.evaluations)
-        self.stacked = dict(e.stacked)
+        self.stacked, self.stops = dict(e.stacked), e.stops
         self.lets, self.top = dict(e.expressions.lets), len(e.graph.nodes)
         self.train = copy(e.train.states) if e.train is not None else {}
 
@@ -68,7 +68,7 @@ class _Before:
         _put_back(e.expressions.lets, self.lets)
         _put_back(e.stacked, self.stacked)
         _put_back(e.scope.counts, self.counts)
-        e.draws.places = self.places
+        e.draws.places, e.stops = self.places, self.stops
         if e.train is not None:
             _put_back(e.train.states, self.train)
         del e.evaluations[self.evaluations :]

@@ -66,6 +66,7 @@ class Telling:
     def __init__(self, report: Reporter, builder: Builder) -> None:
         self.report, self.builder = report, builder
         self.calls_around: list[CallAround] = []  # The calls of layers and nets around, the innermost last.
+        self.stops = 0  # What was found wrong so far, whether it is told or was told before.
         self.callee = ""  # The function that the user's own call is of.
         self.origins: dict[Value, Span] = {}  # Where the text says what a value is.
         self.inputs_at: dict[Value, Span] = {}  # The types of the graph's inputs, as they are written.
@@ -94,6 +95,7 @@ class Telling:
 
         What goes wrong inside a standard layer is told at the user's call of it.
         """
+        self.stops += 1
         call = self.at(span)
         if call is not None and call is not span:
             call = self._argument_at(span) or call
@@ -143,6 +145,7 @@ class Telling:
         where = [Label(s, describe(v.type.shape)) for s, v in others if s.source is at.source]
         where += [label for v in inputs for label in self.made_at(v, span)]
         if error.slug == "shape-mismatch" and self._is_again(error.message):
+            self.stops += 1
             return POISON
         return self.error(error.slug, at, error.message, label=error.label, where=where, help=error.help)
 

@@ -63,6 +63,7 @@ def binary(e: Context, env: Environment, expr: ast.Binary) -> Binding:
         return apply(expr.op, left, right)  # type: ignore[arg-type]
     if expr.op in ("/", "//", "%"):
         greedy = _greedy(e, expr)
+        e.looks_behind += greedy is not None
         if greedy is None or e.claim is None:  # a claim calls an export at temperature 0, as hosts do
             check_divisor(e, right, expr.right.span, greedy)
     if (left is ABSENT or right is ABSENT) and expr.op in ("==", "!="):

@@ -13,6 +13,7 @@ from mai.compiler.elaborate.bindings import (
     Builtin,
     Environment,
     Function,
+    Module,
     Partial,
     Poison,
     WeightScope,
@@ -25,8 +26,11 @@ from mai.compiler.elaborate.expressions.families import check_chosen, chosen_res
 from mai.compiler.elaborate.expressions.names import is_free
 from mai.compiler.elaborate.expressions.rearranged import MISPLACED, TOO_MANY, exchanged, shortened
 from mai.compiler.elaborate.expressions.signatures import Fitted, counted, dims_of
-from mai.compiler.elaborate.expressions.templates import Recording, Template, key_of, repeat
 from mai.compiler.elaborate.functions.builtin_calls import bind_named, bound_arguments, call_builtin
+from mai.compiler.elaborate.repeating.keys import key_of
+from mai.compiler.elaborate.repeating.recording import Recording
+from mai.compiler.elaborate.repeating.store import templates
+from mai.compiler.elaborate.repeating.templates import MAX_ATTEMPTS, MAX_TURNS_APART, Noted, repeat
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.operation import broadcast, describe
 from mai.compiler.ir.sizes import Size
@@ -46,7 +50,11 @@ class Calls:
     def __init__(self, context: Context) -> None:
         self.e = context
         self.inlined = 0
-        self.templates: dict[Hashable, Template | None] = {}  # None for a call that has to be elaborated each time.
+        self.deepest = 0  # How many calls were nested at most.
+        self.called: list[tuple[Module, str]] = []
+        self.named: list[tuple[str, Value, str]] = []  # What a net calls a value.
+        self.noted: list[tuple[tuple[Span, str | int], Value]] = []  # What a place in the text has stood for.
+        self.templates = templates()
 
     def call(self, function: Binding, arguments: Sequence[BoundArgument], span: Span) -> Binding:
         """The result of a call of a built-in function, a net or a layer with arguments that are evaluated."""
@@ -163,7 +171,7 @@ class Calls:
 
     def _function(self, function: Function, arguments: list[BoundArgument], span: Span) -> Binding:
         declaration = function.declaration
-        function.module.called.add(function.name)
+        self.note_called(function.module, function.name)
         bound = self._match(function, arguments, span)
         if bound is None:
             return Partial(function, tuple(arguments))
@@ -173,6 +181,7 @@ class Calls:
             raise self.e.fail("recursive-call", span, f"`{function.name}` calls itself", label="this call never ends")
         if len(self.e.call_stack) > MAX_CALL_DEPTH:
             raise self.e.fail("recursive-call", span, f"calls are nested more than {MAX_CALL_DEPTH} deep here")
+        self.deepest = max(self.deepest, len(self.e.call_stack))
         env, scope = Environment(function.module), self._scope_of(function)
         self._bind_statics(env, function, bound, span)
         around = self.e.builder.scope
@@ -270,27 +279,37 @@ class Calls:
             if not value.name:
                 value.name = name
             if function.declaration.kind == "net":
-                self.e.graph.arguments.setdefault(function.name, {}).setdefault(value, name)
+                self.note_named(function.name, value, name)
             self._note(function, name, value)
             env.names[name] = value
         call, key = self._around(function, fitted, env, span), key_of(self.e, env, function, tensors, axes)
-        repeated = self._repeated(key, list(tensors.values()), scope)
+        repeated = self._repeated(key, function, list(tensors.values()), scope)
         if repeated is not None:
             return repeated
-        recording = Recording(self.e, scope)
+        if key is None or self.templates.has(key):
+            return self._written_out(env, function, scope, axes, call)
+        recording = Recording(self.e, list(tensors.values()), scope, self.templates.prints.of(function).declarations)
         result = self._written_out(env, function, scope, axes, call)
-        if key is not None and key not in self.templates:
-            self.templates[key] = recording.template(list(tensors.values()), result)
+        self.templates.put(key, recording.template(result))
         return result
 
-    def _repeated(self, key: Hashable | None, tensors: Sequence[Value], scope: WeightScope) -> Binding:
+    def _repeated(
+        self, key: Hashable | None, function: Function, tensors: Sequence[Value], scope: WeightScope
+    ) -> Binding:
         """What a call gives that is like an earlier one; None for the first of its kind."""
-        template = None if key is None else self.templates.get(key)
-        if template is None or self.inlined + template.calls >= MAX_CALLS:
+        template = None if key is None else self.templates.get(key, function)
+        if template is None or not self._has_room(template.noted):
             return None
-        result = repeat(self.e, template, tensors, scope)
-        self.inlined += template.calls if result is not None else 0
-        return result
+        return repeat(self.e, template, tensors, scope, self.templates.prints.of(function).modules)
+
+    def _has_room(self, noted: Noted) -> bool:
+        """Whether what is inside a call keeps to the limits of a graph; else elaborating it says what does not."""
+        return (
+            self.inlined + noted.inlined < MAX_CALLS
+            and len(self.e.call_stack) + noted.deepest <= MAX_CALL_DEPTH
+            and self.e.turns_apart + noted.turns_apart <= MAX_TURNS_APART
+            and self.e.failed_attempts + noted.failed_attempts <= MAX_ATTEMPTS
+        )
 
     def _written_out(
         self, env: Environment, function: Function, scope: WeightScope, axes: tuple[Axis, ...], call: CallAround
@@ -319,7 +338,23 @@ class Calls:
         """What a parameter or a result of one of the file's own functions stands for in this call."""
         place = function.declaration.name.span
         if not place.source.in_prelude:
-            self.e.graph.calls.setdefault((place, slot), []).append(value)
+            self.note((place, slot), value)
+
+    def note(self, key: tuple[Span, str | int], value: Value) -> None:
+        """What a parameter or a result stands for, by its place in the text and its name or number."""
+        self.noted.append((key, value))
+        self.e.graph.calls.setdefault(key, []).append(value)
+
+    def note_called(self, module: Module, name: str) -> None:
+        """A function of a file has been called."""
+        module.called.add(name)
+        if not module.source.in_prelude:
+            self.called.append((module, name))
+
+    def note_named(self, net: str, value: Value, name: str) -> None:
+        """What a net calls a value."""
+        self.named.append((net, value, name))
+        self.e.graph.arguments.setdefault(net, {}).setdefault(value, name)
 
     def _around(self, function: Function, fitted: dict[str, Fitted], env: Environment, span: Span) -> CallAround:
         """The call, for messages about the body; a net whose types are all numbers is wrong by itself."""

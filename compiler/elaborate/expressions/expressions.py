@@ -62,6 +62,7 @@ class Expressions:
                 self.watch(expr.span, value)
             return value
         except Stop:
+            self.e.stops += 1
             return POISON
         except StaticError as error:
             return self.e.error(error.slug, expr.span, error.message)
@@ -108,6 +109,7 @@ def _several(e: Context, env: Environment, expr: ast.Several) -> Binding:
 def _field(e: Context, env: Environment, expr: ast.Field) -> Binding:
     """A parameter as a value: `sum(f.weight^2)`."""
     path = path_of(e, env, expr)
+    e.looks_behind += 1
     weight = e.weights.get(path) if path is not None else None
     if weight is not None:
         value = e.parameter(weight)
@@ -138,7 +140,7 @@ def _stack(e: Context, env: Environment, expr: ast.Stack) -> Binding:
             table_of([i for i in items if not isinstance(i, (Dim, str))])  # lists in a list are the rows of a table
         return items
     spans = [i.span for i in expr.items]
-    values = e.promoted(items, spans)
+    values = e.joined(items, spans)
     result = e.checked(expr.span, spans, sh.Stack, *values, axis=-1 - values[0].type.rank)
     return labelled(result, items) if isinstance(result, Value) else result
 

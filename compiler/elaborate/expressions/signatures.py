@@ -107,7 +107,7 @@ class Signatures:
             return value
         if wanted is DType.REAL:
             return self.e.real(given, span) if not isinstance(given, Value) else self.e.emit(ToReal, value)
-        if wanted is DType.INT and is_whole(value):
+        if wanted is DType.INT and is_whole(self.e, value):
             return self.e.emit(ToInt, value, name=value.name)
         needed = "an integer" if wanted is DType.INT else "true or false"
         message = f"`{parameter.name.id}` is {needed}, this is {'real' if value.type.dtype is DType.REAL else 'not'}"
@@ -219,7 +219,7 @@ class Signatures:
         promised = self.written_type(env, written)
         if promised.dtype is DType.REAL and value.type.dtype is DType.INT:
             value = self.e.emit(ToReal, value)
-        if promised.dtype is DType.INT and value.type.dtype is DType.REAL and is_whole(value):
+        if promised.dtype is DType.INT and value.type.dtype is DType.REAL and is_whole(self.e, value):
             value = self.e.emit(ToInt, value)
         if value.type.shape != promised.shape or value.type.dtype is not promised.dtype:
             shown = type_text(value.type)

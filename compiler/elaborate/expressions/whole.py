@@ -44,8 +44,9 @@ INDEX = "an index is a whole number"
 ROUND = "`int(x)` cuts a number to a whole one, `floor(x)` and `round(x)` give one"
 
 
-def is_whole(value: Value) -> bool:
+def is_whole(e: Context, value: Value) -> bool:
     """Whether every element is a whole number, by what computes it: `floor(9 * t) + 1` is, and a sum of truths."""
+    e.looks_behind += value.type.dtype is DType.REAL
     seen, waiting = {value}, [value]
     while waiting:
         sources = _sources(waiting.pop())
@@ -81,7 +82,7 @@ def whole(e: Context, binding: Binding, span: Span, needed: str = INDEX, edits: 
     value = e.value(binding, span)
     if value.type.dtype is DType.INT:
         return value
-    if is_whole(value):
+    if is_whole(e, value):
         return e.emit(ToInt, value, name=value.name)
     what, help = ("true or false", CHOOSE) if value.type.dtype is DType.BOOL else ("real", ROUND)
     raise e.fail("dtype-mismatch", span, f"{needed}, this is {what}", help=help, edits=edits)

@@ -116,7 +116,7 @@ def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
     if isinstance(condition.value, bool) and is_number(x.value) and is_number(y.value):
         return x.value if condition.value else y.value
     chosen = e.truth(condition.value, condition.span)
-    a, b = e.promoted([x.value, y.value], [x.span, y.span])
+    a, b = e.joined([x.value, y.value], [x.span, y.span])
     return labelled(e.emit(logic.Where, chosen, a, b), [x.value, y.value])
 
 
@@ -139,7 +139,7 @@ def masked(e: Elaborator, scores: Arg, mask: Arg) -> Binding:
 @builtin(Section.SHAPES)
 def concat(e: Elaborator, *parts: Arg, axis: Arg | None = None) -> Binding:
     """Tensors one after the other along an axis, the last by default."""
-    values = e.promoted([p.value for p in parts], [p.span for p in parts])
+    values = e.joined([p.value for p in parts], [p.span for p in parts])
     if not values:
         raise ShapeError("missing-argument", "`concat` needs at least one tensor")
     _check_joinable(values, parts)
@@ -263,6 +263,7 @@ def cross_entropy(e: Elaborator, logits: Arg, label: Arg) -> Binding:
     if isinstance(y.type.classes, int) and isinstance(classes, int) and z.type.rank and y.type.classes > classes:
         message = f"labels below {y.type.classes} need as many logits, here are {classes}"
         raise e.fail("class-range", label.span, message, label=f"class[{y.type.classes}]")
+    e.looks_behind += 1
     if _operation_behind(z) is red.Softmax:
         help = "hand over what the softmax is of; of probabilities p, the loss is `-log(p[y])`"
         edits = [edit for span in _places(e, z) if (edit := argument_of_softmax(span)) is not None]

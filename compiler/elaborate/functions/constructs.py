@@ -18,6 +18,7 @@ from mai.compiler.ops.elementwise import Divide, Minimum, Multiply, Subtract
 from mai.compiler.ops.elementwise.logic import Greater, Where
 from mai.compiler.ops.texts.appended import Appended
 from mai.compiler.ops.texts.counts import Counts
+from mai.compiler.ops.texts.repeats import Repeats
 from mai.spec.diagnostics.edit import put
 
 if TYPE_CHECKING:
@@ -65,6 +66,12 @@ def appended(e: Elaborator, x: Arg) -> Binding:
 def counts(e: Elaborator, x: Arg, n: Arg) -> Binding:
     """How often each of n labels is in a row x, [n]; a label below 0 is none."""
     return e.emit(Counts, e.value(x.value, x.span), count=positive(e, n, None))
+
+
+@builtin(Section.LOSSES)
+def repeats(e: Elaborator, x: Arg, labels: Arg, n: Arg) -> Binding:
+    """For each of so many labels 1 if the last n of a row x, with it behind them, stand in x already, else 0: `z - 1e9 * repeats(x, vocab, 3)` (transformers' `no_repeat_ngram_size`)."""
+    return e.emit(Repeats, e.value(x.value, x.span), count=positive(e, labels, None), length=positive(e, n, None))
 
 
 def appended_tokens(e: Elaborator, x: Arg) -> Value:

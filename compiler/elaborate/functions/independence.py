@@ -28,6 +28,7 @@ def check_dependence(
 
 def depends(e: Context, value: Value, x: Value) -> bool:
     """Whether a value is computed from x. The states of a loop may be, where x lies outside of the loop."""
+    e.looks_behind += 1
     is_inside = x in e.builder.region.inputs or x.producer in e.builder.region.nodes
     fixed = {*e.graph.inputs, *(setting.value for setting in e.graph.settings.values())}
     for each in values_behind(value):

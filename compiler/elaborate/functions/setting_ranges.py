@@ -52,6 +52,7 @@ def line_of(e: Context, value: Binding) -> Line | None:
         return Line(*line) if line is not None and line[0] in e.graph.settings else None
     if not isinstance(value, Value):
         return None
+    e.looks_behind += 1
     own = next((name for name, setting in e.graph.settings.items() if setting.value is value), None)
     if own is not None:
         return Line(own, 1.0, 0.0)

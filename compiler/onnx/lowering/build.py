@@ -10,6 +10,7 @@ from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.layout.chunks import scan_chunks
 from mai.compiler.onnx.layout.joined_branches import join_branches
+from mai.compiler.onnx.layout.joined_products import join_products
 from mai.compiler.onnx.layout.lazy import drop_unread, lazy
 from mai.compiler.onnx.layout.sink import sink
 from mai.compiler.onnx.layout.turned_operands import turn_operands
@@ -52,6 +53,8 @@ def build(
         drop_unread(model.graph)  # What a choice that is known by now does not choose.
     join_branches(model.graph)
     lazy(model.graph)
+    if coarse is not None:
+        join_products(model.graph)
     if coarse is not None and coarse.ranges:
         whole_convolutions(model, coarse.ranges)
     if options.precision != "float32":

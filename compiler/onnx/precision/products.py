@@ -15,6 +15,7 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import WeightOf
 from mai.compiler.onnx.precision import whole
 from mai.compiler.onnx.precision.quantize import (
+    ENDINGS,
     Blocks,
     Coarse,
     Forms,
@@ -37,7 +38,6 @@ T = TypeVar("T")
 Kept = tuple[ir.TensorProtocol, ir.TensorProtocol]  # Codes and scales.
 CHANNELS = 16  # Numbers of a row must be a multiple of it for ONNX Runtime to lay windows out in blocks.
 LARGE = 2**17  # Numbers of a matrix from which on reading it is most of the time of a product of few rows.
-ENDINGS = "codes", "scales"  # Of their names.
 
 
 class Products:

@@ -26,6 +26,7 @@ TYPES = {4: ir.DataType.INT4, 8: ir.DataType.INT8}
 Form = tuple[ir.DataType, tuple[int, ...]]  # The dtype and the sizes of a tensor.
 Forms = Callable[[int, int], tuple[Form, Form]]  # Those of codes and scales, for a matrix [n, k].
 AT_A_TIME = 1 << 20  # Numbers of a matrix.
+ENDINGS = "codes", "scales"  # Of the names of what keeps a matrix.
 REAL, WHOLE = int(ir.DataType.FLOAT), int(ir.DataType.INT8)
 
 
@@ -102,7 +103,7 @@ def column_forms(bits: int) -> Forms:
 def columns(blocks: Blocks, name: str) -> tuple[ir.TensorProtocol, ir.TensorProtocol]:
     """The transpose [k, n] and its scales [k / 32, n] as initializers for `DequantizeLinear` along the first axis."""
     codes, scales = blocks.codes.T, np.ascontiguousarray(blocks.scales.T)
-    return _tensor(codes, blocks.bits, f"{name}.codes"), ir.Tensor(scales, name=f"{name}.scales")
+    return code_tensor(codes, blocks.bits, f"{name}.codes"), ir.Tensor(scales, name=f"{name}.scales")
 
 
 def row_forms(bits: int) -> Forms:
@@ -119,18 +120,21 @@ def stored_rows(blocks: Blocks, name: str) -> tuple[ir.TensorProtocol, ir.Tensor
 
 def rows_of_table(op: OnnxBackend, codes: ir.Value, scales: ir.Value, index: ir.Value, d: int, bits: int) -> ir.Value:
     """The rows at an index, [..., d], of a table that `stored_rows` keeps, in the operators of the backend `op`."""
-    read, last, outer = op.Gather(codes, index, axis=0), op.ints([-1]), op.Shape(index)
+    read, last, outer = (
+        op.Gather(codes, index, axis=0),
+        op.ints([-1]),
+        [0] * op.rank(index),
+    )  # 0 is the size that it has.
     if bits == 4:
         halves = (
             op.BitwiseAnd(read, op.const(15, np.uint8)),
             op.BitShift(read, op.const(4, np.uint8), direction="RIGHT"),
         )
         read = op.Concat(*(op.Unsqueeze(half, last) for half in halves), axis=-1)
-    blocks = op.Concat(outer, op.ints([d // BLOCK, BLOCK]), axis=0)
-    numbers = op.Reshape(op.Cast(read, to=REAL), blocks)
+    numbers = op.Reshape(op.Cast(read, to=REAL), op.ints([*outer, d // BLOCK, BLOCK]))
     numbers = op.Sub(numbers, 8.0) if bits == 4 else numbers
     scaled = op.Mul(numbers, op.Unsqueeze(op.Gather(scales, index, axis=0), last))
-    return op.Reshape(scaled, op.Concat(outer, op.ints([d]), axis=0))
+    return op.Reshape(scaled, op.ints([*outer, d]))
 
 
 def rows_of_columns(op: OnnxBackend, codes: ir.Value, scales: ir.Value, index: ir.Value, d: int, bits: int) -> ir.Value:
@@ -144,7 +148,8 @@ def rows_of_columns(op: OnnxBackend, codes: ir.Value, scales: ir.Value, index: i
     return rows_of_table(op, table, factors, index, d, 8)
 
 
-def _tensor(codes: Array, bits: int, name: str) -> ir.TensorProtocol:
+def code_tensor(codes: Array, bits: int, name: str) -> ir.TensorProtocol:
+    """Codes of 8 bits, or of 4 bits, two in a byte."""
     if bits == 8:
         return ir.Tensor(np.ascontiguousarray(codes), name=name)
     return ir.PackedTensor(pairs(codes), TYPES[4], shape=codes.shape, name=name)

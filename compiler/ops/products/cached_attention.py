@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from mai.compiler.ir.operation import Alignment, Operation, case, sample
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
@@ -64,7 +66,7 @@ class CachedAttention(Operation):
     ) -> tuple[V, ...]:
         a, b, c, mask = (op.flat_lead(x, 2) for x in (q, k, v, seen))
         keys, values = (op.flat_lead(x, 3) for x in (past_k, past_v))
-        mask = op.Unsqueeze(mask, op.ints([1]))
+        mask = op.where_made(mask, "of all heads", partial(op.Unsqueeze, mask, op.ints([1])))
         if op.opset >= 23:
             counts = {"q_num_heads": heads, "kv_num_heads": kv_heads, "softcap": softcap, "is_causal": 1}
             result = op.several("Attention", 3, a, b, c, mask, keys, values, **counts)

@@ -1,4 +1,4 @@
-"""Beam search: `extend ... using beam(width)` as a loop, in both executable forms (transformers' `num_beams`, `early_stopping = False`).
+"""Beam search: `extend ... using beam(width)` as a loop, in both executable forms (transformers' `num_beams`).
 
 The beams of an example lie side by side: the batch is `width` times as large, and everything that the body computes or keeps has
 that larger batch. After each turn the kept states of a beam become those of the beam that it goes on from.
@@ -145,12 +145,14 @@ class Beams:
         self.ended.next = self._of(self.ended).emit(Concat, new, axis=-1).emit(Gather, kept, axis=-1).value
 
     def _close(self, hope: Term, hits: Term) -> None:
-        """An example is done where no beam could be better than its worst finished text at the length of now."""
+        """An example is done where no beam could be better than its worst finished text at the length of now, or `early`, where all are finished."""
         worst = self._term_of(self.finished).emit(red.Min, axes=(-1,))
         is_full = self._term_of(self.ended).emit(AllOf, axes=(-1,))
         better = hope.emit(logic.Greater, is_full.where(worst, LOW))
         dead = hits.emit(AllOf, axes=(-1,)).emit(logic.LogicalNot)
         opened = self._of(self.open).emit(logic.LogicalAnd, better).emit(logic.LogicalAnd, dead)
+        if self.extend.early:
+            opened = opened.emit(logic.LogicalAnd, is_full.emit(logic.LogicalNot))
         self.open.next = opened.value
         shut = self._term(smallest(self.builder, opened.where(0.0, 1.0).value))
         self.going.next = shut.emit(logic.Less, 0.5).value

@@ -27,6 +27,7 @@ KEEPS_ZERO = (el.ToReal, el.Negative, el.Absolute, el.Sqrt, el.Divide, *SHAPED) 
 
 def cooled(e: Elaborator, logits: Value) -> tuple[Value, Value]:
     """Logits and their temperature: what they were divided by, where that is one number for all examples."""
+    e.looks_behind += 1
     numerator, divisor = e.quotients.get(logits, (None, None))
     if numerator is None or divisor is None or divisor.type.rank or divisor.type.lead:
         return logits, e.builder.constant(1.0)
@@ -36,6 +37,7 @@ def cooled(e: Elaborator, logits: Value) -> tuple[Value, Value]:
 
 def forbid_division(e: Elaborator, logits: Value, span: Span) -> None:
     """Refuse logits with a quotient inside whose divisor is 0 where a setting is: there they are no numbers."""
+    e.looks_behind += 1
     makers = {value: node for node in [*e.graph.walk(), *e.builder.region.walk()] for value in node.outputs}
     zeros = {quotient: _zeros(e, makers, divisor) for quotient, (_, divisor) in e.quotients.items()}
     if not any(zeros.values()):

@@ -1,0 +1,84 @@
+"""Templates that are kept: of all graphs of a file, or of all texts that an editor checks."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from mai.compiler.elaborate.bindings import Function
+from mai.compiler.elaborate.repeating.moving import moved
+from mai.compiler.elaborate.repeating.prints import Prints
+from mai.compiler.elaborate.repeating.sighted import Log
+from mai.compiler.elaborate.repeating.templates import Template
+from mai.spec.record import record
+
+AGE = 2  # For how many texts a template is kept that is not used.
+
+
+@record
+class Kept:
+    """A template, None for a call that has to be elaborated each time; and the number of the text that it was last used for."""
+
+    template: Template | None
+    used: int
+
+
+class Templates:
+    """Templates by what decides them; what functions are known by, and what was seen, of the text that is elaborated."""
+
+    def __init__(self) -> None:
+        self.prints, self.log = Prints(), Log()
+        self._by_key: dict[Hashable, Kept] = {}
+        self._text = 0
+
+    def copy(self) -> Templates:
+        """The same templates, for trials: what these add and forget is their own."""
+        copy = Templates()
+        copy.prints, copy._by_key, copy._text = self.prints.copy(), dict(self._by_key), self._text
+        return copy
+
+    def begin(self) -> None:
+        """Another text begins: nothing that is known of the places in the last one holds."""
+        self._text += 1
+        self.prints.begin()
+        self.log.begin()
+        self._by_key = {key: kept for key, kept in self._by_key.items() if self._text - kept.used <= AGE}
+
+    def has(self, key: Hashable) -> bool:
+        """Whether it is known what becomes of a call."""
+        kept = self._by_key.get(key)
+        return kept is not None and (kept.template is None or kept.template.seen is not None or not self.log.is_watched)
+
+    def get(self, key: Hashable, function: Function) -> Template | None:
+        """The template of a call, at the places where its text is now; None where there is none."""
+        if not self.has(key):
+            return None
+        kept = self._by_key[key]
+        template = kept.template
+        if template is not None and kept.used != self._text:
+            template = moved(template, self.prints.of(function).declarations)
+        self.put(key, template)
+        return template
+
+    def put(self, key: Hashable, template: Template | None) -> None:
+        """Keep what was recorded."""
+        self._by_key[key] = Kept(template, self._text)
+
+
+_KEPT: ContextVar[Templates | None] = ContextVar("_KEPT", default=None)
+
+
+def templates() -> Templates:
+    """The templates that are kept now; new ones where none are."""
+    return _KEPT.get() or Templates()
+
+
+@contextmanager
+def keeping(kept: Templates) -> Iterator[Templates]:
+    """Keep templates meanwhile in these, for all graphs that are elaborated."""
+    before = _KEPT.set(kept)
+    try:
+        yield kept
+    finally:
+        _KEPT.reset(before)
