@@ -29,6 +29,7 @@ from mai.compiler.training.step.optimizer import MovingAverage
 from mai.compiler.training.trainer import Trainer
 from mai.compiler.training.unseen.validation import on_device
 from mai.spec.diagnostics import MaiError
+from tests.support.command import run_command
 
 ROOT = Path(__file__).parents[2]
 Maker = Callable[..., Program]
@@ -195,14 +196,12 @@ def test_good_files_train(program: Maker, tmp_path: Path) -> None:
 def test_a_stopped_run_is_not_compiled_as_an_untrained_one(program: Maker, tmp_path: Path) -> None:
     made = program("export f(x: [2]) -> [2] { return linear(x, 2) }\n")
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "mai.runtime.cli", "compile", made.source.path, "--out", str(folder)]
+    command = ("compile", made.source.path, "--out", folder)
     folder.mkdir()
     (folder / "checkpoint-00000005.safetensors").touch()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 1
+    done = run_command(*command, code=1)
     assert "holds a run that was stopped" in done.stderr
     assert f"mai train {made.source.path} --out {folder} --resume" in done.stderr
     assert list(folder.glob("*.onnx")) == []
     (folder / "checkpoint-00000005.safetensors").unlink()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0 and "no trained weights" in done.stderr
+    assert "no trained weights" in run_command(*command).stderr
