@@ -196,6 +196,9 @@ def test_columns_beside_images_are_told(tmp_path: Path) -> None:
     assert "# Left out: x, age: `mai" in draft(tmp_path / "faces.csv", tmp_path, Wish("kind"))
     (tmp_path / "faces" / "said.csv").write_text("file,kind\n0.png,a\n")
     assert "# left out: said.csv: `mai data" in data_line(describe([tmp_path / "faces"]))
+    (tmp_path / "faces.csv").write_text("x,kind\nfaces/0.png,a\nfaces/gone.png,b\n")
+    line = data_line(describe([tmp_path / "faces.csv"]))
+    assert line.startswith("# no table of images: ") and "row 2: there is no file" in line
 
 
 def test_images_two_folders_deep_are_told(tmp_path: Path) -> None:
