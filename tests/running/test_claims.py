@@ -14,8 +14,8 @@ from mai.compiler.compile_options import DEFAULTS, Trained
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.claims import check_claim, in_words
+from mai.runtime.model.findings import Finding
 from mai.runtime.model.loader import load
-from mai.runtime.model.manifest import Finding
 from tests.support.command import run_command as mai
 
 HEAD = """data x: [2], y: class[2] from moons(noise = 0.05)
