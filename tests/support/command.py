@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 import tempfile
@@ -13,20 +12,7 @@ from subprocess import CompletedProcess
 from typer.testing import CliRunner, Result
 
 from mai.runtime.cli import application, main
-
-# What most commands import. Processes for commands are forked from one that has imported this and has done nothing else.
-IMPORTED = [
-    "torch",
-    "accelerate",
-    "sklearn.datasets",
-    "onnxruntime",
-    "mai.compiler.onnx.export",
-    "mai.compiler.training.loop",
-    __name__,
-]
-LIMIT = 300  # seconds for one command
-SERVED = multiprocessing.get_context("forkserver")
-SERVED.set_forkserver_preload(IMPORTED)
+from tests.support.served import LIMIT, SERVED
 
 
 def invoke(*words: str | Path) -> Result:
