@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := demo
+# Every process of mai reads compiled bytecode, whatever the environment says: without it each one compiles half a second of sources.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo fast test check docs site bench bench-text hosts fidelity gallery learn pictures playground recordings data-sets format clean
 
@@ -72,7 +74,7 @@ fast: $(VENV)/dev  ## run the tests without the slow ones: some two minutes on t
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed $(VENV)/lowest/installed $(VENV)/newest/installed  ## run all tests
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/dev  ## style and types
 	$(BIN)/ruff check spec compiler runtime tests benchmarks docs/site

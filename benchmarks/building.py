@@ -1,7 +1,11 @@
-"""Building ONNX: mai's direct lowering against `torch.onnx.export` of the same 100-layer residual network; how long checks take."""
+"""Building ONNX: mai's direct lowering against `torch.onnx.export` of the same 100-layer residual network; how long commands take.
+
+All times are of the processor, which on a machine with nothing beside are those of the clock.
+"""
 
 from __future__ import annotations
 
+import gc
 import math
 import os
 import subprocess
@@ -33,6 +37,7 @@ DEPTHS = [
     ("llama", "generate", {}),
 ]
 CHECKED = ("moons_flow", "dit", "llama")
+COMPILED = (("resnet", "classify", "L=1000"), ("llama", "generate", "depth=12"))
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -74,32 +79,54 @@ def main(rounds: int = 5) -> None:
             assert program is not None
             program.save(f"{folder}/resnet.onnx")
 
-    times = interleaved({"mai": ours, "torch.onnx.export": theirs}, rounds)
+    times = interleaved({"mai": ours, "torch.onnx.export": theirs}, rounds, time.process_time)
     middle, how = medians(times), ratio(times, "torch.onnx.export", "mai")
     rows = [["resnet, 100 layers", f"{middle['mai']:.2f} s", f"{middle['torch.onnx.export']:.2f} s", f"{how:.0f} ×"]]
     depths = [stages(*which) for which in DEPTHS]
     text = table(["ONNX built", "mai", "torch.onnx.export", "speed"], rows)
     text += "\n\n" + table(["layers", *STAGES], [[d["what"], *(f"{d[s]:.2f} s" for s in STAGES)] for d in depths])
     checks = commands(rounds)
-    text += "\n\n" + table(["`mai check` as a command", "takes"], [[n, f"{s:.2f} s"] for n, s in checks.items()])
+    text += "\n\n" + table(["a command", "takes"], [[f"`{n}`", f"{s:.2f} s"] for n, s in checks.items()])
     record("building", text, {**middle, "ratio": how, "depths": depths, "commands": checks})
 
 
 def commands(rounds: int) -> dict[str, float]:
-    """Seconds that `mai check` takes as a command, in a process that imports all it needs from compiled bytecode."""
+    """Seconds that commands take, each in a process that imports all it needs from compiled bytecode; files are compared with torch."""
     with tempfile.TemporaryDirectory() as folder:
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        environment = {**kept, "PYTHONPYCACHEPREFIX": folder}
+        environment = {**kept, "PYTHONPYCACHEPREFIX": f"{folder}/code", "OMP_NUM_THREADS": "1"}
 
-        def checked(name: str) -> Callable[[], object]:
-            command = [sys.executable, "-m", "mai.runtime.cli", "check", str(EXAMPLES / f"{name}.mai")]
+        def called(*words: str) -> Callable[[], object]:
+            command = [sys.executable, "-m", "mai.runtime.cli", *words]
             return lambda: subprocess.run(command, env=environment, check=True, capture_output=True)
 
-        return medians(interleaved({f"{name}.mai": checked(name) for name in CHECKED}, rounds))
+        checks = {f"mai check {name}.mai": called("check", str(EXAMPLES / f"{name}.mai")) for name in CHECKED}
+        compiles = {
+            f"mai compile {name}.mai --set {size}": called(
+                "compile",
+                str(EXAMPLES / f"{name}.mai"),
+                "--set",
+                size,
+                "--export",
+                export,
+                "--no-step",
+                "--out",
+                folder,
+            )
+            for name, export, size in COMPILED
+        }
+        return medians(interleaved(checks, rounds, _children) | interleaved(compiles, 1, _children))
+
+
+def _children() -> float:
+    """Seconds of the processor that ended commands have taken."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def stages(name: str, export: str, sets: dict[str, str]) -> dict[str, Any]:
     """Processor seconds of each stage of compiling an example, without its weights and without the gate."""
+    gc.collect()  # Of what came before.
     began = time.process_time()
     program = check(EXAMPLES / f"{name}.mai", sets).program
     assert program is not None

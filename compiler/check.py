@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mai.compiler.elaborate import elaborate
+from mai.compiler.elaborate.repeating.store import keeping, templates
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import DERIVATIVES, Extend
 from mai.compiler.mending import Checked, with_edits
@@ -41,7 +42,8 @@ def internal(error: Exception) -> Diagnostic:
 def check(path: Path, sets: Mapping[str, str] | None = None, data: Sequence[Path] = ()) -> Checked:
     """Read, parse and elaborate a file, with `data` in the place of its own. Never raises for what the file says."""
     look = partial(_elaborated, path, sets or {}, data=data)
-    return with_edits(look({}), look)
+    with keeping(templates()):
+        return with_edits(look({}), look)
 
 
 def check_all(
@@ -52,7 +54,8 @@ def check_all(
     def look(others: Mapping[str, Source]) -> Checked:
         return look_at(path, sets, {**texts, **others}, data)
 
-    return with_edits(look({}), look)
+    with keeping(templates()):
+        return with_edits(look({}), look)
 
 
 def look_at(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.program import Claim, Program
-from mai.runtime.model.manifest import Finding
+from mai.runtime.model.findings import Finding
 
 if TYPE_CHECKING:
     from mai.runtime.arrays import Array

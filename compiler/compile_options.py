@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from mai.compiler.onnx.precision.moments import Moments
     from mai.compiler.onnx.precision.ranges import Ranges
     from mai.runtime.arrays import Array
-    from mai.runtime.model.manifest import Chat, Facts, Finding, Tuning
+    from mai.runtime.model.findings import Finding, Tuning
+    from mai.runtime.model.manifest import Chat, Facts
 
 Cache = Literal["auto", "concat", "two-level", "none"]
 Precision = Literal["float32", "fp16", "bf16"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mai.compiler.onnx.export import Exported
     from mai.compiler.onnx.prepared import Preparations
     from mai.compiler.program import Program
-    from mai.runtime.model.manifest import Finding
+    from mai.runtime.model.findings import Finding
 
 Told = Callable[["Exported"], None]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.model.manifest import Claim, Condition, Finding
+from mai.runtime.model.findings import Claim, Condition, Finding
 
 if TYPE_CHECKING:
     from mai.runtime.model.model import Model

@@ -133,6 +133,9 @@ def main() -> None:
     except KeyboardInterrupt:
         say("stopped", err=True)
         sys.exit(130)
+    except BrokenPipeError:  # Whoever reads the output, as `head`, has read enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # So that nothing is flushed into it at the end.
+        sys.exit(1)
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         say(f"error[file-not-found]: cannot read or write {reason}", err=True)

@@ -13,7 +13,7 @@ from benchmarks.measure import table
 from mai.compiler.claims import check_claims
 from mai.compiler.compile_options import DEFAULTS, Trained
 from mai.compiler.training.initial_weights import load_weights
-from mai.runtime.model.manifest import Finding
+from mai.runtime.model.findings import Finding
 
 HEAD = ["claim", "what holds", "where it holds least", "mean", "over"]
 SHORT = {"char_gpt": 10, "digits_unet": 300, "dit": 600}  # Steps of what is long to train, and holds as early.

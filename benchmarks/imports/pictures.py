@@ -31,6 +31,14 @@ NETS: dict[str, tuple[str, Mapping[str, Any]]] = {
     "dit": ("DiTTransformer2DModel", {**PATCHES, "out_channels": 8, "num_embeds_ada_norm": 1000}),
     "pixart": ("PixArtTransformer2DModel", {**PATCHES, "num_attention_heads": 3, "cross_attention_dim": 24, "caption_channels": 16}),
 }  # fmt: skip
+JOINT = {
+    "num_attention_heads": 2, "attention_head_dim": 8, "joint_attention_dim": 12, "pooled_projection_dim": 10, "num_layers": 2,
+}  # fmt: skip
+NETS |= {
+    "sd3": ("SD3Transformer2DModel", {**JOINT, "sample_size": 8, "in_channels": 4, "out_channels": 4, "caption_projection_dim": 16,
+                                      "pos_embed_max_size": 7, "dual_attention_layers": (0,), "qk_norm": "rms_norm"}),
+    "flux": ("FluxTransformer2DModel", {**JOINT, "in_channels": 6, "num_single_layers": 2, "axes_dims_rope": (2, 2, 4), "guidance_embeds": True}),
+}  # fmt: skip
 SCHEDULERS = ("DDIMScheduler", "DDIMScheduler", "DPMSolverMultistepScheduler")
 
 
@@ -120,6 +128,39 @@ def _predicted(net: Any, export: str, inputs: Arrays) -> Array:
     return result
 
 
+def _joint(config: Any, export: str) -> tuple[Arrays, Arrays]:
+    """A noisy picture or its patches, a time, the vectors of a text, and one of the whole text."""
+    y, whole, t = (
+        _noise(2, 5, config.joint_attention_dim),
+        _noise(2, config.pooled_projection_dim),
+        np.array([0.03, 0.77], np.float32),
+    )
+    ours, theirs = (
+        {"y": y, "whole": whole, "t": t},
+        {"encoder_hidden_states": y, "pooled_projections": whole, "timestep": t},
+    )
+    if "sample_size" in config:
+        x = _noise(2, config.in_channels, config.sample_size, config.sample_size)
+        return {**ours, "x": x}, {**theirs, "hidden_states": x}
+    x, axes = _noise(2, 6, config.in_channels), len(config.axes_dims_rope)
+    places = np.stack([np.zeros(6), np.arange(6) // 3, np.arange(6) % 3, np.zeros(6)][:axes], -1).astype(np.float32)
+    guidance = {"guidance": np.array([3.5, 1.0], np.float32)} if config.guidance_embeds else {}
+    ours = {**ours, "x": x, "places": np.stack([places] * 2), **guidance}
+    return ours, {
+        **theirs,
+        "hidden_states": x,
+        "img_ids": places,
+        "txt_ids": np.zeros((5, axes), np.float32),
+        **guidance,
+    }
+
+
+def _velocity(net: Any, export: str, inputs: Arrays) -> Array:
+    with torch.inference_mode():
+        result: Array = net(**{n: torch.from_numpy(v) for n, v in inputs.items()}).sample.numpy()
+    return result
+
+
 def _coded(config: Any, export: str) -> tuple[Arrays, Arrays]:
     small = config.sample_size // 2 ** (len(config.block_out_channels) - 1)
     x, z = _noise(2, config.in_channels, *[config.sample_size] * 2), _noise(2, config.latent_channels, small, small)
@@ -157,7 +198,11 @@ def _cleared(sampler: Any, export: str, inputs: Arrays) -> Array:
 
 def subjects_of_pictures() -> dict[str, Subject]:
     """Networks alone by their names, and samplers."""
-    compared: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {"AutoencoderKL": (_coded, _code)}
+    compared: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+        "AutoencoderKL": (_coded, _code),
+        "SD3Transformer2DModel": (_joint, _velocity),
+        "FluxTransformer2DModel": (_joint, _velocity),
+    }
     alone = {
         name: Subject(_alone(kind, settings), *compared.get(kind, (_noisy, _predicted)), frozenset({"draw"}))
         for name, (kind, settings) in NETS.items()

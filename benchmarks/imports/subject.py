@@ -19,6 +19,7 @@ LEFT_OUT = frozenset(
 FIELDS = {
     "encode": "last_hidden_state", "encode_pair": "last_hidden_state", "pool": "pooler_output", "embed_text": "text_embeds",
     "embed_image": "image_embeds", "match": "logits_per_image",
+    "depth": "predicted_depth",
 }  # fmt: skip
 
 
@@ -36,6 +37,8 @@ def rows_alone(model: Any, export: str, inputs: Arrays) -> Array:
 def _result(result: Any, export: str) -> torch.Tensor:
     if export.startswith("answer"):
         return torch.stack([result.start_logits, result.end_logits], -1)
+    if "pred_boxes" in result:
+        return torch.cat([result.logits, result.pred_boxes], -1)
     field = FIELDS.get(export, "logits")
     tensor: torch.Tensor = result[field] if field in result else result[0]
     return tensor

@@ -44,8 +44,10 @@ def _two_texts(config: Any, export: str) -> tuple[Arrays, Arrays]:
 
 
 def _image(config: Any, export: str) -> tuple[Arrays, Arrays]:
-    size = SIDE if config.model_type == "segformer" else getattr(config, "image_size", SIDE)
-    shape = (2, getattr(config, "num_channels", 3), size, size)
+    inside = getattr(config, "backbone_config", None) or config
+    size = SIDE if config.model_type == "segformer" else getattr(inside, "image_size", SIDE)
+    sides = [size, size] if isinstance(size, int) else size
+    shape = (2, getattr(inside, "num_channels", 3), *sides)
     x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     return {"x": x}, {"pixel_values": x}
 
@@ -72,6 +74,9 @@ def subjects() -> dict[str, Subject]:
         (small.ENCODERS, _text),
         (small.SEQ2SEQ, _two_texts),
         (small.IMAGES, _image),
+        (small.DEPTHS, _image),
+        ({f"mobilevit, {name}": case for name, case in small.MOBILES.items()}, _image),
+        (small.DETECTORS, _image),
         (small.SOUNDS, _sound),
         ({f"ast, {name}": case for name, case in small.SPECTROGRAMS.items()}, _spectrogram),
     ]

@@ -47,7 +47,7 @@ def predict(
         say(f"note: {note}", err=True)
     rate = done.rows / max(done.seconds, 1e-9)
     say(
-        f"wrote {out}: {done.rows:,} rows in {done.seconds:.3g} s ({rate:,.0f} a second), {_shown(done.columns)} beside them",
+        f"wrote {out}: {done.rows:,} row{'' if done.rows == 1 else 's'} in {done.seconds:.3g} s ({rate:,.0f} a second), {_shown(done.columns)} beside them",
         err=True,
     )
 

@@ -180,21 +180,25 @@ def window(fields: Mapping[str, Type]) -> tuple[str, int, Type]:
 def group_columns(columns: list[str], own: Collection[str] = ()) -> dict[str, list[str]]:
     """Columns by field: `x0`, `x1`, ..., all of them, make the vector `x`, any other is a field of its own, and so is one that is called as one of `own`."""
     groups: dict[str, list[str]] = {name: [name] for name in columns if name in own}
+    numbered: dict[str, dict[str, None]] = {}
+    for name in columns:
+        numbered.setdefault(name.rstrip("0123456789"), {})[name] = None
+    vectors = {stem: _parts(stem, [*names], stem in own) for stem, names in numbered.items() if stem}
     for name in columns:
         stem = name.rstrip("0123456789")
-        if stem and stem != name and (parts := _parts(stem, columns, stem in own)):
-            groups.setdefault(stem, parts)
+        if stem != name and vectors.get(stem):
+            groups.setdefault(stem, vectors[stem])
         else:
             groups[name] = [name]
     return groups
 
 
-def _parts(stem: str, columns: list[str], is_asked: bool) -> list[str]:
-    """The columns of a vector; none where there are not all of them and nothing asks for it. Raises `MaiError`."""
-    if f"{stem}0" not in columns:
+def _parts(stem: str, numbered: list[str], is_asked: bool) -> list[str]:
+    """The columns of a vector, of those that are called as it, with a number behind; none where there are not all of them and nothing asks for it. Raises `MaiError`."""
+    if f"{stem}0" not in numbered:
         return []
     try:
-        return vector_columns(stem, columns)
+        return vector_columns(stem, numbered)
     except ModelError as error:
         if is_asked:
             raise bad(error.message) from error

@@ -258,7 +258,7 @@ def notes_of_zones(trained: Dates, here: Dates) -> list[str]:
             have, had = (
                 ("have an offset, and are read in UTC", "none")
                 if True in differ
-                else ("have no offset", "one, and was read in UTC")
+                else ("have no offset", "one, and were read in UTC")
             )
             notes.append(f"`{name}`: times here {have}; those that are trained on had {had}")
     return sorted(notes)

@@ -21,7 +21,7 @@ EXAMPLES = 2000  # That are kept, for a picture.
 class ArraySummary:
     """One array: its name, shape and type, its numbers, and how many of them are not there (NaN).
 
-    `labels` are how many numbers are in 0, 1, ..., where all are whole and few.
+    `labels` are how many numbers are in 0, 1, ..., where all are whole and few, or how many words are each of the `words`.
     """
 
     name: str
@@ -31,6 +31,7 @@ class ArraySummary:
     missing: int
     examples: Array
     labels: tuple[int, ...] = ()
+    words: tuple[str, ...] = ()
 
     @property
     def type_text(self) -> str:
@@ -78,6 +79,11 @@ def summarise_array(name: str, array: Array) -> ArraySummary:
             missing += len(flat) - len(there)
             numbers.add(there)
             counts = _counted(counts, block)
+    words: tuple[str, ...] = ()
+    if array.dtype.kind in "US" and array.ndim == 1:
+        names, counts = np.unique(array, return_counts=True)
+        words = tuple(map(str, names.tolist())) if len(names) <= MOST_LABELS else ()
+        counts = counts if words else None
     labels = () if counts is None or not (counts > 0).all() else tuple(counts.tolist())
     return ArraySummary(
         name,
@@ -87,6 +93,7 @@ def summarise_array(name: str, array: Array) -> ArraySummary:
         missing,
         np.asarray(array[:EXAMPLES]) if array.ndim else array,
         labels,
+        words,
     )
 
 

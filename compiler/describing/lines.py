@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import singledispatch
 from pathlib import Path
@@ -184,11 +185,15 @@ def _(summary: TextSummary) -> str:
 
 @data_line.register
 def _(summary: ArraysSummary) -> str:
-    rows = {each.shape[0] for each in summary.arrays if each.shape and each.dtype[0] in "biuf"}
-    if len(rows) != 1:
+    fitting = [each for each in summary.arrays if each.shape and (each.dtype[0] in "biuf" or each.words)]
+    rows = Counter(each.shape[0] for each in fitting)
+    (usual, most), *others = rows.most_common() or [(0, 0)]
+    if not fitting or (others and most == 1):
         return f"# the arrays have no common number of examples: {', '.join(map(str, sorted(rows)))}"
-    fields = [f"{each.name}: {each.type_text}" for each in summary.arrays if each.shape]
-    return spread("data ", fields, f"from arrays({paths(summary.files)})")
+    left = [each.name for each in summary.arrays if each not in fitting or each.shape[0] != usual]
+    said = f"# left out: {few_of(left)}: no array of {usual:,} examples\n" if left else ""
+    fields = [f"{each.name}: {each.type_text}" for each in fitting if each.name not in left]
+    return said + spread("data ", fields, f"from arrays({paths(summary.files)})")
 
 
 def listed(names: Sequence[str]) -> str:
@@ -294,7 +299,9 @@ def _range(numbers: Numbers, are_dates: bool = False) -> str:
 def _array_values(array: ArraySummary) -> str:
     if array.labels:
         total = sum(array.labels)
-        return few_of([f"{label} {share(count, total)}" for label, count in enumerate(array.labels)], MOST_WORDS)
+        names = map(shortened, array.words) if array.words else map(str, range(len(array.labels)))
+        counted = [f"{name} {share(count, total)}" for name, count in zip(names, array.labels, strict=True)]
+        return few_of(counted, MOST_WORDS)
     return _range(array.numbers) if array.numbers.count else "no numbers"
 
 

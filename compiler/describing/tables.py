@@ -12,7 +12,7 @@ from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.data.tables.header import identifier
 from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
-from mai.compiler.describing.columns.hints import counted_dates, names_rows
+from mai.compiler.describing.columns.hints import counted_dates, dates_in_digits, names_rows
 from mai.compiler.describing.columns.words import in_one_line, shortened
 from mai.runtime.inputs.cells import few_of, note_of_lacking
 from mai.spec.record import record
@@ -152,7 +152,9 @@ def _why_not(column: ColumnSummary) -> str | None:
         return f"it holds values that are not finite, the first in row {column.row_of_infinite or 0:,}: write a number there, or nothing"
     if column.distinct == 1 and not column.missing and column.rows > 1:
         return f"it is always {shortened(column.words[0])}"
-    dates = counted_dates(column)
+    digits, dates = dates_in_digits(column), counted_dates(column)
+    if digits is not None:
+        return digits
     if column.is_numbering:
         return dates or "it numbers the rows"
     if column.is_rounded_off and dates is not None:

@@ -30,9 +30,10 @@ class Order:
 
 
 def draft_series(table: TableSummary, target: str, horizon: int, window: int | None, path: str) -> str:
-    """The text of a spec that forecasts a column. Raises `MaiError` where it is no series of numbers, or too short."""
+    """The text of a spec that forecasts a column. Raises `MaiError` where it is no series of numbers, too short, or without an order."""
     column = _target(table, target)
     series = _series(table, column, horizon, window, path)
+    count_windows(series, open_tables(table.files, AS_FOUND), {column.name: Type(DType.REAL, (series.window,))})
     name = column.name
     blocks = (_data(table, column, series), _net(table, name, series), _train(table, name), _export(name, series))
     return "\n".join(blocks)
@@ -52,7 +53,7 @@ def _target(table: TableSummary, name: str) -> ColumnSummary:
 
 def _series(table: TableSummary, column: ColumnSummary, horizon: int, window: int | None, path: str) -> Series:
     """How the rows are cut into windows: without gaps alone. Raises `MaiError` where there are too few rows."""
-    order = _order(table)
+    order = _order(table, column)
     rows = table.rows // max(1, _distinct(table, order.group))
     past = window or min(max(LEAST_PAST, PAST * horizon), rows // 4)
     if past < 1 or past + 2 * horizon > rows // 2:
@@ -126,19 +127,22 @@ def _export(target: str, series: Series) -> str:
 """
 
 
-def _order(table: TableSummary) -> Order:
-    """The column of times, and that of words which says whose row it is where times come again."""
+def _order(table: TableSummary, target: ColumnSummary) -> Order:
+    """The column of times, and that of words, or else of whole numbers, which says whose row it is where times come again."""
     times = [each for each in table.columns if each.kind == "date"]
     time = times[0] if times else next((each for each in table.columns if each.is_numbering), None)
     if time is None:
         return Order(None, None)
     moments = time.distinct or table.rows
-    words = [
+    telling = [
         each
         for each in table.columns
-        if each.kind == "word" and each.distinct and moments * each.distinct >= table.rows
+        if each.kind in ("word", "whole")
+        and each not in (time, target)
+        and moments * (each.distinct or 0) >= table.rows
     ]
-    group = min(words, key=lambda each: each.distinct or 0) if words and moments < table.rows else None
+    by_kind = sorted(telling, key=lambda each: (each.kind == "whole", each.distinct))
+    group = by_kind[0] if by_kind and moments < table.rows else None
     return Order(time.name, group.name if group else None)
 
 

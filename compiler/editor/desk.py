@@ -28,21 +28,26 @@ def with_plain_lines(text: str) -> str:
 
 
 class Desk:
-    """The views of the texts that are open, by their paths; and the templates that their checks share."""
+    """The views of the texts that are open, by their paths; and the templates that the checks of each share."""
 
     def __init__(self) -> None:
         self.views: dict[Path, View] = {}
-        self.templates = Templates()
+        self.templates: dict[Path, Templates] = {}
 
     def put(self, path: Path, text: str, version: int | None) -> View:
         """A text as it is now."""
         source = Source(str(path), with_plain_lines(text), path.name)
-        self.views[path] = View(path, source, self.read, version, self.templates)
+        self.views[path] = View(path, source, self.read, version, self.kept(path))
         return self.views[path]
 
     def close(self, path: Path) -> None:
         """A text is no longer open: its file on the disk holds."""
         self.views.pop(path, None)
+        self.templates.pop(path, None)
+
+    def kept(self, path: Path) -> Templates:
+        """The templates of a text, and of those before it at the same path."""
+        return self.templates.setdefault(path, Templates())
 
     def read(self, path: Path) -> Source | None:
         """A file as it is in the editor, or on the disk; None where it cannot be read."""

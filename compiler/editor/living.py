@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from mai.spec import ast
 from mai.spec.diagnostics import MaiError, Reporter
@@ -10,6 +11,7 @@ from mai.spec.parsing.grammar import tables
 from mai.spec.parsing.lalr import NotOfTheLanguage, Parser
 from mai.spec.parsing.layout import DECLARATIONS, BracketError, check_brackets
 from mai.spec.parsing.parse import sound_tree
+from mai.spec.parsing.parts import REMEMBERED, parts_of, placed, sound_part
 from mai.spec.parsing.tree import TreeBuilder
 from mai.spec.record import record
 from mai.spec.source import Source
@@ -27,15 +29,30 @@ class Living:
 
 def living(source: Source) -> Living:
     """The tree of all that can be read: of a declaration that is wrong the lines that are right, else nothing."""
-    file, text, tried = sound_tree(source), source.text, set[int]()
+    file = sound_tree(source, is_typed=True)
     if file is not None:
-        return Living(file, text)
+        return Living(file, source.text)
+    declarations: list[ast.Declaration] = []
+    texts: list[str] = []
+    for begin, end in parts_of(source.text):
+        part, text = _living_part(source.text[begin:end], is_last=end == len(source.text))
+        declarations += placed(part, source, begin)
+        texts.append(text)
+    return Living(ast.File(source, tuple(declarations)), "".join(texts))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _living_part(part: str, is_last: bool) -> tuple[tuple[ast.Declaration, ...], str]:
+    """What can be read of the text of a declaration, and that text; one that is not the last keeps its last line end."""
+    sound, text, tried = sound_part(part), part, set[int]()
+    if sound is not None:
+        return sound, part
     for _ in range(MAX_ROUNDS):
         try:
-            return Living(_parsed(text, source), text)
+            return _parsed(text), text
         except _Fault as fault:
-            text = _without(text, fault.at, tried)
-    return Living(ast.File(source, ()), re.sub(r"[^\n]", " ", text))
+            text = _without(text, fault.at, tried, is_last)
+    return (), re.sub(r"[^\n]", " ", part)
 
 
 class _Fault(Exception):
@@ -46,12 +63,12 @@ class _Fault(Exception):
         self.at = at
 
 
-def _parsed(text: str, source: Source) -> ast.File:
+def _parsed(text: str) -> tuple[ast.Declaration, ...]:
     try:
         check_brackets(text)
     except BracketError as error:
         raise _Fault(error.token.start_pos) from error
-    parser = Parser(tables(), text, TreeBuilder(source, Reporter()))
+    parser = Parser(tables(), text, TreeBuilder(Source("", text), Reporter()))
     try:
         file = parser.parse()
     except NotOfTheLanguage as error:
@@ -59,7 +76,7 @@ def _parsed(text: str, source: Source) -> ast.File:
     except MaiError as error:  # More is wrong than a report holds.
         raise _Fault(0) from error
     assert isinstance(file, ast.File)
-    return file
+    return file.declarations
 
 
 def _after(text: str, parser: Parser) -> int:
@@ -69,14 +86,14 @@ def _after(text: str, parser: Parser) -> int:
     return min(rest.end() if rest else 0, max(len(text) - 1, 0))
 
 
-def _without(text: str, at: int, tried: set[int]) -> str:
+def _without(text: str, at: int, tried: set[int], is_last: bool) -> str:
     """The text without the line of a fault; where that was tried, without what it stands in."""
     begin, end = text.rfind("\n", 0, at) + 1, _end_of_line(text, at)
     if begin not in tried:
         tried.add(begin)
         if _closes_itself(text[begin:end]):
             return _blank(text, begin, end)
-        closed = _closed(text, at)
+        closed = _closed(text, at, is_last)
         if closed is not None:
             return closed
         if text[at] in "([" and not re.search(r"[{}]", text[begin:end]):
@@ -96,13 +113,13 @@ def _closes_itself(line: str) -> bool:
     )  # fmt: skip
 
 
-def _closed(text: str, at: int) -> str | None:
+def _closed(text: str, at: int, is_last: bool) -> str | None:
     """The text with a `}` at the end of the declaration whose block is not closed yet, in the place of an empty line."""
     if text[at] != "{":
         return None
     _, end = _declaration(text, at)
     space = re.compile(r"\s*$").search(text, at, end)
-    if space is None or text.count("\n", space.start(), end) < (2 if end < len(text) else 1):
+    if space is None or text.count("\n", space.start(), end) < (1 if is_last and end == len(text) else 2):
         return None
     place = space.start()
     return f"{text[:place]}}}{text[place + 1 :]}"

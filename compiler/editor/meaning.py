@@ -42,15 +42,19 @@ class Seen:
     forms: dict[tuple[int, int], dict[str, Form]] = field(default_factory=dict)
 
     def watch(self, span: Span, value: Binding) -> None:
+        """Keep what stands at a place of this text."""
+        form = form_of(value)
+        if form is not None:
+            self.note(span, form)
+
+    def note(self, span: Span, form: Form) -> None:
         """Keep what stands at a place of this text; of forms that only the axes around tell apart, one with the most."""
         if span.source.path != self.path:
             return
-        form = form_of(value)
-        if form is not None:
-            forms = self.forms.setdefault((span.start, span.end), {})
-            known = forms.get(form.text)
-            if len(forms) < MAX_FORMS if known is None else len(known.lead) < len(form.lead):
-                forms[form.text] = form
+        forms = self.forms.setdefault((span.start, span.end), {})
+        known = forms.get(form.text)
+        if len(forms) < MAX_FORMS if known is None else len(known.lead) < len(form.lead):
+            forms[form.text] = form
 
     def at(self, span: Span) -> list[Form]:
         """What stood at a place: one form, or those of several calls."""
@@ -87,7 +91,7 @@ def meaning_of(
     seen = Seen(str(path))
     readable = Source(source.path, living.text, source.name)
     try:
-        with keeping(kept), kept.log.watched(seen.watch):
+        with keeping(kept), kept.log.watched(seen.note, form_of):
             checked = look_at(path, sets, {**texts, str(path): source}, data)
             if living.text != source.text:
                 look_at(path, sets, {**texts, str(path): readable}, data)
@@ -98,7 +102,7 @@ def meaning_of(
 
 def mended(path: Path, source: Source, texts: Mapping[str, Source], kept: Templates) -> list[Diagnostic]:
     """What there is to say, with the edits that mend it: each was tried."""
-    with keeping(kept):
+    with keeping(kept.copy()):
         return check_all(path, texts={**texts, str(path): source}).diagnostics
 
 

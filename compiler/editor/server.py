@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 STACK = 256 * 2**20  # Bytes; the elaborator recurses into what is nested.
+OBJECTS = 100_000  # A check of a long text makes some 60,000.
 PAUSE = 0.05  # Seconds without a change after which a text is checked; meanwhile what is asked is answered.
 
 
@@ -63,6 +65,7 @@ class Answers:
         threading.stack_size(STACK)
         self.pool = ThreadPoolExecutor(1)
         self.pool.submit(warm_up)
+        self.pool.submit(put_off_garbage)
 
     # ----------------------------------------------------------------- texts
 
@@ -115,6 +118,10 @@ class Answers:
         if self._is_current(view) and view.meaning is not None:
             self._publish(view.path, view, view.meaning.diagnostics)
             self._refresh()
+        await self._show_importers(view)
+        await self._run(lambda: gc.collect() if self._is_current(view) else 0)
+
+    async def _show_importers(self, view: View) -> None:
         for old, new in await self._run(lambda: self._importers(view)):
             is_open = self._is_current(old)
             if is_open:
@@ -130,7 +137,7 @@ class Answers:
         """The files that import a text, as they were and checked anew."""
         importers = []
         for old in self.desk.importers(view.path) if self._is_current(view) else ():
-            new = View(old.path, old.source, self.desk.read, old.version, self.desk.templates)
+            new = View(old.path, old.source, self.desk.read, old.version, self.desk.kept(old.path))
             new.check(self.desk.texts())
             importers.append((old, new))
         return importers
@@ -205,7 +212,7 @@ class Answers:
         if self.fixes.get(view.path, (None,))[0] is not view and any(d.edits for d in view.meaning.diagnostics):
             self.fixes[view.path] = (
                 view,
-                await self._run(lambda: mended(view.path, view.source, texts, self.desk.templates)),
+                await self._run(lambda: mended(view.path, view.source, texts, self.desk.kept(view.path))),
             )
         kept, diagnostics = self.fixes.get(view.path, (None, []))
         if kept is not view or not self._is_current(view):
@@ -287,6 +294,16 @@ class Answers:
         text = view.source.text
         places = [(*place_of(view.source, at), units(text[at : at + n]), kind) for at, n, kind in tokens(view)]
         return convert.tokens(places)
+
+
+def put_off_garbage() -> None:
+    """Let Python look for objects that only speak of each other, as graphs do, when we ask it to, unless very many were made before.
+
+    By itself it looks in the middle of a check, at all that was ever loaded, and takes as long as the check.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(OBJECTS, 5, 5)
 
 
 def with_change(text: str, range: lsp.Range | None, new: str) -> str:

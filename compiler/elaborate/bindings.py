@@ -146,16 +146,33 @@ class Environment:
     names: dict[str, Binding] = field(default_factory=dict)
     where: dict[str, Span] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)  # The weights that the body's `state` lines name.
+    sizes: dict[str, Binding] = field(default_factory=dict)  # What the free names of its parameters' types are.
+    inside: set[str] = field(
+        default_factory=set
+    )  # What blocks in the body have named, which is not in sight after them.
+    around: Environment | None = None
 
     def bind(self, name: ast.Identifier, value: Binding) -> None:
         """Give a name its meaning here, and remember where it was given."""
         self.names[name.id] = value
         self.where[name.id] = name.span
+        if self.around is not None:
+            self.around.inside.add(name.id)
         see(name.span, value)
+
+    def bind_size(self, name: str, size: Binding, span: Span) -> None:
+        """Give a free name of a parameter's type its size."""
+        self.names[name] = self.sizes[name] = size
+        self.where[name] = span
+
+    def of_types(self) -> Environment:
+        """A copy in which the free names are sizes, whatever the body has called by them since."""
+        return replace(self.child(), names={**self.names, **self.sizes})
 
     def child(self) -> Environment:
         """A copy, for a body whose assignments must not leak."""
-        return Environment(self.module, dict(self.names), dict(self.where), dict(self.states))
+        copies = dict(self.names), dict(self.where), dict(self.states), dict(self.sizes)
+        return Environment(self.module, *copies, around=self)
 
 
 @record

@@ -240,6 +240,12 @@ class Context(Telling):
             return [self.value(o, s) for o, s in zip(operands, spans, strict=True)]
         return [self.real(o, s) for o, s in zip(operands, spans, strict=True)]
 
+    def joined(self, operands: Sequence[Binding], spans: Sequence[Span]) -> list[Value]:
+        """The same where no number is computed with: true or false if all of them are."""
+        if all(map(_is_truth, operands)):
+            return [self.value(o, s) for o, s in zip(operands, spans, strict=True)]
+        return self.promoted(operands, spans)
+
     def truth(self, operand: Binding, span: Span) -> Value:
         """A true-or-false tensor."""
         value = self.value(operand, span)
@@ -277,6 +283,13 @@ class Context(Telling):
         """
         self.directions += 1
         return Axis(f"direction_{self.directions}", count, len(self.axes) + 0.5**self.directions)
+
+
+def _is_truth(binding: Binding) -> bool:
+    """Whether a value is of true and false."""
+    if isinstance(binding, list):
+        return bool(binding) and all(map(_is_truth, binding))
+    return isinstance(binding, bool) or (isinstance(binding, Value) and binding.type.dtype is DType.BOOL)
 
 
 def _is_whole(binding: Binding) -> bool:

@@ -133,7 +133,8 @@ def _updated(e: Context, env: Environment, statement: ast.Assign, change: Bindin
         value = e.checked(statement.span, spans, BINARY[statement.op], a, b)
     if isinstance(value, Value) and value.type.shape != a.type.shape and not is_number(old):
         message = f"`{target.id}` is {describe(a.type.shape)}, its change is {describe(b.type.shape)}"
-        raise e.fail("shape-mismatch", statement.value.span, message, label=describe(b.type.shape))
+        help = None if a.type.rank else f"begin with its shape: `{target.id} = zeros({describe(value.type.shape)})`"
+        raise e.fail("shape-mismatch", statement.value.span, message, label=describe(b.type.shape), help=help)
     return value
 
 

@@ -64,7 +64,7 @@ def joined_config(record: Record, config: Mapping[str, object], file: str) -> Ma
         inside = config.get(field)
         if isinstance(inside, dict):
             config = _joined(record, config, (file, field), inside, [kinds] if isinstance(kinds, str) else kinds)
-        elif "hidden_size" not in config:  # Earlier versions wrote the fields of both side by side.
+        elif config.get("hidden_size") is None:  # Earlier versions wrote the fields of both side by side.
             raise refused("config-unknown", f"{file}: there is no `{field}` in it")
     return config
 

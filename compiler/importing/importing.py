@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -135,7 +135,9 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
     if not isinstance(kind, str) or kind not in records:
         field = "type" if kind is folder.config.get("type") else "model_type"
         message = f"{CONFIG}: no family is known for `{field}` {str(kind)[:60]!r}"
-        raise refused("config-unknown", message + of_other_code(folder.config), _instead(str(kind), records))
+        raise refused(
+            "config-unknown", message + of_other_code(folder.config), _instead(folder.config, str(kind), records)
+        )
     name, record = records[kind]
     first = architectures[0] if isinstance(architectures, list) and architectures else None
     classes = ", ".join(record["architectures"])
@@ -163,11 +165,14 @@ def _of_no_type(config: Mapping[str, object]) -> MaiError:
     return refused("config-unknown", message, SAVED)
 
 
-def _instead(kind: str, known: Iterable[str]) -> str:
+def _instead(config: Mapping[str, object], kind: str, known: Collection[str]) -> str:
     """What to do where no family is known."""
     reasons = family_records()["unknown"]["kinds"]
     if kind in reasons:
         return str(reasons[kind])
+    inside = config.get("text_config")
+    if isinstance(inside, dict) and inside.get("model_type") in known:
+        return f"it reads more than texts; its net of texts is of the family `{inside['model_type']}`, which is read where it has a folder of its own"
     guess = closest(kind, known)
     nearest = f"the nearest one known is `{guess}`; " if guess else ""
     return f"{nearest}spec/families.md lists those that are; `mai weights map` helps with a net that you write"

@@ -81,7 +81,11 @@ def _has_unseen_numbers(meaning: Meaning) -> bool:
 def _mend(question: Question) -> Answer:
     """All that is wrong, with the edits that mend it: each was tried."""
     view = _view(question)
-    return {"diagnostics": [_diagnostic(view, d) for d in mended(view.path, view.source, DESK.texts(), DESK.templates)]}
+    return {
+        "diagnostics": [
+            _diagnostic(view, d) for d in mended(view.path, view.source, DESK.texts(), DESK.kept(view.path))
+        ]
+    }
 
 
 def _diagnostic(view: View, d: Diagnostic) -> Answer:

@@ -63,7 +63,7 @@ CALLS: dict[type[Operation], Callable[..., object]] = {
 # Those of ours for their way back.
 TRAINED_CALLS: dict[type[Operation], Callable[..., object]] = {RealFourier: real_fourier, RealInverse: real_inverse}
 Scalar = int | fx.Proxy
-STEPS_NAME = "steps"  # The size of a block of turns.
+STEPS_NAME = "steps of a block"  # A size; no name of a spec has a space.
 STEPS = sizes.symbol(STEPS_NAME)
 BATCH = "batch"  # The size of a whole batch.
 WHOLE = sizes.symbol(BATCH)

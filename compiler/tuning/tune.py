@@ -28,7 +28,8 @@ from mai.compiler.weights.tensor_files import weights_file
 from mai.runtime import load
 from mai.runtime.arrays import Array
 from mai.runtime.files import staged
-from mai.runtime.model.manifest import Manifest, Measurement, Tuning
+from mai.runtime.model.findings import Measurement, Tuning
+from mai.runtime.model.manifest import Manifest
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import Diagnostic, MaiError
 

@@ -17,6 +17,7 @@ from mai.compiler.ops.elementwise.logic import Equal, NotEqual, Where
 from mai.compiler.ops.losses.loss import CrossEntropy
 from mai.compiler.ops.reductions.softmax import LogSoftmax, Softmax
 from mai.compiler.ops.reductions.sums import Mean, Sum
+from mai.compiler.ops.shapes.gather import Gather
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.warnings.dataflow import Dataflow
 from mai.compiler.warnings.liveness import Names, names_read
@@ -83,7 +84,7 @@ def _scored(flow: Dataflow) -> Iterator[tuple[Node, Value, Value]]:
     for node in flow.nodes:
         if node.op is CrossEntropy:
             yield node, node.inputs[0], node.inputs[1]
-        elif node.op is Take and (logits := _normalised(flow, node.inputs[0])) is not None:
+        elif node.op in (Take, Gather) and (logits := _normalised(flow, node.inputs[0])) is not None:
             yield node, logits, node.inputs[1]
 
 

@@ -14,7 +14,7 @@ def run(
     values: Annotated[
         list[str] | None,
         Argument(
-            help="Inputs and settings: y=3, y=0..9, when=2024-03-14, x=[0.5,1], x=@points.npy, x=-2..2:100 (a grid of points; "
+            help="Inputs and settings: y=3, y=0..9, when=2024-03-14 or when=2024-03-01..2024-03-31, x=[0.5,1], x=@points.npy, x=-2..2:100 (a grid of points; "
             'x=0..1,-5..5:100,20 has a range and a count for each axis), prompt="Once upon".'
         ),
     ] = None,

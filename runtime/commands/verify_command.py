@@ -12,7 +12,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.show.terminal import say
 
 if TYPE_CHECKING:
-    from mai.runtime.model.manifest import Finding
+    from mai.runtime.model.findings import Finding
     from mai.runtime.self_test.verification import Verification
 
 FORMATS = ("text", "json")

@@ -36,9 +36,9 @@ def vector_columns(name: str, columns: Sequence[str]) -> list[str]:
         ModelError: `input-shape`: a number between 0 and the largest is missing.
     """
     width = sum(c.startswith(name) and c[len(name) :].isdecimal() for c in columns)
-    parts = [f"{name}{i}" for i in range(width)]
+    parts, there = [f"{name}{i}" for i in range(width)], {*columns}
     for part in parts:
-        if part not in columns:
+        if part not in there:
             message = f"the columns of `{name}` need the numbers 0 to {width - 1}: there is no `{part}`"
             raise ModelError("input-shape", message)
     return parts

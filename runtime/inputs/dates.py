@@ -29,6 +29,7 @@ IN_WORDS: Mapping[DateForm, str] = {"day": "a date", "time": "a date with its ti
 EXAMPLES: Mapping[DateForm, str] = {
     "day": "2024-03-14, or 14.03.2024", "time": "2024-03-14 09:30", "utc": "2024-03-14T09:30Z, or 2024-03-14T11:30+02:00",
 }  # fmt: skip
+MOST_DAYS = 100_000  # Of a range.
 MAX_SHOWN = 60  # Characters of a wrong value that a message repeats.
 
 
@@ -58,6 +59,8 @@ def as_days(port: Port, form: DateForm, value: Any) -> Any:
         return _days_of(array)
     if array.dtype.kind not in "OUT":
         return value
+    if isinstance(value, (list, tuple)):
+        array = np.array(value, object)  # Numpy makes texts of the numbers among texts.
     days = np.array([_day(port, form, each) for each in array.reshape(-1).tolist()], np.float64)
     return days.reshape(array.shape)
 
@@ -68,16 +71,28 @@ def is_date(text: str) -> bool:
 
 
 def dates_to_numbers(port: Port, form: DateForm, text: str) -> str:
-    """Words of the command line that are dates, `2024-03-14` or `2024-03-14, 2024-03-15`, as the text of their numbers.
+    """Words of the command line that are dates, `2024-03-14`, `2024-03-14, 2024-03-15` or `2024-03-01..2024-03-31`, as the text of their numbers.
 
     Any other text is returned as it is. Raises `ModelError` as `as_days` does.
     """
+    low, range_, high = text.partition("..")
+    if range_ and is_date(low):
+        return _range(port, form, low, high)
     words = [word.strip().strip("\"'") for word in text.strip("[] ").split(",")]
     if text.startswith("@") or ".." in text or all(map(is_number, words)):
         return text
     days = as_days(port, form, [float(word) if is_number(word) else word for word in words])
     numbers: list[float] = days.tolist()
     return repr(numbers[0]) if len(words) == 1 else str(numbers)
+
+
+def _range(port: Port, form: DateForm, low: str, high: str) -> str:
+    """The days from one date to another, both included, as the text of their numbers. Raises `ModelError` as `as_days` does, and where there are none."""
+    first, last = as_days(port, form, [low, high]).tolist()
+    if not 0 <= last - first < MOST_DAYS:
+        help = f"write 2024-03-01..2024-03-31: up to {MOST_DAYS:,} days"
+        raise ModelError("input-range", f"`{port.name}={low}..{high}` is no range of days", help)
+    return str(np.arange(first, last + 1).tolist())
 
 
 def date_in_words(days: float, form: DateForm) -> str:

@@ -33,7 +33,8 @@ def split_word(word: str) -> tuple[str, str]:
     """
     name, equals, text = word.partition("=")
     if not equals:
-        raise ModelError("input-unknown", f"`{word}` is no input", "write name=value, as in y=3")
+        help = "a command takes one compiled file" if word.endswith(".onnx") else "write name=value, as in y=3"
+        raise ModelError("input-unknown", f"`{word}` is no input", help)
     return name, text
 
 

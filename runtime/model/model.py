@@ -15,13 +15,13 @@ import onnxruntime as ort
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import prepare, unnamed_value_error
+from mai.runtime.inputs.own_arguments import take_limit, take_number, take_special_tokens
 from mai.runtime.inputs.words import as_numbers
 from mai.runtime.model.binding import CapturedRuns
 from mai.runtime.model.data import save_copy
 from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest
-from mai.runtime.model.own_arguments import take_limit, take_number, take_special_tokens
 from mai.runtime.model.parts import Progress, at_once, find_part, part_by_part
 from mai.runtime.model.prepared import Prepared
 from mai.runtime.model.session import CUDA, provider_name

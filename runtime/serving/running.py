@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mai.runtime.errors import ModelError
+from mai.runtime.inputs.own_arguments import SPECIAL_TOKENS, TIMEOUT
 from mai.runtime.inputs.values import parse_span
 from mai.runtime.model.model import Model
-from mai.runtime.model.own_arguments import SPECIAL_TOKENS, TIMEOUT
 from mai.runtime.model.parts import Progress, part_by_part
 from mai.runtime.model.prepared import Prepared
 from mai.runtime.serving.options import Options

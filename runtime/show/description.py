@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from mai.runtime.show.notebook import table_html
 
 if TYPE_CHECKING:
-    from mai.runtime.model.manifest import Manifest, Port, Tuning
+    from mai.runtime.model.findings import Tuning
+    from mai.runtime.model.manifest import Manifest, Port
 
 DRAWS = {
     32: "the same on every engine",
@@ -91,15 +92,22 @@ def origin(manifest: Manifest, path: Path) -> str:
     """How large a file is, how it keeps its weights, and what made it."""
     from mai.runtime.model.data import data_path
 
-    trained = "untrained" if manifest.trained_steps is None else f"trained for {manifest.trained_steps:,} steps"
-    blocks = ", ".join(f"{name} {steps:,}" for name, steps in manifest.trained_blocks.items())
-    trained += f" ({blocks})" if blocks else ""
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     kept = manifest.quantize or manifest.precision
     form = "" if kept == "float32" else f", {kept}"
     beside = manifest.data.size if manifest.data else 0
     size = f"{(path.stat().st_size + beside) / 1e6:,.2f} MB" + (f" with {data_path(path).name}" if beside else "")
-    return f"{size}{form}, opset {manifest.opset}, {trained}; made by {versions}"
+    return f"{size}{form}, opset {manifest.opset}, {_training(manifest)}; made by {versions}"
+
+
+def _training(manifest: Manifest) -> str:
+    """What the weights began as, and how long they were trained."""
+    steps, begun = manifest.trained_steps, manifest.weights_from
+    if steps is None:
+        return f"weights of {begun}" if begun else "untrained"
+    blocks = ", ".join(f"{name} {number:,}" for name, number in manifest.trained_blocks.items())
+    trained = f"trained for {steps:,} steps" + (f" ({blocks})" if blocks else "")
+    return f"{trained} from {begun}" if begun else trained
 
 
 def _tuning(tuning: Tuning) -> str:

@@ -13,9 +13,9 @@ import onnxruntime as ort
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import as_values, prepare
+from mai.runtime.inputs.own_arguments import take_number
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
-from mai.runtime.model.own_arguments import take_number
 from mai.runtime.text.prompts import Prompt, check_length, read_prompt
 from mai.runtime.text.scores import Scored, score_turns
 from mai.runtime.text.several import several_answers

@@ -15,12 +15,15 @@ const PATIENCE = 20000; // Milliseconds that a finer map may take without being 
 /**
  * Show files one below the other: `{ name, bytes, step, modules }` each, `step` the bytes of the file of one turn, `modules`
  * the names of what it needs beside mai.mjs, `claims` what those of its spec came to: `{ holds, words }` each. `wasm` says where
- * onnxruntime-web has its WebAssembly from.
+ * onnxruntime-web has its WebAssembly from. What is being opened is said in the `.opening` of the place, if there is one.
  */
 export async function show(files, wasm, place) {
+  const opening = place.querySelector(".opening") ?? made("p");
   let last = null;
   for (const { name, claims = [], ...file } of files) {
     const section = place.appendChild(made("section"));
+    opening.textContent = `opens ${name} …`;
+    place.append(opening);
     try {
       const remote = new Remote({ ...file, wasm });
       const opened = await remote.open();
@@ -33,6 +36,7 @@ export async function show(files, wasm, place) {
       if (error.message.includes(UNLOADED)) break; // The next file needs the same modules.
     }
   }
+  opening.remove();
 }
 
 /** What is said once of the files of one spec. */

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import stat
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from mai.spec.diagnostics import Change, Edit, MaiError, Reporter
 from mai.spec.parsing.grammar import lark_parser, tables
 from mai.spec.parsing.lalr import NotOfTheLanguage, Parser
 from mai.spec.parsing.layout import DECLARATIONS, BracketError, check_brackets
+from mai.spec.parsing.parts import parts_of, sound_file, sound_part
 from mai.spec.parsing.tree import TreeBuilder
 from mai.spec.source import Source, Span
 from mai.spec.syntax_errors.syntax_place import Draft
@@ -73,9 +73,19 @@ def parse(source: Source, report: Reporter, part: tuple[int, int] | None = None)
     return file
 
 
-@lru_cache(maxsize=KEPT)
-def sound_tree(source: Source) -> ast.File | None:
-    """The tree of a text; None for one in which something is wrong."""
+def sound_tree(source: Source, is_typed: bool = False) -> ast.File | None:
+    """The tree of a text; None for one in which something is wrong. One that `is_typed` is read by its declarations."""
+    if source not in _TREES:
+        while len(_TREES) >= KEPT:
+            _TREES.pop(next(iter(_TREES)), None)
+        _TREES[source] = sound_file(source) if is_typed else _sound_whole(source)
+    return _TREES[source]
+
+
+_TREES: dict[Source, ast.File | None] = {}
+
+
+def _sound_whole(source: Source) -> ast.File | None:
     report = Reporter()
     try:
         check_brackets(source.text)
@@ -133,14 +143,25 @@ def _report_syntax(text: str, source: Source, report: Reporter) -> None:
     from mai.spec.syntax_errors.syntax_hints import syntax_hint
 
     parser, layout = lark_parser()
+    left = _without_sound(text)
     for _ in range(MAX_ERRORS):
-        layout.text = text
+        layout.text = left
         try:
-            parser.parse(text)
+            parser.parse(left)
             return
         except UnexpectedInput as error:
             _, end = _declaration_at(text, _tell(syntax_hint(error, text), source, report))
-            text = _blank(text, 0, end)
+            text, left = _blank(text, 0, end), _blank(left, 0, end)
+
+
+def _without_sound(text: str) -> str:
+    """The text without the declarations that are right, but for each that follows a wrong one: where that ends is seen there."""
+    was_sound = True
+    for begin, end in parts_of(text):
+        is_sound = sound_part(text[begin:end]) is not None
+        text = _blank(text, begin, end) if is_sound and was_sound else text
+        was_sound = is_sound
+    return text
 
 
 def _tell(hint: Hint, source: Source, report: Reporter) -> int:

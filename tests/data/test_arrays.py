@@ -15,7 +15,7 @@ from mai.compiler.data.files.array_headers import shapes_of
 from mai.compiler.data.rows import Chosen, FileRows, Words, change, join, limits
 from mai.compiler.data.sources.arrays import Arrays
 from mai.compiler.data.sources.npz import Npz
-from mai.compiler.data.splitting.splits import GroupSplit, TimeSplit
+from mai.compiler.data.splitting.splits import GroupSplit, StratifiedSplit, TimeSplit
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
 from tests.support.refused_data import refused
@@ -100,12 +100,30 @@ def by_columns(path: Path) -> None:
     np.save(path, np.asfortranarray(X))
 
 
+@pytest.mark.parametrize("form", ["U3", "S3"])
+def test_words_are_labels_and_what_no_field_names_is_not_looked_at(form: str, tmp_path: Path) -> None:
+    words, others = np.array(["dog", "cat"] * 25, form), {"weights": np.ones(3), "said": np.array(["a"] * 50)}
+    np.savez(tmp_path / "a.npz", x=X, y=words, **others)
+    fields = {"x": FIELDS["x"], "y": Type(DType.INT, classes=2)}
+    data = load(Arrays(path="a.npz"), fields, 0, tmp_path)
+    assert data.labels == {"y": ("cat", "dog")} and data.count == 45
+    np.savez(tmp_path / "b.npz", x=X, y=np.ones(49), **others)
+    assert "these have {'x': 50, 'y': 49}" in refused(Arrays(path="b.npz"), tmp_path, fields)
+    assert "`y` has 2 labels (cat, dog), the spec has class[1]" in refused(
+        Arrays(path="a.npz"), tmp_path, {**fields, "y": Type(DType.INT, classes=1)}
+    )
+    np.save(tmp_path / "y.npy", words)
+    np.save(tmp_path / "x.npy", X)
+    apart = load(Arrays(path=("x.npy", "y.npy"), split=StratifiedSplit(column="y")), fields, 0, tmp_path)
+    assert apart.labels == data.labels
+
+
 DAMAGED: list[tuple[Callable[[Path], object], str]] = [
     (cut, "x.npy has been cut: its header says 800 bytes, 791 are there"),
     (lambda p: p.write_bytes(b"no array"), "x.npy is not a numpy .npy file: "),
     (lambda p: p.write_bytes(b""), "x.npy is not a numpy .npy file: "),
     (lambda p: np.save(p, np.array([{"a": 1}] * 50)), "x.npy is not an array of numbers: it holds object"),
-    (lambda p: np.save(p, np.array(["a"] * 50)), "x.npy is not an array of numbers: it holds <U1"),
+    (lambda p: np.save(p, np.array(["a"] * 50)), "`x` holds words (`a`), the spec has real numbers"),
     (lambda p: np.save(p, X[:49]), "these have {'x': 49, 'y': 50}"),
     (lambda p: np.save(p, np.float32(1)), "need one common number of examples"),
     (lambda p: np.save(p, np.where(X > 2, np.nan, X)), "`x` holds values that are not finite (NaN or infinite)"),

@@ -147,6 +147,18 @@ def test_other_kinds_of_files(tmp_path: Path) -> None:
     assert about["counts"] == {"h": 3, "ä": 1, "\n": 1, "a": 1} and about["lines"] == 2
 
 
+def test_arrays_of_words_are_labels_and_those_of_other_lengths_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, x=np.zeros((20, 3)), y=np.array(["cat", "dog"] * 10), weights=np.ones(3))
+    said = "\n".join(lines(describe([path])))
+    assert "cat 50 %, dog 50 %" in said
+    assert data_line(describe([path])) == (
+        f'# left out: weights: no array of 20 examples\ndata x: [3], y: class[2] from arrays("{path}")'
+    )
+    np.savez(path, x=np.zeros((20, 3)), weights=np.ones(3))
+    assert data_line(describe([path])) == "# the arrays have no common number of examples: 3, 20"
+
+
 def test_an_image_that_was_cut_is_told_and_mixed_sizes_have_a_middle_one(tmp_path: Path) -> None:
     """A jpeg that was cut begins as a whole one does: only decoding sees it."""
     noise = np.random.default_rng(0).integers(0, 256, (90, 90, 3), dtype=np.uint8)

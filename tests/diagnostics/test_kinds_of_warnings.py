@@ -71,6 +71,9 @@ CASES: dict[str, tuple[str, list[str]]] = {
     ),
     "a relu that is scaled": (digits("0.5 * relu(linear(x, 10))", "cross_entropy(f(x), y)"), ["bounded-logits"]),
     "a relu before a loss by hand": (digits("relu(linear(x, 10))", "-log_softmax(f(x))[y]"), ["bounded-logits"]),
+    "a relu before the labels of rows": (
+        TOKENS + train("minimize -mean(log_softmax(relu(f(x)))[range(16), x])"), ["bounded-logits"],
+    ),
     "more logits by hand": (digits("linear(x, 20)", "-log_softmax(f(x))[y]"), ["more-logits"]),
     "more logits with a logarithm": (digits("linear(x, 20)", "-log(softmax(f(x)))[y]"), ["more-logits"]),
     "logits that are capped": (digits("30 * tanh(linear(x, 10) / 30)", "cross_entropy(f(x), y)"), []),

@@ -17,6 +17,7 @@ import pytest
 from mai.compiler.training.run.resume_command import resume_command
 from mai.runtime import load
 from mai.spec import starters
+from tests.support.command import run_command as mai
 
 pytestmark = pytest.mark.slow
 
@@ -48,14 +49,6 @@ SETS = {
     "char_gpt": ["d=12", "depth=1", "context=32"],
     "transport": ["N=16"],
 }
-
-
-def mai(*arguments: str | Path, cwd: Path | None = None, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mai.runtime.cli", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300)
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
 
 
 @pytest.mark.parametrize("name", TRAINED)

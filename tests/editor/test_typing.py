@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mai.compiler.check import check_text
 from mai.compiler.editor.completion import completions, signature
 from mai.compiler.editor.desk import Desk
 from mai.compiler.editor.hover import hover
@@ -71,6 +72,18 @@ def test_a_check_reads_a_text_once_and_repeats_calls_that_are_alike(monkeypatch:
     monkeypatch.setattr(calls, "key_of", lambda *_: None)
     again = Desk().put(path, path.read_text(), None).check({})
     assert meaning.seen.forms == again.seen.forms
+
+
+def test_calls_in_a_growing_text_are_repeated_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = (
+        "const vocab = 8\nnet logits(x: tokens[P]) -> [P, 8] { return linear(linear(linear(embed(x, 8), 8), 8), 8) }\n"
+    )
+    grown = "extend x by count { next ~ categorical(logits(x)[-1])\n append next }"
+    head = "export generate(prompt: tokens[P], count: int = 3) -> tokens[P + count]"
+    repeated = list[object]()
+    monkeypatch.setattr(calls, "repeat", lambda *call: repeated.append(call) or repeat(*call))
+    assert check_text(Path("a.mai"), f"{net}{head} {{ x = prompt\n {grown}\n return x }}\n").program is not None
+    assert len(repeated) == 2
 
 
 @pytest.mark.parametrize("text", ["", "\n", "a\n", "é𝕏b\n𝕏", "x\n\ny"])

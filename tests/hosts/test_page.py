@@ -22,7 +22,8 @@ from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.errors import ModelError
-from mai.runtime.model.manifest import Chat, Facts, Finding, Manifest, Port, Text
+from mai.runtime.model.findings import Finding
+from mai.runtime.model.manifest import Chat, Facts, Manifest, Port, Text
 from mai.runtime.web.page import ORT, PUBLIC, VERSIONS, WEB, write_page
 from tests.support.command import invoke
 from tests.support.hosts import CHROMIUM, INSTALLED, PIECES, TEXT

@@ -17,7 +17,19 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
-from tests.support.model_folders import CLIP, DEPTHS, DETECTORS, IMAGES, MAE, SEGMENTS, SIGLIP, VOCAB, imported, save
+from tests.support.model_folders import (
+    CLIP,
+    DEPTHS,
+    DETECTORS,
+    IMAGES,
+    MAE,
+    MOBILES,
+    SEGMENTS,
+    SIGLIP,
+    VOCAB,
+    imported,
+    save,
+)
 
 QUICK = {"vit", "resnet, basic"}
 NAMES = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in IMAGES]
@@ -97,6 +109,20 @@ def test_how_far_things_are(name: str, tmp_path: Path) -> None:
     with torch.inference_mode():
         wanted = model(torch.from_numpy(x)).predicted_depth.numpy()
     compare(model, tmp_path, "depth", x, wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MOBILES)
+def test_maps_in_patches(name: str, tmp_path: Path) -> None:
+    model = MOBILES[name].make()
+    with torch.no_grad():
+        for n, tensor in model.named_parameters():
+            if n.endswith("normalization.weight"):
+                tensor.mul_(2.5)
+    x = np.random.default_rng(1).standard_normal((2, 3, 64, 64)).astype(np.float32)
+    with torch.inference_mode():
+        both = model(torch.from_numpy(x))
+    compare(model, tmp_path, name, x, (both.logits if name == "classify" else both.pooler_output).numpy())
 
 
 @pytest.mark.slow

@@ -95,6 +95,9 @@ CONFIGS: dict[str, tuple[dict[str, object], str]] = {
     "own code": ({"model_type": "x", "auto_map": {"AutoModel": "a.B"}}, "its code lies in its folder (`auto_map`)"),
     "no classes": ({"architectures": None}, "it does not say its `architectures` | write the one it is: LlamaForCausalLM"),
     "no number": ({"eos_token_id": True}, "`eos_token_id` is true, which is no such value"),
+    "more than texts": ({"model_type": "seer", "text_config": {"model_type": "qwen3"}}, "its net of texts is of the family `qwen3`"),
+    "inside": ({"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"], "text_config": {"model_type": "gemma2"}}, "`text_config.model_type` is 'gemma2' | known here: gemma3_text"),
+    "nothing inside": ({"model_type": "gemma3", "architectures": ["Gemma3ForConditionalGeneration"], "hidden_size": None}, "there is no `text_config` in it"),
     "near": ({"model_type": "llamma"}, "the nearest one known is `llama`"),
 }  # fmt: skip
 

@@ -26,6 +26,7 @@ import torch
 
 import mai
 from mai.compiler.interface.options import compile_options
+from tests.support.command import run_command
 
 FLOW = """# Noise becomes points.
 const width = 8
@@ -153,24 +154,13 @@ def test_other_values_are_refused_in_words(data: object, words: str) -> None:
         mai.Spec(PRICES, data=data).train(quiet=True)
 
 
+@pytest.mark.slow
 def test_a_run_is_that_of_the_command_line() -> None:
     spec = mai.Spec(FLOW, "flow", data=POINTS)
     run = spec.train(quiet=True)
     Path("flow.mai").write_text(FLOW)
     (data,) = run.folder.glob("data-*.npz")
-    command = [
-        sys.executable,
-        "-m",
-        "mai.runtime.cli",
-        "train",
-        "flow.mai",
-        "--data",
-        str(data),
-        "--out",
-        "other",
-        "--quiet",
-    ]
-    subprocess.run(command, check=True, capture_output=True)
+    run_command("train", "flow.mai", "--data", data, "--out", "other", "--quiet")
     assert (run.folder / "weights.safetensors").read_bytes() == Path("other/weights.safetensors").read_bytes()
     np.testing.assert_array_equal(run.metrics["loss"], mai.Run("other").metrics["loss"])
     np.testing.assert_array_equal(spec.sample(batch=3), mai.load("other/flow.sample.onnx")(batch=3))

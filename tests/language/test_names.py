@@ -71,3 +71,20 @@ def test_a_name_with_an_underscore_first_is_known_in_its_file_alone(program: Mak
     path.write_text(spec % ("", "_by(x)"), encoding="utf-8")
     (told,) = check(path).diagnostics
     assert told.slug == "unknown-function" and "in its file alone" in str(told.help)
+
+
+def test_a_value_called_as_a_dimension_leaves_what_is_promised(program: Maker) -> None:
+    """`-> [k, W]` is of the sizes of the arguments, also where the body has a weight W, or a number w."""
+    text = """
+layer windows(x: [k, H, W], n) -> [n, H, W] {
+  let_ = W
+  param W: [n, k, 3, 3] = ones
+  return convolve(x, W, padding = 1) + 0 * let_
+}
+export f(x: [1, w, w]) -> [2, w, w] {
+  w = sum(x)
+  return windows(x, 2) + 0 * w
+}
+"""
+    graph = program(text).exports["f"]
+    assert [str(size) for size in graph.outputs[0].type.shape] == ["2", "w", "w"]

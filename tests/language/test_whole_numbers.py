@@ -39,6 +39,13 @@ RESULTS: dict[str, tuple[str, dict[str, Any], Any]] = {
         "export f(m: int) -> [5] { a = [m - 1, m, m + 1]\n  (v, i) = top_k(a, 2)\n  return concat([argmax(a), argmin(-a), v[0] - m], argsort(-a)[:1], i[1:]) }",
         {"m": [2**24]}, [[2, 2, 1, 2, 1]],
     ),
+    "truths in a list": (f"export f({X}) -> [2] {{ return where([x[0] > 5, x[1] > 5], x[:2], 0) }}", FOUR, [[0, 6]]),
+    "truths joined and chosen": (
+        f"export f({X}) -> bool[4] {{ return not where(x[3] > 7, concat(x[:3] > 5, [false]), true) }}", FOUR, [[True, False, False, True]],
+    ),
+    "truths that are kept": (
+        f"export f({X}) -> bool[2] {{\n  d = false\n  repeat 2 as i {{ d = d or x[i] > 5 }} keep d as ds\n  return ds\n}}", FOUR, [[False, True]],
+    ),
     "truths with a minus": (f"export f({X}) -> [4] {{ return abs(x > 6) - abs(-(x > 7)) - (-true) }}", FOUR, [[1, 1, 2, 1]]),
     "truths that are shifted": (f"export f({X}) -> [4] {{ return where(shift(x < 7, 1), x, 0) }}", FOUR, [[0, 6, 7, 0]]),
     "int cuts towards zero": ("export f(t: []) -> int { return int(t) }", {"t": [-1.7, 1.7]}, [-1, 1]),

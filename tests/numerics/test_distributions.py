@@ -35,6 +35,8 @@ FAMILIES = {
     "poisson(a)": (td.Poisson(ta), td.Poisson(tb), "poisson(b)", COUNT),
     "bernoulli(x)": (td.Bernoulli(torch.as_tensor(UNIT[0]), validate_args=False), None, "", UNIT),
     "bernoulli(logits = a)": (td.Bernoulli(logits=ta), td.Bernoulli(logits=-tb), "bernoulli(logits = -b)", COUNT > 1),
+    "bernoulli(logits = b)": (td.Bernoulli(logits=tb), td.Bernoulli(0.3 + 0 * ta), "bernoulli([3], 0.3)", COUNT > 1),
+    "bernoulli(sigmoid(b))": (td.Bernoulli(logits=tb), td.Bernoulli(logits=ta), "bernoulli(logits = a)", COUNT > 1),
     "student_t(a, b, 2)": (td.StudentT(ta, tb, 2.0), None, "", REAL),
     "dirichlet(a)": (td.Dirichlet(ta), td.Dirichlet(tb), "dirichlet(b)", UNIT / UNIT.sum()),
     "multivariate_normal(a, tril(diag(b) + outer(a, b)))": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.structure import Constant, Nested
 from mai.compiler.onnx.comparing.gate import Gate, Passed
+from mai.compiler.onnx.comparing.roundings import are_roundings
 from mai.compiler.onnx.comparing.trial import trial
 from mai.compiler.onnx.export import export
 from mai.compiler.onnx.lowering import compact_adaptive
@@ -290,3 +292,29 @@ def test_a_way_that_begins_with_no_number_is_alike_in_both(program: Maker, tmp_p
     )
     written = export(program(text), "f", Trained({}), tmp_path)
     assert written.error is not None and written.error < 1e-4
+
+
+class Counting(dict[str, Array]):
+    """Weights that count how often each is read."""
+
+    def __init__(self, weights: dict[str, Array]) -> None:
+        super().__init__(weights)
+        self.reads: Counter[str] = Counter()
+
+    def __getitem__(self, name: str) -> Array:
+        self.reads[name] += 1
+        return super().__getitem__(name)
+
+
+@pytest.mark.parametrize(("apart", "explained"), [(0.0, True), (1e-6, True), (1.0, False)])
+def test_the_reference_with_roundings_reads_each_weight_once(program: Maker, apart: float, explained: bool) -> None:
+    """Whatever the turns that read it, and the runs that it takes to explain a difference, which large weights would make long."""
+    made = program(
+        "net f(x: [4]) -> [4] { return tanh(linear(x, 4)) }\n"
+        "export g(x: [4]) -> [4] { repeat 3 shared { x += f(x) }\n return x }"
+    )
+    weights, plain = Counting(load_weights(made, None)[0]), prepare_export(made, "g").plain
+    tried = trial(plain, 2)
+    results = [y + apart for y in Evaluation(plain, dict(weights)).run(tried.inputs)]
+    assert are_roundings(plain, weights, tried, results, 1e-9, 1.0) is explained
+    assert set(weights.reads.values()) == {1}

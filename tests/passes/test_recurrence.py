@@ -22,6 +22,7 @@ from mai.compiler.passes.loops.recurrences.recurrence import Recurrence, find_re
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
+from mai.compiler.torch.run import run
 from mai.runtime.arrays import Array
 
 Maker = Callable[[str], Program]
@@ -316,3 +317,26 @@ def test_derivatives_go_through_recurrences(program: Maker, derivative: str) -> 
         given = [torch.from_numpy(feed[v.name]) for v in graph.inputs]
         np.testing.assert_allclose(ours, wanted, rtol=2e-4, atol=2e-4)
         np.testing.assert_allclose(lower(graph, Weights({}))(*given)[0].numpy(), wanted, rtol=2e-4, atol=2e-4)
+
+
+@pytest.mark.parametrize("name", ["steps", "turns", "unknown"])
+def test_a_setting_may_be_called_as_a_size_of_blocks(name: str, program: Maker) -> None:
+    """A recurrence in a loop whose turns a setting counts: the sizes of its blocks have names that no spec has."""
+    text = f"""
+export f(x: [], {name}: int = 3) -> [2] {{
+  u = 0.1
+  total = 0
+  repeat {name} shared {{
+    y = x
+    repeat 2 shared {{ y += y * u / {name} }}
+    total = y
+    u -= grad(y, u)
+  }}
+  return [u, total]
+}}
+"""
+    graph = forms.prepare(program(text).exports["f"])
+    given = {"x": np.asarray([1.0, 2.0], np.float32)}
+    (wanted,) = evaluate(graph, given, {name: 4}, {})
+    (result,) = run(lower(graph, Weights({})), graph, given, {name: 4})
+    np.testing.assert_allclose(result, wanted, rtol=1e-5)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +29,7 @@ from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run as run_torch
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
+from tests.support.command import run_command
 from tests.support.growing_texts import CAUSAL_NETS, LAYERS, NOTHING, spec, weights
 
 Maker = Callable[..., Program]
@@ -261,11 +260,7 @@ def test_the_command(tmp_path: Path) -> None:
     )
 
     def mai(*words: str, code: int = 0) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "mai.runtime.cli", *words], capture_output=True, text=True, cwd=tmp_path, timeout=120
-        )
-        assert "Traceback" not in done.stderr
-        assert done.returncode == code, done.stderr
+        done = run_command(*words, cwd=tmp_path, code=code)
         return done.stdout + done.stderr
 
     mai("compile", "a.mai", "--speculate", "3", "--tokenizer", "bytes")

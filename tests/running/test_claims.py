@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +14,9 @@ from mai.compiler.compile_options import DEFAULTS, Trained
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.claims import check_claim, in_words
+from mai.runtime.model.findings import Finding
 from mai.runtime.model.loader import load
-from mai.runtime.model.manifest import Finding
+from tests.support.command import run_command as mai
 
 HEAD = """data x: [2], y: class[2] from moons(noise = 0.05)
 net f(x: [2]) -> [2] { return x + 0.1 * linear(tanh(linear(x, 16)), 2) }
@@ -145,11 +144,6 @@ def test_a_wrong_claim_is_an_error(claim: str, slug: str, said: str, tmp_path: P
     assert (only.slug, said in f"{only.message}") == (slug, True), only
 
 
-def mai(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mai.runtime.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-
-
 @pytest.mark.slow
 def test_training_says_what_they_come_to_and_verify_computes_them_again(tmp_path: Path) -> None:
     path, run = tmp_path / "spec.mai", tmp_path / "run"
@@ -157,15 +151,13 @@ def test_training_says_what_they_come_to_and_verify_computes_them_again(tmp_path
         HEAD + "claim small {\n  z ~ normal([2])\n  check norm(f(z)) < 100\n}\nclaim wrong { check 1 < 0 }\n"
     )
     trained = mai("train", path, "--out", run, "--quiet")
-    assert trained.returncode == 0, trained.stderr
     assert "holds: small: norm(f(z)) < 100" in trained.stderr
     assert "DOES NOT HOLD: wrong: 1 < 0" in trained.stderr
     manifest = load(run / "spec.move.onnx").manifest
     assert [(f.claim, f.holds) for f in manifest.claims] == [("small", True), ("wrong", False)]
     (again,) = check_claim(run / "claims" / "spec.small.onnx")
     assert again == manifest.claims[0]
-    verified = mai("verify", run, "--format", "json")
-    assert verified.returncode == 1
+    verified = mai("verify", run, "--format", "json", code=1)
     records = {Path(r["file"]).name: r["ok"] for r in json.loads(verified.stdout)}
     assert records == {
         "spec.move.onnx": True, "spec.sample.onnx": True, "spec.small.onnx": True, "spec.wrong.onnx": False,

@@ -6,8 +6,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +24,7 @@ from mai.compiler.training.run.folder import WEIGHTS, checkpoints, make_room
 from mai.compiler.training.trainer import Trainer
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.spec.diagnostics import MaiError
+from tests.support.served import Run
 
 Maker = Callable[..., Program]
 QUIET: dict[str, Any] = {"quiet": True, "device": "cpu"}
@@ -56,16 +55,6 @@ train(steps = 1000, batch = 1, optimizer = sgd(lr = 0.1), ema = 0.5, keep = best
   minimize (f(x) - y)^2
   record f.u every 100
 }
-"""
-COMMAND = """import sys
-from pathlib import Path
-from mai.compiler.check import check
-from mai.compiler.training.run.folder import checkpoints
-from mai.compiler.training.loop import train
-from mai.compiler.training.options import Options
-spec, out = map(Path, sys.argv[1:])
-begun = bool(checkpoints(out))
-train(check(spec).program, out, Options(quiet=True, device="cpu", resume=begun, save_seconds=0.02))
 """
 
 
@@ -99,17 +88,14 @@ def test_killed_at_random_moments_and_resumed(program: Maker, tmp_path: Path) ->
 
 def _whole_and_killed(spec: Path, folder: Path, rng: random.Random, longest: float) -> tuple[Path, Path]:
     """The folders of two runs: one was left alone, the other was killed again and again, within `longest` seconds of some progress, and ended."""
-    command = [sys.executable, "-c", COMMAND, str(spec)]
     whole, killed = folder / "whole", folder / "killed"
-    subprocess.run([*command, str(whole)], check=True, timeout=300)
+    Run(spec, whole).finish()
     for turn in range(KILLS):
-        running = subprocess.Popen([*command, str(killed)])
+        run = Run(spec, killed, save_seconds=0.02)
         _await_progress(killed, turn)
         time.sleep(rng.uniform(0.0, longest))
-        running.send_signal(signal.SIGKILL)
-        rc = running.wait()
-        assert rc in (-signal.SIGKILL, 0)
-    subprocess.run([*command, str(killed)], check=True, timeout=300)
+        assert run.kill() in (-signal.SIGKILL, 0)
+    Run(spec, killed, save_seconds=0.02).finish()
     return whole, killed
 
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +26,8 @@ from mai.compiler.training.step.optimizer import MovingAverage
 from mai.compiler.training.trainer import Trainer
 from mai.compiler.training.unseen.validation import on_device
 from mai.spec.diagnostics import MaiError
+from tests.support.command import run_command
+from tests.support.served import Run
 
 ROOT = Path(__file__).parents[2]
 Maker = Callable[..., Program]
@@ -62,29 +61,17 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(name: str, example: 
 
 @pytest.mark.slow
 def test_killed_at_any_moment_and_resumed(tmp_path: Path) -> None:
-    def command(folder: Path, *more: str) -> list[str]:
-        program = (
-            "import sys; from pathlib import Path; from mai.compiler.check import check\n"
-            "from mai.compiler.training.run.folder import checkpoints\n"
-            "from mai.compiler.training.loop import train\nfrom mai.compiler.training.options import Options\n"
-            f"program = check(Path({str(ROOT / 'examples' / 'mlp.mai')!r})).program\n"
-            f"out = Path({str(folder)!r})\n"
-            "begun = bool(checkpoints(out))\n"
-            "train(program, out, Options(steps=3000, quiet=True, device='cpu', resume=begun, save_seconds=0.05))\n"
-        )
-        return [sys.executable, "-c", program, *more]
-
-    subprocess.run(command(tmp_path / "whole"), check=True, timeout=300)
+    spec, options = ROOT / "examples" / "mlp.mai", {"steps": 3000, "save_seconds": 0.05}
+    Run(spec, tmp_path / "whole", steps=3000).finish()
     rng, folder = random.Random(4), tmp_path / "killed"
     for _ in range(KILLS):
-        running = subprocess.Popen(command(folder))
+        run = Run(spec, folder, **options)
         deadline = time.monotonic() + 60
         while not checkpoints(folder) and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(rng.uniform(0.0, 0.5))
-        running.send_signal(signal.SIGKILL)
-        running.wait()
-    subprocess.run(command(folder), check=True, timeout=300)
+        run.kill()
+    Run(spec, folder, **options).finish()
     assert same(weights(tmp_path / "whole"), weights(folder))
     steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert steps == sorted(set(steps))
@@ -195,14 +182,12 @@ def test_good_files_train(program: Maker, tmp_path: Path) -> None:
 def test_a_stopped_run_is_not_compiled_as_an_untrained_one(program: Maker, tmp_path: Path) -> None:
     made = program("export f(x: [2]) -> [2] { return linear(x, 2) }\n")
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "mai.runtime.cli", "compile", made.source.path, "--out", str(folder)]
+    command = ("compile", made.source.path, "--out", folder)
     folder.mkdir()
     (folder / "checkpoint-00000005.safetensors").touch()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 1
+    done = run_command(*command, code=1)
     assert "holds a run that was stopped" in done.stderr
     assert f"mai train {made.source.path} --out {folder} --resume" in done.stderr
     assert list(folder.glob("*.onnx")) == []
     (folder / "checkpoint-00000005.safetensors").unlink()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0 and "no trained weights" in done.stderr
+    assert "no trained weights" in run_command(*command).stderr

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,6 +19,7 @@ import pytest
 from mai.runtime.cli import EXTRAS, PACKAGES
 from mai.runtime.command_line.markers import Misuse
 from mai.runtime.model.manifest import MANIFEST_KEY, Port
+from mai.runtime.show.description import origin
 from tests.support.small_files import build, manifest
 
 Write = Callable[..., Path]
@@ -65,6 +68,30 @@ def test_run_shows_or_saves(counting: onnx.ModelProto, write: Write, tmp_path: P
 def test_run_takes_inputs(shifted: onnx.ModelProto, write: Write, tmp_path: Path) -> None:
     bare("run", write(shifted), "x=[1, 2]", "y=0..2", "--batch", "4", "scale=10", "--out", tmp_path / "x.json")
     assert json.loads((tmp_path / "x.json").read_text())["f"] == [[10, 20], [11, 21], [12, 22], [10, 20]]
+
+
+def test_a_reader_that_has_read_enough_ends_a_command_without_a_word(shifted: onnx.ModelProto, write: Write) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "mai", "info", str(write(shifted))]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({}, "untrained"),
+        ({"weights_from": "m.safetensors"}, "weights of m.safetensors"),
+        ({"trained_steps": 1200, "weights_from": "m.safetensors"}, "trained for 1,200 steps from m.safetensors"),
+        ({"trained_steps": 7, "trained_blocks": {"a": 3, "b": 4}}, "trained for 7 steps (a 3, b 4)"),
+    ],
+)
+def test_info_tells_where_weights_come_from(known: dict[str, Any], said: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    path.write_bytes(b"")
+    assert f", {said}; made by" in origin(manifest([], [], []).model_copy(update=known), path)
 
 
 @pytest.mark.slow
@@ -116,7 +143,8 @@ def test_info_puts_labels_with_commas_into_quotes(write: Write) -> None:
 WRONG = [
     (["x=[1, 2]"], "error[input-missing]: the input `y` is missing"),
     (["x=[1, 2]", "y=3", "scael=1"], "did you mean `scale`?"),
-    (["x=[1, 2]", "3"], "`3` is no input"),
+    (["x=[1, 2]", "3"], "`3` is no input (write name=value, as in y=3)"),
+    (["x=[1, 2]", "other.onnx"], "`other.onnx` is no input (a command takes one compiled file)"),
     (["x=[1, 2]", "y=3", "y=4"], "`y` is given twice (several examples: y=[..., ...])"),
     (["x=[1, 2]", "y=10"], "error[input-range]"),
     (["x=[1, 2]", "y=cat"], "error[input-dtype]: `y` takes numbers: this file has no names of its labels"),

@@ -46,7 +46,7 @@ def opened(write: Write) -> Callable[..., Model]:
         datetime(2024, 5, 1), np.datetime64("2024-05-01"), pd.Timestamp("2024-05-01"), DAY, 19844, ["2024-05-01"],
         [date(2024, 5, 1)], np.array(["2024-05-01"], "datetime64[ns]"), pd.Series(["2024-05-01"]),
         pd.to_datetime(pd.Series(["2024-05-01"])), pd.Series(pd.to_datetime(["2024-05-01"]).tz_localize("UTC")),
-        np.array([DAY]),
+        np.array([DAY]), (DAY,),
     ],
 )  # fmt: skip
 def test_a_date_in_any_form_is_its_days(opened: Callable[..., Model], value: object) -> None:
@@ -87,7 +87,13 @@ def test_what_is_no_date_is_refused(
 
 
 def test_what_is_missing_is_nan(opened: Callable[..., Model]) -> None:
-    for value in (["2024-05-01", None], [pd.Timestamp("2024-05-01"), pd.NaT], np.array(["2024-05-01", "NaT"], "M8[D]")):
+    for value in (
+        ["2024-05-01", np.nan],
+        [DAY, None],
+        ["2024-05-01", None],
+        [pd.Timestamp("2024-05-01"), pd.NaT],
+        np.array(["2024-05-01", "NaT"], "M8[D]"),
+    ):
         np.testing.assert_array_equal(opened("day", gaps=True)(when=value), [DAY, np.nan])
 
 
@@ -95,7 +101,7 @@ def test_what_is_missing_is_nan(opened: Callable[..., Model]) -> None:
     ("word", "expected"),
     [
         ("2024-05-01", [DAY]), ("2024-05-01, 2.5.2024", [DAY, DAY + 1]), ("[2024-05-01, 2024-05-02]", [DAY, DAY + 1]),
-        ('["2024-05-01"]', [DAY]), ("19844", [DAY]), ("@when.csv", [DAY, DAY + 1]), ("@other.csv:sold", [DAY]),
+        ('["2024-05-01"]', [DAY]), ("19844", [DAY]), ("2024-05-01..2024-05-03", [DAY, DAY + 1, DAY + 2]), ("01.05.2024..01.05.2024", [DAY]), ("@when.csv", [DAY, DAY + 1]), ("@other.csv:sold", [DAY]),
         ("@bare.csv", [DAY]), ("@when.npy", [DAY]),
     ],
 )  # fmt: skip
@@ -110,6 +116,18 @@ def test_words_of_the_command_line(
     model = opened("day")
     value: Any = read_value(model, model.inputs["when"], word, None)
     assert model(when=value).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [("2024-05-02..2024-05-01", "is no range of days"), ("2024-05-01..soon", "this is `soon`"), ("", "this is ``"),
+     ("0001-01-01..9999-12-31", "is no range of days")],
+)  # fmt: skip
+def test_words_that_are_no_dates_are_refused(opened: Callable[..., Model], word: str, told: str) -> None:
+    model = opened("day")
+    with pytest.raises(ModelError) as refused:
+        read_value(model, model.inputs["when"], word, None)
+    assert told in refused.value.message
 
 
 def test_it_is_said_what_an_input_is(opened: Callable[..., Model]) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +24,7 @@ from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.text.prompts import Prompt, format_result
 from mai.runtime.text.several import several_turns
 from mai.runtime.text.tokenizer import Bytes, Pieces, Tokenizer, tokenizer_of
+from tests.support.command import run_command
 
 CORPUS = "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end of the text is the end. " * 5
 PIECES = train_tokenizer(300, CORPUS)
@@ -262,14 +262,8 @@ def test_where_tokenizers_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> 
     assert caught.value.slug == "text-unavailable"
 
 
-def mai(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "mai.runtime.cli", *words], cwd=folder, capture_output=True, text=True, timeout=120,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
-    )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
+def mai(folder: Path, *words: str, code: int = 0) -> CompletedProcess[str]:
+    return run_command(*words, cwd=folder, code=code)
 
 
 @pytest.mark.slow

@@ -160,6 +160,9 @@ DECODERS = {
         **TEXT, "num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"], "block_multiple_of": 8}),
     "lfm2, biased": Model("Lfm2ForCausalLM", "Lfm2Config", {
         **TEXT, "full_attn_idxs": [0], "block_auto_adjust_ff_dim": False, "conv_bias": True, "conv_L_cache": 4, "tie_word_embeddings": False}),
+    "lfm2_moe": Model("Lfm2MoeForCausalLM", "Lfm2MoeConfig", {
+        **TEXT, **EXPERTS, "num_hidden_layers": 3, "layer_types": ["conv", "full_attention", "conv"], "moe_intermediate_size": 20,
+        "num_dense_layers": 1, "routed_scaling_factor": 1.4}),
     "granitemoe": Model("GraniteMoeForCausalLM", "GraniteMoeConfig", {
         **TEXT, "num_local_experts": 4, "embedding_multiplier": 2.0, "residual_multiplier": 0.7, "attention_multiplier": 0.3, "logits_scaling": 3.0}),
     "gpt_oss": Model("GptOssForCausalLM", "GptOssConfig", {

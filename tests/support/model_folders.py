@@ -112,6 +112,10 @@ ENCODERS = {
     "nomic_bert": Model("NomicBertModel", "NomicBertConfig", {**ENCODER, "hidden_act": "gelu"}),
     "nomic_bert, classes": Model("NomicBertForSequenceClassification", "NomicBertConfig", {**ENCODER, **LABELS}),
     "nomic_bert, gaps": Model("NomicBertForMaskedLM", "NomicBertConfig", ENCODER),
+    "eurobert": Model("EuroBertModel", "EuroBertConfig", {**TEXT, "attention_bias": True}),
+    "eurobert, classes": Model("EuroBertForSequenceClassification", "EuroBertConfig", {**TEXT, **LABELS, "classifier_dropout": 0.0}),
+    "eurobert, gaps": Model("EuroBertForMaskedLM", "EuroBertConfig", TEXT),
+    "eurobert, tags": Model("EuroBertForTokenClassification", "EuroBertConfig", {**TEXT, **LABELS}),
     "deberta": Model("DebertaModel", "DebertaConfig", {**ENCODER, **PLACED}),
     "deberta, classes": Model("DebertaForSequenceClassification", "DebertaConfig", {**ENCODER, **LABELS, **PLACED, "max_relative_positions": 5}),
     "deberta, gaps": Model("DebertaForMaskedLM", "DebertaConfig", {**ENCODER, **PLACED, "pos_att_type": "p2c", "type_vocab_size": 2}),
@@ -262,6 +266,13 @@ DEPTHS = {
         **VIT, "neck_hidden_sizes": [6, 8], "fusion_hidden_size": 8, "reassemble_factors": [2, 1], "num_hidden_layers": 3,
         "backbone_out_indices": [0, 2], "neck_ignore_stages": [], "readout_type": "add", "use_bias_in_fusion_residual": False}),
 }  # fmt: skip
+MOBILE = {
+    "image_size": 64, "hidden_sizes": [16, 12, 8], "neck_hidden_sizes": [8, 8, 12, 16, 20, 24, 28], "num_attention_heads": 2, "initializer_range": 0.3,
+}  # fmt: skip
+MOBILES = {
+    "classify": Model("MobileViTForImageClassification", "MobileViTConfig", {**MOBILE, **LABELS}),
+    "pool": Model("MobileViTModel", "MobileViTConfig", {**MOBILE, "patch_size": 1, "qkv_bias": False, "expand_ratio": 2.3, "mlp_ratio": 1.6}),
+}  # fmt: skip
 DETECTORS = {
     "yolos": Model("YolosForObjectDetection", "YolosConfig", {**VIT, **LABELS, "image_size": [32, 24], "num_detection_tokens": 5}),
     "yolos, without later places": Model("YolosForObjectDetection", "YolosConfig", {
@@ -310,6 +321,8 @@ SOUNDS = {
     "hubert": Model("HubertForCTC", "HubertConfig", {**SOUND, "hidden_act": "relu", "feat_extract_activation": "gelu_new"}),
 }  # fmt: skip
 SOUNDS |= {
+    "unispeech": Model("UniSpeechForCTC", "UniSpeechConfig", SOUND),
+    "unispeech-sat": Model("UniSpeechSatForSequenceClassification", "UniSpeechSatConfig", {**SOUND, **LABELS, "classifier_proj_size": 10}),
     "wavlm": Model("WavLMForCTC", "WavLMConfig", {**SOUND, "num_buckets": 8, "max_bucket_distance": 12}),
     "wavlm, first": Model("WavLMModel", "WavLMConfig", {
         **SOUND, "feat_extract_norm": "layer", "do_stable_layer_norm": True, "num_buckets": 8, "max_bucket_distance": 12}),

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
-from pyarrow import csv
+from pyarrow import csv, parquet
 
 from mai.compiler.check import check
 from mai.compiler.data.batches import Dataset, load
@@ -210,6 +210,23 @@ def test_images_without_folders_are_drawn(tmp_path: Path) -> None:
     images(tmp_path, ("faces",), (30, 30), "L")
     text, count = sound(tmp_path, "faces")
     assert "x: [1, 32, 32]" in text and "integrate s in 0..1" in text and count == 27
+
+
+def test_bytes_that_are_no_images_are_left_out(tmp_path: Path) -> None:
+    rows = {"sum": [b"\0\1"] * 40, "a": [float(k) for k in range(40)], "y": ["u", "v"] * 20}
+    parquet.write_table(pa.table(rows), tmp_path / "t.parquet")
+    assert "# Left out: sum: its values are bytes" in draft(tmp_path / "t.parquet", tmp_path, Wish("y"))
+
+
+def test_rows_of_one_time_are_told_apart_or_refused(tmp_path: Path) -> None:
+    days = [f"2024-{1 + k // 28:02d}-{1 + k % 28:02d}" for k in range(120)]
+    (tmp_path / "t.csv").write_text(
+        "day,shop,v\n" + "".join(f"{d},{s},{k}.5\n" for k, d in enumerate(days) for s in (7, 9))
+    )
+    assert "time = day, group = shop" in draft(tmp_path / "t.csv", tmp_path, Wish("v", horizon=3))
+    (tmp_path / "t.csv").write_text("day,v\n" + "".join(f"{d},{k}.5\n" for k, d in enumerate(days) for _ in range(2)))
+    with pytest.raises(MaiError, match="rows 1 and 2 have the same `day`"):
+        draft(tmp_path / "t.csv", tmp_path, Wish("v", horizon=3))
 
 
 def test_a_text_goes_on(tmp_path: Path) -> None:

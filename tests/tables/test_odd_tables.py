@@ -95,6 +95,8 @@ RANDOM = [(i * 7919) % 99_991 + 10_000 for i in range(40)]
         ("sold date", [45_292 + n % 300 for n in RANDOM], "in days since 1899-12-30"),
         ("when", [1_700_000_000 + n for n in RANDOM], "in seconds since 1970"),
         ("day", [*range(45_292, 45_332)], "dates, 2024-01-01 to 2024-02-09, in days since 1899-12-30"),
+        ("day", [20_240_100 + n for n in range(1, 32)], "dates, 2024-01-01 to 2024-01-31, in digits alone"),
+        ("what", [20_230_000 + 37 * n for n in range(40)], None),
         ("time of day", [9, 12, 17, 20] * 10, None),
     ],
 )

@@ -9,6 +9,8 @@ import pytest
 
 from mai.compiler.check import check, misfits
 from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.column_shapes import gathered
+from mai.compiler.data.fields import group_columns
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.sources.table import Table
 from mai.compiler.data.whole_files import read_whole
@@ -80,6 +82,17 @@ def test_check_knows_the_number_of_columns(tmp_path: Path) -> None:
     assert misfits(program) == []
     assert what_it_takes(program)[0]["V3"] == f"x: [{WIDTH}]"
     train(program, tmp_path / "run", Options(quiet=True, device="cpu"))
+
+
+@pytest.mark.parametrize("width", [10, 11, 13, 120])
+def test_check_finds_the_columns_of_a_vector(width: int, tmp_path: Path) -> None:
+    """`x1` is no vector of `x10`, `x11`, ..."""
+    names = [f"x{k}" for k in range(width)]
+    (tmp_path / "t.csv").write_text(",".join(["y", *names]) + "\n" + "1," * width + "1\n")
+    source, fields = Table(path="t.csv"), {"x": Type(DType.REAL, shape=(width,)), "y": Type(DType.REAL)}
+    found = gathered(source, tmp_path, fields)
+    assert found is not None and found["x"].shape == (width,)
+    assert group_columns(["y", *names[::-1]], ["x"]) == {"y": ["y"], "x": names}
 
 
 @pytest.mark.parametrize(

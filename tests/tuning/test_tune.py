@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,6 +25,7 @@ from mai.runtime import Model, load
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import MANIFEST_KEY
 from mai.spec.diagnostics import MaiError
+from tests.support.command import run_command as mai
 
 pytestmark = pytest.mark.slow
 
@@ -372,14 +371,6 @@ def test_nothing_is_good_enough(compiled: Written, points: Path) -> None:
     raw = path.read_bytes()
     assert slug(path, against=points, fine=True, most=1) == "tune-quality"
     assert path.read_bytes() == raw
-
-
-def mai(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mai.runtime.cli", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert "Traceback" not in done.stderr, done.stderr
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
 
 
 def test_the_command(compiled: Written, points: Path, tmp_path: Path) -> None:

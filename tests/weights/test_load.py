@@ -13,9 +13,12 @@ import torch
 from safetensors.torch import save_file
 
 from mai.compiler.check import check
+from mai.compiler.compile_options import Trained
+from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.weights.tensor_files import TensorFiles
+from mai.runtime import load
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 NET = """net f(x: [4]) -> [6] {
@@ -135,6 +138,12 @@ def test_a_new_head_beside_a_catch_all(make: Make) -> None:
     assert {n for n, value in found.items() if (value == 7).all()} == {n for n in names if "linear_2" not in n}
     other = load_weights(make('"*" = first\n"f.linear_2.*" = "f.linear_2.*"\nignore "*"', own), None)[0]
     assert {n for n, value in other.items() if (value == 7).all()} == {n for n in names if "linear_2" in n}
+
+
+def test_a_file_says_what_its_weights_began_as(make: Make, tmp_path: Path) -> None:
+    program = make()
+    path = export(program, "g", Trained(load_weights(program, None)[0]), tmp_path).path
+    assert load(path, providers="cpu").manifest.weights_from == "m.safetensors"
 
 
 def test_shards(make: Make, tmp_path: Path) -> None:

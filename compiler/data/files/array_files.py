@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,39 +10,38 @@ import numpy as np
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.files.array_headers import name_of
-from mai.compiler.data.rows import FileRows, Rows, join
+from mai.compiler.data.rows import Column, FileRows, Rows, Words, join
 from mai.compiler.ir.types import Type
 from mai.runtime import files
 
 IN_MEMORY = 1 << 27  # Bytes of a plain array that are read at once.
 HEADERS = {(1, 0): "read_array_header_1_0", (2, 0): "read_array_header_2_0", (3, 0): "read_array_header_2_0"}
-NUMBERS = "biuf"
+NUMBERS, WORDS = "biuf", "US"  # Kinds of numpy's types.
 
 
-def read_arrays(paths: Sequence[Path], fields: Mapping[str, Type] | None) -> dict[str, Rows]:
-    """The arrays of files by name, each [n, ...], n being one number for all.
+def read_arrays(paths: Sequence[Path], fields: Mapping[str, Type] | None, key: str | None = None) -> dict[str, Column]:
+    """The arrays of files by name, each [n, ...], n being one number for all: of numbers, or of words. Others beside the fields and the `key` of a split are not looked at.
 
     A plain file has the name of a field, perhaps with a number behind it, `x-0.npy`, `x-1.npy`: then it is a part of it. One alone is
     the one field that there is, whatever it is called.
 
     Raises:
-        MaiError: a file holds no arrays of numbers, or files do not fit together.
+        MaiError: a file holds no arrays of numbers or words, or files do not fit together.
     """
-    parts: dict[str, list[tuple[Path, Rows]]] = {}
+    parts: dict[str, list[tuple[Path, Column]]] = {}
     archives = [path for path in paths if path.suffix != ".npy"]
+    needed = None if fields is None else {*fields, *([key] if key is not None else [])}
     for path in archives:
-        for name, array in _archive(path).items():
+        for name, array in _archive(path, needed).items():
             parts.setdefault(name, []).append((path, array))
     _check_alike(archives, parts)
     for path in paths:
         if path.suffix == ".npy":
             parts.setdefault(name_of(path, fields, alone=len(paths) == 1), []).append((path, _plain(path)))
-    arrays: dict[str, Rows] = {}
+    arrays: dict[str, Column] = {}
     for name, each in parts.items():
         _check_shapes(name, each)
-        joined = join([rows for _, rows in each]) if len(each) > 1 else each[0][1]
-        assert not hasattr(joined, "names")
-        arrays[name] = joined
+        arrays[name] = join([rows for _, rows in each]) if len(each) > 1 else each[0][1]
     _check_lengths(paths, arrays)
     return arrays
 
@@ -54,29 +53,40 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return shape, by_columns, dtype
 
 
-def _archive(path: Path) -> dict[str, Rows]:
+def _archive(path: Path, needed: Collection[str] | None) -> dict[str, Column]:
+    """The arrays of an archive; where all that are needed are there, these alone."""
     try:
         arrays = files.read_arrays(path)
         if "" in arrays:
             raise ValueError("it holds one array, without a name")
     except files.UNREADABLE as error:
         raise bad(f"{path} is not a numpy .npz file of plain arrays: {error}") from error
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in NUMBERS:
-            raise bad(f"{path}: `{name}` is not an array of numbers")
-        if array.ndim == 0:
-            raise _lengths([path], {name: 0})
-    return dict(arrays)
+    if needed is not None and {*needed} <= arrays.keys():
+        arrays = {name: array for name, array in arrays.items() if name in needed}
+    return {name: _column(path, name, array) for name, array in arrays.items()}
 
 
-def _plain(path: Path) -> Rows:
-    """The rows of a plain array: in memory where they are few, else in the file."""
+def _column(path: Path, name: str, array: object) -> Column:
+    """An array of an archive as a column. Raises `MaiError` for one of other things than numbers and words."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in NUMBERS + WORDS:
+        raise bad(f"{path}: `{name}` is not an array of numbers")
+    if array.ndim == 0:
+        raise _lengths([path], {name: 0})
+    if array.dtype.kind in NUMBERS:
+        return array
+    return Words.of(np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array)
+
+
+def _plain(path: Path) -> Column:
+    """The rows of a plain array: in memory where they are few, or words, else in the file."""
     try:
         with path.open("rb") as file:
             shape, by_columns, dtype = _header(file)
             offset = file.tell()
     except files.UNREADABLE as error:
         raise bad(f"{path} is not a numpy .npy file: {error}") from error
+    if dtype.kind in WORDS:
+        return _column(path, path.stem, np.load(path, allow_pickle=False))
     if dtype.kind not in NUMBERS:
         raise bad(f"{path} is not an array of numbers: it holds {dtype}")
     if not shape or min(shape) < 0:
@@ -94,7 +104,7 @@ def _plain(path: Path) -> Rows:
     return rows[:] if needed <= IN_MEMORY else rows
 
 
-def _check_alike(paths: Sequence[Path], parts: Mapping[str, Sequence[tuple[Path, Rows]]]) -> None:
+def _check_alike(paths: Sequence[Path], parts: Mapping[str, Sequence[tuple[Path, Column]]]) -> None:
     """Raise `MaiError` for archives of which one lacks an array that another has."""
     for name, each in parts.items():
         having = [path for path, _ in each]
@@ -103,7 +113,7 @@ def _check_alike(paths: Sequence[Path], parts: Mapping[str, Sequence[tuple[Path,
                 raise bad(f"{having[0]} has `{name}`, {path} has not")
 
 
-def _check_shapes(name: str, parts: Sequence[tuple[Path, Rows]]) -> None:
+def _check_shapes(name: str, parts: Sequence[tuple[Path, Column]]) -> None:
     first, rows = parts[0]
     for path, other in parts[1:]:
         if other.shape[1:] != rows.shape[1:]:
@@ -111,8 +121,8 @@ def _check_shapes(name: str, parts: Sequence[tuple[Path, Rows]]) -> None:
             raise bad(f"an example of `{name}` is {sizes}")
 
 
-def _check_lengths(paths: Sequence[Path], arrays: Mapping[str, Rows]) -> None:
-    lengths = {name: len(rows) for name, rows in arrays.items()}
+def _check_lengths(paths: Sequence[Path], arrays: Mapping[str, Column]) -> None:
+    lengths = {name: column.shape[0] for name, column in arrays.items()}
     if not lengths or len(set(lengths.values())) > 1 or 0 in lengths.values():
         raise _lengths(paths, lengths)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from mai.compiler.data.sources.images import SUFFIXES
 from mai.compiler.data.tables.files import TableFile, read_blocks
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.inputs.cells import few_of
+
+LOOKED_AT = 8  # Values of a column of bytes, of which one at least is a picture where it holds some.
 
 
 def image_column(table: TableFile, stated: str | None = None) -> str:
@@ -48,9 +51,23 @@ def columns_beside(table: TableFile) -> list[str]:
 
 
 def _holds_images(column: pa.Array) -> bool:
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        first = column.drop_null().slice(0, LOOKED_AT)
+        return not len(first) or any(map(_is_picture, first.to_pylist()))
     if not is_text(column.type):
         return is_image(column.type)
     return (_first_text(column) or "").lower().endswith(SUFFIXES)
+
+
+def _is_picture(file: bytes) -> bool:
+    """Whether bytes begin as a picture of some kind does."""
+    from PIL import Image
+
+    try:
+        Image.open(BytesIO(file)).close()
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return False
+    return True
 
 
 def _first_text(texts: pa.Array) -> str | None:

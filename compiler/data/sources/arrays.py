@@ -40,8 +40,8 @@ class Arrays(RowSource):
     def rows(self, wanted: Wanted) -> Finite:
         from mai.compiler.data.files.array_files import read_arrays
 
-        arrays = read_arrays(wanted.files, wanted.fields)
         key = wanted.split.key if wanted.split is not None else None
+        arrays = read_arrays(wanted.files, wanted.fields, key)
         if key is not None and (key not in arrays or len(arrays[key].shape) != 1):
             raise bad(
                 f"the split looks at `{key}`, which needs to be an array of one number an example; here is {_said(arrays)}"

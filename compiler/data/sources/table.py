@@ -107,7 +107,8 @@ class Table(RowSource):
 
     @staticmethod
     def _is_group(name: str, columns: Mapping[str, Column]) -> bool:
-        return f"{name}0" in columns and columns[f"{name}0"].is_part
+        """Whether a column is a vector of others: of `x` and its parts, `x`, and not `x1`, beside which there may be an `x10`."""
+        return not columns[name].is_part and f"{name}0" in columns and columns[f"{name}0"].is_part
 
     def _vectors(self, columns: Sequence[str], fields: Mapping[str, Type]) -> dict[str, tuple[str, ...]]:
         """The columns of the field `rest`. Raises `MaiError` where there are none."""

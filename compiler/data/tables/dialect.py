@@ -128,11 +128,7 @@ def is_alike(path: Path, stated: Stated) -> bool:
 
 def notes_of(dialect: Dialect, stated: Stated) -> Iterator[str]:
     """What was found that is not usual, in words."""
-    if stated.encoding is None and dialect.encoding not in UTF8:
-        letters = "Windows-1252" if dialect.encoding == WESTERN else dialect.encoding.upper()
-        yield f'its letters are read as {letters} (`encoding = "..."` says another)'
-        if dialect.mixed is not None:
-            yield f"line {dialect.mixed:,} is in UTF-8, and other lines are not: its letters are read as others, so write the file in one encoding"
+    yield from notes_of_letters(dialect, stated)
     if dialect.title:
         lines = f"{dialect.above} lines" if dialect.above > 1 else "a line"
         yield f"without {lines} above the names of its columns: `{dialect.title[:SHOWN]}`"
@@ -140,6 +136,15 @@ def notes_of(dialect: Dialect, stated: Stated) -> Iterator[str]:
         yield f"its values are separated by {SEPARATORS.get(dialect.separator, f'`{dialect.separator}`')}"
     if stated.decimal is None:
         yield from _notes_of_numbers(dialect, stated.likely)
+
+
+def notes_of_letters(dialect: Dialect, stated: Stated) -> Iterator[str]:
+    """The same of its letters alone."""
+    if stated.encoding is None and dialect.encoding not in UTF8:
+        letters = "Windows-1252" if dialect.encoding == WESTERN else dialect.encoding.upper()
+        yield f'its letters are read as {letters} (`encoding = "..."` says another)'
+        if dialect.mixed is not None:
+            yield f"line {dialect.mixed:,} is in UTF-8, and other lines are not: its letters are read as others, so write the file in one encoding"
 
 
 def _notes_of_numbers(dialect: Dialect, likely: Decimal | None) -> Iterator[str]:
@@ -175,7 +180,7 @@ def in_full(path: Path, dialect: Dialect, pieces: Iterator[bytes], is_found: boo
         is_utf8 = is_utf8 and is_found and _decodes(decoder, piece)
     if quotes % 2:
         help = 'a value in quotes ends with one; one inside is written twice: `"5"" pipe"`'
-        raise bad(f"a quote in {path} is not closed: there are {quotes:,}", help=help)
+        raise bad(f"a quote in {path} is not closed: {quotes:,} is an odd number of them", help=help)
     if is_found and dialect.encoding in UTF8 and not (is_utf8 and _decodes(decoder, b"", final=True)):
         dialect = replace(dialect, encoding=WESTERN)
     return replace(dialect, mixed=mixed) if dialect.encoding == WESTERN else dialect

@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.files.read_ahead import ReadAhead
-from mai.compiler.data.tables.dialect import UTF8, Dialect, Stated, dialect_of, in_full, notes_of, with_decimal
+from mai.compiler.data.tables.dialect import (
+    UTF8,
+    Dialect,
+    Stated,
+    dialect_of,
+    in_full,
+    notes_of,
+    notes_of_letters,
+    with_decimal,
+)
+from mai.compiler.data.tables.glance import not_json
 from mai.compiler.data.tables.header import doubt_of_names, name_columns, note_of_nameless
 from mai.compiler.data.tables.kinds import Kind, kind_of, packer_of
 from mai.spec.record import record
@@ -66,7 +76,9 @@ def open_table(path: Path, stated: Stated) -> TableFile:
         table = TableFile(path, kind, {}, dialect)
         names = _csv_names(table) if kind == "csv" else _json_names(table)
         table = replace(table, columns=name_columns(path, names), nameless=note_of_nameless(names))
-        return table if kind == "jsonl" else _with_sign(table, stated)
+        if kind == "csv":
+            return _with_sign(table, stated)
+        return replace(table, notes=tuple(notes_of_letters(dialect, stated)))
 
 
 def open_tables(paths: Sequence[Path], stated: Stated) -> list[TableFile]:
@@ -283,6 +295,7 @@ def _json_table(table: TableFile, lines: bytes, before: int) -> pa.Table:
         return json.read_json(BytesIO(lines), options, json.ParseOptions(explicit_schema=pa.schema(times)))
     except pa.ArrowInvalid as error:
         message = re.sub(r"in row (\d+)", lambda m: f"in row {int(m[1]) + 1 + before}", _said(error))
+        message = not_json(lines, before) or message
         raise bad(
             f"{table.path}: {message}", help="every line is one JSON object, `{...}`, with values of one kind"
         ) from error

@@ -15,6 +15,7 @@ from mai.runtime.files import UNREADABLE
 from mai.runtime.inputs.cells import MISSING
 
 ROWS = 4096  # Of one of Arrow's own files.
+SHOWN = 60  # Letters of a wrong row that a message repeats.
 
 
 def columns_of(path: Path, stated: Stated) -> dict[str, tuple[int, ...]] | None:
@@ -121,3 +122,15 @@ def _of_json(path: Path) -> dict[str, tuple[int, ...]] | None:
 
 def _shape(value: object) -> tuple[int, ...]:
     return (len(value),) if isinstance(value, list) else ()
+
+
+def not_json(lines: bytes, before: int) -> str | None:
+    """What is said of the first of some lines that is no object of JSON; None where each is one."""
+    for number, line in enumerate(filter(bytes.strip, lines.splitlines()), before + 1):
+        try:
+            is_object = isinstance(json.loads(line), dict)
+        except ValueError:
+            is_object = False
+        if not is_object:
+            return f"row {number:,} is no JSON object: `{line.decode(errors='replace').strip()[:SHOWN]}`"
+    return None

@@ -7,6 +7,7 @@ import re
 import pyarrow as pa
 
 from mai.compiler.describing.columns.column import FEW_ROWS, ColumnSummary
+from mai.compiler.describing.columns.numbers import Numbers
 from mai.spec.record import record
 
 # Last words of what names rows, as `order number`, `accountId`.
@@ -19,6 +20,7 @@ DATES = frozenset((
     "date", "dates", "datum", "fecha", "jour", "tag", "day", "when", "time", "datetime", "timestamp", "ts", "dob", "created", "updated",
     "modified",
 ))  # fmt: skip
+FEWEST = 8  # Numbers of which all are dates by their digits, and none by chance.
 NEARLY = 0.9  # The share of rows with a number of their own.
 STEP = 10  # The mean step of numbers that go on with the rows.
 DAY, EPOCH = 24 * 3600, 25_569  # Seconds; 1970-01-01 in days since 1899-12-30.
@@ -83,6 +85,24 @@ def counted_dates(column: ColumnSummary) -> str | None:
         return None
     low, high = (_date(way.zero + end / way.per_day) for end in (numbers.low, numbers.high))
     return f"its numbers look like dates, {low} to {high}, in {way.words}: {HELP}"
+
+
+def dates_in_digits(column: ColumnSummary) -> str | None:
+    """What is said of numbers whose digits are those of dates, as 20240314; None of others."""
+    numbers = column.numbers
+    if column.kind != "whole" or numbers is None or not _are_digits_of_dates(numbers):
+        return None
+    low, high = (f"{end[:4]}-{end[4:6]}-{end[6:]}" for end in (f"{numbers.low:.0f}", f"{numbers.high:.0f}"))
+    return f"its numbers look like dates, {low} to {high}, in digits alone: {HELP}"
+
+
+def _are_digits_of_dates(numbers: Numbers) -> bool:
+    """Whether all of several numbers are years, months and days one behind the other, as 20240314."""
+    sample = numbers.sample
+    if not numbers.are_whole or numbers.count < FEWEST or not (19_000_101 <= numbers.low < numbers.high <= 21_001_231):
+        return False
+    months, days = sample // 100 % 100, sample % 100
+    return bool(((months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)).all())
 
 
 def _date(days: float) -> str:

@@ -208,7 +208,7 @@ def bind_input(e: Context, env: Environment, parameter: ast.Parameter, written: 
             if dim.id in RESERVED:
                 help = "a spec speaks of one example: leave the axis of the batch out"
                 raise e.fail("reserved-name", dim.span, f"`{dim.id}` is a name that mai uses itself", help=help)
-            env.names[dim.id], env.where[dim.id] = symbol(dim.id), dim.span
+            env.bind_size(dim.id, symbol(dim.id), dim.span)
             fresh.append(dim.id)
     value = e.add_input(e.signatures.written_type(env, written), parameter.name.id, fresh)
     e.inputs_at[value] = written.span

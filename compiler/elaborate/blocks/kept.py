@@ -67,9 +67,7 @@ def _stacked(e: Context, kept: ast.Keep, rows: Sequence[Value]) -> Value:
             shapes = f"{describe(first.type.shape)} in turn 0 and {describe(row.type.shape)} in turn {turn}"
             message = f"`{kept.state.id}` is {shapes}: what is kept has one shape"
             raise e.fail("loop-shape-changes", span, message, label=describe(row.type.shape))
-    alike = len({row.type.dtype for row in rows}) == 1
-    values = list(rows) if alike else e.promoted(list(rows), [span] * len(rows))
-    return e.emit(Stack, *values, axis=-1 - first.type.rank)
+    return e.emit(Stack, *e.joined(list(rows), [span] * len(rows)), axis=-1 - first.type.rank)
 
 
 def bind_kept(env: Environment, statement: ast.Repeat | ast.Extend, stacked: Sequence[Value]) -> None:

@@ -226,9 +226,10 @@ def without_input(span: Span) -> str | None:
 
 def typed_parameter(parameter: ast.Parameter, value: Value) -> Edit | None:
     """A parameter of a layer of the user's that is given a tensor, and has no type: the type of that tensor."""
-    if value.type.dtype is not DType.REAL or parameter.span.source.in_prelude:
+    if parameter.span.source.in_prelude:
         return None
-    name, written = parameter.name, f": {describe(value.type.shape)}"
+    shape, kind = describe(value.type.shape), {DType.REAL: "", DType.INT: "int", DType.BOOL: "bool"}[value.type.dtype]
+    name, written = parameter.name, f": {kind}{shape if value.type.rank or not kind else ''}"
     words = f"a tensor has its type: write `{name.id}{written}` in the layer"
     return insert(name.span.source, name.span.end, written, words)
 

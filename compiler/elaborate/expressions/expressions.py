@@ -93,7 +93,8 @@ def _name(e: Context, env: Environment, expr: ast.Name) -> Binding:
     if binding is None:
         names = [*names_in_sight(env), *TRUTHS]
         guess = meant_among(expr.span, expr.id, names)
-        help: Help = look_alike(expr.span, names) or VALUES.get(expr.id) or guess
+        ended = f"a block above names it: give it a value before that block, or write `keep {expr.id} as ...` behind it"
+        help: Help = ended if expr.id in env.inside else look_alike(expr.span, names) or VALUES.get(expr.id) or guess
         if expr.id == "dW" or (help is None and re.fullmatch("d[A-Z][A-Za-z]*", expr.id)):
             help = "noise is part of a state's increment: `dx = f * ds + g * dW`; one for several states is declared, `noise dB: [m]`"
         return e.error("unknown-name", expr.span, f"nothing here is called `{expr.id}`", help=help)
@@ -140,7 +141,7 @@ def _stack(e: Context, env: Environment, expr: ast.Stack) -> Binding:
             table_of([i for i in items if not isinstance(i, (Dim, str))])  # lists in a list are the rows of a table
         return items
     spans = [i.span for i in expr.items]
-    values = e.promoted(items, spans)
+    values = e.joined(items, spans)
     result = e.checked(expr.span, spans, sh.Stack, *values, axis=-1 - values[0].type.rank)
     return labelled(result, items) if isinstance(result, Value) else result
 

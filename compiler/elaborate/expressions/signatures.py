@@ -121,7 +121,7 @@ class Signatures:
         for dim, size in zip(dims, shape, strict=True):
             if is_free(env, dim):
                 assert isinstance(dim, ast.Name)
-                env.names[dim.id], env.where[dim.id] = size, span
+                env.bind_size(dim.id, size, span)
             expected.append(self.dimension(env, dim))
         if tuple(expected) == shape:
             return
@@ -211,7 +211,8 @@ class Signatures:
             help = f"write `-> ({types})`" if len(values) > 1 else None
             where = [Label(promised[0].span, "promised here")]
             raise self.e.fail("return-shape", returned.span, message, where=where, help=help)
-        return [self._result(env, name, *rest) for rest in zip(promised, values, spans, strict=True)]
+        of_types = env.of_types()
+        return [self._result(of_types, name, *rest) for rest in zip(promised, values, spans, strict=True)]
 
     def _result(self, env: Environment, name: str, written: ast.TypeExpr, value: Value, span: Span) -> Value:
         if isinstance(written, ast.AnyType):

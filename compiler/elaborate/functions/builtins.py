@@ -116,7 +116,7 @@ def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
     if isinstance(condition.value, bool) and is_number(x.value) and is_number(y.value):
         return x.value if condition.value else y.value
     chosen = e.truth(condition.value, condition.span)
-    a, b = e.promoted([x.value, y.value], [x.span, y.span])
+    a, b = e.joined([x.value, y.value], [x.span, y.span])
     return labelled(e.emit(logic.Where, chosen, a, b), [x.value, y.value])
 
 
@@ -139,7 +139,7 @@ def masked(e: Elaborator, scores: Arg, mask: Arg) -> Binding:
 @builtin(Section.SHAPES)
 def concat(e: Elaborator, *parts: Arg, axis: Arg | None = None) -> Binding:
     """Tensors one after the other along an axis, the last by default."""
-    values = e.promoted([p.value for p in parts], [p.span for p in parts])
+    values = e.joined([p.value for p in parts], [p.span for p in parts])
     if not values:
         raise ShapeError("missing-argument", "`concat` needs at least one tensor")
     _check_joinable(values, parts)

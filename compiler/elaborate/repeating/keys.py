@@ -16,8 +16,11 @@ from mai.compiler.ir.types import Axis
 def key_of(
     e: Context, env: Environment, function: Function, tensors: Mapping[str, Value], axes: tuple[Axis, ...]
 ) -> Hashable | None:
-    """What decides the nodes of a call; None for a call that is elaborated each time."""
-    if not _is_plain(function) or e.scope.second or e.scope.among or e.growing is not None:
+    """What decides the nodes of a call; None for a call that is elaborated each time.
+
+    A growing text around decides nothing more: what a call reads of it, as its turn, are values that no template has.
+    """
+    if not _is_plain(function) or e.scope.second or e.scope.among:
         return None
     prints = e.calls.templates.prints
     static = [env.names[p.name.id] for p in function.declaration.parameters if p.name.id not in tensors]

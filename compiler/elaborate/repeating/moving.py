@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from mai.compiler.elaborate.context import LayerCall
 from mai.compiler.elaborate.repeating.prints import Declarations
-from mai.compiler.elaborate.repeating.sighted import Seen, Sighting
-from mai.compiler.elaborate.repeating.templates import Body, Result, Step, Template
+from mai.compiler.elaborate.repeating.sighted import Seen
+from mai.compiler.elaborate.repeating.templates import Template
 from mai.spec.source import Span
 
 
@@ -28,45 +28,31 @@ class _Move:
     """From the places of some declarations to those of the same ones in another text."""
 
     def __init__(self, old: Declarations, new: Declarations) -> None:
-        self.new = new
         pairs = [(declaration.span, new[key].span) for key, declaration in old.items() if key in new]
-        self.pairs = [(before, after) for before, after in pairs if before.text == after.text]
-        self.spans: dict[int, Span] = {}
+        self.new = new
+        self.ranges = [(old.source, old.start, old.end, new.source, new.start - old.start) for old, new in pairs]
+        self.last = self.ranges[0] if self.ranges else None
 
     def template(self, t: Template) -> Template:
-        noted = t.noted
-        places = tuple(((self.span(span), slot), number) for (span, slot), number in noted.places)
-        made_by = tuple((number, tuple(map(self._call, calls))) for number, calls in noted.made_by)
-        return Template(
-            self._steps(t.steps), tuple((path, replace(w, span=self.span(w.span))) for path, w in t.weights), t.results,
-            replace(noted, places=places, made_by=made_by), self.new, None if t.seen is None else self._seen(t.seen),
-        )  # fmt: skip
+        made_by = tuple((number, tuple(map(self._call, calls))) for number, calls in t.noted.made_by)
+        seen = None if t.seen is None else Seen(self._spans(t.seen.spans), t.seen.forms)
+        noted = replace(t.noted, made_by=made_by) if made_by else t.noted
+        return Template(t.steps, t.weights, t.results, noted, self.new, self._spans(t.spans), seen)
+
+    def _spans(self, spans: Sequence[Span]) -> tuple[Span, ...]:
+        return tuple([self.span(span) for span in spans])
 
     def span(self, span: Span) -> Span:
-        if span.source.in_prelude:
+        """The place now; most stand in the same function as the one before."""
+        source, start, end = span.source, span.start, span.end
+        if source.in_prelude:
             return span
-        key = id(span)
-        if key not in self.spans:
-            self.spans[key] = self._moved(span)
-        return self.spans[key]
-
-    def _moved(self, span: Span) -> Span:
-        for before, after in self.pairs:
-            if before.source is span.source and before.start <= span.start and span.end <= before.end:
-                by = after.start - before.start
-                return Span(after.source, span.start + by, span.end + by)
-        raise Elsewhere
-
-    def _place(self, span: Span | str | None) -> Span | str | None:
-        return self.span(span) if isinstance(span, Span) else span
-
-    def _steps(self, steps: Sequence[Step]) -> tuple[Step, ...]:
-        return tuple(map(self._step, steps))
-
-    def _step(self, s: Step) -> Step:
-        results = tuple([Result(r.type, r.name, self._place(r.origin)) for r in s.results])
-        bodies = tuple([Body(b.inputs, self._steps(b.steps), b.outputs) for b in s.bodies])
-        return Step(s.op, s.operands, s.attributes, s.structure, self._place(s.span), s.path, results, bodies)
+        last = self.last
+        if last is None or last[0] is not source or not last[1] <= start <= end <= last[2]:
+            last = self.last = next((r for r in self.ranges if r[0] is source and r[1] <= start <= end <= r[2]), None)
+        if last is None:
+            raise Elsewhere
+        return Span(last[3], start + last[4], end + last[4])
 
     def _call(self, call: LayerCall) -> LayerCall:
         numbers = tuple(
@@ -74,9 +60,3 @@ class _Move:
             for n in call.numbers
         )
         return LayerCall(self.span(call.span), numbers)
-
-    def _seen(self, seen: Seen) -> Seen:
-        return Seen(tuple(map(self._sighting, seen.sightings)))
-
-    def _sighting(self, sighting: Sighting) -> Sighting:
-        return self._seen(sighting) if isinstance(sighting, Seen) else (self.span(sighting[0]), sighting[1])

@@ -45,6 +45,12 @@ class Prints:
         self._prints: dict[tuple[int, int], Print] = {}
         self._names: dict[str, frozenset[str]] = {}  # By the text of a declaration.
 
+    def copy(self) -> Prints:
+        """The same numbers, to which others can be added; these are not those that this one may add."""
+        copy = Prints()
+        copy._numbers, copy._names, copy._last = dict(self._numbers), dict(self._names), self._last
+        return copy
+
     def begin(self) -> None:
         """Another text begins."""
         self._prints = {}

@@ -49,6 +49,7 @@ class Recording:
 
     def _template(self, result: Value | tuple[Value, ...]) -> Template | None:
         numbers = {value: number for number, value in enumerate(self.read)}
+        self.spans: dict[Span, int] = {}
         steps = self._steps(self.region.nodes[self.first :], numbers)
         weights = None if steps is None else self._weights()
         returned = result if isinstance(result, tuple) else (result,)
@@ -56,7 +57,8 @@ class Recording:
             return None
         places = tuple(numbers[value] for value in returned)
         results, noted = places if isinstance(result, tuple) else places[0], self._noted(numbers, returned)
-        return Template(steps, weights, results, noted, self.declarations, self.e.calls.templates.log.since(self.seen))
+        seen = self.e.calls.templates.log.since(self.seen)
+        return Template(steps, weights, results, noted, self.declarations, tuple(self.spans), seen)
 
     def _steps(self, nodes: Iterable[Node], numbers: dict[Value, int]) -> tuple[Step, ...] | None:
         """Nodes as steps, whose results get `numbers`; None where one is no step."""
@@ -95,15 +97,21 @@ class Recording:
         inputs = tuple((value.type, value.name) for value in region.inputs)
         return Body(inputs, steps, tuple(numbers[value] for value in region.outputs))
 
-    def _place(self, span: Span | None) -> Span | str | None:
-        return CALL if span is not None and span == self.span else span
+    def _place(self, span: Span | None) -> int | None:
+        """The number of a span; CALL for that of the call, and None for none."""
+        if span is None or span == self.span:
+            return None if span is None else CALL
+        return self._number_of(span)
+
+    def _number_of(self, span: Span) -> int:
+        return self.spans.setdefault(span, len(self.spans))
 
     def _path(self, path: str) -> Path:
         below = path.removeprefix(self.scope.path)
         is_below = path.startswith(self.scope.path) and below[:1] in ("", ".")
         return Path(below, True) if is_below else Path(path, False)
 
-    def _weights(self) -> tuple[tuple[Path, Weight], ...] | None:
+    def _weights(self) -> tuple[tuple[Path, Weight, int], ...] | None:
         """The parameters of the call; None where one is a state, is computed, or follows another."""
         names = [WeightOf.of(n).weight for n in _walk(self.region.nodes[self.first :]) if n.op is WeightOf]
         weights = [self.e.graph.weights[name] for name in names]
@@ -111,7 +119,7 @@ class Recording:
             w.trained and w.follows is None and w.init.graph is None and w.init.kind != COMPUTED for w in weights
         ):
             return None
-        return tuple((self._path(weight.name), weight) for weight in weights)
+        return tuple((self._path(weight.name), weight, self._number_of(weight.span)) for weight in weights)
 
     def _noted(self, numbers: Mapping[Value, int], returned: Sequence[Value]) -> Noted:
         """What is remembered of the inside; of what was tried and taken back, nothing."""
@@ -120,7 +128,7 @@ class Recording:
         return Noted(
             tuple((numbers[v], None if top is None else numbers[top], numbers[by]) for v, top, by in quotients),
             tuple((net, numbers[v], name) for net, v, name in calls.named[self.named :] if v in numbers),
-            tuple((key, numbers[v]) for key, v in calls.noted[self.noted :] if v in numbers),
+            tuple((self._number_of(span), slot, numbers[v]) for (span, slot), v in calls.noted[self.noted :] if v in numbers),
             tuple((numbers[v], e.made_by[v]) for v in returned if v in e.made_by),
             tuple((module.source.path, name) for module, name in calls.called[self.called :]), calls.inlined - self.inlined, calls.deepest - len(e.call_stack),
             e.turns_apart - self.turns_apart, e.failed_attempts - self.failed_attempts,

@@ -1,36 +1,35 @@
-"""What an editor was told of the places in a text, so that a template can tell it again."""
+"""What an editor was told of the places in a text, so that a call that is repeated can tell it again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mai.compiler.elaborate.sightings import Watch, watched
-from mai.compiler.ir.graph import Value
+from mai.compiler.elaborate.sightings import watched
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.bindings import Binding
     from mai.spec.source import Span
 
-Sighting: TypeAlias = "tuple[Span, Binding] | Seen"
-"""A place and what stands there, or all that was seen in a call that was repeated."""
+Note: TypeAlias = "Callable[[Span, Any], None]"  # Is told a place, and what stands there in the watcher's own form.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """What was seen in a call, in order."""
+    """What was seen in a call, in order: places, and what stood there."""
 
-    sightings: tuple[Sighting, ...]
+    spans: tuple[Span, ...]
+    forms: tuple[Any, ...]
 
 
 class Log:
     """What was seen of the text that is elaborated, while somebody watches."""
 
     def __init__(self) -> None:
-        self.seen: list[Sighting] = []
-        self._watch: Watch | None = None
+        self.seen: list[tuple[Span, Any] | Seen] = []
+        self._note: Note | None = None
         self._told: set[int] = set()
 
     def begin(self) -> None:
@@ -38,48 +37,46 @@ class Log:
         self.seen, self._told = [], set()
 
     @contextmanager
-    def watched(self, watch: Watch) -> Iterator[None]:
-        """Tell a function what is seen meanwhile."""
+    def watched(self, note: Note, form_of: Callable[[Binding], Any | None]) -> Iterator[None]:
+        """Tell a function what is seen meanwhile: what `form_of` makes of it, unless that is None."""
 
         def keep(span: Span, value: Binding) -> None:
-            self.seen.append((span, value))
-            watch(span, value)
+            form = form_of(value)
+            if form is not None:
+                self.seen.append((span, form))
+                note(span, form)
 
-        self._watch = watch
-        with watched(keep):
-            yield
-        self._watch = None
+        self._note = note
+        try:
+            with watched(keep):
+                yield
+        finally:
+            self._note = None
 
     @property
     def is_watched(self) -> bool:
         """Whether somebody watches."""
-        return self._watch is not None
+        return self._note is not None
 
     def since(self, count: int) -> Seen | None:
-        """What was seen after the first `count`, without the graphs that values are of; None where nobody watches."""
-        if self._watch is None:
+        """What was seen after the first `count`; None where nobody watches."""
+        if self._note is None:
             return None
-        seen = Seen(tuple(s if isinstance(s, Seen) else (s[0], _alone(s[1])) for s in self.seen[count:]))
+        pairs = [pair for each in self.seen[count:] for pair in _pairs(each)]
+        seen = Seen(tuple([span for span, _ in pairs]), tuple([form for _, form in pairs]))
         self._told.add(id(seen))
         return seen
 
     def tell(self, seen: Seen | None) -> None:
         """Tell what was seen in a call that is repeated; once in a text."""
-        if self._watch is None or seen is None:
+        if self._note is None or seen is None:
             return
         self.seen.append(seen)
-        waiting: list[Sighting] = [seen]
-        while waiting:
-            sighting = waiting.pop()
-            if not isinstance(sighting, Seen):
-                self._watch(*sighting)
-            elif id(sighting) not in self._told:
-                self._told.add(id(sighting))
-                waiting += reversed(sighting.sightings)
+        if id(seen) not in self._told:
+            self._told.add(id(seen))
+            for span, form in _pairs(seen):
+                self._note(span, form)
 
 
-def _alone(binding: Binding) -> Binding:
-    """What stands for a binding: a value without the graph that it is of."""
-    if isinstance(binding, Value):
-        return Value(binding.type, binding.name)
-    return tuple(map(_alone, binding)) if isinstance(binding, tuple) else binding
+def _pairs(seen: tuple[Span, Any] | Seen) -> Iterator[tuple[Span, Any]]:
+    return zip(seen.spans, seen.forms, strict=True) if isinstance(seen, Seen) else iter((seen,))

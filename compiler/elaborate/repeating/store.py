@@ -13,7 +13,7 @@ from mai.compiler.elaborate.repeating.sighted import Log
 from mai.compiler.elaborate.repeating.templates import Template
 from mai.spec.record import record
 
-AGE = 4  # For how many texts a template is kept that is not used.
+AGE = 2  # For how many texts a template is kept that is not used.
 
 
 @record
@@ -31,6 +31,12 @@ class Templates:
         self.prints, self.log = Prints(), Log()
         self._by_key: dict[Hashable, Kept] = {}
         self._text = 0
+
+    def copy(self) -> Templates:
+        """The same templates, for trials: what these add and forget is their own."""
+        copy = Templates()
+        copy.prints, copy._by_key, copy._text = self.prints.copy(), dict(self._by_key), self._text
+        return copy
 
     def begin(self) -> None:
         """Another text begins: nothing that is known of the places in the last one holds."""

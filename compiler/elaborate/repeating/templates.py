@@ -23,7 +23,7 @@ from mai.spec.source import Span
 
 MAX_TURNS_APART = 1_000  # Of all blocks of a graph together: each is elaborated by itself.
 MAX_ATTEMPTS = 50  # That fail: what is wrong in many blocks, one in the other, is tried no further.
-CALL = "the call"  # In the place of a span: that of the call that repeats a template.
+CALL = -1  # In the place of the number of a span: that of the call that repeats a template.
 
 
 @record
@@ -40,25 +40,25 @@ class Path:
 
 @record
 class Result:
-    """A value that a step makes: its name (None for that of the operand), and where the text says what it is."""
+    """A value that a step makes: its name (None for that of the operand), and the number of the span that says what it is."""
 
     type: Type
     name: str | None
-    origin: Span | str | None
+    origin: int | None
 
 
 @record
 class Step:
     """A node of a template: its operands are numbers among the arguments and the results of steps before.
 
-    `path` is None for a node that stands beside the call. The values of `bodies` are numbered before its own results.
+    `span` is the number of its place, `path` None for a node that stands beside the call. The values of `bodies` are numbered before its own results.
     """
 
     op: type[Operation]
     operands: tuple[int, ...]
     attributes: Mapping[str, Any]
     structure: Structural | None
-    span: Span | str | None
+    span: int | None
     path: Path | None
     results: tuple[Result, ...]
     bodies: tuple[Body, ...] = ()
@@ -80,7 +80,7 @@ class Noted:
     Attributes:
         quotients: which values are quotients, of what.
         arguments: the nets' names for values.
-        places: the arguments and results of the file's own functions.
+        places: the arguments and results of the file's own functions, by the spans of these and names or numbers.
         made_by: the calls of layers that decided the shapes of what is returned.
         called: the functions that were called, by the paths of their files and their names.
         inlined: how many calls are inside.
@@ -91,7 +91,7 @@ class Noted:
 
     quotients: tuple[tuple[int, int | None, int], ...]
     arguments: tuple[tuple[str, int, str], ...]
-    places: tuple[tuple[tuple[Span, str | int], int], ...]
+    places: tuple[tuple[int, str | int, int], ...]
     made_by: tuple[tuple[int, tuple[LayerCall, ...]], ...]
     called: tuple[tuple[str, str], ...]
     inlined: int
@@ -105,17 +105,19 @@ class Template:
     """What a call became.
 
     Attributes:
-        weights: its parameters, in the order of the steps.
+        weights: its parameters, in the order of the steps, with the spans of their statements.
         results: the numbers of what is returned; one number alone, for a function of one result.
         declarations: the functions whose texts it is of.
+        spans: all places that it names, by number.
         seen: what an editor was told of them; None where none watched.
     """
 
     steps: tuple[Step, ...]
-    weights: tuple[tuple[Path, Weight], ...]
+    weights: tuple[tuple[Path, Weight, int], ...]
     results: int | tuple[int, ...]
     noted: Noted
     declarations: Declarations
+    spans: tuple[Span, ...]
     seen: Seen | None
 
 
@@ -131,15 +133,15 @@ def repeat(
 
     `modules` are the files of the functions that are called inside, by path.
     """
-    weights = [_named(weight, path, scope) for path, weight in template.weights]
+    weights = [_named(weight, path, scope, template.spans[span]) for path, weight, span in template.weights]
     if any(w.name in e.weights and e.weights[w.name].shape != w.shape for w in weights):
         return None
     for weight in weights:
         e.weights.setdefault(weight.name, weight)
         e.graph.weights[weight.name] = weight
     values = list(dict.fromkeys([*tensors, *surroundings(e)]))
-    _Repetition(e, scope, values, iter(weights)).steps(template.steps, e.builder.region)
-    _note_again(e, template.noted, values, modules)
+    _Repetition(e, scope, values, iter(weights), template.spans).steps(template.steps, e.builder.region)
+    _note_again(e, template, values, modules)
     e.calls.templates.log.tell(template.seen)
     if isinstance(template.results, int):
         return values[template.results]
@@ -149,9 +151,11 @@ def repeat(
 class _Repetition:
     """One repetition of a template; `values` has the tensors, and then all that its steps make, by their numbers."""
 
-    def __init__(self, e: Context, scope: WeightScope, values: list[Value], weights: Iterator[Weight]) -> None:
+    def __init__(
+        self, e: Context, scope: WeightScope, values: list[Value], weights: Iterator[Weight], spans: Sequence[Span]
+    ) -> None:
         self.e, self.scope, self.values, self.weights = e, scope, values, weights
-        self.span, self.around = e.builder.span, e.builder.scope
+        self.spans, self.around = (*spans, e.builder.span), e.builder.scope  # The call's comes last, as number -1.
 
     def steps(self, steps: Iterable[Step], region: Region) -> None:
         for step in steps:
@@ -166,10 +170,11 @@ class _Repetition:
         path = self.around if step.path is None else step.path.under(self.scope)
         values += outputs
         for value, result in zip(outputs, step.results, strict=True):
-            origin = self._place(result.origin)
+            origin = None if result.origin is None else self.spans[result.origin]
             if origin is not None:
                 self.e.origins[value] = origin
-        return Node(step.op, operands, step.attributes, outputs, bodies, self._place(step.span), path, structure)
+        span = None if step.span is None else self.spans[step.span]
+        return Node(step.op, operands, step.attributes, outputs, bodies, span, path, structure)
 
     def _body(self, body: Body) -> Region:
         region = Region([Value(type, name) for type, name in body.inputs])
@@ -178,21 +183,21 @@ class _Repetition:
         region.outputs = [self.values[number] for number in body.outputs]
         return region
 
-    def _place(self, span: Span | str | None) -> Span | None:
-        return self.span if isinstance(span, str) else span
+
+def _named(weight: Weight, path: Path, scope: WeightScope, span: Span) -> Weight:
+    name, owner = (path.under(scope), scope.owner) if path.is_below else (weight.name, weight.owner)
+    is_same = name == weight.name and owner == weight.owner and span is weight.span
+    return weight if is_same else replace(weight, name=name, owner=owner, span=span)
 
 
-def _named(weight: Weight, path: Path, scope: WeightScope) -> Weight:
-    return replace(weight, name=path.under(scope), owner=scope.owner) if path.is_below else weight
-
-
-def _note_again(e: Context, noted: Noted, values: Sequence[Value], modules: Mapping[str, Module]) -> None:
+def _note_again(e: Context, template: Template, values: Sequence[Value], modules: Mapping[str, Module]) -> None:
+    noted, spans = template.noted, template.spans
     for quotient, numerator, divisor in noted.quotients:
         e.quotients[values[quotient]] = None if numerator is None else values[numerator], values[divisor]
     for net, number, name in noted.arguments:
         e.calls.note_named(net, values[number], name)
-    for key, number in noted.places:
-        e.calls.note(key, values[number])
+    for span, slot, number in noted.places:
+        e.calls.note((spans[span], slot), values[number])
     for number, calls in noted.made_by:
         e.made_by[values[number]] = calls
     for path, name in noted.called:

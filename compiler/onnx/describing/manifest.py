@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import onnx_ir as ir
 
@@ -24,7 +25,8 @@ from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.passes.text import prompt_blocks
 from mai.compiler.program import Program
-from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Claim, Condition, Facts, Manifest, Part, Port, Step
+from mai.runtime.model.findings import Claim, Condition
+from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Facts, Manifest, Part, Port, Step
 from mai.runtime.text.tokenizer import BYTES
 
 
@@ -57,6 +59,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         required=options.required,
         trained_steps=trained.steps,
         trained_blocks=dict(trained.blocks),
+        weights_from=Path(program.loading.path).name if program.loading else None,
         tokenizer=tokenizer,
         special_tokens=trained.special_tokens and tokenizer not in (None, BYTES),
         chat=trained.chat if text and tokenizer else None,

@@ -23,7 +23,7 @@ from mai.compiler.onnx.lowering.wrapped import Wrapped
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.ops.backends import Number
 
-UNKNOWN = sz.symbol("unknown")
+UNKNOWN = sz.symbol("not known")
 BATCH = "batch"  # The symbol of the number of examples.
 Scalar = Integer | ir.Value
 Build = Callable[[], ir.Value]

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from mai.runtime.arrays import Array
 from mai.runtime.chat.template import UNAVAILABLE, render
 from mai.runtime.errors import ModelError
-from mai.runtime.model.own_arguments import SPECIAL_TOKENS
+from mai.runtime.inputs.own_arguments import SPECIAL_TOKENS
 from mai.runtime.serving.images import in_base64
 from mai.runtime.serving.metrics import Metrics
 from mai.runtime.serving.openai.answers import Answer, Wanted, room, seeded, streamed, take_count, together, whole

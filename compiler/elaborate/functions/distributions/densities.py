@@ -67,7 +67,7 @@ def entropy(e: Elaborator, q: Arg) -> Binding:
 def kl(e: Elaborator, q: Arg, p: Arg) -> Binding:
     """E log q(x) - log p(x) over draws x of q, two distributions of one kind."""
     first, second = _distribution(e, q), _distribution(e, p)
-    closed = formula_of(first.kind, "kl") if first.kind == second.kind else None
+    closed = formula_of(first.kind, "kl" if first.kind == second.kind else f"kl_{second.kind}")
     if closed is None:
         message = f"the divergence of a {_name(first)} from a {_name(second)} distribution has no closed form here"
         raise e.fail(

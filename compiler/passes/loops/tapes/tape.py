@@ -102,7 +102,7 @@ def _looped(copier: Copier, node: Node, body: Region, depth: int) -> tuple[Value
     copier.builder.span, copier.builder.scope = node.span, node.scope
     # Rows of a loop that stands alone are as many as its turns; those in another loop are filled up, to be stacked.
     alone = depth == 0 and not has_all_rows(node)
-    turns = symbol("turns") if alone else _turns(rule)
+    turns = symbol("turns taken") if alone else _turns(rule)
     kept = replace(rule, count=turns, fill=None if alone else rule.fill)
     return copier.builder.loop(copier[node.inputs[0]], kept, [copier[v] for v in node.inputs[1:]], body)
 
