@@ -256,7 +256,10 @@ def test_conversations_are_told_with_a_line(row: dict[str, object], told: str, l
 
 
 def test_prompts_with_answers_are_told_as_one_text(tmp_path: Path) -> None:
-    rows = [{"instruction": f"what is {place}", "input": "a" * (place % 2), "output": f"it is {place}"} for place in range(9)]
+    rows = [
+        {"instruction": f"what is {place}", "input": "a" * (place % 2), "output": f"it is {place}"}
+        for place in range(9)
+    ]
     summary = table(tmp_path / "t.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
     line = data_line(summary)
     assert "data text: tokens[32], output_mask: [32]" in line
