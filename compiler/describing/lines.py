@@ -13,7 +13,7 @@ from mai.compiler.describing.arrays import ArraysSummary, ArraySummary
 from mai.compiler.describing.columns.column import DAY, ColumnSummary
 from mai.compiler.describing.columns.numbers import Numbers
 from mai.compiler.describing.columns.turns import Turns
-from mai.compiler.describing.columns.words import shortened
+from mai.compiler.describing.columns.words import in_one_line, shortened
 from mai.compiler.describing.drawn import DrawnSummary
 from mai.compiler.describing.image_tables import images_of_table
 from mai.compiler.describing.images import COLOURS, ImagesSummary
@@ -133,15 +133,15 @@ def data_line(summary: Summary) -> str:
 @data_line.register
 def _(summary: TableSummary) -> str:
     fields = summary.fields()
-    images = _images(summary)
+    images, doubt = _images(summary)
     gone = [(column.name, why) for column, why in summary.left_out()]
     if images is not None:  # A name of a file is not left out: it is the image.
         gone = [(name, why) for name, why in gone if name not in images.columns]
-    left = "".join(f"# left out: {name}: {why}\n" for name, why in gone)
+    left = doubt + "".join(f"# left out: {name}: {why}\n" for name, why in gone)
     if images is not None:
         return left + data_line(images)
     if prompts := lines_of_prompts(summary):
-        return "\n".join(prompts)
+        return doubt + "\n".join(prompts)
     if not fields:
         return left.rstrip("\n")
     settings = ", missing = keep" if any(field.has_gaps for field in fields) else ""
@@ -152,12 +152,12 @@ def _(summary: TableSummary) -> str:
     )
 
 
-def _images(summary: TableSummary) -> ImagesSummary | None:
-    """The images of a table; None where it has none, or not all of them are there."""
+def _images(summary: TableSummary) -> tuple[ImagesSummary | None, str]:
+    """The images of a table, None where it has none, or not all of them are there; and why not, as a comment."""
     try:
-        return images_of_table(summary)
-    except MaiError:
-        return None
+        return images_of_table(summary), ""
+    except MaiError as error:
+        return None, f"# no table of images: {in_one_line(error.diagnostics[0].message)}\n"
 
 
 @data_line.register

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns.hints import counted_dates
 from mai.compiler.describing.columns.words import in_one_line
-from mai.compiler.describing.lines import listed, number, share, spread
+from mai.compiler.describing.lines import listed, moment, number, share, spread
 from mai.compiler.describing.tables import notes_of_words
 from mai.compiler.drafting.table_fields import ONE_HOT, TableFields, Words
 from mai.spec.record import record
@@ -130,6 +130,8 @@ def _what(fields: TableFields) -> str:
     words, numbers = fields.target_words, fields.target.numbers
     if words is None:
         assert numbers is not None
+        if fields.target.kind == "date":
+            return f"{moment(numbers.low)} to {moment(numbers.high)}, as days since 1970-01-01"
         return f"{number(numbers.low)} to {number(numbers.high)}"
     most = fields.target.counts[0]
     return f"{len(words.names)} labels, {share(most[1], fields.rows)} are `{most[0]}`"

@@ -54,6 +54,7 @@ TABLES: dict[str, tuple[str, Row, str, int]] = {
     "first not finite": ("a,b,y", lambda i: f"{i % 7}.5,{'-inf' if i == 3 else i * 2.5},{i % 2}", "the first in row 4: write a number there", 2),
     "ends of lines": ("a,k,y", lambda i: f'{i % 7}.5,"one\nof two",{i % 2}', r"# Left out: k: it is always one\nof two.", 2),
     "ends of lines in labels": ("a,y", lambda i: f'{i % 7}.5,"{"uv"[i % 2]}\nw"', r"are `u\nw`.", 2),
+    "dates as a target": ("a,y", lambda i: f"{i % 7}.5,2024-01-{i % 28 + 1:02d}", "60 rows, 2024-01-01 to 2024-01-28, as days since 1970-01-01.", 2),
     "few values": ("a,k,y", lambda i: f"{i % 7}.5,{i if i < 3 else ''},{i % 2}", "# Left out: k: it has a value in 3 of 60 rows alone", 2),
     "two rows": ("a,y", lambda i: f"{i},{i + 3}.5" if i < 2 else "", "2 rows", 2),
     "texts": ("t,a,y", lambda i: f"{'what was said of it ' * 3}{i},{i % 7},{i % 2}", "f([a], read(t, t_mask))", 4),
@@ -196,6 +197,9 @@ def test_columns_beside_images_are_told(tmp_path: Path) -> None:
     assert "# Left out: x, age: `mai" in draft(tmp_path / "faces.csv", tmp_path, Wish("kind"))
     (tmp_path / "faces" / "said.csv").write_text("file,kind\n0.png,a\n")
     assert "# left out: said.csv: `mai data" in data_line(describe([tmp_path / "faces"]))
+    (tmp_path / "faces.csv").write_text("x,kind\nfaces/0.png,a\nfaces/gone.png,b\n")
+    line = data_line(describe([tmp_path / "faces.csv"]))
+    assert line.startswith("# no table of images: ") and "row 2: there is no file" in line
 
 
 def test_images_two_folders_deep_are_told(tmp_path: Path) -> None:
