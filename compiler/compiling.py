@@ -55,6 +55,10 @@ def compile_all(
                     f"note: {options.quantize} rounds a turn of several tokens otherwise: drawn texts may part",
                     err=True,
                 )
+        elif options.precision != "float32":
+            from mai.compiler.few_bits import warn_of_narrow
+
+            warn_of_narrow(prepared, trained)
         _compile_each(prepared, names, trained, folder, told)
 
 

@@ -1,7 +1,8 @@
-"""What weights in few bits cost: measured, said, and refused where it is too much."""
+"""What weights in few bits cost: measured, said, and refused where it is too much; of 16 bits, said where it is much."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -9,7 +10,10 @@ from functools import reduce
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.onnx.comparing.gate import WIDER
 from mai.compiler.onnx.precision.products import weights_read
 from mai.compiler.onnx.precision.ranges import joined
 from mai.compiler.onnx.prepared import Preparations
@@ -20,6 +24,7 @@ from mai.compiler.training.unseen.next_tokens import text_changes
 from mai.compiler.training.unseen.widening import widened
 from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.diagnostics.render import render
 
 NAMED = 4  # Of the matrices that stay in 8 bits.
 
@@ -64,6 +69,28 @@ def measured(exports: Preparations, trained: Trained) -> Trained:
     return replace(trained, loss_change=_worst(changes), ranges=ranges)
 
 
+def warn_of_narrow(exports: Preparations, trained: Trained) -> None:
+    """Say where the loss on held-out data is not what it was in 16 bits: the gate's inputs are normal numbers, and data may be larger.
+
+    Nothing is said where there are no data.
+    """
+    options = exports.options
+    try:
+        changes = loss_changes(exports, trained)
+    except MaiError:
+        return
+    for change in changes:
+        if np.isfinite(change.before) and not change.relative <= options.quantize_limit:
+            told = Diagnostic(
+                "precision-loss",
+                None,
+                f"{options.precision}: {_said(change)}",
+                severity="warning",
+                help=WIDER[options.precision],
+            )
+            echo(render([told], color=sys.stderr.isatty()), err=True)
+
+
 def _too_much(change: Change, options: CompileOptions, *, calibrated: bool) -> Diagnostic:
     kind, limit = options.quantize, options.quantize_limit
     help = "--quantize int8, or a larger --quantize-limit"
@@ -100,4 +127,5 @@ def _agreement(change: Change) -> str:
 
 def _said(change: Change) -> str:
     of = f" of `{change.block}`" if change.block else ""
-    return f"the loss{of} on held-out data goes from {change.before:.4g} to {change.after:.4g} ({change.relative:+.2%})"
+    share = f" ({change.relative:+.2%})" if np.isfinite(change.relative) else ""
+    return f"the loss{of} on held-out data goes from {change.before:.4g} to {change.after:.4g}{share}"

@@ -18,6 +18,8 @@ MAX_LINE = 300  # Characters of ONNX Runtime's message that are shown.
 # The format is the first entry of a manifest, so that it can be read where the rest of a newer file cannot.
 STATED_FORMAT = re.compile(re.escape(MANIFEST_KEY.encode()) + rb'[^{]{1,8}\{"format": ?(\d+)', re.DOTALL)
 BF16 = re.compile(rb'"precision":"bf16"')  # In a manifest.
+# What ONNX Runtime and C++ say where there is not enough memory.
+NO_MEMORY = re.compile(r"Failed to allocate memory|AllocateRawInternal|bad[_ ]alloc|Integer overflow")
 # The first bytes of an ONNX file: the field `ir_version` of a `ModelProto`, then the key of another of its fields.
 ONNX_START = re.compile(rb"\x08[\x01-\x7f][\x12\x1a\x22\x28\x32\x3a\x42\x72]")
 
@@ -57,6 +59,9 @@ def run_error(path: Path, inputs: Mapping[str, Port], feed: Mapping[str, Array],
 
     An axis of size 0 or 1 whose size the spec leaves open is often the cause, so the message names such inputs.
     """
+    if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
+        message = f"{path.name} needs more memory for this call than there is here"
+        return ModelError("run-failed", message, "fewer examples, steps or tokens in a call")
     short = [
         f"`{name}` has {min(feed[name].shape)} along an axis: that may be too few"
         for name, port in inputs.items()

@@ -81,3 +81,10 @@ def test_arrays_that_are_apart_are_refused(tmp_path: Path) -> None:
         "export f(x: [4, 2, 4], i: int[3]) -> [3, 2] { return x[i, :, i] }\nexport g(x: [2]) -> [2] { return x[..., ...] }\n"
     )
     assert [d.slug for d in check(path).diagnostics] == ["rank-mismatch"] * 2
+
+
+def test_a_slice_that_steps_back_is_told_what_turns_an_axis(tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text("export f(x: [4, 3]) -> [4, 3] { return x[::-1] }\n")
+    (refused,) = check(path).diagnostics
+    assert refused.slug == "index-out-of-range" and "flip(x, axis = -2)" in str(refused.help)

@@ -13,10 +13,11 @@ import pytest
 from onnx import TensorProto
 
 from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.few_bits import warn_of_narrow
 from mai.compiler.onnx.comparing.trial import session
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.onnx.lowering.build import build, serialised
-from mai.compiler.onnx.prepared import prepare_export
+from mai.compiler.onnx.prepared import Preparations, prepare_export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
@@ -190,6 +191,30 @@ def test_numbers_beyond_fp16_are_refused(program: Maker, tmp_path: Path) -> None
     assert caught.value.diagnostics[0].slug == "precision-loss"
     assert not list(tmp_path.glob("*.onnx"))
     assert export(held, "f", Trained(weights), tmp_path, CompileOptions(precision="bf16")).path.exists()
+
+
+LARGE = """data x: [2], y: [1] from npz("rows.npz")
+net f(x: [2]) -> [1] {
+  h = linear(x, 32)
+  return linear(tanh(linear(h * h / 1e6, 32)), 1)
+}
+train(steps = 1, batch = 4, optimizer = adam(lr = 1e-3)) { minimize mean((f(x) - y)^2) }
+export g(x: [2]) -> [1] { return f(x) }
+"""
+
+
+@pytest.mark.parametrize(
+    ("size", "precision", "told"), [(1000, "fp16", True), (1000, "bf16", False), (1, "fp16", False)]
+)
+def test_data_that_fp16_does_not_hold_are_told(
+    program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: float, precision: Any, told: bool
+) -> None:
+    """The gate's inputs are normal numbers, of which fp16 holds all that is computed."""
+    x = size * np.random.default_rng(0).uniform(1, 2, (16, 2)).astype(np.float32)
+    np.savez(tmp_path / "rows.npz", x=x, y=1 + x[:, :1] / size)
+    made = program(LARGE)
+    warn_of_narrow(Preparations(made, CompileOptions(precision=precision)), Trained(load_weights(made, None, 0)[0]))
+    assert ("warning[precision-loss]: fp16: the loss on held-out data goes from" in capsys.readouterr().err) is told
 
 
 def test_the_command(program: Maker, tmp_path: Path) -> None:

@@ -35,7 +35,8 @@ class Slice(Operation):
         if not isinstance(stride, int):
             raise ShapeError("static-needed", "the step of a slice is fixed when the file is compiled", 0)
         if stride < 1:
-            raise ShapeError("index-out-of-range", "a slice steps forward", 0)
+            help = f"`flip(x, axis = {axis})` has the opposite order"
+            raise ShapeError("index-out-of-range", "a slice steps forward", 0, help=help)
         if isinstance(size, int) and isinstance(first, int) and isinstance(last, int):
             length: Size = len(range(*slice(first, last, stride).indices(size)))
         else:

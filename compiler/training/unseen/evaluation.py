@@ -1,12 +1,14 @@
-"""What few bits cost: the losses of train blocks on held-out data, by the ONNX graph with whole weights and with coarse ones."""
+"""What fewer bits cost: the losses of train blocks on held-out data, by the ONNX graph in float32 and with coarse weights, or in 16 bits."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import onnx_ir as ir
 
 from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.calibrate import ranges_and_results
 from mai.compiler.onnx.comparing.opened import opened
 from mai.compiler.onnx.lowering.build import build
@@ -40,7 +42,7 @@ class Change:
 
 
 def loss_changes(exports: Preparations, trained: Trained) -> list[Change]:
-    """How the losses of a program change when weights are kept in few bits: of every train block whose loss ONNX can compute.
+    """How the losses of a program change when weights are kept in few bits, or in 16: of every train block whose loss ONNX can compute.
 
     Products are made in the form that they have in the program's exports: a flow's loss evaluates its velocity once, with the
     products of whole numbers that are made at each of the export's steps.
@@ -55,15 +57,23 @@ def loss_changes(exports: Preparations, trained: Trained) -> list[Change]:
 def _change(exports: Preparations, trained: Trained, training: Training) -> Change | None:
     """How the loss of one train block changes; None where it is none for ONNX."""
     program, options = exports.program, exports.options
-    assert options.bits is not None
     fields = held_out(program, training, trained.labels, options.held_out)(MOST) or {"batch": np.array(MOST)}
     graph = forms.optimise(forms.select(forms.prepare(training.evaluation), [training.objectives[0].output]))
     if any(node.op is Matching for node in graph.walk()):
         return None
     ranges, (before,) = ranges_and_results(graph, trained.weights, fields, options.opset)
-    coarse = exports.coarse(options.bits)
-    coarse = replace(coarse, ranges=ranges if coarse.convolves else {}, moments=trained.moments, wide=trained.wide)
-    session = opened(build(graph, trained.weights, CompileOptions(opset=options.opset), coarse=coarse))
+    session = opened(_with_fewer_bits(exports, trained, graph, ranges))
     inputs = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
     (after,) = session.run(None, {name: array for name, array in fields.items() if name in inputs})
     return Change(training.name, float(np.mean(before)), float(np.mean(after)), ranges)
+
+
+def _with_fewer_bits(exports: Preparations, trained: Trained, graph: Graph, ranges: Ranges) -> ir.Model:
+    """A loss as the exports compute theirs; 16 bits as float32 with every value rounded, since a CPU leaves roundings out."""
+    options = exports.options
+    if options.bits is None:
+        narrow = CompileOptions(opset=options.opset, precision=options.precision)
+        return build(graph, trained.weights, narrow, rounded=True)
+    coarse = exports.coarse(options.bits)
+    coarse = replace(coarse, ranges=ranges if coarse.convolves else {}, moments=trained.moments, wide=trained.wide)
+    return build(graph, trained.weights, CompileOptions(opset=options.opset), coarse=coarse)
