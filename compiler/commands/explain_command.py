@@ -20,7 +20,7 @@ def explain(
 
     The name of an error stands in brackets behind the word error. Without a name, all errors and warnings are listed.
     """
-    from mai.compiler.elaborate.functions.function_reference import explained
+    from mai.compiler.elaborate.functions.function_reference import explained, layer_text
     from mai.spec.diagnostics.catalog import CATALOG
     from mai.spec.diagnostics.explain import explanation, index
     from mai.spec.diagnostics.foreign import FOREIGN
@@ -31,7 +31,8 @@ def explain(
     if slug in CATALOG:
         echo(explanation(slug))
         return
-    function = explained(slug) or FOREIGN.get(slug)
+    said = [text for text in (explained(slug), layer_text(slug)) if text is not None]
+    function = "\n\n".join(said) or FOREIGN.get(slug)
     echo(function or explanation(slug), err=function is None)
     if function is None:
         raise Exit(1)

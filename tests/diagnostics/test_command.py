@@ -88,6 +88,7 @@ def test_explain(tmp_path: Path) -> None:
 def test_explain_a_function(tmp_path: Path) -> None:
     made = mai("explain", "rms_norm", folder=tmp_path)
     assert made.returncode == 0 and made.stdout.startswith("rms_norm(x: [d], eps = 1e-6) -> [d]\n")
+    assert made.stdout.endswith("}\n") and "as it is written in mai:\n\n  layer rms_norm(" in made.stdout
     assert mai("explain", "clamp", folder=tmp_path).stdout == "write `clip(x, 0, 1)`\n"
 
 

@@ -134,6 +134,7 @@ SEQ2SEQ = {
         **T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False, "relative_attention_num_buckets": 8,
         "relative_attention_max_distance": 12}),
     "mt5": Model("MT5ForConditionalGeneration", "MT5Config", T5),
+    "umt5": Model("UMT5ForConditionalGeneration", "UMT5Config", T5),
     "bart": Model("BartForConditionalGeneration", "BartConfig", BART),
     "bart, relu": Model("BartForConditionalGeneration", "BartConfig", {
         **BART, "activation_function": "relu", "scale_embedding": True, "forced_eos_token_id": None}),

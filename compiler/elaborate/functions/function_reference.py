@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from textwrap import indent
 
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.sources.text import TOKENIZERS
@@ -15,7 +16,7 @@ from mai.compiler.ir.signature import Section
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
 from mai.compiler.training.samples import SAMPLES
 from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
-from mai.spec import is_public, prelude_sources
+from mai.spec import is_public, prelude_parts, prelude_sources
 from mai.spec.reference import Example, examples_of_reference
 from mai.spec.settings import NEEDED, Settings, fields
 from mai.spec.words import WORDS
@@ -90,6 +91,15 @@ def listing() -> str:
 def explained(name: str) -> str | None:
     """What the page says of a name, for each of that name; None where it has none."""
     return "\n\n".join(_explained(entry, title) for entry, title in entries_of(name)) or None
+
+
+def layer_text(name: str) -> str | None:
+    """How a standard layer is written; None for any other name."""
+    if name not in prelude_parts():
+        return None
+    source, begin, end = prelude_parts()[name]
+    text = source.text[begin:end]
+    return f"`{name}`, as it is written in mai:\n\n{indent(text[: text.rindex('}') + 1], '  ')}"
 
 
 def _explained(entry: Entry, title: str) -> str:
