@@ -150,6 +150,11 @@ class Context(Telling):
         self.graph.weights[weight.name] = weight
         return self.builder.weight(weight)
 
+    def weights_around(self, path: str) -> list[str]:
+        """The weights that are called as the calls are that a path lies in."""
+        places = path.split(".")
+        return [name for k in range(1, len(places)) if (name := ".".join(places[:k])) in self.weights]
+
     def checked(
         self, span: Span, spans: Sequence[Span], op: type[Operation], *inputs: Value, **attributes: Any
     ) -> Binding:

@@ -70,3 +70,73 @@ def test_alike_calls_are_what_each_would_be_by_itself(tmp_path: Path, monkeypatc
     assert fast.program is not None and slow.program is not None
     for name, graph in slow.program.exports.items():
         assert rows(fast.program.exports[name]) == rows(graph)
+
+
+ALMOST_ALIKE = {
+    "a zero with a sign": """
+layer angle(x: [n], s) -> [n] { return arctan2(x, s) }
+export f(x: [2]) -> [2] { return angle(x, 0.0) - angle(x, -0.0) }
+""",
+    "the transpose of the other argument": """
+layer add(A: [n, n], B: [n, n]) -> [n, n] { return A + B' }
+export f(A: [4, 4], B: [4, 4]) -> [4, 4] {
+  C = A'
+  return add(A, C) + add(A, B)
+}
+""",
+    "all places of an axis, in order": """
+layer pick(x: [n, n], i: int[n], j: int[n]) -> [n] { return x[i, j] }
+export f(x: [3, 3], j: class[3][3]) -> [3] { return pick(x, range(3), j) + pick(x, flip(range(3)), j) }
+""",
+    "one of several matrices": """
+layer product(x: [n], A: [n, n]) -> [n] { return A @ x }
+net f(x: [4], k: class[3]) -> [4] {
+  param W: [3, 4, 4] ~ normal(0, 1)
+  return product(x, x[:, None] * x) + product(x, W[k])
+}
+export g(x: [4], k: class[3]) -> [4] { return f(x, k) }
+""",
+    "the name of a weight": """
+layer scale(x: [n]) -> [n] {
+  param w: [n] = 1
+  return w * x
+}
+net f(x: [2]) -> [2] {
+  param scale_2: [2] = 2
+  y = scale(x)
+  return scale(y) * scale_2
+}
+export g(x: [2]) -> [2] { return f(x) }
+""",
+    "times that are not of the way": """
+layer flow(x: [n], times: [m]) -> [n] {
+  integrate s in 0..1 using rk4(grid = times) { dx/ds = -x }
+  return x
+}
+export f(x: [4]) -> [4] { return flow(x, [0, 0.5, 1]) + flow(x, [0, 0.5, 2]) }
+""",
+    "the number to change": """
+layer widen(x: [n], m) -> [m] { return linear(x, m) }
+layer bend(x: [n]) -> [n] { return relu(x) }
+net f(x: [4]) -> [4] { return x }
+export g(x: [4]) -> [4] {
+  y = bend(widen(x, 5))
+  z = bend(widen(x, 5))
+  return f(z)
+}
+""",
+}
+
+
+@pytest.mark.parametrize("differs", ALMOST_ALIKE)
+def test_calls_that_differ_are_not_repeated(differs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(ALMOST_ALIKE[differs], encoding="utf-8")
+    fast = check(path)
+    monkeypatch.setattr(calls, "key_of", lambda *_: None)
+    slow = check(path)
+    assert list(map(str, fast.diagnostics)) == list(map(str, slow.diagnostics))
+    if slow.program is not None:
+        assert fast.program is not None
+        for name, graph in slow.program.exports.items():
+            assert rows(fast.program.exports[name]) == rows(graph)

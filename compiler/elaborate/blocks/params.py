@@ -153,9 +153,8 @@ def _register(e: Context, weight: Weight, statement: ast.Param) -> None:
 
 def _check_call_names(e: Context, weight: Weight, statement: ast.Param) -> None:
     """Refuse a weight that is called as the call of a layer beside it, `linear_1`: what is in that call has its name in front."""
-    places = weight.name.split(".")
-    around = [name for k in range(1, len(places)) if (name := ".".join(places[:k])) in e.weights]
-    below = [n for n in e.weights if n.startswith(f"{weight.name}.")] if places[-1][-1].isdigit() else []
+    around = e.weights_around(weight.name)
+    below = [n for n in e.weights if n.startswith(f"{weight.name}.")] if weight.name[-1].isdigit() else []
     if around or below:
         name, other = (around[0], weight.name) if around else (weight.name, below[0])
         message = f"the call of a layer is called `{name}`, too: it has the weight `{other}`"

@@ -45,7 +45,9 @@ def read_together(e: Context, x: Value, parts: Sequence[Part], axis: int) -> Val
     Raises:
         Stop: the arrays do not fit together, which was reported.
     """
-    if x.type.rank == len(parts) == 2 and parts[0].is_the_axis and parts[1].index.type.shape == (parts[0].size,):
+    is_one_each = x.type.rank == len(parts) == 2 and parts[1].index.type.shape == (parts[0].size,)
+    e.looks_behind += is_one_each
+    if is_one_each and parts[0].is_the_axis:
         place = _or_beyond(e, parts[1], _from_the_start(e, parts[1]), parts[1].size).unsqueeze(-1)
         return Term(e.builder, x).emit(Gather, place, axis=-1).squeeze(-1).value
     flat, shape = _flat(e, parts), x.type.shape

@@ -7,10 +7,11 @@ from itertools import chain
 
 from mai.compiler.elaborate.bindings import Binding, Builtin, Distribution, Environment, Function, Partial
 from mai.compiler.elaborate.context import Context
-from mai.compiler.elaborate.repeating.prints import SIMPLE, Prints
+from mai.compiler.elaborate.repeating.prints import SIMPLE, Prints, as_text
 from mai.compiler.elaborate.repeating.templates import surroundings
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.types import Axis
+from mai.compiler.ops.products.chosen import is_chosen
 
 
 def key_of(
@@ -28,9 +29,15 @@ def key_of(
     if None in decided:
         return None
     values = [*tensors.values(), *surroundings(e)]
-    alike = tuple(map(values.index, values))
     around = (e.axes, axes, e.scope.turns, e.over_all_examples)
-    return tuple(decided), tuple(v.type for v in values), alike, around
+    return tuple(decided), tuple(v.type for v in values), _relations(e, values), around
+
+
+def _relations(e: Context, values: Sequence[Value]) -> Hashable:
+    """Which values are one, which are the transposes of others, and which matrices are one of several."""
+    places = {value: place for place, value in enumerate(values)}
+    turned = [None if value not in e.transposes else places.get(e.transposes[value]) for value in values]
+    return tuple(places[value] for value in values), tuple(turned), tuple(map(is_chosen, values))
 
 
 def _is_plain(function: Function) -> bool:
@@ -43,7 +50,7 @@ def _fixed_key(prints: Prints, value: Binding) -> Hashable | None:
     if value is None:
         return None
     if isinstance(value, SIMPLE):
-        return type(value), value
+        return as_text(value)
     if isinstance(value, Builtin):
         return Builtin, value.name
     if isinstance(value, Function):

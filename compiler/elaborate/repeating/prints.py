@@ -36,6 +36,11 @@ class Print:
     function: Function
 
 
+def as_text(value: Binding) -> Hashable:
+    """A simple value as text, with its kind: 0, 0.0, -0.0 and False are equal."""
+    return type(value), repr(value)
+
+
 class Prints:
     """The prints of the functions of one text; numbers stay the same over all texts."""
 
@@ -95,7 +100,7 @@ class Prints:
             return None if number is None else (number, binding.count, binding.twin)
         if isinstance(binding, Builtin):
             return binding.name
-        return (type(binding), binding) if isinstance(binding, SIMPLE) else None
+        return as_text(binding) if isinstance(binding, SIMPLE) else None
 
     def _number(self, key: Hashable) -> int:
         """A number that nothing else has ever had."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 
 from mai.compiler.elaborate.bindings import WeightScope
-from mai.compiler.elaborate.context import Context
+from mai.compiler.elaborate.context import Context, LayerCall
 from mai.compiler.elaborate.repeating.prints import Declarations
 from mai.compiler.elaborate.repeating.templates import (
     CALL,
@@ -33,6 +33,7 @@ class Recording:
         self.e, self.tensors, self.scope = e, list(tensors), scope
         self.declarations, self.seen = declarations, len(e.calls.templates.log.seen)
         self.read = list(dict.fromkeys([*tensors, *surroundings(e)]))
+        self.before_it = [call for value in tensors for call in e.made_by.get(value, ())]
         self.region, self.first = e.builder.region, len(e.builder.region.nodes)
         self.span, self.around = e.builder.span, e.builder.scope
         self.before, self.quotients = self._counts(), len(e.quotients)
@@ -129,10 +130,14 @@ class Recording:
             tuple((numbers[v], None if top is None else numbers[top], numbers[by]) for v, top, by in quotients),
             tuple((net, numbers[v], name) for net, v, name in calls.named[self.named :] if v in numbers),
             tuple((self._number_of(span), slot, numbers[v]) for (span, slot), v in calls.noted[self.noted :] if v in numbers),
-            tuple((numbers[v], e.made_by[v]) for v in returned if v in e.made_by),
+            tuple((numbers[v], inner) for v in returned if (inner := self._inner_calls(v))),
             tuple((module.source.path, name) for module, name in calls.called[self.called :]), calls.inlined - self.inlined, calls.deepest - len(e.call_stack),
             e.turns_apart - self.turns_apart, e.failed_attempts - self.failed_attempts,
         )  # fmt: skip
+
+    def _inner_calls(self, value: Value) -> tuple[LayerCall, ...]:
+        """The calls inside that decided a shape, without those that decided the tensors' shapes."""
+        return tuple(call for call in self.e.made_by.get(value, ()) if not any(call is c for c in self.before_it))
 
     def _counts(self) -> tuple[object, ...]:
         """What other things than nodes change, and whether anything was wrong, or was asked of what is outside."""

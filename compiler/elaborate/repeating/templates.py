@@ -81,7 +81,7 @@ class Noted:
         quotients: which values are quotients, of what.
         arguments: the nets' names for values.
         places: the arguments and results of the file's own functions, by the spans of these and names or numbers.
-        made_by: the calls of layers that decided the shapes of what is returned.
+        made_by: the calls of layers inside that decided the shapes of what is returned.
         called: the functions that were called, by the paths of their files and their names.
         inlined: how many calls are inside.
         deepest: how deep they are nested.
@@ -129,11 +129,13 @@ def surroundings(e: Context) -> list[Value]:
 def repeat(
     e: Context, template: Template, tensors: Sequence[Value], scope: WeightScope, modules: Mapping[str, Module]
 ) -> Value | tuple[Value, ...] | None:
-    """The nodes of a template again, on other tensors; None where a parameter has another shape, which is told by elaborating.
+    """The nodes of a template again, on other tensors; None where a parameter has another shape or the name of a call, which is told by elaborating.
 
     `modules` are the files of the functions that are called inside, by path.
     """
     weights = [_named(weight, path, scope, template.spans[span]) for path, weight, span in template.weights]
+    if weights and e.weights_around(f"{scope.path}."):
+        return None
     if any(w.name in e.weights and e.weights[w.name].shape != w.shape for w in weights):
         return None
     for weight in weights:
@@ -141,7 +143,7 @@ def repeat(
         e.graph.weights[weight.name] = weight
     values = list(dict.fromkeys([*tensors, *surroundings(e)]))
     _Repetition(e, scope, values, iter(weights), template.spans).steps(template.steps, e.builder.region)
-    _note_again(e, template, values, modules)
+    _note_again(e, template, tensors, values, modules)
     e.calls.templates.log.tell(template.seen)
     if isinstance(template.results, int):
         return values[template.results]
@@ -190,7 +192,9 @@ def _named(weight: Weight, path: Path, scope: WeightScope, span: Span) -> Weight
     return weight if is_same else replace(weight, name=name, owner=owner, span=span)
 
 
-def _note_again(e: Context, template: Template, values: Sequence[Value], modules: Mapping[str, Module]) -> None:
+def _note_again(
+    e: Context, template: Template, tensors: Sequence[Value], values: Sequence[Value], modules: Mapping[str, Module]
+) -> None:
     noted, spans = template.noted, template.spans
     for quotient, numerator, divisor in noted.quotients:
         e.quotients[values[quotient]] = None if numerator is None else values[numerator], values[divisor]
@@ -199,7 +203,8 @@ def _note_again(e: Context, template: Template, values: Sequence[Value], modules
     for span, slot, number in noted.places:
         e.calls.note((spans[span], slot), values[number])
     for number, calls in noted.made_by:
-        e.made_by[values[number]] = calls
+        before = (e.made_by[t] for t in tensors if t in e.made_by and t.type.shape == values[number].type.shape)
+        e.made_by[values[number]] = (*next(before, ()), *calls)
     for path, name in noted.called:
         e.calls.note_called(modules[path], name)
     e.calls.inlined += noted.inlined

@@ -193,6 +193,7 @@ def _listed(e: Context, value: Binding, span: Span) -> Grid:
 
 def _check_ends(e: Context, grid: Grid, bounds: Sequence[Value]) -> None:
     """Times that are known begin and end at bounds that are known."""
+    e.looks_behind += 1
     numbers = _numbers(grid.times)
     start, stop = (_numbers(bound) for bound in bounds)
     if not (numbers and start and stop):
