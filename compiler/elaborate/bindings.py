@@ -147,9 +147,8 @@ class Environment:
     where: dict[str, Span] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)  # The weights that the body's `state` lines name.
     sizes: dict[str, Binding] = field(default_factory=dict)  # What the free names of its parameters' types are.
-    inside: set[str] = field(
-        default_factory=set
-    )  # What blocks in the body have named, which is not in sight after them.
+    # What blocks in the body have named, which is not in sight after them.
+    inside: set[str] = field(default_factory=set)
     around: Environment | None = None
 
     def bind(self, name: ast.Identifier, value: Binding) -> None:

@@ -100,9 +100,8 @@ class Context(Telling):
         self.places_apart = 0  # Copies of places at which functions are differentiated.
         self.turns_apart = 0  # Turns of `repeat`s that were elaborated one by one.
         self.failed_attempts = 0
-        self.looks_behind = (
-            0  # How often it was asked what is around a call: what a value is computed from, which block.
-        )
+        # How often it was asked what is around a call: what a value is computed from, which block.
+        self.looks_behind = 0
         # Of the `repeat`s around that are tried as one body: taken apart, they are numbers.
         self.open_turns: list[Value] = []
         self.stacked: dict[tuple[str, ...], Value] = {}  # The parameters of all nets of a family, by their names.

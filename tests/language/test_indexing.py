@@ -42,26 +42,26 @@ def as_numpy(
 
 
 def test_arrays_are_read_together(program: Maker, tmp_path: Path) -> None:
-    made, rng = program(TEXT), np.random.default_rng(0)
-    given = {
+    spec, rng = program(TEXT), np.random.default_rng(0)
+    inputs = {
         name: rng.standard_normal((3, *shape)).astype(np.float32)
         for name, shape in {"z": (6, 4), "A": (4, 4), "x": (2, 4, 3)}.items()
     }
-    given |= {
+    inputs |= {
         "y": rng.integers(0, 4, (3, 6)),
         "i": rng.integers(-3, 3, (3, 2)),
         "j": rng.integers(0, 9, (3, 5, 1)),
         "k": rng.integers(-4, 4, 3),
     }
-    graph = forms.prepare(made.exports["f"])
-    file = load(export(made, "f", Trained({}), tmp_path).path, providers="cpu")
+    graph = forms.prepare(spec.exports["f"])
+    file = load(export(spec, "f", Trained({}), tmp_path).path, providers="cpu")
     for results in (
-        evaluate(graph, given, {}, {}),
-        run(lower(graph, Weights({})), graph, given, {}),
-        file(**given).values(),
+        evaluate(graph, inputs, {}, {}),
+        run(lower(graph, Weights({})), graph, inputs, {}),
+        file(**inputs).values(),
     ):
         for example in range(3):
-            wanted = as_numpy(**{name: array[example] for name, array in given.items()})
+            wanted = as_numpy(**{name: array[example] for name, array in inputs.items()})
             for result, want in zip(results, wanted, strict=True):
                 np.testing.assert_allclose(np.asarray(result)[example], want, rtol=1e-6)
 
@@ -70,9 +70,9 @@ def test_arrays_are_read_together(program: Maker, tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", ["x[range(2), i]", "x[i - 2, [0, 0]]", "x[[1, 1], i]"])
 def test_a_place_beyond_the_axis_is_no_other_element(place: str, wrong: int, program: Maker) -> None:
     graph = forms.prepare(program(f"export f(x: [2, 4], i: int[2]) -> [2] {{ return {place} }}").exports["f"])
-    given = {"x": torch.zeros(1, 2, 4), "i": np.array([[wrong, wrong]])}
+    inputs = {"x": torch.zeros(1, 2, 4), "i": np.array([[wrong, wrong]])}
     with pytest.raises((IndexError, RuntimeError)):
-        run(lower(graph, Weights({})), graph, given, {})
+        run(lower(graph, Weights({})), graph, inputs, {})
 
 
 def test_arrays_that_are_apart_are_refused(tmp_path: Path) -> None:

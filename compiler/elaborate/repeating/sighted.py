@@ -30,11 +30,11 @@ class Log:
     def __init__(self) -> None:
         self.seen: list[tuple[Span, Any] | Seen] = []
         self._note: Note | None = None
-        self._told: set[int] = set()
+        self._noted: set[Seen] = set()
 
     def begin(self) -> None:
         """Another text begins."""
-        self.seen, self._told = [], set()
+        self.seen, self._noted = [], set()
 
     @contextmanager
     def watched(self, note: Note, form_of: Callable[[Binding], Any | None]) -> Iterator[None]:
@@ -64,7 +64,7 @@ class Log:
             return None
         pairs = [pair for each in self.seen[count:] for pair in _pairs(each)]
         seen = Seen(tuple([span for span, _ in pairs]), tuple([form for _, form in pairs]))
-        self._told.add(id(seen))
+        self._noted.add(seen)
         return seen
 
     def tell(self, seen: Seen | None) -> None:
@@ -72,8 +72,8 @@ class Log:
         if self._note is None or seen is None:
             return
         self.seen.append(seen)
-        if id(seen) not in self._told:
-            self._told.add(id(seen))
+        if seen not in self._noted:
+            self._noted.add(seen)
             for span, form in _pairs(seen):
                 self._note(span, form)
 

@@ -120,11 +120,8 @@ def stored_rows(blocks: Blocks, name: str) -> tuple[ir.TensorProtocol, ir.Tensor
 
 def rows_of_table(op: OnnxBackend, codes: ir.Value, scales: ir.Value, index: ir.Value, d: int, bits: int) -> ir.Value:
     """The rows at an index, [..., d], of a table that `stored_rows` keeps, in the operators of the backend `op`."""
-    read, last, outer = (
-        op.Gather(codes, index, axis=0),
-        op.ints([-1]),
-        [0] * op.rank(index),
-    )  # 0 is the size that it has.
+    read, last = op.Gather(codes, index, axis=0), op.ints([-1])
+    outer = [0] * op.rank(index)  # 0 is the size that it has.
     if bits == 4:
         halves = (
             op.BitwiseAnd(read, op.const(15, np.uint8)),
