@@ -293,7 +293,8 @@ OPERANDS: list[Rule] = [
      "misplaced-comma", "several results stand in brackets", brackets.results_in_brackets),
     (lambda p: p.found == "," and p.word in FUNCTIONS and "LBRACE" in p.accepts,
      "misplaced-comma", "the types of several results stand in brackets", brackets.types_in_brackets),
-    (lambda p: p.found == "," and re.match(r"\s*\([^()=]*\)\s*=[^=]", p.line) is not None and not p.wants_value,
+    (lambda p: p.found == "," and re.match(r"\s*\([^()=]*\)\s*=[^=]", p.line) is not None
+     and not p.wants_value and not brackets.is_in_brackets(p),
      "misplaced-comma", "several values stand in brackets, as their names do", brackets.values_in_brackets),
     (lambda p: p.found == "," and not p.wants_value and not p.named,
      "misplaced-comma", "several values are a list: they are stacked", brackets.as_list),
