@@ -84,6 +84,15 @@ export f(A: [4, 4], B: [4, 4]) -> [4, 4] {
   return add(A, C) + add(A, B)
 }
 """,
+    "the transpose of what stands outside": """
+layer product(x: [n], A: [n, n]) -> [n] { return x @ A }
+net f(x: [4]) -> [4] {
+  param V: [4, 4] ~ normal(0, 1)
+  param W: [4, 4] ~ normal(0, 1)
+  return product(x, V) + product(x, W')
+}
+export g(x: [4]) -> [4] { return f(x) }
+""",
     "all places of an axis, in order": """
 layer pick(x: [n, n], i: int[n], j: int[n]) -> [n] { return x[i, j] }
 export f(x: [3, 3], j: class[3][3]) -> [3] { return pick(x, range(3), j) + pick(x, flip(range(3)), j) }

@@ -13,6 +13,8 @@ from mai.compiler.ir.graph import Value
 from mai.compiler.ir.types import Axis
 from mai.compiler.ops.products.chosen import is_chosen
 
+OUTSIDE = -1  # The place of a value that is no operand.
+
 
 def key_of(
     e: Context, env: Environment, function: Function, tensors: Mapping[str, Value], axes: tuple[Axis, ...]
@@ -36,7 +38,7 @@ def key_of(
 def _relations(e: Context, values: Sequence[Value]) -> Hashable:
     """Which values are one, which are the transposes of others, and which matrices are one of several."""
     places = {value: place for place, value in enumerate(values)}
-    turned = [None if value not in e.transposes else places.get(e.transposes[value]) for value in values]
+    turned = [places.get(e.transposes[value], OUTSIDE) if value in e.transposes else None for value in values]
     return tuple(places[value] for value in values), tuple(turned), tuple(map(is_chosen, values))
 
 
