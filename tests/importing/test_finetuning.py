@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from mai.compiler.check import check_text
 from mai.compiler.data.batches import load
 from mai.compiler.drafting.finetuning import Tuned, finetuned
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
+from tests.support.chat_folders import chat_folder, chat_tokenizer
+from tests.support.command import invoke
 from tests.support.tokenizers import WORDS, word_tokenizer
 
 TEMPLATE = "{% for m in messages %}<s> {{ m.role }} {{ m.content }} </s> {% endfor %}{% if add_generation_prompt %}<s> assistant {% endif %}"
@@ -168,3 +171,50 @@ def test_a_model_that_writes_nothing_is_refused(folder: Path) -> None:
     with pytest.raises(MaiError) as caught:
         finetuned(spec, folder / "a.mai", folder / "a.jsonl")
     assert "language models that go on" in caught.value.diagnostics[0].message
+
+
+@pytest.mark.slow
+def test_steps_are_those_of_a_loop_by_hand(tmp_path: Path) -> None:
+    """AdamW on the same rows: the losses and the weights, to rounding."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    # The token that pads has no gradient in transformers: here it is none that a text begins with.
+    model = chat_folder(tmp_path / "m", tie_word_embeddings=False, pad_token_id=3).train()
+    rows = [
+        [{"role": "user", "content": f"fish {n}?"}, {"role": "assistant", "content": f"one {n}" * n}]
+        for n in range(1, 9)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows))
+    done = invoke("import", tmp_path / "m", "--data", tmp_path / "a.jsonl", "--out", tmp_path / "a.mai")
+    assert done.exit_code == 0, done.output
+    spec = (tmp_path / "a.mai").read_text()
+    (tmp_path / "a.mai").write_text(spec.replace("cosine(warmup = 10)", "constant"))
+    run = ("--steps", "3", "--batch", "8", "--out", tmp_path / "run", "--quiet", "--device", "cpu")
+    done = invoke("train", tmp_path / "a.mai", *run)
+    assert done.exit_code == 0, done.output
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
+    mine = []
+    for _ in range(3):
+        loss = torch.stack([_answer_loss(model, row) for row in rows]).mean()
+        mine.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    np.testing.assert_allclose(losses, mine, rtol=1e-5)
+    weights = load_file(tmp_path / "run" / "weights.safetensors")["logits.token"]
+    np.testing.assert_allclose(weights, model.model.embed_tokens.weight.detach().numpy(), atol=1e-5)
+
+
+def _answer_loss(model: Any, row: list[dict[str, str]]) -> Any:
+    """The mean cross-entropy of the tokens of an answer, by transformers."""
+    import torch
+
+    tokenizer = chat_tokenizer()
+    texts = (tokenizer.apply_chat_template(row[:k], tokenize=False, add_generation_prompt=k == 1) for k in (1, 2))
+    asked, whole = (tokenizer(text, add_special_tokens=False).input_ids for text in texts)
+    tokens = torch.tensor([whole])
+    logits = model(tokens[:, :-1]).logits[0, len(asked) - 1 :]
+    return torch.nn.functional.cross_entropy(logits, tokens[0, len(asked) :])
