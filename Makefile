@@ -105,6 +105,7 @@ recordings: playground  ## record the playground as a person sees it, into docs/
 
 bench: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.samplers.sampler
+	$(BIN)/python -m benchmarks.samplers.two_threads
 	$(BIN)/python -m benchmarks.samplers.guided
 	$(BIN)/python -m benchmarks.samplers.adaptive
 	$(BIN)/python -m benchmarks.training

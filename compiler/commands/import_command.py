@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mai.compiler.commands.shared import with_diagnostics, write_text
 from mai.runtime.command_line.markers import Argument, Misuse, Option
 from mai.runtime.show.terminal import echo, visible_line
+
+if TYPE_CHECKING:
+    from mai.compiler.importing.importing import Imported
 
 
 @with_diagnostics
@@ -16,12 +19,21 @@ def import_(
         Path, Argument(help="A model's folder: config.json, model.safetensors; or a .gguf file.", show_default=False)
     ],
     out: Annotated[Path | None, Option(help="The spec to write.", show_default="NAME.mai in the folder")] = None,
+    data: Annotated[
+        Path | None,
+        Option(help="Of a language model: data to train on. Conversations, prompts with answers, or texts."),
+    ] = None,
     ignore: Annotated[
         list[str] | None, Option(help="A field of config.json that changes no result, where mai does not know it.")
     ] = None,
     force: Annotated[bool, Option("--force", help="Overwrite a spec that exists.")] = False,
 ) -> None:
-    """Write the spec of a model's folder, as `save_pretrained` leaves it: mai import my-llama, then mai compile my-llama/my-llama.mai"""
+    """Write the spec of a model's folder, as `save_pretrained` leaves it: mai import my-llama, then mai compile my-llama/my-llama.mai
+
+    With --data the spec also trains, from the folder's weights on: mai import my-llama --data chat.jsonl, then mai train my-llama/my-llama.mai
+    The loss is of answers alone. The data are a table with a column of conversations, `messages`, or with columns as `prompt` and `completion`,
+    or texts. `mai data FILE` shows what is in them.
+    """
     from mai.compiler.importing.adapter import spec_path
     from mai.compiler.importing.importing import import_folder
 
@@ -29,14 +41,25 @@ def import_(
     if spec.exists() and not force:
         raise Misuse(f"{spec} is there already; --force writes over it")
     imported = import_folder(folder, spec, ignore or ())
-    write_text(spec, imported.text)
-    lines = len(imported.text.splitlines())
+    text, said = (imported.text, "") if data is None else _tuned(imported, spec, data)
+    write_text(spec, text)
+    lines = len(text.splitlines())
     echo(f"wrote {spec}, {lines} lines: {imported.title}; {imported.numbers:,} numbers; {', '.join(imported.exports)}")
     if imported.unread:
         echo(f"not read: {', '.join(map(visible_line, imported.unread))}", err=True)
     for note in imported.notes:
         echo(f"note: {visible_line(note)}", err=True)
     weights = f" --weights {folder}" if imported.is_linked else ""
-    echo(f"next: mai compile {spec}{weights}")
-    if imported.has_chat:
+    if said:
+        echo(f"trains on {visible_line(said)}")
+    echo(f"next: mai {'train' if data else 'compile'} {spec}{weights}")
+    if data is None and imported.has_chat:
         echo(f"then: mai chat {spec.stem}.generate.onnx")
+
+
+def _tuned(imported: Imported, spec: Path, data: Path) -> tuple[str, str]:
+    """The text of a spec that trains on data, and what is said of it."""
+    from mai.compiler.drafting.finetuning import finetuned
+
+    tuned = finetuned(imported.text, spec, data, imported.end, imported.context)
+    return tuned.text, tuned.said

@@ -12,10 +12,12 @@ import pyarrow as pa
 from mai.compiler.describing.arrays import ArraysSummary, ArraySummary
 from mai.compiler.describing.columns.column import DAY, ColumnSummary
 from mai.compiler.describing.columns.numbers import Numbers
+from mai.compiler.describing.columns.turns import Turns
 from mai.compiler.describing.columns.words import in_one_line, shortened
 from mai.compiler.describing.drawn import DrawnSummary
 from mai.compiler.describing.image_tables import images_of_table
 from mai.compiler.describing.images import COLOURS, ImagesSummary
+from mai.compiler.describing.prompts import lines_of_prompts
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
 from mai.runtime.inputs.cells import few_of
@@ -138,6 +140,8 @@ def _(summary: TableSummary) -> str:
     left = doubt + "".join(f"# left out: {name}: {why}\n" for name, why in gone)
     if images is not None:
         return left + data_line(images)
+    if prompts := lines_of_prompts(summary):
+        return doubt + "\n".join(prompts)
     if not fields:
         return left.rstrip("\n")
     settings = ", missing = keep" if any(field.has_gaps for field in fields) else ""
@@ -242,6 +246,7 @@ def _cells(columns: Sequence[ColumnSummary]) -> list[str]:
         "mixed": "words and numbers",
     }
     kind = kinds.get(first.kind, f"[{first.width}]" if first.kind == "list" else first.kind)
+    kind = kind if first.turns is None else "conversations"
     if len(columns) > 1:
         kind = f"{len(columns)} of " + (
             "numbers" if any(each.kind == "number" for each in columns) else "whole numbers"
@@ -261,8 +266,24 @@ def _values(columns: Sequence[ColumnSummary]) -> str:
             return few_of([shortened(word) for word in first.words], 2) if first.words else "nearly all differ"
         counted = [f"{shortened(word)} {share(count, first.rows - first.missing)}" for word, count in first.counts]
         return few_of(counted, MOST_WORDS)
+    if first.turns is not None:
+        return _turns(first.turns)
     zone = " in UTC" if first.in_utc else ""
     return "" if first.numbers is None else _range(first.numbers, first.kind == "date") + zone
+
+
+def _turns(turns: Turns) -> str:
+    """How long conversations are, and who speaks."""
+    if not turns.messages.count:
+        return turns.complaint or ""
+    spans = (_span(turns.messages, "message"), _span(turns.bytes, "byte"))
+    said = f"{', '.join(spans)}; {few_of([f'{role} {count:,}' for role, count in turns.roles.most_common()], FEW)}"
+    return f"{said}; not read: {turns.complaint}" if turns.complaint else said
+
+
+def _span(numbers: Numbers, noun: str) -> str:
+    low, high = int(numbers.low), int(numbers.high)
+    return _counted(low, noun) if low == high else f"{low:,} to {_counted(high, noun)}"
 
 
 def _range(numbers: Numbers, are_dates: bool = False) -> str:

@@ -131,6 +131,8 @@ def why_not(column: ColumnSummary) -> str | None:
 def _why_not(column: ColumnSummary) -> str | None:
     if column.kind == "empty":
         return "it is empty"
+    if column.turns is not None:
+        return "it holds conversations: `examples(...)` reads them as tokens"
     if column.like_date is not None:
         return f"what looks like dates, `{column.like_date}`, is read as words: {HELP}"
     if column.other_sign is not None:

@@ -46,6 +46,8 @@ class Imported:
         notes: what to know of it: where the reference does something else, or files say several things.
         has_chat: whether its files can have conversations.
         is_linked: whether the weights lie elsewhere, behind a link, as in a hub's cache.
+        end: the first token that ends a text, if one is stated.
+        context: how many tokens the texts had at most that it was trained on, if that is stated.
     """
 
     text: str
@@ -56,6 +58,8 @@ class Imported:
     notes: tuple[str, ...]
     has_chat: bool
     is_linked: bool
+    end: int | None = None
+    context: int | None = None
 
 
 def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Imported:
@@ -99,7 +103,15 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     exports = tuple(program.exports)
     has_chat = folder.chat is not None and folder.has_tokenizer and "generate" in exports
     unread = tuple(n for n in folder.unread if n != PREPROCESSOR or "preprocessor" not in record)
-    return Imported(text, record["title"], exports, numbers, unread, tuple(notes), has_chat, is_linked)
+    title, ends = record["title"], settings["ends"]
+    end = ends[0] if isinstance(ends, list) and ends else None
+    context = _whole(settings.get("max_position_embeddings"))
+    return Imported(text, title, exports, numbers, unread, tuple(notes), has_chat, is_linked, end, context)
+
+
+def _whole(stated: object) -> int | None:
+    """A number of tokens that a config states; it may state none."""
+    return stated if isinstance(stated, int) and stated > 0 else None
 
 
 def _limits(record: Record, settings: Settings) -> Iterator[str]:

@@ -62,15 +62,22 @@ def _table(value: Any) -> pa.Table | None:
     if isinstance(value, pa.Table):
         return value
     try:
-        if hasattr(value, "__arrow_c_stream__") and not isinstance(value, (pa.ChunkedArray, pa.Array)):
+        if hasattr(value, "__arrow_c_stream__") and not _is_column(value):
             table = pa.table(value)
         elif hasattr(value, "columns") and hasattr(value, "iloc"):
             table = pa.Table.from_pandas(value, preserve_index=False)
         else:
             return None
     except (ValueError, TypeError, pa.ArrowException) as error:  # Two columns of one name, a column of several kinds.
-        raise bad(f"this is no table: {error}") from error
+        raise bad(f"this is no table: {'; '.join(map(str, error.args))}") from error
     return table.select([name for name in table.column_names if not name.startswith("__index_level_")])
+
+
+def _is_column(value: Any) -> bool:
+    """Whether a value is one column, which exports Arrow as tables do: a Series of pandas or polars, an array of pyarrow."""
+    import pyarrow as pa
+
+    return isinstance(value, (pa.ChunkedArray, pa.Array)) or hasattr(type(value), "dtype")
 
 
 def _columns(value: object, fields: Sequence[str]) -> dict[str, Array]:

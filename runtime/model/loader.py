@@ -30,6 +30,8 @@ from mai.runtime.model.session import (
 from mai.runtime.model.wire import Buffer, tensors_of
 from mai.runtime.text.stream import NEXT
 
+SHOWN = 3  # Files of a folder that is no file.
+
 
 def load(
     path: str | Path,
@@ -55,6 +57,8 @@ def load(
             nothing here computes with; or there is no CUDA graph of it; or ONNX Runtime is too old.
     """
     check_version()
+    if isinstance(path, str) and "://" in path:
+        raise ModelError("model-not-found", f"{path} is an address, and a file is opened", "download it first")
     path = Path(path)
     with _opened(path) as raw:
         return _load(path, raw, providers, threads, cuda_graph=cuda_graph, check_weights=check_weights)
@@ -101,7 +105,9 @@ def _opened(path: Path) -> Iterator[Buffer]:
         try:
             raw = stack.enter_context(mapped(path))
         except (OSError, ValueError) as error:
-            raise ModelError("model-not-found", f"cannot open {path}: {reason(error)}") from error
+            files = sorted(path.glob("*.onnx")) if path.is_dir() else []
+            help = f"its files are {', '.join(map(str, files[:SHOWN]))}" if files else None
+            raise ModelError("model-not-found", f"cannot open {path}: {reason(error)}", help) from error
         if not raw:
             raise ModelError("model-truncated", f"{path} is empty")
         yield raw

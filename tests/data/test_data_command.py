@@ -228,3 +228,47 @@ def test_a_file_in_two_encodings_is_told(tmp_path: Path) -> None:
     summary = describe([tmp_path / "t.csv"])
     assert isinstance(summary, TableSummary)
     assert any("line 3 is in UTF-8, and other lines are not" in line for line in lines(summary))
+
+
+@pytest.mark.parametrize(
+    ("row", "told", "line"),
+    [
+        (
+            {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "good day"}]},
+            "2 messages, 10 bytes; user 4, assistant 4",
+            'data text: tokens[64], answer_mask: [64]\n  from examples("t.jsonl", messages = messages, chat = "chat_template.jinja", longer = drop)',
+        ),
+        (
+            {"chat": [{"from": "human", "value": "hi"}]},
+            "1 message, 2 bytes; user 4",
+            "messages = chat, chat = ",
+        ),
+        (
+            {"messages": [{"from": "gpt", "value": None}]},
+            "row 1: message 1 has no text `value`",
+            "",
+        ),
+    ],
+)  # fmt: skip
+def test_conversations_are_told_with_a_line(row: dict[str, object], told: str, line: str, tmp_path: Path) -> None:
+    summary = table(tmp_path / "t.jsonl", f"{json.dumps(row)}\n" * 4)
+    assert told in "\n".join(lines(summary)) and line in data_line(summary).replace(f"{tmp_path}/", "")
+
+
+def test_prompts_with_answers_are_told_as_one_text(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": f"what is {place}", "input": "a" * (place % 2), "output": f"it is {place}"}
+        for place in range(9)
+    ]
+    summary = table(tmp_path / "t.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+    line = data_line(summary)
+    assert "data text: tokens[32], output_mask: [32]" in line
+    assert 'text = "{instruction}\\n{input}\\n{output}\\0", missing = keep, needs = output' in line
+    path = tmp_path / "t.mai"
+    path.write_text(f"{line}\nnet f(x: tokens[P]) -> [P, 256] {{ return linear(embed(x, 4), 256) }}\nconst vocab = 256\n"
+                    "train(steps = 1) { minimize sum(output_mask * cross_entropy(f(text), text)) }\n")  # fmt: skip
+    training = checked(path).training
+    assert training is not None and training.data is not None
+    row = load(training.data, training.fields, 0, tmp_path).batch(0, 1)
+    answer = row["text"][0].astype(int)[row["output_mask"][0] == 1]
+    assert bytes(answer.tolist()).startswith(b"it is ") and answer[-1] == 0

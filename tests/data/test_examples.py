@@ -248,6 +248,33 @@ def test_answers_of_conversations_are_marked(tmp_path: Path) -> None:
     assert sorted(got["text_mask"].sum(1).tolist()) == [len(short)] * 8 + [len(text)] * 4
 
 
+@pytest.mark.parametrize(
+    ("role", "content", "of_text"),
+    [
+        ("from", "value", str),
+        ("role", "content", lambda text: [{"type": "text", "text": text[:2]}, {"type": "text", "text": text[2:]}]),
+    ],
+)
+def test_other_forms_of_messages_are_the_same_texts(role: str, content: str, of_text: Any, tmp_path: Path) -> None:
+    """ShareGPT's names, and contents in parts."""
+    called = {"user": "human", "assistant": "gpt"} if role == "from" else {}
+    other = [{role: called.get(who, who), content: of_text(text)} for who, text in SAID]
+    fields = {name: replace(TOKENS, shape=(120,)) for name in ("text",)} | {"answer_mask": replace(MASK, shape=(120,))}
+    same, got = (rows(read(converse(tmp_path, [each] * 2), fields, **CONVERSATION)) for each in (TURNS, other))
+    for name in fields:
+        np.testing.assert_array_equal(got[name], same[name])
+
+
+def test_an_answer_that_calls_tools_needs_no_text(tmp_path: Path) -> None:
+    template = "{% for m in messages %}{{ m.content }}{% for c in m.tool_calls or () %}{{ c | tojson }}{% endfor %};{% endfor %}"
+    calls = [{"role": "assistant", "content": None, "tool_calls": [{"name": "f", "arguments": {"x": 1}}]}]
+    more = [{"role": "assistant", "content": None, "tool_calls": [{"name": "g", "arguments": {"y": "a"}}]}]
+    fields = {"text": replace(TOKENS, shape=(120,))}
+    got = rows(read(converse(tmp_path, [TURNS[:1] + calls, TURNS[:1] + more], template), fields, **CONVERSATION))
+    answers = ('hi;{"name": "f", "arguments": {"x": 1}};', 'hi;{"name": "g", "arguments": {"y": "a"}};')
+    assert sorted(texts(got["text"])) == [*answers]
+
+
 def test_a_field_of_the_column_has_the_same_tokens(tmp_path: Path) -> None:
     fields = {name: replace(TOKENS, shape=(120,)) for name in ("text", "messages")}
     got = rows(read(converse(tmp_path, [TURNS, TURNS[:2]] * 5), fields, split=NONE, **CONVERSATION))
@@ -311,8 +338,11 @@ def test_a_row_whose_answer_is_cut_off_is_left_out_and_told(tmp_path: Path) -> N
     ("conversation", "template", "message"),
     [
         ([{"role": "user", "content": "hi"}], CHATML, "no message is of the role `assistant`"),
-        ([{"from": "human", "value": "hi"}], CHATML, "message 1 has no text `role`"),
+        ([{"from": "human", "value": "hi"}], CHATML, "no message is of the role `assistant`"),
+        ([{"from": "human", "value": None}], CHATML, "message 1 has no text `value`"),
+        ([{"who": "human", "value": "hi"}], CHATML, "message 1 has no text `role`"),
         ([*TURNS[:1], {"role": "assistant", "content": None}], CHATML, "message 2 has no text `content`"),
+        ([{"role": "user", "content": [{"type": "image"}]}], CHATML, "message 1 has a part that is no text: {'type'"),
         ("hi", CHATML, "no list of messages: 'hi'"),
         (TURNS, "{% for m in messages[-2:] %}{{ m.content }};{% endfor %}", "otherwise where more follows: `hi;"),
         (TURNS, "{{ raise_exception('roles must alternate') }}", "roles must alternate"),

@@ -117,6 +117,12 @@ def test_the_same_points_however_they_are_held(value: object) -> None:
     np.testing.assert_array_equal(np.load(path)["x"].astype(np.float32), POINTS)
 
 
+def test_a_series_is_an_array() -> None:
+    text = "data x: [] from npz()\nnet f(x: []) -> [] { return linear(x[None], 1)[0] }\ntrain(steps = 1) { minimize f(x)^2 }\n"
+    (path,) = mai.Spec(text, "g", data=pd.Series([1.0, 2.0])).files_in(Path("here"))
+    np.testing.assert_array_equal(np.load(path)["x"], [1.0, 2.0])
+
+
 def test_a_field_may_be_called_as_an_argument_of_numpys_writer() -> None:
     text = "data file: [2] from npz()\nnet f(x: [2]) -> [2] { return linear(x, 2) }\nexport g(x: [2]) -> [2] { return f(x) }\n"
     (path,) = mai.Spec(text + "train(steps = 1) { minimize sum(f(file)^2) }", "g", data={"file": POINTS}).files_in(
@@ -138,6 +144,7 @@ def test_a_table_has_the_fields_by_name(make: type) -> None:
     [
         ({"area": [1.0], "town": ["a", "b"], "price": [1.0]}, "one value an example"),
         (POINTS, "has the fields area, town, price"),
+        (pd.Series([1.0, 2.0]), "has the fields area, town, price"),
         ({"area": POINTS[:, None], "town": ["a"] * 64, "price": [1.0] * 64}, "beside words"),
         ({"area": np.ma.masked_greater([1.0, 2.0], 1.5), "town": [0, 1], "price": [1.0, 2.0]}, "under a mask"),
         ({"area": [1j, 2.0], "town": [0, 1], "price": [1.0, 2.0]}, "complex"),

@@ -45,6 +45,8 @@ def test_a_file_says_what_it_is(shifted: onnx.ModelProto, write: Write) -> None:
 def test_no_file(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.onnx").slug == "model-not-found"
     assert "it is a folder" in refusal(tmp_path).message
+    (tmp_path / "a.onnx").touch()
+    assert str(tmp_path / "a.onnx") in (refusal(tmp_path).help or "")
 
 
 @pytest.mark.parametrize("content", [b"hello", b"\x89PNG\r\n\x1a\n" + b"\0" * 64, b"PK\x03\x04", b"{}", bytes(1000)])

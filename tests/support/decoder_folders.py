@@ -66,6 +66,9 @@ DECODERS = {
     "mamba": Model("MambaForCausalLM", "MambaConfig", {
         "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "state_size": 5, "time_step_rank": 3,
         "pad_token_id": 0, "eos_token_id": 1}),
+    "falcon_mamba": Model("FalconMambaForCausalLM", "FalconMambaConfig", {
+        "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "state_size": 5, "time_step_rank": 3, "mixer_rms_eps": 1e-3,
+        "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 0}),
     "llama, yarn": Model("LlamaForCausalLM", "LlamaConfig", {**TEXT, "rope_parameters": YARN}),
     "llama, dynamic": Model("LlamaForCausalLM", "LlamaConfig", {
         **TEXT, "rope_parameters": {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0}}),

@@ -140,7 +140,7 @@ def test_a_table_of_conversations_alone_is_refused_with_a_reason(tmp_path: Path)
     with pytest.raises(MaiError) as caught:
         draft(tmp_path / "t.jsonl", tmp_path, Wish())
     assert "no column of numbers, words or dates" in caught.value.diagnostics[0].message
-    assert "messages: its values are lists of objects" in (caught.value.diagnostics[0].help or "")
+    assert "messages: it holds conversations" in (caught.value.diagnostics[0].help or "")
 
 
 def test_the_logarithm_of_a_heavy_tail_is_learnt(tmp_path: Path) -> None:

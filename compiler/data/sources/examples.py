@@ -39,7 +39,7 @@ class Examples(Table):
 
     Behind a shorter text are tokens 0; texts that are `longer` are refused, cut, or left out. A template, `text = "{question}\\n{answer}"`,
     makes one field `text: tokens[64]` of several columns, and `answer_mask` is 1 at the answer's tokens and at what is behind them.
-    So does the column `messages`, lists of `{"role": ..., "content": ...}`, by the template `chat`; `answer_mask` is of all that the assistant says.
+    So does the column `messages`, lists of `{"role": ..., "content": ...}` or of `{"from": ..., "value": ...}`, by the template `chat`; `answer_mask` is of all that the assistant says.
     """
 
     name: ClassVar[str] = "examples"

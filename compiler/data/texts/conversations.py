@@ -7,14 +7,12 @@ from typing import Any
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.sources.examples import Examples
+from mai.compiler.data.texts.messages import ASSISTANT, read_messages
 from mai.compiler.data.texts.pieces import TurnParts
 from mai.runtime.chat.template import render
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Chat
 from mai.spec.record import record
-
-ASSISTANT = "assistant"
-FORM = '[{"role": "user", "content": "hello"}, {"role": "assistant", "content": "good day"}]'
 
 
 @record
@@ -34,8 +32,7 @@ class Conversations:
         """
         if not messages:
             return ()
-        _check(messages, where)
-        messages = [{name: value for name, value in each.items() if value is not None} for each in messages]
+        messages = read_messages(messages, where)
         places = [place for place, each in enumerate(messages) if each["role"] == ASSISTANT]
         if not places:
             raise bad(
@@ -61,18 +58,6 @@ def conversations_of(source: Examples, base: Path) -> Conversations | None:
     from mai.compiler.data.chat import read_chat
 
     return Conversations(source.messages, read_chat(base / source.chat))
-
-
-def _check(messages: Any, where: str) -> None:
-    """Raise `MaiError` for what is no list of messages with a role and a text."""
-    if not isinstance(messages, list):
-        raise bad(f"{where}: this is no list of messages: {messages!r:.60}", help=f"as in `{FORM}`")
-    for number, each in enumerate(messages, 1):
-        lacks = [
-            name for name in ("role", "content") if not isinstance(each, dict) or not isinstance(each.get(name), str)
-        ]
-        if lacks:
-            raise bad(f"{where}: message {number} has no text `{lacks[0]}`: {each!r:.60}", help=f"as in `{FORM}`")
 
 
 def _between(ends: list[str], where: str) -> TurnParts:

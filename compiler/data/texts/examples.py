@@ -20,6 +20,7 @@ from mai.compiler.data.tables.signs import common_sign
 from mai.compiler.data.tables.store import Found
 from mai.compiler.data.texts.conversations import Conversations, conversations_of
 from mai.compiler.data.texts.masks import marked_by, with_something_marked
+from mai.compiler.data.texts.messages import NAMES
 from mai.compiler.data.texts.pieces import Texts, TurnParts, check_vocabulary, shown, tokens_of_parts, tokens_of_pieces
 from mai.compiler.data.texts.tokens import opened, state_tokenizer
 from mai.compiler.ir.types import Type
@@ -275,7 +276,7 @@ def _refuse_empty(table: TableFile, lacks: Mapping[str, Array], begin: int) -> N
 def _why_no_text(value: object) -> str | None:
     """What to do with what is no text: lists of messages are conversations."""
     first = value[0] if isinstance(value, list) and value else None
-    if isinstance(first, dict) and "role" in first and "content" in first:
+    if isinstance(first, dict) and any(names <= first.keys() for names in map(set, NAMES)):
         said = 'data text: tokens[512], answer_mask: [512] from examples(..., messages = NAME, chat = "chat_template.jinja")'
         return f"these are messages: `{said}` makes texts of them, and `answer_mask` is 1 at the answers, of which the loss is"
     return None

@@ -15,6 +15,7 @@ from mai.compiler.data.tables.dates import is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import CODE, OTHER, Decimal, number_of, unit_of
 from mai.compiler.data.totals import is_total
 from mai.compiler.describing.columns.numbers import Numbers
+from mai.compiler.describing.columns.turns import Turns, are_messages
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import LACKING, MISSING
 from mai.spec.record import record
@@ -42,7 +43,7 @@ class ColumnSummary:
     `with_unit` one where most are numbers and the same unit, and `code` one where all are digits, and this begins with 0. Where one word alone
     stands among numbers, it stands in the `lone_row`. Where the last number is the sum of all others, it `ends_in_total`.
     Numbers each of which is larger than the one before `are_rising`. The `lacking` words say that there is no value. The first number that is
-    not finite stands in the `row_of_infinite`.
+    not finite stands in the `row_of_infinite`. Of conversations, `turns` says more.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ColumnSummary:
     are_rising: bool = False
     lacking: tuple[str, ...] = ()
     row_of_infinite: int | None = None
+    turns: Turns | None = None
 
     @property
     def is_identifier(self) -> bool:
@@ -130,6 +132,7 @@ class ColumnReader:
         self.code, self.are_digits = "", True  # Digits that begin with 0, and whether all numbers are of digits alone.
         self.last = self.written = self.a_word = self.a_number = self.a_kind = ""
         self.row_of_word = self.row_of_infinite = 0
+        self.turns: Turns | None = None
         self.are_rising, self.highest = True, -np.inf
 
     def add(self, values: pa.Array) -> None:
@@ -184,6 +187,7 @@ class ColumnReader:
             kind == "whole" and self.are_rising,
             tuple(gaps) if kind == "word" else (),
             self.row_of_infinite or None,
+            self.turns,
         )  # fmt: skip
 
     def _gaps_and_words(self, are_words: bool) -> tuple[Counter[str], Counter[str]]:
@@ -232,6 +236,9 @@ class ColumnReader:
             self.numbers.add(_floats(flat))
         elif not pa.types.is_null(flat.type):
             self._note_others(values)
+        if are_messages(values.type):
+            self.turns = self.turns or Turns()
+            self.turns.add(values, self.rows - len(values) + 1)
         self.values = None
 
     def _typed(self, values: pa.Array) -> None:

@@ -22,6 +22,7 @@ from mai.compiler.program import Objective, Record, Report, Training, Update
 from mai.compiler.training.settings import Best, TrainSettings
 from mai.compiler.weights.rules import Pattern
 from mai.spec import ast
+from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Label, Reporter, Word
 from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.suggest import closest
@@ -320,5 +321,18 @@ def _block(
             continue
         env.bind(data_field.name, e.add_input(data.fields[data_field.name.id], data_field.name.id, data.sizes))
     e.ask_for_batch()
-    e.statements.block(env, train.body)
+    if not _shares_names(train, module, report):
+        e.statements.block(env, train.body)
     return e
+
+
+def _shares_names(train: ast.Train, module: Module, report: Reporter) -> bool:
+    """Whether what the block keeps would have the names of what a net called `train` has, which is reported."""
+    kept = next(nodes_of(train.body, ast.Param), None)
+    net = module.names.get("train")
+    if kept is None or not isinstance(net, Function) or net.declaration.kind != "net":
+        return False
+    where = [Label(net.declaration.name.span, "the net")]
+    message = f"a net is called `train`, too: `train.{kept.name.id}` would be of both"
+    report.error("duplicate-name", kept.name.span, message, where=where, help="call the net by another name")
+    return True

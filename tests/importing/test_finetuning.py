@@ -1,0 +1,170 @@
+"""`mai import FOLDER --data FILE`: what a spec learns of conversations, of prompts with answers, of texts; and that it is what was imported before."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from mai.compiler.check import check_text
+from mai.compiler.data.batches import load
+from mai.compiler.drafting.finetuning import Tuned, finetuned
+from mai.compiler.program import Program
+from mai.spec.diagnostics import MaiError
+from tests.support.tokenizers import WORDS, word_tokenizer
+
+TEMPLATE = "{% for m in messages %}<s> {{ m.role }} {{ m.content }} </s> {% endfor %}{% if add_generation_prompt %}<s> assistant {% endif %}"
+SPEC = f"""# A model, with the weights of a folder.
+const vocab = {len(WORDS)}
+
+data text: tokens[n] from text(tokenizer = "m/tokenizer.json"CHAT)
+
+net logits(x: tokens[P]) -> [P, vocab] {{
+  param token: [vocab, 8] ~ normal(0, 0.02)
+  return linear(token[x], vocab, bias = false)
+}}
+
+export predict(x: tokens[P]) -> [P, vocab] {{ return logits(x) }}
+
+export generate(prompt: tokens[P], count: int = 4) -> tokens[P + count] {{
+  x = prompt
+  extend x by count {{
+    next ~ categorical(logits(x)[-1])
+    append next
+  }}
+  return x
+}}
+
+weights from "m/model.safetensors" {{
+  "logits.token" = "e"
+  "logits.linear_1.weight" = "o"
+}}
+"""
+CHAT = ', chat = "m/chat_template.jinja"'
+TURNS = [{"role": "user", "content": "red fish"}, {"role": "assistant", "content": "one blue"}]
+SHARED = [{"from": "human", "value": "red fish"}, {"from": "gpt", "value": "one blue"}]
+PAIR = {"prompt": "red fish", "completion": "one blue"}
+WHOLE = "<s> <unk> red fish </s> <s> <unk> one blue </s>"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "tokenizer.json").write_text(word_tokenizer("$A"))
+    (tmp_path / "m" / "chat_template.jinja").write_text(TEMPLATE)
+    zeros = np.zeros((len(WORDS), 8), np.float32)
+    save_file({"e": zeros, "o": zeros + 1}, tmp_path / "m" / "model.safetensors")
+    return tmp_path
+
+
+def tuned(
+    folder: Path, rows: Sequence[Mapping[str, object]] | str, chat: str = CHAT, context: int | None = None
+) -> Tuned:
+    if isinstance(rows, str):
+        (data := folder / "a.txt").write_text(rows)
+    else:
+        (data := folder / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return finetuned(SPEC.replace("CHAT", chat), folder / "a.mai", data, WORDS.index("</s>"), context)
+
+
+def program_of(folder: Path, text: str) -> Program:
+    program = check_text(folder / "a.mai", text).program
+    assert program is not None
+    return program
+
+
+def learnt(folder: Path, text: str) -> tuple[str, str]:
+    """The first text that the spec trains on, and what its loss is of, in words."""
+    training = program_of(folder, text).training
+    assert training is not None and training.data is not None
+    batch = load(training.data, training.fields, 0, folder).batch(0, 1)
+    row, mask = batch["text"][0].astype(int), next(values[0] for name, values in batch.items() if name != "text")
+    words = [WORDS[token] for token in row]
+    return " ".join(words).removesuffix(" <pad>" * words[::-1].count("<pad>")), " ".join(
+        word for word, marked in zip(words, mask, strict=True) if marked
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "chat", "text", "answer"),
+    [
+        ({"messages": TURNS}, CHAT, WHOLE, "one blue </s>"),
+        ({"conversations": SHARED}, CHAT, WHOLE, "one blue </s>"),
+        (PAIR, CHAT, WHOLE, "one blue </s>"),
+        (PAIR, "", "red fish one blue </s>", "one blue </s>"),
+        (
+            {"instruction": "red", "input": "fish", "output": "one blue"},
+            CHAT,
+            "<s> <unk> red fish </s> <s> <unk> one blue </s>",
+            "one blue </s>",
+        ),
+        ({"instruction": "red", "input": "", "output": "one blue"}, "", "red one blue </s>", "one blue </s>"),
+        ({"text": "red fish one fish two fish"}, "", "red fish one fish <unk> fish </s>", None),
+    ],
+)
+def test_what_is_learnt_of_a_row(
+    row: dict[str, object], chat: str, text: str, answer: str | None, folder: Path
+) -> None:
+    got = tuned(folder, [{**row, "number": place} for place in range(3)], chat)
+    assert learnt(folder, got.text) == (text, text if answer is None else answer)
+    assert "keep = best" not in got.text and "tokens[16]" in got.text  # Nothing is held out of so few rows.
+
+
+def test_a_spec_that_trains_has_all_of_the_imported_one(folder: Path) -> None:
+    """The block stands before the weights, and its body is that of the export."""
+    got = tuned(folder, [{"messages": TURNS}] * 40)
+    before, program = SPEC.replace("CHAT", CHAT), program_of(folder, got.text)
+    block = got.text[got.text.index("# Goes on") : got.text.index("weights from")]
+    line = got.text[got.text.index("data text") : got.text.index("net logits")]
+    assert (
+        got.text.replace(block, "").replace(line, before[before.index("data text") : before.index("net logits")])
+        == before
+    )
+    assert program.loading is not None and [*program.exports] == ["predict", "generate"]
+    assert (
+        "z = logits(x)" in block and "steps = 100, batch = 8" in block and "keep = best(loss, patience = 33)" in block
+    )
+    assert got.said == "40 conversations of 10 tokens, of which 16 hold all"
+
+
+def test_rows_that_are_far_longer_are_left_out(folder: Path) -> None:
+    rows = [PAIR] * 99 + [{"prompt": "red " * 500, "completion": "one"}]
+    got = tuned(folder, rows)
+    assert "of which 16 hold 99" in got.said and "longer = drop" in got.text and "tokens[16]" in got.text
+    assert "tokens[9]" in tuned(folder, rows[:99], context=8).text
+
+
+def test_a_text_is_read_in_windows(folder: Path) -> None:
+    got = tuned(folder, "red fish blue fish\n" * 200)
+    assert "text: tokens[41]" in got.text and "minimize mean(cross_entropy(z, y))" in got.text
+    assert program_of(folder, got.text).training is not None
+
+
+@pytest.mark.parametrize(
+    ("rows", "chat", "message"),
+    [
+        ([{"messages": TURNS}], "", "the folder has none"),
+        (
+            [{"messages": [{"role": "user", "content": [{"type": "image"}]}]}],
+            CHAT,
+            "row 1, `messages`: message 1 has a part",
+        ),
+        ([{"price": 3}], CHAT, "nothing that a language model learns: its columns are price"),
+    ],
+)
+def test_what_cannot_be_learnt_is_refused(rows: list[dict[str, object]], chat: str, message: str, folder: Path) -> None:
+    with pytest.raises(MaiError) as caught:
+        tuned(folder, rows, chat)
+    assert message in caught.value.diagnostics[0].message
+
+
+def test_a_model_that_writes_nothing_is_refused(folder: Path) -> None:
+    spec = SPEC.replace("CHAT", "")
+    spec = spec[: spec.index("export generate")] + spec[spec.index("weights from") :]
+    with pytest.raises(MaiError) as caught:
+        finetuned(spec, folder / "a.mai", folder / "a.jsonl")
+    assert "language models that go on" in caught.value.diagnostics[0].message
