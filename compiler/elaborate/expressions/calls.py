@@ -23,6 +23,7 @@ from mai.compiler.elaborate.context import CallAround, Context, Stop, kind_of
 from mai.compiler.elaborate.errors import repairs
 from mai.compiler.elaborate.errors.attempt import attempt
 from mai.compiler.elaborate.expressions.families import check_chosen, chosen_result, one_for_all
+from mai.compiler.elaborate.expressions.mapped_axes import led, mapped_axes, unmapped
 from mai.compiler.elaborate.expressions.names import is_free
 from mai.compiler.elaborate.expressions.rearranged import MISPLACED, TOO_MANY, exchanged, shortened
 from mai.compiler.elaborate.expressions.signatures import Fitted, counted, dims_of
@@ -32,12 +33,8 @@ from mai.compiler.elaborate.repeating.recording import Recording
 from mai.compiler.elaborate.repeating.store import templates
 from mai.compiler.elaborate.repeating.templates import MAX_ATTEMPTS, MAX_TURNS_APART, Noted, repeat
 from mai.compiler.ir.graph import Initial, Value
-from mai.compiler.ir.operation import broadcast, describe
-from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Axis
-from mai.compiler.ops.shapes.shape import Squeeze
 from mai.spec import ast
-from mai.spec.diagnostics import Label
 from mai.spec.source import Span
 
 MAX_CALL_DEPTH = 60
@@ -272,10 +269,10 @@ class Calls:
         self, env: Environment, function: Function, fitted: dict[str, Fitted], scope: WeightScope, span: Span
     ) -> Binding:
         self._count_call(function, span)
-        axes = self._mapped_axes(list(fitted.values()), function.name)
+        axes = mapped_axes(self.e, list(fitted.values()), function.name)
         tensors: dict[str, Value] = {}
         for name, argument in fitted.items():
-            tensors[name] = value = self._led(argument, axes[len(axes) - argument.mapped :])
+            tensors[name] = value = led(self.e, argument, axes[len(axes) - argument.mapped :])
             if not value.name:
                 value.name = name
             if function.declaration.kind == "net":
@@ -374,30 +371,6 @@ class Calls:
         if self.inlined > MAX_CALLS:
             raise Stop
 
-    def _mapped_axes(self, fitted: Sequence[Fitted], name: str) -> tuple[Axis, ...]:
-        """The axes that the call maps over: those of all arguments together, by numpy's rule."""
-        sizes: tuple[Size, ...] = ()
-        widest: Fitted | None = None
-        for each in fitted:
-            own = each.value.type.shape[: each.mapped]
-            together = broadcast(sizes, own)
-            if together is None:
-                message = f"`{name}` is mapped over {describe(sizes)} of one argument and {describe(own)} of another"
-                where = [Label(widest.span, f"mapped over {describe(sizes)}")] if widest else []
-                raise self.e.fail("shape-mismatch", each.span, message, label=describe(own), where=where)
-            widest = each if together != sizes else widest
-            sizes = together
-        return tuple(Axis(f"m{i}", size, i) for i, size in enumerate(sizes, len(self.e.axes) + 1))
-
-    def _led(self, argument: Fitted, axes: tuple[Axis, ...]) -> Value:
-        """An argument whose own axes that the call maps over are lead axes; along those of size one it is the same for all."""
-        value, own = argument.value, argument.value.type.shape[: argument.mapped]
-        ones = [i for i, (size, axis) in enumerate(zip(own, axes, strict=True)) if size == 1 and axis.size != 1]
-        if ones:
-            value = self.e.emit(Squeeze, value, axes=tuple(i - value.type.rank for i in ones))
-        left = tuple(axis for i, axis in enumerate(axes) if i not in ones)
-        return self.e.builder.lead(value, left) if left else value
-
     def _scope_of(self, function: Function) -> WeightScope:
         """A net names its weights by itself, wherever it is called; a layer by the place of the call, or of its family."""
         if function.declaration.kind == "net" or function.at is not None:
@@ -412,17 +385,10 @@ class Calls:
             message = f"`{function.name}` returns nothing"
             raise self.e.fail("missing-return", at, message, label="no `return` in its body", help=help)
         values = self.e.signatures.results(env, function.declaration, result)
-        parts = tuple(self._unmapped(value, axes) for value in values)
+        parts = tuple(unmapped(self.e, value, axes) for value in values)
         for number, part in enumerate(parts):
             self._note(function, number, part)
         return parts if isinstance(result, tuple) else parts[0]
-
-    def _unmapped(self, value: Value, axes: tuple[Axis, ...]) -> Value:
-        """A result with the axes that the call was mapped over as the first of its shape."""
-        if not axes:
-            return value
-        value = self.e.builder.spread(value, axes) if not set(axes) <= set(value.type.lead) else value
-        return self.e.builder.unlead(value, len(axes))
 
 
 def _may_be_tensor(parameter: ast.Parameter) -> bool:
