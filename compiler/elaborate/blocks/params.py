@@ -141,9 +141,25 @@ def _register(e: Context, weight: Weight, statement: ast.Param) -> None:
         owner = source.partition(".")[0]
         _register(e, replace(weight, name=source, owner=owner, trained=statement.trained, follows=None), statement)
     first = e.weights.setdefault(weight.name, weight)
+    if first is weight:
+        _check_call_names(e, weight, statement)
     if first.shape == weight.shape:
         return
     message = f"`{statement.name.id}` is {describe(weight.shape)} in this call of `{weight.owner}` and was {describe(first.shape)}"
     help = "a net has one set of parameters: make it a layer to have fresh ones at each call"
     where = [Label(first.span, "made here")]
     raise e.fail("shape-mismatch", (statement.type or statement).span, message, where=where, help=help)
+
+
+def _check_call_names(e: Context, weight: Weight, statement: ast.Param) -> None:
+    """Refuse a weight that is called as the call of a layer beside it, `linear_1`: what is in that call has its name in front."""
+    places = weight.name.split(".")
+    around = [name for k in range(1, len(places)) if (name := ".".join(places[:k])) in e.weights]
+    below = [n for n in e.weights if n.startswith(f"{weight.name}.")] if places[-1][-1].isdigit() else []
+    if around or below:
+        name, other = (around[0], weight.name) if around else (weight.name, below[0])
+        message = f"the call of a layer is called `{name}`, too: it has the weight `{other}`"
+        where = [Label(e.weights[around[0]].span, "the weight of that name")] if around else []
+        raise e.fail(
+            "duplicate-name", statement.name.span, message, where=where, help="call the weight by another name"
+        )
