@@ -48,9 +48,8 @@ def finetuned(text: str, spec: Path, data: Path, end: int | None = None, context
         MaiError: the model is none that goes on with texts, or there is nothing in the data that it could learn.
     """
     program = _checked(spec, text)
-    reader = _reader(program, spec, end, context)
     predicting = _predicting(program)
-    lesson = lesson_of(data, reader)
+    lesson = lesson_of(data, _reader(program, spec, end, context))
     file = parse(Source(str(spec), text, spec.name), Reporter())
     export = next(each for each in file.declarations if isinstance(each, ast.Function) and each.name.id == predicting)
     numbers = sum(math.prod(weight.shape) for weight in program.weights.values())
@@ -120,7 +119,9 @@ def _train(lesson: Lesson, numbers: int, body: list[str]) -> Iterator[str]:
     else:
         yield f"  seen = {lesson.mask}[1:]"
         yield "  minimize sum(seen * cross_entropy(z, y)) / sum(seen)"
-        yield "  report sum(seen * where(argmax(z) == y, 1, 0)) / sum(seen) as right"
+        yield "  right = where(argmax(z) == y, 1, 0)"
+        yield "  report sum(seen * right) / sum(seen) as right"
+        yield "  report min(maximum(right, 1 - seen)) as whole  # Whether the likeliest text is the answer, to its end."
     yield "}"
 
 

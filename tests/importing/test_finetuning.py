@@ -129,7 +129,10 @@ def test_a_spec_that_trains_has_all_of_the_imported_one(folder: Path) -> None:
     )
     assert program.loading is not None and [*program.exports] == ["predict", "generate"]
     assert (
-        "z = logits(x)" in block and "steps = 100, batch = 8" in block and "keep = best(loss, patience = 33)" in block
+        "z = logits(x)" in block
+        and "as whole" in block
+        and "steps = 100, batch = 8" in block
+        and "keep = best(loss, patience = 33)" in block
     )
     assert got.said == "40 conversations of 10 tokens, of which 16 hold all"
 
