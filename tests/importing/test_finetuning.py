@@ -221,3 +221,65 @@ def _answer_loss(model: Any, row: list[dict[str, str]]) -> Any:
     tokens = torch.tensor([whole])
     logits = model(tokens[:, :-1]).logits[0, len(asked) - 1 :]
     return torch.nn.functional.cross_entropy(logits, tokens[0, len(asked) :])
+
+
+CLASSIFIER = f"""# A classifier.
+const vocab = {len(WORDS)}
+const classes = 2
+
+data text: tokens[n] from text(tokenizer = "m/tokenizer.json")
+
+net scores(x: tokens[P]) -> [classes] {{
+  param token: [vocab, 8] ~ normal(0, 0.02)
+  return linear(sum(where((x >= 0)[:, None], token[maximum(x, 0)], 0), axis = 0), classes, bias = false)
+}}
+
+export classify(x: tokens[P]) -> [classes] {{ return scores(x) }}
+
+weights from "m/model.safetensors" {{
+  "scores.token" = "e"
+  "scores.linear_1.weight" = "o"[:2]
+}}
+"""
+
+
+def labelled(folder: Path, rows: str, labels: tuple[str, ...] = ("LABEL_0", "LABEL_1")) -> str:
+    (folder / "r.csv").write_text(rows)
+    return finetuned(CLASSIFIER, folder / "a.mai", folder / "r.csv", labels=labels).text
+
+
+REVIEWS = "review,mood,stars\n" + "red fish,up,1\nblue one fish,down,2\nred red fish,up,3\n" * 10
+
+
+def test_a_classifier_learns_labels_of_texts(folder: Path) -> None:
+    text = labelled(folder, REVIEWS.replace(",mood,", ",label,"))
+    block = text[text.index("# Goes on") : text.index("weights from")]
+    assert "review: tokens[16], review_mask: [16], label: class[2]" in text and "longer = cut" in text
+    assert "x = where(review_mask > 0, review, -1)\n  z = scores(x)\n  minimize cross_entropy(z, label)" in block
+    assert "export classify(review: tokens[P]) -> [classes] { return scores(review) }" in text
+    training = program_of(folder, text).training
+    assert training is not None and training.data is not None
+    batch = load(training.data, training.fields, 0, folder).batch(0, 1)
+    assert batch["label"][0] == int(batch["review"][0][0] == WORDS.index("red"))  # down is 0, up 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels", "message"),
+    [
+        (REVIEWS, ("LABEL_0", "LABEL_1"), "which column"),
+        (REVIEWS.replace("stars", "label"), ("LABEL_0", "LABEL_1"), "has the labels 1, 2, 3, and the model 0, 1"),
+        (REVIEWS.replace("mood", "label"), ("up", "down"), "has the labels down, up, and the model up, down"),
+        (
+            REVIEWS.replace("mood", "label"),
+            ("LABEL_0", "LABEL_1", "LABEL_2"),
+            "and the model LABEL_0, LABEL_1, LABEL_2",
+        ),
+        ("a,b\n" + "1,2\n3,4\n" * 9, ("LABEL_0", "LABEL_1"), "no column that is one of texts"),
+    ],
+)
+def test_labels_that_are_not_the_models_are_refused(
+    rows: str, labels: tuple[str, ...], message: str, folder: Path
+) -> None:
+    with pytest.raises(MaiError) as caught:
+        labelled(folder, rows, labels)
+    assert message in caught.value.diagnostics[0].message
