@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
 from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text, lacks_values, plain_numbers
-from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of, ways_of
+from mai.compiler.data.tables.dates import HELP, days_of, is_in_utc, like_dates, moments_of, notes_of_dates, ways_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, is_word, number_of
 from mai.compiler.data.totals import LastOfColumn
 from mai.runtime.arrays import Array
@@ -94,11 +94,7 @@ class Column:
 
     def notes(self) -> Iterator[str]:
         """What was found in the rows, in words."""
-        if self.are_dates:
-            times = ", and times are rounded to some 3 minutes, as numbers of 32 bits are" if self.are_times else ""
-            yield f"column `{self.name}` holds dates: they are days since 1970-01-01{times}"
-        if self.in_utc:
-            yield f"column `{self.name}`: times with an offset, as `+02:00`, are read in UTC, and so are their hours"
+        yield from notes_of_dates(self.name, self.are_dates, self.are_times, bool(self.in_utc))
         if self.dressed:
             what = "are read without signs of money, shares and thousands"
             yield f"column `{self.name}`: numbers such as `{self.dressed}` {what}"
@@ -321,9 +317,7 @@ class Column:
     def _days(self, array: pa.Array) -> pa.Array:
         """Times as days since 1970-01-01, with parts of days."""
         self._note_zone(array)
-        self.are_dates = True
-        moments = array.cast(pa.timestamp("us"), safe=False)
-        days = pc.divide(moments.cast(pa.int64()).cast(pa.float64(), safe=False), 24 * 3600 * 1e6)
+        self.are_dates, days = True, days_of(array)
         self.are_times = self.are_times or bool(pc.any(pc.not_equal(days, pc.floor(days))).as_py())
         return days
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -29,6 +31,21 @@ def moments_of(text: pa.Array) -> pa.Array | None:
         except pa.ArrowInvalid:
             continue
     return None
+
+
+def days_of(moments: pa.Array) -> pa.Array:
+    """Times as days since 1970-01-01, with parts of days, in 64 bits."""
+    microseconds = moments.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
+    return pc.divide(microseconds.cast(pa.float64(), safe=False), 24 * 3600 * 1e6)
+
+
+def notes_of_dates(column: str, are_dates: bool, are_times: bool, in_utc: bool) -> Iterator[str]:
+    """What is said of a column that holds dates, some of them with a time, or with an offset."""
+    if are_dates:
+        times = ", and times are rounded to some 3 minutes, as numbers of 32 bits are" if are_times else ""
+        yield f"column `{column}` holds dates: they are days since 1970-01-01{times}"
+    if in_utc:
+        yield f"column `{column}`: times with an offset, as `+02:00`, are read in UTC, and so are their hours"
 
 
 def like_dates(text: pa.Array) -> pa.Array:
