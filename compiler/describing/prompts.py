@@ -65,10 +65,10 @@ def lines_of_prompts(table: TableSummary) -> list[str]:
 def _lines(table: TableSummary, length: int, masked: str, settings: str) -> list[str]:
     quoted = [f'"{file.as_posix()}"' for file in table.files]
     files = quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
-    held = rounded(length)
+    size = rounded(length)
     return [
         f"# a token is a byte here; `mai import FOLDER --data {table.files[0].as_posix()}` takes the tokenizer of a model",
-        f"data text: tokens[{held}], {masked}_mask: [{held}]",
+        f"data text: tokens[{size}], {masked}_mask: [{size}]",
         f"  from examples({files}, {settings}, longer = drop)",
     ]
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
 from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text, lacks_values, plain_numbers
-from mai.compiler.data.tables.dates import HELP, is_in_utc, like_dates, moments_of, ways_of
+from mai.compiler.data.tables.dates import HELP, days_of, is_in_utc, like_dates, moments_of, odd_one, ways_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, is_word, number_of
 from mai.compiler.data.totals import LastOfColumn
 from mai.runtime.arrays import Array
@@ -321,9 +321,7 @@ class Column:
     def _days(self, array: pa.Array) -> pa.Array:
         """Times as days since 1970-01-01, with parts of days."""
         self._note_zone(array)
-        self.are_dates = True
-        moments = array.cast(pa.timestamp("us"), safe=False)
-        days = pc.divide(moments.cast(pa.int64()).cast(pa.float64(), safe=False), 24 * 3600 * 1e6)
+        self.are_dates, days = True, days_of(array)
         self.are_times = self.are_times or bool(pc.any(pc.not_equal(days, pc.floor(days))).as_py())
         return days
 
@@ -352,13 +350,7 @@ class Column:
 
     def _no_times(self, text: pa.Array) -> MaiError:
         """What is wrong with texts that are not all times, or not in one way."""
-        ways = ways_of(text, self._decimal)
-        usual = next(iter(ways.values()))
-        place = next((place for place, way in ways.items() if way is None), None)
-        what = "which has no place in time"
-        if place is None:
-            place = next(place for place, way in ways.items() if way != usual)
-            what = f"which is written in another way than `{text[next(iter(ways))]}`"
+        place, what = odd_one(text, self._decimal)
         help = f"{HELP}, or numbers: all in one of these ways"
         return self._wrong(f"holds `{str(text[place])[:60]}` in {self._at(place)}, {what}", help)
 
