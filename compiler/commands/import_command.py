@@ -21,7 +21,9 @@ def import_(
     out: Annotated[Path | None, Option(help="The spec to write.", show_default="NAME.mai in the folder")] = None,
     data: Annotated[
         Path | None,
-        Option(help="Of a language model: data to train on. Conversations, prompts with answers, or texts."),
+        Option(
+            help="Data to train a model of texts on: conversations, prompts with answers, texts, or texts with labels."
+        ),
     ] = None,
     ignore: Annotated[
         list[str] | None, Option(help="A field of config.json that changes no result, where mai does not know it.")
@@ -32,7 +34,7 @@ def import_(
 
     With --data the spec also trains, from the folder's weights on: mai import my-llama --data chat.jsonl, then mai train my-llama/my-llama.mai
     The loss is of answers alone. The data are a table with a column of conversations, `messages`, or with columns as `prompt` and `completion`,
-    or texts. `mai data FILE` shows what is in them.
+    or texts. Of a classifier they are texts with labels. `mai data FILE` shows what is in them.
     """
     from mai.compiler.importing.adapter import spec_path
     from mai.compiler.importing.importing import import_folder
@@ -61,5 +63,5 @@ def _tuned(imported: Imported, spec: Path, data: Path) -> tuple[str, str]:
     """The text of a spec that trains on data, and what is said of it."""
     from mai.compiler.drafting.finetuning import finetuned
 
-    tuned = finetuned(imported.text, spec, data, imported.end, imported.context)
+    tuned = finetuned(imported.text, spec, data, imported.end, imported.context, imported.labels)
     return tuned.text, tuned.said

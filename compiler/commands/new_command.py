@@ -45,7 +45,7 @@ def new(
     From a table comes a model that predicts one column from the others. A column of words or of few whole numbers is predicted as labels
     with probabilities, another column of numbers as numbers. Texts in the other columns are read as tokens. With --horizon 12 the table is a
     series, and the next 12 rows are forecast. From images in folders comes a classifier, from images without folders a model that draws
-    more of them, from a text a model that continues it. The spec is for you to read and change. `mai data FILE` shows what is in the data.
+    more of them, from a text a model that continues it, from conversations or prompts with answers a small model that answers. The spec is for you to read and change. `mai data FILE` shows what is in the data.
     """
     if data is None and any(each is not None for each in (target, numbers, horizon)):
         raise Misuse("--target is of data: mai new --data FILE --target COLUMN")
@@ -81,10 +81,13 @@ def _start(kind: str, file: Path) -> str:
 
 
 def _drafted(data: Path, file: Path, wish: tuple[str | None, bool | None, int | None, int | None]) -> str:
+    from mai.compiler.drafting.answers import files_read_by
     from mai.compiler.drafting.draft import Wish, draft
     from mai.spec.formatting import format_text
 
     text = format_text(draft(data, file.parent, Wish(*wish)))
+    for name, contents in files_read_by(text).items():
+        write_copies({file.parent / name: contents.encode()})
     said = takewhile(lambda line: line.startswith("#"), text.splitlines())
     say("\n".join(line.removeprefix("# ") for line in said))
     return text

@@ -99,6 +99,12 @@ def _column(column: ColumnSummary) -> dict[str, object]:
         if column.kind == "date":
             about["from"], about["to"] = moment(column.numbers.low), moment(column.numbers.high)
             about["in_utc"] = column.in_utc
+    if column.turns is not None:
+        about["conversations"] = {
+            "messages": _numbers(column.turns.messages),
+            "bytes": _numbers(column.turns.bytes),
+            "roles": dict(column.turns.roles),
+        }
     reason = why_not(column)
     return about | ({"left_out": reason} if reason else {})
 

@@ -13,6 +13,7 @@ PAIRS = (
 )  # fmt: skip
 BETWEEN = ("input", "context")
 BYTES_OF_MARKS = 24  # What a template writes around a message, roughly.
+TEMPLATE = "chat_template.jinja"
 MUCH_LONGER = 4  # Times the mean of texts.
 
 
@@ -48,29 +49,43 @@ def texts_in(table: TableSummary) -> str | None:
     return texts[0] if len(texts) == 1 else None
 
 
-def lines_of_prompts(table: TableSummary) -> list[str]:
-    """The `data` line of conversations, or of prompts with answers that differ, by bytes; none of other tables."""
+@record
+class ByteTexts:
+    """Prompts with answers as texts of bytes: the `data` line, its mask of answers, and the length of a text."""
+
+    line: str
+    mask: str
+    length: int
+
+
+def byte_texts_of(table: TableSummary, place: str | None = None) -> ByteTexts | None:
+    """What reads conversations, or prompts with answers that differ; None for other tables. `place` is the file's, as the spec names it."""
     conversations, prompts = conversations_in(table), prompts_in(table)
     if conversations is not None:
-        settings = f'messages = {conversations}, chat = "chat_template.jinja"'
-        return _lines(table, _bytes_of_turns(table, conversations), "answer", settings)
+        settings = f'messages = {conversations}, chat = "{TEMPLATE}"'
+        return _byte_texts(table, place, _bytes_of_turns(table, conversations), "answer", settings)
     answer = None if prompts is None else table.column(prompts.answer)
     if prompts is None or answer is None or not answer.is_identifier:
-        return []
+        return None
     text = "".join(f"{{{name}}}\\n" for name in prompts.asked) + f"{{{prompts.answer}}}\\0"
     length = sum(_bytes(table.column(name)) + 1 for name in (*prompts.asked, prompts.answer))
-    return _lines(table, length, prompts.answer, f'text = "{text}", missing = keep, needs = {prompts.answer}')
+    settings = f'text = "{text}", missing = keep, needs = {prompts.answer}'
+    return _byte_texts(table, place, length, prompts.answer, settings)
 
 
-def _lines(table: TableSummary, length: int, masked: str, settings: str) -> list[str]:
-    quoted = [f'"{file.as_posix()}"' for file in table.files]
+def lines_of_prompts(table: TableSummary) -> list[str]:
+    """The `data` line of texts of bytes, and what a model's folder has instead; none of other tables."""
+    texts = byte_texts_of(table)
+    said = f"`mai import FOLDER --data {table.files[0].as_posix()}` takes the tokenizer of a model"
+    return [] if texts is None else [f"# a token is a byte here; {said}", texts.line]
+
+
+def _byte_texts(table: TableSummary, place: str | None, length: int, masked: str, settings: str) -> ByteTexts:
+    quoted = [f'"{file}"' for file in ([place] if place else [each.as_posix() for each in table.files])]
     files = quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
-    size = rounded(length)
-    return [
-        f"# a token is a byte here; `mai import FOLDER --data {table.files[0].as_posix()}` takes the tokenizer of a model",
-        f"data text: tokens[{size}], {masked}_mask: [{size}]",
-        f"  from examples({files}, {settings}, longer = drop)",
-    ]
+    held, mask = rounded(length), f"{masked}_mask"
+    source = f"examples({files}, {settings}, longer = drop)"
+    return ByteTexts(f"data text: tokens[{held}], {mask}: [{held}]\n  from {source}", mask, held)
 
 
 def _bytes_of_turns(table: TableSummary, name: str) -> int:

@@ -9,8 +9,10 @@ from mai.compiler.data.fields import bad
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.image_tables import images_of_table
 from mai.compiler.describing.images import ImagesSummary
+from mai.compiler.describing.prompts import byte_texts_of
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
+from mai.compiler.drafting.answers import draft_answers
 from mai.compiler.drafting.images import draft_images
 from mai.compiler.drafting.series import draft_series
 from mai.compiler.drafting.table_fields import choose_fields
@@ -54,6 +56,9 @@ def _of_table(table: TableSummary, place: str, wish: Wish) -> str:
     images = images_of_table(table, wish.target) if wish in (Wish(), Wish(wish.target)) else None
     if images is not None:
         return draft_images(images, place)
+    texts = byte_texts_of(table, place) if wish == Wish() else None
+    if texts is not None:
+        return draft_answers(table, texts)
     if wish.target is None and not table.fields():
         reasons = "; ".join(f"{column.name}: {why}" for column, why in table.left_out()[:3])
         raise bad(f"{table.files[0]} has no column of numbers, words or dates", help=reasons)

@@ -46,7 +46,10 @@ class Reader:
 
 @record
 class Lesson:
-    """A `data` line, as its fields and its source; the mask of what is learnt, None for all; what is said of it, its rows, tokens of a row."""
+    """A `data` line, as its fields and its source; the mask of what is learnt, None for all; what is said of it, its rows, tokens of a row.
+
+    Of a classifier, `label` is the field that is learnt of the field `text`.
+    """
 
     fields: str
     source: str
@@ -54,6 +57,8 @@ class Lesson:
     said: str
     rows: int
     length: int
+    text: str = "text"
+    label: str | None = None
 
 
 def lesson_of(data: Path, reader: Reader) -> Lesson:
@@ -101,8 +106,8 @@ def _of_template(
 def _of_table(
     source: Examples, settings: str, masked: str, what: str, files: Sequence[Path], reader: Reader
 ) -> Lesson:  # fmt: skip
-    counts = _counts(source, files, reader)
-    length = _length(counts, reader.context)
+    counts = token_counts(source, files, reader)
+    length = length_for(counts, reader.context)
     held = int((counts <= length).sum())
     longer = "" if held == len(counts) else ", longer = drop"
     least, most = int(counts.min()), int(counts.max())
@@ -113,18 +118,18 @@ def _of_table(
     return Lesson(fields, f'examples("{source.path}", {settings}{longer})', mask, said, held, length)
 
 
-def _counts(source: Examples, files: Sequence[Path], reader: Reader) -> Array:
-    """How many tokens each row has, as training reads them. Raises `MaiError` for a row that cannot be read."""
-    fields = {"text": Type(DType.INT, shape=(ENDLESS,))}
+def token_counts(source: Examples, files: Sequence[Path], reader: Reader, field: str = "text") -> Array:
+    """How many tokens each row of a field has, as training reads them. Raises `MaiError` for a row that cannot be read."""
+    fields = {field: Type(DType.INT, shape=(ENDLESS,))}
     tokenizer = opened(state_tokenizer(reader.tokenizer, reader.base, str))
     conversations = conversations_of(source, reader.base)
     tables = open_tables(files, Stated())
-    found = [read_texts(source, tokenizer, table, fields, conversations).rows["text"] for table in tables]
+    found = [read_texts(source, tokenizer, table, fields, conversations).rows[field] for table in tables]
     counts: Array = np.concatenate([rows.counts for rows in found if isinstance(rows, Padded)])
     return counts
 
 
-def _length(counts: Array, context: int | None) -> int:
+def length_for(counts: Array, context: int | None) -> int:
     """The length that holds all texts, or nearly all where a few are far longer than the others; never more than a model reads."""
     most, usual = int(counts.max()), int(np.quantile(counts, NEARLY_ALL))
     length = rounded(most if most <= max(MOST_KEPT, 2 * usual) else usual)

@@ -48,6 +48,7 @@ class Imported:
         is_linked: whether the weights lie elsewhere, behind a link, as in a hub's cache.
         end: the first token that ends a text, if one is stated.
         context: how many tokens the texts had at most that it was trained on, if that is stated.
+        labels: of a classifier of texts, whose tokens of -1 are none, the names of its labels in their order.
     """
 
     text: str
@@ -60,6 +61,7 @@ class Imported:
     is_linked: bool
     end: int | None = None
     context: int | None = None
+    labels: tuple[str, ...] | None = None
 
 
 def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Imported:
@@ -106,7 +108,8 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     title, ends = record["title"], settings["ends"]
     end = ends[0] if isinstance(ends, list) and ends else None
     context = _whole(settings.get("max_position_embeddings"))
-    return Imported(text, title, exports, numbers, unread, tuple(notes), has_chat, is_linked, end, context)
+    labels = _labels(folder) if record.get("gaps") and settings["head"] == "classify" else None
+    return Imported(text, title, exports, numbers, unread, tuple(notes), has_chat, is_linked, end, context, labels)
 
 
 def _whole(stated: object) -> int | None:
@@ -248,9 +251,15 @@ def _declarations(record: Record, architecture: str, folder: ModelFolder, out: P
 
 
 def _classes(folder: ModelFolder) -> int:
-    """How many labels there are; two where nothing is said, as in transformers."""
-    labels = folder.config.get("id2label")
-    return len(labels) if isinstance(labels, Mapping) else 2
+    """How many labels there are."""
+    return len(_labels(folder))
+
+
+def _labels(folder: ModelFolder) -> tuple[str, ...]:
+    """The names of labels in their order; two where nothing is said, as in transformers."""
+    stated = folder.config.get("id2label")
+    named = stated if isinstance(stated, Mapping) else {"0": "LABEL_0", "1": "LABEL_1"}
+    return tuple(str(name) for _, name in sorted(named.items(), key=lambda item: int(item[0])))
 
 
 def _with_tokenizer(body: str, folder: ModelFolder, out: Path) -> str:

@@ -10,6 +10,7 @@ import marshal
 import os
 import re
 import sys
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
@@ -29,16 +30,15 @@ GRAMMAR = Path(__file__).parents[1] / "grammar.lark"
 @cache
 def tables() -> Tables:
     """The tables, read from the user's file where they are those of this grammar, else made and written there."""
-    source = [GRAMMAR.read_text(encoding="utf-8"), Path(__file__).read_text(encoding="utf-8"), sys.version]
-    folder = _folder()
-    if folder is None:
+    kept = _kept("tables")
+    if kept is None:
         return _tables(_data())
     with suppress(OSError, ValueError, EOFError, TypeError):
-        made_of, data = marshal.loads((folder / "tables").read_bytes())
-        if made_of == source:
+        source, data = marshal.loads(kept.read_bytes())
+        if source == _source():
             return _tables(data)
     data = _data()
-    _write(folder / "tables", marshal.dumps((source, data)))
+    _write(kept, marshal.dumps((_source(), data)))
     return _tables(data)
 
 
@@ -49,19 +49,26 @@ def lark_parser() -> tuple[Lark, Layout]:
 
     layout = Layout()
     options: dict[str, Any] = {"parser": "lalr", "lexer": "contextual", "maybe_placeholders": False}
-    folder = _folder()
-    cached = str(folder / "grammar") if folder else False
+    kept = _kept("lark")
+    cached = str(kept) if kept else False
     return Lark(GRAMMAR.read_text(encoding="utf-8"), start="file", postlex=layout, cache=cached, **options), layout
 
 
-def _folder() -> Path | None:
-    """The user's folder for what takes long to make, if there is a place for one."""
+@cache
+def _source() -> list[str]:
+    """What the tables are made of."""
+    return [GRAMMAR.read_text(encoding="utf-8"), Path(__file__).read_text(encoding="utf-8"), sys.version]
+
+
+def _kept(form: str) -> Path | None:
+    """The user's file for what is made of this grammar, if there is a place for one; another version of mai has one of its own."""
+    digest = zlib.crc32("\0".join(_source()).encode())
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mai"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except (OSError, RuntimeError):
         return None
-    return folder
+    return folder / f"grammar-{digest:08x}.{form}"
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -254,6 +254,7 @@ def test_a_file_in_two_encodings_is_told(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_conversations_are_told_with_a_line(row: dict[str, object], told: str, line: str, tmp_path: Path) -> None:
     summary = table(tmp_path / "t.jsonl", f"{json.dumps(row)}\n" * 4)
+    assert "conversations" in json.loads(as_json(summary))["columns"][0]
     assert told in "\n".join(lines(summary)) and line in data_line(summary).replace(f"{tmp_path}/", "")
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from mai.compiler.check import check_text
 from mai.compiler.data.batches import load
 from mai.compiler.drafting.finetuning import Tuned, finetuned
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
+from tests.support.chat_folders import chat_folder, chat_tokenizer
+from tests.support.command import invoke
 from tests.support.tokenizers import WORDS, word_tokenizer
 
 TEMPLATE = "{% for m in messages %}<s> {{ m.role }} {{ m.content }} </s> {% endfor %}{% if add_generation_prompt %}<s> assistant {% endif %}"
@@ -126,7 +129,10 @@ def test_a_spec_that_trains_has_all_of_the_imported_one(folder: Path) -> None:
     )
     assert program.loading is not None and [*program.exports] == ["predict", "generate"]
     assert (
-        "z = logits(x)" in block and "steps = 100, batch = 8" in block and "keep = best(loss, patience = 33)" in block
+        "z = logits(x)" in block
+        and "as whole" in block
+        and "steps = 100, batch = 8" in block
+        and "keep = best(loss, patience = 33)" in block
     )
     assert got.said == "40 conversations of 10 tokens, of which 16 hold all"
 
@@ -168,3 +174,112 @@ def test_a_model_that_writes_nothing_is_refused(folder: Path) -> None:
     with pytest.raises(MaiError) as caught:
         finetuned(spec, folder / "a.mai", folder / "a.jsonl")
     assert "language models that go on" in caught.value.diagnostics[0].message
+
+
+@pytest.mark.slow
+def test_steps_are_those_of_a_loop_by_hand(tmp_path: Path) -> None:
+    """AdamW on the same rows: the losses and the weights, to rounding."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    # The token that pads has no gradient in transformers: here it is none that a text begins with.
+    model = chat_folder(tmp_path / "m", tie_word_embeddings=False, pad_token_id=3).train()
+    rows = [
+        [{"role": "user", "content": f"fish {n}?"}, {"role": "assistant", "content": f"one {n}" * n}]
+        for n in range(1, 9)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows))
+    done = invoke("import", tmp_path / "m", "--data", tmp_path / "a.jsonl", "--out", tmp_path / "a.mai")
+    assert done.exit_code == 0, done.output
+    spec = (tmp_path / "a.mai").read_text()
+    (tmp_path / "a.mai").write_text(spec.replace("cosine(warmup = 10)", "constant"))
+    run = ("--steps", "3", "--batch", "8", "--out", tmp_path / "run", "--quiet", "--device", "cpu")
+    done = invoke("train", tmp_path / "a.mai", *run)
+    assert done.exit_code == 0, done.output
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
+    mine = []
+    for _ in range(3):
+        loss = torch.stack([_answer_loss(model, row) for row in rows]).mean()
+        mine.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    np.testing.assert_allclose(losses, mine, rtol=1e-5)
+    weights = load_file(tmp_path / "run" / "weights.safetensors")["logits.token"]
+    np.testing.assert_allclose(weights, model.model.embed_tokens.weight.detach().numpy(), atol=1e-5)
+
+
+def _answer_loss(model: Any, row: list[dict[str, str]]) -> Any:
+    """The mean cross-entropy of the tokens of an answer, by transformers."""
+    import torch
+
+    tokenizer = chat_tokenizer()
+    texts = (tokenizer.apply_chat_template(row[:k], tokenize=False, add_generation_prompt=k == 1) for k in (1, 2))
+    asked, whole = (tokenizer(text, add_special_tokens=False).input_ids for text in texts)
+    tokens = torch.tensor([whole])
+    logits = model(tokens[:, :-1]).logits[0, len(asked) - 1 :]
+    return torch.nn.functional.cross_entropy(logits, tokens[0, len(asked) :])
+
+
+CLASSIFIER = f"""# A classifier.
+const vocab = {len(WORDS)}
+const classes = 2
+
+data text: tokens[n] from text(tokenizer = "m/tokenizer.json")
+
+net scores(x: tokens[P]) -> [classes] {{
+  param token: [vocab, 8] ~ normal(0, 0.02)
+  return linear(sum(where((x >= 0)[:, None], token[maximum(x, 0)], 0), axis = 0), classes, bias = false)
+}}
+
+export classify(x: tokens[P]) -> [classes] {{ return scores(x) }}
+
+weights from "m/model.safetensors" {{
+  "scores.token" = "e"
+  "scores.linear_1.weight" = "o"[:2]
+}}
+"""
+
+
+def labelled(folder: Path, rows: str, labels: tuple[str, ...] = ("LABEL_0", "LABEL_1")) -> str:
+    (folder / "r.csv").write_text(rows)
+    return finetuned(CLASSIFIER, folder / "a.mai", folder / "r.csv", labels=labels).text
+
+
+REVIEWS = "review,mood,stars\n" + "red fish,up,1\nblue one fish,down,2\nred red fish,up,3\n" * 10
+
+
+def test_a_classifier_learns_labels_of_texts(folder: Path) -> None:
+    text = labelled(folder, REVIEWS.replace(",mood,", ",label,"))
+    block = text[text.index("# Goes on") : text.index("weights from")]
+    assert "review: tokens[16], review_mask: [16], label: class[2]" in text and "longer = cut" in text
+    assert "x = where(review_mask > 0, review, -1)\n  z = scores(x)\n  minimize cross_entropy(z, label)" in block
+    assert "export classify(review: tokens[P]) -> [classes] { return scores(review) }" in text
+    training = program_of(folder, text).training
+    assert training is not None and training.data is not None
+    batch = load(training.data, training.fields, 0, folder).batch(0, 1)
+    assert batch["label"][0] == int(batch["review"][0][0] == WORDS.index("red"))  # down is 0, up 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels", "message"),
+    [
+        (REVIEWS, ("LABEL_0", "LABEL_1"), "which column"),
+        (REVIEWS.replace("stars", "label"), ("LABEL_0", "LABEL_1"), "has the labels 1, 2, 3, and the model 0, 1"),
+        (REVIEWS.replace("mood", "label"), ("up", "down"), "has the labels down, up, and the model up, down"),
+        (
+            REVIEWS.replace("mood", "label"),
+            ("LABEL_0", "LABEL_1", "LABEL_2"),
+            "and the model LABEL_0, LABEL_1, LABEL_2",
+        ),
+        ("a,b\n" + "1,2\n3,4\n" * 9, ("LABEL_0", "LABEL_1"), "no column that is one of texts"),
+    ],
+)
+def test_labels_that_are_not_the_models_are_refused(
+    rows: str, labels: tuple[str, ...], message: str, folder: Path
+) -> None:
+    with pytest.raises(MaiError) as caught:
+        labelled(folder, rows, labels)
+    assert message in caught.value.diagnostics[0].message

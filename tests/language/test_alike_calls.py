@@ -23,6 +23,10 @@ net f(x: [P, 8], y: class[4][P]) -> [P, 8] {
   return linear(h, 8) + linear(h, 8, init = normal(0, 1))
 }
 
+layer picked(x: [3, 4], i: class[3][3], j: class[4][3]) -> [3] { return x[i, j] }
+
+export p(x: [3, 4], j: class[4][3]) -> [3] { return picked(x, range(3), j) + picked(x, [2, 1, 0], j) }
+
 export g(x: [P, 8], y: class[4][P]) -> ([P, 8], []) {
   u = f(x, y)
   v = f(u, y)

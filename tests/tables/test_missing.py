@@ -116,5 +116,6 @@ def test_gaps_of_other_files(program: Maker, tmp_path: Path) -> None:
     dataset = load(made.training.data, made.training.fields, 0, tmp_path)
     rows = dataset.batch(0, 3)
     assert sorted(rows["age"].tolist())[:2] == [1.5, 3.0] or np.isnan(rows["age"]).sum() == 1
-    assert dataset.notes == ("column `when` holds dates: they are days since 1970-01-01",)
+    times = "and times are rounded to some 3 minutes, as numbers of 32 bits are"
+    assert dataset.notes == (f"column `when` holds dates: they are days since 1970-01-01, {times}",)
     assert np.nanmax(rows["when"]) == 18263.5 and np.isnan(rows["when"]).sum() == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mai.compiler.data.label_names import in_order
 from mai.compiler.data.tables.header import name_columns
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.lines import data_line
+from mai.compiler.drafting.answers import files_read_by
 from mai.compiler.drafting.draft import Wish, draft
 from mai.compiler.program import Training
 from mai.runtime.inputs.labels import labels_to_numbers
@@ -135,12 +137,26 @@ def test_a_newcomer_goes_from_a_table_to_predictions(tmp_path: Path, monkeypatch
     assert pa.types.is_floating(out["probability.3"].type)
 
 
-def test_a_table_of_conversations_alone_is_refused_with_a_reason(tmp_path: Path) -> None:
-    (tmp_path / "t.jsonl").write_text('{"messages": [{"role": "user", "content": "hello"}]}\n' * 3)
-    with pytest.raises(MaiError) as caught:
-        draft(tmp_path / "t.jsonl", tmp_path, Wish())
-    assert "no column of numbers, words or dates" in caught.value.diagnostics[0].message
-    assert "messages: it holds conversations" in (caught.value.diagnostics[0].help or "")
+@pytest.mark.parametrize(
+    ("row", "answer"),
+    [
+        ({"messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "good day"}]}, "good day\0\n"),
+        ({"prompt": "hello", "completion": "good day"}, "good day\0"),
+    ],
+)  # fmt: skip
+def test_of_conversations_and_prompts_the_answers_are_learnt(
+    row: dict[str, object], answer: str, tmp_path: Path
+) -> None:
+    rows = [{**row, "completion": f"good day{'!' * place}"} if "completion" in row else row for place in range(9)]
+    (tmp_path / "t.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in rows))
+    text = draft(tmp_path / "t.jsonl", tmp_path, Wish())
+    for name, contents in files_read_by(text).items():
+        (tmp_path / name).write_text(contents)
+    training, data = learnt(text, tmp_path)
+    (mask,) = {*training.fields} - {"text"}
+    batch = data.batch(0, 1)
+    said = bytes(batch["text"][0].astype(int)[batch[mask][0] == 1].tolist()).decode()
+    assert said.replace("!", "") == answer
 
 
 def test_the_logarithm_of_a_heavy_tail_is_learnt(tmp_path: Path) -> None:

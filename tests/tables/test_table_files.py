@@ -31,6 +31,7 @@ from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import open_table, read_blocks
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.parsing import grammar
 
 FIELDS = {"x": Type(DType.REAL, shape=(2,)), "y": Type(DType.INT, classes=3)}
 REAL, WORD = {"a": Type(DType.REAL)}, {"a": Type(DType.INT, classes=3)}
@@ -263,7 +264,7 @@ def test_a_large_table_is_kept_in_a_file(form: str, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(store, "IN_MEMORY", 100)
     monkeypatch.setattr("mai.compiler.data.tables.files.ROWS", 8)
     data = read(tmp_path, path=path.name)
-    (kept,) = (tmp_path / "cache" / "tables").iterdir()
+    (kept,) = (tmp_path / "cache" / "columns").iterdir()
     assert data.notes == (f"40 rows are kept as numbers in {kept} (0 MB), where the next run finds them",)
     monkeypatch.setattr(Table, "rows", Table.rows)
     monkeypatch.setattr("mai.compiler.data.tables.convert.read_blocks", lambda *_: pytest.fail("it is read again"))
@@ -280,7 +281,22 @@ def test_a_large_table_is_kept_in_a_file(form: str, tmp_path: Path, monkeypatch:
     (tmp_path / "a.csv").write_text(TEXT.replace("cat", "dog"))
     path.unlink() if form == "parquet" else None
     assert read(tmp_path, path="a.csv").labels == {"y": ("ant", "bee", "dog")}
-    assert len(list((tmp_path / "cache" / "tables").iterdir())) == 1
+    assert len(list((tmp_path / "cache" / "columns").iterdir())) == 1
+
+
+def test_a_large_table_has_its_place_beside_what_is_kept_of_the_grammar(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("MAI_CACHE", raising=False)
+    monkeypatch.setattr(store, "IN_MEMORY", 100)
+    grammar.tables.cache_clear()
+    grammar.tables()
+    (tmp_path / "a.csv").write_text(TEXT)
+    (said,) = read(tmp_path, path="a.csv").notes
+    assert said.startswith("40 rows are kept as numbers in ")
+    grammar.tables.cache_clear()
+    assert list((tmp_path / "cache" / "mai").glob("grammar-*.tables"))
 
 
 def test_a_table_that_is_damaged_at_its_end_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,7 +304,7 @@ def test_a_table_that_is_damaged_at_its_end_leaves_nothing(tmp_path: Path, monke
     monkeypatch.setattr(store, "IN_MEMORY", 100)
     (tmp_path / "a.csv").write_text(TEXT + ",1,ant\n")
     assert "is empty in row 41" in refused(tmp_path, path="a.csv").message
-    assert list((tmp_path / "cache" / "tables").iterdir()) == []
+    assert list((tmp_path / "cache" / "columns").iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
 from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text, lacks_values, plain_numbers
-from mai.compiler.data.tables.dates import HELP, days_of, is_in_utc, like_dates, moments_of, odd_one, ways_of
+from mai.compiler.data.tables.dates import HELP, days_of, is_in_utc, like_dates, moments_of, notes_of_dates, ways_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, is_word, number_of
 from mai.compiler.data.totals import LastOfColumn
 from mai.runtime.arrays import Array
@@ -94,11 +94,7 @@ class Column:
 
     def notes(self) -> Iterator[str]:
         """What was found in the rows, in words."""
-        if self.are_dates:
-            times = ", and times are rounded to some 3 minutes, as numbers of 32 bits are" if self.are_times else ""
-            yield f"column `{self.name}` holds dates: they are days since 1970-01-01{times}"
-        if self.in_utc:
-            yield f"column `{self.name}`: times with an offset, as `+02:00`, are read in UTC, and so are their hours"
+        yield from notes_of_dates(self.name, self.are_dates, self.are_times, bool(self.in_utc))
         if self.dressed:
             what = "are read without signs of money, shares and thousands"
             yield f"column `{self.name}`: numbers such as `{self.dressed}` {what}"
@@ -350,7 +346,13 @@ class Column:
 
     def _no_times(self, text: pa.Array) -> MaiError:
         """What is wrong with texts that are not all times, or not in one way."""
-        place, what = odd_one(text, self._decimal)
+        ways = ways_of(text, self._decimal)
+        usual = next(iter(ways.values()))
+        place = next((place for place, way in ways.items() if way is None), None)
+        what = "which has no place in time"
+        if place is None:
+            place = next(place for place, way in ways.items() if way != usual)
+            what = f"which is written in another way than `{text[next(iter(ways))]}`"
         help = f"{HELP}, or numbers: all in one of these ways"
         return self._wrong(f"holds `{str(text[place])[:60]}` in {self._at(place)}, {what}", help)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -32,9 +34,18 @@ def moments_of(text: pa.Array) -> pa.Array | None:
 
 
 def days_of(moments: pa.Array) -> pa.Array:
-    """Times as days since 1970-01-01, with parts of days."""
+    """Times as days since 1970-01-01, with parts of days, in 64 bits."""
     microseconds = moments.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
     return pc.divide(microseconds.cast(pa.float64(), safe=False), 24 * 3600 * 1e6)
+
+
+def notes_of_dates(column: str, are_dates: bool, are_times: bool, in_utc: bool) -> Iterator[str]:
+    """What is said of a column that holds dates, some of them with a time, or with an offset."""
+    if are_dates:
+        times = ", and times are rounded to some 3 minutes, as numbers of 32 bits are" if are_times else ""
+        yield f"column `{column}` holds dates: they are days since 1970-01-01{times}"
+    if in_utc:
+        yield f"column `{column}`: times with an offset, as `+02:00`, are read in UTC, and so are their hours"
 
 
 def like_dates(text: pa.Array) -> pa.Array:
@@ -51,17 +62,6 @@ def ways_of(text: pa.Array, decimal: Decimal) -> dict[int, pa.DataType | None]:
     """By its place, as what each text that says something has a place in time: a number, a date, or one with an offset; None for a word."""
     cells = zip(text.to_pylist(), lacks_values(text).to_pylist(), strict=True)
     return {place: _way_of(cell, decimal) for place, (cell, is_lacking) in enumerate(cells) if not is_lacking}
-
-
-def odd_one(text: pa.Array, decimal: Decimal) -> tuple[int, str]:
-    """The place of a text that has no place in time, or of the first that has it in another way than those before; and which of both it is."""
-    ways = ways_of(text, decimal)
-    place = next((place for place, way in ways.items() if way is None), None)
-    if place is not None:
-        return place, "which has no place in time"
-    first = next(iter(ways))
-    place = next(place for place, way in ways.items() if way != ways[first])
-    return place, f"which is written in another way than `{text[first]}`"
 
 
 def _way_of(cell: str, decimal: Decimal) -> pa.DataType | None:

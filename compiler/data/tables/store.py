@@ -42,7 +42,7 @@ def folder() -> Path:
     """Where tables are kept: MAI_CACHE, or the user's own folder for such files."""
     named, usual = os.environ.get("MAI_CACHE"), os.environ.get("XDG_CACHE_HOME")
     place = Path(named) if named else (Path(usual) if usual else Path.home() / ".cache") / "mai"
-    return place / "tables"
+    return place / "columns"
 
 
 class Store:

@@ -146,9 +146,9 @@ def _product(e: Context, expr: ast.Binary, left: Value, right: Value, spans: lis
         sizes = (left, -1, inner[1]), (right, max(-2, -ranks[1]), inner[0])
         edits = [*factors(expr), *sizes_of_params(e.weights, sizes)]
         return e.error("dimension-mismatch", expr.op_span, message, label=shapes, edits=edits)
-    if ranks == (2, 1) and _is_plain(left):
+    if ranks == (2, 1) and _is_plain(e, left):
         return e.emit(pr.Affine, right, left)
-    if ranks[1] == 2 and _is_plain(right):
+    if ranks[1] == 2 and _is_plain(e, right):
         return e.emit(pr.Affine, left, transposed(e, right))
     a = left if ranks[0] > 1 else e.emit(sh.Unsqueeze, left, axes=(-2,))
     b = right if ranks[1] > 1 else e.emit(sh.Unsqueeze, right, axes=(-1,))
@@ -157,9 +157,13 @@ def _product(e: Context, expr: ast.Binary, left: Value, right: Value, spans: lis
     return e.emit(sh.Squeeze, product, axes=axes) if axes and isinstance(product, Value) else product
 
 
-def _is_plain(matrix: Value) -> bool:
+def _is_plain(e: Context, matrix: Value) -> bool:
     """Whether a matrix is the same for all examples, or one of several that are."""
-    return not matrix.type.lead or is_chosen(matrix)
+    if not matrix.type.lead:
+        return True
+    chosen = is_chosen(matrix)
+    e.looks_behind += chosen
+    return chosen
 
 
 def transposed(e: Context, x: Value) -> Value:

@@ -45,6 +45,7 @@ def read_together(e: Context, x: Value, parts: Sequence[Part], axis: int) -> Val
     Raises:
         Stop: the arrays do not fit together, which was reported.
     """
+    e.looks_behind += x.type.rank == len(parts) == 2
     if x.type.rank == len(parts) == 2 and parts[0].is_the_axis and parts[1].index.type.shape == (parts[0].size,):
         place = _or_beyond(e, parts[1], _from_the_start(e, parts[1]), parts[1].size).unsqueeze(-1)
         return Term(e.builder, x).emit(Gather, place, axis=-1).squeeze(-1).value

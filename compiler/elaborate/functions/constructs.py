@@ -76,6 +76,7 @@ def repeats(e: Elaborator, x: Arg, labels: Arg, n: Arg) -> Binding:
 
 def appended_tokens(e: Elaborator, x: Arg) -> Value:
     """For each token of a row whether an `extend` has appended it. Raises where x is not the text of one that stands around it."""
+    e.looks_behind += 1
     text, growing = e.value(x.value, x.span), e.growing
     if growing is None or text is not growing.row:
         help = put(e.at(x.span) or x.span, growing.name) if growing else None
