@@ -63,12 +63,12 @@ def _facts(rows: Array, fit: Fit | None) -> Facts:
 
 def _of_columns(name: str, rows: Array, finite: Finite) -> dict[str, object]:
     """What is known of a field whose numbers, [n, ...], are columns with names of their own, or dates."""
-    known: dict[str, object] = {"columns": list(finite.vectors[name])} if name in finite.vectors else {}
+    names: dict[str, object] = {"columns": list(finite.vectors[name])} if name in finite.vectors else {}
     dates, columns = finite.dates.get(name, ()), rows.reshape(len(rows), -1).T
     if not dates or len(columns) > MOST or len(dates) not in (1, len(columns)):
-        return known
+        return names
     each = dates if len(dates) == len(columns) else dates * len(columns)
-    return known | {"dates": [_date_form(in_utc, days) for in_utc, days in zip(each, columns, strict=True)]}
+    return names | {"dates": [_date_form(in_utc, days) for in_utc, days in zip(each, columns, strict=True)]}
 
 
 def _date_form(in_utc: bool | None, days: Array) -> DateForm | None:

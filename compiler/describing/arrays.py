@@ -82,7 +82,8 @@ def summarise_array(name: str, array: Array) -> ArraySummary:
     words: tuple[str, ...] = ()
     if array.dtype.kind in "US" and array.ndim == 1:
         names, counts = np.unique(array, return_counts=True)
-        words = tuple(map(str, names.tolist())) if len(names) <= MOST_LABELS else ()
+        names = np.char.decode(names, "utf-8", "backslashreplace") if names.dtype.kind == "S" else names
+        words = tuple(names.tolist()) if len(names) <= MOST_LABELS else ()
         counts = counts if words else None
     labels = () if counts is None or not (counts > 0).all() else tuple(counts.tolist())
     return ArraySummary(

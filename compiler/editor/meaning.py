@@ -52,8 +52,8 @@ class Seen:
         if span.source.path != self.path:
             return
         forms = self.forms.setdefault((span.start, span.end), {})
-        known = forms.get(form.text)
-        if len(forms) < MAX_FORMS if known is None else len(known.lead) < len(form.lead):
+        before = forms.get(form.text)
+        if len(forms) < MAX_FORMS if before is None else len(before.lead) < len(form.lead):
             forms[form.text] = form
 
     def at(self, span: Span) -> list[Form]:

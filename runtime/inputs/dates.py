@@ -22,6 +22,7 @@ FORMS = (
     (r"^(\d{4})-(\d)-", r"\1-0\2-"),
     (r"^(\d{4}-\d{2})-(\d)\b", r"\1-0\2"),
 )
+WORD = re.compile(r"[^\[\],]+|^$")
 ISO = re.compile(r"\d{4}-\d{2}-\d{2}(?:$|[ T])")
 EPOCH = datetime(1970, 1, 1)
 MICROSECOND, A_DAY = timedelta(microseconds=1), 86_400e6
@@ -71,19 +72,23 @@ def is_date(text: str) -> bool:
 
 
 def dates_to_numbers(port: Port, form: DateForm, text: str) -> str:
-    """Words of the command line that are dates, `2024-03-14`, `2024-03-14, 2024-03-15` or `2024-03-01..2024-03-31`, as the text of their numbers.
+    """Words of the command line that are dates, `2024-03-14`, lists of them, or `2024-03-01..2024-03-31`, as the text of their numbers.
 
     Any other text is returned as it is. Raises `ModelError` as `as_days` does.
     """
     low, range_, high = text.partition("..")
     if range_ and is_date(low):
         return _range(port, form, low, high)
-    words = [word.strip().strip("\"'") for word in text.strip("[] ").split(",")]
-    if text.startswith("@") or ".." in text or all(map(is_number, words)):
+    if text.startswith("@") or ".." in text:
         return text
-    days = as_days(port, form, [float(word) if is_number(word) else word for word in words])
-    numbers: list[float] = days.tolist()
-    return repr(numbers[0]) if len(words) == 1 else str(numbers)
+    numbers = WORD.sub(lambda match: _number(port, form, match[0]), text)
+    return numbers if numbers == text or "," not in text or "[" in text else f"[{numbers}]"
+
+
+def _number(port: Port, form: DateForm, written: str) -> str:
+    """A word between brackets and commas as the text of its number. Raises `ModelError` as `as_days` does."""
+    word = written.strip().strip("\"'")
+    return written if is_number(word) or written.isspace() else repr(_day(port, form, word))
 
 
 def _range(port: Port, form: DateForm, low: str, high: str) -> str:
@@ -112,14 +117,10 @@ def _roundest(days: float) -> float:
     return next((each for each in rounded if np.float32(each) == np.float32(days)), round(days * 1440) / 1440)
 
 
-def description_of_dates(facts: Facts | None, form: DateForm) -> str:
+def description_of_dates(facts: Facts, form: DateForm) -> str:
     """What an input of dates is, in words, and from when to when the data had them."""
-    span = (
-        ""
-        if facts is None
-        else f", {date_in_words(min(facts.low), form)} to {date_in_words(max(facts.high), form)} in the data"
-    )
-    return IN_WORDS[form] + span
+    first, last = date_in_words(min(facts.low), form), date_in_words(max(facts.high), form)
+    return f"{IN_WORDS[form]}, {first} to {last} in the data"
 
 
 def _days_of(array: Array) -> Array:
@@ -129,20 +130,31 @@ def _days_of(array: Array) -> Array:
 
 
 def _day(port: Port, form: DateForm, value: object) -> float:
-    if value != value or (value is None and port.gaps):
+    if _is_missing(value) or (value is None and port.gaps):
         return math.nan
-    if isinstance(value, str):
-        moment = _moment(value)
-        if moment is None:
-            raise _no_date(port, form, value)
-        return _days(port, form, moment, value)
-    if isinstance(value, datetime):
-        return _days(port, form, value, str(value))
-    if isinstance(value, date):
-        return float((value - EPOCH.date()).days)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, np.datetime64):
+        return float(_days_of(np.asarray(value)))
+    if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
         return float(value)
-    raise _no_date(port, form, str(value))
+    moment = _moment(value) if isinstance(value, str) else _midnight(value)
+    if moment is None:
+        raise _no_date(port, form, str(value))
+    return _days(port, form, moment, str(value))
+
+
+def _is_missing(value: object) -> bool:
+    """Whether a value is NaN, NaT, or pandas' NA, which says of no comparison whether it holds."""
+    try:
+        return bool(value != value)
+    except TypeError:
+        return True
+
+
+def _midnight(value: object) -> datetime | None:
+    """When a day of Python's `datetime` begins; a moment as it is, None for another value."""
+    if isinstance(value, datetime) or not isinstance(value, date):
+        return value if isinstance(value, datetime) else None
+    return datetime(value.year, value.month, value.day)
 
 
 def _moment(text: str) -> datetime | None:

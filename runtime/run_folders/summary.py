@@ -86,7 +86,7 @@ def note_of_first(lines: Sequence[Line], metric: str = "loss", goal: Literal["mi
     block = lines[-1].get("block") if lines else None
     name, sign = f"{HELD_OUT}{metric}", 1 if goal == "min" else -1
     looks = [(int(line["step"]), float(line[name])) for line in lines if name in line and line.get("block") == block]
-    if len(looks) < FEWEST or min(sign * value for _, value in looks[1:]) <= sign * looks[0][1]:
+    if len(looks) < FEWEST or not all(sign * looks[0][1] < sign * value for _, value in looks[1:]):
         return None
     (step, first), (_, last) = looks[0], looks[-1]
     return (

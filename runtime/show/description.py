@@ -102,12 +102,12 @@ def origin(manifest: Manifest, path: Path) -> str:
 
 def _training(manifest: Manifest) -> str:
     """What the weights began as, and how long they were trained."""
-    steps, begun = manifest.trained_steps, manifest.weights_from
+    steps, source = manifest.trained_steps, manifest.weights_from
     if steps is None:
-        return f"weights of {begun}" if begun else "untrained"
+        return f"weights of {source}" if source else "untrained"
     blocks = ", ".join(f"{name} {number:,}" for name, number in manifest.trained_blocks.items())
     trained = f"trained for {steps:,} steps" + (f" ({blocks})" if blocks else "")
-    return f"{trained} from {begun}" if begun else trained
+    return f"{trained} from {source}" if source else trained
 
 
 def _tuning(tuning: Tuning) -> str:
@@ -134,7 +134,7 @@ def _port(manifest: Manifest, port: Port) -> str:
         text += f" = {port.default}"
     text += f", {range_of(port)}" if range_of(port) else ""
     form = date_form(manifest, port)
-    text += f", {description_of_dates(manifest.facts.get(port.name), form)}" if form is not None else ""
+    text += f", {description_of_dates(manifest.facts[port.name], form)}" if form is not None else ""
     return f"{text}, labels of `{port.field}`" if port.field else text
 
 

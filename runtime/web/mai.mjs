@@ -29,7 +29,7 @@ const WRITTEN = [
   [/^(\d{4})\/(\d{2})\/(\d{2})\b/, "$1-$2-$3"],
   [/^(\d{1,2})\.(\d{1,2})\.(\d{4})\b/, "$3-$2-$1"],
 ];
-const MOMENT = /^(\d{4}-\d{1,2}-\d{1,2}(?:[T ]\d{2}(?::\d{2}(?::\d{2}(?:\.\d+)?)?)?)?)(Z|[+-]\d{2}(?::?\d{2})?)?$/;
+const MOMENT = /^(\d{4}-\d{1,2}-\d{1,2})(?:([T ]\d{2}(?::\d{2}(?::\d{2}(?:\.\d+)?)?)?)(Z|[+-]\d{2}(?::?\d{2})?)?)?$/;
 const DATES = {
   day: { what: "a date", example: "2024-03-14, or 14.03.2024" },
   time: { what: "a date with its time", example: "2024-03-14 09:30" },
@@ -702,17 +702,17 @@ const isoOf = (date) => (Number.isNaN(date.getTime()) ? undefined : date.toISOSt
 /** A text in one of the forms that tables have dates in, as that of ISO 8601, and its offset; nothing for a text that is none. */
 function isoParts(text) {
   const iso = WRITTEN.reduce((changed, [form, instead]) => changed.replace(form, instead), text.trim());
-  const [, moment, offset] = iso.match(MOMENT) ?? [];
-  return [moment, offset];
+  const [, day, time = "", offset] = iso.match(MOMENT) ?? [];
+  return [day && day + time, offset];
 }
 
 /** The milliseconds since 1970 of a moment in the form of ISO 8601; NaN for one that no calendar has, the 30th of February. */
 function millisecondsOf(iso) {
   const [year, month, day, hour = 0, minute = 0, second = 0] = iso.split(/[-T :]/).map(Number);
-  const begun = Date.UTC(year, month - 1, day);
-  const is = new Date(begun);
+  const midnight = Date.UTC(year, month - 1, day);
+  const is = new Date(midnight);
   const isThere = is.getUTCFullYear() === year && is.getUTCMonth() === month - 1 && is.getUTCDate() === day;
-  return isThere && hour < 24 && minute < 60 && second < 60 ? begun + 1000 * (60 * (60 * hour + minute) + second) : NaN;
+  return isThere && hour < 24 && minute < 60 && second < 60 ? midnight + 1000 * (60 * (60 * hour + minute) + second) : NaN;
 }
 
 function minutesOf(offset) {

@@ -124,6 +124,7 @@ DAMAGED: list[tuple[Callable[[Path], object], str]] = [
     (lambda p: p.write_bytes(b""), "x.npy is not a numpy .npy file: "),
     (lambda p: np.save(p, np.array([{"a": 1}] * 50)), "x.npy is not an array of numbers: it holds object"),
     (lambda p: np.save(p, np.array(["a"] * 50)), "`x` holds words (`a`), the spec has real numbers"),
+    (lambda p: np.save(p, np.array([b"\xff"] * 50)), "the words of `x` are bytes that are not UTF-8"),
     (lambda p: np.save(p, X[:49]), "these have {'x': 49, 'y': 50}"),
     (lambda p: np.save(p, np.float32(1)), "need one common number of examples"),
     (lambda p: np.save(p, np.where(X > 2, np.nan, X)), "`x` holds values that are not finite (NaN or infinite)"),

@@ -408,10 +408,11 @@ export g(when: []) -> [] { return when }
     facts = {"when": Facts(low=[19000], high=[20000], middle=[19500], dates=["time"])}
     file = str(compiled(program(text), "g", tmp_path, facts=facts))
     values = ("2024-05-01", ["1.5.2024 12:00", "2024/05/01"], [19844], "2024-05-01T00:00Z")
-    wrong = ("2024-02-30", "2024-05-01T00:00+02:00")
-    *made, calendar, offset = javascript([{"file": file, "values": {"when": when}} for when in (*values, *wrong)])
+    wrong = ("2024-02-30", "2024-05-01Z", "2024-05-01T00:00+02:00")
+    *made, calendar, bare, offset = javascript([{"file": file, "values": {"when": when}} for when in (*values, *wrong)])
     assert [arrays(each)["g"].tolist() for each in made] == [[19844], [19844.5, 19844], [19844], [19844]]
     assert "`when` is a date with its time, this is `2024-02-30`: write it as" in calendar["error"]
+    assert "is a date with its time, this is `2024-05-01Z`" in bare["error"]
     assert "times here have no offset from UTC, as in the data, and this has one" in offset["error"]
 
 

@@ -46,7 +46,7 @@ def opened(write: Write) -> Callable[..., Model]:
         datetime(2024, 5, 1), np.datetime64("2024-05-01"), pd.Timestamp("2024-05-01"), DAY, 19844, ["2024-05-01"],
         [date(2024, 5, 1)], np.array(["2024-05-01"], "datetime64[ns]"), pd.Series(["2024-05-01"]),
         pd.to_datetime(pd.Series(["2024-05-01"])), pd.Series(pd.to_datetime(["2024-05-01"]).tz_localize("UTC")),
-        np.array([DAY]), (DAY,),
+        np.array([DAY]), (DAY,), np.array([np.datetime64("2024-05-01")], object),
     ],
 )  # fmt: skip
 def test_a_date_in_any_form_is_its_days(opened: Callable[..., Model], value: object) -> None:
@@ -74,6 +74,11 @@ def test_times_are_parts_of_days(opened: Callable[..., Model], form: DateForm, v
         ("day", ["2024-05-01", "soon"], "this is `soon`"),
         ("day", [None, "2024-05-01"], "this is `None`"),
         ("time", "2024-05-01T09:00+02:00", "times here have no offset from UTC, as in the data, and this has one"),
+        (
+            "utc",
+            date(2024, 5, 1),
+            "times here have an offset from UTC, as in the data, and this has none: `2024-05-01`",
+        ),
         ("utc", "2024-05-01 09:00", "times here have an offset from UTC, as in the data, and this has none"),
         (None, "2024-05-01", "`when` is float32, this is a text"),
     ],
@@ -92,6 +97,7 @@ def test_what_is_missing_is_nan(opened: Callable[..., Model]) -> None:
         [DAY, None],
         ["2024-05-01", None],
         [pd.Timestamp("2024-05-01"), pd.NaT],
+        pd.Series(["2024-05-01", pd.NA], dtype="string"),
         np.array(["2024-05-01", "NaT"], "M8[D]"),
     ):
         np.testing.assert_array_equal(opened("day", gaps=True)(when=value), [DAY, np.nan])
@@ -102,7 +108,7 @@ def test_what_is_missing_is_nan(opened: Callable[..., Model]) -> None:
     [
         ("2024-05-01", [DAY]), ("2024-05-01, 2.5.2024", [DAY, DAY + 1]), ("[2024-05-01, 2024-05-02]", [DAY, DAY + 1]),
         ('["2024-05-01"]', [DAY]), ("19844", [DAY]), ("2024-05-01..2024-05-03", [DAY, DAY + 1, DAY + 2]), ("01.05.2024..01.05.2024", [DAY]), ("@when.csv", [DAY, DAY + 1]), ("@other.csv:sold", [DAY]),
-        ("@bare.csv", [DAY]), ("@when.npy", [DAY]),
+        ("@bare.csv", [DAY]), ("@when.npy", [DAY]), ("[ [2024-05-01], [19845]]", [[DAY], [DAY + 1]]),
     ],
 )  # fmt: skip
 def test_words_of_the_command_line(
@@ -115,7 +121,7 @@ def test_words_of_the_command_line(
     np.save("when.npy", np.array(["2024-05-01"], "datetime64[D]"))
     model = opened("day")
     value: Any = read_value(model, model.inputs["when"], word, None)
-    assert model(when=value).tolist() == expected
+    assert np.asarray(value).tolist() == expected
 
 
 @pytest.mark.parametrize(

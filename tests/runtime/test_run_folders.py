@@ -61,6 +61,7 @@ def test_a_run_says_what_it_is(tmp_path: Path) -> None:
         ([0.4, 0.5, 0.6, 0.5, 0.39], "loss", "min", False),
         ([0.4, 0.4, 0.6, 0.5, 0.5], "loss", "min", False),
         ([0.4, 0.5, 0.6, 0.5], "loss", "min", False),
+        ([np.nan, 0.5, 0.6, 0.5, 0.55], "loss", "min", False),
         ([0.9, 0.5, 0.6, 0.5, 0.55], "auc", "max", True),
         ([0.9, 0.5, 0.6, 0.5, 0.55], "loss", "max", False),
     ],

@@ -45,6 +45,6 @@ def _work(words: Sequence[str], cwd: Path, environment: Mapping[str, str], strea
     os.chdir(cwd)
     for number, path in enumerate(streams, start=1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), number)
-    sys.stdout, sys.stderr = (os.fdopen(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", 1, encoding="utf-8", closefd=False) for number in (1, 2))
     sys.argv = ["mai", *words]
     main()

@@ -221,6 +221,16 @@ def test_a_check_counts_labels_of_each_form(name: str, write: Callable[[Path, pa
         assert f"class[{classes - 1}]" in caught.value.diagnostics[0].message
 
 
+def test_a_check_counts_labels_of_objects_that_lack_some(tmp_path: Path) -> None:
+    """A row that is left out has no label to count, whether its value is null or not there at all."""
+    (tmp_path / "t.jsonl").write_text('{"x": 1.5, "y": 0}\n{}\n{"y": 7}\n{"x": 2.5, "y": 1}\n')
+    for missing, classes in (("drop", 2), ("keep", 8)):
+        source, fields = Table.of({"path": "t.jsonl", "missing": missing}), {"x": Type(DType.REAL)}
+        source.check_columns(tmp_path, {**fields, "y": Type(DType.INT, classes=classes)})
+        with pytest.raises(MaiError):
+            source.check_columns(tmp_path, {**fields, "y": Type(DType.INT, classes=classes - 1)})
+
+
 def test_words_are_no_numbers(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x\n\nred\nblue\n")
     with pytest.raises(MaiError) as caught:

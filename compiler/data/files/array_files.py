@@ -67,14 +67,17 @@ def _archive(path: Path, needed: Collection[str] | None) -> dict[str, Column]:
 
 
 def _column(path: Path, name: str, array: object) -> Column:
-    """An array of an archive as a column. Raises `MaiError` for one of other things than numbers and words."""
+    """An array as a column. Raises `MaiError` for one of other things than numbers and words."""
     if not isinstance(array, np.ndarray) or array.dtype.kind not in NUMBERS + WORDS:
         raise bad(f"{path}: `{name}` is not an array of numbers")
     if array.ndim == 0:
         raise _lengths([path], {name: 0})
     if array.dtype.kind in NUMBERS:
         return array
-    return Words.of(np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array)
+    try:
+        return Words.of(np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array)
+    except UnicodeDecodeError as error:
+        raise bad(f"{path}: the words of `{name}` are bytes that are not UTF-8", help="save them as texts") from error
 
 
 def _plain(path: Path) -> Column:

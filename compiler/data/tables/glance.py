@@ -41,15 +41,15 @@ def cells_of(path: Path, stated: Stated, columns: Sequence[str], whole: bool) ->
 
     Where rows that lack a value may be left out, those of `whole` rows alone.
     """
-    found: dict[str, set[str]] = {}
+    cells_by_column: dict[str, set[str]] = {}
     for row in _first_rows(path, stated, [] if whole else columns):
         cells = {name: cell for name, value in row.items() if (cell := _as_cell(value)) is not None}
         if whole and any(cell.lower() in MISSING for cell in cells.values()):
             continue
         for name in columns:
             if name in cells:
-                found.setdefault(name, set()).add(cells[name])
-    return found
+                cells_by_column.setdefault(name, set()).add(cells[name])
+    return cells_by_column
 
 
 def _first_rows(path: Path, stated: Stated, columns: Sequence[str]) -> Iterator[dict[str, object]]:
@@ -58,8 +58,10 @@ def _first_rows(path: Path, stated: Stated, columns: Sequence[str]) -> Iterator[
         case "csv":
             yield from _rows_of_csv(path, stated)
         case "jsonl":
-            for row in _rows_of_json(path):
-                yield {name: row[own] for name, own in name_columns(path, [*row]).items()}
+            rows = [*_rows_of_json(path)]
+            written = [*dict.fromkeys(name for row in rows for name in row)]
+            names = name_columns(path, written) if written else {}
+            yield from ({name: row.get(own) for name, own in names.items()} for row in rows)
         case _:
             from mai.compiler.data.tables.files import open_table, read_blocks
 
