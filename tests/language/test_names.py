@@ -88,3 +88,24 @@ export f(x: [1, w, w]) -> [2, w, w] {
 """
     graph = program(text).exports["f"]
     assert [str(size) for size in graph.outputs[0].type.shape] == ["2", "w", "w"]
+
+NET_CALLED_TRAIN = """data x: [2] from moons()
+net train(x: [2]) -> [2] {
+  state n: [] = 5
+  return linear(x, 2) / n
+}
+net train_block(x: [2]) -> [2] { return linear(x, 2) }
+train(steps = 3) {
+  state n: [] = 0
+  minimize n * sum((train(x) + train_block(x) + linear(x, 2) - x)^2)
+  n = n + 1
+}
+"""
+
+
+def test_a_net_called_train_has_no_number_of_the_train_block(program: Maker) -> None:
+    """Its names begin with `train`, as those of the block's own numbers do where no net is called so."""
+    weights = program(NET_CALLED_TRAIN).weights
+    layers = {name.partition(".")[0] for name in weights if name.endswith(".linear_1.weight")}
+    assert layers == {"train", "train_block", "train_block_block"}
+    assert [weights[f"{owner}.n"].init.numbers for owner in ("train", "train_block_block")] == [(5,), (0,)]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from mai.compiler.data.sources import SOURCES
-from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
+from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison, WeightScope
 from mai.compiler.elaborate.configuration import read_configuration
 from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
@@ -22,7 +22,6 @@ from mai.compiler.program import Objective, Record, Report, Training, Update
 from mai.compiler.training.settings import Best, TrainSettings
 from mai.compiler.weights.rules import Pattern
 from mai.spec import ast
-from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Label, Reporter, Word
 from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.suggest import closest
@@ -308,7 +307,8 @@ def _block(
     weights: dict[str, Weight], outcome: Outcome,
 ) -> Context:  # fmt: skip
     e = Elaborator(report, f"train.{train.name.id}" if train.name else "train", weights)
-    e.train = outcome
+    names = _begin_of_names(train, module)
+    e.scope, e.train = WeightScope(names, names, names), outcome
     env = Environment(module)
     step = Value(Type(DType.INT), "step")
     e.graph.settings["step"] = Setting(step, 0, 0)
@@ -321,18 +321,13 @@ def _block(
             continue
         env.bind(data_field.name, e.add_input(data.fields[data_field.name.id], data_field.name.id, data.sizes))
     e.ask_for_batch()
-    if not _shares_names(train, module, report):
-        e.statements.block(env, train.body)
+    e.statements.block(env, train.body)
     return e
 
 
-def _shares_names(train: ast.Train, module: Module, report: Reporter) -> bool:
-    """Whether what the block keeps would have the names of what a net called `train` has, which is reported."""
-    kept = next(nodes_of(train.body, ast.Param), None)
-    net = module.names.get("train")
-    if kept is None or not isinstance(net, Function) or net.declaration.kind != "net":
-        return False
-    where = [Label(net.declaration.name.span, "the net")]
-    message = f"a net is called `train`, too: `train.{kept.name.id}` would be of both"
-    report.error("duplicate-name", kept.name.span, message, where=where, help="call the net by another name")
-    return True
+def _begin_of_names(train: ast.Train, module: Module) -> str:
+    """What the names of the block's own numbers begin with; another word where a net is called `train`, whose names begin so."""
+    first = "train"
+    while isinstance(module.names.get(first), Function):
+        first += "_block"
+    return f"{first}.{train.name.id}" if train.name else first
