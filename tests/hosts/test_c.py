@@ -358,7 +358,9 @@ def test_what_is_missing_or_no_file(host: Host, files: Path) -> None:
             host.load(files / name)
         with pytest.raises(ModelError) as expected:
             load(files / name)
-        said = expected.value.message if name == "." else str(expected.value)  # Python lists the files of a folder, too.
+        said = (
+            expected.value.message if name == "." else str(expected.value)
+        )  # Python lists the files of a folder, too.
         assert str(caught.value) == said
     with pytest.raises(ModelError, match=r"the input `x` is missing \(it takes x, w, label, scale\)"):
         host.results(host.call(host.load(files / "flow.moved.onnx")))

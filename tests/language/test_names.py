@@ -89,6 +89,7 @@ export f(x: [1, w, w]) -> [2, w, w] {
     graph = program(text).exports["f"]
     assert [str(size) for size in graph.outputs[0].type.shape] == ["2", "w", "w"]
 
+
 NET_CALLED_TRAIN = """data x: [2] from moons()
 net train(x: [2]) -> [2] {
   state n: [] = 5
