@@ -81,14 +81,14 @@ def warn_of_narrow(exports: Preparations, trained: Trained) -> None:
         return
     for change in changes:
         if np.isfinite(change.before) and not change.relative <= options.quantize_limit:
-            told = Diagnostic(
+            warning = Diagnostic(
                 "precision-loss",
                 None,
                 f"{options.precision}: {_said(change)}",
                 severity="warning",
                 help=WIDER[options.precision],
             )
-            echo(render([told], color=sys.stderr.isatty()), err=True)
+            echo(render([warning], color=sys.stderr.isatty()), err=True)
 
 
 def _too_much(change: Change, options: CompileOptions, *, calibrated: bool) -> Diagnostic:

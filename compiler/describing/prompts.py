@@ -83,9 +83,9 @@ def lines_of_prompts(table: TableSummary) -> list[str]:
 def _byte_texts(table: TableSummary, place: str | None, length: int, masked: str, settings: str) -> ByteTexts:
     quoted = [f'"{file}"' for file in ([place] if place else [each.as_posix() for each in table.files])]
     files = quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
-    held, mask = rounded(length), f"{masked}_mask"
+    size, mask = rounded(length), f"{masked}_mask"
     source = f"examples({files}, {settings}, longer = drop)"
-    return ByteTexts(f"data text: tokens[{held}], {mask}: [{held}]\n  from {source}", mask, held)
+    return ByteTexts(f"data text: tokens[{size}], {mask}: [{size}]\n  from {source}", mask, size)
 
 
 def _bytes_of_turns(table: TableSummary, name: str) -> int:

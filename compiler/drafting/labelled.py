@@ -36,8 +36,8 @@ def labelled_of(data: Path, reader: Reader, labels: Sequence[str]) -> Lesson:
     fields = f"{text}: tokens[{length}], {text}_mask: [{length}], {label.name}: class[{len(labels)}]"
     missing = ", missing = drop" if any(column.missing for column in (table.column(text), label) if column) else ""
     settings = f'examples("{place}", tokenizer = "{reader.tokenizer}", longer = cut{missing})'
-    held = int((counts <= length).sum())
-    said = f"{len(counts):,} texts of {int(counts.min()):,} to {int(counts.max()):,} tokens, of which {length:,} hold {held:,}"
+    whole = int((counts <= length).sum())
+    said = f"{len(counts):,} texts of {int(counts.min()):,} to {int(counts.max()):,} tokens, of which {length:,} hold {whole:,}"
     return Lesson(fields, settings, f"{text}_mask", said, len(counts), length, text, label.name)
 
 
@@ -62,12 +62,12 @@ def _label(table: TableSummary, text: str) -> ColumnSummary:
 
 def _check_labels(table: TableSummary, label: ColumnSummary, labels: Sequence[str]) -> None:
     """Raise `MaiError` where the labels of a table, in the order in which they are numbered, are not those of the model."""
-    found = sorted(label.words)
+    words = sorted(label.words)
     own = [str(number) for number in range(len(labels))] if label.kind == "whole" else [*labels]
     if label.kind != "whole" and all(map(UNNAMED.fullmatch, labels)):
-        own = found if len(found) == len(labels) else own
-    if not {*found} <= {*own} or (label.kind == "word" and found != own):
-        said = f"`{label.name}` of {table.files[0]} has the labels {few_of(found)}, and the model {few_of(own)}"
+        own = words if len(words) == len(labels) else own
+    if not {*words} <= {*own} or (label.kind == "word" and words != own):
+        said = f"`{label.name}` of {table.files[0]} has the labels {few_of(words)}, and the model {few_of(own)}"
         help = (
             "save the folder with as many labels, `num_labels`, and their names in alphabetical order as its `id2label`"
         )

@@ -108,14 +108,14 @@ def _of_table(
 ) -> Lesson:  # fmt: skip
     counts = token_counts(source, files, reader)
     length = length_for(counts, reader.context)
-    held = int((counts <= length).sum())
-    longer = "" if held == len(counts) else ", longer = drop"
+    whole = int((counts <= length).sum())
+    longer = "" if whole == len(counts) else ", longer = drop"
     least, most = int(counts.min()), int(counts.max())
     span = f"{most:,} tokens" if least == most else f"{least:,} to {most:,} tokens"
-    said = f"{len(counts):,} {what} of {span}, of which {length:,} hold {'all' if not longer else f'{held:,}'}"
+    said = f"{len(counts):,} {what} of {span}, of which {length:,} hold {'all' if not longer else f'{whole:,}'}"
     mask = f"{masked}_mask"
     fields = f"text: tokens[{length}], {mask}: [{length}]"
-    return Lesson(fields, f'examples("{source.path}", {settings}{longer})', mask, said, held, length)
+    return Lesson(fields, f'examples("{source.path}", {settings}{longer})', mask, said, whole, length)
 
 
 def token_counts(source: Examples, files: Sequence[Path], reader: Reader, field: str = "text") -> Array:
@@ -124,8 +124,8 @@ def token_counts(source: Examples, files: Sequence[Path], reader: Reader, field:
     tokenizer = opened(state_tokenizer(reader.tokenizer, reader.base, str))
     conversations = conversations_of(source, reader.base)
     tables = open_tables(files, Stated())
-    found = [read_texts(source, tokenizer, table, fields, conversations).rows[field] for table in tables]
-    counts: Array = np.concatenate([rows.counts for rows in found if isinstance(rows, Padded)])
+    columns = [read_texts(source, tokenizer, table, fields, conversations).rows[field] for table in tables]
+    counts: Array = np.concatenate([rows.counts for rows in columns if isinstance(rows, Padded)])
     return counts
 
 
