@@ -110,3 +110,11 @@ def test_a_net_called_train_has_no_number_of_the_train_block(program: Maker) -> 
     layers = {name.partition(".")[0] for name in weights if name.endswith(".linear_1.weight")}
     assert layers == {"train", "train_block", "train_block_block"}
     assert [weights[f"{owner}.n"].init.numbers for owner in ("train", "train_block_block")] == [(5,), (0,)]
+
+
+def test_a_layer_called_train_changes_no_name(program: Maker) -> None:
+    """A layer's numbers are called by the place of its call: the block's own begin with `train`, as always."""
+    layer = "layer train(x: [2]) -> [2] { return linear(x, 2) }\n"
+    block = "train(steps = 3) { minimize sum((train(x) + linear(x, 2) - x)^2) }\n"
+    weights = program(f"data x: [2] from moons()\n{layer}{block}").weights
+    assert {name.partition(".")[0] for name in weights} == {"train"} and len(weights) == 4

@@ -327,7 +327,8 @@ def _block(
 
 def _begin_of_names(train: ast.Train, module: Module) -> str:
     """What the names of the block's own numbers begin with; another word where a net is called `train`, whose names begin so."""
+    nets = {n for n, b in module.names.items() if isinstance(b, Function) and b.declaration.kind == "net"}
     first = "train"
-    while isinstance(module.names.get(first), Function):
+    while first in nets:
         first += "_block"
     return f"{first}.{train.name.id}" if train.name else first
