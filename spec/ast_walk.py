@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -39,13 +39,15 @@ def children(node: object) -> tuple[object, ...]:
 def _parts(kind: type[Any]) -> Parts:
     """What has the fields of a node in which nodes may be; of another class there are none."""
     written = fields(kind) if is_dataclass(kind) and not issubclass(kind, (Span, Source)) else ()
-    names = [field.name for field in written if field.name not in PLACE and not _is_plain(str(field.type))]
+    names = [field.name for field in written if field.name not in PLACE and not is_plain(field)]
     if len(names) < 2:
         return (lambda node: (getattr(node, names[0]),)) if names else lambda _: ()
     return attrgetter(*names)
 
 
-def _is_plain(written: str) -> bool:
+def is_plain(field: Field[Any]) -> bool:
+    """Whether a field of a node has no nodes in it; it may have a place."""
+    written = str(field.type)
     return written.startswith("Literal[") or set(written.split(" | ")) <= PLAIN
 
 

@@ -14,7 +14,7 @@ from mai.spec.diagnostics import Change, Edit, MaiError, Reporter
 from mai.spec.parsing.grammar import lark_parser, tables
 from mai.spec.parsing.lalr import NotOfTheLanguage, Parser
 from mai.spec.parsing.layout import DECLARATIONS, BracketError, check_brackets
-from mai.spec.parsing.parts import parts_of, sound_file, sound_part
+from mai.spec.parsing.parts import parts_of, sound_file, sound_part, sound_whole
 from mai.spec.parsing.tree import TreeBuilder
 from mai.spec.source import Source, Span
 from mai.spec.syntax_errors.syntax_place import Draft
@@ -78,22 +78,11 @@ def sound_tree(source: Source, is_typed: bool = False) -> ast.File | None:
     if source not in _TREES:
         while len(_TREES) >= KEPT:
             _TREES.pop(next(iter(_TREES)), None)
-        _TREES[source] = sound_file(source) if is_typed else _sound_whole(source)
+        _TREES[source] = sound_file(source) if is_typed else sound_whole(source)
     return _TREES[source]
 
 
 _TREES: dict[Source, ast.File | None] = {}
-
-
-def _sound_whole(source: Source) -> ast.File | None:
-    report = Reporter()
-    try:
-        check_brackets(source.text)
-        file = Parser(tables(), source.text, TreeBuilder(source, report)).parse()
-    except (BracketError, NotOfTheLanguage, MaiError):
-        return None
-    assert isinstance(file, ast.File)
-    return None if report.diagnostics else file
 
 
 def _tree_or_errors(source: Source, report: Reporter, part: tuple[int, int]) -> ast.File:

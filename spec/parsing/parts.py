@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from mai.spec import ast
+from mai.spec.ast_walk import is_plain
 from mai.spec.diagnostics import MaiError, Reporter
 from mai.spec.parsing.grammar import tables
 from mai.spec.parsing.lalr import NotOfTheLanguage, Parser
@@ -29,7 +30,7 @@ def parts_of(text: str) -> Iterator[tuple[int, int]]:
 
 
 def sound_file(source: Source) -> ast.File | None:
-    """The tree of a text; None for one in which something is wrong."""
+    """The tree of a text that is read by its declarations; None for one in which something is wrong."""
     declarations: list[ast.Declaration] = []
     for begin, end in parts_of(source.text):
         part = sound_part(source.text[begin:end])
@@ -42,14 +43,20 @@ def sound_file(source: Source) -> ast.File | None:
 @lru_cache(maxsize=REMEMBERED)
 def sound_part(text: str) -> Declarations | None:
     """The declarations of a part, as a text of its own; None where something is wrong with it."""
-    report, source = Reporter(), Source("", text)
+    file = sound_whole(Source("", text))
+    return None if file is None else file.declarations
+
+
+def sound_whole(source: Source) -> ast.File | None:
+    """The tree of a text that is read at once; None for one in which something is wrong."""
+    report = Reporter()
     try:
-        check_brackets(text)
-        file = Parser(tables(), text, TreeBuilder(source, report)).parse()
+        check_brackets(source.text)
+        file = Parser(tables(), source.text, TreeBuilder(source, report)).parse()
     except (BracketError, NotOfTheLanguage, MaiError):
         return None
     assert isinstance(file, ast.File)
-    return None if report.diagnostics else file.declarations
+    return None if report.diagnostics else file
 
 
 def placed(declarations: Declarations, source: Source, begin: int) -> Declarations:
@@ -72,20 +79,15 @@ def placed(declarations: Declarations, source: Source, begin: int) -> Declaratio
 
 Rebuild = Callable[[Any, Callable[[Any], Any]], Any]
 _REBUILD: dict[type[Any], Rebuild] = {}
-_PLAIN = frozenset({"str", "bool", "int", "float", "None", "Source"})
 
 
 def _rebuilding(kind: type[Any]) -> Rebuild:
     """How a node is made again, with other nodes and spans below it; what is no node stays as it is."""
     if not is_dataclass(kind):
         return lambda node, _: node
-    kept = [(field.name, _is_plain(str(field.type))) for field in fields(kind)]
+    kept = [(field.name, is_plain(field) and "Span" not in str(field.type)) for field in fields(kind)]
 
     def rebuild(node: Any, move: Callable[[Any], Any]) -> Any:
         return kind(*[getattr(node, name) if plain else move(getattr(node, name)) for name, plain in kept])
 
     return rebuild
-
-
-def _is_plain(written: str) -> bool:
-    return written.startswith("Literal[") or set(written.split(" | ")) <= _PLAIN
