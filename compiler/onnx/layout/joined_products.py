@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import cast
 
 import numpy as np
 import onnx_ir as ir
 
+from mai.compiler.onnx.precision.line import initializer, sizes_of
 from mai.compiler.onnx.precision.quantize import ENDINGS, code_tensor
 from mai.runtime.arrays import Array
 
@@ -54,7 +54,7 @@ def _join(root: ir.Graph, graph: ir.Graph, products: Sequence[ir.Node]) -> None:
     first, matrices = products[0], [m for m in map(_matrix, products) if m is not None]
     name = str(_tensor(matrices[0], CODES).name).replace(f".{ENDINGS[CODES]}", ".joined")
     beside = _SideBySide(name, [(_tensor(m, CODES), _tensor(m, SCALES)) for m in matrices])
-    widths, *kept = [_initializer(root, tensor) for tensor in beside.tensors()]
+    widths, *kept = [initializer(root, tensor) for tensor in beside.tensors()]
     read = ir.Node("", "DequantizeLinear", kept, list(matrices[0].attributes.values()), name=f"{name}/DequantizeLinear")
     whole = ir.Node("", "MatMul", [first.inputs[0], *read.outputs], name=f"{name}/MatMul")
     axis = [ir.AttrInt64("axis", -1)]
@@ -77,7 +77,7 @@ class _SideBySide:
 
     def tensors(self) -> list[ir.TensorProtocol]:
         """How wide each matrix is, and codes and scales of all."""
-        widths = np.array([_sizes(codes)[-1] for codes, _ in self._matrices], np.int64)
+        widths = np.array([sizes_of(codes)[-1] for codes, _ in self._matrices], np.int64)
         lazy = partial(self._lazy, int(widths.sum()))
         return [
             ir.Tensor(widths, name=f"{self._name}.widths"),
@@ -87,7 +87,7 @@ class _SideBySide:
 
     def _lazy(self, width: int, place: int, make: Callable[[], ir.TensorProtocol]) -> ir.TensorProtocol:
         alike = self._matrices[0][place]
-        sizes = ir.Shape([_sizes(alike)[0], width])
+        sizes = ir.Shape([sizes_of(alike)[0], width])
         return ir.LazyTensor(make, alike.dtype, sizes, name=self._named(place))
 
     def _codes(self) -> ir.TensorProtocol:
@@ -111,14 +111,3 @@ def _tensor(matrix: ir.Node, place: int) -> ir.TensorProtocol:
     value = matrix.inputs[place]
     assert value is not None and value.const_value is not None
     return value.const_value
-
-
-def _sizes(tensor: ir.TensorProtocol) -> tuple[int, ...]:
-    return cast("tuple[int, ...]", tuple(tensor.shape))
-
-
-def _initializer(root: ir.Graph, tensor: ir.TensorProtocol) -> ir.Value:
-    sizes, kind = ir.Shape(_sizes(tensor)), ir.TensorType(tensor.dtype)
-    value = ir.Value(name=tensor.name, shape=sizes, type=kind, const_value=tensor)
-    root.register_initializer(value)
-    return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import numpy as np
 import onnx_ir as ir
@@ -38,11 +39,7 @@ class Line:
 
     def const(self, array: Array) -> ir.Value:
         """An initializer of the graph."""
-        name = f"constant.{next(self.names)}"
-        kind, shape = ir.TensorType(ir.DataType.from_numpy(array.dtype)), ir.Shape(array.shape)
-        value = ir.Value(name=name, shape=shape, type=kind, const_value=ir.Tensor(array, name=name))
-        self.graph.register_initializer(value)
-        return value
+        return initializer(self.graph, ir.Tensor(array, name=f"constant.{next(self.names)}"))
 
     def ints(self, numbers: Sequence[int]) -> ir.Value:
         """A vector of whole numbers."""
@@ -51,6 +48,19 @@ class Line:
     def real(self, number: float) -> ir.Value:
         """A float32 scalar."""
         return self.const(np.array(number, np.float32))
+
+
+def initializer(graph: ir.Graph, tensor: ir.TensorProtocol) -> ir.Value:
+    """A tensor as a value of a graph, which has it from here on under the tensor's name."""
+    shape, kind = ir.Shape(sizes_of(tensor)), ir.TensorType(tensor.dtype)
+    value = ir.Value(name=tensor.name, shape=shape, type=kind, const_value=tensor)
+    graph.register_initializer(value)
+    return value
+
+
+def sizes_of(tensor: ir.TensorProtocol) -> tuple[int, ...]:
+    """The sizes of a tensor that is there."""
+    return cast("tuple[int, ...]", tuple(tensor.shape))
 
 
 def bodies(node: ir.Node) -> list[ir.Graph]:

@@ -19,6 +19,7 @@ import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
+from mai.compiler.onnx.precision.line import initializer
 from mai.runtime.arrays import Array
 
 TYPES: dict[str, tuple[ir.DataType, type[np.generic]]] = {
@@ -162,9 +163,7 @@ class _Narrowing:
             name, kind = f"{value.name}/{self.precision}", WIDE if self.rounded else self.type
             assert value.shape is not None
             tensor = ir.LazyTensor(lambda: ir.Tensor(self._rounded(value), name=name), kind, value.shape, name=name)
-            constant = ir.Value(name=name, shape=value.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
-            self.root.register_initializer(constant)
-            self.casts[key] = constant
+            self.casts[key] = initializer(self.root, tensor)
         return self.casts[key]
 
     def _rounded(self, value: ir.Value) -> Array:

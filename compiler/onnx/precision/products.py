@@ -14,6 +14,7 @@ from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import WeightOf
 from mai.compiler.onnx.precision import whole
+from mai.compiler.onnx.precision.line import initializer, sizes_of
 from mai.compiler.onnx.precision.quantize import (
     ENDINGS,
     Blocks,
@@ -183,11 +184,8 @@ class Products:
 
     def initializer(self, tensor: ir.TensorProtocol) -> ir.Value:
         """A tensor as a value of the main graph."""
-        shape = cast("list[int]", list(tensor.shape))
-        kind = ir.TensorType(tensor.dtype)
-        value = ir.Value(name=tensor.name, shape=ir.Shape(shape), type=kind, const_value=tensor)
-        self.root.register_initializer(value)
-        self.physical[value] = tuple(shape)
+        value = initializer(self.root, tensor)
+        self.physical[value] = sizes_of(tensor)
         return value
 
 
@@ -211,7 +209,7 @@ def weights_read(graph: Graph, op: type[Operation], place: int) -> set[str]:
 def _shape(matrix: ir.Value) -> tuple[int, ...]:
     """The sizes of a matrix whose value is known."""
     assert matrix.const_value is not None
-    return cast("tuple[int, ...]", tuple(matrix.const_value.shape))
+    return sizes_of(matrix.const_value)
 
 
 def _array(matrix: ir.Value) -> Array:
