@@ -131,9 +131,9 @@ def _late(times: list[float]) -> float:
 
 
 def _seconds(ask: Callable[[], object]) -> float:
-    begun = time.process_time()
+    start = time.process_time()
     ask()
-    return time.process_time() - begun
+    return time.process_time() - start
 
 
 if __name__ == "__main__":

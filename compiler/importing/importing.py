@@ -168,15 +168,15 @@ def _of_no_type(config: Mapping[str, object]) -> MaiError:
     return refused("config-unknown", message, SAVED)
 
 
-def _instead(config: Mapping[str, object], kind: str, known: Collection[str]) -> str:
+def _instead(config: Mapping[str, object], kind: str, kinds: Collection[str]) -> str:
     """What to do where no family is known."""
     reasons = family_records()["unknown"]["kinds"]
     if kind in reasons:
         return str(reasons[kind])
     inside = config.get("text_config")
-    if isinstance(inside, dict) and inside.get("model_type") in known:
+    if isinstance(inside, dict) and inside.get("model_type") in kinds:
         return f"it reads more than texts; its net of texts is of the family `{inside['model_type']}`, which is read where it has a folder of its own"
-    guess = closest(kind, known)
+    guess = closest(kind, kinds)
     nearest = f"the nearest one known is `{guess}`; " if guess else ""
     return f"{nearest}spec/families.md lists those that are; `mai weights map` helps with a net that you write"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +98,19 @@ def compare(model: Any, folder: Path, name: str, x: np.ndarray, wanted: np.ndarr
     np.testing.assert_allclose(result, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
 
 
+def amplified(model: Any, factor: float, is_amplified: Callable[[str], bool]) -> Any:
+    """A model whose parameters of some names are larger, so that its results do not hide what is wrong before them."""
+    with torch.no_grad():
+        for parameter, tensor in model.named_parameters():
+            if is_amplified(parameter):
+                tensor.mul_(factor)
+    return model
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DEPTHS)
 def test_how_far_things_are(name: str, tmp_path: Path) -> None:
-    model = DEPTHS[name].make()
-    with torch.no_grad():
-        for n, tensor in model.named_parameters():
-            if n.startswith(("neck", "head")):
-                tensor.mul_(3)
+    model = amplified(DEPTHS[name].make(), 3, lambda parameter: parameter.startswith(("neck", "head")))
     x = np.random.default_rng(1).standard_normal((2, 3, 32, 32)).astype(np.float32)
     with torch.inference_mode():
         wanted = model(torch.from_numpy(x)).predicted_depth.numpy()
@@ -114,11 +120,7 @@ def test_how_far_things_are(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MOBILES)
 def test_maps_in_patches(name: str, tmp_path: Path) -> None:
-    model = MOBILES[name].make()
-    with torch.no_grad():
-        for n, tensor in model.named_parameters():
-            if n.endswith("normalization.weight"):
-                tensor.mul_(2.5)
+    model = amplified(MOBILES[name].make(), 2.5, lambda parameter: parameter.endswith("normalization.weight"))
     x = np.random.default_rng(1).standard_normal((2, 3, 64, 64)).astype(np.float32)
     with torch.inference_mode():
         both = model(torch.from_numpy(x))

@@ -80,6 +80,19 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
         assert grow(source=text[None], count=COUNT, stop=-1, **language)[0].tolist() == wanted
 
 
+def compare_texts(model: Any, folder: Path, said: dict[str, Any], count: int, first: int) -> None:
+    """The texts of a folder with a generation config are transformers', of which the `first` tokens are not drawn."""
+    (folder / "generation_config.json").write_text(json.dumps(said))
+    program = imported(folder)
+    trained = Trained(load_weights(program, None)[0])
+    texts = load(export(program, "generate", trained, folder).path, providers="cpu")(source=sources(), count=count)
+    most = count + first - 1
+    for source, text in zip(sources(), texts, strict=True):
+        with torch.inference_mode():
+            wanted = model.generate(torch.from_numpy(source)[None], **said, max_new_tokens=most, do_sample=False)
+        assert [t for t in text.tolist() if t >= 0] == wanted[0, first:].tolist()
+
+
 def test_a_language_and_a_forced_end(tmp_path: Path) -> None:
     """M2M-100, drawn or searched: `count` tokens behind the language, of which the last one is an end."""
     model = small("m2m_100")
@@ -92,14 +105,7 @@ def test_a_language_and_a_forced_end(tmp_path: Path) -> None:
             "eos_token_id": 28,
             "decoder_start_token_id": 2,
         }
-        (tmp_path / "generation_config.json").write_text(json.dumps(said))
-        program = imported(tmp_path)
-        trained = Trained(load_weights(program, None)[0])
-        found = load(export(program, "generate", trained, tmp_path).path, providers="cpu")(source=sources(), count=5)
-        for text, row in zip(sources(), found, strict=True):
-            with torch.inference_mode():
-                wanted = model.generate(torch.from_numpy(text)[None], **said, max_new_tokens=6, do_sample=False)
-            assert [t for t in row.tolist() if t >= 0] == wanted[0, 2:].tolist()
+        compare_texts(model, tmp_path, said, count=5, first=2)
 
 
 def test_a_search_of_several_beams(tmp_path: Path) -> None:
@@ -131,14 +137,7 @@ def test_what_summaries_are_made_by(changes: dict[str, Any], tmp_path: Path) -> 
     model = small("bart")
     save(model, tmp_path)
     said = {**SUMMARY, **changes}
-    (tmp_path / "generation_config.json").write_text(json.dumps(said))
-    program = imported(tmp_path)
-    trained = Trained(load_weights(program, None)[0])
-    found = load(export(program, "generate", trained, tmp_path).path, providers="cpu")(source=sources(), count=9)
-    for text, row in zip(sources(), found, strict=True):
-        with torch.inference_mode():
-            made = model.generate(torch.from_numpy(text)[None], **said, max_new_tokens=9, do_sample=False)
-        assert [t for t in row.tolist() if t >= 0] == made[0, 1:].tolist()
+    compare_texts(model, tmp_path, said, count=9, first=1)
 
 
 @pytest.mark.parametrize(

@@ -168,13 +168,13 @@ class Images(RowSource):
         own = {column: fields[field] for field, column in columns.items()}
         words = [columns[field] for field in listed(self.words) if field in columns]
         key = columns.get(key or "", key)
-        found = read_tables(tables, own, key, of_time, self.missing, (), words, numbered=True)
-        kept = [origins[row] for row in rows_of(found.columns[ROW])[:].tolist()]
-        rows = {field: found.columns[column] for field, column in columns.items()}
+        read = read_tables(tables, own, key, of_time, self.missing, (), words, numbered=True)
+        kept = [origins[row] for row in rows_of(read.columns[ROW])[:].tolist()]
+        rows = {field: read.columns[column] for field, column in columns.items()}
         rows[x] = pictures(kept, self._size(), self.fit, self.channels)
-        dates = {field: found.dates[column] for field, column in columns.items() if column in found.dates}
-        notes += found.notes
-        return Finite(rows, key=found.columns.get(KEY), notes=(*notes,), fit=self.fit, dates=dates)
+        dates = {field: read.dates[column] for field, column in columns.items() if column in read.dates}
+        notes += read.notes
+        return Finite(rows, key=read.columns.get(KEY), notes=(*notes,), fit=self.fit, dates=dates)
 
     def _size(self) -> tuple[int, int] | None:
         return (self.size, self.size) if isinstance(self.size, int) else self.size

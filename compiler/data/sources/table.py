@@ -150,20 +150,20 @@ class Table(RowSource):
         key, of_time = (split.key, split.of_time) if split is not None else (None, False)
         vectors = {} if wanted.fields is None else wanted.vectors or self._vectors([*tables[0].columns], wanted.fields)
         loses = self.leaves_rows_out
-        found = read_tables(
+        read = read_tables(
             tables, wanted.fields, key, of_time, self.missing, listed(self.needs), listed(self.words), loses, vectors
         )
-        columns = found.columns
+        columns = read.columns
         count = next(iter(columns.values())).shape[0]
         rows = np.asarray(rows_of(columns[ROW])[:]) if loses else np.arange(count)
         return Finite(
             {n: c for n, c in columns.items() if n not in (KEY, ROW)},
             key=columns.get(KEY),
-            notes=found.notes,
+            notes=read.notes,
             has_gaps=self.missing == "keep",
             decimal=common_sign(tables),
             vectors=vectors,
-            dates=found.dates,
+            dates=read.dates,
             places=Places(rows),
         )
 

@@ -10,7 +10,7 @@ from mai.compiler.data.fields import bad, check_fields_named, check_there, group
 from mai.compiler.data.rows import Dates
 from mai.compiler.data.tables.cells import Column, Missing, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
-from mai.compiler.data.tables.store import Found, Store
+from mai.compiler.data.tables.store import Store, TableColumns
 from mai.compiler.data.totals import note_of_totals
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
@@ -27,7 +27,7 @@ def read_tables(
     tables: Sequence[TableFile], fields: Mapping[str, Type] | None, key: str | None = None, of_time: bool = False,
     missing: Missing = "refuse", needs: Sequence[str] = (), words: Sequence[str] = (), numbered: bool = False,
     vectors: Mapping[str, Sequence[str]] | None = None,
-) -> Found:  # fmt: skip
+) -> TableColumns:  # fmt: skip
     """The columns of files together, by field, the rows of the first file first; what is to be said of them; and which are dates.
 
     Args:

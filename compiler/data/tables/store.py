@@ -30,7 +30,7 @@ PART = "part-"
 
 
 @record
-class Found:
+class TableColumns:
     """The columns of a table, by name; what is to be said of them; and which of them are dates."""
 
     columns: dict[str, Column]
@@ -60,12 +60,12 @@ class Store:
         self._limits: dict[str, tuple[float, float]] = {}
         self._part: Path | None = None
 
-    def find(self) -> Found | None:
+    def find(self) -> TableColumns | None:
         """What an earlier run has kept, if one has."""
         try:
             about = json.loads((self.place / ABOUT).read_text(encoding="utf-8"))
             dates = {name: tuple(each) for name, each in about["dates"].items()}
-            return Found(_opened(self.place, about), tuple(about["notes"]), dates)
+            return TableColumns(_opened(self.place, about), tuple(about["notes"]), dates)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -84,7 +84,7 @@ class Store:
         if self._part is not None or self._bytes > IN_MEMORY:
             self._write()
 
-    def columns(self, names: Mapping[str, Sequence[str]], notes: Sequence[str], dates: Dates) -> Found:
+    def columns(self, names: Mapping[str, Sequence[str]], notes: Sequence[str], dates: Dates) -> TableColumns:
         """All columns; those of words have the `names` of their numbers. Raises `MaiError` where they cannot be written."""
         if self._part is None:
             arrays = {
@@ -92,7 +92,7 @@ class Store:
                 for name in (self._blocks[0] if self._blocks else ())
             }
             columns: dict[str, Column] = {n: Words(a, tuple(names[n])) if n in names else a for n, a in arrays.items()}
-            return Found(columns, tuple(notes), dates)
+            return TableColumns(columns, tuple(notes), dates)
         size = (self._part / RECORDS).stat().st_size
         kept = f"{self.count:,} rows are kept as numbers in {self.place} ({size / 1e6:,.0f} MB), where the next run finds them"
         about = {
@@ -104,7 +104,7 @@ class Store:
             (self._part / ABOUT).write_text(json.dumps(about), encoding="utf-8")
             _put(self._part, self.place)
         _clear()
-        return Found(_opened(self.place, about), (*notes, kept), dates)
+        return TableColumns(_opened(self.place, about), (*notes, kept), dates)
 
     def drop(self) -> None:
         """Leave nothing behind of a table that was not read to its end."""

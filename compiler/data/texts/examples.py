@@ -17,7 +17,7 @@ from mai.compiler.data.splitting.splits import Parts, usual_parts
 from mai.compiler.data.tables.convert import KEY, ROW, read_tables
 from mai.compiler.data.tables.files import TableFile, read_blocks
 from mai.compiler.data.tables.signs import common_sign
-from mai.compiler.data.tables.store import Found
+from mai.compiler.data.tables.store import TableColumns
 from mai.compiler.data.texts.conversations import Conversations, conversations_of
 from mai.compiler.data.texts.masks import marked_by, with_something_marked
 from mai.compiler.data.texts.messages import NAMES
@@ -200,8 +200,8 @@ def _chosen(source: Examples, wanted: Wanted, conversations: Conversations | Non
     names = list(dict.fromkeys(piece.column for pieces in texts.values() for piece in pieces))
     is_there, notes = _is_there(source, tables, names, {*texts}, conversations)
     others = {name: type_ for name, type_ in fields.items() if name not in texts and name not in source.masks(fields)}
-    found = _others(source, tables, others, wanted)
-    columns = found.columns
+    beside = _others(source, tables, others, wanted)
+    columns = beside.columns
     numbers = np.arange(len(is_there)) if not columns else _numbers(columns[ROW])
     kept = np.flatnonzero(is_there[numbers])
     columns = {name: choose_of(column, kept) for name, column in columns.items()}
@@ -210,13 +210,13 @@ def _chosen(source: Examples, wanted: Wanted, conversations: Conversations | Non
     key = columns.pop(KEY, None)
     columns.pop(ROW, None)
     parts = _parts(source, wanted, len(kept), key)
-    return Chosen(tables, numbers[kept], columns, parts, (*found.notes, *notes), conversations, found.dates)
+    return Chosen(tables, numbers[kept], columns, parts, (*beside.notes, *notes), conversations, beside.dates)
 
 
-def _others(source: Examples, tables: Sequence[TableFile], others: Mapping[str, Type], wanted: Wanted) -> Found:
+def _others(source: Examples, tables: Sequence[TableFile], others: Mapping[str, Type], wanted: Wanted) -> TableColumns:
     key, of_time = (wanted.split.key, wanted.split.of_time) if wanted.split is not None else (None, False)
     if not others and key is None:
-        return Found({}, (), {})
+        return TableColumns({}, (), {})
     needs, words = ([name for name in listed(said) if name in others] for said in (source.needs, source.words))
     return read_tables(tables, others, key, of_time, source.missing, needs, words, numbered=True)
 

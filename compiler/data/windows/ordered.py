@@ -12,7 +12,7 @@ from mai.compiler.data.rows import Column, Columns, Dates, Words, choose_of, row
 from mai.compiler.data.sources.series import Series, column_of
 from mai.compiler.data.tables.convert import KEY, read_tables
 from mai.compiler.data.tables.files import TableFile
-from mai.compiler.data.tables.store import Found
+from mai.compiler.data.tables.store import TableColumns
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 from mai.spec.record import record
@@ -43,8 +43,8 @@ class Ordered:
 
 def read_ordered(series: Series, tables: Sequence[TableFile], fields: Mapping[str, Type] | None) -> Ordered:
     """The rows of the tables in order. Raises `MaiError` for a damaged file, or two rows of a series with one time."""
-    found = _columns(series, tables, fields)
-    columns = found.columns
+    read = _columns(series, tables, fields)
+    columns = read.columns
     count = len(rows_of(next(iter(columns.values()))))
     times = None if series.time is None else numbers_of(columns[KEY])
     columns = {name: column for name, column in columns.items() if name != KEY}
@@ -57,7 +57,7 @@ def read_ordered(series: Series, tables: Sequence[TableFile], fields: Mapping[st
     more = _gaps(series, times, groups)
     if not (np.diff(order) > 0).all():
         columns = {name: choose_of(column, order) for name, column in columns.items()}
-    return Ordered(columns, groups, names, times, order, (*found.notes, *more), found.dates)
+    return Ordered(columns, groups, names, times, order, (*read.notes, *more), read.dates)
 
 
 def _names(column: Column, values: Array) -> list[str | float]:
@@ -67,7 +67,7 @@ def _names(column: Column, values: Array) -> list[str | float]:
     return numbers
 
 
-def _columns(series: Series, tables: Sequence[TableFile], fields: Mapping[str, Type] | None) -> Found:
+def _columns(series: Series, tables: Sequence[TableFile], fields: Mapping[str, Type] | None) -> TableColumns:
     """The columns that fields, time and group name; a gap among them is a NaN or -1 where windows with one are left out."""
     wanted = None
     if fields is not None:
