@@ -31,6 +31,7 @@ class Port(BaseModel):
             have names for them in `labels`. Older files do not say it: there it is the field of the port's own name.
         gaps: of an input of numbers, whether the file has an answer where one is missing, NaN; of labels with names, whether the one after
             those is for what is missing or not known; older files do not say.
+        tokens: of an output of real numbers, whether its last axis has one for each token that a text may have; older files do not say.
         path: of an output that is a kept path, the axis of `shape` along which the solver's steps lie.
     """
 
@@ -47,6 +48,7 @@ class Port(BaseModel):
     field: str | None = None
     path: int | None = None
     gaps: bool | None = None
+    tokens: bool | None = None
 
 
 class Facts(BaseModel):
