@@ -28,7 +28,10 @@ def print_likeliest(rows: Array, tokens: Sequence[int], tokenizer: Tokenizer | N
     say(f"  the likeliest {COUNT} at each place" + (f", the last {MAX_PLACES}" if len(rows) > MAX_PLACES else ""))
     for head, shares in [*zip(heads, shares_of(rows), strict=True)][-MAX_PLACES:]:
         best = np.argsort(-shares, kind="stable")[:COUNT]
-        say(f"  {head:>{width}}  " + "  ".join(f"{word_of(token, tokenizer)} {shares[token]:.1%}" for token in best.tolist()))
+        say(
+            f"  {head:>{width}}  "
+            + "  ".join(f"{word_of(token, tokenizer)} {shares[token]:.1%}" for token in best.tolist())
+        )
 
 
 def shares_of(rows: Array) -> Array:

@@ -159,16 +159,16 @@ def print_results(
             say("  " + str(rows[:3]).replace("\n", "\n  "))
 
 
-def _tokens_before(
-    model: Model, port: Port, values: Mapping[str, object], special_tokens: bool | None
-) -> list[int]:
+def _tokens_before(model: Model, port: Port, values: Mapping[str, object], special_tokens: bool | None) -> list[int]:
     """The tokens that stand at the places of a result [places, tokens]: of the first text that has as many; none where no text has."""
     special = model.manifest.special_tokens if special_tokens is None else special_tokens
     for text in model.manifest.inputs:
         value = values.get(text.name)
         if text.classes and text.shape == port.shape[:-1] and len(text.shape) == 1 and value is not None:
             first = value[0] if isinstance(value, list) and isinstance(value[0], str) else value
-            rows = encode_text(text, first, model.tokenizer, special_tokens=special) if isinstance(first, str) else first
+            rows = (
+                encode_text(text, first, model.tokenizer, special_tokens=special) if isinstance(first, str) else first
+            )
             return [int(token) for token in np.atleast_2d(np.asarray(rows))[0]]
     return []
 

@@ -61,7 +61,11 @@ def _all_settings() -> Iterator[tuple[str, str, str]]:
         yield option, f"{form}\n  {meant}", ", ".join(n for n, solver in SOLVERS.items() if option in solver.options)
     for name, meant in CLAIM_SETTINGS.items():
         yield name, f"{name}\n  {meant}", "claim"
-    yield "vocab", "const vocab = 256\n  How many different tokens there are: those of a text are below it.", "any spec with `tokens`"
+    yield (
+        "vocab",
+        "const vocab = 256\n  How many different tokens there are: those of a text are below it.",
+        "any spec with `tokens`",
+    )
 
 
 def _head() -> list[str]:
