@@ -52,7 +52,9 @@ def setting_names() -> set[str]:
 
 def _all_settings() -> Iterator[tuple[str, str, str]]:
     """Each setting: its name, what is said of it, and what takes it."""
-    models = {TRAIN: TrainSettings, **{n: m for _, models in (SETTINGS | MORE).values() for n, m in models.items()}}
+    models: dict[str, type[Settings]] = {TRAIN: TrainSettings}
+    for _, more in (SETTINGS | MORE).values():
+        models |= more
     for taker, model in models.items():
         for name, own in fields(model).items():
             yield name, f"{setting_text(name, own)}\n  {meaning(model, name)}", taker
