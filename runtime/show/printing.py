@@ -16,8 +16,8 @@ from mai.runtime.files import write_atomically
 from mai.runtime.inputs.arguments import unknown_name_error
 from mai.runtime.inputs.labels import result_names
 from mai.runtime.inputs.values import parse_value, split_word, takes_text
-from mai.runtime.show.likeliest import print_likeliest
 from mai.runtime.show.terminal import echo, say, say_text, visible_line
+from mai.runtime.text.likeliest import print_likeliest
 from mai.runtime.text.prompts import NOTHING, encode_text
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mai.compiler.onnx.describing.token_scores import outputs_over_tokens
-from mai.runtime.show.likeliest import print_likeliest, shares_of
+from mai.runtime.text.likeliest import print_likeliest, shares_of
 from mai.runtime.text.tokenizer import Bytes
 
 NET = "const vocab = 256\nnet f(x: tokens[P]) -> [P, vocab] { return %s }\nexport g(x: tokens[P]) -> [P, vocab] { return f(x) }\n"
