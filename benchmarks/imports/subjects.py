@@ -34,13 +34,13 @@ def _text(config: Any, export: str) -> tuple[Arrays, Arrays]:
 
 
 def _two_texts(config: Any, export: str) -> tuple[Arrays, Arrays]:
-    x, begun = _ids((2, LENGTH)), _ids((2, 7))
+    x, answer = _ids((2, LENGTH)), _ids((2, 7))
     if export == "encode":
         return {"x": x}, {"input_ids": x}
     if export == "classify":
         x[:, -1] = config.eos_token_id
         return {"x": x}, {"input_ids": x}
-    return {"source": x, "x": begun}, {"input_ids": x, "decoder_input_ids": begun}
+    return {"source": x, "x": answer}, {"input_ids": x, "decoder_input_ids": answer}
 
 
 def _image(config: Any, export: str) -> tuple[Arrays, Arrays]:

@@ -45,7 +45,7 @@ def start_of(model: Any) -> int:
 
 
 def greedy(model: Any, source: np.ndarray, count: int, *begun: int) -> list[int]:
-    """The likeliest tokens after the start and what is begun, each found from the whole text."""
+    """The likeliest tokens after the start and a beginning, each computed from the whole text."""
     text = torch.tensor([[start_of(model), *begun]])
     with torch.inference_mode():
         for _ in range(count):

@@ -1,4 +1,4 @@
-"""Stochastic models as their papers write them, and what is known of their ends in closed form."""
+"""Stochastic models as their papers write them, and their ends, which have closed forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codes of few bits that are chosen by what products read: beside the closed form, and from the command's files to what is told."""
+"""Codes of few bits that are chosen by what products read: beside the closed form, and from the command's files to its messages."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def compiled(
     def told(written: Exported) -> None:
         files[written.path.name] = written.path
 
-    compile_all(made, list(made.exports), None, tmp_path, CompileOptions(tokenizer="bytes", **options), told=told)
+    compile_all(made, list(made.exports), None, tmp_path, CompileOptions(tokenizer="bytes", **options), report=told)
     return files, capsys.readouterr().err
 
 

@@ -56,7 +56,7 @@ KINDS = {
 
 
 def convolving(program: Maker, kind: str, before: str = "x") -> Program:
-    """An export `y` of one layer, of what is made of x."""
+    """An export `y` of one layer, of a value computed from x."""
     layer, sizes, result = KINDS[kind]
     letters = ", ".join("DHW"[-sizes.count(",") - 1 :])
     return program(

@@ -41,7 +41,7 @@ PLACES = 24
 def compiled(folder: Path, text: str = SPEC, **options: Any) -> Model:
     program = check_text(Path("spec.mai"), text).program
     assert program is not None
-    compile_all(program, ["generate"], None, folder, CompileOptions(**options), told=lambda _: None)
+    compile_all(program, ["generate"], None, folder, CompileOptions(**options), report=lambda _: None)
     return load(folder / "spec.generate.onnx", providers="cpu")
 
 

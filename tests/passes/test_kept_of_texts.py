@@ -39,7 +39,7 @@ def compiled(folder: Path, **options: Any) -> dict[str, Model]:
     program = check_text(Path("spec.mai"), SPEC).program
     assert program is not None
     exports = ["generate", "scores"] if not options.get("drafts") else ["generate"]
-    compile_all(program, exports, None, folder, CompileOptions(**options), told=lambda _: None)
+    compile_all(program, exports, None, folder, CompileOptions(**options), report=lambda _: None)
     return {name: load(folder / f"spec.{name}.onnx", providers="cpu") for name in exports}
 
 

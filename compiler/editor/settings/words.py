@@ -66,10 +66,10 @@ def call_around(text: str, offset: int) -> Open | None:
 def _by_setting() -> Mapping[str, Mapping[str, type[Settings]]]:
     """The models that may be the value of a setting, by its name: `schedule` has `linear`, which is a layer elsewhere."""
     configured: list[type[Settings]] = [TrainSettings, *SETTINGS["Data sources"][1].values()]
-    found: dict[str, dict[str, type[Settings]]] = {}
+    models: dict[str, dict[str, type[Settings]]] = {}
     for setting, choice in ((s, c) for model in configured for s, c in choices(model).items()):
-        found.setdefault(setting, {}).update(choice.models)
-    return found
+        models.setdefault(setting, {}).update(choice.models)
+    return models
 
 
 def model_of(call: Open) -> type[Settings] | None:

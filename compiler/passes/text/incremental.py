@@ -31,7 +31,7 @@ from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.shape import Expand, Reshape
 from mai.compiler.ops.terms import Term
-from mai.compiler.passes.loops.hoist import parted
+from mai.compiler.passes.loops.hoist import split_by_dependence
 from mai.compiler.passes.text.beam import Moved, search
 from mai.compiler.passes.text.causal import SAMPLED, Sample, combine_fills, is_neutral
 from mai.compiler.passes.text.growth import Finish, State, grow
@@ -149,7 +149,7 @@ class Growth(Turn):
 
     def _along(self, loop: Node) -> list[Grown]:
         """A loop along the text, once what its turns have in common is computed."""
-        free, own = parted(loop.regions[0], set())
+        free, own = split_by_dependence(loop.regions[0], set())
         self.nodes(free)
         self.node = loop
         return LoopAlong(self, loop, own).results()
