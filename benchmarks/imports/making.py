@@ -11,8 +11,8 @@ import torch
 
 from benchmarks.imports import changes
 from mai.spec.family_records import family_records
-from tests.support.model_folders import Model
-from tests.support.zoo import shaken
+from tests.support.models.model_folders import Model
+from tests.support.models.zoo import shaken
 
 Made = Callable[[Path, random.Random, list[str]], Any]
 Fields = dict[str, Any]

@@ -14,8 +14,8 @@ from benchmarks.imports.making import of_transformers
 from benchmarks.imports.pairs import PAIRS
 from benchmarks.imports.pictures import subjects_of_pictures
 from benchmarks.imports.subject import Array, Arrays, Subject
-from tests.support import model_folders as small
-from tests.support.decoder_folders import DECODERS
+from tests.support.models import model_folders as small
+from tests.support.models.decoder_folders import DECODERS
 
 LENGTH = 19  # Of a text; longer than the windows of the tests.
 SIDE = 32  # Of images, where the config does not say it.

@@ -135,7 +135,9 @@ def asked_for(faults: list[Fault], only: list[int] | None) -> list[tuple[int, Fa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--anew", action="store_true", help="forget the verdicts so far, and take the code as it is now")
+    parser.add_argument(
+        "--anew", action="store_true", help="forget the verdicts so far, and take the code as it is now"
+    )
     parser.add_argument("--count", type=int, default=COUNT, help=f"how many faults, {COUNT} at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, nargs="*", help="their numbers")

@@ -13,8 +13,8 @@ from mai.compiler.check import check_text
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.compiling import compile_all
 from mai.runtime import Model, load
+from tests.support.cases.small_files import Write, build, loops, manifest, output, real, setting
 from tests.support.serving import Client, running
-from tests.support.small_files import Write, build, loops, manifest, output, real, setting
 
 FLOW = """# A small flow.
 net velocity(x: [2], s: []) -> [2] {
