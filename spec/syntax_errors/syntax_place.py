@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mai.spec import words
 from mai.spec.record import record
@@ -25,7 +24,7 @@ def draft(begin: int, end: int, text: str, words: str = "write `{}`") -> Draft:
     return Draft(words.replace("{}", text.strip()), ((begin, end, text),))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Where the parser stopped.
 

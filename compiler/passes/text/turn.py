@@ -26,11 +26,12 @@ from mai.compiler.ops.terms import Term
 from mai.compiler.passes.fill import KINDS, full
 from mai.compiler.passes.text.growing_axes import GrowingAxes
 from mai.compiler.passes.text.growth import State
+from mai.spec.record import record
 
 FAR = 2.0**62  # Beyond any whole number of a text.
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Grown:
     """What a value of the body became in a turn.
 

@@ -1,13 +1,15 @@
-"""Calls of standard layers that are alike repeat the nodes of the first: the graph is the one in which each is elaborated."""
+"""Calls and turns that are alike repeat the nodes of the first: the graph is the one in which each is elaborated."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from mai.compiler.check import check
 from mai.compiler.elaborate.expressions import calls
+from mai.compiler.elaborate.repeating import alike_turns
 from mai.compiler.ir.graph import Graph, Value
 
 SPEC = """
@@ -54,18 +56,31 @@ def rows(graph: Graph) -> list[object]:
     return [*nodes, *weights, [number(v) for v in graph.outputs]]
 
 
-def test_alike_calls_are_what_each_would_be_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, repeated, repeat = tmp_path / "spec.mai", [], calls.repeat
-    path.write_text(SPEC, encoding="utf-8")
-
-    def counted(*arguments: object) -> object:
-        repeated.append(arguments)
-        return repeat(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(calls, "repeat", counted)
-    fast = check(path)
-    assert len(repeated) > 20, fast.diagnostics
+def elaborate_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on nothing is repeated."""
     monkeypatch.setattr(calls, "key_of", lambda *_: None)
+    monkeypatch.setattr(alike_turns, "repeat", lambda *_: None)
+
+
+def test_alike_calls_and_turns_are_what_each_would_be_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, repeat = tmp_path / "spec.mai", calls.repeat
+    path.write_text(SPEC, encoding="utf-8")
+    repeated: dict[object, list[object]] = {calls: [], alike_turns: []}
+
+    def counting(module: object) -> Callable[..., object]:
+        def counted(*arguments: object) -> object:
+            repeated[module].append(arguments)
+            return repeat(*arguments)  # type: ignore[arg-type]
+
+        return counted
+
+    for module in repeated:
+        monkeypatch.setattr(module, "repeat", counting(module))
+    fast = check(path)
+    assert len(repeated[calls]) > 20 and len(repeated[alike_turns]) >= 2, fast.diagnostics
+    elaborate_each(monkeypatch)
     slow = check(path)
     assert fast.program is not None and slow.program is not None
     for name, graph in slow.program.exports.items():
@@ -134,6 +149,57 @@ export g(x: [4]) -> [4] {
   return f(z)
 }
 """,
+    "how often a layer was called before in a turn": """
+net f(x: [4]) -> [4] {
+  repeat 3 as i {
+    if i == 1 { x = linear(x, 4) }
+    y = linear(x, 4)
+    x = x + y
+  }
+  return x
+}
+export g(x: [4]) -> [4] { return f(x) }
+""",
+    "a draw of each turn": """
+export f(x: [4]) -> [4] {
+  repeat 4 as i {
+    s = sum(ones([i % 2 + 1]))
+    z ~ normal([4])
+    x = s * x + z
+  }
+  return x
+}
+""",
+    "a matrix that each turn transposes": """
+export f(x: [4], A: [4, 4]) -> [4] {
+  repeat 4 as i {
+    s = sum(ones([i % 2 + 1]))
+    A = A'
+    x = s * (A @ x) + A' @ x
+  }
+  return x
+}
+""",
+    "a shape that grows": """
+export f(x: [4], k: [2]) -> [] {
+  repeat 3 as i {
+    if i == 0 { k = 2 * k }
+    k = concat(k, x)
+    y = sum(k)
+  }
+  return sum(k)
+}
+""",
+    "what comes from outside of the block": """
+export f(x: [4]) -> [4] {
+  repeat 4 as i {
+    s = sum(ones([i % 2 + 1]))
+    t = 2 * x
+    x = s * t
+  }
+  return x + t
+}
+""",
 }
 
 
@@ -142,7 +208,7 @@ def test_calls_that_differ_are_not_repeated(differs: str, tmp_path: Path, monkey
     path = tmp_path / "spec.mai"
     path.write_text(ALMOST_ALIKE[differs], encoding="utf-8")
     fast = check(path)
-    monkeypatch.setattr(calls, "key_of", lambda *_: None)
+    elaborate_each(monkeypatch)
     slow = check(path)
     assert list(map(str, fast.diagnostics)) == list(map(str, slow.diagnostics))
     if slow.program is not None:
