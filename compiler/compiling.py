@@ -118,6 +118,7 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions, da
     from mai.compiler.data.chat import chat_of
     from mai.compiler.data.facts import decimal_in, facts_in
     from mai.compiler.data.texts.tokens import reads_corpus, tokenizer_text
+    from mai.compiler.evaluating.targets.dated import dated_results
     from mai.compiler.training.initial_weights import load_weights
     from mai.compiler.training.run.stage import steps_of_blocks
     from mai.compiler.training.untrained import first_weights, told_by_data
@@ -129,10 +130,10 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions, da
         _say_untrained(program)
     metadata = told_by_data(program, weights, options.seed, data) | metadata_of(weights)
     tokenizer = tokenizer_text(program, weights, options.tokenizer)
-    names = label_names.names_in(metadata)
+    names, facts = label_names.names_in(metadata), facts_in(metadata)
     return Trained(
         arrays, steps, tokenizer, names, special_tokens=not reads_corpus(program), blocks=steps_of_blocks(weights),
-        facts=facts_in(metadata), decimal=decimal_in(metadata), chat=chat_of(program),
+        facts=facts, dated=dated_results(program, facts), decimal=decimal_in(metadata), chat=chat_of(program),
     )  # fmt: skip
 
 
