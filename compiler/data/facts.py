@@ -62,7 +62,7 @@ def _facts(rows: Array, framing: Framing | None) -> Facts:
 
 
 def _of_columns(name: str, rows: Array, finite: Finite) -> dict[str, object]:
-    """What is known of a field whose numbers, [n, ...], are columns with names of their own, or dates."""
+    """The facts of a field whose numbers, [n, ...], are columns with names of their own, or dates."""
     names: dict[str, object] = {"columns": list(finite.vectors[name])} if name in finite.vectors else {}
     dates, columns = finite.dates.get(name, ()), rows.reshape(len(rows), -1).T
     if not dates or len(columns) > MOST or len(dates) not in (1, len(columns)):

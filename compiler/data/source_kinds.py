@@ -1,4 +1,4 @@
-"""What a source is: settings, what is known of its arrays before they are read, and how they are read.
+"""What a source is: settings, the shapes of its arrays before they are read, and how they are read.
 
 Nothing here loads numpy, so that `mai check` stays light: sources import it where they read.
 """

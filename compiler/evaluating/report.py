@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -284,10 +283,10 @@ def _worst_lines(outcome: Evaluation) -> Iterator[str]:
 # ------------------------------------------------------------------ json
 
 
-def as_json(subject: Subject, outcome: Evaluation) -> dict[str, Any]:
+def as_json(subject: Subject, outcome: Evaluation) -> dict[str, object]:
     """All of it as plain values; the confusions' rows are what is right, their columns what is said."""
     answers = outcome.answers
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "model": str(subject.model.path),
         "title": outcome.title,
         "target": outcome.target,

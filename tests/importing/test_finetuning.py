@@ -17,9 +17,9 @@ from mai.compiler.drafting.finetuning import Tuned, finetuned
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.spec.diagnostics import MaiError
-from tests.support.chat_folders import chat_folder, chat_tokenizer
 from tests.support.command import invoke
-from tests.support.tokenizers import WORDS, word_tokenizer
+from tests.support.models.chat_folders import chat_folder, chat_tokenizer
+from tests.support.models.tokenizers import WORDS, word_tokenizer
 
 TEMPLATE = "{% for m in messages %}<s> {{ m.role }} {{ m.content }} </s> {% endfor %}{% if add_generation_prompt %}<s> assistant {% endif %}"
 SPEC = f"""# A model, with the weights of a folder.

@@ -19,8 +19,8 @@ from mai.runtime import Model, ModelError, load
 from mai.runtime.inputs.framing import Framing
 from mai.runtime.model.manifest import Facts
 from mai.runtime.serving.images import as_png, as_pngs, image_size, read_images
+from tests.support.cases.small_files import Write, build, manifest, output, real
 from tests.support.serving import running
-from tests.support.small_files import Write, build, manifest, output, real
 
 
 def photograph(path: Path, mode: str, size: tuple[int, int] = (23, 17)) -> bytes:

@@ -200,7 +200,7 @@ def _csv_names(table: TableFile) -> list[str]:
 
 
 @contextmanager
-def _csv(table: TableFile, types: Mapping[str, Any], invalid: Callable[[Any], str]) -> Iterator[ReadAhead]:
+def _csv(table: TableFile, types: Mapping[str, object], invalid: Callable[[Any], str]) -> Iterator[ReadAhead]:
     from pyarrow import csv
 
     with ReadAhead() as ahead:

@@ -116,12 +116,14 @@ def _with_spare_labels(program: Program, manifest: Manifest) -> Manifest:
     """The manifest, each port that takes labels with names saying whether one more is for what is missing or not known."""
     keeping = {field for training in program.trainings if training.data.keeps_gaps for field in training.fields}
 
-    def told(port: Port) -> Port:
+    def with_spare(port: Port) -> Port:
         names = manifest.labels.get(port.field or "", ())
         has_one = port.field in keeping and (port.classes or 0) > len(names)
         return port.model_copy(update={"gaps": has_one}) if names and port.classes else port
 
-    return manifest.model_copy(update={kind: [*map(told, getattr(manifest, kind))] for kind in ("inputs", "settings")})
+    return manifest.model_copy(
+        update={kind: [*map(with_spare, getattr(manifest, kind))] for kind in ("inputs", "settings")}
+    )
 
 
 def _places_without_token(program: Program, graph: Graph) -> set[str]:
