@@ -272,6 +272,17 @@ def test_a_file_of_another_kind_beside_is_told(whole: Model, tmp_path: Path) -> 
         whole.progress(batch=2)
 
 
+def test_a_file_of_another_training_beside_is_told(whole: Model, program: Made, tmp_path: Path) -> None:
+    """A copy, or a cache, may bring the turns of earlier weights, which would lead to another point without a word."""
+    made = program(NET + RK4)
+    export_part(made, "f", Trained(load_weights(made, None, 1)[0]), tmp_path, CompileOptions(verify=False))
+    with pytest.raises(ModelError, match=r"spec\.f\.step\.onnx is not of the spec\.f\.onnx beside it") as told:
+        load(whole.path, providers="cpu").progress(batch=2)
+    assert told.value.slug == "turns-foreign"
+    ran = invoke("run", whole.path, "--batch", "2", "--progress")
+    assert "turns-foreign" in str(ran.output) + repr(getattr(ran.exception, "slug", ""))
+
+
 def test_an_older_file_of_some_steps_goes(program: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It has other weights: what it gives at its end would not be what a call gives."""
     made = program(NET + RK4)
