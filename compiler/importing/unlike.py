@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mai.compiler.importing.config import refused
-from mai.compiler.weights.packed import packing_of, why_unread
+from mai.compiler.weights.packed.methods import packing_of, why_unread
 from mai.compiler.weights.tensor_files import NAMES, PICKLES
 from mai.spec.diagnostics import MaiError
 

@@ -19,7 +19,8 @@ from safetensors import SafetensorError, safe_open
 from mai.compiler.weights import adapters, policy
 from mai.compiler.weights.gguf_file import SUFFIX, GgufUnread, parts_of, read_gguf
 from mai.compiler.weights.modules import DENSE, MODULES, read_modules
-from mai.compiler.weights.packed import Packed, packing_beside, unpacked
+from mai.compiler.weights.packed.methods import packing_beside, unpacked
+from mai.compiler.weights.packed.parts import Packed
 from mai.compiler.weights.readable import Readable
 from mai.compiler.weights.sealed import is_intact
 from mai.spec.diagnostics import Diagnostic, MaiError
