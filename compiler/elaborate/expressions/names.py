@@ -11,7 +11,6 @@ from mai.spec import ast, is_public
 from mai.spec.diagnostics import Label
 from mai.spec.source import Span
 
-
 UNREAD = "_"  # The name of values that nothing reads: one statement may give it several.
 
 
