@@ -18,7 +18,7 @@ from mai.compiler.data.sources.npz import Npz
 from mai.compiler.data.splitting.splits import GroupSplit, StratifiedSplit, TimeSplit
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
-from tests.support.refused_data import refused
+from tests.support.cases.refused_data import refused
 
 X, Y = np.random.default_rng(0).normal(size=(50, 2)), np.arange(50) % 3
 FIELDS = {"x": Type(DType.REAL, shape=(2,)), "y": Type(DType.INT, classes=3)}
