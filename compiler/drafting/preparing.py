@@ -48,7 +48,7 @@ class Preparation:
 
     def net(self, name: str) -> Iterator[str]:
         """The lines of a net that makes the model's numbers of those of `images`, from -1 to 1."""
-        yield "# Numbers of images, from -1 to 1, as the folder's preprocessor leaves them: from 0 to 1, by the mean and deviation of each channel."
+        yield "# Numbers of images, from -1 to 1, as the model takes them: those from 0 to 1, by the mean and deviation of each channel."
         yield f"net {name}(x: [channels, H, W]) -> [channels, H, W] {{"
         yield f"  mean = [{', '.join(f'{number:.9g}' for number in self.means)}]"
         yield f"  deviation = [{', '.join(f'{number:.9g}' for number in self.deviations)}]"
