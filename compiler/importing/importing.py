@@ -18,7 +18,14 @@ from mai.compiler.importing.policy import read_policy
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import longest, read_sentences
 from mai.compiler.importing.texts import check_texts, with_readable_chat, without_tokenizer
-from mai.compiler.importing.unlike import SAVED, check_packed_tensors, check_packing, notes_on_code, of_other_code
+from mai.compiler.importing.unlike import (
+    SAVED,
+    check_packed_tensors,
+    check_packing,
+    notes_on_code,
+    notes_on_packing,
+    of_other_code,
+)
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.weights.adapters import CONFIG as ADAPTER
@@ -101,6 +108,7 @@ def import_folder(
         settings["has"] = lambda name: any(f".{n}".endswith(f".{name}") for n in files.shapes)
         check_ties(files, settings)
         notes = [
+            *notes_on_packing(files.packing),
             *unreadable,
             *endless,
             *check_texts(folder, settings, ignored),
