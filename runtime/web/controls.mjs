@@ -89,7 +89,7 @@ function image(port, sizes, facts, form, changed) {
   const show = () => paint(canvas.getContext("2d"), values, sizes, 1, span);
   const put = () => ((isChosen = true), show(), changed());
   if (channels === 1) drawn(canvas, values, sizes, span, put);
-  const forget = photos(values, sizes, { span, fit: facts?.fit ?? "crop" }, box, put);
+  const forget = photos(values, sizes, { span, fit: facts?.fit, resize: facts?.resize }, box, put);
   button(box, "clear", () => (forget(), values.fill(span[0]), put()));
   show();
   return () => {

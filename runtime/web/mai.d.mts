@@ -40,6 +40,7 @@ export interface Port {
   maximum: number | null;
   classes: number | null;
   field: string | null;
+  dates?: "day" | "time" | "utc" | null;
   path: number | null;
 }
 

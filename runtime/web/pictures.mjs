@@ -1,10 +1,12 @@
 // Pictures of results, as elements of a page.
 
+import { dateOf } from "forms.mjs";
 import { labelsOf, product, rowsOf } from "mai.mjs";
 import { legend, made, map, plane, points, rangeOf, regions } from "plane.mjs";
 
 const MOST_NUMBERS = 60;
 const MOST_BARS = 12;
+const MOST_DAYS = 700_000; // From 1970.
 const FILM = 2500; // Milliseconds that a path takes.
 
 /** What suits a result: text, a path that moves, a map, classes, images, points, or numbers. */
@@ -15,6 +17,7 @@ export function pictureOf(result, port, manifest, values) {
   const [input] = manifest.inputs;
   const grid = input && isPlane(input, manifest) ? values[input.name] : null;
   if (typeof port.path === "number") return film(framesOf(result, port.path), askedFor(manifest, values));
+  if (port.dates) return answer(rows.length, rows.map((row) => dates(row, port.dates)).join("\n"));
   if (port.classes && !shape.length) return labels(result.data, port, manifest, grid);
   if (grid && !shape.length) return map(result.data, grid);
   if (port.dtype === "bool") return truths(rows);
@@ -29,6 +32,9 @@ const writing = (textContent) => made("pre", { textContent });
 
 /** What is given: one value alone stands out. */
 const answer = (count, textContent) => (count === 1 ? made("p", { className: "answer", textContent }) : writing(textContent));
+
+/** Days since 1970-01-01 as the nearest days, or as times to the minute; as numbers where they are in no calendar. */
+const dates = (days, form) => Array.from(days, (each) => (Math.abs(each) < MOST_DAYS ? dateOf(form === "day" ? Math.round(each) : each, form) : String(each))).join("  ");
 
 const namesFor = (manifest, port, count) => {
   const names = labelsOf(manifest, port);

@@ -26,7 +26,7 @@ from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.passes.text import prompt_blocks
 from mai.compiler.program import Program
 from mai.runtime.model.findings import Claim, Condition
-from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Facts, Manifest, Part, Port, Step
+from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, DateForm, Facts, Manifest, Part, Port, Step
 from mai.runtime.text.tokenizer import BYTES
 
 
@@ -44,7 +44,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         about=about(program.source.text),
         inputs=_inputs(graph, _places_without_token(program, graph) | unlike),
         settings=[setting_port(name, s) for name, s in graph.settings.items()],
-        outputs=_outputs(program, graph, optimised),
+        outputs=_outputs(program, graph, optimised, trained.dated.get(graph.name, {})),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
         versions={"mai": mai.__version__, **_versions("onnx-ir", "torch")},
         least=prepared.smallest(),
@@ -116,12 +116,14 @@ def _with_spare_labels(program: Program, manifest: Manifest) -> Manifest:
     """The manifest, each port that takes labels with names saying whether one more is for what is missing or not known."""
     keeping = {field for training in program.trainings if training.data.keeps_gaps for field in training.fields}
 
-    def told(port: Port) -> Port:
+    def with_spare(port: Port) -> Port:
         names = manifest.labels.get(port.field or "", ())
         has_one = port.field in keeping and (port.classes or 0) > len(names)
         return port.model_copy(update={"gaps": has_one}) if names and port.classes else port
 
-    return manifest.model_copy(update={kind: [*map(told, getattr(manifest, kind))] for kind in ("inputs", "settings")})
+    return manifest.model_copy(
+        update={kind: [*map(with_spare, getattr(manifest, kind))] for kind in ("inputs", "settings")}
+    )
 
 
 def _places_without_token(program: Program, graph: Graph) -> set[str]:
@@ -139,8 +141,8 @@ def _inputs(graph: Graph, gaps: Collection[str]) -> list[Port]:
     ]
 
 
-def _outputs(program: Program, graph: Graph, optimised: Graph) -> list[Port]:
-    """Results, and where their paths are: that is seen before `integrate` becomes a loop. A step has none.
+def _outputs(program: Program, graph: Graph, optimised: Graph, dated: Mapping[str, DateForm]) -> list[Port]:
+    """Results, which of them are dates, and where their paths are: that is seen before `integrate` becomes a loop. A step has none.
 
     How many turns a text took is counted by what is run alone.
     """
@@ -150,7 +152,8 @@ def _outputs(program: Program, graph: Graph, optimised: Graph) -> list[Port]:
     counted = [
         port_of(v, n, "output") for v, n in zip(optimised.outputs, optimised.output_names, strict=True) if n == TURNS
     ]
-    return [*(port.model_copy(update={"path": axis}) for port, axis in zip(ports, paths, strict=True)), *counted]
+    more = ({"path": axis, "dates": dated.get(port.name)} for port, axis in zip(ports, paths, strict=True))
+    return [*(port.model_copy(update=each) for port, each in zip(ports, more, strict=True)), *counted]
 
 
 def _is_text(value: Value) -> bool:
