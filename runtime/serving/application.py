@@ -83,6 +83,7 @@ class Service:
             "/run": self._list,
             "/run/{name}": partial(describe, served),
             "/v1/models": partial(openai.models, served),
+            "/v1/models/{name}": partial(openai.model, served),
             "/openapi.json": self._describe,
             "/metrics": lambda _: Response(self.metrics.text(), media_type=PROMETHEUS),
             "/health": lambda _: PlainTextResponse("alive\n"),
