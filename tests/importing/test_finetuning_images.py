@@ -22,8 +22,8 @@ from mai.compiler.drafting.preparing import preparation_of
 from mai.compiler.training.initial_weights import load_weights
 from mai.spec.diagnostics import MaiError
 from tests.support.command import invoke
-from tests.support.model_folders import ENCODERS, IMAGES, save
-from tests.support.tokenizers import word_tokenizer
+from tests.support.models.model_folders import ENCODERS, IMAGES, save
+from tests.support.models.tokenizers import word_tokenizer
 
 MEAN, DEVIATION = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 SAID = {
