@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 
 from mai.compiler.editor.data_names import columns, data_line, files, names_columns
@@ -14,8 +15,11 @@ from mai.compiler.elaborate.functions.function_reference import SETTINGS, explai
 from mai.compiler.elaborate.functions.registered import listed
 from mai.compiler.solvers import SOLVERS
 from mai.spec import is_public, library_names
+from mai.spec.diagnostics import MaiError, Reporter
+from mai.spec.parsing.parse import parse
 from mai.spec.record import record
 from mai.spec.settings import choices, fields
+from mai.spec.source import Source
 from mai.spec.words import DISTRIBUTIONS, Word, of_kind
 
 _TEXT = re.compile(r'"[^"\n]*"')
@@ -202,7 +206,9 @@ def _says(name: str) -> str:
 
 
 def warm_up() -> None:
-    """Read the prelude and the reference, which takes a tenth of a second, before the first question."""
+    """Read the prelude and the reference, and what tells syntax errors, a tenth of a second each, before the first question."""
+    with suppress(MaiError):
+        parse(Source("", "export f() -> [] { return 1 + }\n"), Reporter())
     for name in (*SOLVERS, *DISTRIBUTIONS):
         _detail(name)
     _standard()

@@ -33,6 +33,7 @@ class Port(BaseModel):
         gaps: of an input of numbers, whether the file has an answer where one is missing, NaN; of labels with names, whether the one after
             those is for what is missing or not known; older files do not say.
         dates: of an output of numbers that answer a field of dates, how these are written; the numbers are days since 1970-01-01.
+        tokens: of an output of real numbers, whether its last axis has one for each token that a text may have; older files do not say.
         path: of an output that is a kept path, the axis of `shape` along which the solver's steps lie.
     """
 
@@ -50,6 +51,7 @@ class Port(BaseModel):
     dates: DateForm | None = None
     path: int | None = None
     gaps: bool | None = None
+    tokens: bool | None = None
 
 
 class Facts(BaseModel):

@@ -85,7 +85,7 @@ function image(port, sizes, facts, form, changed) {
   const ways = channels === 1 ? "draw, or drop an image" : "drop an image";
   const box = form.appendChild(made("div", { className: "image" }));
   box.append(made("span", { textContent: `${port.name}: ${ways}` }));
-  const canvas = box.appendChild(made("canvas", { width, height, className: "pixels pad" }));
+  const canvas = box.appendChild(made("canvas", { width, height, className: "pixels pad", role: "img", ariaLabel: `the image for ${port.name}` }));
   const show = () => paint(canvas.getContext("2d"), values, sizes, 1, span);
   const put = () => ((isChosen = true), show(), changed());
   if (channels === 1) drawn(canvas, values, sizes, span, put);

@@ -20,6 +20,7 @@ from mai.compiler.onnx.describing.gaps import inputs_with_gaps
 from mai.compiler.onnx.describing.label_fields import label_fields
 from mai.compiler.onnx.describing.limits import largest
 from mai.compiler.onnx.describing.ports import port_of, setting_port
+from mai.compiler.onnx.describing.token_scores import outputs_over_tokens
 from mai.compiler.onnx.precision.ranges import figures
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
@@ -149,6 +150,11 @@ def _outputs(program: Program, graph: Graph, optimised: Graph, dated: Mapping[st
     written = program.exports.get(graph.name)
     paths = path_axes(written) if written else [None] * len(graph.outputs)
     ports = [port_of(v, n, "output") for v, n in zip(graph.outputs, graph.output_names, strict=True)]
+    over_tokens = outputs_over_tokens(program, graph.name) if written else frozenset()
+    ports = [
+        port.model_copy(update={"tokens": port.name in over_tokens}) if port.dtype == "float32" else port
+        for port in ports
+    ]
     counted = [
         port_of(v, n, "output") for v, n in zip(optimised.outputs, optimised.output_names, strict=True) if n == TURNS
     ]
