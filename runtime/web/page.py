@@ -107,9 +107,9 @@ def _embed(model: Model, contents: dict[str, bytes]) -> Entry:
     contents[place] = model.path.read_bytes()
     streams = model.manifest.text is not None and beside.exists()
     if streams:
-        step = load(beside, providers="cpu")
-        check_is_of(step.manifest, model.manifest, step.path)
-        contents[f"{place}-step"] = step.path.read_bytes()
+        turns = load(beside, providers="cpu")
+        check_is_of(turns.manifest, model.manifest, turns.path)
+        contents[f"{place}-step"] = turns.path.read_bytes()
     modules = [ORT] + [TOKENIZERS] * (model.manifest.tokenizer not in (None, BYTES))
     modules += [TEMPLATES] * (streams and model.manifest.chat is not None)
     claims: list[Said] = [{"holds": f.holds, "words": in_words(f)} for f in model.manifest.claims]
