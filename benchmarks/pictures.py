@@ -167,10 +167,10 @@ def a_training(path: Path) -> None:
 
 def evaluated(answers: Answers, path: Path) -> None:
     bins = calibration(answers) if isinstance(answers, Labelled) and answers.probabilities is not None else []
-    found = Evaluation(
+    evaluation = Evaluation(
         "", "y", None, answers, figures(answers, 5), of_classes(answers) if isinstance(answers, Labelled) else [], bins, [], 0, (), [],
     )  # fmt: skip
-    draw_evaluation(found, path)
+    draw_evaluation(evaluation, path)
 
 
 def two_labels(path: Path) -> None:

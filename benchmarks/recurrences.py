@@ -89,12 +89,12 @@ def alone_of(kind: str, turns: int, form: str) -> Callable[[], None]:
     module = in_form(form, lambda: lower(graph, weights))
     generator = torch.Generator().manual_seed(0)
     sizes = [(BATCH, turns, *v.type.shape[1:]) for v in graph.inputs]
-    given = [(torch.rand(size, generator=generator) / 8).requires_grad_() for size in sizes]
+    operands = [(torch.rand(size, generator=generator) / 8).requires_grad_() for size in sizes]
 
     def step() -> None:
-        for x in (*given, *weights.parameters()):
+        for x in (*operands, *weights.parameters()):
             x.grad = None
-        (result,) = module(*given)
+        (result,) = module(*operands)
         result.sum().backward()
 
     return step
@@ -105,7 +105,7 @@ class _Living(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.known: set[int] = set()
+        self.storages: set[int] = set()
         self.now = self.most = 0
 
     def __torch_dispatch__(
@@ -120,13 +120,13 @@ class _Living(TorchDispatchMode):
 
     def _see(self, storage: torch.UntypedStorage) -> None:
         place, size = storage._cdata, storage.nbytes()
-        if place not in self.known:
-            self.known.add(place)
+        if place not in self.storages:
+            self.storages.add(place)
             self.now += size
             weakref.finalize(storage, self._forget, place, size)
 
     def _forget(self, place: int, size: int) -> None:
-        self.known.discard(place)
+        self.storages.discard(place)
         self.now -= size
 
 

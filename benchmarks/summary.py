@@ -51,8 +51,10 @@ FIGURES = [
     Figure("the same, batch 64, each example with its own steps", DIFFEQ, "adaptive", (64, "ratio")),
     _text("Llama 125 M, float32, 128 tokens", HUGGING, "llama, float32, batch 1"),
     _text("the same", GENAI, "llama, float32, batch 1"),
-    _text("the same, batch 8", GENAI, "llama, float32, batch 8"),
-    _text("the same in int4, batch 1", GENAI, "llama, int4, batch 1"),
+    _text("the same, compiled with `--cpu`", GENAI, "llama, float32, batch 1", "mai, whole, --cpu"),
+    _text("float32, batch 8", GENAI, "llama, float32, batch 8"),
+    _text("the same, compiled with `--cpu`", GENAI, "llama, float32, batch 8", "mai, whole, --cpu"),
+    _text("int4, batch 1", GENAI, "llama, int4, batch 1"),
     Figure("a training step of `digits_unet`", "the same by hand in PyTorch", "training", ("digits_unet", "ratio")),
     Figure("ONNX of a 100-layer network, built", "torch.onnx.export", "building", ("ratio",)),
 ]  # fmt: skip

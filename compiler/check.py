@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -33,6 +32,8 @@ NO_TEXTS: Mapping[str, Source] = MappingProxyType({})
 
 def internal(error: Exception) -> Diagnostic:
     """A bug of mai, told as one: with its place in mai, and without a traceback."""
+    import traceback
+
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(frame.filename).name}:{frame.lineno}"
     message = f"mai itself failed: {type(error).__name__} at {place}: {error}"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mai.compiler.onnx.precision.ranges import Ranges
     from mai.runtime.arrays import Array
     from mai.runtime.model.findings import Finding, Tuning
-    from mai.runtime.model.manifest import Chat, Facts
+    from mai.runtime.model.manifest import Chat, DateForm, Facts
 
 Cache = Literal["auto", "concat", "two-level", "none"]
 Precision = Literal["float32", "fp16", "bf16"]
@@ -152,7 +152,7 @@ class Trained:
     """What becomes a file beside the program: weights by name, and what the file says of them.
 
     `steps` is how long they were trained, None for not at all, `blocks` how long by each train block that has a name; `tokenizer` is "bytes" or the JSON of one; `labels` are the
-    names of the labels of each field, `facts` the ranges of its numbers, `decimal` their sign in tables, `chat` how messages become a prompt. A text gets the tokenizer's `special_tokens`, unless the corpus of the training had
+    names of the labels of each field, `facts` the ranges of its numbers, `dated` how results are written that answer a field of dates, by export and output, `decimal` their sign in tables, `chat` how messages become a prompt. A text gets the tokenizer's `special_tokens`, unless the corpus of the training had
     none. `claims` is what those of the spec came to. `loss_change` is what few bits add to the loss, as a share of it; `tuned` what `mai
     tune` measured. `ranges` are those of convolutions on held-out data, for few bits, and `moments` those of what products read;
     `wide` are weights that are kept in 8 bits where others have 4.
@@ -169,6 +169,7 @@ class Trained:
     claims: tuple[Finding, ...] = ()
     blocks: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, Facts] = field(default_factory=dict)
+    dated: Mapping[str, Mapping[str, DateForm]] = field(default_factory=dict)
     decimal: Decimal | None = None
     ranges: Ranges = field(default_factory=dict)
     moments: Moments | None = None

@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from mai.compiler.program import Program
     from mai.runtime.model.findings import Finding
 
-Told = Callable[["Exported"], None]
+Report = Callable[["Exported"], None]
 
 
 def compile_all(
     program: Program, names: list[str], weights: Path | None, folder: Path, options: CompileOptions,
-    check: bool = False, data: tuple[Path, ...] = (), told: Told | None = None,
+    check: bool = False, data: tuple[Path, ...] = (), report: Report | None = None,
 ) -> None:  # fmt: skip
     """Write the exports `names` to a folder; where `check`, say first what the program's claims come to, on `data` or the spec's own.
 
-    `told` hears of each file that is written; by default it is printed.
+    `report` is called with each file that is written; by default it is printed.
 
     Raises:
         MaiError: some were refused; the others are there.
@@ -59,15 +59,17 @@ def compile_all(
             from mai.compiler.few_bits import warn_of_narrow
 
             warn_of_narrow(prepared, trained)
-        _compile_each(prepared, names, trained, folder, told)
+        _compile_each(prepared, names, trained, folder, report)
 
 
-def _compile_each(prepared: Preparations, names: list[str], trained: Trained, folder: Path, told: Told | None) -> None:
+def _compile_each(
+    prepared: Preparations, names: list[str], trained: Trained, folder: Path, report: Report | None
+) -> None:
     """The exports one after the other, and what is said at the end. Raises `MaiError` for those that were refused."""
     refused: list[Diagnostic] = []
     for name in names:
         try:
-            _compile(prepared, name, trained, folder, told or partial(_say_written, prepared.options.precision))
+            _compile(prepared, name, trained, folder, report or partial(_say_written, prepared.options.precision))
         except MaiError as error:
             refused += error.diagnostics
     if refused:
@@ -116,6 +118,7 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions, da
     from mai.compiler.data.chat import chat_of
     from mai.compiler.data.facts import decimal_in, facts_in
     from mai.compiler.data.texts.tokens import reads_corpus, tokenizer_text
+    from mai.compiler.evaluating.targets.dated import dated_results
     from mai.compiler.training.initial_weights import load_weights
     from mai.compiler.training.run.stage import steps_of_blocks
     from mai.compiler.training.untrained import first_weights, told_by_data
@@ -127,10 +130,10 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions, da
         _say_untrained(program)
     metadata = told_by_data(program, weights, options.seed, data) | metadata_of(weights)
     tokenizer = tokenizer_text(program, weights, options.tokenizer)
-    names = label_names.names_in(metadata)
+    names, facts = label_names.names_in(metadata), facts_in(metadata)
     return Trained(
         arrays, steps, tokenizer, names, special_tokens=not reads_corpus(program), blocks=steps_of_blocks(weights),
-        facts=facts_in(metadata), decimal=decimal_in(metadata), chat=chat_of(program),
+        facts=facts, dated=dated_results(program, facts), decimal=decimal_in(metadata), chat=chat_of(program),
     )  # fmt: skip
 
 
@@ -142,24 +145,24 @@ def _say_untrained(program: Program) -> None:
         echo("no trained weights: the first values are compiled", err=True)
 
 
-def _compile(prepared: Preparations, name: str, trained: Trained, folder: Path, told: Told) -> None:
+def _compile(prepared: Preparations, name: str, trained: Trained, folder: Path, report: Report) -> None:
     """One export, and the file of its turns beside it where it is to have one; an older one, which may have other weights, goes."""
     from mai.compiler.onnx.export import export
     from mai.runtime.model.data import data_path
     from mai.runtime.text.stream import step_path
 
     whole = export(prepared.program, name, trained, folder, prepared.options, prepared[name])
-    told(whole)
+    report(whole)
     beside = step_path(whole.path)
     was_there = beside.exists()
     for older in (beside, data_path(beside)):
         older.unlink(missing_ok=True)
-    _compile_turns(prepared, name, trained, folder, told)
+    _compile_turns(prepared, name, trained, folder, report)
     if was_there and not beside.exists():
         echo(f"note: {beside.name} is removed: it was of an earlier {whole.path.name}", err=True)
 
 
-def _compile_turns(prepared: Preparations, name: str, trained: Trained, folder: Path, told: Told) -> None:
+def _compile_turns(prepared: Preparations, name: str, trained: Trained, folder: Path, report: Report) -> None:
     """The file of one turn of an export's text, or of some steps of its loops, where the options ask for it."""
     from mai.compiler.onnx.export import export_part, export_step
 
@@ -167,12 +170,12 @@ def _compile_turns(prepared: Preparations, name: str, trained: Trained, folder: 
     if options.writes_step:
         step = export_step(program, name, trained, folder, options, prepared[name])
         if step is not None:
-            told(step)
+            report(step)
             return
     if options.progress and prepared[name].refusal:
         echo(f"note: `{name}` gets no file of some of its steps: {prepared[name].refusal}", err=True)
     elif options.progress:
-        told(export_part(program, name, trained, folder, options, prepared[name]))
+        report(export_part(program, name, trained, folder, options, prepared[name]))
 
 
 def _say_written(precision: str, written: Exported) -> None:

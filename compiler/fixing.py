@@ -76,7 +76,7 @@ def _apart(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
     return chosen
 
 
-def told(edit: Edit) -> str:
+def in_words(edit: Edit) -> str:
     """An edit for people: where, what, and the lines before and after it."""
     first = edit.changes[0].span
     lines = [f"{first.source.path}:{first.line}: {edit.words}"]

@@ -25,6 +25,11 @@ VERBS = {
     name: f"mai.runtime.commands.{name}_command:{name}"
     for name in ("run", "chat", "draw", "page", "serve", "info", "sign", "verify", "runs", "clean")
 }
+# How `mai --help` lists the verbs, also those of the compiler: as somebody comes to need them.
+ORDER = (
+    "new", "examples", "data", "check", "explain", "format", "show", "train", "eval", "draw", "run", "predict", "page", "info", "verify",
+    "runs", "sweep", "tune", "compile", "import", "weights", "chat", "serve", "sign", "clean", "lsp",
+)  # fmt: skip
 
 # What is imported and comes with an extra: the packages that have another name, and the extra of each.
 PACKAGES = {
@@ -52,7 +57,8 @@ def places_of_verbs() -> dict[str, str]:
         from mai.compiler.cli import VERBS as OF_THE_COMPILER
     except ImportError:
         return VERBS
-    return VERBS | OF_THE_COMPILER
+    verbs = VERBS | OF_THE_COMPILER
+    return dict(sorted(verbs.items(), key=lambda verb: ORDER.index(verb[0].split()[0])))
 
 
 def load_verb(place: str) -> Verb:

@@ -10,7 +10,7 @@ import stat
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tokenize import TokenError
@@ -77,8 +77,10 @@ def read_text(path: Path, most: int) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def read_arrays(path: Path) -> dict[str, Array]:
+def read_arrays(path: Path, needed: Collection[str] | None = None) -> dict[str, Array]:
     """The arrays of a `.npz` by name, of any shapes, or the one of a `.npy` under the name "". Nothing in them is executed.
+
+    Where all that are `needed` are there, these alone are read: an archive may hold others, as Python's objects, which are not.
 
     Raises:
         Exception: one of `UNREADABLE`: the file holds no plain arrays, or more than fits into the machine's memory.
@@ -93,7 +95,22 @@ def read_arrays(path: Path) -> dict[str, Array]:
     if not isinstance(loaded, np.lib.npyio.NpzFile):
         return {"": loaded}
     with loaded:
-        return {name: loaded[name] for name in loaded.files}
+        are_there = needed is not None and {*needed} <= {*loaded.files}
+        return {name: _member(loaded, name) for name in loaded.files if not are_there or name in (needed or ())}
+
+
+class PythonObjects(ValueError):
+    """An array holds objects of Python, which numpy reads by running what the file says."""
+
+
+def _member(archive: Mapping[str, Array], name: str) -> Array:
+    try:
+        return archive[name]
+    except ValueError as error:
+        if "Object arrays" not in str(error):
+            raise
+        what = f"`{name}` holds objects of Python, which are not read: save numbers or texts, `a.astype(float)`, `a.astype(str)`"
+        raise PythonObjects(what) from error
 
 
 def _check_size(path: Path) -> None:

@@ -38,7 +38,7 @@ class Configuration:
 
     name: str
     positional: tuple[Any, ...]
-    named: Mapping[str, Any]
+    named: Mapping[str, object]
     span: Span
     spans: Mapping[str, Span] = field(default_factory=dict)
     name_spans: Mapping[str, Span] = field(default_factory=dict)
@@ -147,7 +147,7 @@ class Settings:
         """Why settings that are valid one by one do not go together, in words that follow the model's name in the message."""
         return None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """The settings by name, those of a model among them, too."""
         return {name: _as_data(value) for name, value in vars(self).items()}
 

@@ -33,9 +33,9 @@ def mutations(files: list[Subject], seed: int, half: str) -> Iterator[tuple[str,
         rng = random.Random(f"{seed}/{number}")
         name = kinds[number // 2 % len(kinds)]
         for subject in rng.sample(files, len(files)):
-            found = list(KINDS[name](subject, rng))
-            if found:
-                yield name, subject, rng.choice(found)
+            mutations = list(KINDS[name](subject, rng))
+            if mutations:
+                yield name, subject, rng.choice(mutations)
                 break
         number += len(HALVES)
 
@@ -47,24 +47,24 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=17)
     parser.add_argument("--kind", help="this kind alone")
     parser.add_argument("--verbose", action="store_true", help="every message that falls short")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     verdicts: list[tuple[str, Verdict]] = []
     borne: Counter[str] = Counter()
     silent: Counter[str] = Counter()
-    for name, subject, mutation in mutations(subjects(), given.seed, given.half):
-        if given.kind and name != given.kind:
+    for name, subject, mutation in mutations(subjects(), arguments.seed, arguments.half):
+        if arguments.kind and name != arguments.kind:
             continue
         verdict = judge(subject, mutation)
-        if not verdict.told and not mutation.certain:
+        if not verdict.reported and not mutation.certain:
             borne[name] += 1
-            if borne[name] > given.mutations:
+            if borne[name] > arguments.mutations:
                 break
             continue
-        silent[name] += not verdict.told
+        silent[name] += not verdict.reported
         verdicts.append((name, verdict))
-        if given.verbose:
+        if arguments.verbose:
             _show(name, subject, mutation, verdict)
-        if len(verdicts) == given.mutations:
+        if len(verdicts) == arguments.mutations:
             break
     _report(verdicts, borne)
 

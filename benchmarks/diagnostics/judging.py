@@ -18,7 +18,7 @@ class Verdict:
     `mends` says whether its edit leaves nothing to say, None where it has none. `seen` is what was said.
     """
 
-    told: bool
+    reported: bool
     line: bool = False
     span: bool = False
     cause: bool = False

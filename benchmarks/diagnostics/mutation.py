@@ -109,12 +109,12 @@ def misspelt(word: str, rng: random.Random, taken: frozenset[str]) -> str | None
     for _ in range(8):
         at = rng.randrange(1, len(word) - 1)
         letters = rng.choice("abcdefghijklmnopqrstuvwxyz")
-        made = rng.choice([
+        mutation = rng.choice([
             word[:at] + word[at + 1] + word[at] + word[at + 2 :],
             word[:at] + word[at + 1 :],
             word[:at] + word[at] + word[at:],
             word[:at] + letters + word[at + 1 :],
         ])  # fmt: skip
-        if made != word and made not in taken:
-            return made
+        if mutation != word and mutation not in taken:
+            return mutation
     return None

@@ -78,9 +78,9 @@ def _here(question: Question) -> list[float]:
     """The same in this Python, after a first time."""
     times = []
     for round_ in range(ROUNDS + 1):
-        begun = time.process_time()
+        started = time.process_time()
         answer(json.dumps({**question, "text": f"{question['text']}# {round_}\n"}))
-        times.append(time.process_time() - begun)
+        times.append(time.process_time() - started)
     return times[1:]
 
 

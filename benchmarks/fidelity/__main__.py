@@ -54,13 +54,13 @@ def chapters() -> list[str]:
 
 
 def main(words: list[str]) -> int:
-    known, claiming = chapters(), examples.claiming()
+    all_chapters, claiming = chapters(), examples.claiming()
     wanted = [word for word in words if word != "--page"]
-    unknown = [name for name in wanted if name not in (*known, *claiming)]
+    unknown = [name for name in wanted if name not in (*all_chapters, *claiming)]
     if unknown:
-        print(f"there is no {unknown[0]}; there are {', '.join([*claiming, *known])}", file=sys.stderr)
+        print(f"there is no {unknown[0]}; there are {', '.join([*claiming, *all_chapters])}", file=sys.stderr)
         return 2
-    for name in [] if "--page" in words else wanted or [*claiming, *known]:
+    for name in [] if "--page" in words else wanted or [*claiming, *all_chapters]:
         print(f"{name} ...", flush=True)
         kept = last_figures()
         kind, record = ("examples", examples.measure(name)) if name in claiming else ("chapters", _chapter(name))

@@ -41,8 +41,15 @@ class Claim:
     @property
     def row(self) -> list[str]:
         """A row of a Markdown table: a bar in a cell would end it."""
-        told = [self.system, self.statement, self.needed, self.measured, "yes" if self.holds else "**no**", self.source]
-        return [cell.replace("|", "\\|") for cell in told]
+        cells = [
+            self.system,
+            self.statement,
+            self.needed,
+            self.measured,
+            "yes" if self.holds else "**no**",
+            self.source,
+        ]
+        return [cell.replace("|", "\\|") for cell in cells]
 
     @property
     def data(self) -> dict[str, Any]:
@@ -73,8 +80,8 @@ def trained(
     weights = ROOT / folder / "weights.safetensors"
     if not weights.exists():
         print(f"training {program.name} into {folder}", flush=True)
-        begun = bool(checkpoints(ROOT / folder))
-        train(program, ROOT / folder, Options(steps=steps, seed=seed, resume=begun))
+        is_resumed = bool(checkpoints(ROOT / folder))
+        train(program, ROOT / folder, Options(steps=steps, seed=seed, resume=is_resumed))
     return program, weights
 
 

@@ -49,7 +49,7 @@ def commands(name: str) -> list[str]:
 
 def section(name: str, record: Record) -> Iterator[str]:
     """The part of the page on an example."""
-    findings = [Finding.model_validate(found) for found in record["findings"]]
+    findings = [Finding.model_validate(stated) for stated in record["findings"]]
     steps = f", trained for {record['steps']:,} steps" if record["steps"] else ""
     yield f"### [{name}](../examples/{name}.mai){steps}\n"
     yield "```sh\n" + "\n".join(commands(name)) + "\n```\n"

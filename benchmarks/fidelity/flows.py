@@ -20,9 +20,9 @@ def claims() -> list[Claim]:
 def mixture() -> Claim:
     """Nats a point that neither has seen, against a mixture of 10 Gaussians, the best of ten beginnings."""
     program, weights = trained("normalizing_flow")
-    held = _board(1, HELD_OUT)
-    flow = float(compiled(program, "density", weights)(x=held.astype(np.float32)).mean())
-    rival = GaussianMixture(COMPONENTS, n_init=10, random_state=0).fit(_board(0, TRAINING)).score(held)
+    points = _board(1, HELD_OUT)
+    flow = float(compiled(program, "density", weights)(x=points.astype(np.float32)).mean())
+    rival = GaussianMixture(COMPONENTS, n_init=10, random_state=0).fit(_board(0, TRAINING)).score(points)
     entropy = -np.log(8)
     measured = f"{flow:.3f} against {rival:.3f}; the data's own {entropy:.3f}"
     statement = f"log density of new checkerboard points, against a mixture of {COMPONENTS} Gaussians"

@@ -79,19 +79,19 @@ def _fitted(n: int, seed: int) -> float:
     program = program_of("two_layer", {"n": str(n)})
     weights = {name: first_value(w, seed) for name, w in program.weights.items()}
     g = np.random.default_rng(seed)
-    x, held = (g.uniform(-1, 1, (count, 2)).astype(np.float32) for count in (8192, 2048))
+    x, unseen = (g.uniform(-1, 1, (count, 2)).astype(np.float32) for count in (8192, 2048))
     hidden = np.maximum(x @ weights["f.v"].T + weights["f.b"], 0).astype(np.float64) / n
     gram = hidden.T @ hidden
     gram[np.diag_indices(n)] += RIDGE * np.trace(gram) / n
     weights["f.u"] = np.linalg.solve(gram, hidden.T @ _target(x)).astype(np.float32)
-    made, wanted = compiled(program, "predict", weights)(x=held), _target(held)
-    return float(np.mean((made - wanted) ** 2) / np.var(wanted))
+    predicted, wanted = compiled(program, "predict", weights)(x=unseen), _target(unseen)
+    return float(np.mean((predicted - wanted) ** 2) / np.var(wanted))
 
 
 def _target(x: Array) -> Array:
     """The formula of `two_layer.mai`."""
-    made: Array = np.sin(3 * x[:, 0].astype(np.float64)) * np.cos(2 * x[:, 1].astype(np.float64))
-    return made
+    target: Array = np.sin(3 * x[:, 0].astype(np.float64)) * np.cos(2 * x[:, 1].astype(np.float64))
+    return target
 
 
 def mean_field() -> list[Claim]:
@@ -102,8 +102,8 @@ def mean_field() -> list[Claim]:
     apart = [float(np.mean(_distances(paths[a], paths[b]))) for a, b in pairs]
     g = np.random.default_rng(0)
     x = g.uniform(-1, 1, (2048, 2)).astype(np.float32)
-    made = {n: compiled(program, "predict", weights)(x=x) for n, (program, weights) in runs.items()}
-    gaps = [float(np.sqrt(np.mean((made[a] - made[b]) ** 2))) for a, b in pairs]
+    predictions = {n: compiled(program, "predict", weights)(x=x) for n, (program, weights) in runs.items()}
+    gaps = [float(np.sqrt(np.mean((predictions[a] - predictions[b]) ** 2))) for a, b in pairs]
     about = ", ".join(f"{a:,}" for a, _ in pairs)
     return [
         _falls(f"clouds of n and 4 n neurons (u, v, b) move alike: sliced W2 over all training, n = {about}", apart),
@@ -124,8 +124,8 @@ def _distances(a: Any, b: Any) -> list[float]:
 
 def _cloud(path: Any, row: int) -> Array:
     """The neurons of one record as points (u, v, b)."""
-    made: Array = np.column_stack([path[name][row] for name in ("f.u", "f.v", "f.b")])
-    return made
+    equation: Array = np.column_stack([path[name][row] for name in ("f.u", "f.v", "f.b")])
+    return equation
 
 
 def sliced(a: Array, b: Array) -> float:

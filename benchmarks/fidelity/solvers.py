@@ -82,14 +82,14 @@ def _orders() -> Iterator[Claim]:
         if solver.adaptive or solver.stochastic:
             continue
         program = program_of(FIXED.format(solver=solver.name))
-        found = []
+        orders = []
         for solve in (_in_torch(program), compiled(program, "f")):
             errors = [float(np.abs(solve(x=STARTS, steps=n) - exact).max()) for n in STEPS[solver.order]]
-            found.append(-slope(STEPS[solver.order], errors))
-        holds = all(abs(p - solver.order) < 0.15 for p in found)
-        told = f"{found[0]:.2f} in torch, {found[1]:.2f} in ONNX"
+            orders.append(-slope(STEPS[solver.order], errors))
+        holds = all(abs(p - solver.order) < 0.15 for p in orders)
+        measured = f"{orders[0]:.2f} in torch, {orders[1]:.2f} in ONNX"
         yield Claim(
-            f"`{solver.name}`", "the error falls as steps^-p", f"p = {solver.order} ± 0.15", told, holds, HAIRER
+            f"`{solver.name}`", "the error falls as steps^-p", f"p = {solver.order} ± 0.15", measured, holds, HAIRER
         )
 
 
@@ -104,8 +104,8 @@ def _tolerances() -> Iterator[Claim]:
             error <= 10 * TOLERANCE, "Dormand, Prince 1980",
         )  # fmt: skip
         shares = [_evaluations(model, row) / _rival(velocity, length, row) for row in STARTS]
-        told = ", ".join(f"{s:.2f} ×" for s in shares)
-        yield Claim(system, "evaluations at batch 1 against torchdiffeq's", "≤ 1.1 ×", told, max(shares) <= 1.1)
+        ratios = ", ".join(f"{s:.2f} ×" for s in shares)
+        yield Claim(system, "evaluations at batch 1 against torchdiffeq's", "≤ 1.1 ×", ratios, max(shares) <= 1.1)
 
 
 def _evaluations(model: Any, x: Array) -> int:
@@ -161,8 +161,8 @@ def gradients(steps: int, adjoint: bool, batch: int) -> list[torch.Tensor]:
     graph = forms.select(forms.prepare(program.training.graph, adjoint=True), [0])
     weights = Weights(program.weights).initialise(0)
     x = torch.randn(batch, 2, generator=torch.Generator().manual_seed(0))
-    given = [x] * len(graph.inputs) + [torch.tensor(0)] * len(graph.settings)
-    loss = lower(graph, weights).forward(*given)[0].mean()
+    inputs = [x] * len(graph.inputs) + [torch.tensor(0)] * len(graph.settings)
+    loss = lower(graph, weights).forward(*inputs)[0].mean()
     return list(torch.autograd.grad(loss, list(weights.parameters())))
 
 
@@ -193,9 +193,9 @@ def _peak(steps: int, adjoint: bool) -> float:
 
 def _adjoint() -> Iterator[Claim]:
     few, many, plain = _peak(40, True), _peak(400, True), _peak(40, False)
-    told = f"{few:.0f} and {many:.0f} MiB (by backpropagation {plain:.0f} MiB at 40)"
+    memory = f"{few:.0f} and {many:.0f} MiB (by backpropagation {plain:.0f} MiB at 40)"
     yield Claim(
-        "adjoint", "peak memory at 40 and at 400 steps", "within 10 %", told, abs(many - few) <= 0.1 * few,
+        "adjoint", "peak memory at 40 and at 400 steps", "within 10 %", memory, abs(many - few) <= 0.1 * few,
         "Chen et al. 2018",
     )  # fmt: skip
     pairs = zip(gradients(40, True, 4096), gradients(40, False, 4096), strict=True)

@@ -44,21 +44,21 @@ def claims() -> Iterator[Claim]:
 
 def distance() -> Claim:
     program, weights = trained("transport")
-    made = compiled(program, "sample", weights)(batch=COUNT, seed=1)
+    samples = compiled(program, "sample", weights)(batch=COUNT, seed=1)
     data, floor = fresh("transport", 1), w2(fresh("transport", 1), fresh("transport", 2))
-    found = w2(made, data)
+    distance = w2(samples, data)
     return Claim(
-        "transport", "W2 to the data against that of two data sets", "at most 3 x", f"{found:.3f}, {found / floor:.2f} x",
-        found <= 3 * floor, "(9), Genevay, Peyré and Cuturi 2018",
+        "transport", "W2 to the data against that of two data sets", "at most 3 x", f"{distance:.3f}, {distance / floor:.2f} x",
+        distance <= 3 * floor, "(9), Genevay, Peyré and Cuturi 2018",
     )  # fmt: skip
 
 
 def modes() -> Claim:
     """A mode has its share if a quarter of an eighth of the samples, or more, are near it."""
     program, weights = trained("gan")
-    made = compiled(program, "sample", weights)(batch=COUNT, seed=1)
+    samples = compiled(program, "sample", weights)(batch=COUNT, seed=1)
     angles = 2 * np.pi * np.arange(8) / 8
-    apart = ot.dist(made, 2 * np.stack([np.cos(angles), np.sin(angles)], 1), metric="euclidean")
+    apart = ot.dist(samples, 2 * np.stack([np.cos(angles), np.sin(angles)], 1), metric="euclidean")
     near = apart.min(1) < NEAR
     shares = np.bincount(apart.argmin(1)[near], minlength=8) / COUNT
     said = f"shares {shares.min():.1%} to {shares.max():.1%}, {near.mean():.0%} near a mode"
@@ -74,16 +74,16 @@ def coupling() -> Iterator[Claim]:
     for coupled in ("1", "0"):
         for seed in SEEDS:
             program, weights = trained("ot_flow", seed=seed, sets={"coupled": coupled})
-            made = compiled(program, "sample", weights)(batch=COUNT, seed=seed, steps=STEPS)
+            samples = compiled(program, "sample", weights)(batch=COUNT, seed=seed, steps=STEPS)
             energy = compiled(program, "energy", weights)(batch=COUNT, seed=seed)
-            distances.setdefault(coupled, []).append(w2(made, data))
+            distances.setdefault(coupled, []).append(w2(samples, data))
             energies.setdefault(coupled, []).append(abs(float(np.mean(energy)) - least) / least)
     yield _ordered(f"W2 at {STEPS} Euler steps", distances)
     yield _ordered("normalised path energy", energies)
 
 
-def _ordered(what: str, found: dict[str, list[float]]) -> Claim:
-    means, spreads = ({k: float(f(v)) for k, v in found.items()} for f in (np.mean, np.std))
+def _ordered(what: str, distances: dict[str, list[float]]) -> Claim:
+    means, spreads = ({k: float(f(v)) for k, v in distances.items()} for f in (np.mean, np.std))
     said = " against ".join(f"{means[k]:.3f} ± {spreads[k]:.3f}" for k in ("1", "0"))
     needed = "less in the mean than with independent pairs"
     return Claim("ot_flow", f"{what}, 5 seeds", needed, said, means["1"] < means["0"], TONG)

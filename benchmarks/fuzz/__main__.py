@@ -23,14 +23,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds that one may take")
     parser.add_argument("--out", type=Path, default=Path("build/fuzz"))
-    given = parser.parse_args()
-    folder = given.out / given.kind
+    arguments = parser.parse_args()
+    folder = arguments.out / arguments.kind
     folder.mkdir(parents=True, exist_ok=True)
     place = folder / "state.json"
-    state = State.read(place, given.seed)
+    state = State.read(place, arguments.seed)
     began, before = time.monotonic(), state.done
-    while state.done < given.mutations:
-        state = run(folder, given.kind, state, min(given.mutations, state.done + given.batch), given.limit)
+    while state.done < arguments.mutations:
+        state = run(
+            folder, arguments.kind, state, min(arguments.mutations, state.done + arguments.batch), arguments.limit
+        )
         rate = (state.done - before) / (time.monotonic() - began)
         print(
             f"{state.done:,} mutations, {state.sound:,} sound, {len(state.failures)} kinds of failure, "

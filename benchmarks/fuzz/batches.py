@@ -34,18 +34,18 @@ class State:
         """Go on from a file if it is of this seed."""
         if not path.exists():
             return cls(seed)
-        held = cls(**json.loads(path.read_text(encoding="utf-8")))
-        return held if held.seed == seed else cls(seed)
+        state = cls(**json.loads(path.read_text(encoding="utf-8")))
+        return state if state.seed == seed else cls(seed)
 
-    def add(self, number: int, made: Trial) -> bool:
+    def add(self, number: int, trial: Trial) -> bool:
         """Count a trial; whether its failure is of a new kind."""
-        self.done, self.sound = number + 1, self.sound + made.sound
-        self.seconds += made.seconds
-        if made.seconds > self.worst:
-            self.worst, self.worst_number = made.seconds, number
-        if made.failure is None or made.failure in self.failures:
+        self.done, self.sound = number + 1, self.sound + trial.sound
+        self.seconds += trial.seconds
+        if trial.seconds > self.worst:
+            self.worst, self.worst_number = trial.seconds, number
+        if trial.failure is None or trial.failure in self.failures:
             return False
-        self.failures[made.failure] = number
+        self.failures[trial.failure] = number
         return True
 
     def write(self, path: Path) -> None:
@@ -61,9 +61,9 @@ def batch(folder: Path, kind: str, seed: int, end: int, limit: float, at: Synchr
         for number in range(state.done, end):
             at.value = number
             raw = subject.make(generator(seed, number))
-            made = subject.trial(raw, path, limit)
-            if state.add(number, made):
-                _keep(folder, subject, number, raw, path, str(made.failure), limit)
+            trial = subject.trial(raw, path, limit)
+            if state.add(number, trial):
+                _keep(folder, subject, number, raw, path, str(trial.failure), limit)
     state.write(folder / "state.json")
 
 

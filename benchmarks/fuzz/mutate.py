@@ -66,18 +66,18 @@ def _in_characters(text: str, rng: random.Random) -> str:
 
 def damaged(raw: bytes, rng: random.Random) -> bytes:
     """Bytes with flipped bits, foreign bytes, a piece cut, moved or zeroed, or an end that is missing."""
-    made = bytearray(raw)
+    mutated = bytearray(raw)
     for _ in range(rng.randint(1, MOST)):
-        at, size = rng.randrange(len(made) + 1), rng.randint(1, 64)
+        at, size = rng.randrange(len(mutated) + 1), rng.randint(1, 64)
         kind = rng.randrange(6)
-        if kind < 2 and at < len(made):
-            made[at] ^= 1 << rng.randrange(8)
+        if kind < 2 and at < len(mutated):
+            mutated[at] ^= 1 << rng.randrange(8)
         elif kind == 2:
-            made[at:at] = rng.choice(BYTES)
+            mutated[at:at] = rng.choice(BYTES)
         elif kind == 3:
-            del made[at : at + size]
+            del mutated[at : at + size]
         elif kind == 4:
-            made[at : at + size] = bytes(len(made[at : at + size]))
+            mutated[at : at + size] = bytes(len(mutated[at : at + size]))
         elif rng.random() < 0.2:
-            del made[at:]
-    return bytes(made)
+            del mutated[at:]
+    return bytes(mutated)

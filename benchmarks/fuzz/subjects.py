@@ -60,8 +60,8 @@ def _restated(raw: bytes, rng: random.Random) -> bytes:
     stated = {p.key: p.value for p in model.metadata_props}
     stated[MANIFEST_KEY] = json.dumps(edited(json.loads(stated[MANIFEST_KEY]), rng))
     onnx.helper.set_model_props(model, stated)
-    made: bytes = model.SerializeToString()
-    return made
+    mutated: bytes = model.SerializeToString()
+    return mutated
 
 
 def _opened(raw: bytes, path: Path, limit: float) -> Trial:
@@ -85,10 +85,10 @@ def _graph(raw: bytes) -> bytes:
     import onnx
 
     try:
-        made: bytes = onnx.load_model_from_string(raw).graph.SerializeToString(deterministic=True)
+        graph: bytes = onnx.load_model_from_string(raw).graph.SerializeToString(deterministic=True)
     except Exception:  # protobuf's own types
         return b""
-    return made
+    return graph
 
 
 def _sizes(port: Any) -> list[int]:

@@ -43,15 +43,15 @@ def checked(raw: bytes, path: Path, limit: float = LIMIT) -> Trial:
     """Check a text as a file at `path` as `mai check` does, and tell its diagnostics in both forms."""
 
     def attempt() -> tuple[str | None, bool]:
-        made = check(path)
-        later = ahead(made.program) if made.program is not None else []
-        render([*made.diagnostics, *later])
-        to_json([*made.diagnostics, *later])
-        sound = made.program is not None
-        internal = [d.message for d in made.diagnostics if d.slug == "internal"]
+        outcome = check(path)
+        later = ahead(outcome.program) if outcome.program is not None else []
+        render([*outcome.diagnostics, *later])
+        to_json([*outcome.diagnostics, *later])
+        sound = outcome.program is not None
+        internal = [d.message for d in outcome.diagnostics if d.slug == "internal"]
         if internal:
             return _place(internal[0]), sound
-        if sound == any(d.severity == "error" for d in made.diagnostics):
+        if sound == any(d.severity == "error" for d in outcome.diagnostics):
             return "a program with errors" if sound else "neither a program nor an error", sound
         return None, sound
 

@@ -53,9 +53,9 @@ def main(words: list[str]) -> int:
             failed.append(row.name)
             print(f"{row.name}: {error}", file=sys.stderr)
             new = {}
-        made = records(KEPT) | new
-        KEPT.write_text(json.dumps(dict(sorted(made.items())), indent=1) + "\n", encoding="utf-8")
-        write_page(ROOT / EXAMPLES, here(), made, twins_by_spec())
+        records_by_spec = records(KEPT) | new
+        KEPT.write_text(json.dumps(dict(sorted(records_by_spec.items())), indent=1) + "\n", encoding="utf-8")
+        write_page(ROOT / EXAMPLES, here(), records_by_spec, twins_by_spec())
     return 1 if failed else 0
 
 
@@ -68,13 +68,13 @@ def shown(row: Row, quick: bool) -> dict[str, dict[str, object]]:
     """The pictures of a row, made: what command made each, and after how many steps."""
     (ROOT / PICTURES).mkdir(exist_ok=True)
     folder = trained(row, quick)
-    made: dict[str, dict[str, object]] = {}
+    new: dict[str, dict[str, object]] = {}
     for shot in row.shots:
         commands = [filled(row, shot, folder, text) for text in (*shot.before, shot.command)]
         for command in commands:
             mai(command)
-        made[shot.file] = {"training": training(row, folder), "commands": commands, "steps": steps_of(folder)}
-    return made
+        new[shot.file] = {"training": training(row, folder), "commands": commands, "steps": steps_of(folder)}
+    return new
 
 
 def filled(row: Row, shot: Shot, folder: Path, command: str) -> str:
@@ -128,8 +128,8 @@ def steps_of(folder: Path) -> int | None:
     weights = ROOT / folder / "weights.safetensors"
     if not weights.exists():
         return None
-    with safe_open(weights, "numpy") as held:
-        return int(held.metadata()["trained_steps"])
+    with safe_open(weights, "numpy") as tensors:
+        return int(tensors.metadata()["trained_steps"])
 
 
 def mai(command: str) -> None:

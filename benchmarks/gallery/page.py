@@ -19,37 +19,37 @@ Made = Mapping[str, Mapping[str, Any]]
 NONE: Made = {}
 
 
-def write_page(folder: Path, rows: Sequence[Row], made: Made, twins: Made = NONE) -> None:
+def write_page(folder: Path, rows: Sequence[Row], runs: Made, twins: Made = NONE) -> None:
     """Write the page; `twins` are the figures of examples beside those of torch by hand."""
-    parts = [HEAD, *(_section(folder, row, made, twins.get(row.name)) for row in rows)]
+    parts = [HEAD, *(_section(folder, row, runs, twins.get(row.name)) for row in rows)]
     (folder / "README.md").write_text("\n".join(parts), encoding="utf-8")
 
 
-def _section(folder: Path, row: Row, made: Made, twin: Mapping[str, Any] | None) -> str:
+def _section(folder: Path, row: Row, runs: Made, twin: Mapping[str, Any] | None) -> str:
     spec = (folder / f"{row.name}.mai").read_text(encoding="utf-8")
-    pictures = "\n".join(_shown(folder, shot) for shot in row.shots if shot.file in made) or "*not made yet*"
+    pictures = "\n".join(_shown(folder, shot) for shot in row.shots if shot.file in runs) or "*not made yet*"
     lines = [
         f"## {row.title}\n",
         f"$${row.equation}$$\n",
-        f"{sentences(row, made, twin)}\n",
+        f"{sentences(row, runs, twin)}\n",
         f"<table><tr><td>\n\n[{row.name}.mai]({row.name}.mai)\n\n```\n{quoted(spec, row.shows)}\n```\n\n</td><td>\n",
         f"{pictures}\n",
         "</td></tr></table>\n",
     ]
-    typed = commands(row, made)
+    typed = commands(row, runs)
     return "\n".join(lines) + (f"\n{typed}" if typed else "")
 
 
-def sentences(row: Row, made: Made, twin: Mapping[str, Any] | None) -> str:
+def sentences(row: Row, runs: Made, twin: Mapping[str, Any] | None) -> str:
     """What a row says, how long its example was trained, and its figure beside that of torch by hand."""
-    steps = next((made[shot.file]["steps"] for shot in row.shots if shot.file in made), None)
+    steps = next((runs[shot.file]["steps"] for shot in row.shots if shot.file in runs), None)
     trained = f" Trained for {steps:,} steps." if steps else ""
     return f"{row.says}{trained}{_beside(twin)}"
 
 
-def commands(row: Row, made: Made) -> str:
+def commands(row: Row, runs: Made) -> str:
     """What was typed for the pictures of a row, each command once, as a block of code; nothing where none was made."""
-    pictures = [made[shot.file] for shot in row.shots if shot.file in made]
+    pictures = [runs[shot.file] for shot in row.shots if shot.file in runs]
     typed = [f"mai {command}" for picture in pictures for command in (*picture["training"], *picture["commands"])]
     return "```sh\n" + "\n".join(dict.fromkeys(typed)) + "\n```\n" if typed else ""
 

@@ -1,6 +1,6 @@
 """Run every export of every example in every engine, and write the tables of `docs/hosts.md`.
 
-python -m benchmarks.hosts_matrix                     what is known of a file's bytes in an engine's version is not run again
+python -m benchmarks.hosts_matrix                     a file's bytes that an engine's version has run already are not run again
 python -m benchmarks.hosts_matrix --kinds float32     some kinds of files: a table is written when all of it is there
 python -m benchmarks.hosts_matrix --only web c        some engines
 python -m benchmarks.hosts_matrix moons_flow dit      some examples; no table is written
@@ -55,16 +55,16 @@ def _read(words: list[str]) -> argparse.Namespace:
 
 def _of_kind(kind: str, examples: list[Path], commands: dict[str, Command], versions: dict[str, str]) -> Rows:
     """What becomes of all files of a kind in the engines that get them."""
-    known: dict[str, Outcome] = json.loads(KNOWN.read_text(encoding="utf-8")) if KNOWN.exists() else {}
+    outcomes: dict[str, Outcome] = json.loads(KNOWN.read_text(encoding="utf-8")) if KNOWN.exists() else {}
     files = list(subjects(examples, kind))
     rows: dict[str, dict[str, Outcome]] = {subject.name: {} for subject in files}
     for name, command in commands.items():
         if kind not in ENGINES[name].kinds:
             continue
         for place in range(0, len(files), BLOCK):
-            for subject, outcome in _outcomes(known, name, versions[name], command, files[place : place + BLOCK]):
+            for subject, outcome in _outcomes(outcomes, name, versions[name], command, files[place : place + BLOCK]):
                 rows[subject][name] = outcome
-            KNOWN.write_text(json.dumps(known, indent=1), encoding="utf-8")
+            KNOWN.write_text(json.dumps(outcomes, indent=1), encoding="utf-8")
         signs = [sign(name, f, o[name]) for f, o in rows.items() if name in o]
         counts = ", ".join(f"{signs.count(s)} {s}" for s in dict.fromkeys(signs))
         print(f"{kind}, {ENGINES[name].title}: {counts}", flush=True)
@@ -95,14 +95,14 @@ def _installed(names: list[str]) -> tuple[dict[str, Command], dict[str, str]]:
 
 
 def _outcomes(
-    known: dict[str, Outcome], name: str, version: str, command: Command, files: list[Subject]
+    outcomes: dict[str, Outcome], name: str, version: str, command: Command, files: list[Subject]
 ) -> list[tuple[str, Outcome]]:
-    """What is known of files in an engine, or becomes known now; nothing of those without the form that the engine takes."""
+    """Outcomes of files in an engine, from the record or from a run now; none for files without the form that the engine takes."""
     jobs = [Job(name, f, path) for f in files if (path := f.file(ENGINES[name].form)) is not None]
     keys = [f"{name} {version} {hashlib.sha256(job.path.read_bytes()).hexdigest()}" for job in jobs]
-    new = {key: job for key, job in zip(keys, jobs, strict=True) if key not in known}
-    known.update(zip(new, run(command, list(new.values())), strict=True))
-    return [(job.subject.name, known[key]) for key, job in zip(keys, jobs, strict=True)]
+    new = {key: job for key, job in zip(keys, jobs, strict=True) if key not in outcomes}
+    outcomes.update(zip(new, run(command, list(new.values())), strict=True))
+    return [(job.subject.name, outcomes[key]) for key, job in zip(keys, jobs, strict=True)]
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ class Job:
         expected = None
         if ENGINES[self.name].narrow or self.path != self.subject.path:
             session = self.session()
-            expected = [session.run(self.outputs, given) for given in self.inputs()]
+            expected = [session.run(self.outputs, feeds) for feeds in self.inputs()]
         outcome = _judged(self.folder, self.subject, self.outputs, expected)
         shutil.rmtree(self.folder)
         return outcome
@@ -134,8 +134,8 @@ def _write_job(folder: Path, path: Path, runs: list[dict[str, Array]], outputs: 
     lines, described = ["model.onnx"], []
     for number, inputs in enumerate(runs):
         ports = {}
-        for place, (name, given) in enumerate(inputs.items()):
-            array, file = np.asarray(given, order="C"), f"in_{number}_{place}.bin"
+        for place, (name, value) in enumerate(inputs.items()):
+            array, file = np.asarray(value, order="C"), f"in_{number}_{place}.bin"
             array.tofile(folder / file)
             ports[name] = {"file": file, "dtype": array.dtype.name, "dims": list(array.shape)}
             dims = " ".join(map(str, (array.ndim, *array.shape)))
@@ -148,9 +148,9 @@ def _write_job(folder: Path, path: Path, runs: list[dict[str, Array]], outputs: 
 
 
 def _results(folder: Path, number: int) -> dict[str, Array]:
-    told = folder / f"out_{number}.json"
-    if told.exists():
-        ports = json.loads(told.read_text(encoding="utf-8"))
+    answer = folder / f"out_{number}.json"
+    if answer.exists():
+        ports = json.loads(answer.read_text(encoding="utf-8"))
     else:
         rows = [line.split() for line in (folder / f"out_{number}.txt").read_text(encoding="utf-8").splitlines()]
         ports = {

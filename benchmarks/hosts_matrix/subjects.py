@@ -51,11 +51,11 @@ class Subject:
         """The file of a form; None where there is none."""
         if form == LOOPS or self.unrolled is None:
             return self.path if form != FLAT else None
-        found = operators(self.unrolled)
+        names = operators(self.unrolled)
         if form == NO_SCAN:
-            is_small = found.total() <= MOST_NODES
+            is_small = names.total() <= MOST_NODES
             return self.unrolled if is_small and "Scan" in operators(self.path) else self.path
-        return self.unrolled if found.total() <= FEW_NODES and not found.keys() & CONTROL else None
+        return self.unrolled if names.total() <= FEW_NODES and not names.keys() & CONTROL else None
 
 
 CONTROL = {"Loop", "Scan", "If"}

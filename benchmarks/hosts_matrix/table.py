@@ -70,14 +70,14 @@ def _counts(engine: str, rows: Rows) -> str:
 
 
 def _reasons(tables: Iterable[Rows], engines: list[str]) -> list[str]:
-    """For each engine the reasons of what it refuses, and what is told of its results."""
+    """For each engine the reasons of what it refuses, and remarks on its results."""
     lines, rows = [], [(name, outcomes) for table in tables for name, outcomes in table.items()]
     for engine in engines:
         refused = [o[engine] for _, o in rows if engine in o and o[engine]["result"] == REFUSED]
         reasons = [reason_of(engine, str(outcome["reason"])) for outcome in refused]
         lines += [f"- {ENGINES[engine].title} refuses {reasons.count(r)}: {r}" for r in dict.fromkeys(reasons)]
-        told = {TOLD[engine, name] for name, _ in rows if (engine, name) in TOLD}
-        lines += [f"- {ENGINES[engine].title}: {reason}" for reason in sorted(told)]
+        remarks = {TOLD[engine, name] for name, _ in rows if (engine, name) in TOLD}
+        lines += [f"- {ENGINES[engine].title}: {reason}" for reason in sorted(remarks)]
     return lines
 
 

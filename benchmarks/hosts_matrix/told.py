@@ -1,4 +1,4 @@
-"""What is known of engines: why they refuse files, and results of theirs that are not right."""
+"""Remarks on engines: why they refuse files, and results of theirs that are not right."""
 
 from __future__ import annotations
 

@@ -21,9 +21,9 @@ from benchmarks.imports.trial import attempt
 
 
 def main() -> None:
-    known = subjects()
+    all_subjects = subjects()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="of models, as the tests have them: " + ", ".join(known))
+    parser.add_argument("names", nargs="*", help="of models, as the tests have them: " + ", ".join(all_subjects))
     parser.add_argument("--count", type=int, default=10, help="trials of each")
     parser.add_argument("--seed", type=int, default=0, help="the number of the first trial")
     parser.add_argument("--verbose", action="store_true", help="print refused and right ones, too")
@@ -31,8 +31,8 @@ def main() -> None:
     _be_quiet()
     whole: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
-        for name in arguments.names or known:
-            whole += _trials(name, known[name], arguments, Path(folder) / "model")
+        for name in arguments.names or all_subjects:
+            whole += _trials(name, all_subjects[name], arguments, Path(folder) / "model")
     print(dict(whole))
     raise SystemExit(1 if whole["wrong"] or whole["crash"] else 0)
 

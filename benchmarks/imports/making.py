@@ -11,8 +11,8 @@ import torch
 
 from benchmarks.imports import changes
 from mai.spec.family_records import family_records
-from tests.support.model_folders import Model
-from tests.support.zoo import shaken
+from tests.support.models.model_folders import Model
+from tests.support.models.zoo import shaken
 
 Made = Callable[[Path, random.Random, list[str]], Any]
 Fields = dict[str, Any]
@@ -50,10 +50,10 @@ def other_class(case: Model, rng: random.Random) -> str:
     import transformers
 
     record = next(r for r in family_records().values() if case.model in r.get("architectures", {}))
-    known = [name for name in record["architectures"] if hasattr(transformers, name)]
+    classes = [name for name in record["architectures"] if hasattr(transformers, name)]
     stem = case.config.removesuffix("Config").removesuffix("Text")
     others = [n for n in dir(transformers) if n.startswith(f"{stem}For")]
-    return rng.choice(known if rng.random() < 0.85 else others or known)
+    return rng.choice(classes if rng.random() < 0.85 else others or classes)
 
 
 def _settings(case: Model, kind: str, rng: random.Random, changed: list[str]) -> Fields:

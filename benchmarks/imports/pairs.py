@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.imports.making import of_transformers
 from benchmarks.imports.subject import Array, Arrays, Subject, rows_alone
-from tests.support import model_folders as small
+from tests.support.models import model_folders as small
 
 RATE = 16000
 

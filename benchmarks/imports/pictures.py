@@ -14,8 +14,8 @@ import torch
 from benchmarks.imports.changes import fields_of
 from benchmarks.imports.making import Made, other_values
 from benchmarks.imports.subject import Array, Arrays, Subject
-from tests.support.diffusion_parts import UNET, VAE
-from tests.support.zoo import shaken
+from tests.support.models.diffusion_parts import UNET, VAE
+from tests.support.models.zoo import shaken
 
 STEPS = (1, 2, 3, 7, 12, 20)
 PLAIN = {

@@ -14,8 +14,8 @@ from benchmarks.imports.making import of_transformers
 from benchmarks.imports.pairs import PAIRS
 from benchmarks.imports.pictures import subjects_of_pictures
 from benchmarks.imports.subject import Array, Arrays, Subject
-from tests.support import model_folders as small
-from tests.support.decoder_folders import DECODERS
+from tests.support.models import model_folders as small
+from tests.support.models.decoder_folders import DECODERS
 
 LENGTH = 19  # Of a text; longer than the windows of the tests.
 SIDE = 32  # Of images, where the config does not say it.
@@ -34,13 +34,13 @@ def _text(config: Any, export: str) -> tuple[Arrays, Arrays]:
 
 
 def _two_texts(config: Any, export: str) -> tuple[Arrays, Arrays]:
-    x, begun = _ids((2, LENGTH)), _ids((2, 7))
+    x, answer = _ids((2, LENGTH)), _ids((2, 7))
     if export == "encode":
         return {"x": x}, {"input_ids": x}
     if export == "classify":
         x[:, -1] = config.eos_token_id
         return {"x": x}, {"input_ids": x}
-    return {"source": x, "x": begun}, {"input_ids": x, "decoder_input_ids": begun}
+    return {"source": x, "x": answer}, {"input_ids": x, "decoder_input_ids": answer}
 
 
 def _image(config: Any, export: str) -> tuple[Arrays, Arrays]:

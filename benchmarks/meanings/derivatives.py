@@ -1,4 +1,4 @@
-"""Derivatives through all statements between a name and what is made of it: loops, integrals, factors, other derivatives."""
+"""Derivatives through all statements between a name and a value computed from it: loops, integrals, factors, other derivatives."""
 
 from __future__ import annotations
 

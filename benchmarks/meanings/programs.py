@@ -13,7 +13,7 @@ import benchmarks.meanings.derivatives
 import benchmarks.meanings.forms
 import benchmarks.meanings.mathematics
 import benchmarks.meanings.results  # noqa: F401  they register what they make
-from benchmarks.meanings.statements import add_statement, begun
+from benchmarks.meanings.statements import add_statement, body_with
 from benchmarks.meanings.terms import Maker, Shape, dims
 from mai.compiler.interface.spec import Spec
 from mai.runtime.arrays import Array
@@ -39,7 +39,7 @@ def program(seed: int) -> Program:
     maker = Maker(np.random.default_rng(seed))
     inputs = {f"x{i}": maker.shape() for i in range(maker.below(4, 1))}
     maker.labels = {"k": CLASSES} if maker.happens(0.3) else {}
-    body = begun(inputs)
+    body = body_with(inputs)
     for _ in range(maker.below(5, 1)):
         add_statement(maker, body, DEPTH)
     shape = maker.shape()

@@ -56,7 +56,7 @@ class Body:
         return own
 
 
-def begun(shapes: Scope) -> Body:
+def body_with(shapes: Scope) -> Body:
     """A body that begins with these names."""
     return Body(dict(shapes), dict.fromkeys(shapes, -1))
 
@@ -80,7 +80,7 @@ def new_layer(maker: Maker, shapes: Sequence[Shape], result: Shape, depth: int) 
     place = len(maker.layers)
     maker.layers.append("")  # Those that its body calls come after it.
     names = [f"p{i}" for i in range(len(shapes))]
-    body = begun(dict(zip(names, shapes, strict=True)))
+    body = body_with(dict(zip(names, shapes, strict=True)))
     labels, maker.labels = maker.labels, {}
     for _ in range(maker.below(2)):
         add_statement(maker, body, depth - 1)
@@ -111,7 +111,7 @@ def _assign(name: str, term: Term) -> Run:
     return run
 
 
-def _begun(maker: Maker, body: Body, depth: int) -> tuple[str, Shape]:
+def _first_value(maker: Maker, body: Body, depth: int) -> tuple[str, Shape]:
     """A name with a first value, which a loop moves."""
     shape, name = maker.shape(), maker.name()
     x = maker.term(shape, body.scope, depth - 1)
@@ -136,7 +136,7 @@ def _inside(maker: Maker, body: Body, name: str, shape: Shape, depth: int, chang
 
 def _repeat(maker: Maker, body: Body, depth: int) -> None:
     """So many turns, whose number a turn may know and whose states may be kept."""
-    name, shape = _begun(maker, body, depth)
+    name, shape = _first_value(maker, body, depth)
     turns, turn, kept = maker.below(5, 1), maker.name(), maker.name()
     share = 0.1 * maker.below(2)
     inner = _inside(maker, body, name, shape, depth, f" + {share} * {turn}")
@@ -156,7 +156,7 @@ def _repeat(maker: Maker, body: Body, depth: int) -> None:
 
 def _until(maker: Maker, body: Body, depth: int) -> None:
     """Each example stops by itself."""
-    name, shape = _begun(maker, body, depth)
+    name, shape = _first_value(maker, body, depth)
     turns = maker.below(6, 2)
     inner = _inside(maker, body, name, shape, depth, "")
 
@@ -172,7 +172,7 @@ def _until(maker: Maker, body: Body, depth: int) -> None:
 
 
 def _integrate(maker: Maker, body: Body, depth: int) -> None:
-    name, shape = _begun(maker, body, depth)
+    name, shape = _first_value(maker, body, depth)
     time, steps = maker.name(), maker.below(4, 1)
     first, last = maker.one_of([(0, 1), (1, 0), (0, 0.5)])
     kept, keeps = maker.name(), len(shape) < MOST_AXES and maker.happens(0.4)
@@ -199,7 +199,7 @@ def _integrate(maker: Maker, body: Body, depth: int) -> None:
 
 
 def _if(maker: Maker, body: Body, depth: int) -> None:
-    name, shape = _begun(maker, body, depth)
+    name, shape = _first_value(maker, body, depth)
     holds = maker.happens(0.5)
     x = maker.term(shape, body.scope, depth - 1)
 

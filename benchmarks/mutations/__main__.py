@@ -110,9 +110,9 @@ def verdict(outcome: dict[str, Any]) -> str:
     return "SURVIVED" if SLOW in tried else f"not seen yet by the tests: {', '.join(tried)}"
 
 
-def summary(faults: list[Fault], known: dict[str, dict[str, Any]]) -> str:
+def summary(faults: list[Fault], verdicts: dict[str, dict[str, Any]]) -> str:
     """The counts over the faults that were tried."""
-    done = [verdict(known[fault.name]) for fault in faults if fault.name in known]
+    done = [verdict(verdicts[fault.name]) for fault in faults if fault.name in verdicts]
     slow = sum(text.startswith("caught by the slow") for text in done)
     fast = sum(text.startswith("caught") for text in done) - slow
     left = len(done) - fast - slow
@@ -120,10 +120,10 @@ def summary(faults: list[Fault], known: dict[str, dict[str, Any]]) -> str:
 
 
 def left_of(
-    faults: list[tuple[int, Fault]], known: dict[str, dict[str, Any]], phase: str
+    faults: list[tuple[int, Fault]], verdicts: dict[str, dict[str, Any]], phase: str
 ) -> list[tuple[int, Fault]]:  # fmt: skip
     """Of faults with their numbers those to try in a phase: that no earlier one has seen."""
-    outcomes = [known.get(fault.name, {}) for _, fault in faults]
+    outcomes = [verdicts.get(fault.name, {}) for _, fault in faults]
     left = [phase not in outcome and not any(outcome.get(p) for p in PHASES) for outcome in outcomes]
     return [fault for fault, is_left in zip(faults, left, strict=True) if is_left]
 
@@ -135,7 +135,9 @@ def asked_for(faults: list[Fault], only: list[int] | None) -> list[tuple[int, Fa
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--anew", action="store_true", help="forget what is known, and take the code as it is now")
+    parser.add_argument(
+        "--anew", action="store_true", help="forget the verdicts so far, and take the code as it is now"
+    )
     parser.add_argument("--count", type=int, default=COUNT, help=f"how many faults, {COUNT} at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", type=int, nargs="*", help="their numbers")
@@ -156,19 +158,19 @@ def main() -> None:
         shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True, exist_ok=True)
     place = out / "outcomes.json"
-    known: dict[str, dict[str, Any]] = json.loads(place.read_text()) if place.exists() else {}
+    verdicts: dict[str, dict[str, Any]] = json.loads(place.read_text()) if place.exists() else {}
     faults = begin(out, asked.seed)[: asked.count]
     wanted = asked_for(faults, asked.only)
     for _, fault in wanted if asked.only is not None else ():
-        known.pop(fault.name, None)
+        verdicts.pop(fault.name, None)
     for phase in (p for p in PHASES if p != SLOW or not asked.fast):
-        left = left_of(wanted, known, phase)
+        left = left_of(wanted, verdicts, phase)
         for number, fault, outcome in outcomes(left, out, phase, asked.jobs, asked.limit):
-            known[fault.name] = {**known.get(fault.name, {}), **outcome}
-            place.write_text(json.dumps(known, indent=1))
-            print(f"{number}: {fault.kind}, {outcome['seconds']:.0f} s: {verdict(known[fault.name])}", flush=True)
+            verdicts[fault.name] = {**verdicts.get(fault.name, {}), **outcome}
+            place.write_text(json.dumps(verdicts, indent=1))
+            print(f"{number}: {fault.kind}, {outcome['seconds']:.0f} s: {verdict(verdicts[fault.name])}", flush=True)
             print(outcome["diff"], flush=True)
-    print(summary(faults, known))
+    print(summary(faults, verdicts))
 
 
 if __name__ == "__main__":

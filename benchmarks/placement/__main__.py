@@ -50,9 +50,9 @@ def rows(folder: Path) -> Iterator[list[str]]:
         yield [f"`{path.stem}`", *_cells(report(path)), *_cells(report(other))]
 
 
-def _cells(made: Report) -> list[str]:
-    lacking = ", ".join(f"{operator} {times}" for operator, times in made.without_kernel.most_common()) or "·"
-    return [lacking, _said(made.call), _said(made.worst_turn) if made.turns else "·"]
+def _cells(report: Report) -> list[str]:
+    lacking = ", ".join(f"{operator} {times}" for operator, times in report.without_kernel.most_common()) or "·"
+    return [lacking, _said(report.call), _said(report.worst_turn) if report.turns else "·"]
 
 
 def _said(copies: Copies) -> str:

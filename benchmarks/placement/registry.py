@@ -54,10 +54,10 @@ def _is_wanted(name: str, first: int, last: int) -> bool:
     return any(first <= onnx.defs.get_schema(name, o).since_version <= last for o in OPSETS if onnx.defs.has(name, o))
 
 
-def merged(found: list[tuple[str, Versions, Types]]) -> list[str]:
+def merged(kernels: list[tuple[str, Versions, Types]]) -> list[str]:
     """The lines of the table, in the order of names."""
     groups: dict[tuple[str, Versions], list[Types]] = defaultdict(list)
-    for name, versions, types in found:
+    for name, versions, types in kernels:
         groups[name, versions].append(types)
     return [
         _line(name, versions, types) for (name, versions), rows in sorted(groups.items()) for types in _joined(rows)

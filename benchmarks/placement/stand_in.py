@@ -52,13 +52,13 @@ def _library(provider: str) -> Path:
 
 def _needed(library: Path) -> Iterator[str]:
     """The libraries that one needs and that are CUDA's, by their names: those whose functions have versions named after them, too."""
-    told = _told("readelf", "-d", str(library))
-    yield from re.findall(r"\[(lib(?:cu|nv)\w+\.so\.\d+)\]", told)
+    lines = _output("readelf", "-d", str(library))
+    yield from re.findall(r"\[(lib(?:cu|nv)\w+\.so\.\d+)\]", lines)
 
 
 def _taken(library: Path) -> Iterator[tuple[str, str | None]]:
     """The functions that a library takes from others, and the version that says which; None where none does."""
-    for word in _told("nm", "-D", "--undefined-only", str(library)).split():
+    for word in _output("nm", "-D", "--undefined-only", str(library)).split():
         name, _, version = word.partition("@")
         if version.startswith("lib"):
             yield name, version
@@ -93,9 +93,9 @@ def _function(name: str) -> str:
     if re.match(r"get|create", name):
         return f"void *{name}(void) {{ return object; }}"
     if "Create" in name:
-        return f"int {name}(void **made) {{ *made = object; return 0; }}"
+        return f"int {name}(void **result) {{ *result = object; return 0; }}"
     return f"int {name}(void) {{ return 0; }}"
 
 
-def _told(*words: str) -> str:
+def _output(*words: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout

@@ -35,7 +35,7 @@ def _models(one: ModelProto, other: ModelProto) -> Iterator[str]:
     for key in sorted(properties.keys() | others.keys() - {MANIFEST_KEY}):
         if key != MANIFEST_KEY and properties.get(key) != others.get(key):
             yield f"metadata {key}"
-    manifest, beside = (json.loads(found.get(MANIFEST_KEY, "{}")) for found in (properties, others))
+    manifest, beside = (json.loads(metadata.get(MANIFEST_KEY, "{}")) for metadata in (properties, others))
     yield from (f"manifest {line}" for line in _values(manifest, beside, "") if not line.startswith(FOLLOWING))
     for field in ("ir_version", "producer_name", "producer_version", "opset_import", "functions"):
         if getattr(one, field) != getattr(other, field):

@@ -47,8 +47,8 @@ def files(name: str, folder: Path) -> Iterator[tuple[str, Path]]:
     trained = Trained(load_weights(program, None)[0])
     for cuda in (False, True):
         for own in program.exports:
-            made = export(program, own, trained, folder / str(cuda), CompileOptions(cuda=cuda, step=False))
-            yield f"{name}.{own}{' --cuda' if cuda else ''}", made.path
+            exported = export(program, own, trained, folder / str(cuda), CompileOptions(cuda=cuda, step=False))
+            yield f"{name}.{own}{' --cuda' if cuda else ''}", exported.path
 
 
 def row(title: str, path: Path, batch: int, rounds: int, provider: str = "cuda") -> list[str]:
@@ -81,14 +81,14 @@ def waits(name: str, steps: int, folder: Path, device: str = "cuda") -> float:
     """How often a step of training waits for the device: calls that torch warns of, over the steps, reports and all."""
     program = check(EXAMPLES / f"{name}.mai", SMALLER.get(name, {})).program
     assert program is not None, name
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         torch.cuda.set_sync_debug_mode("warn")
         try:
             train(program, folder / "run", Options(steps=steps, device=device, quiet=True))
         finally:
             torch.cuda.set_sync_debug_mode("default")
-    return sum("synchroniz" in str(w.message) for w in told) / steps
+    return sum("synchroniz" in str(w.message) for w in warned) / steps
 
 
 def main() -> None:

@@ -212,7 +212,7 @@ def main() -> None:
         program = check_text(Path("soak.mai"), SPEC).program
         assert program is not None
         options = CompileOptions(progress=True)
-        compile_all(program, ["sample", "look", "generate"], None, folder, options, told=lambda _: None)
+        compile_all(program, ["sample", "look", "generate"], None, folder, options, report=lambda _: None)
         kinds = Kinds(folder)
         words = ["serve", str(folder), "--port", "0", "--no-page", "--threads", "1", "--queue", str(2 * said.clients)]
         server = subprocess.Popen([sys.executable, "-m", "mai.runtime.cli", *words], stderr=subprocess.PIPE, text=True)

@@ -89,7 +89,7 @@ class Bench:
         return export(self.program, "generate", Trained(self.weights), folder, options).path
 
     def figures(self, ids: Array, options: argparse.Namespace) -> dict[str, Any]:
-        """By variant: tokens/s, turns, how many times as fast as the others, the share of the plain form's tokens."""
+        """By variant: tokens/s, turns (None where a rival does not say), how many times as fast as the others, the share of the plain form's tokens."""
         texts: dict[str, Array] = {}
 
         def run(name: str) -> None:
@@ -100,7 +100,7 @@ class Bench:
         return {
             name: {
                 "tokens/s": texts[name].size / middle[name],
-                "turns": getattr(self.generators[name], "turns", options.count),
+                "turns": getattr(self.generators[name], "turns", None),
                 "against": {r: ratio(times, r, name) for r in self.generators if r != name},
                 "same tokens": float(np.mean(texts[name] == texts[PLAIN])),
             }
@@ -130,8 +130,9 @@ def shown(row: Mapping[str, Any]) -> Iterator[list[str]]:
         others = [
             f"{figures['against'][r]:.2f} ×" if r in figures["against"] else "–" for r in (PLAIN, GENAI, LOOKED_UP)
         ]
+        turns = "–" if figures["turns"] is None else str(figures["turns"])
         same = f"{100 * figures['same tokens']:.0f} %"
-        yield [f"{row['row']}: {name}", f"{figures['tokens/s']:.1f}", *others, str(figures["turns"]), same]
+        yield [f"{row['row']}: {name}", f"{figures['tokens/s']:.1f}", *others, turns, same]
 
 
 def main() -> None:

@@ -74,8 +74,8 @@ def latent_flow() -> Map:
         with torch.no_grad():
             z = coder.encode(rows["x"])[0]
         z0, s = torch.randn_like(z), torch.rand(len(z), 1)
-        wanted, made = z - z0, net((1 - s) * z0 + s * z, s, rows["y"])
-        step((wanted - made).square().sum(1).mean(), optimizer)
+        wanted, velocity = z - z0, net((1 - s) * z0 + s * z, s, rows["y"])
+        step((wanted - velocity).square().sum(1).mean(), optimizer)
         slow.update_parameters(net)
 
     def sample(y: Array, seed: int) -> Array:

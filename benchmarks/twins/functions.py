@@ -19,8 +19,8 @@ from mai.runtime.arrays import Array
 
 def arrays(name: str) -> dict[str, Array]:
     """The arrays beside the examples."""
-    with np.load(ROOT / "examples" / name) as held:
-        return dict(held)
+    with np.load(ROOT / "examples" / name) as archive:
+        return dict(archive)
 
 
 def kept_rows(count: int) -> Array:
@@ -61,13 +61,13 @@ class Operator(nn.Module):
         h = self.first(torch.cat([a, places], 2))
         for spectral, local in zip(self.spectral, self.local, strict=True):
             h = F.gelu(spectral(h) + local(h))
-        made: Tensor = self.last(h)
-        return made
+        output: Tensor = self.last(h)
+        return output
 
 
-def relative(made: Tensor, wanted: Tensor) -> Tensor:
+def relative(predicted: Tensor, wanted: Tensor) -> Tensor:
     """The mean of |made - wanted| / |wanted| over examples."""
-    return ((made - wanted).flatten(1).norm(dim=1) / wanted.flatten(1).norm(dim=1)).mean()
+    return ((predicted - wanted).flatten(1).norm(dim=1) / wanted.flatten(1).norm(dim=1)).mean()
 
 
 def fourier_operator(epochs: int = 50) -> Map:
@@ -85,9 +85,9 @@ def fourier_operator(epochs: int = 50) -> Map:
 
 
 def error_of_solutions(solve: Map) -> float:
-    held = arrays("burgers.npz")
-    rows = ~kept_rows(len(held["a"]))
-    return float(relative(torch.from_numpy(solve(a=held["a"][rows])), torch.from_numpy(held["u"][rows])))
+    archive = arrays("burgers.npz")
+    rows = ~kept_rows(len(archive["a"]))
+    return float(relative(torch.from_numpy(solve(a=archive["a"][rows])), torch.from_numpy(archive["u"][rows])))
 
 
 # --------------------------------------------------------------- Gaussian process
@@ -96,9 +96,9 @@ def error_of_solutions(solve: Map) -> float:
 def gaussian_process(steps: int = 500) -> Map:
     """The kernel's three numbers by the likelihood of the data; then predictions."""
     torch.manual_seed(0)
-    held = arrays("functions.npz")
-    rows = kept_rows(len(held["x"]))
-    x, y = (torch.from_numpy(held[name][rows]) for name in "xy")
+    archive = arrays("functions.npz")
+    rows = kept_rows(len(archive["x"]))
+    x, y = (torch.from_numpy(archive[name][rows]) for name in "xy")
     logs = torch.tensor([0.0, 0.0, -2.0], requires_grad=True)
     optimizer = torch.optim.Adam([logs], lr=2e-2)
 
@@ -108,8 +108,8 @@ def gaussian_process(steps: int = 500) -> Map:
         )
 
     def factor(x: Tensor) -> Tensor:
-        made: Tensor = torch.linalg.cholesky(kernel(x, x) + logs[2].exp() ** 2 * torch.eye(x.shape[-2]))
-        return made
+        factor: Tensor = torch.linalg.cholesky(kernel(x, x) + logs[2].exp() ** 2 * torch.eye(x.shape[-2]))
+        return factor
 
     for _ in range(steps):
         chosen = torch.randint(len(x), (16,))
@@ -120,9 +120,9 @@ def gaussian_process(steps: int = 500) -> Map:
 
     def predict(x: Array, y: Array, asked: Array) -> tuple[Array, Array]:
         with torch.no_grad():
-            given, values, places = map(torch.from_numpy, (x, y, asked))
-            lower = factor(given)
-            a = torch.linalg.solve_triangular(lower, kernel(given, places), upper=False)
+            x_seen, values, places = map(torch.from_numpy, (x, y, asked))
+            lower = factor(x_seen)
+            a = torch.linalg.solve_triangular(lower, kernel(x_seen, places), upper=False)
             w = torch.linalg.solve_triangular(lower, values[..., None], upper=False)
             mean = (a.mT @ w)[..., 0]
             scale = (logs[1].exp() ** 2 + logs[2].exp() ** 2 - a.square().sum(1)).sqrt()
@@ -133,11 +133,11 @@ def gaussian_process(steps: int = 500) -> Map:
 
 def unlikeliness(predict: Map) -> float:
     """Minus the mean log-density of the last 8 values of functions, of which the first 24 are known."""
-    held = arrays("functions.npz")
-    rows = ~kept_rows(len(held["x"]))
-    x, y = held["x"][rows], held["y"][rows]
-    made = predict(x=x[:, :24], y=y[:, :24], asked=x[:, 24:])
-    mean, scale = made.values() if isinstance(made, dict) else made
+    archive = arrays("functions.npz")
+    rows = ~kept_rows(len(archive["x"]))
+    x, y = archive["x"][rows], archive["y"][rows]
+    predicted = predict(x=x[:, :24], y=y[:, :24], asked=x[:, 24:])
+    mean, scale = predicted.values() if isinstance(predicted, dict) else predicted
     return float((0.5 * ((y[:, 24:] - mean) / scale) ** 2 + np.log(scale) + 0.5 * math.log(2 * math.pi)).mean())
 
 
@@ -176,8 +176,8 @@ class Limit(nn.Module):
                 return g
 
             z.register_hook(solved)  # type: ignore[no-untyped-call]
-        made: Tensor = self.head(z)
-        return made
+        output: Tensor = self.head(z)
+        return output
 
 
 def digits() -> list[Array]:

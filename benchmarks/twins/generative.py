@@ -42,8 +42,8 @@ def sampled(make: Map) -> Map:
 
     def sample(batch: int, seed: int) -> Array:
         with torch.no_grad():
-            made: Array = make(torch.randn(batch, 2, generator=torch.Generator().manual_seed(seed))).numpy()
-        return made
+            samples: Array = make(torch.randn(batch, 2, generator=torch.Generator().manual_seed(seed))).numpy()
+        return samples
 
     return sample
 

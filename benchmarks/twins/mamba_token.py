@@ -139,11 +139,11 @@ def feed_of(session: ort.InferenceSession, layers: int) -> tuple[Feed, Feed]:
         end = f"_{i}" if i else ""
         ours |= {f"conv{end}": conv, f"h{end}": h}
         theirs |= {f"conv_{i}": np.ascontiguousarray(conv.mT), f"h_{i}": np.ascontiguousarray(h.mT)}
-    known = {x.name: x for x in session.get_inputs()}
-    for name, x in known.items():
+    inputs = {x.name: x for x in session.get_inputs()}
+    for name, x in inputs.items():
         if name not in ours and name in ("ended", "begins"):
             ours[name] = np.zeros([1], bool if "bool" in x.type else np.int64)
-    return {n: v for n, v in ours.items() if n in known or n in ("temperature", "past")}, theirs
+    return {n: v for n, v in ours.items() if n in inputs or n in ("temperature", "past")}, theirs
 
 
 def main() -> None:

@@ -35,8 +35,8 @@ def page(twins: Sequence[Twin], figures: Mapping[str, Mapping[str, Any]]) -> str
     return f"{TOP}\n{table(HEAD, rows)}\n\nOn one core of: {processor()}.\n"
 
 
-def row(twin: Twin, told: Mapping[str, Any]) -> list[str]:
+def row(twin: Twin, record: Mapping[str, Any]) -> list[str]:
     lines = len(twin.path.read_text(encoding="utf-8").splitlines())
     link = f"[{twin.path.stem}](../{twin.path.relative_to(ROOT)})"
     steps = "all" if twin.steps is None else f"{twin.steps:,}"
-    return [link, str(lines), twin.says, f"{told['mai']:.3g}", f"{told['torch']:.3g}", twin.bound, steps]
+    return [link, str(lines), twin.says, f"{record['mai']:.3g}", f"{record['torch']:.3g}", twin.bound, steps]

@@ -99,5 +99,5 @@ def _fixed(file: Path, sets: Mapping[str, str], format: str, strict: bool) -> Ch
     fixed = fixing.fix(file, sets, strict)
     fixing.write(fixed.texts)
     for edit in fixed.edits:
-        echo(printable(fixing.told(edit)), err=format == "json")
+        echo(printable(fixing.in_words(edit)), err=format == "json")
     return fixed.checked

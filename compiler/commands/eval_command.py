@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from mai.compiler.commands.shared import parse_sets, with_diagnostics
 from mai.runtime.command_line.markers import Argument, Misuse, Option
@@ -100,7 +100,7 @@ class _Request:
         """What the examples are of, in words; nothing where the spec keeps them apart."""
         return ", ".join(map(str, self.files))
 
-    def say(self, lines: Iterator[str], values: Callable[[], dict[str, Any]]) -> None:
+    def say(self, lines: Iterator[str], values: Callable[[], dict[str, object]]) -> None:
         """Print a table, or json."""
         say(dumps(values(), indent=2) if self.json else "\n".join(lines))
 

@@ -44,11 +44,11 @@ def called(name: str) -> Example:
     from mai.spec.diagnostics.suggest import closest
     from mai.spec.examples import examples, examples_called
 
-    found = examples_called(name.removesuffix(".mai"))
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise Misuse(f"{name} is {' or '.join(example.name for example in found)}: which?")
+    matches = examples_called(name.removesuffix(".mai"))
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise Misuse(f"{name} is {' or '.join(example.name for example in matches)}: which?")
     near = closest(name, examples())
     raise Misuse(f"there is no example {name}{f', but {near}' if near else ''}; `mai examples` lists all")
 

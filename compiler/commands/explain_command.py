@@ -13,14 +13,18 @@ from mai.runtime.show.terminal import echo
 def explain(
     slug: Annotated[
         str | None,
-        Argument(help="What stands in brackets after `error`, or a function's or layer's name.", show_default=False),
+        Argument(
+            help="What stands in brackets after `error`, or the name of a function, a layer, a word or a setting.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
-    """Explain an error or a function, with an example: mai explain shape-mismatch, mai explain attention
+    """Explain an error, a function or a setting: mai explain shape-mismatch, mai explain attention, mai explain ema
 
     The name of an error stands in brackets behind the word error. Without a name, all errors and warnings are listed.
     """
-    from mai.compiler.elaborate.functions.function_reference import explained, layer_text
+    from mai.compiler.editor.settings.reference import explained_setting, setting_names
+    from mai.compiler.elaborate.functions.function_reference import explained, layer_text, sections
     from mai.spec.diagnostics.catalog import CATALOG
     from mai.spec.diagnostics.explain import explanation, index
     from mai.spec.diagnostics.foreign import FOREIGN
@@ -31,8 +35,11 @@ def explain(
     if slug in CATALOG:
         echo(explanation(slug))
         return
-    said = [text for text in (explained(slug), layer_text(slug)) if text is not None]
-    function = "\n\n".join(said) or FOREIGN.get(slug)
-    echo(function or explanation(slug), err=function is None)
-    if function is None:
-        raise Exit(1)
+    said = [text for text in (explained(slug), layer_text(slug), explained_setting(slug)) if text is not None]
+    text = "\n\n".join(said) or FOREIGN.get(slug)
+    if text is not None:
+        echo(text)
+        return
+    names = {entry.name for section in sections() for entry in section.entries}
+    echo(explanation(slug, [*CATALOG, *sorted(names | setting_names())]), err=True)
+    raise Exit(1)

@@ -21,9 +21,7 @@ def import_(
     out: Annotated[Path | None, Option(help="The spec to write.", show_default="NAME.mai in the folder")] = None,
     data: Annotated[
         Path | None,
-        Option(
-            help="Data to train a model of texts on: conversations, prompts with answers, texts, or texts with labels."
-        ),
+        Option(help="Data to train on: conversations, prompts with answers, texts; or texts or images with labels."),
     ] = None,
     ignore: Annotated[
         list[str] | None, Option(help="A field of config.json that changes no result, where mai does not know it.")
@@ -34,7 +32,8 @@ def import_(
 
     With --data the spec also trains, from the folder's weights on: mai import my-llama --data chat.jsonl, then mai train my-llama/my-llama.mai
     The loss is of answers alone. The data are a table with a column of conversations, `messages`, or with columns as `prompt` and `completion`,
-    or texts. Of a classifier they are texts with labels. `mai data FILE` shows what is in them.
+    or texts. Of a classifier they are texts with labels, or a folder with a folder of images for each label; other labels than the model's
+    get a new head, and so does an encoder that classifies nothing yet. `mai data FILE` shows what is in them.
     """
     from mai.compiler.importing.adapter import spec_path
     from mai.compiler.importing.importing import import_folder
@@ -43,12 +42,15 @@ def import_(
     if spec.exists() and not force:
         raise Misuse(f"{spec} is there already; --force writes over it")
     imported = import_folder(folder, spec, ignore or ())
+    if data is not None and imported.may_classify:
+        imported = import_folder(folder, spec, ignore or (), imported.nets)
     text, said = (imported.text, "") if data is None else _tuned(imported, spec, data)
     write_text(spec, text)
     lines = len(text.splitlines())
     echo(f"wrote {spec}, {lines} lines: {imported.title}; {imported.numbers:,} numbers; {', '.join(imported.exports)}")
-    if imported.unread:
-        echo(f"not read: {', '.join(map(visible_line, imported.unread))}", err=True)
+    unread = [name for name in imported.unread if not (said and name == imported.preprocessor[1].name)]
+    if unread:
+        echo(f"not read: {', '.join(map(visible_line, unread))}", err=True)
     for note in imported.notes:
         echo(f"note: {visible_line(note)}", err=True)
     weights = f" --weights {folder}" if imported.is_linked else ""
@@ -63,5 +65,5 @@ def _tuned(imported: Imported, spec: Path, data: Path) -> tuple[str, str]:
     """The text of a spec that trains on data, and what is said of it."""
     from mai.compiler.drafting.finetuning import finetuned
 
-    tuned = finetuned(imported.text, spec, data, imported.end, imported.context, imported.labels)
+    tuned = finetuned(imported.text, spec, data, imported.end, imported.context, imported.labels, imported.preprocessor)
     return tuned.text, tuned.said

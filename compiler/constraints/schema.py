@@ -110,9 +110,9 @@ class _Reader:
         self._only(said, {"type", *every}, place)
         return read()
 
-    def _only(self, said: Schema, known: set[str], place: str) -> None:
+    def _only(self, said: Schema, words: set[str], place: str) -> None:
         for name in said:
-            if name not in known:
+            if name not in words:
                 raise WrongSchema(f"{place}: `{name}` is not known here")
 
     # ------------------------------------------------------------------ several schemas

@@ -100,7 +100,7 @@ class Dataset:
 
 def load(
     source: Source, fields: Mapping[str, Type], seed: int, base: Path, override: Sequence[Path] | None = None,
-    where: Span | None = None, known: Names | None = None,
+    where: Span | None = None, trained_labels: Names | None = None,
 ) -> Dataset:  # fmt: skip
     """The examples that a `data` line names.
 
@@ -109,17 +109,17 @@ def load(
         base: the folder of the spec; paths in it start there.
         override: files of `--data`, instead of those that the spec names.
         where: the `data` line, at which errors are reported.
-        known: the names of labels that the weights were trained with; they keep their numbers.
+        trained_labels: the names of labels that the weights were trained with; they keep their numbers.
 
     Raises:
         MaiError: `data-missing` or `data-bad`.
     """
     with told_at(where):
-        data = _load(source, fields, Request(base, override or (), seed, fields), known or {})
+        data = _load(source, fields, Request(base, override or (), seed, fields), trained_labels or {})
     return replace(data, batches=Placed(data.batches, where), where=where)
 
 
-def _load(source: Source, fields: Mapping[str, Type], request: Request, known: Names) -> Dataset:
+def _load(source: Source, fields: Mapping[str, Type], request: Request, trained_labels: Names) -> Dataset:
     source = read_in_place(source, request.files)
     source.check_fields(fields)
     if len(request.files) > 1 and not source.reads_files:
@@ -130,7 +130,7 @@ def _load(source: Source, fields: Mapping[str, Type], request: Request, known: N
         case Endless(draw):
             return _stream(draw, fields, request.seed)
         case Finite() as finite:
-            return _table(finite, source.names_fields, fields, request.seed, known)
+            return _table(finite, source.names_fields, fields, request.seed, trained_labels)
 
 
 def source_of(path: Path, written: Source) -> Source:
@@ -152,13 +152,13 @@ def source_of(path: Path, written: Source) -> Source:
     raise bad(f"--data {path}: {needed}")
 
 
-def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, known: Names) -> Dataset:
+def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, trained_labels: Names) -> Dataset:
     """Batches of a table of examples, gone through in epochs."""
     others = [part for part in (finite.held_out, finite.test) if part is not None]
     matched = [match_fields(part, fields, named) for part in (finite.arrays, *others)]
     count = min(column.shape[0] for column in matched[0].values())
     parts = _parts(finite, count)
-    numbered, labels = number_labels(matched, fields, known, parts.train, finite.has_gaps)
+    numbered, labels = number_labels(matched, fields, trained_labels, parts.train, finite.has_gaps)
     rows, *kept = [typed_rows(part, fields, finite.has_gaps) for part in numbered]
     aside = [_chosen(rows, numbers) for numbers in (parts.held_out, parts.test)]
     for place, part in enumerate((finite.held_out, finite.test)):
@@ -169,7 +169,7 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
     copies = () if finite.parts is not None else notes_of_copies(trained, aside[0], aside[1])
     return Dataset(
         Ordered(epochs(count, seed), examples), count, aside[0], finite.tokenizer, labels, aside[1],
-        (*finite.notes, *notes_of_unknown(matched, known), *copies),
+        (*finite.notes, *notes_of_unknown(matched, trained_labels), *copies),
         facts=facts_of_rows(rows, fields, parts.train, finite), decimal=finite.decimal, examples=examples,
         places=_places_aside(finite, parts),
     )  # fmt: skip

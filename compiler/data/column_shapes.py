@@ -1,4 +1,4 @@
-"""What is known of a source before it is read: the shapes of its arrays, by name. `mai check` compares them with the spec."""
+"""The shapes of a source's arrays, by name, before it is read. `mai check` compares them with the spec."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from math import prod
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -16,9 +16,9 @@ from mai.compiler.data.tables.numerals import OTHER, Decimal
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import metadata_of
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.framing import Framing
 from mai.runtime.model.manifest import DateForm, Facts
 
-Fit = Literal["crop", "pad", "stretch"]
 FACTS, DECIMAL = "mai.facts", "mai.decimal"
 SAMPLE, NUMBERS = (
     20_000,
@@ -40,13 +40,13 @@ def facts_of_rows(
             numbers = np.arange(len(each)) if trained is None else np.sort(trained)
             most = min(SAMPLE, max(1, NUMBERS // max(1, prod(each.shape[1:]))))
             some = np.asarray(choose(each, numbers[:: -(-len(numbers) // most)])[:], np.float64)
-            facts[name] = _facts(some, finite.fit if some.ndim == 4 else None).model_copy(
+            facts[name] = _facts(some, finite.framing if some.ndim == 4 else None).model_copy(
                 update=_of_columns(name, some, finite)
             )
     return facts
 
 
-def _facts(rows: Array, fit: Fit | None) -> Facts:
+def _facts(rows: Array, framing: Framing | None) -> Facts:
     flat = rows.reshape(len(rows), -1)
     columns = flat if flat.shape[1] <= MOST else flat.reshape(-1, 1)
     is_there = np.isfinite(columns)
@@ -57,12 +57,12 @@ def _facts(rows: Array, fit: Fit | None) -> Facts:
         middle=[float(np.median(each)) for each in there],
         whole=all(bool((each == np.floor(each)).all()) for each in there),
         gaps=not is_there.all(),
-        fit=fit,
+        **({} if framing is None else asdict(framing)),
     )
 
 
 def _of_columns(name: str, rows: Array, finite: Finite) -> dict[str, object]:
-    """What is known of a field whose numbers, [n, ...], are columns with names of their own, or dates."""
+    """The facts of a field whose numbers, [n, ...], are columns with names of their own, or dates."""
     names: dict[str, object] = {"columns": list(finite.vectors[name])} if name in finite.vectors else {}
     dates, columns = finite.dates.get(name, ()), rows.reshape(len(rows), -1).T
     if not dates or len(columns) > MOST or len(dates) not in (1, len(columns)):

@@ -1,4 +1,4 @@
-"""The fields of a `data` line beside what a source has for them: what fits, and what is told where it does not.
+"""The fields of a `data` line beside what a source has for them: what fits, and the message where it does not.
 
 Nothing here looks at numbers, so that `mai check` says of shapes what training would say.
 """

@@ -24,10 +24,10 @@ SHOWN = 5
 
 
 def number_labels(
-    parts: Sequence[Columns], fields: Mapping[str, Type], known: Names, trained: Array | None = None,
+    parts: Sequence[Columns], fields: Mapping[str, Type], trained_labels: Names, trained: Array | None = None,
     has_gaps: bool = False,
 ) -> tuple[list[dict[str, Column]], Names]:  # fmt: skip
-    """Words as labels in each part, and the names of all labels; those that a run has `known` keep their numbers.
+    """Words as labels in each part, and the names of all labels; `trained_labels`, which a run has, keep their numbers.
 
     Where the columns have `has_gaps`, what is missing, and a label that a run does not know, is the label after those with names. So
     labels that are numbers have names, 0, 1, ..., where some are missing: all but the last.
@@ -37,9 +37,9 @@ def number_labels(
     Raises:
         MaiError: a field has more labels than classes, or one that the run does not know.
     """
-    columns, names = [dict(part) for part in parts], dict(known)
+    columns, names = [dict(part) for part in parts], dict(trained_labels)
     for field, type_ in fields.items():
-        if has_gaps and _lacks_numbers(field, type_, [part[field] for part in parts], field in known):
+        if has_gaps and _lacks_numbers(field, type_, [part[field] for part in parts], field in trained_labels):
             names.setdefault(field, tuple(map(str, range(_classes(type_) - 1))))
             for part in columns:
                 part[field] = _numbered(_as_words(field, part[field], type_), names[field])
@@ -50,16 +50,16 @@ def number_labels(
         texts = [each for each in words if isinstance(each, Words)]
         if len(texts) < len(words):
             raise bad(f"`{field}` is words in one of the files, and numbers in another")
-        names[field] = _names(field, texts, trained, known.get(field, ()), type_.classes, has_gaps)
+        names[field] = _names(field, texts, trained, trained_labels.get(field, ()), type_.classes, has_gaps)
         for part, each in zip(columns, texts, strict=True):
             part[field] = _numbered(each, names[field])
     return columns, names
 
 
-def notes_of_unknown(parts: Sequence[Columns], known: Names) -> tuple[str, ...]:
+def notes_of_unknown(parts: Sequence[Columns], trained_labels: Names) -> tuple[str, ...]:
     """What is said of words that a run does not know, which have the label for that."""
     notes = []
-    for field, names in known.items():
+    for field, names in trained_labels.items():
         columns = [part[field] for part in parts if field in part]
         counts = sum((_used(each) for each in columns if isinstance(each, Words)), Counter[str]())
         unknown = {word: count for word, count in counts.items() if word not in names}
@@ -109,25 +109,25 @@ def _numbered(words: Words, names: Sequence[str]) -> Rows:
 
 
 def _names(
-    field: str, parts: Sequence[Words], trained: Array | None, known: tuple[str, ...], classes: Size | None,
+    field: str, parts: Sequence[Words], trained: Array | None, trained_names: tuple[str, ...], classes: Size | None,
     has_gaps: bool,
 ) -> tuple[str, ...]:  # fmt: skip
     first = _used(parts[0], trained).keys()
     labels = (*in_order(first), *in_order(set[str]().union(*map(_used, parts)) - first))
-    new = [name for name in labels if name not in known]
-    if known and new and not has_gaps:
-        message = f"`{field}` has the label `{new[0]}`, which this run does not know: it has {shown(known)}"
+    new = [name for name in labels if name not in trained_names]
+    if trained_names and new and not has_gaps:
+        message = f"`{field}` has the label `{new[0]}`, which this run does not know: it has {shown(trained_names)}"
         raise bad(message, help="begin another run for other labels")
-    if isinstance(classes, int) and len(known or labels) > classes:
+    if isinstance(classes, int) and len(trained_names or labels) > classes:
         message = f"`{field}` has {len(labels)} labels ({shown(labels)}), the spec has class[{classes}]"
         raise bad(message, help=f"write class[{len(labels)}]")
-    others = has_gaps and (new if known else any(_has_gap(part) for part in parts))
-    if others and classes == len(known or labels):
+    others = has_gaps and (new if trained_names else any(_has_gap(part) for part in parts))
+    if others and classes == len(trained_names or labels):
         message = (
             f"`{field}` has {classes} labels with names, and rows without one of them: the spec has class[{classes}]"
         )
         raise bad(message, help=f"write class[{classes + 1}]: the last label is for what is missing or not known")
-    return known or labels
+    return trained_names or labels
 
 
 def in_order(names: Collection[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a source is: settings, what is known of its arrays before they are read, and how they are read.
+"""What a source is: settings, the shapes of its arrays before they are read, and how they are read.
 
 Nothing here loads numpy, so that `mai check` stays light: sources import it where they read.
 """
@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
@@ -18,6 +18,7 @@ from mai.compiler.data.random_streams import DRAWN_ONCE, generator
 from mai.compiler.data.splitting.splits import Parts, Split
 from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import Type
+from mai.runtime.inputs.framing import Framing
 from mai.spec.record import record
 from mai.spec.settings import Settings
 
@@ -46,7 +47,7 @@ class Finite:
 
     Without either, `parts` or `split` say which rows are held out, the latter by the column `key` where it looks at one; usually a tenth
     is, unless these examples are `all_of_them`. `notes` say what was found in the files that the spec does not say. One that `has_gaps` may lack values:
-    there a number is NaN, and a word -1. `fit` is how images have come to their size, `tokenizer` what made tokens of texts among them,
+    there a number is NaN, and a word -1. `framing` is how images have come to their size, `tokenizer` what made tokens of texts among them,
     as a manifest states it, and `decimal` the sign before decimals in tables whose numbers tell it. `vectors` are the columns of fields
     that have names of their own, `dates` the fields with columns of dates. `places` are those of the examples in their files, where these are known; `aside` those of the examples
     that are held out or for tests in other files, as `Parts` calls them.
@@ -61,7 +62,7 @@ class Finite:
     notes: tuple[str, ...] = ()
     has_gaps: bool = False
     parts: Parts | None = None
-    fit: Literal["crop", "pad", "stretch"] | None = None
+    framing: Framing | None = None
     tokenizer: str | None = None
     decimal: Decimal | None = None
     vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

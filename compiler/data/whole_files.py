@@ -46,7 +46,7 @@ def read_whole(
     fields: Mapping[str, Type],
     base: Path,
     files: Sequence[Path],
-    known: Names,
+    trained_labels: Names,
     answers: Collection[str],
     tokenizer: str | None = None,
     decimal: Decimal | None = None,
@@ -56,7 +56,7 @@ def read_whole(
 
     Args:
         source: as the spec has it; its path gives place to the files.
-        known: the names of labels that a run knows, by field.
+        trained_labels: the names of labels that a run knows, by field.
         answers: the fields that a model is compared with, if there are any. A label of one that the run does not know is refused, whatever
             the source takes otherwise, and an example without one of them is left out where the source takes what is missing.
         tokenizer: that of the run, as its manifest states it.
@@ -78,7 +78,7 @@ def read_whole(
     if not len(places):
         wanted = " and ".join(f"`{answer}`" for answer in answers)
         raise bad(f"{files[0]} has no example" + (f" with a value of {wanted}" if wanted else ""))
-    rows, labels = _numbers(columns, fields, known, answers, finite.has_gaps)
+    rows, labels = _numbers(columns, fields, trained_labels, answers, finite.has_gaps)
     in_files = None if finite.places is None else finite.places.of(places)
     notes = (*finite.notes, *notes_of_zones(dates_in(facts or {}), finite.dates))
     return WholeFiles(rows, places, labels, count - len(places), notes, in_files)
@@ -105,19 +105,21 @@ def _with_answer(column: Column, count: int) -> Array:
 
 
 def _numbers(
-    columns: Columns, fields: Mapping[str, Type], known: Names, answers: Collection[str], has_gaps: bool
+    columns: Columns, fields: Mapping[str, Type], trained_labels: Names, answers: Collection[str], has_gaps: bool
 ) -> tuple[dict[str, Rows], Names]:
     """Words as the labels of the run, and every field in its type."""
-    unnamed = [n for n in fields if fields[n].dtype is DType.INT and isinstance(columns[n], Words) and n not in known]
+    unnamed = [
+        n for n in fields if fields[n].dtype is DType.INT and isinstance(columns[n], Words) and n not in trained_labels
+    ]
     if unnamed:
         raise bad(f"`{unnamed[0]}` holds words, and this run was trained on numbers: it has no names of its labels")
-    rows, labels = dict[str, Rows](), dict(known)
+    rows, labels = dict[str, Rows](), dict(trained_labels)
     for names, gaps in (
         ([n for n in fields if n not in answers], has_gaps),
         ([n for n in fields if n in answers], False),
     ):
         types = {name: fields[name] for name in names}
-        (numbered,), more = number_labels([{name: columns[name] for name in names}], types, known, None, gaps)
+        (numbered,), more = number_labels([{name: columns[name] for name in names}], types, trained_labels, None, gaps)
         rows |= typed_rows(numbered, types, gaps)
         labels |= more
     return rows, labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -59,13 +60,32 @@ def summarise_arrays(files: Sequence[Path]) -> ArraysSummary:
 
 
 def _read(file: Path) -> dict[str, Array]:
-    from mai.runtime.files import UNREADABLE, read_arrays
+    from mai.runtime.files import UNREADABLE
 
     try:
         is_one = file.suffix == ".npy"
-        return {file.stem: np.load(file, mmap_mode="r", allow_pickle=False)} if is_one else read_arrays(file)
+        if is_one:
+            return {file.stem: np.load(file, mmap_mode="r", allow_pickle=False)}
+        return _members(file)
     except UNREADABLE as error:
         raise bad(f"{file} is no numpy file of plain arrays: {error}") from error
+
+
+def _members(file: Path) -> dict[str, Array]:
+    """The arrays of an archive; of Python's objects, which are not read, one of them alone that is empty."""
+    from mai.runtime.files import PythonObjects, read_arrays
+
+    if not zipfile.is_zipfile(file):
+        return read_arrays(file)
+    arrays: dict[str, Array] = {}
+    with zipfile.ZipFile(file) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+    for name in names:
+        try:
+            arrays |= read_arrays(file, [name])
+        except PythonObjects:
+            arrays[name] = np.zeros(0, object)
+    return arrays
 
 
 def summarise_array(name: str, array: Array) -> ArraySummary:
@@ -89,7 +109,7 @@ def summarise_array(name: str, array: Array) -> ArraySummary:
     return ArraySummary(
         name,
         array.shape,
-        str(array.dtype),
+        str(array.dtype.newbyteorder("=")),
         numbers,
         missing,
         np.asarray(array[:EXAMPLES]) if array.ndim else array,

@@ -187,12 +187,14 @@ def _(summary: TextSummary) -> str:
 def _(summary: ArraysSummary) -> str:
     fitting = [each for each in summary.arrays if each.shape and (each.dtype[0] in "biuf" or each.words)]
     rows = Counter(each.shape[0] for each in fitting)
-    (usual, most), *others = rows.most_common() or [(0, 0)]
-    if not fitting or (others and most == 1):
+    (usual, most), *less = rows.most_common() or [(0, 0)]
+    if not fitting or (less and most == 1):
         return f"# the arrays have no common number of examples: {', '.join(map(str, sorted(rows)))}"
-    left = [each.name for each in summary.arrays if each not in fitting or each.shape[0] != usual]
-    said = f"# left out: {few_of(left)}: no array of {usual:,} examples\n" if left else ""
-    fields = [f"{each.name}: {each.type_text}" for each in fitting if each.name not in left]
+    others = [each.name for each in summary.arrays if each not in fitting]
+    unlike = [each.name for each in fitting if each.shape[0] != usual]
+    said = f"# left out: {few_of(others)}: no array of numbers or of words\n" if others else ""
+    said += f"# left out: {few_of(unlike)}: no array of {usual:,} examples\n" if unlike else ""
+    fields = [f"{each.name}: {each.type_text}" for each in fitting if each.name not in unlike]
     return said + spread("data ", fields, f"from arrays({paths(summary.files)})")
 
 

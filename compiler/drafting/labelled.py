@@ -1,44 +1,62 @@
-"""What a classifier of texts can learn of a table: a column of texts, and one of labels."""
+"""What a classifier can learn of labelled data: of a table with a column of texts and one of labels, or of images in folders and in tables."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.label_names import in_order
 from mai.compiler.data.sources.examples import Examples
+from mai.compiler.data.splitting.splits import FEWEST
 from mai.compiler.describing.columns.column import ColumnSummary
 from mai.compiler.describing.describe import describe
+from mai.compiler.describing.image_tables import images_of_table, words_setting
+from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.prompts import texts_in
 from mai.compiler.describing.tables import TableSummary
-from mai.compiler.drafting.lessons import Lesson, Reader, length_for, token_counts
+from mai.compiler.drafting.heads import Head, head_for
+from mai.compiler.drafting.lessons import Lesson, Reader, counted, length_for, token_counts
+from mai.compiler.drafting.preparing import Preparation
 from mai.runtime.inputs.cells import few_of
 
 NAMED = ("label", "labels")
-UNNAMED = re.compile(r"LABEL_\d+")  # As transformers calls labels that nobody has named.
+FEWEST_EACH = 5  # Rows of a label, in the mean: of fewer none is held out.
 EDGES = 2  # Places before the first token that some families count as learnt positions.
 
 
-def labelled_of(data: Path, reader: Reader, labels: Sequence[str]) -> Lesson:
-    """Texts with labels, in the order of the model's. Raises `MaiError` where a table has none, or others than the model."""
+def labelled_of(data: Path, reader: Reader, own: Sequence[str]) -> Lesson:
+    """Texts with labels, by a model whose labels are its `own`. Raises `MaiError` where a table has none."""
     table = describe([data])
     text = (texts_in(table) or _longest(table)) if isinstance(table, TableSummary) else None
     if not isinstance(table, TableSummary) or text is None:
         raise bad(f"{data} has no column that is one of texts: a classifier learns from texts with labels")
     label = _label(table, text)
-    _check_labels(table, label, labels)
-    place = Path(os.path.relpath(data, reader.base)).as_posix()
+    head, words = _head(label, own)
+    place = _place(data, reader.base)
     source = Examples(path=place, tokenizer=reader.tokenizer, missing="drop", longer="cut")
     counts = token_counts(source, table.files, reader, text)
     length = length_for(counts, None if reader.context is None else reader.context - 1 - EDGES)
-    fields = f"{text}: tokens[{length}], {text}_mask: [{length}], {label.name}: class[{len(labels)}]"
+    fields = f"{text}: tokens[{length}], {text}_mask: [{length}], {label.name}: class[{head.labels}]"
+    split, is_held_out = _split(label.name, len(counts), head.labels, "0.1")
     missing = ", missing = drop" if any(column.missing for column in (table.column(text), label) if column) else ""
-    settings = f'examples("{place}", tokenizer = "{reader.tokenizer}", longer = cut{missing})'
-    whole = int((counts <= length).sum())
-    said = f"{len(counts):,} texts of {int(counts.min()):,} to {int(counts.max()):,} tokens, of which {length:,} hold {whole:,}"
-    return Lesson(fields, settings, f"{text}_mask", said, len(counts), length, text, label.name)
+    settings = f'examples("{place}", tokenizer = "{reader.tokenizer}", longer = cut{words}{missing}{split})'
+    said = f"{counted('texts', counts, length, 'cut')}; {head.said}"
+    mask = f"{text}_mask"
+    return Lesson(fields, settings, mask, said, len(counts), length, is_held_out, text, label.name, head)
+
+
+def _split(label: str, rows: int, labels: int, shares: str) -> tuple[str, bool]:
+    """The setting that holds rows out, and whether it does: something of every label is trained on, so that these are numbered in alphabetical order."""
+    if rows < FEWEST:
+        return "", False
+    is_held_out = rows > FEWEST_EACH * labels
+    return f", split = {f'stratified({label}, {shares})' if is_held_out else 'random(0)'}", is_held_out
+
+
+def _place(data: Path, base: Path) -> str:
+    return Path(os.path.relpath(data, base)).as_posix()
 
 
 def _longest(table: TableSummary) -> str | None:
@@ -60,15 +78,33 @@ def _label(table: TableSummary, text: str) -> ColumnSummary:
     return (named or shared)[0]
 
 
-def _check_labels(table: TableSummary, label: ColumnSummary, labels: Sequence[str]) -> None:
-    """Raise `MaiError` where the labels of a table, in the order in which they are numbered, are not those of the model."""
-    words = sorted(label.words)
-    own = [str(number) for number in range(len(labels))] if label.kind == "whole" else [*labels]
-    if label.kind != "whole" and all(map(UNNAMED.fullmatch, labels)):
-        own = words if len(words) == len(labels) else own
-    if not {*words} <= {*own} or (label.kind == "word" and words != own):
-        said = f"`{label.name}` of {table.files[0]} has the labels {few_of(words)}, and the model {few_of(own)}"
-        help = (
-            "save the folder with as many labels, `num_labels`, and their names in alphabetical order as its `id2label`"
-        )
-        raise bad(said, help=help)
+def _head(label: ColumnSummary, own: Sequence[str]) -> tuple[Head, str]:
+    """The head for a column of labels, and the setting by which numbers that are not 0, 1, ... are names."""
+    words = in_order(label.words)
+    are_places = label.kind == "whole" and {*words} <= {*map(str, range(max(len(own), len(words))))}
+    setting = words_setting([label.name]) if label.kind == "whole" and not are_places else ""
+    return head_for(words, own, are_places), setting
+
+
+# ---------------------------------------------------------------- images
+
+
+def pictured_of(data: Path, base: Path, own: Sequence[str], prepared: Preparation) -> Lesson:
+    """Images with labels, prepared as a model has them whose labels are its `own`. Raises `MaiError` where there are none."""
+    described = describe([data])
+    is_table = isinstance(described, TableSummary)
+    images = images_of_table(described) if isinstance(described, TableSummary) else described
+    if not isinstance(images, ImagesSummary) or not images.classes:
+        help = "a folder with a folder of images for each label, or a table with a column of images and one of labels"
+        raise bad(f"{data} has no images with labels", help=help)
+    words = in_order([name for name, _ in images.classes])
+    are_places = is_table and "words = " not in images.settings and all(map(str.isdecimal, words))
+    head = head_for(words, own, are_places)
+    field = images.columns[0] if is_table else "x"
+    shape = f"[{len(prepared.means)}, {prepared.size[0]}, {prepared.size[1]}]"
+    fields = f"{field}: {shape}, {images.label}: class[{head.labels}]"
+    count = len(images.files)
+    split, is_held_out = _split(images.label, count, len(words), "0.15, test = 0.15")
+    source = f'images("{_place(data, base)}", {prepared.settings}{images.settings}{split})'
+    said = f"{count:,} images; {head.said}"
+    return Lesson(fields, source, None, said, count, 1, is_held_out, field, images.label, head, prepared)

@@ -12,6 +12,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.rows import Padded
 from mai.compiler.data.sources.examples import Examples
 from mai.compiler.data.sources.text import Text
+from mai.compiler.data.splitting.splits import FEWEST
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import open_tables
 from mai.compiler.data.texts.conversations import Conversations, conversations_of
@@ -21,6 +22,8 @@ from mai.compiler.describing.describe import describe
 from mai.compiler.describing.prompts import conversations_in, prompts_in, rounded, texts_in
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
+from mai.compiler.drafting.heads import Head
+from mai.compiler.drafting.preparing import Preparation
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import few_of
@@ -46,9 +49,10 @@ class Reader:
 
 @record
 class Lesson:
-    """A `data` line, as its fields and its source; the mask of what is learnt, None for all; what is said of it, its rows, tokens of a row.
+    """A `data` line, as its fields and its source; the mask of what is learnt, None for all; what is said of it, its rows, tokens of a row, and whether some rows are held out.
 
-    Of a classifier, `label` is the field that is learnt of the field `text`.
+    Of a classifier, `label` is the field that is learnt of the field `read`, a text or an image, and `head` what scores it; images are
+    as `prepared`.
     """
 
     fields: str
@@ -57,8 +61,11 @@ class Lesson:
     said: str
     rows: int
     length: int
-    text: str = "text"
+    is_held_out: bool
+    read: str = "text"
     label: str | None = None
+    head: Head | None = None
+    prepared: Preparation | None = None
 
 
 def lesson_of(data: Path, reader: Reader) -> Lesson:
@@ -110,12 +117,10 @@ def _of_table(
     length = length_for(counts, reader.context)
     whole = int((counts <= length).sum())
     longer = "" if whole == len(counts) else ", longer = drop"
-    least, most = int(counts.min()), int(counts.max())
-    span = f"{most:,} tokens" if least == most else f"{least:,} to {most:,} tokens"
-    said = f"{len(counts):,} {what} of {span}, of which {length:,} hold {'all' if not longer else f'{whole:,}'}"
+    said = counted(what, counts, length, "left out")
     mask = f"{masked}_mask"
     fields = f"text: tokens[{length}], {mask}: [{length}]"
-    return Lesson(fields, f'examples("{source.path}", {settings}{longer})', mask, said, whole, length)
+    return Lesson(fields, f'examples("{source.path}", {settings}{longer})', mask, said, whole, length, whole >= FEWEST)
 
 
 def token_counts(source: Examples, files: Sequence[Path], reader: Reader, field: str = "text") -> Array:
@@ -127,6 +132,14 @@ def token_counts(source: Examples, files: Sequence[Path], reader: Reader, field:
     columns = [read_texts(source, tokenizer, table, fields, conversations).rows[field] for table in tables]
     counts: Array = np.concatenate([rows.counts for rows in columns if isinstance(rows, Padded)])
     return counts
+
+
+def counted(what: str, counts: Array, length: int, otherwise: str) -> str:
+    """How many texts there are, how long they are, and how many are longer than a field of this length, with what becomes of these."""
+    least, most, longer = int(counts.min()), int(counts.max()), int((counts > length).sum())
+    span = f"{most:,} tokens" if least == most else f"{least:,} to {most:,} tokens"
+    more = f", but for {longer:,}, which {'is' if longer == 1 else 'are'} {otherwise}" if longer else ""
+    return f"{len(counts):,} {what} of {span}; a field of {length:,} has room for each{more}"
 
 
 def length_for(counts: Array, context: int | None) -> int:
@@ -182,4 +195,4 @@ def _of_text(data: Path, place: str, reader: Reader) -> Lesson:
     chat = "" if reader.chat is None else f', chat = "{reader.chat}"'
     source = f'text(tokenizer = "{reader.tokenizer}", path = "{place}"{chat})'
     said = f"{tokens:,} tokens, read in windows of {length + 1:,}"
-    return Lesson(f"text: tokens[{length + 1}]", source, None, said, tokens // length, length)
+    return Lesson(f"text: tokens[{length + 1}]", source, None, said, tokens // length, length, True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 
 from mai.compiler.editor.data_names import columns, data_line, files, names_columns
@@ -11,11 +12,14 @@ from mai.compiler.editor.names import Symbol
 from mai.compiler.editor.settings.words import Open, arguments_of, call_around, meaning_of, model_of, words_of
 from mai.compiler.editor.view import View, comment_above, prelude_symbols, shown
 from mai.compiler.elaborate.functions.function_reference import SETTINGS, explained, settings_entry
-from mai.compiler.elaborate.functions.registered import LISTED
+from mai.compiler.elaborate.functions.registered import listed
 from mai.compiler.solvers import SOLVERS
 from mai.spec import is_public, library_names
+from mai.spec.diagnostics import MaiError, Reporter
+from mai.spec.parsing.parse import parse
 from mai.spec.record import record
 from mai.spec.settings import choices, fields
+from mai.spec.source import Source
 from mai.spec.words import DISTRIBUTIONS, Word, of_kind
 
 _TEXT = re.compile(r'"[^"\n]*"')
@@ -136,7 +140,7 @@ def _symbol_item(symbol: Symbol) -> Item:
 def _standard() -> tuple[Item, ...]:
     """The standard layers, and the functions of the language."""
     layers = [_symbol_item(s) for name, s in prelude_symbols().items() if s.kind == "layer" and is_public(name)]
-    return (*layers, *(Item(name, "function", e.form, e.says) for name, e in LISTED.items()))
+    return (*layers, *(Item(name, "function", e.form, e.says) for name, e in listed().items()))
 
 
 def _models(title: str) -> Iterator[Item]:
@@ -198,11 +202,13 @@ def _is_piped(text: str, offset: int, name: str) -> bool:
 
 
 def _says(name: str) -> str:
-    return LISTED[name].says if name in LISTED else (explained(name) or "").partition("\n")[2].strip()
+    return listed()[name].says if name in listed() else (explained(name) or "").partition("\n")[2].strip()
 
 
 def warm_up() -> None:
-    """Read the prelude and the reference, which takes a tenth of a second, before the first question."""
+    """Read the prelude and the reference, and what tells syntax errors, a tenth of a second each, before the first question."""
+    with suppress(MaiError):
+        parse(Source("", "export f() -> [] { return 1 + }\n"), Reporter())
     for name in (*SOLVERS, *DISTRIBUTIONS):
         _detail(name)
     _standard()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from mai.compiler.editor.colours.rules import NAME
 from mai.compiler.editor.hover import named_at, word_at
 from mai.compiler.editor.names import Symbol
 from mai.compiler.editor.renaming import meanings, sources_of, with_name
@@ -17,7 +18,6 @@ from mai.spec.parsing.parse import load_source
 from mai.spec.source import Source, Span
 from mai.spec.words import RESERVED
 
-NAME = re.compile(r"[^\W\d]\w*")
 MAX_FILES = 200  # Of a folder, in which imports are looked for.
 
 
@@ -132,10 +132,14 @@ class Desk:
         """The places that get another name.
 
         Raises:
-            ValueError: it cannot be a name, or a name would stand for something else then than it does now.
+            ValueError: it cannot be a name, a name would stand for something else then than it does now, or the old one stands in
+                lines that cannot be read.
         """
-        if not NAME.fullmatch(name) or name in RESERVED:
+        if not re.fullmatch(NAME, name) or name in RESERVED:
             raise ValueError(f"`{name}` cannot be a name")
+        named = named_at(view, offset)
+        if named is not None:
+            self._check_all_read(view, named[1])
         spans = self.places(view, offset)
         texts = {path: with_name(source, spans, name) for path, source in sources_of(spans).items()}
 
@@ -147,6 +151,14 @@ class Desk:
             if meanings(before, spans, name) != meanings(View(Path(path), after, read), [], name):
                 raise ValueError(f"`{name}` is the name of something else here")
         return spans
+
+    def _check_all_read(self, view: View, symbol: Symbol) -> None:
+        """Raise `ValueError` where a name also stands in lines that are not finished: nobody knows whether it is the same there."""
+        for other in self._sharing(view, symbol):
+            unread = other.unread(symbol.name, symbol.scope if other is view else None)
+            if unread is not None:
+                where = f"line {unread.line} of {other.source.name}"
+                raise ValueError(f"`{symbol.name}` stands in {where}, too, which is not finished: finish that first")
 
 
 def _same(one: Symbol, other: Symbol) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
 from mai.spec import ast
@@ -17,6 +18,7 @@ from mai.spec.record import record
 from mai.spec.source import Source
 
 MAX_ROUNDS = 40
+MAX_OPEN = 8  # Lines that open a block, or end one, that are tried where another end is missing, or too many.
 
 
 @record
@@ -44,15 +46,38 @@ def living(source: Source) -> Living:
 @lru_cache(maxsize=REMEMBERED)
 def _living_part(part: str, is_last: bool) -> tuple[tuple[ast.Declaration, ...], str]:
     """What can be read of the text of a declaration, and that text; one that is not the last keeps its last line end."""
-    sound, text, tried = sound_part(part), part, set[int]()
+    sound = sound_part(part)
     if sound is not None:
         return sound, part
+    text, at = part, _reach(part)
     for _ in range(MAX_ROUNDS):
-        try:
+        if at > len(text):
             return _parsed(text), text
-        except _Fault as fault:
-            text = _without(text, fault.at, tried, is_last)
+        text, at = _further(text, at, is_last)
     return (), re.sub(r"[^\n]", " ", part)
+
+
+def _further(text: str, at: int, is_last: bool) -> tuple[str, int]:
+    """The text without what is wrong at `at`, and how far that is read: of what may be left out, what lets most be read."""
+    best = text, at
+    for other in _without(text, at, is_last):
+        reach = _reach(other)
+        if reach > len(other):
+            return other, reach
+        best = max(best, (other, reach), key=lambda entry: entry[1])
+    if best[1] > at:
+        return best
+    without = _blank(text, *_declaration(text, at))
+    return without, _reach(without)
+
+
+def _reach(text: str) -> int:
+    """The first character that cannot be read; beyond the end for a text that can."""
+    try:
+        _parsed(text)
+    except _Fault as fault:
+        return fault.at
+    return len(text) + 1
 
 
 class _Fault(Exception):
@@ -86,43 +111,55 @@ def _after(text: str, parser: Parser) -> int:
     return min(rest.end() if rest else 0, max(len(text) - 1, 0))
 
 
-def _without(text: str, at: int, tried: set[int], is_last: bool) -> str:
-    """The text without the line of a fault; where that was tried, without what it stands in."""
-    begin, end = text.rfind("\n", 0, at) + 1, _end_of_line(text, at)
-    if begin not in tried:
-        tried.add(begin)
-        if _closes_itself(text[begin:end]):
-            return _blank(text, begin, end)
-        closed = _closed(text, at, is_last)
-        if closed is not None:
-            return closed
-        if text[at] in "([" and not re.search(r"[{}]", text[begin:end]):
-            return _blank(text, begin, end)
-    first, last = _declaration(text, at)
-    return _blank(text, first, last)
+def _without(text: str, at: int, is_last: bool) -> Iterator[str]:
+    """What a text may be without the fault at `at`, each time without something else."""
+    begin, end = _line(text, at)
+    yield from _blanked(text, begin, end)
+    yield from _blanked(
+        text, *_code_before(text, begin)
+    )  # It may lack what this line was read as: `h =`, and below it `y = x`.
+    if text[at] == "{":
+        yield from _closed(text, at, is_last)
+        _, last = _declaration(text, at)
+        lines = dict.fromkeys(_line(text, end + m.start()) for m in re.finditer("{", text[end:last]))
+        yield from (_blank(text, *line) for line in [*lines][::-1][:MAX_OPEN] if _opens(text[slice(*line)]) > 0)
+    elif text[at] == "}":
+        first, _ = _declaration(text, at)
+        ends = [m.span() for m in re.finditer(r"(?m)^[ \t]*}[ \t]*$", text[:end]) if m.start() > first]
+        yield from (_blank(text, *line) for line in ends[::-1][:MAX_OPEN])
 
 
-def _end_of_line(text: str, at: int) -> int:
+def _blanked(text: str, begin: int, end: int) -> Iterator[str]:
+    """The text without a line that neither begins a declaration nor opens or ends a block."""
+    line = text[begin:end]
+    if line.strip() and not DECLARATIONS.match(line) and not _opens(line):
+        yield _blank(text, begin, end)
+
+
+def _code_before(text: str, begin: int) -> tuple[int, int]:
+    """The last line before a place that is neither empty nor a comment."""
+    while begin > 0:
+        begin, end = _line(text, begin - 1)
+        if text[begin:end].strip() and not text[begin:end].lstrip().startswith("#"):
+            return begin, end
+    return 0, 0
+
+
+def _opens(line: str) -> int:
+    return line.count("{") - line.count("}")
+
+
+def _line(text: str, at: int) -> tuple[int, int]:
     end = text.find("\n", at)
-    return end if end >= 0 else len(text)
+    return text.rfind("\n", 0, at) + 1, end if end >= 0 else len(text)
 
 
-def _closes_itself(line: str) -> bool:
-    return bool(line.strip()) and not DECLARATIONS.match(line) and all(
-        line.count(a) == line.count(b) for a, b in ("()", "[]", "{}")
-    )  # fmt: skip
-
-
-def _closed(text: str, at: int, is_last: bool) -> str | None:
+def _closed(text: str, at: int, is_last: bool) -> Iterator[str]:
     """The text with a `}` at the end of the declaration whose block is not closed yet, in the place of an empty line."""
-    if text[at] != "{":
-        return None
     _, end = _declaration(text, at)
     space = re.compile(r"\s*$").search(text, at, end)
-    if space is None or text.count("\n", space.start(), end) < (1 if is_last and end == len(text) else 2):
-        return None
-    place = space.start()
-    return f"{text[:place]}}}{text[place + 1 :]}"
+    if space is not None and text.count("\n", space.start(), end) >= (1 if is_last and end == len(text) else 2):
+        yield f"{text[: space.start()]}}}{text[space.start() + 1 :]}"
 
 
 def _declaration(text: str, at: int) -> tuple[int, int]:

@@ -94,7 +94,8 @@ def meaning_of(
         with keeping(kept), kept.log.watched(seen.note, form_of):
             checked = look_at(path, sets, {**texts, str(path): source}, data)
             if living.text != source.text:
-                look_at(path, sets, {**texts, str(path): readable}, data)
+                with kept.of_parts():
+                    look_at(path, sets, {**texts, str(path): readable}, data)
     except Exception as error:  # A server goes on; a package that is not installed is told so, too.
         return Meaning([internal(error)], seen, None)
     return Meaning(checked.diagnostics, seen, checked.program)

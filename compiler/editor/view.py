@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -84,6 +85,14 @@ class View:
                     declaration,
                     library(written) if written.startswith(STANDARD) else (self.path.parent / written).resolve(),
                 )
+
+    def unread(self, name: str, scope: ast.Declaration | None) -> Span | None:
+        """Where a word stands in what cannot be read, in a declaration or anywhere; comments do not count."""
+        begin, end = (scope.span.start, scope.span.end) if scope is not None else (0, len(self.source.text))
+        for word in re.compile(rf"#[^\n]*|(?<!\w){re.escape(name)}(?!\w)").finditer(self.source.text, begin, end):
+            if word[0] == name and self._living.text[word.start() : word.end()] != name:
+                return Span(self.source, word.start(), word.end())
+        return None
 
     def around(self, offset: int) -> ast.Declaration | None:
         """The declaration that a character is in."""

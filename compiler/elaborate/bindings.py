@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from mai.compiler.elaborate.sightings import see
 from mai.compiler.ir.graph import Follows, Initial, Value, Weight
+from mai.compiler.ir.signature import Function as FunctionRecord
 from mai.compiler.ir.sizes import Dim, Size
 from mai.spec import ast
 from mai.spec.record import record
@@ -101,10 +102,11 @@ class Twin:
 
 @record
 class Builtin:
-    """A function that the compiler knows: `implementation(elaborator, ...)`, its parameters read off its signature."""
+    """A function that the compiler knows: `implementation(elaborator, ...)`. Its parameters are those of `function`, or of its signature."""
 
     name: str
     implementation: Callable[..., Any]
+    function: FunctionRecord | None = None
 
 
 @record

@@ -122,7 +122,7 @@ class Context(Telling):
 
     @contextmanager
     def region(self, region: Region) -> Iterator[Region]:
-        """Emit into `region` for a while; what is made there cannot be read after it."""
+        """Emit into `region` for a while; its values cannot be read after it."""
         outer, self.builder.region = self.builder.region, region
         transposes, self.transposes = self.transposes, dict(self.transposes)
         try:

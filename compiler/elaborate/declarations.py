@@ -122,8 +122,8 @@ class Loader:
             return Poison()
         return Function(declaration, module, count)
 
-    def _set_value(self, name: str, given: str) -> object:
-        source = Source(f"--set {name}", f"const value = {given}\n")
+    def _set_value(self, name: str, text: str) -> object:
+        source = Source(f"--set {name}", f"const value = {text}\n")
         inner = Reporter()
         try:
             parsed = parse(source, inner).declarations[0]
@@ -135,7 +135,7 @@ class Loader:
         except MaiError:
             value = None
         if not is_number(value):
-            message = f"--set {name}={given}: a const is set to a number"
+            message = f"--set {name}={text}: a const is set to a number"
             self.report.error("static-needed", None, message, help=f"write --set {name}=64")
             return Poison()
         return value

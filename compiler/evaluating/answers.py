@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -43,19 +44,21 @@ class Labelled:
 
 @record
 class Measured:
-    """Answers that are numbers: `truth` and `said`, [n, numbers of one example] in float64."""
+    """Answers that are numbers: `truth` and `said`, [n, numbers of one example] in float64; of `dates` they are days, which are written so."""
 
     truth: Array
     said: Array
+    dates: DateForm | None = None
 
 
 @record
 class Quantiles:
-    """Answers that are quantiles: `truth` [n, numbers of one example], `said` [n, levels, numbers], of `levels`, the least first."""
+    """Answers that are quantiles: `truth` [n, numbers of one example], `said` [n, levels, numbers], of `levels`, the least first; `dates` as `Measured`."""
 
     truth: Array
     said: Array
     levels: tuple[float, ...]
+    dates: DateForm | None = None
 
 
 @record
@@ -120,10 +123,11 @@ def _as_answers(subject: Subject, truth: Rows, results: Mapping[str, Array]) -> 
     by_role = {each.role: results[each.output] for each in subject.target.answers}
     target = subject.target
     if "quantiles" in by_role:
-        return _as_quantiles(target, truth, results)
+        return replace(_as_quantiles(target, truth, results), dates=_dates(subject))
     if "value" in by_role:
         shape = len(truth), -1
-        return Measured(truth[:].astype(np.float64).reshape(shape), by_role["value"].astype(np.float64).reshape(shape))
+        right, numbers = (each.astype(np.float64).reshape(shape) for each in (truth[:], by_role["value"]))
+        return Measured(right, numbers, _dates(subject))
     assert isinstance(target.type.classes, int)
     named = label_names(subject).get(target.field, ())
     names = (*named, *map(str, range(len(named), target.type.classes)))
@@ -134,6 +138,11 @@ def _as_answers(subject: Subject, truth: Rows, results: Mapping[str, Array]) -> 
         said = None if scores is None else scores.argmax(1)
     flat = None if said is None else said.reshape(-1).astype(np.int64)
     return Labelled(truth[:].reshape(-1), flat, names, probabilities, score)
+
+
+def _dates(subject: Subject) -> DateForm | None:
+    """How the results are written, where they are dates."""
+    return next((subject.model.outputs[each.output].dates for each in subject.target.answers), None)
 
 
 def _as_quantiles(target: Target, truth: Rows, results: Mapping[str, Array]) -> Quantiles:

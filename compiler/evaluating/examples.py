@@ -101,14 +101,14 @@ def first(examples: WholeFiles, count: int | None) -> WholeFiles:
     return replace(examples, rows=rows, places=examples.places[:count], notes=notes, in_files=in_files)
 
 
-def data_of(program: Program, run: RunRecord | None, known: Names) -> Dataset:
+def data_of(program: Program, run: RunRecord | None, trained_labels: Names) -> Dataset:
     """The data that the last train block was trained on, as its run read them."""
     training = program.trainings[-1]
     override = [Path(path) for path in run.data] if run is not None else []
     seed = training.settings.seed if run is None else run.seed
     base = Path(program.source.path).parent
     with named_by_option():
-        return load(training.data, training.fields, seed, base, override, training.where, known)
+        return load(training.data, training.fields, seed, base, override, training.where, trained_labels)
 
 
 @contextmanager

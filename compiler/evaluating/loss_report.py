@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -215,7 +214,7 @@ def lines(losses: Losses) -> Iterator[str]:
     yield from aligned(("metric", "value", "95 % interval", ""), rows)
 
 
-def as_json(run: Run, losses: Losses) -> dict[str, Any]:
+def as_json(run: Run, losses: Losses) -> dict[str, object]:
     """All of it as plain values."""
     return {
         "model": str(run.path),

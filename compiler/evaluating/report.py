@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -30,6 +29,8 @@ from mai.compiler.evaluating.subject import Subject
 from mai.compiler.evaluating.tag_metrics import OfTag, judge_tags, tag_calibration
 from mai.compiler.training.run.best import notes_of_run
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.dates import nearest_date
+from mai.runtime.model.manifest import DateForm
 from mai.runtime.show.terminal import aligned
 from mai.spec.record import record
 
@@ -142,10 +143,11 @@ def _worst(subject: Subject, examples: WholeFiles, answers: Answers, place: int)
 
 def _in_words(answers: Answers, place: int) -> tuple[str, str]:
     if isinstance(answers, Measured):
-        return _numbers(answers.truth[place]), _numbers(answers.said[place])
+        return _numbers(answers.truth[place], answers.dates), _numbers(answers.said[place], answers.dates)
     if isinstance(answers, Quantiles):
         low, high = answers.said[place, 0], answers.said[place, -1]
-        return _numbers(answers.truth[place]), f"{_numbers(low)} to {_numbers(high)}"
+        form = answers.dates
+        return _numbers(answers.truth[place], form), f"{_numbers(low, form)} to {_numbers(high, form)}"
     if isinstance(answers, Tagged):
         assert answers.said is not None
         return _tags(answers, answers.truth[place]), _tags(answers, answers.said[place], place)
@@ -167,8 +169,9 @@ def _tags(answers: Tagged, there: Array, place: int | None = None) -> str:
     return (", ".join(words) + (", ..." if len(shown) > MOST_TAGS else "")) or "none"
 
 
-def _numbers(values: Array) -> str:
-    text = ", ".join(map(number_in_words, values[:4].tolist()))
+def _numbers(values: Array, form: DateForm | None) -> str:
+    shown = values[:4].tolist()
+    text = ", ".join(number_in_words(each) if form is None else nearest_date(each, form) for each in shown)
     return f"{text}, ..." if len(values) > 4 else text
 
 
@@ -185,6 +188,9 @@ def lines(outcome: Evaluation) -> Iterator[str]:
         yield f"{outcome.missing:,} examples without a `{target}` are left out"
     yield from (f"note: {note}" for note in outcome.notes)
     yield ""
+    if isinstance(outcome.answers, Measured | Quantiles) and outcome.answers.dates:
+        yield f"`{target}` is a date: errors are in days, and their squares in days squared"
+        yield ""
     yield from aligned(("metric", "value", "95 % interval", ""), [each.in_words() for each in outcome.figures])
     if isinstance(outcome.answers, Labelled):
         yield from _of_labels(outcome, outcome.answers)
@@ -194,7 +200,8 @@ def lines(outcome: Evaluation) -> Iterator[str]:
         quantiles = residuals(outcome.answers)
         yield ""
         text = ", ".join(f"{float(share):.0%} below {number_in_words(value)}" for share, value in quantiles.items())
-        yield f"answer minus truth: {text}"
+        days = ", in days" if outcome.answers.dates else ""
+        yield f"answer minus truth{days}: {text}"
     yield from _worst_lines(outcome)
 
 
@@ -276,10 +283,10 @@ def _worst_lines(outcome: Evaluation) -> Iterator[str]:
 # ------------------------------------------------------------------ json
 
 
-def as_json(subject: Subject, outcome: Evaluation) -> dict[str, Any]:
+def as_json(subject: Subject, outcome: Evaluation) -> dict[str, object]:
     """All of it as plain values; the confusions' rows are what is right, their columns what is said."""
     answers = outcome.answers
-    values: dict[str, Any] = {
+    values: dict[str, object] = {
         "model": str(subject.model.path),
         "title": outcome.title,
         "target": outcome.target,

@@ -24,13 +24,16 @@ from mai.compiler.weights.adapters import CONFIG as ADAPTER
 from mai.compiler.weights.families import Family, family_of, misfits
 from mai.compiler.weights.load import plan_assignments
 from mai.compiler.weights.modules import MODULES
-from mai.compiler.weights.propose import propose_of_family
-from mai.compiler.weights.rules import named_by_rules
+from mai.compiler.weights.propose import Line, Proposal, propose_of_family
+from mai.compiler.weights.rules import layer_pattern, named_by_rules
 from mai.compiler.weights.tensor_files import PIPELINE, TensorFiles
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.family_records import Record, family_records
 from mai.spec.formatting.lines import format_text
+
+CLASSIFY = "classify"  # The head that has a score for each label.
+EVERYTHING = 'ignore "*"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,10 @@ class Imported:
         is_linked: whether the weights lie elsewhere, behind a link, as in a hub's cache.
         end: the first token that ends a text, if one is stated.
         context: how many tokens the texts had at most that it was trained on, if that is stated.
-        labels: of a classifier of texts, whose tokens of -1 are none, the names of its labels in their order.
+        labels: of a classifier of images, or of texts, whose tokens of -1 are none, the names of its labels in their order; none where its head begins anew.
+        preprocessor: what the folder says of how images or sounds are prepared, and the path of that file.
+        nets: those of the spec that have parameters.
+        may_classify: whether the family has a head that scores labels, and the folder has another.
     """
 
     text: str
@@ -62,13 +68,19 @@ class Imported:
     end: int | None = None
     context: int | None = None
     labels: tuple[str, ...] | None = None
+    preprocessor: tuple[Mapping[str, object], Path] = ({}, Path(PREPROCESSOR))
+    nets: frozenset[str] = frozenset()
+    may_classify: bool = False
 
 
-def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Imported:
+def import_folder(
+    path: Path, out: Path, ignored: Sequence[str] = (), classifier_of: Collection[str] | None = None
+) -> Imported:
     """The spec of a model's folder, to be written to `out`. It is checked, and that each tensor goes somewhere.
 
     Args:
         ignored: fields of its files that change no result.
+        classifier_of: nets of the spec that the folder is; where they are given, it becomes a classifier, whose other nets begin anew.
 
     Raises:
         MaiError: `import-folder` for what is no such folder, `config-unknown` for what no record knows; `weights-mismatch` or
@@ -80,6 +92,8 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     record = family_records()[name]
     folder = replace(folder, config=joined_config(record, folder.config, CONFIG))
     settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder, ignored)
+    if classifier_of is not None:
+        settings["head"] = CLASSIFY
     endless = list(unreachable_ends(settings))
     with TensorFiles(folder.weights) as files:
         check_packed_tensors(files.shapes)
@@ -99,7 +113,7 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
         spare = record.get("other_heads", {}).get(settings["head"], [])
         sets = ["dense", *record["rules"]] if settings.get("dense") else record["rules"]
         family = family_of(sets, numbers_of(record, settings))
-        text, program = _with_rules(text, family, spare, files, out)
+        text, program = _with_rules(text, family, spare, files, out, classifier_of)
     numbers = sum(math.prod(w.shape) for w in program.weights.values())
     is_linked = any(not f.resolve().is_relative_to(out.parent.resolve()) for f in (folder.weights, folder.path))
     exports = tuple(program.exports)
@@ -108,8 +122,16 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     title, ends = record["title"], settings["ends"]
     end = ends[0] if isinstance(ends, list) and ends else None
     context = _whole(settings.get("max_position_embeddings"))
-    labels = _labels(folder) if record.get("gaps") and settings["head"] == "classify" else None
-    return Imported(text, title, exports, numbers, unread, tuple(notes), has_chat, is_linked, end, context, labels)
+    is_read = bool(record.get("gaps")) or "num_channels" in record.get("fields", {})
+    is_classifier = is_read and settings["head"] in (CLASSIFY, "both")
+    labels = (_labels(folder) if classifier_of is None else ()) if is_classifier else None
+    may_classify = is_read and not is_classifier and CLASSIFY in record["architectures"].values()
+    preprocessor = folder.preprocessor, folder.path / folder.preprocessor_file
+    nets = frozenset(name.partition(".")[0] for name in program.weights)
+    return Imported(
+        text, title, exports, numbers, unread, tuple(notes), has_chat, is_linked, end, context, labels, preprocessor, nets,
+        may_classify,
+    )  # fmt: skip
 
 
 def _whole(stated: object) -> int | None:
@@ -272,20 +294,42 @@ def _with_tokenizer(body: str, folder: ModelFolder, out: Path) -> str:
     return f'{consts}\n\ndata text: tokens[n] from text(tokenizer = "{(path / TOKENIZER).as_posix()}"{chat})\n\n{rest}'
 
 
-def _with_rules(text: str, family: Family, spare: Sequence[str], files: TensorFiles, out: Path) -> tuple[str, Program]:
-    """The text with a `weights from` whose rules the files' tensors fit, and its meaning; `spare` are patterns of tensors for other purposes."""
+def _with_rules(
+    text: str, family: Family, spare: Sequence[str], files: TensorFiles, out: Path, nets: Collection[str] | None
+) -> tuple[str, Program]:
+    """The text with a `weights from` whose rules the files' tensors fit, and its meaning.
+
+    Args:
+        spare: patterns of tensors for other purposes.
+        nets: where they are given, those whose tensors are there; others begin anew, and other tensors are left out.
+    """
     program = _checked(out, text)
     place = Path(os.path.relpath(files.path, out.parent))
     if ".." in place.parts:
         raise refused("import-folder", f"{out} is to lie in {files.path.parent} or above it, beside its weights")
     weights = named_by_rules(program.weights)
     proposal = propose_of_family(place.as_posix(), weights, files.shapes, family, spare)
+    if nets is not None:
+        _begin_anew(proposal, text, nets, files, out)
     _check_sizes(list(misfits(family, proposal.lacking, files.shapes)), files)
     text = format_text(f"{text}\n{proposal}\n")
     program = _checked(out, text)
     assert program.loading is not None
     plan_assignments(program.loading, weights, files.shapes)
     return text, program
+
+
+def _begin_anew(proposal: Proposal, text: str, nets: Collection[str], files: TensorFiles, out: Path) -> None:
+    """Rules for the parameters of other nets than these that no tensor fits, and for the tensors that no parameter takes."""
+    new = [weight.name for weight in proposal.lacking if weight.name.partition(".")[0] not in nets]
+    proposal.lines += [Line(f'"{name}" = first') for name in new]
+    proposal.lacking = [weight for weight in proposal.lacking if weight.name not in new]
+    program = _checked(out, f"{text}\n{replace(proposal, lines=[*proposal.lines, Line(EVERYTHING)])}\n")
+    assert program.loading is not None
+    plan = plan_assignments(program.loading, named_by_rules(program.weights), files.shapes)
+    taken = {name for assignments in plan.values() for each in assignments for name in each.names}
+    lines = (Line(f'ignore "{layer_pattern(name)}"') for name in files.shapes if name not in taken)
+    proposal.lines += [line for line in dict.fromkeys(lines) if line not in proposal.lines]
 
 
 def _check_sizes(misfitting: Sequence[tuple[Weight, str]], files: TensorFiles) -> None:

@@ -21,7 +21,7 @@ FILES = {
     **dict.fromkeys((".h5", ".keras", ".pb", ".tflite", ".msgpack"), ("is of Keras, TensorFlow or Flax, which is not read", OTHERS)),
     **dict.fromkeys((".zip", ".tar", ".gz", ".7z", ".mar"), ("is packed", "unpack it, and give the model's folder")),
 }  # fmt: skip
-# Of a folder without a config.json, by what lies in it: what it is, and what to do with what was found, `{}`.
+# Of a folder without a config.json, by what lies in it: what it is, and what to do with the file, `{}`.
 FOLDERS = {
     "snapshots/*/config.json": ("is a hub's cache", "give {}"),
     "checkpoint-*/config.json": ("holds the checkpoints of a training", "give one of them, as {}"),
@@ -65,16 +65,16 @@ def refuse_path(path: Path) -> MaiError:
 def refuse_folder(path: Path) -> MaiError:
     """What is wrong with a folder that has no config.json."""
     none = refused("import-folder", f"{path} has no config.json", SAVED)
-    return _found(path, FOLDERS) or _pickled(path) or none
+    return _by_pattern(path, FOLDERS) or _pickled(path) or none
 
 
 def refuse_without_tensors(path: Path) -> MaiError:
     """What is wrong with a folder that has a config.json, and no tensors of a name that is known."""
     none = refused("import-folder", f"{path} has no tensors: none of {', '.join(NAMES)}", SAVED)
-    return _found(path, TENSORS) or _pickled(path) or none
+    return _by_pattern(path, TENSORS) or _pickled(path) or none
 
 
-def _found(path: Path, kinds: Mapping[str, tuple[str, str]]) -> MaiError | None:
+def _by_pattern(path: Path, kinds: Mapping[str, tuple[str, str]]) -> MaiError | None:
     for pattern, (what, help) in kinds.items():
         first = min(path.glob(pattern), default=None)
         if first is not None:

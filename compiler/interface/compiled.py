@@ -39,7 +39,7 @@ def compiled(
     """
     folder = scratch_folder()
     compile_all(
-        program, [export], _file(weights, folder, program), folder, options, data=data, told=lambda written: None
+        program, [export], _file(weights, folder, program), folder, options, data=data, report=lambda written: None
     )
     model = load(folder / f"{program.name}.{export}.onnx")
     remove_with(model, folder)

@@ -109,12 +109,12 @@ class Function:
 def _functions(spec: Spec, names: Mapping[str, object]) -> dict[str, Function]:
     """The exports, as far as their names are free."""
     functions = {name: Function(spec, name) for name in spec.exports}
-    known = {**vars(builtins), **names}
-    taken = [name for name in functions if name in known and not isinstance(known[name], Function)]
+    taken_names = {**vars(builtins), **names}
+    taken = [name for name in functions if name in taken_names and not isinstance(taken_names[name], Function)]
     for name in taken:
         print(f"note: {name} is something else here: call {spec.name}.{name}(...)")
     for name in functions:
-        before = known.get(name)
+        before = taken_names.get(name)
         if isinstance(before, Function) and before.spec.name != spec.name:
             print(f"note: {name} is that of {spec.name} now: call {before.spec.name}.{name}(...) for the other")
     return {name: each for name, each in functions.items() if name not in taken}

@@ -1,4 +1,4 @@
-"""The options of `Spec.train` and `Spec.export`: which there are, and what is told of others."""
+"""The options of `Spec.train` and `Spec.export`: which there are, and the error for others."""
 
 from __future__ import annotations
 

@@ -208,6 +208,6 @@ def _train(spec: Spec, folder: Path, options: Options) -> Run:
     if result.weights is not None:
         compile_all(
             program, list(program.exports), result.weights, folder, CompileOptions(), check=True, data=options.data,
-            told=lambda written: None,
+            report=lambda written: None,
         )  # fmt: skip
     return run

@@ -30,7 +30,7 @@ class Arguments:
         self.inputs = {v.name: port_of(v, v.name, "input", NOTHING if v.name in absent else 0) for v in graph.inputs}
         self.settings = {name: setting_port(name, setting) for name, setting in graph.settings.items()}
 
-    def tensors(self, values: Mapping[str, Any], device: torch.device) -> list[Tensor]:
+    def tensors(self, values: Mapping[str, object], device: torch.device) -> list[Tensor]:
         """Tensors in the order of the inputs and the settings, of which those that are left out have their defaults.
 
         Raises:
@@ -41,7 +41,7 @@ class Arguments:
         except ModelError as error:
             raise MaiError([Diagnostic(error.slug, None, error.message, help=error.help)]) from error
 
-    def _tensors(self, values: Mapping[str, Any], device: torch.device) -> list[Tensor]:
+    def _tensors(self, values: Mapping[str, object], device: torch.device) -> list[Tensor]:
         ports = self.inputs | self.settings
         for name in values:
             if name not in ports:

@@ -120,7 +120,7 @@ class Operation:
     handed the sizes of its output's lead axes as `lead`.
 
     `derivative(ct, y, *inputs, **attributes)` gives the derivative of some number with respect to each input, from `ct`,
-    that with respect to the result `y`; None for an input, or for all, stands for zero, and a function for what is made only
+    that with respect to the result `y`; None for an input, or for all, stands for zero, and a function for a part that is computed only
     where somebody asks for it. It is written with `Term`s, so what it makes can be differentiated again; axes that broadcasting
     added are summed up after it. An operation that is several others in one kernel has an `expansion(*inputs, **attributes)`
     into them instead. One with neither has no derivative.

@@ -11,7 +11,7 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Setting, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Dim, symbols
-from mai.compiler.ir.structure import Lead, Spread, Structural
+from mai.compiler.ir.structure import Constant, Lead, Spread, Structural
 from mai.compiler.ir.types import Axis, Type, join_leads
 
 Mapping = dict[Value, Value]
@@ -235,7 +235,7 @@ def path_between(nodes: Sequence[Node], x: Value, value: Value) -> list[Node]:
 
 def symbols_of(node: Node) -> set[str]:
     """The sizes known only at run time that a node's attributes, or those of its regions, speak of."""
-    own = set().union(*(symbols_in(value) for _, value in node.items()))
+    own = set[str]() if node.op is Constant else set().union(*(symbols_in(value) for _, value in node.items()))
     return own.union(*(symbols_of(inner) for region in node.regions for inner in region.nodes))
 
 

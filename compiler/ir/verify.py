@@ -119,7 +119,7 @@ class _Check:
     def _symbols(self, node: Node, place: str) -> Iterator[str]:
         """Sizes that the node brings in: those of its attributes, and those of what it makes that no operand has.
 
-        What a loop leaves may have a size that only its body can read, and so may what is made of it.
+        What a loop leaves may have a size that only its body can read, and so may values computed from it.
         """
         needed = set().union(*(symbols_in(value) for _, value in node.items()))
         if not node.regions:

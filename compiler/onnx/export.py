@@ -170,7 +170,7 @@ def _write(
 def _sealed(
     unsealed: Unsealed, prepared: Prepared, trained: Trained, options: CompileOptions, part: Slice | None
 ) -> Passed | None:
-    """Pass a file through the gate, and write what is found into it; None where nothing is verified."""
+    """Pass a file through the gate, and write the verdict into it; None where nothing is verified."""
     if not options.verify:
         unsealed.seal()
         return None

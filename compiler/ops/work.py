@@ -28,34 +28,34 @@ def known_sizes(graph: Graph) -> dict[str, int]:
     return {**{name: FREE for name in graph.sizes if name not in defaults}, **defaults, **growing, "batch": 1}
 
 
-def size_of(shape: Iterable[Size], known: Mapping[str, int]) -> int:
+def size_of(shape: Iterable[Size], values: Mapping[str, int]) -> int:
     """The number of elements of a shape; a symbol that is not known counts as `FREE`."""
-    return prod(int(sizes.evaluate(s, lambda n: known.get(n, FREE))) for s in shape)
+    return prod(int(sizes.evaluate(s, lambda n: values.get(n, FREE))) for s in shape)
 
 
-def multiply_adds(region: Region, known: Mapping[str, int], products: bool = False) -> int:
+def multiply_adds(region: Region, values: Mapping[str, int], products: bool = False) -> int:
     """Those for one example, or those of its `products` alone; what all examples share costs it nothing."""
     total = 0
     for node in region.nodes:
         if node.op is Loop:
             turns = Loop.of(node).count
-            one = multiply_adds(node.regions[0], known, products)
-            total += one * (FREE if turns is None else size_of((turns,), known))
+            one = multiply_adds(node.regions[0], values, products)
+            total += one * (FREE if turns is None else size_of((turns,), values))
         elif node.op in PRODUCTS if products else not issubclass(node.op, Structural):
-            total += _of_node(node, known) if node.output.type.lead else 0
+            total += _of_node(node, values) if node.output.type.lead else 0
     return total
 
 
-def _of_node(node: Node, known: Mapping[str, int]) -> int:
-    elements = size_of(node.output.type.physical, known)
+def _of_node(node: Node, values: Mapping[str, int]) -> int:
+    elements = size_of(node.output.type.physical, values)
     if node.op in (Affine, ChosenAffine, Matmul):
-        return elements * size_of(node.inputs[0].type.shape[-1:], known)
+        return elements * size_of(node.inputs[0].type.shape[-1:], values)
     if node.op is Conv:
-        return elements * size_of(node.inputs[1].type.shape[1:], known)
+        return elements * size_of(node.inputs[1].type.shape[1:], values)
     if node.op is Attention:
-        return 2 * elements * size_of(node.inputs[1].type.shape[:1], known)
+        return 2 * elements * size_of(node.inputs[1].type.shape[:1], values)
     if node.op in (CachedAttention, FixedAttention):
-        return 2 * elements * size_of(node.outputs[1].type.shape[1:2], known)
+        return 2 * elements * size_of(node.outputs[1].type.shape[1:2], values)
     if node.op is Einsum:
-        return max(size_of(v.type.physical, known) for v in (*node.inputs, node.output))
+        return max(size_of(v.type.physical, values) for v in (*node.inputs, node.output))
     return elements

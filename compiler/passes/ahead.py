@@ -5,9 +5,6 @@ from __future__ import annotations
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.rewrite import made_in
 from mai.compiler.ir.structure import DERIVATIVES, Integrate
-from mai.compiler.passes.derivatives.differentiate import differentiate
-from mai.compiler.passes.derivatives.turns_apart import check_turns
-from mai.compiler.passes.loops.discretise import discretise
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.solvers import takes_derivatives, takes_increments
 
@@ -19,6 +16,10 @@ def check_derivatives(graph: Graph) -> None:
 
     An `integrate` is looked at before it becomes steps: each step copies its velocity, so derivatives inside it are the same.
     """
+    from mai.compiler.passes.derivatives.differentiate import differentiate
+    from mai.compiler.passes.derivatives.turns_apart import check_turns
+    from mai.compiler.passes.loops.discretise import discretise
+
     check_turns(graph)
     plain = unroll(graph, at_most=TURNS)
     moving = {v for n in plain.walk() if n.op is Integrate for region in n.regions for v in made_in(region)}
@@ -34,4 +35,14 @@ def check_growth(graph: Graph) -> None:
     from mai.compiler.passes.local.prune import prune
     from mai.compiler.passes.text.incremental import incremental
 
-    incremental(prune(differentiate(discretise(unroll(graph, at_most=TURNS)))))
+    incremental(prune(_plain(unroll(graph, at_most=TURNS))))
+
+
+def _plain(graph: Graph) -> Graph:
+    """A graph without differential equations and derivatives."""
+    if not graph.has(Integrate, *DERIVATIVES):
+        return graph
+    from mai.compiler.passes.derivatives.differentiate import differentiate
+    from mai.compiler.passes.loops.discretise import discretise
+
+    return differentiate(discretise(graph))

@@ -191,7 +191,7 @@ def run(passes: Sequence[Pass], graph: Graph) -> Graph:
 
 @contextmanager
 def seldom_collected() -> Iterator[None]:
-    """Garbage is looked for seldom, and only among what is made inside.
+    """Garbage is looked for seldom, and only among objects that are made inside.
 
     A deep model is a million small objects, nearly all of which stay: looking at them every 700 new ones took a fifth of its time.
     """

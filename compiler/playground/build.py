@@ -152,7 +152,7 @@ def _write_pages(out: Path, modules: Path, examples: Path, runs: Sequence[Path])
     """The pages of the examples that were compiled, by their names."""
     pages: dict[str, str] = {}
     for file in sorted(examples.glob("*.mai")):
-        compiled = next((found for run in runs if (found := _compiled(run / file.stem))), [])
+        compiled = next((files for run in runs if (files := _compiled(run / file.stem))), [])
         if compiled and sum(path.stat().st_size for path in compiled) < MAX_BYTES:
             (out / "pages").mkdir(exist_ok=True)
             write_page(compiled, out / "pages" / f"{file.stem}.html", beside="../modules")

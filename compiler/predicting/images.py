@@ -20,6 +20,7 @@ from mai.compiler.predicting.image_ports import image_port
 from mai.compiler.predicting.inputs import Block
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import few_of
+from mai.runtime.inputs.framing import Framing
 
 if TYPE_CHECKING:
     from mai.runtime.model.manifest import Facts, Port
@@ -58,8 +59,8 @@ def _values(model: Model, origins: Sequence[Origin]) -> dict[str, Array]:
     """Images as the file takes them."""
     port, (channels, height, width) = _only_image(model)
     facts = model.manifest.facts.get(port.name)
-    fit = (facts.fit if facts is not None else None) or "crop"
-    return {port.name: _scaled(pictures(origins, (height, width), fit, channels)[:], facts)}
+    framing = Framing() if facts is None else facts.framing
+    return {port.name: _scaled(pictures(origins, (height, width), framing, channels)[:], facts)}
 
 
 def _only_image(model: Model) -> tuple[Port, tuple[int, int, int]]:

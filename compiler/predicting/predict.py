@@ -106,9 +106,9 @@ def _kept(source: Path, columns: Sequence[str], keep: Sequence[str] | None) -> l
     return [*columns] if keep is None else [*keep]
 
 
-def _answer(model: Model, part: Block, settings: Mapping[str, object], seed: int) -> tuple[dict[str, Any], int]:
+def _answer(model: Model, part: Block, settings: Mapping[str, object], seed: int) -> tuple[dict[str, object], int]:
     """What a file gives for some rows, by output, and in how many calls: one for each length of texts that it reads whole."""
-    places, answers = list[Array](), list[dict[str, Any]]()
+    places, answers = list[Array](), list[dict[str, object]]()
     for rows, lengths in of_one_length(part.counts, part.rows.num_rows, part.rows.num_rows):
         values = {name: _taken(array[rows], lengths.get(name)) for name, array in part.values.items()}
         drawn = {"seed": seed + len(answers)} if "seed" in model.settings else {}

@@ -27,9 +27,11 @@ from mai.runtime.inputs.labels import label_names, result_names
 
 if TYPE_CHECKING:
     from mai.runtime.arrays import Array
+    from mai.runtime.model.manifest import DateForm, Port
     from mai.runtime.model.model import Model
 
 MOST_COLUMNS = 4096
+MOST_DAYS, MINUTES = 700_000, 24 * 60  # From 1970, in years 54 to 3886; of a day.
 WITHOUT_TYPES = (".csv", ".tsv")  # Files in which a number is a text.
 COMMAS = Dialect()
 Write = Callable[[pa.Table], None]
@@ -38,7 +40,7 @@ Write = Callable[[pa.Table], None]
 def as_columns(
     model: Model, answer: object, taken: list[str], names: Mapping[str, Sequence[str]] = MappingProxyType({})
 ) -> dict[str, pa.Array]:
-    """What a call returned as columns: labels by their names, a vector as `y0`, `y1`, ... or `y.NAME`, a text as it is.
+    """What a call returned as columns: labels by their names, dates as such, a vector as `y0`, `y1`, ... or `y.NAME`, a text as it is.
 
     Args:
         names: those of the numbers of an output, where it has none of labels.
@@ -55,8 +57,10 @@ def _of_result(model: Model, name: str, values: Any, own: Sequence[str]) -> dict
         return {name: pa.array([values] if isinstance(values, str) else [_text(value) for value in values])}
     array, port, manifest = np.asarray(values), model.outputs[name], model.manifest
     names = label_names(manifest, port) if port.dtype == "int64" else result_names(manifest, port)
+    if port.dates is not None:
+        array = as_dates(array, port.dates, name)
     if array.ndim <= 1:
-        return {name: _words(array, names) if names and port.dtype == "int64" else pa.array(array)}
+        return {name: _words(array, names) if names and port.dtype == "int64" else _column(array, port)}
     flat = array.reshape(len(array), -1)
     if flat.shape[1] > MOST_COLUMNS:
         raise bad(
@@ -65,7 +69,23 @@ def _of_result(model: Model, name: str, values: Any, own: Sequence[str]) -> dict
         )
     named = next((each for each in (names, own) if len(each) == flat.shape[1]), None)
     titles = [f"{name}.{each}" for each in named] if named else [f"{name}{i}" for i in range(flat.shape[1])]
-    return {title: pa.array(np.ascontiguousarray(flat[:, i])) for i, title in enumerate(titles)}
+    return {title: _column(np.ascontiguousarray(flat[:, i]), port) for i, title in enumerate(titles)}
+
+
+def _column(numbers: Array, port: Port) -> pa.Array:
+    column = pa.array(numbers)
+    return column.cast(pa.timestamp("s", "UTC")) if port.dates == "utc" else column
+
+
+def as_dates(days: Array, form: DateForm, name: str) -> Array:
+    """Days since 1970-01-01 as numpy's dates, to the nearest day or minute; NaN as NaT. Raises `MaiError` for days of no calendar."""
+    if (np.abs(days) > MOST_DAYS).any():
+        what = f"`{name}` is a date, and {np.abs(days).max():.3g} days from 1970 are in no calendar"
+        raise bad(what, help="`mai run FILE --out x.npz` writes the numbers")
+    unit, count = ("D", 1) if form == "day" else ("m", MINUTES)
+    whole = np.round(np.nan_to_num(days.astype(np.float64)) * count).astype(np.int64)
+    dates = np.where(np.isnan(days), np.datetime64("NaT"), whole.astype(f"datetime64[{unit}]"))
+    return dates.astype(f"datetime64[{unit if form == 'day' else 's'}]")
 
 
 def _words(labels: Array, names: list[str]) -> pa.Array:

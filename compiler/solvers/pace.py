@@ -24,7 +24,7 @@ class Pace:
         self.count = Term(builder, steps).emit(el.ToReal)
 
     def of_length(self, make: Callable[[Value], T]) -> Callable[[Value], T]:
-        """What is made of a step's length, by the step's turn."""
+        """What `make` gives for a step's length, by the step's turn."""
         raise NotImplementedError
 
     def before(self, turn: Value, by: int) -> Value | None:

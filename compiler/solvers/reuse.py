@@ -59,7 +59,7 @@ def steps_with(method: Steps, problem: Problem) -> Steps | ReusingSteps:
 
 
 def differentiated(velocity: Region) -> Node | None:
-    """A derivative in a velocity of what is made of reusable values, if there is one: of a value that is kept it would be 0."""
+    """A derivative in a velocity of values computed from reusable ones, if there is one: of a value that is kept it would be 0."""
     reusable = {node.output for node in velocity.walk() if node.op is Reusable}
     derivatives = (node for node in velocity.walk() if node.op in DERIVATIVES)
     return next((node for node in derivatives if not reusable.isdisjoint(values_behind(node.inputs[0]))), None)

@@ -110,7 +110,7 @@ class SourceInterpreter(TorchInterpreter):
             yield f"{self[setting.value].node.name}={setting.default!r}"
 
     def placing(self) -> Iterator[str]:
-        """What is made here is where the weights are, if that is asked; so are the settings."""
+        """New tensors are on the device of the weights, if that is asked; so are the settings."""
         settings = list(self._settings())
         if settings or self.code.device.node.users:
             yield f"{_text(self.code.device.node)} = next(self.parameters(), torch.empty(0)).device"

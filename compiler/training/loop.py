@@ -23,13 +23,13 @@ from mai.compiler.weights.tensor_files import metadata_of
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 
-Told = Callable[[Result], None]
+Report = Callable[[Result], None]
 
 
-def train(program: Program, out: Path, options: Options | None = None, told: Told = lambda _: None) -> Result:
+def train(program: Program, out: Path, options: Options | None = None, report: Report = lambda _: None) -> Result:
     """Train a program; `out` gets checkpoints, `metrics.jsonl` and, at the end, `weights.safetensors`.
 
-    `told` hears of each train block that has ended; the result is that of the last.
+    `report` is called with each train block that has ended; the result is that of the last.
 
     Raises:
         MaiError: the data are wrong, there is no checkpoint to go on from or one of another spec, another training writes
@@ -45,12 +45,12 @@ def train(program: Program, out: Path, options: Options | None = None, told: Tol
         folder.make(out)
     chosen = [t for t in program.trainings if not options.only or t.name in options.only]
     stage = begin(out, options.weights, options.device, options.precision or _one_precision(chosen), options.resume)
-    with folder.held(out) if Processes(stage.accelerator).main else nullcontext():
-        return _train_blocks(program, chosen, out, options, stage, told)
+    with folder.alone_in(out) if Processes(stage.accelerator).main else nullcontext():
+        return _train_blocks(program, chosen, out, options, stage, report)
 
 
 def _train_blocks(
-    program: Program, chosen: Sequence[Training], out: Path, options: Options, stage: Stage, told: Told
+    program: Program, chosen: Sequence[Training], out: Path, options: Options, stage: Stage, report: Report
 ) -> Result:
     """Train some blocks, from where the folder stands."""
     if stage.checkpoint is not None:
@@ -65,7 +65,7 @@ def _train_blocks(
         )
         result = trainer.run()
         if result.main and (result.weights is not None or not result.stopped):
-            told(result)
+            report(result)
         if result.stopped or training is chosen[-1]:
             break
         stage = trainer.next_stage(result)

@@ -117,8 +117,9 @@ def tune(path: Path, out: Path, options: Options, on_point: OnPoint) -> Outcome:
     tuned = _to_manifest(result, current, measure, options, limits)
     if result.chosen.plan == current:
         return Outcome(result, current, tuned, None)
+    dated = {manifest.export: {port.name: port.dates for port in manifest.outputs if port.dates is not None}}
     trained = Trained(arrays, steps, manifest.tokenizer, labels, manifest.loss_change, tuned, manifest.special_tokens,
-                      facts=manifest.facts, decimal=manifest.decimal, ranges=from_figures(manifest.ranges))  # fmt: skip
+                      facts=manifest.facts, dated=dated, decimal=manifest.decimal, ranges=from_figures(manifest.ranges))  # fmt: skip
     _write(program, manifest, subject, result.chosen.plan, trained, out)
     return Outcome(result, current, tuned, out)
 

@@ -6,17 +6,17 @@ A name is live where some later statement may read it. A binding of a name that 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from mai.spec import ast
 from mai.spec.ast_walk import names_of
+from mai.spec.record import record
 
 Kind = Literal["value", "draw", "param", "state"]
 Names = frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unread:
     """A name that is bound and never read afterwards."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.program import Program, Training
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, Edit, Help, Label
+from mai.spec.record import open_record
 from mai.spec.source import Span
 
 
-@dataclass(frozen=True)
+@open_record
 class Subject:
     """A checked file, and one of its train blocks: the one at a `place`, where it has any."""
 

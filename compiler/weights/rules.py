@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from mai.spec.record import record
+from mai.spec.record import open_record, record
 from mai.spec.source import Span
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ MARK = re.compile(
 MAX_TEXTS, MAX_NUMBERS = 3, 6  # A pattern with many marks would take long to match.
 
 
-@dataclass(frozen=True)
+@open_record
 class Pattern:
     """A name with the marks `*` and `{i}` in it, and its place in the spec."""
 

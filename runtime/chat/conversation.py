@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mai.runtime.arrays import Array
 from mai.runtime.chat.pieces import before_stops, text_pieces
@@ -126,7 +126,7 @@ class Conversation:
         """The text of an answer's tokens, up to one that ends it, or to a stop."""
         return before_stops(text_pieces(_until(tokens, ends), self._tokenizer), self._stops)
 
-    def _settings_of_answer(self) -> dict[str, Any]:
+    def _settings_of_answer(self) -> dict[str, object]:
         port = self.model.settings.get(SEED)
         if port is None:
             return dict(self._settings)
@@ -142,19 +142,19 @@ class Conversation:
             raise ModelError("input-range", message, "begin anew, or leave out the first of them")
         return room
 
-    def _tokens(self, prompt: Array, count: int, settings: Mapping[str, Any], timeout: object) -> Iterator[int]:
+    def _tokens(self, prompt: Array, count: int, settings: Mapping[str, object], timeout: object) -> Iterator[int]:
         """The tokens of an answer, by turns where there is a step file, or else by the whole file at once."""
         if self.model.can_take_turns or self._log_probs is not None:
             return self._turned(prompt, count, settings, timeout)
         return self._whole(prompt, count, settings, timeout)
 
-    def _whole(self, prompt: Array, count: int, settings: Mapping[str, Any], timeout: object) -> Iterator[int]:
+    def _whole(self, prompt: Array, count: int, settings: Mapping[str, object], timeout: object) -> Iterator[int]:
         text = self._text
         counted = {text.count: count} if isinstance(text.count, str) else {}
         grown = self.model(timeout=timeout, **{text.prompt: prompt[None], **counted, **settings})
         yield from self.model.longer_text(grown)[0, len(prompt) :].tolist()
 
-    def _turned(self, prompt: Array, count: int, settings: Mapping[str, Any], timeout: object) -> Iterator[int]:
+    def _turned(self, prompt: Array, count: int, settings: Mapping[str, object], timeout: object) -> Iterator[int]:
         top = self._log_probs
         turns = self.model.turns(prompt[None], count, settings, timeout, scored=top is not None)
         rest = turns.take_over(self._turns, prompt[None]) if self._turns is not None else prompt[None]

@@ -37,7 +37,7 @@ def render(chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | N
     _check(messages, "a message", "role")
     _check(tools or (), "a tool")
     variables = {**chat.words, "add_generation_prompt": True, **more, "documents": None}
-    data: dict[str, Any] = _plain({**variables, "messages": list(messages), "tools": list(tools) if tools else None})
+    data: dict[str, object] = _plain({**variables, "messages": list(messages), "tools": list(tools) if tools else None})
     with _failures_told():
         return _compiled(_chosen(chat, bool(tools))).render(**data)
 

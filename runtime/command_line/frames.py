@@ -12,7 +12,7 @@ R = TypeVar("R")
 SLOTS = 1 << 17  # of 8 bytes; CPython takes the next power of two, so as much again is left for calls
 
 
-def _call(function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+def _call(function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, object]) -> Any:
     return function(*arguments, **named)
 
 

@@ -21,7 +21,7 @@ HELP = (
 )
 GROUPS = {"weights": "See which weights a spec has, and give them those of a file: mai weights list gpt2.mai"}
 
-# click's, or that of typer's own copy of click: the base of what is told about a wrong command line.
+# click's, or that of typer's own copy of click: the base of errors about a wrong command line.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 NoSuchOption: type[Exception] = import_module(UsageError.__module__).NoSuchOption
 VALUES = "values"  # The argument of verbs that take inputs and settings as NAME=VALUE.

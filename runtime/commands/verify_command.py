@@ -56,19 +56,19 @@ def verify(
 def _verified(
     path: Path, provider: str | None, tolerance: float | None, key: Path | None, quiet: bool
 ) -> Iterator[dict[str, object]]:
-    """A record of each file of a path, of which is also told unless `quiet`."""
+    """A record of each file of a path, of which is also printed unless `quiet`."""
     from mai.runtime.claims import FOLDER, files_of
 
     try:
         files = files_of(path) if path.is_dir() else [path]
     except ModelError as error:
-        yield _told(path, None, error, quiet)
+        yield _failed(path, None, error, quiet)
         return
     for file in files:
         is_claim = file.parent.name == FOLDER and path.is_dir()
         unsigned = None if key is None else _signature_error(file, key)
         if unsigned is not None:  # Nothing of it is run.
-            yield _told(file, None, unsigned, quiet)
+            yield _failed(file, None, unsigned, quiet)
             continue
         yield _of_claim(file, provider, quiet) if is_claim else _of_export(file, provider, tolerance, quiet)
 
@@ -90,7 +90,7 @@ def _of_export(path: Path, provider: str | None, tolerance: float | None, quiet:
         verification = _verification(path, provider, tolerance)
         verification.check(path.name)
     except ModelError as error:
-        return _told(path, verification, error, quiet)
+        return _failed(path, verification, error, quiet)
     if not quiet:
         say(f"{path}: as when it was written: {verification}")
     return _record(path, verification, None)
@@ -104,15 +104,15 @@ def _of_claim(path: Path, provider: str | None, quiet: bool) -> dict[str, object
         findings = check_claim(path, provider)
         require(findings)
     except ModelError as error:
-        return {**_told(path, None, error, quiet), "findings": [f.model_dump() for f in findings]}
+        return {**_failed(path, None, error, quiet), "findings": [f.model_dump() for f in findings]}
     if not quiet:
         for finding in findings:
             say(f"{path}: holds: {in_words(finding)}")
     return {**_record(path, None, None), "findings": [f.model_dump() for f in findings]}
 
 
-def _told(path: Path, verification: Verification | None, error: ModelError, quiet: bool) -> dict[str, object]:
-    """The record of what failed, which is also told unless `quiet`."""
+def _failed(path: Path, verification: Verification | None, error: ModelError, quiet: bool) -> dict[str, object]:
+    """The record of what failed, which is also printed unless `quiet`."""
     if not quiet:
         say(f"error[{error.slug}]: {error}", err=True)
     return _record(path, verification, error)
@@ -139,7 +139,7 @@ def _verification(path: Path, provider: str | None, tolerance: float | None) -> 
 
 
 def _record(path: Path, verification: Verification | None, error: ModelError | None) -> dict[str, object]:
-    """What is told of a file as JSON has it: a difference that is infinite is null there."""
+    """The record of a file as JSON has it: a difference that is infinite is null there."""
     differences = verification.differences if verification else ()
     return {
         "file": str(path),

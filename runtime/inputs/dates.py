@@ -37,7 +37,12 @@ MAX_SHOWN = 60  # Characters of a wrong value that a message repeats.
 def date_form(manifest: Manifest, port: Port) -> DateForm | None:
     """How the numbers of an input are written as dates, where all of them were dates in the data; None where they are numbers."""
     facts = manifest.facts.get(port.name) if port.kind == "input" else None
-    forms = {*(facts.dates or ())} if facts is not None else set[DateForm | None]()
+    return None if facts is None else form_of(facts)
+
+
+def form_of(facts: Facts) -> DateForm | None:
+    """How the numbers of a field are written as dates; None where not all of them were dates."""
+    forms = {*(facts.dates or ())}
     return None if not forms or None in forms else max((f for f in forms if f), key=get_args(DateForm).index)
 
 
@@ -109,6 +114,11 @@ def date_in_words(days: float, form: DateForm) -> str:
     if form == "day" and not days % 1:
         return f"{moment:%Y-%m-%d}"
     return f"{moment:%Y-%m-%d %H:%M}" + ("Z" if form == "utc" else "")
+
+
+def nearest_date(days: float, form: DateForm) -> str:
+    """A number of days, of a result, as the nearest date of a form: a whole day where the data had whole days."""
+    return date_in_words(float(np.round(days)) if form == "day" else days, form)
 
 
 def _roundest(days: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from mai.runtime.errors import ModelError
 from mai.runtime.model.interruption import TimeLimit
@@ -13,7 +12,7 @@ TIMEOUT, SPECIAL_TOKENS = "timeout", "special_tokens"
 Ports = Mapping[str, Port]
 
 
-def take_limit(ports: Ports, timeout: object, values: dict[str, Any]) -> TimeLimit:
+def take_limit(ports: Ports, timeout: object, values: dict[str, object]) -> TimeLimit:
     """The limit that `timeout` sets; none where it is the value of a port, which then joins `values`. Raises `ModelError`."""
     if TIMEOUT in ports:
         _hand_on(TIMEOUT, timeout, values)
@@ -21,7 +20,7 @@ def take_limit(ports: Ports, timeout: object, values: dict[str, Any]) -> TimeLim
     return TimeLimit.of(timeout)
 
 
-def take_special_tokens(ports: Ports, special_tokens: object, values: dict[str, Any], usual: bool) -> bool:
+def take_special_tokens(ports: Ports, special_tokens: object, values: dict[str, object], usual: bool) -> bool:
     """Whether texts get special tokens: as the call or else the file says, `usual`; the same for a port of that name. Raises `ModelError`."""
     if SPECIAL_TOKENS in ports:
         _hand_on(SPECIAL_TOKENS, special_tokens, values)
@@ -32,7 +31,7 @@ def take_special_tokens(ports: Ports, special_tokens: object, values: dict[str, 
     return usual
 
 
-def take_number(ports: Ports, name: str, number: int | None, values: dict[str, Any], usual: int) -> int:
+def take_number(ports: Ports, name: str, number: int | None, values: dict[str, object], usual: int) -> int:
     """A number that is an argument of mai's own; `usual` where it is not given, or is the value of a port, which then joins `values`."""
     if name in ports:
         _hand_on(name, number, values)
@@ -40,6 +39,6 @@ def take_number(ports: Ports, name: str, number: int | None, values: dict[str, A
     return usual if number is None else number
 
 
-def _hand_on(name: str, value: object, values: dict[str, Any]) -> None:
+def _hand_on(name: str, value: object, values: dict[str, object]) -> None:
     if value is not None:
         values[name] = value

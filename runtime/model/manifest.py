@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from mai.runtime.inputs.framing import Fit, Framing, Resample
 from mai.runtime.model.findings import Claim, Finding, Tuning
 from mai.runtime.self_test.record import SelfTest
 
@@ -31,6 +32,8 @@ class Port(BaseModel):
             have names for them in `labels`. Older files do not say it: there it is the field of the port's own name.
         gaps: of an input of numbers, whether the file has an answer where one is missing, NaN; of labels with names, whether the one after
             those is for what is missing or not known; older files do not say.
+        dates: of an output of numbers that answer a field of dates, how these are written; the numbers are days since 1970-01-01.
+        tokens: of an output of real numbers, whether its last axis has one for each token that a text may have; older files do not say.
         path: of an output that is a kept path, the axis of `shape` along which the solver's steps lie.
     """
 
@@ -45,8 +48,10 @@ class Port(BaseModel):
     maximum: float | None = None
     classes: int | None = None
     field: str | None = None
+    dates: DateForm | None = None
     path: int | None = None
     gaps: bool | None = None
+    tokens: bool | None = None
 
 
 class Facts(BaseModel):
@@ -57,7 +62,7 @@ class Facts(BaseModel):
         whole: whether all of them were whole.
         gaps: whether some were missing, which NaN stands for.
         columns: of a vector whose numbers are columns of a table with names of their own, these names.
-        fit: of images of any size, how they come to that of the model: `crop`, `pad` or `stretch`.
+        fit, resize, resample: of images of any size, how they come to that of the model (`Framing`).
         dates: where numbers are days since 1970-01-01 that were dates in a table, of each number how these are written: whole days, `day`,
             days with their `time`, or times with an offset, which are in `utc`; None for a number that is no date.
     """
@@ -68,9 +73,16 @@ class Facts(BaseModel):
     middle: list[float]
     whole: bool = False
     gaps: bool = False
-    fit: Literal["crop", "pad", "stretch"] | None = None
+    fit: Fit | None = None
+    resize: int | tuple[int, int] | None = None
+    resample: Resample | None = None
     columns: list[str] | None = None
     dates: list[DateForm | None] | None = None
+
+    @property
+    def framing(self) -> Framing:
+        """How images come to the size of the model; to their middle where nothing was said."""
+        return Framing(self.fit or "crop", self.resize, self.resample or "bicubic")
 
 
 class Chat(BaseModel):

@@ -87,8 +87,8 @@ def verify(manifest: Manifest, name: str, provider: str, compute: Compute, toler
     """Run the self-test of a manifest.
 
     Args:
-        name: of the file, for what is told.
-        provider: what computes, for what is told.
+        name: of the file, for messages.
+        provider: what computes, for messages.
         compute: the outputs, by name, for the arrays of a run: the inputs, each [batch, ...], and the settings [].
         tolerance: how far results may be off, instead of what the file says.
 

@@ -6,20 +6,20 @@ import io
 import struct
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE
+from mai.runtime.inputs.framing import Framing
 from mai.runtime.model.manifest import Facts, Port
 from mai.runtime.show.canvas import as_images, image_span
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Picture
 
-Fit = Literal["crop", "pad", "stretch"]
 WHITE = 255
 FORMATS = ("PNG", "JPEG")  # Other formats have decoders that nobody needs here: one of Pillow's starts another program.
 MOST_PIXELS, MOST_TOGETHER = 50_000_000, 200_000_000  # Of an image, and of all of a request: small files may hold many.
@@ -68,10 +68,10 @@ def _read_image(port: Port, text: str, facts: Facts | None, most: int) -> tuple[
     if size is None:
         raise ModelError("input-dtype", f"`{port.name}` takes no image: it is {port.dtype} {[*port.shape]}")
     channels, height, width = size
-    fit = (facts.fit if facts else None) or "crop"
+    framing = facts.framing if facts else Framing()
     try:
         raw = b64decode(text.partition(",")[2] or text, validate=True)
-        pixels, count = _decoded(raw, channels, (width, height), fit, most)
+        pixels, count = _decoded(raw, channels, (height, width), framing, most)
     except (*UNREADABLE, struct.error) as error:
         help = "a PNG or a JPEG of 8 bits a colour, in base64"
         raise ModelError("input-dtype", f"`{port.name}` is no image that can be read: {error}", help) from error
@@ -80,7 +80,7 @@ def _read_image(port: Port, text: str, facts: Facts | None, most: int) -> tuple[
     return numbers.astype(np.float32).reshape([int(n) for n in port.shape]), count
 
 
-def _decoded(raw: bytes, channels: int, size: tuple[int, int], fit: Fit, most: int) -> tuple[Array, int]:
+def _decoded(raw: bytes, channels: int, size: tuple[int, int], framing: Framing, most: int) -> tuple[Array, int]:
     """The pixels [height, width(, channels)] of an image, uint8, and how many there were before it had this size."""
     from PIL import Image, ImageOps
 
@@ -94,7 +94,7 @@ def _decoded(raw: bytes, channels: int, size: tuple[int, int], fit: Fit, most: i
         if image.has_transparency_data:
             image = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-        return np.asarray(_fitted(image.convert("L" if channels == 1 else "RGB"), size, fit)), count
+        return np.asarray(framing.apply(image.convert("L" if channels == 1 else "RGB"), size)), count
 
 
 def _opened(raw: bytes) -> Picture:
@@ -105,18 +105,6 @@ def _opened(raw: bytes) -> Picture:
         return Image.open(io.BytesIO(raw), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise ValueError("it has too many pixels") from error
-
-
-def _fitted(image: Picture, size: tuple[int, int], fit: Fit) -> Picture:
-    """An image of some width and height: its middle, all of it between bars of black, or all of it stretched."""
-    from PIL import Image, ImageOps
-
-    smooth = Image.Resampling.BICUBIC
-    if image.size == size:
-        return image
-    if fit == "crop":
-        return ImageOps.fit(image, size, smooth)
-    return ImageOps.pad(image, size, smooth, color=0) if fit == "pad" else image.resize(size, smooth)
 
 
 def as_png(image: Array, span: tuple[float, float]) -> bytes:

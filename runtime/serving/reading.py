@@ -26,10 +26,10 @@ NOT_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  #
 OF_DRAWS = ("seed", "example")  # Settings that say which draws: any numbers.
 BATCH = "batch"  # The number of examples: the first size of every input, and a setting of a file without inputs.
 MOST_NUMBERS = 2**28  # Of the inputs of a call.
-MOST_TURNS = 100_000  # Of a loop, where nobody says another limit: what is known of all turns is computed, and kept, before the first one.
+MOST_TURNS = 100_000  # Of a loop, where nobody says another limit: tables over all turns are computed, and kept, before the first one.
 
 
-def read_json(raw: bytes) -> dict[str, Any]:
+def read_json(raw: bytes) -> dict[str, object]:
     """A JSON object. Raises `ModelError`, `body-unreadable`, where it is none, or says a name twice."""
     try:
         value = json.loads(raw or b"{}", object_pairs_hook=_without_repeats)
@@ -42,7 +42,7 @@ def read_json(raw: bytes) -> dict[str, Any]:
     return value
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, object]:
     counts = Counter(name for name, _ in pairs)
     for name, count in counts.items():
         if count > 1:
@@ -50,7 +50,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def read_arrays(raw: bytes, kind: str, inputs: list[str], most: int) -> dict[str, Any]:
+def read_arrays(raw: bytes, kind: str, inputs: list[str], most: int) -> dict[str, object]:
     """The arrays of a body that is a .npz, by name, or a .npy, for the only input. Nothing in them is executed.
 
     Raises:
@@ -76,7 +76,7 @@ def read_arrays(raw: bytes, kind: str, inputs: list[str], most: int) -> dict[str
     return {inputs[0]: loaded}
 
 
-def _members(loaded: np.lib.npyio.NpzFile) -> dict[str, Any]:
+def _members(loaded: np.lib.npyio.NpzFile) -> dict[str, object]:
     """The arrays by name; one without axes is a number."""
     try:
         return {name: loaded[name] for name in loaded.files}
@@ -84,7 +84,7 @@ def _members(loaded: np.lib.npyio.NpzFile) -> dict[str, Any]:
         raise ModelError("body-unreadable", f"the body is no {NPZ}: {error}") from error
 
 
-def as_call_values(manifest: Manifest, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def as_call_values(manifest: Manifest, values: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
     """The values of a request as a call takes them, and what is to be told of them.
 
     Images in base64 become numbers, `null` a gap where the input has an answer for one, "NaN" and "Infinity" what they say. A word that
@@ -137,7 +137,7 @@ def _numbers(value: Any, gaps: bool) -> Any:
     return NOT_NUMBERS.get(value, value) if isinstance(value, str) else value
 
 
-def check_room(options: Options, manifest: Manifest, values: Mapping[str, Any]) -> None:
+def check_room(options: Options, manifest: Manifest, values: Mapping[str, object]) -> None:
     """Check, before arrays are made of them, that the inputs of a request are not too many.
 
     One example is repeated beside many of another input, and rows of tokens are filled up to the longest: a small body may come to much.

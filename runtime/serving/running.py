@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,7 +19,7 @@ from mai.runtime.model.prepared import Prepared
 from mai.runtime.serving.options import Options
 from mai.runtime.serving.reading import JSON, NPY, NPZ, as_call_values, check_limits, check_room, read_arrays, read_json
 from mai.runtime.serving.served import Served
-from mai.runtime.serving.writing import as_json, begun, choose_format, described_answer, respond, respond_by_events
+from mai.runtime.serving.writing import as_json, choose_format, described_answer, respond, respond_by_events, started
 
 PROGRESS, PARTIAL = "progress", "partial"
 MOST_DIGITS = 9  # Of a number of steps.
@@ -78,7 +77,7 @@ async def _watched(
     one: Served, call: Prepared, every: int, seconds: float, content_of: Callable[[Progress], str]
 ) -> Response:
     """Events of the server, one after each `every` turns; what is wrong from the start is refused as any other request."""
-    turns = await begun(one.line.stream(lambda limit: part_by_part(one.model, call, every, limit), seconds))
+    turns = await started(one.line.stream(lambda limit: part_by_part(one.model, call, every, limit), seconds))
 
     async def contents() -> AsyncIterator[str]:
         async with aclosing(turns):  # type: ignore[type-var]
@@ -105,7 +104,7 @@ def find(served: Mapping[str, Served], name: str) -> Served:
     return served[name]
 
 
-async def read_values(one: Served, options: Options, request: Request) -> dict[str, Any]:
+async def read_values(one: Served, options: Options, request: Request) -> dict[str, object]:
     """The inputs and settings that a request says, by name. Raises `ModelError`: its body cannot be read."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in (*KINDS, *UNSAID):
@@ -127,7 +126,7 @@ def seconds_of(options: Options, asked: str | None) -> float:
     return min(seconds, options.timeout)
 
 
-def prepared(one: Served, options: Options, values: Mapping[str, Any]) -> tuple[Prepared, list[str]]:
+def prepared(one: Served, options: Options, values: Mapping[str, object]) -> tuple[Prepared, list[str]]:
     """A call of a file, checked, and what is to be told of it.
 
     Raises:

@@ -42,7 +42,7 @@ def is_shareable(manifest: Manifest) -> bool:
 
 @dataclass
 class _Seen:
-    """What is known of calls of one shape and size: how many requests were the same, and whether one differed."""
+    """The record of calls of one shape and size: how many requests were the same, and whether one differed."""
 
     calls: int = 0
     same: int = 0

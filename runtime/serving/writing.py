@@ -63,7 +63,7 @@ def respond(
     return Response(raw, media_type=FORMATS[form])
 
 
-async def begun(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
+async def started(pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
     """The same pieces, the first of which is there: what it raises is raised here, before a response begins."""
     try:
         first = await anext(pieces, None)

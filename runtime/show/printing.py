@@ -17,7 +17,8 @@ from mai.runtime.inputs.arguments import unknown_name_error
 from mai.runtime.inputs.labels import result_names
 from mai.runtime.inputs.values import parse_value, split_word, takes_text
 from mai.runtime.show.terminal import echo, say, say_text, visible_line
-from mai.runtime.text.prompts import NOTHING
+from mai.runtime.text.likeliest import print_likeliest
+from mai.runtime.text.prompts import NOTHING, encode_text
 
 if TYPE_CHECKING:
     from mai.runtime.model.manifest import Port, Step, Text
@@ -143,6 +144,10 @@ def print_results(
         if rows.ndim == 1 and rows.dtype.kind in "bi":
             _print_labels(rows, result_names(model.manifest, port))
             continue
+        if port.tokens and rows.size:
+            tokens = _tokens_before(model, port, values, special_tokens)
+            print_likeliest(rows[0].reshape(-1, rows.shape[-1]) if rows.ndim > 2 else rows, tokens, model.tokenizer)
+            continue
         if _are_probabilities(rows, port):
             _print_bars(rows[:5], result_names(model.manifest, port))
             continue
@@ -152,6 +157,20 @@ def print_results(
             say(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
         with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):
             say("  " + str(rows[:3]).replace("\n", "\n  "))
+
+
+def _tokens_before(model: Model, port: Port, values: Mapping[str, object], special_tokens: bool | None) -> list[int]:
+    """The tokens that stand at the places of a result [places, tokens]: of the first text that has as many; none where no text has."""
+    special = model.manifest.special_tokens if special_tokens is None else special_tokens
+    for text in model.manifest.inputs:
+        value = values.get(text.name)
+        if text.classes and text.shape == port.shape[:-1] and len(text.shape) == 1 and value is not None:
+            first = value[0] if isinstance(value, list) and isinstance(value[0], str) else value
+            rows = (
+                encode_text(text, first, model.tokenizer, special_tokens=special) if isinstance(first, str) else first
+            )
+            return [int(token) for token in np.atleast_2d(np.asarray(rows))[0]]
+    return []
 
 
 def _are_probabilities(rows: Array, port: Port) -> bool:

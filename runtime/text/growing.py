@@ -43,15 +43,15 @@ class GrowsText(ABC):
         """The file beside this one, opened when it is first needed."""
 
     @abstractmethod
-    def _time_limit(self, timeout: object, values: dict[str, Any]) -> TimeLimit:
+    def _time_limit(self, timeout: object, values: dict[str, object]) -> TimeLimit:
         """The limit of a call."""
 
     @abstractmethod
-    def _takes_special_tokens(self, special_tokens: object, values: dict[str, Any]) -> bool:
+    def _takes_special_tokens(self, special_tokens: object, values: dict[str, object]) -> bool:
         """Whether a text gets those that its tokenizer prescribes."""
 
     @abstractmethod
-    def _tokenize(self, values: dict[str, Any], special_tokens: bool) -> Prompt | None:
+    def _tokenize(self, values: dict[str, object], special_tokens: bool) -> Prompt | None:
         """Replace texts in `values` by tokens."""
 
     def stream(

@@ -33,7 +33,13 @@ def several_turns(
 
 
 def several_scored(
-    model: GrowsText, row: Array, rows: int, count: int, values: Mapping[str, Any], timeout: object = None, top: int = 0
+    model: GrowsText,
+    row: Array,
+    rows: int,
+    count: int,
+    values: Mapping[str, Any],
+    timeout: object = None,
+    top: int = 0,
 ) -> Iterator[list[Scored]]:
     """The same, what each of the rows got in a turn, as `scored` of a model tells it."""
     turns, tokens = _several(model, row, rows, count, values, timeout, scored=True)

@@ -85,11 +85,11 @@ function image(port, sizes, facts, form, changed) {
   const ways = channels === 1 ? "draw, or drop an image" : "drop an image";
   const box = form.appendChild(made("div", { className: "image" }));
   box.append(made("span", { textContent: `${port.name}: ${ways}` }));
-  const canvas = box.appendChild(made("canvas", { width, height, className: "pixels pad" }));
+  const canvas = box.appendChild(made("canvas", { width, height, className: "pixels pad", role: "img", ariaLabel: `the image for ${port.name}` }));
   const show = () => paint(canvas.getContext("2d"), values, sizes, 1, span);
   const put = () => ((isChosen = true), show(), changed());
   if (channels === 1) drawn(canvas, values, sizes, span, put);
-  const forget = photos(values, sizes, { span, fit: facts?.fit ?? "crop" }, box, put);
+  const forget = photos(values, sizes, { span, fit: facts?.fit, resize: facts?.resize }, box, put);
   button(box, "clear", () => (forget(), values.fill(span[0]), put()));
   show();
   return () => {

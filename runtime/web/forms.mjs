@@ -49,7 +49,7 @@ function picker(name, facts, place, written, form) {
 }
 
 /** Days since 1970-01-01 as fields of forms hold them. */
-function dateOf(days, written) {
+export function dateOf(days, written) {
   const whole = written === "day" ? Math.floor(days) : days;
   return new Date(whole * A_DAY).toISOString().slice(0, written === "day" ? 10 : 16);
 }

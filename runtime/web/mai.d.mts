@@ -40,7 +40,10 @@ export interface Port {
   maximum: number | null;
   classes: number | null;
   field: string | null;
+  dates?: "day" | "time" | "utc" | null;
   path: number | null;
+  /** Of a result of real numbers, whether its last axis has one for each token that a text may have; older files do not say. */
+  tokens?: boolean | null;
 }
 
 /** What a file says of itself; `mai info --json` prints all of it. */

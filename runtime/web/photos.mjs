@@ -12,17 +12,17 @@ export function spanOf(facts) {
 }
 
 /**
- * Ways to put an image in the place of `values`, [channels * height * width]: `put` is called after each. `fit` says how an image of
+ * Ways to put an image in the place of `values`, [channels * height * width]: `put` is called after each. `fit` and `resize` say how an image of
  * another shape comes to that of the model. Gives what stops the camera and forgets the chosen file.
  */
-export function photos(values, [channels, height, width], { span: [low, high], fit = "crop" }, place, put) {
+export function photos(values, [channels, height, width], { span: [low, high], fit, resize }, place, put) {
   const small = made("canvas", { width, height });
   const context = small.getContext("2d", { willReadFrequently: true });
   const take = (source, wide, tall) => {
     context.imageSmoothingQuality = "high";
     context.fillStyle = "black";
     context.fillRect(0, 0, width, height);
-    const box = boxOf(fit, wide, tall, width, height);
+    const box = boxOf({ fit, resize }, wide, tall, width, height);
     context.fillStyle = "white"; // Under what is transparent.
     context.fillRect(...box.to);
     context.drawImage(source, ...box.from, ...box.to);
@@ -80,8 +80,12 @@ function camera(take) {
 }
 
 /** The part of an image that is taken, and where it is put: `[x, y, width, height]` each. */
-export function boxOf(fit, wide, tall, width, height) {
+export function boxOf({ fit, resize }, wide, tall, width, height) {
   const whole = [0, 0, wide, tall];
+  if (resize) {
+    const [h, w] = Array.isArray(resize) ? resize : [tall, wide].map((side) => (side * resize) / Math.min(wide, tall));
+    return { from: whole, to: [(width - w) / 2, (height - h) / 2, w, h] };
+  }
   if (fit === "stretch") return { from: whole, to: [0, 0, width, height] };
   const scale = fit === "pad" ? Math.min(width / wide, height / tall) : Math.max(width / wide, height / tall);
   if (fit === "pad") {

@@ -1,20 +1,31 @@
 // Pictures of results, as elements of a page.
 
+import { dateOf } from "forms.mjs";
 import { labelsOf, product, rowsOf } from "mai.mjs";
 import { legend, made, map, plane, points, rangeOf, regions } from "plane.mjs";
 
 const MOST_NUMBERS = 60;
 const MOST_BARS = 12;
+const MOST_DAYS = 700_000; // From 1970.
 const FILM = 2500; // Milliseconds that a path takes.
 
-/** What suits a result: text, a path that moves, a map, classes, images, points, or numbers. */
+/** The same, with words for who hears the page: what is on a canvas cannot be read. */
+export function described(element, name, { dims }) {
+  const canvases = element.matches("canvas") ? [element] : element.querySelectorAll("canvas");
+  for (const canvas of canvases) Object.assign(canvas, { role: "img", ariaLabel: `picture of ${name}: ${dims.join(" × ")} numbers` });
+  return element;
+}
+
+/** What suits a result: text, likely tokens, a path that moves, a map, classes, images, points, or numbers. */
 export function pictureOf(result, port, manifest, values) {
   if (typeof result === "string" || Array.isArray(result)) return writing([result].flat().join("\n\n"));
+  if (result.likeliest) return chances(result.likeliest);
   const shape = result.dims.slice(1);
   const rows = rowsOf(result);
   const [input] = manifest.inputs;
   const grid = input && isPlane(input, manifest) ? values[input.name] : null;
   if (typeof port.path === "number") return film(framesOf(result, port.path), askedFor(manifest, values));
+  if (port.dates) return answer(rows.length, rows.map((row) => dates(row, port.dates)).join("\n"));
   if (port.classes && !shape.length) return labels(result.data, port, manifest, grid);
   if (grid && !shape.length) return map(result.data, grid);
   if (port.dtype === "bool") return truths(rows);
@@ -29,6 +40,9 @@ const writing = (textContent) => made("pre", { textContent });
 
 /** What is given: one value alone stands out. */
 const answer = (count, textContent) => (count === 1 ? made("p", { className: "answer", textContent }) : writing(textContent));
+
+/** Days since 1970-01-01 as the nearest days, or as times to the minute; as numbers where they are in no calendar. */
+const dates = (days, form) => Array.from(days, (each) => (Math.abs(each) < MOST_DAYS ? dateOf(form === "day" ? Math.round(each) : each, form) : String(each))).join("  ");
 
 const namesFor = (manifest, port, count) => {
   const names = labelsOf(manifest, port);
@@ -86,7 +100,7 @@ function film(frames, asked) {
   const images = sizesOf(shape);
   if (!images && shape.at(-1) !== 2) return numbers(rowsOf(frames.at(-1)));
   const [canvas, draw] = images ? filmOfImages(frames, images) : filmOfPoints(frames, shape, asked.labels);
-  const slider = made("input", { type: "range", min: 0, max: frames.length - 1, value: 0 });
+  const slider = made("input", { type: "range", min: 0, max: frames.length - 1, value: 0, ariaLabel: "step of the path" });
   const play = made("button", { type: "button", textContent: "play" });
   let playing = 0;
   const start = () => {
@@ -103,7 +117,8 @@ function film(frames, asked) {
   slider.addEventListener("input", () => (cancelAnimationFrame(playing), draw(Number(slider.value))));
   const box = made("div", { className: "film" });
   box.append(canvas, play, slider);
-  start();
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) draw((slider.value = frames.length - 1));
+  else start();
   return explained(box, images ? null : asked.names);
 }
 
@@ -177,6 +192,23 @@ function bars(rows, names) {
       line.children[1].style.width = `${100 * share}px`;
     });
   }
+  return box;
+}
+
+/** The likeliest tokens of each place of a text, as a table. */
+function chances(places) {
+  const table = made("table", { className: "chances" });
+  table.append(made("caption", { textContent: "the likeliest tokens at each place, by the softmax of their numbers" }));
+  for (const { word, best } of places) {
+    const row = table.insertRow();
+    row.append(made("th", { scope: "row", textContent: word }));
+    for (const { word, share } of best) {
+      const cell = row.insertCell();
+      cell.append(made("span", { textContent: word }), made("b", { textContent: ` ${(100 * share).toFixed(1)} %` }));
+    }
+  }
+  const box = made("div", { className: "wider" });
+  box.append(table);
   return box;
 }
 

@@ -9,7 +9,7 @@ export class Remote {
   async open() {
     this.worker = new Worker(import.meta.resolve("worker.mjs"), { type: "module" });
     const { modules, ...file } = this.file;
-    const addresses = ["mai.mjs", ...modules].map((name) => import.meta.resolve(name));
+    const addresses = ["mai.mjs", ...modules, "likeliest.mjs"].map((name) => import.meta.resolve(name));
     return this.one("open", { ...file, modules: addresses });
   }
 

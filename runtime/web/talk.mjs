@@ -7,10 +7,10 @@ export class Talk {
   constructor(section, remote, { manifest }) {
     this.remote = remote;
     this.messages = [];
-    this.log = made("div", { className: "log" });
-    this.note = made("p", { className: "note" });
+    this.log = made("div", { className: "log", role: "log", ariaLabel: "the conversation" });
+    this.note = made("p", { className: "note", role: "status" });
     const form = made("form", { noValidate: true, className: "talk" });
-    this.text = form.appendChild(made("textarea", { className: "wide", rows: 2, placeholder: "a message" }));
+    this.text = form.appendChild(made("textarea", { className: "wide", rows: 2, placeholder: "a message", ariaLabel: "a message" }));
     this.button = button(form, "send", () => (this.running ? this.remote.stop() : this.send()));
     button(form, "begin anew", () => this.reset());
     this.text.addEventListener("keydown", (event) => {
@@ -68,7 +68,8 @@ export class Talk {
   }
 
   _show(role, textContent) {
-    const element = this.log.appendChild(made("pre", { className: role, textContent }));
+    const ariaLabel = role === "user" ? "you" : "the answer";
+    const element = this.log.appendChild(made("pre", { className: role, role: "article", ariaLabel, textContent }));
     element.scrollIntoView?.({ block: "nearest" });
     return element;
   }

@@ -3,7 +3,7 @@
 import { byName } from "mai.mjs";
 import { controlFor, GRIDS } from "controls.mjs";
 import { isForm } from "forms.mjs";
-import { isPlane, pictureOf } from "pictures.mjs";
+import { described, isPlane, pictureOf } from "pictures.mjs";
 import { made } from "plane.mjs";
 import { Remote } from "remote.mjs";
 import { Talk } from "talk.mjs";
@@ -151,7 +151,7 @@ class Panel {
     const several = Object.keys(results).length > 1;
     const pictures = Object.entries(results).flatMap(([name, result]) => [
       ...(several ? [made("h3", { textContent: name })] : []),
-      pictureOf(result, this.outputs[name], this.manifest, values),
+      described(pictureOf(result, this.outputs[name], this.manifest, values), name, result),
     ]);
     this._show(...pictures);
     const first = Object.values(results)[0];

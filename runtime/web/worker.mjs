@@ -1,6 +1,7 @@
 // A compiled file beside the page, which stays awake while it runs. Every question is answered in parts.
 
 let model;
+let withLikeliest; // of likeliest.mjs
 let conversation; // with the settings `said`
 let said;
 
@@ -8,13 +9,14 @@ const ANSWERS = {
   /** Open a file with the modules at these addresses; what it says of itself, and whether it can stream. */
   async *open({ modules, wasm, bytes, step }) {
     const [{ load }, ort, ...more] = await Promise.all(modules.map(loaded));
-    const { Tokenizer, Template } = Object.assign({}, ...more);
+    const { Tokenizer, Template, ...rest } = Object.assign({}, ...more);
+    ({ withLikeliest } = rest);
     Object.assign(ort.env.wasm, wasm);
     model = await load(ort, bytes, { step, Tokenizer, Template });
     yield { manifest: model.manifest, spec: model.spec, streams: model.turn !== null };
   },
   async *run(values) {
-    yield await model.run(values);
+    yield withLikeliest(model, await model.run(values), values);
   },
   async *stream({ prompt, settings }) {
     yield* model.stream(prompt, settings);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from textwrap import indent
 
 from mai.spec.diagnostics.catalog import CATALOG, GROUPS
@@ -11,14 +12,14 @@ from mai.spec.diagnostics.suggest import closest
 MAX_EXAMPLE = 400  # Characters; longer examples are for the tests alone.
 
 
-def explanation(slug: str) -> str:
-    """The text that explains a slug, with an example; for an unknown slug, a sentence with the nearest."""
+def explanation(slug: str, names: Collection[str] = tuple(CATALOG)) -> str:
+    """The text that explains a slug, with an example; for an unknown one, a sentence with the nearest of `names`."""
     entry = CATALOG.get(slug)
     if entry is None:
-        guess = closest(slug, CATALOG)
+        guess = closest(slug, names)
         hint = f"; did you mean `{guess}`?" if guess else ""
-        help = "`mai explain` lists the diagnostics, spec/functions.md the functions and layers"
-        return f"there is no diagnostic, function or layer `{slug}`{hint}\n{help}"
+        help = "`mai explain` lists the diagnostics, spec/functions.md the functions and layers, spec/settings.md the settings"
+        return f"there is no diagnostic, function, layer or setting `{slug}`{hint}\n{help}"
     parts = [f"{slug}: {entry.title}", entry.explanation]
     for title, snippet in _snippets(entry):
         parts += [title, indent(snippet, "    ")]

@@ -15,10 +15,10 @@ LOOKS_LIKE = str.maketrans(
 )
 
 
-def look_alike(span: Span, known: Iterable[str]) -> Edit | None:
+def look_alike(span: Span, names: Iterable[str]) -> Edit | None:
     """The known name that the one in `span` looks like, and which letter makes it another; None for no such name."""
     name = span.text
-    for other in known:
+    for other in names:
         if other != name and len(other) == len(name) and _looks(other) == _looks(name):
             wrong, right = next((a, b) for a, b in zip(name, other, strict=True) if a != b)
             return put(

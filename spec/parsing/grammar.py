@@ -48,7 +48,7 @@ def lark_parser() -> tuple[Lark, Layout]:
     from lark import Lark
 
     layout = Layout()
-    options: dict[str, Any] = {"parser": "lalr", "lexer": "contextual", "maybe_placeholders": False}
+    options: dict[str, object] = {"parser": "lalr", "lexer": "contextual", "maybe_placeholders": False}
     kept = _kept("lark")
     cached = str(kept) if kept else False
     return Lark(GRAMMAR.read_text(encoding="utf-8"), start="file", postlex=layout, cache=cached, **options), layout
@@ -61,7 +61,7 @@ def _source() -> list[str]:
 
 
 def _kept(form: str) -> Path | None:
-    """The user's file for what is made of this grammar, if there is a place for one; another version of mai has one of its own."""
+    """The user's file for the tables of this grammar, if there is a place for one; another version of mai has one of its own."""
     digest = zlib.crc32("\0".join(_source()).encode())
     try:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mai"

@@ -1,1 +1,1 @@
-"""What a syntax error may have meant: from the place where the parser stopped to what is told, with a repair."""
+"""What a syntax error may have meant: from the place where the parser stopped to the message, with a repair."""

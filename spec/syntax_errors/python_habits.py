@@ -1,4 +1,4 @@
-"""Statements of Python that people write by habit: what is told instead, and what mends them."""
+"""Statements of Python that people write by habit: their messages, and what mends them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _without(place: Place, words: str) -> Draft:
 
 
 def _takes_shape_apart(place: Place) -> bool:
-    return place.named and place.found == "," and re.search(r"\.(shape|size\(\))$", statement(place)) is not None
+    return place.named and place.token == "," and re.search(r"\.(shape|size\(\))$", statement(place)) is not None
 
 
 HABITS: list[Rule] = [
@@ -61,20 +61,20 @@ HABITS: list[Rule] = [
     (lambda p: p.named and re.match(r"self\.\w+\s*=[^=]", statement(p)) is not None,
      "foreign-keyword", "there is no `self`: a net's tensors are named in its block",
      "write `param W: [3, 2] ~ normal(0, 1)`, or `y = linear(x, 8)` where a layer is used"),
-    (lambda p: p.found.startswith('"') and re.search(r"\b[fFrRbB]$", p.line) is not None,
+    (lambda p: p.token.startswith('"') and re.search(r"\b[fFrRbB]$", p.line) is not None,
      "foreign-keyword", "a text stands as it is: nothing is filled in", None),
 ]  # fmt: skip
 
 
 def at_fault(slug: str, place: Place) -> tuple[int, int]:
     """The whole statement, its first word, or what the parser stopped at, by what is wrong there."""
-    alone = place.named and place.found in (".", "(", ",")
+    alone = place.named and place.token in (".", "(", ",")
     if (slug == "no-effect" and place.named) or (slug == "foreign-keyword" and (alone or imports(place))):
         return place.begin, place.stop
     taken_for_a_name = slug in ("misspelt", "foreign-keyword") and place.named
     if slug == "misplaced-declaration" or taken_for_a_name:
         return place.begin, place.begin + len(place.word)
-    if slug == "unclosed-string" and place.before.startswith('"') and not place.found.startswith('"'):
+    if slug == "unclosed-string" and place.before.startswith('"') and not place.token.startswith('"'):
         begin = place.text.rindex(place.before, 0, place.at)
         return begin, begin + 1
     if place.before == "lambda":

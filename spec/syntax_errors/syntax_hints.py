@@ -1,4 +1,4 @@
-"""From where the parser stopped to what is told: the place, the rule that fits it, the span."""
+"""From where the parser stopped to the message: the place, the rule that fits it, the span."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def syntax_hint(error: UnexpectedInput, text: str) -> Hint:
     start, end = at_fault(slug, place)
     if slug == "wrong-operator":
         start, end = _whole(text, start, end)
-    if place.found in ("", "\n"):
+    if place.token in ("", "\n"):
         end = max(len(text[:at].rstrip()), 1)
         start = end - 1
     return Hint(slug, start, end, message, help=help, at=start)
@@ -81,20 +81,20 @@ def _place(error: UnexpectedInput, text: str, at: int, end: int) -> Place:
 
 
 def _account(place: Place) -> tuple[str, str, str | Draft | None]:
-    first = place.found[:1]
+    first = place.token[:1]
     if first not in _KNOWN and not first.isalpha():
         return _strange(first, place)
-    meant = closest(place.found, [w for w in KEYWORDS if w.upper() in place.accepts]) if place.is_word else None
+    meant = closest(place.token, [w for w in KEYWORDS if w.upper() in place.accepts]) if place.is_word else None
     if meant:
-        help = _spelt(place.at, place.found, meant)
-        return "misspelt", f"`{place.found}` has no place here", help
+        help = _spelt(place.at, place.token, meant)
+        return "misspelt", f"`{place.token}` has no place here", help
     for test, slug, message, remedy in (*HABITS, *RULES):
         if test(place):
             meant = _statement(place) if slug in NAMELESS else None
             if meant:
                 return "misspelt", f"`{place.word}` begins no statement", _spelt(place.begin, place.word, meant)
             return slug, _filled(message, place), _help(remedy, place)
-    shown = place.found.strip()
+    shown = place.token.strip()
     return "syntax", f"`{shown}` has no place here" if shown else "the text ends too early", None
 
 
@@ -133,7 +133,7 @@ def _strange(character: str, place: Place) -> tuple[str, str, str | Draft | None
 
 
 def _filled(text: str, place: Place) -> str:
-    return text.replace("{found}", place.found).replace("{before}", place.before)
+    return text.replace("{token}", place.token).replace("{before}", place.before)
 
 
 def _where(error: UnexpectedInput, text: str) -> tuple[int, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mai.spec import words
 from mai.spec.record import record
@@ -25,15 +24,15 @@ def draft(begin: int, end: int, text: str, words: str = "write `{}`") -> Draft:
     return Draft(words.replace("{}", text.strip()), ((begin, end, text),))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Where the parser stopped.
 
-    `found` is the offending text ("" at the end), `rest` all from there on, `line` the statement so far, `before` the
+    `token` is the offending text ("" at the end), `rest` all from there on, `line` the statement so far, `before` the
     token before, `accepts` the terminals of the grammar that could stand here; `text` is the whole text, `at` where it is.
     """
 
-    found: str
+    token: str
     rest: str
     line: str
     before: str
@@ -44,7 +43,7 @@ class Place:
     @property
     def word(self) -> str:
         """The word that begins the statement."""
-        match = re.match(r"\s*([^\W\d]\w*)", self.line + self.found)
+        match = re.match(r"\s*([^\W\d]\w*)", self.line + self.token)
         return match[1] if match else ""
 
     @property
@@ -74,13 +73,13 @@ class Place:
 
     @property
     def is_word(self) -> bool:
-        """Whether what was found begins with a letter."""
-        return bool(re.match(r"[^\W\d]", self.found))
+        """Whether the token begins with a letter."""
+        return bool(re.match(r"[^\W\d]", self.token))
 
     @property
     def is_operand(self) -> bool:
-        """Whether what was found could be a part of an expression."""
-        return bool(re.match(r'[\w"]', self.found)) and self.found not in STATEMENTS
+        """Whether the token could be a part of an expression."""
+        return bool(re.match(r'[\w"]', self.token)) and self.token not in STATEMENTS
 
     @property
     def block(self) -> str:
@@ -95,7 +94,7 @@ class Place:
     @property
     def end(self) -> int:
         """Where the offending text ends."""
-        return self.at + len(self.found)
+        return self.at + len(self.token)
 
     @property
     def begin(self) -> int:

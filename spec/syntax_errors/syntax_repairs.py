@@ -22,7 +22,7 @@ def before(text: str, words: str) -> Repair:
 
 def shape_of_noise(p: Place) -> Draft:
     """`noise dB` for `noise dB: [1]`."""
-    return draft(p.end, p.end, ": [1]", f"write `noise {p.found}: [1]`, or another shape")
+    return draft(p.end, p.end, ": [1]", f"write `noise {p.token}: [1]`, or another shape")
 
 
 def several(p: Place) -> Draft:
@@ -102,7 +102,7 @@ def power(p: Place) -> Draft:
 
 def change(p: Place) -> Draft:
     """`x =+ 1` for `x += 1`."""
-    return draft(p.at - 1, p.end, f"{p.found}=")
+    return draft(p.at - 1, p.end, f"{p.token}=")
 
 
 def increment(p: Place) -> Draft | str:
@@ -117,7 +117,7 @@ def chain(p: Place) -> Draft | str:
     middle = OPERAND.search(p.text[: p.gap])
     if middle is None:
         return "write `a < b and b < c`"
-    return draft(p.gap, p.at, f" and {middle[0]} ", f"write `... and {middle[0]} {p.found} ...`")
+    return draft(p.gap, p.at, f" and {middle[0]} ", f"write `... and {middle[0]} {p.token} ...`")
 
 
 def comment(p: Place) -> Draft:
@@ -345,19 +345,19 @@ def list_of_values(p: Place) -> Draft | str:
 def constant(p: Place) -> Draft | None:
     """`y = 3` at the top of a file: a `const`, or a `let` where it is no plain number."""
     if re.match(r"\w+\s*\([^\n]*\)\s*->[^\n]*\{", p.rest):
-        return draft(p.at, p.at, "net ", "write `net {found}(...)`")
+        return draft(p.at, p.at, "net ", "write `net {token}(...)`")
     match = re.match(r"\w+\s*=\s*([^=\n].*)", p.rest)
     if match is None:
         return None
     kind = "const" if re.fullmatch(r"[-\d.e+*/^() ]+", match[1].strip()) else "let"
-    return draft(p.at, p.at, f"{kind} ", f"write `{kind} {p.found} = ...`")
+    return draft(p.at, p.at, f"{kind} ", f"write `{kind} {p.token} = ...`")
 
 
 def end_line_before(p: Place) -> Draft:
     """A line that begins with an operator: it goes on from the line before, which ends with it."""
-    after = p.at + len(p.found)
+    after = p.at + len(p.token)
     skip = after + len(p.text[after:]) - len(p.text[after:].lstrip(" \t"))
-    return Draft("end the line before with `{found}`", ((p.gap, p.gap, f" {p.found}"), (p.at, skip, "")))
+    return Draft("end the line before with `{token}`", ((p.gap, p.gap, f" {p.token}"), (p.at, skip, "")))
 
 
 def parameters(p: Place) -> Draft | str:

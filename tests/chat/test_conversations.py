@@ -21,10 +21,10 @@ from mai.runtime.chat.pieces import before_stops
 from mai.runtime.errors import ModelError
 from mai.runtime.model.model import Model
 from mai.runtime.text.stream import Turns
-from tests.support.chat_folders import chat_folder, chat_tokenizer
 from tests.support.command import invoke
-from tests.support.decoder_folders import DECODERS
-from tests.support.model_folders import save
+from tests.support.models.chat_folders import chat_folder, chat_tokenizer
+from tests.support.models.decoder_folders import DECODERS
+from tests.support.models.model_folders import save
 
 SAID = [
     {"role": "user", "content": "hello there"},

@@ -13,8 +13,8 @@ from mai.runtime import load
 from mai.runtime.errors import ModelError
 from mai.runtime.model.model import Model
 from mai.runtime.text.scores import Scored
-from tests.support.chat_folders import chat_folder
 from tests.support.command import invoke
+from tests.support.models.chat_folders import chat_folder
 
 PROMPT = [0, 40, 41, 42]
 COUNT = 12

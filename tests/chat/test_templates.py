@@ -14,7 +14,7 @@ from mai.runtime.chat.template import render
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Chat
 from mai.spec.diagnostics import MaiError
-from tests.support.chat_folders import CHATML
+from tests.support.models.chat_folders import CHATML
 
 WORDS = {"bos_token": "<s>", "eos_token": "</s>"}
 TOOLS = [

@@ -21,9 +21,9 @@ from mai.runtime import load
 from mai.runtime.model.model import Model
 from mai.runtime.text.tokenizer import tokenizer_of
 from mai.spec.diagnostics import MaiError
-from tests.support.chat_folders import chat_folder, chat_tokenizer
 from tests.support.command import invoke
-from tests.support.tokenizers import word_tokenizer
+from tests.support.models.chat_folders import chat_folder, chat_tokenizer
+from tests.support.models.tokenizers import word_tokenizer
 
 Maker = Callable[..., Program]
 SPEC = """const vocab = VOCAB

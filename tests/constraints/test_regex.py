@@ -12,7 +12,7 @@ from mai.compiler.check import check_text
 from mai.compiler.constraints.automaton import TooLarge, automaton_of
 from mai.compiler.constraints.patterns import LAST, others
 from mai.compiler.constraints.regex import WrongPattern, parse
-from tests.support.automata import matches, some_texts
+from tests.support.cases.automata import matches, some_texts
 
 PATTERNS = [
     "", "a", "abc", "a|b|", "a*", "(ab)+c?", "[0-9]{3}-[0-9]{4}", "a{2,4}", "a{2,}", "a{0}", "(a|b)*abb", ".*", "[^a]b", r"\d+\.\d*", r"\w+@\w+\.(com|org)",

@@ -9,7 +9,7 @@ import pytest
 
 from mai.compiler.constraints.automaton import automaton_of
 from mai.compiler.constraints.schema import WrongSchema, pattern_of_schema
-from tests.support.automata import matches, some_texts
+from tests.support.cases.automata import matches, some_texts
 
 PERSON = {
     "type": "object",

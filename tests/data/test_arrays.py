@@ -18,7 +18,7 @@ from mai.compiler.data.sources.npz import Npz
 from mai.compiler.data.splitting.splits import GroupSplit, StratifiedSplit, TimeSplit
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
-from tests.support.refused_data import refused
+from tests.support.cases.refused_data import refused
 
 X, Y = np.random.default_rng(0).normal(size=(50, 2)), np.arange(50) % 3
 FIELDS = {"x": Type(DType.REAL, shape=(2,)), "y": Type(DType.INT, classes=3)}
@@ -103,7 +103,7 @@ def by_columns(path: Path) -> None:
 @pytest.mark.parametrize("form", ["U3", "S3"])
 def test_words_are_labels_and_what_no_field_names_is_not_looked_at(form: str, tmp_path: Path) -> None:
     words, others = np.array(["dog", "cat"] * 25, form), {"weights": np.ones(3), "said": np.array(["a"] * 50)}
-    np.savez(tmp_path / "a.npz", x=X, y=words, **others)
+    np.savez(tmp_path / "a.npz", x=X.astype(">f8"), y=words, **others, objects=np.array([{}, None]))
     fields = {"x": FIELDS["x"], "y": Type(DType.INT, classes=2)}
     data = load(Arrays(path="a.npz"), fields, 0, tmp_path)
     assert data.labels == {"y": ("cat", "dog")} and data.count == 45
@@ -112,6 +112,12 @@ def test_words_are_labels_and_what_no_field_names_is_not_looked_at(form: str, tm
     assert "`y` has 2 labels (cat, dog), the spec has class[1]" in refused(
         Arrays(path="a.npz"), tmp_path, {**fields, "y": Type(DType.INT, classes=1)}
     )
+    for wrong, told in (
+        (np.array([{}] * 50), "`y` holds objects of Python"),
+        (X[:, 0] + 1j, "`y` is not an array of numbers: it holds complex ones"),
+    ):
+        np.savez(tmp_path / "b.npz", x=X, y=wrong)
+        assert told in refused(Arrays(path="b.npz"), tmp_path, fields)
     np.save(tmp_path / "y.npy", words)
     np.save(tmp_path / "x.npy", X)
     apart = load(Arrays(path=("x.npy", "y.npy"), split=StratifiedSplit(column="y")), fields, 0, tmp_path)

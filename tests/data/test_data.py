@@ -28,7 +28,7 @@ from mai.compiler.data.sources.spirals import Spirals
 from mai.compiler.data.sources.text import Text
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
-from tests.support.refused_data import refused
+from tests.support.cases.refused_data import refused
 
 POINT = {"x": Type(DType.REAL, shape=(2,))}
 LABELLED = {**POINT, "y": Type(DType.INT, classes=10)}

@@ -155,6 +155,9 @@ def test_arrays_of_words_are_labels_and_those_of_other_lengths_are_left_out(tmp_
     assert data_line(describe([path])) == (
         f'# left out: weights: no array of 20 examples\ndata x: [3], y: class[2] from arrays("{path}")'
     )
+    np.savez(path, x=np.zeros((20, 3), ">f4"), y=np.array([{}, None]))
+    said = f'# left out: y: no array of numbers or of words\ndata x: [3] from arrays("{path}")'
+    assert data_line(describe([path])) == said
     np.savez(path, x=np.zeros((20, 3)), y=np.array(["Zoë".encode(), b"\xff"] * 10))
     assert "Zoë 50 %" in "\n".join(lines(describe([path])))
     np.savez(path, x=np.zeros((20, 3)), weights=np.ones(3))

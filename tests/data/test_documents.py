@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import feather, parquet
 
+from mai.compiler.check import check_text
 from mai.compiler.data.source_kinds import Corpus, Request
 from mai.compiler.data.sources.text import Bpe, Text
 from mai.spec.diagnostics import MaiError
@@ -115,3 +116,15 @@ def test_what_is_damaged_is_refused_with_its_place(name: str, tmp_path: Path) ->
         read(tmp_path, **{"path": file} | settings)
     told = caught.value.diagnostics[0].message
     assert message in told and "Errno" not in told
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ('text("notes/a.txt")', '`text` has its tokenizer before the path: `text(bytes, "notes/a.txt")`'),
+        ("text(byte)", "`text` needs a tokenizer: `bytes`, `bpe(vocab = 4096)`, or the path of a .json file"),
+    ],
+)
+def test_a_tokenizer_that_is_none_is_refused(call: str, told: str, tmp_path: Path) -> None:
+    checked = check_text(tmp_path / "a.mai", f"const vocab = 256\ndata x: tokens[8] from {call}\n")
+    assert [d.message for d in checked.diagnostics] == [told]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mai.compiler.editor.settings.reference import explained_setting, setting_names
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
@@ -92,10 +94,20 @@ def test_explain_a_function(tmp_path: Path) -> None:
     assert mai("explain", "clamp", folder=tmp_path).stdout == "write `clip(x, 0, 1)`\n"
 
 
+def test_explain_a_setting(tmp_path: Path) -> None:
+    """Once for all that take it alike, behind a function of its name."""
+    split = mai("explain", "split", folder=tmp_path).stdout
+    assert split.startswith("split(x, parts, axis?)\n") and "(a setting of arrays, csv, " in split
+    assert all(explained_setting(name) for name in setting_names())
+    assert str(explained_setting("rtol")).startswith("rtol = 0.0001\n  The error that a step may have")
+    assert explained_setting("warmp") is None
+
+
 def test_explain_an_unknown_slug(tmp_path: Path) -> None:
     made = mai("explain", "clas-range", folder=tmp_path)
     assert made.returncode == 1
     assert "did you mean `class-range`?" in made.stdout + made.stderr
+    assert "did you mean `warmup`?" in mai("explain", "warmp", folder=tmp_path).stderr
     assert "`mai explain` lists the diagnostics, spec/functions.md the functions and layers" in made.stderr
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mai.compiler.check import check_all
-from mai.compiler.fixing import fix, told, write
+from mai.compiler.fixing import fix, in_words, write
 from mai.spec.diagnostics import Change, Diagnostic, Edit
 from mai.spec.diagnostics.edit import after, changed, insert, meant, overlapping, put, take_out
 from mai.spec.diagnostics.render import to_json
@@ -116,7 +116,7 @@ def test_imported_files_are_mended() -> None:
 def test_an_edit_is_told_with_its_lines() -> None:
     Path("a.mai").write_text(TWO_SLIPS)
     edit = fix(Path("a.mai")).edits[0]
-    assert told(edit).split("\n") == [
+    assert in_words(edit).split("\n") == [
         "a.mai:3: did you mean `relu`?",
         "  -   y = rleu(widht * x)",
         "  +   y = relu(widht * x)",

@@ -1,4 +1,4 @@
-"""Names of other libraries: what is told instead is sound here."""
+"""Names of other libraries: what the message proposes is sound here."""
 
 from __future__ import annotations
 

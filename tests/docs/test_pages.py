@@ -15,8 +15,8 @@ from docs.site.pages import pages
 from mai.compiler.check import check_text
 from mai.runtime.cli import load_verb, places_of_verbs
 from mai.runtime.command_line.plain_words import read_plain
-from tests.support.chat_folders import chat_folder
 from tests.support.command import invoke
+from tests.support.models.chat_folders import chat_folder
 
 ROOT = Path(__file__).parents[2]
 PAGES = tuple(ROOT / page.file for page in pages() if page.file.endswith(".md"))
@@ -24,8 +24,8 @@ FEW = {"train": ("--steps", "3", "--quiet")}  # what is added to a command, so t
 TOLD = ("text", "mermaid")  # no code: what is printed, and diagrams, which the site draws
 ELSEWHERE = {  # pages whose code is run by other tests
     "spec/errors.md": "tests/diagnostics/test_catalog.py runs each mistake and its repair",
-    "examples/README.md": "tests/test_gallery.py makes it of the records of runs",
-    "docs/fidelity.md": "tests/test_fidelity.py makes it of the claims of examples",
+    "examples/README.md": "tests/benchmarks/test_gallery.py makes it of the records of runs",
+    "docs/fidelity.md": "tests/benchmarks/test_fidelity.py makes it of the claims of examples",
     "docs/serve.md": "tests/serving/test_guide.py asks what it asks of a service",
     "CONTRIBUTING.md": "its commands are those of `make`, its class is compiler/ops/elementwise's",
 }

@@ -121,6 +121,17 @@ def test_what_did_not_change_is_not_elaborated_again(tmp_path: Path, monkeypatch
     assert export == 0 < net < whole
 
 
+def test_a_line_that_is_not_finished_makes_nothing_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a part of a text does not call is not elaborated again once the text is whole."""
+    desk, path, at = Desk(), tmp_path / "flow.mai", FLOW.index("\n", FLOW.index("minimize"))
+    for typed in ("", " +", " + ", " + (", " + ("):
+        desk.put(path, FLOW[:at] + typed + FLOW[at:], None).check(desk.texts())
+    recorded = list[object]()
+    monkeypatch.setattr(calls, "Recording", lambda *call: recorded.append(call) or Recording(*call))
+    desk.put(path, FLOW[:at] + " + 0" + FLOW[at:], None).check(desk.texts())
+    assert not recorded
+
+
 def edited(text: str, draw: random.Random) -> Iterator[str]:
     """A text after one random edit after the other."""
     first = text

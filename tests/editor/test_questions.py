@@ -9,6 +9,7 @@ import pytest
 from mai.compiler.editor.completion import Item, completions
 from mai.compiler.editor.desk import Desk
 from mai.compiler.editor.hover import hover
+from mai.compiler.editor.outline import hints, outline
 from mai.compiler.editor.settings.meanings import OWN, SHARED, TRAIN, meaning
 from mai.compiler.editor.view import View
 from mai.compiler.elaborate.functions.function_reference import SETTINGS
@@ -152,6 +153,47 @@ def test_another_name_never_changes_what_a_text_means(text: str, name: str, plac
             desk.renamed(view, offset, name)
     else:
         assert len(desk.renamed(view, offset, name)) == places
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "told"),
+    [
+        (FLOW.replace("net f", "net |f"), "x²", "`x²` cannot be a name"),
+        ("const |n = 2\n" + FLOW.replace("x, 2,", "x, n, [n"), "k", "`n` stands in line 2 of a.mai, too"),
+        (
+            FLOW.replace("net f", "net |f").replace("dx/ds = f(x)", "dx/ds = f(x) +"),
+            "k",
+            "`f` stands in line 4 of a.mai, too",
+        ),
+    ],
+)
+def test_another_name_is_not_given_by_halves(text: str, name: str, told: str, tmp_path: Path) -> None:
+    view, offset, desk = view_of(text, tmp_path)
+    with pytest.raises(ValueError, match=told):
+        desk.renamed(view, offset, name)
+
+
+UNFINISHED = """const width = 8
+net f(point: [2]) -> [2] {
+  first = linear(point, width)
+  %s
+  second = linear(first, 3)
+  return linear(second, 2)
+}
+export g(x: [2]) -> [2] { return f(x) }
+"""
+LINES = (
+    "h = ¦", "h = # soon\n\n  # a comment\n  ¦", "h += ¦", "h = linear(point, ¦", "h = [po¦", "h = point |> ¦", "h = linear(point,\n    po¦",
+    "repeat ¦", "repeat 3 { h = po¦", "repeat 3 {\n    h = po¦", "if po¦", "return ¦", "minimize ¦", "} ¦", "h = where(point > 0, (¦",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_line_that_is_being_written_takes_nothing_else_away(line: str, tmp_path: Path) -> None:
+    view, offset, _ = view_of(UNFINISHED % line, tmp_path, "¦")
+    assert {"point", "first", "width"} <= {item.label for item in completions(view, offset)}
+    assert {hint.text for hint in hints(view, 0, len(view.source.text))} == {": [8]", ": [3]"}
+    assert [entry.name for entry in outline(view)] == ["width", "f", "g"]
 
 
 def test_another_name_over_files(tmp_path: Path) -> None:

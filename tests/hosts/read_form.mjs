@@ -58,8 +58,10 @@ console.log(
     pickers: all(form).filter(({ type }) => /^date/.test(type)).map(({ type, value }) => [type, value]),
     menu: select.children.map((each) => each.textContent),
     last: Object.fromEntries(Object.entries(values()).map(([name, value]) => [name, value.map(String)])),
-    crop: boxOf("crop", 100, 50, 10, 10),
-    pad: boxOf("pad", 100, 50, 10, 10),
+    crop: boxOf({}, 100, 50, 10, 10),
+    pad: boxOf({ fit: "pad" }, 100, 50, 10, 10),
+    cut: boxOf({ fit: "crop", resize: 20 }, 100, 50, 10, 10),
+    squeezed: boxOf({ resize: [20, 30] }, 100, 50, 10, 10),
     spans: [spanOf(undefined), spanOf({ low: [-0.9], high: [1] }), spanOf({ low: [0], high: [255] })],
   }),
 );

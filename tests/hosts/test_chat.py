@@ -10,8 +10,8 @@ import pytest
 
 from mai.runtime import load
 from mai.runtime.chat.template import render
-from tests.support.chat_folders import chat_folder
 from tests.support.command import invoke
+from tests.support.models.chat_folders import chat_folder
 
 pytestmark = pytest.mark.slow
 

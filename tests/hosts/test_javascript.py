@@ -28,7 +28,7 @@ from mai.runtime import ModelError, load
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Facts
 from tests.support.hosts import LIBRARY, PIECES, TEXT
-from tests.support.tokenizers import word_tokenizer
+from tests.support.models.tokenizers import word_tokenizer
 
 pytestmark = pytest.mark.slow
 

@@ -21,10 +21,10 @@ from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 from tests.support.command import invoke
-from tests.support.decoder_folders import DECODERS
-from tests.support.model_folders import ENCODERS, VOCAB, imported, save
-from tests.support.tokenizers import word_tokenizer
-from tests.support.zoo import tokens
+from tests.support.models.decoder_folders import DECODERS
+from tests.support.models.model_folders import ENCODERS, VOCAB, imported, save
+from tests.support.models.tokenizers import word_tokenizer
+from tests.support.models.zoo import tokens
 
 Q = "model.layers.0.self_attn.q_proj"
 

@@ -16,10 +16,10 @@ from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.errors import ModelError
-from tests.support.decoder_folders import DECODERS
-from tests.support.model_folders import VOCAB, imported, save
-from tests.support.tokenizers import word_tokenizer
-from tests.support.zoo import tokens
+from tests.support.models.decoder_folders import DECODERS
+from tests.support.models.model_folders import VOCAB, imported, save
+from tests.support.models.tokenizers import word_tokenizer
+from tests.support.models.zoo import tokens
 
 QUICK = {"gpt2", "llama"}
 NAMES = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in DECODERS]

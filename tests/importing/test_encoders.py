@@ -18,11 +18,11 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
-from tests.support.decoder_folders import DECODERS
-from tests.support.model_folders import ENCODERS, VOCAB, imported, save
-from tests.support.model_folders import Model as Case
-from tests.support.tokenizers import word_tokenizer
-from tests.support.zoo import tokens
+from tests.support.models.decoder_folders import DECODERS
+from tests.support.models.model_folders import ENCODERS, VOCAB, imported, save
+from tests.support.models.model_folders import Model as Case
+from tests.support.models.tokenizers import word_tokenizer
+from tests.support.models.zoo import tokens
 
 QUICK = {"bert", "distilbert, gaps"}
 NAMES = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in ENCODERS]

@@ -15,10 +15,11 @@ from mai.compiler.check import check_text
 from mai.compiler.data.batches import load
 from mai.compiler.drafting.finetuning import Tuned, finetuned
 from mai.compiler.program import Program
+from mai.compiler.training.initial_weights import load_weights
 from mai.spec.diagnostics import MaiError
-from tests.support.chat_folders import chat_folder, chat_tokenizer
 from tests.support.command import invoke
-from tests.support.tokenizers import WORDS, word_tokenizer
+from tests.support.models.chat_folders import chat_folder, chat_tokenizer
+from tests.support.models.tokenizers import WORDS, word_tokenizer
 
 TEMPLATE = "{% for m in messages %}<s> {{ m.role }} {{ m.content }} </s> {% endfor %}{% if add_generation_prompt %}<s> assistant {% endif %}"
 SPEC = f"""# A model, with the weights of a folder.
@@ -134,13 +135,17 @@ def test_a_spec_that_trains_has_all_of_the_imported_one(folder: Path) -> None:
         and "steps = 100, batch = 8" in block
         and "keep = best(loss, patience = 33)" in block
     )
-    assert got.said == "40 conversations of 10 tokens, of which 16 hold all"
+    assert got.said == "40 conversations of 10 tokens; a field of 16 has room for each"
 
 
 def test_rows_that_are_far_longer_are_left_out(folder: Path) -> None:
     rows = [PAIR] * 99 + [{"prompt": "red " * 500, "completion": "one"}]
     got = tuned(folder, rows)
-    assert "of which 16 hold 99" in got.said and "longer = drop" in got.text and "tokens[16]" in got.text
+    assert (
+        "a field of 16 has room for each, but for 1, which is left out" in got.said
+        and "longer = drop" in got.text
+        and "tokens[16]" in got.text
+    )
     assert "tokens[9]" in tuned(folder, rows[:99], context=8).text
 
 
@@ -256,28 +261,37 @@ def test_a_classifier_learns_labels_of_texts(folder: Path) -> None:
     block = text[text.index("# Goes on") : text.index("weights from")]
     assert "review: tokens[16], review_mask: [16], label: class[2]" in text and "longer = cut" in text
     assert "x = where(review_mask > 0, review, -1)\n  z = scores(x)\n  minimize cross_entropy(z, label)" in block
-    assert "export classify(review: tokens[P]) -> [classes] { return scores(review) }" in text
+    assert (
+        "export classify(review: tokens[P]) -> (class[2], [2]) {\n  z = scores(review)\n  label = argmax(z)\n" in text
+    )
     training = program_of(folder, text).training
     assert training is not None and training.data is not None
     batch = load(training.data, training.fields, 0, folder).batch(0, 1)
     assert batch["label"][0] == int(batch["review"][0][0] == WORDS.index("red"))  # down is 0, up 1
 
 
+def test_other_labels_get_a_new_head(folder: Path) -> None:
+    """Numbers that are not 0, 1, ... are names; the head begins with its first values, and its tensor is left out."""
+    text = labelled(folder, REVIEWS.replace("stars", "label"))
+    assert "label: class[3]" in text and "words = label" in text and "const classes = 3" in text
+    assert '"scores.linear_1.weight" = first\n  ignore "o"' in text
+    program = program_of(folder, text)
+    assert load_weights(program, None)[0]["scores.linear_1.weight"].shape == (3, 8)
+
+
+@pytest.mark.parametrize("labels", [("up", "down"), ("LABEL_0", "LABEL_1", "LABEL_2")])
+def test_labels_in_another_order_or_number_get_a_new_head(labels: tuple[str, ...], folder: Path) -> None:
+    assert "= first" in labelled(folder, REVIEWS.replace("mood", "label"), labels)
+
+
 @pytest.mark.parametrize(
     ("rows", "labels", "message"),
     [
         (REVIEWS, ("LABEL_0", "LABEL_1"), "which column"),
-        (REVIEWS.replace("stars", "label"), ("LABEL_0", "LABEL_1"), "has the labels 1, 2, 3, and the model 0, 1"),
-        (REVIEWS.replace("mood", "label"), ("up", "down"), "has the labels down, up, and the model up, down"),
-        (
-            REVIEWS.replace("mood", "label"),
-            ("LABEL_0", "LABEL_1", "LABEL_2"),
-            "and the model LABEL_0, LABEL_1, LABEL_2",
-        ),
         ("a,b\n" + "1,2\n3,4\n" * 9, ("LABEL_0", "LABEL_1"), "no column that is one of texts"),
     ],
 )
-def test_labels_that_are_not_the_models_are_refused(
+def test_what_has_no_texts_with_labels_is_refused(
     rows: str, labels: tuple[str, ...], message: str, folder: Path
 ) -> None:
     with pytest.raises(MaiError) as caught:

@@ -27,10 +27,10 @@ from mai.compiler.weights.gguf_file import GgufFile, parts_of
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
-from tests.support.chat_folders import CHATML, chat_tokenizer
-from tests.support.decoder_folders import DECODERS, LLAMA3
-from tests.support.model_folders import VOCAB, imported
-from tests.support.zoo import tokens
+from tests.support.models.chat_folders import CHATML, chat_tokenizer
+from tests.support.models.decoder_folders import DECODERS, LLAMA3
+from tests.support.models.model_folders import VOCAB, imported
+from tests.support.models.zoo import tokens
 
 NAMES = {
     "self_attn.q_proj": "attn_q",

@@ -15,8 +15,8 @@ from mai.compiler.importing.render import number_text, render, turns_text
 from mai.spec.diagnostics import MaiError
 from mai.spec.family_records import Record, family_records
 from tests.support.command import invoke
-from tests.support.decoder_folders import DECODERS
-from tests.support.model_folders import ENCODERS, save
+from tests.support.models.decoder_folders import DECODERS
+from tests.support.models.model_folders import ENCODERS, save
 
 RECORDS = {name: record for name, record in family_records().items() if "reference" in record}
 

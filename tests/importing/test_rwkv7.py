@@ -15,9 +15,9 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 from mai.spec.family_records import family_records
-from tests.support import rwkv7
-from tests.support.model_folders import imported
-from tests.support.zoo import tokens
+from tests.support.models import rwkv7
+from tests.support.models.model_folders import imported
+from tests.support.models.zoo import tokens
 
 PUBLISHED = {
     "a_low_rank_dim": 96, "attn": None, "attn_mode": "chunk", "auto_map": {"AutoModelForCausalLM": "modeling_rwkv7.RWKV7ForCausalLM"},

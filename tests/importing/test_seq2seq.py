@@ -15,9 +15,9 @@ from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
-from tests.support.model_folders import SEQ2SEQ, VOCAB, imported, save
-from tests.support.tokenizers import word_tokenizer
-from tests.support.zoo import tokens
+from tests.support.models.model_folders import SEQ2SEQ, VOCAB, imported, save
+from tests.support.models.tokenizers import word_tokenizer
+from tests.support.models.zoo import tokens
 
 QUICK = {"t5"}
 NAMES = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in SEQ2SEQ]
@@ -45,7 +45,7 @@ def start_of(model: Any) -> int:
 
 
 def greedy(model: Any, source: np.ndarray, count: int, *begun: int) -> list[int]:
-    """The likeliest tokens after the start and what is begun, each found from the whole text."""
+    """The likeliest tokens after the start and a beginning, each computed from the whole text."""
     text = torch.tensor([[start_of(model), *begun]])
     with torch.inference_mode():
         for _ in range(count):

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 
 from mai.compiler.importing.importing import Imported, import_folder
 from mai.spec.diagnostics import MaiError
-from tests.support.decoder_folders import DECODERS
-from tests.support.model_folders import save
+from tests.support.models.decoder_folders import DECODERS
+from tests.support.models.model_folders import save
 
 
 @pytest.fixture(scope="module")

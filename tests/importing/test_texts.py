@@ -11,8 +11,8 @@ import pytest
 from mai.compiler.importing.importing import import_folder
 from mai.spec.diagnostics import MaiError
 from tests.support.command import invoke
-from tests.support.decoder_folders import DECODERS
-from tests.support.model_folders import VOCAB, save
+from tests.support.models.decoder_folders import DECODERS
+from tests.support.models.model_folders import VOCAB, save
 
 SPECIAL = {"lstrip": False, "rstrip": False, "single_word": False, "normalized": False, "special": True}
 SAID: dict[str, Any] = {

@@ -15,7 +15,7 @@ from mai.compiler.program import Program
 from mai.runtime import Model, ModelError, load
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import MANIFEST_KEY, Manifest
-from tests.support.growing_texts import NOTHING, spec, weights
+from tests.support.cases.growing_texts import NOTHING, spec, weights
 
 Maker = Callable[[str], Program]
 

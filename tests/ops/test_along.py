@@ -13,7 +13,7 @@ from mai.compiler.ir.operation import OPERATIONS, Case, Operation, ShapeError
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import Type
 from mai.runtime.arrays import Array
-from tests.support.operation_cases import CASES, feed_of, graph_of
+from tests.support.cases.operation_cases import CASES, feed_of, graph_of
 
 
 def looks_along(op: type[Operation], case: Case, axis: int) -> bool:

@@ -23,7 +23,7 @@ from mai.compiler.passes.local.prune import prune
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.runtime.arrays import Array
-from tests.support.operation_cases import BATCH, SIZES, feed_of, graph_of, may_lead
+from tests.support.cases.operation_cases import BATCH, SIZES, feed_of, graph_of, may_lead
 
 NONE = {
     "cached_attention": "what it keeps is handed on; texts are differentiated in their plain form",

@@ -10,7 +10,7 @@ import pytest
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.operation import OPERATIONS, Operation
 from mai.runtime.arrays import Array
-from tests.support.operation_cases import CASES, SIZES, feed_of, graph_of, lead_choices
+from tests.support.cases.operation_cases import CASES, SIZES, feed_of, graph_of, lead_choices
 
 
 @pytest.mark.parametrize(("name", "number"), CASES)

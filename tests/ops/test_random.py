@@ -13,7 +13,7 @@ from scipy import stats
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.ops.random.philox import MASK, MULTIPLIERS_SWAPPED, WORD, key_schedule, philox
 from mai.compiler.ops.random.random_numbers import RandomHalves, RandomNormal, RandomUniform
-from tests.support.draws import DRAWS, KNOWN, graph_of, run
+from tests.support.cases.draws import DRAWS, KNOWN, graph_of, run
 
 
 @pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)

@@ -21,7 +21,7 @@ from mai.compiler.ops.reductions.norm import LayerNorm, RmsNorm
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.runtime import load
-from tests.support.growing_texts import HEAD, TAIL, spec, weights
+from tests.support.cases.growing_texts import HEAD, TAIL, spec, weights
 
 Maker = Callable[[str], Program]
 

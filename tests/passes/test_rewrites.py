@@ -80,7 +80,18 @@ def test_a_net_has_the_same_weights_at_every_turn_around_its_call(program: Maker
     np.testing.assert_allclose(evaluate(plain, {"x": x}, {}, weights)[0], wanted)
 
 
-@pytest.mark.parametrize(("line", "turns"), [("x = linear(x, 4)", 2), ("x = linear(x, 4) * l", 9)])
+ALIKE = [
+    ("x = linear(x, 4)", 2),
+    ("x = linear(x, 4) * l", 9),
+    (
+        "x = linear(x, 4)\n repeat 2 shared { x = x / 2 }",
+        2,
+    ),  # The loop inside is handed the number, and does not read it.
+    ("x = linear(x, 4)\n repeat 2 shared { x = x / (1 + l) }", 9),
+]
+
+
+@pytest.mark.parametrize(("line", "turns"), ALIKE)
 def test_to_ask_what_can_be_done_two_turns_are_enough_if_they_are_alike(program: Maker, line: str, turns: int) -> None:
     text = f"export f(x: [4]) -> [4] {{\n  repeat 9 as l {{ {line} }}\n  return x\n}}\n"
     graph = program(text).exports["f"]

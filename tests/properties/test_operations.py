@@ -20,7 +20,7 @@ from mai.compiler.ops.elementwise.base import Elementwise
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.runtime.arrays import Array
-from tests.support.free_cases import (
+from tests.support.cases.free_cases import (
     BOUND,
     CASES,
     POINTS,

@@ -12,7 +12,7 @@ import pytest
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
-from mai.compiler.training.run.folder import held
+from mai.compiler.training.run.folder import alone_in
 from mai.spec.diagnostics import MaiError
 
 Maker = Callable[..., Program]
@@ -22,8 +22,8 @@ train(steps = 3, batch = 4) { minimize sum((f(x) - x)^2) }
 """
 HOLD = """import sys
 from pathlib import Path
-from mai.compiler.training.run.folder import held
-with held(Path(sys.argv[1])):
+from mai.compiler.training.run.folder import alone_in
+with alone_in(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -38,7 +38,7 @@ def test_the_second_of_two_trainings_is_told(program: Maker, tmp_path: Path, res
     spec, run = program(SPEC), tmp_path / "run"
     train(spec, run, Options(quiet=True, device="cpu"))
     before = files(run)
-    with held(run), pytest.raises(MaiError) as caught:
+    with alone_in(run), pytest.raises(MaiError) as caught:
         train(spec, run, Options(quiet=True, device="cpu", resume=resume))
     (told,) = caught.value.diagnostics
     assert told.slug == "folder-in-use"
@@ -51,9 +51,9 @@ def test_a_killed_run_leaves_no_lock(tmp_path: Path) -> None:
     other = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert other.stdout is not None
     assert other.stdout.readline() == b"held\n"
-    with pytest.raises(MaiError, match="another training"), held(tmp_path):
+    with pytest.raises(MaiError, match="another training"), alone_in(tmp_path):
         pass
     other.kill()
     other.communicate()
-    with held(tmp_path):
+    with alone_in(tmp_path):
         assert not list(tmp_path.iterdir())

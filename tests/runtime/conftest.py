@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from mai.runtime.model.manifest import Port
-from tests.support.small_files import Write, build, manifest, output, real, setting
+from tests.support.cases.small_files import Write, build, manifest, output, real, setting
 
 
 @pytest.fixture

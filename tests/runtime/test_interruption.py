@@ -12,7 +12,7 @@ import pytest
 
 from mai.runtime import Model, ModelError, load
 from mai.runtime.model.interruption import TimeLimit
-from tests.support.small_files import FOREVER, Write, loops
+from tests.support.cases.small_files import FOREVER, Write, loops
 
 
 @pytest.fixture

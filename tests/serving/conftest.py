@@ -13,8 +13,8 @@ from mai.compiler.check import check_text
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.compiling import compile_all
 from mai.runtime import Model, load
+from tests.support.cases.small_files import Write, build, loops, manifest, output, real, setting
 from tests.support.serving import Client, running
-from tests.support.small_files import Write, build, loops, manifest, output, real, setting
 
 FLOW = """# A small flow.
 net velocity(x: [2], s: []) -> [2] {
@@ -56,7 +56,7 @@ def compiled(text: str, folder: Path, options: CompileOptions | None = None) -> 
     """The exports of a spec by `spec.NAME`."""
     program = check_text(Path("spec.mai"), text).program
     assert program is not None
-    compile_all(program, list(program.exports), None, folder, options or CompileOptions(), told=lambda _: None)
+    compile_all(program, list(program.exports), None, folder, options or CompileOptions(), report=lambda _: None)
     files = [path for path in sorted(folder.glob("*.onnx")) if ".step" not in path.name]
     return {path.stem: load(path, providers="cpu", threads=1) for path in files}
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from mai.runtime import Model
+from tests.support.cases.small_files import FOREVER
 from tests.support.command import invoke
 from tests.support.serving import Client
-from tests.support.small_files import FOREVER
 
 
 def test_help_teaches() -> None:

@@ -6,8 +6,8 @@ import io
 import struct
 import zlib
 from base64 import b64encode
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,10 +16,11 @@ from PIL import Image
 
 from mai.compiler.data.files.pictures import pictures
 from mai.runtime import Model, ModelError, load
+from mai.runtime.inputs.framing import Framing
 from mai.runtime.model.manifest import Facts
 from mai.runtime.serving.images import as_png, as_pngs, image_size, read_images
+from tests.support.cases.small_files import Write, build, manifest, output, real
 from tests.support.serving import running
-from tests.support.small_files import Write, build, manifest, output, real
 
 
 def photograph(path: Path, mode: str, size: tuple[int, int] = (23, 17)) -> bytes:
@@ -30,12 +31,22 @@ def photograph(path: Path, mode: str, size: tuple[int, int] = (23, 17)) -> bytes
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
-@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize(
+    "framing",
+    [
+        Framing("crop"),
+        Framing("pad"),
+        Framing("stretch"),
+        Framing("crop", 15, "bilinear"),
+        Framing("crop", (9, 30), "box"),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_an_image_is_read_as_for_training(mode: str, fit: Any, channels: int, tmp_path: Path) -> None:
+def test_an_image_is_read_as_for_training(mode: str, framing: Framing, channels: int, tmp_path: Path) -> None:
     raw = photograph(tmp_path / "a.png", mode)
-    expected = pictures([tmp_path / "a.png"], (8, 12), fit, channels)[:][0]
-    facts = Facts(low=[-1], high=[1], middle=[0], fit=fit)
+    expected = pictures([tmp_path / "a.png"], (8, 12), framing, channels)[:][0]
+    facts = Facts(low=[-1], high=[1], middle=[0], **asdict(framing))
     (read,) = read_images(real("x", channels, 8, 12), [b64encode(raw).decode()], facts)
     np.testing.assert_allclose(read, expected, atol=1e-6)
     assert read.dtype == np.float32

@@ -15,8 +15,8 @@ from onnx import helper
 from mai.runtime import Model, ModelError, load
 from mai.runtime.serving.options import Options
 from mai.runtime.serving.reading import check_limits
+from tests.support.cases.small_files import FOREVER, Write, build, manifest, output, real
 from tests.support.serving import PATIENCE, Client, running
-from tests.support.small_files import FOREVER, Write, build, manifest, output, real
 
 SAMPLE = "/run/spec.sample"
 

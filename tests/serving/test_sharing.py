@@ -15,8 +15,8 @@ from mai.runtime import Model, ModelError, load
 from mai.runtime.arrays import Array
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.serving.sharing import Sharing, is_shareable
+from tests.support.cases.small_files import Write, build, manifest, output, real, setting
 from tests.support.serving import Client
-from tests.support.small_files import Write, build, manifest, output, real, setting
 
 SAMPLE = "/run/spec.sample"
 

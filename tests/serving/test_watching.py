@@ -33,7 +33,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
     folder = tmp_path_factory.mktemp("parts")
     program = check_text(Path("spec.mai"), SPEC).program
     assert program is not None
-    compile_all(program, list(program.exports), None, folder, CompileOptions(progress=True), told=lambda _: None)
+    compile_all(program, list(program.exports), None, folder, CompileOptions(progress=True), report=lambda _: None)
     names = ("spec.sample", "spec.once")
     return {name: load(folder / f"{name}.onnx", providers="cpu", threads=1) for name in names}
 

@@ -1,4 +1,4 @@
-"""What is told of data before training: the shapes of built-in sources and of files, as training tells them."""
+"""Messages about data before training: the shapes of built-in sources and of files, as training reports them."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def data(program: Maker, folder: Path, fields: str, settings: str, rows: str = R
     )
     assert made.training is not None
     names_of = {"sex": tuple(known.split())} if known else {}
-    return load(made.training.data, made.training.fields, 0, folder, known=names_of)
+    return load(made.training.data, made.training.fields, 0, folder, trained_labels=names_of)
 
 
 def by_row(dataset: Dataset, count: int) -> dict[str, np.ndarray]:

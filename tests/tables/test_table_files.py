@@ -21,7 +21,7 @@ from pyarrow import feather, parquet
 
 from mai.compiler.check import check, misfits
 from mai.compiler.data.batches import Dataset, load
-from mai.compiler.data.files.read_ahead import Held, ReadAhead
+from mai.compiler.data.files.read_ahead import Callback, ReadAhead
 from mai.compiler.data.rows import rows_of
 from mai.compiler.data.sources.csv import Csv
 from mai.compiler.data.sources.table import Table
@@ -333,7 +333,7 @@ def test_arrow_holds_no_function_of_a_table_that_was_left(
     taken = []
     hold = ReadAhead.hold
 
-    def noted(ahead: ReadAhead, function: Callable[..., Any]) -> Held:
+    def noted(ahead: ReadAhead, function: Callable[..., Any]) -> Callback:
         held = hold(ahead, function)
         taken.append(weakref.ref(held))
         return held

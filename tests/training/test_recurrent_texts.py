@@ -17,7 +17,7 @@ from mai.compiler.program import Program
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
 from mai.runtime import load
-from tests.support.growing_texts import side_by_side
+from tests.support.cases.growing_texts import side_by_side
 
 Maker = Callable[[str], Program]
 # Cho et al. 2014.

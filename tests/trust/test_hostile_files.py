@@ -28,7 +28,7 @@ from mai.runtime.files import plain_file, write_atomically
 from mai.runtime.inputs.values import parse_value
 from mai.runtime.model.manifest import Port
 from mai.spec.diagnostics import MaiError
-from tests.support.refused_data import refused
+from tests.support.cases.refused_data import refused
 
 FIELDS = {"x": Type(DType.REAL, shape=(2,)), "y": Type(DType.INT, classes=10)}
 IMAGES = {"x": Type(DType.REAL, shape=(1, 8, 8))}

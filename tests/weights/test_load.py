@@ -1,4 +1,4 @@
-"""Files to parameters by rules: what is done to tensors, and what is told where something does not fit."""
+"""Files to parameters by rules: what is done to tensors, and the messages where something does not fit."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.weights.propose import Proposal, propose
 from mai.compiler.weights.tensor_files import TensorFiles
 from tests.support.command import invoke
-from tests.support.zoo import CASES, program_of, saved
+from tests.support.models.zoo import CASES, program_of, saved
 
 FAMILIES = {
     "gpt2": "GPT-2", "llama": "Llama", "qwen2": "Llama", "bert": "BERT", "vit": "ViT", "resnet18": "ResNet", "dit": "DiT",

@@ -13,8 +13,8 @@ from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
-from tests.support.growing_texts import side_by_side
-from tests.support.zoo import CASES, PADDED, ZOO, program_of, saved
+from tests.support.cases.growing_texts import side_by_side
+from tests.support.models.zoo import CASES, PADDED, ZOO, program_of, saved
 
 TOLERANCE = 1e-4
 RECURRENT = ("mamba", "mamba2", "rwkv")

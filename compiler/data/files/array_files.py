@@ -17,6 +17,19 @@ from mai.runtime import files
 IN_MEMORY = 1 << 27  # Bytes of a plain array that are read at once.
 HEADERS = {(1, 0): "read_array_header_1_0", (2, 0): "read_array_header_2_0", (3, 0): "read_array_header_2_0"}
 NUMBERS, WORDS = "biuf", "US"  # Kinds of numpy's types.
+# Of other kinds, what they hold, and what to save instead.
+OTHERS = {
+    "M": ": it holds dates",
+    "m": ": it holds durations",
+    "c": ": it holds complex ones",
+    "V": ": it has fields of its own",
+}
+INSTEAD = {
+    "M": "save days, `(a - np.datetime64('1970-01-01')) / np.timedelta64(1, 'D')`; a table may hold dates",
+    "m": "save numbers of one unit, `a / np.timedelta64(1, 'D')`",
+    "c": "save both parts, `np.stack([a.real, a.imag], -1)`",
+    "V": "save each field as an array of its own, `a['name']`",
+}
 
 
 def read_arrays(paths: Sequence[Path], fields: Mapping[str, Type] | None, key: str | None = None) -> dict[str, Column]:
@@ -56,20 +69,19 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 def _archive(path: Path, needed: Collection[str] | None) -> dict[str, Column]:
     """The arrays of an archive; where all that are needed are there, these alone."""
     try:
-        arrays = files.read_arrays(path)
+        arrays = files.read_arrays(path, needed)
         if "" in arrays:
             raise ValueError("it holds one array, without a name")
     except files.UNREADABLE as error:
         raise bad(f"{path} is not a numpy .npz file of plain arrays: {error}") from error
-    if needed is not None and {*needed} <= arrays.keys():
-        arrays = {name: array for name, array in arrays.items() if name in needed}
     return {name: _column(path, name, array) for name, array in arrays.items()}
 
 
 def _column(path: Path, name: str, array: object) -> Column:
     """An array as a column. Raises `MaiError` for one of other things than numbers and words."""
     if not isinstance(array, np.ndarray) or array.dtype.kind not in NUMBERS + WORDS:
-        raise bad(f"{path}: `{name}` is not an array of numbers")
+        kind = array.dtype.kind if isinstance(array, np.ndarray) else ""
+        raise bad(f"{path}: `{name}` is not an array of numbers{OTHERS.get(kind, '')}", help=INSTEAD.get(kind))
     if array.ndim == 0:
         raise _lengths([path], {name: 0})
     if array.dtype.kind in NUMBERS:

@@ -1,4 +1,4 @@
-"""Tables with images: bytes in a column, or names of files that lie beside the table; the other columns are what is known of each image."""
+"""Tables with images: bytes in a column, or names of files that lie beside the table; the other columns describe each image."""
 
 from __future__ import annotations
 

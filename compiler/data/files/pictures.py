@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -16,30 +16,29 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.rows import Key, Rows, change
 from mai.runtime.arrays import Array
 from mai.runtime.files import UNREADABLE, plain_bytes, plain_file
+from mai.runtime.inputs.framing import Framing
 from mai.spec.record import record
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from PIL.Image import Image as Picture
 
-Fit = Literal["crop", "pad", "stretch"]
 IN_MEMORY = 1 << 28  # Bytes of pixels that are kept there.
 WHITE, WHITE_16 = 2**8 - 1, 2**16 - 1
 GREY = frozenset(("L", "1", "LA", "La"))
 OPACITY = 4
 # What Pillow raises for files that are no images.
 UNDECODED = (*UNREADABLE, struct.error, Image.DecompressionBombError)
-SMOOTH = Image.Resampling.BICUBIC
 # In a photograph's notes: how it was held; sides are exchanged in some.
 ORIENTATION, UPRIGHT, TURNED = 0x0112, 1, (5, 6, 7, 8)
 
 
 @record
 class Form:
-    """What images become: their size (height, width), how they come to it, their channels, and whether 16 bits are kept."""
+    """What images become: their size (height, width), their framing, their channels, and whether 16 bits are kept."""
 
     size: tuple[int, int]
-    fit: Fit
+    framing: Framing
     channels: int
     is_deep: bool
 
@@ -87,7 +86,7 @@ class Pictures:
         return pixels
 
 
-def pictures(origins: Sequence[Origin], size: tuple[int, int] | None, fit: Fit, channels: int | None) -> Rows:
+def pictures(origins: Sequence[Origin], size: tuple[int, int] | None, framing: Framing, channels: int | None) -> Rows:
     """Images as [n, k, H, W] in [-1, 1], whole numbers until they are read.
 
     Args:
@@ -107,7 +106,7 @@ def pictures(origins: Sequence[Origin], size: tuple[int, int] | None, fit: Fit, 
         )
     form = Form(
         size or sizes[0],
-        fit,
+        framing,
         channels or (1 if all(h.is_grey for h in headers) else 3),
         any(h.is_deep for h in headers),
     )
@@ -153,10 +152,10 @@ def decode(origin: Origin, form: Form) -> Array:
         if image.getexif().get(ORIENTATION, UPRIGHT) != UPRIGHT:
             image = ImageOps.exif_transpose(image)
         if image.mode[0] == "I":
-            grey = _resized(_grey_16(image, origin), form)
+            grey = form.framing.apply(_grey_16(image, origin), form.size)
             array = np.asarray(grey).clip(0, WHITE_16).round().astype(np.uint16)
         else:
-            array = np.asarray(_resized(_with_channels(image, form.channels), form))
+            array = np.asarray(form.framing.apply(_with_channels(image, form.channels), form.size))
             array = array * np.uint16(WHITE_16 // WHITE) if form.is_deep else array
     return _channels_first(array, form)
 
@@ -201,18 +200,6 @@ def _with_channels(image: Picture, channels: int) -> Picture:
 def _in_mode(image: Picture, mode: str) -> Picture:
     """The image itself where it is so already: converting would copy it."""
     return image if image.mode == mode else image.convert(mode)
-
-
-def _resized(image: Picture, form: Form) -> Picture:
-    """An image of the form's size: its middle, all of it between bars of black, or all of it stretched."""
-    height, width = form.size
-    if image.size == (width, height):
-        return image
-    if form.fit == "crop":
-        return ImageOps.fit(image, (width, height), SMOOTH)
-    if form.fit == "pad":
-        return ImageOps.pad(image, (width, height), SMOOTH, color=(0, 0, 0, WHITE) if image.mode == "RGBA" else 0)
-    return image.resize((width, height), SMOOTH)
 
 
 def _channels_first(array: Array, form: Form) -> Array:

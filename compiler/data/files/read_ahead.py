@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LONGEST = 5.0  # Seconds that are waited for a thread, which usually needs none.
 
 
-class Held:
+class Callback:
     """A function that Arrow has."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -34,12 +34,12 @@ class ReadAhead:
         self._gone: list[Event] = []
         self._reader: Any = None
 
-    def hold(self, function: Callable[..., Any]) -> Held:
+    def hold(self, function: Callable[..., Any]) -> Callback:
         """A function as Arrow may have it."""
-        held, gone = Held(function), Event()
-        weakref.finalize(held, gone.set).atexit = False
+        callback, gone = Callback(function), Event()
+        weakref.finalize(callback, gone.set).atexit = False
         self._gone.append(gone)
-        return held
+        return callback
 
     def open_reader(self, open_: Callable[[], Any]) -> None:
         """Begin to read. Raises what `open_` raises."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from mai.compiler.data.fields import bad
 from mai.runtime.files import UNREADABLE
@@ -85,7 +84,7 @@ def _named(written: str, names: list[str]) -> str:
     return f'name one of them: `"{written}/{first}"{"".join(settings)}`'
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, object]:
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
     except UNREADABLE as error:
@@ -95,7 +94,7 @@ def _read(path: Path) -> dict[str, Any]:
     return about
 
 
-def _texts(about: dict[str, Any], key: str, path: Path) -> list[str]:
+def _texts(about: dict[str, object], key: str, path: Path) -> list[str]:
     texts = about.get(key)
     if not isinstance(texts, list) or not texts or not all(isinstance(each, str) for each in texts):
         raise bad(f"{path} has no list `{key}`", help=AGAIN)

@@ -16,6 +16,7 @@ from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import is_table
 from mai.compiler.ir.types import DType, Type
+from mai.runtime.inputs.framing import Fit, Framing, Resample
 from mai.spec.diagnostics import MaiError, Word
 from mai.spec.settings import setting
 
@@ -31,6 +32,7 @@ def _is_picture(path: Path) -> bool:
 class Images(RowSource):
     """Folders of images, whose subfolders are the labels. With a `size` they may be of any: they are cropped, padded or stretched to it.
 
+    With a `resize`, of the shorter side or [height, width], they come to that first, and their middle is cut out; `resample` is Pillow's filter.
     `channels` are 1 for grey, 3 for colour, 4 for colour and opacity. Or tables with a column of images: bytes, or names of files that lie
     beside the table; the other columns are fields by their names, or by its kind the one there is. `image` is that column where there
     are several, `folder` one beside the table, where names start; rows that lack a value are refused or left out (`missing = drop`), and fields in `words` are of names.
@@ -38,7 +40,9 @@ class Images(RowSource):
 
     name: ClassVar[str] = "images"
     size: int | tuple[int, int] | None = None
-    fit: Literal["crop", "pad", "stretch"] = "crop"
+    fit: Fit = "crop"
+    resize: int | tuple[int, int] | None = None
+    resample: Resample = "bicubic"
     channels: int | None = setting(default=None, ge=1, le=4)
     image: str | None = None
     folder: str | None = None
@@ -48,8 +52,10 @@ class Images(RowSource):
     def misfit(self) -> str | None:
         if self.channels == 2:
             return "needs 1, 3 or 4 channels: grey, colour, colour and opacity"
-        height, width = self._size() or (1, 1)
-        return "needs a size of 1 or more pixels" if min(height, width) < 1 else super().misfit()
+        if self.resize is not None and (self.size is None or self.fit != "crop"):
+            return "needs a `size`, to which the middle is cut, and no other `fit`, where images have a `resize`"
+        sizes = [side for size in (self._size(), self._framing().resize) if size for side in _sides(size)]
+        return "needs a size of 1 or more pixels" if min(sizes, default=1) < 1 else super().misfit()
 
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         check_fields_named(listed(self.words), fields)
@@ -132,13 +138,13 @@ class Images(RowSource):
             raise bad(
                 f"`{stated[0]}` is said of a table of images, and these are files of images", word=Word(stated[0], None)
             )
-        x = pictures(wanted.files, self._size(), self.fit, self.channels)
+        x = pictures(wanted.files, self._size(), self._framing(), self.channels)
         labels = self._labels(wanted.files, wanted.places)
         words = {"y": Words.of(np.array(labels))} if labels is not None else {}
         key = wanted.split.key if wanted.split is not None else None
         if key is not None and key not in words:
             raise bad(f"the split looks at `{key}`, which the images have not", help="subfolders are the labels `y`")
-        return Finite({"x": x, **words}, key=words["y"] if key is not None else None, fit=self.fit)
+        return Finite({"x": x, **words}, key=words["y"] if key is not None else None, framing=self._framing())
 
     def _rows_of_tables(self, wanted: Wanted) -> Finite:
         """Images of a column, and the other columns that fields name."""
@@ -164,17 +170,24 @@ class Images(RowSource):
         split = wanted.split
         key, of_time = (split.key, split.of_time) if split is not None else (None, False)
         if not columns and key is None:
-            return Finite({x: pictures(origins, self._size(), self.fit, self.channels)}, notes=(*notes,), fit=self.fit)
+            return Finite(
+                {x: pictures(origins, self._size(), self._framing(), self.channels)},
+                notes=(*notes,),
+                framing=self._framing(),
+            )
         own = {column: fields[field] for field, column in columns.items()}
         words = [columns[field] for field in listed(self.words) if field in columns]
         key = columns.get(key or "", key)
         read = read_tables(tables, own, key, of_time, self.missing, (), words, numbered=True)
         kept = [origins[row] for row in rows_of(read.columns[ROW])[:].tolist()]
         rows = {field: read.columns[column] for field, column in columns.items()}
-        rows[x] = pictures(kept, self._size(), self.fit, self.channels)
+        rows[x] = pictures(kept, self._size(), self._framing(), self.channels)
         dates = {field: read.dates[column] for field, column in columns.items() if column in read.dates}
         notes += read.notes
-        return Finite(rows, key=read.columns.get(KEY), notes=(*notes,), fit=self.fit, dates=dates)
+        return Finite(rows, key=read.columns.get(KEY), notes=(*notes,), framing=self._framing(), dates=dates)
+
+    def _framing(self) -> Framing:
+        return Framing(self.fit, self.resize, self.resample)
 
     def _size(self) -> tuple[int, int] | None:
         return (self.size, self.size) if isinstance(self.size, int) else self.size
@@ -185,6 +198,10 @@ class Images(RowSource):
         if not all(place.is_dir() for place in places) or set(folders) & set(places):
             return None
         return [folder.name for folder in folders]
+
+
+def _sides(size: int | tuple[int, int]) -> tuple[int, ...]:
+    return (size,) if isinstance(size, int) else size
 
 
 def _subfolders(place: Path) -> list[Path]:

@@ -48,7 +48,9 @@ class Text(Source):
     chat: str | None = None
 
     def misfit(self) -> str | None:
-        return misfit_of(self.tokenizer)
+        wrong = misfit_of(self.tokenizer)
+        is_path = wrong is not None and self.path is None and bool({".", "/", "*"} & {*str(self.tokenizer)})
+        return f'has its tokenizer before the path: `text(bytes, "{self.tokenizer}")`' if is_path else wrong
 
     @classmethod
     def call_for(cls, path: str) -> str | None:

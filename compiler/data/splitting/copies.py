@@ -23,11 +23,11 @@ def notes_of_copies(trained: Examples, validation: Examples | None, test: Exampl
     there = {name: part for name, part in parts.items() if part is not None}
     if not there or sum(map(_size, (trained, *there.values()))) > MOST_BYTES:
         return
-    known = np.sort(_fingerprints(trained))
-    if 1 + np.count_nonzero(np.diff(known)) < DIFFERENT * len(known):
+    prints = np.sort(_fingerprints(trained))
+    if 1 + np.count_nonzero(np.diff(prints)) < DIFFERENT * len(prints):
         return
     for name, part in there.items():
-        copies = int(_are_among(np.sort(_fingerprints(part)), known).sum())
+        copies = int(_are_among(np.sort(_fingerprints(part)), prints).sum())
         if copies >= MATTER * _count(part) and copies:
             what = "are also among those that are trained on, all fields alike: they tell more than there is"
             yield f"{copies:,} of {_count(part):,} examples {name} {what}"
@@ -41,10 +41,10 @@ def _size(part: Examples) -> int:
     return sum(int(np.prod(rows.shape, dtype=np.int64)) * rows.dtype.itemsize for rows in part.values())
 
 
-def _are_among(prints: Array, known: Array) -> Array:
+def _are_among(prints: Array, others: Array) -> Array:
     """Which of some numbers are among others, both sorted, which is read fastest: [n] truths."""
-    places = np.minimum(np.searchsorted(known, prints), len(known) - 1)
-    among: Array = known[places] == prints
+    places = np.minimum(np.searchsorted(others, prints), len(others) - 1)
+    among: Array = others[places] == prints
     return among
 
 

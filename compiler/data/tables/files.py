@@ -41,6 +41,7 @@ OTHER_LETTERS = 'say what it is in, as in `encoding = "latin-1"`, or save it as 
 AGAIN = "is it whole? Copy it again, or write it anew"
 
 END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"  # Of Arrow: no message follows.
+MIXED = " changed from "  # What pyarrow says of a column of JSON with values of several kinds.
 CUT = "it has no mark of its end, so that it may have been cut between two blocks of rows"
 
 
@@ -199,7 +200,7 @@ def _csv_names(table: TableFile) -> list[str]:
 
 
 @contextmanager
-def _csv(table: TableFile, types: Mapping[str, Any], invalid: Callable[[Any], str]) -> Iterator[ReadAhead]:
+def _csv(table: TableFile, types: Mapping[str, object], invalid: Callable[[Any], str]) -> Iterator[ReadAhead]:
     from pyarrow import csv
 
     with ReadAhead() as ahead:
@@ -286,6 +287,8 @@ def _json_table(table: TableFile, lines: bytes, before: int) -> pa.Table:
     import pyarrow as pa
     from pyarrow import json
 
+    from mai.compiler.data.tables.mixed import read_mixed
+
     options = json.ReadOptions(use_threads=False, block_size=max(len(lines), 2) + 1)
     try:
         read = json.read_json(BytesIO(lines), options)
@@ -294,6 +297,9 @@ def _json_table(table: TableFile, lines: bytes, before: int) -> pa.Table:
             return read
         return json.read_json(BytesIO(lines), options, json.ParseOptions(explicit_schema=pa.schema(times)))
     except pa.ArrowInvalid as error:
+        mixed = read_mixed(lines, table.path, before) if MIXED in str(error) else None
+        if mixed is not None:
+            return mixed
         message = re.sub(r"in row (\d+)", lambda m: f"in row {int(m[1]) + 1 + before}", _said(error))
         message = not_json(lines, before) or message
         raise bad(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Literal
 
 from mai.runtime.inputs.cells import MISSING, is_number
@@ -24,11 +25,14 @@ def _pattern(decimal: Decimal) -> str:
 
 
 PATTERNS: dict[Decimal, str] = {sign: _pattern(sign) for sign in OTHER}
-EXPRESSIONS = {sign: re.compile(text) for sign, text in PATTERNS.items()}
 CODE = r"^0\d+$"  # Digits that begin with 0, for re and for RE2: of a postcode, and of no number.
-WITH_UNIT = re.compile(
-    r"(?P<number>.*\d)[\s\u00a0\u202f]*(?P<unit>[^\W\d_][^\d\s]*|°[CF]?|%\w+)|(?P<money>[A-Z]{3}|Rs\.?)\s*(?P<sum>[\d.,]+)"
-)
+WITH_UNIT = r"(?P<number>.*\d)[\s\u00a0\u202f]*(?P<unit>[^\W\d_][^\d\s]*|°[CF]?|%\w+)|(?P<money>[A-Z]{3}|Rs\.?)\s*(?P<sum>[\d.,]+)"
+
+
+@cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    """Compiled when the first cell is read: a check of a spec reads none."""
+    return re.compile(pattern)
 
 
 def number_of(cell: str, decimal: Decimal, plain: bool = False) -> float | None:
@@ -45,7 +49,7 @@ def number_of(cell: str, decimal: Decimal, plain: bool = False) -> float | None:
         return None
     if cell[:1] == "(" and cell[-1:] == ")":
         return _negative(cell[1:-1], decimal)
-    dressed = EXPRESSIONS[decimal].fullmatch(cell)
+    dressed = _expression(PATTERNS[decimal]).fullmatch(cell)
     sign = "" if dressed is None else dressed["sign"] + (dressed["after"] or "")
     if dressed is None or len(sign) > 1:
         return None
@@ -62,14 +66,14 @@ def is_word(cell: str | None, number: float | None) -> bool | None:
 
 def _negative(inner: str, decimal: Decimal) -> float | None:
     """The number in brackets, with the other sign; None where it has one of its own, or is none."""
-    dressed = EXPRESSIONS[decimal].fullmatch(inner)
+    dressed = _expression(PATTERNS[decimal]).fullmatch(inner)
     number = None if dressed is None or dressed["sign"] or dressed["after"] else number_of(inner, decimal)
     return None if number is None else -number
 
 
 def unit_of(cell: str, decimal: Decimal) -> str | None:
     """The unit behind a number, `cm` in `20 cm`, or the money before it, `USD 20`; None where a text is anything else."""
-    match = WITH_UNIT.fullmatch(cell)
+    match = _expression(WITH_UNIT).fullmatch(cell)
     if match is None or number_of(match["number"] or match["sum"], decimal) is None:
         return None
     return str(match["unit"] or match["money"])

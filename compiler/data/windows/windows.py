@@ -35,7 +35,7 @@ TRAIN, HELD, TEST = range(3)
 class Windows(Limited):
     """Windows of other rows, [n, length, ...]: each begins at the row that `starts` names, whole [n].
 
-    What is known of the numbers is known of the rows, each of which is in many windows. Of a file a window is read at once.
+    Facts about the numbers are facts about the rows, each of which is in many windows. Of a file a window is read at once.
     """
 
     def __init__(self, rows: Rows, starts: Array, length: int) -> None:

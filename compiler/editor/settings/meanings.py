@@ -48,6 +48,8 @@ SHARED: Mapping[str, str] = {
     "high": "The largest value of each coordinate.",
     "size": "Height and width in pixels, to which all images are brought.",
     "fit": "How an image of another shape is brought to the size: cropped, padded or stretched.",
+    "resize": "The shorter side in pixels, or height and width, that images come to before their middle is cut out.",
+    "resample": "Pillow's filter, by which images are made larger and smaller.",
     "channels": "1 for grey, 3 for colour, 4 for colour and opacity.",
     "names": "Names of the Python program's values.",
     "window": "How many rows of the past an example has.",

@@ -1,11 +1,12 @@
-"""The list of all settings, made from the records that check them: `spec/settings.md`."""
+"""The list of all settings, made from the records that check them: `spec/settings.md`, and what `mai explain ema` says."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 
-from mai.compiler.editor.settings.meanings import CLAIM_SETTINGS, SOLVER_OPTIONS, meaning
+from mai.compiler.editor.settings.meanings import CLAIM_SETTINGS, SOLVER_OPTIONS, TRAIN, meaning
 from mai.compiler.editor.settings.words import setting_text
 from mai.compiler.elaborate.functions.function_reference import SETTINGS
 from mai.compiler.solvers import DEFAULTS, SOLVERS
@@ -33,6 +34,40 @@ def listing() -> str:
     for title, (note, models) in (SETTINGS | MORE).items():
         parts += [f"## {title}\n", f"{note}\n", *(_model(name, model) for name, model in models.items())]
     return "\n".join([*parts, *_solvers(), *_claims()])
+
+
+def explained_setting(name: str) -> str | None:
+    """What a setting is, once for all that take it in the same way; None where nothing has a setting of the name."""
+    takers: dict[str, list[str]] = defaultdict(list)
+    for setting, said, taker in _all_settings():
+        if setting == name:
+            takers[said].append(taker)
+    return "\n\n".join(f"{said} (a setting of {', '.join(of)})" for said, of in takers.items()) or None
+
+
+def setting_names() -> set[str]:
+    """The names of all settings."""
+    return {name for name, _, _ in _all_settings()}
+
+
+def _all_settings() -> Iterator[tuple[str, str, str]]:
+    """Each setting: its name, what is said of it, and what takes it."""
+    models: dict[str, type[Settings]] = {TRAIN: TrainSettings}
+    for _, more in (SETTINGS | MORE).values():
+        models |= more
+    for taker, model in models.items():
+        for name, own in fields(model).items():
+            yield name, f"{setting_text(name, own)}\n  {meaning(model, name)}", taker
+    for option, meant in SOLVER_OPTIONS.items():
+        form = f"{option} = {DEFAULTS[option]:g}" if option in DEFAULTS else option
+        yield option, f"{form}\n  {meant}", ", ".join(n for n, solver in SOLVERS.items() if option in solver.options)
+    for name, meant in CLAIM_SETTINGS.items():
+        yield name, f"{name}\n  {meant}", "claim"
+    yield (
+        "vocab",
+        "const vocab = 256\n  How many different tokens there are: those of a text are below it.",
+        "any spec with `tokens`",
+    )
 
 
 def _head() -> list[str]:

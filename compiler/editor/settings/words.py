@@ -11,7 +11,7 @@ from mai.compiler.editor.names import Symbol
 from mai.compiler.editor.settings.meanings import CLAIM_SETTINGS, SOLVER_OPTIONS, TRAIN, meaning
 from mai.compiler.editor.view import View, prelude_symbols
 from mai.compiler.elaborate.functions.function_reference import SETTINGS
-from mai.compiler.elaborate.functions.registered import LISTED
+from mai.compiler.elaborate.functions.registered import listed
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.training.settings import CHECKPOINTS, GROUPS, KEPT, TrainSettings
 from mai.spec import ast
@@ -66,10 +66,10 @@ def call_around(text: str, offset: int) -> Open | None:
 def _by_setting() -> Mapping[str, Mapping[str, type[Settings]]]:
     """The models that may be the value of a setting, by its name: `schedule` has `linear`, which is a layer elsewhere."""
     configured: list[type[Settings]] = [TrainSettings, *SETTINGS["Data sources"][1].values()]
-    found: dict[str, dict[str, type[Settings]]] = {}
+    models: dict[str, dict[str, type[Settings]]] = {}
     for setting, choice in ((s, c) for model in configured for s, c in choices(model).items()):
-        found.setdefault(setting, {}).update(choice.models)
-    return found
+        models.setdefault(setting, {}).update(choice.models)
+    return models
 
 
 def model_of(call: Open) -> type[Settings] | None:
@@ -97,7 +97,7 @@ def arguments_of(call: Open, sight: Mapping[str, Symbol]) -> dict[str, str]:
         return {setting: setting for setting in CLAIM_SETTINGS}
     if name in SOLVERS:
         return {o: f"{o} = {DEFAULTS[o]:g}" if o in DEFAULTS else o for o in SOLVERS[name].options}
-    form = LISTED[name].form if name in LISTED else ""
+    form = listed()[name].form if name in listed() else ""
     inner = form.partition("(")[2].rpartition(")")[0]
     return {
         re.split(r"[?=\s]", part.strip())[0]: part.strip()

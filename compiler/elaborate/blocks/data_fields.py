@@ -62,7 +62,7 @@ def elaborate_data(
     fields = _typed(e, env, written, sizes, reported=True)
     if sizes and source is not None:
         _check_fields(source, fields, written.source.span, report)
-        numbers = _known(source, fields, base, override)
+        numbers = _sizes_of_columns(source, fields, base, override)
         sizes = {name: numbers.get(name, size) for name, size in sizes.items()}
         fields = _typed(e, env, written, sizes, reported=False)
     return Data(source, fields, sizes)
@@ -99,7 +99,9 @@ def _typed(
     return fields
 
 
-def _known(source: Source, fields: Mapping[str, Type], base: Path, override: Sequence[Path]) -> dict[str, int]:
+def _sizes_of_columns(
+    source: Source, fields: Mapping[str, Type], base: Path, override: Sequence[Path]
+) -> dict[str, int]:
     """The sizes that the shapes of the source's arrays give; none where these are not known before they are read."""
     try:
         columns = gathered(read_in_place(source, override), Path() if override else base, fields)

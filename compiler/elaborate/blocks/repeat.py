@@ -7,7 +7,7 @@ body needs to know its number (`if i % 2 == 0`) or changes a shape, each is elab
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -18,6 +18,7 @@ from mai.compiler.elaborate.blocks.until import going_state, is_shared, kept_whe
 from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.errors.attempt import attempt
 from mai.compiler.elaborate.errors.repairs import rounded_down
+from mai.compiler.elaborate.repeating.alike_turns import AlikeTurns
 from mai.compiler.elaborate.repeating.templates import MAX_ATTEMPTS, MAX_TURNS_APART
 from mai.compiler.elaborate.statement_rules import assigned_names, elaborates
 from mai.compiler.ir.graph import Region, Value
@@ -83,13 +84,14 @@ def _taken_apart(e: Context, env: Environment, statement: ast.Repeat, turns: Tur
     def elaborate() -> None:
         nonlocal done
         scope, kept = e.scope.enter("repeat"), []
+        alike = AlikeTurns(e, statement)
         _count_apart(e, statement, count)
         for done in range(count):
             turn = e.builder.constant(done)
             e.draws.turn, e.draws.places = e.draws.inner_turn(outer_turn, turns.total, turn), dict(places)
             inside = env.child()
             _bind_index(inside, statement, done)
-            _body(e, inside, statement, scope.at(str(done)))
+            _body(e, inside, statement, scope.at(str(done)), alike.block)
             for name in assigned_names(statement.body):
                 if name.id in env.names:
                     env.names[name.id] = inside.names[name.id]
@@ -174,9 +176,12 @@ def _bind_index(inside: Environment, statement: ast.Repeat, turn: Binding) -> No
         inside.bind(statement.index, turn)
 
 
-def _body(e: Context, inside: Environment, statement: ast.Repeat, scope: WeightScope) -> None:
+def _body(
+    e: Context, inside: Environment, statement: ast.Repeat, scope: WeightScope,
+    block: Callable[[Environment], Binding] | None = None,
+) -> None:  # fmt: skip
     with e.weight_scope(scope):
-        returned = e.statements.block(inside, statement.body)
+        returned = e.statements.block(inside, statement.body) if block is None else block(inside)
     if returned is not None:
         raise e.fail("unreachable", statement.span, "a `repeat` block cannot `return`: return after it")
 

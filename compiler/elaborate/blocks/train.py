@@ -161,7 +161,7 @@ def _finished_records(e: Context, outcome: Outcome) -> tuple[Record, ...]:
 
 
 @record
-class Held:
+class EarlierBlocks:
     """What earlier blocks have trained: the names of the `weights`, and the `nets` that stay as they are in this block."""
 
     weights: frozenset[str]
@@ -170,7 +170,7 @@ class Held:
 
 def elaborate_training(
     train: ast.Train, written: ast.Data | None, modules: Mapping[bool, Module], data: Data, report: Reporter,
-    weights: dict[str, Weight], held: Held,
+    weights: dict[str, Weight], earlier: EarlierBlocks,
 ) -> Training | None:  # fmt: skip
     """A train block; None where it has errors. `modules` are the declarations, as training and as exports compute with them."""
     settings = _settings_of(train, written, modules[True], report)
@@ -180,7 +180,7 @@ def elaborate_training(
     if len(report.diagnostics) > before or not outcome.objectives:
         _check_objective(train, report)
         return None
-    states = {name: value for name, value in outcome.states.items() if weights[name].owner not in held.nets}
+    states = {name: value for name, value in outcome.states.items() if weights[name].owner not in earlier.nets}
     updates = tuple(Update(_output(block, value, name), name) for name, value in states.items())
     evaluation = _block(train, written, modules[False], data, report, weights, evaluated)
     first = tuple(Update(_output(evaluation, value, name), name) for name, value in evaluated.first_values.items())
@@ -194,7 +194,7 @@ def elaborate_training(
         return None
     return Training(
         settings, data.source, dict(data.fields), block.graph, evaluation.graph, tuple(outcome.objectives), tuple(outcome.reports), records,
-        written.span if written is not None else train.head, updates, train.name.id if train.name else None, held.weights, first,
+        written.span if written is not None else train.head, updates, train.name.id if train.name else None, earlier.weights, first,
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Function, Module
-from mai.compiler.elaborate.blocks.train import Held, elaborate_training
+from mai.compiler.elaborate.blocks.train import EarlierBlocks, elaborate_training
 from mai.compiler.ir.graph import Weight, turns_of
 from mai.compiler.program import Training
 from mai.compiler.training.moved import moved_by
@@ -47,7 +47,7 @@ def elaborate_trainings(
     for block in blocks:
         still = frozenset(n for n in _owners(trained, weights) if not _is_over(block, n, weights))
         own = _with_still(read(), still) if still else modules
-        training = elaborate_training(block, written, own, data, report, weights, Held(trained, still))
+        training = elaborate_training(block, written, own, data, report, weights, EarlierBlocks(trained, still))
         modules[True].called.update(own[True].called)
         if training is None:
             return ()

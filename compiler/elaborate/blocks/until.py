@@ -42,7 +42,7 @@ def kept_where_stopped(
     going, *old = before
     stops = read_condition(e, inside, until, "a `repeat`")
     goes_on = e.emit(logic.LogicalAnd, going, e.emit(logic.LogicalNot, stops), name="going")
-    return [goes_on, *(_chosen(e, going, new, held, until.span) for new, held in zip(after, old, strict=True))]
+    return [goes_on, *(_chosen(e, going, new, previous, until.span) for new, previous in zip(after, old, strict=True))]
 
 
 def read_condition(e: Context, inside: Environment, until: ast.Expr, what: str) -> Value:

@@ -46,12 +46,12 @@ def as_shape(arguments: Sequence[BoundArgument]) -> Edit | None:
     return put(whole, f"[{whole.text if inside is None else inside}]")
 
 
-def as_product(callee: ast.Name, given: object, arguments: Sequence[BoundArgument], span: Span) -> Edit | None:
+def as_product(callee: ast.Name, value: object, arguments: Sequence[BoundArgument], span: Span) -> Edit | None:
     """`d(x)` is a product on paper, and `x(0)` an element."""
     if len(arguments) != 1 or arguments[0].name is not None or not span.start <= callee.span.start < span.end:
         return None
     text = arguments[0].span.text
-    if isinstance(given, Value) and type(arguments[0].value) is int:
+    if isinstance(value, Value) and type(arguments[0].value) is int:
         return put(span, f"{callee.id}[{text}]")
     return put(span, f"{callee.id} * {text if ATOM.fullmatch(text) else f'({text})'}")
 

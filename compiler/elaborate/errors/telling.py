@@ -66,7 +66,7 @@ class Telling:
     def __init__(self, report: Reporter, builder: Builder) -> None:
         self.report, self.builder = report, builder
         self.calls_around: list[CallAround] = []  # The calls of layers and nets around, the innermost last.
-        self.stops = 0  # What was found wrong so far, whether it is told or was told before.
+        self.stops = 0  # How many mistakes there were so far, reported now or before.
         self.callee = ""  # The function that the user's own call is of.
         self.origins: dict[Value, Span] = {}  # Where the text says what a value is.
         self.inputs_at: dict[Value, Span] = {}  # The types of the graph's inputs, as they are written.

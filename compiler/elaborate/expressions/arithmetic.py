@@ -85,7 +85,7 @@ def binary(e: Context, env: Environment, expr: ast.Binary) -> Binding:
 
 
 def check_divisor(e: Context, divisor: Binding, span: Span, help: Help = None) -> None:
-    """Refuse what is known to be 0, or to hold a 0. Raises `Stop`."""
+    """Refuse a number that is 0, or numbers of which one is. Raises `Stop`."""
     numbers = divisor if isinstance(divisor, list) else [divisor]
     if any(is_number(number) and not number for number in numbers):
         what = "this divides by zero" if numbers is not divisor else "this divides by a zero among others"

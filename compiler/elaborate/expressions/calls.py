@@ -295,11 +295,11 @@ class Calls:
     ) -> Binding:
         """What a call gives that is like an earlier one; None for the first of its kind."""
         template = None if key is None else self.templates.get(key, function)
-        if template is None or not self._has_room(template.noted):
+        if template is None or not self.has_room(template.noted):
             return None
         return repeat(self.e, template, tensors, scope, self.templates.prints.of(function).modules)
 
-    def _has_room(self, noted: Noted) -> bool:
+    def has_room(self, noted: Noted) -> bool:
         """Whether what is inside a call keeps to the limits of a graph; else elaborating it says what does not."""
         return (
             self.inlined + noted.inlined < MAX_CALLS

@@ -192,12 +192,12 @@ def _member(e: Context, env: Environment, callee: ast.Index) -> Binding:
     return e.expressions.expression(env, callee) if is_family else None
 
 
-def _not_callable(e: Context, env: Environment, callee: ast.Name, given: Binding, help: Help) -> Binding:
+def _not_callable(e: Context, env: Environment, callee: ast.Name, value: Binding, help: Help) -> Binding:
     """Told where a name is called; of an argument of a standard layer, where it is given."""
     given_at, span, whose = env.where.get(callee.id), callee.span, ""
     if span.source.in_prelude and given_at is not None and not given_at.source.in_prelude:
         span, whose = given_at, f" of `{e.call_stack[-1]}`"
-    message = f"`{callee.id}`{whose} is {kind_of(given)}, not a function"
+    message = f"`{callee.id}`{whose} is {kind_of(value)}, not a function"
     return e.error("not-callable", span, message, label="not a function", help=help)
 
 

@@ -78,13 +78,13 @@ class Signatures:
 
     # ---------------------------------------------------------------- fitting
 
-    def fit(self, env: Environment, name: str, parameter: ast.Parameter, given: Binding, span: Span) -> Fitted:
+    def fit(self, env: Environment, name: str, parameter: ast.Parameter, binding: Binding, span: Span) -> Fitted:
         """Fit an argument to a parameter's type; binds the type's free names in `env`. Raises `Stop`."""
-        if isinstance(given, Poison):
+        if isinstance(binding, Poison):
             raise Stop
         assert parameter.type is not None
         wanted = dtype_of(parameter.type)
-        value = self._converted(given, wanted, parameter, span)
+        value = self._converted(binding, wanted, parameter, span)
         if isinstance(parameter.type, ast.AnyType):
             return Fitted(value, 0, span)
         dims = dims_of(parameter.type)
@@ -98,15 +98,15 @@ class Signatures:
             raise self.e.fail("rank-mismatch", span, message, label=describe(value.type.shape), where=where, help=help)
         self._bind_dims(env, name, parameter, value, span)
         if value.type.dtype is DType.INT:
-            value = self._fit_labels(env, parameter.type, value, given, span)
+            value = self._fit_labels(env, parameter.type, value, binding, span)
         return Fitted(value, mapped, span)
 
-    def _converted(self, given: Binding, wanted: DType, parameter: ast.Parameter, span: Span) -> Value:
-        value = self.e.value(given, span)
+    def _converted(self, binding: Binding, wanted: DType, parameter: ast.Parameter, span: Span) -> Value:
+        value = self.e.value(binding, span)
         if value.type.dtype is wanted:
             return value
         if wanted is DType.REAL:
-            return self.e.real(given, span) if not isinstance(given, Value) else self.e.emit(ToReal, value)
+            return self.e.real(binding, span) if not isinstance(binding, Value) else self.e.emit(ToReal, value)
         if wanted is DType.INT and is_whole(self.e, value):
             return self.e.emit(ToInt, value, name=value.name)
         needed = "an integer" if wanted is DType.INT else "true or false"
@@ -169,7 +169,7 @@ class Signatures:
         inside = origin and origin.source is span.source and (origin.start < span.start or origin.end > span.end)
         return [Label(origin, f"{describe(value.type.shape)} comes from here")] if origin and inside else []
 
-    def _fit_labels(self, env: Environment, written: ast.TypeExpr, value: Value, given: Binding, span: Span) -> Value:
+    def _fit_labels(self, env: Environment, written: ast.TypeExpr, value: Value, binding: Binding, span: Span) -> Value:
         """The labels as those of the parameter: inside the call they are below their number, which for tokens is the `vocab`."""
         if isinstance(written, ast.ClassType) and is_free(env, written.classes):
             assert isinstance(written.classes, ast.Name)
@@ -182,10 +182,10 @@ class Signatures:
         classes = self.classes_of(env, written)
         if classes is None:
             return value
-        least = given + 1 if isinstance(given, int) else value.type.classes
-        negative = isinstance(given, int) and given < 0
+        least = binding + 1 if isinstance(binding, int) else value.type.classes
+        negative = isinstance(binding, int) and binding < 0
         if negative or (isinstance(least, int) and isinstance(classes, int) and least > classes):
-            shown = f"the label {given}" if isinstance(given, int) else f"a class[{least}]"
+            shown = f"the label {binding}" if isinstance(binding, int) else f"a class[{least}]"
             kind = f"class[{classes}]" if isinstance(written, ast.ClassType) else f"`{written.span.text}`"
             raise self.e.fail("class-range", span, f"{shown} does not fit {kind}: labels are 0 to {classes - 1}")
         if value.type.classes == classes:

@@ -1,4 +1,4 @@
-"""Arithmetic on what is known when the file is compiled, within bounds."""
+"""Arithmetic on numbers and sizes that are fixed when the file is compiled, within bounds."""
 
 from __future__ import annotations
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from mai.compiler.elaborate.bindings import (
     Binding,
@@ -19,6 +19,7 @@ from mai.compiler.elaborate.expressions.signatures import counted
 from mai.compiler.elaborate.expressions.static import StaticError
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError
+from mai.compiler.ir.signature import written
 from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
 
@@ -32,15 +33,15 @@ def call_builtin(e: Context, function: Builtin, arguments: list[BoundArgument], 
     bound = bound_arguments(e, function, arguments, span)
     if bound is None:
         return Partial(function, tuple(arguments))
-    operands = [a for a in arguments if a.name is None] if _parameters(function.implementation).variadic else []
+    operands = [a for a in arguments if a.name is None] if _parameters(function).variadic else []
     spans = [a.span for a in operands or bound.values()]
     try:
         result: Binding = function.implementation(e, *operands, **bound)
         return result
     except ShapeError as error:
-        written = bound["axis"].value if "axis" in bound else None
-        if error.axis is not None and isinstance(written, int):
-            error.axis = written
+        axis = bound["axis"].value if "axis" in bound else None
+        if error.axis is not None and isinstance(axis, int):
+            error.axis = axis
         return e.refused(error, spans, span)
     except StaticError as error:
         return e.error(error.slug, span, error.message)
@@ -62,7 +63,7 @@ def bound_arguments(
     e: Context, function: Builtin, arguments: Sequence[BoundArgument], span: Span
 ) -> dict[str, BoundArgument] | None:
     """Arguments by parameter name, but for the operands of what takes any number; None where only tensors lack."""
-    names, required, variadic, open_ = _parameters(function.implementation)
+    names, required, variadic, open_ = _parameters(function)
     positional = [a for a in arguments if a.name is None]
     if len(positional) > len(names) and not variadic:
         message = f"`{function.name}` takes {counted(len(names), 'argument')}, here are {len(positional)}"
@@ -106,8 +107,16 @@ class Parameters(NamedTuple):
     open: bool
 
 
+def _parameters(function: Builtin) -> Parameters:
+    record = function.function
+    if record is None:
+        return _of_signature(function.implementation)
+    required = tuple([written(a) for a in record.arguments if not a.is_optional])
+    return Parameters(tuple(map(written, record.arguments)), required, False, False)
+
+
 @cache
-def _parameters(implementation: Any) -> Parameters:
+def _of_signature(implementation: Callable[..., Binding]) -> Parameters:
     parameters = list(inspect.signature(implementation).parameters.values())[1:]
     variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     open_ = any(p.kind is p.VAR_KEYWORD for p in parameters)

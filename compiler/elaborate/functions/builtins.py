@@ -59,7 +59,7 @@ class Listed:
     says: str
 
 
-LISTED: dict[str, Listed] = {
+_CONSTANTS: dict[str, Listed] = {
     "pi": Listed(Section.CONSTANTS, "pi", "3.14159..."),
     "norm_eps": Listed(Section.CONSTANTS, "norm_eps", f"{EPS:g}, what normalisations add to a variance."),
     "rms_eps": Listed(Section.CONSTANTS, "rms_eps", f"{RMS_EPS:g}, what `rms_norm` adds to a mean square."),
@@ -82,6 +82,7 @@ LISTED: dict[str, Listed] = {
     ),
 }
 Register = Callable[[Callable[..., Binding]], Callable[..., Binding]]
+_BY_HAND: dict[str, Callable[[], Listed]] = {}  # Read when somebody asks: a check never does.
 
 
 def builtin(section: Section, name: str = "", form: str = "", says: str = "") -> Register:
@@ -90,10 +91,17 @@ def builtin(section: Section, name: str = "", form: str = "", says: str = "") ->
     def register(implementation: Callable[..., Binding]) -> Callable[..., Binding]:
         own = name or implementation.__name__.rstrip("_")
         BUILTINS[own] = Builtin(own, implementation)
-        LISTED[own] = Listed(section, form or _form(own, implementation), says or inspect.getdoc(implementation) or "")
+        _BY_HAND[own] = lambda: Listed(
+            section, form or _form(own, implementation), says or inspect.getdoc(implementation) or ""
+        )
         return implementation
 
     return register
+
+
+def listed_by_hand() -> dict[str, Listed]:
+    """What the reference says of constants, and of functions that are written by hand, by their names."""
+    return _CONSTANTS | {name: read() for name, read in _BY_HAND.items()}
 
 
 def _form(name: str, implementation: Callable[..., Binding]) -> str:

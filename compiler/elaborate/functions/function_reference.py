@@ -11,7 +11,7 @@ from textwrap import indent
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.sources.text import TOKENIZERS
 from mai.compiler.data.splitting.split_kinds import SPLITS
-from mai.compiler.elaborate.functions.registered import BUILTINS, LISTED
+from mai.compiler.elaborate.functions.registered import BUILTINS, listed
 from mai.compiler.ir.signature import Section
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
 from mai.compiler.training.samples import SAMPLES
@@ -141,13 +141,13 @@ def _shown(section: Chapter) -> str:
 
 
 def _function(name: str) -> Entry:
-    listed = LISTED[name]
-    return Entry(name, listed.form, _flat(listed.says))
+    entry = listed()[name]
+    return Entry(name, entry.form, _flat(entry.says))
 
 
 def _functions(section: Section) -> tuple[Entry, ...]:
     """Those of a section: by hand first, then in the order of the files that have them."""
-    return tuple(_function(name) for name, listed in LISTED.items() if listed.section is section)
+    return tuple(_function(name) for name, entry in listed().items() if entry.section is section)
 
 
 def _layers() -> Iterator[Chapter]:

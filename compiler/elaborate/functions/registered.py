@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, Builtin, is_number
@@ -20,11 +20,11 @@ from mai.compiler.elaborate.functions import (
     fixed_points,  # noqa: F401
     space,  # noqa: F401
 )
-from mai.compiler.elaborate.functions.builtins import BUILTINS, LISTED, Listed
+from mai.compiler.elaborate.functions.builtins import BUILTINS, Listed, listed_by_hand
 from mai.compiler.elaborate.functions.distributions import densities, distributions  # noqa: F401
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import OPERATIONS, Operation, ShapeError
-from mai.compiler.ir.signature import COMPOSED, OWN, REQUIRED, Argument, Function, Kind, Same, written
+from mai.compiler.ir.signature import COMPOSED, OWN, Argument, Function, Kind, Same, written
 from mai.compiler.ops.scan import load_operations
 from mai.compiler.ops.terms import Term
 from mai.spec.diagnostics.foreign import answer
@@ -32,19 +32,10 @@ from mai.spec.diagnostics.foreign import answer
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
 
-__all__ = ["BUILTINS", "FUNCTIONS", "LISTED"]
+__all__ = ["BUILTINS", "FUNCTIONS", "listed"]
 Implementation = Callable[..., Binding]
 Bound = Mapping[str, Arg]
 Emit = Callable[["Elaborator", list[Value], dict[str, object]], Binding]
-
-
-def _signature(function: Function) -> inspect.Signature:
-    """The parameters as Python has them, which is what calls are matched with."""
-    names = ["e", *map(written, function.arguments)]
-    defaults = [REQUIRED, *(a.default for a in function.arguments)]
-    kind, absent = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
-    pairs = zip(names, defaults, strict=True)
-    return inspect.Signature([inspect.Parameter(n, kind, default=absent if d is REQUIRED else d) for n, d in pairs])
 
 
 def _implementation(function: Function, own: Mapping[str, object], emit: Emit) -> Implementation:
@@ -61,8 +52,6 @@ def _implementation(function: Function, own: Mapping[str, object], emit: Emit) -
             attributes |= function.derived(tuple(v.type for v in operands), attributes)
         return emit(e, operands, attributes)
 
-    implementation.__signature__ = _signature(function)  # type: ignore[attr-defined]
-    implementation.__doc__ = function.says
     return implementation
 
 
@@ -145,26 +134,30 @@ def _of_terms(function: Function) -> Implementation:
     return _implementation(function, {}, emit)
 
 
-def _records() -> list[tuple[Function, Implementation]]:
-    """Every record, in the order of the files that have them: by operation, then those of several operations."""
+def _implemented() -> list[tuple[Function, Implementation]]:
+    """Every record with what it does, in the order of the files that have them: by operation, then those of several operations."""
     load_operations()
-    operations = sorted(OPERATIONS.values(), key=lambda op: op.__module__)
-    pairs = [(op, op.__dict__.get("function")) for op in operations]
-    described = [(op, _described(op, function)) for op, function in pairs if function is not None]
     composed = sorted(COMPOSED, key=lambda function: function.name)
-    return [(f, _of_operation(op, f)) for op, f in described] + [(f, _of_terms(f)) for f in composed]
+    of_operations = [(function, _of_operation(op, function)) for op, function in _of_operations()]
+    return of_operations + [(function, _of_terms(function)) for function in composed]
 
 
-def _described(op: type[Operation], function: Function) -> Function:
-    """The record with its sentence: its own, or the operation's first paragraph."""
-    first = (inspect.getdoc(op) or "").partition("\n\n")[0]
-    return replace(function, says=function.says or first)
+def _of_operations() -> list[tuple[type[Operation], Function]]:
+    pairs = [(op, op.__dict__.get("function")) for op in sorted(OPERATIONS.values(), key=lambda op: op.__module__)]
+    return [(op, function) for op, function in pairs if function is not None]
 
 
 FUNCTIONS: dict[str, Function] = {}
-for _function, _implemented in _records():
+for _function, _implementation_of_it in _implemented():
     assert _function.name not in BUILTINS, f"there are two functions `{_function.name}`"
     FUNCTIONS[_function.name] = _function
-    BUILTINS[_function.name] = Builtin(_function.name, _implemented)
-    LISTED[_function.name] = Listed(_function.section, _function.form, _function.says)
+    BUILTINS[_function.name] = Builtin(_function.name, _implementation_of_it, _function)
     answer(_function.elsewhere, _function.example)
+
+
+@cache
+def listed() -> Mapping[str, Listed]:
+    """What the reference says of each function, by its name: its own sentence, or the first paragraph of its operation."""
+    first = {function.name: (inspect.getdoc(op) or "").partition("\n\n")[0] for op, function in _of_operations()}
+    records = {name: Listed(f.section, f.form, f.says or first.get(name, "")) for name, f in FUNCTIONS.items()}
+    return listed_by_hand() | records

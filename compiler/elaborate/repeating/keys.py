@@ -32,10 +32,10 @@ def key_of(
         return None
     values = [*tensors.values(), *surroundings(e)]
     around = (e.axes, axes, e.scope.turns, e.over_all_examples)
-    return tuple(decided), tuple(v.type for v in values), _relations(e, values), around
+    return tuple(decided), tuple(v.type for v in values), relations(e, values), around
 
 
-def _relations(e: Context, values: Sequence[Value]) -> Hashable:
+def relations(e: Context, values: Sequence[Value]) -> Hashable:
     """Which values are one, which are the transposes of others, and which matrices are one of several."""
     places = {value: place for place, value in enumerate(values)}
     turned = [places.get(e.transposes[value], OUTSIDE) if value in e.transposes else None for value in values]

@@ -24,6 +24,7 @@ from mai.spec.source import Span
 
 REPEATED = (Constant, Integrate, Lead, Loop, SizeOf, Spread, Unlead, WeightOf)
 NAMED_AS_OPERAND = (Lead, Spread, Unlead)
+OUTSIDE = -1  # The number of a value that is neither an argument nor made inside.
 
 
 class Recording:
@@ -51,6 +52,10 @@ class Recording:
     def _template(self, result: Value | tuple[Value, ...]) -> Template | None:
         numbers = {value: number for number, value in enumerate(self.read)}
         self.spans: dict[Span, int] = {}
+        self.places: dict[
+            int, int
+        ] = {}  # Of spans by their ids: to compare texts and ends for each node takes as long as the rest.
+        self.paths: dict[str, Path] = {}
         steps = self._steps(self.region.nodes[self.first :], numbers)
         weights = None if steps is None else self._weights()
         returned = result if isinstance(result, tuple) else (result,)
@@ -73,22 +78,18 @@ class Recording:
         return tuple(steps)
 
     def _step(self, node: Node, numbers: dict[Value, int]) -> Step | None:
-        simple = node.structure is None or isinstance(node.structure, REPEATED)
-        if not simple or any(value not in numbers for value in node.inputs):
+        if node.structure is not None and not isinstance(node.structure, REPEATED):
             return None
-        operands, path = tuple(numbers[v] for v in node.inputs), self._path(node.scope)
-        bodies = [self._body(region, numbers) for region in node.regions]
-        regions = tuple(body for body in bodies if body is not None)
-        if len(regions) < len(bodies):
+        operands = tuple([numbers.get(v, OUTSIDE) for v in node.inputs])
+        regions = tuple([self._body(region, numbers) for region in node.regions]) if node.regions else ()
+        if OUTSIDE in operands or None in regions:
             return None
         named = node.op in NAMED_AS_OPERAND and node.output.name == node.inputs[0].name
-        results = tuple(
-            Result(v.type, None if named else v.name, self._place(self.e.origins.get(v))) for v in node.outputs
-        )
-        beside = None if node.scope == self.around else path
-        return Step(
-            node.op, operands, node.attributes, node.structure, self._place(node.span), beside, results, regions
-        )
+        place, origins = self._place, self.e.origins
+        results = tuple([Result(v.type, None if named else v.name, place(origins.get(v))) for v in node.outputs])
+        path = None if node.scope == self.around else self._path(node.scope)
+        bodies = tuple([body for body in regions if body is not None])
+        return Step(node.op, operands, node.attributes, node.structure, place(node.span), path, results, bodies)
 
     def _body(self, region: Region, numbers: dict[Value, int]) -> Body | None:
         _number(region.inputs, numbers)
@@ -100,14 +101,21 @@ class Recording:
 
     def _place(self, span: Span | None) -> int | None:
         """The number of a span; CALL for that of the call, and None for none."""
-        if span is None or span == self.span:
-            return None if span is None else CALL
-        return self._number_of(span)
+        if span is None:
+            return None
+        if id(span) not in self.places:
+            self.places[id(span)] = CALL if span == self.span else self._number_of(span)
+        return self.places[id(span)]
 
     def _number_of(self, span: Span) -> int:
         return self.spans.setdefault(span, len(self.spans))
 
     def _path(self, path: str) -> Path:
+        if path not in self.paths:
+            self.paths[path] = self._path_below(path)
+        return self.paths[path]
+
+    def _path_below(self, path: str) -> Path:
         below = path.removeprefix(self.scope.path)
         is_below = path.startswith(self.scope.path) and below[:1] in ("", ".")
         return Path(below, True) if is_below else Path(path, False)

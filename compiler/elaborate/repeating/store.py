@@ -13,15 +13,16 @@ from mai.compiler.elaborate.repeating.sighted import Log
 from mai.compiler.elaborate.repeating.templates import Template
 from mai.spec.record import record
 
-AGE = 2  # For how many texts a template is kept that is not used.
+AGE = 2  # For how many whole texts a template is kept that is not used.
 
 
 @record
 class Kept:
-    """A template, None for a call that has to be elaborated each time; and the number of the text that it was last used for."""
+    """A template, None for a call that has to be elaborated each time; the text that it was last used for, and how many whole ones there were."""
 
     template: Template | None
     used: int
+    whole: int
 
 
 class Templates:
@@ -30,20 +31,32 @@ class Templates:
     def __init__(self) -> None:
         self.prints, self.log = Prints(), Log()
         self._by_key: dict[Hashable, Kept] = {}
-        self._text = 0
+        self._text = self._whole = 0
+        self._is_part = False
 
     def copy(self) -> Templates:
         """The same templates, for trials: what these add and forget is their own."""
         copy = Templates()
-        copy.prints, copy._by_key, copy._text = self.prints.copy(), dict(self._by_key), self._text
+        copy.prints, copy._by_key = self.prints.copy(), dict(self._by_key)
+        copy._text, copy._whole = self._text, self._whole
         return copy
 
     def begin(self) -> None:
         """Another text begins: nothing that is known of the places in the last one holds."""
         self._text += 1
+        self._whole += not self._is_part
         self.prints.begin()
         self.log.begin()
-        self._by_key = {key: kept for key, kept in self._by_key.items() if self._text - kept.used <= AGE}
+        self._by_key = {key: kept for key, kept in self._by_key.items() if self._whole - kept.whole <= AGE}
+
+    @contextmanager
+    def of_parts(self) -> Iterator[None]:
+        """Meanwhile texts are parts of a text: what they leave out may be back with the next letter, and is kept for it."""
+        self._is_part = True
+        try:
+            yield
+        finally:
+            self._is_part = False
 
     def has(self, key: Hashable) -> bool:
         """Whether it is known what becomes of a call."""
@@ -63,7 +76,7 @@ class Templates:
 
     def put(self, key: Hashable, template: Template | None) -> None:
         """Keep what was recorded."""
-        self._by_key[key] = Kept(template, self._text)
+        self._by_key[key] = Kept(template, self._text, self._whole)
 
 
 _KEPT: ContextVar[Templates | None] = ContextVar("_KEPT", default=None)

@@ -1,4 +1,4 @@
-"""Graphs computed with numbers of our own in the place of nets' results, which shows what is made of each of these."""
+"""Graphs computed with numbers of our own in the place of nets' results, which shows what the graph computes from each of these."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def quantiles_of(program: Program, export: str, field: str) -> dict[str, tuple[Q
     """For each output of an export that is quantiles of a field alone: what its numbers are, in their order."""
     graph, quantiles = program.exports[export], dict[tuple[Slot, int], Quantile]()
     for training in program.trainings:
-        quantiles |= _known(training, field)
+        quantiles |= _made_quantiles(training, field)
     if all(each.level == 0.5 for each in quantiles.values()):
         return {}  # A median is a value like a mean.
     codes, first = coded(graph)
@@ -48,7 +48,7 @@ def quantiles_of(program: Program, export: str, field: str) -> dict[str, tuple[Q
     return by_output
 
 
-def _known(training: Training, field: str) -> dict[tuple[Slot, int], Quantile]:
+def _made_quantiles(training: Training, field: str) -> dict[tuple[Slot, int], Quantile]:
     """The numbers of nets' results that a train block makes quantiles of a field."""
     graph, quantiles = training.evaluation, dict[tuple[Slot, int], Quantile]()
     type_ = training.fields.get(field)

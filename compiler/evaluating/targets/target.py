@@ -165,7 +165,7 @@ class _Finder:
     def tagged(self, asked: str | None) -> Target | None:
         """The fields whose numbers are labels that are there or not, and the results that say so; None where there are none.
 
-        One label of two that is a field of its own is a class. A result counts where others of its role say the rest of what is known.
+        One label of two that is a field of its own is a class. A result counts where others of its role say the rest.
         """
         asked_outputs = {name for name, _ in self.outputs}
         results = {name: each for name, each in tags_of(self.program, self.export).items() if name in asked_outputs}

@@ -20,13 +20,14 @@ from mai.compiler.onnx.describing.gaps import inputs_with_gaps
 from mai.compiler.onnx.describing.label_fields import label_fields
 from mai.compiler.onnx.describing.limits import largest
 from mai.compiler.onnx.describing.ports import port_of, setting_port
+from mai.compiler.onnx.describing.token_scores import outputs_over_tokens
 from mai.compiler.onnx.precision.ranges import figures
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.passes.text import prompt_blocks
 from mai.compiler.program import Program
 from mai.runtime.model.findings import Claim, Condition
-from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Facts, Manifest, Part, Port, Step
+from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, DateForm, Facts, Manifest, Part, Port, Step
 from mai.runtime.text.tokenizer import BYTES
 
 
@@ -44,7 +45,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         about=about(program.source.text),
         inputs=_inputs(graph, _places_without_token(program, graph) | unlike),
         settings=[setting_port(name, s) for name, s in graph.settings.items()],
-        outputs=_outputs(program, graph, optimised),
+        outputs=_outputs(program, graph, optimised, trained.dated.get(graph.name, {})),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
         versions={"mai": mai.__version__, **_versions("onnx-ir", "torch")},
         least=prepared.smallest(),
@@ -116,12 +117,14 @@ def _with_spare_labels(program: Program, manifest: Manifest) -> Manifest:
     """The manifest, each port that takes labels with names saying whether one more is for what is missing or not known."""
     keeping = {field for training in program.trainings if training.data.keeps_gaps for field in training.fields}
 
-    def told(port: Port) -> Port:
+    def with_spare(port: Port) -> Port:
         names = manifest.labels.get(port.field or "", ())
         has_one = port.field in keeping and (port.classes or 0) > len(names)
         return port.model_copy(update={"gaps": has_one}) if names and port.classes else port
 
-    return manifest.model_copy(update={kind: [*map(told, getattr(manifest, kind))] for kind in ("inputs", "settings")})
+    return manifest.model_copy(
+        update={kind: [*map(with_spare, getattr(manifest, kind))] for kind in ("inputs", "settings")}
+    )
 
 
 def _places_without_token(program: Program, graph: Graph) -> set[str]:
@@ -139,18 +142,24 @@ def _inputs(graph: Graph, gaps: Collection[str]) -> list[Port]:
     ]
 
 
-def _outputs(program: Program, graph: Graph, optimised: Graph) -> list[Port]:
-    """Results, and where their paths are: that is seen before `integrate` becomes a loop. A step has none.
+def _outputs(program: Program, graph: Graph, optimised: Graph, dated: Mapping[str, DateForm]) -> list[Port]:
+    """Results, which of them are dates, and where their paths are: that is seen before `integrate` becomes a loop. A step has none.
 
     How many turns a text took is counted by what is run alone.
     """
     written = program.exports.get(graph.name)
     paths = path_axes(written) if written else [None] * len(graph.outputs)
     ports = [port_of(v, n, "output") for v, n in zip(graph.outputs, graph.output_names, strict=True)]
+    over_tokens = outputs_over_tokens(program, graph.name) if written else frozenset()
+    ports = [
+        port.model_copy(update={"tokens": port.name in over_tokens}) if port.dtype == "float32" else port
+        for port in ports
+    ]
     counted = [
         port_of(v, n, "output") for v, n in zip(optimised.outputs, optimised.output_names, strict=True) if n == TURNS
     ]
-    return [*(port.model_copy(update={"path": axis}) for port, axis in zip(ports, paths, strict=True)), *counted]
+    more = ({"path": axis, "dates": dated.get(port.name)} for port, axis in zip(ports, paths, strict=True))
+    return [*(port.model_copy(update=each) for port, each in zip(ports, more, strict=True)), *counted]
 
 
 def _is_text(value: Value) -> bool:

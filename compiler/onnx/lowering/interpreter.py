@@ -29,7 +29,7 @@ from mai.runtime.arrays import Array
 
 
 class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
-    """Appends the operators of nodes to what `op` builds; what is known already waits in `known_values` until something reads it."""
+    """Appends the operators of nodes to what `op` builds; values that are computed already wait in `known_values` until something reads them."""
 
     def __init__(
         self, graph: Graph, weights: Mapping[str, Array], options: CompileOptions, coarse: Coarse | None
@@ -99,9 +99,9 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
 
     def _chosen(self, node: Node, condition: ir.Value, x: ir.Value, y: ir.Value) -> ir.Value:
         """One of two arrays; what the other alone is computed from is computed in its branch of an `If`, or by nobody."""
-        known = self.known_values.values.get(node.inputs[0])
-        if known is not None:
-            return self.op.Identity(x if known else y)
+        constant = self.known_values.values.get(node.inputs[0])
+        if constant is not None:
+            return self.op.Identity(x if constant else y)
         return self.op.branch(condition, lambda: x, lambda: y, real=True)
 
     # -------------------------------------------------------------------- sizes

@@ -35,7 +35,7 @@ class Nodes(Products):
         self.output: tuple[Size, ...] = ()
         self.of_turn: set[str] = set()
         self._constants: dict[object, ir.Value] = {}
-        # What is told apart by its place in memory, which nothing else gets while it is here.
+        # Told apart by their places in memory, which nothing else gets while they are here.
         self._large: list[object] = []
         self._homes: dict[ir.Value, tuple[list[ir.Node], object]] = {}
         self._names: dict[str, int] = {}

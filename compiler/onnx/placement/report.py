@@ -82,10 +82,10 @@ def _size(copies: Copies) -> int:
     return copies.to_host + copies.from_host
 
 
-def lines(name: str, made: Report) -> Iterator[str]:
+def lines(name: str, report: Report) -> Iterator[str]:
     """A report in words."""
     yield f"{name} on CUDA, as ONNX Runtime {table()[0]} assigns it"
-    lacking = ", ".join(f"{operator} {times}" for operator, times in made.without_kernel.most_common())
-    yield f"  {made.on_device:,} of {made.nodes:,} nodes on the device{f'; no kernel for {lacking}' if lacking else ''}"
-    for what, copies in [("a call", made.call), *((f"a turn of {path}", c) for path, c in made.turns)]:
+    lacking = ", ".join(f"{operator} {times}" for operator, times in report.without_kernel.most_common())
+    yield f"  {report.on_device:,} of {report.nodes:,} nodes on the device{f'; no kernel for {lacking}' if lacking else ''}"
+    for what, copies in [("a call", report.call), *((f"a turn of {path}", c) for path, c in report.turns)]:
         yield f"  {what:24} {copies.to_host} copies to the host, {copies.from_host} from it"

@@ -1,4 +1,4 @@
-"""What is known of the numbers that a convolution reads, by the nodes before it.
+"""Bounds of the numbers that a convolution reads, by the nodes before it.
 
 That their range does not depend on how large an example's are, since they were normalised or squashed just before; that none is below 0.
 """

@@ -80,9 +80,9 @@ class _Rows:
     def of(cls, node: ir.Node) -> _Rows:
         shape = list(node.outputs[0].shape or ())[1:]
         axes = numbers(node, 1).ndim - 2
-        known = [n for n in shape if isinstance(n, int)]
-        if axes == 2 and len(shape) == len(known) == 3:
-            channels, height, width = known
+        numbers_of_shape = [n for n in shape if isinstance(n, int)]
+        if axes == 2 and len(shape) == len(numbers_of_shape) == 3:
+            channels, height, width = numbers_of_shape
             if node.op_type == "ConvTranspose" or height * width <= FEW:
                 return cls((channels, height, width), axes)
         return cls(None, axes)

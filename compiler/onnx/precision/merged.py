@@ -27,7 +27,7 @@ SUMS = (
 
 
 def merge(graph: ir.Graph, names: Iterator[int]) -> None:
-    """Merge normalisations and biases into the convolutions of a graph and of those inside; `names` number what is made in the whole model."""
+    """Merge normalisations and biases into the convolutions of a graph and of those inside; `names` number new values in the whole model."""
     _Merging(names).graph(graph)
 
 
@@ -49,10 +49,10 @@ class _Merging:
     def _normalisation(self, graph: ir.Graph, node: ir.Node) -> None:
         """Give the convolution before a normalisation the weight and the bias with which it is normalised, and leave the normalisation out."""
         convolution = _convolution(node.inputs[0], graph)
-        known = [v.const_value.numpy() for v in node.inputs[1:] if v is not None and v.const_value is not None]
-        if convolution is None or len(known) < 4:
+        statistics = [v.const_value.numpy() for v in node.inputs[1:] if v is not None and v.const_value is not None]
+        if convolution is None or len(statistics) < 4:
             return
-        gain, shift, mean, variance = known
+        gain, shift, mean, variance = statistics
         epsilon = node.attributes.get_float("epsilon", EPSILON)
         scale = gain / np.sqrt(variance + np.float32(epsilon))
         out, axes = (0 if convolution.op_type == "Conv" else 1), numbers(convolution, 1).ndim

@@ -54,9 +54,9 @@ class Moments:
 
     def of(self, names: frozenset[str], k: int) -> Array | None:
         """The moments [k, k] for a matrix of these weights, or of several that read the same; None where none are known."""
-        for known in (names, *(frozenset([name]) for name in sorted(names))):
-            if known in self._files:
-                moments: Array = np.load(self._files[known])
+        for candidate in (names, *(frozenset([name]) for name in sorted(names))):
+            if candidate in self._files:
+                moments: Array = np.load(self._files[candidate])
                 return moments if len(moments) == k else None
         return None
 

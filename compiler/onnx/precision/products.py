@@ -129,8 +129,8 @@ class Products:
 
     def _blocks(self, numbers: Array, behind: frozenset[str]) -> Blocks:
         assert self.coarse is not None
-        known, bits = self.coarse.moments, self.coarse.bits_of(behind)
-        return (known.blocks(behind, numbers, bits) if known else None) or quantized(numbers, bits)
+        moments, bits = self.coarse.moments, self.coarse.bits_of(behind)
+        return (moments.blocks(behind, numbers, bits) if moments else None) or quantized(numbers, bits)
 
     def _columns(self, matrix: ir.Value, place: object = None) -> list[ir.Value]:
         """For a product, of every body its own: ONNX Runtime takes one for its kernel, and a body inside then lacks it."""

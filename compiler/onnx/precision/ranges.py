@@ -91,7 +91,7 @@ def from_figures(kept: Mapping[str, Sequence[float]]) -> dict[str, Range]:
 def watch(model: ir.Model, names: Iterator[int]) -> list[str]:
     """Give a float32 model one more output, the largest figures of its convolutions, and say of which they are.
 
-    `names` number what is made in the whole model.
+    `names` number new values in the whole model.
     """
     return _Watch(names).model(model)
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch.fx import GraphModule
 
 CLOSE_TRIALS = 8  # How often states are moved by roundings, to see whether a condition was that close.
-Told = tuple[list[Array], list[Array], list[Array]]  # The states at the start, after each turn, and at the end.
+TurnStates = tuple[list[Array], list[Array], list[Array]]  # The states at the start, after each turn, and at the end.
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +86,11 @@ class Turns:
         played_once = list(self._played(tapes, expected[count:]))
         for played in self._with_roundings(played_once, fed, tapes, tolerance):
             compared += [(error, what, played.replay.loop) for what, error in errors(played, tolerance)]
-        # A loop comes before what is made of it, and not a number is the worst.
+        # A loop comes before values computed from it, and not a number is the worst.
         error, what, loop = max(compared, key=lambda each: (not each[0] <= tolerance, each[2] is not None, each[0]))
         return Verdict(error, what, loop, dict(zip(names, results, strict=True)))
 
-    def _played(self, tapes: list[Told], results: list[Array]) -> Iterator[Played]:
+    def _played(self, tapes: list[TurnStates], results: list[Array]) -> Iterator[Played]:
         """Each loop's tape, and what torch made of it."""
         left, around = iter(results), [Taken(np.ones((), bool), ())]  # Of the loops around, the outermost first.
         for replay, (first, rows, _) in zip(self.replays, tapes, strict=True):
@@ -102,7 +102,7 @@ class Turns:
             yield played
 
     def _with_roundings(
-        self, all_played: list[Played], fed: Trial, tapes: list[Told], tolerance: float
+        self, all_played: list[Played], fed: Trial, tapes: list[TurnStates], tolerance: float
     ) -> list[Played]:
         """Where results are apart: what roundings explain, seen from torch's turns that begin with states a few roundings away.
 
@@ -126,7 +126,7 @@ class Turns:
                 moved_by[:] = [np.maximum(a, b) for a, b in zip(moved_by, apart, strict=True)]
         return [replace(p, close=c, moved=m) for p, c, m in zip(all_played, close, moves, strict=True)]
 
-    def _read(self, arrays: list[Array]) -> Iterator[Told]:
+    def _read(self, arrays: list[Array]) -> Iterator[TurnStates]:
         """For each tape the states at the start, after each turn that somebody took, and at the end."""
         left = iter(arrays)
         around: list[int] = []  # How many turns are left of the loops around, the outermost first.
@@ -172,7 +172,7 @@ def _taken_inside(played: Played) -> Taken:
     return Taken(going & played.taken.along(type, going), type.lead)
 
 
-def _fed(replay: Replay, tape: Told) -> Iterator[tuple[str, Array]]:
+def _fed(replay: Replay, tape: TurnStates) -> Iterator[tuple[str, Array]]:
     """A tape as the inputs of a replay, by their names."""
     first, rows, last = tape
     names = [v.name for v in (*replay.before, *replay.last)]

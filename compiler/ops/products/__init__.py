@@ -1,1 +1,1 @@
-"""Sums of products, and what is made of them: matrices, convolutions, attention."""
+"""Sums of products, and operations made of them: matrices, convolutions, attention."""

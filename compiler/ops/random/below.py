@@ -5,7 +5,7 @@ from __future__ import annotations
 from mai.compiler.ir.operation import case, sample
 from mai.compiler.ops.backends import Arrays, Number, Onnx, Tensor, V
 from mai.compiler.ops.elementwise.base import Elementwise
-from mai.compiler.ops.random.limbs import BASE, parted
+from mai.compiler.ops.random.limbs import BASE, in_limbs
 from mai.compiler.ops.random.philox import MASK, WORD
 
 HALF_WORD = sample(3, 4, kind="int", high=BASE)
@@ -31,10 +31,10 @@ class Below(Elementwise):
             product = word * op.wrap(count)
             rest = op.wrap(op.Mod(product.value, op.int(WORD))) if op.cuda else product & MASK
             return ((product - rest) // WORD).value
-        lower, upper = parted(op.wrap(count, op.rank(count)))
+        lower, upper = in_limbs(op.wrap(count, op.rank(count)))
         rest0 = rest1 = op.wrap(op.int(0))
         for byte in (b for half in (low, high) for b in _bytes(op.wrap(half, op.rank(half)))):
-            digit, carry = parted(byte * lower + rest0)
+            digit, carry = in_limbs(byte * lower + rest0)
             total = byte * upper + carry + rest1
             part = total & (BYTE - 1)
             rest0, rest1 = part * BYTE + digit // BYTE, (total - part) // BYTE

@@ -22,7 +22,7 @@ def limbs_of(number: int) -> tuple[int, int]:
     return number & LOW, number >> HALF
 
 
-def parted(x: N) -> Limbs[N]:
+def in_limbs(x: N) -> Limbs[N]:
     """(low, rest) with x = low + rest 2^16 and 0 <= low < 2^16; the quotient is exact, whichever way it is rounded."""
     low = x & LOW
     return low, (x - low) // BASE
@@ -45,9 +45,9 @@ def philox_in_limbs(
     m0, m1 = (pair([a], [b]) for a, b in zip(*map(balanced, MULTIPLIERS_SWAPPED), strict=True))
     for key in keys:
         s0, s1 = swap(even[0]), swap(even[1])
-        low0, carry = parted(s0 * m0)
-        low1, carry = parted(s1 * m0 + (s0 * m1 + (carry + OFFSET)))
-        high0, carry = parted(s1 * m1 + (s0 + (carry - OFFSET // BASE)))
+        low0, carry = in_limbs(s0 * m0)
+        low1, carry = in_limbs(s1 * m0 + (s0 * m1 + (carry + OFFSET)))
+        high0, carry = in_limbs(s1 * m1 + (s0 + (carry - OFFSET // BASE)))
         high1 = (s1 + carry) & LOW
         even, odd = (high0 ^ odd[0] ^ key[0], high1 ^ odd[1] ^ key[1]), (low0, low1)
     return even, odd
@@ -57,5 +57,5 @@ def round_keys(low: N, high: N, pair: Pair[N]) -> Limbs[N]:
     """The limbs of the keys of all rounds, side by side, of the limbs of the two words of the key."""
     added = [[limbs_of(row[word]) for row in key_schedule()] for word in (0, 1)]
     weyl0, weyl1 = (pair(*([word[r][limb] for r in range(ROUNDS)] for word in added)) for limb in (0, 1))
-    first, carry = parted(low + weyl0)
+    first, carry = in_limbs(low + weyl0)
     return first, (high + weyl1 + carry) & LOW

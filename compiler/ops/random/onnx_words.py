@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Generic
 
 from mai.compiler.ops.backends import Number, Onnx, Scalar, V
-from mai.compiler.ops.random.limbs import Limbs, limbs_of, parted, philox_in_limbs, round_keys
+from mai.compiler.ops.random.limbs import Limbs, in_limbs, limbs_of, philox_in_limbs, round_keys
 from mai.compiler.ops.random.philox import LOW, ROUNDS
 from mai.compiler.ops.random.words import W, WholeWords, Words
 
@@ -126,7 +126,7 @@ class OnnxLimbs(OnnxNumbers[V, Limbs[Number[V]]]):
         """The limbs of the numbers of the blocks."""
         if not isinstance(count, int):
             numbers = self.op.wrap(self.op.Range(self.op.int(0), count.value, self.op.int(1)), 1)
-            low, high = (self._narrow(limb) * self.pair([1], [0]) for limb in parted(numbers))
+            low, high = (self._narrow(limb) * self.pair([1], [0]) for limb in in_limbs(numbers))
             return low, high
         limbs = [limbs_of(block) for block in range(count)]
         low, high = (self.pair([limb[i] for limb in limbs], [0] * count) for i in (0, 1))
@@ -137,7 +137,7 @@ class OnnxLimbs(OnnxNumbers[V, Limbs[Number[V]]]):
         return self.op.where_made(x, ("limbs", self.lead), lambda: self._lower(x))
 
     def _lower(self, x: V) -> Limbs[Number[V]]:
-        low, rest = parted(self.column(x))
+        low, rest = in_limbs(self.column(x))
         return self._narrow(low), self._narrow(rest & LOW)
 
     def _narrow(self, x: Number[V]) -> Number[V]:
@@ -147,7 +147,7 @@ class OnnxLimbs(OnnxNumbers[V, Limbs[Number[V]]]):
         """The limbs of the seed, four of them, and the round keys of its halves."""
         limbs, rest = [], self.column(seed)
         for _ in range(4):
-            limb, rest = parted(rest)
+            limb, rest = in_limbs(rest)
             limbs.append(self._narrow(limb))
         low, high = (a * self.pair([1], [0]) + b * self.pair([0], [1]) for a, b in (limbs[0::2], limbs[1::2]))
         return list(zip(*map(self.rows, round_keys(low, high, self.pair)), strict=True))

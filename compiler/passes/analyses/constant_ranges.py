@@ -60,6 +60,8 @@ def _is_usual(number: float) -> bool:
 def _written(value: Nested) -> Range:
     if not isinstance(value, tuple):
         return float(value), float(value)
+    if not isinstance(value[0], tuple):
+        return float(min(value)), float(max(value))  # type: ignore[arg-type]  # A row has numbers alone.
     return _joined([*map(_written, value)])
 
 

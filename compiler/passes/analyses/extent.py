@@ -40,13 +40,13 @@ def _too_long(region: Region, turns: int) -> Iterator[Diagnostic]:
 def _turns(node: Node) -> int:
     """How often a node's bodies are done one after the other, as far as that is known."""
     if node.op is Loop:
-        return _known(Loop.of(node).count)
+        return _number_or_one(Loop.of(node).count)
     if node.op in (Integrate, Adjoint):
-        return _known(Integrate.of(node).steps)
-    return _known(Extend.of(node).count) if node.op is Extend else 1
+        return _number_or_one(Integrate.of(node).steps)
+    return _number_or_one(Extend.of(node).count) if node.op is Extend else 1
 
 
-def _known(count: Size | None) -> int:
+def _number_or_one(count: Size | None) -> int:
     return count if isinstance(count, int) else 1
 
 
@@ -71,7 +71,7 @@ def operations(node: Node) -> int:
 
 def _copies(node: Node) -> int:
     if node.op is Loop and Loop.of(node).fresh:
-        return _known(Loop.of(node).count)
+        return _number_or_one(Loop.of(node).count)
     if node.op in (Integrate, Adjoint):
         rule = SOLVERS[Integrate.of(node).method].rule
         return len(rule.a) if isinstance(rule, (Tableau, Rosenbrock)) else OTHERS_COPIES

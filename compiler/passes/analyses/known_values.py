@@ -1,4 +1,4 @@
-"""What is known when a file is built: what weights and constants alone decide becomes one initializer.
+"""Values that weights and constants alone decide: each becomes one initializer when a file is built.
 
 An infinity that an operation gives by itself, such as `log(0)`, is allowed: masks are made so. An overflow of float32 and a NaN are
 errors, where a node that is not known reads them, since the file would have to hold them.

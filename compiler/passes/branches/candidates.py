@@ -19,10 +19,10 @@ from mai.compiler.passes.branches.stack import Key, Places, inner_lead
 
 PRODUCTS = (Affine, Conv, ConvTranspose)
 
-Known = Mapping[str, int]
+Sizes = Mapping[str, int]
 
 
-def kinds_of(nodes: list[Node], known: Known, most_uses: float) -> list[Key | None]:
+def kinds_of(nodes: list[Node], values: Sizes, most_uses: float) -> list[Key | None]:
     """For each node, what the products that become one have in common; None where there is no other.
 
     Beside the weight, they are as many such products away from the end: so the calls of one stage of a solver meet, and
@@ -43,7 +43,7 @@ def kinds_of(nodes: list[Node], known: Known, most_uses: float) -> list[Key | No
     alike = Counter(kinds)
     kinds = [kind if alike[kind] > 1 else None for kind in kinds]
     twins = [node for node, kind in zip(nodes, kinds, strict=True) if kind is not None]
-    return kinds if twins and _uses_of_weights(twins, known) <= most_uses else []
+    return kinds if twins and _uses_of_weights(twins, values) <= most_uses else []
 
 
 def _product(node: Node) -> Key | None:
@@ -76,17 +76,17 @@ def follows(node: Node) -> bool:
     return not symbols_of(node).union(*map(symbols, sizes)) & symbols(result.lead[0].size)
 
 
-def _uses_of_weights(products: Sequence[Node], known: Known) -> float:
+def _uses_of_weights(products: Sequence[Node], values: Sizes) -> float:
     """How often one example uses a weight, on average: multiply-adds over weights."""
-    sizes = [size_of(n.inputs[1].type.shape, known) for n in products]
-    return sum(s * _rows(n, known) for s, n in zip(sizes, products, strict=True)) / sum(sizes)
+    sizes = [size_of(n.inputs[1].type.shape, values) for n in products]
+    return sum(s * _rows(n, values) for s, n in zip(sizes, products, strict=True)) / sum(sizes)
 
 
-def _rows(product: Node, known: Known) -> int:
+def _rows(product: Node, values: Sizes) -> int:
     """The vectors, or pixels, of one example that a weight is multiplied with."""
     rows_of = product.inputs[0].type if product.op is ConvTranspose else product.output.type
     places = rows_of.shape[:-1] if product.op is Affine else rows_of.shape[1:]
-    return size_of([*(a.size for a in inner_lead(rows_of)), *places], known)
+    return size_of([*(a.size for a in inner_lead(rows_of)), *places], values)
 
 
 def readers_of(nodes: list[Node]) -> list[list[int]]:

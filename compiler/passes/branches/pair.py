@@ -22,7 +22,7 @@ from mai.compiler.ops.shapes.indexing import Pick, Slice
 from mai.compiler.ops.shapes.shape import Concat, Reshape
 from mai.compiler.ops.work import known_sizes
 from mai.compiler.passes.branches.agenda import Agenda
-from mai.compiler.passes.branches.candidates import PRODUCTS, Known, kinds_of
+from mai.compiler.passes.branches.candidates import PRODUCTS, Sizes, kinds_of
 from mai.compiler.passes.branches.stack import Stack, branches_axis, inner_lead
 
 # How often one example may use each weight, on average, for branches to become one batch. With guidance on one thread, each
@@ -48,7 +48,7 @@ def pair(graph: Graph) -> Graph:
 class Pairing(Copier):
     """Copies regions; `places` says in which stack a value of the old graph lies, and as which branch."""
 
-    def __init__(self, sizes: Known, *arguments: Any) -> None:
+    def __init__(self, sizes: Sizes, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.known_sizes = sizes
         self.places: dict[Value, tuple[Stack, int]] = {}

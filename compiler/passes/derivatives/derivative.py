@@ -161,7 +161,7 @@ class Derivative:
             if result is None:
                 return [None] * len(node.inputs)
             parts = result if isinstance(result, tuple) else (result,)
-            fitting = [_made(p, v in wanted) for p, v in zip(parts, node.inputs, strict=True)]
+            fitting = [_part_of(p, v in wanted) for p, v in zip(parts, node.inputs, strict=True)]
         except ShapeError as error:
             raise refused(node, f"`{node.op.name}` has no derivative here: {error.message}") from error
         pairs = zip(fitting, node.inputs, strict=True)
@@ -222,7 +222,7 @@ class Derivative:
         return self.builder.spread(value, wanted.lead)
 
 
-def _made(part: Term | Callable[[], Term] | None, is_wanted: bool) -> Term | None:
+def _part_of(part: Term | Callable[[], Term] | None, is_wanted: bool) -> Term | None:
     """One part of what an operation's `derivative` gave; an expensive part is given as a function, called only where it is wanted."""
     if part is None or isinstance(part, Term):
         return part

@@ -1,4 +1,4 @@
-"""Constant folding: what is made of constants alone is computed now, in double precision."""
+"""Constant folding: nodes that read constants alone are computed now, in double precision."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ def with_sizes(graph: Graph, sizes: Mapping[str, Size]) -> Graph:
     """A copy of a graph with other sizes in the place of some, by their names; its inputs keep their types."""
 
     def rule(copier: Copier, node: Node) -> bool:
-        node.attributes = {k: _known(v, sizes) for k, v in node.attributes.items()}
+        node.attributes = {k: _with_sizes_in(v, sizes) for k, v in node.attributes.items()}
         if node.structure is not None:
-            node.structure = replace(node.structure, **{k: _known(v, sizes) for k, v in node.structure.items()})
+            node.structure = replace(node.structure, **{k: _with_sizes_in(v, sizes) for k, v in node.structure.items()})
         if node.op is SizeOf and isinstance(size := SizeOf.of(node).size, int):
             copier.bind(node, copier.builder.constant(size))
             return True
@@ -53,9 +53,9 @@ def _axis_with_sizes(axis: Axis, sizes: Mapping[str, Size]) -> Axis:
     return replace(axis, size=substitute(axis.size, sizes))
 
 
-def _known(value: object, sizes: Mapping[str, Size]) -> object:
+def _with_sizes_in(value: object, sizes: Mapping[str, Size]) -> object:
     if isinstance(value, Dim):
         return substitute(value, sizes)
     if isinstance(value, Axis):
         return _axis_with_sizes(value, sizes)
-    return tuple(_known(v, sizes) for v in value) if isinstance(value, tuple) else value
+    return tuple(_with_sizes_in(v, sizes) for v in value) if isinstance(value, tuple) else value

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import copy_graph
 from mai.compiler.ir.structure import CONTROL, Loop, WeightOf
@@ -28,6 +30,13 @@ def select(graph: Graph, outputs: list[int]) -> Graph:
     selected.outputs = [selected.outputs[i] for i in outputs]
     selected.output_names = [selected.output_names[i] for i in outputs]
     return prune(selected)
+
+
+def needed_for(region: Region, outputs: Iterable[Value]) -> set[Value]:
+    """These outputs of a region, and all values inside and around it that they are made of."""
+    needed = set(outputs)
+    _need(region, needed)
+    return needed
 
 
 def _need(region: Region, needed: set[Value]) -> None:

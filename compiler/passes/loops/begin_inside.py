@@ -22,20 +22,20 @@ CONVOLUTIONS = (Conv, ConvTranspose)
 @rewriting(Loop)
 def begin_inside(graph: Graph) -> Graph:
     """The first values of states that nothing reads after a loop are computed in it, if convolutions then share its weights."""
-    begun = {node: alone for region in graph.regions() for node, alone in _begun(region)}
-    if not begun:
+    alone_by_loop = {node: alone for region in graph.regions() for node, alone in _own_beginnings(region)}
+    if not alone_by_loop:
         return graph
-    moved = {node for alone in begun.values() for node in alone}
+    moved = {node for alone in alone_by_loop.values() for node in alone}
 
     def rule(copier: Copier, node: Node) -> bool:
-        if node in begun:
-            copier.bind(node, *_loop(copier, node, begun[node]))
-        return node in begun or node in moved
+        if node in alone_by_loop:
+            copier.bind(node, *_loop(copier, node, alone_by_loop[node]))
+        return node in alone_by_loop or node in moved
 
     return copy_graph(graph, rule)
 
 
-def _begun(region: Region) -> Iterator[tuple[Node, list[Node]]]:
+def _own_beginnings(region: Region) -> Iterator[tuple[Node, list[Node]]]:
     """The loops of a region with the nodes that their memory alone begins with."""
     for place, node in enumerate(region.nodes):
         if node.op is Loop and not Loop.of(node).stops:
@@ -67,10 +67,10 @@ def _convolves_alike(alone: list[Node], body: Region) -> bool:
 def _loop(copier: Copier, node: Node, alone: list[Node]) -> tuple[Value, ...]:
     """The loop with these nodes inside, and zeros in the place of what they gave it."""
     builder, body = copier.builder, node.regions[0]
-    begun = [v.producer in alone for v in node.inputs[1:]]
+    is_own = [v.producer in alone for v in node.inputs[1:]]
     firsts = [
         full(builder, state.type, 0) if own else copier[first]
-        for own, first, state in zip(begun, node.inputs[1:], body.inputs[1:], strict=True)
+        for own, first, state in zip(is_own, node.inputs[1:], body.inputs[1:], strict=True)
     ]
 
     def begin(inputs: list[Value]) -> list[Value]:
@@ -80,15 +80,15 @@ def _loop(copier: Copier, node: Node, alone: list[Node]) -> tuple[Value, ...]:
         builder.span, builder.scope = node.span, node.scope
         turn, *states = inputs
         is_first = builder.emit(logic.Equal, turn, builder.constant(0), name="first")
-        pairs = zip(begun, node.inputs[1:], states, strict=True)
-        return [turn, *(_begun_state(copier, is_first, first, s) if own else s for own, first, s in pairs)]
+        pairs = zip(is_own, node.inputs[1:], states, strict=True)
+        return [turn, *(_first_state(copier, is_first, first, s) if own else s for own, first, s in pairs)]
 
     inner = copier.region(body, begin)
     builder.span, builder.scope = node.span, node.scope
     return builder.loop(copier[node.inputs[0]], Loop.of(node), firsts, inner)
 
 
-def _begun_state(copier: Copier, is_first: Value, first: Value, state: Value) -> Value:
+def _first_state(copier: Copier, is_first: Value, first: Value, state: Value) -> Value:
     """A state of the loop: in the first turn what it begins with."""
     value = copier.builder.spread(copier[first], state.type.lead)
     return copier.builder.emit(logic.Where, is_first, value, state, name=state.name)

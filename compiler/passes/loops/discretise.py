@@ -10,7 +10,7 @@ from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, Mapping, copy_graph, nodes_for, rewriting
 from mai.compiler.ir.structure import Adjoint, Integrate
 from mai.compiler.ops.shapes.indexing import Pick
-from mai.compiler.passes.loops.hoist import local_sizes, parted, tables_of, timed_values
+from mai.compiler.passes.loops.hoist import local_sizes, split_by_dependence, tables_of, timed_values
 from mai.compiler.passes.loops.reuse import Reuse
 from mai.compiler.solvers import DEFAULTS, SOLVERS, takes_increments
 from mai.compiler.solvers.adaptive import Control, Way, solve
@@ -63,7 +63,7 @@ class Equation:
         """Compute what the velocity of `count` states needs of neither time nor states once, before the loop."""
         self.copier, self.builder, self.node = copier, copier.builder, node
         self.whole = node.regions[0]
-        free, self.nodes = parted(self.whole, local)
+        free, self.nodes = split_by_dependence(self.whole, local)
         moved, self.ending = self.whole.outputs[:count], self.whole.outputs[count:]
         self.field = Region(self.whole.inputs, nodes_for(self.nodes, moved), moved)
         self.reuse = _reuse_of(copier, node, self.field)

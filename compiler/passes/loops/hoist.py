@@ -44,7 +44,7 @@ def local_sizes(graph: Graph) -> set[str]:
     return {name for name, source in graph.sources.items() if source not in outside}
 
 
-def parted(body: Region, local: set[str]) -> tuple[list[Node], list[Node]]:
+def split_by_dependence(body: Region, local: set[str]) -> tuple[list[Node], list[Node]]:
     """The nodes that depend on nothing inside, and the others; a `local` size is read inside a loop."""
     inside = made_in(body)
     free, kept = [], []
@@ -60,7 +60,7 @@ def parted(body: Region, local: set[str]) -> tuple[list[Node], list[Node]]:
 def _leave(builder: Builder, loop: Node, local: set[str]) -> None:
     """Move what depends on nothing inside the body in front of the loop."""
     body = loop.regions[0]
-    free, body.nodes = parted(body, local)
+    free, body.nodes = split_by_dependence(body, local)
     builder.region.nodes += free
 
 

@@ -52,7 +52,7 @@ def refusal(graph: Graph) -> str | None:
 
 def some_turns(graph: Graph) -> tuple[Graph, SomeTurns]:
     """The graph that takes some turns of those loops that can be left between two of them; `refusal` says where there are none."""
-    return _Parting(graph).parted()
+    return _Division(graph).result()
 
 
 def _work(loop: Node) -> int:
@@ -76,12 +76,12 @@ def _is_carried(type: Type) -> bool:
     return bool(type.lead) and type.lead[0].size == symbol("batch")
 
 
-class _Parting:
-    """One graph on its way: the loops that are parted, and the interface that grows by them."""
+class _Division:
+    """One graph on its way: the loops whose turns are divided, and the interface that grows by them."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.parted_loops = {n for n in graph.nodes if n.op is Loop and _why_whole(n) is None}
+        self.divided_loops = {n for n in graph.nodes if n.op is Loop and _why_whole(n) is None}
         self.taken = {*graph.settings, *graph.output_names, *(v.name for v in graph.inputs)}
         self.before = Value(Type(DType.INT), self._unused(BEFORE))
         self.now = Value(Type(DType.INT), self._unused(NOW))
@@ -90,7 +90,7 @@ class _Parting:
         self.offset: Term | None = None
         self.unfinished: list[Term] = []
 
-    def parted(self) -> tuple[Graph, SomeTurns]:
+    def result(self) -> tuple[Graph, SomeTurns]:
         copied = copy_graph(self.graph, self._rule)
         total = self._total(Builder(copied), self._unused(TOTAL))
         copied.name = f"{self.graph.name}.step"
@@ -104,7 +104,7 @@ class _Parting:
         return copied, SomeTurns(self.before.name, self.now.name, total.name, states, results)
 
     def _rule(self, copier: Copier, node: Node) -> bool:
-        if node not in self.parted_loops:
+        if node not in self.divided_loops:
             return False
         copier.bind(node, *self._part(copier, node))
         return True
@@ -145,10 +145,10 @@ class _Parting:
 
     def _total(self, builder: Builder, name: str) -> Value:
         """How many turns there are, one an example."""
-        assert self.offset is not None, "a loop is parted"
+        assert self.offset is not None, "a loop is divided"
         total = Term(builder, self.offset.value)
         taken = Term(builder, self.before) + Term(builder, self.now)
-        if self.unfinished and len(self.parted_loops) == 1:
+        if self.unfinished and len(self.divided_loops) == 1:
             goes_on = Term(builder, self.unfinished[0].value)
             total = goes_on.where(total, total.emit(el.Minimum, taken))
         lead = self.inputs[0].type.lead

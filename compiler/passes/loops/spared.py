@@ -15,13 +15,13 @@ from mai.compiler.solvers.reuse import differentiated
 
 def spared_by(graph: Graph) -> Spared:
     """The shares of the multiply-adds of its one `integrate`'s velocity that are spared; 0 where less cannot be computed."""
-    known, unrolled = known_sizes(graph), unroll(graph)
+    values, unrolled = known_sizes(graph), unroll(graph)
     (field,) = [node.regions[0] for node in unrolled.walk() if node.op is Integrate]
     keeps = graph.has(Reusable) and differentiated(field) is None
     guidance = guidance_in(field, unrolled)
 
     def count(kept: bool, guidance: Guidance | None) -> int:
-        return multiply_adds(_less(field, kept, guidance), known, products=True)
+        return multiply_adds(_less(field, kept, guidance), values, products=True)
 
     def share(kept: bool, guidance: Guidance | None) -> float:
         return 1 - count(kept, guidance) / whole

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value, turns_of
-from mai.compiler.ir.rewrite import Copier, copy_graph, reached, rewriting
+from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
 from mai.compiler.ir.structure import Loop, WeightOf
 from mai.compiler.ops.shapes.shape import Stack
 from mai.compiler.passes.fill import full
+from mai.compiler.passes.local.prune import needed_for
 
 
 @rewriting(Loop)
@@ -71,8 +72,8 @@ def _turns(loop: Node, at_most: int | None, alike: bool) -> int:
 
 
 def _asks_for_its_turn(body: Region) -> bool:
-    """Whether the turn makes a difference to what a turn gives."""
-    return not reached(body.nodes, body.inputs[:1]).isdisjoint(body.outputs)
+    """Whether the turn makes a difference to what a turn gives: its number is also handed to loops inside that do not read it."""
+    return body.inputs[0] in needed_for(body, body.outputs)
 
 
 def _filled(name: str, turns: list[int]) -> str:

@@ -33,16 +33,18 @@ class GrowingAxes:
         if value not in self._axes:
             physical = value.type.physical
             places = range(-len(physical), 0)
-            self._axes[value] = tuple(axis for axis, size in zip(places, physical, strict=True) if self._is_text(size))
+            self._axes[value] = tuple(
+                [axis for axis, size in zip(places, physical, strict=True) if self._is_text(size)]
+            )
         return self._axes[value]
 
     def _is_text(self, size: object) -> bool:
-        if not self.has_length(size):
-            return False
-        if not self.is_length(size):
+        if self.is_length(size):
+            return True
+        if self.has_length(size):
             why = f"has an axis of {str(size).replace(self.length, 'P')} for a text of P tokens"
             raise self.refused(why, help=BESIDE)
-        return True
+        return False
 
     def grows(self, value: Value, axis: int) -> bool:
         """Whether this axis of a value's shape is the text's."""

@@ -31,7 +31,7 @@ from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.shape import Expand, Reshape
 from mai.compiler.ops.terms import Term
-from mai.compiler.passes.loops.hoist import parted
+from mai.compiler.passes.loops.hoist import split_by_dependence
 from mai.compiler.passes.text.beam import Moved, search
 from mai.compiler.passes.text.causal import SAMPLED, Sample, combine_fills, is_neutral
 from mai.compiler.passes.text.growth import Finish, State, grow
@@ -93,12 +93,13 @@ class Growth(Turn):
             for sample in self.samples:
                 sample.follow(node)
             for output, result in zip(node.outputs, self._of(node), strict=True):
-                result.value.name = result.value.name if result.value in self.builder.region.inputs else output.name
+                if result.value.producer is not None or result.value not in self.builder.region.inputs:
+                    result.value.name = output.name
                 self.grown[output] = result
 
     def _of(self, node: Node) -> list[Grown]:
         inputs = [self.grown_of(v) for v in node.inputs]
-        read = [self.grown_of(v) for v in reading(node)]
+        read = [self.grown_of(v) for v in reading(node)] if node.regions else inputs
         if not any(g.axes for g in read) and not self._speaks(node):
             return self._plain(node, inputs)
         if is_along_text(self, node):
@@ -149,7 +150,7 @@ class Growth(Turn):
 
     def _along(self, loop: Node) -> list[Grown]:
         """A loop along the text, once what its turns have in common is computed."""
-        free, own = parted(loop.regions[0], set())
+        free, own = split_by_dependence(loop.regions[0], set())
         self.nodes(free)
         self.node = loop
         return LoopAlong(self, loop, own).results()
@@ -180,6 +181,9 @@ class Growth(Turn):
         only_last = self.need.get(node.output) == LAST and row is not None
         supplied, consumed = [], []
         for operand, (value, g) in enumerate(zip(node.inputs, inputs, strict=True)):
+            if g.row is None and not g.past:
+                supplied.append(g)
+                continue
             goes = {axis: self.route(node, operand, axis) for axis in g.axes}
             operand_value = self._supplied(
                 g, value, {a for a, to in goes.items() if to != row or row is None}, only_last
@@ -245,6 +249,8 @@ class Growth(Turn):
         self, node: Node, operands: list[Grown], consumed: Sequence[tuple[int, int]]
     ) -> list[Grown]:  # fmt: skip
         """Before a sum over a past axis, the places that hold no token are made neutral, in one operand that has it."""
+        if not consumed:
+            return operands
         masked: set[Any] = set()
         for operand, axis in sorted(consumed, key=lambda c: operands[c[0]].row is None):
             place = operands[operand].past.index(axis) if axis in operands[operand].past else None
@@ -284,7 +290,8 @@ class Growth(Turn):
         if any(self.has_length(a) for a in attributes.values()):
             raise self.refused("depends on the length of the text")
         result = b.emit_all(op, inputs, attributes, node.output.name)[0]
-        result.type = replace(result.type, classes=node.output.type.classes)
+        if result.type.classes != node.output.type.classes:
+            result.type = replace(result.type, classes=node.output.type.classes)
         return result
 
     def _sizes_of_axes(self, row: int | None, past: Sequence[int], rows: Size) -> dict[int, Size]:

@@ -26,11 +26,12 @@ from mai.compiler.ops.terms import Term
 from mai.compiler.passes.fill import KINDS, full
 from mai.compiler.passes.text.growing_axes import GrowingAxes
 from mai.compiler.passes.text.growth import State
+from mai.spec.record import record
 
 FAR = 2.0**62  # Beyond any whole number of a text.
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Grown:
     """What a value of the body became in a turn.
 
@@ -263,7 +264,9 @@ class Turn(GrowingAxes):
         """Apply an operation in the body and return its first output."""
         return self.builder.emit(op, *inputs, name=name, **attributes)
 
-    def emit_all(self, op: type[Operation], inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Sequence[Value]:
+    def emit_all(
+        self, op: type[Operation], inputs: Sequence[Value], attributes: Mapping[str, object]
+    ) -> Sequence[Value]:
         """Apply an operation in the body and return all its outputs."""
         return self.builder.emit_all(op, inputs, attributes)
 
@@ -316,11 +319,11 @@ class Turn(GrowingAxes):
 
     def appended(self) -> Value:
         """Whether each of the new tokens was appended: those of the prompt are read before the first turn that appends."""
-        has_begun = self.emit(logic.Greater, self._begun(), self.builder.constant(0))
+        has_begun = self.emit(logic.Greater, self._progress(), self.builder.constant(0))
         has_token = self.emit(logic.GreaterEqual, self.places(), self.builder.constant(0))
         return self.emit(logic.LogicalAnd, self.emit(Unsqueeze, has_begun), has_token, name="appended")
 
-    def _begun(self) -> Value:
+    def _progress(self) -> Value:
         """A number that is 0 until a token is appended."""
         assert self.turn is not None, "the turn has begun"
         return self.turn

@@ -58,8 +58,8 @@ class Blocks:
         self.builder: Builder = self.copier.builder
         self.body = self.loop.regions[0]
         self.form = Loop.of(self.loop)
-        self.past, self.held, self.new = (symbol(f"{self.form.length}_{name}") for name in ("past", "held", "new"))
-        self.far = {v: Value(self._resized(v.type, self.held), v.name) for v in self.body.inputs[1:]}
+        self.past, self.far_size, self.new = (symbol(f"{self.form.length}_{name}") for name in ("past", "held", "new"))
+        self.far = {v: Value(self._resized(v.type, self.far_size), v.name) for v in self.body.inputs[1:]}
 
     def rewrite(self) -> None:
         """The outer loop, and what its turns keep of the tokens as one row."""
@@ -128,7 +128,7 @@ class Blocks:
         b.span, b.scope = node.span, node.scope
         *new, keys, values, seen = node.inputs
         far, near = [self.far[v] for v in (keys, values)], [self.copier[v] for v in (keys, values)]
-        self.copier.sizes[str(self.held)] = far[0], len(far[0].type.physical) - 2
+        self.copier.sizes[str(self.far_size)] = far[0], len(far[0].type.physical) - 2
         heads = node.attributes
         bias = self._bias(self.copier[seen], heads["heads"] // heads["kv_heads"])
         inputs = [*(self.copier[v] for v in new), *far, *near, bias]
@@ -147,7 +147,7 @@ class Blocks:
         return b.emit(Reshape, shared, shape=(groups * self.new, total), name="bias")
 
     def _near(self, state: Value) -> Size:
-        return self.past - self.held if state in self.caches else self.past
+        return self.past - self.far_size if state in self.caches else self.past
 
     def _resized(self, type: Type, past: Size) -> Type:
         """The type of a state that is `past` long where it has the text so far."""

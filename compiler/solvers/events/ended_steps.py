@@ -99,7 +99,7 @@ class EndedSteps:
         return LastStep(taken, turn, list(results[2 + count : 2 + 2 * count]), list(results[2 : 2 + count]))
 
     def _ended(self, at_once: Term, goes_on: Term, step: LastStep, rows: list[Value]) -> list[Value]:
-        """What is made of the last step of each example, and of the rows of all."""
+        """Results of the last step of each example, and of the rows of all."""
         whole, method = self.whole, self.whole.method
         around = [
             (method.time(step.turn.value, Fraction(0)), step.before),

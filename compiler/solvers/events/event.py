@@ -81,11 +81,11 @@ def _beside_each_other(
     here = [builder.lead(v.value, (axis,)) for v in (time, *states)]
     end = condition(here[0], here[1:])
 
-    def parted(truth: Value) -> Value:
+    def by_part(truth: Value) -> Value:
         inner = sum(a.depth > axis.depth for a in truth.type.lead)
         return builder.unlead(builder.spread(truth, (axis,)), 1 + inner)
 
-    return parted(end.holds), [(c, parted(c.truth)) for c in end.compared]
+    return by_part(end.holds), [(c, by_part(c.truth)) for c in end.compared]
 
 
 def _changes(problem: Problem, condition: Condition, between: Between, ends: Sequence[Term]) -> list[Term]:

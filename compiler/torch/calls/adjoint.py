@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, fx
 from torch.autograd.function import once_differentiable
 
+from mai.compiler.torch.autograd_context import AutogradContext
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 Field = Callable[..., tuple[Tensor, ...]]
@@ -79,12 +80,17 @@ class Equation:
         return torch.linspace(float(bounds[0]), float(bounds[-1]), int(count) + 1).to(bounds)
 
 
+class _Solved(AutogradContext):
+    equation: Equation
+    count: int
+
+
 class _Adjoint(torch.autograd.Function):
     """The end of an equation; inputs: start, stop, the states, what the field reads from around it, its parameters."""
 
     @staticmethod
     def forward(
-        ctx: Any, equation: Equation, count: int, start: Tensor, stop: Tensor, *tensors: Tensor
+        ctx: _Solved, equation: Equation, count: int, start: Tensor, stop: Tensor, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         ended = equation.solve(start, stop, tensors[:count])
         ctx.equation, ctx.count = equation, count
@@ -94,7 +100,7 @@ class _Adjoint(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Solved, *grads: Tensor) -> tuple[Tensor | None, ...]:
         equation, count, saved = ctx.equation, ctx.count, ctx.saved_tensors
         (start, stop), first, ended = saved[:2], saved[2 : 2 + count], saved[2 + count :]
         wanted = ctx.needs_input_grad[4 + count :]

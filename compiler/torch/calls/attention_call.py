@@ -14,6 +14,7 @@ from torch import Tensor, fx
 
 from mai.compiler.ops.products.scores import headed_by_torch, weighed_by_torch, within
 from mai.compiler.torch.autocast import autocast_of_now
+from mai.compiler.torch.autograd_context import AutogradContext
 from mai.spec.record import record
 
 ROWS = 64  # Of a block.
@@ -65,11 +66,16 @@ class Form:
         return cast("Tensor", result)
 
 
+class _Attended(AutogradContext):
+    form: Form
+    autocast: torch.autocast
+
+
 class _Attention(torch.autograd.Function):
     """Rows in blocks, of which nothing is kept."""
 
     @staticmethod
-    def forward(ctx: Any, form: Form, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    def forward(ctx: _Attended, form: Form, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         ctx.form, ctx.autocast = form, autocast_of_now(q.device.type)
         ctx.save_for_backward(q, k, v)
         with ctx.autocast:
@@ -80,14 +86,14 @@ class _Attention(torch.autograd.Function):
         return torch.cat(blocks, -2)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Attended, grad: Tensor) -> tuple[Tensor | None, ...]:
         form, (q, k, v) = ctx.form, ctx.saved_tensors
         sums = [torch.zeros_like(x) for x in (q, k, v)]
         for rows, near, first in form.blocks(q.shape[-2], k.shape[-2]):
             cut = q[..., rows, :], _columns(k, near, first), _columns(v, near, first)
-            parts = [x.detach().requires_grad_() for x in cut]
+            of_rows, keys, values = parts = [x.detach().requires_grad_() for x in cut]
             with torch.enable_grad(), ctx.autocast:
-                result = form.rows(*parts, rows.start, near, first)
+                result = form.rows(of_rows, keys, values, rows.start, near, first)
             of_q, *of_columns = torch.autograd.grad(result, parts, grad[..., rows, :])
             sums[0][..., rows, :] = of_q
             for total, part in zip(sums[1:], of_columns, strict=True):

@@ -6,7 +6,6 @@ torch's own way back makes a convolution of the size of the batch, and takes two
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -15,6 +14,7 @@ from torch.autograd.function import once_differentiable
 from mai.compiler.ir.graph import Node
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ops.products.convolution import Conv
+from mai.compiler.torch.autograd_context import AutogradContext
 
 FEW = 8  # The widest window: each of its places is a pass over the image. Measured: from some 12 on torch's is as fast.
 Padding = tuple[tuple[int, int]]
@@ -45,9 +45,13 @@ def depthwise(
     return result
 
 
+class _Convolved(AutogradContext):
+    dilation: int
+
+
 class _Depthwise(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
+    def forward(ctx: _Convolved, x: Tensor, weight: Tensor, bias: Tensor | None, dilation: int) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.dilation = dilation
         result: Tensor | None = None
@@ -58,7 +62,7 @@ class _Depthwise(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, came: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Convolved, came: Tensor) -> tuple[Tensor | None, ...]:
         """Each place of the result gives back to all that its window saw."""
         x, weight = ctx.saved_tensors
         lead = (*range(x.ndim - 2), -1)

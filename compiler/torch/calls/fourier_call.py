@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -16,6 +15,7 @@ from torch.autograd.function import once_differentiable
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ops.fourier.complex_numbers import TABLE
 from mai.compiler.ops.fourier.real import Matrix, RealFourier, RealInverse, inverse_table, real_table
+from mai.compiler.torch.autograd_context import AutogradContext
 
 
 @fx.wrap
@@ -63,9 +63,14 @@ def _table_of(rows: Callable[..., Matrix], sizes: tuple[int, ...], dtype: torch.
 
 
 # ----------------------------------------------------------------- many numbers
+class _Transformed(AutogradContext):
+    size: int
+    axis: int
+
+
 class _RealFourier(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, axis: int) -> Tensor:
+    def forward(ctx: _Transformed, x: Tensor, axis: int) -> Tensor:
         ctx.size, ctx.axis = x.shape[axis], axis
         operation: type[Operation] = RealFourier
         result: Tensor = operation.torch(torch, x, axis=axis)
@@ -73,16 +78,22 @@ class _RealFourier(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, came: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: _Transformed, came: Tensor) -> tuple[Tensor, None]:
         """n times the inverse, of which every frequency counts once."""
         z = torch.complex(*came.unbind(ctx.axis - 1))
         counts = _counts(z, ctx.size, ctx.axis)
         return torch.fft.irfft(z / counts, n=ctx.size, dim=ctx.axis, norm="forward"), None
 
 
+class _Inverted(AutogradContext):
+    size: int
+    axis: int
+    have: int
+
+
 class _RealInverse(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, re: Tensor, im: Tensor, n: int, axis: int) -> Tensor:
+    def forward(ctx: _Inverted, re: Tensor, im: Tensor, n: int, axis: int) -> Tensor:
         ctx.size, ctx.axis, ctx.have = n, axis, re.shape[axis]
         operation: type[Operation] = RealInverse
         result: Tensor = operation.torch(torch, re, im, n=n, axis=axis)
@@ -90,7 +101,7 @@ class _RealInverse(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, came: Tensor) -> tuple[Tensor, Tensor, None, None]:
+    def backward(ctx: _Inverted, came: Tensor) -> tuple[Tensor, Tensor, None, None]:
         """The transform, of which every frequency counts as often as there."""
         z = torch.fft.rfft(came, dim=ctx.axis, norm="forward").narrow(ctx.axis, 0, ctx.have)
         z = z * _counts(z, ctx.size, ctx.axis)

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, fx
 from torch.autograd.function import once_differentiable
 
+from mai.compiler.torch.autograd_context import AutogradContext
+
 Solve = Callable[..., tuple[Tensor, ...]]
+
+
+class _SolvedFor(AutogradContext):
+    solve: Solve
+    captured: tuple[Tensor | int, ...]
 
 
 class _Implicit(torch.autograd.Function):
     """The solution; inputs: how its cotangent becomes that of g, what that reads from around it, the solution, g of it."""
 
     @staticmethod
-    def forward(ctx: Any, solve: Solve, captured: tuple[Tensor | int, ...], z: Tensor, y: Tensor) -> Tensor:
+    def forward(ctx: _SolvedFor, solve: Solve, captured: tuple[Tensor | int, ...], z: Tensor, y: Tensor) -> Tensor:
         ctx.solve, ctx.captured = solve, captured
         return z.clone()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, cotangent: Tensor) -> tuple[None, None, None, Tensor]:
+    def backward(ctx: _SolvedFor, cotangent: Tensor) -> tuple[None, None, None, Tensor]:
         with torch.no_grad():
             (solved,) = ctx.solve(cotangent, *ctx.captured)
         return None, None, None, solved

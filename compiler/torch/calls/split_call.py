@@ -45,8 +45,8 @@ def _is_plain(node: Node) -> bool:
     """Whether a slice takes numbers side by side, between places that are known."""
     start, stop, step = (node.attributes[n] for n in ("start", "stop", "step"))
     whole = node.inputs[0].type.shape[node.attributes["axis"]]
-    known = isinstance(whole, int) and all(b is None or (isinstance(b, int) and b >= 0) for b in (start, stop))
-    return known and step in (None, 1)
+    has_numbers = isinstance(whole, int) and all(b is None or (isinstance(b, int) and b >= 0) for b in (start, stop))
+    return has_numbers and step in (None, 1)
 
 
 def _width(node: Node) -> int:

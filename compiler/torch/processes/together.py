@@ -6,13 +6,12 @@ process has is the sum over all processes of what theirs say of it: a gathering 
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 import torch.distributed as dist
 from torch import Tensor, fx
 from torch.autograd import Function
 
+from mai.compiler.torch.autograd_context import AutogradContext
 from mai.spec.record import record
 
 MOMENTUM = 0.1  # As `torch.nn.BatchNorm2d` has it.
@@ -106,35 +105,40 @@ def _padded(rows: Tensor, count: int) -> Tensor:
     return torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows.contiguous()
 
 
+class _Shared(AutogradContext):
+    axis: int
+    sizes: tuple[int, ...]
+
+
 class _Gathered(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, axis: int, sizes: tuple[int, ...]) -> Tensor:
+    def forward(ctx: _Shared, x: Tensor, axis: int, sizes: tuple[int, ...]) -> Tensor:
         ctx.axis, ctx.sizes = axis, sizes
         return _gather(x, axis, sizes)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: _Shared, *gradients: Tensor) -> tuple[Tensor, None, None]:
         return _applied(_SumOfOwn, *gradients, ctx.axis, ctx.sizes), None, None
 
 
 class _SumOfOwn(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, axis: int, sizes: tuple[int, ...]) -> Tensor:
+    def forward(ctx: _Shared, x: Tensor, axis: int, sizes: tuple[int, ...]) -> Tensor:
         ctx.axis, ctx.sizes = axis, sizes
         return _sum_of_own(x, axis, sizes)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: _Shared, *gradients: Tensor) -> tuple[Tensor, None, None]:
         return _applied(_Gathered, *gradients, ctx.axis, ctx.sizes), None, None
 
 
 class _Summed(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: AutogradContext, x: Tensor) -> Tensor:
         total = x.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    def backward(ctx: AutogradContext, *gradients: Tensor) -> Tensor:
         return _applied(_Summed, *gradients)

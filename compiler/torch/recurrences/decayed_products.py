@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mai.compiler.torch.autograd_context import AutogradContext
 from mai.compiler.torch.recurrences.scans import scanned
 
 CHUNK = 16  # Turns that are one product of matrices; measured: 32 takes a tenth longer, 64 a third.
@@ -21,7 +20,7 @@ class _Decays(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, a: Tensor) -> Tensor:
+    def forward(ctx: AutogradContext, a: Tensor) -> Tensor:
         after = torch.ones(a.shape[-1], a.shape[-1], dtype=torch.bool, device=a.device).tril(-1)
         decays = torch.where(after, a.unsqueeze(-1), 1.0).cumprod(-2).tril()
         ctx.save_for_backward(decays)
@@ -29,7 +28,7 @@ class _Decays(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(ctx: AutogradContext, grad: Tensor) -> Tensor:
         (decays,) = ctx.saved_tensors
         before = grad.to(decays.dtype).tril() @ decays.mT
         back = (decays[..., 1:] * before[..., :-1]).sum(-2)

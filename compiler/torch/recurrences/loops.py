@@ -57,10 +57,10 @@ def _turns(
     before = states
     rows_of_turns = zip(*(table.unbind(axis) for table, axis in tables), strict=True) if tables else repeat(())
     for turn, taken in zip(turns.unbind(), rows_of_turns, strict=False):
-        before = states if fits is None else _held(states[0], states, before, fits)
+        before = states if fits is None else _where_going(states[0], states, before, fits)
         results = body(turn, *before, *taken, *captured)
         after = results[: len(states)]
-        states = after if fits is None else _held(states[0], after, states, fits)
+        states = after if fits is None else _where_going(states[0], after, states, fits)
         for rows, row in zip(kept, results[len(states) :], strict=True):
             rows.append(row)
         if fill is not None and not states[0].any():
@@ -68,7 +68,7 @@ def _turns(
     return states
 
 
-def _held(going: Tensor, new: tuple[Tensor, ...], old: tuple[Tensor, ...], fits: Fits) -> tuple[Tensor, ...]:
+def _where_going(going: Tensor, new: tuple[Tensor, ...], old: tuple[Tensor, ...], fits: Fits) -> tuple[Tensor, ...]:
     """New states where an example goes on, old ones elsewhere; the first of them says so, and is always new."""
     if bool(going.all()):
         return new

@@ -16,6 +16,7 @@ from torch import Tensor, fx
 from torch.autograd.function import once_differentiable
 
 from mai.compiler.torch.autocast import autocast_of_now
+from mai.compiler.torch.autograd_context import AutogradContext
 from mai.compiler.torch.recurrences.block_states import Places, Read, Scanned, aligned
 from mai.compiler.torch.recurrences.loops import Empty, empty_rows
 from mai.compiler.torch.recurrences.rooms import Rooms
@@ -173,11 +174,16 @@ class Block:
             self.inputs += state.gives
 
 
+class _Run(AutogradContext):
+    plan: Plan
+    autocast: torch.autocast
+
+
 class _Recurrence(torch.autograd.Function):
     """The last states, then what is kept, [turns, ...]; inputs: states, tables, tensors from around the loop."""
 
     @staticmethod
-    def forward(ctx: Any, plan: Plan, *tensors: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: _Run, plan: Plan, *tensors: Tensor) -> tuple[Tensor, ...]:
         ctx.plan, ctx.autocast = plan, autocast_of_now(tensors[0].device.type)
         firsts, kept = list[Tensor](), list[Tensor]()
         with ctx.autocast:
@@ -198,7 +204,7 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _Run, *grads: Tensor) -> tuple[Tensor | None, ...]:
         plan: Plan = ctx.plan
         saved = ctx.saved_tensors  # Read once: a turn that is computed again gives them once.
         count = len(ctx.needs_input_grad) - 1

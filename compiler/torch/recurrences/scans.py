@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mai.compiler.torch.autograd_context import AutogradContext
 from mai.compiler.torch.recurrences.rooms import Rooms
 
 
@@ -49,14 +48,14 @@ def scanned(a: Tensor, b: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
 
 class _Scanned(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(ctx: AutogradContext, a: Tensor, b: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         states = scan(a, b, first, Rooms())
         ctx.save_for_backward(a, states)
         return states[:-1], states[-1].clone()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, before: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: AutogradContext, before: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         a, states = ctx.saved_tensors
         back, first = scan_back(a.expand_as(before), before, None, last, Rooms())
         return (back * states[:-1]).sum_to_size(a.shape), back, first

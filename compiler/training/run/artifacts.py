@@ -1,4 +1,4 @@
-"""The files that a train block of a run writes: its checkpoints and, at the end, the weights, with what is known of them."""
+"""The files that a train block of a run writes: its checkpoints and, at the end, the weights, with their metadata."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def make(folder: Path) -> Path:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
     """Have the folder for one run alone. The lock is of the process, and no file: it is gone however the run ends.
 
     Where a file system has no locks, there is none.
@@ -99,7 +99,7 @@ def settle(folder: Path) -> None:
     if folder.name == BEFORE:
         settle(folder.parent)
     if any((folder / name).exists() for name in GATHERED):
-        with suppress(MaiError), held(folder):  # Where another run has the folder, it is still at it.
+        with suppress(MaiError), alone_in(folder):  # Where another run has the folder, it is still at it.
             _settle(folder)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -94,7 +94,7 @@ class Wanted:
     count: int
     several: int
     stops: tuple[str, ...]
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
     likeliest: int | None = None
 
     @property
@@ -110,7 +110,7 @@ class Wanted:
         assert tokenizer is not None
         return Answer(tokenizer, self.one.model.ends(self.values), self.stops)
 
-    def call(self, rows: int) -> dict[str, Any]:
+    def call(self, rows: int) -> dict[str, object]:
         """The values of a call for so many answers. Raises `ModelError`, `body-too-large`."""
         check_numbers(rows, len(self.prompt))
         self.check_length(self.text)
@@ -121,13 +121,13 @@ class Wanted:
         """Check that prompt and answer fit into what a file reads, in the words of who asks. Raises `ModelError`."""
         check_length(text, self.prompt[None], {str(text.count): self.count}, said_as="max_tokens")
 
-    def beside(self, rows: int) -> dict[str, Any]:
+    def beside(self, rows: int) -> dict[str, object]:
         """What a call for so many answers takes beside the prompt and the number of tokens."""
         numbers = {EXAMPLE: list(range(rows))} if EXAMPLE in self.one.model.inputs else {}
         return {**numbers, **self.values}
 
 
-def take_count(text: Text, values: dict[str, Any], asked: int | None) -> int:
+def take_count(text: Text, values: dict[str, object], asked: int | None) -> int:
     """How many tokens come at most, by OpenAI's names or by that of the file's own setting, which is taken out of `values`.
 
     A file without such a setting gives no more than its spec says.
@@ -147,7 +147,7 @@ def take_count(text: Text, values: dict[str, Any], asked: int | None) -> int:
     return own
 
 
-def seeded(one: Served, values: Mapping[str, Any]) -> dict[str, Any]:
+def seeded(one: Served, values: Mapping[str, object]) -> dict[str, object]:
     """Values with a seed: the one that was asked for, or any, where the file draws."""
     takes = SEED in one.model.settings or SEED in one.model.inputs
     return {SEED: secrets.randbelow(SEEDS), **values} if takes else dict(values)

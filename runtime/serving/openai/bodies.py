@@ -65,10 +65,10 @@ class Asked(BaseModel):
         """The texts that end an answer."""
         return tuple(s for s in ([self.stop] if isinstance(self.stop, str) else self.stop or []) if s)
 
-    def values(self, known: Mapping[str, object]) -> dict[str, Any]:
+    def values(self, ports: Mapping[str, object]) -> dict[str, object]:
         """The settings and inputs that were said, without what says nothing where the file does not know it."""
         said = {n: v for n, v in (self.model_extra or {}).items() if v is not None and n not in IGNORED}
-        return {n: v for n, v in said.items() if n in known or not any(v == e for e in NEUTRAL.get(n, ()))}
+        return {n: v for n, v in said.items() if n in ports or not any(v == e for e in NEUTRAL.get(n, ()))}
 
 
 class Completion(Asked):

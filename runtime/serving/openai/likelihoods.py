@@ -23,7 +23,7 @@ class Likely:
         """Its bytes in UTF-8; None where it is only a part of a character."""
         return None if INCOMPLETE in self.text else list(self.text.encode())
 
-    def told(self) -> dict[str, object]:
+    def as_entry(self) -> dict[str, object]:
         """As an entry of a chat's answer."""
         return {"token": self.text, "logprob": self.log_prob, "bytes": self.bytes}
 
@@ -42,7 +42,7 @@ class Telling:
 
     def __init__(self, answer: Answer, tokenizer: Tokenizer) -> None:
         self._answer, self._tokenizer = answer, tokenizer
-        self._told = 0
+        self._count = 0
 
     def until(self, letters: int) -> list[LikelyTurn]:
         """The tokens that were not told yet and begin within the first letters of the answer."""
@@ -50,12 +50,12 @@ class Telling:
 
     def _until(self, letters: int) -> Iterator[LikelyTurn]:
         scores = self._answer.scores
-        while self._told < len(scores) and scores[self._told][0] < letters:
-            offset, one = scores[self._told]
-            before = [scores[self._told - 1][1].token] if self._told else []
+        while self._count < len(scores) and scores[self._count][0] < letters:
+            offset, one = scores[self._count]
+            before = [scores[self._count - 1][1].token] if self._count else []
             likeliest = tuple(Likely(self._text(before, t), max(x, LEAST)) for t, x in one.likeliest)
             yield LikelyTurn(Likely(self._text(before, one.token), max(one.log_prob, LEAST)), likeliest, offset)
-            self._told += 1
+            self._count += 1
 
     def _text(self, before: Sequence[int], token: int) -> str:
         decoder = self._tokenizer.decoder(before)
@@ -80,5 +80,7 @@ def _by_text(turn: LikelyTurn) -> dict[str, float]:
 
 def of_chat(turns: Sequence[LikelyTurn]) -> dict[str, object]:
     """An entry for each token, with the likeliest of its turn."""
-    entries = [{**turn.chosen.told(), "top_logprobs": [each.told() for each in turn.likeliest]} for turn in turns]
+    entries = [
+        {**turn.chosen.as_entry(), "top_logprobs": [each.as_entry() for each in turn.likeliest]} for turn in turns
+    ]
     return {"content": entries, "refusal": None}

@@ -28,7 +28,7 @@ from mai.runtime.serving.openai.likelihoods import Telling
 from mai.runtime.serving.options import Options
 from mai.runtime.serving.running import find, prepared
 from mai.runtime.serving.served import Served
-from mai.runtime.serving.writing import begun, respond_by_events
+from mai.runtime.serving.writing import respond_by_events, started
 from mai.runtime.text.prompts import encode_text, read_prompt
 
 BEGAN = int(time.time())
@@ -196,7 +196,7 @@ async def _stream(
 ) -> Response:
     """Events of the server, one for each piece; what is wrong from the start is refused as any other request."""
     answer = wanted.answer()
-    pieces = await begun(streamed(wanted, options, answer, options.timeout))
+    pieces = await started(streamed(wanted, options, answer, options.timeout))
     telling = _telling(wanted, answer)
     tells_usage = body.stream_options is not None and body.stream_options.include_usage
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mai.spec.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Entry:
     """What `mai explain` prints of a diagnostic.
 

@@ -83,10 +83,10 @@ def _results(node: Node, table: Table, moving: Numbers) -> list[list[Number]]:
     if node.regions or len(node.outputs) > 1:
         whole = Number(_union(n.states for v in reading(node) for n in table.get(v, ())))
         return [[whole] * _count(v) for v in node.outputs]
-    return [[_made(node, table, [*of], moving) for of in _sources(node)]]
+    return [[_number(node, table, [*of], moving) for of in _sources(node)]]
 
 
-def _made(node: Node, table: Table, of: Sequence[tuple[int, int]], moving: Numbers) -> Number:
+def _number(node: Node, table: Table, of: Sequence[tuple[int, int]], moving: Numbers) -> Number:
     """A number of a result from those of the operands that it is of, each by its operand and its place."""
     operands = [(k, table[node.inputs[k]][i]) for k, i in of if node.inputs[k] in table]
     parts = [n for _, n in operands if n.noises]

@@ -21,7 +21,7 @@ from mai.compiler.ir.rewrite import Copier, made_in, nodes_for, reading
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ops.shapes.indexing import Take
-from mai.compiler.passes.loops.hoist import parted
+from mai.compiler.passes.loops.hoist import split_by_dependence
 from mai.compiler.passes.loops.recurrences.recurrence import (
     Recurrence,
     can_widen,
@@ -80,7 +80,7 @@ class _Parting:
 
     def __init__(self, loop: Node, groups: Iterable[Sequence[StateSet]]) -> None:
         self.loop, self.body = loop, loop.regions[0]
-        self.free, self.rest = parted(self.body, set())
+        self.free, self.rest = split_by_dependence(self.body, set())
         self.inside = {*self.body.inputs, *(v for node in self.rest for v in node.outputs)}
         self.behind = states_behind(self.body)
         self.list = [_Part(group) for group in groups]

@@ -22,7 +22,7 @@ from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.ops.reductions.norm import BatchNorm
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.passes.derivatives.dependence import is_real
-from mai.compiler.passes.loops.hoist import parted
+from mai.compiler.passes.loops.hoist import split_by_dependence
 from mai.compiler.passes.loops.recurrences.affine_line import Lines
 from mai.compiler.passes.loops.recurrences.outer_products import Reading, factors, query_of, reading_of
 from mai.spec.record import record
@@ -133,11 +133,11 @@ class _Blocks:
     def __init__(self, loop: Node, steps: Axis, products: bool) -> None:
         self.loop, self.body, self.steps, self.products = loop, loop.regions[0], steps, products
         self.states = self.body.inputs[1:]
-        self.free, _ = parted(self.body, set())
+        self.free, _ = split_by_dependence(self.body, set())
         self.inside = made_in(self.body).difference(v for node in self.free for v in node.outputs)
         turn = self.body.inputs[0]
         self.turns = Value(self._wide(turn.type), "turns")
-        self.known: dict[Value, Value] = {turn: self.turns}
+        self.of_block: dict[Value, Value] = {turn: self.turns}
         self.largest = max(SMALL, LARGEST * sum(_elements(v.type) for v in self.states))
 
     def recurrence(self, order: Sequence[int]) -> Recurrence | None:
@@ -165,16 +165,16 @@ class _Blocks:
         for node in rows_taken(self.loop, self.inside):
             value = Value(self._wide(node.output.type), node.output.name)
             rows.append(Row(node.inputs[0], node.attributes["axis"], value))
-            self.known[node.output] = value
+            self.of_block[node.output] = value
         return rows
 
     def _update(self, place: int, inputs: Sequence[Value]) -> Update | None:
         """What a block computes of a state; what it gives is known from then on."""
         state, ended = self.states[place], self.body.outputs[place]
-        nodes = self._needed([ended], {*self.known, state})
+        nodes = self._needed([ended], {*self.of_block, state})
         region = Region(list(inputs))
         builder = Builder(region, self.loop.span, self.loop.scope)
-        lines = Lines(_copier(builder, self.known), state)
+        lines = Lines(_copier(builder, self.of_block), state)
         if nodes is None or not all(lines.follow(node) for node in nodes):
             region.forget()
             return None
@@ -186,40 +186,40 @@ class _Blocks:
         """A state before and after the turns of a block, from now on known to what is computed."""
         state, ended = self.states[place], self.body.outputs[place]
         before, after = (Value(self._wide(state.type), name) for name in (f"{state.name}_before", state.name))
-        self.known[state] = before
-        self.known.setdefault(ended, after)
+        self.of_block[state] = before
+        self.of_block.setdefault(ended, after)
         return before, after
 
     def _read_update(self, place: int, region: Region, reading: Reading) -> Update | None:
         """The update of a state that is a sum of outer products; None where it is none."""
-        nodes = self._needed([reading.query], self.known)
+        nodes = self._needed([reading.query], self.of_block)
         if nodes is None or any(self.states[place] in node.inputs for node in nodes):
             return None
         builder = Builder(region, reading.node.span, reading.node.scope)
         parts = factors(builder, *region.outputs)
         if parts is None:
             return None
-        copier = _copier(builder, self.known)
+        copier = _copier(builder, self.of_block)
         copier.nodes(nodes)
         region.outputs = [*parts, query_of(builder, copier[reading.query], reading)]
         result = Value(self._wide(reading.node.output.type), reading.node.output.name)
-        self.known[reading.node.output] = result
+        self.of_block[reading.node.output] = result
         return Update(place, region, (result,), reading)
 
     def _region(self, wanted: Sequence[Value], inputs: Sequence[Value]) -> Region | None:
         """The region of values that read states."""
-        nodes = self._needed(wanted, self.known)
+        nodes = self._needed(wanted, self.of_block)
         if nodes is None:
             return None
         region = Region(list(inputs))
-        copier = _copier(Builder(region, self.loop.span, self.loop.scope), self.known)
+        copier = _copier(Builder(region, self.loop.span, self.loop.scope), self.of_block)
         copier.nodes(nodes)
         full = [join_leads([v.type, self.turns.type]) for v in wanted]
         region.outputs = [copier.builder.spread(copier[v], lead) for v, lead in zip(wanted, full, strict=True)]
         return region
 
     def _needed(self, wanted: Iterable[Value], ends_at: Iterable[Value]) -> list[Node] | None:
-        """The nodes that make some values from what is known; None where one of them cannot have the turns of a block."""
+        """The nodes that make some values from those of the block; None where one of them cannot have the turns of a block."""
         needed, ends = set(wanted), set(ends_at)
         nodes = []
         for node in reversed(self.body.nodes):

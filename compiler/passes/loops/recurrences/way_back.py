@@ -87,7 +87,7 @@ def _way_back(region: Region, came: Came, wanted: Sequence[Value]) -> WayBack:
     joint.outputs = [*(copier[v] for v in wanted), *(part for _, part in pairs)]
     share_region(joint)
     results, ends = joint.outputs[: len(wanted)], joint.outputs[len(wanted) :]
-    nodes, kept = _parted(joint.nodes, there, ends)
+    nodes, kept = _split(joint.nodes, there, ends)
     again = nodes_for([n for n in joint.nodes if n in there], [*results, *kept])
     _drop_others(joint, {*again, *nodes})
     return WayBack(
@@ -97,7 +97,7 @@ def _way_back(region: Region, came: Came, wanted: Sequence[Value]) -> WayBack:
     )
 
 
-def _parted(nodes: Sequence[Node], there: set[Node], parts: Iterable[Value]) -> tuple[list[Node], list[Value]]:
+def _split(nodes: Sequence[Node], there: set[Node], parts: Iterable[Value]) -> tuple[list[Node], list[Value]]:
     """The nodes of the way back with the constants that they read, and what they read of the way there."""
     parts = list(parts)
     needed = nodes_for(nodes, parts)

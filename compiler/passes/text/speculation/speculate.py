@@ -154,7 +154,7 @@ class Speculation(Growth):
         """What the next turn reads, and what it knows of the places before."""
         wrong, width = self._size(self.chosen - 1) - right, (wanted + 1).value
         kept = self._term(self.emit(Iota, count=self.new)).emit(logic.Less, self._size(self.new) - wrong)
-        there = self._term(self._held()).emit(logic.LogicalAnd, kept)
+        there = self._term(self._has_token()).emit(logic.LogicalAnd, kept)
         last = at(after.row, after.filled - 1)
         window = last.emit(Concat, after.guess.slice(-1, None, self.most), axis=-1)
         return [
@@ -205,17 +205,17 @@ class Speculation(Growth):
             self.shared["places"] = place.emit(el.Minimum, self.final).value
         return self.shared["places"]
 
-    def _begun(self) -> Value:
+    def _progress(self) -> Value:
         """The prompt is read in one turn, the first."""
         return self.before
 
-    def _held(self) -> Value:
+    def _has_token(self) -> Value:
         """Which of the new places hold a token, right or wrong."""
         return self.emit(logic.GreaterEqual, self.places(), self.builder.constant(0))
 
     def columns(self) -> Value:
         if "columns" not in self.shared:
-            self.shared["columns"] = self._joined(self.there, self._held())
+            self.shared["columns"] = self._joined(self.there, self._has_token())
         return self.shared["columns"]
 
     def columns_so_far(self) -> Value:

@@ -1,0 +1,104 @@
+"""The head of an imported classifier: whether its labels are those of some data, and a new one where they are others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mai.compiler.check import check_text
+from mai.compiler.data.fields import bad
+from mai.compiler.program import Program
+from mai.compiler.weights.rules import Rule
+from mai.runtime.inputs.cells import few_of
+from mai.spec import ast
+from mai.spec.diagnostics import MaiError, Reporter
+from mai.spec.parsing.parse import parse
+from mai.spec.record import record
+from mai.spec.source import Source
+
+CLASSES = "classes"
+UNNAMED = re.compile(r"LABEL_\d+")  # As transformers calls labels that nobody has named.
+
+
+@record
+class Head:
+    """How many labels there are, whether the head that scores them begins anew, and what is said of that."""
+
+    labels: int
+    is_new: bool
+    said: str
+
+
+def head_for(labels: Sequence[str], own: Sequence[str], numbered: bool = False) -> Head:
+    """The head for the labels of data, in the order in which they are numbered, in the place of one with labels of its `own`.
+
+    Args:
+        numbered: whether labels are the numbers 0, 1, ..., so that they say their places themselves.
+    """
+    if [*labels] == [*own] or (numbered and len(labels) <= len(own)):
+        return Head(len(own), False, f"the labels are the model's {len(own)}")
+    if own and all(map(UNNAMED.fullmatch, own)) and len(labels) == len(own):
+        pairs = few_of([f"{ours} is {label}" for ours, label in zip(own, labels, strict=True)])
+        return Head(len(own), False, f"the model's labels have no names: {pairs}")
+    before = f", and the model has {few_of(own)}" + (", in another order" if {*labels} == {*own} else "") if own else ""
+    return Head(len(labels), True, f"a new head for the {len(labels)} labels: {few_of(labels)}{before}")
+
+
+def checked(spec: Path, text: str) -> Program:
+    """What a spec means. Raises `MaiError` with what is wrong with it."""
+    found = check_text(spec, text)
+    if found.program is None:
+        raise MaiError(found.diagnostics)
+    return found.program
+
+
+def with_new_head(text: str, spec: Path, labels: int) -> str:
+    """The spec of a classifier with so many labels: what has a number for each label begins with its first values.
+
+    Raises:
+        MaiError: the spec does not say how many labels there are.
+    """
+    file, program = parse(Source(str(spec), text, spec.name), Reporter()), checked(spec, text)
+    count = next((each for each in file.declarations if isinstance(each, ast.Const) and each.name.id == CLASSES), None)
+    if count is None or program.loading is None:
+        raise bad("the head of this model has no number of labels that could be another")
+    other = checked(spec, _put(text, [(count.value.span.start, count.value.span.end, f"({_said(text, count)}) + 1")]))
+    new = {name for name, weight in program.weights.items() if other.weights[name].shape != weight.shape}
+    edits = [(count.value.span.start, count.value.span.end, str(labels))]
+    for rule in program.loading.rules:
+        named = [name for name in program.weights if rule.target.match(name)]
+        if rule.source is not None and not new.isdisjoint(named):
+            edits.append(_edit(rule, named, new))
+    return _put(text, edits)
+
+
+def _said(text: str, const: ast.Const) -> str:
+    return text[const.value.span.start : const.value.span.end]
+
+
+def _edit(rule: Rule, named: Sequence[str], new: set[str]) -> tuple[int, int, str]:
+    """The lines in the place of a rule that gives values to parameters which are new, and perhaps to others."""
+    assert rule.source is not None
+    ours = [name for name in named if name in new]
+    targets = [rule.target.text] if new.issuperset(named) else ours
+    lines = [f'"{target}" = first' for target in targets]
+    lines += [f'ignore "{tensor}"' for tensor in dict.fromkeys(_tensors(rule, ours))]
+    place = rule.span.start if new.issuperset(named) else rule.span.end
+    return place, rule.span.end, "\n".join(lines if place == rule.span.start else ["", *lines])
+
+
+def _tensors(rule: Rule, names: Sequence[str]) -> Iterator[str]:
+    """The tensors of some parameters."""
+    assert rule.source is not None
+    for name in names:
+        marks = rule.target.match(name)
+        assert marks is not None
+        yield from (chain.pattern.fill(marks) for chain in rule.source.chains)
+
+
+def _put(text: str, edits: Sequence[tuple[int, int, str]]) -> str:
+    """A text with others in the place of some of its parts."""
+    for start, end, new in sorted(edits, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text

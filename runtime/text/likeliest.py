@@ -1,0 +1,50 @@
+"""The likeliest tokens of results that have a number for each token: logits, their logarithms of probabilities, or probabilities."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from mai.runtime.arrays import Array
+from mai.runtime.show.terminal import say, visible_line
+from mai.runtime.text.tokenizer import INCOMPLETE, Tokenizer
+
+COUNT = 5  # Tokens shown of each place.
+MAX_PLACES = 12  # The last ones: what comes after the text is at its end.
+
+
+def print_likeliest(rows: Array, tokens: Sequence[int], tokenizer: Tokenizer | None) -> None:
+    """Print the likeliest tokens of each place, with their shares.
+
+    Args:
+        rows: a number for each token, [places, tokens].
+        tokens: what stands at each place, where that is known.
+        tokenizer: what writes tokens as text; without it they are numbers.
+    """
+    heads = [word_of(token, tokenizer) for token in tokens] if len(tokens) == len(rows) else [""] * len(rows)
+    width = max(map(len, heads[-MAX_PLACES:]))
+    say(f"  the likeliest {COUNT} at each place" + (f", the last {MAX_PLACES}" if len(rows) > MAX_PLACES else ""))
+    for head, shares in [*zip(heads, shares_of(rows), strict=True)][-MAX_PLACES:]:
+        best = np.argsort(-shares, kind="stable")[:COUNT]
+        say(
+            f"  {head:>{width}}  "
+            + "  ".join(f"{word_of(token, tokenizer)} {shares[token]:.1%}" for token in best.tolist())
+        )
+
+
+def shares_of(rows: Array) -> Array:
+    """Probabilities of numbers [..., n]: they themselves where they are that, else their softmax, in float64."""
+    numbers = np.asarray(rows, np.float64)
+    if (numbers >= 0).all() and np.allclose(numbers.sum(-1), 1, atol=1e-3):
+        return numbers
+    with np.errstate(invalid="ignore"):
+        weights = np.exp(numbers - numbers.max(-1, keepdims=True))
+        return np.asarray(weights / weights.sum(-1, keepdims=True))
+
+
+def word_of(token: int, tokenizer: Tokenizer | None) -> str:
+    """A token as text in quotes; its number where it is none by itself, as a part of a character."""
+    text = tokenizer.decode([token]) if tokenizer else ""
+    return visible_line(json.dumps(text, ensure_ascii=False)) if text and INCOMPLETE not in text else str(token)

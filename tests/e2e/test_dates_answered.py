@@ -1,0 +1,64 @@
+"""A column of dates as what is learnt: answers are dates in tables and in evaluations, whose errors are in days."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyarrow import csv, parquet
+
+from mai.runtime import load
+from tests.support.command import invoke
+
+SPEC = """data age: [], sold: [] from table("t.csv")
+
+net f(age: []) -> [] {
+  param level: [] = 19000
+  param slope: [] = 1
+  return level + slope * age
+}
+
+train(steps = 1, batch = 4, optimizer = sgd(lr = 1e-9)) { minimize (f(age) - sold)^2 }
+
+export when(age: []) -> [] { return f(age) }
+
+export range(age: []) -> [2] { return concat([f(age)], [f(age) + 1]) }
+"""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dates")
+    days = np.datetime64("1970-01-01") + 19000 + np.arange(60)
+    rows = "".join(f"{place}.3,{day}\n" for place, day in enumerate(days.astype(str)))
+    (folder / "t.csv").write_text(f"age,sold\n{rows}")
+    (folder / "s.mai").write_text(SPEC)
+    done = invoke("train", folder / "s.mai", "--out", folder / "run", "--quiet")
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+@pytest.mark.slow
+def test_a_table_of_answers_has_dates(run: Path) -> None:
+    file = run / "run" / "s.when.onnx"
+    for name in ("p.csv", "p.parquet"):
+        done = invoke("predict", file, run / "t.csv", run / name)
+        assert done.exit_code == 0, done.output
+    ages = np.arange(60) + 0.3
+    wanted = np.datetime64("1970-01-01") + np.round(load(file)(age=ages)).astype(int)
+    for table in (csv.read_csv(run / "p.csv"), parquet.read_table(run / "p.parquet")):
+        answers = table.column(table.column_names[-1]).to_numpy().astype("datetime64[D]")
+        np.testing.assert_array_equal(answers, wanted)
+    assert load(file).manifest.outputs[0].dates == "day"
+    assert load(run / "run" / "s.range.onnx").manifest.outputs[0].dates is None
+
+
+@pytest.mark.slow
+def test_an_evaluation_is_in_days(run: Path) -> None:
+    done = invoke("eval", run / "run" / "s.when.onnx", "--data", run / "t.csv")
+    assert done.exit_code == 0, done.output
+    assert "`sold` is a date: errors are in days" in done.output and "answer minus truth, in days" in done.output
+    done = invoke("eval", run / "run" / "s.when.onnx", "--data", run / "t.csv", "--json")
+    assert json.loads(done.output)["worst"][0]["truth"].startswith("2022-0")
