@@ -72,11 +72,11 @@ def check_claim(path: Path, provider: str | None = None) -> list[Finding]:
 
 
 def _failure(claim: Claim, inputs: dict[str, Array], error: ModelError) -> str:
-    """Why a claim cannot be computed: most likely, that it speaks of more examples than there are."""
+    """Why a claim cannot be computed, and what to do: most likely, that it speaks of more examples than there are."""
     count = min(map(len, inputs.values()), default=claim.count)
-    if count < claim.count:
+    if error.slug != "not-arrived" and count < claim.count:
         return f"it speaks of {claim.count:,} held-out examples, and here are {count:,}: `count` says how many"
-    return error.message
+    return f"{error.message}; {error.help}" if error.help else error.message
 
 
 def _run(model: Model, claim: Claim, seed: int, inputs: dict[str, Array]) -> dict[str, Array]:
@@ -95,6 +95,7 @@ def _finding(claim: str, condition: Condition, runs: list[dict[str, Array]]) -> 
         holds = bool((sides[0] > 0.5).all())
         return Finding(claim=claim, text=condition.text, holds=holds, examples=examples, seeds=seeds)
     left, right = sides
+    failure = next((why for name, side in (("left", left), ("right", right)) if (why := _not_finite(name, side))), None)
     all_hold = COMPARE[condition.comparison](left, right) & np.isfinite(left) & np.isfinite(right)
     worst = np.unravel_index(int(np.argmax(_excess(condition.comparison, left, right))), left.shape)
     with np.errstate(invalid="ignore"):  # Infinite numbers have no mean, which is told.
@@ -103,8 +104,19 @@ def _finding(claim: str, condition: Condition, runs: list[dict[str, Array]]) -> 
     return Finding(
         claim=claim, text=condition.text, holds=bool(all_hold.all()), comparison=condition.comparison,
         left=_finite(left[worst]), right=_finite(right[worst]), mean=_finite(means.mean()), interval=_finite(error),
-        examples=examples, seeds=seeds,
+        examples=examples, seeds=seeds, failure=failure,
     )  # fmt: skip
+
+
+def _not_finite(name: str, side: Array) -> str | None:
+    """For how many examples of [seeds, examples] one side is no finite number, and for which first; None for none."""
+    places = np.argwhere(~np.isfinite(side))
+    if not len(places):
+        return None
+    seed, example = places[0]
+    kind = "NaN, not a number" if np.isnan(side[seed, example]) else "infinite"
+    first = f", first for example {example} with seed {seed}" if side.size > 1 else ""
+    return f"its {name} side is {kind}, for {len(places):,} of {side.size:,} examples{first}"
 
 
 def _finite(number: float | None) -> float | None:
@@ -135,7 +147,7 @@ def in_words(finding: Finding) -> str:
         return f"{said}, which cannot be computed: {finding.failure}"
     if finding.comparison is None:
         return said
-    if finding.left is None or finding.right is None:
+    if finding.left is None or finding.right is None:  # Of a file that mai before 0.17 has compiled.
         return f"{said}, which is no finite number"
     numbers = f"{finding.left:.3g} {finding.comparison} {finding.right:.3g}"
     if finding.examples * finding.seeds == 1:

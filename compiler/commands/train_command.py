@@ -190,7 +190,8 @@ def _compile_exports(
 
     untrained = _untrained(program, weights)
     if untrained:
-        echo(f"note: {untrained} not trained yet, which comes next: --only", err=True)
+        verb = "are" if len(untrained) > 1 else "is"
+        echo(f"note: {' and '.join(untrained)} {verb} not trained yet; next is --only {untrained[0]}", err=True)
     compile_all(program, list(program.exports), weights, folder, options, check=not untrained, data=data)
     print_diagnostics(untrained_weights(program))
 
@@ -205,13 +206,12 @@ def _of_blocks(numbers: Mapping[str, Mapping[str | None, int]]) -> dict[str, dic
     return {block: _of(block, numbers) for each in numbers.values() for block in each if block is not None}
 
 
-def _untrained(program: Program, weights: Path) -> str:
-    """The named train blocks that the weights of a run have not been through, with their verb; nothing where there are none."""
+def _untrained(program: Program, weights: Path) -> list[str]:
+    """The named train blocks that the weights of a run have not been through, in their order."""
     from mai.compiler.training.run.stage import steps_of_blocks
 
     done = steps_of_blocks(weights)
-    left = [training.name for training in program.trainings if training.name and training.name not in done]
-    return f"{' and '.join(left)} {'are' if len(left) > 1 else 'is'}" if left else ""
+    return [training.name for training in program.trainings if training.name and training.name not in done]
 
 
 def _say_trained(result: Result) -> None:

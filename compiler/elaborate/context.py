@@ -27,7 +27,7 @@ from mai.compiler.ir.operation import Operation, ShapeError
 from mai.compiler.ir.sizes import Dim, Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.ops.elementwise import ToReal
-from mai.compiler.ops.shapes.shape import Stack
+from mai.compiler.ops.shapes.shape import Expand, Stack
 from mai.spec import ast
 from mai.spec.diagnostics import Help, Reporter
 from mai.spec.record import record
@@ -192,7 +192,9 @@ class Context(Telling):
         raise self.fail("type-mismatch", span, message, help=help)
 
     def listed(self, items: list[Binding], span: Span) -> Value:
-        """A list as a constant vector, lists of lists as a matrix or more; sizes known only at run time are stacked."""
+        """A list as a constant vector, lists of lists as a matrix or more; sizes known only at run time are stacked. `[]` is a vector without numbers."""
+        if not items:
+            return self.emit(Expand, self.builder.constant(0), shape=(0,))
         if any(isinstance(item, Dim) for item in items):
             values = self.promoted(items, [span] * len(items))
             return self.emit(Stack, *values, axis=-1 - values[0].type.rank)

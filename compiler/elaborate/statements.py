@@ -16,7 +16,7 @@ from mai.compiler.elaborate.bindings import (
 from mai.compiler.elaborate.context import Context, Stop, kind_of
 from mai.compiler.elaborate.errors import repairs
 from mai.compiler.elaborate.expressions.arithmetic import check_divisor, quotient
-from mai.compiler.elaborate.expressions.names import names_in_sight
+from mai.compiler.elaborate.expressions.names import check_distinct, names_in_sight
 from mai.compiler.elaborate.expressions.static import apply
 from mai.compiler.elaborate.parameters.states import write_state
 from mai.compiler.elaborate.statement_rules import RULES, assigned_names, elaborates
@@ -94,6 +94,7 @@ def _returns(statement: ast.Statement) -> bool:
 
 @elaborates(ast.Assign, binds=lambda s: s.targets)
 def _assign(e: Context, env: Environment, statement: ast.Assign) -> Binding:
+    check_distinct(e, statement.targets)
     value = e.expressions.expression(env, statement.value)
     if statement.op:
         value = _updated(e, env, statement, value)

@@ -118,6 +118,7 @@ class SpecModule(Weights):
         """The code of an export, or of a train block in training or on held-out examples, which is made once."""
         key = kind, name
         if key not in self._lowered:
+            self._check_floats()
             graph = self._graph(kind, name)
             prepared = forms.prepare(graph)
             absent = {value.name for value in graph.inputs if may_be_absent(value)}
@@ -131,6 +132,15 @@ class SpecModule(Weights):
         if kind == "train":
             return minimized(training)
         return forms.select(training.evaluation, [objective.output for objective in training.objectives])
+
+    def _check_floats(self) -> None:
+        """Raise `MaiError` where weights are not of 32 bits, as the code's own numbers are: after `module.double()`, say."""
+        for name, tensor in (*self.named_parameters(), *self.named_buffers()):
+            if tensor.is_floating_point() and tensor.dtype is not torch.float32:
+                message = (
+                    f"`{name}` is {str(tensor.dtype).removeprefix('torch.')}: the code of a spec computes with float32"
+                )
+                raise MaiError([Diagnostic("dtype-mismatch", None, message, help="call `module.float()`")])
 
     @property
     def _device(self) -> torch.device:

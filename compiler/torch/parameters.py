@@ -28,7 +28,7 @@ class Weights(nn.Module):
         self.weights = dict(weights)
         for name, weight in self.weights.items():
             *path, last = name.split(".")
-            tensor = torch.zeros(weight.shape)
+            tensor = torch.zeros(weight.shape, dtype=torch.float32)
             owner = self._owner(path)
             if weight.trained:
                 owner._parameters[last] = nn.Parameter(tensor)

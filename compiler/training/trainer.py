@@ -189,6 +189,8 @@ class Trainer:
 
     def _loop(self, start: int, meter: Meter, metrics: Metrics | None) -> int:
         self.recorder.start(start)
+        if self.stage.weights is not None and not self.stage.is_begun:
+            self._save_together(start)  # What it begins with are the weights of a run that the folder no longer holds.
         kept = self.training.settings.checkpoints
         step = start
         while step < self.steps and not self.stop:

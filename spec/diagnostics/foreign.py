@@ -95,6 +95,7 @@ TYPES = {
 # These are hints for names that are read as values, too, and not only for those that are called.
 NOTHING = {
     "a label left out is one more label: write `const none = 10` for a net that takes `y: class[11]`": "none None null Null nil",
+    "write a number that no score reaches, `where(x > 0, x, -1e9)`": "inf infinity Infinity infty",
     "a train block counts its steps in a state: `state n: [] = 0`, with n = n + 1 in the next line": "step global_step epoch iteration",
 }
 TABLES = (LOSSES, LAYERS, SHAPES, NUMBERS, MAKING, PROGRAMS, TYPES, NOTHING)
@@ -115,6 +116,7 @@ CALLS = {
         "step zero_grad fit train_step apply_gradients update clip_grad_norm_"
     ),
     "write `report mean(x)` in a train block": "print log log_metric log_dict add_scalar",
+    "what each turn gives is kept after its block: `repeat 3 as i { y = x[i] } keep y as ys`": "append extend push insert",
     "layers that differ in training, `dropout` and `batch_norm`, know by themselves when it is": "train eval requires_grad_",
     "a seed is said when the file is used: `mai train FILE --seed 1`, `model(seed = 1)`": "manual_seed seed PRNGKey",
     "where it runs is said when the file is used: `mai train FILE --device cuda`": "cuda cpu to",

@@ -32,6 +32,11 @@ def several(p: Place) -> Draft:
     return draft(begin, p.at, {"real": "", "token": "tokens"}[p.before], words[p.before])
 
 
+def one_list(p: Place) -> Draft:
+    """`tokens[4, 9]` for `tokens[4][9]`."""
+    return draft(p.gap - 1, p.end, ", ", "write `[4, 9]`")
+
+
 def check(p: Place) -> Draft:
     """`a < b` for `check a < b`, in a claim."""
     return draft(p.begin, p.begin, "check ", "write `check` before it")

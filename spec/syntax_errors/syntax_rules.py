@@ -106,7 +106,8 @@ WRONG_OPERATORS: list[Rule] = [
     (lambda p: p.token == ">" and p.line.endswith("<"), "wrong-operator", "unequal is `!=`", mend.mark("<>", "!=")),
     (lambda p: p.named and p.rest.startswith("<-"), "wrong-operator", "a name is defined with `=`", mend.mark("<-", "=")),
     (lambda p: p.token == "->" or (p.token == ">" and p.line.endswith("-")),
-     "wrong-operator", "`->` gives the type of a result, after `)`", None),
+     "wrong-operator", "`->` gives the type of a result, after `)`",
+     "a function is a layer, which is given by its name: `layer g(x: [3]) -> [3] { return x + 1 }`"),
     (lambda p: p.token == "..." or (p.token in (".", "..") and p.before == ".."),
      "wrong-operator", "a range has two dots", mend.mark("...", "..")),
     (lambda p: p.token == ".." and p.word != "integrate",
@@ -143,6 +144,8 @@ NAMES: list[Rule] = [
     (_all(_only("LPAR", "NAME"), lambda p: p.token == "{", _word("train")),
      "missing-parameters", "a `train` has its settings in `( )`", "write `train(steps = 1000) { ... }`"),
     (lambda p: p.token == "[" and p.before in ("real", "token"), "missing-type", "`{before}` is one value, without axes", mend.several),
+    (lambda p: p.token == "[" and p.before == "]" and "LSQB" not in p.accepts,
+     "missing-type", "the sizes of a type stand in one list", mend.one_list),
     (lambda p: p.token == "[" and p.line.split()[:1] in (["layer"], ["export"]), "missing-parameters",
      "a family is of nets: a layer has parameters of its own at each call", mend.first_word("net", "write `net f[6](x: [2]) -> [2] { ... }`")),
     (_all(_accepts("LPAR"), _only("LPAR", "LSQB", "EQUAL")),
@@ -158,7 +161,8 @@ NAMES: list[Rule] = [
     (lambda p: p.named and p.token == "," and p.assigns_later,
      "misplaced-comma", "several names stand in brackets", brackets.names_in_brackets),
     (lambda p: p.named and p.token in ("[", ".", "(") and p.assigns_later,
-     "not-assignable", "only a name can be given a value: no part of a tensor changes", None),
+     "not-assignable", "only a name can be given a value: no part of a tensor changes",
+     "write `y = where(range(5) == 2, 1, x)`, or `concat(x[:2], [1], x[3:])`; what the turns of a `repeat` give is kept, `} keep y as ys`"),
 ]  # fmt: skip
 
 EQUALS: list[Rule] = [
@@ -221,7 +225,8 @@ FOREIGN: list[Rule] = [
     (_opens(*(w for w in ELSEWHERE.split() if w not in STATEMENTS)),
      "foreign-keyword", "there is no such statement in mai", None),
     (lambda p: p.token == "@" and not p.line.strip(), "foreign-keyword", "there are no decorators", None),
-    (lambda p: "lambda" in (p.token, p.before), "foreign-keyword", "there are no lambdas: write a `layer`", None),
+    (lambda p: "lambda" in (p.token, p.before), "foreign-keyword", "there are no lambdas: write a `layer`",
+     "a function is a layer, which is given by its name: `layer g(x: [3]) -> [3] { return x + 1 }`"),
     (lambda p: p.token == "for" and bool(p.line.strip()),
      "foreign-keyword", "there are no comprehensions: layers map over leading axes by themselves", None),
     (lambda p: p.token in ("if", "else") and re.search(r"=\s*\S|return\s", p.line) is not None,

@@ -72,3 +72,16 @@ def test_values_of_other_kinds_and_gradients(module: SpecModule) -> None:
     x, scale = X.clone().requires_grad_(), torch.tensor(2.0, requires_grad=True)
     module(x=x, kind=KIND, ok=OK, scale=scale).sum().backward()
     assert x.grad is not None and scale.grad is not None and bool(x.grad.any())
+
+
+def test_weights_are_of_32_bits_whatever_torch_takes_by_default() -> None:
+    torch.set_default_dtype(torch.float64)
+    try:
+        module = mai.Spec(SPEC).torch()
+        loss = module.loss(**{**BATCH, "x": X.double()})
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert loss.item() == mai.Spec(SPEC).torch().loss(**BATCH).item()
+    with pytest.raises(mai.MaiError, match=r"is float64: the code of a spec computes with float32.*"):
+        module.double().loss(**BATCH)
+    assert module.float().loss(**BATCH).item() == loss.item()

@@ -121,9 +121,28 @@ def test_a_claim_may_grow_a_text_by_an_export(tmp_path: Path) -> None:
 
 
 def test_what_is_not_finite_does_not_hold(tmp_path: Path) -> None:
-    (found,) = findings(tmp_path, "claim c {\n  u ~ uniform(0, 1)\n  check log(u - 1) < 100\n}\n")
+    claims = (
+        "claim c {\n  u ~ uniform(0, 1)\n  check log(u - 1) < 100\n}\nclaim d { check 1 > -log(0 * sample()[0]) }\n"
+    )
+    nan, infinite = findings(tmp_path, claims)
+    assert not nan.holds and not infinite.holds
+    assert in_words(nan).endswith(
+        "its left side is NaN, not a number, for 1,280 of 1,280 examples, first for example 0 with seed 0"
+    )
+    assert "its right side is infinite" in in_words(infinite)
+
+
+def test_a_solver_that_runs_out_of_steps_is_told(tmp_path: Path) -> None:
+    claim = """claim c(count = 4, seeds = 1) {
+  x ~ uniform(1, 2)
+  integrate s in 0..1 using dopri5(rtol = 1e-6, max_steps = 3) { dx/ds = -100 * x }
+  check x < 1
+}
+"""
+    (found,) = findings(tmp_path, claim)
     assert not found.holds
-    assert "no finite number" in in_words(found)
+    assert "did not arrive for 4 of 4 examples: 0, 1, 2, 3" in in_words(found)
+    assert "a larger `max_steps`" in in_words(found)
 
 
 @pytest.mark.parametrize(

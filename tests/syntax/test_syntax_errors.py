@@ -46,6 +46,7 @@ DECLARATIONS = [
     ("net f(x: [2] y: [3]) -> [2] { return x }", "missing-comma", 14),
     ("data x: [2]", "missing-source", 11),
     ("data x: [2] = moons()", "missing-source", 13),
+    ("net f(x: tokens[4][9]) -> [2] { return x }", "missing-type", 19),
     ("data x from moons()", "missing-type", 8),
     ("train(steps = 3)", "missing-block", 16),
     ("import layers", "missing-quotes", 8),

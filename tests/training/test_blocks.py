@@ -124,6 +124,27 @@ def test_one_block_alone_gives_what_the_whole_run_gives(program: Maker, tmp_path
     assert lines(tmp_path / "parts") == lines(tmp_path / "whole")[12:]
 
 
+def test_one_block_alone_goes_on_where_it_was_killed_before_it_had_saved(
+    program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights of the earlier block are not lost with the run that it takes the place of."""
+    made, step = program(BOTH), Trainer.step
+
+    def killed(trainer: Trainer, number: int, report: bool) -> float:
+        if number == 3:
+            raise SystemExit
+        return step(trainer, number, report)
+
+    train(made, tmp_path / "parts", replace(QUIET, only=("codes",)))
+    monkeypatch.setattr(Trainer, "step", killed)
+    with pytest.raises(SystemExit):
+        train(made, tmp_path / "parts", replace(QUIET, only=("flow",)))
+    monkeypatch.setattr(Trainer, "step", step)
+    train(made, tmp_path / "parts", replace(QUIET, only=("flow",), resume=True))
+    train(made, tmp_path / "whole", QUIET)
+    assert_same(tmp_path / "whole", tmp_path / "parts")
+
+
 @pytest.mark.parametrize("at", [5, 12, 17])
 def test_a_run_goes_on_in_whichever_block_it_stood(
     program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
+from mai.compiler.elaborate.blocks.integrals.arrival import count_evaluations
 from mai.compiler.elaborate.configuration import read_configuration
 from mai.compiler.elaborate.context import BATCH, Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
@@ -64,6 +65,7 @@ def elaborate_claim(
     _bind_fields(e, env, declaration, data)
     e.ask_for_batch()
     e.statements.block(env, declaration.body)
+    count_evaluations(e)
     e.draws.finish()
     if not any(True for _ in nodes_of(declaration.body, ast.Check)):
         last = declaration.body[-1] if declaration.body else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
+from mai.compiler.elaborate.blocks.integrals.arrival import count_evaluations
 from mai.compiler.elaborate.context import BATCH, Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.errors import repairs
@@ -14,9 +15,6 @@ from mai.compiler.elaborate.expressions.static import as_real
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value, Weight
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import DType
-from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import reductions as red
-from mai.compiler.ops.elementwise import logic
 from mai.spec import ast
 from mai.spec.diagnostics import Label, Reporter
 
@@ -99,10 +97,8 @@ def _finish(e: Context, env: Environment, declaration: ast.Function, result: Bin
     except Stop:
         return None
     e.graph.output_names = _names(e, declaration.name.id, returned, len(values))
-    if e.evaluations:
-        values.append(_evaluations(e))
-        e.graph.output_names.append(EVALUATIONS)
     e.graph.outputs = [e.builder.spread(v, (BATCH,)) for v in values]
+    count_evaluations(e)
     return e.graph
 
 
@@ -122,29 +118,6 @@ def _names(e: Context, export: str, returned: ast.Expr | None, count: int) -> li
 
 def _numbered(export: str, count: int) -> list[str]:
     return [export] if count == 1 else [f"{export}_{i}" for i in range(count)]
-
-
-def _evaluations(e: Context) -> Value:
-    """How often all adaptive solvers evaluated an example's velocities; negative where one stopped before the end."""
-    counts = [_of_one_example(e, v) for v in e.evaluations]
-    if len(counts) == 1:
-        return counts[0]
-    least, total = counts[0], e.emit(el.Absolute, counts[0])
-    for count in counts[1:]:
-        least, total = e.emit(el.Minimum, least, count), e.emit(el.Add, total, e.emit(el.Absolute, count))
-    failed = e.emit(logic.Less, least, e.builder.constant(0))
-    return e.emit(logic.Where, failed, e.emit(el.Negative, total), total)
-
-
-def _of_one_example(e: Context, count: Value) -> Value:
-    """One count for each example: the largest over the mapped axes, or a negative one if a solver failed."""
-    inner = [axis for axis in count.type.lead if axis != BATCH]
-    if not inner:
-        return count
-    rows = e.builder.unlead(count, len(inner))
-    axes = tuple(range(-len(inner), 0))
-    least, most = e.emit(red.Min, rows, axes=axes), e.emit(red.Max, rows, axes=axes)
-    return e.emit(logic.Where, e.emit(logic.Less, least, e.builder.constant(0)), least, most)
 
 
 def _parameter(e: Context, env: Environment, parameter: ast.Parameter, declaration: ast.Function) -> None:

@@ -10,6 +10,7 @@ from mai.compiler.elaborate.blocks.kept import bind_kept, kept_of_token
 from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.context import Context, GrowingText, Stop, kind_of
 from mai.compiler.elaborate.errors.repairs import instead_of_name, rounded_down
+from mai.compiler.elaborate.expressions.names import check_distinct
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import symbol
@@ -32,6 +33,7 @@ belongs_elsewhere(
 @elaborates(ast.Extend, binds=lambda s: (s.name, *(kept.name for kept in s.keeps)))
 def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     """Elaborate the body once, on a row of tokens of unknown length, which is the state of a loop."""
+    check_distinct(e, [kept.name for kept in statement.keeps])
     row = _row(e, env, statement)
     count = e.size(
         e.expressions.expression(env, statement.count),
@@ -106,6 +108,8 @@ def _row(e: Context, env: Environment, statement: ast.Extend) -> Value:
         shown = kind_of(row) if row is not None else "no value yet"
         message = f"`extend` grows a row of tokens, `{statement.name.id}` has {shown}"
         raise e.fail("dtype-mismatch", span, message)
+    if row.type.shape == (0,):
+        raise e.fail("dtype-mismatch", span, f"`{statement.name.id}` is empty: a text begins with one token at least")
     exports = e.claim.exports if e.claim is not None else ()
     if e.builder.region is not e.graph or any(name not in exports for name in e.call_stack) or e.in_train_block:
         message = "`extend` stands in an export, outside every other block"

@@ -16,6 +16,7 @@ from mai.compiler.elaborate.blocks.integrals.noise import Noises, not_stochastic
 from mai.compiler.elaborate.blocks.integrals.solver import Method, check_count, check_reuse, read_method
 from mai.compiler.elaborate.blocks.loop_states import State, leave, settle, states_of
 from mai.compiler.elaborate.context import Context
+from mai.compiler.elaborate.expressions.names import check_distinct
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
 from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.operation import describe
@@ -24,7 +25,7 @@ from mai.compiler.ir.structure_rules import asked_type
 from mai.compiler.ir.types import Axis, DType, Type, join_leads
 from mai.compiler.ops import elementwise as el
 from mai.spec import ast
-from mai.spec.ast_walk import names_of
+from mai.spec.ast_walk import names_of, nodes_of
 from mai.spec.diagnostics import Edit
 from mai.spec.diagnostics.edit import put
 from mai.spec.diagnostics.suggest import closest
@@ -127,6 +128,8 @@ def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Bindin
     method = read_method(e, env, statement.solver)
     check_method(e, statement, method)
     integral = Integral(statement, method, _course(e, env, statement, method))
+    hit = [] if statement.hit is None else [statement.hit]
+    check_distinct(e, [*hit, *(kept.name for kept in statement.keeps)])
     states = _moved_states(e, env, integral)
     steps = [] if method.steps is None else [e.builder.size(method.steps)]
     regions, states = _velocity_region(e, env, integral, states, steps)
@@ -215,9 +218,11 @@ def _moved_states(e: Context, env: Environment, integral: Integral) -> list[Stat
     """The states that the block moves, with equal lead axes where an adaptive solver has one step for all of them."""
     statement, solver = integral.written, integral.method.solver
     named = [n for s in statement.body if (n := integral.moved_by(s, env.names)) is not None]
+    check_distinct(e, named, "is moved twice: its derivative, or its increment, is one sum")
+    check_distinct(e, [s.name for s in statement.body if isinstance(s, ast.Noise)])
     if not named:
         message = "an `integrate` block says how its states move: `dx/ds = ...`"
-        words = "write `dx = f * ds + g * dW`, of an x that has a value before" if solver.stochastic else None
+        words = _what_moves(statement, solver.stochastic)
         edits = [put(target.span, f"d{target.id}/{integral.step}") for target in _assigned(statement, env)]
         raise e.fail("no-derivative", statement.span, message, help=words, edits=edits)
     for name in named:
@@ -231,6 +236,15 @@ def _moved_states(e: Context, env: Environment, integral: Integral) -> list[Stat
         return states
     lead = join_leads([Type(DType.REAL, (), integral.course.lead), *(s.first.type for s in states)])
     return [replace(s, first=e.builder.spread(s.first, lead)) for s in states]
+
+
+def _what_moves(statement: ast.Integrate, is_stochastic: bool) -> str | None:
+    """What to write in a block that moves no state."""
+    inner = next(nodes_of(statement.body, ast.Derivative), None)
+    if inner is not None:
+        moved = f"d{inner.state.id}/d{statement.variable.id}"
+        return f"`{moved}` stands directly in it: choose a value in the inner block, `v = ...`, and write `{moved} = v` after that"
+    return "write `dx = f * ds + g * dW`, of an x that has a value before" if is_stochastic else None
 
 
 def _assigned(statement: ast.Integrate, env: Environment) -> list[ast.Identifier]:

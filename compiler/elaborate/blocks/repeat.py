@@ -18,6 +18,7 @@ from mai.compiler.elaborate.blocks.until import going_state, is_shared, kept_whe
 from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.errors.attempt import attempt
 from mai.compiler.elaborate.errors.repairs import rounded_down
+from mai.compiler.elaborate.expressions.names import check_distinct
 from mai.compiler.elaborate.repeating.alike_turns import AlikeTurns
 from mai.compiler.elaborate.repeating.templates import MAX_ATTEMPTS, MAX_TURNS_APART
 from mai.compiler.elaborate.statement_rules import assigned_names, elaborates
@@ -48,6 +49,7 @@ def _bound_names(statement: ast.Repeat) -> list[ast.Identifier]:
 @elaborates(ast.Repeat, binds=_bound_names)
 def _repeat(e: Context, env: Environment, statement: ast.Repeat) -> Binding:
     turns = _turns(e, env, statement)
+    check_distinct(e, [kept.name for kept in statement.keeps])
     check_kept(e, statement, turns.count)
     can_differ = isinstance(turns.count, int) and not is_shared(statement)
     if not can_differ or e.turns_apart >= MAX_TURNS_APART or e.failed_attempts >= MAX_ATTEMPTS:

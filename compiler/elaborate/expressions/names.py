@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Module
+from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.functions.registered import BUILTINS
 from mai.spec import ast, is_public
+from mai.spec.diagnostics import Label
+from mai.spec.source import Span
+
+UNREAD = "_"  # The name of values that nothing reads: one statement may give it several.
 
 
 def look_up(env: Environment, name: str) -> Binding | None:
@@ -38,3 +43,13 @@ def _modules(env: Environment) -> Iterator[Module]:
 def is_free(env: Environment, expr: ast.Expr) -> bool:
     """Whether a dimension is a name that neither the body nor its file defines: the call binds it."""
     return isinstance(expr, ast.Name) and expr.id not in env.names and expr.id not in env.module.names
+
+
+def check_distinct(e: Context, names: Iterable[ast.Identifier], problem: str = "is given two values at once") -> None:
+    """Check that one statement gives each name one value. Raises `Stop`: it gives two to one name, of which the first would be lost."""
+    first: dict[str, Span] = {}
+    for name in names:
+        if name.id in first and name.id != UNREAD:
+            where = [Label(first[name.id], "here first")]
+            raise e.fail("duplicate-name", name.span, f"`{name.id}` {problem}", where=where)
+        first.setdefault(name.id, name.span)

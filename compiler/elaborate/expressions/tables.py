@@ -15,7 +15,7 @@ Table: TypeAlias = "Number | tuple[Table, ...]"  # a number, or an array as nest
 def table_of(items: Sequence[Binding]) -> Table:
     """The numbers of nested lists, all of one size at each depth. Raises `StaticError` for any others."""
     if not items:
-        raise StaticError("type-mismatch", "a list of numbers is needed here, this is empty")
+        raise StaticError("type-mismatch", "the rows of a table have numbers, here is one without: write `zeros([0])`")
     rows = tuple(table_of(item) if isinstance(item, list) else _number(item) for item in items)
     shapes = [shape_of(row) for row in rows]
     for shape in shapes:

@@ -46,8 +46,9 @@ NAMES: dict[str, Entry] = {
     ),
     "duplicate-name": Entry(
         "A name is defined twice",
-        "Two declarations of one file, two parameters of one net and two params of one block cannot share a name. A\n"
-        "value inside a net may be given anew: `h = relu(h)`.",
+        "Two declarations of one file, two parameters of one net and two params of one block cannot share a name. Nor\n"
+        "does one statement give a name two values, `(a, a) = f(x)`; `_` is the name of values that nothing reads,\n"
+        "`(_, _, c) = f(x)`. A value inside a net may be given anew: `h = relu(h)`.",
         "const d = 2\nconst d = 3\n",
         "const d = 2\nconst n = 3\n",
     ),

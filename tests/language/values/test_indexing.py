@@ -88,3 +88,15 @@ def test_a_slice_that_steps_back_is_told_what_turns_an_axis(tmp_path: Path) -> N
     path.write_text("export f(x: [4, 3]) -> [4, 3] { return x[::-1] }\n")
     (refused,) = check(path).diagnostics
     assert refused.slug == "index-out-of-range" and "flip(x, axis = -2)" in str(refused.help)
+
+
+def test_an_empty_list_is_a_vector_without_numbers(program: Maker, tmp_path: Path) -> None:
+    """It grows by `concat` in a `repeat`, as lists elsewhere do."""
+    spec = program(
+        "export f(x: [3]) -> ([5], [0], int) {\n  ys = []\n  repeat 3 as i { ys = concat(ys, [x[i] * i]) }\n"
+        "  return (concat(ys, [], [4, sum([])]), x[[]], sum([]) + 1)\n}\n"
+    )
+    file = load(export(spec, "f", Trained({}), tmp_path).path, providers="cpu")
+    longer, empty, one = file(x=np.float32([[5, 6, 7], [8, 9, 10]])).values()
+    assert longer.tolist() == [[0, 6, 14, 4, 0], [0, 9, 20, 4, 0]]
+    assert (empty.shape, one.tolist()) == ((2, 0), [1, 1])
