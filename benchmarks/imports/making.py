@@ -63,13 +63,21 @@ def _settings(case: Model, kind: str, rng: random.Random, changed: list[str]) ->
     default = maker(**case.settings)
     stated = dict(leaves(default.to_dict()))
     fields = changes.fields_of(stated, getattr(maker, "__annotations__", {}))
-    values = other_values({n: stated.get(n, getattr(default, n, None)) for n in fields}, rng)
+    values = other_values({n: stated.get(n, case.settings.get(n, _default(default, n))) for n in fields}, rng)
     if "Classification" in kind:
         values["num_labels"] = rng.choice([1, 2, 5])
         several = ["single_label_classification"] * (values["num_labels"] > 1)
         values["problem_type"] = rng.choice([None, "regression", "multi_label_classification", *several])
     changed.append(f"{kind} {values}")
     return with_values(case.settings, values)
+
+
+def _default(config: Any, name: str) -> Any:
+    """A field's default; None where layers have values of their own, which the library does not tell."""
+    try:
+        return getattr(config, name, None)
+    except RuntimeError:
+        return None
 
 
 def other_values(fields: Mapping[str, Any], rng: random.Random) -> Fields:

@@ -1,6 +1,6 @@
 """A file of settings, as `config.json`, read by a record: what each field means, and which ones change nothing.
 
-A record has tables: `names` gives a field another name, `fields` has those that decide the spec with the reference's defaults, `words` those
+A record has tables: `names` gives a field another name, `each` has fields that some layers have by their numbers, `fields` has those that decide the spec with the reference's defaults, `words` those
 whose words mean something in the language, `only` those of which some values alone are known, and `nothing` has patterns of those that
 change no result. What is in none of them is an error. `null` is no value; with `null_is_default` it is the default.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,6 +21,7 @@ from mai.spec.family_records import Record
 
 MAX_BYTES = 20_000_000
 MAX_WHOLE = 2**40
+NUMBER = re.compile(r"\.(\d{1,6})\.")  # Of a layer, in the path of a field.
 WHOLE = ("tie_word_embeddings", "eos_token_id")  # What is a matter of the whole model, not of a net inside it.
 
 Settings: TypeAlias = dict[
@@ -100,6 +102,8 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
     said: dict[str, object] = {}
     mistakes: list[Diagnostic] = []
     for written, value in _leaves(content):
+        if _take_each(record, written, value, settings):
+            continue
         name = names.get(written, written)
         meanings = record.get("words", {}).get(name, {})
         is_left_out = value is None and (meanings or record.get("null_is_default"))
@@ -118,6 +122,20 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
         raise MaiError(mistakes)
     words = record.get("words", {})
     return settings | {name: words[name][settings[name]] for name in words}
+
+
+def _take_each(record: Record, written: str, value: object, settings: Settings) -> bool:
+    """Whether a field is one that a layer has by its number, `per_layer_config.05.head_dim`; it is then in a table of numbers."""
+    general, number = NUMBER.sub(".{i}.", written), NUMBER.search(written)
+    name = record.get("each", {}).get(general)
+    if name is None or number is None or not _is_number(value):
+        return False
+    settings[name] = {**_table(settings.get(name)), int(number[1]): value}
+    return True
+
+
+def _table(value: object) -> dict[object, object]:
+    return value if isinstance(value, dict) else {}
 
 
 def _none_of(default: object) -> object:
@@ -140,11 +158,11 @@ def _leaves(content: Mapping[str, object], before: str = "") -> Iterator[tuple[s
 
 
 def _changes_nothing(record: Record, name: str) -> bool:
-    """Whether a field is one of those, or one of a config inside: `text_config.use_cache`; what a table has changes something."""
+    """Whether a field is one of those, or one of a config inside, `text_config.use_cache`, or of a record's `nets`; what a table has changes something."""
     if any(name in record.get(table, {}) for table in ("fields", "words", "only")):
         return False
     head, _, rest = name.partition(".")
-    names = (name, rest) if head.endswith("_config") else (name,)
+    names = (name, rest) if head.endswith("_config") or head in record.get("nets", ()) else (name,)
     return any(fnmatchcase(n, pattern) for n in names for pattern in record.get("nothing", ()))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,14 @@ from mai.compiler.importing.policy import read_policy
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import longest, read_sentences
 from mai.compiler.importing.texts import check_texts, with_readable_chat, without_tokenizer
-from mai.compiler.importing.unlike import SAVED, check_packed_tensors, check_packing, notes_on_code, of_other_code
+from mai.compiler.importing.unlike import (
+    SAVED,
+    check_packed_tensors,
+    check_packing,
+    notes_on_code,
+    notes_on_packing,
+    of_other_code,
+)
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.weights.adapters import CONFIG as ADAPTER
@@ -100,6 +108,7 @@ def import_folder(
         settings["has"] = lambda name: any(f".{n}".endswith(f".{name}") for n in files.shapes)
         check_ties(files, settings)
         notes = [
+            *notes_on_packing(files.packing),
             *unreadable,
             *endless,
             *check_texts(folder, settings, ignored),
@@ -113,7 +122,8 @@ def import_folder(
         spare = record.get("other_heads", {}).get(settings["head"], [])
         sets = ["dense", *record["rules"]] if settings.get("dense") else record["rules"]
         family = family_of(sets, numbers_of(record, settings))
-        text, program = _with_rules(text, family, spare, files, out, classifier_of)
+        kept = None if classifier_of is None else {*classifier_of} - {*_heads(text, out)}
+        text, program = _with_rules(text, family, spare, files, out, kept)
     numbers = sum(math.prod(w.shape) for w in program.weights.values())
     is_linked = any(not f.resolve().is_relative_to(out.parent.resolve()) for f in (folder.weights, folder.path))
     exports = tuple(program.exports)
@@ -317,6 +327,15 @@ def _with_rules(
     assert program.loading is not None
     plan_assignments(program.loading, weights, files.shapes)
     return text, program
+
+
+def _heads(text: str, out: Path) -> Iterator[str]:
+    """The nets of a classifier that have a number for each label: those with other shapes where there is one label more."""
+    more = re.sub(
+        r"^(const classes = )(\d+)$", lambda match: f"{match[1]}{int(match[2]) + 1}", text, flags=re.MULTILINE
+    )
+    weights, others = _checked(out, text).weights, _checked(out, more).weights
+    yield from (name.partition(".")[0] for name, weight in weights.items() if others[name].shape != weight.shape)
 
 
 def _begin_anew(proposal: Proposal, text: str, nets: Collection[str], files: TensorFiles, out: Path) -> None:

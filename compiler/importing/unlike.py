@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mai.compiler.importing.config import refused
+from mai.compiler.weights.packed.methods import packing_of, why_unread
 from mai.compiler.weights.tensor_files import NAMES, PICKLES
 from mai.spec.diagnostics import MaiError
 
@@ -109,12 +110,17 @@ def notes_on_code(config: Mapping[str, object], title: str) -> Iterator[str]:
 
 
 def check_packing(config: Mapping[str, object], file: str, ignored: Sequence[str]) -> None:
-    """Raise `MaiError`, `config-unknown`, where a model's numbers are packed by a library that makes few bits."""
-    packing = config.get("quantization_config")
-    if not isinstance(packing, Mapping) or not packing or any(f.startswith("quantization_config") for f in ignored):
-        return
-    message = f"{file}: the numbers are packed (`quantization_config`: {packing.get('quant_method', 'of no name')})"
-    raise refused("config-unknown", message, UNPACKED)
+    """Raise `MaiError`, `config-unknown`, where a library packed a model's numbers into few bits in a way that is not known."""
+    said = packing_of(config)
+    unknown = why_unread(said) if said else None
+    if unknown is not None and not any(f.startswith("quantization_config") for f in ignored):
+        raise refused("config-unknown", f"{file}: the numbers are packed (`quantization_config`: {unknown})", UNPACKED)
+
+
+def notes_on_packing(packing: str) -> Iterator[str]:
+    """What is to be said of tensors that a library has packed, if one has."""
+    if packing:
+        yield f"the tensors are packed ({packing}): they are read as what they stand for; `mai compile --quantize` packs them again"
 
 
 def check_packed_tensors(names: Iterable[str]) -> None:

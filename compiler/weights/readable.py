@@ -16,3 +16,10 @@ class Readable(Protocol):
 
     def read(self) -> torch.Tensor:
         """The tensor."""
+
+
+class RowReadable(Readable, Protocol):
+    """A tensor of which one place on the first axis can be read alone."""
+
+    def row(self, place: int) -> Readable:
+        """One place on the first axis, which stays, of size 1."""

@@ -19,6 +19,8 @@ from safetensors import SafetensorError, safe_open
 from mai.compiler.weights import adapters, policy
 from mai.compiler.weights.gguf_file import SUFFIX, GgufUnread, parts_of, read_gguf
 from mai.compiler.weights.modules import DENSE, MODULES, read_modules
+from mai.compiler.weights.packed.methods import packing_beside, unpacked
+from mai.compiler.weights.packed.parts import Packed
 from mai.compiler.weights.readable import Readable
 from mai.compiler.weights.sealed import is_intact
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -40,7 +42,7 @@ LENGTH_BYTES = 8  # Of the length of a safetensors file's header.
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64, "I32": torch.int32,
     "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool, "F8_E4M3": torch.float8_e4m3fn,
-    "F8_E5M2": torch.float8_e5m2,
+    "F8_E5M2": torch.float8_e5m2, "F8_E8M0": torch.float8_e8m0fnu,
 }  # fmt: skip
 
 
@@ -81,7 +83,8 @@ class Place:
 class TensorFiles:
     """One or several open safetensors files; `shapes` has the shape of every tensor by name.
 
-    Of an adapter, `base` is the folder of its base model, and `adapted` names the tensors that are not as they are there.
+    Of an adapter, `base` is the folder of its base model, and `adapted` names the tensors that are not as they are there. Of packed
+    tensors, `packing` names what packed them.
 
     Args:
         path: a .safetensors file, a .gguf file of llama.cpp, or one of several, the .safetensors.index.json of several, a folder with one of the usual names in it, the
@@ -103,6 +106,7 @@ class TensorFiles:
         self.metadata: dict[str, str] = {}
         self.base: Path | None = None
         self.adapted: tuple[str, ...] = ()
+        self.packing = ""
         self._open = ExitStack()
         try:
             special = self._special()
@@ -112,6 +116,7 @@ class TensorFiles:
                 return
             for file in self._files():
                 self._add(file)
+            self._unpack()
         except (SafetensorError, OSError) as error:
             message = f"{self.path} is not a safetensors file: {error}"
             raise self.error("weights-mismatch", message, help=self._pointer()) from error
@@ -132,9 +137,22 @@ class TensorFiles:
             place = self._places[name]
             if row is None:
                 return place.read().float()
-            return (place.row(row).read() if isinstance(place, Place) else place.read()[row : row + 1]).float()
+            if isinstance(place, Place) or (isinstance(place, Packed) and place.has_rows):
+                return place.row(row).read().float()
+            return place.read()[row : row + 1].float()
         except OSError as error:
             raise self.error("weights-mismatch", f"{self.path}: `{name}` cannot be read: {error}") from error
+
+    def _unpack(self) -> None:
+        """Join the tensors that another library packed and keeps in parts, as the config beside them says."""
+        said = packing_beside(self.path)
+        try:
+            places = unpacked(self._places, said) if said else self._places
+        except ValueError as error:
+            raise self.error("weights-mismatch", f"{self.path}: {error}") from error
+        if places.keys() != self._places.keys():
+            self.packing, self._places = str(said["quant_method"]), places
+            self.shapes = {name: place.shape for name, place in places.items()}
 
     def check(self) -> None:
         """Raise `MaiError`, `weights-mismatch`, for a file that mai wrote and that is not as it was written."""
@@ -256,6 +274,7 @@ class TensorFiles:
         self.base = folder
         base, own = self._part(base_file(folder)), self._part(self.path.with_name(adapters.TENSORS))
         self._take(base._places)
+        self.packing = base.packing
         try:
             changed = adapters.adapted(config, base._places, own._places)
         except ValueError as error:

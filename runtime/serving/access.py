@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -123,14 +123,14 @@ def _shows(headers: Headers, token: str) -> bool:
 
 
 async def while_connected(request: Request, answering: Coroutine[Any, Any, Response]) -> Response:
-    """What answers a request, given up where its client goes away before."""
+    """What answers a request. Raises `ClientDisconnect` where its client goes away before, and gives the answer up."""
     answer = asyncio.ensure_future(answering)
     gone = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
         if answer.done():
             return answer.result()
-        raise ModelError("call-cancelled", "the client has gone")
+        raise ClientDisconnect
     finally:
         for task in (answer, gone):
             task.cancel()

@@ -26,7 +26,7 @@ NOT_NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  #
 OF_DRAWS = ("seed", "example")  # Settings that say which draws: any numbers.
 BATCH = "batch"  # The number of examples: the first size of every input, and a setting of a file without inputs.
 MOST_NUMBERS = 2**28  # Of the inputs of a call.
-MOST_TURNS = 100_000  # Of a loop, where nobody says another limit: tables over all turns are computed, and kept, before the first one.
+MOST_TURNS = 100_000  # Of a loop, where nobody says another limit: they take a core for a long time, and a path keeps each of them.
 
 
 def read_json(raw: bytes) -> dict[str, object]:

@@ -56,7 +56,8 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
         assert grow(prompt=prompt[None], count=12, temperature=0.0, stop=-1)[0].tolist() == wanted
 
 
-@pytest.mark.parametrize(("kind", "name"), [("LlamaModel", "encode"), ("LlamaForSequenceClassification", "classify")])
+@pytest.mark.parametrize(("kind", "name"), [
+    ("LlamaModel", "encode"), ("LlamaForSequenceClassification", "classify"), ("LlamaForTokenClassification", "tag")])  # fmt: skip
 def test_other_heads(kind: str, name: str, tmp_path: Path) -> None:
     case = replace(DECODERS["llama"], model=kind)
     model = case.make()

@@ -29,13 +29,21 @@ def speaks_of(record: Record) -> set[str]:
     return {name for table in ("fields", "only", "words") for name in record.get(table, {})}
 
 
+def stated(config: Any, field: str) -> Any:
+    """A field of a config; also one that some layers have for themselves, which it does not tell otherwise."""
+    try:
+        return getattr(config, field, None)
+    except RuntimeError:
+        return vars(config).get(field)
+
+
 def said_by(config: Any, record: Record, field: str) -> Any:
     """What the reference says of a field, under one of its names; those of configs inside are paths."""
     wholes = (config, *(type(getattr(config, inside))() for inside in record.get("inner", {})))
     names = (field, *(written for written, name in record.get("names", {}).items() if name == field))
     for value, path in product(wholes, names):
         for part in path.split("."):
-            value = value.get(part) if isinstance(value, dict) else getattr(value, part, None)
+            value = value.get(part) if isinstance(value, dict) else stated(value, part)
         if value is not None:
             return value
     return None
@@ -55,10 +63,10 @@ def test_what_a_record_says_is_what_the_reference_says(name: str) -> None:
         expected = list(expected) if isinstance(expected, tuple) else expected
         words = record.get("words", {}).get(field)
         assert settings[field] == (words[expected] if words else expected), field
-    stated = joined_config(record, json.loads(json.dumps(config.to_dict())), "config.json")
-    texts = {n: v for n, v in stated.items() if n in speaks_of(generation_of(record)) - speaks_of(record)}
+    said = joined_config(record, json.loads(json.dumps(config.to_dict())), "config.json")
+    texts = {n: v for n, v in said.items() if n in speaks_of(generation_of(record)) - speaks_of(record)}
     read_settings(generation_of(record), texts, "config.json")
-    read_settings(record, {n: v for n, v in stated.items() if n not in texts}, "config.json")
+    read_settings(record, {n: v for n, v in said.items() if n not in texts}, "config.json")
     for architecture in record["architectures"]:
         assert hasattr(library, architecture)
 

@@ -15,9 +15,9 @@ from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
-from tests.support.models.model_folders import SEQ2SEQ, VOCAB, imported, save
+from tests.support.models.model_folders import SEQ2SEQ, VIT, VOCAB, imported, save
 from tests.support.models.tokenizers import word_tokenizer
-from tests.support.models.zoo import tokens
+from tests.support.models.zoo import shaken, tokens
 
 QUICK = {"t5"}
 NAMES = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in SEQ2SEQ]
@@ -165,3 +165,43 @@ def test_texts_are_read_and_written(tmp_path: Path) -> None:
     grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
     assert isinstance(grow(source="red fish", count=3), str)
     assert len(grow(source=["red fish", "one"], count=3)) == 2
+
+
+WRITTEN = {
+    "vit": {"activation_function": "relu", "scale_embedding": True, "use_learned_position_embeddings": False, "layernorm_embedding": False},
+    "deit": {"cross_attention_hidden_size": 24},
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_what_is_written_in_an_image(kind: str, tmp_path: Path) -> None:
+    """TrOCR, whose images have vectors of another width than its texts."""
+    library = pytest.importorskip("transformers", reason="transformers is not installed")
+    decoder = {
+        "vocab_size": VOCAB, "d_model": 32, "decoder_layers": 2, "decoder_attention_heads": 4, "decoder_ffn_dim": 48, "init_std": 0.2,
+        "max_position_embeddings": 40, **WRITTEN[kind]}  # fmt: skip
+    encoder = {**VIT, "hidden_size": 24, "initializer_range": 0.2}
+    config = library.VisionEncoderDecoderConfig(
+        encoder={**encoder, "model_type": kind}, decoder={**decoder, "model_type": "trocr"}
+    )
+    torch.manual_seed(0)
+    model = shaken(library.VisionEncoderDecoderModel(config=config))
+    save(model, tmp_path)
+    program = imported(tmp_path)
+    trained = Trained(load_weights(program, None)[0])
+    images = np.random.default_rng(1).standard_normal((2, 3, 32, 32)).astype(np.float32)
+    text = np.array([[2, 9, 33, 7, 61], [2, 8, 60, 4, 4]])
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(images), decoder_input_ids=torch.from_numpy(text)).logits.numpy()
+    found = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(image=images, x=text)
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
+    read = load(export(program, "read", trained, tmp_path).path, providers="cpu")
+    for image, row in zip(images, read(image=images, count=7, stop=-1), strict=True):
+        begun = torch.tensor([[2]])
+        with torch.inference_mode():
+            for _ in range(7):
+                z = model(torch.from_numpy(image)[None], decoder_input_ids=begun).logits[:, -1]
+                begun = torch.cat([begun, z.argmax(-1, keepdim=True)], -1)
+        assert row.tolist() == begun[0, 1:].tolist()

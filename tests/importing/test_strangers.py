@@ -90,7 +90,8 @@ def edited(llama: Path, folder: Path, **changes: object) -> Path:
 
 
 CONFIGS: dict[str, tuple[dict[str, object], str]] = {
-    "packed": ({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "are packed (`quantization_config`: gptq)"),
+    "packed": ({"quantization_config": {"quant_method": "hqq", "bits": 4}}, "are packed (`quantization_config`: hqq)"),
+    "packed otherwise": ({"quantization_config": {"quant_method": "awq", "version": "gemv"}}, '(`quantization_config`: `version` is "gemv")'),
     "named": ({"model_type": "longformer"}, "ModernBERT reads long texts"),
     "own code": ({"model_type": "x", "auto_map": {"AutoModel": "a.B"}}, "its code lies in its folder (`auto_map`)"),
     "no classes": ({"architectures": None}, "it does not say its `architectures` | write the one it is: LlamaForCausalLM"),

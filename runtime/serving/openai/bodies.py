@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Port
 from mai.runtime.serving.reading import read_json
+from mai.runtime.serving.sharing import SEED
 
 MOST_ANSWERS = 128
 LOGIT_BIAS = "logit_bias"
@@ -22,6 +23,7 @@ NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "suffix": ("",), "best_of": (1,), "response_format": ({"type": "text"},), "tool_choice": ("none", "auto"),
     "store": (False,), "parallel_tool_calls": (True, False),
 }  # fmt: skip
+OF_NO_DRAW: Mapping[str, tuple[object, ...]] = {"temperature": (0, 1)}  # The same, said of a file that draws nothing.
 IGNORED = (
     "user",
     "metadata",
@@ -65,10 +67,11 @@ class Asked(BaseModel):
         """The texts that end an answer."""
         return tuple(s for s in ([self.stop] if isinstance(self.stop, str) else self.stop or []) if s)
 
-    def values(self, ports: Mapping[str, object]) -> dict[str, object]:
-        """The settings and inputs that were said, without what says nothing where the file does not know it."""
+    def values(self, ports: Mapping[str, object], *, draws: bool = True) -> dict[str, object]:
+        """The settings and inputs that were said, without what says nothing where the file does not know it: a seed, where it draws nothing."""
         said = {n: v for n, v in (self.model_extra or {}).items() if v is not None and n not in IGNORED}
-        return {n: v for n, v in said.items() if n in ports or not any(v == e for e in NEUTRAL.get(n, ()))}
+        neutral = NEUTRAL if draws else {**NEUTRAL, **OF_NO_DRAW, SEED: (said.get(SEED),)}
+        return {n: v for n, v in said.items() if n in ports or not any(v == e for e in neutral.get(n, ()))}
 
 
 class Completion(Asked):

@@ -111,6 +111,11 @@ DECODERS = {
         "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 48,
         "max_position_embeddings": 64, "init_std": 0.3, "bos_token_id": 0, "eos_token_id": 1, "word_embed_proj_dim": WIDTH}),
     "gptj": Model("GPTJForCausalLM", "GPTJConfig", {**GPT2, "rotary_dim": 4, "bos_token_id": 0}),
+    "codegen": Model("CodeGenForCausalLM", "CodeGenConfig", {**GPT2, "rotary_dim": 4, "bos_token_id": 0}),
+    "openai-gpt": Model("OpenAIGPTLMHeadModel", "OpenAIGPTConfig", GPT2),
+    "biogpt": Model("BioGptForCausalLM", "BioGptConfig", TEXT),
+    "xglm": Model("XGLMForCausalLM", "XGLMConfig", {
+        "vocab_size": VOCAB, "d_model": WIDTH, "num_layers": 2, "attention_heads": 4, "ffn_dim": 48, "init_std": 0.3, "pad_token_id": 5}),
     "gpt_bigcode": Model("GPTBigCodeForCausalLM", "GPTBigCodeConfig", {**GPT2, "bos_token_id": 0}),
     "bloom": Model("BloomForCausalLM", "BloomConfig", {
         "vocab_size": VOCAB, "hidden_size": WIDTH, "n_layer": 2, "n_head": 4, "bos_token_id": 0, "eos_token_id": 1}),
@@ -214,6 +219,14 @@ SIGHT = {
     "patch_size": 4,
 }
 DECODERS |= {
+    "gemma4": Model("Gemma4ForCausalLM", "Gemma4TextConfig", {
+        **TEXT, "num_hidden_layers": 5, "head_dim": 8, "global_head_dim": 16, "sliding_window": 5, "num_kv_shared_layers": 2, "use_double_wide_mlp": True,
+        "vocab_size_per_layer_input": VOCAB, "hidden_size_per_layer_input": 6, "final_logit_softcapping": 4.0,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention", "sliding_attention", "full_attention"]}),
+    "gemma4, experts": Model("Gemma4ForCausalLM", "Gemma4TextConfig", {
+        **TEXT, "head_dim": 8, "global_head_dim": 12, "num_global_key_value_heads": 1, "attention_k_eq_v": True, "sliding_window": 5,
+        "hidden_size_per_layer_input": 0, "enable_moe_block": True, "num_experts": 5, "top_k_experts": 2, "moe_intermediate_size": 20,
+        "layer_types": ["sliding_attention", "full_attention"]}),
     "gemma3, its texts": Model("Gemma3ForConditionalGeneration", "Gemma3Config", {
         "text_config": {**INNER, **DECODERS["gemma3"].settings, "initializer_range": 0.3}, "vision_config": SIGHT, "mm_tokens_per_image": 4}),
     "qwen2_5_vl, its texts": Model("Qwen2_5_VLForConditionalGeneration", "Qwen2_5_VLConfig", {
@@ -223,6 +236,10 @@ DECODERS |= {
         "vision_config": {"depth": 1, "embed_dim": 16, "num_heads": 2, "hidden_size": WIDTH, "patch_size": 4}, "tie_word_embeddings": True}),
     "qwen3_vl, its texts": Model("Qwen3VLForConditionalGeneration", "Qwen3VLConfig", {
         "text_config": {**INNER, "head_dim": 12, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0, "mrope_section": [2, 2, 2]}},
+        "vision_config": {**EYES, "deepstack_visual_indexes": [0]}}),
+    "qwen3_vl_moe, its texts": Model("Qwen3VLMoeForConditionalGeneration", "Qwen3VLMoeConfig", {
+        "text_config": {**INNER, **EXPERTS, "moe_intermediate_size": 20, "rope_parameters": {
+            "rope_type": "default", "rope_theta": 500.0, "mrope_section": [2, 1, 1]}},
         "vision_config": {**EYES, "deepstack_visual_indexes": [0]}}),
     "qwen3_5, its texts": Model("Qwen3_5ForConditionalGeneration", "Qwen3_5Config", {
         "text_config": {**INNER, **DELTA}, "vision_config": EYES}),

@@ -112,6 +112,9 @@ ENCODERS = {
     "nomic_bert": Model("NomicBertModel", "NomicBertConfig", {**ENCODER, "hidden_act": "gelu"}),
     "nomic_bert, classes": Model("NomicBertForSequenceClassification", "NomicBertConfig", {**ENCODER, **LABELS}),
     "nomic_bert, gaps": Model("NomicBertForMaskedLM", "NomicBertConfig", ENCODER),
+    "gte": Model("GteModel", "GteConfig", ENCODER),
+    "gte, classes": Model("GteForSequenceClassification", "GteConfig", {**ENCODER, **LABELS, "type_vocab_size": 2}),
+    "gte, gaps": Model("GteForMaskedLM", "GteConfig", {**ENCODER, "hidden_act": "relu", "type_vocab_size": 0}),
     "eurobert": Model("EuroBertModel", "EuroBertConfig", {**TEXT, "attention_bias": True}),
     "eurobert, classes": Model("EuroBertForSequenceClassification", "EuroBertConfig", {**TEXT, **LABELS, "classifier_dropout": 0.0}),
     "eurobert, gaps": Model("EuroBertForMaskedLM", "EuroBertConfig", TEXT),
@@ -274,7 +277,14 @@ MOBILES = {
     "classify": Model("MobileViTForImageClassification", "MobileViTConfig", {**MOBILE, **LABELS}),
     "pool": Model("MobileViTModel", "MobileViTConfig", {**MOBILE, "patch_size": 1, "qkv_bias": False, "expand_ratio": 2.3, "mlp_ratio": 1.6}),
 }  # fmt: skip
+DETR = {
+    **LABELS, "d_model": WIDTH, "num_queries": 5, "encoder_layers": 2, "decoder_layers": 3, "encoder_attention_heads": 4, "decoder_attention_heads": 2,
+    "encoder_ffn_dim": 48, "decoder_ffn_dim": 40, "backbone_config": {
+        "model_type": "resnet", "embedding_size": 8, "hidden_sizes": [8, 12, 16, 24], "depths": [1, 2, 1, 1], "out_features": ["stage4"]},
+}  # fmt: skip
 DETECTORS = {
+    "detr": Model("DetrForObjectDetection", "DetrConfig", DETR),
+    "table-transformer": Model("TableTransformerForObjectDetection", "TableTransformerConfig", DETR),
     "yolos": Model("YolosForObjectDetection", "YolosConfig", {**VIT, **LABELS, "image_size": [32, 24], "num_detection_tokens": 5}),
     "yolos, without later places": Model("YolosForObjectDetection", "YolosConfig", {
         **VIT, **LABELS, "image_size": [24, 32], "num_detection_tokens": 5, "use_mid_position_embeddings": False, "qkv_bias": False}),
