@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -119,8 +120,10 @@ def _opened(path: Path) -> Iterator[Buffer]:
         try:
             raw = stack.enter_context(mapped(path))
         except (OSError, ValueError) as error:
-            files = sorted(path.glob("*.onnx")) if path.is_dir() else []
-            help = f"its files are {', '.join(map(str, files[:SHOWN]))}" if files else None
+            files = [str(file) for file in sorted((path if path.is_dir() else path.parent).glob("*.onnx"))]
+            near = [] if path.exists() else get_close_matches(str(path), files, n=1, cutoff=0.8)
+            help = f"its files are {', '.join(files[:SHOWN])}" if files and path.is_dir() else None
+            help = f"did you mean {near[0]}?" if near else help
             raise ModelError("model-not-found", f"cannot open {path}: {reason(error)}", help) from error
         if not raw:
             raise ModelError("model-truncated", f"{path} is empty")
