@@ -122,7 +122,7 @@ def nearest_date(days: float, form: DateForm) -> str:
 
 
 def dates_in_words(days: Array, form: DateForm) -> object:
-    """Days of results as the nearest dates, in the same nested lists."""
+    """Days of results, [...], as the nearest dates, in the same nested lists."""
     if days.ndim:
         return [dates_in_words(row, form) for row in days]
     return nearest_date(float(days), form)
