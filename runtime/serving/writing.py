@@ -40,7 +40,7 @@ def choose_format(asked: str | None, accepted: str) -> str:
 
 
 def respond(
-    model: Model, answer: Any, count: Array | None, notes: Sequence[str], form: str, span: str | None
+    model: Model, answer: object, count: Array | None, notes: Sequence[str], form: str, span: str | None
 ) -> Response:
     """The response of a call.
 
@@ -130,7 +130,7 @@ def _shown(model: Model, name: str, value: Any, form: str, ends: tuple[float, fl
 
 
 def described_answer(
-    model: Model, answer: Any, notes: Sequence[str], form: str, count: Array | None = None,
+    model: Model, answer: object, notes: Sequence[str], form: str, count: Array | None = None,
     ends: tuple[float, float] | None = None,
 ) -> dict[str, object]:  # fmt: skip
     """What JSON says of a call, its results [batch, ...] or texts; `form` is "json" or "base64", `ends` are the numbers of black and white. The rest is as of `respond`."""
