@@ -106,7 +106,9 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="name every function")
     listed = parser.parse_args().list
     for title, (text, export) in WALKS.items():
-        walk(text, export)  # What a process does once is done then: the prelude is parsed, records compile their `__init__`.
+        walk(
+            text, export
+        )  # What a process does once is done then: the prelude is parsed, records compile their `__init__`.
         steps = walk(text, export)
         print(f"{title}: {len(steps.all)} functions in {files(steps.all)} files")
         show(steps, listed)
