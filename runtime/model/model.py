@@ -22,7 +22,7 @@ from mai.runtime.model.data import save_copy
 from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest
-from mai.runtime.model.parts import Progress, at_once, find_part, part_by_part
+from mai.runtime.model.parts import Progress, at_once, check_is_of, find_part, part_by_part
 from mai.runtime.model.prepared import Prepared
 from mai.runtime.model.session import CUDA, provider_name
 from mai.runtime.self_test.verification import Verification, verify
@@ -304,7 +304,9 @@ class Model(GrowsText):
         """The file beside this one, opened when it is first needed."""
         with self._opening:
             if find not in self._beside:
-                self._beside[find] = self._open_step(find(self.manifest, self.path))
+                step = self._open_step(find(self.manifest, self.path))
+                check_is_of(step.manifest, self.manifest, step.path)
+                self._beside[find] = step
             return self._beside[find]
 
     @cached_property
