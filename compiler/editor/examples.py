@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mai.compiler.check import check_text, look_at
 from mai.compiler.editor.meaning import Seen
@@ -121,7 +121,7 @@ class _Input:
 
     name: str
     type: str
-    value: Any
+    value: object
 
     @classmethod
     def of(cls, text: str) -> _Input:

@@ -42,7 +42,7 @@ def read_json(raw: bytes) -> dict[str, object]:
     return value
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, object]:
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     counts = Counter(name for name, _ in pairs)
     for name, count in counts.items():
         if count > 1:
@@ -99,7 +99,7 @@ def as_call_values(manifest: Manifest, values: Mapping[str, object]) -> tuple[di
     return taken, notes
 
 
-def _value(manifest: Manifest, port: Port, value: Any, notes: list[str]) -> Any:
+def _value(manifest: Manifest, port: Port, value: object, notes: list[str]) -> object:
     if port.dtype == "float32":
         if image_size(port) and _has_text(value):
             return _images(manifest, port, value)
@@ -113,7 +113,7 @@ def _value(manifest: Manifest, port: Port, value: Any, notes: list[str]) -> Any:
     return labels
 
 
-def _has_text(value: Any) -> bool:
+def _has_text(value: object) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and any(isinstance(v, str) for v in value))
 
 
@@ -128,7 +128,7 @@ def _images(manifest: Manifest, port: Port, value: Any) -> Array:
     return read_images(port, value, facts)
 
 
-def _numbers(value: Any, gaps: bool) -> Any:
+def _numbers(value: object, gaps: bool) -> object:
     """Nested lists with numbers for `null` and the words for what is none."""
     if isinstance(value, list):
         return [_numbers(each, gaps) for each in value]

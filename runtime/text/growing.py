@@ -191,7 +191,7 @@ class GrowsText(ABC):
         text = (self._by_turns({})[0] if self.can_take_turns else self).manifest.text
         return None if text is None else text.limit
 
-    def longer_text(self, answer: Any) -> Any:
+    def longer_text(self, answer: object) -> Any:
         """What goes on from the prompt, of what a call returned: rows of tokens [batch, length], or texts."""
         if not isinstance(answer, dict):
             return answer

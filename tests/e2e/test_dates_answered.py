@@ -52,6 +52,8 @@ def test_a_table_of_answers_has_dates(run: Path) -> None:
         answers = table.column(table.column_names[-1]).to_numpy().astype("datetime64[D]")
         np.testing.assert_array_equal(answers, wanted)
     assert load(file).manifest.outputs[0].dates == "day"
+    assert "2022-01-08\n" in invoke("run", file, "age=0.3").output
+    assert "float32 [batch], a date" in invoke("info", file).output
     assert load(run / "run" / "s.range.onnx").manifest.outputs[0].dates is None
 
 

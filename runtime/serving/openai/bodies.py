@@ -32,6 +32,8 @@ IGNORED = (
     "prompt_cache_key",
 )  # They say nothing of the answer.
 
+Content = str | list[dict[str, Any]] | None  # Of a message: a text, or parts, as `{"type": "text", "text": ...}`.
+
 
 class StreamOptions(BaseModel):
     """What a stream tells besides."""
@@ -91,7 +93,7 @@ class Message(BaseModel):
 
     model_config = ConfigDict(extra="allow")
     role: str
-    content: str | list[dict[str, Any]] | None = None
+    content: Content = None
 
 
 class Chat(Asked):
@@ -160,7 +162,7 @@ def read_body(kind: type[Body], raw: bytes) -> Body:
         raise ModelError("body-unreadable", f"`{first['loc'][0]}`: {first['msg']}") from error
 
 
-def _text(content: str | list[dict[str, Any]] | None) -> str:
+def _text(content: Content) -> str:
     if not isinstance(content, list):
         return content or ""
     for part in content:
