@@ -29,6 +29,6 @@ EQUIVALENT: dict[str, str] = {
     "compiler/ops/linear/rotations.py: swapped arguments: op.Add(gap, root) -> op.Add(root, gap)": "a sum of two has no order",
     "compiler/ops/reductions/running.py: comparison: reach < size -> (reach <= size)": "one round more takes in what is beyond the end: zeros",
     "compiler/ops/elementwise/clip.py: off by one: 3 -> 4": "what the tests try, where the compiler computes nothing",
-    'compiler/ops/elementwise/arithmetic.py: swapped arguments: case(sample(3, 4), sample(4, kind="positive")) -> case(sample(4, kind=\'positive\'), sample(3, 4))': "what the tests try, where the compiler computes nothing",
+    "compiler/ops/elementwise/arithmetic.py: swapped arguments: case(sample(3, 4), sample(4, kind=\"positive\")) -> case(sample(4, kind='positive'), sample(3, 4))": "what the tests try, where the compiler computes nothing",
     "compiler/passes/loops/retime.py: negated: True -> False": "an assertion about the results of an integral, which are as many as they were",
 }
