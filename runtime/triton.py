@@ -39,7 +39,7 @@ def write_repository(folder: Path, models: Sequence[Model]) -> list[str]:
         models: the files, each under its name without `.onnx`.
 
     Returns:
-        What is to be told of them: settings that nobody can set.
+        Notes on them: settings that nobody can set.
 
     Raises:
         ModelError: `out-unknown`: two files have one name, or one has no inputs.
@@ -55,7 +55,7 @@ def write_repository(folder: Path, models: Sequence[Model]) -> list[str]:
 
 
 def _write(folder: Path, model: Model) -> Iterator[str]:
-    """One model's folder, and what is to be told of it."""
+    """One model's folder, and notes on it."""
     manifest = model.manifest
     if not config(model.path.stem, manifest)["input"]:
         help = "mai compile --settings required makes inputs of its settings"

@@ -85,10 +85,10 @@ def _members(loaded: np.lib.npyio.NpzFile) -> dict[str, object]:
 
 
 def as_call_values(manifest: Manifest, values: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
-    """The values of a request as a call takes them, and what is to be told of them.
+    """The values of a request as a call takes them, and notes on them.
 
     Images in base64 become numbers, `null` a gap where the input has an answer for one, "NaN" and "Infinity" what they say. A word that
-    training never saw is told.
+    training never saw gets a note.
 
     Raises:
         ModelError: a text is no image, or a label has no such name.

@@ -46,7 +46,7 @@ def respond(
 
     Args:
         answer, count: what `Model.finish` gave, arrays [batch, ...] or texts.
-        notes: what is to be told beside it.
+        notes: what is said beside it.
         form: one of `FORMATS`; all but JSON and base64 hold the first result alone, a .npz holds all.
         span: the numbers of black and white in images, `-1..1`; by default the range that they live in.
 

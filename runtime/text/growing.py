@@ -85,7 +85,7 @@ class GrowsText(ABC):
 
         Args:
             prompt, count, timeout, special_tokens, values: as of `stream`.
-            top: of how many of the likeliest tokens of each turn the log-probabilities are told, too; none by default. An input or
+            top: of how many of the likeliest tokens of each turn the log-probabilities are given, too; none by default. An input or
                 a setting of that name has it instead.
 
         Yields:

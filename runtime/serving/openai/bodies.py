@@ -16,7 +16,7 @@ from mai.runtime.serving.sharing import SEED
 MOST_ANSWERS = 128
 LOGIT_BIAS = "logit_bias"
 MOST_DIGITS = 18  # Of a number that is a text: Python refuses to read thousands.
-MOST_LIKELIEST = 20  # Tokens of a turn whose log-probabilities are told.
+MOST_LIKELIEST = 20  # Tokens of a turn whose log-probabilities are given.
 # What says nothing: programs send it by habit, whether a file knows it or not.
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "temperature": (1,), "top_p": (1,), "presence_penalty": (0,), "frequency_penalty": (0,), "logit_bias": ({},), "echo": (False,),
