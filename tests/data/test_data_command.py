@@ -89,8 +89,8 @@ def test_points_of_a_table_with_more_columns(tmp_path: Path, capsys: pytest.Capt
     assert read_points(tmp_path / "c.csv").tolist() == [[1, 2], [3, 4]]
     assert "are its columns east and north" in capsys.readouterr().err
     assert read_points(tmp_path / "c.csv:part,east").tolist() == [[0, 1], [1, 3]]
-    for word, told in (("c.csv:est,part", "has no column `est`"), ("d.csv", "there is no file .*d.csv for --over")):
-        with pytest.raises(ModelError, match=told):
+    for word, reason in (("c.csv:est,part", "has no column `est`"), ("d.csv", "there is no file .*d.csv for --over")):
+        with pytest.raises(ModelError, match=reason):
             read_points(tmp_path / word)
 
 
