@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,7 +122,8 @@ def import_folder(
         spare = record.get("other_heads", {}).get(settings["head"], [])
         sets = ["dense", *record["rules"]] if settings.get("dense") else record["rules"]
         family = family_of(sets, numbers_of(record, settings))
-        text, program = _with_rules(text, family, spare, files, out, classifier_of)
+        kept = None if classifier_of is None else {*classifier_of} - {*_heads(text, out)}
+        text, program = _with_rules(text, family, spare, files, out, kept)
     numbers = sum(math.prod(w.shape) for w in program.weights.values())
     is_linked = any(not f.resolve().is_relative_to(out.parent.resolve()) for f in (folder.weights, folder.path))
     exports = tuple(program.exports)
@@ -224,7 +226,7 @@ def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Se
 
 
 def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
-    """What both files say; fields of a generation may stand in either. All mistakes are told at once."""
+    """What both files say; fields of a generation may stand in either. All mistakes are reported at once."""
     generation = family_records()[record.get("generation", "generation")]
     grows, own = ({n for t in ("fields", "only", "words") for n in r.get(t, {})} for r in (generation, record))
     several = {n for n, v in folder.config.items() if n in grows and isinstance(v, list)}  # As tokens that end a text.
@@ -325,6 +327,15 @@ def _with_rules(
     assert program.loading is not None
     plan_assignments(program.loading, weights, files.shapes)
     return text, program
+
+
+def _heads(text: str, out: Path) -> Iterator[str]:
+    """The nets of a classifier that have a number for each label: those with other shapes where there is one label more."""
+    more = re.sub(
+        r"^(const classes = )(\d+)$", lambda match: f"{match[1]}{int(match[2]) + 1}", text, flags=re.MULTILINE
+    )
+    weights, others = _checked(out, text).weights, _checked(out, more).weights
+    yield from (name.partition(".")[0] for name, weight in weights.items() if others[name].shape != weight.shape)
 
 
 def _begin_anew(proposal: Proposal, text: str, nets: Collection[str], files: TensorFiles, out: Path) -> None:

@@ -52,6 +52,7 @@ int mai_set(mai_call *call, const char *setting, double value) {
   const mai_port *port = port_to_give(call->model, setting, MAI_SETTING);
   if (!port) return 0;
   if (!isfinite(value) && isfinite(port->initial) && port->type != MAI_INTEGER) return fail("`%s` is a finite number, this is %g", setting, value);
+  if (port->type == MAI_FLOAT && isfinite(value) && !isfinite((float)value)) return fail("`%s` is a real number (float32), this holds %g", setting, value);
   if (port->type != MAI_FLOAT && !check_whole(port, value)) return 0;
   if (!check_range(port, value)) return 0;
   if (port->type == MAI_FLOAT) {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ ONE_LENGTH = (
     "-1 is no token: all rows have one length here, since more of the model reads them than the text that grows"
 )
 
+BATCH = "batch"  # The setting that says how many examples there are, of a file without inputs.
 UNLIKE_NUMBERS = {"O": "no number that fits", "U": "a text", "S": "bytes", "T": "a text"}  # By numpy's kind of a dtype.
 
 
@@ -42,12 +44,19 @@ def prepare(
     for name, value in values.items():
         port = inputs.get(name) or settings.get(name)
         if port is None:
-            raise unknown_name_error(name, [*inputs, *settings])
+            raise _no_batch(inputs) if name == BATCH and inputs else unknown_name_error(name, [*inputs, *settings])
         if value is not None:
             feed[name] = _to_port(port, value)
     check_all_there(inputs, settings, feed)
     check_sizes(inputs, {name: feed[name].shape for name in inputs}, least, most)
     return feed | _repeat_single_examples(inputs, feed)
+
+
+def _no_batch(inputs: Ports) -> ModelError:
+    """The error for a number of examples where the inputs say it."""
+    first = next(iter(inputs))
+    help = f"the batch is as long as `{first}`, which has a value for each example: {first}=[...]"
+    return ModelError("input-unknown", f"there is no input or setting `{BATCH}`", help)
 
 
 def check_all_there(inputs: Ports, settings: Ports, names: Collection[str]) -> None:
@@ -77,10 +86,11 @@ def as_array(port: Port, value: object) -> Array:
     """A number, nested lists, an array or a tensor of torch, on any device, as an array.
 
     Raises:
-        ModelError: `input-shape`: rows have different lengths; `input-dtype`: values are under a mask, so that they are none.
+        ModelError: `input-shape`: rows have different lengths; `input-dtype`: values are under a mask, so that they are none, or a
+            tensor has no form in numpy.
     """
     if hasattr(value, "detach"):
-        value = value.detach().cpu()
+        value = _from_torch(port, value)
     if np.ma.is_masked(value):
         raise ModelError("input-dtype", f"`{port.name}` has values under a mask", "put numbers there: value.filled(0)")
     try:
@@ -89,6 +99,24 @@ def as_array(port: Port, value: object) -> Array:
         mixes = isinstance(value, (list, tuple)) and any(isinstance(each, str) for each in value)
         why = "mixes texts and numbers" if mixes else "is not a regular array: its rows differ in length"
         raise ModelError("input-shape", f"`{port.name}` {why}") from error
+    except TypeError as error:  # Of a list of such tensors.
+        raise _no_array_error(port, error) from error
+
+
+def _from_torch(port: Port, tensor: Any) -> Array:
+    """The numbers of a tensor; reals of a kind that numpy does not have, as bfloat16, in float32, which has all of them."""
+    try:
+        tensor = tensor.detach().cpu()
+        is_known = not tensor.is_floating_point() or tensor.element_size() > 2 or str(tensor.dtype) == "torch.float16"
+        return np.asarray(tensor if is_known else tensor.float())
+    except (TypeError, RuntimeError) as error:  # Of a sparse tensor, or one on the device `meta`.
+        raise _no_array_error(port, error) from error
+
+
+def _no_array_error(port: Port, error: Exception) -> ModelError:
+    return ModelError(
+        "input-dtype", f"`{port.name}` has no numbers as an array: {error}", "give it as an array of numpy"
+    )
 
 
 def _to_port(port: Port, value: object) -> Array:

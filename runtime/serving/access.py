@@ -11,10 +11,9 @@ import time
 from base64 import b64decode
 from collections.abc import Collection, Coroutine
 from contextlib import suppress
-from typing import Any
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -122,15 +121,15 @@ def _shows(headers: Headers, token: str) -> bool:
     return kind.lower() in ("bearer", "basic") and hmac.compare_digest(shown.strip().encode(), token.encode())
 
 
-async def while_connected(request: Request, answering: Coroutine[Any, Any, Response]) -> Response:
-    """What answers a request, given up where its client goes away before."""
+async def while_connected(request: Request, answering: Coroutine[object, object, Response]) -> Response:
+    """What answers a request. Raises `ClientDisconnect` where its client goes away before, and gives the answer up."""
     answer = asyncio.ensure_future(answering)
     gone = asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
         if answer.done():
             return answer.result()
-        raise ModelError("call-cancelled", "the client has gone")
+        raise ClientDisconnect
     finally:
         for task in (answer, gone):
             task.cancel()

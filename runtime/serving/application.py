@@ -83,6 +83,7 @@ class Service:
             "/run": self._list,
             "/run/{name}": partial(describe, served),
             "/v1/models": partial(openai.models, served),
+            "/v1/models/{name}": partial(openai.model, served),
             "/openapi.json": self._describe,
             "/metrics": lambda _: Response(self.metrics.text(), media_type=PROMETHEUS),
             "/health": lambda _: PlainTextResponse("alive\n"),
@@ -146,6 +147,7 @@ def _connected(answer: Answering, seconds: float) -> Answering:
     """A route that is given up where its client goes away, or sends its body and is answered in more than so many seconds."""
 
     async def answered(request: Request) -> Response:
+        _check_coding(request.headers.get("content-encoding", ""))
         try:
             async with asyncio.timeout(seconds):
                 await request.body()
@@ -154,6 +156,12 @@ def _connected(answer: Answering, seconds: float) -> Answering:
             raise late(seconds) from error
 
     return answered
+
+
+def _check_coding(coding: str) -> None:
+    """Raise `ModelError`, `body-unreadable`, for a body that is compressed."""
+    if coding.strip().lower() not in ("", "identity"):
+        raise ModelError("body-unreadable", f"the body is compressed: {coding[:40]}", "send it as it is")
 
 
 def _awaited(look: Callable[[Request], Response | Awaitable[Response]]) -> Answering:
@@ -177,7 +185,7 @@ async def _tell_http(_: Request, error: HTTPException) -> Response:
 
 
 async def _tell_nobody(_: Request, __: ClientDisconnect) -> Response:
-    """The client went away while it sent its request."""
+    """The client went away while it sent its request, or before it was answered."""
     return Response(status_code=GONE)
 
 

@@ -320,6 +320,7 @@ def test_sizes_that_no_memory_holds(host: Host, files: Path) -> None:
         ({"scal": 1}, "there is no input or setting `scal` (did you mean `scale`?)"),
         ({"x": 1}, "`x` is an input, which mai_give_... takes"),
         ({"scale": np.ones(1, np.float32)}, "`scale` is a setting, which mai_set takes"),
+        ({"scale": 1e300}, "`scale` is a real number (float32), this holds 1e+300"),
         ({"scale": float("nan")}, "`scale` is a finite number, this is nan"),
         ({"x": np.ones((2, 3, 3), np.float32)}, "`x` is [batch, P, 2], this is [2, 3, 3]"),
         ({"x": np.ones((2, 3, 2), np.int64)}, "`x` is float32, this is int64"),

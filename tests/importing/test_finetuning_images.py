@@ -212,6 +212,7 @@ def test_the_whole_way(tmp_path: Path) -> None:
     ("name", "said"),
     [
         ("bert, gaps", "a new head for the 3 labels: down, so, up"),
+        ("bert, tags", "a new head for the 3 labels: down, so, up"),
         ("bert", "a new head for the 3 labels: down, so, up"),
         ("bert, classes", "no names: LABEL_0 is down, LABEL_1 is so, LABEL_2 is up"),
     ],

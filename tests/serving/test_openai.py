@@ -13,6 +13,7 @@ import pytest
 from mai.runtime import Model, load
 from mai.runtime.chat.template import render
 from mai.runtime.model.manifest import Chat
+from mai.runtime.serving.openai.bodies import Completion
 from tests.support.serving import Client, running
 
 GENERATE, COMPLETIONS, CHATS = "spec.generate", "/v1/completions", "/v1/chat/completions"
@@ -173,7 +174,10 @@ def test_embeddings(service: Client, text: dict[str, Model]) -> None:
 
 
 def test_models_are_those_that_write_or_embed(service: Client) -> None:
-    assert {each["id"] for each in service.get("/v1/models").json["data"]} == {"spec.generate", "spec.features"}
+    listed = service.get("/v1/models").json["data"]
+    assert {each["id"] for each in listed} == {"spec.generate", "spec.features"}
+    assert [service.get(f"/v1/models/{each['id']}").json for each in listed] == listed
+    assert "there is no file `spec.sample`" in service.get("/v1/models/spec.sample").error["message"]
 
 
 def test_what_programs_send_by_habit_is_taken(service: Client) -> None:
@@ -186,6 +190,12 @@ def test_what_programs_send_by_habit_is_taken(service: Client) -> None:
         "user": "me",
     }
     assert service.post(COMPLETIONS, {**ASKED, **habit}).status == 200
+
+
+def test_a_seed_says_nothing_of_a_file_that_draws_nothing() -> None:
+    said = {"model": "m", "prompt": "a", "seed": 3, "temperature": 0, "top_k": 4}
+    assert Completion(**said).values({}, draws=False) == {"top_k": 4}
+    assert Completion(**said).values({"seed": 1}) == {"seed": 3, "temperature": 0, "top_k": 4}
 
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import socket
 from base64 import b64encode
@@ -84,6 +85,7 @@ def test_what_is_refused_is_told_in_words(
 
 def test_bodies_of_no_known_kind_or_size(service: Client) -> None:
     assert service.post(SAMPLE, b"<x/>", Content_Type="text/xml").error["code"] == "body-unreadable"
+    assert "compressed: gzip" in service.post(SAMPLE, gzip.compress(b"{}"), Content_Encoding="gzip").error["message"]
     assert service.post(SAMPLE, b"PK", Content_Type="application/x-npz").error["code"] == "body-unreadable"
     file = io.BytesIO()
     np.savez_compressed(file, seed=np.zeros(1_000_000))  # Small, and large when it is unpacked.
@@ -205,6 +207,15 @@ def test_names_of_labels(write: Write) -> None:
         assert "`horse`" in told["notes"][0]
 
 
+def test_dates_that_are_answered(write: Write) -> None:
+    given = output("f").model_copy(update={"dates": "day"})
+    model = load(
+        write(build(manifest([real("y")], [], [given]), [helper.make_node("Identity", ["y"], ["f"])])), providers="cpu"
+    )
+    with running({"small": model}) as client:
+        assert client.post("/run/small", {"y": [19723.6, 0]}).json["dates"] == {"f": ["2024-01-02", "1970-01-01"]}
+
+
 def test_a_token_is_asked_for(flow: dict[str, Model]) -> None:
     asked = {"seed": 1, "example": 0}
     with running(flow, token="opensesame", origins=("https://page.example",)) as client:
@@ -307,6 +318,7 @@ def test_a_call_whose_client_has_gone_is_ended(looping: Model) -> None:
     with running({"loop": looping}) as client:
         begin_computing(client).close()
         assert client.post("/run/loop", SHORT).status == 200
+        client.wait_for("mai_requests_total", 1, route="/run/loop", status="499")
 
 
 def test_a_request_that_would_wait_too_long_is_refused(looping: Model) -> None:

@@ -21,6 +21,7 @@ from mai.compiler.onnx.precision.convolutions import whole_convolutions
 from mai.compiler.onnx.precision.narrow import narrow
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.writing.pieces import Piece, write_whole
+from mai.compiler.passes.loops.in_blocks import in_blocks
 from mai.compiler.passes.pipeline import uncollected
 from mai.runtime.arrays import Array
 
@@ -39,6 +40,8 @@ def build(
     With `chunk`, the batch is computed that many examples at a time; `coarse` says which weights are kept in few bits;
     `rounded` computes 16 bits in float32 (`narrow.py`).
     """
+    if not (options.unroll or options.portable or options.cuda):  # They want few loops, or few values carried by them.
+        graph = in_blocks(graph)
     walk = OnnxInterpreter(graph, weights, options, coarse)
     declare_inputs(walk)
     if chunk is not None:

@@ -11,17 +11,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Port
 from mai.runtime.serving.reading import read_json
+from mai.runtime.serving.sharing import SEED
 
 MOST_ANSWERS = 128
 LOGIT_BIAS = "logit_bias"
 MOST_DIGITS = 18  # Of a number that is a text: Python refuses to read thousands.
-MOST_LIKELIEST = 20  # Tokens of a turn whose log-probabilities are told.
+MOST_LIKELIEST = 20  # Tokens of a turn whose log-probabilities are given.
 # What says nothing: programs send it by habit, whether a file knows it or not.
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "temperature": (1,), "top_p": (1,), "presence_penalty": (0,), "frequency_penalty": (0,), "logit_bias": ({},), "echo": (False,),
     "suffix": ("",), "best_of": (1,), "response_format": ({"type": "text"},), "tool_choice": ("none", "auto"),
     "store": (False,), "parallel_tool_calls": (True, False),
 }  # fmt: skip
+OF_NO_DRAW: Mapping[str, tuple[object, ...]] = {"temperature": (0, 1)}  # The same, said of a file that draws nothing.
 IGNORED = (
     "user",
     "metadata",
@@ -29,6 +31,8 @@ IGNORED = (
     "safety_identifier",
     "prompt_cache_key",
 )  # They say nothing of the answer.
+
+Content = str | list[dict[str, Any]] | None  # Of a message: a text, or parts, as `{"type": "text", "text": ...}`.
 
 
 class StreamOptions(BaseModel):
@@ -65,10 +69,11 @@ class Asked(BaseModel):
         """The texts that end an answer."""
         return tuple(s for s in ([self.stop] if isinstance(self.stop, str) else self.stop or []) if s)
 
-    def values(self, ports: Mapping[str, object]) -> dict[str, object]:
-        """The settings and inputs that were said, without what says nothing where the file does not know it."""
+    def values(self, ports: Mapping[str, object], *, draws: bool = True) -> dict[str, object]:
+        """The settings and inputs that were said, without what says nothing where the file does not know it: a seed, where it draws nothing."""
         said = {n: v for n, v in (self.model_extra or {}).items() if v is not None and n not in IGNORED}
-        return {n: v for n, v in said.items() if n in ports or not any(v == e for e in NEUTRAL.get(n, ()))}
+        neutral = NEUTRAL if draws else {**NEUTRAL, **OF_NO_DRAW, SEED: (said.get(SEED),)}
+        return {n: v for n, v in said.items() if n in ports or not any(v == e for e in neutral.get(n, ()))}
 
 
 class Completion(Asked):
@@ -88,7 +93,7 @@ class Message(BaseModel):
 
     model_config = ConfigDict(extra="allow")
     role: str
-    content: str | list[dict[str, Any]] | None = None
+    content: Content = None
 
 
 class Chat(Asked):
@@ -157,7 +162,7 @@ def read_body(kind: type[Body], raw: bytes) -> Body:
         raise ModelError("body-unreadable", f"`{first['loc'][0]}`: {first['msg']}") from error
 
 
-def _text(content: str | list[dict[str, Any]] | None) -> str:
+def _text(content: Content) -> str:
     if not isinstance(content, list):
         return content or ""
     for part in content:

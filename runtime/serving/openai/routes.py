@@ -1,4 +1,4 @@
-"""The routes: `/v1/models`, `/v1/completions`, `/v1/chat/completions`, `/v1/embeddings`."""
+"""The routes: `/v1/models`, `/v1/models/NAME`, `/v1/completions`, `/v1/chat/completions`, `/v1/embeddings`."""
 
 from __future__ import annotations
 
@@ -38,9 +38,20 @@ Files = Mapping[str, Served]
 
 def models(served: Files, _: Request) -> Response:
     """The files that grow texts or embed them."""
-    able = [one for one in served.values() if one.grows_text or one.text_input]
-    listed = [{"id": one.name, "object": "model", "created": BEGAN, "owned_by": "mai"} for one in able]
-    return JSONResponse({"object": "list", "data": listed})
+    return JSONResponse({"object": "list", "data": [_listed(one) for one in _able(served).values()]})
+
+
+def model(served: Files, request: Request) -> Response:
+    """One of them."""
+    return JSONResponse(_listed(find(_able(served), request.path_params["name"])))
+
+
+def _able(served: Files) -> Files:
+    return {name: one for name, one in served.items() if one.grows_text or one.text_input}
+
+
+def _listed(one: Served) -> dict[str, object]:
+    return {"id": one.name, "object": "model", "created": BEGAN, "owned_by": "mai"}
 
 
 async def completions(served: Files, options: Options, metrics: Metrics, request: Request) -> Response:
@@ -61,7 +72,7 @@ def _said(one: Served, body: Asked) -> tuple[int, dict[str, object]]:
     """
     text, ports = one.model.manifest.text, {**one.model.inputs, **one.model.settings}
     assert text is not None
-    values = body.values(ports)
+    values = body.values(ports, draws=one.model.manifest.draws)
     if text.prompt in values:
         raise ModelError("input-unknown", f"`{text.prompt}` is the text to go on from, which the request says already")
     if SPECIAL_TOKENS in values and SPECIAL_TOKENS not in ports:
@@ -129,6 +140,9 @@ async def _embedded(one: Served, options: Options, name: str, text: str | list[i
 
 def _growing(served: Files, name: str) -> Served:
     one = find(served, name)
+    if one.model.manifest.text is not None and not one.grows_text:
+        help = f"compile it with --tokenizer; POST /run/{name} goes on from tokens"
+        raise ModelError("text-unavailable", f"{name} has no tokenizer that makes tokens of a text", help)
     if not one.grows_text:
         raise ModelError("text-unavailable", f"{name} grows no text", f"POST /run/{name} calls it")
     return one

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import torch
 
 from mai.runtime import ModelError, load
 from mai.runtime.model.model import Model
@@ -48,6 +49,15 @@ def test_numbers_of_any_kind_are_cast(shift: Model, kind: type[np.generic]) -> N
     made = shift(x=given, y=np.array(Y, kind), scale=np.array(2, kind))
     assert made.dtype == np.float32
     np.testing.assert_array_equal(made, [[2, 4], [11, 13]])
+
+
+def test_tensors_of_torch(shift: Model) -> None:
+    given = torch.tensor(X, dtype=torch.bfloat16, requires_grad=True)
+    for x in (given, given.half(), given.double(), given.int()):
+        np.testing.assert_array_equal(shift(x=x, y=torch.tensor(Y)), [[2, 4], [11, 13]])
+    for none in (given.to_sparse(), given.to("meta"), [*given.detach()]):
+        with pytest.raises(ModelError, match="`x` has no numbers as an array"):
+            shift(x=none, y=Y)
 
 
 def test_arrays_of_any_layout_are_taken(shift: Model) -> None:
