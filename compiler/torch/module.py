@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import fx
+from torch import fx, nn
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.torch.averaged import average_first
@@ -65,7 +65,10 @@ def _module(weights: torch.nn.Module, interpreter: TorchInterpreter, name: str) 
     for key, tensor in interpreter.code.constants.items():
         if key in used:
             root.register_buffer(key, tensor, persistent=False)
-    return fx.GraphModule(root, code, class_name=name)
+    module = fx.GraphModule(root, code, class_name=name)
+    # fx's own prints a traceback beside each error, which mai tells in words.
+    type(module).__call__ = nn.Module.__call__  # type: ignore[method-assign]
+    return module
 
 
 def _share(root: torch.nn.Module, weights: torch.nn.Module, name: str) -> None:
