@@ -12,6 +12,7 @@ import pytest
 from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.structure import Loop
+from mai.compiler.ir.verify import verify
 from mai.compiler.onnx.export import export
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
@@ -21,8 +22,9 @@ Maker = Callable[[str], Program]
 TEXT = """
 net v(x: [1, 4, 4], s: []) -> [1, 4, 4] { return (x |> conv(8, 3) |> silu |> conv(1, 3)) + s }
 export f(x: [1, 4, 4], steps: int = 5) -> [1, 4, 4] {
+  after = tanh(x)
   integrate s in 0..1 using METHOD(steps) { dx/ds = v(x, s) }
-  return x
+  return x + after
 }
 """
 
@@ -33,6 +35,7 @@ def test_the_first_turn_computes_what_stood_before_the_loop(program: Maker, meth
     weights, _ = load_weights(spec, None)
     plain = forms.prepare(spec.exports["f"])
     quick = forms.optimise(plain)
+    verify(quick, "optimise")
     assert sum(n.op.name == "conv" for n in plain.nodes) == 4 and not any(n.op.name == "conv" for n in quick.nodes)
     x = np.random.default_rng(0).normal(size=(3, 1, 4, 4))
     for steps in (1, 2, 5):

@@ -81,6 +81,8 @@ REFUSED = {
     ),
     "a loop that carries the text": ("s = h\n  repeat P shared as t { s = s + h[t] }\n  h += s", "loop"),
     "a loop that begins with the text": ("s = max(h, axis = 0)\n  repeat P shared as t { s = s * h[t] } keep s as all\n  h += all", "loop"),
+    "sums over rows of weights": ("w = softmax(where(range(P)[:, None] >= range(P), h @ h', -1e9))\n  h += cumsum(w, axis = 0) @ h", "cumsum"),
+    "rows of weights one token later": ("w = softmax(where(range(P)[:, None] >= range(P), h @ h', -1e9))\n  h += shift(w, 1) @ h", "shift"),
     "a turn's noise, kept": ("n ~ normal([d])\n  h = cumsum(h + n, axis = 0)", "cumsum"),
 }  # fmt: skip
 
@@ -131,6 +133,14 @@ def test_a_row_of_a_batch_is_its_run_alone(name: str, cache: str) -> None:
     together = run(causal_program(name), side_by_side(prompts), cache=cache, temperature=0.0)
     for row, alone in zip(together, rows_alone(name), strict=True):
         np.testing.assert_array_equal(row[-len(alone) :], alone)
+
+
+def test_what_the_last_token_alone_needs_is_computed_of_it_alone() -> None:
+    """Layers without a memory, and the head: of a prompt that is read at once, too."""
+    graph = forms.prepare(causal_program("pointwise").exports["generate"], cache="concat")
+    layers = [node.output.type for node in graph.walk() if node.op.name in ("affine", "layer_norm")]
+    assert len(layers) == 4
+    assert all(axis.size == 1 for type in layers for axis in type.lead if axis.name != "batch")
 
 
 def test_no_pair_of_tokens_comes_twice(program: Maker) -> None:
