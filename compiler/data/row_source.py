@@ -61,7 +61,11 @@ class RowSource(Source):
         """A file in the place of others is divided as these would be."""
         if not cls.reads(path):
             return None
-        same = [name for name in fields(cls) if name in AS_WRITTEN and hasattr(written, name)]
+        own, theirs = (
+            fields(cls),
+            fields(type(written)),
+        )  # A `split` of another kind, as that of digits, says nothing here.
+        same = [name for name in own if name in AS_WRITTEN and name in theirs and theirs[name].kind == own[name].kind]
         return cls.of({"path": str(path.absolute()), **{name: getattr(written, name) for name in same}})
 
     def check_files(self, base: Path) -> None:

@@ -58,6 +58,10 @@ NUMBERS = {
     "write `arccosh(1 + x^2)`": "acosh",
     "write `arctanh(x)`": "atanh",
     "write `log(x) / log(2)`": "log2",
+    "write `clip(x, 0, 6)`": "relu6 ReLU6",
+    "write `clip(x, -1, 1)`": "hardtanh Hardtanh",
+    "write `silu(x)`": "swish Swish",
+    "write `gelu_exact(x)`, which is torch's default; `gelu(x)` is the form with tanh": "GELU",
     "write `x > 0 and x < 1`": "logical_and",
     "write `where(x > 0, x, -1e9)`": "masked_fill",
 }

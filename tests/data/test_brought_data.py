@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.sources import SOURCES
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
 
@@ -108,3 +109,10 @@ def test_seeds_hold_the_same_examples_out(read: Callable[..., Dataset], tmp_path
     assert first.validation is not None and second.validation is not None
     assert np.array_equal(first.validation["x"], second.validation["x"])
     assert not np.array_equal(first.batch(0, 90)["x"], second.batch(0, 90)["x"])
+
+
+def test_a_split_of_another_kind_says_nothing_of_brought_data(tmp_path: Path) -> None:
+    """`digits(split = train)` names a part of its own rows, and no share of a file's."""
+    np.savez(tmp_path / "a.npz", x=np.zeros((9, 64)), y=np.zeros(9, int))
+    brought = SOURCES["arrays"].for_file(tmp_path / "a.npz", SOURCES["digits"].of({"split": "train"}))
+    assert brought is not None and getattr(brought, "split", 0) is None

@@ -80,7 +80,7 @@ def test_a_foreign_value_is_told(name: str, tmp_path: Path) -> None:
         ("Conv2d(image, 8, 3)", "did you mean `conv`?"),
         ("Embedding(label, 8)", "did you mean `embed`?"),
         ("ReLU(x)", "did you mean `relu`?"),
-        ("GELU(x)", "did you mean `gelu`?"),
+        ("GELU(x)", "write `gelu_exact(x)`, which is torch's default; `gelu(x)` is the form with tanh"),
         ("Dropout(x)", "did you mean `dropout`?"),
         ("leakyrelu(x)", "did you mean `leaky_relu`?"),
         ("x.T", FOREIGN["T"]),

@@ -21,7 +21,7 @@ class Clip(Elementwise):
         Section.ELEMENTS,
         (tensor("x", Kind.ALIKE), tensor("low", Kind.ALIKE), tensor("high", Kind.ALIKE)),
         fold=lambda x, low, high: min(max(x, low), high),
-        elsewhere="clamp clamp_ hardtanh",
+        elsewhere="clamp clamp_",
         example="clip(x, 0, 1)",
     )
 
