@@ -8,7 +8,7 @@ from math import prod
 from mai.compiler.ir.graph import Graph
 
 LARGEST = 2**31 - 1  # Bytes of one file, which is a protobuf message; what is more has a file of data beside.
-TOLD = 10**8  # Bytes of weights whose sizes are told.
+TOLD = 10**8  # Bytes of weights whose sizes are printed.
 BLOCK = 32  # Numbers in few bits that share a scale.
 LEAST = 4096  # Elements of the smallest matrix that gains from few bits.
 BESIDE = " (in two files)"

@@ -1,4 +1,4 @@
-"""Repairs are tried before they are told: the file is checked as it is after each."""
+"""Repairs are tried before they are proposed: the file is checked as it is after each."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _is_behind(diagnostic: Diagnostic, lines: Set[tuple[str, int]]) -> bool:
 
 
 def _edited_lines(mended: Sequence[Diagnostic], edits: Sequence[Edit]) -> set[tuple[str, int]]:
-    """Where the edits, and what they mend, stand after them: path and line; and nowhere, where a fault of mai is told."""
+    """Where the edits, and what they mend, stand after them: path and line; and nowhere, where a fault of mai is reported."""
     lines, changes = {("", 0)}, [change for edit in edits for change in edit.changes]
     for change in changes:
         span = change.span

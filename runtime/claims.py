@@ -98,7 +98,7 @@ def _finding(claim: str, condition: Condition, runs: list[dict[str, Array]]) -> 
     failure = next((why for name, side in (("left", left), ("right", right)) if (why := _not_finite(name, side))), None)
     all_hold = COMPARE[condition.comparison](left, right) & np.isfinite(left) & np.isfinite(right)
     worst = np.unravel_index(int(np.argmax(_excess(condition.comparison, left, right))), left.shape)
-    with np.errstate(invalid="ignore"):  # Infinite numbers have no mean, which is told.
+    with np.errstate(invalid="ignore"):  # Infinite numbers have no mean: a message says so.
         means = left.mean(axis=1)
         error = 2 * float(means.std(ddof=1)) / math.sqrt(len(means)) if len(means) > 1 else None
     return Finding(

@@ -120,7 +120,7 @@ def _say_missing(package: str, extra: str) -> None:
 
 
 def main() -> None:
-    """The `mai` command: every error is told in a line or a picture of the line, and never as a traceback."""
+    """The `mai` command: every error is printed in a line or a picture of the line, and never as a traceback."""
     _start_quickly()
     try:
         sys.exit(in_one_piece(_run, sys.argv[1:] or ["--help"]))

@@ -24,6 +24,7 @@ class Word(str):
     """A name of an enumeration, which stands without quotes."""
 
 
+Fields = dict[str, Any]  # Of a message of Triton's configuration: numbers, texts, lists, and messages in it.
 TYPES = {"float32": Word("TYPE_FP32"), "int64": Word("TYPE_INT64"), "bool": Word("TYPE_BOOL")}
 FILE, CONFIG, VERSION = "model.onnx", "config.pbtxt", "1"
 FREE = -1  # A size that a request decides.
@@ -38,7 +39,7 @@ def write_repository(folder: Path, models: Sequence[Model]) -> list[str]:
         models: the files, each under its name without `.onnx`.
 
     Returns:
-        What is to be told of them: settings that nobody can set.
+        Notes on them: settings that nobody can set.
 
     Raises:
         ModelError: `out-unknown`: two files have one name, or one has no inputs.
@@ -54,7 +55,7 @@ def write_repository(folder: Path, models: Sequence[Model]) -> list[str]:
 
 
 def _write(folder: Path, model: Model) -> Iterator[str]:
-    """One model's folder, and what is to be told of it."""
+    """One model's folder, and notes on it."""
     manifest = model.manifest
     if not config(model.path.stem, manifest)["input"]:
         help = "mai compile --settings required makes inputs of its settings"
@@ -73,7 +74,7 @@ def _write(folder: Path, model: Model) -> Iterator[str]:
         yield f"{model.path.name}: Triton leaves {', '.join(fixed)} at the defaults: --settings required makes inputs of settings"
 
 
-def config(name: str, manifest: Manifest) -> dict[str, Any]:
+def config(name: str, manifest: Manifest) -> Fields:
     """The fields of one model's `ModelConfig`.
 
     A file whose inputs and outputs all have the batch first is batched by Triton, up to 32 examples; requests share a call where an example's
@@ -81,7 +82,7 @@ def config(name: str, manifest: Manifest) -> dict[str, Any]:
     """
     batched = _is_batched(manifest)
     settings = manifest.settings if manifest.required else []
-    fields: dict[str, Any] = {
+    fields: Fields = {
         "name": name,
         "backend": "onnxruntime",
         "default_model_filename": FILE,
@@ -101,11 +102,11 @@ def _is_batched(manifest: Manifest) -> bool:
     return bool(manifest.inputs) and all(port.batch for port in ports)
 
 
-def _tensor(port: Port, batched: bool) -> dict[str, Any]:
+def _tensor(port: Port, batched: bool) -> Fields:
     """A `ModelInput` or `ModelOutput`. Triton has no tensor without an axis: one number is [1], which is taken off or put on."""
     sizes = [size if isinstance(size, int) else FREE for size in port.shape]
     dims = sizes if batched or not port.batch else [FREE, *sizes]
-    tensor: dict[str, Any] = {"name": port.name, "data_type": TYPES[port.dtype], "dims": dims or [1]}
+    tensor: Fields = {"name": port.name, "data_type": TYPES[port.dtype], "dims": dims or [1]}
     return tensor if dims else tensor | {"reshape": {"shape": []}}
 
 
@@ -119,7 +120,7 @@ def _label_file(port: Port) -> str:
     return f"{port.name}_labels.txt"
 
 
-def _label_field(manifest: Manifest, port: Port) -> dict[str, Any]:
+def _label_field(manifest: Manifest, port: Port) -> Fields:
     return {"label_filename": _label_file(port)} if _labels(manifest, port) else {}
 
 

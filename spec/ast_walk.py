@@ -14,7 +14,7 @@ N = TypeVar("N")
 PLACE = ("span", "depth")  # The fields of every node, in which no nodes are.
 PLAIN = {"Span", "Source", "str", "bool", "int", "float", "None"}  # What has no nodes in it; `Literal[...]` besides.
 Parts = Callable[[Any], tuple[object, ...]]
-PARTS: dict[type[Any], Parts] = {tuple: tuple}  # What is directly below a node, by its class.
+PARTS: dict[type[object], Parts] = {tuple: tuple}  # What is directly below a node, by its class.
 
 
 def expressions(node: object) -> Iterator[Expr]:
@@ -36,7 +36,7 @@ def children(node: object) -> tuple[object, ...]:
     return PARTS[kind](node)
 
 
-def _parts(kind: type[Any]) -> Parts:
+def _parts(kind: type[object]) -> Parts:
     """What has the fields of a node in which nodes may be; of another class there are none."""
     written = fields(kind) if is_dataclass(kind) and not issubclass(kind, (Span, Source)) else ()
     names = [field.name for field in written if field.name not in PLACE and not is_plain(field)]
@@ -45,7 +45,7 @@ def _parts(kind: type[Any]) -> Parts:
     return attrgetter(*names)
 
 
-def is_plain(field: Field[Any]) -> bool:
+def is_plain(field: Field[object]) -> bool:
     """Whether a field of a node has no nodes in it; it may have a place."""
     written = str(field.type)
     return written.startswith("Literal[") or set(written.split(" | ")) <= PLAIN

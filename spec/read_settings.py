@@ -1,4 +1,4 @@
-"""Reads the calls that configure: what is wrong with them is told at the argument at fault."""
+"""Reads the calls that configure: mistakes are reported at the argument at fault."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Configuration:
     """A call that configures: `adamw(lr = 1e-3)`, as data. Values are numbers, texts, lists and configurations."""
 
     name: str
-    positional: tuple[Any, ...]
+    positional: tuple[object, ...]
     named: Mapping[str, object]
     span: Span
     spans: Mapping[str, Span] = field(default_factory=dict)
@@ -77,7 +77,7 @@ class Field:
     """A setting of a model: the type of its value, the rest of the annotation, and its limits."""
 
     kind: Any
-    metadata: tuple[Any, ...]
+    metadata: tuple[object, ...]
     limits: Limits
 
     @property

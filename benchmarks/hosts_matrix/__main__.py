@@ -83,7 +83,7 @@ def _write_tables(rows_of: dict[str, Rows], versions: dict[str, str]) -> None:
 
 
 def _installed(names: list[str]) -> tuple[dict[str, Command], dict[str, str]]:
-    """The commands and versions of those engines that can be had here; the others are told."""
+    """The commands and versions of those engines that can be had here; the others are printed."""
     commands, versions = {}, {}
     for name in names:
         try:

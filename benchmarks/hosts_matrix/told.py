@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# Results of an engine, by engine and file, that are told in `docs/hosts.md` instead of being counted as wrong.
+# Results of an engine, by engine and file, that are described in `docs/hosts.md` instead of being counted as wrong.
 TOLD: dict[tuple[str, str], str] = {}
 # Reasons in words for what engines say: the first whose text, in small letters, is in an engine's.
 REASONS: dict[str, list[tuple[str, str]]] = {

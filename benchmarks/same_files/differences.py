@@ -15,7 +15,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto
 from mai.runtime.model.manifest import MANIFEST_KEY
 
 NOTHING = "nothing"  # What stands in the place of what one file has not.
-MOST = 12  # Lines of a file that are told.
+MOST = 12  # Lines of a file that are shown.
 FOLLOWING = ("file.", "checksum")  # What the manifest says of the file's own bytes.
 
 

@@ -12,7 +12,7 @@ from mai.runtime.command_line.markers import Argument, Option
 from mai.runtime.command_line.opening import Provider, Threads
 from mai.runtime.show.terminal import say
 
-SHOWN = 12  # Columns whose names are told.
+SHOWN = 12  # Columns whose names are shown.
 
 
 @with_diagnostics

@@ -57,6 +57,7 @@ def misfits(training: Training, base: Path, override: Sequence[Path] = ()) -> li
         partial(source.check_columns, base, fields),
     )
     findings = dict.fromkeys(chain.from_iterable(_diagnostics_of(look, training.where) for look in looks))
+    findings = findings or dict.fromkeys(_diagnostics_of(partial(source.check_cells, base, fields), training.where))
     return [replace(d, severity="warning") if d.slug == "data-missing" else d for d in findings]
 
 

@@ -151,6 +151,9 @@ class Source(Settings, ABC):
     def check_columns(self, base: Path, fields: Mapping[str, Type]) -> None:
         """Raise `MaiError` for columns that these settings or the fields name and the data have not, as far as that can be looked at."""
 
+    def check_cells(self, base: Path, fields: Mapping[str, Type]) -> None:
+        """Raise `MaiError` for values that reading refuses, where nothing else is wrong and few bytes tell."""
+
     def columns(self, base: Path) -> dict[str, Column] | None:
         """The arrays by name, as far as they are known before they are read; None where only reading tells.
 

@@ -35,7 +35,12 @@ def head_for(labels: Sequence[str], own: Sequence[str], numbered: bool = False) 
 
     Args:
         numbered: whether labels are the numbers 0, 1, ..., so that they say their places themselves.
+
+    Raises:
+        MaiError: there is one label alone.
     """
+    if len(labels) < 2:
+        raise bad(f"all rows have one label, {few_of(labels)}: there is nothing to tell apart")
     if [*labels] == [*own] or (numbered and len(labels) <= len(own)):
         return Head(len(own), False, f"the labels are the model's {len(own)}")
     if own and all(map(UNNAMED.fullmatch, own)) and len(labels) == len(own):

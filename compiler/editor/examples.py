@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mai.compiler.check import check_text, look_at
 from mai.compiler.editor.meaning import Seen
@@ -28,7 +28,7 @@ PLACE = Path("example.mai")
 DRAW, INTEGRATE, RESULT = "~ ", "integrate ", "r"
 OF_ELEMENTS = re.compile(r"\w+\((x|\w+: \[\])\)( -> \[\])?")
 ELEMENTS = ("[-1, 0, 2]", "[0.5, 1, 2]", "[0, 0.5, 1]")  # What a function of elements is tried on.
-MOST_SHOWN = 16  # Numbers of a result; of a larger one the shape is told.
+MOST_SHOWN = 16  # Numbers of a result; of a larger one the shape is shown.
 TINY = 1e-12
 
 MODEL = "data x: [2], y: class[2], w: [] from python([a, b, c])\nnet f(x: [2]) -> [2] { return linear(x, 2) }\n"
@@ -121,7 +121,7 @@ class _Input:
 
     name: str
     type: str
-    value: Any
+    value: object
 
     @classmethod
     def of(cls, text: str) -> _Input:

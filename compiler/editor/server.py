@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -30,6 +30,9 @@ T = TypeVar("T")
 STACK = 256 * 2**20  # Bytes; the elaborator recurses into what is nested.
 OBJECTS = 100_000  # A check of a long text makes some 60,000.
 PAUSE = 0.05  # Seconds without a change after which a text is checked; meanwhile what is asked is answered.
+
+
+Answer = Callable[[Any], Any]  # Of the parameters of a request, as pygls has them.
 
 
 class Addressed(Protocol):
@@ -332,7 +335,7 @@ def make_server() -> LanguageServer:
     server = LanguageServer("mai", mai.__version__)
     answers = Answers(server)
     legend = lsp.SemanticTokensLegend(token_types=list(TOKEN_KINDS), token_modifiers=[])
-    features: list[tuple[str, Callable[[Any], Any] | Callable[[Any], Awaitable[Any]], Any]] = [
+    features: list[tuple[str, Answer, object]] = [
         (lsp.INITIALIZE, answers.initialize, None),
         (lsp.TEXT_DOCUMENT_DID_OPEN, answers.opened, None),
         (lsp.TEXT_DOCUMENT_DID_CHANGE, answers.changed, None),
@@ -359,7 +362,7 @@ def make_server() -> LanguageServer:
     return server
 
 
-def _plain(answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _plain(answer: Answer) -> Answer:
     """A function of the parameters alone; pygls looks at the names of what it is given."""
     if asyncio.iscoroutinefunction(answer):
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from mai.compiler.elaborate.sightings import see
 from mai.compiler.ir.graph import Follows, Initial, Value, Weight
@@ -105,7 +105,7 @@ class Builtin:
     """A function that the compiler knows: `implementation(elaborator, ...)`. Its parameters are those of `function`, or of its signature."""
 
     name: str
-    implementation: Callable[..., Any]
+    implementation: Callable[..., Binding]
     function: FunctionRecord | None = None
 
 

@@ -157,7 +157,7 @@ class Context(Telling):
     def checked(
         self, span: Span, spans: Sequence[Span], op: type[Operation], *inputs: Value, **attributes: Any
     ) -> Binding:
-        """Emit an operation on the user's operands; what its shape rule refuses is told at `spans`."""
+        """Emit an operation on the user's operands; what its shape rule refuses is reported at `spans`."""
         self.builder.span = self.at(span)
         try:
             return self.emit(op, *inputs, **attributes)

@@ -226,7 +226,7 @@ def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Se
 
 
 def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
-    """What both files say; fields of a generation may stand in either. All mistakes are told at once."""
+    """What both files say; fields of a generation may stand in either. All mistakes are reported at once."""
     generation = family_records()[record.get("generation", "generation")]
     grows, own = ({n for t in ("fields", "only", "words") for n in r.get(t, {})} for r in (generation, record))
     several = {n for n, v in folder.config.items() if n in grows and isinstance(v, list)}  # As tokens that end a text.

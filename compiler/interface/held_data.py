@@ -73,7 +73,7 @@ def _table(value: Any) -> pa.Table | None:
     return table.select([name for name in table.column_names if not name.startswith("__index_level_")])
 
 
-def _is_column(value: Any) -> bool:
+def _is_column(value: object) -> bool:
     """Whether a value is one column, which exports Arrow as tables do: a Series of pandas or polars, an array of pyarrow."""
     import pyarrow as pa
 

@@ -70,7 +70,7 @@ class Spec:
         self.run: Run | None = None
         self._models: dict[str, Model] = {}
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """What it is copied and pickled by: what it was made of, and its run; what was compiled is compiled anew."""
         return {name: vars(self)[name] for name in ("text", "name", "folder", "data", "consts", "run")}
 

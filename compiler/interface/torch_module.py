@@ -120,7 +120,7 @@ class SpecModule(Weights):
         if key not in self._lowered:
             self._check_floats()
             graph = self._graph(kind, name)
-            prepared = forms.prepare(graph)
+            prepared = forms.prepare(graph, trained=True)
             absent = {value.name for value in graph.inputs if may_be_absent(value)}
             self._lowered[key] = Code(Arguments(prepared, absent), lower(prepared, self), prepared.output_names)
         return self._lowered[key]

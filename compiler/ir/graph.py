@@ -212,6 +212,14 @@ class OneTurn:
     past: str | None = None
 
 
+@record
+class TurnAgain:
+    """A turn of a `repeat` that says what two turns before it say: its nodes, side by side in their region, and its states after and before them."""
+
+    nodes: tuple[Node, ...]
+    states: tuple[tuple[Value, Value], ...]
+
+
 @dataclass(eq=False, slots=True)
 class Graph(Region):
     """One entry point: an export, or a train block.
@@ -220,7 +228,8 @@ class Graph(Region):
     is read at run time: from an axis of an input, counted in memory, or from a setting. `arguments` has, for each net,
     what its parameters stand for in its calls: the nets are inlined, but people know these values by the nets' names. `calls`
     has the same for the nets and layers of the file, as it was elaborated: by the place of the function's name, and the name
-    of a parameter or the number of a result. `one_turn` is what `passes.step` says of its graph, None for all others.
+    of a parameter or the number of a result. `turns_again` has turns without which the same can be done with the graph, as it was
+    elaborated: for whoever asks only that. `one_turn` is what `passes.step` says of its graph, None for all others.
     """
 
     name: str = ""
@@ -230,6 +239,7 @@ class Graph(Region):
     output_names: list[str] = field(default_factory=list)
     arguments: dict[str, dict[Value, str]] = field(default_factory=dict)
     calls: dict[tuple[Span, str | int], list[Value]] = field(default_factory=dict)
+    turns_again: list[TurnAgain] = field(default_factory=list)
     one_turn: OneTurn | None = None
 
     @property

@@ -16,7 +16,7 @@ from mai.spec.record import record
 class ShapeError(Exception):
     """An operation refuses the types it is given. `operand` is the input at fault, if one is.
 
-    A message that speaks of an `axis` ends with it, so that it can be told as the user counts. The elaborator turns it into a diagnostic at that operand.
+    A message that speaks of an `axis` ends with it, so that it can be shown as the user counts. The elaborator turns it into a diagnostic at that operand.
     """
 
     def __init__(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mai.compiler.ir.graph import Graph
-from mai.compiler.ir.rewrite import made_in
+from mai.compiler.ir.graph import Graph, Node
+from mai.compiler.ir.rewrite import Copier, copy_graph, made_in
 from mai.compiler.ir.structure import DERIVATIVES, Integrate
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.solvers import takes_derivatives, takes_increments
@@ -35,7 +35,20 @@ def check_growth(graph: Graph) -> None:
     from mai.compiler.passes.local.prune import prune
     from mai.compiler.passes.text.incremental import incremental
 
-    incremental(prune(_plain(unroll(graph, at_most=TURNS))))
+    incremental(prune(_plain(unroll(_with_few_turns(graph), at_most=TURNS))))
+
+
+def _with_few_turns(graph: Graph) -> Graph:
+    """A graph with two turns of each kind, of those that were elaborated one by one."""
+    again = {turn.nodes[0]: turn for turn in graph.turns_again if turn.nodes}
+    left = {node for turn in again.values() for node in turn.nodes}
+
+    def rule(copier: Copier, node: Node) -> bool:
+        if node in again:
+            copier.mapping.update((after, copier[before]) for after, before in again[node].states)
+        return node in left
+
+    return copy_graph(graph, rule) if again else graph
 
 
 def _plain(graph: Graph) -> Graph:

@@ -20,13 +20,17 @@ __all__ = [
 ]  # fmt: skip
 
 
-def prepare(graph: Graph, *, cache: str = "none", adjoint: bool = False, drafts: int = 0) -> Graph:
+def prepare(
+    graph: Graph, *, cache: str = "none", adjoint: bool = False, drafts: int = 0, trained: bool = False
+) -> Graph:
     """Every `repeat` with fresh parameters, every `integrate`, derivative and `extend` replaced by plain code and loops.
 
     `cache` is a key of `GROWN`: how an `extend` keeps the past. With `adjoint`, an `integrate` that asks for it is ready to
     be trained through by the adjoint equation. With `drafts`, a turn of the text reads up to so many tokens that it guesses.
+    Torch takes derivatives of what is `trained`.
     """
-    return pipeline.run(pipeline.preparation(cache=cache, adjoint=adjoint, drafts=drafts), graph)
+    passes = pipeline.preparation(cache=cache, adjoint=adjoint, drafts=drafts, trained=trained)
+    return pipeline.run(passes, graph)
 
 
 def derived(graph: Graph, *, adjoint: bool = False) -> Graph:

@@ -21,6 +21,7 @@ from mai.compiler.ir.verify import verify
 from mai.compiler.passes.branches.pair import pair
 from mai.compiler.passes.derivatives.differentiate import differentiate
 from mai.compiler.passes.derivatives.implicit import implicit
+from mai.compiler.passes.derivatives.untaken import untaken
 from mai.compiler.passes.local.fold import fold
 from mai.compiler.passes.local.fuse import fuse
 from mai.compiler.passes.local.prune import prune_in_place
@@ -101,6 +102,11 @@ def _discretise(adjoint: bool) -> Pass:
     return Pass("discretise", partial(discretise, adjoint=adjoint), reason)
 
 
+def _untaken(trained: bool) -> Pass:
+    reason = "before turns and steps are written out, each of which has the branches that are guarded here"
+    return Pass("untaken", partial(untaken, trained=trained), reason)
+
+
 def _implicit(trained: bool) -> Pass:
     reason = "after `differentiate`, which asks a fixed point for its derivative; what is left of it is its value"
     return Pass("implicit", partial(implicit, trained=trained), reason)
@@ -111,9 +117,9 @@ def _speculate(drafts: int) -> Pass:
     return Pass("speculate", partial(speculative, most=drafts), reason)
 
 
-def derivation(*, adjoint: bool = False) -> tuple[Pass, ...]:
-    """Every `repeat` with fresh parameters, `integrate` and derivative becomes plain code."""
-    return UNROLL, _discretise(adjoint), DIFFERENTIATE, _implicit(adjoint)
+def derivation(*, adjoint: bool = False, trained: bool = False) -> tuple[Pass, ...]:
+    """Every `repeat` with fresh parameters, `integrate` and derivative becomes plain code. Torch takes derivatives of what is `trained`."""
+    return _untaken(trained or adjoint), UNROLL, _discretise(adjoint), DIFFERENTIATE, _implicit(adjoint)
 
 
 def growth(*, cache: str = "none", drafts: int = 0) -> tuple[Pass, ...]:
@@ -122,9 +128,11 @@ def growth(*, cache: str = "none", drafts: int = 0) -> tuple[Pass, ...]:
     return *text, SHARE, PRUNE
 
 
-def preparation(*, cache: str = "none", adjoint: bool = False, drafts: int = 0) -> tuple[Pass, ...]:
+def preparation(
+    *, cache: str = "none", adjoint: bool = False, drafts: int = 0, trained: bool = False
+) -> tuple[Pass, ...]:
     """What makes a graph plain code and loops, which torch runs."""
-    return *derivation(adjoint=adjoint), *growth(cache=cache, drafts=drafts)
+    return *derivation(adjoint=adjoint, trained=trained), *growth(cache=cache, drafts=drafts)
 
 
 OPTIMISATION = (

@@ -184,7 +184,8 @@ class TableInputs:
         lacking = [name for name in names if name not in groups]
         if lacking:
             needed = ", ".join(f"`{name}`" for name in lacking)
-            raise bad(f"{table.path} has no column for {needed}; it has {few_of(table.columns)}")
+            help = f"columns are found by the names of the file's inputs: rename them, or the inputs of `export {model.manifest.export}`"
+            raise bad(f"{table.path} has no column for {needed}; it has {few_of(table.columns)}", help=help)
         return {name: PortColumns(model.manifest, model.inputs[name], groups[name], table) for name in names}
 
     def _vectors(self) -> dict[str, list[str]]:

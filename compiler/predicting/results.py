@@ -52,7 +52,7 @@ def as_columns(
     return {f"{name}_predicted" if name in taken else name: column for name, column in columns.items()}
 
 
-def _of_result(model: Model, name: str, values: Any, own: Sequence[str]) -> dict[str, pa.Array]:
+def _of_result(model: Model, name: str, values: object, own: Sequence[str]) -> dict[str, pa.Array]:
     if isinstance(values, (str, list)):
         return {name: pa.array([values] if isinstance(values, str) else [_text(value) for value in values])}
     array, port, manifest = np.asarray(values), model.outputs[name], model.manifest

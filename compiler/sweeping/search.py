@@ -1,6 +1,6 @@
 """A search over settings by Optuna: each point that it tries is run with all folds and seeds, and judged by the mean of its figure.
 
-What was tried before in the folder is told to it first, so that a search goes on where it ended.
+What was tried before in the folder is handed to it first, so that a search goes on where it ended.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class Sweep:
         self.write([])
 
     def run(self, points: Sequence[Point]) -> None:
-        """Run every point with every seed, as far as that is not done. What fails is told, and the others go on."""
+        """Run every point with every seed, as far as that is not done. What fails is reported, and the others go on."""
         several = [{**point, **fold} for point in points for fold in self.folds]
         jobs = {self._place(point, seed): (point, seed) for point in several for seed in range(self.seeds)}
         waiting = {folder: each for folder, each in jobs.items() if not self._is_done(folder)}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, fx
@@ -59,7 +58,7 @@ class Watched(fx.Interpreter):
         super().__init__(module)
         self.trace = trace
 
-    def run_node(self, n: fx.Node) -> Any:
+    def run_node(self, n: fx.Node) -> object:
         result = super().run_node(n)
         if isinstance(result, fx.GraphModule):
             return self._body(n, result)
@@ -73,13 +72,13 @@ class Watched(fx.Interpreter):
                 tensor.register_hook(self._noting(n))  # type: ignore[no-untyped-call]
         return result
 
-    def _noting(self, n: fx.Node) -> Any:
+    def _noting(self, n: fx.Node) -> object:
         def note(gradient: Tensor) -> None:
             self.trace.gradients[n] = max(self.trace.gradients.get(n, FINE), state_of(gradient))
 
         return note
 
-    def _body(self, n: fx.Node, module: fx.GraphModule) -> Any:
+    def _body(self, n: fx.Node, module: fx.GraphModule) -> object:
         """A body in whose place each call is watched."""
         return WatchedBody(module, self.trace.bodies.setdefault(n, []))
 
@@ -91,7 +90,7 @@ class WatchedBody:
         self.module, self.calls = module, calls
         self.parameters = module.parameters
 
-    def __call__(self, *arguments: object) -> Any:
+    def __call__(self, *arguments: object) -> object:
         trace = Trace()
         self.calls.append((self.module, trace))
         return Watched(self.module, trace).run(*arguments)

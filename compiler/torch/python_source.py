@@ -78,7 +78,7 @@ class SourceRecorder(Recorder):
 
 
 class SourceInterpreter(TorchInterpreter):
-    """Records a graph with its loops' bodies in one `fx.Graph`, so that all names are told apart."""
+    """Records a graph with its loops' bodies in one `fx.Graph`, so that all names differ."""
 
     calls = CALLS
     is_trained = False  # A person reads it.

@@ -55,6 +55,6 @@ def warning(
     slug: str, span: Span | None, message: str, *, label: str = "", where: Sequence[Label] = (), help: Help = None,
     edits: Sequence[Edit] = (),
 ) -> Diagnostic:  # fmt: skip
-    """What is well typed and probably not meant. The words of a `help` that is an edit are told; others are tried."""
+    """What is well typed and probably not meant. The words of a `help` that is an edit are printed; other edits are tried."""
     first, words = ((help,), help.words) if isinstance(help, Edit) else ((), help)
     return Diagnostic(slug, span, message, label, tuple(where), words, "warning", edits=(*first, *edits))

@@ -121,7 +121,7 @@ class Mistakes:
         self.by_rule: dict[tuple[object, ...], list[Diagnostic]] = {}
 
     def add(self, rule: tuple[object, ...], diagnostic: Diagnostic) -> None:
-        """Keep a mistake; `rule` is whatever stands for the rule, equal for all that are to be told as one."""
+        """Keep a mistake; `rule` is whatever stands for the rule, equal for all that are reported as one."""
         self.by_rule.setdefault(rule, []).append(diagnostic)
 
     def check(self) -> None:

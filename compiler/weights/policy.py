@@ -26,7 +26,7 @@ class Feature(BaseModel):
 
 
 class Choices(BaseModel):
-    """What steps are told, each a part of it."""
+    """The settings of the steps that prepare a policy's inputs; each step has some of them."""
 
     eps: float = EPS
     features: dict[str, Feature] = {}

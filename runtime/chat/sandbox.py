@@ -81,13 +81,13 @@ class Generation(Extension):
 class PlainNamespace(Namespace):
     """A namespace without names that begin with `_`, which lead into Python."""
 
-    def __init__(*args: Any, **values: Any) -> None:
+    def __init__(*args: object, **values: object) -> None:
         self, *rest = args
         for name in dict(*rest, **values):
             _refuse_hidden(name)
         Namespace.__init__(self, *rest, **values)
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def __setitem__(self, name: str, value: object) -> None:
         _refuse_hidden(name)
         super().__setitem__(name, value)
 

@@ -24,7 +24,7 @@ class Parameter:
     """A parameter of a verb: the type of one of its words, whether it takes several, and what its annotation says."""
 
     name: str
-    kind: Any
+    kind: object
     many: bool
     required: bool
     marker: Argument | Option

@@ -15,9 +15,10 @@ from mai.runtime.inputs.arguments import unknown_name_error
 from mai.runtime.inputs.dates import date_form, dates_to_numbers
 from mai.runtime.inputs.labels import label_names, labels_to_numbers
 from mai.runtime.inputs.values import parse_span, parse_value, split_word, takes_text
-from mai.runtime.model.loader import load
+from mai.runtime.model.loader import load, read_manifest
 from mai.runtime.model.manifest import Port
 from mai.runtime.model.model import Model
+from mai.runtime.model.parts import check_is_of
 from mai.runtime.show.look import count_examples, look_of
 from mai.runtime.show.picture import Look
 from mai.runtime.show.printing import print_count, print_results, print_stream, print_texts, show_progress
@@ -99,6 +100,8 @@ def _opened(path: Path, wanted: Wanted) -> Model:
     beside = step_path(path)
     in_turns = (wanted.stream or wanted.progress) and beside.exists()
     model = load(beside if in_turns else path, providers=wanted.provider, threads=wanted.threads)
+    if in_turns:
+        check_is_of(model.manifest, read_manifest(path), beside)
     if wanted.provider == "cuda" and "CUDAExecutionProvider" not in model.providers:
         say("note: CUDA is not usable here, the CPU computes", err=True)
     if wanted.progress:

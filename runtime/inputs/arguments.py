@@ -19,6 +19,7 @@ ONE_LENGTH = (
     "-1 is no token: all rows have one length here, since more of the model reads them than the text that grows"
 )
 
+BATCH = "batch"  # The setting that says how many examples there are, of a file without inputs.
 UNLIKE_NUMBERS = {"O": "no number that fits", "U": "a text", "S": "bytes", "T": "a text"}  # By numpy's kind of a dtype.
 
 
@@ -45,12 +46,19 @@ def prepare(
     for name, value in values.items():
         port = inputs.get(name) or settings.get(name)
         if port is None:
-            raise unknown_name_error(name, [*inputs, *settings])
+            raise _no_batch(inputs) if name == BATCH and inputs else unknown_name_error(name, [*inputs, *settings])
         if value is not None:
             feed[name] = _to_port(port, value)
     check_all_there(inputs, settings, feed)
     check_sizes(inputs, {name: feed[name].shape for name in inputs}, least, most)
     return feed | _repeat_single_examples(inputs, feed)
+
+
+def _no_batch(inputs: Ports) -> ModelError:
+    """The error for a number of examples where the inputs say it."""
+    first = next(iter(inputs))
+    help = f"the batch is as long as `{first}`, which has a value for each example: {first}=[...]"
+    return ModelError("input-unknown", f"there is no input or setting `{BATCH}`", help)
 
 
 def check_all_there(inputs: Ports, settings: Ports, names: Collection[str]) -> None:

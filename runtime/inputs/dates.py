@@ -121,6 +121,13 @@ def nearest_date(days: float, form: DateForm) -> str:
     return date_in_words(float(np.round(days)) if form == "day" else days, form)
 
 
+def dates_in_words(days: Array, form: DateForm) -> object:
+    """Days of results, [...], as the nearest dates, in the same nested lists."""
+    if days.ndim:
+        return [dates_in_words(row, form) for row in days]
+    return nearest_date(float(days), form)
+
+
 def _roundest(days: float) -> float:
     """The days to the hour, to quarters of it, five minutes, or the minute: the first that is the same number in 32 bits."""
     rounded = (round(days * count) / count for count in (24, 96, 288))

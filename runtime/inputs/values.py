@@ -80,7 +80,7 @@ def parse_value(
     return array if batch is None else np.resize(array, (batch, *array.shape[1:]))
 
 
-def _is_regular(rows: list[Any]) -> bool:
+def _is_regular(rows: list[object]) -> bool:
     """Whether rows are numbers of one length, which make an array; several texts, or prompts of different lengths, do not."""
     return not any(isinstance(r, str) for r in rows) and len({len(r) for r in rows if isinstance(r, list)}) < 2
 

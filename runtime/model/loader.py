@@ -27,10 +27,11 @@ from mai.runtime.model.session import (
     choose_providers,
     open_session,
 )
-from mai.runtime.model.wire import Buffer, tensors_of
+from mai.runtime.model.wire import Buffer, fields_of, tensors_of, text
 from mai.runtime.text.stream import NEXT
 
 SHOWN = 3  # Files of a folder that is no file.
+METADATA = 14  # The field of a model that has its metadata, each with a key, field 1, and a value, field 2.
 
 
 def load(
@@ -96,6 +97,19 @@ def _load(
         ValueError
     ) as error:  # The metadata is no UTF-8, or the bytes hold no tensors, which ONNX Runtime might still read.
         raise unreadable_error(path, raw, error) from error
+
+
+def read_manifest(path: Path) -> Manifest:
+    """What a file says of itself; what computes does not open it. Raises `ModelError`."""
+    with _opened(path) as raw:
+        try:
+            entries = [
+                field.content for field in fields_of(memoryview(raw)) if field.number == METADATA and field.content
+            ]
+            pairs = [{field.number: text(field.content) for field in fields_of(entry)} for entry in entries]
+        except ValueError as error:
+            raise unreadable_error(path, raw, error) from error
+        return _read_manifest(path, {pair.get(1, ""): pair.get(2, "") for pair in pairs}, "")
 
 
 @contextmanager

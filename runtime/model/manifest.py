@@ -220,6 +220,8 @@ class Manifest(BaseModel):
         required: whether the settings have no defaults in the graph, so that a host must give all (`--settings required`).
         trained_steps: how many steps its weights were trained for; `trained_blocks` has those of each train block that has a name.
         weights_from: the file that they began as, by its name, where the spec has a `weights from`; older files do not say.
+        origin: a digest of the text, its consts, the weights and their form, by which a file of turns is known to be that of the
+            whole file beside it; older files do not say.
         tokenizer: "bytes", or the JSON of a `tokenizers` file.
         special_tokens: whether a text gets the special tokens that its tokenizer prescribes; the corpora that mai trains on,
             and older files, have none.
@@ -267,6 +269,7 @@ class Manifest(BaseModel):
     trained_steps: int | None = None
     trained_blocks: dict[str, int] = {}
     weights_from: str | None = None
+    origin: str | None = None
     tokenizer: str | None = None
     special_tokens: bool = False
     chat: Chat | None = None

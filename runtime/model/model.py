@@ -22,7 +22,7 @@ from mai.runtime.model.data import save_copy
 from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest
-from mai.runtime.model.parts import Progress, at_once, find_part, part_by_part
+from mai.runtime.model.parts import Progress, at_once, check_is_of, find_part, part_by_part
 from mai.runtime.model.prepared import Prepared
 from mai.runtime.model.session import CUDA, provider_name
 from mai.runtime.self_test.verification import Verification, verify
@@ -156,7 +156,7 @@ class Model(GrowsText):
         limit = self._time_limit(timeout, values)
         return part_by_part(self, self.prepare(values, special_tokens), turns, limit)
 
-    def prepare(self, values: dict[str, Any], special_tokens: object = None) -> Prepared:
+    def prepare(self, values: dict[str, object], special_tokens: object = None) -> Prepared:
         """What a call with these inputs and settings computes, checked and not yet computed; `special_tokens` as of a call.
 
         Raises:
@@ -247,18 +247,18 @@ class Model(GrowsText):
 
         return verify(self.manifest, self.path.name, provider_name(self.providers[0]), compute, tolerance)
 
-    def _time_limit(self, timeout: object, values: dict[str, Any]) -> TimeLimit:
+    def _time_limit(self, timeout: object, values: dict[str, object]) -> TimeLimit:
         """The limit of a call; see `take_limit`."""
         limit = take_limit({**self.inputs, **self.settings}, timeout, values)
         if math.isfinite(limit.seconds) and self._captured is not None:
             raise ModelError("cuda-graph", "a CUDA graph is one launch, which `timeout` cannot end", "leave out one")
         return limit
 
-    def _takes_special_tokens(self, special_tokens: object, values: dict[str, Any]) -> bool:
+    def _takes_special_tokens(self, special_tokens: object, values: dict[str, object]) -> bool:
         ports = {**self.inputs, **self.settings}
         return take_special_tokens(ports, special_tokens, values, self.manifest.special_tokens)
 
-    def _tokenize(self, values: dict[str, Any], special_tokens: bool) -> Prompt | None:
+    def _tokenize(self, values: dict[str, object], special_tokens: bool) -> Prompt | None:
         """Replace texts in `values` by tokens and names of labels by numbers; the prompt of a growing text is returned."""
         text, prompt = self.manifest.text, None
         if text is not None and text.prompt in values:
@@ -304,7 +304,9 @@ class Model(GrowsText):
         """The file beside this one, opened when it is first needed."""
         with self._opening:
             if find not in self._beside:
-                self._beside[find] = self._open_step(find(self.manifest, self.path))
+                step = self._open_step(find(self.manifest, self.path))
+                check_is_of(step.manifest, self.manifest, step.path)
+                self._beside[find] = step
             return self._beside[find]
 
     @cached_property

@@ -54,6 +54,13 @@ def find_part(manifest: Manifest, path: Path) -> Path:
     return part
 
 
+def check_is_of(step: Manifest, whole: Manifest, path: Path) -> None:
+    """Raise `ModelError`, `turns-foreign`, where the file of turns at a path is known to be of another training or text than the whole file."""
+    if step.origin is not None and whole.origin is not None and step.origin != whole.origin:
+        message = f"{path.name} is not of the {whole.name}.{whole.export}.onnx beside it, but of another training, text or form of its weights"
+        raise ModelError("turns-foreign", message, "`mai compile` writes both together; copy them together, too")
+
+
 def part_by_part(model: Model, call: Prepared, every: int, limit: TimeLimit) -> Iterator[Progress]:
     """What `Model.progress` yields, of a call that is prepared, by the file of some turns. Raises `ModelError`, as that does."""
     if not isinstance(every, (int, np.integer)) or every < 1:

@@ -61,7 +61,7 @@ def _sweep_in(folders: Sequence[Path]) -> dict[str, Any]:
     return {}
 
 
-def _is_sweep(stated: Any) -> bool:
+def _is_sweep(stated: object) -> bool:
     """Whether JSON says of a sweep what is read of it here; earlier sweeps have no folds."""
     return (
         isinstance(stated, dict) and isinstance(stated.get("goal"), dict) and isinstance(stated.get("folds", []), list)

@@ -11,7 +11,6 @@ import time
 from base64 import b64decode
 from collections.abc import Collection, Coroutine
 from contextlib import suppress
-from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
@@ -122,7 +121,7 @@ def _shows(headers: Headers, token: str) -> bool:
     return kind.lower() in ("bearer", "basic") and hmac.compare_digest(shown.strip().encode(), token.encode())
 
 
-async def while_connected(request: Request, answering: Coroutine[Any, Any, Response]) -> Response:
+async def while_connected(request: Request, answering: Coroutine[object, object, Response]) -> Response:
     """What answers a request. Raises `ClientDisconnect` where its client goes away before, and gives the answer up."""
     answer = asyncio.ensure_future(answering)
     gone = asyncio.ensure_future(_gone(request))

@@ -115,7 +115,7 @@ class Line:
             self._texts.release()
 
     async def close(self) -> None:
-        """End all calls and texts that go on; whoever waits for them is told."""
+        """End all calls and texts that go on; whoever waits for them gets an error."""
         self._limit.cancel()
         for limit in self._growing:
             limit.cancel()

@@ -42,7 +42,7 @@ def read_json(raw: bytes) -> dict[str, object]:
     return value
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, object]:
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     counts = Counter(name for name, _ in pairs)
     for name, count in counts.items():
         if count > 1:
@@ -85,10 +85,10 @@ def _members(loaded: np.lib.npyio.NpzFile) -> dict[str, object]:
 
 
 def as_call_values(manifest: Manifest, values: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
-    """The values of a request as a call takes them, and what is to be told of them.
+    """The values of a request as a call takes them, and notes on them.
 
     Images in base64 become numbers, `null` a gap where the input has an answer for one, "NaN" and "Infinity" what they say. A word that
-    training never saw is told.
+    training never saw gets a note.
 
     Raises:
         ModelError: a text is no image, or a label has no such name.
@@ -99,7 +99,7 @@ def as_call_values(manifest: Manifest, values: Mapping[str, object]) -> tuple[di
     return taken, notes
 
 
-def _value(manifest: Manifest, port: Port, value: Any, notes: list[str]) -> Any:
+def _value(manifest: Manifest, port: Port, value: object, notes: list[str]) -> object:
     if port.dtype == "float32":
         if image_size(port) and _has_text(value):
             return _images(manifest, port, value)
@@ -115,7 +115,7 @@ def _value(manifest: Manifest, port: Port, value: Any, notes: list[str]) -> Any:
     return labels
 
 
-def _has_text(value: Any) -> bool:
+def _has_text(value: object) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and any(isinstance(v, str) for v in value))
 
 
@@ -130,7 +130,7 @@ def _images(manifest: Manifest, port: Port, value: Any) -> Array:
     return read_images(port, value, facts)
 
 
-def _numbers(value: Any, gaps: bool) -> Any:
+def _numbers(value: object, gaps: bool) -> object:
     """Nested lists with numbers for `null` and the words for what is none."""
     if isinstance(value, list):
         return [_numbers(each, gaps) for each in value]

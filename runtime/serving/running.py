@@ -127,7 +127,7 @@ def seconds_of(options: Options, asked: str | None) -> float:
 
 
 def prepared(one: Served, options: Options, values: Mapping[str, object]) -> tuple[Prepared, list[str]]:
-    """A call of a file, checked, and what is to be told of it.
+    """A call of a file, checked, and notes on it.
 
     Raises:
         ModelError: a name, a shape or a number is not as the file says, or larger than the service allows.

@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from mai.runtime.arrays import Array, as_npz
 from mai.runtime.errors import ModelError
+from mai.runtime.inputs.dates import dates_in_words
 from mai.runtime.inputs.labels import label_names
 from mai.runtime.inputs.values import parse_span
 from mai.runtime.model.model import Model
@@ -39,13 +40,13 @@ def choose_format(asked: str | None, accepted: str) -> str:
 
 
 def respond(
-    model: Model, answer: Any, count: Array | None, notes: Sequence[str], form: str, span: str | None
+    model: Model, answer: object, count: Array | None, notes: Sequence[str], form: str, span: str | None
 ) -> Response:
     """The response of a call.
 
     Args:
         answer, count: what `Model.finish` gave, arrays [batch, ...] or texts.
-        notes: what is to be told beside it.
+        notes: what is said beside it.
         form: one of `FORMATS`; all but JSON and base64 hold the first result alone, a .npz holds all.
         span: the numbers of black and white in images, `-1..1`; by default the range that they live in.
 
@@ -129,7 +130,7 @@ def _shown(model: Model, name: str, value: Any, form: str, ends: tuple[float, fl
 
 
 def described_answer(
-    model: Model, answer: Any, notes: Sequence[str], form: str, count: Array | None = None,
+    model: Model, answer: object, notes: Sequence[str], form: str, count: Array | None = None,
     ends: tuple[float, float] | None = None,
 ) -> dict[str, object]:  # fmt: skip
     """What JSON says of a call, its results [batch, ...] or texts; `form` is "json" or "base64", `ends` are the numbers of black and white. The rest is as of `respond`."""
@@ -141,12 +142,14 @@ def described_answer(
 def _described(
     model: Model, results: Mapping[str, object], shown: Mapping[str, object], count: Array | None, notes: Sequence[str]
 ) -> dict[str, object]:
-    """The whole answer: `outputs` and their `shapes`; where there are some, the names of `labels`, `evaluations` or `turns`, and `notes`."""
+    """The whole answer: `outputs` and their `shapes`; where there are some, the names of `labels`, `dates` in words, `evaluations` or `turns`, and `notes`."""
     arrays = {name: value for name, value in results.items() if isinstance(value, np.ndarray)}
     body: dict[str, object] = {"outputs": shown, "shapes": {name: list(array.shape) for name, array in arrays.items()}}
     names = {name: label_names(model.manifest, model.outputs[name]) for name in arrays}
     labels = {name: _named(arrays[name], words) for name, words in names.items() if words and _is_label(model, name)}
     body |= {"labels": labels} if labels else {}
+    dates = {n: dates_in_words(array, form) for n, array in arrays.items() if (form := model.outputs[n].dates)}
+    body |= {"dates": dates} if dates else {}
     classes = {name: words for name, words in names.items() if words and not _is_label(model, name)}
     body |= {"classes": classes} if classes else {}
     if count is not None:

@@ -127,7 +127,7 @@ def _tuning(tuning: Tuning) -> str:
 def _port(manifest: Manifest, port: Port) -> str:
     """A port's type, default and range, the field whose labels it has, and whether it takes dates."""
     from mai.runtime.inputs.arguments import range_of
-    from mai.runtime.inputs.dates import date_form, description_of_dates
+    from mai.runtime.inputs.dates import IN_WORDS, date_form, description_of_dates
 
     text = f"{port.dtype} {_axes(port)}"
     if port.default is not None:
@@ -135,6 +135,7 @@ def _port(manifest: Manifest, port: Port) -> str:
     text += f", {range_of(port)}" if range_of(port) else ""
     form = date_form(manifest, port)
     text += f", {description_of_dates(manifest.facts[port.name], form)}" if form is not None else ""
+    text += f", {IN_WORDS[port.dates]}" if port.dates is not None else ""
     return f"{text}, labels of `{port.field}`" if port.field else text
 
 

@@ -14,6 +14,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
 from mai.runtime.inputs.arguments import unknown_name_error
+from mai.runtime.inputs.dates import nearest_date
 from mai.runtime.inputs.labels import result_names
 from mai.runtime.inputs.values import parse_value, split_word, takes_text
 from mai.runtime.show.terminal import echo, say, say_text, visible_line
@@ -21,7 +22,7 @@ from mai.runtime.text.likeliest import print_likeliest
 from mai.runtime.text.prompts import NOTHING, encode_text
 
 if TYPE_CHECKING:
-    from mai.runtime.model.manifest import Port, Step, Text
+    from mai.runtime.model.manifest import DateForm, Port, Step, Text
     from mai.runtime.model.model import Model
 
 BAR = 30  # Letters.
@@ -144,6 +145,9 @@ def print_results(
         if rows.ndim == 1 and rows.dtype.kind in "bi":
             _print_labels(rows, result_names(model.manifest, port))
             continue
+        if port.dates is not None:
+            _print_dates(rows.reshape(-1), port.dates)
+            continue
         if port.tokens and rows.size:
             tokens = _tokens_before(model, port, values, special_tokens)
             print_likeliest(rows[0].reshape(-1, rows.shape[-1]) if rows.ndim > 2 else rows, tokens, model.tokenizer)
@@ -211,6 +215,12 @@ def _print_labels(rows: Array, names: Sequence[str]) -> None:
     """Print whole numbers [batch], or the names of the labels that they are, one by one: their mean would say nothing."""
     shown = [names[i] if 0 <= i < len(names) else str(i) for i in rows[:MAX_NUMBERS].tolist()]
     say(visible_line("  " + ", ".join(shown + ["..."] * (len(rows) > MAX_NUMBERS))))
+
+
+def _print_dates(days: Array, form: DateForm) -> None:
+    """Print days since 1970-01-01 as the nearest dates."""
+    shown = [nearest_date(each, form) for each in days[:MAX_NUMBERS].tolist()]
+    say("  " + ", ".join(shown + ["..."] * (len(days) > MAX_NUMBERS)))
 
 
 def _print_bars(rows: Array, names: Sequence[str]) -> None:

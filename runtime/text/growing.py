@@ -85,7 +85,7 @@ class GrowsText(ABC):
 
         Args:
             prompt, count, timeout, special_tokens, values: as of `stream`.
-            top: of how many of the likeliest tokens of each turn the log-probabilities are told, too; none by default. An input or
+            top: of how many of the likeliest tokens of each turn the log-probabilities are given, too; none by default. An input or
                 a setting of that name has it instead.
 
         Yields:
@@ -191,7 +191,7 @@ class GrowsText(ABC):
         text = (self._by_turns({})[0] if self.can_take_turns else self).manifest.text
         return None if text is None else text.limit
 
-    def longer_text(self, answer: Any) -> Any:
+    def longer_text(self, answer: object) -> Any:
         """What goes on from the prompt, of what a call returned: rows of tokens [batch, length], or texts."""
         if not isinstance(answer, dict):
             return answer

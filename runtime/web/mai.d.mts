@@ -42,6 +42,8 @@ export interface Port {
   field: string | null;
   dates?: "day" | "time" | "utc" | null;
   path: number | null;
+  /** Of numbers, whether one may be missing, `null`; of labels with names, whether the last is for what is not known. Older files do not say. */
+  gaps?: boolean | null;
   /** Of a result of real numbers, whether its last axis has one for each token that a text may have; older files do not say. */
   tokens?: boolean | null;
 }

@@ -38,7 +38,9 @@ const DATES = {
 const ARRAYS = { float32: Float32Array, int64: BigInt64Array, bool: Uint8Array };
 
 /** What is wrong with a file or with what it is called with. */
-export class ModelError extends Error {}
+export class ModelError extends Error {
+  name = "ModelError";
+}
 
 /**
  * Open a file: its address (in Node also its path), or its bytes. Where its weights lie in a file beside, that is found by the
@@ -64,6 +66,7 @@ export async function load(ort, source, { step, data, stepData, session, Tokeniz
   const options = { logSeverityLevel: ERRORS, ...session };
   const opened = await telling("cannot open this file", () => ort.InferenceSession.create(needed, options));
   const turn = step ? await load(ort, step, { data: stepData, session, Tokenizer, verify }) : null;
+  if (turn) checkIsStepOf(manifest, turn.manifest);
   const spec = metadata["mai.spec"] ?? "";
   const model = new Model(ort, opened, manifest, spec, turn, tokenizerOf(manifest, Tokenizer));
   model.Template = Template;
@@ -90,11 +93,14 @@ export class Model {
   /**
    * Run the file once: its results by name, `{ data, dims }` each, or a text (or several) for a prompt that is one.
    * Where `signal`, an `AbortSignal`, is aborted before the results are there, its reason is thrown. One call of onnxruntime
-   * goes on to its end all the same; what ends it is the end of its worker.
+   * goes on to its end all the same; what ends it is the end of its worker. Where that call lets nothing else happen meanwhile, as in
+   * a browser, a signal is heard when it is over.
    */
   async run(values = {}, { signal } = {}) {
     checkSignal(signal);
-    return this._results(await unlessAborted(this._compute(this._feeds(values)), signal), values);
+    const computed = await unlessAborted(this._compute(this._feeds(values)), signal);
+    if (signal) await sinceAborted(signal);
+    return this._results(computed, values);
   }
 
   /**
@@ -245,8 +251,14 @@ export class Model {
     const unknown = Object.keys(values).find((name) => !this.taken[name]);
     if (!unknown) return;
     const near = nearest(unknown, this._names());
-    const help = near ? `did you mean \`${near}\`?` : `it takes ${this._known()}`;
+    const help = this._aboutBatch(unknown) ?? (near ? `did you mean \`${near}\`?` : `it takes ${this._known()}`);
     throw new ModelError(`there is no input or setting \`${unknown}\`; ${help}`);
+  }
+
+  /** What says how many examples there are where that is no setting. */
+  _aboutBatch(name) {
+    const [first] = this.manifest.inputs.filter(({ batch }) => batch);
+    return name === "batch" && first ? `the batch is as long as \`${first.name}\`, which has a value for each example` : null;
   }
 
   /** Inputs of one call have one batch, a single example standing for all, and one size for each name of a dimension. */
@@ -875,6 +887,20 @@ function unlessAborted(promise, signal) {
     signal.addEventListener("abort", stop, { once: true });
     promise.then(resolve, reject).finally(forget);
   });
+}
+
+/** A call that let no timer tick is over: let those that are due do so, and throw the reason of a signal that one of them aborted. */
+async function sinceAborted(signal) {
+  await new Promise((resume) => setTimeout(resume));
+  signal.throwIfAborted();
+}
+
+/** Throw where the file of some turns is that of another file. */
+function checkIsStepOf(whole, turn) {
+  const [own, wanted] = [turn, whole].map(({ name, export: of }) => `${name}.${of}`);
+  if (own !== `${wanted}.step`) throw new ModelError(`\`step\` is ${own}.onnx, and the turns of this file are in ${wanted}.step.onnx`);
+  if (turn.origin && whole.origin && turn.origin !== whole.origin)
+    throw new ModelError(`\`step\` is of another training or text than ${wanted}.onnx: compile both together, and copy both`);
 }
 
 /** The name that is meant by a misspelt one: with about a third of its letters changed at most. */

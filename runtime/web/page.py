@@ -17,6 +17,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
 from mai.runtime.model.loader import load
 from mai.runtime.model.model import Model
+from mai.runtime.model.parts import check_is_of
 from mai.runtime.text.stream import step_path
 from mai.runtime.text.tokenizer import BYTES
 from mai.runtime.web.licences import licences_of_packages
@@ -106,7 +107,9 @@ def _embed(model: Model, contents: dict[str, bytes]) -> Entry:
     contents[place] = model.path.read_bytes()
     streams = model.manifest.text is not None and beside.exists()
     if streams:
-        contents[f"{place}-step"] = load(beside, providers="cpu").path.read_bytes()
+        turns = load(beside, providers="cpu")
+        check_is_of(turns.manifest, model.manifest, turns.path)
+        contents[f"{place}-step"] = turns.path.read_bytes()
     modules = [ORT] + [TOKENIZERS] * (model.manifest.tokenizer not in (None, BYTES))
     modules += [TEMPLATES] * (streams and model.manifest.chat is not None)
     claims: list[Said] = [{"holds": f.holds, "words": in_words(f)} for f in model.manifest.claims]

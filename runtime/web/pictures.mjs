@@ -42,7 +42,7 @@ const writing = (textContent) => made("pre", { textContent });
 const answer = (count, textContent) => (count === 1 ? made("p", { className: "answer", textContent }) : writing(textContent));
 
 /** Days since 1970-01-01 as the nearest days, or as times to the minute; as numbers where they are in no calendar. */
-const dates = (days, form) => Array.from(days, (each) => (Math.abs(each) < MOST_DAYS ? dateOf(form === "day" ? Math.round(each) : each, form) : String(each))).join("  ");
+const dates = (days, form) => Array.from(days, (each) => (Math.abs(each) < MOST_DAYS ? dateOf(form === "day" ? Math.round(each) : each, form).replace("T", " ") : String(each))).join("  ");
 
 const namesFor = (manifest, port, count) => {
   const names = labelsOf(manifest, port);

@@ -1,4 +1,4 @@
-"""Letters that look like others: a name typed on another keyboard is told by its letter, since nobody can see it."""
+"""Letters that look like others: the message names the letter of a name typed on another keyboard, since nobody can see it."""
 
 from __future__ import annotations
 

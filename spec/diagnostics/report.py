@@ -38,7 +38,7 @@ class Diagnostic:
         help: a remedy that works.
         edits: repairs to try, the likeliest first.
         edit: the one of them after which the file was checked and this was gone; `help` has its words.
-        word: what it is about in the place that it is told at later, as `placed` does.
+        word: what it is about in the place that it is reported at later, as `placed` does.
     """
 
     slug: str

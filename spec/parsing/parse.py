@@ -119,7 +119,7 @@ def _file(text: str, source: Source, report: Reporter) -> ast.File | None:
         _report_syntax(text, source, report)
         return None
     except MaiError:
-        pass  # There are too many errors for one report; those that it has are told below.
+        pass  # There are too many errors for one report; those that it has are reported below.
     for diagnostic in own.diagnostics:
         report.add(diagnostic)
     return file

@@ -78,10 +78,10 @@ def placed(declarations: Declarations, source: Source, begin: int) -> Declaratio
 
 
 Rebuild = Callable[[Any, Callable[[Any], Any]], Any]
-_REBUILD: dict[type[Any], Rebuild] = {}
+_REBUILD: dict[type[object], Rebuild] = {}
 
 
-def _rebuilding(kind: type[Any]) -> Rebuild:
+def _rebuilding(kind: type[object]) -> Rebuild:
     """How a node is made again, with other nodes and spans below it; what is no node stays as it is."""
     if not is_dataclass(kind):
         return lambda node, _: node

@@ -1,4 +1,4 @@
-"""What a syntax error may have meant, as data: the first rule that fits the place is told."""
+"""What a syntax error may have meant, as data: the first rule that fits the place is reported."""
 
 from __future__ import annotations
 

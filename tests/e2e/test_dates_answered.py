@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pyarrow import csv, parquet
 
+from mai.compiler.evaluating.targets.dated import dated_results
+from mai.compiler.program import Program
 from mai.runtime import load
+from mai.runtime.model.manifest import Facts
 from tests.support.command import invoke
 
 SPEC = """data age: [], sold: [] from table("t.csv")
@@ -23,6 +27,8 @@ net f(age: []) -> [] {
 train(steps = 1, batch = 4, optimizer = sgd(lr = 1e-9)) { minimize (f(age) - sold)^2 }
 
 export when(age: []) -> [] { return f(age) }
+
+export left(age: []) -> [] { return f(age) - 19000 }
 
 export range(age: []) -> [2] { return concat([f(age)], [f(age) + 1]) }
 """
@@ -52,7 +58,37 @@ def test_a_table_of_answers_has_dates(run: Path) -> None:
         answers = table.column(table.column_names[-1]).to_numpy().astype("datetime64[D]")
         np.testing.assert_array_equal(answers, wanted)
     assert load(file).manifest.outputs[0].dates == "day"
+    assert "2022-01-08\n" in invoke("run", file, "age=0.3").output
+    assert "float32 [batch], a date" in invoke("info", file).output
     assert load(run / "run" / "s.range.onnx").manifest.outputs[0].dates is None
+    assert load(run / "run" / "s.left.onnx").manifest.outputs[0].dates is None  # Days, and no date.
+
+
+def test_a_result_is_a_date_where_it_is_the_best_answer(program: Callable[[str], Program]) -> None:
+    """Training scales the date; an export that undoes this gives one, and another gives what is left of it."""
+    made = program(
+        """data age: [], sold: [] from npz("d.npz")
+net f(age: []) -> ([], []) {
+  h = linear([age], 2)
+  return (h[0], softplus(h[1]))
+}
+train(steps = 1) {
+  (m, s) = f(age)
+  minimize ((m - (sold - 19000) / 30) / s)^2 + log(s)
+}
+export when(age: []) -> ([], []) {
+  (m, s) = f(age)
+  return (19000 + 30 * m, s)
+}
+export left(age: []) -> [] {
+  (m, s) = f(age)
+  return 30 * m
+}
+"""
+    )
+    facts = Facts(low=[19000], high=[19060], middle=[19030], dates=["day"])
+    assert dated_results(made, {"sold": facts}) == {"when": {"when_0": "day"}, "left": {}}
+    assert dated_results(made, {"sold": facts.model_copy(update={"dates": None})}) == {}
 
 
 @pytest.mark.slow

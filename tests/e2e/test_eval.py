@@ -254,6 +254,19 @@ def test_the_target(
     assert fields_of_inputs(made, "mean") == {"z": "x"}
 
 
+def test_what_a_net_takes_alone_is_no_target(program: Callable[[str], Program]) -> None:
+    """An export gives a number for the field `b`, which training gives to a net: that is compared with nothing, and `c` is."""
+    made = program(
+        """data a: [], b: [], c: [] from npz("d.npz")
+net f(u: [], v: []) -> [] { return linear(concat([u], [v]), 1)[0] }
+train(steps = 1) { minimize (f(a, b) - c)^2 }
+export first(p: []) -> [] { return f(p, 0.0) }
+export both(x: [2]) -> [] { return f(x[0], x[1]) }
+"""
+    )
+    assert {find_target(made, export).field for export in ("first", "both")} == {"c"}
+
+
 # ---------------------------------------------------------------- figures
 
 

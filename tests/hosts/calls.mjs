@@ -71,7 +71,7 @@ console.log(JSON.stringify(answers));
 
 /**
  * How many other tasks the host did beside a call, how many parts there were, and what ended it: the signal is aborted after so many
- * tasks. In a page there is no `setImmediate`.
+ * tasks, or by a timer that is due at once. In a page there is no `setImmediate`.
  */
 async function watched(model, { values, prompt, every, says, abort, inPage }) {
   const controller = new AbortController();
@@ -82,6 +82,7 @@ async function watched(model, { values, prompt, every, says, abort, inPage }) {
   const count = () => ((next = setImmediate(count)), ++tasks === abort && controller.abort());
   let next = setImmediate(count);
   if (abort === 0) controller.abort();
+  if (abort === "due") setTimeout(() => controller.abort());
   const conversation = says ? model.conversation() : null;
   const begun = () =>
     says ? conversation.say(says, { signal }) : every ? model.progress(values, { every, signal }) : model.stream(prompt, values, { signal });

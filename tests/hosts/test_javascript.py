@@ -265,9 +265,17 @@ def test_a_sampler_tells_how_far_it_is(javascript: JavaScript, program: Any, tmp
     file = export(made, "f", trained, tmp_path, CompileOptions(verify=False)).path
     values = {"z": [[[1, 2], [3, 4], [0, 1]], [[0, 0], [1, 1], [2, -1]]], "scale": 0.5, "steps": 5, "seed": 4}
     call = {"file": str(file), "step": str(step), "values": values}
-    whole, parts, wrong, alone = javascript(
-        [call, {**call, "every": 2}, {**call, "every": 0.5}, {**call, "host": "right", "step": None, "every": 1}]
+    other = export_part(
+        program(STEPS.replace("export f", "# Another text.\nexport f")), "f", trained, tmp_path / "b"
+    ).path
+    whole, parts, wrong, alone, mixed, twice = javascript(
+        [call, {**call, "every": 2}, {**call, "every": 0.5}, {**call, "host": "right", "step": None, "every": 1},
+         *({**call, "host": "late", "step": str(path)} for path in (other, file))]
+    )  # fmt: skip
+    assert (
+        mixed["error"] == "`step` is of another training or text than spec.f.onnx: compile both together, and copy both"
     )
+    assert twice["error"] == "`step` is spec.f.onnx, and the turns of this file are in spec.f.step.onnx"
     assert [(p["turns"], p["total"]) for p in parts["parts"]] == [(2, 5), (4, 5), (5, 5)]
     assert parts["parts"][-1]["results"] == whole["results"] != parts["parts"][0]["results"]
     assert wrong["error"] == "`every` is a number of turns, 1 at least, this is 0.5"
@@ -303,12 +311,14 @@ def test_other_tasks_come_between_turns_and_a_signal_is_heard(
         {**call, "watch": {"abort": abort, "inPage": in_page}}
         for call in (progress, stream) for abort in (None, 3, 0)
     ]  # fmt: skip
-    *ended, before, within, after = javascript([*watched, *({**run, "watch": {"abort": k}} for k in (0, 2, None))])
+    aborted = [{**run, "watch": {"abort": k}} for k in (0, 2, None)]
+    busy = {**run, "host": None, "watch": {"abort": "due"}}
+    *ended, before, within, after, timer = javascript([*watched, *aborted, busy])
     for whole_way, stopped, never in (ended[:3], ended[3:]):
         assert whole_way["tasks"] >= 11 and whole_way["ended"] is None
         assert stopped["ended"] == "AbortError" and stopped["parts"] <= 4
         assert (never["ended"], never["parts"]) == ("AbortError", 0)
-    assert [one["ended"] for one in (before, within, after)] == ["AbortError", "AbortError", None]
+    assert [one["ended"] for one in (before, within, after, timer)] == ["AbortError", "AbortError", None, "AbortError"]
 
 
 @pytest.mark.parametrize("template", ["<s> $A </s>", "<s> $A", "$A"])
@@ -419,6 +429,7 @@ export g(when: []) -> [] { return when }
 
 REFUSED = [
     ({"stepz": 3}, "there is no input or setting `stepz`; it takes x, y, seed, scale"),
+    ({"batch": 3}, "there is no input or setting `batch`; the batch is as long as `x`, which has a value for each example"),
     ({"sead": 3}, "there is no input or setting `sead`; did you mean `seed`?"),
     ({}, "the input `x` is missing; it takes x, y, seed, scale"),
     ({"x": [[1, None]]}, "`x` is a number, this is null"),

@@ -289,6 +289,11 @@ def test_labels_in_another_order_or_number_get_a_new_head(labels: tuple[str, ...
     [
         (REVIEWS, ("LABEL_0", "LABEL_1"), "which column"),
         ("a,b\n" + "1,2\n3,4\n" * 9, ("LABEL_0", "LABEL_1"), "no column that is one of texts"),
+        (
+            REVIEWS.replace("stars", "label").replace(",2", ",1").replace(",3", ",1"),
+            ("a", "b"),
+            "all rows have one label, 1",
+        ),
     ],
 )
 def test_what_has_no_texts_with_labels_is_refused(

@@ -196,7 +196,7 @@ def test_what_cannot_be_left_between_two_steps_says_why(
     made = program(NET + text)
     refusal = prepare_export(made, "f").refusal
     assert refusal is not None and reason in refusal
-    compile_all(made, ["f"], None, tmp_path, CompileOptions(progress=True, step=False), told=lambda _: None)
+    compile_all(made, ["f"], None, tmp_path, CompileOptions(progress=True, step=False), report=lambda _: None)
     assert f"note: `f` gets no file of some of its steps: {refusal}" in capsys.readouterr().err
     assert [p.name for p in tmp_path.glob("*.onnx")] == ["spec.f.onnx"]
 
@@ -257,7 +257,7 @@ def test_none_beside_is_told(whole: Model, tmp_path: Path) -> None:
 
 
 def test_a_text_has_no_progress_whether_its_turns_were_taken_or_not(program: Made, tmp_path: Path) -> None:
-    compile_all(program(NET + REFUSED["text"][0]), ["f"], None, tmp_path, CompileOptions(), told=lambda _: None)
+    compile_all(program(NET + REFUSED["text"][0]), ["f"], None, tmp_path, CompileOptions(), report=lambda _: None)
     model = load(tmp_path / "spec.f.onnx", providers="cpu", threads=1)
     for _ in range(2):
         with pytest.raises(ModelError, match="has no file of some of its steps") as told:
@@ -272,11 +272,22 @@ def test_a_file_of_another_kind_beside_is_told(whole: Model, tmp_path: Path) -> 
         whole.progress(batch=2)
 
 
+def test_a_file_of_another_training_beside_is_told(whole: Model, program: Made, tmp_path: Path) -> None:
+    """A copy, or a cache, may bring the turns of earlier weights, which would lead to another point without a word."""
+    made = program(NET + RK4)
+    export_part(made, "f", Trained(load_weights(made, None, 1)[0]), tmp_path, CompileOptions(verify=False))
+    with pytest.raises(ModelError, match=r"spec\.f\.step\.onnx is not of the spec\.f\.onnx beside it") as told:
+        load(whole.path, providers="cpu").progress(batch=2)
+    assert told.value.slug == "turns-foreign"
+    ran = invoke("run", whole.path, "--batch", "2", "--progress")
+    assert "turns-foreign" in str(ran.output) + repr(getattr(ran.exception, "slug", ""))
+
+
 def test_an_older_file_of_some_steps_goes(program: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It has other weights: what it gives at its end would not be what a call gives."""
     made = program(NET + RK4)
     for progress in (True, False):
-        compile_all(made, ["f"], None, tmp_path, CompileOptions(progress=progress), told=lambda _: None)
+        compile_all(made, ["f"], None, tmp_path, CompileOptions(progress=progress), report=lambda _: None)
         assert (tmp_path / "spec.f.step.onnx").exists() == progress
     assert "note: spec.f.step.onnx is removed: it was of an earlier spec.f.onnx" in capsys.readouterr().err
 

@@ -209,6 +209,15 @@ def test_names_of_labels(write: Write) -> None:
         assert "`horse`" in told["notes"][0]
 
 
+def test_dates_that_are_answered(write: Write) -> None:
+    given = output("f").model_copy(update={"dates": "day"})
+    model = load(
+        write(build(manifest([real("y")], [], [given]), [helper.make_node("Identity", ["y"], ["f"])])), providers="cpu"
+    )
+    with running({"small": model}) as client:
+        assert client.post("/run/small", {"y": [19723.6, 0]}).json["dates"] == {"f": ["2024-01-02", "1970-01-01"]}
+
+
 def test_a_token_is_asked_for(flow: dict[str, Model]) -> None:
     asked = {"seed": 1, "example": 0}
     with running(flow, token="opensesame", origins=("https://page.example",)) as client:

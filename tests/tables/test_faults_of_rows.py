@@ -8,13 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mai.compiler.check import check, misfits
 from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.sources.examples import Examples
+from mai.compiler.data.sources.series import Series
 from mai.compiler.data.sources.table import Table
 from mai.compiler.data.splitting.copies import notes_of_copies
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.drafting.draft import Wish, draft
 from mai.compiler.ir.types import DType, Type
+from mai.spec.diagnostics import MaiError
 
 REAL, LABEL = Type(DType.REAL), Type(DType.INT, classes=2)
 
@@ -91,3 +95,55 @@ def test_copies_are_looked_for_in_little_memory() -> None:
     tracemalloc.stop()
     assert [note.split()[0] for note in notes] == ["24,000"]
     assert most < 5 * 8 * count
+
+
+@pytest.mark.parametrize(
+    ("source", "rows"),
+    [
+        (Table.of({"path": "t.csv"}), "1,u\n,v"),
+        (Table.of({"path": "t.csv"}), "1,u\noops,v"),
+        (Table.of({"path": "t.csv"}), "1 kg,u\n2,v"),
+        (Table.of({"path": "t.csv"}), "1,u\n2,"),
+        (Table.of({"path": "t.csv", "words": "y"}), "n/a,1\n2,2"),
+        (Table.of({"path": "t.csv", "needs": "y"}), ",u\n2,v"),
+        (Series.of({"path": "t.csv", "window": 2}), "1,u\n2,v\n,u\n4,v\n5,v"),
+        (Examples.of({"path": "t.csv"}), "1,u\n-,v"),
+    ],
+)
+def test_a_check_says_of_first_rows_what_reading_says(source: Table, rows: str, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text(f"a,y\n{rows}\n")
+    fields = {"a": Type(DType.REAL, (2,)) if isinstance(source, Series) else REAL, "y": LABEL}
+    with pytest.raises(MaiError) as checked:
+        source.check_cells(tmp_path, fields)
+    with pytest.raises(MaiError) as training:
+        load(source, fields, 0, tmp_path)
+    assert checked.value.diagnostics == training.value.diagnostics
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows"),
+    [
+        ({"missing": "drop"}, "1,u,2\n,v,3\n2,v,4"),
+        ({"missing": "keep"}, "1,u,2\n,v,3"),
+        ({}, "1,u,\n2,v,oops"),
+        ({}, "$1,u,1\n$2,v,1"),
+        ({}, "2024-03-01,u,1\n2024-03-02,v,1"),
+    ],
+    ids=["left out", "kept", "of no field", "money", "dates"],
+)
+def test_a_check_finds_nothing_in_rows_that_are_read(settings: dict[str, object], rows: str, tmp_path: Path) -> None:
+    write(tmp_path, "t.csv", [(rows,)], head="a,y,z")
+    source, fields = Table.of({"path": "t.csv", **settings}), {"a": REAL, "y": LABEL}
+    source.check_cells(tmp_path, fields)
+    assert load(source, fields, 0, tmp_path)
+
+
+def test_the_check_of_a_spec_looks_at_rows(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,y\n1,2\noops,3\n")
+    (tmp_path / "t.mai").write_text(
+        'data a: [], y: [] from table("t.csv")\nnet f(a: []) -> [1] { return linear([a], 1) }\ntrain(steps = 1) { minimize (f(a)[0] - y)^2 }\n'
+    )
+    program = check(tmp_path / "t.mai").program
+    assert program is not None
+    (said,) = misfits(program)
+    assert (said.slug, said.severity) == ("data-bad", "error") and "mixes words and numbers" in said.message

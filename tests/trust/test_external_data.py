@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,9 @@ import onnx
 import pytest
 from onnx.external_data_helper import uses_external_data
 
+from mai.compiler.check import check_text
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export
-from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.commands.info_command import info
@@ -31,15 +31,24 @@ export sample(x: [128], steps: int = 3) -> [128] {
 X = np.linspace(-1, 1, 2 * 128, dtype=np.float32).reshape(2, 128)
 
 
-@pytest.fixture
-def paths(program: Callable[[str], Program], tmp_path: Path) -> tuple[Path, Path]:
-    """The file that has data beside it, and the same with all inside."""
-    made = program(SPEC)
-    trained = Trained(load_weights(made, None)[0])
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The file that has data beside it, and the same with all inside, in a folder of its folder: they are not to be changed."""
+    program, folder = check_text(Path("spec.mai"), SPEC).program, tmp_path_factory.mktemp("compiled")
+    assert program is not None
+    trained = Trained(load_weights(program, None)[0])
     return (
-        export(made, "sample", trained, tmp_path, CompileOptions(external_data=True)).path,
-        export(made, "sample", trained, tmp_path / "inside", CompileOptions()).path,
+        export(program, "sample", trained, folder, CompileOptions(external_data=True)).path,
+        export(program, "sample", trained, folder / "inside", CompileOptions()).path,
     )
+
+
+@pytest.fixture
+def paths(compiled: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+    """The test's own copies of both files."""
+    folder = compiled[0].parent
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return tmp_path / compiled[0].relative_to(folder), tmp_path / compiled[1].relative_to(folder)
 
 
 def data_of(path: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -59,7 +59,7 @@ def read_arrays(paths: Sequence[Path], fields: Mapping[str, Type] | None, key: s
     return arrays
 
 
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
     """The shape of a plain array, whether it lies column by column, and the type of its numbers."""
     read = getattr(np.lib.format, HEADERS[np.lib.format.read_magic(file)])
     shape, by_columns, dtype = read(file)

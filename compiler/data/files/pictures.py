@@ -162,7 +162,7 @@ def decode(origin: Origin, form: Form) -> Array:
 
 @contextmanager
 def opened(origin: Origin, whole: bool = False) -> Iterator[Picture]:
-    """An open image, the `whole` of whose file is read at once or as it is needed; what is wrong with it is told with its name."""
+    """An open image, the `whole` of whose file is read at once or as it is needed; an error about it has its name."""
     try:
         with Image.open(_source(origin, whole)) as image:
             yield image

@@ -72,6 +72,9 @@ class Examples(Table):
     def columns(self, base: Path) -> dict[str, Column] | None:
         return None
 
+    def fields_of_cells(self, fields: Mapping[str, Type]) -> dict[str, Type]:
+        return {name: type_ for name, type_ in fields.items() if not type_.rank}
+
     @property
     def _template(self) -> tuple[Piece, ...]:
         """What stands behind a column belongs to it, so that a prompt ends as it does where a model is asked."""

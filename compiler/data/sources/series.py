@@ -87,6 +87,9 @@ class Series(Table):
                     f"`{name}` has {first} rows, the {what} of the series is {length}", help=f"`{name}: [{length}]`"
                 )
 
+    def fields_of_cells(self, fields: Mapping[str, Type]) -> dict[str, Type]:
+        return {column_of(name): type_ for name, type_ in fields.items()}
+
     def rows(self, wanted: Wanted) -> Finite:
         from mai.compiler.data.tables.signs import common_sign
         from mai.compiler.data.windows.windows import read_windows

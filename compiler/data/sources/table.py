@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -21,6 +22,8 @@ from mai.spec.diagnostics import MaiError, Word
 
 if TYPE_CHECKING:
     from mai.compiler.data.tables.files import TableFile
+
+SMALL = 1 << 22  # Bytes of a file that `mai check` reads, where its first cells are no plain values.
 
 
 class Table(RowSource):
@@ -87,13 +90,32 @@ class Table(RowSource):
         labels = {
             name: type_.classes for name, type_ in fields.items() if not type_.rank and isinstance(type_.classes, int)
         }
-        try:
-            first = find_files(base, listed(self.path), self.reads)[0] if labels else None
-        except MaiError:
-            return
+        first = self._first(base) if labels else None
         cells = cells_of(first, self.stated, [*labels], self.leaves_rows_out) if first is not None else {}
         for name, there in cells.items():
             check_label_count(name, fields[name], there, name in listed(self.words), self.missing == "keep")
+
+    def check_cells(self, base: Path, fields: Mapping[str, Type]) -> None:
+        """Where first cells are no plain values, what reading says of their columns; not of a large file."""
+        from mai.compiler.data.tables.glance import has_odd_cells
+
+        first, names = self._first(base), self.names(base)
+        if first is None or names is None or first.stat().st_size > SMALL or find_spec("pyarrow") is None:
+            return
+        vectors = self._vectors([*names], fields)
+        columns = group_columns([*names], fields) | vectors
+        fields = {name: type_ for name, type_ in self.fields_of_cells(fields).items() if name in columns}
+        are_real = {column: type_.dtype is DType.REAL for name, type_ in fields.items() for column in columns[name]}
+        if has_odd_cells(first, self.stated, are_real, gaps=self.missing != "refuse"):
+            from mai.compiler.data.tables.convert import read_tables
+
+            needs, words = ([name for name in listed(own) if name in fields] for own in (self.needs, self.words))
+            tables = self.tables(Wanted([first], [first], fields))
+            read_tables(tables, fields, missing=self.missing, needs=needs, words=words, vectors=vectors)
+
+    def fields_of_cells(self, fields: Mapping[str, Type]) -> dict[str, Type]:
+        """The fields that are numbers and labels in cells, by the name of their column, or of the vector that their columns make."""
+        return dict(fields)
 
     @property
     def leaves_rows_out(self) -> bool:
@@ -124,11 +146,15 @@ class Table(RowSource):
         """The shape of a row's value in each column, of the first file; None where only reading tells. Raises `MaiError`."""
         from mai.compiler.data.tables.glance import columns_of
 
+        first = self._first(base)
+        return None if first is None else columns_of(first, self.stated)
+
+    def _first(self, base: Path) -> Path | None:
+        """The first file; None where it is not there."""
         try:
-            first = find_files(base, listed(self.path), self.reads)[0]
+            return find_files(base, listed(self.path), self.reads)[0]
         except MaiError:
             return None
-        return columns_of(first, self.stated)
 
     def columns(self, base: Path) -> dict[str, Column] | None:
         shapes = self.shapes(base)

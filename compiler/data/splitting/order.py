@@ -85,7 +85,7 @@ class Fresh(Batches):
 
 @dataclass(frozen=True, slots=True)
 class Placed(Batches):
-    """The same batches; what is wrong with a file that is read for one is told at the `data` line, `where`."""
+    """The same batches; errors about a file that is read for one are reported at the `data` line, `where`."""
 
     batches: Batches
     where: Span | None
@@ -104,7 +104,7 @@ class Placed(Batches):
 
 @contextmanager
 def told_at(where: Span | None) -> Iterator[None]:
-    """Errors without a place are told at this one."""
+    """Errors without a place are reported at this one."""
     try:
         yield
     except MaiError as error:

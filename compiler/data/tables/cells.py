@@ -25,7 +25,7 @@ Missing = Literal["refuse", "keep", "drop"]
 Role = Literal["real", "label", "any", "key", "time"]
 WORDS, NUMBERS = True, False
 FAR_OFF = 2.0**17  # Numbers from here on are rounded by up to 1/128 or more in 32 bits.
-LOST = 0.003  # The share of their range that numbers may be rounded by before it is told.
+LOST = 0.003  # The share of their range that numbers may be rounded by before a note says so.
 
 
 class Column:

@@ -71,7 +71,7 @@ Wanted = dict[str, tuple[list[str], Role]]
 
 
 def _wanted(groups: Mapping[str, list[str]], fields: Mapping[str, Type] | None) -> Wanted:
-    """The columns of each field, and what they are to it; a field without a column is told later, with all names."""
+    """The columns of each field, and what they are to it; a field without a column is reported later, with all names."""
     if fields is None:
         return {name: (columns, "any") for name, columns in groups.items()}
     matched = match_columns(groups, lambda columns: False, fields, named=True)

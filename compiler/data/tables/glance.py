@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from mai.compiler.data.tables.dialect import Stated, dialect_of, lines_of_head
 from mai.compiler.data.tables.header import name_columns
 from mai.compiler.data.tables.kinds import head_of, kind_of
 from mai.runtime.files import UNREADABLE
-from mai.runtime.inputs.cells import MISSING
+from mai.runtime.inputs.cells import MISSING, is_number
 
 ROWS = 4096  # Of one of Arrow's own files.
 SHOWN = 60  # Letters of a wrong row that a message repeats.
@@ -50,6 +50,18 @@ def cells_of(path: Path, stated: Stated, columns: Sequence[str], whole: bool) ->
             if name in cells:
                 cells_by_column.setdefault(name, set()).add(cells[name])
     return cells_by_column
+
+
+def has_odd_cells(path: Path, stated: Stated, are_real: Mapping[str, bool], gaps: bool) -> bool:
+    """Whether the first rows of a file have, in one of these columns, a cell without a value, unless there may be `gaps`, or, where it is real, one that is no number as it is written."""
+
+    def is_odd(name: str, cell: str | None) -> bool:
+        if cell is None or cell.lower() in MISSING:
+            return cell is not None and not gaps
+        return are_real[name] and not is_number(cell)
+
+    rows = _first_rows(path, stated, [*are_real])
+    return any(is_odd(name, _as_cell(value)) for row in rows for name, value in row.items() if name in are_real)
 
 
 def _first_rows(path: Path, stated: Stated, columns: Sequence[str]) -> Iterator[dict[str, object]]:

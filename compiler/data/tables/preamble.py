@@ -22,7 +22,7 @@ def count_lines_above(lines: Sequence[str], separator: str) -> int:
     """How many lines stand above the names.
 
     Such a line is empty, has one value where the names are several, or begins with `#` and has another number of values than
-    the names. Without a line that may hold names below them, there are none: the file is told to be wrong as it stands.
+    the names. Without a line that may hold names below them, there are none: the file is reported as wrong as it stands.
     """
     rows = [next(csv.reader([line], delimiter=separator), []) for line in lines[: 2 * MOST]]
     for place, row in enumerate(rows[:MOST]):

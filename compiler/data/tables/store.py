@@ -128,7 +128,7 @@ class Store:
         self._blocks = []
 
 
-def _dtype(described: Sequence[Sequence[Any]]) -> np.dtype[Any]:
+def _dtype(described: Sequence[Sequence[Any]]) -> np.dtype[np.generic]:
     return np.dtype([(name, dtype, tuple(shape)) for name, dtype, shape in described])
 
 

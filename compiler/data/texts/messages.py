@@ -15,7 +15,7 @@ NAMES = (("role", "content"), ("from", "value"))
 ROLES = {"human": "user", "gpt": ASSISTANT, "chatgpt": ASSISTANT, "bard": ASSISTANT, "bing": ASSISTANT}
 
 
-def read_messages(value: Any, where: str) -> list[Message]:
+def read_messages(value: object, where: str) -> list[Message]:
     """The messages of one conversation, each with a `role` and a text `content`, and what else it has. `where` is said of what is wrong.
 
     ShareGPT's `from` and `value` are taken as `role` and `content`, and `human` and `gpt` as `user` and `assistant`. A content in parts,
@@ -43,7 +43,7 @@ def _read(message: Any, where: str) -> Message:
     return {"role": ROLES.get(role, role) if role_name == "from" else role, "content": content, **said}
 
 
-def _texts(parts: list[Any], where: str) -> Iterator[str]:
+def _texts(parts: list[object], where: str) -> Iterator[str]:
     """The texts of a content in parts. Raises `MaiError` for a part that is no text, as an image is."""
     for part in parts:
         text = part if isinstance(part, str) else part.get("text") if isinstance(part, Mapping) else None

@@ -254,7 +254,7 @@ def _assigned(statement: ast.Integrate, env: Environment) -> list[ast.Identifier
 
 
 def _states_in_sight(env: Environment, name: ast.Identifier) -> list[Edit]:
-    """Edits that write the derivative of a tensor in sight; one is told only where no other mends the file."""
+    """Edits that write the derivative of a tensor in sight; one is shown only where no other mends the file."""
     tensors = [n for n, value in env.names.items() if isinstance(value, Value) and value.type.dtype is DType.REAL]
     return [replace(put(name.span, f"d{tensor}"), alone=True) for tensor in tensors[:MOST_STATES]]
 

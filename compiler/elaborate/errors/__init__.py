@@ -1,1 +1,1 @@
-"""How what is wrong is told, what would mend it, and elaborating on trial."""
+"""How mistakes are reported, what would mend them, and elaborating on trial."""

@@ -93,7 +93,7 @@ class Telling:
     ) -> Stop:
         """Report an error; raise what this returns where no value can stand for it. `edits` may mend it.
 
-        What goes wrong inside a standard layer is told at the user's call of it.
+        What goes wrong inside a standard layer is reported at the user's call of it.
         """
         self.stops += 1
         call = self.at(span)
@@ -161,7 +161,7 @@ class Telling:
         return [] if origin is None or inside else [Label(origin, f"{describe(shape)} comes from here")]
 
     def _is_again(self, message: str) -> bool:
-        """Whether shapes that do not fit were told in this body: one value of a wrong shape is used more than once."""
+        """Whether shapes that do not fit were reported in this body: one value of a wrong shape is used more than once."""
         key = (self.calls_around[-1].span if self.calls_around else None, message)
         again = key in self.report.misfits
         self.report.misfits.add(key)

@@ -6,6 +6,7 @@ of its kind again.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Module
@@ -16,7 +17,7 @@ from mai.compiler.elaborate.repeating.prints import SIMPLE, as_text
 from mai.compiler.elaborate.repeating.recording import Recording
 from mai.compiler.elaborate.repeating.templates import Template, repeat, surroundings
 from mai.compiler.elaborate.statement_rules import assigned_names
-from mai.compiler.ir.graph import Value
+from mai.compiler.ir.graph import Node, TurnAgain, Value
 from mai.spec import ast
 from mai.spec.ast_walk import names_of, nodes_of
 from mai.spec.record import record
@@ -44,6 +45,7 @@ class AlikeTurns:
         self.assigned = [name.id for name in assigned_names(self.rest)]
         self.read = sorted({*self.assigned, *(name for each in self.rest for name in names_of(each))})
         self._turns: dict[Hashable, Turn | None] = {}
+        self._counts = Counter[Hashable]()
         self._bindings: list[object] = []  # Kept, so that no other binding has the id of one of them.
 
     def block(self, inside: Environment) -> Binding:
@@ -54,8 +56,11 @@ class AlikeTurns:
         bindings = {name: look_up(inside, name) for name in self.read}
         tensors = [binding for binding in bindings.values() if isinstance(binding, Value)]
         key = self._key(bindings, tensors)
-        turn = self._turns.get(key)
+        turn, region = self._turns.get(key), self.e.builder.region
+        before = len(region.nodes)
+        self._counts[key] += 1
         if turn is not None and self._repeated(turn, inside, tensors):
+            self._note_again(key, bindings, inside, tuple(region.nodes[before:]))
             return None
         return self._recorded(key, inside, tensors) if key not in self._turns else self._elaborated(inside)
 
@@ -78,6 +83,15 @@ class AlikeTurns:
         if inside.around is not None:
             inside.around.inside.update(self.assigned)
         return True
+
+    def _note_again(
+        self, key: Hashable, bindings: Mapping[str, Binding], inside: Environment, nodes: tuple[Node, ...]
+    ) -> None:
+        """Note a turn that comes after two of its kind, if its names had values of the same types before."""
+        states = [(inside.names[name], bindings[name]) for name in self.assigned]
+        pairs = tuple([(a, b) for a, b in states if isinstance(a, Value) and isinstance(b, Value) and a.type == b.type])
+        if self._counts[key] > 2 and len(pairs) == len(states):
+            self.e.graph.turns_again.append(TurnAgain(nodes, pairs))
 
     def _recorded(self, key: Hashable, inside: Environment, tensors: Sequence[Value]) -> Binding:
         """Elaborate a turn that is the first of its kind."""

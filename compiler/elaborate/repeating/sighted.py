@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from mai.compiler.elaborate.bindings import Binding
     from mai.spec.source import Span
 
-Note: TypeAlias = "Callable[[Span, Any], None]"  # Is told a place, and what stands there in the watcher's own form.
+Form: TypeAlias = Any  # What stands at a place, in the watcher's own form.
+Note: TypeAlias = "Callable[[Span, Form], None]"  # Is told a place, and what stands there.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,14 +22,14 @@ class Seen:
     """What was seen in a call, in order: places, and what stood there."""
 
     spans: tuple[Span, ...]
-    forms: tuple[Any, ...]
+    forms: tuple[Form, ...]
 
 
 class Log:
     """What was seen of the text that is elaborated, while somebody watches."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[Span, Any] | Seen] = []
+        self.seen: list[tuple[Span, Form] | Seen] = []
         self._note: Note | None = None
         self._noted: set[Seen] = set()
 
@@ -37,7 +38,7 @@ class Log:
         self.seen, self._noted = [], set()
 
     @contextmanager
-    def watched(self, note: Note, form_of: Callable[[Binding], Any | None]) -> Iterator[None]:
+    def watched(self, note: Note, form_of: Callable[[Binding], Form | None]) -> Iterator[None]:
         """Tell a function what is seen meanwhile: what `form_of` makes of it, unless that is None."""
 
         def keep(span: Span, value: Binding) -> None:
@@ -78,5 +79,5 @@ class Log:
                 self._note(span, form)
 
 
-def _pairs(seen: tuple[Span, Any] | Seen) -> Iterator[tuple[Span, Any]]:
+def _pairs(seen: tuple[Span, Form] | Seen) -> Iterator[tuple[Span, Form]]:
     return zip(seen.spans, seen.forms, strict=True) if isinstance(seen, Seen) else iter((seen,))

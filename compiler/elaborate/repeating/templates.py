@@ -129,7 +129,7 @@ def surroundings(e: Context) -> list[Value]:
 def repeat(
     e: Context, template: Template, tensors: Sequence[Value], scope: WeightScope, modules: Mapping[str, Module]
 ) -> Value | tuple[Value, ...] | None:
-    """The nodes of a template again, on other tensors; None where a parameter has another shape or the name of a call, which is told by elaborating.
+    """The nodes of a template again, on other tensors; None where a parameter has another shape or the name of a call, which elaborating reports.
 
     `modules` are the files of the functions that are called inside, by path.
     """

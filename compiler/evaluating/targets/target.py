@@ -99,6 +99,8 @@ def find_target(program: Program, export: str, asked: str | None = None, output:
     fields = [field for field in fields if tagged is None or field not in tagged.types]
     targets = [finder.target(field, asked is not None) for field in fields]
     fitting = [target for target in (*targets, tagged) if target is not None and target.answers]
+    if len(fitting) > 1:  # What a net takes alone is compared with nothing.
+        fitting = [target for target in fitting if finder.is_met(target)] or fitting
     if len(fitting) == 1:
         _check_one(fitting[0], export)
         return fitting[0]
@@ -216,6 +218,10 @@ class _Finder:
         """Whether training compares what a result is made of with a field, as far as nets say."""
         slots, compared = self.origins.slots(value), self.compared.get(field, set())
         return not slots or not compared or bool(slots & compared)
+
+    def is_met(self, target: Target) -> bool:
+        """Whether one of its fields meets what a net gives in an operation of training."""
+        return any(self.compared.get(field) for field in target.types)
 
     def why_none(self, asked: str | None) -> tuple[str, str]:
         """That nothing fits, and what to do."""

@@ -9,7 +9,9 @@ from mai.compiler.ir.structure import Loop
 from mai.runtime.arrays import Array
 
 TOLERANCE = 1e-4
-DRIFT = 1000  # How many of its own tolerances a solution may be from another that took other steps, before it is told.
+DRIFT = (
+    1000  # How many of its own tolerances a solution may be from another that took other steps, before a note says so.
+)
 
 
 def allowance(graph: Graph) -> float:

@@ -1,6 +1,6 @@
 """What goes into convolutions and comes out of them: the ranges that convolutions of whole numbers need (`convolutions.py`).
 
-They are seen on a run of the float32 model, which `watch` gives one more output. A convolution is told by its numbers, so that what
+They are seen on a run of the float32 model, which `watch` gives one more output. A convolution is recognised by its numbers, so that what
 was seen in one graph, the loss on held-out data, holds in another, an export.
 """
 
@@ -71,7 +71,7 @@ def numbers(node: ir.Node, place: int) -> Array:
 
 
 def identity(node: ir.Node) -> str:
-    """What a convolution is told by: a checksum of its weight and its bias."""
+    """What a convolution is recognised by: a checksum of its weight and its bias."""
     check = 0
     for array in (numbers(node, 1), numbers(node, 2)):
         check = zlib.crc32(np.ascontiguousarray(array, np.float32).tobytes(), check)

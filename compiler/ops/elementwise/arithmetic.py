@@ -71,6 +71,8 @@ class Multiply(Binary):
 class Divide(Binary):
     """x / y, of reals."""
 
+    steep = {1: 1.0}
+
     reference: Lowering = staticmethod(lambda np, x, y: x / y)
     torch: Lowering = staticmethod(lambda torch, x, y: x / y)
     onnx: Lowering = staticmethod(lambda op, x, y: op.Div(x, y))
@@ -111,6 +113,8 @@ class Modulo(Binary):
 
 class Power(Binary):
     """x ^ y, for a positive x or a whole y."""
+
+    steep = {0: 1.0}
 
     reference: Lowering = staticmethod(lambda np, x, y: np.power(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.pow(x, y))

@@ -15,6 +15,8 @@ from mai.compiler.ops.elementwise.base import Unary
 class Exp(Unary):
     """e ^ x."""
 
+    steep = {0: 0.0}
+
     function = Function("exp", Section.ELEMENTS, fold=math.exp)
 
     reference: Lowering = staticmethod(lambda np, x: np.exp(x))
@@ -25,6 +27,8 @@ class Exp(Unary):
 
 class Log(Unary):
     """The natural logarithm."""
+
+    steep = {0: 1.0}
 
     function = Function("log", Section.ELEMENTS, fold=math.log)
 
@@ -37,6 +41,8 @@ class Log(Unary):
 
 class Sqrt(Unary):
     """The square root."""
+
+    steep = {0: 1.0}
 
     function = Function("sqrt", Section.ELEMENTS, fold=math.sqrt)
 
@@ -67,6 +73,8 @@ class Erf(Unary):
 class Log1p(Unary):
     """log(1 + x), with all digits where x is near 0."""
 
+    steep = {0: 0.0}
+
     function = Function("log1p", Section.ELEMENTS, fold=math.log1p)
 
     reference: Lowering = staticmethod(lambda np, x: np.log1p(x))
@@ -87,6 +95,8 @@ class Log1p(Unary):
 
 class Expm1(Unary):
     """e^x - 1, with all digits where x is near 0."""
+
+    steep = {0: 0.0}
 
     function = Function("expm1", Section.ELEMENTS, fold=math.expm1)
 

@@ -23,6 +23,8 @@ class Tanh(Unary):
 class Sinh(Unary):
     """(e^x - e^-x) / 2."""
 
+    steep = {0: 0.0}
+
     function = Function("sinh", Section.ELEMENTS, fold=math.sinh)
 
     reference: Lowering = staticmethod(lambda np, x: np.sinh(x))
@@ -33,6 +35,8 @@ class Sinh(Unary):
 
 class Cosh(Unary):
     """(e^x + e^-x) / 2."""
+
+    steep = {0: 0.0}
 
     function = Function("cosh", Section.ELEMENTS, fold=math.cosh)
 

@@ -63,6 +63,8 @@ class Arctan(Unary):
 class Arcsin(Unary):
     """The angle between -pi/2 and pi/2 whose sine is x, for x from -1 to 1."""
 
+    steep = {0: 0.0}
+
     function = Function("arcsin", Section.ELEMENTS, fold=math.asin, elsewhere="asin", example="arcsin(x)")
 
     reference: Lowering = staticmethod(lambda np, x: np.arcsin(x))
@@ -76,6 +78,8 @@ class Arcsin(Unary):
 class Arccos(Unary):
     """The angle between 0 and pi whose cosine is x, for x from -1 to 1."""
 
+    steep = {0: 0.0}
+
     function = Function("arccos", Section.ELEMENTS, fold=math.acos, elsewhere="acos", example="arccos(x)")
 
     reference: Lowering = staticmethod(lambda np, x: np.arccos(x))
@@ -88,6 +92,8 @@ class Arccos(Unary):
 
 class Arctan2(Binary):
     """The angle of the point (x, y) from the x axis, between -pi and pi; 0 where both are 0. The sign of a zero says nothing."""
+
+    steep = {1: 1.0}
 
     function = Function(
         "arctan2",

@@ -52,7 +52,7 @@ ARGUMENTS = (
 
 
 def _in_numbers(types: tuple[Type, ...], attributes: Mapping[str, object]) -> dict[str, object]:
-    """The frame in numbers: words are told apart by the sizes of image and window."""
+    """The frame in numbers: words are resolved by the sizes of image and window."""
     x, weight = types[:2]
     if x.rank != weight.rank - 1:
         return {}  # The shape rule says what is wrong.

@@ -36,7 +36,7 @@ SAID = "The stride is the size by default; no window sees the `padding`."
 
 
 def _in_numbers(types: tuple[Type, ...], attributes: Mapping[str, object]) -> dict[str, object]:
-    """The frame in numbers: words are told apart by the sizes of image and window."""
+    """The frame in numbers: words are resolved by the sizes of image and window."""
     size, stride, padding = (attributes[n] for n in ("size", "stride", "padding"))
     sizes = types[0].shape[1:]
     return {"padding": framed(sizes, size, stride, (1,) * len(sizes), padding)}  # type: ignore[arg-type]

@@ -6,13 +6,14 @@ from typing import Any
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.structure import Constant, Structural
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise.conversion import Reusable, WithDerivative
 
 LARGEST = 65_536
-NEUTRAL: dict[Any, tuple[float, tuple[int, ...]]] = {
+NEUTRAL: dict[type[Operation], tuple[float, tuple[int, ...]]] = {
     el.Add: (0, (0, 1)), el.Subtract: (0, (1,)), el.Multiply: (1, (0, 1)), el.Divide: (1, (1,)),
 }  # fmt: skip
 

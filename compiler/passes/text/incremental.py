@@ -18,7 +18,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
@@ -251,7 +250,7 @@ class Growth(Turn):
         """Before a sum over a past axis, the places that hold no token are made neutral, in one operand that has it."""
         if not consumed:
             return operands
-        masked: set[Any] = set()
+        masked = set[int]()
         for operand, axis in sorted(consumed, key=lambda c: operands[c[0]].row is None):
             place = operands[operand].past.index(axis) if axis in operands[operand].past else None
             if place is None or (len(masked) and node.op.neutral == 0.0):

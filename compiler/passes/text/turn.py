@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Node, Value
@@ -260,7 +259,7 @@ class Turn(GrowingAxes):
         """The result of a sum `op` over all tokens so far; refused where the result is another one for each token."""
         raise NotImplementedError
 
-    def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: Any) -> Value:
+    def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: object) -> Value:
         """Apply an operation in the body and return its first output."""
         return self.builder.emit(op, *inputs, name=name, **attributes)
 

@@ -10,7 +10,6 @@ import atexit
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -43,7 +42,7 @@ class Processes:
         self.device: torch.device = torch.device("cpu") if accelerator.device.type == "cpu" else accelerator.device
 
     @property
-    def context(self) -> Callable[[], AbstractContextManager[Any]]:
+    def context(self) -> Callable[[], AbstractContextManager[object]]:
         """What code runs in whose products have the precision of the run."""
         return nullcontext if self.accelerator.mixed_precision == "no" else self.accelerator.autocast
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import Loop
 from mai.compiler.training.step.drawn_blocks import EXAMPLES, DrawSource
 
-Context = Callable[[], AbstractContextManager[Any]]
+Context = Callable[[], AbstractContextManager[object]]
 
 
 class Module:

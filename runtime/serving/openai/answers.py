@@ -86,7 +86,7 @@ class Wanted:
         several: how many answers.
         stops: texts that end an answer.
         values: settings and inputs by name, the seed among them where the file draws.
-        likeliest: of how many tokens of each turn the log-probabilities are told beside that of the chosen one; None: of none.
+        likeliest: of how many tokens of each turn the log-probabilities are given beside that of the chosen one; None: of none.
     """
 
     one: Served

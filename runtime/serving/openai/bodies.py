@@ -16,7 +16,7 @@ from mai.runtime.serving.sharing import SEED
 MOST_ANSWERS = 128
 LOGIT_BIAS = "logit_bias"
 MOST_DIGITS = 18  # Of a number that is a text: Python refuses to read thousands.
-MOST_LIKELIEST = 20  # Tokens of a turn whose log-probabilities are told.
+MOST_LIKELIEST = 20  # Tokens of a turn whose log-probabilities are given.
 # What says nothing: programs send it by habit, whether a file knows it or not.
 NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "temperature": (1,), "top_p": (1,), "presence_penalty": (0,), "frequency_penalty": (0,), "logit_bias": ({},), "echo": (False,),
@@ -31,6 +31,8 @@ IGNORED = (
     "safety_identifier",
     "prompt_cache_key",
 )  # They say nothing of the answer.
+
+Content = str | list[dict[str, Any]] | None  # Of a message: a text, or parts, as `{"type": "text", "text": ...}`.
 
 
 class StreamOptions(BaseModel):
@@ -91,7 +93,7 @@ class Message(BaseModel):
 
     model_config = ConfigDict(extra="allow")
     role: str
-    content: str | list[dict[str, Any]] | None = None
+    content: Content = None
 
 
 class Chat(Asked):
@@ -160,7 +162,7 @@ def read_body(kind: type[Body], raw: bytes) -> Body:
         raise ModelError("body-unreadable", f"`{first['loc'][0]}`: {first['msg']}") from error
 
 
-def _text(content: str | list[dict[str, Any]] | None) -> str:
+def _text(content: Content) -> str:
     if not isinstance(content, list):
         return content or ""
     for part in content:

@@ -38,14 +38,14 @@ class LikelyTurn:
 
 
 class Telling:
-    """Tells the tokens of one answer, each once, as its text is told."""
+    """Gives the tokens of one answer, each once, as its text is sent."""
 
     def __init__(self, answer: Answer, tokenizer: Tokenizer) -> None:
         self._answer, self._tokenizer = answer, tokenizer
         self._count = 0
 
     def until(self, letters: int) -> list[LikelyTurn]:
-        """The tokens that were not told yet and begin within the first letters of the answer."""
+        """The tokens that were not given yet and begin within the first letters of the answer."""
         return list(self._until(letters))
 
     def _until(self, letters: int) -> Iterator[LikelyTurn]:

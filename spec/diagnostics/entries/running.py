@@ -258,6 +258,11 @@ RUNNING: dict[str, Entry] = {
         "Log-probabilities come of what a token is drawn from, which is a result of the step file where the token that an `extend` appends is\n"
         "drawn, `next ~ categorical(z)`. A file that an earlier mai wrote does not say it: compile it again.",
     ),
+    "turns-foreign": Entry(
+        "A file of turns that is not of the file beside it",
+        "The whole file and its `.step.onnx` compute the same only where both come from one training and one text. Here one of the two was\n"
+        "copied, or kept by a cache, from before: copy both, or let `mai compile` (with `--progress` for a sampler) write both.",
+    ),
     "progress-unavailable": Entry(
         "No file that takes a sampler's steps one by one",
         "`mai compile --progress` writes it, `NAME.EXPORT.step.onnx`, beside the whole one: for exports whose loops take a number of steps\n"

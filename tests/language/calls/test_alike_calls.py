@@ -11,6 +11,7 @@ from mai.compiler.check import check
 from mai.compiler.elaborate.expressions import calls
 from mai.compiler.elaborate.repeating import alike_turns
 from mai.compiler.ir.graph import Graph, Value
+from mai.compiler.program import Program
 
 SPEC = """
 layer half(z: [d]) -> [d] { return z / 2 }
@@ -85,6 +86,16 @@ def test_alike_calls_and_turns_are_what_each_would_be_by_itself(
     assert fast.program is not None and slow.program is not None
     for name, graph in slow.program.exports.items():
         assert rows(fast.program.exports[name]) == rows(graph)
+
+
+def test_turns_after_two_of_their_kind_are_known(program: Callable[[str], Program]) -> None:
+    body = "s = sum(ones([i % 2 + 1]))\n    x = tanh(s * x)"
+    text = f"export f(x: [4]) -> [4] {{\n  repeat 9 as i {{\n    {body}\n  }}\n  return x\n}}\n"
+    again = program(text).exports["f"].turns_again
+    assert [len(turn.nodes) for turn in again] == 7 * [2]
+    assert [before for turn in again for _, before in turn.states][1:] == [
+        after for turn in again for after, _ in turn.states
+    ][:-1]
 
 
 ALMOST_ALIKE = {

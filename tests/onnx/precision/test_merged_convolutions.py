@@ -87,11 +87,12 @@ def compiled(program: Maker, body: str, folder: Path) -> tuple[Path, Path]:
 def check_near(whole: Path, few: Path) -> None:
     """The results of 8 bits are near those of float32, and no example changes another's."""
     x = np.random.default_rng(0).normal(0, 1, (7, 16, 6, 6)).astype(np.float32)
+    real, rounded = (load(path, providers="cpu") for path in (whole, few))
     for scale in (1, 30):
-        wanted, got = (load(path, providers="cpu")(x=scale * x) for path in (whole, few))
+        wanted, got = (model(x=scale * x) for model in (real, rounded))
         assert 0 < np.linalg.norm(got - wanted) < 0.05 * np.linalg.norm(wanted)
     for count in (1, 2, 5):
-        np.testing.assert_array_equal(load(few, providers="cpu")(x=30 * x[:count]), got[:count])
+        np.testing.assert_array_equal(rounded(x=30 * x[:count]), got[:count])
 
 
 @pytest.mark.parametrize("kind", NETS)

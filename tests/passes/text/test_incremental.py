@@ -55,6 +55,10 @@ REFUSED = {
     "a mask that sees one ahead": (
         "h += softmax(where(range(P)[:, None] + 1 >= range(P)[None, :], h @ h', -1e9)) @ h", "softmax",
     ),
+    "layers of two kinds": (
+        "repeat 9 as i { near = where(i % 2 == 0, 2, 0)\n"
+        "  h += attention(h, 2, causal = true, window = near) + mean(h, axis = 0) }", "attention",
+    ),
     "a slice": ("h += concat(h[:1], h[:-1], axis = 0)", "slice"),
     "windows over later tokens": ("h += conv1d(h', d, 3)'", "conv"),
     "fewer tokens than there were": ("h += mean(conv1d(h', d, 3, stride = 2, padding = \"causal\"), axis = 1)", "conv"),

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from mai.compiler.check import check
+from mai.compiler.check import check, check_text
 from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
-from mai.runtime import load
+from mai.runtime import Model, load
 
 Maker = Callable[[str], Program]
 Weights = dict[str, np.ndarray]
@@ -123,17 +123,27 @@ def test_a_file_takes_raw_values_by_quantiles(program: Maker, tmp_path: Path) ->
     assert np.allclose(model(x=np.append(x, [[1e6, -1e6]], 0))[:-1], (x - middle) / (high - low), atol=1e-4)
 
 
+QUANTILES = (0, 0.25, 0.5, 0.9, 1)
+
+
+@pytest.fixture(scope="module")
+def quantiles(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """A file that takes the `QUANTILES` of a row of any size."""
+    types, parts = ", ".join(["[]"] * len(QUANTILES)), ", ".join(f"quantile(x, {q})" for q in QUANTILES)
+    program = check_text(Path("q.mai"), f"export quantiles(x: [N]) -> ({types}) {{ return ({parts}) }}\n").program
+    assert program is not None
+    return load(export(program, "quantiles", Trained({}), tmp_path_factory.mktemp("q")).path, providers="cpu")
+
+
 @pytest.mark.parametrize("count", [1, 2, 7, 8])
-@pytest.mark.parametrize("q", [0, 0.25, 0.5, 0.9, 1])
-def test_quantiles_of_what_is_there(program: Maker, tmp_path: Path, count: int, q: float) -> None:
+def test_quantiles_of_what_is_there(quantiles: Model, count: int) -> None:
     """As numpy's, in a file too; of what is missing altogether there is none."""
     x = np.random.default_rng(count).normal(0, 1, (6, count)).astype(np.float32)
     x[1:, 0], x[2, -1], x[3] = np.nan, np.nan, np.nan
-    made = program(f"export quantiles(x: [N]) -> [] {{ return quantile(x, {q}) }}\n")
-    model = load(export(made, "quantiles", Trained({}), tmp_path).path, providers="cpu")
-    with np.errstate(all="ignore"):
-        expected = [np.nanquantile(row, q) if not np.isnan(row).all() else np.nan for row in x]
-    assert np.allclose(model(x=x), expected, atol=1e-6, equal_nan=True)
+    for q, results in zip(QUANTILES, quantiles(x=x).values(), strict=True):
+        with np.errstate(all="ignore"):
+            expected = [np.nanquantile(row, q) if not np.isnan(row).all() else np.nan for row in x]
+        assert np.allclose(results, expected, atol=1e-6, equal_nan=True), q
 
 
 def test_dates(program: Maker, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ class Cadence:
     evaluate: int | None
 
     def is_reported(self, step: int) -> bool:
-        """Whether figures are told after so many steps."""
+        """Whether figures are printed after so many steps."""
         every = max(1, self.steps // REPORTS)
         return step % every == 0 or step == self.steps or self._is_asked_for(step)
 

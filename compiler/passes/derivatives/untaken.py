@@ -1,0 +1,224 @@
+"""What `where` does not take has no part in a derivative.
+
+The derivative of where(c, log(x), 0) is 0 where c does not hold. Followed node by node it would be 0 / x there, no number at 0. So
+what may be infinite in a branch is computed of a number at which nothing is, where the branch is not taken: log(where(c, x, 1)).
+Nothing changes of the value, and the code has the derivative of any order, in torch as in a file.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+
+from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.operation import broadcast
+from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
+from mai.compiler.ir.structure import DERIVATIVES, Constant, Lead, Unlead
+from mai.compiler.ir.types import Axis, DType, Type, join_leads
+from mai.compiler.ops.elementwise import Power
+from mai.compiler.ops.elementwise.base import Elementwise
+from mai.compiler.ops.elementwise.logic import Where
+from mai.spec.record import record
+
+BRANCHES = (1, 2)  # The operands of a `Where` that it takes or does not take.
+DEPTH = 3  # How far the computations of two conditions are compared.
+
+# The axes that calls of layers are mapped over inside a branch, from the outside in; () where the condition lacks them.
+View = tuple[tuple[Axis, ...], ...]
+
+
+@record
+class Guard:
+    """An operand of a node in a branch: `safe` stands in its place where the branch is not taken."""
+
+    condition: Value
+    view: View
+    branch: int
+    operand: int
+    safe: float
+
+
+@rewriting(Where)
+def untaken(graph: Graph, *, trained: bool = False) -> Graph:
+    """Guard the branches of each `where` in a graph that has derivatives, or is `trained`: torch takes them."""
+    if not trained and not graph.has(*DERIVATIVES):
+        return graph
+    inside, roots = _guarded_branches(graph)
+    if not inside:
+        return graph
+
+    def rule(copier: Copier, node: Node) -> bool:
+        if node in inside:
+            return True  # Copied with the `where` that reads it.
+        if node in roots:
+            _copy_with_branches(copier, node, inside)
+        return node in roots
+
+    return copy_graph(graph, rule)
+
+
+# ------------------------------------------------------------------- branches
+
+
+def _guarded_branches(graph: Graph) -> tuple[dict[Node, list[Guard]], set[Node]]:
+    """The nodes of the branches that have something to guard, each with its guards, and every `where` that reads them."""
+    inside, roots = defaultdict[Node, list[Guard]](list), set[Node]()
+    for region in graph.regions():
+        places = {node: place for place, node in enumerate(region.nodes)}
+        for branch, wheres in _branches(region):
+            alone, condition = Alone(region.nodes, places, wheres, branch).nodes(graph.outputs), wheres[0].inputs[0]
+            guards = {n: [*_guards(condition, view, branch, n, graph.inputs)] for n, view in alone.items()}
+            if any(guards.values()):
+                roots.update(wheres)
+                for node, made in guards.items():
+                    inside[node] += made
+    return inside, roots
+
+
+def _branches(region: Region) -> Iterator[tuple[int, list[Node]]]:
+    """The branches of a region: each with every `where` that takes it by the same condition, the first one first."""
+    groups = defaultdict[Hashable, list[Node]](list)
+    for node in region.nodes:
+        if node.op is Where and node.output.type.dtype is DType.REAL:
+            groups[_key(node.inputs[0], DEPTH)].append(node)
+    yield from ((branch, wheres) for wheres in groups.values() for branch in BRANCHES)
+
+
+def _key(value: Value, depth: int) -> Hashable:
+    """What is alike of values that are computed alike."""
+    node = value.producer
+    if node is not None and node.op is Constant:
+        return Constant, Constant.of(node).value
+    if node is None or not depth or not issubclass(node.op, Elementwise) or node.attributes:
+        return value
+    return (node.op, *(_key(v, depth - 1) for v in node.inputs))
+
+
+class Alone:
+    """The nodes of single elements that compute a branch of these `wheres`, and nothing else, each with the condition's view of it."""
+
+    def __init__(self, nodes: Sequence[Node], places: Mapping[Node, int], wheres: Sequence[Node], branch: int) -> None:
+        self.all, self.places, self.wheres, self.branch = nodes, places, set(wheres), branch
+        self.condition = wheres[0].inputs[0]
+        self.alone: dict[Node, View] = {}
+        self.views: dict[int, View | None] = {}  # By place; None where two readers see it in different ways.
+        self.waiting: list[int] = []
+        for where in wheres:
+            self._wait_for(where.inputs[branch], ())
+
+    def nodes(self, leaving: Collection[Value]) -> dict[Node, View]:
+        """All of them, but for those of values that leave the graph."""
+        while self.waiting:  # The last one first: all that read a node have been looked at before it.
+            place = -heapq.heappop(self.waiting)
+            node, view = self.all[place], self.views[place]
+            is_alone = node.output not in leaving and all(self._is_here(r, node.output) for r in node.output.uses)
+            if view is not None and is_alone:
+                self.alone[node] = view
+                inner = self._inner_view(node, view)
+                for operand in node.inputs if inner is not None else ():
+                    self._wait_for(operand, inner)
+        return self.alone
+
+    def _wait_for(self, value: Value, view: View | None) -> None:
+        place = self.places.get(value.producer) if value.producer is not None else None
+        if place is None or not (issubclass(self.all[place].op, Elementwise) or self.all[place].op in (Lead, Unlead)):
+            return
+        if place not in self.views:
+            self.views[place] = view
+            heapq.heappush(self.waiting, -place)
+        elif self.views[place] != view:
+            self.views[place] = None
+
+    def _is_here(self, reader: Node, value: Value) -> bool:
+        """Whether a reader of a value is in the branch, or a `where` that takes it as this branch alone."""
+        is_end = reader in self.wheres and reader.inputs[self.branch] is value and reader.inputs.count(value) == 1
+        return is_end or reader in self.alone
+
+    def _inner_view(self, node: Node, view: View) -> View | None:
+        """How the condition sees what a node reads; None where it does not."""
+        if node.op is Lead:
+            return view[:-1] if view and view[-1] in ((), Lead.of(node).axes) else None
+        if node.op is not Unlead:
+            return view
+        count, seen, shape = Unlead.of(node).count, _seen(self.condition, view), node.output.type.shape
+        if seen.rank <= len(shape) - count:
+            return (*view, ())
+        return (*view, node.inputs[0].type.lead[-count:]) if seen.shape == shape else None
+
+
+def _seen(condition: Value, view: View) -> Type:
+    """The type of a condition whose first axes are mapped over."""
+    type = condition.type
+    for axes in view:
+        type = Type(type.dtype, type.shape[len(axes) :], type.lead + axes)
+    return type
+
+
+# --------------------------------------------------------------------- guards
+
+
+def _guards(condition: Value, view: View, branch: int, node: Node, inputs: Collection[Value]) -> Iterator[Guard]:
+    """Operands of a node that may be infinite, or bring what is missing in the data, and are as large as the condition."""
+    if not issubclass(node.op, Elementwise):
+        return
+    steep = {} if _is_whole_power(node) else node.op.steep
+    for operand, value in enumerate(node.inputs):
+        safe = steep.get(operand, 0.0 if value in inputs else None)
+        maker = value.producer
+        is_chosen = maker is not None and maker.op is Where and maker.inputs[0] is condition
+        if (
+            safe is not None
+            and value.type.dtype is DType.REAL
+            and not is_chosen
+            and _fits(_seen(condition, view), value)
+        ):
+            yield Guard(condition, view, branch, operand, safe)
+
+
+def _is_whole_power(node: Node) -> bool:
+    """Whether a node is a power like x^2, which is finite with its derivative wherever x is."""
+    exponent = node.inputs[1].producer if node.op is Power else None
+    number = Constant.of(exponent).value if exponent is not None and exponent.op is Constant else None
+    return isinstance(number, (int, float)) and number >= 1 and number == int(number)
+
+
+def _fits(condition: Type, value: Value) -> bool:
+    """Whether a choice by the condition has the value's own type."""
+    same_shape = broadcast(condition.shape, value.type.shape) == value.type.shape
+    return same_shape and join_leads([condition, value.type]) == value.type.lead
+
+
+# --------------------------------------------------------------------- copies
+
+
+def _copy_with_branches(copier: Copier, where: Node, inside: Mapping[Node, Sequence[Guard]]) -> None:
+    """Copy a `where` after what is left to copy of its branches, each node after what it reads and after its conditions."""
+    waiting = [where]
+    while waiting:
+        node = waiting[-1]
+        guards = inside.get(node, ())
+        read = [*node.inputs, *(guard.condition for guard in guards)]
+        before = [v.producer for v in read if v.producer in inside and v not in copier.mapping]
+        if before and node.output not in copier.mapping:
+            waiting += [n for n in before if n is not None]
+            continue
+        waiting.pop()
+        if node.output not in copier.mapping:
+            _copy(copier, node, guards)
+
+
+def _copy(copier: Copier, node: Node, guards: Sequence[Guard]) -> None:
+    """A copy of a node, each of its guarded operands a choice."""
+    builder, inputs = copier.builder, [copier[v] for v in node.inputs]
+    builder.span, builder.scope = node.span, node.scope
+    if not guards:
+        copier.copy(node)
+        return
+    for guard in guards:
+        condition, value, safe = copier[guard.condition], inputs[guard.operand], builder.constant(guard.safe)
+        for axes in guard.view:
+            condition = builder.lead(condition, axes) if axes else condition
+        chosen = (condition, value, safe) if guard.branch == BRANCHES[0] else (condition, safe, value)
+        inputs[guard.operand] = builder.emit(Where, *chosen, name=value.name)
+    copier.bind(node, *builder.emit_all(node.op, inputs, node.attributes, node.output.name))
