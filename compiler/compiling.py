@@ -157,25 +157,27 @@ def _compile(prepared: Preparations, name: str, trained: Trained, folder: Path, 
     was_there = beside.exists()
     for older in (beside, data_path(beside)):
         older.unlink(missing_ok=True)
-    _compile_turns(prepared, name, trained, folder, report)
+    _compile_turns(prepared, name, trained, folder, report, whole)
     if was_there and not beside.exists():
         echo(f"note: {beside.name} is removed: it was of an earlier {whole.path.name}", err=True)
 
 
-def _compile_turns(prepared: Preparations, name: str, trained: Trained, folder: Path, report: Report) -> None:
+def _compile_turns(
+    prepared: Preparations, name: str, trained: Trained, folder: Path, report: Report, whole: Exported
+) -> None:
     """The file of one turn of an export's text, or of some steps of its loops, where the options ask for it."""
     from mai.compiler.onnx.export import export_part, export_step
 
     program, options = prepared.program, prepared.options
     if options.writes_step:
-        step = export_step(program, name, trained, folder, options, prepared[name])
+        step = export_step(program, name, trained, folder, options, prepared[name], whole)
         if step is not None:
             report(step)
             return
     if options.progress and prepared[name].refusal:
         echo(f"note: `{name}` gets no file of some of its steps: {prepared[name].refusal}", err=True)
     elif options.progress:
-        report(export_part(program, name, trained, folder, options, prepared[name]))
+        report(export_part(program, name, trained, folder, options, prepared[name], whole))
 
 
 def _say_written(precision: str, written: Exported) -> None:

@@ -146,10 +146,12 @@ def main() -> None:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         say(f"error[file-not-found]: cannot read or write {reason}", err=True)
         sys.exit(1)
-    except MemoryError as error:
-        say(f"error[dimension-too-large]: there is not enough memory: {error}", err=True)
-        sys.exit(1)
     except Exception as error:
+        from mai.runtime.model.failures import first_line, is_of_memory  # Only where something has failed.
+
+        if is_of_memory(error):
+            say(f"error[dimension-too-large]: there is not enough memory: {first_line(error)}", err=True)
+            sys.exit(1)
         if os.environ.get("MAI_TRACEBACK"):
             raise
         say(f"error[internal]: mai itself failed: {type(error).__name__}: {error}", err=True)

@@ -100,4 +100,6 @@ def _fixed(file: Path, sets: Mapping[str, str], format: str, strict: bool) -> Ch
     fixing.write(fixed.texts)
     for edit in fixed.edits:
         echo(printable(fixing.in_words(edit)), err=format == "json")
+    if not fixed.edits and any(d.severity == "error" for d in fixed.checked.diagnostics):
+        echo(f"{file}: nothing is mended: mai is sure of no repair", err=True)
     return fixed.checked

@@ -12,6 +12,8 @@ from mai.runtime.show.terminal import say, say_text
 if TYPE_CHECKING:
     from mai.compiler.describing.lines import Summary
 
+SAVED = (".csv", ".npz")  # Files of examples.
+
 
 @with_diagnostics
 def data(
@@ -23,7 +25,10 @@ def data(
         ),
     ],
     out: Annotated[
-        Path | None, Option(help="Write a picture of the data: histograms and bars, or some of the images.")
+        Path | None,
+        Option(
+            help="Write a picture of the data: histograms and bars, or some of the images; or a source's examples: .csv, .npz."
+        ),
     ] = None,
     json: Annotated[bool, Option("--json", help="Print everything as JSON, for programs.")] = False,
     sets: Sets = None,
@@ -37,6 +42,8 @@ def data(
     from mai.compiler.describing.describe import describe
     from mai.compiler.describing.lines import data_line, lines
 
+    if out is not None:
+        _check_ending(out)
     taken: dict[str, str] | None = None
     more: list[str] = []
     if paths[0].suffix == ".mai":
@@ -54,13 +61,25 @@ def data(
         shown = [] if summary is None else [*lines(summary, taken)]
         say("\n".join([*shown, *more]))
     if out is not None:
-        _draw(summary, out)
+        _write(summary, out)
 
 
-def _draw(summary: Summary | None, out: Path) -> None:
-    if summary is None:
-        raise Misuse("--out: there are no files of this spec to draw")
+def _check_ending(out: Path) -> None:
+    from mai.runtime.show.save import PICTURES, check_picture
+
+    check_picture(out, (*PICTURES, *SAVED))
+
+
+def _write(summary: Summary | None, out: Path) -> None:
+    from mai.compiler.describing.drawn import DrawnSummary, save_examples
     from mai.compiler.describing.pictures import draw
 
-    draw(summary, out)
+    if summary is None:
+        raise Misuse("--out: there are no files of this spec to draw")
+    if out.suffix.lower() not in SAVED:
+        draw(summary, out)
+    elif isinstance(summary, DrawnSummary):
+        save_examples(summary, out)
+    else:
+        raise Misuse(f"--out {out}: a picture is written of files; a table has the examples of a source, as moons")
     say(f"wrote {out}", err=True)

@@ -18,13 +18,14 @@ from mai.compiler.describing.drawn import DrawnSummary
 from mai.compiler.describing.image_tables import images_of_table
 from mai.compiler.describing.images import COLOURS, ImagesSummary
 from mai.compiler.describing.prompts import lines_of_prompts
-from mai.compiler.describing.tables import TableSummary
+from mai.compiler.describing.tables import Field, TableSummary
 from mai.compiler.describing.texts import TextSummary
 from mai.runtime.inputs.cells import few_of
 from mai.spec.diagnostics import MaiError
 
 Summary = TableSummary | ImagesSummary | TextSummary | ArraysSummary | DrawnSummary
 WIDTH, MOST_COLUMNS, MOST_WORDS, FEW = 116, 200, 5, 6
+MOST_AS_LABELS = 10  # Different whole numbers: so few may be labels.
 
 
 def share(part: float, whole: float) -> str:
@@ -147,9 +148,24 @@ def _(summary: TableSummary) -> str:
     settings = ", missing = keep" if any(field.has_gaps for field in fields) else ""
     codes = [each.name for each in fields if each.columns[0].code is not None]
     settings += f", words = {listed(codes)}" if codes else ""
-    return left + spread(
-        "data ", [f"{f.name}: {f.type_text}" for f in fields], f"from table({paths(summary.files)}{settings})"
+    labels = "".join(
+        f"# if {f.name} is a label and no amount: {f.name}: class[{count}]\n"
+        for f in fields
+        if (count := _may_label(f))
     )
+    return (
+        left
+        + labels
+        + spread("data ", [f"{f.name}: {f.type_text}" for f in fields], f"from table({paths(summary.files)}{settings})")
+    )
+
+
+def _may_label(field: Field) -> int:
+    """How many labels the whole numbers of a field would be, where they are few and go from 0 on; else 0."""
+    column = field.columns[0]
+    words = {word for word, _ in column.counts} if len(field.columns) == 1 and column.kind == "whole" else set[str]()
+    is_few = 2 <= len(words) <= MOST_AS_LABELS and len(words) == column.distinct
+    return len(words) if is_few and words == {*map(str, range(len(words)))} else 0
 
 
 def _images(summary: TableSummary) -> tuple[ImagesSummary | None, str]:

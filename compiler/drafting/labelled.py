@@ -89,11 +89,23 @@ def _head(label: ColumnSummary, own: Sequence[str]) -> tuple[Head, str]:
 # ---------------------------------------------------------------- images
 
 
+def _images_in(table: TableSummary) -> ImagesSummary | None:
+    """The images of a table, with the labels of the column that is called so, or of the only one that can be. Raises `MaiError` where that could be several."""
+    named = [column.name for column in table.columns if column.name in NAMED]
+    images = images_of_table(table, named[0] if len(named) == 1 else None)
+    if images is not None and not images.classes and images.other_labels:
+        raise bad(
+            f"which column of {table.files[0]} has the labels? There are {few_of(images.other_labels)}",
+            help="call it `label`",
+        )
+    return images
+
+
 def pictured_of(data: Path, base: Path, own: Sequence[str], prepared: Preparation) -> Lesson:
     """Images with labels, prepared as a model has them whose labels are its `own`. Raises `MaiError` where there are none."""
     described = describe([data])
     is_table = isinstance(described, TableSummary)
-    images = images_of_table(described) if isinstance(described, TableSummary) else described
+    images = _images_in(described) if isinstance(described, TableSummary) else described
     if not isinstance(images, ImagesSummary) or not images.classes:
         help = "a folder with a folder of images for each label, or a table with a column of images and one of labels"
         raise bad(f"{data} has no images with labels", help=help)

@@ -41,7 +41,7 @@ class Exported:
     """What was written: the file's size in bytes, its nodes, seconds to build it, and the gate's largest difference.
 
     The difference is that on the same steps, None without a gate. `apart` is that of runs which choose their own, None where no solver
-    does. `notes` say what few bits, `unroll`, `cpu` or `portable` did not do, `warnings` what the gate has seen.
+    does. `identity` tells the file from any other. `notes` say what few bits, `unroll`, `cpu` or `portable` did not do, `warnings` what the gate has seen.
     """
 
     path: Path
@@ -49,6 +49,7 @@ class Exported:
     nodes: int
     seconds: float
     error: float | None
+    identity: str | None
     apart: float | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
@@ -79,11 +80,12 @@ def export(
 
 def export_step(
     program: Program, name: str, trained: Trained, folder: Path, options: CompileOptions = DEFAULTS,
-    prepared: Prepared | None = None,
+    prepared: Prepared | None = None, whole: Exported | None = None,
 ) -> Exported | None:  # fmt: skip
     """One turn of an export whose text grows, to `FOLDER/NAME.EXPORT.step.onnx`; None where no text grows.
 
-    The gate compares it with torch on states of its own. Takes and raises what `export` does.
+    The gate compares it with torch on states of its own. Beside another file than the `whole` one it is refused by whoever opens both.
+    Takes and raises what `export` does.
     """
     began = time.perf_counter()
     turn = prepare_step(program, name, options, prepared)
@@ -92,22 +94,22 @@ def export_step(
     few = shallow(program, name)
     turn_of_few = prepare_step(few, name, options) if few else None
     part = Slice(few, turn_of_few) if few and turn_of_few else None
-    return _write(program, turn, trained, folder, step_options(options), began, part)
+    return _write(program, turn, trained, folder, step_options(options), began, part, whole)
 
 
 def export_part(
     program: Program, name: str, trained: Trained, folder: Path, options: CompileOptions = DEFAULTS,
-    prepared: Prepared | None = None,
+    prepared: Prepared | None = None, whole: Exported | None = None,
 ) -> Exported:  # fmt: skip
     """Some turns of an export's loops, to `FOLDER/NAME.EXPORT.step.onnx`: all of them together compute the bits of its file.
 
-    Takes and raises what `export` does. `Prepared.refusal` says of which exports there is such a file.
+    Beside another file than the `whole` one it is refused by whoever opens both. Takes and raises what `export` does. `Prepared.refusal` says of which exports there is such a file.
     """
     began = time.perf_counter()
     part = prepare_part(program, name, options, prepared)
     few = shallow(program, name)
     slice_ = Slice(few, prepare_part(few, name, options)) if few else None
-    return _write(program, part, trained, folder, options, began, slice_)
+    return _write(program, part, trained, folder, options, began, slice_, whole)
 
 
 def _bound(prepared: Prepared, trained: Trained) -> Prepared:
@@ -135,13 +137,14 @@ def has_loop(model: ir.Model) -> bool:
 
 def _write(
     program: Program, prepared: Prepared, trained: Trained, folder: Path, options: CompileOptions, began: float,
-    part: Slice | None,
+    part: Slice | None, whole: Exported | None = None,
 ) -> Exported:  # fmt: skip
     """Build a model, write it beside its place, pass it through the gate, and put it there.
 
     Args:
         began: when its preparation did.
         part: what is compared with torch, where that is not the whole.
+        whole: the file whose turns are written.
     """
     prepared = _bound(prepared, trained)
     for diagnostic in enormous(prepared.plain, int(MEMORY_SHARE * memory())):
@@ -153,18 +156,20 @@ def _write(
         notes = (*notes, said(prepared, part))
     path = folder / f"{program.name}.{prepared.plain.name}.onnx"
     with staged(folder, path.name) as stage:
-        unsealed = write_unsealed(model, stage / path.name, apart=apart)
+        unsealed = write_unsealed(
+            model, stage / path.name, apart=apart, turns_of=None if whole is None else whole.identity
+        )
         del model  # Its tensors are in the file.
         let_go(prepared.plain)
         seconds = time.perf_counter() - began
         passed = _sealed(unsealed, prepared, trained, options, part)
-        size = unsealed.size
+        size, identity = unsealed.size, unsealed.manifest.identity
     let_go(prepared.plain)
     if not apart:
         data_path(path).unlink(missing_ok=True)  # Of an earlier file of this name.
     if passed is None:
-        return Exported(path, size, nodes, seconds, None, notes=notes)
-    return Exported(path, size, nodes, seconds, passed.error, passed.apart, notes, passed.warnings)
+        return Exported(path, size, nodes, seconds, None, identity, notes=notes)
+    return Exported(path, size, nodes, seconds, passed.error, identity, passed.apart, notes, passed.warnings)
 
 
 def _sealed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import fx
+from torch import fx, nn
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.torch.averaged import average_first
@@ -68,6 +68,8 @@ def _module(weights: torch.nn.Module, interpreter: TorchInterpreter, name: str) 
     module = fx.GraphModule(root, code, class_name=name)
     for key, body in bodies.items():  # Only now: a module writes its code, and then that of its bodies once more.
         module.add_module(key, body)
+    # fx's own prints a traceback beside each error, which mai tells in words.
+    type(module).__call__ = nn.Module.__call__  # type: ignore[method-assign]
     return module
 
 

@@ -9,9 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import unknown_name_error
+from mai.runtime.inputs.cells import is_number
+from mai.runtime.inputs.csv_rows import read_rows
 from mai.runtime.inputs.dates import date_form, dates_to_numbers
 from mai.runtime.inputs.labels import label_names, labels_to_numbers
 from mai.runtime.inputs.values import parse_span, parse_value, split_word, takes_text
@@ -78,12 +82,42 @@ def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wa
 def read_points(path: Path) -> Array:
     """Points of the plane, [n, 2], from a file of arrays or columns: those called `x`, or the first that are two numbers a row.
 
+    Of a table with other columns, `FILE:ONE,OTHER` names two; without, they are the first two of numbers, which is said.
+
     Raises:
         ModelError: the file cannot be read, or holds none.
     """
+    file, columns = str(path), ""
+    if not path.is_file() and ":" in file:
+        file, _, columns = file.rpartition(":")
+    if not Path(file).is_file():
+        raise ModelError(
+            "input-missing",
+            f"there is no file {file} for --over",
+            "`mai data moons --out points.csv` writes one of a source",
+        )
+    if Path(file).suffix.lower() == ".csv" and (names := _columns(Path(file), columns)):
+        ports = [Port(name=name, kind="input", dtype="float32", batch=True) for name in names]
+        return np.stack([np.asarray(parse_value(port, f"@{file}:{port.name}", None), np.float32) for port in ports], -1)
     port = Port(name="x", kind="input", dtype="float32", shape=[2], batch=True)
     points: Array = parse_value(port, f"@{path}", None)
     return points
+
+
+def _columns(path: Path, named: str) -> list[str]:
+    """The two columns of a table that are points; none where it has columns of `x`, or no more than two."""
+    if named:
+        return named.split(",")
+    head, *rows = read_rows(path)[:2] or [[]]
+    if len(head) <= 2 or {"x", "x0"} & {*head} or all(map(is_number, head)):
+        return []
+    numbers = [name for name, cell in zip(head, rows[0] if rows else [], strict=False) if is_number(cell)][:2]
+    if len(numbers) == 2:
+        say(
+            f"note: the points of {path} are its columns {' and '.join(numbers)}; {path}:ONE,OTHER takes others",
+            err=True,
+        )
+    return numbers if len(numbers) == 2 else []
 
 
 def _save(model: Model, results: Mapping[str, Array], out: Path, look: Look) -> None:

@@ -18,8 +18,10 @@ MAX_LINE = 300  # Characters of ONNX Runtime's message that are shown.
 # The format is the first entry of a manifest, so that it can be read where the rest of a newer file cannot.
 STATED_FORMAT = re.compile(re.escape(MANIFEST_KEY.encode()) + rb'[^{]{1,8}\{"format": ?(\d+)', re.DOTALL)
 BF16 = re.compile(rb'"precision":"bf16"')  # In a manifest.
-# What ONNX Runtime and C++ say where there is not enough memory.
-NO_MEMORY = re.compile(r"Failed to allocate memory|AllocateRawInternal|bad[_ ]alloc|Integer overflow")
+# What ONNX Runtime, torch and C++ say where there is not enough memory.
+NO_MEMORY = re.compile(
+    r"Failed to allocate memory|AllocateRawInternal|bad[_ ]alloc|Integer overflow|can't allocate memory|out of memory"
+)
 # The first bytes of an ONNX file: the field `ir_version` of a `ModelProto`, then the key of another of its fields.
 ONNX_START = re.compile(rb"\x08[\x01-\x7f][\x12\x1a\x22\x28\x32\x3a\x42\x72]")
 
@@ -59,7 +61,7 @@ def run_error(path: Path, inputs: Mapping[str, Port], feed: Mapping[str, Array],
 
     An axis of size 0 or 1 whose size the spec leaves open is often the cause, so the message names such inputs.
     """
-    if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
+    if is_of_memory(error):
         message = f"{path.name} needs more memory for this call than there is here"
         return ModelError("run-failed", message, "fewer examples, steps or tokens in a call")
     short = [
@@ -68,6 +70,11 @@ def run_error(path: Path, inputs: Mapping[str, Port], feed: Mapping[str, Array],
         if name in feed and min(feed[name].shape, default=2) < 2 and any(isinstance(s, str) for s in port.shape)
     ]
     return ModelError("run-failed", f"{path.name} failed: {first_line(error)}", "; ".join(short))
+
+
+def is_of_memory(error: Exception) -> bool:
+    """Whether an error says that there is not enough memory; libraries in C++ raise it as one of any kind."""
+    return isinstance(error, MemoryError) or NO_MEMORY.search(str(error)) is not None
 
 
 def check_arrival(evaluations: Array) -> None:

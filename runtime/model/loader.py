@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -27,11 +28,10 @@ from mai.runtime.model.session import (
     choose_providers,
     open_session,
 )
-from mai.runtime.model.wire import Buffer, fields_of, tensors_of, text
+from mai.runtime.model.wire import Buffer, metadata_of, tensors_of
 from mai.runtime.text.stream import NEXT
 
 SHOWN = 3  # Files of a folder that is no file.
-METADATA = 14  # The field of a model that has its metadata, each with a key, field 1, and a value, field 2.
 
 
 def load(
@@ -99,17 +99,13 @@ def _load(
         raise unreadable_error(path, raw, error) from error
 
 
-def read_manifest(path: Path) -> Manifest:
-    """What a file says of itself; what computes does not open it. Raises `ModelError`."""
+def read_manifest(path: Path) -> Manifest | None:
+    """What a file says of itself, which is not opened for it; None of one in ONNX Runtime's own form. Raises `ModelError`, as `load` does."""
     with _opened(path) as raw:
         try:
-            entries = [
-                field.content for field in fields_of(memoryview(raw)) if field.number == METADATA and field.content
-            ]
-            pairs = [{field.number: text(field.content) for field in fields_of(entry)} for entry in entries]
+            return None if is_ort(raw) else _read_manifest(path, metadata_of(raw), "")
         except ValueError as error:
             raise unreadable_error(path, raw, error) from error
-        return _read_manifest(path, {pair.get(1, ""): pair.get(2, "") for pair in pairs}, "")
 
 
 @contextmanager
@@ -119,8 +115,10 @@ def _opened(path: Path) -> Iterator[Buffer]:
         try:
             raw = stack.enter_context(mapped(path))
         except (OSError, ValueError) as error:
-            files = sorted(path.glob("*.onnx")) if path.is_dir() else []
-            help = f"its files are {', '.join(map(str, files[:SHOWN]))}" if files else None
+            files = [str(file) for file in sorted((path if path.is_dir() else path.parent).glob("*.onnx"))]
+            near = [] if path.exists() else get_close_matches(str(path), files, n=1, cutoff=0.8)
+            help = f"its files are {', '.join(files[:SHOWN])}" if files and path.is_dir() else None
+            help = f"did you mean {near[0]}?" if near else help
             raise ModelError("model-not-found", f"cannot open {path}: {reason(error)}", help) from error
         if not raw:
             raise ModelError("model-truncated", f"{path} is empty")

@@ -220,8 +220,6 @@ class Manifest(BaseModel):
         required: whether the settings have no defaults in the graph, so that a host must give all (`--settings required`).
         trained_steps: how many steps its weights were trained for; `trained_blocks` has those of each train block that has a name.
         weights_from: the file that they began as, by its name, where the spec has a `weights from`; older files do not say.
-        origin: a digest of the text, its consts, the weights and their form, by which a file of turns is known to be that of the
-            whole file beside it; older files do not say.
         tokenizer: "bytes", or the JSON of a `tokenizers` file.
         special_tokens: whether a text gets the special tokens that its tokenizer prescribes; the corpora that mai trains on,
             and older files, have none.
@@ -240,6 +238,7 @@ class Manifest(BaseModel):
         checksum: of the weights (`checksum.py`); older files have none.
         data: of the file beside that holds the large weights; None where all are inside.
         file: of all that stands before the manifest, which is the end of the file: graph, weights and spec. Older files do not say it.
+        turns_of: in a file of turns, the `identity` of the whole file beside which it was written; older files do not say.
         self_test: inputs and results by which any engine can be verified; older files have none.
         claim: in the file of a claim, what it checks.
         claims: what the claims of the spec came to with these weights.
@@ -269,7 +268,6 @@ class Manifest(BaseModel):
     trained_steps: int | None = None
     trained_blocks: dict[str, int] = {}
     weights_from: str | None = None
-    origin: str | None = None
     tokenizer: str | None = None
     special_tokens: bool = False
     chat: Chat | None = None
@@ -290,6 +288,7 @@ class Manifest(BaseModel):
     checksum: str | None = None
     data: Data | None = None
     file: Data | None = None
+    turns_of: str | None = None
     self_test: SelfTest | None = None
     claim: Claim | None = None
     claims: list[Finding] = []
@@ -298,6 +297,11 @@ class Manifest(BaseModel):
     def is_whole(self) -> bool:
         """Whether a call of the file is all of its export, and no turn of a text or part of a sampler."""
         return self.step is None and self.part is None
+
+    @property
+    def identity(self) -> str | None:
+        """What tells this file's graph, weights and spec from those of any other; older files do not say."""
+        return None if self.file is None else self.file.sha256 + (self.data.sha256 if self.data else "")
 
     @property
     def own_ports(self) -> frozenset[str]:

@@ -54,9 +54,9 @@ def find_part(manifest: Manifest, path: Path) -> Path:
     return part
 
 
-def check_is_of(step: Manifest, whole: Manifest, path: Path) -> None:
+def check_is_of(step: Manifest, whole: Manifest | None, path: Path) -> None:
     """Raise `ModelError`, `turns-foreign`, where the file of turns at a path is known to be of another training or text than the whole file."""
-    if step.origin is not None and whole.origin is not None and step.origin != whole.origin:
+    if whole is not None and None not in (step.turns_of, whole.identity) and step.turns_of != whole.identity:
         message = f"{path.name} is not of the {whole.name}.{whole.export}.onnx beside it, but of another training, text or form of its weights"
         raise ModelError("turns-foreign", message, "`mai compile` writes both together; copy them together, too")
 

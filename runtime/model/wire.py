@@ -16,6 +16,7 @@ FIELDS = {
     "sparse": {1: "tensor", 2: "tensor"},
 }
 TENSOR_NAME, RAW_DATA, DOC_STRING, EXTERNAL_DATA, DATA_LOCATION = 8, 9, 12, 13, 14  # Fields of a tensor.
+METADATA, KEY, VALUE = 14, 1, 2  # Fields of a model, and of an entry of its metadata.
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # Wire types.
 
 
@@ -70,6 +71,13 @@ def tensors_of(message: Buffer, kind: str = "model") -> Iterator[Buffer]:
             yield message[first:end]
         else:
             yield from tensors_of(message[first:end], inner)
+
+
+def metadata_of(message: Buffer) -> dict[str, str]:
+    """What a model says of itself, by its keys. Raises as `fields_of`."""
+    entries = (content for number, _, content in fields_of(message) if number == METADATA and content is not None)
+    pairs = [{number: text(content) for number, _, content in fields_of(entry)} for entry in entries]
+    return {pair.get(KEY, ""): pair.get(VALUE, "") for pair in pairs}
 
 
 def place_of(tensor: Buffer) -> dict[str, str]:

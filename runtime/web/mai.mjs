@@ -899,7 +899,8 @@ async function sinceAborted(signal) {
 function checkIsStepOf(whole, turn) {
   const [own, wanted] = [turn, whole].map(({ name, export: of }) => `${name}.${of}`);
   if (own !== `${wanted}.step`) throw new ModelError(`\`step\` is ${own}.onnx, and the turns of this file are in ${wanted}.step.onnx`);
-  if (turn.origin && whole.origin && turn.origin !== whole.origin)
+  const identity = whole.file && whole.file.sha256 + (whole.data?.sha256 ?? "");
+  if (identity && turn.turns_of && turn.turns_of !== identity)
     throw new ModelError(`\`step\` is of another training or text than ${wanted}.onnx: compile both together, and copy both`);
 }
 

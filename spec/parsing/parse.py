@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mai.spec import ast
 from mai.spec.ast_walk import expressions
 from mai.spec.diagnostics import Change, Edit, MaiError, Reporter
+from mai.spec.diagnostics.suggest import closest
 from mai.spec.parsing.grammar import lark_parser, tables
 from mai.spec.parsing.lalr import NotOfTheLanguage, Parser
 from mai.spec.parsing.layout import DECLARATIONS, BracketError, check_brackets
@@ -28,6 +29,14 @@ MAX_ERRORS = 20
 KEPT = 4  # Texts whose trees are kept: an editor asks for a tree before its text is checked.
 
 
+def _meant_file(path: Path) -> str | None:
+    """The spec beside it that a path was probably meant to name."""
+    folder = path.parent
+    names = [file.name for file in sorted(folder.glob("*.mai"))] if folder.is_dir() and not path.exists() else []
+    meant = f"{path.name}.mai" if f"{path.name}.mai" in names else closest(path.name, names)
+    return f"did you mean {folder / meant}?" if meant else None
+
+
 def load_source(path: Path, report: Reporter, name: str | None = None) -> Source:
     """Read a file, which compiled files call by its `name`, that of the file unless it is given.
 
@@ -42,7 +51,7 @@ def load_source(path: Path, report: Reporter, name: str | None = None) -> Source
         raw = b"" if too_large else path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        report.error("file-not-found", None, f"cannot read {shown}: {reason}")
+        report.error("file-not-found", None, f"cannot read {shown}: {reason}", help=_meant_file(path))
         report.check()
         raise
     if too_large:

@@ -18,15 +18,18 @@ from mai.compiler.data.tables.numerals import number_of
 from mai.compiler.describing.as_json import as_json
 from mai.compiler.describing.columns.numbers import SAMPLE, Numbers
 from mai.compiler.describing.describe import describe
-from mai.compiler.describing.drawn import DrawnSummary, source_called
+from mai.compiler.describing.drawn import DrawnSummary, save_examples, source_called
 from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.lines import data_line, lines
 from mai.compiler.describing.pictures import draw
 from mai.compiler.describing.specs import what_it_takes
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.program import Program
+from mai.runtime import ModelError
+from mai.runtime.commands.running import read_points
 from mai.spec.diagnostics import MaiError
 from mai.spec.settings import NEEDED, fields
+from tests.support.command import invoke
 
 UGLY = """id,const,empty,price,class,größe,when,flag,weird name (kg),ticket,y
 a1,5,,"1,234",yes,1.5,2024-01-01,True,3,A5,1
@@ -61,6 +64,34 @@ def test_a_table_is_told_column_by_column(tmp_path: Path) -> None:
     line = data_line(summary)
     assert "left out: id: all of its words differ" in line and "left out: ticket: it mixes words and numbers" in line
     assert "größe: []" in line and "class: class[2]" in line and "missing = keep" in line
+
+
+def test_whole_numbers_that_may_be_labels_are_named(tmp_path: Path) -> None:
+    (tmp_path / "c.csv").write_text("east,part,kids\n" + "".join(f"{i}.5,{i % 3},{i % 2 * 4}\n" for i in range(12)))
+    label, line = data_line(describe([tmp_path / "c.csv"])).splitlines()
+    assert label == "# if part is a label and no amount: part: class[3]"
+    assert line.startswith("data east: [], part: [], kids: [] from table(")
+
+
+def test_examples_of_a_source_are_written(tmp_path: Path) -> None:
+    """A table that `--over` reads; images are no rows of one."""
+    invoke("data", "moons", "--out", tmp_path / "points.csv")
+    head, first, *_ = (tmp_path / "points.csv").read_text().splitlines()
+    assert head == "x0,x1,y" and len(first.split(",")) == 3
+    assert read_points(tmp_path / "points.csv").shape == (2000, 2)
+    with pytest.raises(MaiError, match="which is no row of a table"):
+        save_examples(describe([Path("digits")]), tmp_path / "d.csv")
+    assert invoke("data", tmp_path / "points.csv", "--out", tmp_path / "d.csv").exit_code != 0
+
+
+def test_points_of_a_table_with_more_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c.csv").write_text("name,east,north,part\na,1,2,0\nb,3,4,1\n")
+    assert read_points(tmp_path / "c.csv").tolist() == [[1, 2], [3, 4]]
+    assert "are its columns east and north" in capsys.readouterr().err
+    assert read_points(tmp_path / "c.csv:part,east").tolist() == [[0, 1], [1, 3]]
+    for word, told in (("c.csv:est,part", "has no column `est`"), ("d.csv", "there is no file .*d.csv for --over")):
+        with pytest.raises(ModelError, match=told):
+            read_points(tmp_path / word)
 
 
 def test_the_line_to_paste_is_one(tmp_path: Path) -> None:
@@ -142,7 +173,7 @@ def test_other_kinds_of_files(tmp_path: Path) -> None:
     assert said["pets"].startswith("data x: [3, 4, 6], y: class[2] from images")
     assert said["a.npz"].startswith("data x: [3], y: class[3] from arrays")
     assert said["t.txt"].startswith("data x: tokens[128] from text")
-    assert said["t.parquet"].startswith("data v: [2], b: [] from table")
+    assert "\ndata v: [2], b: [] from table" in said["t.parquet"]
     about = json.loads(as_json(describe([tmp_path / "t.txt"])))
     assert about["counts"] == {"h": 3, "ä": 1, "\n": 1, "a": 1} and about["lines"] == 2
 

@@ -79,6 +79,25 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert made.stderr.startswith("error[file-not-found]: cannot read or write nowhere/ir.txt")
 
 
+@pytest.mark.parametrize(("written", "meant"), [("flow", "flow.mai"), ("folw.mai", "flow.mai")])
+def test_a_file_that_is_not_there_is_compared_with_those_beside(written: str, meant: str, tmp_path: Path) -> None:
+    (tmp_path / "flow.mai").write_text("const n = 1\n")
+    assert f"did you mean {meant}?" in mai("check", written, folder=tmp_path).stderr
+
+
+def test_a_method_by_the_name_of_another_program(tmp_path: Path) -> None:
+    text = "export f(x: [2]) -> [2] {\n  integrate s in 0..1 using RK45 { dx/ds = -x }\n  return x\n}\n"
+    (tmp_path / "f.mai").write_text(text)
+    assert "write `dopri5`, the like of it here" in mai("check", "f.mai", folder=tmp_path).stderr
+
+
+def test_mending_says_where_nothing_is_mended(tmp_path: Path) -> None:
+    (tmp_path / "p.mai").write_text("export f(x: []) -> [] {\n  return (15 * x + 50\n}\n")
+    assert (
+        "p.mai: nothing is mended: mai is sure of no repair" in mai("check", "p.mai", "--fix", folder=tmp_path).stderr
+    )
+
+
 def test_explain(tmp_path: Path) -> None:
     made = mai("explain", "class-range", folder=tmp_path)
     assert made.returncode == 0

@@ -261,17 +261,23 @@ export f(z: [N, 2], scale: real = 1.0, steps: int = 3) -> ([N, 2], []) {
 def test_a_sampler_tells_how_far_it_is(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
     made = program(STEPS)
     trained = Trained(load_weights(made, None)[0])
-    step = export_part(made, "f", trained, tmp_path).path
-    file = export(made, "f", trained, tmp_path, CompileOptions(verify=False)).path
+    file, other = (
+        export(made, "f", Trained(load_weights(made, None, seed)[0]), folder, CompileOptions(verify=False))
+        for seed, folder in ((0, tmp_path), (1, tmp_path / "other"))
+    )
+    step = export_part(made, "f", trained, tmp_path, whole=file).path
     values = {"z": [[[1, 2], [3, 4], [0, 1]], [[0, 0], [1, 1], [2, -1]]], "scale": 0.5, "steps": 5, "seed": 4}
-    call = {"file": str(file), "step": str(step), "values": values}
-    other = export_part(
-        program(STEPS.replace("export f", "# Another text.\nexport f")), "f", trained, tmp_path / "b"
-    ).path
+    call = {"file": str(file.path), "step": str(step), "values": values}
+    unlike = [{**call, "host": "late", **files} for files in ({"file": str(other.path)}, {"step": str(file.path)})]
     whole, parts, wrong, alone, mixed, twice = javascript(
-        [call, {**call, "every": 2}, {**call, "every": 0.5}, {**call, "host": "right", "step": None, "every": 1},
-         *({**call, "host": "late", "step": str(path)} for path in (other, file))]
-    )  # fmt: skip
+        [
+            call,
+            {**call, "every": 2},
+            {**call, "every": 0.5},
+            {**call, "host": "right", "step": None, "every": 1},
+            *unlike,
+        ]
+    )
     assert (
         mixed["error"] == "`step` is of another training or text than spec.f.onnx: compile both together, and copy both"
     )

@@ -18,6 +18,7 @@ from safetensors.numpy import load_file
 from mai.compiler.check import check
 from mai.compiler.data.files.pictures import pictures
 from mai.compiler.drafting.heads import head_for
+from mai.compiler.drafting.labelled import pictured_of
 from mai.compiler.drafting.preparing import preparation_of
 from mai.compiler.training.initial_weights import load_weights
 from mai.spec.diagnostics import MaiError
@@ -108,6 +109,24 @@ def test_a_head_for_labels(
 ) -> None:
     head = head_for(labels, own, numbered)
     assert (head.labels, head.is_new) == (count, is_new) and said in head.said
+
+
+@pytest.mark.parametrize(
+    ("columns", "label"), [("kind", "kind"), ("label,kind,cute", "label"), ("kind,cute", "There are kind, cute")]
+)
+def test_labels_of_a_table_of_images(columns: str, label: str, tmp_path: Path) -> None:
+    """The column that is called so, or the only one; else it is asked."""
+    for place in range(6):
+        photograph(tmp_path / f"{place}.png", (9, 9), place)
+    rows = "".join(f"{place}.png,{','.join('ab'[place % 2] for _ in columns.split(','))}\n" for place in range(6))
+    (tmp_path / "a.csv").write_text(f"file,{columns}\n{rows}")
+    prepared = preparation_of(written(tmp_path, "ViTImageProcessor"), tmp_path / "p.json", 3)
+    if " " in label:
+        with pytest.raises(MaiError) as caught:
+            pictured_of(tmp_path / "a.csv", tmp_path, [], prepared)
+        assert label in caught.value.diagnostics[0].message
+    else:
+        assert pictured_of(tmp_path / "a.csv", tmp_path, [], prepared).fields == f"file: [3, 32, 32], {label}: class[2]"
 
 
 def pets(folder: Path, kinds: tuple[str, ...], count: int = 4) -> Path:

@@ -58,6 +58,19 @@ def test_a_derivative_in_an_integral_goes_through_its_steps(program: Maker) -> N
     np.testing.assert_allclose(value_of(made, x=X), 4 * X * (0 + 1 / 3 + 2 / 3) / 3)
 
 
+def test_a_derivative_through_an_integral_in_a_loop(program: Maker) -> None:
+    text = """export f(x: []) -> [] {
+  repeat 3 shared {
+    y = x
+    integrate s in 0..1 using euler(4) { dy/ds = -y }
+    x = x + grad(y, x)
+  }
+  return x
+}
+"""
+    np.testing.assert_allclose(value_of(program(text), x=X), X + 3 * 0.75**4)
+
+
 def test_a_loop_inside_a_loop(program: Maker) -> None:
     """h grows by x in six turns in all, and the derivatives are 1 to 6."""
     made = program(

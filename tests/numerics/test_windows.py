@@ -12,10 +12,13 @@ from torch import nn
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
+from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
+from mai.compiler.passes.forms import prepare
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
+from mai.runtime.arrays import Array
 
 Make = Callable[[str], Program]
 RNG = np.random.default_rng(0)
@@ -100,41 +103,39 @@ def laid(kernel: Callable[..., torch.Tensor], x: torch.Tensor, k: torch.Tensor, 
 FUNCTIONAL = nn.functional
 
 
-@pytest.mark.parametrize(
-    ("call", "of_each", "sizes", "windows"),
-    [
-        (
-            "convolve(x, k, padding = [[2, 1]], dilation = 2)",
-            lambda x, k: laid(FUNCTIONAL.conv1d, FUNCTIONAL.pad(x, (2, 1)), k, dilation=2),
-            (2, 7),
-            (3, 2, 3),
-        ),
-        (
-            "convolve(x, k, stride = [2, 1], groups = 2)",
-            lambda x, k: laid(FUNCTIONAL.conv2d, x, k, stride=(2, 1), groups=2),
-            (4, 5, 4),
-            (6, 2, 3, 2),
-        ),
-        ("convolve(x, k)", lambda x, k: laid(FUNCTIONAL.conv3d, x, k), (1, 2, 3, 3), (2, 1, 2, 2, 3)),
-        (
-            "convolve_transposed(x, k, stride = 2, groups = 2)",
-            lambda x, k: laid(FUNCTIONAL.conv_transpose2d, x, k, stride=2, groups=2)[..., :6, :4],
-            (4, 3, 2),
-            (4, 1, 3, 3),
-        ),
-        (
-            "convolve_transposed(x, k, padding = [[0, 1]], dilation = 2)",
-            lambda x, k: laid(FUNCTIONAL.conv_transpose1d, x, k, dilation=2)[..., :-1],
-            (2, 4),
-            (2, 3, 2),
-        ),
-    ],
-)
-def test_windows_may_differ_between_examples(
-    call: str, of_each: Callable[..., torch.Tensor], sizes: tuple[int, ...], windows: tuple[int, ...],
-    program: Make, tmp_path: Path,
-) -> None:  # fmt: skip
-    """Filters that depend on the example, with their derivatives: of a file, whose gate compares it with torch and numpy."""
+OF_EXAMPLES = [
+    (
+        "convolve(x, k, padding = [[2, 1]], dilation = 2)",
+        lambda x, k: laid(FUNCTIONAL.conv1d, FUNCTIONAL.pad(x, (2, 1)), k, dilation=2),
+        (2, 7),
+        (3, 2, 3),
+    ),
+    (
+        "convolve(x, k, stride = [2, 1], groups = 2)",
+        lambda x, k: laid(FUNCTIONAL.conv2d, x, k, stride=(2, 1), groups=2),
+        (4, 5, 4),
+        (6, 2, 3, 2),
+    ),
+    ("convolve(x, k)", lambda x, k: laid(FUNCTIONAL.conv3d, x, k), (1, 2, 3, 3), (2, 1, 2, 2, 3)),
+    (
+        "convolve_transposed(x, k, stride = 2, groups = 2)",
+        lambda x, k: laid(FUNCTIONAL.conv_transpose2d, x, k, stride=2, groups=2)[..., :6, :4],
+        (4, 3, 2),
+        (4, 1, 3, 3),
+    ),
+    (
+        "convolve_transposed(x, k, padding = [[0, 1]], dilation = 2)",
+        lambda x, k: laid(FUNCTIONAL.conv_transpose1d, x, k, dilation=2)[..., :-1],
+        (2, 4),
+        (2, 3, 2),
+    ),
+]
+
+
+def windowed(
+    make: Make, call: str, of_each: Callable[..., torch.Tensor], sizes: tuple[int, ...], windows: tuple[int, ...]
+) -> tuple[Program, dict[str, Array], list[Array]]:
+    """A program of a call with windows of each example and of both slopes, inputs for it, and what torch says of them."""
     arrays = {n: RNG.standard_normal((2, *s)).astype(np.float32) for n, s in (("x", sizes), ("k", windows))}
     x, k = (torch.from_numpy(a).requires_grad_() for a in arrays.values())
     expected = of_each(x, k)
@@ -145,9 +146,29 @@ def test_windows_may_differ_between_examples(
   return (y, grad(sum(sin(y)), x), grad(sum(sin(y)), k))
 }}
 """
-    results = load(export(program(text), "f", Trained({}), tmp_path).path, providers="cpu")(**arrays)
-    for result, wanted in zip(results.values(), (expected, *slopes), strict=True):
-        np.testing.assert_allclose(result, wanted.detach().numpy(), atol=5e-6)
+    return make(text), arrays, [wanted.detach().numpy() for wanted in (expected, *slopes)]
+
+
+@pytest.mark.parametrize(("call", "of_each", "sizes", "windows"), OF_EXAMPLES)
+def test_windows_may_differ_between_examples(
+    call: str, of_each: Callable[..., torch.Tensor], sizes: tuple[int, ...], windows: tuple[int, ...], program: Make
+) -> None:
+    """Filters that depend on the example, with their derivatives."""
+    made, arrays, expected = windowed(program, call, of_each, sizes, windows)
+    for result, wanted in zip(evaluate(prepare(made.exports["f"]), arrays, {}, {}), expected, strict=True):
+        np.testing.assert_allclose(result, wanted, atol=5e-6)
+
+
+@pytest.mark.parametrize(("call", "of_each", "sizes", "windows"), OF_EXAMPLES)
+def test_windows_of_examples_in_a_file(
+    call: str, of_each: Callable[..., torch.Tensor], sizes: tuple[int, ...], windows: tuple[int, ...],
+    program: Make, tmp_path: Path,
+) -> None:  # fmt: skip
+    """The same of a file, whose gate compares it with torch and numpy."""
+    made, arrays, expected = windowed(program, call, of_each, sizes, windows)
+    results = load(export(made, "f", Trained({}), tmp_path).path, providers="cpu")(**arrays)
+    for result, wanted in zip(results.values(), expected, strict=True):
+        np.testing.assert_allclose(result, wanted, atol=5e-6)
 
 
 def test_a_causal_convolution_sees_nothing_later(program: Make, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from mai.compiler.ops import elementwise
 from mai.compiler.ops import reductions as reduce
 from mai.compiler.ops.linear.spectra import OrthogonalFactor
 from mai.compiler.ops.losses import loss
-from mai.compiler.ops.products import attention, convolution, pooling, product, rotary, upsampling
+from mai.compiler.ops.products import attention, attention_rows, convolution, pooling, product, rotary, upsampling
 from mai.compiler.ops.random import random_numbers as random
 from mai.compiler.ops.reductions import norm, statistics
 from mai.compiler.ops.reductions.places import Argmin
@@ -154,3 +154,13 @@ def test_symbolic_sizes(row: Row, lead: tuple[Axis, ...], agree: Callable[..., A
     for sizes in AT_RUN_TIME:
         feed = {v.name: draw(v, sizes, rng) for v in graph.inputs}
         agree(graph, feed, sizes, settings={"n": sizes["n"]} if "n" in graph.settings else {})
+
+
+@pytest.mark.parametrize("number", [n for n, row in enumerate(ROWS) if row.op is attention.Attention])
+def test_rows_of_attention_in_blocks(number: int, monkeypatch: pytest.MonkeyPatch, agree: Callable[..., Array]) -> None:
+    """Five rows, two at a time: the last block repeats one of the block before."""
+    monkeypatch.setattr(attention_rows, "FEW", 2)
+    monkeypatch.setattr(attention_rows, "ROWS", 2)
+    graph, sizes, rng = graph_of(ROWS[number], (BATCH,)), AT_RUN_TIME[0], np.random.default_rng(5)
+    feed = {v.name: draw(v, sizes, rng) for v in graph.inputs}
+    agree(graph, feed, sizes, settings={"n": sizes["n"]} if "n" in graph.settings else {})

@@ -13,6 +13,7 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.text import to_text
 from mai.compiler.onnx.comparing.trial import difference, trial
 from mai.compiler.passes import forms
+from mai.compiler.passes.analyses.choices import spared
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
 
@@ -139,3 +140,20 @@ def test_a_net_is_mapped_over_further_axes(program: Maker) -> None:
     np.testing.assert_allclose(many, np.stack([one(x[:, 0, i]) for i in range(5)], 1))
     (grid,) = evaluate(made.exports["grid"], {"x": x, "s": np.full((2, 4, 5), 0.5)}, {}, weights)
     np.testing.assert_allclose(grid[:, 0], many)
+
+
+def test_what_branches_of_choices_alone_read_is_spared_by_these_branches(program: Maker) -> None:
+    """The outermost branch first; what is read elsewhere, too, is spared by none."""
+    text = """net first(x: [3]) -> [3] { return linear(tanh(x), 3) }
+net second(x: [3]) -> [3] { return linear(x, 3) }
+net third(x: [3]) -> [3] { return linear(x, 3) }
+export f(x: [3], k: int = 1) -> [3] {
+  inner = where(k > 5, second(x), x)
+  return where(k > 0, first(x), inner) + third(x)
+}
+"""
+    (graph,) = prepared(program(text))
+    products = [places for node, places in spared(graph.nodes, graph.outputs).items() if node.op.name == "affine"]
+    outer, inner = sorted(products, key=len)
+    assert [place for _, place in outer] == [1] and [place for _, place in inner] == [2, 1]
+    assert inner[0][0] is outer[0][0]

@@ -162,8 +162,8 @@ Made = Callable[[str], Program]
 def two_files(program: Program, folder: Path, name: str = "f", **options: Any) -> Model:
     """The whole file, opened, with that of some turns beside it."""
     trained, chosen = Trained(load_weights(program, None, 0)[0]), CompileOptions(**options)
-    export_part(program, name, trained, folder, chosen)
     whole = export(program, name, trained, folder, replace(chosen, verify=False))
+    export_part(program, name, trained, folder, chosen, whole=whole)
     return load(whole.path, providers="cpu", threads=1)
 
 
@@ -274,8 +274,13 @@ def test_a_file_of_another_kind_beside_is_told(whole: Model, tmp_path: Path) -> 
 
 def test_a_file_of_another_training_beside_is_told(whole: Model, program: Made, tmp_path: Path) -> None:
     """A copy, or a cache, may bring the turns of earlier weights, which would lead to another point without a word."""
-    made = program(NET + RK4)
-    export_part(made, "f", Trained(load_weights(made, None, 1)[0]), tmp_path, CompileOptions(verify=False))
+    model, trained, options = (
+        program(NET + RK4),
+        Trained(load_weights(program(NET + RK4), None, 1)[0]),
+        CompileOptions(verify=False),
+    )
+    other = export(model, "f", trained, tmp_path / "other", options)
+    export_part(model, "f", trained, tmp_path, options, whole=other)
     with pytest.raises(ModelError, match=r"spec\.f\.step\.onnx is not of the spec\.f\.onnx beside it") as told:
         load(whole.path, providers="cpu").progress(batch=2)
     assert told.value.slug == "turns-foreign"

@@ -19,7 +19,6 @@ from mai.compiler.onnx.describing.absent_tokens import may_be_absent
 from mai.compiler.onnx.describing.gaps import inputs_with_gaps
 from mai.compiler.onnx.describing.label_fields import label_fields
 from mai.compiler.onnx.describing.limits import largest
-from mai.compiler.onnx.describing.origin import origin_of
 from mai.compiler.onnx.describing.ports import port_of, setting_port
 from mai.compiler.onnx.describing.token_scores import outputs_over_tokens
 from mai.compiler.onnx.precision.ranges import figures
@@ -62,7 +61,6 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         trained_steps=trained.steps,
         trained_blocks=dict(trained.blocks),
         weights_from=Path(program.loading.path).name if program.loading else None,
-        origin=origin_of(program, trained, options),
         tokenizer=tokenizer,
         special_tokens=trained.special_tokens and tokenizer not in (None, BYTES),
         chat=trained.chat if text and tokenizer else None,

@@ -11,8 +11,8 @@ import numpy as np
 
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.graph import Graph, Node
-from mai.compiler.ir.structure import Loop
-from mai.compiler.ir.types import Type
+from mai.compiler.ir.structure import Constant, Loop
+from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.comparing.opened import opened
 from mai.compiler.onnx.comparing.roundings import are_roundings
 from mai.compiler.onnx.comparing.trial import Reference, Trial, difference, run_trial
@@ -20,10 +20,12 @@ from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.onnx.turns.compare import Played, Taken, all_starts, errors, starts
 from mai.compiler.onnx.turns.steps import EPSILON, ROUNDINGS
+from mai.compiler.ops.elementwise import FloorDivide, Modulo
 from mai.compiler.passes.loops.tapes.replay import Replay, replayed
 from mai.compiler.passes.loops.tapes.tape import Tape, has_all_rows, taped
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.source import Span
 
 if TYPE_CHECKING:
     from torch.fx import GraphModule
@@ -211,10 +213,17 @@ def torch_reference(graph: Graph, weights: Mapping[str, Array]) -> Reference:
             if "ZeroDivisionError" not in str(error):
                 raise
             message = f"`{graph.name}` divides a whole number by another that may be 0, as in a trial"
-            help = "write `a % maximum(b, 1)`, or divide real numbers"
-            raise MaiError([Diagnostic("division-by-zero", None, message, help=help)]) from error
+            help = "a divisor `maximum(n, 1)` is at least 1; or divide real numbers"
+            raise MaiError([Diagnostic("division-by-zero", _division(graph), message, help=help)]) from error
 
     return reference
+
+
+def _division(graph: Graph) -> Span | None:
+    """Where a graph divides whole numbers by others than constants, first."""
+    divisions = [n for n in graph.walk() if n.op in (FloorDivide, Modulo) and n.output.type.dtype is DType.INT]
+    unknown = [n for n in divisions if n.inputs[1].producer is None or n.inputs[1].producer.op is not Constant]
+    return next((n.span for n in unknown), None)
 
 
 def torch_module(graph: Graph, weights: Mapping[str, Array]) -> GraphModule:

@@ -41,8 +41,11 @@ class Unsealed:
         return self.path.stat().st_size + (beside.size if beside else 0)
 
 
-def write_unsealed(model: ir.Model, path: Path, *, apart: bool) -> Unsealed:
-    """Write a described model to a file; where `apart`, its large tensors into a file of data beside."""
+def write_unsealed(model: ir.Model, path: Path, *, apart: bool, turns_of: str | None = None) -> Unsealed:
+    """Write a described model to a file; where `apart`, its large tensors into a file of data beside.
+
+    A file of turns says whose they are: `turns_of` is the identity of that file.
+    """
     manifest = Manifest.model_validate_json(model.metadata_props.pop(MANIFEST_KEY))
     data: Data | None = None
     with path.open("wb") as opened:
@@ -55,9 +58,8 @@ def write_unsealed(model: ir.Model, path: Path, *, apart: bool) -> Unsealed:
         else:
             write_whole(model, file.write)
     with mapped(path) as raw:
-        return Unsealed(
-            path, manifest.model_copy(update={"checksum": checksum(raw), "data": data, "file": file.record})
-        )
+        written = {"checksum": checksum(raw), "data": data, "file": file.record, "turns_of": turns_of}
+    return Unsealed(path, manifest.model_copy(update=written))
 
 
 class _Summed:

@@ -15,6 +15,7 @@ from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.runtime import load
+from mai.spec.diagnostics import MaiError
 
 Maker = Callable[[str], Program]
 X = "x: [4]"
@@ -134,3 +135,15 @@ def test_a_long_chain_of_sums_is_seen_as_whole_soon(tmp_path: Path) -> None:
     body = "  k = floor(t)\n" + "  k = k + k\n" * 200 + "  return x[k]\n"
     path.write_text(f"export f(x: [4], t: []) -> [] {{\n{body}}}\n", encoding="utf-8")
     assert check(path).program is not None
+
+
+def test_a_division_by_what_may_be_0_is_told_with_its_place_and_nothing_else(
+    program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Torch's code would print a traceback beside the error."""
+    spec = program("export f(a: int, b: int) -> int {\n  c = a // 2\n  return c % b\n}\n")
+    with pytest.raises(MaiError) as refused:
+        export(spec, "f", Trained({}), tmp_path)
+    (only,) = refused.value.diagnostics
+    assert (only.slug, only.span and only.span.text) == ("division-by-zero", "c % b")
+    assert capsys.readouterr().err == ""

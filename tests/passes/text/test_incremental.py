@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,15 @@ def test_a_row_of_a_batch_is_its_run_alone(name: str, cache: str) -> None:
     together = run(causal_program(name), side_by_side(prompts), cache=cache, temperature=0.0)
     for row, alone in zip(together, rows_alone(name), strict=True):
         np.testing.assert_array_equal(row[-len(alone) :], alone)
+
+
+def test_no_pair_of_tokens_comes_twice(program: Maker) -> None:
+    """What would repeat is asked of the whole text, of which a turn adds a token."""
+    text = spec(CAUSAL_NETS["nothing"]).replace("logits(x)[-1]", "(logits(x)[-1] - 1e9 * repeats(x, vocab, 2))")
+    grown = run(program(text), np.array([[3, 1]]), cache="concat", count=14, temperature=0.0)[0].tolist()
+    assert len({*pairwise(grown)}) == 15
+    plain = run(causal_program("nothing"), np.array([[3, 1]]), cache="concat", count=14, temperature=0.0)[0].tolist()
+    assert len({*pairwise(plain)}) < 15
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -19,6 +19,7 @@ from mai.runtime import ModelError, load
 from mai.runtime.inputs.arguments import as_array, as_values
 from mai.runtime.inputs.labels import as_labels
 from mai.runtime.model.manifest import Port
+from mai.runtime.model.failures import is_of_memory
 from mai.runtime.model.model import Model
 
 Write = Callable[..., Path]
@@ -170,6 +171,11 @@ def test_a_named_size_is_one_size_in_a_call(pair: Model) -> None:
 def test_too_little_memory_is_told_in_a_line(count: Model, batch: int) -> None:
     with pytest.raises(ModelError, match=r"^count\.onnx needs more memory for this call than there is here \(fewer"):
         count(batch=batch)
+
+
+@pytest.mark.parametrize("said", ["DefaultCPUAllocator: can't allocate memory", "CUDA out of memory", "std::bad_alloc"])
+def test_libraries_that_lack_memory_are_understood(said: str) -> None:
+    assert is_of_memory(RuntimeError(said)) and not is_of_memory(RuntimeError("a shape is wrong"))
 
 
 def test_eight_threads_share_a_model(count: Model) -> None:

@@ -150,11 +150,20 @@ def _of_each_evaluation(velocity: Region) -> Iterator[Node]:
             yield from _of_each_evaluation(node.regions[0])
 
 
+# What scipy, MATLAB and torchdiffeq call methods, by those here that do what they do.
+FOREIGN_SOLVERS = {
+    **dict.fromkeys(("rk45", "ode45", "dopri", "dormand_prince"), "dopri5"), **dict.fromkeys(("rk23", "ode23"), "bosh3"),
+    **dict.fromkeys(("radau", "bdf", "lsoda", "ode15s", "ode23s"), "rodas5"), "euler_ode": "euler", "rk": "rk4",
+}  # fmt: skip
+
+
 def _solver(e: Context, written: ast.Expr) -> Solver:
     callee = written.function if isinstance(written, ast.Call) else written
     if isinstance(callee, ast.Name) and callee.id in SOLVERS:
         return SOLVERS[callee.id]
-    help: Help = meant_among(callee.span, callee.span.text, SOLVERS) or f"there are {', '.join(SOLVERS)}"
+    same = FOREIGN_SOLVERS.get(callee.span.text.lower())
+    meant = f"write `{same}`, the like of it here" if same else meant_among(callee.span, callee.span.text, SOLVERS)
+    help: Help = meant or f"there are {', '.join(SOLVERS)}"
     raise e.fail("unknown-solver", callee.span, f"there is no solver `{callee.span.text}`", help=help)
 
 
