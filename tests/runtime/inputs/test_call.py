@@ -18,8 +18,8 @@ import torch
 from mai.runtime import ModelError, load
 from mai.runtime.inputs.arguments import as_array, as_values
 from mai.runtime.inputs.labels import as_labels
-from mai.runtime.model.manifest import Port
 from mai.runtime.model.failures import is_of_memory
+from mai.runtime.model.manifest import Port
 from mai.runtime.model.model import Model
 
 Write = Callable[..., Path]
