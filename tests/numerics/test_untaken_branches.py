@@ -18,7 +18,7 @@ from mai.compiler.torch.run import run
 
 Maker = Callable[[str], Program]
 Meaning = Callable[[torch.Tensor], torch.Tensor]
-X = np.float32([[0, -2, 3], [1, 0.5, -1], [0, 100, -100]])
+X = np.float32([[0, -2, 3], [1, 0.5, 2], [0, 100, -100]])
 LAYERS = """layer logarithm(u: []) -> [] { return log(u) }
 layer share(u: [], n: []) -> [] { return where(n > 0, u / n, 0) }
 """
@@ -41,6 +41,12 @@ def turned(x: torch.Tensor) -> torch.Tensor:
     return x
 
 
+def whole_rows(x: torch.Tensor) -> torch.Tensor:
+    """Of each row a number, where all of it is above -1.5, and 1 elsewhere."""
+    numbers = [torch.log(row + 1).sum() + row.norm() / row.sum() if row.min() > -1.5 else 0 * row[0] + 1 for row in x]
+    return x * torch.stack(numbers)[:, None]
+
+
 CASES: list[tuple[str, Meaning]] = [
     ("y = where(x > 0, log(x), 0)", lambda x: chosen(x > 0, torch.log, zero, x)),
     ("y = where(x <= 0, 0, logarithm(x))", lambda x: chosen(x > 0, torch.log, zero, x)),
@@ -51,6 +57,7 @@ CASES: list[tuple[str, Meaning]] = [
      lambda x: chosen(x > 0, lambda u: u * torch.log(u), lambda u: chosen(u < -1, lambda v: torch.sqrt(-v - 1), zero, u), x)),
     ("y = share(x, x^2) + where(x <= 1, 0, arccosh(x))",
      lambda x: chosen(x == 0, zero, torch.reciprocal, x) + chosen(x > 1, torch.acosh, zero, x)),
+    ("y = x * where(min(x) > -1.5, sum(log(x + 1)) + norm(x) / sum(x), 1)", whole_rows),
     ("y = x\n  repeat 3 shared { y = where(y > 0, sqrt(y), -y) + where(y < 1, 0, 1 / y) }", turned),
 ]  # fmt: skip
 
@@ -68,6 +75,20 @@ def test_a_branch_that_is_not_taken_has_no_derivative(program: Maker, text: str,
     for results in (evaluate(prepared, inputs, {}, {}), run(lower(prepared, Weights({})), prepared, inputs, {})):
         for result, right in zip(results, wanted, strict=True):
             np.testing.assert_allclose(np.asarray(result), right, rtol=2e-5, atol=1e-6)
+
+
+def test_examples_that_are_left_out_train_nothing() -> None:
+    spec = mai.Spec(
+        "data x: [2], y: [] from python(rows)\nnet f(x: [2]) -> [] { return linear(layer_norm(linear(x, 3)), 1)[0] }\n"
+        "train(steps = 1) { minimize where(missing(sum(x)) == 1, 0, (f(x) - y)^2) }\nexport g(x: [2]) -> [] { return f(x) }\n"
+    )
+    module, grads = spec.torch(), []
+    for first in (torch.nan, 0.0):
+        x, y = torch.tensor([[first, 2], [3, 4]]), torch.tensor([first, 1])
+        module.zero_grad()
+        (module.loss(x=x, y=y) if first != 0 else module.loss(x=x[1:], y=y[1:]) / 2).backward()
+        grads.append([p.grad for p in module.parameters()])
+    torch.testing.assert_close(*grads)
 
 
 def test_answers_that_are_missing_train_nothing() -> None:

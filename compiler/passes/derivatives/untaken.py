@@ -96,7 +96,10 @@ def _key(value: Value, depth: int) -> Hashable:
 
 
 class Alone:
-    """The nodes of single elements that compute a branch of these `wheres`, and nothing else, each with the condition's view of it."""
+    """The nodes that compute a branch of these `wheres`, and nothing else, each with the condition's view of it.
+
+    They are of single elements, or of whatever is seen by a condition that is one number for each example.
+    """
 
     def __init__(self, nodes: Sequence[Node], places: Mapping[Node, int], wheres: Sequence[Node], branch: int) -> None:
         self.all, self.places, self.wheres, self.branch = nodes, places, set(wheres), branch
@@ -112,7 +115,7 @@ class Alone:
         while self.waiting:  # The last one first: all that read a node have been looked at before it.
             place = -heapq.heappop(self.waiting)
             node, view = self.all[place], self.views[place]
-            is_alone = node.output not in leaving and all(self._is_here(r, node.output) for r in node.output.uses)
+            is_alone = all(v not in leaving and all(self._is_here(r, v) for r in v.uses) for v in node.outputs)
             if view is not None and is_alone:
                 self.alone[node] = view
                 inner = self._inner_view(node, view)
@@ -122,13 +125,19 @@ class Alone:
 
     def _wait_for(self, value: Value, view: View | None) -> None:
         place = self.places.get(value.producer) if value.producer is not None else None
-        if place is None or not (issubclass(self.all[place].op, Elementwise) or self.all[place].op in (Lead, Unlead)):
+        if place is None or not self._is_seen(self.all[place], view):
             return
         if place not in self.views:
             self.views[place] = view
             heapq.heappush(self.waiting, -place)
         elif self.views[place] != view:
             self.views[place] = None
+
+    def _is_seen(self, node: Node, view: View | None) -> bool:
+        """Whether the condition speaks of each element of what a node reads, as of each element of what it makes."""
+        if issubclass(node.op, Elementwise) or node.op in (Lead, Unlead):
+            return True
+        return node.structure is None and view is not None and not _seen(self.condition, view).rank
 
     def _is_here(self, reader: Node, value: Value) -> bool:
         """Whether a reader of a value is in the branch, or a `where` that takes it as this branch alone."""
@@ -160,9 +169,11 @@ def _seen(condition: Value, view: View) -> Type:
 
 def _guards(condition: Value, view: View, branch: int, node: Node, inputs: Collection[Value]) -> Iterator[Guard]:
     """Operands of a node that may be infinite, or bring what is missing in the data, and are as large as the condition."""
-    if not issubclass(node.op, Elementwise):
+    if node.structure is not None:
         return
-    steep = {} if _is_whole_power(node) else node.op.steep
+    steep: Mapping[int, float] = {}
+    if issubclass(node.op, Elementwise) and not _is_whole_power(node):
+        steep = node.op.steep
     for operand, value in enumerate(node.inputs):
         safe = steep.get(operand, 0.0 if value in inputs else None)
         maker = value.producer
