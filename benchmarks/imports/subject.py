@@ -26,6 +26,8 @@ FIELDS = {
 def rows_alone(model: Any, export: str, inputs: Arrays) -> Array:
     """What a model of transformers computes of each row alone."""
     rows = []
+    if type(model).__name__.endswith("ForPreTraining") and export in ("encode", "pool"):
+        model = model.base_model
     for i in range(len(next(iter(inputs.values())))):
         tensors = {name: torch.from_numpy(value[i : i + 1]) for name, value in inputs.items()}
         with torch.inference_mode():

@@ -23,6 +23,7 @@ ENDS = {
     "FEATURE_EXTRACTION": "Model",
 }
 END = re.compile(r"(For[A-Z]\w*|LMHeadModel|Model)$")
+WRITES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # The ends of classes that write texts.
 HEADS = ("score.weight", "classifier.weight", "classifier.out_proj.weight")
 
 
@@ -53,10 +54,11 @@ def _config(
     architecture = (adapter.auto_mapping or {}).get("base_model_class")
     end, first = ENDS.get(adapter.task_type or ""), config.get("architectures")
     if end is not None and isinstance(first, list) and first:
-        architecture = END.sub("", str(first[0])) + end
+        base = str(first[0])
+        architecture = base if end in WRITES and base.endswith(WRITES) else END.sub("", base) + end
     if architecture is None:
         return config
-    if architecture.endswith(("ForCausalLM", "LMHeadModel", "Model")):
+    if architecture.endswith((*WRITES, "Model")):
         return {**config, "architectures": [architecture]}
     labels = next((shapes[n][0] for n in shapes if n.endswith(HEADS)), 2)
     return {**config, "architectures": [architecture], "id2label": {str(i): f"LABEL_{i}" for i in range(labels)}}

@@ -13,7 +13,14 @@ from mai.compiler.warnings.derivatives import total_derivatives
 from mai.compiler.warnings.labels import taken_labels
 from mai.compiler.warnings.losses import column_against_row, coupled_data, masked_mean, shared_objectives, unlike_logits
 from mai.compiler.warnings.noise import tangled_noise
-from mai.compiler.warnings.numbers import divided_to_zero, empty_integrals, empty_ranges, large_windows, late_warmup
+from mai.compiler.warnings.numbers import (
+    divided_to_zero,
+    empty_integrals,
+    empty_ranges,
+    large_windows,
+    late_warmup,
+    means_like_sizes,
+)
 from mai.compiler.warnings.subject import Subject
 from mai.compiler.warnings.texts import long_texts
 from mai.compiler.warnings.unused import unused_declarations, unused_in_bodies, unused_in_training
@@ -24,7 +31,7 @@ Rule = Callable[[Subject], Iterator[Diagnostic]]
 RULES: tuple[Rule, ...] = (
     untrained, untrained_rows, taken_labels, stuck_at_zero, begun_alike, unused_in_bodies, unused_in_training, unused_declarations,
     column_against_row, unlike_logits, shared_objectives, masked_mean, coupled_data, divided_to_zero, empty_integrals, empty_ranges, late_warmup,
-    large_windows, total_derivatives, tangled_noise, long_texts,
+    large_windows, means_like_sizes, total_derivatives, tangled_noise, long_texts,
 )  # fmt: skip
 ALLOW = re.compile(r"#\s*mai:\s*allow\s+([\w, -]+)")
 

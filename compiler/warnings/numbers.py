@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping
 
+from mai.compiler.elaborate.random.families import FAMILIES
 from mai.compiler.ops.elementwise.clip import Clip
 from mai.compiler.ops.elementwise.conversion import written_out
 from mai.compiler.ops.products.convolution import Conv
@@ -49,6 +50,24 @@ def _number(expr: ast.Expr, constants: Mapping[str, Number]) -> Number | None:
         except ArithmeticError:
             return None
     return expr.value if isinstance(expr, ast.Number) else None
+
+
+def means_like_sizes(subject: Subject) -> Iterator[Diagnostic]:
+    """`normal(2)` is one number of mean 2, and in other languages two numbers."""
+    for draw in nodes_of(subject.file, ast.Draw):
+        call = draw.distribution
+        if not isinstance(call, ast.Call) or len(call.arguments) != 1 or call.arguments[0].name is not None:
+            continue
+        first, family = call.arguments[0].value, FAMILIES.get(call.function.span.text)
+        has_mean = family is not None and family.has_shape and [p.default for p in family.parameters][:1] == [0]
+        if has_mean and isinstance(first, ast.Number) and isinstance(first.value, int) and first.value > 1:
+            said = f"{first.value} is the mean of `{draw.name.id}`, which is one number"
+            shape = put(
+                first.span,
+                f"[{first.value}]",
+                f"`{call.function.span.text}([{first.value}])` draws {first.value} numbers",
+            )
+            yield warning("mean-like-size", first.span, said, help=shape)
 
 
 def empty_integrals(subject: Subject) -> Iterator[Diagnostic]:

@@ -207,8 +207,17 @@ def _sums(
 
 
 def _name_in(base: Mapping[str, Readable], name: str) -> str | None:
-    """What a tensor is called in the base model's file, which may be of the net alone, or of one with a head."""
+    """What a tensor is called in the base model's file, which may be of the net alone, or of one with a head.
+
+    Versions of transformers call the net of texts in a model that sees `language_model.model.` or `model.language_model.`.
+    """
     if name in base:
         return name
     alike = [n for n in base if name.endswith(f".{n}") or n.endswith(f".{name}")]
+    alike = alike or [n for n in base if _without_nets(n) == _without_nets(name)]
     return alike[0] if len(alike) == 1 else None
+
+
+def _without_nets(name: str) -> list[str]:
+    """The parts of a name without those that say which net it is of, that of texts or the whole."""
+    return [part for part in name.split(".") if part not in ("model", "language_model")]

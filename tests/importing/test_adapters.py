@@ -140,7 +140,8 @@ PEFT: dict[str, tuple[str, dict[str, Any]]] = {
                                    "rank_pattern": {"layers.1.mlp.down_proj": 6}, "alpha_pattern": {"q_proj": 5},
                                    "modules_to_save": ["lm_head", "input_layernorm"]}),
     "lengths": ("qwen2", {"target_modules": "all-linear", "use_dora": True, "bias": "all"}),
-    "transposed": ("gpt2", {"target_modules": ["c_attn", "c_proj", "c_fc"], "fan_in_fan_out": True, "use_dora": True}),
+    "transposed": ("gpt2", {"target_modules": ["c_attn", "c_proj", "c_fc"], "fan_in_fan_out": True, "use_dora": True, "task_type": "CAUSAL_LM"}),
+    "images beside": ("gemma3, its texts", {"target_modules": r".*language_model.*q_proj", "task_type": "CAUSAL_LM"}),
     "layers": ("gpt_neox", {"target_modules": ["query_key_value"], "layers_to_transform": [1], "bias": "lora_only"}),
     "a new head": ("llama", {"task_type": "SEQ_CLS"}),
     "tags": ("bert, gaps", {"task_type": "TOKEN_CLS", "target_modules": ["query", "value"]}),
@@ -159,7 +160,7 @@ def test_an_adapter_computes_what_its_library_does(name: str, tmp_path: Path) ->
     kind = {"SEQ_CLS": "LlamaForSequenceClassification", "TOKEN_CLS": "BertForTokenClassification"}.get(
         str(task), case.model
     )
-    more = {"num_labels": 3, "pad_token_id": 0} if task else {}
+    more = {"num_labels": 3, "pad_token_id": 0} if task in ("SEQ_CLS", "TOKEN_CLS") else {}
     base = getattr(transformers, kind).from_pretrained(tmp_path / "base", attn_implementation="eager", **more)
     torch.manual_seed(1)
     model = peft.get_peft_model(base, peft.LoraConfig(r=4, lora_alpha=3, init_lora_weights=False, **settings)).eval()
@@ -176,6 +177,6 @@ def test_an_adapter_computes_what_its_library_does(name: str, tmp_path: Path) ->
     np.testing.assert_allclose(merged, expected, atol=1e-4)
     verb = next(e for e in ("predict", "classify", "tag") if e in program.exports)
     trained = Trained(load_weights(program, None)[0])
-    found = load(export(program, verb, trained, tmp_path).path, providers="cpu")(x=x)
-    found = found.classes if hasattr(found, "classes") else found
-    np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()))
+    result = load(export(program, verb, trained, tmp_path).path, providers="cpu")(x=x)
+    result = result.classes if hasattr(result, "classes") else result
+    np.testing.assert_allclose(result, expected, atol=1e-4 * max(1, np.abs(expected).max()))

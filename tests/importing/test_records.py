@@ -101,6 +101,14 @@ def test_configs_as_they_are_published(name: str) -> None:
     read_settings(RECORDS[name], PUBLISHED[name], "config.json")
 
 
+@pytest.mark.parametrize(
+    ("name", "field", "value"), [("mpt", "attn_config", {"alibi_bias_max": 4}), ("detr", "auxiliary_loss", True)]
+)
+def test_fields_that_change_more_than_their_names_say(name: str, field: str, value: object) -> None:
+    with pytest.raises(MaiError, match=field):
+        read_settings(RECORDS[name], {field: value}, "config.json")
+
+
 def refusals(content: dict[str, Any]) -> list[str]:
     with pytest.raises(MaiError) as caught:
         read_settings(RECORDS["llama"], content, "config.json")
@@ -146,8 +154,8 @@ def test_all_that_is_not_known_is_told_at_once() -> None:
 )
 def test_turns(values: list[int | str], text: str) -> None:
     assert turns_text(values, 1) == text
-    found = [eval(text.replace("true", "True").replace("false", "False"), {"i": i}) for i in range(len(values))]
-    assert found == [v == 1 for v in values]
+    results = [eval(text.replace("true", "True").replace("false", "False"), {"i": i}) for i in range(len(values))]
+    assert results == [v == 1 for v in values]
 
 
 def test_numbers() -> None:

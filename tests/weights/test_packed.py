@@ -15,6 +15,7 @@ from mai.spec.diagnostics import MaiError
 
 OUT, INPUTS, GROUP = 16, 32, 8
 RANDOM = torch.Generator().manual_seed(3)
+E4M3 = torch.float8_e4m3fn
 Tensors = dict[str, torch.Tensor]
 Case = tuple[dict[str, object], Callable[[], tuple[Tensors, torch.Tensor]]]
 
@@ -71,6 +72,12 @@ def scaled(end: str, kind: torch.dtype, *shape: int) -> tuple[Tensors, torch.Ten
     return {"weight": numbers, end: s}, numbers.float() * wide
 
 
+def exponents() -> tuple[Tensors, torch.Tensor]:
+    """Scales of 1 x 32 numbers that are exponents of 2."""
+    numbers, e = torch.randn(OUT, INPUTS, generator=RANDOM).to(E4M3), 120 + codes(OUT, 1)
+    return {"weight": numbers, "weight_scale_inv": e.to(torch.uint8)}, numbers.float() * 2.0 ** (e - 127)
+
+
 def table(is_nested: bool) -> tuple[Tensors, torch.Tensor]:
     """The bytes have the first of two numbers in their upper half."""
     q, kinds, largest = codes(OUT * INPUTS), torch.randn(16, generator=RANDOM), scales(OUT * INPUTS // 64)
@@ -103,7 +110,6 @@ def groups(format: str, **weights: object) -> dict[str, object]:
     return {"quant_method": "compressed-tensors", "format": format, "config_groups": {"group_0": {"weights": said}}}
 
 
-E4M3 = torch.float8_e4m3fn
 BLOCKS = {"quant_method": "fp8", "weight_block_size": [8, 20], "activation_scheme": "dynamic"}
 GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": GROUP}
 CASES: dict[str, Case] = {
@@ -115,6 +121,7 @@ CASES: dict[str, Case] = {
     "words": (groups("pack-quantized"), lambda: pack_quantized(False)),
     "words, with zeros": (groups("pack-quantized", symmetric=False), lambda: pack_quantized(True)),
     "blocks": (BLOCKS, lambda: scaled("weight_scale_inv", E4M3, 2, 2)),
+    "exponents": ({**BLOCKS, "weight_block_size": [1, 32]}, exponents),
     "whole": ({"quant_method": "fp8", "activation_scheme": "static"}, lambda: scaled("weight_scale", E4M3, 1)),
     "rows": ({"quant_method": "fbgemm_fp8"}, lambda: scaled("weight_scale", E4M3, OUT, 1)),
     "rows of whole numbers": (

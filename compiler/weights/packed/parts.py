@@ -13,6 +13,7 @@ from mai.compiler.weights.readable import Readable, RowReadable
 Parts: TypeAlias = Mapping[str, Readable]  # Of a tensor, by the ends of their names.
 Values: TypeAlias = Mapping[str, torch.Tensor]
 Said: TypeAlias = Mapping[str, Any]  # The `quantization_config` of a model.
+SHARE_BIAS = 127  # Of exponents that numbers share: a byte b stands for 2^(b - 127).
 WORD = 32  # Bits of a whole number that holds several codes.
 
 

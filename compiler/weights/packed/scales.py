@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 
-from mai.compiler.weights.packed.parts import Packed, Parts, Said, Values
+from mai.compiler.weights.packed.parts import SHARE_BIAS, Packed, Parts, Said, Values
 
 
 def scaled(end: str) -> Callable[[Parts, Said], Packed]:
@@ -22,11 +22,16 @@ def scaled(end: str) -> Callable[[Parts, Said], Packed]:
             numbers = values[".weight"].float()
             if ".weight_zero_point" in values:
                 numbers = numbers - spread(values[".weight_zero_point"].float(), shape, sizes)
-            return numbers * spread(values[end].float(), shape, sizes)
+            return numbers * spread(_numbers(values[end]), shape, sizes)
 
         return Packed(shape, kept, unpack)
 
     return join
+
+
+def _numbers(scales: torch.Tensor) -> torch.Tensor:
+    """Scales as numbers; bytes are exponents of 2 (MXFP8)."""
+    return torch.exp2(scales.float() - SHARE_BIAS) if scales.dtype == torch.uint8 else scales.float()
 
 
 def _block(said: Said) -> tuple[int, int]:

@@ -7,10 +7,9 @@ from math import prod
 
 import torch
 
-from mai.compiler.weights.packed.parts import Packed, Parts, Said, Values, with_needed
+from mai.compiler.weights.packed.parts import SHARE_BIAS, Packed, Parts, Said, Values, with_needed
 
 HALVES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)  # Numbers of four bits, without their sign: E2M1.
-SHARE_BIAS = 127  # Of the exponents that numbers of MXFP4 share.
 STATES = (".weight.quant_state.bitsandbytes__nf4", ".weight.quant_state.bitsandbytes__fp4")
 
 

@@ -142,6 +142,13 @@ WARNINGS: dict[str, Entry] = {
         "const depth = 4\nexport f(x: [2]) -> [2] { return x + 1 // depth * tanh(x) }\n",
         "const depth = 4\nexport f(x: [2]) -> [2] { return x + 1 / depth * tanh(x) }\n",
     ),
+    "mean-like-size": Entry(
+        "A mean that looks like a number of draws",
+        "The first number of `normal(2)` is the mean, and what is drawn is one number. How many there are stands in brackets: `normal([2])`.\n"
+        "Where a mean is meant, `normal(mean = 2)` says so.",
+        "export f() -> [2] {\n  z ~ normal(2)\n  return [z, z]\n}\n",
+        "export f() -> [2] {\n  z ~ normal([2])\n  return z\n}\n",
+    ),
     "empty-integral": Entry(
         "An integral over nothing",
         "From a number to itself nothing moves.",
