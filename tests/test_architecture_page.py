@@ -45,12 +45,12 @@ def imported(node: ast.AST) -> Iterator[str]:
 @cache
 def imports() -> frozenset[Arrow]:
     """Which room imports which; the arrays' type, which is no more than a name for numpy's, counts for nobody."""
-    found = set()
+    arrows = set()
     for path in (p for folder in ("spec", "compiler", "runtime") for p in (ROOT / folder).rglob("*.py")):
         own = room_of(str(path.relative_to(ROOT)))
         names = imported(ast.parse(path.read_text(encoding="utf-8")))
-        found |= {(own, room_of(n)) for n in names if n != "runtime/arrays/Array"}
-    return frozenset((a, b) for a, b in found if a and b and a != b)
+        arrows |= {(own, room_of(n)) for n in names if n != "runtime/arrays/Array"}
+    return frozenset((a, b) for a, b in arrows if a and b and a != b)
 
 
 def reached(start: str, drawn: set[Arrow]) -> set[str]:

@@ -15,8 +15,8 @@ REQUIREMENT = re.compile(r"([\w-]+) ?([<>=][\w.,<>=]*)")
 
 def of_project(texts: list[str]) -> set[tuple[str, str]]:
     """Names and versions, without the machines that they are for."""
-    found = [REQUIREMENT.match(text.partition(";")[0]) for text in texts]
-    return {(OF_CONDA.get(match[1], match[1]), match[2]) for match in found if match}
+    requirements = [REQUIREMENT.match(text.partition(";")[0]) for text in texts]
+    return {(OF_CONDA.get(match[1], match[1]), match[2]) for match in requirements if match}
 
 
 def of_recipe(output: str) -> set[tuple[str, str]]:

@@ -49,11 +49,11 @@ def test_a_provider_that_does_not_open_is_missing(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp16", 0.01), ("bf16", 0.05)])
 def test_its_rivals_compute_in_their_precision(network: str, precision: Any, tolerance: float) -> None:
     x = np.random.default_rng(0).standard_normal((2, *SHAPES[network])).astype(np.float32)
-    made = []
-    for held in ("float32", precision):
+    results = []
+    for weights in ("float32", precision):
         cuda.torch.manual_seed(0)
-        made.append(cuda.rival(network, "euler", x, 2, held, compiles=False, device="cpu")())
-    error = np.abs(made[1] - made[0]).max() / np.abs(made[0]).max()
+        results.append(cuda.rival(network, "euler", x, 2, weights, compiles=False, device="cpu")())
+    error = np.abs(results[1] - results[0]).max() / np.abs(results[0]).max()
     assert 0 < error < tolerance
 
 

@@ -24,8 +24,8 @@ def test_mutations_never_crash_or_hang(kind: str, part: int, tmp_path: Path) -> 
     subject = SUBJECTS[kind]
     for number in range(part, SHARE, PARTS):
         raw = subject.make(generator(1, number))
-        made = subject.trial(raw, tmp_path / f"fuzz{subject.suffix}", 6 * LIMIT)
-        assert made.failure is None, (number, raw[:2000])
+        trial = subject.trial(raw, tmp_path / f"fuzz{subject.suffix}", 6 * LIMIT)
+        assert trial.failure is None, (number, raw[:2000])
 
 
 def test_a_mutation_is_a_function_of_the_seed_and_its_number() -> None:

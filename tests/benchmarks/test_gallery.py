@@ -28,12 +28,12 @@ def test_an_example_is_short_and_has_a_row(path: Path) -> None:
 
 
 def test_pictures_are_small_and_each_has_its_command() -> None:
-    made = json.loads((PICTURES / "made.json").read_text(encoding="utf-8"))
+    record = json.loads((PICTURES / "made.json").read_text(encoding="utf-8"))
     files = {p.name for p in PICTURES.iterdir()} - {"made.json"}
-    assert files == set(made) <= {shot.file for row in ROWS for shot in row.shots}
+    assert files == set(record) <= {shot.file for row in ROWS for shot in row.shots}
     assert sum(p.stat().st_size for p in PICTURES.iterdir()) < 3_000_000
-    for name, told in made.items():
-        assert told["commands"][-1].endswith(f"--out examples/pictures/{name}")
+    for name, fields in record.items():
+        assert fields["commands"][-1].endswith(f"--out examples/pictures/{name}")
 
 
 def test_twins_have_their_figures() -> None:
@@ -42,10 +42,10 @@ def test_twins_have_their_figures() -> None:
     assert set(kept) == {twin.key for twin in TWINS}
     shown, listed = ((ROOT / page).read_text(encoding="utf-8") for page in ("examples/README.md", "docs/papers.md"))
     for twin in TWINS:
-        told = kept[twin.key]
-        assert f"| {told['says']} | {told['mai']:.3g} | {told['torch']:.3g} |" in listed
-        assert twin.spec not in rows or f"The {told['says']}: {told['mai']:.3g};" in shown
-        assert told["mai"] < EXACT or 0.4 < told["mai"] / told["torch"] < 2.5
+        record = kept[twin.key]
+        assert f"| {record['says']} | {record['mai']:.3g} | {record['torch']:.3g} |" in listed
+        assert twin.spec not in rows or f"The {record['says']}: {record['mai']:.3g};" in shown
+        assert record["mai"] < EXACT or 0.4 < record["mai"] / record["torch"] < 2.5
 
 
 def test_what_is_trained_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

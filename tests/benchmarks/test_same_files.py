@@ -39,7 +39,7 @@ def model(
     return result
 
 
-def told(folder: Path, **changes: object) -> list[str]:
+def differences_of(folder: Path, **changes: object) -> list[str]:
     one, other = folder / "one.onnx", folder / "other.onnx"
     onnx.save(model(), one)
     onnx.save(model(**changes), other)  # type: ignore[arg-type]
@@ -47,7 +47,7 @@ def told(folder: Path, **changes: object) -> list[str]:
 
 
 def test_the_same_bytes_do_not_differ(tmp_path: Path) -> None:
-    assert told(tmp_path) == []
+    assert differences_of(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_the_same_bytes_do_not_differ(tmp_path: Path) -> None:
     ],
 )
 def test_a_difference_is_told_with_its_place(changes: dict[str, object], lines: list[str], tmp_path: Path) -> None:
-    assert told(tmp_path, **changes) == lines
+    assert differences_of(tmp_path, **changes) == lines
 
 
 def test_what_one_file_has_not_is_nothing(tmp_path: Path) -> None:

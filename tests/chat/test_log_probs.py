@@ -25,11 +25,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     """A model of transformers, and the folder of its files."""
     place = tmp_path_factory.mktemp("scored")
     torch.manual_seed(0)
-    made = chat_folder(place / "small")
+    folder = chat_folder(place / "small")
     invoke("import", place / "small")
     done = invoke("compile", place / "small" / "small.mai", "--export", "generate", "--out", place)
     assert done.exit_code == 0, done.output
-    return made, place
+    return folder, place
 
 
 @pytest.fixture(scope="module")
@@ -46,12 +46,12 @@ def rows(turns: list[list[Scored]]) -> tuple[list[int], list[float]]:
 def test_of_a_greedy_text_they_are_the_transition_scores(
     penalty: float, source: tuple[Any, Path], model: Model
 ) -> None:
-    made, _ = source
-    grown = made.generate(
+    folder, _ = source
+    grown = folder.generate(
         torch.tensor([PROMPT]), attention_mask=torch.ones(1, len(PROMPT)), max_new_tokens=COUNT, do_sample=False,
         repetition_penalty=penalty, output_scores=True, return_dict_in_generate=True,
     )  # fmt: skip
-    expected = made.compute_transition_scores(grown.sequences, grown.scores, normalize_logits=True)[0]
+    expected = folder.compute_transition_scores(grown.sequences, grown.scores, normalize_logits=True)[0]
     tokens, log_probs = rows(list(model.scored([PROMPT], COUNT, repetition_penalty=penalty)))
     assert tokens == grown.sequences[0, len(PROMPT) :].tolist()
     np.testing.assert_allclose(log_probs, expected.numpy(), atol=2e-5)

@@ -161,9 +161,9 @@ def test_templates_of_a_folder(tmp_path: Path) -> None:
     write(tmp_path, tokenizer_config_json={**config, "chat_template": several})
     assert read_chat(tmp_path / "tokenizer_config.json").templates == {"default": "a", "tool_use": "b"}
     write(tmp_path, chat_template_jinja="{{ bos_token }}{{ pad_token }}", additional_chat_templates__rag_jinja="c")
-    found = read_chat(tmp_path / "chat_template.jinja")
-    assert found.templates == {"default": "{{ bos_token }}{{ pad_token }}", "rag": "c"}
-    assert render(found, SAID) == "<s>"
+    template = read_chat(tmp_path / "chat_template.jinja")
+    assert template.templates == {"default": "{{ bos_token }}{{ pad_token }}", "rag": "c"}
+    assert render(template, SAID) == "<s>"
 
 
 def test_what_is_no_template(tmp_path: Path) -> None:

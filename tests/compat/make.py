@@ -58,31 +58,31 @@ def main() -> None:
     folder = Path(__file__).parent / f"format_{FORMAT}"
     folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
-        for name, text, given, quantize in (
+        for name, text, feeds, quantize in (
             ("flow", FLOW, SHIFT, None),
             ("quantised", WIDE, SHIFT, "int8"),
             ("adaptive", FLOW, {"x": SHIFT["shift"]}, None),
             ("text", TEXT, PROMPT, None),
         ):
             if not (folder / f"{name}.onnx").exists():
-                _make(Path(scratch), folder, name, text, given, quantize)
+                _make(Path(scratch), folder, name, text, feeds, quantize)
 
 
-def _make(scratch: Path, folder: Path, name: str, text: str, given: dict[str, Any], quantize: FewBits | None) -> None:
+def _make(scratch: Path, folder: Path, name: str, text: str, feeds: dict[str, Any], quantize: FewBits | None) -> None:
     spec = scratch / "old.mai"
     spec.write_text(text, encoding="utf-8")
     program = check(spec).program
     assert program is not None
     weights, _ = load_weights(program, None)
-    made = export(
+    exported = export(
         program, name, Trained(weights, tokenizer="bytes", loss_change=0.01), scratch, CompileOptions(quantize=quantize)
     )
     turn = export_step(program, name, Trained(weights, tokenizer="bytes"), scratch)
-    made.path.rename(folder / f"{name}.onnx")
+    exported.path.rename(folder / f"{name}.onnx")
     if turn is not None:
         turn.path.rename(folder / f"{name}.step.onnx")
-    results, evaluations = load(folder / f"{name}.onnx", providers="cpu").counted(**given)
-    recorded = {"given": given, name: _listed(results)}
+    results, evaluations = load(folder / f"{name}.onnx", providers="cpu").counted(**feeds)
+    recorded = {"given": feeds, name: _listed(results)}
     if evaluations is not None:
         recorded["evaluations"] = _listed(evaluations)
     (folder / f"{name}.json").write_text(json.dumps(recorded, indent=1) + "\n", encoding="utf-8")

@@ -26,10 +26,10 @@ FEATURES: dict[str, Callable[[Manifest], bool]] = {
 @pytest.mark.parametrize("format", range(1, FORMAT + 1))
 def test_every_format_has_a_file_of_every_feature(format: int) -> None:
     """Raise `FORMAT`, and this asks for files of the new one: `python -m tests.compat.make`."""
-    held = [load(p, providers="cpu").manifest for p in (HERE / f"format_{format}").glob("*.onnx")]
-    assert {m.format for m in held} == {format}
+    manifests = [load(p, providers="cpu").manifest for p in (HERE / f"format_{format}").glob("*.onnx")]
+    assert {m.format for m in manifests} == {format}
     for name, has in FEATURES.items():
-        assert any(map(has, held)), f"format {format} has no file with {name}"
+        assert any(map(has, manifests)), f"format {format} has no file with {name}"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -37,8 +37,8 @@ def test_an_old_file_gives_what_it_gave(path: Path) -> None:
     recorded = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
     model = load(path, providers="cpu")
     (name,) = model.outputs
-    made, evaluations = model.counted(**recorded["given"])
-    np.testing.assert_allclose(np.asarray(made), recorded[name], rtol=1e-4, atol=1e-5)
+    results, evaluations = model.counted(**recorded["given"])
+    np.testing.assert_allclose(np.asarray(results), recorded[name], rtol=1e-4, atol=1e-5)
     if model.manifest.evaluations:
         assert evaluations is not None
         np.testing.assert_array_equal(evaluations, recorded["evaluations"])

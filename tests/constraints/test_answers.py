@@ -61,11 +61,11 @@ def text_of(pattern: str, vocab: int = 256) -> str:
 def compiled(
     program: Maker, folder: Path, text: str, tokenizer: str, options: CompileOptions | None = None, step: bool = False
 ) -> Model:
-    made = program(text)
-    trained = Trained(load_weights(made, None)[0], tokenizer=tokenizer)
-    path = export(made, "generate", trained, folder, options or CompileOptions()).path
+    spec = program(text)
+    trained = Trained(load_weights(spec, None)[0], tokenizer=tokenizer)
+    path = export(spec, "generate", trained, folder, options or CompileOptions()).path
     if step:
-        export_step(made, "generate", trained, folder)
+        export_step(spec, "generate", trained, folder)
     return load(path, providers="cpu")
 
 
@@ -82,18 +82,18 @@ def test_every_form_of_a_file(options: dict[str, Any], program: Maker, tmp_path:
     text = text_of(f'"{REGEX}"')
     model = compiled(program, tmp_path, text, "bytes", CompileOptions(**options), step=True)
     other = model if not options else compiled(program, tmp_path / "other", text, "bytes")
-    found = []
+    texts_of_rows = []
     for count in (8, 10, 30):
         prompts = PROMPTS * 8
         rows = model(prompt=prompts, seed=list(range(24)), count=count)
         same = other(prompt=prompts, seed=list(range(24)), count=count)
         assert [row.tolist() for row in rows] == [row.tolist() for row in same]
-        found += answers(model, rows, prompts)
+        texts_of_rows += answers(model, rows, prompts)
         for prompt, row, seed in list(zip(prompts, rows, range(24), strict=True))[:3]:
             turns = [int(t[0]) for t in model.stream(np.array([prompt]), count=count, seed=[seed]) if t[0] >= 0]
             assert turns == row[len(prompt) :].tolist()
-    assert all(re.fullmatch(REGEX, text) for text in found)
-    assert len(set(found)) > 20
+    assert all(re.fullmatch(REGEX, text) for text in texts_of_rows)
+    assert len(set(texts_of_rows)) > 20
 
 
 def test_the_likeliest_texts_match_too(program: Maker, tmp_path: Path) -> None:
@@ -122,20 +122,23 @@ def test_thousand_of_thousand(size: int, program: Maker, tmp_path: Path) -> None
     """Tokens of several bytes, a schema, an end of their own: every answer is JSON that fits."""
     tokenizer = chat_tokenizer().backend_tokenizer.to_str()
     (tmp_path / "answer.json").write_text(json.dumps(SCHEMA))
-    made = check_text(tmp_path / "a.mai", text_of('schema = "answer.json"', 320)).program
-    assert made is not None
-    trained = Trained(load_weights(made, None)[0], tokenizer=tokenizer)
-    model = load(export(made, "generate", trained, tmp_path).path, providers="cpu")
+    spec = check_text(tmp_path / "a.mai", text_of('schema = "answer.json"', 320)).program
+    assert spec is not None
+    trained = Trained(load_weights(spec, None)[0], tokenizer=tokenizer)
+    model = load(export(spec, "generate", trained, tmp_path).path, providers="cpu")
     prompts = [[5, 6]] * size
     rows = model(prompt=prompts, seed=list(range(size)), count=80, stop=1)
     texts = [text.removesuffix("<|im_end|>") for text in answers(model, rows, prompts)]
-    found = [json.loads(text) for text in texts]
+    answers_of_rows = [json.loads(text) for text in texts]
     assert all(
-        1 <= len(one["name"]) <= 8 and 0 <= one["age"] <= 130 and {*one} <= {"name", "age", "tags"} for one in found
+        1 <= len(one["name"]) <= 8 and 0 <= one["age"] <= 130 and {*one} <= {"name", "age", "tags"}
+        for one in answers_of_rows
     )
-    assert all(len(one.get("tags", [])) <= 3 and {*one.get("tags", [])} <= {"red", "blue", None} for one in found)
+    assert all(
+        len(one.get("tags", [])) <= 3 and {*one.get("tags", [])} <= {"red", "blue", None} for one in answers_of_rows
+    )
     assert len(set(texts)) > size / 2
-    assert all([*one] == [name for name in ("name", "age", "tags") if name in one] for one in found)
+    assert all([*one] == [name for name in ("name", "age", "tags") if name in one] for one in answers_of_rows)
 
 
 def test_a_conversation_in_json(tmp_path: Path) -> None:
@@ -149,8 +152,8 @@ def test_a_conversation_in_json(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     model = load(tmp_path / "small.generate.onnx", providers="cpu")
     for settings in ({"temperature": 1.0}, {"temperature": 1.0, "seed": 5}, {}):
-        found = json.loads(model.chat([{"role": "user", "content": "who?"}], count=90, **settings))
-        assert 0 <= found["age"] <= 130
+        record = json.loads(model.chat([{"role": "user", "content": "who?"}], count=90, **settings))
+        assert 0 <= record["age"] <= 130
 
 
 def pieces() -> str:
@@ -203,9 +206,9 @@ def test_the_bytes_of_tokens_are_those_of_the_text(kind: str) -> None:
     stated = {"bytes": "bytes", "pairs": chat_tokenizer().backend_tokenizer.to_str(), "pieces": pieces()}[kind]
     tokens, tokenizer = token_bytes(stated), tokenizer_of(stated)
     for text in ("red fish", "the quick ü 日本\n\t x", '{"a": [1, 2]}'):
-        found = [tokens[t] for t in tokenizer.encode(text)]
-        assert None not in found
-        assert b"".join(t for t in found if t) == text.encode()
+        token_texts = [tokens[t] for t in tokenizer.encode(text)]
+        assert None not in token_texts
+        assert b"".join(t for t in token_texts if t) == text.encode()
 
 
 def test_pieces_with_spaces(program: Maker, tmp_path: Path) -> None:
@@ -218,8 +221,8 @@ def test_pieces_with_spaces(program: Maker, tmp_path: Path) -> None:
 def test_tokens_that_are_no_pieces(program: Maker, tmp_path: Path) -> None:
     with pytest.raises(MaiError, match="these are neither"):
         compiled(program, tmp_path, text_of('"a"', 8), word_tokenizer("$A"))
-    made = program(text_of('"a"'))
+    spec = program(text_of('"a"'))
     with pytest.raises(MaiError, match="needs a tokenizer"):
-        export(made, "generate", Trained(load_weights(made, None)[0]), tmp_path)
+        export(spec, "generate", Trained(load_weights(spec, None)[0]), tmp_path)
     with pytest.raises(MaiError, match="no tokens of the tokenizer"):
         compiled(program, tmp_path, text_of('"z"', 50), "bytes")

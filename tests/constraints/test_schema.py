@@ -70,8 +70,8 @@ def test_what_fits_and_what_does_not(schema: dict[str, Any], right: str, wrong: 
 def test_every_number_of_a_range() -> None:
     for low, high in ((0, 0), (3, 9), (8, 12), (99, 1001), (-5, 5), (-120, -7), (-3, 40)):
         automaton = automaton_of(pattern_of_schema({"type": "integer", "minimum": low, "maximum": high}))
-        found = [n for n in range(-1500, 1500) if matches(automaton, str(n))]
-        assert found == list(range(low, high + 1))
+        numbers = [n for n in range(-1500, 1500) if matches(automaton, str(n))]
+        assert numbers == list(range(low, high + 1))
         assert not matches(automaton, "-0")
         assert not matches(automaton, "01")
 

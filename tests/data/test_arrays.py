@@ -88,8 +88,8 @@ def test_splits_look_at_an_array(folder: Path) -> None:
     data = load(Arrays(path="a.npz", split=TimeSplit(column="when", share=0.3)), FIELDS, 0, folder)
     assert data.validation is not None and data.count == 34
     assert set(data.validation["y"][:].tolist()) == {2} and set(data.batch(0, 34)["y"].tolist()) == {0, 1}
-    told = "the split looks at `who`, which needs to be an array of one number an example"
-    assert told in refused(Arrays(path="a.npz", split=GroupSplit(column="who")), folder, FIELDS)
+    message = "the split looks at `who`, which needs to be an array of one number an example"
+    assert message in refused(Arrays(path="a.npz", split=GroupSplit(column="who")), folder, FIELDS)
 
 
 def cut(path: Path) -> None:
@@ -112,12 +112,12 @@ def test_words_are_labels_and_what_no_field_names_is_not_looked_at(form: str, tm
     assert "`y` has 2 labels (cat, dog), the spec has class[1]" in refused(
         Arrays(path="a.npz"), tmp_path, {**fields, "y": Type(DType.INT, classes=1)}
     )
-    for wrong, told in (
+    for wrong, message in (
         (np.array([{}] * 50), "`y` holds objects of Python"),
         (X[:, 0] + 1j, "`y` is not an array of numbers: it holds complex ones"),
     ):
         np.savez(tmp_path / "b.npz", x=X, y=wrong)
-        assert told in refused(Arrays(path="b.npz"), tmp_path, fields)
+        assert message in refused(Arrays(path="b.npz"), tmp_path, fields)
     np.save(tmp_path / "y.npy", words)
     np.save(tmp_path / "x.npy", X)
     apart = load(Arrays(path=("x.npy", "y.npy"), split=StratifiedSplit(column="y")), fields, 0, tmp_path)
@@ -138,13 +138,13 @@ DAMAGED: list[tuple[Callable[[Path], object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("damage", "told"), DAMAGED, ids=[told[:40] for _, told in DAMAGED])
+@pytest.mark.parametrize(("damage", "message"), DAMAGED, ids=[message[:40] for _, message in DAMAGED])
 def test_damaged_arrays_are_told(
-    damage: Callable[[Path], object], told: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+    damage: Callable[[Path], object], message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(array_files, "IN_MEMORY", 0)
     damage(folder / "x.npy")
-    assert told in refused(Arrays(path=("x.npy", "y.npy")), folder, FIELDS)
+    assert message in refused(Arrays(path=("x.npy", "y.npy")), folder, FIELDS)
 
 
 def test_a_small_array_may_lie_column_by_column(folder: Path) -> None:

@@ -35,7 +35,7 @@ LABELLED = {**POINT, "y": Type(DType.INT, classes=10)}
 LABELLED_DIGITS = {"x": Type(DType.REAL, shape=(1, 8, 8)), "y": Type(DType.INT, classes=10)}
 
 
-def made(
+def dataset(
     source: Source, fields: Mapping[str, Type] = POINT, seed: int = 0, base: Path = Path(), *override: Path
 ) -> Dataset:
     return load(source, fields, seed, base, override)
@@ -43,7 +43,7 @@ def made(
 
 @pytest.mark.parametrize("source", [s() for s in SOURCES.values() if issubclass(s, Points)], ids=lambda s: s.name)
 def test_points_are_fresh_every_step_and_a_function_of_seed_and_step(source: Points) -> None:
-    data, again, other = made(source), made(source), made(source, seed=1)
+    data, again, other = dataset(source), dataset(source), dataset(source, seed=1)
     assert data.count is None
     assert data.batch(3, 64)["x"].shape == (64, 2)
     assert data.batch(3, 64)["x"].dtype == np.float32
@@ -54,23 +54,23 @@ def test_points_are_fresh_every_step_and_a_function_of_seed_and_step(source: Poi
 
 
 def test_points_lie_where_their_source_says() -> None:
-    ring = made(Gaussians(modes=4, radius=3.0, noise=0.0), LABELLED).batch(0, 500)
+    ring = dataset(Gaussians(modes=4, radius=3.0, noise=0.0), LABELLED).batch(0, 500)
     angle = np.pi / 2 * ring["y"]
     np.testing.assert_allclose(ring["x"], 3 * np.stack([np.cos(angle), np.sin(angle)], 1), atol=1e-5)
-    board = made(Checkerboard()).batch(0, 2000)["x"]
+    board = dataset(Checkerboard()).batch(0, 2000)["x"]
     assert np.abs(board).max() <= 2
     assert not (np.floor(board).sum(1) % 2).any()
     assert {tuple(square) for square in np.floor(board).tolist()} == {
         (column, row) for column in range(-2, 2) for row in range(-2, 2) if (column + row) % 2 == 0
     }
-    arms = made(Spirals(classes=3, noise=0.0), LABELLED).batch(0, 500)
+    arms = dataset(Spirals(classes=3, noise=0.0), LABELLED).batch(0, 500)
     radius = np.linalg.norm(arms["x"], axis=1)
     turned = np.arctan2(arms["x"][:, 1], arms["x"][:, 0]) - 3 * np.pi * radius - 2 * np.pi * arms["y"] / 3
     np.testing.assert_allclose(np.cos(turned), 1, atol=1e-4)
-    circles = made(Circles(inner=0.25, noise=0.0), LABELLED).batch(0, 500)
+    circles = dataset(Circles(inner=0.25, noise=0.0), LABELLED).batch(0, 500)
     np.testing.assert_allclose(np.linalg.norm(circles["x"], axis=1), 1 - 0.75 * circles["y"], atol=1e-5)
     assert 200 < circles["y"].sum() < 300 and np.abs(circles["x"].mean(0)).max() < 0.1
-    bends = made(SCurve(noise=0.0)).batch(0, 500)["x"]
+    bends = dataset(SCurve(noise=0.0)).batch(0, 500)["x"]
     centre = np.where(bends[:, 1] < 0, -1, 1)
     np.testing.assert_allclose(np.hypot(bends[:, 0], bends[:, 1] - centre), 1, atol=1e-5)
     assert bends.min(0) == pytest.approx([-1, -2], abs=0.01) and bends.max(0) == pytest.approx([1, 2], abs=0.01)
@@ -78,11 +78,11 @@ def test_points_lie_where_their_source_says() -> None:
 
 def test_a_cloud_is_one_example() -> None:
     fields = {"x": Type(DType.REAL, shape=(7, 2))}
-    assert made(Moons(cloud=7), fields).batch(0, 5)["x"].shape == (5, 7, 2)
+    assert dataset(Moons(cloud=7), fields).batch(0, 5)["x"].shape == (5, 7, 2)
 
 
 def test_an_epoch_visits_every_example_once_in_a_new_order() -> None:
-    data = made(Checkerboard(count=100))
+    data = dataset(Checkerboard(count=100))
     assert data.count == 90
     assert data.validation is not None
     assert data.validation["x"].shape == (10, 2)
@@ -90,12 +90,12 @@ def test_an_epoch_visits_every_example_once_in_a_new_order() -> None:
     assert len(np.unique(first, axis=0)) == 90
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(np.unique(first, axis=0), np.unique(second, axis=0))
-    held = {tuple(row) for row in data.validation["x"].tolist()}
-    assert held.isdisjoint(tuple(row) for row in first.tolist())
+    kept_apart = {tuple(row) for row in data.validation["x"].tolist()}
+    assert kept_apart.isdisjoint(tuple(row) for row in first.tolist())
 
 
 def test_a_step_gets_its_batch_without_those_before_it() -> None:
-    data, fresh = made(Digits(), LABELLED_DIGITS), made(Digits(), LABELLED_DIGITS)
+    data, fresh = dataset(Digits(), LABELLED_DIGITS), dataset(Digits(), LABELLED_DIGITS)
     for step in range(60):
         data.batch(step, 50)
     np.testing.assert_array_equal(data.batch(61, 50)["x"], fresh.batch(61, 50)["x"])
@@ -103,7 +103,7 @@ def test_a_step_gets_its_batch_without_those_before_it() -> None:
 
 
 def test_digits_have_one_split_for_everyone() -> None:
-    parts = {split: made(Digits(split=split), LABELLED_DIGITS) for split in ("train", "test")}
+    parts = {split: dataset(Digits(split=split), LABELLED_DIGITS) for split in ("train", "test")}
     train, test = parts["train"], parts["test"]
     assert (train.count, test.count) == (1437, 360)
     assert test.validation is None
@@ -113,14 +113,14 @@ def test_digits_have_one_split_for_everyone() -> None:
     assert rows["x"].max() == 1
     assert {x.tobytes() for x in train.validation["x"]} == {x.tobytes() for x in rows["x"]}
     assert np.bincount(rows["y"]).min() >= 34
-    other = made(Digits(), LABELLED_DIGITS, seed=5).validation
+    other = dataset(Digits(), LABELLED_DIGITS, seed=5).validation
     assert other is not None
     np.testing.assert_array_equal(train.validation["x"], other["x"])
 
 
 def test_a_function_is_its_formula() -> None:
     source = FunctionSource(formula="sin(3 * x0) - x1^2 / 2", low=-1, high=2, count=200)
-    rows = made(source, {**POINT, "y": Type(DType.REAL)}).batch(0, 180)
+    rows = dataset(source, {**POINT, "y": Type(DType.REAL)}).batch(0, 180)
     x = rows["x"]
     assert -1 <= x.min() < -0.8
     assert 1.8 < x.max() <= 2
@@ -133,7 +133,7 @@ def test_files_are_read_by_field_name(tmp_path: Path) -> None:
     lines = [f"{label},{b},{a}" for (a, b), label in zip(x, y, strict=True)]
     (tmp_path / "a.csv").write_text("y, x1, x0\n" + "\n".join(lines) + "\n\n", encoding="utf-8-sig")
     for source in (Npz(path="a.npz"), Csv(path="a.csv")):
-        rows = made(source, LABELLED, 0, tmp_path).batch(0, 10)
+        rows = dataset(source, LABELLED, 0, tmp_path).batch(0, 10)
         order = np.argsort(rows["x"][:, 0])
         np.testing.assert_array_equal(rows["x"][order], x)
         np.testing.assert_array_equal(rows["y"][order], y)
@@ -142,7 +142,7 @@ def test_files_are_read_by_field_name(tmp_path: Path) -> None:
 def test_data_takes_the_place_of_the_source(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(10, 2)).astype(np.float32)
     np.savez(tmp_path / "mine.npz", x=x)
-    rows = made(Moons(), POINT, 0, Path(), tmp_path / "mine.npz").batch(0, 10)["x"]
+    rows = dataset(Moons(), POINT, 0, Path(), tmp_path / "mine.npz").batch(0, 10)["x"]
     assert {r.tobytes() for r in rows} == {r.tobytes() for r in x}
 
 
@@ -152,7 +152,7 @@ def test_images_are_pixels_by_folder(tmp_path: Path) -> None:
         for i in range(3):
             Image.fromarray(np.full((4, 6), grey, np.uint8)).save(tmp_path / label / f"{i}.png")
     fields = {"x": Type(DType.REAL, shape=(1, 4, 6)), "y": Type(DType.INT, classes=2)}
-    rows = made(Images(path="."), fields, 0, tmp_path).batch(0, 6)
+    rows = dataset(Images(path="."), fields, 0, tmp_path).batch(0, 6)
     assert rows["x"].shape == (6, 1, 4, 6)
     np.testing.assert_array_equal(rows["x"][:, 0, 0, 0], 2 * rows["y"] - 1)
 
@@ -160,7 +160,7 @@ def test_images_are_pixels_by_folder(tmp_path: Path) -> None:
 def test_text_gives_windows_and_holds_its_end_out(tmp_path: Path) -> None:
     raw = bytes(range(200)) * 2
     (tmp_path / "a.txt").write_bytes(raw)
-    data = made(Text(path="a.txt"), {"t": Type(DType.INT, shape=(8,), classes=256)}, 0, tmp_path)
+    data = dataset(Text(path="a.txt"), {"t": Type(DType.INT, shape=(8,), classes=256)}, 0, tmp_path)
     rows = data.batch(0, 500)["t"]
     assert rows.shape == (500, 8)
     assert all(bytes(row.tolist()) in raw[:360] for row in rows)
@@ -195,7 +195,7 @@ def _zip(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda path: path.write_bytes(b""), "is not a numpy .npz file"),
         (_cut, "is not a numpy .npz file"),
@@ -210,13 +210,13 @@ def _zip(path: Path) -> None:
         (_npz(), "need one common number of examples"),
     ],
 )
-def test_bad_archives_are_told(make: Callable[[Path], object], told: str, tmp_path: Path) -> None:
+def test_bad_archives_are_told(make: Callable[[Path], object], message: str, tmp_path: Path) -> None:
     make(tmp_path / "a.npz")
-    assert told in refused(Npz(path="a.npz"), tmp_path, POINT)
+    assert message in refused(Npz(path="a.npz"), tmp_path, POINT)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("x0,x2\n1,2\n3,4\n", "there is no `x1`"),
         ("x0,x0\n1,2\n", "two columns of one name: x0 (columns 1, 2)"),
@@ -238,9 +238,9 @@ def test_bad_archives_are_told(make: Callable[[Path], object], told: str, tmp_pa
         ("x0,x1,y\n1,inf,1\n", "`x1` holds values that are not finite: inf in row 1"),
     ],
 )
-def test_bad_tables_are_told(text: str, told: str, tmp_path: Path) -> None:
+def test_bad_tables_are_told(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text)
-    assert told in refused(Csv(path="a.csv"), tmp_path, LABELLED if "y" in text else POINT)
+    assert message in refused(Csv(path="a.csv"), tmp_path, LABELLED if "y" in text else POINT)
 
 
 def test_nan_among_words_is_missing(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_nan_among_words_is_missing(tmp_path: Path) -> None:
 def test_truths_are_read_as_such(tmp_path: Path) -> None:
     fields = {"on": Type(DType.BOOL, shape=(2,))}
     (tmp_path / "a.csv").write_text("on0,on1\n1,0\n0,0\n")
-    rows = made(Csv(path="a.csv"), fields, 0, tmp_path).batch(0, 1)["on"]
+    rows = dataset(Csv(path="a.csv"), fields, 0, tmp_path).batch(0, 1)["on"]
     assert rows.dtype == np.bool_ and rows.shape == (1, 2)
     (tmp_path / "a.csv").write_text("on0,on1\n1,2\n")
     assert "holds 2, `bool` takes 0 and 1" in refused(Csv(path="a.csv"), tmp_path, fields)
@@ -282,7 +282,7 @@ def test_tables_are_helped_to_names_and_labels(text: str, help: str, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("formula", "told"),
+    ("formula", "message"),
     [
         ("log(x0)", "is not finite everywhere"),
         ("1" + "0" * 400, "is too large"),
@@ -294,8 +294,8 @@ def test_tables_are_helped_to_names_and_labels(text: str, help: str, tmp_path: P
         ("sin(x0, x1)", "has no place in a formula"),
     ],
 )
-def test_bad_formulas_are_told(formula: str, told: str, tmp_path: Path) -> None:
-    assert told in refused(FunctionSource(formula=formula), tmp_path, POINT)
+def test_bad_formulas_are_told(formula: str, message: str, tmp_path: Path) -> None:
+    assert message in refused(FunctionSource(formula=formula), tmp_path, POINT)
 
 
 def test_broken_images_are_told(tmp_path: Path) -> None:

@@ -89,8 +89,8 @@ def test_points_of_a_table_with_more_columns(tmp_path: Path, capsys: pytest.Capt
     assert read_points(tmp_path / "c.csv").tolist() == [[1, 2], [3, 4]]
     assert "are its columns east and north" in capsys.readouterr().err
     assert read_points(tmp_path / "c.csv:part,east").tolist() == [[0, 1], [1, 3]]
-    for word, told in (("c.csv:est,part", "has no column `est`"), ("d.csv", "there is no file .*d.csv for --over")):
-        with pytest.raises(ModelError, match=told):
+    for word, reason in (("c.csv:est,part", "has no column `est`"), ("d.csv", "there is no file .*d.csv for --over")):
+        with pytest.raises(ModelError, match=reason):
             read_points(tmp_path / word)
 
 
@@ -129,11 +129,11 @@ def test_a_spec_takes_some_and_leaves_others(tmp_path: Path) -> None:
     (tmp_path / "m.mai").write_text(
         'data size: [], y: class[2] from table("t.csv", split = random(0.2, test = 0.1))\n' + NET
     )
-    taken, summary, told = what_it_takes(checked(tmp_path / "m.mai"))
+    taken, summary, notes = what_it_takes(checked(tmp_path / "m.mai"))
     assert taken == {"size": "size: []", "y": "y: class[2]"} and summary is not None
     assert any(line.startswith("  more") and "leaves it" in line for line in lines(summary, taken))
-    assert told[-2] == "100 examples: 70 (70 %) trained on, 20 (20 %) held out, 10 (10 %) for tests"
-    assert told[-1] == "warning: `size`: it numbers the rows"
+    assert notes[-2] == "100 examples: 70 (70 %) trained on, 20 (20 %) held out, 10 (10 %) for tests"
+    assert notes[-1] == "warning: `size`: it numbers the rows"
 
 
 @pytest.mark.parametrize("name", SOURCES.names)
@@ -267,7 +267,7 @@ def test_a_file_in_two_encodings_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "told", "line"),
+    ("row", "message", "line"),
     [
         (
             {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "good day"}]},
@@ -286,10 +286,10 @@ def test_a_file_in_two_encodings_is_told(tmp_path: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_conversations_are_told_with_a_line(row: dict[str, object], told: str, line: str, tmp_path: Path) -> None:
+def test_conversations_are_told_with_a_line(row: dict[str, object], message: str, line: str, tmp_path: Path) -> None:
     summary = table(tmp_path / "t.jsonl", f"{json.dumps(row)}\n" * 4)
     assert "conversations" in json.loads(as_json(summary))["columns"][0]
-    assert told in "\n".join(lines(summary)) and line in data_line(summary).replace(f"{tmp_path}/", "")
+    assert message in "\n".join(lines(summary)) and line in data_line(summary).replace(f"{tmp_path}/", "")
 
 
 def test_prompts_with_answers_are_told_as_one_text(tmp_path: Path) -> None:

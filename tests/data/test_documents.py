@@ -114,17 +114,17 @@ def test_what_is_damaged_is_refused_with_its_place(name: str, tmp_path: Path) ->
     (tmp_path / file).write_bytes(raw)
     with pytest.raises(MaiError) as caught:
         read(tmp_path, **{"path": file} | settings)
-    told = caught.value.diagnostics[0].message
-    assert message in told and "Errno" not in told
+    words = caught.value.diagnostics[0].message
+    assert message in words and "Errno" not in words
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         ('text("notes/a.txt")', '`text` has its tokenizer before the path: `text(bytes, "notes/a.txt")`'),
         ("text(byte)", "`text` needs a tokenizer: `bytes`, `bpe(vocab = 4096)`, or the path of a .json file"),
     ],
 )
-def test_a_tokenizer_that_is_none_is_refused(call: str, told: str, tmp_path: Path) -> None:
+def test_a_tokenizer_that_is_none_is_refused(call: str, message: str, tmp_path: Path) -> None:
     checked = check_text(tmp_path / "a.mai", f"const vocab = 256\ndata x: tokens[8] from {call}\n")
-    assert [d.message for d in checked.diagnostics] == [told]
+    assert [d.message for d in checked.diagnostics] == [message]

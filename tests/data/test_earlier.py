@@ -113,7 +113,7 @@ def test_a_file_takes_the_place_of_the_source(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "slug", "told"),
+    ("name", "slug", "message"),
     [
         ("missing", "data-missing", "train the spec that it is an export of first"),
         ("doubled", "data-bad", "needs x: data come from an export without inputs"),
@@ -124,14 +124,14 @@ def test_a_file_takes_the_place_of_the_source(folder: Path) -> None:
         ("empty", "data-bad", "is empty"),
     ],
 )
-def test_what_is_wrong_is_told(folder: Path, name: str, slug: str, told: str) -> None:
+def test_what_is_wrong_is_told(folder: Path, name: str, slug: str, message: str) -> None:
     (folder / "spec.text.onnx").write_text("no model")
     (folder / "spec.empty.onnx").write_text("")
     with pytest.raises(MaiError) as caught:
         drawn(folder, name, POINT)
-    (found,) = caught.value.diagnostics
-    assert found.slug == slug
-    assert told in found.message
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.slug == slug
+    assert message in diagnostic.message
 
 
 def test_results_that_do_not_fit_are_told(folder: Path) -> None:
@@ -142,10 +142,10 @@ def test_results_that_do_not_fit_are_told(folder: Path) -> None:
 
 
 def test_a_run_goes_on_bit_for_bit(folder: Path, program: Maker) -> None:
-    made = program(LATER)
+    spec = program(LATER)
     quiet = {"quiet": True, "device": "cpu"}
-    train(made, folder / "whole", Options(**quiet))  # type: ignore[arg-type]
-    train(made, folder / "parts", Options(steps=11, **quiet))  # type: ignore[arg-type]
-    train(made, folder / "parts", Options(resume=True, **quiet))  # type: ignore[arg-type]
+    train(spec, folder / "whole", Options(**quiet))  # type: ignore[arg-type]
+    train(spec, folder / "parts", Options(steps=11, **quiet))  # type: ignore[arg-type]
+    train(spec, folder / "parts", Options(resume=True, **quiet))  # type: ignore[arg-type]
     whole, parts = (load_file(folder / name / "weights.safetensors") for name in ("whole", "parts"))
     assert all(torch.equal(whole[name], parts[name]) for name in whole)

@@ -60,12 +60,12 @@ def refused(folder: Path, fields: dict[str, Type] = FIELDS, **settings: Any) -> 
 
 def test_texts_labels_and_masks(tmp_path: Path) -> None:
     write(tmp_path / "a.csv")
-    found = rows(read(tmp_path, split=NONE))
-    assert sorted(zip(texts(found["review"]), found["mood"].tolist(), strict=True)) == sorted(
+    lines = rows(read(tmp_path, split=NONE))
+    assert sorted(zip(texts(lines["review"]), lines["mood"].tolist(), strict=True)) == sorted(
         (text, int(mood == "good")) for text, mood in ROWS
     )
-    np.testing.assert_array_equal(found["review_mask"], found["review"] > 0)
-    assert found["review"].dtype == np.int64 and found["review_mask"].dtype == np.float32
+    np.testing.assert_array_equal(lines["review_mask"], lines["review"] > 0)
+    assert lines["review"].dtype == np.int64 and lines["review_mask"].dtype == np.float32
 
 
 def test_a_template_is_one_text_of_several_columns(tmp_path: Path) -> None:
@@ -73,9 +73,9 @@ def test_a_template_is_one_text_of_several_columns(tmp_path: Path) -> None:
     pairs = [{"question": f"{a} + {b}", "answer": str(a + b)} for a in range(5) for b in range(5)]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, pairs)))
     data = read(tmp_path, PROMPT, path="a.jsonl", text=r"> {question}\n= {answer}\n", split=NONE)
-    found = rows(data)
+    lines = rows(data)
     for row in range(25):
-        tokens, one = found["text"][row], {name: found[name][row].astype(bool) for name in PROMPT if name != "text"}
+        tokens, one = lines["text"][row], {name: lines[name][row].astype(bool) for name in PROMPT if name != "text"}
         question, answer = (texts(tokens[None, one[f"{name}_mask"]])[0] for name in ("question", "answer"))
         assert question.startswith("> ") and question.endswith("\n= ") and answer.endswith("\n")
         a, b = question[2:-3].split(" + ")
@@ -214,11 +214,11 @@ def test_an_evaluation_asks_a_text_as_long_as_it_is(tmp_path: Path) -> None:
     done = invoke("train", tmp_path / "spec.mai", "--out", tmp_path / "run", "--quiet", "--device", "cpu")
     assert done.exit_code == 0, done.output
     subject = open_subject(tmp_path / "run", Asked())
-    found = answer(subject, read_for(subject, [tmp_path / "a.csv"]), batch=3)
-    assert isinstance(found, Labelled) and found.said is not None
+    results = answer(subject, read_for(subject, [tmp_path / "a.csv"]), batch=3)
+    assert isinstance(results, Labelled) and results.said is not None
     model = load_model(tmp_path / "run" / "spec.guess.onnx", providers="cpu")
-    assert found.said.tolist() == [int(np.argmax(model(review=text))) for text, _ in ROWS]
-    assert found.truth.tolist() == [int(mood == "good") for _, mood in ROWS]
+    assert results.said.tolist() == [int(np.argmax(model(review=text))) for text, _ in ROWS]
+    assert results.truth.tolist() == [int(mood == "good") for _, mood in ROWS]
 
 
 CHATML = "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
@@ -359,12 +359,12 @@ def test_what_is_no_conversation_is_refused_with_its_row(
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"messages": "m"}, "needs a template"),
         ({"messages": "m", "chat": "c", "text": "{a}"}, "takes `text` or `messages`"),
     ],
 )
-def test_conversations_have_a_template_and_no_other(settings: dict[str, str], told: str) -> None:
-    with pytest.raises(SettingsError, match=told):
+def test_conversations_have_a_template_and_no_other(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         Examples.of({"path": "a.jsonl", **settings})

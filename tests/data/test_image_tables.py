@@ -88,10 +88,10 @@ def test_the_numbers_are_those_of_a_folder(write: Callable[[Path], str], label: 
 def test_names_start_at_a_folder_beside_the_table(tmp_path: Path) -> None:
     path = tmp_path / as_names(tmp_path)
     path.write_text(path.read_text().replace("all/", ""))
-    data, found = read(tmp_path, path.name, folder="all"), read(tmp_path, path.name)
-    assert data.examples is not None and found.examples is not None
-    np.testing.assert_array_equal(data.examples.rows["x"][:], found.examples.rows["x"][:])
-    assert not data.notes and found.notes == ("labels.csv: names of images start in the folder `all`",)
+    data, one = read(tmp_path, path.name, folder="all"), read(tmp_path, path.name)
+    assert data.examples is not None and one.examples is not None
+    np.testing.assert_array_equal(data.examples.rows["x"][:], one.examples.rows["x"][:])
+    assert not data.notes and one.notes == ("labels.csv: names of images start in the folder `all`",)
     with pytest.raises(MaiError, match=r"row 1: there is no file"):
         read(tmp_path, path.name, folder="elsewhere")
     text = draft(path, tmp_path, Wish("kind"))

@@ -150,8 +150,8 @@ def test_folders_are_held_out_by_a_rule_or_as_files_of_their_own(animals: Path) 
     data = load(Images(path="train", validation="later"), LABELLED, 0, animals)
     assert data.count == 20 and data.validation is not None
     assert data.validation["y"][:].tolist() == [1] and data.validation["x"][:].max() == pytest.approx(99 / 127.5 - 1)
-    told = "is trained on, so that it cannot be held out"
-    with pytest.raises(MaiError, match=told):
+    message = "is trained on, so that it cannot be held out"
+    with pytest.raises(MaiError, match=message):
         load(Images(path="train", validation="train"), LABELLED, 0, animals)
 
 
@@ -178,25 +178,25 @@ BAD: list[tuple[Callable[[Path], object], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("write", "told"), BAD, ids=[told[:25] for _, told in BAD])
-def test_what_is_no_set_of_images_is_told(write: Callable[[Path], object], told: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("write", "message"), BAD, ids=[message[:25] for _, message in BAD])
+def test_what_is_no_set_of_images_is_told(write: Callable[[Path], object], message: str, tmp_path: Path) -> None:
     write(tmp_path)
-    assert told in refused(tmp_path)
+    assert message in refused(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ("channels = 2", "needs 1, 3 or 4 channels"), ("size = 0", "needs a size of 1 or more pixels"), ("fit = cut", "crop, pad or stretch"),
         ('split = random(0.1), validation = "b"', "takes `split` or `validation`"),
         ('split = random(0.5, test = 0.5)', "leaves nothing to train on: 0.5 and 0.5 of the rows are kept aside"),
     ],
 )  # fmt: skip
-def test_settings_that_make_no_sense_are_told(settings: str, told: str, tmp_path: Path) -> None:
+def test_settings_that_make_no_sense_are_told(settings: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "s.mai").write_text(
         f'data x: [1, 4, 4] from images("a", {settings})\ntrain(steps = 1) {{ minimize sum(linear(x[0, 0], 1)^2) }}\n'
     )
-    assert told in " ".join(d.message for d in check(tmp_path / "s.mai").diagnostics)
+    assert message in " ".join(d.message for d in check(tmp_path / "s.mai").diagnostics)
 
 
 def test_hidden_files_are_no_images_and_an_empty_folder_no_class(tmp_path: Path) -> None:

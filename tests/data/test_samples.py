@@ -61,13 +61,13 @@ def test_a_block_trains_on_what_is_chosen(program: Callable[..., Program], tmp_p
     """Resumed, it goes on as if it had not stopped; held-out rows are never chosen."""
     written(tmp_path)
     for name, steps in (("whole", 6), ("half", 3)):
-        made = program(SPEC.format(", split = stratified(y, 0.2)", steps, "balanced(y)"))
-        train(made, tmp_path / name, Options(quiet=True, device="cpu"))
-    made = program(SPEC.format(", split = stratified(y, 0.2)", 6, "balanced(y)"))
-    train(made, tmp_path / "half", Options(quiet=True, device="cpu", resume=True))
+        spec = program(SPEC.format(", split = stratified(y, 0.2)", steps, "balanced(y)"))
+        train(spec, tmp_path / name, Options(quiet=True, device="cpu"))
+    spec = program(SPEC.format(", split = stratified(y, 0.2)", 6, "balanced(y)"))
+    train(spec, tmp_path / "half", Options(quiet=True, device="cpu", resume=True))
     first, second = (load_file(folder / "weights.safetensors") for folder in (tmp_path / "whole", tmp_path / "half"))
     assert all(np.array_equal(first[name], second[name]) for name in first)
-    training = made.trainings[0]
+    training = spec.trainings[0]
     data = load(training.data, training.fields, 0, tmp_path)
     assert data.validation is not None
     batch = data.sampled("y", Balanced(field="y").order, 0).rows(range(1), 60)
@@ -82,8 +82,8 @@ def test_a_block_trains_on_what_is_chosen(program: Callable[..., Program], tmp_p
 def test_what_cannot_be_chosen_by_is_told(sample: str, said: str, tmp_path: Path) -> None:
     written(tmp_path)
     (tmp_path / "m.mai").write_text(SPEC.format("", 5, sample))
-    (found,) = check(tmp_path / "m.mai").diagnostics
-    assert said in found.message
+    (diagnostic,) = check(tmp_path / "m.mai").diagnostics
+    assert said in diagnostic.message
 
 
 @pytest.mark.parametrize("settings", [{}, {"labels": "y"}, {"groups": "g"}, {"labels": "y", "test": 0.2}])

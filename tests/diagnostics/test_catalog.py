@@ -68,9 +68,9 @@ def test_a_bug_of_mai_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ZeroDivisionError("by zero")
 
     monkeypatch.setattr("mai.compiler.check.elaborate", broken)
-    (found,) = check(Path("a.mai")).diagnostics
-    assert found.slug == "internal"
-    assert "ZeroDivisionError at test_catalog.py:" in found.message
+    (diagnostic,) = check(Path("a.mai")).diagnostics
+    assert diagnostic.slug == "internal"
+    assert "ZeroDivisionError at test_catalog.py:" in diagnostic.message
 
 
 def test_independent_errors_are_told_at_once(golden: Callable[[Path, str], None]) -> None:
@@ -87,20 +87,20 @@ def test_independent_errors_are_told_at_once(golden: Callable[[Path, str], None]
     )
     path = Path("many.mai")
     path.write_text(text)
-    found = check(path).diagnostics
+    diagnostics = check(path).diagnostics
     names = {"unknown-function", "unknown-name", "unknown-optimizer", "unknown-source"}
-    assert {d.slug for d in found} == names | {"return-shape", "shape-mismatch"}
-    golden(HERE / "goldens" / "many.txt", render(found) + "\n")
+    assert {d.slug for d in diagnostics} == names | {"return-shape", "shape-mismatch"}
+    golden(HERE / "goldens" / "many.txt", render(diagnostics) + "\n")
 
 
 def test_imports_in_a_circle() -> None:
     Path("a.mai").write_text('import "b.mai"\n')
     Path("b.mai").write_text('import "a.mai"\n')
     Path("c.mai").write_text('import "a.mai"\n')
-    found = [check(Path(name)).diagnostics for name in ("a.mai", "b.mai", "c.mai")]
-    assert [[d.slug for d in each] for each in found] == [["import-cycle"]] * 3
-    assert {d.message for (d,) in found} == {"files import each other in a circle: a.mai -> b.mai -> a.mai"}
-    assert {Path(d.span.source.path).name for (d,) in found if d.span} == {"b.mai"}
+    all_diagnostics = [check(Path(name)).diagnostics for name in ("a.mai", "b.mai", "c.mai")]
+    assert [[d.slug for d in each] for each in all_diagnostics] == [["import-cycle"]] * 3
+    assert {d.message for (d,) in all_diagnostics} == {"files import each other in a circle: a.mai -> b.mai -> a.mai"}
+    assert {Path(d.span.source.path).name for (d,) in all_diagnostics if d.span} == {"b.mai"}
 
 
 def test_what_is_true_or_false_is_returned_as_numbers() -> None:
@@ -146,17 +146,17 @@ def test_set_reaches_the_consts_of_imported_files() -> None:
     assert shapes() == [(2, 3), (4, 2), (8, 4)]
     assert shapes(n="9", layers_n="5") == [(2, 3), (5, 2), (9, 5)]
     assert shapes(deep_n="7") == [(4, 7), (7, 3), (8, 4)]
-    for name, told, help in (
+    for name, message, help in (
         ("layers.m", "no imported `layers.mai` has a `const m`", None),
         ("layer.n", "no imported `layer.mai` has a `const n`", "did you mean `layers.n`?"),
         ("a.n", "no imported `a.mai` has a `const n`", None),
     ):
-        (found,) = check(Path("a.mai"), {name: "7"}).diagnostics
-        assert found.slug == "unknown-name" and told in found.message
-        assert help is None or (found.help or "").startswith(help)
+        (diagnostic,) = check(Path("a.mai"), {name: "7"}).diagnostics
+        assert diagnostic.slug == "unknown-name" and message in diagnostic.message
+        assert help is None or (diagnostic.help or "").startswith(help)
     Path("b.mai").write_text('import "deep.mai"\nexport f(x: [3]) -> [2] { return deep(x) }\n')
-    (found,) = check(Path("b.mai"), {"n": "7"}).diagnostics
-    assert found.help == "did you mean `deep.n`?"
+    (diagnostic,) = check(Path("b.mai"), {"n": "7"}).diagnostics
+    assert diagnostic.help == "did you mean `deep.n`?"
 
 
 def test_columns_are_right_with_tabs_and_greek_and_wide_characters() -> None:
@@ -172,10 +172,10 @@ def test_columns_are_right_with_tabs_and_greek_and_wide_characters() -> None:
 
 def test_json_has_places() -> None:
     Path("a.mai").write_text("const d = 2\nconst d = 3\n")
-    (found,) = json.loads(to_json(check(Path("a.mai")).diagnostics))
-    assert found["slug"] == "duplicate-name"
-    assert found["start"] == {"line": 2, "column": 7, "offset": 18}
-    assert found["where"][0]["start"]["line"] == 1
+    (diagnostic,) = json.loads(to_json(check(Path("a.mai")).diagnostics))
+    assert diagnostic["slug"] == "duplicate-name"
+    assert diagnostic["start"] == {"line": 2, "column": 7, "offset": 18}
+    assert diagnostic["where"][0]["start"]["line"] == 1
 
 
 def test_explanations() -> None:

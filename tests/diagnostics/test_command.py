@@ -27,12 +27,12 @@ def mai(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 def test_check_tells_and_fails(tmp_path: Path) -> None:
     (tmp_path / "bad.mai").write_text(BAD)
     (tmp_path / "good.mai").write_text("export f(x: [2]) -> [2] { return x }\n")
-    made = mai("check", "good.mai", "bad.mai", folder=tmp_path)
-    assert made.returncode == 1
-    assert "good.mai: sound (f)" in made.stdout
-    assert made.stderr.startswith("error[unknown-name]: nothing here is called `widht`\n --> bad.mai:2:31\n")
-    assert "\x1b" not in made.stderr
-    assert made.stderr.endswith("\n1 error\n")
+    completed = mai("check", "good.mai", "bad.mai", folder=tmp_path)
+    assert completed.returncode == 1
+    assert "good.mai: sound (f)" in completed.stdout
+    assert completed.stderr.startswith("error[unknown-name]: nothing here is called `widht`\n --> bad.mai:2:31\n")
+    assert "\x1b" not in completed.stderr
+    assert completed.stderr.endswith("\n1 error\n")
 
 
 def test_what_several_files_share_is_told_once(tmp_path: Path) -> None:
@@ -43,10 +43,10 @@ def test_what_several_files_share_is_told_once(tmp_path: Path) -> None:
 
 def test_check_for_editors(tmp_path: Path) -> None:
     (tmp_path / "bad.mai").write_text(BAD)
-    made = mai("check", "bad.mai", "--format", "json", folder=tmp_path)
-    (found,) = json.loads(made.stdout)
-    assert (made.returncode, made.stderr) == (1, "")
-    assert (found["slug"], found["start"]["line"], found["file"]) == ("unknown-name", 2, "bad.mai")
+    completed = mai("check", "bad.mai", "--format", "json", folder=tmp_path)
+    (record,) = json.loads(completed.stdout)
+    assert (completed.returncode, completed.stderr) == (1, "")
+    assert (record["slug"], record["start"]["line"], record["file"]) == ("unknown-name", 2, "bad.mai")
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_check_for_editors(tmp_path: Path) -> None:
 def test_no_file_is_answered_with_a_traceback(content: bytes | None, slug: str, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "a.mai").write_bytes(content)
-    made = mai("check", "a.mai", folder=tmp_path)
-    assert made.returncode == 1
-    assert f"error[{slug}]" in made.stderr
-    assert "Traceback" not in made.stderr
+    completed = mai("check", "a.mai", folder=tmp_path)
+    assert completed.returncode == 1
+    assert f"error[{slug}]" in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
@@ -74,9 +74,9 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 
 def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "good.mai").write_text("export f(x: [2]) -> [2] { return x }\n")
-    made = mai("show", "good.mai", "--emit", "ir", "--out", "nowhere/ir.txt", folder=tmp_path)
-    assert made.returncode == 1
-    assert made.stderr.startswith("error[file-not-found]: cannot read or write nowhere/ir.txt")
+    completed = mai("show", "good.mai", "--emit", "ir", "--out", "nowhere/ir.txt", folder=tmp_path)
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("error[file-not-found]: cannot read or write nowhere/ir.txt")
 
 
 @pytest.mark.parametrize(("written", "meant"), [("flow", "flow.mai"), ("folw.mai", "flow.mai")])
@@ -99,17 +99,17 @@ def test_mending_says_where_nothing_is_mended(tmp_path: Path) -> None:
 
 
 def test_explain(tmp_path: Path) -> None:
-    made = mai("explain", "class-range", folder=tmp_path)
-    assert made.returncode == 0
-    assert made.stdout.startswith("class-range: A label outside its classes\n")
-    assert "This is sound:" in made.stdout
+    completed = mai("explain", "class-range", folder=tmp_path)
+    assert completed.returncode == 0
+    assert completed.stdout.startswith("class-range: A label outside its classes\n")
+    assert "This is sound:" in completed.stdout
     assert "unknown-name" in mai("explain", folder=tmp_path).stdout
 
 
 def test_explain_a_function(tmp_path: Path) -> None:
-    made = mai("explain", "rms_norm", folder=tmp_path)
-    assert made.returncode == 0 and made.stdout.startswith("rms_norm(x: [d], eps = 1e-6) -> [d]\n")
-    assert made.stdout.endswith("}\n") and "as it is written in mai:\n\n  layer rms_norm(" in made.stdout
+    completed = mai("explain", "rms_norm", folder=tmp_path)
+    assert completed.returncode == 0 and completed.stdout.startswith("rms_norm(x: [d], eps = 1e-6) -> [d]\n")
+    assert completed.stdout.endswith("}\n") and "as it is written in mai:\n\n  layer rms_norm(" in completed.stdout
     assert mai("explain", "clamp", folder=tmp_path).stdout == "write `clip(x, 0, 1)`\n"
 
 
@@ -123,11 +123,11 @@ def test_explain_a_setting(tmp_path: Path) -> None:
 
 
 def test_explain_an_unknown_slug(tmp_path: Path) -> None:
-    made = mai("explain", "clas-range", folder=tmp_path)
-    assert made.returncode == 1
-    assert "did you mean `class-range`?" in made.stdout + made.stderr
+    completed = mai("explain", "clas-range", folder=tmp_path)
+    assert completed.returncode == 1
+    assert "did you mean `class-range`?" in completed.stdout + completed.stderr
     assert "did you mean `warmup`?" in mai("explain", "warmp", folder=tmp_path).stderr
-    assert "`mai explain` lists the diagnostics, spec/functions.md the functions and layers" in made.stderr
+    assert "`mai explain` lists the diagnostics, spec/functions.md the functions and layers" in completed.stderr
 
 
 def test_a_check_imports_no_torch(tmp_path: Path) -> None:
@@ -137,10 +137,10 @@ def test_a_check_imports_no_torch(tmp_path: Path) -> None:
         "print(sorted({'torch', 'numpy', 'onnx', 'onnxruntime', 'rich'} & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    made = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
-    assert made.stdout.strip() == "[]"
+    assert completed.stdout.strip() == "[]"
 
 
 USAGE = {
@@ -156,15 +156,15 @@ USAGE = {
 
 @pytest.mark.parametrize("arguments", USAGE)
 def test_a_wrong_command_line_is_told_in_a_line(arguments: str, tmp_path: Path) -> None:
-    made = mai(*arguments.split(), folder=tmp_path)
-    assert (made.returncode, made.stdout) == (1, "")
-    assert made.stderr.lower() == USAGE[arguments].lower()
+    completed = mai(*arguments.split(), folder=tmp_path)
+    assert (completed.returncode, completed.stdout) == (1, "")
+    assert completed.stderr.lower() == USAGE[arguments].lower()
 
 
 def test_without_arguments_there_is_help(tmp_path: Path) -> None:
-    made = mai(folder=tmp_path)
-    assert (made.returncode, made.stderr) == (0, "")
-    assert "mai new flow.mai" in made.stdout
+    completed = mai(folder=tmp_path)
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert "mai new flow.mai" in completed.stdout
 
 
 def test_data_of_another_width_are_told_at_their_line(tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def test_overlaps(first: tuple[int, int], second: tuple[int, int], overlap: bool
 
 def test_an_edit_is_in_the_json() -> None:
     Path("a.mai").write_text(TWO_SLIPS)
-    told = json.loads(to_json(check_all(Path("a.mai")).diagnostics))
-    assert [(d["edit"][0]["text"], d["edit"][0]["start"]["column"], d["edit"][0]["end"]["column"]) for d in told] == [
+    record = json.loads(to_json(check_all(Path("a.mai")).diagnostics))
+    assert [(d["edit"][0]["text"], d["edit"][0]["start"]["column"], d["edit"][0]["end"]["column"]) for d in record] == [
         ("relu", 7, 11),
         ("width", 12, 17),
     ]
@@ -78,9 +78,9 @@ def test_an_edit_is_in_the_json() -> None:
 def test_what_would_not_mend_is_no_edit() -> None:
     """`silu` is the nearest name; but the file is not sound with it."""
     Path("a.mai").write_text('net f(x: [2]) -> [2] { return siluu(x, "a") }\n')
-    (found,) = check_all(Path("a.mai")).diagnostics
-    assert (found.slug, found.help, found.edit) == ("unknown-function", "did you mean `silu`?", None)
-    assert found.edits
+    (diagnostic,) = check_all(Path("a.mai")).diagnostics
+    assert (diagnostic.slug, diagnostic.help, diagnostic.edit) == ("unknown-function", "did you mean `silu`?", None)
+    assert diagnostic.edits
     before = Path("a.mai").stat().st_mtime_ns
     assert fix(Path("a.mai")).texts == {}
     assert Path("a.mai").stat().st_mtime_ns == before

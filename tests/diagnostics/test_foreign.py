@@ -18,8 +18,8 @@ DATA = (
 )
 ALL = {**BUILTINS, **prelude_parts()}
 ANSWERED = {f"write `{f.example}`": f.elsewhere for f in FUNCTIONS.values() if f.elsewhere}
-TOLD = [told for table in (*TABLES, ANSWERED) for told in table]
-SNIPPETS = sorted({snippet for told in TOLD for snippet in re.findall("`([^`]+)`", told)})
+TOLD = [sentence for table in (*TABLES, ANSWERED) for sentence in table]
+SNIPPETS = sorted({snippet for sentence in TOLD for snippet in re.findall("`([^`]+)`", sentence)})
 TYPES = {"x: [P, d]", "[d]", "[P, d]", "P", "y: class[11]"}
 STATEMENT = re.compile(r"\(|(report|minimize|repeat|integrate|state) |\w+ ~")
 
@@ -52,7 +52,7 @@ def test_what_is_told_is_sound(snippet: str, tmp_path: Path) -> None:
 
 
 def test_each_has_something_to_write() -> None:
-    assert all("`" in told for told in TOLD)
+    assert all("`" in sentence for sentence in TOLD)
     assert len(FOREIGN) == sum(len(names.split()) for table in (*TABLES, ANSWERED) for names in table.values()), (
         "a name twice"
     )

@@ -131,7 +131,7 @@ def test_a_hostile_file_is_answered(name: str, tmp_path: Path) -> None:
     text, slug = HOSTILE[name]
     path = tmp_path / "spec.mai"
     path.write_text(text, encoding="utf-8")
-    found = check(path).diagnostics
-    assert "internal" not in {d.slug for d in found}
-    assert slug is None or slug in {d.slug for d in found}
-    assert len(render(found)) < 100_000
+    diagnostics = check(path).diagnostics
+    assert "internal" not in {d.slug for d in diagnostics}
+    assert slug is None or slug in {d.slug for d in diagnostics}
+    assert len(render(diagnostics)) < 100_000

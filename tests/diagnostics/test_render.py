@@ -25,13 +25,13 @@ def mark(text: str, part: str, *others: tuple[str, str], label: str = "", help: 
 
 def cells(line: str) -> list[str]:
     """A line as a terminal's columns: a wide character fills two, a combining one none."""
-    made: list[str] = []
+    columns: list[str] = []
     for c in line:
         if unicodedata.combining(c):
-            made[-1] += c
+            columns[-1] += c
         else:
-            made += [c, ""] if unicodedata.east_asian_width(c) in "WF" else [c]
-    return made
+            columns += [c, ""] if unicodedata.east_asian_width(c) in "WF" else [c]
+    return columns
 
 
 def marked(rendered: str, sign: str = "^") -> str:
@@ -158,8 +158,8 @@ def test_without_diagnostics_nothing_is_said() -> None:
 def test_json_is_stable() -> None:
     source = Source("a.mai", "σ = 1\ny = f(\n  z)\n")
     where = (Label(Span(source, 0, 1), "here"),)
-    (found,) = json.loads(to_json([Diagnostic("unknown-name", Span(source, 10, 16), "m", "l", where, "h")]))
-    assert found == {
+    (record,) = json.loads(to_json([Diagnostic("unknown-name", Span(source, 10, 16), "m", "l", where, "h")]))
+    assert record == {
         "slug": "unknown-name",
         "severity": "error",
         "message": "m",
@@ -181,6 +181,6 @@ def test_json_is_stable() -> None:
 
 
 def test_json_of_a_diagnostic_without_a_place() -> None:
-    (found,) = json.loads(to_json([Diagnostic("file-not-found", None, "m")]))
-    assert found["file"] is None
-    assert found["where"] == []
+    (record,) = json.loads(to_json([Diagnostic("file-not-found", None, "m")]))
+    assert record["file"] is None
+    assert record["where"] == []

@@ -35,9 +35,9 @@ def warned(text: str, name: str = "spec") -> list[Diagnostic]:
 
 @pytest.mark.parametrize("slug", WARNINGS)
 def test_the_example_earns_its_warning(slug: str, golden: Callable[[Path, str], None]) -> None:
-    found = warned(WARNINGS[slug].example, slug)
-    assert [d.slug for d in found] == [slug] and all(d.severity == "warning" for d in found)
-    golden(GOLDENS / f"{slug}.txt", render(found) + "\n")
+    warnings = warned(WARNINGS[slug].example, slug)
+    assert [d.slug for d in warnings] == [slug] and all(d.severity == "warning" for d in warnings)
+    golden(GOLDENS / f"{slug}.txt", render(warnings) + "\n")
 
 
 @pytest.mark.parametrize("slug", WARNINGS)
@@ -54,10 +54,10 @@ def test_no_example_earns_one(path: Path) -> None:
 
 @pytest.mark.parametrize("slug", WARNINGS)
 def test_a_comment_silences_it(slug: str) -> None:
-    (found,) = warned(WARNINGS[slug].example, slug)
-    assert found.span is not None
+    (diagnostic,) = warned(WARNINGS[slug].example, slug)
+    assert diagnostic.span is not None
     lines = WARNINGS[slug].example.split("\n")
-    at = found.span.line - 1
+    at = diagnostic.span.line - 1
     assert warned("\n".join([*lines[:at], lines[at] + f"  # mai: allow other, {slug}", *lines[at + 1 :]])) == []
     assert warned("\n".join([*lines[:at], f"# mai: allow {slug}", *lines[at:]])) == []
     assert [d.slug for d in warned("\n".join([*lines[:at], "# mai: allow other", *lines[at:]]))] == [slug]
@@ -111,8 +111,8 @@ def test_what_a_file_leaves_over(text: str, unused: list[str]) -> None:
 def test_frozen_and_loaded_parameters_need_no_training() -> None:
     text = WARNINGS["untrained"].example
     assert warned(text.replace("steps = 5", 'steps = 5, freeze = "g.*"')) == []
-    (found,) = warned(text)
-    assert "`g.head_1.linear_1.weight` and 1 more" in found.message and "`f`" in (found.help or "")
+    (diagnostic,) = warned(text)
+    assert "`g.head_1.linear_1.weight` and 1 more" in diagnostic.message and "`f`" in (diagnostic.help or "")
 
 
 def test_a_column_that_is_written_out_is_meant() -> None:
@@ -149,6 +149,6 @@ def test_training_says_again_what_nothing_has_trained() -> None:
 def test_a_repair_changes_the_numbers_that_are_meant(body: str, mended: str | None) -> None:
     """There is none where a number is computed, or a constant is called as a part of numbers is, and none in a pipe."""
     text = f"const e = 3\nexport f(x: [2]) -> [...] {{ return {body} }}\n"
-    (found,) = [w for w in warned(text) if w.slug in ("begun-alike", "empty-range")]
-    repaired = [after([edit])["spec.mai"].text for edit in found.edits]
+    (diagnostic,) = [w for w in warned(text) if w.slug in ("begun-alike", "empty-range")]
+    repaired = [after([edit])["spec.mai"].text for edit in diagnostic.edits]
     assert repaired == ([text.replace(body, mended)] if mended is not None else [])

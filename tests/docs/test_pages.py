@@ -74,8 +74,8 @@ def test_all_code_of_a_page_is_run_or_says_why_not(page: Path) -> None:
     fences = re.findall(r"^```.*$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(fences) == 2 * len(pieces(page)), "a piece of code without a language"
     for piece in pieces(page):
-        known = piece.language in ("sh", "python", "mai", "console", *TOLD)
-        assert known or piece.reason or (name_of(page), piece.language) in TESTED, f"{name_of(page)}:{piece.line}"
+        is_known = piece.language in ("sh", "python", "mai", "console", *TOLD)
+        assert is_known or piece.reason or (name_of(page), piece.language) in TESTED, f"{name_of(page)}:{piece.line}"
 
 
 def test_what_is_said_to_be_tested_elsewhere_is_there() -> None:
@@ -94,8 +94,8 @@ def test_specs_of_pages_are_sound_and_in_the_form_of_all_specs(page: Path, tmp_p
         path = tmp_path / (piece.name or "part.mai")
         path.write_text(piece.spec, encoding="utf-8")
         assert not piece.name or invoke("format", "--check", path).exit_code == 0
-        told = check_text(path, piece.spec).diagnostics
-        assert [d.message for d in told if d.severity == "error"] == [], f"{name_of(page)}:{piece.line}"
+        diagnostics = check_text(path, piece.spec).diagnostics
+        assert [d.message for d in diagnostics if d.severity == "error"] == [], f"{name_of(page)}:{piece.line}"
 
 
 @pytest.mark.parametrize("page", RUN, ids=name_of)

@@ -38,8 +38,8 @@ def columns_of(rows: int = 300) -> dict[str, list[object]]:
 def test_what_tells_a_label(tmp_path: Path) -> None:
     """The label in other words is left out; what nearly tells it is told; numbers of rows, keys and noise are neither."""
     write_table(tmp_path / "t.csv", columns_of())
-    found = leaks([tmp_path / "t.csv"], ["id", "age", "alive", "boat", "key", "price", "day"], "y", True)
-    assert {each.column: each.is_same for each in found} == {"alive": True, "boat": False}
+    leaking = leaks([tmp_path / "t.csv"], ["id", "age", "alive", "boat", "key", "price", "day"], "y", True)
+    assert {each.column: each.is_same for each in leaking} == {"alive": True, "boat": False}
     done = invoke("new", tmp_path / "s.mai", "--data", tmp_path / "t.csv", "--target", "y")
     assert done.exit_code == 0 and "Left out: alive: it is the same in other words" in done.output
     assert (
@@ -50,10 +50,10 @@ def test_what_tells_a_label(tmp_path: Path) -> None:
 
 def test_what_tells_a_number(tmp_path: Path) -> None:
     write_table(tmp_path / "t.csv", columns_of())
-    found = leaks(
+    leaking = leaks(
         [tmp_path / "t.csv"], ["id", "age", "alive", "boat", "key", "cents", "rank", "day", "y"], "price", False
     )
-    assert {each.column: each.is_same for each in found} == {"cents": True, "rank": False}
+    assert {each.column: each.is_same for each in leaking} == {"cents": True, "rank": False}
 
 
 def test_a_spec_is_told_what_it_takes(tmp_path: Path) -> None:

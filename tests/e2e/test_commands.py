@@ -53,7 +53,7 @@ SETS = {
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_check_train_compile_run(name: str, tmp_path: Path) -> None:
-    sets = [word for given in SETS.get(name, []) for word in ("--set", given)]
+    sets = [word for setting in SETS.get(name, []) for word in ("--set", setting)]
     spec = EXAMPLES / f"{name}.mai"
     mai("check", spec, *sets)
     done = mai("train", spec, "--out", tmp_path, "--steps", 3, "--batch", 4, *sets)
@@ -148,8 +148,8 @@ def test_a_typo_is_pointed_at(tmp_path: Path) -> None:
     done = mai("check", spec, code=1)
     assert "typo.mai:8:22" in done.stderr
     assert "did you mean `width`?" in done.stderr
-    (found,) = json.loads(mai("check", spec, "--format", "json", code=1).stdout)
-    assert (found["slug"], found["start"]["line"], found["start"]["column"]) == ("unknown-name", 8, 22)
+    (record,) = json.loads(mai("check", spec, "--format", "json", code=1).stdout)
+    assert (record["slug"], record["start"]["line"], record["start"]["column"]) == ("unknown-name", 8, 22)
 
 
 def test_explain() -> None:
@@ -183,14 +183,14 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130, said
     assert list(tmp_path.glob("checkpoint-*.safetensors"))
-    _, _, told = said.partition("Go on with: mai ")
-    assert "trained for" in mai(*shlex.split(told), "--steps", 1).stderr
+    _, _, resumed = said.partition("Go on with: mai ")
+    assert "trained for" in mai(*shlex.split(resumed), "--steps", 1).stderr
 
 
 def test_the_command_that_goes_on_has_all_that_was_given() -> None:
-    given = {"set": ["width=16", "layers.d=2"], "steps": 9, "seed": 0, "batch": None, "data": [Path("a b.csv")]}
-    told = resume_command("x.mai", Path("runs/x"), **given, track=["tensorboard"], quiet=False, debug_nan=True)
-    assert told == (
+    options = {"set": ["width=16", "layers.d=2"], "steps": 9, "seed": 0, "batch": None, "data": [Path("a b.csv")]}
+    command = resume_command("x.mai", Path("runs/x"), **options, track=["tensorboard"], quiet=False, debug_nan=True)
+    assert command == (
         "mai train x.mai --out runs/x --set width=16 --set layers.d=2 --steps 9 --seed 0 --data 'a b.csv' "
         "--track tensorboard --debug-nan --resume"
     )

@@ -66,7 +66,7 @@ def test_a_table_of_answers_has_dates(run: Path) -> None:
 
 def test_a_result_is_a_date_where_it_is_the_best_answer(program: Callable[[str], Program]) -> None:
     """Training scales the date; an export that undoes this gives one, and another gives what is left of it."""
-    made = program(
+    spec = program(
         """data age: [], sold: [] from npz("d.npz")
 net f(age: []) -> ([], []) {
   h = linear([age], 2)
@@ -87,8 +87,8 @@ export left(age: []) -> [] {
 """
     )
     facts = Facts(low=[19000], high=[19060], middle=[19030], dates=["day"])
-    assert dated_results(made, {"sold": facts}) == {"when": {"when_0": "day"}, "left": {}}
-    assert dated_results(made, {"sold": facts.model_copy(update={"dates": None})}) == {}
+    assert dated_results(spec, {"sold": facts}) == {"when": {"when_0": "day"}, "left": {}}
+    assert dated_results(spec, {"sold": facts.model_copy(update={"dates": None})}) == {}
 
 
 @pytest.mark.slow

@@ -243,20 +243,20 @@ def test_the_target(
     program: Callable[[str], Program], export: str, asked: str | None, output: str | None, expected: Any
 ) -> None:
     """The field that training compares with what the result is made of, as the graphs say; or a reason and a way out."""
-    made = program(TWO_TASKS)
+    spec = program(TWO_TASKS)
     if isinstance(expected, str):
         with pytest.raises(MaiError) as error:
-            find_target(made, export, asked, output)
+            find_target(spec, export, asked, output)
         assert expected in error.value.diagnostics[0].message
         return
-    target = find_target(made, export, asked, output)
+    target = find_target(spec, export, asked, output)
     assert (target.field, {each.output: each.role for each in target.answers}) == expected
-    assert fields_of_inputs(made, "mean") == {"z": "x"}
+    assert fields_of_inputs(spec, "mean") == {"z": "x"}
 
 
 def test_what_a_net_takes_alone_is_no_target(program: Callable[[str], Program]) -> None:
     """An export gives a number for the field `b`, which training gives to a net: that is compared with nothing, and `c` is."""
-    made = program(
+    spec = program(
         """data a: [], b: [], c: [] from npz("d.npz")
 net f(u: [], v: []) -> [] { return linear(concat([u], [v]), 1)[0] }
 train(steps = 1) { minimize (f(a, b) - c)^2 }
@@ -264,7 +264,7 @@ export first(p: []) -> [] { return f(p, 0.0) }
 export both(x: [2]) -> [] { return f(x[0], x[1]) }
 """
     )
-    assert {find_target(made, export).field for export in ("first", "both")} == {"c"}
+    assert {find_target(spec, export).field for export in ("first", "both")} == {"c"}
 
 
 # ---------------------------------------------------------------- figures

@@ -124,19 +124,19 @@ SQUARES = "z = f(x)\n  minimize mean((z[:, 0] - y)^2 + abs(z[:, 1] - y))"
     ],
 )
 def test_levels_are_read_off_the_objective(program: Callable[[str], Program], objective: str, expected: Any) -> None:
-    made = program(HEAD + f"train(steps = 1) {{\n  {objective}\n}}\nexport q(x: [2]) -> [2, 3] {{ return f(x) }}\n")
-    quantiles = quantiles_of(made, "q", "y")
+    spec = program(HEAD + f"train(steps = 1) {{\n  {objective}\n}}\nexport q(x: [2]) -> [2, 3] {{ return f(x) }}\n")
+    quantiles = quantiles_of(spec, "q", "y")
     assert [(each.level, each.place) for each in quantiles["q"]] == expected if expected is not None else not quantiles
 
 
 def test_levels_by_hand_and_of_parts(program: Callable[[str], Program]) -> None:
     """Written as cases, and compared with the numbers of the field in another order."""
-    made = program(
+    spec = program(
         HEAD
         + f"train(steps = 1) {{\n  {BY_HAND}\n}}\nexport q(x: [2]) -> ([2], [2]) {{\n  z = f(x)\n  return (z[:, 0], [z[1, 2], z[0, 2]])\n}}\n"
     )
     quantiles = {
-        name: [(each.level, each.place) for each in part] for name, part in quantiles_of(made, "q", "y").items()
+        name: [(each.level, each.place) for each in part] for name, part in quantiles_of(spec, "q", "y").items()
     }
     assert quantiles == {"q_0": [(0.25, 0), (0.25, 1)], "q_1": [(0.8, 0), (0.8, 1)]}
 

@@ -44,9 +44,9 @@ def linear(w: Weights, name: str, x: Tensor) -> Tensor:
     return functional.linear(x, w[f"{name}.weight"], w.get(f"{name}.bias"))
 
 
-def s4d(w: Weights, given: Inputs) -> list[Tensor]:
+def s4d(w: Weights, inputs: Inputs) -> list[Tensor]:
     """The convolution as the recurrence of its complex states."""
-    u = linear(w, "model.linear_1", given["x"])
+    u = linear(w, "model.linear_1", inputs["x"])
     step = torch.exp(w["ssm.log_dt"])[:, None]
     a, c = torch.complex(-torch.exp(w["ssm.log_re"]), w["ssm.im"]), torch.complex(*w["ssm.C"])
     decay = torch.exp(a * step)
@@ -57,8 +57,8 @@ def s4d(w: Weights, given: Inputs) -> list[Tensor]:
     return [linear(w, "model.linear_2", u + functional.gelu(torch.stack(rows, 1), approximate="tanh"))]
 
 
-def gmm_em(w: Weights, given: Inputs) -> list[Tensor]:
-    return [torch.stack(rows) for rows in zip(*(_em(x, m) for x, m in zip(*given.values(), strict=True)), strict=True)]
+def gmm_em(w: Weights, inputs: Inputs) -> list[Tensor]:
+    return [torch.stack(rows) for rows in zip(*(_em(x, m) for x, m in zip(*inputs.values(), strict=True)), strict=True)]
 
 
 def _em(x: Tensor, m: Tensor) -> tuple[Tensor, ...]:
@@ -72,13 +72,13 @@ def _em(x: Tensor, m: Tensor) -> tuple[Tensor, ...]:
     return share, m, cov, torch.logsumexp(share.log() + MultivariateNormal(m, cov).log_prob(x[:, None]), 1).sum()
 
 
-def ctc(w: Weights, given: Inputs) -> list[Tensor]:
-    z = linear(w, "f.linear_2", torch.tanh(linear(w, "f.linear_1", given["x"]))).log_softmax(-1)
-    rows, labels = (torch.full((len(z),), given[n].shape[1]) for n in ("x", "y"))
-    return [functional.ctc_loss(z.transpose(0, 1), given["y"], rows, labels, reduction="none")]
+def ctc(w: Weights, inputs: Inputs) -> list[Tensor]:
+    z = linear(w, "f.linear_2", torch.tanh(linear(w, "f.linear_1", inputs["x"]))).log_softmax(-1)
+    rows, labels = (torch.full((len(z),), inputs[n].shape[1]) for n in ("x", "y"))
+    return [functional.ctc_loss(z.transpose(0, 1), inputs["y"], rows, labels, reduction="none")]
 
 
-def maml(w: Weights, given: Inputs) -> list[Tensor]:
+def maml(w: Weights, inputs: Inputs) -> list[Tensor]:
     """Two steps of gradient descent by autograd."""
     names = ("w1", "b1", "w2", "b2", "w3", "b3")
 
@@ -87,7 +87,7 @@ def maml(w: Weights, given: Inputs) -> list[Tensor]:
         return (h * p[4]).sum(-1) + p[5]
 
     rows = []
-    for xs, ys, xq in zip(*given.values(), strict=True):
+    for xs, ys, xq in zip(*inputs.values(), strict=True):
         p = [w[f"initial.{n}"].clone().requires_grad_() for n in names]
         for _ in range(2):
             slopes = torch.autograd.grad(((net(p, xs) - ys) ** 2).mean(), p)
@@ -96,9 +96,9 @@ def maml(w: Weights, given: Inputs) -> list[Tensor]:
     return [torch.stack(rows)]
 
 
-def crf(w: Weights, given: Inputs) -> list[Tensor]:
+def crf(w: Weights, inputs: Inputs) -> list[Tensor]:
     """The marginals by a sum over all paths."""
-    e = w["scores.embed_1.weight"][given["x"]]
+    e = w["scores.embed_1.weight"][inputs["x"]]
     states = torch.cat([_lstm(w, 1, e), _lstm(w, 2, e.flip(1)).flip(1)], -1)
     u, moves = linear(w, "scores.linear_1", states), w["transitions.A"]
     paths = torch.tensor(list(itertools.product(range(5), repeat=u.shape[1])))
@@ -119,20 +119,20 @@ def _lstm(w: Weights, number: int, x: Tensor) -> Tensor:
     return torch.stack(rows, 1)
 
 
-def svgp(w: Weights, given: Inputs) -> list[Tensor]:
+def svgp(w: Weights, inputs: Inputs) -> list[Tensor]:
     places, length = w["inducing.Z"], w["inducing.l"].exp()
 
     def kernel(a: Tensor, b: Tensor) -> Tensor:
         return torch.exp(-0.5 * ((a[:, None] - b) ** 2).sum(-1) / length**2)
 
     factor = torch.linalg.cholesky(kernel(places, places) + 1e-4 * torch.eye(len(places)))
-    a = torch.linalg.solve_triangular(factor, kernel(places, given["x"]), upper=False)
+    a = torch.linalg.solve_triangular(factor, kernel(places, inputs["x"]), upper=False)
     spread = w["inducing.S"].tril().T @ a
     return [a.T @ w["inducing.m"], 1 - (a**2).sum(0) + (spread**2).sum(0)]
 
 
-def simclr(w: Weights, given: Inputs) -> list[Tensor]:
-    h = functional.conv2d(given["x"], w["encode.conv_1.weight"], w["encode.conv_1.bias"], stride=2, padding=1)
+def simclr(w: Weights, inputs: Inputs) -> list[Tensor]:
+    h = functional.conv2d(inputs["x"], w["encode.conv_1.weight"], w["encode.conv_1.bias"], stride=2, padding=1)
     return [torch.relu(linear(w, "encode.linear_1", torch.relu(h).flatten(1)))]
 
 
@@ -168,18 +168,18 @@ def compiled(name: str, only: str, folder: Path) -> tuple[Weights, Path]:
 
 @pytest.mark.parametrize("name", TWINS)
 def test_a_model_is_its_twin(name: str, tmp_path: Path) -> None:
-    only, twin, given = TWINS[name]
+    only, twin, inputs = TWINS[name]
     weights, path = compiled(name, only, tmp_path)
-    arrays = {n: x.numpy().astype(np.float32) if x.is_floating_point() else x.numpy() for n, x in given.items()}
+    arrays = {n: x.numpy().astype(np.float32) if x.is_floating_point() else x.numpy() for n, x in inputs.items()}
     results = load(path, providers="cpu")(**arrays)
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
-        expected = twin(weights, given)
+        expected = twin(weights, inputs)
     finally:
         torch.set_default_dtype(before)
-    found = list(results.values()) if isinstance(results, dict) else [results]
-    for a, b in zip(found, expected, strict=True):
+    outputs = list(results.values()) if isinstance(results, dict) else [results]
+    for a, b in zip(outputs, expected, strict=True):
         np.testing.assert_allclose(np.asarray(a), b.numpy(), rtol=1e-4, atol=1e-4 * float(b.abs().max()))
 
 

@@ -60,16 +60,16 @@ TABLE = "id,x0,x1,kind,y\n" + "".join(
 @pytest.fixture
 def files(program: Callable[[str], Program], tmp_path: Path) -> Callable[[str], Model]:
     (tmp_path / "t.csv").write_text(TABLE)
-    made = program(SPEC)
-    train(made, tmp_path / "run", Options(quiet=True, device="cpu"))
+    spec = program(SPEC)
+    train(spec, tmp_path / "run", Options(quiet=True, device="cpu"))
     from mai.compiler.training.initial_weights import load_weights
 
     path = tmp_path / "run" / "weights.safetensors"
     from mai.compiler.data.label_names import names_of
 
-    weights, _ = load_weights(made, path)
+    weights, _ = load_weights(spec, path)
     trained = Trained(weights, labels=names_of(path))
-    return lambda name: load(export(made, name, trained, tmp_path).path, providers="cpu")
+    return lambda name: load(export(spec, name, trained, tmp_path).path, providers="cpu")
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
@@ -90,15 +90,15 @@ def test_every_form(files: Callable[[str], Model], tmp_path: Path, name: str) ->
     model = files("label")
     done = predict(model, tmp_path / "t.csv", tmp_path / name, {}, batch=7)
     assert isinstance(done, Predicted) and done.rows == 60
-    found = rows(tmp_path / name)
-    assert [str(row["id"]).zfill(3) for row in found] == [f"{i:03d}" for i in range(60)]
+    lines = rows(tmp_path / name)
+    assert [str(row["id"]).zfill(3) for row in lines] == [f"{i:03d}" for i in range(60)]
     place = {"cat": 0, "dog": 1}
     for i in (0, 7, 20, 59):
         x = [i / 8, np.nan if i % 7 == 0 else i % 5]
         one = model(x=np.array([x], np.float32), kind=[place.get(("cat", "dog", "")[i % 3], 2)])
         label, probabilities = (np.asarray(v)[0] for v in one.values())
-        assert found[i]["label_0"] == ("no", "yes")[int(label)]
-        assert np.allclose([found[i]["label_1.no"], found[i]["label_1.yes"]], probabilities, atol=1e-5)
+        assert lines[i]["label_0"] == ("no", "yes")[int(label)]
+        assert np.allclose([lines[i]["label_1.no"], lines[i]["label_1.yes"]], probabilities, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
@@ -187,8 +187,8 @@ def test_a_text_comes_back_in_the_form_that_it_came_in(files: Callable[[str], Mo
 def test_settings_columns_and_draws(files: Callable[[str], Model], tmp_path: Path) -> None:
     """Only some columns; draws that differ from block to block, and are the same again."""
     predict(files("label"), tmp_path / "t.csv", tmp_path / "out.csv", {"gain": 0.0}, keep=["id"])
-    found = rows(tmp_path / "out.csv")
-    assert list(found[0]) == ["id", "label_0", "label_1.no", "label_1.yes"] and found[5]["label_1.no"] == 0.5
+    lines = rows(tmp_path / "out.csv")
+    assert list(lines[0]) == ["id", "label_0", "label_1.no", "label_1.yes"] and lines[5]["label_1.no"] == 0.5
     (tmp_path / "same.csv").write_text("x0,x1\n" + "1,2\n" * 20)
     for name in ("a.csv", "b.csv"):
         predict(files("noise"), tmp_path / "same.csv", tmp_path / name, {}, batch=5)

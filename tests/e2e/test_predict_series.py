@@ -147,8 +147,8 @@ def test_how_a_series_goes_on(tmp_path: Path, dates: list[str], expected: list[s
     series = Series(path="t.csv", window=2, horizon=2, time="t")
     asked = read_asked(series, open_table(tmp_path / "t.csv", Stated()), {"x": Type(DType.REAL, (2,))}, {})
     if asked.following.dtype.kind == "M":
-        found = [each.astype(datetime.datetime) for each in asked.following[0]]
-        assert found == [datetime.datetime.fromisoformat(each) for each in expected]
+        following = [each.astype(datetime.datetime) for each in asked.following[0]]
+        assert following == [datetime.datetime.fromisoformat(each) for each in expected]
     else:
         assert asked.following[0].tolist() == [float(each) for each in expected]
 

@@ -66,12 +66,12 @@ def test_a_text_its_mask_and_a_label(run: Path) -> None:
     model, texts = load(run / "m.judge.onnx", providers="cpu"), tokens(run)
     assert len(out) == len(ROWS) and "of 30 texts of `text` have more than 12 tokens, and are cut" in said
     names = model.manifest.labels["tone"]
-    for row, given, found in zip(ROWS, texts, out, strict=True):
-        absent = LENGTH - len(given)
-        text, mask = np.pad(given, (0, absent)), np.pad(np.ones(len(given), np.float32), (0, absent))
+    for row, prompt, answer in zip(ROWS, texts, out, strict=True):
+        absent = LENGTH - len(prompt)
+        text, mask = np.pad(prompt, (0, absent)), np.pad(np.ones(len(prompt), np.float32), (0, absent))
         expected = model(text=text[None], text_mask=mask[None], tone=[names.index(row["tone"])])[0]
-        assert found["text"] == row["text"]
-        assert np.allclose([found["judge.bad"], found["judge.good"]], expected, atol=1e-5)
+        assert answer["text"] == row["text"]
+        assert np.allclose([answer["judge.bad"], answer["judge.good"]], expected, atol=1e-5)
 
 
 def test_a_text_of_any_length_is_read_as_it_is(run: Path) -> None:
@@ -82,10 +82,10 @@ def test_a_text_of_any_length_is_read_as_it_is(run: Path) -> None:
     named_as_field, _ = predicted(run / "m.whole.onnx", run.parent / "rev.jsonl", "--keep", "")
     assert named_as_field == [{name: row[name] for name in ("whole.bad", "whole.good")} for row in answers]
     lists, _ = predicted(run / "m.tags.onnx", run.parent / "rev.jsonl", "--batch", 4)
-    for given, found, listed in zip(tokens(run), answers, lists, strict=True):
-        expected = model(review=given[None])[0]
-        assert np.allclose([found["whole.bad"], found["whole.good"]], expected, atol=1e-5)
-        assert np.allclose(json.loads(listed["tags"]), tags(text=given[None])[0], atol=1e-5)
+    for prompt, answer, listed in zip(tokens(run), answers, lists, strict=True):
+        expected = model(review=prompt[None])[0]
+        assert np.allclose([answer["whole.bad"], answer["whole.good"]], expected, atol=1e-5)
+        assert np.allclose(json.loads(listed["tags"]), tags(text=prompt[None])[0], atol=1e-5)
 
 
 def test_rows_that_training_leaves_out(tmp_path: Path) -> None:

@@ -82,12 +82,12 @@ def test_a_stiff_equation_an_event_and_noise(tmp_path: Path) -> None:
     assert checked.program is not None and not checked.diagnostics
     files = {name: load(export(checked.program, name, Trained({}), tmp_path).path) for name in checked.program.exports}
     starts, horizon = np.array([[2, 0], [0.5, 1]], np.float32), np.array([100, 300], np.float32)
-    found = files["van_der_pol"](x0=starts, horizon=horizon)
+    paths = files["van_der_pol"](x0=starts, horizon=horizon)
     for i, (start, end) in enumerate(zip(starts.tolist(), horizon.tolist(), strict=True)):
         exact = solve_ivp(
             lambda t, x: [x[1], 200 * (1 - x[0] ** 2) * x[1] - x[0]], (0, end), start, "Radau", rtol=1e-9, atol=1e-11
         )
-        np.testing.assert_allclose(found[i], exact.y[:, -1], rtol=2e-4, atol=2e-4)
+        np.testing.assert_allclose(paths[i], exact.y[:, -1], rtol=2e-4, atol=2e-4)
     height, speed = np.array([1, 20, 0.1], np.float32), np.array([0, 5, -3], np.float32)
     falls = files["bounce"](height=height, speed=speed)
     root = np.sqrt(speed**2 + 2 * 9.81 * height)

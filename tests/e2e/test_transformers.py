@@ -85,9 +85,9 @@ CASES = {
 LONG = 128
 
 
-def difference(made: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:
-    assert made.shape == expected.shape
-    return float(np.abs(made - expected).max() / np.abs(expected).max())
+def difference(ours: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:
+    assert ours.shape == expected.shape
+    return float(np.abs(ours - expected).max() / np.abs(expected).max())
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -101,9 +101,9 @@ def test_logits(case: str, tmp_path: Path) -> None:
     assert expected.std() > 0.3
 
     graph = forms.prepare(program.exports["predict"])
-    held = Weights(graph.weights)
-    held.load_state_dict({name: torch.from_numpy(weights[name]) for name in graph.weights})
-    (lowered,) = run(lower(graph, held.eval(), program.name), graph, {"x": tokens}, {})
+    parameters = Weights(graph.weights)
+    parameters.load_state_dict({name: torch.from_numpy(weights[name]) for name in graph.weights})
+    (lowered,) = run(lower(graph, parameters.eval(), program.name), graph, {"x": tokens}, {})
     assert difference(lowered, expected) < TOLERANCE
 
     compiled = load(export(program, "predict", Trained(weights), tmp_path).path, providers="cpu")
@@ -141,9 +141,9 @@ def test_greedy_tokens(case: str, tmp_path: Path) -> None:
         providers="cpu",
     )
     graph = forms.prepare(program.exports["generate"], cache="concat")
-    held = Weights(graph.weights)
-    held.load_state_dict({name: torch.from_numpy(weights[name]) for name in graph.weights})
-    lowered = lower(graph, held.eval(), program.name)
+    parameters = Weights(graph.weights)
+    parameters.load_state_dict({name: torch.from_numpy(weights[name]) for name in graph.weights})
+    lowered = lower(graph, parameters.eval(), program.name)
     settings: dict[str, Any] = {"count": LONG, "temperature": 0.0, "stop": -1}
     rng = np.random.default_rng(3)
     for sizes in ((12,), (9, 17, 4)):
@@ -163,11 +163,11 @@ def test_greedy_tokens(case: str, tmp_path: Path) -> None:
 
 def greedy(model: Any, row: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     with torch.inference_mode():
-        made = model.generate(
+        result = model.generate(
             torch.from_numpy(row)[None], do_sample=False, max_new_tokens=LONG, min_new_tokens=LONG, eos_token_id=None,
             pad_token_id=0,
         )  # fmt: skip
-    tokens: np.ndarray[Any, Any] = made[0, len(row) :].numpy()
+    tokens: np.ndarray[Any, Any] = result[0, len(row) :].numpy()
     return tokens
 
 
@@ -177,16 +177,16 @@ def test_the_same_tokens_everywhere(tmp_path: Path) -> None:
     weights = weights_of(program, llama())
     prompt = np.random.default_rng(5).integers(3, VOCAB, (8, 6))
     drawn = {"count": 24, "temperature": 0.9, "top_k": 20, "top_p": 0.9, "seed": 11, "stop": -1}
-    made = {}
+    texts = {}
     for opset in (21, 23):
         path = export(program, "generate", Trained(weights), tmp_path / str(opset), CompileOptions(opset=opset)).path
         for threads in (1, 2):
             model = load(path, providers="cpu", threads=threads)
-            made[opset, threads] = model(prompt=prompt, **drawn)
-            np.testing.assert_array_equal(model(prompt=prompt[:1], **drawn), made[opset, threads][:1])
-    for other in made.values():
-        np.testing.assert_array_equal(other, made[23, 1])
-    assert not np.array_equal(made[23, 1], load(path, providers="cpu")(prompt=prompt, **{**drawn, "seed": 12}))
+            texts[opset, threads] = model(prompt=prompt, **drawn)
+            np.testing.assert_array_equal(model(prompt=prompt[:1], **drawn), texts[opset, threads][:1])
+    for other in texts.values():
+        np.testing.assert_array_equal(other, texts[23, 1])
+    assert not np.array_equal(texts[23, 1], load(path, providers="cpu")(prompt=prompt, **{**drawn, "seed": 12}))
 
 
 def test_a_wrong_convention_would_show() -> None:

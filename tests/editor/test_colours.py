@@ -93,8 +93,8 @@ def test_textmate_says_the_same_as_pygments(tmp_path: Path) -> None:
     for name, lines in json.loads(done.stdout).items():
         ours = []
         for line in texts[name].split("\n"):
-            found = [(s, names[k]) for s, piece, k in pieces(line) if not re.fullmatch(r"\s*", piece)]
-            ours.append([list(each) for each in found])
+            colours = [(s, names[k]) for s, piece, k in pieces(line) if not re.fullmatch(r"\s*", piece)]
+            ours.append([list(each) for each in colours])
         assert lines == ours, name
 
 

@@ -60,16 +60,16 @@ def test_the_client_starts_the_server_and_runs_commands(tmp_path: Path) -> None:
     command = ["node", script, str(EXTENSION / "extension.js"), str(tmp_path), str(spec)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["errors"] == []
-    assert {each["command"] for each in PACKAGE["contributes"]["commands"]} | {"mai.run"} == set(told["commands"])
-    assert told["server"][:3] == [str(mai), ["lsp"], str(tmp_path)]
-    assert told["server"][3]["initializationOptions"] == {"run": True}
-    assert told["server"][3]["synchronize"] == {"fileEvents": "**/*.mai"}
-    assert told["terminal"] == [
+    record = json.loads(done.stdout)
+    assert record["errors"] == []
+    assert {each["command"] for each in PACKAGE["contributes"]["commands"]} | {"mai.run"} == set(record["commands"])
+    assert record["server"][:3] == [str(mai), ["lsp"], str(tmp_path)]
+    assert record["server"][3]["initializationOptions"] == {"run": True}
+    assert record["server"][3]["synchronize"] == {"fileEvents": "**/*.mai"}
+    assert record["terminal"] == [
         [str(tmp_path), f"{mai} train {spec}"], [str(tmp_path), f"{mai} check 'it'\\''s a file.mai'"],
     ]  # fmt: skip
-    assert told["panel"] == ["mai: diagram", "<svg"]
+    assert record["panel"] == ["mai: diagram", "<svg"]
 
 
 def test_the_hooks_call_verbs_that_there_are() -> None:

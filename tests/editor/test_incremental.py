@@ -60,7 +60,7 @@ def place(span: Span | None) -> tuple[str, int, int] | None:
     return None if span is None else (span.source.path, span.start, span.end)
 
 
-def told(diagnostic: Diagnostic) -> tuple[object, ...]:
+def parts_of(diagnostic: Diagnostic) -> tuple[object, ...]:
     """A diagnostic with all of its places, in numbers."""
     edits = [(e.words, [(place(c.span), c.text) for c in e.changes]) for e in diagnostic.edits]
     labels = [(place(label.span), label.text) for label in diagnostic.where]
@@ -71,7 +71,7 @@ def facts(meaning: Meaning) -> tuple[object, ...]:
     """What an editor learns: messages, shapes, and what the graphs are made of."""
     program = meaning.program
     if program is None:
-        return [told(d) for d in meaning.diagnostics], meaning.seen.forms
+        return [parts_of(d) for d in meaning.diagnostics], meaning.seen.forms
     weights = [(name, w.shape, w.owner, place(w.span)) for name, w in program.weights.items()]
     graphs = [
         *program.exports.values(),
@@ -81,7 +81,7 @@ def facts(meaning: Meaning) -> tuple[object, ...]:
     nodes = [(n.op, n.scope, place(n.span), [(v.name, v.type) for v in n.outputs]) for g in graphs for n in g.walk()]
     noted = [[(place(key[0]), key[1], len(values)) for key, values in g.calls.items()] for g in graphs]
     named = [sorted((net, name) for net, values in g.arguments.items() for name in values.values()) for g in graphs]
-    return [told(d) for d in meaning.diagnostics], meaning.seen.forms, weights, nodes, noted, named
+    return [parts_of(d) for d in meaning.diagnostics], meaning.seen.forms, weights, nodes, noted, named
 
 
 def compare(desk: Desk, path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,5 +93,5 @@ def test_a_fresh_check_is_that_of_the_command() -> None:
     text = path.read_text().replace("leaky_relu", "leeky_relu", 1)
     view = fresh(path, text)
     assert view.meaning is not None
-    told = look_at(path, texts={str(path): Source(str(path), text, path.name)}).diagnostics
-    assert [d.message for d in view.meaning.diagnostics] == [d.message for d in told] != []
+    diagnostics = look_at(path, texts={str(path): Source(str(path), text, path.name)}).diagnostics
+    assert [d.message for d in view.meaning.diagnostics] == [d.message for d in diagnostics] != []

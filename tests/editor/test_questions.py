@@ -156,7 +156,7 @@ def test_another_name_never_changes_what_a_text_means(text: str, name: str, plac
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "told"),
+    ("text", "name", "message"),
     [
         (FLOW.replace("net f", "net |f"), "x²", "`x²` cannot be a name"),
         ("const |n = 2\n" + FLOW.replace("x, 2,", "x, n, [n"), "k", "`n` stands in line 2 of a.mai, too"),
@@ -167,9 +167,9 @@ def test_another_name_never_changes_what_a_text_means(text: str, name: str, plac
         ),
     ],
 )
-def test_another_name_is_not_given_by_halves(text: str, name: str, told: str, tmp_path: Path) -> None:
+def test_another_name_is_not_given_by_halves(text: str, name: str, message: str, tmp_path: Path) -> None:
     view, offset, desk = view_of(text, tmp_path)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         desk.renamed(view, offset, name)
 
 

@@ -35,7 +35,7 @@ def javascript(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Cal
         command = ["node", str(HERE / "calls.mjs"), str(LIBRARY), str(asked), str(installed)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
-        made: list[Any] = json.loads(done.stdout)
-        return made
+        record: list[Any] = json.loads(done.stdout)
+        return record
 
     return answers

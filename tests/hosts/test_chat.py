@@ -46,10 +46,10 @@ def test_a_conversation(
     *answered, whole_way, never = javascript([*calls, *watched])
     assert (whole_way["ended"], whole_way["messages"]) == (None, 2)
     assert (never["ended"], never["messages"]) == ("AbortError", 0)
-    for option, found in zip(options, answered, strict=True):
+    for option, reply in zip(options, answered, strict=True):
         values = option.pop("values", {})
         conversation = model.conversation(**option, **values)
-        for text, prompt, answer in zip(SAYS, found["prompts"], found["answers"], strict=True):
+        for text, prompt, answer in zip(SAYS, reply["prompts"], reply["answers"], strict=True):
             assert "".join(conversation.say(text)) == answer
             assert model.manifest.chat is not None
             assert render(model.manifest.chat, conversation.messages, conversation.tools) == prompt

@@ -72,15 +72,15 @@ def arrays(answer: Any) -> dict[str, Array]:
     assert "results" in answer, answer
     read = {"Infinity": np.inf, "-Infinity": -np.inf, "NaN": np.nan}
     return {
-        name: np.array([read.get(v, v) for v in made["data"]]).reshape(made["dims"])
-        for name, made in answer["results"].items()
+        name: np.array([read.get(v, v) for v in array["data"]]).reshape(array["dims"])
+        for name, array in answer["results"].items()
     }
 
 
 def here(path: Path, values: dict[str, Any]) -> dict[str, Array]:
     model = load(path, providers="cpu")
-    made = model(**values)
-    return made if isinstance(made, dict) else {next(iter(model.outputs)): made}
+    result = model(**values)
+    return result if isinstance(result, dict) else {next(iter(model.outputs)): result}
 
 
 def small(path: Path) -> Program:
@@ -108,10 +108,10 @@ def test_every_export_of_every_example(javascript: JavaScript, tmp_path: Path) -
     for call, verified in zip(calls, javascript([{"file": c["file"], "verify": True} for c in calls]), strict=True):
         assert all(d["difference"] <= d["allowed"] for d in verified["differences"]), (call["file"], verified)
     for call, answer, expected, most in zip(calls, answers, wanted, allowed, strict=True):
-        made = arrays(answer)
-        assert made.keys() == expected.keys(), call["file"]
+        arrays_of_answer = arrays(answer)
+        assert arrays_of_answer.keys() == expected.keys(), call["file"]
         for name, array in expected.items():
-            assert difference_of(made[name], np.asarray(array)) < most, (call["file"], name)
+            assert difference_of(arrays_of_answer[name], np.asarray(array)) < most, (call["file"], name)
 
 
 FALSE = """net f(x: [4]) -> [300] { return linear(x, 300) }
@@ -125,8 +125,8 @@ WEBGPU = {"session": {"executionProviders": [{"name": "webgpu"}]}}
 
 def test_what_a_host_computes_wrong_is_told(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
     """Where it is asked for, and by itself on WebGPU, before anything is answered."""
-    made = program(FALSE)
-    file, unverified = (compiled(made, "f", tmp_path / str(k), verify=k) for k in (True, False))
+    spec = program(FALSE)
+    file, unverified = (compiled(spec, "f", tmp_path / str(k), verify=k) for k in (True, False))
     asked = [
         ("right", WEBGPU, file), ("right", {}, file), ("wrong", {}, file), ("wrong", {"verify": True}, file),
         ("wrong", WEBGPU, file), ("shorter", WEBGPU, file), ("wrong", WEBGPU | {"verify": False}, file),
@@ -134,19 +134,19 @@ def test_what_a_host_computes_wrong_is_told(javascript: JavaScript, program: Any
     ]  # fmt: skip
     values = {"x": [1, 2, 3, 4], "y": 1}
     answers = javascript([{"file": str(f), "host": h, "options": o, "values": values} for h, o, f in asked])
-    told = [answer.get("error", "") for answer in answers]
-    assert [bool(t) for t in told] == [False, False, False, True, True, True, False, True, False, True]
+    messages = [answer.get("error", "") for answer in answers]
+    assert [bool(t) for t in messages] == [False, False, False, True, True, True, False, True, False, True]
     assert all(answer["known"] for answer in answers if "error" in answer)
     first, drawn, label = json.loads(load(file, providers="cpu").manifest.model_dump_json())["outputs"]
-    for message in told[3:5]:
+    for message in messages[3:5]:
         assert message.startswith("this file does not compute here what it did when it was written: ")
         for port in (first, drawn):
             off = rf"`{port['name']}` differs by [\d.]+e-[23] of its largest number, 1e-4 is allowed"
             assert re.search(off, message)
         assert f"`{label['name']}` differs in 100.0% of its numbers" in message
-    assert "differs in shape" in told[5]
-    assert "this file has no self-test" in told[7]
-    assert "this is onnxruntime 1.23.2" in told[9] and "1.24 is the lowest" in told[9]
+    assert "differs in shape" in messages[5]
+    assert "this file has no self-test" in messages[7]
+    assert "this is onnxruntime 1.23.2" in messages[9] and "1.24 is the lowest" in messages[9]
 
 
 @pytest.mark.parametrize("draws", get_args(Drawing))
@@ -157,22 +157,22 @@ def test_draws_are_the_same_bits(javascript: JavaScript, program: Any, tmp_path:
     calls = [{"file": str(file), "values": {"batch": batch, "seed": seed}} for seed in seeds for batch in (1, 7)]
     normal, *exact = load(file, providers="cpu").outputs
     for call, answer in zip(calls, javascript(calls), strict=True):
-        made, wanted = arrays(answer), here(file, {"batch": 7, "seed": call["values"]["seed"]})
+        arrays_of_answer, wanted = arrays(answer), here(file, {"batch": 7, "seed": call["values"]["seed"]})
         count = call["values"]["batch"]
         for name in exact:
-            np.testing.assert_array_equal(made[name].astype(wanted[name].dtype), wanted[name][:count])
-        np.testing.assert_allclose(made[normal], wanted[normal][:count], rtol=1e-6, atol=1e-6)
+            np.testing.assert_array_equal(arrays_of_answer[name].astype(wanted[name].dtype), wanted[name][:count])
+        np.testing.assert_allclose(arrays_of_answer[normal], wanted[normal][:count], rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(("tokenizer", "quantize"), [("bytes", None), (PIECES, None), ("bytes", "int8")])
 def test_text_is_generated_and_streamed(
     javascript: JavaScript, program: Any, tmp_path: Path, tokenizer: str, quantize: FewBits | None
 ) -> None:
-    made = program(TEXT)
-    weights, _ = load_weights(made, None)
+    spec = program(TEXT)
+    weights, _ = load_weights(spec, None)
     trained, options = Trained(weights, tokenizer=tokenizer), CompileOptions(verify=False, quantize=quantize)
-    file = export(made, "generate", trained, tmp_path, options).path
-    step = export_step(made, "generate", trained, tmp_path, options)
+    file = export(spec, "generate", trained, tmp_path, options).path
+    step = export_step(spec, "generate", trained, tmp_path, options)
     assert step is not None
     model = load(file, providers="cpu")
     prompts: list[Any] = ["Once", ["Once", "A"], [[79, 110]]]
@@ -211,13 +211,13 @@ def test_text_is_generated_and_streamed(
 
 def test_a_text_with_a_fixed_number_of_places(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
     """`--capacity`: states of a fixed size give the tokens of Python, up to the last place; more are refused before the first."""
-    made = program(TEXT)
+    spec = program(TEXT)
     trained, options = (
-        Trained(load_weights(made, None)[0], tokenizer="bytes"),
+        Trained(load_weights(spec, None)[0], tokenizer="bytes"),
         CompileOptions(verify=False, capacity=24),
     )
-    file = export(made, "generate", trained, tmp_path, options).path
-    step = export_step(made, "generate", trained, tmp_path, options)
+    file = export(spec, "generate", trained, tmp_path, options).path
+    step = export_step(spec, "generate", trained, tmp_path, options)
     assert step is not None
     call = {"file": str(file), "step": str(step.path), "prompt": "Once"}
     whole, longer = javascript([{**call, "values": {"count": count, "seed": 3}} for count in (21, 22)])
@@ -227,10 +227,10 @@ def test_a_text_with_a_fixed_number_of_places(javascript: JavaScript, program: A
 
 def test_what_turns_have_for_themselves_is_no_help(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
     """A stream that lacks an input names those that a caller may say. A model that was released computes nothing."""
-    made = program(TEXT.replace("count: int", "seed: int, example: int, count: int"))
-    trained = Trained(load_weights(made, None)[0], tokenizer="bytes")
-    file = export(made, "generate", trained, tmp_path, CompileOptions(verify=False)).path
-    step = export_step(made, "generate", trained, tmp_path, CompileOptions(verify=False))
+    spec = program(TEXT.replace("count: int", "seed: int, example: int, count: int"))
+    trained = Trained(load_weights(spec, None)[0], tokenizer="bytes")
+    file = export(spec, "generate", trained, tmp_path, CompileOptions(verify=False)).path
+    step = export_step(spec, "generate", trained, tmp_path, CompileOptions(verify=False))
     assert step is not None
     call = {"file": str(file), "step": str(step.path), "prompt": "A"}
     past = load(step.path, providers="cpu").manifest.step.past  # type: ignore[union-attr]
@@ -259,13 +259,13 @@ export f(z: [N, 2], scale: real = 1.0, steps: int = 3) -> ([N, 2], []) {
 
 
 def test_a_sampler_tells_how_far_it_is(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
-    made = program(STEPS)
-    trained = Trained(load_weights(made, None)[0])
+    spec = program(STEPS)
+    trained = Trained(load_weights(spec, None)[0])
     file, other = (
-        export(made, "f", Trained(load_weights(made, None, seed)[0]), folder, CompileOptions(verify=False))
+        export(spec, "f", Trained(load_weights(spec, None, seed)[0]), folder, CompileOptions(verify=False))
         for seed, folder in ((0, tmp_path), (1, tmp_path / "other"))
     )
-    step = export_part(made, "f", trained, tmp_path, whole=file).path
+    step = export_part(spec, "f", trained, tmp_path, whole=file).path
     values = {"z": [[[1, 2], [3, 4], [0, 1]], [[0, 0], [1, 1], [2, -1]]], "scale": 0.5, "steps": 5, "seed": 4}
     call = {"file": str(file.path), "step": str(step), "values": values}
     unlike = [{**call, "host": "late", **files} for files in ({"file": str(other.path)}, {"step": str(file.path)})]
@@ -336,10 +336,10 @@ def test_texts_get_special_tokens(javascript: JavaScript, program: Any, tmp_path
     texts = ["red fish", "<s> one", "red"]
     for text, answer in zip(texts, javascript([{"file": str(file), "values": {"x": t}} for t in texts]), strict=True):
         np.testing.assert_array_equal(arrays(answer)["ids"], load(file, providers="cpu")(x=text))
-    made = program(TEXT.replace("vocab = 256", "vocab = 8"))
-    trained = Trained(load_weights(made, None)[0], tokenizer=tokenizer)
-    grows = export(made, "generate", trained, tmp_path, CompileOptions(verify=False)).path
-    step = export_step(made, "generate", trained, tmp_path, CompileOptions(verify=False))
+    spec = program(TEXT.replace("vocab = 256", "vocab = 8"))
+    trained = Trained(load_weights(spec, None)[0], tokenizer=tokenizer)
+    grows = export(spec, "generate", trained, tmp_path, CompileOptions(verify=False)).path
+    step = export_step(spec, "generate", trained, tmp_path, CompileOptions(verify=False))
     assert step is not None
     settings, model = {"count": 5, "seed": 3}, load(grows, providers="cpu")
     prompts: list[Any] = ["red fish", "<s> one", ["one", "red blue fish"]]
@@ -388,9 +388,9 @@ def test_names_of_labels(javascript: JavaScript, tmp_path: Path) -> None:
     file = compiled(program, "sample", tmp_path, labels=names)
     values = {"steps": 2, "seed": 1}
     calls = [{"file": str(file), "values": values | {"y": y}} for y in ("digit 3", ["digit 3"], 3, [3])]
-    made = [arrays(a)["sample"] for a in javascript(calls)]
-    for array in made[1:]:
-        np.testing.assert_array_equal(array, made[0])
+    samples = [arrays(a)["sample"] for a in javascript(calls)]
+    for array in samples[1:]:
+        np.testing.assert_array_equal(array, samples[0])
     (refused,) = javascript([{"file": str(file), "values": {"y": "digit 11"}}])
     assert "`y` has no label `digit 11`: there are digit 0, digit 1" in refused["error"]
 
@@ -425,8 +425,10 @@ export g(when: []) -> [] { return when }
     file = str(compiled(program(text), "g", tmp_path, facts=facts))
     values = ("2024-05-01", ["1.5.2024 12:00", "2024/05/01"], [19844], "2024-05-01T00:00Z")
     wrong = ("2024-02-30", "2024-05-01Z", "2024-05-01T00:00+02:00")
-    *made, calendar, bare, offset = javascript([{"file": file, "values": {"when": when}} for when in (*values, *wrong)])
-    assert [arrays(each)["g"].tolist() for each in made] == [[19844], [19844.5, 19844], [19844], [19844]]
+    *answers, calendar, bare, offset = javascript(
+        [{"file": file, "values": {"when": when}} for when in (*values, *wrong)]
+    )
+    assert [arrays(each)["g"].tolist() for each in answers] == [[19844], [19844.5, 19844], [19844], [19844]]
     assert "`when` is a date with its time, this is `2024-02-30`: write it as" in calendar["error"]
     assert "is a date with its time, this is `2024-05-01Z`" in bare["error"]
     assert "times here have no offset from UTC, as in the data, and this has one" in offset["error"]
@@ -507,19 +509,19 @@ def test_errors_are_told(javascript: JavaScript, program: Any, tmp_path: Path) -
     other.write_bytes(b"no model at all")
     empty.write_bytes(b"")
     calls = [{"file": str(file), "values": {"y": [0]} | values if values else values} for values, _ in REFUSED]
-    told = javascript(calls + [{"file": str(path), "values": {}} for path in (cut, other, empty)])
-    for answer, (values, message) in zip(told, REFUSED, strict=False):
+    answers = javascript(calls + [{"file": str(path), "values": {}} for path in (cut, other, empty)])
+    for answer, (values, message) in zip(answers, REFUSED, strict=False):
         assert answer == {"error": message, "known": True}, values
-    assert [a["known"] for a in told[len(REFUSED) :]] == [True, True, True]
-    assert "cut short" in told[-3]["error"]
+    assert [a["known"] for a in answers[len(REFUSED) :]] == [True, True, True]
+    assert "cut short" in answers[-3]["error"]
 
 
 def test_required_settings_have_no_default_in_the_file(program: Any, tmp_path: Path) -> None:
     """Any host sees them among the inputs; `load` knows what they usually are, and checks them."""
     import onnxruntime as ort
 
-    made = program(DRAWS)
-    needed, free = (compiled(made, "draws", tmp_path / k, required=k == "required") for k in ("required", "optional"))
+    spec = program(DRAWS)
+    needed, free = (compiled(spec, "draws", tmp_path / k, required=k == "required") for k in ("required", "optional"))
     session = ort.InferenceSession(needed.read_bytes(), providers=["CPUExecutionProvider"])
     assert {i.name for i in session.get_inputs()} == {"seed", "batch"}
     assert not session.get_overridable_initializers()
@@ -533,10 +535,10 @@ def test_required_settings_have_no_default_in_the_file(program: Any, tmp_path: P
 
 def test_a_prompt_of_too_few_tokens_is_refused(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
     """In Python's words: a place without a token does not count."""
-    made = program(TEXT.replace("  return 4 *", "  h += max(h[1:], axis = 0)\n  return 4 *"))
-    weights, _ = load_weights(made, None)
+    spec = program(TEXT.replace("  return 4 *", "  h += max(h[1:], axis = 0)\n  return 4 *"))
+    weights, _ = load_weights(spec, None)
     options = CompileOptions(verify=False, cache="none")
-    file = export(made, "generate", Trained(weights, tokenizer="bytes"), tmp_path, options).path
+    file = export(spec, "generate", Trained(weights, tokenizer="bytes"), tmp_path, options).path
     model, prompts = load(file, providers="cpu"), ([[3, 1, 2], [-1, -1, 4]], ["Once", "A"], "A")
     for prompt, answer in zip(
         prompts, javascript([{"file": str(file), "values": {"prompt": p}} for p in prompts]), strict=True

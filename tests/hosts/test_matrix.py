@@ -91,9 +91,9 @@ def test_what_is_wrong_stands_in_the_table() -> None:
 
 
 def test_the_page_has_every_export_in_every_engine_and_nothing_wrong() -> None:
-    found = place(MARK_OF_FILES).search(PAGE.read_text(encoding="utf-8"))
-    assert found is not None
-    table = found[0]
+    match = place(MARK_OF_FILES).search(PAGE.read_text(encoding="utf-8"))
+    assert match is not None
+    table = match[0]
     examples = sorted((ROOT / "examples").glob("*.mai"))
     names = [
         f"{path.stem}.{name}" for path in examples for name in re.findall(r"^export (\w+)", path.read_text(), re.M)
@@ -118,8 +118,8 @@ def test_other_kinds_of_files_are_counted() -> None:
 
 
 def test_the_page_has_every_kind_of_file_and_nothing_wrong() -> None:
-    found = place(MARK_OF_KINDS).search(PAGE.read_text(encoding="utf-8"))
-    assert found is not None
-    rows = [line.split(",")[0][2:] for line in found[0].splitlines() if re.match(r"\| \w+, \d", line)]
+    match = place(MARK_OF_KINDS).search(PAGE.read_text(encoding="utf-8"))
+    assert match is not None
+    rows = [line.split(",")[0][2:] for line in match[0].splitlines() if re.match(r"\| \w+, \d", line)]
     assert rows == list(KINDS)[1:]
-    assert "WRONG" not in found[0]
+    assert "WRONG" not in match[0]

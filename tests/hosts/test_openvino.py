@@ -51,9 +51,9 @@ def differences(tmp_path: Path) -> Callable[[Program, str, dict[str, Any]], list
         compiled = core.compile_model(core.read_model(path), "CPU", exact)
         worst = np.zeros(len(model.outputs))
         for seed in SEEDS:
-            given = {n: np.asarray(x) for n, x in {**values, "seed": seed}.items()}
-            wanted = model(**given)
-            results: list[Array] = [np.asarray(x) for x in compiled(given).values()]
+            feeds = {n: np.asarray(x) for n, x in {**values, "seed": seed}.items()}
+            wanted = model(**feeds)
+            results: list[Array] = [np.asarray(x) for x in compiled(feeds).values()]
             expected = list(wanted.values()) if isinstance(wanted, dict) else [wanted]
             worst = np.maximum(
                 worst, [np.abs(a.astype(float) - b).max() for a, b in zip(results, expected, strict=True)]
@@ -95,12 +95,12 @@ def test_a_portable_file_is_read_whose_large_batches_would_be_in_parts(program: 
     trained = Trained(load_weights(checked, None)[0])
     operators = []
     for options in (CompileOptions(settings="required", verify=False), PORTABLE_FILE):
-        made = export(checked, "sample", trained, tmp_path, options)
-        operators.append({node.op_type for node in onnx.load(made.path).graph.node})
+        exported = export(checked, "sample", trained, tmp_path, options)
+        operators.append({node.op_type for node in onnx.load(exported.path).graph.node})
     assert ["Scan" in own for own in operators] == [True, False]
-    assert "loops" in made.notes[0]
-    given = {"batch": np.asarray(5), "seed": np.asarray(3), "steps": np.asarray(4)}
+    assert "loops" in exported.notes[0]
+    feeds = {"batch": np.asarray(5), "seed": np.asarray(3), "steps": np.asarray(4)}
     core = openvino.Core()
-    compiled = core.compile_model(core.read_model(made.path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    wanted = load(made.path, providers="cpu")(**given)
-    np.testing.assert_allclose(next(iter(compiled(given).values())), wanted, atol=1e-5 * np.abs(wanted).max())
+    compiled = core.compile_model(core.read_model(exported.path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    wanted = load(exported.path, providers="cpu")(**feeds)
+    np.testing.assert_allclose(next(iter(compiled(feeds).values())), wanted, atol=1e-5 * np.abs(wanted).max())

@@ -33,16 +33,16 @@ MODULES = INSTALLED / "node_modules"
 TELLING = "setInterval(() => fetch('/told', {method: 'POST', body: document.body.innerText}), 500)"
 
 
-def held(page: str) -> dict[str, bytes]:
+def embedded(page: str) -> dict[str, bytes]:
     """The files in a page, by their names."""
-    found = re.findall(r'<script type="application/octet-stream" id="([^"]+)">([^<]*)</script>', page)
-    return {name: b64decode(data) for name, data in found}
+    matches = re.findall(r'<script type="application/octet-stream" id="([^"]+)">([^<]*)</script>', page)
+    return {name: b64decode(data) for name, data in matches}
 
 
 def modules(page: str) -> dict[str, str]:
     (text,) = re.findall(r'<script type="importmap">(.*?)</script>', page)
-    made: dict[str, str] = json.loads(text)["imports"]
-    return made
+    record: dict[str, str] = json.loads(text)["imports"]
+    return record
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_page_holds_the_files_and_all_code(points: Path, program: Any, tmp_pat
     with pytest.raises(ModelError, match=r"spec\.generate\.step\.onnx is one turn, or some, of another file"):
         write_page([step.path], out)
     names = [points, whole, step.path]
-    assert list(held(page).values()) == [path.read_bytes() for path in names]
+    assert list(embedded(page).values()) == [path.read_bytes() for path in names]
     for name in ("mai.mjs", "view.mjs", "controls.mjs", "pictures.mjs", "plane.mjs", "remote.mjs", "worker.mjs"):
         head, _, data = modules(page)[name].partition(",")
         assert head == "data:text/javascript;base64"
@@ -94,7 +94,7 @@ def test_a_folder_of_the_runtime_goes_into_the_page(points: Path, tmp_path: Path
     (folder.parent / "package.json").write_text(json.dumps(about))
     write_page([points], out, tmp_path / "node_modules")
     page = out.read_text(encoding="utf-8")
-    assert held(page)["wasm"] == b"\0asm"
+    assert embedded(page)["wasm"] == b"\0asm"
     assert "://" not in modules(page)[ORT]
     shown = page[page.index("<details") : page.index("</details>")]
     assert "onnxruntime-web 1.30.0, MIT" in shown and "Copyright (c) Microsoft Corporation" in shown
@@ -111,7 +111,7 @@ def test_a_page_has_an_end(points: Path, tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_run_is_a_page(points: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert invoke("page", points.parent).exit_code == 0
-    assert [*held(Path("spec.f.html").read_text()).values()] == [points.read_bytes()]
+    assert [*embedded(Path("spec.f.html").read_text()).values()] == [points.read_bytes()]
     (tmp_path / "empty").mkdir()
     assert "no .onnx files" in str(invoke("page", tmp_path / "empty").exception)
 
@@ -186,16 +186,16 @@ def test_the_tests_have_the_versions_that_pages_take() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["{file}", "--out", "{folder}/page.png"], "a page ends in .html, page.png does not"),
         (["{folder}/none.onnx", "--out", "{folder}/page.html"], "cannot open"),
     ],
 )
-def test_errors(points: Path, tmp_path: Path, arguments: list[str], told: str) -> None:
+def test_errors(points: Path, tmp_path: Path, arguments: list[str], message: str) -> None:
     words = [word.format(file=points, folder=tmp_path) for word in arguments]
     result = invoke("page", *words)
-    assert told in str(result.exception)
+    assert message in str(result.exception)
 
 
 class Told(SimpleHTTPRequestHandler):
@@ -259,9 +259,9 @@ def test_a_browser_runs_it(browser: Any, points: Path, program: Any, tmp_path: P
     assert "0  0  0" in shown and "true  true" in shown
     assert re.search(r"1,000 examples in [\d.]+ s", shown)
     assert "1 of 2 things that it claims hold" in shown and "FAILS: wrong: 1 < 0: 1 < 0" in shown
-    made = load(whole, providers="cpu")(prompt="The ")
-    assert made in shown
-    assert f"{len(made) - len('The ')} characters in" in shown
+    result = load(whole, providers="cpu")(prompt="The ")
+    assert result in shown
+    assert f"{len(result) - len('The ')} characters in" in shown
 
 
 CHANGED = """const again = setInterval(() => {
@@ -276,9 +276,9 @@ CHANGED = """const again = setInterval(() => {
 
 def test_a_form_in_a_browser(browser: Any, program: Any, tmp_path: Path) -> None:
     """It answers at once, and anew when a menu changes; its controls stand in columns."""
-    made = program("export twice(size: [], kind: class[2]) -> class[2] { return where(kind == 1, 1, 0) }\n")
+    spec = program("export twice(size: [], kind: class[2]) -> class[2] { return where(kind == 1, 1, 0) }\n")
     out = tmp_path / "form.html"
-    file = export(made, "twice", Trained({}), tmp_path, CompileOptions(verify=False)).path
+    file = export(spec, "twice", Trained({}), tmp_path, CompileOptions(verify=False)).path
     write_page([file], out, MODULES)
     page = out.read_text(encoding="utf-8")
     out.write_text(page.replace("</html>", f"<script>{CHANGED}{TELLING}</script></html>"), encoding="utf-8")

@@ -177,6 +177,6 @@ def test_an_adapter_computes_what_its_library_does(name: str, tmp_path: Path) ->
     np.testing.assert_allclose(merged, expected, atol=1e-4)
     verb = next(e for e in ("predict", "classify", "tag") if e in program.exports)
     trained = Trained(load_weights(program, None)[0])
-    found = load(export(program, verb, trained, tmp_path).path, providers="cpu")(x=x)
-    found = found.classes if hasattr(found, "classes") else found
-    np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()))
+    result = load(export(program, verb, trained, tmp_path).path, providers="cpu")(x=x)
+    result = result.classes if hasattr(result, "classes") else result
+    np.testing.assert_allclose(result, expected, atol=1e-4 * max(1, np.abs(expected).max()))

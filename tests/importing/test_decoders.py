@@ -44,9 +44,9 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
     x = np.minimum(tokens(3, 23), VOCAB - 1)
     with torch.inference_mode():
         expected = model(torch.from_numpy(x)).logits.numpy()
-    found = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(x=x)
+    result = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(x=x)
     assert expected.std() > 0.1
-    np.testing.assert_allclose(found, expected, atol=TOLERANCE * max(1, np.abs(expected).max()), rtol=0)
+    np.testing.assert_allclose(result, expected, atol=TOLERANCE * max(1, np.abs(expected).max()), rtol=0)
     grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
     prompts = [x[0, :11], x[1, :2], x[2, :6]]
     together = grow(prompt=prompts, count=12, temperature=0.0, stop=-1)
@@ -67,8 +67,8 @@ def test_other_heads(kind: str, name: str, tmp_path: Path) -> None:
     x = np.minimum(tokens(1, 13), VOCAB - 1)
     with torch.inference_mode():
         expected = model(torch.from_numpy(x))[0].numpy()
-    found = load(export(program, name, Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")(x=x)
-    np.testing.assert_allclose(found, expected, atol=TOLERANCE * max(1, np.abs(expected).max()), rtol=0)
+    result = load(export(program, name, Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")(x=x)
+    np.testing.assert_allclose(result, expected, atol=TOLERANCE * max(1, np.abs(expected).max()), rtol=0)
 
 
 def test_several_files_of_bfloat16(tmp_path: Path) -> None:

@@ -60,13 +60,13 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
         results = model(**padded(texts))
     answers = [results[n] for n in ("start_logits", "end_logits") if n in results]
     expected = (torch.stack(answers, -1) if answers else results[0]).numpy()
-    found = file(x=texts)
+    result = file(x=texts)
     assert expected.std() > 0.1
-    assert found.shape == expected.shape
+    assert result.shape == expected.shape
     for i, text in enumerate(texts):
         kept = slice(None) if export_name == "classify" else slice(len(text))
         np.testing.assert_allclose(
-            found[i][kept], expected[i][kept], atol=1e-4 * max(1, np.abs(expected).max()), rtol=0
+            result[i][kept], expected[i][kept], atol=1e-4 * max(1, np.abs(expected).max()), rtol=0
         )
         np.testing.assert_allclose(
             file(x=text[None])[0], expected[i][kept], atol=1e-4 * max(1, np.abs(expected).max()), rtol=0
@@ -90,11 +90,11 @@ def test_pairs_of_texts(name: str, export_name: str, tmp_path: Path) -> None:
         row[n // 2 : n] = 1
     with torch.inference_mode():
         expected = model(**padded(rows()), token_type_ids=torch.from_numpy(second).long())[0].numpy()
-    found = compiled(tmp_path, export_name)(x=rows(), second=second)
+    result = compiled(tmp_path, export_name)(x=rows(), second=second)
     for i, n in enumerate(LENGTHS):
         kept = slice(None) if expected.ndim == 2 else slice(n)
         np.testing.assert_allclose(
-            found[i][kept], expected[i][kept], atol=1e-4 * max(1, np.abs(expected).max()), rtol=0
+            result[i][kept], expected[i][kept], atol=1e-4 * max(1, np.abs(expected).max()), rtol=0
         )
 
 
@@ -144,10 +144,10 @@ def test_sentences(pooling: dict[str, object], ways: list[str], normalised: bool
     with torch.inference_mode():
         h = ENCODERS["bert"].make()(torch.tensor([[2, 4, 5, 3]])).last_hidden_state[0].numpy()
     y = np.concatenate([pooled(h, way) for way in ways])
-    found = file(x=["red fish", "one"])
-    np.testing.assert_allclose(found[0], y / np.linalg.norm(y) if normalised else y, atol=1e-5)
-    np.testing.assert_allclose(file(x="red fish")[0], found[0], atol=1e-6)
-    np.testing.assert_allclose(file(x="one")[0], found[1], atol=1e-6)
+    result = file(x=["red fish", "one"])
+    np.testing.assert_allclose(result[0], y / np.linalg.norm(y) if normalised else y, atol=1e-5)
+    np.testing.assert_allclose(file(x="red fish")[0], result[0], atol=1e-6)
+    np.testing.assert_allclose(file(x="one")[0], result[1], atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["Qwen3ForCausalLM", pytest.param("Qwen3Model", marks=pytest.mark.slow)])
@@ -156,10 +156,10 @@ def test_a_decoder_that_makes_vectors(kind: str, tmp_path: Path) -> None:
     written(tmp_path, "Normalize", case=replace(DECODERS["qwen3"], model=kind), pooling_mode_lasttoken=True)
     file, model = compiled(tmp_path, "embed"), DECODERS["qwen3"].make().model
     texts = rows()
-    for text, found in zip(texts, file(x=texts), strict=True):
+    for text, vector in zip(texts, file(x=texts), strict=True):
         with torch.inference_mode():
             y = model(torch.from_numpy(text)[None]).last_hidden_state[0, -1].numpy()
-        np.testing.assert_allclose(found, y / np.linalg.norm(y), atol=1e-5)
+        np.testing.assert_allclose(vector, y / np.linalg.norm(y), atol=1e-5)
 
 
 def test_a_decoder_whose_tokens_look_both_ways(tmp_path: Path) -> None:
@@ -174,10 +174,10 @@ def test_a_decoder_whose_tokens_look_both_ways(tmp_path: Path) -> None:
         json.dumps(config | {"sliding_window": 6})
     )  # transformers halves it once more.
     texts = rows()
-    for text, found in zip(texts, compiled(tmp_path, "embed")(x=texts), strict=True):
+    for text, vector in zip(texts, compiled(tmp_path, "embed")(x=texts), strict=True):
         with torch.inference_mode():
             y = model(torch.from_numpy(text)[None]).last_hidden_state[0].mean(0).numpy()
-        np.testing.assert_allclose(found, y / np.linalg.norm(y), atol=1e-5)
+        np.testing.assert_allclose(vector, y / np.linalg.norm(y), atol=1e-5)
 
 
 def dense(folder: Path, wide: int, out: int, activation: str, **more: object) -> tuple[np.ndarray, ...]:
@@ -204,8 +204,8 @@ def test_matrices_behind_the_pooling(tmp_path: Path) -> None:
         h = ENCODERS["bert"].make()(torch.tensor([[2, 4, 5, 3]])).last_hidden_state[0].numpy()
     y = np.tanh(a @ h.mean(0) + b)
     y = y + c @ y + d
-    found = compiled(tmp_path, "embed", word_tokenizer("<s> $A </s>"))(x=["red fish"])
-    np.testing.assert_allclose(found[0], y / np.linalg.norm(y), atol=1e-5)
+    result = compiled(tmp_path, "embed", word_tokenizer("<s> $A </s>"))(x=["red fish"])
+    np.testing.assert_allclose(result[0], y / np.linalg.norm(y), atol=1e-5)
     dense(tmp_path / "2_Dense", 32, 12, "activation.Softplus")
     with pytest.raises(MaiError, match="`activation_function` is"):
         imported(tmp_path)
@@ -259,8 +259,8 @@ def test_files_as_they_were_published_first(tmp_path: Path) -> None:
     save_file(tensors | spare, path, {"format": "pt"})
     with torch.inference_mode():
         expected = model(torch.tensor([[2, 4, 5, 3]])).logits[0].numpy()
-    found = compiled(tmp_path, "fill")(x=[[2, 4, 5, 3]])[0]
-    np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
+    tokens = compiled(tmp_path, "fill")(x=[[2, 4, 5, 3]])[0]
+    np.testing.assert_allclose(tokens, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
 
 
 def test_a_head_that_is_not_known(tmp_path: Path) -> None:
@@ -284,10 +284,10 @@ def test_real_weights(tmp_path: Path) -> None:
         "日本語",
         "",
     ]
-    found = compiled(folder, "embed", (folder / "tokenizer.json").read_text(encoding="utf-8"))(x=texts)
+    result = compiled(folder, "embed", (folder / "tokenizer.json").read_text(encoding="utf-8"))(x=texts)
     tokenizer, model = library.AutoTokenizer.from_pretrained(folder), library.AutoModel.from_pretrained(folder).eval()
     encoded = tokenizer(texts, padding=True, return_tensors="pt")
     with torch.inference_mode():
         h, seen = model(**encoded).last_hidden_state, encoded["attention_mask"][..., None]
         expected = torch.nn.functional.normalize((h * seen).sum(1) / seen.sum(1)).numpy()
-    assert (found * expected).sum(1).min() > 0.9999
+    assert (result * expected).sum(1).min() > 0.9999

@@ -193,8 +193,8 @@ def twin_of(model: Any, weights: Mapping[str, np.ndarray]) -> Any:
     twin = getattr(transformers, type(model).__name__.replace("ViTModel", "ViTForImageClassification"))(config)
     there = twin.state_dict()
     before = "" if type(twin) is type(model) else "vit."
-    known = {f"{before}{name}": each for name, each in model.state_dict().items()}
-    twin.load_state_dict({**there, **{n: v for n, v in known.items() if n in there and v.shape == there[n].shape}})
+    state = {f"{before}{name}": each for name, each in model.state_dict().items()}
+    twin.load_state_dict({**there, **{n: v for n, v in state.items() if n in there and v.shape == there[n].shape}})
     with torch.no_grad():
         for name in ("weight", "bias"):
             getattr(head_of(twin), name).copy_(torch.from_numpy(np.array(weights[f"scores.linear_1.{name}"])))

@@ -197,10 +197,10 @@ def test_a_file_computes_what_its_folder_does(name: str, tmp_path: Path) -> None
     x = np.minimum(tokens(2, 11), VOCAB - 1)
     with torch.inference_mode():
         expected = model(torch.from_numpy(x)).logits.numpy()
-    found = load(export(program, "predict", Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")(
+    result = load(export(program, "predict", Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")(
         x=x
     )
-    np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()))
+    np.testing.assert_allclose(result, expected, atol=1e-4 * max(1, np.abs(expected).max()))
 
 
 def test_the_share_of_each_head_that_is_turned() -> None:
@@ -288,16 +288,16 @@ def test_a_tokenizer_of_sentence_piece(tmp_path: Path) -> None:
         "eos_token_id": 2,
     }
     write_tokenizer({f"tokenizer.ggml.{n}": v for n, v in said.items()}, tmp_path / "a")
-    found = tokenizers.Tokenizer.from_file(str(tmp_path / "a" / "tokenizer.json"))
+    tokenizer = tokenizers.Tokenizer.from_file(str(tmp_path / "a" / "tokenizer.json"))
     for _ in range(60):
         text = "".join(
             generator.choice(
                 [*"abcdeä ", "é", "\n", "日"], generator.integers(1, 30), p=[0.12] * 7 + [0.06, 0.05, 0.05]
             )
         )
-        assert found.encode(text).ids == [1, *joined_by_scores(text, pieces, scores)], repr(text)
-        assert found.decode(found.encode(text).ids) == text
-    assert found.encode("ab<|user|>").tokens[-1] == "<|user|>"
+        assert tokenizer.encode(text).ids == [1, *joined_by_scores(text, pieces, scores)], repr(text)
+        assert tokenizer.decode(tokenizer.encode(text).ids) == text
+    assert tokenizer.encode("ab<|user|>").tokens[-1] == "<|user|>"
     more = {
         "tokenizer.ggml.add_bos_token": False,
         "tokenizer.ggml.add_eos_token": True,

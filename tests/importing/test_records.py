@@ -154,8 +154,8 @@ def test_all_that_is_not_known_is_told_at_once() -> None:
 )
 def test_turns(values: list[int | str], text: str) -> None:
     assert turns_text(values, 1) == text
-    found = [eval(text.replace("true", "True").replace("false", "False"), {"i": i}) for i in range(len(values))]
-    assert found == [v == 1 for v in values]
+    results = [eval(text.replace("true", "True").replace("false", "False"), {"i": i}) for i in range(len(values))]
+    assert results == [v == 1 for v in values]
 
 
 def test_numbers() -> None:

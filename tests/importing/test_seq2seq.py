@@ -44,14 +44,14 @@ def start_of(model: Any) -> int:
     return int(model.config.pad_token_id if start is None else start)
 
 
-def greedy(model: Any, source: np.ndarray, count: int, *begun: int) -> list[int]:
+def greedy(model: Any, source: np.ndarray, count: int, *start: int) -> list[int]:
     """The likeliest tokens after the start and a beginning, each computed from the whole text."""
-    text = torch.tensor([[start_of(model), *begun]])
+    text = torch.tensor([[start_of(model), *start]])
     with torch.inference_mode():
         for _ in range(count):
             z = model(input_ids=torch.from_numpy(source)[None], decoder_input_ids=text).logits[:, -1]
             text = torch.cat([text, z.argmax(-1, keepdim=True)], -1)
-    return text[0, 1 + len(begun) :].tolist()
+    return text[0, 1 + len(start) :].tolist()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -60,10 +60,10 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
     save(model, tmp_path)
     program = imported(tmp_path)
     trained = Trained(load_weights(program, None)[0])
-    texts, begun = sources(), np.clip(tokens(3, 23), 3, VOCAB - 4)
+    texts, starts = sources(), np.clip(tokens(3, 23), 3, VOCAB - 4)
     predict = load(export(program, "predict", trained, tmp_path).path, providers="cpu")
-    together = predict(source=texts, x=begun)
-    for text, x, row in zip(texts, begun, together, strict=True):
+    together = predict(source=texts, x=starts)
+    for text, x, row in zip(texts, starts, together, strict=True):
         with torch.inference_mode():
             ids = {"input_ids": torch.from_numpy(text)[None], "decoder_input_ids": torch.from_numpy(x)[None]}
             expected = model(**ids).logits[0].numpy()
@@ -71,9 +71,9 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
         np.testing.assert_allclose(row, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
     grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
     language = {"language": 5} if name == "m2m_100" else {}
-    found = grow(source=texts, count=COUNT, stop=-1, **language)
+    texts_of_file = grow(source=texts, count=COUNT, stop=-1, **language)
     ends = getattr(model.generation_config, "forced_eos_token_id", None)
-    for text, row in zip(texts, found, strict=True):
+    for text, row in zip(texts, texts_of_file, strict=True):
         wanted = greedy(model, text, COUNT, *language.values())
         wanted[-1] = wanted[-1] if ends is None else ends
         assert row.tolist() == wanted
@@ -118,8 +118,8 @@ def test_a_search_of_several_beams(tmp_path: Path) -> None:
     program = imported(tmp_path)
     trained = Trained(load_weights(program, None)[0])
     grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
-    found = grow(source=sources(), count=6)
-    for text, row in zip(sources(), found, strict=True):
+    texts_of_file = grow(source=sources(), count=6)
+    for text, row in zip(sources(), texts_of_file, strict=True):
         settings = {**said, "max_new_tokens": 6, "do_sample": False}
         with torch.inference_mode():
             wanted = model.generate(torch.from_numpy(text)[None], **settings)[0, 1:].tolist()
@@ -194,14 +194,14 @@ def test_what_is_written_in_an_image(kind: str, tmp_path: Path) -> None:
     text = np.array([[2, 9, 33, 7, 61], [2, 8, 60, 4, 4]])
     with torch.inference_mode():
         expected = model(torch.from_numpy(images), decoder_input_ids=torch.from_numpy(text)).logits.numpy()
-    found = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(image=images, x=text)
+    result = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(image=images, x=text)
     assert expected.std() > 0.1
-    np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
+    np.testing.assert_allclose(result, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
     read = load(export(program, "read", trained, tmp_path).path, providers="cpu")
     for image, row in zip(images, read(image=images, count=7, stop=-1), strict=True):
-        begun = torch.tensor([[2]])
+        tokens_so_far = torch.tensor([[2]])
         with torch.inference_mode():
             for _ in range(7):
-                z = model(torch.from_numpy(image)[None], decoder_input_ids=begun).logits[:, -1]
-                begun = torch.cat([begun, z.argmax(-1, keepdim=True)], -1)
-        assert row.tolist() == begun[0, 1:].tolist()
+                z = model(torch.from_numpy(image)[None], decoder_input_ids=tokens_so_far).logits[:, -1]
+                tokens_so_far = torch.cat([tokens_so_far, z.argmax(-1, keepdim=True)], -1)
+        assert row.tolist() == tokens_so_far[0, 1:].tolist()

@@ -27,8 +27,8 @@ def refusal(path: Path) -> str:
     """The message and the help of the only error."""
     with pytest.raises(MaiError) as caught:
         import_folder(path, path / "m.mai")
-    (found,) = caught.value.diagnostics
-    return f"{found.message} | {found.help}"
+    (diagnostic,) = caught.value.diagnostics
+    return f"{diagnostic.message} | {diagnostic.help}"
 
 
 FILES = {

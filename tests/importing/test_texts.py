@@ -129,12 +129,13 @@ def test_what_is_told(tmp_path: Path) -> None:
     (folder / "special_tokens_map.json").write_text(json.dumps({"eos_token": "w8", "bos_token": "<s>"}))
     said = invoke("import", folder)
     assert said.exit_code == 0, said.stderr
-    told = " ".join(said.stderr.split())
-    assert "note: tokenizer_config.json has 'w7' (7) as its `eos_token`; texts end at 1" in told
+    message = " ".join(said.stderr.split())
+    assert "note: tokenizer_config.json has 'w7' (7) as its `eos_token`; texts end at 1" in message
     assert (
-        "note: chat_template.jinja is the template, as in transformers; tokenizer_config.json has another one" in told
+        "note: chat_template.jinja is the template, as in transformers; tokenizer_config.json has another one"
+        in message
     )
-    assert "note: special_tokens_map.json has 'w8' as `eos_token`; tokenizer_config.json counts, 'w7'" in told
+    assert "note: special_tokens_map.json has 'w8' as `eos_token`; tokenizer_config.json counts, 'w7'" in message
 
 
 @pytest.mark.parametrize(

@@ -61,16 +61,16 @@ def model(program: Program, tmp_path: Path, name: str = "f", options: CompileOpt
 @pytest.mark.parametrize("solver", ADAPTIVE)
 def test_the_error_is_within_the_tolerance(solver: str, system: str, program: Maker, tmp_path: Path) -> None:
     _, field, length = SYSTEMS[system]
-    made = program(spec(system, solver))
+    checked = program(spec(system, solver))
     exact = np.stack([solve_ivp(field, (0, length), x, "DOP853", rtol=1e-12, atol=1e-12).y[:, -1] for x in STARTS])
-    graph = forms.prepare(made.exports["f"])
+    graph = forms.prepare(checked.exports["f"])
     y, counts = evaluate(graph, {"x": STARTS}, {}, {})
     in_torch, torch_counts = run(lower(graph, Weights({})), graph, {"x": STARTS}, {})
-    in_onnx, onnx_counts = model(made, tmp_path).counted(x=STARTS)
-    for found in (y, in_torch, in_onnx):
-        np.testing.assert_allclose(found, exact, atol=FAR.get(solver, 1e-4))
-    for found in (torch_counts, onnx_counts):
-        np.testing.assert_allclose(found, counts, atol=24, rtol=0.1 if SOLVERS[solver].implicit else 0)
+    in_onnx, onnx_counts = model(checked, tmp_path).counted(x=STARTS)
+    for result in (y, in_torch, in_onnx):
+        np.testing.assert_allclose(result, exact, atol=FAR.get(solver, 1e-4))
+    for result in (torch_counts, onnx_counts):
+        np.testing.assert_allclose(result, counts, atol=24, rtol=0.1 if SOLVERS[solver].implicit else 0)
     rule = SOLVERS[solver].rule
     stages = len(rule.c) - 1 if isinstance(rule, Tableau) else 8
     assert (counts % stages == 2 % stages).all()
@@ -138,8 +138,8 @@ def test_a_net_on_one_point_solves_a_cloud(program: Maker, tmp_path: Path) -> No
         f"net flow(x: [2]) -> [2] {{\n  integrate s in 0..5 using dopri5() {{ dx/ds = {inner} }}\n  return x\n}}\n"
         "export f(X: [P, 2]) -> [P, 2] { return flow(X) }\nexport one(x: [2]) -> [2] { return flow(x) }\n"
     )
-    made = program(text)
-    cloud, one = model(made, tmp_path), model(made, tmp_path, "one")
+    spec = program(text)
+    cloud, one = model(spec, tmp_path), model(spec, tmp_path, "one")
     ends = cloud(X=STARTS[None])
     np.testing.assert_allclose(ends[0], one(x=STARTS), rtol=1e-5, atol=1e-6)
 
@@ -156,15 +156,15 @@ def test_what_the_velocity_reads_stays_with_its_example(optimise: bool, program:
         "export f(x: [2], mu: []) -> [2] { return flow(x, mu) }\n"
         "export cloud(X: [P, 2], mu: []) -> [P, 2] { return flow(X, mu) }\n"
     )
-    made, mu = program(text), np.array([0.0, 9.0, 3.0], np.float32)
-    one, cloud = (model(made, tmp_path, name, CompileOptions(optimise=optimise)) for name in ("f", "cloud"))
+    spec, mu = program(text), np.array([0.0, 9.0, 3.0], np.float32)
+    one, cloud = (model(spec, tmp_path, name, CompileOptions(optimise=optimise)) for name in ("f", "cloud"))
     together, counts = one.counted(x=STARTS, mu=mu)
     assert counts is not None and len(set(counts.tolist())) == len(mu)
     for i in range(len(mu)):
         np.testing.assert_allclose(one(x=STARTS[i : i + 1], mu=mu[i : i + 1])[0], together[i], rtol=1e-5)
     clouds = cloud(X=np.stack([STARTS, STARTS[::-1], STARTS]), mu=mu)
     np.testing.assert_allclose([clouds[0, 0], clouds[1, 1], clouds[2, 2]], together, atol=2e-3)
-    wanted, evaluated = evaluate(forms.prepare(made.exports["f"]), {"x": STARTS, "mu": mu}, {}, {})
+    wanted, evaluated = evaluate(forms.prepare(spec.exports["f"]), {"x": STARTS, "mu": mu}, {}, {})
     np.testing.assert_allclose(together, wanted, atol=1e-3)
     np.testing.assert_allclose(counts, evaluated, atol=12)
 
@@ -178,21 +178,21 @@ def test_branches_of_a_guided_net_stay_with_their_example(program: Maker, tmp_pa
         "  integrate s in 0..3 using dopri5(rtol = 1e-5, atol = 1e-5) {\n"
         "    dx/ds = v(x, s, 0 * y) + 2 * (v(x, s, y) - v(x, s, 0 * y)) }\n  return x\n}\n"
     )
-    made = program(text)
+    spec = program(text)
     drawn = np.random.default_rng(0)
-    weights = {n: drawn.standard_normal(w.shape).astype(np.float32) for n, w in made.weights.items()}
-    given = {"x": np.repeat(STARTS, 2, 0), "y": drawn.standard_normal((6, 3)).astype(np.float32)}
-    loaded = load(export(made, "f", Trained(weights), tmp_path).path, providers="cpu", threads=1)
-    together, counts = loaded.counted(**given)
+    weights = {n: drawn.standard_normal(w.shape).astype(np.float32) for n, w in spec.weights.items()}
+    inputs = {"x": np.repeat(STARTS, 2, 0), "y": drawn.standard_normal((6, 3)).astype(np.float32)}
+    loaded = load(export(spec, "f", Trained(weights), tmp_path).path, providers="cpu", threads=1)
+    together, counts = loaded.counted(**inputs)
     assert counts is not None and len(set(counts.tolist())) > 2
-    wanted, _ = evaluate(forms.prepare(made.exports["f"]), given, {}, weights)
+    wanted, _ = evaluate(forms.prepare(spec.exports["f"]), inputs, {}, weights)
     np.testing.assert_allclose(together, wanted, atol=1e-3)
 
 
 @pytest.mark.parametrize("opset", [21, 23])
 def test_a_way_that_does_not_arrive_is_told(opset: int, program: Maker, tmp_path: Path) -> None:
-    made = program(spec("van der Pol", tolerance=1e-4, more=", max_steps = 50"))
-    loaded = model(made, tmp_path, options=CompileOptions(opset=opset))
+    checked = program(spec("van der Pol", tolerance=1e-4, more=", max_steps = 50"))
+    loaded = model(checked, tmp_path, options=CompileOptions(opset=opset))
     rest = np.zeros((2, 2), np.float32)
     np.testing.assert_allclose(loaded(x=rest), rest)
     with pytest.raises(ModelError, match=r"did not arrive for 2 of 3 examples: 0, 2") as error:

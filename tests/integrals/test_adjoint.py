@@ -49,8 +49,8 @@ def test_gradients_are_those_of_backpropagation(solver: Solver, rate: str, progr
     text = SPEC.format(solver=call(solver, ", adjoint = true"), rate=rate)
     again, parameters = objective(program(text), adjoint=True)
     torch.testing.assert_close(again, loss)
-    for made, exact in zip(torch.autograd.grad(again, parameters), wanted, strict=True):
-        assert (made - exact).norm() < (1e-2 if solver.order == 1 else 1e-3) * exact.norm()
+    for gradient, exact in zip(torch.autograd.grad(again, parameters), wanted, strict=True):
+        assert (gradient - exact).norm() < (1e-2 if solver.order == 1 else 1e-3) * exact.norm()
 
 
 def kept_bytes(program: Program, *, adjoint: bool) -> int:
@@ -76,8 +76,8 @@ def test_what_is_kept_does_not_grow_with_the_steps(program: Maker) -> None:
 def test_a_way_of_no_length_changes_nothing(program: Maker) -> None:
     text = SPEC.format(solver="dopri5(adjoint = true)", rate="1").replace("0..T", "1..T")
     loss, (u, *_) = objective(program(text), adjoint=True)
-    (made,) = torch.autograd.grad(loss, [u])
-    assert not made.any()
+    (gradient,) = torch.autograd.grad(loss, [u])
+    assert not gradient.any()
 
 
 def test_a_derivative_is_not_taken_through_it(program: Maker) -> None:

@@ -56,17 +56,17 @@ def landed() -> tuple[Array, Array, Array]:
 def test_a_ball_that_falls(method: str, program: Maker) -> None:
     graph = forms.prepare(program(BOUNCE.format(method=method)).exports["bounce"])
     arrays = {"height": HEIGHT.astype(float), "speed": SPEED.astype(float)}
-    found = evaluate(graph, arrays, {}, {})[:3]
+    results = evaluate(graph, arrays, {}, {})[:3]
     rough = 3e-2 if "euler" in method else 1e-5
-    for result, exact in zip(found, landed(), strict=True):
+    for result, exact in zip(results, landed(), strict=True):
         np.testing.assert_allclose(result, exact, rtol=rough, atol=rough)
 
 
 @pytest.mark.parametrize("method", ["tsit5(rtol = 1e-6, atol = 1e-8)", "rk4(40)"])
 def test_a_file_and_torch_stop_where_each_example_does(method: str, program: Maker, tmp_path: Path) -> None:
-    made = program(BOUNCE.format(method=method))
-    graph, arrays = forms.prepare(made.exports["bounce"]), {"height": HEIGHT, "speed": SPEED}
-    model = load(export(made, "bounce", Trained({}), tmp_path).path, providers="cpu")
+    spec = program(BOUNCE.format(method=method))
+    graph, arrays = forms.prepare(spec.exports["bounce"]), {"height": HEIGHT, "speed": SPEED}
+    model = load(export(spec, "bounce", Trained({}), tmp_path).path, providers="cpu")
     together = model(**arrays)
     in_torch = run(lower(graph, Weights({})), graph, arrays, {})
     for result, other, exact in zip(together.values(), in_torch, landed(), strict=False):
@@ -79,8 +79,8 @@ def test_a_file_and_torch_stop_where_each_example_does(method: str, program: Mak
 
 
 def test_an_unrolled_file_stops_too(program: Maker, tmp_path: Path) -> None:
-    made = program(BOUNCE.format(method="rk4(20)"))
-    path = export(made, "bounce", Trained({}), tmp_path, CompileOptions(unroll=True)).path
+    spec = program(BOUNCE.format(method="rk4(20)"))
+    path = export(spec, "bounce", Trained({}), tmp_path, CompileOptions(unroll=True)).path
     np.testing.assert_allclose(load(path, providers="cpu")(height=HEIGHT, speed=SPEED)["hit"], landed()[0], atol=1e-4)
 
 
@@ -135,11 +135,11 @@ def test_the_first_of_several_ends_it(program: Maker) -> None:
         "export f(X: [P, 2], v: [2]) -> [P, 3] { return go(X, v) }\n"
     )
     points = np.array([[[-2.5, 0.0], [-2.5, 2.0], [0.0, 0.5], [2.0, 0.6]]])
-    (found,) = evaluate(forms.prepare(program(text).exports["f"]), {"X": points, "v": np.array([[1.0, 0.0]])}, {}, {})[
+    (result,) = evaluate(forms.prepare(program(text).exports["f"]), {"X": points, "v": np.array([[1.0, 0.0]])}, {}, {})[
         :1
     ]
     exact = [[-1, 0, 1.5], [3, 2, 5.5], [0, 0.5, 0], [3, 0.6, 1]]
-    np.testing.assert_allclose(found[0], exact, atol=1e-6)
+    np.testing.assert_allclose(result[0], exact, atol=1e-6)
 
 
 def test_an_end_inside_of_a_long_step_is_seen(program: Maker) -> None:
@@ -166,8 +166,8 @@ def test_derivatives_of_the_time_and_of_what_is_there(method: str, program: Make
     height, speed = np.array([1.0, 5.0, 0.3]), np.array([0.0, 3.0, -2.0])
     r = np.sqrt(speed**2 + 2 * G * height)
     graph = forms.prepare(program(text).exports["bounce"])
-    found = evaluate(graph, {"height": height, "speed": speed}, {}, {})[:4]
-    for result, exact in zip(found, (1 / r, (1 + speed / r) / G, -G / r, -G / r**3), strict=True):
+    results = evaluate(graph, {"height": height, "speed": speed}, {}, {})[:4]
+    for result, exact in zip(results, (1 / r, (1 + speed / r) / G, -G / r, -G / r**3), strict=True):
         np.testing.assert_allclose(result, exact, rtol=1e-5)
 
 
@@ -179,12 +179,12 @@ def test_training_goes_through_it(method: str, program: Maker) -> None:
         f"  integrate s in 0..2 using {method} {{ dx/ds = -w * x }} until x < c as hit\n  return hit\n}}\n"
         "export g(x: []) -> [] { return f(x) }\n"
     )
-    made = program(text)
-    weights = Weights(made.weights).initialise(0)
-    lower(forms.prepare(made.exports["g"]), weights).forward(torch.tensor([1.0, 9.0, 0.1]))[0].sum().backward()
-    found = {name.rpartition(".")[2]: float(weight.grad) for name, weight in weights.named_parameters()}
-    np.testing.assert_allclose(found["w"], -np.log(2) / 0.7**2, rtol=1e-3)
-    np.testing.assert_allclose(found["c"], -1 / (0.5 * 0.7), rtol=1e-3)
+    spec = program(text)
+    weights = Weights(spec.weights).initialise(0)
+    lower(forms.prepare(spec.exports["g"]), weights).forward(torch.tensor([1.0, 9.0, 0.1]))[0].sum().backward()
+    gradients = {name.rpartition(".")[2]: float(weight.grad) for name, weight in weights.named_parameters()}
+    np.testing.assert_allclose(gradients["w"], -np.log(2) / 0.7**2, rtol=1e-3)
+    np.testing.assert_allclose(gradients["c"], -1 / (0.5 * 0.7), rtol=1e-3)
 
 
 def test_a_noisy_path_ends_on_the_line_between_two_steps(program: Maker, tmp_path: Path) -> None:

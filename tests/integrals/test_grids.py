@@ -143,8 +143,8 @@ def test_times_lie_where_the_grid_says(name: str, program: Maker) -> None:
         f"layer bent(u: [], k) -> [] {{ return exp(k * u) }}\nexport f(x: []) -> [5] {{\n"
         f"  integrate s in {bounds} using euler(4, grid = {grid}) {{ dx/ds = 1 }} keep x as xs\n  return xs\n}}\n"
     )
-    (made,) = ends(program, text, {"x": np.array([TIMES[name][0]])})
-    np.testing.assert_allclose(made[0], TIMES[name], atol=1e-12)
+    (end,) = ends(program, text, {"x": np.array([TIMES[name][0]])})
+    np.testing.assert_allclose(end[0], TIMES[name], atol=1e-12)
 
 
 def by_hand(x: Array, times: Array) -> Array:
@@ -168,8 +168,8 @@ def test_times_of_each_example(program: Maker, tmp_path: Path) -> None:
     x = np.array([0.5, -1.0, 2.0], np.float32)
     times = np.array([[0, 0.2, 0.2, 1], [2, 1.5, 0.3, 0.1], [-3, 0.6, 0.3, 1]], np.float32)
     taken = np.array([[0, 0.2, 0.2, 1], [2, 1.5, 0.3, 0.1], [0, 0.3, 0.6, 1]], np.float32)
-    made = opened(program, tmp_path, text)(x=x, a=taken[:, 0], b=taken[:, -1], times=times)
-    np.testing.assert_allclose(made, [by_hand(y, row) for y, row in zip(x, taken, strict=True)], rtol=1e-5)
+    result = opened(program, tmp_path, text)(x=x, a=taken[:, 0], b=taken[:, -1], times=times)
+    np.testing.assert_allclose(result, [by_hand(y, row) for y, row in zip(x, taken, strict=True)], rtol=1e-5)
 
 
 def test_a_function_that_turns_back_gives_no_numbers(program: Maker) -> None:
@@ -193,10 +193,10 @@ def test_states_at_times_and_the_way_there(method: str, bounds: str, program: Ma
     times = np.array([[0.0, 0.001, 0.37, 1.0], [0.9, 0.9, 0.05, 1.5]], np.float32)
     begin = 0.0 if bounds == "0..1" else 1.0
     x = forced(np.array([0.5, -1.0]), begin).astype(np.float32)
-    made = opened(program, tmp_path, text)(x=x, times=times)
+    result = opened(program, tmp_path, text)(x=x, times=times)
     wanted = forced(np.array([[0.5], [-1.0]]), times)
-    np.testing.assert_allclose(made[:, :3], wanted[:, :3], atol=2e-5)
-    assert np.isclose(made[0, 3], wanted[0, 3], atol=2e-5) and np.isnan(made[1, 3])
+    np.testing.assert_allclose(result[:, :3], wanted[:, :3], atol=2e-5)
+    assert np.isclose(result[0, 3], wanted[0, 3], atol=2e-5) and np.isnan(result[1, 3])
 
 
 @pytest.mark.parametrize("method", ["rk4(40", "ab3(300"])
@@ -272,8 +272,8 @@ def test_the_adjoint_equation_goes_back_along_the_grid(grid: str, program: Maker
     loss, parameters = objective(program(plain), adjoint=False)
     wanted = torch.autograd.grad(loss, parameters)
     again, parameters = objective(program(marked), adjoint=True)
-    for made, exact in zip(torch.autograd.grad(again, parameters), wanted, strict=True):
-        assert (made - exact).norm() < 1e-4 * exact.norm()
+    for gradient, exact in zip(torch.autograd.grad(again, parameters), wanted, strict=True):
+        assert (gradient - exact).norm() < 1e-4 * exact.norm()
 
 
 @pytest.mark.parametrize("unroll", [False, True])
@@ -285,11 +285,11 @@ def test_numpy_torch_and_files_agree(unroll: bool, program: Maker, tmp_path: Pat
         "  integrate s in 0..1 using milstein(steps, grid = warp) { dx = -x * ds + 0.3 * x * dW }\n"
         "  integrate s in 0..1 using sra1(grid = [0, 0.1, 1]) { dx = -x * ds + 0.3 * dW }\n  return x\n}\n"
     )
-    made = program(text)
-    graph, x = forms.prepare(made.exports["f"]), np.random.default_rng(0).standard_normal((5, 2)).astype(np.float32)
+    spec = program(text)
+    graph, x = forms.prepare(spec.exports["f"]), np.random.default_rng(0).standard_normal((5, 2)).astype(np.float32)
     (by_numpy,) = evaluate(graph, {"x": x}, {"seed": 7}, {})
     (by_torch,) = run(lower(graph, Weights({})), graph, {"x": x}, {"seed": 7})
-    model = load(export(made, "f", Trained({}), tmp_path, CompileOptions(unroll=unroll)).path, providers="cpu")
+    model = load(export(spec, "f", Trained({}), tmp_path, CompileOptions(unroll=unroll)).path, providers="cpu")
     np.testing.assert_allclose(by_torch, by_numpy, atol=1e-5)
     np.testing.assert_allclose(model(x=x, seed=7), by_numpy, atol=1e-5)
 
@@ -298,8 +298,8 @@ def test_a_plan_leaves_the_grid(program: Maker) -> None:
     """Another method and number of steps, as `mai tune` tries them, are those that the text would name."""
     text = "export f(x: [2], steps: int = 8) -> [2] {{\n  integrate s in 0..1 using {}(steps, grid = power(3)) {{ dx/ds = cos(3 * s) - x }}\n  return x\n}}\n"
     x = np.random.default_rng(0).standard_normal((4, 2))
-    made = forms.retimed(program(text.format("rk4")).exports["f"], Plan("heun", 5), Switches("steps"))
-    (planned,) = evaluate(forms.prepare(made), {"x": x}, {}, {})
+    graph = forms.retimed(program(text.format("rk4")).exports["f"], Plan("heun", 5), Switches("steps"))
+    (planned,) = evaluate(forms.prepare(graph), {"x": x}, {}, {})
     np.testing.assert_array_equal(planned, ends(program, text.format("heun"), {"x": x}, steps=5)[0])
 
 

@@ -53,12 +53,12 @@ def own_times() -> Array:
 @pytest.mark.parametrize("method", METHODS)
 def test_unsorted_times_of_each_example(method: str, program: Maker, tmp_path: Path) -> None:
     """exp((t^2 - a^2) / 2) on the way, not a number outside; alike in numpy, torch and the file, alone as in a batch."""
-    made = program(OWN.format(method=method))
-    graph, times = forms.prepare(made.exports["f"]), own_times()
+    spec = program(OWN.format(method=method))
+    graph, times = forms.prepare(spec.exports["f"]), own_times()
     exact = np.exp((times**2 - START[:, None] ** 2) / 2)
     exact[:, 6:] = np.nan
     arrays = {"x": np.ones(4, np.float32), "times": times, "a": START, "b": STOP}
-    model = load(export(made, "f", Trained({}), tmp_path).path, providers="cpu")
+    model = load(export(spec, "f", Trained({}), tmp_path).path, providers="cpu")
     in_file = model(**arrays)["xs"]
     for rows in (evaluate(graph, arrays, {}, {})[0], run(lower(graph, Weights({})), graph, arrays, {})[0], in_file):
         np.testing.assert_allclose(rows, exact, rtol=3e-5)
@@ -112,14 +112,14 @@ def test_derivatives_by_parameters_and_times(method: str, program: Maker) -> Non
         "export g(t: [N]) -> [] { return sum(f(t)) }\n"
     )
     times = np.array([[0.3, 1.7, 0.0], [1.0, 0.2, 0.9]], np.float32)
-    made = program(text)
-    weights = Weights(made.weights).initialise(0)
-    lower(forms.prepare(made.exports["g"]), weights).forward(torch.from_numpy(times))[0].mean().backward()
-    found = {name.rpartition(".")[2]: weight.grad for name, weight in weights.named_parameters()}
+    spec = program(text)
+    weights = Weights(spec.weights).initialise(0)
+    lower(forms.prepare(spec.exports["g"]), weights).forward(torch.from_numpy(times))[0].mean().backward()
+    gradients = {name.rpartition(".")[2]: weight.grad for name, weight in weights.named_parameters()}
     late = times + np.float32(0.1)
     y = np.exp(-0.7 * late)
-    np.testing.assert_allclose(found["w"], (-late * y).sum(1).mean(), rtol=1e-3)
-    np.testing.assert_allclose(found["u"], (-0.7 * y).sum(1).mean(), rtol=1e-3)
+    np.testing.assert_allclose(gradients["w"], (-late * y).sum(1).mean(), rtol=1e-3)
+    np.testing.assert_allclose(gradients["u"], (-0.7 * y).sum(1).mean(), rtol=1e-3)
 
 
 def test_a_derivative_in_the_file(program: Maker, tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def test_a_derivative_in_the_file(program: Maker, tmp_path: Path) -> None:
         "  integrate s in 0..2 using rk4(20) { dy/ds = -y * y } keep y at t as ys\n  return grad(sum(ys), x)\n}\n"
     )
     x, t = np.array([1.0, 0.5], np.float32), np.array([[0.5, 2.0, 1.3], [0.0, 0.7, 0.7]], np.float32)
-    found = opened(program, tmp_path, text)(x=x, t=t)
-    np.testing.assert_allclose(found, (1 / (1 + x[:, None] * t) ** 2).sum(1), rtol=1e-4)
+    result = opened(program, tmp_path, text)(x=x, t=t)
+    np.testing.assert_allclose(result, (1 / (1 + x[:, None] * t) ** 2).sum(1), rtol=1e-4)
 
 
 def test_paths_and_times_beside_each_other(program: Maker, tmp_path: Path) -> None:

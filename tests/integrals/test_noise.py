@@ -71,9 +71,9 @@ def test_milstein_is_of_strong_order_one(form: str, program: Maker) -> None:
     shape, noise, term, alone = FORMS[form]
     text = integral("f", shape, "milstein", f"    {noise}\n    dx = 0.3 * x * ds + {term}")
     text += integral("w", shape, "milstein", f"    {noise}\n    dx = 0 * x * ds + {alone}")
-    made, sizes = program(text), (600, 2) if shape else (600,)
+    spec, sizes = program(text), (600, 2) if shape else (600,)
     errors = [
-        np.abs(ends(made, "f", np.ones(sizes), n) - np.exp(0.3 - 0.245 + ends(made, "w", np.zeros(sizes), n))).mean()
+        np.abs(ends(spec, "f", np.ones(sizes), n) - np.exp(0.3 - 0.245 + ends(spec, "w", np.zeros(sizes), n))).mean()
         for n in STEPS
     ]
     assert errors[0] < 0.03
@@ -83,9 +83,9 @@ def test_milstein_is_of_strong_order_one(form: str, program: Maker) -> None:
 def paths_of(program: Maker, solver: str, steps: int, count: int) -> tuple[Array, Array]:
     """Increments and integrals of two Brownian motions, [count, steps, 2] each, as a solver draws them for `noise dB: [2]`."""
     both = "concat(xs[:, None], ys[:, None], axis = 1)"
-    made = program(integral("p", "2", solver, "    noise dB: [2]\n    dx = 0 * x * ds + dB\n    dy/ds = x", both))
-    found = ends(made, "p", np.zeros((count, 2)), steps)
-    w, y = found[:, :, 0], found[:, :, 1]
+    spec = program(integral("p", "2", solver, "    noise dB: [2]\n    dx = 0 * x * ds + dB\n    dy/ds = x", both))
+    ends_of_file = ends(spec, "p", np.zeros((count, 2)), steps)
+    w, y = ends_of_file[:, :, 0], ends_of_file[:, :, 1]
     return np.diff(w, axis=1), np.diff(y, axis=1) - w[:, :-1] / steps
 
 
@@ -101,12 +101,12 @@ ADDITIVE = "    noise dB: [2]\n    dx = sin(2 * x) * ds + (1 + s) * sum([0.3, 0.
 
 
 def test_the_additive_method_is_the_papers(program: Maker) -> None:
-    made, steps = program(integral("f", "", "sra1", ADDITIVE)), 8
+    spec, steps = program(integral("f", "", "sra1", ADDITIVE)), 8
     db, i = paths_of(program, "sra1", steps, 5)
     x = np.full(5, 0.2)
     for n in range(steps):
         x = additive_step(x, n / steps, 1 / steps, db[:, n], i[:, n])
-    np.testing.assert_allclose(ends(made, "f", np.full(5, 0.2), steps), x, rtol=1e-12)
+    np.testing.assert_allclose(ends(spec, "f", np.full(5, 0.2), steps), x, rtol=1e-12)
 
 
 def test_the_papers_method_is_of_strong_order_three_halves() -> None:
@@ -146,8 +146,8 @@ def chain(steps: int) -> tuple[float, float]:
 
 def test_the_additive_method_has_weak_order_two(program: Maker) -> None:
     """The moments of an Ornstein-Uhlenbeck process, e^-1 2 and (1 - e^-2) / 8."""
-    made = program(integral("f", "", "sra1", "    dx = -x * ds + 0.5 * dW"))
-    x = ends(made, "f", np.full(20_000, 2.0), 4)
+    spec = program(integral("f", "", "sra1", "    dx = -x * ds + 0.5 * dW"))
+    x = ends(spec, "f", np.full(20_000, 2.0), 4)
     mean, variance = chain(4)
     assert abs(x.mean() - mean) < 5 * np.sqrt(variance / len(x))
     assert abs(x.var() - variance) < 5 * variance * np.sqrt(2 / len(x))
@@ -179,8 +179,8 @@ def milstein_moments(steps: int) -> tuple[float, float]:
 
 def test_milstein_is_of_weak_order_one(program: Maker) -> None:
     """The moments of the chain are those that are drawn, and go to those of the process as the step does."""
-    made = program(integral("f", "", "milstein", "    dx = 0.3 * x * ds + 0.7 * x * dW"))
-    x, count = ends(made, "f", np.ones(100_000), 3), 100_000
+    spec = program(integral("f", "", "milstein", "    dx = 0.3 * x * ds + 0.7 * x * dW"))
+    x, count = ends(spec, "f", np.ones(100_000), 3), 100_000
     for power, moment in zip((1, 2), milstein_moments(3), strict=True):
         drawn = x**power
         assert abs(drawn.mean() - moment) < 5 * drawn.std() / np.sqrt(count)
@@ -243,13 +243,13 @@ export crowd(x: [4, 2]) -> [4, 2] { return walk(x) }
 def test_numpy_torch_and_a_file_agree(method: str, factors: tuple[str, str], program: Maker, tmp_path: Path) -> None:
     """With examples, and points of a mapped call, that have noise of their own, whatever else is in the batch."""
     head, tail = DRIVEN.replace("METHOD", method).split("net walk")
-    made = program(head.replace("FACTOR", factors[0]) + "net walk" + tail.replace("FACTOR", factors[1]))
+    spec = program(head.replace("FACTOR", factors[0]) + "net walk" + tail.replace("FACTOR", factors[1]))
     for name, field, shape in (("driven", "x0", (5, 2)), ("crowd", "x", (3, 4, 2))):
-        graph = forms.prepare(made.exports[name])
+        graph = forms.prepare(spec.exports[name])
         x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
         (by_numpy,) = evaluate(graph, {field: x}, {"seed": 7}, {})
         (by_torch,) = run(lower(graph, Weights({})), graph, {field: x}, {"seed": 7})
-        model = load(export(made, name, Trained({}), tmp_path).path, providers="cpu")
+        model = load(export(spec, name, Trained({}), tmp_path).path, providers="cpu")
         np.testing.assert_allclose(by_torch, by_numpy, atol=1e-5)
         np.testing.assert_allclose(model(**{field: x}, seed=7), by_numpy, atol=1e-5)
         np.testing.assert_allclose(model(**{field: x[:2]}, seed=7), by_numpy[:2], atol=1e-5)

@@ -88,8 +88,8 @@ def test_the_adjoint_equation_has_the_same_gradients(solver: str, program: Maker
     loss, parameters = objective(program(text.format(solver.format(""))), adjoint=False)
     wanted = torch.autograd.grad(loss, parameters)
     again, parameters = objective(program(text.format(solver.format(", adjoint = true"))), adjoint=True)
-    for made, exact in zip(torch.autograd.grad(again, parameters), wanted, strict=True):
-        assert (made - exact).norm() < 1e-3 * exact.norm()
+    for gradient, exact in zip(torch.autograd.grad(again, parameters), wanted, strict=True):
+        assert (gradient - exact).norm() < 1e-3 * exact.norm()
 
 
 def test_a_row_of_bounds_is_refused(tmp_path: Path) -> None:

@@ -51,13 +51,13 @@ def radau(velocity: Callable[[float, Array], list[float]], end: float, start: li
 @pytest.mark.slow
 def test_van_der_pol(program: Maker, tmp_path: Path) -> None:
     """Three examples, each as stiff as it is, in numpy, torch and the file; fewer steps than Radau's."""
-    made = program(VAN_DER_POL)
-    graph = forms.prepare(made.exports["f"])
+    spec = program(VAN_DER_POL)
+    graph = forms.prepare(spec.exports["f"])
     μ, end = np.array([1.0, 200.0, 1000.0], np.float32), np.array([20.0, 300.0, 2000.0], np.float32)
     arrays = {"x": np.array([[2.0, 0.0]] * 3, np.float32), "μ": μ, "end": end}
     in_numpy, counts = evaluate(graph, arrays, {}, {})
     in_torch, _ = run(lower(graph, Weights({})), graph, arrays, {})
-    in_file = load(export(made, "f", Trained({}), tmp_path).path, providers="cpu")(**arrays)
+    in_file = load(export(spec, "f", Trained({}), tmp_path).path, providers="cpu")(**arrays)
     for i, m in enumerate(μ.tolist()):
         exact, steps = radau(lambda t, x, m=m: [x[1], m * (1 - x[0] ** 2) * x[1] - x[0]], float(end[i]), [2.0, 0.0])
         np.testing.assert_allclose(in_numpy[i], exact, rtol=1e-5, atol=1e-5)
@@ -73,9 +73,9 @@ def test_robertson(program: Maker, tmp_path: Path) -> None:
         slow, fast, there = -0.04 * y[0] + 1e4 * y[1] * y[2], 3e7 * y[1] ** 2, 0.0
         return [slow, -slow - fast + there, fast]
 
-    made, end = program(ROBERTSON), np.array([40.0, 1e4], np.float32)
-    (y, _) = evaluate(forms.prepare(made.exports["f"]), {"end": end}, {}, {})
-    in_file = load(export(made, "f", Trained({}), tmp_path).path, providers="cpu")(end=end)
+    spec, end = program(ROBERTSON), np.array([40.0, 1e4], np.float32)
+    (y, _) = evaluate(forms.prepare(spec.exports["f"]), {"end": end}, {}, {})
+    in_file = load(export(spec, "f", Trained({}), tmp_path).path, providers="cpu")(end=end)
     for i in range(2):
         exact, _ = radau(velocity, float(end[i]), [1.0, 0.0, 0.0])
         np.testing.assert_allclose(y[i], exact, rtol=5e-6)
@@ -159,11 +159,11 @@ def test_states_of_any_shape_and_several_of_them(program: Maker, tmp_path: Path)
     )
     drawn = np.random.default_rng(0)
     arrays = {"A": drawn.standard_normal((2, 2, 3)).astype(np.float32), "w": np.array([0.3, -1.0], np.float32)}
-    made = program(text.format("rodas5"))
+    spec = program(text.format("rodas5"))
     exact = evaluate(forms.prepare(program(text.format("dopri5")).exports["f"]), arrays, {}, {})[:3]
-    found = evaluate(forms.prepare(made.exports["f"]), arrays, {}, {})[:3]
-    in_file = load(export(made, "f", Trained({}), tmp_path).path, providers="cpu")(**arrays)
-    for a, b, c in zip(exact, found, in_file.values(), strict=False):
+    results = evaluate(forms.prepare(spec.exports["f"]), arrays, {}, {})[:3]
+    in_file = load(export(spec, "f", Trained({}), tmp_path).path, providers="cpu")(**arrays)
+    for a, b, c in zip(exact, results, in_file.values(), strict=False):
         np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-3)
         np.testing.assert_allclose(c, b, rtol=1e-3, atol=1e-3)
 
@@ -176,12 +176,12 @@ def test_derivatives(program: Maker) -> None:
         "export g(x: []) -> [] { return f(x) }\n"
         "export slope(x: []) -> [] { return jvp(f(x), x, 1) }\n"
     )
-    made, x = program(text), np.array([0.5, 3.0], np.float32)
-    weights = Weights(made.weights).initialise(0)
-    held = {"f.w": np.array(40.0, np.float32)}
-    (forward, _) = evaluate(forms.prepare(made.exports["slope"]), {"x": x.astype(float)}, {}, held)
+    spec, x = program(text), np.array([0.5, 3.0], np.float32)
+    weights = Weights(spec.weights).initialise(0)
+    parameters = {"f.w": np.array(40.0, np.float32)}
+    (forward, _) = evaluate(forms.prepare(spec.exports["slope"]), {"x": x.astype(float)}, {}, parameters)
     np.testing.assert_allclose(forward, np.exp(-40), rtol=1e-2, atol=1e-9)
-    lower(forms.prepare(made.exports["g"]), weights).forward(torch.from_numpy(x))[0].sum().backward()
+    lower(forms.prepare(spec.exports["g"]), weights).forward(torch.from_numpy(x))[0].sum().backward()
     (gradient,) = (float(p.grad) for p in weights.parameters())
 
     def ended(w: float) -> float:

@@ -61,12 +61,12 @@ def test_the_chain_has_weak_order_one() -> None:
 
 
 def test_three_backends_draw_the_same(program: Maker, tmp_path: Path) -> None:
-    made = program(PROCESS)
-    graph = forms.prepare(made.exports["path"])
+    spec = program(PROCESS)
+    graph = forms.prepare(spec.exports["path"])
     x = np.random.default_rng(0).standard_normal((5, 2)).astype(np.float32)
     (by_numpy,) = evaluate(graph, {"x": x}, {"seed": 7}, {})
     (by_torch,) = run(lower(graph, Weights({})), graph, {"x": x}, {"seed": 7})
-    model = load(export(made, "path", Trained({}), tmp_path).path, providers="cpu")
+    model = load(export(spec, "path", Trained({}), tmp_path).path, providers="cpu")
     by_onnx = model(x=x, seed=7)
     np.testing.assert_allclose(by_torch, by_numpy, atol=1e-5)
     np.testing.assert_allclose(by_onnx, by_numpy, atol=1e-5)
@@ -83,9 +83,9 @@ def test_backward_in_time_and_beside_a_derivative(program: Maker) -> None:
         "  return [x, t]\n}\n"
     )
     graph = forms.prepare(program(text).exports["f"])
-    (made,) = evaluate(graph, {}, {"batch": 4000, "seed": 1}, {})
-    assert abs(made[:, 0].var() - 1) < 0.1
-    np.testing.assert_allclose(made[:, 1], -2 * np.arange(1, 51).sum() / 50**2)
+    (result,) = evaluate(graph, {}, {"batch": 4000, "seed": 1}, {})
+    assert abs(result[:, 0].var() - 1) < 0.1
+    np.testing.assert_allclose(result[:, 1], -2 * np.arange(1, 51).sum() / 50**2)
 
 
 DRIFTS = {
@@ -137,8 +137,8 @@ def test_the_strong_order_on_a_known_path(solver: str, order: float, drift: floa
         "export f(x: [], steps: int = 4) -> [] {\n" + block.format(solver, "0.3 * x * ds + 0.7 * x * dW")
         + "export w(x: [], steps: int = 4) -> [] {\n" + block.format(solver, "0 * ds + dW")
     )  # fmt: skip
-    made = program(text)
-    graphs = [forms.prepare(made.exports[name]) for name in ("f", "w")]
+    spec = program(text)
+    graphs = [forms.prepare(spec.exports[name]) for name in ("f", "w")]
     steps, errors = [16, 32, 64, 128], []
     for count in steps:
         settings = {"steps": count, "seed": 5}
@@ -151,8 +151,8 @@ def test_the_strong_order_on_a_known_path(solver: str, order: float, drift: floa
 
 def test_heuns_increments_are_the_same_in_a_file(program: Maker, tmp_path: Path) -> None:
     text = PROCESS.replace("euler_maruyama", "stratonovich_heun").replace("0.5 * dW", "0.5 * sin(x + s) * dW")
-    made = program(text)
+    spec = program(text)
     x = np.random.default_rng(0).standard_normal((5, 2)).astype(np.float32)
-    (by_numpy,) = evaluate(forms.prepare(made.exports["path"]), {"x": x}, {"seed": 7}, {})
-    model = load(export(made, "path", Trained({}), tmp_path).path, providers="cpu")
+    (by_numpy,) = evaluate(forms.prepare(spec.exports["path"]), {"x": x}, {"seed": 7}, {})
+    model = load(export(spec, "path", Trained({}), tmp_path).path, providers="cpu")
     np.testing.assert_allclose(model(x=x, seed=7), by_numpy, atol=1e-5)

@@ -319,9 +319,9 @@ def test_the_module_computes_what_files_compute_and_training_minimizes() -> None
     run = spec.train(1, batch=64, quiet=True, seed=0)
     module = mai.Spec(FLOW, "flow", data=POINTS).torch(seed=0)
     assert list(dict(module.named_parameters())) == list(spec.parameters)
-    held = run.metrics["loss"][0]
+    loss = run.metrics["loss"][0]
     near = float(module.loss(x=POINTS).detach())
-    assert abs(near - held) < 0.5 * held  # of all points, where the run had nine tenths of them
+    assert abs(near - loss) < 0.5 * loss  # of all points, where the run had nine tenths of them
     file = spec.export("sample", weights=module)
     np.testing.assert_allclose(
         module.export("sample")(batch=4, seed=1).detach().numpy(), file(batch=4, seed=1), atol=1e-5

@@ -48,8 +48,8 @@ def test_a_range_is_that_of_the_uses(name: str, program: Maker) -> None:
 
 
 def test_several_settings_are_bounded_together(program: Maker) -> None:
-    made = program("export g(x: [], n: int = 4, m: int = 2) -> [] {\n" + SOLVED.format("n * m") + "\n}\n")
-    assert [s.minimum for s in made.exports["g"].settings.values()] == [1, 1]
+    spec = program("export g(x: [], n: int = 4, m: int = 2) -> [] {\n" + SOLVED.format("n * m") + "\n}\n")
+    assert [s.minimum for s in spec.exports["g"].settings.values()] == [1, 1]
 
 
 def test_a_filter_has_the_range_of_its_meaning(program: Maker) -> None:
@@ -116,14 +116,14 @@ def test_a_default_is_in_the_range(name: str, tmp_path: Path) -> None:
 
 
 def test_the_file_keeps_to_it(program: Maker, tmp_path: Path) -> None:
-    made = program(
+    spec = program(
         "export g(x: [], n: int = 4) -> [] {\n" + SOLVED.format("n") + "\n}\n"
         "export h(x: [2], timestep: int = 0) -> [2] { return x * timestep }\n"
     )
-    solved = load(export(made, "g", Trained({}), tmp_path).path, providers="cpu")
+    solved = load(export(spec, "g", Trained({}), tmp_path).path, providers="cpu")
     with pytest.raises(ModelError, match="`n` is at least 1"):
         solved(x=1.0, n=0)
     assert solved(x=1.0, n=1) == pytest.approx(0.375)
-    scaled = load(export(made, "h", Trained({}), tmp_path).path, providers="cpu")
+    scaled = load(export(spec, "h", Trained({}), tmp_path).path, providers="cpu")
     np.testing.assert_array_equal(scaled(x=[1.0, 2.0]), [[0, 0]])
     np.testing.assert_array_equal(scaled(x=[1.0, 2.0], timestep=-3), [[-3, -6]])

@@ -38,9 +38,9 @@ def test_everything_is_listed_and_says_what_it_is() -> None:
 
 
 def test_a_name_is_explained() -> None:
-    told = explained("linear")
-    assert told is not None
-    assert told.startswith("linear(x: [d], n, bias = true") and "linear(warmup = 0, final = 0)" in told
+    explanation = explained("linear")
+    assert explanation is not None
+    assert explanation.startswith("linear(x: [d], n, bias = true") and "linear(warmup = 0, final = 0)" in explanation
     assert explained("split") == (
         "split(x, parts, axis?)\n"
         "  So many equal parts along an axis, the last by default: `(q, k, v) = split(y, 3)`. (Shapes)\n"

@@ -87,10 +87,10 @@ def averages(x: np.ndarray) -> np.ndarray:
     return np.stack(rows, 1) if rows else x[:, :0]
 
 
-def everywhere(made: Program, name: str, folder: Path, inputs: dict[str, np.ndarray], **settings: int) -> list[list]:
+def everywhere(spec: Program, name: str, folder: Path, inputs: dict[str, np.ndarray], **settings: int) -> list[list]:
     """The results by numpy, torch and ONNX Runtime."""
-    graph, weights = prepare(made.exports[name]), load_weights(made, None)[0]
-    model = load(export(made, name, Trained(weights), folder).path, providers="cpu")
+    graph, weights = prepare(spec.exports[name]), load_weights(spec, None)[0]
+    model = load(export(spec, name, Trained(weights), folder).path, providers="cpu")
     results = model(**inputs, **settings)
     return [
         evaluate(graph, inputs, settings, weights),
@@ -123,17 +123,17 @@ def test_no_places_are_refused(program: Maker, tmp_path: Path) -> None:
 
 
 def test_mapped_calls_nested_loops_and_turns_apart(program: Maker, tmp_path: Path) -> None:
-    made, x = program(PROGRAM), np.random.default_rng(1).normal(size=(2, 3, 4)).astype(np.float32)
-    for (result,) in everywhere(made, "mapped", tmp_path, {"x": x}):
+    spec, x = program(PROGRAM), np.random.default_rng(1).normal(size=(2, 3, 4)).astype(np.float32)
+    for (result,) in everywhere(spec, "mapped", tmp_path, {"x": x}):
         np.testing.assert_allclose(result, averages(x.reshape(6, 4)).reshape(2, 3, 4), atol=1e-6)
-    for (result,) in everywhere(made, "nested", tmp_path, {"x": x[:, 0]}):
+    for (result,) in everywhere(spec, "nested", tmp_path, {"x": x[:, 0]}):
         np.testing.assert_allclose(result, x[:, :1] * np.array([2, 3, 4])[:, None], rtol=1e-5)
-    for xs, ys in everywhere(made, "apart", tmp_path, {"x": x[0, :, :2]}):
+    for xs, ys in everywhere(spec, "apart", tmp_path, {"x": x[0, :, :2]}):
         np.testing.assert_allclose(xs, x[0, :, None, :2] * np.array([2, -2, -4, 4])[:, None], rtol=1e-6)
         np.testing.assert_allclose(np.broadcast_to(ys, (3, 4)), np.tile([1, 2, 4, 8], (3, 1)))
-    for (result,) in everywhere(made, "labels", tmp_path, {"y": np.arange(5)}):
+    for (result,) in everywhere(spec, "labels", tmp_path, {"y": np.arange(5)}):
         np.testing.assert_array_equal(result, (np.arange(5) + 4) % 5)
-    for xs, difference in everywhere(made, "fresh", tmp_path, {"x": x[0, :, :2]}):
+    for xs, difference in everywhere(spec, "fresh", tmp_path, {"x": x[0, :, :2]}):
         assert np.shape(xs) == (3, 3, 2) and not np.any(difference)
 
 
@@ -176,5 +176,5 @@ def test_derivatives_go_through_what_is_kept(program: Maker, tmp_path: Path) -> 
 def test_what_cannot_be_kept_is_refused_in_words(tmp_path: Path, body: str, slug: str, place: str) -> None:
     path = tmp_path / "spec.mai"
     path.write_text(f"export f(x: [3]) -> [] {{\n  n = range(3)\n  {body}\n  return sum(1.0 * ys) + sum(x)\n}}\n")
-    found = [d for d in check(path).diagnostics if d.severity == "error"]
-    assert [(d.slug, d.span.text if d.span else "") for d in found] == [(slug, place)]
+    diagnostics = [d for d in check(path).diagnostics if d.severity == "error"]
+    assert [(d.slug, d.span.text if d.span else "") for d in diagnostics] == [(slug, place)]

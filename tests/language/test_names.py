@@ -69,8 +69,8 @@ def test_a_name_with_an_underscore_first_is_known_in_its_file_alone(program: Mak
     np.testing.assert_array_equal(model(x=[[1.0, 2.0]]), [[12.0, 24.0]])
     path = tmp_path / "other.mai"
     path.write_text(spec % ("", "_by(x)"), encoding="utf-8")
-    (told,) = check(path).diagnostics
-    assert told.slug == "unknown-function" and "in its file alone" in str(told.help)
+    (diagnostic,) = check(path).diagnostics
+    assert diagnostic.slug == "unknown-function" and "in its file alone" in str(diagnostic.help)
 
 
 def test_a_value_called_as_a_dimension_leaves_what_is_promised(program: Maker) -> None:

@@ -14,11 +14,11 @@ WRONG = ("WRONG", "refused")
 
 @pytest.mark.parametrize("seeds", [range(4), pytest.param(range(4, 40), marks=pytest.mark.slow)], ids=["few", "more"])
 def test_files_compute_what_programs_mean(seeds: range) -> None:
-    told = {seed: outcome(seed) for seed in seeds}
-    assert {seed: what for seed, what in told.items() if what[0] in WRONG} == {}
+    outcomes = {seed: outcome(seed) for seed in seeds}
+    assert {seed: what for seed, what in outcomes.items() if what[0] in WRONG} == {}
 
 
 def test_a_file_that_computes_something_else_is_seen() -> None:
-    made = program(38)
-    assert "tanh(" in made.text and tried(made, 38).error <= FAR
-    assert tried(replace(made, text=made.text.replace("tanh(", "sin(")), 38).error > FAR
+    spec = program(38)
+    assert "tanh(" in spec.text and tried(spec, 38).error <= FAR
+    assert tried(replace(spec, text=spec.text.replace("tanh(", "sin(")), 38).error > FAR

@@ -67,8 +67,8 @@ def test_a_value_is_refused(value: object, kind: Any, words: str) -> None:
 def test_all_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(SettingsError) as refused:
         Outer.of({"rate": 1, "pair": (1, 0), "inner": 3, "self": 1})
-    found = [(p.kind, p.setting, p.words) for p in refused.value.problems]
-    assert found == [
+    problems = [(p.kind, p.setting, p.words) for p in refused.value.problems]
+    assert problems == [
         ("value", "rate", "is below 1"), ("missing", "turns", ""), ("value", "pair", "ascends"),
         ("value", "inner", "is something else"), ("unknown", "self", ""),
     ]  # fmt: skip

@@ -43,7 +43,7 @@ def spec(head: str = "steps = 1", source: str = "moons()") -> str:
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Callable[[str], list[Diagnostic]]:
+def diagnostics_of(tmp_path: Path) -> Callable[[str], list[Diagnostic]]:
     def tell(text: str) -> list[Diagnostic]:
         path = tmp_path / "spec.mai"
         path.write_text(text, encoding="utf-8")
@@ -178,26 +178,28 @@ BAD: list[tuple[str, str, str, str]] = [
 
 @pytest.mark.parametrize(("head", "slug", "at", "words"), BAD, ids=[b[0] for b in BAD])
 def test_a_bad_head_is_told_at_its_argument(
-    told: Callable[[str], list[Diagnostic]], head: str, slug: str, at: str, words: str
+    diagnostics_of: Callable[[str], list[Diagnostic]], head: str, slug: str, at: str, words: str
 ) -> None:
-    (found,) = told(spec(head))
-    assert found.slug == slug
-    assert found.span is not None
-    assert found.span.text.startswith(at)
-    assert words in found.message
+    (diagnostic,) = diagnostics_of(spec(head))
+    assert diagnostic.slug == slug
+    assert diagnostic.span is not None
+    assert diagnostic.span.text.startswith(at)
+    assert words in diagnostic.message
 
 
 @pytest.mark.parametrize("head", ["", "batch = 3", "steps = 1, epochs = 1"])
-def test_steps_or_epochs(told: Callable[[str], list[Diagnostic]], head: str) -> None:
-    (found,) = told(spec(head))
-    assert found.slug == "bad-setting"
-    assert found.span is not None
-    assert found.span.text.startswith("train")
+def test_steps_or_epochs(diagnostics_of: Callable[[str], list[Diagnostic]], head: str) -> None:
+    (diagnostic,) = diagnostics_of(spec(head))
+    assert diagnostic.slug == "bad-setting"
+    assert diagnostic.span is not None
+    assert diagnostic.span.text.startswith("train")
 
 
-def test_all_bad_settings_are_told_at_once(told: Callable[[str], list[Diagnostic]]) -> None:
-    found = told(spec("steps = 0, optimizer = adam(lr = 0, epz = 1), schedule = coz, batch = 0.5", "moons(-1, x = 2)"))
-    at = [(d.slug, d.span.text if d.span else "") for d in found]
+def test_all_bad_settings_are_told_at_once(diagnostics_of: Callable[[str], list[Diagnostic]]) -> None:
+    diagnostics = diagnostics_of(
+        spec("steps = 0, optimizer = adam(lr = 0, epz = 1), schedule = coz, batch = 0.5", "moons(-1, x = 2)")
+    )
+    at = [(d.slug, d.span.text if d.span else "") for d in diagnostics]
     assert at == [
         ("bad-setting", "-1"),
         ("unknown-setting", "x"),
@@ -225,12 +227,12 @@ def test_all_bad_settings_are_told_at_once(told: Callable[[str], list[Diagnostic
     ],
 )
 def test_a_bad_source_is_told_at_its_argument(
-    told: Callable[[str], list[Diagnostic]], call: str, slug: str, at: str
+    diagnostics_of: Callable[[str], list[Diagnostic]], call: str, slug: str, at: str
 ) -> None:
-    (found,) = told(spec(source=call))
-    assert found.slug == slug
-    assert found.span is not None
-    assert found.span.text.startswith(at)
+    (diagnostic,) = diagnostics_of(spec(source=call))
+    assert diagnostic.slug == slug
+    assert diagnostic.span is not None
+    assert diagnostic.span.text.startswith(at)
 
 
 @pytest.mark.parametrize(
@@ -245,9 +247,9 @@ def test_a_bad_source_is_told_at_its_argument(
         ("steps = 1, precision = float31", "did you mean `float32`?"),
     ],
 )
-def test_help_says_what_was_meant(told: Callable[[str], list[Diagnostic]], head: str, help: str) -> None:
-    (found,) = told(spec(head))
-    assert found.help == help
+def test_help_says_what_was_meant(diagnostics_of: Callable[[str], list[Diagnostic]], head: str, help: str) -> None:
+    (diagnostic,) = diagnostics_of(spec(head))
+    assert diagnostic.help == help
 
 
 @pytest.mark.parametrize("models", [OPTIMIZERS, SCHEDULES, SOURCES], ids=["optimizers", "schedules", "sources"])

@@ -86,7 +86,9 @@ def test_weights_and_draws_are_those_of_the_loop(program: Maker, tmp_path: Path)
     tail = NOISE + "export f(x: [2]) -> [2] { return g(x) }\n"
     alike, apart = program(NET.format("") + tail), program(NET.format(APART) + tail)
     assert alike.exports["f"].has(Loop) and not apart.exports["f"].has(Loop)
-    names = [{c.name for w in made.weights.values() for c in turns_of(w)} for made in (alike, apart)]
+    names = [
+        {c.name for w in program_of_turns.weights.values() for c in turns_of(w)} for program_of_turns in (alike, apart)
+    ]
     assert names[0] == names[1]
     np.testing.assert_allclose(result(alike, tmp_path / "alike"), result(apart, tmp_path / "apart"), rtol=1e-5)
 

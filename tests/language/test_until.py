@@ -149,16 +149,16 @@ def collatz(y: int, most: int) -> tuple[int, int]:
 
 
 def test_each_example_stops_by_itself(program: Maker, tmp_path: Path) -> None:
-    made = program(PROGRAM)
+    spec = program(PROGRAM)
     a = np.array([0.0, 3.0, -80.0, 1e4], np.float32)
     wanted = [newton(float(x)) for x in a]
     assert len({n for _, n in wanted}) > 2
-    graph = prepare(made.exports["root"])
+    graph = prepare(spec.exports["root"])
     in_torch = run(lower(graph, Weights(graph.weights)), graph, {"a": a}, {})
     in_numpy = evaluate(graph, {"a": a}, None, {})
-    model = load(exported(made, "root", tmp_path).path, providers="cpu")
+    model = load(exported(spec, "root", tmp_path).path, providers="cpu")
     in_onnx = list(model(a=a).values())
-    cloud = list(load(exported(made, "cloud", tmp_path).path, providers="cpu")(a=a[None]).values())
+    cloud = list(load(exported(spec, "cloud", tmp_path).path, providers="cpu")(a=a[None]).values())
     for values, counts in (in_torch, in_numpy, in_onnx, [x[0] for x in cloud]):
         np.testing.assert_allclose(values, [x for x, _ in wanted], rtol=1e-6)
         np.testing.assert_array_equal(counts, [n for _, n in wanted])
@@ -176,12 +176,12 @@ def test_labels_and_a_count_that_is_a_setting(program: Maker, tmp_path: Path) ->
 
 
 def test_derivatives_go_through_the_turns_taken(program: Maker, tmp_path: Path) -> None:
-    made = program(PROGRAM)
+    spec = program(PROGRAM)
     a = np.array([0.5, 3.0, 80.0], np.float32)
     wanted = 0.5 / np.sqrt(1 + a)
-    model = load(exported(made, "slope", tmp_path).path, providers="cpu")
+    model = load(exported(spec, "slope", tmp_path).path, providers="cpu")
     np.testing.assert_allclose(model(a=a), wanted, rtol=1e-4)
-    graph = prepare(made.exports["root"])
+    graph = prepare(spec.exports["root"])
     x = torch.from_numpy(a).requires_grad_()
     (lower(graph, Weights(graph.weights))(x)[0].sum()).backward()
     np.testing.assert_allclose(x.grad, wanted, rtol=1e-4)
@@ -190,32 +190,36 @@ def test_derivatives_go_through_the_turns_taken(program: Maker, tmp_path: Path) 
 @pytest.fixture
 def gradients(program: Maker) -> tuple[Program, Array, Array]:
     """The program of `GRADIENTS`, examples y [3, 3], and what differences in float64 say of their slopes, [3, 3]."""
-    made = program(GRADIENTS)
+    spec = program(GRADIENTS)
     y = np.array([[0.1, -0.2, 0.4], [3.0, 2.0, -4.0], [0.7, 0.9, 0.3]], np.float32)
-    value, ends = prepare(made.exports["value"]), []
+    value, ends = prepare(spec.exports["value"]), []
     for place in range(3):
         step = 1e-6 * np.eye(3)[place]
         ends.append([evaluate(value, {"y": y.astype(np.float64) + sign * step}, None, {})[0] for sign in (1, -1)])
-    return made, y, np.stack([(high - low) / 2e-6 for high, low in ends], 1)
+    return spec, y, np.stack([(high - low) / 2e-6 for high, low in ends], 1)
 
 
 def test_gradients_are_those_of_differences(gradients: tuple[Program, Array, Array]) -> None:
-    made, y, expected = gradients
-    (slopes,) = evaluate(prepare(made.exports["slope"]), {"y": y.astype(np.float64)}, None, {})
+    gradient, y, expected = gradients
+    (slopes,) = evaluate(prepare(gradient.exports["slope"]), {"y": y.astype(np.float64)}, None, {})
     np.testing.assert_allclose(slopes, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_file_has_these_gradients(gradients: tuple[Program, Array, Array], tmp_path: Path) -> None:
-    made, y, expected = gradients
-    slopes = load(exported(made, "slope", tmp_path).path, providers="cpu")(y=y)
+    gradient, y, expected = gradients
+    slopes = load(exported(gradient, "slope", tmp_path).path, providers="cpu")(y=y)
     np.testing.assert_allclose(slopes, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_grad_through_turns_of_a_setting_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "spec.mai"
     path.write_text(SETTING)
-    (found,) = [d for d in check(path).diagnostics if d.severity == "error"]
-    assert found.slug == "not-differentiable" and found.span is not None and found.span.text.startswith("repeat max")
+    (diagnostic,) = [d for d in check(path).diagnostics if d.severity == "error"]
+    assert (
+        diagnostic.slug == "not-differentiable"
+        and diagnostic.span is not None
+        and diagnostic.span.text.startswith("repeat max")
+    )
 
 
 @pytest.mark.parametrize("name", ["limit", "kept"])
@@ -227,22 +231,22 @@ def test_roundings_that_decide_are_told(name: str, program: Maker, tmp_path: Pat
 def test_a_file_that_decides_otherwise_is_refused(
     program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = program(HOVERS.replace("1e-7", "1e-3"))
+    spec = program(HOVERS.replace("1e-7", "1e-3"))
     monkeypatch.setattr(Less, "onnx", staticmethod(lambda op, x, y: op.Less(x, op.Mul(y, 1.5))))
     with pytest.raises(MaiError) as error:
-        exported(made, "limit", tmp_path)
+        exported(spec, "limit", tmp_path)
     assert error.value.diagnostics[0].slug == "compile-mismatch"
 
 
 def test_who_has_stopped_is_not_computed_with_what_it_stopped_at(program: Maker, tmp_path: Path) -> None:
-    made = program(PROGRAM)
+    spec = program(PROGRAM)
     a, b = np.array([11, 35, 0, 5]), np.array([3, 5, 8, 5])
-    model = load(exported(made, "gcd", tmp_path).path, providers="cpu")
+    model = load(exported(spec, "gcd", tmp_path).path, providers="cpu")
     np.testing.assert_array_equal(model(a=a, b=b), np.gcd(a + 1, b + 1))
-    graph = prepare(made.exports["roots"])
+    graph = prepare(spec.exports["roots"])
     x = torch.tensor([-2.0, 0.0, 3.0], requires_grad=True)
     lower(graph, Weights(graph.weights))(x)[0].sum().backward()
     assert torch.isfinite(x.grad).all()
-    graph = prepare(made.exports["gcd"])
-    (found,) = run(lower(graph, Weights(graph.weights)), graph, {"a": a, "b": b}, {})
-    np.testing.assert_array_equal(found, np.gcd(a + 1, b + 1))
+    graph = prepare(spec.exports["gcd"])
+    (result,) = run(lower(graph, Weights(graph.weights)), graph, {"a": a, "b": b}, {})
+    np.testing.assert_array_equal(result, np.gcd(a + 1, b + 1))

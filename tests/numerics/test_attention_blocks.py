@@ -32,8 +32,8 @@ def test_blocks_are_all_rows(monkeypatch: pytest.MonkeyPatch, form: dict[str, An
     sizes = ((2, rows, 8), (2, columns, 4), (1, columns, 4))
     tensors = [torch.randn(size, dtype=torch.float64, requires_grad=True) for size in sizes]
     weight = torch.randn(2, rows, 8, dtype=torch.float64)
-    wanted, found = Attention.torch(torch, *tensors, **options), attention_call.attention(*tensors, **options)
-    torch.testing.assert_close(found, wanted)
-    pairs = (torch.autograd.grad((y * weight).sum(), tensors) for y in (wanted, found))
+    wanted, in_blocks = Attention.torch(torch, *tensors, **options), attention_call.attention(*tensors, **options)
+    torch.testing.assert_close(in_blocks, wanted)
+    pairs = (torch.autograd.grad((y * weight).sum(), tensors) for y in (wanted, in_blocks))
     for one, other in zip(*pairs, strict=True):
         torch.testing.assert_close(one, other)

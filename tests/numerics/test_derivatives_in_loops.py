@@ -18,8 +18,8 @@ Maker = Callable[[str], Program]
 X = np.array([0.7, 2.0, -1.0])
 
 
-def value_of(made: Program, **feed: Array) -> Array:
-    return evaluate(derived(made.exports["f"]), feed, {}, {})[0]
+def value_of(spec: Program, **feed: Array) -> Array:
+    return evaluate(derived(spec.exports["f"]), feed, {}, {})[0]
 
 
 def looped(first: str, loop: str, line: str) -> str:
@@ -40,22 +40,22 @@ def test_a_derivative_by_a_value_outside_goes_through_all_turns(
 
 def test_what_a_turn_gives_may_depend_on_the_derivatives_before_it(program: Maker) -> None:
     """h <- h - 0.1 dh/dx of h = x^3: x^3, less 0.3 x^2, plus ..., a polynomial that is differentiated by hand."""
-    made = program(
+    spec = program(
         "export f(x: []) -> [] {\n  h = x^3\n  repeat 3 shared { h = h - 0.1 * grad(h, x) }\n  return h\n}\n"
     )
     h = np.poly1d([1, 0, 0, 0])
     for _ in range(3):
         h = h - 0.1 * h.deriv()
-    np.testing.assert_allclose(value_of(made, x=X), h(X))
+    np.testing.assert_allclose(value_of(spec, x=X), h(X))
 
 
 def test_a_derivative_in_an_integral_goes_through_its_steps(program: Maker) -> None:
     """dh/ds = x^2 and dl/ds = d(2 h)/dx, by three steps of Euler's."""
-    made = program(
+    spec = program(
         "export f(x: []) -> [] {\n  h = 0.0\n  l = 0.0\n"
         "  integrate s in 0..1 using euler(3) {\n    dh/ds = x^2\n    dl/ds = grad(2 * h, x)\n  }\n  return l\n}\n"
     )
-    np.testing.assert_allclose(value_of(made, x=X), 4 * X * (0 + 1 / 3 + 2 / 3) / 3)
+    np.testing.assert_allclose(value_of(spec, x=X), 4 * X * (0 + 1 / 3 + 2 / 3) / 3)
 
 
 def test_a_derivative_through_an_integral_in_a_loop(program: Maker) -> None:
@@ -73,11 +73,11 @@ def test_a_derivative_through_an_integral_in_a_loop(program: Maker) -> None:
 
 def test_a_loop_inside_a_loop(program: Maker) -> None:
     """h grows by x in six turns in all, and the derivatives are 1 to 6."""
-    made = program(
+    spec = program(
         "export f(x: []) -> [] {\n  h = 0.0\n  l = 0.0\n  repeat 2 shared {\n"
         "    repeat 3 shared {\n      h = h + x\n      l = l + grad(h, x)\n    }\n  }\n  return l\n}\n"
     )
-    np.testing.assert_allclose(value_of(made, x=X), np.full(3, 21.0))
+    np.testing.assert_allclose(value_of(spec, x=X), np.full(3, 21.0))
 
 
 @pytest.mark.parametrize(
@@ -85,17 +85,17 @@ def test_a_loop_inside_a_loop(program: Maker) -> None:
 )
 def test_a_derivative_by_a_state_is_that_of_the_turn(program: Maker, line: str) -> None:
     text = looped("x", "repeat 3 shared as t", line)
-    made = program(text)
+    spec = program(text)
     h = X[:, None] + X[:, None] ** 2 * np.arange(1, 4)
-    np.testing.assert_allclose(value_of(made, x=X), np.ones_like(h) if "stop" in line else 2 * h)
-    assert [node.op.name for node in derived(made.exports["f"]).nodes].count("loop") == 1
+    np.testing.assert_allclose(value_of(spec, x=X), np.ones_like(h) if "stop" in line else 2 * h)
+    assert [node.op.name for node in derived(spec.exports["f"]).nodes].count("loop") == 1
 
 
 def test_states_that_the_value_does_not_read_leave_the_loop_as_it_is(program: Maker) -> None:
     """Though they depend on x, too; and however many turns there are."""
     text = "export f(x: [], n: int = 4) -> [] {\n  h = x\n  l = 0.0\n  repeat n shared {\n    h = h * x\n    l = l + grad(x^2, x)\n  }\n  return l\n}\n"
-    made = program(text)
-    np.testing.assert_allclose(evaluate(derived(made.exports["f"]), {"x": X}, {"n": np.array(4)}, {})[0], 8 * X)
+    spec = program(text)
+    np.testing.assert_allclose(evaluate(derived(spec.exports["f"]), {"x": X}, {"n": np.array(4)}, {})[0], 8 * X)
 
 
 @pytest.mark.parametrize(
@@ -115,18 +115,18 @@ def test_turns_that_cannot_be_written_out_are_refused(tmp_path: Path, loop: str,
     ends = "\n  }" * (1 + loop.count("{"))
     text = f"export f(x: [], n: int = 3) -> [] {{\n  h = x\n  l = 0.0\n  {loop} {{\n    {body}{ends}\n  return l\n}}\n"
     (path := tmp_path / "f.mai").write_text(text, encoding="utf-8")
-    (told,) = check(path).diagnostics
-    assert told.slug == "not-differentiable" and why in told.message
-    assert "(h, dh) = jvp(step, (h, x), (dh, 1))" in str(told.help)
+    (diagnostic,) = check(path).diagnostics
+    assert diagnostic.slug == "not-differentiable" and why in diagnostic.message
+    assert "(h, dh) = jvp(step, (h, x), (dh, 1))" in str(diagnostic.help)
 
 
 def test_the_derivative_as_a_state_is_what_the_refusal_says(program: Maker) -> None:
-    made = program(
+    spec = program(
         "layer step(h: [], x: []) -> [] { return h + x^2 * h }\n"
         "export f(x: [], n: int = 3) -> [] {\n  h = x\n  dh = 1.0\n"
         "  repeat n shared { (h, dh) = jvp(step, (h, x), (dh, 1)) }\n  return dh\n}\n"
     )
-    result = evaluate(derived(made.exports["f"]), {"x": X}, {"n": np.array(3)}, {})[0]
+    result = evaluate(derived(spec.exports["f"]), {"x": X}, {"n": np.array(3)}, {})[0]
     np.testing.assert_allclose(result, (np.poly1d([1, 0, 1]) ** 3 * np.poly1d([1, 0])).deriv()(X))
 
 
@@ -137,7 +137,7 @@ def test_a_derivative_through_the_solution_of_a_fixed_point_is_refused(tmp_path:
         "  return grad(fixed_point(z, cos(x) + z * grad(z^2, %s) / 16), x)\n}\n"
     )
     (path := tmp_path / "f.mai").write_text(text % "x", encoding="utf-8")
-    (told,) = check(path).diagnostics
-    assert told.slug == "not-differentiable" and "through the solution of the fixed point" in told.message
+    (diagnostic,) = check(path).diagnostics
+    assert diagnostic.slug == "not-differentiable" and "through the solution of the fixed point" in diagnostic.message
     path.write_text(text % "z", encoding="utf-8")
     assert not check(path).diagnostics

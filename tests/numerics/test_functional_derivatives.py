@@ -95,15 +95,15 @@ def test_derivatives_are_torchs(case: str, program: Make, tmp_path: Path) -> Non
     shape, body, reference = CASES[case]
     each = "layer each(x: [3], t: []) -> [2, 3] { return jacobian(u, (x, t)) }\n"
     text = f"{NETS}{each}export f(x: [3], t: []) -> {shape} {{\n  {body}\n}}\nexport g(x: [3], t: []) -> [] {{ return p(x, t) + sum(u(x, t)) }}\n"
-    made = program(text)
-    weights, _ = load_weights(made, None)
+    spec = program(text)
+    weights, _ = load_weights(spec, None)
     rng = np.random.default_rng(3)
     x, t = rng.standard_normal((2, 3)).astype(np.float32), rng.standard_normal(2).astype(np.float32)
-    found = load(export(made, "f", Trained(weights), tmp_path).path, providers="cpu")(x=x, t=t)
+    result = load(export(spec, "f", Trained(weights), tmp_path).path, providers="cpu")(x=x, t=t)
     u, p = (reference_net(weights, name) for name in ("u", "p"))
     for row in range(2):
         expected = reference(u, p, torch.from_numpy(x[row]).double(), torch.tensor(float(t[row]), dtype=torch.float64))
-        np.testing.assert_allclose(found[row], expected, rtol=2e-4, atol=2e-5)
+        np.testing.assert_allclose(result[row], expected, rtol=2e-4, atol=2e-5)
 
 
 @pytest.mark.parametrize(

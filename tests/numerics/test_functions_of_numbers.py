@@ -85,8 +85,8 @@ def test_the_slope_of_arcsinh_at_0(program: Make, tmp_path: Path) -> None:
 
 def test_the_largest_and_their_places(program: Make, tmp_path: Path) -> None:
     text = "export f(x: [4, 4]) -> ([4, 2], [4, 2]) {\n  (v, i) = top_k(x, 2)\n  return (v, 1.0 * i)\n}\n"
-    found = load(export(program(text), "f", Trained({}), tmp_path).path, providers="cpu")(x=X.numpy())
-    values, places = found.values() if isinstance(found, dict) else found
+    result = load(export(program(text), "f", Trained({}), tmp_path).path, providers="cpu")(x=X.numpy())
+    values, places = result.values() if isinstance(result, dict) else result
     theirs = torch.topk(X, 2)
     np.testing.assert_array_equal(values, theirs.values)
     np.testing.assert_array_equal(places, theirs.indices)
@@ -95,8 +95,8 @@ def test_the_largest_and_their_places(program: Make, tmp_path: Path) -> None:
 @pytest.mark.parametrize("count", [1, 2, 5])
 def test_an_axis_of_any_size_is_rolled_around(count: int, program: Make, tmp_path: Path) -> None:
     x = np.arange(2.0 * count * 3, dtype=np.float32).reshape(2, count, 3)
-    made = computed(program("export f(x: [P, 3]) -> [P, 3] { return roll(x, 3, axis = 0) }\n"), tmp_path, x=x)
-    np.testing.assert_array_equal(made, np.roll(x, 3, axis=1))
+    result = computed(program("export f(x: [P, 3]) -> [P, 3] { return roll(x, 3, axis = 0) }\n"), tmp_path, x=x)
+    np.testing.assert_array_equal(result, np.roll(x, 3, axis=1))
 
 
 @pytest.mark.parametrize("rows", ["P", "4"])
@@ -104,18 +104,18 @@ def test_an_axis_of_any_size_is_rolled_around(count: int, program: Make, tmp_pat
 def test_products_with_zeros_have_their_derivative(rows: str, function: str, program: Make, tmp_path: Path) -> None:
     x = np.array([[[1, 0, 2], [3, 4, 0], [0, 0, 5], [2, -1, 3]]], np.float32)
     text = f"export f(x: [{rows}, 3]) -> [{rows}, 3] {{ return grad(sum({function} * {function} + {function}), x) }}\n"
-    made = computed(program(text), tmp_path, x=x)
+    result = computed(program(text), tmp_path, x=x)
     moving = torch.from_numpy(x).requires_grad_(True)
     value = moving.prod(1) if function.startswith("prod") else moving.cumprod(2)
     (value * value + value).sum().backward()
-    np.testing.assert_allclose(made, moving.grad, rtol=1e-6)
+    np.testing.assert_allclose(result, moving.grad, rtol=1e-6)
 
 
 @pytest.mark.parametrize("function", ["log1p", "expm1", "sinh", "tan", "arctan", "arcsin"])
 def test_results_near_zero_have_all_digits(function: str, program: Make, tmp_path: Path) -> None:
     x = np.array([[-1e-3, -1e-7, 1e-12, 1e-5, 0.1]], np.float32)
-    made = computed(program(f"export f(x: [5]) -> [5] {{ return {function}(x) }}\n"), tmp_path, x=x)
-    np.testing.assert_allclose(made, getattr(np, function)(x.astype(np.float64)), rtol=5e-7)
+    result = computed(program(f"export f(x: [5]) -> [5] {{ return {function}(x) }}\n"), tmp_path, x=x)
+    np.testing.assert_allclose(result, getattr(np, function)(x.astype(np.float64)), rtol=5e-7)
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,9 @@ def loss(x: Array, y: Array, length: float) -> float:
 
 @pytest.mark.parametrize("size", [1, 6, 20])
 def test_likelihood_and_predictions(program: Callable[[str], Program], tmp_path: Path, size: int) -> None:
-    made = program(SPEC)
-    trained = Trained(load_weights(made, None)[0])
-    models = {n: load(export(made, n, trained, tmp_path).path, providers="cpu") for n in ("likelihood", "predict")}
+    spec = program(SPEC)
+    trained = Trained(load_weights(spec, None)[0])
+    models = {n: load(export(spec, n, trained, tmp_path).path, providers="cpu") for n in ("likelihood", "predict")}
     rng = np.random.default_rng(0)
     x, asked = rng.uniform(-2, 2, (2, size, 1)), rng.uniform(-2, 2, (2, 4, 1))
     y, length = np.sin(2 * x[..., 0]), np.array([0.5, 1.5])

@@ -30,9 +30,9 @@ def computed(program: Program, folder: Path, **inputs: Any) -> Any:
 def test_gelu_is_the_share_of_a_normal_variable_below(program: Make, tmp_path: Path) -> None:
     """x P(N < x) (Hendrycks and Gimpel 2016)."""
     x = np.linspace(-4, 4, 33).astype(np.float32)[:, None]
-    found = computed(program("export f(x: [1]) -> [1] { return gelu_exact(x) }\n"), tmp_path, x=x)
+    result = computed(program("export f(x: [1]) -> [1] { return gelu_exact(x) }\n"), tmp_path, x=x)
     expected = [v * 0.5 * (1 + math.erf(v / math.sqrt(2))) for v in x[:, 0].astype(float)]
-    np.testing.assert_allclose(found[:, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(result[:, 0], expected, atol=1e-6)
 
 
 def test_attention_turns_by_rope_where_rotary_is_true(program: Make, tmp_path: Path) -> None:
@@ -42,7 +42,8 @@ export f(x: [P, 8]) -> [P, 8] { return g(x) }
 """
     x = RNG.standard_normal((2, 5, 8)).astype(np.float32)
     true, rope, false = (
-        computed(program(text.replace("ROTARY", given)), tmp_path / given, x=x) for given in ("true", "rope", "false")
+        computed(program(text.replace("ROTARY", rotary)), tmp_path / rotary, x=x)
+        for rotary in ("true", "rope", "false")
     )
     np.testing.assert_array_equal(true, rope)
     assert np.abs(true - false).max() > 1e-3
@@ -50,8 +51,8 @@ export f(x: [P, 8]) -> [P, 8] { return g(x) }
 
 def test_a_frame_of_one_value(program: Make, tmp_path: Path) -> None:
     x = RNG.standard_normal((2, 3, 4, 5)).astype(np.float32)
-    found = computed(program("export f(x: [3, 4, 5]) -> [3, 8, 9] { return pad(x, 2, -7) }\n"), tmp_path, x=x)
-    np.testing.assert_array_equal(found, np.pad(x, [(0, 0), (0, 0), (2, 2), (2, 2)], constant_values=-7))
+    result = computed(program("export f(x: [3, 4, 5]) -> [3, 8, 9] { return pad(x, 2, -7) }\n"), tmp_path, x=x)
+    np.testing.assert_array_equal(result, np.pad(x, [(0, 0), (0, 0), (2, 2), (2, 2)], constant_values=-7))
 
 
 def test_what_is_not_seen_might_as_well_not_be_there(program: Make, tmp_path: Path) -> None:
@@ -99,30 +100,30 @@ def test_stretched_positions(program: Make, tmp_path: Path) -> None:
 def test_rates_are_one_a_pair(tmp_path: Path) -> None:
     path = tmp_path / "a.mai"
     path.write_text("export f(x: [P, 8]) -> [P, 8] { return rotate(x, 2, rates = ones([3])) }\n")
-    (found,) = check(path).diagnostics
-    assert found.slug == "shape-mismatch"
-    assert found.message == "there are 2 pairs to turn, these rates are [3]"
-    assert found.span is not None and found.span.text == "ones([3])"
+    (diagnostic,) = check(path).diagnostics
+    assert diagnostic.slug == "shape-mismatch"
+    assert diagnostic.message == "there are 2 pairs to turn, these rates are [3]"
+    assert diagnostic.span is not None and diagnostic.span.text == "ones([3])"
 
 
 def test_frequencies_of_a_time(program: Make, tmp_path: Path) -> None:
     """1,000 s exp(-i log(10000) / k), its cosines before its sines; an odd width ends in a zero."""
     s = np.array([0, 0.1, 1], np.float32)
-    found = computed(program("export f(s: []) -> [7] { return fourier(s, 7) }\n"), tmp_path, s=s)
+    result = computed(program("export f(s: []) -> [7] { return fourier(s, 7) }\n"), tmp_path, s=s)
     angle = 1000 * s[:, None].astype(float) * 10_000.0 ** (-np.arange(3) / 3)
-    np.testing.assert_allclose(found, np.concatenate([np.cos(angle), np.sin(angle), 0 * s[:, None]], 1), atol=1e-4)
+    np.testing.assert_allclose(result, np.concatenate([np.cos(angle), np.sin(angle), 0 * s[:, None]], 1), atol=1e-4)
 
 
 @pytest.mark.parametrize(("size", "dilation", "groups"), [(3, 1, 1), (2, 4, 1), (3, 2, 2), (4, 1, 6)])
 def test_a_causal_convolution_is_torchs(size: int, dilation: int, groups: int, program: Make, tmp_path: Path) -> None:
     """conv1d, with zeros before the beginning."""
     call = f"causal_conv(x, 12, {size}, dilation = {dilation}, groups = {groups})"
-    made = program(
+    spec = program(
         f"net g(x: [P, 6]) -> [P, 12] {{ return {call} }}\nexport f(x: [P, 6]) -> [P, 12] {{ return g(x) }}\n"
     )
-    weights, _ = load_weights(made, None)
+    weights, _ = load_weights(spec, None)
     x = RNG.standard_normal((2, 9, 6)).astype(np.float32)
-    found = load(export(made, "f", Trained(weights), tmp_path).path, providers="cpu")(x=x)
+    result = load(export(spec, "f", Trained(weights), tmp_path).path, providers="cpu")(x=x)
     parts = {name.split(".", 2)[2]: torch.from_numpy(np.asarray(w)) for name, w in weights.items()}
     if groups == 1:
         names = ["linear_1.weight", *(f"repeat_1.{i}.linear_1.weight" for i in range(size - 1))]
@@ -132,4 +133,4 @@ def test_a_causal_convolution_is_torchs(size: int, dilation: int, groups: int, p
         kernel = taps.reshape(size, 12, 6 // groups).permute(1, 2, 0)
     padded = torch.nn.functional.pad(torch.from_numpy(x).mT, (dilation * (size - 1), 0))
     expected = torch.nn.functional.conv1d(padded, kernel.flip(-1), bias, dilation=dilation, groups=groups).mT
-    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(result, expected.numpy(), atol=1e-5)

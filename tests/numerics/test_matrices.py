@@ -70,9 +70,9 @@ def everywhere(program: Program, name: str, folder: Path, feed: dict[str, Array]
     in_onnx = load(path, providers="cpu")(**feed)
     results = {"torch": run(lower(graph, Weights(graph.weights)), graph, feed, {})}
     results["onnx"] = list(in_onnx.values()) if isinstance(in_onnx, dict) else [in_onnx]
-    for made, values in results.items():
+    for spec, values in results.items():
         for value, wanted in zip(values, ours, strict=True):
-            np.testing.assert_allclose(value, wanted, rtol=2e-4, atol=2e-4, err_msg=made)
+            np.testing.assert_allclose(value, wanted, rtol=2e-4, atol=2e-4, err_msg=spec)
     return ours
 
 
@@ -84,15 +84,15 @@ def test_equations(program: Maker, tmp_path: Path) -> None:
     a, right, b = examples(4, 3, 3), examples(4, 3, 2), examples(4, 3)
     a[1] = [[1, 2, 3], [2, 4, 6], [0, 1, 1]]
     a[2, 0, 0] = 0  # Elimination has to exchange rows; the triangles have no inverse.
-    made = everywhere(program(SPEC), "solved", tmp_path, {"A": a, "B": right, "b": b})
-    for value in (made[0], made[1], made[4]):
+    solutions = everywhere(program(SPEC), "solved", tmp_path, {"A": a, "B": right, "b": b})
+    for value in (solutions[0], solutions[1], solutions[4]):
         assert np.isnan(value[1]).all()
-    assert np.isnan(made[2][2]).all() and np.isnan(made[3][2]).all()
+    assert np.isnan(solutions[2][2]).all() and np.isnan(solutions[3][2]).all()
     for i in (0, 2, 3):
-        np.testing.assert_allclose(made[0][i], np.linalg.solve(a[i], right[i]), rtol=1e-4)
-        np.testing.assert_allclose(made[1][i], np.linalg.solve(a[i], b[i]), rtol=1e-4)
-        np.testing.assert_allclose(made[4][i], np.linalg.inv(a[i]), rtol=1e-4)
-    np.testing.assert_allclose(made[3][0], np.linalg.solve(np.triu(a[0]), b[0]), rtol=1e-4)
+        np.testing.assert_allclose(solutions[0][i], np.linalg.solve(a[i], right[i]), rtol=1e-4)
+        np.testing.assert_allclose(solutions[1][i], np.linalg.solve(a[i], b[i]), rtol=1e-4)
+        np.testing.assert_allclose(solutions[4][i], np.linalg.inv(a[i]), rtol=1e-4)
+    np.testing.assert_allclose(solutions[3][0], np.linalg.solve(np.triu(a[0]), b[0]), rtol=1e-4)
 
 
 @pytest.mark.parametrize("size", [1, 2, 12])
@@ -118,13 +118,13 @@ def test_axes_before_the_matrix(program: Maker, tmp_path: Path) -> None:
 
 def test_a_derivative_is_that_of_torch(program: Maker, tmp_path: Path) -> None:
     a = examples(4, 3, 3)
-    (made,) = everywhere(program(SPEC), "slope", tmp_path, {"A": a})
+    (result,) = everywhere(program(SPEC), "slope", tmp_path, {"A": a})
     x = torch.from_numpy(a).double().requires_grad_(True)
     gram = x @ x.mT + torch.eye(3, dtype=torch.float64)
     weights = torch.arange(3.0)[:, None] * torch.arange(1.0, 4.0)
     total = torch.logdet(gram).sum() + (torch.matrix_exp(x) * weights).sum()
     (total + torch.linalg.cholesky(gram).diagonal(dim1=-2, dim2=-1).sum()).backward()
-    np.testing.assert_allclose(made, x.grad, rtol=1e-6)
+    np.testing.assert_allclose(result, x.grad, rtol=1e-6)
 
 
 def cofactors(a: Array) -> Array:
@@ -158,8 +158,8 @@ def test_orthogonal_factors_are_those_of_lapack(program: Maker, tmp_path: Path, 
     wanted = np.linalg.qr(a[[0, 2]])
     np.testing.assert_allclose(q, wanted.Q, atol=1e-5)
     np.testing.assert_allclose(r, wanted.R, atol=1e-5)
-    made = load(tmp_path / "spec.tall.onnx", providers="cpu")(A=a)
-    q, r = made.values()
+    result = load(tmp_path / "spec.tall.onnx", providers="cpu")(A=a)
+    q, r = result.values()
     np.testing.assert_allclose(q @ r, a, atol=1e-5)
     np.testing.assert_allclose(q.swapaxes(1, 2) @ q, np.broadcast_to(np.eye(width), (3, width, width)), atol=1e-5)
 
@@ -180,12 +180,12 @@ def test_spectra_of_symmetric_matrices(program: Maker, tmp_path: Path, size: int
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_training_goes_back_through_eigenvectors(program: Maker, count: int) -> None:
     """f(A) = V diag(f(w)) V' has no signs; torch's own derivative is the reference. It was NaN: a vector turned towards itself."""
-    made = program(
+    spec = program(
         f"export f(A: [2, {count}, {count}]) -> [2, {count}, {count}] {{\n  (w, v) = eigh(A)\n"
         "  return (v * sqrt(1 + w^2)[:, None, :]) @ v'\n}\n"
     )
     x = torch.from_numpy(examples(3, 2 * count, count).reshape(3, 2, count, count)).float().requires_grad_()
-    graph = prepare(made.exports["f"])
+    graph = prepare(spec.exports["f"])
     (ours,) = lower(graph, Weights(graph.weights))(x)
     values, vectors = torch.linalg.eigh(((x + x.mT) / 2).double())
     wanted = (vectors * torch.sqrt(1 + values**2)[..., None, :]) @ vectors.mT
@@ -217,8 +217,8 @@ def test_derivatives_of_factors_are_those_of_torch(program: Maker, tmp_path: Pat
 
 def test_equal_eigenvalues_have_derivatives(program: Maker, tmp_path: Path) -> None:
     a = np.stack([np.eye(3), 2 * np.eye(3)]).astype(np.float32)
-    (made,) = everywhere(program(FACTORS), "equal", tmp_path, {"A": a})
-    np.testing.assert_allclose(made, np.exp(a) * np.eye(3), rtol=1e-5, atol=1e-6)
+    (result,) = everywhere(program(FACTORS), "equal", tmp_path, {"A": a})
+    np.testing.assert_allclose(result, np.exp(a) * np.eye(3), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

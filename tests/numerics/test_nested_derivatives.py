@@ -21,8 +21,8 @@ def repeated(line: str, order: int) -> str:
     return FUNCTION + f"  {line}\n" * order + "  return y\n}\n"
 
 
-def value_of(made: Program, **feed: Array) -> Array:
-    return evaluate(derived(made.exports["f"]), feed, {}, {})[0]
+def value_of(spec: Program, **feed: Array) -> Array:
+    return evaluate(derived(spec.exports["f"]), feed, {}, {})[0]
 
 
 @pytest.mark.parametrize("line", ["y = grad(y, x)", "y = jvp(y, x, ones([]))"])
@@ -40,7 +40,7 @@ def test_derivatives_of_one_number_share_what_they_have_in_common(program: Maker
 
 def test_mixed_derivatives_of_numbers_and_of_an_array(program: Maker) -> None:
     """u = a^2 exp(b |x|^2): d/da d/db, then the gradient along x, then d/db again."""
-    made = program(
+    spec = program(
         "export f(x: [3], a: [], b: []) -> [3] {\n  u = a^2 * exp(b * sum(x^2))\n  u = grad(grad(u, b), a)\n"
         "  g = grad(u, x)\n  return jvp(g, b, ones([]))\n}\n"
     )
@@ -48,13 +48,13 @@ def test_mixed_derivatives_of_numbers_and_of_an_array(program: Maker) -> None:
     x, a, b = rng.standard_normal((4, 3)), rng.standard_normal(4), rng.standard_normal(4)
     s = (x**2).sum(-1)
     wanted = (4 * a * s * np.exp(b * s) * (2 + b * s))[:, None] * x
-    np.testing.assert_allclose(value_of(made, x=x, a=a, b=b), wanted, rtol=1e-10)
+    np.testing.assert_allclose(value_of(spec, x=x, a=a, b=b), wanted, rtol=1e-10)
 
 
 def test_a_mapped_number_has_the_derivatives_of_each(program: Maker) -> None:
-    made = program(
+    spec = program(
         "net third(x: []) -> [] { return grad(grad(grad(sin(x) * x, x), x), x) }\n"
         "export f(x: [P]) -> [P] { return third(x) }\n"
     )
     x = np.random.default_rng(1).standard_normal((2, 5))
-    np.testing.assert_allclose(value_of(made, x=x), -3 * np.sin(x) - x * np.cos(x), rtol=1e-10)
+    np.testing.assert_allclose(value_of(spec, x=x), -3 * np.sin(x) - x * np.cos(x), rtol=1e-10)

@@ -30,10 +30,10 @@ def test_a_depthwise_convolution(
     sizes = [(*lead, 6, 11), (6, 1, size), *([(6,)] if has_bias else [])]
     tensors = [torch.randn(s, dtype=torch.float64, requires_grad=True) for s in sizes]
     laid: dict[str, Any] = {"stride": (1,), "padding": (padding,), "dilation": (dilation,), "groups": 6}
-    wanted, found = Conv.torch(torch, *tensors, **laid), depthwise(*tensors, **laid)
-    torch.testing.assert_close(found, wanted)
+    wanted, ours = Conv.torch(torch, *tensors, **laid), depthwise(*tensors, **laid)
+    torch.testing.assert_close(ours, wanted)
     weight = torch.randn_like(wanted)
-    pairs = (torch.autograd.grad((y * weight).sum(), tensors) for y in (wanted, found))
+    pairs = (torch.autograd.grad((y * weight).sum(), tensors) for y in (wanted, ours))
     for one, other in zip(*pairs, strict=True):
         torch.testing.assert_close(one, other)
 

@@ -35,8 +35,8 @@ def clouds(count: int = 12, other: int = 15, width: int = 2, seed: int = 1) -> t
 
 
 def value(program: Program, x: Array, y: Array, **settings: Any) -> Array:
-    made: Array = evaluate(forms.prepare(program.exports["f"]), {"x": x, "y": y}, settings, {})[0]
-    return made
+    distance: Array = evaluate(forms.prepare(program.exports["f"]), {"x": x, "y": y}, settings, {})[0]
+    return distance
 
 
 def entropic(x: Array, y: Array, epsilon: float) -> float:
@@ -56,8 +56,8 @@ def debiased(x: Array, y: Array, epsilon: float) -> float:
 
 def test_the_divergence_is_that_of_pot(program: Maker) -> None:
     x, y = clouds()
-    made = value(program(TWO.format("[]", "sinkhorn_divergence(x, y, epsilon = 0.2)")), x, y)
-    np.testing.assert_allclose(made, [debiased(a, b, 0.2) for a, b in zip(x, y, strict=True)], rtol=1e-3)
+    distance = value(program(TWO.format("[]", "sinkhorn_divergence(x, y, epsilon = 0.2)")), x, y)
+    np.testing.assert_allclose(distance, [debiased(a, b, 0.2) for a, b in zip(x, y, strict=True)], rtol=1e-3)
 
 
 def test_a_point_weighs_as_much_as_its_copies(program: Maker) -> None:
@@ -67,34 +67,36 @@ def test_a_point_weighs_as_much_as_its_copies(program: Maker) -> None:
 export f(x: [N, 2], y: [M, 2], a: [N], b: [M]) -> [] { return sinkhorn_divergence(x, y, 0.2, 100, a = a, b = b) }
 export g(x: [N, 2], y: [M, 2], a: [N], b: [M]) -> [N] { return grad(sinkhorn_divergence(x, y, 0.2, 100, a = a, b = b), a) }
 """
-    made = program(spec)
+    checked = program(spec)
     a, b = np.asarray([[1.0, 2, 3, 0, 1, 1]] * 2), np.asarray([[3.0, 1, 1, 1, 2, 1, 1]] * 2)
     feed = {"x": x, "y": y, "a": a, "b": b}
-    (ours,) = evaluate(forms.prepare(made.exports["f"]), feed, {}, {})
+    (ours,) = evaluate(forms.prepare(checked.exports["f"]), feed, {}, {})
     copies = [np.repeat(c, w[0].astype(int), axis=1) for c, w in ((x, a), (y, b))]
     alone = value(program(TWO.format("[]", "sinkhorn_divergence(x, y, 0.2, 100)")), *copies)
     np.testing.assert_allclose(ours, alone, rtol=1e-6)
-    (slope,) = evaluate(forms.prepare(made.exports["g"]), feed, {}, {})
+    (slope,) = evaluate(forms.prepare(checked.exports["g"]), feed, {}, {})
     step = np.zeros_like(a)
     step[:, 1] = 1e-4
-    ends = [evaluate(forms.prepare(made.exports["f"]), feed | {"a": a + s * step}, {}, {})[0] for s in (1, -1)]
+    ends = [evaluate(forms.prepare(checked.exports["f"]), feed | {"a": a + s * step}, {}, {})[0] for s in (1, -1)]
     np.testing.assert_allclose(slope[:, 1], (ends[0] - ends[1]) / 2e-4, rtol=1e-2)
 
 
 @pytest.mark.slow
 def test_the_defaults_have_nearly_converged(program: Maker) -> None:
     x, y = clouds(24, 24)
-    made = value(program(TWO.format("[]", "sinkhorn_divergence(x, y)")), x, y)
+    distance = value(program(TWO.format("[]", "sinkhorn_divergence(x, y)")), x, y)
     wanted = [debiased(a, b, 0.05) for a, b in zip(x, y, strict=True)]
-    np.testing.assert_allclose(made, wanted, rtol=5e-3)
+    np.testing.assert_allclose(distance, wanted, rtol=5e-3)
 
 
 def test_a_cloud_that_is_moved_has_moved_by_so_much(program: Maker) -> None:
     """S_ε of a cloud and itself shifted is |shift|^2, for every ε: the plan's entropy is the same in all three terms."""
     x, _ = clouds()
     shift = np.array([1.5, -0.5])
-    made = value(program(TWO.format("[]", "sinkhorn_divergence(x, y, epsilon = 0.5, iterations = 200)")), x, x + shift)
-    np.testing.assert_allclose(made, shift @ shift, rtol=1e-4)
+    distance = value(
+        program(TWO.format("[]", "sinkhorn_divergence(x, y, epsilon = 0.5, iterations = 200)")), x, x + shift
+    )
+    np.testing.assert_allclose(distance, shift @ shift, rtol=1e-4)
 
 
 def test_it_is_symmetric_and_zero_between_equals(program: Maker) -> None:
@@ -114,8 +116,8 @@ def test_far_from_the_origin_no_digits_are_lost(program: Maker) -> None:
 def _in_torch(program: Program, x: Array, y: Array) -> Array:
     graph = forms.prepare(program.exports["f"])
     module = lower(graph, Weights({}), "F")
-    made: Array = run(module, graph, {"x": x.astype(np.float32), "y": y.astype(np.float32)}, {})[0]
-    return made
+    distance: Array = run(module, graph, {"x": x.astype(np.float32), "y": y.astype(np.float32)}, {})[0]
+    return distance
 
 
 def test_the_envelope_gives_the_gradient(program: Maker) -> None:
@@ -137,8 +139,8 @@ def _gradient_in_torch(program: Program, x: Array, y: Array) -> Array:
     module = lower(forms.prepare(program.exports["f"]), Weights({}), "F")
     module(a.requires_grad_(True), b)[0].sum().backward()
     assert a.grad is not None
-    made: Array = a.grad.numpy()
-    return made
+    gradient: Array = a.grad.numpy()
+    return gradient
 
 
 def test_second_derivatives_go_through_the_iteration(program: Maker) -> None:
@@ -158,21 +160,21 @@ def test_slices_of_a_moved_cloud(program: Maker) -> None:
     """A shift by t moves every slice by <u, t>: in the mean |t|^2 / d."""
     x, _ = clouds()
     sliced = program(SAME.format("sliced_wasserstein(x, y, projections = 4000)"))
-    made = value(sliced, x, x + np.array([1.5, -0.5]), seed=3)
-    np.testing.assert_allclose(made, 2.5 / 2, rtol=0.05)
+    distance = value(sliced, x, x + np.array([1.5, -0.5]), seed=3)
+    np.testing.assert_allclose(distance, 2.5 / 2, rtol=0.05)
     assert value(sliced, x, x, seed=3).max() < 1e-12
 
 
 def test_given_the_directions_it_is_that_of_pot(program: Maker) -> None:
     x, y = clouds(12, 12)
-    made = value(program(SAME.format("sliced_wasserstein(x, y, projections = 9)")), x, y, seed=5)
+    distance = value(program(SAME.format("sliced_wasserstein(x, y, projections = 9)")), x, y, seed=5)
     directions = program("export f(x: [N, 2], y: [N, 2]) -> [9, 2] { return sliced_wasserstein(x, y) }\n" + SLICED)
     drawn = value(directions, x, y, seed=5)
     np.testing.assert_allclose((drawn**2).sum(-1), 1, rtol=1e-6)
     assert not np.allclose(drawn[0], drawn[1])
     for i in range(2):
         wanted = ot.sliced_wasserstein_distance(x[i], y[i], projections=drawn[i].T) ** 2
-        np.testing.assert_allclose(made[i], wanted, rtol=1e-6)
+        np.testing.assert_allclose(distance[i], wanted, rtol=1e-6)
 
 
 # A draw's place is its name in the spec: under the same name these are the same directions.
@@ -182,9 +184,9 @@ SLICED = "layer sliced_wasserstein(x: [N, 2], y: [N, 2]) -> [9, 2] { return dire
 def test_sorting_is_differentiated_by_its_permutation(program: Maker) -> None:
     text = "export f(x: [N], y: [N]) -> [N] { return grad(sum(sort(x) * y), x) }\n"
     x, y = np.random.default_rng(4).standard_normal((2, 3, 7))
-    made = value(program(text), x, y)
+    distance = value(program(text), x, y)
     for row in range(3):
-        np.testing.assert_allclose(made[row][np.argsort(x[row])], y[row])
+        np.testing.assert_allclose(distance[row][np.argsort(x[row])], y[row])
 
 
 # ------------------------------------------------------------------ parities
@@ -192,11 +194,11 @@ def test_sorting_is_differentiated_by_its_permutation(program: Maker) -> None:
 
 @pytest.mark.parametrize("call", [SINKHORN.format(30), "sliced_wasserstein(x, y)", "mean(sort(x') * y')"])
 def test_numpy_torch_and_onnx_agree(call: str, program: Maker, tmp_path: Path) -> None:
-    made = program(SAME.format(call))
+    spec = program(SAME.format(call))
     x, y = (c.astype(np.float32) for c in clouds(12, 12))
-    wanted = value(made, x, y)
-    np.testing.assert_allclose(_in_torch(made, x, y), wanted, rtol=1e-4, atol=1e-5)
-    model = load(export(made, "f", Trained({}), tmp_path).path, providers="cpu")
+    wanted = value(spec, x, y)
+    np.testing.assert_allclose(_in_torch(spec, x, y), wanted, rtol=1e-4, atol=1e-5)
+    model = load(export(spec, "f", Trained({}), tmp_path).path, providers="cpu")
     np.testing.assert_allclose(model(x=x, y=y), wanted, rtol=1e-4, atol=1e-5)
 
 

@@ -44,8 +44,8 @@ def agrees(make: Make, folder: Path, call: str, module: Callable[[torch.Tensor],
             values = {name.rsplit(".", 1)[1]: torch.from_numpy(np.asarray(w)) for name, w in weights.items()}
             module.load_state_dict(values, strict=True)
         expected = module(torch.from_numpy(x))
-    found = load(export(program, "f", Trained(weights), folder).path, providers="cpu")(x=x)
-    np.testing.assert_allclose(found, expected.numpy(), atol=2e-6)
+    result = load(export(program, "f", Trained(weights), folder).path, providers="cpu")(x=x)
+    np.testing.assert_allclose(result, expected.numpy(), atol=2e-6)
 
 
 @pytest.mark.parametrize(
@@ -154,8 +154,8 @@ def test_windows_may_differ_between_examples(
     call: str, of_each: Callable[..., torch.Tensor], sizes: tuple[int, ...], windows: tuple[int, ...], program: Make
 ) -> None:
     """Filters that depend on the example, with their derivatives."""
-    made, arrays, expected = windowed(program, call, of_each, sizes, windows)
-    for result, wanted in zip(evaluate(prepare(made.exports["f"]), arrays, {}, {}), expected, strict=True):
+    output, arrays, expected = windowed(program, call, of_each, sizes, windows)
+    for result, wanted in zip(evaluate(prepare(output.exports["f"]), arrays, {}, {}), expected, strict=True):
         np.testing.assert_allclose(result, wanted, atol=5e-6)
 
 
@@ -165,8 +165,8 @@ def test_windows_of_examples_in_a_file(
     program: Make, tmp_path: Path,
 ) -> None:  # fmt: skip
     """The same of a file, whose gate compares it with torch and numpy."""
-    made, arrays, expected = windowed(program, call, of_each, sizes, windows)
-    results = load(export(made, "f", Trained({}), tmp_path).path, providers="cpu")(**arrays)
+    output, arrays, expected = windowed(program, call, of_each, sizes, windows)
+    results = load(export(output, "f", Trained({}), tmp_path).path, providers="cpu")(**arrays)
     for result, wanted in zip(results.values(), expected, strict=True):
         np.testing.assert_allclose(result, wanted, atol=5e-6)
 
@@ -176,12 +176,12 @@ def test_a_causal_convolution_sees_nothing_later(program: Make, tmp_path: Path) 
         return conv(nn.functional.pad(x, (4, 0)))
 
     conv = nn.Conv1d(4, 6, 3, dilation=2, bias=False)
-    made = program(spec('conv1d(x, 6, 3, padding = "causal", dilation = 2, bias = false)', SPACE[1], "[6, 9]"))
-    weights, _ = load_weights(made, None)
+    checked = program(spec('conv1d(x, 6, 3, padding = "causal", dilation = 2, bias = false)', SPACE[1], "[6, 9]"))
+    weights, _ = load_weights(checked, None)
     conv.weight.data = torch.from_numpy(np.asarray(next(iter(weights.values()))))
     x = RNG.standard_normal((2, 4, 9)).astype(np.float32)
-    found = load(export(made, "f", Trained(weights), tmp_path).path, providers="cpu")(x=x)
-    np.testing.assert_allclose(found, module(torch.from_numpy(x)).detach().numpy(), atol=2e-6)
+    result = load(export(checked, "f", Trained(weights), tmp_path).path, providers="cpu")(x=x)
+    np.testing.assert_allclose(result, module(torch.from_numpy(x)).detach().numpy(), atol=2e-6)
 
 
 @pytest.mark.parametrize(("size", "stride", "length"), [(3, 2, 9), (3, 2, 8), (2, 3, 7), (5, 1, 6), (1, 2, 6)])
@@ -193,10 +193,10 @@ def test_same_is_one_result_for_every_stride(
     total = max(0, (count - 1) * stride + size - length)
     signal = RNG.standard_normal((1, 1, length)).astype(np.float32)
     text = f'export f(x: [1, {length}]) -> [1, {count}] {{ return convolve(x, ones([1, 1, {size}]), stride = {stride}, padding = "same") }}'
-    found = load(export(program(text), "f", Trained({}), tmp_path).path, providers="cpu")(x=signal)
+    result = load(export(program(text), "f", Trained({}), tmp_path).path, providers="cpu")(x=signal)
     framed = np.pad(signal[0, 0], (total // 2, total - total // 2))
     expected = [framed[place * stride : place * stride + size].sum() for place in range(count)]
-    np.testing.assert_allclose(found[0, 0], expected, atol=1e-6)
+    np.testing.assert_allclose(result[0, 0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -37,25 +37,25 @@ export folded(x: [400]) -> [400] { return x @ exp(zeros([400, 400])) }
     ],
 )
 def test_a_file_is_measured_in_the_bits_of_its_weights(options: CompileOptions, part: float, program: Maker) -> None:
-    made = program(WIDE)
-    model = model_of(made, prepare_export(made, "f", options), Trained(load_weights(made, None)[0]), options)
+    spec = program(WIDE)
+    model = model_of(spec, prepare_export(spec, "f", options), Trained(load_weights(spec, None)[0]), options)
     size = len(serialised(model))
     assert size <= model_bytes(model) < 1.2 * size
     assert size == pytest.approx(part * 4 * 2 * 256 * 512, rel=0.1)
 
 
 def test_folded_constants_count(program: Maker) -> None:
-    made = program(WIDE)
-    assert model_bytes(build(prepare_export(made, "folded").optimised, {})) > 4 * 400 * 400
+    spec = program(WIDE)
+    assert model_bytes(build(prepare_export(spec, "folded").optimised, {})) > 4 * 400 * 400
 
 
 def test_what_is_more_than_one_file_is_opened_all_the_same(program: Maker) -> None:
     """The weights of the loop's body, too, come from a folder that is gone by then."""
-    made = program(WIDE)
-    weights, _ = load_weights(made, None)
+    spec = program(WIDE)
+    weights, _ = load_weights(spec, None)
     results = []
     for most in (2**31, 0):
-        session = opened(build(prepare_export(made, "f").optimised, weights), most)
+        session = opened(build(prepare_export(spec, "f").optimised, weights), most)
         results.append(session.run(None, {"x": np.ones((3, 256), np.float32)})[0])
     np.testing.assert_allclose(*results, rtol=2e-6)  # A session of large weights does not arrange them for speed.
 
@@ -64,13 +64,13 @@ def test_what_one_file_cannot_hold_has_a_file_of_data_beside(
     program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mai.compiler.onnx.export.LARGEST", 400_000)
-    made = program(WIDE)
-    trained = Trained(load_weights(made, None)[0])
-    written = export(made, "f", trained, tmp_path, CompileOptions())
+    spec = program(WIDE)
+    trained = Trained(load_weights(spec, None)[0])
+    written = export(spec, "f", trained, tmp_path, CompileOptions())
     data = tmp_path / f"{written.path.name}.data"
     assert written.path.stat().st_size < 20_000 < 4 * 2 * 256 * 512 <= data.stat().st_size
     assert written.size == written.path.stat().st_size + data.stat().st_size
-    few = export(made, "f", trained, tmp_path, CompileOptions(quantize="int4"))
+    few = export(spec, "f", trained, tmp_path, CompileOptions(quantize="int4"))
     assert few.size < 400_000 and few.path.exists() and not data.exists(), "what is beside an older file goes with it"
 
 
@@ -86,9 +86,9 @@ def test_what_one_file_cannot_hold_has_a_file_of_data_beside(
     ],
 )
 def test_sizes_are_told_in_each_form(text: str, said: str | None, program: Maker) -> None:
-    made = program(f"export f(x: [32000]) -> [{8 if said is None else 32000}] {{ return {text} }}\n")
-    told = sizes_in_words(made.exports.values())
-    assert told is None if said is None else said in (told or "")
+    spec = program(f"export f(x: [32000]) -> [{8 if said is None else 32000}] {{ return {text} }}\n")
+    words = sizes_in_words(spec.exports.values())
+    assert words is None if said is None else said in (words or "")
 
 
 def test_a_form_takes_its_bits_of_what_suits_it() -> None:

@@ -43,17 +43,19 @@ def session(path: Path, threads: int = 1) -> ort.InferenceSession:
 @pytest.mark.parametrize("unroll", [False, True])
 def test_one_graph_is_the_plain_loop(opset: int, unroll: bool, example: Maker, tmp_path: Path) -> None:
     program = example("digits_unet", c="8")
-    made = export(program, "sample", Trained(weights(program)), tmp_path, CompileOptions(opset=opset, unroll=unroll))
-    assert made.error is not None
-    assert made.error < 1e-4
-    model = load(made.path, providers="cpu")
+    exported = export(
+        program, "sample", Trained(weights(program)), tmp_path, CompileOptions(opset=opset, unroll=unroll)
+    )
+    assert exported.error is not None
+    assert exported.error < 1e-4
+    model = load(exported.path, providers="cpu")
     settings: dict[str, Any] = {"seed": 4, "guidance": 1.5} | ({} if unroll else {"steps": 20})
     labels = np.array([1, 7, 3])
     (wanted,) = evaluate(
         forms.prepare(program.exports["sample"]), {"y": labels}, {**settings, "steps": 20}, weights(program)
     )
     np.testing.assert_allclose(model(y=labels, **settings), wanted, rtol=1e-3, atol=1e-4)
-    proto = onnx.load(made.path)
+    proto = onnx.load(exported.path)
     assert {o.domain: o.version for o in proto.opset_import} == {"": opset}
     assert any(n.op_type in ("Loop", "Scan") for n in proto.graph.node) is not unroll
 
@@ -63,25 +65,25 @@ def test_the_gate_refuses_and_names_the_node(example: Maker, tmp_path: Path, mon
     program = example("moons_flow", width="16")
     with pytest.raises(MaiError) as caught:
         export(program, "sample", Trained(weights(program)), tmp_path)
-    (found,) = caught.value.diagnostics
-    assert found.slug == "compile-mismatch"
-    assert "`silu`" in found.label
-    assert found.span is not None
-    assert found.span.line == 9
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.slug == "compile-mismatch"
+    assert "`silu`" in diagnostic.label
+    assert diagnostic.span is not None
+    assert diagnostic.span.line == 9
     assert not list(tmp_path.iterdir())
 
 
 def test_settings_may_be_left_out(example: Maker, tmp_path: Path) -> None:
     program = example("moons_flow", width="16")
     path = export(program, "sample", Trained(weights(program)), tmp_path).path
-    held = session(path)
-    assert not held.get_inputs()
-    assert {i.name for i in held.get_overridable_initializers()} == {"seed", "steps", "batch", CHUNK}
-    (first,) = held.run(None, {})
-    (same,) = held.run(None, {"steps": np.array(20), "seed": np.array(0), "batch": np.array(1)})
+    opened = session(path)
+    assert not opened.get_inputs()
+    assert {i.name for i in opened.get_overridable_initializers()} == {"seed", "steps", "batch", CHUNK}
+    (first,) = opened.run(None, {})
+    (same,) = opened.run(None, {"steps": np.array(20), "seed": np.array(0), "batch": np.array(1)})
     assert first.shape == (1, 2)
     np.testing.assert_array_equal(first, same)
-    (other,) = held.run(None, {"batch": np.array(3)})
+    (other,) = opened.run(None, {"batch": np.array(3)})
     np.testing.assert_allclose(other[:1], first, rtol=1e-5)
 
 
@@ -103,12 +105,12 @@ def test_weights_of_a_body_live_in_the_body(example: Maker, tmp_path: Path) -> N
 
 def test_a_host_may_choose_the_chunk(example: Maker, tmp_path: Path) -> None:
     program = example("digits_unet", c="8")
-    held = session(export(program, "sample", Trained(weights(program)), tmp_path).path)
+    opened = session(export(program, "sample", Trained(weights(program)), tmp_path).path)
     labels, steps = np.arange(5), np.array(2)
-    (whole,) = held.run(None, {"y": labels, "steps": steps, CHUNK: np.array(2**31)})
+    (whole,) = opened.run(None, {"y": labels, "steps": steps, CHUNK: np.array(2**31)})
     for size in (1, 2, 5):
-        (made,) = held.run(None, {"y": labels, "steps": steps, CHUNK: np.array(size)})
-        np.testing.assert_allclose(made, whole, rtol=1e-4, atol=1e-5)
+        (result,) = opened.run(None, {"y": labels, "steps": steps, CHUNK: np.array(size)})
+        np.testing.assert_allclose(result, whole, rtol=1e-4, atol=1e-5)
 
 
 def test_chunks_are_the_whole_batch(example: Maker, tmp_path: Path) -> None:
@@ -120,14 +122,14 @@ def test_chunks_are_the_whole_batch(example: Maker, tmp_path: Path) -> None:
         (wanted,) = evaluate(
             forms.prepare(program.exports["sample"]), {}, {"batch": size, "steps": 3}, weights(program)
         )
-        made = model(batch=size, steps=3)
-        assert made.shape == (size, 2)
-        np.testing.assert_allclose(made, wanted, rtol=1e-4, atol=1e-5)
+        result = model(batch=size, steps=3)
+        assert result.shape == (size, 2)
+        np.testing.assert_allclose(result, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_names_and_lines_survive(example: Maker) -> None:
-    made = example("moons_flow", width="16")
-    model = model_of(made, prepare_export(made, "sample"), Trained(weights(made)))
+    spec = example("moons_flow", width="16")
+    model = model_of(spec, prepare_export(spec, "sample"), Trained(weights(spec)))
     nodes = list(model.graph.all_nodes())
     names = [n.name for n in nodes]
     assert len(set(names)) == len(names)
@@ -159,13 +161,13 @@ def test_a_project_compiles_to_the_same_bytes_in_any_folder(tmp_path: Path) -> N
 
 
 def test_draws_are_the_same_integers_on_every_thread_and_batch(program: Maker, tmp_path: Path) -> None:
-    made = program("export f() -> [3] {\n  k ~ integers([3], 0, 1000000)\n  return k\n}\n")
-    path = export(made, "f", Trained({}), tmp_path).path
+    spec = program("export f() -> [3] {\n  k ~ integers([3], 0, 1000000)\n  return k\n}\n")
+    path = export(spec, "f", Trained({}), tmp_path).path
     wide = session(path).run(None, {"batch": np.array(1000), "seed": np.array(9)})[0]
     for threads, size in ((1, 1), (1, 7), (2, 7), (2, 1000)):
         ours = session(path, threads).run(None, {"batch": np.array(size), "seed": np.array(9)})[0]
         np.testing.assert_array_equal(ours, wide[:size])
-    (wanted,) = evaluate(forms.prepare(made.exports["f"]), {}, {"batch": 1000, "seed": 9}, {})
+    (wanted,) = evaluate(forms.prepare(spec.exports["f"]), {}, {"batch": 1000, "seed": 9}, {})
     np.testing.assert_array_equal(wide, wanted)
 
 
@@ -181,8 +183,8 @@ def test_draws_are_the_same_integers_on_every_thread_and_batch(program: Maker, t
 def test_a_file_says_how_large_its_inputs_may_be(
     text: str, least: dict[str, int], most: dict[str, int], program: Maker, tmp_path: Path
 ) -> None:
-    made = program(text)
-    model = load(export(made, "f", Trained(weights(made)), tmp_path).path, providers="cpu")
+    spec = program(text)
+    model = load(export(spec, "f", Trained(weights(spec)), tmp_path).path, providers="cpu")
     assert (model.manifest.least, model.manifest.most) == (least, most)
     for name, size in least.items():
         shape = [size if s == name else s for s in model.inputs["x"].shape]

@@ -27,10 +27,10 @@ SPEC = "export g(x: [2]) -> [2] { return %s }\n"
 ONE_LAYER = "net f(x: [2]) -> [2] { return linear(x, 2) }\nexport g(x: [2]) -> [2] { return f(x) }\n"
 
 
-def compiled(made: Program, folder: Path) -> Path:
+def compiled(spec: Program, folder: Path) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # What numpy would say on the terminal.
-        return export(made, "g", Trained(load_weights(made, None)[0]), folder).path
+        return export(spec, "g", Trained(load_weights(spec, None)[0]), folder).path
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,9 @@ def test_numbers_that_a_file_cannot_hold_are_told_where_they_are_written(
 ) -> None:
     path = tmp_path / "spec.mai"
     path.write_text(SPEC % expression, encoding="utf-8")
-    (told,) = check(path).diagnostics
-    assert told.span is not None
-    assert (told.slug, told.span.text.strip("()")) == (slug, place.strip("()"))
+    (diagnostic,) = check(path).diagnostics
+    assert diagnostic.span is not None
+    assert (diagnostic.slug, diagnostic.span.text.strip("()")) == (slug, place.strip("()"))
 
 
 def test_a_tensor_of_the_most_bytes_is_allowed(program: Maker) -> None:
@@ -71,8 +71,8 @@ def test_a_tensor_of_the_most_bytes_is_allowed(program: Maker) -> None:
 def test_defaults_of_settings_are_numbers_that_a_file_can_hold(setting: str, ends: str, tmp_path: Path) -> None:
     path = tmp_path / "spec.mai"
     path.write_text(f"export g(x: [2], {setting}) -> [2] {{ return x * n }}\n", encoding="utf-8")
-    (told,) = check(path).diagnostics
-    assert told.slug == "number-too-large" and ends in told.message
+    (diagnostic,) = check(path).diagnostics
+    assert diagnostic.slug == "number-too-large" and ends in diagnostic.message
 
 
 @pytest.mark.parametrize(
@@ -105,9 +105,9 @@ ARRIVED = (
 
 @pytest.mark.parametrize("text", [SPEC % "x * (1e30 * exp(100 + 0 * sum(x)))", ARRIVED.format("y + log(-1 - x^2)")])
 def test_a_result_that_is_never_finite_is_told(text: str, program: Maker, tmp_path: Path) -> None:
-    made = program(text)
+    spec = program(text)
     with pytest.raises(MaiError) as caught:
-        compiled(made, tmp_path)
+        compiled(spec, tmp_path)
     assert caught.value.diagnostics[0].slug == "not-finite"
     assert not list(tmp_path.glob("*.onnx"))
 
@@ -136,8 +136,8 @@ def test_inputs_that_few_draws_fit(text: str, program: Maker, tmp_path: Path) ->
     if "sqrt(x - 9)" in text:
         np.testing.assert_allclose(model(x=np.full((1, 2), 25, np.float32)), 4)
     else:
-        given = {"S": 100.0, "K": 110.0, "v": 0.2, "T": 1.0}
-        np.testing.assert_allclose(model(**{n: np.array([x], np.float32) for n, x in given.items()}), 0.2, rtol=1e-3)
+        inputs = {"S": 100.0, "K": 110.0, "v": 0.2, "T": 1.0}
+        np.testing.assert_allclose(model(**{n: np.array([x], np.float32) for n, x in inputs.items()}), 0.2, rtol=1e-3)
 
 
 NOISE = """export g(x: []) -> [] {
@@ -174,14 +174,14 @@ def test_where_it_is_not_finite_and_what_to_write(
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
 def test_weights_that_are_not_finite_are_told(number: float, program: Maker, tmp_path: Path) -> None:
-    made = program(ONE_LAYER)
-    tensors = {n: torch.from_numpy(a.copy()) for n, a in load_weights(made, None)[0].items()}
+    spec = program(ONE_LAYER)
+    tensors = {n: torch.from_numpy(a.copy()) for n, a in load_weights(spec, None)[0].items()}
     tensors["f.linear_1.bias"][1] = number
     save_file(tensors, tmp_path / "weights.safetensors")
     with pytest.raises(MaiError) as caught:
-        load_weights(made, tmp_path / "weights.safetensors")
-    (told,) = caught.value.diagnostics
-    assert told.slug == "not-finite" and "`f.linear_1.bias`" in told.message
+        load_weights(spec, tmp_path / "weights.safetensors")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.slug == "not-finite" and "`f.linear_1.bias`" in diagnostic.message
 
 
 @pytest.mark.parametrize(
@@ -202,6 +202,6 @@ def test_only_like_infinities_are_equal(result: list[float], expected: list[floa
 
 def test_what_would_be_large_is_not_computed_beforehand(program: Maker) -> None:
     graph = program(SPEC % "x + sum(zeros([1000, 1000]))").exports["g"]
-    known = KnownValues(graph, {}, limit=1000)
-    learnt = {node.op.name for node in graph.nodes if known.learn(node)}
+    constants = KnownValues(graph, {}, limit=1000)
+    learnt = {node.op.name for node in graph.nodes if constants.learn(node)}
     assert "expand" not in learnt and "constant" in learnt

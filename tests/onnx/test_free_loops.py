@@ -91,8 +91,8 @@ SPECS: dict[str, tuple[str, Callable[[Array], Array]]] = {
 @pytest.mark.parametrize("name", SPECS)
 def test_a_loop_over_an_input_is_a_plain_loop(name: str, program: Maker, tmp_path: Path) -> None:
     text, wanted = SPECS[name]
-    made = program(text)
-    model = load(export(made, "f", Trained(load_weights(made, None)[0]), tmp_path).path, providers="cpu")
+    spec = program(text)
+    model = load(export(spec, "f", Trained(load_weights(spec, None)[0]), tmp_path).path, providers="cpu")
     for length in (1, 2, 5):
         for batch in (1, 3):
             x = np.random.default_rng(length).standard_normal((batch, length, 2)).astype(np.float32) / 3

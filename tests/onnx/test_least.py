@@ -21,8 +21,8 @@ Maker = Callable[[str], Program]
 
 
 def opened(program: Maker, signature: str, body: str, folder: Path) -> Model:
-    made = program(f"export g(x: {signature} {{ return {body} }}\n")
-    return load(export(made, "g", Trained({}), folder).path, providers="cpu")
+    spec = program(f"export g(x: {signature} {{ return {body} }}\n")
+    return load(export(spec, "g", Trained({}), folder).path, providers="cpu")
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3])
@@ -87,8 +87,8 @@ def test_two_free_sizes_are_least_together(program: Maker, tmp_path: Path) -> No
 def test_few_bits_are_proved_too(
     program: Maker, tmp_path: Path, options: CompileOptions, body: str, least: int
 ) -> None:
-    made = program(f"export g(x: [T, 64]) -> [64] {{ return {body} }}\n")
-    file = onnx.load(export(made, "g", Trained(weights(made)), tmp_path, options).path)  # No CPU runs one in bf16.
+    spec = program(f"export g(x: [T, 64]) -> [64] {{ return {body} }}\n")
+    file = onnx.load(export(spec, "g", Trained(weights(spec)), tmp_path, options).path)  # No CPU runs one in bf16.
     (text,) = [entry.value for entry in file.metadata_props if entry.key == MANIFEST_KEY]
     assert Manifest.model_validate_json(text).least.get("T", 1) == least
 
@@ -97,11 +97,11 @@ def test_few_bits_are_proved_too(
 def test_what_stays_beside_a_growing_text(program: Maker, tmp_path: Path, pooled: str, least: int) -> None:
     """In the file of the whole text and in that of a turn."""
     text = spec(f"h += linear({pooled}(m[1:], axis = 0), d)").replace("(x: tokens[P])", "(x: tokens[P], m: [M, 4])")
-    made = program(
+    checked = program(
         text.replace("logits(x)", "logits(x, m)").replace("prompt: tokens[P],", "prompt: tokens[P], m: [M, 4],")
     )
-    model = load(export(made, "generate", Trained(weights(made)), tmp_path).path, providers="cpu")
-    step = export_step(made, "generate", Trained(weights(made)), tmp_path)
+    model = load(export(checked, "generate", Trained(weights(checked)), tmp_path).path, providers="cpu")
+    step = export_step(checked, "generate", Trained(weights(checked)), tmp_path)
     assert step is not None
     for file in (model, load(step.path, providers="cpu")):
         assert file.manifest.least.get("M", 1) == least
@@ -110,8 +110,8 @@ def test_what_stays_beside_a_growing_text(program: Maker, tmp_path: Path, pooled
 @pytest.mark.parametrize(("pooled", "least"), [("sum", 1), ("max", 2)])
 def test_the_shortest_prompt(program: Maker, tmp_path: Path, pooled: str, least: int) -> None:
     """Of a text that is computed whole each turn: a place without a token does not count."""
-    made = program(spec(f"h += {pooled}(h[1:], axis = 0)"))
-    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(cache="none")).path
+    checked = program(spec(f"h += {pooled}(h[1:], axis = 0)"))
+    path = export(checked, "generate", Trained(weights(checked)), tmp_path, CompileOptions(cache="none")).path
     model = load(path, providers="cpu")
     assert model.manifest.least.get("P", 1) == least
     prompt = [[3, 1, 2], [NOTHING, NOTHING, 4]]
@@ -125,6 +125,6 @@ def test_the_shortest_prompt(program: Maker, tmp_path: Path, pooled: str, least:
 
 def test_prompts_that_need_many_tokens(program: Maker, tmp_path: Path) -> None:
     """More than a trial has of itself, in prompts of different lengths, too."""
-    made = program(spec("h += max(h[6:], axis = 0)"))
-    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(cache="none")).path
+    checked = program(spec("h += max(h[6:], axis = 0)"))
+    path = export(checked, "generate", Trained(weights(checked)), tmp_path, CompileOptions(cache="none")).path
     assert load(path, providers="cpu").manifest.least == {"P": 7}

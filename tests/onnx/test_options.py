@@ -106,14 +106,14 @@ def test_who_needs_required_settings_is_told_last(tmp_path: Path, capsys: pytest
     """All hosts but ONNX Runtime's C and Python interfaces; not where there are no settings, or they are required."""
     spec = tmp_path / "spec.mai"
     spec.write_text("export f() -> [2] {\n  x ~ normal([2])\n  return x\n}\nexport g(x: [2]) -> [2] { return x }\n")
-    given: list[tuple[dict[str, Any], bool]] = [
+    cases: list[tuple[dict[str, Any], bool]] = [
         ({"export": ["f"]}, True), ({"export": ["g"]}, False), ({"export": ["f"], "settings": "required"}, False),
     ]  # fmt: skip
-    for options, told in given:
+    for options, is_noted in cases:
         compile_(spec, out=tmp_path, **options)
         captured = capsys.readouterr()
         assert captured.out.startswith("wrote ")
-        assert captured.err.strip().endswith("compiled with --settings required") == told
+        assert captured.err.strip().endswith("compiled with --settings required") == is_noted
 
 
 @pytest.mark.parametrize(("option", "value"), [("--opset", "23"), ("--settings", "optional")])

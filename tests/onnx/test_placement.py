@@ -113,9 +113,9 @@ NOISE = """export f(steps: int = 9) -> [2] {
 def test_draws_of_every_turn_stay_on_the_device(
     cuda: bool, turn: tuple[int, int], program: Callable[[str], Program], tmp_path: Path
 ) -> None:
-    made = _report(program(NOISE), tmp_path, cuda=cuda)
-    assert made.worst_turn == Copies(*turn)
-    assert set(made.without_kernel) == (set() if cuda else {"BitwiseAnd", "BitwiseXor"})
+    placed = _report(program(NOISE), tmp_path, cuda=cuda)
+    assert placed.worst_turn == Copies(*turn)
+    assert set(placed.without_kernel) == (set() if cuda else {"BitwiseAnd", "BitwiseXor"})
 
 
 def test_group_norm_is_the_same_by_kernels_of_cuda(program: Callable[[str], Program], tmp_path: Path) -> None:
@@ -161,10 +161,10 @@ def test_what_the_loops_of_the_examples_copy_at_a_turn(tmp_path: Path) -> None:
     most: dict[str, Any] = {"char_gpt.generate": GROWING, "llama.generate": GROWING, "char_gpt.score": PARTS}
     most |= {"ot_flow.energy": (2, 1), "normalizing_flow.density": (0, 2)}
     for path in files(tmp_path, cuda=True):
-        made, (to_host, from_host) = report(path), most.get(path.stem, (0, 1))
-        assert made.worst_turn.to_host <= to_host, path.stem
-        assert made.worst_turn.from_host <= from_host, path.stem
-        assert not made.without_kernel, path.stem
+        placed, (to_host, from_host) = report(path), most.get(path.stem, (0, 1))
+        assert placed.worst_turn.to_host <= to_host, path.stem
+        assert placed.worst_turn.from_host <= from_host, path.stem
+        assert not placed.without_kernel, path.stem
 
 
 @pytest.mark.slow

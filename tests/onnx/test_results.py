@@ -35,17 +35,17 @@ def opened(program: Program, name: str, folder: Path) -> Model:
 
 
 def test_each_result_of_a_mapped_call_is_mapped(program: Maker, tmp_path: Path) -> None:
-    made = program(COUPLING)
+    spec = program(COUPLING)
     p = np.random.default_rng(0).standard_normal((3, 5, 2)).astype(np.float32)
-    found = opened(made, "cloud", tmp_path)(p=p)
+    result = opened(spec, "cloud", tmp_path)(p=p)
     square = p[..., 0] ** 2
-    assert list(found) == ["q", "moved", "cloud_2"]
-    np.testing.assert_allclose(found["q"], np.stack([p[..., 0], p[..., 1] + square], -1), rtol=1e-6)
-    np.testing.assert_allclose(found["moved"], square, rtol=1e-6)
-    np.testing.assert_array_equal(found["cloud_2"], square.argmax(1))
-    one = opened(made, "step", tmp_path)(p=p[:, 0])
-    np.testing.assert_array_equal(one["step_0"], found["q"][:, 0])
-    np.testing.assert_array_equal(one["step_1"], found["moved"][:, 0])
+    assert list(result) == ["q", "moved", "cloud_2"]
+    np.testing.assert_allclose(result["q"], np.stack([p[..., 0], p[..., 1] + square], -1), rtol=1e-6)
+    np.testing.assert_allclose(result["moved"], square, rtol=1e-6)
+    np.testing.assert_array_equal(result["cloud_2"], square.argmax(1))
+    one = opened(spec, "step", tmp_path)(p=p[:, 0])
+    np.testing.assert_array_equal(one["step_0"], result["q"][:, 0])
+    np.testing.assert_array_equal(one["step_1"], result["moved"][:, 0])
 
 
 @pytest.mark.parametrize(
@@ -72,16 +72,16 @@ def test_results_have_names_of_their_own(text: str, names: list[str], program: M
 @pytest.mark.parametrize("name", ["turns", "evaluations"])
 def test_a_result_is_not_taken_for_a_counter(name: str, program: Maker, tmp_path: Path) -> None:
     """Files count turns and evaluations in outputs of these names."""
-    made = program(f"export {name}(x: [2]) -> [2] {{ return 2 * x }}\n")
-    model = opened(made, name, tmp_path)
+    spec = program(f"export {name}(x: [2]) -> [2] {{ return 2 * x }}\n")
+    model = opened(spec, name, tmp_path)
     assert [port.name for port in model.manifest.outputs] == [f"{name}_result"]
     np.testing.assert_array_equal(model(x=np.ones((1, 2), np.float32)), [[2, 2]])
 
 
 def test_a_whole_number_that_may_be_zero_divides_nothing(program: Maker, tmp_path: Path) -> None:
-    made = program(
+    spec = program(
         "export f(a: int, b: int) -> int { return a % b }\nexport g(a: int, b: int) -> int { return a % maximum(b, 1) }\n"
     )
     with pytest.raises(MaiError, match="may be 0"):
-        opened(made, "f", tmp_path)
-    assert opened(made, "g", tmp_path)(a=np.array([7, 7]), b=np.array([0, 4])).tolist() == [0, 3]
+        opened(spec, "f", tmp_path)
+    assert opened(spec, "g", tmp_path)(a=np.array([7, 7]), b=np.array([0, 4])).tolist() == [0, 3]

@@ -96,11 +96,11 @@ def test_a_tape_that_is_played_again_gives_itself(system: str, program: Maker) -
     plain, weights = prepared_of(program(SOUND[system]))[0].plain, load_weights(program(SOUND[system]), None)[0]
     tried = trial(plain, 3)
     graph, tapes = taped(plain)
-    told = iter(Evaluation(graph, weights).run(tried.inputs, tried.settings)[len(plain.outputs) :])
+    recorded = iter(Evaluation(graph, weights).run(tried.inputs, tried.settings)[len(plain.outputs) :])
     graph, replays = replayed(plain)
     inputs, wanted = dict(tried.inputs), []
     for tape, replay in zip(tapes, replays, strict=True):
-        first, rows, last = ([next(told) for _ in tape.states] for _ in range(3))
+        first, rows, last = ([next(recorded) for _ in tape.states] for _ in range(3))
         before = [starts(f, r, tape.depth, t) for f, r, t in zip(first, rows, tape.states, strict=True)]
         inputs |= {v.name: a for v, a in zip([*replay.before, *replay.last], [*before, *last], strict=True)}
         wanted += [first, rows]
@@ -198,8 +198,8 @@ def test_chaos_is_told_and_the_file_is_written(program: Maker, tmp_path: Path) -
     net = "net g(x: [32]) -> [32] { return tanh(40 * linear(x, 32)) }\n"
     fixed = net + "export f(x: [32]) -> [32] { repeat 60 shared { x = g(x) }\n return x }"
     for text in (adaptive, fixed):
-        made = program(text)
-        written = export(made, "f", Trained(load_weights(made, None)[0]), tmp_path)
+        spec = program(text)
+        written = export(spec, "f", Trained(load_weights(spec, None)[0]), tmp_path)
         (warning,) = written.warnings
         assert (warning.slug, warning.severity) == ("metastable", "warning") and warning.span is not None
         assert written.path.exists() and written.error is not None and written.error < 1e-4
@@ -223,8 +223,8 @@ def test_roundings_that_are_left_are_told(name: str, program: Maker) -> None:
 
     prepared, right = of(CANCELS[name])
     _, wrong = of(CANCELS[name].replace("return", "return sum(x) +"))
-    found = Gate(prepared, {}, DEFAULTS).passed(right)
-    assert found.error < 1e-4 or [w.slug for w in found.warnings] == ["metastable"]
+    verdict = Gate(prepared, {}, DEFAULTS).passed(right)
+    assert verdict.error < 1e-4 or [w.slug for w in verdict.warnings] == ["metastable"]
     with pytest.raises(MaiError) as refused:
         Gate(prepared, {}, DEFAULTS).passed(wrong)
     assert refused.value.diagnostics[0].slug == "compile-mismatch"
@@ -278,8 +278,8 @@ def test_what_roundings_leave_of_a_turn_and_of_what_is_made_beside_it(program: M
 
 def test_digits_that_agree_are_said(program: Maker) -> None:
     prepared, weights = prepared_of(program(SOUND["rest"]))
-    told = Gate(prepared, weights, DEFAULTS).metastable(2e-3)
-    assert "only 2 digits of its results" in told.message
+    reason = Gate(prepared, weights, DEFAULTS).metastable(2e-3)
+    assert "only 2 digits of its results" in reason.message
     assert "not at a finite number: no digit" in Gate(prepared, weights, DEFAULTS).metastable(float("inf")).message
 
 
@@ -309,11 +309,11 @@ class Counting(dict[str, Array]):
 @pytest.mark.parametrize(("apart", "explained"), [(0.0, True), (1e-6, True), (1.0, False)])
 def test_the_reference_with_roundings_reads_each_weight_once(program: Maker, apart: float, explained: bool) -> None:
     """Whatever the turns that read it, and the runs that it takes to explain a difference, which large weights would make long."""
-    made = program(
+    spec = program(
         "net f(x: [4]) -> [4] { return tanh(linear(x, 4)) }\n"
         "export g(x: [4]) -> [4] { repeat 3 shared { x += f(x) }\n return x }"
     )
-    weights, plain = Counting(load_weights(made, None)[0]), prepare_export(made, "g").plain
+    weights, plain = Counting(load_weights(spec, None)[0]), prepare_export(spec, "g").plain
     tried = trial(plain, 2)
     results = [y + apart for y in Evaluation(plain, dict(weights)).run(tried.inputs)]
     assert are_roundings(plain, weights, tried, results, 1e-9, 1.0) is explained

@@ -36,19 +36,19 @@ export g(p: tokens[P], count: int = 4) -> tokens[P + count] {
 """
 
 
-def written(made: Program, folder: Path, options: CompileOptions) -> Exported:
-    return export(made, made.exports["g"].name, Trained(load_weights(made, None)[0]), folder, options)
+def written(spec: Program, folder: Path, options: CompileOptions) -> Exported:
+    return export(spec, spec.exports["g"].name, Trained(load_weights(spec, None)[0]), folder, options)
 
 
-def opened(made: Program, folder: Path, options: CompileOptions) -> Model:
-    return load(written(made, folder, options).path, providers="cpu")
+def opened(spec: Program, folder: Path, options: CompileOptions) -> Model:
+    return load(written(spec, folder, options).path, providers="cpu")
 
 
 @pytest.mark.parametrize("cache", ["auto", "none"])
 def test_an_unrolled_text_is_that_of_the_loop(cache: str, program: Maker, tmp_path: Path) -> None:
-    made = program(TEXT % "")
-    flat = opened(made, tmp_path / "flat", CompileOptions(unroll=True, cache=cache))  # type: ignore[arg-type]
-    looped = opened(made, tmp_path / "loop", CompileOptions(cache="none"))
+    spec = program(TEXT % "")
+    flat = opened(spec, tmp_path / "flat", CompileOptions(unroll=True, cache=cache))  # type: ignore[arg-type]
+    looped = opened(spec, tmp_path / "loop", CompileOptions(cache="none"))
     operators = {node.op_type for node in onnx.load(tmp_path / "flat" / "spec.g.onnx").graph.node}
     assert not operators & {"Loop", "Scan"} and flat.manifest.unrolled
     for prompt in ([[3]], [[1, 2, 3], [7, 8, 9]], [[5, 4, 3, 2, 1, 0, 1]] * 3):
@@ -59,8 +59,8 @@ def test_an_unrolled_text_is_that_of_the_loop(cache: str, program: Maker, tmp_pa
 
 @pytest.mark.parametrize("n", [2, *(pytest.param(n, marks=pytest.mark.slow) for n in (4, 5))])
 def test_the_rotations_of_a_matrix_of_known_size_are_unrolled(n: int, program: Maker, tmp_path: Path) -> None:
-    made = program(f"export g(x: [{n}, {n}]) -> ([{n}], [{n}, {n}]) {{\n  (v, w) = eigh(x)\n  return (v, w)\n}}\n")
-    flat = written(made, tmp_path, CompileOptions(unroll=True))
+    spec = program(f"export g(x: [{n}, {n}]) -> ([{n}], [{n}, {n}]) {{\n  (v, w) = eigh(x)\n  return (v, w)\n}}\n")
+    flat = written(spec, tmp_path, CompileOptions(unroll=True))
     operators = [node.op_type for node in onnx.load(flat.path).graph.node]
     assert "Loop" not in operators and not flat.notes
     rounds = n - 1 + n % 2
@@ -72,15 +72,15 @@ def test_the_rotations_of_a_matrix_of_known_size_are_unrolled(n: int, program: M
 
 
 def test_a_file_that_keeps_a_loop_does_not_say_that_it_is_unrolled(program: Maker, tmp_path: Path) -> None:
-    made = program(TEXT % " until 7")
-    exported = written(made, tmp_path, CompileOptions(unroll=True))
+    spec = program(TEXT % " until 7")
+    exported = written(spec, tmp_path, CompileOptions(unroll=True))
     assert not load(exported.path, providers="cpu").manifest.unrolled
     assert any("a loop is left" in note for note in exported.notes)
 
 
 def test_turns_of_settings_and_numbers_are_unrolled(program: Maker, tmp_path: Path) -> None:
-    made = program("export g(x: [2], n: int = 3) -> [2] {\n  repeat n { x = x / 2 }\n  return x\n}\n")
-    flat = opened(made, tmp_path, CompileOptions(unroll=True))
+    spec = program("export g(x: [2], n: int = 3) -> [2] {\n  repeat n { x = x / 2 }\n  return x\n}\n")
+    flat = opened(spec, tmp_path, CompileOptions(unroll=True))
     assert flat.manifest.unrolled
     np.testing.assert_array_equal(np.asarray(flat(x=[[8.0, 16.0]])), [[1.0, 2.0]])
 
@@ -89,9 +89,9 @@ def test_more_operators_than_a_file_can_have_are_told(
     program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loops, "MOST_OPERATIONS", 1000)
-    made = program("export g(x: [2]) -> [2] {\n  repeat 600 { x = sin(x) + x }\n  return x\n}\n")
+    spec = program("export g(x: [2]) -> [2] {\n  repeat 600 { x = sin(x) + x }\n  return x\n}\n")
     with pytest.raises(MaiError) as caught:
-        written(made, tmp_path, CompileOptions(unroll=True))
-    (told,) = caught.value.diagnostics
-    assert told.slug == "too-deep" and "1,000 operators" in told.message and told.span is not None
+        written(spec, tmp_path, CompileOptions(unroll=True))
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.slug == "too-deep" and "1,000 operators" in diagnostic.message and diagnostic.span is not None
     assert not list(tmp_path.glob("*.onnx"))

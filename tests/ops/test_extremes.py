@@ -65,5 +65,5 @@ def test_extremes(
         graph.inputs.append(Value(Type(dtype, array.shape), f"x{place}"))
     graph.outputs = [Builder(graph).emit(op, *graph.inputs, **attributes)]
     graph.output_names = ["y"]
-    made = agree(graph, {f"x{place}": array for place, array in enumerate(arrays)}, {})
-    assert np.isfinite(made).all()
+    result = agree(graph, {f"x{place}": array for place, array in enumerate(arrays)}, {})
+    assert np.isfinite(result).all()

@@ -40,10 +40,10 @@ def test_the_counter_is_block_example_turn_place() -> None:
 
 
 def draws(op: Any, n: int, shape: tuple[int, ...] = (), seed: int = 3) -> np.ndarray[Any, Any]:
-    made: np.ndarray[Any, Any] = op.reference(
+    drawn: np.ndarray[Any, Any] = op.reference(
         np, np.array(seed), np.array(0), np.arange(n), place=11, shape=shape, lead=(n,)
     )
-    return made
+    return drawn
 
 
 def test_distributions() -> None:

@@ -31,8 +31,8 @@ def i(*sizes: Size) -> Type:
 
 
 def rule(op: type[Operation], types: list[Type], attributes: dict[str, Any]) -> Type:
-    made: Type = typed(op, types, {**op.attributes, **attributes})
-    return made
+    type_: Type = typed(op, types, {**op.attributes, **attributes})
+    return type_
 
 
 HEADS = {"heads": 2, "kv_heads": 2}

@@ -70,19 +70,19 @@ export g(x: [2]) -> [3] { return limit(x) }
 
 def results(program: Program, name: str, folder: Path, **inputs: Array) -> list[Array]:
     path = export(program, name, Trained(load_weights(program, None)[0]), folder).path
-    found = load(path, providers="cpu")(**inputs)
-    return list(found.values()) if isinstance(found, dict) else [found]
+    result = load(path, providers="cpu")(**inputs)
+    return list(result.values()) if isinstance(result, dict) else [result]
 
 
 def test_a_linear_fixed_point_has_the_derivative_of_the_inverse(program: Maker, tmp_path: Path) -> None:
-    made, draw = program(LINEAR), np.random.default_rng(0).standard_normal
+    spec, draw = program(LINEAR), np.random.default_rng(0).standard_normal
     x, c, M, d = (draw(s).astype(np.float32) for s in ((5, 4), (5, 4), (5, 4, 4), (5, 4, 4)))
     M *= np.array([0.0, 1, 2, 3, 3], np.float32)[:, None, None]
     inverse = np.linalg.inv(np.eye(4) - 0.1 * M.astype(np.float64))
     z = np.einsum("bij,bj->bi", inverse, x)
-    (along,) = results(made, "along", tmp_path, x=x, M=M, d=d)
+    (along,) = results(spec, "along", tmp_path, x=x, M=M, d=d)
     np.testing.assert_allclose(along, np.einsum("bij,bjk,bk->bi", inverse, 0.1 * d, z), rtol=1e-3, atol=1e-4)
-    gx, gM = results(made, "back", tmp_path, x=x, M=M, c=c)
+    gx, gM = results(spec, "back", tmp_path, x=x, M=M, c=c)
     came = np.einsum("bji,bj->bi", inverse, c)
     np.testing.assert_allclose(gx, came, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(gM, 0.1 * came[:, :, None] * z[:, None, :], rtol=1e-3, atol=1e-4)
@@ -91,8 +91,8 @@ def test_a_linear_fixed_point_has_the_derivative_of_the_inverse(program: Maker, 
 def test_derivatives_of_derivatives(program: Maker, tmp_path: Path) -> None:
     a = np.array([0.5, 2.0, 8.0], np.float32)
     wanted = [a**0.5, 0.5 * a**-0.5, -0.25 * a**-1.5, 0.375 * a**-2.5]
-    for found, exact in zip(results(program(ROOT), "root", tmp_path, a=a), wanted, strict=True):
-        np.testing.assert_allclose(found, exact, rtol=1e-4)
+    for result, exact in zip(results(program(ROOT), "root", tmp_path, a=a), wanted, strict=True):
+        np.testing.assert_allclose(result, exact, rtol=1e-4)
 
 
 def test_what_comes_back_to_one_of_several_values(program: Maker) -> None:

@@ -73,19 +73,19 @@ def compared(program: Program, export: str = "f", batch: int = 3) -> tuple[Graph
     paired_soundly(plain)
     tried, weights = trial(plain, batch), values(program)
     wanted = evaluate(plain, tried.inputs, tried.settings, weights)
-    found = evaluate(paired, tried.inputs, tried.settings, weights)
-    assert max(difference(a, b) for a, b in zip(found, wanted, strict=True)) < 1e-9
+    results = evaluate(paired, tried.inputs, tried.settings, weights)
+    assert max(difference(a, b) for a, b in zip(results, wanted, strict=True)) < 1e-9
     single = {n: w.astype(np.float32) for n, w in weights.items()}
-    for made in (in_torch(paired, single, tried), in_onnx(paired, single, tried), in_onnx(apart, single, tried)):
-        assert max(difference(a, b) for a, b in zip(made, wanted, strict=True)) < 1e-5
+    for result in (in_torch(paired, single, tried), in_onnx(paired, single, tried), in_onnx(apart, single, tried)):
+        assert max(difference(a, b) for a, b in zip(result, wanted, strict=True)) < 1e-5
     return apart, paired
 
 
 def paired_soundly(graph: Graph) -> Graph:
     """The graph after this pass, in which everything is made before it is read, in sight of where it is."""
-    made = pairing.pair(graph)
-    look(made, {*made.inputs, *(s.value for s in made.settings.values())})
-    return forms.prune(made)
+    graph_in_pairs = pairing.pair(graph)
+    look(graph_in_pairs, {*graph_in_pairs.inputs, *(s.value for s in graph_in_pairs.settings.values())})
+    return forms.prune(graph_in_pairs)
 
 
 def look(region: Region, seen: set[Value]) -> None:
@@ -98,9 +98,9 @@ def look(region: Region, seen: set[Value]) -> None:
 
 
 def in_torch(graph: Graph, weights: dict[str, Any], tried: Any) -> list[Any]:
-    held = Weights(graph.weights)
-    held.load_state_dict({n: torch.from_numpy(weights[n]) for n in graph.weights})
-    return run(lower(graph, held.eval()), graph, tried.inputs, tried.settings)
+    parameters = Weights(graph.weights)
+    parameters.load_state_dict({n: torch.from_numpy(weights[n]) for n in graph.weights})
+    return run(lower(graph, parameters.eval()), graph, tried.inputs, tried.settings)
 
 
 def in_onnx(graph: Graph, weights: dict[str, Any], tried: Any) -> list[Any]:
@@ -243,13 +243,13 @@ def test_a_text_with_a_contrast_reads_its_weights_once_a_token(program: Maker) -
         "export f(t: tokens[P], y: class[3], count: int = 3) -> tokens[P + count] {\n"
         "  extend t by count { append argmax(2 * g(t, y)[-1] - g(t, 3)[-1]) }\n  return t\n}\n"
     )
-    made = program(text)
-    grown = forms.prepare(made.exports["f"], cache="concat")
+    spec = program(text)
+    grown = forms.prepare(spec.exports["f"], cache="concat")
     apart, paired = unpaired(grown), forms.optimise(grown)
     assert len(inside(apart, "affine")) == 2 * len(inside(paired, "affine"))
     assert len(inside(apart, "cached_attention")) == len(inside(paired, "cached_attention")) == 2
-    tried, weights = trial(grown, 3), {n: w.astype(np.float32) for n, w in values(made).items()}
-    wanted = evaluate(forms.prepare(made.exports["f"]), tried.inputs, tried.settings, weights)
+    tried, weights = trial(grown, 3), {n: w.astype(np.float32) for n, w in values(spec).items()}
+    wanted = evaluate(forms.prepare(spec.exports["f"]), tried.inputs, tried.settings, weights)
     for result in (in_onnx(paired, weights, tried), in_torch(paired, weights, tried)):
         np.testing.assert_array_equal(result[0], wanted[0])
 
@@ -275,8 +275,8 @@ def test_whole_nets_have_half_the_products(
     name: str, sets: dict[str, str], operators: tuple[str, ...], alone: int, example: Maker
 ) -> None:
     """But for those `alone`: before the label comes in, and the labelled branch's own modulation in each layer. Heun's method has two stages."""
-    made = example(name, **sets)
-    apart, paired = (in_loop(made, g) for g in compared(made, "sample", batch=2))
+    spec = example(name, **sets)
+    apart, paired = (in_loop(spec, g) for g in compared(spec, "sample", batch=2))
     products = [n for n in paired if n.op_type in operators]
     assert len([n for n in apart if n.op_type in operators]) - alone == 2 * (len(products) - alone)
     assert outer(products) == outer(n for n in apart if n.op_type in operators), "no weight has left the body"
@@ -328,10 +328,10 @@ def test_random_programs_of_two_nets_keep_their_results(first: str, second: str,
         f"    a = {first}\n    b = {second}\n    x = tanh(x + g(0 * w + a) - g(0 * w + b))\n    y = tanh(y - k(0 * w + b))\n"
         "  }\n  return x + y\n}\n"
     )
-    made = program(text)
-    plain = forms.prepare(made.exports["f"])
-    tried, weights = trial(plain, 3), values(made)
+    spec = program(text)
+    plain = forms.prepare(spec.exports["f"])
+    tried, weights = trial(plain, 3), values(spec)
     wanted = evaluate(plain, tried.inputs, tried.settings, weights)
     assert total(paired_soundly(plain), "affine") <= total(plain, "affine")
-    found = evaluate(forms.optimise(plain), tried.inputs, tried.settings, weights)
-    np.testing.assert_allclose(found[0], wanted[0], atol=1e-9)
+    results = evaluate(forms.optimise(plain), tried.inputs, tried.settings, weights)
+    np.testing.assert_allclose(results[0], wanted[0], atol=1e-9)

@@ -50,8 +50,8 @@ def test_passes_keep_the_result(name: str, example: Maker) -> None:
         tried = trial(graph, 3)
         wanted = evaluate(graph, tried.inputs, tried.settings, weights)
         for stage in (forms.fold, forms.prune, forms.optimise):
-            made = evaluate(stage(graph), tried.inputs, tried.settings, weights)
-            assert max(difference(a, b) for a, b in zip(made, wanted, strict=True)) < 1e-9, stage.__name__
+            results = evaluate(stage(graph), tried.inputs, tried.settings, weights)
+            assert max(difference(a, b) for a, b in zip(results, wanted, strict=True)) < 1e-9, stage.__name__
 
 
 @pytest.mark.slow
@@ -60,13 +60,13 @@ def test_frozen_settings_keep_their_defaults(name: str, example: Maker) -> None:
     program = example(name, **SMALL.get(name, {}))
     weights = values(program)
     for graph in prepared(program):
-        tried, made = trial(graph, 3), forms.freeze(graph)
-        assert set(made.sizes) <= {"batch"}
-        defaults = {n: tried.settings[n] if n in made.settings else s.default for n, s in graph.settings.items()}
+        tried, frozen = trial(graph, 3), forms.freeze(graph)
+        assert set(frozen.sizes) <= {"batch"}
+        defaults = {n: tried.settings[n] if n in frozen.settings else s.default for n, s in graph.settings.items()}
         wanted = evaluate(graph, tried.inputs, defaults, weights)
-        kept = {n: v for n, v in tried.settings.items() if n in made.settings}
-        found = evaluate(forms.optimise(made), tried.inputs, kept, weights)
-        assert max(difference(a, b) for a, b in zip(found, wanted, strict=True)) < 1e-9
+        kept = {n: v for n, v in tried.settings.items() if n in frozen.settings}
+        results = evaluate(forms.optimise(frozen), tried.inputs, kept, weights)
+        assert max(difference(a, b) for a, b in zip(results, wanted, strict=True)) < 1e-9
 
 
 def loops(graph: Graph) -> list[Any]:
@@ -99,16 +99,16 @@ def test_diffusion_is_a_loop_with_draws_inside(example: Maker) -> None:
 
 def test_shared_repeats_stay_loops_and_fresh_ones_are_written_out(program: Maker) -> None:
     text = "export f(x: [4]) -> [4] {\n  repeat 3 { x = linear(x, 4) }\n  repeat 3 shared { x = linear(x, 4) }\n  return x\n}\n"
-    made = program(text)
-    assert len(made.weights) == 8
-    graph = forms.prepare(made.exports["f"])
+    spec = program(text)
+    assert len(spec.weights) == 8
+    graph = forms.prepare(spec.exports["f"])
     assert len(loops(graph)) == 1
     assert sum(n.op.name == "affine" for n in graph.walk()) == 4
 
 
 def test_repeat_with_a_count_from_a_setting(program: Maker) -> None:
-    made = program("export f(x: [2], n: int = 3) -> [2] {\n  repeat n as i { x = 2 * x + i }\n  return x\n}\n")
-    graph = forms.prepare(made.exports["f"])
+    spec = program("export f(x: [2], n: int = 3) -> [2] {\n  repeat n as i { x = 2 * x + i }\n  return x\n}\n")
+    graph = forms.prepare(spec.exports["f"])
     for count in (0, 1, 5):
         (y,) = evaluate(graph, {"x": np.ones((1, 2))}, {"n": count}, {})
         x = 1.0
@@ -132,13 +132,13 @@ def test_a_net_is_mapped_over_further_axes(program: Maker) -> None:
         "export one(x: [3]) -> [2] { return f(x, 0.5) }\nexport many(x: [5, 3]) -> [5, 2] { return f(x, 0.5) }\n"
         "export grid(x: [4, 5, 3], s: [4, 5]) -> [4, 5, 2] { return f(x, s) }\n"
     )
-    made = program(text)
-    weights = values(made)
+    spec = program(text)
+    weights = values(spec)
     x = np.random.default_rng(0).standard_normal((2, 4, 5, 3))
-    one = lambda a: evaluate(made.exports["one"], {"x": a}, {}, weights)[0]  # noqa: E731
-    (many,) = evaluate(made.exports["many"], {"x": x[:, 0]}, {}, weights)
+    one = lambda a: evaluate(spec.exports["one"], {"x": a}, {}, weights)[0]  # noqa: E731
+    (many,) = evaluate(spec.exports["many"], {"x": x[:, 0]}, {}, weights)
     np.testing.assert_allclose(many, np.stack([one(x[:, 0, i]) for i in range(5)], 1))
-    (grid,) = evaluate(made.exports["grid"], {"x": x, "s": np.full((2, 4, 5), 0.5)}, {}, weights)
+    (grid,) = evaluate(spec.exports["grid"], {"x": x, "s": np.full((2, 4, 5), 0.5)}, {}, weights)
     np.testing.assert_allclose(grid[:, 0], many)
 
 

@@ -54,5 +54,5 @@ def test_the_manifest_says_so(unroll: bool, tmp_path: Path) -> None:
     (tmp_path / "spec.mai").write_text(spec, encoding="utf-8")
     program = check(tmp_path / "spec.mai").program
     assert program is not None
-    made = export(program, "f", Trained(load_weights(program, None)[0]), tmp_path, CompileOptions(unroll=unroll))
-    assert load(made.path, providers="cpu").outputs["f"].path == 0
+    exported = export(program, "f", Trained(load_weights(program, None)[0]), tmp_path, CompileOptions(unroll=unroll))
+    assert load(exported.path, providers="cpu").outputs["f"].path == 0

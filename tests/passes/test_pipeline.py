@@ -93,12 +93,12 @@ def test_every_pass_has_a_name_of_its_own_and_a_reason() -> None:
 
 
 def test_turns_are_written_out_before_derivatives_go_through_them(program: Maker) -> None:
-    made = program(DERIVED)
-    assert count(after(USUAL, made.exports["f"]), "loop") == 0
+    spec = program(DERIVED)
+    assert count(after(USUAL, spec.exports["f"]), "loop") == 0
 
     def derivative(passes: Sequence[Pass]) -> np.ndarray:
-        weights = {name: first_value(w, 1) for name, w in made.weights.items()}
-        return evaluate(after(passes, made.exports["f"]), {"x": np.array([[0.5, -1.0, 2.0]])}, None, weights)[0]
+        weights = {name: first_value(w, 1) for name, w in spec.weights.items()}
+        return evaluate(after(passes, spec.exports["f"]), {"x": np.array([[0.5, -1.0, 2.0]])}, None, weights)[0]
 
     # The turns of the way back are counted from the last, so they would take each other's weights.
     assert np.abs(derivative(USUAL) - derivative(swapped(USUAL, "unroll", "differentiate"))).max() > 1e-3

@@ -72,13 +72,13 @@ MAPPED = (
 
 
 def test_the_last_token_alone_through_calls_over_several_axes(program: Maker, tmp_path: Path) -> None:
-    made = program(MAPPED)
+    spec = program(MAPPED)
     prompt = np.random.default_rng(0).integers(0, 13, (3, 4))
     texts = []
     for cache in ("none", "concat"):
         folder = tmp_path / cache
         folder.mkdir()
-        path = export(made, "generate", Trained(weights(made)), folder, CompileOptions(cache=cache)).path
+        path = export(spec, "generate", Trained(weights(spec)), folder, CompileOptions(cache=cache)).path
         texts.append(load(path, providers="cpu")(prompt=prompt, count=8, seed=3))
     np.testing.assert_array_equal(*texts)
 
@@ -96,11 +96,11 @@ def test_a_text_lies_along_the_second_axis_of_an_image(program: Maker) -> None:
     )
 
 
-def check_growing(made: Program) -> None:
+def check_growing(spec: Program) -> None:
     """A text that grows token by token is the one that is computed anew."""
     feed = {"prompt": np.random.default_rng(0).integers(0, 13, (3, 4))}
-    graphs = [forms.prepare(made.exports["generate"], cache=cache) for cache in ("none", "concat")]
-    texts = [evaluate(graph, feed, {"count": 8, "seed": 3, "temperature": 1.0}, weights(made))[0] for graph in graphs]
+    graphs = [forms.prepare(spec.exports["generate"], cache=cache) for cache in ("none", "concat")]
+    texts = [evaluate(graph, feed, {"count": 8, "seed": 3, "temperature": 1.0}, weights(spec))[0] for graph in graphs]
     np.testing.assert_array_equal(*texts)
 
 

@@ -145,7 +145,7 @@ def graph_of(program: Maker, body: str) -> Graph:
     return forms.prepare(program(layers_of(body) + FILE.format(body="  " + body)).exports["f"])
 
 
-def found(graph: Graph, *, products: bool = False) -> Recurrence | None:
+def recurrence_of(graph: Graph, *, products: bool = False) -> Recurrence | None:
     (loop,) = [node for node in graph.nodes if node.op is Loop]
     return find_recurrence(graph, loop, 16, products=products)
 
@@ -163,22 +163,22 @@ def feed_of(turns: int, batch: int = 2) -> dict[str, Array]:
 
 def gradients(graph: Graph, feed: dict[str, Array]) -> tuple[Array, list[Array]]:
     """The result of the graph in torch and float64, and what comes back to its inputs."""
-    given = [torch.from_numpy(feed[v.name]).requires_grad_() for v in graph.inputs]
+    inputs = [torch.from_numpy(feed[v.name]).requires_grad_() for v in graph.inputs]
     settings = [torch.tensor(s.default) for s in graph.settings.values()]
-    (made,) = lower(graph, Weights({})).double()(*given, *settings)
-    (made * torch.linspace(0.5, 1.5, made.numel()).view(made.shape)).sum().backward()
-    back = [torch.zeros_like(g) if g.grad is None else g.grad for g in given]
-    return made.detach().numpy(), [g.numpy() for g in back]
+    (result,) = lower(graph, Weights({})).double()(*inputs, *settings)
+    (result * torch.linspace(0.5, 1.5, result.numel()).view(result.shape)).sum().backward()
+    back = [torch.zeros_like(g) if g.grad is None else g.grad for g in inputs]
+    return result.detach().numpy(), [g.numpy() for g in back]
 
 
 @pytest.mark.parametrize("kind", AFFINE)
 def test_what_enters_its_own_update_affinely_is_a_recurrence(program: Maker, kind: str) -> None:
-    assert found(graph_of(program, AFFINE[kind])) is not None
+    assert recurrence_of(graph_of(program, AFFINE[kind])) is not None
 
 
 @pytest.mark.parametrize("kind", AFFINE)
 def test_sums_of_outer_products_that_one_product_reads_are_never_made(program: Maker, kind: str) -> None:
-    blocks = found(graph_of(program, AFFINE[kind]), products=True)
+    blocks = recurrence_of(graph_of(program, AFFINE[kind]), products=True)
     assert blocks is not None
     assert [u.reading is not None for u in blocks.updates] == [kind in ("read by products", "heads", "row")] * len(
         blocks.updates
@@ -188,20 +188,20 @@ def test_sums_of_outer_products_that_one_product_reads_are_never_made(program: M
 @pytest.mark.parametrize("decay", ["x[t][:, None]", "u[t]"])
 def test_products_whose_rows_decay_apart_are_made(program: Maker, decay: str) -> None:
     body = f"h = zeros([3, 2])\n  repeat P shared as t {{\n    h = {decay} * h + x[t][:, None] * u[t]\n    y = h @ u[t]\n  }} keep y as ys\n"
-    blocks = found(graph_of(program, body + "  return cumsum(ys, axis = 0)[P - 1] * w"), products=True)
+    blocks = recurrence_of(graph_of(program, body + "  return cumsum(ys, axis = 0)[P - 1] * w"), products=True)
     assert blocks is not None
     assert [u.reading for u in blocks.updates] == [None]
 
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_other_loops_are_none(program: Maker, kind: str) -> None:
-    assert found(graph_of(program, OTHERS[kind])) is None
+    assert recurrence_of(graph_of(program, OTHERS[kind])) is None
 
 
 @pytest.mark.parametrize("kind", MIXED)
 def test_affine_states_are_recurrences_beside_others(program: Maker, kind: str) -> None:
     graph = graph_of(program, MIXED[kind][0])
-    assert found(graph) is None
+    assert recurrence_of(graph) is None
     assert parts_of(graph) == MIXED[kind][1]
 
 
@@ -232,12 +232,12 @@ def test_blocks_of_turns_compute_what_the_loop_does(
 ) -> None:
     graph, feed = graph_of(program, BODIES[kind]), feed_of(turns)
     (wanted,) = evaluate(graph, feed, {}, {})
-    made, back = gradients(graph, feed)
-    np.testing.assert_allclose(made, wanted, rtol=1e-6, atol=1e-6)
+    result, back = gradients(graph, feed)
+    np.testing.assert_allclose(result, wanted, rtol=1e-6, atol=1e-6)
     for pass_name in ("find_recurrence", "part_loop"):
         monkeypatch.setattr(interpreter, pass_name, lambda *_, **__: None)
     plain, wanted_back = gradients(graph, feed)
-    np.testing.assert_allclose(made, plain, rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(result, plain, rtol=1e-11, atol=1e-11)
     for ours, theirs in zip(back, wanted_back, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-11)
 
@@ -261,8 +261,8 @@ def check_file(graph: Graph) -> None:
         feed = {name: array.astype(np.float32) for name, array in feed_of(turns).items()}
         (wanted,) = evaluate(graph, feed, {}, {})
         read = {i.name for i in session.get_inputs()}
-        (made,) = session.run(None, {name: array for name, array in feed.items() if name in read})
-        np.testing.assert_allclose(made, wanted, rtol=2e-5, atol=2e-5)
+        (result,) = session.run(None, {name: array for name, array in feed.items() if name in read})
+        np.testing.assert_allclose(result, wanted, rtol=2e-5, atol=2e-5)
 
 
 EXTREME = """export f(a: [P], x: [P, 3], u: [P, 2]) -> [P, 3] {{
@@ -289,14 +289,14 @@ def test_no_decay_is_too_small_or_too_large(program: Maker, kind: str, decays: t
     feed = {"a": np.exp(rng.uniform(*np.log(decays), (2, 500))), "x": rng.standard_normal((2, 500, 3))}
     feed = {n: v.astype(np.float32) for n, v in {**feed, "u": rng.standard_normal((2, 500, 2))}.items()}
     (wanted,) = evaluate(graph, feed, {}, {})
-    made = {}
+    results = {}
     for dtype in (torch.float32, torch.float64):
-        given = [torch.from_numpy(feed[v.name]).to(dtype).requires_grad_() for v in graph.inputs]
-        (result,) = lower(graph, Weights({})).to(dtype)(*given)
+        inputs = [torch.from_numpy(feed[v.name]).to(dtype).requires_grad_() for v in graph.inputs]
+        (result,) = lower(graph, Weights({})).to(dtype)(*inputs)
         result.square().sum().backward()
-        made[dtype] = [result.detach().numpy(), *(g.grad.numpy() for g in given if g.grad is not None)]
-    np.testing.assert_allclose(made[torch.float32][0], wanted, atol=1e-5 * np.abs(wanted).max(), rtol=0)
-    for ours, exact in zip(made[torch.float32], made[torch.float64], strict=True):
+        results[dtype] = [result.detach().numpy(), *(g.grad.numpy() for g in inputs if g.grad is not None)]
+    np.testing.assert_allclose(results[torch.float32][0], wanted, atol=1e-5 * np.abs(wanted).max(), rtol=0)
+    for ours, exact in zip(results[torch.float32], results[torch.float64], strict=True):
         np.testing.assert_allclose(ours, exact, atol=1e-5 * np.abs(exact).max(), rtol=0)
 
 
@@ -314,9 +314,9 @@ def test_derivatives_go_through_recurrences(program: Maker, derivative: str) -> 
         feed = {name: feed_of(turns)[name].astype(np.float32) for name in ("x", "w")}
         (wanted,) = evaluate(graph, feed, {}, {})
         (ours,) = session.run(None, feed)
-        given = [torch.from_numpy(feed[v.name]) for v in graph.inputs]
+        inputs = [torch.from_numpy(feed[v.name]) for v in graph.inputs]
         np.testing.assert_allclose(ours, wanted, rtol=2e-4, atol=2e-4)
-        np.testing.assert_allclose(lower(graph, Weights({}))(*given)[0].numpy(), wanted, rtol=2e-4, atol=2e-4)
+        np.testing.assert_allclose(lower(graph, Weights({}))(*inputs)[0].numpy(), wanted, rtol=2e-4, atol=2e-4)
 
 
 @pytest.mark.parametrize("name", ["steps", "turns", "unknown"])
@@ -336,7 +336,7 @@ export f(x: [], {name}: int = 3) -> [2] {{
 }}
 """
     graph = forms.prepare(program(text).exports["f"])
-    given = {"x": np.asarray([1.0, 2.0], np.float32)}
-    (wanted,) = evaluate(graph, given, {name: 4}, {})
-    (result,) = run(lower(graph, Weights({})), graph, given, {name: 4})
+    inputs = {"x": np.asarray([1.0, 2.0], np.float32)}
+    (wanted,) = evaluate(graph, inputs, {name: 4}, {})
+    (result,) = run(lower(graph, Weights({})), graph, inputs, {name: 4})
     np.testing.assert_allclose(result, wanted, rtol=1e-5)

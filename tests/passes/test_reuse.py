@@ -44,7 +44,7 @@ export f(y: class[3], points: [5, 3], guidance: real = 2.0, steps: int = 6, reus
 """
 
 
-def made(program: Maker, solver: str, option: str, keep: str = "", moved: str = "dx/ds = v(x, s)") -> Program:
+def spec_with(program: Maker, solver: str, option: str, keep: str = "", moved: str = "dx/ds = v(x, s)") -> Program:
     return program(SPEC.format(solver=solver, option=option, keep=keep, moved=moved))
 
 
@@ -79,34 +79,34 @@ def by_hand(solver: str, steps: int, every: int, x: Array) -> Array:
 @pytest.mark.parametrize("solver", FIXED)
 def test_every_solver_keeps_what_is_reusable(program: Maker, solver: str, every: int) -> None:
     x = np.random.default_rng(0).normal(size=(4, 2))
-    graph = forms.prepare(made(program, solver, ", reuse = k").exports["f"])
+    graph = forms.prepare(spec_with(program, solver, ", reuse = k").exports["f"])
     for g in (graph, forms.optimise(graph)):
-        (found,) = evaluate(g, {"x": x}, {"k": every}, {})
-        np.testing.assert_allclose(found, by_hand(solver, 7, every, x), rtol=1e-12)
-    assert np.abs(found - by_hand(solver, 7, 1, x)).max() > 1e-3
+        (result,) = evaluate(g, {"x": x}, {"k": every}, {})
+        np.testing.assert_allclose(result, by_hand(solver, 7, every, x), rtol=1e-12)
+    assert np.abs(result - by_hand(solver, 7, 1, x)).max() > 1e-3
 
 
 def test_noise_keeps_as_the_step_without(program: Maker) -> None:
     x = np.random.default_rng(0).normal(size=(4, 2))
-    noisy = made(program, "euler_maruyama", ", reuse = 3", moved="dx = v(x, s) * ds + 0 * dW")
-    (found,) = evaluate(forms.prepare(noisy.exports["f"]), {"x": x}, {}, {})
-    np.testing.assert_allclose(found, by_hand("euler", 7, 3, x), rtol=1e-12)
+    noisy = spec_with(program, "euler_maruyama", ", reuse = 3", moved="dx = v(x, s) * ds + 0 * dW")
+    (result,) = evaluate(forms.prepare(noisy.exports["f"]), {"x": x}, {}, {})
+    np.testing.assert_allclose(result, by_hand("euler", 7, 3, x), rtol=1e-12)
 
 
 @pytest.mark.parametrize("option", ["", ", reuse = 1", ", reuse = k"])
 def test_without_it_all_is_computed(program: Maker, option: str) -> None:
     x = np.random.default_rng(0).normal(size=(4, 2))
     for keep in ("", " keep x as xs", " until x[0] > 9 as hit", " keep x at [0.5, 0.7] as xs"):
-        whole = made(program, "heun", option, keep).exports["f"]
-        (found,) = evaluate(forms.prepare(whole), {"x": x}, {"k": 1}, {})
-        np.testing.assert_allclose(found, by_hand("heun", 7, 1, x), rtol=1e-12)
+        whole = spec_with(program, "heun", option, keep).exports["f"]
+        (result,) = evaluate(forms.prepare(whole), {"x": x}, {"k": 1}, {})
+        np.testing.assert_allclose(result, by_hand("heun", 7, 1, x), rtol=1e-12)
 
 
 @pytest.mark.parametrize("keep", [" keep x as xs", " until x[0] > 9 as hit", " keep x at [0.5, 0.7] as xs"])
 def test_what_is_kept_of_the_way_changes_nothing(program: Maker, keep: str) -> None:
     x = np.random.default_rng(0).normal(size=(4, 2))
-    (found,) = evaluate(forms.prepare(made(program, "rk4", ", reuse = 2", keep).exports["f"]), {"x": x}, {}, {})
-    np.testing.assert_allclose(found, by_hand("rk4", 7, 2, x), rtol=1e-12)
+    (result,) = evaluate(forms.prepare(spec_with(program, "rk4", ", reuse = 2", keep).exports["f"]), {"x": x}, {}, {})
+    np.testing.assert_allclose(result, by_hand("rk4", 7, 2, x), rtol=1e-12)
 
 
 def all_graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
@@ -172,18 +172,18 @@ def test_guidance_in_an_interval_is_computed_there_alone(tmp_path: Path) -> None
 )
 def test_what_cannot_be_is_refused(solver: str, message: str) -> None:
     text = SPEC.format(solver="X", option="", keep="", moved="dx/ds = v(x, s)").replace("X(7)", solver)
-    (told,) = check_text(Path("f.mai"), text).diagnostics
-    assert message in f"{told.message} {told.help}"
+    (diagnostic,) = check_text(Path("f.mai"), text).diagnostics
+    assert message in f"{diagnostic.message} {diagnostic.help}"
 
 
 def test_nothing_to_reuse_is_told() -> None:
     text = "export f(x: [2]) -> [2] { integrate s in 0..1 using rk4(4, reuse = 2) { dx/ds = {} }\n return x }"
-    (told,) = check_text(Path("f.mai"), text.replace("{}", "-x")).diagnostics
-    assert "calls nothing so" in told.message
+    (diagnostic,) = check_text(Path("f.mai"), text.replace("{}", "-x")).diagnostics
+    assert "calls nothing so" in diagnostic.message
     turns = "h = x\n repeat 3 { h = reusable(-h) }\n dx/ds = h"
     looped = text.replace("dx/ds = {}", f"\n {turns}\n")
-    (told,) = check_text(Path("f.mai"), looped).diagnostics
-    assert "in a loop" in told.message
+    (diagnostic,) = check_text(Path("f.mai"), looped).diagnostics
+    assert "in a loop" in diagnostic.message
 
 
 @pytest.mark.parametrize(
@@ -200,6 +200,6 @@ def test_a_derivative_of_what_is_kept_is_refused(velocity: str, is_refused: bool
     text = (
         f"export f(x: [2]) -> [2] {{ integrate s in 0..1 using rk4(4, reuse = 2) {{ dx/ds = {velocity} }}\n return x }}"
     )
-    told = check_text(Path("f.mai"), text).diagnostics
-    assert [d.slug for d in told] == ["solver-option"] * is_refused
-    assert all("derivative" in d.message for d in told)
+    diagnostics = check_text(Path("f.mai"), text).diagnostics
+    assert [d.slug for d in diagnostics] == ["solver-option"] * is_refused
+    assert all("derivative" in d.message for d in diagnostics)

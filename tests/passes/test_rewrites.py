@@ -33,13 +33,13 @@ def values(program: Program) -> dict[str, Any]:
     return {n: first_value(w, i).astype(np.float64) for i, (n, w) in enumerate(program.weights.items())}
 
 
-def made(program: Program) -> tuple[Graph, Graph]:
+def prepared_and_optimised(program: Program) -> tuple[Graph, Graph]:
     """The export `f` prepared and optimised, after a look that both compute the same."""
     plain = forms.prepare(program.exports["f"])
     quick = forms.optimise(plain)
     tried, weights = trial(plain, 3), values(program)
-    wanted, found = (evaluate(g, tried.inputs, tried.settings, weights) for g in (plain, quick))
-    assert max(difference(a, b) for a, b in zip(found, wanted, strict=True)) < 1e-9
+    wanted, result = (evaluate(g, tried.inputs, tried.settings, weights) for g in (plain, quick))
+    assert max(difference(a, b) for a, b in zip(result, wanted, strict=True)) < 1e-9
     return plain, quick
 
 
@@ -54,8 +54,8 @@ def total(graph: Graph, name: str) -> int:
 
 
 def loop(graph: Graph) -> Node:
-    (found,) = [n for n in graph.walk() if n.op.name == "loop"]
-    return found
+    (node,) = [n for n in graph.walk() if n.op.name == "loop"]
+    return node
 
 
 # ------------------------------------------------------------------ unroll
@@ -67,7 +67,7 @@ def test_a_net_has_the_same_weights_at_every_turn_around_its_call(program: Maker
         "export f(x: [4]) -> [4] {\n  repeat 3 { x = linear(g(x), 4) }\n  return x\n}\n"
     )
     spec = program(text)
-    plain, _ = made(spec)
+    plain, _ = prepared_and_optimised(spec)
     assert len(plain.weights) == 2 * (2 + 3)
     x = np.random.default_rng(0).standard_normal((3, 4))
     weights, wanted = values(spec), x
@@ -107,7 +107,7 @@ def test_a_state_that_feeds_only_itself_goes(program: Maker) -> None:
         "export f(x: [4], steps: int = 3) -> [4] {\n  l = 0\n"
         "  integrate s in 0..1 using rk4(steps) {\n    dx/ds = sin(s) * x\n    dl/ds = l + sum(x * x)\n  }\n  return x\n}\n"
     )
-    plain, _ = made(program(text))
+    plain, _ = prepared_and_optimised(program(text))
     assert len(loop(plain).outputs) == 1
     assert count(loop(plain).regions[0])["sum"] == 0
 
@@ -117,7 +117,7 @@ def test_a_state_that_another_reads_stays(program: Maker) -> None:
         "export f(x: [4], n: int = 3) -> [4] {\n  a = x\n  b = 2 * x\n  c = x\n"
         "  repeat n {\n    t = a\n    a = b\n    b = t\n    c = c + b\n  }\n  return a\n}\n"
     )
-    plain, _ = made(program(text))
+    plain, _ = prepared_and_optimised(program(text))
     assert len(loop(plain).outputs) == 2
 
 
@@ -147,20 +147,20 @@ def test_the_same_is_computed_once_inside_a_loop_too(program: Maker) -> None:
         "export f(x: [4], n: int = 3) -> [4] {\n  y = sin(x) + 0 * x\n"
         "  repeat n { y = y + sin(x) }\n  return y + sin(x)\n}\n"
     )
-    plain, _ = made(program(text))
+    plain, _ = prepared_and_optimised(program(text))
     assert sum(n.op.name == "sin" for n in plain.walk()) == 1
 
 
 def test_the_order_of_what_commutes_makes_no_difference(program: Maker) -> None:
     text = "export f(x: [4], y: [4]) -> [4] { return sin(x + y) * cos(y + x) - sin(x * y) / cos(y * x) - (x - y) * exp(y - x) }\n"
-    assert count(made(program(text))[1]) == Counter(
+    assert count(prepared_and_optimised(program(text))[1]) == Counter(
         {"add": 1, "multiply": 3, "sin": 2, "cos": 2, "subtract": 4, "exp": 1, "divide": 1}
     )
 
 
 def test_two_draws_are_two(program: Maker) -> None:
     text = "export f(x: [4]) -> [4] {\n  a ~ normal([4])\n  b ~ normal([4])\n  return x + a - b\n}\n"
-    _, quick = made(program(text))
+    _, quick = prepared_and_optimised(program(text))
     assert count(quick)["random_normal"] == 2
 
 
@@ -176,11 +176,11 @@ def test_two_draws_are_two(program: Maker) -> None:
 def test_calls_of_a_net_on_the_same_input_are_one(turns: str, program: Maker) -> None:
     """Whether its weights stand in a row or in a loop, and wherever the calls stand."""
     net = f"net g(x: [4]) -> [4] {{\n  h = x\n  {turns}\n  return h\n}}\n"
-    once = made(program(net + "export f(x: [4]) -> [4] { return g(x) * 3 }\n"))
+    once = prepared_and_optimised(program(net + "export f(x: [4]) -> [4] { return g(x) * 3 }\n"))
     guided = "export f(x: [4], c: real = 2.0) -> [4] {\n  y = g(x)\n  return y + c * (g(x) - y / 2)\n}\n"
-    twice = made(program(net + guided))
+    twice = prepared_and_optimised(program(net + guided))
     inside = "export f(x: [4], n: int = 3) -> [4] {\n  y = g(x)\n  repeat n { y = cos(y) + g(x) }\n  return y\n}\n"
-    again = made(program(net + inside))
+    again = prepared_and_optimised(program(net + inside))
     for name in ("affine", "tanh", "sin"):
         assert total(once[0], name) == total(twice[0], name), "torch, too, computes it once"
         assert total(once[1], name) == total(twice[1], name) == total(again[1], name)
@@ -191,14 +191,14 @@ def test_loops_that_differ_in_a_number_or_a_draw_are_two(program: Maker) -> None
         "net g(x: [4], c) -> [4] {\n  repeat 3 shared { x = tanh(c * linear(x, 4)) }\n  return x\n}\n"
         "export f(x: [4]) -> [4] { return g(x, 1) + g(x, 2) }\n"
     )
-    _, quick = made(program(text))
+    _, quick = prepared_and_optimised(program(text))
     assert total(quick, "loop") == 2
     text = (
         "export f(x: [4], n: int = 3) -> [4] {\n  a = x\n  b = x\n"
         "  repeat n {\n    z ~ normal([4])\n    a = a + z\n  }\n"
         "  repeat n {\n    z ~ normal([4])\n    b = b + z\n  }\n  return a - b\n}\n"
     )
-    _, quick = made(program(text))
+    _, quick = prepared_and_optimised(program(text))
     assert total(quick, "random_normal") == 2
 
 
@@ -207,7 +207,7 @@ def test_loops_that_differ_in_a_number_or_a_draw_are_two(program: Maker) -> None
 
 def test_constants_are_computed_now(program: Maker) -> None:
     text = "let table = cumsum(sqrt(range(5)))\nexport f(x: [5]) -> [5] { return 1 * x + 0 + table / 1 }\n"
-    _, quick = made(program(text))
+    _, quick = prepared_and_optimised(program(text))
     assert count(quick) == {"constant": 1, "add": 1}
 
 
@@ -219,7 +219,7 @@ def test_the_parts_of_a_concatenation_go_where_they_belong(program: Maker) -> No
         "export f(x: [4], y: [3], steps: int = 3) -> [4] {\n  integrate s in 0..1 using euler(steps) {\n"
         "    dx/ds = linear(tanh(linear(concat(x, sin(s * range(5)), y), 8)), 4)\n  }\n  return x\n}\n"
     )
-    _, quick = made(program(text))
+    _, quick = prepared_and_optimised(program(text))
     body = loop(quick).regions[0]
     assert count(body)["concat"] == 0
     assert count(body)["affine"] == 2, "W_y y has left the loop, so has W_s sin(s k)"
@@ -235,7 +235,7 @@ def test_the_parts_of_a_concatenation_go_where_they_belong(program: Maker) -> No
 
 def test_scalars_of_the_time_stay_where_they_are(program: Maker) -> None:
     text = "export f(x: [4], n: int = 3) -> [4] {\n  repeat n as i { x = x * sin(i / 3) }\n  return x\n}\n"
-    _, quick = made(program(text))
+    _, quick = prepared_and_optimised(program(text))
     body = loop(quick).regions[0]
     assert count(body)["sin"] == 1
     assert "take" not in count(body)
@@ -246,7 +246,7 @@ def test_large_tables_are_not_made(program: Maker) -> None:
         "export f(x: [400], n: int = 3) -> [400] {\n"
         "  repeat n as i { x = x + sum(sin(i * range(400))[:, None] * range(400)[None], axis = 0) }\n  return x\n}\n"
     )
-    _, quick = made(program(text))
+    _, quick = prepared_and_optimised(program(text))
     body = loop(quick).regions[0]
     assert count(body)["sin"] == 0
     assert not any(n.output.type.physical[-2:] == (400, 400) for n in quick.nodes)
@@ -257,7 +257,7 @@ def test_draws_of_a_turn_stay_inside(program: Maker) -> None:
     text = (
         "export f(x: [4], n: int = 3) -> [4] {\n  repeat n {\n    z ~ normal([4])\n    x = x + z\n  }\n  return x\n}\n"
     )
-    _, quick = made(program(text))
+    _, quick = prepared_and_optimised(program(text))
     assert count(loop(quick).regions[0])["random_normal"] == 1
 
 
@@ -267,7 +267,7 @@ def test_a_loop_in_a_loop_gives_its_tables_to_the_outer_one(program: Maker) -> N
         "    integrate s in 0..1 using heun(steps) { dx/ds = sin(s * l * ones([2])) * x + cos(l * ones([2])) + exp(s * ones([2])) }\n"
         "  }\n  return x\n}\n"
     )
-    _, quick = made(program(text))
+    _, quick = prepared_and_optimised(program(text))
     (outer,) = [n for n in quick.nodes if n.op.name == "loop"]
     middle = outer.regions[0]
     (inner,) = [n for n in middle.nodes if n.op.name == "loop"]
@@ -285,7 +285,7 @@ def test_a_bias_is_taken_into_the_product(program: Maker) -> None:
         "export f(x: [4]) -> [5] {\n  param W: [5, 4] ~ normal(0, 1)\n  param b: [5] ~ normal(0, 1)\n"
         "  return b + affine(x, W)\n}\n"
     )
-    _, quick = made(program(text))
+    _, quick = prepared_and_optimised(program(text))
     assert count(quick) == {"weightof": 2, "affine": 1}
 
 
@@ -295,7 +295,7 @@ def test_a_product_with_another_use_is_not_computed_twice(more: str, program: Ma
         "export f(x: [4]) -> [5] {\n  param W: [5, 4] ~ normal(0, 1)\n  param b: [5] ~ normal(0, 1)\n"
         f"  h = affine(x, W)\n  return {more}\n}}\n"
     )
-    _, quick = made(program(text))
+    _, quick = prepared_and_optimised(program(text))
     assert count(quick)["affine"] == 1
 
 
@@ -304,7 +304,7 @@ def test_fusing_brings_nothing_back_into_a_loop(program: Maker) -> None:
         "export f(x: [4], n: int = 3) -> [5] {\n  param W: [5, 4] ~ normal(0, 1)\n  y = zeros([5])\n"
         "  repeat n as i { y = tanh(y + (affine(x, W) + sin(i * ones([5])))) }\n  return y\n}\n"
     )
-    _, quick = made(program(text))
+    _, quick = prepared_and_optimised(program(text))
     assert count(quick)["affine"] == 1
     assert count(loop(quick).regions[0])["affine"] == 0
 
@@ -378,15 +378,15 @@ def test_random_loops_compute_the_same_after_every_pass(first: str, second: str,
         "export f(x: [4], y: [4], n: int = 3) -> [4] {\n  param w: [4] ~ normal(0, 1)\n  param M: [4, 4] ~ normal(0, 1)\n"
         f"  repeat n as i {{\n    s = i / 3\n    x = tanh(x + {first})\n    y = y + tanh({second})\n  }}\n  return x\n}}\n"
     )
-    made(program(text))
+    prepared_and_optimised(program(text))
 
 
 def test_what_a_body_makes_is_not_read_after_it(program: Maker) -> None:
     """A transpose is made once; one that a loop's body has made is made again behind it."""
-    made = program(
+    spec = program(
         "export f(x: [2]) -> [2] {\n  A = [x, 2 * x]\n  repeat 3 shared { x = A' @ x / 10 }\n  return A' @ x\n}\n"
     )
-    graph = forms.prepare(made.exports["f"])
+    graph = forms.prepare(spec.exports["f"])
     x = np.array([[1.0, -2.0]])
     (y,) = evaluate(graph, {"x": x}, {}, {})
     A, wanted = np.stack([x[0], 2 * x[0]]), x[0]
@@ -406,7 +406,7 @@ def test_a_convolution_of_an_upsampled_image_looks_at_the_image_itself(
         f"export f(x: [3, 5, 4]) -> [2, H, W] {{ return conv(upsample(x, {factor}), 2, {size}, padding = {padding}) }}"
     )
     height, width = (n * factor + 2 * padding - size + 1 for n in (5, 4))
-    plain, quick = made(program(text.replace("H, W", f"{height}, {width}")))
+    plain, quick = prepared_and_optimised(program(text.replace("H, W", f"{height}, {width}")))
     assert total(plain, "upsample") == 1
     assert total(quick, "upsample") == 0
     assert total(quick, "conv_transpose") == 1
@@ -415,13 +415,15 @@ def test_a_convolution_of_an_upsampled_image_looks_at_the_image_itself(
 @pytest.mark.parametrize("setting", ["stride = 2", "padding = 3"])
 def test_a_window_that_skips_pixels_or_begins_outside_needs_the_larger_image(program: Maker, setting: str) -> None:
     shape = "[2, 5, 5]" if "stride" in setting else "[2, 14, 14]"
-    plain, quick = made(
+    plain, quick = prepared_and_optimised(
         program(f"export f(x: [3, 5, 5]) -> {shape} {{ return conv(upsample(x, 2), 2, 3, {setting}) }}")
     )
     assert total(plain, "upsample") == total(quick, "upsample") == 1
 
 
 def test_a_window_of_one_pixel_stays_on_the_larger_image(program: Maker) -> None:
-    _, quick = made(program("export f(x: [3, 5, 5]) -> [2, 10, 10] { return conv(upsample(x, 2), 2, 1) }"))
+    _, quick = prepared_and_optimised(
+        program("export f(x: [3, 5, 5]) -> [2, 10, 10] { return conv(upsample(x, 2), 2, 1) }")
+    )
     assert total(quick, "upsample") == 1
     assert total(quick, "conv_transpose") == 0

@@ -60,10 +60,10 @@ def results(graph: Graph, turns: int = 37) -> list[np.ndarray]:
     """What a graph gives in torch, and what comes back to its inputs."""
     generator = torch.Generator().manual_seed(turns)
     sizes = [[size if isinstance(size, int) else turns for size in v.type.shape] for v in graph.inputs]
-    given = [torch.randn(2, *size, generator=generator).requires_grad_() for size in sizes]
-    (made,) = lower(graph, Weights({}))(*given)
-    (made * torch.linspace(0.5, 1.5, made.numel()).view(made.shape)).sum().backward()
-    return [made.detach().float().numpy(), *(g.grad.numpy() for g in given if g.grad is not None)]
+    inputs = [torch.randn(2, *size, generator=generator).requires_grad_() for size in sizes]
+    (result,) = lower(graph, Weights({}))(*inputs)
+    (result * torch.linspace(0.5, 1.5, result.numel()).view(result.shape)).sum().backward()
+    return [result.detach().float().numpy(), *(g.grad.numpy() for g in inputs if g.grad is not None)]
 
 
 def turn_by_turn(monkeypatch: pytest.MonkeyPatch, graph: Graph) -> list[np.ndarray]:

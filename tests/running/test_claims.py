@@ -38,29 +38,29 @@ def program(folder: Path, claims: str) -> Program:
 
 
 def findings(folder: Path, claims: str) -> tuple[Finding, ...]:
-    made = program(folder, claims)
-    weights, _ = load_weights(made, None)
-    return check_claims(made, Trained(weights), folder, DEFAULTS)
+    spec = program(folder, claims)
+    weights, _ = load_weights(spec, None)
+    return check_claims(spec, Trained(weights), folder, DEFAULTS)
 
 
 def test_the_sides_are_told_where_it_holds_least(tmp_path: Path) -> None:
-    (found,) = findings(tmp_path, "claim c(count = 50, seeds = 3) {\n  u ~ uniform(0, 1)\n  check u + 1 < 1.5\n}\n")
-    assert (found.claim, found.text, found.comparison) == ("c", "u + 1 < 1.5", "<")
-    assert (found.holds, found.examples, found.seeds) == (False, 50, 3)
-    assert found.left is not None and 1.9 < found.left < 2
-    assert found.right == 1.5
+    (finding,) = findings(tmp_path, "claim c(count = 50, seeds = 3) {\n  u ~ uniform(0, 1)\n  check u + 1 < 1.5\n}\n")
+    assert (finding.claim, finding.text, finding.comparison) == ("c", "u + 1 < 1.5", "<")
+    assert (finding.holds, finding.examples, finding.seeds) == (False, 50, 3)
+    assert finding.left is not None and 1.9 < finding.left < 2
+    assert finding.right == 1.5
     model = load(tmp_path / "claims" / "spec.c.onnx")
     drawn = np.stack([model(batch=50, seed=seed)["left_1"] for seed in range(3)]).astype(float)
-    assert found.left == drawn.max()
-    np.testing.assert_allclose(found.mean, drawn.mean())
-    np.testing.assert_allclose(found.interval, 2 * drawn.mean(1).std(ddof=1) / 3**0.5)
+    assert finding.left == drawn.max()
+    np.testing.assert_allclose(finding.mean, drawn.mean())
+    np.testing.assert_allclose(finding.interval, 2 * drawn.mean(1).std(ddof=1) / 3**0.5)
 
 
 def test_what_does_not_draw_is_computed_once(tmp_path: Path) -> None:
     text = "claim c {\n  p = grid(low = -6, high = 6, count = 60, dimensions = 2)\n"
     text += "  check abs(sum(exp(-sum(p^2, axis = 1) / 2)) * 0.2^2 / (2 * pi) - 1) <= 1e-4\n}\n"
-    (found,) = findings(tmp_path, text)
-    assert (found.holds, found.examples, found.seeds, found.interval) == (True, 1, 1, None)
+    (finding,) = findings(tmp_path, text)
+    assert (finding.holds, finding.examples, finding.seeds, finding.interval) == (True, 1, 1, None)
 
 
 def test_exports_are_called_with_their_settings(tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_a_claim_may_grow_a_text_by_an_export(tmp_path: Path) -> None:
   check all(argmax(logits(text[:-1]))[3:] == text[4:])
 }
 """
-    (found,) = findings(tmp_path, GROWING + claim)
-    assert (found.holds, found.examples, found.seeds) == (True, 6, 2)
+    (finding,) = findings(tmp_path, GROWING + claim)
+    assert (finding.holds, finding.examples, finding.seeds) == (True, 6, 2)
     layer = GROWING.replace("export generate", "layer written").replace(": int = 5", "").replace(": real = 1.0", "")
     path = tmp_path / "other.mai"
     path.write_text(HEAD + layer + claim.replace("generate(prompt, ", "written(prompt, count = 5, "))
@@ -139,10 +139,10 @@ def test_a_solver_that_runs_out_of_steps_is_told(tmp_path: Path) -> None:
   check x < 1
 }
 """
-    (found,) = findings(tmp_path, claim)
-    assert not found.holds
-    assert "did not arrive for 4 of 4 examples: 0, 1, 2, 3" in in_words(found)
-    assert "a larger `max_steps`" in in_words(found)
+    (finding,) = findings(tmp_path, claim)
+    assert not finding.holds
+    assert "did not arrive for 4 of 4 examples: 0, 1, 2, 3" in in_words(finding)
+    assert "a larger `max_steps`" in in_words(finding)
 
 
 @pytest.mark.parametrize(
@@ -181,5 +181,5 @@ def test_training_says_what_they_come_to_and_verify_computes_them_again(tmp_path
     assert records == {
         "spec.move.onnx": True, "spec.sample.onnx": True, "spec.small.onnx": True, "spec.wrong.onnx": False,
     }  # fmt: skip
-    told = mai("info", run / "spec.move.onnx").stdout
-    assert "holds" in told and "FAILS" in told
+    output = mai("info", run / "spec.move.onnx").stdout
+    assert "holds" in output and "FAILS" in output

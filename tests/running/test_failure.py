@@ -28,9 +28,9 @@ def failed(program: Maker, folder: Path, text: str, rows: str = ROWS, **options:
     return list(error.value.diagnostics)
 
 
-def place(found: Diagnostic) -> str:
-    assert found.span is not None
-    return found.span.text
+def place(diagnostic: Diagnostic) -> str:
+    assert diagnostic.span is not None
+    return diagnostic.span.text
 
 
 LOG = """net f(x: [2]) -> [2] { return linear(x, 2) }
@@ -85,8 +85,8 @@ train(steps = 2, batch = 36) { minimize cross_entropy(f(x), y) }
 
 def test_what_is_infinite_on_purpose_is_not_blamed(program: Maker, tmp_path: Path) -> None:
     """A mask is infinite before the fault, and is no part of it."""
-    found = failed(program, tmp_path, MASKED.replace("SCALE", "0 * sqrt(-1 - x[1]^2)"))
-    assert place(found[1]) == "sqrt(-1 - x[1]^2)" and "not a number" in found[1].message
+    diagnostic = failed(program, tmp_path, MASKED.replace("SCALE", "0 * sqrt(-1 - x[1]^2)"))
+    assert place(diagnostic[1]) == "sqrt(-1 - x[1]^2)" and "not a number" in diagnostic[1].message
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])
@@ -99,9 +99,9 @@ def test_in_a_loop_and_in_parts(program: Maker, tmp_path: Path, accumulate: int)
 }
 train(steps = 2, batch = 36, accumulate = ACCUMULATE) { minimize sum(f(x)) * y }
 """
-    found = failed(program, tmp_path, text.replace("ACCUMULATE", str(accumulate)))
-    assert "in turn 4 of its loop" in found[1].message or "in turn 3 of its loop" in found[1].message
-    assert place(found[1]).startswith("h * h")
+    diagnostic = failed(program, tmp_path, text.replace("ACCUMULATE", str(accumulate)))
+    assert "in turn 4 of its loop" in diagnostic[1].message or "in turn 3 of its loop" in diagnostic[1].message
+    assert place(diagnostic[1]).startswith("h * h")
 
 
 ROOT = """net f(x: [2]) -> [2] { return linear(x, 2) }
@@ -119,9 +119,9 @@ def test_a_gradient_alone(program: Maker, tmp_path: Path) -> None:
         first[0].message.startswith("at step 2")
         and "an earlier gradient was, which --debug-nan tells" in first[1].message
     )
-    found = failed(program, tmp_path, ROOT, debug_nan=True)
+    diagnostic = failed(program, tmp_path, ROOT, debug_nan=True)
     assert (
-        found[0].message.startswith("at step 1 the gradient of `f.linear_1.")
-        and "is not finite, while" in found[0].message
+        diagnostic[0].message.startswith("at step 1 the gradient of `f.linear_1.")
+        and "is not finite, while" in diagnostic[0].message
     )
-    assert place(found[1]).startswith("sqrt(sum(z - z)^2)")
+    assert place(diagnostic[1]).startswith("sqrt(sum(z - z)^2)")

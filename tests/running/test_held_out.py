@@ -50,14 +50,14 @@ def weights(out: Path) -> dict[str, np.ndarray]:
 
 def test_reports_of_all_held_out_examples(program: Maker, tmp_path: Path) -> None:
     """Not means over some at a time: scikit-learn's, of the scores that the file gives."""
-    made = program(SPEC.format("steps = 3, batch = 20"))
-    result = run(made, tmp_path / "run")
-    assert made.training is not None
-    held = held_out(made, made.training, {}, [])(10_000)
-    model = load(export(made, "score", Trained(weights(tmp_path / "run")), tmp_path).path, providers="cpu")
-    scores = model(x=held["x"])
+    spec = program(SPEC.format("steps = 3, batch = 20"))
+    result = run(spec, tmp_path / "run")
+    assert spec.training is not None
+    output = held_out(spec, spec.training, {}, [])(10_000)
+    model = load(export(spec, "score", Trained(weights(tmp_path / "run")), tmp_path).path, providers="cpu")
+    scores = model(x=output["x"])
     assert len(scores) == 700
-    expected = [roc_auc_score(held["y"], scores), f1_score(held["y"], scores > 0), held["x"][:, 0].max()]
+    expected = [roc_auc_score(output["y"], scores), f1_score(output["y"], scores > 0), output["x"][:, 0].max()]
     assert np.allclose([result.validation[n] for n in ("auc", "f1", "top")], expected, atol=1e-6)
 
 
@@ -83,13 +83,13 @@ def test_the_best_by_a_report(program: Maker, tmp_path: Path) -> None:
 
 def test_training_ends_where_nothing_improves(program: Maker, tmp_path: Path) -> None:
     """Resumed, it goes on to the same end."""
-    made = program(
+    spec = program(
         SPEC.format("steps = 5000, batch = 20, optimizer = sgd(lr = 0.5), evaluate = 5, keep = best(patience = 20)")
     )
-    result = run(made, tmp_path / "run")
+    result = run(spec, tmp_path / "run")
     assert result.steps == result.kept + 20 and result.weights is not None and not result.stopped
-    run(made, tmp_path / "parts", steps=result.kept + 7)
-    again = run(made, tmp_path / "parts", steps=5000, resume=True)
+    run(spec, tmp_path / "parts", steps=result.kept + 7)
+    again = run(spec, tmp_path / "parts", steps=5000, resume=True)
     assert (again.steps, again.kept) == (result.steps, result.kept)
     assert all(np.array_equal(a, weights(tmp_path / "parts")[n]) for n, a in weights(tmp_path / "run").items())
 
@@ -97,15 +97,15 @@ def test_training_ends_where_nothing_improves(program: Maker, tmp_path: Path) ->
 @pytest.mark.parametrize("draws", ["", "z ~ normal([2])\n  x = x + 0.1 * z"])
 def test_a_batch_in_parts_is_the_same_step(program: Maker, tmp_path: Path, draws: str) -> None:
     """Draws are of an example's place in the whole batch."""
-    found = []
+    figures = []
     for parts in (1, 3, 20):
         text = SPEC.format(f"steps = 4, batch = 20, accumulate = {parts}, clip = 1").replace(
             "  minimize", f"  {draws}\n  minimize"
         )
         run(program(text), tmp_path / f"run{parts}")
-        found.append(weights(tmp_path / f"run{parts}"))
-    for other in found[1:]:
-        assert all(np.allclose(other[name], array, atol=1e-5) for name, array in found[0].items())
+        figures.append(weights(tmp_path / f"run{parts}"))
+    for other in figures[1:]:
+        assert all(np.allclose(other[name], array, atol=1e-5) for name, array in figures[0].items())
 
 
 def test_a_loss_that_compares_examples_has_no_parts(program: Maker, tmp_path: Path) -> None:
@@ -126,17 +126,17 @@ def test_a_loss_that_compares_examples_has_no_parts(program: Maker, tmp_path: Pa
 def test_what_cannot_be_kept(tmp_path: Path, keep: str, said: str) -> None:
     path = tmp_path / "spec.mai"
     path.write_text(SPEC.format(f"steps = 4, keep = {keep}"))
-    (found,) = check(path).diagnostics
-    assert said in found.message
+    (diagnostic,) = check(path).diagnostics
+    assert said in diagnostic.message
 
 
 def test_the_first_checkpoint_comes_soon(program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Long before half a minute is over."""
     monkeypatch.setattr("mai.compiler.training.trainer.FIRST_SAVE", 0.01)
-    made = program(SPEC.format("steps = 200, batch = 20"))
+    spec = program(SPEC.format("steps = 200, batch = 20"))
     seen: list[str] = []
     monkeypatch.setattr(
         "mai.compiler.training.trainer.Trainer.save", lambda self, step: seen.append(step) or Path(), raising=True
     )
-    run(made, tmp_path / "run")
+    run(spec, tmp_path / "run")
     assert len(seen) > 2

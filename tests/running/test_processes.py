@@ -71,10 +71,10 @@ def launched(count: int, spec: Path, out: Path, *more: str) -> subprocess.Comple
 
 
 def assert_close(one: Path, other: Path) -> None:
-    held, made = load_file(one / WEIGHTS), load_file(other / WEIGHTS)
-    assert held.keys() == made.keys()
-    for name, array in held.items():
-        np.testing.assert_allclose(made[name], array, atol=1e-5, err_msg=name)
+    weights_of_two, weights_of_one = load_file(one / WEIGHTS), load_file(other / WEIGHTS)
+    assert weights_of_two.keys() == weights_of_one.keys()
+    for name, array in weights_of_two.items():
+        np.testing.assert_allclose(weights_of_one[name], array, atol=1e-5, err_msg=name)
     with np.load(one / "records.npz") as kept, np.load(other / "records.npz") as again:
         for name in kept.files:
             np.testing.assert_allclose(again[name], kept[name], atol=1e-5, err_msg=name)
@@ -88,14 +88,14 @@ def _lines(path: Path) -> list[dict[str, float]]:
 
 
 def test_two_processes_give_what_one_gives_and_go_on_for_each_other(program: Maker, tmp_path: Path) -> None:
-    made = program(SPEC)
-    spec = Path(made.source.path)
-    train(made, tmp_path / "one", Options(quiet=True, device="cpu"))
+    checked = program(SPEC)
+    spec = Path(checked.source.path)
+    train(checked, tmp_path / "one", Options(quiet=True, device="cpu"))
     done = launched(2, spec, tmp_path / "two", "--steps", "8")
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("trained for") == 1
     assert done.stdout.count("wrote") == 1
-    train(made, tmp_path / "two", Options(quiet=True, device="cpu", steps=12, resume=True))
+    train(checked, tmp_path / "two", Options(quiet=True, device="cpu", steps=12, resume=True))
     done = launched(2, spec, tmp_path / "two", "--steps", "16", "--resume")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "two" / "spec.sample.onnx").exists()
@@ -113,9 +113,9 @@ train(steps = 2000, batch = 8, optimizer = adamw(lr = 1e-3)) {
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
 def test_a_run_goes_on_after_one_of_its_processes_is_killed(program: Maker, tmp_path: Path) -> None:
-    made, run = program(LONG), tmp_path / "killed"
-    train(made, tmp_path / "one", Options(quiet=True, device="cpu"))
-    words = command(2, Path(made.source.path), run, restarts=1)
+    spec, run = program(LONG), tmp_path / "killed"
+    train(spec, tmp_path / "one", Options(quiet=True, device="cpu"))
+    words = command(2, Path(spec.source.path), run, restarts=1)
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=WITHOUT_A_GPU) as launcher:
         wait_until(lambda: bool(checkpoints(run)))
         os.kill(worker(launcher.pid, 0), signal.SIGKILL)
@@ -151,11 +151,11 @@ def test_shares_are_all_examples_in_order(batch: int, count: int) -> None:
 
 
 def test_every_process_needs_an_example(program: Maker) -> None:
-    made = program(SPEC)
-    assert made.training is not None
-    group(15).check(made.training.graph, 15)
+    spec = program(SPEC)
+    assert spec.training is not None
+    group(15).check(spec.training.graph, 15)
     with pytest.raises(MaiError, match="a batch of 15 has no example for each of 16 processes"):
-        group(16).check(made.training.graph, 15)
+        group(16).check(spec.training.graph, 15)
 
 
 def test_fp16_is_refused_where_weights_are_in_parts() -> None:
@@ -173,7 +173,7 @@ def test_a_split_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     import mai.compiler.training.run.processes as processes
 
     fake = SimpleNamespace(distributed_type=DistributedType.FSDP)
-    monkeypatch.setattr(processes, "Accelerator", lambda **given: fake)
+    monkeypatch.setattr(processes, "Accelerator", lambda **values: fake)
     with pytest.raises(MaiError, match="FSDP"):
         accelerator_of("cpu", "float32")
 

@@ -103,8 +103,8 @@ def _await_progress(folder: Path, turn: int) -> None:
     """Until a run has written something of its own: metrics the first time, then a new checkpoint."""
     before, deadline = set(checkpoints(folder)), time.monotonic() + 60
     while time.monotonic() < deadline:
-        begun = (folder / "metrics.jsonl").exists() if turn == 0 else set(checkpoints(folder)) - before
-        if begun:
+        has_begun = (folder / "metrics.jsonl").exists() if turn == 0 else set(checkpoints(folder)) - before
+        if has_begun:
             return
         time.sleep(0.01)
 
@@ -130,7 +130,7 @@ def interrupted(trainer: Trainer, at: int, how: Callable[[], None]) -> None:
     vars(trainer.feed)["at"] = served
 
 
-def made(program: Program, out: Path, **options: Any) -> Trainer:
+def run_of_spec(program: Program, out: Path, **options: Any) -> Trainer:
     assert program.training is not None
     out.mkdir(exist_ok=True)
     return Trainer(program, program.training, out, Options(**QUIET, **options))
@@ -141,7 +141,7 @@ def made(program: Program, out: Path, **options: Any) -> Trainer:
 def test_a_stop_finishes_the_step_and_saves(number: signal.Signals, program: Maker, tmp_path: Path) -> None:
     spec, before = program(SPEC), signal.getsignal(number)
     train(spec, tmp_path / "whole", Options(steps=230, **QUIET))
-    run = made(spec, tmp_path / "parts", steps=230)
+    run = run_of_spec(spec, tmp_path / "parts", steps=230)
     interrupted(run, 117, lambda: os.kill(os.getpid(), number))
     done = run.run()
     assert (done.steps, done.stopped, done.weights) == (118, True, None)
@@ -155,14 +155,14 @@ def test_a_stop_finishes_the_step_and_saves(number: signal.Signals, program: Mak
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(program: Maker, tmp_path: Path) -> None:
     spec = program(SPEC)
     train(spec, tmp_path / "whole", Options(steps=40, **QUIET))
-    run = made(spec, tmp_path / "parts", steps=40, save_seconds=0.0)
+    run = run_of_spec(spec, tmp_path / "parts", steps=40, save_seconds=0.0)
     interrupted(run, 25, lambda: setattr(run, "stop", True))
     run.run()
     earlier, last = checkpoints(tmp_path / "parts")
     last.write_bytes(last.read_bytes()[:1000])
-    found = ck.latest(tmp_path / "parts")
-    assert found is not None
-    assert found.step == int(earlier.stem[-8:])
+    checkpoint = ck.latest(tmp_path / "parts")
+    assert checkpoint is not None
+    assert checkpoint.step == int(earlier.stem[-8:])
     train(spec, tmp_path / "parts", Options(steps=40, resume=True, **QUIET))
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
@@ -177,9 +177,9 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         ck.write(tmp_path, ck.Checkpoint(2, {"weights/a": torch.zeros(3)}, {}))
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-00000001.safetensors"]
-    found = ck.latest(tmp_path)
-    assert found is not None
-    assert torch.equal(found.tensors["weights/a"], torch.ones(3))
+    checkpoint = ck.latest(tmp_path)
+    assert checkpoint is not None
+    assert torch.equal(checkpoint.tensors["weights/a"], torch.ones(3))
 
 
 def test_the_last_two_checkpoints_are_kept(tmp_path: Path) -> None:
@@ -198,14 +198,14 @@ def test_a_new_run_leaves_the_one_before_in_a_folder_of_its_own(
         (run / name).write_text(name)
     assert "held a run" not in capsys.readouterr().err
     first = {path.name: path.read_bytes() for path in run.iterdir()}
-    again = made(spec, run, steps=10)
+    again = run_of_spec(spec, run, steps=10)
     interrupted(again, 5, lambda: setattr(again, "asked", True))
     assert again.run().weights is None
     mine = {"notes.txt", "other.sample.onnx", "spec.v2.sample.onnx"}
     assert {path.name: path.read_bytes() for path in before.iterdir()} == {n: first[n] for n in first.keys() - mine}
     assert all((run / name).read_text() == name for name in mine)
-    told = {"checkpoint-00000006.safetensors", "metrics.jsonl", "records.npz", "run.json", "before"}
-    assert {path.name for path in run.iterdir()} == mine | told
+    names = {"checkpoint-00000006.safetensors", "metrics.jsonl", "records.npz", "run.json", "before"}
+    assert {path.name for path in run.iterdir()} == mine | names
     said = f"{run} held a run: it is in {before} now; --out {before} --resume goes on with it\n"
     assert capsys.readouterr().err == said
     assert train(spec, before, Options(steps=31, seed=1, resume=True, **QUIET)).steps == 31
@@ -236,11 +236,11 @@ def test_what_fails_before_it_trains_moves_nothing(
 ) -> None:
     spec = program(SPEC)
     train(spec, tmp_path / "run", Options(steps=3, **QUIET))
-    held = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    contents = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     capsys.readouterr()
     with pytest.raises(MaiError):
         train(spec, tmp_path / "run", Options(**{**QUIET, **how}))
-    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == held
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == contents
     assert capsys.readouterr().err == ""
 
 
@@ -249,7 +249,7 @@ def test_weights_that_have_moved_are_not_needed_again(program: Maker, tmp_path: 
     spec, run = program(SPEC), tmp_path / "run"
     train(spec, run, Options(steps=3, **QUIET))
     more: dict[str, Any] = {"weights": run / WEIGHTS, **QUIET}
-    parts = made(spec, run, steps=9, weights=run / WEIGHTS)
+    parts = run_of_spec(spec, run, steps=9, weights=run / WEIGHTS)
     interrupted(parts, 4, lambda: setattr(parts, "asked", True))
     parts.run()
     assert not (run / WEIGHTS).exists()
@@ -262,12 +262,12 @@ def test_weights_that_have_moved_are_not_needed_again(program: Maker, tmp_path: 
 def test_a_finished_run_stays_as_it_is(program: Maker, tmp_path: Path) -> None:
     spec = program(SPEC)
     train(spec, tmp_path, Options(steps=12, **QUIET))
-    before, told = weights(tmp_path), figures(tmp_path)
+    before, shown = weights(tmp_path), figures(tmp_path)
     done = train(spec, tmp_path, Options(steps=12, resume=True, **QUIET))
     assert (done.steps, done.stopped) == (12, False)
     after = weights(tmp_path)
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert figures(tmp_path) == told
+    assert figures(tmp_path) == shown
 
 
 def test_where_there_is_nothing_to_resume_that_is_said(program: Maker, tmp_path: Path) -> None:
@@ -284,13 +284,13 @@ def test_where_there_is_nothing_to_resume_that_is_said(program: Maker, tmp_path:
     assert len(list(run.iterdir())) == 1
 
 
-@pytest.mark.parametrize(("changed", "told"), [({"seed": 5}, "had seed 0"), ({"batch": 7}, "batch 16")])
-def test_another_seed_or_batch_cannot_resume(changed: Any, told: str, program: Maker, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("changed", "message"), [({"seed": 5}, "had seed 0"), ({"batch": 7}, "batch 16")])
+def test_another_seed_or_batch_cannot_resume(changed: Any, message: str, program: Maker, tmp_path: Path) -> None:
     spec = program(SPEC)
     train(spec, tmp_path, Options(steps=4, **QUIET))
     with pytest.raises(MaiError, match="weights-mismatch") as caught:
         train(spec, tmp_path, Options(steps=8, resume=True, **changed, **QUIET))
-    assert told in caught.value.diagnostics[0].message
+    assert message in caught.value.diagnostics[0].message
 
 
 def test_a_record_added_later_begins_where_the_run_goes_on(program: Maker, tmp_path: Path) -> None:

@@ -90,16 +90,16 @@ def test_objectives_in_turn_move_only_their_nets(example: Maker, tmp_path: Path)
 
 
 def test_a_loss_that_is_not_a_number_stops_with_the_step(program: Maker, tmp_path: Path) -> None:
-    made = program(
+    spec = program(
         "data x: [2] from moons()\nnet f(x: [2]) -> [] { return linear(x, 1)[0] }\n"
         "train(steps = 50, optimizer = sgd(lr = 1e20)) { minimize log(f(x)^2) * f(x)^4 }\n"
     )
     with pytest.raises(MaiError) as caught:
-        train(made, tmp_path, Options(**QUIET))
-    found = caught.value.diagnostics[0]
-    assert found.slug == "loss-not-finite"
-    assert "`log(f(x)^2) * f(x)^4`" in found.message
-    assert "at step" in found.message
+        train(spec, tmp_path, Options(**QUIET))
+    diagnostic = caught.value.diagnostics[0]
+    assert diagnostic.slug == "loss-not-finite"
+    assert "`log(f(x)^2) * f(x)^4`" in diagnostic.message
+    assert "at step" in diagnostic.message
 
 
 def test_records_keep_the_path_of_weights(example: Maker, tmp_path: Path) -> None:
@@ -157,11 +157,11 @@ def test_bad_data_are_told(data: str, fields: str, slug: str, program: Maker, tm
     (tmp_path / "bad.csv").write_text("x0,x1\n1,2\n3\n")
     (tmp_path / "good.csv").write_text("x0,x1,y\n" + "".join(f"{i},{-i},{i % 3}\n" for i in range(30)))
     (tmp_path / "nan.csv").write_text("x0,x1\n1,nan\n3,4\n")
-    made = program(
+    spec = program(
         f"data {fields} from {data}\nnet f() -> [] {{\n  param w: [] = 1\n  return w\n}}\ntrain(steps = 1) {{ minimize f()^2 }}\n"
     )
     with pytest.raises(MaiError) as caught:
-        train(made, tmp_path / "run", Options(**QUIET))
+        train(spec, tmp_path / "run", Options(**QUIET))
     assert [d.slug for d in caught.value.diagnostics] == [slug]
 
 
@@ -169,25 +169,25 @@ def test_good_files_train(program: Maker, tmp_path: Path) -> None:
     (tmp_path / "good.csv").write_text("x0,x1,y\n" + "".join(f"{i / 10},{-i / 10},{i % 3}\n" for i in range(60)))
     np.savez(tmp_path / "good.npz", x=np.random.randn(50, 2), y=np.arange(50) % 3)
     for source in ('csv("good.csv")', 'npz("good.npz")'):
-        made = program(
+        spec = program(
             f"data x: [2], y: class[3] from {source}\nnet f(x: [2]) -> [3] {{ return linear(x, 3) }}\n"
             "train(epochs = 2, batch = 10) {\n  minimize cross_entropy(f(x), y)\n  report accuracy(f(x), y)\n}\n"
         )
-        done = train(made, tmp_path / source[:3], Options(**QUIET))
+        done = train(spec, tmp_path / source[:3], Options(**QUIET))
         assert done.steps in (9, 10, 11, 12)
         assert set(done.validation) == {"loss", "accuracy"}
 
 
 @pytest.mark.slow
 def test_a_stopped_run_is_not_compiled_as_an_untrained_one(program: Maker, tmp_path: Path) -> None:
-    made = program("export f(x: [2]) -> [2] { return linear(x, 2) }\n")
+    spec = program("export f(x: [2]) -> [2] { return linear(x, 2) }\n")
     folder = tmp_path / "run"
-    command = ("compile", made.source.path, "--out", folder)
+    command = ("compile", spec.source.path, "--out", folder)
     folder.mkdir()
     (folder / "checkpoint-00000005.safetensors").touch()
     done = run_command(*command, code=1)
     assert "holds a run that was stopped" in done.stderr
-    assert f"mai train {made.source.path} --out {folder} --resume" in done.stderr
+    assert f"mai train {spec.source.path} --out {folder} --resume" in done.stderr
     assert list(folder.glob("*.onnx")) == []
     (folder / "checkpoint-00000005.safetensors").unlink()
     assert "no trained weights" in run_command(*command).stderr

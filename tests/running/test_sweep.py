@@ -72,20 +72,22 @@ def sweep(
     folds: Sequence[Point] = NO_FOLDS,
 ) -> tuple[Sweep, list[str]]:
     said: list[str] = []
-    made = Sweep(Path("s.mai"), text, folder, words, seeds, "s", ["g"], Goal("loss", "min"), jobs, said.append, folds)
-    made.begin()
-    return made, said
+    sweep_of_spec = Sweep(
+        Path("s.mai"), text, folder, words, seeds, "s", ["g"], Goal("loss", "min"), jobs, said.append, folds
+    )
+    sweep_of_spec.begin()
+    return sweep_of_spec, said
 
 
 def test_a_grid_with_seeds(tmp_path: Path) -> None:
     """Means and deviations by their definitions; one that fails is told, and the others go on."""
     jobs = Trainings()
-    made, said = sweep(tmp_path, jobs)
+    sweep_of_spec, said = sweep(tmp_path, jobs)
     points = grid(read_axes(["width=4,13,16"]))
-    made.run(points)
-    assert len(jobs.ran) == 6 and sum("width=13" in name for name in map(str, made.failures)) == 2
+    sweep_of_spec.run(points)
+    assert len(jobs.ran) == 6 and sum("width=13" in name for name in map(str, sweep_of_spec.failures)) == 2
     assert "width=13,seed=0 FAILED: error[not-finite]: no number" in said
-    rows = sorted_rows(made.rows(points), "loss", "min")
+    rows = sorted_rows(sweep_of_spec.rows(points), "loss", "min")
     assert [row.settings["width"] for row in rows] == ["16", "4", "13"]
     assert rows[0].mean("loss") == 16.5 and rows[0].deviation("loss") == pytest.approx(math.sqrt(0.5))
     assert (rows[2].runs, rows[2].failed, rows[2].mean("loss")) == (0, 2, None)
@@ -95,17 +97,17 @@ def test_a_grid_with_seeds(tmp_path: Path) -> None:
 def test_folds(tmp_path: Path) -> None:
     """Each choice is run with all of them: a fold counts once, by the mean over its seeds, here as in `mai runs`."""
     jobs, folds = Trainings(), grid(read_axes(["k=0,1,2"]))
-    made, _ = sweep(tmp_path, jobs, folds=folds)
-    made.run(points := grid(read_axes(["width=19,13,16"])))
+    sweep_of_spec, _ = sweep(tmp_path, jobs, folds=folds)
+    sweep_of_spec.run(points := grid(read_axes(["width=19,13,16"])))
     assert len(jobs.ran) == 3 * 3 * 2
-    rows = sorted_rows(made.rows(points), "loss", "min")
+    rows = sorted_rows(sweep_of_spec.rows(points), "loss", "min")
     assert [(row.settings, row.runs, row.failed) for row in rows] == [
         ({"width": "19"}, 6, 0),
         ({"width": "16"}, 6, 0),
         ({"width": "13"}, 0, 6),
     ]
     assert rows[0].figures["loss"] == [1.5, 11.5, 21.5] and rows[0].deviation("loss") == 10
-    made.write(rows)
+    sweep_of_spec.write(rows)
     said = invoke("runs", tmp_path).output
     assert "means over folds" in said and "11.5 ± 10" in said
 
@@ -127,8 +129,8 @@ def test_which_const_is_a_fold(tmp_path: Path) -> None:
 def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
     """More values and seeds add to it; a run with a checkpoint goes on; other texts and options are refused."""
     first = Trainings()
-    made, _ = sweep(tmp_path, first, seeds=1)
-    made.run(grid(read_axes(["width=4,5"])))
+    sweep_of_spec, _ = sweep(tmp_path, first, seeds=1)
+    sweep_of_spec.run(grid(read_axes(["width=4,5"])))
     (tmp_path / "width=5,seed=1").mkdir()
     (tmp_path / "width=5,seed=1" / "checkpoint-00000003.safetensors").touch()
     again = Trainings()
@@ -143,11 +145,11 @@ def test_what_is_done_is_not_done_again(tmp_path: Path) -> None:
 
 def test_the_figure_that_is_compared(program: Callable[[str], Program]) -> None:
     """What the spec keeps the best of, or what is asked for."""
-    made = program(SPEC)
-    assert goal_of(made, None, None) == Goal("size", "max") and goal_of(made, "loss", None) == Goal("loss", "min")
-    assert goal_of(made, "size", "min").sign == 1
+    spec = program(SPEC)
+    assert goal_of(spec, None, None) == Goal("size", "max") and goal_of(spec, "loss", None) == Goal("loss", "min")
+    assert goal_of(spec, "size", "min").sign == 1
     with pytest.raises(MaiError) as error:
-        goal_of(made, "auc", None)
+        goal_of(spec, "auc", None)
     assert "it has loss, size" in error.value.diagnostics[0].message
 
 
@@ -172,8 +174,8 @@ def test_a_search(tmp_path: Path) -> None:
     """It comes near the best, goes on where it ended, and survives points that fail."""
     pytest.importorskip("optuna")
     axes = read_axes(["width=2..60"])
-    made, _ = sweep(tmp_path, Trainings(), seeds=1)
-    assert len(search(made, axes, 8)) <= 8
+    sweep_of_spec, _ = sweep(tmp_path, Trainings(), seeds=1)
+    assert len(search(sweep_of_spec, axes, 8)) <= 8
     jobs = Trainings(2)
     more, _ = sweep(tmp_path, jobs, seeds=1)
     tried = search(more, axes, 25)
@@ -187,8 +189,8 @@ def test_a_search_runs_all_folds_of_what_it_tries(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     for _ in range(2):
         jobs = Trainings()
-        made, _ = sweep(tmp_path, jobs, seeds=1, folds=grid(read_axes(["k=0,1,2"])))
-        tried = search(made, read_axes(["width=2..60"]), 3)
+        sweep_of_spec, _ = sweep(tmp_path, jobs, seeds=1, folds=grid(read_axes(["k=0,1,2"])))
+        tried = search(sweep_of_spec, read_axes(["width=2..60"]), 3)
     assert len(list(tmp_path.glob("*seed=0"))) == 3 * len(tried) and not jobs.ran
 
 
@@ -196,9 +198,9 @@ def test_a_search_without_optuna(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     import sys
 
     monkeypatch.setitem(sys.modules, "optuna", None)
-    made, _ = sweep(tmp_path, Trainings())
+    sweep_of_spec, _ = sweep(tmp_path, Trainings())
     with pytest.raises(MaiError) as error:
-        search(made, read_axes(["width=2..60"]), 3)
+        search(sweep_of_spec, read_axes(["width=2..60"]), 3)
     assert "needs Optuna" in error.value.diagnostics[0].message
 
 

@@ -61,11 +61,11 @@ def test_what_a_tracker_hears(
     monkeypatch.setattr("mai.compiler.training.run.figures.trackers.find_spec", lambda package: package)
     trained(program, tmp_path / "run", [name])
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    told = [each for each in said if isinstance(each, tuple) and isinstance(each[0], int)]
+    steps = [each for each in said if isinstance(each, tuple) and isinstance(each[0], int)]
     expected = [
         (line.pop("step"), {f"{line['block']}/{n}": v for n, v in line.items() if n != "block"}) for line in lines
     ]
-    assert told == expected and said.count("finish") == said.count("start") == 2
+    assert steps == expected and said.count("finish") == said.count("start") == 2
     first = next(each for each in said if isinstance(each, dict))
     assert (first["steps"], first["batch"], first["width"], first["seed"]) == (3, 8, "8", 0)
     assert all(isinstance(value, (bool, int, float, str)) for value in first.values())

@@ -40,9 +40,9 @@ def test_the_second_of_two_trainings_is_told(program: Maker, tmp_path: Path, res
     before = files(run)
     with alone_in(run), pytest.raises(MaiError) as caught:
         train(spec, run, Options(quiet=True, device="cpu", resume=resume))
-    (told,) = caught.value.diagnostics
-    assert told.slug == "folder-in-use"
-    assert str(run) in told.message
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.slug == "folder-in-use"
+    assert str(run) in diagnostic.message
     assert files(run) == before
     assert train(spec, run, Options(quiet=True, device="cpu", steps=5, resume=resume)).steps == 5
 

@@ -32,27 +32,27 @@ def opened(write: Write, shifted: onnx.ModelProto) -> Any:
     return load(write(shifted), providers="cpu")
 
 
-def given(rows: int, seed: int = 0) -> dict[str, Any]:
+def feeds_of(rows: int, seed: int = 0) -> dict[str, Any]:
     generator = np.random.default_rng(seed)
     x = generator.standard_normal((rows, 2)).astype(np.float32)
     return {"x": x, "y": generator.integers(0, 10, rows), "scale": np.array(3, np.float32)}
 
 
 def test_a_bound_run_leaves_its_results_where_it_is_told(opened: Any) -> None:
-    session, feed = opened.session, given(4)
+    session, feed = opened.session, feeds_of(4)
     values = {name: to_ort_value(array) for name, array in feed.items()}
-    (made,) = run_bound(session, values, {"f": device_of(session)})
-    assert made.device_name() == "cpu"
-    np.testing.assert_array_equal(made.numpy(), session.run(None, feed)[0])
-    (again,) = run_bound(session, values | {"x": made}, {"f": "cpu"})
-    np.testing.assert_array_equal(again.numpy(), session.run(None, feed | {"x": made.numpy()})[0])
+    (result,) = run_bound(session, values, {"f": device_of(session)})
+    assert result.device_name() == "cpu"
+    np.testing.assert_array_equal(result.numpy(), session.run(None, feed)[0])
+    (again,) = run_bound(session, values | {"x": result}, {"f": "cpu"})
+    np.testing.assert_array_equal(again.numpy(), session.run(None, feed | {"x": result.numpy()})[0])
 
 
 def test_captured_runs_have_buffers_of_their_own_for_every_batch(opened: Any) -> None:
     captured, session = CapturedRuns(opened.session, opened.manifest, "cpu"), opened.session
-    feeds = [given(3, 0), given(5, 1), given(3, 2), given(5, 3)]
-    made = [captured(feed)[0] for feed in feeds]
-    for feed, array in zip(feeds, made, strict=True):
+    feeds = [feeds_of(3, 0), feeds_of(5, 1), feeds_of(3, 2), feeds_of(5, 3)]
+    results = [captured(feed)[0] for feed in feeds]
+    for feed, array in zip(feeds, results, strict=True):
         np.testing.assert_array_equal(array, session.run(None, feed)[0])
     assert captured.sizes == 2
 
@@ -76,14 +76,14 @@ def test_every_batch_is_a_graph_with_fixed_addresses(opened: Any) -> None:
     recorded = Recorded(opened.session)
     captured = CapturedRuns(recorded, opened.manifest, "cpu")  # type: ignore[arg-type]
     for rows in (3, 5, 3, 3):
-        captured(given(rows))
+        captured(feeds_of(rows))
     assert recorded.graphs == ["1", "2", "1", "1"]
     assert recorded.bindings[0] is recorded.bindings[2] is recorded.bindings[3]
 
 
 def test_the_option_reaches_the_provider() -> None:
-    made = with_cuda_graphs(["CUDAExecutionProvider", "CPUExecutionProvider"])
-    assert made == [("CUDAExecutionProvider", {"enable_cuda_graph": "1"}), "CPUExecutionProvider"]
+    providers = with_cuda_graphs(["CUDAExecutionProvider", "CPUExecutionProvider"])
+    assert providers == [("CUDAExecutionProvider", {"enable_cuda_graph": "1"}), "CPUExecutionProvider"]
     own = with_cuda_graphs([("CUDAExecutionProvider", {"device_id": "1"})])
     assert own == [("CUDAExecutionProvider", {"device_id": "1", "enable_cuda_graph": "1"})]
     with pytest.raises(ModelError) as caught:
@@ -128,7 +128,7 @@ def test_a_model_runs_by_its_graph(
     monkeypatch.setattr(loader, "CapturedRuns", captured_on_the_cpu)
     captured = load(path, providers="cuda", cuda_graph=True)
     assert asked[0][0] in ("CUDAExecutionProvider", "CPUExecutionProvider")
-    feed = given(4)
+    feed = feeds_of(4)
     np.testing.assert_array_equal(captured(**feed), opened(**feed))
     assert recorded[0].graphs == ["1"]
 

@@ -59,10 +59,10 @@ def test_not_a_model_at_all(content: bytes, write: Write) -> None:
     [b"# mai: the mathematics of AI\n", b"\x08\x01" + bytes(6) + b'{"w": {}}', b"\x58\x03" + bytes(6) + b"{}"],
 )
 def test_what_is_no_onnx_file_is_told_as_that(content: bytes, write: Write) -> None:
-    found = refusal(write(content, "weights.safetensors"))
-    assert found.slug == "model-foreign"
-    assert found.message.endswith("weights.safetensors is no ONNX file")
-    assert "mai compile SPEC --weights FILE" in str(found)
+    error = refusal(write(content, "weights.safetensors"))
+    assert error.slug == "model-foreign"
+    assert error.message.endswith("weights.safetensors is no ONNX file")
+    assert "mai compile SPEC --weights FILE" in str(error)
     assert str(refusal(write(content, "README.md"))).endswith("README.md is no ONNX file")
 
 
@@ -110,9 +110,9 @@ def test_a_newer_format(shifted: onnx.ModelProto, write: Write) -> None:
 def test_a_newer_format_of_operators_that_are_not_known_here(shifted: onnx.ModelProto, write: Write) -> None:
     restated(shifted, format=FORMAT + 1)
     shifted.opset_import[0].version = 999
-    found = refusal(write(shifted))
-    assert found.slug == "model-newer"
-    assert f"has format {FORMAT + 1}" in found.message
+    error = refusal(write(shifted))
+    assert error.slug == "model-newer"
+    assert f"has format {FORMAT + 1}" in error.message
 
 
 def test_fields_of_a_later_mai_are_ignored(shifted: onnx.ModelProto, write: Write) -> None:

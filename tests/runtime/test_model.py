@@ -24,15 +24,15 @@ Maker = Callable[..., Program]
 
 @pytest.fixture
 def files(example: Maker, tmp_path: Path) -> dict[str, Path]:
-    made = {}
+    results = {}
     for name, which, sets in (
         ("moons_flow", "sample", {"width": "16"}),
         ("digits_unet", "sample", {"c": "8"}),
         ("mlp", "classify", {}),
     ):
         program = example(name, **sets)
-        made[name] = export(program, which, Trained(load_weights(program, None)[0]), tmp_path).path
-    return made
+        results[name] = export(program, which, Trained(load_weights(program, None)[0]), tmp_path).path
+    return results
 
 
 def test_calls(files: dict[str, Path]) -> None:
@@ -88,8 +88,8 @@ def test_eight_threads_on_one_model(files: dict[str, Path]) -> None:
     model = load(files["moons_flow"], providers="cpu", threads=1)
     expected = [model(batch=4, seed=s, steps=3) for s in range(16)]
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda s: model(batch=4, seed=s % 16, steps=3), range(64)))
-    assert all(np.array_equal(m, expected[i % 16]) for i, m in enumerate(made))
+        results = list(pool.map(lambda s: model(batch=4, seed=s % 16, steps=3), range(64)))
+    assert all(np.array_equal(m, expected[i % 16]) for i, m in enumerate(results))
 
 
 def test_files_that_cannot_be_opened(files: dict[str, Path], tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_files_that_cannot_be_opened(files: dict[str, Path], tmp_path: Path) -> 
             load(path)
         assert caught.value.slug == slug
     proto = onnx.load_from_string(raw)
-    held = next(p for p in proto.metadata_props if p.key == "mai.manifest")
-    held.value = json.dumps({**json.loads(held.value), "format": 99})
+    property_ = next(p for p in proto.metadata_props if p.key == "mai.manifest")
+    property_.value = json.dumps({**json.loads(property_.value), "format": 99})
     (tmp_path / "newer.onnx").write_bytes(proto.SerializeToString())
     del proto.metadata_props[:]
     proto.producer_name = "another"

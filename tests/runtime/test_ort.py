@@ -29,14 +29,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file, that of some of its steps, and both as the converter writes them."""
     from mai.compiler.check import check_text
 
-    made = tmp_path_factory.mktemp("ort")
+    folder = tmp_path_factory.mktemp("ort")
     program = check_text(Path("spec.mai"), SPEC).program
     assert program is not None
     trained = Trained(load_weights(program, None, 0)[0])
-    export(program, "f", trained, made, CompileOptions(portable=True, opset=21, settings="required"))
-    export_part(program, "f", trained, made, CompileOptions(portable=True, opset=21, settings="required"))
-    convert_onnx_models_to_ort(made, optimization_styles=[OptimizationStyle.Fixed])
-    return made
+    export(program, "f", trained, folder, CompileOptions(portable=True, opset=21, settings="required"))
+    export_part(program, "f", trained, folder, CompileOptions(portable=True, opset=21, settings="required"))
+    convert_onnx_models_to_ort(folder, optimization_styles=[OptimizationStyle.Fixed])
+    return folder
 
 
 def test_it_is_called_as_the_file_that_it_was_made_of(folder: Path) -> None:
@@ -61,6 +61,6 @@ def test_one_that_is_cut_short_is_refused(folder: Path, tmp_path: Path, kept: fl
     raw = (folder / "spec.f.ort").read_bytes()
     cut = tmp_path / "cut.f.ort"
     cut.write_bytes(raw[: int(kept * len(raw)) if kept < 1 else int(kept)])
-    with pytest.raises(ModelError, match=r"cut\.f\.ort is damaged, or of another version of onnxruntime") as told:
+    with pytest.raises(ModelError, match=r"cut\.f\.ort is damaged, or of another version of onnxruntime") as caught:
         load(cut)
-    assert told.value.slug == "model-truncated"
+    assert caught.value.slug == "model-truncated"

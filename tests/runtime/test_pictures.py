@@ -31,8 +31,8 @@ def output(*shape: int | str, path: int | None = None) -> Port:
 
 def frames(path: Path) -> list[tuple[Array, int]]:
     """The frames of a file as pixels, and how many milliseconds each is seen."""
-    with Image.open(path) as held:
-        return [(np.asarray(f.convert("RGB")), f.info["duration"]) for f in ImageSequence.Iterator(held)]
+    with Image.open(path) as image:
+        return [(np.asarray(f.convert("RGB")), f.info["duration"]) for f in ImageSequence.Iterator(image)]
 
 
 def rotation(steps: int, radius: float = 1.0) -> Array:
@@ -46,9 +46,9 @@ def test_a_long_path_is_a_short_loop_with_a_pause_at_its_end(tmp_path: Path) -> 
     path = tmp_path / "x.gif"
     animate(motion_of(rotation(999), output("steps + 1", 2, path=0)), path, title="m.path.onnx")
     seen = frames(path)
-    with Image.open(path) as held:
-        assert held.info["loop"] == 0
-        assert held.size[0] <= 500 and held.size[1] <= 500
+    with Image.open(path) as image:
+        assert image.info["loop"] == 0
+        assert image.size[0] <= 500 and image.size[1] <= 500
     assert 40 <= len(seen) <= MAX_FRAMES
     assert (seen[0][1], seen[-1][1]) == (FIRST_MS, LAST_MS)
     assert path.stat().st_size < 200_000
@@ -117,8 +117,8 @@ def test_numbers_along_an_axis_are_curves(tmp_path: Path) -> None:
     """A function on a grid, [n, 1], is a line each, and no image of one column."""
     places = np.linspace(0, 2 * np.pi, 50)[None, :, None]
     draw((np.array([[[1.0]], [[2.0]]]) * np.sin(places)).astype(np.float32), output(50, 1), tmp_path / "x.png")
-    with Image.open(tmp_path / "x.png") as held:
-        dark = np.asarray(held.convert("L")) < 160
+    with Image.open(tmp_path / "x.png") as image:
+        dark = np.asarray(image.convert("L")) < 160
     assert dark[:, dark.shape[1] // 4 : -dark.shape[1] // 4].any(0).all(), "a line goes through every column"
 
 
@@ -142,8 +142,8 @@ def test_numbers_of_points_are_a_map(tmp_path: Path) -> None:
     """High on the right, low on the left, so that the right is dark and the left pale."""
     x = grid("-1..1:20")
     draw(x[:, 0], output(), tmp_path / "x.png", Look(inputs={"x": x}))
-    with Image.open(tmp_path / "x.png") as held:
-        pixels = np.asarray(held.convert("L")).astype(int)
+    with Image.open(tmp_path / "x.png") as image:
+        pixels = np.asarray(image.convert("L")).astype(int)
     middle = pixels[pixels.shape[0] // 2]
     assert middle[int(0.2 * len(middle))] > middle[int(0.7 * len(middle))] + 80
 
@@ -166,8 +166,8 @@ def test_classes_of_points_are_regions(scattered: bool, tmp_path: Path) -> None:
     x = x + np.random.default_rng(0).uniform(0, 0.01, x.shape).astype(np.float32) if scattered else x
     p = np.stack([x[:, 0] < 0, x[:, 0] >= 0], -1).astype(np.float32)
     draw(p, output(2), tmp_path / "x.png", Look(inputs={"x": x}))
-    with Image.open(tmp_path / "x.png") as held:
-        pixels = np.asarray(held.convert("RGB")).astype(int)
+    with Image.open(tmp_path / "x.png") as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
     without_legend = pixels[:, : int(0.85 * pixels.shape[1])]
     left, _, right = np.array_split(without_legend, 3, axis=1)
     reds = [(np.abs(half - (255 - 0.75 * (255 - ACCENT))).max(-1) < 6).sum() for half in (left, right)]
@@ -273,8 +273,8 @@ def test_data_are_drawn_over_a_map_and_beside_points(tmp_path: Path) -> None:
         counts = []
         for points in (None, over):
             draw(result, port, tmp_path / "x.png", Look(inputs=inputs, over=points))
-            with Image.open(tmp_path / "x.png") as held:
-                counts.append((np.abs(np.asarray(held.convert("RGB")).astype(int) - TEAL).sum(-1) < 6).sum())
+            with Image.open(tmp_path / "x.png") as image:
+                counts.append((np.abs(np.asarray(image.convert("RGB")).astype(int) - TEAL).sum(-1) < 6).sum())
         assert counts[0] == 0 < counts[1]
     with pytest.raises(ModelError, match="no map of the plane"):
         draw(np.zeros((3, 1, 8, 8)), output(1, 8, 8), tmp_path / "x.png", Look(over=over))
@@ -287,8 +287,8 @@ def test_a_forecast_is_a_curve_after_its_past(tmp_path: Path) -> None:
     shares = []
     for future, shape in ((np.zeros((2, 6)), (6,)), (np.random.default_rng(0).normal(size=(2, 50, 6)), (50, 6))):
         draw(future, output(*shape), tmp_path / "x.png", look)
-        with Image.open(tmp_path / "x.png") as held:
-            pixels = np.asarray(held.convert("RGB")).astype(int)
+        with Image.open(tmp_path / "x.png") as image:
+            pixels = np.asarray(image.convert("RGB")).astype(int)
         red = np.abs(pixels - ACCENT).sum(-1) < 12
         assert red.any()
         pale = (pixels[..., 0] - pixels[..., 1] > 20) & ~red
@@ -405,8 +405,8 @@ def test_numbers_that_are_none_are_drawn_around(tmp_path: Path, run: Path) -> No
     values = x[:, 0].copy()
     values[:3] = -np.inf, np.nan, np.inf
     draw(values, output(), tmp_path / "map.png", Look(inputs={"x": x}))
-    with np.load(run / "records.npz") as held:
-        arrays = dict(held)
+    with np.load(run / "records.npz") as image:
+        arrays = dict(image)
     arrays["f.v"][-1, 0], arrays["f.u"][-1, :2] = np.nan, np.inf
     np.savez(run / "records.npz", **arrays)
     for name, shown in (("v.png", "f.v"), ("v.gif", "f.v"), ("u.png", "f.u")):

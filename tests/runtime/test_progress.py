@@ -193,10 +193,10 @@ def test_what_cannot_be_left_between_two_steps_says_why(
     name: str, program: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text, reason = REFUSED[name]
-    made = program(NET + text)
-    refusal = prepare_export(made, "f").refusal
+    spec = program(NET + text)
+    refusal = prepare_export(spec, "f").refusal
     assert refusal is not None and reason in refusal
-    compile_all(made, ["f"], None, tmp_path, CompileOptions(progress=True, step=False), report=lambda _: None)
+    compile_all(spec, ["f"], None, tmp_path, CompileOptions(progress=True, step=False), report=lambda _: None)
     assert f"note: `f` gets no file of some of its steps: {refusal}" in capsys.readouterr().err
     assert [p.name for p in tmp_path.glob("*.onnx")] == ["spec.f.onnx"]
 
@@ -250,19 +250,19 @@ def test_a_setting_that_is_called_every_has_the_number(program: Made, tmp_path: 
 
 def test_none_beside_is_told(whole: Model, tmp_path: Path) -> None:
     (tmp_path / "spec.f.step.onnx").unlink()
-    with pytest.raises(ModelError, match=r"spec\.f\.onnx has no file of some of its steps beside it") as told:
+    with pytest.raises(ModelError, match=r"spec\.f\.onnx has no file of some of its steps beside it") as caught:
         whole.progress(batch=2)
-    assert told.value.slug == "progress-unavailable"
-    assert "mai compile --progress" in str(told.value.help)
+    assert caught.value.slug == "progress-unavailable"
+    assert "mai compile --progress" in str(caught.value.help)
 
 
 def test_a_text_has_no_progress_whether_its_turns_were_taken_or_not(program: Made, tmp_path: Path) -> None:
     compile_all(program(NET + REFUSED["text"][0]), ["f"], None, tmp_path, CompileOptions(), report=lambda _: None)
     model = load(tmp_path / "spec.f.onnx", providers="cpu", threads=1)
     for _ in range(2):
-        with pytest.raises(ModelError, match="has no file of some of its steps") as told:
+        with pytest.raises(ModelError, match="has no file of some of its steps") as caught:
             model.progress(x=[[1, 2]])
-        assert told.value.slug == "progress-unavailable"
+        assert caught.value.slug == "progress-unavailable"
         assert len(list(model.stream([[1, 2]], 2))) == 2
 
 
@@ -281,18 +281,18 @@ def test_a_file_of_another_training_beside_is_told(whole: Model, program: Made, 
     )
     other = export(model, "f", trained, tmp_path / "other", options)
     export_part(model, "f", trained, tmp_path, options, whole=other)
-    with pytest.raises(ModelError, match=r"spec\.f\.step\.onnx is not of the spec\.f\.onnx beside it") as told:
+    with pytest.raises(ModelError, match=r"spec\.f\.step\.onnx is not of the spec\.f\.onnx beside it") as caught:
         load(whole.path, providers="cpu").progress(batch=2)
-    assert told.value.slug == "turns-foreign"
+    assert caught.value.slug == "turns-foreign"
     ran = invoke("run", whole.path, "--batch", "2", "--progress")
     assert "turns-foreign" in str(ran.output) + repr(getattr(ran.exception, "slug", ""))
 
 
 def test_an_older_file_of_some_steps_goes(program: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """It has other weights: what it gives at its end would not be what a call gives."""
-    made = program(NET + RK4)
+    spec = program(NET + RK4)
     for progress in (True, False):
-        compile_all(made, ["f"], None, tmp_path, CompileOptions(progress=progress), report=lambda _: None)
+        compile_all(spec, ["f"], None, tmp_path, CompileOptions(progress=progress), report=lambda _: None)
         assert (tmp_path / "spec.f.step.onnx").exists() == progress
     assert "note: spec.f.step.onnx is removed: it was of an earlier spec.f.onnx" in capsys.readouterr().err
 
@@ -315,9 +315,9 @@ def test_whoever_cancels_gets_no_further_step(whole: Model) -> None:
     steps = whole.progress(batch=2, steps=10, timeout=limit)
     assert next(steps).turns == 1
     limit.cancel()
-    with pytest.raises(ModelError) as told:
+    with pytest.raises(ModelError) as caught:
         next(steps)
-    assert told.value.slug == "call-cancelled"
+    assert caught.value.slug == "call-cancelled"
 
 
 def test_the_command_tells_how_far_it_is(whole: Model, tmp_path: Path) -> None:

@@ -51,12 +51,12 @@ def test_several_results_go_to_one_file_or_one_each(tmp_path: Path) -> None:
 
 def test_of_several_results_the_paths_move(tmp_path: Path) -> None:
     results = {"xs": np.random.default_rng(0).normal(size=(5, 3, 2)), "l": np.zeros(5)}
-    held = outputs(xs=["steps + 1", 2], l=[])
-    ports = [held.outputs[0].model_copy(update={"path": 0}), held.outputs[1]]
-    assert save(results, tmp_path / "x.gif", held.model_copy(update={"outputs": ports})) == [tmp_path / "x.gif"]
+    manifest = outputs(xs=["steps + 1", 2], l=[])
+    ports = [manifest.outputs[0].model_copy(update={"path": 0}), manifest.outputs[1]]
+    assert save(results, tmp_path / "x.gif", manifest.model_copy(update={"outputs": ports})) == [tmp_path / "x.gif"]
     assert (tmp_path / "x.gif").stat().st_size > 1000
     with pytest.raises(ModelError, match="`xs` is no path"):
-        save(results, tmp_path / "none.gif", held)
+        save(results, tmp_path / "none.gif", manifest)
     assert not (tmp_path / "none.gif").exists()
 
 

@@ -77,9 +77,9 @@ def test_the_lowest_and_the_newest_give_the_same(program: Callable[[str], Progra
         command = [python, "-m", "mai.runtime.cli", "verify", *map(str, files), "--format", "json"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
         done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
-        told = json.loads(done.stdout)
-        assert len(told) == len(files)
-        assert [(t["file"], t["error"]) for t in told if not t["ok"]] == [], (name, version)
+        record = json.loads(done.stdout)
+        assert len(record) == len(files)
+        assert [(t["file"], t["error"]) for t in record if not t["ok"]] == [], (name, version)
 
 
 def test_what_is_declared_is_what_is_refused_below() -> None:

@@ -92,12 +92,12 @@ def test_draws_have_the_exact_distribution(program: Maker, tmp_path: Path, setti
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_the_backends_choose_alike(program: Maker, tmp_path: Path, settings: dict[str, Any]) -> None:
-    made = program(SPEC)
-    graph = forms.prepare(made.exports["choose"])
+    spec = program(SPEC)
+    graph = forms.prepare(spec.exports["choose"])
     z = np.random.default_rng(6).normal(0, 2, (500, 12)).astype(np.float32)
     (by_numpy,) = evaluate(graph, {"z": z}, {"seed": 3, **settings}, {})
     (by_torch,) = run(lower(graph, Weights({}), "Choice"), graph, {"z": z}, {"seed": 3, **settings})
-    by_onnx = load(export(made, "choose", Trained({}), tmp_path).path, providers="cpu")(z=z, seed=3, **settings)
+    by_onnx = load(export(spec, "choose", Trained({}), tmp_path).path, providers="cpu")(z=z, seed=3, **settings)
     np.testing.assert_array_equal(by_torch, by_numpy)
     np.testing.assert_array_equal(by_onnx, by_numpy)
 

@@ -35,14 +35,14 @@ def compiled(program: Program, name: str, folder: Path) -> Model:
 def ancestral_mean(x: Array, noise: Array, k: Array) -> Array:
     """Ho et al. 2020, algorithm 2, for steps k = 1 to T."""
     beta, alpha_bar = BETA[k - 1, None], ALPHA_BAR[k - 1, None]
-    made: Array = (x - beta / np.sqrt(1 - alpha_bar) * noise) / np.sqrt(1 - beta)
-    return made
+    mean: Array = (x - beta / np.sqrt(1 - alpha_bar) * noise) / np.sqrt(1 - beta)
+    return mean
 
 
 @pytest.mark.slow
 def test_ddim_with_all_steps_and_all_noise_is_ancestral_sampling(program: Maker, tmp_path: Path) -> None:
-    made = program((EXAMPLES / "diffusion.mai").read_text(encoding="utf-8") + STEPS)
-    once, seen = compiled(made, "once", tmp_path), compiled(made, "seen", tmp_path)
+    spec = program((EXAMPLES / "diffusion.mai").read_text(encoding="utf-8") + STEPS)
+    once, seen = compiled(spec, "once", tmp_path), compiled(spec, "seen", tmp_path)
     g = np.random.default_rng(0)
     k = g.integers(1, 201, 500)
     x, y = g.normal(size=(2, 500, 2)).astype(np.float32)
@@ -60,8 +60,8 @@ def test_ddim_with_all_steps_and_all_noise_is_ancestral_sampling(program: Maker,
 
 
 def test_ddim_without_noise_takes_any_number_of_steps(program: Maker, tmp_path: Path) -> None:
-    made = program((EXAMPLES / "diffusion.mai").read_text(encoding="utf-8"))
-    ddim = compiled(made, "ddim", tmp_path)
+    spec = program((EXAMPLES / "diffusion.mai").read_text(encoding="utf-8"))
+    ddim = compiled(spec, "ddim", tmp_path)
     all_steps = ddim(batch=8, steps=200)
     np.testing.assert_allclose(ddim(batch=8, steps=500), all_steps, rtol=1e-3, atol=1e-3)
     for steps in (1, 3, 7, 64):
@@ -79,16 +79,16 @@ def exact(program: Maker, mean: str) -> Program:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["sample", "flow"])
 def test_both_ways_back_end_in_the_data(program: Maker, tmp_path: Path, name: str) -> None:
-    made = compiled(exact(program, "[0.5, -1]"), name, tmp_path)(batch=20_000, seed=1)
-    np.testing.assert_allclose(made.mean(0), [0.5, -1], atol=0.04)
-    np.testing.assert_allclose(made.var(0), VARIANCE, rtol=0.05)
-    assert abs(np.corrcoef(made.T)[0, 1]) < 0.03
+    result = compiled(exact(program, "[0.5, -1]"), name, tmp_path)(batch=20_000, seed=1)
+    np.testing.assert_allclose(result.mean(0), [0.5, -1], atol=0.04)
+    np.testing.assert_allclose(result.var(0), VARIANCE, rtol=0.05)
+    assert abs(np.corrcoef(result.T)[0, 1]) < 0.03
 
 
 def test_the_flow_knows_the_density(program: Maker, tmp_path: Path) -> None:
     x = np.random.default_rng(2).normal(size=(50, 2)).astype(np.float32)
-    made = compiled(exact(program, "[0, 0]"), "log_density", tmp_path)(x=x)
+    result = compiled(exact(program, "[0, 0]"), "log_density", tmp_path)(x=x)
     left = np.exp(-2 * (0.05e-3 + 4.975e-6))  # the way back ends at 1e-3, where a little noise is left
     variance = left * VARIANCE + 1 - left
     expected = -0.5 * (x**2 / variance + np.log(2 * np.pi * variance)).sum(1)
-    np.testing.assert_allclose(made, expected, atol=1e-3)
+    np.testing.assert_allclose(result, expected, atol=1e-3)

@@ -104,8 +104,8 @@ export f(a: [3], b: [3], x: [3]) -> [6] {
 }
 export many(a: [3], x: [5, 2, 3]) -> ([5, 2], [5]) { return (log_prob(normal(a, 1), x), log_prob(mixture(a, normal([[0, 1], [2, 3], [4, 5]], 1)), x[:, :, 0])) }
 """
-    made = program(spec)
-    (ours,) = evaluate(prepare(made.exports["f"]), {"a": A, "b": B, "x": REAL}, None, {})
+    checked = program(spec)
+    (ours,) = evaluate(prepare(checked.exports["f"]), {"a": A, "b": B, "x": REAL}, None, {})
     t = stats.truncnorm((-1 - A) / B, (2 - A) / B, A, B)
     logistic = stats.logistic(A, B)
     softmax = special.log_softmax(A[0])
@@ -121,7 +121,7 @@ export many(a: [3], x: [5, 2, 3]) -> ([5, 2], [5]) { return (log_prob(normal(a, 
     ]
     np.testing.assert_allclose(ours[0], wanted, rtol=2e-6)
     x = np.random.default_rng(1).standard_normal((1, 5, 2, 3))
-    one, two = evaluate(prepare(made.exports["many"]), {"a": A, "x": x}, None, {})
+    one, two = evaluate(prepare(checked.exports["many"]), {"a": A, "x": x}, None, {})
     np.testing.assert_allclose(one, stats.norm(A, 1).logpdf(x).sum(-1))
     parts = stats.norm([[0, 1], [2, 3], [4, 5]], 1).logpdf(x[..., None, :, 0]).sum(-1)
     np.testing.assert_allclose(two, special.logsumexp(parts + softmax, axis=-1))
@@ -153,10 +153,10 @@ def test_draws_have_their_distributions(program: Maker, tmp_path: Path) -> None:
     kinds = [*DRAWS, *COUNTS]
     lines = "\n".join(f"  x{i} ~ {kind}" for i, kind in enumerate(kinds))
     names = ", ".join(f"x{i}" for i in range(len(kinds)))
-    made = program(f"export f() -> [{len(kinds)}] {{\n{lines}\n  return [{names}]\n}}")
-    path = export(made, "f", Trained(load_weights(made, None)[0]), tmp_path).path
+    spec = program(f"export f() -> [{len(kinds)}] {{\n{lines}\n  return [{names}]\n}}")
+    path = export(spec, "f", Trained(load_weights(spec, None)[0]), tmp_path).path
     drawn = np.asarray(load(path, providers="cpu")(batch=4000, seed=3))
-    again = evaluate(prepare(made.exports["f"]), {}, {"seed": 3, "batch": 50}, {})[0]
+    again = evaluate(prepare(spec.exports["f"]), {}, {"seed": 3, "batch": 50}, {})[0]
     np.testing.assert_allclose(drawn[:50], again, rtol=1e-4, atol=1e-5)
     for column, (kind, reference) in zip(drawn.T, DRAWS.items(), strict=False):
         assert stats.kstest(column, reference.cdf).pvalue > 1e-3, kind
@@ -211,8 +211,8 @@ export f(x: [n], z: [m], y: [m]) -> ([n], [n], [m], [m], [m], [m]) {
     x = np.asarray([[1e-30, 1e-3, 0.5, 1.0, 1.5, 2.0, 3.7, 7.99, 8.0, 50.0, 1e4, 1e8]], np.float32)
     z = np.asarray([[-12.0, -5.0, -1.0, -1e-3, 0.0, 1e-3, 1.0, 5.0]], np.float32)
     y = np.asarray([[-0.9999, -0.96, -0.3, -1e-6, 0.0, 1e-6, 0.5, 0.999]], np.float32)
-    made = program(spec)
-    path = export(made, "f", Trained(load_weights(made, None)[0]), tmp_path).path
+    checked = program(spec)
+    path = export(checked, "f", Trained(load_weights(checked, None)[0]), tmp_path).path
     results = list(load(path, providers="cpu")(x=x, z=z, y=y).values())
     zd = z.astype(float)
     wanted = [

@@ -32,8 +32,8 @@ LEVELS = {"low": 0.002, "high": 80.0, "rho": 7.0}
 
 
 def run(make: Make, folder: Path, call: str, shape: str = "[2]", inputs: str = "", **values: Any) -> Array:
-    made = make(f"{HEAD}export f(z: {shape}{inputs}) -> {shape} {{ return {call} }}\n")
-    path = export(made, "f", Trained({}), folder).path
+    spec = make(f"{HEAD}export f(z: {shape}{inputs}) -> {shape} {{ return {call} }}\n")
+    path = export(spec, "f", Trained({}), folder).path
     return np.asarray(load(path, providers="cpu")(**values), np.float64)
 
 
@@ -128,8 +128,8 @@ def test_a_sampler_is_its_papers_algorithm(
 ) -> None:
     z = np.random.default_rng(0).standard_normal((4, 2)).astype(np.float32)
     for steps in (2, 7, 20):
-        found = run(program, tmp_path, call, inputs=", n: int = 5", z=z, n=steps)
-        np.testing.assert_allclose(found, reference(z.astype(float), steps), rtol=2e-3, atol=2e-4)
+        result = run(program, tmp_path, call, inputs=", n: int = 5", z=z, n=steps)
+        np.testing.assert_allclose(result, reference(z.astype(float), steps), rtol=2e-3, atol=2e-4)
 
 
 @pytest.mark.parametrize(
@@ -148,32 +148,32 @@ def test_samplers_tend_to_the_flow(call: str, order: int, program: Make, tmp_pat
 )  # fmt: skip
 def test_samples_have_the_law_of_the_data(call: str, program: Make, tmp_path: Path) -> None:
     z = np.random.default_rng(2).standard_normal((8000, 2)).astype(np.float32)
-    found = run(program, tmp_path, call, z=z, seed=3)
-    assert abs(found.std() - 0.5) < 0.02
-    assert np.abs(found.mean(0)).max() < 0.03
-    assert abs(np.mean(found[:, 0] * found[:, 1])) < 0.02
+    result = run(program, tmp_path, call, z=z, seed=3)
+    assert abs(result.std() - 0.5) < 0.02
+    assert np.abs(result.mean(0)).max() < 0.03
+    assert abs(np.mean(result[:, 0] * result[:, 1])) < 0.02
 
 
 def test_a_sampler_takes_any_shape(program: Make, tmp_path: Path) -> None:
     z = np.random.default_rng(4).standard_normal((2, 3, 4, 5)).astype(np.float32)
-    found = run(program, tmp_path, "ddim(z, eps, 6)", shape="[3, 4, 5]", z=z)
-    np.testing.assert_allclose(found, ddim(z.astype(float), 6), rtol=1e-3, atol=1e-4)
+    result = run(program, tmp_path, "ddim(z, eps, 6)", shape="[3, 4, 5]", z=z)
+    np.testing.assert_allclose(result, ddim(z.astype(float), 6), rtol=1e-3, atol=1e-4)
 
 
 def test_guidance_is_rescaled_and_limited(program: Make, tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     x, s, y = rng.standard_normal((6, 2)), np.linspace(0.1, 0.9, 6), np.array([0, 1, 2, 0, 1, 2])
     text = "guided(z, s, given = shifted(y = y), free = shifted(y = 2), scale = w, rescale = 0.7, from = 0.2, to = 0.8)"
-    found = run(
+    result = run(
         program, tmp_path, text, inputs=", s: [], y: class[3], w: real = 2.0",
         z=x.astype(np.float32), s=s.astype(np.float32), y=y, w=3.0,
     )  # fmt: skip
     for row in range(6):
         noise = np.sqrt(1 - kept(s[row])) * x[row] / (0.25 * kept(s[row]) + 1 - kept(s[row]))
-        given = noise + np.eye(3)[y[row]][:2]
-        mixed = noise + 3 * (given - noise)
-        mixed = mixed * (0.7 * given.std() / mixed.std() + 0.3) if 0.2 <= s[row] <= 0.8 else given
-        np.testing.assert_allclose(found[row], mixed, rtol=1e-4, atol=1e-5)
+        corrupted = noise + np.eye(3)[y[row]][:2]
+        mixed = noise + 3 * (corrupted - noise)
+        mixed = mixed * (0.7 * corrupted.std() / mixed.std() + 0.3) if 0.2 <= s[row] <= 0.8 else corrupted
+        np.testing.assert_allclose(result[row], mixed, rtol=1e-4, atol=1e-5)
 
 
 def test_a_library_that_there_is_not(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def test_help_teaches() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("nothing.onnx",), "cannot open nothing.onnx"),
         (("FILE", "FILE"), "would have one address, /run/small.f"),
@@ -41,12 +41,12 @@ def test_help_teaches() -> None:
         (("FOLDER",), "there are no .onnx files"),
     ],
 )  # fmt: skip
-def test_what_is_refused(words: tuple[str, ...], told: str, looping: Model, tmp_path: Path) -> None:
+def test_what_is_refused(words: tuple[str, ...], message: str, looping: Model, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     named = {"FILE": str(looping.path), "FOLDER": str(tmp_path / "empty")}
     done = invoke("serve", *(named.get(word, word) for word in words))
     assert done.exit_code != 0
-    assert told in f"{done.exception} {' '.join(done.output.split())}"
+    assert message in f"{done.exception} {' '.join(done.output.split())}"
 
 
 @pytest.mark.parametrize("token", ["", "two words", "schlüssel", "trailing "])
@@ -67,8 +67,8 @@ def test_it_answers_who_is_there_and_stops(looping: Model, tmp_path: Path) -> No
         [sys.executable, "-m", "mai.runtime.cli", *map(str, words)], stderr=subprocess.PIPE, text=True, env=os.environ
     )
     assert process.stderr is not None
-    told = process.stderr.readline()
-    client = Client(int(re.findall(r"http://127\.0\.0\.1:(\d+)", told)[0]))
+    line = process.stderr.readline()
+    client = Client(int(re.findall(r"http://127\.0\.0\.1:(\d+)", line)[0]))
     shown = {"Authorization": "Bearer sesame"}
     with ThreadPoolExecutor(1) as threads:
         reply = threads.submit(client.post, "/run/small.f", {"x": [0.0], "n": 2_000_000}, **shown)

@@ -35,17 +35,20 @@ def of_file(text: dict[str, Model], top: int = 0, example: int = 0) -> list[Any]
 
 def test_a_completion(service: Client, text: dict[str, Model]) -> None:
     (choice,) = service.post(COMPLETIONS, {**ASKED, "logprobs": 3}).json["choices"]
-    told, expected = choice["logprobs"], of_file(text, 3)
+    log_probs, expected = choice["logprobs"], of_file(text, 3)
     assert choice["text"] == service.post(COMPLETIONS, ASKED).json["choices"][0]["text"]
-    np.testing.assert_allclose(told["token_logprobs"], [one.log_prob for one in expected], atol=1e-5)
-    for each, one in zip(told["top_logprobs"], expected, strict=True):  # Bytes that are no text have one name together.
+    np.testing.assert_allclose(log_probs["token_logprobs"], [one.log_prob for one in expected], atol=1e-5)
+    for each, one in zip(
+        log_probs["top_logprobs"], expected, strict=True
+    ):  # Bytes that are no text have one name together.
         for token, log_prob in one.likeliest:
             assert token >= 128 or np.isclose(each[chr(token)], log_prob, atol=1e-5)
     assert all(
-        lp == each[t] for t, lp, each in zip(told["tokens"], told["token_logprobs"], told["top_logprobs"], strict=True)
+        lp == each[t]
+        for t, lp, each in zip(log_probs["tokens"], log_probs["token_logprobs"], log_probs["top_logprobs"], strict=True)
     )
-    assert told["text_offset"][0] == 0
-    assert told["text_offset"] == sorted(told["text_offset"])
+    assert log_probs["text_offset"][0] == 0
+    assert log_probs["text_offset"] == sorted(log_probs["text_offset"])
 
 
 def test_several_answers_of_a_prompt(service: Client, text: dict[str, Model]) -> None:

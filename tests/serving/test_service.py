@@ -196,21 +196,22 @@ def test_names_of_labels(write: Write) -> None:
     port = real("y").model_copy(
         update={"dtype": "int64", "classes": 3, "minimum": 0, "maximum": 2, "field": "y", "gaps": True}
     )
-    given = output("f").model_copy(update={"dtype": "int64", "classes": 3, "field": "y"})
-    described = manifest([port], [], [given]).model_copy(update={"labels": {"y": ["cat", "dog"]}})
+    output_port = output("f").model_copy(update={"dtype": "int64", "classes": 3, "field": "y"})
+    described = manifest([port], [], [output_port]).model_copy(update={"labels": {"y": ["cat", "dog"]}})
     model = load(write(build(described, [helper.make_node("Identity", ["y"], ["f"])])), providers="cpu")
     with running({"small": model}) as client:
-        told = client.post("/run/small", {"y": ["dog", "cat"]}).json
-        assert told == {"outputs": {"f": [1, 0]}, "shapes": {"f": [2]}, "labels": {"f": ["dog", "cat"]}}
-        told = client.post("/run/small", {"y": "horse"}).json
-        assert told["labels"] == {"f": [2]}
-        assert "`horse`" in told["notes"][0]
+        record = client.post("/run/small", {"y": ["dog", "cat"]}).json
+        assert record == {"outputs": {"f": [1, 0]}, "shapes": {"f": [2]}, "labels": {"f": ["dog", "cat"]}}
+        record = client.post("/run/small", {"y": "horse"}).json
+        assert record["labels"] == {"f": [2]}
+        assert "`horse`" in record["notes"][0]
 
 
 def test_dates_that_are_answered(write: Write) -> None:
-    given = output("f").model_copy(update={"dates": "day"})
+    output_port = output("f").model_copy(update={"dates": "day"})
     model = load(
-        write(build(manifest([real("y")], [], [given]), [helper.make_node("Identity", ["y"], ["f"])])), providers="cpu"
+        write(build(manifest([real("y")], [], [output_port]), [helper.make_node("Identity", ["y"], ["f"])])),
+        providers="cpu",
     )
     with running({"small": model}) as client:
         assert client.post("/run/small", {"y": [19723.6, 0]}).json["dates"] == {"f": ["2024-01-02", "1970-01-01"]}
@@ -226,8 +227,8 @@ def test_a_token_is_asked_for(flow: dict[str, Model]) -> None:
         basic = b64encode(b"me:opensesame").decode()
         for shown in ("Bearer opensesame", f"Basic {basic}"):
             assert client.post(SAMPLE, asked, Authorization=shown).status == 200
-        told = client.get("/openapi.json", Authorization="Bearer opensesame").json
-        assert told["security"] == [{"token": []}]
+        record = client.get("/openapi.json", Authorization="Bearer opensesame").json
+        assert record["security"] == [{"token": []}]
         preflight = {"Origin": "https://page.example", "Access-Control-Request-Method": "POST"}
         allowed = client.ask("OPTIONS", SAMPLE, None, preflight).headers
         assert allowed["access-control-allow-origin"] == "https://page.example"
@@ -252,8 +253,8 @@ def test_the_description_fits_what_is_taken(service: Client) -> None:
 
 
 def test_a_file_says_what_it_takes(service: Client) -> None:
-    told = service.get(SAMPLE).json
-    assert [port["name"] for port in told["inputs"]] == ["seed", "example"]
+    record = service.get(SAMPLE).json
+    assert [port["name"] for port in record["inputs"]] == ["seed", "example"]
     assert service.get("/run").json["files"]["spec.sample"]["address"] == SAMPLE
     assert b"/run/spec.sample" in service.get("/").raw
 

@@ -47,9 +47,9 @@ def service(models: dict[str, Model]) -> Iterator[Client]:
 def events(client: Client, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
     reply = client.post(path, body)
     assert reply.status == 200 and reply.headers["content-type"].startswith("text/event-stream")
-    *told, done = reply.events
+    *events_of_run, done = reply.events
     assert done == "[DONE]"
-    return [json.loads(each) for each in told]
+    return [json.loads(each) for each in events_of_run]
 
 
 def test_progress_is_told_step_by_step(service: Client, models: dict[str, Model]) -> None:
@@ -60,9 +60,9 @@ def test_progress_is_told_step_by_step(service: Client, models: dict[str, Model]
 
 
 def test_parts_are_shown_where_they_are_asked_for(service: Client, models: dict[str, Model]) -> None:
-    told = events(service, f"{SAMPLE}?progress=1&partial=yes", ASKED)
+    events_of_run = events(service, f"{SAMPLE}?progress=1&partial=yes", ASKED)
     parts = [p.result.tolist() for p in models["spec.sample"].progress(**ASKED)]
-    assert [each["outputs"]["sample"] for each in told] == parts
+    assert [each["outputs"]["sample"] for each in events_of_run] == parts
     assert len(parts) == 5
 
 

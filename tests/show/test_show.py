@@ -64,10 +64,10 @@ def arguments(program: Program, name: str) -> tuple[list[torch.Tensor], dict[str
     """Random inputs, two examples; settings that make the loops short."""
     graph = program.exports[name]
     settings = {n: SMALL.get(n, s.default) for n, s in graph.settings.items()}
-    known = {**{n: int(v) for n, v in settings.items()}, "batch": 2}
+    numbers = {**{n: int(v) for n, v in settings.items()}, "batch": 2}
     generator, inputs = torch.Generator().manual_seed(7), []
     for value in graph.inputs:
-        shape = [int(sizes.evaluate(s, lambda n: known.get(n, 6))) for s in value.type.physical]
+        shape = [int(sizes.evaluate(s, lambda n: numbers.get(n, 6))) for s in value.type.physical]
         real = value.type.dtype is DType.REAL
         inputs.append(torch.rand(shape, generator=generator) if real else torch.ones(shape, dtype=torch.int64))
     return inputs, settings
@@ -77,9 +77,9 @@ def lowered(program: Program, name: str, weights: Weights) -> tuple[torch.Tensor
     """What the module that mai itself runs gives."""
     inputs, settings = arguments(program, name)
     graph = forms.prepare(program.exports[name])
-    given = [torch.tensor(settings[n], dtype=DTYPES[s.value.type.dtype]) for n, s in graph.settings.items()]
-    made: tuple[torch.Tensor, ...] = lower(graph, weights)(*inputs, *given)
-    return made
+    settings_of_graph = [torch.tensor(settings[n], dtype=DTYPES[s.value.type.dtype]) for n, s in graph.settings.items()]
+    result: tuple[torch.Tensor, ...] = lower(graph, weights)(*inputs, *settings_of_graph)
+    return result
 
 
 def written(program: Program) -> dict[str, Any]:
@@ -108,9 +108,9 @@ def test_the_written_module_computes_what_the_lowered_one_does(name: str, exampl
         assert not model.load_state_dict(weights.state_dict()).missing_keys
         inputs, settings = arguments(program, export)
         with torch.inference_mode():
-            made = model(*inputs, **settings)
+            result = model(*inputs, **settings)
             expected = lowered(program, export, weights)
-        for mine, theirs in zip(made if isinstance(made, tuple) else (made,), expected, strict=True):
+        for mine, theirs in zip(result if isinstance(result, tuple) else (result,), expected, strict=True):
             torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
 
 
@@ -146,22 +146,24 @@ def test_all_tensors_are_made_where_the_weights_are(example: Make) -> None:
                 continue
             weights = Weights(graph.weights).initialise(3)
             inputs, settings = arguments(program, export)
-            given = [torch.tensor(settings[n], dtype=DTYPES[s.value.type.dtype]) for n, s in graph.settings.items()]
+            settings_of_graph = [
+                torch.tensor(settings[n], dtype=DTYPES[s.value.type.dtype]) for n, s in graph.settings.items()
+            ]
             model, module = file[class_of(export)](), lower(graph, weights)
             with torch.inference_mode(), torch.device("meta"):
-                made = model(*inputs, **settings)
-                both = (*module(*inputs, *given), *(made if isinstance(made, tuple) else (made,)))
+                result = model(*inputs, **settings)
+                both = (*module(*inputs, *settings_of_graph), *(result if isinstance(result, tuple) else (result,)))
             assert {tensor.device.type for tensor in both} == {"cpu"}, f"{name}.{export}"
 
 
 @pytest.mark.slow
 def test_the_file_runs_on_its_own(program: Make, tmp_path: Path) -> None:
     """In a fresh interpreter without mai, with weights from a file: the same numbers."""
-    made = program(SPEC)
-    weights = Weights(forms.prepare(made.exports["go"]).weights).initialise(1)
-    (tmp_path / "written.py").write_text(source(made, ["go"]), encoding="utf-8")
+    spec = program(SPEC)
+    weights = Weights(forms.prepare(spec.exports["go"]).weights).initialise(1)
+    (tmp_path / "written.py").write_text(source(spec, ["go"]), encoding="utf-8")
     save_file({n: t.contiguous() for n, t in weights.state_dict().items()}, tmp_path / "weights.safetensors")
-    inputs, settings = arguments(made, "go")
+    inputs, settings = arguments(spec, "go")
     save_file({"x": inputs[0]}, tmp_path / "x.safetensors")
     code = f"""
 import sys, torch
@@ -174,15 +176,15 @@ with torch.inference_mode():
 assert not any(name.split(".")[0] in ("mai", "onnx", "lark") for name in sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
-    expected = lowered(made, "go", weights)[0]
+    expected = lowered(spec, "go", weights)[0]
     torch.testing.assert_close(load_file(tmp_path / "y.safetensors")["y"], expected, rtol=0, atol=0)
 
 
 def test_settings_have_their_defaults_and_gradients_flow(program: Make) -> None:
     model = written(program(SPEC))["Go"]()
-    made = model(torch.rand(3, 4))
-    assert made.shape == (3, 6, 4)
-    made.sum().backward()
+    result = model(torch.rand(3, 4))
+    assert result.shape == (3, 6, 4)
+    result.sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
@@ -208,16 +210,16 @@ export go(x: [4]) -> [4] {
   return x
 }
 """
-    made = program(text)
+    spec = program(text)
     assert re.search(
         r"for \w+, layer in zip\(torch\.arange\(3, device=device\), self\.go\.repeat_1, strict=True\):",
-        source(made, ["go"]),
+        source(spec, ["go"]),
     )
-    weights = Weights(forms.prepare(made.exports["go"]).weights).initialise(2)
-    model = written(made)["Go"]()
+    weights = Weights(forms.prepare(spec.exports["go"]).weights).initialise(2)
+    model = written(spec)["Go"]()
     model.load_state_dict(weights.state_dict())
-    inputs, _ = arguments(made, "go")
-    torch.testing.assert_close(model(*inputs), lowered(made, "go", weights)[0], rtol=0, atol=0)
+    inputs, _ = arguments(spec, "go")
+    torch.testing.assert_close(model(*inputs), lowered(spec, "go", weights)[0], rtol=0, atol=0)
 
 
 def test_nested_repeats_go_through_lists_of_lists(program: Make) -> None:
@@ -230,24 +232,24 @@ export go(x: [4]) -> [4] {
   return x
 }
 """
-    made = program(text)
-    weights = Weights(forms.prepare(made.exports["go"]).weights).initialise(2)
-    model = written(made)["Go"]()
+    spec = program(text)
+    weights = Weights(forms.prepare(spec.exports["go"]).weights).initialise(2)
+    model = written(spec)["Go"]()
     model.load_state_dict(weights.state_dict())
-    inputs, _ = arguments(made, "go")
-    torch.testing.assert_close(model(*inputs), lowered(made, "go", weights)[0], rtol=0, atol=0)
+    inputs, _ = arguments(spec, "go")
+    torch.testing.assert_close(model(*inputs), lowered(spec, "go", weights)[0], rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("net", ["lambda", "ϕ"])
 def test_names_that_python_reads_otherwise_keep_their_weights(net: str, program: Make) -> None:
-    made = program(
+    spec = program(
         f"net {net}(x: [2]) -> [2] {{ return linear(x, 2) }}\nexport group(x: [2]) -> [2] {{ return {net}(x) }}\n"
     )
-    weights = Weights(forms.prepare(made.exports["group"]).weights).initialise(0)
-    model = written(made)["GroupExport"]()
+    weights = Weights(forms.prepare(spec.exports["group"]).weights).initialise(0)
+    model = written(spec)["GroupExport"]()
     model.load_state_dict(weights.state_dict())
-    inputs, _ = arguments(made, "group")
-    torch.testing.assert_close(model(*inputs), lowered(made, "group", weights)[0])
+    inputs, _ = arguments(spec, "group")
+    torch.testing.assert_close(model(*inputs), lowered(spec, "group", weights)[0])
 
 
 # ---------------------------------------------------------------------- summary
@@ -366,9 +368,9 @@ def test_the_drawing_is_sound_and_boxes_do_not_overlap(name: str, example: Make)
 
 
 def test_mermaid_names_every_box_once(program: Make) -> None:
-    made = program(SPEC)
-    text = mermaid(made, ["go"])
-    boxes = [b for panel in panels(made, ["go"]) for b in panel.boxes()]
+    spec = program(SPEC)
+    text = mermaid(spec, ["go"])
+    boxes = [b for panel in panels(spec, ["go"]) for b in panel.boxes()]
     declared = re.findall(r"^ +(b\d+)\W", text, re.MULTILINE)
     assert sorted(set(declared)) == sorted(f"b{i}" for i in range(len(boxes)))
     assert text.count("subgraph") == text.count("  end") == 4
@@ -404,11 +406,11 @@ def test_what_a_loop_keeps_is_readable_torch_without_turns_too(turns: int, progr
 
 
 def test_unknown_stages_and_exports_are_told(program: Make) -> None:
-    made = program(SPEC)
+    spec = program(SPEC)
     with pytest.raises(MaiError, match="no stage `assembly`"):
-        emit_text(made, Path("spec.mai"), "assembly", None)
+        emit_text(spec, Path("spec.mai"), "assembly", None)
     with pytest.raises(MaiError, match="no export `gone`"):
-        emit_text(made, Path("spec.mai"), "summary", "gone")
+        emit_text(spec, Path("spec.mai"), "summary", "gone")
 
 
 @pytest.mark.parametrize(
@@ -418,9 +420,9 @@ def test_unknown_stages_and_exports_are_told(program: Make) -> None:
 def test_a_picture_that_cannot_be_drawn_is_refused(program: Make, stage: str, suffix: str, help: str) -> None:
     with pytest.raises(MaiError) as caught:
         emit_text(program(SPEC), Path("d.mai"), stage, None, suffix)
-    (found,) = caught.value.diagnostics
-    assert (found.slug, found.help) == ("out-unknown", help)
-    assert suffix in found.message
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.slug, diagnostic.help) == ("out-unknown", help)
+    assert suffix in diagnostic.message
     assert emit_text(program(SPEC), Path("d.mai"), "diagram", None, ".SVG").startswith("<svg")
 
 
@@ -428,10 +430,10 @@ def test_placement_is_of_specs_and_of_compiled_files(
     program: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spec = program("export f() -> [2] {\n  x ~ normal([2])\n  return x\n}\n")
-    told = emit_text(spec, Path("spec.mai"), "placement", None)
+    text = emit_text(spec, Path("spec.mai"), "placement", None)
     assert re.match(
         r"spec.f on CUDA, as ONNX Runtime [\d.]+ assigns it\n  \d+ of \d+ nodes on the device; no kernel for BitwiseAnd",
-        told,
+        text,
     )
     path = compiled(spec, "f", Trained({}), tmp_path, CompileOptions(cuda=True, verify=False)).path
     show(path, emit="placement")

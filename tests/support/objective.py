@@ -17,5 +17,5 @@ def objective(program: Program, *, adjoint: bool) -> tuple[Tensor, list[Tensor]]
     weights = Weights(program.weights).initialise(0)
     x = torch.randn(16, 2, generator=torch.Generator().manual_seed(0))
     module = lower(graph, weights)
-    given = [x] * len(graph.inputs) + [torch.tensor(0)] * len(graph.settings)
-    return module.forward(*given)[0].mean(), list(weights.parameters())
+    inputs = [x] * len(graph.inputs) + [torch.tensor(0)] * len(graph.settings)
+    return module.forward(*inputs)[0].mean(), list(weights.parameters())

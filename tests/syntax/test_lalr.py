@@ -148,16 +148,16 @@ def test_a_text_of_the_language_is_parsed_without_lark(monkeypatch: pytest.Monke
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     tables.cache_clear()
     lark_parser.cache_clear()
-    made = tables()
+    own_tables = tables()
     assert lark_parser.cache_info().currsize == 1
     tables.cache_clear()
     lark_parser.cache_clear()
-    assert tables() == made and lark_parser.cache_info().currsize == 0
+    assert tables() == own_tables and lark_parser.cache_info().currsize == 0
     kept = sorted((tmp_path / "mai").iterdir())
     assert [path.suffix for path in kept] == [".lark", ".tables"]
     for broken in (b"", b"nothing", kept[1].read_bytes()[:99]):
         kept[1].write_bytes(broken)
         tables.cache_clear()
-        assert tables() == made
+        assert tables() == own_tables
     tables.cache_clear()
     assert sorted((tmp_path / "mai").iterdir()) == kept

@@ -14,14 +14,14 @@ from mai.spec.source import Source
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.mai"))
 
 
-def told(text: str) -> tuple[Diagnostic, ...]:
+def diagnostics_of(text: str) -> tuple[Diagnostic, ...]:
     with pytest.raises(MaiError) as caught:
         parse(Source("t.mai", text), Reporter())
     return caught.value.diagnostics
 
 
 def places(text: str) -> list[tuple[str, int, int]]:
-    return [(d.slug, d.span.line, d.span.column) for d in told(text) if d.span]
+    return [(d.slug, d.span.line, d.span.column) for d in diagnostics_of(text) if d.span]
 
 
 DECLARATIONS = [
@@ -194,16 +194,16 @@ def test_expressions(text: str, slug: str, column: int) -> None:
 
 @pytest.mark.parametrize(("text", "slug", "column"), STATEMENTS)
 def test_statements(text: str, slug: str, column: int | None) -> None:
-    found = places(f"net f(x: [2]) -> [2] {{\n{text}\n  return x\n}}\n")
-    assert found[0][0] == slug and len(found) == 1
-    assert column is None or found == [(slug, 2, column)]
+    places_of_text = places(f"net f(x: [2]) -> [2] {{\n{text}\n  return x\n}}\n")
+    assert places_of_text[0][0] == slug and len(places_of_text) == 1
+    assert column is None or places_of_text == [(slug, 2, column)]
 
 
 @pytest.mark.parametrize(
     ("number", "written"), [("100_000", "100000"), ("1.5_0", "1.50"), ("1e1_0", "1e10"), ("3_", "3")]
 )
 def test_a_number_in_groups_is_written_without_them(number: str, written: str) -> None:
-    (diagnostic,) = told(f"const n = {number}\n")
+    (diagnostic,) = diagnostics_of(f"const n = {number}\n")
     assert str(diagnostic.help).startswith(f"write `{written}`")
 
 
@@ -231,14 +231,14 @@ def test_each_declaration_tells_its_error_and_the_sound_ones_none() -> None:
 
 
 def test_a_long_file_of_errors_stops_at_some() -> None:
-    assert len(told("const a = 1 +\n" * 1000)) == 20
-    assert len(told("const a = (\n" * 1000)) == 20
+    assert len(diagnostics_of("const a = 1 +\n" * 1000)) == 20
+    assert len(diagnostics_of("const a = (\n" * 1000)) == 20
 
 
 def test_what_is_pointed_at_is_one_line() -> None:
-    (found,) = told("net f(x: [2]) -> [2] {\n  y = 3 +   # more\n\n\n  return y\n}\n")
-    assert found.span is not None
-    assert found.span.text == "+"
+    (diagnostic,) = diagnostics_of("net f(x: [2]) -> [2] {\n  y = 3 +   # more\n\n\n  return y\n}\n")
+    assert diagnostic.span is not None
+    assert diagnostic.span.text == "+"
 
 
 PIECES = [

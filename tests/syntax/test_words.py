@@ -37,7 +37,7 @@ def spec(word: Word, is_whole: bool) -> str:
     return text if word.kind == "declaration" else f"net f(x: [2]) -> [2] {{\n  {text}\n}}"
 
 
-def told(text: str) -> list[tuple[str, str | None]]:
+def words_with_help(text: str) -> list[tuple[str, str | None]]:
     report = Reporter()
     with pytest.raises(MaiError):
         parse(Source("t.mai", text), report)
@@ -66,14 +66,15 @@ def test_a_line_begins_with_it(word: Word) -> None:
     """What begins something ends the line before: an operator there lacks its operand."""
     outside = "const n = 1 +\n" if word.kind == "declaration" else "net f(x: [2]) -> [2] {\n  y = 1 +\n  "
     assert (
-        told(outside + example(word, True) + ("" if word.kind == "declaration" else "\n}"))[0][0] == "missing-operand"
+        words_with_help(outside + example(word, True) + ("" if word.kind == "declaration" else "\n}"))[0][0]
+        == "missing-operand"
     )
 
 
 @pytest.mark.parametrize("word", [w for w in FORMED if len(w.text) > 3], ids=lambda w: w.text)
 def test_a_slip_of_the_pen_is_told(word: Word) -> None:
     text = spec(word, False).replace(word.text, word.text[:2] + word.text[1:], 1)
-    assert ("misspelt", f"did you mean `{word.text}`?") in told(text)
+    assert ("misspelt", f"did you mean `{word.text}`?") in words_with_help(text)
 
 
 @pytest.mark.parametrize("word", WORDS, ids=lambda w: w.text)
@@ -85,14 +86,14 @@ def test_it_is_documented(word: Word) -> None:
 
 def test_reserved_words_are_no_names() -> None:
     for word in RESERVED:
-        assert told(f"let {word} = 1\n")[0][0] in ("reserved-name", "missing-name")
+        assert words_with_help(f"let {word} = 1\n")[0][0] in ("reserved-name", "missing-name")
 
 
 @pytest.mark.parametrize("word", sorted(BEGINNING_NAMES))
 def test_a_word_that_begins_statements_is_a_name_where_it_is_given_a_value(word: str) -> None:
     text = f"export f(x: [2]) -> [2] {{\n  {word} = x * 2\n  {word} += 1\n  y = {word} + x\n  {word} ~ normal([2])\n  return y * {word}\n}}\n"
     assert format_file(parse(Source("a", text), Reporter())) == text
-    (misspelt, *_) = told(
+    (misspelt, *_) = words_with_help(
         text.replace("return y *", "return y * /")
     )  # lark tells of it, by the same line ends and names.
     assert misspelt[0] == "missing-operand"

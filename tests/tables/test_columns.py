@@ -54,16 +54,16 @@ MISFITS = [
 ]
 
 
-@pytest.mark.parametrize(("line", "told"), MISFITS, ids=[line for line, _ in MISFITS])
-def test_a_misfit_is_told_as_training_tells_it(line: str, told: str, program: Maker, tmp_path: Path) -> None:
-    made = program(f"const vocab = 256\ndata {line}{BLOCK}")
-    (found,) = misfits(made)
-    assert (found.slug, found.message, found.severity) == ("data-bad", told, "error")
-    assert found.span is not None and found.span.text in (f"data {line}", "z")
-    assert made.training is not None
+@pytest.mark.parametrize(("line", "message"), MISFITS, ids=[line for line, _ in MISFITS])
+def test_a_misfit_is_told_as_training_tells_it(line: str, message: str, program: Maker, tmp_path: Path) -> None:
+    spec = program(f"const vocab = 256\ndata {line}{BLOCK}")
+    (diagnostic,) = misfits(spec)
+    assert (diagnostic.slug, diagnostic.message, diagnostic.severity) == ("data-bad", message, "error")
+    assert diagnostic.span is not None and diagnostic.span.text in (f"data {line}", "z")
+    assert spec.training is not None
     with pytest.raises(MaiError) as caught:
-        load(made.training.data, made.training.fields, 0, tmp_path, None, made.training.where)
-    assert caught.value.diagnostics == (found,)
+        load(spec.training.data, spec.training.fields, 0, tmp_path, None, spec.training.where)
+    assert caught.value.diagnostics == (diagnostic,)
 
 
 @pytest.mark.parametrize(
@@ -80,10 +80,10 @@ def test_a_misfit_is_told_as_training_tells_it(line: str, told: str, program: Ma
     ],
 )
 def test_what_fits_is_not_told(line: str, program: Maker, tmp_path: Path) -> None:
-    made = program(f"const vocab = 256\ndata {line}{BLOCK}")
-    assert misfits(made) == []
-    assert made.training is not None
-    load(made.training.data, made.training.fields, 0, tmp_path)
+    spec = program(f"const vocab = 256\ndata {line}{BLOCK}")
+    assert misfits(spec) == []
+    assert spec.training is not None
+    load(spec.training.data, spec.training.fields, 0, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["nowhere.csv", "nowhere.npz", "broken.npz", "long.csv", "folder.csv", "\0.csv"])
@@ -91,10 +91,10 @@ def test_a_file_that_cannot_be_looked_at_is_left_to_training(name: str, program:
     (tmp_path / "broken.npz").write_bytes(b"PK\3\4 no archive")
     (tmp_path / "long.csv").write_text("x" * (2 << 20))
     (tmp_path / "folder.csv").mkdir()
-    made = program(f'data x: [2] from {name.split(".")[1]}("a"){BLOCK}')
+    spec = program(f'data x: [2] from {name.split(".")[1]}("a"){BLOCK}')
     kind = Npz if name.endswith("npz") else Csv
     assert kind(path=name).columns(tmp_path) is None
-    assert [found.severity for found in misfits(made)] == ["warning"]
+    assert [diagnostic.severity for diagnostic in misfits(spec)] == ["warning"]
 
 
 WORDS = [
@@ -120,10 +120,10 @@ def test_a_name_that_the_data_lack_has_its_place_and_the_nearest_name(
     (tmp_path / "b.csv").write_text("grade,x0,x1,price\n" + "".join(f"{i % 3},{i},{-i},0.5\n" for i in range(30)))
     np.savez(tmp_path / "b.npz", x=np.zeros((30, 2)), grade=np.arange(30))
     (tmp_path / "spec.mai").write_text(f"const vocab = 256\ndata {line}{BLOCK}")
-    found, *_ = check_all(tmp_path / "spec.mai").diagnostics
-    assert (found.slug, found.severity, found.help) == ("data-bad", "error", f"did you mean `{meant}`?")
-    assert found.span is not None and found.span.text == word
-    assert found.edit is not None and after([found.edit])[str(tmp_path / "spec.mai")].text.count(meant) > 0
+    diagnostic, *_ = check_all(tmp_path / "spec.mai").diagnostics
+    assert (diagnostic.slug, diagnostic.severity, diagnostic.help) == ("data-bad", "error", f"did you mean `{meant}`?")
+    assert diagnostic.span is not None and diagnostic.span.text == word
+    assert diagnostic.edit is not None and after([diagnostic.edit])[str(tmp_path / "spec.mai")].text.count(meant) > 0
 
 
 def test_a_field_is_renamed_wherever_it_is_named(tmp_path: Path) -> None:
@@ -145,10 +145,10 @@ def test_a_file_that_is_not_there_is_a_warning_with_the_nearest(
 ) -> None:
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside" / "deep.csv").write_text("x0,x1\n1,2\n")
-    (found,) = misfits(program(f"data x: [2] from {written}{BLOCK}"))
-    assert (found.slug, found.severity) == ("data-missing", "warning")
-    assert found.help == (f"did you mean `{meant}`?" if meant else "in that folder are a.csv, gap.csv, twice.csv")
-    assert found.span is not None and found.span.text.startswith('"')
+    (diagnostic,) = misfits(program(f"data x: [2] from {written}{BLOCK}"))
+    assert (diagnostic.slug, diagnostic.severity) == ("data-missing", "warning")
+    assert diagnostic.help == (f"did you mean `{meant}`?" if meant else "in that folder are a.csv, gap.csv, twice.csv")
+    assert diagnostic.span is not None and diagnostic.span.text.startswith('"')
 
 
 @pytest.mark.parametrize(
@@ -175,6 +175,6 @@ def test_the_width_of_a_formula() -> None:
 
 
 def test_a_batch_in_a_shape_is_told_as_one(program: Maker, tmp_path: Path) -> None:
-    made = program(f"data x: [64, 2] from moons(){BLOCK}")
-    (found,) = misfits(made)
-    assert found.help == "a spec speaks of one example: `x: [2]`; how many at a time is `train(batch = 64)`"
+    spec = program(f"data x: [64, 2] from moons(){BLOCK}")
+    (diagnostic,) = misfits(spec)
+    assert diagnostic.help == "a spec speaks of one example: `x: [2]`; how many at a time is `train(batch = 64)`"

@@ -127,8 +127,8 @@ def test_a_table_that_was_kept_is_dates_still(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("MAI_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(store, "IN_MEMORY", 1)
     as_csv(tmp_path / "t.csv", ["2024-03-14", "2024-03-15"])
-    made, found = (load(Table(path="t.csv"), FIELDS, 0, tmp_path).facts for _ in range(2))
-    assert found == made and found["when"].dates == ["day"]
+    first, second = (load(Table(path="t.csv"), FIELDS, 0, tmp_path).facts for _ in range(2))
+    assert second == first and second["when"].dates == ["day"]
 
 
 @pytest.mark.parametrize("form", ["03/{:02d}/2024", "{:02d}-03-2024", "Mar {} 2024", "{} March 2024", "{:02d}.03.24"])

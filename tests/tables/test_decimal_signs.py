@@ -81,18 +81,18 @@ def test_what_no_cell_tells_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "settings", "told"),
+    ("text", "settings", "message"),
     [
         ("4.606;1\n0.5;2\n", {"decimal": ","}, "`a` holds `0.5` in row 2, numbers here have a decimal comma"),
         ("4,606;1\n0,5;2\n", {"decimal": "."}, "`a` holds `0,5` in row 2, numbers here have a decimal point"),
         ("1,5;1\n2,5;0.7\n", {}, "`b` holds `0.7` in row 2, numbers here have a decimal comma"),
     ],
 )
-def test_a_cell_that_does_not_fit_is_refused(text: str, settings: dict[str, Any], told: str, tmp_path: Path) -> None:
+def test_a_cell_that_does_not_fit_is_refused(text: str, settings: dict[str, Any], message: str, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a;b\n" + text)
     with pytest.raises(MaiError, match="holds") as caught:
         read(tmp_path, **settings)
-    assert told in caught.value.diagnostics[0].message
+    assert message in caught.value.diagnostics[0].message
 
 
 def test_a_column_of_another_sign_is_left_out_and_said(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_spec_is_described_as_it_reads(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("new", "given", "told"),
+    ("new", "values", "message"),
     [
         ("a;b\n22.416;1\n150,25;1\n", [22416, 150.25], "note: new.csv: its values are separated by `;`; its numbers have a decimal comma"),
         ("a;b\n22.416;1\n1.500;1\n", [22416, 1500], "numbers such as `22.416` are read without signs of money, shares and thousands"),
@@ -120,14 +120,14 @@ def test_a_spec_is_described_as_it_reads(tmp_path: Path) -> None:
         ("a;b\n22.41;1\n", [22.41], "its numbers have a decimal point, those that were trained on a decimal comma"),
     ],
 )  # fmt: skip
-def test_a_file_reads_as_its_training_did(new: str, given: list[float], told: str, tmp_path: Path) -> None:
+def test_a_file_reads_as_its_training_did(new: str, values: list[float], message: str, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a;b\n4.606;0,5\n3.378;0,25\n")
     (tmp_path / "s.mai").write_text(SPEC)
     (tmp_path / "new.csv").write_text(new)
     run = tmp_path / "run"
     invoke("train", tmp_path / "s.mai", "--out", run)
     said = invoke("predict", run / "s.same.onnx", tmp_path / "new.csv", tmp_path / "out.jsonl")
-    assert told in said.stderr
+    assert message in said.stderr
     rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-    assert [row["same"] for row in rows] == pytest.approx(given)
+    assert [row["same"] for row in rows] == pytest.approx(values)
     assert all(isinstance(row["a"], str) or row["a"] == pytest.approx(row["same"]) for row in rows)

@@ -86,11 +86,11 @@ def test_copies_are_looked_for_in_little_memory() -> None:
     count = 100_000
     rng = np.random.default_rng(0)
     trained = {"x": rng.normal(size=(count, 3)).astype(np.float32), "y": rng.integers(0, 9, count).astype(np.int8)}
-    held = {name: rows[: count // 2].copy() for name, rows in trained.items()}
-    held["x"][: count // 4, 2] += 1
-    held["y"][count // 4 : count // 4 + 1000] += 1
+    copied = {name: rows[: count // 2].copy() for name, rows in trained.items()}
+    copied["x"][: count // 4, 2] += 1
+    copied["y"][count // 4 : count // 4 + 1000] += 1
     tracemalloc.start()
-    notes = [*notes_of_copies(trained, held, None)]
+    notes = [*notes_of_copies(trained, copied, None)]
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert [note.split()[0] for note in notes] == ["24,000"]

@@ -52,35 +52,35 @@ def program(folder: Path, text: str, data: tuple[Path, ...] = ()) -> Program:
 
 def test_weights_have_the_width_of_the_table_and_so_has_the_export(tmp_path: Path) -> None:
     write_table(tmp_path / "table.csv", 5)
-    made = program(tmp_path, TABLE)
-    assert made.weights["f.linear_1.weight"].shape == (1, 5)
-    assert made.exports["g"].inputs[0].type.shape == (5,)
+    spec = program(tmp_path, TABLE)
+    assert spec.weights["f.linear_1.weight"].shape == (1, 5)
+    assert spec.exports["g"].inputs[0].type.shape == (5,)
 
 
 def test_other_data_have_other_sizes(tmp_path: Path) -> None:
     write_table(tmp_path / "table.csv", 5)
     write_table(tmp_path / "other.csv", 3)
-    made = program(tmp_path, TABLE, (tmp_path / "other.csv",))
-    result = train(made, tmp_path / "run", Options(data=(tmp_path / "other.csv",), quiet=True))
+    spec = program(tmp_path, TABLE, (tmp_path / "other.csv",))
+    result = train(spec, tmp_path / "run", Options(data=(tmp_path / "other.csv",), quiet=True))
     assert result.weights is not None
     assert load_file(result.weights)["f.linear_1.weight"].shape == (1, 3)
 
 
 def test_a_size_that_no_parameter_needs_stays_free_in_the_export(tmp_path: Path) -> None:
     write_series(tmp_path / "waves.npz", 9)
-    made = program(tmp_path, SERIES)
-    assert made.training is not None
-    assert made.training.fields["u"].shape == (9, 1)
-    assert [str(s) for s in made.exports["f"].inputs[0].type.shape] == ["N", "1"]
+    spec = program(tmp_path, SERIES)
+    assert spec.training is not None
+    assert spec.training.fields["u"].shape == (9, 1)
+    assert [str(s) for s in spec.exports["f"].inputs[0].type.shape] == ["N", "1"]
 
 
 def test_sizes_that_are_not_known_before_are_those_of_the_examples(tmp_path: Path) -> None:
-    made = program(tmp_path, SERIES)  # Without a file: what is said of it holds for any.
+    spec = program(tmp_path, SERIES)  # Without a file: what is said of it holds for any.
     write_series(tmp_path / "waves.npz", 7)
-    assert train(made, tmp_path / "run", Options(quiet=True)).weights is not None
+    assert train(spec, tmp_path / "run", Options(quiet=True)).weights is not None
     write_series(tmp_path / "waves.npz", 7, 5)
     with pytest.raises(MaiError, match="`N` is 7 in `a` and 5 in `u`"):
-        train(made, tmp_path / "again", Options(quiet=True))
+        train(spec, tmp_path / "again", Options(quiet=True))
 
 
 @pytest.mark.parametrize(

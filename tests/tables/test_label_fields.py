@@ -137,10 +137,10 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
 def test_the_field_of_each_port(program: Callable[[str], Program], kind: str) -> None:
     text, expected = CASES[kind]
     checked = program(DATA + text)
-    found: dict[str, str] = {}
+    fields_of_labels: dict[str, str] = {}
     for name in checked.exports:
-        found |= label_fields(checked, name, NAMES)
-    assert found == expected
+        fields_of_labels |= label_fields(checked, name, NAMES)
+    assert fields_of_labels == expected
 
 
 def test_fields_with_the_same_words_are_one_kind(program: Callable[[str], Program]) -> None:

@@ -55,18 +55,18 @@ def run(program: Callable[[str], Program], tmp_path: Path) -> Path:
         f"{a:.3f},{b:.3f},{NAMES[i]}"
         for i, (a, b) in zip(chosen, CENTRES[chosen] + rng.normal(0, 0.2, (90, 2)), strict=True)
     ]
-    made = program(SPEC)
-    (Path(made.source.path).parent / "animals.csv").write_text("\n".join(["x0,x1,y", *rows]))
-    result = train(made, tmp_path / "run", Options(quiet=True, device="cpu"))
-    compile_all(made, list(made.exports), result.weights, tmp_path / "run", CompileOptions())
+    spec = program(SPEC)
+    (Path(spec.source.path).parent / "animals.csv").write_text("\n".join(["x0,x1,y", *rows]))
+    result = train(spec, tmp_path / "run", Options(quiet=True, device="cpu"))
+    compile_all(spec, list(spec.exports), result.weights, tmp_path / "run", CompileOptions())
     return tmp_path / "run"
 
 
 def rows(run: Path, keep: Callable[[str], bool], *more: str) -> Path:
     """Some of the rows of the run's table, in another file."""
-    head, *held = (run.parent / "animals.csv").read_text().splitlines()
+    head, *lines = (run.parent / "animals.csv").read_text().splitlines()
     path = run / "some.csv"
-    path.write_text("\n".join([head, *filter(keep, held), *more]))
+    path.write_text("\n".join([head, *filter(keep, lines), *more]))
     return path
 
 
@@ -77,11 +77,11 @@ def opened(run: Path, export: str) -> Model:
 def test_the_data_are_read_for_weights_from_elsewhere_and_for_first_values(
     program: Callable[[str], Program], tmp_path: Path
 ) -> None:
-    made, own = program(SPEC), tmp_path / "own.safetensors"
+    spec, own = program(SPEC), tmp_path / "own.safetensors"
     (tmp_path / "animals.csv").write_text("\n".join(["x0,x1,y", *(f"{i},1,{NAMES[i % 3]}" for i in range(30))]))
     save_file({"a": torch.zeros(1)}, own)
-    assert names_in(told_by_data(made, own, 0)) == {"y": ("cat", "dog", "eel")}
-    assert names_in(told_by_data(made, None, 0)) == {"y": ("cat", "dog", "eel")}
+    assert names_in(told_by_data(spec, own, 0)) == {"y": ("cat", "dog", "eel")}
+    assert names_in(told_by_data(spec, None, 0)) == {"y": ("cat", "dog", "eel")}
 
 
 def test_names_are_numbers_in_alphabetical_order_and_stay_names(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,25 +114,27 @@ def test_a_label_is_given_by_its_name(run: Path) -> None:
 @pytest.mark.parametrize("how", [{"resume": True}, {"resume": False, "weights": Path("run")}])
 def test_a_run_keeps_the_numbers_of_its_labels(how: dict[str, Any], run: Path, tmp_path: Path) -> None:
     """Without its first label, the data would be numbered anew: the accuracy would be that of other labels."""
-    made = check(tmp_path / "spec.mai").program
-    assert made is not None
-    given = how | ({"weights": tmp_path / how["weights"]} if "weights" in how else {})
+    spec = check(tmp_path / "spec.mai").program
+    assert spec is not None
+    how_with_path = how | ({"weights": tmp_path / how["weights"]} if "weights" in how else {})
     without = rows(run, lambda row: "cat" not in row)
-    options = Options(quiet=True, device="cpu", data=(without,), steps=201 if how["resume"] else 1, **given)
-    result = train(made, run, options)
+    options = Options(quiet=True, device="cpu", data=(without,), steps=201 if how["resume"] else 1, **how_with_path)
+    result = train(spec, run, options)
     assert result.figures["loss"] < 0.5
     assert names_of(result.weights) == {"y": ("cat", "dog", "eel")}
     fox = rows(run, lambda row: True, "0,0,fox")
     with pytest.raises(MaiError) as caught:
-        train(made, run, replace(options, data=(fox,)))
-    told = "`y` has the label `fox`, which this run does not know: it has cat, dog, eel"
-    assert caught.value.diagnostics[0].message == told
+        train(spec, run, replace(options, data=(fox,)))
+    message = "`y` has the label `fox`, which this run does not know: it has cat, dog, eel"
+    assert caught.value.diagnostics[0].message == message
 
 
 def test_labels_of_any_order_keep_it() -> None:
     fields = {"y": Type(DType.INT, classes=3)}
-    (made,), names = number_labels([{"y": Words.of(np.array(["a", "c", "a", "b"]))}], fields, {"y": ("c", "a", "b")})
-    assert made["y"].tolist() == [1, 0, 1, 2] and names == {"y": ("c", "a", "b")}
+    (numbered,), names = number_labels(
+        [{"y": Words.of(np.array(["a", "c", "a", "b"]))}], fields, {"y": ("c", "a", "b")}
+    )
+    assert numbered["y"].tolist() == [1, 0, 1, 2] and names == {"y": ("c", "a", "b")}
 
 
 def test_the_table_of_training_is_an_input(run: Path, tmp_path: Path) -> None:
@@ -150,9 +152,9 @@ def test_folders_name_the_images_in_them(tmp_path: Path) -> None:
         for i in range(2):
             Image.new("L", (2, 2), grey).save(tmp_path / name / f"{i}.png")
     fields = {"image": Type(DType.REAL, shape=(1, 2, 2)), "kind": Type(DType.INT, classes=2)}
-    held = load_data(Images(path="."), fields, 0, tmp_path)
-    assert held.labels == {"kind": ("ant", "zebra")}
-    batch = held.batch(0, 4)
+    dataset = load_data(Images(path="."), fields, 0, tmp_path)
+    assert dataset.labels == {"kind": ("ant", "zebra")}
+    batch = dataset.batch(0, 4)
     np.testing.assert_array_equal(batch["image"].mean((1, 2, 3)) > 0, batch["kind"] == 1)
     with pytest.raises(MaiError, match="data-bad"):
         load_data(Images(path="."), {**fields, "kind": Type(DType.INT, classes=1)}, 0, tmp_path)
@@ -216,8 +218,8 @@ def test_a_check_counts_labels_of_each_form(name: str, write: Callable[[Path, pa
         source.check_columns(tmp_path, {field: Type(DType.INT, classes=classes)})
         with pytest.raises(MaiError) as caught:
             source.check_columns(tmp_path, {field: Type(DType.INT, classes=classes - 1)})
-        told = "`word` has 3 labels (a, b, c)" if field == "word" else f"`{field}` has "
-        assert told in caught.value.diagnostics[0].message
+        message = "`word` has 3 labels (a, b, c)" if field == "word" else f"`{field}` has "
+        assert message in caught.value.diagnostics[0].message
         assert f"class[{classes - 1}]" in caught.value.diagnostics[0].message
 
 

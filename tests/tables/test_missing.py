@@ -26,16 +26,18 @@ NA,,N/A,3
 FIELDS = "age: [], sex: class[3], when: []"
 
 
-def data(program: Maker, folder: Path, fields: str, settings: str, rows: str = ROWS, known: str = "") -> Dataset:
+def data(
+    program: Maker, folder: Path, fields: str, settings: str, rows: str = ROWS, labels_of_run: str = ""
+) -> Dataset:
     (folder / "t.csv").write_text(rows)
     names = fields.replace(": []", "").split(",")[0].strip()
-    made = program(
+    spec = program(
         f'data {fields} from table("t.csv"{settings})\nnet f(x: []) -> [] {{ return linear([x], 1)[0] }}\n'
         f"train(steps = 1) {{ minimize f({names})^2 }}\n"
     )
-    assert made.training is not None
-    names_of = {"sex": tuple(known.split())} if known else {}
-    return load(made.training.data, made.training.fields, 0, folder, trained_labels=names_of)
+    assert spec.training is not None
+    names_of = {"sex": tuple(labels_of_run.split())} if labels_of_run else {}
+    return load(spec.training.data, spec.training.fields, 0, folder, trained_labels=names_of)
 
 
 def by_row(dataset: Dataset, count: int) -> dict[str, np.ndarray]:
@@ -45,11 +47,11 @@ def by_row(dataset: Dataset, count: int) -> dict[str, np.ndarray]:
 
 def test_what_is_kept(program: Maker, tmp_path: Path) -> None:
     """A number is NaN, a label the one after those with names, a date days since 1970."""
-    found = data(program, tmp_path, "n: [], " + FIELDS, ", missing = keep")
-    rows = by_row(found, 4)
+    dataset = data(program, tmp_path, "n: [], " + FIELDS, ", missing = keep")
+    rows = by_row(dataset, 4)
     order = np.argsort(rows["n"])
     assert np.array_equal(rows["age"][order], [22, np.nan, np.nan, 35], equal_nan=True)
-    assert rows["sex"][order].tolist() == [1, 0, 2, 1] and found.labels["sex"] == ("female", "male")
+    assert rows["sex"][order].tolist() == [1, 0, 2, 1] and dataset.labels["sex"] == ("female", "male")
     assert np.array_equal(rows["when"][order], [18262, 18263.5, np.nan, -1], equal_nan=True)
 
 
@@ -73,9 +75,9 @@ def test_words_that_say_that_there_is_no_value(program: Maker, tmp_path: Path) -
 
 
 def test_what_is_left_out(program: Maker, tmp_path: Path) -> None:
-    found = data(program, tmp_path, FIELDS, ", missing = drop")
-    assert found.count == 2 and sorted(by_row(found, 2)["age"].tolist()) == [22, 35]
-    assert found.notes[0] == "t.csv: 2 of 4 rows lack a value, and are left out"
+    dataset = data(program, tmp_path, FIELDS, ", missing = drop")
+    assert dataset.count == 2 and sorted(by_row(dataset, 2)["age"].tolist()) == [22, 35]
+    assert dataset.notes[0] == "t.csv: 2 of 4 rows lack a value, and are left out"
 
 
 @pytest.mark.parametrize(
@@ -96,8 +98,8 @@ def test_what_is_refused(program: Maker, tmp_path: Path, fields: str, settings: 
 
 def test_labels_that_a_run_does_not_know(program: Maker, tmp_path: Path) -> None:
     """The label without a name where gaps are kept; else refused."""
-    found = data(program, tmp_path, "n: [], sex: class[3]", ", missing = keep", known="male other")
-    rows = by_row(found, 4)
+    dataset = data(program, tmp_path, "n: [], sex: class[3]", ", missing = keep", known="male other")
+    rows = by_row(dataset, 4)
     assert rows["sex"][np.argsort(rows["n"])].tolist() == [0, 2, 2, 0]
     with pytest.raises(MaiError) as error:
         data(program, tmp_path, "n: [], sex: class[3]", "", ROWS.replace(",,N", ",male,N"), known="male other")
@@ -108,12 +110,12 @@ def test_gaps_of_other_files(program: Maker, tmp_path: Path) -> None:
     """Nulls and dates of a parquet file."""
     when = [datetime(2020, 1, 1), None, datetime(2020, 1, 2, 12)]
     parquet.write_table(pa.table({"age": [1.5, None, 3.0], "when": pa.array(when)}), tmp_path / "t.parquet")
-    made = program(
+    spec = program(
         'data age: [], when: [] from table("t.parquet", missing = keep)\nnet f(x: []) -> [] { return linear([x], 1)[0] }\n'
         "train(steps = 1) { minimize f(age + when)^2 }\n"
     )
-    assert made.training is not None
-    dataset = load(made.training.data, made.training.fields, 0, tmp_path)
+    assert spec.training is not None
+    dataset = load(spec.training.data, spec.training.fields, 0, tmp_path)
     rows = dataset.batch(0, 3)
     assert sorted(rows["age"].tolist())[:2] == [1.5, 3.0] or np.isnan(rows["age"]).sum() == 1
     times = "and times are rounded to some 3 minutes, as numbers of 32 bits are"

@@ -103,8 +103,8 @@ RANDOM = [(i * 7919) % 99_991 + 10_000 for i in range(40)]
 def test_numbers_that_are_no_amounts_are_told(name: str, numbers: list[int], said: str | None, tmp_path: Path) -> None:
     """Those that name a row are left out, with a reason; dates that are counted are told."""
     summary = summary_of(tmp_path / "a.csv", f"{name},y\n" + "".join(f"{n},{i % 3}\n" for i, n in enumerate(numbers)))
-    told = " ".join([why_not(summary.columns[0]) or "", *summary.notes])
-    assert said in told if said is not None else not told.strip()
+    message = " ".join([why_not(summary.columns[0]) or "", *summary.notes])
+    assert said in message if said is not None else not message.strip()
 
 
 def test_one_column_of_texts_has_no_separator(tmp_path: Path) -> None:

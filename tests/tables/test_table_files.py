@@ -231,21 +231,21 @@ DAMAGED: list[tuple[str, Callable[[Path], object], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "write", "told"), DAMAGED, ids=[told[:30] for _, _, told in DAMAGED])
+@pytest.mark.parametrize(("name", "write", "message"), DAMAGED, ids=[message[:30] for _, _, message in DAMAGED])
 def test_what_is_damaged_is_told_with_its_place(
-    name: str, write: Callable[[Path], object], told: str, tmp_path: Path
+    name: str, write: Callable[[Path], object], message: str, tmp_path: Path
 ) -> None:
     write(tmp_path / name)
     diagnostic = refused(tmp_path, path=name)
-    assert told.format(tmp_path) in diagnostic.message and str(tmp_path) in diagnostic.message
+    assert message.format(tmp_path) in diagnostic.message and str(tmp_path) in diagnostic.message
     assert diagnostic.slug == "data-bad"
 
 
 def test_files_of_which_one_has_words_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("a\n1\n2\n")
     (tmp_path / "b.csv").write_text("a\ncat\n")
-    told = "b.csv: `a` is words in one of the files, and numbers in another"
-    assert told in refused(tmp_path, WORD, path=("a.csv", "b.csv")).message
+    message = "b.csv: `a` is words in one of the files, and numbers in another"
+    assert message in refused(tmp_path, WORD, path=("a.csv", "b.csv")).message
 
 
 def test_a_column_that_no_field_names_is_not_looked_at(tmp_path: Path) -> None:
@@ -334,18 +334,18 @@ def test_arrow_holds_no_function_of_a_table_that_was_left(
     hold = ReadAhead.hold
 
     def noted(ahead: ReadAhead, function: Callable[..., Any]) -> Callback:
-        held = hold(ahead, function)
-        taken.append(weakref.ref(held))
-        return held
+        callback = hold(ahead, function)
+        taken.append(weakref.ref(callback))
+        return callback
 
     monkeypatch.setattr(ReadAhead, "hold", noted)
     monkeypatch.setattr("mai.compiler.data.tables.files.BYTES", 1 << 10)
     path = tmp_path / "t.csv"
     path.write_bytes(("x,y\n" + "".join(f"{i},Köln\n" for i in range(2000))).encode(encoding))
     opened = open_table(path, Stated())
-    for begun in range(3):
+    for turn in range(3):
         blocks = read_blocks(opened, ["y"])
-        assert [next(blocks)["y"][0].as_py() for _ in range(begun)] == ["Köln"] * begun
+        assert [next(blocks)["y"][0].as_py() for _ in range(turn)] == ["Köln"] * turn
         blocks.close()  # type: ignore[attr-defined]
     assert len(taken) > 2
     assert [each for each in taken if each() is not None] == []
@@ -375,9 +375,9 @@ def test_a_large_table_is_in_memory_some_rows_at_a_time(
     monkeypatch.setattr("mai.compiler.data.tables.files.ROWS", 1 << 12)
     monkeypatch.setattr("mai.compiler.data.tables.files.BYTES", 1 << 15)  # Arrow reads 32 such blocks ahead.
     opened, before = open_table(path, Stated()), pa.total_allocated_bytes()
-    held = [pa.total_allocated_bytes() - before for _ in read_blocks(opened, ["x0", "x1"])]
-    assert len(held) > 20
-    assert max(held) < whole.nbytes / 2
+    allocated = [pa.total_allocated_bytes() - before for _ in read_blocks(opened, ["x0", "x1"])]
+    assert len(allocated) > 20
+    assert max(allocated) < whole.nbytes / 2
     tracemalloc.start()
     columns = read_tables([opened], {"x": FIELDS["x"]}).columns
     _, most = tracemalloc.get_traced_memory()

@@ -90,8 +90,8 @@ def test_check_finds_the_columns_of_a_vector(width: int, tmp_path: Path) -> None
     names = [f"x{k}" for k in range(width)]
     (tmp_path / "t.csv").write_text(",".join(["y", *names]) + "\n" + "1," * width + "1\n")
     source, fields = Table(path="t.csv"), {"x": Type(DType.REAL, shape=(width,)), "y": Type(DType.REAL)}
-    found = gathered(source, tmp_path, fields)
-    assert found is not None and found["x"].shape == (width,)
+    shapes = gathered(source, tmp_path, fields)
+    assert shapes is not None and shapes["x"].shape == (width,)
     assert group_columns(["y", *names[::-1]], ["x"]) == {"y": ["y"], "x": names}
 
 
@@ -109,8 +109,8 @@ def test_what_is_wrong_is_told_at_check(change: tuple[str, str], said: str, tmp_
     write(tmp_path / "t.csv")
     (tmp_path / "m.mai").write_text(SPEC.replace(*change))
     checked = check(tmp_path / "m.mai")
-    found = [*checked.diagnostics, *(misfits(checked.program) if checked.program else [])]
-    assert any(said in each.message for each in found), [each.message for each in found]
+    diagnostics = [*checked.diagnostics, *(misfits(checked.program) if checked.program else [])]
+    assert any(said in each.message for each in diagnostics), [each.message for each in diagnostics]
 
 
 def test_a_word_in_the_rest_is_told_with_its_column(tmp_path: Path) -> None:

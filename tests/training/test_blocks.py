@@ -78,8 +78,8 @@ def assert_same(a: Path, b: Path) -> None:
 
 def test_a_block_holds_still_what_those_before_it_trained(program: Maker, tmp_path: Path) -> None:
     """Parameters, states, averages; a copy is new where it is first called, and the nets are as in exports."""
-    made, ended = program(BOTH), []
-    train(made, tmp_path / "both", QUIET, ended.append)
+    spec, ended = program(BOTH), []
+    train(spec, tmp_path / "both", QUIET, ended.append)
     assert [(r.block, r.steps) for r in ended] == [("codes", 12), ("flow", 10)]
     train(
         program(NETS + CODES.replace("train codes", "train") + "export code(x: [2]) -> [k] { return encode(x) }"),
@@ -91,34 +91,34 @@ def test_a_block_holds_still_what_those_before_it_trained(program: Maker, tmp_pa
     assert len(still) == 14 and [n for n in still if not torch.equal(one[n], both[n])] == []
     assert torch.equal(both["first.linear_1.weight"], both["encode.linear_1.weight"])
     assert lines(tmp_path / "both")[-1]["apart"] == 0
-    draws = [[n for n in t.graph.walk() if issubclass(n.op, Draw)] for t in made.trainings]
+    draws = [[n for n in t.graph.walk() if issubclass(n.op, Draw)] for t in spec.trainings]
     assert [len(nodes) for nodes in draws] == [2, 2]  # Two nets with dropout in the one; z0 and s in the other.
 
 
 def test_what_an_objective_names_moves_again(program: Maker, tmp_path: Path) -> None:
     again = BOTH.replace("s * z, s))^2)", "s * z, s))^2) over velocity, encode")
-    made = program(again)
-    train(made, tmp_path / "again", QUIET)
+    spec = program(again)
+    train(spec, tmp_path / "again", QUIET)
     train(program(BOTH), tmp_path / "both", QUIET)
     moved, still = weights(tmp_path / "again"), weights(tmp_path / "both")
     assert not torch.equal(moved["encode.linear_1.weight"], still["encode.linear_1.weight"])
     assert torch.equal(moved["decode.linear_1.weight"], still["decode.linear_1.weight"])
-    assert sum(issubclass(n.op, Draw) for n in made.trainings[1].graph.walk()) == 4
+    assert sum(issubclass(n.op, Draw) for n in spec.trainings[1].graph.walk()) == 4
     with pytest.raises(MaiError) as refused:
-        train(made, tmp_path / "again", replace(QUIET, only=("flow",)))
+        train(spec, tmp_path / "again", replace(QUIET, only=("flow",)))
     assert "encode" in refused.value.diagnostics[0].message
 
 
 def test_one_block_alone_gives_what_the_whole_run_gives(program: Maker, tmp_path: Path) -> None:
-    made = program(BOTH)
-    train(made, tmp_path / "whole", QUIET)
+    spec = program(BOTH)
+    train(spec, tmp_path / "whole", QUIET)
     with pytest.raises(MaiError) as refused:
-        train(made, tmp_path / "parts", replace(QUIET, only=("flow",)))
+        train(spec, tmp_path / "parts", replace(QUIET, only=("flow",)))
     assert refused.value.diagnostics[0].slug == "weights-missing"
-    train(made, tmp_path / "parts", replace(QUIET, only=("codes",)))
+    train(spec, tmp_path / "parts", replace(QUIET, only=("codes",)))
     assert steps_of_blocks(tmp_path / "parts" / WEIGHTS) == {"codes": 12}
     for _ in range(2):  # The second time in the place of the first.
-        train(made, tmp_path / "parts", replace(QUIET, only=("flow",)))
+        train(spec, tmp_path / "parts", replace(QUIET, only=("flow",)))
         assert_same(tmp_path / "whole", tmp_path / "parts")
         assert steps_of_blocks(tmp_path / "parts" / WEIGHTS) == {"codes": 12, "flow": 10}
     assert lines(tmp_path / "parts") == lines(tmp_path / "whole")[12:]
@@ -128,20 +128,20 @@ def test_one_block_alone_goes_on_where_it_was_killed_before_it_had_saved(
     program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The weights of the earlier block are not lost with the run that it takes the place of."""
-    made, step = program(BOTH), Trainer.step
+    spec, step = program(BOTH), Trainer.step
 
     def killed(trainer: Trainer, number: int, report: bool) -> float:
         if number == 3:
             raise SystemExit
         return step(trainer, number, report)
 
-    train(made, tmp_path / "parts", replace(QUIET, only=("codes",)))
+    train(spec, tmp_path / "parts", replace(QUIET, only=("codes",)))
     monkeypatch.setattr(Trainer, "step", killed)
     with pytest.raises(SystemExit):
-        train(made, tmp_path / "parts", replace(QUIET, only=("flow",)))
+        train(spec, tmp_path / "parts", replace(QUIET, only=("flow",)))
     monkeypatch.setattr(Trainer, "step", step)
-    train(made, tmp_path / "parts", replace(QUIET, only=("flow",), resume=True))
-    train(made, tmp_path / "whole", QUIET)
+    train(spec, tmp_path / "parts", replace(QUIET, only=("flow",), resume=True))
+    train(spec, tmp_path / "whole", QUIET)
     assert_same(tmp_path / "whole", tmp_path / "parts")
 
 
@@ -150,7 +150,7 @@ def test_a_run_goes_on_in_whichever_block_it_stood(
     program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     """Stopped inside the first block, after its last step, and inside the second."""
-    made, count, step = program(BOTH), [0], Trainer.step
+    spec, count, step = program(BOTH), [0], Trainer.step
 
     def counted(trainer: Trainer, *arguments: int) -> float:
         count[0] += 1
@@ -158,13 +158,13 @@ def test_a_run_goes_on_in_whichever_block_it_stood(
         return step(trainer, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Trainer, "step", counted)
-    stopped = train(made, tmp_path / "parts", QUIET)
+    stopped = train(spec, tmp_path / "parts", QUIET)
     assert stopped.stopped and stopped.weights is None and count[0] == at
     with pytest.raises(MaiError):
-        train(made, tmp_path / "parts", replace(QUIET, resume=True, only=("flow",)))
-    train(made, tmp_path / "parts", replace(QUIET, resume=True))
+        train(spec, tmp_path / "parts", replace(QUIET, resume=True, only=("flow",)))
+    train(spec, tmp_path / "parts", replace(QUIET, resume=True))
     monkeypatch.setattr(Trainer, "step", step)
-    train(made, tmp_path / "whole", QUIET)
+    train(spec, tmp_path / "whole", QUIET)
     assert_same(tmp_path / "whole", tmp_path / "parts")
     assert lines(tmp_path / "whole") == lines(tmp_path / "parts")
     assert [path.name[-20:-12] for path in checkpoints(tmp_path / "whole")] == ["00000012", "00000022"]
@@ -183,8 +183,8 @@ net g(x: [1]) -> [] { return linear(x, 1)[0] }
 train rough(steps = 30, batch = 8, optimizer = sgd(lr = 0.9), keep = best) { minimize (f(x) - y)^2 }
 train fine(steps = 4, batch = 8) { minimize (g(x) - f(x))^2 }
 """
-    made, ended = program(best), []
-    train(made, tmp_path / "both", QUIET, ended.append)
+    spec, ended = program(best), []
+    train(spec, tmp_path / "both", QUIET, ended.append)
     train(program(best.split("train fine")[0].replace("train rough", "train")), tmp_path / "one", QUIET)
     assert ended[0].kept < ended[0].steps
     one, both = weights(tmp_path / "one"), weights(tmp_path / "both")
@@ -217,9 +217,9 @@ def test_what_blocks_cannot_be(tmp_path: Path, block: str) -> None:
     from mai.compiler.check import check_all
 
     (tmp_path / "spec.mai").write_text(f"{BOTH}{block}\n")
-    found = check_all(tmp_path / "spec.mai").diagnostics
+    diagnostics = check_all(tmp_path / "spec.mai").diagnostics
     slug, text = WRONG[block]
-    assert [(d.slug, d.span and d.span.text) for d in found if d.severity == "error"] == [(slug, text)]
+    assert [(d.slug, d.span and d.span.text) for d in diagnostics if d.severity == "error"] == [(slug, text)]
 
 
 def test_blocks_of_a_file_are_checked_without_warnings(tmp_path: Path) -> None:

@@ -27,10 +27,10 @@ train(steps = 20, batch = 16, accumulate = 2, compile = {}) {{
 
 
 def trainer(program: Callable[..., Program], out: Path, compiled: str, **options: bool) -> Trainer:
-    made = program(SPEC.format(compiled))
-    assert made.training is not None
+    spec = program(SPEC.format(compiled))
+    assert spec.training is not None
     out.mkdir()
-    return Trainer(made, made.training, out, Options(quiet=True, device="cpu", **options))
+    return Trainer(spec, spec.training, out, Options(quiet=True, device="cpu", **options))
 
 
 @pytest.mark.slow

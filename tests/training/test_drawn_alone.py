@@ -44,9 +44,9 @@ def trained(program: Program, out: Path, **options: object) -> dict[str, np.ndar
 
 
 def test_an_equation_is_solved_from_drawn_points(program: Maker, tmp_path: Path) -> None:
-    made = program(DECAY)
-    weights = trained(made, tmp_path / "run")
-    solution = load(export(made, "solution", Trained(weights), tmp_path).path, providers="cpu")
+    spec = program(DECAY)
+    weights = trained(spec, tmp_path / "run")
+    solution = load(export(spec, "solution", Trained(weights), tmp_path).path, providers="cpu")
     t = np.linspace(0, 1, 11, dtype=np.float32)
     np.testing.assert_allclose(solution(t=t), np.exp(-t), atol=0.03)
     last = json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])
@@ -54,9 +54,9 @@ def test_an_equation_is_solved_from_drawn_points(program: Maker, tmp_path: Path)
 
 
 def test_an_objective_is_minimized_every_so_many_steps(program: Maker, tmp_path: Path) -> None:
-    made = program(DECAY)
-    after = {steps: trained(made, tmp_path / str(steps), steps=steps) for steps in (2, 3, 5)}
-    before = {n: p.detach().numpy() for n, p in Weights(made.weights).initialise(0).named_parameters()}
+    spec = program(DECAY)
+    after = {steps: trained(spec, tmp_path / str(steps), steps=steps) for steps in (2, 3, 5)}
+    before = {n: p.detach().numpy() for n, p in Weights(spec.weights).initialise(0).named_parameters()}
     name = next(n for n in before if n.startswith("w.") and n.endswith("weight"))
     np.testing.assert_array_equal(after[2][name], before[name])
     assert (after[3][name] != before[name]).any()
@@ -65,10 +65,10 @@ def test_an_objective_is_minimized_every_so_many_steps(program: Maker, tmp_path:
 
 
 def test_it_goes_on_as_if_it_had_not_stopped(program: Maker, tmp_path: Path) -> None:
-    made = program(DECAY)
-    whole = trained(made, tmp_path / "whole", steps=10)
-    trained(made, tmp_path / "parts", steps=5)
-    parts = trained(made, tmp_path / "parts", steps=10, resume=True)
+    spec = program(DECAY)
+    whole = trained(spec, tmp_path / "whole", steps=10)
+    trained(spec, tmp_path / "parts", steps=5)
+    parts = trained(spec, tmp_path / "parts", steps=10, resume=True)
     for name, array in whole.items():
         np.testing.assert_array_equal(parts[name], array)
     last = [json.loads((tmp_path / n / "metrics.jsonl").read_text().splitlines()[-1]) for n in ("whole", "parts")]
@@ -100,12 +100,12 @@ def test_parameters_are_values(program: Maker, tmp_path: Path) -> None:
     x = np.concatenate([x, x[:10]])  # some are held out: every row has a twin that is not
     y = x @ np.array([1.0, -2.0], np.float32)
     np.savez(tmp_path / "x.npz", x=x, y=y)
-    made = program(RIDGE)
-    weights = trained(made, tmp_path / "run")
-    found = weights["f.linear_1.weight"][0].astype(np.float64)
-    assert np.linalg.norm(found) < 0.9 * np.linalg.norm([1.0, -2.0])  # shrunk by the penalty
-    model = load(export(made, "length", Trained(weights), tmp_path).path, providers="cpu")
-    np.testing.assert_allclose(model(), [np.linalg.norm(found)], rtol=1e-6)
+    spec = program(RIDGE)
+    weights = trained(spec, tmp_path / "run")
+    slopes = weights["f.linear_1.weight"][0].astype(np.float64)
+    assert np.linalg.norm(slopes) < 0.9 * np.linalg.norm([1.0, -2.0])  # shrunk by the penalty
+    model = load(export(spec, "length", Trained(weights), tmp_path).path, providers="cpu")
+    np.testing.assert_allclose(model(), [np.linalg.norm(slopes)], rtol=1e-6)
 
 
 REFUSED = {

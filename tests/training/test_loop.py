@@ -34,9 +34,9 @@ net g() -> [] {
 """
 
 
-def trainer(made: Program, out: Path, **options: Any) -> Trainer:
-    assert made.training is not None
-    return Trainer(made, made.training, out, Options(**QUIET, **options))
+def trainer(spec: Program, out: Path, **options: Any) -> Trainer:
+    assert spec.training is not None
+    return Trainer(spec, spec.training, out, Options(**QUIET, **options))
 
 
 def live(run: Trainer) -> dict[str, np.ndarray[Any, Any]]:
@@ -73,11 +73,11 @@ def test_a_turn_of_a_gan_moves_its_own_net_alone(place: int, net: str, example: 
 
 def test_the_average_is_exported_and_the_weights_go_on(program: Maker, tmp_path: Path) -> None:
     """The gradient is 1, so after t steps w = 1 - t / 10; e <- d e + (1 - d) w, d = min(decay, (1 + t) / (10 + t))."""
-    made = program(
+    spec = program(
         "data x: [2] from moons()\nnet f() -> [] {\n  param w: [] = 1\n  return w\n}\n"
         "train(steps = 40, optimizer = sgd(lr = 0.1), ema = 0.5) { minimize f() }\n"
     )
-    train(made, tmp_path, Options(**QUIET))
+    train(spec, tmp_path, Options(**QUIET))
     average = 1.0
     for step in range(40):
         keep = min(0.5, (1 + step) / (10 + step))
@@ -98,8 +98,8 @@ net f(x: [1]) -> [] {
 
 
 def test_validation_is_made_with_the_average_and_leaves_the_weights(program: Maker, tmp_path: Path) -> None:
-    made = program(FIT + "train(steps = 9, ema = 0.9, optimizer = sgd(lr = 0.5)) { minimize (f(x) - y)^2 }\n")
-    run = trainer(made, tmp_path)
+    spec = program(FIT + "train(steps = 9, ema = 0.9, optimizer = sgd(lr = 0.5)) { minimize (f(x) - y)^2 }\n")
+    run = trainer(spec, tmp_path)
     for step in range(9):
         run.step(step, report=False)
     assert run.average is not None
@@ -124,10 +124,10 @@ def test_the_best_weights_are_kept(program: Maker, tmp_path: Path, ema: str) -> 
     text = BEST.replace("steps = 30", "steps = 30" + ema)
     done = train(program(text), tmp_path / "best", Options(**QUIET))
     lines = [json.loads(line) for line in (tmp_path / "best" / "metrics.jsonl").read_text().splitlines()]
-    held = {line["step"]: line["held-out loss"] for line in lines if "held-out loss" in line}
-    assert done.kept == min(held, key=lambda step: held[step])
+    losses = {line["step"]: line["held-out loss"] for line in lines if "held-out loss" in line}
+    assert done.kept == min(losses, key=lambda step: losses[step])
     assert done.kept < done.steps == 30
-    assert done.validation["loss"] == min(held.values()) < held[30]
+    assert done.validation["loss"] == min(losses.values()) < losses[30]
     run = trainer(program(text.replace("best", "last")), tmp_path)
     for step in range(done.kept):
         run.step(step, report=False)
@@ -139,17 +139,17 @@ def test_the_best_weights_are_kept(program: Maker, tmp_path: Path, ema: str) -> 
 
 @pytest.mark.parametrize("head", ["minimize f()", "minimize f() over f"])
 def test_the_best_needs_held_out_examples(program: Maker, tmp_path: Path, head: str) -> None:
-    made = program(PAIR + f"train(steps = 3, keep = best) {{ {head} }}\n")
+    spec = program(PAIR + f"train(steps = 3, keep = best) {{ {head} }}\n")
     with pytest.raises(MaiError, match="bad-setting"):
-        train(made, tmp_path, Options(**QUIET))
+        train(spec, tmp_path, Options(**QUIET))
 
 
 def test_reports_are_means_over_the_batch_and_change_nothing(program: Maker, tmp_path: Path) -> None:
     head = (
         "train(steps = 7, batch = 36, optimizer = sgd(lr = 0.5)) {\n  distance = abs(f(x) - y)\n  minimize distance^2\n"
     )
-    told, silent = program(FIT + head + "  report distance\n}\n"), program(FIT + head + "}\n")
-    run, other = trainer(told, tmp_path), trainer(silent, tmp_path)
+    spec, silent = program(FIT + head + "  report distance\n}\n"), program(FIT + head + "}\n")
+    run, other = trainer(spec, tmp_path), trainer(silent, tmp_path)
     for step in range(7):
         rows = run.data.batch(step, 36)
         error = live(run)["f.w"] * rows["x"][:, 0] - rows["y"]
@@ -161,10 +161,10 @@ def test_reports_are_means_over_the_batch_and_change_nothing(program: Maker, tmp
 
 
 def test_metrics_tell_a_long_run_in_about_a_hundred_lines(program: Maker, tmp_path: Path) -> None:
-    made = program(
+    spec = program(
         FIT + "train(steps = 250, schedule = linear(), optimizer = sgd(lr = 0.5)) { minimize (f(x) - y)^2 }\n"
     )
-    done = train(made, tmp_path, Options(**QUIET))
+    done = train(spec, tmp_path, Options(**QUIET))
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     steps = [line["step"] for line in lines]
     assert steps == sorted(set(steps))
@@ -194,22 +194,22 @@ def test_records_are_the_weights_at_their_steps(program: Maker, tmp_path: Path) 
 def test_a_loss_that_is_not_finite_stops_with_its_step_and_objective(
     objective: str, shown: str, program: Maker, tmp_path: Path
 ) -> None:
-    made = program(PAIR + f"train(steps = 9) {{ minimize {objective} }}\n")
+    spec = program(PAIR + f"train(steps = 9) {{ minimize {objective} }}\n")
     with pytest.raises(MaiError) as caught:
-        train(made, tmp_path, Options(**QUIET))
-    found = caught.value.diagnostics[0]
-    assert found.slug == "loss-not-finite"
-    assert found.message == f"at step 1 the objective `{objective}` is {shown}; there is no checkpoint yet"
-    assert found.span is not None
-    assert made.source.text[found.span.start : found.span.end] == f"minimize {objective}"
+        train(spec, tmp_path, Options(**QUIET))
+    diagnostic = caught.value.diagnostics[0]
+    assert diagnostic.slug == "loss-not-finite"
+    assert diagnostic.message == f"at step 1 the objective `{objective}` is {shown}; there is no checkpoint yet"
+    assert diagnostic.span is not None
+    assert spec.source.text[diagnostic.span.start : diagnostic.span.end] == f"minimize {objective}"
     assert not (tmp_path / "weights.safetensors").exists()
 
 
 def test_a_late_failure_names_the_last_good_checkpoint(program: Maker, tmp_path: Path) -> None:
     """`a` falls from 2 by 0.5 a step, so that it is 0, and 0 log(a) is not a number, when the fifth begins."""
-    made = program(PAIR + "train(steps = 9, optimizer = sgd(lr = 0.5)) { minimize f() + 0 * log(f()) }\n")
+    spec = program(PAIR + "train(steps = 9, optimizer = sgd(lr = 0.5)) { minimize f() + 0 * log(f()) }\n")
     with pytest.raises(MaiError) as caught:
-        train(made, tmp_path, Options(save_seconds=0.0, **QUIET))
+        train(spec, tmp_path, Options(save_seconds=0.0, **QUIET))
     message = caught.value.diagnostics[0].message
     assert message.startswith("at step 5 ")
     assert message.endswith(f"the last good checkpoint is {tmp_path / 'checkpoint-00000004.safetensors'}")
@@ -219,32 +219,32 @@ def test_a_late_failure_names_the_last_good_checkpoint(program: Maker, tmp_path:
 
 
 def test_the_command_line_outranks_the_spec(program: Maker, tmp_path: Path) -> None:
-    made = program(FIT + "train(epochs = 3, batch = 6, seed = 1) { minimize (f(x) - y)^2 }\n")
-    own = trainer(made, tmp_path)
+    spec = program(FIT + "train(epochs = 3, batch = 6, seed = 1) { minimize (f(x) - y)^2 }\n")
+    own = trainer(spec, tmp_path)
     assert (own.steps, own.batch, own.seed) == (18, 6, 1)
-    chosen = trainer(made, tmp_path, steps=4, batch=1000, seed=2)
+    chosen = trainer(spec, tmp_path, steps=4, batch=1000, seed=2)
     assert (chosen.steps, chosen.batch, chosen.seed) == (4, 36, 2)
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ({"device": "tpu"}, "there is no device `tpu`"),
         ({"precision": "int8"}, "there is no precision `int8`"),
         ({"precision": "fp16"}, "fp16 needs a GPU"),
     ],
 )
-def test_settings_that_this_machine_has_not(options: Any, told: str, program: Maker, tmp_path: Path) -> None:
-    made = program(FIT + "train(steps = 1) { minimize (f(x) - y)^2 }\n")
+def test_settings_that_this_machine_has_not(options: Any, message: str, program: Maker, tmp_path: Path) -> None:
+    spec = program(FIT + "train(steps = 1) { minimize (f(x) - y)^2 }\n")
     with pytest.raises(MaiError, match="bad-setting") as caught:
-        train(made, tmp_path, Options(**{**QUIET, **options}))
-    assert caught.value.diagnostics[0].message == told
+        train(spec, tmp_path, Options(**{**QUIET, **options}))
+    assert caught.value.diagnostics[0].message == message
 
 
 def test_epochs_need_data_with_an_end(program: Maker, tmp_path: Path) -> None:
-    made = program(PAIR + "train(epochs = 2) { minimize f() * g() }\n")
+    spec = program(PAIR + "train(epochs = 2) { minimize f() * g() }\n")
     with pytest.raises(MaiError, match="bad-setting"):
-        train(made, tmp_path, Options(**QUIET))
+        train(spec, tmp_path, Options(**QUIET))
 
 
 STILL = ["minimize sum(x^2)", "minimize 0", "minimize stop_gradient(f()) * sum(x)", "minimize f() over g"]
@@ -252,17 +252,17 @@ STILL = ["minimize sum(x^2)", "minimize 0", "minimize stop_gradient(f()) * sum(x
 
 @pytest.mark.parametrize("objective", STILL)
 def test_an_objective_that_no_parameter_moves(objective: str, program: Maker, tmp_path: Path) -> None:
-    made = program(f"{PAIR}train(steps = 1, batch = 2) {{\n  {objective}\n}}\n")
+    spec = program(f"{PAIR}train(steps = 1, batch = 2) {{\n  {objective}\n}}\n")
     with pytest.raises(MaiError) as caught:
-        train(made, tmp_path / "run", Options(**QUIET))
-    (found,) = caught.value.diagnostics
-    assert found.slug == "nothing-to-train" and found.span is not None and found.span.line == 11
-    assert unmoved(made) == [found]
+        train(spec, tmp_path / "run", Options(**QUIET))
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.slug == "nothing-to-train" and diagnostic.span is not None and diagnostic.span.line == 11
+    assert unmoved(spec) == [diagnostic]
 
 
 def test_what_only_training_sees_to_be_flat_is_no_error_of_the_file(program: Maker, tmp_path: Path) -> None:
-    made = program(f'{PAIR}train(steps = 1, batch = 2, freeze = ["g.*"]) {{\n  minimize floor(f()) * g()\n}}\n')
-    assert unmoved(made) == []
+    spec = program(f'{PAIR}train(steps = 1, batch = 2, freeze = ["g.*"]) {{\n  minimize floor(f()) * g()\n}}\n')
+    assert unmoved(spec) == []
 
 
 @pytest.mark.parametrize("example_name", ["gan", "two_layer", "neural_ode", "char_gpt", "reflow"])

@@ -23,9 +23,9 @@ STATUS, FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 def megabytes(name: str) -> float:
     """What the system says of this process's memory: `VmRSS` now, `VmHWM` the most since it was told to forget that."""
-    found = re.search(rf"{name}:\s+(\d+) kB", STATUS.read_text())
-    assert found is not None
-    return int(found[1]) / 1000
+    match = re.search(rf"{name}:\s+(\d+) kB", STATUS.read_text())
+    assert match is not None
+    return int(match[1]) / 1000
 
 
 @pytest.mark.slow

@@ -34,10 +34,10 @@ class Reads(TorchDispatchMode):
         return operation(*args, **(kwargs or {}))
 
 
-def reads_of_a_step(made: Program, out: Path) -> int:
+def reads_of_a_step(spec: Program, out: Path) -> int:
     """How often a step reads, other than what it is asked for: figures are read together, every half second."""
-    assert made.training is not None
-    run = Trainer(made, made.training, out, Options(quiet=True, device="cpu", batch=2))
+    assert spec.training is not None
+    run = Trainer(spec, spec.training, out, Options(quiet=True, device="cpu", batch=2))
     run.readings.are_free = False  # As on a device.
     fields = run.feed.at(0)
     run.minimize(run.objectives[0], fields, 0, 1.0, False)
@@ -58,11 +58,11 @@ LOOPS = {
 def test_a_loop_with_a_known_number_of_turns_reads_nothing(
     loop: str, program: Callable[[str], Program], tmp_path: Path
 ) -> None:
-    made = program(
+    spec = program(
         "train(steps = 3, batch = 4, optimizer = adamw(lr = 1e-3), clip = 1) {\n  x ~ normal([4])\n  minimize sum(f(x)^2)\n}\n"
         f"net f(x: [4]) -> [4] {{\n  param A: [4, 4] ~ normal(0, 1)\n  {LOOPS[loop]}\n  return x\n}}\n"
     )
-    assert reads_of_a_step(made, tmp_path) == 0
+    assert reads_of_a_step(spec, tmp_path) == 0
 
 
 @pytest.mark.parametrize("name", ["papers/gru_lm", "papers/burgers", "moons_flow", "gan"])

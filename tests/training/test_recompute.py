@@ -47,12 +47,12 @@ train(steps = 3, batch = 16, optimizer = adamw(lr = 1e-2), recompute = {again}) 
 
 def trainer(kind: str, again: bool, program: Maker, folder: Path) -> Trainer:
     loss = LOSSES.get(kind, "mean((f(x + z) - x)^2)")
-    made = program(SPEC.format(net=NETS[kind], loss=loss, again="true" if again else "false"))
-    assert made.training is not None
-    return Trainer(made, made.training, folder, Options(quiet=True, device="cpu"))
+    spec = program(SPEC.format(net=NETS[kind], loss=loss, again="true" if again else "false"))
+    assert spec.training is not None
+    return Trainer(spec, spec.training, folder, Options(quiet=True, device="cpu"))
 
 
-def kept(made: Trainer) -> int:
+def kept(trainer: Trainer) -> int:
     """How many bytes a step keeps for its derivatives."""
     sizes: dict[int, int] = {}
 
@@ -61,7 +61,7 @@ def kept(made: Trainer) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(see, lambda tensor: tensor):
-        made.objectives[0].modules[0](made.feed.at(0), 0)
+        trainer.objectives[0].modules[0](trainer.feed.at(0), 0)
     return sum(sizes.values())
 
 
@@ -88,8 +88,8 @@ def test_a_turn_that_moves_statistics_is_not_computed_twice(program: Maker, tmp_
 
 
 def test_turns_pass_on_what_the_spec_says(program: Maker, tmp_path: Path) -> None:
-    made = trainer("plain", True, program, tmp_path)
-    graph = forms.select(made.code.graph, [0])
-    found = [run for run in runs(graph, groups_of(graph)) if run.group is not None]
-    assert [run.group for run in found] == [f"f.repeat_1.{turn}" for turn in range(6)]
-    assert all(len(region_of(graph, run).outputs) == 1 for run in found[:-1])
+    run_of_spec = trainer("plain", True, program, tmp_path)
+    graph = forms.select(run_of_spec.code.graph, [0])
+    groups = [run for run in runs(graph, groups_of(graph)) if run.group is not None]
+    assert [run.group for run in groups] == [f"f.repeat_1.{turn}" for turn in range(6)]
+    assert all(len(region_of(graph, run).outputs) == 1 for run in groups[:-1])

@@ -78,17 +78,17 @@ export generate(prompt: tokens[P], count: int = 12, temperature: real = 0.0, sto
 def test_a_recurrent_text_is_trained_and_grown(program: Maker, tmp_path: Path, net: str) -> None:
     corpus = np.random.default_rng(0).integers(0, 20, (16, 9))
     np.savez(tmp_path / "texts.npz", x=corpus)
-    made = program(AROUND.replace("{}", GRU if net == "gru" else SELECTIVE))
-    assert growing(made) == []
-    result = train(made, tmp_path / "run", Options(device="cpu", quiet=True, data=(tmp_path / "texts.npz",)))
+    spec = program(AROUND.replace("{}", GRU if net == "gru" else SELECTIVE))
+    assert growing(spec) == []
+    result = train(spec, tmp_path / "run", Options(device="cpu", quiet=True, data=(tmp_path / "texts.npz",)))
     trained = Trained(load_file(result.weights or ""))
     prompt = side_by_side([corpus[0], corpus[1, :1], corpus[2, :4]])
     texts = []
     for cache in ("none", "concat"):
-        path = export(made, "generate", trained, tmp_path / cache, CompileOptions(cache=cache)).path
+        path = export(spec, "generate", trained, tmp_path / cache, CompileOptions(cache=cache)).path
         texts.append(load(path, providers="cpu")(prompt=prompt, stop=3))
     np.testing.assert_array_equal(*texts)
-    turn = forms.step(forms.prepare(made.exports["generate"], cache="concat"))
+    turn = forms.step(forms.prepare(spec.exports["generate"], cache="concat"))
     assert turn is not None
     sizes = [v.type.shape for v in turn.inputs if v.name != "ids"]
     assert len(sizes) >= 2 and all(isinstance(size, int) for shape in sizes for size in shape)

@@ -114,17 +114,17 @@ def test_a_source_checks_loads_and_trains(name: str, tmp_path: Path) -> None:
     "settings", [*(f"optimizer = {name}()" for name in OPTIMIZERS), *(f"schedule = {name}()" for name in SCHEDULES)]
 )
 def test_an_optimizer_or_schedule_trains_and_goes_on_bit_for_bit(settings: str, program: Maker, tmp_path: Path) -> None:
-    made = program(TWO.format(settings=settings))
-    assert made.training is not None
-    train(made, tmp_path / "whole", Options(**QUIET))
+    spec = program(TWO.format(settings=settings))
+    assert spec.training is not None
+    train(spec, tmp_path / "whole", Options(**QUIET))
     (tmp_path / "parts").mkdir()
-    trainer = Trainer(made, made.training, tmp_path / "parts", Options(**QUIET))
+    trainer = Trainer(spec, spec.training, tmp_path / "parts", Options(**QUIET))
     before = {name: tensor.clone() for name, tensor in trainer.weights.state_dict().items()}
     trainer.recorder.start(0)
     for step in range(5):
         trainer.step(step, report=False)
     trainer.save(5)
-    train(made, tmp_path / "parts", Options(resume=True, **QUIET))
+    train(spec, tmp_path / "parts", Options(resume=True, **QUIET))
     whole, parts = (load_file(tmp_path / folder / "weights.safetensors") for folder in ("whole", "parts"))
     assert [name for name in whole if not torch.equal(whole[name], parts[name])] == []
     still = {name for name in whole if torch.equal(whole[name], before[name])}
@@ -134,9 +134,9 @@ def test_an_optimizer_or_schedule_trains_and_goes_on_bit_for_bit(settings: str, 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_optimizer_lowers_a_loss(name: str, program: Maker, tmp_path: Path) -> None:
-    made = program(TWO.format(settings=f"optimizer = {name}()"))
-    assert made.training is not None
-    trainer = Trainer(made, made.training, tmp_path, Options(steps=300, **QUIET))
+    spec = program(TWO.format(settings=f"optimizer = {name}()"))
+    assert spec.training is not None
+    trainer = Trainer(spec, spec.training, tmp_path, Options(steps=300, **QUIET))
     losses = [trainer.step(step, report=False) for step in range(300)]
     assert np.mean(losses[-20:]) < 0.9 * np.mean(losses[:20])
 
@@ -156,13 +156,13 @@ def test_a_solver_has_its_order_in_torch_and_in_onnx(name: str, program: Maker, 
     """The oscillator for a unit of time: twice the steps, 2^order times as exact; or as exact as it is asked to be."""
     solver = SOLVERS[name]
     head, arguments = ("", "rtol = 1e-4, atol = 1e-5") if solver.adaptive else (", steps: int = 4", "steps")
-    made = program(
+    spec = program(
         f"export f(x: [2]{head}) -> [2] {{\n  integrate s in 0..1 using {name}({arguments}) {{ dx/ds = {FIELD} }}\n  return x\n}}\n"
     )
-    graph = forms.prepare(made.exports["f"])
+    graph = forms.prepare(spec.exports["f"])
     module, model = (
         lower(graph, Weights({})),
-        load_model(export(made, "f", Trained({}), tmp_path).path, providers="cpu"),
+        load_model(export(spec, "f", Trained({}), tmp_path).path, providers="cpu"),
     )
 
     def errors(settings: dict[str, int]) -> list[float]:

@@ -34,16 +34,16 @@ train(%s) {
 
 
 def trainer(program: Maker, folder: Path, optimizer: str, scale: float | None, text: str = SPEC) -> Trainer:
-    made = program(text % HEAD.format(optimizer))
-    assert made.training is not None
-    trainer = Trainer(made, made.training, folder, Options(quiet=True, device="cpu", resume=holds_run(folder)))
+    spec = program(text % HEAD.format(optimizer))
+    assert spec.training is not None
+    trainer = Trainer(spec, spec.training, folder, Options(quiet=True, device="cpu", resume=holds_run(folder)))
     if scale is not None:
         trainer.processes.accelerator.scaler = GradScaler("cpu", init_scale=scale, growth_interval=4)
         trainer.state.scaling = Scaling(trainer.processes.accelerator.scaler)
     return trainer
 
 
-def held(trainer: Trainer) -> dict[str, torch.Tensor]:
+def weights_of(trainer: Trainer) -> dict[str, torch.Tensor]:
     return {n: t.clone() for n, t in trainer.weights.state_dict().items()}
 
 
@@ -52,8 +52,8 @@ def test_a_larger_loss_gives_the_same_steps(optimizer: str, program: Maker, tmp_
     plain, scaled = (trainer(program, tmp_path / str(s), optimizer, s) for s in (None, 2.0**12))
     losses = [[t.step(step, False) for step in range(9)] for t in (plain, scaled)]
     assert losses[0] == losses[1]
-    for name, weight in held(plain).items():
-        torch.testing.assert_close(held(scaled)[name], weight, rtol=0, atol=0)
+    for name, weight in weights_of(plain).items():
+        torch.testing.assert_close(weights_of(scaled)[name], weight, rtol=0, atol=0)
 
 
 def test_clipping_sees_the_gradients_own_size(program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,16 +71,16 @@ def test_clipping_sees_the_gradients_own_size(program: Maker, tmp_path: Path, mo
 
 
 def test_a_step_that_overflows_is_left_out(program: Maker, tmp_path: Path) -> None:
-    made = trainer(program, tmp_path, "sgd(lr = 0.1)", 2.0**127, SPEC.replace("minimize ", "minimize 1000 * "))
-    before = held(made)
-    made.step(0, False)
-    assert all(torch.equal(before[name], weight) for name, weight in held(made).items())
-    assert made.state.scaling.scaler is not None
-    assert made.state.scaling.scaler.get_scale() == 2.0**125, "halved for each objective"
+    run_of_spec = trainer(program, tmp_path, "sgd(lr = 0.1)", 2.0**127, SPEC.replace("minimize ", "minimize 1000 * "))
+    before = weights_of(run_of_spec)
+    run_of_spec.step(0, False)
+    assert all(torch.equal(before[name], weight) for name, weight in weights_of(run_of_spec).items())
+    assert run_of_spec.state.scaling.scaler is not None
+    assert run_of_spec.state.scaling.scaler.get_scale() == 2.0**125, "halved for each objective"
     for step in range(1, 60):
-        made.step(step, False)
-    assert not all(torch.equal(before[name], weight) for name, weight in held(made).items())
-    assert all(torch.isfinite(weight).all() for weight in held(made).values())
+        run_of_spec.step(step, False)
+    assert not all(torch.equal(before[name], weight) for name, weight in weights_of(run_of_spec).items())
+    assert all(torch.isfinite(weight).all() for weight in weights_of(run_of_spec).values())
 
 
 def test_a_resumed_run_goes_on_with_its_scale(program: Maker, tmp_path: Path) -> None:
@@ -97,5 +97,5 @@ def test_a_resumed_run_goes_on_with_its_scale(program: Maker, tmp_path: Path) ->
     )
     for t in (first, second):
         t.step(5, False)
-    for name, weight in held(first).items():
-        assert torch.equal(held(second)[name], weight)
+    for name, weight in weights_of(first).items():
+        assert torch.equal(weights_of(second)[name], weight)

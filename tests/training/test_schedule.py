@@ -51,8 +51,8 @@ def rates(schedule: Schedule, steps: int) -> list[float]:
 
 @given(schedules, some.integers(1, 200))
 def test_a_rate_rises_over_the_warmup_then_falls_to_no_less_than_its_end(schedule: WarmedUp, steps: int) -> None:
-    made = rates(schedule, steps)
-    up, down = made[: schedule.warmup], made[schedule.warmup :]
+    factors = rates(schedule, steps)
+    up, down = factors[: schedule.warmup], factors[schedule.warmup :]
     assert up == sorted(up)
     assert all(0 < r <= 1 for r in up)
     assert all(a >= b - 1e-12 for a, b in pairwise(down))
@@ -121,10 +121,10 @@ train(steps = 40, batch = 10, optimizer = sgd(lr = 1e-9), schedule = plateau(eve
 
 def test_a_plateau_goes_on_bit_for_bit(program: Maker, tmp_path: Path) -> None:
     """The loss never falls: seven looks after the best, one of every two halves the rate. A run stops between two looks."""
-    made = program(PLATEAU.replace("x: []", "x: [1]"))
-    train(made, tmp_path / "whole", Options(quiet=True, device="cpu"))
+    spec = program(PLATEAU.replace("x: []", "x: [1]"))
+    train(spec, tmp_path / "whole", Options(quiet=True, device="cpu"))
     for end in (8, 13, 40):
-        train(made, tmp_path / "parts", Options(quiet=True, device="cpu", steps=end, resume=end > 8))
+        train(spec, tmp_path / "parts", Options(quiet=True, device="cpu", steps=end, resume=end > 8))
     whole, parts = (
         [json.loads(line)["lr"] for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
         for name in ("whole", "parts")
@@ -134,13 +134,13 @@ def test_a_plateau_goes_on_bit_for_bit(program: Maker, tmp_path: Path) -> None:
 
 def test_without_held_out_examples_a_plateau_watches_the_training_loss(program: Maker, tmp_path: Path) -> None:
     data = "x: [2] from moons()"
-    made = program(PLATEAU.replace('x: [], y: [] from function("x0", count = 100)', data))
-    assert made.training is not None
-    trainer = Trainer(made, made.training, tmp_path, Options(quiet=True, device="cpu"))
+    spec = program(PLATEAU.replace('x: [], y: [] from function("x0", count = 100)', data))
+    assert spec.training is not None
+    trainer = Trainer(spec, spec.training, tmp_path, Options(quiet=True, device="cpu"))
     for step in range(15):
         trainer.step(step, report=False)
     assert trainer.rate.factor(15) == 0.5
-    again = Trainer(made, made.training, tmp_path, Options(quiet=True, device="cpu"))
+    again = Trainer(spec, spec.training, tmp_path, Options(quiet=True, device="cpu"))
     again.rate.restore(trainer.rate.saved())
     assert again.rate.factor(15) == 0.5
     torch.testing.assert_close(again.rate.saved(), trainer.rate.saved(), rtol=0, atol=0)
@@ -279,12 +279,12 @@ def test_other_optimizers_are_torchs(settings: Optimizer, make: Callable[..., to
 
 def test_each_step_of_a_run_takes_its_own_rate(program: Maker, tmp_path: Path) -> None:
     """The loss `w` has gradient 1, so that a step of plain descent moves the weight by the learning rate itself."""
-    made = program(
+    spec = program(
         "data x: [2] from moons()\nnet f() -> [] {\n  param w: [] = 1\n  return w\n}\n"
         "train(steps = 10, optimizer = sgd(lr = 0.5), schedule = linear(warmup = 4, final = 0.2)) { minimize f() }\n"
     )
-    assert made.training is not None
-    trainer = Trainer(made, made.training, tmp_path, Options(quiet=True, device="cpu"))
+    assert spec.training is not None
+    trainer = Trainer(spec, spec.training, tmp_path, Options(quiet=True, device="cpu"))
     (weight,) = trainer.weights.parameters()
     path = [float(weight.detach())]
     for step in range(10):
@@ -295,12 +295,12 @@ def test_each_step_of_a_run_takes_its_own_rate(program: Maker, tmp_path: Path) -
 
 
 def test_clipping_bounds_the_length_of_the_step(program: Maker, tmp_path: Path) -> None:
-    made = program(
+    spec = program(
         "data x: [2] from moons()\nnet f() -> [2] {\n  param w: [2] = 1\n  return w\n}\n"
         "train(steps = 1, optimizer = sgd(lr = 1), clip = 0.5) { minimize 30 * f()[0] + 40 * f()[1] }\n"
     )
-    assert made.training is not None
-    trainer = Trainer(made, made.training, tmp_path, Options(quiet=True, device="cpu"))
+    assert spec.training is not None
+    trainer = Trainer(spec, spec.training, tmp_path, Options(quiet=True, device="cpu"))
     trainer.step(0, report=False)
     (weight,) = trainer.weights.parameters()
     np.testing.assert_allclose(1 - weight.detach().numpy(), [0.3, 0.4], rtol=1e-4)

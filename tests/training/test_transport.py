@@ -54,12 +54,12 @@ def test_the_matching_is_that_of_the_hungarian_method() -> None:
     graph.outputs, graph.output_names = [Builder(graph).emit(Matching, *graph.inputs)], ["p"]
     rng = np.random.default_rng(2)
     x, y = rng.standard_normal((3, 9, 2)), rng.standard_normal((9, 2))
-    (made,) = evaluate(graph, {"x": x, "y": y}, {}, {})
+    (result,) = evaluate(graph, {"x": x, "y": y}, {}, {})
     (ours,) = lower(graph, Weights({}))(torch.from_numpy(x), torch.from_numpy(y))
-    np.testing.assert_array_equal(made, ours.numpy())
+    np.testing.assert_array_equal(result, ours.numpy())
     for i in range(3):
         rows, columns = linear_sum_assignment(((x[i][:, None] - y) ** 2).sum(-1))
-        np.testing.assert_array_equal(made[i][columns], rows)
+        np.testing.assert_array_equal(result[i][columns], rows)
 
 
 def outputs(program: Program, seed: int, step: int, x: np.ndarray) -> list[np.ndarray]:
@@ -84,9 +84,9 @@ def test_a_coupled_batch_is_the_nearest_order_of_the_same_draws(program: Maker) 
 
 @pytest.mark.usefixtures("_points")
 def test_training_is_the_same_for_the_same_seed(program: Maker, tmp_path: Path) -> None:
-    made = program(COUPLED.format(line="(x0, x) = couple(x0, x)"))
+    spec = program(COUPLED.format(line="(x0, x) = couple(x0, x)"))
     figures = [
-        train(made, tmp_path / str(i), Options(quiet=True, seed=seed)).figures for i, seed in enumerate((4, 4, 5))
+        train(spec, tmp_path / str(i), Options(quiet=True, seed=seed)).figures for i, seed in enumerate((4, 4, 5))
     ]
     assert figures[0] == figures[1] != figures[2]
 
@@ -131,9 +131,9 @@ def test_what_is_refused(line: str, slug: str, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("_points")
 def test_what_few_bits_cost_is_not_measured_where_onnx_has_no_such_loss(program: Maker) -> None:
-    made = program(COUPLED.format(line="(x0, x) = couple(x0, x)"))
-    trained = Trained({n: np.ones(w.shape, np.float32) for n, w in made.weights.items()})
-    assert loss_changes(Preparations(made, CompileOptions(quantize="int8")), trained) == []
+    spec = program(COUPLED.format(line="(x0, x) = couple(x0, x)"))
+    trained = Trained({n: np.ones(w.shape, np.float32) for n, w in spec.weights.items()})
+    assert loss_changes(Preparations(spec, CompileOptions(quantize="int8")), trained) == []
 
 
 def test_coupling_pairs_values_of_one_shape(tmp_path: Path) -> None:

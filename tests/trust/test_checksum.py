@@ -28,8 +28,8 @@ export sample(x: [2], steps: int = 3) -> [2] {
 
 @pytest.fixture
 def path(program: Callable[[str], Program], tmp_path: Path) -> Path:
-    made = program(SPEC)
-    return export(made, "sample", Trained(load_weights(made, None)[0]), tmp_path, CompileOptions(verify=False)).path
+    spec = program(SPEC)
+    return export(spec, "sample", Trained(load_weights(spec, None)[0]), tmp_path, CompileOptions(verify=False)).path
 
 
 def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
@@ -43,9 +43,9 @@ def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 
 def test_it_is_the_sum_of_what_onnx_finds(path: Path) -> None:
     model, raw = onnx.load(path), path.read_bytes()
-    held = list(tensors(model.graph))
-    assert len(list(held)) > len(model.graph.initializer), "weights of a loop belong to its body"
-    wanted = sum(zlib.crc32(t.SerializeToString()) for t in held) % 2**64
+    tensors_of_file = list(tensors(model.graph))
+    assert len(list(tensors_of_file)) > len(model.graph.initializer), "weights of a loop belong to its body"
+    wanted = sum(zlib.crc32(t.SerializeToString()) for t in tensors_of_file) % 2**64
     assert load(path, providers="cpu").manifest.checksum == checksum(raw) == f"{wanted:016x}"
 
 

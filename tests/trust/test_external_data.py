@@ -147,16 +147,16 @@ def test_a_large_file_is_mapped_where_its_weights_lie(
 ) -> None:
     """The weights of its loop, too, are left out of what ONNX Runtime is given, and found in the file."""
     wanted = load(paths[1], providers="cpu")(x=X)
-    given: list[tuple[str | bytes, Path | None]] = []
+    opened: list[tuple[str | bytes, Path | None]] = []
 
     def seen(path: Path, raw: memoryview) -> tuple[str | bytes, Path | None]:
-        given.append(source_of(path, raw))
-        return given[-1]
+        opened.append(source_of(path, raw))
+        return opened[-1]
 
     monkeypatch.setattr("mai.runtime.model.mapping.LARGE", 0)
     monkeypatch.setattr("mai.runtime.model.loader.source_of", seen)
     np.testing.assert_array_equal(load(paths[1], providers="cpu")(x=X), wanted)
-    ((source, folder),) = given
+    ((source, folder),) = opened
     assert folder == paths[1].parent and len(source) < paths[1].stat().st_size / 5
 
 

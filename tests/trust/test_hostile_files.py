@@ -140,7 +140,7 @@ def test_a_header_that_claims_more_than_there_is(shape: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "at least one row"),
         ("x0,x1,y\n", "at least one row"),
@@ -152,9 +152,9 @@ def test_a_header_that_claims_more_than_there_is(shape: str, tmp_path: Path) -> 
         ("x0,x1,y\n" + "9" * 5000 + ",2,1\n", "not finite"),
     ],
 )
-def test_tables_that_do_not_fit_are_told(text: str, told: str, tmp_path: Path) -> None:
+def test_tables_that_do_not_fit_are_told(text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text)
-    assert told in refused(Csv(path="a.csv"), tmp_path, FIELDS)
+    assert message in refused(Csv(path="a.csv"), tmp_path, FIELDS)
 
 
 def test_an_array_of_objects_is_never_unpickled(tmp_path: Path) -> None:

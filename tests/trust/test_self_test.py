@@ -150,11 +150,11 @@ def test_a_run_with_numbers_that_are_not_finite_is_left_out(program: Make, tmp_p
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"quantize": "int8"}, {"precision": "fp16"}, {"settings": "required"}])
 def test_texts_and_their_step_files_are_content(program: Make, tmp_path: Path, options: dict[str, Any]) -> None:
-    made = program(TEXT)
-    trained = Trained(load_weights(made, None)[0], tokenizer="bytes")
-    step = export_step(made, "generate", trained, tmp_path, CompileOptions(**options))
+    spec = program(TEXT)
+    trained = Trained(load_weights(spec, None)[0], tokenizer="bytes")
+    step = export_step(spec, "generate", trained, tmp_path, CompileOptions(**options))
     assert step is not None
-    for path in (export(made, "generate", trained, tmp_path, CompileOptions(**options)).path, step.path):
+    for path in (export(spec, "generate", trained, tmp_path, CompileOptions(**options)).path, step.path):
         verification = load(path, providers="cpu").verify()
         assert verification.differences[0].output in ("generate", "next")
 
@@ -191,9 +191,9 @@ def test_a_file_that_a_program_has_quantized_is_measured(program: Make, tmp_path
         load(other, providers="cpu")
     amounts = [d.amount for d in load(other, providers="cpu", check_weights=False).run_self_test().differences]
     assert 1e-4 < max(amounts) < 0.1
-    told = invoke("verify", str(other))
-    assert told.exit_code == 1 and "`straight` differs by" in told.output
-    assert "another program has changed the weights" in told.output
+    completed = invoke("verify", str(other))
+    assert completed.exit_code == 1 and "`straight` differs by" in completed.output
+    assert "another program has changed the weights" in completed.output
     assert invoke("verify", str(other), "--tolerance", "0.1").exit_code == 0
 
 
@@ -206,10 +206,10 @@ def test_the_command_tells_of_each_file(program: Make, tmp_path: Path) -> None:
     assert note.startswith(f"note: another program has written {other} anew")
     assert "as when it was written: 2 runs of 1 output on cpu" in good
     assert "error[self-test-failed]: other.onnx" in bad and "error[model-not-found]" in none
-    told = json.loads(invoke("verify", str(file), str(other), "--format", "json").stdout)
-    assert [record["ok"] for record in told] == [True, False]
-    assert told[1]["error"]["slug"] == "self-test-failed"
-    assert [(d["run"], d["output"], d["ok"]) for d in told[1]["differences"]] == [
+    answer = json.loads(invoke("verify", str(file), str(other), "--format", "json").stdout)
+    assert [record["ok"] for record in answer] == [True, False]
+    assert answer[1]["error"]["slug"] == "self-test-failed"
+    assert [(d["run"], d["output"], d["ok"]) for d in answer[1]["differences"]] == [
         (0, "straight", False),
         (1, "straight", False),
     ]

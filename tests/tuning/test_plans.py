@@ -56,7 +56,7 @@ def result(graph: Graph, x: np.ndarray = X, **settings: int) -> np.ndarray:
 def test_a_grid_is_a_list_of_times(method: str, program: Maker) -> None:
     """Beside the times that the text lists, in either number of steps; the setting goes over to steps of one length."""
     spoken = program(SPOKEN).exports["f"]
-    made = forms.retimed(spoken, Plan(method, 7, BENT), Switches("steps", uneven="uneven"))
+    graph = forms.retimed(spoken, Plan(method, 7, BENT), Switches("steps", uneven="uneven"))
     bends = dict(zip("abc", BENT.bends, strict=True))
     tried = forms.retimed(spoken, Plan(method, 5, Grid((1, 1, 1))), Switches("steps", bends=("a", "b", "c")))
     for steps in (7, 4):
@@ -64,11 +64,11 @@ def test_a_grid_is_a_list_of_times(method: str, program: Maker) -> None:
         body = FIELD.format(t="s", s="s", rate="")
         text = SPEC.format(t="s", bounds="2..-1", method=method, body=body).replace("(steps)", f"(grid = [{times}])")
         hand = result(program(text).exports["f"])
-        np.testing.assert_allclose(result(made, steps=steps), hand, rtol=1e-12)
+        np.testing.assert_allclose(result(graph, steps=steps), hand, rtol=1e-12)
         np.testing.assert_allclose(result(tried, steps=steps, **bends), hand, rtol=1e-12)
         even = forms.retimed(spoken, Plan(method, steps), STEPS)
-        np.testing.assert_allclose(result(made, steps=steps, uneven=0), result(even), rtol=1e-12)
-    assert made.settings["steps"].default == 7 and made.settings["uneven"].default == 1
+        np.testing.assert_allclose(result(graph, steps=steps, uneven=0), result(even), rtol=1e-12)
+    assert graph.settings["steps"].default == 7 and graph.settings["uneven"].default == 1
 
 
 GUIDED = """
@@ -89,25 +89,25 @@ FORMS = {
 }  # fmt: skip
 
 
-def weights_of(made: Program) -> dict[str, np.ndarray]:
-    return {n: a.astype(np.float64) for n, a in load_weights(made, None)[0].items()}
+def weights_of(spec: Program) -> dict[str, np.ndarray]:
+    return {n: a.astype(np.float64) for n, a in load_weights(spec, None)[0].items()}
 
 
 @pytest.mark.parametrize("method", ["rk4", "ab2"])
 @pytest.mark.parametrize("written", FORMS)
 def test_guidance_in_an_interval_is_a_choice_by_hand(written: str, method: str, program: Maker) -> None:
     """At its settings' ends, and with a weight that does not amplify, it is computed everywhere."""
-    made, x, off = (
+    spec, x, off = (
         program(GUIDED.format(guided=written)),
         np.random.default_rng(0).standard_normal((4, 3)),
         FORMS[written],
     )
     weights, hand = (
-        weights_of(made),
+        weights_of(spec),
         f"where(0.3 < s and s < 0.65, {written}, own)",
     )  # From 1 to 0, so 0.35 to 0.7 of the way.
     plan = Plan(method, 6, guided=Interval(0.35, 0.7))
-    graph = forms.retimed(made.exports["f"], plan, Switches("steps", guided=("low", "high")))
+    graph = forms.retimed(spec.exports["f"], plan, Switches("steps", guided=("low", "high")))
     assert (graph.settings["low"].default, graph.settings["high"].default) == (0.35, 0.7)
 
     def values(graph: Graph, **settings: float) -> np.ndarray:
@@ -115,7 +115,7 @@ def test_guidance_in_an_interval_is_a_choice_by_hand(written: str, method: str, 
 
     other = program(GUIDED.format(guided=hand)).exports["f"]
     np.testing.assert_allclose(values(graph), values(forms.retimed(other, Plan(method, 6), STEPS)), rtol=1e-12)
-    whole = forms.retimed(made.exports["f"], Plan(method, 6), STEPS)
+    whole = forms.retimed(spec.exports["f"], Plan(method, 6), STEPS)
     np.testing.assert_allclose(values(graph, low=0, high=1), values(whole), rtol=1e-12)
     np.testing.assert_allclose(values(graph, w=off), values(whole, w=off), rtol=1e-12)
     assert np.abs(values(graph) - values(whole)).max() > 1e-3
@@ -129,10 +129,10 @@ def test_what_is_no_guidance_stays(written: str, program: Maker) -> None:
     assert spared_by(graph).guidance == 0
 
 
-@pytest.mark.parametrize(("method", "begun", "stages"), [("ab2", 2, 1), ("rk4", 0, 4), ("euler", 0, 1)])
-def test_a_plan_costs_what_its_steps_do(method: str, begun: int, stages: int) -> None:
+@pytest.mark.parametrize(("method", "first_evaluations", "stages"), [("ab2", 2, 1), ("rk4", 0, 4), ("euler", 0, 1)])
+def test_a_plan_costs_what_its_steps_do(method: str, first_evaluations: int, stages: int) -> None:
     for steps, every in itertools.product((1, 5, 9), (1, 2, 3, 20)):
-        wanted = begun + stages * sum(1 if n % every == 0 else 1 - 0.25 for n in range(steps))
+        wanted = first_evaluations + stages * sum(1 if n % every == 0 else 1 - 0.25 for n in range(steps))
         assert Plan(method, steps, Grid(), every, spared=Spared(0.25)).cost == pytest.approx(wanted)
 
 
@@ -143,11 +143,11 @@ def test_what_is_reusable_is_reused_by_a_setting(program: Maker) -> None:
     own = program(text.replace("{}(steps)", "rk4(steps, reuse = k)").replace("8)", "8, k: int = 1)")).exports["f"]
     hand = program(text.replace("{}(steps)", "ab2(steps, reuse = 3)")).exports["f"]
     for graph, name in ((spoken, "reuse"), (own, "k")):
-        made = forms.retimed(graph, Plan("ab2", 7, reuse=3), Switches("steps", name))
-        assert made.settings[name].default == 3 and "reuse" not in graph.settings
-        np.testing.assert_array_equal(result(made), result(hand, steps=7))
+        rewritten = forms.retimed(graph, Plan("ab2", 7, reuse=3), Switches("steps", name))
+        assert rewritten.settings[name].default == 3 and "reuse" not in graph.settings
+        np.testing.assert_array_equal(result(rewritten), result(hand, steps=7))
         whole = forms.retimed(graph, Plan("ab2", 7), Switches("steps", name))
-        np.testing.assert_array_equal(result(made, **{name: 1}), result(whole))
+        np.testing.assert_array_equal(result(rewritten, **{name: 1}), result(whole))
     assert "reuse" not in forms.retimed(spoken, Plan("ab2", 7), Switches("steps", "reuse")).settings
 
 
@@ -186,10 +186,10 @@ def test_where_a_plan_spares_guidance() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_even_steps_are_the_spec_with_another_solver(method: str, program: Maker) -> None:
-    made = forms.retimed(program(SPOKEN).exports["f"], Plan(method, 5), STEPS)
+    graph = forms.retimed(program(SPOKEN).exports["f"], Plan(method, 5), STEPS)
     body = FIELD.format(t="s", s="s", rate="")
     hand = program(SPEC.format(t="s", bounds="2..-1", method=method, body=body)).exports["f"]
-    np.testing.assert_array_equal(result(made), result(hand, steps=5))
+    np.testing.assert_array_equal(result(graph), result(hand, steps=5))
 
 
 @pytest.mark.slow
@@ -207,8 +207,8 @@ def test_a_grid_keeps_the_order(method: str, program: Maker) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_straight_flow_stays_straight(method: str, program: Maker) -> None:
     text = SPEC.format(t="s", bounds="0..1", method="rk4", body="dx/ds = concat([3], [-1])")
-    made = forms.retimed(program(text).exports["f"], Plan(method, 3, BENT), STEPS)
-    np.testing.assert_allclose(result(made), X + np.array([3, -1]), atol=1e-12)
+    graph = forms.retimed(program(text).exports["f"], Plan(method, 3, BENT), STEPS)
+    np.testing.assert_allclose(result(graph), X + np.array([3, -1]), atol=1e-12)
 
 
 def calls(region: Region, op: type, turns: int) -> int:
@@ -229,8 +229,8 @@ def test_the_number_of_evaluations_is_counted(method: str, program: Maker) -> No
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_file_computes_what_numpy_does(method: str, program: Maker, tmp_path: Path) -> None:
-    made = program(SPOKEN)
-    changed = replace_plan(made, "f", subject(made), Plan(method, 6, BENT))
+    spec = program(SPOKEN)
+    changed = replace_plan(spec, "f", subject(spec), Plan(method, 6, BENT))
     exported = export(changed, "f", Trained({}), tmp_path)
     assert exported.error is not None and exported.error < 1e-4
     model = load(exported.path, providers="cpu")
@@ -243,6 +243,6 @@ def test_a_number_in_the_spec_is_changed_too(program: Maker) -> None:
     graph = program(SPOKEN.replace("(steps)", "(8)").replace(", steps: int = 8", "")).exports["f"]
     free = program(SPOKEN).exports["f"]
     plan = Plan("ab2", 5)
-    made = forms.retimed(graph, plan, Switches())
-    np.testing.assert_array_equal(result(made), result(forms.retimed(free, plan, STEPS)))
-    np.testing.assert_array_equal(result(forms.freeze(made)), result(made))
+    rewritten = forms.retimed(graph, plan, Switches())
+    np.testing.assert_array_equal(result(rewritten), result(forms.retimed(free, plan, STEPS)))
+    np.testing.assert_array_equal(result(forms.freeze(rewritten)), result(rewritten))

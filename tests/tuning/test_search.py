@@ -51,11 +51,11 @@ def search(power: int, factor: float) -> Search:
 @pytest.mark.parametrize("power", [0, 1, 2, 3, 5])
 @pytest.mark.parametrize("factor", [1.0001, 1.02, 1.2])
 def test_the_cheapest_is_found(power: int, factor: float) -> None:
-    found = search(power, factor).run(CURRENT)
+    result = search(power, factor).run(CURRENT)
     every = [Plan(m, n) for m, n in itertools.product(METHODS, range(1, 81))]
     good = [p for p in every if p.evaluations <= 80 and abs(quadrature(p, power) - 1) <= (factor - 1) * (1 + 1e-9)]
-    assert found.chosen is not None
-    assert found.chosen.plan.evaluations == min(p.evaluations for p in good)
+    assert result.chosen is not None
+    assert result.chosen.plan.evaluations == min(p.evaluations for p in good)
 
 
 @pytest.mark.parametrize("spared", [0.3, 0.9])
@@ -66,15 +66,15 @@ def test_the_cheapest_that_reuses_is_found(spared: float) -> None:
         return (1 + seed) * (1 + abs(quadrature(plan, 3) - 1)) if plan.grid.even else math.inf
 
     methods = ("euler", "heun", "ab2")  # The others have one step's integral of a cubic, or nearly.
-    found = Search(measure, CURRENT, methods, Limits(1.02, 80, 2, spared=Spared(spared)), even).run(CURRENT)
+    result = Search(measure, CURRENT, methods, Limits(1.02, 80, 2, spared=Spared(spared)), even).run(CURRENT)
     every = [
         Plan(m, n, Grid(), k, spared=Spared(spared))
         for m, n, k in itertools.product(methods, range(1, 81), (1, *REUSES))
         if n > k
     ]
     good = [p for p in every if abs(quadrature(p, 3) - 1) <= 0.02 * (1 + 1e-9)]
-    assert found.chosen is not None and found.chosen.plan.reuse > 1
-    assert found.chosen.plan.cost == min(p.cost for p in good)
+    assert result.chosen is not None and result.chosen.plan.reuse > 1
+    assert result.chosen.plan.cost == min(p.cost for p in good)
 
 
 def test_a_straight_field_takes_one_step_of_euler() -> None:
@@ -89,14 +89,14 @@ def test_luck_is_not_confirmed(lucky: int) -> None:
     def measure(plan: Plan, seed: int) -> float:
         return 2.0 if plan.evaluations < lucky and seed >= 2 else 1.0
 
-    found = Search(measure, CURRENT, ("heun", "rk4"), Limits(1.02, 80, 2), even).run(CURRENT)
-    chosen = found.chosen
+    result = Search(measure, CURRENT, ("heun", "rk4"), Limits(1.02, 80, 2), even).run(CURRENT)
+    chosen = result.chosen
     assert chosen is not None
     assert chosen.plan.evaluations == 10 if lucky == 10 else chosen.plan == CURRENT
-    assert all(p.plan.evaluations < lucky and p.mean == 2 for p in found.refused)
-    said = list(refusals(found))
-    assert len(said) == len(found.refused) > 0
-    cheapest = found.refused[0].plan
+    assert all(p.plan.evaluations < lucky and p.mean == 2 for p in result.refused)
+    said = list(refusals(result))
+    assert len(said) == len(result.refused) > 0
+    cheapest = result.refused[0].plan
     assert said[0].startswith(f"not {cheapest}, {cheapest.evaluations} evaluations: 1.000 × in the search, 2.000 × on")
 
 
@@ -157,19 +157,19 @@ def test_a_grid_is_learned_from_the_ends_of_a_fine_solution() -> None:
 
 def test_every_plan_is_measured_once_and_told() -> None:
     seen: list[tuple[Plan, int]] = []
-    told: list[Plan] = []
+    plans: list[Plan] = []
 
     def measure(plan: Plan, seed: int) -> float:
         seen.append((plan, seed))
         return 1 + 1 / plan.evaluations
 
     limits = Limits(1.5, 12, 2)
-    Search(measure, CURRENT, METHODS, limits, even, lambda p, _: told.append(p.plan)).run(CURRENT)
+    Search(measure, CURRENT, METHODS, limits, even, lambda p, _: plans.append(p.plan)).run(CURRENT)
     searched = [s for s in seen if s[1] < 2]
     assert len(searched) == len(set(searched))
-    assert len(told) == len(set(told))
-    assert {p for p, _ in searched} == set(told)
-    assert all(p.evaluations <= 12 for p in told if p != CURRENT)
+    assert len(plans) == len(set(plans))
+    assert {p for p, _ in searched} == set(plans)
+    assert all(p.evaluations <= 12 for p in plans if p != CURRENT)
 
 
 def test_a_quality_below_zero_is_worse_upward() -> None:
@@ -206,8 +206,8 @@ def test_w2_of_points_on_a_line_is_that_of_sorted_ones() -> None:
 def test_a_metric_that_is_none_is_told(name: str, said: str) -> None:
     with pytest.raises(MaiError) as caught:
         metric_of(name)
-    (told,) = caught.value.diagnostics
-    assert told.slug == "tune-metric" and said in told.message
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.slug == "tune-metric" and said in diagnostic.message
 
 
 def test_a_metric_that_fails_is_told() -> None:

@@ -306,8 +306,8 @@ def test_what_cannot_be_tuned_is_told(said: str, compiled: Written) -> None:
     raw = path.read_bytes()
     with pytest.raises(MaiError) as caught:
         tuned(path)
-    (told,) = caught.value.diagnostics
-    assert told.slug == "tune-refused" and said in told.message
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.slug == "tune-refused" and said in diagnostic.message
     assert path.read_bytes() == raw
 
 
@@ -343,10 +343,10 @@ def test_a_manifest_that_was_tampered_with(change: dict[str, Any], compiled: Wri
     path = compiled(DRIFT.format(solver="rk4(steps)"))
     tuned(path, against=points)
     model = onnx.load(path)
-    (held,) = [p for p in model.metadata_props if p.key == MANIFEST_KEY]
-    said = json.loads(held.value)
+    (property_,) = [p for p in model.metadata_props if p.key == MANIFEST_KEY]
+    said = json.loads(property_.value)
     said["tuned"]["after"] |= change
-    held.value = json.dumps(said)
+    property_.value = json.dumps(said)
     onnx.save(model, path)
     assert slug(path, against=points) == "tune-refused"
 

@@ -46,7 +46,7 @@ def tensors(shapes: dict[str, tuple[int, ...]] = STATE) -> dict[str, torch.Tenso
 def make(tmp_path: Path) -> Make:
     """A program with rules, and a file of tensors beside it."""
 
-    def made(rules: str = RULES, state: dict[str, torch.Tensor] | None = None, net: str = NET) -> Program:
+    def spec_with(rules: str = RULES, state: dict[str, torch.Tensor] | None = None, net: str = NET) -> Program:
         path = tmp_path / "a.mai"
         path.write_text(f'{net}weights from "m.safetensors" {{\n{rules}\n}}\n')
         save_file(tensors() if state is None else state, tmp_path / "m.safetensors")
@@ -54,7 +54,7 @@ def make(tmp_path: Path) -> Make:
         assert checked.program is not None, [(d.slug, d.message) for d in checked.diagnostics]
         return checked.program
 
-    return made
+    return spec_with
 
 
 def refused(program: Program, path: Path | None = None) -> list[Diagnostic]:
@@ -76,10 +76,10 @@ def test_a_file_is_gone_through_once(make: Make, monkeypatch: pytest.MonkeyPatch
     """Its checksum is of all its bytes."""
     checked: list[Path] = []
     monkeypatch.setattr(TensorFiles, "check", lambda files: checked.append(files.path))
-    own, path = dict(load_weights(made := make(), None)[0]), tmp_path / "own.safetensors"
+    own, path = dict(load_weights(spec := make(), None)[0]), tmp_path / "own.safetensors"
     checked.clear()
     save_file({name: torch.from_numpy(array) for name, array in own.items()}, path)
-    assert [*load_weights(made, path)[0]] == [*own]
+    assert [*load_weights(spec, path)[0]] == [*own]
     assert checked == [path]
 
 
@@ -134,8 +134,8 @@ def test_a_new_head_beside_a_catch_all(make: Make) -> None:
     own = {name: torch.full(tuple(make(RULES, tensors()).weights[name].shape), 7.0) for name in names}
     head = "f.linear_2.*"
     rules = f'"*" = "*"\n"{head}" = first\nignore "{head}"'
-    found = load_weights(make(rules, own), None)[0]
-    assert {n for n, value in found.items() if (value == 7).all()} == {n for n in names if "linear_2" not in n}
+    weights = load_weights(make(rules, own), None)[0]
+    assert {n for n, value in weights.items() if (value == 7).all()} == {n for n in names if "linear_2" not in n}
     other = load_weights(make('"*" = first\n"f.linear_2.*" = "f.linear_2.*"\nignore "*"', own), None)[0]
     assert {n for n, value in other.items() if (value == 7).all()} == {n for n in names if "linear_2" in n}
 
@@ -150,8 +150,8 @@ def test_shards(make: Make, tmp_path: Path) -> None:
     program, state = make(), tensors()
     whole, _ = load_weights(program, None)
     names = sorted(state)
-    for file, held in (("s1.safetensors", names[:3]), ("s2.safetensors", names[3:])):
-        save_file({n: state[n] for n in held}, tmp_path / file)
+    for file, names_of_file in (("s1.safetensors", names[:3]), ("s2.safetensors", names[3:])):
+        save_file({n: state[n] for n in names_of_file}, tmp_path / file)
     index = tmp_path / "model.safetensors.index.json"
     index.write_text(json.dumps({"weight_map": {n: f"s{1 + (i > 2)}.safetensors" for i, n in enumerate(names)}}))
     for path in (index, tmp_path):
@@ -207,10 +207,10 @@ def test_other_shapes_are_told_at_the_rule_with_both(make: Make) -> None:
 )
 def test_steps_that_do_not_fit(make: Make, rule: str, said: str) -> None:
     rules = RULES.replace('"f.linear_1.*" = "in.*"', f'"f.linear_1.weight" = "in.weight"\n{rule}')
-    (found,) = refused(make(rules))
-    assert said in found.message
-    assert found.slug == "weights-mismatch"
-    assert found.span is not None and found.span.line == 9
+    (diagnostic,) = refused(make(rules))
+    assert said in diagnostic.message
+    assert diagnostic.slug == "weights-mismatch"
+    assert diagnostic.span is not None and diagnostic.span.line == 9
 
 
 def test_what_nothing_takes_is_told(make: Make) -> None:

@@ -38,21 +38,21 @@ def test_known_networks(name: str, tmp_path: Path) -> None:
     expected, _ = load_weights(program, None)
     assert program.loading is not None
     spec = Path(program.source.path)
-    made = proposal(spec, tmp_path / program.loading.path, **case.sets)
-    assert made.family == FAMILIES[name]
-    assert made.lacking == []
-    (tmp_path / "pasted.mai").write_text(pasted(spec.read_text(), made))
+    proposed = proposal(spec, tmp_path / program.loading.path, **case.sets)
+    assert proposed.family == FAMILIES[name]
+    assert proposed.lacking == []
+    (tmp_path / "pasted.mai").write_text(pasted(spec.read_text(), proposed))
     checked = check(tmp_path / "pasted.mai", {n: str(v) for n, v in case.sets.items()})
     assert checked.program is not None, checked.diagnostics
-    found, _ = load_weights(checked.program, None)
-    assert found.keys() == expected.keys()
+    weights, _ = load_weights(checked.program, None)
+    assert weights.keys() == expected.keys()
     for weight in expected:
-        np.testing.assert_array_equal(found[weight], expected[weight], err_msg=weight)
+        np.testing.assert_array_equal(weights[weight], expected[weight], err_msg=weight)
 
 
-def pasted(text: str, made: Proposal) -> str:
+def pasted(text: str, proposed: Proposal) -> str:
     """The spec with the proposed block instead of its own."""
-    return re.sub(r"\nweights from .*?\n\}", lambda _: f"\n{made}", text, flags=re.DOTALL)
+    return re.sub(r"\nweights from .*?\n\}", lambda _: f"\n{proposed}", text, flags=re.DOTALL)
 
 
 SPEC = """net f(x: [6]) -> [3] {
@@ -81,10 +81,10 @@ def written(tmp_path: Path, shapes: dict[str, tuple[int, ...]], spec: str = SPEC
 
 def test_an_unknown_network(tmp_path: Path) -> None:
     """By shapes, order and words: transposed, its layers counted from 1, and with one tensor that nothing takes."""
-    made = written(tmp_path, UNKNOWN)
-    assert made.family is None
-    assert made.lacking == []
-    text = str(made)
+    proposed = written(tmp_path, UNKNOWN)
+    assert proposed.family is None
+    assert proposed.lacking == []
+    text = str(proposed)
     for rule in (
         '"f.linear_1.weight" = "enter.weight"\'',
         '"f.repeat_1.{i}.layer_norm_1.weight" = "stack.{i + 1}.prenorm.weight"',
@@ -97,7 +97,7 @@ def test_an_unknown_network(tmp_path: Path) -> None:
         assert f"  {rule}" in text.splitlines() or any(line.startswith(f"  {rule}  #") for line in text.splitlines()), (
             text
         )
-    (tmp_path / "a.mai").write_text(f"{SPEC}{made}\n")
+    (tmp_path / "a.mai").write_text(f"{SPEC}{proposed}\n")
     program = check(tmp_path / "a.mai").program
     assert program is not None
     load_weights(program, None)
@@ -108,10 +108,10 @@ def test_layers_that_the_file_counts_otherwise(tmp_path: Path) -> None:
     spec = "net f(x: [4]) -> [4] {\n  repeat 3 { x += silu(linear(x, 4)) }\n  return x\n}\n"
     spec += "export g(x: [4]) -> [4] { return f(x) }\n"
     shapes = {f"seq.{k}.{p}": (4, 4)[: 2 if p == "weight" else 1] for k in (1, 3, 5) for p in ("weight", "bias")}
-    made = written(tmp_path, shapes, spec)
-    assert '"f.repeat_1.{i}.linear_1.weight" = "seq.{2 * i + 1}.weight"' in str(made)
-    assert made.lacking == []
-    (tmp_path / "a.mai").write_text(f"{spec}{made}\n")
+    proposed = written(tmp_path, shapes, spec)
+    assert '"f.repeat_1.{i}.linear_1.weight" = "seq.{2 * i + 1}.weight"' in str(proposed)
+    assert proposed.lacking == []
+    (tmp_path / "a.mai").write_text(f"{spec}{proposed}\n")
     program = check(tmp_path / "a.mai").program
     assert program is not None
     with TensorFiles(tmp_path / "m.safetensors") as files:
@@ -124,28 +124,28 @@ def test_nothing_rather_than_nonsense(tmp_path: Path) -> None:
     """Where only a shape that several have speaks for a tensor, there is no rule."""
     spec = "net f(x: [4]) -> [4] {\n  param a: [4] = zeros\n  param b: [4] = zeros\n  return x * a + b\n}\n"
     spec += "export g(x: [4]) -> [4] { return f(x) }\n"
-    made = written(tmp_path, {"q.left": (4,), "q.right": (4,)}, spec)
-    assert [w.name for w in made.lacking] == ["f.a", "f.b"]
-    assert 'ignore "q.left"  # nothing takes it: [4]' in str(made)
+    proposed = written(tmp_path, {"q.left": (4,), "q.right": (4,)}, spec)
+    assert [w.name for w in proposed.lacking] == ["f.a", "f.b"]
+    assert 'ignore "q.left"  # nothing takes it: [4]' in str(proposed)
 
 
 def test_doubts_are_said(tmp_path: Path) -> None:
     spec = "net f(x: [4]) -> [4] { return linear(linear(x, 4, bias = false), 4, bias = false) }\n"
     spec += "export g(x: [4]) -> [4] { return f(x) }\n"
-    made = written(tmp_path, {"a.weight": (4, 4), "b.weight": (4, 4)}, spec)
-    assert '"f.linear_1.weight" = "a.weight"  # ambiguous: `b.weight` fits as well' in str(made)
-    assert '"f.linear_2.weight" = "b.weight"' in str(made)
-    made = written(tmp_path, {"a.weight": (4, 4), "c": (5,)}, spec)
-    assert '  # no tensor of the file fits "f.linear_2.weight" [4, 4]' in str(made)
-    assert 'ignore "c"  # nothing takes it: [5]' in str(made)
+    proposed = written(tmp_path, {"a.weight": (4, 4), "b.weight": (4, 4)}, spec)
+    assert '"f.linear_1.weight" = "a.weight"  # ambiguous: `b.weight` fits as well' in str(proposed)
+    assert '"f.linear_2.weight" = "b.weight"' in str(proposed)
+    proposed = written(tmp_path, {"a.weight": (4, 4), "c": (5,)}, spec)
+    assert '  # no tensor of the file fits "f.linear_2.weight" [4, 4]' in str(proposed)
+    assert 'ignore "c"  # nothing takes it: [5]' in str(proposed)
 
 
 def test_a_square_matrix_beside_transposed_ones(tmp_path: Path) -> None:
     spec = "net f(x: [4]) -> [3] { return linear(linear(x, 4, bias = false), 3, bias = false) }\n"
     spec += "export g(x: [4]) -> [3] { return f(x) }\n"
-    made = written(tmp_path, {"a.weight": (4, 4), "b.weight": (4, 3)}, spec)
-    assert '"f.linear_2.weight" = "b.weight"\'' in str(made)
-    assert '"f.linear_1.weight" = "a.weight"\'  # ambiguous: it is square' in str(made)
+    proposed = written(tmp_path, {"a.weight": (4, 4), "b.weight": (4, 3)}, spec)
+    assert '"f.linear_2.weight" = "b.weight"\'' in str(proposed)
+    assert '"f.linear_1.weight" = "a.weight"\'  # ambiguous: it is square' in str(proposed)
 
 
 def test_the_command(tmp_path: Path) -> None:
@@ -180,23 +180,23 @@ OWN = {
 def test_a_file_that_the_spec_wrote(tmp_path: Path) -> None:
     """Equal names come before all likeness: one rule, by which every parameter gets its own tensor."""
     spec = LIKE_EACH_OTHER.replace("WIDTH", "4")
-    made = written(tmp_path, OWN, spec)
-    assert str(made) == 'weights from "m.safetensors" {\n  "*" = "*"\n}'
-    (tmp_path / "a.mai").write_text(f"{spec}{made}\n")
+    proposed = written(tmp_path, OWN, spec)
+    assert str(proposed) == 'weights from "m.safetensors" {\n  "*" = "*"\n}'
+    (tmp_path / "a.mai").write_text(f"{spec}{proposed}\n")
     program = check(tmp_path / "a.mai").program
     assert program is not None
-    found, _ = load_weights(program, None)
+    weights, _ = load_weights(program, None)
     with TensorFiles(tmp_path / "m.safetensors") as files:
-        assert found.keys() == files.shapes.keys()
-        for name, array in found.items():
+        assert weights.keys() == files.shapes.keys()
+        for name, array in weights.items():
             np.testing.assert_array_equal(array, files.read(name).numpy(), err_msg=name)
 
 
 def test_a_net_of_another_name(tmp_path: Path) -> None:
     spec = LIKE_EACH_OTHER.replace("WIDTH", "4").replace("v(", "field(")
-    made = written(tmp_path, OWN, spec)
-    assert (made.lacking, made.doubts) == ([], 0)
-    for line in made.lines:
+    proposed = written(tmp_path, OWN, spec)
+    assert (proposed.lacking, proposed.doubts) == ([], 0)
+    for line in proposed.lines:
         here, _, there = line.rule.partition(" = ")
         assert here.replace("field.", "v.") == there
 
@@ -205,20 +205,20 @@ def test_two_nets_of_other_names_may_be_either(tmp_path: Path) -> None:
     spec = "".join(f"net {n}(x: [4]) -> [4] {{ return linear(linear(x, 4), 4) }}\n" for n in ("first", "second"))
     spec += "export g(x: [4]) -> [4] { return first(x) + second(x) }\n"
     shapes = {f"{n}.linear_{k}.weight": (4, 4) for n in "ab" for k in (1, 2)}
-    made = written(tmp_path, shapes | {f"{n}.linear_{k}.bias": (4,) for n in "ab" for k in (1, 2)}, spec)
-    assert '"second.linear_1.bias" = "b.linear_1.bias"  # ambiguous: `a.linear_1.bias` fits as well' in str(made)
-    assert "linear_1" not in "".join(line.doubt for line in made.lines if "linear_2" in line.rule)
+    proposed = written(tmp_path, shapes | {f"{n}.linear_{k}.bias": (4,) for n in "ab" for k in (1, 2)}, spec)
+    assert '"second.linear_1.bias" = "b.linear_1.bias"  # ambiguous: `a.linear_1.bias` fits as well' in str(proposed)
+    assert "linear_1" not in "".join(line.doubt for line in proposed.lines if "linear_2" in line.rule)
 
 
 def test_a_file_that_a_spec_like_it_wrote(tmp_path: Path) -> None:
     """What has another shape, or is of another number of turns, is in no rule that asks for equal names."""
     file = {n: s for n, s in OWN.items() if n != "v.repeat_1.1.linear_2.bias"} | {"v.extra": (7,)}
-    made = written(tmp_path, file, LIKE_EACH_OTHER.replace("WIDTH", "3"))
-    lines = [line.rule for line in made.lines]
+    proposed = written(tmp_path, file, LIKE_EACH_OTHER.replace("WIDTH", "3"))
+    lines = [line.rule for line in proposed.lines]
     assert lines[0] == '"v.linear_1.*" = "v.linear_1.*"'
     assert '"v.repeat_1.{i}.linear_1.*" = "v.repeat_1.{i}.linear_1.*"' in lines
     assert '"v.repeat_1.{i}.linear_2.weight" = "v.repeat_1.{i}.linear_2.weight"' in lines
     assert '"v.repeat_1.{i}.linear_2.bias" = "v.repeat_1.{i}.linear_2.bias"' not in lines
-    assert '"v.repeat_1.1.linear_2.bias" = "v.linear_2.bias"  # it has the name of another parameter' in str(made)
+    assert '"v.repeat_1.1.linear_2.bias" = "v.linear_2.bias"  # it has the name of another parameter' in str(proposed)
     assert 'ignore "v.extra"' in lines
-    assert "v.linear_2.weight" in {w.name for w in made.lacking}
+    assert "v.linear_2.weight" in {w.name for w in proposed.lacking}

@@ -97,10 +97,10 @@ GOOD = '"f.repeat_1.{i}.linear_1.*" = "h.{i}.*"'
     ],
 )
 def test_rules_that_say_nothing(tmp_path: Path, rules: str, message: str) -> None:
-    found = said(tmp_path, rules)
-    assert [d.slug for d in found] == ["weights-rule"], [d.message for d in found]
-    assert message in found[0].message
-    assert found[0].span is not None
+    messages = said(tmp_path, rules)
+    assert [d.slug for d in messages] == ["weights-rule"], [d.message for d in messages]
+    assert message in messages[0].message
+    assert messages[0].span is not None
 
 
 def test_rules_may_use_consts(tmp_path: Path) -> None:
@@ -116,8 +116,8 @@ def test_paths_that_leave_the_folder(tmp_path: Path, path: str) -> None:
 
 
 def test_one_file_has_one_of_them(tmp_path: Path) -> None:
-    found = said(tmp_path, GOOD + '\n}\nweights from "m.safetensors" {')
-    assert [d.slug for d in found] == ["duplicate-name"]
+    messages = said(tmp_path, GOOD + '\n}\nweights from "m.safetensors" {')
+    assert [d.slug for d in messages] == ["duplicate-name"]
 
 
 def test_a_spec_with_rules_is_checked_without_its_file(tmp_path: Path) -> None:

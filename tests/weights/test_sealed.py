@@ -66,13 +66,13 @@ def test_files_of_other_tools_have_no_checksum(tmp_path: Path) -> None:
 
 
 def test_damaged_weights_are_not_compiled(program: Callable[[str], Program], tmp_path: Path) -> None:
-    made, path = program(SPEC), tmp_path / "weights.safetensors"
-    arrays = load_weights(made, None)[0]
+    spec, path = program(SPEC), tmp_path / "weights.safetensors"
+    arrays = load_weights(spec, None)[0]
     path.write_bytes(sealed({n: torch.from_numpy(a) for n, a in arrays.items()}, {"trained_steps": "3"}))
-    assert load_weights(made, path)[1] == 3
+    assert load_weights(spec, path)[1] == 3
     path.write_bytes(flipped(path.read_bytes(), -1))
     with pytest.raises(MaiError, match="damaged"):
-        load_weights(made, path)
+        load_weights(spec, path)
 
 
 def test_a_damaged_checkpoint_is_passed_over_and_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

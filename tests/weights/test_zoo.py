@@ -28,11 +28,11 @@ def test_the_zoo_computes_what_the_reference_does(name: str, tmp_path: Path) -> 
     weights, _ = load_weights(program, None)
     with torch.inference_mode():
         expected = case.expected(model, case.inputs).numpy()
-    found = load(export(program, case.export, Trained(weights), tmp_path).path, providers="cpu")(**case.inputs)
-    assert found.shape == expected.shape
+    result = load(export(program, case.export, Trained(weights), tmp_path).path, providers="cpu")(**case.inputs)
+    assert result.shape == expected.shape
     assert expected.std() > 0.1
     kept = slice(None) if case.seen is None else case.seen
-    assert np.abs(found[kept] - expected[kept]).max() < TOLERANCE * max(1, np.abs(expected).max())
+    assert np.abs(result[kept] - expected[kept]).max() < TOLERANCE * max(1, np.abs(expected).max())
 
 
 @pytest.mark.parametrize("name", ["llama, stretched as 3.1", "qwen2", "mistral", "mixtral", "gemma2", *RECURRENT])
@@ -45,12 +45,12 @@ def test_the_incremental_form_generates_what_the_reference_does(name: str, tmp_p
         export(program, "generate", Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu"
     )
     prompt = case.inputs["x"][:, :12]
-    found = compiled(prompt=prompt, count=24, temperature=0.0, stop=-1)
+    result = compiled(prompt=prompt, count=24, temperature=0.0, stop=-1)
     text = torch.from_numpy(prompt)
     with torch.inference_mode():
         for _ in range(24):
             text = torch.cat([text, model(text).logits[:, -1].argmax(-1, keepdim=True)], -1)
-    np.testing.assert_array_equal(found, text.numpy())
+    np.testing.assert_array_equal(result, text.numpy())
 
 
 @pytest.mark.parametrize("name", RECURRENT)
@@ -61,8 +61,8 @@ def test_prompts_side_by_side_are_read_as_if_alone(name: str, tmp_path: Path) ->
     saved(model, program)
     path = export(program, "generate", Trained(load_weights(program, None)[0]), tmp_path).path
     rows = [np.resize(case.inputs["x"], size) for size in (140, 3, 21)]
-    found = load(path, providers="cpu")(prompt=side_by_side(rows), count=6, temperature=0.0, stop=-1)
-    for text, prompt in zip(found, rows, strict=True):
+    result = load(path, providers="cpu")(prompt=side_by_side(rows), count=6, temperature=0.0, stop=-1)
+    for text, prompt in zip(result, rows, strict=True):
         alone = torch.from_numpy(prompt)[None]
         with torch.inference_mode():
             for _ in range(6):

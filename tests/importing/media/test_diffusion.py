@@ -80,8 +80,8 @@ def test_a_network_says_the_same_noise(name: str, tmp_path: Path) -> None:
     with torch.inference_mode():
         expected = pipeline.unet(torch.from_numpy(x), torch.from_numpy(t)).sample.numpy()
     assert expected.std() > 0.1
-    found = compiled(tmp_path, "predict")(x=x, t=t)
-    np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
+    result = compiled(tmp_path, "predict")(x=x, t=t)
+    np.testing.assert_allclose(result, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
 
 
 @pytest.mark.slow
@@ -93,8 +93,8 @@ def test_the_same_pictures_from_the_same_noise(name: str, tmp_path: Path) -> Non
     file = compiled(tmp_path, "denoise")
     for steps in (7, 20):
         expected = cleared(pipeline, torch.from_numpy(z), steps)
-        found = file(z=z, steps=steps)
-        np.testing.assert_allclose(found, expected, atol=2e-4 * max(1, np.abs(expected).max()), rtol=0)
+        result = file(z=z, steps=steps)
+        np.testing.assert_allclose(result, expected, atol=2e-4 * max(1, np.abs(expected).max()), rtol=0)
     times = pipeline.scheduler.config.num_train_timesteps - scheduler.get("steps_offset", 0)
     np.testing.assert_array_equal(file(z=z, steps=times + 5), file(z=z, steps=times))
 
@@ -107,11 +107,11 @@ def test_fresh_noise_has_the_same_size(name: str, tmp_path: Path) -> None:
     pipeline = saved(tmp_path, kind, {"layers_per_block": 1}, {**scheduler, "clip_sample_range": 3.0})
     z = np.tile(np.random.default_rng(0).standard_normal((1, 3, SIZE, SIZE)), (1500, 1, 1, 1)).astype(np.float32)
     torch.manual_seed(1)
-    expected, found = cleared(pipeline, torch.from_numpy(z), 4), compiled(tmp_path, "denoise")(z=z, steps=4, seed=1)
+    expected, result = cleared(pipeline, torch.from_numpy(z), 4), compiled(tmp_path, "denoise")(z=z, steps=4, seed=1)
     spread = expected.std(0).mean()
     assert spread > 0.1
-    assert np.abs(found.mean(0) - expected.mean(0)).mean() < 0.05 * spread
-    assert abs(found.std(0).mean() / spread - 1) < 0.03
+    assert np.abs(result.mean(0) - expected.mean(0)).mean() < 0.05 * spread
+    assert abs(result.std(0).mean() / spread - 1) < 0.03
 
 
 def test_a_pipeline_with_other_parts(tmp_path: Path) -> None:

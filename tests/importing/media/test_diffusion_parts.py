@@ -34,7 +34,7 @@ TRANSFORMERS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def made(kind: str, **settings: Any) -> Any:
+def network(kind: str, **settings: Any) -> Any:
     library = pytest.importorskip("diffusers", reason="diffusers is not installed")
     torch.manual_seed(0)
     model = shaken(getattr(library, kind)(**settings))
@@ -58,7 +58,7 @@ def noise(*shape: int) -> np.ndarray[Any, Any]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", VAES)
 def test_an_autoencoder(name: str, tmp_path: Path) -> None:
-    model = made("AutoencoderKL", **VAE, sample_size=32, **VAES[name])
+    model = network("AutoencoderKL", **VAE, sample_size=32, **VAES[name])
     save(model, tmp_path)
     files, x, z = compiled(tmp_path), noise(2, 3, 32, 32), noise(2, 4, 8, 8)
     with torch.inference_mode():
@@ -75,7 +75,7 @@ def test_an_autoencoder(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_network_that_looks_at_vectors(tmp_path: Path) -> None:
-    model = made("UNet2DConditionModel", **UNET, attention_head_dim=4)
+    model = network("UNet2DConditionModel", **UNET, attention_head_dim=4)
     save(model, tmp_path)
     x, t, y = noise(2, 4, SIZE, SIZE), np.array([3.0, 77.0], np.float32), noise(2, 5, 12)
     with torch.inference_mode():
@@ -89,7 +89,7 @@ def test_a_network_that_looks_at_vectors(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_a_transformer_of_labels(name: str, tmp_path: Path) -> None:
-    model = made("DiTTransformer2DModel", **DIT | TRANSFORMERS[name])
+    model = network("DiTTransformer2DModel", **DIT | TRANSFORMERS[name])
     save(model, tmp_path)
     x, t, y = noise(3, 4, SIZE, SIZE), np.array([3.0, 77.0, 999.0], np.float32), np.array([0, 3, 7])
     with torch.inference_mode():
@@ -126,7 +126,7 @@ JOINTS: dict[str, tuple[str, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", JOINTS)
 def test_a_transformer_of_pictures_and_texts(name: str, tmp_path: Path) -> None:
     kind, settings = JOINTS[name]
-    model = made(kind, **settings)
+    model = network(kind, **settings)
     save(model, tmp_path)
     y, whole = noise(2, 5, 12), noise(2, 10)
     if kind.startswith("SD3"):
@@ -151,15 +151,15 @@ def test_a_transformer_of_pictures_and_texts(name: str, tmp_path: Path) -> None:
     with torch.inference_mode():
         expected = model(**{n: torch.from_numpy(v) for n, v in theirs.items()}).sample.numpy()
     assert expected.std() > 0.1
-    found = compiled(tmp_path)["predict"](**ours, y=y, whole=whole)
-    np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max(), rtol=0)
+    images = compiled(tmp_path)["predict"](**ours, y=y, whole=whole)
+    np.testing.assert_allclose(images, expected, atol=1e-4 * np.abs(expected).max(), rtol=0)
 
 
 def pipeline(**settings: Any) -> Any:
     library = pytest.importorskip("diffusers", reason="diffusers is not installed")
     return library.DiTPipeline(
-        made("DiTTransformer2DModel", **DIT | settings),
-        made("AutoencoderKL", **VAE),
+        network("DiTTransformer2DModel", **DIT | settings),
+        network("AutoencoderKL", **VAE),
         library.DDIMScheduler(clip_sample=False),
     )
 
@@ -175,8 +175,8 @@ def test_pictures_of_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for guidance, steps in ((4.0, 6), (1.0, 3)):
         expected = both(y.tolist(), guidance_scale=guidance, num_inference_steps=steps, output_type="np").images
         assert expected.std() > 0.05
-        found = file(z=z, y=y, guidance=guidance, steps=steps)
-        np.testing.assert_allclose(found.transpose(0, 2, 3, 1), expected, atol=5e-4, rtol=0)
+        result = file(z=z, y=y, guidance=guidance, steps=steps)
+        np.testing.assert_allclose(result.transpose(0, 2, 3, 1), expected, atol=5e-4, rtol=0)
 
 
 PIXART = {
@@ -224,8 +224,8 @@ def test_pictures_of_texts_of_any_length(name: str, tmp_path: Path) -> None:
     scheduler, settings = SOLVERS[name]
     torch.manual_seed(0)
     both = library.PixArtAlphaPipeline(
-        tokenizer=None, text_encoder=shaken(transformers.T5EncoderModel(transformers.T5Config(**T5))), vae=made("AutoencoderKL", **VAE),
-        transformer=made("PixArtTransformer2DModel", **PIXART | settings), scheduler=getattr(library, f"{name}Scheduler")(**scheduler),
+        tokenizer=None, text_encoder=shaken(transformers.T5EncoderModel(transformers.T5Config(**T5))), vae=network("AutoencoderKL", **VAE),
+        transformer=network("PixArtTransformer2DModel", **PIXART | settings), scheduler=getattr(library, f"{name}Scheduler")(**scheduler),
     )  # fmt: skip
     both.save_pretrained(tmp_path)
     both.set_progress_bar_config(disable=True)
@@ -234,8 +234,8 @@ def test_pictures_of_texts_of_any_length(name: str, tmp_path: Path) -> None:
     for guidance, steps in ((4.0, 6), (1.0, 2)):
         expected = pictures(both, z, rows, guidance, steps)
         assert expected.std() > 0.05
-        found = file(z=z, prompt=[rows[0]], without=[rows[1]], guidance=guidance, steps=steps)
-        np.testing.assert_allclose(found.transpose(0, 2, 3, 1), expected, atol=5e-4, rtol=0)
+        result = file(z=z, prompt=[rows[0]], without=[rows[1]], guidance=guidance, steps=steps)
+        np.testing.assert_allclose(result.transpose(0, 2, 3, 1), expected, atol=5e-4, rtol=0)
 
 
 def test_another_number_of_labels(tmp_path: Path) -> None:

@@ -62,6 +62,6 @@ def test_the_same_pictures_from_the_same_noise(name: str, tmp_path: Path) -> Non
                 prompt_embeds=texts[0], negative_prompt_embeds=texts[1], latents=torch.from_numpy(z), guidance_scale=guidance,
                 num_inference_steps=steps, output_type="np",
             ).images  # fmt: skip
-        found = draw(z=z, prompt=prompt, without=without, guidance=guidance, steps=steps)
+        result = draw(z=z, prompt=prompt, without=without, guidance=guidance, steps=steps)
         assert expected.std() > 0.05
-        np.testing.assert_allclose(found.transpose(0, 2, 3, 1), expected, atol=5e-4, rtol=0)
+        np.testing.assert_allclose(result.transpose(0, 2, 3, 1), expected, atol=5e-4, rtol=0)

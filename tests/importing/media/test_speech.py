@@ -38,15 +38,15 @@ def features(x: np.ndarray) -> torch.Tensor:
     return extractor(list(x), sampling_rate=RATE, return_tensors="pt").input_features
 
 
-def greedy(model: Any, x: torch.Tensor, begun: list[int]) -> list[int]:
+def greedy(model: Any, x: torch.Tensor, start: list[int]) -> list[int]:
     """The likeliest tokens that are allowed, each found from the whole text."""
-    text = torch.tensor([begun])
+    text = torch.tensor([start])
     with torch.inference_mode():
         for turn in range(COUNT):
             z = model(input_features=x, decoder_input_ids=text).logits[:, -1]
             z[:, [7, *([5, 1] if turn == 0 else [])]] = -1e9
             text = torch.cat([text, z.argmax(-1, keepdim=True)], -1)
-    return text[0, len(begun) :].tolist()
+    return text[0, len(start) :].tolist()
 
 
 @pytest.mark.slow
@@ -66,16 +66,16 @@ def test_a_sound_is_transcribed(said: dict[str, Any], tmp_path: Path) -> None:
     x, text = sounds(), np.array([[90, 3, 17, 4, 60, 22], [90, 8, 9, 10, 11, 12]])
     with torch.inference_mode():
         expected = model(input_features=features(x), decoder_input_ids=torch.from_numpy(text)).logits.numpy()
-    found = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(sound=x, x=text)
+    result = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(sound=x, x=text)
     assert expected.std() > 0.1
-    np.testing.assert_allclose(found, expected, atol=2e-4 * np.abs(expected).max(), rtol=0)
+    np.testing.assert_allclose(result, expected, atol=2e-4 * np.abs(expected).max(), rtol=0)
     grow = load(export(program, "transcribe", trained, tmp_path).path, providers="cpu")
-    begun, settings = ([90, 92, 93, 95], {"language": 92}) if said else ([90], {})
+    start, settings = ([90, 92, 93, 95], {"language": 92}) if said else ([90], {})
     together = grow(sound=x, count=COUNT, stop=-1, **settings)
     short = grow(sound=x[:1, : RATE // 2], count=COUNT, stop=-1, **settings)
     assert short.tolist() == together[:1].tolist()
     for wave, row in zip(x, together, strict=True):
-        assert row.tolist() == greedy(model, features(wave[None]), begun)
+        assert row.tolist() == greedy(model, features(wave[None]), start)
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def test_a_spectrogram_becomes_vectors_or_classes(name: str, tmp_path: Path) -> 
     fields = {"classify": "logits", "encode": "last_hidden_state", "pool": "pooler_output"}
     for export_name in program.exports:
         wanted = said[fields[export_name]].numpy()
-        found = load(export(program, export_name, trained, tmp_path).path, providers="cpu")(x=x)
+        result = load(export(program, export_name, trained, tmp_path).path, providers="cpu")(x=x)
         assert wanted.std() > 0.1
-        np.testing.assert_allclose(found, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
+        np.testing.assert_allclose(result, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
 
 
 def of_moments(logits: torch.Tensor, none: int) -> list[int]:
@@ -148,8 +148,8 @@ def test_a_sound_becomes_tokens_of_its_moments(name: str, normalised: bool | Non
     trained = Trained(load_weights(program, None)[0])
     file = {n: load(export(program, n, trained, tmp_path).path, providers="cpu") for n in program.exports}
     for export_name in {"predict", "classify", "encode"} & set(file):
-        found = file[export_name](sound=x)
-        np.testing.assert_allclose(found, expected.numpy(), atol=1e-4 * max(1, expected.abs().max()), rtol=0)
+        tokens = file[export_name](sound=x)
+        np.testing.assert_allclose(tokens, expected.numpy(), atol=1e-4 * max(1, expected.abs().max()), rtol=0)
     if "transcribe" in file:
         rows = file["transcribe"](sound=x)
         for wave, row, z in zip(x, rows, expected, strict=True):

@@ -17,7 +17,7 @@ export f(x: [8], p: [] = 0.5) -> [...] {{ return {} }}
 """
 
 
-def told(tmp_path: Path, text: str) -> list[Diagnostic]:
+def diagnostics_of(tmp_path: Path, text: str) -> list[Diagnostic]:
     path = tmp_path / "spec.mai"
     path.write_text(text, encoding="utf-8")
     return check(path).diagnostics
@@ -25,32 +25,32 @@ def told(tmp_path: Path, text: str) -> list[Diagnostic]:
 
 @pytest.mark.parametrize("condition", ["check d % n == 0", "check n > 1 and n < 5", "check not (n == 3)", "check true"])
 def test_a_call_for_which_it_holds_is_taken(tmp_path: Path, condition: str) -> None:
-    assert not told(tmp_path, LAYER.format(condition, "heads_of(x, 4)"))
+    assert not diagnostics_of(tmp_path, LAYER.format(condition, "heads_of(x, 4)"))
 
 
 def test_a_call_for_which_it_does_not_hold_is_refused_with_the_numbers(tmp_path: Path) -> None:
-    (refused,) = told(tmp_path, LAYER.format("check d % n == 0", "heads_of(x, 3)"))
+    (refused,) = diagnostics_of(tmp_path, LAYER.format("check d % n == 0", "heads_of(x, 3)"))
     assert refused.slug == "check-failed"
     assert refused.message == "`d % n == 0` has to hold, and d is 8 and n is 3"
     assert [label.span.text for label in refused.where] == ["heads_of(x, 3)"]
 
 
 def test_large_numbers_are_told_to_the_last_digit(tmp_path: Path) -> None:
-    (refused,) = told(tmp_path, LAYER.format("check n % 8 == 0", "heads_of(x, 1048577)"))
+    (refused,) = diagnostics_of(tmp_path, LAYER.format("check n % 8 == 0", "heads_of(x, 1048577)"))
     assert refused.message == "`n % 8 == 0` has to hold, and n is 1048577"
 
 
 @pytest.mark.parametrize("condition", ["check sum(x) > 0", "check x"])
 def test_what_only_a_call_of_the_file_knows_is_refused(tmp_path: Path, condition: str) -> None:
-    (refused, *_) = told(tmp_path, LAYER.format(condition, "heads_of(x, 4)"))
+    (refused, *_) = diagnostics_of(tmp_path, LAYER.format(condition, "heads_of(x, 4)"))
     assert refused.slug == "static-needed"
 
 
 def test_a_claim_checks_the_model_and_its_layers_their_numbers(tmp_path: Path) -> None:
     claim = "claim small { check norm(heads_of(ones([8]), 3)) < 100 }\n"
     text = LAYER.format("check d % n == 0", "heads_of(x, 4)") + claim
-    assert [d.slug for d in told(tmp_path, text)] == ["check-failed"]
-    assert not told(tmp_path, text.replace(", 3)", ", 2)"))
+    assert [d.slug for d in diagnostics_of(tmp_path, text)] == ["check-failed"]
+    assert not diagnostics_of(tmp_path, text.replace(", 3)", ", 2)"))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_claim_checks_the_model_and_its_layers_their_numbers(tmp_path: Path) -
 def test_a_standard_layer_refuses_a_size_in_the_place_of_a_small_number(
     tmp_path: Path, call: str, right: str | None
 ) -> None:
-    (refused,) = told(
+    (refused,) = diagnostics_of(
         tmp_path, LAYER.format("check true", call) + "export g(x: [8]) -> [2] { return heads_of(x, 2) }\n"
     )
     assert refused.slug == "check-failed"

@@ -95,8 +95,8 @@ def mixtral(weights: Weights) -> Any:
 
 @pytest.mark.slow  # transformers takes seconds to import
 def test_a_block_is_that_of_transformers(program: Maker, tmp_path: Path) -> None:
-    made = program(BLOCK)
-    graph, weights = weights_of(made, "mixed")
+    spec = program(BLOCK)
+    graph, weights = weights_of(spec, "mixed")
     x = torch.randn(2, 7, 12, generator=torch.Generator().manual_seed(0))
     block = mixtral(weights)
     wanted = block(x.clone())
@@ -106,7 +106,7 @@ def test_a_block_is_that_of_transformers(program: Maker, tmp_path: Path) -> None
         evaluate(graph, inputs, None, arrays(weights))[0], wanted.detach().numpy(), rtol=1e-4, atol=1e-6
     )
     np.testing.assert_allclose(
-        by_file(made, "mixed", weights, tmp_path, **inputs), wanted.detach().numpy(), rtol=1e-4, atol=1e-6
+        by_file(spec, "mixed", weights, tmp_path, **inputs), wanted.detach().numpy(), rtol=1e-4, atol=1e-6
     )
 
 
@@ -129,9 +129,9 @@ def test_gradients_are_those_of_transformers(program: Maker) -> None:
 
 
 def test_the_written_module_computes_the_same(program: Maker) -> None:
-    made = program(BLOCK)
-    graph, weights = weights_of(made, "mixed")
-    text = source(made, ["mixed"])
+    spec = program(BLOCK)
+    graph, weights = weights_of(spec, "mixed")
+    text = source(spec, ["mixed"])
     module = ModuleType("written")
     exec(compile(text, "written.py", "exec"), module.__dict__)
     model = module.__dict__["Mixed"]()
@@ -150,13 +150,13 @@ def test_only_chosen_experts_are_computed(program: Maker) -> None:
 
 def test_probabilities_may_stay_as_they_are(program: Maker, tmp_path: Path) -> None:
     """By a plain loop over tokens, of experts that are a family of nets."""
-    made = program("""
+    spec = program("""
 # Experts that are nets.
 net e[3](x: [4]) -> [5] { return linear(x, 5) }
 net mixed(x: [P, 4]) -> [P, 5] { return experts(x, 3, top = 2, expert = e, renormalise = false) }
 export f(x: [P, 4]) -> [P, 5] { return mixed(x) }
 """)
-    _, weights = weights_of(made, "f")
+    _, weights = weights_of(spec, "f")
     w = {name: array.astype(np.float64) for name, array in arrays(weights).items()}
     x = np.random.default_rng(0).standard_normal((1, 6, 4)).astype(np.float32)
     rows = []
@@ -165,43 +165,43 @@ export f(x: [P, 4]) -> [P, 5] { return mixed(x) }
         p = scores / scores.sum()
         best = np.argsort(-p)[:2]
         rows.append(sum(p[i] * (w[f"e.{i}.linear_1.weight"] @ token + w[f"e.{i}.linear_1.bias"]) for i in best))
-    np.testing.assert_allclose(by_file(made, "f", weights, tmp_path, x=x)[0], rows, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(by_file(spec, "f", weights, tmp_path, x=x)[0], rows, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", BODIES)
 def test_each_example_has_its_own_member(name: str, program: Maker, tmp_path: Path) -> None:
     """A member that the run time chooses is the one of that number, whatever is in it."""
     body, alone = BODIES[name]
-    made = program(EACH.format(body=body))
-    graph, weights = weights_of(made, "chosen")
+    spec = program(EACH.format(body=body))
+    graph, weights = weights_of(spec, "chosen")
     assert any(node.op is ChosenAffine for node in graph.walk()) == (alone or "experts" in name)
     rng = np.random.default_rng(0)
     inputs = {"x": rng.standard_normal((9, 8)).astype(np.float32), "y": rng.integers(0, 3, 9)}
-    each = evaluate(forms.prepare(made.exports["all"]), inputs, None, arrays(weights))[0]
+    each = evaluate(forms.prepare(spec.exports["all"]), inputs, None, arrays(weights))[0]
     wanted = each[np.arange(9), inputs["y"]]
     assert np.abs(each[:, 0] - each[:, 1]).max() > 1e-2
     np.testing.assert_allclose(evaluate(graph, inputs, None, arrays(weights))[0], wanted, rtol=1e-9, atol=1e-9)
-    np.testing.assert_allclose(by_file(made, "chosen", weights, tmp_path, **inputs), wanted, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(by_file(spec, "chosen", weights, tmp_path, **inputs), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_weights_may_be_of_the_example(program: Maker, tmp_path: Path) -> None:
     """A product with a matrix that a net computes of each example."""
-    made = program("""
+    spec = program("""
 # Weights that are computed.
 export f(x: [4], w: [3, 4], b: [3]) -> [3] { return affine(x, w, b) }
 """)
     rng = np.random.default_rng(0)
     x, w, b = (rng.standard_normal((5, *shape)).astype(np.float32) for shape in ((4,), (3, 4), (3,)))
-    _, weights = weights_of(made, "f")
-    found = by_file(made, "f", weights, tmp_path, x=x, w=w, b=b)
-    np.testing.assert_allclose(found, np.einsum("bd,bnd->bn", x, w) + b, rtol=1e-4, atol=1e-5)
+    _, weights = weights_of(spec, "f")
+    result = by_file(spec, "f", weights, tmp_path, x=x, w=w, b=b)
+    np.testing.assert_allclose(result, np.einsum("bd,bnd->bn", x, w) + b, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow  # transformers takes seconds to import
 def test_balance_is_that_of_transformers(program: Maker) -> None:
     from transformers.models.mixtral.modeling_mixtral import load_balancing_loss_func
 
-    made = program("""
+    spec = program("""
 # Losses of scores.
 export f(z: [N, 6]) -> ([], [], []) {
   even = 0 * z
@@ -209,7 +209,7 @@ export f(z: [N, 6]) -> ([], [], []) {
 }
 """)
     z = np.random.default_rng(0).standard_normal((1, 40, 6)) * 2
-    balance, small, even = evaluate(forms.prepare(made.exports["f"]), {"z": z}, None, {})
+    balance, small, even = evaluate(forms.prepare(spec.exports["f"]), {"z": z}, None, {})
     wanted = load_balancing_loss_func((torch.tensor(z[0]),), num_experts=6, top_k=2)
     np.testing.assert_allclose(2 * balance[0], float(wanted), rtol=1e-6)
     np.testing.assert_allclose(small[0], float((torch.tensor(z[0]).logsumexp(-1) ** 2).mean()), rtol=1e-9)
@@ -218,7 +218,7 @@ export f(z: [N, 6]) -> ([], [], []) {
 
 def test_a_train_block_adds_the_balance(program: Maker) -> None:
     """Scores are handed to the experts and kept, a row a layer; the loss is of the whole batch, and moves the routers."""
-    made = program("""
+    spec = program("""
 # A text model whose experts are kept in balance.
 const vocab = 11
 data x: tokens[9] from npz("x.npz")
@@ -240,11 +240,11 @@ export f(x: tokens[P]) -> [P, vocab] {
   return y
 }
 """)
-    graph = forms.select(forms.prepare(made.training.graph), [0])  # type: ignore[union-attr]
-    weights = Weights(made.weights).initialise(0)
+    graph = forms.select(forms.prepare(spec.training.graph), [0])  # type: ignore[union-attr]
+    weights = Weights(spec.weights).initialise(0)
     x = torch.randint(0, 11, (4, 9), generator=torch.Generator().manual_seed(0))
-    given = [x if v.type.shape else torch.arange(4) for v in graph.inputs] + [torch.tensor(0)] * len(graph.settings)
-    lower(graph, weights)(*given)[0].mean().backward()
+    inputs = [x if v.type.shape else torch.arange(4) for v in graph.inputs] + [torch.tensor(0)] * len(graph.settings)
+    lower(graph, weights)(*inputs)[0].mean().backward()
     routers = [p.grad for name, p in weights.named_parameters() if "router" in name]
     assert len(routers) == 2
     assert all(g is not None and bool(g.abs().sum() > 0) for g in routers)

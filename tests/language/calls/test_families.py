@@ -91,24 +91,24 @@ export back(z: [2]) -> [2] {
 
 def result(program: Program, name: str, folder: Path, **inputs: Array | int) -> Array:
     path = export(program, name, Trained(load_weights(program, None)[0]), folder).path
-    found = load(path, providers="cpu")(**inputs)
-    assert isinstance(found, np.ndarray)
-    return found
+    result = load(path, providers="cpu")(**inputs)
+    assert isinstance(result, np.ndarray)
+    return result
 
 
 def test_all_ways_to_say_which_agree(program: Maker, tmp_path: Path) -> None:
-    made = program(FAMILY)
+    spec = program(FAMILY)
     x = np.random.default_rng(0).standard_normal((6, 4)).astype(np.float32)
-    numbers = result(made, "numbers", tmp_path, x=x)
+    numbers = result(spec, "numbers", tmp_path, x=x)
     for name in ("by_turn", "loop"):
-        np.testing.assert_allclose(result(made, name, tmp_path, x=x), numbers, rtol=1e-5, atol=1e-5)
-    each = [result(made, name, tmp_path, x=x) for name in ("zero", "one", "two")]
+        np.testing.assert_allclose(result(spec, name, tmp_path, x=x), numbers, rtol=1e-5, atol=1e-5)
+    each = [result(spec, name, tmp_path, x=x) for name in ("zero", "one", "two")]
     assert np.abs(each[0] - each[1]).min() > 1e-3
     y = np.array([0, 1, 2, 2, 1, 0])
     wanted = np.stack(each)[y, np.arange(6)]
-    np.testing.assert_allclose(result(made, "label", tmp_path, x=x, y=y), wanted, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(result(spec, "label", tmp_path, x=x, y=y), wanted, rtol=1e-5, atol=1e-5)
     for k in range(3):
-        np.testing.assert_allclose(result(made, "member", tmp_path, x=x, k=k), each[k], rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(result(spec, "member", tmp_path, x=x, k=k), each[k], rtol=1e-5, atol=1e-5)
 
 
 def test_each_net_has_parameters_of_its_own(program: Maker) -> None:

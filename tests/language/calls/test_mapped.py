@@ -52,9 +52,9 @@ CALLS: dict[str, tuple[str, Callable[..., list[object]]]] = {
 @pytest.mark.parametrize("name", CALLS)
 def test_axes_of_size_one_and_lacking_ones_are_stretched(name: str, program: Maker, tmp_path: Path) -> None:
     line, expected = CALLS[name]
-    made = program(NET + line + "\n")
-    weights, _ = load_weights(made, None)
-    model = load(export(made, "f", Trained(weights), tmp_path).path, providers="cpu")
+    spec = program(NET + line + "\n")
+    weights, _ = load_weights(spec, None)
+    model = load(export(spec, "f", Trained(weights), tmp_path).path, providers="cpu")
     generator = np.random.default_rng(0)
     x, y, s = (generator.normal(0, 0.5, shape).astype(np.float32) for shape in ((2, 3, 2), (2, 4, 2), (2,)))
 
@@ -69,6 +69,6 @@ def test_axes_of_size_one_and_lacking_ones_are_stretched(name: str, program: Mak
 def test_axes_that_do_not_fit_are_told(tmp_path: Path) -> None:
     path = tmp_path / "spec.mai"
     path.write_text(NET + "export f(x: [3, 2], y: [4, 2]) -> [3] { return k(x, y, 1) }\n", encoding="utf-8")
-    (told,) = check(path).diagnostics
-    assert told.slug == "shape-mismatch"
-    assert told.message == "`k` is mapped over [3] of one argument and [4] of another"
+    (diagnostic,) = check(path).diagnostics
+    assert diagnostic.slug == "shape-mismatch"
+    assert diagnostic.message == "`k` is mapped over [3] of one argument and [4] of another"

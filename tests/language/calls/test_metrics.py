@@ -25,11 +25,11 @@ export binary(said: [N], y: class[2][N]) -> ([], [], []) { return (precision(sai
 
 @pytest.fixture
 def run(program: Callable[[str], Program], tmp_path: Path) -> Callable[..., object]:
-    made = program(SPEC)
+    spec = program(SPEC)
 
     def run(name: str, **values: np.ndarray) -> object:
         batch = {n: array[None] if name != "pinball" else array for n, array in values.items()}
-        return load(export(made, name, Trained({}), tmp_path).path, providers="cpu")(**batch)
+        return load(export(spec, name, Trained({}), tmp_path).path, providers="cpu")(**batch)
 
     return run
 
@@ -52,10 +52,10 @@ def test_as_scikit_learn(run: Callable[..., object], count: int) -> None:
 def test_of_classes(run: Callable[..., object]) -> None:
     draw = np.random.default_rng(0)
     z, y = draw.normal(size=(300, 3)).astype(np.float32), draw.integers(0, 3, 300)
-    found, error = (float(v[0]) for v in run("classes", z=z, y=y).values())
+    score, error = (float(v[0]) for v in run("classes", z=z, y=y).values())
     p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
     top, right = p.max(1), p.argmax(1) == y
     bins = np.minimum((top * 10).astype(int), 9)
     gaps = [abs((top[bins == b] - right[bins == b]).sum()) for b in range(10)]
-    assert np.allclose(found, metrics.f1_score(y, z.argmax(1), average="macro"), atol=1e-6)
+    assert np.allclose(score, metrics.f1_score(y, z.argmax(1), average="macro"), atol=1e-6)
     assert np.allclose(error, sum(gaps) / 300, atol=1e-5)

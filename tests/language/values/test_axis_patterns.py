@@ -29,13 +29,13 @@ CASES = {
 @pytest.mark.parametrize("pattern", CASES)
 def test_patterns(program: Callable[[str], Program], tmp_path: Path, pattern: str) -> None:
     shape, expected = CASES[pattern]
-    made = program(f"export f(x: [2, 3, 4], y: [2, 3, 4]) -> {shape} {{ return {pattern} + 0 * sum(y) }}\n")
-    found = load(export(made, "f", Trained({}), tmp_path).path, providers="cpu")(x=X, y=Y)
-    assert np.allclose(found, expected, atol=1e-5)
+    spec = program(f"export f(x: [2, 3, 4], y: [2, 3, 4]) -> {shape} {{ return {pattern} + 0 * sum(y) }}\n")
+    result = load(export(spec, "f", Trained({}), tmp_path).path, providers="cpu")(x=X, y=Y)
+    assert np.allclose(result, expected, atol=1e-5)
 
 
 def test_more_names_than_axes(tmp_path: Path) -> None:
     path = tmp_path / "spec.mai"
     path.write_text('export f(x: [2]) -> [2] { return rearrange(x, "... a b -> a b ...") }\n')
-    (found,) = check(path).diagnostics
-    assert found.message == "the pattern has 2 axes on its left, the tensor is [2]"
+    (diagnostic,) = check(path).diagnostics
+    assert diagnostic.message == "the pattern has 2 axes on its left, the tensor is [2]"

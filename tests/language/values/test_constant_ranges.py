@@ -36,11 +36,11 @@ def graph(expression: str, folder: Path) -> Graph:
     ],
 )
 def test_ranges_hold_what_is_computed(expression: str, tmp_path: Path) -> None:
-    made = graph(expression, tmp_path)
-    ranges, complete = ranges_of(made)
-    assert complete and not may_overflow(made)
-    computed = Evaluation(made, {})
-    for node in made.walk():
+    constants = graph(expression, tmp_path)
+    ranges, complete = ranges_of(constants)
+    assert complete and not may_overflow(constants)
+    computed = Evaluation(constants, {})
+    for node in constants.walk():
         if node.output in ranges:
             computed.node(node)
             low, high = ranges[node.output]

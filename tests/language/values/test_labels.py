@@ -38,9 +38,9 @@ export g(a: tokens[3], b: tokens[3]) -> {shape} {{ return f({moved}) }}
 @pytest.mark.parametrize("moved", MOVED)
 def test_tokens_are_tokens(program: Callable[[str], Program], moved: str) -> None:
     rows = MOVED[moved]
-    made = program(SPEC.format(shape=[*rows.shape[1:], 8], moved=moved))
-    tables: dict[str, Any] = {n: np.random.default_rng(3).normal(size=w.shape) for n, w in made.weights.items()}
-    (result,) = evaluate(made.exports["g"], {"a": A, "b": B}, {}, tables)
+    spec = program(SPEC.format(shape=[*rows.shape[1:], 8], moved=moved))
+    tables: dict[str, Any] = {n: np.random.default_rng(3).normal(size=w.shape) for n, w in spec.weights.items()}
+    (result,) = evaluate(spec.exports["g"], {"a": A, "b": B}, {}, tables)
     np.testing.assert_allclose(result, sum(tables.values())[rows])
 
 
@@ -48,6 +48,6 @@ def test_tokens_are_tokens(program: Callable[[str], Program], moved: str) -> Non
 def test_a_number_beyond_the_vocabulary_is_none(tmp_path: Path, moved: str) -> None:
     path = tmp_path / "spec.mai"
     path.write_text(SPEC.format(shape=[4, 8], moved=moved), encoding="utf-8")
-    (found,) = check(path).diagnostics
-    assert (found.slug, found.span and found.span.text) == ("class-range", moved)
-    assert "does not fit `tokens[P]`: labels are 0 to 7" in found.message
+    (diagnostic,) = check(path).diagnostics
+    assert (diagnostic.slug, diagnostic.span and diagnostic.span.text) == ("class-range", moved)
+    assert "does not fit `tokens[P]`: labels are 0 to 7" in diagnostic.message

@@ -37,9 +37,9 @@ def export(body: str, settings: str = "") -> str:
     ],
 )
 def test_impossible_draws(tmp_path: Path, draw: str, help: str | None) -> None:
-    ((slug, message, told),) = slugs(tmp_path, export(f"k ~ {draw}\n  return sum(x) + sum(y)"))
+    ((slug, message, repair),) = slugs(tmp_path, export(f"k ~ {draw}\n  return sum(x) + sum(y)"))
     assert slug == "impossible-draw" and draw.partition("(")[0] in message
-    assert draw == "integers(2, 2)" or told == help
+    assert draw == "integers(2, 2)" or repair == help
 
 
 @pytest.mark.parametrize(
@@ -102,9 +102,9 @@ def _written(tmp_path: Path, text: str) -> Path:
     ],
 )
 def test_derivatives_that_are_always_zero(tmp_path: Path, body: str, help: str) -> None:
-    found = slugs(tmp_path, export(body))
-    assert {slug for slug, _, _ in found} == {"zero-derivative"}
-    assert help in (found[0][2] or "")
+    slugs_of_text = slugs(tmp_path, export(body))
+    assert {slug for slug, _, _ in slugs_of_text} == {"zero-derivative"}
+    assert help in (slugs_of_text[0][2] or "")
 
 
 @pytest.mark.parametrize(
@@ -147,8 +147,8 @@ def test_derivatives_that_are_meant(tmp_path: Path, body: str) -> None:
     ],
 )
 def test_letters_that_look_alike(tmp_path: Path, text: str, help: str | None) -> None:
-    ((_, _, told),) = slugs(tmp_path, text)
-    assert told == help or (help is None and "Latin" not in (told or ""))
+    ((_, _, repair),) = slugs(tmp_path, text)
+    assert repair == help or (help is None and "Latin" not in (repair or ""))
 
 
 def test_the_batch_is_not_written(tmp_path: Path) -> None:
@@ -173,5 +173,5 @@ def test_long_chains_of_imports(tmp_path: Path, count: int, slug: str | None) ->
     for i in range(count):
         (tmp_path / f"c{i}.mai").write_text(f'import "c{i + 1}.mai"\nlayer l{i}(x: [2]) -> [2] {{ return x }}\n')
     (tmp_path / f"c{count}.mai").write_text("layer last(x: [2]) -> [2] { return x }\n")
-    found = check(tmp_path / "c0.mai").diagnostics
-    assert [d.slug for d in found] == ([] if slug is None else [slug])
+    diagnostics = check(tmp_path / "c0.mai").diagnostics
+    assert [d.slug for d in diagnostics] == ([] if slug is None else [slug])

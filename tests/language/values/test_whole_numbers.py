@@ -83,10 +83,10 @@ RESULTS: dict[str, tuple[str, dict[str, Any], Any]] = {
 def test_results(name: str, program: Maker, tmp_path: Path) -> None:
     text, inputs, expected = RESULTS[name]
     model = load(export(program(text + "\n"), "f", Trained({}), tmp_path).path, providers="cpu")
-    found = model(**inputs)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    result = model(**inputs)
+    np.testing.assert_allclose(result, expected, atol=1e-6)
     kind = {"int": np.int64, "bool": np.bool_, "class": np.int64, "": np.float32}[re.findall(r"-> (\w*)", text)[-1]]
-    assert found.dtype == kind
+    assert result.dtype == kind
 
 
 EMBEDDED = {
@@ -102,8 +102,8 @@ EMBEDDED = {
 @pytest.mark.parametrize("name", EMBEDDED)
 def test_labels_stay_labels(name: str, program: Maker) -> None:
     """`embed` asks how many there are."""
-    made = program(f"export f(x: class[5][2], y: class[5]) -> [] {{ return sum(embed({EMBEDDED[name]}, 3)) }}\n")
-    assert [w.shape for w in made.weights.values()] == [(5, 3)]
+    spec = program(f"export f(x: class[5][2], y: class[5]) -> [] {{ return sum(embed({EMBEDDED[name]}, 3)) }}\n")
+    assert [w.shape for w in spec.weights.values()] == [(5, 3)]
 
 
 REFUSED = {

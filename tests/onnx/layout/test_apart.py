@@ -32,17 +32,17 @@ def operators(raw: bytes, tmp_path: Path) -> Counter[str]:
 
 
 def test_a_sum_that_only_a_norm_reads_is_not_fused(program: Callable[[str], Program], tmp_path: Path) -> None:
-    made = program(SPEC)
-    weights = {name: [1.0] * 8 for name in made.weights}
-    once, twice = (build(optimise(prepare(made.exports[e])), weights) for e in ("once", "twice"))
+    spec = program(SPEC)
+    weights = {name: [1.0] * 8 for name in spec.weights}
+    once, twice = (build(optimise(prepare(spec.exports[e])), weights) for e in ("once", "twice"))
     assert operators(serialised(once), tmp_path)["LayerNormalization"] == 1
     assert Counter(node.op_type for node in twice.graph)["Sum"] == 0
 
 
 def test_the_runtime_would_have_fused_it(program: Callable[[str], Program], tmp_path: Path) -> None:
     """Where this fails the runtime has changed, and the pass may go."""
-    made = program(SPEC)
-    model = build(optimise(prepare(made.exports["once"])), {name: [1.0] * 8 for name in made.weights})
+    spec = program(SPEC)
+    model = build(optimise(prepare(spec.exports["once"])), {name: [1.0] * 8 for name in spec.weights})
     for node in model.graph:
         node.op_type = "Add" if node.op_type == "Sum" else node.op_type
     raw = ir.serde.serialize_model(model).SerializeToString()

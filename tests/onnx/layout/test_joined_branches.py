@@ -42,11 +42,11 @@ export f(x: [3], k: int = 1, m: int = 1) -> [3] {
 def test_choices_are_joined_where_they_can_be(
     first: str, second: str, count: int, program: Callable[[str], Program], tmp_path: Path
 ) -> None:
-    made = program(TEXT.replace("FIRST", first).replace("SECOND", second))
-    weights, _ = load_weights(made, None)
-    path = export(made, "f", Trained(weights), tmp_path).path
+    spec = program(TEXT.replace("FIRST", first).replace("SECOND", second))
+    weights, _ = load_weights(spec, None)
+    path = export(spec, "f", Trained(weights), tmp_path).path
     assert sum(node.op_type == "If" for node in onnx.load(path).graph.node) == count
     model, x = load(path, providers="cpu"), np.random.default_rng(0).normal(size=(2, 3)).astype(np.float32)
     for k, m in itertools.product((1, 2), (1, 2)):
-        (wanted,) = evaluate(forms.prepare(made.exports["f"]), {"x": x}, {"k": k, "m": m}, weights)
+        (wanted,) = evaluate(forms.prepare(spec.exports["f"]), {"x": x}, {"k": k, "m": m}, weights)
         np.testing.assert_allclose(model(x=x, k=k, m=m), wanted, atol=1e-5)

@@ -18,8 +18,8 @@ def value(name: str, type: Any = REAL, shape: Any = (2,)) -> ir.Value:
 
 
 def node(op: str, inputs: list[ir.Value], output: str, **attributes: Any) -> ir.Node:
-    held = [ir.AttrGraph(k, v) for k, v in attributes.items()]
-    return ir.Node("", op, inputs, held, outputs=[value(output)], name=output)
+    bodies = [ir.AttrGraph(k, v) for k, v in attributes.items()]
+    return ir.Node("", op, inputs, bodies, outputs=[value(output)], name=output)
 
 
 def branch(name: str, *nodes: ir.Node) -> ir.Graph:
@@ -50,11 +50,11 @@ def test_nodes_move_into_the_only_branch_that_reads_them() -> None:
     assert names(deep) == ["step", "own", "deepest"]
     raw = ir.serde.serialize_model(ir.Model(graph, ir_version=11)).SerializeToString()
     session = ort.InferenceSession(raw, providers=["CPUExecutionProvider"])
-    given = np.array([0.3, -2.0], np.float32)
+    array = np.array([0.3, -2.0], np.float32)
     for first in (True, False):
-        (made,) = session.run(None, {"x": given, "is_first": np.array(first)})
-        wanted = np.sin(-given) + np.exp(given) if first else np.cos(np.exp(given))
-        np.testing.assert_allclose(made, wanted + np.abs(given), rtol=1e-5)
+        (result,) = session.run(None, {"x": array, "is_first": np.array(first)})
+        wanted = np.sin(-array) + np.exp(array) if first else np.cos(np.exp(array))
+        np.testing.assert_allclose(result, wanted + np.abs(array), rtol=1e-5)
 
 
 def test_a_loops_body_is_no_branch() -> None:

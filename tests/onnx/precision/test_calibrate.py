@@ -65,8 +65,8 @@ def correlated(rows: int, k: int) -> Array:
     return moments
 
 
-def cost(matrix: Array, made: Any, moments: Array) -> float:
-    error = matrix - made.dequantized()
+def cost(matrix: Array, blocks: Any, moments: Array) -> float:
+    error = matrix - blocks.dequantized()
     return float(np.einsum("nj,jk,nk->", error, moments, error))
 
 
@@ -75,11 +75,11 @@ def test_what_one_column_leaves_the_others_make_up_for_as_least_squares_say(bits
     """Each column is rounded as the others' best real values, given those that are rounded, have it."""
     matrix = np.random.default_rng(1).normal(0, 1, (6, 160)).astype(np.float32)
     moments = correlated(400, 160)
-    made = calibrated_blocks(matrix, moments, bits)
+    blocks = calibrated_blocks(matrix, moments, bits)
     damped = moments.astype(np.float64) + DAMPING * np.trace(moments.astype(np.float64)) / 160 * np.eye(160)
     order, scales, half = (
         np.argsort(-np.diag(moments), kind="stable"),
-        np.repeat(made.scales, BLOCK, 1),
+        np.repeat(blocks.scales, BLOCK, 1),
         1 << (bits - 1),
     )
     codes, error = np.zeros(matrix.shape, np.int64), np.zeros(matrix.shape)
@@ -88,7 +88,7 @@ def test_what_one_column_leaves_the_others_make_up_for_as_least_squares_say(bits
         moved = -np.linalg.solve(damped[np.ix_(left, left)], damped[np.ix_(left, done)] @ error[:, done].T).T
         codes[:, j] = np.clip(np.rint((matrix[:, j] + moved[:, 0]) / scales[:, j]), -half, half - 1)
         error[:, j] = codes[:, j] * scales[:, j] - matrix[:, j]
-    assert (codes != made.codes).mean() < 0.01, "but for numbers between two codes"
+    assert (codes != blocks.codes).mean() < 0.01, "but for numbers between two codes"
 
 
 @pytest.mark.parametrize(("bits", "share"), [(4, 0.5), (8, 0.6)])
@@ -96,17 +96,17 @@ def test_a_product_is_nearer_than_with_the_nearest_codes(bits: int, share: float
     matrix = np.random.default_rng(2).normal(0, 1, (40, 96)).astype(np.float32)
     matrix[3] = 0
     moments = correlated(300, 96)
-    made = calibrated_blocks(matrix, moments, bits)
-    assert cost(matrix, made, moments) < share * cost(matrix, quantized(matrix, bits), moments)
-    assert not made.dequantized()[3].any()
+    blocks = calibrated_blocks(matrix, moments, bits)
+    assert cost(matrix, blocks, moments) < share * cost(matrix, quantized(matrix, bits), moments)
+    assert not blocks.dequantized()[3].any()
 
 
 def test_inputs_that_were_never_seen_leave_the_nearest_codes() -> None:
     matrix = np.random.default_rng(3).normal(0, 1, (8, 64)).astype(np.float32)
-    made = calibrated_blocks(matrix, np.zeros((64, 64), np.float32), 4)
-    step = np.repeat(np.abs(made.scales), BLOCK, 1)
-    inside = np.abs(made.codes) < 7
-    assert (np.abs(made.dequantized() - matrix)[inside] <= 0.5001 * step[inside]).all()
+    blocks = calibrated_blocks(matrix, np.zeros((64, 64), np.float32), 4)
+    step = np.repeat(np.abs(blocks.scales), BLOCK, 1)
+    inside = np.abs(blocks.codes) < 7
+    assert (np.abs(blocks.dequantized() - matrix)[inside] <= 0.5001 * step[inside]).all()
 
 
 def trained(program: Program) -> Trained:
@@ -125,14 +125,14 @@ def test_moments_are_those_of_what_products_read(
     block: str, program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One product has one name however its matrix is fused; computed some at a time they are the same."""
-    made = program(NET + PREDICT + block)
-    exports = Preparations(made, CompileOptions(quantize="int4", calibrate=(text(tmp_path),)))
-    known = []
+    spec = program(NET + PREDICT + block)
+    exports = Preparations(spec, CompileOptions(quantize="int4", calibrate=(text(tmp_path),)))
+    moments_of_weights = []
     for folder, most in ((tmp_path / "a", 2**30), (tmp_path / "b", 1)):
         folder.mkdir()
         monkeypatch.setattr(moments_module, "MOST", most)
-        known.append(calibrate(exports, trained(made), folder))
-    whole, parts = known
+        moments_of_weights.append(calibrate(exports, trained(spec), folder))
+    whole, parts = moments_of_weights
     assert len(whole) == len(parts) == 13, "a head, and in each layer four of attention and two"
     for name, k in (("logits.linear_1.weight", 64), ("logits.repeat_1.1.mlp_1.linear_2.weight", 128)):
         moments = whole.of(frozenset([name]), k)
@@ -145,14 +145,14 @@ def test_moments_are_those_of_what_products_read(
 
 
 def compiled(
-    made: Program, tmp_path: Path, capsys: pytest.CaptureFixture[str], **options: Any
+    spec: Program, tmp_path: Path, capsys: pytest.CaptureFixture[str], **options: Any
 ) -> tuple[dict[str, Path], str]:
     files: dict[str, Path] = {}
 
-    def told(written: Exported) -> None:
+    def note(written: Exported) -> None:
         files[written.path.name] = written.path
 
-    compile_all(made, list(made.exports), None, tmp_path, CompileOptions(tokenizer="bytes", **options), report=told)
+    compile_all(spec, list(spec.exports), None, tmp_path, CompileOptions(tokenizer="bytes", **options), report=note)
     return files, capsys.readouterr().err
 
 
@@ -160,10 +160,10 @@ def compiled(
 def test_a_text_calibrates_a_model_without_a_train_block(
     program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made, calibrating = program(NET + PREDICT), text(tmp_path)
-    whole, _ = compiled(made, tmp_path / "whole", capsys)
-    near, _ = compiled(made, tmp_path / "near", capsys, quantize="int4")
-    chosen, said = compiled(made, tmp_path / "chosen", capsys, quantize="int4", calibrate=(calibrating,))
+    spec, calibrating = program(NET + PREDICT), text(tmp_path)
+    whole, _ = compiled(spec, tmp_path / "whole", capsys)
+    near, _ = compiled(spec, tmp_path / "near", capsys, quantize="int4")
+    chosen, said = compiled(spec, tmp_path / "chosen", capsys, quantize="int4", calibrate=(calibrating,))
     assert "codes are chosen by what 13 products read" in said
     assert "the loss on held-out data goes from" in said and "of the likeliest next tokens stay" in said
     tokens = np.frombuffer(calibrating.read_bytes()[-512:], np.uint8).astype(np.int64)[None]
@@ -179,8 +179,8 @@ def test_a_text_calibrates_a_model_without_a_train_block(
 def test_data_calibrate_a_spec_with_a_train_block(
     program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = program(NET + TRAINED)
-    _, said = compiled(made, tmp_path, capsys, quantize="int4", calibrate=(text(tmp_path),), quantize_limit=1.0)
+    spec = program(NET + TRAINED)
+    _, said = compiled(spec, tmp_path, capsys, quantize="int4", calibrate=(text(tmp_path),), quantize_limit=1.0)
     assert "codes are chosen by what 13 products read" in said
 
 
@@ -196,9 +196,9 @@ def test_data_calibrate_a_spec_with_a_train_block(
 def test_files_that_cannot_calibrate_are_refused(
     spec: str, size: int, message: str, program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = program(spec)
+    checked = program(spec)
     with pytest.raises(MaiError, match=message):
-        compiled(made, tmp_path, capsys, quantize="int4", calibrate=(text(tmp_path, size),))
+        compiled(checked, tmp_path, capsys, quantize="int4", calibrate=(text(tmp_path, size),))
     with pytest.raises(OptionError, match="--calibrate chooses the codes of --quantize"):
         CompileOptions(calibrate=(tmp_path,))
 
@@ -229,13 +229,13 @@ def test_as_few_matrices_as_keep_the_limit_have_8_bits_those_first_that_change_m
 
 
 def test_a_matrix_of_8_bits_lies_beside_those_of_4(program: Maker, tmp_path: Path) -> None:
-    made, wide = program(NET + PREDICT), "logits.repeat_1.1.mlp_1.linear_2.weight"
-    weights = replace(trained(made), wide=frozenset([wide]))
-    path = export(made, "predict", weights, tmp_path, CompileOptions(quantize="int4")).path
+    spec, wide = program(NET + PREDICT), "logits.repeat_1.1.mlp_1.linear_2.weight"
+    weights = replace(trained(spec), wide=frozenset([wide]))
+    path = export(spec, "predict", weights, tmp_path, CompileOptions(quantize="int4")).path
     codes = {t.name: t.data_type for t in onnx.load(path).graph.initializer if t.name.endswith(".codes")}
     eight = [name for name, kind in codes.items() if kind == onnx.TensorProto.INT8]
     assert [name.startswith(wide) for name in eight] == [True] and len(codes) == 10
-    whole = load(export(made, "predict", weights, tmp_path / "whole").path, providers="cpu")
+    whole = load(export(spec, "predict", weights, tmp_path / "whole").path, providers="cpu")
     tokens = np.arange(24)[None]
     assert np.abs(load(path, providers="cpu")(x=tokens) - whole(x=tokens)).max() < 0.5
 
@@ -245,14 +245,14 @@ def test_a_limit_is_held_and_it_is_told_how(
     program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the losses of a model that was trained long: a matrix in 4 bits costs a hundredth."""
-    made = program(NET + PREDICT)
+    spec = program(NET + PREDICT)
     change = lambda exports, tried: [Change(None, 1.0, 1.0 + 0.01 * (14 - len(tried.wide)))]  # noqa: E731
     monkeypatch.setattr(few_bits, "text_changes", change)
-    files, said = compiled(made, tmp_path, capsys, quantize="int4", calibrate=(text(tmp_path),), quantize_limit=0.115)
+    files, said = compiled(spec, tmp_path, capsys, quantize="int4", calibrate=(text(tmp_path),), quantize_limit=0.115)
     assert "3 matrices stay in int8: `logits." in said and "from 1 to 1.11 (+11.00%)" in said
     assert load(files["spec.predict.onnx"], providers="cpu").manifest.loss_change == pytest.approx(0.11)
     with pytest.raises(MaiError, match="costs too much"):
-        compiled(made, tmp_path, capsys, quantize="int4", calibrate=(text(tmp_path),), quantize_limit=-0.1)
+        compiled(spec, tmp_path, capsys, quantize="int4", calibrate=(text(tmp_path),), quantize_limit=-0.1)
 
 
 def test_equal_matrices_have_codes_by_what_each_is_multiplied_with(tmp_path: Path) -> None:
@@ -260,14 +260,14 @@ def test_equal_matrices_have_codes_by_what_each_is_multiplied_with(tmp_path: Pat
     moments = Moments(tmp_path)
     for name, rows in (("one", 100), ("other", 7)):
         moments.keep(frozenset([name]), correlated(rows, 64))
-        made = moments.blocks(frozenset([name]), matrix, 4)
-        assert made is not None
-        np.testing.assert_array_equal(made.codes, calibrated_blocks(matrix, correlated(rows, 64), 4).codes)
+        blocks = moments.blocks(frozenset([name]), matrix, 4)
+        assert blocks is not None
+        np.testing.assert_array_equal(blocks.codes, calibrated_blocks(matrix, correlated(rows, 64), 4).codes)
 
 
 def test_numbers_that_are_not_finite_choose_no_codes(program: Maker, tmp_path: Path) -> None:
-    made = program("export f(x: [256]) -> [64] { return linear(x, 64) }")
-    graph = forms.optimise(forms.prepare(made.exports["f"]))
+    spec = program("export f(x: [256]) -> [64] { return linear(x, 64) }")
+    graph = forms.optimise(forms.prepare(spec.exports["f"]))
     batch = {"x": np.full((2, 256), np.nan, np.float32)}
     with pytest.raises(MaiError, match="multiplied with is not finite for the files of --calibrate"):
-        Moments(tmp_path).watch(graph, trained(made).weights, [batch], 21)
+        Moments(tmp_path).watch(graph, trained(spec).weights, [batch], 21)

@@ -57,10 +57,10 @@ KEPT = {
 }
 
 
-def drawn(made: Program) -> dict[str, Array]:
+def drawn(spec: Program) -> dict[str, Array]:
     """Weights, biases and what a normalisation keeps, none of them zeros or ones; every second of its gains is below zero."""
     random = np.random.default_rng(3)
-    weights, _ = load_weights(made, None, 0)
+    weights, _ = load_weights(spec, None, 0)
     for name, array in weights.items():
         if array.ndim == 1:
             weights[name] = array + random.uniform(0.1, 0.6, array.shape).astype(np.float32)
@@ -75,13 +75,13 @@ def operators(path: Path) -> Counter[str]:
 
 def compiled(program: Maker, body: str, folder: Path) -> tuple[Path, Path]:
     """The files of a layer with this body, in float32 and in 8 bits."""
-    made = program(
+    spec = program(
         f"layer f(x: [k, H, W]) {{\n  {body}\n}}\nnet g(x: [16, 6, 6]) -> [16, 6, 6] {{ return f(x) }}\n"
         "export y(x: [16, 6, 6]) -> [16, 6, 6] { return g(x) }\n"
     )
-    weights = drawn(made)
-    whole = export(made, "y", Trained(weights), folder / "whole").path
-    return whole, export(made, "y", Trained(weights), folder, CompileOptions(quantize="int8")).path
+    weights = drawn(spec)
+    whole = export(spec, "y", Trained(weights), folder / "whole").path
+    return whole, export(spec, "y", Trained(weights), folder, CompileOptions(quantize="int8")).path
 
 
 def check_near(whole: Path, few: Path) -> None:

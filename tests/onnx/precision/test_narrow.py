@@ -66,9 +66,9 @@ export generate(prompt: tokens[P], count: int = 8) -> tokens[P + count] {
 """
 
 
-def made(program: Maker, text: str) -> tuple[Program, dict[str, Array]]:
-    held = program(text.replace("METHOD", "euler(steps)"))
-    return held, load_weights(held, None, 0)[0]
+def spec_with_weights(program: Maker, text: str) -> tuple[Program, dict[str, Array]]:
+    spec = program(text.replace("METHOD", "euler(steps)"))
+    return spec, load_weights(spec, None, 0)[0]
 
 
 def graphs(graph: Any) -> list[Any]:
@@ -80,26 +80,26 @@ def stored(path: Path, type: int) -> int:
     """The bytes of initializers of a type."""
     model = onnx.load(path)
     size = onnx.helper.tensor_dtype_to_np_dtype(type).itemsize
-    held = [t for g in graphs(model.graph) for t in g.initializer if t.data_type == type]
-    return sum(int(np.prod(t.dims)) * size for t in held)
+    tensors = [t for g in graphs(model.graph) for t in g.initializer if t.data_type == type]
+    return sum(int(np.prod(t.dims)) * size for t in tensors)
 
 
 @pytest.mark.parametrize("opset", [21, 23])
 @pytest.mark.parametrize(("text", "name"), [(FLOW, "sample"), (IMAGES, "sample"), (TEXT, "predict")])
 def test_fp16_computes_what_float32_does(program: Maker, tmp_path: Path, text: str, name: str, opset: int) -> None:
-    held, weights = made(program, text)
-    whole = export(held, name, Trained(weights), tmp_path / "whole", CompileOptions(opset=opset))
-    half = export(held, name, Trained(weights), tmp_path, CompileOptions(opset=opset, precision="fp16"))
+    spec, weights = spec_with_weights(program, text)
+    whole = export(spec, name, Trained(weights), tmp_path / "whole", CompileOptions(opset=opset))
+    half = export(spec, name, Trained(weights), tmp_path, CompileOptions(opset=opset, precision="fp16"))
     assert 1e-6 < float(half.error or 0) < 0.01
     assert stored(half.path, TensorProto.FLOAT) < 0.06 * stored(whole.path, TensorProto.FLOAT)
     assert stored(half.path, TensorProto.FLOAT16) > 0.45 * stored(whole.path, TensorProto.FLOAT)
     model, other = load(half.path, providers="cpu"), load(whole.path, providers="cpu")
     assert model.manifest.precision == "fp16"
     assert [i.type for i in session(half.path.read_bytes()).get_outputs()] == ["tensor(float)"]
-    given: dict[str, Any] = {"seed": 3, "batch": 5} if text is FLOW else {}
-    given |= {"x": np.random.default_rng(0).standard_normal((3, 2, 8, 8)).astype(np.float32)} if text is IMAGES else {}
-    given |= {"x": np.random.default_rng(0).integers(0, 256, (2, 12))} if text is TEXT else {}
-    a, b = model(**given), other(**given)
+    feeds: dict[str, Any] = {"seed": 3, "batch": 5} if text is FLOW else {}
+    feeds |= {"x": np.random.default_rng(0).standard_normal((3, 2, 8, 8)).astype(np.float32)} if text is IMAGES else {}
+    feeds |= {"x": np.random.default_rng(0).integers(0, 256, (2, 12))} if text is TEXT else {}
+    a, b = model(**feeds), other(**feeds)
     assert a.dtype == np.float32
     assert 0 < np.abs(a - b).max() < 0.01 * np.abs(b).max()
 
@@ -110,9 +110,9 @@ def test_fp16_computes_what_float32_does(program: Maker, tmp_path: Path, text: s
 )
 def test_bf16_is_a_sound_file(program: Maker, tmp_path: Path, text: str, name: str) -> None:
     """Its form is checked by onnx, its numbers by the same graph, rounded; the file itself needs CUDA, and says so."""
-    held, weights = made(program, text)
-    whole = export(held, name, Trained(weights), tmp_path / "whole")
-    half = export(held, name, Trained(weights), tmp_path, CompileOptions(precision="bf16"))
+    spec, weights = spec_with_weights(program, text)
+    whole = export(spec, name, Trained(weights), tmp_path / "whole")
+    half = export(spec, name, Trained(weights), tmp_path, CompileOptions(precision="bf16"))
     onnx.checker.check_model(onnx.load(half.path), full_check=True)
     assert float(half.error or 0) < 0.05
     assert half.size < 0.75 * whole.size
@@ -124,9 +124,9 @@ def test_bf16_is_a_sound_file(program: Maker, tmp_path: Path, text: str, name: s
 @pytest.mark.parametrize(("precision", "dtype", "bits"), [("fp16", np.float16, 11), ("bf16", ml_dtypes.bfloat16, 8)])
 def test_the_simulation_rounds_what_the_file_holds(program: Maker, precision: Any, dtype: Any, bits: int) -> None:
     """A product by hand: weights and operands of few bits, the sum in float32, the result of few bits."""
-    held = program("export f(x: [64]) -> [32] { return linear(x, 32) }\n")
-    weights, _ = load_weights(held, None, 0)
-    model = build(prepare_export(held, "f").optimised, weights, CompileOptions(precision=precision), rounded=True)
+    spec = program("export f(x: [64]) -> [32] { return linear(x, 32) }\n")
+    weights, _ = load_weights(spec, None, 0)
+    model = build(prepare_export(spec, "f").optimised, weights, CompileOptions(precision=precision), rounded=True)
     x = np.random.default_rng(0).standard_normal((3, 64)).astype(np.float32)
     (y,) = session(serialised(model)).run(None, {"x": x})
 
@@ -141,8 +141,8 @@ def test_the_simulation_rounds_what_the_file_holds(program: Maker, precision: An
 
 def test_states_draws_and_times_are_whole(program: Maker, tmp_path: Path) -> None:
     """The loop hands on float32; between products of its body lie 16 bits, with few casts."""
-    held, weights = made(program, FLOW)
-    graph = onnx.load(export(held, "sample", Trained(weights), tmp_path, CompileOptions(precision="fp16")).path).graph
+    spec, weights = spec_with_weights(program, FLOW)
+    graph = onnx.load(export(spec, "sample", Trained(weights), tmp_path, CompileOptions(precision="fp16")).path).graph
     (loop,) = [n for g in graphs(graph) for n in g.node if n.op_type == "Loop"]
     body = next(a.g for a in loop.attribute if a.name == "body")
     assert {v.type.tensor_type.elem_type for v in [*body.input[2:], *body.output[1:]]} == {TensorProto.FLOAT}
@@ -154,8 +154,8 @@ def test_states_draws_and_times_are_whole(program: Maker, tmp_path: Path) -> Non
 
 
 def test_keys_and_values_are_kept_narrow(program: Maker, tmp_path: Path) -> None:
-    held, weights = made(program, TEXT)
-    path = export(held, "generate", Trained(weights), tmp_path, CompileOptions(precision="fp16")).path
+    spec, weights = spec_with_weights(program, TEXT)
+    path = export(spec, "generate", Trained(weights), tmp_path, CompileOptions(precision="fp16")).path
     (loop,) = [n for n in onnx.load(path).graph.node if n.op_type == "Loop"]
     body = next(a.g for a in loop.attribute if a.name == "body")
     types = [v.type.tensor_type.elem_type for v in body.input[2:]]
@@ -163,7 +163,7 @@ def test_keys_and_values_are_kept_narrow(program: Maker, tmp_path: Path) -> None
     assert TensorProto.FLOAT not in types
     tokens = np.random.default_rng(1).integers(0, 256, (2, 12))
     assert load(path, providers="cpu")(prompt=tokens, seed=1).shape == (2, 20)
-    step = export_step(held, "generate", Trained(weights), tmp_path, CompileOptions(precision="fp16"))
+    step = export_step(spec, "generate", Trained(weights), tmp_path, CompileOptions(precision="fp16"))
     assert step is not None
     assert float(step.error or 0) < 0.01
     assert len(list(load(path, providers="cpu").stream(tokens))) == 8
@@ -173,24 +173,24 @@ def test_keys_and_values_are_kept_narrow(program: Maker, tmp_path: Path) -> None
 @pytest.mark.parametrize("precision", ["fp16", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_every_way_to_take_steps(program: Maker, tmp_path: Path, method: str, precision: Any) -> None:
     text = FLOW.replace("METHOD", method)
-    held = program(text.replace("steps: int = 3", "") if "dopri" in method else text)
-    weights, _ = load_weights(held, None, 0)
+    spec = program(text.replace("steps: int = 3", "") if "dopri" in method else text)
+    weights, _ = load_weights(spec, None, 0)
     unroll = method.startswith("rk4")
     assert export(
-        held, "sample", Trained(weights), tmp_path, CompileOptions(precision=precision, unroll=unroll)
+        spec, "sample", Trained(weights), tmp_path, CompileOptions(precision=precision, unroll=unroll)
     ).path.exists()
 
 
 def test_numbers_beyond_fp16_are_refused(program: Maker, tmp_path: Path) -> None:
     """An activation of a million is infinite in fp16; a constant of a million stays in float32, and bf16 holds both."""
-    held = program("export f(x: [64]) -> [64] { return linear(1000000 * linear(x, 64), 64) / 1000000 }\n")
-    weights, _ = load_weights(held, None, 0)
+    spec = program("export f(x: [64]) -> [64] { return linear(1000000 * linear(x, 64), 64) / 1000000 }\n")
+    weights, _ = load_weights(spec, None, 0)
     weights = {n: w * (300 if "linear_1.weight" in n else 1) for n, w in weights.items()}
     with pytest.raises(MaiError) as caught:
-        export(held, "f", Trained(weights), tmp_path, CompileOptions(precision="fp16"))
+        export(spec, "f", Trained(weights), tmp_path, CompileOptions(precision="fp16"))
     assert caught.value.diagnostics[0].slug == "precision-loss"
     assert not list(tmp_path.glob("*.onnx"))
-    assert export(held, "f", Trained(weights), tmp_path, CompileOptions(precision="bf16")).path.exists()
+    assert export(spec, "f", Trained(weights), tmp_path, CompileOptions(precision="bf16")).path.exists()
 
 
 LARGE = """data x: [2], y: [1] from npz("rows.npz")
@@ -204,21 +204,21 @@ export g(x: [2]) -> [1] { return f(x) }
 
 
 @pytest.mark.parametrize(
-    ("size", "precision", "told"), [(1000, "fp16", True), (1000, "bf16", False), (1, "fp16", False)]
+    ("size", "precision", "message"), [(1000, "fp16", True), (1000, "bf16", False), (1, "fp16", False)]
 )
 def test_data_that_fp16_does_not_hold_are_told(
-    program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: float, precision: Any, told: bool
+    program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str], size: float, precision: Any, message: bool
 ) -> None:
     """The gate's inputs are normal numbers, of which fp16 holds all that is computed."""
     x = size * np.random.default_rng(0).uniform(1, 2, (16, 2)).astype(np.float32)
     np.savez(tmp_path / "rows.npz", x=x, y=1 + x[:, :1] / size)
-    made = program(LARGE)
-    warn_of_narrow(Preparations(made, CompileOptions(precision=precision)), Trained(load_weights(made, None, 0)[0]))
-    assert ("warning[precision-loss]: fp16: the loss on held-out data goes from" in capsys.readouterr().err) is told
+    spec = program(LARGE)
+    warn_of_narrow(Preparations(spec, CompileOptions(precision=precision)), Trained(load_weights(spec, None, 0)[0]))
+    assert ("warning[precision-loss]: fp16: the loss on held-out data goes from" in capsys.readouterr().err) is message
 
 
 def test_the_command(program: Maker, tmp_path: Path) -> None:
-    made(program, FLOW)
+    spec_with_weights(program, FLOW)
 
     def said(*options: str) -> Any:
         return invoke("compile", tmp_path / "spec.mai", "--out", tmp_path, *options)

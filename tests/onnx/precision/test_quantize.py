@@ -68,17 +68,17 @@ def weights(program: Program) -> dict[str, Any]:
 def test_a_block_is_within_half_a_step(bits: int) -> None:
     matrix = np.random.default_rng(0).normal(0, 1, (40, 96)).astype(np.float32)
     matrix[3] = 0
-    made = quantized(matrix, bits)
+    blocks = quantized(matrix, bits)
     half = 1 << (bits - 1)
-    assert made.codes.min() >= -half
-    assert made.codes.max() <= half - 1
-    step = np.repeat(np.abs(made.scales), BLOCK, 1)
-    error = np.abs(made.dequantized() - matrix)
+    assert blocks.codes.min() >= -half
+    assert blocks.codes.max() <= half - 1
+    step = np.repeat(np.abs(blocks.scales), BLOCK, 1)
+    error = np.abs(blocks.dequantized() - matrix)
     assert (error <= step * (1 + 1e-5)).all()
     assert np.median(error / step) < 0.3
     largest = np.abs(matrix.reshape(40, -1, BLOCK)).max(-1)
-    np.testing.assert_allclose(np.abs(made.dequantized()).reshape(40, -1, BLOCK).max(-1), largest, rtol=1e-6)
-    assert not made.dequantized()[3].any()
+    np.testing.assert_allclose(np.abs(blocks.dequantized()).reshape(40, -1, BLOCK).max(-1), largest, rtol=1e-6)
+    assert not blocks.dequantized()[3].any()
 
 
 def test_a_matrix_is_the_same_some_rows_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,13 +107,13 @@ def test_what_is_left_whole() -> None:
 @pytest.mark.parametrize("opset", [21, 23])
 @pytest.mark.parametrize(("kind", "tolerance"), [("int8", 0.02), ("int4", 0.2)])
 def test_a_text_in_few_bits(program: Maker, tmp_path: Path, kind: Any, tolerance: float, opset: int) -> None:
-    made, quantize = program(SPEC), kind
+    spec, quantize = program(SPEC), kind
     whole = load(
-        export(made, "predict", Trained(weights(made)), tmp_path / "whole", CompileOptions(opset=opset)).path,
+        export(spec, "predict", Trained(weights(spec)), tmp_path / "whole", CompileOptions(opset=opset)).path,
         providers="cpu",
     )
     path = export(
-        made, "predict", Trained(weights(made)), tmp_path, CompileOptions(opset=opset, quantize=quantize)
+        spec, "predict", Trained(weights(spec)), tmp_path, CompileOptions(opset=opset, quantize=quantize)
     ).path
     few = load(path, providers="cpu")
     assert few.manifest.quantize == kind
@@ -124,31 +124,31 @@ def test_a_text_in_few_bits(program: Maker, tmp_path: Path, kind: Any, tolerance
     assert path.stat().st_size < whole.path.stat().st_size * (0.5 if kind == "int8" else 0.4)
 
     text = load(
-        export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset, quantize=quantize)).path,
+        export(spec, "generate", Trained(weights(spec)), tmp_path, CompileOptions(opset=opset, quantize=quantize)).path,
         providers="cpu",
     )
-    export_step(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset, quantize=quantize))
+    export_step(spec, "generate", Trained(weights(spec)), tmp_path, CompileOptions(opset=opset, quantize=quantize))
     grown = text(prompt=tokens)
     np.testing.assert_array_equal(np.stack(list(text.stream(tokens)), 1), grown[:, 12:])
 
 
 def test_a_tied_weight_is_stored_once(program: Maker, tmp_path: Path) -> None:
-    made = program(SPEC)
-    path = export(made, "generate", Trained(weights(made)), tmp_path).path
-    held = [t for t in _initializers(onnx.load(path).graph) if sorted(t.dims) == [64, 256] and "token" in t.name]
-    assert len(held) == 1
+    spec = program(SPEC)
+    path = export(spec, "generate", Trained(weights(spec)), tmp_path).path
+    tables = [t for t in _initializers(onnx.load(path).graph) if sorted(t.dims) == [64, 256] and "token" in t.name]
+    assert len(tables) == 1
 
 
 @pytest.mark.parametrize("kind", ["int8", "int4"])
 def test_a_tied_weight_in_few_bits_is_stored_once(program: Maker, tmp_path: Path, kind: Any) -> None:
     """The head reads it in the form that the runtime has a kernel for; a row is a column of it."""
-    made, held = program(SPEC), weights(program(SPEC))
+    spec, parameters = program(SPEC), weights(program(SPEC))
     for name in ("predict", "generate"):
-        path = export(made, name, Trained(held), tmp_path, CompileOptions(quantize=kind)).path
+        path = export(spec, name, Trained(parameters), tmp_path, CompileOptions(quantize=kind)).path
         stored = [t for t in _initializers(onnx.load(path).graph) if "token" in t.name and 256 in t.dims]
         assert sorted(list(t.dims) for t in stored) == [[2, 256], [64, 256]]
         assert _products(path, tmp_path) == 5  # Queries, keys and values are one.
-    table = quantized(held["logits.token"], BITS[kind]).dequantized().astype(np.float32)
+    table = quantized(parameters["logits.token"], BITS[kind]).dequantized().astype(np.float32)
     of_rows = "net logits(x: tokens[P]) -> [P, vocab] {\n  param token: [vocab, d] ~ normal(0, 1)\n"
     both = program(
         "const vocab = 256\nconst d = 64\n" + of_rows + "  return affine(token[x], token)\n}\n"
@@ -156,7 +156,7 @@ def test_a_tied_weight_in_few_bits_is_stored_once(program: Maker, tmp_path: Path
     )
     tokens = np.array([[0, 3, 255], [7, 7, 1]])
     path = export(
-        both, "f", Trained({"logits.token": held["logits.token"]}), tmp_path, CompileOptions(quantize=kind)
+        both, "f", Trained({"logits.token": parameters["logits.token"]}), tmp_path, CompileOptions(quantize=kind)
     ).path
     wanted = table[tokens] @ table.T
     assert np.abs(load(path, providers="cpu")(x=tokens) - wanted).max() < 0.02 * np.abs(wanted).max()
@@ -166,12 +166,12 @@ def test_a_tied_weight_in_few_bits_is_stored_once(program: Maker, tmp_path: Path
 def test_products_of_one_input_are_one_and_their_numbers_the_same(
     program: Maker, tmp_path: Path, kind: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = program(UNEQUAL)
+    spec = program(UNEQUAL)
     tokens = {"x": np.random.default_rng(1).normal(0, 1, (5, 64)).astype(np.float32)}
     options = CompileOptions(quantize=kind)
-    joined = export(made, "f", Trained(weights(made)), tmp_path, options).path
+    joined = export(spec, "f", Trained(weights(spec)), tmp_path, options).path
     monkeypatch.setattr(build, "join_products", lambda graph: None)
-    apart = export(made, "f", Trained(weights(made)), tmp_path / "apart", options).path
+    apart = export(spec, "f", Trained(weights(spec)), tmp_path / "apart", options).path
     assert [sum(n.op_type == "MatMul" for n in onnx.load(path).graph.node) for path in (joined, apart)] == [3, 4]
     for a, b in zip(load(joined, providers="cpu")(**tokens), load(apart, providers="cpu")(**tokens), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -196,10 +196,10 @@ def _initializers(graph: Any) -> list[Any]:
 
 
 def test_the_loss_is_measured(program: Maker) -> None:
-    made = program(SPEC)
-    held = weights(made)
+    spec = program(SPEC)
+    parameters = weights(spec)
     (eight,), (four,) = (
-        loss_changes(Preparations(made, CompileOptions(quantize=k)), Trained(held)) for k in ("int8", "int4")
+        loss_changes(Preparations(spec, CompileOptions(quantize=k)), Trained(parameters)) for k in ("int8", "int4")
     )
     assert eight.before == pytest.approx(four.before)
     assert abs(eight.relative) < abs(four.relative) < 0.2
@@ -226,14 +226,14 @@ def test_the_loss_of_every_train_block_is_measured(
     program: Maker, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each by its name, each within the limit; the file's manifest has the largest."""
-    made = program(SEVERAL)
-    exports, trained = Preparations(made, CompileOptions(quantize="int4")), Trained(weights(made))
+    spec = program(SEVERAL)
+    exports, trained = Preparations(spec, CompileOptions(quantize="int4")), Trained(weights(spec))
     first, second = loss_changes(exports, trained)
     assert (first.block, second.block) == ("first", "second")
     assert first.before != second.before and first.after != first.before
     assert few_bits.measured(exports, trained).loss_change == max(first.relative, second.relative)
-    told = capsys.readouterr().err
-    assert "the loss of `first`" in told and "the loss of `second`" in told
+    notes = capsys.readouterr().err
+    assert "the loss of `first`" in notes and "the loss of `second`" in notes
     for worse in (0, 1):
         changes = [first, second]
         changes[worse] = replace(changes[worse], after=2 * changes[worse].before)
@@ -253,9 +253,9 @@ def test_a_weight_of_a_loop_and_of_what_is_before_it(
         "export g(x: [64], steps: int = 4) -> [64] {\n"
         "  integrate s in 0..1 using ab2(steps) { dx/ds = f(x) }\n  return x\n}\n"
     )
-    made = program(text)
-    arrays, _ = load_weights(made, None, 0)
+    spec = program(text)
+    arrays, _ = load_weights(spec, None, 0)
     x = np.random.default_rng(0).standard_normal((3, 64)).astype(np.float32)
-    whole = load(export(made, "g", Trained(arrays), tmp_path).path, providers="cpu")(x=x)
-    few = load(export(made, "g", Trained(arrays), tmp_path, CompileOptions(quantize=kind)).path, providers="cpu")(x=x)
+    whole = load(export(spec, "g", Trained(arrays), tmp_path).path, providers="cpu")(x=x)
+    few = load(export(spec, "g", Trained(arrays), tmp_path, CompileOptions(quantize=kind)).path, providers="cpu")(x=x)
     np.testing.assert_allclose(few, whole, atol=0.02 * 8 ** (kind == "int4") * np.abs(whole).max())

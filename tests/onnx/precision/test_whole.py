@@ -80,17 +80,17 @@ def rounded(x: Array, largest: int) -> tuple[Array, Array]:
 
 @pytest.mark.parametrize("opset", [21, 23])
 def test_it_computes_what_its_formula_says(program: Maker, tmp_path: Path, opset: int) -> None:
-    made = program(PLAIN)
-    weights, _ = load_weights(made, None, 1)
-    path = export(made, "step", Trained(weights), tmp_path, CompileOptions(opset=opset, quantize=INT8)).path
+    spec = program(PLAIN)
+    weights, _ = load_weights(spec, None, 1)
+    path = export(spec, "step", Trained(weights), tmp_path, CompileOptions(opset=opset, quantize=INT8)).path
     x = np.random.default_rng(0).normal(0, 1, (7, 128)).astype(np.float32)
     x[3] = 0
 
     def product(name: str, x: Array) -> Array:
         codes, c = rounded(weights[f"{name}.linear_1.weight"], LARGEST_WEIGHT)
         q, r = rounded(np.where(x == 0, 1e-35, x), 127)
-        made: Array = (q @ codes.T) * r * c.T + weights[f"{name}.linear_1.bias"]
-        return made
+        spec: Array = (q @ codes.T) * r * c.T + weights[f"{name}.linear_1.bias"]
+        return spec
 
     wanted = x + product("g", np.tanh(product("f", x)))
     np.testing.assert_allclose(load(path, providers="cpu")(x=x), wanted, atol=2e-3 * np.abs(wanted).max())
@@ -112,9 +112,9 @@ def test_no_sum_of_two_products_leaves_16_bits() -> None:
 def test_an_example_does_not_depend_on_its_batch(program: Maker, tmp_path: Path, method: str) -> None:
     text = PLAIN.replace("euler(steps)", method + ("()" if method == "dopri5" else "(steps)"))
     text = text if method != "dopri5" else text.replace(", steps: int = 1", "")
-    made = program(text)
+    spec = program(text)
     model = load(
-        export(made, "step", Trained(load_weights(made, None, 0)[0]), tmp_path, CompileOptions(quantize=INT8)).path,
+        export(spec, "step", Trained(load_weights(spec, None, 0)[0]), tmp_path, CompileOptions(quantize=INT8)).path,
         providers="cpu",
     )
     assert operators(model.path)["MatMulInteger"]
@@ -127,14 +127,14 @@ def test_an_example_does_not_depend_on_its_batch(program: Maker, tmp_path: Path,
 
 def test_a_state_that_no_example_owns(program: Maker, tmp_path: Path) -> None:
     """One row, without a batch."""
-    made = program(
+    spec = program(
         "net f(x: [128]) -> [128] { return linear(x, 128) }\n"
         "export g(steps: int = 4) -> [128] {\n  x = ones([128])\n"
         "  integrate s in 0..1 using euler(steps) { dx/ds = f(x) }\n  return x\n}\n"
     )
-    weights, _ = load_weights(made, None, 0)
-    whole = load(export(made, "g", Trained(weights), tmp_path / "whole").path, providers="cpu")()
-    few = export(made, "g", Trained(weights), tmp_path, CompileOptions(quantize=INT8))
+    weights, _ = load_weights(spec, None, 0)
+    whole = load(export(spec, "g", Trained(weights), tmp_path / "whole").path, providers="cpu")()
+    few = export(spec, "g", Trained(weights), tmp_path, CompileOptions(quantize=INT8))
     assert operators(few.path)["MatMulInteger"] == 1
     np.testing.assert_allclose(load(few.path, providers="cpu")(), whole, atol=0.02 * np.abs(whole).max())
 
@@ -142,37 +142,37 @@ def test_a_state_that_no_example_owns(program: Maker, tmp_path: Path) -> None:
 @pytest.mark.parametrize("unroll", [False, True])
 def test_a_flow_of_tokens(program: Maker, tmp_path: Path, unroll: bool) -> None:
     """Products of what is integrated; those of the time and the label, and the narrow ones, are none. Three read one's rows."""
-    made = tokens(program, tmp_path)
-    weights, _ = load_weights(made, None, 0)
-    whole = export(made, "sample", Trained(weights), tmp_path / "whole", CompileOptions(unroll=unroll))
-    few = export(made, "sample", Trained(weights), tmp_path, CompileOptions(quantize=INT8, unroll=unroll))
+    spec = tokens(program, tmp_path)
+    weights, _ = load_weights(spec, None, 0)
+    whole = export(spec, "sample", Trained(weights), tmp_path / "whole", CompileOptions(unroll=unroll))
+    few = export(spec, "sample", Trained(weights), tmp_path, CompileOptions(quantize=INT8, unroll=unroll))
     turns = 3 if unroll else 1
-    found = operators(few.path)
-    assert found["MatMulInteger"] == 2 * 6 * turns
-    assert found["QuantizeLinear"] == 2 * 4 * turns
+    counts = operators(few.path)
+    assert counts["MatMulInteger"] == 2 * 6 * turns
+    assert counts["QuantizeLinear"] == 2 * 4 * turns
     assert few.size < 0.5 * whole.size
     assert few.notes == ()
     y = np.arange(6) % 3
-    a, b = (load(made.path, providers="cpu")(y=y, seed=1) for made in (whole, few))
+    a, b = (load(spec.path, providers="cpu")(y=y, seed=1) for spec in (whole, few))
     assert 0 < np.abs(a - b).max() < 0.02 * np.abs(a).max()
     np.testing.assert_array_equal(load(few.path, providers="cpu")(y=y[:2], seed=1), b[:2])
-    names = Preparations(made).coarse(8).whole
+    names = Preparations(spec).coarse(8).whole
     assert len(names) == 12
     assert all("attention" in n or "mlp" in n for n in names)
 
 
 @pytest.mark.slow
 def test_the_loss_of_a_flow_is_measured_with_its_products(program: Maker, tmp_path: Path) -> None:
-    made = tokens(program, tmp_path)
-    weights, _ = load_weights(made, None, 0)
+    spec = tokens(program, tmp_path)
+    weights, _ = load_weights(spec, None, 0)
     (eight,), (four,) = (
-        loss_changes(Preparations(made, CompileOptions(quantize=k)), Trained(weights)) for k in ("int8", "int4")
+        loss_changes(Preparations(spec, CompileOptions(quantize=k)), Trained(weights)) for k in ("int8", "int4")
     )
     assert eight.before == four.before
     assert 0 < abs(eight.relative) < 0.01
-    coarser = {n: w + 0.3 * np.abs(w).max(1, keepdims=True) * (np.arange(w.shape[1]) == 0) if n in Preparations(made).coarse(8).whole else w
+    coarser = {n: w + 0.3 * np.abs(w).max(1, keepdims=True) * (np.arange(w.shape[1]) == 0) if n in Preparations(spec).coarse(8).whole else w
                for n, w in weights.items()}  # fmt: skip
-    assert loss_changes(Preparations(made, CompileOptions(quantize="int8")), Trained(coarser)) != [eight]
+    assert loss_changes(Preparations(spec, CompileOptions(quantize="int8")), Trained(coarser)) != [eight]
 
 
 def test_the_limit_holds_for_a_flow(program: Maker, tmp_path: Path) -> None:
@@ -200,9 +200,9 @@ def test_what_few_bits_do_not_do_is_said(program: Maker, tmp_path: Path) -> None
         "2 convolutions of `sample` stay in float32: 8 bits make those of few channels, or in groups, no faster",
         "no product of `sample` is large enough for few bits: its file is as without",
     )
-    made = program(PLAIN)
-    weights, _ = load_weights(made, None, 0)
-    assert export(made, "step", Trained(weights), tmp_path, CompileOptions(quantize=INT8)).notes == ()
-    (note,) = export(made, "step", Trained(weights), tmp_path, CompileOptions(quantize="int4")).notes
+    spec = program(PLAIN)
+    weights, _ = load_weights(spec, None, 0)
+    assert export(spec, "step", Trained(weights), tmp_path, CompileOptions(quantize=INT8)).notes == ()
+    (note,) = export(spec, "step", Trained(weights), tmp_path, CompileOptions(quantize="int4")).notes
     assert "8 make it faster" in note
     assert not operators(tmp_path / "spec.step.onnx")["MatMulInteger"]

@@ -65,11 +65,11 @@ def convolving(program: Maker, kind: str, before: str = "x") -> Program:
     )
 
 
-def both(made: Program, name: str, folder: Path) -> tuple[Exported, Exported]:
+def both(spec: Program, name: str, folder: Path) -> tuple[Exported, Exported]:
     """The file in float32, and in 8 bits."""
-    weights, _ = load_weights(made, None, 0)
-    whole = export(made, name, Trained(weights), folder / "whole")
-    return whole, export(made, name, Trained(weights), folder, CompileOptions(quantize=INT8))
+    weights, _ = load_weights(spec, None, 0)
+    whole = export(spec, name, Trained(weights), folder / "whole")
+    return whole, export(spec, name, Trained(weights), folder, CompileOptions(quantize=INT8))
 
 
 def operators(path: Path) -> Counter[str]:
@@ -93,11 +93,11 @@ def distance(a: Array, b: Array) -> float:
 @pytest.mark.parametrize("before", ["x", "tanh(2 * x)"], ids=["of each example", "fixed"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_is_near_float32(program: Maker, tmp_path: Path, kind: str, before: str) -> None:
-    made = convolving(program, kind, before)
-    whole, few = both(made, "y", tmp_path)
-    found = operators(few.path)
-    assert found["QLinearConv"] and not found["Conv"] + found["ConvTranspose"]
-    shape = made.exports["y"].inputs[0].type.shape
+    spec = convolving(program, kind, before)
+    whole, few = both(spec, "y", tmp_path)
+    counts = operators(few.path)
+    assert counts["QLinearConv"] and not counts["Conv"] + counts["ConvTranspose"]
+    shape = spec.exports["y"].inputs[0].type.shape
     x = np.random.default_rng(0).normal(0, 1, (8, *shape)).astype(np.float32)
     wanted = run(whole, x=x)
     together = run(few, x=x)
@@ -160,12 +160,12 @@ export sample(y: class[3], guidance: real = 1.5, steps: int = 3) -> [2, SIZES] {
 @pytest.mark.parametrize("unroll", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_sampler(program: Maker, tmp_path: Path, unroll: bool) -> None:
     """In a loop, in chunks of a batch, with several calls of a net side by side: the first stays in float32."""
-    made = program(LOOP.replace("SIZES", "8, 8"))
-    weights, _ = load_weights(made, None, 0)
-    whole = export(made, "sample", Trained(weights), tmp_path / "whole", CompileOptions(unroll=unroll))
-    few = export(made, "sample", Trained(weights), tmp_path, CompileOptions(quantize=INT8, unroll=unroll))
-    found = operators(few.path)
-    assert found["QLinearConv"] and not found["ConvTranspose"]
+    spec = program(LOOP.replace("SIZES", "8, 8"))
+    weights, _ = load_weights(spec, None, 0)
+    whole = export(spec, "sample", Trained(weights), tmp_path / "whole", CompileOptions(unroll=unroll))
+    few = export(spec, "sample", Trained(weights), tmp_path, CompileOptions(quantize=INT8, unroll=unroll))
+    counts = operators(few.path)
+    assert counts["QLinearConv"] and not counts["ConvTranspose"]
     assert few.notes[0].endswith("8 bits make those of few channels, or in groups, no faster")
     assert few.size < (0.9 if unroll else 0.7) * whole.size
     assert {o.domain for o in onnx.load(few.path).opset_import} == {""}
@@ -187,13 +187,13 @@ def _graphs(graph: Any) -> list[Any]:
 
 def test_a_compiled_file_says_its_ranges(program: Maker, tmp_path: Path) -> None:
     """So that it can be compiled again as it is."""
-    made = convolving(program, "a stride")
-    _, few = both(made, "y", tmp_path)
+    spec = convolving(program, "a stride")
+    _, few = both(spec, "y", tmp_path)
     kept = load(few.path, providers="cpu").manifest.ranges
     assert len(kept) == 1
-    weights, _ = load_weights(made, None, 0)
+    weights, _ = load_weights(spec, None, 0)
     wider = {key: Range(*(2 * number for number in seen)) for key, seen in kept.items()}
-    other = export(made, "y", Trained(weights, ranges=wider), tmp_path / "wider", CompileOptions(quantize=INT8))
+    other = export(spec, "y", Trained(weights, ranges=wider), tmp_path / "wider", CompileOptions(quantize=INT8))
     assert load(other.path, providers="cpu").manifest.ranges == figures(wider)
     assert from_figures(figures(wider)) == wider
     assert joined(wider, from_figures(kept)) == wider
@@ -201,17 +201,17 @@ def test_a_compiled_file_says_its_ranges(program: Maker, tmp_path: Path) -> None
 
 def test_what_stays_in_float32(program: Maker, tmp_path: Path) -> None:
     """Groups, few channels, and what takes a derivative; windows that an example makes."""
-    made = program(
+    spec = program(
         "net f(x: [32, 5, 5]) -> [8, 5, 5] { return conv(conv(conv(x, 32, 3, groups = 2), 32, 3, groups = 32), 8, 1) }\n"
         "net g(x: [16, 5, 5]) -> [] { return sum(tanh(conv(x, 16, 3))) }\n"
         "export a(x: [32, 5, 5]) -> [8, 5, 5] { return f(x) }\n"
         "export b(x: [16, 5, 5]) -> [16, 5, 5] { return grad(g(x), x) }\n"
     )
     for name, why in (("a", "in groups"), ("b", "a derivative is taken")):
-        whole, few = both(made, name, tmp_path)
+        whole, few = both(spec, name, tmp_path)
         assert why in few.notes[0]
         assert not operators(few.path)["QLinearConv"]
-        x = np.random.default_rng(0).normal(0, 1, (3, *made.exports[name].inputs[0].type.shape)).astype(np.float32)
+        x = np.random.default_rng(0).normal(0, 1, (3, *spec.exports[name].inputs[0].type.shape)).astype(np.float32)
         np.testing.assert_array_equal(run(few, x=x), run(whole, x=x))
 
 

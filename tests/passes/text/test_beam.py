@@ -57,11 +57,11 @@ def gpt2(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Program, dict[s
 def reference(model: Any, prompt: Any, count: int, penalty: float, ends: list[int], early: bool = False) -> list[int]:
     """transformers' text for one prompt, filled up with -1."""
     tokens = torch.from_numpy(prompt)[None]
-    made = model.generate(
+    sequences = model.generate(
         tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=count, num_beams=3, do_sample=False,
         length_penalty=penalty, early_stopping=early, eos_token_id=ends, pad_token_id=VOCAB + 5,
     )[0].tolist()  # fmt: skip
-    return filled_up(made, len(prompt) + count)
+    return filled_up(sequences, len(prompt) + count)
 
 
 def filled_up(text: list[int], length: int) -> list[int]:
@@ -80,27 +80,27 @@ def test_all_texts_of_a_search_have_their_scores(gpt2: Any, cache: str, penalty:
     graph = forms.prepare(program.exports["all_of_them"], cache=cache)
     settings = {"penalty": penalty, "end": end, "stop": stop, "count": 9}
     texts, scores = evaluate(graph, {"prompt": side_by_side(rows)}, settings, weights)
-    for found, own, prompt in zip(texts, scores, rows, strict=True):
+    for text, own, prompt in zip(texts, scores, rows, strict=True):
         tokens = torch.from_numpy(prompt)[None]
-        made = model.generate(
+        result = model.generate(
             tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=9, num_beams=3, num_return_sequences=3,
             do_sample=False, length_penalty=penalty, early_stopping=False, eos_token_id=[end, stop],
             pad_token_id=VOCAB + 5, output_scores=True, return_dict_in_generate=True,
         )  # fmt: skip
-        assert found[:, 7 - len(prompt) :].tolist() == [filled_up(t, len(prompt) + 9) for t in made.sequences.tolist()]
-        np.testing.assert_allclose(own, made.sequences_scores, rtol=1e-5, atol=1e-5)
+        assert text[:, 7 - len(prompt) :].tolist() == [filled_up(t, len(prompt) + 9) for t in result.sequences.tolist()]
+        np.testing.assert_allclose(own, result.sequences_scores, rtol=1e-5, atol=1e-5)
 
 
 def test_a_file_gives_all_texts_and_their_scores(gpt2: Any) -> None:
     _, program, weights, folder = gpt2
     model = load(export(program, "all_of_them", Trained(weights), folder).path, providers="cpu")
     rows = side_by_side([np.random.default_rng(size).integers(0, VOCAB, size) for size in (4, 1, 6)])
-    found, (texts, scores) = (
+    result, (texts, scores) = (
         model(prompt=rows, end=17, stop=96),
         evaluate(forms.prepare(program.exports["all_of_them"]), {"prompt": rows}, {"end": 17, "stop": 96}, weights),
     )
-    np.testing.assert_array_equal(found["texts"], texts)
-    np.testing.assert_allclose(found["scores"], scores, atol=1e-5)
+    np.testing.assert_array_equal(result["texts"], texts)
+    np.testing.assert_allclose(result["scores"], scores, atol=1e-5)
 
 
 @pytest.mark.parametrize(("penalty", "end", "stop"), SETTINGS)
@@ -111,10 +111,10 @@ def test_a_search_finds_what_the_reference_finds(gpt2: Any, cache: str, penalty:
     rows = [rng.integers(0, VOCAB, size) for size in (5, 2, 7, 5)]
     graph = forms.prepare(program.exports["likeliest"], cache=cache)
     settings = {"penalty": penalty, "end": end, "stop": stop, "count": 9}
-    (found,) = evaluate(graph, {"prompt": side_by_side(rows)}, settings, weights)
-    for row, prompt in zip(found, rows, strict=True):
+    (result,) = evaluate(graph, {"prompt": side_by_side(rows)}, settings, weights)
+    for row, prompt in zip(result, rows, strict=True):
         assert row[7 - len(prompt) :].tolist() == reference(model, prompt, 9, penalty, [end, stop])
-    assert (found[:, 7:] < 0).any() == (penalty < 2)  # A large one favours long texts.
+    assert (result[:, 7:] < 0).any() == (penalty < 2)  # A large one favours long texts.
 
 
 def test_a_search_that_ends_with_the_first_texts(gpt2: Any) -> None:
@@ -122,23 +122,23 @@ def test_a_search_that_ends_with_the_first_texts(gpt2: Any) -> None:
     model, program, weights, _ = gpt2
     ends = {"penalty": 2.0, "end": 96, "stop": 43, "count": 9}
     rows = [np.random.default_rng(seed).integers(0, VOCAB, size) for seed, size in enumerate((5, 2, 7, 5, 3))]
-    found, later = (
+    first, later = (
         evaluate(forms.prepare(program.exports[name]), {"prompt": side_by_side(rows)}, ends, weights)[0]
         for name in ("first_ended", "likeliest")
     )
-    for row, prompt in zip(found, rows, strict=True):
+    for row, prompt in zip(first, rows, strict=True):
         assert row[7 - len(prompt) :].tolist() == reference(model, prompt, 9, 2.0, [96, 43], early=True)
-    assert (found != later).any()
+    assert (first != later).any()
 
 
 def test_a_file_searches_as_the_graph_does(gpt2: Any) -> None:
     """Some texts end early; the file has no form of one turn."""
     model, program, weights, folder = gpt2
-    made = export(program, "likeliest", Trained(weights), folder)
+    exported = export(program, "likeliest", Trained(weights), folder)
     rows = [np.random.default_rng(seed).integers(0, VOCAB, 4) for seed in range(4)]
-    found = load(made.path, providers="cpu")(prompt=np.stack(rows), end=17, stop=96)
-    assert found.tolist() == [reference(model, row, 9, 1.0, [17, 96]) for row in rows]
-    assert (found == -1).any()
+    result = load(exported.path, providers="cpu")(prompt=np.stack(rows), end=17, stop=96)
+    assert result.tolist() == [reference(model, row, 9, 1.0, [17, 96]) for row in rows]
+    assert (result == -1).any()
     with pytest.raises(MaiError) as caught:
         export(program, "likeliest", Trained(weights), folder, CompileOptions(drafts=3))
     assert caught.value.diagnostics[0].slug == "no-drafts"
@@ -147,7 +147,7 @@ def test_a_file_searches_as_the_graph_does(gpt2: Any) -> None:
 def test_what_an_example_brings_goes_along_with_its_beams(program: Any) -> None:
     """A decoder with a memory of its own for each example, windows and sinks, searched with a cache and without."""
     net = "h += attention(h, 4, 2, causal = true, window = 3, sinks = 1)\n  h += attention(h, 2, memory = m, norm = rms_norm)"
-    made = program(
+    spec = program(
         memory_spec(net).replace("by count {", "by count until 3 using beam(width = 4) {")
         .replace("    next ~ categorical(logits(x, m, y, w)[-1] / temperature)\n", "")
         .replace("append next", "score log_softmax(logits(x, m, y, w)[-1])")
@@ -155,7 +155,7 @@ def test_what_an_example_brings_goes_along_with_its_beams(program: Any) -> None:
     rng, rows = np.random.default_rng(0), [np.arange(4), np.arange(1), np.arange(3)]
     feed = {"m": rng.standard_normal((3, 2, 4)), "y": np.array([0, 1, 2]), "prompt": side_by_side(rows)}
     cached, whole = (
-        evaluate(forms.prepare(made.exports["generate"], cache=cache), feed, {"count": 7}, weights_of(made))[0]
+        evaluate(forms.prepare(spec.exports["generate"], cache=cache), feed, {"count": 7}, weights_of(spec))[0]
         for cache in ("concat", "none")
     )
     np.testing.assert_array_equal(cached, whole)
@@ -165,5 +165,5 @@ def test_a_text_that_goes_on_after_a_search_has_no_form_of_one_turn(program: Any
     searched = memory_spec("h += attention(h, 2, causal = true)").replace(
         "  return x\n", "  extend x by count using beam(2) { score log_softmax(logits(x, m, y, w)[-1]) }\n  return x\n"
     )
-    made = program(searched.replace("tokens[P + count]", "tokens[P + 2 * count]"))
-    assert forms.step(forms.optimise(forms.prepare(made.exports["generate"], cache="concat"))) is None
+    spec = program(searched.replace("tokens[P + count]", "tokens[P + 2 * count]"))
+    assert forms.step(forms.optimise(forms.prepare(spec.exports["generate"], cache="concat"))) is None

@@ -81,6 +81,8 @@ REFUSED = {
     ),
     "a loop that carries the text": ("s = h\n  repeat P shared as t { s = s + h[t] }\n  h += s", "loop"),
     "a loop that begins with the text": ("s = max(h, axis = 0)\n  repeat P shared as t { s = s * h[t] } keep s as all\n  h += all", "loop"),
+    "sums over rows of weights": ("w = softmax(where(range(P)[:, None] >= range(P), h @ h', -1e9))\n  h += cumsum(w, axis = 0) @ h", "cumsum"),
+    "rows of weights one token later": ("w = softmax(where(range(P)[:, None] >= range(P), h @ h', -1e9))\n  h += shift(w, 1) @ h", "shift"),
     "a turn's noise, kept": ("n ~ normal([d])\n  h = cumsum(h + n, axis = 0)", "cumsum"),
 }  # fmt: skip
 
@@ -91,8 +93,8 @@ ENDING = spec(NET).replace("by count {", "by count until 7 {")
 
 def run(program: Program, prompt: Any, *, cache: str, **settings: Any) -> Any:
     graph = forms.prepare(program.exports["generate"], cache=cache)
-    (made,) = evaluate(graph, {"prompt": prompt}, {"seed": 5, **settings}, weights(program))
-    return made
+    (result,) = evaluate(graph, {"prompt": prompt}, {"seed": 5, **settings}, weights(program))
+    return result
 
 
 @pytest.fixture(autouse=True)
@@ -133,6 +135,14 @@ def test_a_row_of_a_batch_is_its_run_alone(name: str, cache: str) -> None:
         np.testing.assert_array_equal(row[-len(alone) :], alone)
 
 
+def test_what_the_last_token_alone_needs_is_computed_of_it_alone() -> None:
+    """Layers without a memory, and the head: of a prompt that is read at once, too."""
+    graph = forms.prepare(causal_program("pointwise").exports["generate"], cache="concat")
+    layers = [node.output.type for node in graph.walk() if node.op.name in ("affine", "layer_norm")]
+    assert len(layers) == 4
+    assert all(axis.size == 1 for type in layers for axis in type.lead if axis.name != "batch")
+
+
 def test_no_pair_of_tokens_comes_twice(program: Maker) -> None:
     """What would repeat is asked of the whole text, of which a turn adds a token."""
     text = spec(CAUSAL_NETS["nothing"]).replace("logits(x)[-1]", "(logits(x)[-1] - 1e9 * repeats(x, vocab, 2))")
@@ -145,29 +155,29 @@ def test_no_pair_of_tokens_comes_twice(program: Maker) -> None:
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_looks_ahead_is_refused(program: Maker, name: str) -> None:
     body, operation = REFUSED[name]
-    made = program(spec(body))
+    checked = program(spec(body))
     with pytest.raises(MaiError) as caught:
-        forms.prepare(made.exports["generate"], cache="concat")
-    (found,) = caught.value.diagnostics
-    assert found.slug == "looks-ahead"
-    assert f"`{operation}`" in found.message
-    assert found.span is not None
-    assert found.span.line in (6, 7)
-    assert prepare_export(made, "generate").recomputed == found.message
-    (warned,) = growing(made)
-    assert (warned.severity, warned.message, warned.span) == ("warning", found.message, found.span)
+        forms.prepare(checked.exports["generate"], cache="concat")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.slug == "looks-ahead"
+    assert f"`{operation}`" in diagnostic.message
+    assert diagnostic.span is not None
+    assert diagnostic.span.line in (6, 7)
+    assert prepare_export(checked, "generate").recomputed == diagnostic.message
+    (warned,) = growing(checked)
+    assert (warned.severity, warned.message, warned.span) == ("warning", diagnostic.message, diagnostic.span)
 
 
 def test_the_file_of_what_looks_ahead_computes_the_whole_text_again(program: Maker, tmp_path: Path) -> None:
-    made = program(spec("h += flip(h, axis = 0)"))
-    assert "recompute" in names_of(passes_of(made.exports["generate"]))
-    written = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(cpu=True))
-    assert export_step(made, "generate", Trained(weights(made)), tmp_path) is None
+    checked = program(spec("h += flip(h, axis = 0)"))
+    assert "recompute" in names_of(passes_of(checked.exports["generate"]))
+    written = export(checked, "generate", Trained(weights(checked)), tmp_path, CompileOptions(cpu=True))
+    assert export_step(checked, "generate", Trained(weights(checked)), tmp_path) is None
     note, other = written.notes
     assert note.startswith("each token computes the whole text again: `flip`") and "--cpu" in other
     model, prompts = load(written.path, providers="cpu"), [[1, 2, 3], [5, 6, 7, 8, 9]]
     for row, prompt in zip(model(prompt=prompts, count=3, temperature=0.0), prompts, strict=True):
-        (alone,) = run(made, np.array([prompt]), cache="none", count=3, temperature=0.0)
+        (alone,) = run(checked, np.array([prompt]), cache="none", count=3, temperature=0.0)
         np.testing.assert_array_equal(row, alone)
 
 
@@ -178,26 +188,26 @@ def test_what_grows_is_not_warned_of() -> None:
 @pytest.mark.parametrize("cache", GROWING)
 @pytest.mark.parametrize("count", [0, 1, 2, 4, 5])
 def test_few_tokens(count: int, cache: str) -> None:
-    made = causal_program("attention")
+    spec = causal_program("attention")
     prompt = np.array([[3], [4]])
-    grown = run(made, prompt, cache=cache, count=count)
+    grown = run(spec, prompt, cache=cache, count=count)
     assert grown.shape == (2, 1 + count)
-    np.testing.assert_array_equal(grown, run(made, prompt, cache="none", count=count))
+    np.testing.assert_array_equal(grown, run(spec, prompt, cache="none", count=count))
 
 
 @pytest.mark.parametrize("name", CAUSAL_NETS)
 def test_a_prompt_is_read_in_blocks(program: Maker, name: str) -> None:
     """Rows of different lengths, some of which end, are as if each prompt were read at once."""
-    made = program(spec(CAUSAL_NETS[name]).replace("by count {", "by count until 7 or 3 {"))
+    checked = program(spec(CAUSAL_NETS[name]).replace("by count {", "by count until 7 or 3 {"))
     rng = np.random.default_rng(1)
     feed = {"prompt": side_by_side([rng.integers(0, 13, size) for size in (8, 1, 3, 5)])}
-    whole = forms.prepare(made.exports["generate"], cache="concat")
+    whole = forms.prepare(checked.exports["generate"], cache="concat")
     for temperature in (0.0, 1.0):
-        wanted, found = (
-            evaluate(graph, feed, {"seed": 5, "count": 9, "temperature": temperature}, weights(made))[0]
+        wanted, result = (
+            evaluate(graph, feed, {"seed": 5, "count": 9, "temperature": temperature}, weights(checked))[0]
             for graph in (whole, forms.prompt_blocks(forms.optimise(whole)))
         )
-        np.testing.assert_array_equal(found, wanted)
+        np.testing.assert_array_equal(result, wanted)
 
 
 @pytest.mark.parametrize("cache", ["concat", "none"])
@@ -208,13 +218,15 @@ def test_files_read_in_blocks(program: Maker, monkeypatch: pytest.MonkeyPatch, t
     rng = np.random.default_rng(3)
     prompt = side_by_side([rng.integers(0, 13, size) for size in (13, 9, 1)])
     for net in ("rotary, grouped", "a window with sinks"):
-        made = program(spec(CAUSAL_NETS[net]).replace("by count {", "by count until 7 or 3 {"))
-        wanted = run(made, prompt, cache="none", count=7)
+        checked = program(spec(CAUSAL_NETS[net]).replace("by count {", "by count until 7 or 3 {"))
+        wanted = run(checked, prompt, cache="none", count=7)
         for opset in (23, 21):
             options = CompileOptions(cache=cache, opset=opset)
-            model = load(export(made, "generate", Trained(weights(made)), tmp_path, options).path, providers="cpu")
+            model = load(
+                export(checked, "generate", Trained(weights(checked)), tmp_path, options).path, providers="cpu"
+            )
             np.testing.assert_array_equal(model(prompt=prompt, count=7, seed=5), wanted)
-        step = export_step(made, "generate", Trained(weights(made)), tmp_path)
+        step = export_step(checked, "generate", Trained(weights(checked)), tmp_path)
         assert step is not None and model.manifest.text is not None
         rows = list(load(step.path, providers="cpu").stream(prompt, count=7, seed=5))
         np.testing.assert_array_equal(np.stack(rows, 1), wanted[:, 13 : 13 + len(rows)])
@@ -229,13 +241,13 @@ def test_many_rows_are_taken_in_blocks(
     monkeypatch.setattr(attention_rows, "ROWS", 4)
     for size in ("P", "14"):
         net = f"export f(x: [{size}, 8]) -> [{size}, 8] {{ return attention(x, 4, 2{more}) }}"
-        made = program(net)
-        export(made, "f", Trained(weights(made)), tmp_path)  # The gate compares the file with torch.
+        spec = program(net)
+        export(spec, "f", Trained(weights(spec)), tmp_path)  # The gate compares the file with torch.
         for rows in (14,) if size == "14" else (1, 5, 6, 8, 14):
             x = np.random.default_rng(rows).standard_normal((2, rows, 8)).astype(np.float32)
-            (wanted,) = evaluate(made.exports["f"], {"x": x}, {}, weights(made))
-            found = load(tmp_path / f"{made.name}.f.onnx", providers="cpu")(x=x)
-            np.testing.assert_allclose(found, wanted, atol=1e-5)
+            (wanted,) = evaluate(spec.exports["f"], {"x": x}, {}, weights(spec))
+            result = load(tmp_path / f"{spec.name}.f.onnx", providers="cpu")(x=x)
+            np.testing.assert_allclose(result, wanted, atol=1e-5)
 
 
 @pytest.mark.parametrize("more", ["", ", causal = true", ", softcap = 2"])
@@ -246,13 +258,13 @@ def test_many_rows_look_at_another_text_in_blocks(
     """More rows than columns, fewer, and as many."""
     monkeypatch.setattr(attention_rows, "FEW", 5)
     monkeypatch.setattr(attention_rows, "ROWS", 4)
-    made = program(f"export f(x: [P, 8], m: [S, 8]) -> [P, 8] {{ return attention(x, 4, 2, memory = m{more}) }}")
-    path = export(made, "f", Trained(weights(made)), tmp_path, CompileOptions(opset=opset)).path
+    spec = program(f"export f(x: [P, 8], m: [S, 8]) -> [P, 8] {{ return attention(x, 4, 2, memory = m{more}) }}")
+    path = export(spec, "f", Trained(weights(spec)), tmp_path, CompileOptions(opset=opset)).path
     rng, model = np.random.default_rng(0), load(path, providers="cpu")
     for rows, columns in ((14, 6), (9, 14), (7, 7), (6, 2)):
         feed = {"x": rng.standard_normal((2, rows, 8)), "m": rng.standard_normal((2, columns, 8))}
         feed = {name: array.astype(np.float32) for name, array in feed.items()}
-        (wanted,) = evaluate(made.exports["f"], feed, {}, weights(made))
+        (wanted,) = evaluate(spec.exports["f"], feed, {}, weights(spec))
         np.testing.assert_allclose(model(**feed), wanted, atol=1e-5)
 
 
@@ -262,13 +274,13 @@ ENDS = {"7": [7], "7 or 3": [7, 3], "[7, 3, 9]": [7, 3, 9], "[7, count - 11]": [
 @pytest.mark.parametrize("until", ENDS)
 @pytest.mark.parametrize("cache", GROWING)
 def test_rows_end_each_at_its_time(program: Maker, tmp_path: Path, cache: str, until: str) -> None:
-    made = program(spec(NET).replace("by count {", f"by count until {until} {{"))
+    checked = program(spec(NET).replace("by count {", f"by count until {until} {{"))
     prompt = np.random.default_rng(2).integers(0, 7, (12, 3))
     free = run(causal_program("attention"), prompt, cache="concat", count=20)[:, 3:]
-    ended = run(made, prompt, cache=cache, count=20)[:, 3:]
-    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(cache=cache)).path
+    ended = run(checked, prompt, cache=cache, count=20)[:, 3:]
+    path = export(checked, "generate", Trained(weights(checked)), tmp_path, CompileOptions(cache=cache)).path
     np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, count=20, seed=5)[:, 3:], ended)
-    np.testing.assert_array_equal(ended, run(made, prompt, cache="none", count=20)[:, 3:])
+    np.testing.assert_array_equal(ended, run(checked, prompt, cache="none", count=20)[:, 3:])
     for row, wanted in zip(ended, free, strict=True):
         met = np.isin(wanted, ENDS[until])
         stop = int(np.argmax(met)) + 1 if met.any() else 20
@@ -281,8 +293,8 @@ def test_an_end_may_be_left_out(program: Maker, tmp_path: Path) -> None:
     """Settings that are -1 are no token: of two ends, the other stays."""
     text = spec(CAUSAL_NETS["attention"]).replace("by count {", "by count until end or 3 {")
     text = text.replace("temperature: real = 1.0)", "temperature: real = 1.0, end: token = 7)")
-    made = program(text)
-    model = load(export(made, "generate", Trained(weights(made)), tmp_path).path, providers="cpu")
+    checked = program(text)
+    model = load(export(checked, "generate", Trained(weights(checked)), tmp_path).path, providers="cpu")
     prompt = np.random.default_rng(2).integers(0, 7, (12, 3))
     free = run(causal_program("attention"), prompt, cache="concat", count=20)[:, 3:]
     for end in (-1, 7):
@@ -295,12 +307,12 @@ def test_an_end_may_be_left_out(program: Maker, tmp_path: Path) -> None:
 def test_what_has_been_said_is_less_likely(program: Maker, tmp_path: Path) -> None:
     """As transformers' repetition penalty, by hand on the recomputed logits."""
     text = spec(CAUSAL_NETS["attention"]).replace("logits(x)[-1] /", "penalise(logits(x)[-1], x, 1.7) /")
-    made = program(text)
+    checked = program(text)
     prompt = np.array([[NOTHING, NOTHING, 3, 4], [5, 5, 6, 7]])
-    together = run(made, prompt, cache="concat", count=12, temperature=0.0)
-    alone = run(made, prompt[:1, 2:], cache="none", count=12, temperature=0.0)
+    together = run(checked, prompt, cache="concat", count=12, temperature=0.0)
+    alone = run(checked, prompt[:1, 2:], cache="none", count=12, temperature=0.0)
     np.testing.assert_array_equal(together[0, 2:], alone[0])
-    path = export(made, "generate", Trained(weights(made)), tmp_path).path
+    path = export(checked, "generate", Trained(weights(checked)), tmp_path).path
     np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, count=12, temperature=0.0), together)
     free = run(causal_program("attention"), prompt[1:], cache="concat", count=12, temperature=0.0)
     assert len(set(together[1, 4:].tolist())) > len(set(free[0, 4:].tolist()))
@@ -311,11 +323,11 @@ def test_two_texts_grow_one_after_the_other(program: Maker, cache: str) -> None:
     text = spec(CAUSAL_NETS["attention"]).replace(
         "  return x\n}\n", "  extend x by 2 { append argmax(logits(x)[-1]) }\n  return x\n}\n"
     ).replace("tokens[P + count]", "tokens[P + count + 2]")  # fmt: skip
-    made = program(text)
+    checked = program(text)
     prompt = np.array([[3, 1], [4, 2]])
-    grown = run(made, prompt, cache=cache)
+    grown = run(checked, prompt, cache=cache)
     assert grown.shape == (2, 10)
-    np.testing.assert_array_equal(grown, run(made, prompt, cache="none"))
+    np.testing.assert_array_equal(grown, run(checked, prompt, cache="none"))
 
 
 # Those whose operations are no other net's; the rest where there is time.
@@ -330,11 +342,11 @@ FILES = (
 @pytest.mark.parametrize("name", [n if n in FILES else pytest.param(n, marks=pytest.mark.slow) for n in CAUSAL_NETS])
 def test_the_file_computes_what_numpy_does(tmp_path: Path, name: str, opset: int) -> None:
     """The whole in one call, and token by token by the step file."""
-    made = causal_program(name)
-    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset)).path
-    export_step(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset))
+    spec = causal_program(name)
+    path = export(spec, "generate", Trained(weights(spec)), tmp_path, CompileOptions(opset=opset)).path
+    export_step(spec, "generate", Trained(weights(spec)), tmp_path, CompileOptions(opset=opset))
     prompt = np.random.default_rng(3).integers(0, 13, (2, 4))
-    wanted = run(made, prompt, cache="none")
+    wanted = run(spec, prompt, cache="none")
     model = load(path, providers="cpu", threads=1)
     np.testing.assert_array_equal(model(prompt=prompt, seed=5), wanted)
     np.testing.assert_array_equal(np.stack(list(model.stream(prompt, seed=5)), 1), wanted[:, 4:])
@@ -344,9 +356,9 @@ def test_the_file_computes_what_numpy_does(tmp_path: Path, name: str, opset: int
 def test_a_text_that_has_ended_goes_on_after_its_last_token(program: Maker, cache: str) -> None:
     """As that text would go on alone: what stands after its end is no token."""
     text = ENDING.replace("  return x\n}\n", "  extend x by 3 { append argmax(logits(x)[-1]) }\n  return x\n}\n")
-    made, alone = program(text.replace("tokens[P + count]", "tokens[P + count + 3]")), program(spec(NET))
+    checked, alone = program(text.replace("tokens[P + count]", "tokens[P + count + 3]")), program(spec(NET))
     prompt = np.random.default_rng(2).integers(0, 7, (8, 3))
-    ended = run(made, prompt, cache=cache, count=20)
+    ended = run(checked, prompt, cache=cache, count=20)
     assert (ended[:, :-3] == NOTHING).any()
     for row in ended:
         start = row[:-3][row[:-3] != NOTHING]
@@ -358,13 +370,13 @@ def test_a_text_that_has_ended_goes_on_after_its_last_token(program: Maker, cach
 @pytest.mark.parametrize("name", ["attention", "rotary, grouped", "two states in a row", "primitives"])
 def test_the_file_of_two_levels(tmp_path: Path, name: str, opset: int) -> None:
     """Prompts of different lengths, through several blocks."""
-    made = causal_program(name)
+    spec = causal_program(name)
     path = export(
-        made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset, cache="two-level")
+        spec, "generate", Trained(weights(spec)), tmp_path, CompileOptions(opset=opset, cache="two-level")
     ).path
     prompt = np.random.default_rng(4).integers(0, 13, (3, 5))
     prompt[0, :3] = prompt[2, :1] = NOTHING
-    wanted = run(made, prompt, cache="concat", count=11)
+    wanted = run(spec, prompt, cache="concat", count=11)
     np.testing.assert_array_equal(load(path, providers="cpu", threads=1)(prompt=prompt, seed=5, count=11), wanted)
 
 
@@ -378,13 +390,13 @@ def test_only_a_past_that_is_attended_to_has_two_levels() -> None:
 @pytest.mark.parametrize("ending", ["", " until 7"])
 def test_a_file_without_states(program: Maker, tmp_path: Path, ending: str) -> None:
     """A net that looks at all tokens at once; prompts of one length and of several, which are computed one by one."""
-    made = program(spec(REFUSED["attention"][0]).replace("by count {", f"by count{ending} {{"))
-    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(cache="none")).path
+    checked = program(spec(REFUSED["attention"][0]).replace("by count {", f"by count{ending} {{"))
+    path = export(checked, "generate", Trained(weights(checked)), tmp_path, CompileOptions(cache="none")).path
     model = load(path, providers="cpu")
     rows = [np.random.default_rng(size).integers(0, 7, size) for size in (5, 1, 3, 5)]
     alike, unlike = np.stack([rows[0], rows[3]]), side_by_side(rows)
     for prompt in (alike, unlike):
-        wanted = run(made, prompt, cache="none", count=9)
+        wanted = run(checked, prompt, cache="none", count=9)
         np.testing.assert_array_equal(model(prompt=prompt, seed=5, count=9), wanted)
     greedy = model(prompt=unlike, temperature=0.0, count=9)
     for row, tokens in zip(greedy, rows, strict=True):
@@ -395,10 +407,10 @@ def test_a_file_without_states(program: Maker, tmp_path: Path, ending: str) -> N
 def test_a_prompt_that_is_read_beside_has_one_length(program: Maker, tmp_path: Path) -> None:
     """What the net makes of a place without a token nobody says, so no row begins with one."""
     text = spec(NET).replace("(x: tokens[P])", "(x: tokens[P], m: tokens[Q])").replace("logits(x)", "logits(x, prompt)")
-    made = program(text.replace("return linear(h,", "return linear(h + mean(embed(m, d), axis = 0),"))
-    model = load(export(made, "generate", Trained(weights(made)), tmp_path).path, providers="cpu")
+    checked = program(text.replace("return linear(h,", "return linear(h + mean(embed(m, d), axis = 0),"))
+    model = load(export(checked, "generate", Trained(weights(checked)), tmp_path).path, providers="cpu")
     prompt = np.array([[3, 1, 2], [4, 4, 2]])
-    np.testing.assert_array_equal(model(prompt=prompt, seed=5), run(made, prompt, cache="none"))
+    np.testing.assert_array_equal(model(prompt=prompt, seed=5), run(checked, prompt, cache="none"))
     with pytest.raises(ModelError, match="from 0 to 12, this holds -1"):
         model(prompt=[[3, 1, 2], [NOTHING, NOTHING, 4]])
 
@@ -422,8 +434,8 @@ export generate(prompt: tokens[P], start: tokens[Q], count: int = 5) -> tokens[Q
 @pytest.mark.parametrize("read", ["plan", "plan[P:]"])
 def test_a_text_that_another_reads(program: Maker, tmp_path: Path, read: str) -> None:
     """What was appended is that of the row alone; of the whole text nobody says what a place without a token is."""
-    made = program(spec(NET).replace(TAIL, PLAN.replace("READ", read)))
-    model = load(export(made, "generate", Trained(weights(made)), tmp_path).path, providers="cpu")
+    checked = program(spec(NET).replace(TAIL, PLAN.replace("READ", read)))
+    model = load(export(checked, "generate", Trained(weights(checked)), tmp_path).path, providers="cpu")
     prompts, starts = [[3], [5, 1, 2], [9, 4]], [[1, 2, 3], [4], [7, 0]]
     alone = [model(prompt=[p], start=[s])[0].tolist() for p, s in zip(prompts, starts, strict=True)]
     rows = model(prompt=prompts[:1] * 3, start=side_by_side(starts))
@@ -438,8 +450,8 @@ def test_a_text_that_another_reads(program: Maker, tmp_path: Path, read: str) ->
 
 @pytest.mark.parametrize(("read", "rows"), [("plan", {"start"}), ("plan[P:]", {"prompt", "start"})])
 def test_which_rows_may_begin_without_a_token(program: Maker, read: str, rows: set[str]) -> None:
-    made = program(spec(NET).replace(TAIL, PLAN.replace("READ", read)))
-    assert prompts_of_unlike_lengths(made.exports["generate"]) == rows
+    checked = program(spec(NET).replace(TAIL, PLAN.replace("READ", read)))
+    assert prompts_of_unlike_lengths(checked.exports["generate"]) == rows
 
 
 # ----------------------------------------------------------------------- random nets
@@ -450,13 +462,13 @@ def test_which_rows_may_begin_without_a_token(program: Maker, read: str, rows: s
 def test_random_causal_nets(program: Maker, layers: list[tuple[str, int]], size: int) -> None:
     """Whatever causal operations follow one another: incremental is recomputed, and a row is its run alone."""
     named = [text.format(n=n).replace("table", f"table{i}") for i, (text, n) in enumerate(layers)]
-    made = program(spec("\n  ".join(named)))
+    checked = program(spec("\n  ".join(named)))
     prompt = np.random.default_rng(size).integers(0, 13, (2, size))
-    whole = run(made, prompt, cache="none")
+    whole = run(checked, prompt, cache="none")
     padded = np.concatenate([np.full((2, 2), NOTHING), prompt], 1)
     for cache in GROWING:
-        np.testing.assert_array_equal(run(made, prompt, cache=cache), whole)
-        np.testing.assert_array_equal(run(made, padded, cache=cache)[:, 2:], whole)
+        np.testing.assert_array_equal(run(checked, prompt, cache=cache), whole)
+        np.testing.assert_array_equal(run(checked, padded, cache=cache)[:, 2:], whole)
 
 
 def test_examples_that_stop_alone_are_computed_anew_together(program: Maker, tmp_path: Path) -> None:
@@ -464,13 +476,13 @@ def test_examples_that_stop_alone_are_computed_anew_together(program: Maker, tmp
     body = (
         "s = zeros([d])\n  repeat P shared as t {\n    s = s + h[t]\n    repeat 9 until norm(s) < 1 { s = 0.7 * s }\n"
     )
-    made = program(
+    checked = program(
         spec(body + "    integrate u in 0..1 using dopri5(rtol = 1e-3) { ds/du = -s }\n  } keep s as all\n  h += all")
     )
     prompt = side_by_side([np.array([1, 5, 3]), np.array([7])])
     texts = []
     for cache in ("none", "concat"):
         options = CompileOptions(cache=cache)
-        path = export(made, "generate", Trained(weights(made)), tmp_path / cache, options).path
+        path = export(checked, "generate", Trained(weights(checked)), tmp_path / cache, options).path
         texts.append(load(path, providers="cpu")(prompt=prompt, count=6, temperature=0.0))
     np.testing.assert_array_equal(*texts)

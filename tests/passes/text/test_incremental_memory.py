@@ -37,22 +37,22 @@ def run(program: Program, values: dict[str, Any], form: dict[str, Any], **settin
 
 @pytest.mark.parametrize("name", MEMORY_NETS)
 def test_incremental_is_recomputed(program: Maker, name: str) -> None:
-    made = program(memory_spec(MEMORY_NETS[name]))
-    values = inputs(np.random.default_rng(0).integers(0, 13, (2, 5)), made)
-    wanted = run(made, values, {"cache": "none"}, w=2)
+    spec = program(memory_spec(MEMORY_NETS[name]))
+    values = inputs(np.random.default_rng(0).integers(0, 13, (2, 5)), spec)
+    wanted = run(spec, values, {"cache": "none"}, w=2)
     for form in FORMS:
-        np.testing.assert_array_equal(run(made, values, form, w=2), wanted)
+        np.testing.assert_array_equal(run(spec, values, form, w=2), wanted)
 
 
 @pytest.mark.parametrize("name", MEMORY_NETS)
 def test_a_row_of_a_batch_is_its_run_alone(program: Maker, name: str) -> None:
-    made = program(memory_spec(MEMORY_NETS[name]))
+    spec = program(memory_spec(MEMORY_NETS[name]))
     rows = [np.random.default_rng(size).integers(0, 13, size) for size in (5, 1, 3)]
-    values = inputs(side_by_side(rows), made)
-    together = [run(made, values, form, temperature=0.0) for form in (*FORMS, {"cache": "none"})]
+    values = inputs(side_by_side(rows), spec)
+    together = [run(spec, values, form, temperature=0.0) for form in (*FORMS, {"cache": "none"})]
     for place, row in enumerate(rows):
         own = {n: v[place : place + 1] for n, v in values.items()} | {"prompt": row[None]}
-        alone = run(made, own, {"cache": "none"}, temperature=0.0)[0]
+        alone = run(spec, own, {"cache": "none"}, temperature=0.0)[0]
         for text in together:
             np.testing.assert_array_equal(text[place, 5 - len(row) :], alone)
 
@@ -60,13 +60,13 @@ def test_a_row_of_a_batch_is_its_run_alone(program: Maker, name: str) -> None:
 @pytest.mark.parametrize("name", [n if n in FILES else pytest.param(n, marks=pytest.mark.slow) for n in MEMORY_NETS])
 def test_the_file_and_its_stream(program: Maker, tmp_path: Path, name: str) -> None:
     """In one call, and token by token with the memory beside the prompt; with drafts the same."""
-    made = program(memory_spec(MEMORY_NETS[name]))
-    trained, values = Trained(weights(made)), inputs(side_by_side([np.array([3, 1, 2, 7]), np.array([5, 4])]), made)
-    wanted = run(made, values, {"cache": "concat"})
+    spec = program(memory_spec(MEMORY_NETS[name]))
+    trained, values = Trained(weights(spec)), inputs(side_by_side([np.array([3, 1, 2, 7]), np.array([5, 4])]), spec)
+    wanted = run(spec, values, {"cache": "concat"})
     for drafts in (4, 0):
-        path = export(made, "generate", trained, tmp_path, CompileOptions(drafts=drafts)).path
+        path = export(spec, "generate", trained, tmp_path, CompileOptions(drafts=drafts)).path
         np.testing.assert_array_equal(load(path, providers="cpu", threads=1)(seed=5, count=9, **values), wanted)
-    export_step(made, "generate", trained, tmp_path)
+    export_step(spec, "generate", trained, tmp_path)
     beside = {n: v for n, v in values.items() if n != "prompt"}
     rows = load(path, providers="cpu", threads=1).stream(values["prompt"], count=9, seed=5, **beside)
     np.testing.assert_array_equal(np.stack(list(rows), 1), wanted[:, 4:])

@@ -73,8 +73,8 @@ def grown(
 ) -> list[Any]:
     """The text, and with drafts the number of turns, in numpy."""
     graph = forms.prepare(program.exports["generate"], cache="concat", drafts=drafts)
-    given = {"seed": seed, "count": COUNT, "temperature": temperature, **more}
-    return evaluate(graph, {"prompt": prompt}, given, weights(program))
+    settings = {"seed": seed, "count": COUNT, "temperature": temperature, **more}
+    return evaluate(graph, {"prompt": prompt}, settings, weights(program))
 
 
 # A few nets whose states are of different kinds stand for all where time is short.
@@ -85,28 +85,28 @@ SOME_FAST = [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n i
 @pytest.mark.parametrize("name", SOME_FAST)
 def test_the_text_is_the_same(program: Maker, name: str) -> None:
     """For nets with every kind of state, greedy and drawn, rows of different lengths side by side."""
-    made = program(spec(CAUSAL_NETS[name]))
+    checked = program(spec(CAUSAL_NETS[name]))
     for prompt in PROMPTS.values():
         for temperature in (0.0, 0.3):
-            text, _ = grown(made, prompt, DRAFTS, temperature)
-            np.testing.assert_array_equal(text, grown(made, prompt, 0, temperature)[0])
+            text, _ = grown(checked, prompt, DRAFTS, temperature)
+            np.testing.assert_array_equal(text, grown(checked, prompt, 0, temperature)[0])
 
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_the_choice_is_the_same(program: Maker, tmp_path: Path, name: str) -> None:
     """In numpy and in the file."""
-    made = program(CHOICES[name])
+    spec = program(CHOICES[name])
     model = load(
-        export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(drafts=DRAFTS)).path,
+        export(spec, "generate", Trained(weights(spec)), tmp_path, CompileOptions(drafts=DRAFTS)).path,
         providers="cpu",
         threads=1,
     )
     for prompt in PROMPTS.values():
         for seed in (1, 2):
-            (wanted,) = grown(made, prompt, 0, 0.3, seed)
-            np.testing.assert_array_equal(grown(made, prompt, DRAFTS, 0.3, seed)[0], wanted)
-            held = {n: v for n, v in {"temperature": 0.3, "seed": seed}.items() if n in model.settings}
-            np.testing.assert_array_equal(model(prompt=prompt, count=COUNT, **held), wanted)
+            (wanted,) = grown(spec, prompt, 0, 0.3, seed)
+            np.testing.assert_array_equal(grown(spec, prompt, DRAFTS, 0.3, seed)[0], wanted)
+            settings = {n: v for n, v in {"temperature": 0.3, "seed": seed}.items() if n in model.settings}
+            np.testing.assert_array_equal(model(prompt=prompt, count=COUNT, **settings), wanted)
 
 
 @pytest.mark.parametrize("opset", [pytest.param(21, marks=pytest.mark.slow), 23])
@@ -115,36 +115,38 @@ def test_the_choice_is_the_same(program: Maker, tmp_path: Path, name: str) -> No
 )
 def test_the_file_says_the_same(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
     """Compiled, and in torch."""
-    made = program(spec(CAUSAL_NETS[name]))
-    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset, drafts=DRAFTS)).path
-    model, in_torch = load(path, providers="cpu", threads=1), _in_torch(made)
+    checked = program(spec(CAUSAL_NETS[name]))
+    path = export(
+        checked, "generate", Trained(weights(checked)), tmp_path, CompileOptions(opset=opset, drafts=DRAFTS)
+    ).path
+    model, in_torch = load(path, providers="cpu", threads=1), _in_torch(checked)
     for prompt in PROMPTS.values():
         for temperature, seed in ((0.0, 0), (0.2, 1), (1.0, 2)):
-            (wanted,) = grown(made, prompt, 0, temperature, seed)
-            given = {"count": COUNT, "temperature": temperature, "seed": seed}
-            text, turns = model.counted(prompt=prompt, **given)
+            (wanted,) = grown(checked, prompt, 0, temperature, seed)
+            settings = {"count": COUNT, "temperature": temperature, "seed": seed}
+            text, turns = model.counted(prompt=prompt, **settings)
             np.testing.assert_array_equal(text, wanted)
-            for same, other in zip((wanted, turns), in_torch(prompt, given), strict=True):
+            for same, other in zip((wanted, turns), in_torch(prompt, settings), strict=True):
                 np.testing.assert_array_equal(same, other)
 
 
-def _in_torch(made: Program) -> Callable[[Any, dict[str, Any]], list[Any]]:
-    graph = forms.prepare(made.exports["generate"], cache="concat", drafts=DRAFTS)
-    held = Weights(graph.weights)
-    held.load_state_dict({name: torch.from_numpy(np.asarray(array)) for name, array in weights(made).items()})
-    module = lower(graph, held.eval())
-    return lambda prompt, given: run_torch(module, graph, {"prompt": prompt}, given)
+def _in_torch(spec: Program) -> Callable[[Any, dict[str, Any]], list[Any]]:
+    graph = forms.prepare(spec.exports["generate"], cache="concat", drafts=DRAFTS)
+    parameters = Weights(graph.weights)
+    parameters.load_state_dict({name: torch.from_numpy(np.asarray(array)) for name, array in weights(spec).items()})
+    module = lower(graph, parameters.eval())
+    return lambda prompt, values: run_torch(module, graph, {"prompt": prompt}, values)
 
 
 def test_weights_in_few_bits_say_the_same(program: Maker, tmp_path: Path) -> None:
     text = ATTENTION.replace("const d = 8", "const d = 32")
-    made, prompt = program(text), PROMPTS["few words"]
+    spec, prompt = program(text), PROMPTS["few words"]
     texts = []
     for drafts in (0, DRAFTS):
         folder = tmp_path / str(drafts)
         folder.mkdir()
         path = export(
-            made, "generate", Trained(weights(made)), folder, CompileOptions(drafts=drafts, quantize="int4")
+            spec, "generate", Trained(weights(spec)), folder, CompileOptions(drafts=drafts, quantize="int4")
         ).path
         texts.append(load(path, providers="cpu", threads=1)(prompt=prompt, count=COUNT, temperature=0.3, seed=3))
     np.testing.assert_array_equal(*texts)
@@ -155,27 +157,27 @@ def test_weights_in_few_bits_say_the_same(program: Maker, tmp_path: Path) -> Non
 
 def test_a_text_that_repeats_takes_few_turns(program: Maker) -> None:
     """A net that knows the last token alone falls into a cycle: then 5 tokens a turn."""
-    made = program(spec(CAUSAL_NETS["nothing"]))
-    text, turns = grown(made, PROMPTS["two"], DRAFTS, 0.0, count=200)
-    np.testing.assert_array_equal(text, grown(made, PROMPTS["two"], 0, 0.0, count=200)[0])
+    checked = program(spec(CAUSAL_NETS["nothing"]))
+    text, turns = grown(checked, PROMPTS["two"], DRAFTS, 0.0, count=200)
+    np.testing.assert_array_equal(text, grown(checked, PROMPTS["two"], 0, 0.0, count=200)[0])
     assert len(set(map(tuple, text[:, -26:-13].tolist()))) == 2
     assert turns.max() <= 200 / 5 + 13 + 3
 
 
 def test_every_row_accepts_its_own_drafts(program: Maker) -> None:
     """A batch takes no more turns than its rows need together, fewer than one token a turn makes."""
-    made = program(spec(CAUSAL_NETS["nothing"]))
+    checked = program(spec(CAUSAL_NETS["nothing"]))
     prompt = np.arange(6)[:, None]
-    text, turns = grown(made, prompt, DRAFTS, 0.0, count=100)
-    np.testing.assert_array_equal(text, grown(made, prompt, 0, 0.0, count=100)[0])
+    text, turns = grown(checked, prompt, DRAFTS, 0.0, count=100)
+    np.testing.assert_array_equal(text, grown(checked, prompt, 0, 0.0, count=100)[0])
     assert turns.max() < 50
 
 
 def test_what_was_never_said_takes_a_turn_a_token(program: Maker) -> None:
     """The net counts: each token is one more than the last."""
     body = "next = (x[-1] + 1) % vocab"
-    made = program(saying(body, spec("")).replace("const vocab = 13", "const vocab = 100"))
-    text, turns = grown(made, np.array([[7, 8, 9]]), DRAFTS, count=60)
+    checked = program(saying(body, spec("")).replace("const vocab = 13", "const vocab = 100"))
+    text, turns = grown(checked, np.array([[7, 8, 9]]), DRAFTS, count=60)
     np.testing.assert_array_equal(text[0], np.arange(7, 70))
     np.testing.assert_array_equal(turns, [60])
 
@@ -183,8 +185,8 @@ def test_what_was_never_said_takes_a_turn_a_token(program: Maker) -> None:
 @pytest.mark.parametrize("most", [1, 7])
 def test_turns_read_ever_more(program: Maker, most: int) -> None:
     """The net counts to 12 and begins anew, as the prompt has: 1, 1, 2, 4 and then 8 tokens a turn, or never more than 2."""
-    made = program(saying("next = (x[-1] + 1) % vocab", spec("")))
-    text, turns = grown(made, np.arange(15)[None] % 13, most, count=64)
+    checked = program(saying("next = (x[-1] + 1) % vocab", spec("")))
+    text, turns = grown(checked, np.arange(15)[None] % 13, most, count=64)
     np.testing.assert_array_equal(text[0], np.arange(15 + 64) % 13)
     assert turns[0] == {1: 2 + 62 / 2, 7: 4 + 56 / 8}[most]
 
@@ -194,21 +196,21 @@ def test_turns_read_ever_more(program: Maker, most: int) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_few_tokens(program: Maker, tmp_path: Path, count: int) -> None:
-    made = program(spec(CAUSAL_NETS["attention"]))
-    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(drafts=DRAFTS)).path
+    checked = program(spec(CAUSAL_NETS["attention"]))
+    path = export(checked, "generate", Trained(weights(checked)), tmp_path, CompileOptions(drafts=DRAFTS)).path
     for prompt in PROMPTS.values():
-        (wanted,) = grown(made, prompt, 0, 0.0, count=count)
+        (wanted,) = grown(checked, prompt, 0, 0.0, count=count)
         assert wanted.shape == (len(prompt), prompt.shape[1] + count)
-        np.testing.assert_array_equal(grown(made, prompt, DRAFTS, 0.0, count=count)[0], wanted)
+        np.testing.assert_array_equal(grown(checked, prompt, DRAFTS, 0.0, count=count)[0], wanted)
         made_by_file = load(path, providers="cpu")(prompt=prompt, count=count, temperature=0.0)
         np.testing.assert_array_equal(made_by_file, wanted)
 
 
 def test_the_longest_text_is_reached_and_not_passed(program: Maker, tmp_path: Path) -> None:
     """A table of 24 positions. Of three words guesses are right now and then: a row that is through reads on in vain."""
-    made = program(ATTENTION.replace("vocab = 13", "vocab = 3"))
+    spec = program(ATTENTION.replace("vocab = 13", "vocab = 3"))
     model = load(
-        export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(drafts=7)).path,
+        export(spec, "generate", Trained(weights(spec)), tmp_path, CompileOptions(drafts=7)).path,
         providers="cpu",
         threads=1,
     )
@@ -216,7 +218,7 @@ def test_the_longest_text_is_reached_and_not_passed(program: Maker, tmp_path: Pa
     assert model.manifest.text.limit == 24
     prompt = np.random.default_rng(0).integers(0, 3, (4, 5))
     for seed in range(6):
-        (wanted,) = grown(made, prompt, 0, 0.3, seed, count=20)
+        (wanted,) = grown(spec, prompt, 0, 0.3, seed, count=20)
         np.testing.assert_array_equal(model(prompt=prompt, count=20, temperature=0.3, seed=seed), wanted)
 
 
@@ -224,14 +226,14 @@ def test_two_texts_grow_one_after_the_other(program: Maker, tmp_path: Path) -> N
     text = ATTENTION.replace(
         "  return x\n}\n", "  extend x by 8 { append argmax(logits(x)[-1]) }\n  return x\n}\n"
     ).replace("tokens[P + count]", "tokens[P + count + 8]").replace("context = 24", "context = 40")  # fmt: skip
-    made = program(text)
+    spec = program(text)
     model = load(
-        export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(drafts=DRAFTS)).path,
+        export(spec, "generate", Trained(weights(spec)), tmp_path, CompileOptions(drafts=DRAFTS)).path,
         providers="cpu",
         threads=1,
     )
     for prompt in PROMPTS.values():
-        (wanted,) = grown(made, prompt, 0, 0.0)
+        (wanted,) = grown(spec, prompt, 0, 0.0)
         text, turns = model.counted(prompt=prompt, count=COUNT, temperature=0.0)
         np.testing.assert_array_equal(text, wanted)
         assert (turns > 0).all()
@@ -240,15 +242,15 @@ def test_two_texts_grow_one_after_the_other(program: Maker, tmp_path: Path) -> N
 def test_what_cannot_read_drafts_is_refused(program: Maker) -> None:
     """What grows a token a turn all the same."""
     body = "h = concat(h + mean(h, axis = 0), h, axis = 1)"
-    made = program(spec(body))
-    forms.prepare(made.exports["generate"], cache="concat")
+    checked = program(spec(body))
+    forms.prepare(checked.exports["generate"], cache="concat")
     with pytest.raises(MaiError) as caught:
-        forms.prepare(made.exports["generate"], cache="concat", drafts=DRAFTS)
-    (found,) = caught.value.diagnostics
-    assert found.slug == "no-drafts"
-    assert found.span is not None
-    assert found.span.line == 6
-    assert found.help == "compile without `--speculate`"
+        forms.prepare(checked.exports["generate"], cache="concat", drafts=DRAFTS)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.slug == "no-drafts"
+    assert diagnostic.span is not None
+    assert diagnostic.span.line == 6
+    assert diagnostic.help == "compile without `--speculate`"
 
 
 @pytest.mark.slow
@@ -299,14 +301,14 @@ def test_what_followed_where_the_last_tokens_stood(rows: list[list[int]], count:
     builder = Builder(graph)
     graph.outputs = [look_up(*(Term(builder, v) for v in graph.inputs), count).value]
     filled = np.array([[PADS + len(tokens)] for tokens in rows])
-    (found,) = evaluate(graph, {"before": before, "row": text, "filled": filled}, {}, {})
+    (result,) = evaluate(graph, {"before": before, "row": text, "filled": filled}, {}, {})
     wanted = [_went_on([NOTHING] * PADS + tokens, PADS + max(len(tokens) - new, 1), count) for tokens in rows]
-    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(result, wanted)
 
 
 def _went_on(text: list[int], old: int, count: int) -> list[int]:
     """The same by looking at one place of the `old` ones after the other, from the last."""
-    ends = [end for known in (3, 2) for end in range(old, PADS, -1) if text[end - known : end] == text[-known:]]
+    ends = [end for length in (3, 2) for end in range(old, PADS, -1) if text[end - length : end] == text[-length:]]
     follows = text[ends[0] :] if ends else text
     return [follows[i % len(follows)] for i in range(count)]
 
@@ -319,9 +321,9 @@ def _went_on(text: list[int], old: int, count: int) -> list[int]:
 def test_random_causal_nets(program: Maker, layers: list[tuple[str, int]], size: int) -> None:
     """Whatever causal operations follow one another: the same text, from few words that come again and again."""
     named = [text.format(n=n).replace("table", f"table{i}") for i, (text, n) in enumerate(layers)]
-    made = program(spec("\n  ".join(named)))
+    checked = program(spec("\n  ".join(named)))
     prompt = np.random.default_rng(size).integers(0, 2, (3, size))
     padded = np.concatenate([np.full((3, 2), NOTHING), prompt], 1)
-    (whole,) = grown(made, prompt, 0, 0.2)
-    np.testing.assert_array_equal(grown(made, prompt, DRAFTS, 0.2)[0], whole)
-    np.testing.assert_array_equal(grown(made, padded, DRAFTS, 0.2)[0][:, 2:], whole)
+    (whole,) = grown(checked, prompt, 0, 0.2)
+    np.testing.assert_array_equal(grown(checked, prompt, DRAFTS, 0.2)[0], whole)
+    np.testing.assert_array_equal(grown(checked, padded, DRAFTS, 0.2)[0][:, 2:], whole)

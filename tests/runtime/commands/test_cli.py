@@ -80,7 +80,7 @@ def test_a_reader_that_has_read_enough_ends_a_command_without_a_word(shifted: on
 
 
 @pytest.mark.parametrize(
-    ("known", "said"),
+    ("properties", "said"),
     [
         ({}, "untrained"),
         ({"weights_from": "m.safetensors"}, "weights of m.safetensors"),
@@ -88,10 +88,10 @@ def test_a_reader_that_has_read_enough_ends_a_command_without_a_word(shifted: on
         ({"trained_steps": 7, "trained_blocks": {"a": 3, "b": 4}}, "trained for 7 steps (a 3, b 4)"),
     ],
 )
-def test_info_tells_where_weights_come_from(known: dict[str, Any], said: str, tmp_path: Path) -> None:
+def test_info_tells_where_weights_come_from(properties: dict[str, Any], said: str, tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
     path.write_bytes(b"")
-    assert f", {said}; made by" in origin(manifest([], [], []).model_copy(update=known), path)
+    assert f", {said}; made by" in origin(manifest([], [], []).model_copy(update=properties), path)
 
 
 @pytest.mark.slow
@@ -106,16 +106,16 @@ def test_info(shifted: onnx.ModelProto, write: Write) -> None:
 
 
 def test_info_tells_the_sizes_that_are_taken(paired: onnx.ModelProto, write: Write) -> None:
-    held = json.loads(next(p.value for p in paired.metadata_props if p.key == MANIFEST_KEY))
-    onnx.helper.set_model_props(paired, {MANIFEST_KEY: json.dumps({**held, "least": {"P": 2}, "most": {"P": 257}})})
+    record = json.loads(next(p.value for p in paired.metadata_props if p.key == MANIFEST_KEY))
+    onnx.helper.set_model_props(paired, {MANIFEST_KEY: json.dumps({**record, "least": {"P": 2}, "most": {"P": 257}})})
     assert "  sizes     P              from 2 to 257\n" in bare("info", write(paired)).stdout
 
 
 @pytest.mark.parametrize(("names", "shown"), [([], "0, 2, 1"), (["cat", "dog", "eel"], "cat, eel, dog")])
 def test_labels_are_shown_without_a_mean(names: list[str], shown: str, write: Write) -> None:
     taken = Port(name="y", kind="input", dtype="int64", batch=True, minimum=0, maximum=2, classes=3, field="kind")
-    made = Port(name="same", kind="output", dtype="int64", batch=True, classes=3, field="kind")
-    described = manifest([taken], [], [made]).model_copy(update={"labels": {"kind": names} if names else {}})
+    port = Port(name="same", kind="output", dtype="int64", batch=True, classes=3, field="kind")
+    described = manifest([taken], [], [port]).model_copy(update={"labels": {"kind": names} if names else {}})
     path = write(build(described, [onnx.helper.make_node("Identity", ["y"], ["same"])]))
     assert bare("run", path, "y=[0, 2, 1]").stdout == f"same: int64 [3]\n  {shown}\n"
     if names:
@@ -127,8 +127,8 @@ def test_labels_are_shown_without_a_mean(names: list[str], shown: str, write: Wr
 )
 def test_truths_are_no_probabilities(value: str, shown: str, write: Write) -> None:
     taken = Port(name="y", kind="input", dtype="bool", shape=[2], batch=True)
-    made = taken.model_copy(update={"kind": "output", "name": "same"})
-    path = write(build(manifest([taken], [], [made]), [onnx.helper.make_node("Identity", ["y"], ["same"])]))
+    port = taken.model_copy(update={"kind": "output", "name": "same"})
+    path = write(build(manifest([taken], [], [port]), [onnx.helper.make_node("Identity", ["y"], ["same"])]))
     assert shown in bare("run", path, f"y=[[{value}]]").stdout
 
 

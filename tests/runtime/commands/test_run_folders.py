@@ -33,8 +33,8 @@ def run(folder: Path, width: int = 4, seed: int = 0, auc: float | None = 0.5, do
         (folder / f"checkpoint-{step:08d}.safetensors").write_bytes(b"x" * 20_000)
     if done:
         figures = {"loss": 4.5} | ({"auc": auc} if auc is not None else {})
-        told = {"trained_steps": "10", "validation": json.dumps(figures), "spec": "s"}
-        save_file({"w": np.zeros(3)}, folder / "weights.safetensors", told)
+        metadata = {"trained_steps": "10", "validation": json.dumps(figures), "spec": "s"}
+        save_file({"w": np.zeros(3)}, folder / "weights.safetensors", metadata)
     return folder
 
 
@@ -88,10 +88,10 @@ def test_runs_beside_each_other(tmp_path: Path) -> None:
     for width, seed, auc in ((4, 0, 0.5), (4, 1, 0.7), (8, 0, 0.9)):
         run(tmp_path / f"deep/w{width}s{seed}", width, seed, auc)
     run(tmp_path / "z", 8, 1, None, done=False)
-    found = sorted_runs(read_runs([tmp_path]), "auc", "max")
-    assert [each.folder.name for each in found] == ["w8s0", "w4s1", "w4s0", "z"]
-    assert called(found)[:2] == ["width=8", "width=4"]
-    rows = grouped(found, "auc", "max")
+    runs = sorted_runs(read_runs([tmp_path]), "auc", "max")
+    assert [each.folder.name for each in runs] == ["w8s0", "w4s1", "w4s0", "z"]
+    assert called(runs)[:2] == ["width=8", "width=4"]
+    rows = grouped(runs, "auc", "max")
     assert [(row.settings, row.runs, row.mean("auc")) for row in rows] == [
         ({"width": "8"}, 1, 0.9),
         ({"width": "4"}, 2, pytest.approx(0.6)),

@@ -87,8 +87,8 @@ def test_keys(file: Path, key: Path, tmp_path: Path) -> None:
 
 
 def test_a_key_with_a_password(file: Path, tmp_path: Path) -> None:
-    made, key = ec.generate_private_key(ec.SECP384R1()), tmp_path / "secret.pem"
-    key.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"sesame")))
+    secret, key = ec.generate_private_key(ec.SECP384R1()), tmp_path / "secret.pem"
+    key.write_bytes(secret.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"sesame")))
     sign(file, key, "sesame")
     for password in (None, "wrong"):
         with pytest.raises(ModelError, match="is no key that can be read"):

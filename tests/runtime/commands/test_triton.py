@@ -87,8 +87,8 @@ def test_draws_by_place_share_no_call(schema: ModuleType, write: Write, tmp_path
 
 
 def test_names_of_classes_are_a_file(schema: ModuleType, write: Write, tmp_path: Path) -> None:
-    given = output("f", 2).model_copy(update={"field": "y"})
-    described = manifest([real("x", 2)], [], [given]).model_copy(update={"labels": {"y": ["cat", "dog"]}})
+    port = output("f", 2).model_copy(update={"field": "y"})
+    described = manifest([real("x", 2)], [], [port]).model_copy(update={"labels": {"y": ["cat", "dog"]}})
     path = write(build(described, [helper.make_node("Identity", ["x"], ["f"])]), "a.onnx")
     invoke("info", "--triton", tmp_path, path)
     name = read(schema, tmp_path / "a").output[0].label_filename

@@ -46,24 +46,24 @@ def test_settings_have_defaults(shift: Model, count: Model) -> None:
 
 @pytest.mark.parametrize("kind", [np.float64, np.float32, np.float16, np.int64, np.int8, np.uint16])
 def test_numbers_of_any_kind_are_cast(shift: Model, kind: type[np.generic]) -> None:
-    given = np.array(X, kind)
-    made = shift(x=given, y=np.array(Y, kind), scale=np.array(2, kind))
-    assert made.dtype == np.float32
-    np.testing.assert_array_equal(made, [[2, 4], [11, 13]])
+    x = np.array(X, kind)
+    result = shift(x=x, y=np.array(Y, kind), scale=np.array(2, kind))
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(result, [[2, 4], [11, 13]])
 
 
 def test_tensors_of_torch(shift: Model) -> None:
-    given = torch.tensor(X, dtype=torch.bfloat16, requires_grad=True)
-    for x in (given, given.half(), given.double(), given.int()):
+    array = torch.tensor(X, dtype=torch.bfloat16, requires_grad=True)
+    for x in (array, array.half(), array.double(), array.int()):
         np.testing.assert_array_equal(shift(x=x, y=torch.tensor(Y)), [[2, 4], [11, 13]])
-    for none in (given.to_sparse(), given.to("meta"), [*given.detach()]):
+    for none in (array.to_sparse(), array.to("meta"), [*array.detach()]):
         with pytest.raises(ModelError, match="`x` has no numbers as an array"):
             shift(x=none, y=Y)
 
 
 def test_arrays_of_any_layout_are_taken(shift: Model) -> None:
-    given = np.asfortranarray(np.arange(8.0).reshape(2, 4))[:, ::2]
-    np.testing.assert_array_equal(shift(x=given, y=Y), 2 * given + np.array([[0], [5]]))
+    x = np.asfortranarray(np.arange(8.0).reshape(2, 4))[:, ::2]
+    np.testing.assert_array_equal(shift(x=x, y=Y), 2 * x + np.array([[0], [5]]))
 
 
 def test_one_example_stands_for_a_batch_of_one(shift: Model) -> None:
@@ -72,14 +72,14 @@ def test_one_example_stands_for_a_batch_of_one(shift: Model) -> None:
 
 
 def test_what_is_not_a_number_passes_through(shift: Model) -> None:
-    made = shift(x=[[math.nan, math.inf]], y=[0])
-    assert np.isnan(made[0, 0])
-    assert made[0, 1] == math.inf
+    result = shift(x=[[math.nan, math.inf]], y=[0])
+    assert np.isnan(result[0, 0])
+    assert result[0, 1] == math.inf
 
 
 def test_several_outputs_come_by_name(pair: Model) -> None:
-    made = pair(a=[[1, 2, 3]], b=[[4, 5, 6]])
-    assert {name: array.tolist() for name, array in made.items()} == {"sum": [[5, 7, 9]], "product": [[4, 10, 18]]}
+    result = pair(a=[[1, 2, 3]], b=[[4, 5, 6]])
+    assert {name: array.tolist() for name, array in result.items()} == {"sum": [[5, 7, 9]], "product": [[4, 10, 18]]}
 
 
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
@@ -116,20 +116,20 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "slug", "said"), REFUSED, ids=[said for _, _, said in REFUSED])
-def test_what_is_refused(shift: Model, given: dict[str, Any], slug: str, said: str) -> None:
+@pytest.mark.parametrize(("values", "slug", "said"), REFUSED, ids=[said for _, _, said in REFUSED])
+def test_what_is_refused(shift: Model, values: dict[str, Any], slug: str, said: str) -> None:
     with pytest.raises(ModelError) as caught:
-        shift(**given)
+        shift(**values)
     assert caught.value.slug == slug
     assert said in str(caught.value)
 
 
 @pytest.mark.parametrize(("x", "y"), [(X, 3), (X, [3]), ([1, 2], Y), ([[1, 2]], Y)])
 def test_one_example_stands_for_each_of_a_batch(shift: Model, x: Any, y: Any) -> None:
-    made = shift(x=x, y=y)
-    assert made.shape == (2, 2)
+    result = shift(x=x, y=y)
+    assert result.shape == (2, 2)
     repeated = shift(x=np.broadcast_to(np.array(x, np.float32), (2, 2)), y=np.broadcast_to(np.array(y), (2,)))
-    np.testing.assert_array_equal(made, repeated)
+    np.testing.assert_array_equal(result, repeated)
 
 
 def test_a_named_size_is_one_size_in_a_call(pair: Model) -> None:

@@ -67,7 +67,7 @@ def test_times_are_parts_of_days(opened: Callable[..., Model], form: DateForm, v
 
 
 @pytest.mark.parametrize(
-    ("form", "value", "told"),
+    ("form", "value", "message"),
     [
         ("day", "2024-02-30", "`when` is a date, this is `2024-02-30`"),
         ("day", "05/01/2024", "`when` is a date, this is `05/01/2024`"),
@@ -84,11 +84,11 @@ def test_times_are_parts_of_days(opened: Callable[..., Model], form: DateForm, v
     ],
 )
 def test_what_is_no_date_is_refused(
-    opened: Callable[..., Model], form: DateForm | None, value: object, told: str
+    opened: Callable[..., Model], form: DateForm | None, value: object, message: str
 ) -> None:
     with pytest.raises(ModelError) as refused:
         opened(form)(when=value)
-    assert told in refused.value.message
+    assert message in refused.value.message
 
 
 def test_what_is_missing_is_nan(opened: Callable[..., Model]) -> None:
@@ -125,15 +125,15 @@ def test_words_of_the_command_line(
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "message"),
     [("2024-05-02..2024-05-01", "is no range of days"), ("2024-05-01..soon", "this is `soon`"), ("", "this is ``"),
      ("0001-01-01..9999-12-31", "is no range of days")],
 )  # fmt: skip
-def test_words_that_are_no_dates_are_refused(opened: Callable[..., Model], word: str, told: str) -> None:
+def test_words_that_are_no_dates_are_refused(opened: Callable[..., Model], word: str, message: str) -> None:
     model = opened("day")
     with pytest.raises(ModelError) as refused:
         read_value(model, model.inputs["when"], word, None)
-    assert told in refused.value.message
+    assert message in refused.value.message
 
 
 def test_it_is_said_what_an_input_is(opened: Callable[..., Model]) -> None:

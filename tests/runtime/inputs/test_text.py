@@ -110,11 +110,11 @@ def test_a_text_reads_what_it_has_not_in_common_with_another(model: Any) -> None
 
 
 def test_text_in_text_out(model: Any) -> None:
-    made = model(prompt="The end", seed=4)
-    assert isinstance(made, str)
-    assert made.startswith("The end")
-    assert model(prompt=["The end", "A"], seed=4)[0] == made
-    assert "The end" + "".join(model.stream("The end", seed=4)) == made
+    result = model(prompt="The end", seed=4)
+    assert isinstance(result, str)
+    assert result.startswith("The end")
+    assert model(prompt=["The end", "A"], seed=4)[0] == result
+    assert "The end" + "".join(model.stream("The end", seed=4)) == result
     tokens = model.tokenizer.encode("The end")
     np.testing.assert_array_equal(model(prompt=tokens, seed=4)[0, : len(tokens)], tokens)
 
@@ -122,14 +122,14 @@ def test_text_in_text_out(model: Any) -> None:
 def test_rows_of_different_lengths(model: Any) -> None:
     rows = [[5, 6, 7], [8], [9, 10]]
     together = model(prompt=rows, temperature=0.0)
-    for row, made in zip(rows, together, strict=True):
-        np.testing.assert_array_equal(made, model(prompt=[row], temperature=0.0)[0])
+    for row, text in zip(rows, together, strict=True):
+        np.testing.assert_array_equal(text, model(prompt=[row], temperature=0.0)[0])
     streamed = np.stack(list(model.stream(rows, temperature=0.0)), 1)
-    np.testing.assert_array_equal(streamed, [made[-6:] for made in together])
+    np.testing.assert_array_equal(streamed, [text[-6:] for text in together])
 
 
 @pytest.mark.parametrize(
-    ("given", "slug"),
+    ("values", "slug"),
     [
         ({"prompt": ""}, "input-shape"),
         ({"prompt": [[1], []]}, "input-shape"),
@@ -145,9 +145,9 @@ def test_rows_of_different_lengths(model: Any) -> None:
         ({}, "input-missing"),
     ],
 )
-def test_bad_prompts_are_told(model: Any, given: dict[str, Any], slug: str) -> None:
+def test_bad_prompts_are_told(model: Any, values: dict[str, Any], slug: str) -> None:
     with pytest.raises(ModelError) as caught:
-        model(**given)
+        model(**values)
     assert caught.value.slug == slug
 
 
@@ -284,8 +284,8 @@ def test_the_commands(tmp_path: Path) -> None:
     (tmp_path / "prompt.txt").write_text("The end", encoding="utf-8")
     assert mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=@prompt.txt", "--seed", "2").stdout == whole
     for more in ((), ("--stream",)):
-        told = mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=", *more, code=1).stderr
-        assert "`prompt` has no token" in told
+        error = mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=", *more, code=1).stderr
+        assert "`prompt` has no token" in error
     two = mai(tmp_path, "run", "run/tiny.score.onnx", 'x=["The end", "The end"]').stdout.splitlines()
     assert two[:2] == two[2:] and "perplexity" in two[1]
     assert "sizes     P              from 2 to 41" in mai(tmp_path, "info", "run/tiny.score.onnx").stdout
@@ -299,10 +299,10 @@ def test_the_commands(tmp_path: Path) -> None:
 
 
 def test_one_text_beside_a_batch_has_an_answer_for_each() -> None:
-    rows, made = np.array([[104]]), np.array([[104, 105], [104, 111]])
+    rows, answers = np.array([[104]]), np.array([[104, 105], [104, 111]])
     bytewise = tokenizer_of("bytes")
-    assert format_result(Prompt(rows, True, True, False), made, bytewise) == ["hi", "ho"]
-    assert format_result(Prompt(rows, True, True, False), made[:1], bytewise) == "hi"
+    assert format_result(Prompt(rows, True, True, False), answers, bytewise) == ["hi", "ho"]
+    assert format_result(Prompt(rows, True, True, False), answers[:1], bytewise) == "hi"
 
 
 def test_reading_a_prompt_and_all_turns_of_several_texts_have_one_limit() -> None:

@@ -125,13 +125,15 @@ BROKEN_TABLES = [
 ]
 
 
-@pytest.mark.parametrize(("port", "content", "told"), BROKEN_TABLES, ids=[told for *_, told in BROKEN_TABLES])
-def test_a_broken_csv(port: Port, content: bytes, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("port", "content", "message"), BROKEN_TABLES, ids=[message for *_, message in BROKEN_TABLES])
+def test_a_broken_csv(
+    port: Port, content: bytes, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.csv").write_bytes(content)
     with pytest.raises(ModelError) as caught:
         parse_value(port, "@a.csv", None, names=NAMES if port is LABEL else ())
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_words_for_a_file_without_names_are_told(tmp_path: Path) -> None:

@@ -117,8 +117,8 @@ class Part(nn.Module):
         self.residual_conv = nn.Conv1d(k, out, 1) if k != out else nn.Identity()
 
     def forward(self, x: Tensor, g: Tensor) -> Tensor:
-        told, y = self.cond_encoder(g)[..., None], self.conv1(x)
-        scale, shift = told.chunk(2, 1) if self.scaled else (torch.ones(()), told)
+        scale_and_shift, y = self.cond_encoder(g)[..., None], self.conv1(x)
+        scale, shift = scale_and_shift.chunk(2, 1) if self.scaled else (torch.ones(()), scale_and_shift)
         return self.conv2(scale * y + shift) + self.residual_conv(x)
 
 

@@ -80,7 +80,7 @@ def by_names(model: Any, inputs: Arrays) -> Any:
     return model(*(torch.from_numpy(inputs[name]) for name in inputs))
 
 
-def made(module: Callable[..., Any], **settings: int) -> Callable[[], Any]:
+def network(module: Callable[..., Any], **settings: int) -> Callable[[], Any]:
     def make() -> Any:
         torch.manual_seed(0)
         return shaken(module(**settings))
@@ -187,11 +187,11 @@ CASES = {
         "classify", {"x": IMAGES}, logits,
     ),
     "resnet18": Case(
-        "resnet18", {"size": 32, "width": 8, "classes": 5}, made(ResNet18, width=8, classes=5),
+        "resnet18", {"size": 32, "width": 8, "classes": 5}, network(ResNet18, width=8, classes=5),
         "classify", {"x": IMAGES}, by_names,
     ),
     "dit": Case(
-        "dit", DIT, made(DiT, **DIT), "denoise",
+        "dit", DIT, network(DiT, **DIT), "denoise",
         {
             "x": np.random.default_rng(2).standard_normal((3, 3, 8, 8)).astype(np.float32),
             "t": np.array([0, 17, 999], np.float32), "y": np.array([0, 4, 5]),
@@ -232,7 +232,7 @@ def saved(model: Any, program: Program) -> None:
     shards: dict[str, dict[str, torch.Tensor]] = {"a.safetensors": {}, "b.safetensors": {}}
     for place, (tensor_name, tensor) in enumerate(state.items()):
         shards["ab"[place % 2] + ".safetensors"][tensor_name] = tensor
-    for file, held in shards.items():
-        save_file(held, folder / file)
-    places = {n: file for file, held in shards.items() for n in held}
+    for file, names in shards.items():
+        save_file(names, folder / file)
+    places = {n: file for file, names in shards.items() for n in names}
     (folder / name).write_text(json.dumps({"metadata": {}, "weight_map": places}))

@@ -86,9 +86,9 @@ def test_only_what_should_move_moves(
 def test_what_moves_is_there(tmp_path: Path, settings: str, over: str, slug: str) -> None:
     path = tmp_path / "a.mai"
     path.write_text(spec(settings=settings, over=over))
-    found = check(path).diagnostics
-    assert {d.slug for d in found} == {slug}
-    assert all(d.span is not None and d.span.line == 7 for d in found)
+    diagnostics = check(path).diagnostics
+    assert {d.slug for d in diagnostics} == {slug}
+    assert all(d.span is not None and d.span.line == 7 for d in diagnostics)
 
 
 def test_what_is_frozen_leaves_nothing_to_train(program: Make, tmp_path: Path) -> None:
@@ -122,15 +122,15 @@ def test_a_low_rank_change_is_none_at_first_and_one_matrix_in_the_file(program: 
 
     def layer(name: str, h: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
         own = {part: changed[f"f.{name}.{part}"] for part in ("weight", "bias", "A", "B")}
-        made: np.ndarray = h @ own["weight"].T + own["bias"] + 2 * h @ own["A"].T @ own["B"].T  # type: ignore[type-arg]
-        return made
+        product: np.ndarray = h @ own["weight"].T + own["bias"] + 2 * h @ own["A"].T @ own["B"].T  # type: ignore[type-arg]
+        return product
 
     h = layer("lora_1", x)
     for i in range(2):
         h = h + np.tanh(layer(f"repeat_1.{i}.lora_1", h))
     expected = h @ changed["f.linear_1.weight"].T + changed["f.linear_1.bias"]
-    found = load(export(adapted, "g", Trained(changed), tmp_path / "c").path, providers="cpu")(x=x)
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    result = load(export(adapted, "g", Trained(changed), tmp_path / "c").path, providers="cpu")(x=x)
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_every_product_of_a_llama_can_be_adapted(program: Make) -> None:
@@ -172,9 +172,9 @@ def test_training_starts_from_the_file(tmp_path: Path) -> None:
     path.write_text(spec(settings=', freeze = "f.linear_2.*"') + 'weights from "m.safetensors" { "*" = "old.*" }\n')
     program = check(path).program
     assert program is not None
-    given = {f"old.{n}": torch.full(w.shape, 0.01) for n, w in program.weights.items()}
-    save_file(given, tmp_path / "m.safetensors")
-    save_file({n: t + 1 for n, t in given.items()}, tmp_path / "other.safetensors")
+    parameters = {f"old.{n}": torch.full(w.shape, 0.01) for n, w in program.weights.items()}
+    save_file(parameters, tmp_path / "m.safetensors")
+    save_file({n: t + 1 for n, t in parameters.items()}, tmp_path / "other.safetensors")
     for weights, value in ((None, 0.01), (tmp_path / "other.safetensors", 1.01)):
         options = Options(device="cpu", quiet=True, weights=weights, steps=2)
         result = train(program, tmp_path / "run", options)
@@ -185,7 +185,7 @@ def test_training_starts_from_the_file(tmp_path: Path) -> None:
     whole = load_file(train(program, tmp_path / "b", Options(device="cpu", quiet=True, steps=4)).weights or "")
     train(program, tmp_path / "c", Options(device="cpu", quiet=True, steps=2))
     (tmp_path / "m.safetensors").unlink()
-    save_file(given, tmp_path / "m.safetensors")
+    save_file(parameters, tmp_path / "m.safetensors")
     resumed = train(program, tmp_path / "c", Options(device="cpu", quiet=True, steps=4, resume=True))
     assert all(torch.equal(t, whole[n]) for n, t in load_file(resumed.weights or "").items())
 
@@ -208,12 +208,12 @@ def test_gpt2_is_adapted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     checked = check(spec_file, {**{n: str(v) for n, v in case.sets.items()}, "window": "16"})
     assert checked.program is not None, checked.diagnostics
     weights, _ = load_weights(checked.program, None)
-    found = load(export(checked.program, "predict", Trained(weights), tmp_path / "a").path, providers="cpu")(
+    result = load(export(checked.program, "predict", Trained(weights), tmp_path / "a").path, providers="cpu")(
         **case.inputs
     )
     plain = load(export(base, "predict", Trained(load_weights(base, None)[0]), tmp_path / "b").path, providers="cpu")(
         **case.inputs
     )
-    np.testing.assert_allclose(found, plain, atol=1e-4)
+    np.testing.assert_allclose(result, plain, atol=1e-4)
     changed = moved(checked.program, tmp_path / "run", steps=3, data=(corpus,))
     assert changed == {n for n in weights if n.endswith((".A", ".B"))}

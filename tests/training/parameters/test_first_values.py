@@ -45,10 +45,10 @@ def test_values_of_all_examples(program: Maker, tmp_path: Path) -> None:
     text = DATA + "let m = mean(across(price), axis = 0)\nlet s = sqrt(mean((across(price) - m)^2, axis = 0))\n"
     text += "net f(x: [2]) -> [] {\n  state low = min(across(x), axis = 0)\n  state range = max(across(x - low), axis = 0)\n"
     text += "  return m + s * linear((x - low) / range, 1)[0]\n}\n"
-    found = weights(program(text + TRAIN.format(3)), tmp_path / "run")
+    parameters = weights(program(text + TRAIN.format(3)), tmp_path / "run")
     expected = {"m": price.mean(), "s": price.std(), "f.low": x.min(0), "f.range": x.max(0) - x.min(0)}
     for name, value in expected.items():
-        assert np.allclose(found[name], value, rtol=1e-5), name
+        assert np.allclose(parameters[name], value, rtol=1e-5), name
 
 
 def test_what_is_held_out_says_nothing(program: Maker, tmp_path: Path) -> None:
@@ -80,8 +80,8 @@ def test_a_second_set_of_parameters_begins_as_the_first(program: Maker, tmp_path
     rows(tmp_path)
     text = DATA + NET.format("normalise(x)") + "net slow = average(f, 0.9)\n" + TRAIN.format(1)
     text += "export g(x: [2]) -> [] { return slow(x) }\n"
-    found = weights(program(text), tmp_path / "run")
-    assert np.array_equal(found["f.normalise_1.deviation"], found["slow.normalise_1.deviation"])
+    parameters = weights(program(text), tmp_path / "run")
+    assert np.array_equal(parameters["f.normalise_1.deviation"], parameters["slow.normalise_1.deviation"])
 
 
 def test_other_data_leave_what_a_run_has_found(program: Maker, tmp_path: Path) -> None:
@@ -102,9 +102,9 @@ def test_other_data_leave_what_a_run_has_found(program: Maker, tmp_path: Path) -
 def test_a_file_takes_raw_values(program: Maker, tmp_path: Path) -> None:
     x, _ = rows(tmp_path)
     text = DATA + "net h(x: [2]) -> [2] { return normalise(x) }\n" + NET.format("h(x)") + TRAIN.format(2)
-    made = program(text + "export g(x: [2]) -> [2] { return h(x) }\n")
-    found = weights(made, tmp_path / "run")
-    model = load(export(made, "g", Trained(found), tmp_path).path, providers="cpu")
+    spec = program(text + "export g(x: [2]) -> [2] { return h(x) }\n")
+    parameters = weights(spec, tmp_path / "run")
+    model = load(export(spec, "g", Trained(parameters), tmp_path).path, providers="cpu")
     assert np.allclose(model(x=x), (x - x.mean(0)) / x.std(0), atol=1e-4)
 
 
@@ -117,8 +117,8 @@ def test_a_file_takes_raw_values_by_quantiles(program: Maker, tmp_path: Path) ->
         + NET.format("h(x)")
         + TRAIN.format(2)
     )
-    made = program(text + "export g(x: [2]) -> [2] { return h(x) }\n")
-    model = load(export(made, "g", Trained(weights(made, tmp_path / "run")), tmp_path).path, providers="cpu")
+    spec = program(text + "export g(x: [2]) -> [2] { return h(x) }\n")
+    model = load(export(spec, "g", Trained(weights(spec, tmp_path / "run")), tmp_path).path, providers="cpu")
     low, middle, high = np.quantile(x, [0.1, 0.5, 0.9], axis=0)
     assert np.allclose(model(x=np.append(x, [[1e6, -1e6]], 0))[:-1], (x - middle) / (high - low), atol=1e-4)
 
@@ -149,11 +149,11 @@ def test_quantiles_of_what_is_there(quantiles: Model, count: int) -> None:
 def test_dates(program: Maker, tmp_path: Path) -> None:
     """As Python's calendar has them, from the year 1500 on."""
     days = np.concatenate([np.random.default_rng(0).integers(-170_000, 200_000, 500), np.arange(700)])
-    made = program("export parts(t: []) -> ([], [], [], [], []) { return date(t) }\n")
-    model = load(export(made, "parts", Trained({}), tmp_path).path, providers="cpu")
-    found = np.stack(list(model(t=days.astype(np.float32) + 0.25).values()), 1)
+    spec = program("export parts(t: []) -> ([], [], [], [], []) { return date(t) }\n")
+    model = load(export(spec, "parts", Trained({}), tmp_path).path, providers="cpu")
+    parts = np.stack(list(model(t=days.astype(np.float32) + 0.25).values()), 1)
     dates = [datetime.date(1970, 1, 1) + datetime.timedelta(int(day)) for day in days]
-    assert found.tolist() == [[d.year, d.month, d.day, d.weekday(), 6] for d in dates]
+    assert parts.tolist() == [[d.year, d.month, d.day, d.weekday(), 6] for d in dates]
 
 
 @pytest.mark.parametrize(
@@ -169,4 +169,4 @@ def test_dates(program: Maker, tmp_path: Path) -> None:
 def test_what_a_first_value_cannot_be(tmp_path: Path, line: str, problem: str) -> None:
     path = tmp_path / "spec.mai"
     path.write_text(DATA + f"net f(x: [2]) -> [] {{\n  {line}\n  return linear(x, 1)[0]\n}}\n" + TRAIN.format(1))
-    assert any(problem in found.message for found in check(path).diagnostics)
+    assert any(problem in diagnostic.message for diagnostic in check(path).diagnostics)

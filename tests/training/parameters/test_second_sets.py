@@ -66,15 +66,15 @@ def at_first(program: Program) -> State:
 
 
 def test_an_average_follows_and_a_copy_stays(program: Maker, tmp_path: Path) -> None:
-    made = program(TEACHER)
-    before, slow = at_first(made), {}
+    spec = program(TEACHER)
+    before, slow = at_first(spec), {}
     for net in ("f", "body"):
         slow[net] = of(before, f"{net}.")
         prefix = "slow." if net == "f" else "slow.body."
         for name, tensor in slow[net].items():
             torch.testing.assert_close(before[prefix + name], tensor, rtol=0, atol=0)
     for step in range(1, 4):
-        after = trained(made, tmp_path / str(step), step)
+        after = trained(spec, tmp_path / str(step), step)
         for net in ("f", "body"):
             now = of(after, f"{net}.")
             assert any(not torch.equal(now[n], before[f"{net}.{n}"]) for n in now)
@@ -86,21 +86,21 @@ def test_an_average_follows_and_a_copy_stays(program: Maker, tmp_path: Path) -> 
 
 
 def test_a_run_that_goes_on_is_the_same(program: Maker, tmp_path: Path) -> None:
-    made = program(TEACHER)
-    whole = trained(made, tmp_path / "whole", 6)
-    trained(made, tmp_path / "parts", 3)
-    parts = trained(made, tmp_path / "parts", 6, resume=True)
+    spec = program(TEACHER)
+    whole = trained(spec, tmp_path / "whole", 6)
+    trained(spec, tmp_path / "parts", 3)
+    parts = trained(spec, tmp_path / "parts", 6, resume=True)
     assert whole.keys() == parts.keys() and all(torch.equal(whole[n], parts[n]) for n in whole)
 
 
 def test_what_a_file_lacks_begins_as_what_it_follows(program: Maker, tmp_path: Path) -> None:
-    made = program(TEACHER)
-    state = trained(made, tmp_path / "run", 3)
-    arrays, _ = load_weights(made, tmp_path / "run" / "weights.safetensors")
+    spec = program(TEACHER)
+    state = trained(spec, tmp_path / "run", 3)
+    arrays, _ = load_weights(spec, tmp_path / "run" / "weights.safetensors")
     np.testing.assert_array_equal(arrays["slow.linear_1.weight"], state["slow.linear_1.weight"])
     alone = {n: t for n, t in state.items() if n.startswith(("f.", "body."))}
     save_file(alone, tmp_path / "alone.safetensors")
-    arrays, _ = load_weights(made, tmp_path / "alone.safetensors")
+    arrays, _ = load_weights(spec, tmp_path / "alone.safetensors")
     for name in ("slow.repeat_1.1.linear_1.bias", "first.repeat_1.1.linear_1.bias"):
         np.testing.assert_array_equal(arrays[name], state["f.repeat_1.1.linear_1.bias"])
 
@@ -119,9 +119,9 @@ export g(x: [2]) -> [2] { return f(x) - first(x) }
 
 
 def test_the_average_of_a_family_is_one(program: Maker, tmp_path: Path) -> None:
-    made = program(FAMILY)
-    before = at_first(made)
-    after = trained(made, tmp_path, 1)
+    spec = program(FAMILY)
+    before = at_first(spec)
+    after = trained(spec, tmp_path, 1)
     for k in range(3):
         for name, tensor in of(after, f"slow.{k}.").items():
             torch.testing.assert_close(tensor, (before[f"f.{k}.{name}"] + after[f"f.{k}.{name}"]) / 2)
@@ -155,5 +155,5 @@ def test_what_has_no_second_set_is_told(wrong: str, tmp_path: Path) -> None:
 def test_no_objective_moves_them(before: str, after: str, tmp_path: Path) -> None:
     path = tmp_path / "spec.mai"
     path.write_text(FAMILY.replace(before, after))
-    (found,) = [d for d in check(path).diagnostics if d.severity == "error"]
-    assert found.slug == "not-a-net" and "follows" in found.message
+    (diagnostic,) = [d for d in check(path).diagnostics if d.severity == "error"]
+    assert diagnostic.slug == "not-a-net" and "follows" in diagnostic.message

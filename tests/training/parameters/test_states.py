@@ -50,8 +50,8 @@ def test_the_weights_are_those_of_the_same_steps_by_hand(program: Maker, tmp_pat
     """The loss sees the new value; no gradient goes into the state."""
     spec = program(HEAD.format(MOVING) + TRAIN.format(2, LOSS))
     trained = states(spec, tmp_path / "run")
-    held = Weights(spec.weights).initialise(0).state_dict()
-    weight, bias = (held[f"f.linear_1.{n}"].clone().requires_grad_() for n in ("weight", "bias"))
+    state = Weights(spec.weights).initialise(0).state_dict()
+    weight, bias = (state[f"f.linear_1.{n}"].clone().requires_grad_() for n in ("weight", "bias"))
     m, x = torch.zeros(2), torch.from_numpy(rows)
     for _ in range(2):
         m = 0.9 * m + 0.1 * x.mean(0)
@@ -87,8 +87,8 @@ def test_several_objectives_write_once_a_step(program: Maker, tmp_path: Path) ->
 def test_what_a_state_cannot_take(tmp_path: Path, line: str, problem: str) -> None:
     path = tmp_path / "spec.mai"
     path.write_text(HEAD.format(line) + TRAIN.format(1, LOSS))
-    (found,) = check(path).diagnostics
-    assert found.slug == "state-not-kept" and problem in found.message
+    (diagnostic,) = check(path).diagnostics
+    assert diagnostic.slug == "state-not-kept" and problem in diagnostic.message
 
 
 def test_an_export_leaves_the_state_as_it_is(program: Maker, tmp_path: Path) -> None:

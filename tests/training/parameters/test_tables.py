@@ -45,23 +45,23 @@ export out(x: [3], k: class[2]) -> [3] { return f(x) + slow(x) + g[k](x) + h(x) 
 
 def test_a_tensor_of_the_files_numbers(program: Maker, tmp_path: Path) -> None:
     """Of params and states, of families, second sets and turns; the file computes with them, and so does the readable torch."""
-    made = program(SPEC)
-    found, _ = load_weights(made, None, 0)
+    spec = program(SPEC)
+    weights, _ = load_weights(spec, None, 0)
     expected = {
         "f.A": np.log(1 + np.arange(4)) * np.ones((3, 1)), "f.b": [0.5, -1, 2], "f.c": [0.5] * 4, "f.d": [0, 0.5, 1],
         "g.0.w": [1, 2, 3], "g.1.w": [1, 2, 3], "out.h_1.repeat_1.0.w": [1, 2, 3], "out.h_1.repeat_1.1.w": [2, 4, 6],
     }  # fmt: skip
     expected |= {name.replace("f.", "slow."): value for name, value in expected.items() if name.startswith("f.")}
-    assert found.keys() == expected.keys()
+    assert weights.keys() == expected.keys()
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, rtol=1e-6, err_msg=name)
-    model = load(export(made, "out", Trained(found), tmp_path).path, providers="cpu")
+        np.testing.assert_allclose(weights[name], value, rtol=1e-6, err_msg=name)
+    model = load(export(spec, "out", Trained(weights), tmp_path).path, providers="cpu")
     x = np.array([1.0, -2.0, 0.5])
     result = model(x=x[None].astype(np.float32), k=[1])
     of_f = expected["f.A"] @ np.full(4, 0.5) + np.array([0.5, -1, 2]) * x + [0, 0.5, 1]
     np.testing.assert_allclose(result, [2 * of_f + [1, 2, 3] * x + [2, 8, 18] * x], rtol=1e-5)
     module = types.ModuleType("emitted")
-    exec(emit_text(made, tmp_path / "spec.mai", "torch", None), module.__dict__)
+    exec(emit_text(spec, tmp_path / "spec.mai", "torch", None), module.__dict__)
     state = {name: tensor.numpy() for name, tensor in module.Out().state_dict().items()}
     assert state.keys() == expected.keys() and all(np.allclose(state[name], v) for name, v in expected.items())
 
@@ -84,6 +84,6 @@ def test_what_is_no_first_value(line: str, slug: str, tmp_path: Path) -> None:
 
 
 def test_a_state_that_begins_with_a_draw(program: Maker) -> None:
-    made = program("export f(x: [2]) -> [2] {\n  state q: [2] ~ uniform(3, 4)\n  return q * x\n}\n")
-    (q,) = load_weights(made, None, 0)[0].values()
-    assert ((q > 3) & (q < 4)).all() and not next(iter(made.weights.values())).trained
+    spec = program("export f(x: [2]) -> [2] {\n  state q: [2] ~ uniform(3, 4)\n  return q * x\n}\n")
+    (q,) = load_weights(spec, None, 0)[0].values()
+    assert ((q > 3) & (q < 4)).all() and not next(iter(spec.weights.values())).trained
