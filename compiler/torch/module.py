@@ -58,17 +58,24 @@ def _module(weights: torch.nn.Module, interpreter: TorchInterpreter, name: str) 
     root = torch.nn.Module()
     for key in interpreter.weights:
         _share(root, weights, key)
-    for key, body in interpreter.bodies.items():
-        inner = _module(weights, body, "Body")
-        root.add_module(key, Turn(inner, *interpreter.groups[key]) if key in interpreter.groups else inner)
+    bodies = {key: _body(weights, interpreter, key) for key in interpreter.bodies}
+    for key in bodies:
+        root.add_module(key, torch.nn.Module())
     used = {node.target for node in code.nodes if node.op == "get_attr"}
     for key, tensor in interpreter.code.constants.items():
         if key in used:
             root.register_buffer(key, tensor, persistent=False)
     module = fx.GraphModule(root, code, class_name=name)
+    for key, body in bodies.items():  # Only now: a module writes its code, and then that of its bodies once more.
+        module.add_module(key, body)
     # fx's own prints a traceback beside each error, which mai tells in words.
     type(module).__call__ = nn.Module.__call__  # type: ignore[method-assign]
     return module
+
+
+def _body(weights: torch.nn.Module, interpreter: TorchInterpreter, key: str) -> torch.nn.Module:
+    inner = _module(weights, interpreter.bodies[key], "Body")
+    return Turn(inner, *interpreter.groups[key]) if key in interpreter.groups else inner
 
 
 def _share(root: torch.nn.Module, weights: torch.nn.Module, name: str) -> None:

@@ -122,6 +122,12 @@ def _prefixes(shapes: Shapes) -> list[str]:
     return sorted(counts, key=lambda p: (-counts[p], len(p)))[:MAX_PREFIXES]
 
 
+def _beginnings(prefix: str) -> list[str]:
+    """A prefix and what it begins with, the longest first: a head stands beside its net, `module.model.` beside `module.`."""
+    parts = prefix.split(".")[:-1]
+    return [".".join([*parts[:count], ""]) for count in range(len(parts), -1, -1)]
+
+
 # A rule that fits a parameter, what its marks stand for, and the tensors that it names.
 Fit = tuple[Rule, Marks, tuple[str, ...]]
 
@@ -132,7 +138,7 @@ def _try_family(family: Family, prefix: str, weights: Mapping[str, Weight], shap
     pairs = [(fit[0], {name}) for name, each in _without_second_names(fitting).items() for fit in each]
     shorter = [(_fill_what_is_one(rule, names), names) for rule, names in _grouped(pairs)]
     rules = tuple((rule, frozenset(names)) for rule, names in _grouped(shorter))
-    prefixed = [_add_prefix(chain, p) for chain in family.ignored for p in dict.fromkeys((prefix, ""))]
+    prefixed = [_add_prefix(chain, p) for chain in family.ignored for p in _beginnings(prefix)]
     ignored = tuple(chain for chain in prefixed if any(chain.pattern.match(name) for name in shapes))
     return FamilyMatch(family.name, rules, ignored)
 
@@ -158,7 +164,7 @@ def _fitting(family: Family, prefix: str, weight: Weight, shapes: Shapes) -> lis
 
 def _fit(rule: Rule, marks: Marks, net: str, prefix: str, weight: Weight, shapes: Shapes) -> Fit | None:
     """The rule in the names of the program and of the file, where its tensors are there and of the right shapes."""
-    for before in dict.fromkeys((prefix, "")):
+    for before in _beginnings(prefix):
         renamed = _rename_rule(rule, net, before)
         assert renamed.source is not None
         names = tuple(c.pattern.fill(marks) for c in renamed.source.chains)
@@ -181,7 +187,7 @@ def misfits(family: Family, weights: Iterable[Weight], shapes: Shapes) -> Iterat
             for p in prefixes
         )
         tensor = next((name for name in tensors if name in shapes), None)
-        if tensor is not None:
+        if tensor is not None and shapes[tensor] != tuple(weight.shape):
             yield weight, tensor
 
 

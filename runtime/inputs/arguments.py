@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -134,11 +136,18 @@ def as_values(port: Port, array: Array) -> Array:
     Raises:
         ModelError: it has numbers that the port does not take.
     """
-    array = _cast(port, array)
+    array = _cast(port, _with_gaps(array) if port.gaps and array.dtype.kind == "O" else array)
     if port.kind == "setting" and array.ndim:
         raise ModelError("input-shape", f"the setting `{port.name}` is one number, this has shape {list(array.shape)}")
     _check_range(port, array)
     return array
+
+
+def _with_gaps(array: Array) -> Array:
+    """NaN in the place of None, which says that there is no value; as it was, where the others are no numbers."""
+    values = [math.nan if each is None else each for each in array.reshape(-1).tolist()]
+    is_number = all(isinstance(each, numbers.Real) and not isinstance(each, bool) for each in values)
+    return np.array(values, np.float64).reshape(array.shape) if is_number else array
 
 
 def _cast(port: Port, array: Array) -> Array:

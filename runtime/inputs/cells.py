@@ -29,6 +29,16 @@ def is_number(cell: str) -> bool:
     return True
 
 
+def is_missing(value: object) -> bool:
+    """Whether a value is None, NaN, NaT, or pandas' NA, which says of no comparison whether it holds."""
+    try:
+        return value is None or bool(value != value)
+    except TypeError:
+        return True
+    except ValueError:  # An array.
+        return False
+
+
 def vector_columns(name: str, columns: Sequence[str]) -> list[str]:
     """The columns of the vector `name`, as in `x0`, `x1`, ..., in the order of their numbers.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.cells import is_number
+from mai.runtime.inputs.cells import is_missing, is_number
 from mai.runtime.model.manifest import DateForm, Facts, Manifest, Port
 
 # What is read, and what ISO 8601 writes for it: 14.03.2024 has its day before its month wherever it is written.
@@ -147,7 +147,7 @@ def _days_of(array: Array) -> Array:
 
 
 def _day(port: Port, form: DateForm, value: object) -> float:
-    if _is_missing(value) or (value is None and port.gaps):
+    if port.gaps if value is None else is_missing(value):
         return math.nan
     if isinstance(value, np.datetime64):
         return float(_days_of(np.asarray(value)))
@@ -157,14 +157,6 @@ def _day(port: Port, form: DateForm, value: object) -> float:
     if moment is None:
         raise _no_date(port, form, str(value))
     return _days(port, form, moment, str(value))
-
-
-def _is_missing(value: object) -> bool:
-    """Whether a value is NaN, NaT, or pandas' NA, which says of no comparison whether it holds."""
-    try:
-        return bool(value != value)
-    except TypeError:
-        return True
 
 
 def _midnight(value: object) -> datetime | None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.cells import is_number
+from mai.runtime.inputs.cells import is_missing, is_number
 from mai.runtime.model.manifest import Manifest, Port
 
 TRUTHS = ("false", "true")
@@ -80,8 +80,8 @@ def truths_as_labels(port: Port, names: Sequence[str], value: Any) -> Any:
 def as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[str] | None = None) -> Any:
     """A name, or names in nested lists or arrays, as the numbers of labels; anything else as it is.
 
-    A name that the file does not know has the label for what is not known, where there is one. Such names are counted in `unknown`;
-    where nobody asks for them, a warning tells them.
+    A name that the file does not know has the label for what is missing or not known, where there is one, and so has None, NaN or NA
+    in a list. Such names are counted in `unknown`; where nobody asks for them, a warning tells them.
 
     Raises:
         ModelError: there is no such name, or no name at all, or names and numbers are mixed.
@@ -106,11 +106,13 @@ def _as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[st
         return _label(port, names, value, unknown)
     if not isinstance(value, (list, tuple)):
         return value
-    is_word = [isinstance(v, str) for v in value]
+    spare = spare_label(port, names)
+    there = [v for v in value if spare is None or not is_missing(v)]
+    is_word = [isinstance(v, str) for v in there]
     if any(is_word) and not all(is_word):
-        word, number = (str(value[is_word.index(kind)])[:MAX_SHOWN] for kind in (True, False))
+        word, number = (str(there[is_word.index(kind)])[:MAX_SHOWN] for kind in (True, False))
         raise ModelError("input-dtype", f"`{port.name}` mixes names and numbers: `{word}` and `{number}`")
-    return [_as_labels(port, names, v, unknown) for v in value]
+    return [spare if spare is not None and is_missing(v) else _as_labels(port, names, v, unknown) for v in value]
 
 
 def labels_to_numbers(port: Port, names: Sequence[str], text: str) -> str:

@@ -347,8 +347,10 @@ export class Model {
     return new this.ort.Tensor(port.dtype, numbers, dims);
   }
 
-  /** A value, or for the name of a label, and for true and false where labels are called so or have no names, its number; for a date its days. */
+  /** A value, or for the name of a label, and for true and false where labels are called so or have no names, its number; for a date its days;
+   *  for null, where the file has an answer for what is missing, what stands for it. */
   _number(port, value) {
+    if (value === null && port.kind === "input") return port.classes ? spareLabel(this.manifest, port) : port.gaps ? NaN : null;
     if (typeof value === "string" || value instanceof Date) {
       const form = dateFormOf(this.manifest, port);
       if (form) return daysOf(port, form, value);
@@ -721,8 +723,8 @@ function isoParts(text) {
 /** The milliseconds since 1970 of a moment in the form of ISO 8601; NaN for one that no calendar has, the 30th of February. */
 function millisecondsOf(iso) {
   const [year, month, day, hour = 0, minute = 0, second = 0] = iso.split(/[-T :]/).map(Number);
-  const midnight = Date.UTC(year, month - 1, day);
-  const is = new Date(midnight);
+  const is = new Date(0);
+  const midnight = is.setUTCFullYear(year, month - 1, day); // `Date.UTC` takes the year 1 for 1901.
   const isThere = is.getUTCFullYear() === year && is.getUTCMonth() === month - 1 && is.getUTCDate() === day;
   return isThere && hour < 24 && minute < 60 && second < 60 ? midnight + 1000 * (60 * (60 * hour + minute) + second) : NaN;
 }

@@ -36,7 +36,8 @@ export function pictureOf(result, port, manifest, values) {
   return numbers(rows);
 }
 
-const writing = (textContent) => made("pre", { textContent });
+// What scrolls is reached by the keyboard.
+const writing = (textContent) => made("pre", { textContent, tabIndex: 0 });
 
 /** What is given: one value alone stands out. */
 const answer = (count, textContent) => (count === 1 ? made("p", { className: "answer", textContent }) : writing(textContent));
@@ -197,8 +198,8 @@ function bars(rows, names) {
 
 /** The likeliest tokens of each place of a text, as a table. */
 function chances(places) {
+  const says = "the likeliest tokens at each place, by the softmax of their numbers";
   const table = made("table", { className: "chances" });
-  table.append(made("caption", { textContent: "the likeliest tokens at each place, by the softmax of their numbers" }));
   for (const { word, best } of places) {
     const row = table.insertRow();
     row.append(made("th", { scope: "row", textContent: word }));
@@ -207,8 +208,10 @@ function chances(places) {
       cell.append(made("span", { textContent: word }), made("b", { textContent: ` ${(100 * share).toFixed(1)} %` }));
     }
   }
-  const box = made("div", { className: "wider" });
-  box.append(table);
+  const wide = made("div", { className: "wider", role: "region", ariaLabel: says, tabIndex: 0 });
+  wide.append(table);
+  const box = made("div");
+  box.append(made("p", { className: "note", textContent: says }), wide);
   return box;
 }
 

@@ -42,7 +42,7 @@ export async function show(files, wasm, place) {
 /** What is said once of the files of one spec. */
 function heading({ manifest, spec }, claims) {
   const title = made("h1", { textContent: manifest.title || manifest.name });
-  const text = made("pre", { textContent: spec });
+  const text = made("pre", { textContent: spec, tabIndex: 0 });
   return [title, folded("the text that it was made from", text), ...(claims.length ? [claimed(claims)] : [])];
 }
 
@@ -136,7 +136,7 @@ class Panel {
 
   async _streamed(values) {
     const { [this.manifest.text.prompt]: prompt, ...settings } = values;
-    const shown = made("pre", { textContent: typeof prompt === "string" ? prompt : "" });
+    const shown = made("pre", { textContent: typeof prompt === "string" ? prompt : "", tabIndex: 0 });
     let count = 0;
     for await (const piece of this.remote.parts("stream", { prompt, settings })) {
       if (!count) this._show(shown);

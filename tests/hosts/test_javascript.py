@@ -398,20 +398,21 @@ def test_names_of_labels(javascript: JavaScript, tmp_path: Path) -> None:
 def test_a_label_for_what_is_not_known(
     javascript: JavaScript, program: Callable[[str], Program], tmp_path: Path
 ) -> None:
-    """As in Python: a word that training never saw has it where rows may lack a value."""
-    text = """data kind: class[4], y: [] from table("t.csv", missing = keep)
-net f(kind: class[4]) -> [] { return sum(embed(kind, 2)) }
-train(steps = 1) { minimize (f(kind) - y)^2 }
-export g(kind: class[4]) -> [] { return f(kind) }
+    """As in Python: a word that training never saw has it where rows may lack a value, and so has none; a number that is none is NaN."""
+    text = """data kind: class[4], age: [], y: [] from table("t.csv", missing = keep, needs = y)
+net f(kind: class[4], age: []) -> [] { return sum(embed(kind, 2)) + sum(missing([age])) + fill(age) }
+train(steps = 1) { minimize (f(kind, age) - y)^2 }
+export g(kind: class[4], age: []) -> [] { return f(kind, age) }
 """
-    (tmp_path / "t.csv").write_text("kind,y\n" + "cat,1\ndog,2\n,3\n" * 10)
+    (tmp_path / "t.csv").write_text("kind,age,y\n" + "cat,1,1\ndog,,2\n,2,3\n" * 10)
     file = str(compiled(program(text), "g", tmp_path, labels={"kind": ("cat", "dog")}))
-    unknown, spare, other = (
-        arrays(answer)["g"]
-        for answer in javascript([{"file": file, "values": {"kind": kind}} for kind in (["cow"], [2], ["dog"])])
-    )
-    np.testing.assert_array_equal(unknown, spare)
-    assert not np.array_equal(unknown, other)
+    asked = [(["cow"], 1), ([2], 1), ([None], 1), (None, [1]), (["dog"], 1), (["dog", None], [None, 1])]
+    given = [{"file": file, "values": {"kind": kind, "age": age}} for kind, age in asked]
+    *none, other, gaps = (arrays(answer)["g"] for answer in javascript(given))
+    for each in none:
+        np.testing.assert_array_equal(each, none[0])
+    assert not np.array_equal(none[0], other)
+    np.testing.assert_allclose(gaps, load(file)(kind=["dog", None], age=[np.nan, 1]), rtol=1e-6)
 
 
 def test_dates(javascript: JavaScript, program: Callable[[str], Program], tmp_path: Path) -> None:
@@ -423,12 +424,12 @@ export g(when: []) -> [] { return when }
 """
     facts = {"when": Facts(low=[19000], high=[20000], middle=[19500], dates=["time"])}
     file = str(compiled(program(text), "g", tmp_path, facts=facts))
-    values = ("2024-05-01", ["1.5.2024 12:00", "2024/05/01"], [19844], "2024-05-01T00:00Z")
+    values = ("2024-05-01", ["1.5.2024 12:00", "2024/05/01"], [19844], "2024-05-01T00:00Z", "0001-01-01")
     wrong = ("2024-02-30", "2024-05-01Z", "2024-05-01T00:00+02:00")
     *answers, calendar, bare, offset = javascript(
         [{"file": file, "values": {"when": when}} for when in (*values, *wrong)]
     )
-    assert [arrays(each)["g"].tolist() for each in answers] == [[19844], [19844.5, 19844], [19844], [19844]]
+    assert [arrays(each)["g"].tolist() for each in answers] == [[19844], [19844.5, 19844], [19844], [19844], [-719162]]
     assert "`when` is a date with its time, this is `2024-02-30`: write it as" in calendar["error"]
     assert "is a date with its time, this is `2024-05-01Z`" in bare["error"]
     assert "times here have no offset from UTC, as in the data, and this has one" in offset["error"]

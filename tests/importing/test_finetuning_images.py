@@ -63,6 +63,7 @@ def photograph(path: Path, size: tuple[int, int], seed: int = 0) -> Image.Image:
     return image
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", WAYS)
 @pytest.mark.parametrize("size", [(53, 41), (37, 90)])
 def test_images_are_prepared_as_by_transformers(kind: str, size: tuple[int, int], tmp_path: Path) -> None:
@@ -75,6 +76,16 @@ def test_images_are_prepared_as_by_transformers(kind: str, size: tuple[int, int]
     x = x[::-1] if prepared.is_blue_first else x
     mean, deviation = (np.array(each)[:, None, None] for each in (prepared.means, prepared.deviations))
     np.testing.assert_allclose(((x + 1) / 2 - mean) / deviation, wanted, atol=2e-5)
+
+
+def test_the_shorter_side_comes_to_a_size_and_the_middle_is_cut_out(tmp_path: Path) -> None:
+    """By Pillow's filter, in whole pixels: a part of a pixel of the longer side is left out."""
+    image = photograph(tmp_path / "a.png", (53, 41))
+    prepared = preparation_of(written(tmp_path, "BitImageProcessor"), tmp_path / "p.json", 3)
+    wanted = np.asarray(image.resize((51, 40), Image.Resampling.BICUBIC))[4:36, 9:41]
+    seen = pictures([tmp_path / "a.png"], prepared.size, prepared.framing, 3)[:][0]
+    np.testing.assert_array_equal(np.rint((seen + 1) * 127.5), wanted.transpose(2, 0, 1))
+    assert prepared.settings == "size = 32, resize = 40, channels = 3" and prepared.means == tuple(MEAN)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from mai.compiler.importing.config import joined_config, read_settings
 from mai.compiler.importing.importing import import_folder
-from mai.compiler.importing.render import number_text, render, turns_text
+from mai.compiler.importing.render import UnknownModel, number_text, render, turns_text
 from mai.spec.diagnostics import MaiError
 from mai.spec.family_records import Record, family_records
 from tests.support.command import invoke
@@ -254,3 +254,14 @@ def test_settings_that_do_not_fit_each_other(tmp_path: Path) -> None:
     save(DECODERS["smollm3"].make(), tmp_path, no_rope_layers=[1], layer_types=None)
     with pytest.raises(MaiError, match="its settings do not fit each other for SmolLM3"):
         import_folder(tmp_path, tmp_path / "m.mai")
+
+
+@pytest.mark.parametrize(("name", "field"), [("granite", "attention_multiplier"), ("falcon_h1", "key_multiplier")])
+@pytest.mark.parametrize("factor", [0.0, -0.5])
+def test_scores_are_multiplied_by_a_number_above_zero(name: str, field: str, factor: float) -> None:
+    """Another one was taken for none."""
+    record = family_records()[name]
+    settings = read_settings(generation_of(record), {}, "generation_config.json")
+    settings |= read_settings(record, {field: factor}, "config.json")
+    with pytest.raises(UnknownModel, match=f"scores are multiplied by {factor}"):
+        render(record, settings | {"ends": [], "head": "generate", "has": lambda name: True})

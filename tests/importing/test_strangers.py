@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from mai.compiler.importing.importing import Imported, import_folder
 from mai.spec.diagnostics import MaiError
@@ -219,6 +219,27 @@ def test_tensors_that_are_packed(llama: Path, tmp_path: Path) -> None:
     folder = edited(llama, tmp_path)
     save_file({"model.layers.0.self_attn.q_proj.qweight": torch.ones(4, 4)}, folder / "model.safetensors")
     assert "the numbers are packed: the file has `model.layers.0.self_attn.q_proj.qweight`" in refusal(folder)
+
+
+@pytest.mark.parametrize("before", ["_orig_mod.", "module."])
+def test_names_behind_that_of_a_wrapper(before: str, llama: Path, tmp_path: Path) -> None:
+    """As nets are called that were compiled by torch or trained in several processes; the head stands beside the net."""
+    folder = edited(llama, tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    save_file({f"{before}{n}": t for n, t in tensors.items()}, folder / "model.safetensors")
+    text = imported(folder).text
+    assert f'= "{before}lm_head.weight"' in text
+    assert f'= "{before}model.norm.weight"' in text
+
+
+def test_names_behind_several_wrappers(llama: Path, tmp_path: Path) -> None:
+    """Words about names, and not about sizes that agree."""
+    folder = edited(llama, tmp_path)
+    tensors = load_file(folder / "model.safetensors")
+    save_file({f"{'ab'[i % 2]}.{n}": t for i, (n, t) in enumerate(tensors.items())}, folder / "model.safetensors")
+    with pytest.raises(MaiError, match="the file lacks") as caught:
+        imported(folder)
+    assert all("a size in config.json" not in str(d.help) for d in caught.value.diagnostics)
 
 
 def test_a_shard_that_is_missing(llama: Path, tmp_path: Path) -> None:

@@ -202,6 +202,8 @@ def test_names_of_labels(write: Write) -> None:
     with running({"small": model}) as client:
         record = client.post("/run/small", {"y": ["dog", "cat"]}).json
         assert record == {"outputs": {"f": [1, 0]}, "shapes": {"f": [2]}, "labels": {"f": ["dog", "cat"]}}
+        for none in (None, [None]):
+            assert client.post("/run/small", {"y": none}).json["labels"] == {"f": [2]}
         record = client.post("/run/small", {"y": "horse"}).json
         assert record["labels"] == {"f": [2]}
         assert "`horse`" in record["notes"][0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,11 +11,15 @@ from typing import Any
 
 import numpy as np
 import onnx
+import pandas as pd
 import pytest
 import torch
 
 from mai.runtime import ModelError, load
+from mai.runtime.inputs.arguments import as_array, as_values
+from mai.runtime.inputs.labels import as_labels
 from mai.runtime.model.failures import is_of_memory
+from mai.runtime.model.manifest import Port
 from mai.runtime.model.model import Model
 
 Write = Callable[..., Path]
@@ -59,6 +64,27 @@ def test_tensors_of_torch(shift: Model) -> None:
     for none in (array.to_sparse(), array.to("meta"), [*array.detach()]):
         with pytest.raises(ModelError, match="`x` has no numbers as an array"):
             shift(x=none, y=Y)
+
+
+def test_none_is_a_gap_where_the_file_has_an_answer_for_one(shift: Model) -> None:
+    with pytest.raises(ModelError, match="`x` is float32, this is no number that fits"):
+        shift(x=[[1, None], [3, 4]], y=Y)
+    gaps = shift.inputs["x"].model_copy(update={"gaps": True})
+    np.testing.assert_array_equal(as_values(gaps, as_array(gaps, [[1, None], [3, 4.5]])), [[1, np.nan], [3, 4.5]])
+    for none in ([[1, None], [3, "4"]], [[True, None]], [[1j, None]]):
+        with pytest.raises(ModelError):
+            as_values(gaps, as_array(gaps, none))
+
+
+@pytest.mark.parametrize("none", [None, np.nan, pd.NA, pd.NaT])
+def test_a_word_that_is_missing_has_the_label_for_that(none: object) -> None:
+    port = Port(name="y", kind="input", dtype="int64", batch=True, classes=3, gaps=True)
+    names, counts = ["cat", "dog"], Counter[str]()
+    for value in (["cat", none], np.array(["cat", none], object), pd.Series(["cat", none])):
+        assert as_labels(port, names, value, counts) == [0, 2]
+    assert not counts
+    with pytest.raises(ModelError, match="mixes names and numbers"):
+        as_labels(port.model_copy(update={"gaps": False}), names, ["cat", none])
 
 
 def test_arrays_of_any_layout_are_taken(shift: Model) -> None:
