@@ -200,14 +200,14 @@ def gradients(program: Maker) -> tuple[Program, Array, Array]:
 
 
 def test_gradients_are_those_of_differences(gradients: tuple[Program, Array, Array]) -> None:
-    gradient, y, expected = gradients
-    (slopes,) = evaluate(prepare(gradient.exports["slope"]), {"y": y.astype(np.float64)}, None, {})
+    spec, y, expected = gradients
+    (slopes,) = evaluate(prepare(spec.exports["slope"]), {"y": y.astype(np.float64)}, None, {})
     np.testing.assert_allclose(slopes, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_file_has_these_gradients(gradients: tuple[Program, Array, Array], tmp_path: Path) -> None:
-    gradient, y, expected = gradients
-    slopes = load(exported(gradient, "slope", tmp_path).path, providers="cpu")(y=y)
+    spec, y, expected = gradients
+    slopes = load(exported(spec, "slope", tmp_path).path, providers="cpu")(y=y)
     np.testing.assert_allclose(slopes, expected, rtol=1e-3, atol=1e-4)
 
 

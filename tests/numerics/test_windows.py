@@ -154,8 +154,8 @@ def test_windows_may_differ_between_examples(
     call: str, of_each: Callable[..., torch.Tensor], sizes: tuple[int, ...], windows: tuple[int, ...], program: Make
 ) -> None:
     """Filters that depend on the example, with their derivatives."""
-    output, arrays, expected = windowed(program, call, of_each, sizes, windows)
-    for result, wanted in zip(evaluate(prepare(output.exports["f"]), arrays, {}, {}), expected, strict=True):
+    spec, arrays, expected = windowed(program, call, of_each, sizes, windows)
+    for result, wanted in zip(evaluate(prepare(spec.exports["f"]), arrays, {}, {}), expected, strict=True):
         np.testing.assert_allclose(result, wanted, atol=5e-6)
 
 
@@ -165,8 +165,8 @@ def test_windows_of_examples_in_a_file(
     program: Make, tmp_path: Path,
 ) -> None:  # fmt: skip
     """The same of a file, whose gate compares it with torch and numpy."""
-    output, arrays, expected = windowed(program, call, of_each, sizes, windows)
-    results = load(export(output, "f", Trained({}), tmp_path).path, providers="cpu")(**arrays)
+    spec, arrays, expected = windowed(program, call, of_each, sizes, windows)
+    results = load(export(spec, "f", Trained({}), tmp_path).path, providers="cpu")(**arrays)
     for result, wanted in zip(results.values(), expected, strict=True):
         np.testing.assert_allclose(result, wanted, atol=5e-6)
 
