@@ -12,13 +12,15 @@ from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.operation import broadcast
+from mai.compiler.ir.operation import Lowering, broadcast
 from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
 from mai.compiler.ir.structure import DERIVATIVES, Constant, Lead, Unlead
 from mai.compiler.ir.types import Axis, DType, Type, join_leads
 from mai.compiler.ops.elementwise import Power
 from mai.compiler.ops.elementwise.base import Elementwise
 from mai.compiler.ops.elementwise.logic import Where
+from mai.compiler.ops.reductions.norm import OVER_EXAMPLES
+from mai.compiler.ops.terms import Term
 from mai.spec.record import record
 
 BRANCHES = (1, 2)  # The operands of a `Where` that it takes or does not take.
@@ -36,7 +38,7 @@ class Guard:
     view: View
     branch: int
     operand: int
-    safe: float
+    safe: float | Lowering
 
 
 @rewriting(Where)
@@ -135,6 +137,8 @@ class Alone:
 
     def _is_seen(self, node: Node, view: View | None) -> bool:
         """Whether the condition speaks of each element of what a node reads, as of each element of what it makes."""
+        if node.op in OVER_EXAMPLES:
+            return False
         if issubclass(node.op, Elementwise) or node.op in (Lead, Unlead):
             return True
         return node.structure is None and view is not None and not _seen(self.condition, view).rank
@@ -146,14 +150,19 @@ class Alone:
 
     def _inner_view(self, node: Node, view: View) -> View | None:
         """How the condition sees what a node reads; None where it does not."""
+        seen, shape = _seen(self.condition, view), node.output.type.shape
         if node.op is Lead:
-            return view[:-1] if view and view[-1] in ((), Lead.of(node).axes) else None
+            is_whole = view[-1:] == ((),) or (view[-1:] == (Lead.of(node).axes,) and seen.rank == len(shape))
+            return view[:-1] if is_whole else None
         if node.op is not Unlead:
             return view
-        count, seen, shape = Unlead.of(node).count, _seen(self.condition, view), node.output.type.shape
+        count = Unlead.of(node).count
+        axes = node.inputs[0].type.lead[-count:]
+        if not set(axes).isdisjoint(seen.lead):
+            return None  # The elements along an axis of the condition are read together.
         if seen.rank <= len(shape) - count:
             return (*view, ())
-        return (*view, node.inputs[0].type.lead[-count:]) if seen.shape == shape else None
+        return (*view, axes) if seen.shape == shape else None
 
 
 def _seen(condition: Value, view: View) -> Type:
@@ -171,27 +180,18 @@ def _guards(condition: Value, view: View, branch: int, node: Node, inputs: Colle
     """Operands of a node that may be infinite, or bring what is missing in the data, and are as large as the condition."""
     if node.structure is not None:
         return
-    steep: Mapping[int, float] = {}
-    if issubclass(node.op, Elementwise) and not _is_whole_power(node):
-        steep = node.op.steep
+    steep = {} if _is_low_power(node) else node.op.steep
     for operand, value in enumerate(node.inputs):
         safe = steep.get(operand, 0.0 if value in inputs else None)
-        maker = value.producer
-        is_chosen = maker is not None and maker.op is Where and maker.inputs[0] is condition
-        if (
-            safe is not None
-            and value.type.dtype is DType.REAL
-            and not is_chosen
-            and _fits(_seen(condition, view), value)
-        ):
+        if safe is not None and value.type.dtype is DType.REAL and _fits(_seen(condition, view), value):
             yield Guard(condition, view, branch, operand, safe)
 
 
-def _is_whole_power(node: Node) -> bool:
-    """Whether a node is a power like x^2, which is finite with its derivative wherever x is."""
+def _is_low_power(node: Node) -> bool:
+    """Whether a node is x or x^2, whose derivative is finite wherever x is."""
     exponent = node.inputs[1].producer if node.op is Power else None
     number = Constant.of(exponent).value if exponent is not None and exponent.op is Constant else None
-    return isinstance(number, (int, float)) and number >= 1 and number == int(number)
+    return number in (1, 2)
 
 
 def _fits(condition: Type, value: Value) -> bool:
@@ -227,7 +227,8 @@ def _copy(copier: Copier, node: Node, guards: Sequence[Guard]) -> None:
         copier.copy(node)
         return
     for guard in guards:
-        condition, value, safe = copier[guard.condition], inputs[guard.operand], builder.constant(guard.safe)
+        condition, value = copier[guard.condition], inputs[guard.operand]
+        safe = guard.safe(Term(builder, value)).value if callable(guard.safe) else builder.constant(guard.safe)
         for axes in guard.view:
             condition = builder.lead(condition, axes) if axes else condition
         chosen = (condition, value, safe) if guard.branch == BRANCHES[0] else (condition, safe, value)
