@@ -64,6 +64,7 @@ CASES: list[tuple[str, Meaning]] = [
     ("y = share(x, x^2) + where(x <= 1, 0, arccosh(x))",
      lambda x: chosen(x == 0, zero, torch.reciprocal, x) + chosen(x > 1, torch.acosh, zero, x)),
     ("y = x * where(min(x) > -1.5, sum(log(x + 1)) + norm(x) / sum(x), 1)", whole_rows),
+    ("z = 2 * x\n  y = where(z > 0, 7 % z, 0)", lambda x: chosen(x > 0, lambda u: torch.remainder(torch.tensor(7.0), 2 * u), zero, x)),
     ("z = 2 * x\n  y = where(z^2 < 40, z^20, 0)", lambda x: chosen(x**2 < 10, lambda u: (2 * u) ** 20, zero, x)),
     ("y = pick(x, sum(logarithm(x^2 + 1)))", lambda x: torch.where(x > 0, torch.log(x**2 + 1).sum(-1, keepdim=True), 0)),
     ("z = x[:, None] * x\n  y = where(x > 0, product(z^2 + 1), 0)",
