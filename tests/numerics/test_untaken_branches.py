@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -62,6 +63,10 @@ CASES: list[tuple[str, Meaning]] = [
     ("y = where(x > 0, x * log(x), where(x < -1, sqrt(-x - 1), 0))",
      lambda x: chosen(x > 0, lambda u: u * torch.log(u), lambda u: chosen(u < -1, lambda v: torch.sqrt(-v - 1), zero, u), x)),
     ("y = where(x > 0, where(x > 0, log(x), x), 0)", lambda x: chosen(x > 0, torch.log, zero, x)),
+    ("s = where(exp(x) > 1, sqrt(x), 0)\n  t = where(exp(x) > 1, log(x), 0)\n  y = where(t > 0.5, s, 0)",
+     lambda x: chosen(x > math.exp(0.5), torch.sqrt, zero, x)),
+    ("y = where(exp(x) > 1, where(log(x) > 0.5, where(exp(x) > 1, 1 / x, 0), 0), 0)",
+     lambda x: chosen(x > math.exp(0.5), torch.reciprocal, zero, x)),
     ("y = share(x, x^2) + where(x <= 1, 0, arccosh(x))",
      lambda x: chosen(x == 0, zero, torch.reciprocal, x) + chosen(x > 1, torch.acosh, zero, x)),
     ("y = x * where(min(x) > -1.5, sum(log(x + 1)) + norm(x) / sum(x), 1)", whole_rows),

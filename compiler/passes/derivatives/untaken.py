@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.operation import Lowering, broadcast
-from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
+from mai.compiler.ir.rewrite import Copier, copy_graph, reading, rewriting
 from mai.compiler.ir.structure import DERIVATIVES, Constant, Lead, Unlead
 from mai.compiler.ir.types import Axis, DType, Type, join_leads
 from mai.compiler.ops.elementwise import Power
@@ -51,8 +51,8 @@ def untaken(graph: Graph, *, trained: bool = False) -> Graph:
         return graph
 
     def rule(copier: Copier, node: Node) -> bool:
-        if node in inside:
-            return True  # Copied with the `where` that reads it.
+        if node in inside or not copier.mapping.keys().isdisjoint(node.outputs):
+            return True  # Copied with the `where` that reads it, or for its condition.
         if node in roots:
             _copy_with_branches(copier, node, inside)
         return node in roots
@@ -127,8 +127,7 @@ class Alone:
 
     def _wait_for(self, value: Value, view: View | None) -> None:
         place = self.places.get(value.producer) if value.producer is not None else None
-        is_condition = value is self.condition  # A `where` inside may take another of the branches by it.
-        if place is None or is_condition or not self._is_seen(self.all[place], view):
+        if place is None or not self._is_seen(self.all[place], view):
             return
         if place not in self.views:
             self.views[place] = view
@@ -205,19 +204,32 @@ def _fits(condition: Type, value: Value) -> bool:
 
 
 def _copy_with_branches(copier: Copier, where: Node, inside: Mapping[Node, Sequence[Guard]]) -> None:
-    """Copy a `where` after what is left to copy of its branches, each node after what it reads and after its conditions."""
-    waiting = [where]
-    while waiting:
-        node = waiting[-1]
-        guards = inside.get(node, ())
-        read = [*node.inputs, *(guard.condition for guard in guards)]
-        before = [v.producer for v in read if v.producer in inside and v not in copier.mapping]
-        if before and node.output not in copier.mapping:
-            waiting += [n for n in before if n is not None]
-            continue
-        waiting.pop()
-        if node.output not in copier.mapping:
+    """Copy a `where` after what is left to copy of what it reads, each node after what it reads and after its conditions.
+
+    A guard is dropped whose condition is computed from what it guards: of two `where`, each inside the other's like.
+    """
+    dropped = set[tuple[Node, Guard]]()
+    path: dict[Node, Guard | None] = {where: None}  # The guard for whose condition each node is copied.
+    while path:
+        node = next(reversed(path))
+        guards = [guard for guard in inside.get(node, ()) if (node, guard) not in dropped]
+        before = next(_left_to_copy(copier, node, guards), None)
+        if before is None:
+            del path[node]
             _copy(copier, node, guards)
+        elif before[0] not in path:
+            path[before[0]] = before[1]
+        else:
+            guard = before[1]
+            while guard is None:
+                _, guard = path.popitem()
+            dropped.add((next(reversed(path)), guard))
+
+
+def _left_to_copy(copier: Copier, node: Node, guards: Iterable[Guard]) -> Iterator[tuple[Node, Guard | None]]:
+    """The nodes that a node waits for, each with the guard that asks for it."""
+    read = [*((v, None) for v in reading(node)), *((guard.condition, guard) for guard in guards)]
+    yield from ((v.producer, guard) for v, guard in read if v.producer is not None and v not in copier.mapping)
 
 
 def _copy(copier: Copier, node: Node, guards: Sequence[Guard]) -> None:
