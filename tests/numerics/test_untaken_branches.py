@@ -67,6 +67,8 @@ CASES: list[tuple[str, Meaning]] = [
      lambda x: chosen(x > math.exp(0.5), torch.sqrt, zero, x)),
     ("y = where(exp(x) > 1, where(log(x) > 0.5, where(exp(x) > 1, 1 / x, 0), 0), 0)",
      lambda x: chosen(x > math.exp(0.5), torch.reciprocal, zero, x)),
+    ("y = where(x[0] > 0, where(exp(x) > 5, 1, x), where(exp(x) > 5, x * 2, 3))",
+     lambda x: torch.where(x[:, :1] > 0, torch.where(x > math.log(5), 1, x), torch.where(x > math.log(5), x * 2, 3))),
     ("y = share(x, x^2) + where(x <= 1, 0, arccosh(x))",
      lambda x: chosen(x == 0, zero, torch.reciprocal, x) + chosen(x > 1, torch.acosh, zero, x)),
     ("y = x * where(min(x) > -1.5, sum(log(x + 1)) + norm(x) / sum(x), 1)", whole_rows),

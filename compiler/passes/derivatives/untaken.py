@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.operation import Lowering, broadcast
@@ -68,8 +68,11 @@ def _guarded_branches(graph: Graph) -> tuple[dict[Node, list[Guard]], set[Node]]
     inside, roots = defaultdict[Node, list[Guard]](list), set[Node]()
     for region in graph.regions():
         places = {node: place for place, node in enumerate(region.nodes)}
-        for branch, wheres in _branches(region):
-            alone, condition = Alone(region.nodes, places, wheres, branch).nodes(graph.outputs), wheres[0].inputs[0]
+        groups = _groups(region)
+        stands_for = {wheres[0].inputs[0]: wheres for wheres in groups}
+        for branch, wheres in ((branch, wheres) for wheres in groups for branch in BRANCHES):
+            condition = wheres[0].inputs[0]
+            alone = Alone(region.nodes, places, wheres, branch, stands_for).nodes(graph.outputs)
             guards = {n: [*_guards(condition, view, branch, n, graph.inputs)] for n, view in alone.items()}
             if any(guards.values()):
                 roots.update(wheres)
@@ -78,13 +81,13 @@ def _guarded_branches(graph: Graph) -> tuple[dict[Node, list[Guard]], set[Node]]
     return inside, roots
 
 
-def _branches(region: Region) -> Iterator[tuple[int, list[Node]]]:
-    """The branches of a region: each with every `where` that takes it by the same condition, the first one first."""
+def _groups(region: Region) -> list[list[Node]]:
+    """Every `where` of a region, by what their conditions compute, the first one first: its condition stands for those of the others."""
     groups = defaultdict[Hashable, list[Node]](list)
     for node in region.nodes:
         if node.op is Where and node.output.type.dtype is DType.REAL:
             groups[_key(node.inputs[0], DEPTH)].append(node)
-    yield from ((branch, wheres) for wheres in groups.values() for branch in BRANCHES)
+    return [*groups.values()]
 
 
 def _key(value: Value, depth: int) -> Hashable:
@@ -103,7 +106,11 @@ class Alone:
     They are of single elements, or of whatever is seen by a condition that is one number for each example.
     """
 
-    def __init__(self, nodes: Sequence[Node], places: Mapping[Node, int], wheres: Sequence[Node], branch: int) -> None:
+    def __init__(
+        self, nodes: Sequence[Node], places: Mapping[Node, int], wheres: Sequence[Node], branch: int,
+        stands_for: Mapping[Value, Sequence[Node]],
+    ) -> None:  # fmt: skip
+        self.stands_for = stands_for  # Conditions with each `where` whose branches they guard: they read them, too.
         self.all, self.places, self.wheres, self.branch = nodes, places, set(wheres), branch
         self.condition = wheres[0].inputs[0]
         self.alone: dict[Node, View] = {}
@@ -117,7 +124,9 @@ class Alone:
         while self.waiting:  # The last one first: all that read a node have been looked at before it.
             place = -heapq.heappop(self.waiting)
             node, view = self.all[place], self.views[place]
-            is_alone = all(v not in leaving and all(self._is_here(r, v) for r in v.uses) for v in node.outputs)
+            is_alone = all(
+                v not in leaving and all(self._is_here(r, v) for r in self._readers(v)) for v in node.outputs
+            )
             if view is not None and is_alone:
                 self.alone[node] = view
                 inner = self._inner_view(node, view)
@@ -142,6 +151,10 @@ class Alone:
         if issubclass(node.op, Elementwise) or node.op in (Lead, Unlead):
             return True
         return node.structure is None and view is not None and not _seen(self.condition, view).rank
+
+    def _readers(self, value: Value) -> Iterator[Node]:
+        yield from value.uses
+        yield from self.stands_for.get(value, ())
 
     def _is_here(self, reader: Node, value: Value) -> bool:
         """Whether a reader of a value is in the branch, or a `where` that takes it as this branch alone."""
@@ -204,32 +217,19 @@ def _fits(condition: Type, value: Value) -> bool:
 
 
 def _copy_with_branches(copier: Copier, where: Node, inside: Mapping[Node, Sequence[Guard]]) -> None:
-    """Copy a `where` after what is left to copy of what it reads, each node after what it reads and after its conditions.
-
-    A guard is dropped whose condition is computed from what it guards: of two `where`, each inside the other's like.
-    """
-    dropped = set[tuple[Node, Guard]]()
-    path: dict[Node, Guard | None] = {where: None}  # The guard for whose condition each node is copied.
+    """Copy a `where` after what is left to copy of what it reads, each node after what it reads and after its conditions."""
+    path = {where: None}  # In order: each node is copied for the one before it.
     while path:
         node = next(reversed(path))
-        guards = [guard for guard in inside.get(node, ()) if (node, guard) not in dropped]
-        before = next(_left_to_copy(copier, node, guards), None)
-        if before is None:
-            del path[node]
-            _copy(copier, node, guards)
-        elif before[0] not in path:
-            path[before[0]] = before[1]
-        else:
-            guard = before[1]
-            while guard is None:
-                _, guard = path.popitem()
-            dropped.add((next(reversed(path)), guard))
-
-
-def _left_to_copy(copier: Copier, node: Node, guards: Iterable[Guard]) -> Iterator[tuple[Node, Guard | None]]:
-    """The nodes that a node waits for, each with the guard that asks for it."""
-    read = [*((v, None) for v in reading(node)), *((guard.condition, guard) for guard in guards)]
-    yield from ((v.producer, guard) for v, guard in read if v.producer is not None and v not in copier.mapping)
+        guards = inside.get(node, ())
+        read = [*reading(node), *(guard.condition for guard in guards)]
+        before = next((v.producer for v in read if v.producer is not None and v not in copier.mapping), None)
+        assert before not in path, "no condition is computed from what it guards"
+        if before is not None:
+            path[before] = None
+            continue
+        del path[node]
+        _copy(copier, node, guards)
 
 
 def _copy(copier: Copier, node: Node, guards: Sequence[Guard]) -> None:
