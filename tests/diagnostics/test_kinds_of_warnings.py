@@ -92,6 +92,11 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "a label beside as many numbers of the data": (
         LABELLED + train("minimize sum((f(x - y, y) - x)^2)"), [],
     ),
+    "a critic that is bounded": (
+        GAN.replace("linear(tanh(linear(x, 8)), 1)[0]", "sigmoid(linear(x, 1))[0]") + train(REAL + " over critic", FAKE + " over make"),
+        ["bounded-logits"] * 3,
+    ),
+    "a positive number of a net": (POINTS.replace("linear(x, 2)", "softplus(sigmoid(linear(x, 2)))") + train(SQUARES), []),
     "more logits by hand": (digits("linear(x, 20)", "-log_softmax(f(x))[y]"), ["more-logits"]),
     "more logits with a logarithm": (digits("linear(x, 20)", "-log(softmax(f(x)))[y]"), ["more-logits"]),
     "logits that are capped": (digits("30 * tanh(linear(x, 10) / 30)", "cross_entropy(f(x), y)"), []),

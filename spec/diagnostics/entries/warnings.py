@@ -113,7 +113,7 @@ WARNINGS: dict[str, Entry] = {
     "bounded-logits": Entry(
         "Logits that cannot be any number",
         "`cross_entropy` takes logits, of any sign and size, and takes the softmax itself. After a `relu`, `sigmoid` or `softmax`\n"
-        "some labels can never be likely, or never unlikely.",
+        "some labels can never be likely, or never unlikely. So it is with `softplus(-z)` and `softplus(z)`, the losses of two labels.",
         _CLASSIFIER.format("10", "relu(linear(x, 10))"),
         _CLASSIFIER.format("10", "linear(x, 10)"),
     ),
