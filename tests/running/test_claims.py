@@ -136,6 +136,7 @@ def test_what_is_not_finite_does_not_hold(tmp_path: Path) -> None:
     "check",
     [
         "not (a > 1)", "a > 1 or true", "all([a, 2 * u] > 1) == false", "not big", "mean(where([a, u] > 3, 1, 0)) < 0.6",
+        "sum(where([a, u] > 3, 1, 0)[:, None]) < 1", "mean(across(where(a > 1, 1, 0))) < 0.5", "not any(across(a) > u)",
         "where(u > 2, true, a != 1)", "1 - where(a > 0, 1, 0) > 0",
     ],
 )  # fmt: skip
