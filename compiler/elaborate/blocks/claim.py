@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
 from mai.compiler.elaborate.blocks.integrals.arrival import count_evaluations
-from mai.compiler.elaborate.blocks.undecided import decided
 from mai.compiler.elaborate.configuration import read_configuration
 from mai.compiler.elaborate.context import BATCH, Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.errors import repairs
 from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.elaborate.statements import check_arguments
+from mai.compiler.elaborate.undecided import decided
 from mai.compiler.ir.graph import Value, Weight
 from mai.compiler.ir.operation import describe
 from mai.compiler.ops.elementwise import ToReal

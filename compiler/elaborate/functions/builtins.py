@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import ABSENT, Binding, BoundArgument, Builtin, is_number
+from mai.compiler.elaborate.errors.logits import refuse_probabilities
 from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.elaborate.functions.arguments import axis_of, number, positive, static
-from mai.compiler.elaborate.functions.logits import refuse_probabilities
 from mai.compiler.elaborate.functions.patterns import einsum_equation, rearranged, reduced
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.operation import ShapeError, describe

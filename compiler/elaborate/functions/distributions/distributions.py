@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, Distribution
 from mai.compiler.elaborate.bounds import setting_of
+from mai.compiler.elaborate.errors.logits import PROBABILITIES, refuse_probabilities
 from mai.compiler.elaborate.errors.repairs import as_shape
 from mai.compiler.elaborate.functions.builtins import Arg, builtin
 from mai.compiler.elaborate.functions.distributions.draw_ranges import check_numbers
 from mai.compiler.elaborate.functions.distributions.temperature import cooled, forbid_division
-from mai.compiler.elaborate.functions.logits import PROBABILITIES, refuse_probabilities
 from mai.compiler.elaborate.functions.setting_ranges import ask_range
 from mai.compiler.elaborate.random.families import FAMILIES, Family
 from mai.compiler.ir.graph import Value
