@@ -69,7 +69,7 @@ TABLES: dict[str, tuple[str, Row, str, int]] = {
     "words that lack": ("a,w,y", lambda i: f"{i % 7},{['u', 'N/A', 'NaN', 'none', 'inf'][i % 5]},{i % 2}", "w: class[4]", 3),
     "few rows a word": ("a,w,y", lambda i: f"{i % 7},w{i % 20},{i % 2}", "# w has 20 words, each in 3 rows", 3),
     "code for missing": ("a,b,y", lambda i: f"{i % 11 - 2},{-999 if i % 20 == 7 else i % 40},{i % 2}", "# Look at b: -999, in 5 % of its rows, looks", 3),
-    "code below counts": ("a,b,y", lambda i: f"{i % 31 - 1},{-1 if i % 3 else i * 7},{i % 2}", "# Look at b: -1, in 67 % of its rows, looks", 3),
+    "code below counts": ("a,b,y", lambda i: f"{i // 2 % 2 * 2 - 1},{-1 if i % 3 else i * 7},{i % 2}", "# Look at b: -1, in 67 % of its rows, looks", 3),
     "alike": ("a.b,a b,y", lambda i: f"{i % 7},{i * 2.5},{i % 2}", "[a_b, a_b_2]", 3),
 }  # fmt: skip
 

@@ -133,9 +133,9 @@ def code_for_missing(column: ColumnSummary) -> str | None:
 
 
 def _is_apart(code: float, others: Array, count: float) -> bool:
-    """Whether a number that `count` rows have is no amount such as the others are: below them by more than they reach, or, next to them, far more frequent."""
+    """Whether a number of `count` rows is no amount as the others are: below them by more than they reach, or, beside them, far more frequent."""
     low, high = others.min(), others.max()
-    if code < low - (high - low):
+    if code < -1 and 0 < high - low < low - code:
         return True
     if low < 0:
         return False
