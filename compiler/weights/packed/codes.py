@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from mai.compiler.weights.packed.parts import WORD, Packed, Parts, Said, Values, check_bits, codes_of, with_needed, word_of_ones
+from mai.compiler.weights.packed.parts import (
+    WORD,
+    Packed,
+    Parts,
+    Said,
+    Values,
+    check_bits,
+    codes_of,
+    with_needed,
+    word_of_ones,
+)
 from mai.compiler.weights.packed.scales import spread, weights_of
 
 AWQ_PLACES = (0, 4, 1, 5, 2, 6, 3, 7)  # At which of eight codes of a word each of eight columns lies.
