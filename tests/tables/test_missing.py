@@ -98,11 +98,11 @@ def test_what_is_refused(program: Maker, tmp_path: Path, fields: str, settings: 
 
 def test_labels_that_a_run_does_not_know(program: Maker, tmp_path: Path) -> None:
     """The label without a name where gaps are kept; else refused."""
-    dataset = data(program, tmp_path, "n: [], sex: class[3]", ", missing = keep", known="male other")
+    dataset = data(program, tmp_path, "n: [], sex: class[3]", ", missing = keep", labels_of_run="male other")
     rows = by_row(dataset, 4)
     assert rows["sex"][np.argsort(rows["n"])].tolist() == [0, 2, 2, 0]
     with pytest.raises(MaiError) as error:
-        data(program, tmp_path, "n: [], sex: class[3]", "", ROWS.replace(",,N", ",male,N"), known="male other")
+        data(program, tmp_path, "n: [], sex: class[3]", "", ROWS.replace(",,N", ",male,N"), labels_of_run="male other")
     assert "which this run does not know" in error.value.diagnostics[0].message
 
 
