@@ -65,7 +65,7 @@ WAYS: Mapping[str, Callable[[float], float | None]] = {
 
 
 def refusal_of(name: str, dates: TrainedDates, numbers: Array, data: str = "the data") -> Refusal | None:
-    """Why some numbers, in their order, are no days since 1970-01-01; None where all of them may be.
+    """Why some numbers, [...], in their order, are no days since 1970-01-01; None where all of them may be.
 
     One is none that lies further from the dates of the data than these from each other and fifty years; or ten years from them, where it
     is one of their time if it is read in another way. What is no finite number is missing.
