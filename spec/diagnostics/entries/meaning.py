@@ -147,7 +147,7 @@ SHAPES: dict[str, Entry] = {
     "softmax-twice": Entry(
         "Probabilities where logits are taken",
         "`cross_entropy` has the softmax inside it: of probabilities it would take a second one, and training would be slow and\n"
-        "end too early. A net that is trained this way returns logits; the export takes the `softmax` of them.",
+        "end too early. So have `categorical`, `mixture` and `bernoulli(logits = ...)`. A net that is trained this way returns logits; the export takes the `softmax` of them.",
         "net f(x: [64]) -> [10] { return softmax(linear(x, 10)) }\ndata x: [64], y: class[10] from digits()\n"
         "train(steps = 5) { minimize cross_entropy(f(x), y) }\n",
         "net f(x: [64]) -> [10] { return linear(x, 10) }\ndata x: [64], y: class[10] from digits()\n"
