@@ -22,7 +22,7 @@ from mai.compiler.data.fields import (
     shape_of,
     window,
 )
-from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
+from mai.compiler.data.label_names import Names, notes_of_single, notes_of_unknown, number_labels
 from mai.compiler.data.places import Places
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits, rows_of, unpacked
 from mai.compiler.data.source_kinds import Corpus, Endless, Finite, Request, Source
@@ -167,9 +167,10 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, t
     examples = Examples(rows, parts.train, count)
     trained = rows if parts.train is None else {name: choose(each, parts.train) for name, each in rows.items()}
     copies = () if finite.parts is not None else notes_of_copies(trained, aside[0], aside[1])
+    single = () if finite.all_of_them else notes_of_single(trained, fields, labels)
     return Dataset(
         Ordered(epochs(count, seed), examples), count, aside[0], finite.tokenizer, labels, aside[1],
-        (*finite.notes, *notes_of_unknown(matched, trained_labels), *copies),
+        (*finite.notes, *notes_of_unknown(matched, trained_labels), *single, *copies),
         facts=facts_of_rows(rows, fields, parts.train, finite), decimal=finite.decimal, examples=examples,
         places=_places(finite, parts),
     )  # fmt: skip

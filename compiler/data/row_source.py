@@ -61,10 +61,8 @@ class RowSource(Source):
         """A file in the place of others is divided as these would be."""
         if not cls.reads(path):
             return None
-        own, theirs = (
-            fields(cls),
-            fields(type(written)),
-        )  # A `split` of another kind, as that of digits, says nothing here.
+        own, theirs = fields(cls), fields(type(written))
+        # A `split` of another kind, as that of digits, says nothing here.
         same = [name for name in own if name in AS_WRITTEN and name in theirs and theirs[name].kind == own[name].kind]
         return cls.of({"path": str(path.absolute()), **{name: getattr(written, name) for name in same}})
 
