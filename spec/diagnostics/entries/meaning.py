@@ -77,8 +77,8 @@ NAMES: dict[str, Entry] = {
         "No solver has this name",
         "Some take a number of steps, `rk4(20)`, others choose their steps by a tolerance, `dopri5(rtol = 1e-4)`, and\n"
         "`euler_maruyama(100)` is for noise, and `stratonovich_heun(100)` for Stratonovich's. spec/functions.md lists them with their orders, `mai explain rk4` tells of one.",
-        net("integrate s in 0..1 using rk5(10) { dx/ds = x }"),
-        net("integrate s in 0..1 using rk4(10) { dx/ds = x }"),
+        net("integrate s in 0..1 using eulr(10) { dx/ds = x }"),
+        net("integrate s in 0..1 using euler(10) { dx/ds = x }"),
     ),
     "import-not-found": Entry(
         "An imported file is not there",
