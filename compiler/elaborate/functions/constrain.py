@@ -40,7 +40,9 @@ def constrain(e: Elaborator, logits: Arg, x: Arg, regex: Arg | None = None, sche
     own, growing = appended_tokens(e, x), e.growing
     assert growing is not None, "what is appended is known in an `extend` alone"
     if growing.searches:
-        raise e.fail("answer-pattern", logits.span, "a search has no `constrain`: texts of a pattern are drawn, or greedy")
+        raise e.fail(
+            "answer-pattern", logits.span, "a search has no `constrain`: texts of a pattern are drawn, or greedy"
+        )
     count = z.type.shape[0]
     table = json.dumps({**_pattern(e, regex, schema, x.span), "vocab": count})
     b, tokens = e.builder, e.value(x.value, x.span)
