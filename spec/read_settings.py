@@ -119,7 +119,11 @@ def _arguments(model: type[Settings], call: Configuration, what: str, head: Span
     first = dict(zip(names, call.positional, strict=False))
     twice = [name for name in first if name in call.named]
     for name in twice:
-        report.error("duplicate-argument", call.name_spans.get(name, head), f"{what} is given `{name}` twice")
+        written = call.positional_spans[names.index(name)].text if call.positional_spans else "the first value"
+        place = f"`{written}` has no name, and is taken for `{name}`: write the name that is meant before it"
+        report.error(
+            "duplicate-argument", call.name_spans.get(name, head), f"{what} is given `{name}` twice", help=place
+        )
     values = {name: _plain(value) for name, value in {**first, **call.named}.items()}
     spans = {**dict(zip(names, call.positional_spans, strict=False)), **call.spans}
     return None if twice else Arguments(values, spans, call.name_spans, what, head)

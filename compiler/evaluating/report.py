@@ -27,6 +27,7 @@ from mai.compiler.evaluating.metrics import (
 from mai.compiler.evaluating.quantiles import losses
 from mai.compiler.evaluating.subject import Subject
 from mai.compiler.evaluating.tag_metrics import OfTag, judge_tags, tag_calibration
+from mai.compiler.evaluating.targets.best_answer import is_best_answer
 from mai.compiler.training.run.best import notes_of_run
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.dates import nearest_date
@@ -62,6 +63,7 @@ class Evaluation:
     missing: int
     notes: tuple[str, ...]
     tags: list[OfTag]
+    is_best: bool | None = None
     numbered: str = "example"
 
 
@@ -93,8 +95,21 @@ def evaluation(
         examples.missing,
         (*examples.notes, *notes_of_overlap(where), *_notes_of_run(subject)),
         tags,
+        _is_best_answer(subject),
         "example" if where is None else "row",
     )
+
+
+def _is_best_answer(subject: Subject) -> bool | None:
+    """Whether what training minimises is least where what is right is the one number that the file answers; None where that is not seen."""
+    answers, field = [each for each in subject.target.answers if each.role == "value"], subject.target.field
+    if len(answers) != 1 or subject.target.objective is None:
+        return None
+    graph = subject.program.exports[subject.model.manifest.export]
+    value = graph.outputs[graph.output_names.index(answers[0].output)]
+    blocks = [training for training in subject.program.trainings if field in training.fields]
+    verdicts = {is_best_answer(training, field, graph, value) for training in blocks}
+    return verdicts.pop() if len(verdicts) == 1 else None
 
 
 def _notes_of_run(subject: Subject) -> list[str]:
@@ -178,12 +193,21 @@ def _numbers(values: Array, form: DateForm | None) -> str:
 # ------------------------------------------------------------------ a table
 
 
+def _why(outcome: Evaluation) -> str:
+    """What says that the answers are compared with the target."""
+    if outcome.objective is None:
+        return "as was asked for"
+    how = "and training does it in another form" if outcome.is_best is False else "as training does"
+    return f"{how}: `minimize {outcome.objective}`"
+
+
 def lines(outcome: Evaluation) -> Iterator[str]:
     """What a terminal shows."""
     yield outcome.title
-    why = f"as training does: `minimize {outcome.objective}`" if outcome.objective is not None else "as was asked for"
     target = outcome.target.replace(", ", "`, `")
-    yield f"what it answers is compared with `{target}`, {why}"
+    yield f"what it answers is compared with `{target}`, {_why(outcome)}"
+    if outcome.is_best is False:
+        yield f"note: this is least where the answer is another number than `{target}`; if that is `log({target})`, say, the export has to undo it: `exp(...)`"
     if outcome.missing:
         yield f"{outcome.missing:,} examples without a `{target}` are left out"
     yield from (f"note: {note}" for note in outcome.notes)

@@ -17,12 +17,14 @@ from mai.compiler.training.initial_weights import check_fits
 from mai.compiler.weights.tensor_files import weights_file
 from mai.runtime.arrays import Array
 from mai.runtime.model.loader import load
+from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 
 if TYPE_CHECKING:
     from mai.runtime.model.model import Model
 
 AMONG = "among the weights"
+LEFT_OUT = "leave it out: weights are given by the names of `spec.torch().state_dict()`"
 
 
 def compiled(
@@ -39,14 +41,21 @@ def compiled(
     """
     folder = scratch_folder()
     compile_all(
-        program, [export], _file(weights, folder, program), folder, options, data=data, report=lambda written: None
+        program,
+        [export],
+        weights_path(weights, folder, program),
+        folder,
+        options,
+        data=data,
+        report=lambda written: None,
     )
     model = load(folder / f"{program.name}.{export}.onnx")
     remove_with(model, folder)
     return model
 
 
-def _file(weights: Any, folder: Path, program: Program) -> Path | None:
+def weights_path(weights: Any, folder: Path, program: Program) -> Path | None:
+    """The file of weights: of a file or a folder; of a torch module or arrays by name, which are written to `folder`. Raises `MaiError`."""
     if weights is None:
         return None
     if isinstance(weights, (str, Path)):
@@ -61,13 +70,15 @@ def _file(weights: Any, folder: Path, program: Program) -> Path | None:
 
 
 def _check_fit(program: Program, arrays: Mapping[str, Array]) -> None:
-    """Raise `MaiError`, `weights-mismatch`, for the first parameter that arrays lack, or have in another shape."""
+    """Raise `MaiError`: `weights-mismatch` for the first parameter that arrays lack, or have in another shape; `weights-unused` for one too many."""
     others = arrays.keys() - program.weights.keys()
     for name, weight in program.weights.items():
         if name in arrays:
             check_fits(weight, arrays[name].shape, AMONG, lambda: None)
         elif weight.follows is None:
             check_fits(weight, None, AMONG, partial(_help_for, name, others))
+    for name in others:
+        raise MaiError([Diagnostic("weights-unused", None, f"the spec has no parameter `{name}`", help=LEFT_OUT)])
 
 
 def _help_for(name: str, others: Collection[str]) -> str:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from mai.compiler.check import check_all, check_text
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.data.sources.python import Python
+from mai.compiler.interface.names import unknown_export
 from mai.compiler.interface.options import compile_options, training_options
 from mai.compiler.interface.results import Findings, Shown
 from mai.compiler.interface.scratch import remove_with, scratch_folder
 from mai.compiler.program import Program
 from mai.spec import ast
-from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
+from mai.spec.diagnostics import MaiError, Reporter
 from mai.spec.parsing.parse import load_source, parse
 from mai.spec.source import Source
 
@@ -143,13 +144,15 @@ class Spec:
             data: instead of the spec's, for this run; see `Spec`.
             out: the run's folder, by default `runs/NAME`; a run that is in it is moved to `out/before`.
             options: those of the command line: `batch`, `seed`, `device`, `precision`, `only`, `weights`, `quiet`, `track`, `workers`, `compile`,
-                `shard`, `debug_nan`.
+                `shard`, `debug_nan`. `weights`, with which it begins, may be a module of `torch()` or arrays by name, too.
 
         Raises:
             MaiError: the spec is not sound, the data do not fit, or the loss is not finite.
         """
+        from mai.compiler.interface.compiled import weights_path
         from mai.compiler.interface.run import begin
 
+        options["weights"] = weights_path(options.get("weights"), self._scratch, self.program)
         chosen = training_options({"steps": steps, **options})
         folder = Path(out) if out is not None else Path("runs") / self.name
         self.run = begin(self, folder, self.files_in(folder, data), chosen)
@@ -253,8 +256,7 @@ class Spec:
             return exports[0]
         if name in exports:
             return name
-        message = f"{self.name} has no export `{name}`" if name else f"{self.name} has {len(exports)} exports: name one"
-        raise MaiError([Diagnostic("unknown-name", None, message, help=f"there are {', '.join(exports)}")])
+        raise unknown_export(self.name, name, exports)
 
     def _export_names(self) -> tuple[str, ...]:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from mai.compiler.onnx.describing.ports import port_of, setting_port
 from mai.compiler.torch.module import DTYPES
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.arguments import as_array, as_values, check_all_there, unknown_name_error
+from mai.runtime.inputs.arguments import as_array, as_values, check_all_there, unknown_name_error, unnamed_value_error
 from mai.runtime.inputs.labels import truths_as_labels
 from mai.runtime.inputs.shapes import check_shape, check_sizes
 from mai.runtime.model.manifest import Port
@@ -29,6 +29,12 @@ class Arguments:
     def __init__(self, graph: Graph, absent: Collection[str]) -> None:
         self.inputs = {v.name: port_of(v, v.name, "input", NOTHING if v.name in absent else 0) for v in graph.inputs}
         self.settings = {name: setting_port(name, setting) for name, setting in graph.settings.items()}
+
+    def refuse_unnamed(self, values: Sequence[object]) -> None:
+        """Raise `MaiError` where values are given by their places."""
+        if values:
+            error = unnamed_value_error([*self.inputs, *self.settings])
+            raise MaiError([Diagnostic(error.slug, None, error.message, help=error.help)])
 
     def tensors(self, values: Mapping[str, object], device: torch.device) -> list[Tensor]:
         """Tensors in the order of the inputs and the settings, of which those that are left out have their defaults.

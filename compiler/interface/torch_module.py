@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
+from mai.compiler.interface.names import unknown_export
 from mai.compiler.interface.torch_arguments import Arguments
 from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.describing.absent_tokens import may_be_absent
@@ -62,20 +63,22 @@ class SpecModule(Weights):
         vars(self)["training"] = mode  # Not as an attribute: a net may have that name.
         return self
 
-    def forward(self, **values: Any) -> Tensor | dict[str, Tensor]:
+    def forward(self, *unnamed: object, **values: Any) -> Tensor | dict[str, Tensor]:
         """The one export, or the first: inputs with the batch first, and settings, by name."""
-        return self.export(next(iter(self._program.exports)))(**values)
+        return self.export(next(iter(self._program.exports)))(*unnamed, **values)
 
     def export(self, name: str) -> Callable[..., Tensor | dict[str, Tensor]]:
         """An export as a function of tensors by name, through which gradients flow.
 
         Raises:
-            KeyError: there is no such export.
-            MaiError: in a call: a name, a shape, a batch or a label is not as the spec says.
+            MaiError: there is no such export; in a call: a name, a shape, a batch or a label is not as the spec says.
         """
+        if name not in self._program.exports:
+            raise unknown_export(self._program.name, name, self._program.exports)
         code = self._lower("export", name)
 
-        def call(**values: Any) -> Tensor | dict[str, Tensor]:
+        def call(*unnamed: object, **values: Any) -> Tensor | dict[str, Tensor]:
+            code.arguments.refuse_unnamed(unnamed)
             results = code.module(*code.arguments.tensors(values, self._device))
             names = code.outputs
             return results[0] if len(results) == 1 else dict(zip(names, results, strict=True))

@@ -284,6 +284,7 @@ def test_weights_that_do_not_fit_are_told_by_their_names() -> None:
         (others, rf"there is no `{name}` {shape} among the weights .*state_dict"),
         (others | {f"{name}s": array}, rf"there is no `{name}` .*is it `{name}s`\?"),
         (weights | {name: array[:1, :1]}, rf"`{name}` is {shape} in the spec and \[1, 1\] among the weights"),
+        (weights | {"foo": array}, "the spec has no parameter `foo`"),
     ):
         with pytest.raises(mai.MaiError, match=words):
             spec.export("sample", weights=changed)
@@ -343,6 +344,12 @@ def test_a_loop_of_ones_own_trains_what_is_taken_back() -> None:
     np.testing.assert_allclose(worth(area=[1.0, 2.0], town=["Bonn", "Ulm"]), [3.0, 4.0], atol=0.2)
     with pytest.raises(mai.MaiError, match="`price` is missing"):
         module.loss(area=batch["area"], town=batch["town"])
+    with pytest.raises(mai.MaiError, match="inputs and settings are given by name"):
+        module(batch["area"])
+    with pytest.raises(mai.MaiError, match=r"prices has no export `wort` .*did you mean `worth`"):
+        module.export("wort")
+    worth = spec.train(steps=1, weights=module).export("worth")
+    np.testing.assert_allclose(worth(area=[1.0, 2.0], town=["Bonn", "Ulm"]), [3.0, 4.0], atol=0.4)
 
 
 def test_states_move_in_training_alone_and_the_module_goes_to_other_types() -> None:

@@ -55,6 +55,7 @@ CASES: list[tuple[str, Meaning]] = [
     ("r = sqrt(x)\n  y = where(x > 0, r, 0) + where(x > 0, x * r, 0)", lambda x: chosen(x > 0, lambda u: u**0.5 + u**1.5, zero, x)),
     ("y = where(x > 0, x * log(x), where(x < -1, sqrt(-x - 1), 0))",
      lambda x: chosen(x > 0, lambda u: u * torch.log(u), lambda u: chosen(u < -1, lambda v: torch.sqrt(-v - 1), zero, u), x)),
+    ("y = where(x > 0, where(x > 0, log(x), x), 0)", lambda x: chosen(x > 0, torch.log, zero, x)),
     ("y = share(x, x^2) + where(x <= 1, 0, arccosh(x))",
      lambda x: chosen(x == 0, zero, torch.reciprocal, x) + chosen(x > 1, torch.acosh, zero, x)),
     ("y = x * where(min(x) > -1.5, sum(log(x + 1)) + norm(x) / sum(x), 1)", whole_rows),

@@ -125,7 +125,8 @@ class Alone:
 
     def _wait_for(self, value: Value, view: View | None) -> None:
         place = self.places.get(value.producer) if value.producer is not None else None
-        if place is None or not self._is_seen(self.all[place], view):
+        is_condition = value is self.condition  # A `where` inside may take another of the branches by it.
+        if place is None or is_condition or not self._is_seen(self.all[place], view):
             return
         if place not in self.views:
             self.views[place] = view
