@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import is_missing, is_number
 from mai.runtime.model.manifest import Manifest, Port
@@ -108,7 +109,7 @@ def warn_of_unknown(port: Port, counts: Mapping[str, int]) -> None:
 
 
 def _as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[str]) -> Any:
-    if hasattr(value, "__array__") and np.asarray(value).dtype.kind in "UOTf":
+    if hasattr(value, "__array__") and _holds_others(np.asarray(value)):
         value = np.asarray(value).tolist()
     if isinstance(value, str):
         return _label(port, names, value, unknown)
@@ -123,6 +124,11 @@ def _as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[st
         word, number = (str(there[is_word.index(kind)])[:MAX_SHOWN] for kind in (True, False))
         raise ModelError("input-dtype", f"`{port.name}` mixes names and numbers: `{word}` and `{number}`")
     return [_as_labels(port, names, v, unknown) for v in value]
+
+
+def _holds_others(array: Array) -> bool:
+    """Whether an array may hold anything but numbers: words, objects, or NaN."""
+    return array.dtype.kind in "UOT" or (array.dtype.kind == "f" and bool(np.isnan(array).any()))
 
 
 def labels_to_numbers(port: Port, names: Sequence[str], text: str) -> str:
