@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mai.runtime.inputs.arguments import as_array
-from mai.runtime.inputs.dates import as_days, date_form
+from mai.runtime.inputs.dates import as_days, dates_of
 from mai.runtime.inputs.labels import as_labels, label_names, missing_value, truths_as_labels
 from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.text.prompts import as_tokens
@@ -23,9 +23,9 @@ def as_numbers(
         return missing_value(port, names)
     if hasattr(value, "detach"):
         value = as_array(port, value)
-    form = date_form(manifest, port)
-    if form is not None:
-        return as_days(port, form, value)
+    dates = dates_of(manifest, port)
+    if dates is not None:
+        return as_days(port, dates, value)
     value = truths_as_labels(port, names, value)
     if port.kind == "input" and len(port.shape) == 1 and (tokenizer is not None or not names):
         return as_tokens(port, value, tokenizer, special_tokens=special_tokens)
