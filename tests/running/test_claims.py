@@ -132,6 +132,31 @@ def test_what_is_not_finite_does_not_hold(tmp_path: Path) -> None:
     assert "its right side is infinite" in in_words(infinite)
 
 
+@pytest.mark.parametrize(
+    "check",
+    [
+        "not (a > 1)", "a > 1 or true", "all([a, 2 * u] > 1) == false", "not big", "mean(where([a, u] > 3, 1, 0)) < 0.6",
+        "sum(where([a, u] > 3, 1, 0)[:, None]) < 1", "mean(across(where(a > 1, 1, 0))) < 0.5", "not any(across(a) > u)",
+        "where(u > 2, true, a != 1)", "1 - where(a > 0, 1, 0) > 0",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_does_not_hold(check: str, tmp_path: Path) -> None:
+    draws = "  u ~ uniform(0, 1)\n  a = log(u - 1)\n  big = a > 1\n"
+    (finding,) = findings(tmp_path, f"claim c(count = 4, seeds = 1) {{\n{draws}  check {check}\n}}\n")
+    assert not finding.holds
+    assert "is NaN, not a number, for 4 of 4 examples" in in_words(finding)
+
+
+def test_what_is_not_taken_need_not_be_compared(tmp_path: Path) -> None:
+    claims = """claim c(count = 4, seeds = 1) {
+  u ~ uniform(0, 1)
+  check where(u < 2, true, log(u - 1) > 0)
+  check any(u * [1, 2] > 3) or u > 3
+}
+"""
+    assert [(f.holds, f.failure) for f in findings(tmp_path, claims)] == [(True, None), (False, None)]
+
+
 def test_a_solver_that_runs_out_of_steps_is_told(tmp_path: Path) -> None:
     claim = """claim c(count = 4, seeds = 1) {
   x ~ uniform(1, 2)

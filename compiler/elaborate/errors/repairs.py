@@ -180,10 +180,12 @@ def _transposed(expr: ast.Expr) -> Edit:
     return put(expr.span, f"{text}'" if isinstance(expr, ast.Name | ast.Call | ast.Index) else f"({text})'")
 
 
-def argument_of_softmax(span: Span) -> Edit | None:
-    """What a softmax is of, in its place."""
-    match = re.fullmatch(r"softmax\((.*)\)", span.text, re.DOTALL)
-    return put(span, match[1], "leave the softmax out: write `{}`") if match and "," not in _flat(match[1]) else None
+def argument_of(function: str, span: Span) -> Edit | None:
+    """What a function of one argument is of, in the place of its call."""
+    match = re.fullmatch(rf"{function}\((.*)\)", span.text, re.DOTALL)
+    return (
+        put(span, match[1], f"leave the {function} out: write `{{}}`") if match and "," not in _flat(match[1]) else None
+    )
 
 
 def _flat(text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, Distribution
 from mai.compiler.elaborate.bounds import setting_of
+from mai.compiler.elaborate.errors.logits import PROBABILITIES, refuse_probabilities
 from mai.compiler.elaborate.errors.repairs import as_shape
 from mai.compiler.elaborate.functions.builtins import Arg, builtin
 from mai.compiler.elaborate.functions.distributions.draw_ranges import check_numbers
@@ -31,7 +32,10 @@ def _register(family: Family) -> None:
         shape = _shape(e, family, written) if family.has_shape else ()
         arguments = _by_name(e, family, written, named)
         if family.by_logits and "logits" in arguments:
-            logits = e.real(arguments["logits"].value, arguments["logits"].span)
+            written_logits = arguments["logits"]
+            logits = e.real(written_logits.value, written_logits.span)
+            taker, otherwise = f"{family.name}(logits = ...)", f"write `{family.name}(p)`"
+            refuse_probabilities(e, logits, written_logits.span, taker, otherwise, PROBABILITIES)
             return _distribution(e, family.by_logits, shape, (logits,))
         numbers = [arguments[p.name].value if p.name in arguments else p.default for p in family.parameters]
         check_numbers(e, family.name, arguments, numbers)
@@ -105,6 +109,7 @@ def categorical(
     `categorical(z / t)` has the temperature t.
     """
     z = e.real(logits.value, logits.span)
+    refuse_probabilities(e, z, logits.span, "categorical", "write `categorical(log(p))`")
     z, divisor = cooled(e, z) if temperature is None else (z, e.real(temperature.value, temperature.span))
     forbid_division(e, z, logits.span)
     filters = [None if top_k is None else e.value(top_k.value, top_k.span)]
@@ -136,6 +141,7 @@ def mixture(e: Elaborator, logits: Arg, components: Arg) -> Binding:
     if not isinstance(inner, Distribution):
         message = "a `mixture` is of a distribution with parameters [K, ...]"
         raise e.fail("type-mismatch", components.span, message, help="write `mixture(w, normal(m, s))`")
+    refuse_probabilities(e, z, logits.span, "mixture", "write `mixture(log(p), ...)`")
     if not z.type.rank:
         raise ShapeError("rank-mismatch", "the logits of a `mixture` are [K], one for each component", 0)
     return _distribution(e, "mixture", (), (z, inner))
