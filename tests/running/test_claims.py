@@ -11,11 +11,13 @@ import pytest
 from mai.compiler.check import check
 from mai.compiler.claims import check_claims
 from mai.compiler.compile_options import DEFAULTS, Trained
+from mai.compiler.compiling import compile_all
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.claims import check_claim, in_words
 from mai.runtime.model.findings import Finding
 from mai.runtime.model.loader import load
+from mai.spec.diagnostics import MaiError
 from tests.support.command import run_command as mai
 
 HEAD = """data x: [2], y: class[2] from moons(noise = 0.05)
@@ -186,6 +188,20 @@ def test_a_wrong_claim_is_an_error(claim: str, slug: str, said: str, tmp_path: P
     path.write_text(f"{HEAD}{claim}\n")
     (only,) = check(path).diagnostics
     assert (only.slug, said in f"{only.message}") == (slug, True), only
+
+
+def test_exports_are_written_beside_a_claim_that_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(
+        "net root(x: []) -> [] {\n  param w: [] = -1\n  return x * sqrt(w)\n}\nexport f(x: [2]) -> [2] { return 2 * x }\n"
+        "claim wrong { check root(1) > 0 }\nclaim right { check 1 > 0 }\n"
+    )
+    spec = check(path).program
+    assert spec is not None
+    with pytest.raises(MaiError) as refused:
+        compile_all(spec, ["f"], None, tmp_path, DEFAULTS, check=True)
+    assert [d.message for d in refused.value.diagnostics] == ["claim `wrong`: `sqrt` of these numbers is not a number"]
+    assert [f.claim for f in load(tmp_path / "spec.f.onnx").manifest.claims] == ["right"]
 
 
 @pytest.mark.slow
