@@ -50,7 +50,7 @@ class SpecModule(Weights):
             MaiError: the weights or the data do not fit.
         """
         super().__init__(program.weights)
-        self._program, self._seed = program, seed
+        self._program, self._seed, self._step = program, seed, 0
         self._lowered: dict[tuple[str, str | None], Code] = {}
         if weights is None:
             self.load_state_dict(initial_weights(program, None, seed).state_dict())
@@ -85,7 +85,7 @@ class SpecModule(Weights):
 
         return call
 
-    def loss(self, block: str | None = None, *, step: int = 0, **fields: Any) -> Tensor:
+    def loss(self, block: str | None = None, *, step: int | None = None, **fields: Any) -> Tensor:
         """What a train block minimizes, the sum of its objectives over a batch of fields by name, [].
 
         Its states are moved as training moves them. After `module.eval()` it is the loss on held-out examples: without dropout, with running
@@ -93,7 +93,8 @@ class SpecModule(Weights):
 
         Args:
             block: the name of the block, where there are several; by default the last.
-            step: draws are a function of the seed and of it.
+            step: draws are a function of the seed and of it. By default it is the number of calls in training so far, so that each has draws
+                of its own; on held-out examples it is 0.
             fields: [batch, ...] each.
 
         Raises:
@@ -101,10 +102,13 @@ class SpecModule(Weights):
         """
         training = self._training(block)
         code = self._lower("train" if self.training else "held-out", training.name)
+        if step is None:
+            step = self._step if self.training else 0
         values = {"seed": self._seed, "step": step, **fields}
         outputs = code.module(*code.arguments.tensors(values, self._device))
         objectives = [output.mean() for output in outputs[: len(training.objectives)]]
         if self.training:
+            self._step = int(step) + 1
             states = [output.detach() for output in outputs[len(training.objectives) :]]
             self.write(dict(zip((update.weight for update in training.updates), states, strict=True)))
         return torch.stack(objectives).sum()

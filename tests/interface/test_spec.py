@@ -352,6 +352,16 @@ def test_a_loop_of_ones_own_trains_what_is_taken_back() -> None:
     np.testing.assert_allclose(worth(area=[1.0, 2.0], town=["Bonn", "Ulm"]), [3.0, 4.0], atol=0.4)
 
 
+def test_every_call_of_a_loss_has_draws_of_its_own() -> None:
+    """As a torch module's dropout has; the steps say the same draws again, and held-out examples always have the same ones."""
+    module, again = (mai.Spec(FLOW, "flow", data=POINTS).torch() for _ in range(2))
+    called = [module.loss(x=POINTS).item() for _ in range(3)]
+    assert len({*called}) == 3 and called == [again.loss(x=POINTS, step=step).item() for step in range(3)]
+    assert again.loss(x=POINTS).item() == module.loss(x=POINTS).item() != called[-1]
+    module.eval()
+    assert module.loss(x=POINTS).item() == module.loss(x=POINTS).item()
+
+
 def test_states_move_in_training_alone_and_the_module_goes_to_other_types() -> None:
     text = textwrap.dedent("""
         data x: [2] from python(points)
