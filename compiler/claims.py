@@ -10,21 +10,24 @@ from typing import TYPE_CHECKING
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.program import Claim, Program
 from mai.runtime.model.findings import Finding
+from mai.spec.diagnostics import Diagnostic, MaiError
 
 if TYPE_CHECKING:
     from mai.runtime.arrays import Array
 
 
 def check_claims(
-    program: Program, trained: Trained, folder: Path, options: CompileOptions, override: tuple[Path, ...] = ()
-) -> tuple[Finding, ...]:
+    program: Program, trained: Trained, folder: Path, options: CompileOptions, override: tuple[Path, ...] = (),
+    refused: list[Diagnostic] | None = None,
+) -> tuple[Finding, ...]:  # fmt: skip
     """Write the files of a program's claims to `FOLDER/claims` and say what they come to.
 
     Args:
         override: data in the place of the spec's own.
+        refused: gets why claims cannot be compiled, of which nothing is said then.
 
     Raises:
-        MaiError: a claim cannot be compiled, or its data cannot be read.
+        MaiError: data cannot be read; or, without a list `refused`, a claim cannot be compiled.
     """
     from mai.runtime.claims import FOLDER, check_claim
 
@@ -36,7 +39,13 @@ def check_claims(
     examples = _examples(program, trained, override) if read_data else None
     findings: list[Finding] = []
     for name, claim in program.claims.items():
-        path = _compiled(program, name, claim, trained, place, options)
+        try:
+            path = _compiled(program, name, claim, trained, place, options)
+        except MaiError as error:
+            if refused is None:
+                raise
+            refused += [replace(d, message=f"claim `{name}`: {d.message}") for d in error.diagnostics]
+            continue
         if examples is not None and claim.graph.inputs:
             rows = examples(claim.count)
             _write_examples(path.with_suffix(".npz"), {v.name: rows[v.name] for v in claim.graph.inputs})

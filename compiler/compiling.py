@@ -33,7 +33,7 @@ def compile_all(
     `report` is called with each file that is written; by default it is printed.
 
     Raises:
-        MaiError: some were refused; the others are there.
+        MaiError: some were refused, or a claim was; the others are there.
     """
     if not names:
         echo("note: no exports: nothing is compiled", err=True)
@@ -43,7 +43,8 @@ def compile_all(
     _check_drafts(program, names, options)
     _say_useless_defaults(program)
     trained = _trained(program, weights, options, data)
-    trained = replace(trained, claims=_findings(program, trained, weights, folder, options, check, data))
+    refused: list[Diagnostic] = []
+    trained = replace(trained, claims=_findings(program, trained, weights, folder, options, check, data, refused))
     prepared = Preparations(program, options)
     with ExitStack() as open_until_written:
         if options.quantize:
@@ -59,21 +60,22 @@ def compile_all(
             from mai.compiler.few_bits import warn_of_narrow
 
             warn_of_narrow(prepared, trained)
-        _compile_each(prepared, names, trained, folder, report)
+        refused += _compile_each(prepared, names, trained, folder, report)
+    if refused:
+        raise MaiError(refused)
 
 
 def _compile_each(
     prepared: Preparations, names: list[str], trained: Trained, folder: Path, report: Report | None
-) -> None:
-    """The exports one after the other, and what is said at the end. Raises `MaiError` for those that were refused."""
+) -> list[Diagnostic]:
+    """The exports one after the other; why some were refused."""
     refused: list[Diagnostic] = []
     for name in names:
         try:
             _compile(prepared, name, trained, folder, report or partial(_say_written, prepared.options.precision))
         except MaiError as error:
             refused += error.diagnostics
-    if refused:
-        raise MaiError(refused)
+    return refused
 
 
 def _say_useless_defaults(program: Program) -> None:
@@ -87,20 +89,23 @@ def _say_useless_defaults(program: Program) -> None:
 
 def _findings(
     program: Program, trained: Trained, weights: Path | None, folder: Path, options: CompileOptions, check: bool,
-    data: tuple[Path, ...],
+    data: tuple[Path, ...], refused: list[Diagnostic],
 ) -> tuple[Finding, ...]:  # fmt: skip
-    """What the claims come to, which is said; or, without a check, came to when the weights were trained, if the spec still says so."""
+    """What the claims come to, which is said; or, without a check, came to when the weights were trained, if the spec still says so.
+
+    `refused` gets why claims cannot be compiled.
+    """
     from mai.compiler.claims import check_claims, read_findings, write_findings
 
     if not check:
         claimed = {(name, c.text) for name, claim in program.claims.items() for c in claim.checks}
         return tuple(finding for finding in read_findings(weights) if (finding.claim, finding.text) in claimed)
-    findings = check_claims(program, trained, folder, options, data)
+    findings = check_claims(program, trained, folder, options, data, refused)
     for finding in findings:
         from mai.runtime.claims import in_words
 
         echo(f"{'holds' if finding.holds else 'DOES NOT HOLD'}: {in_words(finding)}", err=True)
-    if findings:
+    if program.claims:
         write_findings(folder, findings)
     return findings
 

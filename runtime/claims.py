@@ -92,10 +92,17 @@ def _finding(claim: str, condition: Condition, runs: list[dict[str, Array]]) -> 
     sides = [np.stack([run[name] for run in runs]) for name in condition.outputs]  # each [seeds, examples]
     examples, seeds = sides[0].shape[1], len(runs)
     if condition.comparison is None:
-        holds = bool((sides[0] > 0.5).all())
-        return Finding(claim=claim, text=condition.text, holds=holds, examples=examples, seeds=seeds)
+        holds, failure = bool((sides[0] > 0.5).all()), _not_finite("a side of a comparison in it", sides[0])
+        return Finding(claim=claim, text=condition.text, holds=holds, examples=examples, seeds=seeds, failure=failure)
     left, right = sides
-    failure = next((why for name, side in (("left", left), ("right", right)) if (why := _not_finite(name, side))), None)
+    failure = next(
+        (
+            why
+            for name, side in (("its left side", left), ("its right side", right))
+            if (why := _not_finite(name, side))
+        ),
+        None,
+    )
     all_hold = COMPARE[condition.comparison](left, right) & np.isfinite(left) & np.isfinite(right)
     worst = np.unravel_index(int(np.argmax(_excess(condition.comparison, left, right))), left.shape)
     with np.errstate(invalid="ignore"):  # Infinite numbers have no mean: a message says so.
@@ -116,7 +123,7 @@ def _not_finite(name: str, side: Array) -> str | None:
     seed, example = places[0]
     kind = "NaN, not a number" if np.isnan(side[seed, example]) else "infinite"
     first = f", first for example {example} with seed {seed}" if side.size > 1 else ""
-    return f"its {name} side is {kind}, for {len(places):,} of {side.size:,} examples{first}"
+    return f"{name} is {kind}, for {len(places):,} of {side.size:,} examples{first}"
 
 
 def _finite(number: float | None) -> float | None:

@@ -22,7 +22,7 @@ from mai.compiler.data.fields import (
     shape_of,
     window,
 )
-from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
+from mai.compiler.data.label_names import Names, notes_of_single, notes_of_unknown, number_labels
 from mai.compiler.data.places import Places
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits, rows_of, unpacked
 from mai.compiler.data.source_kinds import Corpus, Endless, Finite, Request, Source
@@ -64,8 +64,8 @@ class Dataset:
 
     `validation` and `test` are the examples that are not trained on, by field. `tokenizer` is what made the tokens of a text, as a
     manifest states it; `labels` are the names of labels, by field; `notes` say what was found in the files, `facts` the ranges of
-    what is trained on, `decimal` the decimal sign of its tables. `where` is the `data` line. `places` are those of the examples that are
-    `held_out` and for the `test` in their files, where these are known.
+    what is trained on, `decimal` the decimal sign of its tables. `where` is the `data` line. `places` are those of the examples to
+    `train` on, that are `held_out` and for the `test`, in their files, where these are known.
     """
 
     batches: Batches
@@ -167,21 +167,23 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, t
     examples = Examples(rows, parts.train, count)
     trained = rows if parts.train is None else {name: choose(each, parts.train) for name, each in rows.items()}
     copies = () if finite.parts is not None else notes_of_copies(trained, aside[0], aside[1])
+    single = () if finite.all_of_them else notes_of_single(trained, fields, labels)
     return Dataset(
         Ordered(epochs(count, seed), examples), count, aside[0], finite.tokenizer, labels, aside[1],
-        (*finite.notes, *notes_of_unknown(matched, trained_labels), *copies),
+        (*finite.notes, *notes_of_unknown(matched, trained_labels), *single, *copies),
         facts=facts_of_rows(rows, fields, parts.train, finite), decimal=finite.decimal, examples=examples,
-        places=_places_aside(finite, parts),
+        places=_places(finite, parts),
     )  # fmt: skip
 
 
-def _places_aside(finite: Finite, parts: Parts) -> dict[str, Places]:
-    """The places of what is not trained on: of rows of the same files, or of other files."""
+def _places(finite: Finite, parts: Parts) -> dict[str, Places]:
+    """The places of what is trained on and of what is not: of rows of the same files, or of other files."""
+    places = finite.places
+    if places is None:
+        return dict(finite.aside)
     numbers = {"held_out": parts.held_out, "test": parts.test}
-    own = (
-        {} if finite.places is None else {n: finite.places.of(rows) for n, rows in numbers.items() if rows is not None}
-    )
-    return own | dict(finite.aside)
+    own = {name: places.of(rows) for name, rows in numbers.items() if rows is not None}
+    return {"train": places if parts.train is None else places.of(parts.train)} | own | dict(finite.aside)
 
 
 def _parts(finite: Finite, count: int) -> Parts:

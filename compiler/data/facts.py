@@ -1,21 +1,25 @@
-"""What a model was trained on: the ranges of each field's numbers, and their decimal sign. They go with the weights, and into compiled files."""
+"""What a model was trained on: the ranges of each field's numbers, their decimal sign, and which were dates. They go with the weights, and into compiled files."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import permutations
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from mai.compiler.data.rows import Dates, Rows, choose
+from mai.compiler.data.fields import bad
+from mai.compiler.data.rows import Columns, Dates, Rows, Words, choose, rows_of
 from mai.compiler.data.source_kinds import Finite
 from mai.compiler.data.tables.numerals import OTHER, Decimal
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import metadata_of
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.counted_dates import TrainedDates, refusal_of
+from mai.runtime.inputs.dates import form_of
 from mai.runtime.inputs.framing import Framing
 from mai.runtime.model.manifest import DateForm, Facts
 
@@ -24,7 +28,10 @@ SAMPLE, NUMBERS = (
     20_000,
     1 << 20,
 )  # Rows that are looked at, and the numbers of a field: large rows are few, which may be images in files.
+MOST_ROWS = 1 << 20  # That are looked at for dates.
 MOST = 64  # Numbers of an example that have a range each; of more they share one.
+Trained = Mapping[str, Sequence[TrainedDates | None]]
+"""By field, for each of its columns how it is written as a date, and of what time; None for one of numbers."""
 
 
 def facts_of_rows(
@@ -111,3 +118,68 @@ def decimal_in(metadata: Mapping[str, str]) -> Decimal | None:
     """The decimal sign in the metadata of weights."""
     written = metadata.get(DECIMAL)
     return next((sign for sign in OTHER if sign == written), None)
+
+
+def dates_of_columns(facts: Facts | None, count: int) -> list[TrainedDates | None]:
+    """Of each of so many columns of a field, how it was written as a date, and of what time; None for one that was no date."""
+    if facts is None or facts.dates is None:
+        return [None] * count
+    if count == 1 and (form := form_of(facts)) is not None:
+        return [TrainedDates(form, min(facts.low), max(facts.high))]
+    if not len(facts.dates) == len(facts.low) == count:
+        return [None] * count
+    each = zip(facts.dates, facts.low, facts.high, strict=True)
+    return [None if form is None else TrainedDates(form, low, high) for form, low, high in each]
+
+
+def refuse_numbers_for_dates(
+    trained: Trained, columns: Columns, dates: Dates, where: str, data: str = "the data"
+) -> None:
+    """Raise `MaiError` for a number that stands in the place of a date, and is no day near those that were trained on.
+
+    Args:
+        columns, dates: what is looked at, and which of it are dates; it is from `where`, the dates that were trained on from `data`.
+    """
+    for name, ranges in trained.items():
+        for range_, numbers in _numbers_for_dates(ranges, columns, dates.get(name, ()), name):
+            refusal = refusal_of(name, range_, numbers, data)
+            if refusal is not None:
+                raise bad(f"{where}: {refusal.message}", help=refusal.help)
+
+
+def refuse_other_forms(parts: Sequence[tuple[Finite, str]]) -> None:
+    """Raise `MaiError` where a field holds dates in some files, and in others numbers that are no days near them; each has its name."""
+    for (one, data), (other, where) in permutations(parts, 2):
+        refuse_numbers_for_dates(_ranges(one), other.arrays, other.dates, where, data)
+
+
+def _numbers_for_dates(
+    ranges: Sequence[TrainedDates | None], columns: Columns, dates: Sequence[bool | None], name: str
+) -> Iterator[tuple[TrainedDates, Array]]:
+    """The columns of a field that are numbers here and were dates."""
+    if name not in columns or not any(ranges) or isinstance(columns[name], Words):
+        return
+    if len(ranges) == len(dates) and all(here is not None for there, here in zip(ranges, dates, strict=True) if there):
+        return
+    rows = rows_of(columns[name])[:MOST_ROWS]
+    for number, column in enumerate(rows.reshape(len(rows), -1).T):
+        range_ = ranges[number] if number < len(ranges) else ranges[0]
+        is_date = dates and dates[min(number, len(dates) - 1)] is not None
+        if range_ is not None and not is_date:
+            yield range_, column
+
+
+def _ranges(read: Finite) -> Trained:
+    """From when to when the dates of some files are."""
+    return {name: [*_ranges_of(read, name, dates)] for name, dates in read.dates.items() if name in read.arrays}
+
+
+def _ranges_of(read: Finite, name: str, dates: Sequence[bool | None]) -> Iterator[TrainedDates | None]:
+    column = read.arrays[name]
+    if isinstance(column, Words):
+        return
+    rows = np.asarray(column[:MOST_ROWS], np.float64)
+    columns = rows.reshape(len(rows), -1).T
+    for in_utc, days in zip(dates, columns if len(columns) == len(dates) else [rows.reshape(-1)], strict=False):
+        there, form = days[np.isfinite(days)], _date_form(in_utc, days)
+        yield None if form is None or not len(there) else TrainedDates(form, float(there.min()), float(there.max()))

@@ -67,6 +67,30 @@ def notes_of_unknown(parts: Sequence[Columns], trained_labels: Names) -> tuple[s
     return tuple(notes)
 
 
+def notes_of_single(rows: Mapping[str, Rows], fields: Mapping[str, Type], names: Names) -> tuple[str, ...]:
+    """What is said of labels of which the rows that are trained on have one alone."""
+    alone = {field: label for field, type_ in fields.items() if (label := _only_label(rows[field], type_)) is not None}
+    words = {
+        field: names[field][label] if label < len(names.get(field, ())) else label for field, label in alone.items()
+    }
+    return tuple(
+        f"`{field}` is {word} in all rows that are trained on: nothing can be learnt of the other labels"
+        for field, word in words.items()
+    )
+
+
+def _only_label(rows: Rows, type_: Type) -> int | None:
+    """The label that several rows have, of a type with more labels; None where they have none or others, or are not labels."""
+    if type_.dtype is not DType.INT or type_.shape or _classes(type_) < 2 or rows.shape[0] < 2:
+        return None
+    label: int | None = None
+    for block in blocks(rows):
+        label = int(block[0]) if label is None and len(block) else label
+        if (block != label).any():
+            return None
+    return label
+
+
 def _classes(type_: Type) -> int:
     return type_.classes if isinstance(type_.classes, int) else 0
 

@@ -61,10 +61,8 @@ class RowSource(Source):
         """A file in the place of others is divided as these would be."""
         if not cls.reads(path):
             return None
-        own, theirs = (
-            fields(cls),
-            fields(type(written)),
-        )  # A `split` of another kind, as that of digits, says nothing here.
+        own, theirs = fields(cls), fields(type(written))
+        # A `split` of another kind, as that of digits, says nothing here.
         same = [name for name in own if name in AS_WRITTEN and name in theirs and theirs[name].kind == own[name].kind]
         return cls.of({"path": str(path.absolute()), **{name: getattr(written, name) for name in same}})
 
@@ -91,6 +89,7 @@ class RowSource(Source):
         return find_files(base, paths, self.reads)
 
     def read(self, request: Request) -> Reading:
+        from mai.compiler.data.facts import refuse_other_forms
         from mai.compiler.data.rows import notes_of_zones
 
         paths = request.files or listed(self.path)
@@ -102,6 +101,8 @@ class RowSource(Source):
         )
         request = replace(request, decimal=rows.decimal or request.decimal, vectors=rows.vectors or request.vectors)
         held_out, test = (self._aside(each, request, files, read) for each in (self.validation, self.test))
+        named = ((rows, "`path`"), (held_out, "`validation`"), (test, "`test`"))
+        refuse_other_forms([(part, where) for part, where in named if part is not None])
         both = {"held_out": held_out, "test": test}
         aside = {name: each.places for name, each in both.items() if each is not None and each.places is not None}
         zones = (note for each in both.values() if each is not None for note in notes_of_zones(rows.dates, each.dates))

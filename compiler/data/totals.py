@@ -1,8 +1,8 @@
-"""A last row that is the sum of all others: a line of totals, as reports have one, and no example."""
+"""What is noted of a column while it is read: that its last row is the sum of all others, as in reports, and no example; what 32 bits cost its numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from mai.runtime.inputs.cells import few_of
 
 FEWEST = 5  # Rows above: of fewer, one is the sum of the others by chance.
 NEARLY = 1e-6  # Of the sum: what rounding and the order of adding change.
+FAR_OFF = 2.0**17  # Numbers from here on are rounded by up to 1/128 or more in 32 bits.
+LOST = 0.003  # The share of their range that numbers may be rounded by before a note says so.
 
 
 class LastOfColumn:
@@ -44,3 +46,24 @@ def is_total(last: float, sum_of_others: float, highest: float, count: int) -> b
 def note_of_totals(columns: Sequence[str]) -> str:
     """What is to be said of columns whose last number is the sum of the others."""
     return f"the last row is the sum of all others in {few_of([f'`{name}`' for name in columns])}: a line of totals is no example"
+
+
+class Rounding:
+    """The range of some numbers, and how far they are from those of 32 bits."""
+
+    def __init__(self) -> None:
+        self._low, self._high, self._lost = np.inf, -np.inf, 0.0
+
+    def add(self, numbers: Array) -> None:
+        """Add numbers, [n], as they are before they are rounded."""
+        if numbers.dtype.itemsize > 4 and numbers.size:
+            low, high = float(numbers.min()), float(numbers.max())
+            self._low, self._high = min(self._low, low), max(self._high, high)
+            if max(-low, high) > FAR_OFF:
+                self._lost = max(self._lost, float(np.abs(numbers - numbers.astype(np.float32)).max()))
+
+    def notes(self, column: str) -> Iterator[str]:
+        """That numbers of a column are rounded, where that is much of their range."""
+        if self._lost > LOST * (self._high - self._low) > 0:
+            what = f"{self._low:.15g} to {self._high:.15g} are rounded by up to {self._lost:g}"
+            yield f"column `{column}`: {what}, as numbers of 32 bits are: take off what they have in common"

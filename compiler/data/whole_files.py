@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mai.compiler.data.batches import match_fields, source_of, typed_rows
-from mai.compiler.data.facts import dates_in
+from mai.compiler.data.facts import dates_in, dates_of_columns, refuse_numbers_for_dates
 from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names, number_labels
 from mai.compiler.data.places import Places
@@ -68,6 +68,8 @@ def read_whole(
     """
     vectors = {name: tuple(each.columns) for name, each in (facts or {}).items() if each.columns}
     finite = _read(source, Request(base, files, 0, fields, tokenizer, decimal, vectors))
+    trained = {name: dates_of_columns(each, len(each.low)) for name, each in (facts or {}).items()}
+    refuse_numbers_for_dates(trained, finite.arrays, finite.dates, str(files[0]))
     columns: dict[str, Column] = match_fields(finite.arrays, fields, source.names_fields)
     count = min(column.shape[0] for column in columns.values())
     places = np.arange(count)

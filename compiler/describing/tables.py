@@ -12,7 +12,7 @@ from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.data.tables.header import identifier
 from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
-from mai.compiler.describing.columns.hints import counted_dates, dates_in_digits, names_rows
+from mai.compiler.describing.columns.hints import code_for_missing, counted_dates, dates_in_digits, names_rows
 from mai.compiler.describing.columns.words import in_one_line, shortened
 from mai.runtime.inputs.cells import few_of, note_of_lacking
 from mai.spec.record import record
@@ -95,8 +95,9 @@ def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableS
         raise bad(f"{files[0]} needs a line of column names and at least one row")
     notes = dict.fromkeys(f"{table.path.name}: {note}" for table in tables for note in table.notes)
     notes |= {f"{files[0].name}: {note}": None for column in columns for note in notes_of_words(column)}
-    counted = ((column, counted_dates(column)) for column in columns if why_not(column) is None)
-    notes |= {f"{files[0].name}: `{column.name}`: {said}": None for column, said in counted if said}
+    usable = [column for column in columns if why_not(column) is None]
+    said = ((column, words) for column in usable for words in (counted_dates(column), code_for_missing(column)))
+    notes |= {f"{files[0].name}: `{column.name}`: {words}": None for column, words in said if words}
     totals = [column.name for column in columns if column.ends_in_total]
     if totals:
         notes[f"{files[-1].name}: {note_of_totals(totals)}"] = None

@@ -132,7 +132,8 @@ def _reads_text(graph: Graph) -> bool:
 def _body(export: ast.Function, text: str, lesson: Lesson) -> Iterator[str]:
     """The lines of an export on a text, or on all of its tokens but the last, whose result is `z`."""
     (parameter,) = export.parameters
-    yield f"{parameter.name.id} = {_read(lesson)}"
+    if parameter.name.id != _read(lesson):
+        yield f"{parameter.name.id} = {_read(lesson)}"
     for statement in export.body:
         if isinstance(statement, ast.Return):
             yield f"z = {text[statement.value.span.start : statement.value.span.end]}"

@@ -52,10 +52,10 @@ def head_for(labels: Sequence[str], own: Sequence[str], numbered: bool = False) 
 
 def checked(spec: Path, text: str) -> Program:
     """What a spec means. Raises `MaiError` with what is wrong with it."""
-    found = check_text(spec, text)
-    if found.program is None:
-        raise MaiError(found.diagnostics)
-    return found.program
+    meaning = check_text(spec, text)
+    if meaning.program is None:
+        raise MaiError(meaning.diagnostics)
+    return meaning.program
 
 
 def with_new_head(text: str, spec: Path, labels: int) -> str:

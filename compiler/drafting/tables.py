@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mai.compiler.data.totals import note_of_totals
-from mai.compiler.describing.columns.hints import counted_dates
+from mai.compiler.describing.columns.hints import code_for_missing, counted_dates
 from mai.compiler.describing.columns.words import in_one_line
 from mai.compiler.describing.lines import listed, moment, number, share, spread
 from mai.compiler.describing.tables import notes_of_words
@@ -102,7 +102,9 @@ def _comments(fields: TableFields) -> Iterator[str]:
     yield from (f"# Look at {name}: {said}." for name, said in dates if said is not None)
     yield from (f"# Look at {each.column}: {each.words}. Is it known before {target.name} is?" for each in fields.leaks)
     taken = {name for name, _ in fields.inputs} | {target.name}
-    columns = (column for column in fields.table.columns if column.name in taken)
+    columns = [column for column in fields.table.columns if column.name in taken]
+    codes = ((column.name, code_for_missing(column)) for column in columns)
+    yield from (f"# Look at {name}: {said}." for name, said in codes if said is not None)
     yield from (f"# {note[0].upper()}{note[1:]}." for column in columns for note in notes_of_words(column))
     yield from _remarks(fields)
 

@@ -16,7 +16,7 @@ from mai.compiler.evaluating.targets.tags import tag_names
 from mai.compiler.evaluating.targets.target import Role, Target
 from mai.compiler.ir.types import DType
 from mai.runtime.arrays import Array
-from mai.runtime.inputs.dates import date_in_words
+from mai.runtime.inputs.dates import as_moments, date_form, date_in_words
 from mai.runtime.model.manifest import DateForm
 from mai.spec.record import record
 
@@ -97,7 +97,7 @@ def answer(
     results: dict[str, list[Array]] = {each.output: [] for each in subject.target.answers}
     for number, (rows, lengths) in enumerate(_batches(subject, examples, batch)):
         drawn = {"seed": seed + number} if "seed" in subject.model.settings else {}
-        values = {name: examples.rows[field][rows] for name, field in columns.items()}
+        values = {name: _as_given(subject, name, examples.rows[field][rows]) for name, field in columns.items()}
         cut = {name: values[name][:, :length] for name, length in lengths.items()}
         computed = subject.model.by_output(subject.model(**values | cut, **drawn))
         order.append(rows)
@@ -109,6 +109,11 @@ def answer(
     if subject.target.tags:
         return _as_tags(subject, examples, joined)
     return _as_answers(subject, examples.rows[subject.target.field], joined)
+
+
+def _as_given(subject: Subject, name: str, rows: Array) -> Array:
+    """The values of an input as a call takes them: days that were dates as such, however far from those of training."""
+    return rows if date_form(subject.model.manifest, subject.model.inputs[name]) is None else as_moments(rows)
 
 
 def _batches(subject: Subject, examples: WholeFiles, batch: int) -> Iterator[tuple[Array, Mapping[str, int]]]:

@@ -105,10 +105,11 @@ def _is_best_answer(subject: Subject) -> bool | None:
     answers, field = [each for each in subject.target.answers if each.role == "value"], subject.target.field
     if len(answers) != 1 or subject.target.objective is None:
         return None
-    graph = subject.program.exports[subject.model.manifest.export]
+    program, export = subject.program, subject.model.manifest.export
+    graph = program.exports[export]
     value = graph.outputs[graph.output_names.index(answers[0].output)]
-    blocks = [training for training in subject.program.trainings if field in training.fields]
-    verdicts = {is_best_answer(training, field, graph, value) for training in blocks}
+    blocks = [training for training in program.trainings if field in training.fields]
+    verdicts = {is_best_answer(program, export, value, training, field) for training in blocks}
     return verdicts.pop() if len(verdicts) == 1 else None
 
 

@@ -214,7 +214,7 @@ class OneTurn:
 
 @record
 class TurnAgain:
-    """A turn of a `repeat` that says what two turns before it say: its nodes, side by side in their region, and its states after and before them."""
+    """A turn of a `repeat` that says what turns before it say: its nodes, side by side in their region, and its states after and before them."""
 
     nodes: tuple[Node, ...]
     states: tuple[tuple[Value, Value], ...]

@@ -125,6 +125,9 @@ class Operation:
     added are summed up after it. An operation that is several others in one kernel has an `expansion(*inputs, **attributes)`
     into them instead. One with neither has no derivative.
 
+    `steep` are the operands at which the result or its derivative may be infinite or no number, each with what both are finite at: a number, or
+    a function that makes it of the operand.
+
     `extremes` are inputs, as nested tuples of numbers, where a formula taken literally would fail: zeros, ties, large numbers.
 
     An operation that is a function of the language has a `function`, the record of how it is called.
@@ -148,6 +151,7 @@ class Operation:
     cases: ClassVar[tuple[Case, ...]]
     function: ClassVar[Function | None] = None
     extremes: ClassVar[tuple[tuple[object, ...], ...]] = ()
+    steep: ClassVar[Mapping[int, float | Lowering]] = {}
 
     derivative: ClassVar[Lowering | None] = None
     expansion: ClassVar[Lowering | None] = None

@@ -39,7 +39,7 @@ def check_growth(graph: Graph) -> None:
 
 
 def _with_few_turns(graph: Graph) -> Graph:
-    """A graph with two turns of each kind, of those that were elaborated one by one."""
+    """A graph with a few turns of each kind, of those that were elaborated one by one."""
     again = {turn.nodes[0]: turn for turn in graph.turns_again if turn.nodes}
     left = {node for turn in again.values() for node in turn.nodes}
 

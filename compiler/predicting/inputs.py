@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.data.facts import dates_in
+from mai.compiler.data.facts import dates_in, dates_of_columns
 from mai.compiler.data.fields import NO_LABEL, bad, check_there, group_columns
 from mai.compiler.data.rows import notes_of_zones
 from mai.compiler.data.tables.cells import Column, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
+from mai.compiler.predicting.far_numbers import FarNumbers
 from mai.compiler.predicting.texts import TextBlock, Texts, texts_of
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import few_of, is_number
+from mai.runtime.inputs.dates import as_moments, date_form
 from mai.runtime.inputs.labels import TRUTHS, label_names, spare_label, unknown_words
 from mai.spec.record import record
 
@@ -53,14 +55,18 @@ class PortColumns:
         self.names = label_names(manifest, port)
         self.unknown = Counter[str]()
         self.are_numbers = False  # Where the file has names.
+        self._form = date_form(manifest, port)
         self._spare, self._dates = spare_label(port, self.names), dates_in(manifest.facts)
         role: Role = "real" if port.dtype == "float32" else "label"
         self.parts = [
             Column(name, role, port.name, len(columns) > 1, named=any(map(is_number, self.names)), keeps=self.names)
             for name in columns
         ]
-        for part in self.parts:
+        dated = dates_of_columns(manifest.facts.get(port.name), len(self.parts))
+        for part, dates in zip(self.parts, dated, strict=True):
+            part.kinds.expected = dates
             part.start(table)
+        self._far = FarNumbers(manifest.facts.get(port.name) if role == "real" else None, columns)
         sizes = [size for size in port.shape if isinstance(size, int)]
         self.shape = tuple(sizes) if len(sizes) == len(port.shape) else None
         if self.shape is not None and len(columns) not in (1, prod(self.shape)):
@@ -80,8 +86,10 @@ class PortColumns:
             if self._spare is not None:
                 arrays = [np.where(array == NO_LABEL, self._spare, array) for array in arrays]
             self._check_labels(arrays, first)
+        self._far.add(arrays)
         values = np.stack(arrays, 1) if len(arrays) > 1 else arrays[0]
-        return values if self.shape is None else values.reshape(len(values), *self.shape)
+        values = values if self.shape is None else values.reshape(len(values), *self.shape)
+        return values if self._form is None else as_moments(values)
 
     def _check_labels(self, arrays: Sequence[Array], first: int) -> None:
         """Raise `MaiError` for a number that is that of no label; note that numbers stand where the file has names."""
@@ -108,6 +116,7 @@ class PortColumns:
         own += notes_of_zones(self._dates, {self.port.name: zones})
         if self.are_numbers:
             own.append(f"`{self.port.name}`: numbers are taken as those of labels, 0 as `{self.names[0]}`")
+        own += self._far.notes()
         return (*own, *([unknown_words(self.port.name, self.unknown)] if self.unknown else []))
 
     def _takes_gaps(self, part: Column) -> bool:

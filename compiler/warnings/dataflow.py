@@ -68,10 +68,11 @@ class Dataflow:
         elif node is not None and node.op is Constant and isinstance(number := Constant.of(node).value, int):
             yield number
         else:
-            yield self._seen_through(value)
+            yield self.seen_through(value)
 
     @staticmethod
-    def _seen_through(value: Value) -> Value:
+    def seen_through(value: Value) -> Value:
+        """The value whose numbers one has, beneath changes of shape."""
         node = value.producer
         while node is not None and node.op in SAME_NUMBERS:
             value = node.inputs[0]

@@ -9,8 +9,8 @@ from mai.compiler.ir.operation import Operation, describe
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Constant, SizeOf
 from mai.compiler.ir.types import DType
-from mai.compiler.ops.elementwise.activations import Relu, Sigmoid
-from mai.compiler.ops.elementwise.arithmetic import Absolute, Divide, Multiply, Power, Subtract
+from mai.compiler.ops.elementwise.activations import Relu, Sigmoid, Softplus
+from mai.compiler.ops.elementwise.arithmetic import Absolute, Divide, Multiply, Negative, Power, Subtract
 from mai.compiler.ops.elementwise.conversion import ToReal
 from mai.compiler.ops.elementwise.exponential import Log
 from mai.compiler.ops.elementwise.logic import Equal, NotEqual, Where
@@ -18,7 +18,7 @@ from mai.compiler.ops.losses.loss import CrossEntropy
 from mai.compiler.ops.reductions.softmax import LogSoftmax, Softmax
 from mai.compiler.ops.reductions.sums import Mean, Sum
 from mai.compiler.ops.shapes.gather import Gather
-from mai.compiler.ops.shapes.indexing import Take
+from mai.compiler.ops.shapes.indexing import Pick, Take
 from mai.compiler.warnings.dataflow import Dataflow
 from mai.compiler.warnings.liveness import Names, names_read
 from mai.compiler.warnings.repairs import as_rows, draw_first, fewer, of_those_kept, without_call
@@ -77,6 +77,29 @@ def unlike_logits(subject: Subject) -> Iterator[Diagnostic]:
             if node.op is CrossEntropy:
                 said = said.replace("a softmax", "`cross_entropy`")
             yield warning("bounded-logits", node.span, said, help=without_call(maker, name))
+    yield from _halves(subject, flow)
+
+
+def _halves(subject: Subject, flow: Dataflow) -> Iterator[Diagnostic]:
+    """The same of a logit of two labels, whose loss is `softplus(z)` or `softplus(-z)` in the train block itself."""
+    for node in (n for n in flow.nodes if n.op is Softplus and _is_in_training(subject, n)):
+        maker = flow.source(node.inputs[0])
+        while maker is not None and maker.op in (Negative, Pick):
+            maker = flow.source(maker.inputs[0])
+        if maker is not None and maker.op in (Sigmoid, Softmax):
+            name = BOUNDED[maker.op]
+            said = f"`softplus` of a logit is a loss, of any real number; this comes from `{name}`, which bounds it"
+            yield warning("bounded-logits", node.span, said, help=without_call(maker, name))
+
+
+def _is_in_training(subject: Subject, node: Node) -> bool:
+    block, span = subject.train, node.span
+    return (
+        block is not None
+        and span is not None
+        and span.source is block.span.source
+        and span.start in range(block.span.start, block.span.end)
+    )
 
 
 def _scored(flow: Dataflow) -> Iterator[tuple[Node, Value, Value]]:

@@ -58,15 +58,12 @@ def means_like_sizes(subject: Subject) -> Iterator[Diagnostic]:
         call = draw.distribution
         if not isinstance(call, ast.Call) or len(call.arguments) != 1 or call.arguments[0].name is not None:
             continue
-        first, family = call.arguments[0].value, FAMILIES.get(call.function.span.text)
-        has_mean = family is not None and family.has_shape and [p.default for p in family.parameters][:1] == [0]
+        first, name = call.arguments[0].value, call.function.span.text
+        parameters = [p for p in FAMILIES[name].parameters if FAMILIES[name].has_shape] if name in FAMILIES else []
+        has_mean = bool(parameters) and parameters[0].default == 0
         if has_mean and isinstance(first, ast.Number) and isinstance(first.value, int) and first.value > 1:
-            said = f"{first.value} is the mean of `{draw.name.id}`, which is one number"
-            shape = put(
-                first.span,
-                f"[{first.value}]",
-                f"`{call.function.span.text}([{first.value}])` draws {first.value} numbers",
-            )
+            said = f"{first.value} is the {parameters[0].name} of `{draw.name.id}`, which is one number"
+            shape = put(first.span, f"[{first.value}]", f"`{name}([{first.value}])` draws {first.value} numbers")
             yield warning("mean-like-size", first.span, said, help=shape)
 
 

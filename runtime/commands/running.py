@@ -16,7 +16,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import unknown_name_error
 from mai.runtime.inputs.cells import is_number
 from mai.runtime.inputs.csv_rows import read_rows
-from mai.runtime.inputs.dates import date_form, dates_to_numbers
+from mai.runtime.inputs.dates import as_moments, dates_of, dates_to_numbers
 from mai.runtime.inputs.labels import label_names, labels_to_numbers
 from mai.runtime.inputs.values import parse_span, parse_value, split_word, takes_text
 from mai.runtime.model.loader import load, read_manifest
@@ -174,13 +174,14 @@ def _values(model: Model, words: list[str], options: Mapping[str, int | None]) -
 def read_value(model: Model, port: Port, text: str, repeated: int | None) -> object:
     """The value of a port from a word, one example `repeated` so many times."""
     names, is_text = label_names(model.manifest, port), takes_text(model.manifest, port)
-    form = date_form(model.manifest, port)
+    dates, written = dates_of(model.manifest, port), text
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
-        if form is not None:
-            text = dates_to_numbers(port, form, text)
+        if dates is not None:
+            text = dates_to_numbers(port, dates, text)
         numbers = text if is_text else labels_to_numbers(port, names, text)
-        value = parse_value(port, numbers, repeated, is_text=is_text, names=names, dates=form)
+        value = parse_value(port, numbers, repeated, is_text=is_text, names=names, dates=dates)
     for note in notes:
         say(f"note: {note.message}", err=True)
-    return value
+    are_dates = dates is not None and (text != written or text.startswith("@"))
+    return as_moments(value) if are_dates else value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 
@@ -12,7 +11,9 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
+from mai.runtime.inputs.arguments import as_array
 from mai.runtime.inputs.cells import is_missing, is_number
+from mai.runtime.inputs.counted_dates import EXAMPLES, IN_WORDS, TrainedDates, refusal_of
 from mai.runtime.model.manifest import DateForm, Facts, Manifest, Port
 
 # What is read, and what ISO 8601 writes for it: 14.03.2024 has its day before its month wherever it is written.
@@ -26,10 +27,6 @@ WORD = re.compile(r"[^\[\],]+|^$")
 ISO = re.compile(r"\d{4}-\d{2}-\d{2}(?:$|[ T])")
 EPOCH = datetime(1970, 1, 1)
 MICROSECOND, A_DAY = timedelta(microseconds=1), 86_400e6
-IN_WORDS: Mapping[DateForm, str] = {"day": "a date", "time": "a date with its time", "utc": "a time in UTC"}
-EXAMPLES: Mapping[DateForm, str] = {
-    "day": "2024-03-14, or 14.03.2024", "time": "2024-03-14 09:30", "utc": "2024-03-14T09:30Z, or 2024-03-14T11:30+02:00",
-}  # fmt: skip
 MOST_DAYS = 100_000  # Of a range.
 MAX_SHOWN = 60  # Characters of a wrong value that a message repeats.
 
@@ -40,22 +37,33 @@ def date_form(manifest: Manifest, port: Port) -> DateForm | None:
     return None if facts is None else form_of(facts)
 
 
+def dates_of(manifest: Manifest, port: Port) -> TrainedDates | None:
+    """How the numbers of an input are written as dates, and of what time those of the data were; None where they are numbers."""
+    form = date_form(manifest, port)
+    if form is None:
+        return None
+    facts = manifest.facts[port.name]
+    return TrainedDates(form, min(facts.low), max(facts.high))
+
+
 def form_of(facts: Facts) -> DateForm | None:
     """How the numbers of a field are written as dates; None where not all of them were dates."""
     forms = {*(facts.dates or ())}
     return None if not forms or None in forms else max((f for f in forms if f), key=get_args(DateForm).index)
 
 
-def as_days(port: Port, form: DateForm, value: Any) -> Any:
-    """Dates, or nested lists or arrays of them, as days since 1970-01-01; numbers as they are.
+def as_days(port: Port, dates: TrainedDates, value: Any) -> Any:
+    """Dates, or nested lists or arrays of them, as days since 1970-01-01; numbers as they are, where they may be such days.
 
     A date is a text, or of Python's `datetime`, of numpy or of pandas. NaT is NaN, and so is None where the file has an answer for a gap.
     Numpy's dates have no offset: they are in UTC where those of the data are.
 
     Raises:
-        ModelError: a text is no date; or one has an offset from UTC where the data had none, or none where they had one.
+        ModelError: a text is no date; or one has an offset from UTC where the data had none, or none where they had one; or
+            a number is none of days near those of the data, as 20240314.
     """
     if isinstance(value, (int, float)) or hasattr(value, "detach"):
+        _check_near(port, dates, as_array(port, value))
         return value
     try:
         array = np.asarray(value)
@@ -64,11 +72,24 @@ def as_days(port: Port, form: DateForm, value: Any) -> Any:
     if array.dtype.kind == "M":
         return _days_of(array)
     if array.dtype.kind not in "OUT":
+        _check_near(port, dates, array)
         return value
     if isinstance(value, (list, tuple)):
         array = np.array(value, object)  # Numpy makes texts of the numbers among texts.
-    days = np.array([_day(port, form, each) for each in array.reshape(-1).tolist()], np.float64)
+    days = np.array([_day(port, dates, each) for each in array.reshape(-1).tolist()], np.float64)
     return days.reshape(array.shape)
+
+
+def as_moments(days: Any) -> Array:
+    """Days since 1970-01-01, [...], as numpy's dates: a call takes these as they are, however far from those of the data.
+
+    NaN is NaT. What is in no calendar, infinite or no number, stays as it is.
+    """
+    if np.asarray(days).dtype.kind not in "iuf" or np.isinf(days).any():
+        return np.asarray(days)
+    days = np.asarray(days, np.float64)
+    microseconds = np.round(np.nan_to_num(days) * A_DAY).astype(np.int64).astype("datetime64[us]")
+    return np.where(np.isnan(days), np.datetime64("NaT"), microseconds)
 
 
 def is_date(text: str) -> bool:
@@ -76,29 +97,33 @@ def is_date(text: str) -> bool:
     return _moment(text) is not None
 
 
-def dates_to_numbers(port: Port, form: DateForm, text: str) -> str:
+def dates_to_numbers(port: Port, dates: TrainedDates, text: str) -> str:
     """Words of the command line that are dates, `2024-03-14`, lists of them, or `2024-03-01..2024-03-31`, as the text of their numbers.
 
     Any other text is returned as it is. Raises `ModelError` as `as_days` does.
     """
     low, range_, high = text.partition("..")
     if range_ and is_date(low):
-        return _range(port, form, low, high)
+        return _range(port, dates, low, high)
     if text.startswith("@") or ".." in text:
         return text
-    numbers = WORD.sub(lambda match: _number(port, form, match[0]), text)
+    numbers = WORD.sub(lambda match: _number(port, dates, match[0]), text)
     return numbers if numbers == text or "," not in text or "[" in text else f"[{numbers}]"
 
 
-def _number(port: Port, form: DateForm, written: str) -> str:
+def _number(port: Port, dates: TrainedDates, written: str) -> str:
     """A word between brackets and commas as the text of its number. Raises `ModelError` as `as_days` does."""
     word = written.strip().strip("\"'")
-    return written if is_number(word) or written.isspace() else repr(_day(port, form, word))
+    if is_number(word):
+        _check_near(port, dates, np.asarray(float(word)))
+    if is_number(word) or written.isspace():
+        return written
+    return repr(_day(port, dates, word))
 
 
-def _range(port: Port, form: DateForm, low: str, high: str) -> str:
+def _range(port: Port, dates: TrainedDates, low: str, high: str) -> str:
     """The days from one date to another, both included, as the text of their numbers. Raises `ModelError` as `as_days` does, and where there are none."""
-    first, last = as_days(port, form, [low, high]).tolist()
+    first, last = as_days(port, dates, [low, high]).tolist()
     if not 0 <= last - first < MOST_DAYS:
         help = f"write 2024-03-01..2024-03-31: up to {MOST_DAYS:,} days"
         raise ModelError("input-range", f"`{port.name}={low}..{high}` is no range of days", help)
@@ -146,17 +171,25 @@ def _days_of(array: Array) -> Array:
     return np.where(np.isnat(whole), np.nan, whole.astype(np.int64) / A_DAY)
 
 
-def _day(port: Port, form: DateForm, value: object) -> float:
+def _check_near(port: Port, dates: TrainedDates, numbers: Array) -> None:
+    """Raise `ModelError` for a number that is none of days near those of the data, by the look of it."""
+    refusal = refusal_of(port.name, dates, numbers) if numbers.dtype.kind in "iuf" else None
+    if refusal is not None:
+        raise ModelError("input-range", refusal.message, refusal.help)
+
+
+def _day(port: Port, dates: TrainedDates, value: object) -> float:
     if port.gaps if value is None else is_missing(value):
         return math.nan
     if isinstance(value, np.datetime64):
         return float(_days_of(np.asarray(value)))
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
+        _check_near(port, dates, np.asarray(value))
         return float(value)
     moment = _moment(value) if isinstance(value, str) else _midnight(value)
     if moment is None:
-        raise _no_date(port, form, str(value))
-    return _days(port, form, moment, str(value))
+        raise _no_date(port, dates.form, str(value))
+    return _days(port, dates.form, moment, str(value))
 
 
 def _midnight(value: object) -> datetime | None:

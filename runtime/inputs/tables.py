@@ -12,14 +12,15 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import LACKING, MISSING, few_of, is_number, vector_columns
+from mai.runtime.inputs.counted_dates import TrainedDates
 from mai.runtime.inputs.csv_rows import first_ragged, read_rows
 from mai.runtime.inputs.dates import as_days, is_date
 from mai.runtime.inputs.labels import as_labels, spare_label, warn_of_unknown
-from mai.runtime.model.manifest import DateForm, Port
+from mai.runtime.model.manifest import Port
 
 
 def from_csv(
-    port: Port, path: Path, column: str = "", names: Sequence[str] = (), dates: DateForm | None = None
+    port: Port, path: Path, column: str = "", names: Sequence[str] = (), dates: TrainedDates | None = None
 ) -> Array:  # fmt: skip
     """The values of an input in a csv file, a row an example: [rows, columns], or in the port's shape where it is known.
 
@@ -81,20 +82,25 @@ def _check_widths(path: Path, body: Sequence[Sequence[str]], width: int) -> None
 
 
 def _value(
-    port: Port, names: Sequence[str], cell: str, unknown: Counter[str], where: str, dates: DateForm | None
+    port: Port, names: Sequence[str], cell: str, unknown: Counter[str], where: str, dates: TrainedDates | None
 ) -> float:
     """A cell as a number, as the label that it names, or as the date that it is."""
     if cell not in names and cell.lower() in (LACKING if names else MISSING):
         return _without_value(port, names, cell, where)
-    if is_number(cell) and cell not in names:
+    if is_number(cell) and cell not in names and dates is None:
         return float(cell)
     if not names and dates is None:
         help = "this file has no names of its labels" if port.classes else None
         raise ModelError("input-dtype", f"{where}: `{cell[:60]}` is no number", help)
     try:
-        return float(as_days(port, dates, cell) if dates else as_labels(port, names, cell, unknown))
+        value = as_labels(port, names, cell, unknown) if dates is None else as_days(port, dates, _number_or_text(cell))
+        return float(value)
     except ModelError as error:
         raise ModelError(error.slug, f"{where}: {error.message}", error.help) from error
+
+
+def _number_or_text(cell: str) -> float | str:
+    return float(cell) if is_number(cell) else cell
 
 
 def _without_value(port: Port, names: Sequence[str], cell: str, where: str) -> float:

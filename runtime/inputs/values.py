@@ -14,10 +14,11 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE, plain_file, read_arrays, reason
 from mai.runtime.inputs.arguments import as_array
+from mai.runtime.inputs.counted_dates import TrainedDates
 from mai.runtime.inputs.dates import as_days
 from mai.runtime.inputs.labels import as_labels
 from mai.runtime.inputs.tables import from_csv
-from mai.runtime.model.manifest import DateForm, Manifest, Port
+from mai.runtime.model.manifest import Manifest, Port
 
 MAX_EXAMPLES = 1_000_000  # That a range or a grid makes.
 MAX_SHOWN = 60  # Characters of a wrong value that a message repeats.
@@ -45,7 +46,7 @@ def takes_text(manifest: Manifest, port: Port) -> bool:
 
 def parse_value(
     port: Port, text: str, batch: int | None, *, is_text: bool = False, names: Sequence[str] = (),
-    dates: DateForm | None = None,
+    dates: TrainedDates | None = None,
 ) -> Any:  # fmt: skip
     """The value of `NAME=TEXT` for a port.
 
@@ -55,7 +56,7 @@ def parse_value(
         batch: how many examples there are; those of an input are repeated in turn, or cut, to be as many.
         is_text: whether the port takes tokens that a tokenizer makes: then TEXT is a text, or `@FILE` with one.
         names: the names of the port's labels, which a file may hold.
-        dates: how the port's numbers are written as dates, which a file may hold, too.
+        dates: how the port's numbers are written as dates, which a file may hold, too, and of what time those of the data were.
 
     Returns:
         An array [batch, ...] for an input; for tokens a text, or lists that a tokenizer or the prompt's reader takes; for a
@@ -102,7 +103,7 @@ def _read_text(port: Port, text: str) -> str:
         ) from error
 
 
-def _read(port: Port, text: str, names: Sequence[str], dates: DateForm | None) -> object:
+def _read(port: Port, text: str, names: Sequence[str], dates: TrainedDates | None) -> object:
     if text.startswith("@"):
         return _from_file(port, text[1:], names, dates)
     if ".." in text and port.dtype == "int64":
@@ -189,7 +190,7 @@ def _literal(port: Port, text: str) -> object:
         raise ModelError("input-dtype", f"`{port.name}={shown}` is no value", help) from error
 
 
-def _from_file(port: Port, word: str, names: Sequence[str], dates: DateForm | None) -> object:
+def _from_file(port: Port, word: str, names: Sequence[str], dates: TrainedDates | None) -> object:
     """The array or the columns in `FILE`, or in `FILE:NAME` those called NAME and not as the port is."""
     file, _, key = word.partition(":")
     path = Path(file)

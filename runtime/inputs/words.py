@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mai.runtime.inputs.dates import as_days, date_form
+from mai.runtime.inputs.dates import as_days, dates_of
 from mai.runtime.inputs.labels import as_labels, label_names, truths_as_labels
 from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.text.prompts import as_tokens
@@ -17,9 +17,9 @@ def as_numbers(
     Raises:
         ModelError: a label that the file does not know; what is no date; a text for a file without a tokenizer.
     """
-    form = date_form(manifest, port)
-    if form is not None:
-        return as_days(port, form, value)
+    dates = dates_of(manifest, port)
+    if dates is not None:
+        return as_days(port, dates, value)
     names = label_names(manifest, port)
     value = truths_as_labels(port, names, value)
     if port.kind == "input" and len(port.shape) == 1 and (tokenizer is not None or not names):

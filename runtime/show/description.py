@@ -127,7 +127,8 @@ def _tuning(tuning: Tuning) -> str:
 def _port(manifest: Manifest, port: Port) -> str:
     """A port's type, default and range, the field whose labels it has, and whether it takes dates."""
     from mai.runtime.inputs.arguments import range_of
-    from mai.runtime.inputs.dates import IN_WORDS, date_form, description_of_dates
+    from mai.runtime.inputs.counted_dates import IN_WORDS
+    from mai.runtime.inputs.dates import date_form, description_of_dates
 
     text = f"{port.dtype} {_axes(port)}"
     if port.default is not None:

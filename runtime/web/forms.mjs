@@ -36,12 +36,13 @@ function number(name, facts, place, form) {
   return written ? picker(name, facts, place, written, form) : slider(name, facts, place, form);
 }
 
-/** A date, or a date with its time, as days since 1970-01-01; empty where it is missing. */
+/** A date, or a date with its time, as its text, or as days since 1970-01-01 among numbers that are no dates; empty where it is missing. */
 function picker(name, facts, place, written, form) {
   const type = written === "day" ? "date" : "datetime-local";
   const label = written === "utc" ? `${name}, in UTC` : name;
   const field = labelled(label, form).appendChild(made("input", { type, value: dateOf(facts.middle[place], written) }));
   return () => {
+    if (field.value !== "" && facts.dates.every(Boolean)) return written === "utc" ? `${field.value}Z` : field.value;
     if (field.value !== "") return Date.parse(written === "day" ? field.value : `${field.value}Z`) / A_DAY;
     if (facts.gaps) return NaN;
     throw new Error(`${name} has no date`);

@@ -35,6 +35,17 @@ const DATES = {
   time: { what: "a date with its time", example: "2024-03-14 09:30" },
   utc: { what: "a time in UTC", example: "2024-03-14T09:30Z, or 2024-03-14T11:30+02:00" },
 };
+const [NEAR, FAR] = [3_653, 18_263]; // Ten and fifty years, in days.
+// What numbers in the place of dates may be besides days since 1970-01-01, and their days.
+const WAYS = [
+  ["a date in digits alone", daysOfDigits],
+  ["a year", (number) => (Number.isInteger(number) && number >= 1000 && number <= 9999 ? Date.UTC(number, 0) / A_DAY : NaN)],
+  ["days since 1899-12-30, as a spreadsheet counts them", (number) => number - 25_569],
+  ["seconds since 1970", (number) => (number * 1e3) / A_DAY],
+  ["milliseconds since 1970", (number) => number / A_DAY],
+  ["microseconds since 1970", (number) => number / (A_DAY * 1e3)],
+  ["nanoseconds since 1970", (number) => number / (A_DAY * 1e6)],
+];
 const ARRAYS = { float32: Float32Array, int64: BigInt64Array, bool: Uint8Array };
 
 /** What is wrong with a file or with what it is called with. */
@@ -342,7 +353,7 @@ export class Model {
     }
     port.shape.forEach((name, axis) => this._checkSize(port, name, dims[axis + 1]));
     const Wanted = ARRAYS[port.dtype];
-    const isRight = data instanceof Float32Array && Wanted === Float32Array && !rangeOf(port);
+    const isRight = data instanceof Float32Array && Wanted === Float32Array && !rangeOf(port) && !dateFormOf(this.manifest, port);
     const numbers = isRight ? data : Wanted.from(data, (item) => scalar(port, this._number(port, item)));
     return new this.ort.Tensor(port.dtype, numbers, dims);
   }
@@ -355,11 +366,21 @@ export class Model {
       const form = dateFormOf(this.manifest, port);
       if (form) return daysOf(port, form, value);
     }
+    if (["number", "bigint"].includes(typeof value)) this._checkDays(port, Number(value));
     if (!port.classes || !["string", "boolean"].includes(typeof value)) return value;
     if (typeof value === "string") return this._label(port, value);
     const names = labelsOf(this.manifest, port).map((name) => name.toLowerCase());
     const called = names.length || port.classes !== TRUTHS.length ? names : TRUTHS;
     return called.length === TRUTHS.length && called.includes(String(value)) ? called.indexOf(String(value)) : value;
+  }
+
+  /** A number in the place of a date is a day since 1970-01-01, near those of the data. */
+  _checkDays(port, number) {
+    const form = Number.isFinite(number) && dateFormOf(this.manifest, port);
+    if (!form) return;
+    const { low, high } = this.manifest.facts[port.name];
+    const refusal = refusalOf(port.name, form, Math.min(...low), Math.max(...high), number);
+    if (refusal) throw new ModelError(refusal);
   }
 
   /** A named size is within its limits, at least 1 where none is stated; before the first turn of a text no token is read. */
@@ -709,6 +730,36 @@ function daysOf(port, form, value) {
   const wrong = form === "utc" ? !offset && "times here have an offset from UTC, as in the data, and this has none" : minutes && "times here have no offset from UTC, as in the data, and this has one";
   if (wrong) throw new ModelError(`\`${port.name}\`: ${wrong}: \`${value}\`; write it as ${example}`);
   return (milliseconds - minutes * 60_000) / A_DAY;
+}
+
+/**
+ * Why a number is no day since 1970-01-01: it lies further from the dates of the data than these from each other and fifty years; or ten years
+ * from them, where it is one of their time if it is read in another way. Undefined where it may be one.
+ */
+function refusalOf(name, form, first, last, number) {
+  const off = Math.max(first - number, number - last);
+  const isNear = ([, days]) => first - NEAR <= days && days <= last + NEAR;
+  const [way, days] = (off > NEAR && WAYS.map(([words, read]) => [words, read(number)]).find(isNear)) || [];
+  if (!way && off <= last - first + FAR) return;
+  const { what, example } = DATES[form];
+  const [looks, help] = way ? [`looks like ${way}`, written(days, form)] : ["is far from these", example];
+  const range = `\`${name}\` is ${what}, ${written(first, "day")} to ${written(last, "day")} in the data`;
+  return `${range}; numbers are days since 1970-01-01, and ${number} ${looks}: write it as ${help}`;
+}
+
+/** The days of a date whose digits stand one behind the other, as 20240314 or 202403140930; NaN for other numbers. */
+function daysOfDigits(number) {
+  const [, day, time] = String(number).match(/^(\d{8})(\d{4}(?:\d{2})?)?$/) ?? [];
+  if (!day) return NaN;
+  const hour = time ? `T${time.match(/\d\d/g).join(":")}` : "";
+  return millisecondsOf(day.replace(/^(....)(..)/, "$1-$2-") + hour) / A_DAY;
+}
+
+/** Days since 1970-01-01 as a date, of times to the minute. */
+function written(days, form) {
+  const minutes = form === "day" ? Math.floor(days) * 1440 : Math.floor(days * 1440 + 0.5);
+  const iso = new Date(minutes * 60_000).toISOString();
+  return form === "day" ? iso.slice(0, 10) : iso.slice(0, 16).replace("T", " ") + (form === "utc" ? "Z" : "");
 }
 
 const isoOf = (date) => (Number.isNaN(date.getTime()) ? undefined : date.toISOString().slice(0, -1));

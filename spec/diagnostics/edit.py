@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from mai.spec.diagnostics.suggest import closest
+from mai.spec.diagnostics.foreign import FOREIGN, NO_LIKE, RENAMED
+from mai.spec.diagnostics.foreign_names import KNOWN
+from mai.spec.diagnostics.suggest import closest, is_misspelling, same_letters
 from mai.spec.record import record
 from mai.spec.source import Source, Span
 
@@ -45,10 +47,28 @@ def meant(span: Span, name: str) -> Edit:
     return put(span, name, "did you mean `{}`?")
 
 
-def meant_among(span: Span, name: str, candidates: Iterable[str]) -> Edit | None:
-    """The candidate that `name` was most likely meant to be, in its place; None where none is near."""
+def meant_among(span: Span, name: str, candidates: Iterable[str]) -> Edit | str | None:
+    """The candidate that `name` was most likely meant to be; None where none is near.
+
+    It is an edit where `name` is a misspelling and no name of other libraries: what is merely alike may be something else.
+    """
     guess = closest(name, candidates)
-    return meant(span, guess) if guess else None
+    if guess is None:
+        return None
+    return meant(span, guess) if is_sure(name, guess) else f"did you mean `{guess}`?"
+
+
+def foreign_answer(span: Span, name: str) -> Edit | str | None:
+    """What a name of another library is here: an edit where a function of the same meaning has another name; None for other names."""
+    if name in RENAMED:
+        return put(span, RENAMED[name])
+    return FOREIGN.get(name) or (NO_LIKE if name in KNOWN else None)
+
+
+def is_sure(name: str, guess: str) -> bool:
+    """Whether a name is a misspelling of another, and nothing of its own in other libraries."""
+    same = same_letters(name, [guess]) is not None
+    return name not in FOREIGN and (same or (name not in KNOWN and is_misspelling(name, guess)))
 
 
 def take_out(span: Span, words: str) -> Edit:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from itertools import islice
+from itertools import islice, pairwise
 
 MIN_PART, MIN_STEM = 3, 4  # Letters of a name that counts as a part, or as the beginning, of another.
+MIN_MISTYPED = 5  # Letters of a name of which one may be another.
 MAX_LETTERS, MAX_CANDIDATES = 40, 5000  # Beyond these the comparison would take too long.
 
 
@@ -35,6 +37,29 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
         return min(same_start or within, key=lambda pair: pair[0])[1]
     parts = [c for c in others if _is_part(c, name.lower())]
     return max(parts, key=len, default=None) or min(longer, key=len, default=None)
+
+
+def is_misspelling(name: str, meant: str) -> bool:
+    """Whether `name` is `meant` but for case, underscores, or one letter that is missing, doubled, mistyped or exchanged with its neighbour.
+
+    Another digit is another name (`conv1d`, `conv2d`), and so is a letter more (`sine`) or another one in a short name (`rent`).
+    """
+    if _letters(name) == _letters(meant):
+        return True
+    if slips(name, meant) != 1:
+        return False
+    if sorted(name) == sorted(meant):
+        return True
+    if re.sub(r"\D", "", name) != re.sub(r"\D", "", meant):
+        return False
+    if len(name) > len(meant):
+        return any(a == b and name[:i] + name[i + 1 :] == meant for i, (a, b) in enumerate(pairwise(name)))
+    return len(name) < len(meant) or len(name) >= MIN_MISTYPED
+
+
+def same_letters(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that is `name` but for case and underscores; None where there is none."""
+    return next((c for c in candidates if c != name and _letters(c) == _letters(name)), None)
 
 
 def _is_part(candidate: str, name: str) -> bool:

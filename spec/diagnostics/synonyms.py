@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from mai.spec.diagnostics.edit import Edit, meant, meant_among
+from mai.spec.diagnostics.edit import Edit, meant
+from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
 
 TRAINING = {
@@ -106,5 +107,5 @@ def synonym(name: str, candidates: Collection[str]) -> str | None:
 
 def setting_meant(span: Span, name: str, candidates: Collection[str]) -> Edit | None:
     """The setting or argument that an unknown one was most likely meant to be, in its place; None where none is near."""
-    word = synonym(name, candidates)
-    return meant(span, word) if word is not None else meant_among(span, name, candidates)
+    word = synonym(name, candidates) or closest(name, candidates)
+    return meant(span, word) if word is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from pyarrow import parquet
 
 from mai.compiler.check import check
 from mai.compiler.data.batches import load
+from mai.compiler.data.source_kinds import Source
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.tables.numerals import number_of
 from mai.compiler.describing.as_json import as_json
@@ -24,6 +26,7 @@ from mai.compiler.describing.lines import data_line, lines
 from mai.compiler.describing.pictures import draw
 from mai.compiler.describing.specs import what_it_takes
 from mai.compiler.describing.tables import TableSummary
+from mai.compiler.ir.types import Type
 from mai.compiler.program import Program
 from mai.runtime import ModelError
 from mai.runtime.commands.running import read_points
@@ -309,3 +312,26 @@ def test_prompts_with_answers_are_told_as_one_text(tmp_path: Path) -> None:
     row = load(training.data, training.fields, 0, tmp_path).batch(0, 1)
     answer = row["text"][0].astype(int)[row["output_mask"][0] == 1]
     assert bytes(answer.tolist()).startswith(b"it is ") and answer[-1] == 0
+
+
+def test_the_part_of_each_row_is_written(tmp_path: Path) -> None:
+    """Rows are those of the files, also where some are left out; files for tests have rows of their own."""
+    for name, rows in (("a.csv", range(40)), ("b.csv", range(40, 60)), ("c.csv", range(60, 63))):
+        lines_ = (f"{row if row != 7 else ''},{row % 2}" for row in rows)
+        (tmp_path / name).write_text("size,y\n" + "\n".join(lines_) + "\n")
+    for settings, apart in (("split = random(0.2, test = 0.2)", 0), ('test = "c.csv"', 3)):
+        line = f'data size: [], y: class[2] from table("[ab].csv", missing = drop, {settings})\n'
+        (tmp_path / "s.mai").write_text(line + NET)
+        assert invoke("data", tmp_path / "s.mai", "--out", tmp_path / "p.csv").exit_code == 0
+        head, *rest = [each.split(",") for each in (tmp_path / "p.csv").read_text().split()]
+        own, others = rest[: len(rest) - apart], rest[len(rest) - apart :]
+        assert head == ["row", "part"] and [int(row) for row, _ in own] == [n for n in range(1, 61) if n != 8]
+        assert others == [[str(row), "test"] for row in range(1, apart + 1)]
+        data = load(*_data_of(checked(tmp_path / "s.mai")), 0, tmp_path)
+        trained = np.sort(data.batch(0, data.count or 0)["size"])
+        assert trained.tolist() == [int(row) - 1 for row, part in own if part == "train"]
+        assert data.test is not None and len(data.test["size"]) == sum(part == "test" for _, part in rest)
+
+
+def _data_of(program: Program) -> tuple[Source, Mapping[str, Type]]:
+    return program.trainings[0].data, program.trainings[0].fields

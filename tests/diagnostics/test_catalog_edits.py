@@ -32,6 +32,7 @@ UNKNOWN = {
     "not-differentiable": "by what is to be derived",
     "record-what": "what is to be kept",
     "path-outside": "where the file is to lie",
+    "label-as-number": "whether another loss is meant, or a number of each label",
     "unused": "whether the name, or the line that does not read it, is left over",
 }
 PAIRS = [slug for slug, entry in CATALOG.items() if entry.example and entry.right]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from mai.compiler.check import check
 from mai.compiler.program import Program
 from mai.compiler.warnings import warnings
 
@@ -13,6 +15,7 @@ POINTS = "data x: [2] from moons()\nnet f(x: [2]) -> [2] { return linear(x, 2) }
 LABELLED = (
     "data x: [2], y: class[2] from moons()\nnet f(x: [2], y: class[2]) -> [2] { return linear(x, 2) + embed(y, 2) }\n"
 )
+HALVES = "data x: [2], y: class[2] from moons()\nnet f(x: [2]) -> [] { return linear(x, 1)[0] }\n"
 GAN = (
     "data x: [2] from moons()\nnet make(z: [2]) -> [2] { return linear(z, 2) }\n"
     "net critic(x: [2]) -> [] { return linear(tanh(linear(x, 8)), 1)[0] }\n"
@@ -74,6 +77,26 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "a relu before the labels of rows": (
         TOKENS + train("minimize -mean(log_softmax(relu(f(x)))[range(16), x])"), ["bounded-logits"],
     ),
+    "logits of probabilities that are drawn": (
+        HALVES + train("k ~ bernoulli(f(x))", "minimize where(k, y, 0) * f(x)"), ["logits-as-probability"],
+    ),
+    "logits of several probabilities": (
+        POINTS + train("minimize -log_prob(bernoulli(p = f(x)), where(x > 0, 1, 0))"), ["logits-as-probability"],
+    ),
+    "a probability of a weight": (
+        HALVES + train("k ~ bernoulli(sigmoid(f(x)))", "minimize -log_prob(bernoulli(0.5), k) * f(x) * y"), [],
+    ),
+    "a label beside a number of each": (digits("linear(x, 10)", "mean(abs(y - softmax(f(x))))"), ["label-as-number"]),
+    "a label as a number of each": (digits("linear(x, 10)", "mean((f(x) - one_hot(y, 10))^2)"), []),
+    "a label as an amount": (digits("linear(x, 10)", "(f(x)[0] - y)^2"), []),
+    "a label beside as many numbers of the data": (
+        LABELLED + train("minimize sum((f(x - y, y) - x)^2)"), [],
+    ),
+    "a critic that is bounded": (
+        GAN.replace("linear(tanh(linear(x, 8)), 1)[0]", "sigmoid(linear(x, 1))[0]") + train(REAL + " over critic", FAKE + " over make"),
+        ["bounded-logits"] * 3,
+    ),
+    "a positive number of a net": (POINTS.replace("linear(x, 2)", "softplus(sigmoid(linear(x, 2)))") + train(SQUARES), []),
     "more logits by hand": (digits("linear(x, 20)", "-log_softmax(f(x))[y]"), ["more-logits"]),
     "more logits with a logarithm": (digits("linear(x, 20)", "-log(softmax(f(x)))[y]"), ["more-logits"]),
     "logits that are capped": (digits("30 * tanh(linear(x, 10) / 30)", "cross_entropy(f(x), y)"), []),
@@ -139,3 +162,16 @@ CASES: dict[str, tuple[str, list[str]]] = {
 def test_what_is_like_it(kind: str, program: Callable[[str], Program]) -> None:
     text, expected = CASES[kind]
     assert [w.slug for w in warnings(program(text))] == expected
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "-log_prob(bernoulli(logits = sigmoid(f(x))), where(x > 0, 1, 0))", "entropy(bernoulli(logits = sigmoid(f(x))[0]))",
+        "-log_prob(categorical(softmax(f(x))), y)", "-log_prob(mixture(softmax(f(x)), normal(f(x), 1)), 0)",
+    ],
+)  # fmt: skip
+def test_probabilities_are_no_logits_of_a_distribution(loss: str, tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(POINTS.replace("x: [2] from", "x: [2], y: class[2] from") + train(f"minimize {loss}"))
+    assert [each.slug for each in check(path).diagnostics] == ["softmax-twice"]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mai.spec.diagnostics.edit import is_sure
 from mai.spec.diagnostics.suggest import closest, slips
 
 NAMES = (
@@ -63,3 +64,25 @@ def test_slips(a: str, b: str, count: int) -> None:
 def test_one_more_letter_is_one_more_slip_at_most(a: str, b: str, c: str) -> None:
     assert abs(len(a) - len(b)) <= slips(a, b) <= max(len(a), len(b))
     assert slips(a + c, b + c) <= slips(a, b)
+
+
+@pytest.mark.parametrize(
+    ("name", "guess", "sure"),
+    [
+        ("LayerNorm", "layer_norm", True),
+        ("linaer", "linear", True),
+        ("softmx", "softmax", True),
+        ("reluu", "relu", True),
+        ("sigmoyd", "sigmoid", True),
+        ("sinr", "sin", False),
+        ("conv1d", "conv3d", False),
+        ("gelu7", "gelu", False),
+        ("rint", "int", False),
+        ("erfi", "erf", False),
+        ("fftn", "fft", False),
+        ("celu", "selu", False),
+    ],
+)
+def test_only_a_misspelling_is_changed(name: str, guess: str, sure: bool) -> None:
+    """What another library has by this name, or what is merely alike, is something else."""
+    assert is_sure(name, guess) is sure

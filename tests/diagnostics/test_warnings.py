@@ -33,6 +33,11 @@ def warned(text: str, name: str = "spec") -> list[Diagnostic]:
     return warnings(checked.program)
 
 
+def test_a_number_that_looks_like_a_size_is_called_what_it_is() -> None:
+    (location,) = warned("export f() -> [] {\n  z ~ gumbel(3)\n  return z\n}\n")
+    assert location.message == "3 is the location of `z`, which is one number"
+
+
 @pytest.mark.parametrize("slug", WARNINGS)
 def test_the_example_earns_its_warning(slug: str, golden: Callable[[Path, str], None]) -> None:
     warnings = warned(WARNINGS[slug].example, slug)

@@ -68,6 +68,8 @@ TABLES: dict[str, tuple[str, Row, str, int]] = {
     "labels in capitals": ("a,w,y", lambda i: f"{i % 7},{['yes', 'Yes', 'YES'][i % 3]},{i % 2}", "are three labels", 3),
     "words that lack": ("a,w,y", lambda i: f"{i % 7},{['u', 'N/A', 'NaN', 'none', 'inf'][i % 5]},{i % 2}", "w: class[4]", 3),
     "few rows a word": ("a,w,y", lambda i: f"{i % 7},w{i % 20},{i % 2}", "# w has 20 words, each in 3 rows", 3),
+    "code for missing": ("a,b,y", lambda i: f"{i % 11 - 2},{-999 if i % 20 == 7 else i % 40},{i % 2}", "# Look at b: -999, in 5 % of its rows, looks", 3),
+    "code below counts": ("a,b,y", lambda i: f"{i // 2 % 2 * 2 - 1},{-1 if i % 3 else i * 7},{i % 2}", "# Look at b: -1, in 67 % of its rows, looks", 3),
     "alike": ("a.b,a b,y", lambda i: f"{i % 7},{i * 2.5},{i % 2}", "[a_b, a_b_2]", 3),
 }  # fmt: skip
 
@@ -93,6 +95,7 @@ def test_the_spec_of_a_table_is_sound_and_reads_it(name: str, tmp_path: Path) ->
     target = "x1" if name == "target in a vector" else "y"
     text = draft(written(tmp_path, head, row), tmp_path, Wish(target))
     assert said in text and len(text.splitlines()) <= 40
+    assert "# Look at a:" not in text
     training, _ = learnt(text, tmp_path)
     assert len(training.fields) == fields
 

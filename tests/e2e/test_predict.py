@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pyarrow as pa
 import pytest
+from onnx import helper
 from PIL import Image
 from pyarrow import csv, feather, parquet
 
@@ -29,8 +31,10 @@ from mai.compiler.training.options import Options
 from mai.runtime import load
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.labels import as_labels
+from mai.runtime.model.manifest import Facts
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
+from tests.support.cases.small_files import build, manifest, output, real
 from tests.support.command import invoke
 
 SPEC = """data x: [2], kind: class[3], y: class[2] from table("t.csv", missing = keep)
@@ -321,3 +325,15 @@ def test_a_file_that_fills_nothing_has_no_answer_to_a_gap(files: Callable[[str],
     (diagnostic,) = caught.value.diagnostics
     assert "row 1" in diagnostic.message and "x1" in diagnostic.message and "fill(x)" in str(diagnostic.help)
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_rows_far_outside_of_what_training_had_are_noted(tmp_path: Path) -> None:
+    facts = Facts(low=[20, 0], high=[300, 1], middle=[80, 0.5])
+    described = manifest([real("area", 2)], [], [output("f", 2)]).model_copy(update={"facts": {"area": facts}})
+    onnx.save(build(described, [helper.make_node("Identity", ["area"], ["f"])]), tmp_path / "f.onnx")
+    (tmp_path / "t.csv").write_text("area0,area1\n20,0\n1e9,1.9\n580,-0.9\n-300,5\n-5,0\n700,1\n")
+    model = load(tmp_path / "f.onnx", providers="cpu", threads=1)
+    assert predict(model, tmp_path / "t.csv", tmp_path / "p.csv", {}).notes == (
+        "`area0`: 3 rows are far outside of what training had, 20 to 300: 1e+09 for one",
+        "`area1`: 1 row is far outside of what training had, 0 to 1: 5 for one",
+    )

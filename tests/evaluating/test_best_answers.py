@@ -41,5 +41,5 @@ def test_the_answer_is_where_the_objective_is_least(
     program: Callable[[str], Program], loss: str, answer: str, expected: bool | None
 ) -> None:
     spec = program(SPEC.format(loss=loss, answer=answer))
-    graph = spec.exports["answer"]
-    assert is_best_answer(spec.trainings[0], "price", graph, graph.outputs[0]) is expected
+    (value,) = spec.exports["answer"].outputs
+    assert is_best_answer(spec, "answer", value, spec.trainings[0], "price") is expected

@@ -91,6 +91,39 @@ export left(age: []) -> [] {
     assert dated_results(spec, {"sold": facts.model_copy(update={"dates": None})}) == {}
 
 
+@pytest.mark.parametrize(
+    ("objective", "result", "is_date"),
+    [
+        ("w * (f(age) - sold)^2", "f(age)", True),
+        ("where(w > 0, abs(f(age) - sold) / 365, 0)", "f(age)", True),
+        ("(f(age) - sold)^2 + 0.1 * f(age)^2", "f(age)", True),
+        ("relu(abs(f(age) - sold) - 2)", "f(age)", True),
+        ("(f(age) - log(sold))^2", "exp(f(age))", True),
+        ("(f(age) - sold)^2 + (f(age) - w)^2", "f(age) + 1", False),
+        ("(f(age) - (sold - w))^2", "f(age)", False),
+        ("(f(age) - sold / w)^2", "f(age)", False),
+        ("(f(age) - (sold - 7 * floor(sold / 7)))^2", "f(age)", False),
+        ("(f(age) - minimum(sold, 100))^2", "f(age)", False),
+    ],
+)
+def test_the_objective_says_what_is_a_date(
+    objective: str, result: str, is_date: bool, program: Callable[[str], Program]
+) -> None:
+    """Also where it weighs, bounds or forgives; numbers that are those of dates for small ones alone, or where another field is 1, are none."""
+    spec = program(
+        f"""data age: [], sold: [], w: [] from npz("d.npz")
+net f(age: []) -> [] {{
+  h = linear([age], 1)
+  return h[0]
+}}
+train(steps = 1) {{ minimize {objective} }}
+export when(age: []) -> [] {{ return {result} }}
+"""
+    )
+    facts = Facts(low=[19000], high=[19060], middle=[19030], dates=["day"])
+    assert dated_results(spec, {"sold": facts}) == {"when": {"when": "day"} if is_date else {}}
+
+
 @pytest.mark.slow
 def test_an_evaluation_is_in_days(run: Path) -> None:
     done = invoke("eval", run / "run" / "s.when.onnx", "--data", run / "t.csv")

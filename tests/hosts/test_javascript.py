@@ -426,9 +426,15 @@ export g(when: []) -> [] { return when }
     file = str(compiled(program(text), "g", tmp_path, facts=facts))
     values = ("2024-05-01", ["1.5.2024 12:00", "2024/05/01"], [19844], "2024-05-01T00:00Z", "0001-01-01")
     wrong = ("2024-02-30", "2024-05-01Z", "2024-05-01T00:00+02:00")
+    numbers = (20240501, 202405010930, 2024, 45413.5, 1714555800, 1714555800123, 5e9)
     *answers, calendar, bare, offset = javascript(
-        [{"file": file, "values": {"when": when}} for when in (*values, *wrong)]
+        [{"file": file, "values": {"when": when}} for when in (*values, *numbers, *wrong)]
     )
+    answers, refused = answers[: len(values)], answers[len(values) :]
+    for number, each in zip(numbers, refused, strict=True):
+        with pytest.raises(ModelError) as said:
+            load(file)(when=number)
+        assert each["error"] == f"{said.value.message}: {said.value.help}"
     assert [arrays(each)["g"].tolist() for each in answers] == [[19844], [19844.5, 19844], [19844], [19844], [-719162]]
     assert "`when` is a date with its time, this is `2024-02-30`: write it as" in calendar["error"]
     assert "is a date with its time, this is `2024-05-01Z`" in bare["error"]

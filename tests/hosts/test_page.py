@@ -164,8 +164,8 @@ def test_a_form_reads_one_row(tmp_path: Path) -> None:
     )  # fmt: skip
     said = read_by(tmp_path, "read_form.mjs", about)
     assert said["isForm"] and said["moved"]["age"] == [33] and said["menu"] == ["f", "m", "not known"]
-    assert said["first"] == {"age": [28.5], "sex": [0], "day": [19723], "utc": [19723.5]}
-    assert said["last"] == {"age": ["NaN"], "sex": ["2"], "day": ["19723"], "utc": ["19723.5"]}
+    assert said["first"] == {"age": [28.5], "sex": [0], "day": ["2024-01-01"], "utc": ["2024-01-01T12:00Z"]}
+    assert said["last"] == {"age": ["NaN"], "sex": ["2"], "day": ["2024-01-01"], "utc": ["2024-01-01T12:00Z"]}
     assert said["pickers"] == [["date", "2024-01-01"], ["datetime-local", "2024-01-01T12:00"]]
     assert said["answered"] == ["2024-01-02\nNaN", "2024-01-01 15:00\nNaN"]
     assert said["crop"] == {"from": [25, 0, 50, 50], "to": [0, 0, 10, 10]}

@@ -168,6 +168,7 @@ def test_steps_are_those_of_a_loop_by_hand(name: str, tmp_path: Path) -> None:
     done = invoke("import", tmp_path / "m", "--data", data, "--out", spec)
     assert done.exit_code == 0, done.output
     assert "a new head for the 2 labels: cat, dog" in done.output
+    assert "x = x\n" not in spec.read_text()
     spec.write_text(spec.read_text().replace("cosine(warmup = 10)", "constant"))
     program = check(spec).program
     assert program is not None

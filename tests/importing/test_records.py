@@ -91,6 +91,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "wav2vec2": {"feat_extract_dropout": 0.0, "gradient_checkpointing": True, "hidden_dropout_prob": 0.1, "num_feat_extract_layers": 7},
     "swin": {"path_norm": True, "num_layers": 4, "hidden_size": 768, "out_features": ["stage4"], "out_indices": [4], "drop_path_rate": 0.1},
     "mpnet": {"relative_attention_num_buckets": 32, "attention_probs_dropout_prob": 0.1, "layer_norm_eps": 1e-05},
+    "detr": {"backbone": "resnet50", "backbone_config": None, "dilation": None, "backbone_kwargs": {"in_chans": 3, "out_indices": [1, 2, 3, 4]}},
     "clip": {"text_config": {"top_k": 50, "prefix": None, "pruned_heads": {}, "dropout": 0.0, "eos_token_id": 2}, "text_config_dict": None},
 }  # fmt: skip
 
@@ -102,7 +103,13 @@ def test_configs_as_they_are_published(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "field", "value"), [("mpt", "attn_config", {"alibi_bias_max": 4}), ("detr", "auxiliary_loss", True)]
+    ("name", "field", "value"),
+    [
+        ("mpt", "attn_config", {"alibi_bias_max": 4}),
+        ("detr", "auxiliary_loss", True),
+        ("detr", "backbone_kwargs", {"output_stride": 16}),
+        ("gemma4_text", "use_bidirectional_attention", "all"),
+    ],
 )
 def test_fields_that_change_more_than_their_names_say(name: str, field: str, value: object) -> None:
     with pytest.raises(MaiError, match=field):

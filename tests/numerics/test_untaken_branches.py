@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -21,6 +22,8 @@ Meaning = Callable[[torch.Tensor], torch.Tensor]
 X = np.float32([[0, -2, 3], [1, 0.5, 2], [0, 100, -100]])
 LAYERS = """layer logarithm(u: []) -> [] { return log(u) }
 layer share(u: [], n: []) -> [] { return where(n > 0, u / n, 0) }
+layer pick(u: [], t: []) -> [] { return where(u > 0, t, 0) }
+layer product(v: [3]) -> [] { return sum(log(v)) }
 """
 
 
@@ -47,6 +50,10 @@ def whole_rows(x: torch.Tensor) -> torch.Tensor:
     return x * torch.stack(numbers)[:, None]
 
 
+def logdet_of_row(row: torch.Tensor) -> torch.Tensor:
+    return torch.logdet(row[0] * torch.eye(3) + torch.outer(row, row)) if row[0] > 0 else 0 * row[0] + 1
+
+
 CASES: list[tuple[str, Meaning]] = [
     ("y = where(x > 0, log(x), 0)", lambda x: chosen(x > 0, torch.log, zero, x)),
     ("y = where(x <= 0, 0, logarithm(x))", lambda x: chosen(x > 0, torch.log, zero, x)),
@@ -56,9 +63,22 @@ CASES: list[tuple[str, Meaning]] = [
     ("y = where(x > 0, x * log(x), where(x < -1, sqrt(-x - 1), 0))",
      lambda x: chosen(x > 0, lambda u: u * torch.log(u), lambda u: chosen(u < -1, lambda v: torch.sqrt(-v - 1), zero, u), x)),
     ("y = where(x > 0, where(x > 0, log(x), x), 0)", lambda x: chosen(x > 0, torch.log, zero, x)),
+    ("s = where(exp(x) > 1, sqrt(x), 0)\n  t = where(exp(x) > 1, log(x), 0)\n  y = where(t > 0.5, s, 0)",
+     lambda x: chosen(x > math.exp(0.5), torch.sqrt, zero, x)),
+    ("y = where(exp(x) > 1, where(log(x) > 0.5, where(exp(x) > 1, 1 / x, 0), 0), 0)",
+     lambda x: chosen(x > math.exp(0.5), torch.reciprocal, zero, x)),
+    ("y = where(x[0] > 0, where(exp(x) > 5, 1, x), where(exp(x) > 5, x * 2, 3))",
+     lambda x: torch.where(x[:, :1] > 0, torch.where(x > math.log(5), 1, x), torch.where(x > math.log(5), x * 2, 3))),
     ("y = share(x, x^2) + where(x <= 1, 0, arccosh(x))",
      lambda x: chosen(x == 0, zero, torch.reciprocal, x) + chosen(x > 1, torch.acosh, zero, x)),
     ("y = x * where(min(x) > -1.5, sum(log(x + 1)) + norm(x) / sum(x), 1)", whole_rows),
+    ("z = 2 * x\n  y = where(z > 0, 7 % z, 0)", lambda x: chosen(x > 0, lambda u: torch.remainder(torch.tensor(7.0), 2 * u), zero, x)),
+    ("z = 2 * x\n  y = where(z^2 < 40, z^20, 0)", lambda x: chosen(x**2 < 10, lambda u: (2 * u) ** 20, zero, x)),
+    ("y = pick(x, sum(logarithm(x^2 + 1)))", lambda x: torch.where(x > 0, torch.log(x**2 + 1).sum(-1, keepdim=True), 0)),
+    ("z = x[:, None] * x\n  y = where(x > 0, product(z^2 + 1), 0)",
+     lambda x: torch.where(x > 0, torch.log((x[:, :, None] * x[:, None]) ** 2 + 1).sum(-1), 0)),
+    ("z = 2 * x\n  y = z * where(z[0] > 0, logdet(z[0] * identity(3) + z[:, None] * z), 1)",
+     lambda x: 2 * x * torch.stack([*map(logdet_of_row, 2 * x)])[:, None]),
     ("y = x\n  repeat 3 shared { y = where(y > 0, sqrt(y), -y) + where(y < 1, 0, 1 / y) }", turned),
 ]  # fmt: skip
 
@@ -90,6 +110,17 @@ def test_examples_that_are_left_out_train_nothing() -> None:
         (module.loss(x=x, y=y) if first != 0 else module.loss(x=x[1:], y=y[1:]) / 2).backward()
         grads.append([p.grad for p in module.parameters()])
     torch.testing.assert_close(*grads)
+
+
+def test_examples_that_are_left_out_count_in_what_is_of_all() -> None:
+    spec = mai.Spec(
+        "data x: [1, 2, 2], n: [] from python(rows)\nnet f(x: [1, 2, 2]) -> [1, 2, 2] { return batch_norm(x) }\n"
+        "train(steps = 1) { minimize where(n > 0, sum(f(x^2)^3), 0) }\nexport g(x: [1, 2, 2]) -> [1, 2, 2] { return f(x) }\n"
+    )
+    x = torch.arange(12.0).reshape(3, 1, 2, 2)
+    of_all = torch.nn.functional.batch_norm(x**2, None, None, training=True) ** 3
+    wanted = (of_all[0].sum() + of_all[2].sum()) / 3
+    torch.testing.assert_close(spec.torch().loss(x=x, n=torch.tensor([1.0, -1, 1])), wanted)
 
 
 def test_answers_that_are_missing_train_nothing() -> None:

@@ -11,11 +11,13 @@ import pytest
 from mai.compiler.check import check
 from mai.compiler.claims import check_claims
 from mai.compiler.compile_options import DEFAULTS, Trained
+from mai.compiler.compiling import compile_all
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.claims import check_claim, in_words
 from mai.runtime.model.findings import Finding
 from mai.runtime.model.loader import load
+from mai.spec.diagnostics import MaiError
 from tests.support.command import run_command as mai
 
 HEAD = """data x: [2], y: class[2] from moons(noise = 0.05)
@@ -132,6 +134,31 @@ def test_what_is_not_finite_does_not_hold(tmp_path: Path) -> None:
     assert "its right side is infinite" in in_words(infinite)
 
 
+@pytest.mark.parametrize(
+    "check",
+    [
+        "not (a > 1)", "a > 1 or true", "all([a, 2 * u] > 1) == false", "not big", "mean(where([a, u] > 3, 1, 0)) < 0.6",
+        "sum(where([a, u] > 3, 1, 0)[:, None]) < 1", "mean(across(where(a > 1, 1, 0))) < 0.5", "not any(across(a) > u)",
+        "where(u > 2, true, a != 1)", "1 - where(a > 0, 1, 0) > 0",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_compared_does_not_hold(check: str, tmp_path: Path) -> None:
+    draws = "  u ~ uniform(0, 1)\n  a = log(u - 1)\n  big = a > 1\n"
+    (finding,) = findings(tmp_path, f"claim c(count = 4, seeds = 1) {{\n{draws}  check {check}\n}}\n")
+    assert not finding.holds
+    assert "is NaN, not a number, for 4 of 4 examples" in in_words(finding)
+
+
+def test_what_is_not_taken_need_not_be_compared(tmp_path: Path) -> None:
+    claims = """claim c(count = 4, seeds = 1) {
+  u ~ uniform(0, 1)
+  check where(u < 2, true, log(u - 1) > 0)
+  check any(u * [1, 2] > 3) or u > 3
+}
+"""
+    assert [(f.holds, f.failure) for f in findings(tmp_path, claims)] == [(True, None), (False, None)]
+
+
 def test_a_solver_that_runs_out_of_steps_is_told(tmp_path: Path) -> None:
     claim = """claim c(count = 4, seeds = 1) {
   x ~ uniform(1, 2)
@@ -161,6 +188,20 @@ def test_a_wrong_claim_is_an_error(claim: str, slug: str, said: str, tmp_path: P
     path.write_text(f"{HEAD}{claim}\n")
     (only,) = check(path).diagnostics
     assert (only.slug, said in f"{only.message}") == (slug, True), only
+
+
+def test_exports_are_written_beside_a_claim_that_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(
+        "net root(x: []) -> [] {\n  param w: [] = -1\n  return x * sqrt(w)\n}\nexport f(x: [2]) -> [2] { return 2 * x }\n"
+        "claim wrong { check root(1) > 0 }\nclaim right { check 1 > 0 }\n"
+    )
+    spec = check(path).program
+    assert spec is not None
+    with pytest.raises(MaiError) as refused:
+        compile_all(spec, ["f"], None, tmp_path, DEFAULTS, check=True)
+    assert [d.message for d in refused.value.diagnostics] == ["claim `wrong`: `sqrt` of these numbers is not a number"]
+    assert [f.claim for f in load(tmp_path / "spec.f.onnx").manifest.claims] == ["right"]
 
 
 @pytest.mark.slow

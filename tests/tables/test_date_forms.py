@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pyarrow as pa
 import pytest
+from onnx import helper
 from pyarrow import parquet
 
 from mai.compiler.data.batches import load
@@ -17,10 +19,15 @@ from mai.compiler.data.sources.series import Series
 from mai.compiler.data.sources.table import Table
 from mai.compiler.data.splitting.splits import TimeSplit
 from mai.compiler.data.tables import store
+from mai.compiler.data.whole_files import read_whole
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.lines import data_line, lines
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.predicting.predict import predict
+from mai.runtime import load as open_file
+from mai.runtime.model.manifest import Facts
 from mai.spec.diagnostics import MaiError
+from tests.support.cases.small_files import build, manifest, output, real
 
 FIELDS = {"when": Type(DType.REAL)}
 ZONED = ["2024-04-06T22:00:00+02:00", "2024-04-07T01:30:00+02:00", "2024-04-07T00:00:00Z"]
@@ -139,3 +146,54 @@ def test_a_form_that_is_not_read_is_told_with_one_that_is(form: str, tmp_path: P
     with pytest.raises(MaiError, match="holds words") as caught:
         load(Table(path="t.csv"), FIELDS, 0, tmp_path)
     assert "write dates as 2024-03-14" in str(caught.value.diagnostics[0].help)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "message"),
+    [
+        (["2024-04-06", "2024-05-01"], ["20240502"], "`test`: `when` is a date, 2024-04-06 to 2024-05-01 in `path`; numbers are"),
+        (["20240502"], ["2024-04-06", "2024-05-01"], "`path`: `when` is a date, 2024-04-06 to 2024-05-01 in `test`; numbers are"),
+    ],
+)  # fmt: skip
+def test_files_with_dates_and_with_dates_in_digits_are_not_of_one_field(
+    train: list[str], test: list[str], message: str, tmp_path: Path
+) -> None:
+    as_csv(tmp_path / "a.csv", train)
+    as_csv(tmp_path / "b.csv", test)
+    with pytest.raises(MaiError) as refused:
+        load(Table(path="a.csv", test="b.csv"), FIELDS, 0, tmp_path)
+    assert refused.value.diagnostics[0].message.startswith(message)
+    assert "20240502 looks like a date in digits alone" in refused.value.diagnostics[0].message
+    as_csv(tmp_path / "b.csv", ["19800", "19850"])
+    as_csv(tmp_path / "a.csv", ["2024-04-06", "2024-05-01"])
+    assert load(Table(path="a.csv", test="b.csv"), FIELDS, 0, tmp_path).count == 2
+    with pytest.raises(MaiError, match=r"mixes dates and numbers: `2024-04-06 00:00:00.*a.csv, row 1, `19800"):
+        load(Table(path=("a.csv", "b.csv")), FIELDS, 0, tmp_path)
+
+
+FACTS = Facts(low=[18000], high=[19844], middle=[19000], dates=["day"])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["20240501"], "row 1: `when` is a date, 2019-04-14 to 2024-05-01 in the data; numbers are days since 1970-01-01, and 2024050"),
+        (["19800", "45413"], "row 2: `when` is a date, 2019-04-14 to 2024-05-01 in the data; numbers are days since 1970-01-01, and 45413"),
+        (["06/25/2022"], "`when` holds words (`06/25/2022`): it looks like a date, and is in no form that dates are read in"),
+        (["2024-05-01", "soon"], "`when` holds words (`soon`) among dates"),
+    ],
+)  # fmt: skip
+def test_numbers_that_are_no_days_are_no_dates_of_a_file(values: list[str], message: str, tmp_path: Path) -> None:
+    described = manifest([real("when")], [], [output("f")]).model_copy(update={"facts": {"when": FACTS}})
+    onnx.save(build(described, [helper.make_node("Identity", ["when"], ["f"])]), tmp_path / "f.onnx")
+    as_csv(tmp_path / "t.csv", values)
+    file = open_file(tmp_path / "f.onnx", providers="cpu", threads=1)
+    with pytest.raises(MaiError) as refused:
+        predict(file, tmp_path / "t.csv", tmp_path / "out.csv", {})
+    assert message in refused.value.diagnostics[0].message
+    with pytest.raises(MaiError) as refused:
+        read_whole(Table(path="t.csv"), FIELDS, tmp_path, [tmp_path / "t.csv"], {}, (), facts={"when": FACTS})
+    assert message.partition(": `when` is")[2] in refused.value.diagnostics[0].message
+    as_csv(tmp_path / "t.csv", ["2094-04-30", "2024-05-01"])  # Its days are what a spreadsheet has for 2024-04-28.
+    predict(file, tmp_path / "t.csv", tmp_path / "out.csv", {})
+    assert (tmp_path / "out.csv").read_text().split() == ["when,f", "2094-04-30,45410", "2024-05-01,19844"]

@@ -138,6 +138,25 @@ def test_a_check_finds_nothing_in_rows_that_are_read(settings: dict[str, object]
     assert load(source, fields, 0, tmp_path)
 
 
+def test_a_check_looks_at_all_files(tmp_path: Path) -> None:
+    """Rows of the first may all be left out; what is wrong may be in the second."""
+    write(tmp_path, "t.csv", [("", "$3"), ("", 2)], head="a,b")
+    write(tmp_path, "u.csv", [(1, 2), (3, 4)], head="a,b")
+    source = Table.of({"path": ("t.csv", "u.csv"), "missing": "drop"})
+    source.check_cells(tmp_path, {"a": REAL, "b": REAL})
+    assert load(source, {"a": REAL, "b": REAL}, 0, tmp_path).count == 2
+    write(tmp_path, "u.csv", [(1, 2), ("oops", 4)], head="a,b")
+    with pytest.raises(MaiError, match="oops"):
+        source.check_cells(tmp_path, {"a": REAL, "b": REAL})
+
+
+def test_the_first_row_of_json_may_lack_a_column(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_text('{"a": 1}\n{"a": 2, "b": 3}\n{"b": 4, "a": null}\n')
+    source = Table.of({"path": "t.jsonl", "missing": "keep"})
+    assert [*(source.columns(tmp_path) or ())] == ["a", "b"]
+    assert load(source, {"a": REAL, "b": REAL}, 0, tmp_path).count == 3
+
+
 def test_the_check_of_a_spec_looks_at_rows(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,y\n1,2\noops,3\n")
     (tmp_path / "t.mai").write_text(

@@ -80,6 +80,14 @@ def test_what_is_left_out(program: Maker, tmp_path: Path) -> None:
     assert dataset.notes[0] == "t.csv: 2 of 4 rows lack a value, and are left out"
 
 
+@pytest.mark.parametrize(("sex", "count"), [("male", 1), ("female", 0)])
+def test_labels_that_are_all_the_same(sex: str, count: int, program: Maker, tmp_path: Path) -> None:
+    rows = f"sex,n\nmale,1\nmale,2\n{sex},3\n"
+    notes = data(program, tmp_path, "n: [], sex: class[2]", "", rows).notes
+    said = "`sex` is male in all rows that are trained on: nothing can be learnt of the other labels"
+    assert [note for note in notes if "trained on" in note] == [said] * count
+
+
 @pytest.mark.parametrize(
     ("fields", "settings", "said"),
     [
@@ -98,11 +106,11 @@ def test_what_is_refused(program: Maker, tmp_path: Path, fields: str, settings: 
 
 def test_labels_that_a_run_does_not_know(program: Maker, tmp_path: Path) -> None:
     """The label without a name where gaps are kept; else refused."""
-    dataset = data(program, tmp_path, "n: [], sex: class[3]", ", missing = keep", known="male other")
+    dataset = data(program, tmp_path, "n: [], sex: class[3]", ", missing = keep", labels_of_run="male other")
     rows = by_row(dataset, 4)
     assert rows["sex"][np.argsort(rows["n"])].tolist() == [0, 2, 2, 0]
     with pytest.raises(MaiError) as error:
-        data(program, tmp_path, "n: [], sex: class[3]", "", ROWS.replace(",,N", ",male,N"), known="male other")
+        data(program, tmp_path, "n: [], sex: class[3]", "", ROWS.replace(",,N", ",male,N"), labels_of_run="male other")
     assert "which this run does not know" in error.value.diagnostics[0].message
 
 

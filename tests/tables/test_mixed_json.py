@@ -70,3 +70,10 @@ def test_numbers_among_texts_are_numbers_where_a_field_asks_for_them(tmp_path: P
     fields = {"x": Type(DType.REAL), "y": Type(DType.INT, classes=2)}
     batch = load(Table(path=str(path)), fields, 0, tmp_path).batch(0, 4)
     np.testing.assert_array_equal(np.sort(batch["x"]), [1, 2.5, 3, 4])
+
+
+def test_a_last_line_without_an_end_is_one_of_the_others(tmp_path: Path) -> None:
+    path = written(tmp_path, {"c": "a"}, {"c": 5})
+    path.write_bytes(path.read_bytes().rstrip())
+    (block,) = read_blocks(open_table(path, Stated()), ["c"])
+    assert block["c"].to_pylist() == ["a", "5"]

@@ -200,6 +200,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_step_and_objective(
     diagnostic = caught.value.diagnostics[0]
     assert diagnostic.slug == "loss-not-finite"
     assert diagnostic.message == f"at step 1 the objective `{objective}` is {shown}; there is no checkpoint yet"
+    assert "no learning rate is the cause" in (diagnostic.help or "")
     assert diagnostic.span is not None
     assert spec.source.text[diagnostic.span.start : diagnostic.span.end] == f"minimize {objective}"
     assert not (tmp_path / "weights.safetensors").exists()
@@ -211,7 +212,7 @@ def test_a_late_failure_names_the_last_good_checkpoint(program: Maker, tmp_path:
     with pytest.raises(MaiError) as caught:
         train(spec, tmp_path, Options(save_seconds=0.0, **QUIET))
     message = caught.value.diagnostics[0].message
-    assert message.startswith("at step 5 ")
+    assert message.startswith("at step 5 ") and "a smaller learning rate" in (caught.value.diagnostics[0].help or "")
     assert message.endswith(f"the last good checkpoint is {tmp_path / 'checkpoint-00000004.safetensors'}")
     last = latest(tmp_path)
     assert last is not None

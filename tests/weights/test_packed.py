@@ -37,14 +37,16 @@ def words(numbers: torch.Tensor, bits: int = 4) -> torch.Tensor:
 
 
 def gptq(bits: int, less: int, ordered: bool = True) -> tuple[Tensors, torch.Tensor]:
+    """GPTQModel's words of zeros are less by words of 1, so that a zero of 0 borrows from the next one."""
     q, z, s = (
         codes(INPUTS, OUT, bits=bits),
-        1 + codes(INPUTS // GROUP, OUT, bits=bits) // 2,
+        codes(INPUTS // GROUP, OUT, bits=bits),
         scales(INPUTS // GROUP, OUT),
     )
     group = torch.arange(INPUTS) // GROUP
     group = group[torch.randperm(INPUTS, generator=RANDOM)] if ordered else group
-    parts = {"qweight": words(q.T, bits).T, "qzeros": words(z - less, bits), "scales": s}
+    ones = words(torch.full_like(z, less), bits)
+    parts = {"qweight": words(q.T, bits).T, "qzeros": words(z, bits) - ones, "scales": s}
     return parts | ({"g_idx": group.int()} if ordered else {}), ((q - z[group]) * s[group]).T
 
 
@@ -76,6 +78,12 @@ def exponents() -> tuple[Tensors, torch.Tensor]:
     """Scales of 1 x 32 numbers that are exponents of 2."""
     numbers, e = torch.randn(OUT, INPUTS, generator=RANDOM).to(E4M3), 120 + codes(OUT, 1)
     return {"weight": numbers, "weight_scale_inv": e.to(torch.uint8)}, numbers.float() * 2.0 ** (e - 127)
+
+
+def kept_as(kind: torch.dtype) -> tuple[Tensors, torch.Tensor]:
+    """The same bytes as numbers of another type, `bnb_4bit_quant_storage`."""
+    parts, expected = table(False)
+    return {**parts, "weight": parts["weight"].flatten().view(kind)[:, None]}, expected
 
 
 def table(is_nested: bool) -> tuple[Tensors, torch.Tensor]:
@@ -128,6 +136,7 @@ CASES: dict[str, Case] = {
         groups("int-quantized", num_bits=8, group_size=None), lambda: scaled("weight_scale", torch.int8, OUT, 1)),
     "table": ({"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}, lambda: table(False)),
     "table, nested": ({"quant_method": "bitsandbytes", "load_in_4bit": True}, lambda: table(True)),
+    "table, kept as numbers of 16 bits": ({"load_in_4bit": True}, lambda: kept_as(torch.bfloat16)),
     "rows of bitsandbytes": ({"quant_method": "bitsandbytes", "load_in_8bit": True}, of_rows),
 }  # fmt: skip
 
@@ -184,4 +193,10 @@ def test_parts_that_do_not_fit(tmp_path: Path) -> None:
     parts, _ = scaled("weight_scale_inv", E4M3, 2, 2)
     path = write(tmp_path, {**BLOCKS, "weight_block_size": [8, 8]}, parts)
     with TensorFiles(path) as files, pytest.raises(MaiError, match="2 scales for 32 places"):
+        files.read("layer.weight")
+
+
+def test_groups_that_are_not_stated_are_not_guessed(tmp_path: Path) -> None:
+    said = {"quant_method": "awq", "w_bit": 4, "q_group_size": GROUP}
+    with TensorFiles(write(tmp_path, said, awq()[0])) as files, pytest.raises(MaiError, match="4 groups of scales"):
         files.read("layer.weight")

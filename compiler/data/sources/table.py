@@ -96,21 +96,21 @@ class Table(RowSource):
             check_label_count(name, fields[name], there, name in listed(self.words), self.missing == "keep")
 
     def check_cells(self, base: Path, fields: Mapping[str, Type]) -> None:
-        """Where first cells are no plain values, what reading says of their columns; not of a large file."""
+        """Where first cells are no plain values, what reading says of their columns; not of large files."""
         from mai.compiler.data.tables.glance import has_odd_cells
 
-        first, names = self._first(base), self.names(base)
-        if first is None or names is None or first.stat().st_size > SMALL or find_spec("pyarrow") is None:
+        files, names = self._files(base), self.names(base)
+        if names is None or sum(file.stat().st_size for file in files) > SMALL or find_spec("pyarrow") is None:
             return
         vectors = self._vectors([*names], fields)
         columns = group_columns([*names], fields) | vectors
         fields = {name: type_ for name, type_ in self.fields_of_cells(fields).items() if name in columns}
         are_real = {column: type_.dtype is DType.REAL for name, type_ in fields.items() for column in columns[name]}
-        if has_odd_cells(first, self.stated, are_real, gaps=self.missing != "refuse"):
+        if has_odd_cells(files[0], self.stated, are_real, gaps=self.missing != "refuse"):
             from mai.compiler.data.tables.convert import read_tables
 
             needs, words = ([name for name in listed(own) if name in fields] for own in (self.needs, self.words))
-            tables = self.tables(Wanted([first], [first], fields))
+            tables = self.tables(Wanted(files, files, fields))
             read_tables(tables, fields, missing=self.missing, needs=needs, words=words, vectors=vectors)
 
     def fields_of_cells(self, fields: Mapping[str, Type]) -> dict[str, Type]:
@@ -151,10 +151,14 @@ class Table(RowSource):
 
     def _first(self, base: Path) -> Path | None:
         """The first file; None where it is not there."""
+        return next(iter(self._files(base)), None)
+
+    def _files(self, base: Path) -> list[Path]:
+        """The files; none where one is not there."""
         try:
-            return find_files(base, listed(self.path), self.reads)[0]
+            return find_files(base, listed(self.path), self.reads)
         except MaiError:
-            return None
+            return []
 
     def columns(self, base: Path) -> dict[str, Column] | None:
         shapes = self.shapes(base)

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
 from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text, lacks_values, plain_numbers
-from mai.compiler.data.tables.dates import HELP, days_of, is_in_utc, like_dates, moments_of, notes_of_dates, ways_of
+from mai.compiler.data.tables.dates import HELP, DatesOrNumbers, days_of, is_in_utc, moments_of, notes_of_dates, ways_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, is_word, number_of
-from mai.compiler.data.totals import LastOfColumn
+from mai.compiler.data.totals import LastOfColumn, Rounding
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import LACKING, MISSING, note_of_lacking
 from mai.spec.diagnostics import MaiError
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 Missing = Literal["refuse", "keep", "drop"]
 Role = Literal["real", "label", "any", "key", "time"]
 WORDS, NUMBERS = True, False
-FAR_OFF = 2.0**17  # Numbers from here on are rounded by up to 1/128 or more in 32 bits.
-LOST = 0.003  # The share of their range that numbers may be rounded by before a note says so.
 
 
 class Column:
@@ -35,7 +33,7 @@ class Column:
     what has an order. Words are the numbers of their `names`, which are in the order of their first rows. `field` is what a spec
     calls the column, which may be one part of a vector. A label that is `named` holds words, also where they look like numbers. A word of those
     that it `keeps` is one, also where it says elsewhere that there is no value. What is `missing` becomes NaN, -1 where it would be a word,
-    `NO_LABEL` where a label is a number; `gaps` says where, in the rows that were read last.
+    `NO_LABEL` where a label is a number; `gaps` says where, in the rows that were read last; `kinds` refuses numbers among dates.
     """
 
     def __init__(
@@ -47,7 +45,8 @@ class Column:
         self.are_dates = self.are_times = False
         self.in_utc: bool | None = None
         self.dressed = self.in_brackets = self.code = ""
-        self._low, self._high, self._lost = np.inf, -np.inf, 0.0
+        self._rounding = Rounding()
+        self.kinds = DatesOrNumbers(name)
         self.names, self.lacking_words = dict[str, int](), dict[str, None]()
         self.are_words: bool | None = None
         self.missing, self.row, self.last = 0, 0, LastOfColumn()
@@ -105,9 +104,7 @@ class Column:
             yield f"column `{self.name}`: `{self.code}` is read as the number {int(self.code)} ({names} has names)"
         if self.lacking_words:
             yield note_of_lacking(self.name, [*self.lacking_words])
-        if self._lost > LOST * (self._high - self._low) > 0:
-            what = f"{self._low:.15g} to {self._high:.15g} are rounded by up to {self._lost:g}"
-            yield f"column `{self.name}`: {what}, as numbers of 32 bits are: take off what they have in common"
+        yield from self._rounding.notes(self.name)
 
     # ------------------------------------------------------------ kinds of columns
 
@@ -141,9 +138,12 @@ class Column:
         if self.role == "real" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
             return self._numbers(self._days(array))
         if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
-            return self._numbers(array.cast(pa.float64()))
+            array = array.cast(pa.float64())
+            self.kinds.take_numbers(array, self._in_file)
+            return self._numbers(array)
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
             self._become(NUMBERS, array, 0)
+            self.kinds.take_numbers(array, self._in_file)
             return self._numbers(array)
         what = "dates or times" if pa.types.is_temporal(kind) else f"values of the kind {kind}"
         raise self._wrong(f"holds {what}, the spec has numbers", "keep what the model needs of them as numbers")
@@ -169,16 +169,8 @@ class Column:
         if numbers.dtype.kind == "f" and not np.isfinite(real).all():
             place = int(np.argmin(np.isfinite(real)))
             raise self._wrong(f"holds values that are not finite: {numbers[place]:g} in {self._at(place)}")
-        self._note_rounding(numbers if self.gaps is None else numbers[~self.gaps])
+        self._rounding.add(numbers if self.gaps is None else numbers[~self.gaps])
         return real
-
-    def _note_rounding(self, numbers: Array) -> None:
-        """Note the range of some numbers, and how far they are from those of 32 bits."""
-        if numbers.dtype.itemsize > 4 and numbers.size:
-            low, high = float(numbers.min()), float(numbers.max())
-            self._low, self._high = min(self._low, low), max(self._high, high)
-            if max(-low, high) > FAR_OFF:
-                self._lost = max(self._lost, float(np.abs(numbers - numbers.astype(np.float32)).max()))
 
     def _whole(self, numbers: Array) -> Array:
         if numbers.dtype.kind == "f":
@@ -231,6 +223,7 @@ class Column:
         if numbers is None:
             return self._parsed_slowly(text)
         self._become(NUMBERS, text, 0)
+        self.kinds.take_numbers(numbers, self._in_file)
         return numbers
 
     def _note_code(self, text: pa.Array) -> None:
@@ -254,16 +247,17 @@ class Column:
                 self._become(kind, text, kinds.index(kind))
         if WORDS in kinds:
             raise self._words_for_numbers(text, [place for place, kind in enumerate(kinds) if kind is WORDS])
-        return pa.array(numbers, pa.float64())
+        array = pa.array(numbers, pa.float64())
+        self.kinds.take_numbers(array, self._in_file)
+        return array
 
     def _words_for_numbers(self, text: pa.Array, places: Sequence[int]) -> MaiError:
         """What is wrong with words at some places: where some are dates, the first that is none."""
         place = next((place for place in places if moments_of(text.slice(place, 1)) is None), places[0])
-        help = HELP if like_dates(text)[place].as_py() else None
         what = f"`{self.name}`, a part of `{self.field}`," if self.is_part else f"`{self.field}`"
         column = f", column `{self.name}`" if self.name != self.field and not self.is_part else ""
-        what = f"{self._path}, {self._at(place)}{column}: {what}"
-        return bad(f"{what} holds words (`{str(text[place])[:60]}`), the spec has real numbers", help=help)
+        why, help = self.kinds.no_number(text[place].as_py())
+        return bad(f"{self._in_file(place)}{column}: {what} holds words (`{str(text[place])[:60]}`){why}", help=help)
 
     def _refuse_other_sign(self, cells: list[str], kinds: list[bool | None]) -> None:
         """Raise `MaiError` where a cell is a number with the other decimal sign alone."""
@@ -316,6 +310,7 @@ class Column:
 
     def _days(self, array: pa.Array) -> pa.Array:
         """Times as days since 1970-01-01, with parts of days."""
+        self.kinds.take_dates(array, self._in_file)
         self._note_zone(array)
         self.are_dates, days = True, days_of(array)
         self.are_times = self.are_times or bool(pc.any(pc.not_equal(days, pc.floor(days))).as_py())
@@ -390,6 +385,9 @@ class Column:
 
     def _wrong(self, message: str, help: str | None = None) -> MaiError:
         return bad(f"{self._path}: `{self.name}` {message}", help=help)
+
+    def _in_file(self, place: int) -> str:
+        return f"{self._path}, {self._at(place)}"
 
     def _at(self, place: int) -> str:
         return f"row {self.row + place // max(1, self._width) + 1}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mai.compiler.data.fields import bad
 from mai.compiler.data.files.arrow_types import lacks_values
 from mai.compiler.data.tables.numerals import Decimal, number_of
+from mai.runtime.inputs.counted_dates import TrainedDates, refusal_of
 from mai.runtime.inputs.dates import FORMS
 
 DAY = "1970-01-01"
@@ -69,3 +71,46 @@ def _way_of(cell: str, decimal: Decimal) -> pa.DataType | None:
         return pa.float64()
     moments = moments_of(pa.array([cell]))
     return None if moments is None else moments.type
+
+
+class DatesOrNumbers:
+    """Whether the rows of a column of real numbers are dates, or numbers: not some of each, and no numbers that are no days near the dates `expected`."""
+
+    def __init__(self, name: str) -> None:
+        self.expected: TrainedDates | None = None
+        self._name = name
+        self._number = self._date = ""
+
+    def take_numbers(self, array: pa.Array, where: Callable[[int], str]) -> None:
+        """Take rows that are numbers; `where` says in which row and file a place is. Raises `MaiError`."""
+        self._number = self._number or _first(array, where)
+        self._refuse_both()
+        if self.expected is None:
+            return
+        numbers = array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        refusal = refusal_of(self._name, self.expected, numbers)
+        if refusal is not None:
+            raise bad(f"{where(refusal.place)}: {refusal.message}", help=refusal.help)
+
+    def take_dates(self, array: pa.Array, where: Callable[[int], str]) -> None:
+        """Take rows that are dates, as moments. Raises `MaiError`."""
+        self._date = self._date or _first(array, where)
+        self._refuse_both()
+
+    def no_number(self, word: str) -> tuple[str, str | None]:
+        """Why a word is no number of the column, and what to write, where it is or ought to be a date."""
+        if like_dates(pa.array([word]))[0].as_py():
+            return ": it looks like a date, and is in no form that dates are read in", HELP
+        return (
+            (" among dates", HELP) if self._date or self.expected is not None else (", the spec has real numbers", None)
+        )
+
+    def _refuse_both(self) -> None:
+        if self._number and self._date:
+            raise bad(f"column `{self._name}` mixes dates and numbers: {self._date}, {self._number}", help=HELP)
+
+
+def _first(array: pa.Array, where: Callable[[int], str]) -> str:
+    """The first value that is there, and where it stands; nothing where there is none."""
+    place = pc.index(array.is_valid(), True).as_py()
+    return "" if place < 0 else f"`{array[place]}` in {where(place)}"

@@ -270,16 +270,16 @@ def _ragged(table: TableFile, row: Any) -> Exception:
 
 
 def _json_lines(table: TableFile) -> Iterator[bytes]:
-    """Whole lines, many at a time."""
-    left = b""
+    """Whole lines, many at a time: a last one without an end is among those before it, so that its values are of the same kinds."""
+    whole = left = b""
     with _stream(table) as stream:
         while piece := stream.read(BYTES):
-            lines, end, rest = (left + piece).rpartition(b"\n")
-            left = rest
-            if lines:
-                yield lines + end
-    if left.strip():
-        yield left
+            lines, end, left = (left + piece).rpartition(b"\n")
+            if end and whole:
+                yield whole
+            whole = lines + end or whole
+    if (whole + left).strip():
+        yield whole + left
 
 
 def _json_table(table: TableFile, lines: bytes, before: int) -> pa.Table:

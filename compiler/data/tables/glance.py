@@ -118,20 +118,13 @@ def _as_cell(value: object) -> str | None:
 
 
 def _of_json(path: Path) -> dict[str, tuple[int, ...]] | None:
-    """The names in the first line, where its values are no lists."""
-    head, is_all = head_of(path)
-    line, end, _ = head.partition(b"\n")
-    if not end and not is_all:
+    """The names in the first lines, where no value is a list of lists: one may lack what others have."""
+    values: dict[str, object] = {}
+    for row in _rows_of_json(path):
+        values |= {name: value for name, value in row.items() if values.get(name) is None}
+    if not values or any(isinstance(each, list) and each and isinstance(each[0], list) for each in values.values()):
         return None
-    try:
-        row = json.loads(line)
-    except UNREADABLE:
-        return None
-    if not isinstance(row, dict):
-        return None
-    if any(isinstance(each, list) and each and isinstance(each[0], list) for each in row.values()):
-        return None
-    return {name: _shape(row[own]) for name, own in name_columns(path, [*row]).items()}
+    return {name: _shape(values[own]) for name, own in name_columns(path, [*values]).items()}
 
 
 def _shape(value: object) -> tuple[int, ...]:

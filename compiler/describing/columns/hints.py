@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from mai.compiler.describing.columns.column import FEW_ROWS, ColumnSummary
 from mai.compiler.describing.columns.numbers import Numbers
+from mai.runtime.arrays import Array
 from mai.spec.record import record
 
 # Last words of what names rows, as `order number`, `accountId`.
@@ -42,6 +43,14 @@ WAYS = (
     Counted("seconds since 1970", 0, DAY, 1e8, 4e9),
     Counted("milliseconds since 1970", 0, DAY * 1e3, 1e11, 4e12),
 )
+CODES = frozenset((-1, -9, -99, -999, -9_999, -99_999, -999_999))
+CODED = 0.01  # The share of the rows that have it, of which a code is more.
+FAR, NEAREST, OFTEN = (
+    -99,
+    10,
+    3,
+)  # A code that is far from all positive numbers; one next to them is more frequent than the nearest ones.
+LEAVE_OUT = "a cell without a value is empty"
 HELP = "write them as 2024-03-14, with a time or not"
 
 
@@ -103,6 +112,35 @@ def _are_digits_of_dates(numbers: Numbers) -> bool:
         return False
     months, days = sample // 100 % 100, sample % 100
     return bool(((months >= 1) & (months <= 12) & (days >= 1) & (days <= 31)).all())
+
+
+def code_for_missing(column: ColumnSummary) -> str | None:
+    """What is said of a least number that is written for a value that there is not, as -999 beside ages; None of others."""
+    numbers = column.numbers
+    if (
+        column.kind not in ("whole", "number")
+        or numbers is None
+        or numbers.low not in CODES
+        or numbers.count < FEW_ROWS
+    ):
+        return None
+    sample = numbers.sample
+    others = sample[sample != numbers.low]
+    coded = 1 - len(others) / len(sample)
+    if not len(others) or coded <= CODED or not _is_apart(numbers.low, others, coded * len(sample)):
+        return None
+    return f"{numbers.low:.0f}, in {100 * coded:.2g} % of its rows, looks like a code for a missing value: {LEAVE_OUT}"
+
+
+def _is_apart(code: float, others: Array, count: float) -> bool:
+    """Whether a number of `count` rows is no amount as the others are: below them by more than they reach, or, beside them, far more frequent."""
+    low, high = others.min(), others.max()
+    if code < -1 and 0 < high - low < low - code:
+        return True
+    if low < 0:
+        return False
+    near = [int((others == low + step).sum()) for step in range(NEAREST)]
+    return code <= FAR or (high - low > NEAREST and count > OFTEN * max(near))
 
 
 def _date(days: float) -> str:

@@ -14,6 +14,7 @@ from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.errors import repairs
 from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.elaborate.statements import check_arguments
+from mai.compiler.elaborate.undecided import decided
 from mai.compiler.ir.graph import Value, Weight
 from mai.compiler.ir.operation import describe
 from mai.compiler.ops.elementwise import ToReal
@@ -24,6 +25,7 @@ from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.edit import put
 from mai.spec.read_settings import read_settings
 from mai.spec.settings import MANY, Settings, setting
+from mai.spec.source import Span
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.blocks.data_fields import Data
@@ -40,8 +42,9 @@ class ClaimSettings(Settings):
 
 @dataclass
 class Checks:
-    """The conditions of a claim so far, and the exports that it may call."""
+    """The conditions of a claim so far, its text, and the exports that it may call."""
 
+    text: Span
     exports: Collection[str] = ()
     checks: list[Check] = field(default_factory=list)
 
@@ -57,7 +60,7 @@ def elaborate_claim(
         data: the fields of the file's data; those that the claim names are its inputs.
     """
     e, before = Elaborator(report, declaration.name.id, weights), len(report.diagnostics)
-    e.claim = Checks(frozenset(exports))
+    e.claim = Checks(declaration.span, frozenset(exports))
     env = Environment(replace(module, names={**module.names, **_callable(exports, module)}))
     configuration = read_configuration(e, env, declaration.settings)
     settings = configuration and read_settings(ClaimSettings, configuration, "a claim", declaration.head, report)
@@ -113,7 +116,8 @@ def _check(e: Context, env: Environment, statement: ast.Check) -> Binding:
         truth = e.truth(binding, condition.span)
         _single(e, truth, condition)
         sides, names, operation = [e.emit(ToReal, truth)], (f"holds_{number}",), None
-    e.graph.outputs += [e.builder.spread(side, (BATCH,)) for side in sides]
+    decisions = [decided(e, side, e.claim.text) for side in sides]
+    e.graph.outputs += [e.builder.spread(each, (BATCH,)) for each in decisions]
     e.graph.output_names += names
     e.claim.checks.append(Check(condition.span.text, operation, names))
     return None

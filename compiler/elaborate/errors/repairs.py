@@ -46,6 +46,25 @@ def as_shape(arguments: Sequence[BoundArgument]) -> Edit | None:
     return put(whole, f"[{whole.text if inside is None else inside}]")
 
 
+def shape_first(call: Span, arguments: Sequence[BoundArgument], shape: BoundArgument) -> Edit | None:
+    """`uniform(0, 1, [3])` and `normal(size = 3)`: the shape of a draw comes first, `uniform([3], 0, 1)`."""
+    sizes = shape.value if isinstance(shape.value, list) else [shape.value]
+    if not all(isinstance(size, Dim) or type(size) is int for size in sizes):
+        return None
+    own = _with_name(shape)
+    text = shape.span.text if isinstance(shape.value, list) else f"[{shape.span.text}]"
+    before = sorted((s for a in arguments if (s := _with_name(a)).start < own.start), key=lambda s: s.start)
+    if not before:
+        return shown(call, Change(own, text))
+    whole = Span(own.source, before[0].start, own.end)
+    return shown(call, Change(whole, f"{text}, {Span(own.source, whole.start, before[-1].end).text}"))
+
+
+def _with_name(argument: BoundArgument) -> Span:
+    begin = argument.name_span or argument.span
+    return Span(begin.source, begin.start, argument.span.end)
+
+
 def as_product(callee: ast.Name, value: object, arguments: Sequence[BoundArgument], span: Span) -> Edit | None:
     """`d(x)` is a product on paper, and `x(0)` an element."""
     if len(arguments) != 1 or arguments[0].name is not None or not span.start <= callee.span.start < span.end:
@@ -180,10 +199,12 @@ def _transposed(expr: ast.Expr) -> Edit:
     return put(expr.span, f"{text}'" if isinstance(expr, ast.Name | ast.Call | ast.Index) else f"({text})'")
 
 
-def argument_of_softmax(span: Span) -> Edit | None:
-    """What a softmax is of, in its place."""
-    match = re.fullmatch(r"softmax\((.*)\)", span.text, re.DOTALL)
-    return put(span, match[1], "leave the softmax out: write `{}`") if match and "," not in _flat(match[1]) else None
+def argument_of(function: str, span: Span) -> Edit | None:
+    """What a function of one argument is of, in the place of its call."""
+    match = re.fullmatch(rf"{function}\((.*)\)", span.text, re.DOTALL)
+    return (
+        put(span, match[1], f"leave the {function} out: write `{{}}`") if match and "," not in _flat(match[1]) else None
+    )
 
 
 def _flat(text: str) -> str:

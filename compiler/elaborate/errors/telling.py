@@ -128,13 +128,13 @@ class Telling:
         calls = [c for c in self.calls_around if c.decides and not c.span.source.in_prelude]
         return [c.label for c in calls if not _holds(c.span, span)]
 
-    def unknown_argument(self, callee: str, name: str, span: Span, names: Sequence[str]) -> Stop:
+    def unknown_argument(self, callee: str, name: str, span: Span, names: Sequence[str], help: Help = None) -> Stop:
         """Report an argument that a function does not have."""
         from mai.spec.diagnostics.synonyms import setting_meant
 
         listed = f"it takes {', '.join(names)}" if names else None
-        help: Help = setting_meant(span, name, names) or listed
-        return self.fail("unknown-argument", span, f"`{callee}` has no argument `{name}`", help=help)
+        meant = help or setting_meant(span, name, names) or listed
+        return self.fail("unknown-argument", span, f"`{callee}` has no argument `{name}`", help=meant)
 
     def refused(self, error: ShapeError, spans: Sequence[Span], span: Span, inputs: Sequence[Value] = ()) -> Poison:
         """Tell what an operation's shape rule refused, at the operand that it names, beside the shapes of the others."""

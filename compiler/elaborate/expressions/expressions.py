@@ -33,13 +33,14 @@ from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec import ast, is_public
 from mai.spec.diagnostics import Help
-from mai.spec.diagnostics.edit import meant_among, put
-from mai.spec.diagnostics.foreign import FOREIGN, VALUES
+from mai.spec.diagnostics.edit import foreign_answer, is_sure, meant_among, put
+from mai.spec.diagnostics.foreign import FOREIGN, RENAMED, UNLIKE, VALUES
 from mai.spec.diagnostics.look_alikes import look_alike
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
 
 TRUTHS = ("true", "false")
+MIN_FOREIGN = 3  # Letters of a name that is no variable of somebody's own.
 TOGETHER = "a layer is given its tensor and its numbers together: `linear(x, 8)`"
 
 
@@ -94,13 +95,22 @@ def _name(e: Context, env: Environment, expr: ast.Name) -> Binding:
         names = [*names_in_sight(env), *TRUTHS]
         guess = meant_among(expr.span, expr.id, names)
         ended = f"a block above names it: give it a value before that block, or write `keep {expr.id} as ...` behind it"
-        help: Help = ended if expr.id in env.inside else look_alike(expr.span, names) or VALUES.get(expr.id) or guess
+        help: Help = (
+            ended
+            if expr.id in env.inside
+            else look_alike(expr.span, names) or VALUES.get(expr.id) or _of_value(expr) or guess
+        )
         if expr.id == "dW" or (help is None and re.fullmatch("d[A-Z][A-Za-z]*", expr.id)):
             help = "noise is part of a state's increment: `dx = f * ds + g * dW`; one for several states is declared, `noise dB: [m]`"
         return e.error("unknown-name", expr.span, f"nothing here is called `{expr.id}`", help=help)
     if isinstance(binding, Weight):
         return e.parameter(binding)
     return e.expressions.let(binding) if isinstance(binding, LetTensor) else binding
+
+
+def _of_value(expr: ast.Name) -> Help:
+    """What another library's function is here, where it is given to a layer: `activation = swish`; a short name is a variable."""
+    return foreign_answer(expr.span, expr.id) if len(expr.id) >= MIN_FOREIGN and expr.id in FOREIGN else None
 
 
 def _several(e: Context, env: Environment, expr: ast.Several) -> Binding:
@@ -173,9 +183,9 @@ def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[Bou
     function = look_up(env, callee.id)
     if function is None:
         names = names_in_sight(env)
-        own = meant_among(callee.span, callee.id, names)
+        own = foreign_answer(callee.span, callee.id) or meant_among(callee.span, callee.id, names)
         private = None if is_public(callee.id) else "a name that begins with `_` is known in its file alone"
-        help: Help = look_alike(callee.span, names) or FOREIGN.get(callee.id) or private or own
+        help: Help = look_alike(callee.span, names) or private or own
         message = f"there is no layer, net or function called `{callee.id}`"
         return e.error("unknown-function", callee.span, message, help=help)
     if isinstance(function, (Value, int, float, Dim, list, tuple, str)):
@@ -208,14 +218,17 @@ def _as_function(e: Context, env: Environment, callee: ast.Expr, span: Span) -> 
     if not isinstance(callee, ast.Field):
         return None
     name = callee.name
-    if name in FOREIGN:
-        return FOREIGN[name]
-    function = name if look_up(env, name) else closest(name, names_in_sight(env))
+    answer = UNLIKE.get(name) or foreign_answer(callee.span, name)
+    if answer is not None and name not in RENAMED:
+        return answer
+    function = RENAMED.get(name) or (name if look_up(env, name) else closest(name, names_in_sight(env)))
     own = isinstance(callee.base, ast.Name) and callee.base.id in env.names
     base = callee.base.span.text if own else "..."
     if not function:
         return None
     words = f"there are no modules and methods: write `{function}({base})`"
+    if function not in (name, RENAMED.get(name)) and not is_sure(name, function):
+        return words
     return replace(as_call(function, callee, span, own), words=words)
 
 

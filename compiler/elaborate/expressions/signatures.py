@@ -18,6 +18,7 @@ from mai.compiler.ops.elementwise import ToInt, ToReal
 from mai.spec import ast
 from mai.spec.diagnostics import Change, Edit, Help, Label
 from mai.spec.diagnostics.edit import changed, put
+from mai.spec.diagnostics.foreign import OF_VECTORS
 from mai.spec.record import record
 from mai.spec.source import Span
 
@@ -95,6 +96,8 @@ class Signatures:
             if isinstance(help, Edit) and self.e.report.says(message):
                 raise Stop  # the declaration is at fault, not each of its calls
             where += _declared(parameter, span)
+            if value.type.rank == 1 and parameter.type.span.source.in_prelude:
+                help = help or OF_VECTORS.get(name)
             raise self.e.fail("rank-mismatch", span, message, label=describe(value.type.shape), where=where, help=help)
         self._bind_dims(env, name, parameter, value, span)
         if value.type.dtype is DType.INT:

@@ -7,19 +7,18 @@ takes the elaborator, then its arguments as `BoundArgument`s: the parameter name
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import ABSENT, Binding, BoundArgument, Builtin, is_number
-from mai.compiler.elaborate.errors.repairs import argument_of_softmax
+from mai.compiler.elaborate.errors.logits import refuse_probabilities
 from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.elaborate.functions.arguments import axis_of, number, positive, static
 from mai.compiler.elaborate.functions.patterns import einsum_equation, rearranged, reduced
 from mai.compiler.ir.graph import Initial, Value
-from mai.compiler.ir.operation import Operation, ShapeError, describe
+from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.signature import Section
 from mai.compiler.ir.sizes import Size
-from mai.compiler.ir.structure import Lead, Unlead
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
@@ -31,7 +30,6 @@ from mai.compiler.ops.reductions.norm import EPS, RMS_EPS
 from mai.compiler.ops.shapes import indexing as ix
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec.record import record
-from mai.spec.source import Span
 
 MOST_PARTS = 10_000  # Of a `split`; pairs that `rotate` turns.
 
@@ -271,26 +269,5 @@ def cross_entropy(e: Elaborator, logits: Arg, label: Arg) -> Binding:
     if isinstance(y.type.classes, int) and isinstance(classes, int) and z.type.rank and y.type.classes > classes:
         message = f"labels below {y.type.classes} need as many logits, here are {classes}"
         raise e.fail("class-range", label.span, message, label=f"class[{y.type.classes}]")
-    e.looks_behind += 1
-    if _operation_behind(z) is red.Softmax:
-        help = "hand over what the softmax is of; of probabilities p, the loss is `-log(p[y])`"
-        edits = [edit for span in _places(e, z) if (edit := argument_of_softmax(span)) is not None]
-        message = "these are probabilities; `cross_entropy` takes logits"
-        raise e.fail("softmax-twice", logits.span, message, help=help, edits=edits)
+    refuse_probabilities(e, z, logits.span, "cross_entropy", "the loss is `-log(p[y])`")
     return e.emit(loss.CrossEntropy, z, y)
-
-
-def _places(e: Elaborator, value: Value) -> Iterator[Span]:
-    """Where the text says what a value is, and what it is beneath changes of its type."""
-    node = value.producer
-    yield from (span for span in (e.origins.get(value), node.span if node else None) if span is not None)
-    if node is not None and node.op in (Lead, Unlead):
-        yield from _places(e, node.inputs[0])
-
-
-def _operation_behind(value: Value) -> type[Operation] | None:
-    """The operation that makes a value, beneath changes of its type; None for an input."""
-    node = value.producer
-    while node is not None and node.op in (Lead, Unlead):
-        node = node.inputs[0].producer
-    return None if node is None else node.op

@@ -87,10 +87,10 @@ class AlikeTurns:
     def _note_again(
         self, key: Hashable, bindings: Mapping[str, Binding], inside: Environment, nodes: tuple[Node, ...]
     ) -> None:
-        """Note a turn that comes after two of its kind, if its names had values of the same types before."""
+        """Note a turn that comes after two of its kind, and one more for each state beside the first, if its names had values of the same types before."""
         states = [(inside.names[name], bindings[name]) for name in self.assigned]
         pairs = tuple([(a, b) for a, b in states if isinstance(a, Value) and isinstance(b, Value) and a.type == b.type])
-        if self._counts[key] > 2 and len(pairs) == len(states):
+        if self._counts[key] > len(set(self.assigned)) + 1 and len(pairs) == len(states):
             self.e.graph.turns_again.append(TurnAgain(nodes, pairs))
 
     def _recorded(self, key: Hashable, inside: Environment, tensors: Sequence[Value]) -> Binding:

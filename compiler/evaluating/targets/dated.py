@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mai.compiler.evaluating.targets.best_answer import is_best_answer
-from mai.compiler.evaluating.targets.target import Target, find_target
-from mai.compiler.ir.graph import Graph
+from mai.compiler.evaluating.targets.target import find_target
+from mai.compiler.ir.graph import Value
 from mai.compiler.program import Program
 from mai.runtime.inputs.dates import form_of
 from mai.runtime.model.manifest import DateForm, Facts
 from mai.spec.diagnostics import MaiError
+
+DAYS = 1e3, 1e5  # Of the years 1972 to 2243; what is the same of small numbers alone, as the day of a week, is none.
+FAR = 50  # Days beside an answer, where an objective is more, even one that forgives some.
 
 
 def dated_results(program: Program, facts: Mapping[str, Facts]) -> dict[str, dict[str, DateForm]]:
@@ -21,27 +24,26 @@ def dated_results(program: Program, facts: Mapping[str, Facts]) -> dict[str, dic
     forms = {field: form for field, each in facts.items() if (form := form_of(each)) is not None}
     if not forms or not program.trainings:
         return {}
-    return {export: _of_export(program, export, forms) for export in program.exports}
+    return {
+        export: {
+            name: form
+            for field, form in forms.items()
+            for name, value in zip(graph.output_names, graph.outputs, strict=True)
+            if _answers(program, export, name, value, field)
+        }
+        for export, graph in program.exports.items()
+    }
 
 
-def _of_export(program: Program, export: str, forms: Mapping[str, DateForm]) -> dict[str, DateForm]:
+def _answers(program: Program, export: str, output: str, value: Value, field: str) -> bool:
+    """Whether an export's result is quantiles of a field, or its value."""
     try:
-        target = find_target(program, export)
+        target = find_target(program, export, field, output)
     except MaiError:
-        return {}
-    form = forms.get(target.field) if len(target.types) == 1 else None
-    return {} if form is None else dict.fromkeys(_answers(program, program.exports[export], target), form)
-
-
-def _answers(program: Program, graph: Graph, target: Target) -> list[str]:
-    """The outputs that are quantiles of a target, or its value."""
-    values = dict(zip(graph.output_names, graph.outputs, strict=True))
-    trainings = [training for training in program.trainings if target.field in training.fields]
-    return [
-        each.output
-        for each in target.answers
-        if each.role == "quantiles"
-        or (
-            each.role == "value" and any(is_best_answer(t, target.field, graph, values[each.output]) for t in trainings)
-        )
-    ]
+        return False
+    if target.answers[0].role == "quantiles":
+        return True
+    trainings = [training for training in program.trainings if field in training.fields]
+    return target.answers[0].role == "value" and any(
+        is_best_answer(program, export, value, training, field, DAYS, far=FAR) for training in trainings
+    )

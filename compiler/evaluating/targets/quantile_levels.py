@@ -104,5 +104,6 @@ class _Slopes:
         fields = {self.field: right.reshape(self.sizes)}
         results = computed(self.graph, self.values, {self.said: self.moved}, fields, self.count + 1)
         total: Array = np.sum([each.reshape(self.count + 1, -1).sum(1) for each in results], 0)
-        slopes: Array = total[1:] - total[0]
+        with np.errstate(invalid="ignore"):  # Of what is infinite.
+            slopes: Array = total[1:] - total[0]
         return slopes

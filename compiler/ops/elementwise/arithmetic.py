@@ -99,6 +99,8 @@ class FloorDivide(Binary):
 class Modulo(Binary):
     """x - y floor(x / y), of whole numbers or of reals: of the sign of y."""
 
+    steep = {1: 1.0}
+
     reference: Lowering = staticmethod(lambda np, x, y: x % y)
     torch: Lowering = staticmethod(lambda torch, x, y: x % y)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.ir.operation import Alignment, Case, Operation, ShapeError, broadcast, case, describe, sample
@@ -16,15 +15,13 @@ if TYPE_CHECKING:
 class Elementwise(Operation, abstract=True):
     """Inputs broadcast as numpy's do; the result has the inputs' dtype unless `result` names another.
 
-    `chosen` are the operands of which each element of the result is one: labels stay labels. `steep` are the operands at which the
-    result or its derivative may be infinite or no number, each with a number at which neither is.
+    `chosen` are the operands of which each element of the result is one: labels stay labels.
     """
 
     alignment = Alignment.FULL
     along = staticmethod(same)
     result: ClassVar[DType | None] = None
     chosen: ClassVar[tuple[int, ...]] = ()
-    steep: ClassVar[Mapping[int, float]] = {}
 
     @classmethod
     def shape(cls, *inputs: Type, **attributes: object) -> Type:

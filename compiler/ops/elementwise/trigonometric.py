@@ -52,7 +52,7 @@ class Tan(Unary):
 class Arctan(Unary):
     """The angle between -pi/2 and pi/2 whose tangent is x."""
 
-    function = Function("arctan", Section.ELEMENTS, fold=math.atan, elsewhere="atan", example="arctan(x)")
+    function = Function("arctan", Section.ELEMENTS, fold=math.atan)
 
     reference: Lowering = staticmethod(lambda np, x: np.arctan(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.atan(x))
@@ -65,7 +65,7 @@ class Arcsin(Unary):
 
     steep = {0: 0.0}
 
-    function = Function("arcsin", Section.ELEMENTS, fold=math.asin, elsewhere="asin", example="arcsin(x)")
+    function = Function("arcsin", Section.ELEMENTS, fold=math.asin)
 
     reference: Lowering = staticmethod(lambda np, x: np.arcsin(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.asin(x))
@@ -80,7 +80,7 @@ class Arccos(Unary):
 
     steep = {0: 0.0}
 
-    function = Function("arccos", Section.ELEMENTS, fold=math.acos, elsewhere="acos", example="arccos(x)")
+    function = Function("arccos", Section.ELEMENTS, fold=math.acos)
 
     reference: Lowering = staticmethod(lambda np, x: np.arccos(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.acos(x))
@@ -100,8 +100,6 @@ class Arctan2(Binary):
         Section.ELEMENTS,
         (tensor("y"), tensor("x")),
         fold=math.atan2,
-        elsewhere="atan2",
-        example="arctan2(a, b)",
     )
 
     reference: Lowering = staticmethod(lambda np, y, x: np.arctan2(y + 0.0, x + 0.0))

@@ -10,7 +10,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.linear import kernels
 from mai.compiler.ops.linear.factors import Solve
-from mai.compiler.ops.linear.matrices import check_square, identity
+from mai.compiler.ops.linear.matrices import check_square, identity, regular
 from mai.compiler.ops.shapes.indexing import Take
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ class Det(Operation):
         (X,),
         says=f"The determinant of a square matrix. Of a singular one with more than {FEW} rows its derivative is NaN.",
     )
+
+    steep = {0: regular}
 
     @classmethod
     def shape(cls, a: Type) -> Type:
@@ -69,6 +71,8 @@ class Logdet(Operation):
         (X,),
         says="The logarithm of the determinant of a square matrix: NaN where that is negative, minus infinity where it is 0.",
     )
+
+    steep = {0: regular}
 
     @classmethod
     def shape(cls, a: Type) -> Type:

@@ -10,7 +10,15 @@ from mai.compiler.ir.signature import Function, Section, X, composed, flag, tens
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.linear import kernels
-from mai.compiler.ops.linear.matrices import check_square, diagonal_of, lower_part, of_each, symmetric, upper_part
+from mai.compiler.ops.linear.matrices import (
+    check_square,
+    diagonal_of,
+    lower_part,
+    of_each,
+    regular,
+    symmetric,
+    upper_part,
+)
 from mai.compiler.ops.products.product import Matmul
 
 if TYPE_CHECKING:
@@ -29,6 +37,8 @@ class Cholesky(Operation):
         (X,),
         says="The lower triangular R with R @ R' = x, for x symmetric and positive definite: NaN for one that is not. (x + x') / 2 is read.",
     )
+
+    steep = {0: regular}
 
     @classmethod
     def shape(cls, a: Type) -> Type:
@@ -69,6 +79,7 @@ class SolveTriangular(Operation):
 
     attributes: ClassVar[dict[str, object]] = {"lower": True}
     alignment = Alignment.EXPAND
+    steep = {0: regular}
 
     @classmethod
     def shape(cls, a: Type, b: Type, lower: bool) -> Type:
@@ -111,6 +122,7 @@ class Solve(Operation):
     """
 
     alignment = Alignment.EXPAND
+    steep = {0: regular}
 
     @classmethod
     def shape(cls, a: Type, b: Type) -> Type:
@@ -160,7 +172,7 @@ def solved_shape(name: str, a: Type, b: Type) -> Type:
 MATRIX, RIGHT = tensor("x"), tensor("b")
 
 
-@composed(Function("solve", Section.MATRICES, (MATRIX, RIGHT), elsewhere="lstsq lu_solve", example="solve(A, b)"))
+@composed(Function("solve", Section.MATRICES, (MATRIX, RIGHT)))
 def solve(a: Term, b: Term) -> Term:
     """The y with x @ y = b, for x [n, n] and b [n] or [n, m], by elimination with partial pivoting. NaN where x is singular."""
     return _of_columns("solve", a, b, lambda left, right: left.emit(Solve, right))
@@ -171,7 +183,7 @@ def solve(a: Term, b: Term) -> Term:
         "solve_triangular",
         Section.MATRICES,
         (MATRIX, RIGHT, flag("lower", True)),
-        elsewhere="triangular_solve cholesky_solve",
+        elsewhere="triangular_solve",
         example="solve_triangular(R, b)",
     )
 )

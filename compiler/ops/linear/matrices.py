@@ -9,6 +9,7 @@ from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Type
 from mai.compiler.ops.backends import Arrays, Tensor
+from mai.compiler.ops.elementwise.conversion import ToReal
 from mai.compiler.ops.elementwise.logic import Equal, Greater
 
 if TYPE_CHECKING:
@@ -80,3 +81,10 @@ def identity(a: Term) -> Term:
     """The identity matrix, one for each of the matrices A: [..., n, n]."""
     rows, columns = _numbered(a)
     return rows.equals(columns).expand(a.shape)
+
+
+def regular(a: Term) -> Term:
+    """A diagonal matrix [m, n] for matrices A [..., m, n]: positive definite, with eigenvalues apart from each other, between 1/2 and 3/2."""
+    rows, columns = _numbered(a)
+    numbers = (columns.emit(ToReal) + 1.0) / a.size(a.shape[-1]) + 0.5
+    return rows.equals(columns) * numbers

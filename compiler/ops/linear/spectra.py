@@ -11,7 +11,15 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.linear.factors import SolveTriangular
 from mai.compiler.ops.linear.kernels import symmetrised, total
-from mai.compiler.ops.linear.matrices import check_square, diagonal_of, identity, lower_part, of_each, symmetric
+from mai.compiler.ops.linear.matrices import (
+    check_square,
+    diagonal_of,
+    identity,
+    lower_part,
+    of_each,
+    regular,
+    symmetric,
+)
 from mai.compiler.ops.linear.reflections import reflected
 from mai.compiler.ops.linear.rotations import turned
 from mai.compiler.ops.products.product import Matmul
@@ -24,6 +32,8 @@ GENERIC = 2.399963  # The golden angle: no vector that anybody writes is orthogo
 
 class OrthogonalFactor(Operation):
     """Q over R, [..., m + n, n], of A [..., m, n] with m at least n: A = Q R, Q' Q = I, R upper triangular with LAPACK's signs."""
+
+    steep = {0: regular}
 
     @classmethod
     def shape(cls, a: Type) -> Type:
@@ -77,6 +87,8 @@ class Spectrum(Operation):
     A vector's sign is that for which its product with cos(1 + 2.4 i) is above 0. NaN where A is not finite. The derivative is that of the
     vectors alone, which is not finite where eigenvalues are equal; `Eigenvalues` has that of the values.
     """
+
+    steep = {0: regular}
 
     @classmethod
     def shape(cls, a: Type) -> Type:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.signature import OWN, REQUIRED, Function, Section, X, count, flag, number, tensor
 from mai.compiler.ir.sizes import Size, product
+from mai.compiler.ir.structure import Across
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.along import normalised
@@ -310,3 +311,6 @@ class BatchNorm(Operation):
             sample(4, kind="positive", lead=False), rank=1,
         ),
     )  # fmt: skip
+
+
+OVER_EXAMPLES = (Across, BatchNorm)  # What they compute of an example depends on the others.

@@ -12,13 +12,15 @@ from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.operation import broadcast
-from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
+from mai.compiler.ir.operation import Lowering, broadcast
+from mai.compiler.ir.rewrite import Copier, copy_graph, reading, rewriting
 from mai.compiler.ir.structure import DERIVATIVES, Constant, Lead, Unlead
 from mai.compiler.ir.types import Axis, DType, Type, join_leads
 from mai.compiler.ops.elementwise import Power
 from mai.compiler.ops.elementwise.base import Elementwise
 from mai.compiler.ops.elementwise.logic import Where
+from mai.compiler.ops.reductions.norm import OVER_EXAMPLES
+from mai.compiler.ops.terms import Term
 from mai.spec.record import record
 
 BRANCHES = (1, 2)  # The operands of a `Where` that it takes or does not take.
@@ -36,7 +38,7 @@ class Guard:
     view: View
     branch: int
     operand: int
-    safe: float
+    safe: float | Lowering
 
 
 @rewriting(Where)
@@ -49,8 +51,8 @@ def untaken(graph: Graph, *, trained: bool = False) -> Graph:
         return graph
 
     def rule(copier: Copier, node: Node) -> bool:
-        if node in inside:
-            return True  # Copied with the `where` that reads it.
+        if node in inside or not copier.mapping.keys().isdisjoint(node.outputs):
+            return True  # Copied with the `where` that reads it, or for its condition.
         if node in roots:
             _copy_with_branches(copier, node, inside)
         return node in roots
@@ -66,8 +68,11 @@ def _guarded_branches(graph: Graph) -> tuple[dict[Node, list[Guard]], set[Node]]
     inside, roots = defaultdict[Node, list[Guard]](list), set[Node]()
     for region in graph.regions():
         places = {node: place for place, node in enumerate(region.nodes)}
-        for branch, wheres in _branches(region):
-            alone, condition = Alone(region.nodes, places, wheres, branch).nodes(graph.outputs), wheres[0].inputs[0]
+        groups = _groups(region)
+        stands_for = {wheres[0].inputs[0]: wheres for wheres in groups}
+        for branch, wheres in ((branch, wheres) for wheres in groups for branch in BRANCHES):
+            condition = wheres[0].inputs[0]
+            alone = Alone(region.nodes, places, wheres, branch, stands_for).nodes(graph.outputs)
             guards = {n: [*_guards(condition, view, branch, n, graph.inputs)] for n, view in alone.items()}
             if any(guards.values()):
                 roots.update(wheres)
@@ -76,13 +81,13 @@ def _guarded_branches(graph: Graph) -> tuple[dict[Node, list[Guard]], set[Node]]
     return inside, roots
 
 
-def _branches(region: Region) -> Iterator[tuple[int, list[Node]]]:
-    """The branches of a region: each with every `where` that takes it by the same condition, the first one first."""
+def _groups(region: Region) -> list[list[Node]]:
+    """Every `where` of a region, by what their conditions compute, the first one first: its condition stands for those of the others."""
     groups = defaultdict[Hashable, list[Node]](list)
     for node in region.nodes:
         if node.op is Where and node.output.type.dtype is DType.REAL:
             groups[_key(node.inputs[0], DEPTH)].append(node)
-    yield from ((branch, wheres) for wheres in groups.values() for branch in BRANCHES)
+    return [*groups.values()]
 
 
 def _key(value: Value, depth: int) -> Hashable:
@@ -101,7 +106,11 @@ class Alone:
     They are of single elements, or of whatever is seen by a condition that is one number for each example.
     """
 
-    def __init__(self, nodes: Sequence[Node], places: Mapping[Node, int], wheres: Sequence[Node], branch: int) -> None:
+    def __init__(
+        self, nodes: Sequence[Node], places: Mapping[Node, int], wheres: Sequence[Node], branch: int,
+        stands_for: Mapping[Value, Sequence[Node]],
+    ) -> None:  # fmt: skip
+        self.stands_for = stands_for  # Conditions with each `where` whose branches they guard: they read them, too.
         self.all, self.places, self.wheres, self.branch = nodes, places, set(wheres), branch
         self.condition = wheres[0].inputs[0]
         self.alone: dict[Node, View] = {}
@@ -115,7 +124,9 @@ class Alone:
         while self.waiting:  # The last one first: all that read a node have been looked at before it.
             place = -heapq.heappop(self.waiting)
             node, view = self.all[place], self.views[place]
-            is_alone = all(v not in leaving and all(self._is_here(r, v) for r in v.uses) for v in node.outputs)
+            is_alone = all(
+                v not in leaving and all(self._is_here(r, v) for r in self._readers(v)) for v in node.outputs
+            )
             if view is not None and is_alone:
                 self.alone[node] = view
                 inner = self._inner_view(node, view)
@@ -125,8 +136,7 @@ class Alone:
 
     def _wait_for(self, value: Value, view: View | None) -> None:
         place = self.places.get(value.producer) if value.producer is not None else None
-        is_condition = value is self.condition  # A `where` inside may take another of the branches by it.
-        if place is None or is_condition or not self._is_seen(self.all[place], view):
+        if place is None or not self._is_seen(self.all[place], view):
             return
         if place not in self.views:
             self.views[place] = view
@@ -136,9 +146,15 @@ class Alone:
 
     def _is_seen(self, node: Node, view: View | None) -> bool:
         """Whether the condition speaks of each element of what a node reads, as of each element of what it makes."""
+        if node.op in OVER_EXAMPLES:
+            return False
         if issubclass(node.op, Elementwise) or node.op in (Lead, Unlead):
             return True
         return node.structure is None and view is not None and not _seen(self.condition, view).rank
+
+    def _readers(self, value: Value) -> Iterator[Node]:
+        yield from value.uses
+        yield from self.stands_for.get(value, ())
 
     def _is_here(self, reader: Node, value: Value) -> bool:
         """Whether a reader of a value is in the branch, or a `where` that takes it as this branch alone."""
@@ -147,14 +163,19 @@ class Alone:
 
     def _inner_view(self, node: Node, view: View) -> View | None:
         """How the condition sees what a node reads; None where it does not."""
+        seen, shape = _seen(self.condition, view), node.output.type.shape
         if node.op is Lead:
-            return view[:-1] if view and view[-1] in ((), Lead.of(node).axes) else None
+            is_whole = view[-1:] == ((),) or (view[-1:] == (Lead.of(node).axes,) and seen.rank == len(shape))
+            return view[:-1] if is_whole else None
         if node.op is not Unlead:
             return view
-        count, seen, shape = Unlead.of(node).count, _seen(self.condition, view), node.output.type.shape
+        count = Unlead.of(node).count
+        axes = node.inputs[0].type.lead[-count:]
+        if not set(axes).isdisjoint(seen.lead):
+            return None  # The elements along an axis of the condition are read together.
         if seen.rank <= len(shape) - count:
             return (*view, ())
-        return (*view, node.inputs[0].type.lead[-count:]) if seen.shape == shape else None
+        return (*view, axes) if seen.shape == shape else None
 
 
 def _seen(condition: Value, view: View) -> Type:
@@ -172,27 +193,18 @@ def _guards(condition: Value, view: View, branch: int, node: Node, inputs: Colle
     """Operands of a node that may be infinite, or bring what is missing in the data, and are as large as the condition."""
     if node.structure is not None:
         return
-    steep: Mapping[int, float] = {}
-    if issubclass(node.op, Elementwise) and not _is_whole_power(node):
-        steep = node.op.steep
+    steep = {} if _is_low_power(node) else node.op.steep
     for operand, value in enumerate(node.inputs):
         safe = steep.get(operand, 0.0 if value in inputs else None)
-        maker = value.producer
-        is_chosen = maker is not None and maker.op is Where and maker.inputs[0] is condition
-        if (
-            safe is not None
-            and value.type.dtype is DType.REAL
-            and not is_chosen
-            and _fits(_seen(condition, view), value)
-        ):
+        if safe is not None and value.type.dtype is DType.REAL and _fits(_seen(condition, view), value):
             yield Guard(condition, view, branch, operand, safe)
 
 
-def _is_whole_power(node: Node) -> bool:
-    """Whether a node is a power like x^2, which is finite with its derivative wherever x is."""
+def _is_low_power(node: Node) -> bool:
+    """Whether a node is x or x^2, whose derivative is finite wherever x is."""
     exponent = node.inputs[1].producer if node.op is Power else None
     number = Constant.of(exponent).value if exponent is not None and exponent.op is Constant else None
-    return isinstance(number, (int, float)) and number >= 1 and number == int(number)
+    return number in (1, 2)
 
 
 def _fits(condition: Type, value: Value) -> bool:
@@ -205,19 +217,19 @@ def _fits(condition: Type, value: Value) -> bool:
 
 
 def _copy_with_branches(copier: Copier, where: Node, inside: Mapping[Node, Sequence[Guard]]) -> None:
-    """Copy a `where` after what is left to copy of its branches, each node after what it reads and after its conditions."""
-    waiting = [where]
-    while waiting:
-        node = waiting[-1]
+    """Copy a `where` after what is left to copy of what it reads, each node after what it reads and after its conditions."""
+    path = {where: None}  # In order: each node is copied for the one before it.
+    while path:
+        node = next(reversed(path))
         guards = inside.get(node, ())
-        read = [*node.inputs, *(guard.condition for guard in guards)]
-        before = [v.producer for v in read if v.producer in inside and v not in copier.mapping]
-        if before and node.output not in copier.mapping:
-            waiting += [n for n in before if n is not None]
+        read = [*reading(node), *(guard.condition for guard in guards)]
+        before = next((v.producer for v in read if v.producer is not None and v not in copier.mapping), None)
+        assert before not in path, "no condition is computed from what it guards"
+        if before is not None:
+            path[before] = None
             continue
-        waiting.pop()
-        if node.output not in copier.mapping:
-            _copy(copier, node, guards)
+        del path[node]
+        _copy(copier, node, guards)
 
 
 def _copy(copier: Copier, node: Node, guards: Sequence[Guard]) -> None:
@@ -228,7 +240,8 @@ def _copy(copier: Copier, node: Node, guards: Sequence[Guard]) -> None:
         copier.copy(node)
         return
     for guard in guards:
-        condition, value, safe = copier[guard.condition], inputs[guard.operand], builder.constant(guard.safe)
+        condition, value = copier[guard.condition], inputs[guard.operand]
+        safe = guard.safe(Term(builder, value)).value if callable(guard.safe) else builder.constant(guard.safe)
         for axes in guard.view:
             condition = builder.lead(condition, axes) if axes else condition
         chosen = (condition, value, safe) if guard.branch == BRANCHES[0] else (condition, safe, value)

@@ -40,7 +40,7 @@ class Tables:
     @property
     def block(self) -> int:
         """How many turns a block has."""
-        rows = [prod(s for s in v.type.shape if isinstance(s, int)) for node in self.makers for v in node.outputs]
+        rows = [prod(s for s in v.type.physical if isinstance(s, int)) for node in self.makers for v in node.outputs]
         return max(1, min(MOST_TURNS, MOST_ELEMENTS // max(rows, default=1)))
 
 

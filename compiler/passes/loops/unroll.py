@@ -16,8 +16,9 @@ from mai.compiler.passes.local.prune import needed_for
 def unroll(graph: Graph, at_most: int | None = None, *, alike: bool = True) -> Graph:
     """No fresh loop is left, and no weight's name has a `{}`.
 
-    With `at_most`, a loop whose body does not depend on its turn has no more turns than that: for whoever only wants to know
-    what can be done with the body, since its turns are alike. Without `alike`, any fresh loop has its first turns alone.
+    With `at_most`, a loop whose body does not depend on its turn has no more turns than that, and one more for each
+    state beside the first: for whoever only wants to know what can be done with the body, since its turns are alike, and what is true of one
+    state comes to the last one by way of all others. Without `alike`, any fresh loop has its first turns alone.
     """
     if not any(node.op is Loop and Loop.of(node).fresh for node in graph.walk()):
         return graph
@@ -68,7 +69,7 @@ def _turns(loop: Node, at_most: int | None, alike: bool) -> int:
     assert isinstance(count, int), "a fresh loop has a known number of turns"
     if at_most is None or (alike and _asks_for_its_turn(loop.regions[0])):
         return count
-    return min(count, at_most)
+    return min(count, at_most + max(0, len(loop.inputs) - 2))
 
 
 def _asks_for_its_turn(body: Region) -> bool:

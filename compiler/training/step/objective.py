@@ -26,6 +26,7 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 MakeModules = Callable[[Sequence[int]], list[Module]]
 """Of the outputs with these numbers, one module for each part of a batch."""
 HELP = "a smaller learning rate or `clip = 1.0` often helps"
+OF_FIRST_STEP = "no weight has moved yet, so no learning rate is the cause: the notes say what is computed of what"
 
 
 class Objective:
@@ -167,7 +168,8 @@ class Objective:
         where = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
         shown = "infinite" if math.isinf(loss) else "not a number"
         message = f"at step {step + 1:,}{self._of} the objective `{self.written.text}` is {shown}; {where}"
-        return MaiError([Diagnostic("loss-not-finite", self.written.span, message, help=HELP)])
+        help = HELP if step else OF_FIRST_STEP
+        return MaiError([Diagnostic("loss-not-finite", self.written.span, message, help=help)])
 
 
 def rows_of(fields: Mapping[str, Tensor], parts: Sequence[range], part: range) -> Mapping[str, Tensor]:

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 import torch
 
-from mai.compiler.weights.packed.parts import WORD, Packed, Parts, Said, Values, check_bits, codes_of, with_needed
+from mai.compiler.weights.packed.parts import (
+    WORD,
+    Packed,
+    Parts,
+    Said,
+    Values,
+    check_bits,
+    codes_of,
+    with_needed,
+    word_of_ones,
+)
 from mai.compiler.weights.packed.scales import spread, weights_of
 
 AWQ_PLACES = (0, 4, 1, 5, 2, 6, 3, 7)  # At which of eight codes of a word each of eight columns lies.
 
 
 def join_gptq(parts: Parts, said: Said) -> Packed:
-    """s[g(i), o] (q[i, o] - z[g(i), o]); AutoGPTQ keeps z - 1."""
+    """s[g(i), o] (q[i, o] - z[g(i), o]); AutoGPTQ keeps z - 1, and GPTQModel words of z less words of 1, with what is carried where z is 0."""
     order, (rows, out) = parts.get(".g_idx"), parts[".qweight"].shape
     inputs = order.shape[0] if order is not None else rows * WORD // said["bits"]
     bits = check_bits(rows * WORD // inputs)
-    less = 0 if "gptq_v2" in (said.get("checkpoint_format"), said.get("format")) else 1
+    less = 0 if "gptq_v2" in (said.get("checkpoint_format"), said.get("format")) else word_of_ones(bits)
 
     def unpack(values: Values) -> torch.Tensor:
-        group = values[".g_idx"].long() if order is not None else _groups(said, inputs)
-        zeros, scales = codes_of(values[".qzeros"], bits) + less, values[".scales"].float()
+        zeros, scales = codes_of(values[".qzeros"] + less, bits), values[".scales"].float()
+        group = values[".g_idx"].long() if order is not None else _groups(said, inputs, len(scales))
         return (codes_of(values[".qweight"].T, bits) - zeros.T[:, group]) * scales.T[:, group]
 
     return Packed((out, inputs), with_needed(parts, ".qzeros", ".scales"), unpack)
@@ -30,7 +40,7 @@ def join_awq(parts: Parts, said: Said) -> Packed:
     inputs, words = parts[".qweight"].shape
 
     def unpack(values: Values) -> torch.Tensor:
-        group = _groups(said, inputs)
+        group = _groups(said, inputs, len(values[".scales"]))
         codes, zeros = (_in_place(codes_of(values[end], 4)) for end in (".qweight", ".qzeros"))
         return ((codes - zeros[group]) * values[".scales"].float()[group]).T
 
@@ -43,10 +53,13 @@ def _in_place(codes: torch.Tensor) -> torch.Tensor:
     return eights[..., list(AWQ_PLACES)].flatten(-2)
 
 
-def _groups(said: Said, inputs: int) -> torch.Tensor:
-    """To which group each input of a matrix belongs."""
-    size = said.get("group_size", -1)
-    return torch.arange(inputs) // (inputs if size in (-1, None) else size)
+def _groups(said: Said, inputs: int, count: int) -> torch.Tensor:
+    """To which of so many groups each input of a matrix belongs. Raises `RuntimeError` where there are more groups or less."""
+    stated = said.get("group_size", -1)
+    size = inputs if stated in (-1, None) else stated
+    if -(-inputs // size) != count:
+        raise RuntimeError(f"{count} groups of scales for {inputs} inputs, of which {size} are a group")
+    return torch.arange(inputs) // size
 
 
 def join_words(parts: Parts, said: Said) -> Packed:

@@ -112,7 +112,8 @@ TABLE = (".weight", ".weight.quant_map", ".weight.nested_absmax", ".weight.neste
 CODES = (".qzeros", ".scales", ".g_idx")
 METHODS = {
     "gptq": Method((Form(".qweight", CODES, ".weight", join_gptq),), {
-        "checkpoint_format": ("gptq", "gptq_v2", "", None), "format": ("gptq", "gptq_v2", None), "is_marlin_format": (False, None)}),
+        "checkpoint_format": ("gptq", "gptq_v2", "", None), "format": ("gptq", "gptq_v2", None), "is_marlin_format": (False, None),
+        "pack_dtype": ("int32", None)}),
     "awq": Method((Form(".qweight", CODES, ".weight", join_awq),), {"version": ("gemm", "GEMM"), "bits": (4,), "w_bit": (4,)}),
     "fp8": Method(FP8, {"fmt": ("e4m3", "e5m2")}),
     "fbgemm_fp8": Method(FP8, {}),

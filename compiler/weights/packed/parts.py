@@ -35,12 +35,12 @@ class Packed:
     def read(self) -> torch.Tensor:
         """The tensor in float32. Raises `OSError`: its parts do not fit each other."""
         try:
-            found = self.unpack({end: part.read() for end, part in self.parts.items()}).float()
+            tensor = self.unpack({end: part.read() for end, part in self.parts.items()}).float()
         except (RuntimeError, IndexError) as error:
             raise OSError(f"its parts do not fit each other: {error}") from error
-        if tuple(found.shape) != self.shape:
-            raise OSError(f"its parts give {list(found.shape)}, and not {list(self.shape)}")
-        return found
+        if tuple(tensor.shape) != self.shape:
+            raise OSError(f"its parts give {list(tensor.shape)}, and not {list(self.shape)}")
+        return tensor
 
     def row(self, place: int) -> Readable:
         """One place on the first axis, which stays, of size 1."""
@@ -58,6 +58,11 @@ def codes_of(words: torch.Tensor, bits: int) -> torch.Tensor:
     shifts = torch.arange(0, WORD, bits, dtype=torch.int32)
     codes: torch.Tensor = (words.int()[..., None] >> shifts) & (2**bits - 1)
     return codes.flatten(-2)
+
+
+def word_of_ones(bits: int) -> int:
+    """A word whose codes are all 1."""
+    return sum(1 << place for place in range(0, WORD, bits))
 
 
 def check_bits(bits: object) -> int:

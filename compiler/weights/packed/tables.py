@@ -26,7 +26,7 @@ def join_table(parts: Parts, said: Said) -> Packed:
     shape, size = tuple(about["shape"]), about["blocksize"]
 
     def unpack(values: Values) -> torch.Tensor:
-        codes = values[".weight"].flatten().int()
+        codes = values[".weight"].flatten().view(torch.uint8).int()  # Bytes may be kept as numbers of another type.
         numbers = values[".weight.quant_map"].float()[torch.stack([codes >> 4, codes & 15], -1).flatten()]
         return (numbers * _largest(values, about).repeat_interleave(size)[: len(numbers)])[: prod(shape)].reshape(shape)
 

@@ -77,8 +77,8 @@ NAMES: dict[str, Entry] = {
         "No solver has this name",
         "Some take a number of steps, `rk4(20)`, others choose their steps by a tolerance, `dopri5(rtol = 1e-4)`, and\n"
         "`euler_maruyama(100)` is for noise, and `stratonovich_heun(100)` for Stratonovich's. spec/functions.md lists them with their orders, `mai explain rk4` tells of one.",
-        net("integrate s in 0..1 using rk5(10) { dx/ds = x }"),
-        net("integrate s in 0..1 using rk4(10) { dx/ds = x }"),
+        net("integrate s in 0..1 using eulr(10) { dx/ds = x }"),
+        net("integrate s in 0..1 using euler(10) { dx/ds = x }"),
     ),
     "import-not-found": Entry(
         "An imported file is not there",
@@ -147,7 +147,7 @@ SHAPES: dict[str, Entry] = {
     "softmax-twice": Entry(
         "Probabilities where logits are taken",
         "`cross_entropy` has the softmax inside it: of probabilities it would take a second one, and training would be slow and\n"
-        "end too early. A net that is trained this way returns logits; the export takes the `softmax` of them.",
+        "end too early. So have `categorical`, `mixture` and `bernoulli(logits = ...)`. A net that is trained this way returns logits; the export takes the `softmax` of them.",
         "net f(x: [64]) -> [10] { return softmax(linear(x, 10)) }\ndata x: [64], y: class[10] from digits()\n"
         "train(steps = 5) { minimize cross_entropy(f(x), y) }\n",
         "net f(x: [64]) -> [10] { return linear(x, 10) }\ndata x: [64], y: class[10] from digits()\n"

@@ -37,7 +37,8 @@ RUNNING: dict[str, Entry] = {
         "`extend` never computes the past again: it keeps what each operation needs of it. That works where no token looks\n"
         "at a later one. The operation named here does, or its result changes for old tokens as the text grows.\n"
         "Its file computes the whole text again for every token, which takes long for long texts. It is refused where an option asks for\n"
-        "an incremental form: `--cache concat` or `two-level`, `--speculate`, `--capacity`.",
+        "an incremental form: `--cache concat` or `two-level`, `--speculate`, `--capacity`. A net whose tokens look at later ones learns nothing\n"
+        "of the next token, `text[1:]` from `f(text[:-1])`: the answer is among what it looks at.",
     ),
     "no-drafts": Entry(
         "A text of which a turn can read one token alone",

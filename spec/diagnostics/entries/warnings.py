@@ -10,6 +10,10 @@ _CLASSIFIER = (
     "data x: [64], y: class[10] from digits(split = train)\nnet f(x: [64]) -> [{0}] {{ return {1} }}\n"
     "train(steps = 5) {{ minimize cross_entropy(f(x), y) }}\n"
 )
+_HALVES = (
+    "data x: [2], y: class[2] from moons()\nnet f(x: [2]) -> [] {{ return linear(x, 1)[0] }}\n"
+    "train(steps = 5) {{ minimize -log_prob(bernoulli({}), y) }}\n"
+)
 _GUIDED = (
     "const none = 2\ndata x: [2], y: class[2] from moons()\nnet f(x: [2], y: class[3]) -> [2] {{ return linear(x, 2) + embed(y, 2) }}\n"
     "train(steps = 5) {{\n  {0}minimize sum((f(x, {1}) - x)^2)\n}}\nexport g(x: [2]) -> [2] {{ return f(x, none) }}\n"
@@ -109,9 +113,23 @@ WARNINGS: dict[str, Entry] = {
     "bounded-logits": Entry(
         "Logits that cannot be any number",
         "`cross_entropy` takes logits, of any sign and size, and takes the softmax itself. After a `relu`, `sigmoid` or `softmax`\n"
-        "some labels can never be likely, or never unlikely.",
+        "some labels can never be likely, or never unlikely. So it is with `softplus(-z)` and `softplus(z)`, the losses of two labels.",
         _CLASSIFIER.format("10", "relu(linear(x, 10))"),
         _CLASSIFIER.format("10", "linear(x, 10)"),
+    ),
+    "logits-as-probability": Entry(
+        "Logits where a probability is taken",
+        "`bernoulli(p)` takes a probability. A linear layer gives any number: below 0 or above 1 the loss is not a number, and a draw\n"
+        "is always the same. `bernoulli(logits = z)` takes the sigmoid itself, and does not round it off.",
+        _HALVES.format("f(x)"),
+        _HALVES.format("logits = f(x)"),
+    ),
+    "label-as-number": Entry(
+        "A label that is taken for an amount",
+        "A label is a whole number, and arithmetic takes it for an amount: in `f(x) - y` with a number of f(x) for each label, the same\n"
+        "y is taken from each of them. A number of each label is `one_hot(y, 10)`; the usual loss is `cross_entropy(f(x), y)`.",
+        _CLASSIFIER.format("10", "linear(x, 10)").replace("cross_entropy(f(x), y)", "mean((f(x) - y)^2)"),
+        _CLASSIFIER.format("10", "linear(x, 10)").replace("cross_entropy(f(x), y)", "mean((f(x) - one_hot(y, 10))^2)"),
     ),
     "shared-objectives": Entry(
         "Objectives that work against each other",

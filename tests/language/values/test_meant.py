@@ -58,6 +58,20 @@ def test_possible_draws(tmp_path: Path, draw: str) -> None:
     assert slugs(tmp_path, export(f"k ~ {draw}\n  return sum(x) + sum(y)")) == []
 
 
+@pytest.mark.parametrize(
+    ("draw", "right"),
+    [
+        ("uniform(0, 1, [3])", "uniform([3], 0, 1)"),
+        ("normal(0, 1, 3)", "normal([3], 0, 1)"),
+        ("normal(size = 3, mean = 1)", "normal([3], mean = 1)"),
+        ("normal(0, shape = [3], std = 2)", "normal([3], 0, std = 2)"),
+    ],
+)
+def test_the_shape_of_a_draw_comes_first(tmp_path: Path, draw: str, right: str) -> None:
+    ((_, _, help),) = slugs(tmp_path, f"export f(x: [3]) -> [3] {{\n  k ~ {draw}\n  return x + k\n}}\n")
+    assert help == f"write `{right}`"
+
+
 def test_a_number_by_name_is_that_number(tmp_path: Path) -> None:
     """The mean is 0 where only the deviation is said."""
     text = "export f(x: [2]) -> [2] {\n  param w: [2] ~ normal(std = 0.25)\n  k ~ normal([2], std = 0)\n  return w * x + k\n}\n"

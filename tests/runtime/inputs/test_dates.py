@@ -91,6 +91,45 @@ def test_what_is_no_date_is_refused(
     assert message in refused.value.message
 
 
+@pytest.mark.parametrize(
+    ("form", "value", "looks", "help"),
+    [
+        ("day", 20240501, "20240501 looks like a date in digits alone", "2024-05-01"),
+        ("day", [DAY, 20240501], "20240501 looks like a date in digits alone", "2024-05-01"),
+        (
+            "day",
+            ["2024-05-01", 45413],
+            "45413 looks like days since 1899-12-30, as a spreadsheet counts them",
+            "2024-05-01",
+        ),
+        ("day", 2024, "2024 looks like a year", "2024-01-01"),
+        ("time", 202405010930, "202405010930 looks like a date in digits alone", "2024-05-01 09:30"),
+        ("time", np.float64(45413.375), "45413.375 looks like days since 1899-12-30", "2024-05-01 09:00"),
+        ("utc", np.array([1714555800]), "1714555800 looks like seconds since 1970", "2024-05-01 09:30Z"),
+        ("utc", 1714555800123, "1714555800123 looks like milliseconds since 1970", "2024-05-01 09:30Z"),
+        ("day", 1714555800123456789, "looks like nanoseconds since 1970", "2024-05-01"),
+        ("day", np.float32(20240501), "20240500 looks like a date in digits alone", "2024-03-14, or 14.03.2024"),
+        ("day", [np.nan, 5e9], "5000000000 is far from these", "2024-03-14, or 14.03.2024"),
+    ],
+)
+def test_numbers_that_are_no_days_are_refused(
+    opened: Callable[..., Model], form: DateForm, value: object, looks: str, help: str
+) -> None:
+    with pytest.raises(ModelError) as refused:
+        opened(form, gaps=True)(when=value)
+    assert "2000-01-01 to 2024-05-01 in the data; numbers are days since 1970-01-01, and " in refused.value.message
+    assert looks in refused.value.message and refused.value.help == f"write it as {help}"
+
+
+def test_days_in_a_likely_range_and_dates_of_any_time_are_taken(opened: Callable[..., Model]) -> None:
+    model = opened("day")
+    far = "2094-05-02"  # Its days are what a spreadsheet has for 2024-04-30.
+    for value in (far, [date(2094, 5, 2)], read_value(model, model.inputs["when"], far, None)):
+        assert model(when=value).tolist() == [45412]
+    for days_ in (0, 8000, DAY + 3000, 32000):
+        assert model(when=days_).tolist() == [days_]
+
+
 def test_what_is_missing_is_nan(opened: Callable[..., Model]) -> None:
     for value in (
         ["2024-05-01", np.nan],
@@ -120,13 +159,14 @@ def test_words_of_the_command_line(
     Path("bare.csv").write_text("2024-05-01\n")
     np.save("when.npy", np.array(["2024-05-01"], "datetime64[D]"))
     model = opened("day")
-    value: Any = read_value(model, model.inputs["when"], word, None)
-    assert np.asarray(value).tolist() == expected
+    value: Any = np.asarray(read_value(model, model.inputs["when"], word, None))
+    assert (value.astype("M8[D]").astype(float) if value.dtype.kind == "M" else value).tolist() == expected
 
 
 @pytest.mark.parametrize(
     ("word", "message"),
     [("2024-05-02..2024-05-01", "is no range of days"), ("2024-05-01..soon", "this is `soon`"), ("", "this is ``"),
+     ("20240501", "looks like a date in digits alone"), ("[2024-05-01, 20240501]", "looks like a date in digits alone"),
      ("0001-01-01..9999-12-31", "is no range of days")],
 )  # fmt: skip
 def test_words_that_are_no_dates_are_refused(opened: Callable[..., Model], word: str, message: str) -> None:

@@ -222,6 +222,7 @@ DECODERS |= {
     "gemma4": Model("Gemma4ForCausalLM", "Gemma4TextConfig", {
         **TEXT, "num_hidden_layers": 5, "head_dim": 8, "global_head_dim": 16, "sliding_window": 5, "num_kv_shared_layers": 2, "use_double_wide_mlp": True,
         "vocab_size_per_layer_input": VOCAB, "hidden_size_per_layer_input": 6, "final_logit_softcapping": 4.0,
+        "use_bidirectional_attention": "vision",
         "layer_types": ["sliding_attention", "full_attention", "sliding_attention", "sliding_attention", "full_attention"]}),
     "gemma4, experts": Model("Gemma4ForCausalLM", "Gemma4TextConfig", {
         **TEXT, "head_dim": 8, "global_head_dim": 12, "num_global_key_value_heads": 1, "attention_k_eq_v": True, "sliding_window": 5,

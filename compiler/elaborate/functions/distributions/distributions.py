@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, Distribution
 from mai.compiler.elaborate.bounds import setting_of
-from mai.compiler.elaborate.errors.repairs import as_shape
+from mai.compiler.elaborate.errors.logits import PROBABILITIES, refuse_probabilities
+from mai.compiler.elaborate.errors.repairs import as_shape, shape_first
 from mai.compiler.elaborate.functions.builtins import Arg, builtin
 from mai.compiler.elaborate.functions.distributions.draw_ranges import check_numbers
 from mai.compiler.elaborate.functions.distributions.temperature import cooled, forbid_division
@@ -17,6 +18,7 @@ from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError
 from mai.compiler.ir.signature import Section
 from mai.compiler.ir.sizes import Size
+from mai.spec.diagnostics import Edit
 from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
 
@@ -29,9 +31,12 @@ def _register(family: Family) -> None:
     def implementation(e: Elaborator, *positional: Arg, **named: Arg) -> Binding:
         written = list(positional)
         shape = _shape(e, family, written) if family.has_shape else ()
-        arguments = _by_name(e, family, written, named)
+        arguments = _by_name(e, family, written, named, family.has_shape and not shape)
         if family.by_logits and "logits" in arguments:
-            logits = e.real(arguments["logits"].value, arguments["logits"].span)
+            written_logits = arguments["logits"]
+            logits = e.real(written_logits.value, written_logits.span)
+            taker, otherwise = f"{family.name}(logits = ...)", f"write `{family.name}(p)`"
+            refuse_probabilities(e, logits, written_logits.span, taker, otherwise, PROBABILITIES)
             return _distribution(e, family.by_logits, shape, (logits,))
         numbers = [arguments[p.name].value if p.name in arguments else p.default for p in family.parameters]
         check_numbers(e, family.name, arguments, numbers)
@@ -68,16 +73,26 @@ def _no_shape(e: Elaborator, family: Family, span: Span, count: int) -> Exceptio
     return e.fail("not-a-dimension", span, message, help=put(span, f"[{count}], {span.text}"))
 
 
-def _by_name(e: Elaborator, family: Family, written: list[Arg], named: Mapping[str, Arg]) -> dict[str, BoundArgument]:
+def _with_shape_first(e: Elaborator, written: list[Arg], shape: Arg) -> Edit | None:
+    call = e.builder.span
+    return None if call is None else shape_first(call, written, shape)
+
+
+def _by_name(
+    e: Elaborator, family: Family, written: list[Arg], named: Mapping[str, Arg], may_have_shape: bool
+) -> dict[str, BoundArgument]:
     """The arguments by the names of their parameters, of which none lacks."""
     names = [p.name for p in family.parameters]
     if len(written) > len(names):
-        message = f"`{family.name}` takes {', '.join(names)}"
-        raise e.fail("too-many-arguments", written[len(names)].span, message)
+        message, extra = f"`{family.name}` takes {', '.join(names)}", written[len(names)]
+        help = _with_shape_first(e, [*written, *named.values()], extra) if may_have_shape else None
+        raise e.fail("too-many-arguments", extra.span, message, help=help)
     arguments = dict(zip(names, written, strict=False))
     for name, argument in named.items():
         if name not in names and not (family.by_logits and name == "logits"):
-            raise e.unknown_argument(family.name, argument.name or "", argument.name_span or argument.span, names)
+            is_shape = may_have_shape and name in ("shape", "size")
+            help = _with_shape_first(e, [*written, *named.values()], argument) if is_shape else None
+            raise e.unknown_argument(family.name, name, argument.name_span or argument.span, names, help)
         if name in arguments:
             raise e.fail("too-many-arguments", argument.span, f"`{name}` of `{family.name}` is said twice")
         arguments[name] = argument
@@ -105,6 +120,7 @@ def categorical(
     `categorical(z / t)` has the temperature t.
     """
     z = e.real(logits.value, logits.span)
+    refuse_probabilities(e, z, logits.span, "categorical", "write `categorical(log(p))`")
     z, divisor = cooled(e, z) if temperature is None else (z, e.real(temperature.value, temperature.span))
     forbid_division(e, z, logits.span)
     filters = [None if top_k is None else e.value(top_k.value, top_k.span)]
@@ -136,6 +152,7 @@ def mixture(e: Elaborator, logits: Arg, components: Arg) -> Binding:
     if not isinstance(inner, Distribution):
         message = "a `mixture` is of a distribution with parameters [K, ...]"
         raise e.fail("type-mismatch", components.span, message, help="write `mixture(w, normal(m, s))`")
+    refuse_probabilities(e, z, logits.span, "mixture", "write `mixture(log(p), ...)`")
     if not z.type.rank:
         raise ShapeError("rank-mismatch", "the logits of a `mixture` are [K], one for each component", 0)
     return _distribution(e, "mixture", (), (z, inner))

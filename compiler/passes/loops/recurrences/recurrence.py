@@ -16,10 +16,10 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, made_in, reading
 from mai.compiler.ir.sizes import Size
-from mai.compiler.ir.structure import Across, Loop, Spread
+from mai.compiler.ir.structure import Loop, Spread
 from mai.compiler.ir.types import TURN_DEPTH, Axis, Type, join_leads
 from mai.compiler.ops.random.random_numbers import Draw
-from mai.compiler.ops.reductions.norm import BatchNorm
+from mai.compiler.ops.reductions.norm import OVER_EXAMPLES
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.passes.derivatives.dependence import is_real
 from mai.compiler.passes.loops.hoist import split_by_dependence
@@ -29,7 +29,6 @@ from mai.spec.record import record
 
 Places = tuple[int, ...]
 
-TOGETHER = (Across, BatchNorm)  # They look at all examples, and would look at all turns.
 LARGEST = 4  # How often the states a value of one turn may be large: a block of turns holds many of it.
 SMALL = 4096  # Elements that are few in any case.
 
@@ -240,7 +239,7 @@ def rows_taken(loop: Node, inside: Container[Value]) -> list[Node]:
 
 def can_widen(node: Node, inside: Container[Value]) -> bool:
     """Whether an operation on values from inside a loop may be done for many turns at once."""
-    if node.regions or issubclass(node.op, (Draw, *TOGETHER)):
+    if node.regions or issubclass(node.op, (Draw, *OVER_EXAMPLES)):  # These would look at all turns.
         return False
     return not any(node.inputs[i] in inside for i in node.op.unled if i < len(node.inputs))
 

@@ -1,0 +1,45 @@
+"""Which rows of its table a spec trains on, holds out, and keeps for tests, as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mai.compiler.data.batches import load
+from mai.compiler.data.fields import bad
+from mai.runtime.files import write_atomically
+
+if TYPE_CHECKING:
+    from mai.compiler.data.places import Places
+    from mai.compiler.program import Program
+
+NAMES = {"train": "train", "held_out": "held-out", "test": "test"}  # Of parts, as they are written.
+
+
+def save_parts(program: Program, path: Path) -> None:
+    """Write a .csv with the `row` of each example, from 1, and the `part` that it is in, in the order of the rows.
+
+    Rows of several files are counted on from one to the next. What is held out or for tests in files of its own has the rows of these,
+    and stands behind the others.
+
+    Raises:
+        MaiError: the data cannot be read, or their examples are no rows of a table.
+        OSError: the file cannot be written.
+    """
+    training = program.trainings[0]
+    data = load(training.data, training.fields, 0, Path(program.source.path).parent, where=training.where)
+    if "train" not in data.places or any(each.begins is not None for each in data.places.values()):
+        what = "they are windows, which share rows" if data.places else "no row of a table is one of them"
+        raise bad(f"`{training.data.name}`: its examples have no rows of their own: {what}")
+    in_files = {"held_out": "validation", "test": "test"}
+    others = {part for part, setting in in_files.items() if getattr(training.data, setting, None) is not None}
+    own = {name: places for name, places in data.places.items() if name not in others}
+    lines = [*_lines(own), *(line for name in NAMES if name in others for line in _lines({name: data.places[name]}))]
+    write_atomically(path, ("\n".join(["row,part", *lines]) + "\n").encode())
+
+
+def _lines(places: Mapping[str, Places]) -> list[str]:
+    """The rows of some parts, in order."""
+    rows = sorted((int(row) + 1, NAMES[name]) for name, each in places.items() for row in each.rows)
+    return [f"{row},{part}" for row, part in rows]

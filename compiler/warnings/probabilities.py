@@ -1,0 +1,96 @@
+"""Numbers that stand for something else: logits for probabilities, labels for amounts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mai.compiler.elaborate.random.families import FAMILIES
+from mai.compiler.ir.graph import Node, Value
+from mai.compiler.ir.types import DType
+from mai.compiler.ops.elementwise.arithmetic import Subtract
+from mai.compiler.ops.elementwise.conversion import ToReal
+from mai.compiler.ops.products.product import Affine
+from mai.compiler.ops.shapes.indexing import Pick, Slice
+from mai.compiler.warnings.dataflow import Dataflow
+from mai.compiler.warnings.subject import Subject, warning
+from mai.spec import ast
+from mai.spec.ast_walk import nodes_of
+from mai.spec.diagnostics import Diagnostic, Edit
+from mai.spec.diagnostics.edit import put
+from mai.spec.source import Span
+
+
+def logits_as_probabilities(subject: Subject) -> Iterator[Diagnostic]:
+    """`bernoulli(f(x))` where f ends in a linear layer, whose numbers are of any sign and size."""
+    calls = _of_probabilities(subject)
+    if not calls:
+        return
+    for graph in subject.graphs:
+        flow = Dataflow(graph)
+        for node in (n for n in flow.nodes if n.span in calls and any(_is_linear(flow, v) for v in n.inputs)):
+            assert node.span is not None
+            call = calls[node.span]
+            name, given = call.function.span.text, call.arguments[-1]
+            said = f"`{name}` takes a probability, from 0 to 1; this comes from a linear layer, and is any number"
+            yield warning("logits-as-probability", given.value.span, said, help=_as_logits(name, given))
+
+
+def _of_probabilities(subject: Subject) -> dict[Span, ast.Call]:
+    """The calls of distributions that take probabilities or logits and are given the former, by their places and those of their draws."""
+    kinds = {name for name, family in FAMILIES.items() if family.by_logits}
+    calls: dict[Span, ast.Call] = {}
+    for call in nodes_of(subject.file, ast.Call):
+        names = [argument.name for argument in call.arguments]
+        if call.function.span.text in kinds and names and "logits" not in names:
+            calls[call.span] = call
+    draws = ((draw, calls.get(draw.distribution.span)) for draw in nodes_of(subject.file, ast.Draw))
+    return calls | {draw.span: call for draw, call in draws if call is not None}
+
+
+def _is_linear(flow: Dataflow, value: Value) -> bool:
+    """Whether a value is what a linear layer gives, or some numbers of it."""
+    node = flow.source(value)
+    while node is not None and node.op in (Pick, Slice):
+        node = flow.source(node.inputs[0])
+    return node is not None and node.op is Affine and flow.weight(node.inputs[1]) is not None
+
+
+def _as_logits(name: str, given: ast.Argument) -> Edit | str:
+    words = f"write `{name}(logits = {given.value.span.text})`"
+    return words if given.name is not None else put(given.value.span, f"logits = {given.value.span.text}", words)
+
+
+def labels_as_numbers(subject: Subject) -> Iterator[Diagnostic]:
+    """`f(x) - y` of as many numbers as y has classes: the number of the label is taken from each of them."""
+    training = subject.training
+    if training is None:
+        return
+    flow = Dataflow(training.graph)
+    for node in (n for n in flow.nodes if n.op is Subtract):
+        pairs = (node.inputs, node.inputs[::-1])
+        label = next(
+            (label for scores, side in pairs if (label := _label_beside(flow, scores, side)) is not None), None
+        )
+        if label is not None:
+            yield _as_number(subject, node, label)
+
+
+def _label_beside(flow: Dataflow, scores: Value, side: Value) -> Value | None:
+    """The label of the data that a number is, beside a number for each of its classes."""
+    shape, other = scores.type.shape, side.type.shape
+    maker = flow.source(side)
+    if maker is None or maker.op is not ToReal or not shape or other[-1:] not in ((), (1,)):
+        return None
+    label = flow.seen_through(maker.inputs[0])
+    is_label = label in flow.graph.inputs and label.type.dtype is DType.INT and label.type.classes == shape[-1]
+    return label if is_label and shape[-1] != 1 and flow.weights_behind(scores) else None
+
+
+def _as_number(subject: Subject, node: Node, label: Value) -> Diagnostic:
+    name, count = label.name, label.type.classes
+    written = next((each for each in nodes_of(subject.file, ast.Binary) if each.span == node.span), None)
+    sides = [] if written is None else [written.left.span.text, written.right.span.text]
+    scores = next((side for side in sides if side != name), "logits") if name in sides else "logits"
+    said = f"the label `{name}` is one number here, and is taken with each of {count} others"
+    help = f"write `cross_entropy({scores}, {name})`, or `one_hot({name}, {count})` for a number of each label"
+    return warning("label-as-number", node.span, said, help=help)
