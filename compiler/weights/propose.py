@@ -9,9 +9,9 @@ from fnmatch import fnmatchcase
 from mai.compiler.ir.graph import Weight
 from mai.compiler.weights.equal import equal_names
 from mai.compiler.weights.families import NO_CONSTANTS, Family, FamilyMatch, find_family, match_families
-from mai.compiler.weights.likeness import Shape, natural_order
 from mai.compiler.weights.load import Usage
-from mai.compiler.weights.matches import Match, Pair, best_matches, number_counts
+from mai.compiler.weights.matching.likeness import Shape, natural_order
+from mai.compiler.weights.matching.matches import Match, Pair, best_matches, number_counts
 from mai.compiler.weights.rules import Chain, Pattern, Transpose, layer_pattern
 from mai.spec.source import Source, Span
 

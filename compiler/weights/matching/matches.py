@@ -11,7 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from mai.compiler.weights.likeness import Group, Shape, Tensors, layer_groups, likeness, single_groups, split_name
+from mai.compiler.weights.matching.likeness import (
+    Group,
+    Shape,
+    Tensors,
+    layer_groups,
+    likeness,
+    single_groups,
+    split_name,
+)
 from mai.compiler.weights.rules import Cut, Step, Transpose
 
 
