@@ -89,3 +89,10 @@ def test_every_slow_test_that_is_listed_is_there() -> None:
             if isinstance(n, ast.FunctionDef)
         }
         assert {n.split("::")[1].split("[")[0] for n in names if n.startswith(f"{file}::")} <= functions
+
+
+def test_the_slow_ones_are_there() -> None:
+    """A test that has moved, or has another name, is measured again."""
+    texts = {path.relative_to(TESTS.parent).as_posix(): path.read_text(encoding="utf-8") for path in FILES}
+    names = {f"{path}::{name}" for path, text in texts.items() for name in re.findall(r"(?m)^def (test_\w+)", text)}
+    assert {name.split("[")[0] for name in listed()} <= names

@@ -77,7 +77,7 @@ def _check_fit(program: Program, arrays: Mapping[str, Array]) -> None:
             check_fits(weight, arrays[name].shape, AMONG, lambda: None)
         elif weight.follows is None:
             check_fits(weight, None, AMONG, partial(_help_for, name, others))
-    for name in others:
+    for name in sorted(others):
         raise MaiError([Diagnostic("weights-unused", None, f"the spec has no parameter `{name}`", help=LEFT_OUT)])
 
 

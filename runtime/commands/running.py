@@ -107,7 +107,10 @@ def read_points(path: Path) -> Array:
 def _columns(path: Path, named: str) -> list[str]:
     """The two columns of a table that are points; none where it has columns of `x`, or no more than two."""
     if named:
-        return named.split(",")
+        names = [name.strip() for name in named.split(",")]
+        if len(names) != 2:
+            raise ModelError("input-shape", f"a point has two numbers, {path}:{named} names {len(names)}")
+        return names
     head, *rows = read_rows(path)[:2] or [[]]
     if len(head) <= 2 or {"x", "x0"} & {*head} or all(map(is_number, head)):
         return []

@@ -12,6 +12,7 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
+from mai.runtime.inputs.cells import is_missing
 from mai.runtime.inputs.shapes import NO_LIMITS, Ports, Sizes, check_shape, check_sizes, is_one_example
 from mai.runtime.model.manifest import Port
 
@@ -93,7 +94,7 @@ def as_array(port: Port, value: object) -> Array:
     """
     if hasattr(value, "detach"):
         value = _from_torch(port, value)
-    if np.ma.is_masked(value):
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ModelError("input-dtype", f"`{port.name}` has values under a mask", "put numbers there: value.filled(0)")
     try:
         return np.asarray(value)
@@ -144,8 +145,8 @@ def as_values(port: Port, array: Array) -> Array:
 
 
 def _with_gaps(array: Array) -> Array:
-    """NaN in the place of None, which says that there is no value; as it was, where the others are no numbers."""
-    values = [math.nan if each is None else each for each in array.reshape(-1).tolist()]
+    """NaN in the place of None and NA, which say that there is no value; as it was, where the others are no numbers."""
+    values = [math.nan if is_missing(each) else each for each in array.reshape(-1).tolist()]
     is_number = all(isinstance(each, numbers.Real) and not isinstance(each, bool) for each in values)
     return np.array(values, np.float64).reshape(array.shape) if is_number else array
 

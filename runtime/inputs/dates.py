@@ -137,8 +137,8 @@ def date_in_words(days: float, form: DateForm) -> str:
     except (OverflowError, ValueError):  # Of no calendar, or no number.
         return f"{days:g}"
     if form == "day" and not days % 1:
-        return f"{moment:%Y-%m-%d}"
-    return f"{moment:%Y-%m-%d %H:%M}" + ("Z" if form == "utc" else "")
+        return f"{moment.date()}"
+    return f"{moment.date()} {moment:%H:%M}" + ("Z" if form == "utc" else "")
 
 
 def nearest_date(days: float, form: DateForm) -> str:

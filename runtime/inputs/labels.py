@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import is_missing, is_number
 from mai.runtime.model.manifest import Manifest, Port
@@ -48,6 +50,13 @@ def spare_label(port: Port, names: Sequence[str]) -> int | None:
     return len(names) if names and has_one else None
 
 
+def missing_value(port: Port, names: Sequence[str]) -> float | None:
+    """What an input has where there is no value, NaN or a label; None where the file has no answer for that, and of settings."""
+    if port.kind != "input":
+        return None
+    return spare_label(port, names) if port.classes else math.nan if port.gaps else None
+
+
 def unknown_words(name: str, counts: Mapping[str, int]) -> str:
     """What is said of the words of an input that training never saw, by how often each occurs."""
     common = Counter(counts).most_common()
@@ -80,8 +89,8 @@ def truths_as_labels(port: Port, names: Sequence[str], value: Any) -> Any:
 def as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[str] | None = None) -> Any:
     """A name, or names in nested lists or arrays, as the numbers of labels; anything else as it is.
 
-    A name that the file does not know has the label for what is missing or not known, where there is one, and so has None, NaN or NA
-    in a list. Such names are counted in `unknown`; where nobody asks for them, a warning tells them.
+    A name that the file does not know has the label for what is missing or not known, where there is one, and so have None, NaN and NA.
+    Such names are counted in `unknown`; where nobody asks for them, a warning tells them.
 
     Raises:
         ModelError: there is no such name, or no name at all, or names and numbers are mixed.
@@ -100,19 +109,26 @@ def warn_of_unknown(port: Port, counts: Mapping[str, int]) -> None:
 
 
 def _as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[str]) -> Any:
-    if hasattr(value, "__array__") and np.asarray(value).dtype.kind in "UOT":
+    if hasattr(value, "__array__") and _holds_others(np.asarray(value)):
         value = np.asarray(value).tolist()
     if isinstance(value, str):
         return _label(port, names, value, unknown)
+    spare = spare_label(port, names)
+    if spare is not None and is_missing(value):
+        return spare
     if not isinstance(value, (list, tuple)):
         return value
-    spare = spare_label(port, names)
     there = [v for v in value if spare is None or not is_missing(v)]
     is_word = [isinstance(v, str) for v in there]
     if any(is_word) and not all(is_word):
         word, number = (str(there[is_word.index(kind)])[:MAX_SHOWN] for kind in (True, False))
         raise ModelError("input-dtype", f"`{port.name}` mixes names and numbers: `{word}` and `{number}`")
-    return [spare if spare is not None and is_missing(v) else _as_labels(port, names, v, unknown) for v in value]
+    return [_as_labels(port, names, v, unknown) for v in value]
+
+
+def _holds_others(array: Array) -> bool:
+    """Whether an array may hold anything but numbers: words, objects, or NaN."""
+    return array.dtype.kind in "UOT" or (array.dtype.kind == "f" and bool(np.isnan(array).any()))
 
 
 def labels_to_numbers(port: Port, names: Sequence[str], text: str) -> str:

@@ -115,14 +115,20 @@ def _opened(path: Path) -> Iterator[Buffer]:
         try:
             raw = stack.enter_context(mapped(path))
         except (OSError, ValueError) as error:
-            files = [str(file) for file in sorted((path if path.is_dir() else path.parent).glob("*.onnx"))]
-            near = [] if path.exists() else get_close_matches(str(path), files, n=1, cutoff=0.8)
-            help = f"its files are {', '.join(files[:SHOWN])}" if files and path.is_dir() else None
-            help = f"did you mean {near[0]}?" if near else help
-            raise ModelError("model-not-found", f"cannot open {path}: {reason(error)}", help) from error
+            raise ModelError("model-not-found", f"cannot open {path}: {reason(error)}", _files_near(path)) from error
         if not raw:
             raise ModelError("model-truncated", f"{path} is empty")
         yield raw
+
+
+def _files_near(path: Path) -> str | None:
+    """What to open in the place of a folder, or of a path where no file is; None where nothing is near."""
+    if path.is_dir():
+        files = sorted(path.glob("*.onnx"))
+        return f"its files are {', '.join(map(str, files[:SHOWN]))}" if files else None
+    names = [] if path.exists() else [file.name for file in path.parent.glob("*.onnx")]
+    near = get_close_matches(path.name, names, n=1, cutoff=0.8)
+    return f"did you mean {path.with_name(near[0])}?" if near else None
 
 
 def _open(path: Path, raw: Buffer, providers: Sequence[Provider], threads: int | None) -> ort.InferenceSession:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mai.runtime.inputs.dates import date_form
-from mai.runtime.inputs.labels import label_names
+from mai.runtime.inputs.labels import label_names, missing_value
 from mai.runtime.inputs.values import takes_text
 from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.serving.images import image_size
@@ -146,15 +146,13 @@ def _input(manifest: Manifest, port: Port) -> Schema:
 
 
 def _item(manifest: Manifest, port: Port) -> Schema:
-    names = label_names(manifest, port)
-    if names and port.dtype == "int64":
-        return {"anyOf": [_number(port), {"type": "string", "enum": list(names)}]}
-    number = _number(port)
-    form = date_form(manifest, port)
+    number, names, form = _number(port), label_names(manifest, port), date_form(manifest, port)
+    null = [{"type": "null"}] if missing_value(port, names) is not None else []
+    if names and port.dtype == "int64":  # Where a label is for what is missing, it is for other words, too.
+        return {"anyOf": [number, {"type": "string", "examples" if null else "enum": [*names]}, *null]}
     if form is not None:
-        date = {"type": "string", "format": "date" if form == "day" else "date-time"}
-        return {"anyOf": [date, number, *([{"type": "null"}] if port.gaps else [])]}
-    return number | ({"type": [number["type"], "null"]} if port.gaps and port.dtype == "float32" else {})
+        return {"anyOf": [{"type": "string", "format": "date" if form == "day" else "date-time"}, number, *null]}
+    return number | ({"type": [number["type"], "null"]} if null else {})
 
 
 def _number(port: Port) -> Schema:

@@ -15,7 +15,7 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE
-from mai.runtime.inputs.labels import as_labels, label_names, spare_label, unknown_words
+from mai.runtime.inputs.labels import as_labels, label_names, unknown_words
 from mai.runtime.inputs.values import takes_text
 from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.serving.images import image_size, read_images
@@ -107,8 +107,6 @@ def _value(manifest: Manifest, port: Port, value: object, notes: list[str]) -> o
     names = label_names(manifest, port)
     if not port.classes or not names:
         return value
-    if value is None:
-        return spare_label(port, names)
     unknown: Counter[str] = Counter()
     labels = as_labels(port, names, value, unknown)
     notes += [unknown_words(port.name, unknown)] if unknown else []

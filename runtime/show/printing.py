@@ -142,25 +142,39 @@ def print_results(
             continue
         say(f"{visible_line(name)}: {rows.dtype} {list(rows.shape)}")
         port = model.outputs[name]
+        names = result_names(model.manifest, port)
         if rows.ndim == 1 and rows.dtype.kind in "bi":
-            _print_labels(rows, result_names(model.manifest, port))
-            continue
-        if port.dates is not None:
+            _print_labels(rows, names)
+        elif port.dates is not None:
             _print_dates(rows.reshape(-1), port.dates)
-            continue
-        if port.tokens and rows.size:
-            tokens = _tokens_before(model, port, values, special_tokens)
-            print_likeliest(rows[0].reshape(-1, rows.shape[-1]) if rows.ndim > 2 else rows, tokens, model.tokenizer)
-            continue
-        if _are_probabilities(rows, port):
-            _print_bars(rows[:5], result_names(model.manifest, port))
-            continue
-        if rows.dtype.kind == "b":
-            say(f"  {rows.mean():.1%} are true")
-        elif rows.size > 1:  # One number is shown below.
-            say(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
-        with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):
-            say("  " + str(rows[:3]).replace("\n", "\n  "))
+        elif port.tokens and rows.size:
+            _print_tokens(model, port, rows, values, special_tokens)
+        elif _are_probabilities(rows, port):
+            _print_bars(rows[:5], names)
+        else:
+            _print_numbers(rows)
+
+
+def _print_numbers(rows: Array) -> None:
+    if rows.dtype.kind == "b":
+        say(f"  {rows.mean():.1%} are true")
+    elif rows.size > 1:  # One number is shown below.
+        say(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
+    with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):
+        say("  " + str(rows[:3]).replace("\n", "\n  "))
+
+
+def _print_tokens(
+    model: Model, port: Port, rows: Array, values: Mapping[str, object], special_tokens: bool | None
+) -> None:
+    """Print the likeliest tokens of each example [batch, tokens], or of each place of the first one [batch, places, tokens]."""
+    if rows.ndim == 2:
+        print_likeliest(rows, [], model.tokenizer, "example")
+        return
+    if len(rows) > 1:
+        say("  of the first example:")
+    tokens = _tokens_before(model, port, values, special_tokens)
+    print_likeliest(rows[0].reshape(-1, rows.shape[-1]), tokens, model.tokenizer)
 
 
 def _tokens_before(model: Model, port: Port, values: Mapping[str, object], special_tokens: bool | None) -> list[int]:
@@ -169,7 +183,7 @@ def _tokens_before(model: Model, port: Port, values: Mapping[str, object], speci
     for text in model.manifest.inputs:
         value = values.get(text.name)
         if text.classes and text.shape == port.shape[:-1] and len(text.shape) == 1 and value is not None:
-            first = value[0] if isinstance(value, list) and isinstance(value[0], str) else value
+            first = value[0] if isinstance(value, list) and isinstance(value[0], (list, str)) else value
             rows = (
                 encode_text(text, first, model.tokenizer, special_tokens=special) if isinstance(first, str) else first
             )

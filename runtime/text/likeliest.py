@@ -15,18 +15,21 @@ COUNT = 5  # Tokens shown of each place.
 MAX_PLACES = 12  # The last ones: what comes after the text is at its end.
 
 
-def print_likeliest(rows: Array, tokens: Sequence[int], tokenizer: Tokenizer | None) -> None:
-    """Print the likeliest tokens of each place, with their shares.
+def print_likeliest(rows: Array, tokens: Sequence[int], tokenizer: Tokenizer | None, row: str = "place") -> None:
+    """Print the likeliest tokens of each row, with their shares.
 
     Args:
-        rows: a number for each token, [places, tokens].
+        rows: a number for each token, [rows, tokens].
         tokens: what stands at each place, where that is known.
         tokenizer: what writes tokens as text; without it they are numbers.
+        row: what a row is of, in words.
     """
-    heads = [word_of(token, tokenizer) for token in tokens] if len(tokens) == len(rows) else [""] * len(rows)
-    width = max(map(len, heads[-MAX_PLACES:]))
-    say(f"  the likeliest {COUNT} at each place" + (f", the last {MAX_PLACES}" if len(rows) > MAX_PLACES else ""))
-    for head, shares in [*zip(heads, shares_of(rows), strict=True)][-MAX_PLACES:]:
+    shown = rows[-MAX_PLACES:]
+    before = tokens[-MAX_PLACES:] if len(tokens) == len(rows) else ()
+    heads = [word_of(token, tokenizer) for token in before] or [""] * len(shown)
+    width = max(map(len, heads))
+    say(f"  the likeliest {COUNT} of each {row}" + (f", the last {MAX_PLACES}" if len(rows) > MAX_PLACES else ""))
+    for head, shares in zip(heads, shares_of(shown), strict=True):
         best = np.argsort(-shares, kind="stable")[:COUNT]
         say(
             f"  {head:>{width}}  "
@@ -46,5 +49,5 @@ def shares_of(rows: Array) -> Array:
 
 def word_of(token: int, tokenizer: Tokenizer | None) -> str:
     """A token as text in quotes; its number where it is none by itself, as a part of a character."""
-    text = tokenizer.decode([token]) if tokenizer else ""
+    text = tokenizer.decode([token]) if tokenizer and token >= 0 else ""
     return visible_line(json.dumps(text, ensure_ascii=False)) if text and INCOMPLETE not in text else str(token)

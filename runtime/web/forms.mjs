@@ -51,8 +51,14 @@ function picker(name, facts, place, written, form) {
 
 /** Days since 1970-01-01 as fields of forms hold them. */
 export function dateOf(days, written) {
-  const whole = written === "day" ? Math.floor(days) : days;
-  return new Date(whole * A_DAY).toISOString().slice(0, written === "day" ? 10 : 16);
+  const near = written === "day" ? Math.floor(days) : roundest(days);
+  return new Date(Math.round(near * A_DAY)).toISOString().slice(0, written === "day" ? 10 : 16);
+}
+
+/** Days to the hour, to quarters of it, five minutes, or the minute: the first that is the same number in 32 bits, as in Python. */
+function roundest(days) {
+  const near = [24, 96, 288].map((count) => Math.round(days * count) / count).find((each) => Math.fround(each) === Math.fround(days));
+  return near ?? Math.round(days * 1440) / 1440;
 }
 
 /** The labels by their names; the one after those with names is for what is missing or not known. */

@@ -68,8 +68,8 @@ def test_what_is_refused(pattern: str) -> None:
 def test_it_is_refused_with_its_place() -> None:
     text = 'const vocab = 256\nexport f(x: tokens[P]) -> tokens[P + 9] {\n  extend x by 9 { append argmax(constrain(zeros([vocab]), x, "a(")) }\n  return x\n}\n'
     (diagnostic,) = check_text(Path("a.mai"), text).diagnostics
-    assert (diagnostic.slug, diagnostic.span and diagnostic.span.text) == ("bad-pattern", '"a("')
+    assert (diagnostic.slug, diagnostic.span and diagnostic.span.text) == ("answer-pattern", '"a("')
     beam = text.replace(
         "extend x by 9 { append argmax(", "extend x by 9 using beam(width = 2) { score log_softmax("
     ).replace('"a("', '"a"')
-    assert [d.slug for d in check_text(Path("a.mai"), beam).diagnostics] == ["bad-pattern"]
+    assert [d.slug for d in check_text(Path("a.mai"), beam).diagnostics] == ["answer-pattern"]

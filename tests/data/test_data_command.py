@@ -91,8 +91,12 @@ def test_points_of_a_table_with_more_columns(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "c.csv").write_text("name,east,north,part\na,1,2,0\nb,3,4,1\n")
     assert read_points(tmp_path / "c.csv").tolist() == [[1, 2], [3, 4]]
     assert "are its columns east and north" in capsys.readouterr().err
-    assert read_points(tmp_path / "c.csv:part,east").tolist() == [[0, 1], [1, 3]]
-    for word, reason in (("c.csv:est,part", "has no column `est`"), ("d.csv", "there is no file .*d.csv for --over")):
+    assert read_points(tmp_path / "c.csv:part, east").tolist() == [[0, 1], [1, 3]]
+    for word, reason in (
+        ("c.csv:est,part", "has no column `est`"),
+        ("c.csv:east", "a point has two numbers, .*c.csv:east names 1"),
+        ("d.csv", "there is no file .*d.csv for --over"),
+    ):
         with pytest.raises(ModelError, match=reason):
             read_points(tmp_path / word)
 

@@ -12,7 +12,7 @@ import pytest
 from mai.compiler.check import check
 from mai.compiler.fixing import fix
 from mai.spec.diagnostics import Diagnostic, Label
-from mai.spec.diagnostics.catalog import CATALOG
+from mai.spec.diagnostics.catalog import CATALOG, GROUPS
 from mai.spec.diagnostics.entries.warnings import WARNINGS
 from mai.spec.diagnostics.explain import explanation, index, page
 from mai.spec.diagnostics.render import render, to_json
@@ -28,8 +28,9 @@ def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_there_are_many() -> None:
+def test_there_are_many_and_none_twice() -> None:
     assert len(EARNED) >= 80
+    assert len(CATALOG) == sum(map(len, GROUPS.values()))
 
 
 @pytest.mark.parametrize("slug", EARNED)

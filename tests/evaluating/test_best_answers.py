@@ -35,6 +35,10 @@ export answer(x: [3]) -> [] {{ return {answer} }}
         ("-log_prob(normal(guess(x), 2.0), price)", "guess(x)", True),
         ("(exp(guess(x)) - price)^2", "exp(guess(x))", True),
         ("(exp(guess(x)) - price)^2", "guess(x)", False),
+        ("guess(x) - price * log(guess(x))", "guess(x)", True),
+        ("exp(guess(x)) - price * guess(x)", "exp(guess(x))", True),
+        ("exp(guess(x)) - price * guess(x)", "guess(x)", False),
+        ("price / guess(x) + log(guess(x))", "guess(x)", True),
     ],
 )
 def test_the_answer_is_where_the_objective_is_least(

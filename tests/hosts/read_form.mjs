@@ -59,7 +59,7 @@ console.log(
     pickers: all(form).filter(({ type }) => /^date/.test(type)).map(({ type, value }) => [type, value]),
     menu: select.children.map((each) => each.textContent),
     last: Object.fromEntries(Object.entries(values()).map(([name, value]) => [name, value.map(String)])),
-    answered: ["day", "utc"].map((dates) => pictureOf({ data: Float32Array.of(19723.625, NaN), dims: [2] }, { dates, shape: [] }, manifest, {}).textContent),
+    answered: ["day", "utc"].map((dates) => pictureOf({ data: Float32Array.of(19723.625, 19844 + 101 / 288, NaN), dims: [3] }, { dates, shape: [] }, manifest, {}).textContent),
     crop: boxOf({}, 100, 50, 10, 10),
     pad: boxOf({ fit: "pad" }, 100, 50, 10, 10),
     cut: boxOf({ fit: "crop", resize: 20 }, 100, 50, 10, 10),

@@ -167,7 +167,7 @@ def test_a_form_reads_one_row(tmp_path: Path) -> None:
     assert said["first"] == {"age": [28.5], "sex": [0], "day": ["2024-01-01"], "utc": ["2024-01-01T12:00Z"]}
     assert said["last"] == {"age": ["NaN"], "sex": ["2"], "day": ["2024-01-01"], "utc": ["2024-01-01T12:00Z"]}
     assert said["pickers"] == [["date", "2024-01-01"], ["datetime-local", "2024-01-01T12:00"]]
-    assert said["answered"] == ["2024-01-02\nNaN", "2024-01-01 15:00\nNaN"]
+    assert said["answered"] == ["2024-01-02\n2024-05-01\nNaN", "2024-01-01 15:00\n2024-05-01 08:25\nNaN"]
     assert said["crop"] == {"from": [25, 0, 50, 50], "to": [0, 0, 10, 10]}
     assert said["cut"] == {"from": [0, 0, 100, 50], "to": [-15, -5, 40, 20]}
     assert said["squeezed"] == {"from": [0, 0, 100, 50], "to": [-10, -5, 30, 20]}

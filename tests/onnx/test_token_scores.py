@@ -57,3 +57,8 @@ def test_places_are_shown_with_their_tokens(capsys: pytest.CaptureFixture[str]) 
     _, first, second = capsys.readouterr().out.splitlines()
     assert first.split("  ")[1:3] == ['"a"', '"b" 100.0%']
     assert second.split("  ")[1:4] == ['"b"', '"\\n" 73.1%', "200 26.9%"]
+    print_likeliest(np.tile(rows, (8, 1)), [-1, *b"23456789abcdefg"], Bytes())
+    head, *places = capsys.readouterr().out.splitlines()
+    assert head.endswith("the last 12") and [line.split()[0] for line in places] == [f'"{c}"' for c in "56789abcdefg"]
+    print_likeliest(rows, [-1, 98], Bytes())
+    assert capsys.readouterr().out.splitlines()[1].split()[0] == "-1"

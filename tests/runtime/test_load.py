@@ -44,6 +44,9 @@ def test_a_file_says_what_it_is(shifted: onnx.ModelProto, write: Write) -> None:
 
 def test_no_file(tmp_path: Path) -> None:
     assert refusal(tmp_path / "none.onnx").slug == "model-not-found"
+    (tmp_path / "moons.sample.onnx").touch()
+    helps = [refusal(tmp_path / name).help for name in ("moons.sampel.onnx", "circles.onnx")]
+    assert helps == [f"did you mean {tmp_path / 'moons.sample.onnx'}?", None]
     assert "it is a folder" in refusal(tmp_path).message
     (tmp_path / "a.onnx").touch()
     assert str(tmp_path / "a.onnx") in (refusal(tmp_path).help or "")

@@ -14,6 +14,7 @@ import pytest
 from onnx import helper
 
 from mai.runtime import Model, ModelError, load
+from mai.runtime.serving.openapi import request_schema
 from mai.runtime.serving.options import Options
 from mai.runtime.serving.reading import check_limits
 from tests.support.cases.small_files import FOREVER, Write, build, manifest, output, real
@@ -207,6 +208,9 @@ def test_names_of_labels(write: Write) -> None:
         record = client.post("/run/small", {"y": "horse"}).json
         assert record["labels"] == {"f": [2]}
         assert "`horse`" in record["notes"][0]
+    schema = jsonschema.Draft202012Validator(request_schema(described))
+    assert all(schema.is_valid({"y": y}) for y in ("dog", ["dog", None, "horse", 2], None))
+    assert not schema.is_valid({"y": [3]})
 
 
 def test_dates_that_are_answered(write: Write) -> None:

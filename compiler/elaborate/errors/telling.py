@@ -20,7 +20,7 @@ CALLED_WITH = (
     "shape-mismatch", "dimension-mismatch", "rank-mismatch", "return-shape", "class-range", "index-out-of-range",
     "axis-out-of-range", "bad-pattern", "not-a-dimension", "dimension-unknown", "dimension-too-large", "too-many-parameters",
     "static-needed", "type-mismatch", "repeat-count", "repeat-too-long", "division-by-zero", "number-too-large", "bad-number",
-    "check-failed",
+    "check-failed", "answer-pattern",
 )  # fmt: skip
 
 

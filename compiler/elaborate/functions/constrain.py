@@ -40,7 +40,9 @@ def constrain(e: Elaborator, logits: Arg, x: Arg, regex: Arg | None = None, sche
     own, growing = appended_tokens(e, x), e.growing
     assert growing is not None, "what is appended is known in an `extend` alone"
     if growing.searches:
-        raise e.fail("bad-pattern", logits.span, "a search has no `constrain`: texts of a pattern are drawn, or greedy")
+        raise e.fail(
+            "answer-pattern", logits.span, "a search has no `constrain`: texts of a pattern are drawn, or greedy"
+        )
     count = z.type.shape[0]
     table = json.dumps({**_pattern(e, regex, schema, x.span), "vocab": count})
     b, tokens = e.builder, e.value(x.value, x.span)
@@ -69,7 +71,7 @@ def _pattern(e: Elaborator, regex: Arg | None, schema: Arg | None, span: Span) -
     """A pattern as it becomes a table: the text of a regular expression, or the table of a JSON schema."""
     if (regex is None) == (schema is None):
         help = 'constrain(z, x, "[0-9]+") or constrain(z, x, schema = "answer.json")'
-        raise e.fail("bad-pattern", span, "`constrain` takes a regular expression, or a JSON schema", help=help)
+        raise e.fail("answer-pattern", span, "`constrain` takes a regular expression, or a JSON schema", help=help)
     if regex is not None:
         from mai.compiler.constraints.regex import WrongPattern, parse
 
@@ -80,7 +82,7 @@ def _pattern(e: Elaborator, regex: Arg | None, schema: Arg | None, span: Span) -
             # Where a bracket is open, it is closed at the end.
             closed = [put(regex.span, f'"{text}{end}"') for end in "])"]
             message = f"{error.why}, at letter {error.place + 1} of the pattern"
-            raise e.fail("bad-pattern", regex.span, message, edits=closed) from error
+            raise e.fail("answer-pattern", regex.span, message, edits=closed) from error
         return {"regex": text}
     from mai.compiler.constraints.schema import WrongSchema, pattern_of_schema
 
@@ -89,13 +91,13 @@ def _pattern(e: Elaborator, regex: Arg | None, schema: Arg | None, span: Span) -
     try:
         pattern_of_schema(content)
     except WrongSchema as error:
-        raise e.fail("bad-pattern", schema.span, f"the schema: {error}") from error
+        raise e.fail("answer-pattern", schema.span, f"the schema: {error}") from error
     return {"schema": content}
 
 
 def _text(e: Elaborator, argument: Arg) -> str:
     if not isinstance(argument.value, str):
-        raise e.fail("bad-pattern", argument.span, 'a pattern is a text, as "[0-9]+"')
+        raise e.fail("answer-pattern", argument.span, 'a pattern is a text, as "[0-9]+"')
     return argument.value
 
 
@@ -112,5 +114,5 @@ def _read(e: Elaborator, argument: Arg) -> object:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise e.fail(
-            "bad-pattern", argument.span, f"there is no schema {path}: {getattr(error, 'strerror', None) or error}"
+            "answer-pattern", argument.span, f"there is no schema {path}: {getattr(error, 'strerror', None) or error}"
         ) from error

@@ -213,7 +213,7 @@ PROGRAM: dict[str, Entry] = {
         "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  y = x\n  extend y by 1 {\n    z = penalise(zeros([vocab]), y, presence = 1)\n"
         "    append argmax(z)\n  }\n  return y\n}\n",
     ),
-    "bad-pattern": Entry(
+    "answer-pattern": Entry(
         "What an answer must match cannot be had",
         '`constrain(z, x, "[0-9]+")` takes a regular expression in the spelling of Python\'s `re`, with ASCII classes and without what looks around or\n'
         'back (a quotation mark is `\\x22`); `constrain(z, x, schema = "answer.json")` a JSON schema whose texts have no unlimited depth. What such a\n'

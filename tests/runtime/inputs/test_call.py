@@ -18,9 +18,11 @@ import torch
 from mai.runtime import ModelError, load
 from mai.runtime.inputs.arguments import as_array, as_values
 from mai.runtime.inputs.labels import as_labels
+from mai.runtime.inputs.words import as_numbers
 from mai.runtime.model.failures import is_of_memory
 from mai.runtime.model.manifest import Port
 from mai.runtime.model.model import Model
+from tests.support.cases.small_files import manifest
 
 Write = Callable[..., Path]
 X, Y = [[1.0, 2.0], [3.0, 4.0]], [0, 5]
@@ -70,7 +72,10 @@ def test_none_is_a_gap_where_the_file_has_an_answer_for_one(shift: Model) -> Non
     with pytest.raises(ModelError, match="`x` is float32, this is no number that fits"):
         shift(x=[[1, None], [3, 4]], y=Y)
     gaps = shift.inputs["x"].model_copy(update={"gaps": True})
-    np.testing.assert_array_equal(as_values(gaps, as_array(gaps, [[1, None], [3, 4.5]])), [[1, np.nan], [3, 4.5]])
+    for none in ([1, None], [1, pd.NA], pd.array([1, None], "Int64")):
+        np.testing.assert_array_equal(as_values(gaps, as_array(gaps, none)), [1, np.nan])
+    with pytest.raises(ModelError, match="values under a mask"):
+        as_array(gaps, np.ma.masked_array([1.0, 2.0], [False, True]))
     for none in ([[1, None], [3, "4"]], [[True, None]], [[1j, None]]):
         with pytest.raises(ModelError):
             as_values(gaps, as_array(gaps, none))
@@ -80,11 +85,31 @@ def test_none_is_a_gap_where_the_file_has_an_answer_for_one(shift: Model) -> Non
 def test_a_word_that_is_missing_has_the_label_for_that(none: object) -> None:
     port = Port(name="y", kind="input", dtype="int64", batch=True, classes=3, gaps=True)
     names, counts = ["cat", "dog"], Counter[str]()
-    for value in (["cat", none], np.array(["cat", none], object), pd.Series(["cat", none])):
+    for value in (
+        ["cat", none],
+        [0, none],
+        np.array(["cat", none], object),
+        pd.Series(["cat", none]),
+        pd.Series([0, none]),
+    ):
         assert as_labels(port, names, value, counts) == [0, 2]
+    assert as_labels(port, names, none, counts) == 2
     assert not counts
     with pytest.raises(ModelError, match="mixes names and numbers"):
         as_labels(port.model_copy(update={"gaps": False}), names, ["cat", none])
+
+
+def test_a_whole_value_may_be_missing() -> None:
+    """As `null` in JSON and in JavaScript; a setting then has its default."""
+    label = Port(name="y", kind="input", dtype="int64", batch=True, classes=3, gaps=True)
+    number = Port(name="x", kind="input", dtype="float32", batch=True, gaps=True)
+    described = manifest([label, number], [], []).model_copy(update={"labels": {"y": ["cat", "dog"]}})
+    setting = label.model_copy(update={"kind": "setting"})
+    ports = (label, number, setting, number.model_copy(update={"gaps": None}))
+    values = [as_numbers(described, port, None, None, special_tokens=False) for port in ports]
+    assert values == [2, pytest.approx(math.nan, nan_ok=True), None, None]
+    labels = as_numbers(described, label, torch.tensor([1, math.nan], dtype=torch.bfloat16), None, special_tokens=False)
+    assert labels == [1, 2]
 
 
 def test_arrays_of_any_layout_are_taken(shift: Model) -> None:

@@ -191,7 +191,7 @@ def test_it_is_said_what_an_input_is(opened: Callable[..., Model]) -> None:
 @pytest.mark.parametrize(
     ("number", "form", "words"),
     [(DAY, "day", "2024-05-01"), (NINE, "day", "2024-05-01 09:00"), (NINE, "utc", "2024-05-01 09:00Z"),
-     (1e12, "day", "1e+12"), (np.nan, "day", "nan"), (np.inf, "utc", "inf"),
+     (-719162, "day", "0001-01-01"), (-719161.5, "day", "0001-01-01 12:00"), (1e12, "day", "1e+12"), (np.nan, "day", "nan"), (np.inf, "utc", "inf"),
      *((float(np.float32(DAY + k / 288)), "time", f"2024-05-01 {k // 12:02d}:{k % 12 * 5:02d}") for k in range(0, 288, 35))],
 )  # fmt: skip
 def test_days_in_words(number: float, form: DateForm, words: str) -> None:
