@@ -34,7 +34,7 @@ def test_mistakes_are_told(part: int) -> None:
     verdicts: list[Verdict] = []
     for _, subject, mutation in islice(mutations(subjects(), part, "tuning"), EACH):
         verdict = judge(subject, mutation)
-        if verdict.told or mutation.certain:
+        if verdict.reported or mutation.certain:
             verdicts.append(verdict)
     for key, goal in GOALS.items():
         judged = [getattr(v, key) for v in verdicts if getattr(v, key) is not None]
