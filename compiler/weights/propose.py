@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from mai.compiler.ir.graph import Weight
 from mai.compiler.weights.equal import equal_names
 from mai.compiler.weights.families import NO_CONSTANTS, Family, FamilyMatch, find_family, match_families
-from mai.compiler.weights.likeness import Group, Shape, group_names, likeness, natural_order
 from mai.compiler.weights.load import Usage
-from mai.compiler.weights.rules import Chain, Cut, Pattern, Step, Transpose, layer_pattern
+from mai.compiler.weights.matching.likeness import Shape, natural_order
+from mai.compiler.weights.matching.matches import Match, Pair, best_matches, number_counts
+from mai.compiler.weights.rules import Chain, Pattern, Transpose, layer_pattern
 from mai.spec.source import Source, Span
 
-NEAR = 0.1  # A pair whose words are less alike than the best by so much might be meant, too.
 MAX_OTHERS = 3  # Of the pairs that might be meant, how many are named.
 LETTERS = "ijklmn"
 
@@ -94,10 +93,11 @@ def propose(
         proposal.lines += _family_lines(family, usage)
         left = {name: w for name, w in left.items() if name not in family.parameters}
     remaining = {name for name, _ in usage.unused()}
-    for match in _best_matches({n: w.shape for n, w in left.items()}, {n: shapes[n] for n in natural_order(remaining)}):
+    matches = best_matches({n: w.shape for n, w in left.items()}, _in_order(shapes, remaining))
+    for match in sorted(matches, key=lambda m: list(weights).index(m.ours.names[0])):
         taken = not weights.keys().isdisjoint(set(match.theirs.names) - set(match.ours.names))
-        line = match.line
-        proposal.lines.append(line.with_doubt("it has the name of another parameter") if taken else line)
+        for line in _match_lines(match):
+            proposal.lines.append(line.with_doubt("it has the name of another parameter") if taken else line)
         for name in match.theirs.names:
             usage.whole.add(name)
         for name in match.ours.names:
@@ -105,6 +105,12 @@ def propose(
     proposal.lines += _ignore_lines(usage, shapes)
     proposal.lacking = list(left.values())
     return proposal
+
+
+def _in_order(shapes: Mapping[str, Shape], names: set[str]) -> dict[str, Shape]:
+    """Tensors in the order of the file, which is that of their definition unless the file sorts them by name."""
+    listed = [name for name in shapes if name in names]
+    return {name: shapes[name] for name in (natural_order(names) if listed == sorted(listed) else listed)}
 
 
 def propose_of_family(
@@ -151,165 +157,38 @@ def _ignore_lines(usage: Usage, shapes: Mapping[str, Shape]) -> Iterator[Line]:
         yield Line(f'ignore "{text}"', f"nothing takes it: {list(shapes[names[0]])}")
 
 
-# ------------------------------------------------------------------ by likeness
+# ------------------------------------------------------------------ lines of pairs
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """Parameters and the tensors that they are to take.
-
-    Attributes:
-        ours, theirs: the parameters, and the tensors of the file.
-        steps: what turns a tensor into a parameter.
-        odd: whether it is transposed and most matrices are not, or the other way round.
-        words: how alike the words of the names are, from 0 to 1.
-        order: how near their places among all names are, from 0 to 1.
-        others: the names of tensors that fit nearly as well.
-    """
-
-    ours: Group
-    theirs: Group
-    steps: tuple[Step, ...]
-    odd: bool
-    words: float
-    order: float
-    others: tuple[str, ...] = ()
-
-    @property
-    def renamed(self) -> bool:
-        """Whether the names are the same but for the net in front."""
-        return bool(self.ours.tail) and self.ours.tail == self.theirs.tail
-
-    @property
-    def line(self) -> Line:
-        """The rule, doubtful where others fit as well or nothing but its shape says that it is transposed."""
-        doubts = []
-        if self.others:
-            doubts.append(f"ambiguous: {', '.join(f'`{o}`' for o in self.others)} fits as well")
-        if Transpose() in self.steps and self.ours.shape[0] == self.ours.shape[1]:
+def _match_lines(match: Match) -> Iterator[Line]:
+    """The rules of a pair, doubtful where others fit as well or nothing but its shape says that one is transposed."""
+    for pair in match.pairs:
+        doubts = [*_as_well(match, pair)]
+        if Transpose() in pair.steps and pair.shape[0] == pair.shape[1]:
             doubts.append("ambiguous: it is square, and transposed because others are")
-        target, source = _pattern_texts(self.ours, self.theirs)
-        return Line(f'"{target}" = {Chain(_pattern(source), self.steps)}', "; ".join(doubts))
+        here, there = _pattern_texts(match)
+        source = Chain(_pattern(there + pair.theirs), pair.steps)
+        yield Line(f'"{here}{pair.ours}" = {source}', "; ".join(doubts))
 
 
-def _best_matches(ours: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> list[Match]:
-    """Matches with all matrices as they are, or with all transposed, whichever covers more parameters."""
-    candidates = [list(_match_all(ours, theirs, transposed)) for transposed in (False, True)]
-    return max(candidates, key=lambda matches: sum(len(m.ours.members) for m in matches if not m.odd))
+def _as_well(match: Match, pair: Pair) -> Iterator[str]:
+    """A doubt where other tensors of the file, or else other parameters, fit as well."""
+    if match.certain:
+        return
+    theirs = {_pattern_texts(m)[1] + p.theirs for m in match.others for p in m.pairs if p.ours == pair.ours}
+    ours = {_pattern_texts(m)[0] + p.ours for m in match.others for p in m.pairs if p.theirs == pair.theirs}
+    both = _pattern_texts(match)
+    others = natural_order(theirs - {both[1] + pair.theirs}) or natural_order(ours - {both[0] + pair.ours})
+    named = ", ".join(f"`{other}`" for other in others[:MAX_OTHERS])
+    yield f"ambiguous: {named} {'fits' if len(others) == 1 else 'fit'} as well"
 
 
-def _match_all(ours: Mapping[str, Shape], theirs: Mapping[str, Shape], transposed: bool) -> Iterator[Match]:
-    """The likeliest pairs, in four passes: groups of layers, single tensors, then both with matrices the other way round.
-
-    Each parameter and each tensor is in one pair.
-    """
-    linked: dict[str, str] = {}
-    for odd, whole in ((False, True), (False, False), (True, True), (True, False)):
-        here, there = _grouped(ours, whole), _grouped(theirs, whole)
-        pairs = [m for a in here for b in there if (m := _match(a, b, transposed, odd)) is not None]
-        matches = list(_greedy(pairs, linked))
-        yield from matches
-        ours = _without(ours, [m.ours for m in matches])
-        theirs = _without(theirs, [m.theirs for m in matches])
-
-
-def _grouped(shapes: Mapping[str, Shape], whole: bool) -> list[Group]:
-    """Groups of several names where `whole`, else each name for itself."""
-    if whole:
-        return [g for g in group_names(shapes) if len(g.members) > 1]
-    total = max(1, len(shapes) - 1)
-    return [Group((name,), shape, (((), name),), place / total) for place, (name, shape) in enumerate(shapes.items())]
-
-
-def _without(shapes: Mapping[str, Shape], taken: Sequence[Group]) -> dict[str, Shape]:
-    names = {name for group in taken for name in group.names}
-    return {name: shape for name, shape in shapes.items() if name not in names}
-
-
-def _match(ours: Group, theirs: Group, transposed: bool, odd: bool) -> Match | None:
-    """A pair whose shapes fit and whose layers are counted alike, `{i}` as `{i + 1}` or `{2 * i}`; else None."""
-    steps = _steps(theirs.shape, ours.shape, transposed is not odd)
-    if steps is None or len(ours.members) != len(theirs.members) or _offsets(ours, theirs) is None:
-        return None
-    order = 1 - abs(ours.place - theirs.place)
-    return Match(ours, theirs, steps, odd, likeness(ours, theirs), order)
-
-
-def _steps(there: Shape, here: Shape, transposed: bool) -> tuple[Step, ...] | None:
-    """The steps from the file's shape to the parameter's; None where there are none, or matrices are the other way round."""
-    if len(here) == 2 and transposed and there == (here[1], here[0]):
-        return (Transpose(),)
-    if there == here:
-        return None if len(here) == 2 and transposed else ()
-    ones = len(there) - len(here)
-    return (Cut((0,) * ones),) if ones > 0 and there == (1,) * ones + here else None
-
-
-def _offsets(ours: Group, theirs: Group) -> tuple[tuple[int, int], ...] | None:
-    """How the file counts our layers, each of their numbers n as a n + b: (a, b). None where it does not count so."""
-    first, second = ours.numbers, theirs.numbers
-    if len(first[0]) != len(second[0]):
-        return None
-    counts = [_count(a, b) for a, b in zip(zip(*first, strict=True), zip(*second, strict=True), strict=True)]
-    return None if None in counts else tuple(c for c in counts if c is not None)
-
-
-def _count(ours: Sequence[int], theirs: Sequence[int]) -> tuple[int, int] | None:
-    """The a and b with a n + b in `theirs` for each n of `ours`; None where there are none with a positive a."""
-    low, high = ours.index(min(ours)), ours.index(max(ours))
-    step = ours[high] - ours[low]
-    times = (theirs[high] - theirs[low]) // step if step else 1
-    plus = theirs[low] - times * ours[low]
-    fits = times > 0 and all(times * n + plus == m for n, m in zip(ours, theirs, strict=True))
-    return (times, plus) if fits else None
-
-
-def _greedy(pairs: Iterable[Match], linked: dict[str, str]) -> Iterator[Match]:
-    """Take the pair with the best score, again and again, until none is left.
-
-    `linked` says which layers of the file belong to which of ours, from the pairs so far: so the bias of a layer follows its
-    weight. It is extended by the pairs that are taken here.
-    """
-    left = list(pairs)
-    while left:
-        counts = Counter(name for m in left for name in (m.ours.names[0], m.theirs.names[0]))
-        best = max(left, key=lambda m: _score(m, linked, counts))
-        if not best.words and not _is_only(best, counts) and linked.get(best.ours.stem) != best.theirs.stem:
-            left = [m for m in left if m.words or m.ours.shape != best.ours.shape]  # A shape of several is no reason.
-            continue
-        near = [m for m in left if m.ours is best.ours and m is not best and m.words > best.words - NEAR]
-        near = [m for m in near if m.renamed] if best.renamed else near
-        is_linked = linked.get(best.ours.stem) == best.theirs.stem
-        others = () if is_linked else tuple(_pattern_texts(m.ours, m.theirs)[1] for m in near[:MAX_OTHERS])
-        yield replace(best, others=others)
-        linked.setdefault(best.ours.stem, best.theirs.stem)
-        matched = {*best.ours.names, *best.theirs.names}
-        left = [m for m in left if matched.isdisjoint(m.ours.names) and matched.isdisjoint(m.theirs.names)]
-
-
-def _is_only(match: Match, counts: Mapping[str, int]) -> bool:
-    """Whether neither side fits anything else."""
-    return counts[match.ours.names[0]] == 1 and counts[match.theirs.names[0]] == 1
-
-
-def _score(match: Match, linked: Mapping[str, str], counts: Mapping[str, int]) -> float:
-    """How much speaks for a pair: its words, its order, that nothing else fits, and that its layers are linked already.
-
-    Layers linked to others speak against it. More than all of these counts that the names differ in the net alone.
-    """
-    only = _is_only(match, counts)
-    layer, link = linked.get(match.ours.stem), 0.0
-    if layer is not None:
-        link = 1.0 if layer == match.theirs.stem else -1.0
-    return 0.8 * match.words + 0.2 * match.order + 0.5 * only + link + 4 * match.renamed
-
-
-def _pattern_texts(ours: Group, theirs: Group) -> tuple[str, str]:
-    """The patterns of both, the layers' numbers as `{i}`, and in the file as `{i}`, `{i + 1}` or `{2 * i}`."""
-    offsets = _offsets(ours, theirs) or ()
+def _pattern_texts(match: Match) -> tuple[str, str]:
+    """The patterns of both modules, the layers' numbers as `{i}`, and in the file as `{i}`, `{i + 1}` or `{2 * i}`."""
+    offsets = number_counts(match.ours, match.theirs) or ()
     here = [f"{{{letter}}}" for letter, _ in zip(LETTERS, offsets, strict=False)]
     there = [_number_mark(letter, *count) for letter, count in zip(LETTERS, offsets, strict=False)]
-    return _interleave(ours.parts, here), _interleave(theirs.parts, there)
+    return _interleave(match.ours.parts, here), _interleave(match.theirs.parts, there)
 
 
 def _number_mark(letter: str, times: int, plus: int) -> str:

@@ -134,7 +134,7 @@ def test_doubts_are_said(tmp_path: Path) -> None:
     spec += "export g(x: [4]) -> [4] { return f(x) }\n"
     proposed = written(tmp_path, {"a.weight": (4, 4), "b.weight": (4, 4)}, spec)
     assert '"f.linear_1.weight" = "a.weight"  # ambiguous: `b.weight` fits as well' in str(proposed)
-    assert '"f.linear_2.weight" = "b.weight"' in str(proposed)
+    assert '"f.linear_2.weight" = "b.weight"  # ambiguous: `a.weight` fits as well' in str(proposed)
     proposed = written(tmp_path, {"a.weight": (4, 4), "c": (5,)}, spec)
     assert '  # no tensor of the file fits "f.linear_2.weight" [4, 4]' in str(proposed)
     assert 'ignore "c"  # nothing takes it: [5]' in str(proposed)
@@ -222,3 +222,52 @@ def test_a_file_that_a_spec_like_it_wrote(tmp_path: Path) -> None:
     assert '"v.repeat_1.1.linear_2.bias" = "v.linear_2.bias"  # it has the name of another parameter' in str(proposed)
     assert 'ignore "v.extra"' in lines
     assert "v.linear_2.weight" in {w.name for w in proposed.lacking}
+
+
+ALIKE = """layer mix(x: [d]) -> [d] {
+  q = linear(x, d, bias = false)
+  k = linear(x, d, bias = false)
+  r = silu(linear(x, d))
+  return linear(q * k + r, d, bias = false)
+}
+net f(x: [4]) -> [2] {
+  h = linear(x, 4)
+  h += mix(rms_norm(h))
+  h += mlp(rms_norm(h), 6)
+  return linear(h, 2)
+}
+export g(x: [4]) -> [2] { return f(x) }
+"""
+MIX = {
+    "linear_1": "enter", "rms_norm_1": "n1", "mix_1.linear_1": "m.q", "mix_1.linear_2": "m.k", "mix_1.linear_3": "m.a.r",
+    "mix_1.linear_4": "m.o", "rms_norm_2": "n2", "mlp_1.linear_1": "up", "mlp_1.linear_2": "down", "linear_2": "leave",
+}  # fmt: skip
+
+
+def test_no_line_is_wrong_without_a_mark(tmp_path: Path) -> None:
+    """Of modules of equal shapes every line is marked, and a bias stays with its weight, which decides for both."""
+    (tmp_path / "a.mai").write_text(ALIKE)
+    program = check_without_rules(tmp_path / "a.mai", {}).program
+    assert program is not None
+    right = {n: f"{MIX[n[2:].rpartition('.')[0]]}.{n.rpartition('.')[2]}" for n in program.weights}
+    shapes = {right[name]: weight.shape for name, weight in program.weights.items()}
+    proposed = propose("m.safetensors", program.weights, {name: shapes[name] for name in sorted(shapes)})
+    lines = {line.rule.split('"')[1]: (line.rule.split('"')[3], line.doubt) for line in proposed.lines}
+    assert lines.keys() == right.keys()
+    assert {n for n, (there, doubt) in lines.items() if there != right[n] and not doubt} == set()
+    alike = {f"f.mix_1.linear_{k}.weight" for k in (1, 2, 4)} | {f"f.rms_norm_{k}.weight" for k in (1, 2)}
+    pair = {f"f.{n}.{part}" for n in ("linear_1", "mix_1.linear_3") for part in ("weight", "bias")}
+    assert {n for n, (_, doubt) in lines.items() if doubt} == alike | pair
+    assert lines["f.rms_norm_1.weight"] == ("n1.weight", "ambiguous: `n2.weight` fits as well")
+    for module in ("linear_1", "mix_1.linear_3"):
+        assert lines[f"f.{module}.weight"][0][:-6] == lines[f"f.{module}.bias"][0][:-4]
+
+
+def test_the_one_with_a_bias_is_certain(tmp_path: Path) -> None:
+    spec = "net f(x: [4]) -> [4] { return linear(linear(x, 4, bias = false), 4) }\n"
+    spec += "export g(x: [4]) -> [4] { return f(x) }\n"
+    proposed = written(tmp_path, {"a.weight": (4, 4), "a.bias": (4,), "b.weight": (4, 4)}, spec)
+    assert proposed.doubts == 0
+    assert '"f.linear_1.weight" = "b.weight"' in str(proposed)
+    proposed = written(tmp_path, {"a.weight": (4, 4), "b.weight": (4, 4), "c.bias": (4,)}, spec)
+    assert '"f.linear_2.weight" = "b.weight"  # ambiguous: `a.weight` fits as well' in str(proposed)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 
 Shape = tuple[int, ...]
+Tensors = tuple[tuple[str, Shape], ...]  # Of one module, by their names in it.
 
 # Words that mean the same in the names of layers, by the word that stands for them.
 WORDS: dict[str, tuple[str, ...]] = {
@@ -41,32 +44,31 @@ PARTS = ("norm", "embed")  # A word that contains one of these means it: `prenor
 NUMBER = re.compile(r"(?:^|(?<=\.))\d{1,9}(?=\.)")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class Group:
-    """Names of tensors of one shape that differ in numbers alone.
+    """Modules with the same tensors whose names differ in numbers alone: those of all layers, or one.
 
     Attributes:
-        parts: the text before, between and after the numbers that differ.
-        shape: of each tensor.
-        members: the numbers that differ and the name, for each tensor, in the order of the numbers.
-        place: where the first of them stands among all names, from 0 to 1.
+        parts: the text of the names before, between and after the numbers that differ, with the last dot.
+        members: the numbers that differ and the name, for each module, in the order of the numbers.
+        tensors: the names and shapes of the tensors in each module.
+        place: where the first of them stands among all.
     """
 
     parts: tuple[str, ...]
-    shape: Shape
     members: tuple[tuple[tuple[int, ...], str], ...]
-    place: float
+    tensors: Tensors
+    place: int
 
-    @property
+    @cached_property
     def stem(self) -> str:
-        """The layer that the weights, biases and statistics of one name belong to."""
-        return "{}".join(self.parts).rpartition(".")[0]
+        """The name of the modules, `{}` for each number that differs."""
+        return "{}".join(self.parts)
 
     @property
     def tail(self) -> str:
         """The name without the net in front; empty where no layer is left in it, since that says little."""
-        rest = "{}".join(self.parts).partition(".")[2]
-        return rest if "." in rest else ""
+        return self.stem.partition(".")[2]
 
     @property
     def numbers(self) -> list[tuple[int, ...]]:
@@ -75,29 +77,61 @@ class Group:
 
     @property
     def names(self) -> list[str]:
-        """The name of each member."""
-        return [name for _, name in self.members]
+        """The names of all tensors."""
+        return [module + part for _, module in self.members for part, _ in self.tensors]
+
+    @cached_property
+    def roles(self) -> dict[str, tuple[str, Shape]]:
+        """The tensors by what they are: `gamma` is a weight; by their names where several are the same."""
+        roles = {(_words(part) or [part])[-1]: (part, shape) for part, shape in self.tensors}
+        return roles if len(roles) == len(self.tensors) else {part: (part, shape) for part, shape in self.tensors}
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """How many modules it has, and how many numbers each of their tensors: the same of all that it may be paired with."""
+        return (len(self.members), *sorted(prod(shape) for _, shape in self.tensors))
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The words of its name and of its tensors', each as the one that stands for its meaning."""
+        return frozenset(
+            word for name in ("0".join(self.parts), *(part for part, _ in self.tensors)) for word in _words(name)
+        )
 
 
-def group_names(shapes: Mapping[str, Shape]) -> list[Group]:
-    """Group names of one shape that are alike but for numbers between dots.
+def split_name(name: str) -> tuple[str, str]:
+    """The module of a tensor, with the last dot, and the tensor's name in it."""
+    module, dot, part = name.rpartition(".")
+    return module + dot, part
+
+
+def single_groups(modules: Iterable[tuple[str, Tensors]]) -> list[Group]:
+    """Each module for itself."""
+    return [Group((name,), (((), name),), tensors, place) for place, (name, tensors) in enumerate(modules)]
+
+
+def layer_groups(modules: Iterable[tuple[str, Tensors]]) -> list[Group]:
+    """Groups of several modules with the same tensors whose names differ in numbers between dots alone.
 
     Names with several numbers are grouped twice: all together, and by every number but the first, so that `mlp.0` of all
     layers and `mlp.2` of all layers are groups, too.
     """
-    alike: dict[tuple[str, Shape], list[tuple[int, str]]] = {}
-    for place, (name, shape) in enumerate(shapes.items()):
-        alike.setdefault((NUMBER.sub("0", name), shape), []).append((place, name))
+    alike: dict[tuple[str, frozenset[tuple[str, Shape]]], list[tuple[int, str]]] = {}
+    listed: dict[frozenset[tuple[str, Shape]], Tensors] = {}  # In the order of the first module.
+    for place, (name, tensors) in enumerate(modules):
+        alike.setdefault((NUMBER.sub("0", name), frozenset(tensors)), []).append((place, name))
+        listed.setdefault(frozenset(tensors), tensors)
     groups = []
-    for (_, shape), members in alike.items():
-        whole = _group(shape, members, len(shapes))
+    for (_, same), members in alike.items():
+        tensors = listed[same]
+        whole = _group(tensors, members)
         groups.append(whole)
         if len(whole.numbers[0]) > 1:
-            groups += [_group(shape, part, len(shapes)) for part in _split_by_later_numbers(whole, members)]
-    return groups
+            groups += [_group(tensors, part) for part in _split_by_later_numbers(whole, members)]
+    return [g for g in groups if len(g.members) > 1]
 
 
-def _group(shape: Shape, members: list[tuple[int, str]], total: int) -> Group:
+def _group(tensors: Tensors, members: list[tuple[int, str]]) -> Group:
     """One group of (place, name); numbers that all names share are part of its text."""
     names = [name for _, name in members]
     numbers = [[int(m[0]) for m in NUMBER.finditer(name)] for name in names]
@@ -109,7 +143,7 @@ def _group(shape: Shape, members: list[tuple[int, str]], total: int) -> Group:
         at = spans[i][1]
     parts.append(names[0][at:])
     numbered = sorted(zip([tuple(row[i] for i in differ) for row in numbers], names, strict=True))
-    return Group(tuple(parts), shape, tuple(numbered), members[0][0] / max(1, total - 1))
+    return Group(tuple(parts), tuple(numbered), tensors, members[0][0])
 
 
 def _split_by_later_numbers(whole: Group, members: list[tuple[int, str]]) -> list[list[tuple[int, str]]]:
@@ -122,11 +156,9 @@ def _split_by_later_numbers(whole: Group, members: list[tuple[int, str]]) -> lis
 
 
 def likeness(a: Group, b: Group) -> float:
-    """How alike two groups' names are, from 0 to 1: half is the share of words that both have, half whether the last agrees."""
-    ours, theirs = (_words("0".join(g.parts)) for g in (a, b))
-    shared = len(set(ours) & set(theirs)) / max(1, len(set(ours) | set(theirs)))
-    last = float(bool(ours and theirs) and ours[-1] == theirs[-1])
-    return (shared + last) / 2
+    """How alike two groups' names are, from 0 to 1: half is the share of words that both have, half whether tensors agree."""
+    shared = len(a.words & b.words) / max(1, len(a.words | b.words))
+    return (shared + (a.roles.keys() == b.roles.keys())) / 2
 
 
 def _words(name: str) -> list[str]:
