@@ -92,7 +92,9 @@ def test_weights_of_a_body_live_in_the_body(example: Maker, tmp_path: Path) -> N
     proto = onnx.load(export(program, "sample", Trained(weights(program)), tmp_path).path)
     (scan,) = [n for n in proto.graph.node if n.op_type == "Scan"]
     chunk = next(a.g for a in scan.attribute if a.name == "body")
-    (loop,) = [n for n in chunk.node if n.op_type == "Loop"]
+    (blocks,) = [n for n in chunk.node if n.op_type == "Loop"]
+    block = next(a.g for a in blocks.attribute if a.name == "body")
+    (loop,) = [n for n in block.node if n.op_type == "Loop"]
     outside = {t.name for t in proto.graph.initializer}
     used = {name for n in proto.graph.node for name in n.input} | {o.name for o in proto.graph.output}
     settings = {i.name for i in proto.graph.input}
