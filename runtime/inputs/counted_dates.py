@@ -53,14 +53,20 @@ def _of_year(number: float) -> float | None:
     return None if number % 1 or not 1000 <= number <= 9999 else (datetime(int(number), 1, 1) - EPOCH).days
 
 
+SPREADSHEET, SECONDS = "days since 1899-12-30, as a spreadsheet counts them", "seconds since 1970"
+MILLISECONDS = "milliseconds since 1970"
+# Ways to count dates, as the days since 1970-01-01 of a number.
+COUNTED: Mapping[str, Callable[[float], float]] = {
+    SPREADSHEET: lambda number: number - 25_569,
+    SECONDS: lambda number: number / DAY,
+    MILLISECONDS: lambda number: number / (DAY * 1e3),
+    "microseconds since 1970": lambda number: number / (DAY * 1e6),
+    "nanoseconds since 1970": lambda number: number / (DAY * 1e9),
+}
 WAYS: Mapping[str, Callable[[float], float | None]] = {
     "a date in digits alone": _of_digits,
     "a year": _of_year,
-    "days since 1899-12-30, as a spreadsheet counts them": lambda number: number - 25_569,
-    "seconds since 1970": lambda number: number / DAY,
-    "milliseconds since 1970": lambda number: number / (DAY * 1e3),
-    "microseconds since 1970": lambda number: number / (DAY * 1e6),
-    "nanoseconds since 1970": lambda number: number / (DAY * 1e9),
+    **COUNTED,
 }
 
 
