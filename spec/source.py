@@ -66,6 +66,10 @@ class Span:
         """The span from the start of this one to the end of `other`."""
         return Span(self.source, self.start, max(self.end, other.end))
 
+    def covers(self, other: Span) -> bool:
+        """Whether another span lies in this one, of the same source."""
+        return self.source is other.source and self.start <= other.start and other.end <= self.end
+
     @property
     def note(self) -> str:
         """The place as compiled files name it: `layers.mai:3:5`."""

@@ -28,7 +28,7 @@ def decided(e: Context, value: Value, within: Span) -> Value:
     """
     behind, undecided = frozenset(values_behind(value)), dict[Value, Value]()
     for node in [*e.graph.nodes]:
-        if node.output in behind and node.span is not None and _lies_in(node.span, within):
+        if node.output in behind and node.span is not None and within.covers(node.span):
             truth = _undecided(e, node, [undecided.get(each) for each in node.inputs])
             if truth is not None:
                 undecided[node.output] = truth
@@ -71,7 +71,3 @@ def _either(e: Context, truths: Sequence[Value], like: Value) -> Value:
     """Where one of several conditions holds, in the shape of a value and along its lead axes."""
     either = e.builder.spread(reduce(lambda a, b: e.emit(LogicalOr, a, b), truths), like.type.lead)
     return either if either.type.shape == like.type.shape else e.emit(Expand, either, shape=like.type.shape)
-
-
-def _lies_in(span: Span, whole: Span) -> bool:
-    return span.source is whole.source and whole.start <= span.start and span.end <= whole.end

@@ -124,24 +124,33 @@ def import_folder(
         family = family_of(sets, numbers_of(record, settings))
         kept = None if classifier_of is None else {*classifier_of} - {*_heads(text, out)}
         text, program = _with_rules(text, family, spare, files, out, kept)
-    numbers = sum(math.prod(w.shape) for w in program.weights.values())
-    is_linked = any(not f.resolve().is_relative_to(out.parent.resolve()) for f in (folder.weights, folder.path))
-    exports = tuple(program.exports)
-    has_chat = folder.chat is not None and folder.has_tokenizer and "generate" in exports
-    unread = tuple(n for n in folder.unread if n != PREPROCESSOR or "preprocessor" not in record)
-    title, ends = record["title"], settings["ends"]
-    end = ends[0] if isinstance(ends, list) and ends else None
-    context = _whole(settings.get("max_position_embeddings"))
-    is_read = bool(record.get("gaps")) or "num_channels" in record.get("fields", {})
-    is_classifier = is_read and settings["head"] in (CLASSIFY, "both")
-    labels = (_labels(folder) if classifier_of is None else ()) if is_classifier else None
-    may_classify = is_read and not is_classifier and CLASSIFY in record["architectures"].values()
-    preprocessor = folder.preprocessor, folder.path / folder.preprocessor_file
-    nets = frozenset(name.partition(".")[0] for name in program.weights)
+    return _imported(folder, record, settings, text, program, tuple(notes), out, begins_anew=classifier_of is not None)
+
+
+def _imported(
+    folder: ModelFolder, record: Record, settings: Settings, text: str, program: Program, notes: tuple[str, ...],
+    out: Path, *, begins_anew: bool,
+) -> Imported:  # fmt: skip
+    """A spec with what is to be said of it, and what a draft of a training asks of it; the labels are none where the head `begins_anew`."""
+    exports, ends = tuple(program.exports), settings["ends"]
+    takes_rows = bool(record.get("gaps")) or "num_channels" in record.get("fields", {})
+    is_classifier = takes_rows and settings["head"] in (CLASSIFY, "both")
     return Imported(
-        text, title, exports, numbers, unread, tuple(notes), has_chat, is_linked, end, context, labels, preprocessor, nets,
-        may_classify,
-    )  # fmt: skip
+        text,
+        title=record["title"],
+        exports=exports,
+        numbers=sum(math.prod(weight.shape) for weight in program.weights.values()),
+        unread=tuple(n for n in folder.unread if n != PREPROCESSOR or "preprocessor" not in record),
+        notes=notes,
+        has_chat=folder.chat is not None and folder.has_tokenizer and "generate" in exports,
+        is_linked=any(not f.resolve().is_relative_to(out.parent.resolve()) for f in (folder.weights, folder.path)),
+        end=ends[0] if isinstance(ends, list) and ends else None,
+        context=_whole(settings.get("max_position_embeddings")),
+        labels=(() if begins_anew else _labels(folder)) if is_classifier else None,
+        preprocessor=(folder.preprocessor, folder.path / folder.preprocessor_file),
+        nets=frozenset(name.partition(".")[0] for name in program.weights),
+        may_classify=takes_rows and not is_classifier and CLASSIFY in record["architectures"].values(),
+    )
 
 
 def _whole(stated: object) -> int | None:

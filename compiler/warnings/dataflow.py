@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mai.compiler.ir.graph import Graph, Node, Value, Weight, values_behind
+from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.structure import Across, Constant, Lead, Loop, Spread, Unlead, WeightOf
 from mai.compiler.ops.elementwise.activations import Relu, Silu
 from mai.compiler.ops.elementwise.arithmetic import Absolute, Add, Multiply, Negative, Subtract
@@ -31,13 +32,10 @@ class Dataflow:
         self.nodes: tuple[Node, ...] = tuple(graph.walk())
         self._zero: dict[Value, bool] = {}
 
-    @staticmethod
-    def source(value: Value) -> Node | None:
-        """The node that computes a value's numbers: changes of shape are looked through. None for inputs and states."""
-        node = value.producer
-        while node is not None and node.op in SAME_NUMBERS:
-            node = node.inputs[0].producer
-        return node
+    @classmethod
+    def source(cls, value: Value, more: tuple[type[Operation], ...] = ()) -> Node | None:
+        """The node that computes a value's numbers: changes of shape are looked through, and `more`. None for inputs and states."""
+        return cls.seen_through(value, more).producer
 
     def weight(self, value: Value) -> Weight | None:
         """The weight that a value is; None for any other value."""
@@ -71,10 +69,10 @@ class Dataflow:
             yield self.seen_through(value)
 
     @staticmethod
-    def seen_through(value: Value) -> Value:
-        """The value whose numbers one has, beneath changes of shape."""
-        node = value.producer
-        while node is not None and node.op in SAME_NUMBERS:
+    def seen_through(value: Value, more: tuple[type[Operation], ...] = ()) -> Value:
+        """The value whose numbers one has, beneath changes of shape, and beneath operations of `more`."""
+        node, operations = value.producer, (*SAME_NUMBERS, *more)
+        while node is not None and node.op in operations:
             value = node.inputs[0]
             node = value.producer
         return value

@@ -83,9 +83,7 @@ def unlike_logits(subject: Subject) -> Iterator[Diagnostic]:
 def _halves(subject: Subject, flow: Dataflow) -> Iterator[Diagnostic]:
     """The same of a logit of two labels, whose loss is `softplus(z)` or `softplus(-z)` in the train block itself."""
     for node in (n for n in flow.nodes if n.op is Softplus and _is_in_training(subject, n)):
-        maker = flow.source(node.inputs[0])
-        while maker is not None and maker.op in (Negative, Pick):
-            maker = flow.source(maker.inputs[0])
+        maker = flow.source(node.inputs[0], (Negative, Pick))
         if maker is not None and maker.op in (Sigmoid, Softmax):
             name = BOUNDED[maker.op]
             said = f"`softplus` of a logit is a loss, of any real number; this comes from `{name}`, which bounds it"
@@ -93,13 +91,7 @@ def _halves(subject: Subject, flow: Dataflow) -> Iterator[Diagnostic]:
 
 
 def _is_in_training(subject: Subject, node: Node) -> bool:
-    block, span = subject.train, node.span
-    return (
-        block is not None
-        and span is not None
-        and span.source is block.span.source
-        and span.start in range(block.span.start, block.span.end)
-    )
+    return subject.train is not None and node.span is not None and subject.train.span.covers(node.span)
 
 
 def _scored(flow: Dataflow) -> Iterator[tuple[Node, Value, Value]]:

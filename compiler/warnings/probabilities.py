@@ -30,9 +30,9 @@ def logits_as_probabilities(subject: Subject) -> Iterator[Diagnostic]:
         for node in (n for n in flow.nodes if n.span in calls and any(_is_linear(flow, v) for v in n.inputs)):
             assert node.span is not None
             call = calls[node.span]
-            name, given = call.function.span.text, call.arguments[-1]
+            name, probability = call.function.span.text, call.arguments[-1]
             said = f"`{name}` takes a probability, from 0 to 1; this comes from a linear layer, and is any number"
-            yield warning("logits-as-probability", given.value.span, said, help=_as_logits(name, given))
+            yield warning("logits-as-probability", probability.value.span, said, help=_as_logits(name, probability))
 
 
 def _of_probabilities(subject: Subject) -> dict[Span, ast.Call]:
@@ -49,15 +49,14 @@ def _of_probabilities(subject: Subject) -> dict[Span, ast.Call]:
 
 def _is_linear(flow: Dataflow, value: Value) -> bool:
     """Whether a value is what a linear layer gives, or some numbers of it."""
-    node = flow.source(value)
-    while node is not None and node.op in (Pick, Slice):
-        node = flow.source(node.inputs[0])
+    node = flow.source(value, (Pick, Slice))
     return node is not None and node.op is Affine and flow.weight(node.inputs[1]) is not None
 
 
-def _as_logits(name: str, given: ast.Argument) -> Edit | str:
-    words = f"write `{name}(logits = {given.value.span.text})`"
-    return words if given.name is not None else put(given.value.span, f"logits = {given.value.span.text}", words)
+def _as_logits(name: str, probability: ast.Argument) -> Edit | str:
+    span = probability.value.span
+    words = f"write `{name}(logits = {span.text})`"
+    return words if probability.name is not None else put(span, f"logits = {span.text}", words)
 
 
 def labels_as_numbers(subject: Subject) -> Iterator[Diagnostic]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from mai.spec.diagnostics.foreign import FOREIGN, NO_LIKE, RENAMED
-from mai.spec.diagnostics.foreign_names import KNOWN
 from mai.spec.diagnostics.suggest import closest, is_misspelling, same_letters
 from mai.spec.record import record
 from mai.spec.source import Source, Span
@@ -62,13 +61,20 @@ def foreign_answer(span: Span, name: str) -> Edit | str | None:
     """What a name of another library is here: an edit where a function of the same meaning has another name; None for other names."""
     if name in RENAMED:
         return put(span, RENAMED[name])
-    return FOREIGN.get(name) or (NO_LIKE if name in KNOWN else None)
+    return FOREIGN.get(name) or (NO_LIKE if _is_elsewhere(name) else None)
 
 
 def is_sure(name: str, guess: str) -> bool:
     """Whether a name is a misspelling of another, and nothing of its own in other libraries."""
     same = same_letters(name, [guess]) is not None
-    return name not in FOREIGN and (same or (name not in KNOWN and is_misspelling(name, guess)))
+    return name not in FOREIGN and (same or (is_misspelling(name, guess) and not _is_elsewhere(name)))
+
+
+def _is_elsewhere(name: str) -> bool:
+    """Whether other libraries have a name; theirs are read for a name that mai has not, which few files have."""
+    from mai.spec.diagnostics.foreign_names import NAMES_ELSEWHERE
+
+    return name in NAMES_ELSEWHERE
 
 
 def take_out(span: Span, words: str) -> Edit:

@@ -5,7 +5,7 @@ Whoever writes one means it: it is no misspelling of a name that is like it.
 
 from __future__ import annotations
 
-KNOWN = frozenset(
+NAMES_ELSEWHERE = frozenset(
     """
     adabelief adadelta adamax adaptive_avg_pool1d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool1d_with_indices
     adaptive_max_pool2d_with_indices adaptive_max_pool3d adaptive_max_pool3d_with_indices addbmm addcdiv addcmul addmv addr affine_grid

@@ -169,8 +169,7 @@ class Reporter:
         """Offer further edits to the errors of these kinds inside `span` after the first `since`; they are tried after the error's own."""
         for place, diagnostic in enumerate(self.diagnostics[since:], since):
             at = diagnostic.span
-            fits = diagnostic.slug in slugs
-            if fits and at and at.source is span.source and span.start <= at.start and at.end <= span.end:
+            if diagnostic.slug in slugs and at and span.covers(at):
                 self.diagnostics[place] = replace(diagnostic, edits=(*diagnostic.edits, *edits))
 
     @property

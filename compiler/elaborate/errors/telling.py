@@ -126,7 +126,7 @@ class Telling:
         if slug not in CALLED_WITH:
             return []
         calls = [c for c in self.calls_around if c.decides and not c.span.source.in_prelude]
-        return [c.label for c in calls if not _holds(c.span, span)]
+        return [c.label for c in calls if not c.span.covers(span)]
 
     def unknown_argument(self, callee: str, name: str, span: Span, names: Sequence[str], help: Help = None) -> Stop:
         """Report an argument that a function does not have."""
@@ -152,12 +152,12 @@ class Telling:
     def made_at(self, value: Value, span: Span) -> list[Label]:
         """Where the text gave a value its shape, if that is outside of `span`: elements' functions keep the shape."""
         shape, origin = value.type.shape, self.origins.get(value)
-        while value.producer and (origin is None or _holds(span, origin)):
+        while value.producer and (origin is None or span.covers(origin)):
             same = [v for v in value.producer.inputs if v.type.shape == shape]
             if len(same) != 1:
                 break
             value, origin = same[0], self.origins.get(same[0])
-        inside = origin is None or origin.source is not span.source or _holds(span, origin)
+        inside = origin is None or origin.source is not span.source or span.covers(origin)
         return [] if origin is None or inside else [Label(origin, f"{describe(shape)} comes from here")]
 
     def _is_again(self, message: str) -> bool:
@@ -203,10 +203,6 @@ class Telling:
         message = "a tensor or a number is needed here, this is a function"
         help = f"call it: write `{span.text}(x)`" if span.text.isidentifier() else None
         return self.fail("type-mismatch", span, message, help=help)
-
-
-def _holds(outer: Span, inner: Span) -> bool:
-    return outer.source is inner.source and outer.start <= inner.start and inner.end <= outer.end
 
 
 def kind_of(binding: Binding) -> str:

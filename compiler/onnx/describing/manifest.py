@@ -151,15 +151,15 @@ def _outputs(program: Program, graph: Graph, optimised: Graph, dated: Mapping[st
     paths = path_axes(written) if written else [None] * len(graph.outputs)
     ports = [port_of(v, n, "output") for v, n in zip(graph.outputs, graph.output_names, strict=True)]
     over_tokens = outputs_over_tokens(program, graph.name) if written else frozenset()
-    ports = [
-        port.model_copy(update={"tokens": port.name in over_tokens}) if port.dtype == "float32" else port
-        for port in ports
-    ]
     counted = [
         port_of(v, n, "output") for v, n in zip(optimised.outputs, optimised.output_names, strict=True) if n == TURNS
     ]
-    more = ({"path": axis, "dates": dated.get(port.name)} for port, axis in zip(ports, paths, strict=True))
-    return [*(port.model_copy(update=each) for port, each in zip(ports, more, strict=True)), *counted]
+
+    def described(port: Port, axis: int | None) -> Port:
+        tokens = port.name in over_tokens if port.dtype == "float32" else None
+        return port.model_copy(update={"path": axis, "dates": dated.get(port.name), "tokens": tokens})
+
+    return [*(described(port, axis) for port, axis in zip(ports, paths, strict=True)), *counted]
 
 
 def _is_text(value: Value) -> bool:

@@ -76,8 +76,8 @@ def _guarded_branches(graph: Graph) -> tuple[dict[Node, list[Guard]], set[Node]]
             guards = {n: [*_guards(condition, view, branch, n, graph.inputs)] for n, view in alone.items()}
             if any(guards.values()):
                 roots.update(wheres)
-                for node, made in guards.items():
-                    inside[node] += made
+                for node, own in guards.items():
+                    inside[node] += own
     return inside, roots
 
 

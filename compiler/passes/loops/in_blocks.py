@@ -47,8 +47,8 @@ class Tables:
 @rewriting(Loop)
 def in_blocks(graph: Graph) -> Graph:
     """Replace every loop that has tables, of which the call says how many turns it takes, by a loop of blocks of turns."""
-    found = dict(_all_tables(graph))
-    return prune_in_place(copy_graph(graph, _Blocks(found).rule)) if found else graph  # Of tables of all turns.
+    tables = dict(_all_tables(graph))
+    return prune_in_place(copy_graph(graph, _Blocks(tables).rule)) if tables else graph  # Of tables of all turns.
 
 
 def _all_tables(graph: Graph) -> Iterator[tuple[Node, Tables]]:
@@ -107,13 +107,9 @@ def _is_of_turns(node: Node, axis: Axis) -> bool:
     """Whether a node computes of each turn what it does, however many there are."""
     if node.regions or any(axis not in v.type.lead for v in node.outputs):
         return False
-    spoken = set().union(*(symbols(s) for v in node.outputs for s in v.type.shape if isinstance(s, Dim)))
+    spoken = set().union(*(symbols(s) for v in node.outputs for s in v.type.shape))
     spoken |= set() if node.op in VIEWS else symbols_of(node)
-    return spoken.isdisjoint(_symbols(axis.size))
-
-
-def _symbols(size: Size) -> set[str]:
-    return symbols(size) if isinstance(size, Dim) else set()
+    return spoken.isdisjoint(symbols(axis.size))
 
 
 class _Blocks:
