@@ -108,7 +108,7 @@ def _read(dates: TrainedDates, number: float, is_rounded: bool) -> tuple[str, fl
 def _refusal(
     name: str, dates: TrainedDates, place: int, number: float, looks: str, days: float | None, data: str
 ) -> Refusal:
-    first, last = (str(np.datetime64(math.floor(end), "D")) for end in (dates.first, dates.last))
+    first, last = _written(dates.first, "day"), _written(dates.last, "day")
     written = f"{number:.0f}" if not number % 1 and abs(number) < 1e21 else repr(number)
     range_ = f"`{name}` is {IN_WORDS[dates.form]}, {first} to {last} in {data}"
     what = f"{range_}; numbers are days since 1970-01-01, and {written} {looks}"
