@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 
 from mai.compiler.program import Program
-from mai.spec.diagnostics import Change, Diagnostic, Edit
+from mai.spec.diagnostics import Change, Diagnostic, Edit, MaiError
 from mai.spec.diagnostics.edit import after, overlapping
 from mai.spec.record import record
 from mai.spec.source import Source, Span
@@ -33,6 +33,12 @@ class Checked:
     def errors(self) -> list[Diagnostic]:
         """The diagnostics that are errors."""
         return [d for d in self.diagnostics if d.severity == "error"]
+
+    def meaning(self) -> Program:
+        """The program. Raises `MaiError` with what there is to say, where it has errors."""
+        if self.program is None:
+            raise MaiError(self.diagnostics)
+        return self.program
 
     @property
     def stage(self) -> int:

@@ -95,14 +95,7 @@ def _finding(claim: str, condition: Condition, runs: list[dict[str, Array]]) -> 
         holds, failure = bool((sides[0] > 0.5).all()), _not_finite("a side of a comparison in it", sides[0])
         return Finding(claim=claim, text=condition.text, holds=holds, examples=examples, seeds=seeds, failure=failure)
     left, right = sides
-    failure = next(
-        (
-            why
-            for name, side in (("its left side", left), ("its right side", right))
-            if (why := _not_finite(name, side))
-        ),
-        None,
-    )
+    failure = _not_finite("its left side", left) or _not_finite("its right side", right)
     all_hold = COMPARE[condition.comparison](left, right) & np.isfinite(left) & np.isfinite(right)
     worst = np.unravel_index(int(np.argmax(_excess(condition.comparison, left, right))), left.shape)
     with np.errstate(invalid="ignore"):  # Infinite numbers have no mean: a message says so.

@@ -236,14 +236,11 @@ def _saying_timings() -> Iterator[None]:
 
 def _exports(program: Program, wanted: list[str] | None) -> list[str]:
     """The exports that are asked for, or all. Raises `MaiError` for one that there is not."""
-    from mai.spec.diagnostics import Diagnostic
-    from mai.spec.diagnostics.suggest import closest
+    from mai.compiler.export_names import unknown_export
 
     for name in wanted or []:
         if name not in program.exports:
-            guess = closest(name, program.exports)
-            help = f"did you mean `{guess}`?" if guess else f"there are {', '.join(program.exports)}"
-            raise MaiError([Diagnostic("unknown-name", None, f"{program.name} has no export `{name}`", help=help)])
+            raise unknown_export(program.name, name, program.exports)
     return wanted or list(program.exports)
 
 

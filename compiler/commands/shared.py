@@ -85,10 +85,7 @@ def program_of(file: Path, sets: Sequence[str] | None, data: Sequence[Path] | No
     """The program of a file, with `data` in the place of its own. Raises `MaiError` where it is not sound."""
     from mai.compiler.check import check
 
-    checked = check(file, parse_sets(sets), data or ())
-    if checked.program is None:
-        raise MaiError(checked.diagnostics)
-    return checked.program
+    return check(file, parse_sets(sets), data or ()).meaning()
 
 
 def compile_options(make: Callable[[], CompileOptions]) -> CompileOptions:

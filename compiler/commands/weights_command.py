@@ -8,7 +8,6 @@ from typing import Annotated
 from mai.compiler.commands.shared import Sets, SpecFile, parse_sets, with_diagnostics
 from mai.runtime.command_line.markers import Argument
 from mai.runtime.show.terminal import say, visible_line
-from mai.spec.diagnostics import MaiError
 
 
 @with_diagnostics
@@ -20,10 +19,8 @@ def list_weights(file: SpecFile, sets: Sets = None) -> None:
     from mai.compiler.check import check_without_rules
     from mai.compiler.weights.rules import group_layers
 
-    checked = check_without_rules(file, parse_sets(sets))
-    if checked.program is None:
-        raise MaiError(checked.diagnostics)
-    for name, shape, count in group_layers({w.name: w.shape for w in checked.program.weights.values()}):
+    program = check_without_rules(file, parse_sets(sets)).meaning()
+    for name, shape, count in group_layers({w.name: w.shape for w in program.weights.values()}):
         say(f"{visible_line(name)}  {list(shape)}{f'  {count} of them' if count > 1 else ''}")
 
 
@@ -39,14 +36,12 @@ def map_weights(
     from mai.compiler.weights.rules import named_by_rules
     from mai.compiler.weights.tensor_files import TensorFiles
 
-    checked = check_without_rules(file, parse_sets(sets))
-    if checked.program is None:
-        raise MaiError(checked.diagnostics)
+    program = check_without_rules(file, parse_sets(sets)).meaning()
     with TensorFiles(weights) as files:
         place, folder = files.path.resolve(), file.resolve().parent
         named = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else place.name
-        weights_ = named_by_rules(checked.program.weights)
-        proposal = propose(named, weights_, files.shapes, checked.program.constants)
+        weights_ = named_by_rules(program.weights)
+        proposal = propose(named, weights_, files.shapes, program.constants)
     say(str(proposal))
     if not place.is_relative_to(folder):
         say(f"{weights} lies outside {folder}: put it there, or name it with --weights", err=True)

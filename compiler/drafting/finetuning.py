@@ -18,7 +18,8 @@ from mai.compiler.ir.structure import Extend
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Program
 from mai.spec import ast
-from mai.spec.diagnostics import Reporter
+from mai.spec.diagnostics import Change, Reporter
+from mai.spec.diagnostics.edit import changed
 from mai.spec.formatting import format_text
 from mai.spec.parsing.parse import parse
 from mai.spec.record import record
@@ -69,9 +70,9 @@ def finetuned(
     file = parse(Source(str(spec), text, spec.name), Reporter())
     export = next(each for each in file.declarations if isinstance(each, ast.Function) and each.name.id == predicting)
     numbers = sum(math.prod(weight.shape) for weight in program.weights.values())
-    block = "\n".join(_train(lesson, numbers, [*_body(export, text, lesson)]))
+    block = "\n".join(_train(lesson, numbers, [*_body(export, lesson)]))
     line = f"data {lesson.fields}\n  from {lesson.source}"
-    tuned = format_text(_placed(file, text, line, f"{_comment(lesson, data)}\n{block}", export, lesson))
+    tuned = format_text(_placed(file, line, f"{_comment(lesson, data)}\n{block}", export, lesson))
     checked(spec, tuned)
     return Tuned(tuned, lesson.said)
 
@@ -129,16 +130,16 @@ def _reads_text(graph: Graph) -> bool:
     return len(inputs) == len(graph.outputs) == 1 and inputs[0].dtype is DType.INT and inputs[0].rank == 1
 
 
-def _body(export: ast.Function, text: str, lesson: Lesson) -> Iterator[str]:
+def _body(export: ast.Function, lesson: Lesson) -> Iterator[str]:
     """The lines of an export on a text, or on all of its tokens but the last, whose result is `z`."""
     (parameter,) = export.parameters
     if parameter.name.id != _read(lesson):
         yield f"{parameter.name.id} = {_read(lesson)}"
     for statement in export.body:
         if isinstance(statement, ast.Return):
-            yield f"z = {text[statement.value.span.start : statement.value.span.end]}"
+            yield f"z = {statement.value.span.text}"
         else:
-            yield text[statement.span.start : statement.span.end]
+            yield statement.span.text
 
 
 def _read(lesson: Lesson) -> str:
@@ -185,26 +186,27 @@ def _comment(lesson: Lesson, data: Path) -> str:
     return f"# Goes on from the weights below, with {data.name}: {lesson.said}.{learnt}"
 
 
-def _placed(file: ast.File, text: str, data: str, block: str, export: ast.Function, lesson: Lesson) -> str:
+def _placed(file: ast.File, data: str, block: str, export: ast.Function, lesson: Lesson) -> str:
     """The text with this `data` line in the place of its own, and a block before its `weights from`."""
     line = next((each.span for each in file.declarations if isinstance(each, ast.Data)), None)
     weights = next(each.span for each in file.declarations if isinstance(each, ast.Weights))
-    before = [
-        data,
-        *(["\n".join(lesson.prepared.net(PREPARED))] if lesson.prepared and lesson.prepared.changes else []),
-    ]
+    before = [data]
+    if lesson.prepared is not None and lesson.prepared.changes:
+        before.append("\n".join(lesson.prepared.net(PREPARED)))
     if line is None:  # An importer of images writes none.
         first = next(each.span for each in file.declarations if not isinstance(each, ast.Const))
         line, before = Span(first.source, first.start, first.start), [*before, ""]
-    edits = [(line.start, line.end, "\n\n".join(before)), (weights.start, weights.start, f"{block}\n\n")]
-    if lesson.label is not None:
-        edits.append((export.span.start, export.span.end, "\n".join(_classifying(export, text, lesson))))
-    for start, end, new in sorted(edits, reverse=True):
-        text = text[:start] + new + text[end:]
+    changes = [
+        Change(line, "\n\n".join(before)),
+        Change(Span(weights.source, weights.start, weights.start), f"{block}\n\n"),
+    ]
+    if lesson.label is not None:  # First: a `data` line may come to the place where it begins.
+        changes.insert(0, Change(export.span, "\n".join(_classifying(export, lesson))))
+    text = changed(file.source.text, changes)
     return text if lesson.prepared is None else text.replace(AS_PREPARED, "from -1 to 1")
 
 
-def _classifying(export: ast.Function, text: str, lesson: Lesson) -> Iterator[str]:
+def _classifying(export: ast.Function, lesson: Lesson) -> Iterator[str]:
     """The export of a classifier, with the likeliest label and the probability of each.
 
     Its input is called as the field that is trained on, so that an evaluation and a table find it, and images are prepared in it.
@@ -213,7 +215,7 @@ def _classifying(export: ast.Function, text: str, lesson: Lesson) -> Iterator[st
     (parameter,), name, count = export.parameters, lesson.read, lesson.head.labels
     kind = parameter.type
     called = re.compile(rf"\b{parameter.name.id}\b")
-    type_text = "" if kind is None else text[kind.span.start : kind.span.end]
+    type_text = "" if kind is None else kind.span.text
     if lesson.prepared is not None:
         type_text = f"[{len(lesson.prepared.means)}, {lesson.prepared.size[0]}, {lesson.prepared.size[1]}]"
     yield f"export {export.name.id}({name}: {type_text}) -> (class[{count}], [{count}]) {{"
@@ -221,8 +223,8 @@ def _classifying(export: ast.Function, text: str, lesson: Lesson) -> Iterator[st
         yield f"{name} = {PREPARED}({name})"
     *before, last = export.body
     assert isinstance(last, ast.Return)
-    yield from (called.sub(name, text[each.span.start : each.span.end]) for each in before)
-    yield f"z = {called.sub(name, text[last.value.span.start : last.value.span.end])}"
+    yield from (called.sub(name, each.span.text) for each in before)
+    yield f"z = {called.sub(name, last.value.span.text)}"
     yield f"{lesson.label} = argmax(z)"
     yield "probability = softmax(z)"
     yield f"return ({lesson.label}, probability)"

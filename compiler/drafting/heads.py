@@ -12,10 +12,11 @@ from mai.compiler.program import Program
 from mai.compiler.weights.rules import Rule
 from mai.runtime.inputs.cells import few_of
 from mai.spec import ast
-from mai.spec.diagnostics import MaiError, Reporter
+from mai.spec.diagnostics import Change, Reporter
+from mai.spec.diagnostics.edit import changed
 from mai.spec.parsing.parse import parse
 from mai.spec.record import record
-from mai.spec.source import Source
+from mai.spec.source import Source, Span
 
 CLASSES = "classes"
 UNNAMED = re.compile(r"LABEL_\d+")  # As transformers calls labels that nobody has named.
@@ -52,10 +53,7 @@ def head_for(labels: Sequence[str], own: Sequence[str], numbered: bool = False) 
 
 def checked(spec: Path, text: str) -> Program:
     """What a spec means. Raises `MaiError` with what is wrong with it."""
-    meaning = check_text(spec, text)
-    if meaning.program is None:
-        raise MaiError(meaning.diagnostics)
-    return meaning.program
+    return check_text(spec, text).meaning()
 
 
 def with_new_head(text: str, spec: Path, labels: int) -> str:
@@ -68,29 +66,27 @@ def with_new_head(text: str, spec: Path, labels: int) -> str:
     count = next((each for each in file.declarations if isinstance(each, ast.Const) and each.name.id == CLASSES), None)
     if count is None or program.loading is None:
         raise bad("the head of this model has no number of labels that could be another")
-    other = checked(spec, _put(text, [(count.value.span.start, count.value.span.end, f"({_said(text, count)}) + 1")]))
+    span = count.value.span
+    other = checked(spec, changed(text, [Change(span, f"({span.text}) + 1")]))
     new = {name for name, weight in program.weights.items() if other.weights[name].shape != weight.shape}
-    edits = [(count.value.span.start, count.value.span.end, str(labels))]
+    changes = [Change(span, str(labels))]
     for rule in program.loading.rules:
         named = [name for name in program.weights if rule.target.match(name)]
         if rule.source is not None and not new.isdisjoint(named):
-            edits.append(_edit(rule, named, new))
-    return _put(text, edits)
+            changes.append(_change(rule, named, new))
+    return changed(text, changes)
 
 
-def _said(text: str, const: ast.Const) -> str:
-    return text[const.value.span.start : const.value.span.end]
-
-
-def _edit(rule: Rule, named: Sequence[str], new: set[str]) -> tuple[int, int, str]:
+def _change(rule: Rule, named: Sequence[str], new: set[str]) -> Change:
     """The lines in the place of a rule that gives values to parameters which are new, and perhaps to others."""
     assert rule.source is not None
     ours = [name for name in named if name in new]
     targets = [rule.target.text] if new.issuperset(named) else ours
     lines = [f'"{target}" = first' for target in targets]
     lines += [f'ignore "{tensor}"' for tensor in dict.fromkeys(_tensors(rule, ours))]
-    place = rule.span.start if new.issuperset(named) else rule.span.end
-    return place, rule.span.end, "\n".join(lines if place == rule.span.start else ["", *lines])
+    if new.issuperset(named):
+        return Change(rule.span, "\n".join(lines))
+    return Change(Span(rule.span.source, rule.span.end, rule.span.end), "\n".join(["", *lines]))
 
 
 def _tensors(rule: Rule, names: Sequence[str]) -> Iterator[str]:
@@ -100,10 +96,3 @@ def _tensors(rule: Rule, names: Sequence[str]) -> Iterator[str]:
         marks = rule.target.match(name)
         assert marks is not None
         yield from (chain.pattern.fill(marks) for chain in rule.source.chains)
-
-
-def _put(text: str, edits: Sequence[tuple[int, int, str]]) -> str:
-    """A text with others in the place of some of its parts."""
-    for start, end, new in sorted(edits, reverse=True):
-        text = text[:start] + new + text[end:]
-    return text

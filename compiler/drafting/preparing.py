@@ -13,10 +13,8 @@ from mai.spec.record import record
 
 FILTERS: tuple[Resample, ...] = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")  # By Pillow's numbers.
 WHITE = 255
-CROPPED, WARPED = (
-    224 / 256,
-    384,
-)  # Of ConvNeXt's: the part of a side that is kept, and from which size on it is all of it.
+# Of ConvNeXt's: the part of a side that is kept, and from which size on it is all of it.
+CROPPED, WARPED = 224 / 256, 384
 # What reads images whose `size` is one number: the shorter side of these, else both.
 SHORTER_SIDE = ("ConvNext", "MobileNet", "MobileViT", "PoolFormer", "Bit", "CLIP")
 SAVE = "`AutoImageProcessor.from_pretrained(FOLDER).save_pretrained(FOLDER)` writes what transformers does"
@@ -60,10 +58,9 @@ class Preparation:
 
 def _written(size: int | tuple[int, int] | None) -> str:
     """A size as a spec writes it."""
-    is_square = isinstance(size, tuple) and size[0] == size[1]
-    return (
-        str([*size]) if isinstance(size, tuple) and not is_square else str(size[0] if isinstance(size, tuple) else size)
-    )
+    if isinstance(size, tuple):
+        return str(size[0] if size[0] == size[1] else [*size])
+    return str(size)
 
 
 def preparation_of(said: Mapping[str, Any], path: Path, channels: int) -> Preparation:
@@ -134,7 +131,7 @@ def _numbers(said: Mapping[str, Any], file: str, channels: int) -> tuple[tuple[f
     stated = _each(said, "image_std", file, channels) if is_normalised else (1.0,) * channels
     if said.get("include_top", _kind(said).startswith("EfficientNet")):  # EfficientNet's are divided once more.
         more = _each(said, "image_std", file, channels)
-        means, stated = means, tuple(a * b for a, b in zip(stated, more, strict=True))
+        stated = tuple(a * b for a, b in zip(stated, more, strict=True))
     return tuple((mean + below) / scale for mean in means), tuple(each / scale for each in stated)
 
 

@@ -210,7 +210,4 @@ def _check_all(text: str) -> None:
 
 def _program(text: str) -> Program:
     """The meaning of a text. Raises `MaiError` with all that is wrong."""
-    checked = check_text(PLACE, text)
-    if checked.program is None:
-        raise MaiError(checked.diagnostics)
-    return checked.program
+    return check_text(PLACE, text).meaning()

@@ -36,7 +36,6 @@ from mai.runtime.run_folders.files import WEIGHTS
 from mai.runtime.run_folders.record import RunRecord, read_record
 from mai.runtime.show.terminal import aligned
 from mai.runtime.text.tokenizer import BYTES
-from mai.spec.diagnostics import MaiError
 from mai.spec.record import record
 
 NO_LABELS: Names = {}
@@ -82,11 +81,9 @@ def open_run(path: Path, sets: Mapping[str, str] | None) -> Run:
         checked = check_text(Path(record.spec), Path(record.spec).read_text(encoding="utf-8"), sets or record.sets)
     else:
         raise refusal(f"{folder} has no compiled file, and its spec is gone", "mai compile SPEC --weights RUN")
-    if checked.program is None:
-        raise MaiError(checked.diagnostics)
-    if not checked.program.trainings:
+    program = checked.meaning()
+    if not program.trainings:
         raise refusal(f"{path} was trained on nothing")
-    program = checked.program
     return Run(path, program, weights, record, label_names.names_of(weights), tokenizer_text(program, weights, None))
 
 

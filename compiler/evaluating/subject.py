@@ -95,13 +95,11 @@ def check_compiled(model: Model, run: RunRecord | None, sets: Mapping[str, str] 
 
 def _subject(model: Model, asked: Asked) -> Subject:
     run = read_record(model.path.parent)
-    checked = check_compiled(model, run, asked.sets)
-    if checked.program is None:
-        raise MaiError(checked.diagnostics)
+    program = check_compiled(model, run, asked.sets).meaning()
     export = model.manifest.export
-    if export not in checked.program.exports or not checked.program.trainings:
+    if export not in program.exports or not program.trainings:
         raise refusal(f"{model.path} was trained on nothing that it could be compared with")
     if model.manifest.draws and asked.target is None:
         help = "say what it is an answer to, if it is one: --target FIELD"
         raise refusal(f"`{export}` draws what it gives, so that no example has one right answer", help)
-    return Subject(model, checked.program, find_target(checked.program, export, asked.target, asked.output), run)
+    return Subject(model, program, find_target(program, export, asked.target, asked.output), run)

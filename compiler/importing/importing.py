@@ -322,7 +322,7 @@ def _with_rules(
         spare: patterns of tensors for other purposes.
         nets: where they are given, those whose tensors are there; others begin anew, and other tensors are left out.
     """
-    program = _checked(out, text)
+    program = check_text(out, text).meaning()
     place = Path(os.path.relpath(files.path, out.parent))
     if ".." in place.parts:
         raise refused("import-folder", f"{out} is to lie in {files.path.parent} or above it, beside its weights")
@@ -332,7 +332,7 @@ def _with_rules(
         _begin_anew(proposal, text, nets, files, out)
     _check_sizes(list(misfits(family, proposal.lacking, files.shapes)), files)
     text = format_text(f"{text}\n{proposal}\n")
-    program = _checked(out, text)
+    program = check_text(out, text).meaning()
     assert program.loading is not None
     plan_assignments(program.loading, weights, files.shapes)
     return text, program
@@ -343,7 +343,7 @@ def _heads(text: str, out: Path) -> Iterator[str]:
     more = re.sub(
         r"^(const classes = )(\d+)$", lambda match: f"{match[1]}{int(match[2]) + 1}", text, flags=re.MULTILINE
     )
-    weights, others = _checked(out, text).weights, _checked(out, more).weights
+    weights, others = check_text(out, text).meaning().weights, check_text(out, more).meaning().weights
     yield from (name.partition(".")[0] for name, weight in weights.items() if others[name].shape != weight.shape)
 
 
@@ -352,7 +352,8 @@ def _begin_anew(proposal: Proposal, text: str, nets: Collection[str], files: Ten
     new = [weight.name for weight in proposal.lacking if weight.name.partition(".")[0] not in nets]
     proposal.lines += [Line(f'"{name}" = first') for name in new]
     proposal.lacking = [weight for weight in proposal.lacking if weight.name not in new]
-    program = _checked(out, f"{text}\n{replace(proposal, lines=[*proposal.lines, Line(EVERYTHING)])}\n")
+    all_ignored = replace(proposal, lines=[*proposal.lines, Line(EVERYTHING)])
+    program = check_text(out, f"{text}\n{all_ignored}\n").meaning()
     assert program.loading is not None
     plan = plan_assignments(program.loading, named_by_rules(program.weights), files.shapes)
     taken = {name for assignments in plan.values() for each in assignments for name in each.names}
@@ -367,10 +368,3 @@ def _check_sizes(misfitting: Sequence[tuple[Weight, str]], files: TensorFiles) -
         sizes = f"`{name}` in the file is {list(files.shapes[name])}, and by {CONFIG} `{weight.name}` is {list(weight.shape)}"
         more = f" (and {others} more like it)" if others else ""
         raise refused("weights-mismatch", sizes + more, f"a size in {CONFIG} is not that of the tensors")
-
-
-def _checked(out: Path, text: str) -> Program:
-    checked = check_text(out, text)
-    if checked.program is None:
-        raise MaiError(checked.diagnostics)
-    return checked.program

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mai.compiler.check import check_all, check_text
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.data.sources.python import Python
-from mai.compiler.interface.names import unknown_export
+from mai.compiler.export_names import unknown_export
 from mai.compiler.interface.options import compile_options, training_options
 from mai.compiler.interface.results import Findings, Shown
 from mai.compiler.interface.scratch import remove_with, scratch_folder
@@ -90,10 +90,7 @@ class Spec:
 
     def program_for(self, files: tuple[Path, ...]) -> Program:
         """Its meaning, with the sizes of these files of data. Raises `MaiError`."""
-        checked = check_text(self.path, self.text, self.consts, files)
-        if checked.program is None:
-            raise MaiError(checked.diagnostics)
-        return checked.program
+        return check_text(self.path, self.text, self.consts, files).meaning()
 
     def check(self) -> Findings:
         """What `mai check` says, errors and warnings; it is true where there is no error."""

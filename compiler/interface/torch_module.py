@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from mai.compiler.interface.names import unknown_export
+from mai.compiler.export_names import unknown_export
 from mai.compiler.interface.torch_arguments import Arguments
 from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.describing.absent_tokens import may_be_absent

@@ -135,12 +135,10 @@ def _search(search: Search, current: Plan) -> SearchResult:
 def _program(model: Model, options: Options) -> Program:
     """The program of the text in the file; its paths start at the given folder, or where the file lies."""
     place = (options.folder or model.path.parent) / f"{Path(model.manifest.name).name}.mai"
-    checked = check_text(place, model.spec, options.sets)
-    if checked.program is None:
-        raise MaiError(checked.diagnostics)
-    if model.manifest.export not in checked.program.exports:
+    program = check_text(place, model.spec, options.sets).meaning()
+    if model.manifest.export not in program.exports:
         raise refusal(f"`{model.manifest.export}` is no export of the text in the file")
-    return checked.program
+    return program
 
 
 def _weights(program: Program, path: Path, options: Options) -> Path | None:

@@ -53,14 +53,20 @@ def _of_year(number: float) -> float | None:
     return None if number % 1 or not 1000 <= number <= 9999 else (datetime(int(number), 1, 1) - EPOCH).days
 
 
+SPREADSHEET, SECONDS = "days since 1899-12-30, as a spreadsheet counts them", "seconds since 1970"
+MILLISECONDS = "milliseconds since 1970"
+# Ways to count dates, as the days since 1970-01-01 of a number.
+COUNTED: Mapping[str, Callable[[float], float]] = {
+    SPREADSHEET: lambda number: number - 25_569,
+    SECONDS: lambda number: number / DAY,
+    MILLISECONDS: lambda number: number / (DAY * 1e3),
+    "microseconds since 1970": lambda number: number / (DAY * 1e6),
+    "nanoseconds since 1970": lambda number: number / (DAY * 1e9),
+}
 WAYS: Mapping[str, Callable[[float], float | None]] = {
     "a date in digits alone": _of_digits,
     "a year": _of_year,
-    "days since 1899-12-30, as a spreadsheet counts them": lambda number: number - 25_569,
-    "seconds since 1970": lambda number: number / DAY,
-    "milliseconds since 1970": lambda number: number / (DAY * 1e3),
-    "microseconds since 1970": lambda number: number / (DAY * 1e6),
-    "nanoseconds since 1970": lambda number: number / (DAY * 1e9),
+    **COUNTED,
 }
 
 
@@ -102,7 +108,7 @@ def _read(dates: TrainedDates, number: float, is_rounded: bool) -> tuple[str, fl
 def _refusal(
     name: str, dates: TrainedDates, place: int, number: float, looks: str, days: float | None, data: str
 ) -> Refusal:
-    first, last = (str(np.datetime64(math.floor(end), "D")) for end in (dates.first, dates.last))
+    first, last = _written(dates.first, "day"), _written(dates.last, "day")
     written = f"{number:.0f}" if not number % 1 and abs(number) < 1e21 else repr(number)
     range_ = f"`{name}` is {IN_WORDS[dates.form]}, {first} to {last} in {data}"
     what = f"{range_}; numbers are days since 1970-01-01, and {written} {looks}"

@@ -11,9 +11,8 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.arguments import as_array
 from mai.runtime.inputs.cells import is_missing, is_number
-from mai.runtime.inputs.counted_dates import EXAMPLES, IN_WORDS, TrainedDates, refusal_of
+from mai.runtime.inputs.counted_dates import EPOCH, EXAMPLES, IN_WORDS, TrainedDates, refusal_of
 from mai.runtime.model.manifest import DateForm, Facts, Manifest, Port
 
 # What is read, and what ISO 8601 writes for it: 14.03.2024 has its day before its month wherever it is written.
@@ -25,7 +24,6 @@ FORMS = (
 )
 WORD = re.compile(r"[^\[\],]+|^$")
 ISO = re.compile(r"\d{4}-\d{2}-\d{2}(?:$|[ T])")
-EPOCH = datetime(1970, 1, 1)
 MICROSECOND, A_DAY = timedelta(microseconds=1), 86_400e6
 MOST_DAYS = 100_000  # Of a range.
 MAX_SHOWN = 60  # Characters of a wrong value that a message repeats.
@@ -62,8 +60,8 @@ def as_days(port: Port, dates: TrainedDates, value: Any) -> Any:
         ModelError: a text is no date; or one has an offset from UTC where the data had none, or none where they had one; or
             a number is none of days near those of the data, as 20240314.
     """
-    if isinstance(value, (int, float)) or hasattr(value, "detach"):
-        _check_near(port, dates, as_array(port, value))
+    if isinstance(value, (int, float)):
+        _check_near(port, dates, np.asarray(value))
         return value
     try:
         array = np.asarray(value)

@@ -15,7 +15,7 @@ from mai.runtime.inputs.cells import LACKING, MISSING, few_of, is_number, vector
 from mai.runtime.inputs.counted_dates import TrainedDates
 from mai.runtime.inputs.csv_rows import first_ragged, read_rows
 from mai.runtime.inputs.dates import as_days, is_date
-from mai.runtime.inputs.labels import as_labels, spare_label, warn_of_unknown
+from mai.runtime.inputs.labels import as_labels, missing_value, warn_of_unknown
 from mai.runtime.model.manifest import Port
 
 
@@ -105,10 +105,10 @@ def _number_or_text(cell: str) -> float | str:
 
 def _without_value(port: Port, names: Sequence[str], cell: str, where: str) -> float:
     """What stands for a cell that says that there is no value: a label of its own, or NaN. Raises `ModelError` where nothing does."""
-    spare = spare_label(port, names)
-    if spare is not None:
-        return float(spare)
-    if port.dtype == "float32" and (port.gaps or is_number(cell)):
+    missing = missing_value(port, names)
+    if missing is not None:
+        return float(missing)
+    if port.dtype == "float32" and is_number(cell):
         return math.nan
     said = f" (`{cell}`)" if cell else ""
     raise ModelError("input-dtype", f"{where} is empty{said}", f"this file has nothing for a missing `{port.name}`")

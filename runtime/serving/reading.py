@@ -15,7 +15,7 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE
-from mai.runtime.inputs.labels import as_labels, label_names, unknown_words
+from mai.runtime.inputs.labels import as_labels, label_names, missing_value, unknown_words
 from mai.runtime.inputs.values import takes_text
 from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.serving.images import image_size, read_images
@@ -100,11 +100,11 @@ def as_call_values(manifest: Manifest, values: Mapping[str, object]) -> tuple[di
 
 
 def _value(manifest: Manifest, port: Port, value: object, notes: list[str]) -> object:
+    names = label_names(manifest, port)
     if port.dtype == "float32":
         if image_size(port) and _has_text(value):
             return _images(manifest, port, value)
-        return _numbers(value, bool(port.gaps)) if port.kind == "input" else value
-    names = label_names(manifest, port)
+        return _numbers(value, missing_value(port, names)) if port.kind == "input" else value
     if not port.classes or not names:
         return value
     unknown: Counter[str] = Counter()
@@ -128,12 +128,12 @@ def _images(manifest: Manifest, port: Port, value: Any) -> Array:
     return read_images(port, value, facts)
 
 
-def _numbers(value: object, gaps: bool) -> object:
-    """Nested lists with numbers for `null` and the words for what is none."""
+def _numbers(value: object, missing: float | None) -> object:
+    """Nested lists with what is `missing` for `null`, and numbers for the words for what is none."""
     if isinstance(value, list):
-        return [_numbers(each, gaps) for each in value]
-    if value is None and gaps:
-        return math.nan
+        return [_numbers(each, missing) for each in value]
+    if value is None:
+        return missing
     return NOT_NUMBERS.get(value, value) if isinstance(value, str) else value
 
 

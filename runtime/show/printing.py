@@ -18,7 +18,7 @@ from mai.runtime.inputs.dates import nearest_date
 from mai.runtime.inputs.labels import result_names
 from mai.runtime.inputs.values import parse_value, split_word, takes_text
 from mai.runtime.show.terminal import echo, say, say_text, visible_line
-from mai.runtime.text.likeliest import print_likeliest
+from mai.runtime.text.likeliest import are_probabilities, print_likeliest
 from mai.runtime.text.prompts import NOTHING, encode_text
 
 if TYPE_CHECKING:
@@ -192,9 +192,9 @@ def _tokens_before(model: Model, port: Port, values: Mapping[str, object], speci
 
 
 def _are_probabilities(rows: Array, port: Port) -> bool:
-    """Whether each row holds the probabilities of classes: real numbers with the sum 1, none below 0."""
+    """Whether each row holds the probabilities of classes."""
     is_row = len(port.shape) == 1 and rows.ndim == 2 and rows.dtype.kind == "f"
-    return is_row and bool(np.allclose(rows.sum(-1), 1, atol=1e-3) and rows.min() >= 0)
+    return is_row and are_probabilities(rows)
 
 
 def _print_scores(model: Model, rows: Array, values: Mapping[str, object], special_tokens: bool | None) -> bool:

@@ -37,10 +37,15 @@ def print_likeliest(rows: Array, tokens: Sequence[int], tokenizer: Tokenizer | N
         )
 
 
+def are_probabilities(rows: Array) -> bool:
+    """Whether all rows, [..., n], are probabilities: real numbers with the sum 1, none below 0."""
+    return bool((rows >= 0).all() and np.allclose(rows.sum(-1), 1, atol=1e-3))
+
+
 def shares_of(rows: Array) -> Array:
     """Probabilities of numbers [..., n]: they themselves where they are that, else their softmax, in float64."""
     numbers = np.asarray(rows, np.float64)
-    if (numbers >= 0).all() and np.allclose(numbers.sum(-1), 1, atol=1e-3):
+    if are_probabilities(numbers):
         return numbers
     with np.errstate(invalid="ignore"):
         weights = np.exp(numbers - numbers.max(-1, keepdims=True))

@@ -362,11 +362,8 @@ export class Model {
    *  for null, where the file has an answer for what is missing, what stands for it. */
   _number(port, value) {
     if (value === null && port.kind === "input") return port.classes ? spareLabel(this.manifest, port) : port.gaps ? NaN : null;
-    if (typeof value === "string" || value instanceof Date) {
-      const form = dateFormOf(this.manifest, port);
-      if (form) return daysOf(port, form, value);
-    }
-    if (["number", "bigint"].includes(typeof value)) this._checkDays(port, Number(value));
+    const form = dateFormOf(this.manifest, port);
+    if (form) return this._days(port, form, value);
     if (!port.classes || !["string", "boolean"].includes(typeof value)) return value;
     if (typeof value === "string") return this._label(port, value);
     const names = labelsOf(this.manifest, port).map((name) => name.toLowerCase());
@@ -374,13 +371,14 @@ export class Model {
     return called.length === TRUTHS.length && called.includes(String(value)) ? called.indexOf(String(value)) : value;
   }
 
-  /** A number in the place of a date is a day since 1970-01-01, near those of the data. */
-  _checkDays(port, number) {
-    const form = Number.isFinite(number) && dateFormOf(this.manifest, port);
-    if (!form) return;
+  /** The days of a date; a number in its place is a day since 1970-01-01, near those of the data. */
+  _days(port, form, value) {
+    if (typeof value === "string" || value instanceof Date) return daysOf(port, form, value);
     const { low, high } = this.manifest.facts[port.name];
-    const refusal = refusalOf(port.name, form, Math.min(...low), Math.max(...high), number);
+    const isNumber = typeof value === "bigint" || Number.isFinite(value);
+    const refusal = isNumber && refusalOf(port.name, form, Math.min(...low), Math.max(...high), Number(value));
     if (refusal) throw new ModelError(refusal);
+    return value;
   }
 
   /** A named size is within its limits, at least 1 where none is stated; before the first turn of a text no token is read. */

@@ -41,16 +41,15 @@ def program(snippet: str) -> str:
     return f"{DATA}train(steps = 1) {{\n  {line}\n  minimize sum(linear(a, 1)^2)\n}}\n"
 
 
-def told_of(line: str, path: Path) -> list[str]:
-    path.write_text(f"{DATA}train(steps = 1) {{\n  made = {line}\n  minimize sum(linear(a, 1)^2)\n}}\n")
-    return [d.help or "" for d in check(path).diagnostics]
-
-
 def diagnostics_of(lines: Sequence[str], path: Path) -> list[Diagnostic]:
     """What is said of statements of one train block, of which the first is the file's third line."""
     body = "".join(f"  {line}\n" for line in lines)
     path.write_text(f"{DATA}train(steps = 1) {{\n{body}  minimize sum(linear(a, 1)^2)\n}}\n")
     return check(path).diagnostics
+
+
+def help_for(line: str, path: Path) -> list[str]:
+    return [d.help or "" for d in diagnostics_of([f"y1 = {line}"], path)]
 
 
 PLAIN = [
@@ -59,8 +58,8 @@ PLAIN = [
 
 
 def test_expressions_that_are_told_are_sound(tmp_path: Path) -> None:
-    told = diagnostics_of([f"made{i} = {snippet}" for i, snippet in enumerate(PLAIN)], tmp_path / "spec.mai")
-    assert [(d.message, d.span and d.span.text) for d in told] == []
+    diagnostics = diagnostics_of([f"y{i} = {snippet}" for i, snippet in enumerate(PLAIN)], tmp_path / "spec.mai")
+    assert [(d.message, d.span and d.span.text) for d in diagnostics] == []
 
 
 @pytest.mark.parametrize("snippet", [s for s in SNIPPETS if s not in TYPES and s not in PLAIN])
@@ -83,8 +82,10 @@ def test_foreign_names_are_told(names: list[str], tmp_path: Path) -> None:
     assert not set(names) & set(ALL)
     names = [name for name in names if name != "t"]
     for prefix in ("", "torch."):
-        told = diagnostics_of([f"made{i} = {prefix}{name}(x)" for i, name in enumerate(names)], tmp_path / "spec.mai")
-        assert [d.help for d in told] == [
+        diagnostics = diagnostics_of(
+            [f"y{i} = {prefix}{name}(x)" for i, name in enumerate(names)], tmp_path / "spec.mai"
+        )
+        assert [d.help for d in diagnostics] == [
             FOREIGN[name]
             if not prefix or name not in RENAMED
             else f"there are no modules and methods: write `{RENAMED[name]}(...)`"
@@ -94,7 +95,7 @@ def test_foreign_names_are_told(names: list[str], tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", VALUES)
 def test_a_foreign_value_is_told(name: str, tmp_path: Path) -> None:
-    assert told_of(f"x + {name}", tmp_path / "spec.mai") == [VALUES[name]]
+    assert help_for(f"x + {name}", tmp_path / "spec.mai") == [VALUES[name]]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_a_foreign_value_is_told(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_other_forms(line: str, help: str, tmp_path: Path) -> None:
-    assert told_of(line, tmp_path / "spec.mai") == [help]
+    assert help_for(line, tmp_path / "spec.mai") == [help]
 
 
 @pytest.mark.parametrize(("name", "help"), [("randn", "write `x ~ normal([2])`"), ("rand", "write `x ~ uniform([2])`")])

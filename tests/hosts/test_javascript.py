@@ -407,8 +407,8 @@ export g(kind: class[4], age: []) -> [] { return f(kind, age) }
     (tmp_path / "t.csv").write_text("kind,age,y\n" + "cat,1,1\ndog,,2\n,2,3\n" * 10)
     file = str(compiled(program(text), "g", tmp_path, labels={"kind": ("cat", "dog")}))
     asked = [(["cow"], 1), ([2], 1), ([None], 1), (None, [1]), (["dog"], 1), (["dog", None], [None, 1])]
-    given = [{"file": file, "values": {"kind": kind, "age": age}} for kind, age in asked]
-    *none, other, gaps = (arrays(answer)["g"] for answer in javascript(given))
+    calls = [{"file": file, "values": {"kind": kind, "age": age}} for kind, age in asked]
+    *none, other, gaps = (arrays(answer)["g"] for answer in javascript(calls))
     for each in none:
         np.testing.assert_array_equal(each, none[0])
     assert not np.array_equal(none[0], other)

@@ -12,15 +12,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mai.compiler.compile_options import Trained
 from mai.compiler.importing.adapter import spec_path
 from mai.compiler.importing.importing import import_folder
-from mai.compiler.onnx.export import export
-from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.weights.tensor_files import TensorFiles
-from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 from tests.support.command import invoke
+from tests.support.models.compiled_folders import compiled_file
 from tests.support.models.decoder_folders import DECODERS
 from tests.support.models.model_folders import ENCODERS, VOCAB, imported, save
 from tests.support.models.tokenizers import word_tokenizer
@@ -176,7 +173,6 @@ def test_an_adapter_computes_what_its_library_does(name: str, tmp_path: Path) ->
         merged = model.merge_and_unload()(torch.from_numpy(x)).logits.numpy()
     np.testing.assert_allclose(merged, expected, atol=1e-4)
     verb = next(e for e in ("predict", "classify", "tag") if e in program.exports)
-    trained = Trained(load_weights(program, None)[0])
-    result = load(export(program, verb, trained, tmp_path).path, providers="cpu")(x=x)
+    result = compiled_file(program, verb, tmp_path)(x=x)
     result = result.classes if hasattr(result, "classes") else result
     np.testing.assert_allclose(result, expected, atol=1e-4 * max(1, np.abs(expected).max()))

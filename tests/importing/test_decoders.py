@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.compile_options import CompileOptions
 from mai.compiler.compiling import compile_all
-from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.errors import ModelError
+from tests.support.models.compiled_folders import compiled_file, compiled_files
 from tests.support.models.decoder_folders import DECODERS
 from tests.support.models.model_folders import VOCAB, imported, save
 from tests.support.models.tokenizers import word_tokenizer
@@ -39,15 +39,14 @@ def greedy(model: object, prompt: np.ndarray, count: int) -> list[int]:
 def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> None:
     model = DECODERS[name].make()
     save(model, tmp_path)
-    program = imported(tmp_path)
-    trained = Trained(load_weights(program, None)[0])
+    files = compiled_files(imported(tmp_path), tmp_path, ["predict", "generate"])
     x = np.minimum(tokens(3, 23), VOCAB - 1)
     with torch.inference_mode():
         expected = model(torch.from_numpy(x)).logits.numpy()
-    result = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(x=x)
+    result = files["predict"](x=x)
     assert expected.std() > 0.1
     np.testing.assert_allclose(result, expected, atol=TOLERANCE * max(1, np.abs(expected).max()), rtol=0)
-    grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
+    grow = files["generate"]
     prompts = [x[0, :11], x[1, :2], x[2, :6]]
     together = grow(prompt=prompts, count=12, temperature=0.0, stop=-1)
     for prompt, row in zip(prompts, together, strict=True):
@@ -67,7 +66,7 @@ def test_other_heads(kind: str, name: str, tmp_path: Path) -> None:
     x = np.minimum(tokens(1, 13), VOCAB - 1)
     with torch.inference_mode():
         expected = model(torch.from_numpy(x))[0].numpy()
-    result = load(export(program, name, Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")(x=x)
+    result = compiled_file(program, name, tmp_path)(x=x)
     np.testing.assert_allclose(result, expected, atol=TOLERANCE * max(1, np.abs(expected).max()), rtol=0)
 
 
@@ -124,10 +123,9 @@ def test_several_ends_in_the_config(name: str, tmp_path: Path) -> None:
 def test_a_text_longer_than_its_rates(tmp_path: Path) -> None:
     """Beyond the texts of its training a LongRoPE has other rates: such texts are refused."""
     save(DECODERS["phi3, long"].make(), tmp_path)
-    program = imported(tmp_path)
-    file = export(program, "generate", Trained(load_weights(program, None)[0]), tmp_path).path
+    file = compiled_file(imported(tmp_path), "generate", tmp_path)
     with pytest.raises(ModelError, match="this model reads at most 48 tokens"):
-        load(file, providers="cpu")(prompt=[3, 4, 5], count=47)
+        file(prompt=[3, 4, 5], count=47)
 
 
 ALL_END = list(range(1, VOCAB))
@@ -148,8 +146,7 @@ def test_a_text_that_may_not_end_or_go_on_as_it_would(said: dict[str, object], t
     save(model, tmp_path)
     said = {"max_new_tokens": 7, "eos_token_id": ALL_END, "pad_token_id": 0, **said}
     (tmp_path / "generation_config.json").write_text(json.dumps(said))
-    program = imported(tmp_path)
-    grow = load(export(program, "generate", Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")
+    grow = compiled_file(imported(tmp_path), "generate", tmp_path)
     prompts = [[5, 9, 33, 7], [8, 60]]
     for prompt, row in zip(prompts, grow(prompt=prompts), strict=True):
         assert row.tolist() == model.generate(torch.tensor([prompt]), do_sample=False, **said)[0].tolist()

@@ -12,12 +12,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mai.compiler.compile_options import Trained
-from mai.compiler.onnx.export import export
-from mai.compiler.training.initial_weights import load_weights
-from mai.runtime import load
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
+from tests.support.models.compiled_folders import compiled_file
 from tests.support.models.decoder_folders import DECODERS
 from tests.support.models.model_folders import ENCODERS, VOCAB, imported, save
 from tests.support.models.model_folders import Model as Case
@@ -30,9 +27,7 @@ LENGTHS = (11, 4, 7)
 
 
 def compiled(folder: Path, name: str, tokenizer: str | None = None) -> Model:
-    program = imported(folder)
-    trained = Trained(load_weights(program, None)[0], tokenizer=tokenizer)
-    return load(export(program, name, trained, folder).path, providers="cpu")
+    return compiled_file(imported(folder), name, folder, tokenizer)
 
 
 def rows() -> list[np.ndarray]:

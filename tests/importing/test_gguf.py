@@ -16,18 +16,15 @@ import numpy as np
 import pytest
 import torch
 
-from mai.compiler.compile_options import Trained
 from mai.compiler.importing.adapter import spec_path
 from mai.compiler.importing.gguf_model import config_of, share_of
 from mai.compiler.importing.gguf_tokenizer import write_tokenizer
 from mai.compiler.importing.importing import import_folder
-from mai.compiler.onnx.export import export
-from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.weights.gguf_file import GgufFile, parts_of
 from mai.compiler.weights.tensor_files import TensorFiles
-from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 from tests.support.models.chat_folders import CHATML, chat_tokenizer
+from tests.support.models.compiled_folders import compiled_file
 from tests.support.models.decoder_folders import DECODERS, LLAMA3
 from tests.support.models.model_folders import VOCAB, imported
 from tests.support.models.zoo import tokens
@@ -197,9 +194,7 @@ def test_a_file_computes_what_its_folder_does(name: str, tmp_path: Path) -> None
     x = np.minimum(tokens(2, 11), VOCAB - 1)
     with torch.inference_mode():
         expected = model(torch.from_numpy(x)).logits.numpy()
-    result = load(export(program, "predict", Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")(
-        x=x
-    )
+    result = compiled_file(program, "predict", tmp_path)(x=x)
     np.testing.assert_allclose(result, expected, atol=1e-4 * max(1, np.abs(expected).max()))
 
 

@@ -7,15 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mai.compiler.compile_options import Trained
 from mai.compiler.importing.config import read_settings
 from mai.compiler.importing.importing import import_folder
-from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
-from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 from mai.spec.family_records import family_records
 from tests.support.models import rwkv7
+from tests.support.models.compiled_folders import compiled_files
 from tests.support.models.model_folders import imported
 from tests.support.models.zoo import tokens
 
@@ -39,14 +37,13 @@ def greedy(weights: rwkv7.Tensors, prompt: np.ndarray, count: int) -> list[int]:
 def test_a_folder_computes_what_the_paper_says(tmp_path: Path) -> None:
     weights = rwkv7.tensors(rwkv7.SMALL)
     rwkv7.save(tmp_path, weights)
-    program = imported(tmp_path)
-    trained = Trained(load_weights(program, None)[0])
+    files = compiled_files(imported(tmp_path), tmp_path, ["predict", "generate"])
     x = np.minimum(tokens(3, 23), 96)
     expected = np.stack([rwkv7.logits(weights, row, rwkv7.SMALL) for row in x])
-    result = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(x=x)
+    result = files["predict"](x=x)
     assert expected.std() > 0.1
     np.testing.assert_allclose(result, expected, atol=1e-4, rtol=0)
-    grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
+    grow = files["generate"]
     prompts = [x[0, :11], x[1, :2], x[2, :6]]
     together = grow(prompt=prompts, count=9, temperature=0.0, stop=-1)
     for prompt, row in zip(prompts, together, strict=True):

@@ -10,11 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from mai.compiler.compile_options import Trained
-from mai.compiler.onnx.export import export
-from mai.compiler.training.initial_weights import load_weights
-from mai.runtime import load
 from mai.spec.diagnostics import MaiError
+from tests.support.models.compiled_folders import compiled_file, compiled_files
 from tests.support.models.model_folders import SEQ2SEQ, VIT, VOCAB, imported, save
 from tests.support.models.tokenizers import word_tokenizer
 from tests.support.models.zoo import shaken, tokens
@@ -58,18 +55,16 @@ def greedy(model: Any, source: np.ndarray, count: int, *start: int) -> list[int]
 def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> None:
     model = small(name)
     save(model, tmp_path)
-    program = imported(tmp_path)
-    trained = Trained(load_weights(program, None)[0])
+    files = compiled_files(imported(tmp_path), tmp_path, ["predict", "generate"])
     texts, starts = sources(), np.clip(tokens(3, 23), 3, VOCAB - 4)
-    predict = load(export(program, "predict", trained, tmp_path).path, providers="cpu")
-    together = predict(source=texts, x=starts)
+    together = files["predict"](source=texts, x=starts)
     for text, x, row in zip(texts, starts, together, strict=True):
         with torch.inference_mode():
             ids = {"input_ids": torch.from_numpy(text)[None], "decoder_input_ids": torch.from_numpy(x)[None]}
             expected = model(**ids).logits[0].numpy()
         assert expected.std() > 0.1
         np.testing.assert_allclose(row, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
-    grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
+    grow = files["generate"]
     language = {"language": 5} if name == "m2m_100" else {}
     texts_of_file = grow(source=texts, count=COUNT, stop=-1, **language)
     ends = getattr(model.generation_config, "forced_eos_token_id", None)
@@ -83,9 +78,8 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
 def compare_texts(model: Any, folder: Path, said: dict[str, Any], count: int, first: int) -> None:
     """The texts of a folder with a generation config are transformers', of which the `first` tokens are not drawn."""
     (folder / "generation_config.json").write_text(json.dumps(said))
-    program = imported(folder)
-    trained = Trained(load_weights(program, None)[0])
-    texts = load(export(program, "generate", trained, folder).path, providers="cpu")(source=sources(), count=count)
+    grow = compiled_file(imported(folder), "generate", folder)
+    texts = grow(source=sources(), count=count)
     most = count + first - 1
     for source, text in zip(sources(), texts, strict=True):
         with torch.inference_mode():
@@ -115,9 +109,7 @@ def test_a_search_of_several_beams(tmp_path: Path) -> None:
     said = {"num_beams": 3, "bad_words_ids": [[VOCAB - 1], [28]], "forced_bos_token_id": 7, "forced_eos_token_id": 0,
             "eos_token_id": 0, "decoder_start_token_id": VOCAB - 1, "pad_token_id": VOCAB - 1}  # fmt: skip
     (tmp_path / "generation_config.json").write_text(json.dumps(said))
-    program = imported(tmp_path)
-    trained = Trained(load_weights(program, None)[0])
-    grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
+    grow = compiled_file(imported(tmp_path), "generate", tmp_path)
     texts_of_file = grow(source=sources(), count=6)
     for text, row in zip(sources(), texts_of_file, strict=True):
         settings = {**said, "max_new_tokens": 6, "do_sample": False}
@@ -160,9 +152,7 @@ def test_texts_are_read_and_written(tmp_path: Path) -> None:
     """With a tokenizer: what is read has its special tokens, what is written begins behind the start."""
     save(small("bart"), tmp_path)
     (tmp_path / "tokenizer.json").write_text(word_tokenizer("<s> $A </s>"))
-    program = imported(tmp_path)
-    trained = Trained(load_weights(program, None)[0], tokenizer=word_tokenizer("<s> $A </s>"))
-    grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
+    grow = compiled_file(imported(tmp_path), "generate", tmp_path, word_tokenizer("<s> $A </s>"))
     assert isinstance(grow(source="red fish", count=3), str)
     assert len(grow(source=["red fish", "one"], count=3)) == 2
 
@@ -188,16 +178,15 @@ def test_what_is_written_in_an_image(kind: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     model = shaken(library.VisionEncoderDecoderModel(config=config))
     save(model, tmp_path)
-    program = imported(tmp_path)
-    trained = Trained(load_weights(program, None)[0])
+    files = compiled_files(imported(tmp_path), tmp_path, ["predict", "read"])
     images = np.random.default_rng(1).standard_normal((2, 3, 32, 32)).astype(np.float32)
     text = np.array([[2, 9, 33, 7, 61], [2, 8, 60, 4, 4]])
     with torch.inference_mode():
         expected = model(torch.from_numpy(images), decoder_input_ids=torch.from_numpy(text)).logits.numpy()
-    result = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(image=images, x=text)
+    result = files["predict"](image=images, x=text)
     assert expected.std() > 0.1
     np.testing.assert_allclose(result, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
-    read = load(export(program, "read", trained, tmp_path).path, providers="cpu")
+    read = files["read"]
     for image, row in zip(images, read(image=images, count=7, stop=-1), strict=True):
         tokens_so_far = torch.tensor([[2]])
         with torch.inference_mode():

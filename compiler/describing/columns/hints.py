@@ -9,7 +9,7 @@ import pyarrow as pa
 from mai.compiler.describing.columns.column import FEW_ROWS, ColumnSummary
 from mai.compiler.describing.columns.numbers import Numbers
 from mai.runtime.arrays import Array
-from mai.spec.record import record
+from mai.runtime.inputs.counted_dates import COUNTED, MILLISECONDS, SECONDS, SPREADSHEET
 
 # Last words of what names rows, as `order number`, `accountId`.
 NAMING = frozenset((
@@ -24,25 +24,7 @@ DATES = frozenset((
 FEWEST = 8  # Numbers of which all are dates by their digits, and none by chance.
 NEARLY = 0.9  # The share of rows with a number of their own.
 STEP = 10  # The mean step of numbers that go on with the rows.
-DAY, EPOCH = 24 * 3600, 25_569  # Seconds; 1970-01-01 in days since 1899-12-30.
-
-
-@record
-class Counted:
-    """A way to count dates: what it is called, the days since 1970 of 0, how many of it a day has, and the least and most of it."""
-
-    words: str
-    zero: float
-    per_day: float
-    least: float
-    most: float
-
-
-WAYS = (
-    Counted("days since 1899-12-30, as a spreadsheet counts them", -EPOCH, 1, 20_000, 60_000),
-    Counted("seconds since 1970", 0, DAY, 1e8, 4e9),
-    Counted("milliseconds since 1970", 0, DAY * 1e3, 1e11, 4e12),
-)
+RANGES = {SPREADSHEET: (20_000, 60_000), SECONDS: (1e8, 4e9), MILLISECONDS: (1e11, 4e12)}  # Of dates, in each way.
 CODES = frozenset((-1, -9, -99, -999, -9_999, -99_999, -999_999))
 CODED = 0.01  # The share of the rows that have it, of which a code is more.
 FAR, NEAREST, OFTEN = (
@@ -89,11 +71,11 @@ def counted_dates(column: ColumnSummary) -> str | None:
         return None
     if not (DATES & {*words_of(column.name)} or (column.is_numbering and numbers.low > 36_525)):
         return None
-    way = next((each for each in WAYS if each.least <= numbers.low and numbers.high <= each.most), None)
+    way = next((way for way, (least, most) in RANGES.items() if least <= numbers.low and numbers.high <= most), None)
     if way is None:
         return None
-    low, high = (_date(way.zero + end / way.per_day) for end in (numbers.low, numbers.high))
-    return f"its numbers look like dates, {low} to {high}, in {way.words}: {HELP}"
+    low, high = (_date(COUNTED[way](end)) for end in (numbers.low, numbers.high))
+    return f"its numbers look like dates, {low} to {high}, in {way}: {HELP}"
 
 
 def dates_in_digits(column: ColumnSummary) -> str | None:

@@ -121,13 +121,15 @@ class Matching:
         taken = Taken(self._matches)
         while certain := list(self._decide(fits, taken)):
             for match in certain:
-                self._links.setdefault(match.ours.stem, match)
-            self._matches += certain
+                self._add(match)
             sure = Taken(certain)
             fits = [m for m in fits if sure.is_free(m)]
         for match in self._guess(fits, taken):
-            self._links.setdefault(match.ours.stem, match)
-            self._matches.append(match)
+            self._add(match)
+
+    def _add(self, match: Match) -> None:
+        self._matches.append(match)
+        self._links.setdefault(match.ours.stem, match)
 
     def _decide(self, fits: list[Match], taken: Taken) -> Iterator[Match]:
         """The pairs that nothing else fits; once these are taken away, others may be such."""

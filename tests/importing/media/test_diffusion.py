@@ -10,11 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from mai.compiler.compile_options import Trained
-from mai.compiler.onnx.export import export
-from mai.compiler.training.initial_weights import load_weights
-from mai.runtime import load
 from mai.spec.diagnostics import MaiError
+from tests.support.models.compiled_folders import compiled_file
 from tests.support.models.model_folders import imported
 from tests.support.models.zoo import shaken
 
@@ -56,8 +53,7 @@ def saved(folder: Path, kind: str, net: dict[str, Any], scheduler: dict[str, Any
 
 
 def compiled(folder: Path, name: str) -> Any:
-    program = imported(folder)
-    return load(export(program, name, Trained(load_weights(program, None)[0]), folder).path, providers="cpu")
+    return compiled_file(imported(folder), name, folder)
 
 
 def cleared(pipeline: Any, z: torch.Tensor, steps: int) -> np.ndarray:

@@ -10,12 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from mai.compiler.compile_options import Trained
-from mai.compiler.onnx.export import export
-from mai.compiler.training.initial_weights import load_weights
-from mai.runtime import load
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
+from tests.support.models.compiled_folders import compiled_files
 from tests.support.models.diffusion_parts import SIZE, UNET, VAE
 from tests.support.models.model_folders import VOCAB, imported, save
 from tests.support.models.zoo import shaken
@@ -46,9 +43,7 @@ def network(kind: str, **settings: Any) -> Any:
 
 
 def compiled(folder: Path, names: Sequence[str] = ()) -> dict[str, Model]:
-    program = imported(folder, lines=270)
-    trained = Trained(load_weights(program, None)[0])
-    return {n: load(export(program, n, trained, folder).path, providers="cpu") for n in names or program.exports}
+    return compiled_files(imported(folder, lines=270), folder, names)
 
 
 def noise(*shape: int) -> np.ndarray[Any, Any]:

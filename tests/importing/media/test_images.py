@@ -11,13 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from mai.compiler.compile_options import Trained
 from mai.compiler.importing.importing import import_folder
-from mai.compiler.onnx.export import export
-from mai.compiler.training.initial_weights import load_weights
-from mai.runtime import load
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
+from tests.support.models.compiled_folders import compiled_file, compiled_files
 from tests.support.models.model_folders import (
     CLIP,
     DEPTHS,
@@ -40,8 +37,7 @@ NAMES = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in I
 def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> None:
     model = IMAGES[name].make()
     save(model, tmp_path)
-    program = imported(tmp_path)
-    trained = Trained(load_weights(program, None)[0])
+    files = compiled_files(imported(tmp_path), tmp_path)
     x = np.random.default_rng(1).standard_normal((2, 3, 32, 32)).astype(np.float32)
     with torch.inference_mode():
         results = model(torch.from_numpy(x))
@@ -50,11 +46,11 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
         "encode": results.get("last_hidden_state"),
         "pool": results.get("pooler_output"),
     }
-    assert program.exports
-    for export_name in program.exports:
+    assert files
+    for export_name, file in files.items():
         wanted = expected[export_name].numpy()
         wanted = wanted.reshape(wanted.shape[:2]) if export_name == "pool" else wanted
-        result = load(export(program, export_name, trained, tmp_path).path, providers="cpu")(x=x)
+        result = file(x=x)
         assert wanted.std() > 0.1
         np.testing.assert_allclose(result, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
 
@@ -84,7 +80,7 @@ def test_what_each_place_shows(name: str, tmp_path: Path) -> None:
     x = np.random.default_rng(1).standard_normal((2, 3, 32, 32)).astype(np.float32)
     with torch.inference_mode():
         wanted = model(torch.from_numpy(x))[0].numpy()
-    result = load(export(program, name, Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")(x=x)
+    result = compiled_file(program, name, tmp_path)(x=x)
     assert wanted.std() > 0.1
     np.testing.assert_allclose(result, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
 
@@ -92,8 +88,7 @@ def test_what_each_place_shows(name: str, tmp_path: Path) -> None:
 def compare(model: Any, folder: Path, name: str, x: np.ndarray, wanted: np.ndarray) -> None:
     """An export's result, with that of the reference."""
     save(model, folder)
-    program = imported(folder)
-    result = load(export(program, name, Trained(load_weights(program, None)[0]), folder).path, providers="cpu")(x=x)
+    result = compiled_file(imported(folder), name, folder)(x=x)
     assert wanted.std() > 0.1
     np.testing.assert_allclose(result, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
 
@@ -146,8 +141,7 @@ def test_patches_that_are_not_seen(tmp_path: Path) -> None:
     """ViT-MAE: noise says which patches are seen."""
     model = MAE.make()
     save(model, tmp_path)
-    program = imported(tmp_path)
-    trained = Trained(load_weights(program, None)[0])
+    files = compiled_files(imported(tmp_path), tmp_path)
     random = np.random.default_rng(1)
     x, noise = random.standard_normal((2, 3, 32, 32)).astype(np.float32), random.random((2, 16)).astype(np.float32)
     with torch.inference_mode():
@@ -157,7 +151,7 @@ def test_patches_that_are_not_seen(tmp_path: Path) -> None:
             "encode": model.vit(images, noise=places).last_hidden_state,
         }
     for name, values in wanted.items():
-        result = load(export(program, name, trained, tmp_path).path, providers="cpu")(x=x, noise=noise)
+        result = files[name](x=x, noise=noise)
         assert values.std() > 0.1
         np.testing.assert_allclose(result, values.numpy(), atol=1e-4 * max(1, values.abs().max()), rtol=0)
 
@@ -184,9 +178,7 @@ def filled(texts: list[list[int]], length: int, filler: int) -> torch.Tensor:
 def compare_vectors(model: Any, folder: Path, texts: list[list[int]], rows: torch.Tensor) -> tuple[Model, torch.Tensor]:
     """Vectors of texts and images, and how well they fit; the file of texts, and the vectors that they have in transformers."""
     save(model, folder)
-    program = imported(folder)
-    trained = Trained(load_weights(program, None)[0])
-    file = {n: load(export(program, n, trained, folder).path, providers="cpu") for n in program.exports}
+    file = compiled_files(imported(folder), folder)
     images = np.random.default_rng(1).standard_normal((2, 3, 32, 32)).astype(np.float32)
     with torch.inference_mode():
         both = model(input_ids=rows, pixel_values=torch.from_numpy(images))

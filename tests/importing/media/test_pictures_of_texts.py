@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mai.compiler.compile_options import Trained
-from mai.compiler.onnx.export import export
-from mai.compiler.training.initial_weights import load_weights
-from mai.runtime import load
+from tests.support.models.compiled_folders import compiled_file
 from tests.support.models.diffusion_parts import UNET, VAE
 from tests.support.models.model_folders import VOCAB, imported
 from tests.support.models.zoo import shaken
@@ -52,9 +49,7 @@ def test_the_same_pictures_from_the_same_noise(name: str, tmp_path: Path) -> Non
     random = np.random.default_rng(0)
     prompt, without = random.integers(0, VOCAB, (2, 2, LONG))
     z = random.standard_normal((2, 4, SIZE, SIZE)).astype(np.float32)
-    program = imported(tmp_path, lines=270)
-    trained = Trained(load_weights(program, None)[0])
-    draw = load(export(program, "denoise", trained, tmp_path).path, providers="cpu")
+    draw = compiled_file(imported(tmp_path, lines=270), "denoise", tmp_path)
     for guidance, steps in ((5.0, 6), (1.0, 3)):
         with torch.inference_mode():
             texts = [pipeline.text_encoder(torch.from_numpy(ids))[0] for ids in (prompt, without)]

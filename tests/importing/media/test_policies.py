@@ -10,14 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from mai.compiler.compile_options import Trained
 from mai.compiler.importing.importing import import_folder
-from mai.compiler.onnx.export import export
-from mai.compiler.training.initial_weights import load_weights
-from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 from tests.support.models import act
 from tests.support.models import diffusion_policy as chain
+from tests.support.models.compiled_folders import compiled_file
 from tests.support.models.model_folders import imported
 
 
@@ -31,8 +28,7 @@ def test_a_folder_acts_as_its_policy_does(config: dict[str, Any], is_old: bool, 
     seen = {key: torch.rand(3, *said["shape"]) for key, said in config["input_features"].items()}
     expected = act.act(model, statistics, seen).numpy()
     inputs = {key.split(".")[-1].removesuffix("_state"): value.numpy() for key, value in seen.items()}
-    file = export(program, "act", Trained(load_weights(program, None)[0]), tmp_path).path
-    result = load(file, providers="cpu")(**inputs)
+    result = compiled_file(program, "act", tmp_path)(**inputs)
     assert expected.std() > 0.1
     np.testing.assert_allclose(result, expected, atol=1e-4, rtol=0)
 
@@ -50,8 +46,7 @@ def test_a_diffusion_policy_acts_from_noise(config: dict[str, Any], tmp_path: Pa
     noise = torch.randn(3, 8, 4)
     expected = act.act(model, statistics, seen, noise).numpy()
     inputs = {key.split(".")[-1].removesuffix("_state"): value.numpy() for key, value in seen.items()}
-    file = export(program, "act_from", Trained(load_weights(program, None)[0]), tmp_path).path
-    result = load(file, providers="cpu")(z=noise.numpy(), **inputs)
+    result = compiled_file(program, "act_from", tmp_path)(z=noise.numpy(), **inputs)
     assert expected.std() > 0.1
     np.testing.assert_allclose(result, expected, atol=1e-4, rtol=0)
 

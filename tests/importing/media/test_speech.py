@@ -10,11 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from mai.compiler.compile_options import Trained
-from mai.compiler.onnx.export import export
-from mai.compiler.training.initial_weights import load_weights
-from mai.runtime import load
 from mai.spec.diagnostics import MaiError
+from tests.support.models.compiled_folders import compiled_files
 from tests.support.models.model_folders import SOUNDS, SPECTROGRAMS, WHISPER, imported, save
 from tests.support.models.tokenizers import word_tokenizer
 
@@ -61,15 +58,14 @@ def test_a_sound_is_transcribed(said: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "preprocessor_config.json").write_text(
         json.dumps({"feature_size": 20, "chunk_length": SECONDS, "n_fft": 400})
     )
-    program = imported(tmp_path)
-    trained = Trained(load_weights(program, None)[0])
+    files = compiled_files(imported(tmp_path), tmp_path, ["predict", "transcribe"])
     x, text = sounds(), np.array([[90, 3, 17, 4, 60, 22], [90, 8, 9, 10, 11, 12]])
     with torch.inference_mode():
         expected = model(input_features=features(x), decoder_input_ids=torch.from_numpy(text)).logits.numpy()
-    result = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(sound=x, x=text)
+    result = files["predict"](sound=x, x=text)
     assert expected.std() > 0.1
     np.testing.assert_allclose(result, expected, atol=2e-4 * np.abs(expected).max(), rtol=0)
-    grow = load(export(program, "transcribe", trained, tmp_path).path, providers="cpu")
+    grow = files["transcribe"]
     start, settings = ([90, 92, 93, 95], {"language": 92}) if said else ([90], {})
     together = grow(sound=x, count=COUNT, stop=-1, **settings)
     short = grow(sound=x[:1, : RATE // 2], count=COUNT, stop=-1, **settings)
@@ -99,16 +95,15 @@ def test_a_spectrogram_becomes_vectors_or_classes(name: str, tmp_path: Path) -> 
     """AST, whose features the folder's preprocessor makes."""
     model = SPECTROGRAMS[name].make()
     save(model, tmp_path)
-    program = imported(tmp_path)
-    trained = Trained(load_weights(program, None)[0])
+    files = compiled_files(imported(tmp_path), tmp_path)
     shape = (2, model.config.max_length, model.config.num_mel_bins)
     x = np.random.default_rng(1).standard_normal(shape).astype(np.float32)
     with torch.inference_mode():
         said = model(torch.from_numpy(x))
     fields = {"classify": "logits", "encode": "last_hidden_state", "pool": "pooler_output"}
-    for export_name in program.exports:
+    for export_name, file in files.items():
         wanted = said[fields[export_name]].numpy()
-        result = load(export(program, export_name, trained, tmp_path).path, providers="cpu")(x=x)
+        result = file(x=x)
         assert wanted.std() > 0.1
         np.testing.assert_allclose(result, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
 
@@ -145,8 +140,7 @@ def test_a_sound_becomes_tokens_of_its_moments(name: str, normalised: bool | Non
     assert expected.std() > 0.1
     program = imported(tmp_path)
     assert "tokenizer" not in program.source.text  # Its decoder would leave out repetitions once more.
-    trained = Trained(load_weights(program, None)[0])
-    file = {n: load(export(program, n, trained, tmp_path).path, providers="cpu") for n in program.exports}
+    file = compiled_files(program, tmp_path)
     for export_name in {"predict", "classify", "encode"} & set(file):
         tokens = file[export_name](sound=x)
         np.testing.assert_allclose(tokens, expected.numpy(), atol=1e-4 * max(1, expected.abs().max()), rtol=0)
