@@ -12,7 +12,6 @@ from torch import Tensor, fx
 from mai.compiler.export_names import unknown_export
 from mai.compiler.interface.torch_arguments import Arguments
 from mai.compiler.ir.graph import Graph
-from mai.compiler.onnx.describing.absent_tokens import may_be_absent
 from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
@@ -128,8 +127,7 @@ class SpecModule(Weights):
             self._check_floats()
             graph = self._graph(kind, name)
             prepared = forms.prepare(graph, trained=True)
-            absent = {value.name for value in graph.inputs if may_be_absent(value)}
-            self._lowered[key] = Code(Arguments(prepared, absent), lower(prepared, self), prepared.output_names)
+            self._lowered[key] = Code(Arguments(prepared, graph), lower(prepared, self), prepared.output_names)
         return self._lowered[key]
 
     def _graph(self, kind: str, name: str | None) -> Graph:
