@@ -89,8 +89,9 @@ def _help_for(name: str, others: Collection[str]) -> str:
 
 def _arrays(weights: Any) -> Mapping[str, Array]:
     """Of a module, or of arrays and tensors by name."""
-    tensors = weights.state_dict() if hasattr(weights, "state_dict") else weights
+    read = getattr(weights, "weight_values", None) or getattr(weights, "state_dict", lambda: weights)
+    tensors = read().items()
     detached = {
-        name: each.detach().cpu().numpy() if hasattr(each, "detach") else each for name, each in tensors.items()
+        name: each.detach().cpu().float().numpy() if hasattr(each, "detach") else each for name, each in tensors
     }
     return {name: np.array(each, order="C").astype(np.float32) for name, each in detached.items()}
