@@ -88,6 +88,8 @@ class Outcome:
         """What is to be said of it."""
         if self.error <= FAR:
             return "right"
+        if self.moved == np.inf:
+            return "unknown"
         return "sensitive" if self.error <= MANY * self.moved else "WRONG"
 
 

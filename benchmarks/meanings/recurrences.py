@@ -21,8 +21,8 @@ DECAYS: tuple[tuple[str, Callable[[Array], Array]], ...] = (
 )
 NEXT: tuple[tuple[str, Callable[[Array, Array, Array], Array]], ...] = (
     ("{a} * {h} + {b}", lambda a, h, b: a * h + b),
-    ("{h} + {a} * ({b} - {h})", lambda a, h, b: h + a * (b - h)),
-    ("(1 - {a}) * {h} + {a} * {b}", lambda a, h, b: (1 - a) * h + a * b),
+    ("{h} + {a}^2 * ({b} - {h})", lambda a, h, b: h + a**2 * (b - h)),
+    ("(1 - abs({a})) * {h} + {a} * {b}", lambda a, h, b: (1 - np.abs(a)) * h + a * b),
     ("where({b} > 0, {a} * {h}, {b})", lambda a, h, b: np.where(b > 0, a * h, b)),
     ("{a} * tanh({h}) + {b}", lambda a, h, b: a * np.tanh(h) + b),
     ("maximum({a} * {h}, {b})", lambda a, h, b: np.maximum(a * h, b)),
