@@ -162,7 +162,7 @@ class SpecModule(Weights):
                 places = Weights(self._program.weights)
             module = lower(prepared, places)
             weights = _places_of(places, module)
-            module._apply(lambda tensor: tensor if tensor.is_meta else tensor.to(self._device))
+            module._apply(lambda tensor: tensor if tensor.is_meta else tensor.to(self._device))  # type: ignore[no-untyped-call]
             self._lowered[key] = Code(Arguments(prepared, absent), module, weights, prepared.output_names)
         return self._lowered[key]
 
@@ -180,7 +180,7 @@ class SpecModule(Weights):
 
     def __getstate__(self) -> dict[str, Any]:
         """What it is copied and pickled by: its code is made anew."""
-        return {**super().__getstate__(), "_lowered": {}}  # type: ignore[misc]
+        return {**super().__getstate__(), "_lowered": {}}  # type: ignore[no-untyped-call]
 
 
 def _places_of(weights: Weights, module: fx.GraphModule) -> dict[str, str]:

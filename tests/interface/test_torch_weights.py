@@ -19,7 +19,7 @@ from mai.compiler.interface.torch_module import SpecModule
 
 SPEC = """data x: [3] from python(points)
 net f(x: [3]) -> [2] { return linear(tanh(linear(x, 5)), 2) }
-train(steps = 1) { 
+train(steps = 1) {
   noise ~ normal([3])
   minimize sum(f(x + 0 * noise)^2)
 }
