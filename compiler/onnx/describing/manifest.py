@@ -12,7 +12,6 @@ import onnx_ir as ir
 import mai
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Value
-from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.describing.about import about, write_about
 from mai.compiler.onnx.describing.gaps import inputs_with_gaps
