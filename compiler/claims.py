@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,10 +25,10 @@ def check_claims(
 
     Args:
         override: data in the place of the spec's own.
-        refused: gets why claims cannot be compiled, of which nothing is said then.
+        refused: gets why claims cannot be compiled, or their data cannot be read; of these nothing is said then.
 
     Raises:
-        MaiError: data cannot be read; or, without a list `refused`, a claim cannot be compiled.
+        MaiError: the same, without a list `refused`.
     """
     from mai.runtime.claims import FOLDER, check_claim
 
@@ -35,19 +36,18 @@ def check_claims(
         return ()
     place = folder / FOLDER
     place.mkdir(parents=True, exist_ok=True)
-    read_data = any(claim.graph.inputs for claim in program.claims.values())
-    examples = _examples(program, trained, override) if read_data else None
+    examples = cache(partial(_examples, program, trained, override))
     findings: list[Finding] = []
     for name, claim in program.claims.items():
         try:
+            rows = examples()(claim.count) if claim.graph.inputs else {}
             path = _compiled(program, name, claim, trained, place, options)
         except MaiError as error:
             if refused is None:
                 raise
             refused += [replace(d, message=f"claim `{name}`: {d.message}") for d in error.diagnostics]
             continue
-        if examples is not None and claim.graph.inputs:
-            rows = examples(claim.count)
+        if rows:
             _write_examples(path.with_suffix(".npz"), {v.name: rows[v.name] for v in claim.graph.inputs})
         findings += check_claim(path, "cpu")
     return tuple(findings)
