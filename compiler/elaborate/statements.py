@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from mai.compiler.elaborate.bindings import (
     POISON,
@@ -168,6 +168,17 @@ def branch(e: Context, env: Environment, statement: ast.If) -> Sequence[ast.Stat
         raise e.fail("static-needed", statement.condition.span, message, help=repairs.chosen(statement) or CHOOSE)
     chosen = bool(condition) if not isinstance(condition, Callables) else True
     return statement.then if chosen else statement.otherwise
+
+
+def opened(
+    e: Context, env: Environment, statements: Sequence[ast.Statement], opens: Callable[[ast.If], bool]
+) -> Iterator[ast.Statement]:
+    """Statements one after the other, those that an `if` chooses in its place where `opens` says so. Raises as `branch`."""
+    for statement in statements:
+        if isinstance(statement, ast.If) and opens(statement):
+            yield from opened(e, env, branch(e, env, statement), opens)
+        else:
+            yield statement
 
 
 # ----------------------------------------------------------- `check` of a layer

@@ -458,11 +458,13 @@ def test_two_specs_of_one_name_keep_their_runs_apart() -> None:
 def test_specs_runs_and_models_are_copied_and_pickled() -> None:
     spec = mai.Spec(FLOW, "flow", data=POINTS, width=4)
     run = spec.train(quiet=True)
-    drawn = spec.sample(batch=3, seed=1)
+    drawn, module = spec.sample(batch=3, seed=1), spec.torch()
+    drawn_by_torch = module.export("sample")(batch=3, seed=1)  # Its code is there, which is not copied.
     for again in (copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))):
         assert (again(spec).sample(batch=3, seed=1) == drawn).all() and again(spec).consts == {"width": "4"}
         assert (again(run).metrics["loss"] == run.metrics["loss"]).all()
         assert (again(spec.sample)(batch=3, seed=1) == drawn).all()
+        assert torch.equal(again(module).export("sample")(batch=3, seed=1), drawn_by_torch)
 
 
 def test_a_model_takes_tensors_that_are_trained_and_no_masks() -> None:

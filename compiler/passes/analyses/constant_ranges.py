@@ -41,8 +41,8 @@ def ranges_of(graph: Graph) -> tuple[dict[Value, Range], bool]:
     for node in graph.walk():
         if node.op is Constant:
             ranges[node.output] = _written(Constant.of(node).value)
-        elif has_known_count(node):
-            ranges[node.output] = 0.0, float(node.output.type.shape[0])
+        elif (count := known_count(node)) is not None:
+            ranges[node.output] = 0.0, float(count)
         elif _is_computed(node) and all(v in ranges for v in node.inputs):
             result = _range(node, [ranges[v] for v in node.inputs])
             if result is None or not (is_view(node) or _are_usual(result, node.output)):
@@ -57,9 +57,10 @@ def _is_computed(node: Node) -> bool:
     return follows and bool(node.inputs) and len(node.outputs) == 1
 
 
-def has_known_count(node: Node) -> bool:
-    """Whether a node is the integers below a number that is known."""
-    return node.op is Iota and isinstance(node.output.type.shape[0], int)
+def known_count(node: Node) -> int | None:
+    """How many integers a range has, where that is known; None for any other node."""
+    count = node.output.type.shape[0] if node.op is Iota else None
+    return count if isinstance(count, int) else None
 
 
 def _are_usual(numbers: Range, value: Value) -> bool:

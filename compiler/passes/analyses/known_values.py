@@ -21,7 +21,7 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.ops.reductions.prod import Prod
-from mai.compiler.passes.analyses.constant_ranges import has_known_count
+from mai.compiler.passes.analyses.constant_ranges import known_count
 from mai.compiler.passes.analyses.tensor_sizes import known_bytes
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -151,7 +151,7 @@ class _CheckedValues(KnownValues):
     """Ranges are known as well, which files keep as operations; and whole numbers that leave int64 are a fault."""
 
     def _decides(self, node: Node) -> bool:
-        return self._is_small(node) if has_known_count(node) else super()._decides(node)
+        return super()._decides(node) if known_count(node) is None else self._is_small(node)
 
     def _computed(self, node: Node) -> Array:
         array = super()._computed(node)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import Environment
 from mai.compiler.elaborate.blocks.integrals.noise import step_names
 from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.statement_rules import assigned_names
-from mai.compiler.elaborate.statements import branch
+from mai.compiler.elaborate.statements import opened
 from mai.spec import ast
 from mai.spec.ast_walk import names_of, nodes_of, with_branches
 
@@ -34,12 +34,8 @@ def with_chosen(e: Context, env: Environment, statement: ast.Integrate) -> ast.I
     """A block with the branch of each `if` that says how states move; what the block itself computes chooses none."""
     own = {name.id for name in assigned_names([s for s in statement.body if isinstance(s, ast.Assign | ast.Draw)])}
 
-    def chosen(body: Sequence[ast.Statement]) -> Iterator[ast.Statement]:
-        for inner in body:
-            decides = isinstance(inner, ast.If) and (moved_names(statement, [inner]) or any(nodes_of(inner, ast.Noise)))
-            if decides and not names_of(inner.condition) & own:
-                yield from chosen(branch(e, env, inner))
-            else:
-                yield inner
+    def opens(choice: ast.If) -> bool:
+        decides = moved_names(statement, [choice]) or any(nodes_of(choice, ast.Noise))
+        return bool(decides) and not names_of(choice.condition) & own
 
-    return replace(statement, body=tuple(chosen(statement.body)))
+    return replace(statement, body=tuple(opened(e, env, statement.body, opens)))
