@@ -61,10 +61,6 @@ class SpecModule(Weights):
         else:
             self.put(load_weights(program, weights)[0])
 
-    def __getstate__(self) -> dict[str, Any]:
-        """What it is copied, pickled and saved as a whole by: its code, which torch would trace, is made anew."""
-        return {**vars(self), "_lowered": {}}
-
     def train(self, mode: bool = True) -> SpecModule:
         """What `loss` is from here on: of examples that are trained on, or, after `eval()`, of held-out ones."""
         vars(self)["training"] = mode  # Not as an attribute: a net may have that name.

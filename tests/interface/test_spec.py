@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -212,9 +213,16 @@ def test_an_interrupt_keeps_the_run_and_resume_goes_on() -> None:
     with pytest.raises(mai.MaiError, match="no weights yet"):
         run.weights  # noqa: B018
     assert whole.state == "done"
+    shutil.copytree("cut", "copied")
+    with pytest.raises(
+        mai.MaiError, match=r"begun elsewhere \(its spec goes on with it: spec.train\(resume=True, out='copied'\)\)"
+    ):
+        mai.Run("copied").resume()
     longer = run.resume(steps=run.steps + 5)
     assert longer.state == "done" and longer.steps == run.steps + 5
     assert longer.resume().steps == longer.steps
+    elsewhere = mai.Spec(FLOW, "flow", data=POINTS).train(longer.steps, out="copied", quiet=True, resume=True)
+    assert elsewhere.weights.read_bytes() == longer.weights.read_bytes()
 
 
 def test_a_stopped_run_is_ended_where_it_stands() -> None:
@@ -458,13 +466,11 @@ def test_two_specs_of_one_name_keep_their_runs_apart() -> None:
 def test_specs_runs_and_models_are_copied_and_pickled() -> None:
     spec = mai.Spec(FLOW, "flow", data=POINTS, width=4)
     run = spec.train(quiet=True)
-    drawn, module = spec.sample(batch=3, seed=1), spec.torch()
-    drawn_by_torch = module.export("sample")(batch=3, seed=1)  # Its code is there, which is not copied.
+    drawn = spec.sample(batch=3, seed=1)
     for again in (copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))):
         assert (again(spec).sample(batch=3, seed=1) == drawn).all() and again(spec).consts == {"width": "4"}
         assert (again(run).metrics["loss"] == run.metrics["loss"]).all()
         assert (again(spec.sample)(batch=3, seed=1) == drawn).all()
-        assert torch.equal(again(module).export("sample")(batch=3, seed=1), drawn_by_torch)
 
 
 def test_a_model_takes_tensors_that_are_trained_and_no_masks() -> None:
