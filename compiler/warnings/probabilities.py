@@ -16,7 +16,6 @@ from mai.compiler.warnings.liveness import Names, names_read
 from mai.compiler.warnings.numbers import Number, number_of
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
-from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Diagnostic, Edit
 from mai.spec.diagnostics.edit import put
 from mai.spec.record import record
@@ -44,11 +43,11 @@ def _of_probabilities(subject: Subject) -> dict[Span, ast.Call]:
     """The calls of distributions that take probabilities or logits and are given the former, by their places and those of their draws."""
     kinds = {name for name, family in FAMILIES.items() if family.by_logits}
     calls: dict[Span, ast.Call] = {}
-    for call in nodes_of(subject.file, ast.Call):
+    for call in subject.nodes(ast.Call):
         names = [argument.name for argument in call.arguments]
         if call.function.span.text in kinds and names and "logits" not in names:
             calls[call.span] = call
-    draws = ((draw, calls.get(draw.distribution.span)) for draw in nodes_of(subject.file, ast.Draw))
+    draws = ((draw, calls.get(draw.distribution.span)) for draw in subject.nodes(ast.Draw))
     return calls | {draw.span: call for draw, call in draws if call is not None}
 
 
@@ -92,7 +91,7 @@ def _label_beside(flow: Dataflow, scores: Value, side: Value) -> Value | None:
 
 def _as_number(subject: Subject, node: Node, label: Value) -> Diagnostic:
     name, count = label.name, label.type.classes
-    written = next((each for each in nodes_of(subject.file, ast.Binary) if each.span == node.span), None)
+    written = next((each for each in subject.nodes(ast.Binary) if each.span == node.span), None)
     sides = [] if written is None else [written.left.span.text, written.right.span.text]
     scores = next((side for side in sides if side != name), "logits") if name in sides else "logits"
     said = f"the label `{name}` is one number here, and is taken with each of {count} others"
@@ -136,7 +135,7 @@ def unlikely_data(subject: Subject) -> Iterator[Diagnostic]:
         return
     scope = _scope(subject.train.body, frozenset(f.name.id for f in subject.data.fields), frozenset())
     likelihoods = _Likelihoods({f.name.id: f for f in subject.functions}, subject.program.constants)
-    for objective in nodes_of(subject.train, ast.Minimize):
+    for objective in (o for o in subject.nodes(ast.Minimize) if subject.train.span.covers(o.span)):
         signs = [*likelihoods.signs(objective.value, scope)]
         if signs and all(sign > 0 for sign in signs):
             said = "this makes the data less and less likely: a log probability is to be large, and this is minimized"
