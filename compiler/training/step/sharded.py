@@ -67,7 +67,16 @@ class Sharded:
             turn.around = self._around_turn(turn)
         inside = {id(module) for turn in turns for module in turn.modules()}
         bound = self._bound(self.root, code, [m for m in code.modules() if id(m) not in inside])
-        return lambda *arguments: self.root(bound, *arguments)
+
+        def whole(*arguments: Tensor) -> Results:
+            results: Results = self.root(bound, *arguments)
+            if (
+                not torch.is_grad_enabled()
+            ):  # No backward pass takes these weights apart, and the next run may be of others.
+                self.root.reshard()
+            return results
+
+        return whole
 
     def _around_turn(self, turn: Turn) -> Code:
         unit = self.units.get(turn.group)
