@@ -6,11 +6,12 @@ A turn of a `repeat` is a unit: its weights are whole while it runs, forwards or
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, fx, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.turns import Turn, computed_again
@@ -73,7 +74,7 @@ class Sharded:
             if (
                 not torch.is_grad_enabled()
             ):  # No backward pass takes these weights apart, and the next run may be of others.
-                self.root.reshard()
+                cast(FSDPModule, self.root).reshard()
             return results
 
         return whole
