@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,14 @@ CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokeni
 PREPROCESSOR = "preprocessor_config.json"
 # A sampler of diffusers is a folder of folders: its networks, and how its noise is taken away.
 NETWORK, TRANSFORMER, SCHEDULER = "unet", "transformer", "scheduler"
-BESIDE = ("tokenizer", "feature_extractor", "safety_checker", "image_encoder")  # No part of what a sampler computes.
+BESIDE = (
+    "tokenizer",
+    "tokenizer_2",
+    "tokenizer_3",
+    "feature_extractor",
+    "safety_checker",
+    "image_encoder",
+)  # No part of what a sampler computes.
 TOKENIZER_CONFIG, TEMPLATE, TEMPLATES = "tokenizer_config.json", "chat_template.jinja", "additional_chat_templates"
 # Files that say again what others say, or nothing of what is computed.
 SPARE = (
@@ -34,6 +41,7 @@ class ModelFolder:
     Attributes:
         path: of the folder.
         config: what `config.json` says; of a pipeline of several networks, its kind.
+        config_file: its name.
         parts: what the `config.json` of each of several networks says, by their folders' names.
         generation: what `generation_config.json` says; empty where it is not there.
         preprocessor: what `preprocessor_config.json` says of images or sounds, or a scheduler's file of noise; empty where there is none.
@@ -47,6 +55,7 @@ class ModelFolder:
 
     path: Path
     config: Mapping[str, object]
+    config_file: str
     parts: Mapping[str, Mapping[str, object]]
     generation: Mapping[str, object]
     preprocessor: Mapping[str, object]
@@ -82,6 +91,7 @@ def read_folder(path: Path) -> ModelFolder:
     return ModelFolder(
         path,
         index if len(parts) > 1 else read_json(net / CONFIG),
+        PIPELINE if len(parts) > 1 else CONFIG,
         parts,
         _said_in(path / GENERATION),
         _said_in(path / beside),
@@ -90,7 +100,7 @@ def read_folder(path: Path) -> ModelFolder:
         path,
         (path / TOKENIZER).is_file(),
         chat_file(path),
-        unread_files(path),
+        unread_files(path, parts),
     )
 
 
@@ -120,10 +130,10 @@ def chat_file(path: Path) -> str | None:
     return TOKENIZER_CONFIG if _said_in(path / TOKENIZER_CONFIG).get("chat_template") else None
 
 
-def unread_files(path: Path) -> tuple[str, ...]:
-    """The names of files in a folder that nothing here reads."""
+def unread_files(path: Path, parts: Iterable[str] = ()) -> tuple[str, ...]:
+    """The names of files in a folder that nothing here reads, besides the folders of its networks."""
     read = {
-        CONFIG, PIPELINE, NETWORK, SCHEDULER, GENERATION, TOKENIZER, TOKENIZER_CONFIG, TEMPLATE, TEMPLATES, adapters.CONFIG,
+        CONFIG, PIPELINE, SCHEDULER, *parts, GENERATION, TOKENIZER, TOKENIZER_CONFIG, TEMPLATE, TEMPLATES, adapters.CONFIG,
         *NAMES, *SPARE, *(m.folder for m in modules_of(path)),
     }  # fmt: skip
     return tuple(
