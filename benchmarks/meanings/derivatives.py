@@ -15,15 +15,18 @@ SECOND = ("hessian", "laplacian")  # Differences of such differences have no dig
 FIRST = ("grad", "jvp", "jacobian", "vjp")
 
 
+def order(text: str) -> int:
+    """How many derivatives are taken one of another, at most, in a text."""
+    return sum(text.count(f"{word}(") for word in FIRST) + 2 * sum(text.count(f"{word}(") for word in SECOND)
+
+
 def _source(maker: Maker, body: Body) -> str | None:
     """A name that this body has given a value, with at most one derivative on the way from there."""
     names = [n for n in body.scope if n in body.defined and n not in maker.labels]
     if not names:
         return None
     x = maker.one_of(names)
-    text = " ".join((*body.lines, *maker.layers))
-    too_many = any(f"{word}(" in text for word in SECOND) or sum(text.count(f"{word}(") for word in FIRST) > 1
-    return None if too_many else x
+    return None if order(" ".join((*body.lines, *maker.layers))) > 1 else x
 
 
 def _along(body: Body, x: str, term: Term) -> Callable[[Env, Any], Array]:

@@ -289,7 +289,9 @@ def _laplacian(maker: Maker, shape: Shape, scope: Scope, depth: int) -> Term | N
         return None
     size = maker.one_of(SIZES)
     name, call = new_layer(maker, [(size,)], (), min(depth - 1, 1))
-    x = maker.term((size,), scope, depth - 1)
+    place = maker.term((size,), scope, depth - 1)
+    # Of two numbers that are the same, the larger has no second derivative.
+    x = Term(f"{place.text} + 0.1 * range({size})", lambda env: place.value(env) + 0.1 * np.arange(size))
     i, j = maker.below(size), maker.below(size)
     ways = STEP * np.eye(size)
 

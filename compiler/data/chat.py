@@ -42,7 +42,7 @@ def read_chat(path: Path) -> Chat:
     templates = templates_of(path, said)
     if DEFAULT not in templates:
         raise bad(f"{path} has no chat template" + f" `{DEFAULT}`, but {', '.join(templates)}" * bool(templates))
-    words = {name: text for name in WORDS if (text := _text(said.get(name)))}
+    words = {name: text for name, token in _named(said).items() if (text := _text(token))}
     for name, template in templates.items():
         _check(path, name, template, said)
     return Chat(templates=templates, words=words)
@@ -76,6 +76,13 @@ def _said(folder: Path) -> dict[str, object]:
     """What the tables of a folder say of its tokenizer, the first that says something."""
     tables = [_table(folder / name) for name in (SPECIAL, CONFIG) if (folder / name).is_file()]
     return {name: value for table in tables for name, value in table.items()}
+
+
+def _named(said: Mapping[str, object]) -> dict[str, object]:
+    """The special tokens that have names, those of a model's own included, as `image_token`; these may stand in a table."""
+    tables = [said.get(field) for field in ("extra_special_tokens", "model_specific_special_tokens")]
+    named = {name: token for t in [*tables, said] if isinstance(t, dict) for name, token in t.items()}
+    return {name: token for name, token in named.items() if name.endswith("_token")}
 
 
 def _text(token: object) -> str | None:

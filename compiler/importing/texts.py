@@ -15,6 +15,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.files import read_text, reason
 from mai.runtime.text.tokenizer import Pieces
 from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.family_records import family_records
 
 SPECIAL = "special_tokens_map.json"
 MAX_BYTES = 200_000_000
@@ -27,6 +28,7 @@ PARTS = {
     "strip_accents": "strip_accents",
     "tokenize_chinese_chars": "handle_chinese_chars",
 }
+CHANGING = ("normalizer", "pre_tokenizer")  # What changes a text before its tokens are looked up.
 # A tokenizer as other programs keep it.
 OTHER_FORMS = (
     "tokenizer.model",
@@ -128,6 +130,10 @@ class _Tokens:
         added = parts.get("added_tokens")
         self.added = {int(t["id"]): t for t in added} if isinstance(added, list) else {}
         self.size = pieces.size
+        model = parts.get("model")
+        table = model if isinstance(model, dict) else {}
+        unknown, number = table.get("unk_token"), table.get("unk_id")  # By its text, or by its number.
+        self.unknown = pieces.text_of(number) if isinstance(number, int) else unknown
         self.number_of = pieces.number_of
         self.text_of = pieces.text_of
 
@@ -138,8 +144,15 @@ def _contradictions(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tup
         lacking = [t for t in texts if tokens.number_of(t) is None]
         if lacking:
             yield field, f"`{field}` is {lacking[0]!r}, a token that tokenizer.json has not"
+        plain = [t for t in texts if tokens.number_of(t) not in tokens.added]
+        if plain and not lacking:
+            yield (
+                field,
+                f"`{field}` is {plain[0]!r}, a plain token in tokenizer.json: in a text it is no token of its own",
+            )
     yield from _of_added(said, tokens)
     yield from _at_the_edges(said, tokens)
+    yield from _of_class(said, tokens)
     yield from _of_parts(said, tokens)
     if said.get("split_special_tokens"):
         yield "split_special_tokens", "`split_special_tokens` is true, and special tokens are not split here"
@@ -167,12 +180,42 @@ def _at_the_edges(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple
             yield field, f"`{field}` is {json.dumps(said[field])}, and tokenizer.json puts {there} there"
 
 
+def _of_class(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple[str, str]]:
+    """What the tokenizer's class in transformers makes of the fields: the tokens around a text, and switches."""
+    record, kind = family_records()["tokenizers"], str(said.get("tokenizer_class")).removesuffix("Fast")
+    first, last = record["edges"].get(kind, ("", ""))
+    around = ((first, tokens.before), (last, tokens.after), ("src_lang", [*tokens.before, *tokens.after]))
+    for field, side in around:
+        number = tokens.number_of(text := _text(said.get(field)) or "")
+        if text and number is not None and number not in side:
+            there = ", ".join(repr(tokens.text_of(t)) for t in side) or "none"
+            yield field, f"`{field}` is {text!r}, and tokenizer.json puts {there} there"
+    parts = {v for key in CHANGING for v in _values(tokens.parts.get(key), "type")}
+    for field, part in record["switches"].get(kind, {}).items():
+        if isinstance(said.get(field), bool) and said[field] != (part in parts):
+            there = "has such a part" if part in parts else "has no such part"
+            yield field, f"`{field}` is {json.dumps(said[field])}, and tokenizer.json {there}, {part}"
+
+
 def _of_parts(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple[str, str]]:
-    """How a text is changed before it is cut into tokens."""
+    """How a text is changed before it is cut into tokens, and what stands for what is none."""
+    changing = [tokens.parts.get(key) for key in CHANGING]
+    first_blanks = [
+        *(True for _ in _values(changing, "prepend")),
+        *(v != "never" for v in _values(changing, "prepend_scheme")),
+    ]
     for field, name in PARTS.items():
-        written = [v for key in ("normalizer", "pre_tokenizer") for v in _values(tokens.parts.get(key), name)]
+        written = [*_values(changing, name), *(first_blanks if field == "add_prefix_space" else ())]
         if isinstance(said.get(field), bool) and any(v != said[field] for v in written):
             yield field, f"`{field}` is {json.dumps(said[field])}, and {json.dumps(written[0])} in tokenizer.json"
+    if said.get("legacy") is True and "first" in _values(changing, "prepend_scheme"):
+        yield (
+            "legacy",
+            "`legacy` is true, as where each part of a text begins with a blank; in tokenizer.json the first one alone does",
+        )
+    unknown, own = _text(said.get("unk_token")), tokens.unknown
+    if unknown and own and unknown != own:
+        yield "unk_token", f"`unk_token` is {unknown!r}, and {own!r} in tokenizer.json"
 
 
 def _added(number: int, token: Mapping[str, object], tokens: _Tokens) -> str | None:
@@ -191,9 +234,9 @@ def _added(number: int, token: Mapping[str, object], tokens: _Tokens) -> str | N
 
 def _named(said: Mapping[str, object]) -> Iterator[tuple[str, list[str]]]:
     """The fields that name tokens by their texts."""
-    for role in ROLES:
-        yield role, [text for text in [_text(said.get(role))] if text]
-    for field in ("additional_special_tokens", "extra_special_tokens"):
+    for role in (field for field in said if field.endswith("_token") and field != "pad_token"):
+        yield role, [text for text in [_text(said[role])] if text]
+    for field in ("additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens"):
         named = said.get(field)
         if isinstance(named, dict):
             named = list(named.values())

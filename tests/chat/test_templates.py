@@ -160,6 +160,16 @@ def test_templates_of_a_folder(tmp_path: Path) -> None:
     several = [{"name": "default", "template": "a"}, {"name": "tool_use", "template": "b"}]
     write(tmp_path, tokenizer_config_json={**config, "chat_template": several})
     assert read_chat(tmp_path / "tokenizer_config.json").templates == {"default": "a", "tool_use": "b"}
+    own = {
+        "image_token": "<i>",
+        "extra_special_tokens": {"boi_token": "<b>"},
+        "model_specific_special_tokens": {"a_token": "<a>"},
+    }
+    write(
+        tmp_path,
+        tokenizer_config_json={**config, **own, "chat_template": "{{ image_token }}{{ boi_token }}{{ a_token }}"},
+    )
+    assert render(read_chat(tmp_path / "tokenizer_config.json"), SAID) == "<i><b><a>"
     write(tmp_path, chat_template_jinja="{{ bos_token }}{{ pad_token }}", additional_chat_templates__rag_jinja="c")
     template = read_chat(tmp_path / "chat_template.jinja")
     assert template.templates == {"default": "{{ bos_token }}{{ pad_token }}", "rag": "c"}

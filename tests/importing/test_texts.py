@@ -21,6 +21,13 @@ SAID: dict[str, Any] = {
     "additional_special_tokens": ["</s>"], "model_max_length": 1e30, "clean_up_tokenization_spaces": False, "add_prefix_space": False,
 }  # fmt: skip
 
+# Of tokenizers that make something of a field.
+CLASSES: dict[str, dict[str, object]] = {
+    "bos_token": {"tokenizer_class": "CodeLlamaTokenizerFast", "add_bos_token": None},
+    "sep_token": {"tokenizer_class": "BertTokenizer"},
+    "split_by_punct": {"tokenizer_class": "DebertaV2Tokenizer"},
+}
+
 
 def folder_of(path: Path, name: str = "llama", **changes: object) -> Path:
     """A model's folder with a tokenizer of whole words that begins a text with <s>, and what its settings say."""
@@ -68,10 +75,17 @@ def test_files_that_agree(tmp_path: Path) -> None:
         ("do_lower_case", True, "`do_lower_case` is true, and false in tokenizer.json"),
         ("tokenize_chinese_chars", False, "`tokenize_chinese_chars` is false, and true in tokenizer.json"),
         ("split_special_tokens", True, "special tokens are not split here"),
+        ("eos_token", "w7", "`eos_token` is 'w7', a plain token in tokenizer.json"),
+        ("image_token", "<image>", "`image_token` is '<image>', a token that tokenizer.json has not"),
+        ("unk_token", "<s>", "`unk_token` is '<s>', and '</s>' in tokenizer.json"),
+        ("bos_token", "</s>", "`bos_token` is '</s>', and tokenizer.json puts '<s>' there"),
+        ("sep_token", "</s>", "`sep_token` is '</s>', and tokenizer.json puts none there"),
+        ("src_lang", "</s>", "`src_lang` is '</s>', and tokenizer.json puts '<s>' there"),
+        ("split_by_punct", True, "`split_by_punct` is true, and tokenizer.json has no such part, Punctuation"),
     ],
 )  # fmt: skip
 def test_what_the_tokenizer_contradicts(field: str, value: object, message: str, tmp_path: Path) -> None:
-    folder = folder_of(tmp_path, **{field: value})
+    folder = folder_of(tmp_path, **{field: value}, **CLASSES.get(field, {}))
     with pytest.raises(MaiError) as caught:
         import_folder(folder, tmp_path / "m.mai")
     (diagnostic,) = caught.value.diagnostics
@@ -79,6 +93,20 @@ def test_what_the_tokenizer_contradicts(field: str, value: object, message: str,
     assert message in diagnostic.message
     assert f"--ignore {field}" in str(diagnostic.help)
     assert import_folder(folder, tmp_path / "m.mai", [field]).exports == ("predict", "generate")
+
+
+def test_blanks_before_a_text(tmp_path: Path) -> None:
+    """A text begins with a blank, or each of its parts does."""
+    folder = folder_of(tmp_path, add_prefix_space=False, legacy=True)
+    content = json.loads((folder / "tokenizer.json").read_text())
+    content["pre_tokenizer"] = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": True}
+    (folder / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(MaiError) as caught:
+        import_folder(folder, tmp_path / "m.mai")
+    assert [d.message.partition(",")[0] for d in caught.value.diagnostics] == [
+        "tokenizer_config.json: `add_prefix_space` is false",
+        "tokenizer_config.json: `legacy` is true",
+    ]
 
 
 def test_tokens_that_the_model_has_not(tmp_path: Path) -> None:
@@ -124,18 +152,18 @@ def test_tokens_that_are_drawn(tmp_path: Path) -> None:
 
 def test_what_is_told(tmp_path: Path) -> None:
     """Other ends than the tokenizer's, a second template, a second file of special tokens."""
-    folder = folder_of(tmp_path, eos_token="w7")
+    folder = folder_of(tmp_path, eos_token="<s>")
     (folder / "chat_template.jinja").write_text("{{ messages[0] }}")
     (folder / "special_tokens_map.json").write_text(json.dumps({"eos_token": "w8", "bos_token": "<s>"}))
     said = invoke("import", folder)
     assert said.exit_code == 0, said.stderr
     message = " ".join(said.stderr.split())
-    assert "note: tokenizer_config.json has 'w7' (7) as its `eos_token`; texts end at 1" in message
+    assert "note: tokenizer_config.json has '<s>' (0) as its `eos_token`; texts end at 1" in message
     assert (
         "note: chat_template.jinja is the template, as in transformers; tokenizer_config.json has another one"
         in message
     )
-    assert "note: special_tokens_map.json has 'w8' as `eos_token`; tokenizer_config.json counts, 'w7'" in message
+    assert "note: special_tokens_map.json has 'w8' as `eos_token`; tokenizer_config.json counts, '<s>'" in message
 
 
 @pytest.mark.parametrize(
