@@ -41,7 +41,6 @@ class ModelFolder:
     Attributes:
         path: of the folder.
         config: what `config.json` says; of a pipeline of several networks, its kind.
-        config_file: its name.
         parts: what the `config.json` of each of several networks says, by their folders' names.
         generation: what `generation_config.json` says; empty where it is not there.
         preprocessor: what `preprocessor_config.json` says of images or sounds, or a scheduler's file of noise; empty where there is none.
@@ -55,7 +54,6 @@ class ModelFolder:
 
     path: Path
     config: Mapping[str, object]
-    config_file: str
     parts: Mapping[str, Mapping[str, object]]
     generation: Mapping[str, object]
     preprocessor: Mapping[str, object]
@@ -65,6 +63,11 @@ class ModelFolder:
     has_tokenizer: bool
     chat: str | None
     unread: tuple[str, ...]
+
+    @property
+    def config_file(self) -> str:
+        """The name of the file that says the kind of model."""
+        return PIPELINE if len(self.parts) > 1 else CONFIG
 
 
 def read_folder(path: Path) -> ModelFolder:
@@ -91,7 +94,6 @@ def read_folder(path: Path) -> ModelFolder:
     return ModelFolder(
         path,
         index if len(parts) > 1 else read_json(net / CONFIG),
-        PIPELINE if len(parts) > 1 else CONFIG,
         parts,
         _said_in(path / GENERATION),
         _said_in(path / beside),
