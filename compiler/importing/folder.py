@@ -50,6 +50,7 @@ class ModelFolder:
         has_tokenizer: whether there is a `tokenizer.json`.
         chat: the name of the file that has its chat template; None where there is none.
         unread: the names of files that nothing here reads.
+        pipeline: the class of a pipeline of one network; empty where there is none.
     """
 
     path: Path
@@ -63,6 +64,7 @@ class ModelFolder:
     has_tokenizer: bool
     chat: str | None
     unread: tuple[str, ...]
+    pipeline: str = ""
 
     @property
     def config_file(self) -> str:
@@ -103,6 +105,7 @@ def read_folder(path: Path) -> ModelFolder:
         (path / TOKENIZER).is_file(),
         chat_file(path),
         unread_files(path, parts),
+        str(index["_class_name"]) if len(parts) == 1 and "_class_name" in index else "",
     )
 
 
@@ -140,6 +143,8 @@ def unread_files(path: Path, parts: Iterable[str] = ()) -> tuple[str, ...]:
     }  # fmt: skip
     return tuple(
         sorted(
-            f.name for f in path.iterdir() if f.name not in read and f.suffix not in (".mai", ".onnx", ".safetensors")
+            f.name
+            for f in path.iterdir()
+            if f.name not in read and f.suffix not in (".mai", ".onnx", *([] if parts else [".safetensors"]))
         )
     )

@@ -13,7 +13,7 @@ from mai.compiler.check import check_text
 from mai.compiler.importing.adapter import check_ties, read_model
 from mai.compiler.importing.config import Settings, joined_config, read_settings, refused
 from mai.compiler.importing.ends import ends_of, unreachable_ends
-from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder
+from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, SCHEDULER, TOKENIZER, ModelFolder
 from mai.compiler.importing.policy import read_policy
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import longest, read_sentences
@@ -246,6 +246,7 @@ def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Se
     texts = _attempt(generation, folder.generation, GENERATION, ignored, mistakes)
     said = _attempt(generation, early, CONFIG, ignored, mistakes)
     texts |= {n: said[n] for n in early if n in said}
+    _check_pipeline(record, folder)
     if "preprocessor" in record and folder.preprocessor:
         texts |= _attempt(
             family_records()[record["preprocessor"]], folder.preprocessor, folder.preprocessor_file, ignored, mistakes
@@ -261,6 +262,18 @@ def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Se
     if mistakes:
         raise MaiError(mistakes)
     return texts | model | {"ends": ends_of(texts, model)}
+
+
+def _check_pipeline(record: Record, folder: ModelFolder) -> None:
+    """Raise `MaiError`, `config-unknown`, where a pipeline of one network takes another scheduler than lies in its folder."""
+    if folder.pipeline:
+        known, kind = record.get("pipelines", {}), folder.preprocessor.get("_class_name")
+        if folder.pipeline not in known:
+            message = f"{PIPELINE}: `_class_name` is {folder.pipeline[:60]!r}, which has no spec of this network"
+            raise refused("config-unknown", message, f"known: {', '.join(known)}")
+        if kind not in known[folder.pipeline]:
+            message = f"{PIPELINE}: `{folder.pipeline}` does not sample by `{kind}`, which lies in {SCHEDULER}"
+            raise refused("config-unknown", message, f"it does by {', '.join(known[folder.pipeline])}")
 
 
 def _check_parts(record: Record, folder: ModelFolder) -> None:

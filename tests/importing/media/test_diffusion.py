@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from mai.compiler.importing.config import read_settings
+from mai.compiler.importing.importing import import_folder
 from mai.spec.diagnostics import MaiError
 from mai.spec.family_records import family_records
 from tests.support.models.compiled_folders import compiled_file
@@ -56,7 +57,7 @@ def saved(folder: Path, kind: str, net: dict[str, Any], scheduler: dict[str, Any
 
 
 def compiled(folder: Path, name: str) -> Any:
-    return compiled_file(imported(folder), name, folder)
+    return compiled_file(imported(folder, lines=170), name, folder)
 
 
 def cleared(pipeline: Any, z: torch.Tensor, steps: int) -> np.ndarray:
@@ -125,7 +126,7 @@ UNKNOWN: dict[str, dict[str, Any]] = {
     "`skip_prk_steps` is false": {"_class_name": "PNDMScheduler", "skip_prk_steps": False},
     "`prediction_type` is sample": {"_class_name": "PNDMScheduler", "skip_prk_steps": True, "prediction_type": "sample"},
     "the first time is then T - 1 or T - 2": {"_class_name": "DPMSolverMultistepScheduler", "use_exponential_sigmas": True},
-    "by which no net of this kind is sampled": {"_class_name": "FlowMatchEulerDiscreteScheduler"},
+    "does not sample by `FlowMatchEulerDiscreteScheduler`": {"_class_name": "FlowMatchEulerDiscreteScheduler"},
     r"scheduler/scheduler_config\.json: `thresholding` is true": {"thresholding": True},
 }  # fmt: skip
 
@@ -136,6 +137,20 @@ def test_schedules_that_are_not_known(tmp_path: Path) -> None:
     said = json.loads(file.read_text())
     for words, more in UNKNOWN.items():
         file.write_text(json.dumps(said | more))
+        with pytest.raises(MaiError, match=words):
+            imported(tmp_path)
+
+
+def test_a_pipeline_that_makes_its_scheduler_of_another(tmp_path: Path) -> None:
+    saved(tmp_path, "DDPM", {}, {})
+    index = tmp_path / "model_index.json"
+    (tmp_path / "pytorch_lora_weights.safetensors").write_bytes(b"")
+    assert import_folder(tmp_path, tmp_path / "model.mai").unread == ("pytorch_lora_weights.safetensors",)
+    for kind, words in (
+        ("DDIMPipeline", "does not sample by `DDPMScheduler`"),
+        ("OwnPipeline", "which has no spec of this network"),
+    ):
+        index.write_text(index.read_text().replace("DDPMPipeline", kind).replace("DDIMPipeline", kind))
         with pytest.raises(MaiError, match=words):
             imported(tmp_path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from mai.spec.diagnostics import MaiError
 from tests.support.models.compiled_folders import compiled_file
 from tests.support.models.diffusion_parts import SIZE, UNET, VAE
 from tests.support.models.model_folders import VOCAB, imported
@@ -150,3 +152,18 @@ def test_the_same_pictures_from_the_same_noise(name: str, tmp_path: Path) -> Non
         expected = pipeline(**{**theirs, "negative_prompt": None}, guidance_scale=3.0, num_inference_steps=2).images
         result = draw(**ours, guidance=3.0, steps=2, blank=1)
         np.testing.assert_allclose(result.transpose(0, 2, 3, 1), expected, atol=5e-4, rtol=0)
+
+
+@pytest.mark.slow
+def test_schedulers_of_other_kinds_than_flows(tmp_path: Path) -> None:
+    saved("flux, in few steps", tmp_path)
+    file = tmp_path / "scheduler" / "scheduler_config.json"
+    said = json.loads(file.read_text())
+    for more in (
+        {"_class_name": "EulerDiscreteScheduler"},
+        {"use_karras_sigmas": True},
+        {"use_exponential_sigmas": True},
+    ):
+        file.write_text(json.dumps(said | more))
+        with pytest.raises(MaiError, match=f"the scheduler's .*`{next(iter(more))}`"):
+            imported(tmp_path)
