@@ -13,7 +13,6 @@ from mai.compiler.training.settings import WarmedUp
 from mai.compiler.warnings.repairs import exchanged_ends, sooner, unit_range, without_number
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
-from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Diagnostic
 from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
@@ -26,7 +25,7 @@ ARITHMETIC: Mapping[str, Callable[[Number, Number], Number]] = {
 
 def divided_to_zero(subject: Subject) -> Iterator[Diagnostic]:
     """`1 // depth` is 0: a division of whole numbers cuts. Half of a size, `size // 2`, may well be 0."""
-    for division in nodes_of(subject.file, ast.Binary):
+    for division in subject.nodes(ast.Binary):
         if division.op == "//" and isinstance(division.left, ast.Number):
             above, below = (_number(side, subject.program.constants) for side in (division.left, division.right))
             if above and below and above // below == 0:
@@ -54,7 +53,7 @@ def _number(expr: ast.Expr, constants: Mapping[str, Number]) -> Number | None:
 
 def means_like_sizes(subject: Subject) -> Iterator[Diagnostic]:
     """`normal(2)` is one number of mean 2, and in other languages two numbers."""
-    for draw in nodes_of(subject.file, ast.Draw):
+    for draw in subject.nodes(ast.Draw):
         call = draw.distribution
         if not isinstance(call, ast.Call) or len(call.arguments) != 1 or call.arguments[0].name is not None:
             continue
@@ -69,7 +68,7 @@ def means_like_sizes(subject: Subject) -> Iterator[Diagnostic]:
 
 def empty_integrals(subject: Subject) -> Iterator[Diagnostic]:
     """From a number to itself nothing moves."""
-    for statement in nodes_of(subject.file, ast.Integrate):
+    for statement in subject.nodes(ast.Integrate):
         start, stop = (_number(bound, subject.program.constants) for bound in (statement.start, statement.stop))
         if start is not None and start == stop:
             span = Span(statement.span.source, statement.start.span.start, statement.stop.span.end)

@@ -14,7 +14,6 @@ from mai.compiler.ops.shapes.indexing import Pick, Slice
 from mai.compiler.warnings.dataflow import Dataflow
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
-from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Diagnostic, Edit
 from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
@@ -39,11 +38,11 @@ def _of_probabilities(subject: Subject) -> dict[Span, ast.Call]:
     """The calls of distributions that take probabilities or logits and are given the former, by their places and those of their draws."""
     kinds = {name for name, family in FAMILIES.items() if family.by_logits}
     calls: dict[Span, ast.Call] = {}
-    for call in nodes_of(subject.file, ast.Call):
+    for call in subject.nodes(ast.Call):
         names = [argument.name for argument in call.arguments]
         if call.function.span.text in kinds and names and "logits" not in names:
             calls[call.span] = call
-    draws = ((draw, calls.get(draw.distribution.span)) for draw in nodes_of(subject.file, ast.Draw))
+    draws = ((draw, calls.get(draw.distribution.span)) for draw in subject.nodes(ast.Draw))
     return calls | {draw.span: call for draw, call in draws if call is not None}
 
 
@@ -87,7 +86,7 @@ def _label_beside(flow: Dataflow, scores: Value, side: Value) -> Value | None:
 
 def _as_number(subject: Subject, node: Node, label: Value) -> Diagnostic:
     name, count = label.name, label.type.classes
-    written = next((each for each in nodes_of(subject.file, ast.Binary) if each.span == node.span), None)
+    written = next((each for each in subject.nodes(ast.Binary) if each.span == node.span), None)
     sides = [] if written is None else [written.left.span.text, written.right.span.text]
     scores = next((side for side in sides if side != name), "logits") if name in sides else "logits"
     said = f"the label `{name}` is one number here, and is taken with each of {count} others"
