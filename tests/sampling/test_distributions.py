@@ -19,8 +19,10 @@ from mai.compiler.passes.forms import prepare
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
+from mai.runtime.arrays import Array
 
 Maker = Callable[[str], Program]
+Tensor = torch.Tensor
 A, B = np.asarray([[0.4, 1.3, 12.0]]), np.asarray([[2.5, 0.7, 3.0]])
 UNIT, COUNT, REAL = np.asarray([[0.2, 0.7, 0.9]]), np.asarray([[0.0, 3.0, 14.0]]), np.asarray([[-1.0, 0.3, 8.0]])
 ta, tb = torch.as_tensor(A[0]), torch.as_tensor(B[0])
@@ -60,6 +62,30 @@ def test_formulas_are_torchs(program: Maker, written: str) -> None:
     wanted = [q.log_prob(target).sum()] + ([td.kl_divergence(q, p).sum()] if p is not None else [])
     wanted += [q.entropy().sum()] if has_entropy else []
     np.testing.assert_allclose(ours[0], [float(w) for w in wanted], rtol=2e-6, atol=1e-8)
+
+
+SLOPES: dict[str, tuple[Array, Callable[[Tensor], Tensor]]] = {
+    "erfc(x)": (REAL * 0, torch.erfc),
+    "normal_cdf(x)": (REAL * 0, torch.special.ndtr),
+    "log_normal_cdf(x)": (REAL * 0, torch.special.log_ndtr),
+    "xlogy(x, 3)": (REAL * 0, lambda x: torch.xlogy(x, 3 + 0 * x)),
+    "log_prob(gamma(x, 2), [0.3, 0.3, 0.3])": (A * 0 + 1, lambda x: td.Gamma(x, 2).log_prob(tb * 0 + 0.3)),
+    "log_prob(beta(x, x), [0.3, 0.3, 0.3])": (A * 0 + 1, lambda x: td.Beta(x, x).log_prob(tb * 0 + 0.3)),
+    "log_prob(dirichlet(x), [0.2, 0.5, 0.3])": (A * 0 + 1, lambda x: td.Dirichlet(x).log_prob(torch.tensor([0.2, 0.5, 0.3]))),
+    "grad(log_prob(logistic(x, 2), [0, 0, 0]), x)": (REAL * 0, lambda x: -torch.tanh(x / 4) / 2),
+    "grad(kl(laplace(x, 2), laplace([3], 0, 3)), x)": (REAL * 0, lambda x: x / 6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("written", SLOPES)
+def test_derivatives_where_a_formula_changes_sides(program: Maker, written: str) -> None:
+    """At 0, and at a concentration of 1, where weights often begin: a derivative of 0 there would keep them from moving."""
+    x, reference = SLOPES[written]
+    spec = f"export f(x: [3]) -> [3] {{ return grad(sum({written}), x) }}"
+    (ours,) = evaluate(prepare(program(spec).exports["f"]), {"x": x}, None, {})
+    moving = torch.as_tensor(x[0]).requires_grad_()
+    reference(moving).sum().backward()
+    np.testing.assert_allclose(ours[0], moving.grad, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -204,16 +230,21 @@ def test_a_gamma_draw_has_the_derivative_of_its_quantile(program: Maker) -> None
 
 def test_special_functions_are_scipys(program: Maker, tmp_path: Path) -> None:
     spec = """
-export f(x: [n], z: [m], y: [m]) -> ([n], [n], [m], [m], [m], [m]) {
-  return (lgamma(x), digamma(x), erfc(z), log_normal_cdf(z), normal_cdf(z), erfinv(y))
+layer density(k: []) -> [3] {
+  return [log_prob(gamma(30000, 2), k), log_prob(poisson(15000), k), log_prob(student_t(3e6), (k - 15000) / 100)]
+}
+export f(x: [n], z: [m], y: [m], k: [j]) -> ([n], [n], [m], [m], [m], [m], [j, 3], [n]) {
+  betas = lbeta(x, 12) + lbeta(0.5, x)
+  return (lgamma(x), digamma(x), erfc(z), log_normal_cdf(z), normal_cdf(z), erfinv(y), density(k), betas)
 }
 """
     x = np.asarray([[1e-30, 1e-3, 0.5, 1.0, 1.5, 2.0, 3.7, 7.99, 8.0, 50.0, 1e4, 1e8]], np.float32)
     z = np.asarray([[-12.0, -5.0, -1.0, -1e-3, 0.0, 1e-3, 1.0, 5.0]], np.float32)
     y = np.asarray([[-0.9999, -0.96, -0.3, -1e-6, 0.0, 1e-6, 0.5, 0.999]], np.float32)
+    k = np.asarray([[14900, 15000, 15003, 15200]], np.float32)
     checked = program(spec)
     path = export(checked, "f", Trained(load_weights(checked, None)[0]), tmp_path).path
-    results = list(load(path, providers="cpu")(x=x, z=z, y=y).values())
+    results = list(load(path, providers="cpu")(x=x, z=z, y=y, k=k).values())
     zd = z.astype(float)
     wanted = [
         special.gammaln(x),
@@ -222,6 +253,15 @@ export f(x: [n], z: [m], y: [m]) -> ([n], [n], [m], [m], [m], [m]) {
         special.log_ndtr(zd),
         special.ndtr(zd),
         special.erfinv(y.astype(float)),
+        np.stack(
+            [
+                stats.gamma(3e4, scale=0.5).logpdf(k),
+                stats.poisson(15000).logpmf(k),
+                stats.t(3e6).logpdf((k - 15000) / 100),
+            ],
+            -1,
+        ),
+        special.betaln(x, 12) + special.betaln(0.5, x),
     ]
     for value, reference in zip(results, wanted, strict=True):
         np.testing.assert_allclose(value, reference, rtol=3e-6, atol=3e-6)
