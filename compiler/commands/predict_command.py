@@ -18,7 +18,7 @@ SHOWN = 12  # Columns whose names are shown.
 @with_diagnostics
 def predict(
     model: Annotated[Path, Argument(help="A .onnx file that mai compiled.", show_default=False)],
-    table: Annotated[Path, Argument(help="A table: csv, tsv, jsonl, parquet or feather; its columns are the inputs by name. Or a folder of images.", show_default=False)],
+    table: Annotated[Path, Argument(help="A table: csv, tsv, jsonl, parquet, feather or a spreadsheet; its columns are the inputs by name. Or a folder of images.", show_default=False)],
     out: Annotated[Path, Argument(help="The table to write: the same rows, and the results beside them.", show_default=False)],
     settings: Annotated[list[str] | None, Argument(help="Settings of the file: temperature=0.5.")] = None,
     keep: Annotated[list[str] | None, Option(help="Write only this column of the table beside the results. May be said several times; --keep \"\" writes none.")] = None,

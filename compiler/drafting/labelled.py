@@ -6,11 +6,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from mai.compiler.data.fields import bad
+from mai.compiler.data.files.arrow_types import decoded
 from mai.compiler.data.label_names import in_order
 from mai.compiler.data.sources.examples import Examples
 from mai.compiler.data.splitting.splits import FEWEST
-from mai.compiler.describing.columns.column import ColumnSummary
+from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.files import open_tables, read_blocks
+from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.image_tables import images_of_table, words_setting
 from mai.compiler.describing.images import ImagesSummary
@@ -32,7 +37,7 @@ def labelled_of(data: Path, reader: Reader, own: Sequence[str]) -> Lesson:
     text = (texts_in(table) or _longest(table)) if isinstance(table, TableSummary) else None
     if not isinstance(table, TableSummary) or text is None:
         raise bad(f"{data} has no column that is one of texts: a classifier learns from texts with labels")
-    label = _label(table, text)
+    label = _of_rows_with(text, _label(table, text), table)
     head, words = _head(label, own)
     place = _place(data, reader.base)
     source = Examples(path=place, tokenizer=reader.tokenizer, missing="drop", longer="cut")
@@ -76,6 +81,17 @@ def _label(table: TableSummary, text: str) -> ColumnSummary:
         names = few_of([each.name for each in shared]) if shared else "none"
         raise bad(f"which column of {table.files[0]} has the labels? There are {names}", help="call it `label`")
     return (named or shared)[0]
+
+
+def _of_rows_with(text: str, label: ColumnSummary, table: TableSummary) -> ColumnSummary:
+    """The column of labels on the rows that have a text: training leaves out the others, and gives no number to a label of theirs alone."""
+    reader = ColumnReader(label.name)
+    for file in open_tables(table.files, Stated()):
+        reader.decimal = file.dialect.decimal
+        for block in read_blocks(file, [file.columns[name] for name in (text, label.name)]):
+            texts, labels = (decoded(block[file.columns[name]]) for name in (text, label.name))
+            reader.add(labels.filter(pc.greater(pc.utf8_length(texts), 0)))
+    return reader.summary()
 
 
 def _head(label: ColumnSummary, own: Sequence[str]) -> tuple[Head, str]:

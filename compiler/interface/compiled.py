@@ -89,8 +89,9 @@ def _help_for(name: str, others: Collection[str]) -> str:
 
 def _arrays(weights: Any) -> Mapping[str, Array]:
     """Of a module, or of arrays and tensors by name."""
-    tensors = weights.state_dict() if hasattr(weights, "state_dict") else weights
+    reads = [read for name in ("weight_values", "state_dict") if (read := getattr(weights, name, None))]
+    tensors = reads[0]() if reads else weights
     detached = {
-        name: each.detach().cpu().numpy() if hasattr(each, "detach") else each for name, each in tensors.items()
+        name: each.detach().cpu().float().numpy() if hasattr(each, "detach") else each for name, each in tensors.items()
     }
     return {name: np.array(each, order="C").astype(np.float32) for name, each in detached.items()}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch.func import functional_call
+from torch.nn.utils.parametrize import is_parametrized
 
 from mai.compiler.export_names import unknown_export
 from mai.compiler.interface.torch_arguments import Arguments
@@ -26,10 +29,11 @@ from mai.spec.record import record
 
 @record
 class Code:
-    """The code of a graph: what it takes, how it computes, and the names of its results."""
+    """The code of a graph: what it takes, how it computes, the weights that it reads, by their places in it, and the names of its results."""
 
     arguments: Arguments
     module: fx.GraphModule
+    weights: Mapping[str, str]
     outputs: Sequence[str]
 
 
@@ -51,7 +55,7 @@ class SpecModule(Weights):
         """
         super().__init__(program.weights)
         self._program, self._seed, self._step = program, seed, 0
-        self._lowered: dict[tuple[str, str | None], Code] = {}
+        self._lowered: dict[tuple[str, str | None, torch.device], Code] = {}
         if weights is None:
             self.load_state_dict(initial_weights(program, None, seed).state_dict())
             compute_all_first_values(program, self, seed, data)
@@ -79,9 +83,8 @@ class SpecModule(Weights):
 
         def call(*unnamed: object, **values: Any) -> Tensor | dict[str, Tensor]:
             code.arguments.refuse_unnamed(unnamed)
-            results = code.module(*code.arguments.tensors(values, self._device))
-            names = code.outputs
-            return results[0] if len(results) == 1 else dict(zip(names, results, strict=True))
+            results = self._run(code, values)
+            return results[0] if len(results) == 1 else dict(zip(code.outputs, results, strict=True))
 
         return call
 
@@ -105,7 +108,7 @@ class SpecModule(Weights):
         if step is None:
             step = self._step if self.training else 0
         values = {"seed": self._seed, "step": step, **fields}
-        outputs = code.module(*code.arguments.tensors(values, self._device))
+        outputs = self._run(code, values)
         objectives = [output.mean() for output in outputs[: len(training.objectives)]]
         if self.training:
             self._step = int(step) + 1
@@ -121,15 +124,46 @@ class SpecModule(Weights):
             raise MaiError([Diagnostic("unknown-name", None, message)])
         return chosen[-1]
 
+    def weight_values(self) -> dict[str, Tensor]:
+        """The weights as they are now, by the spec's names: what a parametrization of torch makes of them, too.
+
+        Raises:
+            MaiError: one was taken away, as `torch.nn.utils.prune` does, or is not of 32 bits, as the code's own numbers are.
+        """
+        return {name: _checked_float(name, self._value(name)) for name in self._program.weights}
+
+    def _value(self, name: str) -> Tensor:
+        path, _, last = name.rpartition(".")
+        owner = self.get_submodule(path)
+        value = {**owner._parameters, **owner._buffers}.get(last)
+        if value is None and is_parametrized(owner, last):
+            value = getattr(owner, last)
+        if value is None:
+            message = f"the module has no parameter `{name}` any more"
+            help = "parametrizations of torch can stay; after pruning, call `torch.nn.utils.prune.remove`"
+            raise MaiError([Diagnostic("weights-mismatch", None, message, help=help)])
+        return value
+
+    def _run(self, code: Code, values: Mapping[str, object]) -> Sequence[Tensor]:
+        """What code computes with the weights that the module has now: a loop may put others in their places, for one call or for good."""
+        tensors, weights = code.arguments.tensors(values, self._device), self.weight_values()
+        placed = {place: weights[name] for place, name in code.weights.items()}
+        results: Sequence[Tensor] = functional_call(code.module, placed, tuple(tensors), tie_weights=False)
+        return results
+
     def _lower(self, kind: str, name: str | None) -> Code:
-        """The code of an export, or of a train block in training or on held-out examples, which is made once."""
-        key = kind, name
+        """The code of an export, or of a train block in training or on held-out examples, which is made once for a device."""
+        key = kind, name, self._device
         if key not in self._lowered:
-            self._check_floats()
             graph = self._graph(kind, name)
             prepared = forms.prepare(graph, trained=True)
             absent = {value.name for value in graph.inputs if may_be_absent(value)}
-            self._lowered[key] = Code(Arguments(prepared, absent), lower(prepared, self), prepared.output_names)
+            with torch.device("meta"):
+                places = Weights(self._program.weights)
+            module = lower(prepared, places)
+            weights = _places_of(places, module)
+            module._apply(lambda tensor: tensor if tensor.is_meta else tensor.to(self._device))  # type: ignore[no-untyped-call]
+            self._lowered[key] = Code(Arguments(prepared, absent), module, weights, prepared.output_names)
         return self._lowered[key]
 
     def _graph(self, kind: str, name: str | None) -> Graph:
@@ -140,21 +174,24 @@ class SpecModule(Weights):
             return minimized(training)
         return forms.select(training.evaluation, [objective.output for objective in training.objectives])
 
-    def _check_floats(self) -> None:
-        """Raise `MaiError` where weights are not of 32 bits, as the code's own numbers are: after `module.double()`, say."""
-        for name, tensor in (*self.named_parameters(), *self.named_buffers()):
-            if tensor.is_floating_point() and tensor.dtype is not torch.float32:
-                message = (
-                    f"`{name}` is {str(tensor.dtype).removeprefix('torch.')}: the code of a spec computes with float32"
-                )
-                raise MaiError([Diagnostic("dtype-mismatch", None, message, help="call `module.float()`")])
-
     @property
     def _device(self) -> torch.device:
         return next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SpecModule:
-        """Moved to another device, the code is made anew: it holds the tensors themselves."""
-        self._lowered.clear()
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        return self
+    def __getstate__(self) -> dict[str, Any]:
+        """What it is copied and pickled by: its code is made anew."""
+        return {**super().__getstate__(), "_lowered": {}}  # type: ignore[no-untyped-call]
+
+
+def _places_of(weights: Weights, module: fx.GraphModule) -> dict[str, str]:
+    """The names of weights by the places that they have in code made from them."""
+    names = {id(tensor): name for name, tensor in weights.state_dict(keep_vars=True).items()}
+    tensors = chain(module.named_parameters(remove_duplicate=False), module.named_buffers(remove_duplicate=False))
+    return {place: names[id(tensor)] for place, tensor in tensors if id(tensor) in names}
+
+
+def _checked_float(name: str, tensor: Tensor) -> Tensor:
+    if tensor.is_floating_point() and tensor.dtype is not torch.float32:
+        message = f"`{name}` is {str(tensor.dtype).removeprefix('torch.')}: the code of a spec computes with float32"
+        raise MaiError([Diagnostic("dtype-mismatch", None, message, help="call `module.float()`")])
+    return tensor

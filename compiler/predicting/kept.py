@@ -40,7 +40,7 @@ def number_types(table: TableFile, columns: Sequence[str]) -> dict[str, pa.DataT
 
     The file is read once for it. Raises `MaiError` where it is damaged.
     """
-    if table.kind != "csv":
+    if table.kind not in ("csv", "sheet"):
         return {}
     types: dict[str, pa.DataType] = dict.fromkeys(columns, pa.null())
     written = {name: table.columns[name] for name in columns}

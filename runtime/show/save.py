@@ -67,7 +67,8 @@ def check_kind(path: Path, manifest: Manifest) -> None:
 def save(results: Mapping[str, Array], path: Path, manifest: Manifest, look: Look | None = None) -> list[Path]:
     """Write results in the format that the ending of `path` names.
 
-    A format that holds one array alone has a file for each result: `out.csv` becomes `out.NAME.csv`. A `.gif` is made of
+    A format that holds one array alone has a file for each result: `out.csv` becomes `out.NAME.csv`. The first line of a `.csv`
+    names the columns, as in tables that training reads: `x`, or `x0`, `x1`, ... of several numbers. A `.gif` is made of
     each result that is a path; the others are left out.
 
     Args:
@@ -133,12 +134,15 @@ def _raw(results: Mapping[str, Array], ending: str) -> bytes:
     """The bytes of a file of arrays; a `.npy` and a `.csv` hold the first result alone."""
     if ending == ".npz":
         return as_npz(results, zipfile.ZIP_DEFLATED)
-    first = next(iter(results.values()))
+    name, first = next(iter(results.items()))
     file = io.BytesIO()
     if ending == ".npy":
         np.save(file, first)
     elif ending == ".csv":
-        np.savetxt(file, first.reshape(len(first), -1) if first.ndim else first[None, None], delimiter=",", fmt="%.9g")
+        rows = np.atleast_1d(first)
+        rows = rows.reshape(len(rows), -1)
+        head = name if first.ndim < 2 else ",".join(f"{name}{place}" for place in range(rows.shape[1]))
+        np.savetxt(file, rows, delimiter=",", fmt="%.9g", header=head, comments="")
     else:
         file.write(json.dumps({name: array.tolist() for name, array in results.items()}).encode() + b"\n")
     return file.getvalue()

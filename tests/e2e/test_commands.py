@@ -109,7 +109,7 @@ def test_run_makes_pictures_and_files(tmp_path: Path) -> None:
     points = np.load(tmp_path / "a.npy")
     assert points.shape == (20, 2)
     np.testing.assert_allclose(np.array(json.loads((tmp_path / "a.json").read_text())["sample"]), points, rtol=1e-6)
-    np.testing.assert_allclose(np.loadtxt(tmp_path / "a.csv", delimiter=","), points, rtol=1e-6)
+    np.testing.assert_allclose(np.loadtxt(tmp_path / "a.csv", delimiter=",", skiprows=1), points, rtol=1e-6)
     assert "at least 1" in mai("run", sample, "--steps", 0, code=1).stderr
     assert "did you mean `steps`?" in mai("run", sample, "step=3", code=1).stderr
     assert "gives no text" in mai("run", sample, "--out", tmp_path / "a.txt", code=1).stderr

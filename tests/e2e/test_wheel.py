@@ -100,7 +100,7 @@ def test_it_trains_compiles_and_runs(unpacked: Path, tmp_path: Path) -> None:
     call("train", "fourier_operator/fourier_operator.mai", "--steps", "1", "--quiet")
     call("train", "flow.mai", "--steps", "3", "--quiet")
     call("run", "runs/flow/flow.sample.onnx", "--batch", "5", "--out", "points.csv", without=COMPILER)
-    assert len((tmp_path / "points.csv").read_text().splitlines()) == 5
+    assert len((tmp_path / "points.csv").read_text().splitlines()) == 6
     call("verify", "runs/flow/flow.sample.onnx", without=COMPILER)
     call("page", "runs/flow", "--out", "flow.html", without=COMPILER)
     assert (tmp_path / "flow.html").stat().st_size > 10_000

@@ -279,6 +279,13 @@ def test_other_labels_get_a_new_head(folder: Path) -> None:
     assert load_weights(program, None)[0]["scores.linear_1.weight"].shape == (3, 8)
 
 
+def test_a_label_that_no_text_has_is_none_of_the_heads(folder: Path) -> None:
+    """Training numbers the labels of the rows that it takes: with a label less, a kept head would score others than it names."""
+    rows = "review,label\n" + "red fish,up\nblue one fish,down\n" * 15 + ",a\n"
+    text = labelled(folder, rows, ("a", "down", "up"))
+    assert "label: class[2]" in text and "= first" in text
+
+
 @pytest.mark.parametrize("labels", [("up", "down"), ("LABEL_0", "LABEL_1", "LABEL_2")])
 def test_labels_in_another_order_or_number_get_a_new_head(labels: tuple[str, ...], folder: Path) -> None:
     assert "= first" in labelled(folder, REVIEWS.replace("mood", "label"), labels)

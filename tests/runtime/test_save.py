@@ -34,7 +34,8 @@ def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.load(folder / "x.npy"), x)
     np.testing.assert_array_equal(np.load(folder / "x.npz")["f"], x)
     np.testing.assert_array_equal(np.load(folder / "x.NPZ")["f"], x)
-    np.testing.assert_array_equal(np.loadtxt(folder / "x.csv", delimiter=",", dtype=np.float32), x.reshape(5, 4))
+    np.testing.assert_array_equal(np.loadtxt(folder / "x.csv", np.float32, delimiter=",", skiprows=1), x.reshape(5, 4))
+    assert (folder / "x.csv").read_text().startswith("f0,f1,f2,f3\n")
     np.testing.assert_array_equal(np.array(json.loads((folder / "x.json").read_text())["f"], np.float32), x)
 
 
@@ -44,7 +45,7 @@ def test_several_results_go_to_one_file_or_one_each(tmp_path: Path) -> None:
     assert save(results, tmp_path / "x.npz", described) == [tmp_path / "x.npz"]
     assert set(np.load(tmp_path / "x.npz").files) == {"a", "b"}
     assert save(results, tmp_path / "x.csv", described) == [tmp_path / "x.a.csv", tmp_path / "x.b.csv"]
-    assert np.loadtxt(tmp_path / "x.b.csv").tolist() == [1, 1, 1]
+    assert (tmp_path / "x.b.csv").read_text().split() == ["b", "1", "1", "1"]
     for path in save(results, tmp_path / "x.png", described):
         assert path.exists()
 

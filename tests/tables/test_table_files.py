@@ -213,7 +213,7 @@ DAMAGED: list[tuple[str, Callable[[Path], object], str]] = [
     ("a.csv", lambda p: p.write_text(TEXT + "1,two,ant\n"), "column `x1` mixes words and numbers: `two` in row 41, `0.0` in row 1"),
     ("a.csv", lambda p: p.write_text("x0,x1,y\n" + f"1,2,{'9' * (12 << 20)}\n"), "a.csv has a row of more than 4 MB"),
     ("a.csv", lambda p: p.write_bytes(b"PK\3\4 and more"), "a zip archive or a spreadsheet, and is damaged"),
-    ("a.xlsx", zipped("xl/workbook.xml"), "a.xlsx is no table: it is a spreadsheet"),
+    ("a.xlsx", zipped("xl/workbook.xml"), "a.xlsx cannot be read: "),
     ("a.csv", zipped("one.csv", "two.csv"), "a.csv is no table: it is a zip archive, of one.csv, two.csv"),
     ("a.csv", lambda p: p.write_bytes(b"\0\1\2\3"), "it holds bytes that are zero, the first in line 1"),
     ("a.jsonl", lambda p: p.write_text(TWICE * 2 + "\n{oops\n"), "a.jsonl: row 3 is no JSON object: `{{oops`"),

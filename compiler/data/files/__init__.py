@@ -1,1 +1,1 @@
-"""Files that a path names, those that are not tables (arrays, pictures), and what other libraries say of theirs."""
+"""Files that a path names, those that are not tables of text or of Arrow (arrays, pictures, spreadsheets), and what other libraries say of theirs."""

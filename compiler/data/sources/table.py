@@ -27,7 +27,7 @@ SMALL = 1 << 22  # Bytes of a file that `mai check` reads, where its first cells
 
 
 class Table(RowSource):
-    """Columns by field name, `y`, or `x0`, `x1`, ... for a vector `x`, of csv, tsv, parquet, feather or jsonl files, packed or not.
+    """Columns by field name, `y`, or `x0`, `x1`, ... for a vector `x`, of csv, tsv, parquet, feather or jsonl files, packed or not, or of a `sheet` of spreadsheets.
 
     What separates values, the letters' encoding and the decimal sign are found, and told, where they are not said. Rows that lack a value
     are refused, left out (`missing = drop`) or kept: a number is NaN then, a label the one after those with names; rows that lack one of the
@@ -41,6 +41,7 @@ class Table(RowSource):
     separator: Literal[",", ";", "|", "tab"] | None = None
     encoding: str | None = None
     decimal: Literal[".", ","] | None = None
+    sheet: str | None = None
     missing: Literal["refuse", "keep", "drop"] = "refuse"
     needs: str | tuple[str, ...] = ()
     words: str | tuple[str, ...] = ()
@@ -62,9 +63,11 @@ class Table(RowSource):
 
     def taking(self, path: Path) -> Source:
         """How a text is written is found anew, where it cannot be as is said."""
+        from mai.compiler.data.files.sheets import has_sheet
         from mai.compiler.data.tables.dialect import is_alike
 
         other = self.but(path=str(path.absolute()))
+        other = other if has_sheet(path, self.sheet) else other.but(sheet=None)
         return other if is_alike(path, self.stated) else other.but(separator=None, encoding=None, decimal=None)
 
     def check_fields(self, fields: Mapping[str, Type]) -> None:
@@ -206,4 +209,5 @@ class Table(RowSource):
     @property
     def stated(self) -> Stated:
         """What is said of how a text is written."""
-        return Stated(self.encoding, "\t" if self.separator == "tab" else self.separator, self.decimal)
+        separator = "\t" if self.separator == "tab" else self.separator
+        return Stated(self.encoding, separator, self.decimal, sheet=self.sheet)

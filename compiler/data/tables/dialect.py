@@ -36,7 +36,7 @@ class Dialect:
 
     The sign `is_told` by a spec, or by cells that are numbers with no other. Where nothing tells it, `doubtful` is a column and a cell that
     would be another number with the other sign. `mixed` is the first line whose letters are in UTF-8, where others' are not. So many lines
-    `above` the names of the columns are none of the table, the first of which says `title`.
+    `above` the names of the columns are none of the table, the first of which says `title`. A spreadsheet's table is its `sheet`.
     """
 
     encoding: str = "utf-8"
@@ -47,6 +47,7 @@ class Dialect:
     mixed: int | None = None
     above: int = 0
     title: str = ""
+    sheet: str = ""
 
 
 @record
@@ -57,6 +58,7 @@ class Stated:
     separator: str | None = None
     decimal: Decimal | None = None
     likely: Decimal | None = None
+    sheet: str | None = None
 
 
 def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:

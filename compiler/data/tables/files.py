@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.files import sheets
 from mai.compiler.data.files.read_ahead import ReadAhead
 from mai.compiler.data.tables.dialect import (
     UTF8,
@@ -65,6 +66,8 @@ class TableFile:
 def open_table(path: Path, stated: Stated) -> TableFile:
     """A file of any kind, its columns known. Raises `MaiError`."""
     kind = kind_of(path)
+    if kind == "sheet":
+        return sheets.open_sheet(path, stated)
     if kind not in ("csv", "jsonl"):
         names = _schema(path, kind).names
         notes = (note_of_nameless(names), CUT if kind == "stream" and not _ends(path) else None)
@@ -94,7 +97,7 @@ def open_tables(paths: Sequence[Path], stated: Stated) -> list[TableFile]:
     return [
         table
         if table.dialect.is_told or table.kind != "csv"
-        else _noted(table, replace(table.dialect, decimal=sign, doubtful=None), likely)
+        else noted(table, replace(table.dialect, decimal=sign, doubtful=None), likely)
         for table in tables
     ]
 
@@ -106,10 +109,11 @@ def _with_sign(table: TableFile, stated: Stated) -> TableFile:
     dialect = table.dialect
     if stated.decimal is None:
         dialect = with_sign(dialect, read_blocks(table, list(table.columns.values())), stated.likely)
-    return _noted(table, dialect, stated)
+    return noted(table, dialect, stated)
 
 
-def _noted(table: TableFile, dialect: Dialect, stated: Stated) -> TableFile:
+def noted(table: TableFile, dialect: Dialect, stated: Stated) -> TableFile:
+    """A table that is written so, with what is to be said of that."""
     doubt = doubt_of_names([*table.columns.values()])
     notes = (table.nameless, *notes_of(dialect, stated), doubt)
     return replace(table, dialect=dialect, notes=tuple(note for note in notes if note is not None))
@@ -391,4 +395,5 @@ READERS: dict[Kind, Callable[[TableFile, list[str]], Iterator[Block]]] = {
     "parquet": _parquet_blocks,
     "feather": _arrow_blocks,
     "stream": _arrow_blocks,
+    "sheet": lambda table, columns: sheets.sheet_blocks(table, columns, ROWS),
 }

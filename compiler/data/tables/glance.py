@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
+from mai.compiler.data.files.sheets import open_sheet
 from mai.compiler.data.tables.dialect import Stated, dialect_of, lines_of_head
 from mai.compiler.data.tables.header import name_columns
 from mai.compiler.data.tables.kinds import head_of, kind_of
@@ -30,6 +31,8 @@ def columns_of(path: Path, stated: Stated) -> dict[str, tuple[int, ...]] | None:
         return None if not names else dict.fromkeys(name_columns(path, names), ())
     if kind == "jsonl":
         return _of_json(path)
+    if kind == "sheet":
+        return dict.fromkeys(open_sheet(path, stated).columns, ())
     from mai.compiler.data.tables.files import shapes_of
 
     shapes = shapes_of(path)

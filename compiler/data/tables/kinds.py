@@ -12,22 +12,23 @@ from typing import BinaryIO, Literal
 from mai.compiler.data.fields import bad
 from mai.runtime.inputs.cells import few_of
 
-Kind = Literal["csv", "jsonl", "parquet", "feather", "stream"]
+Kind = Literal["csv", "jsonl", "parquet", "feather", "stream", "sheet"]
 HEAD = 1 << 16
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 TEXT_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
-SUFFIXES = (*TEXT_SUFFIXES, ".parquet", ".pq", ".feather", ".arrow", ".arrows", ".ipc")
+SHEET_SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
+SUFFIXES = (*TEXT_SUFFIXES, *SHEET_SUFFIXES, ".parquet", ".pq", ".feather", ".arrow", ".arrows", ".ipc")
 PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".zstd": "zstd"}
 PACKERS = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
-MAGIC: dict[bytes, Kind] = {b"PAR1": "parquet", b"ARROW1": "feather", b"\xff\xff\xff\xff": "stream"}
+MAGIC: dict[bytes, Kind] = {
+    b"PAR1": "parquet",
+    b"ARROW1": "feather",
+    b"\xff\xff\xff\xff": "stream",
+    b"\xd0\xcf\x11\xe0": "sheet",  # Of an old kind, or locked by a password.
+}
 ARCHIVE = b"PK\x03\x04"
-SHEETS = (
-    "save each sheet as a csv file, with its dates as 2024-03-14; or in Python, "
-    "`pandas.read_excel(path).to_parquet(path_of_table)`, which keeps them as dates"
-)
 # What is often taken for a table.
 OTHERS = {
-    b"\xd0\xcf\x11\xe0": ("a spreadsheet of an old kind", SHEETS),
     b"\xfd7zXZ": ("packed as xz", "unpack it, or pack it as gz"),
     b"FEA1": ("a feather file of the first version", "write it again: `df.to_feather(...)`"),
     b"SQLite format 3": ("a data base", "write the table as a csv or parquet file"),
@@ -57,24 +58,25 @@ def kind_of(path: Path) -> Kind:
         if start.startswith(magic):
             return kind
     if start.startswith(ARCHIVE):
-        what, help = _archive(path)
-        raise bad(f"{path} is no table: it is {what}", help=help)
+        return _of_archive(path)
     for magic, (what, help) in OTHERS.items():
         if start.startswith(magic):
             raise bad(f"{path} is no table: it is {what}", help=help)
     return "jsonl" if any(suffix in JSON_SUFFIXES for suffix in path.suffixes[-2:]) else "csv"
 
 
-def _archive(path: Path) -> tuple[str, str]:
-    """What a zip archive is, and what to do with it: spreadsheets are some."""
+def _of_archive(path: Path) -> Kind:
+    """What a zip archive is: spreadsheets are some. Raises `MaiError` for another one, with what to do with it."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (OSError, zipfile.BadZipFile):
-        return "a zip archive or a spreadsheet, and is damaged", "copy it again"
+    except (OSError, zipfile.BadZipFile) as error:
+        what = "a zip archive or a spreadsheet, and is damaged"
+        raise bad(f"{path} is no table: it is {what}", help="copy it again") from error
     if any(name.startswith("xl/") or name == "content.xml" for name in names):
-        return "a spreadsheet", SHEETS
-    return f"a zip archive, of {few_of(names, 3)}", "unpack it, and name what is in it"
+        return "sheet"
+    what = f"a zip archive, of {few_of(names, 3)}"
+    raise bad(f"{path} is no table: it is {what}", help="unpack it, and name what is in it")
 
 
 def head_of(path: Path) -> tuple[bytes, bool]:

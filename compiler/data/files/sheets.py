@@ -1,0 +1,148 @@
+"""The sheets of spreadsheets as tables of text, as a csv file has them: read by the package `python-calamine`."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mai.compiler.data.fields import bad
+from mai.compiler.data.tables.dialect import Stated, with_decimal
+from mai.compiler.data.tables.header import name_columns, note_of_nameless
+from mai.compiler.data.tables.kinds import kind_of
+from mai.compiler.data.tables.preamble import count_lines_above
+from mai.runtime.inputs.cells import few_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from python_calamine import CalamineSheet, CalamineWorkbook
+
+    from mai.compiler.data.tables.files import TableFile
+
+LIKE_NUMBERS = 1e15  # Whole numbers below it are written without a fraction.
+LOOKED_AT = 50  # Rows in which the names of columns are looked for.
+SAVED = "or save the sheet as a csv file, with its dates as 2024-03-14"
+
+
+def open_sheet(path: Path, stated: Stated) -> TableFile:
+    """A sheet of a spreadsheet: the one that is stated, or the first that is shown and is a table; its columns known.
+
+    Cells have the values that were last computed; one with an error, as `#N/A`, is empty. Of a merged cell all rows have the value, in its first column.
+
+    Raises:
+        MaiError: nothing reads spreadsheets here, the file is damaged, or has no such sheet, or the sheet is no table.
+    """
+    from mai.compiler.data.tables.files import TableFile, noted
+
+    with _opened(path) as book:
+        shown = _shown(book)
+        if stated.sheet is not None and stated.sheet not in book.sheet_names:
+            raise bad(f"{path} has no sheet `{stated.sheet}`; it has {few_of(book.sheet_names)}")
+        heads = ((name, _head(book.get_sheet_by_name(name))) for name in ([stated.sheet] if stated.sheet else shown))
+        name, rows = next(((name, rows) for name, rows in heads if len(rows) > 1), ("", []))
+    if not rows:
+        which = f"sheet `{stated.sheet}` of {path}" if stated.sheet else str(path)
+        raise bad(f"{which} needs a line of column names and at least one row")
+    above = count_lines_above([_line(row) for row in rows], ",")
+    title = next((cell for row in rows[:above] for cell in row if cell), "")
+    dialect = replace(with_decimal(stated), above=above, title=title, sheet=name)
+    names = rows[above]
+    table = TableFile(path, "sheet", name_columns(path, names), dialect, nameless=note_of_nameless(names))
+    table = noted(table, dialect, stated)
+    if stated.sheet is not None or len(shown) == 1:
+        return table
+    which = f'its sheet `{name}` is read, of {few_of(shown)} (`sheet = "..."` names another)'
+    return replace(table, notes=(which, *table.notes))
+
+
+def sheet_blocks(table: TableFile, columns: Sequence[str], size: int) -> Iterator[Mapping[str, pa.Array]]:
+    """Some columns by name, so many rows at a time, every value as text. Raises `MaiError` where the file is damaged."""
+    import pyarrow as pa
+
+    with _opened(table.path) as book:
+        rows = islice(_rows(book.get_sheet_by_name(table.dialect.sheet)), table.dialect.above, None)
+        names = next(rows)
+        places = {name: names.index(name) for name in columns}
+        while block := [*islice(rows, size)]:
+            yield {name: pa.array([row[place] for row in block], pa.string()) for name, place in places.items()}
+
+
+def has_sheet(path: Path, name: str | None) -> bool:
+    """Whether a file is a spreadsheet with a sheet of this name; any file where None is said. Raises `MaiError`."""
+    if name is None or kind_of(path) != "sheet":
+        return name is None
+    with _opened(path) as book:
+        return name in book.sheet_names
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[CalamineWorkbook]:
+    try:
+        from python_calamine import CalamineError, CalamineWorkbook, PasswordError
+    except ImportError as error:
+        help = f"pip install 'mai-lang[sheets]' brings python-calamine; {SAVED}"
+        raise bad(f"{path} is a spreadsheet, and nothing is installed that reads these", help=help) from error
+    try:
+        with CalamineWorkbook.from_path(path) as book:
+            yield book
+    except PasswordError as error:
+        raise bad(f"{path} is locked by a password", help="save it without one") from error
+    except (CalamineError, OSError) as error:
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise bad(f"{path} cannot be read: {message}", help=f"is it whole? Copy it again, {SAVED}") from error
+
+
+def _shown(book: CalamineWorkbook) -> list[str]:
+    """The sheets that are not hidden and have cells; charts and macros have none."""
+    from python_calamine import SheetTypeEnum, SheetVisibleEnum
+
+    usual = (SheetTypeEnum.WorkSheet, SheetVisibleEnum.Visible)
+    shown = [each.name for each in book.sheets_metadata if (each.typ, each.visible) == usual]
+    return [name for name in shown if book.get_sheet_by_name(name).height]
+
+
+def _head(sheet: CalamineSheet) -> list[list[str]]:
+    """The first rows of a sheet."""
+    return [*islice(_rows(sheet), LOOKED_AT)]
+
+
+def _rows(sheet: CalamineSheet) -> Iterator[list[str]]:
+    """Rows as texts, without those that are empty; a value that is merged down stands in each of its rows."""
+    top, left = sheet.start or (0, 0)
+    down: dict[int, list[int]] = {}
+    for (begin, column), (end, _) in sheet.merged_cell_ranges or ():
+        for row in range(begin + 1 - top, min(end + 1 - top, sheet.height)):
+            down.setdefault(row, []).append(column - left)
+    above: list[str] = []
+    for number, cells in enumerate(sheet.iter_rows()):
+        texts = [*map(_text, cells)]
+        for column in down.get(number, ()):
+            texts[column] = above[column]
+        if any(texts):
+            yield texts
+        above = texts
+
+
+def _text(value: object) -> str:
+    """The value of a cell as a csv file has it."""
+    match value:
+        case bool():
+            return "TRUE" if value else "FALSE"
+        case float() if value.is_integer() and abs(value) < LIKE_NUMBERS:
+            return str(int(value))
+        case datetime():
+            return value.isoformat(" ")
+    return str(value)
+
+
+def _line(row: Sequence[str]) -> str:
+    """A row as a line of a csv file."""
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow([cell.replace("\n", " ") for cell in row])
+    return line.getvalue()

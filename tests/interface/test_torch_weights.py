@@ -1,0 +1,111 @@
+"""The module computes with the weights that it has when it is called, in whatever way a loop put them there."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+from torch.nn.utils import parametrizations, prune
+from torch.optim.swa_utils import AveragedModel
+
+import mai
+from mai.compiler.interface.torch_module import SpecModule
+
+SPEC = """data x: [3] from python(points)
+net f(x: [3]) -> [2] { return linear(tanh(linear(x, 5)), 2) }
+train(steps = 1) {
+  noise ~ normal([3])
+  minimize sum(f(x + 0 * noise)^2)
+}
+export g(x: [3]) -> [2] { return f(x) }
+"""
+X = torch.linspace(-1, 1, 12).reshape(4, 3)
+POINTS = mai.Spec(SPEC, data=X)
+OTHERS = POINTS.torch(seed=1).state_dict()
+
+
+@pytest.fixture
+def module() -> SpecModule:
+    """Its code was made already, with weights that are no longer those of the test."""
+    module = POINTS.torch()
+    module(x=X), module.loss(x=X)
+    return module
+
+
+def wanted(weights: Mapping[str, Tensor]) -> Tensor:
+    w = {name.removeprefix("f."): value.detach() for name, value in weights.items()}
+    return torch.tanh(X @ w["linear_1.weight"].T + w["linear_1.bias"]) @ w["linear_2.weight"].T + w["linear_2.bias"]
+
+
+def _assigned(module: SpecModule) -> SpecModule:
+    module.load_state_dict(OTHERS, assign=True)
+    return module
+
+
+def _replaced(module: SpecModule) -> SpecModule:
+    module.get_submodule("f.linear_1").weight = nn.Parameter(torch.ones(5, 3))
+    return module
+
+
+def _averaged(module: SpecModule) -> SpecModule:
+    average = AveragedModel(module)
+    average.update_parameters(_assigned(module))
+    assert isinstance(average.module, SpecModule)
+    return average.module
+
+
+def _parametrized(module: SpecModule) -> SpecModule:
+    layer = parametrizations.weight_norm(module.get_submodule("f.linear_1"), "weight")
+    layer.get_parameter("parametrizations.weight.original0").data.mul_(2)
+    return module
+
+
+def _pruned(module: SpecModule) -> SpecModule:
+    layer = module.get_submodule("f.linear_1")
+    return prune.remove(prune.l1_unstructured(layer, "weight", amount=0.5), "weight") and module
+
+
+WAYS = [_assigned, _replaced, _averaged, _parametrized, _pruned, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))]
+
+
+@pytest.mark.parametrize("change", WAYS)
+def test_weights_that_were_put_there(module: SpecModule, change: Callable[[SpecModule], SpecModule]) -> None:
+    changed = change(module)
+    right = wanted(changed.weight_values())
+    torch.testing.assert_close(changed(x=X), right)
+    torch.testing.assert_close(changed.loss(x=X), (right**2).sum(1).mean())
+    np.testing.assert_allclose(POINTS.export("g", weights=changed)(x=X), right, atol=1e-6)
+
+
+def test_weights_for_one_call(module: SpecModule) -> None:
+    """Those of `torch.func`: one set, and several at once; the module's own are as they were."""
+    before = module(x=X)
+    torch.testing.assert_close(functional_call(module, OTHERS, (), {"x": X}), wanted(OTHERS))
+    stacked, _ = stack_module_state([module, POINTS.torch(seed=1)])
+    both = vmap(lambda weights: functional_call(module, weights, (), {"x": X}))(stacked)
+    torch.testing.assert_close(both, torch.stack([before, wanted(OTHERS)]))
+    assert torch.equal(module(x=X), before) and copy.deepcopy(module)(x=X).equal(before)
+
+
+def test_weights_that_are_not_there(module: SpecModule) -> None:
+    prune.l1_unstructured(module.get_submodule("f.linear_1"), "weight", amount=0.5)
+    with pytest.raises(mai.MaiError, match=r"no parameter `f.linear_1.weight` any more.*prune.remove"):
+        module(x=X)
+
+
+def test_draws_are_made_where_the_weights_are(module: SpecModule) -> None:
+    assert module.to("meta").loss(x=X).is_meta
+    assert not module.to_empty(device="cpu").loss(x=X).is_meta
+
+
+def test_weights_of_16_bits_are_taken_back() -> None:
+    halves = {name: value.bfloat16() for name, value in OTHERS.items()}
+    np.testing.assert_allclose(
+        POINTS.export("g", weights=halves)(x=X), wanted({n: v.float() for n, v in halves.items()}), atol=1e-6
+    )
