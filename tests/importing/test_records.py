@@ -212,6 +212,7 @@ def test_the_command(tmp_path: Path) -> None:
         ("jamba", {"hidden_act": "gelu"}, "recurrences are known with silu"),
         ("falcon_h1", {"mamba_n_heads": 5}, "do not fit each other"),
         ("granitemoehybrid", {"layer_types": ["mamba"]}, "`layer_types` has 1 of 3 layers"),
+        ("deepseek_v3", {"head_dim": 2}, "`head_dim` is 2, by which positions would turn"),
         ("modernbert", {"layer_types": ["full_attention"]}, "`layer_types` has 1 of 3 layers"),
         ("gemma2", {"layer_types": ["sliding_attention"]}, "`layer_types` has 1 of 2 layers"),
     ],
