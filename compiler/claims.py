@@ -17,40 +17,37 @@ if TYPE_CHECKING:
 
 
 def check_claims(
-    program: Program, trained: Trained, folder: Path, options: CompileOptions, override: tuple[Path, ...] = (),
-    refused: list[Diagnostic] | None = None,
-) -> tuple[Finding, ...]:  # fmt: skip
-    """Write the files of a program's claims to `FOLDER/claims` and say what they come to.
+    program: Program, trained: Trained, folder: Path, options: CompileOptions, override: tuple[Path, ...] = ()
+) -> tuple[tuple[Finding, ...], tuple[Diagnostic, ...]]:
+    """Write the files of a program's claims to `FOLDER/claims`: what they come to, and why some cannot be compiled.
 
     Args:
         override: data in the place of the spec's own.
-        refused: gets why claims cannot be compiled, of which nothing is said then.
 
     Raises:
-        MaiError: data cannot be read; or, without a list `refused`, a claim cannot be compiled.
+        MaiError: data cannot be read.
     """
     from mai.runtime.claims import FOLDER, check_claim
 
     if not program.claims:
-        return ()
+        return (), ()
     place = folder / FOLDER
     place.mkdir(parents=True, exist_ok=True)
     read_data = any(claim.graph.inputs for claim in program.claims.values())
     examples = _examples(program, trained, override) if read_data else None
     findings: list[Finding] = []
+    refused: list[Diagnostic] = []
     for name, claim in program.claims.items():
         try:
             path = _compiled(program, name, claim, trained, place, options)
         except MaiError as error:
-            if refused is None:
-                raise
             refused += [replace(d, message=f"claim `{name}`: {d.message}") for d in error.diagnostics]
             continue
         if examples is not None and claim.graph.inputs:
             rows = examples(claim.count)
             _write_examples(path.with_suffix(".npz"), {v.name: rows[v.name] for v in claim.graph.inputs})
         findings += check_claim(path, "cpu")
-    return tuple(findings)
+    return tuple(findings), tuple(refused)
 
 
 def _compiled(

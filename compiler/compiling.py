@@ -38,13 +38,20 @@ def compile_all(
     if not names:
         echo("note: no exports: nothing is compiled", err=True)
         return
+    from mai.compiler.claims import check_claims
     from mai.compiler.onnx.prepared import Preparations
 
     _check_drafts(program, names, options)
     _say_useless_defaults(program)
     trained = _trained(program, weights, options, data)
     refused: list[Diagnostic] = []
-    trained = replace(trained, claims=_findings(program, trained, weights, folder, options, check, data, refused))
+    if check:
+        findings, not_compiled = check_claims(program, trained, folder, options, data)
+        refused += not_compiled
+        _keep_findings(program, findings, folder)
+    else:
+        findings = _findings_of_run(program, weights)
+    trained = replace(trained, claims=findings)
     prepared = Preparations(program, options)
     with ExitStack() as open_until_written:
         if options.quantize:
@@ -87,27 +94,23 @@ def _say_useless_defaults(program: Program) -> None:
         echo(render(warned, color=sys.stderr.isatty()), err=True)
 
 
-def _findings(
-    program: Program, trained: Trained, weights: Path | None, folder: Path, options: CompileOptions, check: bool,
-    data: tuple[Path, ...], refused: list[Diagnostic],
-) -> tuple[Finding, ...]:  # fmt: skip
-    """What the claims come to, which is said; or, without a check, came to when the weights were trained, if the spec still says so.
+def _findings_of_run(program: Program, weights: Path | None) -> tuple[Finding, ...]:
+    """What the claims came to when the weights were trained, of those that the spec still makes."""
+    from mai.compiler.claims import read_findings
 
-    `refused` gets why claims cannot be compiled.
-    """
-    from mai.compiler.claims import check_claims, read_findings, write_findings
+    claimed = {(name, c.text) for name, claim in program.claims.items() for c in claim.checks}
+    return tuple(finding for finding in read_findings(weights) if (finding.claim, finding.text) in claimed)
 
-    if not check:
-        claimed = {(name, c.text) for name, claim in program.claims.items() for c in claim.checks}
-        return tuple(finding for finding in read_findings(weights) if (finding.claim, finding.text) in claimed)
-    findings = check_claims(program, trained, folder, options, data, refused)
+
+def _keep_findings(program: Program, findings: tuple[Finding, ...], folder: Path) -> None:
+    """Say what the claims come to, and write it beside the files."""
+    from mai.compiler.claims import write_findings
+    from mai.runtime.claims import in_words
+
     for finding in findings:
-        from mai.runtime.claims import in_words
-
         echo(f"{'holds' if finding.holds else 'DOES NOT HOLD'}: {in_words(finding)}", err=True)
     if program.claims:
         write_findings(folder, findings)
-    return findings
 
 
 def _check_drafts(program: Program, names: list[str], options: CompileOptions) -> None:

@@ -14,6 +14,7 @@ from mai.compiler.claims import check_claims
 from mai.compiler.compile_options import DEFAULTS, Trained
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.model.findings import Finding
+from mai.spec.diagnostics import MaiError
 
 HEAD = ["claim", "what holds", "where it holds least", "mean", "over"]
 SHORT = {"char_gpt": 10, "digits_unet": 300, "dit": 600}  # Steps of what is long to train, and holds as early.
@@ -33,7 +34,9 @@ def measure(name: str) -> Record:
         program, weights = trained(name, steps=SHORT.get(name))
     arrays, steps = load_weights(program, weights)
     with tempfile.TemporaryDirectory(prefix="mai-") as folder:
-        findings = check_claims(program, Trained(arrays), Path(folder), DEFAULTS)
+        findings, refused = check_claims(program, Trained(arrays), Path(folder), DEFAULTS)
+    if refused:
+        raise MaiError(refused)
     return {"steps": steps, "findings": [finding.model_dump() for finding in findings]}
 
 

@@ -31,4 +31,6 @@ EQUIVALENT: dict[str, str] = {
     "compiler/ops/elementwise/clip.py: off by one: 3 -> 4": "what the tests try, where the compiler computes nothing",
     "compiler/ops/elementwise/arithmetic.py: swapped arguments: case(sample(3, 4), sample(4, kind=\"positive\")) -> case(sample(4, kind='positive'), sample(3, 4))": "what the tests try, where the compiler computes nothing",
     "compiler/passes/loops/retime.py: negated: True -> False": "an assertion about the results of an integral, which are as many as they were",
+    "compiler/passes/text/beam.py: swapped arguments: min(max(2, 1 + len(self.stops)) * w, w * vocab) -> min(w * vocab, max(2, 1 + len(self.stops)) * w)": "the smaller of two has no order",
+    "compiler/ops/elementwise/clip.py: off by one: 0 -> 1": "what the tests try, where the compiler computes nothing",
 }

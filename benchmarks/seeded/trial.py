@@ -27,10 +27,10 @@ def first_failure(tree: Path, names: list[str]) -> str | None:
             with tempfile.TemporaryDirectory(prefix="mai-") as folder:
                 alone = replace(program, claims={claim: program.claims[claim]})
                 try:
-                    findings = check_claims(alone, Trained(arrays), Path(folder), DEFAULTS)
+                    findings, refused = check_claims(alone, Trained(arrays), Path(folder), DEFAULTS)
                 except Exception as error:
                     return f"{name}: {claim} ({type(error).__name__})"
-            if not all(finding.holds for finding in findings):
+            if refused or not all(finding.holds for finding in findings):
                 return f"{name}: {claim}"
     return None
 

@@ -49,59 +49,47 @@ def _living_part(part: str, is_last: bool) -> tuple[tuple[ast.Declaration, ...],
     sound = sound_part(part)
     if sound is not None:
         return sound, part
-    text, at = part, _reach(part)
+    reading = _read(part)
     for _ in range(MAX_ROUNDS):
-        if at > len(text):
-            return _parsed(text), text
-        text, at = _further(text, at, is_last)
+        if reading.declarations is not None:
+            return reading.declarations, reading.text
+        reading = _further(reading, is_last)
     return (), re.sub(r"[^\n]", " ", part)
 
 
-def _further(text: str, at: int, is_last: bool) -> tuple[str, int]:
-    """The text without what is wrong at `at`, and how far that is read: of what may be left out, what lets most be read."""
-    best = text, at
-    for other in _without(text, at, is_last):
-        reach = _reach(other)
-        if reach > len(other):
-            return other, reach
-        best = max(best, (other, reach), key=lambda entry: entry[1])
-    if best[1] > at:
-        return best
-    without = _blank(text, *_declaration(text, at))
-    return without, _reach(without)
+@record
+class Reading:
+    """A text as far as it can be read: its declarations, or None and the first character that is not of the language."""
+
+    text: str
+    reach: int
+    declarations: tuple[ast.Declaration, ...] | None = None
 
 
-def _reach(text: str) -> int:
-    """The first character that cannot be read; beyond the end for a text that can."""
-    try:
-        _parsed(text)
-    except _Fault as fault:
-        return fault.at
-    return len(text) + 1
+def _further(reading: Reading, is_last: bool) -> Reading:
+    """The text without what is wrong where the reading ends: of what may be left out, what lets most be read."""
+    best, text, at = reading, reading.text, reading.reach
+    for other in map(_read, _without(text, at, is_last)):
+        if other.declarations is not None:
+            return other
+        best = max(best, other, key=lambda each: each.reach)
+    return best if best.reach > at else _read(_blank(text, *_declaration(text, at)))
 
 
-class _Fault(Exception):
-    """A text is not of the language, from a character on."""
-
-    def __init__(self, at: int) -> None:
-        super().__init__(at)
-        self.at = at
-
-
-def _parsed(text: str) -> tuple[ast.Declaration, ...]:
+def _read(text: str) -> Reading:
     try:
         check_brackets(text)
     except BracketError as error:
-        raise _Fault(error.token.start_pos) from error
+        return Reading(text, error.token.start_pos)
     parser = Parser(tables(), text, TreeBuilder(Source("", text), Reporter()))
     try:
         file = parser.parse()
-    except NotOfTheLanguage as error:
-        raise _Fault(_after(text, parser)) from error
-    except MaiError as error:  # More is wrong than a report holds.
-        raise _Fault(0) from error
+    except NotOfTheLanguage:
+        return Reading(text, _after(text, parser))
+    except MaiError:  # More is wrong than a report holds.
+        return Reading(text, 0)
     assert isinstance(file, ast.File)
-    return file.declarations
+    return Reading(text, len(text) + 1, file.declarations)
 
 
 def _after(text: str, parser: Parser) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from mai.compiler.ir.graph import Graph
-from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType
-from mai.compiler.onnx.describing.ports import port_of, setting_port
+from mai.compiler.onnx.describing.ports import input_ports, setting_port
 from mai.compiler.torch.module import DTYPES
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
@@ -24,10 +23,13 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 
 
 class Arguments:
-    """What a graph takes: inputs with the batch first, and settings; `absent` names the inputs of tokens whose places may have none, -1."""
+    """What a graph takes: inputs with the batch first, and settings.
 
-    def __init__(self, graph: Graph, absent: Collection[str]) -> None:
-        self.inputs = {v.name: port_of(v, v.name, "input", NOTHING if v.name in absent else 0) for v in graph.inputs}
+    `written` is the graph before passes: which inputs of tokens may have places without one, -1, and what draws read, is seen in it.
+    """
+
+    def __init__(self, graph: Graph, written: Graph) -> None:
+        self.inputs = {port.name: port for port in input_ports(graph, written)}
         self.settings = {name: setting_port(name, setting) for name, setting in graph.settings.items()}
 
     def refuse_unnamed(self, values: Sequence[object]) -> None:

@@ -15,7 +15,6 @@ from torch.nn.utils.parametrize import is_parametrized
 from mai.compiler.export_names import unknown_export
 from mai.compiler.interface.torch_arguments import Arguments
 from mai.compiler.ir.graph import Graph
-from mai.compiler.onnx.describing.absent_tokens import may_be_absent
 from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
@@ -157,13 +156,12 @@ class SpecModule(Weights):
         if key not in self._lowered:
             graph = self._graph(kind, name)
             prepared = forms.prepare(graph, trained=True)
-            absent = {value.name for value in graph.inputs if may_be_absent(value)}
             with torch.device("meta"):
                 places = Weights(self._program.weights)
             module = lower(prepared, places)
             weights = _places_of(places, module)
             module._apply(lambda tensor: tensor if tensor.is_meta else tensor.to(self._device))  # type: ignore[no-untyped-call]
-            self._lowered[key] = Code(Arguments(prepared, absent), module, weights, prepared.output_names)
+            self._lowered[key] = Code(Arguments(prepared, graph), module, weights, prepared.output_names)
         return self._lowered[key]
 
     def _graph(self, kind: str, name: str | None) -> Graph:

@@ -10,26 +10,28 @@ from mai.spec.record import record
 
 @record
 class Fit:
-    """What lets an input of an operation meet the others.
+    """What lets the input number `place` of an operation meet the others.
 
     `axes` says where axes of size one go, counted from the end of the result; `lead` are the lead axes that the input is
     expanded to after that, None where broadcasting is enough.
     """
 
+    place: int
     axes: tuple[int, ...] = ()
     lead: tuple[Axis, ...] | None = None
 
 
 def fits(node: Node) -> list[Fit]:
-    """What each input of a node needs, by the alignment that its operation asks for."""
+    """What the inputs of a node need, by the alignment that its operation asks for; nothing of those that come as they are."""
     alignment, lead = node.op.alignment, node.output.type.lead
     if alignment is Alignment.NONE:
-        return [Fit()] * len(node.inputs)
+        return []
     types = [v.type for v in node.inputs]
     highest = max((t.rank for t in types), default=0)
     ranks = [highest if alignment is Alignment.FULL else t.rank for t in types]
     expanded = [lead if alignment.expands(t.lead, lead) else None for t in types]
-    return [Fit(missing_axes(t, lead, r), e) for t, r, e in zip(types, ranks, expanded, strict=True)]
+    axes = [missing_axes(t, lead, r) for t, r in zip(types, ranks, strict=True)]
+    return [Fit(i, a, e) for i, (a, e) in enumerate(zip(axes, expanded, strict=True)) if a or e is not None]
 
 
 def missing_axes(value: Type, lead: tuple[Axis, ...], rank: int) -> tuple[int, ...]:

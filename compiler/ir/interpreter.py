@@ -22,7 +22,6 @@ from mai.compiler.ir.structure import (
     Loop,
     SizeOf,
     Spread,
-    Structural,
     Unlead,
     WeightOf,
 )
@@ -55,6 +54,7 @@ class Interpreter(ABC, Generic[V, N]):
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.values: dict[Value, V] = {}
+        self._fits: dict[Node, list[Fit]] = {}  # A node of a loop is walked at every turn.
 
     def __getitem__(self, value: Value) -> V:
         """What a value became.
@@ -62,9 +62,11 @@ class Interpreter(ABC, Generic[V, N]):
         Raises:
             BrokenGraph: nothing has computed it yet.
         """
-        if value not in self.values:
-            raise BrokenGraph(f"in `{self.graph.name}`, `{value.name}` ({value.type}) is read before it is computed")
-        return self.values[value]
+        try:
+            return self.values[value]
+        except KeyError:
+            message = f"in `{self.graph.name}`, `{value.name}` ({value.type}) is read before it is computed"
+            raise BrokenGraph(message) from None
 
     # ----------------------------------------------------------------- the walk
 
@@ -90,7 +92,7 @@ class Interpreter(ABC, Generic[V, N]):
 
     def results(self, node: Node) -> Sequence[V]:
         """What the outputs of a node become."""
-        if not issubclass(node.op, Structural):
+        if node.structure is None:
             attributes = self.attributes(node)
             return self.call(node, self.aligned(node), attributes)
         if node.op is Across:
@@ -118,7 +120,11 @@ class Interpreter(ABC, Generic[V, N]):
     def aligned(self, node: Node) -> list[V]:
         """The inputs of a node as its operation wants them: with axes of size one, or expanded, so that they meet."""
         inputs = [self[v] for v in node.inputs]
-        return [self._fitted(x, v.type, fit) for x, v, fit in zip(inputs, node.inputs, fits(node), strict=True)]
+        if node not in self._fits:
+            self._fits[node] = fits(node)
+        for fit in self._fits[node]:
+            inputs[fit.place] = self._fitted(inputs[fit.place], node.inputs[fit.place].type, fit)
+        return inputs
 
     def _fitted(self, x: V, type: Type, fit: Fit) -> V:
         if fit.axes:

@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from mai.compiler.export_names import unknown_export
 from mai.compiler.program import Program
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -53,8 +54,7 @@ def emit_text(
         help = f"--out {file.stem}.{'svg' if stage == 'diagram' else 'txt'}"
         raise MaiError([Diagnostic("out-unknown", None, f"`mai show` {drawn}, and no {suffix}", help=help)])
     if export is not None and export not in program.exports:
-        message = f"{program.name} has no export `{export}`"
-        raise MaiError([Diagnostic("unknown-name", None, message, help=f"there are {', '.join(program.exports)}")])
+        raise unknown_export(program.name, export, program.exports)
     return emitters[stage]()
 
 

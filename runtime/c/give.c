@@ -27,10 +27,11 @@ static const mai_port *port_to_give(const mai_model *model, const char *name, ma
 }
 
 int check_range(const mai_port *port, double value) {
+  int digits = port->type == MAI_FLOAT ? 9 : 16;
   if (!(value < port->minimum) && !(value > port->maximum)) return 1;
-  if (isinf(port->maximum)) return fail("`%s` is at least %g, this holds %.9g", port->name, port->minimum, value);
-  if (isinf(port->minimum)) return fail("`%s` is at most %g, this holds %.9g", port->name, port->maximum, value);
-  return fail("`%s` is from %g to %g, this holds %.9g", port->name, port->minimum, port->maximum, value);
+  if (isinf(port->maximum)) return fail("`%s` is at least %.*g, this holds %.*g", port->name, digits, port->minimum, digits, value);
+  if (isinf(port->minimum)) return fail("`%s` is at most %.*g, this holds %.*g", port->name, digits, port->maximum, digits, value);
+  return fail("`%s` is from %.*g to %.*g, this holds %.*g", port->name, digits, port->minimum, digits, port->maximum, digits, value);
 }
 
 int mai_set_integer(mai_call *call, const char *setting, int64_t value) {
@@ -45,7 +46,7 @@ static int check_whole(const mai_port *port, double value) {
   if (port->type == MAI_BOOLEAN && value != floor(value)) return fail("`%s` is false or true, 0 or 1, this is %g", port->name, value);
   if (value == floor(value) && fabs(value) <= 9007199254740992.0) return 1;
   const char *help = value == floor(value) && isfinite(value) ? " (mai_set_integer takes large ones)" : "";
-  return fail("`%s` is a whole number (int64), this holds %g%s", port->name, value, help);
+  return fail("`%s` is a whole number (int64), this holds %.16g%s", port->name, value, help);
 }
 
 int mai_set(mai_call *call, const char *setting, double value) {

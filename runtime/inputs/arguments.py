@@ -163,8 +163,11 @@ def _cast(port: Port, array: Array) -> Array:
         cast = array.astype(wanted)
     lost = cast != array if wanted.kind == "i" else np.isinf(cast) & np.isfinite(array)
     if np.any(lost):
-        kind = "a whole number" if wanted.kind == "i" else "a real number"
-        raise ModelError("input-dtype", f"`{port.name}` is {kind} ({port.dtype}), this holds {array[lost][0]:g}")
+        first = float(array[lost][0])
+        kind = "a real number (float32)" if wanted.kind == "f" else "a whole number (int64)"
+        if wanted.kind == "i" and first.is_integer():
+            kind = f"a whole number from {-(2**63)} to {2**63 - 1}"
+        raise ModelError("input-dtype", f"`{port.name}` is {kind}, this holds {first:g}")
     return cast
 
 
@@ -190,13 +193,18 @@ def range_of(port: Port) -> str:
     return range_in_words(port.minimum, port.maximum)
 
 
+def in_digits(number: float) -> str:
+    """A number with all of its digits where it is whole: 1000001 is more than 1000000."""
+    return f"{number:.0f}" if float(number).is_integer() else f"{number:g}"
+
+
 def range_in_words(low: float | None, high: float | None) -> str:
     """A closed range in words, either end of which may be open (None); empty where both are."""
     if low is not None and high is not None:
-        return f"from {low:g} to {high:g}"
+        return f"from {in_digits(low)} to {in_digits(high)}"
     if low is not None:
-        return f"at least {low:g}"
-    return "" if high is None else f"at most {high:g}"
+        return f"at least {in_digits(low)}"
+    return "" if high is None else f"at most {in_digits(high)}"
 
 
 def _repeat_single_examples(inputs: Ports, feed: Mapping[str, Array]) -> dict[str, Array]:

@@ -15,6 +15,7 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE
+from mai.runtime.inputs.arguments import in_digits
 from mai.runtime.inputs.labels import as_labels, label_names, missing_value, unknown_words
 from mai.runtime.inputs.values import takes_text
 from mai.runtime.model.manifest import Manifest, Port
@@ -204,12 +205,9 @@ def _counts_turns(port: Port) -> bool:
 
 def _check_most(name: str, number: float, most: float) -> None:
     if number > most:
-        raise ModelError("input-range", f"`{name}` is at most {_written(most)} here, this asks for {_written(number)}")
-
-
-def _written(number: float) -> str:
-    """A number with all digits where it is whole: 1000001 is more than 1000000."""
-    return f"{number:.0f}" if float(number).is_integer() else f"{number:g}"
+        raise ModelError(
+            "input-range", f"`{name}` is at most {in_digits(most)} here, this asks for {in_digits(number)}"
+        )
 
 
 def _asked(manifest: Manifest, feed: Mapping[str, Array]) -> dict[str, float]:

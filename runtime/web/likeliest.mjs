@@ -3,20 +3,20 @@
 const COUNT = 5; // Tokens shown of each place.
 const PLACES = 60; // The last ones: what comes after a text is at its end.
 
-/** The results of a model, those with a number for each token as the likeliest of them: `{ dims, likeliest }`. */
-export function withLikeliest(model, results, values) {
+/** The results of a model for its feeds, those with a number for each token as the likeliest of them: `{ dims, likeliest }`. */
+export function withLikeliest(model, results, feeds) {
   const named = model.manifest.outputs.map((port) => [port, results[port.name]]).filter(([port]) => port.tokens);
   for (const [port, result] of named) {
-    const likeliest = likeliestOf(result, tokensBefore(model, port, values), (token) => wordOf(token, model.tokenizer));
+    const likeliest = likeliestOf(result, tokensBefore(model, port, feeds), (token) => wordOf(token, model.tokenizer));
     results[port.name] = { dims: result.dims, likeliest };
   }
   return results;
 }
 
 /** The tokens that stand at the places of a result, where it has as many as one of the texts. */
-function tokensBefore(model, port, values) {
+function tokensBefore(model, port, feeds) {
   const text = model.manifest.inputs.find(({ classes, shape }) => classes && shape.length === 1 && shape[0] === port.shape.at(-2));
-  return text && port.shape.length === 2 ? Array.from(model._feeds(values)[text.name].data, Number) : [];
+  return text && port.shape.length === 2 ? Array.from(feeds[text.name].data, Number) : [];
 }
 
 /** Of each place `{ word, best: [{ word, share }, ...] }`; `data` has a number for each token and place. */

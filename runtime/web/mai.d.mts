@@ -22,7 +22,7 @@ export interface CallOptions {
   signal?: AbortSignal;
 }
 
-/** A result: real numbers in a `Float32Array`, whole ones in a list, truths in a `Uint8Array`; `dims` begins with the batch. */
+/** A result: real numbers in a `Float32Array`, whole ones in a list, beyond 2^53 as a BigInt each, truths in a `Uint8Array`; `dims` begins with the batch. */
 export interface Result {
   data: Float32Array | number[] | Uint8Array;
   dims: readonly number[];
@@ -86,6 +86,8 @@ export interface LoadOptions {
   /** The class `Template` of `@huggingface/jinja`, for conversations. */
   Template?: new (...parts: any[]) => any;
   specialTokens?: boolean;
+  /** Whether a file is refused whose weights are not those that mai wrote: true unless it is false, for one that another program has quantized. */
+  checkWeights?: boolean;
   /** Whether the self-test in the file is run first; by default on WebGPU, WebNN and WebGL alone. */
   verify?: boolean;
 }

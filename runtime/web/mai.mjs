@@ -20,6 +20,8 @@ const ERRORS = 3; // of onnxruntime's levels of what it logs
 const LARGEST = 2 ** 31 - 1; // bytes of a protobuf message
 const PART = 2 ** 26; // bytes that are read at a time
 const CUT = "this is no ONNX file, or it is cut short";
+const NO_MEMORY = /Failed to allocate memory|AllocateRawInternal|bad[_ ]alloc|Integer overflow|out of memory|shape is too large/;
+const FAILED = "failed"; // of a call
 const LEAST = [1, 24]; // The lowest onnxruntime that computes every file right: earlier ones fail on texts that grow.
 // Providers that have given wrong numbers in silence: a file is verified there before it answers.
 const DOUBTED = ["webgpu", "webnn", "webgl"];
@@ -60,9 +62,11 @@ export class ModelError extends Error {
  * tells how far it is. `session` holds
  * onnxruntime's own options. `Tokenizer`, the class of `@huggingface/tokenizers`, reads texts where the tokens are not bytes; without it they are given and returned as numbers.
  * `Template`, the class of `@huggingface/jinja`, makes a prompt of the messages of a conversation. `specialTokens` says whether a text gets those that its tokenizer prescribes; otherwise the file says it.
+ * A file whose weights are not those that mai wrote is refused, unless `checkWeights` is false: another program may have quantized it.
  * With `verify` the self-test that travels in the file is run first: by default on WebGPU, WebNN and WebGL alone.
  */
-export async function load(ort, source, { step, data, stepData, session, Tokenizer, Template, specialTokens, verify } = {}) {
+export async function load(ort, source, options = {}) {
+  const { step, data, stepData, session, Tokenizer, Template, specialTokens, verify, checkWeights = true } = options;
   checkVersion(ort);
   const bytes = await bytesOf(source);
   const metadata = metadataOf(bytes);
@@ -70,13 +74,16 @@ export async function load(ort, source, { step, data, stepData, session, Tokeniz
   const manifest = { labels: {}, least: {}, most: {}, ...JSON.parse(metadata["mai.manifest"]) };
   manifest.special_tokens = specialTokens ?? manifest.special_tokens ?? false;
   const settings = new Set(manifest.settings.map((port) => port.name));
-  const places = placesOf(bytes, "model");
+  const tensors = tensorsOf(bytes, "model");
+  const places = placesOf(tensors);
   checkSettable(bytes, settings);
-  const own = manifest.required ? bytes : withoutDefaults(bytes, settings);
-  const needed = places.length ? await withDataBeside(own, places, manifest, source, data) : own;
-  const options = { logSeverityLevel: ERRORS, ...session };
-  const opened = await telling("cannot open this file", () => ort.InferenceSession.create(needed, options));
-  const turn = step ? await load(ort, step, { data: stepData, session, Tokenizer, verify }) : null;
+  const settable = manifest.required ? bytes : withoutDefaults(bytes, settings);
+  const needed = places.length ? await withDataBeside(settable, places, manifest, source, data) : settable;
+  if (checkWeights && ![undefined, null, checksumOf(tensors)].includes(manifest.checksum))
+    throw new ModelError("the weights of this file are not those that mai wrote: it is damaged, or another program has changed it");
+  const own = { logSeverityLevel: ERRORS, ...session };
+  const opened = await telling("cannot open this file", () => ort.InferenceSession.create(needed, own));
+  const turn = step ? await load(ort, step, { data: stepData, session, Tokenizer, verify, checkWeights }) : null;
   if (turn) checkIsStepOf(manifest, turn.manifest);
   const spec = metadata["mai.spec"] ?? "";
   const model = new Model(ort, opened, manifest, spec, turn, tokenizerOf(manifest, Tokenizer));
@@ -91,7 +98,7 @@ export class Model {
     this.inputs = byName(manifest.inputs);
     this.settings = byName(manifest.settings);
     this.outputs = byName(manifest.outputs);
-    this.taken = { ...this.inputs, ...this.settings };
+    this.taken = Object.assign(Object.create(null), this.inputs, this.settings); // without the names that every object has
   }
 
   /** Give back the memory that the file takes, and that of its turns. Nothing is computed after that. */
@@ -148,7 +155,7 @@ export class Model {
   /** What the file makes of its feeds. */
   async _compute(feeds) {
     if (this.isReleased) throw new ModelError("this model was released: `load` opens the file again");
-    return await telling("failed", () => this.session.run(feeds));
+    return await telling(FAILED, () => this.session.run(feeds));
   }
 
   /** The inputs and settings of a call as tensors, by name. */
@@ -183,6 +190,8 @@ export class Model {
   async *stream(prompt, values = {}, { signal } = {}) {
     this._checkNames(values);
     checkSignal(signal);
+    if (values[this.manifest.text?.prompt] !== undefined)
+      throw new ModelError(`the text to go on from is the first value of \`stream\`, and \`${this.manifest.text.prompt}\` is another`);
     if (!this.turn?.manifest.step) throw new ModelError(`to stream a text, ${this._howToLoad()}: \`mai train\` and \`mai compile\` write that file beside one that grows a text`);
     if (isList(prompt) && (isList(prompt[0]) || typeof prompt[0] === "string"))
       throw new ModelError("`stream` takes one text, or the tokens of one; `run` takes several");
@@ -258,7 +267,7 @@ export class Model {
   }
 
   _checkNames(values) {
-    if (typeof values !== "object") throw new ModelError(`values are given by name: { ${this._known()} }`);
+    if (typeof values !== "object" || !values) throw new ModelError(`values are given by name: { ${this._known()} }`);
     const unknown = Object.keys(values).find((name) => !this.taken[name]);
     if (!unknown) return;
     const near = nearest(unknown, this._names());
@@ -338,6 +347,7 @@ export class Model {
     let rows = value;
     if (port.name === this.manifest.text?.prompt) rows = this._sideBySide(value);
     else if (typeof value === "string" && port.shape.length) rows = this._encoded(value);
+    if (isList(rows) && !rows.length && port.shape.length) throw new ModelError(`the batch of \`${port.name}\` is empty`);
     if (!isRegular(rows)) throw new ModelError(`\`${port.name}\` is not a regular array: its rows differ in length`);
     let { data, dims } = rows?.dims ? rows : { data: flat(rows), dims: dimsOf(rows, port) };
     if (product(dims) !== data.length)
@@ -463,7 +473,7 @@ export class Model {
     const results = {};
     for (const { name } of this.manifest.outputs) {
       const { data, dims } = made[name];
-      results[name] = { data: data instanceof BigInt64Array ? Array.from(data, Number) : data, dims };
+      results[name] = { data: data instanceof BigInt64Array ? Array.from(data, numberOf) : data, dims };
     }
     if (evaluations) {
       const failed = results[evaluations].data.filter((count) => count < 0).length;
@@ -849,6 +859,12 @@ function whole(name, value) {
   return BigInt(value);
 }
 
+/** A whole number of a result: beyond 2^53 it stays a BigInt, as a `Number` would be another one. */
+function numberOf(whole) {
+  const number = Number(whole);
+  return Number.isSafeInteger(number) ? number : whole;
+}
+
 /** A real number of 32 bits, which may lose precision, but not become infinite. */
 function real(name, value) {
   const number = Number(value);
@@ -897,6 +913,8 @@ async function telling(how, ask) {
     return await ask();
   } catch (error) {
     const [line] = String(error.message ?? error).split("\n");
+    if (how === FAILED && NO_MEMORY.test(line))
+      throw new ModelError("this file needs more memory for this call than there is here; fewer examples, steps or tokens in a call");
     throw new ModelError(`onnxruntime ${how}: ${line.replace(/^.*ERROR_MESSAGE: |\/\S*\/(?=\w+\.(h|cc):)/g, "")}`);
   }
 }
@@ -1212,15 +1230,55 @@ function joined(parts) {
   return bytes;
 }
 
-/** The tensors of a file, and of graphs inside of it, that lie in other files: `{ tensor, location }` each. */
-function placesOf(message, kind) {
+/** The bytes of each tensor of a file, and of graphs inside of it. */
+function tensorsOf(message, kind) {
   return fieldsOf(message).flatMap(({ field, content }) => {
     const inner = HOLDS[kind][field];
     if (!inner) return [];
-    if (inner !== "tensor") return placesOf(content, inner);
-    const place = placeOf(content);
-    return place ? [{ tensor: textOf(contentOf(content, TENSOR_NAME)), location: place.location ?? "" }] : [];
+    return inner === "tensor" ? [content] : tensorsOf(content, inner);
   });
+}
+
+/** Those of tensors that lie in other files: `{ tensor, location }` each. */
+function placesOf(tensors) {
+  return tensors.flatMap((tensor) => {
+    const place = placeOf(tensor);
+    return place ? [{ tensor: textOf(contentOf(tensor, TENSOR_NAME)), location: place.location ?? "" }] : [];
+  });
+}
+
+/** The sum of the tensors' CRC-32, without the words that fill up, in 16 hexadecimal digits (`runtime/model/checksum.py`). */
+function checksumOf(tensors) {
+  const parts = tensors.map((tensor) => fieldsOf(tensor).reduce((crc, { field, whole }) => (field === DOC ? crc : crc32(whole, crc)), 0));
+  return BigInt.asUintN(64, parts.reduce((sum, crc) => sum + BigInt(crc), 0n)).toString(16).padStart(16, "0");
+}
+
+/** The CRC-32 of bytes behind others of which it is `before`: eight bytes a turn, by a table for each. */
+function crc32(bytes, before) {
+  const [a, b, c, d, e, f, g, h] = (CRCS ??= crcTables());
+  let [crc, at] = [~before, 0];
+  for (const end = bytes.length - 7; at < end; at += 8) {
+    const low = crc ^ (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24));
+    crc =
+      h[low & 255] ^ g[(low >>> 8) & 255] ^ f[(low >>> 16) & 255] ^ e[low >>> 24] ^
+      d[bytes[at + 4]] ^ c[bytes[at + 5]] ^ b[bytes[at + 6]] ^ a[bytes[at + 7]];
+  }
+  for (; at < bytes.length; at++) crc = a[(crc ^ bytes[at]) & 255] ^ (crc >>> 8);
+  return ~crc >>> 0;
+}
+
+let CRCS;
+
+/** For each of eight places of a byte, what it does to the CRC-32 when all after it are read. */
+function crcTables() {
+  const first = Int32Array.from({ length: 256 }, (_, byte) => {
+    let crc = byte;
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ CRC : crc >>> 1;
+    return crc;
+  });
+  const tables = [first];
+  while (tables.length < 8) tables.push(tables.at(-1).map((crc) => first[crc & 255] ^ (crc >>> 8)));
+  return tables;
 }
 
 /** Where a tensor's numbers lie, `{ location, offset, length }`; nothing for one that holds them. */
@@ -1243,7 +1301,8 @@ function checkSettable(bytes, settings) {
 }
 
 const [GRAPH, METADATA, INITIALIZER, TENSOR_NAME, INPUT] = [7, 14, 5, 8, 11];
-const [RAW, EXTERNAL, LOCATION] = [9, 13, 14]; // of a tensor
+const [RAW, DOC, EXTERNAL, LOCATION] = [9, 12, 13, 14]; // of a tensor
+const CRC = 0xedb88320; // the polynomial of CRC-32, its bits from the lowest
 // For each kind of message, the fields that lead to tensors, and the kind of message in each (onnx.proto).
 const HOLDS = {
   model: { 7: "graph", 25: "function" },

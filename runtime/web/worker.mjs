@@ -16,7 +16,8 @@ const ANSWERS = {
     yield { manifest: model.manifest, spec: model.spec, streams: model.turn !== null };
   },
   async *run(values) {
-    yield withLikeliest(model, await model.run(values), values);
+    const feeds = model._feeds(values);
+    yield withLikeliest(model, model._results(await model._compute(feeds), values), feeds);
   },
   async *stream({ prompt, settings }) {
     yield* model.stream(prompt, settings);

@@ -368,6 +368,28 @@ def test_files_that_another_program_has_changed(javascript: JavaScript, program:
     assert f"the tensor `{tensor.name}` lies outside of the file" in answers[1]["error"]
 
 
+def test_damaged_weights_are_refused_and_whole_numbers_are_whole(
+    javascript: JavaScript, program: Any, tmp_path: Path
+) -> None:
+    text = "export f(seed: int, example: int, k: int) -> ([40], int) {\n  x ~ normal([40])\n  return (linear(x, 40), 3 * k)\n}\n"
+    file, damaged = compiled(program(text), "f", tmp_path), tmp_path / "damaged.onnx"
+    bits = bytearray(file.read_bytes())
+    weights = max((bytes(t.raw_data) for t in onnx.load(file).graph.initializer), key=len)
+    bits[bits.index(weights) + 123] ^= 1
+    damaged.write_bytes(bits)
+    right = {"seed": 1, "example": 2**32 - 1, "k": [{"bigint": str(2**60 + 1)}, 5]}
+    calls = [{"file": str(file), "values": right | {"example": n}} for n in (2**32 - 1, 2**32, -1)]
+    calls += [
+        {"file": str(damaged), "values": right, "options": {"checkWeights": k}, "host": "right"} for k in (True, False)
+    ]
+    answer, *beyond, refused, taken = javascript(calls)
+    assert [*map(int, answer["results"]["f_1"]["data"])] == [3 * (2**60 + 1), 15]
+    assert [each["error"] for each in beyond] == [
+        f"`example` is from 0 to {2**32 - 1}, this holds {n}" for n in (2**32, -1)
+    ]
+    assert "the weights of this file are not those that mai wrote" in refused["error"] and "results" in taken
+
+
 def test_sizes_that_are_made_of_others(
     javascript: JavaScript, program: Callable[[str], Program], tmp_path: Path
 ) -> None:
@@ -460,6 +482,8 @@ REFUSED = [
     ({"x": {"data": [], "dims": [0, 2]}}, "the batch of `x` is empty"),
     ({"x": [1, 1e300]}, "`x` is a real number (float32), this holds 1e+300"),
     ({"x": [1, 2], "seed": True}, "`seed` is a number, this is true"),
+    ({"x": []}, "the batch of `x` is empty"),
+    ({"x": [1, 2], "toString": 1}, "there is no input or setting `toString`; it takes x, y, seed, scale"),
     ({"x": [1, 2], "seed": 10**18}, "`seed` is a whole number, this holds 1000000000000000000; "
      "beyond 2^53 it is a BigInt: 1000000000000000000n"),
     ({"x": [1, 2], "seed": {"bigint": str(2**64 + 1)}}, "`seed` is a whole number of 64 bits, this holds 18446744073709551617"),

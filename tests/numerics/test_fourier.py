@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mai.compiler.compile_options import Trained
+from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
@@ -88,6 +89,14 @@ def test_training_goes_back_by_half_of_the_frequencies(program: Maker) -> None:
         z = torch.fft.rfft(other, dim=1)
         torch.fft.irfft(torch.complex(z.real.sin(), z.imag * z.real), n=size, dim=1).square().sum().backward()
         torch.testing.assert_close(x.grad, other.grad)
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_along_any_axis(program: Maker, axis: int) -> None:
+    text = f"export f(x: [2, 3, 4], y: [2, 3, 4]) -> ([2, 3, 4], [2, 3, 4]) {{ return fft(x, y, axis = {axis}) }}"
+    x, y = draw(2, 2, 3, 4), draw(2, 2, 3, 4)[::-1]
+    re, im = evaluate(forms.prepare(program(text).exports["f"]), {"x": x, "y": y}, {}, {})
+    np.testing.assert_allclose(re + 1j * im, np.fft.fft(x + 1j * y, axis=axis + 1), atol=1e-6)
 
 
 def test_a_plane(program: Maker, tmp_path: Path) -> None:

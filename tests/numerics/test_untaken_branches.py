@@ -59,6 +59,8 @@ CASES: list[tuple[str, Meaning]] = [
     ("y = where(x <= 0, 0, logarithm(x))", lambda x: chosen(x > 0, torch.log, zero, x)),
     ("y = where(x == 0, 1, sin(x) / x)", lambda x: chosen(x == 0, lambda u: 0 * u + 1, lambda u: torch.sin(u) / u, x)),
     ("y = where(x > 20, x, log(1 + exp(x)))", lambda x: chosen(x > 20, lambda u: u, torch.nn.functional.softplus, x)),
+    ("y = where(x > 1, log(x), 0) + where(x > 0, log(x), 0)",
+     lambda x: chosen(x > 1, torch.log, zero, x) + chosen(x > 0, torch.log, zero, x)),
     ("r = sqrt(x)\n  y = where(x > 0, r, 0) + where(x > 0, x * r, 0)", lambda x: chosen(x > 0, lambda u: u**0.5 + u**1.5, zero, x)),
     ("y = where(x > 0, x * log(x), where(x < -1, sqrt(-x - 1), 0))",
      lambda x: chosen(x > 0, lambda u: u * torch.log(u), lambda u: chosen(u < -1, lambda v: torch.sqrt(-v - 1), zero, u), x)),

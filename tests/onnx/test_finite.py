@@ -129,15 +129,22 @@ export g(S: [], K: [], v: [], T: []) -> [] {
 """
 
 
-@pytest.mark.parametrize("text", [SPEC % "sqrt(x - 9)", PRICE])
-def test_inputs_that_few_draws_fit(text: str, program: Maker, tmp_path: Path) -> None:
-    """Degrees above 9, and a volatility that Newton's method finds for few options alone (Black and Scholes 1973)."""
+@pytest.mark.parametrize(
+    ("text", "inputs", "expected"),
+    [
+        (SPEC % "sqrt(x - 9)", {"x": [25.0, 13.0]}, [4.0, 2.0]),
+        (SPEC % "log_prob(poisson(3), x)", {"x": [0.0, 2.0]}, [-3.0, 2 * np.log(3) - 3 - np.log(2)]),
+        (PRICE, {"S": 100.0, "K": 110.0, "v": 0.2, "T": 1.0}, 0.2),
+    ],
+    ids=["degrees", "counts", "prices"],
+)
+def test_inputs_that_few_draws_fit(
+    text: str, inputs: dict[str, float], expected: float, program: Maker, tmp_path: Path
+) -> None:
+    """Degrees above 9, numbers of events, and a volatility that Newton's method finds for few options (Black and Scholes 1973)."""
     model = load(compiled(program(text), tmp_path), providers="cpu")
-    if "sqrt(x - 9)" in text:
-        np.testing.assert_allclose(model(x=np.full((1, 2), 25, np.float32)), 4)
-    else:
-        inputs = {"S": 100.0, "K": 110.0, "v": 0.2, "T": 1.0}
-        np.testing.assert_allclose(model(**{n: np.array([x], np.float32) for n, x in inputs.items()}), 0.2, rtol=1e-3)
+    result = model(**{name: np.array([x], np.float32) for name, x in inputs.items()})
+    np.testing.assert_allclose(result[0], expected, rtol=1e-3)
 
 
 NOISE = """export g(x: []) -> [] {

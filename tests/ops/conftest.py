@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from mai.compiler.torch.parameters import Weights
 from mai.runtime.arrays import Array
 
 Agree = Callable[..., Array]
+Engine = Callable[[dict[str, Array]], list[Array]]
 LOWER, HIGHER = 21, 23  # The opsets that files are written for.
 
 
@@ -34,32 +36,46 @@ def has_new_operators(model: ir.Model) -> bool:
     return any(not onnx.defs.has(node.op_type, LOWER, "") for node in model.graph.all_nodes())
 
 
-def run_onnx(built: ir.Model, feed: dict[str, Array]) -> list[Array]:
-    """What ONNX Runtime gives for a model that ONNX's own checker passes."""
+def session_of(built: ir.Model) -> ort.InferenceSession:
+    """A model that ONNX's own checker passes, as ONNX Runtime opens it."""
     model = ir.serde.serialize_model(built)
     onnx.checker.check_model(model, full_check=True)
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def run_onnx(session: ort.InferenceSession, feed: dict[str, Array]) -> list[Array]:
     names = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
     outputs: list[Array] = session.run(None, {n: a for n, a in feed.items() if n in names})
     return outputs
 
 
-def run_opsets(graph: Graph, feed: dict[str, Array], same: bool) -> dict[str, list[Array]]:
-    """What ONNX Runtime gives, by opset; of the lower one only where its nodes are others, or with `same`."""
+def open_opsets(graph: Graph, same: bool) -> dict[str, Engine]:
+    """ONNX Runtime by opset; the lower one only where its nodes are others, or with `same`."""
     models = {HIGHER: built_at(graph, HIGHER)}
     if same or has_new_operators(models[HIGHER]):
         models[LOWER] = built_at(graph, LOWER)
-    return {f"opset {opset}": run_onnx(model, feed) for opset, model in models.items()}
+    return {f"opset {opset}": partial(run_onnx, session_of(model)) for opset, model in models.items()}
 
 
-def run_torch(graph: Graph, feed: dict[str, Array]) -> list[Array]:
-    names = [*(v.name for v in graph.inputs), *graph.settings]
+def run_torch(module: torch.nn.Module, names: list[str], feed: dict[str, Array]) -> list[Array]:
     with torch.no_grad():
-        outputs = lower(graph, Weights({}))(*[torch.from_numpy(feed[name]) for name in names])
+        outputs = module(*[torch.from_numpy(feed[name]) for name in names])
     return [output.numpy() for output in outputs]
+
+
+def open_engines(graph: Graph, same: bool = False) -> dict[str, Engine]:
+    """What runs a graph beside numpy, by name: built once, for inputs of any sizes."""
+    names = [*(v.name for v in graph.inputs), *graph.settings]
+    return {"torch": partial(run_torch, lower(graph, Weights({})), names), **open_opsets(graph, same)}
+
+
+@pytest.fixture
+def engines_of() -> Callable[[Graph], dict[str, Engine]]:
+    """What runs a graph beside numpy, for `agree` on several inputs."""
+    return open_engines
 
 
 @pytest.fixture
@@ -72,14 +88,15 @@ def agree_on_all() -> Callable[..., list[Array]]:
         sizes: dict[str, int],
         settings: dict[str, int] | None = None,
         same: bool = False,
+        engines: dict[str, Engine] | None = None,
     ) -> list[Array]:
         arrays = {**feed, **{name: np.asarray(value) for name, value in (settings or {}).items()}}
         reference = evaluate(graph, feed, settings, {})
-        engines = {"torch": run_torch(graph, arrays), **run_opsets(graph, arrays, same)}
+        results = {name: run(arrays) for name, run in (engines or open_engines(graph, same)).items()}
         for place, (value, wanted) in enumerate(zip(graph.outputs, reference, strict=True)):
             assert wanted.shape == tuple(int(size_of(s, sizes)) for s in value.type.physical)
             tolerance = 2e-5 if wanted.dtype.kind == "f" else 0
-            for engine, outputs in engines.items():
+            for engine, outputs in results.items():
                 where = f"{engine}, output {place}, lead axes {[a.name for a in value.type.lead]}"
                 assert outputs[place].shape == wanted.shape, where
                 np.testing.assert_allclose(outputs[place], wanted, tolerance, tolerance, err_msg=where)

@@ -16,7 +16,7 @@ from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.onnx.export import export
 from mai.compiler.onnx.lowering.build import build
-from mai.compiler.ops.fourier.complex_numbers import TABLE
+from mai.compiler.ops.fourier.complex_numbers import TABLE, Fourier
 from mai.compiler.ops.fourier.real import RealFourier
 from mai.compiler.program import Program
 from mai.runtime import load
@@ -35,6 +35,17 @@ def test_only_a_short_one_has_a_table(count: int) -> None:
         value.const_value.size for value in model.graph.initializers.values() if value.const_value is not None
     )
     assert (largest >= count * count) is (count == TABLE)
+
+
+@pytest.mark.parametrize("count", [2, 3, 7, 8, 12])
+def test_the_operator_is_for_powers_of_two(count: int) -> None:
+    """ONNX Runtime's loses half of the digits at other lengths."""
+    graph = Graph(name="f")
+    x = Value(Type(DType.REAL, (count, 2)), "x")
+    graph.inputs, graph.output_names = [x], ["y"]
+    graph.outputs = [Builder(graph).emit(Fourier, x)]
+    names = {node.op_type for node in build(graph, {}, CompileOptions()).graph.all_nodes()}
+    assert ("DFT" in names) is (count in (2, 8))
 
 
 CUDA = CompileOptions(cuda=True)

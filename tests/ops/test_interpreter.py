@@ -101,27 +101,27 @@ def test_a_spread_and_a_loop() -> None:
 
 
 MEETINGS: list[tuple[str, type, dict[str, object], list[Type], list[Fit]]] = [
-    ("broadcasting is enough", el.Add, {}, [real(3, 4).with_lead((BATCH,)), real(4)], [Fit(), Fit()]),
+    ("broadcasting is enough", el.Add, {}, [real(3, 4).with_lead((BATCH,)), real(4)], []),
     (
-        "axes inside a lead", el.Add, {}, [real(4).with_lead((BATCH,)), real(3, 4)], [Fit((-2,)), Fit()],
+        "axes inside a lead", el.Add, {}, [real(4).with_lead((BATCH,)), real(3, 4)], [Fit(0, (-2,))],
     ),
     (
         "other lead axes", el.Add, {}, [real(4).with_lead((BATCH,)), real(4).with_lead((HEAD,))],
-        [Fit((-2,)), Fit()],
+        [Fit(0, (-2,))],
     ),
     (
         "lead axes alone", Matmul, {}, [real(3, 4).with_lead((BATCH, HEAD)), real(4, 2).with_lead((BATCH,))],
-        [Fit(), Fit((-3,))],
+        [Fit(1, (-3,))],
     ),
     (
         "expanded", Concat, {"axis": -1}, [real(3).with_lead((BATCH,)), real(2)],
-        [Fit(), Fit((), (BATCH,))],
+        [Fit(1, (), (BATCH,))],
     ),
     (
         "a table as it is", Take, {"axis": -2, "rank": 2, "index_rank": 0},
-        [real(5, 3), Type(DType.INT).with_lead((BATCH,))], [Fit(), Fit()],
+        [real(5, 3), Type(DType.INT).with_lead((BATCH,))], [],
     ),
-    ("weights as they are", Affine, {}, [real(4).with_lead((BATCH,)), real(3, 4), real(3)], [Fit(), Fit(), Fit()]),
+    ("weights as they are", Affine, {}, [real(4).with_lead((BATCH,)), real(3, 4), real(3)], []),
 ]  # fmt: skip
 
 

@@ -7,8 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.operation import OPERATIONS, Operation
+from mai.compiler.ir.types import real
 from mai.runtime.arrays import Array
 from tests.support.cases.operation_cases import CASES, SIZES, feed_of, graph_of, lead_choices
 
@@ -48,6 +51,19 @@ def test_a_batch_is_its_examples(name: str, number: int) -> None:
             one = {f"x{i}": feed[f"x{i}"][tuple(at[a] for a in own)] for i, own in enumerate(leads)}
             (row,) = evaluate(alone, {**one, "clock": feed["clock"]}, {}, {})
             np.testing.assert_allclose(whole[place], row, rtol=1e-12, atol=1e-12, err_msg=str(leads))
+
+
+def test_vectors_of_a_spectrum_are_at_right_angles_to_the_last_digit(
+    engines_of: Callable[[Graph], dict[str, Callable[[dict[str, Array]], list[Array]]]],
+) -> None:
+    """In a file they are turned round after round, in single precision, and the roundings of all rounds are taken out."""
+    x = Value(real(16, 16), "x")
+    graph = Graph(name="f", inputs=[x], output_names=["y"])
+    graph.outputs = [Builder(graph).emit(OPERATIONS["spectrum"], x)]
+    a = np.random.default_rng(0).standard_normal((16, 16)).astype(np.float32)
+    for engine, run in engines_of(graph).items():
+        vectors = run({"x": a + a.T})[0][:16].astype(np.float64)
+        np.testing.assert_allclose(vectors.T @ vectors, np.eye(16), atol=6e-7, err_msg=engine)
 
 
 def test_an_operation_without_a_field_fails_at_import() -> None:

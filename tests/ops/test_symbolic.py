@@ -148,12 +148,15 @@ def draw(value: Value, sizes: dict[str, int], rng: np.random.Generator) -> Array
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{i}-{row.op.name}" for i, row in enumerate(ROWS)])
 @pytest.mark.parametrize("lead", [(), (BATCH,), (BATCH, ROW)], ids=["none", "batch", "both"])
-def test_symbolic_sizes(row: Row, lead: tuple[Axis, ...], agree: Callable[..., Array]) -> None:
+def test_symbolic_sizes(
+    row: Row, lead: tuple[Axis, ...], agree: Callable[..., Array], engines_of: Callable[[Graph], dict[str, Any]]
+) -> None:
     graph = graph_of(row, lead)
     rng = np.random.default_rng(5)
+    engines = engines_of(graph)
     for sizes in AT_RUN_TIME:
         feed = {v.name: draw(v, sizes, rng) for v in graph.inputs}
-        agree(graph, feed, sizes, settings={"n": sizes["n"]} if "n" in graph.settings else {})
+        agree(graph, feed, sizes, settings={"n": sizes["n"]} if "n" in graph.settings else {}, engines=engines)
 
 
 @pytest.mark.parametrize("number", [n for n, row in enumerate(ROWS) if row.op is attention.Attention])

@@ -74,6 +74,17 @@ def results(program: Program, name: str, folder: Path, **inputs: Array) -> list[
     return list(result.values()) if isinstance(result, dict) else [result]
 
 
+@pytest.mark.parametrize(("moves", "wanted"), [("a", "2 * b"), ("b", "2 * a")])
+def test_what_does_not_move_moves_no_solution(program: Maker, moves: str, wanted: str) -> None:
+    """z = z / 2 + a b: 2 a b."""
+    spec = program(
+        "export f(a: [], b: []) -> [] {\n  z = 0.0\n  repeat 40 shared { z = z / 2 + a * b }\n"
+        f"  return jvp(fixed_point(z, z / 2 + a * b), {moves}, 1) - {wanted}\n}}\n"
+    )
+    inputs = {"a": np.array([1.5, -2.0]), "b": np.array([0.5, 3.0])}
+    np.testing.assert_allclose(evaluate(prepare(spec.exports["f"]), inputs, {}, {})[0], 0, atol=1e-5)
+
+
 def test_a_linear_fixed_point_has_the_derivative_of_the_inverse(program: Maker, tmp_path: Path) -> None:
     spec, draw = program(LINEAR), np.random.default_rng(0).standard_normal
     x, c, M, d = (draw(s).astype(np.float32) for s in ((5, 4), (5, 4), (5, 4, 4), (5, 4, 4)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import onnx_ir as ir
@@ -11,6 +13,8 @@ import pytest
 import torch
 
 import mai.compiler.torch.interpreter as interpreter
+import mai.compiler.torch.recurrences.recurrence as recurrence
+from mai.compiler.check import check_text
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph
@@ -57,6 +61,9 @@ AFFINE = {
     "read twice": "h = zeros([3, 2])\n  repeat P shared as t {\n    h = 0.5 * h + x[t][:, None] * u[t]\n    y = h @ u[t]\n    z = h[:, 0]\n"
     "  } keep y as ys, z as zs\n  return sum(ys, axis = 0) + sum(zs, axis = 0)",
     "kept": "h = w\n  repeat P shared as t { h = sigmoid(x[t]) * h + x[t] } keep h as hs\n  return sum(hs * x, axis = 0)",
+    "shared": "h = w\n  g = w\n  repeat P shared as t {\n    (p, q) = split(concat(x[t], 2 * x[t] - 1), 2)\n    z = p * q\n"
+    "    h = sigmoid(z) * h + z\n    g = z / (1 + z^2) * g + z\n    y = softmax(h + g) * p\n  } keep y as ys, z as zs\n"
+    "  return sum(ys * zs, axis = 0) + h * g",
     "mapped": "h = w\n  repeat P shared as t { h = leak(h, x[t]) }\n  return h",
 }
 MAPPED = "layer leak(h: [], x: []) -> [] { return sigmoid(x) * h + x }\n"
@@ -69,6 +76,9 @@ OTHERS = {
     "each of the other": "h = w\n  g = w\n  repeat P shared as t {\n    last = h\n    h = 0.5 * g + x[t]\n    g = 0.5 * last\n  }\n  return h + g",
     "gated by itself": "h = w\n  repeat P shared as t { h = sigmoid(h) * h + x[t] }\n  return h",
     "drawn": "h = w\n  repeat P shared as t {\n    e ~ normal([3])\n    h = 0.5 * h + e\n  }\n  return h",
+    "of whole numbers": "n = 0\n  repeat P shared as t { n = 2 * n + 1 }\n  return n * w + x[0]",
+    "ended by itself": "h = w\n  repeat 9 shared as t until h[0] > 4 { h = 2 * h + u[0, 0] }\n  return h + x[0]",
+    "without a state": "repeat P shared as t { y = x[t] * w } keep y as ys\n  return sum(ys, axis = 0)",
 }
 
 CELL = "    h = tanh(x[t] + w * h)\n"
@@ -141,8 +151,13 @@ def layers_of(body: str) -> str:
     return MAPPED if "leak" in body else ""
 
 
-def graph_of(program: Maker, body: str) -> Graph:
-    return forms.prepare(program(layers_of(body) + FILE.format(body="  " + body)).exports["f"])
+def prepared(body: str) -> Graph:
+    """The graph of a body of `FILE`."""
+    program = check_text(Path("spec.mai"), layers_of(body) + FILE.format(body="  " + body)).meaning()
+    return forms.prepare(program.exports["f"])
+
+
+graph_of = cache(prepared)  # Many tests read it, and none changes it.
 
 
 def recurrence_of(graph: Graph, *, products: bool = False) -> Recurrence | None:
@@ -172,13 +187,13 @@ def gradients(graph: Graph, feed: dict[str, Array]) -> tuple[Array, list[Array]]
 
 
 @pytest.mark.parametrize("kind", AFFINE)
-def test_what_enters_its_own_update_affinely_is_a_recurrence(program: Maker, kind: str) -> None:
-    assert recurrence_of(graph_of(program, AFFINE[kind])) is not None
+def test_what_enters_its_own_update_affinely_is_a_recurrence(kind: str) -> None:
+    assert recurrence_of(graph_of(AFFINE[kind])) is not None
 
 
 @pytest.mark.parametrize("kind", AFFINE)
-def test_sums_of_outer_products_that_one_product_reads_are_never_made(program: Maker, kind: str) -> None:
-    blocks = recurrence_of(graph_of(program, AFFINE[kind]), products=True)
+def test_sums_of_outer_products_that_one_product_reads_are_never_made(kind: str) -> None:
+    blocks = recurrence_of(graph_of(AFFINE[kind]), products=True)
     assert blocks is not None
     assert [u.reading is not None for u in blocks.updates] == [kind in ("read by products", "heads", "row")] * len(
         blocks.updates
@@ -186,30 +201,30 @@ def test_sums_of_outer_products_that_one_product_reads_are_never_made(program: M
 
 
 @pytest.mark.parametrize("decay", ["x[t][:, None]", "u[t]"])
-def test_products_whose_rows_decay_apart_are_made(program: Maker, decay: str) -> None:
+def test_products_whose_rows_decay_apart_are_made(decay: str) -> None:
     body = f"h = zeros([3, 2])\n  repeat P shared as t {{\n    h = {decay} * h + x[t][:, None] * u[t]\n    y = h @ u[t]\n  }} keep y as ys\n"
-    blocks = recurrence_of(graph_of(program, body + "  return cumsum(ys, axis = 0)[P - 1] * w"), products=True)
+    blocks = recurrence_of(graph_of(body + "  return cumsum(ys, axis = 0)[P - 1] * w"), products=True)
     assert blocks is not None
     assert [u.reading for u in blocks.updates] == [None]
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_other_loops_are_none(program: Maker, kind: str) -> None:
-    assert recurrence_of(graph_of(program, OTHERS[kind])) is None
+def test_other_loops_are_none(kind: str) -> None:
+    assert recurrence_of(graph_of(OTHERS[kind])) is None
 
 
 @pytest.mark.parametrize("kind", MIXED)
-def test_affine_states_are_recurrences_beside_others(program: Maker, kind: str) -> None:
-    graph = graph_of(program, MIXED[kind][0])
+def test_affine_states_are_recurrences_beside_others(kind: str) -> None:
+    graph = graph_of(MIXED[kind][0])
     assert recurrence_of(graph) is None
     assert parts_of(graph) == MIXED[kind][1]
 
 
-def test_what_parts_keep_stands_in_one_order(program: Maker) -> None:
+def test_what_parts_keep_stands_in_one_order() -> None:
     """However values lie in memory: else the files of one text would differ from run to run."""
     kept = set()
     for _ in range(8):
-        graph = graph_of(program, MIXED["a largest exponent"][0])
+        graph = prepared(MIXED["a largest exponent"][0])
         (loop,) = [node for node in graph.nodes if node.op is Loop]
         parts = part_loop(graph, loop, 16)
         assert parts is not None
@@ -218,8 +233,8 @@ def test_what_parts_keep_stands_in_one_order(program: Maker) -> None:
 
 
 @pytest.mark.parametrize("kind", WHOLE)
-def test_some_loops_stay_whole(program: Maker, kind: str) -> None:
-    assert parts_of(graph_of(program, WHOLE[kind])) == []
+def test_some_loops_stay_whole(kind: str) -> None:
+    assert parts_of(graph_of(WHOLE[kind])) == []
 
 
 BODIES = {**AFFINE, **{f"mixed, {kind}": body for kind, (body, _) in MIXED.items()}}
@@ -227,10 +242,11 @@ BODIES = {**AFFINE, **{f"mixed, {kind}": body for kind, (body, _) in MIXED.items
 
 @pytest.mark.parametrize("turns", [1, 5, 16, 37])
 @pytest.mark.parametrize("kind", BODIES)
-def test_blocks_of_turns_compute_what_the_loop_does(
-    program: Maker, monkeypatch: pytest.MonkeyPatch, kind: str, turns: int
-) -> None:
-    graph, feed = graph_of(program, BODIES[kind]), feed_of(turns)
+def test_blocks_of_turns_compute_what_the_loop_does(monkeypatch: pytest.MonkeyPatch, kind: str, turns: int) -> None:
+    """Several blocks of as many turns, each where the one before was in memory, and one of fewer."""
+    monkeypatch.setattr(recurrence, "MOST_TURNS", 8)
+    monkeypatch.setattr(recurrence, "READ_BLOCK", 20)
+    graph, feed = graph_of(BODIES[kind]), feed_of(turns)
     (wanted,) = evaluate(graph, feed, {}, {})
     result, back = gradients(graph, feed)
     np.testing.assert_allclose(result, wanted, rtol=1e-6, atol=1e-6)
@@ -243,8 +259,8 @@ def test_blocks_of_turns_compute_what_the_loop_does(
 
 
 @pytest.mark.parametrize("kind", BODIES)
-def test_files_compute_blocks_and_the_turns_that_are_left(program: Maker, kind: str) -> None:
-    plain = graph_of(program, BODIES[kind])
+def test_files_compute_blocks_and_the_turns_that_are_left(kind: str) -> None:
+    plain = graph_of(BODIES[kind])
     for graph in (plain, forms.optimise(plain)):
         check_file(graph)
 

@@ -412,6 +412,12 @@ def test_a_convolution_of_an_upsampled_image_looks_at_the_image_itself(
     assert total(quick, "conv_transpose") == 1
 
 
+def test_a_convolution_of_what_goes_evenly_between_pixels_looks_at_the_larger_image(program: Maker) -> None:
+    text = "export f(x: [3, 5, 5]) -> [2, 10, 10] { return conv(upsample(x, 2, linear = true), 2, 3, padding = 1) }"
+    _, quick = prepared_and_optimised(program(text))
+    assert (total(quick, "upsample"), total(quick, "conv_transpose")) == (1, 0)
+
+
 @pytest.mark.parametrize("setting", ["stride = 2", "padding = 3"])
 def test_a_window_that_skips_pixels_or_begins_outside_needs_the_larger_image(program: Maker, setting: str) -> None:
     shape = "[2, 5, 5]" if "stride" in setting else "[2, 14, 14]"

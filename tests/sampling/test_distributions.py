@@ -269,6 +269,23 @@ export f(x: [n], z: [m], y: [m], k: [j]) -> ([n], [n], [m], [m], [m], [m], [j, 3
         np.testing.assert_allclose(results[place], wanted[place], rtol=3e-5)
 
 
+OUTSIDE = {
+    "lgamma": [-0.5, -7.9, -88.5],
+    "digamma": [-0.5, -7.9, -88.5],
+    "erfinv": [1.5, -3.0, 1.0001],
+    "arccosh": [0.5, -1.0, -20.0],
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_outside_of_their_domain_special_functions_and_their_derivatives_are_no_numbers(
+    name: str, program: Maker
+) -> None:
+    text = f"export f(x: [3]) -> ([3], [3]) {{\n  y = {name}(x)\n  return (y, grad(sum(y), x))\n}}"
+    x = np.asarray([OUTSIDE[name]], np.float32)
+    assert np.isnan(evaluate(prepare(program(text).exports["f"]), {"x": x}, None, {})).all()
+
+
 @pytest.mark.parametrize(
     ("body", "slug"),
     [

@@ -17,7 +17,7 @@ from mai.compiler.onnx.export import export, export_step
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
-from mai.runtime import load
+from mai.runtime import ModelError, load
 from mai.runtime.arrays import Array
 
 Maker = Callable[..., Program]
@@ -152,6 +152,14 @@ def test_requests_share_a_call(program: Maker, tmp_path: Path, order: str) -> No
     for name in plain.outputs:
         for row, seed, number in zip(results[name], seeds, numbers, strict=True):
             np.testing.assert_array_equal(row, batches[seed][name][number])
+    for wrong, said in (
+        ({"example": 2**32}, "`example` is from 0 to 4294967295, this holds 4294967296"),
+        ({"example": -1}, "`example` is from 0"),
+        ({"seed": -1}, "`seed` is at least 0"),
+        ({"seed": 2**63}, "`seed` is a whole number from -9223372036854775808 to"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            shared(**{"seed": 1, "example": 0, "x": 0.0} | wrong)
 
 
 def test_an_example_without_a_seed_is_an_input(program: Maker, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from matplotlib.markers import MarkerStyle
 from PIL import Image
 from safetensors.torch import load_file
 
-from mai.compiler.check import check, misfits
+from mai.compiler.check import check, check_text, misfits
 from mai.compiler.compile_options import Trained
 from mai.compiler.data.batches import load
 from mai.compiler.data.sources import SOURCES
@@ -71,16 +71,19 @@ LINES = {
 HELD = {"python": "points.npz"}  # The files of what Python holds.
 
 
-@pytest.fixture
-def files(program: Maker, tmp_path: Path) -> None:
-    """What the sources of files read."""
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of what the sources of files read."""
+    folder = tmp_path_factory.mktemp("files")
     points = np.random.default_rng(0).normal(size=(30, 2))
-    np.savez(tmp_path / "points.npz", x=points)
-    np.savetxt(tmp_path / "points.csv", points, delimiter=",", header="x0,x1", comments="")
-    (tmp_path / "pictures").mkdir()
+    np.savez(folder / "points.npz", x=points)
+    np.savetxt(folder / "points.csv", points, delimiter=",", header="x0,x1", comments="")
+    (folder / "pictures").mkdir()
     for i in range(5):
-        Image.fromarray(np.full((1, 2), 9 * i, np.uint8)).save(tmp_path / "pictures" / f"{i}.png")
-    export(program("export drawn() -> [2] {\n  x ~ normal([2])\n  return x\n}\n"), "drawn", Trained({}), tmp_path)
+        Image.fromarray(np.full((1, 2), 9 * i, np.uint8)).save(folder / "pictures" / f"{i}.png")
+    drawn = check_text(Path("spec.mai"), "export drawn() -> [2] {\n  x ~ normal([2])\n  return x\n}\n").meaning()
+    export(drawn, "drawn", Trained({}), folder)
+    return folder
 
 
 @pytest.mark.parametrize("name", [*SOURCES, *OPTIMIZERS, *SCHEDULES, *SOLVERS])
@@ -89,25 +92,24 @@ def test_a_name_is_in_the_reference(name: str) -> None:
     assert explained(name) is not None
 
 
-@pytest.mark.usefixtures("files")
 @pytest.mark.parametrize("name", SOURCES)
-def test_a_source_checks_loads_and_trains(name: str, tmp_path: Path) -> None:
+def test_a_source_checks_loads_and_trains(name: str, files: Path, tmp_path: Path) -> None:
     line = LINES.get(name, f"x: [2] from {name}()")
     body = (
         ONE
         if "x: [2]" in line
         else "net f() -> [] {\n  param w: [] = 1\n  return w\n}\ntrain(steps = 2) { minimize f()^2 }\n"
     )
-    spec = tmp_path / "spec.mai"
+    spec = files / f"{name}.mai"
     spec.write_text(f"const vocab = 256\ndata {line}\n{body}")
     checked = check(spec)
     assert checked.diagnostics == [] and checked.program is not None and checked.program.training is not None
     training = checked.program.training
     assert type(training.data) is SOURCES[name] and misfits(checked.program) == []
-    files = [tmp_path / HELD[name]] if name in HELD else []
-    data, again = (load(training.data, training.fields, 0, tmp_path, files) for _ in range(2))
+    override = [files / HELD[name]] if name in HELD else []
+    data, again = (load(training.data, training.fields, 0, files, override) for _ in range(2))
     np.testing.assert_array_equal(data.batch(3, 4)["x"], again.batch(3, 4)["x"])
-    assert train(checked.program, tmp_path / "run", Options(**QUIET, data=tuple(files))).steps == 2
+    assert train(checked.program, tmp_path / "run", Options(**QUIET, data=tuple(override))).steps == 2
 
 
 @pytest.mark.parametrize(

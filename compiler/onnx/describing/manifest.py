@@ -12,14 +12,12 @@ import onnx_ir as ir
 import mai
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Value
-from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.describing.about import about, write_about
-from mai.compiler.onnx.describing.absent_tokens import may_be_absent
 from mai.compiler.onnx.describing.gaps import inputs_with_gaps
 from mai.compiler.onnx.describing.label_fields import label_fields
 from mai.compiler.onnx.describing.limits import largest
-from mai.compiler.onnx.describing.ports import port_of, setting_port
+from mai.compiler.onnx.describing.ports import input_ports, port_of, setting_port
 from mai.compiler.onnx.describing.token_scores import outputs_over_tokens
 from mai.compiler.onnx.precision.ranges import figures
 from mai.compiler.onnx.prepared import Prepared
@@ -43,7 +41,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         export=graph.name,
         title=program.title,
         about=about(program.source.text),
-        inputs=_inputs(graph, _places_without_token(program, graph) | unlike),
+        inputs=_inputs(program, graph, unlike),
         settings=[setting_port(name, s) for name, s in graph.settings.items()],
         outputs=_outputs(program, graph, optimised, trained.dated.get(graph.name, {})),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
@@ -127,15 +125,9 @@ def _with_spare_labels(program: Program, manifest: Manifest) -> Manifest:
     )
 
 
-def _places_without_token(program: Program, graph: Graph) -> set[str]:
-    """The inputs of tokens whose places may have none, as the export is written: passes ask other things of them."""
-    written = program.exports.get(graph.name.partition(".")[0], graph)
-    return {v.name for v in written.inputs if may_be_absent(v)}
-
-
-def _inputs(graph: Graph, gaps: Collection[str]) -> list[Port]:
-    """What a call gives: of numbers, whether they may be missing; `gaps` names the inputs of tokens whose places may have none."""
-    ports = [port_of(v, v.name, "input", NOTHING if v.name in gaps else 0) for v in graph.inputs]
+def _inputs(program: Program, graph: Graph, unlike: Collection[str]) -> list[Port]:
+    """What a call gives: of numbers, whether they may be missing; `unlike` names the inputs of tokens whose places may have none in a file."""
+    ports = input_ports(graph, program.exports.get(graph.name.partition(".")[0], graph), unlike)
     with_gaps = inputs_with_gaps(graph)
     return [
         port.model_copy(update={"gaps": port.name in with_gaps}) if port.dtype == "float32" else port for port in ports

@@ -91,7 +91,10 @@ def _groups(region: Region) -> list[list[Node]]:
 
 
 def _key(value: Value, depth: int) -> Hashable:
-    """What is alike of values that are computed alike."""
+    """What is alike of values that are computed alike.
+
+    Equal nodes are not shared before: two branches with other conditions may compute the same, each guarded by its own.
+    """
     node = value.producer
     if node is not None and node.op is Constant:
         return Constant, Constant.of(node).value

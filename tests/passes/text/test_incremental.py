@@ -16,6 +16,7 @@ from hypothesis import strategies as some
 from mai.compiler.check import growing
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.onnx.prepared import prepare_export
@@ -112,9 +113,22 @@ def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @functools.cache
+def growing_graph(name: str, cache: str) -> Graph:
+    """The graph of a net of `CAUSAL_NETS`, prepared once for all tests, each of which has short blocks."""
+    return forms.prepare(causal_program(name).exports["generate"], cache=cache)
+
+
+def grow(name: str, cache: str, prompt: Any, **settings: Any) -> Any:
+    """What `run` says of a net of `CAUSAL_NETS`."""
+    inputs = {"prompt": prompt}
+    (result,) = evaluate(growing_graph(name, cache), inputs, {"seed": 5, **settings}, weights(causal_program(name)))
+    return result
+
+
+@functools.cache
 def recomputed(name: str) -> Any:
     """What a net appends to two prompts."""
-    return run(causal_program(name), np.random.default_rng(0).integers(0, 13, (2, 5)), cache="none", count=9)
+    return grow(name, "none", np.random.default_rng(0).integers(0, 13, (2, 5)), count=9)
 
 
 @functools.cache
@@ -122,14 +136,14 @@ def rows_alone(name: str) -> list[Any]:
     """Prompts of three lengths with the largest logits' tokens, each computed by itself."""
     rng = np.random.default_rng(1)
     prompts = [rng.integers(0, 13, (1, size)) for size in (5, 1, 3)]
-    return [run(causal_program(name), prompt, cache="none", temperature=0.0)[0] for prompt in prompts]
+    return [grow(name, "none", prompt, temperature=0.0)[0] for prompt in prompts]
 
 
 @pytest.mark.parametrize("cache", GROWING)
 @pytest.mark.parametrize("name", CAUSAL_NETS)
 def test_incremental_is_recomputed(name: str, cache: str) -> None:
     prompt = recomputed(name)[:, :5]
-    np.testing.assert_array_equal(run(causal_program(name), prompt, cache=cache, count=9), recomputed(name))
+    np.testing.assert_array_equal(grow(name, cache, prompt, count=9), recomputed(name))
 
 
 @pytest.mark.parametrize("cache", [*GROWING, "none"])
@@ -137,14 +151,14 @@ def test_incremental_is_recomputed(name: str, cache: str) -> None:
 def test_a_row_of_a_batch_is_its_run_alone(name: str, cache: str) -> None:
     """The largest logit, since a draw depends on the number of the row."""
     prompts = [row[:-6] for row in rows_alone(name)]
-    together = run(causal_program(name), side_by_side(prompts), cache=cache, temperature=0.0)
+    together = grow(name, cache, side_by_side(prompts), temperature=0.0)
     for row, alone in zip(together, rows_alone(name), strict=True):
         np.testing.assert_array_equal(row[-len(alone) :], alone)
 
 
 def test_what_the_last_token_alone_needs_is_computed_of_it_alone() -> None:
     """Layers without a memory, and the head: of a prompt that is read at once, too."""
-    graph = forms.prepare(causal_program("pointwise").exports["generate"], cache="concat")
+    graph = growing_graph("pointwise", "concat")
     layers = [node.output.type for node in graph.walk() if node.op.name in ("affine", "layer_norm")]
     assert len(layers) == 4
     assert all(axis.size == 1 for type in layers for axis in type.lead if axis.name != "batch")
@@ -195,11 +209,10 @@ def test_what_grows_is_not_warned_of() -> None:
 @pytest.mark.parametrize("cache", GROWING)
 @pytest.mark.parametrize("count", [0, 1, 2, 4, 5])
 def test_few_tokens(count: int, cache: str) -> None:
-    spec = causal_program("attention")
     prompt = np.array([[3], [4]])
-    grown = run(spec, prompt, cache=cache, count=count)
+    grown = grow("attention", cache, prompt, count=count)
     assert grown.shape == (2, 1 + count)
-    np.testing.assert_array_equal(grown, run(spec, prompt, cache="none", count=count))
+    np.testing.assert_array_equal(grown, grow("attention", "none", prompt, count=count))
 
 
 @pytest.mark.parametrize("name", CAUSAL_NETS)
@@ -209,11 +222,10 @@ def test_a_prompt_is_read_in_blocks(program: Maker, name: str) -> None:
     rng = np.random.default_rng(1)
     feed = {"prompt": side_by_side([rng.integers(0, 13, size) for size in (8, 1, 3, 5)])}
     whole = forms.prepare(checked.exports["generate"], cache="concat")
+    graphs, own = (whole, forms.prompt_blocks(forms.optimise(whole))), weights(checked)
     for temperature in (0.0, 1.0):
-        wanted, result = (
-            evaluate(graph, feed, {"seed": 5, "count": 9, "temperature": temperature}, weights(checked))[0]
-            for graph in (whole, forms.prompt_blocks(forms.optimise(whole)))
-        )
+        settings = {"seed": 5, "count": 9, "temperature": temperature}
+        wanted, result = (evaluate(graph, feed, settings, own)[0] for graph in graphs)
         np.testing.assert_array_equal(result, wanted)
 
 

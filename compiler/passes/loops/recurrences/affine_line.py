@@ -8,7 +8,7 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import Copier, path_between
-from mai.compiler.ir.structure import Lead, Spread, Unlead
+from mai.compiler.ir.structure import Lead, Unlead
 from mai.compiler.ir.types import Type, join_leads
 from mai.compiler.ops.elementwise import Add, Divide, Multiply, Negative, Subtract
 from mai.compiler.ops.elementwise.logic import Where
@@ -128,7 +128,7 @@ class Lines:
         return Line(self._viewed(node, x.slope), self._viewed(node, x.offset))
 
     def _viewed(self, node: Node, part: Value | None) -> Value | None:
-        if part is None or node.op is Spread or not part.type.rank + len(part.type.lead):
+        if part is None or not part.type.rank + len(part.type.lead):
             return part
         type = node.inputs[0].type
         full = self.builder.spread(self._expanded(part, type), join_leads([part.type, type]))
@@ -143,7 +143,7 @@ class Lines:
 Rule = Callable[..., Line | None]
 RULES: dict[type[Operation], Rule] = {
     Add: Lines.added, Subtract: Lines.subtracted, Negative: Lines.negated, Multiply: Lines.multiplied,
-    Divide: Lines.divided, Where: Lines.chosen, Lead: Lines.viewed, Unlead: Lines.viewed, Spread: Lines.viewed,
+    Divide: Lines.divided, Where: Lines.chosen, Lead: Lines.viewed, Unlead: Lines.viewed,
 }  # fmt: skip
 
 

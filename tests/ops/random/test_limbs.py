@@ -18,7 +18,7 @@ from mai.compiler.ops.random.limbs import balanced, limbs_of, philox_in_limbs, r
 from mai.compiler.ops.random.philox import LOW, MASK, MULTIPLIERS_SWAPPED, WORD
 from mai.compiler.ops.random.random_numbers import RandomHalves, RandomNormal, RandomUniform
 from mai.compiler.ops.random.words import NumpyWords
-from tests.support.cases.draws import KNOWN, graph_of, run
+from tests.support.cases.draws import DRAWS, KNOWN, graph_of, run
 
 Array = np.ndarray[Any, Any]
 GENERATOR = np.random.default_rng(0)
@@ -108,6 +108,11 @@ def test_a_number_below_a_bound_is_exact(count: int) -> None:
     wanted = [word * count >> 32 for word in words.tolist()]
     assert run(graph, feed, "portable").tolist() == run(graph, feed, "fast").tolist() == wanted
     assert Below.reference(np, *feed.values()).tolist() == wanted
+
+
+def test_with_whole_numbers_of_64_bits_a_bound_takes_few_operations() -> None:
+    fast, portable = (len(build(below(3), {}, DRAWS[draws]).graph) for draws in ("fast", "portable"))
+    assert fast < portable / 2
 
 
 DRAWN = [graph_of(op, (3,)) for op in (RandomHalves, RandomUniform, RandomNormal)]
