@@ -47,7 +47,6 @@ from mai.compiler.torch.recorder import Recorder
 from mai.compiler.torch.recurrences.exponential import exponential
 from mai.compiler.torch.recurrences.loops import loop
 from mai.compiler.torch.recurrences.recording import recurrence_code
-from mai.compiler.torch.recurrences.rooms import use_rooms
 from mai.compiler.torch.thin_products import is_thin, thin_product
 from mai.compiler.torch.turns import keeps_state, leaves_of, region_of, runs, turn
 
@@ -328,8 +327,6 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
             inner.sizes[STEPS_NAME] = inner.code.item(inner[turns].shape, 0)
         inner.nodes(region.nodes)
         inner.returns(region.outputs)
-        if turns is not None:
-            use_rooms(inner.code.graph, inner[turns].node)
         name = f"body_{len(self.bodies) + 1}"
         self.bodies[name] = inner
         body = self.code.graph.create_node("get_attr", name, (), {}, name=name)

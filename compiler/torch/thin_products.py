@@ -23,7 +23,7 @@ def is_thin(node: Node) -> bool:
 
 
 def thin_product(walk: TorchInterpreter, node: Node) -> fx.Proxy:
-    """Many products of a matrix and a vector: two to seven times as fast where torch sees a column as a row that was turned.
+    """Many products of a matrix and a vector: two to four times as fast where the vector is the row that comes first.
 
     A matrix that was transposed for it is read as it was before. Products of two vectors are made number by number.
     """
@@ -35,9 +35,9 @@ def thin_product(walk: TorchInterpreter, node: Node) -> fx.Proxy:
     if first.type.shape[-1] == 1:
         result = x * y
     elif first.type.shape[-2] != 1:
-        result = x @ y.squeeze(-1).unsqueeze(-2).mT
+        result = (y.squeeze(-1).unsqueeze(-2) @ x.mT).mT
     else:
-        result = x @ y if before is None else (walk[before] @ x.mT).mT
+        result = x @ y if before is None else x @ walk[before].mT
     return cast("fx.Proxy", result)
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import mai.compiler.torch.interpreter as interpreter
+import mai.compiler.torch.recurrences.recurrence as recurrence
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph
@@ -57,6 +58,9 @@ AFFINE = {
     "read twice": "h = zeros([3, 2])\n  repeat P shared as t {\n    h = 0.5 * h + x[t][:, None] * u[t]\n    y = h @ u[t]\n    z = h[:, 0]\n"
     "  } keep y as ys, z as zs\n  return sum(ys, axis = 0) + sum(zs, axis = 0)",
     "kept": "h = w\n  repeat P shared as t { h = sigmoid(x[t]) * h + x[t] } keep h as hs\n  return sum(hs * x, axis = 0)",
+    "shared": "h = w\n  g = w\n  repeat P shared as t {\n    (p, q) = split(concat(x[t], 2 * x[t] - 1), 2)\n    z = p * q\n"
+    "    h = sigmoid(z) * h + z\n    g = z / (1 + z^2) * g + z\n    y = softmax(h + g) * p\n  } keep y as ys, z as zs\n"
+    "  return sum(ys * zs, axis = 0) + h * g",
     "mapped": "h = w\n  repeat P shared as t { h = leak(h, x[t]) }\n  return h",
 }
 MAPPED = "layer leak(h: [], x: []) -> [] { return sigmoid(x) * h + x }\n"
@@ -230,6 +234,9 @@ BODIES = {**AFFINE, **{f"mixed, {kind}": body for kind, (body, _) in MIXED.items
 def test_blocks_of_turns_compute_what_the_loop_does(
     program: Maker, monkeypatch: pytest.MonkeyPatch, kind: str, turns: int
 ) -> None:
+    """Several blocks of as many turns, each where the one before was in memory, and one of fewer."""
+    monkeypatch.setattr(recurrence, "MOST_TURNS", 8)
+    monkeypatch.setattr(recurrence, "READ_BLOCK", 20)
     graph, feed = graph_of(program, BODIES[kind]), feed_of(turns)
     (wanted,) = evaluate(graph, feed, {}, {})
     result, back = gradients(graph, feed)

@@ -10,6 +10,7 @@ import torch
 
 import mai.compiler.torch.interpreter as interpreter
 import mai.compiler.torch.recurrences.recording as recording
+import mai.compiler.torch.recurrences.recurrence as recurrence
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ops.elementwise import Exp, Multiply
@@ -50,6 +51,12 @@ CONSTANT = """export f(x: [P, 3]) -> [P, 3] {
   return hs
 }
 """
+
+
+@pytest.fixture(autouse=True)
+def several_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of eight turns each, of which texts here have 37."""
+    monkeypatch.setattr(recurrence, "MOST_TURNS", 8)
 
 
 def graph_of(program: Maker, text: str) -> Graph:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from mai.compiler.torch.recurrences.decayed_products import decayed_products
-from mai.compiler.torch.recurrences.rooms import Rooms
 from mai.compiler.torch.recurrences.scans import scan, scan_back
+from mai.compiler.torch.recurrences.tape import Tape
 
 Places = tuple[int, ...]
 Came = Sequence[Tensor | None]
@@ -32,19 +32,19 @@ class Scanned:
     gives: the states before and after each turn, [turns, ...].
     last: the state after the last turn.
 
-    They are in `rooms` that the next block of this state uses, too.
+    first: the state before them, which the next block puts another in.
     """
 
-    def __init__(self, parts: Sequence[Tensor], first: Tensor, turns: int, rooms: Rooms) -> None:
-        self.rooms = rooms
+    def __init__(self, parts: Sequence[Tensor], first: Tensor, turns: int, tape: Tape) -> None:
+        self.tape = tape
         self.a, b = (x.expand(turns, *first.shape) for x in parts)
-        states = scan(self.a, b, first, rooms)
-        self.gives, self.last = (states[:-1], states[1:]), states[-1].clone()
+        states = scan(self.a, b, first, tape)
+        self.gives, self.first, self.last = (states[:-1], states[1:]), states[0], states[-1]
 
     def back(self, came: Came, carry: Tensor) -> tuple[Tensor, list[Tensor]]:
         """What comes back to the first state, then what the code of the way back is given: g, and the states before each turn."""
         before, after = came
-        g, first = scan_back(self.a, before, after, carry, self.rooms)
+        g, first = scan_back(self.a, before, after, carry, self.tape)
         return first, [g, self.gives[0]]
 
 
@@ -55,25 +55,36 @@ class Read:
     """
 
     def __init__(
-        self, parts: Sequence[Tensor], first: Tensor, turns: int, over: int, kept: int | None, fit: Sequence[Places]
-    ) -> None:
-        self.leaves = [x.detach().requires_grad_(torch.is_grad_enabled()) for x in (first, *parts)]
-        state, *results = self.leaves
-        a, k, v, q = (aligned(x, axes) for x, axes in zip(results, fit, strict=True))
-        if over == -1:  # The state's columns are what is summed over: the same with the state transposed.
-            k, v, state = v, k, state.mT
-        lead, (n, m) = (turns, *first.shape[:-2]), state.shape[-2:]
-        sizes = (lead, (*lead, n), (*lead, m), (*lead, n))
-        a, k, v, q = (x.expand(size) for x, size in zip((a, k, v, q), sizes, strict=True))
-        read, last = decayed_products(a, k, v, q, state)
-        self.ends = read if kept is None else read.unsqueeze(kept), last.mT if over == -1 else last
-        self.gives, self.last = (self.ends[0].detach(),), self.ends[1].detach()
+        self, parts: Sequence[Tensor], first: Tensor, turns: int, tape: Tape, comes_back: bool,
+        over: int, kept: int | None, fit: Sequence[Places],
+    ) -> None:  # fmt: skip
+        self.turns, self.tape, self.comes_back = turns, tape, comes_back
+        self.over, self.kept, self.fit = over, kept, fit
+        self.first = first.clone() if tape.keeps else first
+        read, self.last = tape.compute(self._computed, self.first, *parts)
+        self.gives = (read,)
+
+    def _computed(self, *first_and_parts: Tensor) -> tuple[Tensor, Tensor]:
+        """What is read, and the last state, from the first one and what it is computed of; their graph is kept for the way back."""
+        with torch.set_grad_enabled(self.comes_back):
+            self.leaves = [x.detach().requires_grad_(self.comes_back) for x in first_and_parts]
+            state, *results = self.leaves
+            a, k, v, q = (aligned(x, axes) for x, axes in zip(results, self.fit, strict=True))
+            if self.over == -1:  # The state's columns are what is summed over: the same with the state transposed.
+                k, v, state = v, k, state.mT
+            lead, (n, m) = (self.turns, *state.shape[:-2]), state.shape[-2:]
+            sizes = (lead, (*lead, n), (*lead, m), (*lead, n))
+            a, k, v, q = (x.expand(size) for x, size in zip((a, k, v, q), sizes, strict=True))
+            read, last = decayed_products(a, k, v, q, state)
+            read, last = read if self.kept is None else read.unsqueeze(self.kept), last.mT if self.over == -1 else last
+        self.ends = read, last
+        return read.detach(), last.detach()
 
     def back(self, came: Came, carry: Tensor) -> tuple[Tensor, list[Tensor]]:
         """What comes back to the first state, then what came to decays, keys, values and queries."""
-        (to_read,) = came
-        pairs = [(x, g.to(x.dtype)) for x, g in zip(self.ends, (to_read, carry), strict=True) if g is not None]
-        first, *parts = torch.autograd.grad(
-            [x for x, _ in pairs], self.leaves, [g for _, g in pairs], materialize_grads=True
-        )
+        first, *parts = self.tape.compute(self._came_back, *came, carry)
         return first, parts
+
+    def _came_back(self, *came: Tensor | None) -> tuple[Tensor, ...]:
+        pairs = [(x, g.to(x.dtype)) for x, g in zip(self.ends, came, strict=True) if g is not None]
+        return torch.autograd.grad([x for x, _ in pairs], self.leaves, [g for _, g in pairs], materialize_grads=True)

@@ -7,37 +7,48 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mai.compiler.torch.autograd_context import AutogradContext
-from mai.compiler.torch.recurrences.rooms import Rooms
+from mai.compiler.torch.recurrences.tape import Tape
 
 
-def scan(a: Tensor, b: Tensor, first: Tensor, room: Rooms) -> Tensor:
-    """The states h_t = a_t h_{t-1} + b_t, [1 + turns, ...], from the first on; a and b are [turns, ...]."""
+def scan(a: Tensor, b: Tensor, first: Tensor, tape: Tape) -> Tensor:
+    """The states h_t = a_t h_{t-1} + b_t, [1 + turns, ...], from the first on; a and b are [turns, ...].
+
+    They lie where b was, if nobody else reads that.
+    """
     dtype = torch.promote_types(first.dtype, b.dtype)
-    states = room.rows("states", a.shape[0] + 1, first, dtype)
+    states = tape.with_row(b)
+    if states is None or states.dtype != dtype:
+        states = torch.empty(a.shape[0] + 1, *first.shape, dtype=dtype, device=first.device)
     states[0] = first
-    slopes, offsets, steps = map(room.turns, (a.to(dtype), b.to(dtype), states))
+    slopes, offsets, steps = (x.unbind() for x in (tape.cast(a, dtype), tape.cast(b, dtype), states))
     for slope, offset, before, after in zip(slopes, offsets, steps, steps[1:], strict=False):
-        torch.addcmul(offset, slope, before, out=after)
+        tape.write(torch.addcmul, offset, slope, before, out=after)
     return states
 
 
 def scan_back(
-    a: Tensor, before: Tensor | None, after: Tensor | None, last: Tensor, room: Rooms
+    a: Tensor, before: Tensor | None, after: Tensor | None, last: Tensor, tape: Tape
 ) -> tuple[Tensor, Tensor]:
     """What comes back to the states after each turn, g_t = after_t + before_{t+1} + a_{t+1} g_{t+1}, and to the first.
 
     `before` and `after` are what came to the states by themselves, [turns, ...], `last` what came from later turns.
     """
-    came = torch.zeros_like(a, dtype=last.dtype) if after is None else after.to(last.dtype)
+    came = torch.zeros_like(a, dtype=last.dtype) if after is None else tape.cast(after, last.dtype)
     if before is not None:
-        came = torch.cat([came[:-1] + before[1:], came[-1:]])
-    total = room.rows("back", a.shape[0], last, last.dtype)
-    slopes, parts, steps = map(room.turns, (a.to(last.dtype), came, total))
-    torch.add(parts[-1], last, out=steps[-1])
+        came = tape.compute(_shifted, came, before)
+    is_free = tape.is_own(came) and came.is_contiguous()
+    total = came if is_free else torch.empty(a.shape[0], *last.shape, dtype=last.dtype, device=last.device)
+    slopes, parts, steps = (x.unbind() for x in (tape.cast(a, last.dtype), came, total))
+    tape.write(torch.add, parts[-1], last, out=steps[-1])
     for t in reversed(range(len(steps) - 1)):
-        torch.addcmul(parts[t], slopes[t + 1], steps[t + 1], out=steps[t])
-    first = slopes[0] * steps[0]
-    return total, first if before is None else first + before[0]
+        tape.write(torch.addcmul, parts[t], slopes[t + 1], steps[t + 1], out=steps[t])
+    first = tape.into(torch.mul, slopes[0], steps[0])
+    return total, first if before is None else tape.into(torch.add, first, before[0])
+
+
+def _shifted(came: Tensor, before: Tensor) -> Tensor:
+    """What came to the states after the turns, with what came to them before the next ones."""
+    return torch.cat([came[:-1] + before[1:], came[-1:]])
 
 
 def scanned(a: Tensor, b: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
@@ -49,7 +60,7 @@ def scanned(a: Tensor, b: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
 class _Scanned(torch.autograd.Function):
     @staticmethod
     def forward(ctx: AutogradContext, a: Tensor, b: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-        states = scan(a, b, first, Rooms())
+        states = scan(a, b, first, Tape(keeps=False))
         ctx.save_for_backward(a, states)
         return states[:-1], states[-1].clone()
 
@@ -57,5 +68,5 @@ class _Scanned(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: AutogradContext, before: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         a, states = ctx.saved_tensors
-        back, first = scan_back(a.expand_as(before), before, None, last, Rooms())
+        back, first = scan_back(a.expand_as(before), before, None, last, Tape(keeps=False))
         return (back * states[:-1]).sum_to_size(a.shape), back, first
