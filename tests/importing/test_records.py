@@ -16,7 +16,7 @@ from mai.spec.diagnostics import MaiError
 from mai.spec.family_records import Record, family_records
 from tests.support.command import invoke
 from tests.support.models.decoder_folders import DECODERS
-from tests.support.models.model_folders import ENCODERS, save
+from tests.support.models.model_folders import ENCODERS, SEQ2SEQ, save
 
 RECORDS = {name: record for name, record in family_records().items() if "reference" in record}
 
@@ -212,6 +212,7 @@ def test_the_command(tmp_path: Path) -> None:
         ("jamba", {"hidden_act": "gelu"}, "recurrences are known with silu"),
         ("falcon_h1", {"mamba_n_heads": 5}, "do not fit each other"),
         ("granitemoehybrid", {"layer_types": ["mamba"]}, "`layer_types` has 1 of 3 layers"),
+        ("t5", {"is_encoder_decoder": False}, "`is_encoder_decoder` is false for a model that makes a text"),
         ("deepseek_v3", {"head_dim": 2}, "`head_dim` is 2, by which positions would turn"),
         ("modernbert", {"layer_types": ["full_attention"]}, "`layer_types` has 1 of 3 layers"),
         ("gemma2", {"layer_types": ["sliding_attention"]}, "`layer_types` has 1 of 2 layers"),
@@ -219,7 +220,7 @@ def test_the_command(tmp_path: Path) -> None:
 )
 def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     """Fields that transformers takes and does not follow, or follows in other families."""
-    save({**ENCODERS, **DECODERS}[name].make(), tmp_path, **changes)
+    save({**ENCODERS, **DECODERS, **SEQ2SEQ}[name].make(), tmp_path, **changes)
     with pytest.raises(MaiError, match=message):
         import_folder(tmp_path, tmp_path / "m.mai")
 
