@@ -6,6 +6,7 @@ too: `model_signing verify key FOLDER --signature NAME.onnx.sig --public-key KEY
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from model_signing.hashing import Config
 
 ENDING, PUBLIC = ".sig", ".pub"
+HASHED = re.compile(r"Hash mismatch for \\*'([^'\\]+)")  # What the library says of a file that was changed.
 
 
 def signature_path(path: Path) -> Path:
@@ -65,7 +67,9 @@ def check_signature(path: Path, key: Path) -> None:
     try:
         config.verify(path.parent, signature_path(path))
     except Exception as error:  # What is no signature raises many types: of JSON, of protocol buffers, of cryptography.
-        message = f"{path} is not as it was signed, or another key signed it: {str(error) or type(error).__name__}"
+        changed = HASHED.findall(str(error))
+        why = f"{' and '.join(changed)} changed" if changed else str(error) or type(error).__name__
+        message = f"{path} is not as it was signed, or another key signed it: {why}"
         raise ModelError("signature-wrong", message, "copy it again, with its signature") from error
 
 
@@ -110,9 +114,11 @@ def _check_there(path: Path) -> None:
 
 
 def _key_error(key: Path, error: Exception) -> ModelError:
-    return ModelError(
-        "key-unreadable", f"{key} is no key that can be read: {reason(error)}", "mai sign --new-key FILE makes one"
+    public = key.with_name(key.name + PUBLIC)
+    help = (
+        f"{public} is there" if "PUBLIC KEY" in str(error) and public.exists() else "mai sign --new-key FILE makes one"
     )
+    return ModelError("key-unreadable", f"{key} is no key that can be read: {reason(error)}", help)
 
 
 @contextmanager

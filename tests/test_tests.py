@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,18 +17,18 @@ OF_TUPLES = {"_replace", "_asdict", "_fields"}  # public, though they do not loo
 FILES = sorted(TESTS.rglob("*.py"))
 
 
-def imports_between_tests(tree: ast.AST) -> Iterator[str]:
+def imports_between_tests(nodes: Sequence[ast.AST]) -> Iterator[str]:
     """Imports from a test file or a conftest; `tests.support` is for what is shared."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom):
             source = "." * node.level + (node.module or "")
             if node.level or (source.split(".")[0] == "tests" and source.split(".")[1:2] != ["support"]):
                 yield f"line {node.lineno} imports from {source}"
 
 
-def private_names(tree: ast.AST) -> Iterator[str]:
+def private_names(nodes: Sequence[ast.AST]) -> Iterator[str]:
     """Private functions that are imported, and private attributes of what is not the object itself."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.ImportFrom):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
@@ -44,8 +44,8 @@ def private_names(tree: ast.AST) -> Iterator[str]:
 def test_a_test_stands_alone_and_uses_public_names(folder: Path) -> None:
     wrong = []
     for path in (p for p in FILES if p.parent == folder):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        wrong += [f"{path.name}, {what}" for what in (*imports_between_tests(tree), *private_names(tree))]
+        nodes = [*ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+        wrong += [f"{path.name}, {what}" for what in (*imports_between_tests(nodes), *private_names(nodes))]
     assert wrong == []
 
 
@@ -60,8 +60,8 @@ def test_a_test_stands_alone_and_uses_public_names(folder: Path) -> None:
     ],
 )
 def test_the_rules_see_what_breaks_them(text: str) -> None:
-    tree = ast.parse(text)
-    assert [*imports_between_tests(tree), *private_names(tree)]
+    nodes = [*ast.walk(ast.parse(text))]
+    assert [*imports_between_tests(nodes), *private_names(nodes)]
 
 
 def test_the_slow_ones_are_those_that_take_long() -> None:
@@ -79,20 +79,9 @@ def test_the_slow_ones_are_those_that_take_long() -> None:
     assert choose_slow(seconds) == ["b", "c[1]", "c[3]", "d[1]", f"{OF_THINGS[0]}e[2]"]
 
 
-def test_every_slow_test_that_is_listed_is_there() -> None:
-    names = listed()
-    assert names == sorted(set(names))
-    for file in {name.split("::")[0] for name in names}:
-        functions = {
-            n.name
-            for n in ast.walk(ast.parse((TESTS.parent / file).read_text("utf-8")))
-            if isinstance(n, ast.FunctionDef)
-        }
-        assert {n.split("::")[1].split("[")[0] for n in names if n.startswith(f"{file}::")} <= functions
-
-
 def test_the_slow_ones_are_there() -> None:
     """A test that has moved, or has another name, is measured again."""
     texts = {path.relative_to(TESTS.parent).as_posix(): path.read_text(encoding="utf-8") for path in FILES}
     names = {f"{path}::{name}" for path, text in texts.items() for name in re.findall(r"(?m)^def (test_\w+)", text)}
     assert {name.split("[")[0] for name in listed()} <= names
+    assert listed() == sorted(set(listed()))

@@ -17,6 +17,7 @@ from mai.compiler.ir.operation import describe, type_text
 from mai.compiler.program import Program
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic
+from mai.spec.parsing.parse import sound_tree
 from mai.spec.record import record
 from mai.spec.source import Source, Span
 
@@ -94,6 +95,7 @@ def meaning_of(
         with keeping(kept), kept.log.watched(seen.note, form_of):
             checked = look_at(path, sets, {**texts, str(path): source}, data)
             if living.text != source.text:
+                sound_tree(readable, is_typed=True)  # Most of its parts are known.
                 with kept.of_parts():
                     look_at(path, sets, {**texts, str(path): readable}, data)
     except Exception as error:  # A server goes on; a package that is not installed is told so, too.

@@ -12,7 +12,9 @@ from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.interface.spec import Spec
-from mai.spec.diagnostics import MaiError
+from mai.spec import ast
+from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.diagnostics.suggest import closest
 
 if TYPE_CHECKING:
     from mai.runtime.model.model import Model
@@ -52,7 +54,7 @@ def run_magic(shell: Any, line: str, cell: str | None) -> Spec | None:
 
         raise UsageError(f"%%mai {line}: one name of Python, then CONST=VALUE\n\n{HELP}")
     consts = dict(word.split("=", 1) for word in words if "=" in word)
-    spec = Spec(cell, name, data=_values(Spec(cell, name).variables, shell.user_ns), **consts)
+    spec = Spec(cell, name, data=_values(Spec(cell, name).variable_names, shell.user_ns), **consts)
     findings = spec.check()
     if not findings:
         raise MaiError(findings.diagnostics)
@@ -72,12 +74,16 @@ def _tell_of_before(spec: Spec, before: object) -> None:
         print(f"note: {spec.name} was something else here, {type(before).__name__}; it is the spec now")
 
 
-def _values(variables: tuple[str, ...], names: Mapping[str, object]) -> object:
-    """The values that a spec's `python(...)` names, or None where it names none. Raises `NameError`."""
-    missing = next((each for each in variables if each not in names), None)
-    if missing is not None:
-        raise NameError(f"the spec is trained on python({missing}), and this notebook has no {missing}")
-    values = tuple(names[each] for each in variables)
+def _values(variables: tuple[ast.Name, ...], names: Mapping[str, object]) -> object:
+    """The values that a spec's `python(...)` names, or None where it names none. Raises `MaiError` at one that the notebook has not."""
+    for variable in variables:
+        if variable.id not in names:
+            meant = closest(variable.id, [name for name in names if not name.startswith("_")])
+            help = f"did you mean `{meant}`?" if meant else "a cell that ran before this one gives its data a name"
+            raise MaiError(
+                [Diagnostic("unknown-name", variable.span, f"this notebook has no `{variable.id}`", help=help)]
+            )
+    values = tuple(names[variable.id] for variable in variables)
     return values[0] if len(values) == 1 else values or None
 
 

@@ -13,7 +13,7 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 
 TRAINING = (
-    "steps", "batch", "seed", "device", "precision", "only", "weights", "quiet", "track", "shard", "debug_nan", "workers", "compile",
+    "steps", "batch", "seed", "device", "precision", "only", "weights", "quiet", "track", "shard", "debug_nan", "workers", "compile", "resume",
 )  # fmt: skip
 SEVERAL = ("only", "track")
 SAME_AS = {"drafts": "speculate", "held_out": "data"}  # Of fields that the command line calls otherwise.

@@ -150,13 +150,15 @@ class Run:
         """Go on where it was stopped, bit for bit as if it had not been. One that has ended stays as it is, unless `steps` are more than it has.
 
         Raises:
-            MaiError: it was begun elsewhere: with a run of the command line, `mai train SPEC --resume` goes on.
+            MaiError: it was begun elsewhere: its spec goes on with it, `spec.train(resume=True, out=run.folder)`.
         """
         if self._going is None:
             asked = self.summary.asked
-            command = f"mai train {asked.spec} --resume --out {self.folder}" if asked else "mai train SPEC --resume"
+            help = f"its spec goes on with it: spec.train(resume=True, out={str(self.folder)!r})"
+            if asked and Path(asked.spec).is_file():
+                help += f"; or mai train {asked.spec} --resume --out {self.folder}"
             message = f"the run in {self.folder} was begun elsewhere"
-            raise MaiError([Diagnostic("weights-missing", None, message, help=command)])
+            raise MaiError([Diagnostic("weights-missing", None, message, help=help)])
         spec, options_before = self._going
         spec.run = _train(spec, self.folder, replace(options_before, resume=True, weights=None, **options))
         return spec.run

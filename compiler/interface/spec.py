@@ -141,7 +141,8 @@ class Spec:
             data: instead of the spec's, for this run; see `Spec`.
             out: the run's folder, by default `runs/NAME`; a run that is in it is moved to `out/before`.
             options: those of the command line: `batch`, `seed`, `device`, `precision`, `only`, `weights`, `quiet`, `track`, `workers`, `compile`,
-                `shard`, `debug_nan`. `weights`, with which it begins, may be a module of `torch()` or arrays by name, too.
+                `shard`, `debug_nan`, `resume`. `weights`, with which it begins, may be a module of `torch()` or arrays by name, too. With
+                `resume=True` it goes on with the run in `out`, which another Python or the command line began, bit for bit.
 
         Raises:
             MaiError: the spec is not sound, the data do not fit, or the loss is not finite.
@@ -233,12 +234,17 @@ class Spec:
     @property
     def variables(self) -> tuple[str, ...]:
         """The names of Python that its `data` line speaks of: `python(points)`, or `python([a, b])`."""
+        return tuple(name.id for name in self.variable_names)
+
+    @property
+    def variable_names(self) -> tuple[ast.Name, ...]:
+        """These names, as they stand in the text."""
         source = self._data_line.source if self._data_line is not None else None
         if not isinstance(source, ast.Call) or source.function.span.text != Python.name:
             return ()
         values = [argument.value for argument in source.arguments]
         names = [item for value in values for item in (value.items if isinstance(value, ast.Stack) else (value,))]
-        return tuple(name.id for name in names if isinstance(name, ast.Name))
+        return tuple(name for name in names if isinstance(name, ast.Name))
 
     def _of_fields(self, data: object) -> object:
         """Data as they are, but for a dictionary of the values that the `data` line names, which are those of the fields."""

@@ -13,7 +13,7 @@ from mai.spec.diagnostics import Diagnostic
 def total_derivatives(subject: Subject) -> Iterator[Diagnostic]:
     """`jvp(u(z, t), t, 1)` where z was computed from t: the derivative goes through z, too."""
     bodies = [*(f.body for f in subject.functions), *(t.body for t in subject.trains)]
-    for body in bodies:
+    for body in bodies if any(map(_is_derivative, subject.nodes(ast.Call))) else ():
         yield from _in_body(body)
 
 
@@ -41,7 +41,7 @@ def _note(assign: ast.Assign, calls: dict[str, ast.Call], made_of: dict[str, set
 
 
 def _of_call(call: ast.Call, calls: dict[str, ast.Call], made_of: dict[str, set[str]]) -> Iterator[Diagnostic]:
-    if not isinstance(call.function, ast.Name) or call.function.id != "jvp" or len(call.arguments) != 3:
+    if not _is_derivative(call):
         return
     value, by = call.arguments[0].value, call.arguments[1].value
     derived = calls.get(value.id) if isinstance(value, ast.Name) else value
@@ -55,6 +55,10 @@ def _of_call(call: ast.Call, calls: dict[str, ast.Call], made_of: dict[str, set[
         at, along = (", ".join(texts) for texts in (_texts(places), _directions(places, by, call.arguments[2].value)))
         help = f"of the function alone, with {others} held still: `(y, dy) = jvp({derived.function.span.text}, ({at}), ({along}))`"
         yield warning("total-derivative", call.span, said, help=help)
+
+
+def _is_derivative(call: ast.Call) -> bool:
+    return isinstance(call.function, ast.Name) and call.function.id == "jvp" and len(call.arguments) == 3
 
 
 def _texts(places: Sequence[ast.Expr]) -> list[str]:

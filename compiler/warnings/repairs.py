@@ -73,7 +73,7 @@ def without_number(call: Span) -> list[Edit]:
 
 def exchanged_ends(subject: Subject, node: Node, words: str) -> list[Edit]:
     """The ends of a range that the call of a node ends with, the other way round."""
-    call = next((c for c in nodes_of(subject.file, ast.Call) if c.span == node.span), None)
+    call = next((c for c in subject.nodes(ast.Call) if c.span == node.span), None)
     ends = [a.value.span for a in call.arguments if a.name in (None, "low", "high")] if call is not None else []
     if len(ends) < 2:
         return []

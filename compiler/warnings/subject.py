@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import Any, TypeVar
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.program import Program, Training
 from mai.spec import ast
+from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Diagnostic, Edit, Help, Label
 from mai.spec.record import open_record
 from mai.spec.source import Span
+
+N = TypeVar("N")
 
 
 @open_record
@@ -20,6 +24,18 @@ class Subject:
     file: ast.File
     program: Program
     place: int = 0
+
+    @cached_property
+    def _by_kind(self) -> dict[type[object], list[Any]]:
+        """All nodes of the tree, by their classes: one walk for all rules."""
+        by_kind: dict[type[object], list[Any]] = {}
+        for node in nodes_of(self.file, object):
+            by_kind.setdefault(type(node), []).append(node)
+        return by_kind
+
+    def nodes(self, kind: type[N]) -> list[N]:
+        """Every node of a class, at any depth."""
+        return self._by_kind.get(kind, [])
 
     @cached_property
     def functions(self) -> tuple[ast.Function, ...]:

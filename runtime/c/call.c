@@ -6,6 +6,7 @@
 #include <string.h>
 
 mai_call *mai_call_new(const mai_model *model) {
+  if (!model) return NULL;
   mai_call *call = calloc(1, sizeof *call);
   if (!call) return out_of_memory(), NULL;
   call->model = model;
@@ -222,6 +223,7 @@ int compute(mai_call *call) {
 }
 
 int mai_run(mai_call *call) {
+  if (!call) return 0;
   if (json_member(call->model->manifest, "part")) return run_all_turns(call);
   int right = begin(call, cancels_of(call), call->limit) && prepare(call) && compute(call) && check_arrival(call);
   if (!right) call->outputs = 0;
@@ -239,6 +241,7 @@ static void count_cancel(mai_call *call) { __atomic_fetch_add(&call->cancels, 1,
 #endif
 
 int mai_cancel(mai_call *call) {
+  if (!call) return 0;
   count_cancel(call);
   return done(api->RunOptionsSetTerminate(call->options), "the call goes on");
 }
@@ -246,6 +249,7 @@ int mai_cancel(mai_call *call) {
 int mai_was_cancelled(const mai_call *call) { return call->was_cancelled; }
 
 const mai_result *mai_output(const mai_call *call, const char *name) {
+  if (!call) return NULL;
   if (!call->outputs) return fail("there are no results: the call has not run, or its last run failed"), NULL;
   for (size_t k = 0; k < call->outputs; k++)
     if (!name || strcmp(call->results[k].name, name) == 0) return &call->results[k];

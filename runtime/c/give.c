@@ -35,6 +35,7 @@ int check_range(const mai_port *port, double value) {
 }
 
 int mai_set_integer(mai_call *call, const char *setting, int64_t value) {
+  if (!call) return 0;
   const mai_port *port = port_to_give(call->model, setting, MAI_SETTING);
   if (!port) return 0;
   if (port->type != MAI_INTEGER) return mai_set(call, setting, (double)value);
@@ -50,6 +51,7 @@ static int check_whole(const mai_port *port, double value) {
 }
 
 int mai_set(mai_call *call, const char *setting, double value) {
+  if (!call) return 0;
   const mai_port *port = port_to_give(call->model, setting, MAI_SETTING);
   if (!port) return 0;
   if (!isfinite(value) && isfinite(port->initial) && port->type != MAI_INTEGER) return fail("`%s` is a finite number, this is %g", setting, value);
@@ -94,6 +96,7 @@ static int check_numbers(const mai_port *port, const void *values, size_t count)
 
 /* Take a value: the sizes with the batch in front, and where an example is given alone, with a batch of one. */
 static int give(mai_call *call, const char *input, mai_type type, const void *values, int rank, const int64_t *dims) {
+  if (!call) return 0;
   const mai_port *port = port_to_give(call->model, input, MAI_INPUT);
   int64_t whole[MAI_AXES] = {1};
   if (!port) return 0;

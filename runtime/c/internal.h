@@ -6,6 +6,8 @@
 #include "mai.h"
 #include "onnxruntime_c_api.h"
 
+#include <stdio.h>
+
 extern const OrtApi *api; /* of ONNX Runtime, once a file was loaded */
 
 /* What a manifest calls a `mai_type`, its bytes for one number, and ONNX Runtime's own constant. */
@@ -78,6 +80,9 @@ size_t place_of(const mai_model *model, const char *name, int output);
 
 /* The place of the setting that says how many tokens a text grows by; the number of ports where that is fixed. */
 size_t place_of_count(const mai_model *model);
+
+/* The checksum of the tensors of an ONNX file, as its manifest states it; 0 where it cannot be read as one. */
+int checksum_of(FILE *file, char digits[17]);
 
 /* The product of sizes; of what a program gives, `count_within` is 0 where it and its bytes are beyond all memory. */
 int count_within(int rank, const int64_t *dims, size_t width);

@@ -127,6 +127,7 @@ static void stop(struct alarm *alarm) {
 #endif
 
 int mai_set_timeout(mai_call *call, double seconds) {
+  if (!call) return 0;
   if (!(seconds > 0)) return fail("`timeout` is a number of seconds above 0, this is %g", seconds);
   call->limit = (time_limit){seconds, seconds};
   return 1;

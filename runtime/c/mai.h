@@ -8,7 +8,8 @@
        if (!mai_run(call)) fputs(mai_message(), stderr);
        const mai_result *points = mai_output(call, NULL);      (points->floats, points->dims)
 
-   A function that can fail returns 0 or NULL then, and `mai_message()` says why in a sentence. A model may be used from several
+   A function that can fail returns 0 or NULL then, and `mai_message()` says why in a sentence. So does one that gets NULL for a model or a
+   call, as nothing could be opened: the message stays that of the first failure, and checking the last step is enough. A model may be used from several
    threads at once, each with calls of its own. C++ programs also get the classes at the end, which free what they hold and throw. */
 #ifndef MAI_H
 #define MAI_H
@@ -59,6 +60,9 @@ const char *mai_message(void);
 
 /* Open a file, .onnx or .ort, on so many threads an operation, 0 for all cores. Large weights lie beside it, in `NAME.onnx.data`. */
 mai_model *mai_load(const char *path, int threads);
+
+/* Open a file although its weights are not those that mai wrote: one that another program has quantized. */
+mai_model *mai_load_changed(const char *path, int threads);
 void mai_free(mai_model *model);
 
 /* The ports of a file, in their order, and one of them by its name, or NULL. */
@@ -148,7 +152,8 @@ inline void check(int right) {
 /* A file. Calls and texts of it must not outlive it. */
 class model {
 public:
-  explicit model(const std::string &path, int threads = 0) : handle(detail::checked(mai_load(path.c_str(), threads))) {}
+  explicit model(const std::string &path, int threads = 0) : model(mai_load(path.c_str(), threads)) {}
+  static model changed(const std::string &path, int threads = 0) { return model(mai_load_changed(path.c_str(), threads)); }
   const mai_model *get() const { return handle.get(); }
   std::vector<mai_port> ports() const {
     size_t count = 0;
@@ -167,6 +172,7 @@ public:
   }
 
 private:
+  explicit model(mai_model *opened) : handle(detail::checked(opened)) {}
   std::unique_ptr<mai_model, detail::release> handle;
 };
 

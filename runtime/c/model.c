@@ -189,7 +189,21 @@ static int open_session(mai_model *model, const char *path, int threads) {
   return right;
 }
 
-mai_model *mai_load(const char *path, int threads) {
+/* Whether the weights are those that mai wrote. A file in ONNX Runtime's own format has rearranged them, and older ones have no checksum. */
+static int check_weights(const mai_model *model, const char *path) {
+  const char *stated = json_text(model->manifest, "checksum");
+  unsigned char bytes[HEAD];
+  char digits[17] = "";
+  FILE *file = stated ? open_file(path) : NULL;
+  if (!stated) return 1;
+  if (!file) return cannot_open(path, errno);
+  int is_ort = fread(bytes, 1, HEAD, file) == HEAD && memcmp(bytes + 4, "ORTM", 4) == 0;
+  int right = is_ort || (checksum_of(file, digits) && strcmp(digits, stated) == 0);
+  fclose(file);
+  return right ? 1 : fail("the weights of %s are not those that mai wrote: it is damaged, or another program has changed it", path);
+}
+
+static mai_model *load(const char *path, int threads, int may_be_changed) {
   if (!find_api() || !check_file(path)) return NULL;
   mai_model *model = calloc(1, sizeof *model);
   if (!model) return out_of_memory(), NULL;
@@ -197,11 +211,14 @@ mai_model *mai_load(const char *path, int threads) {
       mark_taken(model, api->SessionGetInputCount, api->SessionGetInputName) &&
       mark_taken(model, api->SessionGetOverridableInitializerCount, api->SessionGetOverridableInitializerName)) {
     list_shown(model);
-    return model;
+    if (may_be_changed || check_weights(model, path)) return model;
   }
   mai_free(model);
   return NULL;
 }
+
+mai_model *mai_load(const char *path, int threads) { return load(path, threads, 0); }
+mai_model *mai_load_changed(const char *path, int threads) { return load(path, threads, 1); }
 
 void mai_free(mai_model *model) {
   if (!model) return;
@@ -217,8 +234,8 @@ void mai_free(mai_model *model) {
 }
 
 const mai_port *mai_ports(const mai_model *model, size_t *count) {
-  *count = model->shown_count;
-  return model->shown;
+  *count = model ? model->shown_count : 0;
+  return model ? model->shown : NULL;
 }
 
 size_t place_of(const mai_model *model, const char *name, int output) {
@@ -233,6 +250,7 @@ size_t place_of_count(const mai_model *model) {
 }
 
 const mai_port *mai_port_named(const mai_model *model, const char *name) {
+  if (!model) return NULL;
   size_t p = place_of(model, name, 0);
   if (p == model->count) p = place_of(model, name, 1);
   return p < model->count && !model->hidden[p] ? &model->ports[p] : NULL;

@@ -61,6 +61,7 @@ static int begin_turns(mai_progress *progress) {
 }
 
 mai_progress *mai_progress_new(mai_call *call, int64_t every) {
+  if (!call) return NULL;
   const json *part = json_member(call->model->manifest, "part");
   if (!part) return fail("this is no file of some turns: take NAME.step.onnx, which mai compile --progress writes"), NULL;
   if (every < 1) return fail("`every` is at least 1, a whole number, this is %" PRId64, every), NULL;
@@ -108,6 +109,7 @@ static int take_turns(mai_progress *progress) {
 }
 
 int mai_advance(mai_progress *progress, int64_t *turns, int64_t *total) {
+  if (!progress) return -1;
   if (progress->failure[0]) return fail("%s", progress->failure), -1;
   if (progress->taken >= progress->total) return 0;
   if (!take_turns(progress)) {

@@ -11,6 +11,7 @@
 #define check_prompt mai_own_check_prompt
 #define check_range mai_own_check_range
 #define check_sizes mai_own_check_sizes
+#define checksum_of mai_own_checksum_of
 #define compute mai_own_compute
 #define compute_turn mai_own_compute_turn
 #define count_of mai_own_count_of

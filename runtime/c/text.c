@@ -72,6 +72,7 @@ static int check_others(const mai_text *text) {
 }
 
 mai_text *mai_text_new(mai_call *call, const int64_t *prompt, size_t length, int64_t most) {
+  if (!call) return NULL;
   const mai_model *model = call->model;
   const json *step = json_member(model->manifest, "step");
   if (!step) return fail("this is no file of one turn: take NAME.step.onnx"), NULL;
@@ -153,6 +154,7 @@ static int read_parts(mai_text *text) {
 }
 
 int mai_next(mai_text *text, int64_t *token) {
+  if (!text) return -1;
   if (text->failure[0]) return fail("%s", text->failure), -1;
   if (text->is_over || text->turns >= text->most) return 0;
   if ((text->turns == 0 && !read_parts(text)) || !take(text, text->waiting, text->count, 0, token)) {

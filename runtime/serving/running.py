@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from difflib import get_close_matches
 from functools import partial
 
 from starlette.requests import Request
@@ -21,7 +22,8 @@ from mai.runtime.serving.reading import JSON, NPY, NPZ, as_call_values, check_li
 from mai.runtime.serving.served import Served
 from mai.runtime.serving.writing import as_json, choose_format, described_answer, respond, respond_by_events, started
 
-PROGRESS, PARTIAL = "progress", "partial"
+FORMAT, RANGE, PROGRESS, PARTIAL = "format", "range", "progress", "partial"
+QUERY = (FORMAT, RANGE, TIMEOUT, PROGRESS, PARTIAL)  # What the address of a call may say behind its `?`.
 MOST_DIGITS = 9  # Of a number of steps.
 KINDS = (JSON, NPZ, NPY)
 # What programs say of a text where their user says nothing of it: nothing, curl's word, that of a browser's `fetch`. It is read as JSON.
@@ -39,8 +41,9 @@ def describe(served: Mapping[str, Served], request: Request) -> Response:
 async def run(served: Mapping[str, Served], options: Options, request: Request) -> Response:
     """`POST /run/NAME`: one call of a file."""
     one = find(served, request.path_params["name"])
-    span = request.query_params.get("range")
-    form = choose_format(request.query_params.get("format"), request.headers.get("accept", ""))
+    _check_query(request.query_params)
+    span = request.query_params.get(RANGE)
+    form = choose_format(request.query_params.get(FORMAT), request.headers.get("accept", ""))
     values = await read_values(one, options, request)
     seconds = seconds_of(options, request.query_params.get(TIMEOUT))
     every = _every(request.query_params.get(PROGRESS), form)
@@ -57,6 +60,15 @@ async def run(served: Mapping[str, Served], options: Options, request: Request) 
         return respond(one.model, *one.model.finish(call, results), notes, form, span)
 
     return await asyncio.to_thread(answer)
+
+
+def _check_query(names: Iterable[str]) -> None:
+    """Refuse a name that says nothing: a misspelt `timeout` would be no limit, without a word."""
+    for name in names:
+        if name not in QUERY:
+            near = get_close_matches(name, QUERY, n=1)
+            help = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(QUERY)}; settings are in the body"
+            raise ModelError("input-unknown", f"an address of a call says no `{name[:40]}`", help)
 
 
 def _every(asked: str | None, form: str) -> int | None:

@@ -120,10 +120,13 @@ def _with_brackets(text: str, source: Source, report: Reporter) -> str:
 
 
 def _file(text: str, source: Source, report: Reporter) -> ast.File | None:
-    """The syntax tree; None for a text that is not of the language, whose errors are reported."""
+    """The syntax tree; None for a text in which something is wrong, which is reported: what is right in it is read no second time."""
     own, file = Reporter(), None
+    left = _without_sound(text)
     try:
-        file = Parser(tables(), text, TreeBuilder(source, own)).parse()
+        file = Parser(tables(), left, TreeBuilder(source, own)).parse()
+        if left != text and not own.diagnostics and not report.diagnostics:
+            file = Parser(tables(), text, TreeBuilder(source, own)).parse()
     except NotOfTheLanguage:
         _report_syntax(text, source, report)
         return None

@@ -15,6 +15,7 @@ from mai.compiler.editor.outline import folds, hints, lenses, outline, tokens
 from mai.compiler.editor.places import offset_of, place_of
 from mai.compiler.elaborate.expressions import calls
 from mai.compiler.elaborate.repeating.templates import repeat
+from mai.spec.parsing.lalr import Parser
 from mai.spec.source import Source
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +73,17 @@ def test_a_check_reads_a_text_once_and_repeats_calls_that_are_alike(monkeypatch:
     monkeypatch.setattr(calls, "key_of", lambda *_: None)
     again = Desk().put(path, path.read_text(), None).check({})
     assert meaning.seen.forms == again.seen.forms
+
+
+def test_a_letter_that_breaks_a_text_lets_its_own_declaration_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the one after it, where the end of the first is seen: what is sound around them was read before."""
+    path, read = ROOT / "examples" / "moons_flow.mai", list[str]()
+    text, desk, parse = path.read_text(), Desk(), Parser.parse
+    desk.put(path, text, None).check(desk.texts())
+    monkeypatch.setattr(Parser, "parse", lambda parser: read.append("".join(parser.text.split())) or parse(parser))
+    broken = desk.put(path, text.replace("return x\n", "return x +\n", 1), None)
+    assert broken.check(desk.texts()).diagnostics
+    assert read and max(map(len, read)) < len("".join(text.split())) / 2
 
 
 def test_calls_in_a_growing_text_are_repeated_as_well(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,7 +91,15 @@ class Host:
 
     def __init__(self, library: Path) -> None:
         self.c = ctypes.CDLL(str(library))
-        for name in ("mai_load", "mai_call_new", "mai_text_new", "mai_progress_new", "mai_ports", "mai_port_named"):
+        for name in (
+            "mai_load",
+            "mai_load_changed",
+            "mai_call_new",
+            "mai_text_new",
+            "mai_progress_new",
+            "mai_ports",
+            "mai_port_named",
+        ):
             getattr(self.c, name).restype = c_void_p
         self.c.mai_message.restype = self.c.mai_label_name.restype = self.c.mai_tokenizer.restype = c_char_p
         self.c.mai_output.restype = POINTER(Result)
@@ -363,6 +371,13 @@ def test_what_is_missing_or_no_file(host: Host, files: Path) -> None:
             expected.value.message if name == "." else str(expected.value)
         )  # Python lists the files of a folder, too.
         assert str(caught.value) == said
+    nothing = c_void_p(host.c.mai_call_new(c_void_p(host.c.mai_load(b"no.onnx", 1))))
+    assert (
+        not host.c.mai_set(nothing, b"steps", c_double(2))
+        and not host.c.mai_run(nothing)
+        and not host.c.mai_output(nothing, None)
+    )
+    assert host.c.mai_message() == b"cannot open no.onnx: no such file or directory"
     with pytest.raises(ModelError, match=r"the input `x` is missing \(it takes x, w, label, scale\)"):
         host.results(host.call(host.load(files / "flow.moved.onnx")))
     with pytest.raises(ModelError, match="has not run"):
@@ -371,6 +386,20 @@ def test_what_is_missing_or_no_file(host: Host, files: Path) -> None:
         host.call(host.load(files / "flow.sample.onnx"), steps=2.5)
     with pytest.raises(ModelError, match="`steps` is at least 1, this holds 0"):
         host.call(host.load(files / "flow.sample.onnx"), steps=0)
+
+
+@pytest.mark.parametrize("name", ["flow.sample.onnx", "text.generate.onnx"])
+def test_damaged_weights_are_refused(host: Host, files: Path, tmp_path: Path, name: str) -> None:
+    bits, path = bytearray((files / name).read_bytes()), tmp_path / name
+    largest = max((bytes(t.raw_data) for t in onnx.load(files / name).graph.initializer), key=len)
+    bits[bits.index(largest) + len(largest) // 2] ^= 1
+    path.write_bytes(bits)
+    with pytest.raises(ModelError) as expected:
+        load(path)
+    with pytest.raises(ModelError) as caught:
+        host.load(path)
+    assert str(caught.value) == expected.value.message
+    host.c.mai_free(c_void_p(host.right(host.c.mai_load_changed(str(path).encode(), 1))))
 
 
 def test_a_solver_that_does_not_arrive(host: Host, files: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_cell_is_a_spec(tmp_path: Path) -> None:
     assert "magics.py" not in shown[6]
     assert "call flow.moved" in shown[8]
     assert "unknown-name" in shown[9]
-    assert "this notebook has no nowhere" in shown[10]
+    assert "this notebook has no `nowhere`" in shown[10] and "^^^^" in shown[10] and "magics.py" not in shown[10]
     assert "error[input-shape]" in shown[11] and "model.py" not in shown[11]
 
 

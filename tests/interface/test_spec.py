@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -212,9 +213,16 @@ def test_an_interrupt_keeps_the_run_and_resume_goes_on() -> None:
     with pytest.raises(mai.MaiError, match="no weights yet"):
         run.weights  # noqa: B018
     assert whole.state == "done"
+    shutil.copytree("cut", "copied")
+    with pytest.raises(
+        mai.MaiError, match=r"begun elsewhere \(its spec goes on with it: spec.train\(resume=True, out='copied'\)\)"
+    ):
+        mai.Run("copied").resume()
     longer = run.resume(steps=run.steps + 5)
     assert longer.state == "done" and longer.steps == run.steps + 5
     assert longer.resume().steps == longer.steps
+    elsewhere = mai.Spec(FLOW, "flow", data=POINTS).train(longer.steps, out="copied", quiet=True, resume=True)
+    assert elsewhere.weights.read_bytes() == longer.weights.read_bytes()
 
 
 def test_a_stopped_run_is_ended_where_it_stands() -> None:

@@ -76,7 +76,7 @@ def _constant(builder: Builder, array: Array) -> Value:
 def code_of(graph: Graph, *outputs: Value) -> Graph:
     """A graph without derivatives that computes these outputs."""
     graph.outputs, graph.output_names = list(outputs), [f"y{i}" for i in range(len(outputs))]
-    return prune(differentiate(graph))
+    return prune(differentiate(prune(graph)))  # Without the derivatives that earlier outputs asked for.
 
 
 def values(graph: Graph, feed: dict[str, Array]) -> list[Array]:

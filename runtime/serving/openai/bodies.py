@@ -80,7 +80,7 @@ class Completion(Asked):
     """`/v1/completions`: texts, or tokens, to go on from."""
 
     prompt: str | list[str] | list[int] | list[list[int]]
-    logprobs: bool | Annotated[int, Field(ge=0, le=MOST_LIKELIEST)] | None = None
+    logprobs: Annotated[int, Field(ge=0, le=MOST_LIKELIEST)] | bool | None = None
 
     @property
     def likeliest(self) -> int | None:

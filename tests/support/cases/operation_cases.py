@@ -97,9 +97,16 @@ def may_lead(op: type[Operation], case: Case) -> list[bool]:
     return [place not in op.unled and s is not None and s.lead for place, s in enumerate(case.inputs)]
 
 
-def lead_choices(op: type[Operation], case: Case) -> list[tuple[Lead, ...]]:
-    """Every mixture of lead axes for up to two inputs; for more, each choice on every input and some mixtures."""
-    options = [list(LEADS.values()) if free else [()] for free in may_lead(op, case)]
-    if len(options) <= 2 or sum(len(o) > 1 for o in options) <= 2:
-        return list(itertools.product(*options))
+def lead_choices(op: type[Operation], number: int) -> list[tuple[Lead, ...]]:
+    """Of a case of an operation every mixture of lead axes for up to two inputs; for more, each choice on every input and some mixtures.
+
+    Where an operation has several cases, those next to each other have one half of the mixtures of two inputs each.
+    """
+    options = [list(LEADS.values()) if free else [()] for free in may_lead(op, op.cases[number])]
+    if sum(len(o) > 1 for o in options) <= 2:
+        mixtures = [*itertools.product(*options)]
+        if len(mixtures) < len(LEADS) ** 2 or len(op.cases) == 1:
+            return mixtures
+        half = CASES.index((op.name, number)) % 2
+        return [m for place, m in enumerate(mixtures) if (place + place // len(LEADS)) % 2 == half]
     return [tuple(o[(i + j * k) % len(o)] for j, o in enumerate(options)) for i in range(4) for k in range(3)]
