@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.weights.adapters import CONFIG as ADAPTER
 from mai.compiler.weights.families import Family, family_of, misfits
+from mai.compiler.weights.label_head import find_label_head
 from mai.compiler.weights.load import plan_assignments
 from mai.compiler.weights.modules import MODULES
 from mai.compiler.weights.propose import Line, Proposal, propose_of_family
@@ -123,7 +123,7 @@ def import_folder(
         spare = record.get("other_heads", {}).get(settings["head"], [])
         sets = ["dense", *record["rules"]] if settings.get("dense") else record["rules"]
         family = family_of(sets, numbers_of(record, settings))
-        kept = None if classifier_of is None else {*classifier_of} - {*_heads(text, out)}
+        kept = None if classifier_of is None else {*classifier_of} - _heads(text, out)
         text, program = _with_rules(text, family, spare, files, out, kept)
     return _imported(folder, record, settings, text, program, tuple(notes), out, begins_anew=classifier_of is not None)
 
@@ -355,13 +355,10 @@ def _with_rules(
     return text, program
 
 
-def _heads(text: str, out: Path) -> Iterator[str]:
-    """The nets of a classifier that have a number for each label: those with other shapes where there is one label more."""
-    more = re.sub(
-        r"^(const classes = )(\d+)$", lambda match: f"{match[1]}{int(match[2]) + 1}", text, flags=re.MULTILINE
-    )
-    weights, others = check_text(out, text).meaning().weights, check_text(out, more).meaning().weights
-    yield from (name.partition(".")[0] for name, weight in weights.items() if others[name].shape != weight.shape)
+def _heads(text: str, out: Path) -> set[str]:
+    """The nets of a classifier that have a number for each label."""
+    head = find_label_head(text, out)
+    return set() if head is None else {name.partition(".")[0] for name in head.weights}
 
 
 def _begin_anew(proposal: Proposal, text: str, nets: Collection[str], files: TensorFiles, out: Path) -> None:
