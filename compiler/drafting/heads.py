@@ -9,16 +9,14 @@ from pathlib import Path
 from mai.compiler.check import check_text
 from mai.compiler.data.fields import bad
 from mai.compiler.program import Program
+from mai.compiler.weights.label_head import find_label_head
 from mai.compiler.weights.rules import Rule
 from mai.runtime.inputs.cells import few_of
-from mai.spec import ast
-from mai.spec.diagnostics import Change, Reporter
+from mai.spec.diagnostics import Change
 from mai.spec.diagnostics.edit import changed
-from mai.spec.parsing.parse import parse
 from mai.spec.record import record
-from mai.spec.source import Source, Span
+from mai.spec.source import Span
 
-CLASSES = "classes"
 UNNAMED = re.compile(r"LABEL_\d+")  # As transformers calls labels that nobody has named.
 
 
@@ -62,22 +60,18 @@ def with_new_head(text: str, spec: Path, labels: int) -> str:
     Raises:
         MaiError: the spec does not say how many labels there are.
     """
-    file, program = parse(Source(str(spec), text, spec.name), Reporter()), checked(spec, text)
-    count = next((each for each in file.declarations if isinstance(each, ast.Const) and each.name.id == CLASSES), None)
-    if count is None or program.loading is None:
+    head = find_label_head(text, spec)
+    if head is None or head.program.loading is None:
         raise bad("the head of this model has no number of labels that could be another")
-    span = count.value.span
-    other = checked(spec, changed(text, [Change(span, f"({span.text}) + 1")]))
-    new = {name for name, weight in program.weights.items() if other.weights[name].shape != weight.shape}
-    changes = [Change(span, str(labels))]
-    for rule in program.loading.rules:
-        named = [name for name in program.weights if rule.target.match(name)]
-        if rule.source is not None and not new.isdisjoint(named):
-            changes.append(_change(rule, named, new))
+    changes = [Change(head.count, str(labels))]
+    for rule in head.program.loading.rules:
+        named = [name for name in head.program.weights if rule.target.match(name)]
+        if rule.source is not None and not head.weights.isdisjoint(named):
+            changes.append(_change(rule, named, head.weights))
     return changed(text, changes)
 
 
-def _change(rule: Rule, named: Sequence[str], new: set[str]) -> Change:
+def _change(rule: Rule, named: Sequence[str], new: frozenset[str]) -> Change:
     """The lines in the place of a rule that gives values to parameters which are new, and perhaps to others."""
     assert rule.source is not None
     ours = [name for name in named if name in new]

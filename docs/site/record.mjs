@@ -104,10 +104,9 @@ const SCENES = {
     await page.locator("#drawing:not(.old) svg").waitFor();
     await film.see(8);
     await page.locator("#tab-run").click();
-    const canvas = page.frameLocator("#run iframe").locator("canvas").first();
-    await canvas.waitFor();
-    await canvas.scrollIntoViewIfNeeded();
-    await page.waitForTimeout(1000); // Until it is drawn.
+    const frame = page.frameLocator("#run iframe");
+    await frame.getByText("on this machine").first().waitFor();
+    await frame.locator("canvas").first().scrollIntoViewIfNeeded();
     await film.see(10);
   },
 };

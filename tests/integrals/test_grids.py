@@ -92,10 +92,10 @@ def test_a_step_has_noise_of_its_own_length(solver: str, bounds: str, program: M
         f"export f(x: [], steps: int = 5) -> [steps + 1] {{\n  integrate s in {bounds} using {solver}(steps, grid = power(2)) "
         "{ dx = 0 * ds + dW } keep x as xs\n  return xs\n}\n"
     )
-    (paths,) = ends(program, text, {"x": np.zeros(20_000)}, seed=1)
+    (paths,) = ends(program, text, {"x": np.zeros(5000)}, seed=1)
     lengths = np.diff(2 * np.linspace(0, 1, 6) ** 2)
     wanted = lengths if bounds == "0..2" else lengths[::-1]
-    np.testing.assert_allclose(np.diff(paths, axis=1).var(0), wanted, rtol=6 * np.sqrt(2 / 20_000))
+    np.testing.assert_allclose(np.diff(paths, axis=1).var(0), wanted, rtol=6 * np.sqrt(2 / 5000))
 
 
 def test_the_integral_of_a_noise_is_that_of_uneven_steps(program: Maker) -> None:

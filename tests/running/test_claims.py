@@ -136,19 +136,22 @@ def test_what_is_not_finite_does_not_hold(tmp_path: Path) -> None:
     assert "its right side is infinite" in in_words(infinite)
 
 
-@pytest.mark.parametrize(
-    "check",
-    [
-        "not (a > 1)", "a > 1 or true", "all([a, 2 * u] > 1) == false", "not big", "mean(where([a, u] > 3, 1, 0)) < 0.6",
-        "sum(where([a, u] > 3, 1, 0)[:, None]) < 1", "mean(across(where(a > 1, 1, 0))) < 0.5", "not any(across(a) > u)",
-        "where(u > 2, true, a != 1)", "1 - where(a > 0, 1, 0) > 0",
-    ],
+OF_NAN = (
+    "not (a > 1)", "a > 1 or true", "all([a, 2 * u] > 1) == false", "not big", "mean(where([a, u] > 3, 1, 0)) < 0.6",
+    "sum(where([a, u] > 3, 1, 0)[:, None]) < 1", "mean(across(where(a > 1, 1, 0))) < 0.5", "not any(across(a) > u)",
+    "where(u > 2, true, a != 1)", "1 - where(a > 0, 1, 0) > 0",
 )  # fmt: skip
-def test_what_cannot_be_compared_does_not_hold(check: str, tmp_path: Path) -> None:
+
+
+def test_what_cannot_be_compared_does_not_hold(tmp_path: Path) -> None:
+    """Each check by itself, in one file: `u`, which one beside it reads, is a number."""
     draws = "  u ~ uniform(0, 1)\n  a = log(u - 1)\n  big = a > 1\n"
-    (finding,) = findings(tmp_path, f"claim c(count = 4, seeds = 1) {{\n{draws}  check {check}\n}}\n")
-    assert not finding.holds
-    assert "is NaN, not a number, for 4 of 4 examples" in in_words(finding)
+    checks = "".join(f"  check {check}\n" for check in ("u < 2", *OF_NAN))
+    sound, *others = findings(tmp_path, f"claim c(count = 4, seeds = 1) {{\n{draws}{checks}}}\n")
+    assert sound.holds and [finding.text for finding in others] == [*OF_NAN]
+    for finding in others:
+        assert not finding.holds
+        assert "is NaN, not a number, for 4 of 4 examples" in in_words(finding)
 
 
 def test_what_is_not_taken_need_not_be_compared(tmp_path: Path) -> None:
@@ -204,6 +207,21 @@ def test_exports_are_written_beside_a_claim_that_is_refused(tmp_path: Path) -> N
         compile_all(spec, ["f"], None, tmp_path, DEFAULTS, check=True)
     assert [d.message for d in refused.value.diagnostics] == ["claim `wrong`: `sqrt` of these numbers is not a number"]
     assert [f.claim for f in load(tmp_path / "spec.f.onnx").manifest.claims] == ["right"]
+
+
+def test_exports_are_written_beside_a_claim_whose_data_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(
+        'data x: [2] from npz("gone.npz")\nnet f(x: [2]) -> [2] { return linear(x, 2) }\ntrain(steps = 1) { minimize sum(f(x)) }\n'
+        "export g(x: [2]) -> [2] { return f(x) }\nclaim of_data { check x[0] < 9 }\nclaim right { check 1 > 0 }\n"
+    )
+    spec = check(path).program
+    assert spec is not None
+    with pytest.raises(MaiError) as refused:
+        compile_all(spec, ["g"], None, tmp_path, DEFAULTS, check=True)
+    (only,) = refused.value.diagnostics
+    assert only.message.startswith("claim `of_data`: ") and "gone.npz" in only.message
+    assert [f.claim for f in load(tmp_path / "spec.g.onnx").manifest.claims] == ["right"]
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ export function makeEditor({ parent, ask, changed, commands }) {
       Prec.high(keymap.of(keys)), basicSetup, keymap.of([indentWithTab]), language, indentUnit.of("  "), syntaxHighlighting(style),
       language.data.of({ autocomplete: (context) => complete(ask, context) }),
       shapes, lintGutter(), hover(ask), signatures(ask), darkness.of(dark(false)), EditorState.tabSize.of(2),
-      EditorView.contentAttributes.of({ "aria-label": "A text in mai" }),
+      EditorView.contentAttributes.of({ "aria-label": "A text in mai", tabindex: "0" }),
       EditorView.updateListener.of((update) => update.docChanged && changed()),
       EditorView.domEventHandlers({ mousedown: (event, view) => defines(ask, event, view) }),
     ],

@@ -10,10 +10,11 @@ import pytest
 import torch
 from scipy import stats
 
+from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.ops.random.philox import MASK, MULTIPLIERS_SWAPPED, WORD, key_schedule, philox
 from mai.compiler.ops.random.random_numbers import RandomHalves, RandomNormal, RandomUniform
-from tests.support.cases.draws import DRAWS, KNOWN, graph_of, run
+from tests.support.cases.draws import DRAWS, KNOWN, Numbers, graph_of, opened, run
 
 
 @pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)
@@ -72,14 +73,17 @@ def test_an_example_draws_the_same_in_every_batch(op: Any) -> None:
 
 
 @pytest.mark.parametrize("op", [RandomHalves, RandomUniform, RandomNormal])
-@pytest.mark.parametrize("seed", [0, WORD + MASK, 0x299F31D0A4093822, 2**63 - 1, -1])
-def test_numpy_torch_and_onnx_draw_the_same(op: Any, seed: int, agree: Callable[..., np.ndarray[Any, Any]]) -> None:
-    example = np.array([0, 1, 2, MASK, WORD, 2**62])
-    feed = {"turn": np.array(WORD + 7), "example": example}
-    wanted = agree(graph_of(op, (5,)), feed, {"batch": len(example)}, settings={"seed": seed})
-    for draws in ("fast", "cuda"):
-        drawn = run(graph_of(op, (5,)), {"seed": np.array(seed), **feed}, draws)
-        np.testing.assert_allclose(drawn, wanted, *((0, 0) if op is not RandomNormal else (2e-5, 2e-5)))
+def test_numpy_torch_and_onnx_draw_the_same(
+    op: Any, agree: Callable[..., Numbers], engines_of: Callable[[Graph], dict[str, Any]]
+) -> None:
+    graph, example = graph_of(op, (5,)), np.array([0, 1, 2, MASK, WORD, 2**62])
+    feed, engines = {"turn": np.array(WORD + 7), "example": example}, engines_of(graph)
+    others = [opened(graph, draws) for draws in ("fast", "cuda")]
+    for seed in (0, WORD + MASK, 0x299F31D0A4093822, 2**63 - 1, -1):
+        wanted = agree(graph, feed, {"batch": len(example)}, settings={"seed": seed}, engines=engines)
+        for other in others:
+            drawn = other({"seed": np.array(seed), **feed})
+            np.testing.assert_allclose(drawn, wanted, *((0, 0) if op is not RandomNormal else (2e-5, 2e-5)))
 
 
 @pytest.mark.parametrize("op", [RandomHalves, RandomUniform])
@@ -111,9 +115,11 @@ def test_seeds_turns_places_and_examples_all_count() -> None:
 @pytest.mark.parametrize("draws", DRAWS)
 @pytest.mark.parametrize("op", [RandomHalves, RandomNormal])
 def test_onnx_runtime_draws_the_same_for_every_batch_and_thread_count(op: Any, draws: str) -> None:
-    def drawn(batch: int, threads: int) -> np.ndarray[Any, Any]:
-        feed = {"seed": np.array(5), "turn": np.array(1), "example": np.arange(batch)}
-        return run(graph_of(op, (3, 2)), feed, draws, threads)
+    graph = graph_of(op, (3, 2))
+    by_threads = {threads: opened(graph, draws, threads) for threads in (1, 2)}
+
+    def drawn(batch: int, threads: int) -> Numbers:
+        return by_threads[threads]({"seed": np.array(5), "turn": np.array(1), "example": np.arange(batch)})
 
     large = drawn(1000, 2)
     for batch, threads in ((1, 1), (7, 2), (1000, 1)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.ops.random.philox import MASK
 
+Numbers = np.ndarray[Any, Any]
 DRAWS = {"portable": CompileOptions(), "fast": CompileOptions(draws="fast"), "cuda": CompileOptions(cuda=True)}
 # Random123 (Salmon et al. 2011), kat_vectors: philox4x32 10
 KNOWN = [
@@ -41,11 +43,15 @@ def graph_of(op: Any, shape: tuple[int, ...]) -> Graph:
     return graph
 
 
-def run(graph: Graph, feed: dict[str, np.ndarray[Any, Any]], draws: str, threads: int = 1) -> np.ndarray[Any, Any]:
-    """The one result of a graph by ONNX Runtime, its draws in one of the forms `DRAWS`."""
+def opened(graph: Graph, draws: str, threads: int = 1) -> Callable[[dict[str, Numbers]], Numbers]:
+    """The one result of a graph by ONNX Runtime, its draws in one of the forms `DRAWS`, for any feed."""
     raw = ir.serde.serialize_model(build(graph, {}, DRAWS[draws])).SerializeToString()
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 4
     session = ort.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
-    drawn: np.ndarray[Any, Any] = session.run(None, feed)[0]
-    return drawn
+    return lambda feed: session.run(None, feed)[0]
+
+
+def run(graph: Graph, feed: dict[str, Numbers], draws: str) -> Numbers:
+    """The same for one feed."""
+    return opened(graph, draws)(feed)
