@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +20,10 @@ if TYPE_CHECKING:
 def check_claims(
     program: Program, trained: Trained, folder: Path, options: CompileOptions, override: tuple[Path, ...] = ()
 ) -> tuple[tuple[Finding, ...], tuple[Diagnostic, ...]]:
-    """Write the files of a program's claims to `FOLDER/claims`: what they come to, and why some cannot be compiled.
+    """Write the files of a program's claims to `FOLDER/claims`: what they come to, and why some cannot be compiled, or have no data.
 
     Args:
         override: data in the place of the spec's own.
-
-    Raises:
-        MaiError: data cannot be read.
     """
     from mai.runtime.claims import FOLDER, check_claim
 
@@ -33,18 +31,17 @@ def check_claims(
         return (), ()
     place = folder / FOLDER
     place.mkdir(parents=True, exist_ok=True)
-    read_data = any(claim.graph.inputs for claim in program.claims.values())
-    examples = _examples(program, trained, override) if read_data else None
+    examples = cache(partial(_examples, program, trained, override))
     findings: list[Finding] = []
     refused: list[Diagnostic] = []
     for name, claim in program.claims.items():
         try:
+            rows = examples()(claim.count) if claim.graph.inputs else {}
             path = _compiled(program, name, claim, trained, place, options)
         except MaiError as error:
             refused += [replace(d, message=f"claim `{name}`: {d.message}") for d in error.diagnostics]
             continue
-        if examples is not None and claim.graph.inputs:
-            rows = examples(claim.count)
+        if rows:
             _write_examples(path.with_suffix(".npz"), {v.name: rows[v.name] for v in claim.graph.inputs})
         findings += check_claim(path, "cpu")
     return tuple(findings), tuple(refused)

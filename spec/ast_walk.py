@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import Field, fields, is_dataclass
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from mai.spec.ast import Expr, Name
+from mai.spec.ast import Expr, If, Name, Statement
 from mai.spec.source import Source, Span
 
 N = TypeVar("N")
@@ -49,6 +49,16 @@ def is_plain(field: Field[object]) -> bool:
     """Whether a field of a node has no nodes in it; it may have a place."""
     written = str(field.type)
     return written.startswith("Literal[") or set(written.split(" | ")) <= PLAIN
+
+
+def with_branches(statements: Iterable[Statement]) -> Iterator[Statement]:
+    """Statements, and behind each `if` those of both its branches."""
+    stack = [*statements][::-1]
+    while stack:
+        top = stack.pop()
+        yield top
+        if isinstance(top, If):
+            stack.extend(reversed((*top.then, *top.otherwise)))
 
 
 def nodes_of(tree: object, kind: type[N]) -> Iterator[N]:

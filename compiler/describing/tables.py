@@ -144,7 +144,7 @@ def _why_not(column: ColumnSummary) -> str | None:
         last = ", the last" if column.lone_row == column.rows else ""
         return f"it holds numbers, and one word: `{column.odd[0]}` in row {column.lone_row:,}{last}"
     if column.kind == "mixed" and column.odd is not None:
-        return f"it mixes words and numbers: `{column.odd[0]}`, `{column.odd[1]}`"
+        return f"it mixes words and numbers: `{column.odd[0]}`, `{column.odd[1]}`: leave a cell empty that has no value"
     if column.kind == "other":
         return f"its values are {column.others}: what is needed of them are columns of numbers or words"
     if column.kind == "list" and (column.width is None or column.width < 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from mai.compiler.elaborate.bindings import (
     POISON,
@@ -151,6 +151,15 @@ def _return(e: Context, env: Environment, statement: ast.Return) -> Binding:
 
 @elaborates(ast.If, binds=lambda s: assigned_names([*s.then, *s.otherwise]))
 def _if(e: Context, env: Environment, statement: ast.If) -> Binding:
+    return e.statements.block(env, branch(e, env, statement))
+
+
+def branch(e: Context, env: Environment, statement: ast.If) -> Sequence[ast.Statement]:
+    """The statements that an `if` chooses.
+
+    Raises:
+        Stop: the condition is wrong, or known only at run time.
+    """
     condition = e.expressions.expression(env, statement.condition)
     if isinstance(condition, Poison):
         raise Stop
@@ -158,7 +167,18 @@ def _if(e: Context, env: Environment, statement: ast.If) -> Binding:
         message = "`if` chooses when the file is compiled; this is known only at run time"
         raise e.fail("static-needed", statement.condition.span, message, help=repairs.chosen(statement) or CHOOSE)
     chosen = bool(condition) if not isinstance(condition, Callables) else True
-    return e.statements.block(env, statement.then if chosen else statement.otherwise)
+    return statement.then if chosen else statement.otherwise
+
+
+def opened(
+    e: Context, env: Environment, statements: Sequence[ast.Statement], opens: Callable[[ast.If], bool]
+) -> Iterator[ast.Statement]:
+    """Statements one after the other, those that an `if` chooses in its place where `opens` says so. Raises as `branch`."""
+    for statement in statements:
+        if isinstance(statement, ast.If) and opens(statement):
+            yield from opened(e, env, branch(e, env, statement), opens)
+        else:
+            yield statement
 
 
 # ----------------------------------------------------------- `check` of a layer

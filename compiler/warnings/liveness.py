@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from mai.spec import ast
-from mai.spec.ast_walk import names_of
+from mai.spec.ast_walk import names_of, with_branches
 from mai.spec.record import record
 
 Kind = Literal["value", "draw", "param", "state"]
@@ -123,7 +123,7 @@ class Liveness:
             live = self._binding(statement.hit, "value", live)
         live |= names_read(*(keep.times for keep in statement.keeps))
         added = frozenset(_increments(statement))
-        moved = frozenset(s.state.id for s in statement.body if isinstance(s, ast.Derivative))
+        moved = frozenset(s.state.id for s in with_branches(statement.body) if isinstance(s, ast.Derivative))
         states = moved | frozenset(name[1:] for name in added)
         inside = self._turns(statement.body, live | names_read(statement.until) | states | added)
         inside = inside - added - {statement.variable.id}
@@ -132,7 +132,7 @@ class Liveness:
 
 def _increments(statement: ast.Integrate) -> Iterator[str]:
     """`dx` for each assignment in an integral's body that may say what a stochastic equation adds to x."""
-    for inner in statement.body:
+    for inner in with_branches(statement.body):
         if isinstance(inner, ast.Assign) and not inner.op and len(inner.targets) == 1:
             name = inner.targets[0].id
             if name.startswith("d") and len(name) > 1:

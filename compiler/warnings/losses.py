@@ -64,7 +64,7 @@ def unlike_logits(subject: Subject) -> Iterator[Diagnostic]:
     if training is None:
         return
     flow = Dataflow(training.graph)
-    for node, logits, label in _scored(flow):
+    for node, logits, label in scored(flow):
         count, classes = logits.type.shape[-1], label.type.classes
         if isinstance(count, int) and isinstance(classes, int) and count > classes:
             said = f"{count} logits for {classes} labels: {count - classes} of them belong to no label"
@@ -94,7 +94,7 @@ def _is_in_training(subject: Subject, node: Node) -> bool:
     return subject.train is not None and node.span is not None and subject.train.span.covers(node.span)
 
 
-def _scored(flow: Dataflow) -> Iterator[tuple[Node, Value, Value]]:
+def scored(flow: Dataflow) -> Iterator[tuple[Node, Value, Value]]:
     """Each loss of logits and a label: `cross_entropy(z, y)`, and `-log_softmax(z)[y]`."""
     for node in flow.nodes:
         if node.op is CrossEntropy:

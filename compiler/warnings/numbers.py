@@ -6,9 +6,13 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 
 from mai.compiler.elaborate.random.families import FAMILIES
+from mai.compiler.ir.graph import Node, Value
+from mai.compiler.ir.operation import describe
+from mai.compiler.ir.structure import Constant, WeightOf
 from mai.compiler.ops.elementwise.clip import Clip
 from mai.compiler.ops.elementwise.conversion import written_out
 from mai.compiler.ops.products.convolution import Conv
+from mai.compiler.passes.analyses.tensor_sizes import known_bytes
 from mai.compiler.training.settings import WarmedUp
 from mai.compiler.warnings.repairs import exchanged_ends, sooner, unit_range, without_number
 from mai.compiler.warnings.subject import Subject, warning
@@ -18,6 +22,8 @@ from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
 
 Number = int | float
+LEAST_REAL = 2.0**-149  # Of float32.
+LARGE = 2**32  # Bytes.
 ARITHMETIC: Mapping[str, Callable[[Number, Number], Number]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
 }  # fmt: skip
@@ -27,7 +33,7 @@ def divided_to_zero(subject: Subject) -> Iterator[Diagnostic]:
     """`1 // depth` is 0: a division of whole numbers cuts. Half of a size, `size // 2`, may well be 0."""
     for division in subject.nodes(ast.Binary):
         if division.op == "//" and isinstance(division.left, ast.Number):
-            above, below = (_number(side, subject.program.constants) for side in (division.left, division.right))
+            above, below = (number_of(side, subject.program.constants) for side in (division.left, division.right))
             if above and below and above // below == 0:
                 said = f"`{division.span.text}` is 0: `//` cuts {above:g} / {below:g} to a whole number"
                 yield warning(
@@ -38,12 +44,12 @@ def divided_to_zero(subject: Subject) -> Iterator[Diagnostic]:
                 )
 
 
-def _number(expr: ast.Expr, constants: Mapping[str, Number]) -> Number | None:
+def number_of(expr: ast.Expr, constants: Mapping[str, Number]) -> Number | None:
     """A number, a const's, or what arithmetic makes of such; None for any other."""
     if isinstance(expr, ast.Name):
         return constants.get(expr.id)
     if isinstance(expr, ast.Binary) and expr.op in ARITHMETIC:
-        left, right = (_number(side, constants) for side in (expr.left, expr.right))
+        left, right = (number_of(side, constants) for side in (expr.left, expr.right))
         try:
             return None if left is None or right is None else ARITHMETIC[expr.op](left, right)
         except ArithmeticError:
@@ -69,7 +75,7 @@ def means_like_sizes(subject: Subject) -> Iterator[Diagnostic]:
 def empty_integrals(subject: Subject) -> Iterator[Diagnostic]:
     """From a number to itself nothing moves."""
     for statement in subject.nodes(ast.Integrate):
-        start, stop = (_number(bound, subject.program.constants) for bound in (statement.start, statement.stop))
+        start, stop = (number_of(bound, subject.program.constants) for bound in (statement.start, statement.stop))
         if start is not None and start == stop:
             span = Span(statement.span.source, statement.start.span.start, statement.stop.span.end)
             said = f"an integral from {start:g} to {stop:g} moves nothing: its states stay as they are"
@@ -97,6 +103,31 @@ def empty_ranges(subject: Subject) -> Iterator[Diagnostic]:
             said = f"this is {high:g} whatever is clipped: from {low:g} to {high:g} there is no number"
             help = "the smaller comes first"
             yield warning("empty-range", node.span, said, help=help, edits=exchanged_ends(subject, node, help))
+
+
+def tiny_numbers(subject: Subject) -> Iterator[Diagnostic]:
+    """`x + 1e-60`, which is x: float32 has no such number."""
+    for node in (n for graph in subject.graphs for n in graph.walk() if n.op is Constant):
+        number = Constant.of(node).value
+        if isinstance(number, float) and 0 < abs(number) < LEAST_REAL / 2:
+            said = f"{number:g} is 0 in a file: the least float32 is {LEAST_REAL:.2g}"
+            yield warning("number-too-small", node.span, said, help="with all its digits, the least is 1.2e-38")
+
+
+def large_tensors(subject: Subject) -> Iterator[Diagnostic]:
+    """`range(10^9)`: values that few machines can hold, besides weights; the first of each graph."""
+    for graph in subject.graphs:
+        first = next((v for node in graph.walk() if (v := _large(node)) is not None), None)
+        if first is not None and first.producer is not None:
+            each = " for each example" if first.type.lead else ""
+            said = f"this is {describe(first.type.shape)}, {known_bytes(first) / 1e9:,.0f} GB{each}"
+            yield warning("large-tensor", first.producer.span, said, help="compute it in parts, in a `repeat`")
+
+
+def _large(node: Node) -> Value | None:
+    if node.op is WeightOf or any(known_bytes(v) > LARGE for v in node.inputs):
+        return None
+    return next((v for v in node.outputs if known_bytes(v) > LARGE), None)
 
 
 def large_windows(subject: Subject) -> Iterator[Diagnostic]:

@@ -8,9 +8,10 @@ from itertools import islice
 from mai.runtime.errors import ModelError
 
 # What says, in small letters, that there is no value: among numbers and words alike.
-LACKING = frozenset(("", "na", "n/a", "nan", "null", "?", "-"))
-# What says so among numbers. Among words `none` is a word, as of a house without a garage.
-MISSING = LACKING | {"none", "nil"}
+LACKING = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "null", "?", "-"))
+# What says so among numbers and dates: other abbreviations, and the errors of spreadsheets. Among words `none` is a word, as of a house without a garage.
+ERRORS = ("#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!")
+MISSING = LACKING.union(("none", "nil", "nat", "n.a.", "k.a.", "k. a.", ".", "--", "unknown", "missing"), ERRORS)
 FEW = 8  # Names that a message lists; a table may have thousands of columns.
 
 

@@ -22,6 +22,8 @@ UNKNOWN = {
     "dimension-too-large": "a number",
     "too-many-parameters": "a number",
     "number-too-large": "a number",
+    "number-too-small": "a number",
+    "large-tensor": "a number",
     "division-by-zero": "a number",
     "repeat-too-long": "a number",
     "bad-init": "what it starts from",

@@ -56,6 +56,12 @@ def scaled(factor: str, const: str = "const depth = 4") -> str:
 
 
 SQUARES = "minimize sum((f(x) - x)^2)"
+LIKELY = POINTS + "net p(x: [2]) -> [] {\n  z = f(x)\n  return log_prob(normal([2]), z) + 1\n}\n"
+NEXT = (
+    "const vocab = 256\ndata x: tokens[16] from text()\nnet f(x: tokens[P]) -> [P, vocab] {{\n  h = embed(x, 8)\n"
+    "  h += attention({})\n  return linear(h, vocab)\n}}\ntrain(steps = 5) {{ minimize mean({}) }}\n"
+)
+AFTER = "cross_entropy(f(x[:-1]), x[1:])"
 CASES: dict[str, tuple[str, list[str]]] = {
     "the data in another order": (
         LABELLED + train("x0 ~ normal([2])", "(a, b) = couple(2 * x, x0)", "minimize sum((f(b, y) - a)^2)"), ["coupled-data"],
@@ -155,6 +161,18 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "the size of a vocabulary": (
         "const vocab = 8\nlet number = linspace(0, 7, 8)\nexport ids(x: tokens[P]) -> [P] { return number[x] }\n", [],
     ),
+    "a likelihood of a net's, averaged": (LIKELY + train("l = p(x)", "minimize 2 * mean(across(l))"), ["likelihood-minimized"]),
+    "a label's log probability": (digits("linear(x, 10)", "log_softmax(f(x))[y]"), ["likelihood-minimized"]),
+    "a likelihood with its minus": (LIKELY + train("l = -p(x)", "minimize l / 2 + sum(f.linear_1.weight^2)"), []),
+    "a likelihood against another": (LIKELY + train("minimize p(2 * x) - p(x)"), []),
+    "a likelihood of draws": (LIKELY + train("z ~ normal([2])", "minimize p(z) + sum((z - x)^2)"), []),
+    "a loss of all places from attention to all": (NEXT.format("h, 2", "-log_softmax(f(x[:-1]))[range(15), x[1:]]"), ["seen-answers"]),
+    "attention to what is before": (NEXT.format("h, 2, causal = true", AFTER), []),
+    "attention to something else": (NEXT.format("h, 2, memory = zeros([3, 8])", AFTER), []),
+    "attention in a loss of the tokens themselves": (NEXT.format("h, 2", "cross_entropy(f(x), x)"), []),
+    "a number that is 0 in a file": (scaled("(1e-30 * 1e-30)", ""), ["number-too-small"]),
+    "a number near 0": (scaled("1e-40", ""), []),
+    "a range of too many numbers": (scaled("sum(range(10^9) * x[0])", ""), ["large-tensor"]),
 }  # fmt: skip
 
 

@@ -55,6 +55,28 @@ def test_there_and_back_again(solver: Solver, program: Maker) -> None:
     np.testing.assert_allclose(back, x, atol=2.0 * 50.0**-solver.order)
 
 
+@pytest.mark.parametrize(("solver", "move"), [("rk4", "dx/ds = {}"), ("euler_maruyama", "dx = {} * ds")])
+def test_an_if_chooses_how_a_state_moves(solver: str, move: str, program: Maker) -> None:
+    text = f"""
+layer f(x: [2], kind) -> [2] {{
+  integrate s in 0..1 using {solver}(50) {{
+    v = -x
+    if kind == 1 {{
+      w = 2 * v
+      {move.format("w")}
+    }} else {{
+      if kind == 2 {{ {move.format("v")} }} else {{ {move.format("0 * x")} }}
+    }}
+  }} keep x as xs
+  return xs[-1]
+}}
+export g(x: [2]) -> [3, 2] {{ return [f(x, 1), f(x, 2), f(x, 3)] }}
+"""
+    x = np.array([[1.0, -2.0]])
+    (result,) = evaluate(forms.prepare(program(text).exports["g"]), {"x": x}, {}, {})
+    np.testing.assert_allclose(result[0], x * np.exp([[-2], [-1], [0]]), rtol=1e-6 if solver == "rk4" else 0.05)
+
+
 def test_paths_keep_every_step_and_several_states(program: Maker) -> None:
     text = (
         "export f(x: [2], steps: int = 4) -> [steps + 1, 2] {\n  l = 0\n"

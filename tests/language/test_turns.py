@@ -13,8 +13,11 @@ from mai.compiler.check import check, check_text
 from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import turns_of
+from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.export import export
+from mai.compiler.ops.random.choice import Choose
+from mai.compiler.ops.reductions.places import Argmax
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
@@ -167,3 +170,23 @@ def test_operations_of_turns_in_turns_are_counted_before_they_are_written_out(tu
     text = "net f(x: [2]) -> [2] {\n  repeat %d { x = linear(silu(x), 2) }\n  return x\n}\n"
     text += "export g(x: [2]) -> [2] {\n  repeat 200 { x = linear(f(x), 2) }\n  return x\n}\n"
     assert [d.slug for d in check_text(Path("spec.mai"), text % turns).diagnostics] == slugs
+
+
+@pytest.mark.parametrize(("greedy", "chooses"), [(0, Choose), (1, Argmax)])
+def test_an_if_chooses_how_a_text_grows(greedy: int, chooses: type[Operation], program: Maker) -> None:
+    text = f"""const greedy = {greedy}
+const vocab = 4
+export f(x: tokens[P]) -> tokens[P + 3] {{
+  y = x
+  extend y by 3 {{
+    z = one_hot(y, 4)[-1]
+    if greedy == 1 {{ append argmax(z) }} else {{
+      next ~ categorical(z)
+      append next
+    }}
+  }}
+  return y
+}}
+"""
+    operations = {node.op for node in program(text).exports["f"].walk()}
+    assert operations & {Choose, Argmax} == {chooses}

@@ -128,6 +128,7 @@ def test_results_near_zero_have_all_digits(function: str, program: Make, tmp_pat
         ("tile(x, 0)", "a whole number of at least 1 is needed here, this is 0"),
         ("one_hot(x, 4)", "`one_hot` takes whole numbers, this is real"),
         ("gather(x, x)", "`gather` takes whole numbers, this is real"),
+        ("masked(x > 0, x)", "scores are numbers, these are true or false"),
         ("all(x)", "true or false is needed here, this is a number"),
         ("arcsin(2)", "arcsin(2) is not a real number"),
     ],

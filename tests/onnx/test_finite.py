@@ -43,6 +43,8 @@ def compiled(spec: Program, folder: Path) -> Path:
         ("x * ([1e30, 2e30] * 1e12)", "([1e30, 2e30] * 1e12)", "number-too-large"),
         ("x * exp([1000, 2])", "exp([1000, 2])", "number-too-large"),
         ("x + log([2, -1])", "log([2, -1])", "bad-number"),
+        ("x + (1e20 * range(2))^2", "(1e20 * range(2))^2", "number-too-large"),
+        ("x + range(2) * 3^20 * 3^20", "range(2) * 3^20 * 3^20", "number-too-large"),
         ("x * 0 + [1, 2^63]", "[1, 2^63]", "number-too-large"),
         ("x + sum(zeros([100000, 100000, 100000]))", "zeros([100000, 100000, 100000])", "dimension-too-large"),
     ],

@@ -209,6 +209,21 @@ def test_exports_are_written_beside_a_claim_that_is_refused(tmp_path: Path) -> N
     assert [f.claim for f in load(tmp_path / "spec.f.onnx").manifest.claims] == ["right"]
 
 
+def test_exports_are_written_beside_a_claim_whose_data_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(
+        'data x: [2] from npz("gone.npz")\nnet f(x: [2]) -> [2] { return linear(x, 2) }\ntrain(steps = 1) { minimize sum(f(x)) }\n'
+        "export g(x: [2]) -> [2] { return f(x) }\nclaim of_data { check x[0] < 9 }\nclaim right { check 1 > 0 }\n"
+    )
+    spec = check(path).program
+    assert spec is not None
+    with pytest.raises(MaiError) as refused:
+        compile_all(spec, ["g"], None, tmp_path, DEFAULTS, check=True)
+    (only,) = refused.value.diagnostics
+    assert only.message.startswith("claim `of_data`: ") and "gone.npz" in only.message
+    assert [f.claim for f in load(tmp_path / "spec.g.onnx").manifest.claims] == ["right"]
+
+
 @pytest.mark.slow
 def test_training_says_what_they_come_to_and_verify_computes_them_again(tmp_path: Path) -> None:
     path, run = tmp_path / "spec.mai", tmp_path / "run"

@@ -22,7 +22,7 @@ Maker = Callable[[str], Program]
 PLAIN = Options(quiet=True, device="cpu")
 SHARD = replace(PLAIN, shard=True)
 # A number of no axis, weights of fewer rows than processes, a second set, states, two objectives over nets of their own.
-SPEC = """data x: [3] from npz("points.npz")
+SPEC = """data x: [3] from npz("points.npz", split = random(0.2))
 net f(x: [3]) -> [3] {{
   param scale: [] = 1
   h = linear(x, 8)
@@ -83,7 +83,7 @@ def test_parts_give_what_the_whole_gives(count: int, more: str, program: Maker, 
 )
 def test_every_optimizer_moves_parts(optimizer: str, program: Maker, tmp_path: Path) -> None:
     """Of one objective, whose gradients are not rounding alone anywhere; in parts of a batch, and with the best weights kept."""
-    text = SPEC.format(optimizer=optimizer, more="keep = best, accumulate = 2")
+    text = SPEC.format(optimizer=optimizer, more="keep = best, accumulate = 2, ema = 0.9, evaluate = 2")
     begin, end = text.index("  minimize"), text.index("  report")
     one = text[:begin] + "  minimize mean((f(x + z) - x)^2)\n" + text[end:]
     run_both(program(one), 2, tmp_path)

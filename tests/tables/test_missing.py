@@ -66,6 +66,11 @@ def test_words_that_say_that_there_is_no_value(program: Maker, tmp_path: Path) -
     assert "column `sex`: `N/A`, `NaN`, `?` say that there is no value" in read.notes[-1]
     column = summarise_tables([tmp_path / "t.csv"]).columns[0]
     assert (column.kind, column.missing, sorted(column.words)) == ("word", 3, ["a", "inf", "none"])
+    cells = "n\n1\nk.A.\nunknown\n#DIV/0!\n.\n<NA>\n3\n"
+    assert np.isnan(by_row(data(program, tmp_path, "n: []", ", missing = keep", cells), 7)["n"]).sum() == 5
+    assert summarise_tables([tmp_path / "t.csv"]).columns[0].missing == 5
+    kept = data(program, tmp_path, "n: [], y: class[3]", ", missing = keep", "n,y\n1,unknown\n2,#N/A\n3,a\n")
+    assert kept.labels["y"] == ("a", "unknown")
     named = data(program, tmp_path, "n: [], y: class[3]", ", missing = keep, words = y", "n,y\n1,7\n2,none\n3,9\n")
     assert named.labels["y"] == ("7", "9")  # Names that are numbers: `none` stands among numbers.
     with pytest.raises(MaiError) as error:

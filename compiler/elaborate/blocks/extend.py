@@ -12,6 +12,7 @@ from mai.compiler.elaborate.context import Context, GrowingText, Stop, kind_of
 from mai.compiler.elaborate.errors.repairs import instead_of_name, rounded_down
 from mai.compiler.elaborate.expressions.names import check_distinct
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
+from mai.compiler.elaborate.statements import opened
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.structure import NOTHING, Extend
@@ -22,6 +23,7 @@ from mai.compiler.ops.shapes.gather import Gather
 from mai.compiler.ops.shapes.indexing import Argsort, Slice
 from mai.compiler.ops.shapes.shape import Concat
 from mai.spec import ast
+from mai.spec.ast_walk import with_branches
 from mai.spec.source import Span
 
 belongs_elsewhere(ast.Append, "append-outside", "`append` belongs directly in an `extend` block")
@@ -148,7 +150,7 @@ def _chosen(e: Context, env: Environment, statement: ast.Extend) -> tuple[Bindin
     """What the block ends in: the value of its last `append`, or of its `score` in a search, and where it stands."""
     wanted, other = (ast.Score, "append") if statement.search is not None else (ast.Append, "score")
     last: tuple[Binding, Span] | None = None
-    for inner in statement.body:
+    for inner in opened(e, env, statement.body, _chooses_token):
         if isinstance(inner, (ast.Append, ast.Score)):
             if not isinstance(inner, wanted):
                 raise _misplaced(e, inner, other)
@@ -158,6 +160,10 @@ def _chosen(e: Context, env: Environment, statement: ast.Extend) -> tuple[Bindin
     if last is None:
         raise _missing(e, statement)
     return last
+
+
+def _chooses_token(choice: ast.If) -> bool:
+    return any(isinstance(inner, (ast.Append, ast.Score)) for inner in with_branches([choice]))
 
 
 def _misplaced(e: Context, statement: ast.Statement, word: str) -> Exception:

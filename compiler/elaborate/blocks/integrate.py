@@ -12,7 +12,8 @@ from functools import partial
 from mai.compiler.elaborate.bindings import Binding, Environment
 from mai.compiler.elaborate.blocks.integrals.event import as_examples, check_method, read_event
 from mai.compiler.elaborate.blocks.integrals.kept_along import Kept, read_kept
-from mai.compiler.elaborate.blocks.integrals.noise import Noises, not_stochastic, step_names
+from mai.compiler.elaborate.blocks.integrals.moved import increment_of, moved_names, with_chosen
+from mai.compiler.elaborate.blocks.integrals.noise import Noises, not_stochastic
 from mai.compiler.elaborate.blocks.integrals.solver import Method, check_count, check_reuse, read_method
 from mai.compiler.elaborate.blocks.loop_states import State, leave, settle, states_of
 from mai.compiler.elaborate.context import Context
@@ -104,27 +105,18 @@ class Integral:
         """The state that a statement of the block moves. An increment is that of a state: `dt2 = 2 * ds` is a variable."""
         if isinstance(statement, ast.Derivative):
             return statement.state
-        name = _increment_of(self.written, statement)
+        name = increment_of(self.written, statement)
         return name if name is not None and name.id in states else None
 
 
-def _increment_of(integral: ast.Integrate, statement: ast.Statement) -> ast.Identifier | None:
-    """The state that `dx = f * ds + g * dW` would move in an integral along `s`, if there is one of that name."""
-    if not isinstance(statement, ast.Assign) or statement.op or len(statement.targets) != 1:
-        return None
-    (target,) = statement.targets
-    speaks_of_steps = names_of(statement.value) & step_names(integral)
-    return replace(target, id=target.id[1:]) if target.id[:1] == "d" and target.id[1:] and speaks_of_steps else None
-
-
 def _bound_names(statement: ast.Integrate) -> list[ast.Identifier]:
-    states = [s.state if isinstance(s, ast.Derivative) else _increment_of(statement, s) for s in statement.body]
     hit = [] if statement.hit is None else [statement.hit]
-    return [*(s for s in states if s is not None), *hit, *(k.name for k in statement.keeps)]
+    return [*moved_names(statement, statement.body), *hit, *(k.name for k in statement.keeps)]
 
 
 @elaborates(ast.Integrate, binds=_bound_names)
 def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Binding:
+    statement = with_chosen(e, env, statement)
     method = read_method(e, env, statement.solver)
     check_method(e, statement, method)
     integral = Integral(statement, method, _course(e, env, statement, method))

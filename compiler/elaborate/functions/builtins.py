@@ -130,13 +130,18 @@ def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
 def masked(e: Elaborator, scores: Arg, mask: Arg) -> Binding:
     """The scores where the mask is true, -1e9 elsewhere; the sum of both where the mask is of reals."""
     value, seen = e.real(scores.value, scores.span), e.value(mask.value, mask.span)
+    if isinstance(scores.value, Value) and scores.value.type.dtype is DType.BOOL:
+        raise ShapeError("type-mismatch", "scores are numbers, these are true or false", 0)
     if seen.type.dtype is DType.INT or (value.type.rank and not seen.type.rank):
         of = "whole numbers" if seen.type.dtype is DType.INT and seen.type.rank else "one number for all scores"
         message = f"a mask is true or false, as `m > 0` is, or reals that are added to the scores; this is {of}"
         raise ShapeError("type-mismatch", message, 1)
     if seen.type.rank > value.type.rank:
         message = f"a mask is of the scores, {describe(value.type.shape)}, this is {describe(seen.type.shape)}"
-        raise ShapeError("shape-mismatch", message, 1)
+        more = ", ".join(["None"] * (seen.type.rank - value.type.rank))
+        raise ShapeError(
+            "shape-mismatch", message, 1, help=f"scores that are the same for all rows of it are `scores[{more}]`"
+        )
     if seen.type.dtype is not DType.BOOL:
         return e.emit(el.Add, value, e.real(seen, mask.span))
     return e.emit(logic.Where, seen, value, e.builder.constant(-1e9))
@@ -232,7 +237,7 @@ def linspace(e: Elaborator, start: Arg, stop: Arg, count: Arg) -> Binding:
 
 @builtin(Section.KERNELS)
 def rotate(e: Elaborator, x: Arg, heads: Arg, base: Arg | None = None, rates: Arg | None = None) -> Binding:
-    """Rotary positions (Su et al. 2021): at position p, pair i turns by p / base^(2 i / d), d the width of a head.
+    """Rotary positions (Su et al. 2021): at position p, the numbers i and i + d / 2 of a head turn by p / base^(2 i / d), d its width.
 
     `rates`, one for each pair, are instead of the powers of the base.
     """

@@ -11,6 +11,7 @@ from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.interpreter import is_view
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.structure import Constant, Nested, Structural
+from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
@@ -19,13 +20,14 @@ from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.ops.reductions.truth import OfTruth
 from mai.compiler.ops.shapes import shape
 from mai.compiler.ops.shapes.flip import Flip
-from mai.compiler.ops.shapes.indexing import Slice
+from mai.compiler.ops.shapes.indexing import Iota, Pick, Slice
 from mai.compiler.ops.shapes.tile import Tile
 
 Range = tuple[float, float]
 """The least and the greatest number of a value, or less and more than these."""
 
 SMALLEST, LARGEST = 1e-30, 3e38  # Within float32, however a sum is rounded.
+LARGEST_WHOLE = 9e18  # Within int64.
 
 
 def may_overflow(graph: Graph) -> bool:
@@ -39,9 +41,11 @@ def ranges_of(graph: Graph) -> tuple[dict[Value, Range], bool]:
     for node in graph.walk():
         if node.op is Constant:
             ranges[node.output] = _written(Constant.of(node).value)
+        elif (count := known_count(node)) is not None:
+            ranges[node.output] = 0.0, float(count)
         elif _is_computed(node) and all(v in ranges for v in node.inputs):
             result = _range(node, [ranges[v] for v in node.inputs])
-            if result is None or not (is_view(node) or all(map(_is_usual, result))):
+            if result is None or not (is_view(node) or _are_usual(result, node.output)):
                 return ranges, False
             ranges[node.output] = result
     return ranges, True
@@ -53,8 +57,15 @@ def _is_computed(node: Node) -> bool:
     return follows and bool(node.inputs) and len(node.outputs) == 1
 
 
-def _is_usual(number: float) -> bool:
-    return number == 0 or SMALLEST <= abs(number) <= LARGEST
+def known_count(node: Node) -> int | None:
+    """How many integers a range has, where that is known; None for any other node."""
+    count = node.output.type.shape[0] if node.op is Iota else None
+    return count if isinstance(count, int) else None
+
+
+def _are_usual(numbers: Range, value: Value) -> bool:
+    largest = LARGEST if value.type.dtype is DType.REAL else LARGEST_WHOLE
+    return all(number == 0 or SMALLEST <= abs(number) <= largest for number in numbers)
 
 
 def _written(value: Nested) -> Range:
@@ -68,7 +79,7 @@ def _written(value: Nested) -> Range:
 # What gives numbers of its operands, and no other ones,
 MOVING = (
     el.ToReal, el.StopGradient, el.Maximum, el.Minimum, shape.Expand, shape.Reshape, shape.Transpose, shape.Unsqueeze,
-    shape.Squeeze, shape.Concat, shape.Stack, Slice, Flip, Tile,
+    shape.Squeeze, shape.Concat, shape.Stack, Slice, Pick, Flip, Tile,
 )  # fmt: skip
 
 # true or false, and what lies between two numbers whatever it is of,
@@ -78,15 +89,15 @@ BETWEEN: Mapping[type[Operation], Range] = {el.Sin: (-1.0, 1.0), el.Cos: (-1.0, 
 # what takes its extremes at the extremes of its operands,
 BY_CORNERS: Mapping[type[Operation], Callable[..., float]] = {
     el.Add: operator.add, el.Subtract: operator.sub, el.Multiply: operator.mul, el.Divide: operator.truediv,
-    el.Negative: operator.neg, el.Floor: math.floor, el.Sqrt: math.sqrt, el.Exp: math.exp, Expm1: math.expm1, el.Log: math.log,
+    el.FloorDivide: operator.floordiv, el.Negative: operator.neg, el.Floor: math.floor, el.Sqrt: math.sqrt, el.Exp: math.exp, Expm1: math.expm1, el.Log: math.log,
     Log1p: math.log1p, el.Erf: math.erf,
 }  # fmt: skip
 
 # where its last operand lies between these, or anywhere.
 POSITIVE, NEGATIVE = (SMALLEST, LARGEST), (-LARGEST, -SMALLEST)
 DEFINED: Mapping[type[Operation], tuple[Range, ...]] = {
-    el.Divide: (POSITIVE, NEGATIVE), el.Log: (POSITIVE,), el.Sqrt: ((0.0, LARGEST),), el.Exp: ((-60.0, 80.0),),
-    Expm1: ((-LARGEST, 80.0),), Log1p: ((-0.999, LARGEST),),
+    el.Divide: (POSITIVE, NEGATIVE), el.FloorDivide: (POSITIVE, NEGATIVE), el.Log: (POSITIVE,), el.Sqrt: ((0.0, LARGEST),), el.Exp: ((-69.0, 88.0),),
+    Expm1: ((-LARGEST, 88.0),), Log1p: ((-0.999, LARGEST),),
 }  # fmt: skip
 
 
@@ -95,13 +106,17 @@ def _range(node: Node, operands: list[Range]) -> Range | None:
     if is_view(node) or node.op in MOVING:
         return _joined(operands)
     if issubclass(node.op, TRUTHS):
-        return 0.0, 1.0
+        return _less(*operands) if node.op is logic.Less else (0.0, 1.0)
     if node.op is logic.Where:
-        return _joined(operands[1:])
+        return _chosen(*operands)
     if node.op is red.Sum:
         return _sum(node, operands[0])
     if node.op in BETWEEN:
         return BETWEEN[node.op]
+    if node.op is el.Modulo and _is_defined(el.Divide, operands[1]):
+        return min(operands[1][0], 0.0), max(operands[1][1], 0.0)
+    if node.op is red.Cumprod and operands[0][0] >= 0 and operands[0][1] <= 1:
+        return 0.0, operands[0][1]
     if node.op is el.Absolute:
         low, high = operands[0]
         return max(low, -high, 0.0), max(-low, high)
@@ -109,6 +124,16 @@ def _range(node: Node, operands: list[Range]) -> Range | None:
         return None
     results = [BY_CORNERS[node.op](*corner) for corner in product(*operands)]
     return min(results), max(results)
+
+
+def _less(x: Range, y: Range) -> Range:
+    """Whether one is below the other, as numbers."""
+    return float(x[1] < y[0]), float(x[0] < y[1])
+
+
+def _chosen(condition: Range, x: Range, y: Range) -> Range:
+    """What a condition chooses between."""
+    return {(1.0, 1.0): x, (0.0, 0.0): y}.get(condition) or _joined([x, y])
 
 
 def _joined(ranges: Sequence[Range]) -> Range:

@@ -17,13 +17,18 @@ from mai.compiler.ir.interpreter import is_leaf, is_view
 from mai.compiler.ir.rewrite import symbols_of
 from mai.compiler.ir.structure import Structural, WeightOf
 from mai.compiler.ir.types import DType
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops import reductions as red
 from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.reductions.prod import Prod
+from mai.compiler.passes.analyses.constant_ranges import known_count
 from mai.compiler.passes.analyses.tensor_sizes import known_bytes
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 LIMIT = 2**28  # Bytes of what becomes larger than what it is computed from.
 CHECKED = 2**22  # Bytes of what `mai check` computes.
+WRAPPING = (el.Add, el.Subtract, el.Multiply, el.Negative, el.Power, red.Sum, red.Cumsum, Prod)
 LATE = 2**20  # Bytes of what is computed when it is asked for, each time, and not kept.
 
 
@@ -142,9 +147,33 @@ class KnownValues(Evaluation):
         super().bind(value, self.array(result, value.type))
 
 
+class _CheckedValues(KnownValues):
+    """Ranges are known as well, which files keep as operations; and whole numbers that leave int64 are a fault."""
+
+    def _decides(self, node: Node) -> bool:
+        return super()._decides(node) if known_count(node) is None else self._is_small(node)
+
+    def _computed(self, node: Node) -> Array:
+        array = super()._computed(node)
+        wrong = next((self.faults[v] for v in node.inputs if v in self.faults and np.isfinite(self[v]).all()), None)
+        if not wrong and node.op in WRAPPING and array.dtype.kind == "i" and not self._is_whole(node):
+            message = "this whole number is too large: they end at 2^63 - 1, and the next one is the least"
+            wrong = Diagnostic("number-too-large", node.span, message)
+        if wrong:
+            self.faults[node.output] = wrong
+        return array
+
+    def _is_whole(self, node: Node) -> bool:
+        """Whether a result is within int64, as the same in float64 says."""
+        self._operands = {v: np.asarray(self[v], np.float64) for v in node.inputs}
+        (result,) = self.results(node)
+        self._operands = {}
+        return bool((np.abs(result) < 2.0**63).all())
+
+
 def faults(graph: Graph) -> Iterator[Diagnostic]:
     """What is wrong with the constants that a graph computes with."""
-    values = KnownValues(graph, {}, CHECKED, CHECKED)
+    values = _CheckedValues(graph, {}, CHECKED, CHECKED)
     for node in graph.walk():
         if values.learn(node):
             continue

@@ -6,11 +6,12 @@ A turn of a `repeat` is a unit: its weights are whole while it runs, forwards or
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, fx, nn
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.turns import Turn, computed_again
@@ -67,7 +68,16 @@ class Sharded:
             turn.around = self._around_turn(turn)
         inside = {id(module) for turn in turns for module in turn.modules()}
         bound = self._bound(self.root, code, [m for m in code.modules() if id(m) not in inside])
-        return lambda *arguments: self.root(bound, *arguments)
+
+        def whole(*arguments: Tensor) -> Results:
+            results: Results = self.root(bound, *arguments)
+            if (
+                not torch.is_grad_enabled()
+            ):  # No backward pass takes these weights apart, and the next run may be of others.
+                cast(FSDPModule, self.root).reshard()
+            return results
+
+        return whole
 
     def _around_turn(self, turn: Turn) -> Code:
         unit = self.units.get(turn.group)

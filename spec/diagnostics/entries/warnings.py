@@ -84,6 +84,37 @@ WARNINGS: dict[str, Entry] = {
         "export f(x: [2]) -> [2] { return clip(x, 1, -1) }\n",
         "export f(x: [2]) -> [2] { return clip(x, -1, 1) }\n",
     ),
+    "number-too-small": Entry(
+        "A number that is 0",
+        "Files compute with float32, whose least number is 1.4e-45: what is written nearer to 0 is 0 in them, so that `log(x + 1e-60)`\n"
+        "is minus infinity at 0. With all its digits the least number is 1.2e-38.",
+        "export f(x: [2]) -> [2] { return log(x + 1e-60) }\n",
+        "export f(x: [2]) -> [2] { return log(x + 1e-30) }\n",
+    ),
+    "large-tensor": Entry(
+        "A value of more than 4 GB",
+        "A value in between has so many numbers that few machines can hold it. A `repeat` computes it in parts.",
+        "export f(x: []) -> [] { return sum(x * range(1000000000)) }\n",
+        "export f(x: []) -> [] { return sum(x * range(1000000)) }\n",
+    ),
+    "seen-answers": Entry(
+        "A net that sees its answers",
+        "A net that is trained on the tokens that come next, `cross_entropy(f(x[:-1]), x[1:])`, has attention without a mask: every token\n"
+        "looks at the next one, which is its answer. Its loss becomes small, and the text that it writes is none. Write `causal = true`.",
+        "const vocab = 256\ndata x: tokens[16] from text()\nnet f(x: tokens[P]) -> [P, vocab] {\n  h = embed(x, 8)\n"
+        "  h += attention(h, 2)\n  return linear(h, vocab)\n}\ntrain(steps = 5) { minimize mean(cross_entropy(f(x[:-1]), x[1:])) }\n",
+        "const vocab = 256\ndata x: tokens[16] from text()\nnet f(x: tokens[P]) -> [P, vocab] {\n  h = embed(x, 8)\n"
+        "  h += attention(h, 2, causal = true)\n  return linear(h, vocab)\n}\n"
+        "train(steps = 5) { minimize mean(cross_entropy(f(x[:-1]), x[1:])) }\n",
+    ),
+    "likelihood-minimized": Entry(
+        "A likelihood that is minimized",
+        "`minimize log_prob(q, x)` makes the data x less and less likely. A loss is the negative of it, `-log_prob(q, x)`.",
+        "data x: [2] from moons()\nnet f(z: []) -> [2] {\n  param m: [2] = 0\n  return m + z\n}\n"
+        "train(steps = 5) { minimize log_prob(normal(f(0), 1), x) }\n",
+        "data x: [2] from moons()\nnet f(z: []) -> [2] {\n  param m: [2] = 0\n  return m + z\n}\n"
+        "train(steps = 5) { minimize -log_prob(normal(f(0), 1), x) }\n",
+    ),
     "unused": Entry(
         "A name that nothing uses",
         "A value, draw, parameter, input, setting, field, const, layer or net that nothing reads is mostly a slip: the line that\n"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mai.compiler.check import check
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.program import Program
 from mai.spec.diagnostics import Diagnostic
 
 LAYER = """layer heads_of(x: [d], n) -> [n] {{
@@ -72,3 +76,30 @@ def test_a_standard_layer_refuses_a_size_in_the_place_of_a_small_number(
     assert refused.span is not None
     assert refused.span.text == call
     assert right is None or f"`{right}`" in str(refused.help)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "2, kv_heads = -1",
+        "2, head_width = -4",
+        "2, mask = x[:, 0] > 0, window = -1",
+        "2, rotary = rope(factor = 0)",
+        "0",
+    ],
+)
+def test_a_setting_of_attention_that_says_nothing_is_refused(setting: str, tmp_path: Path) -> None:
+    text = f"net f(x: [P, 8]) -> [P, 8] {{ return attention(x, {setting}) }}\nexport g(x: [P, 8]) -> [P, 8] {{ return f(x) }}\n"
+    assert [d.slug for d in diagnostics_of(tmp_path, text)] == ["check-failed"]
+
+
+@pytest.mark.parametrize(("scale", "factor"), [("nothing", 2**-0.5), ("0", 0), ("-2", -2), ("w", -0.7)])
+def test_the_scale_of_attention_is_any_number(scale: str, factor: float, program: Callable[[str], Program]) -> None:
+    text = (
+        "layer same(x: [d], n, bias) -> [d] { return x }\n"
+        f"export f(x: [3, 2], w: []) -> [3, 2] {{ return attention(x, 1, projection = same, scale = {scale}) }}\n"
+    )
+    x, w = np.array([[[1.0, 0.5], [-0.3, 2.0], [0.0, -1.0]]]), np.array([-0.7])
+    (result,) = evaluate(program(text).exports["f"], {"x": x, "w": w}, None, {})
+    weights = np.exp(factor * x @ x.transpose(0, 2, 1))
+    np.testing.assert_allclose(result, weights / weights.sum(-1, keepdims=True) @ x)

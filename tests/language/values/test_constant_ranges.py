@@ -32,6 +32,7 @@ def graph(expression: str, folder: Path) -> Graph:
         "sum([[1, 2], [-3, 4]], axis = 1) / -[2, 3]",
         "exp([1, 2])[:, None] * sqrt(concat([0, 3], [1]))[None]",
         "where([1, 2] > [0, 3], [sin(9), 1e-3 * 2], maximum([1, 2], [5, -1])) - 1e38",
+        "where([2, 3] < 4, range(4)[1:3] // [2, 3] + range(7)[2] % 4, log([1, 2])) * cumprod(0.5 * ones([9]))[3]",
         'flip(rearrange([1, 2, 3, 4], "(a b) -> b a", a = 2)[:, 0:1]) + floor(abs([0.5, -2.5]) + log1p(erf(-0.5)))',
     ],
 )
@@ -53,10 +54,12 @@ def test_ranges_hold_what_is_computed(expression: str, tmp_path: Path) -> None:
     "expression",
     [
         "log([2, 0])",
+        "(7e18 * range(3))^2",
+        "range(2) * 3000000000 * 2000000000",
         "[1, 2] / [-1, 1]",
         "[1e19] * [3.2e19]",
         "[1e-20] * [1e-20]",
-        "exp([1, 85])",
+        "exp([1, 88.5])",
         "1 / (log([1, 2]) * 1e-29)",
     ],
 )
