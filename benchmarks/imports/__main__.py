@@ -2,7 +2,7 @@
 
 A trial changes up to three fields of a small model's config, and its files, lets transformers load the folder, imports it, and compares all
 exports. Right is within 2e-4 of the largest number; where the reference in float32 is further than that from itself in float64, as near to that
-as it is. What is printed: each trial that is wrong or ends in an error, and counts.
+as it is. What is printed: each trial that is wrong or ends in an error, and counts. `--fields` changes each field of a config alone.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.imports.fields import unread_fields
 from benchmarks.imports.subject import Subject
-from benchmarks.imports.subjects import subjects
+from benchmarks.imports.subjects import KINDS, subjects
 from benchmarks.imports.trial import attempt
 
 
@@ -27,8 +28,15 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=10, help="trials of each")
     parser.add_argument("--seed", type=int, default=0, help="the number of the first trial")
     parser.add_argument("--verbose", action="store_true", help="print refused and right ones, too")
+    parser.add_argument(
+        "--fields",
+        action="store_true",
+        help="change each field alone: print those that change results and not the spec",
+    )
     arguments = parser.parse_args()
     _be_quiet()
+    if arguments.fields:
+        raise SystemExit(_print_unread_fields(arguments.names))
     whole: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.names or all_subjects:
@@ -46,6 +54,18 @@ def _trials(name: str, subject: Subject, arguments: argparse.Namespace, folder: 
             print(f"{name} {number} {outcome.kind}: {outcome.said}\n    {outcome.changed}", flush=True)
     print(f"{name}: {dict(counts)}", flush=True)
     return counts
+
+
+def _print_unread_fields(names: list[str]) -> int:
+    """Of models by their names, or of all; how many there are."""
+    count = 0
+    with tempfile.TemporaryDirectory() as folder:
+        cases = ((name, case, inputs) for several, inputs in KINDS for name, case in several.items())
+        for name, case, inputs in cases:
+            for said in unread_fields(case, inputs, Path(folder) / "model") if not names or name in names else ():
+                print(f"{name}: {said}", flush=True)
+                count += 1
+    return count
 
 
 def _be_quiet() -> None:

@@ -69,6 +69,19 @@ def other_value(name: str, old: Any, rng: random.Random) -> Any:
     return rng.choice([True, 2, 5, 0.7, False]) if old is None else old
 
 
+def odd_values(name: str, old: Any) -> list[Any]:
+    """A few other values of the same kind, the same each time."""
+    if isinstance(old, str):
+        return [a for a in ("relu", "gelu_pytorch_tanh") if "act" in name and a != old]
+    if isinstance(old, (list, tuple, dict)):
+        return [_other_list(list(old), random.Random(1))] if old and not isinstance(old, dict) else []
+    if isinstance(old, bool):
+        return [not old]
+    if "eps" in name or old is None:
+        return [1e-2] if old is not None else [True, 3, 0.7]
+    return [v for v in ([old + 1, max(old // 2, 1), 0] if isinstance(old, int) else [0.3, 0.0, 2.5]) if v != old]
+
+
 def _other_list(old: list[Any], rng: random.Random) -> list[Any]:
     if all(isinstance(v, str) for v in old):
         kinds = sorted({*old, "full_attention", "sliding_attention"}) if "_attention" in old[0] else sorted(set(old))

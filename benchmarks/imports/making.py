@@ -57,19 +57,24 @@ def other_class(case: Model, rng: random.Random) -> str:
 
 
 def _settings(case: Model, kind: str, rng: random.Random, changed: list[str]) -> Fields:
-    import transformers
-
-    maker = getattr(transformers, case.config)
-    default = maker(**case.settings)
-    stated = dict(leaves(default.to_dict()))
-    fields = changes.fields_of(stated, getattr(maker, "__annotations__", {}))
-    values = other_values({n: stated.get(n, case.settings.get(n, _default(default, n))) for n in fields}, rng)
+    values = other_values(field_values(case), rng)
     if "Classification" in kind:
         values["num_labels"] = rng.choice([1, 2, 5])
         several = ["single_label_classification"] * (values["num_labels"] > 1)
         values["problem_type"] = rng.choice([None, "regression", "multi_label_classification", *several])
     changed.append(f"{kind} {values}")
     return with_values(case.settings, values)
+
+
+def field_values(case: Model) -> Fields:
+    """The fields of a small model's config that may decide what it computes, with their values; those inside by their paths."""
+    import transformers
+
+    maker = getattr(transformers, case.config)
+    default = maker(**case.settings)
+    stated = dict(leaves(default.to_dict()))
+    fields = changes.fields_of(stated, getattr(maker, "__annotations__", {}))
+    return {n: stated.get(n, case.settings.get(n, _default(default, n))) for n in fields}
 
 
 def _default(config: Any, name: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from benchmarks.imports.making import of_transformers
 from benchmarks.imports.pairs import PAIRS
 from benchmarks.imports.pictures import subjects_of_pictures
+from benchmarks.imports.rwkv import RWKV
 from benchmarks.imports.subject import Array, Arrays, Subject
 from tests.support.models import model_folders as small
 from tests.support.models.decoder_folders import DECODERS
@@ -67,25 +68,28 @@ def _write_image_size(folder: Path, config: Any) -> None:
     (folder / "preprocessor_config.json").write_text(json.dumps(said))
 
 
+Inputs = Callable[[Any, str], tuple[Arrays, Arrays]]
+KINDS: list[tuple[dict[str, small.Model], Inputs]] = [
+    (DECODERS, _text),
+    (small.ENCODERS, _text),
+    (small.SEQ2SEQ, _two_texts),
+    (small.IMAGES, _image),
+    (small.DEPTHS, _image),
+    ({f"mobilevit, {name}": case for name, case in small.MOBILES.items()}, _image),
+    (small.DETECTORS, _image),
+    (small.SOUNDS, _sound),
+    ({f"ast, {name}": case for name, case in small.SPECTROGRAMS.items()}, _spectrogram),
+]
+
+
 def subjects() -> dict[str, Subject]:
     """By the names that the tests have for them."""
-    kinds = [
-        (DECODERS, _text),
-        (small.ENCODERS, _text),
-        (small.SEQ2SEQ, _two_texts),
-        (small.IMAGES, _image),
-        (small.DEPTHS, _image),
-        ({f"mobilevit, {name}": case for name, case in small.MOBILES.items()}, _image),
-        (small.DETECTORS, _image),
-        (small.SOUNDS, _sound),
-        ({f"ast, {name}": case for name, case in small.SPECTROGRAMS.items()}, _spectrogram),
-    ]
-    of_kinds = {name: Subject(of_transformers(case), inputs) for cases, inputs in kinds for name, case in cases.items()}
+    of_kinds = {name: Subject(of_transformers(case), inputs) for cases, inputs in KINDS for name, case in cases.items()}
     segments = {
         f"segformer, {name}": Subject(of_transformers(case, _write_image_size), _image)
         for name, case in small.SEGMENTS.items()
     }
-    return {**of_kinds, **segments, **PAIRS, **subjects_of_pictures()}
+    return {**of_kinds, **segments, **PAIRS, **RWKV, **subjects_of_pictures()}
 
 
 def greedy(model: Any, prompts: Array, count: int) -> Iterator[list[int]]:

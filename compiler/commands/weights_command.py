@@ -32,7 +32,7 @@ def map_weights(
 ) -> None:
     """Propose the rules that give a file's tensors to a spec: mai weights map model.safetensors gpt2.mai"""
     from mai.compiler.check import check_without_rules
-    from mai.compiler.weights.propose import propose
+    from mai.compiler.weights.propose import own_layers, propose
     from mai.compiler.weights.rules import named_by_rules
     from mai.compiler.weights.tensor_files import TensorFiles
 
@@ -41,7 +41,7 @@ def map_weights(
         place, folder = files.path.resolve(), file.resolve().parent
         named = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else place.name
         weights_ = named_by_rules(program.weights)
-        proposal = propose(named, weights_, files.shapes, program.constants)
+        proposal = propose(named, weights_, files.shapes, program.constants, own_layers(program.file))
     say(str(proposal))
     if not place.is_relative_to(folder):
         say(f"{weights} lies outside {folder}: put it there, or name it with --weights", err=True)

@@ -1,7 +1,7 @@
 """A file of settings, as `config.json`, read by a record: what each field means, and which ones change nothing.
 
 A record has tables: `names` gives a field another name, `each` has fields that some layers have by their numbers, `fields` has those that decide the spec with the reference's defaults, `words` those
-whose words mean something in the language, `only` those of which some values alone are known, and `nothing` has patterns of those that
+whose words mean something in the language, `only` those of which some values alone are known, `without` the defaults that are one kind's own, and `nothing` has patterns of those that
 change no result. What is in none of them is an error. `null` is no value; with `null_is_default` it is the default.
 """
 
@@ -98,7 +98,7 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
     names = record.get("names", {})
     defaults = {name: values[0] for name, values in record.get("only", {}).items()}
     defaults |= {name: next(iter(words)) for name, words in record.get("words", {}).items()}
-    settings: Settings = {**defaults, **record.get("fields", {})}
+    settings: Settings = {**defaults, **record.get("fields", {}), **_without(record, content)}
     said: dict[str, object] = {}
     mistakes: list[Diagnostic] = []
     for written, value in _leaves(content):
@@ -122,6 +122,15 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
         raise MaiError(mistakes)
     words = record.get("words", {})
     return settings | {name: words[name][settings[name]] for name in words}
+
+
+def _without(record: Record, content: Mapping[str, object]) -> Mapping[str, object]:
+    """Defaults that are one kind's own, by the field that says the kind: schedulers begin with other ones."""
+    return {
+        name: value
+        for field, kinds in record.get("without", {}).items()
+        for name, value in kinds.get(content.get(field), {}).items()
+    }
 
 
 def _take_each(record: Record, written: str, value: object, settings: Settings) -> bool:

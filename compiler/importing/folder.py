@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,14 @@ CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokeni
 PREPROCESSOR = "preprocessor_config.json"
 # A sampler of diffusers is a folder of folders: its networks, and how its noise is taken away.
 NETWORK, TRANSFORMER, SCHEDULER = "unet", "transformer", "scheduler"
-BESIDE = ("tokenizer", "feature_extractor", "safety_checker", "image_encoder")  # No part of what a sampler computes.
+BESIDE = (
+    "tokenizer",
+    "tokenizer_2",
+    "tokenizer_3",
+    "feature_extractor",
+    "safety_checker",
+    "image_encoder",
+)  # No part of what a sampler computes.
 TOKENIZER_CONFIG, TEMPLATE, TEMPLATES = "tokenizer_config.json", "chat_template.jinja", "additional_chat_templates"
 # Files that say again what others say, or nothing of what is computed.
 SPARE = (
@@ -43,6 +50,7 @@ class ModelFolder:
         has_tokenizer: whether there is a `tokenizer.json`.
         chat: the name of the file that has its chat template; None where there is none.
         unread: the names of files that nothing here reads.
+        pipeline: the class of a pipeline of one network; empty where there is none.
     """
 
     path: Path
@@ -56,6 +64,12 @@ class ModelFolder:
     has_tokenizer: bool
     chat: str | None
     unread: tuple[str, ...]
+    pipeline: str = ""
+
+    @property
+    def config_file(self) -> str:
+        """The name of the file that says the kind of model."""
+        return PIPELINE if len(self.parts) > 1 else CONFIG
 
 
 def read_folder(path: Path) -> ModelFolder:
@@ -90,7 +104,8 @@ def read_folder(path: Path) -> ModelFolder:
         path,
         (path / TOKENIZER).is_file(),
         chat_file(path),
-        unread_files(path),
+        unread_files(path, parts),
+        str(index["_class_name"]) if len(parts) == 1 and "_class_name" in index else "",
     )
 
 
@@ -120,14 +135,16 @@ def chat_file(path: Path) -> str | None:
     return TOKENIZER_CONFIG if _said_in(path / TOKENIZER_CONFIG).get("chat_template") else None
 
 
-def unread_files(path: Path) -> tuple[str, ...]:
-    """The names of files in a folder that nothing here reads."""
+def unread_files(path: Path, parts: Iterable[str] = ()) -> tuple[str, ...]:
+    """The names of files in a folder that nothing here reads, besides the folders of its networks."""
     read = {
-        CONFIG, PIPELINE, NETWORK, SCHEDULER, GENERATION, TOKENIZER, TOKENIZER_CONFIG, TEMPLATE, TEMPLATES, adapters.CONFIG,
+        CONFIG, PIPELINE, SCHEDULER, *parts, GENERATION, TOKENIZER, TOKENIZER_CONFIG, TEMPLATE, TEMPLATES, adapters.CONFIG,
         *NAMES, *SPARE, *(m.folder for m in modules_of(path)),
     }  # fmt: skip
     return tuple(
         sorted(
-            f.name for f in path.iterdir() if f.name not in read and f.suffix not in (".mai", ".onnx", ".safetensors")
+            f.name
+            for f in path.iterdir()
+            if f.name not in read and f.suffix not in (".mai", ".onnx", *([] if parts else [".safetensors"]))
         )
     )

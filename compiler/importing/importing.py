@@ -12,7 +12,7 @@ from mai.compiler.check import check_text
 from mai.compiler.importing.adapter import check_ties, read_model
 from mai.compiler.importing.config import Settings, joined_config, read_settings, refused
 from mai.compiler.importing.ends import ends_of, unreachable_ends
-from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder
+from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, SCHEDULER, TOKENIZER, ModelFolder
 from mai.compiler.importing.policy import read_policy
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import longest, read_sentences
@@ -42,6 +42,7 @@ from mai.spec.formatting.lines import format_text
 
 CLASSIFY = "classify"  # The head that has a score for each label.
 EVERYTHING = 'ignore "*"'
+KINDS = ("model_type", "_class_name", "type")  # Of transformers, of diffusers, and of LeRobot.
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +178,8 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
     if kind is None:
         raise _of_no_type(folder.config)
     if not isinstance(kind, str) or kind not in records:
-        field = "type" if kind is folder.config.get("type") else "model_type"
-        message = f"{CONFIG}: no family is known for `{field}` {str(kind)[:60]!r}"
+        field = next(name for name in KINDS if name in folder.config)
+        message = f"{folder.config_file}: no family is known for `{field}` {str(kind)[:60]!r}"
         raise refused(
             "config-unknown", message + of_other_code(folder.config), _instead(folder.config, str(kind), records)
         )
@@ -197,7 +198,7 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
 
 def kind_of(config: Mapping[str, object]) -> object:
     """What kind of model a config is of: as transformers, as diffusers, or as LeRobot says it."""
-    return config.get("model_type", config.get("_class_name", config.get("type")))
+    return next((config[name] for name in KINDS if name in config), None)
 
 
 def _of_no_type(config: Mapping[str, object]) -> MaiError:
@@ -245,6 +246,7 @@ def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Se
     texts = _attempt(generation, folder.generation, GENERATION, ignored, mistakes)
     said = _attempt(generation, early, CONFIG, ignored, mistakes)
     texts |= {n: said[n] for n in early if n in said}
+    _check_pipeline(record, folder)
     if "preprocessor" in record and folder.preprocessor:
         texts |= _attempt(
             family_records()[record["preprocessor"]], folder.preprocessor, folder.preprocessor_file, ignored, mistakes
@@ -253,16 +255,31 @@ def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Se
         _check_parts(record, folder)
         config = {n: v for n, v in config.items() if not isinstance(v, list)}
         for part, kind in record["parts"].items():
-            texts[part] = _attempt(family_records()[kind], folder.parts[part], f"{part}/{CONFIG}", ignored, mistakes)
-    model = _attempt(record, config, CONFIG, ignored, mistakes)
+            texts[part] = part in folder.parts and _attempt(
+                family_records()[kind], folder.parts[part], f"{part}/{CONFIG}", ignored, mistakes
+            )
+    model = _attempt(record, config, folder.config_file, ignored, mistakes)
     if mistakes:
         raise MaiError(mistakes)
     return texts | model | {"ends": ends_of(texts, model)}
 
 
+def _check_pipeline(record: Record, folder: ModelFolder) -> None:
+    """Raise `MaiError`, `config-unknown`, where a pipeline of one network takes another scheduler than lies in its folder."""
+    if folder.pipeline:
+        known, kind = record.get("pipelines", {}), folder.preprocessor.get("_class_name")
+        if folder.pipeline not in known:
+            message = f"{PIPELINE}: `_class_name` is {folder.pipeline[:60]!r}, which has no spec of this network"
+            raise refused("config-unknown", message, f"known: {', '.join(known)}")
+        if kind not in known[folder.pipeline]:
+            message = f"{PIPELINE}: `{folder.pipeline}` does not sample by `{kind}`, which lies in {SCHEDULER}"
+            raise refused("config-unknown", message, f"it does by {', '.join(known[folder.pipeline])}")
+
+
 def _check_parts(record: Record, folder: ModelFolder) -> None:
-    """Raise `MaiError`, `config-unknown`, where a pipeline has other networks than its record."""
-    if list(folder.parts) != list(record["parts"]):
+    """Raise `MaiError`, `config-unknown`, where a pipeline has other networks than its record, or lacks some that it may not lack."""
+    needed = [part for part in record["parts"] if part in folder.parts or part not in record.get("optional", ())]
+    if sorted(folder.parts) != sorted(needed):
         message = f"{PIPELINE}: the networks are {', '.join(folder.parts)}"
         raise refused("config-unknown", message, f"known: {', '.join(record['parts'])}")
 
@@ -283,7 +300,7 @@ def _declarations(record: Record, architecture: str, folder: ModelFolder, out: P
     try:
         body = render(record, settings)
     except UnknownModel as error:
-        raise refused("config-unknown", f"{CONFIG}: {error}") from error
+        raise refused("config-unknown", f"{folder.config_file}: {error}") from error
     library = record.get("library", "transformers")
     source = f"the weights of {library}'{'' if library.endswith('s') else 's'} `{architecture}`"
     adapter = f" and an adapter, {folder.weights.parent.name}" if folder.weights.name == ADAPTER else ""

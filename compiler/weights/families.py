@@ -68,24 +68,29 @@ def _rule_sets(constants: tuple[tuple[str, int | float], ...]) -> dict[str, Load
 
 
 def family_of(sets: Sequence[str], constants: Mapping[str, int | float] = NO_CONSTANTS) -> Family:
-    """The family with these sets of rules, by the names of their files; `unet2d@unet` are those of a part of a pipeline."""
+    """The family with these sets of rules, by the names of their files; `unet2d@unet` are those of a part of a pipeline, `text=clip_text@text_encoder` for one net."""
     sets_by_name = _rule_sets(tuple(sorted(constants.items())))
-    named = ((sets_by_name.get(name.partition("@")[0]), name.partition("@")[2]) for name in sets)
-    return Family(tuple(_of_part(loading, part) if part else loading for loading, part in named if loading is not None))
+    named = ((sets_by_name.get(_set_name(name)), name) for name in sets)
+    return Family(tuple(_of_part(loading, name) for loading, name in named if loading is not None))
 
 
-def _of_part(loading: Loading, part: str) -> Loading:
-    """Rules of a net for a file of several, whose tensors are called by their parts."""
-    rules = tuple(_rename_rule(rule, "", f"{part}.") for rule in loading.rules)
-    return replace(loading, rules=rules, ignored=tuple(_add_prefix(chain, f"{part}.") for chain in loading.ignored))
+def _set_name(name: str) -> str:
+    """The file of a set of rules, without the net and the part that it is for."""
+    return name.partition("=")[2].partition("@")[0] if "=" in name else name.partition("@")[0]
+
+
+def _of_part(loading: Loading, name: str) -> Loading:
+    """Rules for a file of several nets, whose tensors are called by their parts."""
+    net, part = name.rpartition("=")[0], name.partition("@")[2]
+    before, prefix = net and f"{net}.", part and f"{part}."
+    rules = tuple(_rename_rule(rule, before, prefix) for rule in loading.rules)
+    return replace(loading, rules=rules, ignored=tuple(_add_prefix(chain, prefix) for chain in loading.ignored))
 
 
 def families(constants: Mapping[str, int | float] = NO_CONSTANTS) -> list[Family]:
     """The families of all records, and those of sets of rules that no record has: those of few sets first, which win where others match as much."""
     used = dict.fromkeys(tuple(r["rules"]) for r in family_records().values() if "rules" in r)
-    alone = [
-        (name,) for name in _rule_sets(()) if not any(name == n.partition("@")[0] for names in used for n in names)
-    ]
+    alone = [(name,) for name in _rule_sets(()) if not any(name == _set_name(n) for names in used for n in names)]
     return [family for names in sorted([*used, *alone], key=len) if (family := family_of(names, constants)).sets]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from mai.compiler.ir.graph import Weight
 from mai.compiler.weights.equal import equal_names
@@ -13,10 +15,14 @@ from mai.compiler.weights.load import Usage
 from mai.compiler.weights.matching.likeness import Shape, natural_order
 from mai.compiler.weights.matching.matches import Match, Pair, best_matches, number_counts
 from mai.compiler.weights.rules import Chain, Pattern, Transpose, layer_pattern
+from mai.spec import ast, prelude_parts
+from mai.spec.diagnostics import Reporter
+from mai.spec.parsing.parse import load_source, parse
 from mai.spec.source import Source, Span
 
 MAX_OTHERS = 3  # Of the pairs that might be meant, how many are named.
 LETTERS = "ijklmn"
+MARK = "_00_"  # Between the name of a spec's own layer and its number, while rules are sought.
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,7 @@ def propose(
     weights: Mapping[str, Weight],
     shapes: Mapping[str, Shape],
     constants: Mapping[str, int | float] = NO_CONSTANTS,
+    own: Collection[str] = (),
 ) -> Proposal:
     """Propose rules that give each parameter a tensor of a file.
 
@@ -79,6 +86,7 @@ def propose(
         weights: the parameters by name.
         shapes: of the tensors in the file, by name.
         constants: of the spec, by which rules may cut: `heads`, `head_width`.
+        own: names of mai's layers that the spec has for layers of its own. What is known of the first says nothing of these.
     """
     proposal, usage, left = Proposal(path), Usage(shapes), dict(weights)
     for pattern, names in equal_names(weights, shapes).items():
@@ -86,6 +94,10 @@ def propose(
         proposal.equal += len(names)
         usage.whole.update(names)
         left = {name: w for name, w in left.items() if name not in names}
+    written, of_own = weights.keys(), _of_own(own)
+    weights, left = (
+        {n: replace(w, name=n) for w in part.values() for n in [of_own(w.name)]} for part in (weights, left)
+    )
     unused = {name: shapes[name] for name, _ in usage.unused()}
     family = find_family(left, unused, constants) if left else None
     if family is not None:
@@ -95,7 +107,7 @@ def propose(
     remaining = {name for name, _ in usage.unused()}
     matches = best_matches({n: w.shape for n, w in left.items()}, _in_order(shapes, remaining))
     for match in sorted(matches, key=lambda m: list(weights).index(m.ours.names[0])):
-        taken = not weights.keys().isdisjoint(set(match.theirs.names) - set(match.ours.names))
+        taken = not written.isdisjoint(set(match.theirs.names) - set(match.ours.names))
         for line in _match_lines(match):
             proposal.lines.append(line.with_doubt("it has the name of another parameter") if taken else line)
         for name in match.theirs.names:
@@ -103,8 +115,25 @@ def propose(
         for name in match.ours.names:
             left.pop(name)
     proposal.lines += _ignore_lines(usage, shapes)
-    proposal.lacking = list(left.values())
+    proposal.lines = [Line(line.rule.replace(MARK, "_"), line.doubt.replace(MARK, "_")) for line in proposal.lines]
+    proposal.lacking = [replace(weight, name=weight.name.replace(MARK, "_")) for weight in left.values()]
     return proposal
+
+
+def own_layers(file: ast.File) -> frozenset[str]:
+    """The names of mai's layers that a file, or one that it imports, gives to layers of its own; it has no mistakes."""
+    names = {d.name.id for d in file.declarations if isinstance(d, ast.Function)} & prelude_parts().keys()
+    for declaration in file.declarations:
+        if isinstance(declaration, ast.Import):
+            path, report = Path(file.source.path).parent / declaration.path.value, Reporter()
+            names |= own_layers(parse(load_source(path, report), report)) if path.is_file() else frozenset()
+    return frozenset(names)
+
+
+def _of_own(layers: Collection[str]) -> Callable[[str], str]:
+    """Writes the names of parameters so that no rule takes one of these layers for another one with its name: `attention_00_1`."""
+    calls = re.compile(rf"(?<![\w])({'|'.join(map(re.escape, layers)) or '(?!)'})_(?=\d+(?:\.|$))")
+    return lambda name: calls.sub(rf"\1{MARK}", name)
 
 
 def _in_order(shapes: Mapping[str, Shape], names: set[str]) -> dict[str, Shape]:

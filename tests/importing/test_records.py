@@ -16,7 +16,7 @@ from mai.spec.diagnostics import MaiError
 from mai.spec.family_records import Record, family_records
 from tests.support.command import invoke
 from tests.support.models.decoder_folders import DECODERS
-from tests.support.models.model_folders import ENCODERS, save
+from tests.support.models.model_folders import ENCODERS, SEQ2SEQ, save
 
 RECORDS = {name: record for name, record in family_records().items() if "reference" in record}
 
@@ -212,13 +212,15 @@ def test_the_command(tmp_path: Path) -> None:
         ("jamba", {"hidden_act": "gelu"}, "recurrences are known with silu"),
         ("falcon_h1", {"mamba_n_heads": 5}, "do not fit each other"),
         ("granitemoehybrid", {"layer_types": ["mamba"]}, "`layer_types` has 1 of 3 layers"),
+        ("t5", {"is_encoder_decoder": False}, "`is_encoder_decoder` is false for a model that makes a text"),
+        ("deepseek_v3", {"head_dim": 2}, "`head_dim` is 2, by which positions would turn"),
         ("modernbert", {"layer_types": ["full_attention"]}, "`layer_types` has 1 of 3 layers"),
         ("gemma2", {"layer_types": ["sliding_attention"]}, "`layer_types` has 1 of 2 layers"),
     ],
 )
 def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], message: str, tmp_path: Path) -> None:
     """Fields that transformers takes and does not follow, or follows in other families."""
-    save({**ENCODERS, **DECODERS}[name].make(), tmp_path, **changes)
+    save({**ENCODERS, **DECODERS, **SEQ2SEQ}[name].make(), tmp_path, **changes)
     with pytest.raises(MaiError, match=message):
         import_folder(tmp_path, tmp_path / "m.mai")
 
@@ -226,24 +228,30 @@ def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], 
 @pytest.mark.parametrize(
     ("name", "config", "said", "count"),
     [
-        ("gpt2", {"n_positions": 1024}, None, 128),
-        ("gpt2", {"n_positions": 64}, None, 32),
-        ("gpt2", {"n_positions": 64}, 60, 60),
-        ("gpt2", {"n_positions": 64}, 64, 32),
-        ("gpt_neo", {"max_position_embeddings": 64, "num_layers": 1, "attention_layers": ["global"]}, None, 32),
-        ("opt", {"max_position_embeddings": 64}, None, 32),
-        ("bart", {"max_position_embeddings": 64}, None, 32),
-        ("marian", {"max_position_embeddings": 64}, None, 128),
-        ("whisper", {"max_target_positions": 64}, None, 32),
-        ("llama", {"max_position_embeddings": 64}, None, 128),
-        ("llama", {"max_position_embeddings": 64, "rope_scaling": {"type": "dynamic", "factor": 2.0}}, None, 32),
-        ("phi3", {"original_max_position_embeddings": 64, "rope_scaling": {"type": "longrope"}}, None, 32),
+        ("gpt2", {"n_positions": 1024}, {}, 128),
+        ("gpt2", {"n_positions": 64}, {}, 32),
+        ("gpt2", {"n_positions": 64}, {"max_new_tokens": 60}, 60),
+        ("gpt2", {"n_positions": 64}, {"max_new_tokens": 64}, 32),
+        ("gpt_neo", {"max_position_embeddings": 64, "num_layers": 1, "attention_layers": ["global"]}, {}, 32),
+        ("opt", {"max_position_embeddings": 64}, {}, 32),
+        ("bart", {"max_position_embeddings": 64}, {}, 32),
+        ("bart", {"max_position_embeddings": 64}, {"max_length": 60}, 59),
+        ("bart", {"max_position_embeddings": 64}, {"max_length": 64}, 63),
+        ("bart", {"max_position_embeddings": 64}, {"max_length": 65}, 32),
+        ("m2m_100", {}, {"max_length": 200}, 198),
+        ("whisper", {"max_target_positions": 64, "decoder_start_token_id": 1}, {"max_length": 64, "forced_decoder_ids": [[1, 4], [2, 5]]}, 61),
+        ("llama", {"max_position_embeddings": 64}, {"max_length": 50}, 128),
+        ("marian", {"max_position_embeddings": 64}, {}, 128),
+        ("whisper", {"max_target_positions": 64}, {}, 32),
+        ("llama", {"max_position_embeddings": 64}, {}, 128),
+        ("llama", {"max_position_embeddings": 64, "rope_scaling": {"type": "dynamic", "factor": 2.0}}, {}, 32),
+        ("phi3", {"original_max_position_embeddings": 64, "rope_scaling": {"type": "longrope"}}, {}, 32),
     ],
 )  # fmt: skip
-def test_a_prompt_has_room(name: str, config: dict[str, Any], said: int | None, count: int) -> None:
+def test_a_prompt_has_room(name: str, config: dict[str, Any], said: dict[str, Any], count: int) -> None:
     """Where a model reads so many tokens at most, texts grow by fewer when nobody says by how many."""
     record = family_records()[name]
-    texts = read_settings(generation_of(record), {"max_new_tokens": said}, "generation_config.json")
+    texts = read_settings(generation_of(record), said, "generation_config.json")
     more = {"ends": [2], "head": "generate", "has": lambda name: True}
     text = render(record, texts | read_settings(record, config, "config.json") | more)
     assert f"count: int = {count}," in text

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from mai.compiler.check import check, check_without_rules
 from mai.compiler.training.initial_weights import load_weights
-from mai.compiler.weights.propose import Proposal, propose
+from mai.compiler.weights.propose import Proposal, own_layers, propose
 from mai.compiler.weights.tensor_files import TensorFiles
 from tests.support.command import invoke
 from tests.support.models.zoo import CASES, program_of, saved
@@ -242,6 +242,44 @@ MIX = {
     "linear_1": "enter", "rms_norm_1": "n1", "mix_1.linear_1": "m.q", "mix_1.linear_2": "m.k", "mix_1.linear_3": "m.a.r",
     "mix_1.linear_4": "m.o", "rms_norm_2": "n2", "mlp_1.linear_1": "up", "mlp_1.linear_2": "down", "linear_2": "leave",
 }  # fmt: skip
+
+
+OWN_LAYERS = """layer attention(x: [n, w]) -> [n, w] { return linear(linear(linear(linear(x, w), w), w), w) }
+
+layer gated_mlp(x: [n, w]) -> [n, w] { return linear(linear(linear(x, w), w), w) }
+"""
+NET_OF_OWN = """net f(x: [n, 8]) -> [n, 8] {
+  repeat 2 { x += gated_mlp(attention(x)) }
+  return x
+}
+
+export g(x: [n, 8]) -> [n, 8] { return f(x) }
+"""
+
+
+@pytest.mark.parametrize("is_imported", [False, True])
+def test_layers_with_names_of_others(is_imported: bool, tmp_path: Path) -> None:
+    """What mai's layers of these names have in which place says nothing of a spec's own."""
+    (tmp_path / "own.mai").write_text(OWN_LAYERS)
+    (tmp_path / "a.mai").write_text(f'import "own.mai"\n\n{NET_OF_OWN}' if is_imported else OWN_LAYERS + NET_OF_OWN)
+    program = check_without_rules(tmp_path / "a.mai", {}).program
+    assert program is not None
+    parts = [
+        "attn.out_proj",
+        "attn.q_proj",
+        "attn.k_proj",
+        "attn.v_proj",
+        "mlp.up_proj",
+        "mlp.gate_proj",
+        "mlp.down_proj",
+    ]
+    tensors = {"weight": (8, 8), "bias": (8,)}
+    shapes = {f"layers.{i}.{p}.{t}": shape for i in range(2) for p in parts for t, shape in tensors.items()}
+    proposed = propose("m.safetensors", program.weights, shapes, own=own_layers(program.file))
+    assert proposed.family is None
+    assert proposed.lacking == []
+    assert proposed.doubts == len(proposed.lines) == 14
+    assert all('= "layers.{i}.' in line.rule and "_00_" not in str(line) for line in proposed.lines)
 
 
 def test_no_line_is_wrong_without_a_mark(tmp_path: Path) -> None:

@@ -65,20 +65,25 @@ class Group:
         """The name of the modules, `{}` for each number that differs."""
         return "{}".join(self.parts)
 
-    @property
+    @cached_property
     def tail(self) -> str:
         """The name without the net in front; empty where no layer is left in it, since that says little."""
         return self.stem.partition(".")[2]
 
-    @property
+    @cached_property
     def numbers(self) -> list[tuple[int, ...]]:
         """The numbers that differ, for each member."""
         return [numbers for numbers, _ in self.members]
 
-    @property
+    @cached_property
     def names(self) -> list[str]:
         """The names of all tensors."""
         return [module + part for _, module in self.members for part, _ in self.tensors]
+
+    @cached_property
+    def all_names(self) -> frozenset[str]:
+        """The same, in no order."""
+        return frozenset(self.names)
 
     @cached_property
     def roles(self) -> dict[str, tuple[str, Shape]]:

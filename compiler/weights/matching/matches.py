@@ -65,7 +65,7 @@ class Match:
     @cached_property
     def names(self) -> tuple[frozenset[str], frozenset[str]]:
         """The names of all parameters and of all tensors of the file."""
-        return frozenset(self.ours.names), frozenset(self.theirs.names)
+        return self.ours.all_names, self.theirs.all_names
 
     @cached_property
     def renamed(self) -> bool:
@@ -316,6 +316,8 @@ def _steps(there: Shape, here: Shape, transposed: bool) -> tuple[Step, ...] | No
 def number_counts(ours: Group, theirs: Group) -> tuple[tuple[int, int], ...] | None:
     """How the file counts our layers, each of their numbers n as a n + b: (a, b). None where it does not count so."""
     first, second = ours.numbers, theirs.numbers
+    if first == second:
+        return ((1, 0),) * len(first[0])
     if len(first[0]) != len(second[0]):
         return None
     counts = [_count(a, b) for a, b in zip(zip(*first, strict=True), zip(*second, strict=True), strict=True)]

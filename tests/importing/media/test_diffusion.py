@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from mai.compiler.importing.config import read_settings
+from mai.compiler.importing.importing import import_folder
 from mai.spec.diagnostics import MaiError
+from mai.spec.family_records import family_records
 from tests.support.models.compiled_folders import compiled_file
 from tests.support.models.model_folders import imported
 from tests.support.models.zoo import shaken
@@ -36,6 +39,7 @@ SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim, solved from noise": ("DPMSolverMultistep", {
         "timestep_spacing": "trailing", "prediction_type": "v_prediction", "beta_schedule": "scaled_linear"}),
     "ddim, solved by order 1": ("DPMSolverMultistep", {"solver_order": 1, "timestep_spacing": "leading", "steps_offset": 1}),
+    "ddim, solved by levels": ("DPMSolverMultistep", {"use_karras_sigmas": True}),
     "ddpm": ("DDPM", {}),
     "ddpm, large": ("DDPM", {"variance_type": "fixed_large"}),
 }  # fmt: skip
@@ -53,7 +57,7 @@ def saved(folder: Path, kind: str, net: dict[str, Any], scheduler: dict[str, Any
 
 
 def compiled(folder: Path, name: str) -> Any:
-    return compiled_file(imported(folder), name, folder)
+    return compiled_file(imported(folder, lines=170), name, folder)
 
 
 def cleared(pipeline: Any, z: torch.Tensor, steps: int) -> np.ndarray:
@@ -117,7 +121,44 @@ def test_a_pipeline_with_other_parts(tmp_path: Path) -> None:
         imported(tmp_path)
 
 
-def test_a_schedule_that_is_not_known(tmp_path: Path) -> None:
-    saved(tmp_path, "DDIM", {}, {"rescale_betas_zero_snr": True})
-    with pytest.raises(MaiError, match=r"scheduler/scheduler_config\.json: `rescale_betas_zero_snr` is true"):
-        imported(tmp_path)
+UNKNOWN: dict[str, dict[str, Any]] = {
+    "`rescale_betas_zero_snr` leaves nothing of a picture": {"rescale_betas_zero_snr": True},
+    "`skip_prk_steps` is false": {"_class_name": "PNDMScheduler", "skip_prk_steps": False},
+    "`prediction_type` is sample": {"_class_name": "PNDMScheduler", "skip_prk_steps": True, "prediction_type": "sample"},
+    "the first time is then T - 1 or T - 2": {"_class_name": "DPMSolverMultistepScheduler", "use_exponential_sigmas": True},
+    "does not sample by `FlowMatchEulerDiscreteScheduler`": {"_class_name": "FlowMatchEulerDiscreteScheduler"},
+    r"scheduler/scheduler_config\.json: `thresholding` is true": {"thresholding": True},
+}  # fmt: skip
+
+
+def test_schedules_that_are_not_known(tmp_path: Path) -> None:
+    saved(tmp_path, "DDIM", {}, {})
+    file = tmp_path / "scheduler" / "scheduler_config.json"
+    said = json.loads(file.read_text())
+    for words, more in UNKNOWN.items():
+        file.write_text(json.dumps(said | more))
+        with pytest.raises(MaiError, match=words):
+            imported(tmp_path)
+
+
+def test_a_pipeline_that_makes_its_scheduler_of_another(tmp_path: Path) -> None:
+    saved(tmp_path, "DDPM", {}, {})
+    index = tmp_path / "model_index.json"
+    (tmp_path / "pytorch_lora_weights.safetensors").write_bytes(b"")
+    assert import_folder(tmp_path, tmp_path / "model.mai").unread == ("pytorch_lora_weights.safetensors",)
+    for kind, words in (
+        ("DDIMPipeline", "does not sample by `DDPMScheduler`"),
+        ("OwnPipeline", "which has no spec of this network"),
+    ):
+        index.write_text(index.read_text().replace("DDPMPipeline", kind).replace("DDIMPipeline", kind))
+        with pytest.raises(MaiError, match=words):
+            imported(tmp_path)
+
+
+def test_a_file_of_some_years_ago_leaves_out_what_was_so() -> None:
+    """What a scheduler does where nothing is said is its own matter: solvers and walkers went evenly over all times."""
+    for kind, spacing in (("DPMSolverMultistep", "linspace"), ("EulerDiscrete", "linspace"), ("DDIM", "leading")):
+        said = read_settings(
+            family_records()["scheduler"], {"_class_name": f"{kind}Scheduler"}, "scheduler_config.json"
+        )
+        assert said["timestep_spacing"] == spacing

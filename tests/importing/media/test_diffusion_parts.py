@@ -186,9 +186,9 @@ T5 = {
     "num_heads": 2,
     "feed_forward_proj": "gated-gelu",
 }
-SOLVERS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "DPMSolverMultistep": ({}, {}),
-    "DDIM": ({"clip_sample": False}, {"interpolation_scale": 2, "norm_elementwise_affine": True, "attention_bias": False,
+SOLVERS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "DPMSolverMultistep": ("Alpha", {}, {}),
+    "DDIM": ("Sigma", {"clip_sample": False}, {"interpolation_scale": 2, "norm_elementwise_affine": True, "attention_bias": False,
                                       "caption_channels": None, "cross_attention_dim": 16, "out_channels": 4}),
 }  # fmt: skip
 
@@ -216,9 +216,9 @@ def test_pictures_of_texts_of_any_length(name: str, tmp_path: Path) -> None:
     """PixArt: its text encoder, its transformer, its solver, its guidance and its decoder in one file."""
     library = pytest.importorskip("diffusers", reason="diffusers is not installed")
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
-    scheduler, settings = SOLVERS[name]
+    kind, scheduler, settings = SOLVERS[name]
     torch.manual_seed(0)
-    both = library.PixArtAlphaPipeline(
+    both = getattr(library, f"PixArt{kind}Pipeline")(
         tokenizer=None, text_encoder=shaken(transformers.T5EncoderModel(transformers.T5Config(**T5))), vae=network("AutoencoderKL", **VAE),
         transformer=network("PixArtTransformer2DModel", **PIXART | settings), scheduler=getattr(library, f"{name}Scheduler")(**scheduler),
     )  # fmt: skip

@@ -111,9 +111,11 @@ DECODERS = {
         "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 48,
         "max_position_embeddings": 64, "init_std": 0.3, "bos_token_id": 0, "eos_token_id": 1, "word_embed_proj_dim": WIDTH}),
     "gptj": Model("GPTJForCausalLM", "GPTJConfig", {**GPT2, "rotary_dim": 4, "bos_token_id": 0}),
-    "codegen": Model("CodeGenForCausalLM", "CodeGenConfig", {**GPT2, "rotary_dim": 4, "bos_token_id": 0}),
+    "codegen": Model("CodeGenForCausalLM", "CodeGenConfig", {
+        **GPT2, "rotary_dim": 4, "bos_token_id": 0, "tie_word_embeddings": True}),
     "openai-gpt": Model("OpenAIGPTLMHeadModel", "OpenAIGPTConfig", GPT2),
     "biogpt": Model("BioGptForCausalLM", "BioGptConfig", TEXT),
+    "biogpt, untied": Model("BioGptForCausalLM", "BioGptConfig", {**TEXT, "num_hidden_layers": 1, "tie_word_embeddings": False}),
     "xglm": Model("XGLMForCausalLM", "XGLMConfig", {
         "vocab_size": VOCAB, "d_model": WIDTH, "num_layers": 2, "attention_heads": 4, "ffn_dim": 48, "init_std": 0.3, "pad_token_id": 5}),
     "gpt_bigcode": Model("GPTBigCodeForCausalLM", "GPTBigCodeConfig", {**GPT2, "bos_token_id": 0}),
