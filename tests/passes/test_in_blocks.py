@@ -28,6 +28,8 @@ CUT = {
     "a draw of each turn": f"repeat n shared as t {{\n    e ~ normal([3])\n    h = {OF_TIME} + e\n  }}",
     "a loop inside": "repeat n shared as t {\n    g = h\n    repeat 3 shared as u { g = tanh(g + cos(t * w) + u) }\n    h = g / 2\n  }",
     "steps": "integrate s in 0..1 using rk4(n) { dh/ds = tanh(h + cos(s * w)) }",
+    "an end of each example": f"repeat n shared as t until h[0] > 0.75 {{ h = {OF_TIME} }}",
+    "steps until an end": "integrate s in 0..1 using rk4(n) { dh/ds = tanh(h + cos(s * w)) } until h[0] > 0.75",
     "steps of a noisy one": "integrate s in 0..1 using euler_maruyama(n) { dh = tanh(h + cos(s * w)) * ds + 0.5 * dW }",
 }
 # Those that read what all turns are together, or keep something of each.
@@ -35,7 +37,6 @@ WHOLE = {
     "a table that is made once for all turns of a loop around": f"repeat n shared as u {{\n    repeat n shared as t {{ h = {OF_TIME} + u }}\n  }}",
     "a table of all": "a = cumsum(cos(range(n) / 2), axis = 0)\n  repeat n shared as t { h = tanh(h + a[t]) }",
     "rows that are kept": f"repeat n shared as t {{ h = {OF_TIME} }} keep h as hs\n  h += sum(hs, axis = 0)",
-    "an end of each example": f"repeat n shared as t until h[0] > 0.75 {{ h = {OF_TIME} }}",
     "a recurrence": "repeat n shared as t { h = 0.5 * h + cos(t * w) }",
     "a known number of turns": f"repeat 9 shared as t {{ h = {OF_TIME} }}",
 }

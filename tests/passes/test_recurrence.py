@@ -61,6 +61,8 @@ AFFINE = {
     "read twice": "h = zeros([3, 2])\n  repeat P shared as t {\n    h = 0.5 * h + x[t][:, None] * u[t]\n    y = h @ u[t]\n    z = h[:, 0]\n"
     "  } keep y as ys, z as zs\n  return sum(ys, axis = 0) + sum(zs, axis = 0)",
     "kept": "h = w\n  repeat P shared as t { h = sigmoid(x[t]) * h + x[t] } keep h as hs\n  return sum(hs * x, axis = 0)",
+    "states that are added": "h = w\n  g = w\n  f = w\n  repeat P shared as t {\n    h = sigmoid(x[t]) * h + (1 - x[t])\n"
+    "    g = 0.875 * g + h\n    f = 0.75 * f + g - h\n    y = g * h + f\n  } keep y as ys, h as hs\n  return sum(ys * hs, axis = 0)",
     "shared": "h = w\n  g = w\n  repeat P shared as t {\n    (p, q) = split(concat(x[t], 2 * x[t] - 1), 2)\n    z = p * q\n"
     "    h = sigmoid(z) * h + z\n    g = z / (1 + z^2) * g + z\n    y = softmax(h + g) * p\n  } keep y as ys, z as zs\n"
     "  return sum(ys * zs, axis = 0) + h * g",

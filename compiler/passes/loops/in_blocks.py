@@ -3,7 +3,8 @@
 `hoist` computes what depends on the turn alone for all turns, before the loop. A call says how many turns there are, and may say ten
 million: the tables would then take gigabytes, and be made by single operators that no limit of time can end. So such a loop
 becomes an outer one over blocks of turns. A block makes its own rows of the tables, and an inner loop takes its turns. As many
-turns as most calls have are one block, which computes the same bits.
+turns as most calls have are one block, which computes the same bits. Where a condition ends the examples, the blocks after the last
+end take no turns.
 """
 
 from __future__ import annotations
@@ -60,9 +61,9 @@ def _all_tables(graph: Graph) -> Iterator[tuple[Node, Tables]]:
 
 
 def _takes_all_turns(loop: Node) -> bool:
-    """Whether a loop ends when its turns are taken, as many as the call says, and keeps nothing of them."""
+    """Whether a loop takes as many turns as the call says, fewer for examples that a condition ends, and keeps nothing of them."""
     rule = Loop.of(loop)
-    plain = not (rule.fresh or rule.stops or rule.length or rule.control)
+    plain = not (rule.fresh or (rule.stops and not rule.until) or rule.length or rule.control)
     return plain and isinstance(rule.count, Dim) and len(loop.regions[0].outputs) == len(loop.inputs) - 1
 
 

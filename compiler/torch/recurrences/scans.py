@@ -36,7 +36,7 @@ def scan_back(
     came = torch.zeros_like(a, dtype=last.dtype) if after is None else tape.cast(after, last.dtype)
     if before is not None:
         came = tape.compute(_shifted, came, before)
-    is_free = tape.is_own(came) and came.is_contiguous()
+    is_free = came.is_contiguous() and tape.take(came)
     total = came if is_free else torch.empty(a.shape[0], *last.shape, dtype=last.dtype, device=last.device)
     slopes, parts, steps = (x.unbind() for x in (tape.cast(a, last.dtype), came, total))
     tape.write(torch.add, parts[-1], last, out=steps[-1])

@@ -86,13 +86,18 @@ class Tape:
         return room[1:]
 
     def with_row(self, x: Tensor) -> Tensor | None:
-        """What is seen from nowhere else, with the row before it, if it has one."""
-        room = self._rooms.get(_where(x)) if self.is_own(x) else None
-        return room if room is not None and x.shape == room[1:].shape else None
+        """The memory of what is seen from nowhere else, with the row before it, if it has one: from now on that of what is written there."""
+        room = self._rooms.get(_where(x))
+        if room is None or x.shape != room[1:].shape or not self.take(x):
+            return None
+        return room
 
-    def is_own(self, x: Tensor) -> bool:
-        """Whether a result of code is seen from nowhere else."""
-        return _where(x) in self.own
+    def take(self, x: Tensor) -> bool:
+        """Whether a result of code is seen from nowhere else; its memory is from now on that of what is written there."""
+        where = _where(x)
+        is_own = where in self.own
+        self.own.discard(where)
+        return is_own
 
     def code(
         self, module: fx.GraphModule, inputs: Sequence[Tensor], outer: Sequence[Any], front: int | None = None
@@ -145,13 +150,16 @@ class _Walk:
         inputs = iter(arguments)
         for place, node in enumerate(self.nodes):
             if node.op in ("placeholder", "get_attr"):
-                value = next(inputs) if node.op == "placeholder" else getattr(self.module, str(node.target))
+                value = next(inputs) if node.op == "placeholder" else operator.attrgetter(str(node.target))(self.module)
                 self.values[node] = value
                 self.others.update(map(_where, _tensors(value)))
             elif node.op != "output":
                 self._call(node, place)
-        seen = [where for where, nodes in self.rooms.items() if sum(node in nodes for node in self.outputs) == 1]
-        self.tape.own.update(seen)
+        for where in (_where(x) for node in self.outputs for x in _tensors(self.values[node])):
+            if sum(node in self.rooms.get(where, ()) for node in self.outputs) == 1:
+                self.tape.own.add(where)
+            else:
+                self.tape.own.discard(where)
         return tuple(self.values[node] for node in self.outputs)
 
     def _arguments(self, arguments: Any) -> Any:
