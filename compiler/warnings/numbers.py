@@ -126,9 +126,10 @@ def large_tensors(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _large(node: Node) -> Value | None:
-    if node.op is WeightOf or any(known_bytes(v) > LARGE for v in node.inputs):
+    large = next((v for v in node.outputs if known_bytes(v) > LARGE), None)
+    if large is None or node.op is WeightOf or any(known_bytes(v) > LARGE for v in node.inputs):
         return None
-    return next((v for v in node.outputs if known_bytes(v) > LARGE), None)
+    return large
 
 
 def large_windows(subject: Subject) -> Iterator[Diagnostic]:
