@@ -42,7 +42,7 @@ def draft(path: Path, base: Path, wish: Wish) -> str:
     place = Path(os.path.relpath(path, base)).as_posix()
     if isinstance(summary, TableSummary):
         return _of_table(summary, place, wish)
-    if wish != Wish():
+    if wish != Wish() and isinstance(summary, ImagesSummary | TextSummary):
         raise bad(f"{path} is no table: it has no column to predict", help=f"mai new --data {path}")
     if isinstance(summary, ImagesSummary):
         return draft_images(summary, place)

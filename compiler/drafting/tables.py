@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns.hints import code_for_missing, counted_dates
@@ -43,6 +44,9 @@ SIZES = (
     Size(200_000, 128, 512, 6000, 3e-3, 0.0, 0.01),
     Size(2**62, 256, 2048, 8000, 3e-3, 0.0, 0.01),
 )
+
+# One or two numbers, of which nothing is learnt by heart: each needs a large weight, which small steps and a strong decay do not reach.
+FEW_INPUTS, OF_FEW_INPUTS = 2, Size(20_000, 64, 128, 4000, 3e-3, 0.1, 0.01)
 
 
 def draft_table(fields: TableFields, path: str) -> str:
@@ -324,4 +328,6 @@ def _wrapped(line: str) -> str:
 
 
 def _size(fields: TableFields) -> Size:
-    return next(size for size in SIZES if fields.rows < size.rows)
+    size = next(size for size in SIZES if fields.rows < size.rows)
+    are_few = len(fields.inputs) <= FEW_INPUTS and all(type_ == "[]" for _, type_ in fields.inputs)
+    return replace(OF_FEW_INPUTS, batch=size.batch) if are_few and size.rows < OF_FEW_INPUTS.rows else size

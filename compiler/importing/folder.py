@@ -12,6 +12,7 @@ from mai.compiler.weights import adapters
 from mai.compiler.weights.modules import DENSE, MODULES, modules_of
 from mai.compiler.weights.policy import AFTER, BEFORE
 from mai.compiler.weights.tensor_files import NAMES, NETWORKS, PIPELINE, base_file
+from mai.spec.family_records import family_records
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
 PREPROCESSOR = "preprocessor_config.json"
@@ -119,7 +120,8 @@ def _networks(path: Path, index: Mapping[str, object]) -> dict[str, Mapping[str,
             if others
             else f"there is no {NETWORK} and no {TRANSFORMER}"
         )
-        raise refused("config-unknown", f"{PIPELINE}: {said}", f"known: {', '.join((*NETWORKS, SCHEDULER))}")
+        instead = family_records()["unknown"]["kinds"].get(index.get("_class_name"))
+        raise refused("config-unknown", f"{PIPELINE}: {said}", instead or f"known: {', '.join((*NETWORKS, SCHEDULER))}")
     return {name: read_json(path / name / CONFIG) for name in NETWORKS if name in parts}
 
 

@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from mai.compiler.compile_options import CompileOptions, OptionError
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 
-TRAINING = (
-    "steps", "batch", "seed", "device", "precision", "only", "weights", "quiet", "track", "shard", "debug_nan", "workers", "compile", "resume",
-)  # fmt: skip
 SEVERAL = ("only", "track")
 SAME_AS = {"drafts": "speculate", "held_out": "data"}  # Of fields that the command line calls otherwise.
 FILES = ("held_out", "calibrate")  # Each is one file or several.
 LEAST = {"steps": 1, "batch": 1, "seed": 0, "workers": 0}
 
 
+class TrainingOptions(TypedDict, total=False):
+    """The options of `Spec.train` beside its steps, data and folder, as an editor and a type checker see them."""
+
+    batch: int | None
+    seed: int | None
+    device: str | None
+    precision: str | None
+    only: str | Sequence[str] | None
+    weights: object
+    quiet: bool
+    track: str | Sequence[str] | None
+    shard: bool
+    debug_nan: bool
+    workers: int | None
+    compile: bool
+    resume: bool
+
+
 def training_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a training, without those that are None. Raises `MaiError` for one, or a value, that there is not."""
     from mai.compiler.training.run.figures.trackers import PACKAGES
 
-    _check_names("train", options, TRAINING)
+    _check_names("train", options, ("steps", *TrainingOptions.__annotations__))
     chosen = {name: _number(name, value) for name, value in options.items() if value is not None}
     lists = {
         name: (chosen[name],) if isinstance(chosen[name], str) else tuple(chosen[name])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mai.compiler.check import check_all, check_text
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.data.sources.python import Python
 from mai.compiler.export_names import unknown_export
-from mai.compiler.interface.options import compile_options, training_options
+from mai.compiler.interface.options import TrainingOptions, compile_options, training_options
 from mai.compiler.interface.results import Findings, Shown
 from mai.compiler.interface.scratch import remove_with, scratch_folder
 from mai.compiler.program import Program
@@ -132,7 +132,12 @@ class Spec:
     # ------------------------------------------------------------ train, run
 
     def train(
-        self, steps: int | None = None, *, data: object = None, out: str | Path | None = None, **options: Any
+        self,
+        steps: int | None = None,
+        *,
+        data: object = None,
+        out: str | Path | None = None,
+        **options: Unpack[TrainingOptions],
     ) -> Run:
         """Train it and compile its exports, as `mai train` does; an interrupt ends it well, and `run.resume()` goes on.
 

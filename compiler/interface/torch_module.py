@@ -160,7 +160,7 @@ class SpecModule(Weights):
                 places = Weights(self._program.weights)
             module = lower(prepared, places)
             weights = _places_of(places, module)
-            module._apply(lambda tensor: tensor if tensor.is_meta else tensor.to(self._device))  # type: ignore[no-untyped-call]
+            _move_constants(module, self._device)
             self._lowered[key] = Code(Arguments(prepared, graph), module, weights, prepared.output_names)
         return self._lowered[key]
 
@@ -186,6 +186,13 @@ def _places_of(weights: Weights, module: fx.GraphModule) -> dict[str, str]:
     names = {id(tensor): name for name, tensor in weights.state_dict(keep_vars=True).items()}
     tensors = chain(module.named_parameters(remove_duplicate=False), module.named_buffers(remove_duplicate=False))
     return {place: names[id(tensor)] for place, tensor in tensors if id(tensor) in names}
+
+
+def _move_constants(module: fx.GraphModule, device: torch.device) -> None:
+    """Put what code holds besides the places of weights on a device; `module.to` would change tensors in place, as `torch.func` forbids."""
+    for part in module.modules():
+        for name, tensor in part.named_buffers(recurse=False):
+            part._buffers[name] = tensor if tensor.is_meta else tensor.to(device)
 
 
 def _checked_float(name: str, tensor: Tensor) -> Tensor:

@@ -108,8 +108,9 @@ def empty_ranges(subject: Subject) -> Iterator[Diagnostic]:
 def tiny_numbers(subject: Subject) -> Iterator[Diagnostic]:
     """`x + 1e-60`, which is x: float32 has no such number."""
     for node in (n for graph in subject.graphs for n in graph.walk() if n.op is Constant):
-        number = Constant.of(node).value
-        if isinstance(number, float) and 0 < abs(number) < LEAST_REAL / 2:
+        numbers = Constant.of(node).value
+        each = numbers if isinstance(numbers, tuple) else (numbers,)
+        for number in (n for n in each if isinstance(n, float) and 0 < abs(n) < LEAST_REAL / 2):
             said = f"{number:g} is 0 in a file: the least float32 is {LEAST_REAL:.2g}"
             yield warning("number-too-small", node.span, said, help="with all its digits, the least is 1.2e-38")
 
@@ -125,9 +126,10 @@ def large_tensors(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _large(node: Node) -> Value | None:
-    if node.op is WeightOf or any(known_bytes(v) > LARGE for v in node.inputs):
+    large = next((v for v in node.outputs if known_bytes(v) > LARGE), None)
+    if large is None or node.op is WeightOf or any(known_bytes(v) > LARGE for v in node.inputs):
         return None
-    return next((v for v in node.outputs if known_bytes(v) > LARGE), None)
+    return large
 
 
 def large_windows(subject: Subject) -> Iterator[Diagnostic]:

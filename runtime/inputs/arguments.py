@@ -89,7 +89,7 @@ def as_array(port: Port, value: object) -> Array:
     """A number, nested lists, an array or a tensor of torch, on any device, as an array.
 
     Raises:
-        ModelError: `input-shape`: rows have different lengths; `input-dtype`: values are under a mask, so that they are none, or a
+        ModelError: `input-shape`: rows have different lengths; `input-dtype`: true or false stands among numbers, values are under a mask, so that they are none, or a
             tensor has no form in numpy.
     """
     if hasattr(value, "detach"):
@@ -97,13 +97,26 @@ def as_array(port: Port, value: object) -> Array:
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ModelError("input-dtype", f"`{port.name}` has values under a mask", "put numbers there: value.filled(0)")
     try:
-        return np.asarray(value)
+        array = np.asarray(value)
+        if array.dtype.kind in "iuf" and isinstance(value, (list, tuple)) and _has_truth(value):
+            raise ModelError("input-dtype", f"`{port.name}` mixes true or false and numbers", "write 1 or 0 for them")
+        return array
     except ValueError as error:
         mixes = isinstance(value, (list, tuple)) and any(isinstance(each, str) for each in value)
         why = "mixes texts and numbers" if mixes else "is not a regular array: its rows differ in length"
         raise ModelError("input-shape", f"`{port.name}` {why}") from error
     except TypeError as error:  # Of a list of such tensors.
         raise _no_array_error(port, error) from error
+
+
+def _has_truth(values: list[Any] | tuple[Any, ...]) -> bool:
+    """Whether nested lists have a value of true or false, of which numpy makes 1 or 0 among numbers."""
+    kinds = {*map(type, values)}
+    if not kinds.isdisjoint((bool, np.bool_)):
+        return True
+    return not kinds.isdisjoint((list, tuple)) and any(
+        _has_truth(each) for each in values if isinstance(each, (list, tuple))
+    )
 
 
 def _from_torch(port: Port, tensor: Any) -> Array:

@@ -65,8 +65,7 @@ export class ModelError extends Error {
  * A file whose weights are not those that mai wrote is refused, unless `checkWeights` is false: another program may have quantized it.
  * With `verify` the self-test that travels in the file is run first: by default on WebGPU, WebNN and WebGL alone.
  */
-export async function load(ort, source, options = {}) {
-  const { step, data, stepData, session, Tokenizer, Template, specialTokens, verify, checkWeights = true } = options;
+export async function load(ort, source, { step, data, stepData, session, Tokenizer, Template, specialTokens, verify, checkWeights } = {}) {
   checkVersion(ort);
   const bytes = await bytesOf(source);
   const metadata = metadataOf(bytes);
@@ -79,10 +78,10 @@ export async function load(ort, source, options = {}) {
   checkSettable(bytes, settings);
   const settable = manifest.required ? bytes : withoutDefaults(bytes, settings);
   const needed = places.length ? await withDataBeside(settable, places, manifest, source, data) : settable;
-  if (checkWeights && ![undefined, null, checksumOf(tensors)].includes(manifest.checksum))
+  if ((checkWeights ?? true) && ![undefined, null, checksumOf(tensors)].includes(manifest.checksum))
     throw new ModelError("the weights of this file are not those that mai wrote: it is damaged, or another program has changed it");
-  const own = { logSeverityLevel: ERRORS, ...session };
-  const opened = await telling("cannot open this file", () => ort.InferenceSession.create(needed, own));
+  const options = { logSeverityLevel: ERRORS, ...session };
+  const opened = await telling("cannot open this file", () => ort.InferenceSession.create(needed, options));
   const turn = step ? await load(ort, step, { data: stepData, session, Tokenizer, verify, checkWeights }) : null;
   if (turn) checkIsStepOf(manifest, turn.manifest);
   const spec = metadata["mai.spec"] ?? "";

@@ -9,6 +9,7 @@ from mai.spec.diagnostics.catalog import CATALOG, GROUPS
 from mai.spec.diagnostics.entries.entry import Entry
 from mai.spec.diagnostics.suggest import closest
 
+PAGES = 'the pages "Functions and layers", "Settings" and, for words, "Glossary"'
 MAX_EXAMPLE = 400  # Characters; longer examples are for the tests alone.
 
 
@@ -18,7 +19,7 @@ def explanation(slug: str, names: Collection[str] = tuple(CATALOG)) -> str:
     if entry is None:
         guess = closest(slug, names)
         hint = f"; did you mean `{guess}`?" if guess else ""
-        help = "`mai explain` lists the diagnostics, spec/functions.md the functions and layers, spec/settings.md the settings"
+        help = f"`mai explain` lists the diagnostics; {PAGES} of the documentation have the rest"
         return f"there is no diagnostic, function, layer or setting `{slug}`{hint}\n{help}"
     parts = [f"{slug}: {entry.title}", entry.explanation]
     for title, snippet in _snippets(entry):

@@ -127,7 +127,7 @@ def test_explain_an_unknown_slug(tmp_path: Path) -> None:
     assert completed.returncode == 1
     assert "did you mean `class-range`?" in completed.stdout + completed.stderr
     assert "did you mean `warmup`?" in mai("explain", "warmp", folder=tmp_path).stderr
-    assert "`mai explain` lists the diagnostics, spec/functions.md the functions and layers" in completed.stderr
+    assert "`mai explain` lists the diagnostics; the pages" in completed.stderr
 
 
 def test_a_check_imports_no_torch(tmp_path: Path) -> None:

@@ -70,6 +70,8 @@ TABLES: dict[str, tuple[str, Row, str, int]] = {
     "few rows a word": ("a,w,y", lambda i: f"{i % 7},w{i % 20},{i % 2}", "# w has 20 words, each in 3 rows", 3),
     "code for missing": ("a,b,y", lambda i: f"{i % 11 - 2},{-999 if i % 20 == 7 else i % 40},{i % 2}", "# Look at b: -999, in 5 % of its rows, looks", 3),
     "code below counts": ("a,b,y", lambda i: f"{i // 2 % 2 * 2 - 1},{-1 if i % 3 else i * 7},{i % 2}", "# Look at b: -1, in 67 % of its rows, looks", 3),
+    "one number": ("a,y", lambda i: f"{i % 7}.25,{i * 1.5}", "steps = 4000, batch = 32, optimizer = adamw(lr = 0.003, weight_decay = 0.01)", 2),
+    "a number and words": ("a,w,y", lambda i: f"{i % 7}.25,{'uvw'[i % 3]},{i * 1.5}", "steps = 1200, batch = 32, optimizer = adamw(lr = 0.001", 3),
     "alike": ("a.b,a b,y", lambda i: f"{i % 7},{i * 2.5},{i % 2}", "[a_b, a_b_2]", 3),
 }  # fmt: skip
 
@@ -168,6 +170,13 @@ def test_the_logarithm_of_a_heavy_tail_is_learnt(tmp_path: Path) -> None:
     assert "let spread = std(across(log(y)), axis = 0)" in text
     assert "minimize ((log(guess) - log(y)) / spread)^2" in text
     assert "log" not in draft(written(tmp_path, "a,y", lambda i: f"{i},{1.25**i - 2}"), tmp_path, Wish("y"))
+
+
+def test_arrays_are_told_to_be_no_table(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", x=np.zeros((9, 2)), y=np.zeros(9))
+    with pytest.raises(MaiError, match="what the arrays of") as caught:
+        draft(tmp_path / "a.npz", tmp_path, Wish("y"))
+    assert "mai data" in str(caught.value.diagnostics[0].help)
 
 
 def test_names_that_are_numbers_are_in_their_order_and_named_by_them() -> None:

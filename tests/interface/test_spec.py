@@ -16,6 +16,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ import pytest
 import torch
 
 import mai
-from mai.compiler.interface.options import compile_options
+from mai.compiler.interface.options import TrainingOptions, compile_options
+from mai.compiler.training.options import Options
 from tests.support.command import run_command
 
 FLOW = """# Noise becomes points.
@@ -238,6 +240,10 @@ def test_a_stopped_run_is_ended_where_it_stands() -> None:
     whole = mai.Spec(FLOW, "flow", data=POINTS).train(run.steps, out="whole", quiet=True)
     assert (run.folder / "weights.safetensors").read_bytes() == (whole.folder / "weights.safetensors").read_bytes()
     np.testing.assert_array_equal(spec.sample(batch=2), whole.export("sample")(batch=2))
+
+
+def test_a_type_checker_knows_the_options_of_a_run() -> None:
+    assert {*TrainingOptions.__annotations__} <= {each.name for each in fields(Options)}
 
 
 @pytest.mark.parametrize(

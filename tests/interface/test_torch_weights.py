@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn.utils import parametrizations, prune
 from torch.optim.swa_utils import AveragedModel
 
@@ -39,7 +39,7 @@ def module() -> SpecModule:
 
 
 def wanted(weights: Mapping[str, Tensor]) -> Tensor:
-    w = {name.removeprefix("f."): value.detach() for name, value in weights.items()}
+    w = {name.removeprefix("f."): value for name, value in weights.items()}
     return torch.tanh(X @ w["linear_1.weight"].T + w["linear_1.bias"]) @ w["linear_2.weight"].T + w["linear_2.bias"]
 
 
@@ -77,9 +77,9 @@ WAYS = [_assigned, _replaced, _averaged, _parametrized, _pruned, copy.deepcopy, 
 @pytest.mark.parametrize("change", WAYS)
 def test_weights_that_were_put_there(module: SpecModule, change: Callable[[SpecModule], SpecModule]) -> None:
     changed = change(module)
-    right = wanted(changed.weight_values())
-    torch.testing.assert_close(changed(x=X), right)
-    torch.testing.assert_close(changed.loss(x=X), (right**2).sum(1).mean())
+    right = wanted(changed.weight_values()).detach()
+    torch.testing.assert_close(changed(x=X).detach(), right)
+    torch.testing.assert_close(changed.loss(x=X).detach(), (right**2).sum(1).mean())
     np.testing.assert_allclose(POINTS.export("g", weights=changed)(x=X), right, atol=1e-6)
 
 
@@ -91,6 +91,16 @@ def test_weights_for_one_call(module: SpecModule) -> None:
     both = vmap(lambda weights: functional_call(module, weights, (), {"x": X}))(stacked)
     torch.testing.assert_close(both, torch.stack([before, wanted(OTHERS)]))
     assert torch.equal(module(x=X), before) and copy.deepcopy(module)(x=X).equal(before)
+
+
+def test_derivatives_by_weights_of_torch_func() -> None:
+    """The code may be made inside of the transformation."""
+    module = POINTS.torch()
+    slopes = grad(lambda weights: functional_call(module, weights, (), {"x": X}).sum())(OTHERS)
+    leaves = {name: value.clone().requires_grad_() for name, value in OTHERS.items()}
+    wanted(leaves).sum().backward()
+    for name, leaf in leaves.items():
+        torch.testing.assert_close(slopes[name], leaf.grad)
 
 
 def test_weights_that_are_not_there(module: SpecModule) -> None:

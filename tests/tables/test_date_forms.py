@@ -66,6 +66,9 @@ def test_times_with_and_without_offsets_are_not_one_column(tmp_path: Path) -> No
     as_csv(tmp_path / "b.csv", ["2024-04-06T22:00:00"])
     with pytest.raises(MaiError, match="has times without and with an offset"):
         load(Table(path=("a.csv", "b.csv")), FIELDS, 0, tmp_path)
+    (tmp_path / "v.csv").write_text("t0,t1\n2024-04-06T22:00:00Z,2024-04-06 22:00:00\n")
+    with pytest.raises(MaiError, match="offset from UTC, in column `t0`, and without one, in `t1`"):
+        load(Table(path="v.csv"), {"t": Type(DType.REAL, shape=(2,))}, 0, tmp_path)
 
 
 @pytest.mark.parametrize(

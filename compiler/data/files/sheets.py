@@ -57,7 +57,7 @@ def open_sheet(path: Path, stated: Stated) -> TableFile:
     table = noted(table, dialect, stated)
     if stated.sheet is not None or len(shown) == 1:
         return table
-    which = f'its sheet `{name}` is read, of {few_of(shown)} (`sheet = "..."` names another)'
+    which = f'its sheet `{name}` is read, of {few_of(shown)} (in a spec, `sheet = "..."` names another)'
     return replace(table, notes=(which, *table.notes))
 
 

@@ -61,6 +61,9 @@ def read_tables(
         if not store.count:
             raise bad(f"{tables[0].path} needs a line of column names and at least one row")
         names = {field: [*parts[0].names] for field, parts in columns.items() if parts[0].names}
+        for field, parts in columns.items():
+            if field not in (vectors or {}):
+                _refuse_zones(field, parts)
         return store.columns(names, [*notes_on(tables), *notes], _dates(columns))
     except BaseException:
         store.drop()
@@ -105,6 +108,17 @@ def _read(
             notes.append(f"{table.path.name}: {note_of_totals(totals)}")
     notes += dict.fromkeys(note for parts in columns.values() for part in parts for note in part.notes())
     return columns, notes
+
+
+def _refuse_zones(field: str, parts: Sequence[Column]) -> None:
+    """Raise `MaiError` where some columns of a vector have times with an offset from UTC and some without: a call writes all in one way."""
+    of_zone: dict[bool, str] = {}
+    for part in parts:
+        if part.are_dates:
+            of_zone.setdefault(bool(part.in_utc), part.name)
+    if len(of_zone) > 1:
+        message = f"`{field}` has times with an offset from UTC, in column `{of_zone[True]}`, and without one, in `{of_zone[False]}`"
+        raise bad(message, help="write all of them in one way, or make each a field of its own")
 
 
 def _dates(columns: Mapping[str, Sequence[Column]]) -> Dates:

@@ -232,11 +232,16 @@ def other_type(span: Span, wanted: str) -> list[Edit]:
     return [replace(put(at, wanted, f"write `{span.text}: {{}}`"), alone=True) for at in last]
 
 
-def called_as(declaration: ast.Function) -> str:
-    """How a function is called, by what it cannot do without."""
-    needed = [p.name.id for p in declaration.parameters if p.default is None]
+def called_as(declaration: ast.Function, said: Mapping[str, Span] | None = None) -> str:
+    """How a function is called, by what it cannot do without; and as a function of the rest, where some arguments are `said`."""
+    name, needed = declaration.name.id, [p.name.id for p in declaration.parameters if p.default is None]
     more = ", ..." if len(needed) < len(declaration.parameters) else ""
-    return f"it is called as `{declaration.name.id}({', '.join(needed)}{more})`"
+    whole = f"it is called as `{name}({', '.join(needed)}{more})`"
+    if said is None:
+        return whole
+    values = ", ".join(f"{each} = {span.text}" for each, span in said.items())
+    rest = " and ".join(f"`{each}`" for each in needed if each not in said)
+    return f"{whole}; as a function of {rest}, name what it has: `{name}({values})`"
 
 
 def without_input(span: Span) -> str | None:

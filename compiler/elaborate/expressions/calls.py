@@ -206,7 +206,8 @@ class Calls:
             return None
         if absent:
             message = f"`{function.name}` lacks its argument `{absent[0].name.id}`"
-            raise self.e.fail("missing-argument", span, message, help=repairs.called_as(function.declaration))
+            said = {name: a.span for name, a in bound.items()} if len(positional) == len(bound) else None
+            raise self.e.fail("missing-argument", span, message, help=repairs.called_as(function.declaration, said))
         return bound
 
     def _bind_statics(self, env: Environment, function: Function, bound: dict[str, BoundArgument], span: Span) -> None:

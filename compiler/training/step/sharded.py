@@ -71,9 +71,7 @@ class Sharded:
 
         def whole(*arguments: Tensor) -> Results:
             results: Results = self.root(bound, *arguments)
-            if (
-                not torch.is_grad_enabled()
-            ):  # No backward pass takes these weights apart, and the next run may be of others.
+            if not torch.is_grad_enabled():  # Nothing goes back and takes them apart; the next run may have others.
                 cast(FSDPModule, self.root).reshard()
             return results
 

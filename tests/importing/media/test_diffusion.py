@@ -119,6 +119,9 @@ def test_a_pipeline_with_other_parts(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text(json.dumps(said))
     with pytest.raises(MaiError, match="a part of `StableDiffusionPipeline` is controlnet"):
         imported(tmp_path)
+    (tmp_path / "model_index.json").write_text(json.dumps(said | {"_class_name": "StableDiffusionControlNetPipeline"}))
+    with pytest.raises(MaiError, match="another net reads a second picture"):
+        imported(tmp_path)
 
 
 UNKNOWN: dict[str, dict[str, Any]] = {

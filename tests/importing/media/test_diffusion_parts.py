@@ -233,7 +233,11 @@ def test_pictures_of_texts_of_any_length(name: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(result.transpose(0, 2, 3, 1), expected, atol=5e-4, rtol=0)
 
 
-def test_another_number_of_labels(tmp_path: Path) -> None:
+def test_another_number_of_labels_or_a_scheduler_that_scales(tmp_path: Path) -> None:
     pipeline(num_embeds_ada_norm=7).save_pretrained(tmp_path)
     with pytest.raises(MaiError, match="the label for none is 1000 in this pipeline, `num_embeds_ada_norm` is 7"):
+        imported(tmp_path)
+    file = tmp_path / "scheduler" / "scheduler_config.json"
+    file.write_text(file.read_text().replace("DDIMScheduler", "EulerDiscreteScheduler"))
+    with pytest.raises(MaiError, match="EulerDiscreteScheduler, which scales what its net reads"):
         imported(tmp_path)

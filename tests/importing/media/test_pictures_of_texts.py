@@ -48,7 +48,7 @@ FLUX = {
 }  # fmt: skip
 SIZED = {
     "cross_attention_dim": 28, "addition_embed_type": "text_time", "addition_time_embed_dim": 6, "use_linear_projection": True,
-    "projection_class_embeddings_input_dim": 46, "transformer_layers_per_block": (1, 2), "attention_head_dim": (2, 4),
+    "projection_class_embeddings_input_dim": 46, "act_fn": "gelu", "transformer_layers_per_block": (1, 2), "attention_head_dim": (2, 4),
 }  # fmt: skip
 LATENT = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 DYNAMIC = {"use_dynamic_shifting": True, "base_image_seq_len": 4, "max_image_seq_len": 40}

@@ -143,6 +143,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"x": X, "y": [math.nan, 1]}, "input-dtype", "this holds nan"),
     ({"x": X, "y": [2.0**63, 1]}, "input-dtype", "this holds 9.22337e+18"),
     ({"x": X, "y": [True, False]}, "input-dtype", "this is bool"),
+    ({"x": X, "y": [3, True]}, "input-dtype", "`y` mixes true or false and numbers"),
+    ({"x": [[0.5, np.True_]], "y": [0]}, "input-dtype", "`x` mixes true or false and numbers"),
     ({"x": X, "y": ["3", "4"]}, "input-dtype", "`y` takes numbers: this file has no names of its labels"),
     ({"x": [["1", "2"]], "y": [0]}, "input-dtype", "`x` is float32, this is a text"),
     ({"x": X, "y": np.array(["a", "b"])}, "input-dtype", "`y` takes numbers: this file has no names"),
