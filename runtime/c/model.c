@@ -258,7 +258,7 @@ const mai_port *mai_port_named(const mai_model *model, const char *name) {
 
 /* A port in the manifest; NULL where there is none. */
 static const json *entry_of(const mai_model *model, const char *port) {
-  for (int kind = 0; kind < 3; kind++) {
+  for (int kind = 0; model && kind < 3; kind++) {
     const json *list = json_member(model->manifest, lists[kind]);
     for (size_t i = 0; list && i < list->count; i++) {
       const char *name = json_text(&list->items[i], "name");
@@ -297,10 +297,10 @@ int64_t mai_label_of(const mai_model *model, const char *port, const char *name)
 }
 
 int mai_tokens_are_bytes(const mai_model *model) {
-  const char *tokenizer = json_text(model->manifest, "tokenizer");
+  const char *tokenizer = model ? json_text(model->manifest, "tokenizer") : NULL;
   return tokenizer && strcmp(tokenizer, "bytes") == 0;
 }
 
 const char *mai_tokenizer(const mai_model *model) {
-  return mai_tokens_are_bytes(model) ? NULL : json_text(model->manifest, "tokenizer");
+  return !model || mai_tokens_are_bytes(model) ? NULL : json_text(model->manifest, "tokenizer");
 }

@@ -377,6 +377,15 @@ def test_what_is_missing_or_no_file(host: Host, files: Path) -> None:
         and not host.c.mai_run(nothing)
         and not host.c.mai_output(nothing, None)
     )
+    for ask, *more in (
+        ("mai_tokenizer",),
+        ("mai_tokens_are_bytes",),
+        ("mai_was_cancelled",),
+        ("mai_timed_out",),
+        ("mai_label_name", b"y", 0),
+    ):
+        assert not getattr(host.c, ask)(nothing, *more)
+    assert host.c.mai_label_of(nothing, b"y", b"a") == -1
     assert host.c.mai_message() == b"cannot open no.onnx: no such file or directory"
     with pytest.raises(ModelError, match=r"the input `x` is missing \(it takes x, w, label, scale\)"):
         host.results(host.call(host.load(files / "flow.moved.onnx")))
