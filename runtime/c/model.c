@@ -203,6 +203,22 @@ static int check_weights(const mai_model *model, const char *path) {
   return right ? 1 : fail("the weights of %s are not those that mai wrote: it is damaged, or another program has changed it", path);
 }
 
+/* Whether the file beside it is the one that mai wrote, where large weights lie there. */
+static int check_data(const mai_model *model, const char *path) {
+  static const char ending[] = ".data";
+  const char *stated = json_text(json_member(model->manifest, "data"), "sha256");
+  char digits[65] = "", *beside = stated ? malloc(strlen(path) + sizeof ending) : NULL;
+  if (!stated) return 1;
+  if (!beside) return out_of_memory();
+  strcat(strcpy(beside, path), ending);
+  FILE *file = open_file(beside);
+  int right = file ? sha256_of(file, digits) && strcmp(digits, stated) == 0 : cannot_open(beside, errno);
+  if (file && !right) fail("the weights in %s are not those that mai wrote: it is damaged, or of another file", beside);
+  if (file) fclose(file);
+  free(beside);
+  return right;
+}
+
 static mai_model *load(const char *path, int threads, int may_be_changed) {
   if (!find_api() || !check_file(path)) return NULL;
   mai_model *model = calloc(1, sizeof *model);
@@ -211,7 +227,7 @@ static mai_model *load(const char *path, int threads, int may_be_changed) {
       mark_taken(model, api->SessionGetInputCount, api->SessionGetInputName) &&
       mark_taken(model, api->SessionGetOverridableInitializerCount, api->SessionGetOverridableInitializerName)) {
     list_shown(model);
-    if (may_be_changed || check_weights(model, path)) return model;
+    if (may_be_changed || (check_weights(model, path) && check_data(model, path))) return model;
   }
   mai_free(model);
   return NULL;

@@ -21,9 +21,11 @@ import pytest
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export, export_part, export_step
+from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.arrays import Array
+from mai.runtime.model.data import data_path
 from mai.runtime.model.manifest import MANIFEST_KEY
 from tests.support.hosts import TEXT
 
@@ -400,6 +402,28 @@ def test_damaged_weights_are_refused(host: Host, files: Path, tmp_path: Path, na
         host.load(path)
     assert str(caught.value) == expected.value.message
     host.c.mai_free(c_void_p(host.right(host.c.mai_load_changed(str(path).encode(), 1))))
+
+
+WIDE = """net f(x: [128]) -> [256] { return linear(x, 256) }
+export g(x: [128]) -> [256] { return f(x) }
+"""
+
+
+def test_the_weights_beside_a_file_are_its_own(host: Host, program: Callable[[str], Program], tmp_path: Path) -> None:
+    spec, options = program(WIDE), CompileOptions(external_data=True, verify=False)
+    path, other = (
+        export(spec, "g", Trained(load_weights(spec, None, seed=seed)[0]), tmp_path / str(seed), options).path
+        for seed in (0, 1)
+    )
+    x = np.ones((1, 128), np.float32)
+    (result,) = host.results(host.call(host.load(path), x=x))
+    np.testing.assert_allclose(result, load(path, providers="cpu")(x=x), rtol=1e-6)
+    data_path(path).write_bytes(data_path(other).read_bytes())
+    with pytest.raises(ModelError) as expected:
+        load(path)
+    with pytest.raises(ModelError) as caught:
+        host.load(path)
+    assert str(caught.value) == expected.value.message
 
 
 def test_a_solver_that_does_not_arrive(host: Host, files: Path) -> None:
