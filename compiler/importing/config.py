@@ -134,7 +134,7 @@ def _without(record: Record, content: Mapping[str, object]) -> Mapping[str, obje
     return {
         name: value
         for field, kinds in record.get("without", {}).items()
-        for name, value in kinds.get(content.get(field), {}).items()
+        for name, value in kinds.get(str(content.get(field)), {}).items()
     }
 
 

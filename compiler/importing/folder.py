@@ -120,7 +120,7 @@ def _networks(path: Path, index: Mapping[str, object]) -> dict[str, Mapping[str,
             if others
             else f"there is no {NETWORK} and no {TRANSFORMER}"
         )
-        instead = family_records()["unknown"]["kinds"].get(index.get("_class_name"))
+        instead = family_records()["unknown"]["kinds"].get(str(index.get("_class_name")))
         raise refused("config-unknown", f"{PIPELINE}: {said}", instead or f"known: {', '.join((*NETWORKS, SCHEDULER))}")
     return {name: read_json(path / name / CONFIG) for name in NETWORKS if name in parts}
 
