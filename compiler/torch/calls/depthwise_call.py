@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, fx
-from torch.autograd.function import once_differentiable
 
 from mai.compiler.ir.graph import Node
 from mai.compiler.ir.operation import Operation
@@ -61,7 +60,6 @@ class _Depthwise(torch.autograd.Function):
         return result if bias is None else result.add_(bias.unsqueeze(-1))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: _Convolved, came: Tensor) -> tuple[Tensor | None, ...]:
         """Each place of the result gives back to all that its window saw."""
         x, weight = ctx.saved_tensors

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from mai.compiler.torch.autograd_context import AutogradContext
+from mai.compiler.torch.autograd_context import AutogradContext, differentiated_once
 from mai.compiler.torch.recurrences.scans import scanned
 
 CHUNK = 16  # Turns that are one product of matrices; measured: 32 takes a tenth longer, 64 a third.
@@ -27,7 +26,7 @@ class _Decays(torch.autograd.Function):
         return decays
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: AutogradContext, grad: Tensor) -> Tensor:
         (decays,) = ctx.saved_tensors
         before = grad.to(decays.dtype).tril() @ decays.mT
