@@ -38,9 +38,10 @@ def differentiated_once(backward: Callable[Concatenate[C, P], R]) -> Callable[Co
     """
 
     @wraps(backward)
-    def whole(ctx: C, *grads: P.args, **options: P.kwargs) -> R:
+    def whole(ctx: C, /, *grads: P.args, **options: P.kwargs) -> R:
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             raise RuntimeError(REFUSED)
-        return backward(ctx, *grads, **options)
+        with torch.no_grad():
+            return backward(ctx, *grads, **options)
 
     return whole

@@ -80,9 +80,8 @@ class _Depthwise(torch.autograd.Function):
 
 def _seen(x: Tensor, weight: Tensor, dilation: int) -> Iterator[tuple[Tensor, Tensor]]:
     """For each place in the window its factors [channels, 1], and what all windows have there, [..., channels, count]."""
-    factors = weight.movedim(
-        -1, 0
-    ).contiguous()  # Side by side: torch takes four times as long over numbers that lie apart.
+    # Side by side: torch takes four times as long over numbers that lie apart.
+    factors = weight.movedim(-1, 0).contiguous()
     count = x.shape[-1] - (len(factors) - 1) * dilation
     for place, of_place in enumerate(factors):
         yield of_place, x.narrow(-1, place * dilation, count)
