@@ -314,11 +314,11 @@ class _Back:
         carry, kept = list(grads[:places]), [self.plan.blocks(g, 0) for g in grads[places:]]
         block: BlockBack | None = None
         for number in reversed(range(len(self.blocks.rows))):
-            given = firsts[number * places :][:places], carry, [rows[number] for rows in kept]
+            arguments = firsts[number * places :][:places], carry, [rows[number] for rows in kept]
             if block is not None and block.fits(number):
-                block.back(number, *given)
+                block.back(number, *arguments)
             else:
-                block = BlockBack(self.blocks, number, *given, self.of_outer)
+                block = BlockBack(self.blocks, number, *arguments, self.of_outer)
             carry = block.before
             self._add_rows(block.came, number)
         return carry
