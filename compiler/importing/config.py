@@ -40,6 +40,11 @@ def read_json(path: Path) -> dict[str, object]:
     return content
 
 
+def said_in(path: Path) -> Mapping[str, object]:
+    """What a file says; nothing where it is not there. Raises `MaiError` as `read_json`."""
+    return read_json(path) if path.is_file() else {}
+
+
 def _without_words(table: dict[str, object]) -> object:
     """A table of a file; transformers writes numbers that JSON has not as `{"__float__": "Infinity"}`."""
     word = table.get("__float__")
@@ -129,7 +134,7 @@ def _without(record: Record, content: Mapping[str, object]) -> Mapping[str, obje
     return {
         name: value
         for field, kinds in record.get("without", {}).items()
-        for name, value in kinds.get(content.get(field), {}).items()
+        for name, value in kinds.get(str(content.get(field)), {}).items()
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mai.compiler.importing.config import read_json, refused
+from mai.compiler.importing.config import read_json, refused, said_in
 from mai.compiler.importing.unlike import refuse_folder, refuse_path, refuse_without_tensors
 from mai.compiler.weights import adapters
 from mai.compiler.weights.modules import DENSE, MODULES, modules_of
@@ -81,7 +81,7 @@ def read_folder(path: Path) -> ModelFolder:
     """
     if not path.is_dir():
         raise refuse_path(path)
-    index = _said_in(path / PIPELINE)
+    index = said_in(path / PIPELINE)
     parts = _networks(path, index)
     net = path / NETWORK if list(parts) == [NETWORK] else path
     if not parts and not (net / CONFIG).is_file():
@@ -98,8 +98,8 @@ def read_folder(path: Path) -> ModelFolder:
         path,
         index if len(parts) > 1 else read_json(net / CONFIG),
         parts,
-        _said_in(path / GENERATION),
-        _said_in(path / beside),
+        said_in(path / GENERATION),
+        said_in(path / beside),
         beside,
         weights,
         path,
@@ -120,21 +120,16 @@ def _networks(path: Path, index: Mapping[str, object]) -> dict[str, Mapping[str,
             if others
             else f"there is no {NETWORK} and no {TRANSFORMER}"
         )
-        instead = family_records()["unknown"]["kinds"].get(index.get("_class_name"))
+        instead = family_records()["unknown"]["kinds"].get(str(index.get("_class_name")))
         raise refused("config-unknown", f"{PIPELINE}: {said}", instead or f"known: {', '.join((*NETWORKS, SCHEDULER))}")
     return {name: read_json(path / name / CONFIG) for name in NETWORKS if name in parts}
-
-
-def _said_in(path: Path) -> Mapping[str, object]:
-    """What a file says; nothing where it is not there."""
-    return read_json(path) if path.is_file() else {}
 
 
 def chat_file(path: Path) -> str | None:
     """The file of a folder that has its chat template: one of its own, or the settings of the tokenizer."""
     if (path / TEMPLATE).is_file():
         return TEMPLATE
-    return TOKENIZER_CONFIG if _said_in(path / TOKENIZER_CONFIG).get("chat_template") else None
+    return TOKENIZER_CONFIG if said_in(path / TOKENIZER_CONFIG).get("chat_template") else None
 
 
 def unread_files(path: Path, parts: Iterable[str] = ()) -> tuple[str, ...]:

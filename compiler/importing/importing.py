@@ -15,7 +15,7 @@ from mai.compiler.importing.ends import ends_of, unreachable_ends
 from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, SCHEDULER, TOKENIZER, ModelFolder
 from mai.compiler.importing.policy import read_policy
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
-from mai.compiler.importing.sentences import longest, read_sentences
+from mai.compiler.importing.sentences import notes_on_sentences, read_sentences
 from mai.compiler.importing.texts import check_texts, with_readable_chat, without_tokenizer
 from mai.compiler.importing.unlike import (
     SAVED,
@@ -117,7 +117,7 @@ def import_folder(
             *(note for field, note in record.get("notes", {}).items() if settings[field]),
             *notes_on_code(folder.config, record["title"]),
             *without_tokenizer(folder),
-            *longest(path),
+            *notes_on_sentences(path, folder.config, settings["head"]),
         ]
         text = _declarations(record, architecture, folder, out, settings)
         spare = record.get("other_heads", {}).get(settings["head"], [])
@@ -228,7 +228,7 @@ def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Se
     head = record["architectures"][architecture]
     if record.get("policy"):
         return {"head": head, **read_policy(folder.config)}
-    sentences = read_sentences(folder.path, ignored)
+    sentences = read_sentences(folder.path, head, ignored)
     if sentences is not None and (head not in ("encode", "generate") or "embed" not in record["exports"]):
         raise refused("config-unknown", f"{MODULES}: `{architecture}` has no spec that makes one vector of a text")
     more = {"head": head} if sentences is None else {"head": "embed", **sentences}

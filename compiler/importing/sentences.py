@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mai.compiler.importing.config import Settings, read_json, read_settings, refused
+from mai.compiler.importing.config import Settings, read_json, read_settings, refused, said_in
+from mai.compiler.importing.folder import TOKENIZER_CONFIG
 from mai.compiler.weights.modules import DENSE, MODULES, Module, read_modules
 from mai.runtime.files import reason
 from mai.spec.family_records import family_records
@@ -22,13 +23,18 @@ WAYS = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 PARTS = re.compile(r"Transformer Pooling( Dense)*( Normalize)?")
-KNOWN = "known: Transformer, Pooling; behind them Dense, any number of times, and Normalize"
+SCORES = ["Transformer"]  # The modules of a model that scores pairs of texts.
+KNOWN = "known: Transformer, Pooling; behind them Dense, any number of times, and Normalize; Transformer alone of a model that scores texts"
+IDENTITY = "torch.nn.modules.linear.Identity"
+SIGMOID = "torch.nn.modules.activation.Sigmoid"
+UNLIMITED = 2**40  # What transformers writes for no limit is larger.
 
 
-def read_sentences(path: Path, ignored: Sequence[str] = ()) -> Settings | None:
-    """How a text becomes one vector: `pooling`, `dense`, `normalised`; None where the folder has no modules.
+def read_sentences(path: Path, head: str, ignored: Sequence[str] = ()) -> Settings | None:
+    """How a text becomes one vector: `pooling`, `dense`, `normalised`; None where the folder has no modules, or scores texts.
 
     Args:
+        head: what the model is for.
         ignored: fields of its files that change no result.
 
     Raises:
@@ -41,14 +47,20 @@ def read_sentences(path: Path, ignored: Sequence[str] = ()) -> Settings | None:
     except ValueError as error:
         raise refused("import-folder", f"{path / MODULES} cannot be read: {reason(error)}") from error
     kinds = [module.kind for module in modules]
-    if not PARTS.fullmatch(" ".join(kinds)):
+    has_scores = kinds == SCORES and head == "classify"
+    if not has_scores and not PARTS.fullmatch(" ".join(kinds)):
         raise refused("config-unknown", f"{MODULES}: the modules are {', '.join(kinds)}", KNOWN)
-    pooling = _settings_of("pooling", path, modules[1])
+    record = family_records()["cross_encoder" if has_scores else "sentences"]
     for name in (LIMITS, TEXTS):
-        if (path / name).is_file():
-            read_settings(family_records()["sentences"], read_json(path / name), name, ignored)
+        read_settings(record, said_in(path / name), name, ignored)
+    if has_scores:
+        return None
+    pooling = _settings_of("pooling", path, modules[1])
+    is_normalised = kinds[-1] == "Normalize"
+    if is_normalised and (path / modules[-1].folder / "config.json").is_file():
+        _settings_of("normalize", path, modules[-1])
     dense = [_dense(path, place, module) for place, module in enumerate(modules) if module.kind == DENSE]
-    return {"pooling": _ways(pooling), "dense": dense, "normalised": kinds[-1] == "Normalize"}
+    return {"pooling": _ways(pooling), "dense": dense, "normalised": is_normalised}
 
 
 def _settings_of(record: str, path: Path, module: Module) -> Settings:
@@ -78,8 +90,33 @@ def _ways(pooling: Settings) -> list[str]:
     return named or switched
 
 
-def longest(path: Path) -> Iterator[str]:
-    """That sentence-transformers cuts texts, which mai does not, where its file says so."""
-    limit = read_json(path / LIMITS).get("max_seq_length") if (path / LIMITS).is_file() else None
-    if isinstance(limit, int) and not isinstance(limit, bool):
+def notes_on_sentences(path: Path, config: Mapping[str, object], head: object) -> Iterator[str]:
+    """What sentence-transformers does to a text and to its scores, which the model alone does not."""
+    texts = said_in(path / TEXTS)
+    limit = said_in(path / LIMITS).get("max_seq_length")
+    if limit is None and (path / MODULES).is_file():
+        limit = said_in(path / TOKENIZER_CONFIG).get("model_max_length")
+    if isinstance(limit, int) and not isinstance(limit, bool) and limit < UNLIMITED:
         yield f"sentence-transformers cuts texts after {limit} tokens; here none is cut"
+    prompts = texts.get("prompts")
+    asked = [name for name, prompt in prompts.items() if prompt] if isinstance(prompts, Mapping) else []
+    if asked:
+        yield f"sentence-transformers puts a prompt before a text where it is asked to ({', '.join(asked)}): here a text has it only where you write it"
+    activation = _activation(texts, config) if head == "classify" else IDENTITY
+    if activation != IDENTITY:
+        yield f"sentence-transformers puts the scores through `{activation}`; here they are those before it, as in transformers"
+
+
+def _activation(texts: Mapping[str, object], config: Mapping[str, object]) -> object:
+    """What CrossEncoder puts its scores through, by the field of each of its versions; nothing where it did not write the folder."""
+    said = config.get("sentence_transformers")
+    inside = said if isinstance(said, Mapping) else {}
+    fields = (
+        texts.get("activation_fn"),
+        inside.get("activation_fn"),
+        config.get("sbert_ce_default_activation_function"),
+    )
+    chosen = next((field for field in fields if field), None)
+    labels = config.get("id2label")
+    is_one = isinstance(labels, Mapping) and len(labels) == 1
+    return chosen or (SIGMOID if is_one and (inside or texts.get("model_type") == "CrossEncoder") else IDENTITY)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import field
 from itertools import chain
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import torch
@@ -28,12 +30,16 @@ from mai.spec.record import record
 
 @record
 class Code:
-    """The code of a graph: what it takes, how it computes, the weights that it reads, by their places in it, and the names of its results."""
+    """The code of a graph: what it takes, how it computes, the weights that it reads, by their places in it, and the names of its results.
+
+    The places have the weights of one call, so threads compute `one_at_a_time`.
+    """
 
     arguments: Arguments
     module: fx.GraphModule
     weights: Mapping[str, str]
     outputs: Sequence[str]
+    one_at_a_time: RLock = field(default_factory=RLock)
 
 
 class SpecModule(Weights):
@@ -147,7 +153,8 @@ class SpecModule(Weights):
         """What code computes with the weights that the module has now: a loop may put others in their places, for one call or for good."""
         tensors, weights = code.arguments.tensors(values, self._device), self.weight_values()
         placed = {place: weights[name] for place, name in code.weights.items()}
-        results: Sequence[Tensor] = functional_call(code.module, placed, tuple(tensors), tie_weights=False)
+        with code.one_at_a_time:
+            results: Sequence[Tensor] = functional_call(code.module, placed, tuple(tensors), tie_weights=False)
         return results
 
     def _lower(self, kind: str, name: str | None) -> Code:

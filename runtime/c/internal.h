@@ -83,6 +83,8 @@ size_t place_of_count(const mai_model *model);
 
 /* The checksum of the tensors of an ONNX file, as its manifest states it; 0 where it cannot be read as one. */
 int checksum_of(FILE *file, char digits[17]);
+/* The SHA-256 of a file that is read from where it is, in hexadecimal; 0 where it cannot be read. */
+int sha256_of(FILE *file, char digits[65]);
 
 /* The product of sizes; of what a program gives, `count_within` is 0 where it and its bytes are beyond all memory. */
 int count_within(int rank, const int64_t *dims, size_t width);

@@ -58,16 +58,21 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(("kind", "name"), [
     ("LlamaModel", "encode"), ("LlamaForSequenceClassification", "classify"), ("LlamaForTokenClassification", "tag")])  # fmt: skip
 def test_other_heads(kind: str, name: str, tmp_path: Path) -> None:
-    case = replace(DECODERS["llama"], model=kind)
-    model = case.make()
-    model.config.pad_token_id = None
+    """Of texts of different lengths, in one batch, and filled up with the token of the padding, which transformers looks before."""
+    model = replace(DECODERS["llama"], model=kind).make()
+    model.config.pad_token_id = 2
     save(model, tmp_path)
-    program = imported(tmp_path)
-    x = np.minimum(tokens(1, 13), VOCAB - 1)
+    lengths, x = (13, 4, 9), np.clip(tokens(3, 13), 3, VOCAB - 1)
+    seen = np.arange(13) < np.array(lengths)[:, None]
+    filled = np.where(seen, x, 2)
     with torch.inference_mode():
-        expected = model(torch.from_numpy(x))[0].numpy()
-    result = compiled_file(program, name, tmp_path)(x=x)
-    np.testing.assert_allclose(result, expected, atol=TOLERANCE * max(1, np.abs(expected).max()), rtol=0)
+        expected = model(torch.from_numpy(filled), attention_mask=torch.from_numpy(seen).long())[0].numpy()
+    file = compiled_file(imported(tmp_path), name, tmp_path)
+    together = file(x=[row[:n] for row, n in zip(x, lengths, strict=True)])
+    for result in (together, file(x=filled)):
+        for i, n in enumerate(lengths):
+            kept = slice(None) if name == "classify" else slice(n)
+            np.testing.assert_allclose(result[i][kept], expected[i][kept], atol=TOLERANCE * max(1, np.abs(expected).max()), rtol=0)  # fmt: skip
 
 
 def test_several_files_of_bfloat16(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from mai.compiler.importing.importing import import_folder
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
 from tests.support.models.compiled_folders import compiled_file
@@ -239,6 +240,76 @@ def test_sentences_that_are_made_otherwise(tmp_path: Path) -> None:
             imported(tmp_path)
         (tmp_path / name).write_text(json.dumps({"max_seq_length": 9, "prompts": {"query": "q: "}, field: None}))
     imported(tmp_path)
+
+
+TEXT_FILES: list[
+    tuple[str, dict[str, object]]
+] = [  # As versions of sentence-transformers write them, from 5.4 on and before.
+    (
+        "config_sentence_transformers.json",
+        {"model_type": "CrossEncoder", "activation_fn": "torch.nn.modules.activation.Sigmoid"},
+    ),
+    ("config.json", {"sentence_transformers": {"version": "4.1.0"}}),
+    ("config.json", {"sbert_ce_default_activation_function": "torch.nn.modules.activation.Sigmoid"}),
+]
+
+
+@pytest.mark.parametrize(("name", "said"), TEXT_FILES)
+def test_a_model_that_scores_pairs(name: str, said: dict[str, object], tmp_path: Path) -> None:
+    """A CrossEncoder's scores are transformers', and a note says what they go through besides; its files are known."""
+    save(
+        replace(ENCODERS["bert, classes"], settings={**ENCODERS["bert, classes"].settings, "num_labels": 1}).make(),
+        tmp_path,
+    )
+    read = json.loads((tmp_path / name).read_text()) if (tmp_path / name).exists() else {}
+    (tmp_path / name).write_text(json.dumps(read | said))
+    module = {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.base.modules.transformer.Transformer"}
+    (tmp_path / "modules.json").write_text(json.dumps([module]))
+    (tmp_path / "sentence_bert_config.json").write_text(
+        json.dumps(transformer("sequence-classification", "logits", "scores"))
+    )
+    result = import_folder(tmp_path, tmp_path / "m.mai")
+    assert result.exports == ("classify", "classify_pair")
+    assert "puts the scores through `torch.nn.modules.activation.Sigmoid`" in " ".join(result.notes)
+
+
+def transformer(task: str, result: str, name: str) -> dict[str, object]:
+    """What sentence-transformers writes of its first module, from 5.4 on."""
+    texts = {"text": {"method": "forward", "method_output_name": result}}
+    return {
+        "transformer_task": task,
+        "modality_config": texts,
+        "module_output_name": name,
+        "processing_kwargs": {},
+        "unpad_inputs": None,
+    }
+
+
+def test_files_of_sentences_of_later_versions(tmp_path: Path) -> None:
+    """They are known; what is another module, reads texts otherwise, or makes other vectors of length 1 is refused."""
+    written(tmp_path, "Normalize", pooling_mode="mean")
+    limits, modules = tmp_path / "sentence_bert_config.json", tmp_path / "modules.json"
+    texts, normalize = tmp_path / "config_sentence_transformers.json", tmp_path / "2_Normalize" / "config.json"
+    new = transformer("feature-extraction", "last_hidden_state", "token_embeddings")
+    limits.write_text(json.dumps(new))
+    texts.write_text(json.dumps({"model_type": "SentenceTransformer", "prompts": {"query": "q: ", "document": ""}}))
+    normalize.write_text('{"module_input_name": "sentence_embedding", "module_output_name": "sentence_embedding"}')
+    assert "puts a prompt before a text where it is asked to (query):" in " ".join(
+        import_folder(tmp_path, tmp_path / "m.mai").notes
+    )
+    for path, said, message in (
+        (limits, {**new, "transformer_task": "fill-mask"}, '`transformer_task` is "fill-mask"'),
+        (limits, {"config_args": {"is_causal": False}}, "`config_args.is_causal` is false"),
+        (normalize, {"module_input_name": "token_embeddings"}, '`module_input_name` is "token_embeddings"'),
+    ):
+        kept = path.read_text()
+        path.write_text(json.dumps(said))
+        with pytest.raises(MaiError, match=message):
+            imported(tmp_path)
+        path.write_text(kept)
+    modules.write_text(modules.read_text().replace("sentence_transformers.models.Transformer", "custom_st.Transformer"))
+    with pytest.raises(MaiError, match=r"the modules are custom_st.Transformer, Pooling"):
+        imported(tmp_path)
 
 
 def test_files_as_they_were_published_first(tmp_path: Path) -> None:

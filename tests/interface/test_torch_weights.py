@@ -5,6 +5,9 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn.utils import parametrizations, prune
 from torch.optim.swa_utils import AveragedModel
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import mai
 from mai.compiler.interface.torch_module import SpecModule
@@ -91,6 +95,43 @@ def test_weights_for_one_call(module: SpecModule) -> None:
     both = vmap(lambda weights: functional_call(module, weights, (), {"x": X}))(stacked)
     torch.testing.assert_close(both, torch.stack([before, wanted(OTHERS)]))
     assert torch.equal(module(x=X), before) and copy.deepcopy(module)(x=X).equal(before)
+
+
+class AtTanh(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Does something in the middle of a call, at its `tanh`."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.act = act
+
+    def __torch_dispatch__(self, func: Any, types: object, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.ops.aten.tanh.default:
+            self.act()
+        return func(*args, **(kwargs or {}))
+
+
+def test_two_threads_call_at_once(module: SpecModule) -> None:
+    """The second call begins within the first, and would go on after its end; neither computes with the other's weights."""
+    right, is_over, is_within, others = module(x=X), Event(), Event(), []
+
+    def wait() -> None:
+        is_within.set()
+        is_over.wait(5)
+
+    def call() -> object:
+        with AtTanh(wait):
+            return functional_call(module, OTHERS, (), {"x": X})
+
+    def begin_another() -> None:
+        others.append(pool.submit(call))
+        is_within.wait(0.03)
+
+    with ThreadPoolExecutor(1) as pool:
+        with AtTanh(begin_another):
+            first = module(x=X)
+        is_over.set()
+        torch.testing.assert_close(others[0].result(), wanted(OTHERS))
+    assert first.equal(right)
 
 
 def test_derivatives_by_weights_of_torch_func() -> None:

@@ -39,6 +39,11 @@ def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.array(json.loads((folder / "x.json").read_text())["f"], np.float32), x)
 
 
+def test_whole_numbers_in_a_table_keep_their_digits(tmp_path: Path) -> None:
+    save({"n": np.array([2**53 + 1, -3])}, tmp_path / "n.csv", outputs(n=[]))
+    assert (tmp_path / "n.csv").read_text().split() == ["n", str(2**53 + 1), "-3"]
+
+
 def test_several_results_go_to_one_file_or_one_each(tmp_path: Path) -> None:
     results = {"a": np.zeros((3, 2), np.float32), "b": np.ones(3, np.float32)}
     described = outputs(a=[2], b=[])

@@ -117,8 +117,9 @@ def _rows(sheet: CalamineSheet) -> Iterator[list[str]]:
     top, left = sheet.start or (0, 0)
     down: dict[int, list[int]] = {}
     for (begin, column), (end, _) in sheet.merged_cell_ranges or ():
-        for row in range(begin + 1 - top, min(end + 1 - top, sheet.height)):
-            down.setdefault(row, []).append(column - left)
+        if begin >= top and 0 <= column - left < sheet.width:  # Others lie around the cells that have something.
+            for row in range(begin + 1 - top, min(end + 1 - top, sheet.height)):
+                down.setdefault(row, []).append(column - left)
     above: list[str] = []
     for number, cells in enumerate(sheet.iter_rows()):
         texts = [*map(_text, cells)]

@@ -122,6 +122,9 @@ def test_a_pipeline_with_other_parts(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text(json.dumps(said | {"_class_name": "StableDiffusionControlNetPipeline"}))
     with pytest.raises(MaiError, match="another net reads a second picture"):
         imported(tmp_path)
+    (tmp_path / "model_index.json").write_text(json.dumps(said | {"_class_name": {"of": "StableDiffusion"}}))
+    with pytest.raises(MaiError, match="is controlnet"):
+        imported(tmp_path)
 
 
 UNKNOWN: dict[str, dict[str, Any]] = {
@@ -165,3 +168,5 @@ def test_a_file_of_some_years_ago_leaves_out_what_was_so() -> None:
             family_records()["scheduler"], {"_class_name": f"{kind}Scheduler"}, "scheduler_config.json"
         )
         assert said["timestep_spacing"] == spacing
+    with pytest.raises(MaiError, match="`_class_name` is"):
+        read_settings(family_records()["scheduler"], {"_class_name": ["a"]}, "scheduler_config.json")

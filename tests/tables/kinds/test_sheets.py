@@ -94,6 +94,13 @@ def test_a_value_that_is_merged_down_is_that_of_each_row(tmp_path: Path) -> None
     assert cells_of(open_table(write(tmp_path / "b.xlsx", {"One": rows}), Stated()))["g"] == ["a", "", "", "b"]
 
 
+@pytest.mark.parametrize("merged", ["A1:A4", "A3:A4", "E1:E4", "B1:B2"])
+def test_merged_cells_around_a_table_are_none_of_it(merged: str, tmp_path: Path) -> None:
+    rows = [[], [None, "x", "y"], [None, 1, 2], [None, 3, 4]]
+    table = open_table(write(tmp_path / "a.xlsx", {"One": rows}, merged), Stated())
+    assert cells_of(table) == {"x": ["1", "3"], "y": ["2", "4"]}
+
+
 def test_the_sheet_is_the_first_that_is_a_table_or_the_one_that_is_named(tmp_path: Path) -> None:
     sheets = {"Old": [["z"], [9]], "Intro": [["How to read this"]], "2023": [["x"], [1]], "2024": [["x"], [2]]}
     path = write(tmp_path / "a.xlsx", sheets, hidden="Old")
