@@ -48,7 +48,9 @@ def decayed_products(decay: Tensor, key: Tensor, value: Tensor, query: Tensor, f
     reads = []
     for begin, end, size in ((0, whole, CHUNK), (whole, len(decay), left)):
         if begin < end:
-            a, k, v, q = (x[begin:end].unflatten(0, (-1, size)) for x in (decay, key, value, query))
+            a, k, v, q = (
+                x[begin:end].reshape((end - begin) // size, size, *x.shape[1:]) for x in (decay, key, value, query)
+            )
             read, first = _chunks(a, k, v, q, first)
             reads.append(read)
     return torch.cat(reads), first
