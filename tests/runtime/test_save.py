@@ -46,6 +46,8 @@ def test_several_results_go_to_one_file_or_one_each(tmp_path: Path) -> None:
     assert set(np.load(tmp_path / "x.npz").files) == {"a", "b"}
     assert save(results, tmp_path / "x.csv", described) == [tmp_path / "x.a.csv", tmp_path / "x.b.csv"]
     assert (tmp_path / "x.b.csv").read_text().split() == ["b", "1", "1", "1"]
+    (path,) = save({"b": np.array([2**53 + 1])}, tmp_path / "whole.csv", described)
+    assert path.read_text() == "b\n9007199254740993\n"
     for path in save(results, tmp_path / "x.png", described):
         assert path.exists()
 
