@@ -95,7 +95,7 @@ def meaning_of(
         with keeping(kept), kept.log.watched(seen.note, form_of):
             checked = look_at(path, sets, {**texts, str(path): source}, data)
             if living.text != source.text:
-                sound_tree(readable, is_typed=True)  # Most of its parts are known.
+                sound_tree(readable, is_typed=True)  # For the check; most parts were read before.
                 with kept.of_parts():
                     look_at(path, sets, {**texts, str(path): readable}, data)
     except Exception as error:  # A server goes on; a package that is not installed is told so, too.

@@ -246,7 +246,7 @@ int mai_cancel(mai_call *call) {
   return done(api->RunOptionsSetTerminate(call->options), "the call goes on");
 }
 
-int mai_was_cancelled(const mai_call *call) { return call->was_cancelled; }
+int mai_was_cancelled(const mai_call *call) { return call && call->was_cancelled; }
 
 const mai_result *mai_output(const mai_call *call, const char *name) {
   if (!call) return NULL;

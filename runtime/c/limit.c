@@ -133,7 +133,7 @@ int mai_set_timeout(mai_call *call, double seconds) {
   return 1;
 }
 
-int mai_timed_out(const mai_call *call) { return call->timed_out; }
+int mai_timed_out(const mai_call *call) { return call && call->timed_out; }
 
 static int is_over(mai_call *call) {
   call->timed_out = 1;

@@ -9,8 +9,9 @@
        const mai_result *points = mai_output(call, NULL);      (points->floats, points->dims)
 
    A function that can fail returns 0 or NULL then, and `mai_message()` says why in a sentence. So does one that gets NULL for a model or a
-   call, as nothing could be opened: the message stays that of the first failure, and checking the last step is enough. A model may be used from several
-   threads at once, each with calls of its own. C++ programs also get the classes at the end, which free what they hold and throw. */
+   call, as nothing could be opened: the message stays that of the first failure, and checking the last step is enough. A model may be used
+   from several threads at once, each with calls of its own. C++ programs also get the classes at the end, which free what they hold and
+   throw. */
 #ifndef MAI_H
 #define MAI_H
 

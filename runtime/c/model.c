@@ -189,20 +189,6 @@ static int open_session(mai_model *model, const char *path, int threads) {
   return right;
 }
 
-/* Whether the weights are those that mai wrote. A file in ONNX Runtime's own format has rearranged them, and older ones have no checksum. */
-static int check_weights(const mai_model *model, const char *path) {
-  const char *stated = json_text(model->manifest, "checksum");
-  unsigned char bytes[HEAD];
-  char digits[17] = "";
-  FILE *file = stated ? open_file(path) : NULL;
-  if (!stated) return 1;
-  if (!file) return cannot_open(path, errno);
-  int is_ort = fread(bytes, 1, HEAD, file) == HEAD && memcmp(bytes + 4, "ORTM", 4) == 0;
-  int right = is_ort || (checksum_of(file, digits) && strcmp(digits, stated) == 0);
-  fclose(file);
-  return right ? 1 : fail("the weights of %s are not those that mai wrote: it is damaged, or another program has changed it", path);
-}
-
 /* Whether the file beside it is the one that mai wrote, where large weights lie there. */
 static int check_data(const mai_model *model, const char *path) {
   static const char ending[] = ".data";
@@ -219,6 +205,21 @@ static int check_data(const mai_model *model, const char *path) {
   return right;
 }
 
+/* Whether the weights are those that mai wrote. A file in ONNX Runtime's own format has rearranged them, and has all of them inside;
+   older files have no checksum. */
+static int check_weights(const mai_model *model, const char *path) {
+  const char *stated = json_text(model->manifest, "checksum");
+  unsigned char bytes[HEAD];
+  char digits[17] = "";
+  FILE *file = open_file(path);
+  if (!file) return cannot_open(path, errno);
+  int is_ort = fread(bytes, 1, HEAD, file) == HEAD && memcmp(bytes + 4, "ORTM", 4) == 0;
+  int right = is_ort || !stated || (checksum_of(file, digits) && strcmp(digits, stated) == 0);
+  fclose(file);
+  if (!right) return fail("the weights of %s are not those that mai wrote: it is damaged, or another program has changed it", path);
+  return is_ort || check_data(model, path);
+}
+
 static mai_model *load(const char *path, int threads, int may_be_changed) {
   if (!find_api() || !check_file(path)) return NULL;
   mai_model *model = calloc(1, sizeof *model);
@@ -227,7 +228,7 @@ static mai_model *load(const char *path, int threads, int may_be_changed) {
       mark_taken(model, api->SessionGetInputCount, api->SessionGetInputName) &&
       mark_taken(model, api->SessionGetOverridableInitializerCount, api->SessionGetOverridableInitializerName)) {
     list_shown(model);
-    if (may_be_changed || (check_weights(model, path) && check_data(model, path))) return model;
+    if (may_be_changed || check_weights(model, path)) return model;
   }
   mai_free(model);
   return NULL;
@@ -274,7 +275,7 @@ const mai_port *mai_port_named(const mai_model *model, const char *name) {
 
 /* A port in the manifest; NULL where there is none. */
 static const json *entry_of(const mai_model *model, const char *port) {
-  for (int kind = 0; kind < 3; kind++) {
+  for (int kind = 0; model && kind < 3; kind++) {
     const json *list = json_member(model->manifest, lists[kind]);
     for (size_t i = 0; list && i < list->count; i++) {
       const char *name = json_text(&list->items[i], "name");
@@ -313,10 +314,10 @@ int64_t mai_label_of(const mai_model *model, const char *port, const char *name)
 }
 
 int mai_tokens_are_bytes(const mai_model *model) {
-  const char *tokenizer = json_text(model->manifest, "tokenizer");
+  const char *tokenizer = model ? json_text(model->manifest, "tokenizer") : NULL;
   return tokenizer && strcmp(tokenizer, "bytes") == 0;
 }
 
 const char *mai_tokenizer(const mai_model *model) {
-  return mai_tokens_are_bytes(model) ? NULL : json_text(model->manifest, "tokenizer");
+  return !model || mai_tokens_are_bytes(model) ? NULL : json_text(model->manifest, "tokenizer");
 }

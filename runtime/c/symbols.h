@@ -42,6 +42,7 @@
 #define read_output mai_own_read_output
 #define run_all_turns mai_own_run_all_turns
 #define run_within_limit mai_own_run_within_limit
+#define sha256_of mai_own_sha256_of
 #define size_of mai_own_size_of
 #define suggestion mai_own_suggestion
 #define take_states mai_own_take_states

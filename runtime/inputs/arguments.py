@@ -89,8 +89,8 @@ def as_array(port: Port, value: object) -> Array:
     """A number, nested lists, an array or a tensor of torch, on any device, as an array.
 
     Raises:
-        ModelError: `input-shape`: rows have different lengths; `input-dtype`: true or false stands among numbers, values are under a mask, so that they are none, or a
-            tensor has no form in numpy.
+        ModelError: `input-shape`: rows have different lengths; `input-dtype`: true or false stands among numbers, values are under
+            a mask, so that they are none, or a tensor has no form in numpy.
     """
     if hasattr(value, "detach"):
         value = _from_torch(port, value)
@@ -99,7 +99,8 @@ def as_array(port: Port, value: object) -> Array:
     try:
         array = np.asarray(value)
         if array.dtype.kind in "iuf" and isinstance(value, (list, tuple)) and _has_truth(value):
-            raise ModelError("input-dtype", f"`{port.name}` mixes true or false and numbers", "write 1 or 0 for them")
+            help = "write true or false for all" if port.dtype == "bool" else "write 1 or 0 for them"
+            raise ModelError("input-dtype", f"`{port.name}` mixes true or false and numbers", help)
         return array
     except ValueError as error:
         mixes = isinstance(value, (list, tuple)) and any(isinstance(each, str) for each in value)
@@ -207,8 +208,8 @@ def range_of(port: Port) -> str:
 
 
 def in_digits(number: float) -> str:
-    """A number with all of its digits where it is whole: 1000001 is more than 1000000."""
-    return f"{number:.0f}" if float(number).is_integer() else f"{number:g}"
+    """A number with all of its digits where it is whole, up to those of int64: 1000001 is more than 1000000."""
+    return f"{number:.0f}" if float(number).is_integer() and abs(number) <= 2**63 else f"{number:g}"
 
 
 def range_in_words(low: float | None, high: float | None) -> str:

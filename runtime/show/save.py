@@ -142,8 +142,8 @@ def _raw(results: Mapping[str, Array], ending: str) -> bytes:
         rows = np.atleast_1d(first)
         rows = rows.reshape(len(rows), -1)
         head = name if first.ndim < 2 else ",".join(f"{name}{place}" for place in range(rows.shape[1]))
-        are_whole = np.issubdtype(rows.dtype, np.integer)
-        np.savetxt(file, rows, delimiter=",", fmt="%d" if are_whole else "%.9g", header=head, comments="")
+        digits = "%.9g" if rows.dtype.kind == "f" else "%d"
+        np.savetxt(file, rows, delimiter=",", fmt=digits, header=head, comments="")
     else:
         file.write(json.dumps({name: array.tolist() for name, array in results.items()}).encode() + b"\n")
     return file.getvalue()

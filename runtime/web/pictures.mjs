@@ -22,17 +22,18 @@ export function pictureOf(result, port, manifest, values) {
   if (result.likeliest) return chances(result.likeliest);
   const shape = result.dims.slice(1);
   const rows = rowsOf(result);
+  const data = Array.isArray(result.data) ? Float32Array.from(result.data, Number) : result.data; // drawn, not written
   const [input] = manifest.inputs;
   const grid = input && isPlane(input, manifest) ? values[input.name] : null;
-  if (typeof port.path === "number") return film(framesOf(result, port.path), askedFor(manifest, values));
+  if (typeof port.path === "number") return film(framesOf({ data, dims: result.dims }, port.path), askedFor(manifest, values));
   if (port.dates) return answer(rows.length, rows.map((row) => dates(row, port.dates)).join("\n"));
-  if (port.classes && !shape.length) return labels(result.data, port, manifest, grid);
-  if (grid && !shape.length) return map(result.data, grid);
+  if (port.classes && !shape.length) return labels(data, port, manifest, grid);
+  if (grid && !shape.length) return map(data, grid);
   if (port.dtype === "bool") return truths(rows);
   if (port.dtype === "float32" && shape.length === 1 && rows.every(isProbability)) return classes(rows, port, manifest, grid);
-  if (sizesOf(shape)) return mosaic(result.data, sizesOf(shape), result.dims[0]);
-  if (port.shape.length === 1 && port.shape[0] === 2) return scatter(result.data, askedFor(manifest, values));
-  if (port.shape.length === 2 && port.shape[1] === 2) return scatter(rows[0]);
+  if (sizesOf(shape)) return mosaic(data, sizesOf(shape), result.dims[0]);
+  if (port.shape.length === 1 && port.shape[0] === 2) return scatter(data, askedFor(manifest, values));
+  if (port.shape.length === 2 && port.shape[1] === 2) return scatter(rowsOf({ data, dims: result.dims })[0]);
   return numbers(rows);
 }
 
@@ -218,10 +219,13 @@ function chances(places) {
 function numbers(rows) {
   const text = rows
     .slice(0, MOST_NUMBERS)
-    .map((row) => Array.from(row.slice(0, MOST_NUMBERS), (value) => Number(value.toPrecision(5))).join("  "))
+    .map((row) => Array.from(row.slice(0, MOST_NUMBERS), written).join("  "))
     .join("\n");
   return answer(rows.length * rows[0].length, text);
 }
+
+/** A whole number as it is, any other with five digits. */
+const written = (value) => (typeof value === "bigint" || Number.isInteger(value) ? String(value) : String(Number(value.toPrecision(5))));
 
 function truths(rows) {
   const text = rows.slice(0, MOST_NUMBERS).map((row) => Array.from(row.slice(0, MOST_NUMBERS), (value) => String(Boolean(value))).join("  "));

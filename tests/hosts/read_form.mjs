@@ -60,6 +60,7 @@ console.log(
     menu: select.children.map((each) => each.textContent),
     last: Object.fromEntries(Object.entries(values()).map(([name, value]) => [name, value.map(String)])),
     answered: ["day", "utc"].map((dates) => pictureOf({ data: Float32Array.of(19723.625, 19844 + 101 / 288, NaN), dims: [3] }, { dates, shape: [] }, manifest, {}).textContent),
+    whole: pictureOf({ data: [2n ** 60n + 1n, 123456789, 0.1234567], dims: [3] }, { dtype: "int64", shape: [] }, { ...manifest, inputs: [] }, {}).textContent,
     crop: boxOf({}, 100, 50, 10, 10),
     pad: boxOf({ fit: "pad" }, 100, 50, 10, 10),
     cut: boxOf({ fit: "crop", resize: 20 }, 100, 50, 10, 10),

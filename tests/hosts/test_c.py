@@ -237,12 +237,18 @@ def test_draws_are_those_of_python(host: Host, files: Path) -> None:
             assert np.array_equal(points, load(path, providers="cpu", threads=1)(**values))
 
 
-def test_a_file_in_the_format_of_onnxruntime(host: Host, files: Path, tmp_path: Path) -> None:
-    """`.ort`, which opens in less time, has the same bits; of a damaged one ONNX Runtime says what it is."""
-    options, path = ort.SessionOptions(), tmp_path / "flow.sample.ort"
+def as_ort(file: Path, folder: Path) -> Path:
+    """A file in ONNX Runtime's own format, all of its weights inside."""
+    options, path = ort.SessionOptions(), (folder / file.name).with_suffix(".ort")
     options.optimized_model_filepath = str(path)
     options.add_session_config_entry("session.save_model_format", "ORT")
-    ort.InferenceSession(files / "flow.sample.onnx", options, providers=["CPUExecutionProvider"])
+    ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    return path
+
+
+def test_a_file_in_the_format_of_onnxruntime(host: Host, files: Path, tmp_path: Path) -> None:
+    """`.ort`, which opens in less time, has the same bits; of a damaged one ONNX Runtime says what it is."""
+    path = as_ort(files / "flow.sample.onnx", tmp_path)
     values = {"batch": 5, "seed": 3, "steps": 7}
     (points,) = host.results(host.call(host.load(path), **values))
     assert np.array_equal(points, load(files / "flow.sample.onnx", providers="cpu", threads=1)(**values))
@@ -379,6 +385,15 @@ def test_what_is_missing_or_no_file(host: Host, files: Path) -> None:
         and not host.c.mai_run(nothing)
         and not host.c.mai_output(nothing, None)
     )
+    for ask, *more in (
+        ("mai_tokenizer",),
+        ("mai_tokens_are_bytes",),
+        ("mai_was_cancelled",),
+        ("mai_timed_out",),
+        ("mai_label_name", b"y", 0),
+    ):
+        assert not getattr(host.c, ask)(nothing, *more)
+    assert host.c.mai_label_of(nothing, b"y", b"a") == -1
     assert host.c.mai_message() == b"cannot open no.onnx: no such file or directory"
     with pytest.raises(ModelError, match=r"the input `x` is missing \(it takes x, w, label, scale\)"):
         host.results(host.call(host.load(files / "flow.moved.onnx")))
@@ -418,6 +433,7 @@ def test_the_weights_beside_a_file_are_its_own(host: Host, program: Callable[[st
     x = np.ones((1, 128), np.float32)
     (result,) = host.results(host.call(host.load(path), x=x))
     np.testing.assert_allclose(result, load(path, providers="cpu")(x=x), rtol=1e-6)
+    assert np.array_equal(host.results(host.call(host.load(as_ort(path, tmp_path)), x=x))[0], result)
     data_path(path).write_bytes(data_path(other).read_bytes())
     with pytest.raises(ModelError) as expected:
         load(path)

@@ -168,6 +168,7 @@ def test_a_form_reads_one_row(tmp_path: Path) -> None:
     assert said["last"] == {"age": ["NaN"], "sex": ["2"], "day": ["2024-01-01"], "utc": ["2024-01-01T12:00Z"]}
     assert said["pickers"] == [["date", "2024-01-01"], ["datetime-local", "2024-01-01T12:00"]]
     assert said["answered"] == ["2024-01-02\n2024-05-01\nNaN", "2024-01-01 15:00\n2024-05-01 08:25\nNaN"]
+    assert said["whole"] == "1152921504606846977\n123456789\n0.12346"
     assert said["crop"] == {"from": [25, 0, 50, 50], "to": [0, 0, 10, 10]}
     assert said["cut"] == {"from": [0, 0, 100, 50], "to": [-15, -5, 40, 20]}
     assert said["squeezed"] == {"from": [0, 0, 100, 50], "to": [-10, -5, 30, 20]}

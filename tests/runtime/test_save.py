@@ -39,6 +39,11 @@ def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.array(json.loads((folder / "x.json").read_text())["f"], np.float32), x)
 
 
+def test_whole_numbers_in_a_table_keep_their_digits(tmp_path: Path) -> None:
+    save({"n": np.array([2**53 + 1, -3])}, tmp_path / "n.csv", outputs(n=[]))
+    assert (tmp_path / "n.csv").read_text().split() == ["n", str(2**53 + 1), "-3"]
+
+
 def test_several_results_go_to_one_file_or_one_each(tmp_path: Path) -> None:
     results = {"a": np.zeros((3, 2), np.float32), "b": np.ones(3, np.float32)}
     described = outputs(a=[2], b=[])
@@ -46,8 +51,6 @@ def test_several_results_go_to_one_file_or_one_each(tmp_path: Path) -> None:
     assert set(np.load(tmp_path / "x.npz").files) == {"a", "b"}
     assert save(results, tmp_path / "x.csv", described) == [tmp_path / "x.a.csv", tmp_path / "x.b.csv"]
     assert (tmp_path / "x.b.csv").read_text().split() == ["b", "1", "1", "1"]
-    (path,) = save({"b": np.array([2**53 + 1])}, tmp_path / "whole.csv", described)
-    assert path.read_text() == "b\n9007199254740993\n"
     for path in save(results, tmp_path / "x.png", described):
         assert path.exists()
 

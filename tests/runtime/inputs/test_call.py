@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from mai.runtime import ModelError, load
-from mai.runtime.inputs.arguments import as_array, as_values
+from mai.runtime.inputs.arguments import as_array, as_values, prepare
 from mai.runtime.inputs.labels import as_labels
 from mai.runtime.inputs.words import as_numbers
 from mai.runtime.model.failures import is_of_memory
@@ -220,3 +220,17 @@ def test_a_value_without_a_name_is_told_the_names(shift: Model, count: Model) ->
         assert caught.value.slug == "input-unknown"
     with pytest.raises(ModelError, match=r"it takes batch, seed"):
         count(3)
+
+
+@pytest.mark.parametrize(
+    ("port", "value", "said"),
+    [
+        ({"dtype": "bool"}, [True, 1], "`v` mixes true or false and numbers (write true or false for all)"),
+        ({"dtype": "float32", "maximum": 1e30}, [1e31], "`v` is at most 1e+30, this holds"),
+        ({"dtype": "int64", "minimum": 0, "maximum": 2**32 - 1}, [2**32], "`v` is from 0 to 4294967295, this holds 4294967296"),
+    ],
+)  # fmt: skip
+def test_what_is_said_of_a_range_and_of_truths(port: dict[str, Any], value: list[Any], said: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        prepare({"v": Port(name="v", kind="input", batch=True, **port)}, {}, {"v": value})
+    assert str(caught.value).startswith(said)
