@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+import torch
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
+
+C = TypeVar("C", bound=FunctionCtx)
+P = ParamSpec("P")
+R = TypeVar("R")
+REFUSED = "torch cannot take a derivative of this derivative (`create_graph`): in a file, `grad` of a `grad` can"
 
 
 class AutogradContext(FunctionCtx):
@@ -16,3 +26,22 @@ class AutogradContext(FunctionCtx):
 
     saved_tensors: tuple[Tensor, ...]
     needs_input_grad: tuple[bool, ...]
+
+
+def differentiated_once(backward: Callable[Concatenate[C, P], R]) -> Callable[Concatenate[C, P], R]:
+    """A way back that has no derivative of its own.
+
+    That of torch, `once_differentiable`, says nothing where `torch.autograd.grad` is asked for some inputs: they lack a part then.
+
+    Raises:
+        RuntimeError: it is to be differentiated again, `create_graph = True`.
+    """
+
+    @wraps(backward)
+    def whole(ctx: C, /, *grads: P.args, **options: P.kwargs) -> R:
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            raise RuntimeError(REFUSED)
+        with torch.no_grad():
+            return backward(ctx, *grads, **options)
+
+    return whole

@@ -196,9 +196,9 @@ class _Likelihoods:
             argument.name or parameter.name.id
             for argument, parameter in zip(call.arguments, function.parameters, strict=False)
         ]
-        given = [*zip(names, (argument.value for argument in call.arguments), strict=False)]
-        of_data = frozenset(name for name, value in given if scope.has_data(value))
-        drawn = frozenset(name for name, value in given if names_read(value) & scope.drawn)
+        values = [*zip(names, (argument.value for argument in call.arguments), strict=False)]
+        of_data = frozenset(name for name, value in values if scope.has_data(value))
+        drawn = frozenset(name for name, value in values if names_read(value) & scope.drawn)
         return _scope(function.body, of_data, drawn)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ import torch
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
+from mai.compiler.torch.calls.attention_call import attention
 from mai.compiler.torch.calls.depthwise_call import depthwise
+from mai.compiler.torch.calls.fourier_call import real_fourier, real_inverse
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 
@@ -36,6 +39,28 @@ def test_a_depthwise_convolution(
     pairs = (torch.autograd.grad((y * weight).sum(), tensors) for y in (wanted, ours))
     for one, other in zip(*pairs, strict=True):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize(
+    ("call", "sizes"),
+    [
+        (partial(depthwise, stride=(1,), padding=((2, 0),), dilation=(2,), groups=3), [(2, 3, 9), (3, 1, 3), (3,)]),
+        (partial(real_fourier, axis=-1), [(2, 70)]),
+        (partial(real_inverse, n=70, axis=-1), [(2, 30), (2, 30)]),
+    ],
+    ids=["depthwise", "frequencies", "numbers"],
+)
+def test_derivatives_of_derivatives(call: Callable[..., torch.Tensor], sizes: list[tuple[int, ...]]) -> None:
+    torch.manual_seed(0)
+    tensors = [torch.randn(s, dtype=torch.float64, requires_grad=True) for s in sizes]
+    assert torch.autograd.gradgradcheck(call, tensors, fast_mode=True)
+
+
+def test_those_that_are_not_there_are_refused() -> None:
+    q, k, v = (torch.randn(300, 2, requires_grad=True) for _ in range(3))
+    y = attention(q, k, v, heads=1, kv_heads=1, causal=True, window=8, sinks=0, softcap=0.0)
+    with pytest.raises(RuntimeError, match="derivative of this derivative"):
+        torch.autograd.grad(y.square().sum(), q, create_graph=True)
 
 
 SLICED = """

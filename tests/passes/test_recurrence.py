@@ -260,6 +260,23 @@ def test_blocks_of_turns_compute_what_the_loop_does(monkeypatch: pytest.MonkeyPa
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.parametrize("kind", ["kept", "heads"])
+def test_a_batch_may_be_empty(kind: str) -> None:
+    result, back = gradients(graph_of(AFFINE[kind]), feed_of(17, batch=0))
+    assert result.shape == (0, 3)
+    assert [len(g) for g in back] == [0] * len(back)
+
+
+@pytest.mark.parametrize("kind", ["kept", "read by products"])
+def test_torch_takes_no_derivative_of_the_way_back(kind: str) -> None:
+    """It gave one that lacked a part, without a word."""
+    graph, feed = graph_of(AFFINE[kind]), feed_of(3)
+    inputs = [torch.from_numpy(feed[v.name]).float().requires_grad_() for v in graph.inputs]
+    (result,) = lower(graph, Weights({}))(*inputs)
+    with pytest.raises(RuntimeError, match="derivative of this derivative"):
+        torch.autograd.grad(result.square().sum(), inputs[0], create_graph=True)
+
+
 @pytest.mark.parametrize("kind", BODIES)
 def test_files_compute_blocks_and_the_turns_that_are_left(kind: str) -> None:
     plain = graph_of(BODIES[kind])

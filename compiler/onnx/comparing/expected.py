@@ -24,12 +24,8 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 BATCHES = (1, 3)
 RANGES = ((0.0, 1.0), (1.0, 2.0))  # Of inputs, where normal ones gave a result no finite number: a sum of logarithms.
 MANY = 32  # Examples, where a result of none of these was: few draws fit all that it asks of several inputs.
-WIDER = (
-    None,
-    *RANGES,
-    (1.0, 1.0),
-    (10.0, 100.0),
-)  # Of theirs: normal ones, a count, units of their own, as degrees and prices.
+# Of theirs: normal ones, a count, units of their own, as degrees and prices.
+WIDER = (None, *RANGES, (1.0, 1.0), (10.0, 100.0))
 
 
 @dataclass(frozen=True, slots=True)

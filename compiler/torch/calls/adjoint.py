@@ -12,9 +12,8 @@ from typing import TypeGuard
 
 import torch
 from torch import Tensor, fx
-from torch.autograd.function import once_differentiable
 
-from mai.compiler.torch.autograd_context import AutogradContext
+from mai.compiler.torch.autograd_context import AutogradContext, differentiated_once
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 Field = Callable[..., tuple[Tensor, ...]]
@@ -99,7 +98,7 @@ class _Adjoint(torch.autograd.Function):
         return ended
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: _Solved, *grads: Tensor) -> tuple[Tensor | None, ...]:
         equation, count, saved = ctx.equation, ctx.count, ctx.saved_tensors
         (start, stop), first, ended = saved[:2], saved[2 : 2 + count], saved[2 + count :]

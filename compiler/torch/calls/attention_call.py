@@ -14,7 +14,7 @@ from torch import Tensor, fx
 
 from mai.compiler.ops.products.scores import headed_by_torch, weighed_by_torch, within
 from mai.compiler.torch.autocast import autocast_of_now
-from mai.compiler.torch.autograd_context import AutogradContext
+from mai.compiler.torch.autograd_context import AutogradContext, differentiated_once
 from mai.spec.record import record
 
 ROWS = 64  # Of a block.
@@ -86,6 +86,7 @@ class _Attention(torch.autograd.Function):
         return torch.cat(blocks, -2)
 
     @staticmethod
+    @differentiated_once
     def backward(ctx: _Attended, grad: Tensor) -> tuple[Tensor | None, ...]:
         form, (q, k, v) = ctx.form, ctx.saved_tensors
         sums = [torch.zeros_like(x) for x in (q, k, v)]

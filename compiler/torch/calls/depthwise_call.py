@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor, fx
-from torch.autograd.function import once_differentiable
 
 from mai.compiler.ir.graph import Node
 from mai.compiler.ir.operation import Operation
@@ -61,7 +60,6 @@ class _Depthwise(torch.autograd.Function):
         return result if bias is None else result.add_(bias.unsqueeze(-1))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: _Convolved, came: Tensor) -> tuple[Tensor | None, ...]:
         """Each place of the result gives back to all that its window saw."""
         x, weight = ctx.saved_tensors
@@ -82,9 +80,8 @@ class _Depthwise(torch.autograd.Function):
 
 def _seen(x: Tensor, weight: Tensor, dilation: int) -> Iterator[tuple[Tensor, Tensor]]:
     """For each place in the window its factors [channels, 1], and what all windows have there, [..., channels, count]."""
-    factors = weight.movedim(
-        -1, 0
-    ).contiguous()  # Side by side: torch takes four times as long over numbers that lie apart.
+    # Side by side: torch takes four times as long over numbers that lie apart.
+    factors = weight.movedim(-1, 0).contiguous()
     count = x.shape[-1] - (len(factors) - 1) * dilation
     for place, of_place in enumerate(factors):
         yield of_place, x.narrow(-1, place * dilation, count)

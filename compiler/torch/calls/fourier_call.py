@@ -10,7 +10,6 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor, fx
-from torch.autograd.function import once_differentiable
 
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ops.fourier.complex_numbers import TABLE
@@ -77,7 +76,6 @@ class _RealFourier(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: _Transformed, came: Tensor) -> tuple[Tensor, None]:
         """n times the inverse, of which every frequency counts once."""
         z = torch.complex(*came.unbind(ctx.axis - 1))
@@ -100,7 +98,6 @@ class _RealInverse(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: _Inverted, came: Tensor) -> tuple[Tensor, Tensor, None, None]:
         """The transform, of which every frequency counts as often as there."""
         z = torch.fft.rfft(came, dim=ctx.axis, norm="forward").narrow(ctx.axis, 0, ctx.have)

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, fx
-from torch.autograd.function import once_differentiable
 
-from mai.compiler.torch.autograd_context import AutogradContext
+from mai.compiler.torch.autograd_context import AutogradContext, differentiated_once
 
 Solve = Callable[..., tuple[Tensor, ...]]
 
@@ -27,7 +26,7 @@ class _Implicit(torch.autograd.Function):
         return z.clone()
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: _SolvedFor, cotangent: Tensor) -> tuple[None, None, None, Tensor]:
         with torch.no_grad():
             (solved,) = ctx.solve(cotangent, *ctx.captured)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from mai.compiler.torch.autograd_context import AutogradContext
+from mai.compiler.torch.autograd_context import AutogradContext, differentiated_once
 from mai.compiler.torch.recurrences.scans import scanned
 
 CHUNK = 16  # Turns that are one product of matrices; measured: 32 takes a tenth longer, 64 a third.
@@ -27,7 +26,7 @@ class _Decays(torch.autograd.Function):
         return decays
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: AutogradContext, grad: Tensor) -> Tensor:
         (decays,) = ctx.saved_tensors
         before = grad.to(decays.dtype).tril() @ decays.mT
@@ -49,7 +48,9 @@ def decayed_products(decay: Tensor, key: Tensor, value: Tensor, query: Tensor, f
     reads = []
     for begin, end, size in ((0, whole, CHUNK), (whole, len(decay), left)):
         if begin < end:
-            a, k, v, q = (x[begin:end].reshape(-1, size, *x.shape[1:]) for x in (decay, key, value, query))
+            a, k, v, q = (
+                x[begin:end].reshape((end - begin) // size, size, *x.shape[1:]) for x in (decay, key, value, query)
+            )
             read, first = _chunks(a, k, v, q, first)
             reads.append(read)
     return torch.cat(reads), first

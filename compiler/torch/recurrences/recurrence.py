@@ -13,10 +13,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.autograd.function import once_differentiable
 
 from mai.compiler.torch.autocast import autocast_of_now
-from mai.compiler.torch.autograd_context import AutogradContext
+from mai.compiler.torch.autograd_context import AutogradContext, differentiated_once
 from mai.compiler.torch.recurrences.block_states import Places, Read, Scanned, aligned
 from mai.compiler.torch.recurrences.loops import Empty, empty_rows
 from mai.compiler.torch.recurrences.tape import Tape
@@ -260,7 +259,7 @@ class _Recurrence(torch.autograd.Function):
         return *states, *kept
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: _Run, *grads: Tensor) -> tuple[Tensor | None, ...]:
         plan: Plan = ctx.plan
         saved = ctx.saved_tensors  # Read once: a turn that is computed again gives them once.
@@ -315,11 +314,11 @@ class _Back:
         carry, kept = list(grads[:places]), [self.plan.blocks(g, 0) for g in grads[places:]]
         block: BlockBack | None = None
         for number in reversed(range(len(self.blocks.rows))):
-            given = firsts[number * places :][:places], carry, [rows[number] for rows in kept]
+            arguments = firsts[number * places :][:places], carry, [rows[number] for rows in kept]
             if block is not None and block.fits(number):
-                block.back(number, *given)
+                block.back(number, *arguments)
             else:
-                block = BlockBack(self.blocks, number, *given, self.of_outer)
+                block = BlockBack(self.blocks, number, *arguments, self.of_outer)
             carry = block.before
             self._add_rows(block.came, number)
         return carry

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from mai.compiler.torch.autograd_context import AutogradContext
+from mai.compiler.torch.autograd_context import AutogradContext, differentiated_once
 from mai.compiler.torch.recurrences.tape import Tape
 
 
@@ -65,7 +64,7 @@ class _Scanned(torch.autograd.Function):
         return states[:-1], states[-1].clone()
 
     @staticmethod
-    @once_differentiable
+    @differentiated_once
     def backward(ctx: AutogradContext, before: Tensor, last: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         a, states = ctx.saved_tensors
         back, first = scan_back(a.expand_as(before), before, None, last, Tape(keeps=False))
