@@ -256,9 +256,8 @@ def test_sentences_that_are_made_otherwise(tmp_path: Path) -> None:
     imported(tmp_path)
 
 
-TEXT_FILES: list[
-    tuple[str, dict[str, object]]
-] = [  # As versions of sentence-transformers write them, from 5.4 on and before.
+# As versions of sentence-transformers write them, from 5.4 on and before.
+TEXT_FILES: list[tuple[str, dict[str, object]]] = [
     (
         "config_sentence_transformers.json",
         {"model_type": "CrossEncoder", "activation_fn": "torch.nn.modules.activation.Sigmoid"},
