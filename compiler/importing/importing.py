@@ -40,6 +40,7 @@ from mai.spec.diagnostics.suggest import closest
 from mai.spec.family_records import Record, family_records
 from mai.spec.formatting.lines import format_text
 
+MAX_LABELS = 1_000_000
 CLASSIFY = "classify"  # The head that has a score for each label.
 EVERYTHING = 'ignore "*"'
 KINDS = ("model_type", "_class_name", "type")  # Of transformers, of diffusers, and of LeRobot.
@@ -117,7 +118,7 @@ def import_folder(
             *(note for field, note in record.get("notes", {}).items() if settings[field]),
             *notes_on_code(folder.config, record["title"]),
             *without_tokenizer(folder),
-            *notes_on_sentences(path, folder.config, settings["head"]),
+            *notes_on_sentences(path, folder.config, settings),
         ]
         text = _declarations(record, architecture, folder, out, settings)
         spare = record.get("other_heads", {}).get(settings["head"], [])
@@ -315,8 +316,9 @@ def _classes(folder: ModelFolder) -> int:
 
 def _labels(folder: ModelFolder) -> tuple[str, ...]:
     """The names of labels in their order; two where nothing is said, as in transformers."""
-    stated = folder.config.get("id2label")
-    named = stated if isinstance(stated, Mapping) else {"0": "LABEL_0", "1": "LABEL_1"}
+    stated, count = folder.config.get("id2label"), folder.config.get("num_labels")
+    numbers = range(min(_whole(count) or 2, MAX_LABELS))
+    named = stated if isinstance(stated, Mapping) else {str(i): f"LABEL_{i}" for i in numbers}
     return tuple(str(name) for _, name in sorted(named.items(), key=lambda item: int(item[0])))
 
 

@@ -90,7 +90,7 @@ def _ways(pooling: Settings) -> list[str]:
     return named or switched
 
 
-def notes_on_sentences(path: Path, config: Mapping[str, object], head: object) -> Iterator[str]:
+def notes_on_sentences(path: Path, config: Mapping[str, object], settings: Settings) -> Iterator[str]:
     """What sentence-transformers does to a text and to its scores, which the model alone does not."""
     texts = said_in(path / TEXTS)
     limit = said_in(path / LIMITS).get("max_seq_length")
@@ -102,12 +102,12 @@ def notes_on_sentences(path: Path, config: Mapping[str, object], head: object) -
     asked = [name for name, prompt in prompts.items() if prompt] if isinstance(prompts, Mapping) else []
     if asked:
         yield f"sentence-transformers puts a prompt before a text where it is asked to ({', '.join(asked)}): here a text has it only where you write it"
-    activation = _activation(texts, config) if head == "classify" else IDENTITY
+    activation = _activation(texts, config, settings["classes"]) if settings["head"] == "classify" else IDENTITY
     if activation != IDENTITY:
         yield f"sentence-transformers puts the scores through `{activation}`; here they are those before it, as in transformers"
 
 
-def _activation(texts: Mapping[str, object], config: Mapping[str, object]) -> object:
+def _activation(texts: Mapping[str, object], config: Mapping[str, object], classes: object) -> object:
     """What CrossEncoder puts its scores through, by the field of each of its versions; nothing where it did not write the folder."""
     said = config.get("sentence_transformers")
     inside = said if isinstance(said, Mapping) else {}
@@ -117,6 +117,4 @@ def _activation(texts: Mapping[str, object], config: Mapping[str, object]) -> ob
         config.get("sbert_ce_default_activation_function"),
     )
     chosen = next((field for field in fields if field), None)
-    labels = config.get("id2label")
-    is_one = isinstance(labels, Mapping) and len(labels) == 1
-    return chosen or (SIGMOID if is_one and (inside or texts.get("model_type") == "CrossEncoder") else IDENTITY)
+    return chosen or (SIGMOID if classes == 1 and (inside or texts.get("model_type") == "CrossEncoder") else IDENTITY)

@@ -264,7 +264,7 @@ TEXT_FILES: list[tuple[str, dict[str, object]]] = [
         "config_sentence_transformers.json",
         {"model_type": "CrossEncoder", "activation_fn": "torch.nn.modules.activation.Sigmoid"},
     ),
-    ("config.json", {"sentence_transformers": {"version": "4.1.0"}}),
+    ("config.json", {"sentence_transformers": {"version": "4.1.0"}, "id2label": None, "num_labels": 1}),
     ("config.json", {"sbert_ce_default_activation_function": "torch.nn.modules.activation.Sigmoid"}),
 ]
 

@@ -245,7 +245,7 @@ def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], 
         ("whisper", {"max_target_positions": 64}, {}, 32),
         ("llama", {"max_position_embeddings": 64}, {}, 128),
         ("llama", {"max_position_embeddings": 64, "rope_scaling": {"type": "dynamic", "factor": 2.0}}, {}, 32),
-        ("phi3", {"original_max_position_embeddings": 64, "rope_scaling": {"type": "longrope"}}, {}, 32),
+        ("phi3", {"original_max_position_embeddings": 64, "rope_scaling": {"type": "longrope", "short_factor": [1.0]}}, {}, 32),
     ],
 )  # fmt: skip
 def test_a_prompt_has_room(name: str, config: dict[str, Any], said: dict[str, Any], count: int) -> None:
