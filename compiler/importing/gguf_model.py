@@ -20,6 +20,7 @@ from mai.spec.family_records import family_records
 # Llama 3's ways to turn positions slower, of which the file keeps what comes of them: Grattafiori et al. 2024.
 STRETCHES = [(factor, 1.0, 4.0, 8192) for factor in (8.0, 32.0, 16.0, 4.0)]
 TOLERANCE = 1e-3
+SCALING = "rope.scaling.type"
 ENDS = ("tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id")
 
 
@@ -72,6 +73,9 @@ def config_of(file: GgufFile) -> dict[str, object]:
             )
     if mistakes:
         raise MaiError(mistakes)
+    scaling = config.get("rope_scaling")
+    if isinstance(scaling, dict) and "factor" in scaling and f"{file.kind}.{SCALING}" not in file.metadata:
+        scaling["rope_type"] = "linear"  # As llama.cpp takes a factor whose kind is not stated.
     _set_turns(file, config, kind.get("turned"))
     if "scale" in kind:
         is_largest = config.get("num_hidden_layers") == kind["largest"]

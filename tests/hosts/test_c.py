@@ -237,6 +237,14 @@ def test_draws_are_those_of_python(host: Host, files: Path) -> None:
             assert np.array_equal(points, load(path, providers="cpu", threads=1)(**values))
 
 
+@pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm")
+def test_what_the_sources_share_has_names_of_its_own(library: Path) -> None:
+    """A program that is linked to them may have a `fail` or a `sha256_of`."""
+    lines = subprocess.run(["nm", "-g", "--defined-only", library], capture_output=True, text=True, check=True).stdout
+    names = [line.split()[-1] for line in lines.splitlines()]
+    assert "mai_load" in names and not [name for name in names if not name.startswith(("mai_", "_"))]
+
+
 def as_ort(file: Path, folder: Path) -> Path:
     """A file in ONNX Runtime's own format, all of its weights inside."""
     options, path = ort.SessionOptions(), (folder / file.name).with_suffix(".ort")

@@ -354,3 +354,16 @@ def test_rates_that_are_not_known() -> None:
     metadata = {"llama.embedding_length": 32, "llama.attention.head_count": 4}
     with pytest.raises(MaiError, match="factors that are not Llama 3's"):
         config_of(GgufFile("llama", metadata, {}, torch.tensor([1.0, 2, 3, 4])))
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"), [({"scaling.factor": 4.0}, "linear"), ({"scale_linear": 4.0}, "linear"), ({"scaling.factor": 4.0, "scaling.type": "yarn"}, "yarn"),
+                       ({"scaling.factor": 4.0, "scaling.type": "none"}, None)],
+)  # fmt: skip
+def test_a_factor_of_rates(said: dict[str, object], kind: str | None) -> None:
+    """llama.cpp takes a factor whose kind is not stated as linear (`llama-model.cpp`)."""
+    shape = {"llama.embedding_length": 32, "llama.attention.head_count": 4}
+    metadata = {**shape, **{f"llama.rope.{name}": value for name, value in said.items()}}
+    scaling = config_of(GgufFile("llama", metadata, {}, None))["rope_scaling"]
+    assert isinstance(scaling, dict)
+    assert (scaling["factor"], scaling.get("rope_type")) == (4, kind)
