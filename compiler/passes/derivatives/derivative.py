@@ -137,7 +137,7 @@ class Derivative:
             return [(node.inputs[0], self._unviewed(node, ct))]
         expanded = self._expanded(node)
         if expanded is not None:
-            sources = [*dict.fromkeys(node.inputs)]  # `attend(x, x, x)`: what comes back to x comes once.
+            sources = tuple(dict.fromkeys(node.inputs))  # `attend(x, x, x)`: what comes back to x comes once.
             parts = self.backward(expanded.nodes, {expanded.outputs[0]: ct}, sources)
         else:
             sources, parts = node.inputs, self.came_back(node, ct, active)
