@@ -229,7 +229,7 @@ def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Se
     if record.get("policy"):
         return {"head": head, **read_policy(folder.config)}
     sentences = read_sentences(folder.path, head, ignored)
-    if sentences is not None and (head not in ("encode", "generate") or "embed" not in record["exports"]):
+    if sentences is not None and (head == "embed" or "embed" not in record["exports"]):
         raise refused("config-unknown", f"{MODULES}: `{architecture}` has no spec that makes one vector of a text")
     more = {"head": head} if sentences is None else {"head": "embed", **sentences}
     return {"classes": _classes(folder), **more}
@@ -267,13 +267,13 @@ def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Se
 def _check_pipeline(record: Record, folder: ModelFolder) -> None:
     """Raise `MaiError`, `config-unknown`, where a pipeline of one network takes another scheduler than lies in its folder."""
     if folder.pipeline:
-        known, kind = record.get("pipelines", {}), folder.preprocessor.get("_class_name")
-        if folder.pipeline not in known:
+        schedulers, kind = record.get("pipelines", {}), folder.preprocessor.get("_class_name")
+        if folder.pipeline not in schedulers:
             message = f"{PIPELINE}: `_class_name` is {folder.pipeline[:60]!r}, which has no spec of this network"
-            raise refused("config-unknown", message, f"known: {', '.join(known)}")
-        if kind not in known[folder.pipeline]:
+            raise refused("config-unknown", message, f"known: {', '.join(schedulers)}")
+        if kind not in schedulers[folder.pipeline]:
             message = f"{PIPELINE}: `{folder.pipeline}` does not sample by `{kind}`, which lies in {SCHEDULER}"
-            raise refused("config-unknown", message, f"it does by {', '.join(known[folder.pipeline])}")
+            raise refused("config-unknown", message, f"it does by {', '.join(schedulers[folder.pipeline])}")
 
 
 def _check_parts(record: Record, folder: ModelFolder) -> None:

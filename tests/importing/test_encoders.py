@@ -17,7 +17,7 @@ from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
 from tests.support.models.compiled_folders import compiled_file
 from tests.support.models.decoder_folders import DECODERS
-from tests.support.models.model_folders import ENCODERS, VOCAB, imported, save
+from tests.support.models.model_folders import ENCODERS, SEQ2SEQ, VOCAB, imported, save
 from tests.support.models.model_folders import Model as Case
 from tests.support.models.tokenizers import word_tokenizer
 from tests.support.models.zoo import tokens
@@ -176,6 +176,20 @@ def test_a_decoder_whose_tokens_look_both_ways(tmp_path: Path) -> None:
         np.testing.assert_allclose(vector, y / np.linalg.norm(y), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "case", [replace(ENCODERS["mpnet"], model="MPNetForMaskedLM"), SEQ2SEQ["t5"]], ids=["mpnet", "t5"]
+)
+def test_vectors_of_a_net_without_its_head(case: Case, tmp_path: Path) -> None:
+    """sentence-transformers takes the net alone, whatever head the config names; of T5 the encoder."""
+    written(tmp_path, case=case, pooling_mode="mean")
+    model, texts = case.make(), rows()
+    net = model.encoder if case is SEQ2SEQ["t5"] else model.base_model
+    for text, vector in zip(texts, compiled(tmp_path, "embed")(x=texts), strict=True):
+        with torch.inference_mode():
+            expected = net(torch.from_numpy(text)[None]).last_hidden_state[0].mean(0).numpy()
+        np.testing.assert_allclose(vector, expected, atol=1e-5)
+
+
 def dense(folder: Path, wide: int, out: int, activation: str, **more: object) -> tuple[np.ndarray, ...]:
     """A matrix behind the pooling: its files, and its numbers."""
     generator = np.random.default_rng(out)
@@ -242,9 +256,8 @@ def test_sentences_that_are_made_otherwise(tmp_path: Path) -> None:
     imported(tmp_path)
 
 
-TEXT_FILES: list[
-    tuple[str, dict[str, object]]
-] = [  # As versions of sentence-transformers write them, from 5.4 on and before.
+# As versions of sentence-transformers write them, from 5.4 on and before.
+TEXT_FILES: list[tuple[str, dict[str, object]]] = [
     (
         "config_sentence_transformers.json",
         {"model_type": "CrossEncoder", "activation_fn": "torch.nn.modules.activation.Sigmoid"},
