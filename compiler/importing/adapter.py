@@ -12,6 +12,7 @@ from mai.compiler.importing.folder import TOKENIZER, ModelFolder, chat_file, rea
 from mai.compiler.importing.gguf_model import read_gguf_model
 from mai.compiler.weights.adapters import CONFIG, AdapterConfig, read_adapter
 from mai.compiler.weights.gguf_file import SUFFIX, stem_of
+from mai.compiler.weights.modules import MODULES
 from mai.compiler.weights.tensor_files import TensorFiles
 
 # What the classes of a task end with; a task that is not here is the base model's own.
@@ -44,7 +45,8 @@ def read_model(path: Path) -> ModelFolder:
     if (path / TOKENIZER).is_file():
         folder = replace(folder, texts=path, has_tokenizer=True, chat=chat_file(path))
     config = _config(folder.config, read_adapter(path / CONFIG), shapes)
-    return replace(folder, config=config, weights=path / CONFIG, unread=unread_files(path))
+    vectors = path if (path / MODULES).is_file() else None
+    return replace(folder, config=config, weights=path / CONFIG, unread=unread_files(path), vectors=vectors)
 
 
 def _config(

@@ -52,6 +52,7 @@ class ModelFolder:
         chat: the name of the file that has its chat template; None where there is none.
         unread: the names of files that nothing here reads.
         pipeline: the class of a pipeline of one network; empty where there is none.
+        vectors: the folder of an adapter that says how a text becomes one vector; None where that of the model does, if any.
     """
 
     path: Path
@@ -66,6 +67,7 @@ class ModelFolder:
     chat: str | None
     unread: tuple[str, ...]
     pipeline: str = ""
+    vectors: Path | None = None
 
     @property
     def config_file(self) -> str:

@@ -228,7 +228,7 @@ def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Se
     head = record["architectures"][architecture]
     if record.get("policy"):
         return {"head": head, **read_policy(folder.config)}
-    sentences = read_sentences(folder.path, head, ignored)
+    sentences = read_sentences(folder.vectors or folder.path, head, ignored)
     if sentences is not None and (head == "embed" or "embed" not in record["exports"]):
         raise refused("config-unknown", f"{MODULES}: `{architecture}` has no spec that makes one vector of a text")
     more = {"head": head} if sentences is None else {"head": "embed", **sentences}

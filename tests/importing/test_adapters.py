@@ -86,6 +86,22 @@ def test_a_text_goes_on_as_the_adapter_says(tmp_path: Path) -> None:
     assert invoke("check", tmp_path / "mine.mai").exit_code == 0
 
 
+def test_vectors_of_an_adapter(tmp_path: Path) -> None:
+    """Its own folder says how a text becomes one vector, as sentence-transformers writes it."""
+    save(ENCODERS["bert"].make(), tmp_path / "base")
+    write_adapter(
+        tmp_path / "mine", pair(module="encoder.layer.0.attention.self.query"), task_type="FEATURE_EXTRACTION"
+    )
+    kinds = {"Transformer": "", "Pooling": "1_Pooling", "Normalize": "2_Normalize"}
+    modules = [{"type": f"sentence_transformers.models.{kind}", "path": path} for kind, path in kinds.items()]
+    (tmp_path / "mine" / "modules.json").write_text(json.dumps(modules))
+    (tmp_path / "mine" / "1_Pooling").mkdir()
+    (tmp_path / "mine" / "1_Pooling" / "config.json").write_text('{"pooling_mode": "max"}')
+    imported_spec = import_folder(tmp_path / "mine", spec_path(tmp_path / "mine"))
+    assert imported_spec.exports == ("embed",)
+    assert "# The largest of the tokens' numbers, of length 1." in imported_spec.text
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

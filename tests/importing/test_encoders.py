@@ -177,7 +177,9 @@ def test_a_decoder_whose_tokens_look_both_ways(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [replace(ENCODERS["mpnet"], model="MPNetForMaskedLM"), SEQ2SEQ["t5"]], ids=["mpnet", "t5"]
+    "case",
+    [replace(ENCODERS["mpnet"], model="MPNetForMaskedLM"), pytest.param(SEQ2SEQ["t5"], marks=pytest.mark.slow)],
+    ids=["mpnet", "t5"],
 )
 def test_vectors_of_a_net_without_its_head(case: Case, tmp_path: Path) -> None:
     """sentence-transformers takes the net alone, whatever head the config names; of T5 the encoder."""

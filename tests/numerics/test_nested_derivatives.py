@@ -6,10 +6,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 
 from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.passes import forms
 from mai.compiler.passes.forms import derived
 from mai.compiler.program import Program
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.parameters import Weights
 from mai.runtime.arrays import Array
 
 Maker = Callable[[str], Program]
@@ -61,3 +65,13 @@ def test_a_mapped_number_has_the_derivatives_of_each(program: Maker) -> None:
     )
     x = np.random.default_rng(1).standard_normal((2, 5))
     np.testing.assert_allclose(value_of(spec, x=x), -3 * np.sin(x) - x * np.cos(x), rtol=1e-10)
+
+
+@pytest.mark.parametrize("kernel", ["attend(x, x + w, x, 1)", "attend(x, x, x, 1)"])
+def test_what_a_kernel_reads_twice_has_its_derivative_once(kernel: str, program: Maker) -> None:
+    body = f"{{\n  w = x[0]\n  y = sum({kernel}^3)\n  return %s\n}}\n"
+    spec = program("export f(x: [3, 2]) -> [3, 2] " + body % "grad(y, x)" + "export g(x: [3, 2]) -> [] " + body % "y")
+    x = torch.tensor([[[0.5, -1.0], [2.0, 0.25], [-0.75, 1.5]]], requires_grad=True)
+    (wanted,) = torch.autograd.grad(lower(forms.prepare(spec.exports["g"]), Weights({}))(x)[0].sum(), x)
+    (ours,) = evaluate(forms.prepare(spec.exports["f"]), {"x": x.detach().numpy()}, {}, {})
+    np.testing.assert_allclose(ours, wanted, rtol=1e-5, atol=1e-6)

@@ -59,6 +59,13 @@ def test_numbers_that_a_file_cannot_hold_are_told_where_they_are_written(
     assert (diagnostic.slug, diagnostic.span.text.strip("()")) == (slug, place.strip("()"))
 
 
+@pytest.mark.parametrize("numbers", ["range(2) * 9223372036854775807", "-range(2) * 4611686018427387904 * 2"])
+def test_the_last_whole_numbers_are_allowed(numbers: str, tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(SPEC % f"x + {numbers}", encoding="utf-8")
+    assert not check(path).diagnostics
+
+
 def test_a_tensor_of_the_most_bytes_is_allowed(program: Maker) -> None:
     graph = program(SPEC % "x + 1").exports["g"]
     assert [d.slug for d in enormous(graph, 8)] == [] and [d.slug for d in enormous(graph, 7)] == [

@@ -34,7 +34,7 @@ SHARED: Mapping[str, str] = {
     "separator": "What stands between the values of a line; it is found where it is not said.",
     "encoding": "How letters are written as bytes, `utf-8` or `latin-1`; it is found where it is not said.",
     "decimal": "The sign before the decimals; it is found where it is not said.",
-    "sheet": "The sheet of a spreadsheet; without it, the first that is shown and not empty.",
+    "sheet": "The sheet of a spreadsheet; without it, the first that is shown and is a table.",
     "missing": "What is done with a row that lacks a value: it is refused, left out (`drop`), or kept, with NaN for a number.",
     "needs": "Fields without which a row is left out.",
     "words": "Fields whose values are names, also where they look like numbers.",

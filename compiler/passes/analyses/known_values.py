@@ -156,19 +156,19 @@ class _CheckedValues(KnownValues):
     def _computed(self, node: Node) -> Array:
         array = super()._computed(node)
         wrong = next((self.faults[v] for v in node.inputs if v in self.faults and np.isfinite(self[v]).all()), None)
-        if not wrong and node.op in WRAPPING and array.dtype.kind == "i" and not self._is_whole(node):
+        if not wrong and node.op in WRAPPING and array.dtype.kind == "i" and self._has_wrapped(node, array):
             message = "this whole number is too large: they end at 2^63 - 1, and the next one is the least"
             wrong = Diagnostic("number-too-large", node.span, message)
         if wrong:
             self.faults[node.output] = wrong
         return array
 
-    def _is_whole(self, node: Node) -> bool:
-        """Whether a result is within int64, as the same in float64 says."""
+    def _has_wrapped(self, node: Node, array: Array) -> bool:
+        """Whether a result left int64: the same in float64 is then at least 2^64 away, and else a few thousand at most."""
         self._operands = {v: np.asarray(self[v], np.float64) for v in node.inputs}
         (result,) = self.results(node)
         self._operands = {}
-        return bool((np.abs(result) < 2.0**63).all())
+        return bool((np.abs(result - array) > 2.0**62).any())
 
 
 def faults(graph: Graph) -> Iterator[Diagnostic]:

@@ -137,10 +137,11 @@ class Derivative:
             return [(node.inputs[0], self._unviewed(node, ct))]
         expanded = self._expanded(node)
         if expanded is not None:
-            parts = self.backward(expanded.nodes, {expanded.outputs[0]: ct}, node.inputs)
+            sources = tuple(dict.fromkeys(node.inputs))  # `attend(x, x, x)`: what comes back to x comes once.
+            parts = self.backward(expanded.nodes, {expanded.outputs[0]: ct}, sources)
         else:
-            parts = self.came_back(node, ct, active)
-        return [(v, part) for v, part in zip(node.inputs, parts, strict=True) if part is not None]
+            sources, parts = node.inputs, self.came_back(node, ct, active)
+        return [(v, part) for v, part in zip(sources, parts, strict=True) if part is not None]
 
     def _unviewed(self, node: Node, ct: Value) -> Value:
         if node.op is Lead:
