@@ -181,7 +181,7 @@ def _cast(port: Port, array: Array) -> Array:
         kind = "a real number (float32)" if wanted.kind == "f" else "a whole number (int64)"
         if wanted.kind == "i" and first.is_integer():
             kind = f"a whole number from {-(2**63)} to {2**63 - 1}"
-        raise ModelError("input-dtype", f"`{port.name}` is {kind}, this holds {first:g}")
+        raise ModelError("input-dtype", f"`{port.name}` is {kind}, this holds {in_digits(first)}")
     return cast
 
 

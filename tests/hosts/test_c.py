@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -802,6 +803,11 @@ def test_the_classes(build: Callable[..., Path], files: Path, samplers: Path, tm
         "the values are not as many as the sizes say",
         "the values are not as many as the sizes say",
     ]
+
+
+def test_cmake_builds_all_sources() -> None:
+    (sources,) = re.findall(r"add_library\(mai STATIC (.*)\)", (SOURCES / "CMakeLists.txt").read_text())
+    assert sources.split() == sorted(file.name for file in SOURCES.glob("*.c"))
 
 
 def test_cmake_takes_the_library_of_the_package(files: Path, samplers: Path, tmp_path: Path) -> None:

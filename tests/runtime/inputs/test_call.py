@@ -141,7 +141,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"x": X, "y": [0.5, 1]}, "input-dtype", "this holds 0.5"),
     ({"x": X, "y": [math.inf, 1]}, "input-dtype", "this holds inf"),
     ({"x": X, "y": [math.nan, 1]}, "input-dtype", "this holds nan"),
-    ({"x": X, "y": [2.0**63, 1]}, "input-dtype", "this holds 9.22337e+18"),
+    ({"x": X, "y": [2.0**63, 1]}, "input-dtype", "this holds 9223372036854775808"),
     ({"x": X, "y": [True, False]}, "input-dtype", "this is bool"),
     ({"x": X, "y": [3, True]}, "input-dtype", "`y` mixes true or false and numbers"),
     ({"x": [[0.5, np.True_]], "y": [0]}, "input-dtype", "`x` mixes true or false and numbers"),
