@@ -116,11 +116,12 @@ class KnownValues(Evaluation):
             raise MaiError([self.faults[value]])
 
     def _blame(self, node: Node, array: Array, *, overflowed: bool) -> None:
-        """Keep what is wrong with a result, at the first operation from which it is."""
+        """Keep what is wrong with a result, at the first operation from which it is; a NaN that was written is meant."""
         if not node.inputs or array.dtype.kind != "f" or np.isfinite(array).all():
             return
-        earlier = next((self.faults[v] for v in node.inputs if v in self.faults), None)
-        fault = earlier or _fault(node, array, overflowed)
+        fault = next((self.faults[v] for v in node.inputs if v in self.faults), None)
+        if fault is None and not any(np.isnan(self[v]).any() for v in node.inputs):
+            fault = _fault(node, array, overflowed)
         if fault is not None:
             self.faults[node.output] = fault
 

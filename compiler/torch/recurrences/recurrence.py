@@ -143,7 +143,9 @@ class Blocks:
         self.rows = [*zip(turns, *by_table, strict=True)]
         # Where torch chooses how many bits a result has, one block may have others than the one before.
         is_chosen = torch.is_autocast_enabled(tensors[0].device.type) or torch.compiler.is_compiling()
-        self.keeps = not (is_chosen or plan.is_read)
+        # What looks at each result of a body's code has that code run as it is written.
+        is_watched = any(not isinstance(u.back.again.module, fx.GraphModule) for u in plan.updates)
+        self.keeps = not (is_chosen or is_watched or plan.is_read)
 
 
 class Block:
