@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.meanings.statements import Body, statement
+from benchmarks.meanings.statements import Body, assign, statement
 from benchmarks.meanings.terms import MOST_AXES, SIZES, Env, Maker, Shape, Term
 from mai.runtime.arrays import Array
 
@@ -29,9 +29,9 @@ NEXT: tuple[tuple[str, Callable[[Array, Array, Array], Array]], ...] = (
 )
 
 
-def _rows(maker: Maker, body: Body, turns: int, shape: Shape, depth: int) -> tuple[str, Term]:
-    """A name of values for all turns, unlike at each."""
-    name, x, pace = maker.name(), maker.term(shape, body.scope, depth - 1), maker.below(9, 1) / 3
+def _rows(maker: Maker, body: Body, turns: int, shape: Shape, depth: int) -> Term:
+    """Values for all turns, unlike at each."""
+    x, pace = maker.term(shape, body.scope, depth - 1), maker.below(9, 1) / 3
     ones = ", None" * len(shape)
     text = f"tanh({x.text}) + sin({pace} * range({turns}))[:{ones}]"
 
@@ -39,19 +39,15 @@ def _rows(maker: Maker, body: Body, turns: int, shape: Shape, depth: int) -> tup
         waves = np.sin(pace * np.arange(turns)).reshape(-1, *(1 for _ in shape))
         return np.asarray(np.tanh(x.value(env)) + waves)
 
-    return name, Term(text, value)
+    return Term(text, value)
 
 
 def _with_rows(maker: Maker, body: Body, turns: int, *shapes: Shape, depth: int) -> list[str]:
     """Statements that give such names their values."""
     names = []
     for shape in shapes:
-        name, term = _rows(maker, body, turns, shape, depth)
-
-        def run(env: Env, name: str = name, term: Term = term) -> None:
-            env[name] = term.value(env)
-
-        body.add([f"{name} = {term.text}"], run, **{name: (turns, *shape)})
+        name, rows = maker.name(), _rows(maker, body, turns, shape, depth)
+        body.add([f"{name} = {rows.text}"], assign(name, rows), **{name: (turns, *shape)})
         names.append(name)
     return names
 

@@ -150,10 +150,12 @@ static int cannot_open(const char *path, int reason) {
 
 #define HEAD 8 /* bytes of a file that say what it is */
 
-/* Whether bytes begin as a file in ONNX Runtime's own format does (.ort), or as an ONNX file: the field `ir_version`, then the key of
-   another field of a model. */
+/* Whether bytes begin as a file in ONNX Runtime's own format does (.ort). */
+static int begins_as_ort(const unsigned char *bytes, size_t count) { return count == HEAD && memcmp(bytes + 4, "ORTM", 4) == 0; }
+
+/* The same, or as an ONNX file: the field `ir_version`, then the key of another field of a model. */
 static int begins_as_model(const unsigned char *bytes, size_t count) {
-  if (count == HEAD && memcmp(bytes + 4, "ORTM", 4) == 0) return 1;
+  if (begins_as_ort(bytes, count)) return 1;
   return count >= 3 && bytes[0] == 0x08 && bytes[1] && bytes[1] < 0x80 && strchr("\x12\x1a\x22\x28\x32\x3a\x42\x72", bytes[2]) && bytes[2];
 }
 
@@ -213,7 +215,7 @@ static int check_weights(const mai_model *model, const char *path) {
   char digits[17] = "";
   FILE *file = open_file(path);
   if (!file) return cannot_open(path, errno);
-  int is_ort = fread(bytes, 1, HEAD, file) == HEAD && memcmp(bytes + 4, "ORTM", 4) == 0;
+  int is_ort = begins_as_ort(bytes, fread(bytes, 1, HEAD, file));
   int right = is_ort || !stated || (checksum_of(file, digits) && strcmp(digits, stated) == 0);
   fclose(file);
   if (!right) return fail("the weights of %s are not those that mai wrote: it is damaged, or another program has changed it", path);

@@ -78,7 +78,7 @@ export async function load(ort, source, { step, data, stepData, session, Tokeniz
   checkSettable(bytes, settings);
   const settable = manifest.required ? bytes : withoutDefaults(bytes, settings);
   const needed = places.length ? await withDataBeside(settable, places, manifest, source, data) : settable;
-  if ((checkWeights ?? true) && ![undefined, null, checksumOf(tensors)].includes(manifest.checksum))
+  if (checkWeights !== false && manifest.checksum != null && manifest.checksum !== checksumOf(tensors))
     throw new ModelError("the weights of this file are not those that mai wrote: it is damaged, or another program has changed it");
   const options = { logSeverityLevel: ERRORS, ...session };
   const opened = await telling("cannot open this file", () => ort.InferenceSession.create(needed, options));

@@ -18,9 +18,9 @@ from mai.compiler.ops.random.limbs import balanced, limbs_of, philox_in_limbs, r
 from mai.compiler.ops.random.philox import LOW, MASK, MULTIPLIERS_SWAPPED, WORD
 from mai.compiler.ops.random.random_numbers import RandomHalves, RandomNormal, RandomUniform
 from mai.compiler.ops.random.words import NumpyWords
+from mai.runtime.arrays import Array
 from tests.support.cases.draws import DRAWS, KNOWN, graph_of, run
 
-Array = np.ndarray[Any, Any]
 GENERATOR = np.random.default_rng(0)
 
 

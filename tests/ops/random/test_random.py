@@ -14,7 +14,8 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.ops.random.philox import MASK, MULTIPLIERS_SWAPPED, WORD, key_schedule, philox
 from mai.compiler.ops.random.random_numbers import RandomHalves, RandomNormal, RandomUniform
-from tests.support.cases.draws import DRAWS, KNOWN, Numbers, graph_of, opened, run
+from mai.runtime.arrays import Array
+from tests.support.cases.draws import DRAWS, KNOWN, graph_of, opened, run
 
 
 @pytest.mark.parametrize(("counter", "key", "expected"), KNOWN)
@@ -40,10 +41,8 @@ def test_the_counter_is_block_example_turn_place() -> None:
     assert (words @ [1, WORD >> 16]).tolist() == [*a, *b]
 
 
-def draws(op: Any, n: int, shape: tuple[int, ...] = (), seed: int = 3) -> np.ndarray[Any, Any]:
-    drawn: np.ndarray[Any, Any] = op.reference(
-        np, np.array(seed), np.array(0), np.arange(n), place=11, shape=shape, lead=(n,)
-    )
+def draws(op: Any, n: int, shape: tuple[int, ...] = (), seed: int = 3) -> Array:
+    drawn: Array = op.reference(np, np.array(seed), np.array(0), np.arange(n), place=11, shape=shape, lead=(n,))
     return drawn
 
 
@@ -74,7 +73,7 @@ def test_an_example_draws_the_same_in_every_batch(op: Any) -> None:
 
 @pytest.mark.parametrize("op", [RandomHalves, RandomUniform, RandomNormal])
 def test_numpy_torch_and_onnx_draw_the_same(
-    op: Any, agree: Callable[..., Numbers], engines_of: Callable[[Graph], dict[str, Any]]
+    op: Any, agree: Callable[..., Array], engines_of: Callable[[Graph], dict[str, Any]]
 ) -> None:
     graph, example = graph_of(op, (5,)), np.array([0, 1, 2, MASK, WORD, 2**62])
     feed, engines = {"turn": np.array(WORD + 7), "example": example}, engines_of(graph)
@@ -118,7 +117,7 @@ def test_onnx_runtime_draws_the_same_for_every_batch_and_thread_count(op: Any, d
     graph = graph_of(op, (3, 2))
     by_threads = {threads: opened(graph, draws, threads) for threads in (1, 2)}
 
-    def drawn(batch: int, threads: int) -> Numbers:
+    def drawn(batch: int, threads: int) -> Array:
         return by_threads[threads]({"seed": np.array(5), "turn": np.array(1), "example": np.arange(batch)})
 
     large = drawn(1000, 2)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 
@@ -16,8 +15,8 @@ from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.ops.random.philox import MASK
+from mai.runtime.arrays import Array
 
-Numbers = np.ndarray[Any, Any]
 DRAWS = {"portable": CompileOptions(), "fast": CompileOptions(draws="fast"), "cuda": CompileOptions(cuda=True)}
 # Random123 (Salmon et al. 2011), kat_vectors: philox4x32 10
 KNOWN = [
@@ -43,7 +42,7 @@ def graph_of(op: Any, shape: tuple[int, ...]) -> Graph:
     return graph
 
 
-def opened(graph: Graph, draws: str, threads: int = 1) -> Callable[[dict[str, Numbers]], Numbers]:
+def opened(graph: Graph, draws: str, threads: int = 1) -> Callable[[dict[str, Array]], Array]:
     """The one result of a graph by ONNX Runtime, its draws in one of the forms `DRAWS`, for any feed."""
     raw = ir.serde.serialize_model(build(graph, {}, DRAWS[draws])).SerializeToString()
     options = ort.SessionOptions()
@@ -52,6 +51,6 @@ def opened(graph: Graph, draws: str, threads: int = 1) -> Callable[[dict[str, Nu
     return lambda feed: session.run(None, feed)[0]
 
 
-def run(graph: Graph, feed: dict[str, Numbers], draws: str) -> Numbers:
+def run(graph: Graph, feed: dict[str, Array], draws: str) -> Array:
     """The same for one feed."""
     return opened(graph, draws)(feed)
