@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,52 +21,49 @@ from benchmarks.imports.subjects import Inputs
 from mai.compiler.importing.importing import import_folder
 from mai.spec.diagnostics import MaiError
 from tests.support.models.model_folders import Model
-from tests.support.models.zoo import shaken
 
 Results = dict[str, Array]
 TOLERANCE = 1e-4
 WRITES = ("LM", "Generation")  # Parts of the names of classes that write texts.
 
 
-def unread_fields(case: Model, inputs: Inputs, folder: Path) -> Iterator[str]:
+def unread_fields(case: Model, inputs_of: Inputs, folder: Path) -> Iterator[str]:
     """The fields of a model's config that change its results and not its spec, with the value."""
-    import transformers
-
-    kind, maker = getattr(transformers, case.model), getattr(transformers, case.config)
-    torch.manual_seed(0)
-    model = shaken(kind(maker(**{"initializer_range": 0.3, **case.settings}))).eval()
-    export = (
-        "predict"
-        if any(word in case.model for word in WRITES)
-        else "encode"
-        if case.model.endswith("Model")
-        else "classify"
-    )
-    given = {n: torch.from_numpy(v) for n, v in inputs(model.config, export)[1].items()}
-    wanted, spec = _results(model, given), _spec(model, folder)
+    model = case.make().eval()
+    inputs = {n: torch.from_numpy(v) for n, v in inputs_of(model.config, _export(case.model))[1].items()}
+    wanted, spec = _results(model, inputs), _spec(model, folder)
     for field, old in field_values(case).items():
         for value in changes.odd_values(field, old):
-            other = _changed(kind, maker, case, {field: value}, model.state_dict())
-            if other is None or _alike(wanted, _results(other, given)) or _spec(other, folder) != spec:
+            other = _changed(case, {field: value}, model.state_dict())
+            if other is None or _alike(wanted, _results(other, inputs)) or _spec(other, folder) != spec:
                 continue
             yield f"{field} = {value!r}, {old!r} before"
 
 
-def _results(model: Any, given: Mapping[str, torch.Tensor]) -> Results:
+def _export(kind: str) -> str:
+    """What a class of models does, by its name."""
+    if any(word in kind for word in WRITES):
+        return "predict"
+    return "encode" if kind.endswith("Model") else "classify"
+
+
+def _results(model: Any, inputs: Mapping[str, torch.Tensor]) -> Results:
     """What a model computes, by names; nothing where it computes nothing of this."""
     try:
         with torch.inference_mode():
             return {
-                n: v.numpy() for n, v in model(**given).items() if isinstance(v, torch.Tensor) and v.is_floating_point()
+                n: v.numpy()
+                for n, v in model(**inputs).items()
+                if isinstance(v, torch.Tensor) and v.is_floating_point()
             }
     except Exception:  # Whatever a library says of a config that it does not take.
         return {}
 
 
-def _changed(kind: Any, maker: Any, case: Model, values: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> Any:
+def _changed(case: Model, values: Mapping[str, Any], weights: Mapping[str, torch.Tensor]) -> Any:
     """The model with another value and the same weights; None where its library takes no such value, or it has other weights."""
     try:
-        model = kind(maker(**with_values({"initializer_range": 0.3, **case.settings}, values)))
+        model = replace(case, settings=with_values(case.settings, values)).make()
         model.load_state_dict(weights)
     except Exception:  # As above.
         return None

@@ -14,7 +14,7 @@ from mai.spec.family_records import family_records
 from tests.support.models.model_folders import Model
 from tests.support.models.zoo import shaken
 
-Made = Callable[[Path, random.Random, list[str]], Any]
+Maker = Callable[[Path, random.Random, list[str]], Any]
 Fields = dict[str, Any]
 
 
@@ -22,7 +22,7 @@ class Invalid(Exception):
     """The reference takes no such folder."""
 
 
-def of_transformers(case: Model, beside: Callable[[Path, Any], None] | None = None) -> Made:
+def of_transformers(case: Model, beside: Callable[[Path, Any], None] | None = None) -> Maker:
     """A model of one of the classes of its family; `beside` writes what else its folder needs, by the config."""
 
     def make(folder: Path, rng: random.Random, changed: list[str]) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from benchmarks.imports.changes import fields_of
-from benchmarks.imports.making import Made, other_values
+from benchmarks.imports.making import Maker, other_values
 from benchmarks.imports.subject import Array, Arrays, Subject
 from tests.support.models.diffusion_parts import UNET, VAE
 from tests.support.models.zoo import shaken
@@ -70,7 +70,7 @@ def _net(kind: str, settings: Mapping[str, Any], rng: random.Random, changed: li
     return shaken(getattr(diffusers, kind)(**{**settings, **values}))
 
 
-def _alone(kind: str, settings: Mapping[str, Any]) -> Made:
+def _alone(kind: str, settings: Mapping[str, Any]) -> Maker:
     """A network's folder."""
 
     def make(folder: Path, rng: random.Random, changed: list[str]) -> Any:

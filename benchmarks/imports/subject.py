@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from benchmarks.imports.making import Made
+from benchmarks.imports.making import Maker
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Arrays: TypeAlias = dict[str, Array]
@@ -50,7 +50,7 @@ def _result(result: Any, export: str) -> torch.Tensor:
 class Subject:
     """`inputs` of a model of a config: those of an export, and those of the reference; exports that are `left_out` are not compared."""
 
-    make: Made
+    make: Maker
     inputs: Callable[[Any, str], tuple[Arrays, Arrays]]
     reference: Callable[[Any, str, Arrays], Array] = rows_alone
     left_out: frozenset[str] = LEFT_OUT

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.meanings.statements import Body, statement
+from benchmarks.meanings.statements import Body, assign, statement
 from benchmarks.meanings.terms import MOST_AXES, SIZES, Env, Maker, Shape, Term
 from mai.runtime.arrays import Array
 
@@ -17,7 +17,7 @@ DECAYS: tuple[tuple[str, Callable[[Array], Array]], ...] = (
     ("exp(-8 * ({})^2)", lambda x: np.exp(-8 * x**2)),
     ("tanh({})", np.tanh),
     ("(0.9 + 0 * {})", lambda x: np.full_like(x, 0.9)),
-    ("relu({})", lambda x: np.maximum(np.tanh(x), 0)),
+    ("relu(tanh({}))", lambda x: np.maximum(np.tanh(x), 0)),
 )
 NEXT: tuple[tuple[str, Callable[[Array, Array, Array], Array]], ...] = (
     ("{a} * {h} + {b}", lambda a, h, b: a * h + b),
@@ -29,9 +29,9 @@ NEXT: tuple[tuple[str, Callable[[Array, Array, Array], Array]], ...] = (
 )
 
 
-def _rows(maker: Maker, body: Body, turns: int, shape: Shape, depth: int) -> tuple[str, Term]:
-    """A name of values for all turns, unlike at each."""
-    name, x, pace = maker.name(), maker.term(shape, body.scope, depth - 1), maker.below(9, 1) / 3
+def _rows(maker: Maker, body: Body, turns: int, shape: Shape, depth: int) -> Term:
+    """Values for all turns, unlike at each."""
+    x, pace = maker.term(shape, body.scope, depth - 1), maker.below(9, 1) / 3
     ones = ", None" * len(shape)
     text = f"tanh({x.text}) + sin({pace} * range({turns}))[:{ones}]"
 
@@ -39,19 +39,15 @@ def _rows(maker: Maker, body: Body, turns: int, shape: Shape, depth: int) -> tup
         waves = np.sin(pace * np.arange(turns)).reshape(-1, *(1 for _ in shape))
         return np.asarray(np.tanh(x.value(env)) + waves)
 
-    return name, Term(text, value)
+    return Term(text, value)
 
 
 def _with_rows(maker: Maker, body: Body, turns: int, *shapes: Shape, depth: int) -> list[str]:
     """Statements that give such names their values."""
     names = []
     for shape in shapes:
-        name, term = _rows(maker, body, turns, shape, depth)
-
-        def run(env: Env, name: str = name, term: Term = term) -> None:
-            env[name] = term.value(env)
-
-        body.add([f"{name} = {term.text}"], run, **{name: (turns, *shape)})
+        name, rows = maker.name(), _rows(maker, body, turns, shape, depth)
+        body.add([f"{name} = {rows.text}"], assign(name, rows), **{name: (turns, *shape)})
         names.append(name)
     return names
 
@@ -64,8 +60,6 @@ def _elements(maker: Maker, body: Body, depth: int) -> None:
     own = shape[maker.below(len(shape) + 1) :]
     a, b = _with_rows(maker, body, turns, own, shape, depth=depth)
     (decay, decayed), (change, changed) = maker.one_of(DECAYS), maker.one_of(NEXT)
-    if decay.startswith("relu"):
-        decay = "relu(tanh({}))"
     h, t, k, y = (maker.name() for _ in range(4))
     early = maker.happens(0.4)
     text = change.format(a=decay.format(f"{a}[{t}]"), h=h, b=f"{b}[{t}]")

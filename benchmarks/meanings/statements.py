@@ -101,10 +101,12 @@ def new_layer(maker: Maker, shapes: Sequence[Shape], result: Shape, depth: int) 
 def _let(maker: Maker, body: Body, depth: int) -> None:
     shape, name = maker.shape(), maker.name()
     x = maker.term(shape, body.scope, depth)
-    body.add([f"{name} = {x.text}"], _assign(name, x), **{name: shape})
+    body.add([f"{name} = {x.text}"], assign(name, x), **{name: shape})
 
 
-def _assign(name: str, term: Term) -> Run:
+def assign(name: str, term: Term) -> Run:
+    """Give a name its value."""
+
     def run(env: Env) -> None:
         env[name] = np.asarray(term.value(env))
 
@@ -115,7 +117,7 @@ def _first_value(maker: Maker, body: Body, depth: int) -> tuple[str, Shape]:
     """A name with a first value, which a loop moves."""
     shape, name = maker.shape(), maker.name()
     x = maker.term(shape, body.scope, depth - 1)
-    body.add([f"{name} = {x.text}"], _assign(name, x), **{name: shape})
+    body.add([f"{name} = {x.text}"], assign(name, x), **{name: shape})
     return name, shape
 
 
@@ -130,7 +132,7 @@ def _inside(maker: Maker, body: Body, name: str, shape: Shape, depth: int, chang
         add_statement(maker, inner, depth - 2)
     u = maker.term(shape, inner.scope, depth - 1)
     text = f"0.5 * tanh({u.text}){change}"
-    inner.add([f"{name} = {text}"], _assign(name, Term(text, lambda env: 0.5 * np.tanh(u.value(env)))))
+    inner.add([f"{name} = {text}"], assign(name, Term(text, lambda env: 0.5 * np.tanh(u.value(env)))))
     return inner
 
 

@@ -42,7 +42,7 @@ def read_chat(path: Path) -> Chat:
     templates = templates_of(path, said)
     if DEFAULT not in templates:
         raise bad(f"{path} has no chat template" + f" `{DEFAULT}`, but {', '.join(templates)}" * bool(templates))
-    words = {name: text for name, token in _named(said).items() if (text := _text(token))}
+    words = {name: text for name, token in _named(said).items() if (text := token_text(token))}
     for name, template in templates.items():
         _check(path, name, template, said)
     return Chat(templates=templates, words=words)
@@ -85,7 +85,7 @@ def _named(said: Mapping[str, object]) -> dict[str, object]:
     return {name: token for name, token in named.items() if name.endswith("_token")}
 
 
-def _text(token: object) -> str | None:
+def token_text(token: object) -> str | None:
     """A special token, which is a text, or a table with its `content`."""
     text = cast(dict[str, object], token).get("content") if isinstance(token, dict) else token
     return text if isinstance(text, str) else None

@@ -7,9 +7,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from mai.compiler.check import check_text
 from mai.compiler.data.fields import bad
 from mai.compiler.data.sources.text import Text
-from mai.compiler.drafting.heads import checked, with_new_head
+from mai.compiler.drafting.heads import with_new_head
 from mai.compiler.drafting.labelled import labelled_of, pictured_of
 from mai.compiler.drafting.lessons import Lesson, Reader, lesson_of
 from mai.compiler.drafting.preparing import Preparation, preparation_of
@@ -57,7 +58,7 @@ def finetuned(
     Raises:
         MaiError: the model is none that goes on with texts, or there is nothing in the data that it could learn.
     """
-    program = checked(spec, text)
+    program = check_text(spec, text).meaning()
     predicting = _predicting(program, labels is not None)
     image = _image(program.exports[predicting])
     if labels is not None and image is not None:
@@ -73,7 +74,7 @@ def finetuned(
     block = "\n".join(_train(lesson, numbers, [*_body(export, lesson)]))
     line = f"data {lesson.fields}\n  from {lesson.source}"
     tuned = format_text(_placed(file, line, f"{_comment(lesson, data)}\n{block}", export, lesson))
-    checked(spec, tuned)
+    check_text(spec, tuned).meaning()
     return Tuned(tuned, lesson.said)
 
 

@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mai.compiler.check import check_text
 from mai.compiler.data.fields import bad
-from mai.compiler.program import Program
 from mai.compiler.weights.label_head import find_label_head
 from mai.compiler.weights.rules import Rule
 from mai.runtime.inputs.cells import few_of
@@ -47,11 +45,6 @@ def head_for(labels: Sequence[str], own: Sequence[str], numbered: bool = False) 
         return Head(len(own), False, f"the model's labels have no names: {pairs}")
     before = f", and the model has {few_of(own)}" + (", in another order" if {*labels} == {*own} else "") if own else ""
     return Head(len(labels), True, f"a new head for the {len(labels)} labels: {few_of(labels)}{before}")
-
-
-def checked(spec: Path, text: str) -> Program:
-    """What a spec means. Raises `MaiError` with what is wrong with it."""
-    return check_text(spec, text).meaning()
 
 
 def with_new_head(text: str, spec: Path, labels: int) -> str:

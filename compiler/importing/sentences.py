@@ -24,7 +24,7 @@ WAYS = {
 }
 PARTS = re.compile(r"Transformer Pooling( Dense)*( Normalize)?")
 SCORES = ["Transformer"]  # The modules of a model that scores pairs of texts.
-KNOWN = "known: Transformer, Pooling; behind them Dense, any number of times, and Normalize; Transformer alone of a model that scores texts"
+HELP = "known: Transformer, Pooling; behind them Dense, any number of times, and Normalize; Transformer alone of a model that scores texts"
 IDENTITY = "torch.nn.modules.linear.Identity"
 SIGMOID = "torch.nn.modules.activation.Sigmoid"
 UNLIMITED = 2**40  # What transformers writes for no limit is larger.
@@ -49,7 +49,7 @@ def read_sentences(path: Path, head: str, ignored: Sequence[str] = ()) -> Settin
     kinds = [module.kind for module in modules]
     has_scores = kinds == SCORES and head == "classify"
     if not has_scores and not PARTS.fullmatch(" ".join(kinds)):
-        raise refused("config-unknown", f"{MODULES}: the modules are {', '.join(kinds)}", KNOWN)
+        raise refused("config-unknown", f"{MODULES}: the modules are {', '.join(kinds)}", HELP)
     record = family_records()["cross_encoder" if has_scores else "sentences"]
     for name in (LIMITS, TEXTS):
         read_settings(record, said_in(path / name), name, ignored)

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mai.compiler.data.chat import read_chat
-from mai.compiler.importing.config import Settings, read_json, refused
+from mai.compiler.data.chat import read_chat, token_text
+from mai.compiler.importing.config import Settings, read_json, refused, said_in
 from mai.compiler.importing.folder import TEMPLATE, TOKENIZER, TOKENIZER_CONFIG, ModelFolder
 from mai.compiler.weights.gguf_file import SUFFIX
 from mai.runtime.errors import ModelError
@@ -126,6 +126,7 @@ class _Tokens:
 
     def __init__(self, pieces: Pieces, parts: Mapping[str, object]) -> None:
         self.parts = parts
+        self.changing = [parts.get(key) for key in CHANGING]
         self.before, self.after = ([int(t) for t in side] for side in pieces.special_tokens("a"))
         added = parts.get("added_tokens")
         self.added = {int(t["id"]): t for t in added} if isinstance(added, list) else {}
@@ -174,7 +175,7 @@ def _at_the_edges(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple
     """Whether a token is put before a text, and one after it."""
     edges = (("add_bos_token", "bos_token", tokens.before), ("add_eos_token", "eos_token", tokens.after))
     for field, role, side in edges:
-        number = tokens.number_of(_text(said.get(role)) or "")
+        number = tokens.number_of(token_text(said.get(role)) or "")
         if isinstance(said.get(field), bool) and number is not None and said[field] != (number in side):
             there = "it" if number in side else "none"
             yield field, f"`{field}` is {json.dumps(said[field])}, and tokenizer.json puts {there} there"
@@ -186,11 +187,11 @@ def _of_class(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple[str
     first, last = record["edges"].get(kind, ("", ""))
     around = ((first, tokens.before), (last, tokens.after), ("src_lang", [*tokens.before, *tokens.after]))
     for field, side in around:
-        number = tokens.number_of(text := _text(said.get(field)) or "")
+        number = tokens.number_of(text := token_text(said.get(field)) or "")
         if text and number is not None and number not in side:
             there = ", ".join(repr(tokens.text_of(t)) for t in side) or "none"
             yield field, f"`{field}` is {text!r}, and tokenizer.json puts {there} there"
-    parts = {v for key in CHANGING for v in _values(tokens.parts.get(key), "type")}
+    parts = {*_values(tokens.changing, "type")}
     for field, part in record["switches"].get(kind, {}).items():
         if isinstance(said.get(field), bool) and said[field] != (part in parts):
             there = "has such a part" if part in parts else "has no such part"
@@ -199,21 +200,20 @@ def _of_class(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple[str
 
 def _of_parts(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple[str, str]]:
     """How a text is changed before it is cut into tokens, and what stands for what is none."""
-    changing = [tokens.parts.get(key) for key in CHANGING]
     first_blanks = [
-        *(True for _ in _values(changing, "prepend")),
-        *(v != "never" for v in _values(changing, "prepend_scheme")),
+        *(True for _ in _values(tokens.changing, "prepend")),
+        *(v != "never" for v in _values(tokens.changing, "prepend_scheme")),
     ]
     for field, name in PARTS.items():
-        written = [*_values(changing, name), *(first_blanks if field == "add_prefix_space" else ())]
+        written = [*_values(tokens.changing, name), *(first_blanks if field == "add_prefix_space" else ())]
         if isinstance(said.get(field), bool) and any(v != said[field] for v in written):
             yield field, f"`{field}` is {json.dumps(said[field])}, and {json.dumps(written[0])} in tokenizer.json"
-    if said.get("legacy") is True and "first" in _values(changing, "prepend_scheme"):
+    if said.get("legacy") is True and "first" in _values(tokens.changing, "prepend_scheme"):
         yield (
             "legacy",
             "`legacy` is true, as where each part of a text begins with a blank; in tokenizer.json the first one alone does",
         )
-    unknown, own = _text(said.get("unk_token")), tokens.unknown
+    unknown, own = token_text(said.get("unk_token")), tokens.unknown
     if unknown and own and unknown != own:
         yield "unk_token", f"`unk_token` is {unknown!r}, and {own!r} in tokenizer.json"
 
@@ -235,18 +235,12 @@ def _added(number: int, token: Mapping[str, object], tokens: _Tokens) -> str | N
 def _named(said: Mapping[str, object]) -> Iterator[tuple[str, list[str]]]:
     """The fields that name tokens by their texts."""
     for role in (field for field in said if field.endswith("_token") and field != "pad_token"):
-        yield role, [text for text in [_text(said[role])] if text]
+        yield role, [text for text in [token_text(said[role])] if text]
     for field in ("additional_special_tokens", "extra_special_tokens", "model_specific_special_tokens"):
         named = said.get(field)
         if isinstance(named, dict):
             named = list(named.values())
-        yield field, [text for text in map(_text, named if isinstance(named, list) else []) if text]
-
-
-def _text(token: object) -> str | None:
-    """The text of a token, which is one or has one as its `content`."""
-    text = token.get("content") if isinstance(token, dict) else token
-    return text if isinstance(text, str) else None
+        yield field, [text for text in map(token_text, named if isinstance(named, list) else []) if text]
 
 
 def _values(part: object, name: str) -> Iterator[object]:
@@ -269,7 +263,7 @@ def _beyond(tokens: _Tokens, settings: Settings) -> Iterator[str]:
 
 def _ends(said: Mapping[str, object], tokens: _Tokens, settings: Settings) -> Iterator[str]:
     """That the tokenizer's last token does not end a text, where that is so."""
-    text, ends = _text(said.get("eos_token")), settings.get("ends")
+    text, ends = token_text(said.get("eos_token")), settings.get("ends")
     number = tokens.number_of(text or "")
     if isinstance(ends, list) and ends and number is not None and number not in ends:
         yield f"{TOKENIZER_CONFIG} has {text!r} ({number}) as its `eos_token`; texts end at {', '.join(map(str, ends))}, as the model's files say"
@@ -286,10 +280,9 @@ def _templates(folder: ModelFolder, said: Mapping[str, object]) -> Iterator[str]
 
 def _second_words(folder: ModelFolder, said: Mapping[str, object]) -> Iterator[str]:
     """That a second file calls a special token otherwise, where that is so."""
-    path = folder.texts / SPECIAL
-    words = read_json(path) if path.is_file() else {}
+    words = said_in(folder.texts / SPECIAL)
     for role in ROLES:
-        text, own = _text(words.get(role)), _text(said.get(role))
+        text, own = token_text(words.get(role)), token_text(said.get(role))
         if text and own and text != own:
             yield f"{SPECIAL} has {text!r} as `{role}`; {TOKENIZER_CONFIG} counts, {own!r}"
 

@@ -140,7 +140,7 @@ class SpecModule(Weights):
     def _value(self, name: str) -> Tensor:
         path, _, last = name.rpartition(".")
         owner = self.get_submodule(path)
-        value = {**owner._parameters, **owner._buffers}.get(last)
+        value = owner._parameters.get(last, owner._buffers.get(last))
         if value is None and is_parametrized(owner, last):
             value = getattr(owner, last)
         if value is None:

@@ -20,7 +20,7 @@ from mai.runtime.files import MEMORY_SHARE, memory
 from mai.runtime.run_folders.record import read_record
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-HELD = 2**28  # Bytes of weights that are read once and kept.
+MOST_KEPT = 2**28  # Bytes of weights that are read once and kept.
 
 
 def initial_weights(program: Program, path: Path | None, seed: int) -> Weights:
@@ -52,7 +52,7 @@ def load_weights(program: Program, path: Path | None, seed: int = 0) -> tuple[Ma
     """
     steps = None if path is None else _steps(path)
     stored = _stored(program, path, seed)
-    if stored is not None and sum(4 * prod(weight.shape) for weight in program.weights.values()) > HELD:
+    if stored is not None and sum(4 * prod(weight.shape) for weight in program.weights.values()) > MOST_KEPT:
         return CheckedWeights(program, stored, path), steps
     _check_memory(program)
     return dict(_values(program, stored, path, seed)), steps

@@ -5,14 +5,14 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping
 
+from mai.compiler.elaborate.expressions.tables import numbers_of
 from mai.compiler.elaborate.random.families import FAMILIES
 from mai.compiler.ir.graph import Node, Value
-from mai.compiler.ir.operation import describe
 from mai.compiler.ir.structure import Constant, WeightOf
 from mai.compiler.ops.elementwise.clip import Clip
 from mai.compiler.ops.elementwise.conversion import written_out
 from mai.compiler.ops.products.convolution import Conv
-from mai.compiler.passes.analyses.tensor_sizes import known_bytes
+from mai.compiler.passes.analyses.tensor_sizes import describe_size, known_bytes
 from mai.compiler.training.settings import WarmedUp
 from mai.compiler.warnings.repairs import exchanged_ends, sooner, unit_range, without_number
 from mai.compiler.warnings.subject import Subject, warning
@@ -108,9 +108,7 @@ def empty_ranges(subject: Subject) -> Iterator[Diagnostic]:
 def tiny_numbers(subject: Subject) -> Iterator[Diagnostic]:
     """`x + 1e-60`, which is x: float32 has no such number."""
     for node in (n for graph in subject.graphs for n in graph.walk() if n.op is Constant):
-        numbers = Constant.of(node).value
-        each = numbers if isinstance(numbers, tuple) else (numbers,)
-        for number in (n for n in each if isinstance(n, float) and 0 < abs(n) < LEAST_REAL / 2):
+        for number in (n for n in numbers_of(Constant.of(node).value) if 0 < abs(n) < LEAST_REAL / 2):
             said = f"{number:g} is 0 in a file: the least float32 is {LEAST_REAL:.2g}"
             yield warning("number-too-small", node.span, said, help="with all its digits, the least is 1.2e-38")
 
@@ -121,7 +119,7 @@ def large_tensors(subject: Subject) -> Iterator[Diagnostic]:
         first = next((v for node in graph.walk() if (v := _large(node)) is not None), None)
         if first is not None and first.producer is not None:
             each = " for each example" if first.type.lead else ""
-            said = f"this is {describe(first.type.shape)}, {known_bytes(first) / 1e9:,.0f} GB{each}"
+            said = f"this is {describe_size(first)}{each}"
             yield warning("large-tensor", first.producer.span, said, help="compute it in parts, in a `repeat`")
 
 

@@ -124,8 +124,8 @@ def _scope(body: Sequence[ast.Statement], of_data: Names, drawn: Names) -> _Scop
             drawn = drawn | names if read & drawn else drawn
             of_data = of_data | names if read & of_data else of_data
             twice |= names & assigned.keys()
-            is_whole = len(names) == 1 and not statement.op
-            assigned.update(dict.fromkeys(names, statement.value) if is_whole else {})
+            if len(names) == 1 and not statement.op:
+                assigned |= dict.fromkeys(names, statement.value)
     return _Scope(of_data, drawn, {name: value for name, value in assigned.items() if name not in twice})
 
 
@@ -192,13 +192,10 @@ class _Likelihoods:
 
     def _inside(self, function: ast.Function, call: ast.Call, scope: _Scope) -> _Scope:
         """What the names of a called function's body are made of."""
-        names = [
-            argument.name or parameter.name.id
-            for argument, parameter in zip(call.arguments, function.parameters, strict=False)
-        ]
-        values = [*zip(names, (argument.value for argument in call.arguments), strict=False)]
-        of_data = frozenset(name for name, value in values if scope.has_data(value))
-        drawn = frozenset(name for name, value in values if names_read(value) & scope.drawn)
+        pairs = zip(call.arguments, function.parameters, strict=False)
+        values = {argument.name or parameter.name.id: argument.value for argument, parameter in pairs}
+        of_data = frozenset(name for name, value in values.items() if scope.has_data(value))
+        drawn = frozenset(name for name, value in values.items() if names_read(value) & scope.drawn)
         return _scope(function.body, of_data, drawn)
 
 

@@ -50,9 +50,10 @@ def seen_answers(subject: Subject) -> Iterator[Diagnostic]:
     flow = Dataflow(subject.training.graph)
     for _, logits, label in scored(flow):
         text = _continued(flow, label)
-        nodes = [v.producer for v in flow.behind(logits)] if text is not None else []
-        for node in nodes:
-            if node is not None and node.op is Attention and text is not None and _looks_ahead(flow, node, text, label):
+        if text is None:
+            continue
+        for node in (v.producer for v in flow.behind(logits)):
+            if node is not None and node.op is Attention and _looks_ahead(flow, node, text, label):
                 said = "every token looks at all others here, also at the next one, which the loss asks for"
                 help = "tokens look at those before them alone with `causal = true`"
                 yield warning("seen-answers", node.span, said, help=help, edits=_causal(node, help))

@@ -70,18 +70,20 @@ def _rule_sets(constants: tuple[tuple[str, int | float], ...]) -> dict[str, Load
 def family_of(sets: Sequence[str], constants: Mapping[str, int | float] = NO_CONSTANTS) -> Family:
     """The family with these sets of rules, by the names of their files; `unet2d@unet` are those of a part of a pipeline, `text=clip_text@text_encoder` for one net."""
     sets_by_name = _rule_sets(tuple(sorted(constants.items())))
-    named = ((sets_by_name.get(_set_name(name)), name) for name in sets)
-    return Family(tuple(_of_part(loading, name) for loading, name in named if loading is not None))
+    split = (_split_set(written) for written in sets)
+    named = ((sets_by_name.get(name), net, part) for net, name, part in split)
+    return Family(tuple(_of_part(loading, net, part) for loading, net, part in named if loading is not None))
 
 
-def _set_name(name: str) -> str:
-    """The file of a set of rules, without the net and the part that it is for."""
-    return name.partition("=")[2].partition("@")[0] if "=" in name else name.partition("@")[0]
+def _split_set(written: str) -> tuple[str, str, str]:
+    """The net that a set of rules is for, its file, and the part of a pipeline: of `text=clip_text@text_encoder`."""
+    front, _, part = written.partition("@")
+    net, _, name = front.rpartition("=")
+    return net, name, part
 
 
-def _of_part(loading: Loading, name: str) -> Loading:
+def _of_part(loading: Loading, net: str, part: str) -> Loading:
     """Rules for a file of several nets, whose tensors are called by their parts."""
-    net, part = name.rpartition("=")[0], name.partition("@")[2]
     before, prefix = net and f"{net}.", part and f"{part}."
     rules = tuple(_rename_rule(rule, before, prefix) for rule in loading.rules)
     return replace(loading, rules=rules, ignored=tuple(_add_prefix(chain, prefix) for chain in loading.ignored))
@@ -90,7 +92,8 @@ def _of_part(loading: Loading, name: str) -> Loading:
 def families(constants: Mapping[str, int | float] = NO_CONSTANTS) -> list[Family]:
     """The families of all records, and those of sets of rules that no record has: those of few sets first, which win where others match as much."""
     used = dict.fromkeys(tuple(r["rules"]) for r in family_records().values() if "rules" in r)
-    alone = [(name,) for name in _rule_sets(()) if not any(name == _set_name(n) for names in used for n in names)]
+    names_used = {_split_set(written)[1] for sets in used for written in sets}
+    alone = [(name,) for name in _rule_sets(()) if name not in names_used]
     return [family for names in sorted([*used, *alone], key=len) if (family := family_of(names, constants)).sets]
 
 

@@ -128,7 +128,7 @@ def _file(text: str, source: Source, report: Reporter) -> ast.File | None:
         if left != text and not own.diagnostics and not report.diagnostics:
             file = Parser(tables(), text, TreeBuilder(source, own)).parse()
     except NotOfTheLanguage:
-        _report_syntax(text, source, report)
+        _report_syntax(text, left, source, report)
         return None
     except MaiError:
         pass  # There are too many errors for one report; those that it has are reported below.
@@ -137,14 +137,13 @@ def _file(text: str, source: Source, report: Reporter) -> ast.File | None:
     return file
 
 
-def _report_syntax(text: str, source: Source, report: Reporter) -> None:
-    """What lark finds wrong; after an error the rest of the declarations is parsed, for their errors alone."""
+def _report_syntax(text: str, left: str, source: Source, report: Reporter) -> None:
+    """What lark finds wrong in what is `left` of a text; after an error the rest of the declarations is parsed, for their errors alone."""
     from lark import UnexpectedInput
 
     from mai.spec.syntax_errors.syntax_hints import syntax_hint
 
     parser, layout = lark_parser()
-    left = _without_sound(text)
     for _ in range(MAX_ERRORS):
         layout.text = left
         try:

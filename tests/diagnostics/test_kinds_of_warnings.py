@@ -172,6 +172,7 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "attention in a loss of the tokens themselves": (NEXT.format("h, 2", "cross_entropy(f(x), x)"), []),
     "a number that is 0 in a file": (scaled("(1e-30 * 1e-30)", ""), ["number-too-small"]),
     "a number in a list that is 0 in a file": (scaled("[1, 1e-60]", ""), ["number-too-small"]),
+    "a number in a table that is 0 in a file": (scaled("([[1, 1e-60], [2, 3]] @ x)", ""), ["number-too-small"]),
     "a number near 0": (scaled("1e-40", ""), []),
     "a range of too many numbers": (scaled("sum(range(10^9) * x[0])", ""), ["large-tensor"]),
 }  # fmt: skip

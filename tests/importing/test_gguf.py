@@ -104,8 +104,25 @@ def write(
 ) -> Path:
     """A model as llama.cpp's converter writes it; matrices are of few bits where `kind` says so, files of `at_most` tensors."""
     gguf = pytest.importorskip("gguf", reason="gguf is not installed")
-    c = model.config
     writer = gguf.GGUFWriter(path, arch, split_max_tensors=at_most)
+    write_config(writer, model.config, arch)
+    for key, value in more.items():
+        writer.add_uint32(f"{arch}.{key}", value)
+    if tokenizer is not None:
+        write_tokens(writer, tokenizer)
+    write_tensors(writer, model, arch, gguf.GGMLQuantizationType[kind])
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def rope_of(c: Any) -> Any:
+    return c.rope_parameters.get("full_attention", c.rope_parameters)
+
+
+def write_config(writer: Any, c: Any, arch: str) -> None:
     writer.add_context_length(c.max_position_embeddings)
     writer.add_embedding_length(c.hidden_size)
     writer.add_block_count(c.num_hidden_layers)
@@ -113,8 +130,7 @@ def write(
     writer.add_head_count(c.num_attention_heads)
     writer.add_head_count_kv(c.num_key_value_heads)
     writer.add_layer_norm_rms_eps(c.rms_norm_eps)
-    rope = c.rope_parameters.get("full_attention", c.rope_parameters)
-    writer.add_rope_freq_base(rope["rope_theta"])
+    writer.add_rope_freq_base(rope_of(c)["rope_theta"])
     for field, key in KEYS.items():
         if "moe" in arch and hasattr(c, field):
             writer.add_uint32(f"{arch}.{key}", getattr(c, field))
@@ -126,23 +142,29 @@ def write(
         if getattr(c, field, None):
             writer.add_float32(f"{arch}.{field}", getattr(c, field))
     width = getattr(c, "head_dim", None) or c.hidden_size // c.num_attention_heads
-    writer.add_rope_dimension_count(int(rope.get("partial_rotary_factor", 1) * width))
+    writer.add_rope_dimension_count(int(rope_of(c).get("partial_rotary_factor", 1) * width))
     writer.add_key_length(width)
-    for key, value in more.items():
-        writer.add_uint32(f"{arch}.{key}", value)
-    if tokenizer is not None:
-        pieces = [tokenizer.convert_ids_to_tokens(i) for i in range(len(tokenizer))]
-        writer.add_tokenizer_model("gpt2")
-        writer.add_tokenizer_pre("gpt-2")
-        writer.add_token_list(pieces)
-        writer.add_token_types([3 if i < 4 else 1 for i in range(len(pieces))])
-        merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
-        writer.add_token_merges([" ".join(m) for m in merges])
-        writer.add_bos_token_id(0)
-        writer.add_eos_token_id(1)
-        writer.add_add_bos_token(True)
-        writer.add_chat_template(CHATML)
-    q = gguf.GGMLQuantizationType[kind]
+
+
+def write_tokens(writer: Any, tokenizer: Any) -> None:
+    pieces = [tokenizer.convert_ids_to_tokens(i) for i in range(len(tokenizer))]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(pieces)
+    writer.add_token_types([3 if i < 4 else 1 for i in range(len(pieces))])
+    merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
+    writer.add_token_merges([" ".join(m) for m in merges])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(1)
+    writer.add_add_bos_token(True)
+    writer.add_chat_template(CHATML)
+
+
+def write_tensors(writer: Any, model: Any, arch: str, kind: Any) -> None:
+    """The tensors, matrices in numbers of a kind, and by what Llama 3's rates are slower."""
+    import gguf
+
+    c = model.config
     for name, array in their_tensors(model):
         if name == "lm_head.weight" and c.tie_word_embeddings:
             continue
@@ -150,19 +172,14 @@ def write(
             array = array + 1
         if arch == "llama" and ("q_proj" in name or "k_proj" in name):
             array = paired(array, c.num_attention_heads if "q_proj" in name else c.num_key_value_heads)
-        if array.ndim > 1 and kind != "F32":
-            writer.add_tensor(their_name(name, arch), gguf.quantize(array, q), raw_dtype=q)
+        if array.ndim > 1 and kind.name != "F32":
+            writer.add_tensor(their_name(name, arch), gguf.quantize(array, kind), raw_dtype=kind)
         else:
             writer.add_tensor(their_name(name, arch), np.ascontiguousarray(array))
-    if rope["rope_type"] == "llama3":
+    if rope_of(c)["rope_type"] == "llama3":
         pairs = c.hidden_size // c.num_attention_heads // 2
         plain = c.rope_parameters["rope_theta"] ** (-np.arange(pairs) / pairs)
         writer.add_tensor("rope_freqs.weight", (plain / model.model.rotary_emb.inv_freq.numpy()).astype(np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return path
 
 
 LONG = {

@@ -55,7 +55,14 @@ def test_there_and_back_again(solver: Solver, program: Maker) -> None:
     np.testing.assert_allclose(back, x, atol=2.0 * 50.0**-solver.order)
 
 
-@pytest.mark.parametrize(("solver", "move"), [("rk4", "dx/ds = {}"), ("euler_maruyama", "dx = {} * ds")])
+@pytest.mark.parametrize(
+    ("solver", "move"),
+    [
+        ("rk4", "dx/ds = {}"),
+        ("euler_maruyama", "dx = {} * ds"),
+        ("euler_maruyama", "u = {} * ds\n      dx = u"),
+    ],
+)
 def test_an_if_chooses_how_a_state_moves(solver: str, move: str, program: Maker) -> None:
     text = f"""
 layer f(x: [2], kind) -> [2] {{

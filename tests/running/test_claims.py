@@ -195,33 +195,30 @@ def test_a_wrong_claim_is_an_error(claim: str, slug: str, said: str, tmp_path: P
     assert (only.slug, said in f"{only.message}") == (slug, True), only
 
 
-def test_exports_are_written_beside_a_claim_that_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "spec.mai"
-    path.write_text(
-        "net root(x: []) -> [] {\n  param w: [] = -1\n  return x * sqrt(w)\n}\nexport f(x: [2]) -> [2] { return 2 * x }\n"
-        "claim wrong { check root(1) > 0 }\nclaim right { check 1 > 0 }\n"
-    )
+def refused_beside_export(folder: Path, text: str) -> str:
+    """Why a claim is refused, where the export `f` is written all the same, and the claim `right` holds."""
+    path = folder / "spec.mai"
+    path.write_text(text + "claim right { check 1 > 0 }\n")
     spec = check(path).program
     assert spec is not None
     with pytest.raises(MaiError) as refused:
-        compile_all(spec, ["f"], None, tmp_path, DEFAULTS, check=True)
-    assert [d.message for d in refused.value.diagnostics] == ["claim `wrong`: `sqrt` of these numbers is not a number"]
-    assert [f.claim for f in load(tmp_path / "spec.f.onnx").manifest.claims] == ["right"]
+        compile_all(spec, ["f"], None, folder, DEFAULTS, check=True)
+    assert [f.claim for f in load(folder / "spec.f.onnx").manifest.claims] == ["right"]
+    (only,) = refused.value.diagnostics
+    return only.message
+
+
+def test_exports_are_written_beside_a_claim_that_is_refused(tmp_path: Path) -> None:
+    text = "net root(x: []) -> [] {\n  param w: [] = -1\n  return x * sqrt(w)\n}\nexport f(x: [2]) -> [2] { return 2 * x }\n"
+    message = refused_beside_export(tmp_path, text + "claim wrong { check root(1) > 0 }\n")
+    assert message == "claim `wrong`: `sqrt` of these numbers is not a number"
 
 
 def test_exports_are_written_beside_a_claim_whose_data_cannot_be_read(tmp_path: Path) -> None:
-    path = tmp_path / "spec.mai"
-    path.write_text(
-        'data x: [2] from npz("gone.npz")\nnet f(x: [2]) -> [2] { return linear(x, 2) }\ntrain(steps = 1) { minimize sum(f(x)) }\n'
-        "export g(x: [2]) -> [2] { return f(x) }\nclaim of_data { check x[0] < 9 }\nclaim right { check 1 > 0 }\n"
-    )
-    spec = check(path).program
-    assert spec is not None
-    with pytest.raises(MaiError) as refused:
-        compile_all(spec, ["g"], None, tmp_path, DEFAULTS, check=True)
-    (only,) = refused.value.diagnostics
-    assert only.message.startswith("claim `of_data`: ") and "gone.npz" in only.message
-    assert [f.claim for f in load(tmp_path / "spec.g.onnx").manifest.claims] == ["right"]
+    text = 'data x: [2] from npz("gone.npz")\nnet g(x: [2]) -> [2] { return linear(x, 2) }\ntrain(steps = 1) { minimize sum(g(x)) }\n'
+    claim = "export f(x: [2]) -> [2] { return g(x) }\nclaim of_data { check x[0] < 9 }\n"
+    message = refused_beside_export(tmp_path, text + claim)
+    assert message.startswith("claim `of_data`: ") and "gone.npz" in message
 
 
 @pytest.mark.slow

@@ -71,7 +71,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "a.feather": lambda p: feather.write_feather(table(), p),
     "a.arrow": as_stream,
 }  # fmt: skip
-FOUND = {
+NOTES = {
     "wide.csv": 'its letters are read as UTF-16 (`encoding = "..."` says another)',
     "a.tsv": "its values are separated by tabs",
     "comma.csv": "its values are separated by `;`; its numbers have a decimal comma",
@@ -105,7 +105,7 @@ def test_every_form_gives_the_same_rows(name: str, tmp_path: Path) -> None:
     data = read(tmp_path, path=name)
     assert all_rows(data) == [(a, b, i % 3) for i, (a, b, _) in enumerate(ROWS)]
     assert data.labels == {"y": ("ant", "bee", "cat")}
-    assert data.notes == ((f"{name}: {FOUND[name]}",) if name in FOUND else ())
+    assert data.notes == ((f"{name}: {NOTES[name]}",) if name in NOTES else ())
     (tmp_path / "plain.csv").write_text(TEXT)
     plain = load(Csv(path="plain.csv"), FIELDS, 0, tmp_path)
     np.testing.assert_array_equal(data.batch(7, 5)["x"], plain.batch(7, 5)["x"])

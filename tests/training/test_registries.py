@@ -68,7 +68,7 @@ LINES = {
     "text": "x: tokens[8] from text(bytes)",
     "python": "x: [2] from python(points)",
 }
-HELD = {"python": "points.npz"}  # The files of what Python holds.
+OVERRIDES = {"python": "points.npz"}  # The files of what Python holds.
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_a_source_checks_loads_and_trains(name: str, files: Path, tmp_path: Path
     assert checked.diagnostics == [] and checked.program is not None and checked.program.training is not None
     training = checked.program.training
     assert type(training.data) is SOURCES[name] and misfits(checked.program) == []
-    override = [files / HELD[name]] if name in HELD else []
+    override = [files / OVERRIDES[name]] if name in OVERRIDES else []
     data, again = (load(training.data, training.fields, 0, files, override) for _ in range(2))
     np.testing.assert_array_equal(data.batch(3, 4)["x"], again.batch(3, 4)["x"])
     assert train(checked.program, tmp_path / "run", Options(**QUIET, data=tuple(override))).steps == 2

@@ -22,7 +22,7 @@ def test_whether_a_weight_is_there_is_told_without_reading_it(
 ) -> None:
     arrays = dict(load_weights(program(SPEC), None)[0])
     save_file({f"here.{n}" if rules else n: a for n, a in arrays.items()}, tmp_path / "w.safetensors")
-    monkeypatch.setattr(initial_weights, "HELD", 0)
+    monkeypatch.setattr(initial_weights, "MOST_KEPT", 0)
     weights, _ = load_weights(program(SPEC + rules), tmp_path / "w.safetensors")
     monkeypatch.setattr(TensorFiles, "read", lambda *_: pytest.fail("it was read"))
     assert set(weights) == set(arrays)

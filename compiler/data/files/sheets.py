@@ -41,11 +41,10 @@ def open_sheet(path: Path, stated: Stated) -> TableFile:
     from mai.compiler.data.tables.files import TableFile, noted
 
     with _opened(path) as book:
-        shown = _shown(book)
         if stated.sheet is not None and stated.sheet not in book.sheet_names:
             raise bad(f"{path} has no sheet `{stated.sheet}`; it has {few_of(book.sheet_names)}")
-        heads = ((name, _head(book.get_sheet_by_name(name))) for name in ([stated.sheet] if stated.sheet else shown))
-        name, rows = next(((name, rows) for name, rows in heads if len(rows) > 1), ("", []))
+        heads = _heads(book, _shown(book) if stated.sheet is None else [stated.sheet])
+    name, rows = next(((name, rows) for name, rows in heads.items() if len(rows) > 1), ("", []))
     if not rows:
         which = f"sheet `{stated.sheet}` of {path}" if stated.sheet else str(path)
         raise bad(f"{which} needs a line of column names and at least one row")
@@ -55,9 +54,9 @@ def open_sheet(path: Path, stated: Stated) -> TableFile:
     names = rows[above]
     table = TableFile(path, "sheet", name_columns(path, names), dialect, nameless=note_of_nameless(names))
     table = noted(table, dialect, stated)
-    if stated.sheet is not None or len(shown) == 1:
+    if len(heads) == 1:
         return table
-    which = f'its sheet `{name}` is read, of {few_of(shown)} (in a spec, `sheet = "..."` names another)'
+    which = f'its sheet `{name}` is read, of {few_of([*heads])} (in a spec, `sheet = "..."` names another)'
     return replace(table, notes=(which, *table.notes))
 
 
@@ -99,17 +98,17 @@ def _opened(path: Path) -> Iterator[CalamineWorkbook]:
 
 
 def _shown(book: CalamineWorkbook) -> list[str]:
-    """The sheets that are not hidden and have cells; charts and macros have none."""
+    """The sheets that are not hidden; charts and macros are none."""
     from python_calamine import SheetTypeEnum, SheetVisibleEnum
 
     usual = (SheetTypeEnum.WorkSheet, SheetVisibleEnum.Visible)
-    shown = [each.name for each in book.sheets_metadata if (each.typ, each.visible) == usual]
-    return [name for name in shown if book.get_sheet_by_name(name).height]
+    return [each.name for each in book.sheets_metadata if (each.typ, each.visible) == usual]
 
 
-def _head(sheet: CalamineSheet) -> list[list[str]]:
-    """The first rows of a sheet."""
-    return [*islice(_rows(sheet), LOOKED_AT)]
+def _heads(book: CalamineWorkbook, names: Sequence[str]) -> dict[str, list[list[str]]]:
+    """The first rows of sheets by their names, of those that have cells; each is read once, and one at a time."""
+    sheets = ((name, book.get_sheet_by_name(name)) for name in names)
+    return {name: [*islice(_rows(sheet), LOOKED_AT)] for name, sheet in sheets if sheet.height}
 
 
 def _rows(sheet: CalamineSheet) -> Iterator[list[str]]:

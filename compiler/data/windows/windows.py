@@ -29,7 +29,7 @@ from mai.compiler.data.windows.ordered import numbers_of, read_ordered
 from mai.compiler.ir.types import Type
 from mai.runtime.arrays import Array
 
-TRAIN, HELD, TEST = range(3)
+TRAIN, VALIDATION, TEST = range(3)
 
 
 class Windows(Limited):
@@ -166,18 +166,18 @@ def _parts(series: Series, starts: Array, groups: Array, times: Array | None) ->
         part = _by_time(held_out, test, groups, times)
     last = part[starts + series.window + series.horizon - 1]
     judged = part[starts + (series.window if series.horizon else 0)]
-    numbers = [np.flatnonzero((judged == number) & (last == number)) for number in (TRAIN, HELD, TEST)]
-    if split is None and not (len(numbers[TRAIN]) and (len(numbers[HELD]) or not held_out)):
+    numbers = [np.flatnonzero((judged == number) & (last == number)) for number in (TRAIN, VALIDATION, TEST)]
+    if split is None and not (len(numbers[TRAIN]) and (len(numbers[VALIDATION]) or not held_out)):
         return Parts()  # Too few rows for a part of them.
     if not len(numbers[TRAIN]):
         raise bad("the split leaves no window to train on", help="a smaller share, a shorter window, or more rows")
-    for number, share, what in ((HELD, held_out, "holds out"), (TEST, test, "tests")):
+    for number, share, what in ((VALIDATION, held_out, "holds out"), (TEST, test, "tests")):
         if share and not len(numbers[number]):
             raise bad(
                 f"the part that the split {what} is shorter than a horizon of {series.horizon} rows",
                 help="a larger share",
             )
-    return Parts(numbers[TRAIN], *(rows if len(rows) else None for rows in numbers[HELD:]))
+    return Parts(numbers[TRAIN], *(rows if len(rows) else None for rows in numbers[VALIDATION:]))
 
 
 def _all_parts(parts: Parts) -> list[Array]:

@@ -6,7 +6,8 @@ errors, where a node that is not known reads them, since the file would have to 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,13 +90,19 @@ class KnownValues(Evaluation):
     def compute(self, late: Late) -> Array:
         """What a node that waits computes. Raises as `check`."""
         operands = [self.compute(x) if isinstance(x, Late) else x for x in late.operands]
-        outer, self._operands = self._operands, dict(zip(late.node.inputs, operands, strict=True))
-        try:
+        with self._with_operands(late.node, operands):
             result = self._computed(late.node)
-        finally:
-            self._operands = outer
         self.check(late.node.output)
         return result
+
+    @contextmanager
+    def _with_operands(self, node: Node, operands: Iterable[Array]) -> Iterator[None]:
+        """Let a node read these arrays."""
+        outer, self._operands = self._operands, dict(zip(node.inputs, operands, strict=True))
+        try:
+            yield
+        finally:
+            self._operands = outer
 
     def _computed(self, node: Node) -> Array:
         overflows: list[str] = []
@@ -166,9 +173,8 @@ class _CheckedValues(KnownValues):
 
     def _has_wrapped(self, node: Node, array: Array) -> bool:
         """Whether a result left int64: the same in float64 is then at least 2^64 away, and else a few thousand at most."""
-        self._operands = {v: np.asarray(self[v], np.float64) for v in node.inputs}
-        (result,) = self.results(node)
-        self._operands = {}
+        with self._with_operands(node, [np.asarray(self[v], np.float64) for v in node.inputs]):
+            (result,) = self.results(node)
         return bool((np.abs(result - array) > 2.0**62).any())
 
 

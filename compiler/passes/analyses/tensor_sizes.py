@@ -19,11 +19,16 @@ def known_bytes(value: Value) -> int:
     return prod(s for s in value.type.physical if isinstance(s, int)) * ITEM_BYTES[value.type.dtype]
 
 
+def describe_size(value: Value) -> str:
+    """The shape of a value and its bytes, in words."""
+    return f"{describe(value.type.shape)}, {known_bytes(value) / 1e9:,.0f} GB"
+
+
 def enormous(graph: Graph, limit: int) -> Iterator[Diagnostic]:
     """The first tensor of more than `limit` bytes."""
     for node in graph.walk():
         for value in node.outputs:
             if known_bytes(value) > limit:
-                message = f"this is {describe(value.type.shape)}, {known_bytes(value) / 1e9:,.0f} GB for each example"
+                message = f"this is {describe_size(value)} for each example"
                 yield Diagnostic("dimension-too-large", node.span, message, label="too large")
                 return

@@ -136,10 +136,9 @@ class Blocks:
 
     def __init__(self, plan: Plan, tensors: Sequence[Tensor], comes_back: bool = False) -> None:
         self.plan, self.comes_back = plan, comes_back
-        self.states, tables, self.outer = plan.split(tensors)
-        self.tables = tables
+        self.states, self.tables, self.outer = plan.split(tensors)
         turns = plan.blocks(torch.arange(plan.count, device=tensors[0].device), 0)
-        by_table = [plan.blocks(t, axis) for t, axis in zip(tables, plan.axes, strict=True)]
+        by_table = [plan.blocks(t, axis) for t, axis in zip(self.tables, plan.axes, strict=True)]
         self.rows = [*zip(turns, *by_table, strict=True)]
         # Where torch chooses how many bits a result has, one block may have others than the one before.
         is_chosen = torch.is_autocast_enabled(tensors[0].device.type) or torch.compiler.is_compiling()
@@ -358,10 +357,8 @@ def recurrence(
 
 def _turns_of_block(updates: Sequence[State], states: Sequence[Tensor]) -> int:
     """How many turns a block has: as many as have states of so many numbers together."""
-    if all(state.reading is not None for state in updates):
-        return READ_BLOCK
-    largest = max(states[state.place].numel() for state in updates if state.reading is None)
-    return min(max(FEWEST_TURNS, NUMBERS // max(largest, 1)), MOST_TURNS)
+    numbers = [states[state.place].numel() for state in updates if state.reading is None]
+    return min(max(FEWEST_TURNS, NUMBERS // max(1, *numbers)), MOST_TURNS) if numbers else READ_BLOCK
 
 
 class _Around:

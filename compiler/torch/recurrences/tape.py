@@ -134,13 +134,12 @@ class _Walk:
 
     def __init__(self, tape: Tape, module: fx.GraphModule, varying: int, front: int | None) -> None:
         self.tape, self.module = tape, module
-        self.nodes = list(module.graph.nodes)
-        self.outputs: Sequence[fx.Node] = self.nodes[-1].args[0]
+        nodes = list(module.graph.nodes)
+        self.outputs: Sequence[fx.Node] = nodes[-1].args[0]
         self.front = None if front is None else self.outputs[front]
-        places = {node: place for place, node in enumerate(self.nodes)}
-        self.ends = {node: max((places[user] for user in node.users), default=-1) for node in self.nodes}
+        self.places = {node: place for place, node in enumerate(nodes)}
         self.values: dict[fx.Node, Any] = {}
-        self.varying = {node for node in self.nodes[:varying] if node.op == "placeholder"}
+        self.varying = {node for node in nodes[:varying] if node.op == "placeholder"}
         # By where it is in memory: what was made here, with all nodes that see it, and what was not.
         self.rooms: dict[int, list[fx.Node]] = {}
         self.others: set[int] = set()
@@ -148,13 +147,13 @@ class _Walk:
     def results(self, arguments: Sequence[Any]) -> tuple[Tensor, ...]:
         """What the code gives; the tape knows which of that is seen from nowhere else."""
         inputs = iter(arguments)
-        for place, node in enumerate(self.nodes):
+        for node in self.places:
             if node.op in ("placeholder", "get_attr"):
                 value = next(inputs) if node.op == "placeholder" else operator.attrgetter(str(node.target))(self.module)
                 self.values[node] = value
                 self.others.update(map(_where, _tensors(value)))
             elif node.op != "output":
-                self._call(node, place)
+                self._call(node)
         for where in (_where(x) for node in self.outputs for x in _tensors(self.values[node])):
             if sum(node in self.rooms.get(where, ()) for node in self.outputs) == 1:
                 self.tape.own.add(where)
@@ -165,7 +164,7 @@ class _Walk:
     def _arguments(self, arguments: Any) -> Any:
         return fx.map_arg(arguments, self.values.__getitem__)
 
-    def _call(self, node: fx.Node, place: int) -> None:
+    def _call(self, node: fx.Node) -> None:
         operands, options = self._arguments(node.args), self._arguments(node.kwargs)
         function = _method(str(node.target)) if node.op == "call_method" else node.target
         assert callable(function)
@@ -174,25 +173,22 @@ class _Walk:
         else:
             self.varying.add(node)
             is_wide = function in INTO and not options and isinstance(operands[0], Tensor)
-            call = self._wide if is_wide else self._other
-            result = call(node, place, function, operands, options)
+            result = self._wide(node, operands) if is_wide else self._other(node, function, operands, options)
         self.values[node] = result
         self._see(node, result)
 
-    def _wide(
-        self, node: fx.Node, place: int, function: Callable[..., Any], operands: Sequence[Any], options: dict[str, Any]
-    ) -> Tensor:
-        function = INTO[function]
+    def _wide(self, node: fx.Node, operands: Sequence[Any]) -> Tensor:
+        function = INTO[cast("Callable[..., Any]", node.target)]
         if node is self.front:
             return self.tape.behind_row(function, *operands)
-        room = self._free(node, place, operands)
+        room = self._free(node, operands)
         if room is None:
             return self.tape.into(function, *operands)
         self.tape.write(function, *operands, out=room)
         return room
 
     def _other(
-        self, node: fx.Node, place: int, function: Callable[..., Any], operands: Sequence[Any], options: dict[str, Any]
+        self, node: fx.Node, function: Callable[..., Any], operands: Sequence[Any], options: dict[str, Any]
     ) -> Any:
         """A view is one of what is there at the next block, too; the rest is computed again."""
         if function is operator.matmul:
@@ -218,7 +214,7 @@ class _Walk:
             else:
                 self.others.add(where)
 
-    def _free(self, node: fx.Node, place: int, operands: Sequence[Any]) -> Tensor | None:
+    def _free(self, node: fx.Node, operands: Sequence[Any]) -> Tensor | None:
         """An operand of the same type whose memory nobody reads after this."""
         type = node.meta.get("type")
         if type is None or len({x.dtype for x in operands if isinstance(x, Tensor) and x.ndim}) > 1:
@@ -226,10 +222,13 @@ class _Walk:
         for x in node.all_input_nodes:
             value = self.values[x]
             seen = self.rooms.get(_where(value), []) if isinstance(value, Tensor) else []
-            is_last = all(self.ends[y] <= place for y in seen) and [y for y in node.all_input_nodes if y in seen] == [x]
+            is_last = [y for y in node.all_input_nodes if y in seen] == [x] and not self._is_read_after(node, seen)
             if is_last and x.meta.get("type") == type and value.is_contiguous():
                 return cast("Tensor", value)
         return None
+
+    def _is_read_after(self, node: fx.Node, others: Sequence[fx.Node]) -> bool:
+        return any(self.places[user] > self.places[node] for other in others for user in other.users)
 
 
 def _product(tape: Tape, x: Tensor, y: Tensor) -> Tensor:
@@ -244,9 +243,7 @@ def _product(tape: Tape, x: Tensor, y: Tensor) -> Tensor:
 def _flat(tape: Tape, x: Tensor) -> Tensor:
     """Matrices in one row: as a view, where that can be."""
     flat = x.flatten(0, -3)
-    if not _is_view(flat, [x]):
-        tape.keep(partial(_copy, flat, partial(x.flatten, 0, -3)))
-    return flat
+    return flat if _is_view(flat, [x]) else cast("Tensor", tape.keep_result(flat, partial(x.flatten, 0, -3)))
 
 
 def _method(name: str) -> Callable[..., Any]:

@@ -27,7 +27,7 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 EXAMPLES = 128
 AT_A_TIME = 8
 TOKENS = 256  # Of a piece of a text.
-HELD = 8  # Of so many pieces the last one is for measuring.
+PIECES = 8  # Of so many pieces the last one is for measuring.
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def pieces_of(exports: Preparations, trained: Trained) -> Pieces:
             f"of {len(tokens)} tokens codes are not calibrated: {2 * TOKENS} are the least, and tens of thousands are good"
         )
     pieces = tokens[: count * TOKENS].reshape(count, TOKENS)
-    kept = max(1, count // HELD)
+    kept = max(1, count // PIECES)
     return Pieces(
         exports[name].optimised,
         exports.program.exports[name].inputs[0].name,

@@ -47,7 +47,7 @@ class Method:
 
     def unknown(self, said: Said) -> str | None:
         """The first setting that is not known, with its value."""
-        wrong = next((n for n, known in self.only.items() if said.get(n, known[0]) not in known), None)
+        wrong = next((n for n, values in self.only.items() if said.get(n, values[0]) not in values), None)
         return None if wrong is None else f"`{wrong}` is {json.dumps(said[wrong])[:60]}"
 
 

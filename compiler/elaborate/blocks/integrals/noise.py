@@ -19,7 +19,7 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.random import random_numbers as rnd
 from mai.compiler.solvers import Solver
 from mai.spec import ast
-from mai.spec.ast_walk import names_of
+from mai.spec.ast_walk import names_of, with_branches
 from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
 
@@ -35,7 +35,7 @@ belongs_elsewhere(
 def step_names(integral: ast.Integrate) -> set[str]:
     """The names of increments in an integral: the step, its noises, and what is computed from these."""
     names = {"dW", f"d{integral.variable.id}"}
-    for statement in integral.body:
+    for statement in with_branches(integral.body):
         if isinstance(statement, ast.Noise):
             names.add(statement.name.id)
         elif isinstance(statement, ast.Assign) and names_of(statement.value) & names:
