@@ -17,7 +17,7 @@ DECAYS: tuple[tuple[str, Callable[[Array], Array]], ...] = (
     ("exp(-8 * ({})^2)", lambda x: np.exp(-8 * x**2)),
     ("tanh({})", np.tanh),
     ("(0.9 + 0 * {})", lambda x: np.full_like(x, 0.9)),
-    ("relu({})", lambda x: np.maximum(np.tanh(x), 0)),
+    ("relu(tanh({}))", lambda x: np.maximum(np.tanh(x), 0)),
 )
 NEXT: tuple[tuple[str, Callable[[Array, Array, Array], Array]], ...] = (
     ("{a} * {h} + {b}", lambda a, h, b: a * h + b),
@@ -60,8 +60,6 @@ def _elements(maker: Maker, body: Body, depth: int) -> None:
     own = shape[maker.below(len(shape) + 1) :]
     a, b = _with_rows(maker, body, turns, own, shape, depth=depth)
     (decay, decayed), (change, changed) = maker.one_of(DECAYS), maker.one_of(NEXT)
-    if decay.startswith("relu"):
-        decay = "relu(tanh({}))"
     h, t, k, y = (maker.name() for _ in range(4))
     early = maker.happens(0.4)
     text = change.format(a=decay.format(f"{a}[{t}]"), h=h, b=f"{b}[{t}]")

@@ -24,7 +24,7 @@ from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ops import elementwise as el
 from mai.spec import ast
-from mai.spec.ast_walk import names_of
+from mai.spec.ast_walk import names_of, with_branches
 from mai.spec.diagnostics import Help
 from mai.spec.diagnostics.edit import meant_among, put
 from mai.spec.diagnostics.foreign import FOREIGN
@@ -84,9 +84,7 @@ class Statements:
 
 def _returns(statement: ast.Statement) -> bool:
     """Whether a statement is a `return`, or a choice that holds one."""
-    if isinstance(statement, ast.If):
-        return any(_returns(inner) for inner in (*statement.then, *statement.otherwise))
-    return isinstance(statement, ast.Return)
+    return any(isinstance(inner, ast.Return) for inner in with_branches([statement]))
 
 
 # ---------------------------------------------------------------- assignment

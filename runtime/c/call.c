@@ -176,7 +176,7 @@ static int cancelled(mai_call *call) {
 
 /* The count goes up before the mark is set, and a run takes the mark away before it looks at the count: none is lost. */
 int begin(mai_call *call, long since, time_limit limit) {
-  call->begun = since;
+  call->cancels_before = since;
   call->current = limit;
   call->was_cancelled = call->timed_out = 0;
   if (!done(api->RunOptionsUnsetTerminate(call->options), "the call cannot begin")) return 0;
@@ -215,7 +215,7 @@ int compute(mai_call *call) {
   call->outputs = 0;
   session_run run = {call, names, wanted, values, count, outputs};
   right = right && run_within_limit(call, run_session, &run);
-  if (!right && (cancels_of(call) != call->begun || strstr(mai_message(), "terminate flag"))) cancelled(call);
+  if (!right && (cancels_of(call) != call->cancels_before || strstr(mai_message(), "terminate flag"))) cancelled(call);
   free(names);
   free(wanted);
   free(values);

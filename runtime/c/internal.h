@@ -53,7 +53,7 @@ struct mai_call {
   size_t outputs;
   OrtRunOptions *options;
   volatile long cancels; /* how often `mai_cancel` was called */
-  long begun;            /* how often it had been when what runs now began */
+  long cancels_before;   /* how often it had been when what runs now began */
   int was_cancelled, timed_out;
   time_limit limit, current; /* of what begins later, and of what runs now */
   size_t changes;            /* how often it was given a value */

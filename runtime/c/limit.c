@@ -145,10 +145,10 @@ int run_within_limit(mai_call *call, runner *run, void *of) {
   if (!(*left < LONGEST)) return run(of);
   if (*left <= 0) return is_over(call);
   struct alarm alarm = {.seconds = *left, .options = call->options};
-  double begun = now();
+  double since = now();
   if (!start(&alarm)) return fail("no thread can be had to watch the time");
   int right = run(of);
   stop(&alarm);
-  *left -= now() - begun;
+  *left -= now() - since;
   return alarm.rang || *left < 0 ? is_over(call) : right; /* A run may end before the thread has begun to wait. */
 }

@@ -14,7 +14,7 @@ struct mai_progress {
   int64_t taken, every, total;
   time_limit limit;   /* of all turns together */
   size_t changes;     /* how often the call had been given a value when these turns began */
-  long begun;         /* how often the call had been cancelled then */
+  long cancels;       /* how often the call had been cancelled then */
   char failure[1024]; /* why it ended, where by an error */
 };
 
@@ -72,7 +72,7 @@ mai_progress *mai_progress_new(mai_call *call, int64_t every) {
   progress->every = every < MOST_TURNS ? every : MOST_TURNS;
   progress->total = 1;
   progress->limit = call->limit;
-  progress->begun = cancels_of(call);
+  progress->cancels = cancels_of(call);
   if (begin_turns(progress)) return progress;
   mai_progress_free(progress);
   return NULL;
@@ -97,7 +97,7 @@ static int read_total(mai_progress *progress) {
 static int take_turns(mai_progress *progress) {
   mai_call *call = progress->states.call;
   if (call->changes != progress->changes) return fail("the call was given a value between two turns: begin the progress anew");
-  if (!begin(call, progress->begun, progress->limit)) return 0;
+  if (!begin(call, progress->cancels, progress->limit)) return 0;
   int right = feed_part(progress) && compute_turn(&progress->states) && read_total(progress) && check_arrival(call);
   forget_feeds(call);
   progress->limit = call->current;

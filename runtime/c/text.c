@@ -16,7 +16,7 @@ struct mai_text {
   int64_t read, turns, most;
   size_t counted;     /* the place of the setting that `most` is, where turns have it */
   time_limit limit;   /* of all turns together */
-  long begun;         /* how often the call had been cancelled when the text began */
+  long cancels;       /* how often the call had been cancelled when the text began */
   int is_over;
   char failure[1024]; /* why it ended, where by an error */
 };
@@ -83,7 +83,7 @@ mai_text *mai_text_new(mai_call *call, const int64_t *prompt, size_t length, int
   text->limit = call->limit;
   text->most = most < 0 ? (int64_t)json_number(json_member(model->manifest, "text"), "usual", 0) : most;
   text->waiting = malloc((length + 1) * sizeof *text->waiting);
-  text->begun = cancels_of(call);
+  text->cancels = cancels_of(call);
   int right = text->waiting ? 1 : out_of_memory();
   if (right && length) memcpy(text->waiting, prompt, length * sizeof *prompt);
   if (right && find_ports(text) && take_prompt(text, text->waiting, length) && check_others(text) && put_defaults(call) &&
@@ -125,7 +125,7 @@ static int feed_turn(mai_text *text, int64_t *tokens, size_t count) {
 /* Read tokens, and choose the one after them. What the prompt's first parts choose counts for nothing. */
 static int take(mai_text *text, int64_t *tokens, size_t count, int is_part, int64_t *chosen) {
   mai_call *call = text->call;
-  if (!begin(call, text->begun, text->limit)) return 0;
+  if (!begin(call, text->cancels, text->limit)) return 0;
   int right = feed_turn(text, tokens, count) && compute_turn(&text->states);
   forget_feeds(call);
   text->limit = call->current;

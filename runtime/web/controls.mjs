@@ -4,7 +4,7 @@ import { cell, isForm } from "forms.mjs";
 import { labelsOf } from "mai.mjs";
 import { photos, spanOf } from "photos.mjs";
 import { isPlane, paint, sizesOf } from "pictures.mjs";
-import { made } from "plane.mjs";
+import { create } from "plane.mjs";
 
 export const GRIDS = [10, 20, 40]; // Points a side of a map, which becomes finer.
 const REACH = 2.5; // How far a map's grid reaches from 0, at first.
@@ -83,9 +83,9 @@ function image(port, sizes, facts, form, changed) {
   const values = new Float32Array(channels * height * width).fill(span[0]);
   let isChosen = false;
   const ways = channels === 1 ? "draw, or drop an image" : "drop an image";
-  const box = form.appendChild(made("div", { className: "image" }));
-  box.append(made("span", { textContent: `${port.name}: ${ways}` }));
-  const canvas = box.appendChild(made("canvas", { width, height, className: "pixels pad", role: "img", ariaLabel: `the image for ${port.name}` }));
+  const box = form.appendChild(create("div", { className: "image" }));
+  box.append(create("span", { textContent: `${port.name}: ${ways}` }));
+  const canvas = box.appendChild(create("canvas", { width, height, className: "pixels pad", role: "img", ariaLabel: `the image for ${port.name}` }));
   const show = () => paint(canvas.getContext("2d"), values, sizes, 1, span);
   const put = () => ((isChosen = true), show(), changed());
   if (channels === 1) drawn(canvas, values, sizes, span, put);
@@ -119,7 +119,7 @@ function drawn(canvas, values, [, height, width], [low, high], put) {
 function tokens(port, manifest, form) {
   const text = Boolean(manifest.tokenizer);
   const value = text ? "The " : "[1, 2]";
-  const entry = field(form, port.name, made("input", { type: "text", className: "wide", value }));
+  const entry = field(form, port.name, create("input", { type: "text", className: "wide", value }));
   return () => (text ? entry.value : parsed(port, entry.value));
 }
 
@@ -127,7 +127,7 @@ function tokens(port, manifest, form) {
 function label(port, manifest, form) {
   const names = labelsOf(manifest, port);
   const labels = Array.from({ length: port.classes }, (_, place) => place);
-  const select = field(form, port.name, made("select"));
+  const select = field(form, port.name, create("select"));
   select.append(new Option("all", ""), ...labels.map((place) => new Option(names[place] ?? place, place)));
   const usual = usualBatch(manifest) === MANY ? MANY : ROWS;
   const count = examples(form, usual);
@@ -139,7 +139,7 @@ function label(port, manifest, form) {
 function numbers(port, form) {
   const sizes = port.shape.map((size) => (typeof size === "number" ? size : FREE));
   const value = JSON.stringify(nested([1, ...sizes], port));
-  const entry = field(form, port.name, made("textarea", { value, rows: 3 }));
+  const entry = field(form, port.name, create("textarea", { value, rows: 3 }));
   return () => parsed(port, entry.value);
 }
 
@@ -159,7 +159,7 @@ function parsed(port, text) {
 
 /** A field for a number; what reads it has it as `field`. */
 function number(form, label, value, limits) {
-  const element = field(form, label, made("input", { type: "number", value, ...limits }));
+  const element = field(form, label, create("input", { type: "number", value, ...limits }));
   const read = () => {
     if (element.value === "") throw new Error(`${label} has no number`);
     return Number(element.value);
@@ -168,12 +168,12 @@ function number(form, label, value, limits) {
 }
 
 function field(form, textContent, element) {
-  form.appendChild(made("label", { textContent })).append(element);
+  form.appendChild(create("label", { textContent })).append(element);
   return element;
 }
 
 export function button(form, textContent, clicked) {
-  const element = form.appendChild(made("button", { type: "button", textContent }));
+  const element = form.appendChild(create("button", { type: "button", textContent }));
   element.addEventListener("click", clicked);
   return element;
 }
@@ -203,9 +203,9 @@ function pixelsOf(shape) {
 }
 
 /** Nested lists of values that look drawn: true or false, whole numbers, of labels those that there are, or numbers between -1 and 1. */
-function nested(sizes, port, count = { made: 0 }) {
+function nested(sizes, port, count = { values: 0 }) {
   if (sizes.length) return Array.from({ length: sizes[0] }, () => nested(sizes.slice(1), port, count));
-  const wave = Math.sin(12.9898 * ++count.made);
+  const wave = Math.sin(12.9898 * ++count.values);
   const below = port.classes ?? 10;
   if (port.dtype === "bool") return wave > 0;
   return port.dtype === "int64" ? Math.floor(((wave + 1) / 2) * below) % below : Number(wave.toFixed(2));

@@ -1,7 +1,7 @@
 // A form for a model of a table's rows: sliders and menus for one example, in the ranges that the data have.
 
 import { labelsOf, spareLabel } from "mai.mjs";
-import { made } from "plane.mjs";
+import { create } from "plane.mjs";
 
 const STEPS = 200; // Places of a slider between its ends.
 const MOST_SLIDERS = 24; // For the numbers of one vector.
@@ -40,7 +40,7 @@ function number(name, facts, place, form) {
 function picker(name, facts, place, written, form) {
   const type = written === "day" ? "date" : "datetime-local";
   const label = written === "utc" ? `${name}, in UTC` : name;
-  const field = labelled(label, form).appendChild(made("input", { type, value: dateOf(facts.middle[place], written) }));
+  const field = labelled(label, form).appendChild(create("input", { type, value: dateOf(facts.middle[place], written) }));
   return () => {
     if (field.value !== "" && facts.dates.every(Boolean)) return written === "utc" ? `${field.value}Z` : field.value;
     if (field.value !== "") return Date.parse(written === "day" ? field.value : `${field.value}Z`) / A_DAY;
@@ -66,7 +66,7 @@ function menu(port, manifest, form) {
   const names = labelsOf(manifest, port);
   const spare = spareLabel(manifest, port);
   const unnamed = (label) => (label === spare ? "not known" : String(label));
-  const select = labelled(port.name, form).appendChild(made("select"));
+  const select = labelled(port.name, form).appendChild(create("select"));
   select.append(...Array.from({ length: port.classes }, (_, label) => new Option(names[label] ?? unnamed(label), label)));
   return () => [Number(select.value)];
 }
@@ -75,10 +75,10 @@ function menu(port, manifest, form) {
 function slider(name, facts, place, form) {
   const [low, high, middle] = [facts.low[place], facts.high[place], facts.middle[place]];
   const step = facts.whole ? 1 : stepOf(low, high);
-  const box = labelled(name, form).appendChild(made("div", { className: "slider" }));
-  const range = box.appendChild(made("input", { type: "range", min: low, max: high, step: facts.whole ? 1 : "any" }));
+  const box = labelled(name, form).appendChild(create("div", { className: "slider" }));
+  const range = box.appendChild(create("input", { type: "range", min: low, max: high, step: facts.whole ? 1 : "any" }));
   const placeholder = facts.gaps ? "missing" : "";
-  const written = box.appendChild(made("input", { type: "number", step: "any", placeholder, ariaLabel: `${name}, as a number` }));
+  const written = box.appendChild(create("input", { type: "number", step: "any", placeholder, ariaLabel: `${name}, as a number` }));
   range.value = middle;
   written.value = Number(middle.toPrecision(4));
   range.addEventListener("input", () => (written.value = Number((Math.round(range.value / step) * step).toPrecision(6))));
@@ -91,7 +91,7 @@ function slider(name, facts, place, form) {
 }
 
 function plain(name, form) {
-  const written = labelled(name, form).appendChild(made("input", { type: "number", step: "any", value: 0 }));
+  const written = labelled(name, form).appendChild(create("input", { type: "number", step: "any", value: 0 }));
   return () => {
     if (written.value === "") throw new Error(`${name} has no number`);
     return Number(written.value);
@@ -104,5 +104,5 @@ function stepOf(low, high) {
 }
 
 function labelled(textContent, form) {
-  return form.appendChild(made("label", { textContent }));
+  return form.appendChild(create("label", { textContent }));
 }

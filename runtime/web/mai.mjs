@@ -234,7 +234,7 @@ export class Model {
       }
     }
     const wrong = differences.filter(({ difference, allowed }) => !(difference <= allowed));
-    if (wrong.length) throw new ModelError(`this file does not compute here what it did when it was written: ${told(wrong)}`);
+    if (wrong.length) throw new ModelError(`this file does not compute here what it did when it was written: ${differencesInWords(wrong)}`);
     return differences;
   }
 
@@ -261,16 +261,16 @@ export class Model {
     return Object.keys(this.taken).filter((name) => !own.includes(name));
   }
 
-  _known() {
+  _namesInWords() {
     return this._names().join(", ") || "nothing";
   }
 
   _checkNames(values) {
-    if (typeof values !== "object" || !values) throw new ModelError(`values are given by name: { ${this._known()} }`);
+    if (typeof values !== "object" || !values) throw new ModelError(`values are given by name: { ${this._namesInWords()} }`);
     const unknown = Object.keys(values).find((name) => !this.taken[name]);
     if (!unknown) return;
     const near = nearest(unknown, this._names());
-    const help = this._aboutBatch(unknown) ?? (near ? `did you mean \`${near}\`?` : `it takes ${this._known()}`);
+    const help = this._aboutBatch(unknown) ?? (near ? `did you mean \`${near}\`?` : `it takes ${this._namesInWords()}`);
     throw new ModelError(`there is no input or setting \`${unknown}\`; ${help}`);
   }
 
@@ -289,10 +289,10 @@ export class Model {
       if (feeds[name].dims[0] === 1 && batch > 1) feeds[name] = this._repeated(feeds[name], batch);
       ["batch", ...shape].forEach((size, axis) => {
         if (!isName(size)) return;
-        const [known, where] = (sizes[size] ??= [feeds[name].dims[axis], name]);
-        if (known === feeds[name].dims[axis]) return;
+        const [expected, where] = (sizes[size] ??= [feeds[name].dims[axis], name]);
+        if (expected === feeds[name].dims[axis]) return;
         const what = size === "batch" ? "the batch" : `\`${size}\``;
-        throw new ModelError(`${what} is ${known} in \`${where}\` and ${feeds[name].dims[axis]} in \`${name}\``);
+        throw new ModelError(`${what} is ${expected} in \`${where}\` and ${feeds[name].dims[axis]} in \`${name}\``);
       });
     }
     this._agreeComputed(feeds, (name) => sizes[name]?.[0]);
@@ -338,7 +338,7 @@ export class Model {
       feeds[port.name] = new this.ort.Tensor(port.dtype, numbers, []);
       return;
     }
-    if (value === undefined) throw new ModelError(`the input \`${port.name}\` is missing; it takes ${this._known()}`);
+    if (value === undefined) throw new ModelError(`the input \`${port.name}\` is missing; it takes ${this._namesInWords()}`);
     feeds[port.name] = this._tensor(port, value);
   }
 
@@ -467,11 +467,11 @@ export class Model {
     return new this.ort.Tensor(port.dtype, new ARRAYS[port.dtype](product(dims)), dims);
   }
 
-  _results(made, values) {
+  _results(computed, values) {
     const { evaluations, turns, text } = this.manifest;
     const results = {};
     for (const { name } of this.manifest.outputs) {
-      const { data, dims } = made[name];
+      const { data, dims } = computed[name];
       results[name] = { data: data instanceof BigInt64Array ? Array.from(data, numberOf) : data, dims };
     }
     if (evaluations) {
@@ -507,28 +507,28 @@ export class Model {
 class Turns {
   constructor(turn, values) {
     const { step, settings, inputs } = turn.manifest;
-    Object.assign(this, { turn, step, past: 0, held: {}, read: [], afterPrompt: [0, {}] });
+    Object.assign(this, { turn, step, past: 0, feeds: {}, read: [], afterPrompt: [0, {}] });
     for (const port of settings) {
-      if (port.name !== step.past && port.name !== step.turn) turn._feed(this.held, port, values[port.name]);
+      if (port.name !== step.past && port.name !== step.turn) turn._feed(this.feeds, port, values[port.name]);
     }
     const sizes = { [step.past_size]: 0 };
     for (const port of inputs) {
       if (port.name === step.tokens || step.states[port.name]) continue;
-      turn._feed(this.held, port, values[port.name]);
-      port.shape.forEach((size, axis) => (sizes[size] = this.held[port.name].dims[axis + 1]));
+      turn._feed(this.feeds, port, values[port.name]);
+      port.shape.forEach((size, axis) => (sizes[size] = this.feeds[port.name].dims[axis + 1]));
     }
     this.states = Object.keys(step.states);
-    for (const state of this.states) this.held[state] = turn._zeros(turn.inputs[state], sizes);
+    for (const state of this.states) this.feeds[state] = turn._zeros(turn.inputs[state], sizes);
   }
 
   /** Read tokens, and choose the one after them. */
   async take(tokens, turn) {
-    const { step, held } = this;
-    held[step.tokens] = new this.turn.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
-    this.turn._feed(held, this.turn.settings[step.past], this.past);
-    if (step.turn) this.turn._feed(held, this.turn.settings[step.turn], turn);
-    const results = await this.turn._compute(held);
-    for (const [before, after] of Object.entries(step.states)) held[before] = results[after];
+    const { step, feeds } = this;
+    feeds[step.tokens] = new this.turn.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
+    this.turn._feed(feeds, this.turn.settings[step.past], this.past);
+    if (step.turn) this.turn._feed(feeds, this.turn.settings[step.turn], turn);
+    const results = await this.turn._compute(feeds);
+    for (const [before, after] of Object.entries(step.states)) feeds[before] = results[after];
     this.past += tokens.length;
     this.read.push(...tokens);
     return Number(results.next.data[0]);
@@ -536,14 +536,14 @@ class Turns {
 
   /** The tokens that go on from those of a prompt: at most `total`, and none after the text has ended. */
   async *grow(prompt, total, signal) {
-    const { step, held } = this;
+    const { step, feeds } = this;
     let tokens = prompt;
     while (total && step.block && tokens.length > step.block) {
       // A long prompt is read in blocks; what is chosen after one is thrown away, and ends nothing.
-      const ended = step.ended && held[step.ended];
+      const ended = step.ended && feeds[step.ended];
       await breathe(signal);
       await this.take(tokens.slice(0, step.block), 0);
-      if (ended) held[step.ended] = ended;
+      if (ended) feeds[step.ended] = ended;
       tokens = tokens.slice(step.block);
     }
     for (let turn = 0; turn < total; turn++) {
@@ -560,13 +560,13 @@ class Turns {
     const most = Math.min(before.read.length, prompt.length - 1);
     const firstOther = before.read.findIndex((token, at) => at >= most || token !== prompt[at]);
     const [length, states] = before._within(firstOther < 0 ? most : firstOther);
-    Object.assign(this.held, states);
+    Object.assign(this.feeds, states);
     Object.assign(this, { past: length, read: prompt.slice(0, length) });
     return prompt.slice(length);
   }
 
   _kept() {
-    return Object.fromEntries(this.states.map((name) => [name, this.held[name]]));
+    return Object.fromEntries(this.states.map((name) => [name, this.feeds[name]]));
   }
 
   /** The states after the first tokens, or after fewer where these cannot be had, and after how many. */
@@ -1030,7 +1030,7 @@ function differenceOf({ data, dims }, { dims: wanted, places, values, scale, bla
 const NAMED = { inf: Infinity, "-inf": -Infinity, nan: NaN };
 
 /** The outputs that differ, each with the largest of its differences, in words. */
-function told(wrong) {
+function differencesInWords(wrong) {
   const worst = new Map();
   for (const one of wrong)
     if (!(one.difference <= worst.get(one.output)?.difference)) worst.set(one.output, one);
@@ -1150,11 +1150,11 @@ function addressOfData(source) {
 }
 
 /** A file whose weights lie in another one beside, as onnxruntime is to open it: with them inside, or by its path if they are too many. */
-async function withDataBeside(bytes, places, { data: stated, required }, source, given) {
+async function withDataBeside(bytes, places, { data: stated, required }, source, dataSource) {
   const [{ tensor, location }] = places;
   if (!stated || places.some((place) => place.location !== location) || /[\\/]/.test(location))
     throw new ModelError(`the tensor \`${tensor}\` lies outside of the file: mai wrote no such file`);
-  const beside = given ?? addressOfData(source);
+  const beside = dataSource ?? addressOfData(source);
   if (beside === undefined)
     throw new ModelError(`the weights lie beside the file, in ${location}: hand it to \`load\` as \`data\``);
   if (stated.size + bytes.length > LARGEST) {

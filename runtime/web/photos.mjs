@@ -1,6 +1,6 @@
 // An image for a model: dropped, chosen, seen by the camera, or drawn; as small as the model takes it.
 
-import { made } from "plane.mjs";
+import { create } from "plane.mjs";
 
 const BETWEEN = 400; // Milliseconds between two looks of the camera.
 const GREY = [0.299, 0.587, 0.114]; // Of red, green and blue (ITU-R 601), as the data's images are made grey.
@@ -16,7 +16,7 @@ export function spanOf(facts) {
  * another shape comes to that of the model. Gives what stops the camera and forgets the chosen file.
  */
 export function photos(values, [channels, height, width], { span: [low, high], fit, resize }, place, put) {
-  const small = made("canvas", { width, height });
+  const small = create("canvas", { width, height });
   const context = small.getContext("2d", { willReadFrequently: true });
   const take = (source, wide, tall) => {
     context.imageSmoothingQuality = "high";
@@ -41,7 +41,7 @@ export function photos(values, [channels, height, width], { span: [low, high], f
     const bitmap = await createImageBitmap(file);
     take(bitmap, bitmap.width, bitmap.height);
   };
-  const chosen = place.appendChild(made("input", { type: "file", accept: "image/*", ariaLabel: "an image" }));
+  const chosen = place.appendChild(create("input", { type: "file", accept: "image/*", ariaLabel: "an image" }));
   chosen.addEventListener("change", () => open(chosen.files[0]));
   place.addEventListener("dragover", (event) => event.preventDefault());
   place.addEventListener("drop", (event) => (event.preventDefault(), open(event.dataTransfer.files[0])));
@@ -55,8 +55,8 @@ export function photos(values, [channels, height, width], { span: [low, high], f
 
 /** A button that looks through the camera, some times a second, until it is pressed again; and what stops it. */
 function camera(take) {
-  const button = made("button", { type: "button", textContent: "camera" });
-  const video = made("video", { muted: true, playsInline: true });
+  const button = create("button", { type: "button", textContent: "camera" });
+  const video = create("video", { muted: true, playsInline: true });
   let looking = 0;
   const stop = () => {
     clearInterval(looking);

@@ -2,7 +2,7 @@
 
 import { dateOf } from "forms.mjs";
 import { labelsOf, product, rowsOf } from "mai.mjs";
-import { legend, made, map, plane, points, rangeOf, regions } from "plane.mjs";
+import { create, legend, map, plane, points, rangeOf, regions } from "plane.mjs";
 
 const MOST_NUMBERS = 60;
 const MOST_BARS = 12;
@@ -38,10 +38,10 @@ export function pictureOf(result, port, manifest, values) {
 }
 
 // What scrolls is reached by the keyboard.
-const writing = (textContent) => made("pre", { textContent, tabIndex: 0 });
+const writing = (textContent) => create("pre", { textContent, tabIndex: 0 });
 
 /** What is given: one value alone stands out. */
-const answer = (count, textContent) => (count === 1 ? made("p", { className: "answer", textContent }) : writing(textContent));
+const answer = (count, textContent) => (count === 1 ? create("p", { className: "answer", textContent }) : writing(textContent));
 
 /** Days since 1970-01-01 as the nearest days, or as times to the minute; as numbers where they are in no calendar. */
 const dates = (days, form) => Array.from(days, (each) => (Math.abs(each) < MOST_DAYS ? dateOf(form === "day" ? Math.round(each) : each, form).replace("T", " ") : String(each))).join("  ");
@@ -78,7 +78,7 @@ function scatter(data, { labels, names } = {}) {
 }
 
 function explained(picture, names) {
-  const box = made("div");
+  const box = create("div");
   box.append(picture, ...(names ? [legend(names)] : []));
   return box;
 }
@@ -102,8 +102,8 @@ function film(frames, asked) {
   const images = sizesOf(shape);
   if (!images && shape.at(-1) !== 2) return numbers(rowsOf(frames.at(-1)));
   const [canvas, draw] = images ? filmOfImages(frames, images) : filmOfPoints(frames, shape, asked.labels);
-  const slider = made("input", { type: "range", min: 0, max: frames.length - 1, value: 0, ariaLabel: "step of the path" });
-  const play = made("button", { type: "button", textContent: "play" });
+  const slider = create("input", { type: "range", min: 0, max: frames.length - 1, value: 0, ariaLabel: "step of the path" });
+  const play = create("button", { type: "button", textContent: "play" });
   let playing = 0;
   const start = () => {
     const began = performance.now();
@@ -117,7 +117,7 @@ function film(frames, asked) {
   };
   play.addEventListener("click", start);
   slider.addEventListener("input", () => (cancelAnimationFrame(playing), draw(Number(slider.value))));
-  const box = made("div", { className: "film" });
+  const box = create("div", { className: "film" });
   box.append(canvas, play, slider);
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) draw((slider.value = frames.length - 1));
   else start();
@@ -149,7 +149,7 @@ function mosaic(data, sizes, count, span = spanOf(data)) {
   const columns = Math.min(count, 10);
   const scale = Math.max(1, Math.min(8, Math.floor(600 / (columns * (sizes[2] + 1)))));
   const rows = Math.ceil(count / columns);
-  const canvas = made("canvas", {
+  const canvas = create("canvas", {
     width: columns * (sizes[2] + 1),
     height: rows * (sizes[1] + 1),
     className: "pixels",
@@ -180,16 +180,16 @@ function spanOf(data) {
 }
 
 function bars(rows, names) {
-  const box = made("div", { className: "bars" });
+  const box = create("div", { className: "bars" });
   for (const row of rows.slice(0, MOST_BARS)) {
     const best = row.indexOf(Math.max(...row));
-    const panel = box.appendChild(made("div"));
+    const panel = box.appendChild(create("div"));
     row.forEach((share, k) => {
-      const line = panel.appendChild(made("div", { className: k === best ? "bar best" : "bar" }));
+      const line = panel.appendChild(create("div", { className: k === best ? "bar best" : "bar" }));
       line.append(
-        made("span", { textContent: names[k] }),
-        made("i"),
-        made("b", { textContent: `${(100 * share).toFixed(1)} %` }),
+        create("span", { textContent: names[k] }),
+        create("i"),
+        create("b", { textContent: `${(100 * share).toFixed(1)} %` }),
       );
       line.children[1].style.width = `${100 * share}px`;
     });
@@ -200,19 +200,19 @@ function bars(rows, names) {
 /** The likeliest tokens of each place of a text, as a table. */
 function chances(places) {
   const says = "the likeliest tokens at each place, by the softmax of their numbers";
-  const table = made("table", { className: "chances" });
+  const table = create("table", { className: "chances" });
   for (const { word, best } of places) {
     const row = table.insertRow();
-    row.append(made("th", { scope: "row", textContent: word }));
+    row.append(create("th", { scope: "row", textContent: word }));
     for (const { word, share } of best) {
       const cell = row.insertCell();
-      cell.append(made("span", { textContent: word }), made("b", { textContent: ` ${(100 * share).toFixed(1)} %` }));
+      cell.append(create("span", { textContent: word }), create("b", { textContent: ` ${(100 * share).toFixed(1)} %` }));
     }
   }
-  const wide = made("div", { className: "wider", role: "region", ariaLabel: says, tabIndex: 0 });
+  const wide = create("div", { className: "wider", role: "region", ariaLabel: says, tabIndex: 0 });
   wide.append(table);
-  const box = made("div");
-  box.append(made("p", { className: "note", textContent: says }), wide);
+  const box = create("div");
+  box.append(create("p", { className: "note", textContent: says }), wide);
   return box;
 }
 

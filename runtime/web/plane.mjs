@@ -18,13 +18,13 @@ const EDGE = 34; // Pixels for the numbers of an axis.
 const TICKS = 5;
 const LOW = 0.4; // The share of a map's numbers that are all shown as low.
 
-export function made(tag, properties = {}) {
+export function create(tag, properties = {}) {
   return Object.assign(document.createElement(tag), properties);
 }
 
 /** A plane that shows [left, right] and [low, high]; `draw(context, at)` draws on it, `at(x, y)` being pixels. */
 export function plane([left, right], [low, high], draw) {
-  const canvas = made("canvas", { width: SIDE + EDGE, height: SIDE + EDGE });
+  const canvas = create("canvas", { width: SIDE + EDGE, height: SIDE + EDGE });
   const context = canvas.getContext("2d");
   const at = (x, y) => [EDGE + (SIDE * (x - left)) / (right - left), SIDE - (SIDE * (y - low)) / (high - low)];
   const again = (drawing) => {
@@ -85,11 +85,11 @@ const colourOf = (label) => `rgb(${PALETTE[label % PALETTE.length].join(",")})`;
 
 /** Which colour is which label. */
 export function legend(names) {
-  const line = made("p", { className: "note legend" });
+  const line = create("p", { className: "note legend" });
   names.forEach((name, label) => {
-    const dot = line.appendChild(made("i"));
+    const dot = line.appendChild(create("i"));
     dot.style.background = colourOf(label);
-    line.append(made("span", { textContent: name }));
+    line.append(create("span", { textContent: name }));
   });
   return line;
 }
@@ -101,14 +101,14 @@ export function map(values, grid) {
   const dark = (value) => (high > low ? Math.max(0, Math.min(1, (value - low) / (high - low))) : 0);
   const colours = Array.from(values, (value) => mixed([LIGHT, DARK], [1 - dark(value), dark(value)]));
   const textContent = `light: ${low.toPrecision(3)} and below, dark: ${high.toPrecision(3)}`;
-  const box = made("div");
-  box.append(cells(colours, grid), made("p", { className: "note", textContent }));
+  const box = create("div");
+  box.append(cells(colours, grid), create("p", { className: "note", textContent }));
   return box;
 }
 
 /** Where which class is how probable: the colours of the classes, mixed. */
 export function regions(rows, grid, names) {
-  const box = made("div");
+  const box = create("div");
   box.append(
     cells(
       rows.map((row) => mixed(PALETTE, Array.from(row))),

@@ -13,11 +13,11 @@ export class Remote {
     return this.one("open", { ...file, modules: addresses });
   }
 
-  async one(question, given) {
-    for await (const part of this.parts(question, given)) return part;
+  async one(question, request) {
+    for await (const part of this.parts(question, request)) return part;
   }
 
-  async *parts(question, given) {
+  async *parts(question, request) {
     if (!this.worker) await this.open();
     const number = ++this.asked;
     const queue = [];
@@ -26,7 +26,7 @@ export class Remote {
     this.worker.onmessage = ({ data }) => data.number === number && heard(data);
     this.worker.onerror = ({ message }) => heard({ error: message ?? "the worker could not start" });
     this.interrupt = () => heard({ error: "stopped" });
-    this.worker.postMessage({ number, question, given });
+    this.worker.postMessage({ number, question, request });
     for (;;) {
       while (!queue.length) await new Promise((resume) => (wake = resume));
       const { part, done, error } = queue.shift();

@@ -1,28 +1,28 @@
 // A conversation on a page: a field for messages, and the answers as they grow.
 
 import { button, controlFor } from "controls.mjs";
-import { made } from "plane.mjs";
+import { create } from "plane.mjs";
 
 export class Talk {
   constructor(section, remote, { manifest }) {
     this.remote = remote;
     this.messages = [];
-    this.log = made("div", { className: "log", role: "log", ariaLabel: "the conversation" });
-    this.note = made("p", { className: "note", role: "status" });
-    const form = made("form", { noValidate: true, className: "talk" });
-    this.text = form.appendChild(made("textarea", { className: "wide", rows: 2, placeholder: "a message", ariaLabel: "a message" }));
+    this.log = create("div", { className: "log", role: "log", ariaLabel: "the conversation" });
+    this.note = create("p", { className: "note", role: "status" });
+    const form = create("form", { noValidate: true, className: "talk" });
+    this.text = form.appendChild(create("textarea", { className: "wide", rows: 2, placeholder: "a message", ariaLabel: "a message" }));
     this.button = button(form, "send", () => (this.running ? this.remote.stop() : this.send()));
     button(form, "begin anew", () => this.reset());
     this.text.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.shiftKey) (event.preventDefault(), this.running || this.send());
     });
-    const more = made("details");
-    const settings = made("form", { noValidate: true });
-    this.system = settings.appendChild(made("label", { textContent: "system" })).appendChild(made("textarea", { className: "wide", rows: 1 }));
+    const more = create("details");
+    const settings = create("form", { noValidate: true });
+    this.system = settings.appendChild(create("label", { textContent: "system" })).appendChild(create("textarea", { className: "wide", rows: 1 }));
     this.read = manifest.settings.map((port) => [port.name, controlFor(port, manifest, settings, () => {})]);
     this.count = manifest.text.count;
-    more.append(made("summary", { textContent: "settings" }), settings);
-    section.append(made("h2", { textContent: manifest.export }), this.log, form, more, this.note);
+    more.append(create("summary", { textContent: "settings" }), settings);
+    section.append(create("h2", { textContent: manifest.export }), this.log, form, more, this.note);
   }
 
   reset() {
@@ -69,7 +69,7 @@ export class Talk {
 
   _show(role, textContent) {
     const ariaLabel = role === "user" ? "you" : "the answer";
-    const element = this.log.appendChild(made("pre", { className: role, role: "article", ariaLabel, textContent }));
+    const element = this.log.appendChild(create("pre", { className: role, role: "article", ariaLabel, textContent }));
     element.scrollIntoView?.({ block: "nearest" });
     return element;
   }

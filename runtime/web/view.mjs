@@ -4,7 +4,7 @@ import { byName } from "mai.mjs";
 import { controlFor, GRIDS } from "controls.mjs";
 import { isForm } from "forms.mjs";
 import { described, isPlane, pictureOf } from "pictures.mjs";
-import { made } from "plane.mjs";
+import { create } from "plane.mjs";
 import { Remote } from "remote.mjs";
 import { Talk } from "talk.mjs";
 
@@ -18,10 +18,10 @@ const PATIENCE = 20000; // Milliseconds that a finer map may take without being 
  * onnxruntime-web has its WebAssembly from. What is being opened is said in the `.opening` of the place, if there is one.
  */
 export async function show(files, wasm, place) {
-  const opening = place.querySelector(".opening") ?? made("p");
+  const opening = place.querySelector(".opening") ?? create("p");
   let last = null;
   for (const { name, claims = [], ...file } of files) {
-    const section = place.appendChild(made("section"));
+    const section = place.appendChild(create("section"));
     opening.textContent = `opens ${name} …`;
     place.append(opening);
     try {
@@ -32,7 +32,7 @@ export async function show(files, wasm, place) {
       if (opened.manifest.chat && opened.streams) new Talk(section, remote, opened);
       else new Panel(section, remote, opened).run();
     } catch (error) {
-      section.append(made("p", { className: "error", textContent: `${name}: ${error.message}` }));
+      section.append(create("p", { className: "error", textContent: `${name}: ${error.message}` }));
       if (error.message.includes(UNLOADED)) break; // The next file needs the same modules.
     }
   }
@@ -41,45 +41,45 @@ export async function show(files, wasm, place) {
 
 /** What is said once of the files of one spec. */
 function heading({ manifest, spec }, claims) {
-  const title = made("h1", { textContent: manifest.title || manifest.name });
-  const text = made("pre", { textContent: spec, tabIndex: 0 });
+  const title = create("h1", { textContent: manifest.title || manifest.name });
+  const text = create("pre", { textContent: spec, tabIndex: 0 });
   return [title, folded("the text that it was made from", text), ...(claims.length ? [claimed(claims)] : [])];
 }
 
 /** The claims of a spec, open where one fails. */
 function claimed(claims) {
   const kept = claims.filter(({ holds }) => holds).length;
-  const list = made("ul", { className: "claims" });
+  const list = create("ul", { className: "claims" });
   for (const { holds, words } of claims)
-    list.append(made("li", { className: holds ? "" : "error", textContent: `${holds ? "holds" : "FAILS"}: ${words}` }));
+    list.append(create("li", { className: holds ? "" : "error", textContent: `${holds ? "holds" : "FAILS"}: ${words}` }));
   const some = folded(`${kept} of ${claims.length} things that it claims hold`, list);
   some.open = kept < claims.length;
   return some;
 }
 
 function folded(summary, content) {
-  const some = made("details");
-  some.append(made("summary", { textContent: summary }), content);
+  const some = create("details");
+  some.append(create("summary", { textContent: summary }), content);
   return some;
 }
 
 class Panel {
   constructor(section, remote, { manifest, streams }) {
-    const form = made("form", { noValidate: true, className: isForm(manifest) ? "cells" : "" });
+    const form = create("form", { noValidate: true, className: isForm(manifest) ? "cells" : "" });
     const ports = [...manifest.inputs, ...manifest.settings];
     this.manifest = manifest;
     this.remote = remote;
     this.streams = streams;
     this.outputs = byName(manifest.outputs);
-    this.output = made("div", { className: "output" });
-    this.note = made("p", { className: "note", role: "status" });
+    this.output = create("div", { className: "output" });
+    this.note = create("p", { className: "note", role: "status" });
     this.read = ports.map((port) => [port.name, controlFor(port, manifest, form, () => this._soon())]);
     this.grids = ports.some((port) => isPlane(port, manifest)) ? GRIDS : [null];
-    this.button = form.appendChild(made("button", { type: "button", textContent: "run" }));
+    this.button = form.appendChild(create("button", { type: "button", textContent: "run" }));
     this.button.addEventListener("click", () => (this.running ? this.stop() : this.run(Infinity)));
     form.addEventListener("submit", (event) => (event.preventDefault(), this.run(Infinity)));
     if (!manifest.text) form.addEventListener("input", () => this._soon());
-    section.append(made("h2", { textContent: manifest.export }), form, this.output, this.note);
+    section.append(create("h2", { textContent: manifest.export }), form, this.output, this.note);
   }
 
   _soon() {
@@ -136,7 +136,7 @@ class Panel {
 
   async _streamed(values) {
     const { [this.manifest.text.prompt]: prompt, ...settings } = values;
-    const shown = made("pre", { textContent: typeof prompt === "string" ? prompt : "", tabIndex: 0 });
+    const shown = create("pre", { textContent: typeof prompt === "string" ? prompt : "", tabIndex: 0 });
     let count = 0;
     for await (const piece of this.remote.parts("stream", { prompt, settings })) {
       if (!count) this._show(shown);
@@ -150,7 +150,7 @@ class Panel {
     const results = await this.remote.one("run", values);
     const several = Object.keys(results).length > 1;
     const pictures = Object.entries(results).flatMap(([name, result]) => [
-      ...(several ? [made("h3", { textContent: name })] : []),
+      ...(several ? [create("h3", { textContent: name })] : []),
       described(pictureOf(result, this.outputs[name], this.manifest, values), name, result),
     ]);
     this._show(...pictures);

@@ -37,9 +37,9 @@ function loaded(address) {
   });
 }
 
-onmessage = async ({ data: { number, question, given } }) => {
+onmessage = async ({ data: { number, question, request } }) => {
   try {
-    for await (const part of ANSWERS[question](given)) postMessage({ number, part });
+    for await (const part of ANSWERS[question](request)) postMessage({ number, part });
     postMessage({ number, done: true });
   } catch (error) {
     postMessage({ number, error: error.message });

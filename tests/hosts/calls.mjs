@@ -24,7 +24,7 @@ const HOSTS = {
 };
 
 function hostOf(change, less = 0, tasks = 0) {
-  const made = ({ type, data, dims }) => {
+  const changed = ({ type, data, dims }) => {
     const [first, ...rest] = dims;
     const size = data.length / first;
     const kept = [first - less, ...rest];
@@ -34,7 +34,7 @@ function hostOf(change, less = 0, tasks = 0) {
     const session = await ort.InferenceSession.create(bytes);
     const run = async (feeds) => {
       for (let task = 0; task < tasks; task++) await new Promise(setImmediate);
-      return Object.fromEntries(Object.entries(await session.run(feeds)).map(([name, tensor]) => [name, made(tensor)]));
+      return Object.fromEntries(Object.entries(await session.run(feeds)).map(([name, tensor]) => [name, changed(tensor)]));
     };
     return { run };
   };
@@ -84,11 +84,11 @@ async function watched(model, { values, prompt, every, says, abort, inPage }) {
   if (abort === 0) controller.abort();
   if (abort === "due") setTimeout(() => controller.abort());
   const conversation = says ? model.conversation() : null;
-  const begun = () =>
+  const begin = () =>
     says ? conversation.say(says, { signal }) : every ? model.progress(values, { every, signal }) : model.stream(prompt, values, { signal });
   try {
     if (!says && !every && prompt === undefined) await model.run(values, { signal });
-    else for await (const _ of begun()) parts++;
+    else for await (const _ of begin()) parts++;
   } catch (error) {
     ended = error.name;
   }
@@ -119,9 +119,9 @@ async function talked(conversation, says) {
 /** Results as JSON has them. */
 function plain(results) {
   return Object.fromEntries(
-    Object.entries(results).map(([name, made]) => [
+    Object.entries(results).map(([name, result]) => [
       name,
-      made.dims ? { dims: made.dims, data: Array.from(made.data, spoken) } : made,
+      result.dims ? { dims: result.dims, data: Array.from(result.data, spoken) } : result,
     ]),
   );
 }

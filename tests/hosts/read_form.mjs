@@ -45,8 +45,8 @@ select.value = select.children.at(-1).value;
 function drawing(...inputs) {
   const about = { draws: true, inputs, settings: [], labels: {}, outputs: [{ dtype: "float32", shape: [1, 8, 8], path: null }] };
   const fields = new Element("form");
-  const begun = inputs.map((port) => controlFor(port, about, fields, () => {})());
-  return { begun, fields: all(fields).filter(({ kind }) => kind === "label").map(({ textContent }) => textContent) };
+  const initial = inputs.map((port) => controlFor(port, about, fields, () => {})());
+  return { initial, fields: all(fields).filter(({ kind }) => kind === "label").map(({ textContent }) => textContent) };
 }
 const whole = (name, more) => ({ name, kind: "input", dtype: "int64", shape: [], classes: null, minimum: null, maximum: null, ...more });
 console.log(

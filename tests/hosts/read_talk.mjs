@@ -27,8 +27,8 @@ const manifest = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const asked = [];
 let fails = false;
 const remote = {
-  async *parts(question, given) {
-    asked.push([question, structuredClone(given)]);
+  async *parts(question, request) {
+    asked.push([question, structuredClone(request)]);
     yield "an ";
     if (fails) throw new Error("stopped");
     yield "answer";

@@ -175,8 +175,8 @@ def test_a_form_reads_one_row(tmp_path: Path) -> None:
     assert said["pad"] == {"from": [0, 0, 100, 50], "to": [0, 2.5, 10, 5]}
     assert said["spans"] == [[-1, 1], [-1, 1], [0, 255]]
     numbered, labelled = said["numbered"], said["labelled"]
-    assert numbered == {"begun": [[0], [*range(20)], [False], [3]], "fields": ["seed", "examples", "on", "n"]}
-    assert labelled["begun"][1] == [*range(40)] and labelled["fields"] == ["y", "examples"]
+    assert numbered == {"initial": [[0], [*range(20)], [False], [3]], "fields": ["seed", "examples", "on", "n"]}
+    assert labelled["initial"][1] == [*range(40)] and labelled["fields"] == ["y", "examples"]
 
 
 def test_the_tests_have_the_versions_that_pages_take() -> None:

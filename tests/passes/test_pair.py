@@ -293,9 +293,7 @@ def outer(products: Iterable[ir.Node]) -> set[str | None]:
 def in_loop(program: Program, graph: Graph) -> list[ir.Node]:
     weights = {n: w.astype(np.float32) for n, w in values(program).items()}
     bodies = [n.attributes["body"].as_graph() for n in build(graph, weights).graph.all_nodes() if n.op_type == "Loop"]
-    (turns,) = [
-        list(body) for body in bodies if all(n.op_type != "Loop" for n in body)
-    ]  # In a loop of blocks of turns.
+    (turns,) = [[*body] for body in bodies if all(n.op_type != "Loop" for n in body)]  # Others are of blocks of turns.
     return turns
 
 

@@ -34,7 +34,6 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
     graph, optimised = prepared.plain, prepared.optimised
     text, step = prepared.text, step_of(optimised)
     unlike = frozenset([step.tokens]) if step else prepared.unlike
-    fields = label_fields(program, graph.name.partition(".")[0], trained.labels)
     tokenizer = trained.tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None
     manifest = Manifest(
         name=program.name,
@@ -79,7 +78,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         claim=_claim(program, graph.name),
         claims=list(trained.claims),
     )
-    return _with_spare_labels(program, _with_fields(manifest, fields))
+    return _with_spare_labels(program, _with_fields(program, manifest, trained.labels))
 
 
 def _facts(program: Program, graph: Graph, trained: Trained) -> dict[str, Facts]:
@@ -102,8 +101,9 @@ def _claim(program: Program, name: str) -> Claim | None:
     return Claim(conditions=conditions, count=claim.count, seeds=claim.seeds)
 
 
-def _with_fields(manifest: Manifest, fields: Mapping[str, str]) -> Manifest:
+def _with_fields(program: Program, manifest: Manifest, names: Mapping[str, tuple[str, ...]]) -> Manifest:
     """The manifest, each port with the field of the data whose labels it takes or gives."""
+    fields = label_fields(program, manifest.export.partition(".")[0], names)
     groups = {
         kind: [port.model_copy(update={"field": fields.get(port.name)}) for port in getattr(manifest, kind)]
         for kind in ("inputs", "settings", "outputs")

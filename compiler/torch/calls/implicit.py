@@ -28,8 +28,7 @@ class _Implicit(torch.autograd.Function):
     @staticmethod
     @differentiated_once
     def backward(ctx: _SolvedFor, cotangent: Tensor) -> tuple[None, None, None, Tensor]:
-        with torch.no_grad():
-            (solved,) = ctx.solve(cotangent, *ctx.captured)
+        (solved,) = ctx.solve(cotangent, *ctx.captured)
         return None, None, None, solved
 
 

@@ -100,7 +100,10 @@ ENDING = spec(NET).replace("by count {", "by count until 7 {")
 
 
 def run(program: Program, prompt: Any, *, cache: str, **settings: Any) -> Any:
-    graph = forms.prepare(program.exports["generate"], cache=cache)
+    return result_of(forms.prepare(program.exports["generate"], cache=cache), program, prompt, **settings)
+
+
+def result_of(graph: Graph, program: Program, prompt: Any, **settings: Any) -> Any:
     (result,) = evaluate(graph, {"prompt": prompt}, {"seed": 5, **settings}, weights(program))
     return result
 
@@ -120,9 +123,7 @@ def growing_graph(name: str, cache: str) -> Graph:
 
 def grow(name: str, cache: str, prompt: Any, **settings: Any) -> Any:
     """What `run` says of a net of `CAUSAL_NETS`."""
-    inputs = {"prompt": prompt}
-    (result,) = evaluate(growing_graph(name, cache), inputs, {"seed": 5, **settings}, weights(causal_program(name)))
-    return result
+    return result_of(growing_graph(name, cache), causal_program(name), prompt, **settings)
 
 
 @functools.cache
@@ -169,7 +170,7 @@ def test_no_pair_of_tokens_comes_twice(program: Maker) -> None:
     text = spec(CAUSAL_NETS["nothing"]).replace("logits(x)[-1]", "(logits(x)[-1] - 1e9 * repeats(x, vocab, 2))")
     grown = run(program(text), np.array([[3, 1]]), cache="concat", count=14, temperature=0.0)[0].tolist()
     assert len({*pairwise(grown)}) == 15
-    plain = run(causal_program("nothing"), np.array([[3, 1]]), cache="concat", count=14, temperature=0.0)[0].tolist()
+    plain = grow("nothing", "concat", np.array([[3, 1]]), count=14, temperature=0.0)[0].tolist()
     assert len({*pairwise(plain)}) < 15
 
 
@@ -295,7 +296,7 @@ ENDS = {"7": [7], "7 or 3": [7, 3], "[7, 3, 9]": [7, 3, 9], "[7, count - 11]": [
 def test_rows_end_each_at_its_time(program: Maker, tmp_path: Path, cache: str, until: str) -> None:
     checked = program(spec(NET).replace("by count {", f"by count until {until} {{"))
     prompt = np.random.default_rng(2).integers(0, 7, (12, 3))
-    free = run(causal_program("attention"), prompt, cache="concat", count=20)[:, 3:]
+    free = grow("attention", "concat", prompt, count=20)[:, 3:]
     ended = run(checked, prompt, cache=cache, count=20)[:, 3:]
     path = export(checked, "generate", Trained(weights(checked)), tmp_path, CompileOptions(cache=cache)).path
     np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, count=20, seed=5)[:, 3:], ended)
@@ -315,7 +316,7 @@ def test_an_end_may_be_left_out(program: Maker, tmp_path: Path) -> None:
     checked = program(text)
     model = load(export(checked, "generate", Trained(weights(checked)), tmp_path).path, providers="cpu")
     prompt = np.random.default_rng(2).integers(0, 7, (12, 3))
-    free = run(causal_program("attention"), prompt, cache="concat", count=20)[:, 3:]
+    free = grow("attention", "concat", prompt, count=20)[:, 3:]
     for end in (-1, 7):
         for row, wanted in zip(model(prompt=prompt, count=20, seed=5, end=end)[:, 3:], free, strict=True):
             met = np.isin(wanted, [end, 3])
@@ -333,7 +334,7 @@ def test_what_has_been_said_is_less_likely(program: Maker, tmp_path: Path) -> No
     np.testing.assert_array_equal(together[0, 2:], alone[0])
     path = export(checked, "generate", Trained(weights(checked)), tmp_path).path
     np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, count=12, temperature=0.0), together)
-    free = run(causal_program("attention"), prompt[1:], cache="concat", count=12, temperature=0.0)
+    free = grow("attention", "concat", prompt[1:], count=12, temperature=0.0)
     assert len(set(together[1, 4:].tolist())) > len(set(free[0, 4:].tolist()))
 
 
