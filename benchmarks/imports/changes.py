@@ -77,8 +77,10 @@ def odd_values(name: str, old: Any) -> list[Any]:
         return [_other_list(list(old), random.Random(1))] if old and not isinstance(old, dict) else []
     if isinstance(old, bool):
         return [not old]
-    if "eps" in name or old is None:
-        return [1e-2] if old is not None else [True, 3, 0.7]
+    if old is None:
+        return [True, 3, 0.7]
+    if "eps" in name:
+        return [1e-2]
     return [v for v in ([old + 1, max(old // 2, 1), 0] if isinstance(old, int) else [0.3, 0.0, 2.5]) if v != old]
 
 

@@ -181,7 +181,7 @@ class SpecModule(Weights):
 
     @property
     def _device(self) -> torch.device:
-        return next((t.device for t in (*self.parameters(), *self.buffers())), torch.device("cpu"))
+        return next((t.device for t in chain(self.parameters(), self.buffers())), torch.device("cpu"))
 
     def __getstate__(self) -> dict[str, Any]:
         """What it is copied and pickled by: its code is made anew."""
