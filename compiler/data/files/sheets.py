@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +13,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.dialect import Stated, with_decimal
 from mai.compiler.data.tables.header import name_columns, note_of_nameless
 from mai.compiler.data.tables.kinds import kind_of
-from mai.compiler.data.tables.preamble import count_lines_above
+from mai.compiler.data.tables.preamble import count_rows_above
 from mai.runtime.inputs.cells import few_of
 
 if TYPE_CHECKING:
@@ -48,7 +45,7 @@ def open_sheet(path: Path, stated: Stated) -> TableFile:
     if not rows:
         which = f"sheet `{stated.sheet}` of {path}" if stated.sheet else str(path)
         raise bad(f"{which} needs a line of column names and at least one row")
-    above = count_lines_above([_line(row) for row in rows], ",")
+    above = count_rows_above(rows)
     title = next((cell for row in rows[:above] for cell in row if cell), "")
     dialect = replace(with_decimal(stated), above=above, title=title, sheet=name)
     names = rows[above]
@@ -136,13 +133,4 @@ def _text(value: object) -> str:
             return "TRUE" if value else "FALSE"
         case float() if value.is_integer() and abs(value) < LIKE_NUMBERS:
             return str(int(value))
-        case datetime():
-            return value.isoformat(" ")
     return str(value)
-
-
-def _line(row: Sequence[str]) -> str:
-    """A row as a line of a csv file."""
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow([cell.replace("\n", " ") for cell in row])
-    return line.getvalue()

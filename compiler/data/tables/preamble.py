@@ -19,17 +19,21 @@ def stated_separator(line: str) -> str | None:
 
 
 def count_lines_above(lines: Sequence[str], separator: str) -> int:
-    """How many lines stand above the names.
+    """How many lines stand above the names, as `count_rows_above`; none where a value goes on in the next line."""
+    above = count_rows_above([next(csv.reader([line], delimiter=separator), []) for line in lines[: 2 * MOST]])
+    return 0 if any(line.count('"') % 2 for line in lines[: above + 1]) else above
 
-    Such a line is empty, has one value where the names are several, or begins with `#` and has another number of values than
-    the names. Without a line that may hold names below them, there are none: the file is reported as wrong as it stands.
+
+def count_rows_above(rows: Sequence[Sequence[str]]) -> int:
+    """How many rows of values stand above the names.
+
+    Such a row is empty, has one value where the names are several, or begins with `#` and has another number of values than
+    the names. Without a row that may hold names below them, there are none: the file is reported as wrong as it stands.
     """
-    rows = [next(csv.reader([line], delimiter=separator), []) for line in lines[: 2 * MOST]]
     for place, row in enumerate(rows[:MOST]):
-        if lines[place].count('"') % 2:  # A value goes on in the next line.
-            return 0
-        if row and not _stands_above(row, rows[place + 1 :]):
-            return place if not place or _are_names(row, rows[place + 1 :]) else 0
+        below = rows[place + 1 : 2 * MOST]
+        if row and not _stands_above(row, below):
+            return place if not place or _are_names(row, below) else 0
     return 0
 
 
