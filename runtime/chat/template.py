@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Message = Mapping[str, object]  # `role` and `content`, and what else a template knows, as `tool_calls`.
 DEFAULT, WITH_TOOLS = "default", "tool_use"  # Names of templates, where there are several.
-GIVEN = frozenset({"messages", "tools"})
+OF_CONVERSATIONS = frozenset({"messages", "tools"})
 UNAVAILABLE = "chat-unavailable"
 
 
@@ -59,9 +59,9 @@ def check_variables(chat: Chat, names: Collection[str]) -> None:
     """Raise `ModelError`, `input-unknown`, for a variable that no template of a file reads: it would change nothing, without a word."""
     if not names:
         return
-    read = frozenset[str]().union(*map(names_read, chat.templates.values())) - GIVEN
+    read = frozenset[str]().union(*map(names_read, chat.templates.values())) - OF_CONVERSATIONS
     for name in names:
-        if name in GIVEN:
+        if name in OF_CONVERSATIONS:
             raise ModelError("input-unknown", f"`{name}` of a chat template is what a conversation has itself")
         if name not in read:
             near = get_close_matches(name, read, n=1)
