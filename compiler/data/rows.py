@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.tables.numerals import PERCENT, SHOWN_AS
 from mai.runtime.arrays import Array
 from mai.spec.record import record
 
@@ -245,6 +246,8 @@ Column = Rows | Words
 Columns = Mapping[str, Column]
 Dates = Mapping[str, tuple[bool | None, ...]]
 """By field, for each of its columns that are dates whether these are in UTC, since they have offsets; None for one of numbers."""
+Percents = Mapping[str, tuple[str, ...]]
+"""By field, for each of its columns a cell that is a number, with a percent sign where they have one; nothing for one of no numbers."""
 
 
 def notes_of_zones(trained: Dates, here: Dates) -> list[str]:
@@ -262,6 +265,19 @@ def notes_of_zones(trained: Dates, here: Dates) -> list[str]:
             )
             notes.append(f"`{name}`: times here {have}; those that are trained on had {had}")
     return sorted(notes)
+
+
+def notes_of_percents(trained: Percents, here: Percents) -> list[str]:
+    """What is said of fields whose numbers had a percent sign in the data that are trained on, and have none here."""
+    notes = []
+    for name in sorted(trained.keys() & here.keys()):
+        both = zip(trained[name], here[name], strict=False)
+        then, now = next(((a, b) for a, b in both if PERCENT in a and b and PERCENT not in b), ("", ""))
+        if now:
+            read = f"`{now}` is read as {now} %, and not as a share of 1; {SHOWN_AS}"
+            had = f"numbers that are trained on have a percent sign, as `{then}`, and none here"
+            notes.append(f"`{name}`: {had}: {read}")
+    return notes
 
 
 def join(columns: Sequence[Column]) -> Column:

@@ -13,6 +13,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.dialect import Stated, with_decimal
 from mai.compiler.data.tables.header import name_columns, note_of_nameless
 from mai.compiler.data.tables.kinds import kind_of
+from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.data.tables.preamble import count_rows_above
 from mai.runtime.inputs.cells import few_of
 
@@ -62,8 +63,9 @@ def sheet_blocks(table: TableFile, columns: Sequence[str], size: int) -> Iterato
     import pyarrow as pa
 
     with _opened(table.path) as book:
-        rows = islice(_rows(book.get_sheet_by_name(table.dialect.sheet)), table.dialect.above, None)
-        names = next(rows)
+        sheet, above = book.get_sheet_by_name(table.dialect.sheet), table.dialect.above
+        names = next(islice(_rows(sheet), above, None))
+        rows = islice(_rows(sheet, table.dialect.decimal), above + 1, None)
         places = {name: names.index(name) for name in columns}
         while block := [*islice(rows, size)]:
             yield {name: pa.array([row[place] for row in block], pa.string()) for name, place in places.items()}
@@ -108,8 +110,8 @@ def _heads(book: CalamineWorkbook, names: Sequence[str]) -> dict[str, list[list[
     return {name: [*islice(_rows(sheet), LOOKED_AT)] for name, sheet in sheets if sheet.height}
 
 
-def _rows(sheet: CalamineSheet) -> Iterator[list[str]]:
-    """Rows as texts, without those that are empty; a value that is merged down stands in each of its rows."""
+def _rows(sheet: CalamineSheet, decimal: Decimal = ".") -> Iterator[list[str]]:
+    """Rows as texts, numbers with this sign, without those that are empty; a value that is merged down stands in each of its rows."""
     top, left = sheet.start or (0, 0)
     down: dict[int, list[int]] = {}
     for (begin, column), (end, _) in sheet.merged_cell_ranges or ():
@@ -118,7 +120,7 @@ def _rows(sheet: CalamineSheet) -> Iterator[list[str]]:
                 down.setdefault(row, []).append(column - left)
     above: list[str] = []
     for number, cells in enumerate(sheet.iter_rows()):
-        texts = [*map(_text, cells)]
+        texts = [_text(cell, decimal) for cell in cells]
         for column in down.get(number, ()):
             texts[column] = above[column]
         if any(texts):
@@ -126,11 +128,13 @@ def _rows(sheet: CalamineSheet) -> Iterator[list[str]]:
         above = texts
 
 
-def _text(value: object) -> str:
+def _text(value: object, decimal: Decimal) -> str:
     """The value of a cell as a csv file has it."""
     match value:
         case bool():
             return "TRUE" if value else "FALSE"
         case float() if value.is_integer() and abs(value) < LIKE_NUMBERS:
             return str(int(value))
+        case float():
+            return str(value).replace(".", decimal)
     return str(value)
