@@ -268,15 +268,21 @@ def notes_of_zones(trained: Dates, here: Dates) -> list[str]:
 
 
 def notes_of_percents(trained: Percents, here: Percents) -> list[str]:
-    """What is said of fields whose numbers had a percent sign in the data that are trained on, and have none here."""
+    """What is said of fields whose numbers have a percent sign in the data that are trained on, or here, and none in the other."""
     notes = []
     for name in sorted(trained.keys() & here.keys()):
         both = zip(trained[name], here[name], strict=False)
-        then, now = next(((a, b) for a, b in both if PERCENT in a and b and PERCENT not in b), ("", ""))
-        if now:
+        then, now = next(((a, b) for a, b in both if a and b and (PERCENT in a) != (PERCENT in b)), ("", ""))
+        if PERCENT in then:
             read = f"`{now}` is read as {now} %, and not as a share of 1; {SHOWN_AS}"
-            had = f"numbers that are trained on have a percent sign, as `{then}`, and none here"
-            notes.append(f"`{name}`: {had}: {read}")
+            notes.append(
+                f"`{name}`: numbers that are trained on have a percent sign, as `{then}`, and none here: {read}"
+            )
+        elif now:
+            read = f"`{now}` is read as {now.rstrip(PERCENT).rstrip()}, and not as a share of 1; {SHOWN_AS}"
+            notes.append(
+                f"`{name}`: numbers have a percent sign here, and none where they are trained on, as `{then}`: {read}"
+            )
     return notes
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LIKE_NUMBERS = 1e15  # Whole numbers below it are written without a fraction.
 LOOKED_AT = 50  # Rows in which the names of columns are looked for.
+TEXTS = 4096  # Rows whose texts are looked at together.
 SAVED = "or save the sheet as a csv file, with its dates as 2024-03-14"
 
 
@@ -37,24 +38,27 @@ def open_sheet(path: Path, stated: Stated) -> TableFile:
         MaiError: nothing reads spreadsheets here, the file is damaged, or has no such sheet, or the sheet is no table.
     """
     from mai.compiler.data.tables.files import TableFile, noted
+    from mai.compiler.data.tables.signs import with_sign
 
     with _opened(path) as book:
         if stated.sheet is not None and stated.sheet not in book.sheet_names:
             raise bad(f"{path} has no sheet `{stated.sheet}`; it has {few_of(book.sheet_names)}")
-        heads = _heads(book, _shown(book) if stated.sheet is None else [stated.sheet])
-    name, rows = next(((name, rows) for name, rows in heads.items() if len(rows) > 1), ("", []))
-    if not rows:
+        heads, sheet = _heads(book, _shown(book) if stated.sheet is None else [stated.sheet])
+    if sheet is None:
         which = f"sheet `{stated.sheet}` of {path}" if stated.sheet else str(path)
         raise bad(f"{which} needs a line of column names and at least one row")
+    rows = heads[sheet.name]
     above = count_rows_above(rows)
     title = next((cell for row in rows[:above] for cell in row if cell), "")
-    dialect = replace(with_decimal(stated), above=above, title=title, sheet=name)
+    dialect = replace(with_decimal(stated), above=above, title=title, sheet=sheet.name)
+    if stated.decimal is None:
+        dialect = with_sign(dialect, _texts(sheet), stated.likely)
     names = rows[above]
     table = TableFile(path, "sheet", name_columns(path, names), dialect, nameless=note_of_nameless(names))
     table = noted(table, dialect, stated)
     if len(heads) == 1:
         return table
-    which = f'its sheet `{name}` is read, of {few_of([*heads])} (in a spec, `sheet = "..."` names another)'
+    which = f'its sheet `{sheet.name}` is read, of {few_of([*heads])} (in a spec, `sheet = "..."` names another)'
     return replace(table, notes=(which, *table.notes))
 
 
@@ -104,10 +108,25 @@ def _shown(book: CalamineWorkbook) -> list[str]:
     return [each.name for each in book.sheets_metadata if (each.typ, each.visible) == usual]
 
 
-def _heads(book: CalamineWorkbook, names: Sequence[str]) -> dict[str, list[list[str]]]:
-    """The first rows of sheets by their names, of those that have cells; each is read once, and one at a time."""
-    sheets = ((name, book.get_sheet_by_name(name)) for name in names)
-    return {name: [*islice(_rows(sheet), LOOKED_AT)] for name, sheet in sheets if sheet.height}
+def _heads(book: CalamineWorkbook, names: Sequence[str]) -> tuple[dict[str, list[list[str]]], CalamineSheet | None]:
+    """The first rows of sheets by their names, of those that have cells, and the first that may be a table; each is read once."""
+    heads: dict[str, list[list[str]]] = {}
+    first = None
+    for sheet in map(book.get_sheet_by_name, names):
+        if sheet.height:
+            heads[sheet.name] = [*islice(_rows(sheet), LOOKED_AT)]
+            first = sheet if first is None and len(heads[sheet.name]) > 1 else first
+    return heads, first
+
+
+def _texts(sheet: CalamineSheet) -> Iterator[Mapping[str, pa.Array]]:
+    """The cells that are texts, by the places of their columns: those of numbers have no decimal sign."""
+    import pyarrow as pa
+
+    rows = iter(sheet.iter_rows())
+    while block := [*islice(rows, TEXTS)]:
+        columns = ([cell for cell in column if isinstance(cell, str)] for column in zip(*block, strict=True))
+        yield {str(place): pa.array(column, pa.string()) for place, column in enumerate(columns)}
 
 
 def _rows(sheet: CalamineSheet, decimal: Decimal = ".") -> Iterator[list[str]]:

@@ -84,8 +84,8 @@ class PercentSigns:
 
     def take(self, cells: pa.Array, where: Callable[[int], str]) -> None:
         """Take rows that are numbers, or texts that are; `where` says in which row and file a place is."""
-        for has_sign, there in ((True, _with_percent(cells)), (False, _without_percent(cells))):
-            place = -1 if self._cells[has_sign] or there is None else pc.index(there, True).as_py()
+        for has_sign, find in ((True, _with_percent), (False, _without_percent)):
+            place = -1 if self._cells[has_sign] else pc.index(find(cells), True).as_py()
             if place >= 0:
                 self._cells[has_sign], self._where[has_sign] = str(cells[place]), where(place)
 
@@ -96,8 +96,8 @@ class PercentSigns:
             raise bad(f"column `{self._name}` has {self.both}", help=ONE_WAY)
 
 
-def _with_percent(cells: pa.Array) -> pa.Array | None:
-    return pc.match_substring(cells, PERCENT) if is_text(cells.type) else None
+def _with_percent(cells: pa.Array) -> pa.Array:
+    return pc.match_substring(cells, PERCENT) if is_text(cells.type) else pa.array([], pa.bool_())
 
 
 def _without_percent(cells: pa.Array) -> pa.Array:
