@@ -50,15 +50,19 @@ def _plain(chat: Chat, message: Message) -> dict[str, Any]:
 
 def _with_table(call: Any) -> Any:
     """A call of a tool whose arguments, a text of JSON, are a table, too."""
-    function = call.get("function") if isinstance(call, dict) else None
-    text = function.get("arguments") if isinstance(function, dict) else None
-    if not isinstance(text, str):
-        return call
     try:
+        text = call["function"]["arguments"]
         table = json.loads(text)
-    except (ValueError, RecursionError):
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ):  # None of OpenAI's shape, or no JSON: the template may read it.
         return call
-    return {**call, "function": {**function, "arguments": Arguments(text, table)}} if isinstance(table, dict) else call
+    if not isinstance(table, dict):
+        return call
+    return {**call, "function": {**call["function"], "arguments": Arguments(str(text), table)}}
 
 
 def _text(content: Content) -> str:
