@@ -123,8 +123,9 @@ def is_form_of(text: Text, form: object) -> bool:
     if form.get("type") == "json_object":
         return text.answers.get("type") == "object"
     wanted = form.get("json_schema")
-    is_schema = form.get("type") == "json_schema" and isinstance(wanted, dict)
-    return is_schema and _bare(wanted.get("schema")) == _bare(text.answers)
+    if form.get("type") != "json_schema" or not isinstance(wanted, dict):
+        return False
+    return bool(_bare(wanted.get("schema")) == _bare(text.answers))
 
 
 def _bare(schema: Any) -> Any:
