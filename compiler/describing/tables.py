@@ -10,6 +10,7 @@ from mai.compiler.data.tables.dates import HELP
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.data.tables.header import identifier
+from mai.compiler.data.tables.signs import ONE_WAY
 from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
 from mai.compiler.describing.columns.hints import code_for_missing, counted_dates, dates_in_digits, names_rows
@@ -140,6 +141,8 @@ def _why_not(column: ColumnSummary) -> str | None:
         return f"its numbers, as `{column.other_sign}`, have another decimal sign than those of the table"
     if column.with_unit is not None:
         return f"its numbers stand with their unit, `{column.with_unit}`: write them without it"
+    if column.two_units is not None:
+        return f"it has {column.two_units}: {ONE_WAY}"
     if column.kind == "mixed" and column.odd is not None and column.lone_row is not None:
         last = ", the last" if column.lone_row == column.rows else ""
         return f"it holds numbers, and one word: `{column.odd[0]}` in row {column.lone_row:,}{last}"

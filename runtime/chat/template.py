@@ -6,8 +6,9 @@ messages, tools and words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,24 +20,26 @@ if TYPE_CHECKING:
 
 Message = Mapping[str, object]  # `role` and `content`, and what else a template knows, as `tool_calls`.
 DEFAULT, WITH_TOOLS = "default", "tool_use"  # Names of templates, where there are several.
+OF_CONVERSATIONS = frozenset({"messages", "tools"})
 UNAVAILABLE = "chat-unavailable"
 
 
-def render(chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | None = None, **more: object) -> str:
+def render(chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | None = None, /, **more: object) -> str:
     """The text that an answer to messages goes on from.
 
     Args:
         chat: the templates of a file, and its special tokens.
         messages: in their order, `{"role": "user", "content": "hello"}` each; a `system` message first, where there is one.
         tools: functions that the model may call, as JSON schemas: `{"type": "function", "function": {...}}`.
-        more: variables that the template reads besides.
+        more: variables that the template reads besides, as `enable_thinking`.
 
     Raises:
-        ModelError: `chat-unavailable`: the template cannot be read, refuses these messages, or fails.
+        ModelError: `chat-unavailable`: the template cannot be read, refuses these messages, or fails. `input-unknown`: it reads no such variable.
     """
     _check(messages, "a message", "role")
     _check(tools or (), "a tool")
-    variables = {**chat.words, "add_generation_prompt": True, **more, "documents": None}
+    check_variables(chat, more)
+    variables = {**chat.words, "add_generation_prompt": True, "documents": None, **more}
     data: dict[str, object] = _plain({**variables, "messages": list(messages), "tools": list(tools) if tools else None})
     with _failures_told():
         return _compiled(_chosen(chat, bool(tools))).render(**data)
@@ -50,6 +53,20 @@ def check_template(source: str) -> None:
         said = next(complaints(_compiled(source).environment, source), None)
     if said is not None:
         raise ModelError(UNAVAILABLE, said)
+
+
+def check_variables(chat: Chat, names: Collection[str]) -> None:
+    """Raise `ModelError`, `input-unknown`, for a variable that no template of a file reads: it would change nothing, without a word."""
+    if not names:
+        return
+    read = frozenset[str]().union(*map(names_read, chat.templates.values())) - OF_CONVERSATIONS
+    for name in names:
+        if name in OF_CONVERSATIONS:
+            raise ModelError("input-unknown", f"`{name}` of a chat template is what a conversation has itself")
+        if name not in read:
+            near = get_close_matches(name, read, n=1)
+            help = f"did you mean `{near[0]}`?" if near else f"it reads {', '.join(sorted(read)) or 'messages alone'}"
+            raise ModelError("input-unknown", f"the chat template reads no variable `{name[:60]}`", help)
 
 
 def names_read(source: str) -> frozenset[str]:

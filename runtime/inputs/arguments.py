@@ -25,8 +25,9 @@ UNLIKE_NUMBERS = {"O": "no number that fits", "U": "a text", "S": "bytes", "T": 
 
 
 def prepare(
-    inputs: Ports, settings: Ports, values: Mapping[str, object], least: Sizes = NO_LIMITS, most: Sizes = NO_LIMITS
-) -> dict[str, Array]:
+    inputs: Ports, settings: Ports, values: Mapping[str, object], least: Sizes = NO_LIMITS, most: Sizes = NO_LIMITS,
+    trained: Collection[str] = (),
+) -> dict[str, Array]:  # fmt: skip
     """Turn a caller's values into the arrays that a session takes.
 
     One example of an input, or a batch of one, stands for each of a batch of the others.
@@ -35,6 +36,7 @@ def prepare(
         inputs, settings: the ports that there are, by name.
         values: numbers, nested lists or arrays by name; a value of None counts as left out.
         least, most: the smallest and largest sizes of dimensions, by the names of the dimensions.
+        trained: the names of the inputs that were fields of real numbers in the training data, which take no infinite one.
 
     Returns:
         Arrays by name, in the ports' dtypes, inputs with the batch as their first axis. Settings that were left out are
@@ -50,6 +52,8 @@ def prepare(
             raise _no_batch(inputs) if name == BATCH and inputs else unknown_name_error(name, [*inputs, *settings])
         if value is not None:
             feed[name] = _to_port(port, value)
+            if name in trained:
+                _check_finite(port, feed[name])
     check_all_there(inputs, settings, feed)
     check_sizes(inputs, {name: feed[name].shape for name in inputs}, least, most)
     return feed | _repeat_single_examples(inputs, feed)
@@ -188,7 +192,7 @@ def _cast(port: Port, array: Array) -> Array:
 def _check_range(port: Port, array: Array) -> None:
     """Check the port's range. A setting is finite, unless its default is not.
 
-    In inputs NaN and infinity pass, as the file's own arithmetic has to deal with them.
+    In inputs NaN and infinity pass, as the file's own arithmetic has to deal with them, unless `_check_finite` says otherwise.
     """
     if port.kind == "setting" and np.isfinite(port.default or 0) and not np.isfinite(array).all():
         raise ModelError("input-range", f"`{port.name}` is a finite number, this is {array}")
@@ -200,6 +204,13 @@ def _check_range(port: Port, array: Array) -> None:
     if outside.size:
         help = ONE_LENGTH if port.kind == "input" and port.shape and outside[0] == -1 and low == 0 else None
         raise ModelError("input-range", f"`{port.name}` is {range_of(port)}, this holds {outside[0]}", help)
+
+
+def _check_finite(port: Port, array: Array) -> None:
+    """Check that what was a field of the training data is as finite as it was there. NaN passes, as it stands for what is missing."""
+    infinite = array[np.isinf(array)]
+    if infinite.size:
+        raise ModelError("input-range", f"`{port.name}` is a finite number, as in the data, this holds {infinite[0]}")
 
 
 def range_of(port: Port) -> str:

@@ -17,7 +17,9 @@ from mai.runtime.serving.openai.bodies import Completion
 from tests.support.serving import Client, running
 
 GENERATE, COMPLETIONS, CHATS = "spec.generate", "/v1/completions", "/v1/chat/completions"
-TEMPLATE = "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>"
+TEMPLATE = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>{% if thinks is false %}-{% endif %}"
+)
 ASKED = {"model": GENERATE, "prompt": "The ", "max_tokens": 9, "seed": 5}
 
 
@@ -145,6 +147,21 @@ def test_a_chat_goes_on_from_its_template(chatting: Client, text: dict[str, Mode
     assert "".join(json.loads(p)["choices"][0]["delta"]["content"] for p in pieces) == expected
     assert json.loads(ending)["choices"][0]["finish_reason"] == "length"
     assert CHATS in chatting.get("/openapi.json").json["paths"]
+
+
+def test_variables_of_the_template(chatting: Client, text: dict[str, Model]) -> None:
+    asked = {"model": GENERATE, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 8, "seed": 2}
+    reply = chatting.post(CHATS, {**asked, "chat_template_kwargs": {"thinks": False}}).json
+    expected = written(text[GENERATE], "<user>hi<assistant>-", 8, seed=2, example=0)
+    assert reply["choices"][0]["message"]["content"] == expected
+    assert expected != chatting.post(CHATS, asked).json["choices"][0]["message"]["content"]
+    for name, words in [
+        ("think", "did you mean `thinks`"),
+        ("messages", "what a conversation has itself"),
+        ("chat", "no variable `chat`"),
+    ]:
+        refused = chatting.post(CHATS, {**asked, "chat_template_kwargs": {name: False}})
+        assert refused.status == 400 and words in refused.error["message"]
 
 
 def test_a_message_that_is_no_text_is_refused(chatting: Client) -> None:

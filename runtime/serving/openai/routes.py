@@ -98,8 +98,9 @@ async def chat_completions(served: Files, options: Options, metrics: Metrics, re
     if chat is None or text is None:
         raise ModelError(UNAVAILABLE, f"{one.name} has no chat template", "/v1/completions goes on from a text")
     messages = body.plain_messages()
+    variables = body.chat_template_kwargs or {}
     prompt = await asyncio.to_thread(
-        lambda: encode_text(one.model.prompt_port, render(chat, messages, body.tools), one.model.tokenizer)
+        lambda: encode_text(one.model.prompt_port, render(chat, messages, body.tools, **variables), one.model.tokenizer)
     )
     if not len(prompt):
         raise ModelError(UNAVAILABLE, "the chat template makes nothing of these messages")
