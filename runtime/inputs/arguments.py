@@ -20,6 +20,7 @@ ONE_LENGTH = (
     "-1 is no token: all rows have one length here, since more of the model reads them than the text that grows"
 )
 
+SHOWN = 40  # Letters of a text that a message repeats.
 BATCH = "batch"  # The setting that says how many examples there are, of a file without inputs.
 UNLIKE_NUMBERS = {"O": "no number that fits", "U": "a text", "S": "bytes", "T": "a text"}  # By numpy's kind of a dtype.
 
@@ -175,8 +176,7 @@ def _cast(port: Port, array: Array) -> Array:
     if array.dtype == wanted:
         return array
     if array.dtype.kind not in "biuf" or (wanted.kind == "b") != (array.dtype.kind == "b"):
-        actual = UNLIKE_NUMBERS.get(array.dtype.kind, str(array.dtype))
-        raise ModelError("input-dtype", f"`{port.name}` is {port.dtype}, this is {actual}")
+        raise _no_number_error(port, array)
     with np.errstate(invalid="ignore", over="ignore"):
         cast = array.astype(wanted)
     lost = cast != array if wanted.kind == "i" else np.isinf(cast) & np.isfinite(array)
@@ -187,6 +187,16 @@ def _cast(port: Port, array: Array) -> Array:
             kind = f"a whole number from {-(2**63)} to {2**63 - 1}"
         raise ModelError("input-dtype", f"`{port.name}` is {kind}, this holds {in_digits(first)}")
     return cast
+
+
+def _no_number_error(port: Port, array: Array) -> ModelError:
+    """The error for values that are no numbers of a port, with the first text among them."""
+    actual = UNLIKE_NUMBERS.get(array.dtype.kind, str(array.dtype))
+    text = next((each for each in array.reshape(-1).tolist() if isinstance(each, str)), None)
+    if text is None:
+        return ModelError("input-dtype", f"`{port.name}` is {port.dtype}, this is {actual}")
+    help = "`mai predict` reads texts of a table as training did, `45 %` and `1.234,5 €`; here numbers are needed"
+    return ModelError("input-dtype", f"`{port.name}` is {port.dtype}, this is a text: `{text[:SHOWN]}`", help)
 
 
 def _check_range(port: Port, array: Array) -> None:

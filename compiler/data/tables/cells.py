@@ -16,7 +16,7 @@ from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, is_wo
 from mai.compiler.data.tables.signs import PercentSigns
 from mai.compiler.data.totals import LastOfColumn, Rounding
 from mai.runtime.arrays import Array
-from mai.runtime.inputs.cells import LACKING, MISSING, note_of_lacking
+from mai.runtime.inputs.cells import LACKING, MISSING, notes_of_lacking
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
@@ -103,8 +103,8 @@ class Column:
         if self.code:
             names = f"`words = {self.field}`" if self.role == "label" else "a field of labels, in `words`,"
             yield f"column `{self.name}`: `{self.code}` is read as the number {int(self.code)} ({names} has names)"
-        if self.lacking_words:
-            yield note_of_lacking(self.name, [*self.lacking_words])
+        labels = [word for word in self.names if word not in self._keeps] if self.role == "label" else []
+        yield from notes_of_lacking(self.name, [*self.lacking_words], labels)
         yield from self._rounding.notes(self.name)
 
     # ------------------------------------------------------------ kinds of columns
