@@ -5,7 +5,7 @@ The names of the fields are the file format: a file that an earlier mai wrote mu
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -114,6 +114,7 @@ class Text(BaseModel):
         drafts: the most tokens that one turn guesses and checks (`--speculate`).
         ends: the tokens that end a row: numbers, and names of settings; older files do not say.
         result: the output that is the longer text, after its prompt; None where none is, in step files and in older ones.
+        answers: the JSON schema that what is appended fits, where the spec has it so (`constrain`); older files do not say.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -124,6 +125,7 @@ class Text(BaseModel):
     drafts: int = 0
     ends: list[int | str] = []
     result: str | None = None
+    answers: dict[str, Any] | None = None
 
 
 class Step(BaseModel):
