@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from mai.compiler.data.tables.numerals import OTHER, number_of
@@ -54,7 +54,7 @@ def join_names(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     place = next((place for place, row in enumerate(joined) if sum(map(bool, row)) > 1), len(joined))
     if place + 2 < len(joined) and _are_groups(*joined[place : place + 2]):
         above, names = joined[place : place + 2]
-        groups = accumulate(above, lambda group, name: name or group)
+        groups: Iterator[str] = accumulate(above, lambda group, name: name or group)
         joined[place : place + 2] = [
             [g if name in ("", g) else f"{g} {name}" for g, name in zip(groups, names, strict=True)]
         ]
