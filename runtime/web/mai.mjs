@@ -346,6 +346,8 @@ export class Model {
     let rows = value;
     if (port.name === this.manifest.text?.prompt) rows = this._sideBySide(value);
     else if (typeof value === "string" && port.shape.length) rows = this._encoded(value);
+    else if (this._areTexts(port, value)) rows = this._rowsOfTexts(port, value);
+    if (port.minimum === NOTHING && port.shape.length === 1 && port.kind === "input") rows = padded(rows);
     if (isList(rows) && !rows.length && port.shape.length) throw new ModelError(`the batch of \`${port.name}\` is empty`);
     if (!isRegular(rows)) throw new ModelError(`\`${port.name}\` is not a regular array: its rows differ in length`);
     let { data, dims } = rows?.dims ? rows : { data: flat(rows), dims: dimsOf(rows, port) };
@@ -364,7 +366,25 @@ export class Model {
     const Wanted = ARRAYS[port.dtype];
     const isRight = data instanceof Float32Array && Wanted === Float32Array && !rangeOf(port) && !dateFormOf(this.manifest, port);
     const numbers = isRight ? data : Wanted.from(data, (item) => scalar(port, this._number(port, item)));
+    const infinite = this.manifest.facts?.[port.name] ? numbers.find((number) => Math.abs(number) === Infinity) : undefined;
+    if (infinite !== undefined) throw new ModelError(`\`${port.name}\` is a finite number, as in the data, this holds ${infinite}`);
     return new this.ort.Tensor(port.dtype, numbers, dims);
+  }
+
+  /** Whether a value is several texts, and no names of labels. */
+  _areTexts(port, value) {
+    const takesThem = port.shape.length === 1 && (this.manifest.tokenizer || !labelsOf(this.manifest, port).length);
+    return takesThem && Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === "string");
+  }
+
+  /** Several texts as rows of tokens, which have one length where the port takes no places without a token. */
+  _rowsOfTexts(port, texts) {
+    const rows = texts.map((text) => this._encoded(text));
+    const lengths = rows.map((row) => row.length);
+    const [least, most] = [Math.min(...lengths), Math.max(...lengths)];
+    if (port.minimum !== NOTHING && least < most)
+      throw new ModelError(`\`${port.name}\` takes texts of one length, these have ${least} to ${most} tokens: give them one at a time`);
+    return rows;
   }
 
   /** A value, or for the name of a label, and for true and false where labels are called so or have no names, its number; for a date its days;
@@ -897,6 +917,13 @@ function dimsOf(value, port) {
   const examples = value.length / product(port.shape);
   if (ArrayBuffer.isView(value) && Number.isInteger(examples)) return [examples, ...port.shape];
   return [value.length, ...(isList(value[0]) ? dimsOf(value[0], { shape: [""] }) : [])];
+}
+
+/** Rows of tokens with none, -1, after shorter ones; anything else as it is. */
+function padded(rows) {
+  if (!Array.isArray(rows) || !rows.every(isList)) return rows;
+  const longest = Math.max(0, ...rows.map((row) => row.length));
+  return rows.map((row) => (row.length < longest ? [...row, ...Array(longest - row.length).fill(NOTHING)] : row));
 }
 
 /** Whether nested lists have one shape at each depth. */

@@ -333,7 +333,11 @@ def test_texts_get_special_tokens(javascript: JavaScript, program: Any, tmp_path
                           "pad_type_id": 0, "pad_token": "<pad>"}}  # fmt: skip
     tokenizer = word_tokenizer(template, **padded)
     file = compiled(program(SHOWN_TOKENS), "ids", tmp_path, tokenizer=tokenizer)
-    texts = ["red fish", "<s> one", "red"]
+    texts: list[Any] = ["red fish", "<s> one", "red", ["red"], ["red", "one"]]
+    (refused,) = javascript([{"file": str(file), "values": {"x": ["red fish", "red"]}}])
+    with pytest.raises(ModelError) as said:
+        load(file)(x=["red fish", "red"])
+    assert refused["error"] == f"{said.value.message}: {said.value.help}"
     for text, answer in zip(texts, javascript([{"file": str(file), "values": {"x": t}} for t in texts]), strict=True):
         np.testing.assert_array_equal(arrays(answer)["ids"], load(file, providers="cpu")(x=text))
     spec = program(TEXT.replace("vocab = 256", "vocab = 8"))
@@ -449,6 +453,8 @@ export g(when: []) -> [] { return when }
     values = ("2024-05-01", ["1.5.2024 12:00", "2024/05/01"], [19844], "2024-05-01T00:00Z", "0001-01-01")
     wrong = ("2024-02-30", "2024-05-01Z", "2024-05-01T00:00+02:00")
     numbers = (20240501, 202405010930, 2024, 45413.5, 1714555800, 1714555800123, 5e9)
+    (infinite,) = javascript([{"file": file, "values": {"when": [19844, {"number": "-Infinity"}]}}])
+    assert infinite["error"] == "`when` is a finite number, as in the data, this holds -Infinity"
     *answers, calendar, bare, offset = javascript(
         [{"file": file, "values": {"when": when}} for when in (*values, *numbers, *wrong)]
     )

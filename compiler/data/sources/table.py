@@ -197,6 +197,7 @@ class Table(RowSource):
             decimal=common_sign(tables),
             vectors=vectors,
             dates=read.dates,
+            percents=read.percents,
             places=Places(rows),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -119,6 +120,15 @@ def test_numbers_that_are_no_days_are_refused(
         opened(form, gaps=True)(when=value)
     assert "2000-01-01 to 2024-05-01 in the data; numbers are days since 1970-01-01, and " in refused.value.message
     assert looks in refused.value.message and refused.value.help == f"write it as {help}"
+
+
+@pytest.mark.parametrize("form", [None, "day"])
+@pytest.mark.parametrize("value", [math.inf, [DAY, -math.inf], np.array([np.inf], np.float32)])
+def test_a_field_of_the_data_is_not_infinite(
+    opened: Callable[..., Model], form: DateForm | None, value: object
+) -> None:
+    with pytest.raises(ModelError, match=r"`when` is a finite number, as in the data, this holds -?inf"):
+        opened(form)(when=value)
 
 
 def test_days_in_a_likely_range_and_dates_of_any_time_are_taken(opened: Callable[..., Model]) -> None:
