@@ -230,6 +230,16 @@ def test_the_command(tmp_path: Path) -> None:
         ("modernbert", {"layer_types": ["full_attention"]}, "`layer_types` has 1 of 3 layers"),
         ("gemma2", {"layer_types": ["sliding_attention"]}, "`layer_types` has 1 of 2 layers"),
         ("gpt_neox", {"rope_theta": 50.0}, "`rope_theta` is 50.0, which transformers reads in `rope_parameters` alone"),
+        (
+            "gemma3",
+            {"rope_parameters": {"rope_type": "default", "rope_theta": 100.0}},
+            "`rope_parameters.rope_theta` is 100.0; known here: false",
+        ),
+        (
+            "olmo3",
+            {"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2.0}},
+            "`rope_scaling.type` is linear, which",
+        ),
         ("bloom", {"slow_but_exact": True, "pretraining_tp": 2}, "`slow_but_exact` is true"),
     ],
 )
@@ -240,7 +250,7 @@ def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], 
         import_folder(tmp_path, tmp_path / "m.mai")
 
 
-@pytest.mark.parametrize("name", ["qwen2_moe, in part", "cohere2"])
+@pytest.mark.parametrize("name", ["qwen2_moe, in part", "cohere2", "exaone4"])
 def test_windows_that_no_list_names(name: str, tmp_path: Path) -> None:
     """Earlier versions said by numbers which layers have a window."""
     save(DECODERS[name].make(), tmp_path)
