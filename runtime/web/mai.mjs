@@ -15,6 +15,7 @@ const GOES_ON = true;
 const HALF = "\ufffd"; // What stands for bytes that are no character, or not yet.
 const PROMPT_ROWS = "cut off the -1 that a row which ended early has behind it; rows may differ in length: [[5, 6, 7], [8]]";
 const TRUTHS = ["false", "true"];
+const LACKING = new Set(["", "na", "n/a", "#n/a", "<na>", "nan", "null", "?", "-"]); // What says in tables that there is no value.
 const PIECES = "this file's tokenizer needs `Tokenizer` of @huggingface/tokenizers: hand it to `load`, or give tokens";
 const ERRORS = 3; // of onnxruntime's levels of what it logs
 const LARGEST = 2 ** 31 - 1; // bytes of a protobuf message
@@ -402,10 +403,15 @@ export class Model {
 
   /** The days of a date; a number in its place is a day since 1970-01-01, near those of the data. */
   _days(port, form, value) {
-    if (typeof value === "string" || value instanceof Date) return daysOf(port, form, value);
-    const { low, high } = this.manifest.facts[port.name];
+    const [first, last] = [Math.min(...this.manifest.facts[port.name].low), Math.max(...this.manifest.facts[port.name].high)];
+    if (typeof value === "string" || value instanceof Date) {
+      const days = daysOf(port, form, value);
+      if (Math.max(first - days, days - last) > last - first + FAR)
+        console.warn(`\`${port.name}\`: far from the dates of the data, ${written(first, "day")} to ${written(last, "day")}: \`${value}\``);
+      return days;
+    }
     const isNumber = typeof value === "bigint" || Number.isFinite(value);
-    const refusal = isNumber && refusalOf(port.name, form, Math.min(...low), Math.max(...high), Number(value));
+    const refusal = isNumber && refusalOf(port.name, form, first, last, Number(value));
     if (refusal) throw new ModelError(refusal);
     return value;
   }
@@ -422,13 +428,15 @@ export class Model {
   /** The number of a label by its name, or of that for what is not known. */
   _label(port, name) {
     const names = labelsOf(this.manifest, port);
-    if (names.includes(name)) return names.indexOf(name);
+    const composed = name.normalize("NFC");
+    const place = names.includes(name) ? names.indexOf(name) : names.findIndex((each) => each.normalize("NFC") === composed);
+    if (place >= 0) return place;
     const spare = spareLabel(this.manifest, port);
     const whatThereIs = names.length
       ? `has no label \`${name}\`: there are ${names.join(", ")}`
       : `takes numbers: this file has no names of its labels${asNumber(name)}`;
     if (spare === null) throw new ModelError(`\`${port.name}\` ${whatThereIs}`);
-    console.warn(`\`${port.name}\`: \`${name}\`, which training never saw, has the label for what is not known`);
+    if (!LACKING.has(name.toLowerCase())) console.warn(`\`${port.name}\`: \`${name}\`, which training never saw, has the label for what is not known`);
     return spare;
   }
 
@@ -754,7 +762,7 @@ function daysOf(port, form, value) {
   const milliseconds = iso && millisecondsOf(iso);
   if (!Number.isFinite(milliseconds)) throw new ModelError(`\`${port.name}\` is ${what}, this is \`${value}\`: write it as ${example}`);
   const minutes = offset ? minutesOf(offset) : 0;
-  const wrong = form === "utc" ? !offset && "times here have an offset from UTC, as in the data, and this has none" : minutes && "times here have no offset from UTC, as in the data, and this has one";
+  const wrong = form === "utc" ? !offset && "times here have an offset from UTC, as in the data, and this has none" : offset && "times here have no offset from UTC, as in the data, and this has one";
   if (wrong) throw new ModelError(`\`${port.name}\`: ${wrong}: \`${value}\`; write it as ${example}`);
   return (milliseconds - minutes * 60_000) / A_DAY;
 }
