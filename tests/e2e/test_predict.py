@@ -212,8 +212,9 @@ def test_words_that_training_never_saw(files: Callable[[str], Model], tmp_path: 
     first, *others = [[row["label_1.no"], row["label_1.yes"]] for row in rows(tmp_path / "out.jsonl")]
     assert first == others[0] == others[2] == others[3] != others[1]
     assert others[4] == others[5] != first
-    with pytest.warns(UserWarning, match="`cow`"):
+    with pytest.warns(UserWarning, match="`cow`") as warned:
         assert np.allclose(model(x=[[1, 2]], kind=["cow"])["label_1"], first)
+    assert [each.filename for each in warned] == [__file__]  # The line that called, and none of mai's.
     refusing = model.inputs["kind"].model_copy(update={"gaps": False})
     with pytest.raises(ModelError, match="no label `cow`"):
         as_labels(refusing, ["cat", "dog"], "cow")
@@ -340,9 +341,9 @@ def test_a_file_that_fills_nothing_has_no_answer_to_a_gap(files: Callable[[str],
             ),
         ),
         ("0.8,0.1\n,0\n", ("`area0`: all numbers are far smaller than those that training had, 80 in the middle: 0.8 at most",)),
-        ("3,0.001\n" * 5, ()),
-        ("20,0.02\n" * 6, ("`area1`: all numbers are far smaller than those that training had, 0.5 in the middle: 0.02 at most",)),
-        ("20,0\n" * 6, ()),
+        ("3,0.001\n" * 20, ()),
+        ("20,0.02\n" * 21, ("`area1`: all numbers are far smaller than those that training had, 0.5 in the middle: 0.02 at most",)),
+        ("20,0\n" * 21, ()),
     ],
 )  # fmt: skip
 def test_rows_far_from_what_training_had_are_noted(rows: str, notes: tuple[str, ...], tmp_path: Path) -> None:
