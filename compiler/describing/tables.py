@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mai.compiler.data.fields import bad, group_columns
-from mai.compiler.data.tables.dates import HELP
+from mai.compiler.data.tables.dates import HELP, NO_DURATION
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.data.tables.header import identifier
@@ -138,6 +138,8 @@ def _why_not(column: ColumnSummary) -> str | None:
         return "it holds conversations: `examples(...)` reads them as tokens"
     if column.like_date is not None:
         return f"what looks like dates, `{column.like_date}`, is read as words: {HELP}"
+    if column.like_duration is not None:
+        return f"it holds durations or times of day, as `{column.like_duration}`: {NO_DURATION}"
     if column.other_sign is not None:
         return f"its numbers, as `{column.other_sign}`, have another decimal sign than those of the table"
     if column.with_unit is not None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.cells import is_missing
+from mai.runtime.inputs.cells import is_missing, is_number
 from mai.runtime.inputs.shapes import NO_LIMITS, Ports, Sizes, check_shape, check_sizes, is_one_example
 from mai.runtime.model.manifest import Port
 
@@ -109,7 +109,7 @@ def as_array(port: Port, value: object) -> Array:
         return array
     except ValueError as error:
         mixes = isinstance(value, (list, tuple)) and any(isinstance(each, str) for each in value)
-        why = "mixes texts and numbers" if mixes else "is not a regular array: its rows differ in length"
+        why = "mixes texts and numbers, or lists" if mixes else "is not a regular array: its rows differ in length"
         raise ModelError("input-shape", f"`{port.name}` {why}") from error
     except TypeError as error:  # Of a list of such tensors.
         raise _no_array_error(port, error) from error
@@ -195,8 +195,18 @@ def _no_number_error(port: Port, array: Array) -> ModelError:
     text = next((each for each in array.reshape(-1).tolist() if isinstance(each, str)), None)
     if text is None:
         return ModelError("input-dtype", f"`{port.name}` is {port.dtype}, this is {actual}")
-    help = "`mai predict` reads texts of a table as training did, `45 %` and `1.234,5 €`; here numbers are needed"
-    return ModelError("input-dtype", f"`{port.name}` is {port.dtype}, this is a text: `{text[:SHOWN]}`", help)
+    return ModelError(
+        "input-dtype", f"`{port.name}` is {port.dtype}, this is a text: `{text[:SHOWN]}`", _help_for_text(port, text)
+    )
+
+
+def _help_for_text(port: Port, text: str) -> str | None:
+    """What is given to a port in place of a text."""
+    if is_number(text):
+        return f"a number stands without quotes: {text[:SHOWN]}"
+    if port.kind == "setting":
+        return None
+    return "`mai predict` reads texts of a table as training did, `45 %` and `1.234,5 €`; here numbers are needed"
 
 
 def _check_range(port: Port, array: Array) -> None:

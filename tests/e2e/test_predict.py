@@ -212,8 +212,9 @@ def test_words_that_training_never_saw(files: Callable[[str], Model], tmp_path: 
     first, *others = [[row["label_1.no"], row["label_1.yes"]] for row in rows(tmp_path / "out.jsonl")]
     assert first == others[0] == others[2] == others[3] != others[1]
     assert others[4] == others[5] != first
-    with pytest.warns(UserWarning, match="`cow`"):
+    with pytest.warns(UserWarning, match="`cow`") as warned:
         assert np.allclose(model(x=[[1, 2]], kind=["cow"])["label_1"], first)
+    assert [each.filename for each in warned] == [__file__]  # The line that called, and none of mai's.
     refusing = model.inputs["kind"].model_copy(update={"gaps": False})
     with pytest.raises(ModelError, match="no label `cow`"):
         as_labels(refusing, ["cat", "dog"], "cow")

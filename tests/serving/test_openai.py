@@ -198,10 +198,12 @@ def test_messages_in_openai_s_shape(template: str, messages: list[Any], prompt: 
 
 
 def test_answers_in_the_form_that_the_file_was_compiled_for() -> None:
-    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    schema = {"type": "object", "properties": {"title": {"type": "integer"}}, "required": ["title"]}
     text = Text(prompt="x", count=3, usual=3, answers=schema)
-    named = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema}}
-    other = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {"type": "object"}}}
+    noted = {**schema, "title": "Answer", "additionalProperties": False}
+    noted["properties"] = {"title": {"type": "integer", "title": "A number"}}
+    named = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": noted}}
+    other = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {**schema, "required": []}}}
     assert is_form_of(text, named) and is_form_of(text, {"type": "json_object"})
     assert not any(is_form_of(text, form) for form in (other, "json", {"type": "json_schema"}, None))
     assert not is_form_of(text.model_copy(update={"answers": None}), named)

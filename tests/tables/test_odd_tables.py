@@ -12,8 +12,9 @@ from mai.compiler.check import check
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.sources.table import Table
 from mai.compiler.data.tables.cells import Column
-from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.dialect import Stated, dialect_of
 from mai.compiler.data.tables.files import open_table
+from mai.compiler.data.tables.glance import cells_of
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.lines import data_line
 from mai.compiler.describing.specs import what_it_takes
@@ -53,12 +54,50 @@ def values(dataset: Dataset, name: str) -> Array:
         pytest.param("Sales of 2024,,\n,,\n", id="a title in a sheet"),
         pytest.param("# by me, 2024\n# again\n", id="comments"),
         pytest.param('"sep=,"\r\n', id="what Excel says of the separator"),
+        pytest.param("Account:,DE89\nPeriod:,2024\n\n", id="what a bank says of an account"),
+        pytest.param("Account:,,\n", id="the same in a sheet"),
     ],
 )
 def test_what_stands_above_the_names_is_no_row(tmp_path: Path, above: str) -> None:
     dataset = read(tmp_path / "a.csv", f"{above}a,b,c\n{ROWS}", {"a": REAL})
     assert values(dataset, "a").tolist() == [*range(30)]
     assert ("above the names" in " ".join(dataset.notes)) == ("sep=" not in above)
+
+
+@pytest.mark.parametrize(
+    ("below", "said"),
+    [
+        ("[s],°C,\n", "without the row below the names of its columns, which says `[s]`, `°C`"),
+        ("(s),-,\n", "which says `(s)`, `-`"),
+        ("Zeit,Wärme,Art\ns,°C,-\n", "without the 2 rows below the names of its columns, which says `Zeit`, `Wärme`, `Art`"),
+    ],
+)  # fmt: skip
+def test_units_below_the_names_are_no_row(below: str, said: str, tmp_path: Path) -> None:
+    """As instruments write them; check and training read the same rows."""
+    path = tmp_path / "a.csv"
+    dataset = read(path, f"a,b,c\n{below}{ROWS}", {"a": REAL, "b": REAL})
+    assert values(dataset, "a").tolist() == [*range(30)] and any(said in note for note in dataset.notes)
+    assert cells_of(path, Stated(), ["c"], whole=False)["c"] == {*"xyz"}
+    with pytest.raises(MaiError, match=r"row 31 has 4 values"):
+        summary_of(path, f"a,b,c\n{below}{ROWS}1,2,3,4\n")
+
+
+@pytest.mark.parametrize(
+    "first", ["s,1,x\n", "n/a,n/a,x\n", ",,x\n", "one,1.5,x\n", "one,,x\n", "a,b,c\n", "one,-,x\n"]
+)
+def test_other_first_rows_stay(first: str, tmp_path: Path) -> None:
+    """A word among numbers may be a mistake: it is refused, and not left out."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"a,b,c\n{first}{ROWS}")
+    assert dialect_of(path, Stated())[0].below == 0
+
+
+@pytest.mark.parametrize("names", ["name,what\n", "name,2\n"])
+def test_a_wider_row_is_not_taken_for_the_names(names: str, tmp_path: Path) -> None:
+    with pytest.raises(MaiError, match="has 3 values, the header has 2"):
+        summary_of(tmp_path / "a.csv", f"{names}a,b\nc,d,e\nf,5\ng,6\n")
+    with pytest.raises(MaiError, match="has 3 values, the header has 2"):  # As R writes the names of rows.
+        summary_of(tmp_path / "a.csv", f"{names}1,a,5\n2,b,6\n")
 
 
 @pytest.mark.parametrize("sign", ["|", "^"])
@@ -172,6 +211,25 @@ def test_brackets_of_accounts_are_negative(tmp_path: Path) -> None:
     dataset = read(tmp_path / "a.csv", 'a\n12\n"(1,234.5)"\n($3)\n' + "1\n" * 30, {"a": REAL})
     assert values(dataset, "a")[:2].tolist() == [-1234.5, -3.0]
     assert any("`(1,234.5)`, are read as negative" in note for note in dataset.notes)
+
+
+def test_a_minus_behind_a_number_is_read(tmp_path: Path) -> None:
+    dataset = read(tmp_path / "a.csv", "a;b\n12,5;x\n1.234,50-;x\n3 €-;y\n" + "1;x\n" * 30, {"a": REAL})
+    assert values(dataset, "a")[:2].tolist() == [-1234.5, -3.0]
+    assert any("with a minus behind them, as `1.234,50-`, are read as negative" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_duration"), [("{}:07:30", True), ("PT{}H7M", True), ("{} days 0:07", True), ("at {}:07", False)]
+)
+def test_durations_are_told(cells: str, is_duration: bool, tmp_path: Path) -> None:
+    text = "a,y\n" + "".join(f"{cells.format(i % 24)},{i}\n" for i in range(90))
+    assert (
+        "durations or times of day" in (why_not(summary_of(tmp_path / "a.csv", text).columns[0]) or "")
+    ) == is_duration
+    if is_duration:
+        with pytest.raises(MaiError, match="looks like a duration"):
+            read(tmp_path / "a.csv", text, {"a": REAL})
 
 
 def test_signs_of_money_and_brackets_are_told_each(tmp_path: Path) -> None:

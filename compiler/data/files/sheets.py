@@ -50,7 +50,7 @@ def open_sheet(path: Path, stated: Stated) -> TableFile:
     rows = heads[sheet.name]
     above = count_rows_above(rows)
     title = next((cell for row in rows[:above] for cell in row if cell), "")
-    dialect = replace(with_decimal(stated), above=above, title=title, sheet=sheet.name)
+    dialect = replace(with_decimal(stated), sheet=sheet.name).without_rows(rows, above, title)
     if stated.decimal is None:
         dialect = with_sign(dialect, _texts(sheet), stated.likely)
     names = rows[above]
@@ -67,9 +67,9 @@ def sheet_blocks(table: TableFile, columns: Sequence[str], size: int) -> Iterato
     import pyarrow as pa
 
     with _opened(table.path) as book:
-        sheet, above = book.get_sheet_by_name(table.dialect.sheet), table.dialect.above
+        sheet, (above, below) = book.get_sheet_by_name(table.dialect.sheet), table.dialect.skipped.values()
         names = next(islice(_rows(sheet), above, None))
-        rows = islice(_rows(sheet, table.dialect.decimal), above + 1, None)
+        rows = islice(_rows(sheet, table.dialect.decimal), above + 1 + below, None)
         places = {name: names.index(name) for name in columns}
         while block := [*islice(rows, size)]:
             yield {name: pa.array([row[place] for row in block], pa.string()) for name, place in places.items()}

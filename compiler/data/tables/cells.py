@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
 from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text, lacks_values, plain_numbers
 from mai.compiler.data.tables.dates import HELP, DatesOrNumbers, days_of, is_in_utc, moments_of, notes_of_dates, ways_of
-from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, is_word, number_of
+from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, Dressed, is_word, number_of
 from mai.compiler.data.tables.signs import PercentSigns
 from mai.compiler.data.totals import LastOfColumn, Rounding
 from mai.runtime.arrays import Array
@@ -45,7 +45,7 @@ class Column:
         self.gaps: Array | None = None
         self.are_dates = self.are_times = False
         self.in_utc: bool | None = None
-        self.dressed = self.in_brackets = self.code = ""
+        self.dressed, self.code = Dressed(), ""
         self._rounding = Rounding()
         self.kinds, self.percents = DatesOrNumbers(name), PercentSigns(name)
         self.names, self.lacking_words = dict[str, int](), dict[str, None]()
@@ -95,16 +95,12 @@ class Column:
     def notes(self) -> Iterator[str]:
         """What was found in the rows, in words."""
         yield from notes_of_dates(self.name, self.are_dates, self.are_times, bool(self.in_utc))
-        if self.dressed:
-            what = "are read without signs of money, shares and thousands"
-            yield f"column `{self.name}`: numbers such as `{self.dressed}` {what}"
-        if self.in_brackets:
-            yield f"column `{self.name}`: numbers in brackets, as `{self.in_brackets}`, are read as negative"
+        yield from self.dressed.notes(self.name)
         if self.code:
             names = f"`words = {self.field}`" if self.role == "label" else "a field of labels, in `words`,"
             yield f"column `{self.name}`: `{self.code}` is read as the number {int(self.code)} ({names} has names)"
-        labels = [word for word in self.names if word not in self._keeps] if self.role == "label" else []
-        yield from notes_of_lacking(self.name, [*self.lacking_words], labels)
+        labels = self.names.keys() - self._keeps if self.role == "label" else ()
+        yield from notes_of_lacking(self.name, [*self.lacking_words], sorted(labels))
         yield from self._rounding.notes(self.name)
 
     # ------------------------------------------------------------ kinds of columns
@@ -279,11 +275,8 @@ class Column:
     def _float(self, cell: str | None) -> float | None:
         text = cell or ""
         number = number_of(text, self._decimal, plain=self.role != "real")
-        is_in_brackets = text.startswith("(")
-        noted = self.in_brackets if is_in_brackets else self.dressed
-        if number is not None and not noted and number_of(text, self._decimal, plain=True) is None:
-            self.in_brackets = text if is_in_brackets else self.in_brackets
-            self.dressed = self.dressed if is_in_brackets else text
+        if number is not None:
+            self.dressed.see(text, self._decimal)
         return number
 
     def _codes(self, text: pa.Array) -> Array:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.files.arrow_types import decoded, is_image, is_list, is_text, plain_numbers
-from mai.compiler.data.tables.dates import is_in_utc, like_dates, moments_of
+from mai.compiler.data.tables.dates import is_in_utc, like_dates, like_durations, moments_of
 from mai.compiler.data.tables.numerals import CODE, OTHER, Decimal, number_of, unit_of
 from mai.compiler.data.tables.signs import PercentSigns
 from mai.compiler.data.totals import is_total
@@ -40,7 +40,7 @@ class ColumnSummary:
     lists, `written` one number as a text writes it, where that is not as a number is written, and `odd` an example of a word and of a
     number where there are both. `letters` is how long a word is, in the mean, and `spaces` how many
     spaces are in it. Values of another kind are said in `others`. Dates with an offset are `in_utc`; `like_date` is one
-    of the words where most look like dates, in a form that is not read, `other_sign` one where most are numbers with the other decimal sign,
+    of the words where most look like dates, in a form that is not read, `like_duration` one where most look like durations, `other_sign` one where most are numbers with the other decimal sign,
     `with_unit` one where most are numbers and the same unit, and `code` one where all are digits, and this begins with 0. Where one word alone
     stands among numbers, it stands in the `lone_row`. Where the last number is the sum of all others, it `ends_in_total`.
     Numbers each of which is larger than the one before `are_rising`. The `lacking` words say that there is no value. The first number that is
@@ -61,6 +61,7 @@ class ColumnSummary:
     spaces: float = 0.0
     in_utc: bool = False
     like_date: str | None = None
+    like_duration: str | None = None
     other_sign: str | None = None
     with_unit: str | None = None
     code: str | None = None
@@ -130,7 +131,8 @@ class ColumnReader:
         self.infinite: Counter[str] = Counter()
         self.words, self.letters, self.spaces, self.dates = 0, 0, 0, Numbers()
         self.percents = PercentSigns(name)
-        self.in_utc, self.seeming_dates, self.with_other_sign = False, Sightings(), Sightings()
+        self.in_utc, self.seeming_dates, self.durations = False, Sightings(), Sightings()
+        self.with_other_sign = Sightings()
         self.units: dict[str, Sightings] = {}
         self.code, self.are_digits = "", True  # Digits that begin with 0, and whether all numbers are of digits alone.
         self.last = self.written = self.a_word = self.a_number = self.a_kind = ""
@@ -181,6 +183,7 @@ class ColumnReader:
             self.spaces / max(self.words, 1),
             self.in_utc,
             self.seeming_dates.example(self.words) if kind in ("word", "mixed") else None,
+            self.durations.example(self.words) if counts is None or len(counts) > FEW_NUMBERS else None,
             self.with_other_sign.example(self.words) if kind in ("word", "mixed") else None,
             self._with_unit() if kind == "word" and counts is not None and len(counts) > FEW_NUMBERS else None,
             self.code or None if kind == "word" else None,
@@ -202,14 +205,14 @@ class ColumnReader:
         return gaps, (self.gaps - gaps) + self.infinite
 
     def _ends_in_total(self) -> bool:
-        """Whether the last cell is a number that is the sum of all others, which are lower."""
+        """Whether the last cell is a number that is the sum of all others, which are smaller."""
         last = number_of(self.last, self.decimal)
-        if last is None or last != self.numbers.high:
+        if last is None or abs(last) != max(self.numbers.high, -self.numbers.low):
             return False
-        is_there_twice = self.values is not None and self.values[f"{last:.15g}"] > 1
-        highest_of_others = last if is_there_twice else -np.inf
+        as_large = 0 if self.values is None else sum(self.values[f"{each:.15g}"] for each in {last, -last})
+        largest_of_others = abs(last) if as_large > 1 else 0.0
         sum_of_others = self.numbers.mean * self.numbers.count - last
-        return is_total(last, sum_of_others, highest_of_others, self.numbers.count - 1)
+        return is_total(last, sum_of_others, largest_of_others, self.numbers.count - 1)
 
     def _with_unit(self) -> str | None:
         return next((example for each in self.units.values() if (example := each.example(self.words))), None)
@@ -329,7 +332,8 @@ class ColumnReader:
         moments = moments_of(texts)
         if moments is None:
             self.words += words.total()
-            self.seeming_dates.add({word: words[word] for word in texts.filter(like_dates(texts)).to_pylist()})
+            for seen, like in ((self.seeming_dates, like_dates), (self.durations, like_durations)):
+                seen.add({word: words[word] for word in texts.filter(like(texts)).to_pylist()})
             self._count(words)
         else:
             self.words += words.total()

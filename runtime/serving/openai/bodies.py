@@ -33,6 +33,9 @@ IGNORED = (
     "prompt_cache_key",
 )  # They say nothing of the answer.
 
+# Of a JSON schema: words that say nothing of values, what says that an object has no other properties, tables by names, and plain values.
+REMARKS, NO_OTHERS = ("title", "description", "examples", "$schema", "$id", "$comment"), ("additionalProperties", False)
+NAMED, VALUES = ("properties", "$defs", "definitions"), ("enum", "const", "default")
 Texts = str | list[str] | list[StrictInt] | list[list[StrictInt]]  # One or several, as texts or as tokens.
 OF_SPECS: Mapping[str, tuple[str, str]] = {
     RESPONSE_FORMAT: (
@@ -120,7 +123,23 @@ def is_form_of(text: Text, form: object) -> bool:
     if form.get("type") == "json_object":
         return text.answers.get("type") == "object"
     wanted = form.get("json_schema")
-    return form.get("type") == "json_schema" and isinstance(wanted, dict) and wanted.get("schema") == text.answers
+    if form.get("type") != "json_schema" or not isinstance(wanted, dict):
+        return False
+    return bool(_bare(wanted.get("schema")) == _bare(text.answers))
+
+
+def _bare(schema: Any) -> Any:
+    """A JSON schema without what says nothing of values, as clients add it: names, and that there are no other properties, which there never are."""
+    if isinstance(schema, list):
+        return [_bare(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    said = {name: value for name, value in schema.items() if name not in REMARKS and (name, value) != NO_OTHERS}
+    return {
+        name: {each: _bare(inner) for each, inner in value.items()} if name in NAMED and isinstance(value, dict)
+        else value if name in VALUES else _bare(value)
+        for name, value in said.items()
+    }  # fmt: skip
 
 
 class Message(BaseModel):

@@ -146,7 +146,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"x": X, "y": [3, True]}, "input-dtype", "`y` mixes true or false and numbers"),
     ({"x": [[0.5, np.True_]], "y": [0]}, "input-dtype", "`x` mixes true or false and numbers"),
     ({"x": X, "y": ["3", "4"]}, "input-dtype", "`y` takes numbers: this file has no names of its labels"),
-    ({"x": [["1", "2"]], "y": [0]}, "input-dtype", "`x` is float32, this is a text: `1`"),
+    ({"x": [["1", "2"]], "y": [0]}, "input-dtype", "this is a text: `1` (a number stands without quotes: 1)"),
     ({"x": np.array([[None, "45 %"]]), "y": [0]}, "input-dtype", "`x` is float32, this is a text: `45 %`"),
     ({"x": X, "y": np.array(["a", "b"])}, "input-dtype", "`y` takes numbers: this file has no names"),
     ({"x": X, "y": ["a", 1]}, "input-dtype", "`y` mixes names and numbers: `a` and `1`"),
