@@ -341,9 +341,9 @@ def test_a_file_that_fills_nothing_has_no_answer_to_a_gap(files: Callable[[str],
             ),
         ),
         ("0.8,0.1\n,0\n", ("`area0`: all numbers are far smaller than those that training had, 80 in the middle: 0.8 at most",)),
-        ("3,0.001\n" * 5, ()),
-        ("20,0.02\n" * 6, ("`area1`: all numbers are far smaller than those that training had, 0.5 in the middle: 0.02 at most",)),
-        ("20,0\n" * 6, ()),
+        ("3,0.001\n" * 20, ()),
+        ("20,0.02\n" * 21, ("`area1`: all numbers are far smaller than those that training had, 0.5 in the middle: 0.02 at most",)),
+        ("20,0\n" * 21, ()),
     ],
 )  # fmt: skip
 def test_rows_far_from_what_training_had_are_noted(rows: str, notes: tuple[str, ...], tmp_path: Path) -> None:

@@ -137,10 +137,10 @@ def is_alike(path: Path, stated: Stated) -> bool:
     if not path.is_file() or kind_of(path) != "csv":
         return True
     head, _ = head_of(path)
-    marked = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
-    if stated.encoding is not None and marked is not None and marked.partition("-sig")[0] != stated.encoding.lower():
+    mark = marked(head)
+    if stated.encoding is not None and mark is not None and mark.partition("-sig")[0] != stated.encoding.lower():
         return False
-    _, names = dialect_of(path, replace(stated, encoding=stated.encoding or marked or "utf-8"))
+    _, names = dialect_of(path, replace(stated, encoding=stated.encoding or mark or "utf-8"))
     return stated.separator is None or names is None or len(names) > 1
 
 
@@ -215,10 +215,14 @@ def _decodes(decoder: codecs.IncrementalDecoder, piece: bytes, final: bool = Fal
     return True
 
 
+def marked(head: bytes) -> str | None:
+    """The encoding that the first bytes of a text name; None where they name none."""
+    return next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
+
+
 def _encoding(path: Path, head: bytes) -> str:
-    for mark, name in MARKS.items():
-        if head.startswith(mark):
-            return name
+    if (name := marked(head)) is not None:
+        return name
     if b"\0" in head:
         line = head.count(b"\n", 0, head.index(b"\0")) + 1
         raise bad(
