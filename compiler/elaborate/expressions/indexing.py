@@ -63,7 +63,7 @@ def index(e: Context, env: Environment, expr: ast.Index) -> Binding:
     if isinstance(base, list) and len(items) == 1:
         part = _part(e, env, base, items[0])
         if part is not None:
-            return cut
+            return part
     x = e.value(base, expr.base.span)
     items = _with_other_axes(e, expr, x, items)
     group, axis = _arrays(e, items), -x.type.rank
@@ -185,4 +185,4 @@ def _sliced(e: Context, env: Environment, x: Value, item: ast.Slice, axis: int) 
     cut = e.value(result, item.span)
     if cut.type.shape[axis] == 0 and not names_of(item):
         raise e.fail("index-out-of-range", item.span, f"this slice of an axis of {x.type.shape[axis]} is empty")
-    return part
+    return cut
