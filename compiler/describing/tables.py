@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mai.compiler.data.fields import bad, group_columns
+from mai.compiler.data.files.arrow_types import without
 from mai.compiler.data.tables.dates import HELP, NO_DURATION
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
@@ -198,7 +199,7 @@ def _read(table: TableFile, readers: dict[str, ColumnReader]) -> None:
             raise bad(f"{table.path} has no column `{name}`; it has {few_of(table.columns)}")
     for block in read_blocks(table, [table.columns[name] for name in readers]):
         for name, reader in readers.items():
-            reader.add(block[table.columns[name]])
+            reader.add(without(block[table.columns[name]], table.dialect.absent))
 
 
 def _are_parts(columns: Sequence[ColumnSummary]) -> bool:

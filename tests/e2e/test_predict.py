@@ -355,3 +355,14 @@ def test_rows_far_from_what_training_had_are_noted(rows: str, notes: tuple[str, 
     (tmp_path / "t.csv").write_text(f"area0,area1\n{rows}")
     model = load(tmp_path / "f.onnx", providers="cpu", threads=1)
     assert predict(model, tmp_path / "t.csv", tmp_path / "p.csv", {}).notes == notes
+
+
+def test_what_training_called_absent_is_missing_in_new_rows(tmp_path: Path) -> None:
+    """The columns that are kept stay as they are written."""
+    facts = Facts(low=[1], high=[9], middle=[5], absent=["-999"])
+    described = manifest([real("area", gaps=True)], [], [output("f")]).model_copy(update={"facts": {"area": facts}})
+    is_there = [helper.make_node("Equal", ["area", "area"], ["e"]), helper.make_node("Cast", ["e"], ["f"], to=1)]
+    onnx.save(build(described, is_there), tmp_path / "f.onnx")
+    (tmp_path / "t.csv").write_text("area\n2\n-999\n-999.0\n99\n")
+    predict(load(tmp_path / "f.onnx", providers="cpu", threads=1), tmp_path / "t.csv", tmp_path / "p.csv", {})
+    assert (tmp_path / "p.csv").read_text().split() == ["area,f", "2,1", "-999,0", "-999.0,0", "99,1"]

@@ -32,7 +32,7 @@ class Table(RowSource):
 
     What separates values, the letters' encoding and the decimal sign are found, and told, where they are not said. Rows that lack a value
     are refused, left out (`missing = drop`) or kept: a number is NaN then, a label the one after those with names; rows that lack one of the
-    fields `needs` are left out then, too. Fields in `words` are of names, also where these look like numbers. Dates are days since 1970.
+    fields `needs` are left out then, too; what is `absent` says, besides an empty cell, that there is no value. Fields in `words` are of names, also where these look like numbers. Dates are days since 1970.
     The field `rest` is a vector of all columns that no other field takes, but for those in `without`.
     """
 
@@ -44,6 +44,7 @@ class Table(RowSource):
     decimal: Literal[".", ","] | None = None
     sheet: str | None = None
     missing: Literal["refuse", "keep", "drop"] = "refuse"
+    absent: str | int | float | tuple[str | int | float, ...] = ()
     needs: str | tuple[str, ...] = ()
     words: str | tuple[str, ...] = ()
     rest: str | None = None
@@ -218,6 +219,7 @@ class Table(RowSource):
             vectors=vectors,
             dates=read.dates,
             percents=read.percents,
+            absent=self.absent_values,
             places=Places(rows),
         )
 
@@ -231,4 +233,10 @@ class Table(RowSource):
     def stated(self) -> Stated:
         """What is said of how a text is written."""
         separator = "\t" if self.separator == "tab" else self.separator
-        return Stated(self.encoding, separator, self.decimal, sheet=self.sheet)
+        return Stated(self.encoding, separator, self.decimal, sheet=self.sheet, absent=self.absent_values)
+
+    @property
+    def absent_values(self) -> tuple[str, ...]:
+        """What says that there is no value, as it is written."""
+        values = self.absent if isinstance(self.absent, tuple) else (self.absent,)
+        return tuple(each if isinstance(each, str) else f"{each:.15g}" for each in values)
