@@ -80,9 +80,12 @@ def _print_unread_fields(names: list[str]) -> int:
 def _print_misread_configs(names: list[str], count: int) -> int:
     """Of so many configs of each of the models, or of all; how many there are."""
     several = {name: case for cases, _ in KINDS for name, case in cases.items() if not names or name in names}
-    said = [f"{name}: {what}" for name, case in several.items() for what in misread_configs(case, count)]
-    print(*said, sep="\n")
-    return len(said)
+    number = 0
+    for name, case in several.items():
+        for said in misread_configs(case, count):
+            print(f"{name}: {said}", flush=True)
+            number += 1
+    return number
 
 
 def _be_quiet() -> None:
