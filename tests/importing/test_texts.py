@@ -103,7 +103,7 @@ def test_texts_with_times(tmp_path: Path) -> None:
     folder = folder_of(tmp_path, predict_timestamps=True)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         (folder / name).write_text((folder / name).read_text().replace("<s>", "<|notimestamps|>"))
-    with pytest.raises(MaiError, match="`predict_timestamps` is true, and tokenizer.json puts"):
+    with pytest.raises(MaiError, match="`predict_timestamps` is true, and"):
         import_folder(folder, tmp_path / "m.mai")
 
 
