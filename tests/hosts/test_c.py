@@ -27,7 +27,7 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.arrays import Array
 from mai.runtime.model.data import data_path
-from mai.runtime.model.manifest import MANIFEST_KEY, DateForm, Facts
+from mai.runtime.model.manifest import MANIFEST_KEY
 from tests.support.hosts import TEXT
 
 pytestmark = pytest.mark.slow
@@ -304,58 +304,12 @@ def test_a_word_that_training_never_saw(host: Host, files: Path, gaps: bool | No
             assert next(iter(reversed(plain(**others, label="white").values()))) == number
 
 
-@pytest.mark.parametrize(
-    ("form", "values", "help"),
-    [
-        ("day", [np.nan, 19844, 25000, 0], None),
-        ("day", [19844, 20240502], "2024-03-14 is 19796"),
-        ("time", [20240600], "2024-03-14 is 19796"),
-        ("day", [2024], "2024-01-01 is 19723"),
-        ("day", [45351], "2024-02-29 is 19782"),
-        ("time", [45413.375], "2024-05-01 is 19844"),
-        ("utc", [45365.1], "2024-03-14 is 19796"),
-        ("utc", [1714555800], "2024-03-14 is 19796"),
-        ("day", [1714555800123456789], "2024-03-14 is 19796"),
-        ("day", [1e30], "2024-03-14 is 19796"),
-        ("day", [-1e5], "2024-03-14 is 19796"),
-        ("day", [np.inf], ""),
-        (None, [20240501], None),
-        (None, [1, -np.inf], ""),
-    ],
-)
-def test_a_field_of_the_data(
-    host: Host, files: Path, form: DateForm | None, values: list[float], help: str | None
-) -> None:
-    """Its numbers are finite and its dates near those of the data, as in Python, which takes dates in words, too."""
-    facts = Facts(low=[10957], high=[19844], middle=[15000], dates=[form])
-    path = with_manifest(
-        files / "flow.far.onnx", f"{form}", lambda whole: whole.update(facts={"x": facts.model_dump()})
-    )
-    x, plain = np.array(values, np.float32)[:, None], load(path, providers="cpu")
-    call = host.call(host.load(path))
-    if help is None:
-        host.give(call, "x", x)
-        return
-    with pytest.raises(ModelError) as wanted:
-        plain(x=x)
-    with pytest.raises(ModelError) as refused:
-        host.give(call, "x", x)
-    assert str(refused.value) == wanted.value.message + (f" ({help})" if help else "")
-
-
 def with_port(path: Path, stem: str, **changes: object) -> Path:
     """A file whose manifest says something else of its port `label`."""
-    return with_manifest(
-        path, stem, lambda whole: next(p for p in whole["inputs"] if p["name"] == "label").update(changes)
-    )
-
-
-def with_manifest(path: Path, stem: str, change: Callable[[dict[str, Any]], None]) -> Path:
-    """A file whose manifest says something else."""
     model = onnx.load(path)
     entry = next(p for p in model.metadata_props if p.key == MANIFEST_KEY)
     manifest = json.loads(entry.value)
-    change(manifest)
+    next(p for p in manifest["inputs"] if p["name"] == "label").update(changes)
     entry.value = json.dumps(manifest)
     out = path.with_name(f"{stem}.onnx")
     onnx.save(model, out)

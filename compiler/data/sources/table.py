@@ -197,7 +197,6 @@ class Table(RowSource):
             decimal=common_sign(tables),
             vectors=vectors,
             dates=read.dates,
-            percents=read.percents,
             places=Places(rows),
         )
 

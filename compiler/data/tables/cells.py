@@ -13,10 +13,9 @@ from mai.compiler.data.fields import EXACT, NO_LABEL, bad
 from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text, lacks_values, plain_numbers
 from mai.compiler.data.tables.dates import HELP, DatesOrNumbers, days_of, is_in_utc, moments_of, notes_of_dates, ways_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, is_word, number_of
-from mai.compiler.data.tables.signs import PercentSigns
 from mai.compiler.data.totals import LastOfColumn, Rounding
 from mai.runtime.arrays import Array
-from mai.runtime.inputs.cells import LACKING, MISSING, notes_of_lacking
+from mai.runtime.inputs.cells import LACKING, MISSING, note_of_lacking
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ class Column:
         self.in_utc: bool | None = None
         self.dressed = self.in_brackets = self.code = ""
         self._rounding = Rounding()
-        self.kinds, self.percents = DatesOrNumbers(name), PercentSigns(name)
+        self.kinds = DatesOrNumbers(name)
         self.names, self.lacking_words = dict[str, int](), dict[str, None]()
         self.are_words: bool | None = None
         self.missing, self.row, self.last = 0, 0, LastOfColumn()
@@ -103,8 +102,8 @@ class Column:
         if self.code:
             names = f"`words = {self.field}`" if self.role == "label" else "a field of labels, in `words`,"
             yield f"column `{self.name}`: `{self.code}` is read as the number {int(self.code)} ({names} has names)"
-        labels = [word for word in self.names if word not in self._keeps] if self.role == "label" else []
-        yield from notes_of_lacking(self.name, [*self.lacking_words], labels)
+        if self.lacking_words:
+            yield note_of_lacking(self.name, [*self.lacking_words])
         yield from self._rounding.notes(self.name)
 
     # ------------------------------------------------------------ kinds of columns
@@ -140,11 +139,11 @@ class Column:
             return self._numbers(self._days(array))
         if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
             array = array.cast(pa.float64())
-            self._take(array, array)
+            self.kinds.take_numbers(array, self._in_file)
             return self._numbers(array)
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
             self._become(NUMBERS, array, 0)
-            self._take(array, array)
+            self.kinds.take_numbers(array, self._in_file)
             return self._numbers(array)
         what = "dates or times" if pa.types.is_temporal(kind) else f"values of the kind {kind}"
         raise self._wrong(f"holds {what}, the spec has numbers", "keep what the model needs of them as numbers")
@@ -163,11 +162,6 @@ class Column:
         if self.role == "label":
             return self._whole(numbers)
         return self._real(numbers) if self.role == "real" else numbers.astype(np.float64)
-
-    def _take(self, numbers: pa.Array, cells: pa.Array) -> None:
-        """Look at the next numbers, and at the cells that they stand in. Raises `MaiError`."""
-        self.kinds.take_numbers(numbers, self._in_file)
-        self.percents.take_one_way(cells, self._in_file)
 
     def _real(self, numbers: Array) -> Array:
         with np.errstate(over="ignore"):
@@ -229,7 +223,7 @@ class Column:
         if numbers is None:
             return self._parsed_slowly(text)
         self._become(NUMBERS, text, 0)
-        self._take(numbers, text)
+        self.kinds.take_numbers(numbers, self._in_file)
         return numbers
 
     def _note_code(self, text: pa.Array) -> None:
@@ -254,7 +248,7 @@ class Column:
         if WORDS in kinds:
             raise self._words_for_numbers(text, [place for place, kind in enumerate(kinds) if kind is WORDS])
         array = pa.array(numbers, pa.float64())
-        self._take(array, text)
+        self.kinds.take_numbers(array, self._in_file)
         return array
 
     def _words_for_numbers(self, text: pa.Array, places: Sequence[int]) -> MaiError:

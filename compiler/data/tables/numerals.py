@@ -12,8 +12,6 @@ Decimal = Literal[".", ","]
 OTHER: dict[Decimal, Decimal] = {".": ",", ",": "."}
 NAMES: dict[Decimal, str] = {".": "a decimal point", ",": "a decimal comma"}
 MINUS = "\u2212"  # As books and pages print it.
-PERCENT = "%"
-SHOWN_AS = "a cell that a spreadsheet shows as 45 % holds 0.45"
 BLANK = "[\\s\u00a0\u202f]?"
 APART = "[ '\u2019\u00a0\u202f]"  # Between thousands, whatever the decimal sign is: `1 234,5`, `1'234.50`.
 

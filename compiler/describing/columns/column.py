@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 from mai.compiler.data.files.arrow_types import decoded, is_image, is_list, is_text, plain_numbers
 from mai.compiler.data.tables.dates import is_in_utc, like_dates, moments_of
 from mai.compiler.data.tables.numerals import CODE, OTHER, Decimal, number_of, unit_of
-from mai.compiler.data.tables.signs import PercentSigns
 from mai.compiler.data.totals import is_total
 from mai.compiler.describing.columns.numbers import Numbers
 from mai.compiler.describing.columns.turns import Turns, are_messages
@@ -44,7 +43,7 @@ class ColumnSummary:
     `with_unit` one where most are numbers and the same unit, and `code` one where all are digits, and this begins with 0. Where one word alone
     stands among numbers, it stands in the `lone_row`. Where the last number is the sum of all others, it `ends_in_total`.
     Numbers each of which is larger than the one before `are_rising`. The `lacking` words say that there is no value. The first number that is
-    not finite stands in the `row_of_infinite`. Of conversations, `turns` says more. Where some numbers have a percent sign and others none, these are of `two_units`.
+    not finite stands in the `row_of_infinite`. Of conversations, `turns` says more.
     """
 
     name: str
@@ -71,7 +70,6 @@ class ColumnSummary:
     lacking: tuple[str, ...] = ()
     row_of_infinite: int | None = None
     turns: Turns | None = None
-    two_units: str | None = None
 
     @property
     def is_identifier(self) -> bool:
@@ -129,7 +127,6 @@ class ColumnReader:
         # Texts that are words beside words, and no finite number beside numbers.
         self.infinite: Counter[str] = Counter()
         self.words, self.letters, self.spaces, self.dates = 0, 0, 0, Numbers()
-        self.percents = PercentSigns(name)
         self.in_utc, self.seeming_dates, self.with_other_sign = False, Sightings(), Sightings()
         self.units: dict[str, Sightings] = {}
         self.code, self.are_digits = "", True  # Digits that begin with 0, and whether all numbers are of digits alone.
@@ -191,7 +188,6 @@ class ColumnReader:
             tuple(gaps) if kind == "word" else (),
             self.row_of_infinite or None,
             self.turns,
-            self.percents.both if kind in ("number", "whole") else None,
         )  # fmt: skip
 
     def _gaps_and_words(self, are_words: bool) -> tuple[Counter[str], Counter[str]]:
@@ -252,7 +248,6 @@ class ColumnReader:
             there = values.drop_null()
             self._take_dates(there, Counter(there.cast(pa.string()).to_pylist()))
         elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            self._note_percents(values)
             self._take_numbers(_floats(values.cast(pa.int8()) if pa.types.is_boolean(kind) else values))
         elif pa.types.is_null(kind):
             self.missing += len(values)
@@ -270,7 +265,6 @@ class ColumnReader:
         empty = pc.equal(text.fill_null(""), "")
         self.missing += empty.true_count
         there = text.filter(pc.invert(empty))
-        self._note_percents(text)
         numbers = plain_numbers(there, self.decimal)
         if numbers is not None:
             codes = self._note_codes(there)
@@ -279,11 +273,6 @@ class ColumnReader:
             self._take_texts(_counted(there))
             if self.a_word and not self.row_of_word:
                 self.row_of_word = self.rows - len(text) + pc.index(text, self.a_word).as_py() + 1
-
-    def _note_percents(self, values: pa.Array) -> None:
-        """Note the first numbers with a percent sign and without, which the last rows are."""
-        first = self.rows - len(values) + 1
-        self.percents.take(values, lambda place: f"row {first + place:,}")
 
     def _note_codes(self, texts: pa.Array) -> bool:
         """Whether one of some numbers, as they are written, begins with a 0 that a number has not."""

@@ -88,14 +88,6 @@ def test_cells_are_read_as_they_are_shown(tmp_path: Path) -> None:
     assert table.notes == ("without a line above the names of its columns: `Prices of 2024`",)
 
 
-@pytest.mark.parametrize(("text", "number"), [("1.231,70 €", "1231,7"), ("1,231.70 €", "1231.7"), ("k.A.", "1231.7")])
-def test_numbers_in_cells_have_the_sign_of_those_in_texts(text: str, number: str, tmp_path: Path) -> None:
-    """A number in a cell has no decimal sign, and agrees with whatever texts have."""
-    table = open_table(write(tmp_path / "a.xlsx", {"One": [["x"], [1231.7], [text], [3]]}), Stated())
-    assert cells_of(table) == {"x": [number, text, "3"]}
-    assert table.dialect.decimal == number[-2]
-
-
 def test_a_value_that_is_merged_down_is_that_of_each_row(tmp_path: Path) -> None:
     rows = [["g", "x", "y"], ["a", 1, 2], [None, 3, 4], [None, 5, 6], ["b", 7, 8]]
     assert cells_of(open_table(write(tmp_path / "a.xlsx", {"One": rows}, "A2:A4"), Stated()))["g"] == [*"aaab"]
