@@ -125,7 +125,7 @@ class Ahead:
             return is_back and self.along(node.inputs[0]) == node.attributes["axis"]
         if node.op not in (Flip, Cumsum) or not node.attributes.get("reverse", True):
             return False
-        return self.along(node.inputs[0]) == node.attributes["axis"]
+        return bool(self.along(node.inputs[0]) == node.attributes["axis"])
 
     def sees_beyond(self, node: Node) -> bool:
         """Windows that reach to places after their own."""

@@ -193,6 +193,11 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "a number that is 0 in a file": (scaled("(1e-30 * 1e-30)", ""), ["number-too-small"]),
     "a number in a list that is 0 in a file": (scaled("[1, 1e-60]", ""), ["number-too-small"]),
     "a number in a table that is 0 in a file": (scaled("([[1, 1e-60], [2, 3]] @ x)", ""), ["number-too-small"]),
+    "a setting that is 0 in a file": ("export f(x: [2], e: real = 1e-60) -> [2] { return x + e }\n", ["number-too-small"]),
+    "a first value that is 0 in a file": (
+        "net f(x: [2]) -> [2] {\n  param w: [2] = 1e-60\n  return w * x\n}\n" + POINTS.splitlines()[0] + "\n"
+        + train(SQUARES), ["number-too-small"],
+    ),
     "a number near 0": (scaled("1e-40", ""), []),
     "a range of too many numbers": (scaled("sum(range(10^9) * x[0])", ""), ["large-tensor"]),
 }  # fmt: skip
