@@ -157,10 +157,9 @@ def _raw(results: Mapping[str, Array], ending: str) -> bytes:
     """The bytes of a file of arrays; a `.npy` holds the first result alone."""
     if ending == ".npz":
         return as_npz(results, zipfile.ZIP_DEFLATED)
-    name, first = next(iter(results.items()))
     file = io.BytesIO()
     if ending == ".npy":
-        np.save(file, first)
+        np.save(file, next(iter(results.values())))
     else:
         file.write(json.dumps({name: array.tolist() for name, array in results.items()}).encode() + b"\n")
     return file.getvalue()
