@@ -126,7 +126,7 @@ def _has_truth(values: list[Any] | tuple[Any, ...]) -> bool:
 
 
 def of_torch(tensor: Any) -> Array:
-    """The numbers of a tensor of torch on any device; reals of a kind that numpy does not have, as bfloat16, in float32, which has all of them.
+    """The numbers of a tensor of torch [...] on any device; reals of a kind that numpy does not have, as bfloat16, in float32, which has all of them.
 
     Raises:
         TypeError, RuntimeError: it has no form in numpy: it is sparse, or on the device `meta`.
