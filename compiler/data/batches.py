@@ -170,7 +170,7 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, t
     single = () if finite.all_of_them else notes_of_single(trained, fields, labels)
     return Dataset(
         Ordered(epochs(count, seed), examples), count, aside[0], finite.tokenizer, labels, aside[1],
-        (*finite.notes, *notes_of_unknown(matched, trained_labels), *single, *copies),
+        (*finite.notes, *(notes_of_unknown(matched, labels) if finite.has_gaps else ()), *single, *copies),
         facts=facts_of_rows(rows, fields, parts.train, finite), decimal=finite.decimal, examples=examples,
         places=_places(finite, parts),
     )  # fmt: skip
