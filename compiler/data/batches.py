@@ -328,14 +328,18 @@ def _check_truths(name: str, rows: Rows) -> None:
 
 def _check_finite(name: str, rows: Rows) -> None:
     with np.errstate(over="ignore"):
-        if rows.dtype.kind == "f" and not np.isfinite(np.array(limits(rows), np.float32)).all():
-            help = (
-                "put a number there; of a table or of arrays, `missing = drop` leaves rows with NaN out, and "
-                "`missing = keep` keeps them, for `fill(x)` and `missing(x)`"
-            )
-            raise bad(
-                f"`{name}` holds values that are not finite (NaN or infinite): in row {_unfinite(rows):,}", help=help
-            )
+        ends = np.array(limits(rows))
+        if rows.dtype.kind != "f" or np.isfinite(ends.astype(np.float32)).all():
+            return
+        row = _unfinite(rows)
+    if np.isfinite(ends).all():
+        message = f"`{name}` holds numbers of more than 3.4e38, the largest of 32 bits: in row {row:,}"
+        raise bad(message, help="write it in another unit")
+    help = (
+        "put a number there; of a table or of arrays, `missing = drop` leaves rows with NaN out, and "
+        "`missing = keep` keeps them, for `fill(x)` and `missing(x)`"
+    )
+    raise bad(f"`{name}` holds values that are not finite (NaN or infinite): in row {row:,}", help=help)
 
 
 def _unfinite(rows: Rows) -> int:
