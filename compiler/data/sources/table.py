@@ -13,9 +13,9 @@ from mai.compiler.data.fields import bad, check_fields_named, check_label_count,
 from mai.compiler.data.files.paths import find_files, listed
 from mai.compiler.data.places import Places
 from mai.compiler.data.row_source import RowSource, Wanted
-from mai.compiler.data.source_kinds import Finite, Reading, Request, Source
+from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.tables.dialect import Stated
-from mai.compiler.data.tables.kinds import SUFFIXES, is_table, kind_of
+from mai.compiler.data.tables.kinds import SUFFIXES, is_table
 from mai.compiler.data.tables.rest import rest_of
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError, Word
@@ -23,7 +23,6 @@ from mai.spec.diagnostics import MaiError, Word
 if TYPE_CHECKING:
     from mai.compiler.data.tables.files import TableFile
 
-OF_KINDS = {"sheet": {"sheet"}, "separator": {"csv"}, "encoding": {"csv", "jsonl"}}  # What settings are of.
 SMALL = 1 << 22  # Bytes of a file that `mai check` reads, where its first cells are no plain values.
 
 
@@ -79,25 +78,6 @@ class Table(RowSource):
                 raise bad(f"`rest` is a field, and there is no `{self.rest}`", word=Word(self.rest, None))
             if type_.dtype is not DType.REAL or type_.rank != 1:
                 raise bad(f"`rest` is a vector of real numbers: `{self.rest}: [N]`", word=Word(self.rest, None))
-
-    def check_files(self, base: Path) -> None:
-        super().check_files(base)
-        self._check_kinds(base)
-
-    def read(self, request: Request) -> Reading:
-        if not request.files:
-            self._check_kinds(request.base)
-        return super().read(request)
-
-    def _check_kinds(self, base: Path) -> None:
-        """Raise `MaiError` for a setting that says nothing of any file."""
-        stated = [setting for setting in OF_KINDS if getattr(self, setting) is not None]
-        paths = [listed(each) for each in (self.path, self.validation, self.test) if stated and each is not None]
-        files = [file for each in paths for file in self.find(base, each)]
-        for setting in stated:
-            if not OF_KINDS[setting] & set(map(kind_of, files)):
-                which = "spreadsheets" if setting == "sheet" else "tables in text"
-                raise bad(f"`{setting}` is of {which}, and {files[0]} is none")
 
     def check_columns(self, base: Path, fields: Mapping[str, Type]) -> None:
         super().check_columns(base, fields)
@@ -217,7 +197,6 @@ class Table(RowSource):
             decimal=common_sign(tables),
             vectors=vectors,
             dates=read.dates,
-            percents=read.percents,
             places=Places(rows),
         )
 

@@ -93,7 +93,7 @@ def _rows_of_csv(path: Path, stated: Stated) -> Iterator[dict[str, object]]:
         return
     places = {name: names.index(written) for name, written in name_columns(path, names).items()}
     rows = csv.reader(lines_of_head(path, dialect)[dialect.above :], delimiter=dialect.separator)
-    for row in islice(rows, 1 + dialect.below, None):
+    for row in islice(rows, 1, None):
         if len(row) == len(names):  # A value of several lines has other widths.
             yield {name: row[place].strip() for name, place in places.items()}
 
