@@ -335,7 +335,10 @@ def _check_finite(name: str, rows: Rows) -> None:
     if np.isfinite(ends).all():
         message = f"`{name}` holds numbers of more than 3.4e38, the largest of 32 bits: in row {row:,}"
         raise bad(message, help="write it in another unit")
-    help = "leave the row out, or put a number there; of a table, `missing = drop` and `keep` take what is missing"
+    help = (
+        "put a number there; of a table or of arrays, `missing = drop` leaves rows with NaN out, and "
+        "`missing = keep` keeps them, for `fill(x)` and `missing(x)`"
+    )
     raise bad(f"`{name}` holds values that are not finite (NaN or infinite): in row {row:,}", help=help)
 
 

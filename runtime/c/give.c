@@ -117,7 +117,8 @@ static int give(mai_call *call, const char *input, mai_type type, const void *va
   if (!count_within(rank, whole, types[type].width)) return fail("the sizes of `%s` are more than any memory holds", input);
   size_t count = count_of(rank, whole);
   if (count && !values) return fail("there are no numbers for `%s`", input);
-  return check_numbers(port, values, count) && keep(call, port, values, count * types[type].width, rank, whole);
+  if (!check_numbers(port, values, count) || (type == MAI_FLOAT && !check_field(call->model, port, values, count))) return 0;
+  return keep(call, port, values, count * types[type].width, rank, whole);
 }
 
 int mai_give_floats(mai_call *call, const char *input, const float *values, int rank, const int64_t *dims) {

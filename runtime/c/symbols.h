@@ -8,6 +8,7 @@
 #define begin_states mai_own_begin_states
 #define cancels_of mai_own_cancels_of
 #define check_arrival mai_own_check_arrival
+#define check_field mai_own_check_field
 #define check_prompt mai_own_check_prompt
 #define check_range mai_own_check_range
 #define check_sizes mai_own_check_sizes

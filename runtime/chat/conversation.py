@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mai.runtime.arrays import Array
 from mai.runtime.chat.pieces import before_stops, text_pieces
-from mai.runtime.chat.template import UNAVAILABLE, Message, render
+from mai.runtime.chat.template import UNAVAILABLE, Message, check_variables, render_whole
 from mai.runtime.errors import ModelError
 from mai.runtime.text.prompts import NOTHING, encode_text
 from mai.runtime.text.scores import Scored, score_turns
@@ -42,12 +42,12 @@ class Conversation:
             model: a file that grows a text, whose manifest has a chat template.
             system: what the model is told first.
             stops: texts that end an answer, and are not part of it.
-            variables: what the template reads besides, by name.
+            variables: what the template reads besides, by name, as `enable_thinking`.
             log_probs: keep `scores` of answers, with those of so many of the likeliest tokens of each turn; None: keep none.
             settings: those of the file, as `temperature`. Each answer draws with a seed of its own: the first with `seed`, the next with one more.
 
         Raises:
-            ModelError: `chat-unavailable`: the file has no chat template, no tokenizer, or grows no text.
+            ModelError: `chat-unavailable`: the file has no chat template, no tokenizer, or grows no text. `input-unknown`: its template reads no such variable.
         """
         self.model, self.tools, self.count = model, tools, count
         self._stops, self._variables, self._settings = _checked(stops), dict(variables or {}), settings
@@ -55,6 +55,7 @@ class Conversation:
         if chat is None or tokenizer is None or text is None:
             help = "`mai import` takes it from a folder; a spec names it: text(tokenizer = ..., chat = ...)"
             raise ModelError(UNAVAILABLE, f"{model.path.name} has no chat template", help)
+        check_variables(chat, self._variables)
         self._chat, self._tokenizer, self._text = chat, tokenizer, text
         self._system: list[Message] = [] if system is None else [{"role": "system", "content": system}]
         self.messages: list[Message] = list(self._system)
@@ -64,8 +65,9 @@ class Conversation:
         self._turns: Turns | None = None
 
     def reset(self) -> None:
-        """Forget all messages but the system's."""
+        """Forget all messages but the system's, and draw the next answer with the first seed: the same messages get the same answers."""
         self.messages = list(self._system)
+        self._answers = 0
 
     def say(self, text: str, timeout: object = None) -> Iterator[str]:
         """The answer to a message of the user's, in pieces. Both join `messages`; of an answer that is left early, what there was of it."""
@@ -116,7 +118,7 @@ class Conversation:
 
     def _prompt(self) -> Array:
         """The tokens [length] of the messages as they stand; the template writes the special ones."""
-        text = render(self._chat, self.messages, self.tools, **self._variables)
+        text = render_whole(self._chat, self.messages, self.tools, **self._variables)
         prompt = encode_text(self.model.prompt_port, text, self._tokenizer)
         if not len(prompt):
             raise ModelError(UNAVAILABLE, "the chat template makes nothing of these messages")

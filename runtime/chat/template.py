@@ -6,8 +6,9 @@ messages, tools and words.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,27 +20,82 @@ if TYPE_CHECKING:
 
 Message = Mapping[str, object]  # `role` and `content`, and what else a template knows, as `tool_calls`.
 DEFAULT, WITH_TOOLS = "default", "tool_use"  # Names of templates, where there are several.
+OF_CONVERSATIONS = frozenset({"messages", "tools"})
 UNAVAILABLE = "chat-unavailable"
+ALWAYS_READ = (
+    "user",
+    "assistant",
+)  # Roles that every template knows; of an assistant it may leave out what was thought.
 
 
-def render(chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | None = None, **more: object) -> str:
+class Arguments(dict[str, object]):
+    """The arguments of a call of a tool: a table to a template that reads one, and their own JSON to one that writes them as a text."""
+
+    def __init__(self, text: str, table: Mapping[str, object]) -> None:
+        super().__init__(table)
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __add__(self, other: str) -> str:
+        return self.text + other
+
+    def __radd__(self, other: str) -> str:
+        return other + self.text
+
+
+def render(chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | None = None, /, **more: object) -> str:
     """The text that an answer to messages goes on from.
 
     Args:
         chat: the templates of a file, and its special tokens.
         messages: in their order, `{"role": "user", "content": "hello"}` each; a `system` message first, where there is one.
         tools: functions that the model may call, as JSON schemas: `{"type": "function", "function": {...}}`.
-        more: variables that the template reads besides.
+        more: variables that the template reads besides, as `enable_thinking`.
 
     Raises:
         ModelError: `chat-unavailable`: the template cannot be read, refuses these messages, or fails.
     """
     _check(messages, "a message", "role")
     _check(tools or (), "a tool")
-    variables = {**chat.words, "add_generation_prompt": True, **more, "documents": None}
+    variables = {**chat.words, "add_generation_prompt": True, "documents": None, **more}
     data: dict[str, object] = _plain({**variables, "messages": list(messages), "tools": list(tools) if tools else None})
     with _failures_told():
         return _compiled(_chosen(chat, bool(tools))).render(**data)
+
+
+def render_whole(
+    chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | None = None, /, **more: object
+) -> str:
+    """The same, where the template leaves out none of it: no variable, no tools, and no message, as one of a role that it does not know.
+
+    Messages of other roles than the two of every template are written again, each with a mark, and the marks are sought in what comes.
+
+    Raises:
+        ModelError: as `render` does; `chat-unavailable`: a message or the tools would be left out; `input-unknown`: a variable.
+    """
+    check_variables(chat, more)
+    text = render(chat, messages, tools, **more)
+    if tools and "tools" not in names_read(_chosen(chat, True)):
+        raise ModelError(
+            UNAVAILABLE, "the chat template reads no tools: the model would not know of them", "leave them out"
+        )
+    marks = {
+        i: f"48151623{i:04}"
+        for i, message in enumerate(messages)
+        if message["role"] not in ALWAYS_READ and isinstance(message.get("content"), str)
+    }
+    marked = [{**m, "content": f"{m['content']} {marks[i]}"} if i in marks else m for i, m in enumerate(messages)]
+    try:
+        seen = render(chat, marked, tools, **more) if marks else text
+    except ModelError:  # It reads what a message says, and refuses another text.
+        return text
+    for i, mark in marks.items():
+        if mark not in seen:
+            role = str(messages[i]["role"])[:60]
+            raise ModelError(UNAVAILABLE, f"the chat template leaves out message {i + 1}, of the role `{role}`")
+    return text
 
 
 def check_template(source: str) -> None:
@@ -52,6 +108,21 @@ def check_template(source: str) -> None:
         raise ModelError(UNAVAILABLE, said)
 
 
+def check_variables(chat: Chat, names: Collection[str]) -> None:
+    """Raise `ModelError`, `input-unknown`, for a variable that no template of a file reads: it would change nothing, without a word."""
+    if not names:
+        return
+    read = frozenset[str]().union(*map(names_read, chat.templates.values())) - OF_CONVERSATIONS
+    for name in names:
+        if name in OF_CONVERSATIONS:
+            raise ModelError("input-unknown", f"`{name}` of a chat template is what a conversation has itself")
+        if name not in read:
+            near = get_close_matches(name, read, n=1)
+            help = f"did you mean `{near[0]}`?" if near else f"it reads {', '.join(sorted(read)) or 'messages alone'}"
+            raise ModelError("input-unknown", f"the chat template reads no variable `{name[:60]}`", help)
+
+
+@lru_cache(maxsize=8)
 def names_read(source: str) -> frozenset[str]:
     """The variables that a template reads. Raises `ModelError`, `chat-unavailable`."""
     from jinja2.meta import find_undeclared_variables
@@ -96,6 +167,8 @@ def _plain(value: object) -> Any:
         return value
     if isinstance(value, str):
         return str.__str__(value)
+    if isinstance(value, Arguments):
+        return Arguments(value.text, _plain(dict(value)))
     if isinstance(value, Mapping):
         return {_plain(name): _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -31,15 +31,18 @@ def chat(
             help="How many of the likeliest tokens to print beside each token of an answer, with their log-probabilities; the token may be one of them.",
         ),
     ] = None,
+    variable: Annotated[
+        list[str] | None,
+        Option(help="What the chat template reads besides: enable_thinking=false. May be said several times."),
+    ] = None,
     threads: Threads = None,
     provider: Provider = None,
 ) -> None:
     """Talk with a compiled file: mai chat my-llama.generate.onnx
 
-    A line is a message; /reset begins anew, /quit ends, and Ctrl-C ends an answer.
+    A line is a message; /reset begins anew, with the first seed, too; /quit ends, and Ctrl-C ends an answer.
     """
     from mai.runtime.commands.chatting import Said, chat_with_file
 
-    chat_with_file(
-        model, values or [], Said(system, tools, tuple(stop or ()), count, seed, logprobs), provider, threads
-    )
+    said = Said(system, tools, tuple(stop or ()), count, seed, logprobs, tuple(variable or ()))
+    chat_with_file(model, values or [], said, provider, threads)

@@ -15,6 +15,7 @@ from mai.runtime.chat.template import Message
 from mai.runtime.errors import ModelError
 from mai.runtime.files import read_text, reason
 from mai.runtime.inputs.arguments import unknown_name_error
+from mai.runtime.inputs.labels import TRUTHS
 from mai.runtime.inputs.values import parse_value, split_word
 from mai.runtime.model.loader import load
 from mai.runtime.model.model import Model
@@ -35,6 +36,7 @@ class Said:
     count: int | None = None
     seed: int | None = None
     log_probs: int | None = None
+    variables: tuple[str, ...] = ()
 
 
 def chat_with_file(path: Path, words: list[str], said: Said, provider: str | None, threads: int | None) -> None:
@@ -45,8 +47,9 @@ def chat_with_file(path: Path, words: list[str], said: Said, provider: str | Non
     count = settings.pop(text.count, said.count) if text and isinstance(text.count, str) else said.count
     tools = None if said.tools is None else read_tools(said.tools)
     conversation = Conversation(
-        model, system=said.system, tools=tools, stops=said.stops, count=count, log_probs=said.log_probs, **settings
-    )
+        model, system=said.system, tools=tools, stops=said.stops, count=count, log_probs=said.log_probs,
+        variables=dict(map(read_variable, said.variables)), **settings
+    )  # fmt: skip
     say(f"{RESET} begins anew, {QUIT} or the end of the input ends, Ctrl-C ends an answer", err=True)
     converse(conversation, _line)
 
@@ -117,6 +120,19 @@ def _settings(model: Model, words: list[str]) -> dict[str, Any]:
             raise unknown_name_error(name, list(model.settings))
         values[name] = parse_value(model.settings[name], value, None)
     return values
+
+
+def read_variable(word: str) -> tuple[str, object]:
+    """The name and the value of `NAME=VALUE`: a truth value, a number, a list or a table in JSON's notation; anything else is a text.
+
+    Raises:
+        ModelError: `input-unknown`: there is no `=` in it.
+    """
+    name, text = split_word(word)
+    try:
+        return name, json.loads(text.lower() if text.lower() in TRUTHS else text)
+    except (ValueError, RecursionError):
+        return name, text
 
 
 def read_tools(path: Path) -> list[Message]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.cells import is_missing
+from mai.runtime.inputs.cells import is_missing, is_number
 from mai.runtime.inputs.shapes import NO_LIMITS, Ports, Sizes, check_shape, check_sizes, is_one_example
 from mai.runtime.model.manifest import Port
 
@@ -20,13 +20,15 @@ ONE_LENGTH = (
     "-1 is no token: all rows have one length here, since more of the model reads them than the text that grows"
 )
 
+SHOWN = 40  # Letters of a text that a message repeats.
 BATCH = "batch"  # The setting that says how many examples there are, of a file without inputs.
 UNLIKE_NUMBERS = {"O": "no number that fits", "U": "a text", "S": "bytes", "T": "a text"}  # By numpy's kind of a dtype.
 
 
 def prepare(
-    inputs: Ports, settings: Ports, values: Mapping[str, object], least: Sizes = NO_LIMITS, most: Sizes = NO_LIMITS
-) -> dict[str, Array]:
+    inputs: Ports, settings: Ports, values: Mapping[str, object], least: Sizes = NO_LIMITS, most: Sizes = NO_LIMITS,
+    trained: Collection[str] = (),
+) -> dict[str, Array]:  # fmt: skip
     """Turn a caller's values into the arrays that a session takes.
 
     One example of an input, or a batch of one, stands for each of a batch of the others.
@@ -35,6 +37,7 @@ def prepare(
         inputs, settings: the ports that there are, by name.
         values: numbers, nested lists or arrays by name; a value of None counts as left out.
         least, most: the smallest and largest sizes of dimensions, by the names of the dimensions.
+        trained: the names of the inputs that were fields of real numbers in the training data, which take no infinite one.
 
     Returns:
         Arrays by name, in the ports' dtypes, inputs with the batch as their first axis. Settings that were left out are
@@ -50,6 +53,8 @@ def prepare(
             raise _no_batch(inputs) if name == BATCH and inputs else unknown_name_error(name, [*inputs, *settings])
         if value is not None:
             feed[name] = _to_port(port, value)
+            if name in trained:
+                _check_finite(port, feed[name])
     check_all_there(inputs, settings, feed)
     check_sizes(inputs, {name: feed[name].shape for name in inputs}, least, most)
     return feed | _repeat_single_examples(inputs, feed)
@@ -104,7 +109,7 @@ def as_array(port: Port, value: object) -> Array:
         return array
     except ValueError as error:
         mixes = isinstance(value, (list, tuple)) and any(isinstance(each, str) for each in value)
-        why = "mixes texts and numbers" if mixes else "is not a regular array: its rows differ in length"
+        why = "mixes texts and numbers, or lists" if mixes else "is not a regular array: its rows differ in length"
         raise ModelError("input-shape", f"`{port.name}` {why}") from error
     except TypeError as error:  # Of a list of such tensors.
         raise _no_array_error(port, error) from error
@@ -171,8 +176,7 @@ def _cast(port: Port, array: Array) -> Array:
     if array.dtype == wanted:
         return array
     if array.dtype.kind not in "biuf" or (wanted.kind == "b") != (array.dtype.kind == "b"):
-        actual = UNLIKE_NUMBERS.get(array.dtype.kind, str(array.dtype))
-        raise ModelError("input-dtype", f"`{port.name}` is {port.dtype}, this is {actual}")
+        raise _no_number_error(port, array)
     with np.errstate(invalid="ignore", over="ignore"):
         cast = array.astype(wanted)
     lost = cast != array if wanted.kind == "i" else np.isinf(cast) & np.isfinite(array)
@@ -185,10 +189,30 @@ def _cast(port: Port, array: Array) -> Array:
     return cast
 
 
+def _no_number_error(port: Port, array: Array) -> ModelError:
+    """The error for values that are no numbers of a port, with the first text among them."""
+    actual = UNLIKE_NUMBERS.get(array.dtype.kind, str(array.dtype))
+    text = next((each for each in array.reshape(-1).tolist() if isinstance(each, str)), None)
+    if text is None:
+        return ModelError("input-dtype", f"`{port.name}` is {port.dtype}, this is {actual}")
+    return ModelError(
+        "input-dtype", f"`{port.name}` is {port.dtype}, this is a text: `{text[:SHOWN]}`", _help_for_text(port, text)
+    )
+
+
+def _help_for_text(port: Port, text: str) -> str | None:
+    """What is given to a port in place of a text."""
+    if is_number(text):
+        return f"a number stands without quotes: {text[:SHOWN]}"
+    if port.kind == "setting":
+        return None
+    return "`mai predict` reads texts of a table as training did, `45 %` and `1.234,5 €`; here numbers are needed"
+
+
 def _check_range(port: Port, array: Array) -> None:
     """Check the port's range. A setting is finite, unless its default is not.
 
-    In inputs NaN and infinity pass, as the file's own arithmetic has to deal with them.
+    In inputs NaN and infinity pass, as the file's own arithmetic has to deal with them, unless `_check_finite` says otherwise.
     """
     if port.kind == "setting" and np.isfinite(port.default or 0) and not np.isfinite(array).all():
         raise ModelError("input-range", f"`{port.name}` is a finite number, this is {array}")
@@ -200,6 +224,13 @@ def _check_range(port: Port, array: Array) -> None:
     if outside.size:
         help = ONE_LENGTH if port.kind == "input" and port.shape and outside[0] == -1 and low == 0 else None
         raise ModelError("input-range", f"`{port.name}` is {range_of(port)}, this holds {outside[0]}", help)
+
+
+def _check_finite(port: Port, array: Array) -> None:
+    """Check that what was a field of the training data is as finite as it was there. NaN passes, as it stands for what is missing."""
+    infinite = array[np.isinf(array)]
+    if infinite.size:
+        raise ModelError("input-range", f"`{port.name}` is a finite number, as in the data, this holds {infinite[0]}")
 
 
 def range_of(port: Port) -> str:

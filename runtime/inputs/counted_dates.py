@@ -29,6 +29,10 @@ class TrainedDates(NamedTuple):
     first: float
     last: float
 
+    def are_far(self, days: Array) -> Array:
+        """Whether days, [...], are further from those of the data than these from each other and fifty years. NaN is not."""
+        return np.maximum(self.first - days, days - self.last) > self.last - self.first + FAR
+
 
 class Refusal(NamedTuple):
     """Which number is no day since 1970-01-01 by the look of it, from 0, why, and what to write."""
@@ -80,7 +84,7 @@ def refusal_of(name: str, dates: TrainedDates, numbers: Array, data: str = "the 
     numbers = np.asarray(numbers, np.float64).reshape(-1)
     numbers, places = numbers[np.isfinite(numbers)], np.flatnonzero(np.isfinite(numbers))
     off = np.maximum(dates.first - numbers, numbers - dates.last)
-    is_far = off > dates.last - dates.first + FAR
+    is_far = dates.are_far(numbers)
     outside = np.flatnonzero(off > NEAR)
     distinct = outside[np.unique(numbers[outside], return_index=True)[1]] if len(outside) else outside
     for place in sorted(distinct.tolist())[:1000]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
+from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, get_args
 
@@ -13,6 +16,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import is_missing, is_number
 from mai.runtime.inputs.counted_dates import EPOCH, EXAMPLES, IN_WORDS, TrainedDates, refusal_of
+from mai.runtime.inputs.labels import words_with_counts
 from mai.runtime.model.manifest import DateForm, Facts, Manifest, Port
 
 # What is read, and what ISO 8601 writes for it: 14.03.2024 has its day before its month wherever it is written.
@@ -50,11 +54,12 @@ def form_of(facts: Facts) -> DateForm | None:
     return None if not forms or None in forms else max((f for f in forms if f), key=get_args(DateForm).index)
 
 
-def as_days(port: Port, dates: TrainedDates, value: Any) -> Any:
+def as_days(port: Port, dates: TrainedDates, value: Any, far: Counter[str] | None = None) -> Any:
     """Dates, or nested lists or arrays of them, as days since 1970-01-01; numbers as they are, where they may be such days.
 
     A date is a text, or of Python's `datetime`, of numpy or of pandas. NaT is NaN, and so is None where the file has an answer for a gap.
-    Numpy's dates have no offset: they are in UTC where those of the data are.
+    Numpy's dates have no offset: they are in UTC where those of the data are. Others that lie far from those of the data, as 9999-12-31,
+    are counted in `far`; where nobody asks for them, a warning tells them.
 
     Raises:
         ModelError: a text is no date; or one has an offset from UTC where the data had none, or none where they had one; or
@@ -74,8 +79,25 @@ def as_days(port: Port, dates: TrainedDates, value: Any) -> Any:
         return value
     if isinstance(value, (list, tuple)):
         array = np.array(value, object)  # Numpy makes texts of the numbers among texts.
-    days = np.array([_day(port, dates, each) for each in array.reshape(-1).tolist()], np.float64)
+    words = array.reshape(-1).tolist()
+    days = np.array([_day(port, dates, each) for each in words], np.float64)
+    counts = Counter[str]() if far is None else far
+    counts.update(str(words[place]) for place in np.flatnonzero(dates.are_far(days)))
+    if far is None:
+        warn_of_far(port, dates, counts)
     return days.reshape(array.shape)
+
+
+def warn_of_far(port: Port, dates: TrainedDates, counts: Mapping[str, int]) -> None:
+    """A warning that names the dates of an input that lie far from those of the data; none where there are none."""
+    if counts:
+        warnings.warn(far_dates(port.name, dates, counts), stacklevel=3)
+
+
+def far_dates(name: str, dates: TrainedDates, counts: Mapping[str, int]) -> str:
+    """What is said of the dates of an input that lie far from those of the data, by how often each occurs."""
+    first, last = date_in_words(dates.first, "day"), date_in_words(dates.last, "day")
+    return f"`{name}`: far from the dates of the data, {first} to {last}: {words_with_counts(counts)}"
 
 
 def as_moments(days: Any) -> Array:
@@ -105,18 +127,20 @@ def dates_to_numbers(port: Port, dates: TrainedDates, text: str) -> str:
         return _range(port, dates, low, high)
     if text.startswith("@") or ".." in text:
         return text
-    numbers = WORD.sub(lambda match: _number(port, dates, match[0]), text)
+    far = Counter[str]()
+    numbers = WORD.sub(lambda match: _number(port, dates, match[0], far), text)
+    warn_of_far(port, dates, far)
     return numbers if numbers == text or "," not in text or "[" in text else f"[{numbers}]"
 
 
-def _number(port: Port, dates: TrainedDates, written: str) -> str:
+def _number(port: Port, dates: TrainedDates, written: str, far: Counter[str]) -> str:
     """A word between brackets and commas as the text of its number. Raises `ModelError` as `as_days` does."""
     word = written.strip().strip("\"'")
     if is_number(word):
         _check_near(port, dates, np.asarray(float(word)))
     if is_number(word) or written.isspace():
         return written
-    return repr(_day(port, dates, word))
+    return repr(float(as_days(port, dates, word, far)))
 
 
 def _range(port: Port, dates: TrainedDates, low: str, high: str) -> str:
@@ -215,7 +239,7 @@ def _days(port: Port, form: DateForm, moment: datetime, written: str) -> float:
     offset = moment.utcoffset()
     if form == "utc" and offset is None:
         what = "times here have an offset from UTC, as in the data, and this has none"
-    elif form != "utc" and offset:
+    elif form != "utc" and offset is not None:
         what = "times here have no offset from UTC, as in the data, and this has one"
     else:
         plain = moment if offset is None else moment.astimezone(UTC).replace(tzinfo=None)

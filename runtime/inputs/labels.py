@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.cells import is_missing, is_number
+from mai.runtime.inputs.cells import LACKING, is_missing, is_number
 from mai.runtime.model.manifest import Manifest, Port
 
+PACKAGE = __name__.partition(".")[0]
 TRUTHS = ("false", "true")
 MAX_SHOWN = 60  # Characters of a wrong word that a message repeats.
 MOST_WORDS = 5  # That a note names.
@@ -59,14 +62,19 @@ def missing_value(port: Port, names: Sequence[str]) -> float | None:
 
 def unknown_words(name: str, counts: Mapping[str, int]) -> str:
     """What is said of the words of an input that training never saw, by how often each occurs."""
+    total = sum(counts.values())
+    values = "1 value that training never saw has" if total == 1 else f"{total:,} values that training never saw have"
+    return f"`{name}`: {values} the label for what is not known: {words_with_counts(counts)}"
+
+
+def words_with_counts(counts: Mapping[str, int]) -> str:
+    """The most frequent words, and how often each occurs, in one line."""
     common = Counter(counts).most_common()
     shown = [
         f"`{word[:MAX_SHOWN]}`" + (f" {count:,} times" if count > 1 else "") for word, count in common[:MOST_WORDS]
     ]
     more = f", and {len(common) - MOST_WORDS:,} more words" if len(common) > MOST_WORDS else ""
-    total = sum(counts.values())
-    values = "1 value that training never saw has" if total == 1 else f"{total:,} values that training never saw have"
-    return f"`{name}`: {values} the label for what is not known: {', '.join(shown)}{more}"
+    return f"{', '.join(shown)}{more}"
 
 
 def truths_as_labels(port: Port, names: Sequence[str], value: Any) -> Any:
@@ -105,7 +113,15 @@ def as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[str
 def warn_of_unknown(port: Port, counts: Mapping[str, int]) -> None:
     """A warning that names the words of an input that training never saw; none where there are none."""
     if counts:
-        warnings.warn(unknown_words(port.name, counts), stacklevel=3)
+        warnings.warn(unknown_words(port.name, counts), stacklevel=_levels_of_mai())
+
+
+def _levels_of_mai() -> int:
+    """How many of the calls that lead to whoever asks are mai's own: a warning points at the line that called it."""
+    frame, levels = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
+        frame, levels = frame.f_back, levels + 1
+    return levels
 
 
 def _as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[str]) -> Any:
@@ -124,6 +140,18 @@ def _as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[st
         word, number = (str(there[is_word.index(kind)])[:MAX_SHOWN] for kind in (True, False))
         raise ModelError("input-dtype", f"`{port.name}` mixes names and numbers: `{word}` and `{number}`")
     return [_as_labels(port, names, v, unknown) for v in value]
+
+
+def label_place(names: Sequence[str], word: str) -> int | None:
+    """The number of the label that a word names; None where it names none. An accent may be a character of its own, as macOS writes it."""
+    if word in names:
+        return names.index(word)
+    composed = normalize("NFC", word)
+    return (
+        None
+        if word.isascii()
+        else next((i for i, name in enumerate(names) if normalize("NFC", name) == composed), None)
+    )
 
 
 def _holds_others(array: Array) -> bool:
@@ -158,12 +186,13 @@ def _words(text: str) -> list[object]:
 
 
 def _label(port: Port, names: Sequence[str], name: str, unknown: Counter[str]) -> int:
-    """The number of the label with this name, or of that for what is not known."""
-    if name in names:
-        return names.index(name)
+    """The number of the label with this name, or of that for what is not known, or missing, as a table says it."""
+    place = label_place(names, name)
+    if place is not None:
+        return place
     spare = spare_label(port, names)
     if spare is not None:
-        unknown[name] += 1
+        unknown.update([name] * (name.lower() not in LACKING))
         return spare
     if not names:
         raise ModelError("input-dtype", f"`{port.name}` takes numbers: this file has no names of its labels")

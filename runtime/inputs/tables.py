@@ -14,7 +14,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import LACKING, MISSING, few_of, is_number, vector_columns
 from mai.runtime.inputs.counted_dates import TrainedDates
 from mai.runtime.inputs.csv_rows import first_ragged, read_rows
-from mai.runtime.inputs.dates import as_days, is_date
+from mai.runtime.inputs.dates import as_days, is_date, warn_of_far
 from mai.runtime.inputs.labels import as_labels, missing_value, warn_of_unknown
 from mai.runtime.model.manifest import Port
 
@@ -51,7 +51,10 @@ def from_csv(
         [_value(port, names, row[i], unknown, f"{path}, column {titles[i]}, row {r}", dates) for i in chosen]
         for r, row in enumerate(body, 1)
     ]
-    warn_of_unknown(port, unknown)
+    if dates is None:
+        warn_of_unknown(port, unknown)
+    else:
+        warn_of_far(port, dates, unknown)
     return _reshape(port, path, np.array(cells, np.float64))
 
 
@@ -93,7 +96,11 @@ def _value(
         help = "this file has no names of its labels" if port.classes else None
         raise ModelError("input-dtype", f"{where}: `{cell[:60]}` is no number", help)
     try:
-        value = as_labels(port, names, cell, unknown) if dates is None else as_days(port, dates, _number_or_text(cell))
+        value = (
+            as_labels(port, names, cell, unknown)
+            if dates is None
+            else as_days(port, dates, _number_or_text(cell), unknown)
+        )
         return float(value)
     except ModelError as error:
         raise ModelError(error.slug, f"{where}: {error.message}", error.help) from error

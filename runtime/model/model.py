@@ -164,7 +164,8 @@ class Model(GrowsText):
         """
         form = form_of_texts(self.inputs, values, next(iter(self.outputs.values())))
         prompt = self._tokenize(values, self._takes_special_tokens(special_tokens, values))
-        feed = self._defaults | prepare(self.inputs, self.settings, values, self.manifest.smallest, self.manifest.most)
+        whole = self.manifest
+        feed = self._defaults | prepare(self.inputs, self.settings, values, whole.smallest, whole.most, whole.facts)
         if prompt is not None and self.manifest.text is not None:
             check_shortest(self.inputs[self.manifest.text.prompt], prompt.rows, self.manifest.least)
             check_length(self.manifest.text, prompt.rows, feed)

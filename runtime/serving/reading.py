@@ -16,6 +16,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE
 from mai.runtime.inputs.arguments import in_digits
+from mai.runtime.inputs.dates import as_days, as_moments, dates_of, far_dates
 from mai.runtime.inputs.labels import as_labels, label_names, missing_value, unknown_words
 from mai.runtime.inputs.values import takes_text
 from mai.runtime.model.manifest import Manifest, Port
@@ -105,7 +106,7 @@ def _value(manifest: Manifest, port: Port, value: object, notes: list[str]) -> o
     if port.dtype == "float32":
         if image_size(port) and _has_text(value):
             return _images(manifest, port, value)
-        return _numbers(value, missing_value(port, names)) if port.kind == "input" else value
+        return _dates(manifest, port, value, notes) if port.kind == "input" else value
     if not port.classes or not names:
         return value
     unknown: Counter[str] = Counter()
@@ -127,6 +128,15 @@ def _images(manifest: Manifest, port: Port, value: Any) -> Array:
     if not all(isinstance(each, str) for each in value):
         raise ModelError("input-dtype", f"`{port.name}` mixes images in base64 and numbers")
     return read_images(port, value, facts)
+
+
+def _dates(manifest: Manifest, port: Port, value: object, notes: list[str]) -> object:
+    """Numbers, and where the data had dates, these as moments, of which those that are far from the data's are noted."""
+    numbers = _numbers(value, missing_value(port, label_names(manifest, port)))
+    dates, far = dates_of(manifest, port), Counter[str]()
+    days = numbers if dates is None else as_days(port, dates, numbers, far)
+    notes += [far_dates(port.name, dates, far)] if dates is not None and far else []
+    return as_moments(days) if isinstance(days, np.ndarray) else days
 
 
 def _numbers(value: object, missing: float | None) -> object:

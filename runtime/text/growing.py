@@ -145,7 +145,8 @@ class GrowsText(ABC):
         assert text is not None
         ports = {port.name: port, **self.manifest.steady_inputs}
         named = {**({str(text.count): count} if str(text.count) in self.settings else {}), port.name: rows, **values}
-        feed = self._defaults | prepare(ports, self.settings, named, self.manifest.smallest, self.manifest.most)
+        whole = self.manifest
+        feed = self._defaults | prepare(ports, self.settings, named, whole.smallest, whole.most, whole.facts)
         feed[step.tokens] = feed.pop(port.name)
         return Turns(self.session, self.manifest, feed, limit, scored)
 

@@ -1,6 +1,6 @@
 // Controls for what a file takes: each is put into a form, and returns what reads its value.
 
-import { cell, isForm } from "forms.mjs";
+import { cell, isForm, valueOf } from "forms.mjs";
 import { labelsOf } from "mai.mjs";
 import { photos, spanOf } from "photos.mjs";
 import { isPlane, paint, sizesOf } from "pictures.mjs";
@@ -50,7 +50,7 @@ function setting(port, manifest, form, changed) {
 /** One number that stands for all examples. */
 function single(port, form, changed) {
   const [low, high] = port.dtype === "bool" ? [0, 1] : [port.minimum ?? "", port.maximum ?? ""];
-  const read = number(form, port.name, Number(low), { min: low, max: high, step: port.dtype === "float32" ? "any" : 1 });
+  const read = number(form, port.name, Number(low), { min: low, max: high, step: port.dtype === "float32" ? "any" : 1 }, port.gaps);
   if (port.name === "seed") another(read.field, form, changed);
   return () => [port.dtype === "bool" ? Boolean(read()) : read()];
 }
@@ -158,13 +158,9 @@ function parsed(port, text) {
 }
 
 /** A field for a number; what reads it has it as `field`. */
-function number(form, label, value, limits) {
+function number(form, label, value, limits, mayLack = false) {
   const element = field(form, label, create("input", { type: "number", value, ...limits }));
-  const read = () => {
-    if (element.value === "") throw new Error(`${label} has no number`);
-    return Number(element.value);
-  };
-  return Object.assign(read, { field: element });
+  return Object.assign(() => valueOf(element, label, "number", mayLack), { field: element });
 }
 
 function field(form, textContent, element) {

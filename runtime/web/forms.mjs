@@ -21,9 +21,10 @@ function isCell(port, manifest) {
 /** The control of one input, which reads a batch of one example. */
 export function cell(port, manifest, form) {
   if (port.classes) return menu(port, manifest, form);
-  const facts = manifest.facts?.[port.name];
+  const known = manifest.facts?.[port.name];
+  const facts = known && { ...known, gaps: port.gaps ?? known.gaps };
   if (!port.shape.length) {
-    const read = facts ? number(port.name, facts, 0, form) : plain(port.name, form);
+    const read = facts ? number(port.name, facts, 0, form) : plain(port, form);
     return () => [read()];
   }
   const reads = facts.low.map((_, place) => number(facts.columns?.[place] ?? `${port.name}${place}`, facts, place, form));
@@ -41,12 +42,17 @@ function picker(name, facts, place, written, form) {
   const type = written === "day" ? "date" : "datetime-local";
   const label = written === "utc" ? `${name}, in UTC` : name;
   const field = labelled(label, form).appendChild(create("input", { type, value: dateOf(facts.middle[place], written) }));
-  return () => {
-    if (field.value !== "" && facts.dates.every(Boolean)) return written === "utc" ? `${field.value}Z` : field.value;
-    if (field.value !== "") return Date.parse(written === "day" ? field.value : `${field.value}Z`) / A_DAY;
-    if (facts.gaps) return NaN;
-    throw new Error(`${name} has no date`);
-  };
+  const days = (value) => Date.parse(written === "day" ? value : `${value}Z`) / A_DAY;
+  const asText = (value) => (written === "utc" ? `${value}Z` : value);
+  return () => valueOf(field, name, "date", facts.gaps, facts.dates.every(Boolean) ? asText : days);
+}
+
+/** What a field holds; empty, NaN where that `mayLack`. A browser says of a wrong text, as `1e999`, that it is bad, and empty. */
+export function valueOf(field, name, kind, mayLack, read = Number) {
+  if (field.validity?.badInput) throw new Error(`what is written for ${name} is no ${kind}`);
+  if (field.value !== "") return read(field.value);
+  if (mayLack) return NaN;
+  throw new Error(`${name} has no ${kind}`);
 }
 
 /** Days since 1970-01-01 as fields of forms hold them. */
@@ -83,19 +89,12 @@ function slider(name, facts, place, form) {
   written.value = Number(middle.toPrecision(4));
   range.addEventListener("input", () => (written.value = Number((Math.round(range.value / step) * step).toPrecision(6))));
   written.addEventListener("input", () => written.value !== "" && (range.value = written.value));
-  return () => {
-    if (written.value !== "") return Number(written.value);
-    if (facts.gaps) return NaN;
-    throw new Error(`${name} has no number`);
-  };
+  return () => valueOf(written, name, "number", facts.gaps);
 }
 
-function plain(name, form) {
-  const written = labelled(name, form).appendChild(create("input", { type: "number", step: "any", value: 0 }));
-  return () => {
-    if (written.value === "") throw new Error(`${name} has no number`);
-    return Number(written.value);
-  };
+function plain({ name, gaps }, form) {
+  const written = labelled(name, form).appendChild(create("input", { type: "number", step: "any", value: 0, placeholder: gaps ? "missing" : "" }));
+  return () => valueOf(written, name, "number", gaps);
 }
 
 /** A power of ten that goes some hundred times into a range. */

@@ -15,6 +15,7 @@ const GOES_ON = true;
 const HALF = "\ufffd"; // What stands for bytes that are no character, or not yet.
 const PROMPT_ROWS = "cut off the -1 that a row which ended early has behind it; rows may differ in length: [[5, 6, 7], [8]]";
 const TRUTHS = ["false", "true"];
+const LACKING = new Set(["", "na", "n/a", "#n/a", "<na>", "nan", "null", "?", "-"]); // What says in tables that there is no value.
 const PIECES = "this file's tokenizer needs `Tokenizer` of @huggingface/tokenizers: hand it to `load`, or give tokens";
 const ERRORS = 3; // of onnxruntime's levels of what it logs
 const LARGEST = 2 ** 31 - 1; // bytes of a protobuf message
@@ -346,6 +347,8 @@ export class Model {
     let rows = value;
     if (port.name === this.manifest.text?.prompt) rows = this._sideBySide(value);
     else if (typeof value === "string" && port.shape.length) rows = this._encoded(value);
+    else if (this._areTexts(port, value)) rows = this._rowsOfTexts(port, value);
+    if (port.minimum === NOTHING && port.shape.length === 1 && port.kind === "input") rows = padded(rows);
     if (isList(rows) && !rows.length && port.shape.length) throw new ModelError(`the batch of \`${port.name}\` is empty`);
     if (!isRegular(rows)) throw new ModelError(`\`${port.name}\` is not a regular array: its rows differ in length`);
     let { data, dims } = rows?.dims ? rows : { data: flat(rows), dims: dimsOf(rows, port) };
@@ -364,7 +367,25 @@ export class Model {
     const Wanted = ARRAYS[port.dtype];
     const isRight = data instanceof Float32Array && Wanted === Float32Array && !rangeOf(port) && !dateFormOf(this.manifest, port);
     const numbers = isRight ? data : Wanted.from(data, (item) => scalar(port, this._number(port, item)));
+    const infinite = this.manifest.facts?.[port.name] ? numbers.find((number) => Math.abs(number) === Infinity) : undefined;
+    if (infinite !== undefined) throw new ModelError(`\`${port.name}\` is a finite number, as in the data, this holds ${infinite}`);
     return new this.ort.Tensor(port.dtype, numbers, dims);
+  }
+
+  /** Whether a value is several texts, and no names of labels. */
+  _areTexts(port, value) {
+    const takesThem = port.shape.length === 1 && (this.manifest.tokenizer || !labelsOf(this.manifest, port).length);
+    return takesThem && Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === "string");
+  }
+
+  /** Several texts as rows of tokens, which have one length where the port takes no places without a token. */
+  _rowsOfTexts(port, texts) {
+    const rows = texts.map((text) => this._encoded(text));
+    const lengths = rows.map((row) => row.length);
+    const [least, most] = [Math.min(...lengths), Math.max(...lengths)];
+    if (port.minimum !== NOTHING && least < most)
+      throw new ModelError(`\`${port.name}\` takes texts of one length, these have ${least} to ${most} tokens: give them one at a time`);
+    return rows;
   }
 
   /** A value, or for the name of a label, and for true and false where labels are called so or have no names, its number; for a date its days;
@@ -382,10 +403,15 @@ export class Model {
 
   /** The days of a date; a number in its place is a day since 1970-01-01, near those of the data. */
   _days(port, form, value) {
-    if (typeof value === "string" || value instanceof Date) return daysOf(port, form, value);
-    const { low, high } = this.manifest.facts[port.name];
+    const [first, last] = [Math.min(...this.manifest.facts[port.name].low), Math.max(...this.manifest.facts[port.name].high)];
+    if (typeof value === "string" || value instanceof Date) {
+      const days = daysOf(port, form, value);
+      if (Math.max(first - days, days - last) > last - first + FAR)
+        console.warn(`\`${port.name}\`: far from the dates of the data, ${written(first, "day")} to ${written(last, "day")}: \`${value}\``);
+      return days;
+    }
     const isNumber = typeof value === "bigint" || Number.isFinite(value);
-    const refusal = isNumber && refusalOf(port.name, form, Math.min(...low), Math.max(...high), Number(value));
+    const refusal = isNumber && refusalOf(port.name, form, first, last, Number(value));
     if (refusal) throw new ModelError(refusal);
     return value;
   }
@@ -402,13 +428,15 @@ export class Model {
   /** The number of a label by its name, or of that for what is not known. */
   _label(port, name) {
     const names = labelsOf(this.manifest, port);
-    if (names.includes(name)) return names.indexOf(name);
+    const composed = name.normalize("NFC");
+    const place = names.includes(name) ? names.indexOf(name) : names.findIndex((each) => each.normalize("NFC") === composed);
+    if (place >= 0) return place;
     const spare = spareLabel(this.manifest, port);
     const whatThereIs = names.length
       ? `has no label \`${name}\`: there are ${names.join(", ")}`
       : `takes numbers: this file has no names of its labels${asNumber(name)}`;
     if (spare === null) throw new ModelError(`\`${port.name}\` ${whatThereIs}`);
-    console.warn(`\`${port.name}\`: \`${name}\`, which training never saw, has the label for what is not known`);
+    if (!LACKING.has(name.toLowerCase())) console.warn(`\`${port.name}\`: \`${name}\`, which training never saw, has the label for what is not known`);
     return spare;
   }
 
@@ -734,7 +762,7 @@ function daysOf(port, form, value) {
   const milliseconds = iso && millisecondsOf(iso);
   if (!Number.isFinite(milliseconds)) throw new ModelError(`\`${port.name}\` is ${what}, this is \`${value}\`: write it as ${example}`);
   const minutes = offset ? minutesOf(offset) : 0;
-  const wrong = form === "utc" ? !offset && "times here have an offset from UTC, as in the data, and this has none" : minutes && "times here have no offset from UTC, as in the data, and this has one";
+  const wrong = form === "utc" ? !offset && "times here have an offset from UTC, as in the data, and this has none" : offset && "times here have no offset from UTC, as in the data, and this has one";
   if (wrong) throw new ModelError(`\`${port.name}\`: ${wrong}: \`${value}\`; write it as ${example}`);
   return (milliseconds - minutes * 60_000) / A_DAY;
 }
@@ -897,6 +925,13 @@ function dimsOf(value, port) {
   const examples = value.length / product(port.shape);
   if (ArrayBuffer.isView(value) && Number.isInteger(examples)) return [examples, ...port.shape];
   return [value.length, ...(isList(value[0]) ? dimsOf(value[0], { shape: [""] }) : [])];
+}
+
+/** Rows of tokens with none, -1, after shorter ones; anything else as it is. */
+function padded(rows) {
+  if (!Array.isArray(rows) || !rows.every(isList)) return rows;
+  const longest = Math.max(0, ...rows.map((row) => row.length));
+  return rows.map((row) => (row.length < longest ? [...row, ...Array(longest - row.length).fill(NOTHING)] : row));
 }
 
 /** Whether nested lists have one shape at each depth. */

@@ -1,5 +1,7 @@
 // A file in a worker of its own, which may be stopped at any time: the next question opens it again.
 
+export const STOPPED = "stopped"; // What is said where somebody has stopped it.
+
 export class Remote {
   constructor(file) {
     this.file = file;
@@ -25,7 +27,7 @@ export class Remote {
     const heard = (answer) => (queue.push(answer), wake());
     this.worker.onmessage = ({ data }) => data.number === number && heard(data);
     this.worker.onerror = ({ message }) => heard({ error: message ?? "the worker could not start" });
-    this.interrupt = () => heard({ error: "stopped" });
+    this.interrupt = () => heard({ error: STOPPED });
     this.worker.postMessage({ number, question, request });
     for (;;) {
       while (!queue.length) await new Promise((resume) => (wake = resume));

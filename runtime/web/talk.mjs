@@ -2,6 +2,7 @@
 
 import { button, controlFor } from "controls.mjs";
 import { create } from "plane.mjs";
+import { STOPPED } from "remote.mjs";
 
 export class Talk {
   constructor(section, remote, { manifest }) {
@@ -51,7 +52,7 @@ export class Talk {
       }
       this._say(`${((1000 * count) / (performance.now() - began)).toPrecision(2)} pieces a second, on this machine`);
     } catch (error) {
-      this._say(error.message, error.message === "stopped" ? "" : "error");
+      this._say(error.message, error.message === STOPPED ? "" : "error");
     }
     if (shown.textContent || count) messages.push({ role: "assistant", content: shown.textContent });
     else messages.pop();

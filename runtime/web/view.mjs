@@ -5,7 +5,7 @@ import { controlFor, GRIDS } from "controls.mjs";
 import { isForm } from "forms.mjs";
 import { described, isPlane, pictureOf } from "pictures.mjs";
 import { create } from "plane.mjs";
-import { Remote } from "remote.mjs";
+import { Remote, STOPPED } from "remote.mjs";
 import { Talk } from "talk.mjs";
 
 const UNLOADED = "cannot be loaded"; // as worker.mjs says it of a module
@@ -102,11 +102,13 @@ class Panel {
     this.running = true;
     this.button.textContent = "stop";
     this._say("runs …");
+    this.output.classList.add("old");
     try {
       await this._refined(patience);
       this.output.classList.remove("old");
     } catch (error) {
       this._say(error.message, error.awaited ? "" : "error");
+      if (error.message !== STOPPED) this.output.replaceChildren(); // An answer to other values would stand beside it.
     }
     this.running = false;
     this.button.textContent = "run";
@@ -118,7 +120,6 @@ class Panel {
   async _refined(patience) {
     for (const [place, side] of this.grids.entries()) {
       const values = Object.fromEntries(this.read.map(([name, read]) => [name, read(side)]));
-      this.output.classList.add("old");
       const began = performance.now();
       const count = this.streams ? await this._streamed(values) : await this._shown(values);
       const took = performance.now() - began;

@@ -118,17 +118,34 @@ def test_an_answer_that_is_left_early(source: Any, model: Model) -> None:
 
 
 def test_drawn_answers_have_seeds_of_their_own(model: Model) -> None:
+    """The first that of the conversation, also where it begins anew."""
+
     def answers(seed: int) -> list[str]:
         conversation = model.conversation(count=COUNT, temperature=1.0, seed=seed)
         texts = []
         for _ in range(2):
-            conversation.reset()
+            conversation.messages.clear()
             texts.append("".join(conversation.say("hello")))
-        return texts
+        conversation.reset()
+        return [*texts, "".join(conversation.say("hello"))]
 
-    assert answers(3) == answers(3)
-    assert len({*answers(3), *answers(7)}) == 4
-    assert answers(3)[1] == answers(4)[0]
+    first, second, anew = answers(3)
+    assert first == anew
+    assert len({first, second, *answers(7)}) == 4
+    assert second == answers(4)[0]
+
+
+def test_variables_of_the_template(folder: Path, model: Model) -> None:
+    """The command's are Python's, and one that the template does not read is refused."""
+    from mai.runtime.commands.chatting import read_variable
+
+    words = ["add_generation_prompt=False", "n=2", 'names=["a"]', "x=yes", "y="]
+    said = dict(map(read_variable, words))
+    assert said == {"add_generation_prompt": False, "n": 2, "names": ["a"], "x": "yes", "y": ""}
+    variables = {"add_generation_prompt": said["add_generation_prompt"]}
+    assert model.chat(SAID, count=4, variables=variables) != model.chat(SAID, count=4)
+    wrong = invoke("chat", folder / "small.generate.onnx", "--variable", "add_generation_promt=false")
+    assert "no variable `add_generation_promt`" in str(wrong.exception)
 
 
 def test_several_tokens_end_an_answer(tmp_path: Path, model: Model) -> None:

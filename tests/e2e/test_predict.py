@@ -56,7 +56,7 @@ train(steps = 2, batch = 4) { minimize (f(kind) - y)^2 }
 export guess(kind: class[5]) -> [] { return f(kind) }
 """
 TABLE = "id,x0,x1,kind,y\n" + "".join(
-    f"{i:03d},{i / 8},{'' if i % 7 == 0 else i % 5},{('cat', 'dog', '')[i % 3]},{('no', 'yes')[i % 2]}\n"
+    f"{i:03d},{i / 8},{'' if i % 7 == 0 else i % 5},{('cat', 'dög', '')[i % 3]},{('no', 'yes')[i % 2]}\n"
     for i in range(60)
 )
 
@@ -96,10 +96,10 @@ def test_every_form(files: Callable[[str], Model], tmp_path: Path, name: str) ->
     assert isinstance(done, Predicted) and done.rows == 60
     lines = rows(tmp_path / name)
     assert [str(row["id"]).zfill(3) for row in lines] == [f"{i:03d}" for i in range(60)]
-    place = {"cat": 0, "dog": 1}
+    place = {"cat": 0, "dög": 1}
     for i in (0, 7, 20, 59):
         x = [i / 8, np.nan if i % 7 == 0 else i % 5]
-        one = model(x=np.array([x], np.float32), kind=[place.get(("cat", "dog", "")[i % 3], 2)])
+        one = model(x=np.array([x], np.float32), kind=[place.get(("cat", "dög", "")[i % 3], 2)])
         label, probabilities = (np.asarray(v)[0] for v in one.values())
         assert lines[i]["label_0"] == ("no", "yes")[int(label)]
         assert np.allclose([lines[i]["label_1.no"], lines[i]["label_1.yes"]], probabilities, atol=1e-5)
@@ -203,7 +203,7 @@ def test_settings_columns_and_draws(files: Callable[[str], Model], tmp_path: Pat
 
 def test_words_that_training_never_saw(files: Callable[[str], Model], tmp_path: Path) -> None:
     """They have the label for what is not known, as those that are missing, by tables and by calls; a note counts them."""
-    (tmp_path / "new.csv").write_text("x0,x1,kind\n1,2,cow\n1,2,\n1,2,cat\n1,2,cow\n1,2,hen\n")
+    (tmp_path / "new.csv").write_text("x0,x1,kind\n1,2,cow\n1,2,\n1,2,cat\n1,2,cow\n1,2,hen\n1,2,do\u0308g\n1,2,dög\n")
     model = files("label")
     done = predict(model, tmp_path / "new.csv", tmp_path / "out.jsonl", {})
     assert done.notes == (
@@ -211,8 +211,10 @@ def test_words_that_training_never_saw(files: Callable[[str], Model], tmp_path: 
     )
     first, *others = [[row["label_1.no"], row["label_1.yes"]] for row in rows(tmp_path / "out.jsonl")]
     assert first == others[0] == others[2] == others[3] != others[1]
-    with pytest.warns(UserWarning, match="`cow`"):
+    assert others[4] == others[5] != first
+    with pytest.warns(UserWarning, match="`cow`") as warned:
         assert np.allclose(model(x=[[1, 2]], kind=["cow"])["label_1"], first)
+    assert [each.filename for each in warned] == [__file__]  # The line that called, and none of mai's.
     refusing = model.inputs["kind"].model_copy(update={"gaps": False})
     with pytest.raises(ModelError, match="no label `cow`"):
         as_labels(refusing, ["cat", "dog"], "cow")
@@ -328,13 +330,50 @@ def test_a_file_that_fills_nothing_has_no_answer_to_a_gap(files: Callable[[str],
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_rows_far_outside_of_what_training_had_are_noted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rows", "notes"),
+    [
+        (
+            "20,0\n1e9,1.9\n580,-0.9\n-300,5\n-5,0\n700,1\n",
+            (
+                "`area0`: 3 rows are far outside of what training had, 20 to 300: 1e+09 for one",
+                "`area1`: 1 row is far outside of what training had, 0 to 1: 5 for one",
+            ),
+        ),
+        ("0.8,0.1\n,0\n", ("`area0`: all numbers are far smaller than those that training had, 80 in the middle: 0.8 at most",)),
+        ("3,0.001\n" * 20, ()),
+        ("20,0.02\n" * 21, ("`area1`: all numbers are far smaller than those that training had, 0.5 in the middle: 0.02 at most",)),
+        ("20,0\n" * 21, ()),
+    ],
+)  # fmt: skip
+def test_rows_far_from_what_training_had_are_noted(rows: str, notes: tuple[str, ...], tmp_path: Path) -> None:
     facts = Facts(low=[20, 0], high=[300, 1], middle=[80, 0.5])
-    described = manifest([real("area", 2)], [], [output("f", 2)]).model_copy(update={"facts": {"area": facts}})
-    onnx.save(build(described, [helper.make_node("Identity", ["area"], ["f"])]), tmp_path / "f.onnx")
-    (tmp_path / "t.csv").write_text("area0,area1\n20,0\n1e9,1.9\n580,-0.9\n-300,5\n-5,0\n700,1\n")
-    model = load(tmp_path / "f.onnx", providers="cpu", threads=1)
-    assert predict(model, tmp_path / "t.csv", tmp_path / "p.csv", {}).notes == (
-        "`area0`: 3 rows are far outside of what training had, 20 to 300: 1e+09 for one",
-        "`area1`: 1 row is far outside of what training had, 0 to 1: 5 for one",
+    described = manifest([real("area", 2, gaps=True)], [], [output("f", 2)]).model_copy(
+        update={"facts": {"area": facts}}
     )
+    onnx.save(build(described, [helper.make_node("Identity", ["area"], ["f"])]), tmp_path / "f.onnx")
+    (tmp_path / "t.csv").write_text(f"area0,area1\n{rows}")
+    model = load(tmp_path / "f.onnx", providers="cpu", threads=1)
+    assert predict(model, tmp_path / "t.csv", tmp_path / "p.csv", {}).notes == notes
+
+
+def test_what_training_called_absent_is_missing_in_new_rows(tmp_path: Path) -> None:
+    """The columns that are kept stay as they are written."""
+    facts = Facts(low=[1], high=[9], middle=[5], absent=["-999"])
+    described = manifest([real("area", gaps=True)], [], [output("f")]).model_copy(update={"facts": {"area": facts}})
+    is_there = [helper.make_node("Equal", ["area", "area"], ["e"]), helper.make_node("Cast", ["e"], ["f"], to=1)]
+    onnx.save(build(described, is_there), tmp_path / "f.onnx")
+    (tmp_path / "t.csv").write_text("area\n2\n-999\n-999.0\n99\n")
+    predict(load(tmp_path / "f.onnx", providers="cpu", threads=1), tmp_path / "t.csv", tmp_path / "p.csv", {})
+    assert (tmp_path / "p.csv").read_text().split() == ["area,f", "2,1", "-999,0", "-999.0,0", "99,1"]
+
+
+def test_answers_to_a_sheet_are_a_text_in_its_way(tmp_path: Path) -> None:
+    """Where its texts have a decimal comma, as `1,5 €`, all numbers of a csv file have one."""
+    with table_file(tmp_path / "t.xlsx") as write:
+        write(pa.table({"area": [0.5, 2.0], "price": ["1.231,5 €", "3 €"]}))
+    described = manifest([real("area")], [], [output("f")])
+    onnx.save(build(described, [helper.make_node("Identity", ["area"], ["f"])]), tmp_path / "f.onnx")
+    model = load(tmp_path / "f.onnx", providers="cpu", threads=1)
+    predict(model, tmp_path / "t.xlsx", tmp_path / "p.csv", {})
+    assert (tmp_path / "p.csv").read_text().splitlines() == ["area;price;f", "0,5;1.231,5 €;0,5", "2;3 €;2"]

@@ -41,8 +41,8 @@ function hostOf(change, less = 0, tasks = 0) {
   return { Tensor: ort.Tensor, InferenceSession: { create }, env: ort.env };
 }
 
-/** Whole numbers that JSON cannot hold are written as `{ bigint: "..." }`. */
-const revived = (_, value) => (value?.bigint ? BigInt(value.bigint) : value);
+/** Whole numbers that JSON cannot hold are written as `{ bigint: "..." }`, other ones as `{ number: "Infinity" }`. */
+const revived = (_, value) => (value?.bigint ? BigInt(value.bigint) : value?.number ? Number(value.number) : value);
 
 const answers = [];
 const opened = new Map();

@@ -39,6 +39,16 @@ range.value = 33.4;
 range.hears.input();
 const moved = values();
 written.value = "";
+const refused = (change) => {
+  Object.assign(written, change);
+  try {
+    return values();
+  } catch (error) {
+    return error.message;
+  }
+};
+const bad = refused({ validity: { badInput: true } });
+written.validity = { badInput: false };
 const select = all(form).find((each) => each.kind === "select");
 select.value = select.children.at(-1).value;
 /** What the controls of a file that draws begin with, and the names of their fields. */
@@ -56,6 +66,7 @@ console.log(
     isForm: isForm(manifest),
     first,
     moved,
+    bad,
     pickers: all(form).filter(({ type }) => /^date/.test(type)).map(({ type, value }) => [type, value]),
     menu: select.children.map((each) => each.textContent),
     last: Object.fromEntries(Object.entries(values()).map(([name, value]) => [name, value.map(String)])),

@@ -333,7 +333,11 @@ def test_texts_get_special_tokens(javascript: JavaScript, program: Any, tmp_path
                           "pad_type_id": 0, "pad_token": "<pad>"}}  # fmt: skip
     tokenizer = word_tokenizer(template, **padded)
     file = compiled(program(SHOWN_TOKENS), "ids", tmp_path, tokenizer=tokenizer)
-    texts = ["red fish", "<s> one", "red"]
+    texts: list[Any] = ["red fish", "<s> one", "red", ["red"], ["red", "one"]]
+    (refused,) = javascript([{"file": str(file), "values": {"x": ["red fish", "red"]}}])
+    with pytest.raises(ModelError) as said:
+        load(file)(x=["red fish", "red"])
+    assert refused["error"] == f"{said.value.message}: {said.value.help}"
     for text, answer in zip(texts, javascript([{"file": str(file), "values": {"x": t}} for t in texts]), strict=True):
         np.testing.assert_array_equal(arrays(answer)["ids"], load(file, providers="cpu")(x=text))
     spec = program(TEXT.replace("vocab = 256", "vocab = 8"))
@@ -426,15 +430,23 @@ net f(kind: class[4], age: []) -> [] { return sum(embed(kind, 2)) + sum(missing(
 train(steps = 1) { minimize (f(kind, age) - y)^2 }
 export g(kind: class[4], age: []) -> [] { return f(kind, age) }
 """
-    (tmp_path / "t.csv").write_text("kind,age,y\n" + "cat,1,1\ndog,,2\n,2,3\n" * 10)
-    file = str(compiled(program(text), "g", tmp_path, labels={"kind": ("cat", "dog")}))
-    asked = [(["cow"], 1), ([2], 1), ([None], 1), (None, [1]), (["dog"], 1), (["dog", None], [None, 1])]
+    (tmp_path / "t.csv").write_text("kind,age,y\n" + "cat,1,1\ndög,,2\n,2,3\n" * 10)
+    file = str(compiled(program(text), "g", tmp_path, labels={"kind": ("cat", "dög")}))
+    asked = [
+        (["cow"], 1),
+        ([2], 1),
+        ([None], 1),
+        (None, [1]),
+        ([""], 1),
+        (["dög"], 1),
+        (["do\u0308g", None], [None, 1]),
+    ]
     calls = [{"file": file, "values": {"kind": kind, "age": age}} for kind, age in asked]
     *none, other, gaps = (arrays(answer)["g"] for answer in javascript(calls))
     for each in none:
         np.testing.assert_array_equal(each, none[0])
     assert not np.array_equal(none[0], other)
-    np.testing.assert_allclose(gaps, load(file)(kind=["dog", None], age=[np.nan, 1]), rtol=1e-6)
+    np.testing.assert_allclose(gaps, load(file)(kind=["do\u0308g", None], age=[np.nan, 1]), rtol=1e-6)
 
 
 def test_dates(javascript: JavaScript, program: Callable[[str], Program], tmp_path: Path) -> None:
@@ -446,10 +458,12 @@ export g(when: []) -> [] { return when }
 """
     facts = {"when": Facts(low=[19000], high=[20000], middle=[19500], dates=["time"])}
     file = str(compiled(program(text), "g", tmp_path, facts=facts))
-    values = ("2024-05-01", ["1.5.2024 12:00", "2024/05/01"], [19844], "2024-05-01T00:00Z", "0001-01-01")
-    wrong = ("2024-02-30", "2024-05-01Z", "2024-05-01T00:00+02:00")
+    values = ("2024-05-01", ["1.5.2024 12:00", "2024/05/01"], [19844], "0001-01-01")
+    wrong = ("2024-02-30", "2024-05-01Z", "2024-05-01T00:00+02:00", "2024-05-01T00:00Z")
     numbers = (20240501, 202405010930, 2024, 45413.5, 1714555800, 1714555800123, 5e9)
-    *answers, calendar, bare, offset = javascript(
+    (infinite,) = javascript([{"file": file, "values": {"when": [19844, {"number": "-Infinity"}]}}])
+    assert infinite["error"] == "`when` is a finite number, as in the data, this holds -Infinity"
+    *answers, calendar, bare, offset, zero = javascript(
         [{"file": file, "values": {"when": when}} for when in (*values, *numbers, *wrong)]
     )
     answers, refused = answers[: len(values)], answers[len(values) :]
@@ -457,10 +471,11 @@ export g(when: []) -> [] { return when }
         with pytest.raises(ModelError) as said:
             load(file)(when=number)
         assert each["error"] == f"{said.value.message}: {said.value.help}"
-    assert [arrays(each)["g"].tolist() for each in answers] == [[19844], [19844.5, 19844], [19844], [19844], [-719162]]
+    assert [arrays(each)["g"].tolist() for each in answers] == [[19844], [19844.5, 19844], [19844], [-719162]]
     assert "`when` is a date with its time, this is `2024-02-30`: write it as" in calendar["error"]
     assert "is a date with its time, this is `2024-05-01Z`" in bare["error"]
-    assert "times here have no offset from UTC, as in the data, and this has one" in offset["error"]
+    for each in (offset, zero):
+        assert "times here have no offset from UTC, as in the data, and this has one" in each["error"]
 
 
 REFUSED = [

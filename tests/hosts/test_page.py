@@ -153,10 +153,11 @@ def test_a_conversation_on_a_page(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
 def test_a_form_reads_one_row(tmp_path: Path) -> None:
     """A slider begins at the middle, an emptied one is what is missing; a menu ends with what is not known; a date is picked."""
-    facts = Facts(low=[0.5], high=[80.5], middle=[28.5], gaps=True)
+    facts = Facts(low=[0.5], high=[80.5], middle=[28.5])
     dates = {form: Facts(low=[10957], high=[19844], middle=[19723.5], dates=[form]) for form in ("day", "utc")}
-    ports = {"dtype": "float32", "batch": True}, {"dtype": "int64", "batch": True, "classes": 3, "field": "sex"}
-    named = [*zip(("age", "sex"), ports, strict=True), *((form, ports[0]) for form in dates)]
+    real = {"dtype": "float32", "batch": True}
+    ports = {**real, "gaps": True}, {"dtype": "int64", "batch": True, "classes": 3, "field": "sex"}
+    named = [*zip(("age", "sex"), ports, strict=True), *((form, real) for form in dates)]
     inputs = [Port(name=name, kind="input", **port) for name, port in named]
     about = Manifest(
         name="t", export="f", inputs=inputs, settings=[], outputs=[], spec_sha256="", opset=23,
@@ -166,6 +167,7 @@ def test_a_form_reads_one_row(tmp_path: Path) -> None:
     assert said["isForm"] and said["moved"]["age"] == [33] and said["menu"] == ["f", "m", "not known"]
     assert said["first"] == {"age": [28.5], "sex": [0], "day": ["2024-01-01"], "utc": ["2024-01-01T12:00Z"]}
     assert said["last"] == {"age": ["NaN"], "sex": ["2"], "day": ["2024-01-01"], "utc": ["2024-01-01T12:00Z"]}
+    assert said["bad"] == "what is written for age is no number"
     assert said["pickers"] == [["date", "2024-01-01"], ["datetime-local", "2024-01-01T12:00"]]
     assert said["answered"] == ["2024-01-02\n2024-05-01\nNaN", "2024-01-01 15:00\n2024-05-01 08:25\nNaN"]
     assert said["whole"] == "1152921504606846977\n123456789\n0.12346"
@@ -266,22 +268,28 @@ def test_a_browser_runs_it(browser: Any, points: Path, program: Any, tmp_path: P
 
 
 CHANGED = """const again = setInterval(() => {
-  const [menu, shown] = ["select", ".output .answer"].map((place) => document.querySelector(place));
-  if (!shown) return;
-  clearInterval(again);
-  document.body.append(`before ${shown.textContent}; ${getComputedStyle(document.forms[0]).display}`);
-  menu.value = "1";
-  menu.dispatchEvent(new Event("input", { bubbles: true }));
-}, 200);"""
+  const [menu, shown, size, wrong] = ["select", ".output .answer", "input", ".error"].map((place) => document.querySelector(place));
+  if (shown && !wrong && menu.value === "0") {
+    const { display } = getComputedStyle(document.forms[0]);
+    if (!document.body.innerText.includes("before")) document.body.append(`before ${shown.textContent}; ${display}`);
+    size.select();
+    document.execCommand("insertText", false, "1e999");
+  } else if (wrong && menu.value === "0") {
+    document.body.append(`; ${wrong.textContent}; answer ${shown}`);
+    size.value = 3;
+    menu.value = "1";
+    menu.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+}, 700);"""
 
 
 def test_a_form_in_a_browser(browser: Any, program: Any, tmp_path: Path) -> None:
-    """It answers at once, and anew when a menu changes; its controls stand in columns."""
+    """It answers at once, and anew when a menu changes; its controls stand in columns. Beside a wrong number stands no answer."""
     spec = program("export twice(size: [], kind: class[2]) -> class[2] { return where(kind == 1, 1, 0) }\n")
     out = tmp_path / "form.html"
     file = export(spec, "twice", Trained({}), tmp_path, CompileOptions(verify=False)).path
     write_page([file], out, MODULES)
     page = out.read_text(encoding="utf-8")
     out.write_text(page.replace("</html>", f"<script>{CHANGED}{TELLING}</script></html>"), encoding="utf-8")
-    shown = browser("form.html", r"(?s)\n1\n.*before 0|cannot|failed")
-    assert "before 0; grid" in shown
+    shown = browser("form.html", r"(?s)run\n\n1\n.*before 0|cannot|failed")
+    assert "before 0; grid; what is written for size is no number; answer null" in shown

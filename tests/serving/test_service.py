@@ -14,6 +14,7 @@ import pytest
 from onnx import helper
 
 from mai.runtime import Model, ModelError, load
+from mai.runtime.model.manifest import Facts
 from mai.runtime.serving.openapi import request_schema
 from mai.runtime.serving.options import Options
 from mai.runtime.serving.reading import check_limits
@@ -59,6 +60,7 @@ REFUSED: list[tuple[str, Any, int, str, str]] = [
     (SAMPLE, {"seed": [1] * 101, "example": 0}, 400, "input-range", "`batch` is at most 100 here"),
     (SAMPLE, b'{"seed": 1, "example": 0, "\\ud800": 1}', 400, "input-unknown", "there is no input or setting `\ud800`"),
     ("/run/spec.generate", {"prompt": ["a", [1]], "seed": 1, "example": 0}, 400, "input-shape", "`prompt` mixes texts and numbers"),
+    ("/run/spec.features", {"x": [["a", "b"], ["c"]]}, 400, "input-shape", 'a text, or a list of texts alone: ["one", "another"]'),
     ("/run/spec.plain", {"batch": 101}, 400, "input-range", "`batch` is at most 100 here, this asks for 101"),
     (SAMPLE, b"{", 400, "body-unreadable", "the body is no JSON"),
     (SAMPLE, b"[1]", 400, "body-unreadable", "no JSON object"),
@@ -201,19 +203,34 @@ def test_names_of_labels(write: Write) -> None:
         update={"dtype": "int64", "classes": 3, "minimum": 0, "maximum": 2, "field": "y", "gaps": True}
     )
     output_port = output("f").model_copy(update={"dtype": "int64", "classes": 3, "field": "y"})
-    described = manifest([port], [], [output_port]).model_copy(update={"labels": {"y": ["cat", "dog"]}})
+    described = manifest([port], [], [output_port]).model_copy(update={"labels": {"y": ["cat", "dög"]}})
     model = load(write(build(described, [helper.make_node("Identity", ["y"], ["f"])])), providers="cpu")
     with running({"small": model}) as client:
-        record = client.post("/run/small", {"y": ["dog", "cat"]}).json
-        assert record == {"outputs": {"f": [1, 0]}, "shapes": {"f": [2]}, "labels": {"f": ["dog", "cat"]}}
-        for none in (None, [None]):
-            assert client.post("/run/small", {"y": none}).json["labels"] == {"f": [2]}
+        record = client.post("/run/small", {"y": ["do\u0308g", "cat"]}).json
+        assert record == {"outputs": {"f": [1, 0]}, "shapes": {"f": [2]}, "labels": {"f": ["dög", "cat"]}}
+        for none in (None, [None], "", "NA"):
+            record = client.post("/run/small", {"y": none}).json
+            assert record["labels"] == {"f": [2]} and "notes" not in record
         record = client.post("/run/small", {"y": "horse"}).json
         assert record["labels"] == {"f": [2]}
         assert "`horse`" in record["notes"][0]
     schema = jsonschema.Draft202012Validator(request_schema(described))
     assert all(schema.is_valid({"y": y}) for y in ("dog", ["dog", None, "horse", 2], None))
     assert not schema.is_valid({"y": [3]})
+
+
+def test_dates(write: Write) -> None:
+    """As in a call, and one that is far from those of the data is noted."""
+    dates = {"x": Facts(low=[10957], high=[19844], middle=[15000], dates=["day"])}
+    described = manifest([real("x").model_copy(update={"gaps": True})], [], [output("f")])
+    node = helper.make_node("Identity", ["x"], ["f"])
+    model = load(write(build(described.model_copy(update={"facts": dates}), [node])), providers="cpu")
+    with running({"small": model}) as client:
+        record = client.post("/run/small", {"x": ["2024-05-01", None, "9999-12-31", 19844]}).json
+        assert record["outputs"] == {"f": [19844.0, "NaN", 2932896.0, 19844.0]}
+        assert record["notes"] == ["`x`: far from the dates of the data, 2000-01-01 to 2024-05-01: `9999-12-31`"]
+        for wrong in ("Infinity", 45413, "2024-05-01T00:00Z"):
+            assert client.post("/run/small", {"x": [wrong]}).status == 400
 
 
 def test_dates_that_are_answered(write: Write) -> None:

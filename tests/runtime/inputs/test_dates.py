@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
@@ -15,7 +16,8 @@ from onnx import helper
 
 from mai.runtime import ModelError, load
 from mai.runtime.commands.running import read_value
-from mai.runtime.inputs.dates import date_in_words
+from mai.runtime.inputs.counted_dates import TrainedDates
+from mai.runtime.inputs.dates import date_in_words, dates_to_numbers
 from mai.runtime.model.manifest import DateForm, Facts
 from mai.runtime.model.model import Model
 from mai.runtime.serving.openapi import request_schema
@@ -42,10 +44,10 @@ def opened(write: Write) -> Callable[..., Model]:
 @pytest.mark.parametrize(
     "value",
     [
-        "2024-05-01", "2024/05/01", "1.5.2024", "2024-5-1", " 2024-05-01 ", "2024-05-01T00:00Z", date(2024, 5, 1),
+        "2024-05-01", "2024/05/01", "1.5.2024", "2024-5-1", " 2024-05-01 ", date(2024, 5, 1),
         datetime(2024, 5, 1), np.datetime64("2024-05-01"), pd.Timestamp("2024-05-01"), DAY, 19844, ["2024-05-01"],
         [date(2024, 5, 1)], np.array(["2024-05-01"], "datetime64[ns]"), pd.Series(["2024-05-01"]),
-        pd.to_datetime(pd.Series(["2024-05-01"])), pd.Series(pd.to_datetime(["2024-05-01"]).tz_localize("UTC")),
+        pd.to_datetime(pd.Series(["2024-05-01"])),
         np.array([DAY]), (DAY,), np.array([np.datetime64("2024-05-01")], object),
     ],
 )  # fmt: skip
@@ -73,7 +75,15 @@ def test_times_are_parts_of_days(opened: Callable[..., Model], form: DateForm, v
         ("day", "05/01/2024", "`when` is a date, this is `05/01/2024`"),
         ("day", ["2024-05-01", "soon"], "this is `soon`"),
         ("day", [None, "2024-05-01"], "this is `None`"),
-        ("time", "2024-05-01T09:00+02:00", "times here have no offset from UTC, as in the data, and this has one"),
+        *(
+            ("time", value, "times here have no offset from UTC, as in the data, and this has one")
+            for value in ("2024-05-01T09:00+02:00", "2024-05-01T00:00Z", datetime(2024, 5, 1, tzinfo=UTC))
+        ),
+        (
+            "day",
+            pd.Series(pd.to_datetime(["2024-05-01"]).tz_localize("UTC")),
+            "times here have no offset from UTC, as in the data, and this has one",
+        ),
         (
             "utc",
             date(2024, 5, 1),
@@ -121,6 +131,15 @@ def test_numbers_that_are_no_days_are_refused(
     assert looks in refused.value.message and refused.value.help == f"write it as {help}"
 
 
+@pytest.mark.parametrize("form", [None, "day"])
+@pytest.mark.parametrize("value", [math.inf, [DAY, -math.inf], np.array([np.inf], np.float32)])
+def test_a_field_of_the_data_is_not_infinite(
+    opened: Callable[..., Model], form: DateForm | None, value: object
+) -> None:
+    with pytest.raises(ModelError, match=r"`when` is a finite number, as in the data, this holds -?inf"):
+        opened(form)(when=value)
+
+
 def test_days_in_a_likely_range_and_dates_of_any_time_are_taken(opened: Callable[..., Model]) -> None:
     model = opened("day")
     far = "2094-05-02"  # Its days are what a spreadsheet has for 2024-04-30.
@@ -128,6 +147,20 @@ def test_days_in_a_likely_range_and_dates_of_any_time_are_taken(opened: Callable
         assert model(when=value).tolist() == [45412]
     for days_ in (0, 8000, DAY + 3000, 32000):
         assert model(when=days_).tolist() == [days_]
+
+
+def test_a_date_far_from_those_of_the_data_is_told(opened: Callable[..., Model]) -> None:
+    model, trained = opened("day"), TrainedDates("day", 10957, DAY)
+    ways: list[Callable[[], Any]] = [
+        lambda: model(when="9999-12-31"),
+        lambda: model(when=["2024-05-01", date(9999, 12, 31)]),
+        lambda: dates_to_numbers(model.inputs["when"], trained, "[9999-12-31, 2024-05-01]"),
+    ]
+    for ask in ways:
+        with pytest.warns(
+            UserWarning, match=r"^`when`: far from the dates of the data, 2000-01-01 to 2024-05-01: `9999-12-31`$"
+        ):
+            ask()
 
 
 def test_what_is_missing_is_nan(opened: Callable[..., Model]) -> None:
