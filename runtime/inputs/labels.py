@@ -144,6 +144,14 @@ def _as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[st
     return [_as_labels(port, names, v, unknown) for v in value]
 
 
+def truths_in_letters(names: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Words of a table as the labels of truth values are written: a spreadsheet has `TRUE`, a program `True`; others as they are."""
+    written = {name.lower(): name for name in names}
+    if sorted(written) != sorted(TRUTHS):
+        return [*words]
+    return [written.get(word.lower(), word) for word in words]
+
+
 def label_place(names: Sequence[str], word: str) -> int | None:
     """The number of the label that a word names; None where it names none. An accent may be a character of its own, as macOS writes it."""
     if word in names:
