@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mai.runtime.arrays import Array
-from mai.runtime.chat.pieces import before_stops, text_pieces
+from mai.runtime.chat.pieces import before_stops, ends_among, text_pieces
 from mai.runtime.chat.template import UNAVAILABLE, Message, check_variables, render_whole
 from mai.runtime.errors import ModelError
 from mai.runtime.text.prompts import NOTHING, encode_text
@@ -126,6 +126,7 @@ class Conversation:
 
     def _pieces(self, tokens: Iterator[int], ends: frozenset[int]) -> Iterator[str]:
         """The text of an answer's tokens, up to one that ends it, or to a stop."""
+        ends |= ends_among(self._stops, self._tokenizer)
         return before_stops(text_pieces(_until(tokens, ends), self._tokenizer), self._stops)
 
     def _settings_of_answer(self) -> dict[str, object]:

@@ -641,14 +641,15 @@ class Conversation {
     if (!model.tokenizer) throw new ModelError(PIECES);
     if (!model.turn) throw new ModelError(`to talk, ${model._howToLoad()}`);
     model._checkNames(values);
-    Object.assign(this, { model, tools, stops, count, variables, values, chat, answers: 0, turns: null });
+    Object.assign(this, { model, tools, stops, count, variables, values, chat, turns: null });
     this.system = system === undefined ? [] : [{ role: "system", content: system }];
     this.reset();
   }
 
-  /** Forget all messages but the system's. */
+  /** Forget all messages but the system's, and draw the next answer with the first seed. */
   reset() {
     this.messages = [...this.system];
+    this.answers = 0;
   }
 
   /** The answer to a message, in pieces. Both join `messages`; of an answer that is left early, what there was of it, or neither. */
@@ -695,7 +696,14 @@ class Conversation {
     const turns = new Turns(model.turn, { ...values, [text.count]: room });
     const rest = this.turns ? turns.takeOver(this.turns, prompt) : prompt;
     this.turns = turns;
-    yield* beforeStops(this._pieces(turns.grow(rest, room, signal), ends), this.stops);
+    yield* beforeStops(this._pieces(turns.grow(rest, room, signal), [...ends, ...this._endsAmongStops()]), this.stops);
+  }
+
+  /** The tokens that end an answer because a stop is their text: special ones, of which its text shows nothing. */
+  _endsAmongStops() {
+    const { tokenizer } = this.model;
+    const rows = this.stops.map((stop) => [...tokenizer.encode(stop)].map(Number));
+    return rows.filter((row) => row.length === 1 && tokenizer.isSpecial(row[0])).flat();
   }
 
   /** The text of tokens up to one that ends it, special ones left out. */

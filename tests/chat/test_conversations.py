@@ -17,7 +17,7 @@ import torch
 
 from mai.runtime import load
 from mai.runtime.arrays import Array
-from mai.runtime.chat.pieces import before_stops
+from mai.runtime.chat.pieces import before_stops, ends_among
 from mai.runtime.errors import ModelError
 from mai.runtime.model.model import Model
 from mai.runtime.text.stream import Turns
@@ -39,7 +39,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as `save_pretrained` leaves it, with its spec and its files."""
     place = tmp_path_factory.mktemp("chat")
     torch.save(chat_folder(place / "small"), place / "model.pt")
-    assert "mai chat small.generate.onnx" in invoke("import", place / "small").output
+    said = invoke("import", place / "small").output
+    assert "mai chat small.generate.onnx" in said and "its texts were of 512 tokens at most" in said
     done = invoke("compile", place / "small" / "small.mai", "--export", "generate", "--out", place)
     assert done.exit_code == 0, done.output
     return place
@@ -176,6 +177,23 @@ def test_texts_that_end_an_answer(model: Model) -> None:
     whole = model.chat(SAID, count=COUNT)
     for stop in (whole[4:7], whole[-1], whole[:2]):
         assert model.chat(SAID, count=COUNT, stops=[stop, "nowhere"]) == whole[: whole.index(stop)]
+
+
+def test_special_tokens_that_end_an_answer(model: Model) -> None:
+    """Its text shows nothing of them, and none of what comes behind the first."""
+    stops = ["<|im_start|>", "<pad>", "<s>"]
+    assert model.tokenizer is not None and ends_among([*stops, "fox", ""], model.tokenizer) == {0, 2, 3}
+    said: dict[str, Any] = {"count": 60, "temperature": 9.0, "log_probs": 0}
+    for seed in range(20):
+        conversation = model.conversation(seed=seed, **said)
+        whole = "".join(conversation.say("hello"))
+        tokens = [one.token for one in conversation.scores]
+        place = next((i for i, token in enumerate(tokens) if token in (0, 2, 3)), None)
+        if place and tokens[place + 1 :]:
+            break
+    text = model.tokenizer.decode(tokens[:place])
+    assert whole.startswith(text) and whole != text
+    assert model.chat([{"role": "user", "content": "hello"}], seed=seed, stops=stops, **said) == text
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])

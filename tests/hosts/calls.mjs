@@ -104,11 +104,15 @@ async function shared(parts) {
   return seen;
 }
 
-/** The prompts and the answers of a conversation, after what was said in turn. */
+/** The prompts and the answers of a conversation, after what was said in turn; null begins anew. */
 async function talked(conversation, says) {
   const [prompts, answered] = [[], []];
   for (const text of says) {
     const pieces = [];
+    if (text === null) {
+      conversation.reset();
+      continue;
+    }
     for await (const piece of conversation.say(text)) pieces.push(piece);
     answered.push(pieces.join(""));
     prompts.push(conversation.prompt());

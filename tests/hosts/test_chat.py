@@ -35,11 +35,16 @@ def test_a_conversation(
     model = load(path, providers="cpu")
     whole = model.chat([{"role": "user", "content": SAYS[0]}], count=24)
     options: list[dict[str, Any]] = [
-        {"count": 24}, {"count": 24, "system": "be brief", "tools": TOOLS}, {"count": 24, "stops": [whole[3:5], "nowhere"]},
+        {"count": 24}, {"count": 24, "system": "be brief", "tools": TOOLS}, {"count": 24, "stops": [whole[3:5], "nowhere", "<|im_start|>"]},
         {"count": 24, "values": {"seed": 3, "temperature": 0.9}},
+        {"count": 60, "stops": ["<|im_start|>", "<pad>", "<s>"], "values": {"seed": 3, "temperature": 9.0}},
     ]  # fmt: skip
     calls = [
-        {"file": str(path), "step": str(path.with_suffix(".step.onnx")), "chat": {"options": o, "says": SAYS}}
+        {
+            "file": str(path),
+            "step": str(path.with_suffix(".step.onnx")),
+            "chat": {"options": o, "says": [*SAYS, None, SAYS[0]]},
+        }
         for o in options
     ]
     watched = [{**calls[0], "chat": {"says": SAYS[0]}, "watch": {"abort": abort}} for abort in (None, 0)]
@@ -49,7 +54,8 @@ def test_a_conversation(
     for option, reply in zip(options, answered, strict=True):
         values = option.pop("values", {})
         conversation = model.conversation(**option, **values)
-        for text, prompt, answer in zip(SAYS, reply["prompts"], reply["answers"], strict=True):
+        for text, prompt, answer in zip(SAYS, reply["prompts"], reply["answers"], strict=False):
             assert "".join(conversation.say(text)) == answer
             assert model.manifest.chat is not None
             assert render(model.manifest.chat, conversation.messages, conversation.tools) == prompt
+        assert reply["answers"][-1] == reply["answers"][0]  # Begun anew, with the first seed.

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from mai.runtime.arrays import Array
-from mai.runtime.chat.pieces import before_stops, text_pieces
+from mai.runtime.chat.pieces import before_stops, ends_among, text_pieces
 from mai.runtime.errors import ModelError
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Text
@@ -108,7 +108,8 @@ class Wanted:
         """An answer that is still without tokens."""
         tokenizer = self.one.model.tokenizer
         assert tokenizer is not None
-        return Answer(tokenizer, self.one.model.ends(self.values), self.stops)
+        ends = self.one.model.ends(self.values) | ends_among(self.stops, tokenizer)
+        return Answer(tokenizer, ends, self.stops)
 
     def call(self, rows: int) -> dict[str, object]:
         """The values of a call for so many answers. Raises `ModelError`, `body-too-large`."""
