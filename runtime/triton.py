@@ -31,7 +31,7 @@ FREE = -1  # A size that a request decides.
 MOST_EXAMPLES, DELAY = 32, 2000  # In a call that requests share; microseconds that one waits for others.
 
 
-def write_repository(folder: Path, models: Sequence[Model]) -> list[str]:
+def write_repository(folder: Path, models: Sequence[Model]) -> tuple[list[str], list[str]]:
     """Write a repository: `NAME/config.pbtxt`, `NAME/1/model.onnx`, and a list of labels for each output that has a number for each.
 
     Args:
@@ -39,10 +39,10 @@ def write_repository(folder: Path, models: Sequence[Model]) -> list[str]:
         models: the files, each under its name without `.onnx`.
 
     Returns:
-        Notes on them: settings that nobody can set.
+        The models of it, and notes: files without inputs, which Triton does not run and are left out, and settings that nobody can set.
 
     Raises:
-        ModelError: `out-unknown`: two files have one name, or one has no inputs.
+        ModelError: `out-unknown`: two files have one name, or none has inputs.
         OSError: something cannot be written.
     """
     names = [model.path.stem for model in models]
@@ -51,15 +51,19 @@ def write_repository(folder: Path, models: Sequence[Model]) -> list[str]:
             raise ModelError(
                 "out-unknown", f"several files would be the model {name}", "write them to folders of their own"
             )
-    return [note for model in models for note in _write(folder / model.path.stem, model)]
+    with_inputs = [model for model in models if config(model.path.stem, model.manifest)["input"]]
+    without = [model.path.name for model in models if model not in with_inputs]
+    why, help = "Triton runs models with inputs", "mai compile --settings required makes inputs of settings"
+    if not with_inputs:
+        raise ModelError("out-unknown", f"{why}, and {', '.join(without)} has none", help)
+    left_out = [f"{', '.join(without)} is left out: {why}; {help}"] if without else []
+    notes = [note for model in with_inputs for note in _write(folder / model.path.stem, model)]
+    return [model.path.stem for model in with_inputs], left_out + notes
 
 
 def _write(folder: Path, model: Model) -> Iterator[str]:
     """One model's folder, and notes on it."""
     manifest = model.manifest
-    if not config(model.path.stem, manifest)["input"]:
-        help = "mai compile --settings required makes inputs of its settings"
-        raise ModelError("out-unknown", f"Triton runs models with inputs, and {model.path.name} has none", help)
     (folder / VERSION).mkdir(parents=True, exist_ok=True)
     shutil.copyfile(model.path, folder / VERSION / FILE)
     if manifest.data is not None:

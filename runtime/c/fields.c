@@ -31,6 +31,17 @@ static int64_t days_to(int64_t year, int64_t month, int64_t day) {
   return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 + (153 * m + 2) / 5 + day - 1 - 719468;
 }
 
+static int is_day(int64_t year, int64_t month, int64_t day) {
+  if (month < 1 || month > 12 || day < 1) return 0;
+  return day <= days_to(year + month / 12, month % 12 + 1, 1) - days_to(year, month, 1);
+}
+
+int mai_days_of(int year, int month, int day, float *days) {
+  if (!is_day(year, month, day)) return fail("there is no day %04d-%02d-%02d", year, month, day);
+  *days = (float)days_to(year, month, day);
+  return 1;
+}
+
 /* A date of so many days, written YYYY-MM-DD. */
 static void write_day(char to[24], double days) {
   int64_t day = (int64_t)floor(days), year = 1970 + (int64_t)floor(days / 365.2425), month = 1;
@@ -48,8 +59,7 @@ static double of_digits(double number) {
   int length = snprintf(digits, sizeof digits, "%.0f", number);
   if (length != 8 && length != 12 && length != 14) return NAN;
   sscanf(digits, "%4d%2d%2d%2d%2d%2d", &year, &month, &day, &hour, &minute, &second);
-  if (month < 1 || month > 12 || day < 1 || hour > 23 || minute > 59 || second > 59) return NAN;
-  if (day > days_to(year + month / 12, month % 12 + 1, 1) - days_to(year, month, 1)) return NAN;
+  if (!is_day(year, month, day) || hour > 23 || minute > 59 || second > 59) return NAN;
   return (double)days_to(year, month, day) + (hour * 3600 + minute * 60 + second) / DAY;
 }
 

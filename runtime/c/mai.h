@@ -75,6 +75,9 @@ const mai_port *mai_port_named(const mai_model *model, const char *name);
 const char *mai_label_name(const mai_model *model, const char *port, int64_t label);
 int64_t mai_label_of(const mai_model *model, const char *port, const char *name);
 
+/* What an input that was a date in the data takes for a day: the days from 1970-01-01 to it. The time of a day is a part of it, 0.5 at noon. */
+int mai_days_of(int year, int month, int day, float *days);
+
 /* Whether the tokens of a file are the bytes of a text. Of another tokenizer, `mai_tokenizer` is the JSON of `tokenizers`; else NULL. */
 int mai_tokens_are_bytes(const mai_model *model);
 const char *mai_tokenizer(const mai_model *model);
@@ -126,6 +129,7 @@ void mai_text_free(mai_text *text);
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace mai {
@@ -177,36 +181,57 @@ private:
   std::unique_ptr<mai_model, detail::release> handle;
 };
 
+/* As `mai_days_of`, but a day that is in no calendar throws. */
+inline float days_of(int year, int month, int day) {
+  float days = 0;
+  detail::check(mai_days_of(year, month, day, &days));
+  return days;
+}
+
 /* `mai::call(model).set("batch", 100).run().floats()`. Numbers between braces, `give("x", {0, 0.5}, {2})`, are of the type of the input. */
 class call {
 public:
   explicit call(const model &of) : from(of.get()), handle(detail::checked(mai_call_new(of.get()))) {}
   mai_call *get() const { return handle.get(); }
-  call &set(const char *setting, double value) { return right(mai_set(get(), setting, value)); }
-  call &set_integer(const char *setting, int64_t value) { return right(mai_set_integer(get(), setting, value)); }
-  call &give(const char *input, const std::vector<float> &values, const std::vector<int64_t> &dims) {
+  call &set(const char *setting, double value) & { return right(mai_set(get(), setting, value)); }
+  call &set_integer(const char *setting, int64_t value) & { return right(mai_set_integer(get(), setting, value)); }
+  call &give(const char *input, const std::vector<float> &values, const std::vector<int64_t> &dims) & {
     return whole(values, dims).right(mai_give_floats(get(), input, values.data(), int(dims.size()), dims.data()));
   }
-  call &give(const char *input, const std::vector<int64_t> &values, const std::vector<int64_t> &dims) {
+  call &give(const char *input, const std::vector<int64_t> &values, const std::vector<int64_t> &dims) & {
     return whole(values, dims).right(mai_give_integers(get(), input, values.data(), int(dims.size()), dims.data()));
   }
-  call &give(const char *input, const std::vector<unsigned char> &values, const std::vector<int64_t> &dims) {
+  call &give(const char *input, const std::vector<unsigned char> &values, const std::vector<int64_t> &dims) & {
     return whole(values, dims).right(mai_give_booleans(get(), input, values.data(), int(dims.size()), dims.data()));
   }
-  call &give(const char *input, const std::vector<bool> &values, const std::vector<int64_t> &dims) {
+  call &give(const char *input, const std::vector<bool> &values, const std::vector<int64_t> &dims) & {
     return give(input, std::vector<unsigned char>(values.begin(), values.end()), dims);
   }
-  template <class Number> call &give(const char *input, std::initializer_list<Number> values, const std::vector<int64_t> &dims) {
+  template <class Number> call &give(const char *input, std::initializer_list<Number> values, const std::vector<int64_t> &dims) & {
     return give_as(input, values, dims);
   }
-  call &give(const char *input, std::initializer_list<double> values, const std::vector<int64_t> &dims) {
+  call &give(const char *input, std::initializer_list<double> values, const std::vector<int64_t> &dims) & {
     return give_as(input, values, dims);
+  }
+  /* A call without a name is handed on, so that `auto done = mai::call(model).set("batch", 100).run();` keeps it. */
+  call set(const char *setting, double value) && { return std::move(set(setting, value)); }
+  call set_integer(const char *setting, int64_t value) && { return std::move(set_integer(setting, value)); }
+  template <class Number> call give(const char *input, const std::vector<Number> &values, const std::vector<int64_t> &dims) && {
+    return std::move(give(input, values, dims));
+  }
+  template <class Number> call give(const char *input, std::initializer_list<Number> values, const std::vector<int64_t> &dims) && {
+    return std::move(give(input, values, dims));
+  }
+  call give(const char *input, std::initializer_list<double> values, const std::vector<int64_t> &dims) && {
+    return std::move(give(input, values, dims));
   }
   int cancel() { return mai_cancel(get()); }
   bool was_cancelled() const { return mai_was_cancelled(get()) != 0; }
-  call &timeout(double seconds) { return right(mai_set_timeout(get(), seconds)); }
+  call &timeout(double seconds) & { return right(mai_set_timeout(get(), seconds)); }
+  call timeout(double seconds) && { return std::move(timeout(seconds)); }
   bool timed_out() const { return mai_timed_out(get()) != 0; }
-  call &run() { return right(mai_run(get())); }
+  call &run() & { return right(mai_run(get())); }
+  call run() && { return std::move(run()); }
   const mai_result &output(const char *name = nullptr) const { return *detail::checked(mai_output(get(), name)); }
   std::vector<float> floats(const char *name = nullptr) const { return copy(output(name), &mai_result::floats); }
   std::vector<int64_t> integers(const char *name = nullptr) const { return copy(output(name), &mai_result::integers); }

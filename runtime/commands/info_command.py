@@ -48,9 +48,10 @@ def _write_repository(folder: Path, paths: list[Path]) -> None:
     whole = [model for model in loaded if model.manifest.is_whole]
     if not whole:
         raise Misuse("Triton has no use for files of one turn of a text: name the whole ones")
-    for note in write_repository(folder, whole):
+    written, notes = write_repository(folder, whole)
+    for note in notes:
         say(f"note: {note}", err=True)
-    say(f"wrote {folder}: {', '.join(model.path.stem for model in whole)}", err=True)
+    say(f"wrote {folder}: {', '.join(written)}", err=True)
 
 
 def _say(model: Path, json: bool, spec: bool) -> None:

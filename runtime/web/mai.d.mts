@@ -24,7 +24,7 @@ export interface CallOptions {
 
 /** A result: real numbers in a `Float32Array`, whole ones in a list, beyond 2^53 as a BigInt each, truths in a `Uint8Array`; `dims` begins with the batch. */
 export interface Result {
-  data: Float32Array | number[] | Uint8Array;
+  data: Float32Array | (number | bigint)[] | Uint8Array;
   dims: readonly number[];
 }
 
@@ -165,7 +165,7 @@ export class Model {
 export function load(ort: Runtime, source: string | URL | Bytes, options?: LoadOptions): Promise<Model>;
 
 /** Results [batch, ...] as an array of rows. */
-export function rowsOf(result: Result): (Float32Array | number[] | Uint8Array)[];
+export function rowsOf(result: Result): (Float32Array | (number | bigint)[] | Uint8Array)[];
 
 /** The names of the labels of an input, a setting or an output, in the order of their numbers. */
 export function labelsOf(manifest: Manifest, port: Port): string[];

@@ -90,7 +90,10 @@ def test_the_types_fit_what_the_guide_writes(tmp_path: Path) -> None:
     (tmp_path / "node_modules").symlink_to(INSTALLED / "node_modules")
     for name, sign in (("worker.ts", "MessageEvent"), ("ask.ts", "terminate()")):
         (tmp_path / name).write_text(next(piece.text for piece in only("ts") if sign in piece.text))
-    wrong = 'import { load } from "./mai.mjs";\nexport const n: number = await load({} as any, "a.onnx");\n'
+    wrong = """import { load } from "./mai.mjs";
+export const n: number = await load({} as any, "a.onnx");
+export const f = async (o: any) => { const whole: Float32Array | number[] | Uint8Array = (await (await load(o, "a")).run())["f"]!.data; return whole; };
+"""
     (tmp_path / "wrong.ts").write_text(wrong)
     for file in (LIBRARY, TYPES):
         shutil.copy(file, tmp_path)
@@ -102,6 +105,7 @@ def test_the_types_fit_what_the_guide_writes(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert [(done.stdout, done.returncode) for done in checked[:2]] == [("", 0)] * 2
     assert "Type 'Model' is not assignable to type 'number'" in checked[2].stdout
+    assert "Type '(number | bigint)[]' is not assignable" in checked[2].stdout
 
 
 class Quiet(SimpleHTTPRequestHandler):

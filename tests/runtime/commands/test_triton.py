@@ -95,10 +95,19 @@ def test_names_of_classes_are_a_file(schema: ModuleType, write: Write, tmp_path:
     assert (tmp_path / "a" / name).read_text() == "cat\ndog\n"
 
 
-def test_a_file_without_inputs_is_refused(counting: onnx.ModelProto, write: Write, tmp_path: Path) -> None:
-    done = invoke("info", "--triton", tmp_path, write(counting))
+def test_a_file_without_inputs_is_left_out(
+    counting: onnx.ModelProto, shifted: onnx.ModelProto, write: Write, tmp_path: Path
+) -> None:
+    """Others are written beside it; where there are none, it is refused."""
+    alone = write(counting, "alone.f.onnx")
+    done = invoke("info", "--triton", tmp_path, alone)
     assert "--settings required" in str(done.exception)
     assert not list(tmp_path.rglob("config.pbtxt"))
+    done = invoke("info", "--triton", tmp_path / "models", alone, write(shifted, "small.f.onnx"))
+    said = " ".join(done.output.split())
+    assert done.exit_code == 0 and "alone.f.onnx is left out: Triton runs models with inputs" in said
+    assert said.endswith("models: small.f")
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["small.f"]
 
 
 def test_what_says_and_what_writes_are_not_one(counting: onnx.ModelProto, write: Write, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
-/* The part of ONNX Runtime's C interface that `runtime/c` uses, for tests on machines without its header. Functions are only ever added at
-   the end of that interface, so that each keeps its place. Programs take ONNX Runtime's own `onnxruntime_c_api.h`. */
+/* The part of ONNX Runtime's C interface that `runtime/c` uses, for machines that have the library without its header, as that of Python's
+   package. Functions are only ever added at the end of that interface, so that each keeps its place. A program that calls ONNX Runtime itself
+   takes ONNX Runtime's own `onnxruntime_c_api.h`. */
 #ifndef ONNXRUNTIME_C_API_H
 #define ONNXRUNTIME_C_API_H
 
