@@ -81,6 +81,11 @@ class Asked(BaseModel):
         return next(iter(said), None)
 
     @property
+    def tells_usage(self) -> bool:
+        """Whether a stream ends with how many tokens there were."""
+        return self.stream_options is not None and self.stream_options.include_usage
+
+    @property
     def likeliest(self) -> int | None:
         """Of how many tokens of each turn log-probabilities are wanted."""
         raise NotImplementedError
