@@ -52,7 +52,10 @@ class Conversation:
         self.model, self.tools, self.count = model, tools, count
         self._stops, self._variables, self._settings = _checked(stops), dict(variables or {}), settings
         chat, tokenizer, text = model.manifest.chat, model.tokenizer, model.manifest.text
-        if chat is None or tokenizer is None or text is None:
+        if text is None:
+            help = "a conversation is with the file of an export that does, as `generate`"
+            raise ModelError(UNAVAILABLE, f"{model.path.name} grows no text", help)
+        if chat is None or tokenizer is None:
             help = "`mai import` takes it from a folder; a spec names it: text(tokenizer = ..., chat = ...)"
             raise ModelError(UNAVAILABLE, f"{model.path.name} has no chat template", help)
         check_variables(chat, self._variables)

@@ -152,8 +152,8 @@ def test_drawn_answers_have_seeds_of_their_own(model: Model) -> None:
     assert second == answers(4)[0]
 
 
-def test_variables_of_the_template(folder: Path, model: Model) -> None:
-    """The command's are Python's, and one that the template does not read is refused."""
+def test_variables_of_the_template(model: Model) -> None:
+    """The command's are Python's."""
     from mai.runtime.commands.chatting import read_variable
 
     words = ["add_generation_prompt=False", "n=2", 'names=["a"]', "x=yes", "y="]
@@ -161,8 +161,18 @@ def test_variables_of_the_template(folder: Path, model: Model) -> None:
     assert said == {"add_generation_prompt": False, "n": 2, "names": ["a"], "x": "yes", "y": ""}
     variables = {"add_generation_prompt": said["add_generation_prompt"]}
     assert model.chat(SAID, count=4, variables=variables) != model.chat(SAID, count=4)
-    wrong = invoke("chat", folder / "small.generate.onnx", "--variable", "add_generation_promt=false")
-    assert "no variable `add_generation_promt`" in str(wrong.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--variable", "add_generation_promt=false"], "no variable `add_generation_promt`"),
+        (["count=5", "--count", "3"], "`--count` and `count=` are one number"),
+        (["--seed", "3", "seed=3"], "`--seed` and `seed=` are one number"),
+    ],
+)
+def test_what_the_command_refuses(words: list[str], said: str, folder: Path) -> None:
+    assert said in str(invoke("chat", folder / "small.generate.onnx", *words).exception)
 
 
 def test_several_tokens_end_an_answer(tmp_path: Path, model: Model) -> None:
