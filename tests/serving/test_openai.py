@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from base64 import b64decode
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -234,6 +236,24 @@ def test_json_that_is_whole_is_not_cut(text: str, is_json: bool, reason: str) ->
     answer = Answer(Bytes(), frozenset(), (), is_json)
     assert "".join(answer.pieces(text.encode())) == text
     assert answer.reason == reason
+
+
+def test_where_in_a_body_something_is_wrong(chatting: Client) -> None:
+    for message, place in [
+        ({"content": "hi"}, "`messages[1].role`"),
+        ({"role": "user", "content": 5}, "`messages[1].content`"),
+    ]:
+        asked = {"model": GENERATE, "messages": [{"role": "user", "content": "hi"}, message]}
+        assert chatting.post(CHATS, asked).error["message"].startswith(place)
+
+
+def test_likelihoods_without_the_file_of_turns_are_refused(text: dict[str, Model], tmp_path: Path) -> None:
+    """Another request may succeed: it is no fault of the service."""
+    alone = load(shutil.copy(text[GENERATE].path, tmp_path), providers="cpu")
+    with running({GENERATE: alone}) as client:
+        assert client.post(COMPLETIONS, {**ASKED, "stream": True}).status == 200
+        reply = client.post(COMPLETIONS, {**ASKED, "logprobs": 1})
+        assert (reply.status, reply.error["code"]) == (400, "stream-unavailable")
 
 
 def test_a_message_that_is_no_text_is_refused(chatting: Client) -> None:
