@@ -1,4 +1,4 @@
-"""What a model was trained on: the ranges of each field's numbers, their decimal sign, which were dates, and which had a percent sign. They go with the weights, and into compiled files."""
+"""What a model was trained on: the ranges of each field's numbers, their decimal sign, which were dates, which had a percent sign, and what said that there is no value. They go with the weights, and into compiled files."""
 
 from __future__ import annotations
 
@@ -73,6 +73,7 @@ def _of_columns(name: str, rows: Array, finite: Finite) -> dict[str, object]:
     names: dict[str, object] = {"columns": list(finite.vectors[name])} if name in finite.vectors else {}
     percents = finite.percents.get(name, ())
     names |= {"percents": list(percents)} if any(PERCENT in each for each in percents) else {}
+    names |= {"absent": list(finite.absent)} if finite.absent else {}
     dates, columns = finite.dates.get(name, ()), rows.reshape(len(rows), -1).T
     if not dates or len(columns) > MOST or len(dates) not in (1, len(columns)):
         return names
@@ -97,6 +98,11 @@ def dates_in(facts: Mapping[str, Facts]) -> Dates:
 def percents_in(facts: Mapping[str, Facts]) -> Percents:
     """Which fields had a percent sign in what was trained on."""
     return {name: tuple(each.percents) for name, each in facts.items() if each.percents}
+
+
+def absent_in(facts: Mapping[str, Facts]) -> tuple[str, ...]:
+    """What said in the tables that were trained on that there is no value."""
+    return tuple(dict.fromkeys(value for each in facts.values() for value in each.absent or ()))
 
 
 def saved(facts: Mapping[str, Facts], decimal: Decimal | None) -> dict[str, str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mai.compiler.data.fields import bad, group_columns
+from mai.compiler.data.files.arrow_types import without
 from mai.compiler.data.tables.dates import HELP, NO_DURATION
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
@@ -15,7 +16,7 @@ from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
 from mai.compiler.describing.columns.hints import code_for_missing, counted_dates, dates_in_digits, names_rows
 from mai.compiler.describing.columns.words import in_one_line, shortened
-from mai.runtime.inputs.cells import few_of, notes_of_lacking
+from mai.runtime.inputs.cells import MISSING, few_of, notes_of_lacking
 from mai.spec.record import record
 
 LETTERS_OF_TEXT, SPACES_OF_TEXT = 40, 4  # Words that are longer, or of more parts, in the mean are texts.
@@ -99,10 +100,21 @@ def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableS
     usable = [column for column in columns if why_not(column) is None]
     said = ((column, words) for column in usable for words in (counted_dates(column), code_for_missing(column)))
     notes |= {f"{files[0].name}: `{column.name}`: {words}": None for column, words in said if words}
+    if (alone := _alone_in_last_row(readers, columns)) is not None:
+        notes[f"{files[-1].name}: {alone}"] = None
     totals = [column.name for column in columns if column.ends_in_total]
     if totals:
         notes[f"{files[-1].name}: {note_of_totals(totals)}"] = None
     return TableSummary(tuple(files), tables[0].kind, columns[0].rows, columns, tuple(notes))
+
+
+def _alone_in_last_row(readers: Mapping[str, ColumnReader], columns: Sequence[ColumnSummary]) -> str | None:
+    """What is to be said of a last row in which one word stands, and nothing in other columns; None where there is none."""
+    there = [name for name, reader in readers.items() if reader.last.lower() not in MISSING]
+    is_word = any(column.name in there and column.kind in ("word", "mixed") for column in columns)
+    if len(there) != 1 or len(columns) < 3 or not is_word:
+        return None
+    return f"in the last row `{there[0]}` alone has a value, `{shortened(readers[there[0]].last)}`: a line of notes is no example"
 
 
 def notes_of_words(column: ColumnSummary) -> Iterator[str]:
@@ -187,7 +199,7 @@ def _read(table: TableFile, readers: dict[str, ColumnReader]) -> None:
             raise bad(f"{table.path} has no column `{name}`; it has {few_of(table.columns)}")
     for block in read_blocks(table, [table.columns[name] for name in readers]):
         for name, reader in readers.items():
-            reader.add(block[table.columns[name]])
+            reader.add(without(block[table.columns[name]], table.dialect.absent))
 
 
 def _are_parts(columns: Sequence[ColumnSummary]) -> bool:

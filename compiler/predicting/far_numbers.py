@@ -10,7 +10,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Facts
 
 SMALL = 0.05  # Of the median of training: a column of smaller numbers alone is in another unit, or of another kind.
-FEW = 5  # Rows that may be so small by chance, unless they are far below the lowest that training had.
+FEW = 20  # Rows that may be so small by chance, unless they are far below the lowest that training had.
 
 
 class FarNumbers:

@@ -66,6 +66,7 @@ class Facts(BaseModel):
         dates: where numbers are days since 1970-01-01 that were dates in a table, of each number how these are written: whole days, `day`,
             days with their `time`, or times with an offset, which are in `utc`; None for a number that is no date.
         percents: where numbers were written with a percent sign, of each column one of its cells, as `45 %`; without where it had none.
+        absent: what said in tables, besides an empty cell, that there is no value, as `-999`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -80,6 +81,7 @@ class Facts(BaseModel):
     columns: list[str] | None = None
     dates: list[DateForm | None] | None = None
     percents: list[str] | None = None
+    absent: list[str] | None = None
 
     @property
     def framing(self) -> Framing:

@@ -341,9 +341,9 @@ def test_a_file_that_fills_nothing_has_no_answer_to_a_gap(files: Callable[[str],
             ),
         ),
         ("0.8,0.1\n,0\n", ("`area0`: all numbers are far smaller than those that training had, 80 in the middle: 0.8 at most",)),
-        ("3,0.001\n" * 5, ()),
-        ("20,0.02\n" * 6, ("`area1`: all numbers are far smaller than those that training had, 0.5 in the middle: 0.02 at most",)),
-        ("20,0\n" * 6, ()),
+        ("3,0.001\n" * 20, ()),
+        ("20,0.02\n" * 21, ("`area1`: all numbers are far smaller than those that training had, 0.5 in the middle: 0.02 at most",)),
+        ("20,0\n" * 21, ()),
     ],
 )  # fmt: skip
 def test_rows_far_from_what_training_had_are_noted(rows: str, notes: tuple[str, ...], tmp_path: Path) -> None:
@@ -355,3 +355,25 @@ def test_rows_far_from_what_training_had_are_noted(rows: str, notes: tuple[str, 
     (tmp_path / "t.csv").write_text(f"area0,area1\n{rows}")
     model = load(tmp_path / "f.onnx", providers="cpu", threads=1)
     assert predict(model, tmp_path / "t.csv", tmp_path / "p.csv", {}).notes == notes
+
+
+def test_what_training_called_absent_is_missing_in_new_rows(tmp_path: Path) -> None:
+    """The columns that are kept stay as they are written."""
+    facts = Facts(low=[1], high=[9], middle=[5], absent=["-999"])
+    described = manifest([real("area", gaps=True)], [], [output("f")]).model_copy(update={"facts": {"area": facts}})
+    is_there = [helper.make_node("Equal", ["area", "area"], ["e"]), helper.make_node("Cast", ["e"], ["f"], to=1)]
+    onnx.save(build(described, is_there), tmp_path / "f.onnx")
+    (tmp_path / "t.csv").write_text("area\n2\n-999\n-999.0\n99\n")
+    predict(load(tmp_path / "f.onnx", providers="cpu", threads=1), tmp_path / "t.csv", tmp_path / "p.csv", {})
+    assert (tmp_path / "p.csv").read_text().split() == ["area,f", "2,1", "-999,0", "-999.0,0", "99,1"]
+
+
+def test_answers_to_a_sheet_are_a_text_in_its_way(tmp_path: Path) -> None:
+    """Where its texts have a decimal comma, as `1,5 €`, all numbers of a csv file have one."""
+    with table_file(tmp_path / "t.xlsx") as write:
+        write(pa.table({"area": [0.5, 2.0], "price": ["1.231,5 €", "3 €"]}))
+    described = manifest([real("area")], [], [output("f")])
+    onnx.save(build(described, [helper.make_node("Identity", ["area"], ["f"])]), tmp_path / "f.onnx")
+    model = load(tmp_path / "f.onnx", providers="cpu", threads=1)
+    predict(model, tmp_path / "t.xlsx", tmp_path / "p.csv", {})
+    assert (tmp_path / "p.csv").read_text().splitlines() == ["area;price;f", "0,5;1.231,5 €;0,5", "2;3 €;2"]

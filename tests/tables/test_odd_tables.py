@@ -242,6 +242,12 @@ def test_a_row_of_sums_is_told_with_its_place(tmp_path: Path) -> None:
     assert why_not(summary.columns[0]) == "it holds numbers, and one word: `Total` in row 31, the last"
 
 
+def test_a_line_of_notes_below_is_told(tmp_path: Path) -> None:
+    said = "t.csv: in the last row `c` alone has a value, `by me`: a line of notes is no example"
+    for last, notes in ((",,by me\n", (said,)), (",3,by me\n", ()), (",3,\n", ())):
+        assert summary_of(tmp_path / "t.csv", f"a,b,c\n{ROWS}{last}").notes == notes
+
+
 def test_numbers_that_32_bits_do_not_tell_apart_are_told(tmp_path: Path) -> None:
     text = "t,near\n" + "".join(f"{1_700_000_000 + i},{1_700_000_000 + 100_000 * i}\n" for i in range(0, 240, 3))
     far, near = summary_of(tmp_path / "a.csv", text).columns

@@ -14,7 +14,7 @@ from mai.compiler.data.tables.dialect import Stated, with_decimal
 from mai.compiler.data.tables.header import name_columns, note_of_nameless
 from mai.compiler.data.tables.kinds import kind_of
 from mai.compiler.data.tables.numerals import Decimal
-from mai.compiler.data.tables.preamble import count_rows_above
+from mai.compiler.data.tables.preamble import count_rows_above, join_names
 from mai.runtime.inputs.cells import few_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ SAVED = "or save the sheet as a csv file, with its dates as 2024-03-14"
 def open_sheet(path: Path, stated: Stated) -> TableFile:
     """A sheet of a spreadsheet: the one that is stated, or the first that is shown and is a table; its columns known.
 
-    Cells have the values that were last computed; one with an error, as `#N/A`, is empty. Of a merged cell all rows have the value, in its first column.
+    Cells have the values that were last computed; one with an error, as `#N/A`, is empty. Of a merged cell all rows have the value, in its first column. Names of groups of columns stand before those of the columns.
 
     Raises:
         MaiError: nothing reads spreadsheets here, the file is damaged, or has no such sheet, or the sheet is no table.
@@ -130,7 +130,14 @@ def _texts(sheet: CalamineSheet) -> Iterator[Mapping[str, pa.Array]]:
 
 
 def _rows(sheet: CalamineSheet, decimal: Decimal = ".") -> Iterator[list[str]]:
-    """Rows as texts, numbers with this sign, without those that are empty; a value that is merged down stands in each of its rows."""
+    """Rows as texts, numbers with this sign, without those that are empty; names in two rows, those of groups above, are in one."""
+    rows = _rows_as_they_stand(sheet, decimal)
+    yield from join_names([*islice(rows, LOOKED_AT)])
+    yield from rows
+
+
+def _rows_as_they_stand(sheet: CalamineSheet, decimal: Decimal) -> Iterator[list[str]]:
+    """The rows; a value that is merged down stands in each of its rows."""
     top, left = sheet.start or (0, 0)
     down: dict[int, list[int]] = {}
     for (begin, column), (end, _) in sheet.merged_cell_ranges or ():

@@ -10,7 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
-from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text, lacks_values, plain_numbers
+from mai.compiler.data.files.arrow_types import (
+    as_names,
+    decoded,
+    is_list,
+    is_text,
+    lacks_values,
+    plain_numbers,
+    without,
+)
 from mai.compiler.data.tables.dates import HELP, DatesOrNumbers, days_of, is_in_utc, moments_of, notes_of_dates, ways_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, Dressed, is_word, number_of
 from mai.compiler.data.tables.signs import PercentSigns
@@ -53,11 +61,12 @@ class Column:
         self.missing, self.row, self.last = 0, 0, LastOfColumn()
         self._path, self._first_missing, self._width = "", "", 1
         self._decimal: Decimal = "."
+        self._absent: tuple[str, ...] = ()
         self._seen: dict[bool, str] = {}
 
     def start(self, table: TableFile) -> None:
         """Go on with the first row of another file."""
-        self._path, self._decimal = str(table.path), table.dialect.decimal
+        self._path, self._decimal, self._absent = str(table.path), table.dialect.decimal, table.dialect.absent
         self.missing, self.row, self._seen = 0, 0, {}
         self.last = LastOfColumn()
 
@@ -71,7 +80,7 @@ class Column:
     def read(self, values: pa.Array) -> Array:
         """The next rows, [n, ...]: real in 32 bits (64 where `any` is), whole in 64. Raises `MaiError`."""
         self.gaps = None
-        array, shape = self._without_lists(values)
+        array, shape = self._without_lists(without(values, self._absent))
         numbers = self._numbers_of(array)
         if self.gaps is not None:
             numbers = np.where(self.gaps, self._number_of_gaps, numbers)
@@ -102,8 +111,6 @@ class Column:
         labels = self.names.keys() - self._keeps if self.role == "label" else ()
         yield from notes_of_lacking(self.name, [*self.lacking_words], sorted(labels))
         yield from self._rounding.notes(self.name)
-
-    # ------------------------------------------------------------ kinds of columns
 
     def _without_lists(self, values: pa.Array) -> tuple[pa.Array, tuple[int, ...]]:
         """The numbers in lists one after the other, and the shape of one row's; a dictionary's values themselves."""

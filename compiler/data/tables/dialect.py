@@ -38,7 +38,7 @@ class Dialect:
     The sign `is_told` by a spec, or by cells that are numbers with no other. Where nothing tells it, `doubtful` is a column and a cell that
     would be another number with the other sign. `mixed` is the first line whose letters are in UTF-8, where others' are not. So many lines
     `above` the names of the columns are none of the table, the first of which says `title`, and so many rows `below` them, of which the first
-    says `units`. A spreadsheet's table is its `sheet`.
+    says `units`. A spreadsheet's table is its `sheet`. Values that are `absent` say that there is none.
     """
 
     encoding: str = "utf-8"
@@ -52,6 +52,7 @@ class Dialect:
     below: int = 0
     units: tuple[str, ...] = ()
     sheet: str = ""
+    absent: tuple[str, ...] = ()
 
     @property
     def skipped(self) -> dict[str, int]:
@@ -74,6 +75,7 @@ class Stated:
     decimal: Decimal | None = None
     likely: Decimal | None = None
     sheet: str | None = None
+    absent: tuple[str, ...] = ()
 
 
 def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
@@ -128,8 +130,9 @@ def lines_of_head(path: Path, dialect: Dialect) -> list[str]:
 
 
 def with_decimal(stated: Stated) -> Dialect:
-    """A dialect of which the decimal sign alone is as said, or likely."""
-    return Dialect(decimal=stated.decimal or stated.likely or ".", is_told=stated.decimal is not None)
+    """A dialect of which the decimal sign, and what is absent, alone are as said, or likely."""
+    decimal = stated.decimal or stated.likely or "."
+    return Dialect(decimal=decimal, is_told=stated.decimal is not None, absent=stated.absent)
 
 
 def is_alike(path: Path, stated: Stated) -> bool:
@@ -137,10 +140,10 @@ def is_alike(path: Path, stated: Stated) -> bool:
     if not path.is_file() or kind_of(path) != "csv":
         return True
     head, _ = head_of(path)
-    marked = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
-    if stated.encoding is not None and marked is not None and marked.partition("-sig")[0] != stated.encoding.lower():
+    mark = marked(head)
+    if stated.encoding is not None and mark is not None and mark.partition("-sig")[0] != stated.encoding.lower():
         return False
-    _, names = dialect_of(path, replace(stated, encoding=stated.encoding or marked or "utf-8"))
+    _, names = dialect_of(path, replace(stated, encoding=stated.encoding or mark or "utf-8"))
     return stated.separator is None or names is None or len(names) > 1
 
 
@@ -215,10 +218,14 @@ def _decodes(decoder: codecs.IncrementalDecoder, piece: bytes, final: bool = Fal
     return True
 
 
+def marked(head: bytes) -> str | None:
+    """The encoding that the first bytes of a text name; None where they name none."""
+    return next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
+
+
 def _encoding(path: Path, head: bytes) -> str:
-    for mark, name in MARKS.items():
-        if head.startswith(mark):
-            return name
+    if (name := marked(head)) is not None:
+        return name
     if b"\0" in head:
         line = head.count(b"\n", 0, head.index(b"\0")) + 1
         raise bad(

@@ -90,6 +90,14 @@ class Dressed:
             yield f"column `{column}`: {what}, as `{self._negative}`, are read as negative"
 
 
+def ways_to_write(value: str) -> Iterator[str]:
+    """A value as it may stand in cells: `-999` is `-999.0`, too."""
+    yield value
+    if is_number(value) and float(value).is_integer():
+        whole = str(int(float(value)))
+        yield from (f"{whole}{end}" for end in ("", ".0", ".00", ",0", ",00"))
+
+
 def is_word(cell: str | None, number: float | None) -> bool | None:
     """Whether a text that is this number, or none, is a word; None where it says that there is no value."""
     if number is not None:

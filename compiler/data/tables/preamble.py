@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from mai.compiler.data.tables.numerals import OTHER, number_of
 from mai.runtime.inputs.cells import MISSING, is_number
@@ -42,6 +43,29 @@ def count_rows_above(rows: Sequence[Sequence[str]]) -> int:
         if row and not _stands_above(row, below) and not _is_narrower(row, below):
             return place if not place or _are_names(row, below) else 0
     return 0
+
+
+def join_names(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The rows, where the names stand in two of them in one: those of groups, `Sales`, above those of their columns, `2022` and `2023`.
+
+    Columns that are in no group have nothing below their names, or the same again.
+    """
+    joined = [*map(list, rows)]
+    place = next((place for place, row in enumerate(joined) if sum(map(bool, row)) > 1), len(joined))
+    if place + 2 < len(joined) and _are_groups(*joined[place : place + 2]):
+        above, names = joined[place : place + 2]
+        groups: Iterator[str] = accumulate(above, lambda group, name: name or group)
+        joined[place : place + 2] = [
+            [g if name in ("", g) else f"{g} {name}" for g, name in zip(groups, names, strict=True)]
+        ]
+    return joined
+
+
+def _are_groups(above: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether a row names groups of columns, each in the first of them, and single columns, and the next one the columns of the groups alone."""
+    grouped = [not own or following == "" for own, following in zip(above, [*above[1:], None], strict=True)]
+    fit = [bool(n) if g else n in ("", own) for n, own, g in zip(names, above, grouped, strict=True)]
+    return bool(above[0]) and any(grouped) and not all(grouped) and all(fit)
 
 
 def count_rows_below(rows: Sequence[Sequence[str]]) -> int:

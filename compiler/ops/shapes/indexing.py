@@ -42,7 +42,7 @@ class Slice(Operation):
             length: Size = len(range(*slice(first, last, stride).indices(size)))
         else:
             length = (last - first + stride - 1) // stride
-        if isinstance(length, int) and length < 1:
+        if isinstance(length, int) and length < 1 and not (isinstance(first, int) and first == last):
             raise ShapeError("index-out-of-range", f"this slice of an axis of {size} is empty", 0)
         position = x.rank + axis
         return Type(x.dtype, (*x.shape[:position], length, *x.shape[position + 1 :]), classes=x.classes)

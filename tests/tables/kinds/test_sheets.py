@@ -5,15 +5,21 @@ from __future__ import annotations
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from mai.compiler.data.batches import load
 from mai.compiler.data.sources.table import Table
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_table, read_blocks
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.tables import TableSummary
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.predicting import sheets
+from mai.compiler.predicting.results import table_file
 from mai.spec.diagnostics import MaiError
 
 OFFICE = "http://schemas.openxmlformats.org"
@@ -96,6 +102,23 @@ def test_numbers_in_cells_have_the_sign_of_those_in_texts(text: str, number: str
     assert table.dialect.decimal == number[-2]
 
 
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [
+        ([["g", "x", None, "y"], [None, "in", 2023, None]], ["g", "x in", "x 2023", "y"]),
+        ([["Title"], ["g", "x", None, None], ["g", "a", "b", "c"]], ["g", "x a", "x b", "x c"]),
+        ([["g", "x", None, "y"]], ["g", "x", "y"]),
+    ],
+)
+def test_names_of_groups_stand_before_those_of_columns(
+    names: list[list[object]], columns: list[str], tmp_path: Path
+) -> None:
+    rows = [["a", 1.5, 2, 3], ["b", 4, 5, 6], ["c", 7, 8, 9]]
+    table = open_table(write(tmp_path / "a.xlsx", {"One": [*names, *rows]}), Stated())
+    assert [*table.columns.values()] == columns
+    assert cells_of(table)[columns[0]] == [*"abc"] and cells_of(table)[columns[1]] == ["1.5", "4", "7"]
+
+
 def test_a_value_that_is_merged_down_is_that_of_each_row(tmp_path: Path) -> None:
     rows = [["g", "x", "y"], ["a", 1, 2], [None, 3, 4], [None, 5, 6], ["b", 7, 8]]
     assert cells_of(open_table(write(tmp_path / "a.xlsx", {"One": rows}, "A2:A4"), Stated()))["g"] == [*"aaab"]
@@ -142,3 +165,54 @@ def test_without_a_reader_it_is_said_what_to_install(tmp_path: Path, monkeypatch
     with pytest.raises(MaiError) as caught:
         open_table(write(tmp_path / "a.xlsx", {"One": TABLE}), Stated())
     assert "mai-lang[sheets]" in str(caught.value.diagnostics[0].help)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("sheet", "of spreadsheets"), ("separator", "of tables in text"), ("encoding", "of tables in text")],
+)
+def test_settings_that_say_nothing_of_a_file_are_refused(setting: str, said: str, tmp_path: Path) -> None:
+    sheet = write(tmp_path / "a.xlsx", {"One": [["x"], *[[k] for k in range(9)]]})
+    (tmp_path / "a.csv").write_text("x\n" + "1\n" * 9)
+    other, own = ("a.csv", sheet.name) if setting == "sheet" else (sheet.name, "a.csv")
+    value = {"sheet": "One", "separator": ";", "encoding": "latin-1"}[setting]
+    wrong, both = Table.of({"path": other, setting: value}), Table.of({"path": (other, own), setting: value})
+    both.check_files(tmp_path)
+    for look in (wrong.check_files, lambda base: load(wrong, {"x": Type(DType.REAL)}, 0, base)):
+        with pytest.raises(MaiError, match=f"`{setting}` is {said}, and .*{other} is none"):
+            look(tmp_path)
+
+
+def test_answers_are_written_as_a_sheet(tmp_path: Path) -> None:
+    """What stands in its cells is what was in the columns: numbers, dates, texts as they are; what a sheet has no form for is a text."""
+    day, time = date(2024, 2, 29), datetime(2024, 2, 29, 6, 30)
+    columns = {
+        "a <&>": pa.array([0.1, None, float("nan")]),
+        "f": pa.array([0.1, 2.5, float("inf")], pa.float32()),
+        "n": [1, 2**53 + 1, -5],
+        "s": ["x", "<&>\n\x01y", "=1+1"],
+        "d": [day, None, date(1900, 1, 1)],
+        "t": [time, datetime(1999, 1, 1), None],
+        "b": [True, False, None],
+        "l": [[1], None, []],
+    }
+    with table_file(tmp_path / "w.xlsx") as write_rows:
+        write_rows(pa.table(columns))
+        write_rows(pa.table(columns).slice(0, 1))
+    assert cells_of(open_table(tmp_path / "w.xlsx", Stated(decimal="."))) == {
+        "a <&>": ["0.1", "", "", "0.1"],
+        "f": ["0.1", "2.5", "inf", "0.1"],
+        "n": ["1", "9007199254740993", "-5", "1"],
+        "s": ["x", "<&>\ny", "=1+1", "x"],
+        "d": ["2024-02-29", "", "1900-01-01", "2024-02-29"],
+        "t": [str(time), "1999-01-01", "", str(time)],
+        "b": ["TRUE", "FALSE", "", "TRUE"],
+        "l": ["[1]", "", "[]", "[1]"],
+    }
+
+
+def test_a_sheet_has_so_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheets, "MOST_ROWS", 3)
+    with pytest.raises(MaiError, match="a sheet has 3 rows"), table_file(tmp_path / "w.xlsx") as write_rows:
+        write_rows(pa.table({"a": [1, 2, 3]}))
+    assert not [*tmp_path.iterdir()]
