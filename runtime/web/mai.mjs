@@ -632,6 +632,8 @@ class Turns {
 
 // ------------------------------------------------------------------ conversations
 
+const ALWAYS_READ = ["user", "assistant"]; // roles that every template knows
+
 /** Messages and answers, one after the other; what earlier ones were computed to is kept. */
 class Conversation {
   constructor(model, { system, tools, stops = [], count, variables = {}, values = {} }) {
@@ -666,11 +668,26 @@ class Conversation {
     }
   }
 
-  /** The prompt that the messages make. */
+  /** The prompt that the messages make; refused where the template leaves out tools, or a message, as one of a role that it does not know. */
   prompt() {
+    const { messages, tools } = this;
+    const text = this._rendered(messages, tools);
+    if (tools?.length && this._rendered(messages, null) === text)
+      throw new ModelError("the chat template reads no tools: the model would not know of them");
+    const isSure = ({ role, content }) => ALWAYS_READ.includes(role) || typeof content !== "string";
+    const markOf = (at) => `48151623${at}`;
+    if (messages.every(isSure)) return text;
+    const marked = messages.map((each, at) => (isSure(each) ? each : { ...each, content: `${each.content} ${markOf(at)}` }));
+    const seen = this._rendered(marked, tools);
+    const lost = messages.findIndex((each, at) => !isSure(each) && !seen.includes(markOf(at)));
+    if (lost >= 0) throw new ModelError(`the chat template leaves out message ${lost + 1}, of the role \`${messages[lost].role}\``);
+    return text;
+  }
+
+  /** What the template makes of messages. */
+  _rendered(messages, tools) {
     const { templates, words } = this.chat;
     const source = (this.tools && templates.tool_use) || templates.default;
-    const { messages, tools } = this;
     try {
       const names = { ...words, add_generation_prompt: true, ...this.variables, messages, tools: tools ?? null };
       return new this.model.Template(source).render(names);

@@ -47,8 +47,15 @@ def test_a_conversation(
         }
         for o in options
     ]
+    plain = "{% for m in messages %}{% if m.role != 'system' %}{{ m.content }}{% endif %}{% endfor %}"
+    refused = [
+        {**calls[0], "chat": {"options": o, "says": SAYS, "template": plain}}
+        for o in ({"count": 2, "system": "be brief"}, {"count": 2, "tools": TOOLS}, {"count": 2, "tools": []})
+    ]
     watched = [{**calls[0], "chat": {"says": SAYS[0]}, "watch": {"abort": abort}} for abort in (None, 0)]
-    *answered, whole_way, never = javascript([*calls, *watched])
+    *answered, no_system, no_tools, none, whole_way, never = javascript([*calls, *refused, *watched])
+    assert no_system == {"error": "the chat template leaves out message 1, of the role `system`", "known": True}
+    assert "reads no tools" in no_tools["error"] and len(none["answers"]) == len(SAYS)
     assert (whole_way["ended"], whole_way["messages"]) == (None, 2)
     assert (never["ended"], never["messages"]) == ("AbortError", 0)
     for option, reply in zip(options, answered, strict=True):
