@@ -137,7 +137,8 @@ def _imported(
 ) -> Imported:  # fmt: skip
     """A spec with what is to be said of it, and what a draft of a training asks of it; the labels are none where the head `begins_anew`."""
     exports, ends, context = tuple(program.exports), settings["ends"], _whole(settings.get("max_position_embeddings"))
-    takes_rows = bool(record.get("gaps")) or "num_channels" in record.get("fields", {})
+    gaps = record.get("gaps", ())
+    takes_rows = gaps is True or settings["head"] in gaps or "num_channels" in record.get("fields", {})
     is_classifier = takes_rows and settings["head"] in (CLASSIFY, "both")
     return Imported(
         text,
