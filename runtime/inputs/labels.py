@@ -57,7 +57,9 @@ def missing_value(port: Port, names: Sequence[str]) -> float | None:
     """What an input has where there is no value, NaN or a label; None where the file has no answer for that, and of settings."""
     if port.kind != "input":
         return None
-    return spare_label(port, names) if port.classes else math.nan if port.gaps else None
+    if port.classes:
+        return spare_label(port, names)
+    return math.nan if port.gaps else None
 
 
 def unknown_words(name: str, counts: Mapping[str, int]) -> str:
