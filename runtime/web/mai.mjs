@@ -367,8 +367,7 @@ export class Model {
     const Wanted = ARRAYS[port.dtype];
     const isRight = data instanceof Float32Array && Wanted === Float32Array && !rangeOf(port) && !dateFormOf(this.manifest, port);
     const numbers = isRight ? data : Wanted.from(data, (item) => scalar(port, this._number(port, item)));
-    const infinite = this.manifest.facts?.[port.name] ? numbers.find((number) => Math.abs(number) === Infinity) : undefined;
-    if (infinite !== undefined) throw new ModelError(`\`${port.name}\` is a finite number, as in the data, this holds ${infinite}`);
+    if (this.manifest.facts?.[port.name]) checkField(port, this.manifest.facts[port.name], numbers);
     return new this.ort.Tensor(port.dtype, numbers, dims);
   }
 
@@ -867,6 +866,14 @@ function scalar(port, value) {
   if (Number(value) < (minimum ?? -Infinity) || Number(value) > (maximum ?? Infinity))
     throw new ModelError(`\`${name}\` is ${rangeOf(port)}, this holds ${value}`);
   return port.dtype === "int64" ? whole(name, value) : real(name, value);
+}
+
+/** Numbers of an input that was a field of the data are finite, as there, and not missing where nothing stands for that. */
+function checkField({ name, gaps }, facts, numbers) {
+  if (gaps === false && !facts.gaps && numbers.some(Number.isNaN))
+    throw new ModelError(`\`${name}\` is missing (NaN), and this file has nothing for that: train with \`missing = keep\` and \`fill(${name})\``);
+  const infinite = numbers.find((number) => Math.abs(number) === Infinity);
+  if (infinite !== undefined) throw new ModelError(`\`${name}\` is a finite number, as in the data, this holds ${infinite}`);
 }
 
 /** A truth value as a byte. */

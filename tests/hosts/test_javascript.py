@@ -461,8 +461,12 @@ export g(when: []) -> [] { return when }
     values = ("2024-05-01", ["1.5.2024 12:00", "2024/05/01"], [19844], "0001-01-01")
     wrong = ("2024-02-30", "2024-05-01Z", "2024-05-01T00:00+02:00", "2024-05-01T00:00Z")
     numbers = (20240501, 202405010930, 2024, 45413.5, 1714555800, 1714555800123, 5e9)
-    (infinite,) = javascript([{"file": file, "values": {"when": [19844, {"number": "-Infinity"}]}}])
+    odd = [[19844, {"number": "-Infinity"}], [{"number": "NaN"}]]
+    infinite, missing = javascript([{"file": file, "values": {"when": when}} for when in odd])
     assert infinite["error"] == "`when` is a finite number, as in the data, this holds -Infinity"
+    with pytest.raises(ModelError) as lacking:
+        load(file)(when=np.nan)
+    assert missing["error"] == f"{lacking.value.message}: {lacking.value.help}"
     *answers, calendar, bare, offset, zero = javascript(
         [{"file": file, "values": {"when": when}} for when in (*values, *numbers, *wrong)]
     )
