@@ -185,9 +185,13 @@ def test_text_is_generated_and_streamed(
     *whole, streamed, too_long, streamed_too_long = javascript(
         [*calls, long, {"file": str(file), "prompt": "Once", "values": {"count": 58}}]
     )
-    nothing, without = javascript(
-        [{"file": str(file), "values": {"prompt": ""}}, {"file": str(file), "prompt": "A", "values": {"cuont": 3}}]
+    odd: list[Any] = ["", ["Once", [79]], None]
+    nothing, mixed, missing, without = javascript(
+        [{"file": str(file), "values": {"prompt": prompt}} for prompt in odd]
+        + [{"file": str(file), "prompt": "A", "values": {"cuont": 3}}]
     )
+    assert mixed["error"] == "`prompt` mixes texts and numbers"
+    assert missing["error"].startswith("the input `prompt` is missing")
     assert nothing["error"] == "there is no token: the text to go on from needs at least one"
     assert without["error"] == "there is no input or setting `cuont`; did you mean `count`?"
     for refused in (too_long, streamed_too_long):
@@ -438,6 +442,7 @@ export g(kind: class[4], age: []) -> [] { return f(kind, age) }
         ([None], 1),
         (None, [1]),
         ([""], 1),
+        ([{"number": "NaN"}], 1),
         (["dög"], 1),
         (["do\u0308g", None], [None, 1]),
     ]
@@ -447,6 +452,8 @@ export g(kind: class[4], age: []) -> [] { return f(kind, age) }
         np.testing.assert_array_equal(each, none[0])
     assert not np.array_equal(none[0], other)
     np.testing.assert_allclose(gaps, load(file)(kind=["do\u0308g", None], age=[np.nan, 1]), rtol=1e-6)
+    (mixed,) = javascript([{"file": file, "values": {"kind": ["cat", 1, None], "age": 1}}])
+    assert mixed["error"] == "`kind` mixes names and numbers: `cat` and `1`"
 
 
 def test_dates(javascript: JavaScript, program: Callable[[str], Program], tmp_path: Path) -> None:
@@ -458,7 +465,12 @@ export g(when: []) -> [] { return when }
 """
     facts = {"when": Facts(low=[19000], high=[20000], middle=[19500], dates=["time"])}
     file = str(compiled(program(text), "g", tmp_path, facts=facts))
-    values = ("2024-05-01", ["1.5.2024 12:00", "2024/05/01"], [19844], "0001-01-01")
+    values = (
+        "2024-05-01",
+        ["1.5.2024 12:00", "2024/05/01", "2024-05-01T1800", "2024-05-01 060000,0"],
+        [19844],
+        "0001-01-01",
+    )
     wrong = ("2024-02-30", "2024-05-01Z", "2024-05-01T00:00+02:00", "2024-05-01T00:00Z")
     numbers = (20240501, 202405010930, 2024, 45413.5, 1714555800, 1714555800123, 5e9)
     odd = [[19844, {"number": "-Infinity"}], [{"number": "NaN"}]]
@@ -475,7 +487,12 @@ export g(when: []) -> [] { return when }
         with pytest.raises(ModelError) as said:
             load(file)(when=number)
         assert each["error"] == f"{said.value.message}: {said.value.help}"
-    assert [arrays(each)["g"].tolist() for each in answers] == [[19844], [19844.5, 19844], [19844], [-719162]]
+    assert [arrays(each)["g"].tolist() for each in answers] == [
+        [19844],
+        [19844.5, 19844, 19844.75, 19844.25],
+        [19844],
+        [-719162],
+    ]
     assert "`when` is a date with its time, this is `2024-02-30`: write it as" in calendar["error"]
     assert "is a date with its time, this is `2024-05-01Z`" in bare["error"]
     for each in (offset, zero):
