@@ -355,6 +355,8 @@ export class Model {
     if (isList(value) && !rows.length && port.shape.length) throw new ModelError(`the batch of \`${port.name}\` is empty`);
     if (!isRegular(rows)) throw new ModelError(`\`${port.name}\` is not a regular array: its rows differ in length`);
     let { data, dims } = rows?.dims ? rows : { data: flat(rows), dims: dimsOf(rows, port) };
+    const areSizes = Array.isArray(dims) && dims.every((size) => Number.isInteger(size) && size >= 0);
+    if (!isList(data) || !areSizes) throw new ModelError(`\`${port.name}\` is written { data, dims }: numbers in a list, and their sizes`);
     if (product(dims) !== data.length)
       throw new ModelError(`\`${port.name}\` has ${data.length} numbers, and [${dims.join(", ")}] are ${product(dims)}`);
     if (dims.length === port.shape.length) dims = [1, ...dims];
@@ -551,6 +553,8 @@ class Turns {
     for (const port of inputs) {
       if (port.name === step.tokens || step.states[port.name]) continue;
       turn._feed(this.feeds, port, values[port.name]);
+      const [batch] = this.feeds[port.name].dims;
+      if (batch !== 1) throw new ModelError(`a text is one row, \`${port.name}\` has a batch of ${batch}`);
       port.shape.forEach((size, axis) => (sizes[size] = this.feeds[port.name].dims[axis + 1]));
     }
     this.states = Object.keys(step.states);

@@ -344,7 +344,9 @@ def test_texts_get_special_tokens(javascript: JavaScript, program: Any, tmp_path
     assert refused["error"] == f"{said.value.message}: {said.value.help}"
     for text, answer in zip(texts, javascript([{"file": str(file), "values": {"x": t}} for t in texts]), strict=True):
         np.testing.assert_array_equal(arrays(answer)["ids"], load(file, providers="cpu")(x=text))
-    spec = program(TEXT.replace("vocab = 256", "vocab = 8"))
+    spec = program(
+        TEXT.replace("vocab = 256", "vocab = 8").replace("prompt: tokens[P], ", "prompt: tokens[P], seed: int, ")
+    )
     trained = Trained(load_weights(spec, None)[0], tokenizer=tokenizer)
     grows = export(spec, "generate", trained, tmp_path, CompileOptions(verify=False)).path
     step = export_step(spec, "generate", trained, tmp_path, CompileOptions(verify=False))
@@ -355,7 +357,9 @@ def test_texts_get_special_tokens(javascript: JavaScript, program: Any, tmp_path
         prompts, javascript([{"file": str(grows), "values": {"prompt": p, **settings}} for p in prompts]), strict=True
     ):
         assert answer["results"]["generate"] == model(prompt=prompt, **settings)
-    (streamed,) = javascript([{"file": str(grows), "step": str(step.path), "prompt": "red fish", "values": settings}])
+    both = {"file": str(grows), "step": str(step.path), "prompt": "red fish"}
+    streamed, several = javascript([both | {"values": settings}, both | {"values": {"seed": [1, 2]}}])
+    assert several["error"] == "a text is one row, `seed` has a batch of 2"
     assert "".join(streamed["pieces"]) == "".join(model.stream("red fish", **settings))
 
 
