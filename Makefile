@@ -70,7 +70,7 @@ demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, samp
 	$(BIN)/mai page $(DEMO)/moons_flow.sample.onnx $(DEMO)/moons_flow.path.onnx $(DEMO)/moons_flow.log_density.onnx --out $(DEMO)/moons.html
 	@echo "look at $(DEMO)/moons.png and $(DEMO)/moons_path.png; $(DEMO)/moons.html runs the files in a browser"
 
-fast: $(VENV)/dev  ## run the tests without the slow ones: some 105 seconds on two cores
+fast: $(VENV)/dev  ## run the tests without the slow ones: some 80 seconds on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/playground/installed $(VENV)/lowest/installed $(VENV)/newest/installed  ## run all tests

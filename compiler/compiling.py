@@ -79,7 +79,7 @@ def _compile_each(
     refused: list[Diagnostic] = []
     for name in names:
         try:
-            _compile(prepared, name, trained, folder, report or partial(_say_written, prepared.options.precision))
+            _compile(prepared, name, trained, folder, report or partial(_say_written, prepared.options))
         except MaiError as error:
             refused += error.diagnostics
     return refused
@@ -188,16 +188,26 @@ def _compile_turns(
         report(export_part(program, name, trained, folder, options, prepared[name], whole))
 
 
-def _say_written(precision: str, written: Exported) -> None:
+def _rounded(options: CompileOptions, written: Exported) -> str:
+    """What was compared of a file in few bits, and what the rounding of its weights did to its results."""
+    if options.quantize is None:
+        return ""
+    moved = (
+        "" if written.moved is None else f", by {written.moved:.1%} with those of {options.quantize}, on random inputs"
+    )
+    return f" with whole weights{moved}"
+
+
+def _say_written(options: CompileOptions, written: Exported) -> None:
     from mai.spec.diagnostics.render import render
 
     apart = "" if written.apart is None else f" on the same steps ({written.apart:.0e} where each chooses its own)"
     echo(
         f"wrote {written.path}  {written.size / 1e6:.2f} MB, {written.nodes:,} nodes in {written.seconds:.2f} s, "
-        f"differs from torch by {written.error:.0e}{apart}"
+        f"differs from torch by {written.error:.0e}{apart}{_rounded(options, written)}"
     )
-    if precision != "float32":
-        echo(f"note: {precision} was compared as float32 with every value rounded", err=True)
+    if options.precision != "float32":
+        echo(f"note: {options.precision} was compared as float32 with every value rounded", err=True)
     for note in written.notes:
         echo(f"note: {note}", err=True)
     if written.warnings:

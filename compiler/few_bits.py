@@ -20,7 +20,7 @@ from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.training.unseen.calibration import calibrate
 from mai.compiler.training.unseen.evaluation import Change, loss_changes
-from mai.compiler.training.unseen.next_tokens import text_changes
+from mai.compiler.training.unseen.next_tokens import continues_texts, text_changes
 from mai.compiler.training.unseen.widening import widened
 from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -59,7 +59,10 @@ def measured(exports: Preparations, trained: Trained) -> Trained:
         changes = _changes(exports, trained)
     if not changes:
         name = exports.program.name
-        echo(f"{kind}: {name} says no loss that ONNX can compute, so what it costs is not measured", err=True)
+        echo(
+            f"{kind}: {name} says no loss that ONNX can compute, so what it costs is not measured{_help(exports)}",
+            err=True,
+        )
         return trained
     for change in changes:
         if not change.relative <= limit:
@@ -99,6 +102,14 @@ def _too_much(change: Change, options: CompileOptions, *, calibrated: bool) -> D
     return Diagnostic(
         "quantize-loss", None, f"{kind} costs too much: {_said(change)}, {limit:.2%} is allowed", help=help
     )
+
+
+def _help(exports: Preparations) -> str:
+    """How the cost of a model without a train block is measured, where it can be."""
+    if exports.program.trainings or exports.options.calibrate:
+        return ""
+    measures = "measures it on a text, and " * continues_texts(exports)
+    return f": `--calibrate FILE` {measures}chooses the codes by what the model reads"
 
 
 def _changes(exports: Preparations, trained: Trained) -> list[Change]:

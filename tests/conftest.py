@@ -47,14 +47,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Do not look for garbage while thousands of tests are made, nor among them later: they stay to the end."""
+    """Do not look for garbage while thousands of tests are made, and seldom later; among what stays to the end, next to never.
+
+    They are not frozen: what compiles asks how many objects are, and Python counts them one by one.
+    """
     gc.disable()
     try:
         return (yield)
     finally:
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000)
+        gc.set_threshold(200_000, 20, 1000)
         gc.enable()
 
 
@@ -67,7 +68,10 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
         torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["MAI_CACHE"] = folder
-        return (yield)
+        try:
+            return (yield)
+        finally:
+            gc.freeze()  # else Python looks through all that there is once more, to end
 
 
 @pytest.fixture

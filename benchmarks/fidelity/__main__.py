@@ -45,6 +45,12 @@ Would the claims notice a mistake in the compiler? To find out, thirty single mi
 claims of the examples are compiled again, with weights that were trained without the mistake, until a claim fails.
 `python -m benchmarks.seeded` does it again.
 """
+TESTED = """## What the tests see
+
+And the tests? Sixty single mistakes, drawn by a seed, are put into passes, operations and interpreters, one at a time, and the tests run until one fails.
+Mistakes that change nothing that can be seen are replaced by others; they are named in `benchmarks/mutations/equivalent.py`, with the reason.
+`python -m benchmarks.mutations --anew` does it again.
+"""
 Kept = dict[str, dict[str, Any]]
 
 
@@ -91,7 +97,7 @@ def page(kept: Kept) -> str:
     parts = [TOP]
     for name in [name for name in examples.claiming() if name in kept["examples"]]:
         parts += examples.section(name, kept["examples"][name])
-    parts += [SEEN, *_seen(), BESIDE]
+    parts += [SEEN, *_seen(), TESTED, *_tested(), BESIDE]
     for name in [name for name in chapters() if name in kept["chapters"]]:
         record = kept["chapters"][name]
         parts.append(f"### {record['title']}\n\n```sh\npython -m benchmarks.fidelity {name}\n```\n")
@@ -110,6 +116,19 @@ def _seen() -> list[str]:
     return [
         f"{count} of {len(seen)} make a claim fail.\n",
         table(["fault", "in", "the first claim that fails"], rows) + "\n",
+    ]
+
+
+def _tested() -> list[str]:
+    """What became of the faults of `benchmarks.mutations`."""
+    from benchmarks.mutations.outcomes import COLUMNS, table_rows
+
+    rows = table_rows()
+    seen = [by for *_, by in rows if by != "**none**"]
+    slow = sum(by.startswith("slow: ") for by in seen)
+    return [
+        f"`make fast` sees {len(seen) - slow} of {len(rows)}, `make test` {len(seen)}.\n",
+        table(COLUMNS, rows) + "\n",
     ]
 
 

@@ -1,6 +1,7 @@
 """Do the tests see a fault? Sixty single faults in the passes, the operations and the interpreters, one at a time.
 
-    python -m benchmarks.mutations                  # goes on where it stopped, on the code as it was when it began
+    python -m benchmarks.mutations                  # goes on where it stopped, on the code as it was when it began; the outcomes
+                                                    # of all sixty go into benchmarks/results/mutations.json, which docs/fidelity.md shows
     python -m benchmarks.mutations --anew           # begins, on the code as it is
     python -m benchmarks.mutations --count 10       # the first ten
     python -m benchmarks.mutations --only 3 17      # these, again
@@ -26,6 +27,7 @@ from typing import Any
 
 from benchmarks.mutations.equivalent import EQUIVALENT
 from benchmarks.mutations.faults import Fault, chosen
+from benchmarks.mutations.outcomes import write_outcomes
 from benchmarks.mutations.trial import (
     ALL,
     FAST,
@@ -34,9 +36,9 @@ from benchmarks.mutations.trial import (
     SLOW,
     copy_tree,
     diff_of,
-    likely_tests,
     record_reach,
     run_tests,
+    tests_for,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +78,7 @@ def tried(number: int, fault: Fault, tree: Path, reach: Path, phase: str, limit:
     place.write_bytes(changed)
     try:
         marker, part, limits = PHASES[phase]
-        outcome = run_tests(tree, likely_tests(reach, number, fault), marker, part, limits * limit)
+        outcome = run_tests(tree, tests_for(reach, number, fault), marker, part, limits * limit)
     finally:
         place.write_bytes(raw)
     return {phase: outcome.by, "seconds": round(outcome.seconds, 1), "diff": diff_of(fault.path, raw, changed)}
@@ -133,7 +135,8 @@ def asked_for(faults: list[Fault], only: list[int] | None) -> list[tuple[int, Fa
     return [(number, faults[number]) for number in (range(len(faults)) if only is None else only)]
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
+    """What is asked for on the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--anew", action="store_true", help="forget the verdicts so far, and take the code as it is now"
@@ -148,15 +151,11 @@ def main() -> None:
         "--fast", action="store_true", help="leave the slow tests out; what fast ones miss stays to be tried"
     )
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "mutations")
-    asked = parser.parse_args()
-    if asked.list:
-        for number, fault in enumerate(chosen(subjects(ROOT), ROOT, asked.count, asked.seed, EQUIVALENT)):
-            print(f"{number}: {fault.name} (line {fault.line})")
-        return
-    out = asked.out.resolve()
-    if asked.anew:
-        shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True, exist_ok=True)
+    return parser.parse_args()
+
+
+def try_all(asked: argparse.Namespace, out: Path) -> None:
+    """Try the faults that have no verdict yet, phase by phase, and keep what the tests say of each as it comes."""
     place = out / "outcomes.json"
     verdicts: dict[str, dict[str, Any]] = json.loads(place.read_text()) if place.exists() else {}
     faults = begin(out, asked.seed)[: asked.count]
@@ -170,7 +169,22 @@ def main() -> None:
             place.write_text(json.dumps(verdicts, indent=1))
             print(f"{number}: {fault.kind}, {outcome['seconds']:.0f} s: {verdict(verdicts[fault.name])}", flush=True)
             print(outcome["diff"], flush=True)
+    if len(verdicts) >= COUNT:
+        write_outcomes(faults, verdicts)
     print(summary(faults, verdicts))
+
+
+def main() -> None:
+    asked = arguments()
+    if asked.list:
+        for number, fault in enumerate(chosen(subjects(ROOT), ROOT, asked.count, asked.seed, EQUIVALENT)):
+            print(f"{number}: {fault.name} (line {fault.line})")
+        return
+    out = asked.out.resolve()
+    if asked.anew:
+        shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+    try_all(asked, out)
 
 
 if __name__ == "__main__":

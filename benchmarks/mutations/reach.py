@@ -20,6 +20,7 @@ from benchmarks.mutations.probes import REACHED
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--record", type=Path, help="the file to write what tests reach into")
     parser.addoption("--first", type=Path, help="a file with the names of the tests to begin with, a line each")
+    parser.addoption("--without", type=Path, help="a file with the names of tests to leave out, a line each")
     parser.addoption("--seconds", type=float, default=0.0, help="of a processor, for one test")
 
 
@@ -27,17 +28,18 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("--record"):
         config.pluginmanager.register(Recorder(config.getoption("--record")))
     if config.getoption("--first"):
-        config.pluginmanager.register(Order(config.getoption("--first")))
+        config.pluginmanager.register(Order(config.getoption("--first"), config.getoption("--without")))
     if config.getoption("--seconds"):
         config.pluginmanager.register(Limit(config.getoption("--seconds")))
 
 
 class Recorder:
-    """Writes of each test, by its name, the faults that it reached and the processor seconds that it took."""
+    """Writes of each test, by its name, the faults that it reached, the processor seconds that it took, and whether it passed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.tests: dict[str, tuple[list[int], float]] = {}
+        self.tests: dict[str, tuple[list[int], float, bool]] = {}
+        self.failed: set[str] = set()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -47,21 +49,27 @@ class Recorder:
         try:
             return (yield)
         finally:
-            self.tests[item.nodeid] = sorted(reached), round(_seconds() - began, 4)
+            self.tests[item.nodeid] = sorted(reached), round(_seconds() - began, 4), item.nodeid not in self.failed
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed.add(report.nodeid)
 
     def pytest_sessionfinish(self) -> None:
         self.path.write_text(json.dumps(self.tests))
 
 
 class Order:
-    """Runs some tests in their order, and then the others, which may share what these made."""
+    """Runs some tests in their order, and then the others, which may share what these made; leaves some out."""
 
-    def __init__(self, path: Path) -> None:
-        self.places = {name: place for place, name in enumerate(path.read_text(encoding="utf-8").split("\n"))}
+    def __init__(self, first: Path, without: Path) -> None:
+        self.places = {name: place for place, name in enumerate(first.read_text(encoding="utf-8").split("\n"))}
+        self.left_out = set(without.read_text(encoding="utf-8").split("\n"))
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items.sort(key=lambda item: self.places.get(item.nodeid, len(self.places)))
+        kept = [item for item in items if item.nodeid not in self.left_out]
+        items[:] = sorted(kept, key=lambda item: self.places.get(item.nodeid, len(self.places)))
 
 
 class Limit:

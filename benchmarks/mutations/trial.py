@@ -53,6 +53,8 @@ def copy_tree(root: Path, folder: Path) -> None:
         if (root / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(root / name, folder / name, follow_symlinks=False)
+    for words in (["init", "-q"], ["add", "-A"]):
+        subprocess.run(["git", *words], cwd=folder, check=True)
 
 
 def diff_of(path: str, before: bytes, after: bytes) -> str:
@@ -67,30 +69,44 @@ def record_reach(tree: Path, faults: Sequence[Fault], path: Path) -> None:
     _pytest(tree, ["tests", "--record", str(path)], FAST, limit=7200)
 
 
-def likely_tests(reach: Path, number: int, fault: Fault) -> list[str]:
-    """The tests that reach a fault; of one that is reached at import alone, those named as its module.
+@dataclass(frozen=True, slots=True)
+class Tests:
+    """The tests for one fault: those to begin with, the order of all, and those that fail without any fault, which say nothing."""
 
-    Those that compare numbers come first, one of each function before the others that differ in parameters alone, the quick ones first.
+    likely: Sequence[str]
+    order: Sequence[str]
+    unsound: Sequence[str]
+
+
+def tests_for(reach: Path, number: int, fault: Fault) -> Tests:
+    """The tests that reach a fault first; of one that is reached at import alone, those named as its module, and all that compare numbers.
+
+    Those that compare numbers come before others, one of each function before those that differ in parameters alone, the quick ones first.
     """
-    tests: dict[str, tuple[list[int], float]] = json.loads(reach.read_text())
-    seconds = {name: each for name, (reached, each) in tests.items() if number in reached}
-    if not seconds:
-        stem = Path(fault.path).stem.removesuffix("s")
-        seconds = {name: each for name, (_, each) in tests.items() if stem in name}
-    names = sorted(seconds, key=lambda name: (name.split("/")[1] not in OF_NUMBERS, seconds[name]))
-    of_functions = {name.split("[")[0]: name for name in reversed(names)}
-    firsts = set(of_functions.values())
-    return sorted(names, key=lambda name: name not in firsts)
+    tests: dict[str, tuple[list[int], float, bool]] = json.loads(reach.read_text())
+    sound = {name: seconds for name, (_, seconds, passed) in tests.items() if passed}
+    likely = {name for name in sound if number in tests[name][0]}
+    stem = Path(fault.path).stem.removesuffix("s")
+    likely = likely or {name for name in sound if stem in name or _is_of_numbers(name)}
+    order = sorted(sound, key=lambda n: (n not in likely, not _is_of_numbers(n), stem not in n, sound[n]))
+    firsts = {*{name.split("[")[0]: name for name in reversed(order)}.values()}
+    order = sorted(order, key=lambda name: (name not in likely, name not in firsts))
+    return Tests(order[: len(likely)], order, [*(tests.keys() - sound.keys())])
 
 
-def run_tests(tree: Path, likely: Sequence[str], marker: str, part: slice, limit: float) -> Outcome:
+def _is_of_numbers(name: str) -> bool:
+    return name.split("/")[1] in OF_NUMBERS
+
+
+def run_tests(tree: Path, tests: Tests, marker: str, part: slice, limit: float) -> Outcome:
     """A part of the tests with a marker, until one fails: some likely ones, then the files that have likely ones; all others."""
-    files = [*dict.fromkeys(name.split("::")[0] for name in likely)]
-    first = tree / "build" / "first.txt"
+    files = [*dict.fromkeys(name.split("::")[0] for name in tests.likely)]
+    first, without = tree / "build" / "first.txt", tree / "build" / "without.txt"
     first.parent.mkdir(exist_ok=True)
-    first.write_text("\n".join(likely), encoding="utf-8")
-    words = ["-x", "--first", str(first), "--seconds", str(SECONDS[marker])]
-    stages = [likely[:SOME], files, ["tests", *(f"--ignore={name}" for name in files)]]
+    for path, names in ((first, tests.order), (without, tests.unsound)):
+        path.write_text("\n".join(names), encoding="utf-8")
+    words = ["-x", "--first", str(first), "--without", str(without), "--seconds", str(SECONDS[marker])]
+    stages = [tests.likely[:SOME], files, ["tests", *(f"--ignore={name}" for name in files)]]
     began = time.monotonic()
     failed = next(
         filter(None, (_pytest(tree, [*stage, *words], marker, limit) for stage in stages[part] if stage)), None

@@ -158,7 +158,7 @@ def train(
     elif result.main:
         command = resume_command(
             file, folder, set=sets, **words, device=device, precision=precision, data=data,
-            weights=weights, only=only, track=track, debug_nan=debug_nan, shard=shard, workers=workers, compile=compile, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
+            only=only, track=track, debug_nan=debug_nan, shard=shard, workers=workers, compile=compile, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
         )  # fmt: skip
         _end_stopped(result, command)
 

@@ -330,7 +330,8 @@ def _check_finite(name: str, rows: Rows) -> None:
     with np.errstate(over="ignore"):
         if rows.dtype.kind == "f" and not np.isfinite(np.array(limits(rows), np.float32)).all():
             help = (
-                "leave the row out, or put a number there; of a table, `missing = drop` and `keep` take what is missing"
+                "put a number there; of a table or of arrays, `missing = drop` leaves rows with NaN out, and "
+                "`missing = keep` keeps them, for `fill(x)` and `missing(x)`"
             )
             raise bad(
                 f"`{name}` holds values that are not finite (NaN or infinite): in row {_unfinite(rows):,}", help=help

@@ -1,4 +1,4 @@
-"""What a model was trained on: the ranges of each field's numbers, their decimal sign, and which were dates. They go with the weights, and into compiled files."""
+"""What a model was trained on: the ranges of each field's numbers, their decimal sign, which were dates, which had a percent sign, and what said that there is no value. They go with the weights, and into compiled files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.rows import Columns, Dates, Rows, Words, choose, rows_of
+from mai.compiler.data.rows import Columns, Dates, Percents, Rows, Words, choose, rows_of
 from mai.compiler.data.source_kinds import Finite
-from mai.compiler.data.tables.numerals import OTHER, Decimal
+from mai.compiler.data.tables.numerals import OTHER, PERCENT, Decimal
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import metadata_of
 from mai.runtime.arrays import Array
@@ -71,6 +71,9 @@ def _facts(rows: Array, framing: Framing | None) -> Facts:
 def _of_columns(name: str, rows: Array, finite: Finite) -> dict[str, object]:
     """The facts of a field whose numbers, [n, ...], are columns with names of their own, or dates."""
     names: dict[str, object] = {"columns": list(finite.vectors[name])} if name in finite.vectors else {}
+    percents = finite.percents.get(name, ())
+    names |= {"percents": list(percents)} if any(PERCENT in each for each in percents) else {}
+    names |= {"absent": list(finite.absent)} if finite.absent else {}
     dates, columns = finite.dates.get(name, ()), rows.reshape(len(rows), -1).T
     if not dates or len(columns) > MOST or len(dates) not in (1, len(columns)):
         return names
@@ -90,6 +93,16 @@ def dates_in(facts: Mapping[str, Facts]) -> Dates:
     """Which fields were dates in what was trained on."""
     forms = {name: each.dates for name, each in facts.items() if each.dates}
     return {name: tuple(None if form is None else form == "utc" for form in each) for name, each in forms.items()}
+
+
+def percents_in(facts: Mapping[str, Facts]) -> Percents:
+    """Which fields had a percent sign in what was trained on."""
+    return {name: tuple(each.percents) for name, each in facts.items() if each.percents}
+
+
+def absent_in(facts: Mapping[str, Facts]) -> tuple[str, ...]:
+    """What said in the tables that were trained on that there is no value."""
+    return tuple(dict.fromkeys(value for each in facts.values() for value in each.absent or ()))
 
 
 def saved(facts: Mapping[str, Facts], decimal: Decimal | None) -> dict[str, str]:

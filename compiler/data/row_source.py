@@ -18,7 +18,7 @@ from mai.compiler.ir.types import Type
 from mai.spec.record import record
 from mai.spec.settings import Choice, fields
 
-AS_WRITTEN = ("split", "missing", "needs", "words")  # What is said of files, whichever are read.
+AS_WRITTEN = ("split", "missing", "absent", "needs", "words")  # What is said of files, whichever are read.
 
 
 @record
@@ -90,7 +90,7 @@ class RowSource(Source):
 
     def read(self, request: Request) -> Reading:
         from mai.compiler.data.facts import refuse_other_forms
-        from mai.compiler.data.rows import notes_of_zones
+        from mai.compiler.data.rows import notes_of_percents, notes_of_zones
 
         paths = request.files or listed(self.path)
         files = self.find(request.base, paths)
@@ -105,9 +105,13 @@ class RowSource(Source):
         refuse_other_forms([(part, where) for part, where in named if part is not None])
         both = {"held_out": held_out, "test": test}
         aside = {name: each.places for name, each in both.items() if each is not None and each.places is not None}
-        zones = (note for each in both.values() if each is not None for note in notes_of_zones(rows.dates, each.dates))
+        parts = [each for each in both.values() if each is not None]
+        zones = [note for each in parts for note in notes_of_zones(rows.dates, each.dates)]
+        percents = [note for each in parts for note in notes_of_percents(rows.percents, each.percents)]
         rows = replace(rows, held_out=None if held_out is None else held_out.arrays, aside=aside)
-        return replace(rows, test=None if test is None else test.arrays, notes=(*rows.notes, *dict.fromkeys(zones)))
+        return replace(
+            rows, test=None if test is None else test.arrays, notes=(*rows.notes, *dict.fromkeys(zones + percents))
+        )
 
     def reader(self, request: Request, files: Sequence[Path]) -> Callable[[Wanted], Finite]:
         """What reads the rows of files, after a look at those that are trained on. Raises `MaiError`."""

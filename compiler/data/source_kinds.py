@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.random import Generator
 
     from mai.compiler.data.rows import Column as Rows
-    from mai.compiler.data.rows import Columns, Dates
+    from mai.compiler.data.rows import Columns, Dates, Percents
     from mai.runtime.arrays import Array
 
     Arrays = dict[str, Array]
@@ -49,7 +49,7 @@ class Finite:
     is, unless these examples are `all_of_them`. `notes` say what was found in the files that the spec does not say. One that `has_gaps` may lack values:
     there a number is NaN, and a word -1. `framing` is how images have come to their size, `tokenizer` what made tokens of texts among them,
     as a manifest states it, and `decimal` the sign before decimals in tables whose numbers tell it. `vectors` are the columns of fields
-    that have names of their own, `dates` the fields with columns of dates. `places` are those of the examples in their files, where these are known; `aside` those of the examples
+    that have names of their own, `dates` the fields with columns of dates, `percents` those of numbers with a percent sign or without, `absent` the values that say that there is none. `places` are those of the examples in their files, where these are known; `aside` those of the examples
     that are held out or for tests in other files, as `Parts` calls them.
     """
 
@@ -67,6 +67,8 @@ class Finite:
     decimal: Decimal | None = None
     vectors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dates: Dates = field(default_factory=dict)
+    percents: Percents = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
     places: Places | None = None
     aside: Mapping[str, Places] = field(default_factory=dict)
 

@@ -19,7 +19,7 @@ class LastOfColumn:
     """The last number of a column beside the others, which are gone through block by block."""
 
     def __init__(self) -> None:
-        self._count, self._sum, self._high, self._last = 0, 0.0, -np.inf, np.nan
+        self._count, self._sum, self._largest, self._last = 0, 0.0, 0.0, np.nan
 
     def add(self, numbers: Array) -> None:
         """The next ones, [n], NaN where there is none."""
@@ -29,18 +29,18 @@ class LastOfColumn:
         others = others[np.isfinite(others)].astype(np.float64)
         self._count += len(others)
         self._sum += float(others.sum())
-        self._high = max(self._high, float(others.max(initial=-np.inf)))
+        self._largest = max(self._largest, float(np.abs(others).max(initial=0)))
         self._last = float(numbers[-1])
 
     @property
     def is_total(self) -> bool:
         """Whether it is a total of the others."""
-        return is_total(self._last, self._sum, self._high, self._count)
+        return is_total(self._last, self._sum, self._largest, self._count)
 
 
-def is_total(last: float, sum_of_others: float, highest: float, count: int) -> bool:
-    """Whether a number is the sum of so many others, and larger than the `highest` of them."""
-    return count >= FEWEST and last > highest and abs(last - sum_of_others) <= NEARLY * abs(sum_of_others)
+def is_total(last: float, sum_of_others: float, largest: float, count: int) -> bool:
+    """Whether a number is the sum of so many others, and of a size beyond the `largest` size of them."""
+    return count >= FEWEST and abs(last) > largest and abs(last - sum_of_others) <= NEARLY * abs(sum_of_others)
 
 
 def note_of_totals(columns: Sequence[str]) -> str:

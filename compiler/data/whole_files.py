@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from mai.compiler.data.batches import match_fields, source_of, typed_rows
-from mai.compiler.data.facts import dates_in, dates_of_columns, refuse_numbers_for_dates
+from mai.compiler.data.facts import dates_in, dates_of_columns, percents_in, refuse_numbers_for_dates
 from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names, number_labels
 from mai.compiler.data.places import Places
-from mai.compiler.data.rows import Column, Columns, Rows, Words, choose_of, notes_of_zones, rows_of
+from mai.compiler.data.rows import Column, Columns, Rows, Words, choose_of, notes_of_percents, notes_of_zones, rows_of
 from mai.compiler.data.source_kinds import Finite, Request, Source
 from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import DType, Type
@@ -82,7 +82,11 @@ def read_whole(
         raise bad(f"{files[0]} has no example" + (f" with a value of {wanted}" if wanted else ""))
     rows, labels = _numbers(columns, fields, trained_labels, answers, finite.has_gaps)
     in_files = None if finite.places is None else finite.places.of(places)
-    notes = (*finite.notes, *notes_of_zones(dates_in(facts or {}), finite.dates))
+    notes = (
+        *finite.notes,
+        *notes_of_zones(dates_in(facts or {}), finite.dates),
+        *notes_of_percents(percents_in(facts or {}), finite.percents),
+    )
     return WholeFiles(rows, places, labels, count - len(places), notes, in_files)
 
 

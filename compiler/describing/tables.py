@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mai.compiler.data.fields import bad, group_columns
-from mai.compiler.data.tables.dates import HELP
+from mai.compiler.data.files.arrow_types import without
+from mai.compiler.data.tables.dates import HELP, NO_DURATION
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.data.tables.header import identifier
+from mai.compiler.data.tables.signs import ONE_WAY
 from mai.compiler.data.totals import note_of_totals
 from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
 from mai.compiler.describing.columns.hints import code_for_missing, counted_dates, dates_in_digits, names_rows
 from mai.compiler.describing.columns.words import in_one_line, shortened
-from mai.runtime.inputs.cells import few_of, note_of_lacking
+from mai.runtime.inputs.cells import MISSING, few_of, notes_of_lacking
 from mai.spec.record import record
 
 LETTERS_OF_TEXT, SPACES_OF_TEXT = 40, 4  # Words that are longer, or of more parts, in the mean are texts.
@@ -98,24 +100,36 @@ def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableS
     usable = [column for column in columns if why_not(column) is None]
     said = ((column, words) for column in usable for words in (counted_dates(column), code_for_missing(column)))
     notes |= {f"{files[0].name}: `{column.name}`: {words}": None for column, words in said if words}
+    if (alone := _alone_in_last_row(readers, columns)) is not None:
+        notes[f"{files[-1].name}: {alone}"] = None
     totals = [column.name for column in columns if column.ends_in_total]
     if totals:
         notes[f"{files[-1].name}: {note_of_totals(totals)}"] = None
     return TableSummary(tuple(files), tables[0].kind, columns[0].rows, columns, tuple(notes))
 
 
+def _alone_in_last_row(readers: Mapping[str, ColumnReader], columns: Sequence[ColumnSummary]) -> str | None:
+    """What is to be said of a last row in which one word stands, and nothing in other columns; None where there is none."""
+    there = [name for name, reader in readers.items() if reader.last.lower() not in MISSING]
+    is_word = any(column.name in there and column.kind in ("word", "mixed") for column in columns)
+    if len(there) != 1 or len(columns) < 3 or not is_word:
+        return None
+    return f"in the last row `{there[0]}` alone has a value, `{shortened(readers[there[0]].last)}`: a line of notes is no example"
+
+
 def notes_of_words(column: ColumnSummary) -> Iterator[str]:
-    """Notes on words that say that there is no value, and on the first that differ in capital letters alone where rows share words."""
-    if column.kind == "word" and column.lacking:
-        yield note_of_lacking(column.name, column.lacking)
+    """Notes on words that say that there is no value, or may say so, and on those that differ in capital letters alone where rows share words."""
+    if column.kind != "word":
+        return
+    yield from notes_of_lacking(column.name, column.lacking, column.words)
     alike: dict[str, list[str]] = {}
-    for word in column.words if column.kind == "word" and not column.is_identifier else ():
+    for word in column.words if not column.is_identifier else ():
         alike.setdefault(word.casefold(), []).append(word)
-    several = next((words for words in alike.values() if len(words) > 1), None)
-    if several is not None:
-        shown = f"{', '.join(f'`{word}`' for word in several[:-1])} and `{several[-1]}`"
-        number = COUNTS.get(len(several), str(len(several)))
-        yield f"{shown} of `{column.name}` differ in capital letters alone, and are {number} labels"
+    several = [words for words in alike.values() if len(words) > 1]
+    if several:
+        each = [f"{', '.join(f'`{word}`' for word in words[:-1])} and `{words[-1]}`" for words in several]
+        total = sum(map(len, several))
+        yield f"{few_of(each)} of `{column.name}` differ in capital letters alone, and are {COUNTS.get(total, str(total))} labels"
 
 
 def holds_texts(column: ColumnSummary) -> bool:
@@ -136,10 +150,14 @@ def _why_not(column: ColumnSummary) -> str | None:
         return "it holds conversations: `examples(...)` reads them as tokens"
     if column.like_date is not None:
         return f"what looks like dates, `{column.like_date}`, is read as words: {HELP}"
+    if column.like_duration is not None:
+        return f"it holds durations or times of day, as `{column.like_duration}`: {NO_DURATION}"
     if column.other_sign is not None:
         return f"its numbers, as `{column.other_sign}`, have another decimal sign than those of the table"
     if column.with_unit is not None:
         return f"its numbers stand with their unit, `{column.with_unit}`: write them without it"
+    if column.two_units is not None:
+        return f"it has {column.two_units}: {ONE_WAY}"
     if column.kind == "mixed" and column.odd is not None and column.lone_row is not None:
         last = ", the last" if column.lone_row == column.rows else ""
         return f"it holds numbers, and one word: `{column.odd[0]}` in row {column.lone_row:,}{last}"
@@ -181,7 +199,7 @@ def _read(table: TableFile, readers: dict[str, ColumnReader]) -> None:
             raise bad(f"{table.path} has no column `{name}`; it has {few_of(table.columns)}")
     for block in read_blocks(table, [table.columns[name] for name in readers]):
         for name, reader in readers.items():
-            reader.add(block[table.columns[name]])
+            reader.add(without(block[table.columns[name]], table.dialect.absent))
 
 
 def _are_parts(columns: Sequence[ColumnSummary]) -> bool:

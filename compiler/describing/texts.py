@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.tables.dialect import marked
 from mai.spec.record import record
 
 BYTES = 1 << 20
+MARK = 4  # Bytes in which a file may name its encoding.
 
 
 @record
@@ -27,11 +29,12 @@ class TextSummary:
 
 
 def summarise_texts(files: Sequence[Path]) -> TextSummary:
-    """Texts gone through once, a megabyte at a time. Raises `MaiError` where one is no UTF-8."""
+    """Texts gone through once, a megabyte at a time. Raises `MaiError` where one is no UTF-8, and names no other encoding."""
     counts, size, lines, longest, rest, begins = Counter[str](), 0, 0, 0, 0, ""
     for file in files:
-        decoder = codecs.getincrementaldecoder("utf-8")()
         with file.open("rb") as opened:
+            decoder = codecs.getincrementaldecoder(marked(opened.read(MARK)) or "utf-8")()
+            opened.seek(0)
             while piece := opened.read(BYTES):
                 text = _decoded(file, decoder, piece)
                 begins = begins or text[:400]
@@ -51,7 +54,8 @@ def _decoded(file: Path, decoder: codecs.IncrementalDecoder, piece: bytes) -> st
     try:
         text = decoder.decode(piece)
     except UnicodeDecodeError as error:
-        raise bad(f"{file} is no text in UTF-8", help="a text is plain letters: save it as UTF-8") from error
+        help = f'save it as UTF-8, or name its encoding: `text(bytes, "{file.name}", encoding = "latin-1")`'
+        raise bad(f"{file} is no text in UTF-8", help=help) from error
     if "\0" in text:
         raise bad(f"{file} is no text: it holds bytes that are zero")
     return text

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mai.compiler.editor.colours.rules import NAME
@@ -18,13 +19,36 @@ from mai.spec.parsing.parse import load_source
 from mai.spec.source import Source, Span
 from mai.spec.words import RESERVED
 
-MAX_FILES = 200  # Of a folder, in which imports are looked for.
+MAX_FILES = 200  # Of a folder, in which imports are looked for at each check.
+MAX_FOLDERS = 2000  # Of those that are open in the editor, in which the places of a name are looked for.
+LEFT_OUT = (
+    "node_modules",
+    "__pycache__",
+    "venv",
+    "runs",
+)  # Folders of other programs, and those that begin with a point.
 
 
 def with_plain_lines(text: str) -> str:
     """A text whose lines end with a line feed, as editors count them; a byte order mark is a space, so that columns stay."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return f" {text[1:]}" if text.startswith("\ufeff") else text
+
+
+def files_below(folders: Iterable[Path]) -> Iterator[Path]:
+    """The `.mai` files in folders and below them.
+
+    Raises:
+        ValueError: there are too many folders to look at all of them.
+    """
+    below = (entry for folder in folders for entry in os.walk(folder))
+    for count, (folder, inner, files) in enumerate(below):
+        if count == MAX_FOLDERS:
+            raise ValueError(
+                f"there are more than {MAX_FOLDERS:,} folders to look for other places in: open a smaller one"
+            )
+        inner[:] = sorted(name for name in inner if name not in LEFT_OUT and not name.startswith("."))
+        yield from (Path(folder, name) for name in sorted(files) if name.endswith(".mai"))
 
 
 class Desk:
@@ -62,16 +86,16 @@ class Desk:
         """All open texts, by path."""
         return {str(path): view.source for path, view in self.views.items()}
 
-    def importers(self, path: Path) -> Iterator[View]:
-        """The other files that import a file: those that are open, and those of its folder."""
-        for view in self._around(path):
+    def importers(self, path: Path, folders: Iterable[Path] = ()) -> Iterator[View]:
+        """The other files that import a file: those that are open, those of its folder, and those in `folders`."""
+        for view in self._around(path, folders):
             if view.path != path and any(target == path for _, target in view.imports()):
                 yield view
 
-    def _around(self, path: Path) -> Iterator[View]:
+    def _around(self, path: Path, folders: Iterable[Path]) -> Iterator[View]:
         yield from [*self.views.values()]
         files = sorted(path.parent.glob("*.mai"))[:MAX_FILES] if path.parent.is_dir() else []
-        for file in files:
+        for file in dict.fromkeys([*files, *files_below(folders)]):
             source = self.read(file) if file not in self.views else None
             if source is not None and path.name in source.text:
                 yield View(file, source, self.read)
@@ -91,15 +115,15 @@ class Desk:
         standard = prelude_symbols().get(word.text) if word is not None else None
         return moved(standard.span) if standard is not None else None
 
-    def places(self, view: View, offset: int) -> list[Span]:
-        """Where what is named at a character stands, in this file and those that share it."""
+    def places(self, view: View, offset: int, folders: Sequence[Path] = ()) -> list[Span]:
+        """Where what is named at a character stands, in this file and those that share it; they are looked for below `folders`, too."""
         named = named_at(view, offset)
         if named is None:
             word = word_at(view, offset)
             return view.names.unknown.get(word.text, []) if word is not None else []
         symbol = named[1]
         spans: list[Span] = []
-        for other in self._sharing(view, symbol):
+        for other in self._sharing(view, symbol, folders):
             spans += [
                 span
                 for start, end, s in other.names.ordered
@@ -108,7 +132,7 @@ class Desk:
             ]
         return list({(span.source.path, span.start): span for span in spans}.values())
 
-    def _sharing(self, view: View, symbol: Symbol) -> Iterator[View]:
+    def _sharing(self, view: View, symbol: Symbol, folders: Sequence[Path]) -> Iterator[View]:
         """The views in which a symbol may be named: this one, that of its definition, those that import this."""
         yield view
         if not symbol.is_function:
@@ -118,7 +142,7 @@ class Desk:
             source = self.read(home)
             if source is not None:
                 yield View(home, source, self.read)
-        yield from (other for other in self.importers(home) if other is not view)
+        yield from (other for other in self.importers(home, folders) if other is not view)
 
     def can_rename(self, view: View, offset: int) -> Span | None:
         """The name at a character, if it is one of the user's files."""
@@ -128,19 +152,19 @@ class Desk:
         home = Path(named[1].span.source.path)
         return named[0] if home.is_absolute() and not is_of_mai(home) else None
 
-    def renamed(self, view: View, offset: int, name: str) -> list[Span]:
-        """The places that get another name.
+    def renamed(self, view: View, offset: int, name: str, folders: Sequence[Path] = ()) -> list[Span]:
+        """The places that get another name, those in files below `folders`, too.
 
         Raises:
             ValueError: it cannot be a name, a name would stand for something else then than it does now, or the old one stands in
-                lines that cannot be read.
+                lines that cannot be read, or in a pattern that may mean others.
         """
         if not re.fullmatch(NAME, name) or name in RESERVED:
             raise ValueError(f"`{name}` cannot be a name")
         named = named_at(view, offset)
         if named is not None:
-            self._check_all_read(view, named[1])
-        spans = self.places(view, offset)
+            self._check_all_read(view, named[1], folders)
+        spans = self.places(view, offset, folders)
         texts = {path: with_name(source, spans, name) for path, source in sources_of(spans).items()}
 
         def read(path: Path) -> Source | None:
@@ -152,13 +176,19 @@ class Desk:
                 raise ValueError(f"`{name}` is the name of something else here")
         return spans
 
-    def _check_all_read(self, view: View, symbol: Symbol) -> None:
-        """Raise `ValueError` where a name also stands in lines that are not finished: nobody knows whether it is the same there."""
-        for other in self._sharing(view, symbol):
+    def _check_all_read(self, view: View, symbol: Symbol, folders: Sequence[Path]) -> None:
+        """Raise `ValueError` where a name also stands in lines that are not finished, or in a pattern: is it the same there?"""
+        for other in self._sharing(view, symbol, folders):
             unread = other.unread(symbol.name, symbol.scope if other is view else None)
             if unread is not None:
                 where = f"line {unread.line} of {other.source.name}"
                 raise ValueError(f"`{symbol.name}` stands in {where}, too, which is not finished: finish that first")
+            meant = other.names.meant(symbol)
+            if meant is not None:
+                where = f"line {meant.line} of {other.source.name}"
+                raise ValueError(
+                    f"`{meant.text}` in {where} means `{symbol.name}`, and perhaps others: write the new name there first"
+                )
 
 
 def _same(one: Symbol, other: Symbol) -> bool:

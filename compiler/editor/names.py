@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Literal
 
 from mai.spec import ast
@@ -13,6 +15,9 @@ from mai.spec.source import Source, Span
 
 Kind = Literal["const", "let", "field", "layer", "net", "export", "train", "claim", "parameter", "size", "variable", "param", "state"]  # fmt: skip
 CALLED = ("layer", "net", "export")
+HELD = ("param", "state")
+CALL = re.compile(r"(\w+?)_\d+")  # The parameters of a call of a layer: `f.block_1.gain`.
+TURN = re.compile(r"(repeat_)?\d+")  # Those of a turn, or of one net of a family.
 
 
 @dataclass(eq=False)
@@ -34,13 +39,17 @@ class Symbol:
 
 @dataclass
 class Names:
-    """The symbols of a file: `own` those of the whole file, `inner` those of each declaration, `imported` those of other files."""
+    """The symbols of a file: `own` those of the whole file, `inner` those of each declaration, `imported` those of other files.
+
+    `patterns` has parts of parameters' names that do not say of which net or layer they are, as those of `"*.gain"`.
+    """
 
     source: Source
     own: dict[str, Symbol] = field(default_factory=dict)
     inner: dict[int, dict[str, Symbol]] = field(default_factory=dict)
     imported: Mapping[str, Symbol] = field(default_factory=dict)
     unknown: dict[str, list[Span]] = field(default_factory=dict)  # Names of the prelude, of functions, and of nothing.
+    patterns: list[tuple[str, Span]] = field(default_factory=list)
     ordered: list[tuple[int, int, Symbol]] = field(default_factory=list)
 
     def at(self, offset: int) -> tuple[Span, Symbol] | None:
@@ -50,6 +59,16 @@ class Names:
             return None
         start, end, symbol = self.ordered[place]
         return (Span(self.source, start, end), symbol) if offset <= end else None
+
+    def meant(self, symbol: Symbol) -> Span | None:
+        """A part of a pattern that means a symbol, and perhaps others, too."""
+        name = f"{symbol.name}_1" if symbol.kind == "layer" else symbol.name
+        if symbol.kind not in (*CALLED, *HELD):
+            return None
+        parts = (
+            (re.sub(r"_\d+$", "_1", part) if symbol.kind == "layer" else part, span) for part, span in self.patterns
+        )
+        return next((span for part, span in parts if part != "*" and fnmatchcase(name, part)), None)
 
     def in_sight(self, declaration: ast.Declaration | None) -> dict[str, Symbol]:
         """What can be named in a declaration."""
@@ -136,6 +155,21 @@ def _bound(s: ast.Statement) -> Iterator[tuple[Kind, ast.Identifier]]:
             yield from (("variable", name) for name in (s.variable, s.hit, *(k.name for k in s.keeps)) if name)
 
 
+def _root(node: ast.Field) -> tuple[ast.Expr, list[tuple[str, int]]]:
+    """What the fields of `f.block_1.gain` are of, and each with where it begins."""
+    parts: list[tuple[str, int]] = []
+    top: ast.Expr = node
+    while isinstance(top, ast.Field):
+        parts.insert(0, (top.name, top.span.end - len(top.name)))
+        top = top.base
+    return top, parts
+
+
+def _parts(pattern: ast.String) -> list[tuple[str, int]]:
+    """The parts of `"f.block_1.*"`, each with where it begins."""
+    return [(part[0], pattern.span.start + 1 + part.start()) for part in re.finditer(r"[^.]+", pattern.value)]
+
+
 class _Uses:
     """Finds what the names of one declaration stand for."""
 
@@ -162,7 +196,14 @@ class _Uses:
                 case ast.Call():
                     self._named_arguments(node)
                 case ast.Field():
-                    self._field(node)
+                    root, parts = _root(node)
+                    self._parameters(self.sight.get(root.id) if isinstance(root, ast.Name) else None, parts)
+                    stack.append(root)
+                    continue
+                case ast.Fill(targets=patterns) | ast.Minimize(over=patterns):
+                    for pattern in patterns:
+                        if isinstance(pattern, ast.String):
+                            self._pattern(pattern)
             stack.extend(children(node))
 
     def _use(self, name: str, span: Span) -> None:
@@ -188,12 +229,32 @@ class _Uses:
             if symbol is not None and symbol.kind == "parameter" and argument.name_span is not None:
                 self.names.add(symbol, argument.name_span)
 
-    def _field(self, node: ast.Field) -> None:
-        base = self.sight.get(node.base.id) if isinstance(node.base, ast.Name) else None
-        symbol = self._of(base).get(node.name)
-        if symbol is not None and symbol.kind in ("param", "state"):
-            end = node.span.end
-            self.names.add(symbol, Span(node.span.source, end - len(node.name), end))
+    def _pattern(self, pattern: ast.String) -> None:
+        """What the parts of a pattern of parameters' names are: a net or an export, then what it holds."""
+        (first, begin), *parts = _parts(pattern)
+        net = self.sight.get(first)
+        if net is not None and net.kind in ("net", "export"):
+            self._stands(net, begin)
+            self._parameters(net, parts)
+        else:
+            self._parameters(None, [(first, begin), *parts])
+
+    def _parameters(self, owner: Symbol | None, parts: Sequence[tuple[str, int]]) -> None:
+        """What the parts of a name are: layers that are called in what stands before, and what a body holds."""
+        for part, at in parts:
+            held, call = self._of(owner).get(part), CALL.fullmatch(part)
+            called = self.sight.get(call[1]) if call else None
+            if held is not None and held.kind in HELD:
+                self._stands(held, at)
+            elif called is not None and called.kind == "layer":
+                self._stands(called, at)
+                owner = called
+            elif not TURN.fullmatch(part):
+                owner = None
+                self.names.patterns.append((part, Span(self.names.source, at, at + len(part))))
+
+    def _stands(self, symbol: Symbol, at: int) -> None:
+        self.names.add(symbol, Span(self.names.source, at, at + len(symbol.name)))
 
     def _of(self, symbol: Symbol | None) -> dict[str, Symbol]:
         """What a function of this file binds for itself; it may stand below."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -171,6 +172,12 @@ class Answers:
     def _view(self, params: OfText) -> View | None:
         return self.desk.views.get(convert.path_of(params.text_document.uri))
 
+    def _folders(self) -> list[Path]:
+        """The folders that the editor has open."""
+        workspace = self.server.workspace
+        addresses = [*workspace.folders] or [workspace.root_uri or ""]
+        return [convert.path_of(address) for address in addresses if address]
+
     def _asked(self, params: AtPlace) -> tuple[View, int] | None:
         view = self._view(params)
         at = params.position
@@ -247,7 +254,9 @@ class Answers:
         if asked is None:
             return None
         home = self.desk.definition(*asked) if not params.context.include_declaration else None
-        return [convert.location(span) for span in self.desk.places(*asked) if not _is_at(span, home)]
+        with _refusing():
+            spans = self.desk.places(*asked, self._folders())
+        return [convert.location(span) for span in spans if not _is_at(span, home)]
 
     def highlights(self, params: lsp.DocumentHighlightParams) -> list[lsp.DocumentHighlight]:
         """Where a name stands in this text."""
@@ -266,12 +275,8 @@ class Answers:
         asked = self._asked(params)
         if asked is None or self.desk.can_rename(*asked) is None:
             return None
-        from pygls.exceptions import JsonRpcInvalidParams
-
-        try:
-            return convert.renamed(self.desk.renamed(*asked, params.new_name), params.new_name)
-        except ValueError as error:
-            raise JsonRpcInvalidParams(str(error)) from error
+        with _refusing():
+            return convert.renamed(self.desk.renamed(*asked, params.new_name, self._folders()), params.new_name)
 
     def formatting(self, params: lsp.DocumentFormattingParams) -> list[lsp.TextEdit] | None:
         """The text in the form that all have; nothing where it is not of the language."""
@@ -316,6 +321,17 @@ def with_change(text: str, range: lsp.Range | None, new: str) -> str:
     source = Source("", with_plain_lines(text))
     begin, end = (offset_of(source, (place.line, place.character)) for place in (range.start, range.end))
     return source.text[:begin] + new + source.text[end:]
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Say a `ValueError` to the editor, which shows it."""
+    from pygls.exceptions import JsonRpcInvalidParams
+
+    try:
+        yield
+    except ValueError as error:
+        raise JsonRpcInvalidParams(str(error)) from error
 
 
 def _is_at(span: Span, other: Span | None) -> bool:

@@ -25,6 +25,7 @@ ENDS = {
 }
 END = re.compile(r"(For[A-Z]\w*|LMHeadModel|Model)$")
 WRITES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")  # The ends of classes that write texts.
+OVER_TOKENS = ("generate", "fill")  # The heads that score each token.
 HEADS = ("score.weight", "classifier.weight", "classifier.out_proj.weight")
 
 
@@ -71,7 +72,7 @@ def check_ties(files: TensorFiles, settings: Settings) -> None:
 
     The net that was trained has two such matrices, one with the change and one without; a spec has one.
     """
-    if not files.adapted or not settings.get("tie_word_embeddings"):
+    if not files.adapted or not settings.get("tie_word_embeddings") or settings["head"] not in OVER_TOKENS:
         return
     changed = [n for n in files.adapted if files.shapes[n][:1] == (settings["vocab_size"],)]
     if len(changed) == 1:

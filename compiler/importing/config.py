@@ -126,7 +126,7 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
     if mistakes:
         raise MaiError(mistakes)
     words = record.get("words", {})
-    return settings | {name: words[name][settings[name]] for name in words}
+    return settings | {name: _meaning(words[name], settings[name]) for name in words}
 
 
 def _without(record: Record, content: Mapping[str, object]) -> Mapping[str, object]:
@@ -183,7 +183,8 @@ def _changes_nothing(record: Record, name: str) -> bool:
 def _complaint(record: Record, name: str, value: object) -> str | None:
     """Why a value is refused; None where it is known."""
     shown = json.dumps(value)[:60]
-    if name in record.get("words", {}):
+    counts_too = type(record.get("fields", {}).get(name)) is int and not isinstance(value, str)
+    if name in record.get("words", {}) and not counts_too:
         words = record["words"][name]
         return None if isinstance(value, str) and value in words else f"is {shown}; known here: {', '.join(words)}"
     values = record.get("only", {}).get(name)

@@ -118,7 +118,7 @@ def import_folder(
             *(note for field, note in record.get("notes", {}).items() if settings[field]),
             *notes_on_code(folder.config, record["title"]),
             *without_tokenizer(folder),
-            *notes_on_sentences(path, folder.config, settings),
+            *notes_on_sentences(folder, settings),
         ]
         text = _declarations(record, architecture, folder, out, settings)
         spare = record.get("other_heads", {}).get(settings["head"], [])
@@ -191,10 +191,11 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
         raise refused(
             "config-unknown", f"{CONFIG}: it does not say its `architectures`", f"write the one it is: {classes}"
         )
-    if first not in record["architectures"]:
+    spellings = {known.lower(): known for known in record["architectures"]}  # MPTForCausalLM, LLaMAForCausalLM.
+    if str(first).lower() not in spellings:
         message = f"{CONFIG}: `architectures` is {str(first)[:60]!r}, which has no spec in this family"
         raise refused("config-unknown", message, f"known: {classes}")
-    return name, str(first)
+    return name, spellings[str(first).lower()]
 
 
 def kind_of(config: Mapping[str, object]) -> object:

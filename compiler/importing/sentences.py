@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mai.compiler.importing.config import Settings, read_json, read_settings, refused, said_in
-from mai.compiler.importing.folder import TOKENIZER_CONFIG
+from mai.compiler.importing.folder import TOKENIZER_CONFIG, ModelFolder
 from mai.compiler.weights.modules import DENSE, MODULES, Module, read_modules
 from mai.runtime.files import reason
 from mai.spec.family_records import family_records
@@ -90,19 +90,20 @@ def _ways(pooling: Settings) -> list[str]:
     return named or switched
 
 
-def notes_on_sentences(path: Path, config: Mapping[str, object], settings: Settings) -> Iterator[str]:
+def notes_on_sentences(folder: ModelFolder, settings: Settings) -> Iterator[str]:
     """What sentence-transformers does to a text and to its scores, which the model alone does not."""
+    path = folder.vectors or folder.path
     texts = said_in(path / TEXTS)
     limit = said_in(path / LIMITS).get("max_seq_length")
     if limit is None and (path / MODULES).is_file():
-        limit = said_in(path / TOKENIZER_CONFIG).get("model_max_length")
+        limit = said_in(folder.texts / TOKENIZER_CONFIG).get("model_max_length")
     if isinstance(limit, int) and not isinstance(limit, bool) and limit < UNLIMITED:
         yield f"sentence-transformers cuts texts after {limit} tokens; here none is cut"
     prompts = texts.get("prompts")
     asked = [name for name, prompt in prompts.items() if prompt] if isinstance(prompts, Mapping) else []
     if asked:
         yield f"sentence-transformers puts a prompt before a text where it is asked to ({', '.join(asked)}): here a text has it only where you write it"
-    activation = _activation(texts, config, settings["classes"]) if settings["head"] == "classify" else IDENTITY
+    activation = _activation(texts, folder.config, settings["classes"]) if settings["head"] == "classify" else IDENTITY
     if activation != IDENTITY:
         yield f"sentence-transformers puts the scores through `{activation}`; here they are those before it, as in transformers"
 

@@ -28,6 +28,7 @@ PARTS = {
     "strip_accents": "strip_accents",
     "tokenize_chinese_chars": "handle_chinese_chars",
 }
+CUTS = ("ByteLevel", "BertPreTokenizer")  # The ways to cut a text that no others stand for.
 CHANGING = ("normalizer", "pre_tokenizer")  # What changes a text before its tokens are looked up.
 # A tokenizer as other programs keep it.
 OTHER_FORMS = (
@@ -66,7 +67,7 @@ def check_texts(folder: ModelFolder, settings: Settings, ignored: Sequence[str])
         return []
     said = read_json(said_at)
     tokens = _Tokens(pieces, parts if isinstance(parts, dict) else {})
-    complaints = {f: c for f, c in _contradictions(said, tokens) if f not in ignored}
+    complaints = {f: c for f, c in _contradictions(said, tokens, folder.config.get("model_type")) if f not in ignored}
     if complaints:
         said_of = ((f"{TOKENIZER_CONFIG}: {c}", HELP.format(f)) for f, c in complaints.items())
         raise MaiError([Diagnostic("config-unknown", None, message, help=help) for message, help in said_of])
@@ -133,14 +134,17 @@ class _Tokens:
         self.size = pieces.size
         model = parts.get("model")
         table = model if isinstance(model, dict) else {}
+        cuts = {*_values(self.changing, "type")} & {*CUTS}
+        self.ways = {str(table["type"]), *map(str, cuts)} if "type" in table else set()
         unknown, number = table.get("unk_token"), table.get("unk_id")  # By its text, or by its number.
         self.unknown = pieces.text_of(number) if isinstance(number, int) else unknown
         self.number_of = pieces.number_of
         self.text_of = pieces.text_of
 
 
-def _contradictions(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple[str, str]]:
+def _contradictions(said: Mapping[str, object], tokens: _Tokens, family: object) -> Iterator[tuple[str, str]]:
     """The fields that `tokenizer.json` contradicts, with what is wrong; of several tokens of a field the first."""
+    yield from _of_kind(said, tokens, family)
     for field, texts in _named(said):
         lacking = [t for t in texts if tokens.number_of(t) is None]
         if lacking:
@@ -179,6 +183,21 @@ def _at_the_edges(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple
         if isinstance(said.get(field), bool) and number is not None and said[field] != (number in side):
             there = "it" if number in side else "none"
             yield field, f"`{field}` is {json.dumps(said[field])}, and tokenizer.json puts {there} there"
+
+
+def _of_kind(said: Mapping[str, object], tokens: _Tokens, family: object) -> Iterator[tuple[str, str]]:
+    """A tokenizer's class that cuts texts in another way, where transformers makes the tokenizer of a model's `family` by that class."""
+    record, field = family_records()["tokenizers"], "tokenizer_class"
+    kind = str(said.get(field)).removesuffix("Fast")
+    ways = record["ways"].get(kind)
+    is_read_whole = family in record["read_whole"] or (
+        kind in record["read_whole_of_bytes"] and "ByteLevel" in tokens.ways
+    )
+    if ways is not None and tokens.ways and set(ways) != tokens.ways and not is_read_whole:
+        yield (
+            field,
+            f"`{field}` is {said[field]!r}, of {' and '.join(ways)}; tokenizer.json is of {' and '.join(sorted(tokens.ways))}",
+        )
 
 
 def _of_class(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple[str, str]]:

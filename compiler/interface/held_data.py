@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from mai.compiler.data.fields import bad
 from mai.runtime.arrays import write_npz
+from mai.runtime.inputs.cells import is_missing
 from mai.runtime.model.checksum import sha256_of
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ def _table(value: Any) -> pa.Table | None:
 
     if isinstance(value, pa.Table):
         return value
+    if hasattr(value, "columns") and hasattr(value, "iloc"):
+        value = _with_texts(value)
     try:
         if hasattr(value, "__arrow_c_stream__") and not _is_column(value):
             table = pa.table(value)
@@ -69,8 +73,29 @@ def _table(value: Any) -> pa.Table | None:
         else:
             return None
     except (ValueError, TypeError, pa.ArrowException) as error:  # Two columns of one name, a column of several kinds.
-        raise bad(f"this is no table: {'; '.join(map(str, error.args))}") from error
+        help = "each column holds values of one kind: numbers, texts, truths or times; what is missing is None"
+        raise bad(f"this is no table: {'; '.join(map(str, error.args))}", help=help) from error
     return table.select([name for name in table.column_names if not name.startswith("__index_level_")])
+
+
+def _with_texts(frame: Any) -> Any:
+    """A frame of pandas in which columns of numbers and texts hold texts, as a file has them: `-` beside 1.5."""
+    mixed = [place for place in range(frame.shape[1]) if _mixes(frame.iloc[:, place])]
+    if not mixed:
+        return frame
+    columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
+    for place in mixed:
+        columns[place] = columns[place].map(lambda cell: None if is_missing(cell) else str(cell))
+    return type(frame)(dict(enumerate(columns)), index=frame.index).set_axis(frame.columns, axis=1)
+
+
+def _mixes(column: Any) -> bool:
+    """Whether a column of pandas holds texts, and beside them numbers, truths or times alone."""
+    if column.dtype != object:
+        return False
+    kinds = {type(cell) for cell in column if not is_missing(cell)}
+    others = [kind for kind in kinds if not issubclass(kind, str)]
+    return 0 < len(others) < len(kinds) and all(issubclass(kind, (int, float, np.generic, date)) for kind in others)
 
 
 def _is_column(value: object) -> bool:

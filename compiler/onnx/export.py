@@ -41,7 +41,7 @@ class Exported:
     """What was written: the file's size in bytes, its nodes, seconds to build it, and the gate's largest difference.
 
     The difference is that on the same steps, None without a gate. `apart` is that of runs which choose their own, None where no solver
-    does. `identity` tells the file from any other. `notes` say what few bits, `unroll`, `cpu` or `portable` did not do, `warnings` what the gate has seen.
+    does, and `moved` that of the results which few bits change, as a share of them. `identity` tells the file from any other. `notes` say what few bits, `unroll`, `cpu` or `portable` did not do, `warnings` what the gate has seen.
     """
 
     path: Path
@@ -53,6 +53,7 @@ class Exported:
     apart: float | None = None
     notes: tuple[str, ...] = ()
     warnings: tuple[Diagnostic, ...] = ()
+    moved: float | None = None
 
 
 @seldom_collected()
@@ -169,7 +170,9 @@ def _write(
         data_path(path).unlink(missing_ok=True)  # Of an earlier file of this name.
     if passed is None:
         return Exported(path, size, nodes, seconds, None, identity, notes=notes)
-    return Exported(path, size, nodes, seconds, passed.error, identity, passed.apart, notes, passed.warnings)
+    return Exported(
+        path, size, nodes, seconds, passed.error, identity, passed.apart, notes, passed.warnings, passed.moved
+    )
 
 
 def _sealed(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.graph import Graph
@@ -13,6 +15,7 @@ from mai.compiler.onnx.describing.limits import smallest
 from mai.compiler.onnx.layout.chunks import chunk_of
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_products
+from mai.compiler.ops.texts.constraint import Walk
 from mai.compiler.passes import forms
 from mai.compiler.passes.loops.some_turns import SomeTurns
 from mai.compiler.passes.pipeline import uncollected
@@ -32,7 +35,7 @@ class Prepared:
     `grows` says whether it extends a text, and `prompt` which input it extends, where nothing else reads that; prompts in
     `unlike` may have different lengths. `starts` has the sizes that texts begin with, by the names of the sizes that grow. `turns` is the optimised graph before its prompts were cut into blocks, where they are. In a step
     file both graphs are one turn, and `whole` is the optimised graph that the turn was taken from. `ends` are the tokens that end a row,
-    numbers or settings; `result` is the output that is the longer text. `differentiates` says whether a derivative is taken in it. `part`
+    numbers or settings; `result` is the output that is the longer text, and `schema` is that of JSON which what is appended fits. `differentiates` says whether a derivative is taken in it. `part`
     is there where both graphs are some turns of an export's loops. `recomputed` says why each token computes the whole text again,
     where nobody asked for that.
     """
@@ -47,6 +50,7 @@ class Prepared:
     starts: Mapping[str, Size] = field(default_factory=dict)
     ends: tuple[int | str, ...] = ()
     result: str | None = None
+    schema: dict[str, Any] | None = None
     differentiates: bool = False
     part: SomeTurns | None = None
     recomputed: str | None = None
@@ -71,7 +75,9 @@ class Prepared:
         described = _described(Loop.of(loops[0]), str(self.prompt), graph, self.ends)
         one = self.optimised.one_turn
         limits = [n for n in (described.limit, one.capacity if one else None) if n is not None]
-        return described.model_copy(update={"result": self.result, "limit": min(limits, default=None)})
+        return described.model_copy(
+            update={"result": self.result, "limit": min(limits, default=None), "answers": self.schema}
+        )
 
     @property
     def longest_text(self) -> int | None:
@@ -140,8 +146,16 @@ def _prepared(program: Program, export: str, options: CompileOptions) -> Prepare
         starts=starts,
         ends=ends,
         result=result,
+        schema=_schema_of(written),
         differentiates=differentiates,
     )
+
+
+def _schema_of(written: Graph) -> dict[str, Any] | None:
+    """The JSON schema of a text whose every pattern is that one; None of any other."""
+    tables = {node.attributes["table"] for node in written.walk() if node.op is Walk}
+    schemas = [json.loads(table).get("schema") for table in tables]
+    return schemas[0] if len(schemas) == 1 and isinstance(schemas[0], dict) else None
 
 
 def _described(loop: Loop, prompt: str, graph: Graph, ends: Sequence[int | str]) -> Text:

@@ -1,4 +1,4 @@
-"""Numbers of a table that lie far outside of what training had."""
+"""Numbers of a table that lie far outside of what training had, or are all far smaller."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Facts
 
+SMALL = 0.05  # Of the median of training: a column of smaller numbers alone is in another unit, or of another kind.
+FEW = 20  # Rows that may be so small by chance, unless they are far below the lowest that training had.
+
 
 class FarNumbers:
-    """How many rows of each column of an input lie further outside of the range of training than that is long."""
+    """How many rows of each column of an input lie further outside of the range of training than that is long, and how large its largest number is."""
 
     def __init__(self, facts: Facts | None, columns: Sequence[str]) -> None:
         self._columns = columns
         self._rows, self._first = np.zeros(len(columns), np.int64), [np.nan] * len(columns)
         self._ranges = [] if facts is None or facts.dates is not None else _ranges(facts, len(columns))
+        self._middles = [] if facts is None else _each(facts.middle, len(columns))
+        self._sizes, self._count = np.zeros(len(columns)), 0
 
     def add(self, columns: Sequence[Array]) -> None:
         """Add the next rows of each column, [n, ...]."""
+        self._count += len(columns[0]) if columns else 0
         for place, ((low, high), numbers) in enumerate(zip(self._ranges, columns, strict=False)):
+            self._sizes[place] = np.fmax.reduce(np.abs(numbers), axis=None, initial=self._sizes[place])
             length = high - low
             are_far = (numbers < low - length) | (numbers > high + length)
             if length > 0 and are_far.any():
@@ -34,6 +41,14 @@ class FarNumbers:
             if rows:
                 many = "1 row is" if rows == 1 else f"{rows:,} rows are"
                 yield f"`{column}`: {many} far outside of what training had, {low:.6g} to {high:.6g}: {first:.6g} for one"
+        for column, size, middle, range_ in zip(self._columns, self._sizes, self._middles, self._ranges, strict=False):
+            if self._are_small(size, middle, range_):
+                yield f"`{column}`: all numbers are far smaller than those that training had, {middle:.6g} in the middle: {size:.6g} at most"
+
+    def _are_small(self, size: float, middle: float, range_: tuple[float, float]) -> bool:
+        low, high = range_
+        least = SMALL * max(low, -high)  # Of the sizes that training had; 0 or less where these reach beyond 0.
+        return 0 < size < SMALL * abs(middle) and (self._count > FEW or size < least)
 
 
 def _ranges(facts: Facts, count: int) -> list[tuple[float, float]]:
@@ -41,3 +56,8 @@ def _ranges(facts: Facts, count: int) -> list[tuple[float, float]]:
     if len(facts.low) == count:
         return list(zip(facts.low, facts.high, strict=True))
     return [(min(facts.low), max(facts.high))] * count
+
+
+def _each(middles: Sequence[float], count: int) -> list[float]:
+    """The median of each of so many columns; the smallest for all where they share one range, or are one column of lists."""
+    return [*middles] if len(middles) == count else [min(middles, key=abs)] * count

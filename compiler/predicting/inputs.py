@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.data.facts import dates_in, dates_of_columns
+from mai.compiler.data.facts import dates_in, dates_of_columns, percents_in
 from mai.compiler.data.fields import NO_LABEL, bad, check_there, group_columns
-from mai.compiler.data.rows import notes_of_zones
+from mai.compiler.data.rows import notes_of_percents, notes_of_zones
 from mai.compiler.data.tables.cells import Column, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.predicting.far_numbers import FarNumbers
@@ -57,6 +57,7 @@ class PortColumns:
         self.are_numbers = False  # Where the file has names.
         self._form = date_form(manifest, port)
         self._spare, self._dates = spare_label(port, self.names), dates_in(manifest.facts)
+        self._percents = percents_in(manifest.facts)
         role: Role = "real" if port.dtype == "float32" else "label"
         self.parts = [
             Column(name, role, port.name, len(columns) > 1, named=any(map(is_number, self.names)), keeps=self.names)
@@ -114,6 +115,7 @@ class PortColumns:
         own = [note for part in self.parts for note in part.notes()]
         zones = tuple(bool(part.in_utc) if part.are_dates else None for part in self.parts)
         own += notes_of_zones(self._dates, {self.port.name: zones})
+        own += notes_of_percents(self._percents, {self.port.name: tuple(p.percents.example for p in self.parts)})
         if self.are_numbers:
             own.append(f"`{self.port.name}`: numbers are taken as those of labels, 0 as `{self.names[0]}`")
         own += self._far.notes()

@@ -68,7 +68,7 @@ class Trainer:
         self.validation = Validation(training, self.evaluation_graph, self.data.validation, self.weights, self.code)
         self.best = self._best(settings.keep) if isinstance(settings.keep, BestKept) else None
         self.recorder = Recorder(training.records, self.weights, out / folder.RECORDS, self.stage.before)
-        self.artifacts = Artifacts(out, program, training, self.stage, self.data, self.seed)
+        self.artifacts = Artifacts(out, program, training, self.stage, self.data, self.seed, self.batch)
         self.asked = self.stop = self.is_save_due = False
         self.figures: dict[str, float] = {}
         self.readings = Readings(self.processes)
@@ -150,7 +150,7 @@ class Trainer:
         start = self.restore()
         self.processes.wait()
         if main:
-            self.artifacts.prepare_folder(self.options, self.batch, self.steps, self.device.type)
+            self.artifacts.prepare_folder(self.options, self.steps, self.device.type)
         began = time.monotonic()
         path, at, block = self.out / folder.METRICS, self.stage.before + start, self.training.name
         asked = {"seed": self.seed, "batch": self.batch, "steps": self.steps, **self.options.sets}

@@ -113,8 +113,10 @@ def find_family(
 
 def match_families(tried: Sequence[Family], weights: Mapping[str, Weight], shapes: Shapes) -> FamilyMatch:
     """Of some families the one whose rules match most, with what stands before their names in the file."""
-    matches = [_try_family(f, p, weights, shapes) for f in tried for p in _prefixes(shapes)]
-    return max(matches, key=lambda match: len(match.parameters))
+    prefixes = _prefixes(shapes)
+    attempts = ((f, *attempt) for f in tried for attempt in _try_family(f, prefixes, weights, shapes))
+    family, prefix, fitting = max(attempts, key=lambda attempt: sum(map(bool, attempt[2].values())))
+    return FamilyMatch(family.name, _rules_of(fitting), _ignored(family, prefix, shapes))
 
 
 def _prefixes(shapes: Shapes) -> list[str]:
@@ -140,15 +142,31 @@ def _beginnings(prefix: str) -> list[str]:
 Fit = tuple[Rule, Marks, tuple[str, ...]]
 
 
-def _try_family(family: Family, prefix: str, weights: Mapping[str, Weight], shapes: Shapes) -> FamilyMatch:
-    """The rules of a family that fit, with a prefix before their tensors' names or without."""
-    fitting = {w.name: _fitting(family, prefix, w, shapes) for w in weights.values()}
-    pairs = [(fit[0], {name}) for name, each in _without_second_names(fitting).items() for fit in each]
+# Rules for one parameter by one set: the net before their names, and each rule with what its marks stand for.
+Candidates = tuple[str, list[tuple[Rule, Marks]]]
+
+
+def _try_family(
+    family: Family, prefixes: Sequence[str], weights: Mapping[str, Weight], shapes: Shapes
+) -> Iterator[tuple[str, dict[str, list[Fit]]]]:
+    """For each prefix what fits each parameter, with the prefix before the tensors' names or without."""
+    candidates = [(weight, list(_candidates(family, weight))) for weight in weights.values()]
+    for prefix in prefixes:
+        fitting = {weight.name: _fitting(each, prefix, weight, shapes) for weight, each in candidates}
+        yield prefix, _without_second_names(fitting)
+
+
+def _rules_of(fitting: Mapping[str, Sequence[Fit]]) -> tuple[tuple[Rule, frozenset[str]], ...]:
+    """What fits, in as few rules as say it, each with its parameters."""
+    pairs = [(fit[0], {name}) for name, each in fitting.items() for fit in each]
     shorter = [(_fill_what_is_one(rule, names), names) for rule, names in _grouped(pairs)]
-    rules = tuple((rule, frozenset(names)) for rule, names in _grouped(shorter))
+    return tuple((rule, frozenset(names)) for rule, names in _grouped(shorter))
+
+
+def _ignored(family: Family, prefix: str, shapes: Shapes) -> tuple[Chain, ...]:
+    """The patterns of tensors that a family leaves out which some of the file have."""
     prefixed = [_add_prefix(chain, p) for chain in family.ignored for p in _beginnings(prefix)]
-    ignored = tuple(chain for chain in prefixed if any(chain.pattern.match(name) for name in shapes))
-    return FamilyMatch(family.name, rules, ignored)
+    return tuple(chain for chain in prefixed if any(chain.pattern.match(name) for name in shapes))
 
 
 def _grouped(pairs: Iterable[tuple[Rule, set[str]]]) -> list[tuple[Rule, set[str]]]:
@@ -159,14 +177,21 @@ def _grouped(pairs: Iterable[tuple[Rule, set[str]]]) -> list[tuple[Rule, set[str
     return list(groups.values())
 
 
-def _fitting(family: Family, prefix: str, weight: Weight, shapes: Shapes) -> list[Fit]:
-    """The rules of the first set that has one for a parameter whose tensors are in the file, of the right shapes."""
+def _candidates(family: Family, weight: Weight) -> Iterator[Candidates]:
+    """What each set of rules has for a parameter, by its name."""
     net, _, rest = weight.name.partition(".")
     for loading in family.sets:
         for before, name in (("", weight.name), (f"{net}.", rest)):  # Few rules say which net's they are.
-            fitting = [fit for rule in loading.rules_of(name) if (fit := _fit(*rule, before, prefix, weight, shapes))]
-            if fitting:
-                return fitting
+            if rules := list(loading.rules_of(name)):
+                yield before, rules
+
+
+def _fitting(candidates: Sequence[Candidates], prefix: str, weight: Weight, shapes: Shapes) -> list[Fit]:
+    """The rules of the first set that has one whose tensors are in the file, of the right shapes."""
+    for before, rules in candidates:
+        fitting = [fit for rule in rules if (fit := _fit(*rule, before, prefix, weight, shapes))]
+        if fitting:
+            return fitting
     return []
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from mai.spec.record import open_record, record
@@ -41,18 +41,7 @@ class Pattern:
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
-        parts, at, numbers = [], 0, set()
-        for mark in MARK.finditer(self.text):
-            parts.append(re.escape(self.text[at : mark.start()]))
-            name, at = mark["name"], mark.end()
-            if name is None:
-                parts.append("(.+)")
-            elif name in numbers:
-                parts.append(f"(?P={name})")
-            else:
-                parts.append(f"(?P<{name}>\\d{{1,9}})")
-                numbers.add(name)
-        return re.compile("".join(parts) + re.escape(self.text[at:]), re.DOTALL)
+        return _regex_of(self.text)
 
     def match(self, name: str) -> Marks | None:
         """What the marks stand for in a name; None where the pattern does not match it."""
@@ -100,6 +89,23 @@ class Pattern:
     def letters(self) -> int:
         """How many letters it has beside its marks: of two patterns of a name the one with more says more about it."""
         return len(MARK.sub("", self.text))
+
+
+@lru_cache(maxsize=1 << 14)
+def _regex_of(text: str) -> re.Pattern[str]:
+    """What a pattern matches. The same patterns stand in many sets of rules, and before many prefixes."""
+    parts, at, numbers = [], 0, set()
+    for mark in MARK.finditer(text):
+        parts.append(re.escape(text[at : mark.start()]))
+        name, at = mark["name"], mark.end()
+        if name is None:
+            parts.append("(.+)")
+        elif name in numbers:
+            parts.append(f"(?P={name})")
+        else:
+            parts.append(f"(?P<{name}>\\d{{1,9}})")
+            numbers.add(name)
+    return re.compile("".join(parts) + re.escape(text[at:]), re.DOTALL)
 
 
 def _counted(mark: re.Match[str], number: int) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mai.runtime.arrays import Array
 from mai.runtime.chat.pieces import before_stops, text_pieces
-from mai.runtime.chat.template import UNAVAILABLE, Message, check_variables, render
+from mai.runtime.chat.template import UNAVAILABLE, Message, check_variables, render_whole
 from mai.runtime.errors import ModelError
 from mai.runtime.text.prompts import NOTHING, encode_text
 from mai.runtime.text.scores import Scored, score_turns
@@ -118,7 +118,7 @@ class Conversation:
 
     def _prompt(self) -> Array:
         """The tokens [length] of the messages as they stand; the template writes the special ones."""
-        text = render(self._chat, self.messages, self.tools, **self._variables)
+        text = render_whole(self._chat, self.messages, self.tools, **self._variables)
         prompt = encode_text(self.model.prompt_port, text, self._tokenizer)
         if not len(prompt):
             raise ModelError(UNAVAILABLE, "the chat template makes nothing of these messages")

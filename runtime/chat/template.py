@@ -22,6 +22,27 @@ Message = Mapping[str, object]  # `role` and `content`, and what else a template
 DEFAULT, WITH_TOOLS = "default", "tool_use"  # Names of templates, where there are several.
 OF_CONVERSATIONS = frozenset({"messages", "tools"})
 UNAVAILABLE = "chat-unavailable"
+ALWAYS_READ = (
+    "user",
+    "assistant",
+)  # Roles that every template knows; of an assistant it may leave out what was thought.
+
+
+class Arguments(dict[str, object]):
+    """The arguments of a call of a tool: a table to a template that reads one, and their own JSON to one that writes them as a text."""
+
+    def __init__(self, text: str, table: Mapping[str, object]) -> None:
+        super().__init__(table)
+        self.text = text
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __add__(self, other: str) -> str:
+        return self.text + other
+
+    def __radd__(self, other: str) -> str:
+        return other + self.text
 
 
 def render(chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | None = None, /, **more: object) -> str:
@@ -34,15 +55,47 @@ def render(chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | N
         more: variables that the template reads besides, as `enable_thinking`.
 
     Raises:
-        ModelError: `chat-unavailable`: the template cannot be read, refuses these messages, or fails. `input-unknown`: it reads no such variable.
+        ModelError: `chat-unavailable`: the template cannot be read, refuses these messages, or fails.
     """
     _check(messages, "a message", "role")
     _check(tools or (), "a tool")
-    check_variables(chat, more)
     variables = {**chat.words, "add_generation_prompt": True, "documents": None, **more}
     data: dict[str, object] = _plain({**variables, "messages": list(messages), "tools": list(tools) if tools else None})
     with _failures_told():
         return _compiled(_chosen(chat, bool(tools))).render(**data)
+
+
+def render_whole(
+    chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | None = None, /, **more: object
+) -> str:
+    """The same, where the template leaves out none of it: no variable, no tools, and no message, as one of a role that it does not know.
+
+    Messages of other roles than the two of every template are written again, each with a mark, and the marks are sought in what comes.
+
+    Raises:
+        ModelError: as `render` does; `chat-unavailable`: a message or the tools would be left out; `input-unknown`: a variable.
+    """
+    check_variables(chat, more)
+    text = render(chat, messages, tools, **more)
+    if tools and "tools" not in names_read(_chosen(chat, True)):
+        raise ModelError(
+            UNAVAILABLE, "the chat template reads no tools: the model would not know of them", "leave them out"
+        )
+    marks = {
+        i: f"48151623{i:04}"
+        for i, message in enumerate(messages)
+        if message["role"] not in ALWAYS_READ and isinstance(message.get("content"), str)
+    }
+    marked = [{**m, "content": f"{m['content']} {marks[i]}"} if i in marks else m for i, m in enumerate(messages)]
+    try:
+        seen = render(chat, marked, tools, **more) if marks else text
+    except ModelError:  # It reads what a message says, and refuses another text.
+        return text
+    for i, mark in marks.items():
+        if mark not in seen:
+            role = str(messages[i]["role"])[:60]
+            raise ModelError(UNAVAILABLE, f"the chat template leaves out message {i + 1}, of the role `{role}`")
+    return text
 
 
 def check_template(source: str) -> None:
@@ -69,6 +122,7 @@ def check_variables(chat: Chat, names: Collection[str]) -> None:
             raise ModelError("input-unknown", f"the chat template reads no variable `{name[:60]}`", help)
 
 
+@lru_cache(maxsize=8)
 def names_read(source: str) -> frozenset[str]:
     """The variables that a template reads. Raises `ModelError`, `chat-unavailable`."""
     from jinja2.meta import find_undeclared_variables
@@ -113,6 +167,8 @@ def _plain(value: object) -> Any:
         return value
     if isinstance(value, str):
         return str.__str__(value)
+    if isinstance(value, Arguments):
+        return Arguments(value.text, _plain(dict(value)))
     if isinstance(value, Mapping):
         return {_plain(name): _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

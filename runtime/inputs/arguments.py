@@ -13,7 +13,7 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.cells import is_missing
+from mai.runtime.inputs.cells import is_missing, is_number
 from mai.runtime.inputs.shapes import NO_LIMITS, Ports, Sizes, check_shape, check_sizes, is_one_example
 from mai.runtime.model.manifest import Facts, Port
 
@@ -21,6 +21,7 @@ ONE_LENGTH = (
     "-1 is no token: all rows have one length here, since more of the model reads them than the text that grows"
 )
 
+SHOWN = 40  # Letters of a text that a message repeats.
 BATCH = "batch"  # The setting that says how many examples there are, of a file without inputs.
 UNLIKE_NUMBERS = {"O": "no number that fits", "U": "a text", "S": "bytes", "T": "a text"}  # By numpy's kind of a dtype.
 
@@ -110,7 +111,7 @@ def as_array(port: Port, value: object) -> Array:
         return array
     except ValueError as error:
         mixes = isinstance(value, (list, tuple)) and any(isinstance(each, str) for each in value)
-        why = "mixes texts and numbers" if mixes else "is not a regular array: its rows differ in length"
+        why = "mixes texts and numbers, or lists" if mixes else "is not a regular array: its rows differ in length"
         raise ModelError("input-shape", f"`{port.name}` {why}") from error
     except TypeError as error:  # Of a list of such tensors.
         raise _no_array_error(port, error) from error
@@ -177,8 +178,7 @@ def _cast(port: Port, array: Array) -> Array:
     if array.dtype == wanted:
         return array
     if array.dtype.kind not in "biuf" or (wanted.kind == "b") != (array.dtype.kind == "b"):
-        actual = UNLIKE_NUMBERS.get(array.dtype.kind, str(array.dtype))
-        raise ModelError("input-dtype", f"`{port.name}` is {port.dtype}, this is {actual}")
+        raise _no_number_error(port, array)
     with np.errstate(invalid="ignore", over="ignore"):
         cast = array.astype(wanted)
     lost = cast != array if wanted.kind == "i" else np.isinf(cast) & np.isfinite(array)
@@ -189,6 +189,26 @@ def _cast(port: Port, array: Array) -> Array:
             kind = f"a whole number from {-(2**63)} to {2**63 - 1}"
         raise ModelError("input-dtype", f"`{port.name}` is {kind}, this holds {in_digits(first)}")
     return cast
+
+
+def _no_number_error(port: Port, array: Array) -> ModelError:
+    """The error for values that are no numbers of a port, with the first text among them."""
+    actual = UNLIKE_NUMBERS.get(array.dtype.kind, str(array.dtype))
+    text = next((each for each in array.reshape(-1).tolist() if isinstance(each, str)), None)
+    if text is None:
+        return ModelError("input-dtype", f"`{port.name}` is {port.dtype}, this is {actual}")
+    return ModelError(
+        "input-dtype", f"`{port.name}` is {port.dtype}, this is a text: `{text[:SHOWN]}`", _help_for_text(port, text)
+    )
+
+
+def _help_for_text(port: Port, text: str) -> str | None:
+    """What is given to a port in place of a text."""
+    if is_number(text):
+        return f"a number stands without quotes: {text[:SHOWN]}"
+    if port.kind == "setting":
+        return None
+    return "`mai predict` reads texts of a table as training did, `45 %` and `1.234,5 €`; here numbers are needed"
 
 
 def _check_range(port: Port, array: Array) -> None:

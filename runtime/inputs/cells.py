@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 
 from mai.runtime.errors import ModelError
@@ -12,6 +12,8 @@ LACKING = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "null", "?", "-"))
 # What says so among numbers and dates: other abbreviations, and the errors of spreadsheets. Among words `none` is a word, as of a house without a garage.
 ERRORS = ("#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!")
 MISSING = LACKING.union(("none", "nil", "nat", "n.a.", "k.a.", "k. a.", ".", "--", "unknown", "missing"), ERRORS)
+# Of these, what is a label among words and says there, too, that there is no value, as often as not.
+DOUBTFUL = MISSING - LACKING - {"none", "nil", "nat"}
 FEW = 8  # Names that a message lists; a table may have thousands of columns.
 
 
@@ -55,8 +57,16 @@ def vector_columns(name: str, columns: Sequence[str]) -> list[str]:
     return parts
 
 
-def note_of_lacking(column: str, words: Sequence[str]) -> str:
-    """What is said of words that are read as no value."""
-    shown = ", ".join(f"`{word}`" for word in words[:4]) + (", ..." if len(words) > 4 else "")
-    says = "says that there is no value" if len(words) == 1 else "say that there is no value"
-    return f"column `{column}`: {shown} {says}; a label of its own has another name"
+def notes_of_lacking(column: str, lacking: Sequence[str], labels: Collection[str]) -> Iterator[str]:
+    """What is said of words that are read as no value, and of labels that say so as often as not."""
+    if lacking:
+        says = "says that there is no value" if len(lacking) == 1 else "say that there is no value"
+        yield f"column `{column}`: {_first(lacking)} {says}; a label of its own has another name"
+    doubtful = [word for word in labels if word.lower() in DOUBTFUL]
+    if doubtful:
+        are = "is a label" if len(doubtful) == 1 else "are labels"
+        yield f"column `{column}`: {_first(doubtful)} {are}, among words; leave these cells empty if there is no value"
+
+
+def _first(words: Sequence[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words[:4]) + (", ..." if len(words) > 4 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import LACKING, is_missing, is_number
 from mai.runtime.model.manifest import Manifest, Port
 
+PACKAGE = __name__.partition(".")[0]
 TRUTHS = ("false", "true")
 MAX_SHOWN = 60  # Characters of a wrong word that a message repeats.
 MOST_WORDS = 5  # That a note names.
@@ -111,7 +113,15 @@ def as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[str
 def warn_of_unknown(port: Port, counts: Mapping[str, int]) -> None:
     """A warning that names the words of an input that training never saw; none where there are none."""
     if counts:
-        warnings.warn(unknown_words(port.name, counts), stacklevel=3)
+        warnings.warn(unknown_words(port.name, counts), stacklevel=_levels_of_mai())
+
+
+def _levels_of_mai() -> int:
+    """How many of the calls that lead to whoever asks are mai's own: a warning points at the line that called it."""
+    frame, levels = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
+        frame, levels = frame.f_back, levels + 1
+    return levels
 
 
 def _as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[str]) -> Any:

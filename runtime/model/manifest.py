@@ -5,7 +5,7 @@ The names of the fields are the file format: a file that an earlier mai wrote mu
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -65,6 +65,8 @@ class Facts(BaseModel):
         fit, resize, resample: of images of any size, how they come to that of the model (`Framing`).
         dates: where numbers are days since 1970-01-01 that were dates in a table, of each number how these are written: whole days, `day`,
             days with their `time`, or times with an offset, which are in `utc`; None for a number that is no date.
+        percents: where numbers were written with a percent sign, of each column one of its cells, as `45 %`; without where it had none.
+        absent: what said in tables, besides an empty cell, that there is no value, as `-999`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -78,6 +80,8 @@ class Facts(BaseModel):
     resample: Resample | None = None
     columns: list[str] | None = None
     dates: list[DateForm | None] | None = None
+    percents: list[str] | None = None
+    absent: list[str] | None = None
 
     @property
     def framing(self) -> Framing:
@@ -112,6 +116,7 @@ class Text(BaseModel):
         drafts: the most tokens that one turn guesses and checks (`--speculate`).
         ends: the tokens that end a row: numbers, and names of settings; older files do not say.
         result: the output that is the longer text, after its prompt; None where none is, in step files and in older ones.
+        answers: the JSON schema that what is appended fits, where the spec has it so (`constrain`); older files do not say.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -122,6 +127,7 @@ class Text(BaseModel):
     drafts: int = 0
     ends: list[int | str] = []
     result: str | None = None
+    answers: dict[str, Any] | None = None
 
 
 class Step(BaseModel):

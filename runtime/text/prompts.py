@@ -42,6 +42,7 @@ def read_prompt(port: Port, value: object, tokenizer: Tokenizer | None, *, speci
     Raises:
         ModelError: it is a text and the file has no tokenizer, or mixes texts and tokens; a row has no token, or -1 behind one.
     """
+    _check_texts(port, value)
     texts = [value] if isinstance(value, str) else value
     if _are_texts(texts):
         bare = [encode_text(port, text, tokenizer) for text in texts]
@@ -97,8 +98,9 @@ def as_tokens(port: Port, value: object, tokenizer: Tokenizer | None, *, special
     they come after shorter texts, and after shorter ones of rows of tokens.
 
     Raises:
-        ModelError: the texts have different numbers of tokens, or the file has no tokenizer.
+        ModelError: the texts have different numbers of tokens, lie in lists of lists or beside what is none, or the file has no tokenizer.
     """
+    _check_texts(port, value)
     if isinstance(value, str):
         return encode_text(port, value, tokenizer, special_tokens=special_tokens)
     may_be_absent = port.minimum == NOTHING
@@ -137,6 +139,16 @@ def encode_text(port: Port, text: str, tokenizer: Tokenizer | None, *, special_t
 
 def _are_texts(values: object) -> TypeGuard[Sequence[str]]:
     return isinstance(values, Sequence) and bool(values) and all(isinstance(v, str) for v in values)
+
+
+def _check_texts(port: Port, values: object) -> None:
+    """Raise `ModelError`, `input-shape`, for a list in place of tokens that has texts somewhere, and is none of texts alone."""
+    if port.dtype != "int64" or not isinstance(values, (list, tuple)) or _are_texts(values):
+        return
+    for each in values:
+        if isinstance(each, str) or (isinstance(each, (list, tuple)) and any(isinstance(inner, str) for inner in each)):
+            message = f"`{port.name}` mixes texts and numbers, or lists of texts"
+            raise ModelError("input-shape", message, 'a text, or a list of texts alone: ["one", "another"]')
 
 
 def _is_ragged(rows: object) -> TypeGuard[Sequence[Sequence[int] | Array]]:

@@ -22,7 +22,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.model.model import Model
 from mai.runtime.text.stream import Turns
 from tests.support.command import invoke
-from tests.support.models.chat_folders import chat_folder, chat_tokenizer
+from tests.support.models.chat_folders import chat_tokenizer
 from tests.support.models.decoder_folders import DECODERS
 from tests.support.models.model_folders import save
 
@@ -34,25 +34,9 @@ SAID = [
 COUNT = 24
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as `save_pretrained` leaves it, with its spec and its files."""
-    place = tmp_path_factory.mktemp("chat")
-    torch.save(chat_folder(place / "small"), place / "model.pt")
-    assert "mai chat small.generate.onnx" in invoke("import", place / "small").output
-    done = invoke("compile", place / "small" / "small.mai", "--export", "generate", "--out", place)
-    assert done.exit_code == 0, done.output
-    return place
-
-
-@pytest.fixture(scope="module")
-def model(folder: Path) -> Model:
-    return load(folder / "small.generate.onnx", providers="cpu")
-
-
-def reference(folder: Path, messages: Any, count: int = COUNT) -> str:
+def reference(source: Any, messages: Any, count: int = COUNT) -> str:
     """The greedy answer of transformers."""
-    source, tokenizer = torch.load(folder / "model.pt", weights_only=False), chat_tokenizer()
+    tokenizer = chat_tokenizer()
     prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt")
     with torch.inference_mode():
         grown = source.generate(**prompt, max_new_tokens=count, do_sample=False)
@@ -60,8 +44,8 @@ def reference(folder: Path, messages: Any, count: int = COUNT) -> str:
     return text
 
 
-def test_an_answer_is_that_of_transformers(folder: Path, model: Model) -> None:
-    assert model.chat(SAID, count=COUNT) == reference(folder, SAID)
+def test_an_answer_is_that_of_transformers(source: Any, model: Model) -> None:
+    assert model.chat(SAID, count=COUNT) == reference(source, SAID)
 
 
 def test_without_the_step_file(folder: Path, model: Model, tmp_path: Path) -> None:
@@ -70,7 +54,7 @@ def test_without_the_step_file(folder: Path, model: Model, tmp_path: Path) -> No
     assert load(alone, providers="cpu").chat(SAID, count=COUNT) == model.chat(SAID, count=COUNT)
 
 
-def test_what_was_read_is_not_read_again(folder: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_read_is_not_read_again(source: Any, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second answer reads the new messages alone, and is what it would be anew."""
     conversation = model.conversation(count=COUNT)
     "".join(conversation.say("hello there"))
@@ -78,7 +62,7 @@ def test_what_was_read_is_not_read_again(folder: Path, model: Model, monkeypatch
     with watched(monkeypatch) as reads:
         second = "".join(conversation.say("one?"))
     assert reads[0][1] <= len(prompt_of(conversation.messages[:-1])) - first
-    assert second == reference(folder, list(conversation.messages[:-1]))
+    assert second == reference(source, list(conversation.messages[:-1]))
 
 
 def prompt_of(messages: Any) -> list[int]:
@@ -117,20 +101,20 @@ def test_states_that_are_not_cut(kind: str, tmp_path: Path) -> None:
         assert answer == file.chat(conversation.messages[:-1], count=COUNT)
 
 
-def test_a_text_that_parts_from_what_was_read_is_cut(folder: Path, model: Model) -> None:
+def test_a_text_that_parts_from_what_was_read_is_cut(source: Any, model: Model) -> None:
     conversation = model.conversation(count=COUNT)
     list(conversation.say("hello there"))
     conversation.messages[-1] = {"role": "assistant", "content": "red fish"}
-    assert "".join(conversation.say("one?")) == reference(folder, SAID)
+    assert "".join(conversation.say("one?")) == reference(source, SAID)
 
 
-def test_an_answer_that_is_left_early(folder: Path, model: Model) -> None:
+def test_an_answer_that_is_left_early(source: Any, model: Model) -> None:
     conversation = model.conversation(count=COUNT)
     pieces = conversation.say("hello there")
     first = next(pieces)
     pieces.close()  # type: ignore[attr-defined]
     assert conversation.messages[-1] == {"role": "assistant", "content": first}
-    assert "".join(conversation.say("one?")) == reference(folder, list(conversation.messages[:-1]))
+    assert "".join(conversation.say("one?")) == reference(source, list(conversation.messages[:-1]))
 
 
 def test_drawn_answers_have_seeds_of_their_own(model: Model) -> None:

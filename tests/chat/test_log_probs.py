@@ -14,27 +14,9 @@ from mai.runtime.errors import ModelError
 from mai.runtime.model.model import Model
 from mai.runtime.text.scores import Scored
 from tests.support.command import invoke
-from tests.support.models.chat_folders import chat_folder
 
 PROMPT = [0, 40, 41, 42]
 COUNT = 12
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
-    """A model of transformers, and the folder of its files."""
-    place = tmp_path_factory.mktemp("scored")
-    torch.manual_seed(0)
-    folder = chat_folder(place / "small")
-    invoke("import", place / "small")
-    done = invoke("compile", place / "small" / "small.mai", "--export", "generate", "--out", place)
-    assert done.exit_code == 0, done.output
-    return folder, place
-
-
-@pytest.fixture(scope="module")
-def model(source: tuple[Any, Path]) -> Model:
-    return load(source[1] / "small.generate.onnx", providers="cpu")
 
 
 def rows(turns: list[list[Scored]]) -> tuple[list[int], list[float]]:
@@ -43,27 +25,24 @@ def rows(turns: list[list[Scored]]) -> tuple[list[int], list[float]]:
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.3])
-def test_of_a_greedy_text_they_are_the_transition_scores(
-    penalty: float, source: tuple[Any, Path], model: Model
-) -> None:
-    folder, _ = source
-    grown = folder.generate(
+def test_of_a_greedy_text_they_are_the_transition_scores(penalty: float, source: Any, model: Model) -> None:
+    grown = source.generate(
         torch.tensor([PROMPT]), attention_mask=torch.ones(1, len(PROMPT)), max_new_tokens=COUNT, do_sample=False,
         repetition_penalty=penalty, output_scores=True, return_dict_in_generate=True,
     )  # fmt: skip
-    expected = folder.compute_transition_scores(grown.sequences, grown.scores, normalize_logits=True)[0]
+    expected = source.compute_transition_scores(grown.sequences, grown.scores, normalize_logits=True)[0]
     tokens, log_probs = rows(list(model.scored([PROMPT], COUNT, repetition_penalty=penalty)))
     assert tokens == grown.sequences[0, len(PROMPT) :].tolist()
     np.testing.assert_allclose(log_probs, expected.numpy(), atol=2e-5)
 
 
-def test_of_a_drawn_text_they_are_the_model_s_own(source: tuple[Any, Path], model: Model) -> None:
+def test_of_a_drawn_text_they_are_the_model_s_own(source: Any, model: Model) -> None:
     """The temperature and what leaves out tokens decide which token is drawn, and change no log-probability."""
     turns = list(model.scored([PROMPT], COUNT, temperature=1.7, top_k=20, top_p=0.9, seed=3, top=4))
     tokens, log_probs = rows(turns)
     text = torch.tensor([[*PROMPT, *tokens]])
     with torch.inference_mode():
-        of_all = torch.log_softmax(source[0](text).logits[0, len(PROMPT) - 1 : -1].double(), -1)
+        of_all = torch.log_softmax(source(text).logits[0, len(PROMPT) - 1 : -1].double(), -1)
     np.testing.assert_allclose(log_probs, of_all[range(len(tokens)), tokens], atol=2e-5)
     best, places = of_all.topk(4)
     assert [[t for t, _ in one.likeliest] for (one,) in turns] == places.tolist()
@@ -137,8 +116,8 @@ export generate(prompt: tokens[P], count: int = 5) -> tokens[P + count] {
     assert caught.value.slug == "scores-unavailable"
 
 
-def test_without_a_step_file(source: tuple[Any, Path], tmp_path: Path) -> None:
+def test_without_a_step_file(folder: Path, tmp_path: Path) -> None:
     alone = tmp_path / "alone.onnx"
-    alone.write_bytes((source[1] / "small.generate.onnx").read_bytes())
+    alone.write_bytes((folder / "small.generate.onnx").read_bytes())
     with pytest.raises(ModelError, match=r"alone.step.onnx, which is missing"):
         load(alone, providers="cpu").scored([PROMPT], 3)

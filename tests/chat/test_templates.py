@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mai.compiler.data.chat import read_chat
-from mai.runtime.chat.template import render
+from mai.runtime.chat.template import Arguments, render, render_whole
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Chat
 from mai.spec.diagnostics import MaiError
@@ -108,6 +108,44 @@ def test_variables_of_a_template() -> None:
     chat = Chat(templates={"default": TEMPLATES["qwen"]}, words=WORDS)
     assert render(chat, SAID, enable_thinking=False) == reference(TEMPLATES["qwen"], SAID, enable_thinking=False)
     assert render(chat, SAID).endswith("<|im_start|>assistant\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "messages", "tools", "words"),
+    [
+        ("mistral", CALLED, None, "leaves out message 5, of the role `tool`"),
+        ("mistral", [{"role": "developer", "content": "be brief"}, *SAID], None, "message 1, of the role `developer`"),
+        ("qwen", [SYSTEM, *SAID], TOOLS, "message 1, of the role `system`"),
+        ("llama 3", SAID, TOOLS, "reads no tools"),
+    ],
+)
+def test_what_a_template_leaves_out_is_told(name: str, messages: list[Any], tools: Any, words: str) -> None:
+    chat = Chat(templates={"default": TEMPLATES[name]}, words=WORDS)
+    with pytest.raises(ModelError, match=words):
+        render_whole(chat, messages, tools)
+
+
+@pytest.mark.parametrize("name", ["chatml", "llama 3", "mistral"])
+def test_what_a_template_reads_is_the_same_text(name: str) -> None:
+    chat = Chat(templates={"default": TEMPLATES[name]}, words=WORDS)
+    assert render_whole(chat, [SYSTEM, *SAID]) == render(chat, [SYSTEM, *SAID])
+
+
+def test_without_a_word_for_the_beginning_of_an_answer() -> None:
+    """A text for training ends behind the answer; a template that never begins one is none the worse."""
+    chat = Chat(templates={"default": TEMPLATES["mistral"]}, words=WORDS)
+    assert render(chat, SAID, add_generation_prompt=False) == render(chat, SAID)
+
+
+def test_arguments_of_a_call_are_a_table_and_a_text() -> None:
+    """Some templates write the table as JSON, some go through it, and some add the text."""
+    template = (
+        "{% set a = messages[0].tool_calls[0] %}{{ a | tojson }}; {{ a }}; {{ 'x' + a + 'y' }}; "
+        "{% for k, v in a | items %}{{ k }}={{ v }}{% endfor %}"
+    )
+    message = {"role": "assistant", "content": "", "tool_calls": [Arguments('{"b":  1}', {"b": 1})]}
+    text = render(Chat(templates={"default": template}), [message])
+    assert text == '{"b": 1}; {"b":  1}; x{"b":  1}y; b=1'
 
 
 def test_of_several_templates_one_is_for_tools() -> None:

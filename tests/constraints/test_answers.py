@@ -100,6 +100,7 @@ def test_the_likeliest_texts_match_too(program: Maker, tmp_path: Path) -> None:
     model = compiled(program, tmp_path, text_of(f'"{REGEX}"'), "bytes")
     rows = model(prompt=PROMPTS, seed=[0, 0, 0], temperature=0.0)
     assert all(re.fullmatch(REGEX, text) for text in answers(model, rows, PROMPTS))
+    assert model.manifest.text is not None and model.manifest.text.answers is None
 
 
 def test_an_end_comes_where_the_text_is_whole(program: Maker, tmp_path: Path) -> None:
@@ -126,6 +127,7 @@ def test_thousand_of_thousand(size: int, program: Maker, tmp_path: Path) -> None
     assert spec is not None
     trained = Trained(load_weights(spec, None)[0], tokenizer=tokenizer)
     model = load(export(spec, "generate", trained, tmp_path).path, providers="cpu")
+    assert model.manifest.text is not None and model.manifest.text.answers == SCHEMA
     prompts = [[5, 6]] * size
     rows = model(prompt=prompts, seed=list(range(size)), count=80, stop=1)
     texts = [text.removesuffix("<|im_end|>") for text in answers(model, rows, prompts)]

@@ -12,7 +12,8 @@ from mai.compiler.check import check, misfits
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.files import array_files
 from mai.compiler.data.files.array_headers import shapes_of
-from mai.compiler.data.rows import Chosen, FileRows, Words, change, join, limits
+from mai.compiler.data.row_source import Wanted
+from mai.compiler.data.rows import Chosen, FileRows, Words, change, join, limits, rows_of
 from mai.compiler.data.sources.arrays import Arrays
 from mai.compiler.data.sources.npz import Npz
 from mai.compiler.data.splitting.splits import GroupSplit, StratifiedSplit, TimeSplit
@@ -206,3 +207,34 @@ def test_rows_of_a_file_are_those_of_the_array(tmp_path: Path) -> None:
     assert limits(rows) == (0, 599) and limits(halves) == (0, 299.5) and halves.shape == (100, 2, 3)
     both = join([Words.of(np.array(["b", "a"])), Words.of(np.array(["c", "a"]))])
     assert isinstance(both, Words) and [both.names[i] for i in both.numbers[:]] == ["b", "a", "c", "a"]
+
+
+WITH_GAPS = np.array([[1, 2], [np.nan, 4], [5, 6], [7, np.nan]])
+
+
+@pytest.mark.parametrize("limit", [1 << 27, 0])
+@pytest.mark.parametrize("dtype", ["<f8", ">f8", "f4", "f2"])
+def test_values_that_are_missing(dtype: str, limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NaN is refused, by check as by training, or its row is left out, or it stays."""
+    monkeypatch.setattr(array_files, "IN_MEMORY", limit)
+    np.save(tmp_path / "x.npy", WITH_GAPS.astype(dtype))
+    np.save(tmp_path / "y.npy", np.arange(4) % 3)
+    files = ("x.npy", "y.npy")
+    for read in (
+        lambda: Arrays(path=files).check_cells(tmp_path, FIELDS),
+        lambda: load(Arrays(path=files), FIELDS, 0, tmp_path),
+    ):
+        with pytest.raises(MaiError, match=r"not finite .* in row 2") as caught:
+            read()
+        assert "`missing = drop`" in str(caught.value.diagnostics[0].help)
+    for missing, rows in (("keep", [0, 1, 2, 3]), ("drop", [0, 2])):
+        source = Arrays(path=files, missing=missing)
+        source.check_cells(tmp_path, FIELDS)
+        read = source.rows(Wanted([tmp_path / each for each in files], [], FIELDS))
+        np.testing.assert_array_equal(rows_of(read.arrays["x"])[:], WITH_GAPS[rows])
+        assert rows_of(read.arrays["y"])[:].tolist() == [each % 3 for each in rows]
+        assert any("2 of 4 rows lack a value" in note for note in read.notes) == (missing == "drop")
+    (tmp_path / "x.npy").unlink()
+    np.savez(tmp_path / "a.npz", x=np.where(np.isnan(WITH_GAPS), np.inf, WITH_GAPS), y=np.arange(4) % 3)
+    with pytest.raises(MaiError, match="infinite values: in row 2"):
+        Arrays(path="a.npz", missing="keep").check_cells(tmp_path, FIELDS)

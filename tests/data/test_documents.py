@@ -15,6 +15,7 @@ from pyarrow import feather, parquet
 from mai.compiler.check import check_text
 from mai.compiler.data.source_kinds import Corpus, Request
 from mai.compiler.data.sources.text import Bpe, Text
+from mai.compiler.describing.texts import summarise_texts
 from mai.spec.diagnostics import MaiError
 
 FIRST, SECOND = "The first text, of some letters.\nIt has two lines.", "Der zweite: Übung, naïve Löffel."
@@ -81,10 +82,28 @@ def test_letters_of_other_encodings(encoding: str, stated: str | None, noted: bo
     assert any("line 4" in note and "Windows-1252" in note for note in corpus.notes) is noted
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_bytes_of_a_text_that_names_its_encoding_are_its_letters(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(BOTH.encode(encoding))
+    (tmp_path / "b.txt").write_bytes(BOTH.encode("utf-8-sig"))
+    assert read(tmp_path, path=("a.txt", "b.txt"))[0] == f"{BOTH}\n\n{BOTH}"
+    assert summarise_texts([tmp_path / "a.txt"]).characters == len(BOTH)
+
+
+def test_bytes_of_other_letters_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(BOTH.encode("latin-1"))
+    _, corpus = read(tmp_path, path="a.txt")
+    assert bytes(corpus.tokens.astype(np.uint8)) == BOTH.encode("latin-1")
+    (note,) = corpus.notes
+    assert "line 4 is no UTF-8" in note
+
+
 def test_bytes_are_taken_as_they_are(tmp_path: Path) -> None:
     raw = bytes(range(256)) * 4
     (tmp_path / "a.bin").write_bytes(raw)
-    assert bytes(read(tmp_path, path="a.bin")[1].tokens.astype(np.uint8)) == raw
+    corpus = read(tmp_path, path="a.bin")[1]
+    assert bytes(corpus.tokens.astype(np.uint8)) == raw
+    assert corpus.notes == ()
 
 
 DAMAGED: dict[str, tuple[str, bytes, dict[str, object], str]] = {

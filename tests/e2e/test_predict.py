@@ -212,8 +212,9 @@ def test_words_that_training_never_saw(files: Callable[[str], Model], tmp_path: 
     first, *others = [[row["label_1.no"], row["label_1.yes"]] for row in rows(tmp_path / "out.jsonl")]
     assert first == others[0] == others[2] == others[3] != others[1]
     assert others[4] == others[5] != first
-    with pytest.warns(UserWarning, match="`cow`"):
+    with pytest.warns(UserWarning, match="`cow`") as warned:
         assert np.allclose(model(x=[[1, 2]], kind=["cow"])["label_1"], first)
+    assert [each.filename for each in warned] == [__file__]  # The line that called, and none of mai's.
     refusing = model.inputs["kind"].model_copy(update={"gaps": False})
     with pytest.raises(ModelError, match="no label `cow`"):
         as_labels(refusing, ["cat", "dog"], "cow")
@@ -329,13 +330,39 @@ def test_a_file_that_fills_nothing_has_no_answer_to_a_gap(files: Callable[[str],
     assert not (tmp_path / "out.csv").exists()
 
 
-def test_rows_far_outside_of_what_training_had_are_noted(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("rows", "notes"),
+    [
+        (
+            "20,0\n1e9,1.9\n580,-0.9\n-300,5\n-5,0\n700,1\n",
+            (
+                "`area0`: 3 rows are far outside of what training had, 20 to 300: 1e+09 for one",
+                "`area1`: 1 row is far outside of what training had, 0 to 1: 5 for one",
+            ),
+        ),
+        ("0.8,0.1\n,0\n", ("`area0`: all numbers are far smaller than those that training had, 80 in the middle: 0.8 at most",)),
+        ("3,0.001\n" * 20, ()),
+        ("20,0.02\n" * 21, ("`area1`: all numbers are far smaller than those that training had, 0.5 in the middle: 0.02 at most",)),
+        ("20,0\n" * 21, ()),
+    ],
+)  # fmt: skip
+def test_rows_far_from_what_training_had_are_noted(rows: str, notes: tuple[str, ...], tmp_path: Path) -> None:
     facts = Facts(low=[20, 0], high=[300, 1], middle=[80, 0.5])
-    described = manifest([real("area", 2)], [], [output("f", 2)]).model_copy(update={"facts": {"area": facts}})
-    onnx.save(build(described, [helper.make_node("Identity", ["area"], ["f"])]), tmp_path / "f.onnx")
-    (tmp_path / "t.csv").write_text("area0,area1\n20,0\n1e9,1.9\n580,-0.9\n-300,5\n-5,0\n700,1\n")
-    model = load(tmp_path / "f.onnx", providers="cpu", threads=1)
-    assert predict(model, tmp_path / "t.csv", tmp_path / "p.csv", {}).notes == (
-        "`area0`: 3 rows are far outside of what training had, 20 to 300: 1e+09 for one",
-        "`area1`: 1 row is far outside of what training had, 0 to 1: 5 for one",
+    described = manifest([real("area", 2, gaps=True)], [], [output("f", 2)]).model_copy(
+        update={"facts": {"area": facts}}
     )
+    onnx.save(build(described, [helper.make_node("Identity", ["area"], ["f"])]), tmp_path / "f.onnx")
+    (tmp_path / "t.csv").write_text(f"area0,area1\n{rows}")
+    model = load(tmp_path / "f.onnx", providers="cpu", threads=1)
+    assert predict(model, tmp_path / "t.csv", tmp_path / "p.csv", {}).notes == notes
+
+
+def test_what_training_called_absent_is_missing_in_new_rows(tmp_path: Path) -> None:
+    """The columns that are kept stay as they are written."""
+    facts = Facts(low=[1], high=[9], middle=[5], absent=["-999"])
+    described = manifest([real("area", gaps=True)], [], [output("f")]).model_copy(update={"facts": {"area": facts}})
+    is_there = [helper.make_node("Equal", ["area", "area"], ["e"]), helper.make_node("Cast", ["e"], ["f"], to=1)]
+    onnx.save(build(described, is_there), tmp_path / "f.onnx")
+    (tmp_path / "t.csv").write_text("area\n2\n-999\n-999.0\n99\n")
+    predict(load(tmp_path / "f.onnx", providers="cpu", threads=1), tmp_path / "t.csv", tmp_path / "p.csv", {})
+    assert (tmp_path / "p.csv").read_text().split() == ["area,f", "2,1", "-999,0", "-999.0,0", "99,1"]

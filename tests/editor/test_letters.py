@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,12 +21,6 @@ EXAMPLES = sorted((ROOT / "examples").glob("*.mai"))
 QUESTIONS = ("completion", "signatureHelp", "definition", "documentHighlight", "hover")
 BURST = 8  # letters at most that come in one message
 STOPS = 2  # of each example: where everything is asked, and compared; and at its end
-
-
-@pytest.fixture(scope="module")
-def client() -> Iterator[LanguageClient]:
-    with LanguageClient() as client:
-        yield client
 
 
 def fresh(path: Path, text: str) -> View:

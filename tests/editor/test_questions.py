@@ -21,6 +21,18 @@ MODELS = [
     TrainSettings, *KEPT.values(), *CHECKPOINTS.values(), *GROUPS.values(), *(m for _, models in SETTINGS.values() for m in models.values())
 ]  # fmt: skip
 DATA = "data x: [2], y: class[2] from moons(noise = 0.1)\n"
+STORED = """data x: [2] from moons()
+layer part(x: [d]) -> [d] {
+  param gain: [d] = ones
+  return x * gain + linear(x, d)
+}
+net f(x: [2]) -> [2] { return part(part(x)) }
+weights from "a.safetensors" { "f.*" = "h.*" }
+train(steps = 3) {
+  minimize sum((f(x) - x)^2) over "f.part_2.gain"
+  record f.part_1.gain every 2
+}
+"""
 FLOW = """net f(x: [2], gain = 2) -> [2] { return gain * linear(x, 2, bias = false) }
 export g(steps: int = 20) -> [2] {
   x ~ normal([2])
@@ -144,6 +156,9 @@ def test_a_schedule_that_is_called_as_a_layer_has_its_own_settings(tmp_path: Pat
         (FLOW.replace("(x: [2]", "(|x: [2]"), "gain", None),
         (FLOW.replace("(x: [2]", "(|x: [2]"), "linear", None),
         (FLOW.replace("integrate s", "integrate |s"), "x", None),
+        (STORED.replace("net f", "net |f"), "g", 5),
+        (STORED.replace("layer part", "layer |part"), "piece", 5),
+        (STORED.replace("param gain", "param |gain"), "size", 4),
     ],
 )
 def test_another_name_never_changes_what_a_text_means(text: str, name: str, places: int | None, tmp_path: Path) -> None:
@@ -164,6 +179,21 @@ def test_another_name_never_changes_what_a_text_means(text: str, name: str, plac
             FLOW.replace("net f", "net |f").replace("dx/ds = f(x)", "dx/ds = f(x) +"),
             "k",
             "`f` stands in line 4 of a.mai, too",
+        ),
+        (
+            STORED.replace("param gain", "param |gain").replace('"f.part_2', '"*.p*_2'),
+            "size",
+            "`gain` in line 9 of a.mai means",
+        ),
+        (
+            STORED.replace("layer part", "layer |part").replace('"f.part_2', '"*.p*_2'),
+            "size",
+            r"`p\*_2` in line 9 of a.mai means",
+        ),
+        (
+            STORED.replace("net f", "net |f").replace('"f.part_2', '"[ef].part_2'),
+            "g",
+            r"`\[ef\]` in line 9 of a.mai means",
         ),
     ],
 )
@@ -194,6 +224,17 @@ def test_a_line_that_is_being_written_takes_nothing_else_away(line: str, tmp_pat
     assert {"point", "first", "width"} <= {item.label for item in completions(view, offset)}
     assert {hint.text for hint in hints(view, 0, len(view.source.text))} == {": [8]", ": [3]"}
     assert [entry.name for entry in outline(view)] == ["width", "f", "g"]
+
+
+def test_another_name_in_the_folders_that_are_open(tmp_path: Path) -> None:
+    for folder in ("shared", "own", "own/deep", "own/.git"):
+        (tmp_path / folder).mkdir()
+        lines = 'import "{}shared/a.mai"\nexport g(x: [2]) -> [2] {{ return twice(x) }}\n'
+        (tmp_path / folder / "user.mai").write_text(lines.format("../" * (1 + folder.count("/"))))
+    view, offset, desk = view_of("layer |twice(x: [d]) -> [d] { return 2 * x }\n", tmp_path / "shared")
+    spans = desk.renamed(view, offset, "double", [tmp_path])
+    files = {str(Path(span.source.path).relative_to(tmp_path)) for span in spans}
+    assert files == {"shared/a.mai", "shared/user.mai", "own/user.mai", "own/deep/user.mai"}
 
 
 def test_another_name_over_files(tmp_path: Path) -> None:

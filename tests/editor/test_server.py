@@ -31,12 +31,6 @@ export g(x: [2]) -> [2] { return f(x, scale = 2) }
 """
 
 
-@pytest.fixture(scope="module")
-def client() -> Iterator[LanguageClient]:
-    with LanguageClient() as client:
-        yield client
-
-
 @pytest.fixture
 def uri(client: LanguageClient, tmp_path: Path) -> Iterator[str]:
     uri = client.open(tmp_path / "a.mai", SPEC)

@@ -100,6 +100,10 @@ def test_vectors_of_an_adapter(tmp_path: Path) -> None:
     imported_spec = import_folder(tmp_path / "mine", spec_path(tmp_path / "mine"))
     assert imported_spec.exports == ("embed",)
     assert "# The largest of the tokens' numbers, of length 1." in imported_spec.text
+    for moved in ("modules.json", "1_Pooling"):
+        (tmp_path / "mine" / moved).rename(tmp_path / "base" / moved)
+    (tmp_path / "base" / "sentence_bert_config.json").write_text('{"max_seq_length": 48}')
+    assert any("after 48 tokens" in note for note in import_folder(tmp_path / "mine", tmp_path / "m.mai").notes)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +150,9 @@ def test_vectors_that_are_the_head_too(tmp_path: Path) -> None:
     write_adapter(tmp_path / "a", {"model.embed_tokens.lora_embedding_A": a, "model.embed_tokens.lora_embedding_B": b})
     with pytest.raises(MaiError, match="which is the model's head, too"):
         import_folder(tmp_path / "a", tmp_path / "a.mai")
+    config = tmp_path / "base" / "config.json"
+    config.write_text(config.read_text().replace("LlamaForCausalLM", "LlamaModel"))
+    assert import_folder(tmp_path / "a", tmp_path / "a.mai").exports == ("encode",)  # It has no head.
 
 
 PEFT: dict[str, tuple[str, dict[str, Any]]] = {

@@ -61,8 +61,8 @@ def test_what_a_record_says_is_what_the_reference_says(name: str) -> None:
         if expected is None or is_derived or (value in (False, [], "auto") and field != "max_position_embeddings"):
             continue
         expected = list(expected) if isinstance(expected, tuple) else expected
-        words = record.get("words", {}).get(field)
-        assert settings[field] == (words[expected] if words else expected), field
+        words = record.get("words", {}).get(field, {})
+        assert settings[field] == (words[expected] if words and isinstance(expected, str) else expected), field
     said = joined_config(record, json.loads(json.dumps(config.to_dict())), "config.json")
     texts = {n: v for n, v in said.items() if n in speaks_of(generation_of(record)) - speaks_of(record)}
     read_settings(generation_of(record), texts, "config.json")
@@ -73,13 +73,14 @@ def test_what_a_record_says_is_what_the_reference_says(name: str) -> None:
 
 PUBLISHED: dict[str, dict[str, Any]] = {
     "gemma": {"hidden_act": "gelu", "hidden_activation": None, "head_dim": 256, "rope_scaling": None},
-    "gemma2": {"hidden_act": "gelu_pytorch_tanh", "hidden_activation": "gelu_pytorch_tanh", "cache_implementation": "hybrid"},
+    "gemma2": {"hidden_act": "gelu_pytorch_tanh", "hidden_activation": "gelu_pytorch_tanh", "sliding_window_size": 4096},
     "gemma3_text": {"rope_local_base_freq": 10000, "rope_theta": 1000000, "sliding_window_pattern": 6, "cache_implementation": "hybrid"},
     "qwen2": {"use_mrope": False, "sliding_window": 131072, "rope_theta": 1000000.0, "max_window_layers": 28},
-    "llama": {"is_llama_config": True, "rope_interleaved": False, "rope_scaling": {"type": "linear", "rope_type": "linear", "factor": 2.0}},
-    "gpt2": {"n_ctx": 1024, "task_specific_params": {"text-generation": {"do_sample": True, "max_length": 50}}, "summary_type": "cls_index"},
-    "gpt_neox": {"rotary_emb_base": 10000, "rotary_pct": 0.25, "torch_dtype": "float16"},
-    "phi3": {"auto_map": {"AutoConfig": "configuration_phi3.Phi3Config"}, "resid_pdrop": 0.0, "sliding_window": 2047},
+    "llama": {"is_llama_config": True, "rope_interleaved": False, "rope_scaling": {"type": "yarn", "rope_type": "yarn", "factor": 2.0, "finetuned": True},
+              "transformers.js_config": {"dtype": "q4", "kv_cache_dtype": {"q4f16": "float16"}}, "max_sequence_length": 2048},
+    "gpt2": {"n_ctx": 1024, "n_special": 0, "predict_special_tokens": True, "task_specific_params": {"text-generation": {"do_sample": True, "max_length": 50}}, "summary_type": "cls_index"},
+    "gpt_neox": {"rotary_emb_base": 10000, "rotary_pct": 0.25, "custom_pipelines": {"text-generation": {"pt": "A"}}},
+    "phi3": {"auto_map": {"AutoConfig": "configuration_phi3.Phi3Config"}, "interpolate_factor": 1, "lm_head_bias": False, "full_attn_mod": 1, "resid_pdrop": 0.0, "sliding_window": 2047},
     "mamba": {"d_inner": 1536, "ssm_cfg": {}, "rms_norm": True, "fused_add_norm": True, "time_step_rank": 48, "intermediate_size": 1536},
     "distilbert": {"tie_weights_": True, "sinusoidal_pos_embds": False, "finetuning_task": "sst-2", "seq_classif_dropout": 0.2},
     "modernbert": {"global_rope_theta": 160000.0, "local_rope_theta": 10000.0, "layer_norm_eps": 1e-05, "reference_compile": None},
@@ -92,6 +93,18 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "swin": {"path_norm": True, "num_layers": 4, "hidden_size": 768, "out_features": ["stage4"], "out_indices": [4], "drop_path_rate": 0.1},
     "mpnet": {"relative_attention_num_buckets": 32, "attention_probs_dropout_prob": 0.1, "layer_norm_eps": 1e-05},
     "detr": {"backbone": "resnet50", "backbone_config": None, "dilation": None, "backbone_kwargs": {"in_chans": 3, "out_indices": [1, 2, 3, 4]}},
+    "starcoder2": {"attention_softmax_in_fp32": True, "scale_attention_softmax_in_fp32": True, "scale_attn_weights": True, "mlp_type": "default",
+                   "activation_function": "gelu", "layer_norm_epsilon": 1e-05, "norm_type": "layer_norm", "embedding_dropout": 0.1},
+    "falcon": {"apply_residual_connection_post_layernorm": False, "alibi": False, "ff_factor": 4, "hidden_dropout": 0.0, "multi_query": True},
+    "cohere": {"model_max_length": 131072, "use_qk_norm": False}, "cohere2": {"layer_switch": 4, "position_embedding_type": "rope_gptj"},
+    "mpt": {"tokenizer_name": "EleutherAI/gpt-neox-20b", "attn_config": {"rope": False}, "emb_pdrop": 0, "init_device": "cpu", "verbose": 0},
+    "opt": {"learned_embeddings": True, "scale_embeddings": False, "prefix": "</s>"}, "stablelm": {"norm_eps": 1e-05, "rotary_scaling_factor": 1.0},
+    "bert": {"cell": {}, "emb_size": 312, "structure": [], "pre_trained": "", "model_max_length": 512, "directionality": "bidi"},
+    "nemotron": {"kv_channels": 128, "head_dim": 128}, "deberta": {"padding_idx": 0, "pos_att_type": ["c2p", "p2c"]},
+    "hunyuan_v1_dense": {"norm_type": "rms", "use_cla": False, "use_mla": False, "vit_type": None, "anyres_pooling_size": 2, "class_num": 0},
+    "vit": {"is_decoder": False, "tie_word_embeddings": True, "add_cross_attention": False, "cross_attention_hidden_size": None,
+            "tie_encoder_decoder": False, "num_return_sequences": 1, "output_scores": False, "return_dict_in_generate": False},
+    "exaone4": {"sliding_window_pattern": "LLLG", "layer_types": ["sliding_attention", "full_attention"]},
     "clip": {"text_config": {"top_k": 50, "prefix": None, "pruned_heads": {}, "dropout": 0.0, "eos_token_id": 2}, "text_config_dict": None},
 }  # fmt: skip
 
@@ -216,6 +229,18 @@ def test_the_command(tmp_path: Path) -> None:
         ("deepseek_v3", {"head_dim": 2}, "`head_dim` is 2, by which positions would turn"),
         ("modernbert", {"layer_types": ["full_attention"]}, "`layer_types` has 1 of 3 layers"),
         ("gemma2", {"layer_types": ["sliding_attention"]}, "`layer_types` has 1 of 2 layers"),
+        ("gpt_neox", {"rope_theta": 50.0}, "`rope_theta` is 50.0, which transformers reads in `rope_parameters` alone"),
+        (
+            "gemma3",
+            {"rope_parameters": {"rope_type": "default", "rope_theta": 100.0}},
+            "`rope_parameters.rope_theta` is 100.0; known here: false",
+        ),
+        (
+            "olmo3",
+            {"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2.0}},
+            "`rope_scaling.type` is linear, which",
+        ),
+        ("bloom", {"slow_but_exact": True, "pretraining_tp": 2}, "`slow_but_exact` is true"),
     ],
 )
 def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -223,6 +248,17 @@ def test_what_the_reference_takes_otherwise(name: str, changes: dict[str, Any], 
     save({**ENCODERS, **DECODERS, **SEQ2SEQ}[name].make(), tmp_path, **changes)
     with pytest.raises(MaiError, match=message):
         import_folder(tmp_path, tmp_path / "m.mai")
+
+
+@pytest.mark.parametrize("name", ["qwen2_moe, in part", "cohere2", "exaone4"])
+def test_windows_that_no_list_names(name: str, tmp_path: Path) -> None:
+    """Earlier versions said by numbers which layers have a window."""
+    save(DECODERS[name].make(), tmp_path)
+    listed = import_folder(tmp_path, tmp_path / "m.mai").text
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert "sliding_attention" in config.pop("layer_types")
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert import_folder(tmp_path, tmp_path / "m.mai").text == listed
 
 
 @pytest.mark.parametrize(

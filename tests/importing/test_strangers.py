@@ -109,6 +109,11 @@ def test_a_config(name: str, llama: Path, tmp_path: Path) -> None:
     assert message in refusal(edited(llama, tmp_path, **changes))
 
 
+def test_a_class_in_other_letters(llama: Path, tmp_path: Path) -> None:
+    folder = edited(llama, tmp_path, architectures=["LLaMAForCausalLM"])
+    assert "`LlamaForCausalLM`" in import_folder(folder, folder / "m.mai").text
+
+
 def test_a_net_of_timm(llama: Path, tmp_path: Path) -> None:
     edited(llama, tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "resnet18", "num_classes": 1000}))

@@ -82,17 +82,25 @@ def test_files_that_agree(tmp_path: Path) -> None:
         ("sep_token", "</s>", "`sep_token` is '</s>', and tokenizer.json puts none there"),
         ("src_lang", "</s>", "`src_lang` is '</s>', and tokenizer.json puts '<s>' there"),
         ("split_by_punct", True, "`split_by_punct` is true, and tokenizer.json has no such part, Punctuation"),
+        ("tokenizer_class", "BertTokenizerFast",
+         "`tokenizer_class` is 'BertTokenizerFast', of WordPiece and BertPreTokenizer; tokenizer.json is of ByteLevel and WordLevel"),
     ],
 )  # fmt: skip
 def test_what_the_tokenizer_contradicts(field: str, value: object, message: str, tmp_path: Path) -> None:
     folder = folder_of(tmp_path, **{field: value}, **CLASSES.get(field, {}))
+    of_kind = ["tokenizer_class"] * (field in CLASSES)  # Words are cut otherwise by those classes.
     with pytest.raises(MaiError) as caught:
-        import_folder(folder, tmp_path / "m.mai")
+        import_folder(folder, tmp_path / "m.mai", of_kind)
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.slug == "config-unknown"
     assert message in diagnostic.message
     assert f"--ignore {field}" in str(diagnostic.help)
-    assert import_folder(folder, tmp_path / "m.mai", [field]).exports == ("predict", "generate")
+    assert import_folder(folder, tmp_path / "m.mai", [field, *of_kind]).exports == ("predict", "generate")
+
+
+def test_a_class_that_is_not_asked(tmp_path: Path) -> None:
+    """Published models name this class beside tokens of bytes; transformers then reads tokenizer.json."""
+    assert import_folder(folder_of(tmp_path, tokenizer_class="LlamaTokenizerFast"), tmp_path / "m.mai").notes == ()
 
 
 def test_blanks_before_a_text(tmp_path: Path) -> None:

@@ -25,8 +25,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from pyarrow import parquet
 
 import mai
+from mai.compiler.interface.held_data import write_data
 from mai.compiler.interface.options import TrainingOptions, compile_options
 from mai.compiler.training.options import Options
 from tests.support.command import run_command
@@ -140,6 +142,17 @@ def test_a_table_has_the_fields_by_name(make: type) -> None:
     run = spec.train(quiet=True)
     assert run.state == "done"
     assert spec.worth(area=[2.0, 3.0], town=["Bonn", "Ulm"]).shape == (2,)
+
+
+def test_a_column_of_numbers_and_texts_is_read_as_in_a_file(tmp_path: Path) -> None:
+    """As `read_excel` gives one in which `-` stands where a value is missing."""
+    frame = pd.DataFrame({"a": [116.1, "-", None, 2], "b": ["x", "y", np.nan, "x"], "c": [1, 2, 3, 4]})
+    (path,) = write_data(frame.set_index(pd.Index([3, 1, 2, 0])), ["a"], tmp_path)
+    assert parquet.read_table(path).to_pydict() == {
+        "a": ["116.1", "-", None, "2"], "b": ["x", "y", None, "x"], "c": [1, 2, 3, 4],
+    }  # fmt: skip
+    with pytest.raises(mai.MaiError, match="column a with type object"):
+        write_data(pd.DataFrame({"a": ["x", [1]]}), ["a"], tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,12 @@ from mai.compiler.ir.operation import OPERATIONS, Operation
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise
 from mai.compiler.ops import reductions as reduce
+from mai.compiler.ops.elementwise import clip, exponential
 from mai.compiler.ops.losses import loss
-from mai.compiler.ops.reductions import norm
+from mai.compiler.ops.products import pooling
+from mai.compiler.ops.reductions import norm, places
 from mai.compiler.ops.scan import load_operations
+from mai.compiler.ops.shapes import gather, indexing
 from mai.runtime.arrays import Array
 
 LARGE = np.array([-1e4, -200.0, -90.0, -20.0, -1e-6, 0.0, 1e-6, 20.0, 90.0, 200.0, 1e4], np.float32)
@@ -45,6 +48,22 @@ ROWS: list[tuple[type[Operation], list[Any], dict[str, Any]]] = [
     (norm.LayerNorm, [np.linspace(0, 1e3, 8, dtype=np.float32)], {"eps": 0.0}),
 ]  # fmt: skip
 
+NAN = float("nan")
+GAPS = np.array([[1, NAN, 3, -2], [NAN, 5, 2, 1], [3, 1, 2, NAN], [NAN] * 4, [-1, np.inf, NAN, -np.inf]], np.float32)
+OF_GAPS: list[tuple[type[Operation], tuple[float, ...], dict[str, Any], Callable[[Array], Array]]] = [
+    (reduce.Max, (), {}, lambda x: x.max(-1)),
+    (reduce.Min, (), {"axes": (-2,)}, lambda x: x.min(-2)),
+    (reduce.Argmax, (), {}, lambda x: x.argmax(-1)),
+    (places.Argmin, (), {}, lambda x: x.argmin(-1)),
+    (indexing.Argsort, (), {}, lambda x: x.argsort(-1, kind="stable")),
+    (gather.TopPlaces, (), {"count": 3}, lambda x: np.array([[1, 2, 0], [0, 1, 2], [3, 0, 2], [0, 1, 2], [2, 1, 0]])),
+    (pooling.MaxPool, (), {"size": (2,), "stride": (1,), "padding": ((0, 0),)}, lambda x: np.maximum(x[:, 1:], x[:, :-1])),
+    (elementwise.Sign, (), {}, np.sign),
+    (exponential.Log1p, (), {}, np.log1p),
+    (elementwise.Maximum, (0.0,), {}, lambda x: np.maximum(x, 0)),
+    (clip.Clip, (-1.0, 2.0), {}, lambda x: np.clip(x, -1, 2)),
+]  # fmt: skip
+
 
 def _row(op: type[Operation], inputs: tuple[object, ...]) -> tuple[type[Operation], list[Any], dict[str, Any]]:
     arrays = [np.asarray(x) for x in inputs]
@@ -53,6 +72,22 @@ def _row(op: type[Operation], inputs: tuple[object, ...]) -> tuple[type[Operatio
 
 load_operations()
 ROWS += [_row(op, inputs) for op in OPERATIONS.values() for inputs in op.extremes]
+
+
+@pytest.mark.filterwarnings("ignore:(invalid value|divide by zero)")
+@pytest.mark.parametrize(("op", "others", "attributes", "wanted"), OF_GAPS, ids=[row[0].name for row in OF_GAPS])
+def test_no_number_is_passed_over(
+    op: type[Operation],
+    others: tuple[float, ...],
+    attributes: dict[str, Any],
+    wanted: Callable[[Array], Array],
+    agree: Callable[..., Array],
+) -> None:
+    x = Value(Type(DType.REAL, GAPS.shape), "x")
+    graph = Graph(name="case", inputs=[x], output_names=["y"])
+    builder = Builder(graph)
+    graph.outputs = [builder.emit(op, x, *map(builder.constant, others), **attributes)]
+    np.testing.assert_allclose(agree(graph, {"x": GAPS}, {}), wanted(GAPS), 1e-6)
 
 
 @pytest.mark.parametrize(("op", "arrays", "attributes"), ROWS, ids=[f"{i}-{r[0].name}" for i, r in enumerate(ROWS)])

@@ -17,6 +17,7 @@ from mai.compiler.ir.sizes import evaluate as size_of
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.ops import elementwise
 from mai.compiler.ops import reductions as reduce
+from mai.compiler.ops.fourier.real import RealInverse
 from mai.compiler.ops.linear.spectra import OrthogonalFactor
 from mai.compiler.ops.losses import loss
 from mai.compiler.ops.products import attention, attention_rows, convolution, pooling, product, rotary, upsampling
@@ -63,6 +64,9 @@ ROWS = [
     Row(reduce.Mean, (r(P, 3),), {"axes": (-2,)}),
     Row(reduce.Cumsum, (r(P, 3),), {"axis": -2}),
     Row(reduce.Cumprod, (r(P, 3),), {"axis": -1}),
+    Row(reduce.Cumprod, (r(P, 3),), {"axis": -2}),
+    Row(RealInverse, (r(P, 3), r(P, 3)), {"n": 4, "axis": -2}),
+    Row(RealInverse, (r(H), r(H)), {"n": N}),
     Row(reduce.Argmax, (r(P),)),
     Row(Prod, (r(P, 3),), {"axes": (-2,)}),
     Row(statistics.Var, (r(P, 3),), {"axes": (-2, -1)}),

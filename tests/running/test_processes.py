@@ -128,6 +128,35 @@ def test_a_run_goes_on_after_one_of_its_processes_is_killed(program: Maker, tmp_
         np.testing.assert_allclose(again[name], array, atol=1e-3, err_msg=name)
 
 
+GROUP = """import os, socket
+from pathlib import Path
+import torch
+import torch.distributed as dist
+from mai.compiler.training.run.processes import accelerator_of, leave_group
+from torch.nn.parallel import DistributedDataParallel
+
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    os.environ |= dict(RANK="0", WORLD_SIZE="1", MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free.getsockname()[1]))
+accelerator_of("cpu", "float32")
+dist.is_initialized() or dist.init_process_group("gloo")
+wrapped = DistributedDataParallel(torch.nn.Linear(2, 1), init_sync=False)
+wrapped(torch.zeros(1, 2)).sum().backward()
+threads = lambda: sum("gloo" in path.read_text() for path in Path("/proc/self/task").glob("*/comm"))
+before = threads()
+del wrapped
+leave_group()
+print(before > 0, threads())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc")
+def test_the_threads_of_a_group_end_before_python_does() -> None:
+    # Other tests have imported what torch would import here after the group is there.
+    done = subprocess.run([sys.executable, "-c", GROUP], capture_output=True, text=True, check=True, env=WITHOUT_A_GPU)
+    assert done.stdout.split() == ["True", "0"]
+
+
 def worker(launcher: int, place: int) -> int:
     """The process of a launcher's that is the `place`th."""
     children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text(encoding="utf-8").split()

@@ -259,7 +259,7 @@ def test_weights_that_have_moved_are_not_needed_again(program: Maker, tmp_path: 
     assert_same_run(tmp_path / "whole", run)
 
 
-def test_a_finished_run_stays_as_it_is(program: Maker, tmp_path: Path) -> None:
+def test_a_finished_run_stays_as_it_is(program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = program(SPEC)
     train(spec, tmp_path, Options(steps=12, **QUIET))
     before, shown = weights(tmp_path), figures(tmp_path)
@@ -268,6 +268,12 @@ def test_a_finished_run_stays_as_it_is(program: Maker, tmp_path: Path) -> None:
     after = weights(tmp_path)
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert figures(tmp_path) == shown
+    assert "note" not in capsys.readouterr().err
+    others = program(SPEC.replace("moons()", "moons(noise = 0.2)"))
+    train(others, tmp_path, Options(steps=12, resume=True, weights=tmp_path, **QUIET))
+    said = capsys.readouterr().err
+    assert f"note: the run in {tmp_path} began with other examples: it goes on with these" in said
+    assert f"note: a run begins with weights of a file; that in {tmp_path} goes on with its own" in said
 
 
 def test_where_there_is_nothing_to_resume_that_is_said(program: Maker, tmp_path: Path) -> None:

@@ -64,6 +64,25 @@ def test_formulas_are_torchs(program: Maker, written: str) -> None:
     np.testing.assert_allclose(ours[0], [float(w) for w in wanted], rtol=2e-6, atol=1e-8)
 
 
+LARGE = {"beta(a, b)": "beta(b, 1.01 * b)", "gamma(a, b)": "gamma(b, b)", "dirichlet(a)": "dirichlet(1.01 * a)"}
+
+
+def test_large_parameters_keep_their_digits_in_a_file(program: Maker, tmp_path: Path) -> None:
+    """Float32 has seven: where logarithms of gammas of 10,000 are taken from each other, some two were left."""
+    a, b = np.asarray([[1e4, 5e5, 3.0]], np.float32), np.asarray([[2.02e4, 4.9e5, 1e6]], np.float32)
+    x = a / (a + b)
+    terms = ["log_prob(beta(a, b), x)", "entropy(student_t(a))"]
+    terms += [f"entropy({q})" for q in LARGE] + [f"kl({q}, {p})" for q, p in LARGE.items()]
+    spec = f"export f(a: [3], b: [3], x: [3]) -> [{len(terms)}] {{ return [{', '.join(terms)}] }}"
+    ours = load(export(program(spec), "f", Trained({}), tmp_path).path, providers="cpu")(a=a, b=b, x=x)
+    ta, tb, tx = (torch.as_tensor(v[0].astype(float)) for v in (a, b, x))
+    laws = td.Beta(ta, tb), td.Gamma(ta, tb), td.Dirichlet(ta)
+    others = td.Beta(tb, 1.01 * tb), td.Gamma(tb, tb), td.Dirichlet(1.01 * ta)
+    wanted = [laws[0].log_prob(tx), td.StudentT(ta).entropy(), *(q.entropy() for q in laws)]
+    wanted += [td.kl_divergence(q, p) for q, p in zip(laws, others, strict=True)]
+    np.testing.assert_allclose(ours[0], [float(w.sum()) for w in wanted], rtol=1e-5, atol=1e-4)
+
+
 SLOPES: dict[str, tuple[Array, Callable[[Tensor], Tensor]]] = {
     "erfc(x)": (REAL * 0, torch.erfc),
     "normal_cdf(x)": (REAL * 0, torch.special.ndtr),

@@ -12,11 +12,15 @@ import pytest
 
 from mai.runtime import Model, load
 from mai.runtime.chat.template import render
-from mai.runtime.model.manifest import Chat
-from mai.runtime.serving.openai.bodies import Completion
+from mai.runtime.errors import ModelError
+from mai.runtime.model.manifest import Chat, Text
+from mai.runtime.serving.openai.bodies import Chat as ChatBody
+from mai.runtime.serving.openai.bodies import Completion, is_form_of
+from mai.runtime.serving.openai.messages import prompt_of
 from tests.support.serving import Client, running
 
 GENERATE, COMPLETIONS, CHATS = "spec.generate", "/v1/completions", "/v1/chat/completions"
+EMBEDDINGS = "/v1/embeddings"
 TEMPLATE = (
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}<assistant>{% if thinks is false %}-{% endif %}"
 )
@@ -164,6 +168,47 @@ def test_variables_of_the_template(chatting: Client, text: dict[str, Model]) -> 
         assert refused.status == 400 and words in refused.error["message"]
 
 
+WITH_CALLS = (
+    "{% for m in messages %}{% if m.content is none %}{% for c in m.tool_calls %}{{ c.function.arguments | tojson }}{% endfor %}"
+    "{% elif m.role in ('system', 'user', 'assistant', 'tool') %}{{ m.role }} {{ m.content }}{% if tools %}{{ tools | length }}{% endif %}{% endif %}{% endfor %}:"
+)
+CALL = {"id": "c", "type": "function", "function": {"name": "sum", "arguments": '{"a":1}'}}
+
+
+@pytest.mark.parametrize(
+    ("template", "messages", "prompt"),
+    [
+        (WITH_CALLS, [{"role": "assistant", "content": None, "tool_calls": [CALL], "refusal": None}], '{"a": 1}:'),
+        (WITH_CALLS, [{"role": "developer", "content": "be brief"}], "system be brief:"),
+        (TEMPLATE, [{"role": "developer", "content": "be brief"}], "<system>be brief<assistant>"),
+        (TEMPLATE, [{"role": "assistant", "tool_calls": [CALL]}], "<assistant><assistant>"),
+        ("{{ messages[0].role }}{# developer #}", [{"role": "developer", "content": None}], "has no content"),
+        (TEMPLATE, [{"role": "user"}], "of the role `user` has no content"),
+        (WITH_CALLS, [{"role": "wizard", "content": "hi"}], "leaves out message 1, of the role `wizard`"),
+        (TEMPLATE, [{"role": "user", "content": "hi"}], "<user>hi<assistant>"),
+    ],
+)
+def test_messages_in_openai_s_shape(template: str, messages: list[Any], prompt: str) -> None:
+    """What the template makes of them, or what they are refused for."""
+    try:
+        text = prompt_of(Chat(templates={"default": template}), ChatBody(model="m", messages=messages))
+    except ModelError as error:
+        text = error.message
+    assert text == prompt or (prompt in text and "<" not in prompt)
+
+
+def test_answers_in_the_form_that_the_file_was_compiled_for() -> None:
+    schema = {"type": "object", "properties": {"title": {"type": "integer"}}, "required": ["title"]}
+    text = Text(prompt="x", count=3, usual=3, answers=schema)
+    noted = {**schema, "title": "Answer", "additionalProperties": False}
+    noted["properties"] = {"title": {"type": "integer", "title": "A number"}}
+    named = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": noted}}
+    other = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {**schema, "required": []}}}
+    assert is_form_of(text, named) and is_form_of(text, {"type": "json_object"})
+    assert not any(is_form_of(text, form) for form in (other, "json", {"type": "json_schema"}, None))
+    assert not is_form_of(text.model_copy(update={"answers": None}), named)
+
+
 def test_a_message_that_is_no_text_is_refused(chatting: Client) -> None:
     asked = {"model": GENERATE, "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}
     assert "a part that is no text: 'image_url'" in chatting.post(CHATS, asked).error["message"]
@@ -231,14 +276,21 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (COMPLETIONS, {"count": "3", "max_tokens": None}, "`count` is a number of tokens"),
     (COMPLETIONS, {"special_tokens": True}, "POST /run/spec.generate takes it"),
     (COMPLETIONS, {"prompt": ["a"] * 101}, "at most 100 texts here, this has 101"),
-    ("/v1/embeddings", {"input": "a"}, "spec.generate gives no vector for a text"),
-    ("/v1/embeddings", {"model": "spec.features", "input": "a", "dimensions": 3}, "have 16 dimensions, not 3"),
+    (COMPLETIONS, {"max_tokens": True}, "`max_tokens`: Input should be a valid integer"),
+    (COMPLETIONS, {"max_completion_tokens": 3}, "are one number: say one of them"),
+    (COMPLETIONS, {"stream": "yes"}, "`stream`: Input should be a valid boolean"),
+    (COMPLETIONS, {"prompt": [True]}, "`prompt`"),
+    (COMPLETIONS, {"response_format": {"type": "json_object"}}, 'z = constrain(z, x, schema = "answer.json")'),
+    (EMBEDDINGS, {"input": "a"}, "spec.generate gives no vector for a text"),
+    (EMBEDDINGS, {"model": "spec.features", "input": "a", "dimensions": 3}, "have 16 dimensions, not 3"),
+    (EMBEDDINGS, {"model": "spec.features", "input": []}, "`input` has no text"),
+    (EMBEDDINGS, {"model": "spec.features", "input": "a", "inputs": "b"}, "`inputs` (did you mean `input`?)"),
 ]
 
 
 @pytest.mark.parametrize(("path", "change", "words"), REFUSED)
 def test_what_is_refused_is_told_in_words(service: Client, path: str, change: dict[str, Any], words: str) -> None:
-    reply = service.post(path, {**ASKED, **change})
+    reply = service.post(path, {"model": GENERATE, **({} if path == EMBEDDINGS else ASKED), **change})
     assert reply.status in (400, 404)
     assert words in reply.error["message"]
 

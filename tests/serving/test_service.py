@@ -60,6 +60,7 @@ REFUSED: list[tuple[str, Any, int, str, str]] = [
     (SAMPLE, {"seed": [1] * 101, "example": 0}, 400, "input-range", "`batch` is at most 100 here"),
     (SAMPLE, b'{"seed": 1, "example": 0, "\\ud800": 1}', 400, "input-unknown", "there is no input or setting `\ud800`"),
     ("/run/spec.generate", {"prompt": ["a", [1]], "seed": 1, "example": 0}, 400, "input-shape", "`prompt` mixes texts and numbers"),
+    ("/run/spec.features", {"x": [["a", "b"], ["c"]]}, 400, "input-shape", 'a text, or a list of texts alone: ["one", "another"]'),
     ("/run/spec.plain", {"batch": 101}, 400, "input-range", "`batch` is at most 100 here, this asks for 101"),
     (SAMPLE, b"{", 400, "body-unreadable", "the body is no JSON"),
     (SAMPLE, b"[1]", 400, "body-unreadable", "no JSON object"),

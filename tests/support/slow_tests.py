@@ -15,7 +15,7 @@ import pytest
 Result = Iterator[object]
 LIST = Path(__file__).parents[1] / "slow.txt"
 LONG = 0.12  # Seconds of a processor for one test.
-SOME = 0.07  # For a test with others beside it that do the same with other parameters.
+SOME = 0.05  # For a test with others beside it that do the same with other parameters.
 # Here a parameter is a thing that is tested by this alone, an operation, a source, a solver, which may take longer.
 THING = 0.25
 OF_THINGS = ("tests/ops/", "tests/training/test_registries.py")

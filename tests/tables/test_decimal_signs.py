@@ -42,6 +42,7 @@ def read(folder: Path, **settings: Any) -> tuple[dict[str, list[float]], tuple[s
         ("4.606", 4.606, 4606), ("4,606", 4606, 4.606), ("0,657", None, 0.657), ("0.657", 0.657, None), ("-7,5", None, -7.5),
         ("1.234.567", None, 1234567), ("1,5e3", None, 1500), ("12", 12, 12), ("12 %", 12, 12), ("1.23.4", None, None), ("5\u00a0€", 5, 5),
         ("53 980 994,71", None, 53980994.71), ("10'281.99", 10281.99, None), ("1 234", 1234, 1234), ("12 34", None, None), ("1 234.567,5", None, None),
+        ("1,46,50,396.5", 14650396.5, None), ("₹73,25,198", 7325198, None), ("1,46,50", None, None), ("1.234,5-", None, -1234.5), ("-5-", None, None), ("(5-)", None, None),
     ],
 )  # fmt: skip
 def test_a_number_with_either_sign(cell: str, point: float | None, comma: float | None) -> None:

@@ -41,6 +41,8 @@ def totals_of(folder: Path) -> list[str]:
 
 def test_a_line_of_totals_is_told(tmp_path: Path) -> None:
     rows: list[tuple[object, ...]] = [(i * 1.25, 7.5 - i, "uv"[i % 2]) for i in range(8)]
+    write(tmp_path, "t.csv", [(-a, b, y) for a, b, y in [*rows, (sum(i * 1.25 for i in range(8)), 11, "Total")]])
+    assert len(totals_of(tmp_path)) == 1
     write(tmp_path, "t.csv", [*rows, (sum(i * 1.25 for i in range(8)), 11, "Total")])
     assert totals_of(tmp_path) == [
         "t.csv: the last row is the sum of all others in `a`: a line of totals is no example"

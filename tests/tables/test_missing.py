@@ -12,7 +12,9 @@ import pytest
 from pyarrow import parquet
 
 from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.sources.table import Table
 from mai.compiler.describing.tables import summarise_tables
+from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
 
@@ -134,3 +136,31 @@ def test_gaps_of_other_files(program: Maker, tmp_path: Path) -> None:
     times = "and times are rounded to some 3 minutes, as numbers of 32 bits are"
     assert dataset.notes == (f"column `when` holds dates: they are days since 1970-01-01, {times}",)
     assert np.nanmax(rows["when"]) == 18263.5 and np.isnan(rows["when"]).sum() == 1
+
+
+def test_values_that_a_spec_calls_absent(program: Maker, tmp_path: Path) -> None:
+    """As codes of a survey: in texts and numbers, where rows are kept, left out or refused, and of new rows, too."""
+    rows = "n,age,sex\n1,-999,male\n2,22.5,unsaid\n3,-999.0,female\n4,99,male\n"
+    fields, absent = "n: [], age: [], sex: class[3]", ', absent = [-999, "unsaid"]'
+    kept = data(program, tmp_path, fields, f", missing = keep{absent}", rows)
+    values = by_row(kept, 4)
+    order = np.argsort(values["n"])
+    np.testing.assert_array_equal(values["age"][order], [np.nan, 22.5, np.nan, 99])
+    assert kept.labels["sex"] == ("female", "male") and values["sex"][order].tolist() == [1, 2, 0, 1]
+    assert kept.facts["age"].absent == ["-999", "unsaid"] and kept.facts["age"].low == [22.5]
+    assert data(program, tmp_path, fields, f", missing = drop{absent}", rows).count == 1
+    with pytest.raises(MaiError, match="column `age` is empty in row 1 and in 1 more"):
+        data(program, tmp_path, "n: [], age: []", absent, rows)
+    with pytest.raises(MaiError, match="`sex` has 3 labels"):
+        Table(path="t.csv").check_columns(tmp_path, {"sex": Type(DType.INT, classes=2)})
+    Table(path="t.csv", missing="keep", absent="unsaid").check_columns(tmp_path, {"sex": Type(DType.INT, classes=3)})
+    parquet.write_table(pa.table({"age": [1, -999, 3]}), tmp_path / "t.parquet")
+    summary = summarise_tables([tmp_path / "t.parquet"], Table(path="t.parquet", absent=-999).stated)
+    assert (summary.columns[0].missing, summary.columns[0].words) == (1, ("1", "3"))
+
+
+@pytest.mark.parametrize(("code", "is_code"), [(-999, True), (999, True), (99, True), (95, False), (13, False)])
+def test_codes_for_what_is_missing_are_told(code: int, is_code: bool, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{code if i % 9 == 5 else i % 7},{i}\n" for i in range(90)))
+    notes = " ".join(summarise_tables([tmp_path / "t.csv"]).notes)
+    assert (f"or a spec says `absent = {code}`" in notes) == is_code

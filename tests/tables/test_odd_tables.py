@@ -5,11 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from mai.compiler.check import check
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.sources.table import Table
+from mai.compiler.data.tables.cells import Column
+from mai.compiler.data.tables.dialect import Stated, dialect_of
+from mai.compiler.data.tables.files import open_table
+from mai.compiler.data.tables.glance import cells_of
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.lines import data_line
 from mai.compiler.describing.specs import what_it_takes
@@ -49,12 +54,50 @@ def values(dataset: Dataset, name: str) -> Array:
         pytest.param("Sales of 2024,,\n,,\n", id="a title in a sheet"),
         pytest.param("# by me, 2024\n# again\n", id="comments"),
         pytest.param('"sep=,"\r\n', id="what Excel says of the separator"),
+        pytest.param("Account:,DE89\nPeriod:,2024\n\n", id="what a bank says of an account"),
+        pytest.param("Account:,,\n", id="the same in a sheet"),
     ],
 )
 def test_what_stands_above_the_names_is_no_row(tmp_path: Path, above: str) -> None:
     dataset = read(tmp_path / "a.csv", f"{above}a,b,c\n{ROWS}", {"a": REAL})
     assert values(dataset, "a").tolist() == [*range(30)]
     assert ("above the names" in " ".join(dataset.notes)) == ("sep=" not in above)
+
+
+@pytest.mark.parametrize(
+    ("below", "said"),
+    [
+        ("[s],°C,\n", "without the row below the names of its columns, which says `[s]`, `°C`"),
+        ("(s),-,\n", "which says `(s)`, `-`"),
+        ("Zeit,Wärme,Art\ns,°C,-\n", "without the 2 rows below the names of its columns, which says `Zeit`, `Wärme`, `Art`"),
+    ],
+)  # fmt: skip
+def test_units_below_the_names_are_no_row(below: str, said: str, tmp_path: Path) -> None:
+    """As instruments write them; check and training read the same rows."""
+    path = tmp_path / "a.csv"
+    dataset = read(path, f"a,b,c\n{below}{ROWS}", {"a": REAL, "b": REAL})
+    assert values(dataset, "a").tolist() == [*range(30)] and any(said in note for note in dataset.notes)
+    assert cells_of(path, Stated(), ["c"], whole=False)["c"] == {*"xyz"}
+    with pytest.raises(MaiError, match=r"row 31 has 4 values"):
+        summary_of(path, f"a,b,c\n{below}{ROWS}1,2,3,4\n")
+
+
+@pytest.mark.parametrize(
+    "first", ["s,1,x\n", "n/a,n/a,x\n", ",,x\n", "one,1.5,x\n", "one,,x\n", "a,b,c\n", "one,-,x\n"]
+)
+def test_other_first_rows_stay(first: str, tmp_path: Path) -> None:
+    """A word among numbers may be a mistake: it is refused, and not left out."""
+    path = tmp_path / "a.csv"
+    path.write_text(f"a,b,c\n{first}{ROWS}")
+    assert dialect_of(path, Stated())[0].below == 0
+
+
+@pytest.mark.parametrize("names", ["name,what\n", "name,2\n"])
+def test_a_wider_row_is_not_taken_for_the_names(names: str, tmp_path: Path) -> None:
+    with pytest.raises(MaiError, match="has 3 values, the header has 2"):
+        summary_of(tmp_path / "a.csv", f"{names}a,b\nc,d,e\nf,5\ng,6\n")
+    with pytest.raises(MaiError, match="has 3 values, the header has 2"):  # As R writes the names of rows.
+        summary_of(tmp_path / "a.csv", f"{names}1,a,5\n2,b,6\n")
 
 
 @pytest.mark.parametrize("sign", ["|", "^"])
@@ -170,6 +213,25 @@ def test_brackets_of_accounts_are_negative(tmp_path: Path) -> None:
     assert any("`(1,234.5)`, are read as negative" in note for note in dataset.notes)
 
 
+def test_a_minus_behind_a_number_is_read(tmp_path: Path) -> None:
+    dataset = read(tmp_path / "a.csv", "a;b\n12,5;x\n1.234,50-;x\n3 €-;y\n" + "1;x\n" * 30, {"a": REAL})
+    assert values(dataset, "a")[:2].tolist() == [-1234.5, -3.0]
+    assert any("with a minus behind them, as `1.234,50-`, are read as negative" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_duration"), [("{}:07:30", True), ("PT{}H7M", True), ("{} days 0:07", True), ("at {}:07", False)]
+)
+def test_durations_are_told(cells: str, is_duration: bool, tmp_path: Path) -> None:
+    text = "a,y\n" + "".join(f"{cells.format(i % 24)},{i}\n" for i in range(90))
+    assert (
+        "durations or times of day" in (why_not(summary_of(tmp_path / "a.csv", text).columns[0]) or "")
+    ) == is_duration
+    if is_duration:
+        with pytest.raises(MaiError, match="looks like a duration"):
+            read(tmp_path / "a.csv", text, {"a": REAL})
+
+
 def test_signs_of_money_and_brackets_are_told_each(tmp_path: Path) -> None:
     notes = read(tmp_path / "a.csv", "a\n$12\n(3)\n" + "1\n" * 30, {"a": REAL}).notes
     assert any("`$12`" in note for note in notes) and any("`(3)`" in note for note in notes)
@@ -178,6 +240,12 @@ def test_signs_of_money_and_brackets_are_told_each(tmp_path: Path) -> None:
 def test_a_row_of_sums_is_told_with_its_place(tmp_path: Path) -> None:
     summary = summary_of(tmp_path / "a.csv", f"a,b,c\n{ROWS}Total,9,x\n")
     assert why_not(summary.columns[0]) == "it holds numbers, and one word: `Total` in row 31, the last"
+
+
+def test_a_line_of_notes_below_is_told(tmp_path: Path) -> None:
+    said = "t.csv: in the last row `c` alone has a value, `by me`: a line of notes is no example"
+    for last, notes in ((",,by me\n", (said,)), (",3,by me\n", ()), (",3,\n", ())):
+        assert summary_of(tmp_path / "t.csv", f"a,b,c\n{ROWS}{last}").notes == notes
 
 
 def test_numbers_that_32_bits_do_not_tell_apart_are_told(tmp_path: Path) -> None:
@@ -245,6 +313,26 @@ def test_names_that_stand_in_the_middle_again_are_refused(tmp_path: Path) -> Non
 
 
 def test_words_that_differ_in_capital_letters_alone_are_told(tmp_path: Path) -> None:
-    rows = "".join(f"{('red', 'Red', 'blue')[i % 3]},{'xyz'[i % 3]}\n" for i in range(30))
-    notes = summary_of(tmp_path / "t.csv", f"colour,kind\n{rows}").notes
-    assert notes == ("t.csv: `red` and `Red` of `colour` differ in capital letters alone, and are two labels",)
+    rows = "".join(f"{('red', 'Red', 'blue')[i % 3]},{('no', 'No', 'yes', 'Yes')[i % 4]}\n" for i in range(60))
+    assert summary_of(tmp_path / "t.csv", f"colour,kind\n{rows}").notes == (
+        "t.csv: `red` and `Red` of `colour` differ in capital letters alone, and are two labels",
+        "t.csv: `no` and `No`, `yes` and `Yes` of `kind` differ in capital letters alone, and are four labels",
+    )
+
+
+def test_labels_that_say_that_there_is_no_value_are_told(tmp_path: Path) -> None:
+    """`none` may be one, as of a house without a garage; what a file knows as a label is one."""
+    text = "a\n" + "n.a.\nnone\nred\n" * 10
+    said = "column `a`: `n.a.` is a label, among words; leave these cells empty if there is no value"
+    assert summary_of(tmp_path / "t.csv", text).notes == (f"t.csv: {said}",)
+    assert said in read(tmp_path / "t.csv", text, {"a": Type(DType.INT, classes=3)}).notes
+    column = Column("a", "label", "a", keeps=["n.a."])
+    column.start(open_table(tmp_path / "t.csv", Stated()))
+    column.read(pa.array(["n.a.", "red"]))
+    assert not [*column.notes()]
+
+
+def test_two_columns_of_one_name_are_told_with_their_places(tmp_path: Path) -> None:
+    with pytest.raises(MaiError, match=r"two columns of one name: a \(columns 1, 3\)") as caught:
+        summary_of(tmp_path / "t.csv", "a title,,\n,,\na,b,a\n1,2,3\n4,5,6\n")
+    assert "in the line of names" in str(caught.value.diagnostics[0].help)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.tables.numerals import Decimal
+from mai.compiler.data.tables.numerals import Decimal, ways_to_write
 from mai.runtime.files import UNREADABLE
-from mai.runtime.inputs.cells import MISSING
+from mai.runtime.inputs.cells import MISSING, is_number
 
 METADATA, CLASS_LABEL = b"huggingface", "ClassLabel"
 BYTES, PATH = "bytes", "path"  # Of an image, the fields of its struct.
@@ -88,6 +88,23 @@ def plain_numbers(text: pa.Array, decimal: Decimal) -> pa.Array | None:
         return text.cast(pa.float64())
     except pa.ArrowInvalid:
         return None
+
+
+def without(values: pa.Array, absent: Collection[str]) -> pa.Array:
+    """Values, null in the place of those that are `absent`, texts or numbers."""
+    values = decoded(values) if absent else values
+    kind = values.type
+    if absent and is_text(kind):
+        written = sorted({way for each in absent for way in ways_to_write(each)})
+        are_absent = pc.is_in(
+            pc.utf8_trim_whitespace(values.cast(pa.string())), value_set=pa.array(written, pa.string())
+        )
+    elif absent and (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
+        numbers = pa.array([float(each) for each in absent if is_number(each)], pa.float64())
+        are_absent = pc.is_in(values.cast(pa.float64(), safe=False), value_set=numbers)
+    else:
+        return values
+    return pc.if_else(are_absent, pa.scalar(None, kind), values)
 
 
 def lacks_values(text: pa.Array) -> pa.Array:

@@ -13,7 +13,8 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.dialect import Stated, with_decimal
 from mai.compiler.data.tables.header import name_columns, note_of_nameless
 from mai.compiler.data.tables.kinds import kind_of
-from mai.compiler.data.tables.preamble import count_rows_above
+from mai.compiler.data.tables.numerals import Decimal
+from mai.compiler.data.tables.preamble import count_rows_above, join_names
 from mai.runtime.inputs.cells import few_of
 
 if TYPE_CHECKING:
@@ -24,36 +25,40 @@ if TYPE_CHECKING:
 
 LIKE_NUMBERS = 1e15  # Whole numbers below it are written without a fraction.
 LOOKED_AT = 50  # Rows in which the names of columns are looked for.
+TEXTS = 4096  # Rows whose texts are looked at together.
 SAVED = "or save the sheet as a csv file, with its dates as 2024-03-14"
 
 
 def open_sheet(path: Path, stated: Stated) -> TableFile:
     """A sheet of a spreadsheet: the one that is stated, or the first that is shown and is a table; its columns known.
 
-    Cells have the values that were last computed; one with an error, as `#N/A`, is empty. Of a merged cell all rows have the value, in its first column.
+    Cells have the values that were last computed; one with an error, as `#N/A`, is empty. Of a merged cell all rows have the value, in its first column. Names of groups of columns stand before those of the columns.
 
     Raises:
         MaiError: nothing reads spreadsheets here, the file is damaged, or has no such sheet, or the sheet is no table.
     """
     from mai.compiler.data.tables.files import TableFile, noted
+    from mai.compiler.data.tables.signs import with_sign
 
     with _opened(path) as book:
         if stated.sheet is not None and stated.sheet not in book.sheet_names:
             raise bad(f"{path} has no sheet `{stated.sheet}`; it has {few_of(book.sheet_names)}")
-        heads = _heads(book, _shown(book) if stated.sheet is None else [stated.sheet])
-    name, rows = next(((name, rows) for name, rows in heads.items() if len(rows) > 1), ("", []))
-    if not rows:
+        heads, sheet = _heads(book, _shown(book) if stated.sheet is None else [stated.sheet])
+    if sheet is None:
         which = f"sheet `{stated.sheet}` of {path}" if stated.sheet else str(path)
         raise bad(f"{which} needs a line of column names and at least one row")
+    rows = heads[sheet.name]
     above = count_rows_above(rows)
     title = next((cell for row in rows[:above] for cell in row if cell), "")
-    dialect = replace(with_decimal(stated), above=above, title=title, sheet=name)
+    dialect = replace(with_decimal(stated), sheet=sheet.name).without_rows(rows, above, title)
+    if stated.decimal is None:
+        dialect = with_sign(dialect, _texts(sheet), stated.likely)
     names = rows[above]
     table = TableFile(path, "sheet", name_columns(path, names), dialect, nameless=note_of_nameless(names))
     table = noted(table, dialect, stated)
     if len(heads) == 1:
         return table
-    which = f'its sheet `{name}` is read, of {few_of([*heads])} (in a spec, `sheet = "..."` names another)'
+    which = f'its sheet `{sheet.name}` is read, of {few_of([*heads])} (in a spec, `sheet = "..."` names another)'
     return replace(table, notes=(which, *table.notes))
 
 
@@ -62,8 +67,9 @@ def sheet_blocks(table: TableFile, columns: Sequence[str], size: int) -> Iterato
     import pyarrow as pa
 
     with _opened(table.path) as book:
-        rows = islice(_rows(book.get_sheet_by_name(table.dialect.sheet)), table.dialect.above, None)
-        names = next(rows)
+        sheet, (above, below) = book.get_sheet_by_name(table.dialect.sheet), table.dialect.skipped.values()
+        names = next(islice(_rows(sheet), above, None))
+        rows = islice(_rows(sheet, table.dialect.decimal), above + 1 + below, None)
         places = {name: names.index(name) for name in columns}
         while block := [*islice(rows, size)]:
             yield {name: pa.array([row[place] for row in block], pa.string()) for name, place in places.items()}
@@ -102,14 +108,36 @@ def _shown(book: CalamineWorkbook) -> list[str]:
     return [each.name for each in book.sheets_metadata if (each.typ, each.visible) == usual]
 
 
-def _heads(book: CalamineWorkbook, names: Sequence[str]) -> dict[str, list[list[str]]]:
-    """The first rows of sheets by their names, of those that have cells; each is read once, and one at a time."""
-    sheets = ((name, book.get_sheet_by_name(name)) for name in names)
-    return {name: [*islice(_rows(sheet), LOOKED_AT)] for name, sheet in sheets if sheet.height}
+def _heads(book: CalamineWorkbook, names: Sequence[str]) -> tuple[dict[str, list[list[str]]], CalamineSheet | None]:
+    """The first rows of sheets by their names, of those that have cells, and the first that may be a table; each is read once."""
+    heads: dict[str, list[list[str]]] = {}
+    first = None
+    for sheet in map(book.get_sheet_by_name, names):
+        if sheet.height:
+            heads[sheet.name] = [*islice(_rows(sheet), LOOKED_AT)]
+            first = sheet if first is None and len(heads[sheet.name]) > 1 else first
+    return heads, first
 
 
-def _rows(sheet: CalamineSheet) -> Iterator[list[str]]:
-    """Rows as texts, without those that are empty; a value that is merged down stands in each of its rows."""
+def _texts(sheet: CalamineSheet) -> Iterator[Mapping[str, pa.Array]]:
+    """The cells that are texts, by the places of their columns: those of numbers have no decimal sign."""
+    import pyarrow as pa
+
+    rows = iter(sheet.iter_rows())
+    while block := [*islice(rows, TEXTS)]:
+        columns = ([cell for cell in column if isinstance(cell, str)] for column in zip(*block, strict=True))
+        yield {str(place): pa.array(column, pa.string()) for place, column in enumerate(columns)}
+
+
+def _rows(sheet: CalamineSheet, decimal: Decimal = ".") -> Iterator[list[str]]:
+    """Rows as texts, numbers with this sign, without those that are empty; names in two rows, those of groups above, are in one."""
+    rows = _rows_as_they_stand(sheet, decimal)
+    yield from join_names([*islice(rows, LOOKED_AT)])
+    yield from rows
+
+
+def _rows_as_they_stand(sheet: CalamineSheet, decimal: Decimal) -> Iterator[list[str]]:
+    """The rows; a value that is merged down stands in each of its rows."""
     top, left = sheet.start or (0, 0)
     down: dict[int, list[int]] = {}
     for (begin, column), (end, _) in sheet.merged_cell_ranges or ():
@@ -118,7 +146,7 @@ def _rows(sheet: CalamineSheet) -> Iterator[list[str]]:
                 down.setdefault(row, []).append(column - left)
     above: list[str] = []
     for number, cells in enumerate(sheet.iter_rows()):
-        texts = [*map(_text, cells)]
+        texts = [_text(cell, decimal) for cell in cells]
         for column in down.get(number, ()):
             texts[column] = above[column]
         if any(texts):
@@ -126,11 +154,13 @@ def _rows(sheet: CalamineSheet) -> Iterator[list[str]]:
         above = texts
 
 
-def _text(value: object) -> str:
+def _text(value: object, decimal: Decimal) -> str:
     """The value of a cell as a csv file has it."""
     match value:
         case bool():
             return "TRUE" if value else "FALSE"
         case float() if value.is_integer() and abs(value) < LIKE_NUMBERS:
             return str(int(value))
+        case float():
+            return str(value).replace(".", decimal)
     return str(value)

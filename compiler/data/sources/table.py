@@ -13,9 +13,9 @@ from mai.compiler.data.fields import bad, check_fields_named, check_label_count,
 from mai.compiler.data.files.paths import find_files, listed
 from mai.compiler.data.places import Places
 from mai.compiler.data.row_source import RowSource, Wanted
-from mai.compiler.data.source_kinds import Finite, Source
+from mai.compiler.data.source_kinds import Finite, Reading, Request, Source
 from mai.compiler.data.tables.dialect import Stated
-from mai.compiler.data.tables.kinds import SUFFIXES, is_table
+from mai.compiler.data.tables.kinds import SUFFIXES, is_table, kind_of
 from mai.compiler.data.tables.rest import rest_of
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError, Word
@@ -23,6 +23,7 @@ from mai.spec.diagnostics import MaiError, Word
 if TYPE_CHECKING:
     from mai.compiler.data.tables.files import TableFile
 
+OF_KINDS = {"sheet": {"sheet"}, "separator": {"csv"}, "encoding": {"csv", "jsonl"}}  # What settings are of.
 SMALL = 1 << 22  # Bytes of a file that `mai check` reads, where its first cells are no plain values.
 
 
@@ -31,7 +32,7 @@ class Table(RowSource):
 
     What separates values, the letters' encoding and the decimal sign are found, and told, where they are not said. Rows that lack a value
     are refused, left out (`missing = drop`) or kept: a number is NaN then, a label the one after those with names; rows that lack one of the
-    fields `needs` are left out then, too. Fields in `words` are of names, also where these look like numbers. Dates are days since 1970.
+    fields `needs` are left out then, too; what is `absent` says, besides an empty cell, that there is no value. Fields in `words` are of names, also where these look like numbers. Dates are days since 1970.
     The field `rest` is a vector of all columns that no other field takes, but for those in `without`.
     """
 
@@ -43,6 +44,7 @@ class Table(RowSource):
     decimal: Literal[".", ","] | None = None
     sheet: str | None = None
     missing: Literal["refuse", "keep", "drop"] = "refuse"
+    absent: str | int | float | tuple[str | int | float, ...] = ()
     needs: str | tuple[str, ...] = ()
     words: str | tuple[str, ...] = ()
     rest: str | None = None
@@ -78,6 +80,25 @@ class Table(RowSource):
                 raise bad(f"`rest` is a field, and there is no `{self.rest}`", word=Word(self.rest, None))
             if type_.dtype is not DType.REAL or type_.rank != 1:
                 raise bad(f"`rest` is a vector of real numbers: `{self.rest}: [N]`", word=Word(self.rest, None))
+
+    def check_files(self, base: Path) -> None:
+        super().check_files(base)
+        self._check_kinds(base)
+
+    def read(self, request: Request) -> Reading:
+        if not request.files:
+            self._check_kinds(request.base)
+        return super().read(request)
+
+    def _check_kinds(self, base: Path) -> None:
+        """Raise `MaiError` for a setting that says nothing of any file."""
+        stated = [setting for setting in OF_KINDS if getattr(self, setting) is not None]
+        paths = [listed(each) for each in (self.path, self.validation, self.test) if stated and each is not None]
+        files = [file for each in paths for file in self.find(base, each)]
+        for setting in stated:
+            if not OF_KINDS[setting] & set(map(kind_of, files)):
+                which = "spreadsheets" if setting == "sheet" else "tables in text"
+                raise bad(f"`{setting}` is of {which}, and {files[0]} is none")
 
     def check_columns(self, base: Path, fields: Mapping[str, Type]) -> None:
         super().check_columns(base, fields)
@@ -197,6 +218,8 @@ class Table(RowSource):
             decimal=common_sign(tables),
             vectors=vectors,
             dates=read.dates,
+            percents=read.percents,
+            absent=self.absent_values,
             places=Places(rows),
         )
 
@@ -210,4 +233,10 @@ class Table(RowSource):
     def stated(self) -> Stated:
         """What is said of how a text is written."""
         separator = "\t" if self.separator == "tab" else self.separator
-        return Stated(self.encoding, separator, self.decimal, sheet=self.sheet)
+        return Stated(self.encoding, separator, self.decimal, sheet=self.sheet, absent=self.absent_values)
+
+    @property
+    def absent_values(self) -> tuple[str, ...]:
+        """What says that there is no value, as it is written."""
+        values = self.absent if isinstance(self.absent, tuple) else (self.absent,)
+        return tuple(each if isinstance(each, str) else f"{each:.15g}" for each in values)

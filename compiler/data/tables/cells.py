@@ -10,12 +10,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.fields import EXACT, NO_LABEL, bad
-from mai.compiler.data.files.arrow_types import as_names, decoded, is_list, is_text, lacks_values, plain_numbers
+from mai.compiler.data.files.arrow_types import (
+    as_names,
+    decoded,
+    is_list,
+    is_text,
+    lacks_values,
+    plain_numbers,
+    without,
+)
 from mai.compiler.data.tables.dates import HELP, DatesOrNumbers, days_of, is_in_utc, moments_of, notes_of_dates, ways_of
-from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, is_word, number_of
+from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, Dressed, is_word, number_of
+from mai.compiler.data.tables.signs import PercentSigns
 from mai.compiler.data.totals import LastOfColumn, Rounding
 from mai.runtime.arrays import Array
-from mai.runtime.inputs.cells import LACKING, MISSING, note_of_lacking
+from mai.runtime.inputs.cells import LACKING, MISSING, notes_of_lacking
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
@@ -44,19 +53,20 @@ class Column:
         self.gaps: Array | None = None
         self.are_dates = self.are_times = False
         self.in_utc: bool | None = None
-        self.dressed = self.in_brackets = self.code = ""
+        self.dressed, self.code = Dressed(), ""
         self._rounding = Rounding()
-        self.kinds = DatesOrNumbers(name)
+        self.kinds, self.percents = DatesOrNumbers(name), PercentSigns(name)
         self.names, self.lacking_words = dict[str, int](), dict[str, None]()
         self.are_words: bool | None = None
         self.missing, self.row, self.last = 0, 0, LastOfColumn()
         self._path, self._first_missing, self._width = "", "", 1
         self._decimal: Decimal = "."
+        self._absent: tuple[str, ...] = ()
         self._seen: dict[bool, str] = {}
 
     def start(self, table: TableFile) -> None:
         """Go on with the first row of another file."""
-        self._path, self._decimal = str(table.path), table.dialect.decimal
+        self._path, self._decimal, self._absent = str(table.path), table.dialect.decimal, table.dialect.absent
         self.missing, self.row, self._seen = 0, 0, {}
         self.last = LastOfColumn()
 
@@ -70,7 +80,7 @@ class Column:
     def read(self, values: pa.Array) -> Array:
         """The next rows, [n, ...]: real in 32 bits (64 where `any` is), whole in 64. Raises `MaiError`."""
         self.gaps = None
-        array, shape = self._without_lists(values)
+        array, shape = self._without_lists(without(values, self._absent))
         numbers = self._numbers_of(array)
         if self.gaps is not None:
             numbers = np.where(self.gaps, self._number_of_gaps, numbers)
@@ -94,19 +104,13 @@ class Column:
     def notes(self) -> Iterator[str]:
         """What was found in the rows, in words."""
         yield from notes_of_dates(self.name, self.are_dates, self.are_times, bool(self.in_utc))
-        if self.dressed:
-            what = "are read without signs of money, shares and thousands"
-            yield f"column `{self.name}`: numbers such as `{self.dressed}` {what}"
-        if self.in_brackets:
-            yield f"column `{self.name}`: numbers in brackets, as `{self.in_brackets}`, are read as negative"
+        yield from self.dressed.notes(self.name)
         if self.code:
             names = f"`words = {self.field}`" if self.role == "label" else "a field of labels, in `words`,"
             yield f"column `{self.name}`: `{self.code}` is read as the number {int(self.code)} ({names} has names)"
-        if self.lacking_words:
-            yield note_of_lacking(self.name, [*self.lacking_words])
+        labels = self.names.keys() - self._keeps if self.role == "label" else ()
+        yield from notes_of_lacking(self.name, [*self.lacking_words], sorted(labels))
         yield from self._rounding.notes(self.name)
-
-    # ------------------------------------------------------------ kinds of columns
 
     def _without_lists(self, values: pa.Array) -> tuple[pa.Array, tuple[int, ...]]:
         """The numbers in lists one after the other, and the shape of one row's; a dictionary's values themselves."""
@@ -139,11 +143,11 @@ class Column:
             return self._numbers(self._days(array))
         if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
             array = array.cast(pa.float64())
-            self.kinds.take_numbers(array, self._in_file)
+            self._take(array, array)
             return self._numbers(array)
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
             self._become(NUMBERS, array, 0)
-            self.kinds.take_numbers(array, self._in_file)
+            self._take(array, array)
             return self._numbers(array)
         what = "dates or times" if pa.types.is_temporal(kind) else f"values of the kind {kind}"
         raise self._wrong(f"holds {what}, the spec has numbers", "keep what the model needs of them as numbers")
@@ -162,6 +166,11 @@ class Column:
         if self.role == "label":
             return self._whole(numbers)
         return self._real(numbers) if self.role == "real" else numbers.astype(np.float64)
+
+    def _take(self, numbers: pa.Array, cells: pa.Array) -> None:
+        """Look at the next numbers, and at the cells that they stand in. Raises `MaiError`."""
+        self.kinds.take_numbers(numbers, self._in_file)
+        self.percents.take_one_way(cells, self._in_file)
 
     def _real(self, numbers: Array) -> Array:
         with np.errstate(over="ignore"):
@@ -223,7 +232,7 @@ class Column:
         if numbers is None:
             return self._parsed_slowly(text)
         self._become(NUMBERS, text, 0)
-        self.kinds.take_numbers(numbers, self._in_file)
+        self._take(numbers, text)
         return numbers
 
     def _note_code(self, text: pa.Array) -> None:
@@ -248,7 +257,7 @@ class Column:
         if WORDS in kinds:
             raise self._words_for_numbers(text, [place for place, kind in enumerate(kinds) if kind is WORDS])
         array = pa.array(numbers, pa.float64())
-        self.kinds.take_numbers(array, self._in_file)
+        self._take(array, text)
         return array
 
     def _words_for_numbers(self, text: pa.Array, places: Sequence[int]) -> MaiError:
@@ -273,11 +282,8 @@ class Column:
     def _float(self, cell: str | None) -> float | None:
         text = cell or ""
         number = number_of(text, self._decimal, plain=self.role != "real")
-        is_in_brackets = text.startswith("(")
-        noted = self.in_brackets if is_in_brackets else self.dressed
-        if number is not None and not noted and number_of(text, self._decimal, plain=True) is None:
-            self.in_brackets = text if is_in_brackets else self.in_brackets
-            self.dressed = self.dressed if is_in_brackets else text
+        if number is not None:
+            self.dressed.see(text, self._decimal)
         return number
 
     def _codes(self, text: pa.Array) -> Array:

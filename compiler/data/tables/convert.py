@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mai.compiler.data.fields import bad, check_fields_named, check_there, group_columns, match_columns
-from mai.compiler.data.rows import Dates
+from mai.compiler.data.rows import Dates, Percents
 from mai.compiler.data.tables.cells import Column, Missing, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
 from mai.compiler.data.tables.store import Store, TableColumns
@@ -28,7 +28,7 @@ def read_tables(
     missing: Missing = "refuse", needs: Sequence[str] = (), words: Sequence[str] = (), numbered: bool = False,
     vectors: Mapping[str, Sequence[str]] | None = None,
 ) -> TableColumns:  # fmt: skip
-    """The columns of files together, by field, the rows of the first file first; what is to be said of them; and which are dates.
+    """The columns of files together, by field, the rows of the first file first; what is to be said of them; which are dates; and how percents are written.
 
     Args:
         fields: what is read of the tables; None reads every column.
@@ -64,7 +64,7 @@ def read_tables(
         for field, parts in columns.items():
             if field not in (vectors or {}):
                 _refuse_zones(field, parts)
-        return store.columns(names, [*notes_on(tables), *notes], _dates(columns))
+        return store.columns(names, [*notes_on(tables), *notes], _dates(columns), percents_of(columns))
     except BaseException:
         store.drop()
         raise
@@ -125,6 +125,12 @@ def _dates(columns: Mapping[str, Sequence[Column]]) -> Dates:
     """Which columns of the fields are dates."""
     of_fields = {f: tuple(bool(p.in_utc) if p.are_dates else None for p in parts) for f, parts in columns.items()}
     return {field: each for field, each in of_fields.items() if any(part is not None for part in each)}
+
+
+def percents_of(columns: Mapping[str, Sequence[Column]]) -> Percents:
+    """How the numbers of the fields are written that have a percent sign, or have none."""
+    examples = {field: tuple(part.percents.example for part in parts) for field, parts in columns.items()}
+    return {field: each for field, each in examples.items() if any(each)}
 
 
 def _read_file(

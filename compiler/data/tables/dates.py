@@ -19,6 +19,8 @@ LIKE_A_DATE = (
     r"^(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{1,2}/\d{1,2}/\d{2}|\d{2}\.\d{2}\.\d{2}|\d{1,2}[-. ]{1,2}[A-Za-z]{3,9}[-., ]{1,2}\d{2,4}"
     r"|[A-Za-z]{3,9}\.? \d{1,2},? \d{4})(?:$|[ T,])"
 )
+LIKE_A_DURATION = r"^(?:-?(?:\d+ days?,? )?\d{1,3}:\d{2}(?::\d{2}(?:[.,]\d+)?)?|-?P(?:\d+[DW])?(?:T(?:[\d.]+[HMS])+)?)$"
+NO_DURATION = "write durations, and times of day, as numbers of one unit, as minutes"
 HELP = "write dates as 2024-03-14, 2024-03-14 09:30:00 or 14.03.2024, with an offset, +02:00, all or none"
 
 
@@ -53,6 +55,11 @@ def notes_of_dates(column: str, are_dates: bool, are_times: bool, in_utc: bool) 
 def like_dates(text: pa.Array) -> pa.Array:
     """Whether each of some texts looks like a date, in a form that is read or in another."""
     return pc.match_substring_regex(text, LIKE_A_DATE)
+
+
+def like_durations(text: pa.Array) -> pa.Array:
+    """Whether each of some texts looks like a duration or a time of day: `9:46:57`, `PT1H30M`."""
+    return pc.match_substring_regex(text, LIKE_A_DURATION)
 
 
 def is_in_utc(kind: pa.DataType) -> bool:
@@ -101,6 +108,8 @@ class DatesOrNumbers:
         """Why a word is no number of the column, and what to write, where it is or ought to be a date."""
         if like_dates(pa.array([word]))[0].as_py():
             return ": it looks like a date, and is in no form that dates are read in", HELP
+        if like_durations(pa.array([word]))[0].as_py():
+            return ": it looks like a duration, or a time of day", NO_DURATION
         return (
             (" among dates", HELP) if self._date or self.expected is not None else (", the spec has real numbers", None)
         )

@@ -9,14 +9,15 @@ from __future__ import annotations
 import codecs
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.kinds import head_of, kind_of
 from mai.compiler.data.tables.numerals import NAMES, OTHER, Decimal, number_of
-from mai.compiler.data.tables.preamble import count_lines_above, stated_separator
+from mai.compiler.data.tables.preamble import count_lines_above, count_rows_below, stated_separator
+from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
 
 SEPARATORS = {",": "`,`", ";": "`;`", "\t": "tabs", "|": "`|`"}
@@ -36,7 +37,8 @@ class Dialect:
 
     The sign `is_told` by a spec, or by cells that are numbers with no other. Where nothing tells it, `doubtful` is a column and a cell that
     would be another number with the other sign. `mixed` is the first line whose letters are in UTF-8, where others' are not. So many lines
-    `above` the names of the columns are none of the table, the first of which says `title`. A spreadsheet's table is its `sheet`.
+    `above` the names of the columns are none of the table, the first of which says `title`, and so many rows `below` them, of which the first
+    says `units`. A spreadsheet's table is its `sheet`. Values that are `absent` say that there is none.
     """
 
     encoding: str = "utf-8"
@@ -47,7 +49,21 @@ class Dialect:
     mixed: int | None = None
     above: int = 0
     title: str = ""
+    below: int = 0
+    units: tuple[str, ...] = ()
     sheet: str = ""
+    absent: tuple[str, ...] = ()
+
+    @property
+    def skipped(self) -> dict[str, int]:
+        """The rows that are none of the table, as pyarrow is told."""
+        return {"skip_rows": self.above, "skip_rows_after_names": self.below}
+
+    def without_rows(self, rows: Sequence[Sequence[str]], above: int, title: str) -> Dialect:
+        """The same, where so many of the first rows stand above the names."""
+        below = count_rows_below(rows[above:])
+        units = tuple(filter(None, map(str.strip, rows[above + 1]))) if below else ()
+        return replace(self, above=above, title=title, below=below, units=units)
 
 
 @record
@@ -59,6 +75,7 @@ class Stated:
     decimal: Decimal | None = None
     likely: Decimal | None = None
     sheet: str | None = None
+    absent: tuple[str, ...] = ()
 
 
 def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
@@ -80,7 +97,8 @@ def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
     if first is not None and first.count('"') % 2 == 0:
         cells = [cell.strip() for cell in next(csv.reader([first], delimiter=separator))]
     dialect = replace(with_decimal(stated), encoding=encoding, separator=separator)
-    return replace(dialect, above=above, title=title), cells
+    rows = [[]] * above + [*csv.reader(lines[above:], delimiter=separator)]
+    return dialect.without_rows(rows, above, title), cells
 
 
 def holds_columns(path: Path) -> bool:
@@ -112,8 +130,9 @@ def lines_of_head(path: Path, dialect: Dialect) -> list[str]:
 
 
 def with_decimal(stated: Stated) -> Dialect:
-    """A dialect of which the decimal sign alone is as said, or likely."""
-    return Dialect(decimal=stated.decimal or stated.likely or ".", is_told=stated.decimal is not None)
+    """A dialect of which the decimal sign, and what is absent, alone are as said, or likely."""
+    decimal = stated.decimal or stated.likely or "."
+    return Dialect(decimal=decimal, is_told=stated.decimal is not None, absent=stated.absent)
 
 
 def is_alike(path: Path, stated: Stated) -> bool:
@@ -121,10 +140,10 @@ def is_alike(path: Path, stated: Stated) -> bool:
     if not path.is_file() or kind_of(path) != "csv":
         return True
     head, _ = head_of(path)
-    marked = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
-    if stated.encoding is not None and marked is not None and marked.partition("-sig")[0] != stated.encoding.lower():
+    mark = marked(head)
+    if stated.encoding is not None and mark is not None and mark.partition("-sig")[0] != stated.encoding.lower():
         return False
-    _, names = dialect_of(path, replace(stated, encoding=stated.encoding or marked or "utf-8"))
+    _, names = dialect_of(path, replace(stated, encoding=stated.encoding or mark or "utf-8"))
     return stated.separator is None or names is None or len(names) > 1
 
 
@@ -134,6 +153,9 @@ def notes_of(dialect: Dialect, stated: Stated) -> Iterator[str]:
     if dialect.title:
         lines = f"{dialect.above} lines" if dialect.above > 1 else "a line"
         yield f"without {lines} above the names of its columns: `{dialect.title[:SHOWN]}`"
+    if dialect.units:
+        lines = f"the {dialect.below} rows" if dialect.below > 1 else "the row"
+        yield f"without {lines} below the names of its columns, which says {few_of([f'`{each[:SHOWN]}`' for each in dialect.units], 3)} where others have numbers"
     if stated.separator is None and dialect.separator != ",":
         yield f"its values are separated by {SEPARATORS.get(dialect.separator, f'`{dialect.separator}`')}"
     if stated.decimal is None:
@@ -196,10 +218,14 @@ def _decodes(decoder: codecs.IncrementalDecoder, piece: bytes, final: bool = Fal
     return True
 
 
+def marked(head: bytes) -> str | None:
+    """The encoding that the first bytes of a text name; None where they name none."""
+    return next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
+
+
 def _encoding(path: Path, head: bytes) -> str:
-    for mark, name in MARKS.items():
-        if head.startswith(mark):
-            return name
+    if (name := marked(head)) is not None:
+        return name
     if b"\0" in head:
         line = head.count(b"\n", 0, head.index(b"\0")) + 1
         raise bad(

@@ -211,7 +211,7 @@ def _csv(table: TableFile, types: Mapping[str, object], invalid: Callable[[Any],
         ahead.open_reader(
             lambda: csv.open_csv(
                 _stream(table, ahead),
-                csv.ReadOptions(use_threads=False, block_size=BYTES, skip_rows=table.dialect.above),
+                csv.ReadOptions(use_threads=False, block_size=BYTES, **table.dialect.skipped),
                 csv.ParseOptions(
                     delimiter=table.dialect.separator,
                     newlines_in_values=True,
@@ -265,7 +265,7 @@ def _refuse_names(table: TableFile, batch: pa.RecordBatch, columns: list[str], b
 def _ragged(table: TableFile, row: Any) -> Exception:
     values = "1 value" if row.actual_columns == 1 else f"{row.actual_columns} values"
     text = row.text.replace("\n", " ")[:SHOWN]
-    place = f"row {row.number - 1 - table.dialect.above}" if row.number is not None else "a row"
+    place = f"row {row.number - 1 - sum(table.dialect.skipped.values())}" if row.number is not None else "a row"
     help = "is a quote not closed?" if row.text.count('"') % 2 else None
     return bad(f"{table.path}: {place} has {values}, the header has {row.expected_columns}: {text}", help=help)
 

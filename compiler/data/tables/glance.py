@@ -12,6 +12,7 @@ from mai.compiler.data.files.sheets import open_sheet
 from mai.compiler.data.tables.dialect import Stated, dialect_of, lines_of_head
 from mai.compiler.data.tables.header import name_columns
 from mai.compiler.data.tables.kinds import head_of, kind_of
+from mai.compiler.data.tables.numerals import ways_to_write
 from mai.runtime.files import UNREADABLE
 from mai.runtime.inputs.cells import MISSING, is_number
 
@@ -69,6 +70,12 @@ def has_odd_cells(path: Path, stated: Stated, are_real: Mapping[str, bool], gaps
 
 def _first_rows(path: Path, stated: Stated, columns: Sequence[str]) -> Iterator[dict[str, object]]:
     """The first rows of a file, by what a spec calls their columns: these, or all of them where none is named."""
+    absent = {way for each in stated.absent for way in ways_to_write(each)}
+    for row in _rows(path, stated, columns):
+        yield {name: None if absent and _as_cell(value) in absent else value for name, value in row.items()}
+
+
+def _rows(path: Path, stated: Stated, columns: Sequence[str]) -> Iterator[dict[str, object]]:
     match kind_of(path):
         case "csv":
             yield from _rows_of_csv(path, stated)
@@ -93,7 +100,7 @@ def _rows_of_csv(path: Path, stated: Stated) -> Iterator[dict[str, object]]:
         return
     places = {name: names.index(written) for name, written in name_columns(path, names).items()}
     rows = csv.reader(lines_of_head(path, dialect)[dialect.above :], delimiter=dialect.separator)
-    for row in islice(rows, 1, None):
+    for row in islice(rows, 1 + dialect.below, None):
         if len(row) == len(names):  # A value of several lines has other widths.
             yield {name: row[place].strip() for name, place in places.items()}
 

@@ -37,7 +37,7 @@ def name_columns(path: Path, names: Sequence[str]) -> dict[str, str]:
         twice = dict.fromkeys(name for name in written if written.count(name) > 1)
         places = [str(place) for place, name in enumerate(written, 1) if name in twice]
         message = f"{path} has two columns of one name: {few_of(twice)} (columns {', '.join(places[:SHOWN])})"
-        raise bad(message, help="call one of them otherwise in the first line")
+        raise bad(message, help="call one of them otherwise in the line of names")
     called = [identifier(name) for name in written]
     return dict(zip(_apart(called, written), names, strict=True))
 

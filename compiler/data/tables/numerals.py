@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Literal
 
@@ -12,16 +13,22 @@ Decimal = Literal[".", ","]
 OTHER: dict[Decimal, Decimal] = {".": ",", ",": "."}
 NAMES: dict[Decimal, str] = {".": "a decimal point", ",": "a decimal comma"}
 MINUS = "\u2212"  # As books and pages print it.
+PERCENT = "%"
+SHOWN_AS = "a cell that a spreadsheet shows as 45 % holds 0.45"
+MONEY = "$€£¥₹"
 BLANK = "[\\s\u00a0\u202f]?"
 APART = "[ '\u2019\u00a0\u202f]"  # Between thousands, whatever the decimal sign is: `1 234,5`, `1'234.50`.
 
 
 def _pattern(decimal: Decimal) -> str:
-    """An expression for re and for RE2: `1,234.50`, `-$12`, `$-12`, `12 %`. A group of thousands has three digits, and the first begins with none of 0."""
+    """An expression for re and for RE2: `1,234.50`, `-$12`, `$-12`, `12 %`, `12.50-`, `1,46,50,396`.
+
+    A group of thousands has three digits, or two in India before the last one, and the first begins with none of 0.
+    """
     point, apart = (re.escape(sign) for sign in (decimal, OTHER[decimal]))
-    grouped = rf"[1-9]\d{{0,2}}(?:(?:{apart}\d{{3}})+|(?:{APART}\d{{3}})+)(?:{point}\d*)?"
+    grouped = rf"(?:[1-9]\d{{0,2}}(?:(?:{apart}\d{{3}})+|(?:{APART}\d{{3}})+)|[1-9]\d?(?:{apart}\d{{2}})+{apart}\d{{3}})(?:{point}\d*)?"
     plain = rf"(?:\d+(?:{point}\d*)?|{point}\d+)(?:[eE][-+]?\d+)?"
-    return rf"(?P<sign>[-+{MINUS}]?){BLANK}(?:[$€£¥]{BLANK}(?P<after>[-+{MINUS}]?))?{BLANK}(?P<digits>{grouped}|{plain}){BLANK}[$€£¥%]?"
+    return rf"(?P<sign>[-+{MINUS}]?){BLANK}(?:[{MONEY}]{BLANK}(?P<after>[-+{MINUS}]?))?{BLANK}(?P<digits>{grouped}|{plain}){BLANK}[{MONEY}%]?(?P<behind>[-{MINUS}]?)"
 
 
 PATTERNS: dict[Decimal, str] = {sign: _pattern(sign) for sign in OTHER}
@@ -39,7 +46,7 @@ def number_of(cell: str, decimal: Decimal, plain: bool = False) -> float | None:
     """The number that a text is; None where it is none.
 
     Unless it is to be `plain`, thousands may be separated, `1,234.5`, a sign of money or of a share may stand beside it, `$12`, and
-    brackets around it say that it is negative, `(12)`, as in accounts.
+    brackets around it say that it is negative, `(12)`, or a minus behind it, `12-`, as in accounts.
     """
     cell = cell.replace(MINUS, "-")
     text = cell if decimal == "." else cell.replace(",", ".")
@@ -50,11 +57,45 @@ def number_of(cell: str, decimal: Decimal, plain: bool = False) -> float | None:
     if cell[:1] == "(" and cell[-1:] == ")":
         return _negative(cell[1:-1], decimal)
     dressed = _expression(PATTERNS[decimal]).fullmatch(cell)
-    sign = "" if dressed is None else dressed["sign"] + (dressed["after"] or "")
+    sign = "" if dressed is None else dressed["sign"] + (dressed["after"] or "") + dressed["behind"]
     if dressed is None or len(sign) > 1:
         return None
     digits = re.sub(APART, "", dressed["digits"]).replace(OTHER[decimal], "")
     return float(sign + digits.replace(decimal, "."))
+
+
+class Dressed:
+    """The first of a column's numbers that stand with more than digits, and of those that say in the way of accounts that they are negative: `(12)`, `12-`."""
+
+    def __init__(self) -> None:
+        self._positive = self._negative = ""
+
+    def see(self, cell: str, decimal: Decimal) -> None:
+        """Look at a text that is a number."""
+        is_negative = cell[:1] == "(" or cell[-1:] in ("-", MINUS)
+        if (self._negative if is_negative else self._positive) or number_of(cell, decimal, plain=True) is not None:
+            return
+        if is_negative:
+            self._negative = cell
+        else:
+            self._positive = cell
+
+    def notes(self, column: str) -> Iterator[str]:
+        """What is to be said of them."""
+        if self._positive:
+            what = "are read without signs of money, shares and thousands"
+            yield f"column `{column}`: numbers such as `{self._positive}` {what}"
+        if self._negative:
+            what = "numbers in brackets" if self._negative[0] == "(" else "numbers with a minus behind them"
+            yield f"column `{column}`: {what}, as `{self._negative}`, are read as negative"
+
+
+def ways_to_write(value: str) -> Iterator[str]:
+    """A value as it may stand in cells: `-999` is `-999.0`, too."""
+    yield value
+    if is_number(value) and float(value).is_integer():
+        whole = str(int(float(value)))
+        yield from (f"{whole}{end}" for end in ("", ".0", ".00", ",0", ",00"))
 
 
 def is_word(cell: str | None, number: float | None) -> bool | None:
@@ -67,7 +108,8 @@ def is_word(cell: str | None, number: float | None) -> bool | None:
 def _negative(inner: str, decimal: Decimal) -> float | None:
     """The number in brackets, with the other sign; None where it has one of its own, or is none."""
     dressed = _expression(PATTERNS[decimal]).fullmatch(inner)
-    number = None if dressed is None or dressed["sign"] or dressed["after"] else number_of(inner, decimal)
+    has_sign = dressed is not None and (dressed["sign"] or dressed["after"] or dressed["behind"])
+    number = None if dressed is None or has_sign else number_of(inner, decimal)
     return None if number is None else -number
 
 

@@ -1,19 +1,24 @@
-"""The decimal sign of a table in text: what its cells, or those of the tables beside it, can only be read by."""
+"""Signs in the cells of a table: the decimal sign of one in text, which its cells or those of the tables beside it can only be read by; and percent signs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mai.compiler.data.fields import bad
+from mai.compiler.data.files.arrow_types import is_text
 from mai.compiler.data.tables.dialect import Dialect
-from mai.compiler.data.tables.numerals import OTHER, PATTERNS, Decimal
+from mai.compiler.data.tables.numerals import OTHER, PATTERNS, PERCENT, SHOWN_AS, Decimal
 
 if TYPE_CHECKING:
     from mai.compiler.data.tables.files import TableFile
+
+WITHOUT = f"^[^{PERCENT}]*[1-9][^{PERCENT}]*$"  # A number that is not 0, which is the same in percents.
+ONE_WAY = f"write all of them with a percent sign, or none; {SHOWN_AS}"
 
 
 def with_sign(dialect: Dialect, blocks: Iterator[Mapping[str, pa.Array]], likely: Decimal | None) -> Dialect:
@@ -54,3 +59,48 @@ def common_sign(tables: Sequence[TableFile]) -> Decimal | None:
     dialects = [table.dialect for table in tables]
     signs = {each.decimal for each in dialects if each.is_told or each.doubtful is not None}
     return signs.pop() if len(signs) == 1 else None
+
+
+class PercentSigns:
+    """Whether the numbers of a column stand with a percent sign or without: not some of each, but for 0."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._where = {True: "", False: ""}
+        self._cells = {True: "", False: ""}
+
+    @property
+    def example(self) -> str:
+        """The first cell with the sign, or else without it; nothing where there is none."""
+        return self._cells[True] or self._cells[False]
+
+    @property
+    def both(self) -> str | None:
+        """The first cells with the sign and without, and where they stand, in words; None where there are not both."""
+        if not all(self._cells.values()):
+            return None
+        signed, bare = (f"`{cell}` in {self._where[has_sign]}" for has_sign, cell in self._cells.items())
+        return f"numbers of two units: {signed} has a percent sign, {bare} has none"
+
+    def take(self, cells: pa.Array, where: Callable[[int], str]) -> None:
+        """Take rows that are numbers, or texts that are; `where` says in which row and file a place is."""
+        for has_sign, find in ((True, _with_percent), (False, _without_percent)):
+            place = -1 if self._cells[has_sign] else pc.index(find(cells), True).as_py()
+            if place >= 0:
+                self._cells[has_sign], self._where[has_sign] = str(cells[place]), where(place)
+
+    def take_one_way(self, cells: pa.Array, where: Callable[[int], str]) -> None:
+        """The same. Raises `MaiError` where there are numbers with the sign and without."""
+        self.take(cells, where)
+        if self.both is not None:
+            raise bad(f"column `{self._name}` has {self.both}", help=ONE_WAY)
+
+
+def _with_percent(cells: pa.Array) -> pa.Array:
+    return pc.match_substring(cells, PERCENT) if is_text(cells.type) else pa.array([], pa.bool_())
+
+
+def _without_percent(cells: pa.Array) -> pa.Array:
+    if is_text(cells.type):
+        return pc.match_substring_regex(cells, WITHOUT)
+    return pc.greater(pc.abs(cells.cast(pa.float64(), safe=False)), 0)

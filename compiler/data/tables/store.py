@@ -19,23 +19,24 @@ from typing import Any
 import numpy as np
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.rows import Column, Dates, FieldRows, FileRows, Words
+from mai.compiler.data.rows import Column, Dates, FieldRows, FileRows, Percents, Words
 from mai.runtime.arrays import Array
 from mai.spec.record import record
 
 IN_MEMORY = 1 << 27  # Bytes of a table that are kept there.
-FORM = 3  # Of the files, and of how cells are read, as which words are missing; files of another form are never read.
+FORM = 4  # Of the files, and of how cells are read, as which words are missing; files of another form are never read.
 RECORDS, ABOUT = "records.bin", "about.json"
 PART = "part-"
 
 
 @record
 class TableColumns:
-    """The columns of a table, by name; what is to be said of them; and which of them are dates."""
+    """The columns of a table, by name; what is to be said of them; which of them are dates; and how their percents are written."""
 
     columns: dict[str, Column]
     notes: tuple[str, ...]
     dates: Dates
+    percents: Percents
 
 
 def folder() -> Path:
@@ -65,7 +66,8 @@ class Store:
         try:
             about = json.loads((self.place / ABOUT).read_text(encoding="utf-8"))
             dates = {name: tuple(each) for name, each in about["dates"].items()}
-            return TableColumns(_opened(self.place, about), tuple(about["notes"]), dates)
+            percents = {name: tuple(each) for name, each in about["percents"].items()}
+            return TableColumns(_opened(self.place, about), tuple(about["notes"]), dates, percents)
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -84,7 +86,9 @@ class Store:
         if self._part is not None or self._bytes > IN_MEMORY:
             self._write()
 
-    def columns(self, names: Mapping[str, Sequence[str]], notes: Sequence[str], dates: Dates) -> TableColumns:
+    def columns(
+        self, names: Mapping[str, Sequence[str]], notes: Sequence[str], dates: Dates, percents: Percents
+    ) -> TableColumns:
         """All columns; those of words have the `names` of their numbers. Raises `MaiError` where they cannot be written."""
         if self._part is None:
             arrays = {
@@ -92,19 +96,19 @@ class Store:
                 for name in (self._blocks[0] if self._blocks else ())
             }
             columns: dict[str, Column] = {n: Words(a, tuple(names[n])) if n in names else a for n, a in arrays.items()}
-            return TableColumns(columns, tuple(notes), dates)
+            return TableColumns(columns, tuple(notes), dates, percents)
         size = (self._part / RECORDS).stat().st_size
         kept = f"{self.count:,} rows are kept as numbers in {self.place} ({size / 1e6:,.0f} MB), where the next run finds them"
         about = {
             "files": self.files, "dtype": self._described, "count": self.count, "limits": self._limits,
             "names": {name: list(each) for name, each in names.items()}, "notes": list(notes),
-            "dates": dates,
+            "dates": dates, "percents": percents,
         }  # fmt: skip
         with _reported(self.place):
             (self._part / ABOUT).write_text(json.dumps(about), encoding="utf-8")
             _put(self._part, self.place)
         _clear()
-        return TableColumns(_opened(self.place, about), (*notes, kept), dates)
+        return TableColumns(_opened(self.place, about), (*notes, kept), dates, percents)
 
     def drop(self) -> None:
         """Leave nothing behind of a table that was not read to its end."""

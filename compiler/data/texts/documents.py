@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.tables.dialect import MARKS, UTF8, WESTERN, Stated
+from mai.compiler.data.tables.dialect import UTF8, WESTERN, Stated, marked
 from mai.compiler.data.tables.files import open_table, pieces, read_blocks, reported
 from mai.compiler.data.tables.kinds import is_table
 from mai.runtime.inputs.cells import few_of
@@ -21,7 +21,7 @@ def read_documents(files: Sequence[Path], field: str, encoding: str | None, as_b
     Args:
         field: the column of a table that holds the texts.
         encoding: that of plain texts; None to find it, by a mark at the beginning or by what decodes.
-        as_bytes: whether plain texts without a known encoding are taken byte by byte, whatever they are.
+        as_bytes: whether plain texts that name no encoding are taken byte by byte, whatever they are.
 
     Raises:
         MaiError: `data-bad`: a file is empty or damaged, or a table has no such column.
@@ -39,11 +39,33 @@ def _documents(file: Path, field: str, encoding: str | None, as_bytes: bool, not
         raw = b"".join(pieces(file))
     if not raw.strip():
         raise bad(f"{file} is empty")
-    yield raw if as_bytes and encoding is None else _in_utf8(file, raw, encoding, notes)
+    codec = marked(raw)
+    if as_bytes and encoding is None and (codec is None or _wrong_in(codec, raw)):
+        notes += _notes_on_bytes(file, raw)
+        yield raw
+    else:
+        yield _in_utf8(file, raw, encoding, notes)
+
+
+def _wrong_in(codec: str, raw: bytes) -> int | None:
+    """The first line, from 1, that is no text in an encoding; None where all are."""
+    try:
+        raw.decode(codec)
+    except UnicodeDecodeError as error:
+        return raw.count(b"\n", 0, error.start) + 1
+    return None
+
+
+def _notes_on_bytes(file: Path, raw: bytes) -> list[str]:
+    """That letters of another encoding stay the bytes that they are. A file with a byte 0 is no text."""
+    line = None if b"\0" in raw else _wrong_in("utf-8", raw)
+    if line is None:
+        return []
+    return [f'{file}: line {line} is no UTF-8: its bytes are as they are (`encoding = "latin-1"` reads their letters)']
 
 
 def _in_utf8(file: Path, raw: bytes, encoding: str | None, notes: list[str]) -> bytes:
-    codec = encoding or next((name for mark, name in MARKS.items() if raw.startswith(mark)), None) or "utf-8"
+    codec = encoding or marked(raw) or "utf-8"
     try:
         return raw.decode(codec).removeprefix("\ufeff").encode()
     except LookupError as error:

@@ -216,7 +216,7 @@ def _chosen(source: Examples, wanted: Wanted, conversations: Conversations | Non
 def _others(source: Examples, tables: Sequence[TableFile], others: Mapping[str, Type], wanted: Wanted) -> TableColumns:
     key, of_time = (wanted.split.key, wanted.split.of_time) if wanted.split is not None else (None, False)
     if not others and key is None:
-        return TableColumns({}, (), {})
+        return TableColumns({}, (), {}, {})
     needs, words = ([name for name in listed(said) if name in others] for said in (source.needs, source.words))
     return read_tables(tables, others, key, of_time, source.missing, needs, words, numbered=True)
 

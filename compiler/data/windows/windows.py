@@ -89,7 +89,15 @@ def read_windows(series: Series, tables: Sequence[TableFile], fields: Mapping[st
     begins = whole + (series.window if series.horizon else 0)
     places = Places(rows.places[begins], begins, series.horizon or series.window)
     dates = {name: rows.dates[column_of(name)] for name in asked if column_of(name) in rows.dates}
-    return Finite(windows, notes=notes, has_gaps=series.missing == "keep", parts=parts, places=places, dates=dates)
+    return Finite(
+        windows,
+        notes=notes,
+        has_gaps=series.missing == "keep",
+        parts=parts,
+        places=places,
+        dates=dates,
+        absent=series.absent_values,
+    )
 
 
 def starts_of(groups: Array, length: int, stride: int) -> tuple[Array, int]:

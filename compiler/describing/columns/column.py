@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mai.compiler.data.files.arrow_types import decoded, is_image, is_list, is_text, plain_numbers
-from mai.compiler.data.tables.dates import is_in_utc, like_dates, moments_of
+from mai.compiler.data.tables.dates import is_in_utc, like_dates, like_durations, moments_of
 from mai.compiler.data.tables.numerals import CODE, OTHER, Decimal, number_of, unit_of
+from mai.compiler.data.tables.signs import PercentSigns
 from mai.compiler.data.totals import is_total
 from mai.compiler.describing.columns.numbers import Numbers
 from mai.compiler.describing.columns.turns import Turns, are_messages
@@ -39,11 +40,11 @@ class ColumnSummary:
     lists, `written` one number as a text writes it, where that is not as a number is written, and `odd` an example of a word and of a
     number where there are both. `letters` is how long a word is, in the mean, and `spaces` how many
     spaces are in it. Values of another kind are said in `others`. Dates with an offset are `in_utc`; `like_date` is one
-    of the words where most look like dates, in a form that is not read, `other_sign` one where most are numbers with the other decimal sign,
+    of the words where most look like dates, in a form that is not read, `like_duration` one where most look like durations, `other_sign` one where most are numbers with the other decimal sign,
     `with_unit` one where most are numbers and the same unit, and `code` one where all are digits, and this begins with 0. Where one word alone
     stands among numbers, it stands in the `lone_row`. Where the last number is the sum of all others, it `ends_in_total`.
     Numbers each of which is larger than the one before `are_rising`. The `lacking` words say that there is no value. The first number that is
-    not finite stands in the `row_of_infinite`. Of conversations, `turns` says more.
+    not finite stands in the `row_of_infinite`. Of conversations, `turns` says more. Where some numbers have a percent sign and others none, these are of `two_units`.
     """
 
     name: str
@@ -60,6 +61,7 @@ class ColumnSummary:
     spaces: float = 0.0
     in_utc: bool = False
     like_date: str | None = None
+    like_duration: str | None = None
     other_sign: str | None = None
     with_unit: str | None = None
     code: str | None = None
@@ -70,6 +72,7 @@ class ColumnSummary:
     lacking: tuple[str, ...] = ()
     row_of_infinite: int | None = None
     turns: Turns | None = None
+    two_units: str | None = None
 
     @property
     def is_identifier(self) -> bool:
@@ -127,7 +130,9 @@ class ColumnReader:
         # Texts that are words beside words, and no finite number beside numbers.
         self.infinite: Counter[str] = Counter()
         self.words, self.letters, self.spaces, self.dates = 0, 0, 0, Numbers()
-        self.in_utc, self.seeming_dates, self.with_other_sign = False, Sightings(), Sightings()
+        self.percents = PercentSigns(name)
+        self.in_utc, self.seeming_dates, self.durations = False, Sightings(), Sightings()
+        self.with_other_sign = Sightings()
         self.units: dict[str, Sightings] = {}
         self.code, self.are_digits = "", True  # Digits that begin with 0, and whether all numbers are of digits alone.
         self.last = self.written = self.a_word = self.a_number = self.a_kind = ""
@@ -178,6 +183,7 @@ class ColumnReader:
             self.spaces / max(self.words, 1),
             self.in_utc,
             self.seeming_dates.example(self.words) if kind in ("word", "mixed") else None,
+            self.durations.example(self.words) if counts is None or len(counts) > FEW_NUMBERS else None,
             self.with_other_sign.example(self.words) if kind in ("word", "mixed") else None,
             self._with_unit() if kind == "word" and counts is not None and len(counts) > FEW_NUMBERS else None,
             self.code or None if kind == "word" else None,
@@ -188,6 +194,7 @@ class ColumnReader:
             tuple(gaps) if kind == "word" else (),
             self.row_of_infinite or None,
             self.turns,
+            self.percents.both if kind in ("number", "whole") else None,
         )  # fmt: skip
 
     def _gaps_and_words(self, are_words: bool) -> tuple[Counter[str], Counter[str]]:
@@ -198,14 +205,14 @@ class ColumnReader:
         return gaps, (self.gaps - gaps) + self.infinite
 
     def _ends_in_total(self) -> bool:
-        """Whether the last cell is a number that is the sum of all others, which are lower."""
+        """Whether the last cell is a number that is the sum of all others, which are smaller."""
         last = number_of(self.last, self.decimal)
-        if last is None or last != self.numbers.high:
+        if last is None or abs(last) != max(self.numbers.high, -self.numbers.low):
             return False
-        is_there_twice = self.values is not None and self.values[f"{last:.15g}"] > 1
-        highest_of_others = last if is_there_twice else -np.inf
+        as_large = 0 if self.values is None else sum(self.values[f"{each:.15g}"] for each in {last, -last})
+        largest_of_others = abs(last) if as_large > 1 else 0.0
         sum_of_others = self.numbers.mean * self.numbers.count - last
-        return is_total(last, sum_of_others, highest_of_others, self.numbers.count - 1)
+        return is_total(last, sum_of_others, largest_of_others, self.numbers.count - 1)
 
     def _with_unit(self) -> str | None:
         return next((example for each in self.units.values() if (example := each.example(self.words))), None)
@@ -248,6 +255,7 @@ class ColumnReader:
             there = values.drop_null()
             self._take_dates(there, Counter(there.cast(pa.string()).to_pylist()))
         elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            self._note_percents(values)
             self._take_numbers(_floats(values.cast(pa.int8()) if pa.types.is_boolean(kind) else values))
         elif pa.types.is_null(kind):
             self.missing += len(values)
@@ -265,6 +273,7 @@ class ColumnReader:
         empty = pc.equal(text.fill_null(""), "")
         self.missing += empty.true_count
         there = text.filter(pc.invert(empty))
+        self._note_percents(text)
         numbers = plain_numbers(there, self.decimal)
         if numbers is not None:
             codes = self._note_codes(there)
@@ -273,6 +282,11 @@ class ColumnReader:
             self._take_texts(_counted(there))
             if self.a_word and not self.row_of_word:
                 self.row_of_word = self.rows - len(text) + pc.index(text, self.a_word).as_py() + 1
+
+    def _note_percents(self, values: pa.Array) -> None:
+        """Note the first numbers with a percent sign and without, which the last rows are."""
+        first = self.rows - len(values) + 1
+        self.percents.take(values, lambda place: f"row {first + place:,}")
 
     def _note_codes(self, texts: pa.Array) -> bool:
         """Whether one of some numbers, as they are written, begins with a 0 that a number has not."""
@@ -318,7 +332,8 @@ class ColumnReader:
         moments = moments_of(texts)
         if moments is None:
             self.words += words.total()
-            self.seeming_dates.add({word: words[word] for word in texts.filter(like_dates(texts)).to_pylist()})
+            for seen, like in ((self.seeming_dates, like_dates), (self.durations, like_durations)):
+                seen.add({word: words[word] for word in texts.filter(like(texts)).to_pylist()})
             self._count(words)
         else:
             self.words += words.total()

@@ -26,6 +26,7 @@ NEARLY = 0.9  # The share of rows with a number of their own.
 STEP = 10  # The mean step of numbers that go on with the rows.
 RANGES = {SPREADSHEET: (20_000, 60_000), SECONDS: (1e8, 4e9), MILLISECONDS: (1e11, 4e12)}  # Of dates, in each way.
 CODES = frozenset((-1, -9, -99, -999, -9_999, -99_999, -999_999))
+CODES_ABOVE = frozenset((99, 999, 9_999, 99_999, 999_999))
 CODED = 0.01  # The share of the rows that have it, of which a code is more.
 FAR, NEAREST, OFTEN = (
     -99,
@@ -97,26 +98,24 @@ def _are_digits_of_dates(numbers: Numbers) -> bool:
 
 
 def code_for_missing(column: ColumnSummary) -> str | None:
-    """What is said of a least number that is written for a value that there is not, as -999 beside ages; None of others."""
+    """What is said of a least or largest number that is written for a value that there is not, as -999 beside ages; None of others."""
     numbers = column.numbers
-    if (
-        column.kind not in ("whole", "number")
-        or numbers is None
-        or numbers.low not in CODES
-        or numbers.count < FEW_ROWS
-    ):
+    if column.kind not in ("whole", "number") or numbers is None or numbers.count < FEW_ROWS:
         return None
-    sample = numbers.sample
-    others = sample[sample != numbers.low]
-    coded = 1 - len(others) / len(sample)
-    if not len(others) or coded <= CODED or not _is_apart(numbers.low, others, coded * len(sample)):
-        return None
-    return f"{numbers.low:.0f}, in {100 * coded:.2g} % of its rows, looks like a code for a missing value: {LEAVE_OUT}"
+    for code in [numbers.low] * (numbers.low in CODES) + [numbers.high] * (numbers.high in CODES_ABOVE):
+        others = numbers.sample[numbers.sample != code]
+        coded = 1 - len(others) / len(numbers.sample)
+        if len(others) and coded > CODED and _is_apart(code, others, coded * len(numbers.sample)):
+            share = f"{code:.0f}, in {100 * coded:.2g} % of its rows"
+            return f"{share}, looks like a code for a missing value: {LEAVE_OUT}, or a spec says `absent = {code:.0f}`"
+    return None
 
 
 def _is_apart(code: float, others: Array, count: float) -> bool:
     """Whether a number of `count` rows is no amount as the others are: below them by more than they reach, or, beside them, far more frequent."""
     low, high = others.min(), others.max()
+    if code > 0:
+        return bool(0 < high - low < code - high)
     if code < -1 and 0 < high - low < low - code:
         return True
     if low < 0:

@@ -23,6 +23,7 @@ from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ops.shapes import indexing as ix
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec import ast
+from mai.spec.ast_walk import names_of
 from mai.spec.diagnostics.edit import put
 from mai.spec.record import record
 from mai.spec.source import Span
@@ -181,4 +182,7 @@ def _sliced(e: Context, env: Environment, x: Value, item: ast.Slice, axis: int) 
     result = e.checked(item.span, [item.span], ix.Slice, x, axis=axis, start=start, stop=stop, step=step)
     if isinstance(result, Poison):
         raise Stop
-    return e.value(result, item.span)
+    cut = e.value(result, item.span)
+    if cut.type.shape[axis] == 0 and not names_of(item):
+        raise e.fail("index-out-of-range", item.span, f"this slice of an axis of {x.type.shape[axis]} is empty")
+    return cut

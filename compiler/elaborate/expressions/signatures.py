@@ -9,7 +9,7 @@ from mai.compiler.elaborate.bindings import POISON, Binding, BoundArgument, Envi
 from mai.compiler.elaborate.context import Context, LayerCall, Stop
 from mai.compiler.elaborate.errors.repairs import other_type, rounded_down, vocabulary
 from mai.compiler.elaborate.expressions.names import is_free
-from mai.compiler.elaborate.expressions.whole import is_whole
+from mai.compiler.elaborate.expressions.whole import count_labels, is_whole
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe, type_text
 from mai.compiler.ir.sizes import Size
@@ -176,9 +176,10 @@ class Signatures:
         """The labels as those of the parameter: inside the call they are below their number, which for tokens is the `vocab`."""
         if isinstance(written, ast.ClassType) and is_free(env, written.classes):
             assert isinstance(written.classes, ast.Name)
+            value = count_labels(self.e, value)
             if value.type.classes is None:
                 message = "this integer does not say how many classes there are"
-                help = "give it the type `class[10]`, for 10 labels; a time is no label: write `fourier(t, 32)` of it"
+                help = "write `clip(i, 0, 9)`, or give it the type `class[10]`, for 10 labels; a time is no label: write `fourier(t, 32)` of it"
                 raise self.e.fail("class-range", span, message, label="int", help=help)
             env.names[written.classes.id] = value.type.classes
             return value

@@ -8,17 +8,18 @@ from dataclasses import replace
 from mai.compiler.elaborate.bindings import Binding
 from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.expressions.tables import numbers_of
-from mai.compiler.ir.graph import Value
+from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Constant, Nested
-from mai.compiler.ir.types import DType
+from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise.clip import Clip
 from mai.compiler.ops.elementwise.conversion import StopGradient, ToInt, ToReal
 from mai.compiler.ops.elementwise.logic import Where
 from mai.compiler.ops.elementwise.rounding import ROUNDINGS
 from mai.compiler.ops.products.product import Einsum, Matmul
+from mai.compiler.ops.ranges import ANYTHING, Range, range_of, written
 from mai.compiler.ops.reductions.prod import Prod
 from mai.compiler.ops.reductions.running import Cumprod, Cumsum
 from mai.compiler.ops.reductions.sums import Max, Min, Sum
@@ -39,6 +40,7 @@ OF_ALL: frozenset[type[Operation]] = frozenset(
 )  # fmt: skip
 OF_REST = frozenset({Where})
 OF_FIRST = frozenset({Take, Pick, Gather})
+DEPTH, LARGEST_LABEL = 100, 2**31  # How many operations are looked at behind a label, and what a label may be.
 CHOOSE = "shapes are fixed: choose with `where(c, a, b)`"
 INDEX = "an index is a whole number"
 ROUND = "`int(x)` cuts a number to a whole one, `floor(x)` and `round(x)` give one"
@@ -108,6 +110,40 @@ def _classes(part: Binding) -> Size | None:
             max((c for c in own if isinstance(c, int)), default=None) if all(isinstance(c, int) for c in own) else None
         )
     return part + 1 if isinstance(part, int) and not isinstance(part, bool) and part >= 0 else None
+
+
+def count_labels(e: Context, value: Value) -> Value:
+    """Integers as labels, of as many classes as what computes them leaves: five, `clip(i - j, -2, 2) + 2`. As they are, if it leaves any."""
+    if value.type.classes is not None:
+        return value
+    e.looks_behind += 1
+    low, high = _range_of(value, {}, DEPTH)
+    if low < 0 or high > LARGEST_LABEL:
+        return value
+    label = e.builder.lead(value, ())
+    label.type = replace(label.type, classes=int(high) + 1)
+    return label
+
+
+def _range_of(value: Value, known: dict[Value, Range], depth: int) -> Range:
+    """Between which numbers a value lies, by the operations of which it is the result."""
+    if value not in known:
+        known[value] = _range_of_type(value.type) or _range_of_result(value.producer, known, depth) or ANYTHING
+    return known[value]
+
+
+def _range_of_type(type_: Type) -> Range | None:
+    if isinstance(type_.classes, int):
+        return 0.0, float(type_.classes - 1)
+    return (0.0, 1.0) if type_.dtype is DType.BOOL else None
+
+
+def _range_of_result(node: Node | None, known: dict[Value, Range], depth: int) -> Range | None:
+    if node is None or not depth or len(node.outputs) > 1:
+        return None
+    if node.op is Constant:
+        return written(Constant.of(node).value)
+    return range_of(node, [_range_of(v, known, depth - 1) for v in node.inputs]) if node.inputs else None
 
 
 def check_classes(e: Context, index: Value, size: Size, span: Span) -> None:

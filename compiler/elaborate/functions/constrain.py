@@ -111,8 +111,11 @@ def _read(e: Elaborator, argument: Arg) -> object:
             raise ValueError("it is no plain file")
         if path.stat().st_size > MAX_BYTES:
             raise ValueError("it is too large")
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise e.fail(
-            "answer-pattern", argument.span, f"there is no schema {path}: {getattr(error, 'strerror', None) or error}"
-        ) from error
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise e.fail("answer-pattern", argument.span, f"there is no schema {path}: {why}") from error
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise e.fail("answer-pattern", argument.span, f"the schema {path} is no JSON: {error}") from error

@@ -75,13 +75,15 @@ class Comparison:
 class Passed:
     """How far a file is from torch, relative, and what it gave in each trial.
 
-    `error` is the difference on the same steps, `apart` where each chooses its own: None if no solver does.
+    `error` is the difference on the same steps, `apart` where each chooses its own: None if no solver does. Of few bits `error` is that of whole
+    weights, and `moved` how far the real results of the file itself are from torch's, as a share of them; None where no more than roundings.
     """
 
     error: float
     comparisons: list[Comparison]
     apart: float | None = None
     warnings: tuple[Diagnostic, ...] = ()
+    moved: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,9 @@ class Gate:
         whole, unlike = self._run_whole(file, expected)
         passed = replace(self._whole_passed([*whole, *unlike]), comparisons=whole)
         if self.options.quantize is not None:  # Whole weights are compared; these are what is written.
-            return replace(passed, comparisons=self._few_bits(file, whole))
+            written = self._few_bits(file, whole)
+            moved = max((c.distance for c in written), default=0.0)
+            return replace(passed, comparisons=written, moved=moved if moved > TOLERANCE else None)
         precision = self.options.precision
         if precision == "float32":
             return passed

@@ -10,7 +10,7 @@ from mai.compiler.ir.signature import NUMBERS, Function, Kind, Section, tensor
 from mai.compiler.ops.backends import Onnx, V
 from mai.compiler.ops.elementwise.base import INTEGERS, Binary, Unary, flat
 from mai.compiler.ops.elementwise.exponential import Log
-from mai.compiler.ops.elementwise.rounding import Floor, Sign
+from mai.compiler.ops.elementwise.rounding import Sign
 
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
@@ -21,6 +21,8 @@ QUOTIENTS = (
     case(sample(3, 4, kind="whole"), sample(4, kind="natural")),
     case(sample(3, 4), sample(4, kind="positive")),
 )
+
+NEAR_WHOLE = (((-2.1, -0.7, 0.0, 0.7, 1.4, 2.1, 4.9, 6.3, 1e-30, 3e7), (0.7,)), ((2.1, -2.1, 1e-30, -1e-30), (-0.7,)))
 
 
 def share_of(larger: Term, smaller: Term) -> Term:
@@ -88,12 +90,17 @@ class FloorDivide(Binary):
 
     @staticmethod
     def onnx(op: Onnx[V], x: V, y: V) -> V:
-        """A division of integers cuts towards zero, which is the floor once the remainder is taken away."""
-        return op.Div(op.Sub(x, op.Mod(x, y)), y) if op.whole(x) else op.Floor(op.Div(x, y))
+        """A division of integers cuts towards zero, which is the floor once the remainder is taken away.
+
+        A quotient of reals is rounded, perhaps up to the next whole number, so that its floor would be one too many.
+        """
+        parts = op.Div(op.Sub(x, Modulo.onnx(op, x, y)), y)
+        return parts if op.whole(x) else op.Where(op.Equal(y, 0.0), op.Div(x, y), op.Round(parts))
 
     derivative = staticmethod(flat)
 
     cases = QUOTIENTS
+    extremes = NEAR_WHOLE
 
 
 class Modulo(Binary):
@@ -106,11 +113,16 @@ class Modulo(Binary):
 
     @staticmethod
     def onnx(op: Onnx[V], x: V, y: V) -> V:
-        return op.Mod(x, y) if op.whole(x) else op.Sub(x, op.Mul(y, op.Floor(op.Div(x, y))))
+        """What C's fmod leaves is exact, but of the sign of x."""
+        if op.whole(x):
+            return op.Mod(x, y)
+        rest = op.Mod(x, y, fmod=1)
+        return op.Where(op.Less(op.Mul(rest, op.Sign(y)), 0.0), op.Add(rest, y), rest)
 
-    derivative = staticmethod(lambda ct, y, a, b: (ct, -(ct * (a / b).emit(Floor))))
+    derivative = staticmethod(lambda ct, y, a, b: (ct, -(ct * a.emit(FloorDivide, b))))
 
     cases = QUOTIENTS
+    extremes = NEAR_WHOLE
 
 
 class Power(Binary):

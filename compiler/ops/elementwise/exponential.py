@@ -85,12 +85,12 @@ class Log1p(Unary):
         """By the rounded u = 1 + x: log(u) x / (u - 1), where the roundings cancel (Higham 2002, problem 1.5)."""
         u = op.Add(x, 1.0)
         rounded = op.Sub(u, 1.0)
-        is_one = op.Equal(rounded, 0.0)
-        return op.Where(is_one, x, op.Mul(op.Log(u), op.Div(x, op.Where(is_one, 1.0, rounded))))
+        ratio = op.Where(op.Equal(rounded, x), 1.0, op.Div(x, rounded))  # Of an infinite x, too.
+        return op.Where(op.Equal(rounded, 0.0), x, op.Mul(op.Log(u), ratio))
 
     derivative = staticmethod(lambda ct, y, x: ct / (1.0 + x))
     cases = (case(sample(3, 4, kind="positive")), case(sample(kind="positive")))
-    extremes = (((-0.99, -1e-6, -1e-12, 0.0, 1e-12, 1e-6, 1.0, 1e20),),)
+    extremes = (((-0.99, -1e-6, -1e-12, 0.0, 1e-12, 1e-6, 1.0, 1e20, 3e38),),)
 
 
 class Expm1(Unary):

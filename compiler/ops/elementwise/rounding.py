@@ -15,7 +15,7 @@ class Sign(Unary):
     function = Function("sign", Section.ELEMENTS)
 
     reference: Lowering = staticmethod(lambda np, x: np.sign(x))
-    torch: Lowering = staticmethod(lambda torch, x: torch.sign(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.where(x == x, torch.sign(x), x))
     onnx: Lowering = staticmethod(lambda op, x: op.Sign(x))
     derivative = staticmethod(flat)
 

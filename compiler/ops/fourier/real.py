@@ -72,6 +72,8 @@ class RealFourier(Operation):
 class RealInverse(Operation):
     """The n real numbers along an axis whose frequencies from 0 on are re + i im; those that are left out are zero.
 
+    Those above n // 2 are not read; where their number is known, they are refused.
+
     x_j = sum_k c_k (re_k cos(2 pi j k / n) - im_k sin(2 pi j k / n)) / n, where c_k is 1 for what is its own conjugate and 2 else.
     """
 
@@ -91,8 +93,6 @@ class RealInverse(Operation):
 
     @staticmethod
     def reference(np: Arrays, re: Tensor, im: Tensor, n: int, axis: int) -> Tensor:
-        if re.shape[axis] > n // 2 + 1:
-            raise ValueError(f"{n} numbers have the frequencies 0 to {n // 2}, here are {re.shape[axis]}")
         return np.fft.irfft(re + 1j * im, n, axis=axis)
 
     @staticmethod
@@ -156,7 +156,7 @@ def real_table(count: int) -> Matrix:
 
 def inverse_table(have: int, count: int) -> Matrix:
     """What the numbers are of the real parts, and then the imaginary ones: [2 have, n]."""
-    shares = [(1 if k == 0 or 2 * k == count else 2) / count for k in range(have)]
+    shares = [(2 * k <= count) * (1 if k == 0 or 2 * k == count else 2) / count for k in range(have)]
     parts = ((part, k) for part in (cos, _minus_sin) for k in range(have))
     return [[shares[k] * part(_angle(j * k, count)) for j in range(count)] for part, k in parts]
 
@@ -189,7 +189,8 @@ def _numbers(op: Onnx[V], parts: V, have: Scalar[V], count: Scalar[V]) -> V:
     """The numbers [rows, n] of the frequencies [rows, have, 2]: the real part of an inverse where each counts for its conjugate, too."""
     number, have, size = op.Range(0, op.scalar(have), 1), op.scalar(have), op.scalar(count)
     alone = op.Or(op.Equal(number, 0), op.Equal(op.Mul(number, 2), size))
-    counts = op.Unsqueeze(op.Where(alone, op.real(1.0), op.real(2.0)), op.ints([1]))
+    many = op.Where(op.Greater(op.Mul(number, 2), size), op.real(0.0), op.real(2.0))
+    counts = op.Unsqueeze(op.Where(alone, op.real(1.0), many), op.ints([1]))
     missing = op.Reshape(op.Sub(size, have), op.ints([1]))
     padded = op.Pad(op.Mul(parts, counts), op.Concat(op.ints([0, 0, 0, 0]), missing, op.ints([0]), axis=0))
     return op.Gather(transformed(op, padded, count, inverse=True), op.int(0), axis=-1)

@@ -121,7 +121,7 @@ def _cofactors(a: Term, count: int) -> Term:
 def _pivots(op: Onnx[V], a: V) -> tuple[V, V]:
     """The pivots of elimination, [N, n, 1], and the sign of its exchanges, [N, 1, 1]."""
     count = op.sizes(a)[-1]
-    rest, sign = kernels.eliminated(op, op.flat_lead(a, 2), count)
+    rest, sign = kernels.eliminated(op, kernels.marked(op, op.flat_lead(a, 2)), count)
     return kernels.diagonal(op, rest, kernels.Places(op, count)), sign
 
 

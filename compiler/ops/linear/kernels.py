@@ -87,6 +87,12 @@ def triangular(op: Onnx[V], a: V, b: V, count: Scalar[V], lower: bool) -> V:
     return x
 
 
+def marked(op: Onnx[V], a: V) -> V:
+    """Matrices [N, n, m], all of one NaN where a number of it is: the choice of a pivot might pass it over."""
+    size = op.ReduceL1(a, op.ints([1, 2]), keepdims=1)
+    return op.Where(op.Equal(size, size), a, NAN)
+
+
 def eliminated(op: Onnx[V], a: V, count: Scalar[V]) -> tuple[V, V]:
     """Gauss's elimination with partial pivoting, [N, n, m] with m at least n: the upper form, and the sign [N, 1, 1] of its exchanges."""
     places = Places(op, count)
@@ -109,7 +115,7 @@ def eliminated(op: Onnx[V], a: V, count: Scalar[V]) -> tuple[V, V]:
 
 def solution(op: Onnx[V], a: V, b: V, count: Scalar[V]) -> V:
     """X with A X = B; NaN where elimination meets a column of zeros."""
-    rest, _ = eliminated(op, op.Concat(a, b, axis=2), count)
+    rest, _ = eliminated(op, op.Concat(marked(op, a), b, axis=2), count)
     size = op.shape_vector([count])
     upper = op.Slice(rest, op.ints([0]), size, op.ints([2]))
     right = op.Slice(rest, size, op.ints([2**62]), op.ints([2]))

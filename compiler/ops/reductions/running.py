@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.ir.graph import Node, Value
-from mai.compiler.ir.operation import Lowering, ShapeError, case, sample
+from mai.compiler.ir.operation import Lowering, Operation, case, sample
 from mai.compiler.ir.signature import AXIS, NUMBERS, Function, Section, X
 from mai.compiler.ir.types import Type
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
-from mai.compiler.ops.elementwise.arithmetic import Add
+from mai.compiler.ops.elementwise.arithmetic import Add, Multiply
+from mai.compiler.ops.elementwise.logic import Greater
 from mai.compiler.ops.growing import Growing
 from mai.compiler.ops.reductions.base import Along
 from mai.compiler.ops.shapes.shape import Concat
 
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
+
+
+REAL, INT64 = 1, 7  # ONNX's numbers of float32 and int64.
 
 
 class Cumsum(Along):
@@ -48,15 +53,20 @@ class Cumsum(Along):
     @staticmethod
     def grown(g: Growing, node: Node) -> Value | None:
         """The state is the sum so far."""
-        (x,), axis = node.inputs, node.attributes["axis"]
-        if not g.grows(x, axis):
-            return None
-        if node.attributes["reverse"]:
+        if node.attributes["reverse"] and g.grows(node.inputs[0], node.attributes["axis"]):
             raise g.refused("sums up what is after every token")
-        before = g.state("sum", g.resized(x, axis, 1), 0)
-        result = g.emit(Add, before.value, g.emit(Cumsum, g.rows(x, 0), axis=axis))
-        before.next = g.ending(result, axis, 1)
-        return result
+        return _so_far(g, node, "sum", Add, 0)
+
+
+def _so_far(g: Growing, node: Node, name: str, join: type[Operation], neutral: int) -> Value | None:
+    """Of the rows of a turn, joined with the state: what the rows before have come to."""
+    (x,), axis = node.inputs, node.attributes["axis"]
+    if not g.grows(x, axis):
+        return None
+    before = g.state(name, g.resized(x, axis, 1), neutral)
+    result = g.emit(join, before.value, g.emit(node.op, g.rows(x, neutral), axis=axis))
+    before.next = g.ending(result, axis, 1)
+    return result
 
 
 class Cumprod(Along):
@@ -64,20 +74,14 @@ class Cumprod(Along):
 
     function = Function("cumprod", Section.ALONG, (X, AXIS), says="Running products.")
 
-    @classmethod
-    def shape(cls, x: Type, axis: int) -> Type:
-        if not isinstance(x.shape[axis], int):
-            raise ShapeError(
-                "dimension-unknown", "`cumprod` needs an axis whose size is known when the file is compiled", 0
-            )
-        return Type(x.dtype, x.shape)
-
     reference: Lowering = staticmethod(lambda np, x, axis: np.cumprod(x, axis=axis))
     torch: Lowering = staticmethod(lambda torch, x, axis: torch.cumprod(x, axis))
 
     @staticmethod
     def onnx(op: Onnx[V], x: V, axis: int) -> V:
-        size, rank, reach = op.size_along(x, axis), op.rank(x), 1
+        size, rank, reach = op.sizes(x)[axis], op.rank(x), 1
+        if not isinstance(size, int):
+            return _products(op, x, axis)
         while reach < size:
             head = op.Slice(x, op.ints([0]), op.ints([-reach]), op.ints([axis]))
             pads = [0] * (2 * rank)
@@ -86,13 +90,19 @@ class Cumprod(Along):
         return x
 
     @staticmethod
+    def grown(g: Growing, node: Node) -> Value | None:
+        """The state is the product so far."""
+        return _so_far(g, node, "product", Multiply, 1)
+
+    @staticmethod
     def derivative(ct: Term, y: Term, x: Term, axis: int) -> Term:
         """dL/dx_i = (x_1 ... x_{i-1}) r_i, where r_i = ct_i + x_{i+1} r_{i+1}: without a quotient, so right where x is 0.
 
         The recurrence takes ceil(log2(n)) rounds, as the products do: in each r_i takes in what is 1, 2, 4, ... places after.
         """
         size = x.shape[axis]
-        assert isinstance(size, int)
+        if not isinstance(size, int):
+            return before(y, axis) * _rest_of_any(ct, x, axis)
         rest, factor, reach = ct, _sooner(x, axis, 1), 1
         while reach < size:
             rest, factor = rest + factor * _sooner(rest, axis, reach), factor * _sooner(factor, axis, reach)
@@ -100,6 +110,28 @@ class Cumprod(Along):
         return before(y, axis) * rest
 
     cases = (*Along.cases, case(sample(2, 5, kind="sparse")), case(sample(1, 3), axis=-2))
+
+
+def _products(op: Onnx[V], x: V, axis: int) -> V:
+    """Those along an axis of which only the call knows the size: a round may be one too many, which multiplies by 1."""
+    last, size = op.ints([axis]), op.size_value(x, axis)
+
+    def turn(k: V, products: V) -> list[V]:
+        reach = op.Min(op.Pow(op.ints([2]), k), size)
+        head = op.Slice(products, op.ints([0]), op.Sub(size, reach), last)
+        return [op.Mul(products, op.Pad(head, op.Concat(reach, op.ints([0]), axis=0), 1.0, last))]
+
+    log2 = op.Div(op.Log(op.Cast(size, to=REAL)), math.log(2.0))
+    return op.turns(op.Add(op.Cast(log2, to=INT64), op.int(2)), [x], turn)[0]
+
+
+def _rest_of_any(ct: Term, x: Term, axis: int) -> Term:
+    """The same r for an axis of which only the call knows the size: r_i = sum_j ct_j x_{i+1} ... x_j, by all pairs of places."""
+    places = x.range(x.shape[axis])
+    pairs = (places, places.unsqueeze(-1)), (places.unsqueeze(-1), places)
+    is_later, is_sooner = (one.emit(Greater, other).unsqueeze(*range(axis + 1, 0)) for one, other in pairs)
+    products = is_later.where(x.unsqueeze(axis - 1), 1.0).emit(Cumprod, axis=axis)
+    return is_sooner.where(0.0, products * ct.unsqueeze(axis - 1)).sum((axis,))
 
 
 def _sooner(x: Term, axis: int, by: int) -> Term:

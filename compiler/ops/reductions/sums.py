@@ -9,11 +9,12 @@ from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Lowering, case, sample
 from mai.compiler.ir.signature import AXES, KEEP, NUMBERS, Function, Section, X
 from mai.compiler.ir.sizes import product
-from mai.compiler.ops.backends import Arrays, Tensor
+from mai.compiler.ops.backends import Arrays, Onnx, Operator, Tensor, V
 from mai.compiler.ops.elementwise.arithmetic import Divide
 from mai.compiler.ops.elementwise.conversion import StopGradient, ToReal
 from mai.compiler.ops.elementwise.exponential import Exp
 from mai.compiler.ops.growing import Growing
+from mai.compiler.ops.no_number import extreme
 from mai.compiler.ops.reductions.base import Reduction
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ def _extreme(ct: Term, y: Term, x: Term, axes: tuple[int, ...], keep: bool) -> T
     top, slope = (v if keep else v.unsqueeze(*axes) for v in (y, ct))
     is_top = x.equals(top)
     return slope * is_top / is_top.sum(axes, keep=True)
+
+
+def _onnx_extreme(op: Onnx[V], reduce: Operator[V], x: V, axes: tuple[int, ...], keep: bool) -> V:
+    if not axes:
+        return x
+    over = op.axes(x, axes)
+    return extreme(op, x, reduce(x, over, keepdims=int(keep)), lambda: op.ReduceL1(x, over, keepdims=int(keep)))
 
 
 class Sum(Reduction):
@@ -72,7 +80,7 @@ class Mean(Reduction):
 
 
 class Max(Reduction):
-    """The largest over axes, of reals or of whole numbers."""
+    """The largest over axes, of reals or of whole numbers; NaN if one of them is."""
 
     function = Function("max", Section.REDUCTIONS, (NUMBERS, AXES, KEEP))
 
@@ -81,15 +89,13 @@ class Max(Reduction):
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.max(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.amax(x, axes, keepdim=keep) if axes else x)
-    onnx: Lowering = staticmethod(
-        lambda op, x, axes, keep: op.ReduceMax(x, op.axes(x, axes), keepdims=int(keep)) if axes else x
-    )
+    onnx: Lowering = staticmethod(lambda op, x, axes, keep: _onnx_extreme(op, op.ReduceMax, x, axes, keep))
     derivative = staticmethod(lambda ct, y, x, axes, keep: _extreme(ct, y, x, axes, keep))
     cases = (*Reduction.cases, WHOLE)
 
 
 class Min(Reduction):
-    """The smallest over axes, of reals or of whole numbers."""
+    """The smallest over axes, of reals or of whole numbers; NaN if one of them is."""
 
     function = Function("min", Section.REDUCTIONS, (NUMBERS, AXES, KEEP))
 
@@ -98,9 +104,7 @@ class Min(Reduction):
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.min(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.amin(x, axes, keepdim=keep) if axes else x)
-    onnx: Lowering = staticmethod(
-        lambda op, x, axes, keep: op.ReduceMin(x, op.axes(x, axes), keepdims=int(keep)) if axes else x
-    )
+    onnx: Lowering = staticmethod(lambda op, x, axes, keep: _onnx_extreme(op, op.ReduceMin, x, axes, keep))
     derivative = staticmethod(lambda ct, y, x, axes, keep: _extreme(ct, y, x, axes, keep))
     cases = (*Reduction.cases, WHOLE)
 

@@ -10,6 +10,7 @@ from mai.compiler.ir.signature import ANY_X, AXIS, NUMBERS, Function, Kind, Sect
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import ordered
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
+from mai.compiler.ops.no_number import greatest
 from mai.compiler.ops.numbering import chosen, picked
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ class Gather(Operation):
 
 
 class TopPlaces(Operation):
-    """The places of the `count` largest elements along an axis, from the largest down; of equals, the first comes first."""
+    """The places of the `count` largest elements along an axis, from the largest down; of equals, the first comes first.
+
+    A NaN is above every number.
+    """
 
     attributes = {"axis": -1, "count": 1}
     along = staticmethod(ordered)
@@ -85,7 +89,9 @@ class TopPlaces(Operation):
 
     @staticmethod
     def reference(np: Arrays, x: Tensor, axis: int, count: int) -> Tensor:
-        return np.take(np.argsort(-x, axis=axis, kind="stable"), np.arange(count), axis=axis)
+        """Those from the smallest up, of x from its end, from the last back: so NaN is the largest, and equals keep their order."""
+        upwards = np.argsort(np.flip(x, axis), axis=axis, kind="stable")
+        return np.take(x.shape[axis] - 1 - np.flip(upwards, axis), np.arange(count), axis=axis)
 
     @staticmethod
     def torch(torch: Arrays, x: Tensor, axis: int, count: int) -> Tensor:
@@ -93,7 +99,7 @@ class TopPlaces(Operation):
 
     @staticmethod
     def onnx(op: Onnx[V], x: V, axis: int, count: int) -> V:
-        return op.several("TopK", 2, x, op.ints([count]), axis=axis, largest=1, sorted=1)[1]
+        return op.several("TopK", 2, greatest(op, x), op.ints([count]), axis=axis, largest=1, sorted=1)[1]
 
     cases = (
         case(sample(6), count=3),
@@ -106,7 +112,7 @@ class TopPlaces(Operation):
 
 @composed(Function("top_k", Section.ALONG, (NUMBERS, count("count"), AXIS)))
 def top_k(x: Term, count: int, axis: int) -> tuple[Term, Term]:
-    """The `count` largest elements along an axis, from the largest down, and their places: `(v, i) = top_k(x, 3)`.
+    """The `count` largest elements along an axis, from the largest down, and their places: `(v, i) = top_k(x, 3)`. NaN comes first.
 
     `count` is fixed when the file is compiled; for a share of an axis of any length, compare with an element of `sort(x)`.
     """

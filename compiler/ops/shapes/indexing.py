@@ -14,6 +14,7 @@ from mai.compiler.ops.along import ordered, same, summed, taken
 from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
 from mai.compiler.ops.elementwise.arithmetic import Add
 from mai.compiler.ops.growing import Growing
+from mai.compiler.ops.no_number import greatest
 from mai.compiler.ops.numbering import chosen, counted, kept, picked, reordered
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Slice(Operation):
             length: Size = len(range(*slice(first, last, stride).indices(size)))
         else:
             length = (last - first + stride - 1) // stride
-        if isinstance(length, int) and length < 1:
+        if isinstance(length, int) and length < 1 and not (isinstance(first, int) and first == last):
             raise ShapeError("index-out-of-range", f"this slice of an axis of {size} is empty", 0)
         position = x.rank + axis
         return Type(x.dtype, (*x.shape[:position], length, *x.shape[position + 1 :]), classes=x.classes)
@@ -230,7 +231,7 @@ def _read(torch: Arrays, x: Tensor, index: Tensor, axis: int) -> Tensor:
 
 
 class Argsort(Operation):
-    """The places of the elements along an axis from the smallest to the largest; of equals, the first comes first."""
+    """The places of the elements along an axis from the smallest to the largest; of equals, the first comes first, and NaN last."""
 
     function = Function("argsort", Section.ALONG, (NUMBERS, AXIS))
 
@@ -248,7 +249,7 @@ class Argsort(Operation):
     @staticmethod
     def onnx(op: Onnx[V], x: V, axis: int) -> V:
         count = op.Reshape(op.size_value(x, axis), op.ints([1]))
-        return op.several("TopK", 2, x, count, axis=axis, largest=0, sorted=1)[1]
+        return op.several("TopK", 2, greatest(op, x), count, axis=axis, largest=0, sorted=1)[1]
 
     cases = (case(sample(6)), case(sample(4, 3), axis=-2), case(sample(9, kind="int", high=3)))
 

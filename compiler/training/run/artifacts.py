@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 from pydantic_core import to_json
 from torch import Tensor
 
@@ -20,28 +22,42 @@ from mai.compiler.training.run import folder
 from mai.compiler.training.run.record import digest, write_record
 from mai.compiler.training.run.stage import BLOCKS, Stage, as_text
 from mai.runtime.files import write_atomically
+from mai.runtime.show.terminal import echo
 from mai.runtime.text.tokenizer import BYTES
+
+EXAMPLES = "examples"  # In a checkpoint's metadata.
 
 
 class Artifacts:
     """What one train block, which stands at a `stage` of its run, writes into the run's folder, `out`."""
 
-    def __init__(self, out: Path, program: Program, training: Training, stage: Stage, data: Dataset, seed: int) -> None:
+    def __init__(
+        self, out: Path, program: Program, training: Training, stage: Stage, data: Dataset, seed: int, batch: int
+    ) -> None:
         self.out, self.program, self.training, self.stage = out, program, training, stage
-        self.data, self.seed = data, seed
+        self.data, self.seed, self.batch = data, seed, batch
 
-    def prepare_folder(self, options: Options, batch: int, steps: int, device: str) -> None:
+    def prepare_folder(self, options: Options, steps: int, device: str) -> None:
         """From here on the folder is this run's: one that was there before makes room."""
         if not self.stage.is_begun:
             folder.make_room(self.out, self.program, options.data)
-            write_record(self.out, self.program, options, self.seed, batch, steps, device)
+            write_record(self.out, self.program, options, self.seed, self.batch, steps, device)
+        elif options.resume and self.stage.checkpoint is not None:
+            self._say_what_changed(self.stage.checkpoint, options)
         (self.out / folder.FAILURE).unlink(missing_ok=True)
         if self.data.tokenizer not in (None, BYTES):
             write_atomically(self.out / folder.TOKENIZER, str(self.data.tokenizer).encode())
 
+    def _say_what_changed(self, checkpoint: ck.Checkpoint, options: Options) -> None:
+        """What a run that goes on does not take from those that began it, or not from those that go on with it."""
+        if options.weights is not None:
+            echo(f"note: a run begins with weights of a file; that in {self.out} goes on with its own", err=True)
+        if checkpoint.metadata.get(EXAMPLES, self._examples) != self._examples:
+            echo(f"note: the run in {self.out} began with other examples: it goes on with these", err=True)
+
     def write_checkpoint(self, step: int, tensors: dict[str, Tensor], more: Mapping[str, str]) -> None:
         """Keep the state after a step of this block, which states `more` of itself."""
-        metadata = {**self._metadata, **self.stage.metadata(self.training.name), **more}
+        metadata = {**self._metadata, **self.stage.metadata(self.training.name), EXAMPLES: self._examples, **more}
         checkpoint = ck.Checkpoint(self.stage.before + step, tensors, metadata)
         ck.write(self.out, checkpoint, self.training.settings.checkpoints)
 
@@ -54,6 +70,14 @@ class Artifacts:
         if self.training.name is not None:
             metadata[BLOCKS] = as_text(self.stage.ended_with(self.training.name, steps, kept, validation))
         return ck.write_weights(self.out, weights, metadata)
+
+    @cached_property
+    def _examples(self) -> str:
+        """What tells these examples from others: those of the first step."""
+        digest = hashlib.sha256()
+        for name, rows in sorted(self.data.batch(0, self.batch).items()):
+            digest.update(name.encode() + np.ascontiguousarray(rows).tobytes())
+        return digest.hexdigest()
 
     @cached_property
     def _metadata(self) -> dict[str, str]:

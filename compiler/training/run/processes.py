@@ -7,9 +7,11 @@ So a step differs from one process's by the order of float32 sums alone, and a r
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
 
 import torch
 import torch.distributed as dist
@@ -144,9 +146,13 @@ def join_again() -> None:
 
 
 def leave_group() -> None:
-    """End the group's threads, if this process is in one: a program that ends with some of them is aborted."""
+    """End the group's threads, if this process is in one: a program that ends with some of them may be aborted.
+
+    They end when nothing refers to the group any more, also no run that is over and refers to itself.
+    """
     if dist.is_initialized():
         dist.destroy_process_group()
+    gc.collect()
 
 
 def looking_across(region: Region) -> Iterator[Node]:
@@ -172,11 +178,14 @@ def accelerator_of(device: str | None, precision: str) -> Accelerator:
         raise MaiError([Diagnostic("bad-setting", None, f"there is no precision `{precision}`", help=", ".join(MODES))])
     if precision == "fp16" and (device == "cpu" or not torch.cuda.is_available()):
         raise MaiError([Diagnostic("bad-setting", None, "fp16 needs a GPU", help="--precision bf16 runs on a CPU")])
+    if "RANK" in os.environ:
+        # Defaults of this module's functions are the group there is when it is imported, which they would never let go of.
+        import_module("torch.distributed.nn.functional")
+        atexit.register(leave_group)  # However the program ends: after an error, too.
     join_again()
     # Without being told of a CPU, accelerate does not join several processes there.
     on_cpu = device == "cpu" or not torch.accelerator.is_available()
     accelerator = Accelerator(cpu=on_cpu, mixed_precision=MODES[precision])
-    atexit.register(leave_group)  # However the program ends: after an error, too.
     if accelerator.distributed_type in SPLIT_MODELS:
         message = f"every process holds the whole model: {accelerator.distributed_type.value} is not supported"
         raise MaiError([Diagnostic("bad-setting", None, message, help="accelerate launch without it")])

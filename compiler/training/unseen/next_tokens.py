@@ -20,7 +20,7 @@ from mai.runtime.arrays import Array
 def text_changes(exports: Preparations, trained: Trained) -> list[Change]:
     """How the loss changes, where a text calibrates and the export that reads it gives a logit for each token that may be next."""
     options, program = exports.options, exports.program
-    if not options.calibrate or program.trainings or not _continues_texts(exports):
+    if not options.calibrate or program.trainings or not continues_texts(exports):
         return []
     pieces = pieces_of(exports, trained)
     if not _gives_logits(pieces):
@@ -33,7 +33,8 @@ def text_changes(exports: Preparations, trained: Trained) -> list[Change]:
     return [Change(None, before, after, same=float(np.mean(chosen == again)))]
 
 
-def _continues_texts(exports: Preparations) -> bool:
+def continues_texts(exports: Preparations) -> bool:
+    """Whether an export extends a text."""
     return any(node.op is Extend for graph in exports.program.exports.values() for node in graph.walk())
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 
 from mai.runtime.errors import ModelError
-from mai.runtime.model.manifest import Port
+from mai.runtime.inputs.arguments import unknown_name_error
+from mai.runtime.model.manifest import Port, Text
 from mai.runtime.serving.reading import read_json
 from mai.runtime.serving.sharing import SEED
 
 MOST_ANSWERS = 128
-LOGIT_BIAS = "logit_bias"
+LOGIT_BIAS, RESPONSE_FORMAT = "logit_bias", "response_format"
 MOST_DIGITS = 18  # Of a number that is a text: Python refuses to read thousands.
 MOST_LIKELIEST = 20  # Tokens of a turn whose log-probabilities are given.
 # What says nothing: programs send it by habit, whether a file knows it or not.
@@ -32,6 +33,21 @@ IGNORED = (
     "prompt_cache_key",
 )  # They say nothing of the answer.
 
+# Of a JSON schema: words that say nothing of values, what says that an object has no other properties, tables by names, and plain values.
+REMARKS, NO_OTHERS = ("title", "description", "examples", "$schema", "$id", "$comment"), ("additionalProperties", False)
+NAMED, VALUES = ("properties", "$defs", "definitions"), ("enum", "const", "default")
+Texts = str | list[str] | list[StrictInt] | list[list[StrictInt]]  # One or several, as texts or as tokens.
+OF_SPECS: Mapping[str, tuple[str, str]] = {
+    RESPONSE_FORMAT: (
+        "the form of answers is compiled into a file, and this one has none, or another",
+        'a line of the spec before `next ~`: z = constrain(z, x, schema = "answer.json")',
+    ),
+    "tool_choice": ("no call of a tool is forced here", "leave it out: the template tells the model of its `tools`"),
+    LOGIT_BIAS: (
+        "this file adds nothing to its logits",
+        "an input of the spec, `logit_bias: [vocab]`, that is added to them",
+    ),
+}  # What the spec of a file would have to say, and how.
 Content = str | list[dict[str, Any]] | None  # Of a message: a text, or parts, as `{"type": "text", "text": ...}`.
 
 
@@ -39,7 +55,7 @@ class StreamOptions(BaseModel):
     """What a stream tells besides."""
 
     model_config = ConfigDict(extra="ignore")
-    include_usage: bool = False
+    include_usage: StrictBool = False
 
 
 class Asked(BaseModel):
@@ -47,17 +63,22 @@ class Asked(BaseModel):
 
     model_config = ConfigDict(extra="allow")
     model: str
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    n: Annotated[int, Field(ge=1, le=MOST_ANSWERS)] = 1
+    max_tokens: Annotated[StrictInt, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[StrictInt, Field(ge=1)] | None = None
+    n: Annotated[StrictInt, Field(ge=1, le=MOST_ANSWERS)] = 1
     stop: str | list[str] | None = None
-    stream: bool = False
+    stream: StrictBool = False
     stream_options: StreamOptions | None = None
 
     @property
     def count(self) -> int | None:
-        """The most tokens of an answer; None: as many as the file says."""
-        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+        """The most tokens of an answer; None: as many as the file says. Raises `ModelError`: its two names say two numbers."""
+        said = {each for each in (self.max_tokens, self.max_completion_tokens) if each is not None}
+        if len(said) > 1:
+            raise ModelError(
+                "input-unknown", "`max_tokens` and `max_completion_tokens` are one number: say one of them"
+            )
+        return next(iter(said), None)
 
     @property
     def likeliest(self) -> int | None:
@@ -79,13 +100,46 @@ class Asked(BaseModel):
 class Completion(Asked):
     """`/v1/completions`: texts, or tokens, to go on from."""
 
-    prompt: str | list[str] | list[int] | list[list[int]]
-    logprobs: Annotated[int, Field(ge=0, le=MOST_LIKELIEST)] | bool | None = None
+    prompt: Texts
+    logprobs: Annotated[StrictInt, Field(ge=0, le=MOST_LIKELIEST)] | StrictBool | None = None
 
     @property
     def likeliest(self) -> int | None:
         """Of how many of the likeliest tokens of each turn the log-probabilities are wanted, too; None: of none, nor of those that were chosen."""
         return None if self.logprobs is None or self.logprobs is False else int(self.logprobs)
+
+
+def check_of_specs(values: Mapping[str, object], ports: Collection[str]) -> None:
+    """Raise `ModelError`, `input-unknown`, for what a file would have to be compiled with."""
+    for name, (why, help) in OF_SPECS.items():
+        if name in values and name not in ports:
+            raise ModelError("input-unknown", f"`{name}`: {why}", help)
+
+
+def is_form_of(text: Text, form: object) -> bool:
+    """Whether a `response_format` asks for what all answers of a file are: JSON, or JSON of the very schema that it was compiled with."""
+    if text.answers is None or not isinstance(form, dict):
+        return False
+    if form.get("type") == "json_object":
+        return text.answers.get("type") == "object"
+    wanted = form.get("json_schema")
+    if form.get("type") != "json_schema" or not isinstance(wanted, dict):
+        return False
+    return bool(_bare(wanted.get("schema")) == _bare(text.answers))
+
+
+def _bare(schema: Any) -> Any:
+    """A JSON schema without what says nothing of values, as clients add it: names, and that there are no other properties, which there never are."""
+    if isinstance(schema, list):
+        return [_bare(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    said = {name: value for name, value in schema.items() if name not in REMARKS and (name, value) != NO_OTHERS}
+    return {
+        name: {each: _bare(inner) for each, inner in value.items()} if name in NAMED and isinstance(value, dict)
+        else value if name in VALUES else _bare(value)
+        for name, value in said.items()
+    }  # fmt: skip
 
 
 class Message(BaseModel):
@@ -102,8 +156,8 @@ class Chat(Asked):
     messages: Annotated[list[Message], Field(min_length=1)]
     tools: list[dict[str, Any]] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
-    logprobs: bool | None = None
-    top_logprobs: Annotated[int, Field(ge=0, le=MOST_LIKELIEST)] | None = None
+    logprobs: StrictBool | None = None
+    top_logprobs: Annotated[StrictInt, Field(ge=0, le=MOST_LIKELIEST)] | None = None
 
     @property
     def likeliest(self) -> int | None:
@@ -112,19 +166,21 @@ class Chat(Asked):
             raise ModelError("input-range", "`top_logprobs` is told beside `logprobs`", '"logprobs": true')
         return (self.top_logprobs or 0) if self.logprobs else None
 
-    def plain_messages(self) -> list[dict[str, Any]]:
-        """The messages as a template reads them. Raises `ModelError`: a part of one is no text."""
-        return [m.model_dump(exclude_unset=True) | {"content": _text(m.content)} for m in self.messages]
-
 
 class Embedding(BaseModel):
     """`/v1/embeddings`: texts, or tokens, each of which gets a vector."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="allow")
     model: str
-    input: str | list[str] | list[int] | list[list[int]]
+    input: Texts
     encoding_format: Literal["float", "base64"] = "float"
-    dimensions: int | None = None
+    dimensions: StrictInt | None = None
+
+    def check_names(self) -> None:
+        """Raise `ModelError`, `input-unknown`, for a name that the route does not take: it would change nothing, without a word."""
+        for name, value in (self.model_extra or {}).items():
+            if name not in IGNORED and value is not None:
+                raise unknown_name_error(name, [each for each in type(self).model_fields if each != "model"])
 
 
 def biases(port: Port, by_token: Mapping[str, object]) -> list[float]:
@@ -161,12 +217,3 @@ def read_body(kind: type[Body], raw: bytes) -> Body:
     except ValidationError as error:
         first = error.errors()[0]
         raise ModelError("body-unreadable", f"`{first['loc'][0]}`: {first['msg']}") from error
-
-
-def _text(content: Content) -> str:
-    if not isinstance(content, list):
-        return content or ""
-    for part in content:
-        if part.get("type") != "text" or not isinstance(part.get("text"), str):
-            raise ModelError("input-dtype", f"a message has a part that is no text: {str(part.get('type'))[:40]!r}")
-    return "".join(part["text"] for part in content)

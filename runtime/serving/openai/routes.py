@@ -16,15 +16,28 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from mai.runtime.arrays import Array
-from mai.runtime.chat.template import UNAVAILABLE, render
+from mai.runtime.chat.template import UNAVAILABLE
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.own_arguments import SPECIAL_TOKENS
 from mai.runtime.serving.images import in_base64
 from mai.runtime.serving.metrics import Metrics
 from mai.runtime.serving.openai.answers import Answer, Wanted, room, seeded, streamed, take_count, together, whole
-from mai.runtime.serving.openai.bodies import LOGIT_BIAS, Asked, Chat, Completion, Embedding, biases, read_body
+from mai.runtime.serving.openai.bodies import (
+    LOGIT_BIAS,
+    RESPONSE_FORMAT,
+    Asked,
+    Chat,
+    Completion,
+    Embedding,
+    Texts,
+    biases,
+    check_of_specs,
+    is_form_of,
+    read_body,
+)  # fmt: skip
 from mai.runtime.serving.openai.forms import CHAT, COMPLETION, Form, usage
 from mai.runtime.serving.openai.likelihoods import Telling
+from mai.runtime.serving.openai.messages import prompt_of
 from mai.runtime.serving.options import Options
 from mai.runtime.serving.running import find, prepared
 from mai.runtime.serving.served import Served
@@ -59,7 +72,7 @@ async def completions(served: Files, options: Options, metrics: Metrics, request
     body = read_body(Completion, await request.body())
     one = _growing(served, body.model)
     count, values = _said(one, body)
-    prompts = await asyncio.to_thread(_prompts, one, _each(body.prompt, options))
+    prompts = await asyncio.to_thread(_prompts, one, _each(body.prompt, options, "there is no text to go on from"))
     wanted = [Wanted(one, prompt, count, body.n, body.stops, values, body.likeliest) for prompt in prompts]
     return await _answered(wanted, body, options, metrics, COMPLETION)
 
@@ -73,6 +86,9 @@ def _said(one: Served, body: Asked) -> tuple[int, dict[str, object]]:
     text, ports = one.model.manifest.text, {**one.model.inputs, **one.model.settings}
     assert text is not None
     values = body.values(ports, draws=one.model.manifest.draws)
+    if is_form_of(text, values.get(RESPONSE_FORMAT)):
+        values.pop(RESPONSE_FORMAT)
+    check_of_specs(values, ports)
     if text.prompt in values:
         raise ModelError("input-unknown", f"`{text.prompt}` is the text to go on from, which the request says already")
     if SPECIAL_TOKENS in values and SPECIAL_TOKENS not in ports:
@@ -97,10 +113,8 @@ async def chat_completions(served: Files, options: Options, metrics: Metrics, re
     chat, text = one.model.manifest.chat, one.model.manifest.text
     if chat is None or text is None:
         raise ModelError(UNAVAILABLE, f"{one.name} has no chat template", "/v1/completions goes on from a text")
-    messages = body.plain_messages()
-    variables = body.chat_template_kwargs or {}
     prompt = await asyncio.to_thread(
-        lambda: encode_text(one.model.prompt_port, render(chat, messages, body.tools, **variables), one.model.tokenizer)
+        lambda: encode_text(one.model.prompt_port, prompt_of(chat, body), one.model.tokenizer)
     )
     if not len(prompt):
         raise ModelError(UNAVAILABLE, "the chat template makes nothing of these messages")
@@ -115,10 +129,11 @@ async def embeddings(served: Files, options: Options, request: Request) -> Respo
     """A vector for each text."""
     body = read_body(Embedding, await request.body())
     one = find(served, body.model)
+    body.check_names()
     port = one.text_input
     if port is None:
         raise ModelError("input-unknown", f"{one.name} gives no vector for a text")
-    texts = _each(body.input, options)
+    texts = _each(body.input, options, "`input` has no text")
     embedded = await together([partial(_embedded, one, options, port.name, text) for text in texts], options.at_once)
     vectors = [vector for vector, _ in embedded]
     if body.dimensions not in (None, len(vectors[0])):
@@ -149,12 +164,12 @@ def _growing(served: Files, name: str) -> Served:
     return one
 
 
-def _each(prompt: str | list[str] | list[int] | list[list[int]], options: Options) -> list[Any]:
-    """One text or one row of tokens as a list of one; several as they are. Raises `ModelError` where there are none, or too many."""
+def _each(prompt: Texts, options: Options, none: str) -> list[Any]:
+    """One text or one row of tokens as a list of one; several as they are. Raises `ModelError`, with the words `none` where there are none, or for too many."""
     single = isinstance(prompt, str) or (bool(prompt) and isinstance(prompt[0], int))
     prompts: list[Any] = [prompt] if single else list(prompt)
     if not prompts:
-        raise ModelError("input-shape", "there is no text to go on from")
+        raise ModelError("input-shape", none)
     if len(prompts) > options.examples:
         raise ModelError("input-range", f"a request has at most {options.examples} texts here, this has {len(prompts)}")
     return prompts

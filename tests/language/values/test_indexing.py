@@ -41,6 +41,22 @@ def as_numpy(
     return [z[rows, y], pairs, slope, taken, x[i % 2, k, i], x[1, :, None, ...], x[..., 0][[1, 0], i], x[0, i % 4]]
 
 
+OTHERS = """
+export f(x: [4]) -> ([4, 3], [4]) {
+  y = zeros([4, 3])
+  repeat 4 as i { y = where(range(4)[:, None] == i, concat(x[:i], x[i + 1:]), y) }
+  return (y, grad(sum(y^2), x))
+}
+"""
+
+
+def test_all_but_one_are_taken_at_either_end(program: Maker) -> None:
+    x = np.arange(1.0, 5)
+    rows, slope = evaluate(forms.prepare(program(OTHERS).exports["f"]), {"x": x[None]}, {}, {})
+    np.testing.assert_array_equal(rows[0], [np.delete(x, i) for i in range(4)])
+    np.testing.assert_allclose(slope[0], 6 * x)
+
+
 def test_arrays_are_read_together(program: Maker, tmp_path: Path) -> None:
     spec, rng = program(TEXT), np.random.default_rng(0)
     inputs = {

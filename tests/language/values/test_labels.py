@@ -51,3 +51,33 @@ def test_a_number_beyond_the_vocabulary_is_none(tmp_path: Path, moved: str) -> N
     (diagnostic,) = check(path).diagnostics
     assert (diagnostic.slug, diagnostic.span and diagnostic.span.text) == ("class-range", moved)
     assert "does not fit `tokens[P]`: labels are 0 to 7" in diagnostic.message
+
+
+COUNTED = {
+    "clip(i, 0, 4)": 5,
+    "minimum(maximum(i, 1), 3)": 4,
+    "clip(range(4)[:, None] - range(4), -2, 2) + 2": 5,
+    "i % 5": 5,
+    "2 * (i % 5) + i % 2": 10,
+    "int(clip(10 * x, 0, 7))": 8,
+    "round(1.5 * tanh(x) + 1.5)": 4,
+    "floor(6.9999999 * sigmoid(x))": 8,
+    "sum(where(x > 0, 1, 0))": 5,
+    "minimum(cumsum(where(x > 0, 1, 0)), 3)": 4,
+    "(i % 3)[1:]": 3,
+}
+OPEN = ["i", "i // 2", "clip(i, -1, 4)", "i % -5", "maximum(i, 0)", "int(x)"]
+TABLE = 'export g(i: int[4], x: [4]) -> [2] {{ return sum(reduce(embed({label}, 2), "... d -> d", "sum")[None], axis = 0) }}'
+
+
+@pytest.mark.parametrize("label", COUNTED)
+def test_a_table_has_a_row_for_each_label_that_there_may_be(program: Callable[[str], Program], label: str) -> None:
+    (weight,) = program(TABLE.format(label=label)).weights.values()
+    assert weight.shape == (COUNTED[label], 2)
+
+
+@pytest.mark.parametrize("label", OPEN)
+def test_a_label_without_bounds_is_refused(tmp_path: Path, label: str) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(TABLE.format(label=label), encoding="utf-8")
+    assert check(path).diagnostics[0].slug == "class-range"

@@ -162,7 +162,8 @@ def test_a_text_calibrates_a_model_without_a_train_block(
 ) -> None:
     spec, calibrating = program(NET + PREDICT), text(tmp_path)
     whole, _ = compiled(spec, tmp_path / "whole", capsys)
-    near, _ = compiled(spec, tmp_path / "near", capsys, quantize="int4")
+    near, unmeasured = compiled(spec, tmp_path / "near", capsys, quantize="int4")
+    assert "is not measured: `--calibrate FILE` measures it on a text" in unmeasured
     chosen, said = compiled(spec, tmp_path / "chosen", capsys, quantize="int4", calibrate=(calibrating,))
     assert "codes are chosen by what 13 products read" in said
     assert "the loss on held-out data goes from" in said and "of the likeliest next tokens stay" in said

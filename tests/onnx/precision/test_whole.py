@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -185,6 +186,7 @@ def test_the_limit_holds_for_a_flow(program: Maker, tmp_path: Path) -> None:
     said = invoke(*arguments)
     assert said.exit_code == 0, said.output
     assert "the loss on held-out data goes from" in said.output
+    assert re.search(r"differs from torch by \de-\d\d with whole weights, by \d\.\d% with those of int8", said.output)
     assert operators(tmp_path / "spec.sample.onnx")["MatMulInteger"] == 12
 
 

@@ -203,8 +203,10 @@ def test_the_file_of_what_looks_ahead_computes_the_whole_text_again(program: Mak
         np.testing.assert_array_equal(row, alone)
 
 
-def test_what_grows_is_not_warned_of() -> None:
+def test_what_grows_is_not_warned_of(program: Maker) -> None:
     assert growing(causal_program("attention")) == []
+    end = "if vocab < 2 { h = h + mean(h, axis = 0) }"  # no node, in any turn
+    assert growing(program(spec(f"repeat 9 as i {{\n    h += sum(ones([i % 2 + 1]))\n    {end}\n  }}"))) == []
 
 
 @pytest.mark.parametrize("cache", GROWING)

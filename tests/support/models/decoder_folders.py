@@ -105,7 +105,7 @@ DECODERS = {
     "helium": Model("HeliumForCausalLM", "HeliumConfig", {**TEXT, "head_dim": 8}),
     "ernie4_5": Model("Ernie4_5ForCausalLM", "Ernie4_5Config", {**TEXT, "head_dim": 12}),
     "exaone4": Model("Exaone4ForCausalLM", "Exaone4Config", {
-        **TEXT, "num_hidden_layers": 4, "sliding_window": 5, "sliding_window_pattern": 4}),
+        **TEXT, "num_hidden_layers": 4, "sliding_window": 5, "sliding_window_pattern": 3}),
     "exaone4, whole": Model("Exaone4ForCausalLM", "Exaone4Config", {**TEXT, "sliding_window": None, "layer_types": ["full_attention"] * 2}),
     "opt": Model("OPTForCausalLM", "OPTConfig", {
         "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 48,

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from mai.compiler.data.batches import load
 from mai.compiler.data.sources.table import Table
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_table, read_blocks
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.tables import TableSummary
+from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
 
 OFFICE = "http://schemas.openxmlformats.org"
@@ -88,6 +90,31 @@ def test_cells_are_read_as_they_are_shown(tmp_path: Path) -> None:
     assert table.notes == ("without a line above the names of its columns: `Prices of 2024`",)
 
 
+@pytest.mark.parametrize(("text", "number"), [("1.231,70 €", "1231,7"), ("1,231.70 €", "1231.7"), ("k.A.", "1231.7")])
+def test_numbers_in_cells_have_the_sign_of_those_in_texts(text: str, number: str, tmp_path: Path) -> None:
+    """A number in a cell has no decimal sign, and agrees with whatever texts have."""
+    table = open_table(write(tmp_path / "a.xlsx", {"One": [["x"], [1231.7], [text], [3]]}), Stated())
+    assert cells_of(table) == {"x": [number, text, "3"]}
+    assert table.dialect.decimal == number[-2]
+
+
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [
+        ([["g", "x", None, "y"], [None, "in", 2023, None]], ["g", "x in", "x 2023", "y"]),
+        ([["Title"], ["g", "x", None, None], ["g", "a", "b", "c"]], ["g", "x a", "x b", "x c"]),
+        ([["g", "x", None, "y"]], ["g", "x", "y"]),
+    ],
+)
+def test_names_of_groups_stand_before_those_of_columns(
+    names: list[list[object]], columns: list[str], tmp_path: Path
+) -> None:
+    rows = [["a", 1.5, 2, 3], ["b", 4, 5, 6], ["c", 7, 8, 9]]
+    table = open_table(write(tmp_path / "a.xlsx", {"One": [*names, *rows]}), Stated())
+    assert [*table.columns.values()] == columns
+    assert cells_of(table)[columns[0]] == [*"abc"] and cells_of(table)[columns[1]] == ["1.5", "4", "7"]
+
+
 def test_a_value_that_is_merged_down_is_that_of_each_row(tmp_path: Path) -> None:
     rows = [["g", "x", "y"], ["a", 1, 2], [None, 3, 4], [None, 5, 6], ["b", 7, 8]]
     assert cells_of(open_table(write(tmp_path / "a.xlsx", {"One": rows}, "A2:A4"), Stated()))["g"] == [*"aaab"]
@@ -134,3 +161,19 @@ def test_without_a_reader_it_is_said_what_to_install(tmp_path: Path, monkeypatch
     with pytest.raises(MaiError) as caught:
         open_table(write(tmp_path / "a.xlsx", {"One": TABLE}), Stated())
     assert "mai-lang[sheets]" in str(caught.value.diagnostics[0].help)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [("sheet", "of spreadsheets"), ("separator", "of tables in text"), ("encoding", "of tables in text")],
+)
+def test_settings_that_say_nothing_of_a_file_are_refused(setting: str, said: str, tmp_path: Path) -> None:
+    sheet = write(tmp_path / "a.xlsx", {"One": [["x"], *[[k] for k in range(9)]]})
+    (tmp_path / "a.csv").write_text("x\n" + "1\n" * 9)
+    other, own = ("a.csv", sheet.name) if setting == "sheet" else (sheet.name, "a.csv")
+    value = {"sheet": "One", "separator": ";", "encoding": "latin-1"}[setting]
+    wrong, both = Table.of({"path": other, setting: value}), Table.of({"path": (other, own), setting: value})
+    both.check_files(tmp_path)
+    for look in (wrong.check_files, lambda base: load(wrong, {"x": Type(DType.REAL)}, 0, base)):
+        with pytest.raises(MaiError, match=f"`{setting}` is {said}, and .*{other} is none"):
+            look(tmp_path)
