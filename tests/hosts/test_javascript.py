@@ -520,6 +520,7 @@ REFUSED = [
     ({"x": [[1, 2], [3], [4, 5, 6]]}, "`x` is not a regular array: its rows differ in length"),
     ({"x": {"data": [1, 2, 3], "dims": [2, 2]}}, "`x` has 3 numbers, and [2, 2] are 4"),
     ({"x": {"data": [], "dims": [0, 2]}}, "the batch of `x` is empty"),
+    ({"x": {"data": [1, 2], "dims": "2"}}, "`x` is written { data, dims }: numbers in a list, and their sizes"),
     ({"x": [1, 1e300]}, "`x` is a real number (float32), this holds 1e+300"),
     ({"x": [1, 2], "seed": True}, "`seed` is a number, this is true"),
     ({"x": []}, "the batch of `x` is empty"),
