@@ -14,13 +14,13 @@ from types import MappingProxyType
 from mai.compiler.elaborate import elaborate
 from mai.compiler.elaborate.repeating.store import keeping, templates
 from mai.compiler.ir.graph import Graph
-from mai.compiler.ir.structure import DERIVATIVES, Extend
+from mai.compiler.ir.structure import DERIVATIVES, Extend, Integrate
 from mai.compiler.mending import Checked, with_edits
 from mai.compiler.passes.analyses.constant_ranges import may_overflow
 from mai.compiler.passes.analyses.extent import oversized
 from mai.compiler.passes.analyses.tensor_sizes import LARGEST_TENSOR, enormous
 from mai.compiler.program import Program
-from mai.compiler.solvers import takes_derivatives, takes_increments
+from mai.compiler.solvers import takes_derivatives
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
 from mai.spec.parsing.parse import load_source, parse
@@ -127,7 +127,7 @@ def _fits(program: Program, report: Reporter) -> bool:
 def _check_derivatives(program: Program, report: Reporter) -> None:
     """Derivatives are taken by a pass, which may find an operation that has none; methods for noise take some of their own."""
     for graph in _graphs(program):
-        if any(node.op in DERIVATIVES or takes_derivatives(node) or takes_increments(node) for node in graph.walk()):
+        if graph.has(*DERIVATIVES) or (graph.has(Integrate) and any(map(takes_derivatives, graph.walk()))):
             from mai.compiler.passes.ahead import check_derivatives
 
             try:

@@ -125,7 +125,7 @@ def build_program(source: str, flags: Sequence[str], library: Path, folder: Path
         raise Missing(f"there is no {flags[0]} here")
     include = next((h for h in _header_folders() if (h / "onnxruntime_c_api.h").exists()), None)
     if include is None:
-        raise Missing("no onnxruntime_c_api.h: Debian has it in libonnxruntime-dev; ORT_INCLUDE may name its folder")
+        raise Missing("no onnxruntime_c_api.h: a release of ONNX Runtime has it; ORT_INCLUDE may name its folder")
     program, soname = folder / Path(source).stem, folder / "libonnxruntime.so.1"
     if not soname.exists():
         soname.symlink_to(library)

@@ -42,7 +42,7 @@ ByOption = Annotated[
 GoalOption = Annotated[
     Literal["min", "max"] | None,
     Option(
-        help="Whether a small figure is good (min) or a large one (max); by default as the spec says, else min.",
+        help="Whether a small figure is good (min) or a large one (max); by default as the spec or the figure's name says, as of `auc`, else min.",
         show_default=False,
     ),
 ]

@@ -240,13 +240,16 @@ def _program(
     written = only(file, ast.Data, "data", report)
     data = elaborate_data(written, modules[True], report, path.parent, override)
     weights: dict[str, Weight] = {}
-    lets = elaborate_data_lets(file, modules[False], data, report, weights)
-    share_data_lets(modules[False], modules.values())
+    lets: dict[str, Graph] = {}
+    if written is not None:
+        lets = elaborate_data_lets(file, modules[False], data, report, weights)
+        share_data_lets(modules[False], modules.values())
     exports = _exports(file, modules[False], data, report, weights)
     trainings = elaborate_trainings(file, read_again, modules, data, report, weights)
     claims = _claims(file, modules[False], data, report, weights)
     _check_unused(file, modules, report)
-    explain_sizes(data, written, report)
+    if written is not None:
+        explain_sizes(data, written, report)
     if report.failed:
         return None
     copies = _copies(weights)

@@ -27,7 +27,8 @@ class Quotient:
     denominator: int
 
     def __str__(self) -> str:
-        return f"({self.numerator}) // {self.denominator}"
+        shown = str(self.numerator)
+        return f"({shown}) // {self.denominator}" if " " in shown else f"{shown} // {self.denominator}"
 
 
 Atom = str | Quotient

@@ -6,7 +6,7 @@ from mai.compiler.ir.graph import Graph, Node
 from mai.compiler.ir.rewrite import Copier, copy_graph, made_in
 from mai.compiler.ir.structure import DERIVATIVES, Integrate
 from mai.compiler.passes.loops.unroll import unroll
-from mai.compiler.solvers import takes_derivatives, takes_increments
+from mai.compiler.solvers import takes_derivatives
 
 TURNS = 2  # Of a `repeat`, where only what can be done with it is asked: a turn, and one that has another before it.
 
@@ -23,7 +23,7 @@ def check_derivatives(graph: Graph) -> None:
     check_turns(graph)
     plain = unroll(graph, at_most=TURNS)
     moving = {v for n in plain.walk() if n.op is Integrate for region in n.regions for v in made_in(region)}
-    derives = any(takes_derivatives(n) or takes_increments(n) for n in plain.walk())
+    derives = any(map(takes_derivatives, plain.walk()))
     inside = not derives and all(
         moving.issuperset(n.inputs[1 : 1 + len(n.inputs) // 2]) for n in plain.walk() if n.op in DERIVATIVES
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def predict(
     Args:
         model: its inputs are columns of the table by their names; it draws with `seed` for the first `batch` rows, with the next one
             for the rows after them, and so on.
-        source, target: a folder of images, or tables: csv, tsv, jsonl, parquet or feather, by their endings; text packed with gz. A csv file
+        source, target: a folder of images, or tables: csv, tsv, jsonl, parquet, feather or a spreadsheet, by their endings; text packed with gz. A csv file
             is written as one that is read, with its separator, decimal sign and letters. Columns of
             a csv file that hold numbers alone are numbers where the target has types.
         settings: of the file, the same for all rows.
@@ -96,8 +97,14 @@ def predict(
 
 
 def _form_of(table: TableFile | None) -> Dialect:
-    """How a csv file of answers is written: as the one that was read."""
-    return table.dialect if table is not None and table.kind == "csv" else COMMAS
+    """How a csv file of answers is written: as the one that was read, or as the numbers of the sheet."""
+    if table is None or table.kind not in ("csv", "sheet"):
+        return COMMAS
+    return (
+        table.dialect
+        if table.kind == "csv" or table.dialect.decimal == "."
+        else replace(COMMAS, separator=";", decimal=",")
+    )
 
 
 def _kept(source: Path, columns: Sequence[str], keep: Sequence[str] | None) -> list[str]:

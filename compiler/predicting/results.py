@@ -23,6 +23,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.files.arrow_types import decoded
 from mai.compiler.data.tables.dialect import Dialect
 from mai.compiler.data.tables.numerals import Decimal
+from mai.compiler.predicting.sheets import write_sheet
 from mai.runtime.inputs.labels import label_names, result_names
 
 if TYPE_CHECKING:
@@ -228,4 +229,4 @@ def _jsonl(stream: IO[bytes]) -> Iterator[Write]:
     yield write
 
 
-FORMS = {".parquet": _parquet, ".feather": _feather, ".jsonl": _jsonl}
+FORMS = {".parquet": _parquet, ".feather": _feather, ".jsonl": _jsonl, ".xlsx": write_sheet}

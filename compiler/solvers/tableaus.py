@@ -315,6 +315,9 @@ def takes_increments(node: Node) -> bool:
 
 
 def takes_derivatives(node: Node) -> bool:
-    """Whether an integral takes derivatives for itself: of its velocity, or of the condition that ends it."""
+    """Whether an integral takes derivatives for itself: of its velocity, of the factor of its noise, or of the condition that ends it."""
     integral = node.structure
-    return isinstance(integral, Integrate) and (integral.until or SOLVERS[integral.method].implicit)
+    if not isinstance(integral, Integrate):
+        return False
+    solver = SOLVERS[integral.method]
+    return integral.until or solver.implicit or solver.stochastic

@@ -17,6 +17,7 @@ from mai.compiler.training.run.record import digest
 from mai.compiler.training.settings import Best
 from mai.runtime.files import write_atomically
 from mai.runtime.run_folders.comparison import SWEEP
+from mai.runtime.run_folders.goals import usual_direction
 from mai.runtime.run_folders.summary import summary
 from mai.runtime.run_folders.tables import Row, as_values, pooled
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -57,7 +58,7 @@ def goal_of(program: Program, by: str | None, direction: str | None) -> Goal:
     """
     training = program.trainings[-1]
     kept = training.settings.keep
-    usual = (kept.metric, kept.goal) if isinstance(kept, Best) else ("loss", "min")
+    usual = (kept.metric, kept.direction) if isinstance(kept, Best) else ("loss", "min")
     names = ["loss", *(report.name for report in training.reports)]
     if by is not None and by not in names:
         guess = closest(by, names)
@@ -65,7 +66,7 @@ def goal_of(program: Program, by: str | None, direction: str | None) -> Goal:
         message = f"`{by}` is no figure of {program.name}: it has {', '.join(names)}"
         raise MaiError([Diagnostic("unknown-name", None, message, help=help)])
     figure = by or usual[0]
-    return Goal(figure, direction or (usual[1] if figure == usual[0] else "min"))
+    return Goal(figure, direction or (usual[1] if figure == usual[0] else usual_direction(figure)))
 
 
 class Sweep:

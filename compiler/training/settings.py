@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol, Self
 
 from mai.compiler.registry import Registry
 from mai.compiler.training.samples import SAMPLES, Sample
+from mai.runtime.run_folders.goals import Direction, usual_direction
 from mai.spec.setting_types import Wrong
 from mai.spec.settings import MANY, Choice, Settings, setting
 
@@ -112,13 +113,19 @@ class Last(Kept):
 class Best(Kept):
     """Those of the least loss on the held-out examples, or of the best `metric`, a number that the block reports: `best(auc, max)`.
 
-    With `patience`, training ends where none was better for so many steps.
+    Without `max` or `min`, the name of the metric tells which is best: the largest `auc`, the least `loss`. With `patience`, training ends
+    where none was better for so many steps.
     """
 
     name: ClassVar[str] = "best"
     metric: str = "loss"
-    goal: Literal["min", "max"] = "min"
+    goal: Literal["min", "max"] | None = None
     patience: int | None = setting(default=None, ge=1, le=MANY)
+
+    @property
+    def direction(self) -> Direction:
+        """Whether the least or the largest is the best."""
+        return self.goal or usual_direction(self.metric)
 
 
 class Checkpoints(Settings, ABC):

@@ -107,10 +107,24 @@ def empty_ranges(subject: Subject) -> Iterator[Diagnostic]:
 
 def tiny_numbers(subject: Subject) -> Iterator[Diagnostic]:
     """`x + 1e-60`, which is x: float32 has no such number."""
-    for node in (n for graph in subject.graphs for n in graph.walk() if n.op is Constant):
-        for number in (n for n in numbers_of(Constant.of(node).value) if 0 < abs(n) < LEAST_REAL / 2):
+    for span, number in _written_numbers(subject):
+        if 0 < abs(number) < LEAST_REAL / 2:
             said = f"{number:g} is 0 in a file: the least float32 is {LEAST_REAL:.2g}"
-            yield warning("number-too-small", node.span, said, help="with all its digits, the least is 1.2e-38")
+            yield warning("number-too-small", span, said, help="with all its digits, the least is 1.2e-38")
+
+
+def _written_numbers(subject: Subject) -> Iterator[tuple[Span | None, Number]]:
+    """Each number that files have, with its place: constants, first values of weights, defaults of settings."""
+    for graph in subject.graphs:
+        for node in (n for n in graph.walk() if n.op is Constant):
+            yield from ((node.span, number) for number in numbers_of(Constant.of(node).value))
+    for weight in subject.program.weights.values():
+        yield from ((weight.span, number) for number in weight.init.numbers)
+    for export in subject.functions:
+        exported = subject.program.exports.get(export.name.id)
+        settings = exported.settings if exported is not None else {}
+        for parameter in (p for p in export.parameters if p.name.id in settings):
+            yield parameter.span, settings[parameter.name.id].default
 
 
 def large_tensors(subject: Subject) -> Iterator[Diagnostic]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mai.compiler.ir.graph import Graph, Node, Value
-from mai.compiler.ir.sizes import substitute, symbols
+from mai.compiler.ir.sizes import Size, substitute, symbols
 from mai.compiler.ir.structure import Extend
+from mai.compiler.ir.types import DType
+from mai.compiler.ops.elementwise.arithmetic import Subtract
 from mai.compiler.ops.products.attention import Attention
-from mai.compiler.ops.shapes.indexing import Slice
+from mai.compiler.ops.products.convolution import Conv
+from mai.compiler.ops.products.product import Einsum, Matmul
+from mai.compiler.ops.reductions.base import Reduction
+from mai.compiler.ops.reductions.running import Cumsum
+from mai.compiler.ops.reductions.softmax import Softmax
+from mai.compiler.ops.shapes.flip import Flip
+from mai.compiler.ops.shapes.indexing import Slice, Take
+from mai.compiler.ops.shapes.one_hot import OneHot
 from mai.compiler.passes.text.growth import longest
 from mai.compiler.warnings.dataflow import Dataflow
 from mai.compiler.warnings.losses import scored
@@ -16,6 +25,7 @@ from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, Edit
 from mai.spec.diagnostics.edit import put
+from mai.spec.record import record
 
 
 def long_texts(subject: Subject) -> Iterator[Diagnostic]:
@@ -44,19 +54,22 @@ def _too_long(export: ast.Function, node: Node, count: int, most: int) -> Diagno
 
 
 def seen_answers(subject: Subject) -> Iterator[Diagnostic]:
-    """Attention without a mask in a net that is trained on the tokens that come next: each place looks at its answer."""
+    """A net that is trained on the tokens that come next, and in which each place looks at its answer."""
     if subject.training is None:
         return
-    flow = Dataflow(subject.training.graph)
+    flow, seen = Dataflow(subject.training.graph), set[Node]()
     for _, logits, label in scored(flow):
         text = _continued(flow, label)
         if text is None:
             continue
-        for node in (v.producer for v in flow.behind(logits)):
-            if node is not None and node.op is Attention and _looks_ahead(flow, node, text, label):
-                said = "every token looks at all others here, also at the next one, which the loss asks for"
-                help = "tokens look at those before them alone with `causal = true`"
-                yield warning("seen-answers", node.span, said, help=help, edits=_causal(node, help))
+        rows = flow.seen_through(label).type.physical[-1]
+        ahead = Ahead(flow, text, rows)
+        for node in [n for v in flow.behind(logits) if (n := v.producer) is not None and n not in seen]:
+            found = next((kind for kind in LOOKING_AHEAD if kind.holds(ahead, node)), None)
+            if found is not None:
+                seen.add(node)
+                edits = _causal(node, found.help) if node.op is Attention else []
+                yield warning("seen-answers", node.span, found.says, help=found.help, edits=edits)
 
 
 def _continued(flow: Dataflow, label: Value) -> Value | None:
@@ -68,12 +81,86 @@ def _continued(flow: Dataflow, label: Value) -> Value | None:
     return field if field in flow.graph.inputs else None
 
 
-def _looks_ahead(flow: Dataflow, node: Node, text: Value, label: Value) -> bool:
-    """Whether each place of a text looks at all places of it."""
-    queries, keys = node.inputs[:2]
-    rows = flow.seen_through(label).type.physical[-1]
-    is_along = queries.type.shape[-2] == keys.type.shape[-2] == rows
-    return not node.attributes["causal"] and is_along and all(text in flow.behind(v) for v in (queries, keys))
+class Ahead:
+    """What a text of `rows` places becomes in a net: vectors of its tokens, and what is computed of these."""
+
+    def __init__(self, flow: Dataflow, text: Value, rows: Size) -> None:
+        self.flow, self.text, self.rows = flow, text, rows
+        self.vectors: set[Value] = set()
+        for node in flow.nodes:
+            if self._reads_tokens(node) or not self.vectors.isdisjoint(node.reads()):
+                states = [v for region in node.regions for v in region.inputs]
+                self.vectors.update(v for v in (*node.outputs, *states) if v.type.dtype is DType.REAL)
+
+    def _reads_tokens(self, node: Node) -> bool:
+        """Whether rows of a table are read by the text's tokens."""
+        return node.op in (Take, OneHot) and self.text in self.flow.behind(node.inputs[-1])
+
+    def along(self, value: Value) -> int | None:
+        """The axis of places, from the end, of a value that is computed of the text; None where there is none, or another of its size."""
+        physical = value.type.physical
+        axes = [axis for axis in range(-len(physical), 0) if physical[axis] == self.rows]
+        return axes[0] if value in self.vectors and len(axes) == 1 else None
+
+    def is_of_pairs(self, value: Value) -> bool:
+        """Whether a value has a number for each place beside each."""
+        return value.type.shape[-2:] == (self.rows, self.rows)
+
+    def looks_at_all(self, node: Node) -> bool:
+        """Attention without a mask."""
+        if node.op is not Attention or node.attributes["causal"]:
+            return False
+        sides = node.inputs[:2]
+        return all(v.type.shape[-2] == self.rows and self.text in self.flow.behind(v) for v in sides)
+
+    def reduces(self, node: Node) -> bool:
+        """A sum, or another one number, of all places."""
+        return issubclass(node.op, Reduction) and self.along(node.inputs[0]) in node.attributes["axes"]
+
+    def turns_round(self, node: Node) -> bool:
+        """A text from its end, sums from there, or a loop that reads it so: `x[P - 1 - t]`."""
+        if node.op is Take:
+            maker = self.flow.source(node.inputs[-1])
+            is_back = maker is not None and maker.op is Subtract and self.flow.source(maker.inputs[1]) is None
+            return is_back and self.along(node.inputs[0]) == node.attributes["axis"]
+        if node.op not in (Flip, Cumsum) or not node.attributes.get("reverse", True):
+            return False
+        return bool(self.along(node.inputs[0]) == node.attributes["axis"])
+
+    def sees_beyond(self, node: Node) -> bool:
+        """Windows that reach to places after their own."""
+        if node.op is not Conv or self.along(node.inputs[0]) != -1 or node.output.type.shape[-1] != self.rows:
+            return False
+        width, (before, _) = node.inputs[1].type.shape[-1], node.attributes["padding"][-1]
+        return isinstance(width, int) and (width - 1) * node.attributes["dilation"][-1] > before
+
+    def weighs_all(self, node: Node) -> bool:
+        """A softmax of products of all pairs, beside which no table of pairs is made of positions."""
+        if node.op is not Softmax or not self.is_of_pairs(node.inputs[0]) or node.inputs[0] not in self.vectors:
+            return False
+        tables = [v for v in self.flow.behind(node.inputs[0]) if self.is_of_pairs(v)]
+        products = [v.producer for v in tables if v.producer is not None and v.producer.op in (Matmul, Einsum)]
+        is_product = any(len(n.inputs) == 2 and self.vectors.issuperset(n.inputs) for n in products)
+        return is_product and all(v in self.vectors for v in tables)
+
+
+@record
+class Kind:
+    """One way to look at later places: when a node does it, and what is said of it."""
+
+    holds: Callable[[Ahead, Node], bool]
+    says: str
+    help: str
+
+
+ASKED = "also at the next one, which the loss asks for"
+LOOKING_AHEAD = (
+    Kind(Ahead.looks_at_all, f"every token looks at all others here, {ASKED}", "tokens look at those before them alone with `causal = true`"),
+    Kind(Ahead.weighs_all, f"every token looks at all others here, {ASKED}", "tokens look at those before them alone with `masked(scores, range(P)[:, None] >= range(P))`"),
+    Kind(Ahead.reduces, "this is one number of all tokens, also of the next ones, which the loss asks for", "`cumsum(h, axis = 0) / (range(P) + 1)[:, None]` is the mean of the tokens so far"),
+    Kind(Ahead.turns_round, "this begins at the end of the text, with the tokens that the loss asks for", "a net that writes a text reads it forwards alone"),
+    Kind(Ahead.sees_beyond, f"a window reaches to tokens after its own here, {ASKED}", "`padding = \"causal\"` and `causal_conv(h, d, 3)` see those before alone"),
+)  # fmt: skip
 
 
 def _causal(node: Node, words: str) -> list[Edit]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def runs(
     folders: Annotated[list[Path] | None, Argument(help="Folders of runs, or folders that hold some; by default runs.", show_default=False)] = None,
     by: Annotated[str | None, Option(help="The figure to sort by; by default the loss, or what a sweep says.", show_default=False)] = None,
-    goal: Annotated[Literal["min", "max"] | None, Option(help="Whether a small figure is good (min) or a large one (max); by default min, or what a sweep says.", show_default=False)] = None,
+    goal: Annotated[Literal["min", "max"] | None, Option(help="Whether a small figure is good (min) or a large one (max); by default what a sweep or the name says, as of `auc`.", show_default=False)] = None,
     out: Annotated[Path | None, Option(help="A picture of all learning curves (.png .svg .pdf).", show_default=False)] = None,
     json: Annotated[bool, Option("--json", help="Print everything as json.")] = False,
 ) -> None:  # fmt: skip
@@ -26,9 +26,9 @@ def runs(
     Each row shows how far a run is, its settings where they differ, and its figures, on held-out examples if there are any. If several runs
     differ in the seed alone, or in the fold of a sweep, a second table has their means and deviations.
 
-    mai runs                                    all runs in the folder runs
+    mai runs                                     all runs in the folder runs
 
-    mai runs runs/a runs/b --by auc --goal max  two of them, by a figure of the spec
+    mai runs runs/a runs/b --by size --goal max  two of them, by a figure of the spec
     """
     from mai.runtime.run_folders.comparison import (
         check_figure,

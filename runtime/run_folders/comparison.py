@@ -9,6 +9,7 @@ from typing import Any
 
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import unknown_name_error
+from mai.runtime.run_folders.goals import usual_direction
 from mai.runtime.run_folders.summary import Summary, is_run, summary
 from mai.runtime.run_folders.tables import Row, pooled, sorted_rows
 from mai.runtime.show.terminal import aligned
@@ -37,11 +38,11 @@ def read_runs(folders: Sequence[Path]) -> list[Summary]:
 
 
 def goal_in(folders: Sequence[Path], by: str | None, goal: str | None) -> tuple[str, str]:
-    """The figure to sort by and its direction: as asked, or as the sweep in a folder says, or the least loss."""
+    """The figure to sort by and its direction: as asked, or as the sweep in a folder or the figure's name says, or the least loss."""
     stated = _sweep_in(folders).get("goal", {})
     usual = (str(stated.get("figure", "loss")), str(stated.get("direction", "min")))
     figure = by or usual[0]
-    return figure, goal or (usual[1] if figure == usual[0] else "min")
+    return figure, goal or (usual[1] if figure == usual[0] else usual_direction(figure))
 
 
 def folds_in(folders: Sequence[Path]) -> list[str]:

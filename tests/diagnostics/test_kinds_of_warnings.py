@@ -62,6 +62,12 @@ NEXT = (
     "  h += attention({})\n  return linear(h, vocab)\n}}\ntrain(steps = 5) {{ minimize mean({}) }}\n"
 )
 AFTER = "cross_entropy(f(x[:-1]), x[1:])"
+MIXED = (
+    "const vocab = 256\ndata x: tokens[17] from text()\nnet f(x: tokens[P]) -> [P, vocab] {{\n  h = embed(x, 8)\n"
+    "{}\n  return linear(h, vocab)\n}}\ntrain(steps = 5) {{ minimize mean(cross_entropy(f(x[:-1]), x[1:])) }}\n"
+)
+TURN = "  s = zeros([8])\n  repeat P shared as t {{ s = tanh(s + h[{}]) }} keep s as ss\n  h = {}"
+BY_HAND = "  h += softmax({}) @ h"
 CASES: dict[str, tuple[str, list[str]]] = {
     "the data in another order": (
         LABELLED + train("x0 ~ normal([2])", "(a, b) = couple(2 * x, x0)", "minimize sum((f(b, y) - a)^2)"), ["coupled-data"],
@@ -170,9 +176,28 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "attention to what is before": (NEXT.format("h, 2, causal = true", AFTER), []),
     "attention to something else": (NEXT.format("h, 2, memory = zeros([3, 8])", AFTER), []),
     "attention in a loss of the tokens themselves": (NEXT.format("h, 2", "cross_entropy(f(x), x)"), []),
+    "a mean of all places": (MIXED.format("  h += mean(h, axis = 0)"), ["seen-answers"]),
+    "the largest of all places": (MIXED.format("  h += max(h, axis = 0, keep = true)"), ["seen-answers"]),
+    "a mean of those so far": (MIXED.format("  h += cumsum(h, axis = 0) / (range(P) + 1)[:, None]"), []),
+    "a mean of each place": (MIXED.format("  h += mean(h, axis = -1, keep = true)"), []),
+    "how many places are one token": (MIXED.format("  h += sum(where(x == 3, 1, 0))"), []),
+    "windows around each place": (MIXED.format("  h += conv1d(h', 8, 3)'"), ["seen-answers"]),
+    "windows before each place": (MIXED.format('  h += conv1d(h\', 8, 3, padding = "causal")\'\n  h += causal_conv(h, 8, 3)'), []),
+    "a text turned round": (MIXED.format("  h += flip(cumsum(flip(h, axis = 0), axis = 0), axis = 0)"), ["seen-answers"] * 2),
+    "a loop from the end": (MIXED.format(TURN.format("P - 1 - t", "flip(ss, axis = 0)")), ["seen-answers"] * 2),
+    "a loop from the beginning": (MIXED.format(TURN.format("t", "ss")), []),
+    "a softmax of all pairs": (MIXED.format(BY_HAND.format("h @ h'")), ["seen-answers"]),
+    "a softmax of pairs up to the diagonal": (
+        MIXED.format(BY_HAND.format("masked(h @ h', range(P)[:, None] >= range(P))")), [],
+    ),
     "a number that is 0 in a file": (scaled("(1e-30 * 1e-30)", ""), ["number-too-small"]),
     "a number in a list that is 0 in a file": (scaled("[1, 1e-60]", ""), ["number-too-small"]),
     "a number in a table that is 0 in a file": (scaled("([[1, 1e-60], [2, 3]] @ x)", ""), ["number-too-small"]),
+    "a setting that is 0 in a file": ("export f(x: [2], e: real = 1e-60) -> [2] { return x + e }\n", ["number-too-small"]),
+    "a first value that is 0 in a file": (
+        "net f(x: [2]) -> [2] {\n  param w: [2] = 1e-60\n  return w * x\n}\n" + POINTS.splitlines()[0] + "\n"
+        + train(SQUARES), ["number-too-small"],
+    ),
     "a number near 0": (scaled("1e-40", ""), []),
     "a range of too many numbers": (scaled("sum(range(10^9) * x[0])", ""), ["large-tensor"]),
 }  # fmt: skip

@@ -366,3 +366,14 @@ def test_what_training_called_absent_is_missing_in_new_rows(tmp_path: Path) -> N
     (tmp_path / "t.csv").write_text("area\n2\n-999\n-999.0\n99\n")
     predict(load(tmp_path / "f.onnx", providers="cpu", threads=1), tmp_path / "t.csv", tmp_path / "p.csv", {})
     assert (tmp_path / "p.csv").read_text().split() == ["area,f", "2,1", "-999,0", "-999.0,0", "99,1"]
+
+
+def test_answers_to_a_sheet_are_a_text_in_its_way(tmp_path: Path) -> None:
+    """Where its texts have a decimal comma, as `1,5 €`, all numbers of a csv file have one."""
+    with table_file(tmp_path / "t.xlsx") as write:
+        write(pa.table({"area": [0.5, 2.0], "price": ["1.231,5 €", "3 €"]}))
+    described = manifest([real("area")], [], [output("f")])
+    onnx.save(build(described, [helper.make_node("Identity", ["area"], ["f"])]), tmp_path / "f.onnx")
+    model = load(tmp_path / "f.onnx", providers="cpu", threads=1)
+    predict(model, tmp_path / "t.xlsx", tmp_path / "p.csv", {})
+    assert (tmp_path / "p.csv").read_text().splitlines() == ["area;price;f", "0,5;1.231,5 €;0,5", "2;3 €;2"]

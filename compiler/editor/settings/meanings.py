@@ -81,7 +81,7 @@ SHARED: Mapping[str, str] = {
     "nesterov": "Whether the gradient is taken where the momentum leads.",
     "warmup": "Over so many steps the rate grows from 0.",
     "final": "The share of the rate that is left at the end.",
-    "goal": "Whether lower or higher is better.",
+    "goal": "Whether lower or higher is better; without it, what the name tells, as of `auc` and `loss`.",
 }  # fmt: skip
 OWN: Mapping[str, str] = {
     "train.steps": "How many steps there are; or say `epochs`.",

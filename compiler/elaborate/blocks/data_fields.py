@@ -117,11 +117,11 @@ def _sizes_of_columns(
     return {size: number for size, (number, *others) in numbers.items() if not others}
 
 
-def explain_sizes(data: Data, written: ast.Data | None, report: Reporter) -> None:
+def explain_sizes(data: Data, written: ast.Data, report: Reporter) -> None:
     """Add a note to errors about a size that only the data say, where the data could not be read."""
     unknown = {name for name, size in data.sizes.items() if not isinstance(size, int)}
     for place, diagnostic in enumerate(report.diagnostics):
-        if written is not None and diagnostic.slug == "dimension-unknown" and diagnostic.label in unknown:
+        if diagnostic.slug == "dimension-unknown" and diagnostic.label in unknown:
             said = f"`{diagnostic.label}` is a size of the data, which {written.source.span.text} does not say"
             help = f"{said}: is the file there? Or write `const {diagnostic.label} = 8`, with its number"
             report.diagnostics[place] = replace(diagnostic, help=help)

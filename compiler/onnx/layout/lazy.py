@@ -15,8 +15,6 @@ Parents = dict[
 def lazy(graph: ir.Graph) -> None:
     """Move every node whose results are read inside one branch alone to the start of that branch, in all graphs."""
     parents = _parents(graph)
-    if not any(is_branch for _, is_branch in parents.values()):
-        return
     for inner in [graph, *parents]:
         for node in reversed(list(inner)):
             home = _home(node, inner, parents)

@@ -52,10 +52,18 @@ def build(
     declare_outputs(walk, results)
     walk.op.root.extend(walk.op.root_nodes)
     model = ir.Model(walk.op.root, ir_version=IR_VERSIONS[options.opset], producer_name="mai")
+    _lay_out(model, options, coarse, rounded)
+    return model
+
+
+def _lay_out(model: ir.Model, options: CompileOptions, coarse: Coarse | None, rounded: bool) -> None:
+    """Put the nodes and weights of a model where engines compute with them quickly, in the numbers that were asked for."""
     if options.unroll:
         drop_unread(model.graph)  # What a choice that is known by now does not choose.
-    join_branches(model.graph)
-    lazy(model.graph)
+    operators = {node.op_type for node in model.graph.all_nodes()}
+    if "If" in operators:
+        join_branches(model.graph)
+        lazy(model.graph)
     if coarse is not None:
         join_products(model.graph)
     if coarse is not None and coarse.ranges:
@@ -63,9 +71,10 @@ def build(
     if options.precision != "float32":
         narrow(model, options.precision, rounded=rounded)
     sink(model.graph)
-    keep_apart(model.graph)
-    turn_operands(model.graph)
-    return model
+    if "LayerNormalization" in operators:
+        keep_apart(model.graph)
+    if "Gemm" in operators:
+        turn_operands(model.graph)
 
 
 def serialised(model: ir.Model) -> bytes:

@@ -22,7 +22,7 @@ PREFIX = "best/"
 
 def notes_of_run(out: Path, kept: settings.Kept) -> list[str]:
     """What is said of the run in a folder whose weights were best at the first look, of those that are `kept` or by the loss."""
-    metric, goal = (kept.metric, kept.goal) if isinstance(kept, settings.Best) else ("loss", "min")
+    metric, goal = (kept.metric, kept.direction) if isinstance(kept, settings.Best) else ("loss", "min")
     note = note_of_first([*read_lines(out / METRICS)], metric, goal)
     return [] if note is None else [note]
 
@@ -43,7 +43,7 @@ class Best:
             self.tensors = {name: tensor.detach().clone() for name, tensor in weights.items()}
 
     def _is_better(self, figure: float) -> bool:
-        sign = 1 if self.kept.goal == "min" else -1
+        sign = 1 if self.kept.direction == "min" else -1
         return sign * figure < sign * self.figures.get(self.kept.metric, sign * math.inf)
 
     def has_ended(self, step: int) -> bool:

@@ -99,8 +99,9 @@ WARNINGS: dict[str, Entry] = {
     ),
     "seen-answers": Entry(
         "A net that sees its answers",
-        "A net that is trained on the tokens that come next, `cross_entropy(f(x[:-1]), x[1:])`, has attention without a mask: every token\n"
-        "looks at the next one, which is its answer. Its loss becomes small, and the text that it writes is none. Write `causal = true`.",
+        "A net that is trained on the tokens that come next, `cross_entropy(f(x[:-1]), x[1:])`, looks at later tokens: by attention without\n"
+        "a mask, windows that reach beyond their place, a mean of all places, or a text read from its end. So every token sees the next one, which is its\n"
+        "answer. Its loss becomes small, and the text that it writes is none. Write `causal = true`, or what sees the tokens before alone.",
         "const vocab = 256\ndata x: tokens[16] from text()\nnet f(x: tokens[P]) -> [P, vocab] {\n  h = embed(x, 8)\n"
         "  h += attention(h, 2)\n  return linear(h, vocab)\n}\ntrain(steps = 5) { minimize mean(cross_entropy(f(x[:-1]), x[1:])) }\n",
         "const vocab = 256\ndata x: tokens[16] from text()\nnet f(x: tokens[P]) -> [P, vocab] {\n  h = embed(x, 8)\n"

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from mai.compiler.training.settings import Best
 from mai.runtime.errors import ModelError
 from mai.runtime.run_folders.cleaning import clean, not_needed
 from mai.runtime.run_folders.comparison import called, folds_in, goal_in, grouped, read_runs, sorted_runs
@@ -96,7 +97,7 @@ def test_runs_beside_each_other(tmp_path: Path) -> None:
         ({"width": "8"}, 1, 0.9),
         ({"width": "4"}, 2, pytest.approx(0.6)),
     ]
-    done = invoke("runs", tmp_path, "--by", "auc", "--goal", "max", "--out", tmp_path / "c.svg")
+    done = invoke("runs", tmp_path, "--by", "auc", "--out", tmp_path / "c.svg")
     assert done.exit_code == 0 and "0.6 ± 0.14" in done.output and "deep/w8s0" in done.output
     picture = (tmp_path / "c.svg").read_text()
     assert picture.count("<!-- width=8 -->") == 1 and "held-out" not in picture
@@ -117,6 +118,24 @@ def test_a_sweep_that_says_nothing_right_is_passed_over(damage: str, tmp_path: P
     folders = [tmp_path / "a", tmp_path / "b"]
     assert (goal_in(folders, None, None), folds_in(folders)) == (("auc", "max"), ["part"])
     assert (goal_in(folders[:1], None, None), folds_in(folders[:1])) == (("loss", "min"), [])
+
+
+@pytest.mark.parametrize(
+    ("figure", "direction"),
+    [
+        ("r2", "max"),
+        ("val_auc", "max"),
+        ("accuracy.top5", "max"),
+        ("loss", "min"),
+        ("f1_loss", "min"),
+        ("error", "min"),
+        ("maps", "min"),
+    ],
+)
+def test_the_name_of_a_figure_tells_which_is_best(figure: str, direction: str, tmp_path: Path) -> None:
+    """By which runs are sorted, and `keep = best` chooses; what is asked for comes first."""
+    assert goal_in([tmp_path], figure, None)[1] == direction == Best(metric=figure).direction
+    assert goal_in([tmp_path], figure, "min")[1] == Best(metric=figure, goal="min").direction == "min"
 
 
 def test_curves_of_one_run(tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ import numpy as np
 from hypothesis import strategies as some
 
 from mai.compiler.check import check_text
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.ir.graph import Graph
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
 
@@ -197,3 +200,14 @@ def side_by_side(rows: Sequence[Any]) -> Any:
 
 def weights(program: Program) -> dict[str, Any]:
     return {name: first_value(w, 1) for name, w in program.weights.items()}
+
+
+def run(program: Program, prompt: Any, *, cache: str, **settings: Any) -> Any:
+    """The texts that `generate` makes of prompts."""
+    return result_of(forms.prepare(program.exports["generate"], cache=cache), program, prompt, **settings)
+
+
+def result_of(graph: Graph, program: Program, prompt: Any, **settings: Any) -> Any:
+    """The texts that a graph makes of prompts, with a program's weights."""
+    (result,) = evaluate(graph, {"prompt": prompt}, {"seed": 5, **settings}, weights(program))
+    return result

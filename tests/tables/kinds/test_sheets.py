@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import zipfile
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from mai.compiler.data.batches import load
@@ -16,6 +18,8 @@ from mai.compiler.data.tables.files import TableFile, open_table, read_blocks
 from mai.compiler.describing.describe import describe
 from mai.compiler.describing.tables import TableSummary
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.predicting import sheets
+from mai.compiler.predicting.results import table_file
 from mai.spec.diagnostics import MaiError
 
 OFFICE = "http://schemas.openxmlformats.org"
@@ -177,3 +181,38 @@ def test_settings_that_say_nothing_of_a_file_are_refused(setting: str, said: str
     for look in (wrong.check_files, lambda base: load(wrong, {"x": Type(DType.REAL)}, 0, base)):
         with pytest.raises(MaiError, match=f"`{setting}` is {said}, and .*{other} is none"):
             look(tmp_path)
+
+
+def test_answers_are_written_as_a_sheet(tmp_path: Path) -> None:
+    """What stands in its cells is what was in the columns: numbers, dates, texts as they are; what a sheet has no form for is a text."""
+    day, time = date(2024, 2, 29), datetime(2024, 2, 29, 6, 30)
+    columns = {
+        "a <&>": pa.array([0.1, None, float("nan")]),
+        "f": pa.array([0.1, 2.5, float("inf")], pa.float32()),
+        "n": [1, 2**53 + 1, -5],
+        "s": ["x", "<&>\n\x01y", "=1+1"],
+        "d": [day, None, date(1900, 1, 1)],
+        "t": [time, datetime(1999, 1, 1), None],
+        "b": [True, False, None],
+        "l": [[1], None, []],
+    }
+    with table_file(tmp_path / "w.xlsx") as write_rows:
+        write_rows(pa.table(columns))
+        write_rows(pa.table(columns).slice(0, 1))
+    assert cells_of(open_table(tmp_path / "w.xlsx", Stated(decimal="."))) == {
+        "a <&>": ["0.1", "", "", "0.1"],
+        "f": ["0.1", "2.5", "inf", "0.1"],
+        "n": ["1", "9007199254740993", "-5", "1"],
+        "s": ["x", "<&>\ny", "=1+1", "x"],
+        "d": ["2024-02-29", "", "1900-01-01", "2024-02-29"],
+        "t": [str(time), "1999-01-01", "", str(time)],
+        "b": ["TRUE", "FALSE", "", "TRUE"],
+        "l": ["[1]", "", "[]", "[1]"],
+    }
+
+
+def test_a_sheet_has_so_many_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheets, "MOST_ROWS", 3)
+    with pytest.raises(MaiError, match="a sheet has 3 rows"), table_file(tmp_path / "w.xlsx") as write_rows:
+        write_rows(pa.table({"a": [1, 2, 3]}))
+    assert not [*tmp_path.iterdir()]
