@@ -900,7 +900,7 @@ def test_the_programs(build: Callable[..., Path], files: Path) -> None:
 
 def table_of_dates(files: Path) -> Path:
     """A file as one that has learned a table with a date and a word."""
-    facts = Facts(low=[10957], high=[19844], middle=[15000], dates=["day"]).model_dump()
+    facts = Facts(low=[10957], high=[19844], middle=[15000], dates=["day"], gaps=True).model_dump()
 
     def change(whole: dict[str, Any]) -> None:
         whole.update(facts={"when": facts}, labels={"kind": ["cat", "dog"]})
