@@ -2,7 +2,8 @@
 
 A trial changes up to three fields of a small model's config, and its files, lets transformers load the folder, imports it, and compares all
 exports. Right is within 2e-4 of the largest number; where the reference in float32 is further than that from itself in float64, as near to that
-as it is. What is printed: each trial that is wrong or ends in an error, and counts. `--fields` changes each field of a config alone.
+as it is. What is printed: each trial that is wrong or ends in an error, and counts. `--fields` changes each field of a config alone; `--derived`
+compares specs of configs with those of what the reference makes of them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.imports.derived import misread_configs
 from benchmarks.imports.fields import unread_fields
 from benchmarks.imports.subject import Subject
 from benchmarks.imports.subjects import KINDS, subjects
@@ -33,8 +35,15 @@ def main() -> None:
         action="store_true",
         help="change each field alone: print those that change results and not the spec",
     )
+    parser.add_argument(
+        "--derived",
+        action="store_true",
+        help="print configs that are not read as the config that the reference makes of them",
+    )
     arguments = parser.parse_args()
     _be_quiet()
+    if arguments.derived:
+        raise SystemExit(_print_misread_configs(arguments.names, arguments.count))
     if arguments.fields:
         raise SystemExit(_print_unread_fields(arguments.names))
     whole: Counter[str] = Counter()
@@ -68,12 +77,26 @@ def _print_unread_fields(names: list[str]) -> int:
     return count
 
 
+def _print_misread_configs(names: list[str], count: int) -> int:
+    """Of so many configs of each of the models, or of all; how many there are."""
+    several = {name: case for cases, _ in KINDS for name, case in cases.items() if not names or name in names}
+    number = 0
+    for name, case in several.items():
+        for said in misread_configs(case, count):
+            print(f"{name}: {said}", flush=True)
+            number += 1
+    return number
+
+
 def _be_quiet() -> None:
-    """Nothing of transformers' own about weights that are missing or not used."""
+    """Nothing of the libraries' own about weights that are missing or not used, and about what is read."""
     os.environ["TQDM_DISABLE"] = "1"
     warnings.filterwarnings("ignore")
+    import diffusers
     import transformers
 
+    diffusers.logging.set_verbosity(60)
+    diffusers.utils.logging.disable_progress_bar()
     transformers.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
 

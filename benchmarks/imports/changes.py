@@ -58,7 +58,7 @@ def other_value(name: str, old: Any, rng: random.Random) -> Any:
         return [rng.choice(WORDS[name]) if rng.random() < 0.5 else v for v in old]
     if isinstance(old, str):
         return rng.choice(ACTIVATIONS) if "act" in name else old
-    if "eps" in name or name == "layer_norm_epsilon":
+    if "_eps" in name:
         return rng.choice([1e-3, 1e-8, 1e-2])
     if isinstance(old, int):
         return rng.choice([max(old // 2, 1), old * 2, old + 1, 1, 0, 3])
@@ -79,7 +79,7 @@ def odd_values(name: str, old: Any) -> list[Any]:
         return [not old]
     if old is None:
         return [True, 3, 0.7]
-    if "eps" in name:
+    if "_eps" in name:
         return [1e-2]
     return [v for v in ([old + 1, max(old // 2, 1), 0] if isinstance(old, int) else [0.3, 0.0, 2.5]) if v != old]
 

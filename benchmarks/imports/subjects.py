@@ -13,6 +13,7 @@ import torch
 from benchmarks.imports.making import of_transformers
 from benchmarks.imports.pairs import PAIRS
 from benchmarks.imports.pictures import subjects_of_pictures
+from benchmarks.imports.pictures_of_texts import PICTURES_OF_TEXTS
 from benchmarks.imports.rwkv import RWKV
 from benchmarks.imports.subject import Array, Arrays, Subject
 from tests.support.models import model_folders as small
@@ -89,7 +90,7 @@ def subjects() -> dict[str, Subject]:
         f"segformer, {name}": Subject(of_transformers(case, _write_image_size), _image)
         for name, case in small.SEGMENTS.items()
     }
-    return {**of_kinds, **segments, **PAIRS, **RWKV, **subjects_of_pictures()}
+    return {**of_kinds, **segments, **PAIRS, **RWKV, **subjects_of_pictures(), **PICTURES_OF_TEXTS}
 
 
 def greedy(model: Any, prompts: Array, count: int) -> Iterator[list[int]]:

@@ -103,8 +103,8 @@ def apart(result: Array, wanted: Array) -> float:
 
 def _beyond(subject: Subject, model: Any, name: str, theirs: Arrays, result: Array, wanted: Array) -> float:
     """How much further a result is from the reference in float64 than the reference itself is in float32; infinity where it has no float64."""
-    doubles = {n: v.astype(np.float64) if v.dtype == np.float32 else v for n, v in theirs.items()}
     try:
+        doubles = {n: v.astype(np.float64) if v.dtype == np.float32 else v for n, v in theirs.items()}
         exact = subject.reference(copy.deepcopy(model).double(), name, doubles)
     except Exception:  # Whatever a library says of numbers that it does not take.
         return np.inf

@@ -93,7 +93,7 @@ def _predicting(program: Program, is_classifier: bool) -> str:
     if not names:
         help = "write a `train` block into the spec: docs/guides/finetune.md shows one"
         raise bad(
-            "data for training are read of language models that go on with one text, and of encoders that classify texts or images",
+            "data for training are read of language models that go on with one text, and of models that classify texts or images",
             help=help,
         )
     return names[0]

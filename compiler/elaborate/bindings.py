@@ -43,13 +43,17 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Module:
-    """One file's declarations; `parent` is the prelude, or None for the prelude itself; `called` has been elaborated."""
+    """One file's declarations; `parent` is the prelude, or None for the prelude itself; `called` has been elaborated.
+
+    `unread` has the imports that could not be read, whose names nobody knows.
+    """
 
     source: Source
     names: MutableMapping[str, Binding]
     where: dict[str, Span]
     parent: Module | None = None
     called: set[str] = field(default_factory=set)
+    unread: list[Span] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

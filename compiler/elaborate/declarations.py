@@ -26,6 +26,7 @@ from mai.compiler.weights.rules import named_by_rules
 from mai.spec import STANDARD, ast, is_public, library, library_names
 from mai.spec.diagnostics import Label, MaiError, Reporter
 from mai.spec.diagnostics.edit import put
+from mai.spec.diagnostics.report import Help
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.parsing.parse import load_source, parse
 from mai.spec.source import Source, Span
@@ -145,7 +146,7 @@ class Loader:
         if written.startswith(STANDARD) and written not in library_names():
             guess = closest(written, library_names())
             message = f"mai has no library {written}; there is {', '.join(library_names())}"
-            self.report.error("import-not-found", span, message, help=put(span, f'"{guess}"') if guess else None)
+            self._unread(module, "import-not-found", span, message, put(span, f'"{guess}"') if guess else None)
             return
         try:
             target = library(written) if written.startswith(STANDARD) else (path.parent / written).resolve()
@@ -153,13 +154,16 @@ class Loader:
         except (OSError, RuntimeError, ValueError):  # links in a circle, a name too long, or no path at all
             is_there = False
         if not is_there:
-            self.report.error("import-not-found", span, f"there is no file {written}")
+            guess = closest(written, _importable(path.parent, posixpath.dirname(written)))
+            help = put(span, f'"{guess}"') if guess else None
+            self._unread(module, "import-not-found", span, f"there is no file {written}", help)
             return
         if len(self.loading) > MAX_IMPORTS:
             message = f"this is import number {len(self.loading):,}, one inside the other: more than are followed"
-            self.report.error("import-too-deep", span, message, help="let one file import the others side by side")
+            self._unread(module, "import-too-deep", span, message, "let one file import the others side by side")
             return
         if target in self.loading:
+            module.unread.append(span)
             self._report_circle(target, span)
             return
         self.imported_at[target] = span
@@ -168,6 +172,11 @@ class Loader:
             if isinstance(value, Function) and is_public(name):
                 module.names[name] = value
                 module.where[name] = span
+
+    def _unread(self, module: Module, slug: str, span: Span, message: str, help: Help) -> None:
+        """Report an import that cannot be read; the names that may come from it are reported no more."""
+        module.unread.append(span)
+        self.report.error(slug, span, message, help=help)
 
     def _report_circle(self, target: Path, span: Span) -> None:
         """Tell of a circle that an import of `target` closes, in the same words whichever of its files is checked."""
@@ -188,6 +197,14 @@ class Loader:
         finally:
             self.loading.pop()
         return self.loaded[target]
+
+
+def _importable(folder: Path, inner: str) -> list[str]:
+    """The files beside one that an import names, as it would name them."""
+    try:
+        return sorted(posixpath.join(inner, file.name) for file in (folder / inner).glob("*.mai"))
+    except (OSError, ValueError):
+        return []
 
 
 def _name_of_import(declaration: ast.Import) -> str:

@@ -28,6 +28,7 @@ PARTS = {
     "strip_accents": "strip_accents",
     "tokenize_chinese_chars": "handle_chinese_chars",
 }
+UNTIMED = "<|notimestamps|>"  # What Whisper reads before a text without times.
 CUTS = ("ByteLevel", "BertPreTokenizer")  # The ways to cut a text that no others stand for.
 CHANGING = ("normalizer", "pre_tokenizer")  # What changes a text before its tokens are looked up.
 # A tokenizer as other programs keep it.
@@ -183,6 +184,8 @@ def _at_the_edges(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple
         if isinstance(said.get(field), bool) and number is not None and said[field] != (number in side):
             there = "it" if number in side else "none"
             yield field, f"`{field}` is {json.dumps(said[field])}, and tokenizer.json puts {there} there"
+    if said.get("predict_timestamps") and tokens.number_of(UNTIMED) in tokens.before:
+        yield "predict_timestamps", f"`predict_timestamps` is true, and tokenizer.json puts {UNTIMED!r} before a text"
 
 
 def _of_kind(said: Mapping[str, object], tokens: _Tokens, family: object) -> Iterator[tuple[str, str]]:

@@ -116,6 +116,12 @@ def is_in_argument(p: Place) -> bool:
     return begin is not None and p.text[:begin].rstrip().endswith("=") and _opener(p.text, begin) is not None
 
 
+def is_behind_group(p: Place) -> bool:
+    """Whether the place is right behind brackets around a value, which no call and no list has: `(1 - s)x`."""
+    begin = _opener(p.text, p.at - 1) if p.before == ")" and p.gap == p.at else None
+    return begin is not None and re.search(r"[\w\])]$", p.text[:begin]) is None
+
+
 def _opener(text: str, at: int) -> int | None:
     """The innermost bracket that is open at a place, no brace among them."""
     depth = 0

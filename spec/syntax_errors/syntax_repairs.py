@@ -248,6 +248,14 @@ def choice(p: Place) -> Draft | str:
     return _choice(p, r"if\s+(.+?)\s+else\s+(.+)$", lambda before, c, b: (c, before, b))
 
 
+def choice_inside(p: Place) -> Draft | str:
+    """`f(a if c else b)`, of names and numbers."""
+    first, match = OPERAND.search(p.text[: p.gap]), re.match(r"if\s+([\w.]+)\s+else\s+([\w.]+)(?=\s*[,)\]])", p.rest)
+    if first is None or match is None:
+        return "write `where(condition, a, b)`"
+    return draft(first.start(), p.at + len(match[0]), f"where({match[1]}, {first[0]}, {match[2]})")
+
+
 def choice_by_mark(p: Place) -> Draft | str:
     """`y = c ? a : b`."""
     return _choice(p, r"\?\s*(.+?)\s*:\s*(.+)$", lambda before, a, b: (before, a, b))
@@ -322,12 +330,39 @@ def solver(p: Place) -> Draft:
 
 
 def range_from_zero(p: Place) -> Draft | str:
-    """`integrate s in 1` for `integrate s in 0..1`."""
+    """`integrate s in 1` for `integrate s in 0..1`, and `integrate s in 0:1` or `in 0, 1`."""
     match = re.search(r"\bin\s+([\w.]+)\s*$", p.line)
     if match is None:
         return "write `in 0..1`"
+    end = re.match(r"[:,]\s*([\w.]+)", p.rest)
+    if end is not None:
+        return draft(p.gap, p.at + len(end[0]), f"..{end[1]}", f"write `in {match[1]}..{end[1]}`")
     begin = p.at - len(p.line) + match.start(1)
     return draft(begin, begin, "0..", f"write `in 0..{match[1]}`")
+
+
+def report(p: Place) -> Draft | str:
+    """`report m = mean(x)` for `report mean(x) as m`."""
+    name, value = (
+        re.search(r"\breport\s+(\w+)\s*$", p.line),
+        re.match(r"=\s*([^=\n,][^\n,]*?)\s*$", p.text[p.at : p.stop]),
+    )
+    if name is None or value is None:
+        return "write `report mean(e) as error`"
+    return draft(p.at - len(p.line) + name.start(1), p.stop, f"{value[1]} as {name[1]}")
+
+
+def percent(p: Place) -> Draft:
+    """`90%` for `0.9`; the parser stops behind it."""
+    number = re.search(r"\d+(?:\.\d+)?\s*%\s*$", p.text[: p.at])
+    assert number is not None  # as the rule asks
+    share = f"{float(number[0].rstrip().rstrip('%')) / 100:.12g}"
+    return draft(
+        number.start(),
+        number.start() + len(number[0].rstrip()),
+        share,
+        f"`%` is the remainder: write `{share}` for a share",
+    )
 
 
 def range_from_words(p: Place) -> Draft | str:

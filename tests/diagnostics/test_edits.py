@@ -123,6 +123,38 @@ def test_an_edit_is_told_with_its_lines() -> None:
     ]
 
 
+SLIPS = [
+    ("sum((2 - x)y)", "sum((2 - x) * y)"),
+    ("sum(2(y - x))", "sum(2 * (y - x))"),
+    ("sum((x + y)(y - x))", "sum((x + y) * (y - x))"),
+    ("sum(y * 90%)", "sum(y * 0.9)"),
+    ("sum(y if flag else x)", "sum(where(flag, y, x))"),
+    ("sum(y)\n  report total = sum(y)", "sum(y)\n  report sum(y) as total"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "right"), SLIPS)
+def test_slips_of_mathematics_and_of_other_languages(wrong: str, right: str) -> None:
+    text = (
+        "data x: [2] from moons()\nnet f(x: [2]) -> [2] { return linear(x, 2) }\n"
+        "train(steps = 1) {\n  y = f(x)\n  flag ~ bernoulli(0.5)\n  minimize %s\n}\n"
+    )
+    assert mend(text % wrong) == text % right
+
+
+def test_a_range_is_no_slice_and_fields_have_commas() -> None:
+    text = "data x: [2], y: [] from table('a.csv')\nexport f(x: [2]) -> [2] {\n  integrate s in 0..2 using rk4(3) { dx/ds = x }\n  return x\n}\n"
+    text = text.replace("'", '"')
+    assert mend(text.replace("0..2", "0:2").replace("[2], y", "[2] y")) == text
+
+
+def test_an_import_is_a_file_beside(tmp_path: Path) -> None:
+    (tmp_path / "layers.mai").write_text("layer twice(x: [d]) -> [d] { return 2 * x }\n")
+    text = 'import "layers.mai"\nexport f(x: [2]) -> [2] { return twice(x) }\n'
+    assert [d.slug for d in check_all(Path("b.mai"), texts={"b.mai": Source("b.mai", text.replace("rs.mai", "r.mai"))}).diagnostics] == ["import-not-found"]  # fmt: skip
+    assert mend(text.replace("layers.mai", "layer.mai")) == text
+
+
 def test_a_diagnostic_without_a_place_is_never_mended() -> None:
     assert Diagnostic("file-not-found", None, "m").edit is None
     assert fix(Path("nowhere.mai")).texts == {}

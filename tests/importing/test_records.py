@@ -240,6 +240,7 @@ def test_the_command(tmp_path: Path) -> None:
             {"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2.0}},
             "`rope_scaling.type` is linear, which",
         ),
+        ("modernbert", {"rope_theta": 50.0}, "`rope_theta` is 50.0; known here: false"),
         ("bloom", {"slow_but_exact": True, "pretraining_tp": 2}, "`slow_but_exact` is true"),
     ],
 )

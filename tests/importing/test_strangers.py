@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from mai.compiler.importing.importing import Imported, import_folder
 from mai.spec.diagnostics import MaiError
 from tests.support.models.decoder_folders import DECODERS
-from tests.support.models.model_folders import save
+from tests.support.models.model_folders import Model, save
 
 
 @pytest.fixture(scope="module")
@@ -259,3 +259,12 @@ def test_a_tokenizer_that_cannot_be_read(llama: Path, tmp_path: Path) -> None:
     folder = edited(llama, tmp_path)
     (folder / "tokenizer.json").write_text("{}")
     assert "tokenizer.json: the tokenizer cannot be read" in refusal(folder)
+
+
+def test_labels_of_a_decoder(llama: Path, tmp_path: Path) -> None:
+    """With its own head over labels it learns from texts with labels; without one it goes on with texts."""
+    settings = {**DECODERS["llama"].settings, "num_labels": 3}
+    save(Model("LlamaForSequenceClassification", "LlamaConfig", settings).make(), tmp_path)
+    assert import_folder(tmp_path, tmp_path / "m.mai").labels == ("LABEL_0", "LABEL_1", "LABEL_2")
+    writes = import_folder(llama, llama / "m.mai")
+    assert (writes.labels, writes.may_classify) == (None, False)

@@ -98,6 +98,15 @@ def test_what_the_tokenizer_contradicts(field: str, value: object, message: str,
     assert import_folder(folder, tmp_path / "m.mai", [field, *of_kind]).exports == ("predict", "generate")
 
 
+def test_texts_with_times(tmp_path: Path) -> None:
+    """Whisper's tokenizer puts a token before a text that has none."""
+    folder = folder_of(tmp_path, predict_timestamps=True)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        (folder / name).write_text((folder / name).read_text().replace("<s>", "<|notimestamps|>"))
+    with pytest.raises(MaiError, match="`predict_timestamps` is true, and"):
+        import_folder(folder, tmp_path / "m.mai")
+
+
 def test_a_class_that_is_not_asked(tmp_path: Path) -> None:
     """Published models name this class beside tokens of bytes; transformers then reads tokenizer.json."""
     assert import_folder(folder_of(tmp_path, tokenizer_class="LlamaTokenizerFast"), tmp_path / "m.mai").notes == ()

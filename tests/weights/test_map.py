@@ -309,3 +309,35 @@ def test_the_one_with_a_bias_is_certain(tmp_path: Path) -> None:
     assert '"f.linear_1.weight" = "b.weight"' in str(proposed)
     proposed = written(tmp_path, {"a.weight": (4, 4), "b.weight": (4, 4), "c.bias": (4,)}, spec)
     assert '"f.linear_2.weight" = "b.weight"  # ambiguous: `a.weight` fits as well' in str(proposed)
+
+
+LOOKS = """net f(x: [P, 8]) -> [P, 8] {
+  h = x
+  repeat 2 {
+    h += attention(layer_norm(h), 2)
+    h += mlp(layer_norm(h), 12)
+  }
+  return h
+}
+export g(x: [P, 8]) -> [P, 8] { return f(x) }
+"""
+
+
+def test_queries_keys_and_values_in_one_tensor(tmp_path: Path) -> None:
+    """As torch's own modules keep them; a bias of the keys cancels."""
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 12, dropout=0.0, batch_first=True, activation="gelu")
+    net = torch.nn.TransformerEncoder(layer, 2)
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter)
+    save_file(net.state_dict(), tmp_path / "m.safetensors")
+    (tmp_path / "a.mai").write_text(LOOKS)
+    proposed = proposal(tmp_path / "a.mai", tmp_path / "m.safetensors")
+    assert (proposed.family, proposed.doubts, proposed.lacking) == ("torch's own modules", 0, [])
+    (tmp_path / "a.mai").write_text(f"{LOOKS}{proposed}\n")
+    program = check(tmp_path / "a.mai").program
+    assert program is not None
+    weights = load_weights(program, None)[0]
+    query, key, value = net.layers[1].self_attn.in_proj_weight.chunk(3)
+    for number, part in ((1, query), (2, key), (3, value)):
+        loaded = weights[f"f.repeat_1.1.attention_1.linear_{number}.weight"]
+        np.testing.assert_array_equal(np.asarray(loaded), part.detach().numpy())

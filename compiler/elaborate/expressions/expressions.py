@@ -181,6 +181,8 @@ def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[Bou
         remedy = _as_function(e, env, callee, span)
         return e.error("not-callable", callee.span, "only a layer, a net or a function can be called", help=remedy)
     function = look_up(env, callee.id)
+    if function is None and env.module.unread:
+        return POISON
     if function is None:
         names = names_in_sight(env)
         own = foreign_answer(callee.span, callee.id) or meant_among(callee.span, callee.id, names)
@@ -215,6 +217,9 @@ def _as_function(e: Context, env: Environment, callee: ast.Expr, span: Span) -> 
     """What `torch.relu(x)`, `x.relu()` and `Linear(8)(x)` are here."""
     if isinstance(callee, ast.Call):
         return TOGETHER
+    if isinstance(callee, (ast.Number, ast.Binary, ast.Unary)):
+        at = span.source.text.index("(", callee.span.end)
+        return put(Span(span.source, at, at), " * ", "a product is written `2 * x`")
     if not isinstance(callee, ast.Field):
         return None
     name = callee.name
