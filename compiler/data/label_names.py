@@ -16,7 +16,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import metadata_of
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import is_number
-from mai.runtime.inputs.labels import unknown_words
+from mai.runtime.inputs.labels import truths_in_letters, unknown_words
 
 Names = Mapping[str, tuple[str, ...]]
 LABELS = "mai.labels"
@@ -50,6 +50,8 @@ def number_labels(
         texts = [each for each in words if isinstance(each, Words)]
         if len(texts) < len(words):
             raise bad(f"`{field}` is words in one of the files, and numbers in another")
+        first = trained_labels.get(field, texts[0].names)
+        texts = [Words(each.numbers, tuple(truths_in_letters(first, each.names))) for each in texts]
         names[field] = _names(field, texts, trained, trained_labels.get(field, ()), type_.classes, has_gaps)
         for part, each in zip(columns, texts, strict=True):
             part[field] = _numbered(each, names[field])
@@ -62,7 +64,8 @@ def notes_of_unknown(parts: Sequence[Columns], labels: Names) -> tuple[str, ...]
     for field, names in labels.items():
         columns = [part[field] for part in parts if field in part]
         counts = sum((_used(each) for each in columns if isinstance(each, Words)), Counter[str]())
-        unknown = {word: count for word, count in counts.items() if word not in names}
+        written = dict(zip(counts, truths_in_letters(names, [*counts]), strict=True))
+        unknown = {word: count for word, count in counts.items() if written[word] not in names}
         notes += [unknown_words(field, unknown)] if unknown else []
     return tuple(notes)
 

@@ -242,10 +242,10 @@ class _Uses:
     def _parameters(self, owner: Symbol | None, parts: Sequence[tuple[str, int]]) -> None:
         """What the parts of a name are: layers that are called in what stands before, and what a body holds."""
         for part, at in parts:
-            held, call = self._of(owner).get(part), CALL.fullmatch(part)
+            symbol, call = self._of(owner).get(part), CALL.fullmatch(part)
             called = self.sight.get(call[1]) if call else None
-            if held is not None and held.kind in HELD:
-                self._stands(held, at)
+            if symbol is not None and symbol.kind in HELD:
+                self._stands(symbol, at)
             elif called is not None and called.kind == "layer":
                 self._stands(called, at)
                 owner = called

@@ -138,6 +138,9 @@ def _imported(
     gaps = record.get("gaps", ())
     takes_rows = gaps is True or settings["head"] in gaps or "num_channels" in record.get("fields", {})
     is_classifier = takes_rows and settings["head"] in (CLASSIFY, "both")
+    labels = None
+    if is_classifier:
+        labels = () if begins_anew else _labels(folder)
     return Imported(
         text,
         title=record["title"],
@@ -149,7 +152,7 @@ def _imported(
         is_linked=any(not f.resolve().is_relative_to(out.parent.resolve()) for f in (folder.weights, folder.path)),
         end=ends[0] if isinstance(ends, list) and ends else None,
         context=_whole(settings.get("max_position_embeddings")),
-        labels=(() if begins_anew else _labels(folder)) if is_classifier else None,
+        labels=labels,
         preprocessor=(folder.preprocessor, folder.path / folder.preprocessor_file),
         nets=frozenset(name.partition(".")[0] for name in program.weights),
         may_classify=takes_rows and not is_classifier and CLASSIFY in record["architectures"].values(),
@@ -192,7 +195,7 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
         raise refused(
             "config-unknown", f"{CONFIG}: it does not say its `architectures`", f"write the one it is: {classes}"
         )
-    spellings = {known.lower(): known for known in record["architectures"]}  # MPTForCausalLM, LLaMAForCausalLM.
+    spellings = {each.lower(): each for each in record["architectures"]}  # MPTForCausalLM, LLaMAForCausalLM.
     if str(first).lower() not in spellings:
         message = f"{CONFIG}: `architectures` is {str(first)[:60]!r}, which has no spec in this family"
         raise refused("config-unknown", message, f"known: {classes}")

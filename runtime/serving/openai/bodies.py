@@ -135,11 +135,13 @@ def _bare(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     said = {name: value for name, value in schema.items() if name not in REMARKS and (name, value) != NO_OTHERS}
-    return {
-        name: {each: _bare(inner) for each, inner in value.items()} if name in NAMED and isinstance(value, dict)
-        else value if name in VALUES else _bare(value)
-        for name, value in said.items()
-    }  # fmt: skip
+
+    def inside(name: str, value: object) -> object:
+        if name in NAMED and isinstance(value, dict):
+            return {each: _bare(inner) for each, inner in value.items()}
+        return value if name in VALUES else _bare(value)
+
+    return {name: inside(name, value) for name, value in said.items()}
 
 
 class Message(BaseModel):
