@@ -170,7 +170,7 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, t
     single = () if finite.all_of_them else notes_of_single(trained, fields, labels)
     return Dataset(
         Ordered(epochs(count, seed), examples), count, aside[0], finite.tokenizer, labels, aside[1],
-        (*finite.notes, *notes_of_unknown(matched, trained_labels), *single, *copies),
+        (*finite.notes, *(notes_of_unknown(matched, labels) if finite.has_gaps else ()), *single, *copies),
         facts=facts_of_rows(rows, fields, parts.train, finite), decimal=finite.decimal, examples=examples,
         places=_places(finite, parts),
     )  # fmt: skip
@@ -328,14 +328,18 @@ def _check_truths(name: str, rows: Rows) -> None:
 
 def _check_finite(name: str, rows: Rows) -> None:
     with np.errstate(over="ignore"):
-        if rows.dtype.kind == "f" and not np.isfinite(np.array(limits(rows), np.float32)).all():
-            help = (
-                "put a number there; of a table or of arrays, `missing = drop` leaves rows with NaN out, and "
-                "`missing = keep` keeps them, for `fill(x)` and `missing(x)`"
-            )
-            raise bad(
-                f"`{name}` holds values that are not finite (NaN or infinite): in row {_unfinite(rows):,}", help=help
-            )
+        ends = np.array(limits(rows))
+        if rows.dtype.kind != "f" or np.isfinite(ends.astype(np.float32)).all():
+            return
+        row = _unfinite(rows)
+    if np.isfinite(ends).all():
+        message = f"`{name}` holds numbers of more than 3.4e38, the largest of 32 bits: in row {row:,}"
+        raise bad(message, help="write it in another unit")
+    help = (
+        "put a number there; of a table or of arrays, `missing = drop` leaves rows with NaN out, and "
+        "`missing = keep` keeps them, for `fill(x)` and `missing(x)`"
+    )
+    raise bad(f"`{name}` holds values that are not finite (NaN or infinite): in row {row:,}", help=help)
 
 
 def _unfinite(rows: Rows) -> int:

@@ -85,8 +85,10 @@ def _date_form(in_utc: bool | None, days: Array) -> DateForm | None:
     """How some days since 1970 are written as dates; None for numbers that are none."""
     if in_utc is None:
         return None
+    if in_utc:
+        return "utc"
     are_whole = bool((days == np.floor(days))[np.isfinite(days)].all())
-    return "utc" if in_utc else "day" if are_whole else "time"
+    return "day" if are_whole else "time"
 
 
 def dates_in(facts: Mapping[str, Facts]) -> Dates:

@@ -16,7 +16,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import metadata_of
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import is_number
-from mai.runtime.inputs.labels import unknown_words
+from mai.runtime.inputs.labels import numbers_for_labels, truths_in_letters, unknown_words
 
 Names = Mapping[str, tuple[str, ...]]
 LABELS = "mai.labels"
@@ -32,7 +32,7 @@ def number_labels(
     Where the columns have `has_gaps`, what is missing, and a label that a run does not know, is the label after those with names. So
     labels that are numbers have names, 0, 1, ..., where some are missing: all but the last.
     Those of the rows that are trained on come first, in alphabetical order, so that no other row changes what they are: the rows
-    `trained` of the first part, or all of them.
+    `trained` of the first part, or all of them. Those of other rows follow, or are not known where there is a label for that.
 
     Raises:
         MaiError: a field has more labels than classes, or one that the run does not know.
@@ -42,7 +42,7 @@ def number_labels(
         if has_gaps and _lacks_numbers(field, type_, [part[field] for part in parts], field in trained_labels):
             names.setdefault(field, tuple(map(str, range(_classes(type_) - 1))))
             for part in columns:
-                part[field] = _numbered(_as_words(field, part[field], type_), names[field])
+                part[field] = _numbered(_as_words(field, part[field], type_, names[field]), names[field])
             continue
         words = [part[field] for part in parts]
         if type_.dtype is not DType.INT or not any(isinstance(each, Words) for each in words):
@@ -50,20 +50,25 @@ def number_labels(
         texts = [each for each in words if isinstance(each, Words)]
         if len(texts) < len(words):
             raise bad(f"`{field}` is words in one of the files, and numbers in another")
+        first = trained_labels.get(field, texts[0].names)
+        texts = [Words(each.numbers, tuple(truths_in_letters(first, each.names))) for each in texts]
         names[field] = _names(field, texts, trained, trained_labels.get(field, ()), type_.classes, has_gaps)
         for part, each in zip(columns, texts, strict=True):
             part[field] = _numbered(each, names[field])
     return columns, names
 
 
-def notes_of_unknown(parts: Sequence[Columns], trained_labels: Names) -> tuple[str, ...]:
-    """What is said of words that a run does not know, which have the label for that."""
+def notes_of_unknown(parts: Sequence[Columns], labels: Names) -> tuple[str, ...]:
+    """What is said of words that are not trained on, and have the label for what is not known; and of numbers in the place of words."""
     notes = []
-    for field, names in trained_labels.items():
+    for field, names in labels.items():
         columns = [part[field] for part in parts if field in part]
         counts = sum((_used(each) for each in columns if isinstance(each, Words)), Counter[str]())
-        unknown = {word: count for word, count in counts.items() if word not in names}
+        written = dict(zip(counts, truths_in_letters(names, [*counts]), strict=True))
+        unknown = {word: count for word, count in counts.items() if written[word] not in names}
         notes += [unknown_words(field, unknown)] if unknown else []
+        are_numbers = any(not isinstance(each, Words) for each in columns)
+        notes += [numbers_for_labels(field, names)] if are_numbers and not all(map(is_number, names)) else []
     return tuple(notes)
 
 
@@ -113,14 +118,17 @@ def _lacks_numbers(field: str, type_: Type, columns: Sequence[Column], are_known
     return _classes(type_) > 1 and (are_missing or are_known)
 
 
-def _as_words(field: str, column: Column, type_: Type) -> Words:
-    """Labels that are numbers with their names, 0, 1, ...: all but the last, which is for what is missing. Raises `MaiError`."""
+def _as_words(field: str, column: Column, type_: Type, names: Sequence[str]) -> Words:
+    """Labels that are numbers with their names, 0, 1, ...: all but the last, which is for what is missing. Raises `MaiError`.
+
+    Where the `names` are words, numbers are those of labels.
+    """
     assert not isinstance(column, Words)
     classes, high = _classes(type_), int(limits(column)[1]) if len(column) else 0
     if high > classes - 2:
         message = f"`{field}` has labels up to {high}, and rows without one: the spec has class[{classes}]"
         raise bad(message, help=f"write class[{high + 2}]: the last label is for what is missing or not known")
-    return Words(column, tuple(map(str, range(classes - 1))))
+    return Words(column, tuple(map(str, range(classes - 1))) if all(map(is_number, names)) else tuple(names))
 
 
 def _numbered(words: Words, names: Sequence[str]) -> Rows:
@@ -137,21 +145,21 @@ def _names(
     has_gaps: bool,
 ) -> tuple[str, ...]:  # fmt: skip
     first = _used(parts[0], trained).keys()
-    labels = (*in_order(first), *in_order(set[str]().union(*map(_used, parts)) - first))
-    new = [name for name in labels if name not in trained_names]
+    later = in_order(set[str]().union(*map(_used, parts)) - first)
+    labels = trained_names or (*in_order(first), *(() if has_gaps else later))
+    new = [name for name in (*in_order(first), *later) if name not in labels]
     if trained_names and new and not has_gaps:
         message = f"`{field}` has the label `{new[0]}`, which this run does not know: it has {shown(trained_names)}"
         raise bad(message, help="begin another run for other labels")
-    if isinstance(classes, int) and len(trained_names or labels) > classes:
+    if isinstance(classes, int) and len(labels) > classes:
         message = f"`{field}` has {len(labels)} labels ({shown(labels)}), the spec has class[{classes}]"
         raise bad(message, help=f"write class[{len(labels)}]")
-    others = has_gaps and (new if trained_names else any(_has_gap(part) for part in parts))
-    if others and classes == len(trained_names or labels):
+    if has_gaps and classes == len(labels) and (new or any(map(_has_gap, parts))):
         message = (
             f"`{field}` has {classes} labels with names, and rows without one of them: the spec has class[{classes}]"
         )
         raise bad(message, help=f"write class[{classes + 1}]: the last label is for what is missing or not known")
-    return trained_names or labels
+    return labels
 
 
 def in_order(names: Collection[str]) -> list[str]:

@@ -12,7 +12,7 @@ from mai.compiler.describing.columns.numbers import Numbers
 from mai.compiler.describing.drawn import DrawnSummary
 from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.lines import Summary, data_line, moment
-from mai.compiler.describing.tables import TableSummary, why_not
+from mai.compiler.describing.tables import TableSummary
 from mai.compiler.describing.texts import TextSummary
 
 MOST_VALUES = 1000
@@ -32,12 +32,13 @@ def _of(summary: Summary) -> dict[str, object]:
 
 @_of.register
 def _(summary: TableSummary) -> dict[str, object]:
+    reasons = {column.name: why for column, why in summary.left_out()}
     return {
         "files": [str(each) for each in summary.files],
         "kind": summary.kind,
         "rows": summary.rows,
         "notes": [*summary.notes],
-        "columns": [_column(each) for each in summary.columns],
+        "columns": [_column(each, reasons.get(each.name)) for each in summary.columns],
     }
 
 
@@ -86,7 +87,7 @@ def _(summary: DrawnSummary) -> dict[str, object]:
     }
 
 
-def _column(column: ColumnSummary) -> dict[str, object]:
+def _column(column: ColumnSummary, left_out: str | None) -> dict[str, object]:
     about: dict[str, object] = {
         "name": column.name,
         "kind": column.kind,
@@ -105,8 +106,7 @@ def _column(column: ColumnSummary) -> dict[str, object]:
             "bytes": _numbers(column.turns.bytes),
             "roles": dict(column.turns.roles),
         }
-    reason = why_not(column)
-    return about | ({"left_out": reason} if reason else {})
+    return about | ({"left_out": left_out} if left_out else {})
 
 
 def _array(array: ArraySummary) -> dict[str, object]:

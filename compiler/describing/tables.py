@@ -78,8 +78,9 @@ class TableSummary:
 
     def left_out(self) -> list[tuple[ColumnSummary, str]]:
         """The columns that no field takes, and why."""
-        taken = {column.name for field in self.fields() for column in field.columns}
-        return [(column, why_not(column) or "") for column in self.columns if column.name not in taken]
+        left = [columns for name, columns in self.groups() if _field(name, columns) is None]
+        reasons = {column.name: why_not(column) or _with(columns) for columns in left for column in columns}
+        return [(column, reasons[column.name]) for column in self.columns if column.name in reasons]
 
 
 def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableSummary:
@@ -169,7 +170,7 @@ def _why_not(column: ColumnSummary) -> str | None:
         return "its lists differ in length"
     if column.numbers is not None and column.numbers.infinite:
         return f"it holds values that are not finite, the first in row {column.row_of_infinite or 0:,}: write a number there, or nothing"
-    if column.distinct == 1 and not column.missing and column.rows > 1:
+    if _is_constant(column):
         return f"it is always {shortened(column.words[0])}"
     digits, dates = dates_in_digits(column), counted_dates(column)
     if digits is not None:
@@ -207,8 +208,22 @@ def _are_parts(columns: Sequence[ColumnSummary]) -> bool:
     return all(each.kind in ("number", "whole") for each in columns)
 
 
+def varied(columns: Sequence[ColumnSummary]) -> list[ColumnSummary]:
+    """The columns of a field that decide whether there is one: in a vector, some may always be the same, as corners of pictures are."""
+    return [each for each in columns if not _is_constant(each)] or [*columns]
+
+
+def _is_constant(column: ColumnSummary) -> bool:
+    return column.distinct == 1 and not column.missing and column.rows > 1
+
+
+def _with(columns: Sequence[ColumnSummary]) -> str:
+    """Why columns of a vector are left out that could be taken alone."""
+    return f"it is of one vector with `{next(each.name for each in varied(columns) if why_not(each))}`"
+
+
 def _field(name: str, columns: tuple[ColumnSummary, ...]) -> Field | None:
-    if any(why_not(each) for each in columns):
+    if any(why_not(each) for each in varied(columns)):
         return None
     first = columns[0]
     if len(columns) > 1 or first.kind == "list":

@@ -9,7 +9,7 @@ from mai.compiler.data.tables.header import NAME
 from mai.compiler.describing.columns.column import ColumnSummary
 from mai.compiler.describing.columns.hints import names_rows
 from mai.compiler.describing.leaks import Leak, leaks
-from mai.compiler.describing.tables import TableSummary, holds_texts, why_not
+from mai.compiler.describing.tables import TableSummary, holds_texts, varied, why_not
 from mai.runtime.inputs.cells import few_of
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
@@ -266,7 +266,7 @@ def _reason(name: str, columns: Sequence[ColumnSummary], called: frozenset[str],
         return "its name has no letter"
     if name in called:
         return "its name is that of a function which the spec calls: give it another"
-    reasons = (None if texts and holds_texts(each) else why_not(each) or _too_few(each) for each in columns)
+    reasons = (None if texts and holds_texts(each) else why_not(each) or _too_few(each) for each in varied(columns))
     return next((reason for reason in reasons if reason), None)
 
 

@@ -236,7 +236,8 @@ def _net(fields: TableFields, names: _Names) -> Iterator[str]:
     yield f"  y = linear(h, {count}) + linear({network}, {count})      # a straight line, and a small network beside it"
     one = "" if fields.target.kind == "list" else "[0]"
     number = f"{names.center} + {names.spread} * y{one}"
-    yield f"  return {'y' if words is not None else f'exp({number})' if fields.is_heavy_tailed else number}"
+    result = f"exp({number})" if fields.is_heavy_tailed else number
+    yield f"  return {result if words is None else 'y'}"
     yield "}"
 
 

@@ -191,7 +191,9 @@ def _of_tags(target: Target, results: Mapping[str, Array], count: int) -> tuple[
     p = by_role.get("probabilities")
     if p is None and "log-odds" in by_role:
         p = np.exp(-np.logaddexp(0, -by_role["log-odds"]))
-    said = by_role["tags"] > 0 if "tags" in by_role else None if p is None else p >= 0.5
+    said = None if p is None else p >= 0.5
+    if "tags" in by_role:
+        said = by_role["tags"] > 0
     return said, by_role.get("tag scores") if p is None else p, p is not None
 
 

@@ -17,7 +17,9 @@ def ends_of(texts: Settings, model: Settings) -> list[int]:
         MaiError: `config-unknown` for what is no number of a token.
     """
     file, stated = (GENERATION, texts[FIELD]) if texts[FIELD] is not False else (CONFIG, model.get(FIELD, False))
-    ends = [] if stated is False else stated if isinstance(stated, list) else [stated]
+    if stated is False:
+        return []
+    ends = stated if isinstance(stated, list) else [stated]
     for end in ends:
         if not isinstance(end, int) or isinstance(end, bool):
             raise refused("config-unknown", f"{file}: `{FIELD}` is {str(end).lower()}, which is no number of a token")

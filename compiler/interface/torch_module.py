@@ -138,8 +138,10 @@ class SpecModule(Weights):
         return {name: _checked_float(name, self._value(name)) for name in self._program.weights}
 
     def _value(self, name: str) -> Tensor:
-        path, _, last = name.rpartition(".")
-        owner = self.get_submodule(path)
+        *path, last = name.split(".")
+        owner: torch.nn.Module = self
+        for part in path:  # Not as attributes: nets, and the layers of a train block, may have the name of a method.
+            owner = owner._modules.get(part) or torch.nn.Module()
         value = owner._parameters.get(last, owner._buffers.get(last))
         if value is None and is_parametrized(owner, last):
             value = getattr(owner, last)

@@ -39,7 +39,8 @@ def _taken(subject: Subject, number: int, count: int) -> Diagnostic:
     help = put(const.value.span, str(count)) if const is not None else f"write {count} for a label that is hidden"
     train = subject.train
     used = (n.span for n in nodes_of(train.body, ast.Name) if n.id == name) if train is not None else iter(())
-    place = next(used, const.span if const is not None else train.span if train is not None else None)
+    around = const if const is not None else train
+    place = next(used, None if around is None else around.span)
     return warning("taken-label", place, said, help=help)
 
 

@@ -65,11 +65,11 @@ def seen_answers(subject: Subject) -> Iterator[Diagnostic]:
         rows = flow.seen_through(label).type.physical[-1]
         ahead = Ahead(flow, text, rows)
         for node in [n for v in flow.behind(logits) if (n := v.producer) is not None and n not in seen]:
-            found = next((kind for kind in LOOKING_AHEAD if kind.holds(ahead, node)), None)
-            if found is not None:
+            kind = next((each for each in LOOKING_AHEAD if each.holds(ahead, node)), None)
+            if kind is not None:
                 seen.add(node)
-                edits = _causal(node, found.help) if node.op is Attention else []
-                yield warning("seen-answers", node.span, found.says, help=found.help, edits=edits)
+                edits = _causal(node, kind.help) if node.op is Attention else []
+                yield warning("seen-answers", node.span, kind.says, help=kind.help, edits=edits)
 
 
 def _continued(flow: Dataflow, label: Value) -> Value | None:

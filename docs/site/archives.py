@@ -23,5 +23,5 @@ def archive(folder: Path) -> bytes:
 
 def _files(folder: Path) -> list[Path]:
     """Those that git knows: neither caches nor what a build has left."""
-    known = subprocess.run(["git", "ls-files", "-z"], cwd=folder, capture_output=True, text=True, check=True).stdout
-    return sorted(folder / name for name in known.split("\0") if name)
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=folder, capture_output=True, text=True, check=True).stdout
+    return sorted(folder / name for name in listed.split("\0") if name)

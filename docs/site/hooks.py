@@ -57,8 +57,8 @@ def on_post_build(config: MkDocsConfig) -> None:
 
 
 def _text(page: Page) -> str:
-    if page.made:
-        return written.WRITERS[page.made]()
+    if page.writer:
+        return written.WRITERS[page.writer]()
     text = (ROOT / page.file).read_text(encoding="utf-8")
     if page.steps:
         return with_changes_marked(text)

@@ -14,7 +14,7 @@ LIST = Path(__file__).with_name("pages.toml")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page: `at` is its place in the site, `file` the file of the repository that it is, `made` the function that writes it.
+    """A page: `at` is its place in the site, `file` the file of the repository that it is, `writer` the function that writes it.
 
     Links to anything in `stands_for` lead to it. `folder` is built by another command, and is taken along as it is. The specs of
     a page of `steps` are changes of the one before.
@@ -23,7 +23,7 @@ class Page:
     at: str
     title: str
     file: str = ""
-    made: str = ""
+    writer: str = ""
     folder: str = ""
     steps: bool = False
     stands_for: tuple[str, ...] = ()

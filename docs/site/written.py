@@ -46,21 +46,21 @@ def places() -> dict[str, str]:
 
 def further_pages() -> dict[str, str]:
     """A page an example, by its place."""
-    made, twins = records(PICTURES), twins_by_spec()
-    return {_at(row): _page(row, made, twins) for row in ROWS}
+    pictures, twins = records(PICTURES), twins_by_spec()
+    return {_at(row): _page(row, pictures, twins) for row in ROWS}
 
 
 def _at(row: Row) -> str:
     return f"gallery/{row.name}.md"
 
 
-def _page(row: Row, made: Records, twins: Records) -> str:
-    typed = commands(row, made)
+def _page(row: Row, pictures: Records, twins: Records) -> str:
+    typed = commands(row, pictures)
     spec = (EXAMPLES / f"{row.name}.mai").read_text(encoding="utf-8")
     parts = [
         f"# {row.title}\n",
         f'<div class="formula">{_mathematics(row.equation)}</div>\n',
-        f"{sentences(row, made, twins.get(row.name))}\n",
+        f"{sentences(row, pictures, twins.get(row.name))}\n",
         *(_picture(shot) for shot in row.shots),
         _live(row.name),
         f'## The spec\n\n```mai title="{row.name}.mai"\n{spec}```\n',

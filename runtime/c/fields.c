@@ -1,4 +1,4 @@
-/* Numbers of an input that was a field of the training data: finite, and in the place of dates days since 1970-01-01, near those of the
+/* Numbers of an input that was a field of the training data: finite, not missing where nothing stands for that, and in the place of dates days since 1970-01-01, near those of the
    data. Some are none by the look of them, as 20240314 or a spreadsheet's 45365. */
 #include "internal.h"
 
@@ -158,7 +158,9 @@ static int check_date(const char *name, const trained_dates *dates, double numbe
 int check_field(const mai_model *model, const mai_port *port, const float *values, size_t count) {
   const json *facts = json_member(json_member(model->manifest, "facts"), port->name);
   trained_dates dates = {form_of(json_member(facts, "dates")), extreme(json_member(facts, "low"), 1), extreme(json_member(facts, "high"), -1)};
+  int may_lack = json_number(facts, "gaps", 0) != 0 || json_number(entry_of(model, port->name), "gaps", 1) != 0;
   for (size_t i = 0; facts && i < count; i++) {
+    if (isnan(values[i]) && !may_lack) return fail("`%s` is missing (NaN), and this file has nothing for that", port->name);
     if (isinf(values[i])) return fail("`%s` is a finite number, as in the data, this holds %g", port->name, values[i]);
     if (dates.form >= 0 && !isnan(values[i]) && !check_date(port->name, &dates, values[i])) return 0;
   }

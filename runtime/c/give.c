@@ -101,11 +101,12 @@ static int give(mai_call *call, const char *input, mai_type type, const void *va
   int64_t whole[MAI_AXES] = {1};
   if (!port) return 0;
   if (port->type != type) return fail("`%s` is %s, this is %s", input, types[port->type].name, types[type].name);
+  if (rank < 0 || rank > MAI_AXES || (rank && !dims)) return fail("`%s` is given %d sizes, and at most %d are taken", input, rank, MAI_AXES);
   for (int i = 0; i < rank; i++)
     if (dims[i] < 0) return fail("a size of `%s` is %" PRId64, input, dims[i]);
-  if (rank >= 1 && rank <= MAI_AXES && fits(port, rank - 1, dims + 1)) {
+  if (rank >= 1 && fits(port, rank - 1, dims + 1)) {
     memcpy(whole, dims, (size_t)rank * sizeof *dims);
-  } else if (rank >= 0 && rank < MAI_AXES && fits(port, rank, dims)) {
+  } else if (rank < MAI_AXES && fits(port, rank, dims)) {
     if (rank) memcpy(whole + 1, dims, (size_t)rank * sizeof *dims);
     rank++;
   } else {

@@ -102,7 +102,11 @@ void drop(OrtValue **values, size_t count);
 /* Check a number against the range of a port. NaN passes: in an input it stands for what is missing. */
 int check_range(const mai_port *port, double value);
 
-/* Check numbers of an input that was a field of the training data: they are finite or missing, and where they were dates, near those. */
+/* A port in the manifest; NULL where there is none. */
+const json *entry_of(const mai_model *model, const char *port);
+
+/* Check numbers of an input that was a field of the training data: they are finite, not missing where nothing stands for that, and where
+   they were dates, near those. */
 int check_field(const mai_model *model, const mai_port *port, const float *values, size_t count);
 
 /* Where a name is none of a model's, what is said of it: " (did you mean `batch`?)", or " (it takes x, seed)". */

@@ -275,8 +275,7 @@ const mai_port *mai_port_named(const mai_model *model, const char *name) {
   return p < model->count && !model->hidden[p] ? &model->ports[p] : NULL;
 }
 
-/* A port in the manifest; NULL where there is none. */
-static const json *entry_of(const mai_model *model, const char *port) {
+const json *entry_of(const mai_model *model, const char *port) {
   for (int kind = 0; model && kind < 3; kind++) {
     const json *list = json_member(model->manifest, lists[kind]);
     for (size_t i = 0; list && i < list->count; i++) {

@@ -6,6 +6,7 @@ import math
 import numbers
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import is_missing, is_number
 from mai.runtime.inputs.shapes import NO_LIMITS, Ports, Sizes, check_shape, check_sizes, is_one_example
-from mai.runtime.model.manifest import Port
+from mai.runtime.model.manifest import Facts, Port
 
 ONE_LENGTH = (
     "-1 is no token: all rows have one length here, since more of the model reads them than the text that grows"
@@ -27,7 +28,7 @@ UNLIKE_NUMBERS = {"O": "no number that fits", "U": "a text", "S": "bytes", "T": 
 
 def prepare(
     inputs: Ports, settings: Ports, values: Mapping[str, object], least: Sizes = NO_LIMITS, most: Sizes = NO_LIMITS,
-    trained: Collection[str] = (),
+    trained: Mapping[str, Facts] = MappingProxyType({}),
 ) -> dict[str, Array]:  # fmt: skip
     """Turn a caller's values into the arrays that a session takes.
 
@@ -37,7 +38,8 @@ def prepare(
         inputs, settings: the ports that there are, by name.
         values: numbers, nested lists or arrays by name; a value of None counts as left out.
         least, most: the smallest and largest sizes of dimensions, by the names of the dimensions.
-        trained: the names of the inputs that were fields of real numbers in the training data, which take no infinite one.
+        trained: what the inputs that were fields of real numbers were in the training data: they take no infinite one, and none that
+            is missing, NaN, where neither the data nor the file had an answer for that.
 
     Returns:
         Arrays by name, in the ports' dtypes, inputs with the batch as their first axis. Settings that were left out are
@@ -54,7 +56,7 @@ def prepare(
         if value is not None:
             feed[name] = _to_port(port, value)
             if name in trained:
-                _check_finite(port, feed[name])
+                _check_field(port, trained[name], feed[name])
     check_all_there(inputs, settings, feed)
     check_sizes(inputs, {name: feed[name].shape for name in inputs}, least, most)
     return feed | _repeat_single_examples(inputs, feed)
@@ -125,13 +127,21 @@ def _has_truth(values: list[Any] | tuple[Any, ...]) -> bool:
     )
 
 
+def of_torch(tensor: Any) -> Array:
+    """The numbers of a tensor of torch [...] on any device; reals of a kind that numpy does not have, as bfloat16, in float32, which has all of them.
+
+    Raises:
+        TypeError, RuntimeError: it has no form in numpy: it is sparse, or on the device `meta`.
+    """
+    tensor = tensor.detach().cpu()
+    is_known = not tensor.is_floating_point() or tensor.element_size() > 2 or str(tensor.dtype) == "torch.float16"
+    return np.asarray(tensor if is_known else tensor.float())
+
+
 def _from_torch(port: Port, tensor: Any) -> Array:
-    """The numbers of a tensor; reals of a kind that numpy does not have, as bfloat16, in float32, which has all of them."""
     try:
-        tensor = tensor.detach().cpu()
-        is_known = not tensor.is_floating_point() or tensor.element_size() > 2 or str(tensor.dtype) == "torch.float16"
-        return np.asarray(tensor if is_known else tensor.float())
-    except (TypeError, RuntimeError) as error:  # Of a sparse tensor, or one on the device `meta`.
+        return of_torch(tensor)
+    except (TypeError, RuntimeError) as error:
         raise _no_array_error(port, error) from error
 
 
@@ -212,7 +222,7 @@ def _help_for_text(port: Port, text: str) -> str | None:
 def _check_range(port: Port, array: Array) -> None:
     """Check the port's range. A setting is finite, unless its default is not.
 
-    In inputs NaN and infinity pass, as the file's own arithmetic has to deal with them, unless `_check_finite` says otherwise.
+    In inputs NaN and infinity pass, as the file's own arithmetic has to deal with them, unless `_check_field` says otherwise.
     """
     if port.kind == "setting" and np.isfinite(port.default or 0) and not np.isfinite(array).all():
         raise ModelError("input-range", f"`{port.name}` is a finite number, this is {array}")
@@ -226,8 +236,11 @@ def _check_range(port: Port, array: Array) -> None:
         raise ModelError("input-range", f"`{port.name}` is {range_of(port)}, this holds {outside[0]}", help)
 
 
-def _check_finite(port: Port, array: Array) -> None:
-    """Check that what was a field of the training data is as finite as it was there. NaN passes, as it stands for what is missing."""
+def _check_field(port: Port, facts: Facts, array: Array) -> None:
+    """Check that what was a field of the training data is as finite as it was there, and there, where nothing stands for what is missing."""
+    if port.gaps is False and not facts.gaps and np.isnan(array).any():
+        message = f"`{port.name}` is missing (NaN), and this file has nothing for that"
+        raise ModelError("input-range", message, f"train with `missing = keep` and `fill({port.name})`")
     infinite = array[np.isinf(array)]
     if infinite.size:
         raise ModelError("input-range", f"`{port.name}` is a finite number, as in the data, this holds {infinite[0]}")

@@ -57,7 +57,9 @@ def missing_value(port: Port, names: Sequence[str]) -> float | None:
     """What an input has where there is no value, NaN or a label; None where the file has no answer for that, and of settings."""
     if port.kind != "input":
         return None
-    return spare_label(port, names) if port.classes else math.nan if port.gaps else None
+    if port.classes:
+        return spare_label(port, names)
+    return math.nan if port.gaps else None
 
 
 def unknown_words(name: str, counts: Mapping[str, int]) -> str:
@@ -65,6 +67,11 @@ def unknown_words(name: str, counts: Mapping[str, int]) -> str:
     total = sum(counts.values())
     values = "1 value that training never saw has" if total == 1 else f"{total:,} values that training never saw have"
     return f"`{name}`: {values} the label for what is not known: {words_with_counts(counts)}"
+
+
+def numbers_for_labels(name: str, names: Sequence[str]) -> str:
+    """What is said of numbers in a table where labels have names."""
+    return f"`{name}`: numbers are taken as those of labels, 0 as `{names[0]}`"
 
 
 def words_with_counts(counts: Mapping[str, int]) -> str:
@@ -140,6 +147,14 @@ def _as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[st
         word, number = (str(there[is_word.index(kind)])[:MAX_SHOWN] for kind in (True, False))
         raise ModelError("input-dtype", f"`{port.name}` mixes names and numbers: `{word}` and `{number}`")
     return [_as_labels(port, names, v, unknown) for v in value]
+
+
+def truths_in_letters(names: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Words of a table as the labels of truth values are written: a spreadsheet has `TRUE`, a program `True`; others as they are."""
+    written = {name.lower(): name for name in names}
+    if sorted(written) != sorted(TRUTHS):
+        return [*words]
+    return [written.get(word.lower(), word) for word in words]
 
 
 def label_place(names: Sequence[str], word: str) -> int | None:

@@ -262,7 +262,7 @@ class Model(GrowsText):
     def _tokenize(self, values: dict[str, object], special_tokens: bool) -> Prompt | None:
         """Replace texts in `values` by tokens and names of labels by numbers; the prompt of a growing text is returned."""
         text, prompt = self.manifest.text, None
-        if text is not None and text.prompt in values:
+        if text is not None and values.get(text.prompt) is not None:
             prompt = read_prompt(
                 self.inputs[text.prompt], values[text.prompt], self.tokenizer, special_tokens=special_tokens
             )

@@ -182,5 +182,5 @@ def _in_words(value: object) -> object:
     if isinstance(value, list):
         return [_in_words(each) for each in value]
     if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        return {math.inf: "Infinity", -math.inf: "-Infinity"}.get(value, "NaN")
     return value

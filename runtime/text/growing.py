@@ -147,6 +147,10 @@ class GrowsText(ABC):
         named = {**({str(text.count): count} if str(text.count) in self.settings else {}), port.name: rows, **values}
         whole = self.manifest
         feed = self._defaults | prepare(ports, self.settings, named, whole.smallest, whole.most, whole.facts)
+        for name in self.manifest.steady_inputs:
+            if len(feed[name]) > len(rows):
+                message = f"a text is one row, `{name}` has a batch of {len(feed[name])}"
+                raise ModelError("input-shape", message, "give the prompt once for each of them, in a list")
         feed[step.tokens] = feed.pop(port.name)
         return Turns(self.session, self.manifest, feed, limit, scored)
 

@@ -31,6 +31,9 @@ const A_DAY = 86_400_000; // milliseconds
 const WRITTEN = [
   [/^(\d{4})\/(\d{2})\/(\d{2})\b/, "$1-$2-$3"],
   [/^(\d{1,2})\.(\d{1,2})\.(\d{4})\b/, "$3-$2-$1"],
+  [/([T ]\d\d)(\d\d)(?=[Z+-]|$)/, "$1:$2"],
+  [/([T ]\d\d)(\d\d)(\d\d)(?=[.,Z+-]|$)/, "$1:$2:$3"],
+  [/(:\d\d),(?=\d)/, "$1."],
 ];
 const MOMENT = /^(\d{4}-\d{1,2}-\d{1,2})(?:([T ]\d{2}(?::\d{2}(?::\d{2}(?:\.\d+)?)?)?)(Z|[+-]\d{2}(?::?\d{2})?)?)?$/;
 const DATES = {
@@ -339,19 +342,21 @@ export class Model {
       feeds[port.name] = new this.ort.Tensor(port.dtype, numbers, []);
       return;
     }
-    if (value === undefined) throw new ModelError(`the input \`${port.name}\` is missing; it takes ${this._namesInWords()}`);
+    if (value === undefined || (value === null && this._number(port, null) === null)) throw new ModelError(`the input \`${port.name}\` is missing; it takes ${this._namesInWords()}`);
     feeds[port.name] = this._tensor(port, value);
   }
 
   _tensor(port, value) {
     let rows = value;
     if (port.name === this.manifest.text?.prompt) rows = this._sideBySide(value);
-    else if (typeof value === "string" && port.shape.length) rows = this._encoded(value);
+    else if (typeof value === "string" && port.shape.length) rows = this._tokenized(value);
     else if (this._areTexts(port, value)) rows = this._rowsOfTexts(port, value);
     if (port.minimum === NOTHING && port.shape.length === 1 && port.kind === "input") rows = padded(rows);
-    if (isList(rows) && !rows.length && port.shape.length) throw new ModelError(`the batch of \`${port.name}\` is empty`);
+    if (isList(value) && !rows.length && port.shape.length) throw new ModelError(`the batch of \`${port.name}\` is empty`);
     if (!isRegular(rows)) throw new ModelError(`\`${port.name}\` is not a regular array: its rows differ in length`);
     let { data, dims } = rows?.dims ? rows : { data: flat(rows), dims: dimsOf(rows, port) };
+    const areSizes = Array.isArray(dims) && dims.every((size) => Number.isInteger(size) && size >= 0);
+    if (!isList(data) || !areSizes) throw new ModelError(`\`${port.name}\` is written { data, dims }: numbers in a list, and their sizes`);
     if (product(dims) !== data.length)
       throw new ModelError(`\`${port.name}\` has ${data.length} numbers, and [${dims.join(", ")}] are ${product(dims)}`);
     if (dims.length === port.shape.length) dims = [1, ...dims];
@@ -364,11 +369,11 @@ export class Model {
       );
     }
     port.shape.forEach((name, axis) => this._checkSize(port, name, dims[axis + 1]));
+    if (port.classes) checkKind(port, data);
     const Wanted = ARRAYS[port.dtype];
     const isRight = data instanceof Float32Array && Wanted === Float32Array && !rangeOf(port) && !dateFormOf(this.manifest, port);
     const numbers = isRight ? data : Wanted.from(data, (item) => scalar(port, this._number(port, item)));
-    const infinite = this.manifest.facts?.[port.name] ? numbers.find((number) => Math.abs(number) === Infinity) : undefined;
-    if (infinite !== undefined) throw new ModelError(`\`${port.name}\` is a finite number, as in the data, this holds ${infinite}`);
+    if (this.manifest.facts?.[port.name]) checkField(port, this.manifest.facts[port.name], numbers);
     return new this.ort.Tensor(port.dtype, numbers, dims);
   }
 
@@ -380,7 +385,7 @@ export class Model {
 
   /** Several texts as rows of tokens, which have one length where the port takes no places without a token. */
   _rowsOfTexts(port, texts) {
-    const rows = texts.map((text) => this._encoded(text));
+    const rows = texts.map((text) => this._tokenized(text));
     const lengths = rows.map((row) => row.length);
     const [least, most] = [Math.min(...lengths), Math.max(...lengths)];
     if (port.minimum !== NOTHING && least < most)
@@ -391,7 +396,8 @@ export class Model {
   /** A value, or for the name of a label, and for true and false where labels are called so or have no names, its number; for a date its days;
    *  for null, where the file has an answer for what is missing, what stands for it. */
   _number(port, value) {
-    if (value === null && port.kind === "input") return port.classes ? spareLabel(this.manifest, port) : port.gaps ? NaN : null;
+    const isMissing = value === null || (port.classes && Number.isNaN(value) && spareLabel(this.manifest, port) !== null);
+    if (isMissing && port.kind === "input") return port.classes ? spareLabel(this.manifest, port) : port.gaps ? NaN : null;
     const form = dateFormOf(this.manifest, port);
     if (form) return this._days(port, form, value);
     if (!port.classes || !["string", "boolean"].includes(typeof value)) return value;
@@ -449,14 +455,16 @@ export class Model {
     return [before.every((token, k) => token === own[k]) ? [] : before, own, []];
   }
 
-  /** The tokens of a text, or of one that is given as them. */
+  _tokenized(text, goesOn = false) {
+    if (!this.tokenizer) throw new ModelError(this.manifest.tokenizer ? PIECES : "this is a text, but the file has no tokenizer");
+    if (/\p{Surrogate}/u.test(text)) throw new ModelError("this is no text: half of a character, a lone surrogate, is in it");
+    return this._parts(text, goesOn).flat();
+  }
+
+  /** The tokens of a prompt, a text or one that is given as them. */
   _encoded(prompt, goesOn = false) {
-    if (typeof prompt === "string" && !this.tokenizer)
-      throw new ModelError(this.manifest.tokenizer ? PIECES : "this is a text, but the file has no tokenizer");
     if (typeof prompt !== "string" && !isList(prompt)) throw new ModelError("a text is a string, or a list of tokens");
-    if (typeof prompt === "string" && /\p{Surrogate}/u.test(prompt))
-      throw new ModelError("this is no text: half of a character, a lone surrogate, is in it");
-    const tokens = typeof prompt === "string" ? this._parts(prompt, goesOn).flat() : this._tokens(prompt);
+    const tokens = typeof prompt === "string" ? this._tokenized(prompt, goesOn) : this._tokens(prompt);
     if (!tokens.some((token) => token !== NOTHING))
       throw new ModelError("there is no token: the text to go on from needs at least one");
     return tokens;
@@ -485,6 +493,8 @@ export class Model {
   _sideBySide(prompts) {
     const one = typeof prompts === "string" || (!isList(prompts?.[0]) && typeof prompts?.[0] !== "string");
     const rows = (one ? [prompts] : prompts).map((prompt) => this._encoded(prompt, GOES_ON));
+    if (!one && new Set(prompts.map((prompt) => typeof prompt)).size > 1)
+      throw new ModelError(`\`${this.manifest.text.prompt}\` mixes texts and numbers`);
     const longest = Math.max(...rows.map((row) => row.length));
     rows.forEach((row) => this._checkShortest(row, longest));
     return rows.map((row) => [...Array(longest - row.length).fill(NOTHING), ...row]);
@@ -543,6 +553,8 @@ class Turns {
     for (const port of inputs) {
       if (port.name === step.tokens || step.states[port.name]) continue;
       turn._feed(this.feeds, port, values[port.name]);
+      const [batch] = this.feeds[port.name].dims;
+      if (batch !== 1) throw new ModelError(`a text is one row, \`${port.name}\` has a batch of ${batch}`);
       port.shape.forEach((size, axis) => (sizes[size] = this.feeds[port.name].dims[axis + 1]));
     }
     this.states = Object.keys(step.states);
@@ -632,6 +644,8 @@ class Turns {
 
 // ------------------------------------------------------------------ conversations
 
+const ALWAYS_READ = ["user", "assistant"]; // roles that every template knows
+
 /** Messages and answers, one after the other; what earlier ones were computed to is kept. */
 class Conversation {
   constructor(model, { system, tools, stops = [], count, variables = {}, values = {} }) {
@@ -641,14 +655,15 @@ class Conversation {
     if (!model.tokenizer) throw new ModelError(PIECES);
     if (!model.turn) throw new ModelError(`to talk, ${model._howToLoad()}`);
     model._checkNames(values);
-    Object.assign(this, { model, tools, stops, count, variables, values, chat, answers: 0, turns: null });
+    Object.assign(this, { model, tools, stops, count, variables, values, chat, turns: null });
     this.system = system === undefined ? [] : [{ role: "system", content: system }];
     this.reset();
   }
 
-  /** Forget all messages but the system's. */
+  /** Forget all messages but the system's, and draw the next answer with the first seed. */
   reset() {
     this.messages = [...this.system];
+    this.answers = 0;
   }
 
   /** The answer to a message, in pieces. Both join `messages`; of an answer that is left early, what there was of it, or neither. */
@@ -665,11 +680,26 @@ class Conversation {
     }
   }
 
-  /** The prompt that the messages make. */
+  /** The prompt that the messages make; refused where the template leaves out tools, or a message, as one of a role that it does not know. */
   prompt() {
+    const { messages, tools } = this;
+    const text = this._rendered(messages, tools);
+    if (tools?.length && this._rendered(messages, null) === text)
+      throw new ModelError("the chat template reads no tools: the model would not know of them");
+    const isSure = ({ role, content }) => ALWAYS_READ.includes(role) || typeof content !== "string";
+    const markOf = (at) => `48151623${at}`;
+    if (messages.every(isSure)) return text;
+    const marked = messages.map((each, at) => (isSure(each) ? each : { ...each, content: `${each.content} ${markOf(at)}` }));
+    const seen = this._rendered(marked, tools);
+    const lost = messages.findIndex((each, at) => !isSure(each) && !seen.includes(markOf(at)));
+    if (lost >= 0) throw new ModelError(`the chat template leaves out message ${lost + 1}, of the role \`${messages[lost].role}\``);
+    return text;
+  }
+
+  /** What the template makes of messages. */
+  _rendered(messages, tools) {
     const { templates, words } = this.chat;
     const source = (this.tools && templates.tool_use) || templates.default;
-    const { messages, tools } = this;
     try {
       const names = { ...words, add_generation_prompt: true, ...this.variables, messages, tools: tools ?? null };
       return new this.model.Template(source).render(names);
@@ -695,7 +725,14 @@ class Conversation {
     const turns = new Turns(model.turn, { ...values, [text.count]: room });
     const rest = this.turns ? turns.takeOver(this.turns, prompt) : prompt;
     this.turns = turns;
-    yield* beforeStops(this._pieces(turns.grow(rest, room, signal), ends), this.stops);
+    yield* beforeStops(this._pieces(turns.grow(rest, room, signal), [...ends, ...this._endsAmongStops()]), this.stops);
+  }
+
+  /** The tokens that end an answer because a stop is their text: special ones, of which its text shows nothing. */
+  _endsAmongStops() {
+    const { tokenizer } = this.model;
+    const rows = this.stops.map((stop) => [...tokenizer.encode(stop)].map(Number));
+    return rows.filter((row) => row.length === 1 && tokenizer.isSpecial(row[0])).flat();
   }
 
   /** The text of tokens up to one that ends it, special ones left out. */
@@ -867,6 +904,22 @@ function scalar(port, value) {
   if (Number(value) < (minimum ?? -Infinity) || Number(value) > (maximum ?? Infinity))
     throw new ModelError(`\`${name}\` is ${rangeOf(port)}, this holds ${value}`);
   return port.dtype === "int64" ? whole(name, value) : real(name, value);
+}
+
+/** Labels are all named, or all numbers, where there are any. */
+function checkKind({ name }, labels) {
+  const there = ArrayBuffer.isView(labels) ? [] : labels.filter((label) => label !== null && !Number.isNaN(label));
+  const [word, number] = [true, false].map((isWord) => there.find((label) => (typeof label === "string") === isWord));
+  if (word !== undefined && number !== undefined)
+    throw new ModelError(`\`${name}\` mixes names and numbers: \`${word}\` and \`${number}\``);
+}
+
+/** Numbers of an input that was a field of the data are finite, as there, and not missing where nothing stands for that. */
+function checkField({ name, gaps }, facts, numbers) {
+  if (gaps === false && !facts.gaps && numbers.some(Number.isNaN))
+    throw new ModelError(`\`${name}\` is missing (NaN), and this file has nothing for that: train with \`missing = keep\` and \`fill(${name})\``);
+  const infinite = numbers.find((number) => Math.abs(number) === Infinity);
+  if (infinite !== undefined) throw new ModelError(`\`${name}\` is a finite number, as in the data, this holds ${infinite}`);
 }
 
 /** A truth value as a byte. */

@@ -109,7 +109,9 @@ def test_words_are_labels_and_what_no_field_names_is_not_looked_at(form: str, tm
     data = load(Arrays(path="a.npz"), fields, 0, tmp_path)
     assert data.labels == {"y": ("cat", "dog")} and data.count == 45
     np.savez(tmp_path / "b.npz", x=X, y=np.ones(49), **others)
-    assert "these have {'x': 50, 'y': 49}" in refused(Arrays(path="b.npz"), tmp_path, fields)
+    assert "one common number of examples; there are 50 of `x`, 49 of `y`" in refused(
+        Arrays(path="b.npz"), tmp_path, fields
+    )
     assert "`y` has 2 labels (cat, dog), the spec has class[1]" in refused(
         Arrays(path="a.npz"), tmp_path, {**fields, "y": Type(DType.INT, classes=1)}
     )
@@ -132,8 +134,8 @@ DAMAGED: list[tuple[Callable[[Path], object], str]] = [
     (lambda p: np.save(p, np.array([{"a": 1}] * 50)), "x.npy is not an array of numbers: it holds object"),
     (lambda p: np.save(p, np.array(["a"] * 50)), "`x` holds words (`a`), the spec has real numbers"),
     (lambda p: np.save(p, np.array([b"\xff"] * 50)), "the words of `x` are bytes that are not UTF-8"),
-    (lambda p: np.save(p, X[:49]), "these have {'x': 49, 'y': 50}"),
-    (lambda p: np.save(p, np.float32(1)), "need one common number of examples"),
+    (lambda p: np.save(p, X[:49]), "there are 49 of `x`, 50 of `y`"),
+    (lambda p: np.save(p, np.float32(1)), "`x` is one number, and an array has a row for each example"),
     (lambda p: np.save(p, np.where(X > 2, np.nan, X)), "`x` holds values that are not finite (NaN or infinite)"),
     (by_columns, "x.npy lies column by column, so that its rows cannot be read one by one"),
 ]

@@ -205,9 +205,10 @@ def _zip(path: Path) -> None:
         (_npz(x=np.array([["a", "b"]])), "`x` holds words (`a`), the spec has real numbers"),
         (_npz(x=np.ones((3, 2)) + 1j), "`x` is not an array of numbers"),
         (_npz(x=np.array([[1, None]], object)), "is not a numpy .npz file of plain arrays"),
-        (_npz(x=np.zeros((0, 2))), "need one common number of examples"),
-        (_npz(x=np.float32(1)), "need one common number of examples"),
-        (_npz(), "need one common number of examples"),
+        (_npz(x=np.zeros((0, 2))), "a.npz have no examples"),
+        (_npz(x=np.float32(1)), "`x` is one number, and an array has a row for each example"),
+        (_npz(x=np.full((3, 2), 1e39)), "`x` holds numbers of more than 3.4e38, the largest of 32 bits: in row 1"),
+        (_npz(), "there are no arrays in "),
     ],
 )
 def test_bad_archives_are_told(make: Callable[[Path], object], message: str, tmp_path: Path) -> None:

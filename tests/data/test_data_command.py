@@ -250,6 +250,17 @@ def test_signs_of_money_are_told_and_are_words_of_labels(tmp_path: Path) -> None
     )
 
 
+def test_columns_of_a_vector_are_left_out_together(tmp_path: Path) -> None:
+    """For one that no field takes. One that is always the same is no such, as corners of pictures are."""
+    head, rows = "x0,x1,x2,y\n", [(0, i * 7 % 5, i % 3) for i in range(9)]
+    alike = table(tmp_path / "a.csv", head + "".join(f"{a},{b},{c},{c}\n" for a, b, c in rows))
+    assert "x: [3]" in data_line(alike) and not alike.left_out()
+    infinite = table(tmp_path / "b.csv", head + "".join(f"{'inf' if b == 2 else c},{b},{c},{c}\n" for _, b, c in rows))
+    (first, why), (second, also), _ = infinite.left_out()
+    assert (first.name, second.name, also) == ("x0", "x1", "it is of one vector with `x0`") and "not finite" in why
+    assert "left_out" not in as_json(alike) and as_json(infinite).count("left_out") == 3
+
+
 def test_lists_of_words_and_long_whole_numbers_are_not_mistaken(tmp_path: Path) -> None:
     """A list of words is no vector, and whole numbers that are one in 64 bits are not said to be always one."""
     path = tmp_path / "a.parquet"

@@ -207,6 +207,12 @@ def test_hidden_files_are_no_images_and_an_empty_folder_no_class(tmp_path: Path)
     summary = describe([tmp_path])
     assert isinstance(summary, ImagesSummary)
     assert (len(summary.files), summary.damaged) == (2, ())
+    (tmp_path / "loose.png").write_bytes((tmp_path / "cat" / "1.png").read_bytes())
+    (tmp_path / "cat" / "indoors").mkdir()
+    (tmp_path / "cat" / "indoors" / "2.png").write_bytes((tmp_path / "cat" / "1.png").read_bytes())
+    beside, inside = read(tmp_path, (3, 4, 6)).notes[:2]
+    assert "1 image beside the folders of the classes" in beside and "loose.png: left out" in beside
+    assert "1 image in folders inside those of the classes" in inside and "2.png: left out" in inside
     (tmp_path / "bird").mkdir()
     for look in (lambda: describe([tmp_path]), lambda: Images.of({"path": "."}).find(tmp_path, ["."])):
         with pytest.raises(MaiError, match=r"no images in .*bird") as caught:

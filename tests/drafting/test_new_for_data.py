@@ -29,6 +29,7 @@ from tests.support.command import invoke
 Row = Callable[[int], str]
 TABLES: dict[str, tuple[str, Row, str, int]] = {
     "constant": ("a,k,y", lambda i: f"{i * 7 % 13}.5,5,{'ab'[i % 2]}", "# Left out: k: it is always 5.", 2),
+    "corners of pictures": ("x0,x1,x2,y", lambda i: f"0,{i % 7},{i % 5}.5,{'ab'[i % 2]}", "x: [3] from table", 2),
     "empty": ("a,e,y", lambda i: f"{i * 7 % 13}.5,,{'ab'[i % 2]}", "# Left out: e: it is empty.", 2),
     "numbering": ("id,a,y", lambda i: f"{i + 1},{i * 7 % 13}.5,{'ab'[i % 2]}", "id: it numbers the rows", 2),
     "names": ("name,a,y", lambda i: f"n{i},{i * 7 % 13}.5,{i * 1.5}", "all of its words differ", 2),

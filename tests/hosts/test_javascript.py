@@ -185,9 +185,13 @@ def test_text_is_generated_and_streamed(
     *whole, streamed, too_long, streamed_too_long = javascript(
         [*calls, long, {"file": str(file), "prompt": "Once", "values": {"count": 58}}]
     )
-    nothing, without = javascript(
-        [{"file": str(file), "values": {"prompt": ""}}, {"file": str(file), "prompt": "A", "values": {"cuont": 3}}]
+    odd: list[Any] = ["", ["Once", [79]], None]
+    nothing, mixed, missing, without = javascript(
+        [{"file": str(file), "values": {"prompt": prompt}} for prompt in odd]
+        + [{"file": str(file), "prompt": "A", "values": {"cuont": 3}}]
     )
+    assert mixed["error"] == "`prompt` mixes texts and numbers"
+    assert missing["error"].startswith("the input `prompt` is missing")
     assert nothing["error"] == "there is no token: the text to go on from needs at least one"
     assert without["error"] == "there is no input or setting `cuont`; did you mean `count`?"
     for refused in (too_long, streamed_too_long):
@@ -340,7 +344,9 @@ def test_texts_get_special_tokens(javascript: JavaScript, program: Any, tmp_path
     assert refused["error"] == f"{said.value.message}: {said.value.help}"
     for text, answer in zip(texts, javascript([{"file": str(file), "values": {"x": t}} for t in texts]), strict=True):
         np.testing.assert_array_equal(arrays(answer)["ids"], load(file, providers="cpu")(x=text))
-    spec = program(TEXT.replace("vocab = 256", "vocab = 8"))
+    spec = program(
+        TEXT.replace("vocab = 256", "vocab = 8").replace("prompt: tokens[P], ", "prompt: tokens[P], seed: int, ")
+    )
     trained = Trained(load_weights(spec, None)[0], tokenizer=tokenizer)
     grows = export(spec, "generate", trained, tmp_path, CompileOptions(verify=False)).path
     step = export_step(spec, "generate", trained, tmp_path, CompileOptions(verify=False))
@@ -351,7 +357,9 @@ def test_texts_get_special_tokens(javascript: JavaScript, program: Any, tmp_path
         prompts, javascript([{"file": str(grows), "values": {"prompt": p, **settings}} for p in prompts]), strict=True
     ):
         assert answer["results"]["generate"] == model(prompt=prompt, **settings)
-    (streamed,) = javascript([{"file": str(grows), "step": str(step.path), "prompt": "red fish", "values": settings}])
+    both = {"file": str(grows), "step": str(step.path), "prompt": "red fish"}
+    streamed, several = javascript([both | {"values": settings}, both | {"values": {"seed": [1, 2]}}])
+    assert several["error"] == "a text is one row, `seed` has a batch of 2"
     assert "".join(streamed["pieces"]) == "".join(model.stream("red fish", **settings))
 
 
@@ -438,6 +446,7 @@ export g(kind: class[4], age: []) -> [] { return f(kind, age) }
         ([None], 1),
         (None, [1]),
         ([""], 1),
+        ([{"number": "NaN"}], 1),
         (["dög"], 1),
         (["do\u0308g", None], [None, 1]),
     ]
@@ -447,6 +456,8 @@ export g(kind: class[4], age: []) -> [] { return f(kind, age) }
         np.testing.assert_array_equal(each, none[0])
     assert not np.array_equal(none[0], other)
     np.testing.assert_allclose(gaps, load(file)(kind=["do\u0308g", None], age=[np.nan, 1]), rtol=1e-6)
+    (mixed,) = javascript([{"file": file, "values": {"kind": ["cat", 1, None], "age": 1}}])
+    assert mixed["error"] == "`kind` mixes names and numbers: `cat` and `1`"
 
 
 def test_dates(javascript: JavaScript, program: Callable[[str], Program], tmp_path: Path) -> None:
@@ -458,11 +469,20 @@ export g(when: []) -> [] { return when }
 """
     facts = {"when": Facts(low=[19000], high=[20000], middle=[19500], dates=["time"])}
     file = str(compiled(program(text), "g", tmp_path, facts=facts))
-    values = ("2024-05-01", ["1.5.2024 12:00", "2024/05/01"], [19844], "0001-01-01")
+    values = (
+        "2024-05-01",
+        ["1.5.2024 12:00", "2024/05/01", "2024-05-01T1800", "2024-05-01 060000,0"],
+        [19844],
+        "0001-01-01",
+    )
     wrong = ("2024-02-30", "2024-05-01Z", "2024-05-01T00:00+02:00", "2024-05-01T00:00Z")
     numbers = (20240501, 202405010930, 2024, 45413.5, 1714555800, 1714555800123, 5e9)
-    (infinite,) = javascript([{"file": file, "values": {"when": [19844, {"number": "-Infinity"}]}}])
+    odd = [[19844, {"number": "-Infinity"}], [{"number": "NaN"}]]
+    infinite, missing = javascript([{"file": file, "values": {"when": when}} for when in odd])
     assert infinite["error"] == "`when` is a finite number, as in the data, this holds -Infinity"
+    with pytest.raises(ModelError) as lacking:
+        load(file)(when=np.nan)
+    assert missing["error"] == f"{lacking.value.message}: {lacking.value.help}"
     *answers, calendar, bare, offset, zero = javascript(
         [{"file": file, "values": {"when": when}} for when in (*values, *numbers, *wrong)]
     )
@@ -471,7 +491,12 @@ export g(when: []) -> [] { return when }
         with pytest.raises(ModelError) as said:
             load(file)(when=number)
         assert each["error"] == f"{said.value.message}: {said.value.help}"
-    assert [arrays(each)["g"].tolist() for each in answers] == [[19844], [19844.5, 19844], [19844], [-719162]]
+    assert [arrays(each)["g"].tolist() for each in answers] == [
+        [19844],
+        [19844.5, 19844, 19844.75, 19844.25],
+        [19844],
+        [-719162],
+    ]
     assert "`when` is a date with its time, this is `2024-02-30`: write it as" in calendar["error"]
     assert "is a date with its time, this is `2024-05-01Z`" in bare["error"]
     for each in (offset, zero):
@@ -495,6 +520,7 @@ REFUSED = [
     ({"x": [[1, 2], [3], [4, 5, 6]]}, "`x` is not a regular array: its rows differ in length"),
     ({"x": {"data": [1, 2, 3], "dims": [2, 2]}}, "`x` has 3 numbers, and [2, 2] are 4"),
     ({"x": {"data": [], "dims": [0, 2]}}, "the batch of `x` is empty"),
+    ({"x": {"data": [1, 2], "dims": "2"}}, "`x` is written { data, dims }: numbers in a list, and their sizes"),
     ({"x": [1, 1e300]}, "`x` is a real number (float32), this holds 1e+300"),
     ({"x": [1, 2], "seed": True}, "`seed` is a number, this is true"),
     ({"x": []}, "the batch of `x` is empty"),

@@ -60,6 +60,16 @@ export brownian_bridge(x: [], steps: int = 50) -> [] {
   integrate t in 0..0.5 using euler_maruyama(steps, grid = cosine) { dx = to_one(x, t) * dt + dW }
   return x
 }
+export gaussian_bridge(x: [], steps: int = 60) -> [] {
+  (a, b, σ) = (0.25, 2.25, 0.8)
+  c = (sqrt(4 * a * b + σ^4) - σ^2) / 2
+  integrate t in 0..1 using sra1(steps) {
+    v = (1 - t)^2 * a + t^2 * b + t * (1 - t) * (2 * c + σ^2)
+    pull = (t * b + (1 - 2 * t) * c - (1 - t) * a - σ^2 * t) / v
+    dx = (3 + pull * (x - (3 * t - 1))) * dt + σ * dW
+  }
+  return x
+}
 """
 
 
@@ -80,6 +90,11 @@ ENDS: dict[str, tuple[list[np.ndarray], object, object]] = {
     "underdamped_langevin": ([0 * Z], [0, 0], [1, 0.25]),
     "reverse_diffusion": ([Z], [1, -2], [0.25, 0.25]),
     "brownian_bridge": (fixed(0.0), 0.5, 0.25),
+    "gaussian_bridge": (
+        [(0.5 * Z[:, 0] - 1).astype(np.float32)],
+        2,
+        2.25,
+    ),  # Of Schrödinger, as Bunne et al. (2023) solve it.
 }
 
 
@@ -93,3 +108,6 @@ def test_the_end_has_its_mean_and_variance(name: str, program: Maker, tmp_path: 
     np.testing.assert_allclose(x.mean(0), mean, atol=5 * x.std() / np.sqrt(COUNT))
     if variance is not None:
         np.testing.assert_allclose(x.var(0), variance, rtol=0.08)
+    if name == "gaussian_bridge":  # Its ends are coupled as the entropic plan couples them.
+        plan = (np.sqrt(4 * 0.25 * 2.25 + 0.8**4) - 0.8**2) / 2
+        np.testing.assert_allclose(np.cov(inputs[0], x)[0, 1], plan, atol=0.04)

@@ -144,6 +144,15 @@ def test_derivatives_by_weights_of_torch_func() -> None:
         torch.testing.assert_close(slopes[name], leaf.grad)
 
 
+@pytest.mark.parametrize("name", ["train", "forward", "loss"])
+def test_nets_and_layers_of_a_train_block_have_names_of_methods(name: str) -> None:
+    net = f"net {name}(x: [3]) -> [3] {{ return linear(x, 3) }}\n"
+    block = f"train(steps = 1) {{ minimize sum(linear({name}(x), 2)^2) }}\n"
+    module = mai.Spec("data x: [3] from python(points)\n" + net + block, data=X).torch()
+    a, b, c, d = module.parameters()
+    torch.testing.assert_close(module.loss(x=X), (X @ a.T + b).matmul(c.T).add(d).square().sum(-1).mean())
+
+
 def test_weights_that_are_not_there(module: SpecModule) -> None:
     prune.l1_unstructured(module.get_submodule("f.linear_1"), "weight", amount=0.5)
     with pytest.raises(mai.MaiError, match=r"no parameter `f.linear_1.weight` any more.*prune.remove"):
@@ -153,6 +162,17 @@ def test_weights_that_are_not_there(module: SpecModule) -> None:
 def test_draws_are_made_where_the_weights_are(module: SpecModule) -> None:
     assert module.to("meta").loss(x=X).is_meta
     assert not module.to_empty(device="cpu").loss(x=X).is_meta
+
+
+@pytest.mark.parametrize("wrap", [AveragedModel, nn.Sequential, lambda m: torch.compile(m, backend="eager")])
+def test_a_module_in_one_of_torch_is_taken_back(wrap: Callable[[SpecModule], nn.Module]) -> None:
+    module = POINTS.torch(seed=1)
+    np.testing.assert_allclose(POINTS.export("g", weights=wrap(module))(x=X), wanted(OTHERS), atol=1e-6)
+
+
+def test_no_weights_at_all_are_not_those_of_before() -> None:
+    with pytest.raises(mai.MaiError, match=r"there is no `f.linear_1.weight`"):
+        POINTS.export("g", weights={})
 
 
 def test_weights_of_16_bits_are_taken_back() -> None:

@@ -16,7 +16,6 @@ from mai.compiler.ops import elementwise
 from mai.compiler.ops import reductions as reduce
 from mai.compiler.ops.elementwise import clip, exponential
 from mai.compiler.ops.losses import loss
-from mai.compiler.ops.products import pooling
 from mai.compiler.ops.reductions import norm, places
 from mai.compiler.ops.scan import load_operations
 from mai.compiler.ops.shapes import gather, indexing
@@ -57,7 +56,6 @@ OF_GAPS: list[tuple[type[Operation], tuple[float, ...], dict[str, Any], Callable
     (places.Argmin, (), {}, lambda x: x.argmin(-1)),
     (indexing.Argsort, (), {}, lambda x: x.argsort(-1, kind="stable")),
     (gather.TopPlaces, (), {"count": 3}, lambda x: np.array([[1, 2, 0], [0, 1, 2], [3, 0, 2], [0, 1, 2], [2, 1, 0]])),
-    (pooling.MaxPool, (), {"size": (2,), "stride": (1,), "padding": ((0, 0),)}, lambda x: np.maximum(x[:, 1:], x[:, :-1])),
     (elementwise.Sign, (), {}, np.sign),
     (exponential.Log1p, (), {}, np.log1p),
     (elementwise.Maximum, (0.0,), {}, lambda x: np.maximum(x, 0)),

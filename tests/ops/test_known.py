@@ -18,7 +18,7 @@ from mai.compiler.ops.products import product
 from mai.compiler.ops.shapes import indexing, shape
 from mai.runtime.arrays import Array
 
-Made = Callable[[Builder], Value]
+Emit = Callable[[Builder], Value]
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
 MATRIX = ((1.0, 2.0, 3.0), (4.0, 5.0, 6.5))
 
@@ -35,11 +35,11 @@ def total(b: Builder) -> Value:
     return b.emit(reduce.Sum, b.emit(product.Matmul, b.constant(MATRIX), b.constant(MATRIX[:1] * 3)), axes=(-2, -1))
 
 
-@pytest.mark.parametrize("made", [scalar, row, total])
-def test_known_values_keep_their_shape(made: Made, agree: Callable[..., Array]) -> None:
+@pytest.mark.parametrize("emit", [scalar, row, total])
+def test_known_values_keep_their_shape(emit: Emit, agree: Callable[..., Array]) -> None:
     x = Value(Type(DType.REAL, (2,), (BATCH,)), "x")
     graph = Graph(name="case", inputs=[x], sizes={"batch": (x, 0)}, output_names=["y"])
     builder = Builder(graph)
-    graph.outputs = [builder.emit(el.Divide, x, made(builder))]
+    graph.outputs = [builder.emit(el.Divide, x, emit(builder))]
     agree(graph, {"x": np.arange(6, dtype=np.float32).reshape(3, 2)}, {"batch": 3})
     assert [n.op_type for n in build(graph, {}).graph] == ["Div", "Identity"]

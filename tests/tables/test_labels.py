@@ -24,6 +24,7 @@ from mai.compiler.data.rows import Words
 from mai.compiler.data.sources.csv import Csv
 from mai.compiler.data.sources.images import Images
 from mai.compiler.data.sources.table import Table
+from mai.compiler.data.whole_files import read_whole
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
@@ -31,7 +32,7 @@ from mai.compiler.training.options import Options
 from mai.compiler.training.untrained import told_by_data
 from mai.runtime import Model, ModelError, load
 from mai.runtime.commands.running import Wanted, run_file
-from mai.runtime.inputs.labels import labels_to_numbers
+from mai.runtime.inputs.labels import labels_to_numbers, truths_in_letters
 from mai.spec.diagnostics import MaiError
 
 SPEC = """
@@ -239,3 +240,35 @@ def test_words_are_no_numbers(tmp_path: Path) -> None:
         load_data(Csv(path="a.csv"), {"x": Type(DType.REAL)}, 0, tmp_path)
     where = f"{tmp_path / 'a.csv'}, row 1"
     assert caught.value.diagnostics[0].message == f"{where}: `x` holds words (`red`), the spec has real numbers"
+
+
+@pytest.mark.parametrize(("here", "there"), [("TRUE FALSE", "True False"), ("false true", "TRUE FALSE")])
+def test_truths_are_the_same_in_any_letters(here: str, there: str, tmp_path: Path) -> None:
+    """A spreadsheet writes `TRUE`, a program `True`; of other words letters tell labels apart."""
+    for name, words in (("a", here), ("b", there)):
+        yes, no = sorted(words.split(), key=str.lower, reverse=True)
+        (tmp_path / f"{name}.csv").write_text("y,n\n" + f"{yes},1\n{no},0\n" * 6)
+    label, real = {"y": Type(DType.INT, classes=2), "n": Type(DType.REAL)}, {"y": Type(DType.REAL)}
+    trained = load_data(Table(path="a.csv", validation="b.csv"), label, 0, tmp_path)
+    assert trained.labels["y"] == tuple(sorted(here.split(), key=str.lower)) and trained.validation is not None
+    assert trained.validation["y"][:].tolist() == trained.validation["n"][:].tolist() == [1, 0] * 6
+    again = load_data(Table(path="b.csv"), label, 0, tmp_path, trained_labels=trained.labels)
+    assert (again.batch(0, 9)["y"] == again.batch(0, 9)["n"]).all() and not any("never saw" in n for n in again.notes)
+    numbers = load_data(Table(path=("a.csv", "b.csv")), {**label, **real}, 0, tmp_path).batch(0, 20)
+    assert (numbers["y"] == numbers["n"]).all()
+    assert truths_in_letters(["yes", "no"], ["YES", "True"]) == ["YES", "True"]
+
+
+@pytest.mark.parametrize(("missing", "classes"), [("keep", 3), ("refuse", 2)])
+def test_an_evaluation_reads_labels_as_predicting_does(missing: str, classes: int, tmp_path: Path) -> None:
+    """Numbers where training had words are those of labels, and words that it never saw are told."""
+    fields = {"y": Type(DType.INT, classes=classes), "n": Type(DType.REAL)}
+    source, names = Table(path="t.csv", missing=missing), {"y": ("False", "True")}
+    parquet.write_table(pa.table({"y": [True, False, True], "n": [1.0, 0.0, 1.0]}), tmp_path / "t.parquet")
+    read = read_whole(source, fields, tmp_path, [tmp_path / "t.parquet"], names, ["n"])
+    assert read.rows["y"][:].tolist() == [1, 0, 1]
+    assert "`y`: numbers are taken as those of labels, 0 as `False`" in read.notes
+    (tmp_path / "u.csv").write_text("y,n\nTRUE,1\nperhaps,0\n")
+    if missing == "keep":
+        read = read_whole(source, fields, tmp_path, [tmp_path / "u.csv"], names, ["n"])
+        assert read.rows["y"][:].tolist() == [1, 2] and any("`perhaps`" in note for note in read.notes)

@@ -121,6 +121,17 @@ def test_labels_that_a_run_does_not_know(program: Maker, tmp_path: Path) -> None
     assert "which this run does not know" in error.value.diagnostics[0].message
 
 
+def test_words_that_only_held_out_rows_have(program: Maker, tmp_path: Path) -> None:
+    """Training never saw them: they are not known, however many they are, where there is a label for that."""
+    (tmp_path / "v.csv").write_text("n,sex\n5,other\n6,third\n7,male\n")
+    more, rows = ', missing = keep, validation = "v.csv"', "n,sex\n1,male\n2,female\n"
+    dataset = data(program, tmp_path, "n: [], sex: class[3]", more, rows)
+    assert dataset.labels["sex"] == ("female", "male")
+    assert dataset.validation is not None
+    assert dataset.validation["sex"][:].tolist() == [2, 2, 1]
+    assert "`sex`: 2 values that training never saw have the label for what is not known" in dataset.notes[-1]
+
+
 def test_gaps_of_other_files(program: Maker, tmp_path: Path) -> None:
     """Nulls and dates of a parquet file."""
     when = [datetime(2020, 1, 1), None, datetime(2020, 1, 2, 12)]

@@ -55,6 +55,10 @@ def test_windows_are_past_and_future_in_the_order_of_time(tmp_path: Path) -> Non
     assert firsts(rows["x"]) == list(range(cut - W - H + 1))
     assert data.validation is not None
     assert firsts(data.validation["x"][:]) == list(range(cut - W, N - W - H + 1))
+    for split in (RandomSplit(share=0), TimeSplit(column="day", share=0)):
+        everything = read(tmp_path, time="day", split=split)
+        assert everything.validation is None
+        assert firsts(trained(everything)["x"]) == list(range(N - W - H + 1))
 
 
 def test_strides_and_rows_in_the_order_of_the_file(tmp_path: Path) -> None:

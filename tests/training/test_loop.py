@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from mai.compiler.check import unmoved
@@ -225,6 +226,9 @@ def test_the_command_line_outranks_the_spec(program: Maker, tmp_path: Path) -> N
     assert (own.steps, own.batch, own.seed) == (18, 6, 1)
     chosen = trainer(spec, tmp_path, steps=4, batch=1000, seed=2)
     assert (chosen.steps, chosen.batch, chosen.seed) == (4, 36, 2)
+    for precision, product in (("bf16", torch.bfloat16), ("float32", torch.float32)):  # One program may train in both.
+        with trainer(spec, tmp_path, precision=precision).processes.context():
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype is product
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ from mai.compiler.data.files.array_headers import name_of
 from mai.compiler.data.rows import Column, FileRows, Rows, Words, join
 from mai.compiler.ir.types import Type
 from mai.runtime import files
+from mai.runtime.inputs.cells import few_of
+from mai.spec.diagnostics import MaiError
 
 IN_MEMORY = 1 << 27  # Bytes of a plain array that are read at once.
 HEADERS = {(1, 0): "read_array_header_1_0", (2, 0): "read_array_header_2_0", (3, 0): "read_array_header_2_0"}
@@ -83,7 +85,7 @@ def _column(path: Path, name: str, array: object) -> Column:
         kind = array.dtype.kind if isinstance(array, np.ndarray) else ""
         raise bad(f"{path}: `{name}` is not an array of numbers{OTHERS.get(kind, '')}", help=INSTEAD.get(kind))
     if array.ndim == 0:
-        raise _lengths([path], {name: 0})
+        raise _single(path, name)
     if array.dtype.kind in NUMBERS:
         return array
     try:
@@ -105,7 +107,7 @@ def _plain(path: Path) -> Column:
     if dtype.kind not in NUMBERS:
         raise bad(f"{path} is not an array of numbers: it holds {dtype}")
     if not shape or min(shape) < 0:
-        raise _lengths([path], {path.stem: 0})
+        raise _single(path, path.stem)
     needed, there = int(np.prod(shape, dtype=object)) * dtype.itemsize, path.stat().st_size - offset
     if there < needed:
         raise bad(f"{path} has been cut: its header says {needed:,} bytes, {there:,} are there", help="copy it again")
@@ -137,11 +139,14 @@ def _check_shapes(name: str, parts: Sequence[tuple[Path, Column]]) -> None:
 
 
 def _check_lengths(paths: Sequence[Path], arrays: Mapping[str, Column]) -> None:
-    lengths = {name: column.shape[0] for name, column in arrays.items()}
-    if not lengths or len(set(lengths.values())) > 1 or 0 in lengths.values():
-        raise _lengths(paths, lengths)
-
-
-def _lengths(paths: Sequence[Path], lengths: Mapping[str, int]) -> Exception:
     of = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and the other files"
-    return bad(f"the arrays of {of} need one common number of examples, these have {dict(lengths)}")
+    lengths = {name: column.shape[0] for name, column in arrays.items()}
+    if not any(lengths.values()):
+        raise bad(f"the arrays of {of} have no examples" if lengths else f"there are no arrays in {of}")
+    if len(set(lengths.values())) > 1:
+        each = few_of([f"{length:,} of `{name}`" for name, length in lengths.items()])
+        raise bad(f"the arrays of {of} need one common number of examples; there are {each}")
+
+
+def _single(path: Path, name: str) -> MaiError:
+    return bad(f"{path}: `{name}` is one number, and an array has a row for each example", help="`np.full(count, a)`")

@@ -13,6 +13,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.numerals import Decimal, ways_to_write
 from mai.runtime.files import UNREADABLE
 from mai.runtime.inputs.cells import MISSING, is_number
+from mai.runtime.inputs.labels import TRUTHS
 
 METADATA, CLASS_LABEL = b"huggingface", "ClassLabel"
 BYTES, PATH = "bytes", "path"  # Of an image, the fields of its struct.
@@ -88,6 +89,16 @@ def plain_numbers(text: pa.Array, decimal: Decimal) -> pa.Array | None:
         return text.cast(pa.float64())
     except pa.ArrowInvalid:
         return None
+
+
+def numbers_or_truths(text: pa.Array, decimal: Decimal) -> pa.Array | None:
+    """The same, and 1 and 0 where all that say something are `true` and `false`, in any letters."""
+    numbers = plain_numbers(text, decimal)
+    if numbers is not None:
+        return numbers
+    words = pc.if_else(lacks_values(text), pa.scalar(None, pa.string()), pc.utf8_lower(text))
+    are_truths = pc.all(pc.is_in(words, value_set=pa.array(TRUTHS)).filter(words.is_valid())).as_py()
+    return pc.equal(words, TRUTHS[1]).cast(pa.float64()) if are_truths and words.null_count < len(words) else None
 
 
 def without(values: pa.Array, absent: Collection[str]) -> pa.Array:

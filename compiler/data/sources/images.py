@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from glob import has_magic
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -138,13 +138,15 @@ class Images(RowSource):
             raise bad(
                 f"`{stated[0]}` is said of a table of images, and these are files of images", word=Word(stated[0], None)
             )
+        notes = [note for place in wanted.places if place.is_dir() for note in _notes_of_left_out(place)]
         x = pictures(wanted.files, self._size(), self._framing(), self.channels)
         labels = self._labels(wanted.files, wanted.places)
         words = {"y": Words.of(np.array(labels))} if labels is not None else {}
         key = wanted.split.key if wanted.split is not None else None
         if key is not None and key not in words:
             raise bad(f"the split looks at `{key}`, which the images have not", help="subfolders are the labels `y`")
-        return Finite({"x": x, **words}, key=words["y"] if key is not None else None, framing=self._framing())
+        key_rows = words["y"] if key is not None else None
+        return Finite({"x": x, **words}, key=key_rows, notes=(*notes,), framing=self._framing())
 
     def _rows_of_tables(self, wanted: Wanted) -> Finite:
         """Images of a column, and the other columns that fields name."""
@@ -202,6 +204,17 @@ class Images(RowSource):
 
 def _sides(size: int | tuple[int, int]) -> tuple[int, ...]:
     return (size,) if isinstance(size, int) else size
+
+
+def _notes_of_left_out(place: Path) -> Iterator[str]:
+    """What is said of images that are of no class: they lie beside the folders that are, or in folders inside these."""
+    classes = _subfolders(place)
+    inside = [folder for each in classes for folder in _subfolders(each)]
+    for folders, where in (([place] if classes else [], "beside the folders"), (inside, "in folders inside those")):
+        images = [path for folder in folders for path in folder.iterdir() if _is_picture(path) and path.name[0] != "."]
+        if images:
+            count = f"{len(images):,} images" if len(images) > 1 else "1 image"
+            yield f"{place}: {count} {where} of the classes, as {min(images)}: left out"
 
 
 def _subfolders(place: Path) -> list[Path]:

@@ -45,7 +45,7 @@ class Series(Table):
             return "takes no `rest`: name the columns whose windows are read"
         if self.needs:
             return "takes no `needs`: a row that is left out would break a window; `missing = drop` leaves out the windows with gaps"
-        if self.split is not None and not isinstance(self.split, (TimeSplit, GroupSplit)):
+        if self.split is not None and any(self.split.shares) and not isinstance(self.split, (TimeSplit, GroupSplit)):
             return f"overlaps: windows that `{self.split.name}` holds out share rows with others; write `by_time` or `by_group`"
         if isinstance(self.split, TimeSplit) and self.split.column != self.time:
             return f"needs `time = {self.split.column}` for `by_time({self.split.column})`: the column that puts its rows in order"

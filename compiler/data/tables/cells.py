@@ -16,6 +16,7 @@ from mai.compiler.data.files.arrow_types import (
     is_list,
     is_text,
     lacks_values,
+    numbers_or_truths,
     plain_numbers,
     without,
 )
@@ -152,8 +153,6 @@ class Column:
         what = "dates or times" if pa.types.is_temporal(kind) else f"values of the kind {kind}"
         raise self._wrong(f"holds {what}, the spec has numbers", "keep what the model needs of them as numbers")
 
-    # ------------------------------------------------------------ numbers
-
     def _numbers(self, array: pa.Array, text: pa.Array | None = None) -> Array:
         """Arrow's numbers as numpy's; one that is not a number is missing."""
         if array.null_count:
@@ -228,7 +227,7 @@ class Column:
     def _parsed(self, text: pa.Array) -> pa.Array:
         """Texts as numbers; one that says that there is none is null. Raises `MaiError` for words."""
         self._note_code(text)
-        numbers = plain_numbers(text, self._decimal)
+        numbers = (numbers_or_truths if self.role == "real" else plain_numbers)(text, self._decimal)
         if numbers is None:
             return self._parsed_slowly(text)
         self._become(NUMBERS, text, 0)

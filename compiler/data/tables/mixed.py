@@ -100,10 +100,11 @@ def _as_lists(values: Sequence[Any]) -> list[Any] | None:
     are_texts = all(isinstance(each, str) for each in inside)
     if not are_texts and not all(isinstance(each, Mapping) and isinstance(each.get("type"), str) for each in inside):
         return None
-    return [
-        ([value] if are_texts else [{"type": PART, PART: value}]) if isinstance(value, str) else value
-        for value in values
-    ]
+
+    def as_list(text: str) -> list[Any]:
+        return [text] if are_texts else [{"type": PART, PART: text}]
+
+    return [as_list(value) if isinstance(value, str) else value for value in values]
 
 
 def _differs(kinds: Sequence[str], rows: Sequence[int], where: Place) -> MaiError:

@@ -46,9 +46,9 @@ def _read(message: Any, where: str) -> Message:
 def _texts(parts: list[object], where: str) -> Iterator[str]:
     """The texts of a content in parts. Raises `MaiError` for a part that is no text, as an image is."""
     for part in parts:
-        text = part if isinstance(part, str) else part.get("text") if isinstance(part, Mapping) else None
-        kind = part.get("type", "text") if isinstance(part, Mapping) else "text"
-        if kind != "text" or not isinstance(text, str):
+        stated = part if isinstance(part, Mapping) else {"text": part}
+        text = stated.get("text")
+        if stated.get("type", "text") != "text" or not isinstance(text, str):
             raise bad(f"{where} has a part that is no text: {part!r:.60}", help="a language model reads texts alone")
         yield text
 

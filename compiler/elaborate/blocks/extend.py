@@ -50,17 +50,10 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     grown = Value(row.type.with_shape((symbol(name),)), statement.name.id)
     region = Region([Value(Type(DType.INT), "turn"), grown])
     e.graph.sizes[name] = (grown, len(row.type.lead))
-    outer, e.draws.turn = e.draws.turn, region.inputs[0]
     growing = GrowingText(grown, statement.name.id, region.inputs[0], size, stops, beam is not None, [])
-    e.growing = growing
     inside = env.child()
     inside.names[statement.name.id] = grown
-    with e.region(region):
-        last = _chosen(e, inside, statement)
-        value = _scores(e, last, statement) if beam else _unless_stuck(e, _token(e, last, statement), growing)
-        kept = [] if beam else kept_of_token(e, inside, statement, name)
-        region.outputs = [e.builder.spread(v, row.type.lead) for v in (value, *kept)]
-    e.draws.turn, e.growing = outer, None
+    region.outputs = _turn(e, inside, statement, region, growing, name)
     if beam:
         check_drawless(e, region, statement)
     if growing.stuck:  # A token that is none ends a row.
@@ -77,6 +70,23 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     else:
         bind_kept(env, statement, node.outputs[1:])
     return None
+
+
+def _turn(
+    e: Context, inside: Environment, statement: ast.Extend, region: Region, growing: GrowingText, length: str
+) -> list[Value]:
+    """What a turn makes, for each text: the scores of all tokens where texts are searched, else its token, and what is kept of it."""
+    outer, e.draws.turn, e.growing = e.draws.turn, growing.turn, growing
+    with e.region(region):
+        last = _chosen(e, inside, statement)
+        if growing.searches:
+            values = [_scores(e, last, statement)]
+        else:
+            token = _unless_stuck(e, _token(e, last, statement), growing)
+            values = [token, *kept_of_token(e, inside, statement, length)]
+        outputs = [e.builder.spread(value, growing.row.type.lead) for value in values]
+    e.draws.turn, e.growing = outer, None
+    return outputs
 
 
 def _tokens_last(e: Context, row: Value) -> Value:

@@ -125,11 +125,11 @@ def count_labels(e: Context, value: Value) -> Value:
     return label
 
 
-def _range_of(value: Value, known: dict[Value, Range], depth: int) -> Range:
+def _range_of(value: Value, ranges: dict[Value, Range], depth: int) -> Range:
     """Between which numbers a value lies, by the operations of which it is the result."""
-    if value not in known:
-        known[value] = _range_of_type(value.type) or _range_of_result(value.producer, known, depth) or ANYTHING
-    return known[value]
+    if value not in ranges:
+        ranges[value] = _range_of_type(value.type) or _range_of_result(value.producer, ranges, depth) or ANYTHING
+    return ranges[value]
 
 
 def _range_of_type(type_: Type) -> Range | None:
@@ -138,12 +138,12 @@ def _range_of_type(type_: Type) -> Range | None:
     return (0.0, 1.0) if type_.dtype is DType.BOOL else None
 
 
-def _range_of_result(node: Node | None, known: dict[Value, Range], depth: int) -> Range | None:
+def _range_of_result(node: Node | None, ranges: dict[Value, Range], depth: int) -> Range | None:
     if node is None or not depth or len(node.outputs) > 1:
         return None
     if node.op is Constant:
         return written(Constant.of(node).value)
-    return range_of(node, [_range_of(v, known, depth - 1) for v in node.inputs]) if node.inputs else None
+    return range_of(node, [_range_of(v, ranges, depth - 1) for v in node.inputs]) if node.inputs else None
 
 
 def check_classes(e: Context, index: Value, size: Size, span: Span) -> None:

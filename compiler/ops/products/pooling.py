@@ -11,7 +11,6 @@ from mai.compiler.ir.signature import Function, Same, Section, X, frame, per_axi
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.batched import batched_onnx, batched_torch
-from mai.compiler.ops.no_number import extreme
 from mai.compiler.ops.products.windows import (
     Counts,
     Frame,
@@ -84,12 +83,7 @@ class MaxPool(Pool):
     @staticmethod
     def onnx(op: Onnx[V], x: V, size: Counts, stride: Counts, padding: Frame) -> V:
         numbers = {"kernel_shape": size, **onnx_numbers(stride, padding)}
-        return batched_onnx(
-            op,
-            x,
-            len(size) + 1,
-            lambda y: extreme(op, y, op.MaxPool(y, **numbers), lambda: op.AveragePool(op.Abs(y), **numbers)),
-        )
+        return batched_onnx(op, x, len(size) + 1, lambda y: op.MaxPool(y, **numbers))
 
     @staticmethod
     def derivative(ct: Term, y: Term, x: Term, size: Counts, stride: Counts, padding: Frame) -> Term:

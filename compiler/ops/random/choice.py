@@ -8,7 +8,6 @@ from typing import TypeAlias
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
-from mai.compiler.ops.no_number import greatest
 from mai.compiler.ops.numbering import chosen
 
 FAR = 1e9  # Of a label that is ruled out, how far its surprise is from the mean.
@@ -123,7 +122,7 @@ class Choose(Operation):
         if (op.number_of(temperature) or 0) > 0:
             return drawn()
         is_cold = op.Equal(op.ReduceMax(temperature, keepdims=0), 0.0)
-        return op.branch(is_cold, lambda: op.ArgMax(greatest(op, logits), axis=-1, keepdims=0), drawn)
+        return op.branch(is_cold, lambda: op.ArgMax(logits, axis=-1, keepdims=0), drawn)
 
     cases = (
         case(sample(7), sample(kind="unit"), sample(kind="positive", lead=False)),

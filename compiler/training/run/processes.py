@@ -16,6 +16,7 @@ from importlib import import_module
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
@@ -185,6 +186,8 @@ def accelerator_of(device: str | None, precision: str) -> Accelerator:
     join_again()
     # Without being told of a CPU, accelerate does not join several processes there.
     on_cpu = device == "cpu" or not torch.accelerator.is_available()
+    if not dist.is_initialized():  # A training of this program before may have had another precision or device.
+        AcceleratorState._reset_state(reset_partial_state=True)
     accelerator = Accelerator(cpu=on_cpu, mixed_precision=MODES[precision])
     if accelerator.distributed_type in SPLIT_MODELS:
         message = f"every process holds the whole model: {accelerator.distributed_type.value} is not supported"

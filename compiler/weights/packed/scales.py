@@ -58,7 +58,7 @@ def spread(scale: torch.Tensor, shape: tuple[int, ...], sizes: tuple[int, int]) 
         return scale.reshape(1, 1)
     scale = scale.reshape(scale.shape[0], -1)
     for axis, (n, count, size) in enumerate(zip(shape, scale.shape, sizes, strict=True)):
-        width = 1 if count == n else n if count == 1 else size
+        width = {1: n, n: 1}.get(count, size)
         if width < 1 or -(-n // width) != count:
             raise RuntimeError(f"{count} scales for {n} places")
         scale = scale.repeat_interleave(width, axis).narrow(axis, 0, n)

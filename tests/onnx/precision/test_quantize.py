@@ -237,7 +237,7 @@ def test_the_loss_of_every_train_block_is_measured(
     for worse in (0, 1):
         changes = [first, second]
         changes[worse] = replace(changes[worse], after=2 * changes[worse].before)
-        monkeypatch.setattr(few_bits, "loss_changes", lambda *_, found=tuple(changes): list(found))
+        monkeypatch.setattr(few_bits, "loss_changes", lambda *_, losses=tuple(changes): list(losses))
         with pytest.raises(MaiError) as refused:
             few_bits.measured(exports, trained)
         assert f"`{changes[worse].block}`" in refused.value.diagnostics[0].message

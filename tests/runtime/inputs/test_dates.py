@@ -140,6 +140,12 @@ def test_a_field_of_the_data_is_not_infinite(
         opened(form)(when=value)
 
 
+@pytest.mark.parametrize("value", [np.nan, [DAY, np.nan], ["2024-05-01", np.nan], np.array(["NaT"], "M8[D]")])
+def test_a_field_that_nothing_stands_for_is_not_missing(opened: Callable[..., Model], value: object) -> None:
+    with pytest.raises(ModelError, match=r"`when` is missing \(NaN\), and this file has nothing for that"):
+        opened("day")(when=value)
+
+
 def test_days_in_a_likely_range_and_dates_of_any_time_are_taken(opened: Callable[..., Model]) -> None:
     model = opened("day")
     far = "2094-05-02"  # Its days are what a spreadsheet has for 2024-04-30.

@@ -221,6 +221,10 @@ def test_several_answers_beside_another_text(tmp_path: Path) -> None:
     for beside in ("red", "ab", [1, 200], [[1, 200, 3]], ["red", "sea"]):
         assert model.answers("The end", 2, beside=beside) == model(prompt=["The end"] * 2, beside=beside)
     assert len(set(model.answers("The end", 2, beside=["red", "sea"]))) == 2
+    with pytest.raises(ModelError, match="a text is one row, `beside` has a batch of 2"):
+        model.stream("The end", beside=["red", "sea"])
+    with pytest.raises(ModelError, match="the input `prompt` is missing"):
+        model(prompt=None, beside="red")
 
 
 def test_a_file_without_a_tokenizer_says_so(tmp_path: Path) -> None:

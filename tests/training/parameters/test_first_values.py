@@ -108,6 +108,18 @@ def test_a_file_takes_raw_values(program: Maker, tmp_path: Path) -> None:
     assert np.allclose(model(x=x), (x - x.mean(0)) / x.std(0), atol=1e-4)
 
 
+def test_a_number_that_all_examples_share_says_nothing(program: Maker, tmp_path: Path) -> None:
+    """Their mean in float32 is not 0.1, by which they would seem to lie 7e-9 from it, and 0.2 some ten million deviations."""
+    x, price = rows(tmp_path)
+    x[:, 1] = 0.1
+    np.savez(tmp_path / "data.npz", x=x, price=price)
+    text = DATA + "net h(x: [2]) -> [2] { return normalise(x) }\n" + NET.format("h(x)") + TRAIN.format(1)
+    spec = program(text + "export g(x: [2]) -> [2] { return h(x) }\n")
+    model = load(export(spec, "g", Trained(weights(spec, tmp_path / "run")), tmp_path).path, providers="cpu")
+    answers = model(x=[[0.0, 0.1], [0.0, 0.2], [0.0, np.nan]])
+    assert np.array_equal(answers[:, 1], [0, 0, np.nan], equal_nan=True)
+
+
 def test_a_file_takes_raw_values_by_quantiles(program: Maker, tmp_path: Path) -> None:
     """An outlier moves neither the middle nor the spread."""
     x, _ = rows(tmp_path)
