@@ -1,8 +1,7 @@
-"""Paths that move, maps of the plane, and what `record` kept."""
+"""Paths that move, and maps of the plane."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from PIL import Image, ImageSequence
+from PIL import Image
 
 from mai.runtime import ModelError
 from mai.runtime.commands import running
@@ -19,26 +18,7 @@ from mai.runtime.model.manifest import Port
 from mai.runtime.show.animate import FIRST_MS, LAST_MS, MAX_FRAMES, animate, motion_of
 from mai.runtime.show.field import visible_range
 from mai.runtime.show.picture import Look, draw
-from mai.runtime.show.records import draw_records, read_records
-
-Array = np.ndarray
-TEAL, ACCENT = np.array([0x00, 0x79, 0x8C]), np.array([0xD1, 0x49, 0x5B])
-
-
-def output(*shape: int | str, path: int | None = None) -> Port:
-    return Port(name="f", kind="output", dtype="float32", shape=list(shape), batch=True, path=path)
-
-
-def frames(path: Path) -> list[tuple[Array, int]]:
-    """The frames of a file as pixels, and how many milliseconds each is seen."""
-    with Image.open(path) as image:
-        return [(np.asarray(f.convert("RGB")), f.info["duration"]) for f in ImageSequence.Iterator(image)]
-
-
-def rotation(steps: int, radius: float = 1.0) -> Array:
-    """Points on a circle a quarter turn apart, which go round once: [4, steps + 1, 2]."""
-    turn = np.linspace(0, 2 * np.pi, steps + 1) + np.arange(4)[:, None] * np.pi / 2
-    return (radius * np.stack([np.cos(turn), np.sin(turn)], -1)).astype(np.float32)
+from tests.support.pictures import ACCENT, TEAL, frames, grid, output, rotation, words
 
 
 @pytest.mark.slow
@@ -106,11 +86,6 @@ def test_what_is_no_path_does_not_move() -> None:
 
 
 # -------------------------------------------------------------------- the plane
-
-
-def grid(text: str) -> Array:
-    x: Array = parse_value(Port(name="x", kind="input", dtype="float32", shape=[2], batch=True), text, None)
-    return x
 
 
 def test_numbers_along_an_axis_are_curves(tmp_path: Path) -> None:
@@ -223,11 +198,6 @@ def test_classes_of_images_stand_below_them(shape: tuple[int, ...], tmp_path: Pa
     assert dark[0] > 500 + dark[1]
 
 
-def words(path: Path) -> list[str]:
-    """The texts of an .svg, which are comments beside their outlines."""
-    return re.findall("<!-- (.+?) -->", path.read_text(encoding="utf-8"))
-
-
 def test_classes_are_shown_by_their_names(tmp_path: Path) -> None:
     rng, names, path = np.random.default_rng(0), ["cat", "dog"], tmp_path / "x.svg"
     x = grid("-1..1:9")
@@ -330,85 +300,3 @@ def test_a_grid_that_is_none(text: str, slug: str) -> None:
 
 
 # -------------------------------------------------------------------- records
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Path:
-    """A run's folder with neurons (v, u) that move outwards, and a bias that was recorded less often."""
-    times = np.arange(5)[:, None, None]
-    v = rotation(19)[0][None] * (1 + times)
-    u = np.repeat(np.sign(v[:1, :, 0]), 5, 0)
-    steps = {"f.v.steps": np.arange(5) * 10, "f.u.steps": np.arange(5) * 10, "f.b.steps": np.arange(3) * 20}
-    np.savez(tmp_path / "records.npz", **{"f.v": v, "f.u": u, "f.b": np.zeros((3, 20))}, **steps)
-    return tmp_path
-
-
-def test_neurons_are_particles(run: Path) -> None:
-    draw_records(run, run / "x.gif")
-    seen = frames(run / "x.gif")
-    assert len(seen) == 5
-    last = seen[-1][0].astype(int)
-    sides = np.array_split(last[:, : int(0.75 * last.shape[1])], 2, axis=1)
-    near = [[int((np.abs(half - colour).max(-1) < 60).sum()) for half in sides] for colour in (ACCENT, TEAL)]
-    assert near[0][0] > 3 * near[0][1] and near[1][1] > 3 * near[1][0]
-    draw_records(run / "records.npz", run / "x.png")
-    assert (run / "x.png").stat().st_size > 5000
-
-
-@pytest.mark.parametrize("ending", ["png", "gif"])
-def test_other_weights_are_numbers(run: Path, ending: str) -> None:
-    draw_records(run, run / f"x.{ending}", shown="f.u")
-    assert (run / f"x.{ending}").stat().st_size > 1000
-
-
-def test_records_are_read_by_name(run: Path) -> None:
-    assert {name: r.steps[-1] for name, r in read_records(run).items()} == {"f.v": 40, "f.u": 40, "f.b": 40}
-
-
-WRONG = [
-    ({"shown": "f.w"}, "x.png", "input-unknown"),
-    ({"hue": "f.b"}, "x.png", "input-shape"),
-    ({}, "x.npy", "out-unknown"),
-]
-
-
-@pytest.mark.parametrize(("words", "out", "slug"), WRONG)
-def test_what_is_wrong_with_a_drawing_of_records(run: Path, words: dict[str, str], out: str, slug: str) -> None:
-    with pytest.raises(ModelError) as caught:
-        draw_records(run, run / out, **words)
-    assert caught.value.slug == slug
-
-
-def test_a_file_that_holds_no_records(tmp_path: Path) -> None:
-    for name, content in (("text.npz", b"hello"), ("empty.npz", b"")):
-        (tmp_path / name).write_bytes(content)
-    np.savez(tmp_path / "other.npz", x=np.zeros(3))
-    np.savez(tmp_path / "short.npz", **{"x": np.zeros(3), "x.steps": np.zeros(2)})
-    np.savez(tmp_path / "object.npz", x=np.array([{}], dtype=object))
-    for name in ("text", "empty", "other", "short", "object"):
-        with pytest.raises(ModelError) as caught:
-            draw_records(tmp_path / f"{name}.npz", tmp_path / "x.png")
-        assert caught.value.slug == "not-a-path", name
-    with pytest.raises(ModelError) as caught:
-        draw_records(tmp_path, tmp_path / "x.png")
-    assert caught.value.slug == "file-not-found"
-
-
-@pytest.mark.slow
-def test_numbers_that_are_none_are_drawn_around(tmp_path: Path, run: Path) -> None:
-    """A run that blew up is worth a look: infinite and undefined numbers stop no picture."""
-    broken = rotation(6)
-    broken[0, 3:], broken[1, 2] = np.nan, np.inf
-    animate(motion_of(broken, output("steps + 1", 2, path=0)), tmp_path / "points.gif")
-    animate(motion_of(broken[..., 0], output("steps + 1", path=0)), tmp_path / "numbers.gif")
-    x = grid("-1..1:9")
-    values = x[:, 0].copy()
-    values[:3] = -np.inf, np.nan, np.inf
-    draw(values, output(), tmp_path / "map.png", Look(inputs={"x": x}))
-    with np.load(run / "records.npz") as image:
-        arrays = dict(image)
-    arrays["f.v"][-1, 0], arrays["f.u"][-1, :2] = np.nan, np.inf
-    np.savez(run / "records.npz", **arrays)
-    for name, shown in (("v.png", "f.v"), ("v.gif", "f.v"), ("u.png", "f.u")):
-        draw_records(run, tmp_path / name, shown=shown)
-    assert all((tmp_path / n).stat().st_size > 1000 for n in ("points.gif", "numbers.gif", "map.png", "v.png", "u.png"))
