@@ -16,7 +16,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import metadata_of
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import is_number
-from mai.runtime.inputs.labels import truths_in_letters, unknown_words
+from mai.runtime.inputs.labels import numbers_for_labels, truths_in_letters, unknown_words
 
 Names = Mapping[str, tuple[str, ...]]
 LABELS = "mai.labels"
@@ -42,7 +42,7 @@ def number_labels(
         if has_gaps and _lacks_numbers(field, type_, [part[field] for part in parts], field in trained_labels):
             names.setdefault(field, tuple(map(str, range(_classes(type_) - 1))))
             for part in columns:
-                part[field] = _numbered(_as_words(field, part[field], type_), names[field])
+                part[field] = _numbered(_as_words(field, part[field], type_, names[field]), names[field])
             continue
         words = [part[field] for part in parts]
         if type_.dtype is not DType.INT or not any(isinstance(each, Words) for each in words):
@@ -59,7 +59,7 @@ def number_labels(
 
 
 def notes_of_unknown(parts: Sequence[Columns], labels: Names) -> tuple[str, ...]:
-    """What is said of words that are not trained on, and have the label for what is not known."""
+    """What is said of words that are not trained on, and have the label for what is not known; and of numbers in the place of words."""
     notes = []
     for field, names in labels.items():
         columns = [part[field] for part in parts if field in part]
@@ -67,6 +67,8 @@ def notes_of_unknown(parts: Sequence[Columns], labels: Names) -> tuple[str, ...]
         written = dict(zip(counts, truths_in_letters(names, [*counts]), strict=True))
         unknown = {word: count for word, count in counts.items() if written[word] not in names}
         notes += [unknown_words(field, unknown)] if unknown else []
+        are_numbers = any(not isinstance(each, Words) for each in columns)
+        notes += [numbers_for_labels(field, names)] if are_numbers and not all(map(is_number, names)) else []
     return tuple(notes)
 
 
@@ -116,14 +118,17 @@ def _lacks_numbers(field: str, type_: Type, columns: Sequence[Column], are_known
     return _classes(type_) > 1 and (are_missing or are_known)
 
 
-def _as_words(field: str, column: Column, type_: Type) -> Words:
-    """Labels that are numbers with their names, 0, 1, ...: all but the last, which is for what is missing. Raises `MaiError`."""
+def _as_words(field: str, column: Column, type_: Type, names: Sequence[str]) -> Words:
+    """Labels that are numbers with their names, 0, 1, ...: all but the last, which is for what is missing. Raises `MaiError`.
+
+    Where the `names` are words, numbers are those of labels.
+    """
     assert not isinstance(column, Words)
     classes, high = _classes(type_), int(limits(column)[1]) if len(column) else 0
     if high > classes - 2:
         message = f"`{field}` has labels up to {high}, and rows without one: the spec has class[{classes}]"
         raise bad(message, help=f"write class[{high + 2}]: the last label is for what is missing or not known")
-    return Words(column, tuple(map(str, range(classes - 1))))
+    return Words(column, tuple(map(str, range(classes - 1))) if all(map(is_number, names)) else tuple(names))
 
 
 def _numbered(words: Words, names: Sequence[str]) -> Rows:

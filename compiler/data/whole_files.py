@@ -10,7 +10,7 @@ import numpy as np
 from mai.compiler.data.batches import match_fields, source_of, typed_rows
 from mai.compiler.data.facts import dates_in, dates_of_columns, percents_in, refuse_numbers_for_dates
 from mai.compiler.data.fields import bad
-from mai.compiler.data.label_names import Names, number_labels
+from mai.compiler.data.label_names import Names, notes_of_unknown, number_labels
 from mai.compiler.data.places import Places
 from mai.compiler.data.rows import Column, Columns, Rows, Words, choose_of, notes_of_percents, notes_of_zones, rows_of
 from mai.compiler.data.source_kinds import Finite, Request, Source
@@ -84,6 +84,7 @@ def read_whole(
     in_files = None if finite.places is None else finite.places.of(places)
     notes = (
         *finite.notes,
+        *notes_of_unknown([columns], trained_labels),
         *notes_of_zones(dates_in(facts or {}), finite.dates),
         *notes_of_percents(percents_in(facts or {}), finite.percents),
     )

@@ -21,7 +21,15 @@ from mai.compiler.predicting.texts import TextBlock, Texts, texts_of
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import few_of, is_number
 from mai.runtime.inputs.dates import as_moments, date_form
-from mai.runtime.inputs.labels import TRUTHS, label_names, label_place, spare_label, truths_in_letters, unknown_words
+from mai.runtime.inputs.labels import (
+    TRUTHS,
+    label_names,
+    label_place,
+    numbers_for_labels,
+    spare_label,
+    truths_in_letters,
+    unknown_words,
+)
 from mai.spec.record import record
 
 if TYPE_CHECKING:
@@ -117,7 +125,7 @@ class PortColumns:
         own += notes_of_zones(self._dates, {self.port.name: zones})
         own += notes_of_percents(self._percents, {self.port.name: tuple(p.percents.example for p in self.parts)})
         if self.are_numbers:
-            own.append(f"`{self.port.name}`: numbers are taken as those of labels, 0 as `{self.names[0]}`")
+            own.append(numbers_for_labels(self.port.name, self.names))
         own += self._far.notes()
         return (*own, *([unknown_words(self.port.name, self.unknown)] if self.unknown else []))
 

@@ -69,6 +69,11 @@ def unknown_words(name: str, counts: Mapping[str, int]) -> str:
     return f"`{name}`: {values} the label for what is not known: {words_with_counts(counts)}"
 
 
+def numbers_for_labels(name: str, names: Sequence[str]) -> str:
+    """What is said of numbers in a table where labels have names."""
+    return f"`{name}`: numbers are taken as those of labels, 0 as `{names[0]}`"
+
+
 def words_with_counts(counts: Mapping[str, int]) -> str:
     """The most frequent words, and how often each occurs, in one line."""
     common = Counter(counts).most_common()

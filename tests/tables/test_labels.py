@@ -24,6 +24,7 @@ from mai.compiler.data.rows import Words
 from mai.compiler.data.sources.csv import Csv
 from mai.compiler.data.sources.images import Images
 from mai.compiler.data.sources.table import Table
+from mai.compiler.data.whole_files import read_whole
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
@@ -256,3 +257,18 @@ def test_truths_are_the_same_in_any_letters(here: str, there: str, tmp_path: Pat
     numbers = load_data(Table(path=("a.csv", "b.csv")), {**label, **real}, 0, tmp_path).batch(0, 20)
     assert (numbers["y"] == numbers["n"]).all()
     assert truths_in_letters(["yes", "no"], ["YES", "True"]) == ["YES", "True"]
+
+
+@pytest.mark.parametrize(("missing", "classes"), [("keep", 3), ("refuse", 2)])
+def test_an_evaluation_reads_labels_as_predicting_does(missing: str, classes: int, tmp_path: Path) -> None:
+    """Numbers where training had words are those of labels, and words that it never saw are told."""
+    fields = {"y": Type(DType.INT, classes=classes), "n": Type(DType.REAL)}
+    source, names = Table(path="t.csv", missing=missing), {"y": ("False", "True")}
+    parquet.write_table(pa.table({"y": [True, False, True], "n": [1.0, 0.0, 1.0]}), tmp_path / "t.parquet")
+    read = read_whole(source, fields, tmp_path, [tmp_path / "t.parquet"], names, ["n"])
+    assert read.rows["y"][:].tolist() == [1, 0, 1]
+    assert "`y`: numbers are taken as those of labels, 0 as `False`" in read.notes
+    (tmp_path / "u.csv").write_text("y,n\nTRUE,1\nperhaps,0\n")
+    if missing == "keep":
+        read = read_whole(source, fields, tmp_path, [tmp_path / "u.csv"], names, ["n"])
+        assert read.rows["y"][:].tolist() == [1, 2] and any("`perhaps`" in note for note in read.notes)
