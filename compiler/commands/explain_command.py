@@ -11,15 +11,15 @@ from mai.runtime.show.terminal import echo
 
 @with_diagnostics
 def explain(
-    slug: Annotated[
-        str | None,
+    words: Annotated[
+        list[str] | None,
         Argument(
-            help="What stands in brackets after `error`, or the name of a function, a layer, a word or a setting.",
+            help="What stands in brackets after `error`, or the name of a function, a layer or a setting, or a word of mai's pages.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Explain an error, a function or a setting: mai explain shape-mismatch, mai explain attention, mai explain ema
+    """Explain an error, a function, a setting or a word: mai explain shape-mismatch, mai explain attention, mai explain lead axis
 
     The name of an error stands in brackets behind the word error. Without a name, all errors and warnings are listed.
     """
@@ -28,18 +28,21 @@ def explain(
     from mai.spec.diagnostics.catalog import CATALOG
     from mai.spec.diagnostics.explain import explanation, index
     from mai.spec.diagnostics.foreign import FOREIGN
+    from mai.spec.glossary import explained_word, glossary
 
-    if slug is None:
+    slug = " ".join(words or ())
+    if not slug:
         echo(index())
         return
     if slug in CATALOG:
         echo(explanation(slug))
         return
-    said = [text for text in (explained(slug), layer_text(slug), explained_setting(slug)) if text is not None]
+    texts = explained(slug), layer_text(slug), explained_setting(slug), explained_word(slug)
+    said = [text for text in texts if text is not None]
     text = "\n\n".join(said) or FOREIGN.get(slug)
     if text is not None:
         echo(text)
         return
     names = {entry.name for section in sections() for entry in section.entries}
-    echo(explanation(slug, [*CATALOG, *sorted(names | setting_names())]), err=True)
+    echo(explanation(slug, [*CATALOG, *sorted(names | setting_names() | glossary().keys())]), err=True)
     raise Exit(1)

@@ -53,6 +53,12 @@ def import_(
         echo(f"not read: {', '.join(map(visible_line, unread))}", err=True)
     for note in imported.notes:
         echo(f"note: {visible_line(note)}", err=True)
+    if imported.is_endless:
+        longest = f"its texts were of {imported.context:,} tokens at most (`max_position_embeddings`)"
+        echo(
+            f"note: {longest}: nothing stops longer ones here, as in transformers, but it was not trained for them",
+            err=True,
+        )
     weights = f" --weights {folder}" if imported.is_linked else ""
     if said:
         echo(f"trains on {visible_line(said)}")

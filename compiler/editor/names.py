@@ -201,9 +201,9 @@ class _Uses:
                     stack.append(root)
                     continue
                 case ast.Fill(targets=patterns) | ast.Minimize(over=patterns):
-                    for pattern in patterns:
-                        if isinstance(pattern, ast.String):
-                            self._pattern(pattern)
+                    self._patterns(patterns)
+                case ast.Argument(name="freeze" | "groups"):
+                    self._patterns(tuple(nodes_of(node.value, ast.String)))
             stack.extend(children(node))
 
     def _use(self, name: str, span: Span) -> None:
@@ -229,15 +229,16 @@ class _Uses:
             if symbol is not None and symbol.kind == "parameter" and argument.name_span is not None:
                 self.names.add(symbol, argument.name_span)
 
-    def _pattern(self, pattern: ast.String) -> None:
-        """What the parts of a pattern of parameters' names are: a net or an export, then what it holds."""
-        (first, begin), *parts = _parts(pattern)
-        net = self.sight.get(first)
-        if net is not None and net.kind in ("net", "export"):
-            self._stands(net, begin)
-            self._parameters(net, parts)
-        else:
-            self._parameters(None, [(first, begin), *parts])
+    def _patterns(self, patterns: Sequence[ast.Identifier | ast.String]) -> None:
+        """What the parts of patterns of parameters' names are: a net or an export, then what it holds."""
+        for pattern in patterns:
+            parts = _parts(pattern) if isinstance(pattern, ast.String) else []
+            net = self.sight.get(parts[0][0]) if parts else None
+            if net is not None and net.kind in ("net", "export"):
+                self._stands(net, parts[0][1])
+                self._parameters(net, parts[1:])
+            else:
+                self._parameters(None, parts)
 
     def _parameters(self, owner: Symbol | None, parts: Sequence[tuple[str, int]]) -> None:
         """What the parts of a name are: layers that are called in what stands before, and what a body holds."""

@@ -61,6 +61,7 @@ class Imported:
         is_linked: whether the weights lie elsewhere, behind a link, as in a hub's cache.
         end: the first token that ends a text, if one is stated.
         context: how many tokens the texts had at most that it was trained on, if that is stated.
+        is_endless: whether its files go on with longer texts than that.
         labels: of a classifier of images, or of texts, whose tokens of -1 are none, the names of its labels in their order; none where its head begins anew.
         preprocessor: what the folder says of how images or sounds are prepared, and the path of that file.
         nets: those of the spec that have parameters.
@@ -77,6 +78,7 @@ class Imported:
     is_linked: bool
     end: int | None = None
     context: int | None = None
+    is_endless: bool = False
     labels: tuple[str, ...] | None = None
     preprocessor: tuple[Mapping[str, object], Path] = ({}, Path(PREPROCESSOR))
     nets: frozenset[str] = frozenset()
@@ -134,7 +136,7 @@ def _imported(
     out: Path, *, begins_anew: bool,
 ) -> Imported:  # fmt: skip
     """A spec with what is to be said of it, and what a draft of a training asks of it; the labels are none where the head `begins_anew`."""
-    exports, ends = tuple(program.exports), settings["ends"]
+    exports, ends, context = tuple(program.exports), settings["ends"], _whole(settings.get("max_position_embeddings"))
     gaps = record.get("gaps", ())
     takes_rows = gaps is True or settings["head"] in gaps or "num_channels" in record.get("fields", {})
     is_classifier = takes_rows and settings["head"] in (CLASSIFY, "both")
@@ -151,7 +153,11 @@ def _imported(
         has_chat=folder.chat is not None and folder.has_tokenizer and "generate" in exports,
         is_linked=any(not f.resolve().is_relative_to(out.parent.resolve()) for f in (folder.weights, folder.path)),
         end=ends[0] if isinstance(ends, list) and ends else None,
-        context=_whole(settings.get("max_position_embeddings")),
+        context=context,
+        is_endless=context is not None
+        and "generate" in exports
+        and not any(_limits(record, settings))
+        and not _has_places(program, context),
         labels=labels,
         preprocessor=(folder.preprocessor, folder.path / folder.preprocessor_file),
         nets=frozenset(name.partition(".")[0] for name in program.weights),
@@ -162,6 +168,11 @@ def _imported(
 def _whole(stated: object) -> int | None:
     """A number of tokens that a config states; it may state none."""
     return stated if isinstance(stated, int) and stated > 0 else None
+
+
+def _has_places(program: Program, context: int) -> bool:
+    """Whether a spec has a table of positions, of which some families leave out the first two."""
+    return any(w.shape and w.shape[0] in range(context, context + 3) for w in program.weights.values())
 
 
 def _limits(record: Record, settings: Settings) -> Iterator[str]:

@@ -88,10 +88,18 @@ def _help_for(name: str, others: Collection[str]) -> str:
 
 
 def _arrays(weights: Any) -> Mapping[str, Array]:
-    """Of a module, or of arrays and tensors by name."""
-    reads = [read for name in ("weight_values", "state_dict") if (read := getattr(weights, name, None))]
-    tensors = reads[0]() if reads else weights
+    """Of a module, which others may wrap, or of arrays and tensors by name."""
+    own = _inside(weights)
+    reads = [read for name in ("weight_values", "state_dict") if (read := getattr(own, name, None))]
+    tensors = reads[0]() if reads else own
     detached = {
         name: each.detach().cpu().float().numpy() if hasattr(each, "detach") else each for name, each in tensors.items()
     }
     return {name: np.array(each, order="C").astype(np.float32) for name, each in detached.items()}
+
+
+def _inside(weights: Any) -> Any:
+    """The one module of `spec.torch()` in others, as averages, DistributedDataParallel and `torch.compile` put one into theirs."""
+    modules = weights.modules() if hasattr(weights, "state_dict") and hasattr(weights, "modules") else ()
+    own = [module for module in modules if hasattr(type(module), "weight_values")]
+    return own[0] if len(own) == 1 else weights

@@ -16,6 +16,7 @@ import numpy as np
 
 from mai.compiler.data.fields import bad
 from mai.runtime.arrays import write_npz
+from mai.runtime.inputs.arguments import of_torch
 from mai.runtime.inputs.cells import is_missing
 from mai.runtime.model.checksum import sha256_of
 
@@ -131,12 +132,13 @@ def _said(lengths: Mapping[str, int]) -> str:
 
 def _array(name: str, value: Any) -> Array:
     """A column as an array, [examples, ...]; a torch tensor may be on any device."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
     try:
+        value = of_torch(value) if hasattr(value, "detach") else value
         array = np.ma.asarray(value) if isinstance(value, np.ma.MaskedArray) else np.asarray(value)
     except ValueError as error:
         raise bad(f"`{name}` has rows of different lengths", help="all examples have one shape") from error
+    except (TypeError, RuntimeError) as error:
+        raise bad(f"`{name}` has no numbers as an array: {error}", help="give it as an array of numpy") from error
     if np.ma.is_masked(array):
         help = "leave these examples out, or put numbers there: value.filled(0)"
         raise bad(f"`{name}` has values under a mask, which are no data", help=help)

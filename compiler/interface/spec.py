@@ -177,9 +177,8 @@ class Spec:
 
         chosen = self._export(name)
         if weights is not None or options:
-            return compiled(
-                self.program, chosen, weights or self._last_weights, compile_options(options), self._held_files
-            )
+            chosen_weights = self._last_weights if weights is None else weights
+            return compiled(self.program, chosen, chosen_weights, compile_options(options), self._held_files)
         if self.run is not None:
             return self.run.export(chosen)
         if chosen not in self._models:

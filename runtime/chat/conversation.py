@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mai.runtime.arrays import Array
-from mai.runtime.chat.pieces import before_stops, text_pieces
+from mai.runtime.chat.pieces import before_stops, ends_among, text_pieces
 from mai.runtime.chat.template import UNAVAILABLE, Message, check_variables, render_whole
 from mai.runtime.errors import ModelError
 from mai.runtime.text.prompts import NOTHING, encode_text
@@ -52,7 +52,10 @@ class Conversation:
         self.model, self.tools, self.count = model, tools, count
         self._stops, self._variables, self._settings = _checked(stops), dict(variables or {}), settings
         chat, tokenizer, text = model.manifest.chat, model.tokenizer, model.manifest.text
-        if chat is None or tokenizer is None or text is None:
+        if text is None:
+            help = "a conversation is with the file of an export that does, as `generate`"
+            raise ModelError(UNAVAILABLE, f"{model.path.name} grows no text", help)
+        if chat is None or tokenizer is None:
             help = "`mai import` takes it from a folder; a spec names it: text(tokenizer = ..., chat = ...)"
             raise ModelError(UNAVAILABLE, f"{model.path.name} has no chat template", help)
         check_variables(chat, self._variables)
@@ -126,6 +129,7 @@ class Conversation:
 
     def _pieces(self, tokens: Iterator[int], ends: frozenset[int]) -> Iterator[str]:
         """The text of an answer's tokens, up to one that ends it, or to a stop."""
+        ends |= ends_among(self._stops, self._tokenizer)
         return before_stops(text_pieces(_until(tokens, ends), self._tokenizer), self._stops)
 
     def _settings_of_answer(self) -> dict[str, object]:

@@ -16,6 +16,12 @@ def text_pieces(tokens: Iterable[int], tokenizer: Tokenizer) -> Iterator[str]:
     return decode_pieces(tokenizer.decoder(), ([token] for token in tokens if not tokenizer.is_special(token)))
 
 
+def ends_among(stops: Iterable[str], tokenizer: Tokenizer) -> frozenset[int]:
+    """The tokens that end an answer because a stop is their text: special ones, of which its text shows nothing."""
+    rows = [tokenizer.encode(stop).tolist() for stop in stops]
+    return frozenset(row[0] for row in rows if len(row) == 1 and tokenizer.is_special(row[0]))
+
+
 def before_stops(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
     """Pieces of a text up to the first of some texts; what may become the beginning of one waits until that is known."""
     waiting = ""

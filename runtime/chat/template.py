@@ -6,6 +6,7 @@ messages, tools and words.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -43,6 +44,28 @@ class Arguments(dict[str, object]):
 
     def __radd__(self, other: str) -> str:
         return other + self.text
+
+
+def with_tables(message: Message) -> dict[str, Any]:
+    """A message whose calls of tools have arguments that are tables, too, where they are texts of JSON, as OpenAI writes them."""
+    calls = message.get("tool_calls")
+    return {**message, "tool_calls": [_with_table(call) for call in calls]} if isinstance(calls, list) else {**message}
+
+
+def _with_table(call: Any) -> Any:
+    try:
+        text = call["function"]["arguments"]
+        table = json.loads(text)
+    except (
+        KeyError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ):  # None of OpenAI's shape, or no JSON: the template may read it.
+        return call
+    if not isinstance(table, dict):
+        return call
+    return {**call, "function": {**call["function"], "arguments": Arguments(str(text), table)}}
 
 
 def render(chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | None = None, /, **more: object) -> str:
@@ -96,6 +119,30 @@ def render_whole(
             role = str(messages[i]["role"])[:60]
             raise ModelError(UNAVAILABLE, f"the chat template leaves out message {i + 1}, of the role `{role}`")
     return text
+
+
+def message_left_out(chat: Chat, roles: Sequence[str]) -> int | None:
+    """The number, from 1, of the first message that a template leaves out, where a conversation has these roles; None where none is known to be."""
+    return _message_left_out(_chosen(chat, False), tuple(chat.words.items()), tuple(roles))
+
+
+@lru_cache(maxsize=4096)
+def _message_left_out(source: str, words: tuple[tuple[str, str], ...], roles: tuple[str, ...]) -> int | None:
+    """The same, by messages of nothing but marks."""
+    marks = [f"48151623{i:04}" for i in range(len(roles))]
+    messages = [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]
+    try:
+        text = render(Chat(templates={DEFAULT: source}, words=dict(words)), messages, add_generation_prompt=False)
+    except ModelError:  # It reads what a message says.
+        return None
+    return next(
+        (
+            i
+            for i, (role, mark) in enumerate(zip(roles, marks, strict=True), 1)
+            if role not in ALWAYS_READ and mark not in text
+        ),
+        None,
+    )
 
 
 def check_template(source: str) -> None:

@@ -42,9 +42,10 @@ class Said:
 def chat_with_file(path: Path, words: list[str], said: Said, provider: str | None, threads: int | None) -> None:
     """Open a file, and talk with it until its input ends. Raises `ModelError`."""
     model = load(path, providers=provider, threads=threads)
-    settings = _settings(model, words) | ({} if said.seed is None else {SEED: said.seed})
-    text = model.manifest.text
-    count = settings.pop(text.count, said.count) if text and isinstance(text.count, str) else said.count
+    settings, text = _settings(model, words), model.manifest.text
+    count = _once("--count", said.count, settings, text.count) if text and isinstance(text.count, str) else said.count
+    seed = _once("--seed", said.seed, settings, SEED)
+    settings |= {} if seed is None else {SEED: seed}
     tools = None if said.tools is None else read_tools(said.tools)
     conversation = Conversation(
         model, system=said.system, tools=tools, stops=said.stops, count=count, log_probs=said.log_probs,
@@ -120,6 +121,14 @@ def _settings(model: Model, words: list[str]) -> dict[str, Any]:
             raise unknown_name_error(name, list(model.settings))
         values[name] = parse_value(model.settings[name], value, None)
     return values
+
+
+def _once(option: str, said: int | None, settings: dict[str, Any], name: str) -> Any:
+    """What an option says, or the file's setting of the same, which is taken out. Raises `ModelError`, `input-unknown`, where both do."""
+    own = settings.pop(name, None)
+    if own is not None and said is not None:
+        raise ModelError("input-unknown", f"`{option}` and `{name}=` are one number: say one of them")
+    return said if own is None else own
 
 
 def read_variable(word: str) -> tuple[str, object]:

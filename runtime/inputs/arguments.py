@@ -127,13 +127,21 @@ def _has_truth(values: list[Any] | tuple[Any, ...]) -> bool:
     )
 
 
+def of_torch(tensor: Any) -> Array:
+    """The numbers of a tensor of torch [...] on any device; reals of a kind that numpy does not have, as bfloat16, in float32, which has all of them.
+
+    Raises:
+        TypeError, RuntimeError: it has no form in numpy: it is sparse, or on the device `meta`.
+    """
+    tensor = tensor.detach().cpu()
+    is_known = not tensor.is_floating_point() or tensor.element_size() > 2 or str(tensor.dtype) == "torch.float16"
+    return np.asarray(tensor if is_known else tensor.float())
+
+
 def _from_torch(port: Port, tensor: Any) -> Array:
-    """The numbers of a tensor; reals of a kind that numpy does not have, as bfloat16, in float32, which has all of them."""
     try:
-        tensor = tensor.detach().cpu()
-        is_known = not tensor.is_floating_point() or tensor.element_size() > 2 or str(tensor.dtype) == "torch.float16"
-        return np.asarray(tensor if is_known else tensor.float())
-    except (TypeError, RuntimeError) as error:  # Of a sparse tensor, or one on the device `meta`.
+        return of_torch(tensor)
+    except (TypeError, RuntimeError) as error:
         raise _no_array_error(port, error) from error
 
 

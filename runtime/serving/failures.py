@@ -22,7 +22,7 @@ STATUSES = {
     "call-timeout": 504,
 }
 OURS = {
-    "model-not-found", "model-truncated", "model-foreign", "model-newer", "runtime-too-old", "precision-unsupported", "stream-unavailable",
+    "model-not-found", "model-truncated", "model-foreign", "model-newer", "runtime-too-old", "precision-unsupported",
 }  # fmt: skip
 HEADERS = {429: {"Retry-After": "1"}, 401: {"WWW-Authenticate": 'Bearer, Basic realm="mai"'}}
 

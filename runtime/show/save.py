@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import zipfile
@@ -14,6 +15,8 @@ import numpy as np
 from mai.runtime.arrays import Array, as_npz
 from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
+from mai.runtime.inputs.dates import nearest_date
+from mai.runtime.inputs.labels import result_names
 from mai.runtime.model.manifest import Manifest, Port
 
 if TYPE_CHECKING:
@@ -67,9 +70,8 @@ def check_kind(path: Path, manifest: Manifest) -> None:
 def save(results: Mapping[str, Array], path: Path, manifest: Manifest, look: Look | None = None) -> list[Path]:
     """Write results in the format that the ending of `path` names.
 
-    A format that holds one array alone has a file for each result: `out.csv` becomes `out.NAME.csv`. The first line of a `.csv`
-    names the columns, as in tables that training reads: `x`, or `x0`, `x1`, ... of several numbers. A `.gif` is made of
-    each result that is a path; the others are left out.
+    A format that holds one array alone has a file for each result: `out.csv` becomes `out.NAME.csv`, a table as `as_csv` has it. A `.gif`
+    is made of each result that is a path; the others are left out.
 
     Args:
         results: arrays by the names of the outputs, [batch, ...] each.
@@ -91,7 +93,7 @@ def save(results: Mapping[str, Array], path: Path, manifest: Manifest, look: Loo
         parts = {path.with_suffix(f".{name}{path.suffix}"): {name: array} for name, array in results.items()}
     for target, part in parts.items():
         try:
-            _write(part, target, ports, look.of(next(iter(part))) if look and several else look)
+            _write(part, target, manifest, look.of(next(iter(part))) if look and several else look)
         except OSError as error:
             raise ModelError("out-unknown", f"cannot write {target}: {error.strerror}") from error
     return list(parts)
@@ -111,9 +113,9 @@ def path_names(ports: Sequence[Port]) -> list[str]:
     return paths
 
 
-def _write(results: Mapping[str, Array], path: Path, ports: Mapping[str, Port], look: Look | None) -> None:
+def _write(results: Mapping[str, Array], path: Path, manifest: Manifest, look: Look | None) -> None:
     name, first = next(iter(results.items()))
-    ending = path.suffix.lower()
+    ending, ports = path.suffix.lower(), {port.name: port for port in manifest.outputs}
     if ending in PICTURES:
         from mai.runtime.show.picture import draw
 
@@ -127,23 +129,37 @@ def _write(results: Mapping[str, Array], path: Path, ports: Mapping[str, Port], 
         return
     if ending in TEXTS:
         raise ModelError("out-unknown", f"`{name}` is no text", "use .npz or .json")
-    write_atomically(path, _raw(results, ending))
+    write_atomically(path, as_csv(first, ports[name], manifest) if ending == ".csv" else _raw(results, ending))
+
+
+def as_csv(result: Array, port: Port, manifest: Manifest) -> bytes:
+    """A result [examples, ...] as a table: a row each, labels by their names and dates as such, as `mai predict` writes them.
+
+    The columns are called as the result is, or `x0`, `x1`, ... of several numbers, or `x.NAME` of those that labels have.
+    """
+    rows = np.atleast_1d(result).reshape(len(np.atleast_1d(result)), -1)
+    is_label, names = port.dtype == "int64", result_names(manifest, port)
+    entries = names if not is_label and len(names) == rows.shape[1] else []
+    heads = [f"{port.name}.{each}" for each in entries] or [f"{port.name}{place}" for place in range(rows.shape[1])]
+    table = io.StringIO(newline="")
+    lines = csv.writer(table, lineterminator="\n")
+    lines.writerow(heads if result.ndim > 1 else [port.name])
+    if is_label and names:
+        lines.writerows([names[each] if 0 <= each < len(names) else each for each in row] for row in rows.tolist())
+    elif port.dates is not None:
+        lines.writerows([nearest_date(each, port.dates) for each in row] for row in rows.astype(float).tolist())
+    else:
+        np.savetxt(table, rows, delimiter=",", fmt="%.9g" if rows.dtype.kind == "f" else "%d")
+    return table.getvalue().encode()
 
 
 def _raw(results: Mapping[str, Array], ending: str) -> bytes:
-    """The bytes of a file of arrays; a `.npy` and a `.csv` hold the first result alone."""
+    """The bytes of a file of arrays; a `.npy` holds the first result alone."""
     if ending == ".npz":
         return as_npz(results, zipfile.ZIP_DEFLATED)
-    name, first = next(iter(results.items()))
     file = io.BytesIO()
     if ending == ".npy":
-        np.save(file, first)
-    elif ending == ".csv":
-        rows = np.atleast_1d(first)
-        rows = rows.reshape(len(rows), -1)
-        head = name if first.ndim < 2 else ",".join(f"{name}{place}" for place in range(rows.shape[1]))
-        digits = "%.9g" if rows.dtype.kind == "f" else "%d"
-        np.savetxt(file, rows, delimiter=",", fmt=digits, header=head, comments="")
+        np.save(file, next(iter(results.values())))
     else:
         file.write(json.dumps({name: array.tolist() for name, array in results.items()}).encode() + b"\n")
     return file.getvalue()

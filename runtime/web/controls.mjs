@@ -1,6 +1,6 @@
 // Controls for what a file takes: each is put into a form, and returns what reads its value.
 
-import { cell, isForm, valueOf } from "forms.mjs";
+import { cell, isForm, tenTo, valueOf } from "forms.mjs";
 import { labelsOf } from "mai.mjs";
 import { photos, spanOf } from "photos.mjs";
 import { isPlane, paint, sizesOf } from "pictures.mjs";
@@ -41,10 +41,16 @@ function plane(port, form) {
 
 function setting(port, manifest, form, changed) {
   const value = port.name === "batch" ? usualBatch(manifest) : Number(port.default);
-  const limits = { min: port.minimum ?? "", max: port.maximum ?? "", step: port.dtype === "int64" ? 1 : "any" };
+  const step = port.dtype === "int64" ? 1 : stepFor(value);
+  const limits = { min: Number.isInteger(port.minimum / step) ? (port.minimum ?? "") : "", max: port.maximum ?? "", step };
   const read = number(form, port.name, value, limits);
   if (port.name === "seed") another(read.field, form, changed);
   return () => (port.dtype === "bool" ? Boolean(read()) : read());
+}
+
+/** How far an arrow key moves a setting: a power of ten, from a 50th to a 5th of its default. */
+function stepFor(value) {
+  return tenTo(Math.floor(Math.log10(Math.abs(value || 1) / 5)));
 }
 
 /** One number that stands for all examples. */

@@ -81,13 +81,14 @@ function menu(port, manifest, form) {
 function slider(name, facts, place, form) {
   const [low, high, middle] = [facts.low[place], facts.high[place], facts.middle[place]];
   const step = facts.whole ? 1 : stepOf(low, high);
+  const [min, max] = [rounded(Math.floor(low / step), step), rounded(Math.ceil(high / step), step)]; // An arrow key goes a step, from these ends.
   const box = labelled(name, form).appendChild(create("div", { className: "slider" }));
-  const range = box.appendChild(create("input", { type: "range", min: low, max: high, step: facts.whole ? 1 : "any" }));
+  const range = box.appendChild(create("input", { type: "range", min, max, step }));
   const placeholder = facts.gaps ? "missing" : "";
-  const written = box.appendChild(create("input", { type: "number", step: "any", placeholder, ariaLabel: `${name}, as a number` }));
+  const written = box.appendChild(create("input", { type: "number", step, placeholder, ariaLabel: `${name}, as a number` }));
   range.value = middle;
   written.value = Number(middle.toPrecision(4));
-  range.addEventListener("input", () => (written.value = Number((Math.round(range.value / step) * step).toPrecision(6))));
+  range.addEventListener("input", () => (written.value = rounded(Math.round(range.value / step), step)));
   written.addEventListener("input", () => written.value !== "" && (range.value = written.value));
   return () => valueOf(written, name, "number", facts.gaps);
 }
@@ -97,9 +98,15 @@ function plain({ name, gaps }, form) {
   return () => valueOf(written, name, "number", gaps);
 }
 
+/** A power of ten; that of JavaScript's `**` is 9.999999999999999e-5 for -4. */
+export const tenTo = (exponent) => Number(`1e${exponent}`);
+
+/** So many steps as a number that people would write. */
+const rounded = (count, step) => Number((count * step).toPrecision(6));
+
 /** A power of ten that goes some hundred times into a range. */
 function stepOf(low, high) {
-  return high > low ? 10 ** Math.floor(Math.log10((high - low) / STEPS) + 0.5) : 1;
+  return high > low ? tenTo(Math.floor(Math.log10((high - low) / STEPS) + 0.5)) : 1;
 }
 
 function labelled(textContent, form) {

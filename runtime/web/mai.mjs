@@ -644,6 +644,8 @@ class Turns {
 
 // ------------------------------------------------------------------ conversations
 
+const ALWAYS_READ = ["user", "assistant"]; // roles that every template knows
+
 /** Messages and answers, one after the other; what earlier ones were computed to is kept. */
 class Conversation {
   constructor(model, { system, tools, stops = [], count, variables = {}, values = {} }) {
@@ -653,14 +655,15 @@ class Conversation {
     if (!model.tokenizer) throw new ModelError(PIECES);
     if (!model.turn) throw new ModelError(`to talk, ${model._howToLoad()}`);
     model._checkNames(values);
-    Object.assign(this, { model, tools, stops, count, variables, values, chat, answers: 0, turns: null });
+    Object.assign(this, { model, tools, stops, count, variables, values, chat, turns: null });
     this.system = system === undefined ? [] : [{ role: "system", content: system }];
     this.reset();
   }
 
-  /** Forget all messages but the system's. */
+  /** Forget all messages but the system's, and draw the next answer with the first seed. */
   reset() {
     this.messages = [...this.system];
+    this.answers = 0;
   }
 
   /** The answer to a message, in pieces. Both join `messages`; of an answer that is left early, what there was of it, or neither. */
@@ -677,11 +680,26 @@ class Conversation {
     }
   }
 
-  /** The prompt that the messages make. */
+  /** The prompt that the messages make; refused where the template leaves out tools, or a message, as one of a role that it does not know. */
   prompt() {
+    const { messages, tools } = this;
+    const text = this._rendered(messages, tools);
+    if (tools?.length && this._rendered(messages, null) === text)
+      throw new ModelError("the chat template reads no tools: the model would not know of them");
+    const isSure = ({ role, content }) => ALWAYS_READ.includes(role) || typeof content !== "string";
+    const markOf = (at) => `48151623${at}`;
+    if (messages.every(isSure)) return text;
+    const marked = messages.map((each, at) => (isSure(each) ? each : { ...each, content: `${each.content} ${markOf(at)}` }));
+    const seen = this._rendered(marked, tools);
+    const lost = messages.findIndex((each, at) => !isSure(each) && !seen.includes(markOf(at)));
+    if (lost >= 0) throw new ModelError(`the chat template leaves out message ${lost + 1}, of the role \`${messages[lost].role}\``);
+    return text;
+  }
+
+  /** What the template makes of messages. */
+  _rendered(messages, tools) {
     const { templates, words } = this.chat;
     const source = (this.tools && templates.tool_use) || templates.default;
-    const { messages, tools } = this;
     try {
       const names = { ...words, add_generation_prompt: true, ...this.variables, messages, tools: tools ?? null };
       return new this.model.Template(source).render(names);
@@ -707,7 +725,14 @@ class Conversation {
     const turns = new Turns(model.turn, { ...values, [text.count]: room });
     const rest = this.turns ? turns.takeOver(this.turns, prompt) : prompt;
     this.turns = turns;
-    yield* beforeStops(this._pieces(turns.grow(rest, room, signal), ends), this.stops);
+    yield* beforeStops(this._pieces(turns.grow(rest, room, signal), [...ends, ...this._endsAmongStops()]), this.stops);
+  }
+
+  /** The tokens that end an answer because a stop is their text: special ones, of which its text shows nothing. */
+  _endsAmongStops() {
+    const { tokenizer } = this.model;
+    const rows = this.stops.map((stop) => [...tokenizer.encode(stop)].map(Number));
+    return rows.filter((row) => row.length === 1 && tokenizer.isSpecial(row[0])).flat();
   }
 
   /** The text of tokens up to one that ends it, special ones left out. */

@@ -9,7 +9,7 @@ from mai.spec.diagnostics.catalog import CATALOG, GROUPS
 from mai.spec.diagnostics.entries.entry import Entry
 from mai.spec.diagnostics.suggest import closest
 
-PAGES = 'the pages "Functions and layers", "Settings" and, for words, "Glossary"'
+PAGES = 'the pages "Functions and layers", "Settings" and "Glossary"'
 MAX_EXAMPLE = 400  # Characters; longer examples are for the tests alone.
 
 
@@ -20,7 +20,7 @@ def explanation(slug: str, names: Collection[str] = tuple(CATALOG)) -> str:
         guess = closest(slug, names)
         hint = f"; did you mean `{guess}`?" if guess else ""
         help = f"`mai explain` lists the diagnostics; {PAGES} of the documentation have the rest"
-        return f"there is no diagnostic, function, layer or setting `{slug}`{hint}\n{help}"
+        return f"there is no diagnostic, function, layer, setting or word `{slug}`{hint}\n{help}"
     parts = [f"{slug}: {entry.title}", entry.explanation]
     for title, snippet in _snippets(entry):
         parts += [title, indent(snippet, "    ")]

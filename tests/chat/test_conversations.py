@@ -17,7 +17,7 @@ import torch
 
 from mai.runtime import load
 from mai.runtime.arrays import Array
-from mai.runtime.chat.pieces import before_stops
+from mai.runtime.chat.pieces import before_stops, ends_among
 from mai.runtime.errors import ModelError
 from mai.runtime.model.model import Model
 from mai.runtime.text.stream import Turns
@@ -135,8 +135,8 @@ def test_drawn_answers_have_seeds_of_their_own(model: Model) -> None:
     assert second == answers(4)[0]
 
 
-def test_variables_of_the_template(folder: Path, model: Model) -> None:
-    """The command's are Python's, and one that the template does not read is refused."""
+def test_variables_of_the_template(model: Model) -> None:
+    """The command's are Python's."""
     from mai.runtime.commands.chatting import read_variable
 
     words = ["add_generation_prompt=False", "n=2", 'names=["a"]', "x=yes", "y="]
@@ -144,8 +144,18 @@ def test_variables_of_the_template(folder: Path, model: Model) -> None:
     assert said == {"add_generation_prompt": False, "n": 2, "names": ["a"], "x": "yes", "y": ""}
     variables = {"add_generation_prompt": said["add_generation_prompt"]}
     assert model.chat(SAID, count=4, variables=variables) != model.chat(SAID, count=4)
-    wrong = invoke("chat", folder / "small.generate.onnx", "--variable", "add_generation_promt=false")
-    assert "no variable `add_generation_promt`" in str(wrong.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--variable", "add_generation_promt=false"], "no variable `add_generation_promt`"),
+        (["count=5", "--count", "3"], "`--count` and `count=` are one number"),
+        (["--seed", "3", "seed=3"], "`--seed` and `seed=` are one number"),
+    ],
+)
+def test_what_the_command_refuses(words: list[str], said: str, folder: Path) -> None:
+    assert said in str(invoke("chat", folder / "small.generate.onnx", *words).exception)
 
 
 def test_several_tokens_end_an_answer(tmp_path: Path, model: Model) -> None:
@@ -160,6 +170,23 @@ def test_texts_that_end_an_answer(model: Model) -> None:
     whole = model.chat(SAID, count=COUNT)
     for stop in (whole[4:7], whole[-1], whole[:2]):
         assert model.chat(SAID, count=COUNT, stops=[stop, "nowhere"]) == whole[: whole.index(stop)]
+
+
+def test_special_tokens_that_end_an_answer(model: Model) -> None:
+    """Its text shows nothing of them, and none of what comes behind the first."""
+    stops = ["<|im_start|>", "<pad>", "<s>"]
+    assert model.tokenizer is not None and ends_among([*stops, "fox", ""], model.tokenizer) == {0, 2, 3}
+    said: dict[str, Any] = {"count": 60, "temperature": 9.0, "log_probs": 0}
+    for seed in range(20):
+        conversation = model.conversation(seed=seed, **said)
+        whole = "".join(conversation.say("hello"))
+        tokens = [one.token for one in conversation.scores]
+        place = next((i for i, token in enumerate(tokens) if token in (0, 2, 3)), None)
+        if place and tokens[place + 1 :]:
+            break
+    text = model.tokenizer.decode(tokens[:place])
+    assert whole.startswith(text) and whole != text
+    assert model.chat([{"role": "user", "content": "hello"}], seed=seed, stops=stops, **said) == text
 
 
 @pytest.mark.parametrize("size", [1, 2, 5])

@@ -224,6 +224,7 @@ def test_an_evaluation_asks_a_text_as_long_as_it_is(tmp_path: Path) -> None:
 CHATML = "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
 SAID = [("user", "hi"), ("assistant", "good day"), ("user", "and?"), ("assistant", "no"), ("user", "bye")]
 TURNS = [{"role": role, "content": content} for role, content in SAID]
+KNOWN_ROLES = "{% for m in messages %}{% if m.role in ('user', 'assistant') %}{{ m.content }};{% endif %}{% endfor %}"
 CONVERSATION = {"path": "a.jsonl", "messages": "messages", "chat": "chat.jinja"}
 
 
@@ -269,9 +270,12 @@ def test_an_answer_that_calls_tools_needs_no_text(tmp_path: Path) -> None:
     template = "{% for m in messages %}{{ m.content }}{% for c in m.tool_calls or () %}{{ c | tojson }}{% endfor %};{% endfor %}"
     calls = [{"role": "assistant", "content": None, "tool_calls": [{"name": "f", "arguments": {"x": 1}}]}]
     more = [{"role": "assistant", "content": None, "tool_calls": [{"name": "g", "arguments": {"y": "a"}}]}]
+    openai = [{"role": "assistant", "content": None, "tool_calls": [{"function": {"arguments": '{"z":2}'}}]}]
     fields = {"text": replace(TOKENS, shape=(120,))}
-    got = rows(read(converse(tmp_path, [TURNS[:1] + calls, TURNS[:1] + more], template), fields, **CONVERSATION))
-    answers = ('hi;{"name": "f", "arguments": {"x": 1}};', 'hi;{"name": "g", "arguments": {"y": "a"}};')
+    conversations = [TURNS[:1] + each for each in (openai, calls, more)]
+    got = rows(read(converse(tmp_path, conversations, template), fields, **CONVERSATION))
+    of_table = 'hi;{"function": {"arguments": {"z": 2}}};'  # And no text of a text.
+    answers = (of_table, 'hi;{"name": "f", "arguments": {"x": 1}};', 'hi;{"name": "g", "arguments": {"y": "a"}};')
     assert sorted(texts(got["text"])) == [*answers]
 
 
@@ -346,6 +350,7 @@ def test_a_row_whose_answer_is_cut_off_is_left_out_and_told(tmp_path: Path) -> N
         ("hi", CHATML, "no list of messages: 'hi'"),
         (TURNS, "{% for m in messages[-2:] %}{{ m.content }};{% endfor %}", "otherwise where more follows: `hi;"),
         (TURNS, "{{ raise_exception('roles must alternate') }}", "roles must alternate"),
+        ([{"role": "wizard", "content": "hi"}, *TURNS], KNOWN_ROLES, "leaves out message 1, of the role `wizard`"),
     ],
 )
 def test_what_is_no_conversation_is_refused_with_its_row(

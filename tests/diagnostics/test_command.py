@@ -104,6 +104,9 @@ def test_explain(tmp_path: Path) -> None:
     assert completed.stdout.startswith("class-range: A label outside its classes\n")
     assert "This is sound:" in completed.stdout
     assert "unknown-name" in mai("explain", folder=tmp_path).stdout
+    assert mai("explain", "lead", "axis", folder=tmp_path).stdout.startswith(
+        "lead axis: An axis that the compiler added"
+    )
 
 
 def test_explain_a_function(tmp_path: Path) -> None:

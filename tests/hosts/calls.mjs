@@ -55,8 +55,10 @@ for (const { file, step, values, prompt, host, options, verify, chat, every, rel
     if (release) await model.release();
     if (watch) answers.push(await watched(model, { values, prompt, every, says: chat?.says, ...watch }));
     else if (verify) answers.push({ differences: await model.verify() });
-    else if (chat) answers.push(await talked(model.conversation(chat.options), chat.says));
-    else if (every) answers.push({ parts: await shared(model.progress(values, { every })) });
+    else if (chat) {
+      if (chat.template) model.manifest.chat.templates = { default: chat.template };
+      answers.push(await talked(model.conversation(chat.options), chat.says));
+    } else if (every) answers.push({ parts: await shared(model.progress(values, { every })) });
     else if (prompt === undefined) answers.push({ results: plain(await model.run(values)) });
     else {
       const pieces = [];
@@ -104,11 +106,15 @@ async function shared(parts) {
   return seen;
 }
 
-/** The prompts and the answers of a conversation, after what was said in turn. */
+/** The prompts and the answers of a conversation, after what was said in turn; null begins anew. */
 async function talked(conversation, says) {
   const [prompts, answered] = [[], []];
   for (const text of says) {
     const pieces = [];
+    if (text === null) {
+      conversation.reset();
+      continue;
+    }
     for await (const piece of conversation.say(text)) pieces.push(piece);
     answered.push(pieces.join(""));
     prompts.push(conversation.prompt());

@@ -35,6 +35,7 @@ const values = () => Object.fromEntries(reads.map(([name, read]) => [name, read(
 const all = (element) => [element, ...element.children.flatMap(all)];
 const first = values();
 const [range, written] = ["range", "number"].map((type) => all(form).find((each) => each.type === type));
+const grades = [range.min, range.max, range.step, written.step];
 range.value = 33.4;
 range.hears.input();
 const moved = values();
@@ -58,11 +59,20 @@ function drawing(...inputs) {
   const initial = inputs.map((port) => controlFor(port, about, fields, () => {})());
   return { initial, fields: all(fields).filter(({ kind }) => kind === "label").map(({ textContent }) => textContent) };
 }
+/** How far arrow keys move a real setting with such a default, and from where. */
+function settingOf(value) {
+  const fields = new Element("form");
+  controlFor({ name: "w", kind: "setting", dtype: "float32", default: value, minimum: value === 0.7 ? 1e-6 : 0 }, manifest, fields, () => {});
+  const { min, step } = all(fields).find(({ type }) => type === "number");
+  return [min, step];
+}
 const whole = (name, more) => ({ name, kind: "input", dtype: "int64", shape: [], classes: null, minimum: null, maximum: null, ...more });
 console.log(
   JSON.stringify({
     numbered: drawing(whole("seed", { minimum: 0 }), whole("example"), whole("on", { dtype: "bool" }), whole("n", { minimum: 3 })),
     labelled: drawing(whole("y", { classes: 10 }), whole("example")),
+    grades,
+    settings: [1.5, 0.7, 0.001, 20].map(settingOf),
     isForm: isForm(manifest),
     first,
     moved,

@@ -35,21 +35,34 @@ def test_a_conversation(
     model = load(path, providers="cpu")
     whole = model.chat([{"role": "user", "content": SAYS[0]}], count=24)
     options: list[dict[str, Any]] = [
-        {"count": 24}, {"count": 24, "system": "be brief", "tools": TOOLS}, {"count": 24, "stops": [whole[3:5], "nowhere"]},
+        {"count": 24}, {"count": 24, "system": "be brief", "tools": TOOLS}, {"count": 24, "stops": [whole[3:5], "nowhere", "<|im_start|>"]},
         {"count": 24, "values": {"seed": 3, "temperature": 0.9}},
+        {"count": 60, "stops": ["<|im_start|>", "<pad>", "<s>"], "values": {"seed": 3, "temperature": 9.0}},
     ]  # fmt: skip
     calls = [
-        {"file": str(path), "step": str(path.with_suffix(".step.onnx")), "chat": {"options": o, "says": SAYS}}
+        {
+            "file": str(path),
+            "step": str(path.with_suffix(".step.onnx")),
+            "chat": {"options": o, "says": [*SAYS, None, SAYS[0]]},
+        }
         for o in options
     ]
+    plain = "{% for m in messages %}{% if m.role != 'system' %}{{ m.content }}{% endif %}{% endfor %}"
+    refused = [
+        {**calls[0], "chat": {"options": o, "says": SAYS, "template": plain}}
+        for o in ({"count": 2, "system": "be brief"}, {"count": 2, "tools": TOOLS}, {"count": 2, "tools": []})
+    ]
     watched = [{**calls[0], "chat": {"says": SAYS[0]}, "watch": {"abort": abort}} for abort in (None, 0)]
-    *answered, whole_way, never = javascript([*calls, *watched])
+    *answered, no_system, no_tools, none, whole_way, never = javascript([*calls, *refused, *watched])
+    assert no_system == {"error": "the chat template leaves out message 1, of the role `system`", "known": True}
+    assert "reads no tools" in no_tools["error"] and len(none["answers"]) == len(SAYS)
     assert (whole_way["ended"], whole_way["messages"]) == (None, 2)
     assert (never["ended"], never["messages"]) == ("AbortError", 0)
     for option, reply in zip(options, answered, strict=True):
         values = option.pop("values", {})
         conversation = model.conversation(**option, **values)
-        for text, prompt, answer in zip(SAYS, reply["prompts"], reply["answers"], strict=True):
+        for text, prompt, answer in zip(SAYS, reply["prompts"], reply["answers"], strict=False):
             assert "".join(conversation.say(text)) == answer
             assert model.manifest.chat is not None
             assert render(model.manifest.chat, conversation.messages, conversation.tools) == prompt
+        assert reply["answers"][-1] == reply["answers"][0]  # Begun anew, with the first seed.

@@ -152,7 +152,10 @@ def test_a_conversation_on_a_page(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
 def test_a_form_reads_one_row(tmp_path: Path) -> None:
-    """A slider begins at the middle, an emptied one is what is missing; a menu ends with what is not known; a date is picked."""
+    """A slider begins at the middle, an emptied one is what is missing; a menu ends with what is not known; a date is picked.
+
+    Arrow keys move sliders, their fields and settings by steps of their size.
+    """
     facts = Facts(low=[0.5], high=[80.5], middle=[28.5])
     dates = {form: Facts(low=[10957], high=[19844], middle=[19723.5], dates=[form]) for form in ("day", "utc")}
     real = {"dtype": "float32", "batch": True}
@@ -165,6 +168,7 @@ def test_a_form_reads_one_row(tmp_path: Path) -> None:
     )  # fmt: skip
     said = read_by(tmp_path, "read_form.mjs", about)
     assert said["isForm"] and said["moved"]["age"] == [33] and said["menu"] == ["f", "m", "not known"]
+    assert said["grades"] == [0, 81, 1, 1] and said["settings"] == [[0, 0.1], ["", 0.1], [0, 0.0001], [0, 1]]
     assert said["first"] == {"age": [28.5], "sex": [0], "day": ["2024-01-01"], "utc": ["2024-01-01T12:00Z"]}
     assert said["last"] == {"age": ["NaN"], "sex": ["2"], "day": ["2024-01-01"], "utc": ["2024-01-01T12:00Z"]}
     assert said["bad"] == "what is written for age is no number"

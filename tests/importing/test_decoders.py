@@ -12,6 +12,7 @@ import torch
 
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.compiling import compile_all
+from mai.compiler.importing.importing import import_folder
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.errors import ModelError
@@ -123,6 +124,7 @@ def test_several_ends_in_the_config(name: str, tmp_path: Path) -> None:
     assert "until stop or 5 {" in imported(tmp_path).source.text
     (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": 7}))
     assert "stop: token = 7" in " ".join(imported(tmp_path).source.text.split())
+    assert import_folder(tmp_path, tmp_path / "m.mai").is_endless == (name == "llama")  # GPT-2 has a table of places.
 
 
 def test_a_text_longer_than_its_rates(tmp_path: Path) -> None:

@@ -57,6 +57,7 @@ def test_files_that_agree(tmp_path: Path) -> None:
     imported = import_folder(folder_of(tmp_path), tmp_path / "m.mai")
     assert imported.notes == ()
     assert imported.has_chat
+    assert imported.is_endless  # Its positions turn, and go on behind those that it was trained on.
 
 
 @pytest.mark.parametrize(

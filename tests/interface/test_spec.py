@@ -98,6 +98,12 @@ def test_the_same_points_however_they_are_held(value: object) -> None:
     np.testing.assert_array_equal(np.load(path)["x"].astype(np.float32), POINTS)
 
 
+def test_tensors_of_kinds_that_numpy_has_not_are_data(tmp_path: Path) -> None:
+    points = torch.tensor(POINTS).bfloat16()
+    (path,) = write_data(points, ["x"], tmp_path)
+    np.testing.assert_array_equal(np.load(path)["x"], points.float().numpy())
+
+
 def test_a_series_is_an_array() -> None:
     text = "data x: [] from npz()\nnet f(x: []) -> [] { return linear(x[None], 1)[0] }\ntrain(steps = 1) { minimize f(x)^2 }\n"
     (path,) = mai.Spec(text, "g", data=pd.Series([1.0, 2.0])).files_in(Path("here"))
@@ -145,6 +151,7 @@ def test_a_column_of_numbers_and_texts_is_read_as_in_a_file(tmp_path: Path) -> N
         ({"area": POINTS, "area0": [1.0] * 64, "town": ["a"] * 64}, "two fields would have the column `area0`"),
         ({"area": [], "town": [], "price": []}, "no examples"),
         (([1.0], [0], 2.0), "one row an example"),
+        ((torch.ones(2).to_sparse(), [0, 1], [1.0, 2.0]), "`area` has no numbers as an array"),
         (([[1.0], [1.0, 2.0]], [0, 1], [1.0, 2.0]), "different lengths"),
     ],
 )

@@ -164,6 +164,17 @@ def test_draws_are_made_where_the_weights_are(module: SpecModule) -> None:
     assert not module.to_empty(device="cpu").loss(x=X).is_meta
 
 
+@pytest.mark.parametrize("wrap", [AveragedModel, nn.Sequential, lambda m: torch.compile(m, backend="eager")])
+def test_a_module_in_one_of_torch_is_taken_back(wrap: Callable[[SpecModule], nn.Module]) -> None:
+    module = POINTS.torch(seed=1)
+    np.testing.assert_allclose(POINTS.export("g", weights=wrap(module))(x=X), wanted(OTHERS), atol=1e-6)
+
+
+def test_no_weights_at_all_are_not_those_of_before() -> None:
+    with pytest.raises(mai.MaiError, match=r"there is no `f.linear_1.weight`"):
+        POINTS.export("g", weights={})
+
+
 def test_weights_of_16_bits_are_taken_back() -> None:
     halves = {name: value.bfloat16() for name, value in OTHERS.items()}
     np.testing.assert_allclose(

@@ -44,6 +44,27 @@ def test_whole_numbers_in_a_table_keep_their_digits(tmp_path: Path) -> None:
     assert (tmp_path / "n.csv").read_text().split() == ["n", str(2**53 + 1), "-3"]
 
 
+def test_a_table_has_labels_by_their_names_and_dates(tmp_path: Path) -> None:
+    whole = {"kind": "output", "dtype": "int64", "batch": True, "field": "town", "classes": 3}
+    real = {"kind": "output", "dtype": "float32", "batch": True}
+    ports = [
+        Port(name="town", **whole), Port(name="two", shape=[2], **whole), Port(name="chance", shape=[3], field="town", **real),
+        Port(name="day", dates="day", **real),
+    ]  # fmt: skip
+    described = outputs().model_copy(update={"outputs": ports, "labels": {"town": ["Köln, Süd", "Ulm"]}})
+    results = {
+        "town": np.array([1, 0, 2]), "two": np.array([[1, 0]]), "chance": np.array([[0.5, 0.25, 0.25]], np.float32),
+        "day": np.array([19797.0, np.nan]),
+    }  # fmt: skip
+    save(results, tmp_path / "x.csv", described)
+    assert {name: (tmp_path / f"x.{name}.csv").read_text(encoding="utf-8").splitlines() for name in results} == {
+        "town": ["town", "Ulm", '"Köln, Süd"', "2"],
+        "two": ["two0,two1", 'Ulm,"Köln, Süd"'],
+        "chance": ['"chance.Köln, Süd",chance.Ulm,chance.2', "0.5,0.25,0.25"],
+        "day": ["day", "2024-03-15", "nan"],
+    }
+
+
 def test_several_results_go_to_one_file_or_one_each(tmp_path: Path) -> None:
     results = {"a": np.zeros((3, 2), np.float32), "b": np.ones(3, np.float32)}
     described = outputs(a=[2], b=[])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 from base64 import b64decode
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,11 @@ from mai.runtime import Model, load
 from mai.runtime.chat.template import render
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Chat, Text
+from mai.runtime.serving.openai.answers import Answer
 from mai.runtime.serving.openai.bodies import Chat as ChatBody
 from mai.runtime.serving.openai.bodies import Completion, is_form_of
 from mai.runtime.serving.openai.messages import prompt_of
+from mai.runtime.text.tokenizer import Bytes
 from tests.support.serving import Client, running
 
 GENERATE, COMPLETIONS, CHATS = "spec.generate", "/v1/completions", "/v1/chat/completions"
@@ -81,6 +85,20 @@ def test_a_stream_is_the_same_text_in_pieces(service: Client) -> None:
     assert len(pieces) > 1
     assert json.loads(ending)["choices"][0]["finish_reason"] == "length"
     assert json.loads(used)["usage"]["completion_tokens"] == 9
+
+
+def test_a_stream_of_several_answers(service: Client) -> None:
+    """They come one after the other, each with its number, and are those of the request without a stream."""
+    asked = {**ASKED, "prompt": ["The ", "An"], "n": 2, "temperature": 0.7, "logprobs": 1}
+    choices = service.post(COMPLETIONS, asked).json["choices"]
+    *events, used, done = service.post(
+        COMPLETIONS, {**asked, "stream": True, "stream_options": {"include_usage": True}}
+    ).events
+    told = [json.loads(event)["choices"][0] for event in events]
+    assert done == "[DONE]" and json.loads(used)["usage"]["completion_tokens"] == 36
+    for choice in choices:
+        piece, ending = (each for each in told if each["index"] == choice["index"])
+        assert {**piece, "finish_reason": ending["finish_reason"]} == choice
 
 
 def test_more_tokens_than_places_are_refused_before_the_first(with_places: dict[str, Model]) -> None:
@@ -209,6 +227,35 @@ def test_answers_in_the_form_that_the_file_was_compiled_for() -> None:
     assert not is_form_of(text.model_copy(update={"answers": None}), named)
 
 
+@pytest.mark.parametrize(
+    ("text", "is_json", "reason"),
+    [('{"a": 1}', True, "stop"), ('{"a": 1}', False, "length"), ('{"a":', True, "length")],
+)
+def test_json_that_is_whole_is_not_cut(text: str, is_json: bool, reason: str) -> None:
+    """A pattern ends by the last token, which clients would take for a cut."""
+    answer = Answer(Bytes(), frozenset(), (), is_json)
+    assert "".join(answer.pieces(text.encode())) == text
+    assert answer.reason == reason
+
+
+def test_where_in_a_body_something_is_wrong(chatting: Client) -> None:
+    for message, place in [
+        ({"content": "hi"}, "`messages[1].role`"),
+        ({"role": "user", "content": 5}, "`messages[1].content`"),
+    ]:
+        asked = {"model": GENERATE, "messages": [{"role": "user", "content": "hi"}, message]}
+        assert chatting.post(CHATS, asked).error["message"].startswith(place)
+
+
+def test_likelihoods_without_the_file_of_turns_are_refused(text: dict[str, Model], tmp_path: Path) -> None:
+    """Another request may succeed: it is no fault of the service."""
+    alone = load(shutil.copy(text[GENERATE].path, tmp_path), providers="cpu")
+    with running({GENERATE: alone}) as client:
+        assert client.post(COMPLETIONS, {**ASKED, "stream": True}).status == 200
+        reply = client.post(COMPLETIONS, {**ASKED, "logprobs": 1})
+        assert (reply.status, reply.error["code"]) == (400, "stream-unavailable")
+
+
 def test_a_message_that_is_no_text_is_refused(chatting: Client) -> None:
     asked = {"model": GENERATE, "messages": [{"role": "user", "content": [{"type": "image_url"}]}]}
     assert "a part that is no text: 'image_url'" in chatting.post(CHATS, asked).error["message"]
@@ -270,7 +317,6 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (COMPLETIONS, {"prompt": None}, "`prompt`"),
     (COMPLETIONS, {"max_tokens": 0}, "`max_tokens`: Input should be greater than or equal to 1"),
     (COMPLETIONS, {"temperature": -1, "stream": True}, "`temperature` is at least 0"),
-    (COMPLETIONS, {"n": 2, "stream": True}, "a stream is of one answer to one prompt"),
     (CHATS, {"messages": [{"role": "user", "content": "hi"}]}, "spec.generate has no chat template"),
     (COMPLETIONS, {"count": 3}, "`count` and `max_tokens` are one number"),
     (COMPLETIONS, {"count": "3", "max_tokens": None}, "`count` is a number of tokens"),

@@ -13,6 +13,7 @@ from mai.spec import ast
 from mai.spec.diagnostics import MaiError, Reporter
 from mai.spec.diagnostics.foreign import FOREIGN
 from mai.spec.format import format_file
+from mai.spec.glossary import explained_word, glossary
 from mai.spec.parsing.parse import parse
 from mai.spec.source import Source
 from mai.spec.words import BEGINNING_NAMES, DECLARATIONS, RESERVED, STATEMENTS, WORDS, Word
@@ -101,3 +102,16 @@ def test_a_word_that_begins_statements_is_a_name_where_it_is_given_a_value(word:
 
 def test_a_word_of_ours_is_no_foreign_one() -> None:
     assert not {word.text for word in (*DECLARATIONS, *STATEMENTS)} & set(FOREIGN)
+
+
+@pytest.mark.parametrize(
+    ("word", "begin"),
+    [("lead axis", "lead axis: An axis"), ("Lead axes", "lead axis: An axis"), ("unlead", "lead, unlead, spread: Three"), ("keeps", "keep: The clause of an integrate")],
+)  # fmt: skip
+def test_the_glossary_explains_words(word: str, begin: str) -> None:
+    text = explained_word(word)
+    assert text is not None and text.startswith(begin) and not set("*`[") & set(text)
+
+
+def test_other_words_are_not_in_the_glossary() -> None:
+    assert explained_word("axle") is None and len(glossary()) > 60

@@ -9,7 +9,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.sources.examples import Examples
 from mai.compiler.data.texts.messages import ASSISTANT, read_messages
 from mai.compiler.data.texts.pieces import TurnParts
-from mai.runtime.chat.template import render
+from mai.runtime.chat.template import message_left_out, render, with_tables
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Chat
 from mai.spec.record import record
@@ -28,11 +28,12 @@ class Conversations:
         An answer begins where the template has a model begin, and what the template writes behind it, as the mark of its end, belongs to it.
 
         Raises:
-            MaiError: these are no messages, the template refuses them, or it writes what is before an answer otherwise than it stands in the whole.
+            MaiError: these are no messages, the template refuses them or leaves one out, or it writes what is before an answer otherwise than it stands in the whole.
         """
         if not messages:
             return ()
-        messages = read_messages(messages, where)
+        messages = [with_tables(each) for each in read_messages(messages, where)]
+        self._check_all_read([each["role"] for each in messages], where)
         places = [place for place, each in enumerate(messages) if each["role"] == ASSISTANT]
         if not places:
             raise bad(
@@ -43,6 +44,13 @@ class Conversations:
             ends += [self._text(messages[:place], where, True), self._text(messages[: place + 1], where, False)]
         ends += [self._text(messages, where, False)] * (places[-1] < len(messages) - 1)
         return _between(ends, where)
+
+    def _check_all_read(self, roles: list[str], where: str) -> None:
+        """Raise `MaiError` where the template leaves out a message, as one of a role that it does not know."""
+        lost = message_left_out(self.chat, roles)
+        if lost is not None:
+            message = f"{where}: the chat template leaves out message {lost}, of the role `{roles[lost - 1][:60]}`"
+            raise bad(message, help="take it out of the data, or put its text into a message of `user`")
 
     def _text(self, messages: Any, where: str, is_asked: bool) -> str:
         try:

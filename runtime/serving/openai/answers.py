@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from mai.runtime.arrays import Array
-from mai.runtime.chat.pieces import before_stops, text_pieces
+from mai.runtime.chat.pieces import before_stops, ends_among, text_pieces
 from mai.runtime.errors import ModelError
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Text
@@ -36,16 +37,22 @@ class Answer:
 
     Attributes:
         tokens: how many there were, one that ends the text not counted.
-        reason: `stop`: a token or a text that ends it; `length`: there were as many as were asked for.
+        is_cut: whether there were as many as were asked for, and nothing ended it.
         scores: of the tokens, how many letters there were before each, and how likely it was, where they are scored.
     """
 
-    def __init__(self, tokenizer: Tokenizer, ends: frozenset[int], stops: Sequence[str]) -> None:
-        self._tokenizer, self._ends, self._stops = tokenizer, ends, stops
-        self.tokens, self._letters = 0, 0
-        self.reason: Literal["stop", "length"] = "stop"
+    def __init__(self, tokenizer: Tokenizer, ends: frozenset[int], stops: Sequence[str], is_json: bool = False) -> None:
+        """Begin one; `is_json`: whether it is compiled to be JSON, which is whole within any number of tokens that has room for it."""
+        self._tokenizer, self._ends, self._stops, self._is_json = tokenizer, ends, stops, is_json
+        self.tokens, self._letters, self.is_cut = 0, 0, False
+        self._said: list[str] = []
         self.scores: list[tuple[int, Scored]] = []
         self._last: Scored | None = None
+
+    @property
+    def reason(self) -> Literal["stop", "length"]:
+        """Why it ended: `stop`, a token or a text that ends it, or JSON that is whole; `length`, there were as many tokens as were asked for."""
+        return "length" if self.is_cut and not (self._is_json and _is_whole("".join(self._said))) else "stop"
 
     def pieces(self, tokens: Iterable[int]) -> Iterator[str]:
         """The text of some tokens, up to what ends it; no piece is empty."""
@@ -63,6 +70,8 @@ class Answer:
     def _lettered(self, pieces: Iterable[str]) -> Iterator[str]:
         for piece in pieces:
             self._letters += len(piece)
+            if self._is_json:
+                self._said.append(piece)
             yield piece
 
     def _counted(self, tokens: Iterable[int]) -> Iterator[int]:
@@ -73,7 +82,16 @@ class Answer:
             if self._last is not None:
                 self.scores.append((self._letters, self._last))
             yield token
-        self.reason = "length"
+        self.is_cut = True
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text is JSON from its beginning to its end."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -108,7 +126,8 @@ class Wanted:
         """An answer that is still without tokens."""
         tokenizer = self.one.model.tokenizer
         assert tokenizer is not None
-        return Answer(tokenizer, self.one.model.ends(self.values), self.stops)
+        ends = self.one.model.ends(self.values) | ends_among(self.stops, tokenizer)
+        return Answer(tokenizer, ends, self.stops, is_json=self.text.answers is not None)
 
     def call(self, rows: int) -> dict[str, object]:
         """The values of a call for so many answers. Raises `ModelError`, `body-too-large`."""
@@ -212,7 +231,7 @@ async def streamed(wanted: Wanted, options: Options, answer: Answer, seconds: fl
     await asyncio.to_thread(prepared, wanted.one, options, wanted.call(1))  # Which refuses what is wrong.
     if not wanted.one.model.can_take_turns and wanted.likeliest is None:
         ((done, text),) = await whole(wanted, options, seconds)
-        answer.tokens, answer.reason = done.tokens, done.reason
+        answer.tokens, answer.is_cut = done.tokens, done.reason == "length"
         yield text
         return
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
@@ -15,6 +15,7 @@ from mai.runtime.serving.reading import read_json
 from mai.runtime.serving.sharing import SEED
 
 MOST_ANSWERS = 128
+KINDS = ("str", "int", "bool")  # As pydantic calls them in the place of what fits none of several.
 LOGIT_BIAS, RESPONSE_FORMAT = "logit_bias", "response_format"
 MOST_DIGITS = 18  # Of a number that is a text: Python refuses to read thousands.
 MOST_LIKELIEST = 20  # Tokens of a turn whose log-probabilities are given.
@@ -79,6 +80,11 @@ class Asked(BaseModel):
                 "input-unknown", "`max_tokens` and `max_completion_tokens` are one number: say one of them"
             )
         return next(iter(said), None)
+
+    @property
+    def tells_usage(self) -> bool:
+        """Whether a stream ends with how many tokens there were."""
+        return self.stream_options is not None and self.stream_options.include_usage
 
     @property
     def likeliest(self) -> int | None:
@@ -218,4 +224,10 @@ def read_body(kind: type[Body], raw: bytes) -> Body:
         return kind.model_validate(read_json(raw))
     except ValidationError as error:
         first = error.errors()[0]
-        raise ModelError("body-unreadable", f"`{first['loc'][0]}`: {first['msg']}") from error
+        raise ModelError("body-unreadable", f"`{_place(first['loc'])}`: {first['msg']}") from error
+
+
+def _place(parts: Sequence[int | str]) -> str:
+    """Where in a body something is wrong, as `messages[0].role`, without the kinds that were tried."""
+    named = [part for part in parts if isinstance(part, int) or (part.isidentifier() and part not in KINDS)]
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in named).removeprefix(".")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from mai.runtime.chat.template import Arguments, render_whole
+from mai.runtime.chat.template import render_whole, with_tables
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Chat
 from mai.runtime.serving.openai.bodies import Chat as Body
@@ -43,26 +42,7 @@ def _plain(chat: Chat, message: Message) -> dict[str, Any]:
         said["role"] = SYSTEM  # As the role was called before, and is in most templates.
     if message.content is None and message.role != ASSISTANT:
         raise ModelError("input-missing", f"a message of the role `{message.role[:60]}` has no content")
-    if isinstance(said.get("tool_calls"), list):
-        said["tool_calls"] = [_with_table(call) for call in said["tool_calls"]]
-    return said | {"content": None if message.content is None else _text(message.content)}
-
-
-def _with_table(call: Any) -> Any:
-    """A call of a tool whose arguments, a text of JSON, are a table, too."""
-    try:
-        text = call["function"]["arguments"]
-        table = json.loads(text)
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        RecursionError,
-    ):  # None of OpenAI's shape, or no JSON: the template may read it.
-        return call
-    if not isinstance(table, dict):
-        return call
-    return {**call, "function": {**call["function"], "arguments": Arguments(str(text), table)}}
+    return with_tables(said) | {"content": None if message.content is None else _text(message.content)}
 
 
 def _text(content: Content) -> str:

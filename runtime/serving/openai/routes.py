@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -35,7 +35,7 @@ from mai.runtime.serving.openai.bodies import (
     is_form_of,
     read_body,
 )  # fmt: skip
-from mai.runtime.serving.openai.forms import CHAT, COMPLETION, Form, usage
+from mai.runtime.serving.openai.forms import CHAT, COMPLETION, Choice, Form, usage
 from mai.runtime.serving.openai.likelihoods import Telling
 from mai.runtime.serving.openai.messages import prompt_of
 from mai.runtime.serving.options import Options
@@ -179,17 +179,17 @@ async def _answered(wanted: list[Wanted], body: Asked, options: Options, metrics
     name = body.model
     head = {"id": f"{form.prefix}-{uuid.uuid4().hex}", "created": int(time.time()), "model": name}
     _check_log_probs(wanted)
-    if body.stream:
-        if len(wanted) != 1 or body.n != 1:
-            raise ModelError("input-range", "a stream is of one answer to one prompt", "ask for each by itself")
+    if body.stream and len(wanted) == 1 and body.n == 1:
         return await _stream(wanted[0], body, options, metrics, form, head)
     answers = [pair for group in await _all(wanted, options) for pair in group]
     metrics.tokens.labels(name).inc(sum(answer.tokens for answer, _ in answers))
-    choices = [
+    choices: list[Choice] = [
         form.choice(i, text, answer.reason) | _likelihoods(wanted[0], form, _telling(wanted[0], answer), len(text))
         for i, (answer, text) in enumerate(answers)
     ]
     used = usage(sum(len(w.prompt) for w in wanted), sum(answer.tokens for answer, _ in answers))
+    if body.stream:
+        return respond_by_events(_told(wanted[0], body, form, head, zip(choices, answers, strict=True), used))
     return JSONResponse({**head, "object": form.kind, "choices": choices, "usage": used} | _seed(wanted[0]))
 
 
@@ -228,10 +228,7 @@ async def _stream(
     answer = wanted.answer()
     pieces = await started(streamed(wanted, options, answer, options.timeout))
     telling = _telling(wanted, answer)
-    tells_usage = body.stream_options is not None and body.stream_options.include_usage
-
-    def chunk(choices: Sequence[object], **more: object) -> str:
-        return json.dumps({**head, "object": form.chunk, "choices": choices, **more})
+    chunk = partial(_chunk, form, head)
 
     async def contents() -> AsyncIterator[str]:
         letters = 0
@@ -245,7 +242,27 @@ async def _stream(
             finally:
                 metrics.tokens.labels(body.model).inc(answer.tokens)
         yield chunk([form.ending(answer.reason)], **_seed(wanted))
-        if tells_usage:
+        if body.tells_usage:
             yield chunk([], usage=usage(len(wanted.prompt), answer.tokens))
 
     return respond_by_events(contents())
+
+
+async def _told(
+    wanted: Wanted, body: Asked, form: Form, head: Mapping[str, object],
+    answers: Iterable[tuple[Choice, tuple[Answer, str]]], used: Mapping[str, int],
+) -> AsyncIterator[str]:  # fmt: skip
+    """Events of several answers that are there, one after the other: their rows are computed together."""
+    chunk = partial(_chunk, form, head)
+    for choice, (answer, text) in answers:
+        own = {"index": choice["index"]}
+        if form.opening:
+            yield chunk([form.opening | own])
+        yield chunk([form.piece(text) | own | {"logprobs": choice["logprobs"]}])
+        yield chunk([form.ending(answer.reason) | own], **_seed(wanted))
+    if body.tells_usage:
+        yield chunk([], usage=used)
+
+
+def _chunk(form: Form, head: Mapping[str, object], choices: Sequence[object], **more: object) -> str:
+    return json.dumps({**head, "object": form.chunk, "choices": choices, **more})
