@@ -140,9 +140,6 @@ def _imported(
     gaps = record.get("gaps", ())
     takes_rows = gaps is True or settings["head"] in gaps or "num_channels" in record.get("fields", {})
     is_classifier = takes_rows and settings["head"] in (CLASSIFY, "both")
-    labels = None
-    if is_classifier:
-        labels = () if begins_anew else _labels(folder)
     return Imported(
         text,
         title=record["title"],
@@ -158,7 +155,7 @@ def _imported(
         and "generate" in exports
         and not any(_limits(record, settings))
         and not _has_places(program, context),
-        labels=labels,
+        labels=_labels(folder, begins_anew) if is_classifier else None,
         preprocessor=(folder.preprocessor, folder.path / folder.preprocessor_file),
         nets=frozenset(name.partition(".")[0] for name in program.weights),
         may_classify=takes_rows and not is_classifier and CLASSIFY in record["architectures"].values(),
@@ -171,8 +168,9 @@ def _whole(stated: object) -> int | None:
 
 
 def _has_places(program: Program, context: int) -> bool:
-    """Whether a spec has a table of positions, of which some families leave out the first two."""
-    return any(w.shape and w.shape[0] in range(context, context + 3) for w in program.weights.values())
+    """Whether a spec has a table of so many positions, `place`, of which some families leave out the first two."""
+    tables = (w.shape for w in program.weights.values() if w.name.rpartition(".")[2] == "place")
+    return any(shape[0] in range(context, context + 3) for shape in tables)
 
 
 def _limits(record: Record, settings: Settings) -> Iterator[str]:
@@ -330,8 +328,10 @@ def _classes(folder: ModelFolder) -> int:
     return len(_labels(folder))
 
 
-def _labels(folder: ModelFolder) -> tuple[str, ...]:
-    """The names of labels in their order; two where nothing is said, as in transformers."""
+def _labels(folder: ModelFolder, begins_anew: bool = False) -> tuple[str, ...]:
+    """The names of labels in their order; two where nothing is said, as in transformers, and none where the head `begins_anew`."""
+    if begins_anew:
+        return ()
     stated, count = folder.config.get("id2label"), folder.config.get("num_labels")
     numbers = range(min(_whole(count) or 2, MAX_LABELS))
     named = stated if isinstance(stated, Mapping) else {str(i): f"LABEL_{i}" for i in numbers}
