@@ -83,7 +83,7 @@ def test_units_below_the_names_are_no_row(below: str, said: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "first", ["s,1,x\n", "n/a,n/a,x\n", ",,x\n", "one,1.5,x\n", "one,,x\n", "a,b,c\n", "one,-,x\n"]
+    "first", ["s,1,x\n", "n/a,n/a,x\n", ",,x\n", "one,1.5,x\n", "one,,x\n", "a,b,c\n", "one,-,x\n", "<1,<1,x\n"]
 )
 def test_other_first_rows_stay(first: str, tmp_path: Path) -> None:
     """A word among numbers may be a mistake: it is refused, and not left out."""

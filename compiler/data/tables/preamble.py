@@ -91,7 +91,7 @@ def _are_numbers(cells: Sequence[str]) -> bool:
 def _are_units(cells: Sequence[str]) -> bool:
     """Whether what stands where the others have numbers is none, and no value that is missing, but for some."""
     words = [cell for cell in cells if cell.lower() not in MISSING]
-    if any(map(_is_number, words)):
+    if any(_is_number(word) or word[0] in "<>" for word in words):  # `<0.1` is an amount that is too small to measure.
         return False
     in_brackets = [word for word in words if word[0] + word[-1] in ("[]", "()")]
     return 2 * len(words) > max(2, len(cells)) or len(in_brackets) == len(words) > 0
