@@ -92,6 +92,14 @@ def test_other_first_rows_stay(first: str, tmp_path: Path) -> None:
     assert dialect_of(path, Stated())[0].below == 0
 
 
+@pytest.mark.parametrize(
+    ("rows", "below"), [("x,y\nz,x\n7,9\n", 0), ("x,y\n7,9\n", 0), ("[s],[V]\n7,9\n", 1), ("s,V\n7,9\n8,1\n", 1)]
+)
+def test_words_above_few_rows_may_be_labels(rows: str, below: int, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"a,b\n{rows}")
+    assert dialect_of(tmp_path / "a.csv", Stated())[0].below == below
+
+
 @pytest.mark.parametrize("names", ["name,what\n", "name,2\n"])
 def test_a_wider_row_is_not_taken_for_the_names(names: str, tmp_path: Path) -> None:
     with pytest.raises(MaiError, match="has 3 values, the header has 2"):
