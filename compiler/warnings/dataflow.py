@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from mai.compiler.ir.graph import Graph, Node, Value, Weight, values_behind
 from mai.compiler.ir.operation import Operation
@@ -25,10 +25,10 @@ DRAWN = ("constant", "normal", "uniform")  # First values that are zero where al
 
 
 class Dataflow:
-    """A graph's nodes, those of its loops' bodies included, and what is asked of their values."""
+    """A graph's nodes, those of its loops' bodies included, and what is asked of their values; `loaded` are the weights that a file gives."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    def __init__(self, graph: Graph, loaded: Collection[str] = ()) -> None:
+        self.graph, self.loaded = graph, loaded
         self.nodes: tuple[Node, ...] = tuple(graph.walk())
         self._zero: dict[Value, bool] = {}
 
@@ -90,7 +90,8 @@ class Dataflow:
             return False
         if node.op is WeightOf:
             weight = self.graph.weights[WeightOf.of(node).weight]
-            return weight.trained and weight.init.kind in DRAWN and not any(weight.init.numbers)
+            begins = weight.trained and weight.name not in self.loaded
+            return begins and weight.init.kind in DRAWN and not any(weight.init.numbers)
         zeros = [self.begins_as_zero(v) for v in node.inputs]
         if node.op is Affine:
             return (zeros[0] or zeros[1]) and all(zeros[2:])

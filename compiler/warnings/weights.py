@@ -58,10 +58,13 @@ def _has_value(program: Program, weight: Weight) -> bool:
     """Whether a parameter has its value from a file, or is frozen as it begins."""
     patterns = (Pattern(text, weight.span) for training in program.trainings for text in training.settings.frozen)
     frozen = any(pattern.match(weight.name) for pattern in patterns)
-    names = [weight.name.replace("{}", "0")]
-    return frozen or (
-        program.loading is not None and any(True for name in names for _ in program.loading.rules_of(name))
-    )
+    return frozen or _is_loaded(program, weight)
+
+
+def _is_loaded(program: Program, weight: Weight) -> bool:
+    """Whether a file gives a parameter its value."""
+    name = weight.name.replace("{}", "0")
+    return program.loading is not None and any(True for _ in program.loading.rules_of(name))
 
 
 def _untrained(subject: Subject, export: str, graph: Graph, weights: list[Weight]) -> Diagnostic:
@@ -178,7 +181,8 @@ def stuck_at_zero(subject: Subject) -> Iterator[Diagnostic]:
     training = subject.training
     if training is None:
         return
-    flow = Dataflow(training.graph)
+    weights = training.graph.weights.values()
+    flow = Dataflow(training.graph, {weight.name for weight in weights if _is_loaded(subject.program, weight)})
     for node in flow.nodes:
         if node.op in PRODUCTS and all(map(flow.begins_as_zero, node.inputs[:2])):
             said = (
@@ -200,7 +204,12 @@ def begun_alike(subject: Subject) -> Iterator[Diagnostic]:
     for graph in subject.graphs:
         for node in graph.walk():
             weight = graph.weights[WeightOf.of(node).weight] if node.op is WeightOf else None
-            if weight is None or node.span is None or not weight.span.source.in_prelude:
+            if (
+                weight is None
+                or node.span is None
+                or not weight.span.source.in_prelude
+                or _is_loaded(subject.program, weight)
+            ):
                 continue
             number = weight.init.numbers[0] if weight.init.kind == "constant" else 0
             if number and len(weight.shape) > 1 and min(weight.shape) > 1:

@@ -42,10 +42,7 @@ def draw_curves(runs: Sequence[Summary], out: Path, names: Sequence[str] | None 
     check_picture(out)
     figures = [*dict.fromkeys(name for run in runs for name in _figures(run))][:MOST_PANELS]
     if not figures:
-        where = runs[0].folder if runs else "there"
-        raise ModelError(
-            "file-not-found", f"there are no figures in {where}", "`mai train SPEC --out RUN` writes metrics.jsonl"
-        )
+        raise _no_figures_error(runs)
     called = list(names or (run.folder.name for run in runs))
     hues = {name: COLOURS[place % len(COLOURS)] for place, name in enumerate(dict.fromkeys(called))}
     with plotting() as plt:
@@ -66,6 +63,13 @@ def _figures(run: Summary) -> list[str]:
     names = dict.fromkeys(n.removeprefix(HELD_OUT) for line in run.lines for n in line if n not in NOT_DRAWN)
     rates = {line[RATE] for line in run.lines if RATE in line}
     return sorted((n for n in names if n != RATE or len(rates) > 1), key=lambda name: (name != "loss", name == RATE))
+
+
+def _no_figures_error(runs: Sequence[Summary]) -> ModelError:
+    where, steps = (runs[0].folder, runs[0].steps) if runs else ("there", 0)
+    early = f"it has {steps:,} steps, and its first figures come after more: `mai train SPEC --resume` goes on"
+    help = early if steps else "`mai train SPEC --out RUN` writes metrics.jsonl"
+    return ModelError("file-not-found", f"there are no figures in {where}", help)
 
 
 def _panels(plt: Pyplot, count: int) -> tuple[Figure, list[Axes]]:

@@ -141,6 +141,10 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "deviations of 0": (
         zero("param a: [2] = normal(0, 0)\n  param b: [2] = zeros\n  return a * b * x"), ["stuck-at-zero"],
     ),
+    "zeros that a file has": (
+        zero("param a: [2] = zeros\n  param b: [2] = zeros\n  return a * b * x") + 'weights from "w.safetensors" { "f.*" = "f.*" }\n',
+        [],
+    ),
     "a relu of zeros": (zero("return linear(relu(linear(x, 8, init = zeros)), 2)"), ["stuck-at-zero"]),
     "one layer of zeros": (zero("return linear(x, 2, init = zeros)"), []),
     "a mask that is multiplied": (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -150,6 +151,8 @@ def test_curves_of_one_run(tmp_path: Path) -> None:
     (empty / "metrics.jsonl").touch()
     with pytest.raises(ModelError, match="no figures"):
         draw_curves([summary(empty)], tmp_path / "b.svg")
+    with pytest.raises(ModelError, match=r"it has 1,310 steps, and its first figures come after more"):
+        draw_curves([replace(summary(empty), steps=1310)], tmp_path / "b.svg")
 
 
 def test_what_can_go(tmp_path: Path) -> None:

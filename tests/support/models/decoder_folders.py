@@ -110,6 +110,9 @@ DECODERS = {
     "opt": Model("OPTForCausalLM", "OPTConfig", {
         "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 48,
         "max_position_embeddings": 64, "init_std": 0.3, "bos_token_id": 0, "eos_token_id": 1, "word_embed_proj_dim": WIDTH}),
+    "opt, narrow": Model("OPTForCausalLM", "OPTConfig", {
+        "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 48, "bos_token_id": 0, "eos_token_id": 1,
+        "max_position_embeddings": 64, "init_std": 0.3, "word_embed_proj_dim": 12, "do_layer_norm_before": False}),
     "gptj": Model("GPTJForCausalLM", "GPTJConfig", {**GPT2, "rotary_dim": 4, "bos_token_id": 0}),
     "codegen": Model("CodeGenForCausalLM", "CodeGenConfig", {
         **GPT2, "rotary_dim": 4, "bos_token_id": 0, "tie_word_embeddings": True}),
