@@ -18,12 +18,13 @@ from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import notes_on_sentences, read_sentences
 from mai.compiler.importing.texts import check_texts, with_readable_chat, without_tokenizer
 from mai.compiler.importing.unlike import (
-    SAVED,
     check_packed_tensors,
     check_packing,
+    no_type_error,
     notes_on_code,
     notes_on_packing,
     of_other_code,
+    what_to_do_with,
 )
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
@@ -36,7 +37,6 @@ from mai.compiler.weights.propose import Line, Proposal, propose_of_family
 from mai.compiler.weights.rules import layer_pattern, named_by_rules
 from mai.compiler.weights.tensor_files import PIPELINE, TensorFiles
 from mai.spec.diagnostics import Diagnostic, MaiError
-from mai.spec.diagnostics.suggest import closest
 from mai.spec.family_records import Record, family_records
 from mai.spec.formatting.lines import format_text
 
@@ -190,12 +190,12 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
     architectures = [stated] if isinstance(stated, str) else stated
     records = {r["model_type"]: (n, r) for n, r in family_records().items() if "model_type" in r}
     if kind is None:
-        raise _of_no_type(folder.config)
+        raise no_type_error(folder.config)
     if not isinstance(kind, str) or kind not in records:
         field = next(name for name in KINDS if name in folder.config)
         message = f"{folder.config_file}: no family is known for `{field}` {str(kind)[:60]!r}"
         raise refused(
-            "config-unknown", message + of_other_code(folder.config), _instead(folder.config, str(kind), records)
+            "config-unknown", message + of_other_code(folder.config), what_to_do_with(folder.config, str(kind), records)
         )
     name, record = records[kind]
     first = architectures[0] if isinstance(architectures, list) and architectures else None
@@ -214,28 +214,6 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
 def kind_of(config: Mapping[str, object]) -> object:
     """What kind of model a config is of: as transformers, as diffusers, or as LeRobot says it."""
     return next((config[name] for name in KINDS if name in config), None)
-
-
-def _of_no_type(config: Mapping[str, object]) -> MaiError:
-    """What is wrong with a config that does not say its `model_type`, by what other libraries write."""
-    message = f"{CONFIG}: it says no `model_type`"
-    if config.get("architecture"):
-        ours = f"`architecture` is {str(config['architecture'])[:60]!r}, as timm calls its nets"
-        return refused("config-unknown", f"{message}: {ours}", family_records()["unknown"]["kinds"]["timm_wrapper"])
-    return refused("config-unknown", message, SAVED)
-
-
-def _instead(config: Mapping[str, object], kind: str, kinds: Collection[str]) -> str:
-    """What to do where no family is known."""
-    reasons = family_records()["unknown"]["kinds"]
-    if kind in reasons:
-        return str(reasons[kind])
-    inside = config.get("text_config")
-    if isinstance(inside, dict) and inside.get("model_type") in kinds:
-        return f"it reads more than texts; its net of texts is of the family `{inside['model_type']}`, which is read where it has a folder of its own"
-    guess = closest(kind, kinds)
-    nearest = f"the nearest one known is `{guess}`; " if guess else ""
-    return f"{nearest}spec/families.md lists those that are; `mai weights map` helps with a net that you write"
 
 
 def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
