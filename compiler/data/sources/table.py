@@ -23,7 +23,12 @@ from mai.spec.diagnostics import MaiError, Word
 if TYPE_CHECKING:
     from mai.compiler.data.tables.files import TableFile
 
-OF_KINDS = {"sheet": {"sheet"}, "separator": {"csv"}, "encoding": {"csv", "jsonl"}}  # What settings are of.
+# What settings are of, in words, and as `kind_of` says it.
+OF_KINDS = {
+    "sheet": ("spreadsheets", {"sheet"}),
+    "separator": ("csv files and the like", {"csv"}),
+    "encoding": ("tables in text", {"csv", "jsonl"}),
+}
 SMALL = 1 << 22  # Bytes of a file that `mai check` reads, where its first cells are no plain values.
 
 
@@ -98,8 +103,8 @@ class Table(RowSource):
         paths = [listed(each) for each in (self.path, self.validation, self.test) if stated and each is not None]
         files = [file for each in paths for file in self.find(base, each)]
         for setting in stated:
-            if not OF_KINDS[setting] & set(map(kind_of, files)):
-                which = "spreadsheets" if setting == "sheet" else "tables in text"
+            which, kinds = OF_KINDS[setting]
+            if not kinds & set(map(kind_of, files)):
                 raise bad(f"`{setting}` is of {which}, and {files[0]} is none")
 
     def check_columns(self, base: Path, fields: Mapping[str, Type]) -> None:

@@ -139,8 +139,7 @@ def lines_of_head(path: Path, dialect: Dialect) -> list[str]:
 def with_decimal(stated: Stated) -> Dialect:
     """A dialect of which the decimal sign, what is absent, and the order of dates alone are as said, or likely."""
     decimal = stated.decimal or stated.likely or "."
-    told = stated.decimal is not None
-    return Dialect(decimal=decimal, is_told=told, absent=stated.absent, order=stated.order)
+    return Dialect(decimal=decimal, is_told=stated.decimal is not None, absent=stated.absent, order=stated.order)
 
 
 def is_alike(path: Path, stated: Stated) -> bool:

@@ -169,7 +169,7 @@ def test_without_a_reader_it_is_said_what_to_install(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize(
     ("setting", "said"),
-    [("sheet", "of spreadsheets"), ("separator", "of tables in text"), ("encoding", "of tables in text")],
+    [("sheet", "of spreadsheets"), ("separator", "of csv files and the like"), ("encoding", "of tables in text")],
 )
 def test_settings_that_say_nothing_of_a_file_are_refused(setting: str, said: str, tmp_path: Path) -> None:
     sheet = write(tmp_path / "a.xlsx", {"One": [["x"], *[[k] for k in range(9)]]})
