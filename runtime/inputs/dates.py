@@ -16,7 +16,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import is_missing, is_number
 from mai.runtime.inputs.counted_dates import EPOCH, EXAMPLES, IN_WORDS, TrainedDates, refusal_of
-from mai.runtime.inputs.labels import words_with_counts
+from mai.runtime.inputs.labels import levels_of_mai, words_with_counts
 from mai.runtime.model.manifest import DateForm, Facts, Manifest, Port
 
 # What is read, and what ISO 8601 writes for it: 14.03.2024 has its day before its month wherever it is written.
@@ -91,7 +91,7 @@ def as_days(port: Port, dates: TrainedDates, value: Any, far: Counter[str] | Non
 def warn_of_far(port: Port, dates: TrainedDates, counts: Mapping[str, int]) -> None:
     """A warning that names the dates of an input that lie far from those of the data; none where there are none."""
     if counts:
-        warnings.warn(far_dates(port.name, dates, counts), stacklevel=3)
+        warnings.warn(far_dates(port.name, dates, counts), stacklevel=levels_of_mai())
 
 
 def far_dates(name: str, dates: TrainedDates, counts: Mapping[str, int]) -> str:

@@ -165,8 +165,9 @@ def test_a_date_far_from_those_of_the_data_is_told(opened: Callable[..., Model])
     for ask in ways:
         with pytest.warns(
             UserWarning, match=r"^`when`: far from the dates of the data, 2000-01-01 to 2024-05-01: `9999-12-31`$"
-        ):
+        ) as warned:
             ask()
+        assert [each.filename for each in warned] == [__file__]  # The line that called, and none of mai's.
 
 
 def test_what_is_missing_is_nan(opened: Callable[..., Model]) -> None:
