@@ -8,9 +8,9 @@ from typing import Literal
 Direction = Literal["min", "max"]
 LARGER = frozenset((
     "accuracy", "acc", "auc", "auroc", "roc", "auprc", "ap", "r2", "f1", "precision", "recall", "sensitivity", "specificity",
-    "mcc", "kappa", "ndcg", "mrr", "iou", "dice", "correlation", "bleu", "rouge", "psnr", "ssim", "reward",
+    "mcc", "kappa", "ndcg", "mrr", "iou", "dice", "correlation", "bleu", "rouge", "psnr", "ssim", "reward", "likelihood", "elbo",
 ))  # fmt: skip
-SMALLER = frozenset(("loss", "error"))
+SMALLER = frozenset(("loss", "error", "negative"))
 
 
 def usual_direction(figure: str) -> Direction:
