@@ -349,6 +349,7 @@ export class Model {
   _tensor(port, value) {
     let rows = value;
     if (port.name === this.manifest.text?.prompt) rows = this._sideBySide(value);
+    else if (typeof value === "string" && port.shape.length && port.dtype === "float32") throw new ModelError(`\`${port.name}\` takes numbers, this is a text`);
     else if (typeof value === "string" && port.shape.length) rows = this._tokenized(value);
     else if (this._areTexts(port, value)) rows = this._rowsOfTexts(port, value);
     if (port.minimum === NOTHING && port.shape.length === 1 && port.kind === "input") rows = padded(rows);
@@ -379,7 +380,7 @@ export class Model {
 
   /** Whether a value is several texts, and no names of labels. */
   _areTexts(port, value) {
-    const takesThem = port.shape.length === 1 && (this.manifest.tokenizer || !labelsOf(this.manifest, port).length);
+    const takesThem = port.dtype === "int64" && port.shape.length === 1 && (this.manifest.tokenizer || !labelsOf(this.manifest, port).length);
     return takesThem && Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === "string");
   }
 
