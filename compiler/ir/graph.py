@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -131,13 +131,14 @@ class Region:
         yield from (region for node in self.walk() for region in node.regions)
 
 
-def values_behind(value: Value) -> Iterator[Value]:
-    """A value and all that it is computed from, each once; of loops what their bodies read, too."""
+def values_behind(value: Value, ends: Container[Value] = ()) -> Iterator[Value]:
+    """A value and all that it is computed from, each once; of loops what their bodies read, too. Nothing behind `ends` is looked at."""
     waiting, seen = [value], {value}
     while waiting:
         each = waiting.pop()
         yield each
-        fresh = {v for v in each.producer.reads() if v not in seen} if each.producer is not None else set[Value]()
+        reads = each.producer.reads() if each.producer is not None and each not in ends else ()
+        fresh = {v for v in reads if v not in seen}
         seen |= fresh
         waiting += fresh
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -54,6 +55,7 @@ BY_CORNERS: Mapping[type[Operation], Callable[..., float]] = {
     el.Log: math.log, Log1p: math.log1p, el.Erf: math.erf,
 }  # fmt: skip
 ROUNDING = (el.Floor, Ceil, Round, ToInt)
+SUMS, INEXACT = (el.Add, el.Subtract), (el.Add, el.Subtract, el.Multiply, el.Divide)
 
 # where its last operand lies between these, or anywhere.
 POSITIVE, NEGATIVE = (SMALLEST, LARGEST), (-LARGEST, -SMALLEST)
@@ -84,18 +86,28 @@ def range_of(node: Node, operands: Sequence[Range]) -> Range | None:
     if node.op is el.Absolute:
         low, high = operands[0]
         return max(low, -high, 0.0), max(-low, high)
-    return _of_corners(node.op, operands)
+    return _of_corners(node, operands)
 
 
-def _of_corners(op: type[Operation], operands: Sequence[Range]) -> Range | None:
+def _of_corners(node: Node, operands: Sequence[Range]) -> Range | None:
+    op, is_exact = node.op, node.op not in INEXACT or node.output.type.dtype is DType.INT
     if op not in BY_CORNERS or not _is_defined(op, operands[-1]):
         return None
     if op in ROUNDING:
         operands = [_rounded(operands[0])]
         if not all(map(math.isfinite, operands[0])):
             return operands[0]
-    results = [BY_CORNERS[op](*corner) for corner in product(*operands)]
+    results = [end for corner in product(*operands) for end in _ends(op, corner, is_exact)]
     return None if any(map(math.isnan, results)) else (min(results), max(results))
+
+
+def _ends(op: type[Operation], numbers: tuple[float, ...], is_exact: bool) -> Range:
+    """What an operation gives of numbers that float32 may have rounded, down and up: of 0.9 * 3 - 2.7 less than 0, too."""
+    result = float(BY_CORNERS[op](*numbers))
+    if is_exact or all(ctypes.c_float(number).value == number for number in (*numbers, result)):
+        return result, result
+    error = 1e-6 * max(map(abs, (*numbers, result) if op in SUMS else (result,)))
+    return result - error, result + error
 
 
 def _rounded(numbers: Range) -> Range:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.graph import Graph, Node, Value, values_behind
 from mai.compiler.ir.sizes import Size, substitute, symbols
-from mai.compiler.ir.structure import Extend
+from mai.compiler.ir.structure import Constant, Extend
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.elementwise.arithmetic import Subtract
 from mai.compiler.ops.products.attention import Attention
@@ -16,7 +16,7 @@ from mai.compiler.ops.reductions.base import Reduction
 from mai.compiler.ops.reductions.running import Cumsum
 from mai.compiler.ops.reductions.softmax import Softmax
 from mai.compiler.ops.shapes.flip import Flip
-from mai.compiler.ops.shapes.indexing import Slice, Take
+from mai.compiler.ops.shapes.indexing import Shift, Slice, Take
 from mai.compiler.ops.shapes.one_hot import OneHot
 from mai.compiler.passes.text.growth import longest
 from mai.compiler.warnings.dataflow import Dataflow
@@ -59,11 +59,10 @@ def seen_answers(subject: Subject) -> Iterator[Diagnostic]:
         return
     flow, seen = Dataflow(subject.training.graph), set[Node]()
     for _, logits, label in scored(flow):
-        text = _continued(flow, label)
-        if text is None:
+        asked = _continued(flow, label)
+        if asked is None:
             continue
-        rows = flow.seen_through(label).type.physical[-1]
-        ahead = Ahead(flow, text, rows)
+        ahead = Ahead(flow, asked)
         for node in [n for v in flow.behind(logits) if (n := v.producer) is not None and n not in seen]:
             kind = next((each for each in LOOKING_AHEAD if each.holds(ahead, node)), None)
             if kind is not None:
@@ -72,20 +71,21 @@ def seen_answers(subject: Subject) -> Iterator[Diagnostic]:
                 yield warning("seen-answers", node.span, kind.says, help=kind.help, edits=edits)
 
 
-def _continued(flow: Dataflow, label: Value) -> Value | None:
-    """The field x of which labels are what comes next: `x[1:]`."""
+def _continued(flow: Dataflow, label: Value) -> Node | None:
+    """The slice of a field that labels are, which come next: `x[1:]`."""
     node = flow.source(label)
-    if node is None or node.op is not Slice or not node.attributes.get("start"):
+    if node is None or node.op is not Slice or not node.attributes["start"]:
         return None
-    field = flow.seen_through(node.inputs[0])
-    return field if field in flow.graph.inputs else None
+    return node if flow.seen_through(node.inputs[0]) in flow.graph.inputs else None
 
 
 class Ahead:
-    """What a text of `rows` places becomes in a net: vectors of its tokens, and what is computed of these."""
+    """What a text becomes in a net, of which tokens are `asked` for: vectors of its tokens, and what is computed of these."""
 
-    def __init__(self, flow: Dataflow, text: Value, rows: Size) -> None:
-        self.flow, self.text, self.rows = flow, text, rows
+    def __init__(self, flow: Dataflow, asked: Node) -> None:
+        self.flow, self.text = flow, flow.seen_through(asked.inputs[0])
+        self.rows: Size = asked.output.type.physical[-1]
+        self.before = {n.output for n in flow.nodes if self._is_before(n, asked)}
         self.vectors: set[Value] = set()
         for node in flow.nodes:
             if self._reads_tokens(node) or not self.vectors.isdisjoint(node.reads()):
@@ -94,7 +94,21 @@ class Ahead:
 
     def _reads_tokens(self, node: Node) -> bool:
         """Whether rows of a table are read by the text's tokens."""
-        return node.op in (Take, OneHot) and self.text in self.flow.behind(node.inputs[-1])
+        return node.op in (Take, OneHot) and self._reads_asked(node.inputs[-1])
+
+    def _reads_asked(self, value: Value) -> bool:
+        """Whether a value is computed of the text, not of a beginning alone that nobody asks for."""
+        return self.text in values_behind(value, self.before)
+
+    def _is_before(self, node: Node, asked: Node) -> bool:
+        """Whether a slice of the text ends where the first token is asked for: `x[:8]` beside `x[8:]`."""
+        if node.op is not Slice or self.flow.seen_through(node.inputs[0]) is not self.text:
+            return False
+        stop, start, size = node.attributes["stop"], asked.attributes["start"], self.text.type.physical[-1]
+        if not (isinstance(stop, int) and isinstance(start, int) and isinstance(size, int)):
+            return False
+        end, first = (place + size if place < 0 else place for place in (stop, start))
+        return end <= first
 
     def along(self, value: Value) -> int | None:
         """The axis of places, from the end, of a value that is computed of the text; None where there is none, or another of its size."""
@@ -111,7 +125,7 @@ class Ahead:
         if node.op is not Attention or node.attributes["causal"]:
             return False
         sides = node.inputs[:2]
-        return all(v.type.shape[-2] == self.rows and self.text in self.flow.behind(v) for v in sides)
+        return all(v.type.shape[-2] == self.rows and self._reads_asked(v) for v in sides)
 
     def reduces(self, node: Node) -> bool:
         """A sum, or another one number, of all places."""
@@ -120,19 +134,28 @@ class Ahead:
     def turns_round(self, node: Node) -> bool:
         """A text from its end, sums from there, or a loop that reads it so: `x[P - 1 - t]`."""
         if node.op is Take:
-            maker = self.flow.source(node.inputs[-1])
-            is_back = maker is not None and maker.op is Subtract and self.flow.source(maker.inputs[1]) is None
-            return is_back and self.along(node.inputs[0]) == node.attributes["axis"]
+            return self._counts_down(node.inputs[-1]) and self.along(node.inputs[0]) == node.attributes["axis"]
         if node.op not in (Flip, Cumsum) or not node.attributes.get("reverse", True):
             return False
         return bool(self.along(node.inputs[0]) == node.attributes["axis"])
+
+    def _counts_down(self, index: Value) -> bool:
+        """Whether an index is a number less another that is no constant; `t - k` goes the text's way."""
+        maker = self.flow.source(index)
+        if maker is None or maker.op is not Subtract:
+            return False
+        last, less = map(self.flow.source, maker.inputs)
+        return last is not None and last.op is Constant and (less is None or less.op is not Constant)
 
     def sees_beyond(self, node: Node) -> bool:
         """Windows that reach to places after their own."""
         if node.op is not Conv or self.along(node.inputs[0]) != -1 or node.output.type.shape[-1] != self.rows:
             return False
         width, (before, _) = node.inputs[1].type.shape[-1], node.attributes["padding"][-1]
-        return isinstance(width, int) and (width - 1) * node.attributes["dilation"][-1] > before
+        maker = self.flow.source(node.inputs[0])
+        moved = maker.attributes["by"] if maker is not None and maker.op is Shift else 0
+        is_static = isinstance(width, int) and isinstance(moved, int)
+        return is_static and (width - 1) * node.attributes["dilation"][-1] > before + moved
 
     def weighs_all(self, node: Node) -> bool:
         """A softmax of products of all pairs, beside which no table of pairs is made of positions."""

@@ -67,6 +67,14 @@ MIXED = (
     "{}\n  return linear(h, vocab)\n}}\ntrain(steps = 5) {{ minimize mean(cross_entropy(f(x[:-1]), x[1:])) }}\n"
 )
 TURN = "  s = zeros([8])\n  repeat P shared as t {{ s = tanh(s + h[{}]) }} keep s as ss\n  h = {}"
+LAGS = (
+    "  y = zeros([P, 8])\n  repeat 3 shared as k { y += where((range(P) >= k)[:, None], h[range(P) - k], 0) }\n  h = y"
+)
+BEGINNING = (
+    "const vocab = 256\ndata x: tokens[16] from text()\nnet f(x: tokens[P], p: tokens[M]) -> [P, vocab] {{\n  m = embed(p, 12)\n"
+    "  m += attention(m, 2)\n  h = embed(x, 12) + mean(m, axis = 0)\n  return linear(h, vocab)\n}}\n"
+    "train(steps = 5) {{ minimize mean(cross_entropy(f(x[7:-1], {}), x[8:])) }}\n"
+)
 BY_HAND = "  h += softmax({}) @ h"
 CASES: dict[str, tuple[str, list[str]]] = {
     "the data in another order": (
@@ -190,6 +198,10 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "a text turned round": (MIXED.format("  h += flip(cumsum(flip(h, axis = 0), axis = 0), axis = 0)"), ["seen-answers"] * 2),
     "a loop from the end": (MIXED.format(TURN.format("P - 1 - t", "flip(ss, axis = 0)")), ["seen-answers"] * 2),
     "a loop from the beginning": (MIXED.format(TURN.format("t", "ss")), []),
+    "a loop over the places before each": (MIXED.format(LAGS), []),
+    "windows over what was moved on": (MIXED.format("  h += conv1d(shift(h, 1)', 8, 3)'"), []),
+    "a beginning that looks at itself": (BEGINNING.format("x[:8]"), []),
+    "answers that look at themselves": (BEGINNING.format("x[8:16]"), ["seen-answers"] * 2),
     "a softmax of all pairs": (MIXED.format(BY_HAND.format("h @ h'")), ["seen-answers"]),
     "a softmax of pairs up to the diagonal": (
         MIXED.format(BY_HAND.format("masked(h @ h', range(P)[:, None] >= range(P))")), [],

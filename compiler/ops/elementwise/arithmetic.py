@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -82,6 +83,12 @@ class Divide(Binary):
     cases = (case(sample(3, 4), sample(3, 4, kind="positive")), case(sample(), sample(2, kind="positive")))
 
 
+def _rest(op: Onnx[V], x: V, y: V) -> tuple[V, V]:
+    """What C's fmod leaves of a real x, which is exact and of the sign of x, and whether y has the other sign."""
+    rest = op.Mod(x, y, fmod=1)
+    return rest, op.Less(op.Mul(rest, op.Sign(y)), 0.0)
+
+
 class FloorDivide(Binary):
     """floor(x / y), of whole numbers or of reals."""
 
@@ -94,13 +101,16 @@ class FloorDivide(Binary):
 
         A quotient of reals is rounded, perhaps up to the next whole number, so that its floor would be one too many.
         """
-        parts = op.Div(op.Sub(x, Modulo.onnx(op, x, y)), y)
-        return parts if op.whole(x) else op.Where(op.Equal(y, 0.0), op.Div(x, y), op.Round(parts))
+        if op.whole(x):
+            return op.Div(op.Sub(x, op.Mod(x, y)), y)
+        rest, is_other = _rest(op, x, y)
+        parts = op.Round(op.Div(op.Sub(x, rest), y))
+        return op.Where(op.Equal(y, 0.0), op.Div(x, y), op.Where(is_other, op.Sub(parts, 1.0), parts))
 
     derivative = staticmethod(flat)
 
     cases = QUOTIENTS
-    extremes = NEAR_WHOLE
+    extremes = (*NEAR_WHOLE, ((-1.0, 1.0), (math.inf,)))
 
 
 class Modulo(Binary):
@@ -113,11 +123,10 @@ class Modulo(Binary):
 
     @staticmethod
     def onnx(op: Onnx[V], x: V, y: V) -> V:
-        """What C's fmod leaves is exact, but of the sign of x."""
         if op.whole(x):
             return op.Mod(x, y)
-        rest = op.Mod(x, y, fmod=1)
-        return op.Where(op.Less(op.Mul(rest, op.Sign(y)), 0.0), op.Add(rest, y), rest)
+        rest, is_other = _rest(op, x, y)
+        return op.Where(is_other, op.Add(rest, y), rest)
 
     derivative = staticmethod(lambda ct, y, a, b: (ct, -(ct * a.emit(FloorDivide, b))))
 

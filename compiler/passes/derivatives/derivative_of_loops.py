@@ -92,7 +92,7 @@ def _check_can_go_back(loop: Node) -> None:
     if rule.count is not None and (rule.until or not rule.stops):
         return
     message = "this loop ends when it has arrived: its turns cannot be gone through backwards"
-    help = "a solver with a fixed number of steps can"
+    help = "those of a solver with a fixed number of steps can; `jvp(y, x, direction)`, and `grad` by one number, go forward"
     if not rule.stops or rule.until:
         message = "how many turns this loop has is known only when a file runs: they cannot be gone through backwards"
         help = "they can where the number is fixed, and forward: `jvp(y, x, direction)`"

@@ -65,8 +65,10 @@ COUNTED = {
     "sum(where(x > 0, 1, 0))": 5,
     "minimum(cumsum(where(x > 0, 1, 0)), 3)": 4,
     "(i % 3)[1:]": 3,
+    "int(0.5 * clip(x, 0, 8) + 0.25)": 5,
+    "i % 20000000 + 1": 20000001,
 }
-OPEN = ["i", "i // 2", "clip(i, -1, 4)", "i % -5", "maximum(i, 0)", "int(x)"]
+OPEN = ["i", "i // 2", "clip(i, -1, 4)", "i % -5", "maximum(i, 0)", "int(x)", "floor(clip(x, 0.9, 2) * 3 - 2.7)"]
 TABLE = 'export g(i: int[4], x: [4]) -> [2] {{ return sum(reduce(embed({label}, 2), "... d -> d", "sum")[None], axis = 0) }}'
 
 
