@@ -94,10 +94,10 @@ def test_a_stream_of_several_answers(service: Client) -> None:
     *events, used, done = service.post(
         COMPLETIONS, {**asked, "stream": True, "stream_options": {"include_usage": True}}
     ).events
-    told = [json.loads(event)["choices"][0] for event in events]
+    sent = [json.loads(event)["choices"][0] for event in events]
     assert done == "[DONE]" and json.loads(used)["usage"]["completion_tokens"] == 36
     for choice in choices:
-        piece, ending = (each for each in told if each["index"] == choice["index"])
+        piece, ending = (each for each in sent if each["index"] == choice["index"])
         assert {**piece, "finish_reason": ending["finish_reason"]} == choice
 
 
