@@ -357,6 +357,15 @@ def test_rows_far_from_what_training_had_are_noted(rows: str, notes: tuple[str, 
     assert predict(model, tmp_path / "t.csv", tmp_path / "p.csv", {}).notes == notes
 
 
+def test_dates_far_from_those_of_training_are_noted(tmp_path: Path) -> None:
+    facts = Facts(low=[10957], high=[19844], middle=[15000], dates=["day"])
+    described = manifest([real("x")], [], [output("f")]).model_copy(update={"facts": {"x": facts}})
+    onnx.save(build(described, [helper.make_node("Identity", ["x"], ["f"])]), tmp_path / "f.onnx")
+    (tmp_path / "t.csv").write_text("x\n2024-01-01\n31.12.9999\n2024-01-02\n31.12.9999\n")
+    notes = predict(load(tmp_path / "f.onnx", providers="cpu"), tmp_path / "t.csv", tmp_path / "p.csv", {}).notes
+    assert notes[-1] == "`x`: far from the dates of the data, 2000-01-01 to 2024-05-01: `9999-12-31` 2 times"
+
+
 def test_what_training_called_absent_is_missing_in_new_rows(tmp_path: Path) -> None:
     """The columns that are kept stay as they are written."""
     facts = Facts(low=[1], high=[9], middle=[5], absent=["-999"])
