@@ -21,7 +21,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.inputs.counted_dates import TrainedDates, refusal_of
 from mai.runtime.inputs.dates import form_of
 from mai.runtime.inputs.framing import Framing
-from mai.runtime.model.manifest import DateForm, Facts
+from mai.runtime.model.manifest import DateForm, DateOrder, Facts
 
 FACTS, DECIMAL = "mai.facts", "mai.decimal"
 SAMPLE, NUMBERS = (
@@ -78,7 +78,8 @@ def _of_columns(name: str, rows: Array, finite: Finite) -> dict[str, object]:
     if not dates or len(columns) > MOST or len(dates) not in (1, len(columns)):
         return names
     each = dates if len(dates) == len(columns) else dates * len(columns)
-    return names | {"dates": [_date_form(in_utc, days) for in_utc, days in zip(each, columns, strict=True)]}
+    forms = [_date_form(in_utc, days) for in_utc, days in zip(each, columns, strict=True)]
+    return names | {"dates": forms, "order": finite.order}
 
 
 def _date_form(in_utc: bool | None, days: Array) -> DateForm | None:
@@ -105,6 +106,11 @@ def percents_in(facts: Mapping[str, Facts]) -> Percents:
 def absent_in(facts: Mapping[str, Facts]) -> tuple[str, ...]:
     """What said in the tables that were trained on that there is no value."""
     return tuple(dict.fromkeys(value for each in facts.values() for value in each.absent or ()))
+
+
+def order_in(facts: Mapping[str, Facts]) -> DateOrder | None:
+    """Whether day or month is first in the dates of the tables that were trained on, where a spec said it."""
+    return next((each.order for each in facts.values() if each.order is not None), None)
 
 
 def saved(facts: Mapping[str, Facts], decimal: Decimal | None) -> dict[str, str]:
@@ -140,11 +146,11 @@ def dates_of_columns(facts: Facts | None, count: int) -> list[TrainedDates | Non
     if facts is None or facts.dates is None:
         return [None] * count
     if count == 1 and (form := form_of(facts)) is not None:
-        return [TrainedDates(form, min(facts.low), max(facts.high))]
+        return [TrainedDates(form, min(facts.low), max(facts.high), facts.order)]
     if not len(facts.dates) == len(facts.low) == count:
         return [None] * count
     each = zip(facts.dates, facts.low, facts.high, strict=True)
-    return [None if form is None else TrainedDates(form, low, high) for form, low, high in each]
+    return [None if form is None else TrainedDates(form, low, high, facts.order) for form, low, high in each]
 
 
 def refuse_numbers_for_dates(

@@ -18,7 +18,7 @@ from mai.compiler.ir.types import Type
 from mai.spec.record import record
 from mai.spec.settings import Choice, fields
 
-AS_WRITTEN = ("split", "missing", "absent", "needs", "words")  # What is said of files, whichever are read.
+AS_WRITTEN = ("split", "missing", "absent", "dates", "needs", "words")  # What is said of files, whichever are read.
 
 
 @record

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mai.compiler.data.rows import Column as Rows
     from mai.compiler.data.rows import Columns, Dates, Percents
     from mai.runtime.arrays import Array
+    from mai.runtime.model.manifest import DateOrder
 
     Arrays = dict[str, Array]
     Draw = Callable[[Generator, int], Arrays]
@@ -49,7 +50,7 @@ class Finite:
     is, unless these examples are `all_of_them`. `notes` say what was found in the files that the spec does not say. One that `has_gaps` may lack values:
     there a number is NaN, and a word -1. `framing` is how images have come to their size, `tokenizer` what made tokens of texts among them,
     as a manifest states it, and `decimal` the sign before decimals in tables whose numbers tell it. `vectors` are the columns of fields
-    that have names of their own, `dates` the fields with columns of dates, `percents` those of numbers with a percent sign or without, `absent` the values that say that there is none. `places` are those of the examples in their files, where these are known; `aside` those of the examples
+    that have names of their own, `dates` the fields with columns of dates, `percents` those of numbers with a percent sign or without, `absent` the values that say that there is none, `order` what a spec says to be first in dates. `places` are those of the examples in their files, where these are known; `aside` those of the examples
     that are held out or for tests in other files, as `Parts` calls them.
     """
 
@@ -69,6 +70,7 @@ class Finite:
     dates: Dates = field(default_factory=dict)
     percents: Percents = field(default_factory=dict)
     absent: tuple[str, ...] = ()
+    order: DateOrder | None = None
     places: Places | None = None
     aside: Mapping[str, Places] = field(default_factory=dict)
 

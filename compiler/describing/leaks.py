@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from mai.compiler.data.files.arrow_types import decoded, is_list, is_text
 from mai.compiler.data.tables.dates import moments_of
-from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.dialect import Dialect, Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
-from mai.compiler.data.tables.numerals import Decimal, number_of
+from mai.compiler.data.tables.numerals import number_of
 from mai.compiler.describing.lines import share
 from mai.compiler.describing.tables import AS_FOUND
 from mai.runtime.arrays import Array
@@ -139,23 +139,23 @@ def _values(files: Sequence[Path], names: Sequence[str], stated: Stated) -> dict
     """The first rows of some columns, but for those that hold lists."""
     cells: dict[str, list[object]] = {name: [] for name in names}
     rows, most = 0, min(ROWS, CELLS // len(names))
-    for decimal, block in _blocks(open_tables(files, stated), names):
+    for dialect, block in _blocks(open_tables(files, stated), names):
         for name, array in block.items():
             if is_list(array.type):
                 cells.pop(name, None)
             elif name in cells:
-                cells[name] += _cells(array, decimal)
+                cells[name] += _cells(array, dialect)
         rows += len(block[names[0]])
         if rows >= most:
             break
     return {name: _of_column(each) for name, each in cells.items()}
 
 
-def _blocks(tables: Sequence[TableFile], names: Sequence[str]) -> Iterator[tuple[Decimal, dict[str, pa.Array]]]:
-    """Some columns by name, a block of rows of a file after the other, and the decimal sign of the file."""
+def _blocks(tables: Sequence[TableFile], names: Sequence[str]) -> Iterator[tuple[Dialect, dict[str, pa.Array]]]:
+    """Some columns by name, a block of rows of a file after the other, and how the file is written."""
     for table in tables:
         for block in read_blocks(table, [table.columns[name] for name in names]):
-            yield table.dialect.decimal, {name: block[table.columns[name]] for name in names}
+            yield table.dialect, {name: block[table.columns[name]] for name in names}
 
 
 def _of_column(cells: Sequence[object]) -> _Values:
@@ -166,13 +166,13 @@ def _of_column(cells: Sequence[object]) -> _Values:
     return _Values(numbers, codes, any(isinstance(cell, str) for cell in there))
 
 
-def _cells(array: pa.Array, decimal: Decimal) -> Iterator[object]:
+def _cells(array: pa.Array, dialect: Dialect) -> Iterator[object]:
     array = decoded(array)
     if is_text(array.type):
-        moments = moments_of(array.cast(pa.string()))
+        moments = moments_of(array.cast(pa.string()), dialect.order)
         if moments is None:
             texts = (text.strip() if text is not None else "" for text in array.to_pylist())
-            yield from (number if (number := number_of(text, decimal)) is not None else text for text in texts)
+            yield from (number if (number := number_of(text, dialect.decimal)) is not None else text for text in texts)
             return
         array = moments
     if pa.types.is_temporal(array.type):

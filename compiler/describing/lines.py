@@ -146,6 +146,7 @@ def _(summary: TableSummary) -> str:
     if not fields:
         return left.rstrip("\n")
     settings = ", missing = keep" if any(field.has_gaps for field in fields) else ""
+    settings += f", dates = {summary.order}" if summary.order is not None else ""
     codes = [each.name for each in fields if each.columns[0].code is not None]
     settings += f", words = {listed(codes)}" if codes else ""
     labels = "".join(

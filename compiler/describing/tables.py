@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from mai.compiler.data.fields import bad, group_columns
-from mai.compiler.data.files.arrow_types import without
-from mai.compiler.data.tables.dates import HELP, NO_DURATION
+from mai.compiler.data.files.arrow_types import decoded, without
+from mai.compiler.data.tables.dates import HELP, NO_DURATION, needs_order, orders_of, said_of_order
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.files import TableFile, open_tables, read_blocks
 from mai.compiler.data.tables.header import identifier
@@ -17,6 +22,7 @@ from mai.compiler.describing.columns.column import ColumnReader, ColumnSummary
 from mai.compiler.describing.columns.hints import code_for_missing, counted_dates, dates_in_digits, names_rows
 from mai.compiler.describing.columns.words import in_one_line, shortened
 from mai.runtime.inputs.cells import MISSING, few_of, notes_of_lacking
+from mai.runtime.model.manifest import DateOrder
 from mai.spec.record import record
 
 LETTERS_OF_TEXT, SPACES_OF_TEXT = 40, 4  # Words that are longer, or of more parts, in the mean are texts.
@@ -41,13 +47,17 @@ class Field:
 
 @record
 class TableSummary:
-    """The rows of files together, column by column; `notes` say how they are written."""
+    """The rows of files together, column by column; `notes` say how they are written.
+
+    Where the spec did not say whether day or month is first in dates, and the dates tell it, it is the `order` to say.
+    """
 
     files: tuple[Path, ...]
     kind: str
     rows: int
     columns: tuple[ColumnSummary, ...]
     notes: tuple[str, ...]
+    order: DateOrder | None = None
 
     def column(self, name: str) -> ColumnSummary | None:
         """The column of this name."""
@@ -84,11 +94,47 @@ class TableSummary:
 
 
 def summarise_tables(files: Sequence[Path], stated: Stated = AS_FOUND) -> TableSummary:
-    """Every column of files together, gone through once; `stated` is what a spec says of how they are written.
+    """Every column of files together; `stated` is what a spec says of how they are written.
+
+    They are gone through once, and again where their dates tell whether day or month is first in them, and nobody said it.
 
     Raises:
         MaiError: one is no table, or is damaged.
     """
+    summary = _summary(files, stated)
+    names = [each.name for each in summary.columns if each.like_date is not None and needs_order(each.like_date)]
+    if stated.order is not None or not names:
+        return summary
+    telling = _telling_dates(open_tables(files, stated), names)
+    said = "; ".join(said_of_order(telling))
+    if len(telling) != 1:
+        return replace(
+            summary, notes=(*summary.notes, f"{files[0].name}: {few_of([f'`{name}`' for name in names])}: {said}")
+        )
+    order = next(iter(telling))
+    summary = _summary(files, replace(stated, order=order))
+    return replace(summary, order=order, notes=(*summary.notes, f"{files[0].name}: {said}"))
+
+
+def _telling_dates(tables: Sequence[TableFile], names: Sequence[str]) -> dict[DateOrder, str]:
+    """By what is first, the day or the month, the first date of some columns that tells it, and its row."""
+    telling: dict[DateOrder, str] = {}
+    for table in tables:
+        first = 1
+        for block in read_blocks(table, [table.columns[name] for name in names]):
+            texts = [pc.utf8_trim_whitespace(decoded(array).cast(pa.string())) for array in block.values()]
+            for each in (orders_of(text, partial(_row, first)) for text in texts):
+                telling |= {order: date for order, date in each.items() if order not in telling}
+            first += len(texts[0])
+    return telling
+
+
+def _row(first: int, place: int) -> str:
+    return f"row {first + place:,}"
+
+
+def _summary(files: Sequence[Path], stated: Stated) -> TableSummary:
+    """Every column of files together, written as is stated. Raises `MaiError`."""
     tables = open_tables(files, stated)
     readers = {name: ColumnReader(name) for name in tables[0].columns}
     for table in tables:
@@ -150,7 +196,8 @@ def _why_not(column: ColumnSummary) -> str | None:
     if column.turns is not None:
         return "it holds conversations: `examples(...)` reads them as tokens"
     if column.like_date is not None:
-        return f"what looks like dates, `{column.like_date}`, is read as words: {HELP}"
+        help = said_of_order({})[1] if needs_order(column.like_date) else HELP
+        return f"what looks like dates, `{column.like_date}`, is read as words: {help}"
     if column.like_duration is not None:
         return f"it holds durations or times of day, as `{column.like_duration}`: {NO_DURATION}"
     if column.other_sign is not None:
@@ -194,7 +241,7 @@ def _why_not(column: ColumnSummary) -> str | None:
 
 def _read(table: TableFile, readers: dict[str, ColumnReader]) -> None:
     for reader in readers.values():
-        reader.decimal = table.dialect.decimal
+        reader.decimal, reader.order = table.dialect.decimal, table.dialect.order
     for name in readers:
         if name not in table.columns:
             raise bad(f"{table.path} has no column `{name}`; it has {few_of(table.columns)}")

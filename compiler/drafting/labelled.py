@@ -86,8 +86,8 @@ def _label(table: TableSummary, text: str) -> ColumnSummary:
 def _of_rows_with(text: str, label: ColumnSummary, table: TableSummary) -> ColumnSummary:
     """The column of labels on the rows that have a text: training leaves out the others, and gives no number to a label of theirs alone."""
     reader = ColumnReader(label.name)
-    for file in open_tables(table.files, Stated()):
-        reader.decimal = file.dialect.decimal
+    for file in open_tables(table.files, Stated(order=table.order)):
+        reader.decimal, reader.order = file.dialect.decimal, file.dialect.order
         for block in read_blocks(file, [file.columns[name] for name in (text, label.name)]):
             texts, labels = (decoded(block[file.columns[name]]) for name in (text, label.name))
             reader.add(labels.filter(pc.greater(pc.utf8_length(texts), 0)))

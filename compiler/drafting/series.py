@@ -10,7 +10,7 @@ from mai.compiler.data.tables.header import NAME
 from mai.compiler.data.windows.windows import count_windows
 from mai.compiler.describing.columns.column import ColumnSummary
 from mai.compiler.describing.lines import spread
-from mai.compiler.describing.tables import AS_FOUND, TableSummary, why_not
+from mai.compiler.describing.tables import TableSummary, why_not
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
@@ -33,7 +33,7 @@ def draft_series(table: TableSummary, target: str, horizon: int, window: int | N
     """The text of a spec that forecasts a column. Raises `MaiError` where it is no series of numbers, too short, or without an order."""
     column = _target(table, target)
     series = _series(table, column, horizon, window, path)
-    count_windows(series, open_tables(table.files, AS_FOUND), {column.name: Type(DType.REAL, (series.window,))})
+    count_windows(series, open_tables(table.files, series.stated), {column.name: Type(DType.REAL, (series.window,))})
     name = column.name
     blocks = (_data(table, column, series), _net(table, name, series), _train(table, name), _export(name, series))
     return "\n".join(blocks)
@@ -62,7 +62,9 @@ def _series(table: TableSummary, column: ColumnSummary, horizon: int, window: in
             help="a smaller --horizon, or --window",
         )
     missing: Missing = "drop" if column.missing else "refuse"
-    return Series(path=path, window=past, horizon=horizon, time=order.time, group=order.group, missing=missing)
+    return Series(
+        path=path, window=past, horizon=horizon, time=order.time, group=order.group, missing=missing, dates=table.order
+    )
 
 
 def _data(table: TableSummary, column: ColumnSummary, series: Series) -> str:
@@ -74,6 +76,7 @@ def _data(table: TableSummary, column: ColumnSummary, series: Series) -> str:
     left = f"# Left out: {few_of(others)}: the forecast is made from the past of {target} alone.\n" if others else ""
     settings = [f'"{series.path}"', f"window = {past}", f"horizon = {horizon}", *order]
     settings += [f"missing = {series.missing}"] if column.missing else []
+    settings += [f"dates = {series.dates}"] if series.dates is not None else []
     fields = [f"{target}: [{past}]", f"next_{target}: [{horizon}]"]
     return f"""# The next {horizon} of {target} from the {past} before: {table.files[0].name}, {table.rows:,} rows.
 {left}{gaps}{spread("data ", fields, f"from series({', '.join(settings)})")}
@@ -83,7 +86,7 @@ def _data(table: TableSummary, column: ColumnSummary, series: Series) -> str:
 def _gaps(table: TableSummary, column: ColumnSummary, series: Series) -> str:
     """What the missing values of the target cost, as a line of the spec. Raises `MaiError` where no window is left."""
     fields = {column.name: Type(DType.REAL, (series.window,))}
-    count, lost = count_windows(series, open_tables(table.files, AS_FOUND), fields)
+    count, lost = count_windows(series, open_tables(table.files, series.stated), fields)
     rows = f"{column.missing:,} rows lack" if column.missing > 1 else "1 row lacks"
     if lost == count:
         raise bad(

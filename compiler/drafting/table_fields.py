@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.header import NAME
 from mai.compiler.describing.columns.column import ColumnSummary
 from mai.compiler.describing.columns.hints import names_rows
@@ -139,7 +140,7 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
     left = _unusable(others, _called(column, labels, others))
     taken = {name: columns for name, columns in others.items() if name not in left}
     single = [columns[0].name for columns in taken.values() if len(columns) == 1]
-    leaking = leaks(table.files, single, column.name, labels is not None) if single else []
+    leaking = leaks(table.files, single, column.name, labels is not None, Stated(order=table.order)) if single else []
     same = {leak.column: leak.words for leak in leaking if leak.is_same}
     if len(same) < len(taken):
         left |= same

@@ -18,12 +18,13 @@ from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import notes_on_sentences, read_sentences
 from mai.compiler.importing.texts import check_texts, with_readable_chat, without_tokenizer
 from mai.compiler.importing.unlike import (
-    SAVED,
     check_packed_tensors,
     check_packing,
+    no_type_error,
     notes_on_code,
     notes_on_packing,
     of_other_code,
+    what_to_do_with,
 )
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
@@ -36,7 +37,6 @@ from mai.compiler.weights.propose import Line, Proposal, propose_of_family
 from mai.compiler.weights.rules import layer_pattern, named_by_rules
 from mai.compiler.weights.tensor_files import PIPELINE, TensorFiles
 from mai.spec.diagnostics import Diagnostic, MaiError
-from mai.spec.diagnostics.suggest import closest
 from mai.spec.family_records import Record, family_records
 from mai.spec.formatting.lines import format_text
 
@@ -140,9 +140,6 @@ def _imported(
     gaps = record.get("gaps", ())
     takes_rows = gaps is True or settings["head"] in gaps or "num_channels" in record.get("fields", {})
     is_classifier = takes_rows and settings["head"] in (CLASSIFY, "both")
-    labels = None
-    if is_classifier:
-        labels = () if begins_anew else _labels(folder)
     return Imported(
         text,
         title=record["title"],
@@ -158,7 +155,7 @@ def _imported(
         and "generate" in exports
         and not any(_limits(record, settings))
         and not _has_places(program, context),
-        labels=labels,
+        labels=_labels(folder, begins_anew) if is_classifier else None,
         preprocessor=(folder.preprocessor, folder.path / folder.preprocessor_file),
         nets=frozenset(name.partition(".")[0] for name in program.weights),
         may_classify=takes_rows and not is_classifier and CLASSIFY in record["architectures"].values(),
@@ -171,8 +168,9 @@ def _whole(stated: object) -> int | None:
 
 
 def _has_places(program: Program, context: int) -> bool:
-    """Whether a spec has a table of positions, of which some families leave out the first two."""
-    return any(w.shape and w.shape[0] in range(context, context + 3) for w in program.weights.values())
+    """Whether a spec has a table of so many positions, `place`, of which some families leave out the first two."""
+    tables = (w.shape for w in program.weights.values() if w.name.rpartition(".")[2] == "place")
+    return any(shape[0] in range(context, context + 3) for shape in tables)
 
 
 def _limits(record: Record, settings: Settings) -> Iterator[str]:
@@ -192,12 +190,12 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
     architectures = [stated] if isinstance(stated, str) else stated
     records = {r["model_type"]: (n, r) for n, r in family_records().items() if "model_type" in r}
     if kind is None:
-        raise _of_no_type(folder.config)
+        raise no_type_error(folder.config)
     if not isinstance(kind, str) or kind not in records:
         field = next(name for name in KINDS if name in folder.config)
         message = f"{folder.config_file}: no family is known for `{field}` {str(kind)[:60]!r}"
         raise refused(
-            "config-unknown", message + of_other_code(folder.config), _instead(folder.config, str(kind), records)
+            "config-unknown", message + of_other_code(folder.config), what_to_do_with(folder.config, str(kind), records)
         )
     name, record = records[kind]
     first = architectures[0] if isinstance(architectures, list) and architectures else None
@@ -216,28 +214,6 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
 def kind_of(config: Mapping[str, object]) -> object:
     """What kind of model a config is of: as transformers, as diffusers, or as LeRobot says it."""
     return next((config[name] for name in KINDS if name in config), None)
-
-
-def _of_no_type(config: Mapping[str, object]) -> MaiError:
-    """What is wrong with a config that does not say its `model_type`, by what other libraries write."""
-    message = f"{CONFIG}: it says no `model_type`"
-    if config.get("architecture"):
-        ours = f"`architecture` is {str(config['architecture'])[:60]!r}, as timm calls its nets"
-        return refused("config-unknown", f"{message}: {ours}", family_records()["unknown"]["kinds"]["timm_wrapper"])
-    return refused("config-unknown", message, SAVED)
-
-
-def _instead(config: Mapping[str, object], kind: str, kinds: Collection[str]) -> str:
-    """What to do where no family is known."""
-    reasons = family_records()["unknown"]["kinds"]
-    if kind in reasons:
-        return str(reasons[kind])
-    inside = config.get("text_config")
-    if isinstance(inside, dict) and inside.get("model_type") in kinds:
-        return f"it reads more than texts; its net of texts is of the family `{inside['model_type']}`, which is read where it has a folder of its own"
-    guess = closest(kind, kinds)
-    nearest = f"the nearest one known is `{guess}`; " if guess else ""
-    return f"{nearest}spec/families.md lists those that are; `mai weights map` helps with a net that you write"
 
 
 def _purpose(record: Record, architecture: str, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
@@ -330,8 +306,10 @@ def _classes(folder: ModelFolder) -> int:
     return len(_labels(folder))
 
 
-def _labels(folder: ModelFolder) -> tuple[str, ...]:
-    """The names of labels in their order; two where nothing is said, as in transformers."""
+def _labels(folder: ModelFolder, begins_anew: bool = False) -> tuple[str, ...]:
+    """The names of labels in their order; two where nothing is said, as in transformers, and none where the head `begins_anew`."""
+    if begins_anew:
+        return ()
     stated, count = folder.config.get("id2label"), folder.config.get("num_labels")
     numbers = range(min(_whole(count) or 2, MAX_LABELS))
     named = stated if isinstance(stated, Mapping) else {str(i): f"LABEL_{i}" for i in numbers}

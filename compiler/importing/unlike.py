@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mai.compiler.importing.config import refused
 from mai.compiler.weights.packed.methods import packing_of, why_unread
 from mai.compiler.weights.tensor_files import NAMES, PICKLES
 from mai.spec.diagnostics import MaiError
+from mai.spec.diagnostics.suggest import closest
+from mai.spec.family_records import family_records
 
 SAVED = "a model's folder has config.json and model.safetensors: `model.save_pretrained(FOLDER)` writes them"
 ONE_FILE = "of diffusers, `PIPELINE.from_single_file(FILE).save_pretrained(FOLDER)` makes a folder of a sampler in one file; of other tensors, `mai weights map FILE SPEC` proposes where they go in a spec of your own"  # fmt: skip
@@ -128,3 +130,25 @@ def check_packed_tensors(names: Iterable[str]) -> None:
     packed = next((name for name in names if name.endswith(PACKED)), None)
     if packed is not None:
         raise refused("config-unknown", f"the numbers are packed: the file has `{packed}`", UNPACKED)
+
+
+def no_type_error(config: Mapping[str, object]) -> MaiError:
+    """What is wrong with a config that does not say its `model_type`, by what other libraries write."""
+    message = "config.json: it says no `model_type`"
+    if config.get("architecture"):
+        ours = f"`architecture` is {str(config['architecture'])[:60]!r}, as timm calls its nets"
+        return refused("config-unknown", f"{message}: {ours}", family_records()["unknown"]["kinds"]["timm_wrapper"])
+    return refused("config-unknown", message, SAVED)
+
+
+def what_to_do_with(config: Mapping[str, object], kind: str, kinds: Collection[str]) -> str:
+    """What to do with a model of a kind of which no family is known; the `kinds` are those that are."""
+    reasons = family_records()["unknown"]["kinds"]
+    if kind in reasons:
+        return str(reasons[kind])
+    inside = config.get("text_config")
+    if isinstance(inside, dict) and inside.get("model_type") in kinds:
+        return f"it reads more than texts; its net of texts is of the family `{inside['model_type']}`, which is read where it has a folder of its own"
+    guess = closest(kind, kinds)
+    nearest = f"the nearest one known is `{guess}`; " if guess else ""
+    return f"{nearest}spec/families.md lists those that are; `mai weights map` helps with a net that you write"

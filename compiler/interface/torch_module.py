@@ -140,8 +140,9 @@ class SpecModule(Weights):
     def _value(self, name: str) -> Tensor:
         *path, last = name.split(".")
         owner: torch.nn.Module = self
-        for part in path:  # Not as attributes: nets, and the layers of a train block, may have the name of a method.
-            owner = owner._modules.get(part) or torch.nn.Module()
+        for part in path:  # Nets, and the layers of a train block, may have the name of a method.
+            within = owner._modules[part] if part in owner._modules else getattr(owner, part, None)
+            owner = within if isinstance(within, torch.nn.Module) else torch.nn.Module()
         value = owner._parameters.get(last, owner._buffers.get(last))
         if value is None and is_parametrized(owner, last):
             value = getattr(owner, last)

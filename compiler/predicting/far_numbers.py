@@ -44,8 +44,9 @@ class FarNumbers:
             if rows:
                 many = "1 row is" if rows == 1 else f"{rows:,} rows are"
                 yield f"`{column}`: {many} far outside of what training had, {low:.6g} to {high:.6g}: {first:.6g} for one"
-        for column, size, middle, range_ in zip(self._columns, self._sizes, self._middles, self._ranges, strict=False):
-            if self._are_small(size, middle, range_):
+        each = zip(self._columns, self._rows, self._sizes, self._middles, self._ranges, strict=False)
+        for column, rows, size, middle, range_ in each:
+            if rows < self._count and self._are_small(size, middle, range_):
                 yield f"`{column}`: all numbers are far smaller than those that training had, {middle:.6g} in the middle: {size:.6g} at most"
 
     def _are_small(self, size: float, middle: float, range_: tuple[float, float]) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mai.compiler.data.facts import absent_in
+from mai.compiler.data.facts import absent_in, order_in
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.dialect import Dialect, Stated
 from mai.compiler.data.tables.files import TableFile, open_table
@@ -69,7 +69,8 @@ def predict(
         MaiError: the table does not fit the file, or is damaged; with the row and the column.
         ModelError: the file refuses a value.
     """
-    stated = Stated(likely=model.manifest.decimal, absent=absent_in(model.manifest.facts))
+    facts = model.manifest.facts
+    stated = Stated(likely=model.manifest.decimal, absent=absent_in(facts), order=order_in(facts))
     table = None if source.is_dir() else open_table(source, stated)
     forecaster = forecaster_of(model, table) if table is not None else None
     if forecaster is not None and table is not None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mai.runtime.arrays import Array
-from mai.runtime.model.manifest import DateForm
+from mai.runtime.model.manifest import DateForm, DateOrder
 
 IN_WORDS: Mapping[DateForm, str] = {"day": "a date", "time": "a date with its time", "utc": "a time in UTC"}
 EXAMPLES: Mapping[DateForm, str] = {
@@ -23,11 +23,12 @@ DIGITS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
 
 class TrainedDates(NamedTuple):
-    """How the numbers of a field were written as dates, and the first and the last of them, in days since 1970-01-01."""
+    """How the numbers of a field were written as dates, the first and the last of them, in days since 1970-01-01, and whether a spec said that day or month is first."""
 
     form: DateForm
     first: float
     last: float
+    order: DateOrder | None = None
 
     def are_far(self, days: Array) -> Array:
         """Whether days, [...], are further from those of the data than these from each other and fifty years. NaN is not."""

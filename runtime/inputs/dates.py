@@ -6,8 +6,9 @@ import math
 import re
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Any, get_args
 
 import numpy as np
@@ -17,15 +18,26 @@ from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import is_missing, is_number
 from mai.runtime.inputs.counted_dates import EPOCH, EXAMPLES, IN_WORDS, TrainedDates, refusal_of
 from mai.runtime.inputs.labels import levels_of_mai, words_with_counts
-from mai.runtime.model.manifest import DateForm, Facts, Manifest, Port
+from mai.runtime.model.manifest import DateForm, DateOrder, Facts, Manifest, Port
 
 # What is read, and what ISO 8601 writes for it: 14.03.2024 has its day before its month wherever it is written.
-FORMS = (
+ALWAYS = (
     (r"^(\d{4})/(\d{2})/(\d{2})\b", r"\1-\2-\3"),
     (r"^(\d{1,2})\.(\d{1,2})\.(\d{4})\b", r"\3-\2-\1"),
     (r"^(\d{4})-(\d)-", r"\1-0\2-"),
     (r"^(\d{4}-\d{2})-(\d)\b", r"\1-0\2"),
+    (r"^(\d{4}-\d{2}-\d{2})[ T](\d:)", r"\1T0\2"),
 )
+# A year, and the digits before it: those of two digits are 1969 to 2068, as in POSIX.
+YEARS = ((r"(\d{4})", ""), (r"(69|[7-9]\d)", "19"), (r"([0-6]\d)", "20"))
+MONTHS = ("jan(?:uary)?", "feb(?:ruary)?", "mar(?:ch)?", "apr(?:il)?", "may", "june?", "july?", "aug(?:ust)?", "sept?(?:ember)?",
+          "oct(?:ober)?", "nov(?:ember)?", "dec(?:ember)?")  # fmt: skip
+MOMENT, CLOCK = r"^(\d{4}-\d{2}-\d{2})[ T]", r"(:\d{2}(?::\d{2}(?:\.\d+)?)?) ?"
+MORNING, EVENING = r"(?i:a\.?m\.?)$", r"(?i:p\.?m\.?)$"
+SEPARATORS: Mapping[DateOrder, str] = {"day_first": "/-.", "month_first": "/-"}
+PLACES: Mapping[DateOrder, str] = {"day_first": r"\3-\2-\1", "month_first": r"\3-\1-\2"}
+LETTERS = re.compile(r"[A-Za-z][A-Za-z.]")
+YEARS_IN_WORDS = "years of two digits are 1969 to 2068"
 WORD = re.compile(r"[^\[\],]+|^$")
 ISO = re.compile(r"\d{4}-\d{2}-\d{2}(?:$|[ T])")
 MICROSECOND, A_DAY = timedelta(microseconds=1), 86_400e6
@@ -45,7 +57,7 @@ def dates_of(manifest: Manifest, port: Port) -> TrainedDates | None:
     if form is None:
         return None
     facts = manifest.facts[port.name]
-    return TrainedDates(form, min(facts.low), max(facts.high))
+    return TrainedDates(form, min(facts.low), max(facts.high), facts.order)
 
 
 def form_of(facts: Facts) -> DateForm | None:
@@ -128,9 +140,9 @@ def as_moments(days: Any) -> Array:
     return np.where(np.isnan(days), np.datetime64("NaT"), microseconds).view(Moments)
 
 
-def is_date(text: str) -> bool:
-    """Whether a text is a date in one of the forms that are read."""
-    return _moment(text) is not None
+def is_date(text: str, order: DateOrder | None) -> bool:
+    """Whether a text is a date in one of the forms that are read, those of an order, too."""
+    return _moment(text, order) is not None
 
 
 def dates_to_numbers(port: Port, dates: TrainedDates, text: str) -> str:
@@ -139,7 +151,7 @@ def dates_to_numbers(port: Port, dates: TrainedDates, text: str) -> str:
     Any other text is returned as it is. Raises `ModelError` as `as_days` does.
     """
     low, range_, high = text.partition("..")
-    if range_ and is_date(low):
+    if range_ and is_date(low, dates.order):
         return _range(port, dates, low, high)
     if text.startswith("@") or ".." in text:
         return text
@@ -224,7 +236,7 @@ def _day(port: Port, dates: TrainedDates, value: object) -> float:
     if isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool):
         _check_near(port, dates, np.asarray(value))
         return float(value)
-    moment = _moment(value) if isinstance(value, str) else _midnight(value)
+    moment = _moment(value, dates.order) if isinstance(value, str) else _midnight(value)
     if moment is None:
         raise _no_date(port, dates.form, str(value))
     return _days(port, dates.form, moment, str(value))
@@ -237,11 +249,49 @@ def _midnight(value: object) -> datetime | None:
     return datetime(value.year, value.month, value.day)
 
 
-def _moment(text: str) -> datetime | None:
-    """What a text says; None where that is no date."""
+@cache
+def forms_of(order: DateOrder | None, has_letters: bool) -> tuple[tuple[str, str], ...]:
+    """Patterns of dates and what ISO 8601 writes for them, one after the other; `has_letters` where months have names, or hours `PM`."""
+    named = _named() if has_letters else ()
+    return (*named, *(_ordered(order) if order is not None else ()), *ALWAYS, *(_twelve_hours() if has_letters else ()))
+
+
+def in_iso(text: str, order: DateOrder | None) -> str:
+    """A text as ISO 8601 writes it, where it is a date; any other is none then, either."""
     iso = text.strip()
-    for written, instead in FORMS:
+    for written, instead in forms_of(order, LETTERS.search(iso) is not None):
         iso = re.sub(written, instead, iso)
+    return iso
+
+
+def _ordered(order: DateOrder) -> Iterator[tuple[str, str]]:
+    """Dates in numbers alone, with one sign between them."""
+    for sign in map(re.escape, SEPARATORS[order]):
+        for year, century in YEARS:
+            yield rf"^(\d{{1,2}}){sign}(\d{{1,2}}){sign}{year}\b", century + PLACES[order]
+
+
+def _named() -> Iterator[tuple[str, str]]:
+    """Dates with the English name of their month, whole or of three letters."""
+    for year, century in YEARS:
+        yield rf"^(\d{{1,2}})[-. ]{{1,2}}([A-Za-z]{{3,9}})[-., ]{{1,2}}{year}\b", century + r"\3-\2-\1"
+    yield r"^([A-Za-z]{3,9})[. ]{1,2}(\d{1,2}),? (\d{4})\b", r"\3-\1-\2"
+    for number, name in enumerate(MONTHS, 1):
+        yield rf"^(\d{{4}})-(?i:{name})-", rf"\1-{number:02d}-"
+
+
+def _twelve_hours() -> Iterator[tuple[str, str]]:
+    """Hours of a clock with `AM` and `PM`, as those of one with 24."""
+    yield rf"{MOMENT}12{CLOCK}{MORNING}", r"\1T00\2"
+    yield rf"{MOMENT}(0\d|1[01]){CLOCK}{MORNING}", r"\1T\2\3"
+    yield rf"{MOMENT}12{CLOCK}{EVENING}", r"\1T12\2"
+    for hour in range(1, 12):
+        yield rf"{MOMENT}{hour:02d}{CLOCK}{EVENING}", rf"\1T{hour + 12}\2"
+
+
+def _moment(text: str, order: DateOrder | None) -> datetime | None:
+    """What a text says; None where that is no date."""
+    iso = in_iso(text, order)
     if not ISO.match(iso):
         return None
     try:

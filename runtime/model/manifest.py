@@ -17,6 +17,7 @@ FORMAT = 1
 MANIFEST_KEY, SPEC_KEY = "mai.manifest", "mai.spec"
 Number = bool | int | float
 DateForm = Literal["day", "time", "utc"]
+DateOrder = Literal["day_first", "month_first"]
 
 
 class Port(BaseModel):
@@ -67,6 +68,7 @@ class Facts(BaseModel):
             days with their `time`, or times with an offset, which are in `utc`; None for a number that is no date.
         percents: where numbers were written with a percent sign, of each column one of its cells, as `45 %`; without where it had none.
         absent: what said in tables, besides an empty cell, that there is no value, as `-999`.
+        order: which is first in dates in numbers, as `03/04/2024`, where the data said it: the day or the month.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -82,6 +84,7 @@ class Facts(BaseModel):
     dates: list[DateForm | None] | None = None
     percents: list[str] | None = None
     absent: list[str] | None = None
+    order: DateOrder | None = None
 
     @property
     def framing(self) -> Framing:

@@ -236,6 +236,9 @@ def test_values_that_are_missing(dtype: str, limit: int, tmp_path: Path, monkeyp
         np.testing.assert_array_equal(rows_of(read.arrays["x"])[:], WITH_GAPS[rows])
         assert rows_of(read.arrays["y"])[:].tolist() == [each % 3 for each in rows]
         assert any("2 of 4 rows lack a value" in note for note in read.notes) == (missing == "drop")
+    np.save(tmp_path / "z.npy", np.full(4, np.inf))  # No field, and not looked at.
+    for missing in ("keep", "drop"):
+        load(Arrays(path=(*files, "z.npy"), missing=missing), FIELDS, 0, tmp_path)
     (tmp_path / "x.npy").unlink()
     np.savez(tmp_path / "a.npz", x=np.where(np.isnan(WITH_GAPS), np.inf, WITH_GAPS), y=np.arange(4) % 3)
     with pytest.raises(MaiError, match="infinite values: in row 2"):

@@ -22,6 +22,7 @@ from mai.compiler.data.batches import load as load_data
 from mai.compiler.data.tables.dialect import Dialect, Stated
 from mai.compiler.data.tables.files import open_table
 from mai.compiler.onnx.export import export
+from mai.compiler.predicting.far_numbers import FarNumbers
 from mai.compiler.predicting.inputs import TableInputs
 from mai.compiler.predicting.predict import Predicted, predict
 from mai.compiler.predicting.results import table_file
@@ -364,6 +365,12 @@ def test_dates_far_from_those_of_training_are_noted(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("x\n2024-01-01\n31.12.9999\n2024-01-02\n31.12.9999\n")
     notes = predict(load(tmp_path / "f.onnx", providers="cpu"), tmp_path / "t.csv", tmp_path / "p.csv", {}).notes
     assert notes[-1] == "`x`: far from the dates of the data, 2000-01-01 to 2024-05-01: `9999-12-31` 2 times"
+
+
+def test_a_column_in_which_all_rows_are_far_is_noted_once() -> None:
+    far = FarNumbers(Facts(low=[1990], high=[2019], middle=[2002]), ["year"])
+    far.add([np.array([24, 25])])
+    assert [*far.notes()] == ["`year`: 2 rows are far outside of what training had, 1990 to 2019: 24 for one"]
 
 
 def test_what_training_called_absent_is_missing_in_new_rows(tmp_path: Path) -> None:

@@ -58,6 +58,10 @@ def test_files_that_agree(tmp_path: Path) -> None:
     assert imported.notes == ()
     assert imported.has_chat
     assert imported.is_endless  # Its positions turn, and go on behind those that it was trained on.
+    config = json.loads((tmp_path / "config.json").read_text())
+    as_wide = {**config, "max_position_embeddings": config["hidden_size"]}  # As Llama 2 of 7 billion parameters is.
+    (tmp_path / "config.json").write_text(json.dumps(as_wide))
+    assert import_folder(tmp_path, tmp_path / "m.mai").is_endless
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,33 @@ def _pruned(module: SpecModule) -> SpecModule:
     return prune.remove(prune.l1_unstructured(layer, "weight", amount=0.5), "weight") and module
 
 
-WAYS = [_assigned, _replaced, _averaged, _parametrized, _pruned, copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))]
+class Passing(nn.Module):
+    """Stands around a module and passes on what is asked of it, as `torch.compile` and the wrappers of torch.distributed do."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        inner = self._modules["inner"]
+        return inner if name == "inner" else getattr(inner, name)
+
+
+def _wrapped(module: SpecModule) -> SpecModule:
+    module.add_module("f", Passing(module.get_submodule("f")))
+    return module
+
+
+WAYS = [
+    _assigned,
+    _replaced,
+    _averaged,
+    _parametrized,
+    _pruned,
+    _wrapped,
+    copy.deepcopy,
+    lambda m: pickle.loads(pickle.dumps(m)),
+]
 
 
 @pytest.mark.parametrize("change", WAYS)

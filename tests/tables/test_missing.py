@@ -170,6 +170,15 @@ def test_values_that_a_spec_calls_absent(program: Maker, tmp_path: Path) -> None
     assert (summary.columns[0].missing, summary.columns[0].words) == (1, ("1", "3"))
 
 
+def test_an_absent_number_is_the_same_however_it_is_written(program: Maker, tmp_path: Path) -> None:
+    rows, said = "n;age\n1;-99,90\n2;22,5\n3;-99,9\n4;-9,9\n", ", missing = keep, absent = -99.9"
+    kept = data(program, tmp_path, "n: [], age: []", said, rows)
+    assert np.isnan(kept.batch(0, 4)["age"]).sum() == 2
+    parquet.write_table(pa.table({"age": pa.array([1, -99.9, 3], pa.float32())}), tmp_path / "t.parquet")
+    summary = summarise_tables([tmp_path / "t.parquet"], Table(path="t.parquet", absent=-99.9).stated)
+    assert summary.columns[0].missing == 1
+
+
 @pytest.mark.parametrize(("code", "is_code"), [(-999, True), (999, True), (99, True), (95, False), (13, False)])
 def test_codes_for_what_is_missing_are_told(code: int, is_code: bool, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{code if i % 9 == 5 else i % 7},{i}\n" for i in range(90)))

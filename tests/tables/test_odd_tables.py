@@ -83,13 +83,21 @@ def test_units_below_the_names_are_no_row(below: str, said: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "first", ["s,1,x\n", "n/a,n/a,x\n", ",,x\n", "one,1.5,x\n", "one,,x\n", "a,b,c\n", "one,-,x\n"]
+    "first", ["s,1,x\n", "n/a,n/a,x\n", ",,x\n", "one,1.5,x\n", "one,,x\n", "a,b,c\n", "one,-,x\n", "<1,<1,x\n"]
 )
 def test_other_first_rows_stay(first: str, tmp_path: Path) -> None:
     """A word among numbers may be a mistake: it is refused, and not left out."""
     path = tmp_path / "a.csv"
     path.write_text(f"a,b,c\n{first}{ROWS}")
     assert dialect_of(path, Stated())[0].below == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "below"), [("x,y\nz,x\n7,9\n", 0), ("x,y\n7,9\n", 0), ("[s],[V]\n7,9\n", 1), ("s,V\n7,9\n8,1\n", 1)]
+)
+def test_words_above_few_rows_may_be_labels(rows: str, below: int, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"a,b\n{rows}")
+    assert dialect_of(tmp_path / "a.csv", Stated())[0].below == below
 
 
 @pytest.mark.parametrize("names", ["name,what\n", "name,2\n"])

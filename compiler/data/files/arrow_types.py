@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -111,8 +112,11 @@ def without(values: pa.Array, absent: Collection[str]) -> pa.Array:
             pc.utf8_trim_whitespace(values.cast(pa.string())), value_set=pa.array(written, pa.string())
         )
     elif absent and (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
-        numbers = pa.array([float(each) for each in absent if is_number(each)], pa.float64())
-        are_absent = pc.is_in(values.cast(pa.float64(), safe=False), value_set=numbers)
+        exact = (
+            kind.to_pandas_dtype() if pa.types.is_floating(kind) else np.float64
+        )  # -99.9 of 32 bits is another number.
+        numbers = np.array([float(each) for each in absent if is_number(each)], exact).astype(np.float64)
+        are_absent = pc.is_in(values.cast(pa.float64(), safe=False), value_set=pa.array(numbers))
     else:
         return values
     return pc.if_else(are_absent, pa.scalar(None, kind), values)

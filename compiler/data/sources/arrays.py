@@ -74,19 +74,19 @@ class Arrays(RowSource):
             raise bad(
                 f"the split looks at `{key}`, which needs to be an array of one number an example; here is {_said(arrays)}"
             )
+        asked = {n: array for n, array in arrays.items() if wanted.fields is None or n in wanted.fields or n == key}
         if self.missing == "drop":
-            return _without_gaps(arrays, wanted.fields, key)
+            return _without_gaps(arrays, asked, key)
         if self.missing == "keep":
-            refuse_infinite(arrays)
+            refuse_infinite(asked)
         return Finite(arrays, key=None if key is None else arrays[key], has_gaps=self.missing == "keep")
 
 
-def _without_gaps(arrays: Mapping[str, Array], fields: Mapping[str, Type] | None, key: str | None) -> Finite:
-    """The rows that have all values of the fields, and of the key. Raises `MaiError` where there is none."""
+def _without_gaps(arrays: Mapping[str, Array], asked: Mapping[str, Array], key: str | None) -> Finite:
+    """The rows that have all values that are `asked` for. Raises `MaiError` where there is none."""
     from mai.compiler.data.files.array_gaps import rows_without_gaps
     from mai.compiler.data.rows import choose_of
 
-    asked = {name: array for name, array in arrays.items() if fields is None or name in fields or name == key}
     count = next(iter(arrays.values())).shape[0]
     rows = rows_without_gaps(asked, count)
     if not len(rows):

@@ -32,7 +32,8 @@ class Table(RowSource):
 
     What separates values, the letters' encoding and the decimal sign are found, and told, where they are not said. Rows that lack a value
     are refused, left out (`missing = drop`) or kept: a number is NaN then, a label the one after those with names; rows that lack one of the
-    fields `needs` are left out then, too; what is `absent` says, besides an empty cell, that there is no value. Fields in `words` are of names, also where these look like numbers. Dates are days since 1970.
+    fields `needs` are left out then, too; what is `absent` says, besides an empty cell, that there is no value. Fields in `words` are of names, also where these look like numbers. Dates are days
+    since 1970; `dates` says whether day or month is first in `03/04/2024`.
     The field `rest` is a vector of all columns that no other field takes, but for those in `without`.
     """
 
@@ -44,6 +45,7 @@ class Table(RowSource):
     decimal: Literal[".", ","] | None = None
     sheet: str | None = None
     missing: Literal["refuse", "keep", "drop"] = "refuse"
+    dates: Literal["day_first", "month_first"] | None = None
     absent: str | int | float | tuple[str | int | float, ...] = ()
     needs: str | tuple[str, ...] = ()
     words: str | tuple[str, ...] = ()
@@ -220,6 +222,7 @@ class Table(RowSource):
             dates=read.dates,
             percents=read.percents,
             absent=self.absent_values,
+            order=self.dates,
             places=Places(rows),
         )
 
@@ -233,7 +236,9 @@ class Table(RowSource):
     def stated(self) -> Stated:
         """What is said of how a text is written."""
         separator = "\t" if self.separator == "tab" else self.separator
-        return Stated(self.encoding, separator, self.decimal, sheet=self.sheet, absent=self.absent_values)
+        return Stated(
+            self.encoding, separator, self.decimal, sheet=self.sheet, absent=self.absent_values, order=self.dates
+        )
 
     @property
     def absent_values(self) -> tuple[str, ...]:

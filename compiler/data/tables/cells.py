@@ -20,7 +20,7 @@ from mai.compiler.data.files.arrow_types import (
     plain_numbers,
     without,
 )
-from mai.compiler.data.tables.dates import HELP, DatesOrNumbers, days_of, is_in_utc, moments_of, notes_of_dates, ways_of
+from mai.compiler.data.tables.dates import HELP, DatesOrNumbers, days_of, is_in_utc, notes_of_dates, ways_of
 from mai.compiler.data.tables.numerals import CODE, NAMES, OTHER, Decimal, Dressed, is_word, number_of
 from mai.compiler.data.tables.signs import PercentSigns
 from mai.compiler.data.totals import LastOfColumn, Rounding
@@ -68,6 +68,7 @@ class Column:
     def start(self, table: TableFile) -> None:
         """Go on with the first row of another file."""
         self._path, self._decimal, self._absent = str(table.path), table.dialect.decimal, table.dialect.absent
+        self.kinds.order = table.dialect.order
         self.missing, self.row, self._seen = 0, 0, {}
         self.last = LastOfColumn()
 
@@ -105,6 +106,7 @@ class Column:
     def notes(self) -> Iterator[str]:
         """What was found in the rows, in words."""
         yield from notes_of_dates(self.name, self.are_dates, self.are_times, bool(self.in_utc))
+        yield from self.kinds.notes()
         yield from self.dressed.notes(self.name)
         if self.code:
             names = f"`words = {self.field}`" if self.role == "label" else "a field of labels, in `words`,"
@@ -245,7 +247,7 @@ class Column:
         numbers = [self._float(cell) for cell in text.to_pylist()]
         kinds = [is_word(cell, number) for cell, number in zip(text.to_pylist(), numbers, strict=True)]
         if WORDS in kinds and self.role == "real":
-            moments = moments_of(text)
+            moments = self.kinds.moments(text)
             if moments is not None:
                 return self._days(moments)
             self._refuse_two_ways(text)
@@ -261,10 +263,10 @@ class Column:
 
     def _words_for_numbers(self, text: pa.Array, places: Sequence[int]) -> MaiError:
         """What is wrong with words at some places: where some are dates, the first that is none."""
-        place = next((place for place in places if moments_of(text.slice(place, 1)) is None), places[0])
+        place = next((place for place in places if self.kinds.moments(text.slice(place, 1)) is None), places[0])
         what = f"`{self.name}`, a part of `{self.field}`," if self.is_part else f"`{self.field}`"
         column = f", column `{self.name}`" if self.name != self.field and not self.is_part else ""
-        why, help = self.kinds.no_number(text[place].as_py())
+        why, help = self.kinds.no_number(text[place].as_py(), text, self._at)
         return bad(f"{self._in_file(place)}{column}: {what} holds words (`{str(text[place])[:60]}`){why}", help=help)
 
     def _refuse_other_sign(self, cells: list[str], kinds: list[bool | None]) -> None:
@@ -273,10 +275,8 @@ class Column:
         for place, (cell, kind) in enumerate(zip(cells, kinds, strict=True)):
             if kind is WORDS and number_of(cell, other) is not None:
                 where = f"`{cell[:60]}` in {self._at(place)}, numbers here have {NAMES[sign]}"
-                raise self._wrong(
-                    f"holds {where}",
-                    f'one sign stands before decimals, the other separates thousands: in a spec, `decimal = "{other}"` says which',
-                )
+                help = f'one sign stands before decimals, the other separates thousands: in a spec, `decimal = "{other}"` says which'
+                raise self._wrong(f"holds {where}", help)
 
     def _float(self, cell: str | None) -> float | None:
         text = cell or ""
@@ -333,7 +333,7 @@ class Column:
 
     def _times_of(self, text: pa.Array) -> Array:
         """Texts as numbers, or as microseconds where they are dates."""
-        moments = moments_of(text)
+        moments = self.kinds.moments(text)
         if moments is not None:
             return self._times(moments)
         there = pc.if_else(lacks_values(text), pa.scalar(None, pa.string()), text)
@@ -346,19 +346,20 @@ class Column:
 
     def _no_times(self, text: pa.Array) -> MaiError:
         """What is wrong with texts that are not all times, or not in one way."""
-        ways = ways_of(text, self._decimal)
+        ways = ways_of(text, self._decimal, self.kinds.order)
         usual = next(iter(ways.values()))
         place = next((place for place, way in ways.items() if way is None), None)
         what = "which has no place in time"
         if place is None:
             place = next(place for place, way in ways.items() if way != usual)
             what = f"which is written in another way than `{text[next(iter(ways))]}`"
-        help = f"{HELP}, or numbers: all in one of these ways"
+        help = self.kinds.no_number(text[place].as_py(), text, self._at)[1] if ways[place] is None else None
+        help = help or f"{HELP}, or numbers: all in one of these ways"
         return self._wrong(f"holds `{str(text[place])[:60]}` in {self._at(place)}, {what}", help)
 
     def _refuse_two_ways(self, text: pa.Array) -> None:
         """Raise `MaiError` where all texts are dates, some with an offset from UTC and some without."""
-        ways = {*ways_of(text, self._decimal).values()}
+        ways = {*ways_of(text, self._decimal, self.kinds.order).values()}
         if len(ways) > 1 and all(way is not None and pa.types.is_timestamp(way) for way in ways):
             raise self._no_times(text)
 
@@ -370,8 +371,8 @@ class Column:
             return
         self._seen.setdefault(are_words, f"`{str(array[place])[:60]}` in {self._at(place)}")
         if len(self._seen) == 2:
-            both = f"{self._seen[WORDS]}, {self._seen[NUMBERS]}"
-            raise bad(f"{self._path}: column `{self.name}` mixes words and numbers: {both}")
+            both = f"column `{self.name}` mixes words and numbers: {self._seen[WORDS]}, {self._seen[NUMBERS]}"
+            raise bad(f"{self._path}: {both}")
         if are_words and self.is_part:
             raise bad(f"{self._path}: column `{self.name}`, a part of a vector, holds words: {self._seen[WORDS]}")
         if self.are_words is None:

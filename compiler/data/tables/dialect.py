@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.kinds import head_of, kind_of
@@ -19,6 +20,9 @@ from mai.compiler.data.tables.numerals import NAMES, OTHER, Decimal, number_of
 from mai.compiler.data.tables.preamble import count_lines_above, count_rows_below, stated_separator
 from mai.runtime.inputs.cells import few_of
 from mai.spec.record import record
+
+if TYPE_CHECKING:
+    from mai.runtime.model.manifest import DateOrder
 
 SEPARATORS = {",": "`,`", ";": "`;`", "\t": "tabs", "|": "`|`"}
 MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -38,7 +42,8 @@ class Dialect:
     The sign `is_told` by a spec, or by cells that are numbers with no other. Where nothing tells it, `doubtful` is a column and a cell that
     would be another number with the other sign. `mixed` is the first line whose letters are in UTF-8, where others' are not. So many lines
     `above` the names of the columns are none of the table, the first of which says `title`, and so many rows `below` them, of which the first
-    says `units`. A spreadsheet's table is its `sheet`. Values that are `absent` say that there is none.
+    says `units`. A spreadsheet's table is its `sheet`. Values that are `absent` say that there is none. In dates, `order` says
+    whether day or month is first.
     """
 
     encoding: str = "utf-8"
@@ -53,6 +58,7 @@ class Dialect:
     units: tuple[str, ...] = ()
     sheet: str = ""
     absent: tuple[str, ...] = ()
+    order: DateOrder | None = None
 
     @property
     def skipped(self) -> dict[str, int]:
@@ -76,6 +82,7 @@ class Stated:
     likely: Decimal | None = None
     sheet: str | None = None
     absent: tuple[str, ...] = ()
+    order: DateOrder | None = None
 
 
 def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
@@ -130,9 +137,10 @@ def lines_of_head(path: Path, dialect: Dialect) -> list[str]:
 
 
 def with_decimal(stated: Stated) -> Dialect:
-    """A dialect of which the decimal sign, and what is absent, alone are as said, or likely."""
+    """A dialect of which the decimal sign, what is absent, and the order of dates alone are as said, or likely."""
     decimal = stated.decimal or stated.likely or "."
-    return Dialect(decimal=decimal, is_told=stated.decimal is not None, absent=stated.absent)
+    told = stated.decimal is not None
+    return Dialect(decimal=decimal, is_told=told, absent=stated.absent, order=stated.order)
 
 
 def is_alike(path: Path, stated: Stated) -> bool:

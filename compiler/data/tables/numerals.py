@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -16,6 +17,7 @@ MINUS = "\u2212"  # As books and pages print it.
 PERCENT = "%"
 SHOWN_AS = "a cell that a spreadsheet shows as 45 % holds 0.45"
 MONEY = "$€£¥₹"
+DIGITS = 2  # Behind the sign, of a number that stands with more than it needs.
 BLANK = "[\\s\u00a0\u202f]?"
 APART = "[ '\u2019\u00a0\u202f]"  # Between thousands, whatever the decimal sign is: `1 234,5`, `1'234.50`.
 
@@ -91,11 +93,14 @@ class Dressed:
 
 
 def ways_to_write(value: str) -> Iterator[str]:
-    """A value as it may stand in cells: `-999` is `-999.0`, too."""
+    """A value as it may stand in cells: `-999` is `-999.0`, and `-99.9` is `-99,90`, too; three digits behind a comma may be thousands."""
     yield value
-    if is_number(value) and float(value).is_integer():
-        whole = str(int(float(value)))
-        yield from (f"{whole}{end}" for end in ("", ".0", ".00", ",0", ",00"))
+    number = float(value) if is_number(value) else math.nan
+    rounded = (f"{number:.{digits}f}" for digits in range(DIGITS + 1) if round(number, digits) == number)
+    for way in {value, *rounded} if math.isfinite(number) else ():
+        yield way
+        if len(way.partition(".")[2]) != 3:
+            yield way.replace(".", ",")
 
 
 def is_word(cell: str | None, number: float | None) -> bool | None:

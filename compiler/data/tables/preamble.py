@@ -71,13 +71,14 @@ def _are_groups(above: Sequence[str], names: Sequence[str]) -> bool:
 def count_rows_below(rows: Sequence[Sequence[str]]) -> int:
     """How many rows below the names, the first row, are no examples: where all rows after them have numbers, they have words, as units.
 
-    In one column alone words may be a mistake, but for those in brackets, `[°C]`.
+    In one column alone, or above no more rows than they are, words may be a mistake or labels, but for those in brackets, `[°C]`.
     """
     rows = [row for row in rows if any(map(str.strip, row))]
     for count in range(min(MOST_BELOW, len(rows) - 2), 0, -1):
         said, values = rows[1 : count + 1], [row for row in rows[count + 1 :] if len(row) == len(rows[0])]
         places = [place for place in range(len(rows[0])) if _are_numbers([row[place] for row in values])]
-        if all(len(row) == len(rows[0]) and _are_units([row[place].strip() for place in places]) for row in said):
+        cells = [[row[place].strip() for place in places] for row in said if len(row) == len(rows[0])]
+        if len(cells) == count and all(_are_units(each, alone=len(values) <= count) for each in cells):
             return 0 if [*rows[0]] in [[*row] for row in said] else count
     return 0
 
@@ -88,13 +89,13 @@ def _are_numbers(cells: Sequence[str]) -> bool:
     return bool(there) and all(map(_is_number, there))
 
 
-def _are_units(cells: Sequence[str]) -> bool:
-    """Whether what stands where the others have numbers is none, and no value that is missing, but for some."""
+def _are_units(cells: Sequence[str], alone: bool) -> bool:
+    """Whether what stands where the others have numbers is none, and no value that is missing, but for some; `alone` they stand in brackets."""
     words = [cell for cell in cells if cell.lower() not in MISSING]
-    if any(map(_is_number, words)):
+    if any(_is_number(word) or word[0] in "<>" for word in words):  # `<0.1` is an amount that is too small to measure.
         return False
     in_brackets = [word for word in words if word[0] + word[-1] in ("[]", "()")]
-    return 2 * len(words) > max(2, len(cells)) or len(in_brackets) == len(words) > 0
+    return len(in_brackets) == len(words) > 0 or (not alone and 2 * len(words) > max(2, len(cells)))
 
 
 def _is_number(cell: str) -> bool:

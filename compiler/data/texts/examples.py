@@ -143,6 +143,8 @@ def _read(source: Examples, tokenizer: Tokenizer, wanted: Wanted, conversations:
         parts=parts,
         decimal=common_sign(rows.tables),
         dates=rows.dates,
+        absent=source.absent_values,
+        order=source.dates,
     )
 
 

@@ -90,7 +90,7 @@ def _has_offsets(table: TableFile, time: str) -> bool:
     """Whether the first times of a table have an offset from UTC: all others have one then, too."""
     for block in read_blocks(table, [table.columns[time]]):
         array = block[table.columns[time]]
-        times = moments_of(array) if is_text(array.type) else array
+        times = moments_of(array, table.dialect.order) if is_text(array.type) else array
         if times is None or times.null_count < len(times):
             return times is not None and is_in_utc(times.type)
     return False

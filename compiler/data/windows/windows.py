@@ -97,6 +97,7 @@ def read_windows(series: Series, tables: Sequence[TableFile], fields: Mapping[st
         places=places,
         dates=dates,
         absent=series.absent_values,
+        order=series.dates,
     )
 
 

@@ -19,6 +19,7 @@ from mai.compiler.describing.columns.numbers import Numbers
 from mai.compiler.describing.columns.turns import Turns, are_messages
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import LACKING, MISSING
+from mai.runtime.model.manifest import DateOrder
 from mai.spec.record import record
 
 Kind = Literal["number", "whole", "date", "word", "mixed", "list", "empty", "other"]
@@ -117,11 +118,12 @@ class Sightings:
 
 
 class ColumnReader:
-    """Goes through a column, block by block; `decimal` is the sign before decimals in a text, which each file has for itself."""
+    """Goes through a column, block by block; `decimal` is the sign before decimals in a text, which each file has for itself, `order` what is first in dates."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.decimal: Decimal = "."
+        self.order: DateOrder | None = None
         self.rows = self.missing = self.are_dates = self.others = 0
         self.width: int | None = None
         self.numbers = Numbers()
@@ -329,14 +331,12 @@ class ColumnReader:
             if unit is not None and (unit in self.units or len(self.units) < MOST_UNITS):
                 self.units.setdefault(unit, Sightings()).add({word: count})
         texts = pa.array([*words])
-        moments = moments_of(texts)
-        if moments is None:
-            self.words += words.total()
+        self.words += words.total()
+        if (moments := moments_of(texts, self.order)) is None:
             for seen, like in ((self.seeming_dates, like_dates), (self.durations, like_durations)):
                 seen.add({word: words[word] for word in texts.filter(like(texts)).to_pylist()})
             self._count(words)
         else:
-            self.words += words.total()
             self._take_dates(pc.take(moments, pa.array(np.repeat(np.arange(len(words)), [*words.values()]))), words)
 
     def _take_dates(self, moments: pa.Array, counts: Counter[str]) -> None:

@@ -36,6 +36,7 @@ SHARED: Mapping[str, str] = {
     "decimal": "The sign before the decimals; it is found where it is not said.",
     "sheet": "The sheet of a spreadsheet; without it, the first that is shown and is a table.",
     "missing": "What is done with a row that lacks a value: it is refused, left out (`drop`), or kept, with NaN for a number.",
+    "dates": "Which is first in dates in numbers, as `03/04/2024`: the day or the month.",
     "absent": "What says, besides an empty cell, that there is no value: `-999`, `\"unknown\"`, or several of these.",
     "needs": "Fields without which a row is left out.",
     "words": "Fields whose values are names, also where they look like numbers.",

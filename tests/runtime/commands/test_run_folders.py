@@ -133,6 +133,11 @@ def test_a_sweep_that_says_nothing_right_is_passed_over(damage: str, tmp_path: P
         ("negative_log_likelihood", "min"),
         ("error", "min"),
         ("maps", "min"),
+        ("valAUC", "max"),
+        ("log_likelihood", "max"),
+        ("negative_log_likelihood", "min"),
+        ("accuracy_gap", "min"),
+        ("reward_mse", "min"),
     ],
 )
 def test_the_name_of_a_figure_tells_which_is_best(figure: str, direction: str, tmp_path: Path) -> None:

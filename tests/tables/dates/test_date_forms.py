@@ -141,11 +141,11 @@ def test_a_table_that_was_kept_is_dates_still(tmp_path: Path, monkeypatch: pytes
     assert second == first and second["when"].dates == ["day"]
 
 
-@pytest.mark.parametrize("form", ["03/{:02d}/2024", "{:02d}-03-2024", "Mar {} 2024", "{} March 2024", "{:02d}.03.24"])
+@pytest.mark.parametrize("form", ["03/{:02d}/2024", "{:02d}-03-2024", "{} Mars 2024", "{:02d}.03.24"])
 def test_a_form_that_is_not_read_is_told_with_one_that_is(form: str, tmp_path: Path) -> None:
     as_csv(tmp_path / "t.csv", [form.format(day) for day in range(1, 13)])
     line = data_line(describe([tmp_path / "t.csv"]))
-    assert "is read as words: write dates as 2024-03-14" in line
+    assert "is read as words: " in line and "write dates as 2024-03-14" in line
     with pytest.raises(MaiError, match="holds words") as caught:
         load(Table(path="t.csv"), FIELDS, 0, tmp_path)
     assert "write dates as 2024-03-14" in str(caught.value.diagnostics[0].help)
