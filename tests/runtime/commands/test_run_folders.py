@@ -129,8 +129,6 @@ def test_a_sweep_that_says_nothing_right_is_passed_over(damage: str, tmp_path: P
         ("accuracy.top5", "max"),
         ("loss", "min"),
         ("f1_loss", "min"),
-        ("log_likelihood", "max"),
-        ("negative_log_likelihood", "min"),
         ("error", "min"),
         ("maps", "min"),
         ("valAUC", "max"),
