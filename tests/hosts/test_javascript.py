@@ -473,7 +473,7 @@ export g(when: []) -> [] { return when }
     file = str(compiled(program(text), "g", tmp_path, facts=facts))
     values = (
         "2024-05-01",
-        ["1.5.2024 12:00", "2024/05/01", "2024-05-01T1800", "2024-05-01 060000,0"],
+        ["1.5.2024 12:00", "2024/05/01", "2024-05-01T1800", "2024-05-01 060000,0", "1.5.2024 6:00"],
         [19844],
         "0001-01-01",
     )
@@ -495,7 +495,7 @@ export g(when: []) -> [] { return when }
         assert each["error"] == f"{said.value.message}: {said.value.help}"
     assert [arrays(each)["g"].tolist() for each in answers] == [
         [19844],
-        [19844.5, 19844, 19844.75, 19844.25],
+        [19844.5, 19844, 19844.75, 19844.25, 19844.25],
         [19844],
         [-719162],
     ]
