@@ -34,7 +34,7 @@ LEFT_OUT = (
         "commands", "describing", "drafting", "editor/codemirror", "editor/vscode", "evaluating", "importing", "interface", "onnx",
         "playground/page", "predicting", "sweeping", "torch", "tuning",
     )),
-    *(f"runtime/{room}" for room in ("chat", "command_line", "commands", "model", "run_folders", "self_test", "show", "text", "web")),
+    *(f"runtime/{room}" for room in ("chat", "command_line", "commands", "model", "self_test", "show", "text", "web")),
     "spec/families", "spec/starters",
 )  # fmt: skip
 TOOLS = ("esbuild", "playwright-core")  # of which nothing is in the page

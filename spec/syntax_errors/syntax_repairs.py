@@ -251,7 +251,7 @@ def choice(p: Place) -> Draft | str:
 def choice_inside(p: Place) -> Draft | str:
     """`f(a if c else b)`, of names and numbers."""
     first, match = OPERAND.search(p.text[: p.gap]), re.match(r"if\s+([\w.]+)\s+else\s+([\w.]+)(?=\s*[,)\]])", p.rest)
-    if first is None or match is None:
+    if first is None or match is None or not p.text[: first.start()].rstrip().endswith(("(", "[", ",")):
         return "write `where(condition, a, b)`"
     return draft(first.start(), p.at + len(match[0]), f"where({match[1]}, {first[0]}, {match[2]})")
 

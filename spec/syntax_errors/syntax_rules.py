@@ -231,10 +231,10 @@ FOREIGN: list[Rule] = [
      "a function is a layer, which is given by its name: `layer g(x: [3]) -> [3] { return x + 1 }`"),
     (lambda p: p.token == "for" and bool(p.line.strip()),
      "foreign-keyword", "there are no comprehensions: layers map over leading axes by themselves", None),
+    (lambda p: p.token == "if" and brackets.is_in_brackets(p) and not p.wants_value,
+     "foreign-keyword", "a choice between values is `where`", mend.choice_inside),
     (lambda p: p.token in ("if", "else") and re.search(r"=\s*\S|return\s", p.line) is not None,
      "foreign-keyword", "a choice between values is `where`", mend.choice),
-    (lambda p: p.token == "if" and not p.opens and not p.wants_value and p.before not in ("}", "else"),
-     "foreign-keyword", "a choice between values is `where`", mend.choice_inside),
     (_token("?"), "foreign-keyword", "a choice between values is `where`", mend.choice_by_mark),
 ]  # fmt: skip
 
@@ -288,7 +288,7 @@ OPERANDS: list[Rule] = [
      "a line does not begin with `{token}`", mend.end_line_before),
     (_line(r"\brecord\s+every\s*$"),
      "missing-operand", "a `record` says what it keeps", "write `record f.u every 100`"),
-    (_all(_line(r"\d\s*%\s*$"), lambda p: p.token in (*ENDS, ",")),
+    (_all(_line(r"(?<![\w.])\d+(\.\d+)?\s*%\s*$"), lambda p: p.token in (*ENDS, ",")),
      "missing-operand", "something is missing after `%`", mend.percent),
     (lambda p: p.before in OPERATORS | OPENERS and p.token in (*ENDS, ","),
      "missing-operand", "something is missing after `{before}`", None),

@@ -130,7 +130,12 @@ SLIPS = [
     ("sum(y * 90%)", "sum(y * 0.9)"),
     ("sum(y if flag else x)", "sum(where(flag, y, x))"),
     ("sum(y)\n  report total = sum(y)", "sum(y)\n  report sum(y) as total"),
+    (
+        "sum(y)\n  z = exp(y if flag else x)\n  report sum(z) as size",
+        "sum(y)\n  z = exp(where(flag, y, x))\n  report sum(z) as size",
+    ),
 ]
+UNCLEAR = ["sum(2 * y if flag else x)", "sum(y)\n  z = exp(2 * y if flag else x)", "sum(y)\n  x1 = x\n  z = x1 %"]
 
 
 @pytest.mark.parametrize(("wrong", "right"), SLIPS)
@@ -142,6 +147,14 @@ def test_slips_of_mathematics_and_of_other_languages(wrong: str, right: str) -> 
     assert mend(text % wrong) == text % right
 
 
+@pytest.mark.parametrize("wrong", UNCLEAR)
+def test_a_slip_that_may_mean_something_else_has_no_edit(wrong: str) -> None:
+    text = "train(steps = 1) {\n  flag ~ bernoulli(0.5)\n  (x, y) = (1, 2)\n  minimize WRONG\n}\n"
+    text = text.replace("WRONG", wrong)
+    (diagnostic,) = check_all(Path("a.mai"), texts={"a.mai": Source("a.mai", text)}).diagnostics
+    assert diagnostic.slug in ("foreign-keyword", "missing-operand") and not diagnostic.edits
+
+
 def test_a_range_is_no_slice_and_fields_have_commas() -> None:
     text = "data x: [2], y: [] from table('a.csv')\nexport f(x: [2]) -> [2] {\n  integrate s in 0..2 using rk4(3) { dx/ds = x }\n  return x\n}\n"
     text = text.replace("'", '"')
@@ -150,7 +163,7 @@ def test_a_range_is_no_slice_and_fields_have_commas() -> None:
 
 def test_an_import_is_a_file_beside(tmp_path: Path) -> None:
     (tmp_path / "layers.mai").write_text("layer twice(x: [d]) -> [d] { return 2 * x }\n")
-    text = 'import "layers.mai"\nexport f(x: [2]) -> [2] { return twice(x) }\n'
+    text = 'import "layers.mai"\nlayer both(x: [d], g) -> [d] { return g(twice(x)) }\nexport f(x: [2]) -> [2] { return both(x, twice) }\n'
     assert [d.slug for d in check_all(Path("b.mai"), texts={"b.mai": Source("b.mai", text.replace("rs.mai", "r.mai"))}).diagnostics] == ["import-not-found"]  # fmt: skip
     assert mend(text.replace("layers.mai", "layer.mai")) == text
 

@@ -16,7 +16,8 @@ from mai.compiler.ops import elementwise
 from mai.compiler.ops import reductions as reduce
 from mai.compiler.ops.elementwise import clip, exponential
 from mai.compiler.ops.losses import loss
-from mai.compiler.ops.reductions import norm, places
+from mai.compiler.ops.reductions import norm, places, statistics, truth
+from mai.compiler.ops.reductions.prod import Prod
 from mai.compiler.ops.scan import load_operations
 from mai.compiler.ops.shapes import gather, indexing
 from mai.runtime.arrays import Array
@@ -86,6 +87,16 @@ def test_no_number_is_passed_over(
     builder = Builder(graph)
     graph.outputs = [builder.emit(op, x, *map(builder.constant, others), **attributes)]
     np.testing.assert_allclose(agree(graph, {"x": GAPS}, {}), wanted(GAPS), 1e-6)
+
+
+@pytest.mark.parametrize("op", [reduce.Sum, Prod, statistics.Norm, truth.AnyOf, truth.AllOf], ids=lambda op: op.name)
+def test_of_none_there_is_what_changes_nothing(op: type[Operation], agree: Callable[..., Array]) -> None:
+    x = Value(Type(DType.BOOL if issubclass(op, truth.OfTruth) else DType.REAL, (3, 0)), "x")
+    graph = Graph(name="case", inputs=[x], output_names=["y"])
+    graph.outputs = [Builder(graph).emit(op, x, axes=(-1,))]
+    neutral = op in (Prod, truth.AllOf)
+    none = np.zeros((3, 0), bool if x.type.dtype is DType.BOOL else np.float32)
+    np.testing.assert_array_equal(agree(graph, {"x": none}, {}), [neutral] * 3)
 
 
 @pytest.mark.parametrize(("op", "arrays", "attributes"), ROWS, ids=[f"{i}-{r[0].name}" for i, r in enumerate(ROWS)])

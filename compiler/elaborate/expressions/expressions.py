@@ -92,6 +92,8 @@ class Expressions:
 def _name(e: Context, env: Environment, expr: ast.Name) -> Binding:
     binding = look_up(env, expr.id)
     if binding is None:
+        if env.module.unread:
+            return POISON
         names = [*names_in_sight(env), *TRUTHS]
         guess = meant_among(expr.span, expr.id, names)
         ended = f"a block above names it: give it a value before that block, or write `keep {expr.id} as ...` behind it"

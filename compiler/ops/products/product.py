@@ -72,8 +72,9 @@ class Affine(Operation):
 
     @staticmethod
     def onnx(op: Onnx[V], x: V, weight: V, bias: V | None = None) -> V:
-        """With a bias, flat two-dimensional products are faster than products of many axes. A table stays as it is."""
-        if op.few_bits(weight) or op.convolves(weight) or (bias is None and op.rank(x) > 2 and not op.is_table(weight)):
+        """With a bias, flat two-dimensional products are faster than products of many axes, unless there are no rows. A table stays as it is."""
+        is_many = op.rank(x) > 2 and (bias is None or 0 in op.sizes(x)) and not op.is_table(weight)
+        if op.few_bits(weight) or op.convolves(weight) or is_many:
             value = op.product(x, weight)
             return value if bias is None else op.Add(value, bias)
         inputs = [weight] if bias is None else [weight, bias]

@@ -8,6 +8,9 @@ from typing import ClassVar
 from mai.compiler.ir.operation import Case, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.types import Type
 from mai.compiler.ops.along import same, summed
+from mai.compiler.ops.backends import Onnx, V
+
+BOOL = 9  # ONNX's number for the type.
 
 
 def check_chosen(name: str, x: Type, axes: Sequence[int]) -> None:
@@ -15,6 +18,16 @@ def check_chosen(name: str, x: Type, axes: Sequence[int]) -> None:
     if any(x.shape[axis] == 0 for axis in axes):
         message = f"`{name}` chooses an element, and {describe(x.shape)} has none"
         raise ShapeError("shape-mismatch", message, 0, label=describe(x.shape))
+
+
+def filled(op: Onnx[V], x: V, axes: Sequence[int], neutral: int) -> V:
+    """x, which has one `neutral` element along axes that have none: of none ONNX Runtime multiplies, compares and measures nothing."""
+    sizes = op.sizes(x)
+    ends = [int(sizes[axis] == 0 and axis in axes) for axis in range(-len(sizes), 0)]
+    if not any(ends):
+        return x
+    number = op.real(neutral) if not (op.whole(x) or op.truth(x)) else op.int(neutral)
+    return op.Pad(x, op.ints([0] * len(ends) + ends), op.Cast(number, to=BOOL) if op.truth(x) else number)
 
 
 class Reduction(Operation, abstract=True):

@@ -9,7 +9,7 @@ from mai.compiler.ir.operation import Lowering, case, sample
 from mai.compiler.ir.signature import AXES, KEEP, NUMBERS, Function, Section
 from mai.compiler.ops.backends import Arrays, Tensor
 from mai.compiler.ops.elementwise.logic import Equal
-from mai.compiler.ops.reductions.base import Reduction
+from mai.compiler.ops.reductions.base import Reduction, filled
 from mai.compiler.ops.reductions.running import Cumprod, before
 from mai.compiler.ops.shapes.flip import Flip
 
@@ -32,7 +32,9 @@ class Prod(Reduction):
         return x if keep or not axes else torch.squeeze(x, axes)
 
     onnx: Lowering = staticmethod(
-        lambda op, x, axes, keep: op.ReduceProd(x, op.ints(axes), keepdims=int(keep)) if axes else x
+        lambda op, x, axes, keep: (
+            op.ReduceProd(filled(op, x, axes, 1), op.ints(axes), keepdims=int(keep)) if axes else x
+        )
     )
 
     @staticmethod

@@ -8,7 +8,7 @@ from mai.compiler.ir.operation import Lowering
 from mai.compiler.ir.signature import AXES, KEEP, Function, Section, X
 from mai.compiler.ir.sizes import product
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
-from mai.compiler.ops.reductions.base import Reduction
+from mai.compiler.ops.reductions.base import Reduction, filled
 
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
@@ -72,7 +72,9 @@ class Norm(Reduction):
         return torch.linalg.vector_norm(x, dim=axes, keepdim=keep) if axes else torch.abs(x)
 
     onnx: Lowering = staticmethod(
-        lambda op, x, axes, keep: op.ReduceL2(x, op.ints(axes), keepdims=int(keep)) if axes else op.Abs(x)
+        lambda op, x, axes, keep: (
+            op.ReduceL2(filled(op, x, axes, 0), op.ints(axes), keepdims=int(keep)) if axes else op.Abs(x)
+        )
     )
 
     @staticmethod

@@ -7,10 +7,10 @@ from typing import ClassVar
 from mai.compiler.ir.operation import Case, Lowering, case, sample
 from mai.compiler.ir.signature import AXES, KEEP, Function, Kind, Section, tensor
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
-from mai.compiler.ops.reductions.base import Reduction
+from mai.compiler.ops.reductions.base import BOOL, Reduction, filled
 
 ARGUMENTS = (tensor("condition", Kind.TRUTH), AXES, KEEP)
-INT32, BOOL = 6, 9  # ONNX's numbers for types; it has extremes of integers in every opset, of truths in later ones.
+INT32 = 6  # ONNX's number for the type; it has extremes of integers in every opset, of truths in later ones.
 
 
 class OfTruth(Reduction, abstract=True):
@@ -40,7 +40,9 @@ class AnyOf(OfTruth):
     def onnx(op: Onnx[V], x: V, axes: tuple[int, ...], keep: bool) -> V:
         if not axes:
             return x
-        return op.Cast(op.ReduceMax(op.Cast(x, to=INT32), op.ints(axes), keepdims=int(keep)), to=BOOL)
+        return op.Cast(
+            op.ReduceMax(op.Cast(filled(op, x, axes, 0), to=INT32), op.ints(axes), keepdims=int(keep)), to=BOOL
+        )
 
 
 class AllOf(OfTruth):
@@ -60,4 +62,6 @@ class AllOf(OfTruth):
     def onnx(op: Onnx[V], x: V, axes: tuple[int, ...], keep: bool) -> V:
         if not axes:
             return x
-        return op.Cast(op.ReduceMin(op.Cast(x, to=INT32), op.ints(axes), keepdims=int(keep)), to=BOOL)
+        return op.Cast(
+            op.ReduceMin(op.Cast(filled(op, x, axes, 1), to=INT32), op.ints(axes), keepdims=int(keep)), to=BOOL
+        )

@@ -57,6 +57,20 @@ def test_all_but_one_are_taken_at_either_end(program: Maker) -> None:
     np.testing.assert_allclose(slope[0], 6 * x)
 
 
+EMPTY = """
+export f(x: [4]) -> [4] {
+  y = zeros([4])
+  repeat 4 as i { y = where(range(4) == i, sum(affine(x[:i, None], [[1], [1]], [1, 0])), y) }
+  return y
+}
+"""
+
+
+def test_a_product_of_no_rows_has_none(program: Maker, tmp_path: Path) -> None:
+    file = load(export(program(EMPTY), "f", Trained({}), tmp_path).path, providers="cpu")
+    np.testing.assert_allclose(file(x=np.ones((3, 4), np.float32)), [[0, 3, 6, 9]] * 3)
+
+
 def test_arrays_are_read_together(program: Maker, tmp_path: Path) -> None:
     spec, rng = program(TEXT), np.random.default_rng(0)
     inputs = {
