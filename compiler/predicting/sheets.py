@@ -16,10 +16,8 @@ import pyarrow as pa
 
 from mai.compiler.data.fields import bad
 
-MOST_ROWS, EXACT = (
-    1 << 20,
-    10**15,
-)  # Of a sheet, with its names; whole numbers that a sheet, which has 15 digits, keeps.
+MOST_ROWS = 1 << 20  # Of a sheet, with its names.
+EXACT = 10**15  # Whole numbers below it are kept by a sheet, which has 15 digits.
 DAY_ZERO = datetime(1899, 12, 30)  # Of spreadsheets.
 FIRST_DAY = datetime(1900, 3, 1)  # Before it they have a day, the 29th of February 1900, that there was not.
 DAY, TIME = 1, 2  # The places of these forms in `FORMS`.
@@ -35,6 +33,7 @@ STYLES = (
     '<fills count="2"><fill><patternFill patternType="none"/></fill><fill><patternFill patternType="gray125"/></fill></fills>'
     '<borders count="1"><border><left/><right/><top/><bottom/><diagonal/></border></borders>'
     f'<cellStyleXfs count="1"><xf numFmtId="0" {USUAL}/></cellStyleXfs><cellXfs count="3">{FORMS}</cellXfs>'
+    '<cellStyles count="1"><cellStyle name="Normal" xfId="0" builtinId="0"/></cellStyles>'
 )
 BOOK = {
     "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'

@@ -10,7 +10,7 @@ LARGER = frozenset((
     "accuracy", "acc", "auc", "auroc", "roc", "auprc", "ap", "r2", "f1", "precision", "recall", "sensitivity", "specificity",
     "mcc", "kappa", "ndcg", "mrr", "iou", "dice", "correlation", "bleu", "rouge", "psnr", "ssim", "reward", "likelihood", "elbo",
 ))  # fmt: skip
-SMALLER = frozenset(("loss", "error", "negative", "mae", "mse", "rmse", "gap", "std"))
+SMALLER = frozenset(("loss", "error", "negative", "neg", "minus", "mae", "mse", "rmse", "gap", "std"))
 PARTS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")  # What stands between the words of a name: `val_auc`, `valAUC`.
 
 

@@ -68,6 +68,11 @@ def test_formulas_are_torchs(program: Maker, written: str) -> None:
 
 
 LARGE = {"beta(a, b)": "beta(b, 1.01 * b)", "gamma(a, b)": "gamma(b, b)", "dirichlet(a)": "dirichlet(1.01 * a)"}
+SMALL = {
+    "beta(a, b)": "beta([3], 0.2, 0.1)",
+    "gamma(a, b)": "gamma([3], 0.9, 0.9)",
+    "dirichlet(a)": "dirichlet(a / 1000000)",
+}
 
 
 def test_large_parameters_keep_their_digits(program: Maker) -> None:
@@ -75,7 +80,7 @@ def test_large_parameters_keep_their_digits(program: Maker) -> None:
     a, b = np.asarray([[1e4, 5e5, 3.0]], np.float32), np.asarray([[2.02e4, 4.9e5, 1e6]], np.float32)
     x = a / (a + b)
     terms = ["log_prob(beta(a, b), x)", "entropy(student_t(a))"]
-    terms += [f"entropy({q})" for q in LARGE] + [f"kl({q}, {p})" for q, p in LARGE.items()]
+    terms += [f"entropy({q})" for q in LARGE] + [f"kl({q}, {p})" for q, p in (*LARGE.items(), *SMALL.items())]
     spec = f"export f(a: [3], b: [3], x: [3]) -> [{len(terms)}] {{ return [{', '.join(terms)}] }}"
     graph = prepare(program(spec).exports["f"])
     (ours,) = run(lower(graph, Weights({})), graph, {"a": a, "b": b, "x": x}, {})
@@ -83,7 +88,8 @@ def test_large_parameters_keep_their_digits(program: Maker) -> None:
     laws = td.Beta(ta, tb), td.Gamma(ta, tb), td.Dirichlet(ta)
     others = td.Beta(tb, 1.01 * tb), td.Gamma(tb, tb), td.Dirichlet(1.01 * ta)
     wanted = [laws[0].log_prob(tx), td.StudentT(ta).entropy(), *(q.entropy() for q in laws)]
-    wanted += [td.kl_divergence(q, p) for q, p in zip(laws, others, strict=True)]
+    small = td.Beta(0 * ta + 0.2, 0 * ta + 0.1), td.Gamma(0 * ta + 0.9, 0 * ta + 0.9), td.Dirichlet(ta / 1e6)
+    wanted += [td.kl_divergence(q, p) for q, p in zip((*laws, *laws), (*others, *small), strict=True)]
     np.testing.assert_allclose(ours[0], [float(w.sum()) for w in wanted], rtol=1e-5, atol=1e-4)
 
 
@@ -95,6 +101,7 @@ SLOPES: dict[str, tuple[Array, Callable[[Tensor], Tensor]]] = {
     "log_prob(gamma(x, 2), [0.3, 0.3, 0.3])": (A * 0 + 1, lambda x: td.Gamma(x, 2).log_prob(tb * 0 + 0.3)),
     "log_prob(beta(x, x), [0.3, 0.3, 0.3])": (A * 0 + 1, lambda x: td.Beta(x, x).log_prob(tb * 0 + 0.3)),
     "log_prob(dirichlet(x), [0.2, 0.5, 0.3])": (A * 0 + 1, lambda x: td.Dirichlet(x).log_prob(torch.tensor([0.2, 0.5, 0.3]))),
+    "kl(gamma(x, 2), gamma([3], 9, 3))": (A * 0 + 8, lambda x: td.kl_divergence(td.Gamma(x, 2 + 0 * x), td.Gamma(9 + 0 * x, 3))),
     "grad(log_prob(logistic(x, 2), [0, 0, 0]), x)": (REAL * 0, lambda x: -torch.tanh(x / 4) / 2),
     "grad(kl(laplace(x, 2), laplace([3], 0, 3)), x)": (REAL * 0, lambda x: x / 6),
 }  # fmt: skip
@@ -102,7 +109,7 @@ SLOPES: dict[str, tuple[Array, Callable[[Tensor], Tensor]]] = {
 
 @pytest.mark.parametrize("written", SLOPES)
 def test_derivatives_where_a_formula_changes_sides(program: Maker, written: str) -> None:
-    """At 0, and at a concentration of 1, where weights often begin: a derivative of 0 there would keep them from moving."""
+    """At 0, at a concentration of 1, where weights often begin, and at one of 8, where a series does: a derivative of 0 there would keep them from moving."""
     x, reference = SLOPES[written]
     spec = f"export f(x: [3]) -> [3] {{ return grad(sum({written}), x) }}"
     (ours,) = evaluate(prepare(program(spec).exports["f"]), {"x": x}, None, {})

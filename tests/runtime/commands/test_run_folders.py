@@ -134,6 +134,7 @@ def test_a_sweep_that_says_nothing_right_is_passed_over(damage: str, tmp_path: P
         ("valAUC", "max"),
         ("log_likelihood", "max"),
         ("negative_log_likelihood", "min"),
+        ("neg_elbo", "min"),
         ("accuracy_gap", "min"),
         ("reward_mse", "min"),
     ],

@@ -199,6 +199,8 @@ def test_answers_are_written_as_a_sheet(tmp_path: Path) -> None:
     with table_file(tmp_path / "w.xlsx") as write_rows:
         write_rows(pa.table(columns))
         write_rows(pa.table(columns).slice(0, 1))
+    with zipfile.ZipFile(tmp_path / "w.xlsx") as book:  # Without it openpyxl and pandas warn.
+        assert b'<cellStyle name="Normal"' in book.read("xl/styles.xml")
     assert cells_of(open_table(tmp_path / "w.xlsx", Stated(decimal="."))) == {
         "a <&>": ["0.1", "", "", "0.1"],
         "f": ["0.1", "2.5", "inf", "0.1"],
