@@ -17,10 +17,11 @@ SHOWN = 12  # Columns whose names are shown.
 
 @with_diagnostics
 def predict(
-    model: Annotated[Path, Argument(help="A .onnx file that mai compiled.", show_default=False)],
+    model: Annotated[Path, Argument(help="The folder of a run, or a .onnx file that mai compiled.", show_default=False)],
     table: Annotated[Path, Argument(help="A table: csv, tsv, jsonl, parquet, feather or a spreadsheet; its columns are the inputs by name. Or a folder of images.", show_default=False)],
     out: Annotated[Path, Argument(help="The table to write: the same rows, and the results beside them.", show_default=False)],
     settings: Annotated[list[str] | None, Argument(help="Settings of the file: temperature=0.5.")] = None,
+    export: Annotated[str | None, Option(help="Which export of the run to ask, where it has several.", show_default=False)] = None,
     keep: Annotated[list[str] | None, Option(help="Write only this column of the table beside the results. May be said several times; --keep \"\" writes none.")] = None,
     every: Annotated[bool, Option("--all", help="Of a series, forecast from all windows, at the stride of the spec, and not from the last of each series alone.")] = False,
     batch: Annotated[int, Option(help="How many rows are computed at a time.", min=1)] = 4096,
@@ -28,7 +29,7 @@ def predict(
     threads: Threads = None,
     provider: Provider = None,
 ) -> None:  # fmt: skip
-    """Run a compiled file on every row of a table: mai predict houses.price.onnx new.csv prices.csv
+    """Run a compiled file, or that of a run, on every row of a table: mai predict runs/houses new.csv prices.csv
 
     The table may have any number of rows: a few thousand are in memory at a time. A folder of images may stand in its place; its rows are then
     the files' names. Texts and images are prepared as they were in training. Labels are written as words where the file knows them.
@@ -39,7 +40,7 @@ def predict(
     from mai.compiler.predicting.predict import read_settings
     from mai.runtime.model.loader import load
 
-    opened = load(model, providers=provider, threads=threads)
+    opened = load(_file(model, export), providers=provider, threads=threads)
     kept = None if keep is None else [name for name in keep if name]
     values = read_settings(opened, settings or [])
     done = predict_rows(opened, table, out, values, seed, batch, kept, progress=sys.stderr.isatty(), every=every)
@@ -50,6 +51,23 @@ def predict(
         f"wrote {out}: {done.rows:,} row{'' if done.rows == 1 else 's'} in {done.seconds:.3g} s ({rate:,.0f} a second), {_shown(done.columns)} beside them",
         err=True,
     )
+
+
+def _file(path: Path, export: str | None) -> Path:
+    """The file that a path names, or that of a run's folder. Raises `MaiError` where the folder has none, and `ModelError` where it has several."""
+    if not path.is_dir():
+        return path
+    from mai.compiler.evaluating.subject import compiled_files
+    from mai.runtime.errors import ModelError
+
+    files = compiled_files(path, export)
+    if len(files) > 1:
+        exports = [file.name.split(".")[-2] for file in files]
+        several = " and ".join(f"`{name}`" for name in exports)
+        raise ModelError(
+            "model-not-found", f"{several} of {path} can be asked", f"one at a time: --export {exports[0]}"
+        )
+    return files[0]
 
 
 def _shown(columns: Sequence[str]) -> str:

@@ -53,7 +53,9 @@ def open_subject(path: Path, asked: Asked) -> Subject:
         MaiError: there is none, its text is not sound for this mai, or what it is compared with is not known.
         ModelError: a file is damaged.
     """
-    models = [load(file, providers=asked.provider, threads=asked.threads) for file in _files(path, asked.export)]
+    models = [
+        load(file, providers=asked.provider, threads=asked.threads) for file in compiled_files(path, asked.export)
+    ]
     if len(models) == 1:
         return _subject(models[0], asked)
     subjects, errors = list[Subject](), list[MaiError]()
@@ -71,8 +73,8 @@ def open_subject(path: Path, asked: Asked) -> Subject:
     raise choice(f"{several} of {path} can be evaluated", f"one at a time: --export {subjects[0].export}")
 
 
-def _files(path: Path, export: str | None) -> Sequence[Path]:
-    """The compiled files that are meant: those of a folder that answer in one call, or the one of an export."""
+def compiled_files(path: Path, export: str | None) -> Sequence[Path]:
+    """The compiled files that are meant: those of a folder that answer in one call, or the one of an export. Raises `MaiError` where there is none."""
     if not path.is_dir():
         return [path]
     files = [file for file in sorted(path.glob("*.onnx")) if not file.name.endswith(".step.onnx")]

@@ -9,6 +9,7 @@ from mai.spec.record import record
 
 STATEMENTS = frozenset(words.texts(words.of_kind("statement", "branch")))
 TYPES = frozenset(["LSQB", *(text.upper() for text in words.texts(words.of_kind("type")))])
+OPERAND = re.compile(r"[^\W\d][\w.]*(?:\[[^\[\]]*\])*$|\d[\w.]*$")
 
 
 @record

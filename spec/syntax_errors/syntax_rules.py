@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from mai.spec import words
 from mai.spec.syntax_errors import bracket_repairs as brackets
+from mai.spec.syntax_errors import choice_repairs as choices
 from mai.spec.syntax_errors import syntax_repairs as mend
 from mai.spec.syntax_errors.syntax_place import STATEMENTS, Place
 from mai.spec.syntax_errors.syntax_repairs import Repair
@@ -232,10 +233,10 @@ FOREIGN: list[Rule] = [
     (lambda p: p.token == "for" and bool(p.line.strip()),
      "foreign-keyword", "there are no comprehensions: layers map over leading axes by themselves", None),
     (lambda p: p.token == "if" and brackets.is_in_brackets(p) and not p.wants_value,
-     "foreign-keyword", "a choice between values is `where`", mend.choice_inside),
+     "foreign-keyword", "a choice between values is `where`", choices.choice_inside),
     (lambda p: p.token in ("if", "else") and re.search(r"=\s*\S|return\s", p.line) is not None,
-     "foreign-keyword", "a choice between values is `where`", mend.choice),
-    (_token("?"), "foreign-keyword", "a choice between values is `where`", mend.choice_by_mark),
+     "foreign-keyword", "a choice between values is `where`", choices.choice),
+    (_token("?"), "foreign-keyword", "a choice between values is `where`", choices.choice_by_mark),
 ]  # fmt: skip
 
 BLOCKS: list[Rule] = [

@@ -135,7 +135,12 @@ SLIPS = [
         "sum(y)\n  z = exp(where(flag, y, x))\n  report sum(z) as size",
     ),
 ]
-UNCLEAR = ["sum(2 * y if flag else x)", "sum(y)\n  z = exp(2 * y if flag else x)", "sum(y)\n  x1 = x\n  z = x1 %"]
+UNCLEAR = [
+    "sum(2 * y if flag else x)",
+    "sum(y)\n  z = exp(flag ? y : x)",
+    "sum(y)\n  z = exp(2 * y if flag else x)",
+    "sum(y)\n  x1 = x\n  z = x1 %",
+]
 
 
 @pytest.mark.parametrize(("wrong", "right"), SLIPS)

@@ -393,3 +393,16 @@ def test_answers_to_a_sheet_are_a_text_in_its_way(tmp_path: Path) -> None:
     model = load(tmp_path / "f.onnx", providers="cpu", threads=1)
     predict(model, tmp_path / "t.xlsx", tmp_path / "p.csv", {})
     assert (tmp_path / "p.csv").read_text().splitlines() == ["area;price;f", "0,5;1.231,5 €;0,5", "2;3 €;2"]
+
+
+def test_the_file_of_a_run_is_asked(tmp_path: Path) -> None:
+    for name, op in (("f", "Identity"), ("g", "Neg")):
+        file = build(manifest([real("x")], [], [output(name)]), [helper.make_node(op, ["x"], [name])])
+        onnx.save(file, tmp_path / f"m.{name}.onnx")
+    (tmp_path / "t.csv").write_text("x\n2\n")
+    words = ("predict", tmp_path, tmp_path / "t.csv", tmp_path / "p.csv")
+    assert f"`f` and `g` of {tmp_path} can be asked (one at a time: --export f)" in str(invoke(*words).exception)
+    assert invoke(*words, "--export", "g").exit_code == 0 and (tmp_path / "p.csv").read_text().split() == [
+        "x,g",
+        "2,-2",
+    ]

@@ -184,3 +184,8 @@ def test_codes_for_what_is_missing_are_told(code: int, is_code: bool, tmp_path: 
     (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{code if i % 9 == 5 else i % 7},{i}\n" for i in range(90)))
     notes = " ".join(summarise_tables([tmp_path / "t.csv"]).notes)
     assert (f"or a spec says `absent = {code}`" in notes) == is_code
+
+
+def test_prices_are_no_codes(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{(5, 10, 20, 30, 99)[i % 5]},{i % 7}\n" for i in range(60)))
+    assert summarise_tables([tmp_path / "t.csv"]).notes == ()

@@ -74,7 +74,7 @@ def test_new_rows_have_the_unit_of_training(tmp_path: Path) -> None:
     (tmp_path / "new.csv").write_text(SHARES)
     run = tmp_path / "run"
     invoke("train", tmp_path / "s.mai", "--out", run)
-    said = invoke("predict", run / "s.same.onnx", tmp_path / "new.csv", tmp_path / "out.csv")
+    said = invoke("predict", run, tmp_path / "new.csv", tmp_path / "out.csv")
     assert "`0.45` is read as 0.45 %, and not as a share of 1" in said.stderr
     assert "a cell that a spreadsheet shows as 45 % holds 0.45" in said.stderr
     assert Facts(low=[0], high=[1], middle=[0.5]).percents is None  # As files have it that were compiled before.

@@ -27,6 +27,7 @@ STEP = 10  # The mean step of numbers that go on with the rows.
 RANGES = {SPREADSHEET: (20_000, 60_000), SECONDS: (1e8, 4e9), MILLISECONDS: (1e11, 4e12)}  # Of dates, in each way.
 CODES = frozenset((-1, -9, -99, -999, -9_999, -99_999, -999_999))
 CODES_ABOVE = frozenset((99, 999, 9_999, 99_999, 999_999))
+ABOVE = 3  # Times the reach of the others a code lies above them.
 CODED = 0.01  # The share of the rows that have it, of which a code is more.
 FAR, NEAREST, OFTEN = (
     -99,
@@ -114,8 +115,8 @@ def code_for_missing(column: ColumnSummary) -> str | None:
 def _is_apart(code: float, others: Array, count: float) -> bool:
     """Whether a number of `count` rows is no amount as the others are: below them by more than they reach, or, beside them, far more frequent."""
     low, high = others.min(), others.max()
-    if code > 0:
-        return bool(0 < high - low < code - high)
+    if code > 0:  # 99 is a price as often as a code.
+        return bool(0 < ABOVE * (high - low) < code - high)
     if code < -1 and 0 < high - low < low - code:
         return True
     if low < 0:
