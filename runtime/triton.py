@@ -55,8 +55,12 @@ def write_repository(folder: Path, models: Sequence[Model]) -> tuple[list[str], 
     without = [model.path.name for model in models if model not in with_inputs]
     why, help = "Triton runs models with inputs", "mai compile --settings required makes inputs of settings"
     if not with_inputs:
-        raise ModelError("out-unknown", f"{why}, and {', '.join(without)} has none", help)
-    left_out = [f"{', '.join(without)} is left out: {why}; {help}"] if without else []
+        raise ModelError(
+            "out-unknown", f"{why}, and {', '.join(without)} {'has' if len(without) == 1 else 'have'} none", help
+        )
+    left_out = (
+        [f"{', '.join(without)} {'is' if len(without) == 1 else 'are'} left out: {why}; {help}"] if without else []
+    )
     notes = [note for model in with_inputs for note in _write(folder / model.path.stem, model)]
     return [model.path.stem for model in with_inputs], left_out + notes
 

@@ -1,12 +1,15 @@
-"""Numbers of a table that lie far outside of what training had, or are all far smaller."""
+"""Numbers and dates of a table that lie far outside of what training had, and numbers that are all far smaller."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.counted_dates import TrainedDates
+from mai.runtime.inputs.dates import far_dates, words_of_far
 from mai.runtime.model.manifest import Facts
 
 SMALL = 0.05  # Of the median of training: a column of smaller numbers alone is in another unit, or of another kind.
@@ -50,6 +53,25 @@ class FarNumbers:
         low, high = range_
         least = SMALL * max(low, -high)  # Of the sizes that training had; 0 or less where these reach beyond 0.
         return 0 < size < SMALL * abs(middle) and (self._count > FEW or size < least)
+
+
+class FarDates:
+    """The dates of each column of an input that lie far from those of the data, and how often each occurs."""
+
+    def __init__(self, columns: Sequence[str], trained: Sequence[TrainedDates | None]) -> None:
+        self._columns = [(name, dates, Counter[str]()) for name, dates in zip(columns, trained, strict=True)]
+
+    def add(self, columns: Sequence[Array]) -> None:
+        """Add the next rows of each column, [n, ...]."""
+        for (_, dates, counts), days in zip(self._columns, columns, strict=True):
+            if dates is not None:
+                counts.update(words_of_far(dates, days))
+
+    def notes(self) -> Iterator[str]:
+        """What is said of the columns that have such dates."""
+        for name, dates, counts in self._columns:
+            if dates is not None and counts:
+                yield far_dates(name, dates, counts)
 
 
 def _ranges(facts: Facts, count: int) -> list[tuple[float, float]]:

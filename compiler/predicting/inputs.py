@@ -16,7 +16,7 @@ from mai.compiler.data.fields import NO_LABEL, bad, check_there, group_columns
 from mai.compiler.data.rows import notes_of_percents, notes_of_zones
 from mai.compiler.data.tables.cells import Column, Role
 from mai.compiler.data.tables.files import TableFile, notes_on, read_blocks
-from mai.compiler.predicting.far_numbers import FarNumbers
+from mai.compiler.predicting.far_numbers import FarDates, FarNumbers
 from mai.compiler.predicting.texts import TextBlock, Texts, texts_of
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import few_of, is_number
@@ -76,6 +76,7 @@ class PortColumns:
             part.kinds.expected = dates
             part.start(table)
         self._far = FarNumbers(manifest.facts.get(port.name) if role == "real" else None, columns)
+        self._far_dates = FarDates(columns, dated)
         sizes = [size for size in port.shape if isinstance(size, int)]
         self.shape = tuple(sizes) if len(sizes) == len(port.shape) else None
         if self.shape is not None and len(columns) not in (1, prod(self.shape)):
@@ -96,6 +97,7 @@ class PortColumns:
                 arrays = [np.where(array == NO_LABEL, self._spare, array) for array in arrays]
             self._check_labels(arrays, first)
         self._far.add(arrays)
+        self._far_dates.add(arrays)
         values = np.stack(arrays, 1) if len(arrays) > 1 else arrays[0]
         values = values if self.shape is None else values.reshape(len(values), *self.shape)
         return values if self._form is None else as_moments(values)
@@ -126,7 +128,7 @@ class PortColumns:
         own += notes_of_percents(self._percents, {self.port.name: tuple(p.percents.example for p in self.parts)})
         if self.are_numbers:
             own.append(numbers_for_labels(self.port.name, self.names))
-        own += self._far.notes()
+        own += [*self._far.notes(), *self._far_dates.notes()]
         return (*own, *([unknown_words(self.port.name, self.unknown)] if self.unknown else []))
 
     def _takes_gaps(self, part: Column) -> bool:

@@ -13,6 +13,7 @@
 #define EXACT 16777216 /* from here on numbers of 32 bits have gaps */
 #define SPREADSHEET 25569 /* days from 1899-12-30 to 1970-01-01 */
 #define EXAMPLE 19796 /* 2024-03-14 */
+#define CALENDAR 1e7 /* more days than from 1970 to any date that is written */
 
 /* How dates are written, from the plainest form to that which says most, as a manifest calls it and in words. */
 static const struct {
@@ -155,9 +156,16 @@ static int check_date(const char *name, const trained_dates *dates, double numbe
   return refuse(name, dates, number, "is far from these", "", EXAMPLE);
 }
 
+/* The dates of a field in the data: none where it had other numbers, or where a manifest says something else of them than days. */
+static trained_dates dates_of(const json *facts) {
+  trained_dates dates = {form_of(json_member(facts, "dates")), extreme(json_member(facts, "low"), 1), extreme(json_member(facts, "high"), -1)};
+  if (!(fabs(dates.first) < CALENDAR && fabs(dates.last) < CALENDAR)) dates.form = -1;
+  return dates;
+}
+
 int check_field(const mai_model *model, const mai_port *port, const float *values, size_t count) {
   const json *facts = json_member(json_member(model->manifest, "facts"), port->name);
-  trained_dates dates = {form_of(json_member(facts, "dates")), extreme(json_member(facts, "low"), 1), extreme(json_member(facts, "high"), -1)};
+  trained_dates dates = dates_of(facts);
   int may_lack = json_number(facts, "gaps", 0) != 0 || json_number(entry_of(model, port->name), "gaps", 1) != 0;
   for (size_t i = 0; facts && i < count; i++) {
     if (isnan(values[i]) && !may_lack) return fail("`%s` is missing (NaN), and this file has nothing for that", port->name);

@@ -23,10 +23,8 @@ Message = Mapping[str, object]  # `role` and `content`, and what else a template
 DEFAULT, WITH_TOOLS = "default", "tool_use"  # Names of templates, where there are several.
 OF_CONVERSATIONS = frozenset({"messages", "tools"})
 UNAVAILABLE = "chat-unavailable"
-ALWAYS_READ = (
-    "user",
-    "assistant",
-)  # Roles that every template knows; of an assistant it may leave out what was thought.
+# Roles that every template knows; of an assistant it may leave out what was thought.
+ALWAYS_READ = ("user", "assistant")
 
 
 class Arguments(dict[str, object]):
@@ -56,13 +54,8 @@ def _with_table(call: Any) -> Any:
     try:
         text = call["function"]["arguments"]
         table = json.loads(text)
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        RecursionError,
-    ):  # None of OpenAI's shape, or no JSON: the template may read it.
-        return call
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return call  # None of OpenAI's shape, or no JSON: the template may read it.
     if not isinstance(table, dict):
         return call
     return {**call, "function": {**call["function"], "arguments": Arguments(str(text), table)}}
@@ -83,8 +76,8 @@ def render(chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | N
     _check(messages, "a message", "role")
     _check(tools or (), "a tool")
     variables = {**chat.words, "add_generation_prompt": True, "documents": None, **more}
-    data: dict[str, object] = _plain({**variables, "messages": list(messages), "tools": list(tools) if tools else None})
     with _failures_told():
+        data = _plain({**variables, "messages": list(messages), "tools": list(tools) if tools else None})
         return _compiled(_chosen(chat, bool(tools))).render(**data)
 
 
@@ -92,8 +85,6 @@ def render_whole(
     chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | None = None, /, **more: object
 ) -> str:
     """The same, where the template leaves out none of it: no variable, no tools, and no message, as one of a role that it does not know.
-
-    Messages of other roles than the two of every template are written again, each with a mark, and the marks are sought in what comes.
 
     Raises:
         ModelError: as `render` does; `chat-unavailable`: a message or the tools would be left out; `input-unknown`: a variable.
@@ -104,21 +95,33 @@ def render_whole(
         raise ModelError(
             UNAVAILABLE, "the chat template reads no tools: the model would not know of them", "leave them out"
         )
+    lost = _left_out(chat, messages, tools, **more)
+    if lost is not None:
+        role = str(messages[lost - 1]["role"])[:60]
+        raise ModelError(UNAVAILABLE, f"the chat template leaves out message {lost}, of the role `{role}`")
+    return text
+
+
+def _left_out(
+    chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | None = None, /, **more: object
+) -> int | None:
+    """The number, from 1, of the first message that a template leaves out; None where none is known to be.
+
+    In the place of what messages of other roles than the two of every template say stand marks, which are sought in what comes.
+    """
     marks = {
-        i: f"48151623{i:04}"
-        for i, message in enumerate(messages)
+        number: f"48151623{number:04}"
+        for number, message in enumerate(messages, 1)
         if message["role"] not in ALWAYS_READ and isinstance(message.get("content"), str)
     }
-    marked = [{**m, "content": f"{m['content']} {marks[i]}"} if i in marks else m for i, m in enumerate(messages)]
+    if not marks:
+        return None
+    marked = [{**m, "content": marks[i]} if i in marks else m for i, m in enumerate(messages, 1)]
     try:
-        seen = render(chat, marked, tools, **more) if marks else text
+        text = render(chat, marked, tools, **more)
     except ModelError:  # It reads what a message says, and refuses another text.
-        return text
-    for i, mark in marks.items():
-        if mark not in seen:
-            role = str(messages[i]["role"])[:60]
-            raise ModelError(UNAVAILABLE, f"the chat template leaves out message {i + 1}, of the role `{role}`")
-    return text
+        return None
+    return next((number for number, mark in marks.items() if mark not in text), None)
 
 
 def message_left_out(chat: Chat, roles: Sequence[str]) -> int | None:
@@ -128,21 +131,8 @@ def message_left_out(chat: Chat, roles: Sequence[str]) -> int | None:
 
 @lru_cache(maxsize=4096)
 def _message_left_out(source: str, words: tuple[tuple[str, str], ...], roles: tuple[str, ...]) -> int | None:
-    """The same, by messages of nothing but marks."""
-    marks = [f"48151623{i:04}" for i in range(len(roles))]
-    messages = [{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)]
-    try:
-        text = render(Chat(templates={DEFAULT: source}, words=dict(words)), messages, add_generation_prompt=False)
-    except ModelError:  # It reads what a message says.
-        return None
-    return next(
-        (
-            i
-            for i, (role, mark) in enumerate(zip(roles, marks, strict=True), 1)
-            if role not in ALWAYS_READ and mark not in text
-        ),
-        None,
-    )
+    chat = Chat(templates={DEFAULT: source}, words=dict(words))
+    return _left_out(chat, [{"role": role, "content": "-"} for role in roles], add_generation_prompt=False)
 
 
 def check_template(source: str) -> None:

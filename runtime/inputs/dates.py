@@ -17,7 +17,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import is_missing, is_number
 from mai.runtime.inputs.counted_dates import EPOCH, EXAMPLES, IN_WORDS, TrainedDates, refusal_of
-from mai.runtime.inputs.labels import words_with_counts
+from mai.runtime.inputs.labels import levels_of_mai, words_with_counts
 from mai.runtime.model.manifest import DateForm, DateOrder, Facts, Manifest, Port
 
 # What is read, and what ISO 8601 writes for it: 14.03.2024 has its day before its month wherever it is written.
@@ -66,11 +66,15 @@ def form_of(facts: Facts) -> DateForm | None:
     return None if not forms or None in forms else max((f for f in forms if f), key=get_args(DateForm).index)
 
 
+class Moments(np.ndarray[Any, np.dtype[np.datetime64]]):
+    """Numpy's dates that were days: what is to be said of them has been said."""
+
+
 def as_days(port: Port, dates: TrainedDates, value: Any, far: Counter[str] | None = None) -> Any:
     """Dates, or nested lists or arrays of them, as days since 1970-01-01; numbers as they are, where they may be such days.
 
     A date is a text, or of Python's `datetime`, of numpy or of pandas. NaT is NaN, and so is None where the file has an answer for a gap.
-    Numpy's dates have no offset: they are in UTC where those of the data are. Others that lie far from those of the data, as 9999-12-31,
+    Numpy's dates have no offset: they are in UTC where those of the data are. Dates that lie far from those of the data, as 9999-12-31,
     are counted in `far`; where nobody asks for them, a warning tells them.
 
     Raises:
@@ -85,25 +89,37 @@ def as_days(port: Port, dates: TrainedDates, value: Any, far: Counter[str] | Non
     except ValueError:  # Rows of different lengths, which are refused where shapes are.
         return value
     if array.dtype.kind == "M":
-        return _days_of(array)
+        days = _days_of(array)
+        if not isinstance(value, Moments):
+            _count_far(port, dates, days, far)
+        return days
     if array.dtype.kind not in "OUT":
         _check_near(port, dates, array)
         return value
     if isinstance(value, (list, tuple)):
         array = np.array(value, object)  # Numpy makes texts of the numbers among texts.
-    words = array.reshape(-1).tolist()
-    days = np.array([_day(port, dates, each) for each in words], np.float64)
+    days = np.array([_day(port, dates, each) for each in array.reshape(-1).tolist()], np.float64)
+    _count_far(port, dates, days, far)
+    return days.reshape(array.shape)
+
+
+def _count_far(port: Port, dates: TrainedDates, days: Array, far: Counter[str] | None) -> None:
+    """Count the days, [...], that lie far from those of the data; where nobody asks for them, a warning tells them."""
     counts = Counter[str]() if far is None else far
-    counts.update(str(words[place]) for place in np.flatnonzero(dates.are_far(days)))
+    counts.update(words_of_far(dates, days))
     if far is None:
         warn_of_far(port, dates, counts)
-    return days.reshape(array.shape)
+
+
+def words_of_far(dates: TrainedDates, days: Array) -> list[str]:
+    """The days, [...], that lie far from those of the data, as dates."""
+    return [nearest_date(each, dates.form) for each in days[dates.are_far(days)].tolist()]
 
 
 def warn_of_far(port: Port, dates: TrainedDates, counts: Mapping[str, int]) -> None:
     """A warning that names the dates of an input that lie far from those of the data; none where there are none."""
     if counts:
-        warnings.warn(far_dates(port.name, dates, counts), stacklevel=3)
+        warnings.warn(far_dates(port.name, dates, counts), stacklevel=levels_of_mai())
 
 
 def far_dates(name: str, dates: TrainedDates, counts: Mapping[str, int]) -> str:
@@ -113,7 +129,7 @@ def far_dates(name: str, dates: TrainedDates, counts: Mapping[str, int]) -> str:
 
 
 def as_moments(days: Any) -> Array:
-    """Days since 1970-01-01, [...], as numpy's dates: a call takes these as they are, however far from those of the data.
+    """Days since 1970-01-01, [...], as numpy's dates: a call takes these without a word, however far from those of the data.
 
     NaN is NaT. What is in no calendar, infinite or no number, stays as it is.
     """
@@ -121,7 +137,7 @@ def as_moments(days: Any) -> Array:
         return np.asarray(days)
     days = np.asarray(days, np.float64)
     microseconds = np.round(np.nan_to_num(days) * A_DAY).astype(np.int64).astype("datetime64[us]")
-    return np.where(np.isnan(days), np.datetime64("NaT"), microseconds)
+    return np.where(np.isnan(days), np.datetime64("NaT"), microseconds).view(Moments)
 
 
 def is_date(text: str, order: DateOrder | None) -> bool:

@@ -120,10 +120,10 @@ def as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[str
 def warn_of_unknown(port: Port, counts: Mapping[str, int]) -> None:
     """A warning that names the words of an input that training never saw; none where there are none."""
     if counts:
-        warnings.warn(unknown_words(port.name, counts), stacklevel=_levels_of_mai())
+        warnings.warn(unknown_words(port.name, counts), stacklevel=levels_of_mai())
 
 
-def _levels_of_mai() -> int:
+def levels_of_mai() -> int:
     """How many of the calls that lead to whoever asks are mai's own: a warning points at the line that called it."""
     frame, levels = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == PACKAGE:
@@ -161,12 +161,10 @@ def label_place(names: Sequence[str], word: str) -> int | None:
     """The number of the label that a word names; None where it names none. An accent may be a character of its own, as macOS writes it."""
     if word in names:
         return names.index(word)
+    if word.isascii():
+        return None
     composed = normalize("NFC", word)
-    return (
-        None
-        if word.isascii()
-        else next((i for i, name in enumerate(names) if normalize("NFC", name) == composed), None)
-    )
+    return next((place for place, name in enumerate(names) if normalize("NFC", name) == composed), None)
 
 
 def _holds_others(array: Array) -> bool:
@@ -207,7 +205,8 @@ def _label(port: Port, names: Sequence[str], name: str, unknown: Counter[str]) -
         return place
     spare = spare_label(port, names)
     if spare is not None:
-        unknown.update([name] * (name.lower() not in LACKING))
+        if name.lower() not in LACKING:
+            unknown[name] += 1
         return spare
     if not names:
         raise ModelError("input-dtype", f"`{port.name}` takes numbers: this file has no names of its labels")

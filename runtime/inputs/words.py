@@ -27,6 +27,7 @@ def as_numbers(
     if dates is not None:
         return as_days(port, dates, value)
     value = truths_as_labels(port, names, value)
-    if port.kind == "input" and len(port.shape) == 1 and (tokenizer is not None or not names):
+    takes_tokens = port.kind == "input" and port.dtype == "int64" and len(port.shape) == 1
+    if takes_tokens and (tokenizer is not None or not names):
         return as_tokens(port, value, tokenizer, special_tokens=special_tokens)
     return as_labels(port, names, value) if port.classes else value

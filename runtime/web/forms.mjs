@@ -21,8 +21,8 @@ function isCell(port, manifest) {
 /** The control of one input, which reads a batch of one example. */
 export function cell(port, manifest, form) {
   if (port.classes) return menu(port, manifest, form);
-  const known = manifest.facts?.[port.name];
-  const facts = known && { ...known, gaps: port.gaps ?? known.gaps };
+  const inData = manifest.facts?.[port.name];
+  const facts = inData && { ...inData, gaps: port.gaps ?? inData.gaps };
   if (!port.shape.length) {
     const read = facts ? number(port.name, facts, 0, form) : plain(port, form);
     return () => [read()];

@@ -31,6 +31,7 @@ const A_DAY = 86_400_000; // milliseconds
 const WRITTEN = [
   [/^(\d{4})\/(\d{2})\/(\d{2})\b/, "$1-$2-$3"],
   [/^(\d{1,2})\.(\d{1,2})\.(\d{4})\b/, "$3-$2-$1"],
+  [/^(\d{4}-\d{1,2}-\d{1,2})[ T](\d:)/, "$1T0$2"],
   [/([T ]\d\d)(\d\d)(?=[Z+-]|$)/, "$1:$2"],
   [/([T ]\d\d)(\d\d)(\d\d)(?=[.,Z+-]|$)/, "$1:$2:$3"],
   [/(:\d\d),(?=\d)/, "$1."],
@@ -349,6 +350,7 @@ export class Model {
   _tensor(port, value) {
     let rows = value;
     if (port.name === this.manifest.text?.prompt) rows = this._sideBySide(value);
+    else if (typeof value === "string" && port.shape.length && port.dtype === "float32") throw new ModelError(`\`${port.name}\` takes numbers, this is a text`);
     else if (typeof value === "string" && port.shape.length) rows = this._tokenized(value);
     else if (this._areTexts(port, value)) rows = this._rowsOfTexts(port, value);
     if (port.minimum === NOTHING && port.shape.length === 1 && port.kind === "input") rows = padded(rows);
@@ -379,7 +381,7 @@ export class Model {
 
   /** Whether a value is several texts, and no names of labels. */
   _areTexts(port, value) {
-    const takesThem = port.shape.length === 1 && (this.manifest.tokenizer || !labelsOf(this.manifest, port).length);
+    const takesThem = port.dtype === "int64" && port.shape.length === 1 && (this.manifest.tokenizer || !labelsOf(this.manifest, port).length);
     return takesThem && Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === "string");
   }
 
@@ -655,6 +657,7 @@ class Conversation {
     if (!model.tokenizer) throw new ModelError(PIECES);
     if (!model.turn) throw new ModelError(`to talk, ${model._howToLoad()}`);
     model._checkNames(values);
+    checkVariables(chat, variables);
     Object.assign(this, { model, tools, stops, count, variables, values, chat, turns: null });
     this.system = system === undefined ? [] : [{ role: "system", content: system }];
     this.reset();
@@ -686,14 +689,24 @@ class Conversation {
     const text = this._rendered(messages, tools);
     if (tools?.length && this._rendered(messages, null) === text)
       throw new ModelError("the chat template reads no tools: the model would not know of them");
-    const isSure = ({ role, content }) => ALWAYS_READ.includes(role) || typeof content !== "string";
-    const markOf = (at) => `48151623${at}`;
-    if (messages.every(isSure)) return text;
-    const marked = messages.map((each, at) => (isSure(each) ? each : { ...each, content: `${each.content} ${markOf(at)}` }));
-    const seen = this._rendered(marked, tools);
-    const lost = messages.findIndex((each, at) => !isSure(each) && !seen.includes(markOf(at)));
+    const lost = this._leftOut();
     if (lost >= 0) throw new ModelError(`the chat template leaves out message ${lost + 1}, of the role \`${messages[lost].role}\``);
     return text;
+  }
+
+  /** The place of the first message that the template leaves out; -1 where none is known to be. In the place of what messages of other roles
+   *  than the two of every template say stand marks, which are sought in what comes. */
+  _leftOut() {
+    const isSure = ({ role, content }) => ALWAYS_READ.includes(role) || typeof content !== "string";
+    const markOf = (at) => `48151623${String(at).padStart(4, "0")}`;
+    const marked = this.messages.map((each, at) => (isSure(each) ? each : { ...each, content: markOf(at) }));
+    if (marked.every(isSure)) return -1;
+    try {
+      const text = this._rendered(marked, this.tools);
+      return marked.findIndex((each, at) => !isSure(each) && !text.includes(markOf(at)));
+    } catch {
+      return -1; // It reads what a message says, and refuses another text.
+    }
   }
 
   /** What the template makes of messages. */
@@ -745,6 +758,15 @@ class Conversation {
     }
     const rest = decoder.rest();
     if (rest) yield rest;
+  }
+}
+
+/** A variable that no template of a file names would change nothing, without a word. */
+function checkVariables({ templates }, variables) {
+  const words = new Set(Object.values(templates).join("\n").match(/[\p{L}_][\p{L}\p{N}_]*/gu));
+  for (const name of Object.keys(variables)) {
+    if (["messages", "tools"].includes(name)) throw new ModelError(`\`${name}\` of a chat template is what a conversation has itself`);
+    if (!words.has(name)) throw new ModelError(`the chat template reads no variable \`${name}\``);
   }
 }
 

@@ -131,6 +131,11 @@ def test_what_a_template_reads_is_the_same_text(name: str) -> None:
     assert render_whole(chat, [SYSTEM, *SAID]) == render(chat, [SYSTEM, *SAID])
 
 
+def test_what_a_template_cuts_is_not_left_out() -> None:
+    chat = Chat(templates={"default": "{% for m in messages %}{{ m.content[:12] }};{% endfor %}"})
+    assert render_whole(chat, [{"role": "system", "content": "a" * 20}, *SAID[:1]]).startswith("a" * 12 + ";")
+
+
 def test_without_a_word_for_the_beginning_of_an_answer() -> None:
     """A text for training ends behind the answer; a template that never begins one is none the worse."""
     chat = Chat(templates={"default": TEMPLATES["mistral"]}, words=WORDS)

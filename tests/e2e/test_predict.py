@@ -358,6 +358,15 @@ def test_rows_far_from_what_training_had_are_noted(rows: str, notes: tuple[str, 
     assert predict(model, tmp_path / "t.csv", tmp_path / "p.csv", {}).notes == notes
 
 
+def test_dates_far_from_those_of_training_are_noted(tmp_path: Path) -> None:
+    facts = Facts(low=[10957], high=[19844], middle=[15000], dates=["day"])
+    described = manifest([real("x")], [], [output("f")]).model_copy(update={"facts": {"x": facts}})
+    onnx.save(build(described, [helper.make_node("Identity", ["x"], ["f"])]), tmp_path / "f.onnx")
+    (tmp_path / "t.csv").write_text("x\n2024-01-01\n31.12.9999\n2024-01-02\n31.12.9999\n")
+    notes = predict(load(tmp_path / "f.onnx", providers="cpu"), tmp_path / "t.csv", tmp_path / "p.csv", {}).notes
+    assert notes[-1] == "`x`: far from the dates of the data, 2000-01-01 to 2024-05-01: `9999-12-31` 2 times"
+
+
 def test_a_column_in_which_all_rows_are_far_is_noted_once() -> None:
     far = FarNumbers(Facts(low=[1990], high=[2019], middle=[2002]), ["year"])
     far.add([np.array([24, 25])])

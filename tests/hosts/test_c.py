@@ -345,6 +345,14 @@ def test_a_field_of_the_data(
     assert str(refused.value) == wanted.value.message + (f" ({help})" if help else "")
 
 
+@pytest.mark.parametrize("bounds", [{}, {"low": [], "high": []}, {"low": [1e300], "high": [1e301]}, {"low": ["a"]}])
+def test_dates_that_a_manifest_does_not_bound(host: Host, files: Path, bounds: dict[str, object]) -> None:
+    """Another program's file: its numbers are taken as they are."""
+    facts = {"x": {"dates": ["day"], **bounds}}
+    path = with_manifest(files / "flow.far.onnx", "unbounded", lambda whole: whole.update(facts=facts))
+    host.give(host.call(host.load(path)), "x", np.array([[20240501]], np.float32))
+
+
 def with_port(path: Path, stem: str, **changes: object) -> Path:
     """A file whose manifest says something else of its port `label`."""
     return with_manifest(

@@ -52,10 +52,23 @@ def test_a_conversation(
         {**calls[0], "chat": {"options": o, "says": SAYS, "template": plain}}
         for o in ({"count": 2, "system": "be brief"}, {"count": 2, "tools": TOOLS}, {"count": 2, "tools": []})
     ]
+    cut = "{% for m in messages %}{{ m.content[:12] }}{% endfor %}{% if thinks is false %}-{% endif %}"
+    refused += [
+        {
+            **calls[0],
+            "chat": {"options": {"count": 2, "system": "a" * 20, "variables": o}, "says": SAYS, "template": cut},
+        }
+        for o in ({"thinks": False}, {"think": False}, {"messages": []})
+    ]
     watched = [{**calls[0], "chat": {"says": SAYS[0]}, "watch": {"abort": abort}} for abort in (None, 0)]
-    *answered, no_system, no_tools, none, whole_way, never = javascript([*calls, *refused, *watched])
+    *answered, no_system, no_tools, none, short, no_variable, own, whole_way, never = javascript(
+        [*calls, *refused, *watched]
+    )
     assert no_system == {"error": "the chat template leaves out message 1, of the role `system`", "known": True}
     assert "reads no tools" in no_tools["error"] and len(none["answers"]) == len(SAYS)
+    assert short["prompts"][0].startswith("a" * 12 + SAYS[0][:12]) and short["prompts"][0].endswith("-")
+    assert no_variable["error"] == "the chat template reads no variable `think`"
+    assert own["error"] == "`messages` of a chat template is what a conversation has itself"
     assert (whole_way["ended"], whole_way["messages"]) == (None, 2)
     assert (never["ended"], never["messages"]) == ("AbortError", 0)
     for option, reply in zip(options, answered, strict=True):

@@ -14,6 +14,7 @@ from typing import Any, get_args
 import numpy as np
 import onnx
 import pytest
+from onnx import helper
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Drawing, FewBits, Trained
@@ -27,6 +28,7 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Facts
+from tests.support.cases.small_files import build, manifest, output, real
 from tests.support.hosts import LIBRARY, PIECES, TEXT
 from tests.support.models.tokenizers import word_tokenizer
 
@@ -471,7 +473,7 @@ export g(when: []) -> [] { return when }
     file = str(compiled(program(text), "g", tmp_path, facts=facts))
     values = (
         "2024-05-01",
-        ["1.5.2024 12:00", "2024/05/01", "2024-05-01T1800", "2024-05-01 060000,0"],
+        ["1.5.2024 12:00", "2024/05/01", "2024-05-01T1800", "2024-05-01 060000,0", "1.5.2024 6:00"],
         [19844],
         "0001-01-01",
     )
@@ -493,7 +495,7 @@ export g(when: []) -> [] { return when }
         assert each["error"] == f"{said.value.message}: {said.value.help}"
     assert [arrays(each)["g"].tolist() for each in answers] == [
         [19844],
-        [19844.5, 19844, 19844.75, 19844.25],
+        [19844.5, 19844, 19844.75, 19844.25, 19844.25],
         [19844],
         [-719162],
     ]
@@ -503,6 +505,17 @@ export g(when: []) -> [] { return when }
         assert "times here have no offset from UTC, as in the data, and this has one" in each["error"]
 
 
+def test_a_vector_of_dates(javascript: JavaScript, tmp_path: Path) -> None:
+    """One example is a list of texts, which are no tokens."""
+    facts = {"x": Facts(low=[19000] * 2, high=[20000] * 2, middle=[19500] * 2, dates=["day"] * 2)}
+    described = manifest([real("x", 2)], [], [output("f", 2)]).model_copy(update={"facts": facts})
+    file = tmp_path / "f.onnx"
+    file.write_bytes(build(described, [helper.make_node("Identity", ["x"], ["f"])]).SerializeToString())
+    dates = ["2024-05-01", "2024-05-02"]
+    for answer in javascript([{"file": str(file), "values": {"x": x}} for x in (dates, [dates])]):
+        assert arrays(answer)["f"].tolist() == load(file)(x=dates).tolist() == [[19844, 19845]]
+
+
 REFUSED = [
     ({"stepz": 3}, "there is no input or setting `stepz`; it takes x, y, seed, scale"),
     ({"batch": 3}, "there is no input or setting `batch`; the batch is as long as `x`, which has a value for each example"),
@@ -510,7 +523,7 @@ REFUSED = [
     ({}, "the input `x` is missing; it takes x, y, seed, scale"),
     ({"x": [[1, None]]}, "`x` is a number, this is null"),
     ({"x": [["a", 1]]}, '`x` is a number, this is "a"'),
-    ({"x": "1, 2"}, "this is a text, but the file has no tokenizer"),
+    ({"x": "1, 2"}, "`x` takes numbers, this is a text"),
     ({"x": [1, 2], "scale": "a"}, '`scale` is a number, this is "a"'),
     ({"x": [[1, 2], [1, 2]], "y": [[1], [2], [3]]}, "the batch is 2 in `x` and 3 in `y`"),
     ({"x": [[1, 2, 3]]}, "`x` is [batch, 2], this is [1, 3]"),

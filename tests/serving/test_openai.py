@@ -94,10 +94,10 @@ def test_a_stream_of_several_answers(service: Client) -> None:
     *events, used, done = service.post(
         COMPLETIONS, {**asked, "stream": True, "stream_options": {"include_usage": True}}
     ).events
-    told = [json.loads(event)["choices"][0] for event in events]
+    sent = [json.loads(event)["choices"][0] for event in events]
     assert done == "[DONE]" and json.loads(used)["usage"]["completion_tokens"] == 36
     for choice in choices:
-        piece, ending = (each for each in told if each["index"] == choice["index"])
+        piece, ending = (each for each in sent if each["index"] == choice["index"])
         assert {**piece, "finish_reason": ending["finish_reason"]} == choice
 
 
@@ -223,7 +223,11 @@ def test_answers_in_the_form_that_the_file_was_compiled_for() -> None:
     named = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": noted}}
     other = {"type": "json_schema", "json_schema": {"name": "answer", "schema": {**schema, "required": []}}}
     assert is_form_of(text, named) and is_form_of(text, {"type": "json_object"})
-    assert not any(is_form_of(text, form) for form in (other, "json", {"type": "json_schema"}, None))
+    deep: dict[str, Any] = {}
+    for _ in range(100_000):
+        deep = {"items": deep}
+    others = (other, {**other, "json_schema": {"schema": deep}}, "json", {"type": "json_schema"}, None)
+    assert not any(is_form_of(text, form) for form in others)
     assert not is_form_of(text.model_copy(update={"answers": None}), named)
 
 

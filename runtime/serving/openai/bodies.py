@@ -131,7 +131,10 @@ def is_form_of(text: Text, form: object) -> bool:
     wanted = form.get("json_schema")
     if form.get("type") != "json_schema" or not isinstance(wanted, dict):
         return False
-    return bool(_bare(wanted.get("schema")) == _bare(text.answers))
+    try:
+        return bool(_bare(wanted.get("schema")) == _bare(text.answers))
+    except RecursionError:  # Deeper than any that a file was compiled for.
+        return False
 
 
 def _bare(schema: Any) -> Any:

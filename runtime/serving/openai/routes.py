@@ -189,7 +189,7 @@ async def _answered(wanted: list[Wanted], body: Asked, options: Options, metrics
     ]
     used = usage(sum(len(w.prompt) for w in wanted), sum(answer.tokens for answer, _ in answers))
     if body.stream:
-        return respond_by_events(_told(wanted[0], body, form, head, zip(choices, answers, strict=True), used))
+        return respond_by_events(_events(wanted[0], body, form, head, zip(choices, answers, strict=True), used))
     return JSONResponse({**head, "object": form.kind, "choices": choices, "usage": used} | _seed(wanted[0]))
 
 
@@ -248,7 +248,7 @@ async def _stream(
     return respond_by_events(contents())
 
 
-async def _told(
+async def _events(
     wanted: Wanted, body: Asked, form: Form, head: Mapping[str, object],
     answers: Iterable[tuple[Choice, tuple[Answer, str]]], used: Mapping[str, int],
 ) -> AsyncIterator[str]:  # fmt: skip

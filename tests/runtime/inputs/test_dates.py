@@ -160,13 +160,16 @@ def test_a_date_far_from_those_of_the_data_is_told(opened: Callable[..., Model])
     ways: list[Callable[[], Any]] = [
         lambda: model(when="9999-12-31"),
         lambda: model(when=["2024-05-01", date(9999, 12, 31)]),
+        lambda: model(when=np.array(["2024-05-01", "9999-12-31"], "M8[D]")),
+        lambda: model(when=pd.Series([datetime(2024, 5, 1), datetime(9999, 12, 31)], dtype="datetime64[s]")),
         lambda: dates_to_numbers(model.inputs["when"], trained, "[9999-12-31, 2024-05-01]"),
     ]
     for ask in ways:
         with pytest.warns(
             UserWarning, match=r"^`when`: far from the dates of the data, 2000-01-01 to 2024-05-01: `9999-12-31`$"
-        ):
+        ) as warned:
             ask()
+        assert [each.filename for each in warned] == [__file__]  # The line that called, and none of mai's.
 
 
 def test_what_is_missing_is_nan(opened: Callable[..., Model]) -> None:

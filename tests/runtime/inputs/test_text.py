@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from onnx import helper
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
@@ -24,6 +25,7 @@ from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.text.prompts import Prompt, format_result
 from mai.runtime.text.several import several_turns
 from mai.runtime.text.tokenizer import Bytes, Pieces, Tokenizer, tokenizer_of
+from tests.support.cases.small_files import Write, build, manifest, output, real
 from tests.support.command import run_command
 
 CORPUS = "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end of the text is the end. " * 5
@@ -225,6 +227,15 @@ def test_several_answers_beside_another_text(tmp_path: Path) -> None:
         model.stream("The end", beside=["red", "sea"])
     with pytest.raises(ModelError, match="the input `prompt` is missing"):
         model(prompt=None, beside="red")
+
+
+def test_a_text_is_no_numbers(write: Write) -> None:
+    """Nor are its tokens, in a file that has a tokenizer."""
+    described = manifest([real("x", "P")], [], [output("f", "P")]).model_copy(update={"tokenizer": "bytes"})
+    model = load(write(build(described, [helper.make_node("Identity", ["x"], ["f"])])), providers="cpu")
+    for text in ("ab", ["ab"]):
+        with pytest.raises(ModelError, match="`x` is float32, this is a text: `ab`"):
+            model(x=text)
 
 
 def test_a_file_without_a_tokenizer_says_so(tmp_path: Path) -> None:
