@@ -27,7 +27,7 @@ const LEAST = [1, 24]; // The lowest onnxruntime that computes every file right:
 // Providers that have given wrong numbers in silence: a file is verified there before it answers.
 const DOUBTED = ["webgpu", "webnn", "webgl"];
 const A_DAY = 86_400_000; // milliseconds
-// How dates are written that are read, and as what.
+// How dates are written that are read, and as what ISO 8601 writes for them.
 const WRITTEN = [
   [/^(\d{4})\/(\d{2})\/(\d{2})\b/, "$1-$2-$3"],
   [/^(\d{1,2})\.(\d{1,2})\.(\d{4})\b/, "$3-$2-$1"],
@@ -35,7 +35,20 @@ const WRITTEN = [
   [/([T ]\d\d)(\d\d)(?=[Z+-]|$)/, "$1:$2"],
   [/([T ]\d\d)(\d\d)(\d\d)(?=[.,Z+-]|$)/, "$1:$2:$3"],
   [/(:\d\d),(?=\d)/, "$1."],
+  [/^(\d{4}-\d{1,2}-\d{1,2})[ T](\d\d)(:\d\d(?::\d\d(?:\.\d+)?)?) ?([ap])\.?m\.?$/i, ofTwelveHours],
 ];
+const MONTHS = /^(?:(jan(?:uary)?)|(feb(?:ruary)?)|(mar(?:ch)?)|(apr(?:il)?)|(may)|(june?)|(july?)|(aug(?:ust)?)|(sept?(?:ember)?)|(oct(?:ober)?)|(nov(?:ember)?)|(dec(?:ember)?))$/i;
+// Dates with the name of their month.
+const WITH_NAMES = [
+  [/^(\d{1,2})[-. ]{1,2}([A-Za-z]{3,9})[-., ]{1,2}(\d{4}|\d\d)\b/, (text, day, name, year) => ofNamedMonth(text, year, name, day)],
+  [/^([A-Za-z]{3,9})[. ]{1,2}(\d{1,2}),? (\d{4})\b/, (text, name, day, year) => ofNamedMonth(text, year, name, day)],
+  [/^(\d{4})-([A-Za-z]{3,9})-(\d{1,2})\b/, (text, year, name, day) => ofNamedMonth(text, year, name, day)],
+];
+// Dates in numbers alone, where the data said which of day and month is first.
+const ORDERED = {
+  day_first: [/^(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d\d)\b/, (_, day, sign, month, year) => `${wholeYear(year)}-${month}-${day}`],
+  month_first: [/^(\d{1,2})([/-])(\d{1,2})\2(\d{4}|\d\d)\b/, (_, month, sign, day, year) => `${wholeYear(year)}-${month}-${day}`],
+};
 const MOMENT = /^(\d{4}-\d{1,2}-\d{1,2})(?:([T ]\d{2}(?::\d{2}(?::\d{2}(?:\.\d+)?)?)?)(Z|[+-]\d{2}(?::?\d{2})?)?)?$/;
 const DATES = {
   day: { what: "a date", example: "2024-03-14, or 14.03.2024" },
@@ -411,9 +424,10 @@ export class Model {
 
   /** The days of a date; a number in its place is a day since 1970-01-01, near those of the data. */
   _days(port, form, value) {
-    const [first, last] = [Math.min(...this.manifest.facts[port.name].low), Math.max(...this.manifest.facts[port.name].high)];
+    const { low, high, order } = this.manifest.facts[port.name];
+    const [first, last] = [Math.min(...low), Math.max(...high)];
     if (typeof value === "string" || value instanceof Date) {
-      const days = daysOf(port, form, value);
+      const days = daysOf(port, form, order, value);
       if (Math.max(first - days, days - last) > last - first + FAR)
         console.warn(`\`${port.name}\`: far from the dates of the data, ${written(first, "day")} to ${written(last, "day")}: \`${value}\``);
       return days;
@@ -814,9 +828,9 @@ export function dateFormOf({ facts }, { name, kind }) {
   return forms.length && forms.every(Boolean) ? ["utc", "time", "day"].find((form) => forms.includes(form)) : null;
 }
 
-/** A date, as text or as a `Date`, which is in UTC, as days since 1970-01-01. */
-function daysOf(port, form, value) {
-  const [iso, offset] = value instanceof Date ? [isoOf(value), form === "utc" ? "Z" : undefined] : isoParts(value);
+/** A date, as text or as a `Date`, which is in UTC, as days since 1970-01-01; `order` says whether day or month is first in numbers. */
+function daysOf(port, form, order, value) {
+  const [iso, offset] = value instanceof Date ? [isoOf(value), form === "utc" ? "Z" : undefined] : isoParts(value, order);
   const { what, example } = DATES[form];
   const milliseconds = iso && millisecondsOf(iso);
   if (!Number.isFinite(milliseconds)) throw new ModelError(`\`${port.name}\` is ${what}, this is \`${value}\`: write it as ${example}`);
@@ -859,10 +873,29 @@ function written(days, form) {
 const isoOf = (date) => (Number.isNaN(date.getTime()) ? undefined : date.toISOString().slice(0, -1));
 
 /** A text in one of the forms that tables have dates in, as that of ISO 8601, and its offset; nothing for a text that is none. */
-function isoParts(text) {
-  const iso = WRITTEN.reduce((changed, [form, instead]) => changed.replace(form, instead), text.trim());
+function isoParts(text, order) {
+  const forms = [...WITH_NAMES, ...(order ? [ORDERED[order]] : []), ...WRITTEN];
+  const iso = forms.reduce((changed, [form, instead]) => changed.replace(form, instead), text.trim());
   const [, day, time = "", offset] = iso.match(MOMENT) ?? [];
   return [day && day + time, offset];
+}
+
+/** A date with the English name of its month, whole or of three letters; as it is written where that is none. */
+function ofNamedMonth(text, year, name, day) {
+  const month = name.match(MONTHS)?.findIndex((part, index) => index && part);
+  return month ? `${wholeYear(year)}-${month}-${day}` : text;
+}
+
+/** Years of two digits are 1969 to 2068, as in POSIX. */
+function wholeYear(year) {
+  return year.length === 4 ? year : (year >= "69" ? "19" : "20") + year;
+}
+
+/** A moment by a clock of twelve hours; as it is written where that has no such hour. */
+function ofTwelveHours(text, day, hour, rest, half) {
+  const isLate = half.toLowerCase() === "p";
+  if (hour > 12 || (isLate && hour === "00")) return text;
+  return `${day}T${String((hour % 12) + (isLate ? 12 : 0)).padStart(2, "0")}${rest}`;
 }
 
 /** The milliseconds since 1970 of a moment in the form of ISO 8601; NaN for one that no calendar has, the 30th of February. */

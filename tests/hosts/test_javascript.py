@@ -27,7 +27,7 @@ from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.arrays import Array
-from mai.runtime.model.manifest import Facts
+from mai.runtime.model.manifest import DateOrder, Facts
 from tests.support.cases.small_files import build, manifest, output, real
 from tests.support.hosts import LIBRARY, PIECES, TEXT
 from tests.support.models.tokenizers import word_tokenizer
@@ -503,6 +503,30 @@ export g(when: []) -> [] { return when }
     assert "is a date with its time, this is `2024-05-01Z`" in bare["error"]
     for each in (offset, zero):
         assert "times here have no offset from UTC, as in the data, and this has one" in each["error"]
+
+
+ORDERED_DATES = {
+    "day_first": ("03/04/2024", "3-4-24", "03.04.24", "31/12/1969 2:30 PM"),
+    "month_first": ("04/03/2024", "4-3-70 12:15", "03.04.2024", "12/31/24 12:05 am"),
+    None: ("14-Mar-24", "14 march 2024", "March 14, 2024", "2024-Sept-5", "5. sep 68 09:30", "2024-05-01 12:00 p.m."),
+}
+NO_DATES = {"day_first": "04/13/2024", "month_first": "13.04.24", None: "03/04/2024"}
+
+
+@pytest.mark.parametrize("order", ORDERED_DATES)
+def test_dates_in_an_order_or_with_names_of_months(order: DateOrder | None, javascript: JavaScript, tmp_path: Path) -> None:
+    """What of day and month is first, the file says; months of other languages are none."""
+    facts = {"when": Facts(low=[-400], high=[40000], middle=[19500], dates=["time"], order=order)}
+    described = manifest([real("when")], [], [output("f")]).model_copy(update={"facts": facts})
+    file = tmp_path / "f.onnx"
+    file.write_bytes(build(described, [helper.make_node("Identity", ["when"], ["f"])]).SerializeToString())
+    right, *wrong = [[*ORDERED_DATES[order]], NO_DATES[order], "14-Mai-24", "2024-05-01 13:00 pm"]
+    answer, *refusals = javascript([{"file": str(file), "values": {"when": when}} for when in (right, *wrong)])
+    assert arrays(answer)["f"].tolist() == load(file)(when=right).tolist()
+    for text, refusal in zip(wrong, refusals, strict=True):
+        with pytest.raises(ModelError) as said:
+            load(file)(when=text)
+        assert refusal["error"] == f"{said.value.message}: {said.value.help}"
 
 
 def test_a_vector_of_dates(javascript: JavaScript, tmp_path: Path) -> None:
