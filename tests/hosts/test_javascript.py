@@ -514,7 +514,9 @@ NO_DATES = {"day_first": "04/13/2024", "month_first": "13.04.24", None: "03/04/2
 
 
 @pytest.mark.parametrize("order", ORDERED_DATES)
-def test_dates_in_an_order_or_with_names_of_months(order: DateOrder | None, javascript: JavaScript, tmp_path: Path) -> None:
+def test_dates_in_an_order_or_with_names_of_months(
+    order: DateOrder | None, javascript: JavaScript, tmp_path: Path
+) -> None:
     """What of day and month is first, the file says; months of other languages are none."""
     facts = {"when": Facts(low=[-400], high=[40000], middle=[19500], dates=["time"], order=order)}
     described = manifest([real("when")], [], [output("f")]).model_copy(update={"facts": facts})
