@@ -30,8 +30,8 @@ ELSEWHERE = {  # pages whose code is run by other tests
     "CONTRIBUTING.md": "its commands are those of `make`, its class is compiler/ops/elementwise's",
 }
 TESTED = {  # code of other languages, by page
-    ("docs/hosts.md", "js"): "tests/hosts/test_javascript.py runs it",
-    ("docs/hosts.md", "cpp"): "tests/hosts/test_c.py builds and runs it",
+    ("docs/hosts.md", "js"): "tests/hosts/javascript/test_javascript_examples.py runs it",
+    ("docs/hosts.md", "cpp"): "tests/hosts/c/test_c_builds.py builds and runs it",
     ("docs/guides/app.md", "html"): "tests/hosts/test_own_page.py opens it in a browser",
     ("docs/guides/app.md", "js"): "tests/hosts/test_own_page.py calls it",
     ("docs/guides/app.md", "ts"): "tests/hosts/test_own_page.py reads its types",
