@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -38,6 +39,7 @@ def together(count: int, work: Callable[[], object]) -> list[int | None]:
 
 def _work(place: int, count: int, port: int, work: Callable[[], object]) -> None:
     signal.alarm(100)
+    gc.freeze()  # What the parent has made is not this process's to end: a session would wait for threads that were not forked.
     here = {"RANK": place, "LOCAL_RANK": place, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in here.items()}, MASTER_ADDR="127.0.0.1")
     for state in (AcceleratorState, PartialState):  # What accelerate knows of this process alone.
