@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import shutil
@@ -99,7 +100,11 @@ def _as_it_is(fields: Any) -> Any:
 
 
 def _begin_worker(place: int) -> None:
-    """Ctrl-C is for the process that trains, and its end, however it comes, is that of its readers: a run's folder is locked as long as one is there."""
+    """Ctrl-C is for the process that trains, and its end, however it comes, is that of its readers: a run's folder is locked as long as one is there.
+
+    What that process has made is not a reader's to end: a session of ONNX Runtime would wait for threads that are not copied with it.
+    """
+    gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     ctypes.CDLL(None).prctl(DIES_WITH_PARENT, signal.SIGKILL)
