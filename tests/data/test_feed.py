@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import sys
@@ -108,6 +109,43 @@ def test_what_a_process_cannot_read_is_told_as_ever(tmp_path: Path, monkeypatch:
         [fed.at(step) for step in range(STEPS)]
     assert caught.value.diagnostics[0].span is not None
     fed.close()
+
+
+class Collected(Batches):
+    """Batches whose reading ends what nothing refers to any more."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+
+    def rows(self, steps: range, size: int, places: slice = ALL) -> Fields:
+        gc.collect()
+        return self.batches.rows(steps, size, places)
+
+
+class Session:
+    """It notes that it was ended, and refers to itself: a collection ends it, nothing else does."""
+
+    def __init__(self, ends: Path) -> None:
+        self.ends, self.itself = ends, self
+
+    def __del__(self) -> None:
+        self.ends.touch()
+
+
+@linux
+@pytest.mark.slow
+def test_what_the_program_has_made_is_not_ended_by_those_who_read(tmp_path: Path) -> None:
+    gc.disable()
+    try:
+        Session(tmp_path / "ended")
+        fed = feed(Collected(moons().batches), workers=1)
+        fed.at(0)
+        fed.close()
+        assert not (tmp_path / "ended").exists()
+        gc.collect()
+        assert (tmp_path / "ended").exists()
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
