@@ -32,14 +32,15 @@ def test_a_file_in_the_format_of_onnxruntime(host: Host, files: Path, tmp_path: 
         host.load(path)
 
 
-def test_what_is_missing_or_no_file(host: Host, files: Path) -> None:
-    (files / "text.onnx").write_text("no model", encoding="utf-8")
-    (files / "empty.onnx").touch()
+def test_what_is_missing_or_no_file(host: Host, files: Path, tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_text("no model", encoding="utf-8")
+    (tmp_path / "empty.onnx").touch()
+    (tmp_path / "flow.mai").write_text("no model", encoding="utf-8")
     for name in ("no.onnx", "text.onnx", "empty.onnx", "flow.mai", "."):
         with pytest.raises(ModelError) as caught:
-            host.load(files / name)
+            host.load(tmp_path / name)
         with pytest.raises(ModelError) as expected:
-            load(files / name)
+            load(tmp_path / name)
         said = (
             expected.value.message if name == "." else str(expected.value)
         )  # Python lists the files of a folder, too.
