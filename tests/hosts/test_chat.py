@@ -64,7 +64,7 @@ def test_a_conversation(
     *answered, no_system, no_tools, none, short, no_variable, own, whole_way, never = javascript(
         [*calls, *refused, *watched]
     )
-    assert no_system == {"error": "the chat template leaves out message 1, of the role `system`", "known": True}
+    assert no_system == {"error": "the chat template leaves out message 1, of the role `system`", "type": "ModelError"}
     assert "reads no tools" in no_tools["error"] and len(none["answers"]) == len(SAYS)
     assert short["prompts"][0].startswith("a" * 12 + SAYS[0][:12]) and short["prompts"][0].endswith("-")
     assert no_variable["error"] == "the chat template reads no variable `think`"
