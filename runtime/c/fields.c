@@ -163,14 +163,36 @@ static trained_dates dates_of(const json *facts) {
   return dates;
 }
 
+static const json *facts_of(const mai_model *model, const mai_port *port) {
+  return json_member(json_member(model->manifest, "facts"), port->name);
+}
+
+/* Whether a number said in the data's tables that there is no value, as -999; the others there are words. */
+static int is_absent(const json *absent, float value) {
+  for (size_t i = 0; absent && i < absent->count; i++) {
+    const char *text = absent->items[i].text;
+    char *end = NULL;
+    float code = text ? strtof(text, &end) : NAN;
+    if (code == value && end != text && !*end) return 1;
+  }
+  return 0;
+}
+
+void blank_absent(const mai_model *model, const mai_port *port, float *values, size_t count) {
+  const json *absent = json_member(facts_of(model, port), "absent");
+  for (size_t i = 0; absent && i < count; i++)
+    if (is_absent(absent, values[i])) values[i] = NAN;
+}
+
 int check_field(const mai_model *model, const mai_port *port, const float *values, size_t count) {
-  const json *facts = json_member(json_member(model->manifest, "facts"), port->name);
+  const json *facts = facts_of(model, port), *absent = json_member(facts, "absent");
   trained_dates dates = dates_of(facts);
   int may_lack = json_number(facts, "gaps", 0) != 0 || json_number(entry_of(model, port->name), "gaps", 1) != 0;
   for (size_t i = 0; facts && i < count; i++) {
-    if (isnan(values[i]) && !may_lack) return fail("`%s` is missing (NaN), and this file has nothing for that", port->name);
+    int lacks = isnan(values[i]) || is_absent(absent, values[i]);
+    if (lacks && !may_lack) return fail("`%s` is missing (NaN), and this file has nothing for that", port->name);
     if (isinf(values[i])) return fail("`%s` is a finite number, as in the data, this holds %g", port->name, values[i]);
-    if (dates.form >= 0 && !isnan(values[i]) && !check_date(port->name, &dates, values[i])) return 0;
+    if (dates.form >= 0 && !lacks && !check_date(port->name, &dates, values[i])) return 0;
   }
   return 1;
 }

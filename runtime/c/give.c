@@ -119,7 +119,9 @@ static int give(mai_call *call, const char *input, mai_type type, const void *va
   size_t count = count_of(rank, whole);
   if (count && !values) return fail("there are no numbers for `%s`", input);
   if (!check_numbers(port, values, count) || (type == MAI_FLOAT && !check_field(call->model, port, values, count))) return 0;
-  return keep(call, port, values, count * types[type].width, rank, whole);
+  if (!keep(call, port, values, count * types[type].width, rank, whole)) return 0;
+  if (type == MAI_FLOAT) blank_absent(call->model, port, call->values[port - call->model->ports].data, count);
+  return 1;
 }
 
 int mai_give_floats(mai_call *call, const char *input, const float *values, int rank, const int64_t *dims) {

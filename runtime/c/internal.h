@@ -109,6 +109,9 @@ const json *entry_of(const mai_model *model, const char *port);
    they were dates, near those. */
 int check_field(const mai_model *model, const mai_port *port, const float *values, size_t count);
 
+/* Put NaN in the place of numbers that said in the data's tables that there is no value, as -999. */
+void blank_absent(const mai_model *model, const mai_port *port, float *values, size_t count);
+
 /* Where a name is none of a model's, what is said of it: " (did you mean `batch`?)", or " (it takes x, seed)". */
 const char *suggestion(const mai_model *model, const char *name, char *to, size_t room);
 

@@ -6,6 +6,7 @@
 #define batch_of mai_own_batch_of
 #define begin mai_own_begin
 #define begin_states mai_own_begin_states
+#define blank_absent mai_own_blank_absent
 #define cancels_of mai_own_cancels_of
 #define check_arrival mai_own_check_arrival
 #define check_field mai_own_check_field

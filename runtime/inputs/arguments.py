@@ -56,6 +56,7 @@ def prepare(
         if value is not None:
             feed[name] = _to_port(port, value)
             if name in trained:
+                feed[name] = _without_absent(trained[name], feed[name])
                 _check_field(port, trained[name], feed[name])
     check_all_there(inputs, settings, feed)
     check_sizes(inputs, {name: feed[name].shape for name in inputs}, least, most)
@@ -234,6 +235,13 @@ def _check_range(port: Port, array: Array) -> None:
     if outside.size:
         help = ONE_LENGTH if port.kind == "input" and port.shape and outside[0] == -1 and low == 0 else None
         raise ModelError("input-range", f"`{port.name}` is {range_of(port)}, this holds {outside[0]}", help)
+
+
+def _without_absent(facts: Facts, array: Array) -> Array:
+    """NaN in the place of numbers that said in the data's tables that there is no value, as -999."""
+    codes = [float(each) for each in facts.absent or () if is_number(each)]
+    is_absent = np.isin(array, np.asarray(codes, array.dtype)) if codes else np.False_
+    return np.where(is_absent, np.asarray(np.nan, array.dtype), array) if is_absent.any() else array
 
 
 def _check_field(port: Port, facts: Facts, array: Array) -> None:

@@ -387,8 +387,10 @@ export class Model {
     if (port.classes) checkKind(port, data);
     const Wanted = ARRAYS[port.dtype];
     const isRight = data instanceof Float32Array && Wanted === Float32Array && !rangeOf(port) && !dateFormOf(this.manifest, port);
-    const numbers = isRight ? data : Wanted.from(data, (item) => scalar(port, this._number(port, item)));
-    if (this.manifest.facts?.[port.name]) checkField(port, this.manifest.facts[port.name], numbers);
+    const all = isRight ? data : Wanted.from(data, (item) => scalar(port, this._number(port, item)));
+    const facts = this.manifest.facts?.[port.name];
+    const numbers = facts?.absent ? withoutAbsent(facts.absent, all) : all;
+    if (facts) checkField(port, facts, numbers);
     return new this.ort.Tensor(port.dtype, numbers, dims);
   }
 
@@ -967,6 +969,12 @@ function checkKind({ name }, labels) {
   const [word, number] = [true, false].map((isWord) => there.find((label) => (typeof label === "string") === isWord));
   if (word !== undefined && number !== undefined)
     throw new ModelError(`\`${name}\` mixes names and numbers: \`${word}\` and \`${number}\``);
+}
+
+/** NaN in the place of numbers that said in the data's tables that there is no value, as -999. */
+function withoutAbsent(absent, numbers) {
+  const codes = new Set(absent.filter((each) => each.trim()).map((each) => Math.fround(Number(each))));
+  return numbers.map((number) => (codes.has(number) ? NaN : number));
 }
 
 /** Numbers of an input that was a field of the data are finite, as there, and not missing where nothing stands for that. */

@@ -102,6 +102,27 @@ def test_a_field_of_the_data(
     assert str(refused.value) == wanted.value.message + (f" ({help})" if help else "")
 
 
+@pytest.mark.parametrize("gaps", [True, False])
+def test_numbers_that_mean_no_value(host: Host, files: Path, gaps: bool) -> None:
+    """What said in the data that there is none is missing in a call, as in Python, and the caller's numbers stay."""
+    facts = Facts(low=[0], high=[9], middle=[5], gaps=gaps, absent=["-99.9", "unknown", "99"]).model_dump()
+    path = with_manifest(files / "flow.row.onnx", f"absent{gaps}", lambda whole: whole.update(facts={"when": facts}))
+    when, kind = np.array([1, -99.9, 99, 98, np.nan], np.float32), np.zeros(5, np.int64)
+    plain, call = load(path, providers="cpu"), host.call(host.load(path), kind=kind)
+    if gaps:
+        host.give(call, "when", when)
+        (doubled,) = host.results(call)
+        np.testing.assert_array_equal(doubled, [2, np.nan, np.nan, 196, np.nan])
+        np.testing.assert_array_equal(next(iter(plain(when=when, kind=kind).values())), doubled)
+        assert when[1] == np.float32(-99.9)
+    else:
+        with pytest.raises(ModelError, match=r"`when` is missing \(NaN\)") as refused:
+            host.give(call, "when", when[:2])
+        with pytest.raises(ModelError) as wanted:
+            plain(when=when[:2], kind=kind[:2])
+        assert str(refused.value).startswith(wanted.value.message)
+
+
 @pytest.mark.parametrize("bounds", [{}, {"low": [], "high": []}, {"low": [1e300], "high": [1e301]}, {"low": ["a"]}])
 def test_dates_that_a_manifest_does_not_bound(host: Host, files: Path, bounds: dict[str, object]) -> None:
     """Another program's file: its numbers are taken as they are."""

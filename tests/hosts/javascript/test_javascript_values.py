@@ -149,6 +149,18 @@ def test_dates_in_an_order_or_with_names_of_months(
         assert refusal["error"] == f"{said.value.message}: {said.value.help}"
 
 
+def test_numbers_that_mean_no_value(javascript: JavaScript, tmp_path: Path) -> None:
+    """What said in the data that there is none is missing in a call."""
+    facts = {"x": Facts(low=[0], high=[9], middle=[5], gaps=True, absent=["-99.9", "unknown", "99"])}
+    described = manifest([real("x")], [], [output("f")]).model_copy(update={"facts": facts})
+    file = tmp_path / "f.onnx"
+    file.write_bytes(build(described, [helper.make_node("Identity", ["x"], ["f"])]).SerializeToString())
+    x = [1, -99.9, 99, 98]
+    (answer,) = javascript([{"file": str(file), "values": {"x": x}}])
+    np.testing.assert_array_equal(arrays(answer)["f"], [1, np.nan, np.nan, 98])
+    np.testing.assert_array_equal(load(file)(x=x), arrays(answer)["f"])
+
+
 def test_a_vector_of_dates(javascript: JavaScript, tmp_path: Path) -> None:
     """One example is a list of texts, which are no tokens."""
     facts = {"x": Facts(low=[19000] * 2, high=[20000] * 2, middle=[19500] * 2, dates=["day"] * 2)}
