@@ -27,7 +27,7 @@ from typing import Any
 
 from benchmarks.mutations.equivalent import EQUIVALENT
 from benchmarks.mutations.faults import Fault, chosen
-from benchmarks.mutations.outcomes import write_outcomes
+from benchmarks.mutations.outcomes import seen_by, write_outcomes
 from benchmarks.mutations.trial import (
     ALL,
     FAST,
@@ -114,7 +114,7 @@ def verdict(outcome: dict[str, Any]) -> str:
 
 def is_settled(outcome: dict[str, Any]) -> bool:
     """Whether a test has seen a fault, or all of them have been tried."""
-    return SLOW in outcome or any(outcome.get(phase) for phase in PHASES)
+    return SLOW in outcome or seen_by(outcome) is not None
 
 
 def summary(faults: list[Fault], verdicts: dict[str, dict[str, Any]]) -> str:
@@ -131,7 +131,7 @@ def left_of(
 ) -> list[tuple[int, Fault]]:  # fmt: skip
     """Of faults with their numbers those to try in a phase: that no earlier one has seen."""
     outcomes = [verdicts.get(fault.name, {}) for _, fault in faults]
-    left = [phase not in outcome and not any(outcome.get(p) for p in PHASES) for outcome in outcomes]
+    left = [phase not in outcome and seen_by(outcome) is None for outcome in outcomes]
     return [fault for fault, is_left in zip(faults, left, strict=True) if is_left]
 
 
@@ -174,7 +174,7 @@ def try_all(asked: argparse.Namespace, out: Path) -> None:
             place.write_text(json.dumps(verdicts, indent=1))
             print(f"{number}: {fault.kind}, {outcome['seconds']:.0f} s: {verdict(verdicts[fault.name])}", flush=True)
             print(outcome["diff"], flush=True)
-    if len([fault for fault in faults if is_settled(verdicts.get(fault.name, {}))]) == COUNT:
+    if sum(is_settled(verdicts.get(fault.name, {})) for fault in faults) == COUNT:
         write_outcomes(faults, verdicts)
     print(summary(faults, verdicts))
 

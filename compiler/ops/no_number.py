@@ -1,21 +1,12 @@
-"""NaN among numbers in a file, as numpy and torch have it: ONNX's extremes and orders may pass it over."""
+"""NaN among numbers that a file orders, as numpy and torch have it: ONNX's orders may pass it over."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from mai.compiler.ops.backends import Onnx, V
 
 GREATEST = 3.4028234663852886e38  # Of float32.
-
-
-def extreme(op: Onnx[V], x: V, largest: V, sizes: Callable[[], V]) -> V:
-    """An extreme of x: NaN where one of its numbers is. `sizes` is a sum of |x| over what the extreme is of."""
-    if op.whole(x):
-        return largest
-    total = sizes()
-    return op.Where(op.Equal(total, total), largest, total)
 
 
 def greatest(op: Onnx[V], x: V, sign: float = 1.0) -> V:

@@ -160,11 +160,14 @@ class Term:
             return self.padded(axis, 0, size - count)
         before, after = self.shape[:place], self.shape[place + 1 :]
         apart = self.unsqueeze(axis).padded(axis, 0, step - 1).reshape(*before, count * step, *after)
-        missing = size - count * step
+        return apart.fitted(axis, size)
+
+    def fitted(self, axis: int, size: Size) -> Term:
+        """The first `size` parts of an axis, and zeros behind where there are fewer."""
+        missing = size - self.shape[axis]
         if isinstance(missing, int):
-            return apart.padded(axis, 0, missing) if missing >= 0 else apart.slice(axis, None, size)
-        # No size is negative, however small an axis is.
-        return apart.padded(axis, 0, size - count).slice(axis, None, size)
+            return self.padded(axis, 0, missing) if missing >= 0 else self.slice(axis, None, size)
+        return self.padded(axis, 0, size).slice(axis, None, size)  # `missing` may be less than none.
 
     def _zeros_along(self, axis: int, count: Size) -> Term | None:
         place = self.rank + axis

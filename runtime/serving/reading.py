@@ -106,7 +106,9 @@ def _value(manifest: Manifest, port: Port, value: object, notes: list[str]) -> o
     if port.dtype == "float32":
         if image_size(port) and _has_text(value):
             return _images(manifest, port, value)
-        return _dates(manifest, port, value, notes) if port.kind == "input" else value
+        if port.kind != "input":
+            return value
+        return _as_moments(manifest, port, _numbers(value, missing_value(port, names)), notes)
     if not port.classes or not names:
         return value
     unknown: Counter[str] = Counter()
@@ -130,12 +132,13 @@ def _images(manifest: Manifest, port: Port, value: Any) -> Array:
     return read_images(port, value, facts)
 
 
-def _dates(manifest: Manifest, port: Port, value: object, notes: list[str]) -> object:
-    """Numbers, and where the data had dates, these as moments, of which those that are far from the data's are noted."""
-    numbers = _numbers(value, missing_value(port, label_names(manifest, port)))
+def _as_moments(manifest: Manifest, port: Port, numbers: object, notes: list[str]) -> object:
+    """Where the data had dates, these as moments, of which those that are far from the data's are noted; other numbers as they are."""
     dates, far = dates_of(manifest, port), Counter[str]()
-    days = numbers if dates is None else as_days(port, dates, numbers, far)
-    notes += [far_dates(port.name, dates, far)] if dates is not None and far else []
+    if dates is None:
+        return numbers
+    days = as_days(port, dates, numbers, far)
+    notes += [far_dates(port.name, dates, far)] if far else []
     return as_moments(days) if isinstance(days, np.ndarray) else days
 
 

@@ -313,10 +313,8 @@ def range_from_zero(p: Place) -> Draft | str:
 
 def report(p: Place) -> Draft | str:
     """`report m = mean(x)` for `report mean(x) as m`."""
-    name, value = (
-        re.search(r"\breport\s+(\w+)\s*$", p.line),
-        re.match(r"=\s*([^=\n,][^\n,]*?)\s*$", p.text[p.at : p.stop]),
-    )
+    name = re.search(r"\breport\s+(\w+)\s*$", p.line)
+    value = re.match(r"=\s*([^=\n,][^\n,]*?)\s*$", p.text[p.at : p.stop])
     if name is None or value is None:
         return "write `report mean(e) as error`"
     return draft(p.at - len(p.line) + name.start(1), p.stop, f"{value[1]} as {name[1]}")
@@ -324,15 +322,10 @@ def report(p: Place) -> Draft | str:
 
 def percent(p: Place) -> Draft:
     """`90%` for `0.9`; the parser stops behind it."""
-    number = re.search(r"\d+(?:\.\d+)?\s*%\s*$", p.text[: p.at])
+    number = re.search(r"(\d+(?:\.\d+)?)\s*%(?=\s*$)", p.text[: p.at])
     assert number is not None  # as the rule asks
-    share = f"{float(number[0].rstrip().rstrip('%')) / 100:.12g}"
-    return draft(
-        number.start(),
-        number.start() + len(number[0].rstrip()),
-        share,
-        f"`%` is the remainder: write `{share}` for a share",
-    )
+    share = f"{float(number[1]) / 100:.12g}"
+    return draft(number.start(), number.end(), share, f"`%` is the remainder: write `{share}` for a share")
 
 
 def range_from_words(p: Place) -> Draft | str:

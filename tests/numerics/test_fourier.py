@@ -119,6 +119,18 @@ def test_frequencies_that_are_left_out(program: Maker, tmp_path: Path) -> None:
     np.testing.assert_allclose(fewer, np.fft.irfft(np.fft.rfft(x, axis=1)[:, :7], 12, axis=1), atol=1e-5)
 
 
+def test_frequencies_that_are_not_read_have_no_slope(program: Maker) -> None:
+    """Those above n // 2, of a number that only the call knows."""
+    spec = "export f(x: [P]) -> [P] { return grad(sum(irfft(sin(x), x^2, 6)^2), x) }"
+    graph = forms.prepare(program(spec).exports["f"])
+    for size in (1, 3, 4, 5, 9):
+        x = draw(2, size)
+        y = torch.from_numpy(x).double().requires_grad_(True)
+        torch.fft.irfft(torch.complex(y.sin(), y**2), n=6, dim=1).square().sum().backward()
+        (slope,) = evaluate(graph, {"x": x}, None, {})
+        np.testing.assert_allclose(slope, y.grad, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [("irfft(x, x, 6)", "the frequencies 0 to 3"), ("irfft(x, x[:4], 8)", "the imaginary part")],

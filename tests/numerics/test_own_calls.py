@@ -47,8 +47,9 @@ def test_a_depthwise_convolution(
         (partial(depthwise, stride=(1,), padding=((2, 0),), dilation=(2,), groups=3), [(2, 3, 9), (3, 1, 3), (3,)]),
         (partial(real_fourier, axis=-1), [(2, 70)]),
         (partial(real_inverse, n=70, axis=-1), [(2, 30), (2, 30)]),
+        (partial(real_inverse, n=70, axis=-2), [(40, 2), (40, 2)]),
     ],
-    ids=["depthwise", "frequencies", "numbers"],
+    ids=["depthwise", "frequencies", "numbers", "numbers of too many frequencies"],
 )
 def test_derivatives_of_derivatives(call: Callable[..., torch.Tensor], sizes: list[tuple[int, ...]]) -> None:
     torch.manual_seed(0)

@@ -148,13 +148,15 @@ def test_numbers_that_are_none(write: Write) -> None:
         assert client.post("/run/small", b'{"x": ' + b"[" * 2000 + b"]" * 2000 + b"}").status == 400
 
 
-def test_results_of_any_name_are_arrays(write: Write) -> None:
+def test_real_numbers_and_results_of_any_name_are_arrays(write: Write) -> None:
     described = manifest([real("x", 2)], [], [output("file", 2)])
     model = load(write(build(described, [helper.make_node("Neg", ["x"], ["file"])])), providers="cpu")
+    asked = io.BytesIO()
+    np.savez(asked, x=np.array([[1, 2.5], [0.1, 4e9]], np.float32))
     with running({"small": model}) as client:
-        raw = client.post("/run/small?format=npz", {"x": [1, 2]}).raw
+        raw = client.post("/run/small?format=npz", asked.getvalue(), Content_Type="application/x-npz").raw
     with np.load(io.BytesIO(raw)) as arrays:
-        assert arrays["file"].tolist() == [[-1.0, -2.0]]
+        np.testing.assert_array_equal(arrays["file"], np.float32([[-1, -2.5], [-0.1, -4e9]]))
 
 
 def test_a_small_body_that_comes_to_much_is_refused(text: dict[str, Model], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -229,6 +231,10 @@ def test_dates(write: Write) -> None:
         record = client.post("/run/small", {"x": ["2024-05-01", None, "9999-12-31", 19844]}).json
         assert record["outputs"] == {"f": [19844.0, "NaN", 2932896.0, 19844.0]}
         assert record["notes"] == ["`x`: far from the dates of the data, 2000-01-01 to 2024-05-01: `9999-12-31`"]
+        days = io.BytesIO()
+        np.save(days, np.array([19844, np.nan], np.float32))
+        answer = client.post("/run/small", days.getvalue(), Content_Type="application/x-npy").json
+        assert answer["outputs"] == {"f": [19844.0, "NaN"]}
         for wrong in ("Infinity", 45413, "2024-05-01T00:00Z"):
             assert client.post("/run/small", {"x": [wrong]}).status == 400
 

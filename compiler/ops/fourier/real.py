@@ -10,9 +10,7 @@ from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, de
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
-from mai.compiler.ops.elementwise.arithmetic import Modulo
 from mai.compiler.ops.fourier.complex_numbers import TABLE, is_power_of_two, transformed
-from mai.compiler.ops.shapes.indexing import Take
 
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
@@ -118,14 +116,9 @@ class RealInverse(Operation):
     @staticmethod
     def derivative(ct: Term, y: Term, re: Term, im: Term, n: Size, axis: int) -> tuple[Term, Term]:
         """The transform, of which every frequency counts as often as there: those above n // 2 never."""
-        have, half = re.shape[axis], n // 2 + 1
-        counts, back = _counts(ct, have, n, axis) / ct.size(n), ct.emit(RealFourier, axis=axis)
-        if have == half or (isinstance(have, int) and isinstance(half, int)):
-            back = back.slice(axis, None, have)
-        else:
-            number = ct.range(have)
-            back = back.emit(Take, number.emit(Modulo, ct.whole(half)), axis=axis, rank=back.rank, index_rank=1)
-            counts *= 1.0 - (number * 2).above(ct.whole(n)).unsqueeze(*range(axis + 1, 0))
+        have = re.shape[axis]
+        counts = _counts(ct, have, n, axis) / ct.size(n)
+        back = ct.emit(RealFourier, axis=axis).fitted(axis, have)
         first, second = (back.pick(axis - 1, i) * counts for i in range(2))
         return first, second
 

@@ -14,7 +14,6 @@ from mai.compiler.ops.elementwise.arithmetic import Divide
 from mai.compiler.ops.elementwise.conversion import StopGradient, ToReal
 from mai.compiler.ops.elementwise.exponential import Exp
 from mai.compiler.ops.growing import Growing
-from mai.compiler.ops.no_number import extreme
 from mai.compiler.ops.reductions.base import Reduction
 
 if TYPE_CHECKING:
@@ -31,10 +30,15 @@ def _extreme(ct: Term, y: Term, x: Term, axes: tuple[int, ...], keep: bool) -> T
 
 
 def _onnx_extreme(op: Onnx[V], reduce: Operator[V], x: V, axes: tuple[int, ...], keep: bool) -> V:
+    """NaN where one of the numbers is, as numpy and torch have it: ONNX's extremes may pass it over."""
     if not axes:
         return x
     over = op.axes(x, axes)
-    return extreme(op, x, reduce(x, over, keepdims=int(keep)), lambda: op.ReduceL1(x, over, keepdims=int(keep)))
+    result = reduce(x, over, keepdims=int(keep))
+    if op.whole(x):
+        return result
+    total = op.ReduceL1(x, over, keepdims=int(keep))
+    return op.Where(op.Equal(total, total), result, total)
 
 
 class Sum(Reduction):

@@ -99,10 +99,13 @@ class _RealInverse(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: _Inverted, came: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        """The transform, of which every frequency counts as often as there."""
-        z = torch.fft.rfft(came, dim=ctx.axis, norm="forward").narrow(ctx.axis, 0, ctx.have)
+        """The transform, of which every frequency counts as often as there: those above n // 2 never."""
+        z = torch.fft.rfft(came, dim=ctx.axis, norm="forward")
+        z = z.narrow(ctx.axis, 0, min(ctx.have, z.shape[ctx.axis]))
         z = z * _counts(z, ctx.size, ctx.axis)
-        return z.real.contiguous(), z.imag.contiguous(), None, None
+        behind = (0, 0) * (-ctx.axis - 1) + (0, ctx.have - z.shape[ctx.axis])
+        re, im = (torch.nn.functional.pad(part, behind).contiguous() for part in (z.real, z.imag))
+        return re, im, None, None
 
 
 def _counts(z: Tensor, size: int, axis: int) -> Tensor:
