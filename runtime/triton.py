@@ -51,8 +51,8 @@ def write_repository(folder: Path, models: Sequence[Model]) -> tuple[list[str], 
             raise ModelError(
                 "out-unknown", f"several files would be the model {name}", "write them to folders of their own"
             )
-    with_inputs = [model for model in models if config(model.path.stem, model.manifest)["input"]]
-    without = [model.path.name for model in models if model not in with_inputs]
+    with_inputs = [model for model in models if _inputs(model.manifest)]
+    without = [model.path.name for model in models if not _inputs(model.manifest)]
     why, help = "Triton runs models with inputs", "mai compile --settings required makes inputs of settings"
     if not with_inputs:
         raise ModelError(
@@ -89,13 +89,12 @@ def config(name: str, manifest: Manifest) -> Fields:
     results are the same whatever stands beside it. In any other file the batch is an axis like the others.
     """
     batched = _is_batched(manifest)
-    settings = manifest.settings if manifest.required else []
     fields: Fields = {
         "name": name,
         "backend": "onnxruntime",
         "default_model_filename": FILE,
         "max_batch_size": MOST_EXAMPLES if batched else 0,
-        "input": [_tensor(port, batched) for port in [*manifest.inputs, *settings]],
+        "input": [_tensor(port, batched) for port in _inputs(manifest)],
         "output": [_tensor(port, batched) | _label_field(manifest, port) for port in manifest.outputs],
         "instance_group": [{"kind": Word("KIND_AUTO"), "count": 1}],
     }
@@ -104,10 +103,14 @@ def config(name: str, manifest: Manifest) -> Fields:
     return fields
 
 
+def _inputs(manifest: Manifest) -> list[Port]:
+    """What Triton gives to a file: its inputs, and settings that must be given."""
+    return [*manifest.inputs, *(manifest.settings if manifest.required else [])]
+
+
 def _is_batched(manifest: Manifest) -> bool:
     """Whether all that goes in and out has the batch first: a setting that is an input has none."""
-    ports = [*manifest.inputs, *manifest.outputs, *(manifest.settings if manifest.required else [])]
-    return bool(manifest.inputs) and all(port.batch for port in ports)
+    return bool(manifest.inputs) and all(port.batch for port in [*_inputs(manifest), *manifest.outputs])
 
 
 def _tensor(port: Port, batched: bool) -> Fields:

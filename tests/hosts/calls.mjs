@@ -66,7 +66,7 @@ for (const { file, step, values, prompt, host, options, verify, chat, every, rel
       answers.push({ pieces });
     }
   } catch (error) {
-    answers.push({ error: error.message, known: error.constructor.name === "ModelError" });
+    answers.push({ error: error.message, type: error.constructor.name });
   }
 }
 console.log(JSON.stringify(answers));

@@ -17,6 +17,23 @@ pytestmark = pytest.mark.slow
 
 SAYS = ["hello there", "what is ü and 日本?", "one?"]
 TOOLS = [{"type": "function", "function": {"name": "sum", "parameters": {"type": "object", "required": ["a"]}}}]
+PLAIN = "{% for m in messages %}{% if m.role != 'system' %}{{ m.content }}{% endif %}{% endfor %}"
+CUT = "{% for m in messages %}{{ m.content[:12] }}{% endfor %}{% if thinks is false %}-{% endif %}"
+# Conversations of other templates: most of these leave something out.
+OTHERS: list[tuple[dict[str, Any], str]] = [
+    ({"system": "be brief"}, PLAIN), ({"tools": TOOLS}, PLAIN), ({"tools": []}, PLAIN),
+    *(({"system": "a" * 20, "variables": o}, CUT) for o in ({"thinks": False}, {"think": False}, {"messages": []})),
+]  # fmt: skip
+
+
+def check_others(answers: Sequence[dict[str, Any]]) -> None:
+    """What came of `OTHERS`."""
+    no_system, no_tools, none, short, no_variable, own = answers
+    assert no_system == {"error": "the chat template leaves out message 1, of the role `system`", "type": "ModelError"}
+    assert "reads no tools" in no_tools["error"] and len(none["answers"]) == len(SAYS)
+    assert short["prompts"][0].startswith("a" * 12 + SAYS[0][:12]) and short["prompts"][0].endswith("-")
+    assert no_variable["error"] == "the chat template reads no variable `think`"
+    assert own["error"] == "`messages` of a chat template is what a conversation has itself"
 
 
 @pytest.mark.parametrize(
@@ -39,39 +56,14 @@ def test_a_conversation(
         {"count": 24, "values": {"seed": 3, "temperature": 0.9}},
         {"count": 60, "stops": ["<|im_start|>", "<pad>", "<s>"], "values": {"seed": 3, "temperature": 9.0}},
     ]  # fmt: skip
-    calls = [
-        {
-            "file": str(path),
-            "step": str(path.with_suffix(".step.onnx")),
-            "chat": {"options": o, "says": [*SAYS, None, SAYS[0]]},
-        }
-        for o in options
-    ]
-    plain = "{% for m in messages %}{% if m.role != 'system' %}{{ m.content }}{% endif %}{% endfor %}"
-    refused = [
-        {**calls[0], "chat": {"options": o, "says": SAYS, "template": plain}}
-        for o in ({"count": 2, "system": "be brief"}, {"count": 2, "tools": TOOLS}, {"count": 2, "tools": []})
-    ]
-    cut = "{% for m in messages %}{{ m.content[:12] }}{% endfor %}{% if thinks is false %}-{% endif %}"
-    refused += [
-        {
-            **calls[0],
-            "chat": {"options": {"count": 2, "system": "a" * 20, "variables": o}, "says": SAYS, "template": cut},
-        }
-        for o in ({"thinks": False}, {"think": False}, {"messages": []})
-    ]
-    watched = [{**calls[0], "chat": {"says": SAYS[0]}, "watch": {"abort": abort}} for abort in (None, 0)]
-    *answered, no_system, no_tools, none, short, no_variable, own, whole_way, never = javascript(
-        [*calls, *refused, *watched]
-    )
-    assert no_system == {"error": "the chat template leaves out message 1, of the role `system`", "known": True}
-    assert "reads no tools" in no_tools["error"] and len(none["answers"]) == len(SAYS)
-    assert short["prompts"][0].startswith("a" * 12 + SAYS[0][:12]) and short["prompts"][0].endswith("-")
-    assert no_variable["error"] == "the chat template reads no variable `think`"
-    assert own["error"] == "`messages` of a chat template is what a conversation has itself"
-    assert (whole_way["ended"], whole_way["messages"]) == (None, 2)
-    assert (never["ended"], never["messages"]) == ("AbortError", 0)
-    for option, reply in zip(options, answered, strict=True):
+    files = {"file": str(path), "step": str(path.with_suffix(".step.onnx"))}
+    calls = [files | {"chat": {"options": o, "says": [*SAYS, None, SAYS[0]]}} for o in options]
+    refused = [files | {"chat": {"options": {"count": 2, **o}, "says": SAYS, "template": t}} for o, t in OTHERS]
+    watched = [files | {"chat": {"says": SAYS[0]}, "watch": {"abort": abort}} for abort in (None, 0)]
+    answers = javascript([*calls, *refused, *watched])
+    check_others(answers[len(calls) : -2])
+    assert [(each["ended"], each["messages"]) for each in answers[-2:]] == [(None, 2), ("AbortError", 0)]
+    for option, reply in zip(options, answers[: len(options)], strict=True):
         values = option.pop("values", {})
         conversation = model.conversation(**option, **values)
         for text, prompt, answer in zip(SAYS, reply["prompts"], reply["answers"], strict=False):

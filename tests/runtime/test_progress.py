@@ -21,6 +21,7 @@ from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import Model, ModelError, load
 from mai.runtime.model.interruption import TimeLimit
+from tests.support.cases.falling import falling
 from tests.support.command import invoke
 
 NET = """const none = 3
@@ -113,15 +114,7 @@ SAMPLERS: dict[str, tuple[str, dict[str, Any], int | None]] = {
         3,
     ),
     "until": (
-        """export f(height: [], steps: int = 20) -> ([], []) {
-  h = height
-  v = 0.0
-  integrate t in 0..10 using rk4(steps) {
-    dh/dt = v
-    dv/dt = -9.81
-  } until h < 0 as hit
-  return (h, hit)
-}""",
+        falling("f", steps=20),
         {"height": np.array([1.0, 5.0, 40.0], np.float32), "steps": 40},
         None,
     ),

@@ -15,6 +15,7 @@ from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export, export_part, export_step
 from mai.compiler.training.initial_weights import load_weights
 from tests.support.c_host import HEADERS, SOURCES, STRICT, Host
+from tests.support.cases.falling import falling
 from tests.support.hosts import TEXT
 
 FLOW = """net v(x: [2], t: []) -> [2] { return linear(concat(x, [t]), 2) |> tanh }
@@ -34,8 +35,6 @@ export greek(x: [β, 2], w: [β + 1]) -> [2] { return sum(x, axis = 0) + sum(w) 
 export row(when: [], kind: class[3]) -> ([], class[3]) { return (2 * when, kind) }
 export equal(flags: bool, many: [N, 2], on: bool = true) -> (bool, [N]) { return (flags == on, sum(many, axis = 1)) }
 """
-
-
 SAMPLERS = """net pull(x: [2]) -> [2] { return linear(tanh(linear(x, 8)), 2) }
 export noisy(steps: int = 5) -> [2] {
   x ~ normal([2])
@@ -48,16 +47,7 @@ export sized(z: [N, 2], w: [N], scale: real = 1.0, steps: int = 3) -> ([N, 2], [
   integrate s in 0..1 using ab2(steps) { dx/ds = scale * (pull(x) - mean(x, axis = 0)) + w[:, None] }
   return (x, e)
 }
-export falls(height: [], steps: int = 40) -> ([], []) {
-  h = height
-  v = 0.0
-  integrate t in 0..10 using rk4(steps) {
-    dh/dt = v
-    dv/dt = -9.81
-  } until h < 0 as hit
-  return (h, hit)
-}
-"""
+""" + falling("falls", steps=40)
 
 
 @pytest.fixture(scope="session")

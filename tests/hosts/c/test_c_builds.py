@@ -63,8 +63,8 @@ int main(int, char **files) {
   std::vector<float> shown = sampler.floats();
   auto done = mai::call(steps).set("batch", 2).set_integer("steps", 5).timeout(60).run();
   std::cout << (done.floats() == shown && mai::call(steps).set("batch", 2).set("steps", 5).run().floats() == shown) << "\n";
-  auto given = mai::call(named).give("x", std::vector<float>{1, 2}, {1, 2}).give("w", {1, 1.5}, {2}).give("label", {2}, {1}).run();
-  std::cout << given.floats()[0] << "\n";
+  auto answer = mai::call(named).give("x", std::vector<float>{1, 2}, {1, 2}).give("w", {1, 1.5}, {2}).give("label", {2}, {1}).run();
+  std::cout << answer.floats()[0] << "\n";
   refuse([&] { sampler.timeout(1e-9).run(); });
   std::cout << sampler.timed_out() << sampler.was_cancelled() << "\n";
   refuse([&] { named.label_of("label", "white"); });

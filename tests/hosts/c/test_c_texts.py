@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export_step
+from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from tests.support.c_host import Host
@@ -71,14 +72,12 @@ NO_PLACE = (
 )
 
 
-def test_a_text_with_a_fixed_number_of_places(host: Host, tmp_path: Path) -> None:
+def test_a_text_with_a_fixed_number_of_places(host: Host, program: Callable[[str], Program], tmp_path: Path) -> None:
     """`--capacity`: states of a fixed size give the tokens of Python, up to the last place; a longer prompt is read in blocks."""
-    (tmp_path / "text.mai").write_text(TEXT.replace("[60, 8]", "[300, 8]"), encoding="utf-8")
-    program = check(tmp_path / "text.mai").program
-    assert program is not None
-    trained = Trained(load_weights(program, None)[0], tokenizer="bytes")
-    export_step(program, "generate", trained, tmp_path, CompileOptions(verify=False, capacity=150))
-    path = tmp_path / "text.generate.step.onnx"
+    spec = program(TEXT.replace("[60, 8]", "[300, 8]"))
+    trained = Trained(load_weights(spec, None)[0], tokenizer="bytes")
+    export_step(spec, "generate", trained, tmp_path, CompileOptions(verify=False, capacity=150))
+    path = tmp_path / "spec.generate.step.onnx"
     step, plain = host.load(path), load(path, providers="cpu")
     assert plain.manifest.step is not None and plain.manifest.step.fixed
     for prompt in (list(b"The naive"), list(b"cafe " * 28)):

@@ -109,7 +109,7 @@ def test_what_turns_have_for_themselves_is_no_help(javascript: JavaScript, progr
     assert near["error"] == f"there is no input or setting `{past}x`; it takes seed, example, temperature"
     assert lacking["error"] == "the input `seed` is missing; it takes seed, example, temperature"
     assert right["pieces"]
-    assert released == {"error": "this model was released: `load` opens the file again", "known": True}
+    assert released == {"error": "this model was released: `load` opens the file again", "type": "ModelError"}
 
 
 @pytest.mark.parametrize("template", ["<s> $A </s>", "<s> $A", "$A"])

@@ -240,6 +240,6 @@ def test_errors_are_told(javascript: JavaScript, program: Any, tmp_path: Path) -
     calls = [{"file": str(file), "values": {"y": [0]} | values if values else values} for values, _ in REFUSED]
     answers = javascript(calls + [{"file": str(path), "values": {}} for path in (cut, other, empty)])
     for answer, (values, message) in zip(answers, REFUSED, strict=False):
-        assert answer == {"error": message, "known": True}, values
-    assert [a["known"] for a in answers[len(REFUSED) :]] == [True, True, True]
+        assert answer == {"error": message, "type": "ModelError"}, values
+    assert [a["type"] for a in answers[len(REFUSED) :]] == ["ModelError"] * 3
     assert "cut short" in answers[-3]["error"]

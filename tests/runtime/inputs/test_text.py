@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 from types import SimpleNamespace
@@ -19,6 +20,7 @@ from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.data.texts.tokens import train_tokenizer
 from mai.compiler.onnx.export import export, export_step
+from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.model.interruption import TimeLimit
@@ -27,6 +29,7 @@ from mai.runtime.text.several import several_turns
 from mai.runtime.text.tokenizer import Bytes, Pieces, Tokenizer, tokenizer_of
 from tests.support.cases.small_files import Write, build, manifest, output, real
 from tests.support.command import run_command
+from tests.support.models.compiled_folders import compiled_file
 
 CORPUS = "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end of the text is the end. " * 5
 PIECES = train_tokenizer(300, CORPUS)
@@ -171,11 +174,8 @@ def test_tokens_of_any_whole_numbers_are_streamed(model: Any) -> None:
         assert [token.tolist() for token in model.stream(np.array([79, 80], kind), temperature=0.0)] == plain
 
 
-def test_a_text_too_long_or_too_short_to_score(tmp_path: Path) -> None:
-    (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")
-    program = check(tmp_path / "tiny.mai").program
-    assert program is not None
-    model = load(export(program, "score", Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")
+def test_a_text_too_long_or_too_short_to_score(program: Callable[[str], Program], tmp_path: Path) -> None:
+    model = compiled_file(program(SPEC), "score", tmp_path)
     assert model(x=np.ones((1, 41), np.int64)).shape == (1, 40)
     with pytest.raises(ModelError, match="at most 41"):
         model(x=np.ones((1, 42), np.int64))
@@ -183,12 +183,8 @@ def test_a_text_too_long_or_too_short_to_score(tmp_path: Path) -> None:
         model(x=np.ones((1, 1), np.int64))
 
 
-def test_texts_to_score_have_one_length(tmp_path: Path) -> None:
-    (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")
-    program = check(tmp_path / "tiny.mai").program
-    assert program is not None
-    weights, _ = load_weights(program, None)
-    model = load(export(program, "score", Trained(weights, tokenizer="bytes"), tmp_path).path, providers="cpu")
+def test_texts_to_score_have_one_length(program: Callable[[str], Program], tmp_path: Path) -> None:
+    model = compiled_file(program(SPEC), "score", tmp_path, tokenizer="bytes")
     both = model(x=["abc", "cab"])
     np.testing.assert_allclose(both, np.concatenate([model(x="abc"), model(x="cab")]), atol=1e-5)
     with pytest.raises(ModelError, match="texts of one length, these have 1 to 3 tokens"):
@@ -212,14 +208,11 @@ export generate(prompt: tokens[P], beside: tokens[R], count: int = 9) -> tokens[
 """
 
 
-def test_several_answers_beside_another_text(tmp_path: Path) -> None:
+def test_several_answers_beside_another_text(program: Callable[[str], Program], tmp_path: Path) -> None:
     """What else is read may be a text or tokens, one for all answers or one for each: as many tokens as there are answers are one."""
-    (tmp_path / "tiny.mai").write_text(BESIDE, encoding="utf-8")
-    program = check(tmp_path / "tiny.mai").program
-    assert program is not None
-    trained = Trained(load_weights(program, None)[0], tokenizer="bytes")
-    export_step(program, "generate", trained, tmp_path)
-    model = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
+    spec = program(BESIDE)
+    export_step(spec, "generate", Trained(load_weights(spec, None)[0], tokenizer="bytes"), tmp_path)
+    model = compiled_file(spec, "generate", tmp_path, tokenizer="bytes")
     for beside in ("red", "ab", [1, 200], [[1, 200, 3]], ["red", "sea"]):
         assert model.answers("The end", 2, beside=beside) == model(prompt=["The end"] * 2, beside=beside)
     assert len(set(model.answers("The end", 2, beside=["red", "sea"]))) == 2
@@ -238,12 +231,8 @@ def test_a_text_is_no_numbers(write: Write) -> None:
             model(x=text)
 
 
-def test_a_file_without_a_tokenizer_says_so(tmp_path: Path) -> None:
-    (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")
-    program = check(tmp_path / "tiny.mai").program
-    assert program is not None
-    path = export(program, "generate", Trained(load_weights(program, None)[0]), tmp_path).path
-    plain = load(path, providers="cpu")
+def test_a_file_without_a_tokenizer_says_so(program: Callable[[str], Program], tmp_path: Path) -> None:
+    plain = compiled_file(program(SPEC), "generate", tmp_path)
     for call in (lambda: plain(prompt="The"), lambda: plain.stream("The")):
         with pytest.raises(ModelError) as caught:
             call()
