@@ -22,6 +22,7 @@ from mai.compiler.data.fields import (
     shape_of,
     window,
 )
+from mai.compiler.data.files.array_gaps import first_row
 from mai.compiler.data.label_names import Names, notes_of_single, notes_of_unknown, number_labels
 from mai.compiler.data.places import Places
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits, rows_of, unpacked
@@ -331,7 +332,7 @@ def _check_finite(name: str, rows: Rows) -> None:
         ends = np.array(limits(rows))
         if rows.dtype.kind != "f" or np.isfinite(ends.astype(np.float32)).all():
             return
-        row = _unfinite(rows)
+    row = first_row(rows, lambda numbers: ~np.isfinite(numbers)) or len(rows)
     if np.isfinite(ends).all():
         message = f"`{name}` holds numbers of more than 3.4e38, the largest of 32 bits: in row {row:,}"
         raise bad(message, help="write it in another unit")
@@ -340,17 +341,6 @@ def _check_finite(name: str, rows: Rows) -> None:
         "`missing = keep` keeps them, for `fill(x)` and `missing(x)`"
     )
     raise bad(f"`{name}` holds values that are not finite (NaN or infinite): in row {row:,}", help=help)
-
-
-def _unfinite(rows: Rows) -> int:
-    """The number, from 1, of the first row that holds what is no finite number in 32 bits."""
-    begin = 0
-    for block in blocks(rows):
-        lacking = ~np.isfinite(block.astype(np.float32)).reshape(len(block), -1).all(1)
-        if lacking.any():
-            return begin + int(np.argmax(lacking)) + 1
-        begin += len(block)
-    return begin
 
 
 def _check_labels(name: str, rows: Rows, type_: Type) -> None:

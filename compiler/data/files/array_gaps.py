@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.rows import Column, blocks, rows_of
+from mai.compiler.data.rows import Column, Rows, blocks, rows_of
 from mai.runtime.arrays import Array
 
 
@@ -24,11 +24,19 @@ def rows_without_gaps(arrays: Mapping[str, Column], count: int) -> Array:
 def refuse_infinite(arrays: Mapping[str, Column]) -> None:
     """Raise `MaiError` for a number that is infinite in 32 bits, which is none that is missing."""
     for name, column in arrays.items():
-        rows, begin = rows_of(column), 0
-        for block in blocks(rows) if rows.dtype.kind == "f" else ():
-            with np.errstate(over="ignore"):
-                infinite = np.isinf(block.astype(np.float32)).reshape(len(block), -1).any(1)
-            if infinite.any():
-                row = begin + int(np.argmax(infinite)) + 1
-                raise bad(f"`{name}` holds infinite values: in row {row:,}", help="write NaN where there is no value")
-            begin += len(block)
+        rows = rows_of(column)
+        row = first_row(rows, np.isinf) if rows.dtype.kind == "f" else None
+        if row is not None:
+            raise bad(f"`{name}` holds infinite values: in row {row:,}", help="write NaN where there is no value")
+
+
+def first_row(rows: Rows, are_so: Callable[[Array], Array]) -> int | None:
+    """The number, from 1, of the first row with a number that is so in 32 bits; None where there is none."""
+    begin = 0
+    for block in blocks(rows):
+        with np.errstate(over="ignore"):
+            has_one = are_so(block.astype(np.float32)).reshape(len(block), -1).any(1)
+        if has_one.any():
+            return begin + int(np.argmax(has_one)) + 1
+        begin += len(block)
+    return None

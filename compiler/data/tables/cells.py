@@ -146,11 +146,11 @@ class Column:
             return self._numbers(self._days(array))
         if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
             array = array.cast(pa.float64())
-            self._take(array, array)
+            self._take(array, array, are_plain=True)
             return self._numbers(array)
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
             self._become(NUMBERS, array, 0)
-            self._take(array, array)
+            self._take(array, array, are_plain=True)
             return self._numbers(array)
         what = "dates or times" if pa.types.is_temporal(kind) else f"values of the kind {kind}"
         raise self._wrong(f"holds {what}, the spec has numbers", "keep what the model needs of them as numbers")
@@ -168,10 +168,10 @@ class Column:
             return self._whole(numbers)
         return self._real(numbers) if self.role == "real" else numbers.astype(np.float64)
 
-    def _take(self, numbers: pa.Array, cells: pa.Array) -> None:
-        """Look at the next numbers, and at the cells that they stand in. Raises `MaiError`."""
+    def _take(self, numbers: pa.Array, cells: pa.Array, are_plain: bool) -> None:
+        """Look at the next numbers, and at the cells that they stand in, which may have signs unless they `are_plain`. Raises `MaiError`."""
         self.kinds.take_numbers(numbers, self._in_file)
-        self.percents.take_one_way(cells, self._in_file)
+        self.percents.take_one_way(cells, self._in_file, are_plain)
 
     def _real(self, numbers: Array) -> Array:
         with np.errstate(over="ignore"):
@@ -233,7 +233,7 @@ class Column:
         if numbers is None:
             return self._parsed_slowly(text)
         self._become(NUMBERS, text, 0)
-        self._take(numbers, text)
+        self._take(numbers, text, are_plain=True)
         return numbers
 
     def _note_code(self, text: pa.Array) -> None:
@@ -258,7 +258,7 @@ class Column:
         if WORDS in kinds:
             raise self._words_for_numbers(text, [place for place, kind in enumerate(kinds) if kind is WORDS])
         array = pa.array(numbers, pa.float64())
-        self._take(array, text)
+        self._take(array, text, are_plain=False)
         return array
 
     def _words_for_numbers(self, text: pa.Array, places: Sequence[int]) -> MaiError:

@@ -40,10 +40,17 @@ def moments_of(text: pa.Array, order: DateOrder | None) -> pa.Array | None:
 
     `order` says which is first in dates in numbers: the day or the month. Without it these are none, but for `14.03.2024`.
     """
+    lacking = lacks_values(text)
+    first = pc.index(lacking, False).as_py()
+    if first >= 0 and _as_moments(text.slice(first, 1), lacking.slice(first, 1), order) is None:
+        return None  # Words, which need not go through all the forms.
+    return _as_moments(text, lacking, order)
+
+
+def _as_moments(text: pa.Array, lacking: pa.Array, order: DateOrder | None) -> pa.Array | None:
     has_letters = pc.any(pc.match_substring_regex(text, LETTERS.pattern)).as_py() is True
     for form, instead in forms_of(order, has_letters):
         text = pc.replace_substring_regex(text, form, instead)
-    lacking = lacks_values(text)
     for kind, usual in KINDS:
         try:
             return pc.if_else(lacking, pa.scalar(None, kind), pc.if_else(lacking, usual, text).cast(kind))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mai.compiler.data.tables.files import TableFile
 
 WITHOUT = f"^[^{PERCENT}]*[1-9][^{PERCENT}]*$"  # A number that is not 0, which is the same in percents.
+FEW = 64  # Rows that are looked at before all of them.
 ONE_WAY = f"write all of them with a percent sign, or none; {SHOWN_AS}"
 
 
@@ -82,22 +83,29 @@ class PercentSigns:
         signed, bare = (f"`{cell}` in {self._where[has_sign]}" for has_sign, cell in self._cells.items())
         return f"numbers of two units: {signed} has a percent sign, {bare} has none"
 
-    def take(self, cells: pa.Array, where: Callable[[int], str]) -> None:
-        """Take rows that are numbers, or texts that are; `where` says in which row and file a place is."""
+    def take(self, cells: pa.Array, where: Callable[[int], str], are_plain: bool) -> None:
+        """Take rows that are numbers, or texts that are; `where` says in which row and file a place is. If they `are_plain`, none has the sign."""
         for has_sign, find in ((True, _with_percent), (False, _without_percent)):
-            place = -1 if self._cells[has_sign] else pc.index(find(cells), True).as_py()
+            is_known = self._cells[has_sign] or (has_sign and are_plain)
+            place = -1 if is_known else _first(find, cells)
             if place >= 0:
                 self._cells[has_sign], self._where[has_sign] = str(cells[place]), where(place)
 
-    def take_one_way(self, cells: pa.Array, where: Callable[[int], str]) -> None:
+    def take_one_way(self, cells: pa.Array, where: Callable[[int], str], are_plain: bool) -> None:
         """The same. Raises `MaiError` where there are numbers with the sign and without."""
-        self.take(cells, where)
+        self.take(cells, where, are_plain)
         if self.both is not None:
             raise bad(f"column `{self._name}` has {self.both}", help=ONE_WAY)
 
 
+def _first(find: Callable[[pa.Array], pa.Array], cells: pa.Array) -> int:
+    """The place of the first cell that is as looked for, which is most often among the first few; -1 where none is."""
+    places = (pc.index(find(some), True).as_py() for some in (cells.slice(0, FEW), cells))
+    return next((place for place in places if place >= 0), -1)
+
+
 def _with_percent(cells: pa.Array) -> pa.Array:
-    return pc.match_substring(cells, PERCENT) if is_text(cells.type) else pa.array([], pa.bool_())
+    return pc.match_substring(cells, PERCENT)
 
 
 def _without_percent(cells: pa.Array) -> pa.Array:

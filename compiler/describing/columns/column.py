@@ -257,7 +257,7 @@ class ColumnReader:
             there = values.drop_null()
             self._take_dates(there, Counter(there.cast(pa.string()).to_pylist()))
         elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            self._note_percents(values)
+            self._note_percents(values, are_plain=True)
             self._take_numbers(_floats(values.cast(pa.int8()) if pa.types.is_boolean(kind) else values))
         elif pa.types.is_null(kind):
             self.missing += len(values)
@@ -275,7 +275,6 @@ class ColumnReader:
         empty = pc.equal(text.fill_null(""), "")
         self.missing += empty.true_count
         there = text.filter(pc.invert(empty))
-        self._note_percents(text)
         numbers = plain_numbers(there, self.decimal)
         if numbers is not None:
             codes = self._note_codes(there)
@@ -284,11 +283,13 @@ class ColumnReader:
             self._take_texts(_counted(there))
             if self.a_word and not self.row_of_word:
                 self.row_of_word = self.rows - len(text) + pc.index(text, self.a_word).as_py() + 1
+        if not self.words:
+            self._note_percents(text, are_plain=numbers is not None)
 
-    def _note_percents(self, values: pa.Array) -> None:
+    def _note_percents(self, values: pa.Array, are_plain: bool) -> None:
         """Note the first numbers with a percent sign and without, which the last rows are."""
         first = self.rows - len(values) + 1
-        self.percents.take(values, lambda place: f"row {first + place:,}")
+        self.percents.take(values, lambda place: f"row {first + place:,}", are_plain)
 
     def _note_codes(self, texts: pa.Array) -> bool:
         """Whether one of some numbers, as they are written, begins with a 0 that a number has not."""
