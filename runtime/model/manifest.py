@@ -92,6 +92,15 @@ class Facts(BaseModel):
         return Framing(self.fit or "crop", self.resize, self.resample or "bicubic")
 
 
+class TokenizerTrial(BaseModel):
+    """A text, its `tokens`, and the text that these are `decoded` to, by which another reader of the tokenizer is tried."""
+
+    model_config = ConfigDict(frozen=True)
+    text: str
+    tokens: list[int]
+    decoded: str
+
+
 class Chat(BaseModel):
     """How messages become the prompt of an answer.
 
@@ -230,6 +239,8 @@ class Manifest(BaseModel):
         trained_steps: how many steps its weights were trained for; `trained_blocks` has those of each train block that has a name.
         weights_from: the file that they began as, by its name, where the spec has a `weights from`; older files do not say.
         tokenizer: "bytes", or the JSON of a `tokenizers` file.
+        tokenizer_trials: what the package `tokenizers` makes of some texts by that file, for hosts that read it with another library; older
+            files have none.
         special_tokens: whether a text gets the special tokens that its tokenizer prescribes; the corpora that mai trains on,
             and older files, have none.
         chat: how messages become a prompt, where the file is for conversations.
@@ -278,6 +289,7 @@ class Manifest(BaseModel):
     trained_blocks: dict[str, int] = {}
     weights_from: str | None = None
     tokenizer: str | None = None
+    tokenizer_trials: list[TokenizerTrial] = []
     special_tokens: bool = False
     chat: Chat | None = None
     labels: dict[str, list[str]] = {}

@@ -17,6 +17,7 @@ const PROMPT_ROWS = "cut off the -1 that a row which ended early has behind it; 
 const TRUTHS = ["false", "true"];
 const LACKING = new Set(["", "na", "n/a", "#n/a", "<na>", "nan", "null", "?", "-"]); // What says in tables that there is no value.
 const PIECES = "this file's tokenizer needs `Tokenizer` of @huggingface/tokenizers: hand it to `load`, or give tokens";
+const OTHER_PIECES = "this `Tokenizer` makes other tokens of texts, or texts of tokens, than the file's own does";
 const ERRORS = 3; // of onnxruntime's levels of what it logs
 const LARGEST = 2 ** 31 - 1; // bytes of a protobuf message
 const PART = 2 ** 26; // bytes that are read at a time
@@ -1210,8 +1211,18 @@ function checkVersion({ env }) {
 
 // ------------------------------------------------------------------ texts
 
-/** What turns a text into the tokens of a file, and back; null where there is none, or nothing that reads it. */
-function tokenizerOf({ tokenizer }, Tokenizer) {
+/** What a function makes of a value; null where it fails. */
+function attempt(make, value) {
+  try {
+    return make(value);
+  } catch {
+    return null;
+  }
+}
+
+/** What turns a text into the tokens of a file, and back; null where there is none, or nothing that reads it. It refuses to
+ *  where it makes something else of the texts that the file's own was tried with. */
+function tokenizerOf({ tokenizer, tokenizer_trials: trials = [] }, Tokenizer) {
   if (tokenizer === "bytes") {
     const byte = (token) => (token >= 0 && token < 256 ? token : 255); // no character has 255
     const decode = (tokens) => new TextDecoder().decode(Uint8Array.from(tokens, byte));
@@ -1222,18 +1233,27 @@ function tokenizerOf({ tokenizer }, Tokenizer) {
   const stated = JSON.parse(tokenizer);
   const pieces = new Tokenizer(stated, { clean_up_tokenization_spaces: false });
   const special = new Set((stated.added_tokens ?? []).filter((token) => token.special).map(({ id }) => id));
-  const encode = (text) => pieces.encode(text, { add_special_tokens: false }).ids;
+  const { vocab, unk_token: unknown } = stated.model; // The library gives words that are not in the vocabulary no number.
+  const numbers = ({ ids }) => ids.map((id) => id ?? vocab?.[unknown]);
+  const read = (text) => numbers(pieces.encode(text, { add_special_tokens: false }));
+  const write = (tokens) => (tokens.length ? pieces.decode(tokens, { skip_special_tokens: false }) : "");
+  const misread = trials.find(({ text, tokens }) => String(attempt(read, text)) !== String(tokens));
+  const miswritten = trials.find(({ tokens, decoded }) => attempt(write, tokens) !== decoded);
+  const unlike = ({ text }) => new ModelError(`${OTHER_PIECES}, as of ${JSON.stringify(text)}: give and take tokens instead of texts`);
+  const encode = (text) => {
+    if (misread) throw unlike(misread);
+    return read(text);
+  };
+  const decode = (tokens) => {
+    if (miswritten && tokens.length) throw unlike(miswritten);
+    return write(tokens);
+  };
   const specialTokens = (text) => {
-    const [own, all] = [encode(text), pieces.encode(text, { add_special_tokens: true }).ids];
+    const [own, all] = [encode(text), numbers(pieces.encode(text, { add_special_tokens: true }))];
     const start = all.findIndex((_, at) => own.every((token, k) => token === all[at + k]));
     return [all.slice(0, Math.max(start, 0)), all.slice(Math.max(start, 0) + own.length)];
   };
-  return {
-    encode,
-    specialTokens,
-    isSpecial: (token) => special.has(token),
-    decode: (tokens) => (tokens.length ? pieces.decode(tokens, { skip_special_tokens: false }) : ""),
-  };
+  return { encode, specialTokens, isSpecial: (token) => special.has(token), decode };
 }
 
 /** Tokens in, text out as soon as it is sure: a character that is split across tokens waits for its end. */

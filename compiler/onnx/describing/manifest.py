@@ -19,6 +19,7 @@ from mai.compiler.onnx.describing.label_fields import label_fields
 from mai.compiler.onnx.describing.limits import largest
 from mai.compiler.onnx.describing.ports import input_ports, port_of, setting_port
 from mai.compiler.onnx.describing.token_scores import outputs_over_tokens
+from mai.compiler.onnx.describing.tokenizer_trials import tokenizer_trials
 from mai.compiler.onnx.precision.ranges import figures
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
@@ -59,6 +60,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         trained_blocks=dict(trained.blocks),
         weights_from=Path(program.loading.path).name if program.loading else None,
         tokenizer=tokenizer,
+        tokenizer_trials=tokenizer_trials(tokenizer),
         special_tokens=trained.special_tokens and tokenizer not in (None, BYTES),
         chat=trained.chat if text and tokenizer else None,
         labels={field: list(names) for field, names in trained.labels.items()},

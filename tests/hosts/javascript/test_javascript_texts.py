@@ -144,6 +144,27 @@ def test_texts_get_special_tokens(javascript: JavaScript, program: Any, tmp_path
     assert "".join(streamed["pieces"]) == "".join(model.stream("red fish", **settings))
 
 
+@pytest.mark.parametrize(
+    ("changes", "fails"),
+    [
+        ({}, ""),
+        ({"added_tokens": [{"id": 4, "content": "red", "single_word": True, "lstrip": False, "rstrip": False, "normalized": False,
+                            "special": False}]}, "onredon red on"),
+    ],
+)  # fmt: skip
+def test_a_tokenizer_that_javascript_reads_in_another_way_is_refused(
+    javascript: JavaScript, program: Any, tmp_path: Path, changes: dict[str, Any], fails: str
+) -> None:
+    """Its library does not know added tokens that are words of their own: tokens are taken, texts are not."""
+    file = compiled(program(SHOWN_TOKENS), "ids", tmp_path, tokenizer=word_tokenizer("$A", **changes))
+    text, tokens = javascript([{"file": str(file), "values": {"x": x}} for x in ("red whale", [4, 5])])
+    assert arrays(tokens)["ids"].tolist() == [[4, 5]]
+    if fails:
+        assert "makes other tokens of texts" in text["error"] and fails in text["error"]
+    else:
+        assert arrays(text)["ids"].tolist() == load(file)(x="red whale").tolist()
+
+
 def test_a_prompt_of_too_few_tokens_is_refused(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
     """In Python's words: a place without a token does not count."""
     spec = program(TEXT.replace("  return 4 *", "  h += max(h[1:], axis = 0)\n  return 4 *"))
