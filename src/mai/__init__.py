@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mai.runtime import Model, ModelError, load
     from mai.spec.diagnostics import MaiError
 
-__version__ = "0.19.0"
+__version__ = "0.20.0"
 __all__ = ["MaiError", "Model", "ModelError", "Run", "Spec", "load", "load_ipython_extension", "read"]
 _HOMES = {
     "MaiError": "mai.spec.diagnostics", "Model": "mai.runtime", "ModelError": "mai.runtime", "Run": "mai.compiler.interface.run",
