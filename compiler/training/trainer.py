@@ -68,7 +68,9 @@ class Trainer:
         self.validation = Validation(training, self.evaluation_graph, self.data.validation, self.weights, self.code)
         self.best = self._best(settings.keep) if isinstance(settings.keep, BestKept) else None
         self.recorder = Recorder(training.records, self.weights, out / folder.RECORDS, self.stage.before)
-        self.artifacts = Artifacts(out, program, training, self.stage, self.data, self.seed, self.batch)
+        self.artifacts = Artifacts(
+            out, program, training, self.stage, self.data, self.seed, self.batch, options.sets
+        )
         self.asked = self.stop = self.is_save_due = False
         self.figures: dict[str, float] = {}
         self.readings = Readings(self.processes)
@@ -332,6 +334,8 @@ class Trainer:
         if checkpoint is None:
             return 0
         self.state.restore(checkpoint, {"seed": str(self.seed), "batch": str(self.batch)}, self.out)
+        if self.best is not None and self.artifacts.others_in(checkpoint):
+            self.best.judge_again(self.weights, self.validation.figures)
         return checkpoint.step - self.stage.before
 
     def _final(self) -> dict[str, Tensor]:
