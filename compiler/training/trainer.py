@@ -68,9 +68,7 @@ class Trainer:
         self.validation = Validation(training, self.evaluation_graph, self.data.validation, self.weights, self.code)
         self.best = self._best(settings.keep) if isinstance(settings.keep, BestKept) else None
         self.recorder = Recorder(training.records, self.weights, out / folder.RECORDS, self.stage.before)
-        self.artifacts = Artifacts(
-            out, program, training, self.stage, self.data, self.seed, self.batch, options.sets
-        )
+        self.artifacts = Artifacts(out, program, training, self.stage, self.data, self.seed, self.batch, options.sets)
         self.asked = self.stop = self.is_save_due = False
         self.figures: dict[str, float] = {}
         self.readings = Readings(self.processes)

@@ -59,7 +59,10 @@ class Artifacts:
         if {EXAMPLES, HELD_OUT} & others:
             echo(f"note: the run in {self.out} began with other examples: it goes on with these", err=True)
         if {SPEC, SETS} & others:
-            echo(f"note: the run in {self.out} began with another text of the spec, or other consts: it goes on with these", err=True)
+            echo(
+                f"note: the run in {self.out} began with another text of the spec, or other consts: it goes on with these",
+                err=True,
+            )
 
     def others_in(self, checkpoint: ck.Checkpoint) -> set[str]:
         """What was another as a checkpoint was written: the examples, those held out, the spec's text, its consts."""
