@@ -175,7 +175,7 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, t
         Ordered(epochs(count, seed), examples), count, aside[0], finite.tokenizer, labels, aside[1],
         (*finite.notes, *(notes_of_unknown(matched, labels) if finite.has_gaps else ()), *single, *copies),
         facts=facts_of_rows(rows, fields, parts.train, finite), decimal=finite.decimal, examples=examples,
-        places=_places(finite, parts), why=parts.why,
+        places=_places(finite, parts), why=parts if isinstance(parts, NoneHeldOut) else None,
     )  # fmt: skip
 
 

@@ -23,26 +23,25 @@ FEWEST = 20  # Of fewer examples, none is held out unless a spec asks for it.
 
 
 @record
-class NoneHeldOut:
-    """Why no example is held out where a spec leaves that open, and what to write so that some are."""
-
-    cause: str
-    help: str
-
-
-@record
 class Parts:
-    """The numbers of the rows that are trained on, held out, and for tests; None: all of them, or none, and why not."""
+    """The numbers of the rows that are trained on, held out, and for tests; None: all of them, or none."""
 
     train: Array | None = None
     held_out: Array | None = None
     test: Array | None = None
-    why: NoneHeldOut | None = None
+
+
+@record
+class NoneHeldOut(Parts):
+    """All rows are trained on, where a spec leaves that open: the cause, and what to write so that some are held out."""
+
+    cause: str = ""
+    help: str = ""
 
 
 FEW = NoneHeldOut(
-    f"of fewer than {FEWEST} none is held out where a spec does not say so",
-    "`split = random(0.2)` in the data line holds out a fifth, `keep = last` needs none",
+    cause=f"of fewer than {FEWEST} none is held out where a spec does not say so",
+    help="`split = random(0.2)` in the data line holds out a fifth, `keep = last` needs none",
 )
 
 
@@ -190,7 +189,7 @@ class StratifiedSplit(ColumnSplit):
 
 def usual_parts(count: int) -> Parts:
     """What is held out where a spec says nothing: a tenth, of enough rows."""
-    return RandomSplit().parts(count, None) if count >= FEWEST else Parts(why=FEW)
+    return RandomSplit().parts(count, None) if count >= FEWEST else FEW
 
 
 def _cut(order: Array, held_out: int, test: int) -> Parts:

@@ -179,7 +179,7 @@ def _parts(series: Series, starts: Array, groups: Array, times: Array | None) ->
     ):  # Windows with gaps are left out where rows are latest.
         numbers = _windows_of_parts(series, starts, _by_time(held_out, test, groups, times, _judged(series, starts)))
     if split is None and not (len(numbers[TRAIN]) and (len(numbers[VALIDATION]) or not held_out)):
-        return Parts(why=_too_few(series, starts))
+        return _too_few(series, starts)
     if not len(numbers[TRAIN]):
         raise bad("the split leaves no window to train on", help="a smaller share, a shorter window, or more rows")
     for number, share, what in ((VALIDATION, held_out, "holds out"), (TEST, test, "tests")):
@@ -208,7 +208,9 @@ def _too_few(series: Series, starts: Array) -> NoneHeldOut:
     gaps = " without a gap" if series.missing == "drop" else ""
     one = len(starts) == 1
     cause = f"the {len(starts):,} window{'' if one else 's'} of {length} rows{gaps} {'is' if one else 'are'} too few, or share too many rows, to hold some out"
-    return NoneHeldOut(cause, ("`missing = keep` and `fill(x)`, " if gaps else "") + "shorter windows, or more rows")
+    return NoneHeldOut(
+        cause=cause, help=("`missing = keep` and `fill(x)`, " if gaps else "") + "shorter windows, or more rows"
+    )
 
 
 def _all_parts(parts: Parts) -> list[Array]:
