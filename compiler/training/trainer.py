@@ -123,8 +123,9 @@ class Trainer:
 
     def _best(self, kept: BestKept) -> Best:
         if not self.validation:
-            message = "`keep = best` chooses by what weights do on held-out examples; here are none"
-            raise MaiError([Diagnostic("bad-setting", None, message, help="keep = last")])
+            why, message = self.data.why, "`keep = best` chooses by what weights do on held-out examples; here are none"
+            message, help = (message, "keep = last") if why is None else (f"{message}: {why.cause}", why.help)
+            raise MaiError([Diagnostic("bad-setting", None, message, help=help)])
         return Best(kept)
 
     # ---------------------------------------------------------------- modules
