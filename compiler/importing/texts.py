@@ -252,7 +252,7 @@ def _at_edge(
             f"`tokenizer_class` is {said['tokenizer_class']!r}, which puts no token {place} a text; tokenizer.json puts {there} there",
         )
     if len(edge) > 1:
-        yield from _around(said, tokens, *edge, side)
+        yield from _around(said, tokens, edge[0], edge[1], side)
 
 
 def _around(
