@@ -44,6 +44,14 @@ def reference(source: Any, messages: Any, count: int = COUNT) -> str:
     return text
 
 
+def test_a_conversation_longer_than_the_texts_of_the_training(model: Model, folder: Path) -> None:
+    """The spec keeps how long these were, and an answer that may pass it says so, as transformers does."""
+    assert "context = 512)" in (folder / "small" / "small.mai").read_text()
+    conversation = model.conversation(count=500)
+    with pytest.warns(UserWarning, match="more than 512 tokens"):
+        next(conversation.say("hello there"))
+
+
 def test_an_answer_is_that_of_transformers(source: Any, model: Model) -> None:
     assert model.chat(SAID, count=COUNT) == reference(source, SAID)
 
