@@ -106,10 +106,12 @@ def _start_quickly() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 
 
-def _as_note(message: Warning | str, category: type[Warning], file: str, line: int, text: str | None = None) -> str:
+def _as_note(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
     """A warning of mai's own, which points at the program that called it, as a note; another library's as Python writes it."""
-    is_own = file == getattr(sys.modules["__main__"], "__file__", None)
-    return f"note: {message}\n" if is_own else _PLAIN(message, category, file, line, text)
+    is_own = filename == getattr(sys.modules["__main__"], "__file__", None)
+    return f"note: {message}\n" if is_own else _PLAIN(message, category, filename, lineno, line)
 
 
 def _say_misuse(error: Misuse) -> None:
