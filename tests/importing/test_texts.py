@@ -254,7 +254,7 @@ def test_a_template_that_cannot_be_read(template: bytes, message: str, tmp_path:
     (folder / "chat_template.jinja").write_bytes(template)
     imported = import_folder(folder, tmp_path / "m.mai")
     assert not imported.has_chat
-    assert 'text(tokenizer = "tokenizer.json")' in imported.text
+    assert 'text(tokenizer = "tokenizer.json", context = 64)' in imported.text
     (note,) = imported.notes
     assert note.startswith("there is no chat: ")
     assert message in note
