@@ -125,6 +125,7 @@ class Text(BaseModel):
         count: how many tokens are appended: the name of a setting, or a number.
         usual: the default of `count`.
         limit: the most tokens that the model reads.
+        context: the most tokens that it was trained on, where it reads longer texts, too; None where nothing says it.
         drafts: the most tokens that one turn guesses and checks (`--speculate`).
         ends: the tokens that end a row: numbers, and names of settings; older files do not say.
         result: the output that is the longer text, after its prompt; None where none is, in step files and in older ones.
@@ -136,6 +137,7 @@ class Text(BaseModel):
     count: int | str
     usual: int
     limit: int | None = None
+    context: int | None = None
     drafts: int = 0
     ends: list[int | str] = []
     result: str | None = None

@@ -59,7 +59,7 @@ export interface Manifest {
   labels: Record<string, string[]>;
   least: Record<string, number>;
   most: Record<string, number>;
-  text: { prompt: string; count: number | string; usual: number; limit: number | null } | null;
+  text: { prompt: string; count: number | string; usual: number; limit: number | null; context: number | null } | null;
   tokenizer: string | null;
   special_tokens: boolean;
   [name: string]: unknown;

@@ -342,7 +342,9 @@ export class Model {
   }
 
   _checkLength(tokens, more, { limit } = this.manifest.text) {
-    const { count } = this.manifest.text;
+    const { count, context } = this.manifest.text;
+    if (context && tokens + more > context)
+      console.warn(`this text may have more than ${context} tokens, and the model was trained on none so long: what it writes there may be worse`);
     if (!limit || tokens + more - 1 <= limit) return;
     const room = limit - tokens + 1;
     const help = typeof count === "string" && room > 0 ? `; ${count}=${room} fits` : "";
@@ -751,6 +753,7 @@ class Conversation {
     const wanted = this.count ?? text.usual;
     const room = limit ? Math.min(wanted, limit - prompt.length + 1) : wanted;
     if (room < 1) throw new ModelError(`these messages have ${prompt.length} tokens, and this model reads at most ${limit}`);
+    model._checkLength(prompt.length, room, { limit });
     const ends = (text.ends ?? []).map((end) => (typeof end === "number" ? end : Number(values[end] ?? model.settings[end].default)));
     const turns = new Turns(model.turn, { ...values, [text.count]: room });
     const rest = this.turns ? turns.takeOver(this.turns, prompt) : prompt;

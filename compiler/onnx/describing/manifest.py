@@ -71,7 +71,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         quantize=options.quantize,
         loss_change=trained.loss_change if options.quantize else None,
         ranges=figures(trained.ranges),
-        text=text,
+        text=text and text.model_copy(update={"context": getattr(program.data, "context", None)}),
         step=step,
         part=part_of(prepared),
         evaluations=EVALUATIONS if EVALUATIONS in graph.output_names else None,
