@@ -169,6 +169,9 @@ CASES: dict[str, tuple[str, list[str]]] = {
         GUIDED.format(ROWS).replace("const none = 2\n", "") + train("minimize sum((f(x, y) - x)^2)")
         + "export g(x: [2], k: class[3]) -> [2] { return f(x, k) }\n", [],
     ),
+    "a claim's own": (
+        POINTS + train(SQUARES) + "claim c(count = 3) { check linear(x, 1)[0] < 9 }\n", ["untrained"],
+    ),
     "what no objective moves": (
         GAN + train(REAL + " over critic") + "export g(z: [2]) -> [2] { return make(z) }\n", ["untrained"],
     ),
