@@ -83,8 +83,8 @@ class ArrayInputs:
     def _parts(self, name: str) -> Sequence[str]:
         """The numbers of an input whose range in training is known one by one; else the input alone."""
         facts, port = self._model.manifest.facts.get(name), self._model.inputs[name]
-        is_vector = facts is not None and len(port.shape) == 1 and len(facts.low) == port.shape[0] > 1
-        return [f"{name}{place}" for place in range(len(facts.low))] if facts is not None and is_vector else [name]
+        count = 1 if facts is None else len(facts.low)
+        return [f"{name}{place}" for place in range(count)] if count > 1 and port.shape == [count] else [name]
 
     @property
     def notes(self) -> tuple[str, ...]:
