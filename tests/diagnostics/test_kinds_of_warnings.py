@@ -182,6 +182,18 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "the size of a vocabulary": (
         "const vocab = 8\nlet number = linspace(0, 7, 8)\nexport ids(x: tokens[P]) -> [P] { return number[x] }\n", [],
     ),
+    "a noise of a net's deviations": (POINTS + train("e ~ normal()", "minimize sum((x + f(x) * e)^2)"), ["shared-noise"]),
+    "a noise that no draw is alike in": (POINTS + train("e ~ gumbel(scale = 2)", "minimize sum(softmax(f(x) - e))"), ["shared-noise"]),
+    "a noise for all by its words": (POINTS + train("e ~ normal()", "minimize sum((f(x) + e[None])^2)"), []),
+    "a noise along a direction": (
+        POINTS + "net w() -> [2] {\n  param v: [2] ~ normal(0, 1)\n  return v\n}\n"
+        + train("e ~ normal()", "minimize sum((f(x) + w() * e)^2)"), [],
+    ),
+    "a noise of each number": (
+        POINTS + "layer noisy(x: []) -> [] {\n  e ~ normal()\n  return x + e\n}\n" + train("minimize sum(f(noisy(x))^2)"), [],
+    ),
+    "a time that is drawn": (POINTS + train("t ~ uniform(0, 1)", "minimize sum((f(x) + t)^2)"), []),
+    "a number around another": (POINTS + train("m ~ normal(2, 1)", "minimize sum((f(x) - m)^2)"), []),
     "a likelihood of a net's, averaged": (LIKELY + train("l = p(x)", "minimize 2 * mean(across(l))"), ["likelihood-minimized"]),
     "a label's log probability": (digits("linear(x, 10)", "log_softmax(f(x))[y]"), ["likelihood-minimized"]),
     "a likelihood with its minus": (LIKELY + train("l = -p(x)", "minimize l / 2 + sum(f.linear_1.weight^2)"), []),
