@@ -75,6 +75,8 @@ BEGINNING = (
     "  m += attention(m, 2)\n  h = embed(x, 12) + mean(m, axis = 0)\n  return linear(h, vocab)\n}}\n"
     "train(steps = 5) {{ minimize mean(cross_entropy(f(x[7:-1], {}), x[8:])) }}\n"
 )
+SQUARE = MIXED.replace("embed(x, 8)", "embed(x, 16)").replace("\n{}\n", "\n  {}\n")
+CUT = NEXT.replace("attention({})", "{}").replace("mean({})", "mean(cross_entropy(f(x)[:-1], x[1:]))")
 BY_HAND = "  h += softmax({}) @ h"
 CASES: dict[str, tuple[str, list[str]]] = {
     "the data in another order": (
@@ -220,6 +222,12 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "windows over what was moved on": (MIXED.format("  h += conv1d(shift(h, 1)', 8, 3)'"), []),
     "a beginning that looks at itself": (BEGINNING.format("x[:8]"), []),
     "answers that look at themselves": (BEGINNING.format("x[8:16]"), ["seen-answers"] * 2),
+    "as many numbers of a token as there are tokens": (
+        SQUARE.format("h = layer_norm(mlp(h, 16))\n  h += max(linear(h, 16)', axis = 1)"), ["seen-answers"],
+    ),
+    "one of each token among as many": (SQUARE.format("h += mean(gated_mlp(rms_norm(h), 16), axis = -1, keep = true)"), []),
+    "places whose last is left out": (CUT.format("attention(h, 2)"), ["seen-answers"]),
+    "places before those whose last is left out": (CUT.format("attention(h, 2, causal = true)"), []),
     "a softmax of all pairs": (MIXED.format(BY_HAND.format("h @ h'")), ["seen-answers"]),
     "a softmax of pairs up to the diagonal": (
         MIXED.format(BY_HAND.format("masked(h @ h', range(P)[:, None] >= range(P))")), [],
