@@ -14,6 +14,10 @@ _HALVES = (
     "data x: [2], y: class[2] from moons()\nnet f(x: [2]) -> [] {{ return linear(x, 1)[0] }}\n"
     "train(steps = 5) {{ minimize -log_prob(bernoulli({}), y) }}\n"
 )
+_SPREAD = (
+    "data x: [2] from moons()\nnet f(x: []) -> [2] {{ return linear([x], 2) }}\n"
+    "train(steps = 5) {{\n  h = f(x[0])\n  minimize -log_prob(normal(h[0], {}), x[1])\n}}\n"
+)
 _GUIDED = (
     "const none = 2\ndata x: [2], y: class[2] from moons()\nnet f(x: [2], y: class[3]) -> [2] {{ return linear(x, 2) + embed(y, 2) }}\n"
     "train(steps = 5) {{\n  {0}minimize sum((f(x, {1}) - x)^2)\n}}\nexport g(x: [2]) -> [2] {{ return f(x, none) }}\n"
@@ -156,6 +160,13 @@ WARNINGS: dict[str, Entry] = {
         _HALVES.format("f(x)"),
         _HALVES.format("logits = f(x)"),
     ),
+    "unbounded-parameter": Entry(
+        "A positive parameter from a linear layer",
+        "A deviation, a scale, a rate or a concentration is positive. A linear layer gives any number: of those below 0 the density is\n"
+        "not a number, and one step with it makes every parameter NaN. `softplus(s)` is positive, and so is `exp(s)`.",
+        _SPREAD.format("h[1]"),
+        _SPREAD.format("softplus(h[1])"),
+    ),
     "label-as-number": Entry(
         "A label that is taken for an amount",
         "A label is a whole number, and arithmetic takes it for an amount: in `f(x) - y` with a number of f(x) for each label, the same\n"
@@ -198,6 +209,13 @@ WARNINGS: dict[str, Entry] = {
         "Where a mean is meant, `normal(mean = 2)` says so.",
         "export f() -> [2] {\n  z ~ normal(2)\n  return [z, z]\n}\n",
         "export f() -> [2] {\n  z ~ normal([2])\n  return z\n}\n",
+    ),
+    "shared-noise": Entry(
+        "One noise for all numbers",
+        "`e ~ normal()` has no shape, so it is one number, and `x + e` moves all numbers of x by it; `m + s * e` likewise. A number for each\n"
+        "is `e ~ normal([d])`. Where one for all is meant, `x + e[None]` says so.",
+        "export f(x: [3]) -> [3] {\n  e ~ normal()\n  return x + 0.1 * e\n}\n",
+        "export f(x: [3]) -> [3] {\n  e ~ normal([3])\n  return x + 0.1 * e\n}\n",
     ),
     "empty-integral": Entry(
         "An integral over nothing",

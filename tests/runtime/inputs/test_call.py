@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,17 +13,21 @@ from typing import Any
 import numpy as np
 import onnx
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import torch
+from onnx import helper
 
 from mai.runtime import ModelError, load
 from mai.runtime.inputs.arguments import as_array, as_values, prepare
 from mai.runtime.inputs.labels import as_labels
 from mai.runtime.inputs.words import as_numbers
 from mai.runtime.model.failures import is_of_memory
-from mai.runtime.model.manifest import Port
+from mai.runtime.model.manifest import Facts, Port
 from mai.runtime.model.model import Model
-from tests.support.cases.small_files import manifest
+from tests.support.cases.small_files import build, manifest, output, real
+from tests.support.cases.words import WORDS, words_manifest
 
 Write = Callable[..., Path]
 X, Y = [[1.0, 2.0], [3.0, 4.0]], [0, 5]
@@ -69,7 +74,7 @@ def test_tensors_of_torch(shift: Model) -> None:
 
 
 def test_none_is_a_gap_where_the_file_has_an_answer_for_one(shift: Model) -> None:
-    with pytest.raises(ModelError, match="`x` is float32, this is no number that fits"):
+    with pytest.raises(ModelError, match=r"`x` is missing \(None\)"):
         shift(x=[[1, None], [3, 4]], y=Y)
     gaps = shift.inputs["x"].model_copy(update={"gaps": True})
     for none in ([1, None], [1, pd.NA], pd.array([1, None], "Int64")):
@@ -97,6 +102,21 @@ def test_a_word_that_is_missing_has_the_label_for_that(none: object) -> None:
     assert not counts
     with pytest.raises(ModelError, match="mixes names and numbers"):
         as_labels(port.model_copy(update={"gaps": False}), names, ["cat", none])
+
+
+def test_words_are_the_labels_that_cells_are() -> None:
+    """What is left out around them is what Arrow leaves out, by which tables are read."""
+    described = words_manifest()
+    ports = {port.name: port for port in described.inputs}
+    for name, word, place in WORDS:
+        if place is None:
+            with pytest.raises(ModelError, match=r"has no (label|names)"):
+                as_numbers(described, ports[name], word, None, special_tokens=False)
+        else:
+            assert as_numbers(described, ports[name], [word], None, special_tokens=False) == [place]
+    characters = pa.array([chr(code) for code in range(0x11000) if not 0xD800 <= code < 0xE000])
+    spaces = characters.filter(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(characters)), 0))
+    assert described.words.spaces == "".join(spaces.to_pylist())
 
 
 def test_a_whole_value_may_be_missing() -> None:
@@ -235,3 +255,22 @@ def test_what_is_said_of_a_range_and_of_truths(port: dict[str, Any], value: list
     with pytest.raises(ModelError) as caught:
         prepare({"v": Port(name="v", kind="input", batch=True, **port)}, {}, {"v": value})
     assert str(caught.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("values", "notes"),
+    [
+        ([0.52, -1.0], ["`x0`: training had per cent, as `52 %`: 0.52 is 0.52 %, and not a share of 1"]),
+        ([520.0, 0.5], ["`x0`: 1 row is far outside of what training had, 0 to 100: 520 for one"]),
+        ([[52.0, 0.5], [0.52, 0.0]], []),
+        ([[np.nan, np.nan]], []),
+    ],
+)
+def test_numbers_unlike_those_of_training_are_warned_of(write: Write, values: list[Any], notes: list[str]) -> None:
+    facts = Facts(low=[0, -1], high=[100, 1], middle=[50, 0], percents=["52 %", ""])
+    described = manifest([real("x", 2, gaps=True)], [], [output("f", 2)]).model_copy(update={"facts": {"x": facts}})
+    model = load(write(build(described, [helper.make_node("Identity", ["x"], ["f"])]), "f.onnx"), providers="cpu")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model(x=values)
+    assert [str(each.message) for each in caught] == notes
