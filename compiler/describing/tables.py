@@ -247,7 +247,7 @@ def _read(table: TableFile, readers: dict[str, ColumnReader]) -> None:
             raise bad(f"{table.path} has no column `{name}`; it has {few_of(table.columns)}")
     for block in read_blocks(table, [table.columns[name] for name in readers]):
         for name, reader in readers.items():
-            reader.add(without(block[table.columns[name]], table.dialect.absent))
+            reader.add(without(block[table.columns[name]], table.dialect.absent.of(name)))
 
 
 def _are_parts(columns: Sequence[ColumnSummary]) -> bool:

@@ -67,7 +67,11 @@ class Column:
 
     def start(self, table: TableFile) -> None:
         """Go on with the first row of another file."""
-        self._path, self._decimal, self._absent = str(table.path), table.dialect.decimal, table.dialect.absent
+        self._path, self._decimal, self._absent = (
+            str(table.path),
+            table.dialect.decimal,
+            table.dialect.absent.of(self.field),
+        )
         self.kinds.order = table.dialect.order
         self.missing, self.row, self._seen = 0, 0, {}
         self.last = LastOfColumn()
