@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from mai.compiler.program import Program
 from mai.compiler.warnings.derivatives import total_derivatives
 from mai.compiler.warnings.labels import taken_labels
-from mai.compiler.warnings.losses import column_against_row, coupled_data, masked_mean, shared_objectives, unlike_logits
 from mai.compiler.warnings.noise import shared_noise, tangled_noise
 from mai.compiler.warnings.numbers import (
     divided_to_zero,
@@ -23,11 +22,18 @@ from mai.compiler.warnings.numbers import (
     means_like_sizes,
     tiny_numbers,
 )
+from mai.compiler.warnings.objectives.losses import (
+    column_against_row,
+    coupled_data,
+    masked_mean,
+    shared_objectives,
+    unlike_logits,
+)
+from mai.compiler.warnings.objectives.signs import driven_apart, unlikely_data
+from mai.compiler.warnings.objectives.unbounded import unbounded_parameters
 from mai.compiler.warnings.probabilities import labels_as_numbers, logits_as_probabilities
-from mai.compiler.warnings.signs import driven_apart, unlikely_data
 from mai.compiler.warnings.subject import Subject
 from mai.compiler.warnings.texts import long_texts, seen_answers
-from mai.compiler.warnings.unbounded import unbounded_parameters
 from mai.compiler.warnings.unused import unused_declarations, unused_in_bodies, unused_in_training
 from mai.compiler.warnings.weights import begun_alike, stuck_at_zero, untrained, untrained_rows
 from mai.spec.diagnostics import Diagnostic
