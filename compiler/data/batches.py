@@ -41,7 +41,7 @@ from mai.compiler.data.splitting.order import (
     starts,
     told_at,
 )
-from mai.compiler.data.splitting.splits import HELD_OUT, Parts, usual_parts
+from mai.compiler.data.splitting.splits import HELD_OUT, NoneHeldOut, Parts, usual_parts
 from mai.compiler.data.tables.numerals import Decimal
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
@@ -66,7 +66,8 @@ class Dataset:
     `validation` and `test` are the examples that are not trained on, by field. `tokenizer` is what made the tokens of a text, as a
     manifest states it; `labels` are the names of labels, by field; `notes` say what was found in the files, `facts` the ranges of
     what is trained on, `decimal` the decimal sign of its tables. `where` is the `data` line. `places` are those of the examples to
-    `train` on, that are `held_out` and for the `test`, in their files, where these are known.
+    `train` on, that are `held_out` and for the `test`, in their files, where these are known. `why` none is held out is said where
+    a spec leaves that open.
     """
 
     batches: Batches
@@ -81,6 +82,7 @@ class Dataset:
     examples: Examples | None = None
     where: Span | None = None
     places: Mapping[str, Places] = field(default_factory=dict)
+    why: NoneHeldOut | None = None
 
     def batch(self, step: int, size: int) -> Fields:
         """All examples of a step, by field."""
@@ -173,7 +175,7 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, t
         Ordered(epochs(count, seed), examples), count, aside[0], finite.tokenizer, labels, aside[1],
         (*finite.notes, *(notes_of_unknown(matched, labels) if finite.has_gaps else ()), *single, *copies),
         facts=facts_of_rows(rows, fields, parts.train, finite), decimal=finite.decimal, examples=examples,
-        places=_places(finite, parts),
+        places=_places(finite, parts), why=parts if isinstance(parts, NoneHeldOut) else None,
     )  # fmt: skip
 
 

@@ -18,7 +18,11 @@ from mai.spec.record import record
 PAST = 4  # Windows are so many times as long as what is forecast, where that leaves enough of them,
 LEAST_PAST = 24  # and at least so long.
 FEW_ROWS, MANY_ROWS = 3000, 10_000  # Below the one a net needs dropout, and from the other on it may be larger.
-USED = frozenset(("f", "guess", "unit", "across", "std", "mean", "abs"))
+MOST_LOST = 0.25  # Of the windows: where gaps cost more of them, windows with gaps are learnt from, too.
+USED = frozenset((
+    "f", "h", "last", "linear", "dropout", "mlp", "guess", "unit", "across", "std", "mean", "abs", "last_of", "mean_of", "there", "fill", "missing", "argmax", "cumsum", "where", "sum",
+    "maximum",
+))  # fmt: skip
 
 
 @record
@@ -33,9 +37,18 @@ def draft_series(table: TableSummary, target: str, horizon: int, window: int | N
     """The text of a spec that forecasts a column. Raises `MaiError` where it is no series of numbers, too short, or without an order."""
     column = _target(table, target)
     series = _series(table, column, horizon, window, path)
-    count_windows(series, open_tables(table.files, series.stated), {column.name: Type(DType.REAL, (series.window,))})
-    name = column.name
-    blocks = (_data(table, column, series), _net(table, name, series), _train(table, name), _export(name, series))
+    fields = {column.name: Type(DType.REAL, (series.window,))}
+    windows = count_windows(series, open_tables(table.files, series.stated), fields)
+    name, gaps = column.name, ""
+    if column.missing:
+        series, gaps = _with_gaps(column, series, *windows)
+    parts = _keeping(name, series) if series.missing == "keep" else _whole(name, series)
+    blocks = (
+        _data(table, name, series, gaps),
+        _net(table, name, series, parts),
+        _train(table, name, parts),
+        _export(name, series),
+    )
     return "\n".join(blocks)
 
 
@@ -67,15 +80,14 @@ def _series(table: TableSummary, column: ColumnSummary, horizon: int, window: in
     )
 
 
-def _data(table: TableSummary, column: ColumnSummary, series: Series) -> str:
+def _data(table: TableSummary, target: str, series: Series, gaps: str) -> str:
     """What is forecast from what, and the line of the data."""
-    target, past, horizon = column.name, series.window, series.horizon
+    past, horizon = series.window, series.horizon
     order = [f"{kind} = {name}" for kind, name in (("time", series.time), ("group", series.group)) if name]
-    gaps = _gaps(table, column, series) if column.missing else ""
     others = [each.name for each in table.columns if each.name not in (target, series.time, series.group)]
     left = f"# Left out: {few_of(others)}: the forecast is made from the past of {target} alone.\n" if others else ""
     settings = [f'"{series.path}"', f"window = {past}", f"horizon = {horizon}", *order]
-    settings += [f"missing = {series.missing}"] if column.missing else []
+    settings += [f"missing = {series.missing}"] if gaps else []
     settings += [f"dates = {series.dates}"] if series.dates is not None else []
     fields = [f"{target}: [{past}]", f"next_{target}: [{horizon}]"]
     return f"""# The next {horizon} of {target} from the {past} before: {table.files[0].name}, {table.rows:,} rows.
@@ -83,41 +95,78 @@ def _data(table: TableSummary, column: ColumnSummary, series: Series) -> str:
 """
 
 
-def _gaps(table: TableSummary, column: ColumnSummary, series: Series) -> str:
-    """What the missing values of the target cost, as a line of the spec. Raises `MaiError` where no window is left."""
-    fields = {column.name: Type(DType.REAL, (series.window,))}
-    count, lost = count_windows(series, open_tables(table.files, series.stated), fields)
+def _with_gaps(column: ColumnSummary, series: Series, count: int, lost: int) -> tuple[Series, str]:
+    """What becomes of windows that lack a value, `lost` of them, and a line of the spec that says so."""
     rows = f"{column.missing:,} rows lack" if column.missing > 1 else "1 row lacks"
-    if lost == count:
-        raise bad(
-            f"{rows} `{column.name}`, and all {count:,} windows of {series.window} + {series.horizon} rows go over one",
-            help="a smaller --window or --horizon, or fill in the values",
-        )
-    return f"# {rows} {column.name}: {lost:,} of {count:,} windows go over one and are left out.\n"
+    over = f"# {rows} {column.name}: {lost:,} of {count:,} windows go over one"
+    if lost <= MOST_LOST * count:
+        return series, f"{over} and are left out.\n"
+    kept = f"{over}, and are kept.\n# A value that is missing in the past counts as the last one that is there, one of the future is not learnt.\n"
+    return series.but(missing="keep"), kept
 
 
-def _net(table: TableSummary, target: str, series: Series) -> str:
+@record
+class Parts:
+    """How a spec says: the unit of the target, the last value of the past, how the past differs from it, the loss, the errors that it reports."""
+
+    unit: str
+    before: str
+    last: str
+    past: str
+    loss: str
+    error: str
+    of_no_change: str
+
+
+def _whole(target: str, series: Series) -> Parts:
+    """Of windows that lack nothing."""
+    return Parts(
+        f"std(across({target}))", "", f"{target}[-1]", f"({target} - last) / unit", f"mean(((guess - next_{target}) / unit)^2)",
+        f"mean(abs(guess - next_{target}))", f"mean(abs({target}[-1] - next_{target}))",
+    )  # fmt: skip
+
+
+def _keeping(target: str, series: Series) -> Parts:
+    """Of windows that may lack values."""
+    before = f"""
+# The last value that is there.
+net last_of({target}: [{series.window}]) -> [] {{ return fill({target})[argmax(cumsum(1 - missing({target})))] }}
+
+# The mean of the numbers for which there is a value to compare with.
+net mean_of(x: [{series.horizon}], there: [{series.horizon}]) -> [] {{
+  return sum(where(there == 1, x, 0)) / maximum(sum(there), 1)
+}}
+"""
+    there = f"1 - missing(next_{target})"
+    return Parts(
+        f"std(across(fill({target})))", before, f"last_of({target})", f"where(missing({target}) == 1, 0, ({target} - last) / unit)",
+        f"mean_of(((guess - next_{target}) / unit)^2, {there})",
+        f"mean_of(abs(guess - next_{target}), {there})", f"mean_of(abs(last_of({target}) - next_{target}), {there})",
+    )  # fmt: skip
+
+
+def _net(table: TableSummary, target: str, series: Series, parts: Parts) -> str:
     """The net, larger for more rows, and without dropout for many."""
     past, horizon, hidden = series.window, series.horizon, 64 if table.rows < MANY_ROWS else 128
     network = f"dropout(mlp(h, {hidden}), 0.1)" if table.rows < FEW_ROWS else f"mlp(h, {hidden})"
-    return f"""let unit = std(across({target}))
-
+    return f"""let unit = {parts.unit}
+{parts.before}
 # A straight line and a small network beside it, on how the past differs from its last value.
 net f({target}: [{past}]) -> [{horizon}] {{
-  last = {target}[-1]
-  h = ({target} - last) / unit
+  last = {parts.last}
+  h = {parts.past}
   return last + unit * (linear(h, {horizon}) + linear({network}, {horizon}))
 }}
 """
 
 
-def _train(table: TableSummary, target: str) -> str:
+def _train(table: TableSummary, target: str, parts: Parts) -> str:
     steps = 2000 if table.rows < MANY_ROWS else 4000
     return f"""train(steps = {steps}, batch = 64, optimizer = adamw(lr = 3e-3, weight_decay = 0.01), schedule = cosine(warmup = 50), keep = best) {{
   guess = f({target})
-  minimize mean(((guess - next_{target}) / unit)^2)
-  report mean(abs(guess - next_{target})) as error
-  report mean(abs({target}[-1] - next_{target})) as error_of_no_change      # what to say that nothing changes would give
+  minimize {parts.loss}
+  report {parts.error} as error
+  report {parts.of_no_change} as error_of_no_change      # what to say that nothing changes would give
 }}
 """
 

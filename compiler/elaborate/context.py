@@ -186,7 +186,7 @@ class Context(Telling):
             raise self.uncalled(binding, span)
         if isinstance(binding, str) and (number := repairs.unquoted(binding, span)) is not None:
             raise self.fail("type-mismatch", span, "a number is needed here, this is text", help=number)
-        helps = {tuple: "take them apart: `(a, b) = ...`"}
+        helps = {tuple: "take them apart, `(a, b) = ...`, or take one, `...[0]`"}
         help = next((text for kind, text in helps.items() if isinstance(binding, kind)), None)
         message = f"a tensor or a number is needed here, this is {kind_of(binding)}"
         raise self.fail("type-mismatch", span, message, help=help)

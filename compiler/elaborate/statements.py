@@ -144,6 +144,8 @@ def _updated(e: Context, env: Environment, statement: ast.Assign, change: Bindin
 def _return(e: Context, env: Environment, statement: ast.Return) -> Binding:
     if not e.call_stack and e.in_train_block:
         raise e.fail("unreachable", statement.span, "a train block returns nothing: it ends in `minimize`")
+    if not e.call_stack and e.claim is not None:
+        raise e.fail("unreachable", statement.span, "a claim returns nothing: what has to hold is a `check`")
     return e.expressions.expression(env, statement.value)
 
 

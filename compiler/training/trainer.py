@@ -68,7 +68,7 @@ class Trainer:
         self.validation = Validation(training, self.evaluation_graph, self.data.validation, self.weights, self.code)
         self.best = self._best(settings.keep) if isinstance(settings.keep, BestKept) else None
         self.recorder = Recorder(training.records, self.weights, out / folder.RECORDS, self.stage.before)
-        self.artifacts = Artifacts(out, program, training, self.stage, self.data, self.seed, self.batch)
+        self.artifacts = Artifacts(out, program, training, self.stage, self.data, self.seed, self.batch, options.sets)
         self.asked = self.stop = self.is_save_due = False
         self.figures: dict[str, float] = {}
         self.readings = Readings(self.processes)
@@ -123,8 +123,9 @@ class Trainer:
 
     def _best(self, kept: BestKept) -> Best:
         if not self.validation:
-            message = "`keep = best` chooses by what weights do on held-out examples; here are none"
-            raise MaiError([Diagnostic("bad-setting", None, message, help="keep = last")])
+            why, message = self.data.why, "`keep = best` chooses by what weights do on held-out examples; here are none"
+            message, help = (message, "keep = last") if why is None else (f"{message}: {why.cause}", why.help)
+            raise MaiError([Diagnostic("bad-setting", None, message, help=help)])
         return Best(kept)
 
     # ---------------------------------------------------------------- modules
@@ -332,6 +333,8 @@ class Trainer:
         if checkpoint is None:
             return 0
         self.state.restore(checkpoint, {"seed": str(self.seed), "batch": str(self.batch)}, self.out)
+        if self.best is not None and self.artifacts.others_in(checkpoint):
+            self.best.judge_again(self.weights, self.validation.figures)
         return checkpoint.step - self.stage.before
 
     def _final(self) -> dict[str, Tensor]:

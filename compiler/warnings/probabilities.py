@@ -16,6 +16,7 @@ from mai.compiler.warnings.liveness import Names, names_read
 from mai.compiler.warnings.numbers import Number, number_of
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
+from mai.spec.ast_walk import children, nodes_of
 from mai.spec.diagnostics import Diagnostic, Edit
 from mai.spec.diagnostics.edit import put
 from mai.spec.record import record
@@ -146,7 +147,7 @@ def unlikely_data(subject: Subject) -> Iterator[Diagnostic]:
 
 
 class _Likelihoods:
-    """Where an expression has log probabilities of data, and whether it rises with them (1) or falls (-1)."""
+    """Where an expression has log probabilities of data, and whether it rises with them (1), falls (-1), or may do either (0)."""
 
     def __init__(self, functions: Mapping[str, ast.Function], constants: Mapping[str, Number]) -> None:
         self._functions, self._constants = functions, constants
@@ -163,32 +164,48 @@ class _Likelihoods:
                 yield from self.signs(scope.assigned[expr.id], _Scope(scope.of_data, scope.drawn, rest))
             case ast.Pipe() if _callee(expr.right) in RISING:
                 yield from self.signs(expr.left, scope)
-            case ast.Index() if _callee(expr.base) == "log_softmax" and scope.has_data(expr.items):
+            case _ if _is_likelihood(expr, scope):
                 yield 1
             case ast.Call() if expr.arguments:
                 yield from self._of_call(expr, scope)
+            case _:
+                yield from self._unfollowed(expr, scope)
+
+    def _unfollowed(self, expr: ast.Expr, scope: _Scope) -> Iterator[int]:
+        """Of an expression that may rise or fall with the likelihoods that it reads: a ratio `exp(l - old)`, a square."""
+        bodies = {name: function.body for name, function in self._functions.items()}
+        below: dict[str, object] = {**bodies, **scope.assigned}
+        trees: list[object] = [children(expr)]
+        for tree in trees:
+            if any(_is_log_probability(node) for node in nodes_of(tree, ast.Expr)):
+                yield 0
+                return
+            trees += [below.pop(name) for name in names_read(tree) & below.keys()]
 
     def _of_binary(self, expr: ast.Binary, scope: _Scope) -> Iterator[int]:
         if expr.op in ("+", "-"):
             yield from self.signs(expr.left, scope)
             side = 1 if expr.op == "+" else -1
             yield from (side * sign for sign in self.signs(expr.right, scope))
-        elif expr.op in ("*", "/"):
-            for factor, other in ((expr.right, expr.left), (expr.left, expr.right)):
-                number = number_of(factor, self._constants)
-                if number and (expr.op == "*" or factor is expr.right):
-                    yield from ((1 if number > 0 else -1) * sign for sign in self.signs(other, scope))
+            return
+        pairs = ((expr.right, expr.left), (expr.left, expr.right))[: {"*": 2, "/": 1}.get(expr.op, 0)]
+        scaled = ((number, other) for factor, other in pairs if (number := number_of(factor, self._constants)))
+        number, other = next(scaled, (0, expr))
+        if number:
+            yield from ((1 if number > 0 else -1) * sign for sign in self.signs(other, scope))
+        else:
+            yield from self._unfollowed(expr, scope)
 
     def _of_call(self, call: ast.Call, scope: _Scope) -> Iterator[int]:
         name, values = _callee(call), [argument.value for argument in call.arguments]
-        if name == "log_prob" and len(values) == 2 and scope.has_data(values[1]):
-            yield 1
-        elif name in RISING:
+        if name in RISING:
             yield from self.signs(values[0], scope)
         elif (function := self._functions.get(name)) is not None and isinstance(function.body[-1], ast.Return):
             inner = self._inside(function, call, scope)
             others = {each: f for each, f in self._functions.items() if each != name}
             yield from _Likelihoods(others, self._constants).signs(function.body[-1].value, inner)
+        else:
+            yield from self._unfollowed(call, scope)
 
     def _inside(self, function: ast.Function, call: ast.Call, scope: _Scope) -> _Scope:
         """What the names of a called function's body are made of."""
@@ -197,6 +214,23 @@ class _Likelihoods:
         of_data = frozenset(name for name, value in values.items() if scope.has_data(value))
         drawn = frozenset(name for name, value in values.items() if names_read(value) & scope.drawn)
         return _scope(function.body, of_data, drawn)
+
+
+def _is_likelihood(expr: ast.Expr, scope: _Scope) -> bool:
+    """Whether an expression is a log probability of data."""
+    match expr:
+        case ast.Index():
+            return _is_log_probability(expr) and scope.has_data(expr.items)
+        case ast.Call():
+            return _is_log_probability(expr) and scope.has_data(expr.arguments[1].value)
+    return False
+
+
+def _is_log_probability(expr: ast.Expr) -> bool:
+    """Whether an expression is one by its words: `log_prob(q, x)`, `log_softmax(f(x))[y]`."""
+    if isinstance(expr, ast.Index):
+        return _callee(expr.base) == "log_softmax"
+    return isinstance(expr, ast.Call) and _callee(expr) == "log_prob" and len(expr.arguments) == 2
 
 
 def _callee(expr: ast.Expr) -> str:

@@ -25,14 +25,16 @@ PRODUCTS = (Affine, Einsum, Matmul, Multiply)
 
 
 def untrained(subject: Subject) -> Iterator[Diagnostic]:
-    """Parameters of an export that training has not: the file computes with their first values."""
-    trainings = subject.program.trainings
+    """Parameters of an export that training has not: the file computes with their first values. Of a claim those of its own."""
+    trainings, claims = subject.program.trainings, subject.program.claims
     if not trainings:
         return
     moved = set().union(*map(_moved, trainings))
-    for export, graph in subject.program.exports.items():
+    graphs = {**{name: claim.graph for name, claim in claims.items()}, **subject.program.exports}
+    for export, graph in graphs.items():
         alone = [w for w in graph.weights.values() if w.trained and w.name not in moved]
         alone = [w for w in alone if not _has_value(subject.program, w)]
+        alone = [w for w in alone if export in subject.program.exports or w.owner.split(".")[0] == export]
         if alone:
             alone = _read(graph, alone)
         if alone:

@@ -52,7 +52,9 @@ def _asked(asked: RunRecord) -> Iterator[Line]:
 def _figures(run: Summary) -> Iterator[Line]:
     if run.figures:
         shown = ", ".join(f"{name} {value:.4g}" for name, value in run.figures.items())
-        yield "figures", f"{shown}, {'on held-out examples' if run.held_out else 'the last ones'}"
+        where = "on held-out examples" if run.held_out else ""
+        last = "the last ones" if run.state != "done" or not run.held_out else ""
+        yield "figures", ", ".join(text for text in (shown, where, last) if text)
 
 
 def _files(folder: Path) -> Iterator[Line]:

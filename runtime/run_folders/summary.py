@@ -54,8 +54,9 @@ def summary(folder: Path) -> Summary:
         state = "failed"
     elif checkpoints(folder):
         state = "stopped"
+    is_held_out = bool(figures) or any(name.startswith(HELD_OUT) for line in lines for name in line)
     shown = figures or last_figures(lines)
-    return Summary(folder, state, read_record(folder), steps, kept, shown, bool(figures), lines)
+    return Summary(folder, state, read_record(folder), steps, kept, shown, is_held_out, lines)
 
 
 def _steps(lines: Sequence[Line], folder: Path, metadata: Mapping[str, str]) -> int:

@@ -12,6 +12,7 @@ from lark.exceptions import UnexpectedToken
 from mai.spec.diagnostics.suggest import closest, slips
 from mai.spec.parsing.layout import BracketError
 from mai.spec.syntax_errors.bracket_repairs import opened, partners, without
+from mai.spec.syntax_errors.declarations import HEADS
 from mai.spec.syntax_errors.python_habits import HABITS, at_fault
 from mai.spec.syntax_errors.syntax_place import STATEMENTS, Draft, Place
 from mai.spec.syntax_errors.syntax_repairs import Repair
@@ -88,7 +89,7 @@ def _account(place: Place) -> tuple[str, str, str | Draft | None]:
     if meant:
         help = _spelt(place.at, place.token, meant)
         return "misspelt", f"`{place.token}` has no place here", help
-    for test, slug, message, remedy in (*HABITS, *RULES):
+    for test, slug, message, remedy in (*HABITS, *HEADS, *RULES):
         if test(place):
             meant = _statement(place) if slug in NAMELESS else None
             if meant:

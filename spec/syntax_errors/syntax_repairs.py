@@ -196,7 +196,8 @@ def quoted(p: Place) -> Draft | str:
     match = re.match(r"[\w./]+", p.rest)
     if match is None:
         return 'write `import "layers.mai"`'
-    file = match[0] if match[0].endswith(".mai") else f"{match[0].replace('.', '/')}.mai"
+    path = match[0].removesuffix(".mai").replace(".", "/")
+    file = path if path.startswith("std/") else f"{path}.mai"
     return draft(p.at, p.at + len(match[0]), f'"{file}"', f'write `import "{file}"`')
 
 

@@ -152,6 +152,30 @@ def test_slips_of_mathematics_and_of_other_languages(wrong: str, right: str) -> 
     assert mend(text % wrong) == text % right
 
 
+HEADS = [
+    ("model f(x: [2]) -> [2] { return x }", "net f(x: [2]) -> [2] { return x }"),
+    ("net f(x: R^2) -> R^{2} { return x }", "net f(x: [2]) -> [2] { return x }"),
+    ("net f(x: R) -> real { return x }", "net f(x: real) -> real { return x }"),
+    ('claim "is less" { check 1 < 2 }', "claim is_less { check 1 < 2 }"),
+    ("data x: [2] moons()", "data x: [2] from moons()"),
+    ("data x: [2] = moons(noise = 0.1)", "data x: [2] from moons(noise = 0.1)"),
+    ("import std.diffusion", 'import "std/diffusion"'),
+]
+
+
+@pytest.mark.parametrize(("wrong", "right"), HEADS)
+def test_declarations_that_begin_as_elsewhere(wrong: str, right: str) -> None:
+    assert mend(f"{wrong}\n") == f"{right}\n"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"), [("with steps = 1, batch = 2", "(steps = 1, batch = 2)"), ("steps = 1", "(steps = 1)")]
+)
+def test_settings_of_a_train_block_stand_in_brackets(wrong: str, right: str) -> None:
+    text = "data x: [2] from moons()\nnet f(x: [2]) -> [2] { return linear(x, 2) }\ntrain%s { minimize sum(f(x)) }\n"
+    assert mend(text % f" {wrong}") == text % right
+
+
 @pytest.mark.parametrize("wrong", UNCLEAR)
 def test_a_slip_that_may_mean_something_else_has_no_edit(wrong: str) -> None:
     text = "train(steps = 1) {\n  flag ~ bernoulli(0.5)\n  (x, y) = (1, 2)\n  minimize WRONG\n}\n"

@@ -169,6 +169,9 @@ CASES: dict[str, tuple[str, list[str]]] = {
         GUIDED.format(ROWS).replace("const none = 2\n", "") + train("minimize sum((f(x, y) - x)^2)")
         + "export g(x: [2], k: class[3]) -> [2] { return f(x, k) }\n", [],
     ),
+    "a claim's own": (
+        POINTS + train(SQUARES) + "claim c(count = 3) { check linear(x, 1)[0] < 9 }\n", ["untrained"],
+    ),
     "what no objective moves": (
         GAN + train(REAL + " over critic") + "export g(z: [2]) -> [2] { return make(z) }\n", ["untrained"],
     ),
@@ -183,6 +186,9 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "a label's log probability": (digits("linear(x, 10)", "log_softmax(f(x))[y]"), ["likelihood-minimized"]),
     "a likelihood with its minus": (LIKELY + train("l = -p(x)", "minimize l / 2 + sum(f.linear_1.weight^2)"), []),
     "a likelihood against another": (LIKELY + train("minimize p(2 * x) - p(x)"), []),
+    "an estimate of a divergence": (LIKELY + train("l = p(x)", "minimize exp(1 - l) - (1 - l) - 1"), []),
+    "a likelihood and its square": (LIKELY + train("l = p(x)", "minimize l + l^2"), []),
+    "a likelihood beside what is none": (LIKELY + train("minimize p(x) + exp(sum((f(x) - x)^2))"), ["likelihood-minimized"]),
     "a likelihood of draws": (LIKELY + train("z ~ normal([2])", "minimize p(z) + sum((z - x)^2)"), []),
     "a loss of all places from attention to all": (NEXT.format("h, 2", "-log_softmax(f(x[:-1]))[range(15), x[1:]]"), ["seen-answers"]),
     "attention to what is before": (NEXT.format("h, 2, causal = true", AFTER), []),

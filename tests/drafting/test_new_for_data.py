@@ -287,6 +287,19 @@ def test_a_series_with_gaps_is_learnt_from_its_whole_windows(tmp_path: Path) -> 
     text, _ = sound(tmp_path, "t.csv", Wish("sales", horizon=6))
     assert "missing = drop" in text
     assert "# 1 row lacks sales: 30 of 371 windows go over one and are left out." in text  # Of 24 + 6 rows each.
-    (tmp_path / "t.csv").write_text("day,sales\n" + "".join(f"{k},{'' if k % 20 == 0 else k}\n" for k in range(400)))
-    with pytest.raises(MaiError, match=r"all 371 windows of 24 \+ 6 rows go over one"):
-        draft(tmp_path / "t.csv", tmp_path, Wish("sales", horizon=6))
+
+
+def test_a_series_with_many_gaps_is_learnt_from_all_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gap of the past counts as what was there last, one of the future changes no figure; some windows are held out."""
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text("day,sales\n" + "".join(f"{k},{'' if k % 20 == 0 else k}\n" for k in range(400)))
+    text = draft(Path("t.csv"), Path(), Wish("sales", horizon=6))
+    assert "# 20 rows lack sales: 371 of 371 windows go over one, and are kept." in text
+    Path("t.mai").write_text(text)
+    done = invoke(*"train t.mai --steps 2 --quiet --out run".split())
+    assert done.exit_code == 0, done.output
+    days, windows = np.where(np.arange(400) % 20, np.arange(400), np.nan), np.arange(336, 371)
+    last = np.array([np.nanmax(days[start : start + 24]) for start in windows])
+    right = np.nanmean(np.abs(days[windows[:, None] + np.arange(24, 30)] - last[:, None]), axis=1).mean()
+    figures = json.loads(Path("run/metrics.jsonl").read_text().splitlines()[-1])
+    assert figures["held-out error_of_no_change"] == pytest.approx(right, rel=1e-5)

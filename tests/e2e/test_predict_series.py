@@ -198,7 +198,12 @@ def test_gaps_at_the_end_of_some_series(tmp_path: Path) -> None:
     series = Series(path="t.csv", window=4, time="t", group="shop", missing="drop")
     asked = read_asked(series, open_table(tmp_path / "t.csv", Stated()), {"x": Type(DType.REAL, (4,))}, {})
     assert asked.groups is not None and asked.groups.tolist() == [0, 2]
-    assert asked.notes == ("1 of 3 series have no forecast: row 18 lacks `x` in the last 4 rows of `b`",)
+    where = "row 18 lacks `x` in the last 4 rows of `b`"
+    assert asked.notes == (f"1 of 3 series have no forecast: {where}",)
+    asked = read_asked(
+        series.but(missing="keep"), open_table(tmp_path / "t.csv", Stated()), {"x": Type(DType.REAL, (4,))}, {}
+    )
+    assert asked.notes[0].startswith(f"1 of 3 series lack values that they are forecast from: {where}; the forecast is")
 
 
 def test_a_net_of_another_file(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from mai.compiler.training.run import checkpoint as ck
 from mai.compiler.training.run.folder import WEIGHTS, checkpoints, make_room
 from mai.compiler.training.trainer import Trainer
 from mai.compiler.weights.tensor_files import TensorFiles
+from mai.runtime.run_folders.record import read_record
 from mai.spec.diagnostics import MaiError
 from tests.support.served import Run
 
@@ -274,6 +275,39 @@ def test_a_finished_run_stays_as_it_is(program: Maker, tmp_path: Path, capsys: p
     said = capsys.readouterr().err
     assert f"note: the run in {tmp_path} began with other examples: it goes on with these" in said
     assert f"note: a run begins with weights of a file; that in {tmp_path} goes on with its own" in said
+
+
+CONSTANT = """const goal = 3
+data x: [1], y: [] from function("x0 * 0 + 3", count = 40)
+net f() -> [] {
+  param w: [] = 0
+  return w
+}
+train(steps = 3, batch = 4, optimizer = sgd(lr = 0.1), keep = best, evaluate = 1) {
+  minimize (f() - y * goal / 3)^2
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "note", "goal"),
+    [("+ 3", "- 4", "other examples", -4), ("goal = 3", "goal = -4", "another text of the spec, or other consts", -4)],
+)
+def test_the_best_is_judged_by_what_there_is_now(
+    old: str, new: str, note: str, goal: float, program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By what they did on the examples of before, the weights of then would stay the best for ever."""
+    train(program(CONSTANT), tmp_path, Options(**QUIET))
+    before = float(weights(tmp_path)["f.w"])
+    spec = program(CONSTANT.replace(old, new))
+    done = train(spec, tmp_path, Options(resume=True, **QUIET))
+    assert note in capsys.readouterr().err
+    assert done.validation["loss"] == pytest.approx((before - goal) ** 2)
+    train(spec, tmp_path, Options(steps=12, resume=True, sets={"goal": "7"}, **QUIET))
+    assert float(weights(tmp_path)["f.w"]) < 0
+    record = read_record(tmp_path)
+    assert record is not None
+    assert (record.steps, record.sets) == (12, {"goal": "7"})
 
 
 def test_where_there_is_nothing_to_resume_that_is_said(program: Maker, tmp_path: Path) -> None:

@@ -108,6 +108,11 @@ def test_windows_with_gaps(tmp_path: Path) -> None:
     dropped = read(tmp_path, time="day", missing="drop")
     assert not set(range(30 - W - H + 1, 31)) & set(firsts(trained(dropped)["x"]))
     assert "7 windows lack a value" in dropped.notes[-1]
+    late = "day,x\n" + "".join(f"{t},{'' if t > 45 and t % 4 == 0 else t}\n" for t in range(N))
+    (tmp_path / "late.csv").write_text(late)  # No window lacks nothing where the last tenth of the rows is.
+    data = read(tmp_path, time="day", missing="drop", path="late.csv")
+    assert data.validation is not None and firsts(data.validation["x"][:]) == [37, 38, 39, 40, 41]
+    assert firsts(trained(data)["x"])[-1] == 37 - H
     kept = trained(read(tmp_path, time="day", missing="keep"))
     assert np.isnan(kept["x"]).sum() == W and np.isnan(kept["next_x"]).sum() == H
 
@@ -157,6 +162,7 @@ def test_few_rows_are_all_trained_on(tmp_path: Path) -> None:
     table(tmp_path / "t.csv", W + H + 1)
     data = read(tmp_path, time="day")
     assert data.validation is None and firsts(trained(data)["x"]) == [0, 1]
+    assert data.why is not None and data.why.cause.startswith("the 2 windows of 7 rows are too few")
     with pytest.raises(MaiError, match="shorter than a horizon"):
         read(tmp_path, time="day", split=TimeSplit(column="day", share=0.1))
 

@@ -78,18 +78,19 @@ def test_steps_down() -> None:
     assert rates(Step(warmup=2, every=3, by=0.2), 10) == pytest.approx(expected)
 
 
-def test_one_cycle_is_torchs() -> None:
-    """torch's peak stands at `pct_start * total_steps - 1`: 20 of 0 to 100 here, with a share of 0.2 of the way."""
+@pytest.mark.parametrize(("steps", "rise"), [(23, 0.3), (101, 0.2), (2, 0.3), (5, 0.1), (10, 0.9)])
+def test_one_cycle_is_torchs(steps: int, rise: float) -> None:
+    """A share of `steps`, as there, not of the way between the first and the last: its top may lie before the first step."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], 1.0)
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 1.0, total_steps=101, pct_start=21 / 101, div_factor=10, final_div_factor=100, cycle_momentum=False
+        optimizer, 1.0, total_steps=steps, pct_start=rise, div_factor=10, final_div_factor=100, cycle_momentum=False
     )
     expected = []
-    for _ in range(101):
+    for _ in range(steps):
         expected.append(optimizer.param_groups[0]["lr"])
         optimizer.step()
         scheduler.step()
-    assert rates(OneCycle(rise=0.2, start=0.1, final=1e-3), 101) == pytest.approx(expected)
+    assert rates(OneCycle(rise=rise, start=0.1, final=1e-3), steps) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("patience", [0, 2])

@@ -31,6 +31,20 @@ class Parts:
     test: Array | None = None
 
 
+@record
+class NoneHeldOut(Parts):
+    """All rows are trained on, where a spec leaves that open: the cause, and what to write so that some are held out."""
+
+    cause: str = ""
+    help: str = ""
+
+
+FEW = NoneHeldOut(
+    cause=f"of fewer than {FEWEST} none is held out where a spec does not say so",
+    help="`split = random(0.2)` in the data line holds out a fifth, `keep = last` needs none",
+)
+
+
 class Split(Settings):
     """What divides a table: `share` of the rows are held out, `test` of them are for tests. A split `of_time` puts its column in order."""
 
@@ -175,7 +189,7 @@ class StratifiedSplit(ColumnSplit):
 
 def usual_parts(count: int) -> Parts:
     """What is held out where a spec says nothing: a tenth, of enough rows."""
-    return RandomSplit().parts(count, None) if count >= FEWEST else Parts()
+    return RandomSplit().parts(count, None) if count >= FEWEST else FEW
 
 
 def _cut(order: Array, held_out: int, test: int) -> Parts:

@@ -68,7 +68,8 @@ def read_asked(
         gaps = [_gap_in_last(series, rows, taken, np.setdiff1d(asked, starts), length, len(asked))]
     if not len(starts):
         raise bad(f"{table.path}: {gaps[0]}", help=_instead(series, rows, taken, length, every))
-    notes = (*rows.notes, *short_series(short, rows.groups, length, "have no forecast"), *gaps)
+    kept = _kept_gaps(series, rows, taken, starts, length, every)
+    notes = (*rows.notes, *kept, *short_series(short, rows.groups, length, "have no forecast"), *gaps)
     columns = {name: window_field(name, rows.columns, series, starts, type_) for name, type_ in fields.items()}
     has_gaps = series.missing == "keep"
     (numbered,), _ = number_labels([columns], fields, trained, None, has_gaps)
@@ -98,16 +99,41 @@ def _has_offsets(table: TableFile, time: str) -> bool:
 
 def _gap_in_last(series: Series, rows: Ordered, taken: Columns, lost: Array, length: int, count: int) -> str:
     """Which value is missing in the last window of a series, the first such one, so that there is no forecast of so many of `count`."""
-    window = slice(int(lost[0]), int(lost[0]) + length)
+    where = _first_gap(rows, taken, int(lost[0]), length)
+    if count == 1:
+        return f"{where}, from which the forecast is made"
+    return f"{len(lost):,} of {count:,} series have no forecast: {where}"
+
+
+def _first_gap(rows: Ordered, taken: Columns, begin: int, length: int) -> str:
+    """The first row of the last window of a series that lacks a value, and how many more do."""
+    window = slice(begin, begin + length)
     gaps = {name: np.flatnonzero(each[window]) for name, each in gaps_of(taken).items()}
     column, first = min(((name, int(each[0])) for name, each in gaps.items() if len(each)), key=lambda each: each[1])
     more = sum(map(len, gaps.values())) - 1
     others = f", and {more:,} more {'are' if more > 1 else 'is'} missing" if more else ""
-    where = f"row {rows.places[window][first] + 1:,} lacks `{column}`{others}"
-    if count == 1:
-        return f"{where} in the last {length} rows, from which the forecast is made"
-    first_name = f" of `{rows.names[rows.groups[lost[0]]]}`" if rows.names is not None else ""
-    return f"{len(lost):,} of {count:,} series have no forecast: {where} in the last {length} rows{first_name}"
+    of = f" of `{rows.names[rows.groups[begin]]}`" if rows.names is not None else ""
+    return f"row {rows.places[window][first] + 1:,} lacks `{column}`{others} in the last {length} rows{of}"
+
+
+def _kept_gaps(series: Series, rows: Ordered, taken: Columns, starts: Array, length: int, every: bool) -> list[str]:
+    """What is said of windows that lack a value and are forecast from all the same."""
+    if series.missing != "keep":
+        return []
+    lacking = np.concatenate([[0], np.cumsum(np.any([*gaps_of(taken).values()], axis=0))])
+    gone = starts[lacking[starts + length] > lacking[starts]]
+    if not len(gone):
+        return []
+    if every:
+        return [
+            f"{len(gone):,} of {len(starts):,} windows lack a value, and are forecast from what the spec puts there"
+        ]
+    many = (
+        f"{len(gone):,} of {len(starts):,} series lack values that they are forecast from: " if len(starts) > 1 else ""
+    )
+    return [
+        f"{many}{_first_gap(rows, taken, int(gone[0]), length)}; the forecast is made from what the spec puts there"
+    ]
 
 
 def _instead(series: Series, rows: Ordered, taken: Columns, length: int, every: bool) -> str:

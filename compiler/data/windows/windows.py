@@ -23,7 +23,7 @@ from mai.compiler.data.rows import (
 )
 from mai.compiler.data.source_kinds import Finite
 from mai.compiler.data.sources.series import NEXT, Series, column_of
-from mai.compiler.data.splitting.splits import HELD_OUT, GroupSplit, Parts
+from mai.compiler.data.splitting.splits import HELD_OUT, GroupSplit, NoneHeldOut, Parts
 from mai.compiler.data.tables.files import TableFile
 from mai.compiler.data.windows.ordered import numbers_of, read_ordered
 from mai.compiler.ir.types import Type
@@ -173,11 +173,13 @@ def _parts(series: Series, starts: Array, groups: Array, times: Array | None) ->
             part[rows] = number
     else:
         part = _by_time(held_out, test, groups, times)
-    last = part[starts + series.window + series.horizon - 1]
-    judged = part[starts + (series.window if series.horizon else 0)]
-    numbers = [np.flatnonzero((judged == number) & (last == number)) for number in (TRAIN, VALIDATION, TEST)]
+    numbers = _windows_of_parts(series, starts, part)
+    if (
+        split is None and held_out and not all(map(len, numbers[:TEST]))
+    ):  # Windows with gaps are left out where rows are latest.
+        numbers = _windows_of_parts(series, starts, _by_time(held_out, test, groups, times, _judged(series, starts)))
     if split is None and not (len(numbers[TRAIN]) and (len(numbers[VALIDATION]) or not held_out)):
-        return Parts()  # Too few rows for a part of them.
+        return _too_few(series, starts)
     if not len(numbers[TRAIN]):
         raise bad("the split leaves no window to train on", help="a smaller share, a shorter window, or more rows")
     for number, share, what in ((VALIDATION, held_out, "holds out"), (TEST, test, "tests")):
@@ -189,20 +191,47 @@ def _parts(series: Series, starts: Array, groups: Array, times: Array | None) ->
     return Parts(numbers[TRAIN], *(rows if len(rows) else None for rows in numbers[VALIDATION:]))
 
 
+def _judged(series: Series, starts: Array) -> Array:
+    """The row of each window from which on it is forecast, or its first where nothing is."""
+    return starts + (series.window if series.horizon else 0)
+
+
+def _windows_of_parts(series: Series, starts: Array, part: Array) -> list[Array]:
+    """The numbers of the windows to train on, to hold out and for tests: those whose future lies in one part of the rows."""
+    last, judged = part[starts + series.window + series.horizon - 1], part[_judged(series, starts)]
+    return [np.flatnonzero((judged == number) & (last == number)) for number in (TRAIN, VALIDATION, TEST)]
+
+
+def _too_few(series: Series, starts: Array) -> NoneHeldOut:
+    """Why no window is held out."""
+    length = series.window + series.horizon
+    gaps = " without a gap" if series.missing == "drop" else ""
+    one = len(starts) == 1
+    cause = f"the {len(starts):,} window{'' if one else 's'} of {length} rows{gaps} {'is' if one else 'are'} too few, or share too many rows, to hold some out"
+    return NoneHeldOut(
+        cause=cause, help=("`missing = keep` and `fill(x)`, " if gaps else "") + "shorter windows, or more rows"
+    )
+
+
 def _all_parts(parts: Parts) -> list[Array]:
     return [np.zeros(0, np.int64) if rows is None else rows for rows in (parts.train, parts.held_out, parts.test)]
 
 
-def _by_time(held_out: float, test: float, groups: Array, times: Array | None) -> Array:
-    """The part of each row: the latest are for tests, those before them held out; by the share of its series where there is no time."""
+def _by_time(held_out: float, test: float, groups: Array, times: Array | None, rows: Array | None = None) -> Array:
+    """The part of each row: the latest are for tests, those before them held out; by the share of its series where there is no time.
+
+    Of some `rows`, whole [n], a share is held out and for tests, or else of all of them.
+    """
     if times is None:
         sizes = np.bincount(groups)
         clock = (np.arange(len(groups)) - (np.cumsum(sizes) - sizes)[groups]) / sizes[groups]
-        cuts = [1 - test - held_out, 1 - test]
     else:
         clock = times.astype(float)
+    if times is None and rows is None:
+        cuts = [1 - test - held_out, 1 - test]
+    else:
+        of = clock if rows is None else clock[rows]
         cuts = [
-            float(np.quantile(clock, 1 - share, method="higher")) if share else np.inf
-            for share in (test + held_out, test)
+            float(np.quantile(of, 1 - share, method="higher")) if share else np.inf for share in (test + held_out, test)
         ]
     return (clock >= cuts[0]).astype(np.int64) + (clock >= cuts[1])

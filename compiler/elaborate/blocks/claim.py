@@ -106,7 +106,7 @@ def _check(e: Context, env: Environment, statement: ast.Check) -> Binding:
         raise e.fail("check-outside-claim", statement.span, "`check` belongs in a claim, or in a layer", help=help)
     number, condition = len(e.claim.checks) + 1, statement.value
     if isinstance(condition, ast.Binary) and condition.op in COMPARISONS:
-        sides = [_number(e, env, side) for side in (condition.left, condition.right)]
+        sides = [_number(e, env, side, condition) for side in (condition.left, condition.right)]
         names: tuple[str, ...] = (f"left_{number}", f"right_{number}")
         operation: str | None = condition.op
     else:
@@ -114,7 +114,7 @@ def _check(e: Context, env: Environment, statement: ast.Check) -> Binding:
         if isinstance(binding, Poison):
             raise Stop
         truth = e.truth(binding, condition.span)
-        _single(e, truth, condition)
+        _single(e, truth, condition, condition)
         sides, names, operation = [e.emit(ToReal, truth)], (f"holds_{number}",), None
     decisions = [decided(e, side, e.claim.text) for side in sides]
     e.graph.outputs += [e.builder.spread(each, (BATCH,)) for each in decisions]
@@ -123,19 +123,19 @@ def _check(e: Context, env: Environment, statement: ast.Check) -> Binding:
     return None
 
 
-def _number(e: Context, env: Environment, side: ast.Expr) -> Value:
+def _number(e: Context, env: Environment, side: ast.Expr, condition: ast.Expr) -> Value:
     """One side of a comparison: one real number for each example."""
     binding = e.expressions.expression(env, side)
     if isinstance(binding, Poison):
         raise Stop
     value = e.real(binding, side.span)
-    _single(e, value, side)
+    _single(e, value, side, condition)
     return value
 
 
-def _single(e: Context, value: Value, expr: ast.Expr) -> None:
+def _single(e: Context, value: Value, expr: ast.Expr, condition: ast.Expr) -> None:
     inner = [axis for axis in value.type.lead if axis != BATCH]
     if value.type.rank or inner:
         message = f"a claim checks one number for each example, this is {describe(value.type.shape)}"
-        help = put(expr.span, f"max({expr.span.text})", "take its largest, `{}`, or another number of it")
+        help = put(condition.span, f"all({condition.span.text})", "check all of them, `{}`, or one number of them")
         raise e.fail("objective-not-scalar", expr.span, message, label=describe(value.type.shape), help=help)

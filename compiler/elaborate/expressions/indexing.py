@@ -60,6 +60,8 @@ def index(e: Context, env: Environment, expr: ast.Index) -> Binding:
     if isinstance(base, (Function, Partial)):
         return member_of(e, env, base, expr)
     items = [Item(i, e.expressions.expression(env, i) if isinstance(i, ast.Expr) else None) for i in expr.items]
+    if isinstance(base, tuple):
+        return _result(e, base, items, expr.span)
     if isinstance(base, list) and len(items) == 1:
         part = _part(e, env, base, items[0])
         if part is not None:
@@ -121,11 +123,22 @@ def _read(e: Context, item: Item, size: Size) -> Part:
     return Part(chosen, size, item.span)
 
 
-def _check_number(e: Context, item: Item, number: int, size: Size) -> None:
-    """Refuse a number that is beyond an axis."""
+def _check_number(e: Context, item: Item, number: int, size: Size, whole: str = "an axis of {}") -> None:
+    """Refuse a number that is beyond an axis, or what else has so many parts."""
     if isinstance(size, int) and not -size <= number < size:
         help = put(item.span, str(size - 1), "write `{}` for the last") if number == size else None
-        raise e.fail("index-out-of-range", item.span, f"index {number} is outside an axis of {size}", help=help)
+        message = f"index {number} is outside {whole.format(size)}"
+        raise e.fail("index-out-of-range", item.span, message, help=help)
+
+
+def _result(e: Context, results: tuple[Binding, ...], items: Sequence[Item], span: Span) -> Binding:
+    """One of several results, by a number that is known now: `top_k(z, 3)[1]` is the places."""
+    index = _number(items[0].value)
+    if index is None or len(items) > 1:
+        help = "take them apart: `(a, b) = ...`; a number of one has brackets of its own, `f(x)[1][0]`"
+        raise e.fail("type-mismatch", span, "one of several results is named by a known number alone", help=help)
+    _check_number(e, items[0], index, len(results), "{} results")
+    return results[index]
 
 
 def _part(e: Context, env: Environment, items: list[Binding], item: Item) -> Binding:

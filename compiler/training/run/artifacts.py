@@ -19,23 +19,25 @@ from mai.compiler.program import Program, Training
 from mai.compiler.training.options import Options
 from mai.compiler.training.run import checkpoint as ck
 from mai.compiler.training.run import folder
-from mai.compiler.training.run.record import digest, write_record
+from mai.compiler.training.run.record import digest, update_record, write_record
 from mai.compiler.training.run.stage import BLOCKS, Stage, as_text
+from mai.runtime.arrays import Array
 from mai.runtime.files import write_atomically
 from mai.runtime.show.terminal import echo
 from mai.runtime.text.tokenizer import BYTES
 
-EXAMPLES = "examples"  # In a checkpoint's metadata.
+EXAMPLES, HELD_OUT, SPEC, SETS = "examples", "held_out", "spec_sha256", "sets"  # In a checkpoint's metadata.
 
 
 class Artifacts:
-    """What one train block, which stands at a `stage` of its run, writes into the run's folder, `out`."""
+    """What one train block, which stands at a `stage` of its run, writes into the run's folder, `out`; its consts are `sets`."""
 
     def __init__(
-        self, out: Path, program: Program, training: Training, stage: Stage, data: Dataset, seed: int, batch: int
-    ) -> None:
+        self, out: Path, program: Program, training: Training, stage: Stage, data: Dataset, seed: int, batch: int,
+        sets: Mapping[str, str],
+    ) -> None:  # fmt: skip
         self.out, self.program, self.training, self.stage = out, program, training, stage
-        self.data, self.seed, self.batch = data, seed, batch
+        self.data, self.seed, self.batch, self.sets = data, seed, batch, dict(sets)
 
     def prepare_folder(self, options: Options, steps: int, device: str) -> None:
         """From here on the folder is this run's: one that was there before makes room."""
@@ -44,6 +46,7 @@ class Artifacts:
             write_record(self.out, self.program, options, self.seed, self.batch, steps, device)
         elif options.resume and self.stage.checkpoint is not None:
             self._say_what_changed(self.stage.checkpoint, options)
+            update_record(self.out, self.program, options, None if self.stage.ended else steps)
         (self.out / folder.FAILURE).unlink(missing_ok=True)
         if self.data.tokenizer not in (None, BYTES):
             write_atomically(self.out / folder.TOKENIZER, str(self.data.tokenizer).encode())
@@ -52,12 +55,22 @@ class Artifacts:
         """What a run that goes on does not take from those that began it, or not from those that go on with it."""
         if options.weights is not None:
             echo(f"note: a run begins with weights of a file; that in {self.out} goes on with its own", err=True)
-        if checkpoint.metadata.get(EXAMPLES, self._examples) != self._examples:
+        others = self.others_in(checkpoint)
+        if {EXAMPLES, HELD_OUT} & others:
             echo(f"note: the run in {self.out} began with other examples: it goes on with these", err=True)
+        if {SPEC, SETS} & others:
+            echo(
+                f"note: the run in {self.out} began with another text of the spec, or other consts: it goes on with these",
+                err=True,
+            )
+
+    def others_in(self, checkpoint: ck.Checkpoint) -> set[str]:
+        """What was another as a checkpoint was written: the examples, those held out, the spec's text, its consts."""
+        return {name for name, now in self._origin.items() if checkpoint.metadata.get(name, now) != now}
 
     def write_checkpoint(self, step: int, tensors: dict[str, Tensor], more: Mapping[str, str]) -> None:
         """Keep the state after a step of this block, which states `more` of itself."""
-        metadata = {**self._metadata, **self.stage.metadata(self.training.name), EXAMPLES: self._examples, **more}
+        metadata = {**self._metadata, **self.stage.metadata(self.training.name), **self._origin, **more}
         checkpoint = ck.Checkpoint(self.stage.before + step, tensors, metadata)
         ck.write(self.out, checkpoint, self.training.settings.checkpoints)
 
@@ -72,20 +85,28 @@ class Artifacts:
         return ck.write_weights(self.out, weights, metadata)
 
     @cached_property
-    def _examples(self) -> str:
-        """What tells these examples from others: those of the first step."""
-        digest = hashlib.sha256()
-        for name, rows in sorted(self.data.batch(0, self.batch).items()):
-            digest.update(name.encode() + np.ascontiguousarray(rows).tobytes())
-        return digest.hexdigest()
+    def _origin(self) -> dict[str, str]:
+        """What tells this training from one of other examples, of another text or of other consts."""
+        held_out = self.data.validation or {}
+        rows = {f"{name} {len(each)}": each[: self.batch] for name, each in held_out.items()}
+        examples = {EXAMPLES: _digest_of(self.data.batch(0, self.batch)), HELD_OUT: _digest_of(rows)}
+        return {**examples, SPEC: digest(self.program.source.text), SETS: json.dumps(self.sets, sort_keys=True)}
 
     @cached_property
     def _metadata(self) -> dict[str, str]:
         """What a checkpoint and the weights both state."""
         metadata = {
             "spec": self.program.name,
-            "spec_sha256": digest(self.program.source.text),
+            SPEC: digest(self.program.source.text),
             "seed": str(self.seed),
             "settings": to_json(self.training.settings.as_dict()).decode(),
         }
         return metadata | labels.saved(self.data.labels) | facts.saved(self.data.facts, self.data.decimal)
+
+
+def _digest_of(rows: Mapping[str, Array]) -> str:
+    """What tells some rows, by field, from others."""
+    digest = hashlib.sha256()
+    for name, each in sorted(rows.items()):
+        digest.update(name.encode() + np.ascontiguousarray(each).tobytes())
+    return digest.hexdigest()

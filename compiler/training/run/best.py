@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from mai.runtime.run_folders.summary import note_of_first, read_lines
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from mai.compiler.torch.parameters import Weights
     from mai.compiler.training.run.checkpoint import Checkpoint
 
 PREFIX = "best/"
@@ -41,6 +42,14 @@ class Best:
         if self._is_better(figures[self.kept.metric]):
             self.step, self.figures = step, dict(figures)
             self.tensors = {name: tensor.detach().clone() for name, tensor in weights.items()}
+
+    def judge_again(self, weights: Weights, figures: Callable[[], Mapping[str, float]]) -> None:
+        """Take what the best weights do on the examples, and by the objective, that there are now; `weights` are lent for it."""
+        if self.tensors:
+            own = {name: tensor.detach().clone() for name, tensor in weights.state_dict().items()}
+            weights.load_state_dict(self.tensors)
+            self.figures = dict(figures())
+            weights.load_state_dict(own)
 
     def _is_better(self, figure: float) -> bool:
         sign = 1 if self.kept.direction == "min" else -1

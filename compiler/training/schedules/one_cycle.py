@@ -10,9 +10,9 @@ from mai.spec.settings import setting
 
 
 class OneCycle(Schedule):
-    """Up from `start` of the rate over a share `rise` of the run, then down to `final`, on half cosines (Smith and Topin 2019).
+    """Up from `start` of the rate over a share `rise` of the steps, then down to `final`, on half cosines (Smith and Topin 2019).
 
-    An optimizer's momentum stays as it is.
+    The same rates as torch's `OneCycleLR`. An optimizer's momentum stays as it is, as there with `cycle_momentum=False`.
     """
 
     name: ClassVar[str] = "one_cycle"
@@ -21,10 +21,10 @@ class OneCycle(Schedule):
     final: float = setting(default=4e-6, ge=0, le=1)
 
     def factor(self, step: int, steps: int) -> float:
-        share = step / max(1, steps - 1)
-        if share < self.rise:
-            return _between(self.start, 1.0, share / self.rise)
-        return _between(1.0, self.final, (share - self.rise) / (1 - self.rise))
+        top = self.rise * steps - 1
+        if step < top:
+            return _between(self.start, 1.0, step / top)
+        return _between(1.0, self.final, (step - top) / (steps - 1 - top))
 
 
 def _between(begin: float, end: float, share: float) -> float:

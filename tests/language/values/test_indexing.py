@@ -120,6 +120,31 @@ def test_a_slice_that_steps_back_is_told_what_turns_an_axis(tmp_path: Path) -> N
     assert refused.slug == "index-out-of-range" and "flip(x, axis = -2)" in str(refused.help)
 
 
+RESULTS = """
+const last = -1
+layer pair(x: [d]) -> ([d], int) { return (2 * x, argmax(x)) }
+export f(x: [4]) -> (int[2], [2], [], int, [4]) {
+  return (top_k(x, 2)[1], split(x, 2)[last], pair(x)[0][2], pair(x)[last], jvp(pair, x, x * x)[2])
+}
+"""
+
+
+def test_a_number_takes_one_of_several_results(program: Maker) -> None:
+    x = np.array([[1.0, 4, 3, 2]])
+    results = evaluate(forms.prepare(program(RESULTS).exports["f"]), {"x": x}, {}, {})
+    places, half, double, largest, slope = (result[0].tolist() for result in results)
+    assert (places, half, double, largest, slope) == ([1, 2], [3, 2], 6, 1, [2, 32, 18, 8])
+
+
+@pytest.mark.parametrize(
+    ("index", "slug"), [("[2]", "index-out-of-range"), ("[k]", "type-mismatch"), ("[0, 0]", "type-mismatch")]
+)
+def test_which_result_is_known_by_its_number(index: str, slug: str, tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(f"export f(x: [4], k: int) -> [2] {{ return k * split(x, 2){index} }}\n")
+    assert [d.slug for d in check(path).diagnostics] == [slug]
+
+
 def test_an_empty_list_is_a_vector_without_numbers(program: Maker, tmp_path: Path) -> None:
     """It grows by `concat` in a `repeat`, as lists elsewhere do."""
     spec = program(

@@ -44,7 +44,7 @@ def test_a_run_says_what_it_is(tmp_path: Path) -> None:
     """Finished, or stopped; a line that was never written to its end, and an older folder, are no error."""
     done, stopped = summary(run(tmp_path / "a")), summary(run(tmp_path / "b", done=False))
     assert (done.state, done.steps, done.kept, done.figures) == ("done", 20, 10, {"loss": 4.5, "auc": 0.5})
-    assert (stopped.state, stopped.kept, stopped.figures, stopped.held_out) == ("stopped", 20, {"loss": 4.5}, False)
+    assert (stopped.state, stopped.kept, stopped.figures, stopped.held_out) == ("stopped", 20, {"loss": 4.5}, True)
     assert done.asked is not None and done.asked.sets == {"width": "4"} and len(done.lines) == 20
     (tmp_path / "b" / "run.json").write_text("{")
     assert read_record(tmp_path / "b") is None and summary(tmp_path / "b").asked is None
@@ -52,6 +52,7 @@ def test_a_run_says_what_it_is(tmp_path: Path) -> None:
     assert summary(tmp_path / "b").state == "failed"
     (tmp_path / "b" / "checkpoint-mine.safetensors").touch()  # Somebody's own, without a number.
     said = invoke("info", tmp_path / "b").output
+    assert "loss 4.5, on held-out examples, the last ones" in said
     assert "failed: it diverged" in said and "checkpoints of the steps 10, 20  0.04 MB" in said
     assert "20 of 20, kept 10" in invoke("info", tmp_path / "a").output
 
