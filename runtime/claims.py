@@ -83,7 +83,7 @@ def _run(model: Model, claim: Claim, seed: int, inputs: dict[str, Array]) -> dic
     """The claim's numbers for one seed, [examples], by output."""
     settings = {"seed": seed} if model.manifest.draws else {}
     batch = {} if inputs else {"batch": claim.count}
-    results = model.by_output(model(**inputs, **settings, **batch))
+    results = model.by_output(model.answer({**inputs, **settings, **batch}))
     return {name: np.asarray(values, np.float64) for name, values in results.items()}
 
 

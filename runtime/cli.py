@@ -6,6 +6,7 @@ import atexit
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -39,6 +40,7 @@ EXTRAS = dict.fromkeys(
     ("torch", "torchdiffeq", "lark", "onnx", "onnx_ir", "sklearn", "scipy", "ot", "matplotlib", "PIL", "accelerate", "pyarrow",
      "safetensors", "tokenizers", "jinja2"), "train",
 ) | dict.fromkeys(("starlette", "uvicorn", "prometheus_client"), "serve")  # fmt: skip
+_PLAIN = warnings.formatwarning
 NEEDS = {"train": "checking and training need", "serve": "serving needs"}
 
 
@@ -104,6 +106,14 @@ def _start_quickly() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 
 
+def _as_note(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning of mai's own, which points at the program that called it, as a note; another library's as Python writes it."""
+    is_own = filename == getattr(sys.modules["__main__"], "__file__", None)
+    return f"note: {message}\n" if is_own else _PLAIN(message, category, filename, lineno, line)
+
+
 def _say_misuse(error: Misuse) -> None:
     """What is wrong with the command line, in one line, and where its options are listed."""
     message = " ".join(error.message.split()).rstrip(".")
@@ -122,6 +132,7 @@ def _say_missing(package: str, extra: str) -> None:
 def main() -> None:
     """The `mai` command: every error is printed in a line or a picture of the line, and never as a traceback."""
     _start_quickly()
+    warnings.formatwarning = _as_note
     try:
         sys.exit(in_one_piece(_run, sys.argv[1:] or ["--help"]))
     except Misuse as error:

@@ -99,7 +99,7 @@ def answer(
         drawn = {"seed": seed + number} if "seed" in subject.model.settings else {}
         values = {name: _as_given(subject, name, examples.rows[field][rows]) for name, field in columns.items()}
         cut = {name: values[name][:, :length] for name, length in lengths.items()}
-        computed = subject.model.by_output(subject.model(**values | cut, **drawn))
+        computed = subject.model.by_output(subject.model.answer({**values, **cut, **drawn}))
         order.append(rows)
         for name, parts in results.items():
             parts.append(np.asarray(computed[name]))

@@ -41,6 +41,7 @@ from mai.spec.family_records import Record, family_records
 from mai.spec.formatting.lines import format_text
 
 MAX_LABELS = 1_000_000
+PLACES = "param place:"  # A table of positions, of which there are no others.
 CLASSIFY = "classify"  # The head that has a score for each label.
 EVERYTHING = 'ignore "*"'
 KINDS = ("model_type", "_class_name", "type")  # Of transformers, of diffusers, and of LeRobot.
@@ -151,10 +152,7 @@ def _imported(
         is_linked=any(not f.resolve().is_relative_to(out.parent.resolve()) for f in (folder.weights, folder.path)),
         end=ends[0] if isinstance(ends, list) and ends else None,
         context=context,
-        is_endless=context is not None
-        and "generate" in exports
-        and not any(_limits(record, settings))
-        and not _has_places(program, context),
+        is_endless=_exceeded_length(record, settings, text) is not None,
         labels=_labels(folder, begins_anew) if is_classifier else None,
         preprocessor=(folder.preprocessor, folder.path / folder.preprocessor_file),
         nets=frozenset(name.partition(".")[0] for name in program.weights),
@@ -167,10 +165,10 @@ def _whole(stated: object) -> int | None:
     return stated if isinstance(stated, int) and stated > 0 else None
 
 
-def _has_places(program: Program, context: int) -> bool:
-    """Whether a spec has a table of so many positions, `place`, of which some families leave out the first two."""
-    tables = (w.shape for w in program.weights.values() if w.name.rpartition(".")[2] == "place")
-    return any(shape[0] in range(context, context + 3) for shape in tables)
+def _exceeded_length(record: Record, settings: Settings, text: str) -> int | None:
+    """How many tokens the texts had at most that a model was trained on, where its spec goes on with longer ones; None elsewhere."""
+    is_endless = "extend " in text and PLACES not in text and not any(_limits(record, settings))
+    return _whole(settings.get("max_position_embeddings")) if is_endless else None
 
 
 def _limits(record: Record, settings: Settings) -> Iterator[str]:
@@ -298,7 +296,7 @@ def _declarations(record: Record, architecture: str, folder: ModelFolder, out: P
     source = f"the weights of {library}'{'' if library.endswith('s') else 's'} `{architecture}`"
     adapter = f" and an adapter, {folder.weights.parent.name}" if folder.weights.name == ADAPTER else ""
     title = f"# {record['title']}, with {source}{adapter}.\n"
-    return title + _with_tokenizer(body, folder, out)
+    return title + _with_tokenizer(body, folder, out, _exceeded_length(record, settings, body))
 
 
 def _classes(folder: ModelFolder) -> int:
@@ -316,14 +314,15 @@ def _labels(folder: ModelFolder, begins_anew: bool = False) -> tuple[str, ...]:
     return tuple(str(name) for _, name in sorted(named.items(), key=lambda item: int(item[0])))
 
 
-def _with_tokenizer(body: str, folder: ModelFolder, out: Path) -> str:
+def _with_tokenizer(body: str, folder: ModelFolder, out: Path, context: int | None) -> str:
     """The declarations with the `data` line that names the tokenizer, where there is one and texts are read."""
     if not folder.has_tokenizer or ": tokens[" not in body:
         return body
     consts, _, rest = body.partition("\n\n")
     path = Path(os.path.relpath(folder.texts, out.parent))
     chat = f', chat = "{(path / folder.chat).as_posix()}"' if folder.chat and "extend " in body else ""
-    return f'{consts}\n\ndata text: tokens[n] from text(tokenizer = "{(path / TOKENIZER).as_posix()}"{chat})\n\n{rest}'
+    longest = f", context = {context}" if context is not None else ""
+    return f'{consts}\n\ndata text: tokens[n] from text(tokenizer = "{(path / TOKENIZER).as_posix()}"{chat}{longest})\n\n{rest}'
 
 
 def _with_rules(

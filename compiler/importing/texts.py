@@ -31,6 +31,13 @@ PARTS = {
 UNTIMED = "<|notimestamps|>"  # What Whisper reads before a text without times.
 CUTS = ("ByteLevel", "BertPreTokenizer")  # The ways to cut a text that no others stand for.
 CHANGING = ("normalizer", "pre_tokenizer")  # What changes a text before its tokens are looked up.
+# Which parts of a text begin with a blank, by the words of tokenizer.json.
+BLANKS = {
+    "first": "the first part of a text alone",
+    "always": "each part of a text",
+    "never": "none",
+    "prepend": "each part of a text, also one that begins with a blank",
+}
 # A tokenizer as other programs keep it.
 OTHER_FORMS = (
     "tokenizer.model",
@@ -68,9 +75,9 @@ def check_texts(folder: ModelFolder, settings: Settings, ignored: Sequence[str])
         return []
     said = read_json(said_at)
     tokens = _Tokens(pieces, parts if isinstance(parts, dict) else {})
-    complaints = {f: c for f, c in _contradictions(said, tokens, folder.config.get("model_type")) if f not in ignored}
+    complaints = [(f, c) for f, c in _contradictions(said, tokens, folder.config.get("model_type")) if f not in ignored]
     if complaints:
-        said_of = ((f"{TOKENIZER_CONFIG}: {c}", HELP.format(f)) for f, c in complaints.items())
+        said_of = ((f"{TOKENIZER_CONFIG}: {c}", HELP.format(f)) for f, c in dict.fromkeys(complaints))
         raise MaiError([Diagnostic("config-unknown", None, message, help=help) for message, help in said_of])
     return [
         *_beyond(tokens, settings),
@@ -78,6 +85,7 @@ def check_texts(folder: ModelFolder, settings: Settings, ignored: Sequence[str])
         *_templates(folder, said),
         *_second_words(folder, said),
         *_blanks(said, tokens, settings),
+        *_made_anew(said, tokens, folder.config.get("model_type")),
     ]
 
 
@@ -138,6 +146,7 @@ class _Tokens:
         cuts = {*_values(self.changing, "type")} & {*CUTS}
         self.ways = {str(table["type"]), *map(str, cuts)} if "type" in table else set()
         unknown, number = table.get("unk_token"), table.get("unk_id")  # By its text, or by its number.
+        self.unknown_number = number
         self.unknown = pieces.text_of(number) if isinstance(number, int) else unknown
         self.number_of = pieces.number_of
         self.text_of = pieces.text_of
@@ -190,34 +199,71 @@ def _at_the_edges(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple
 
 def _of_kind(said: Mapping[str, object], tokens: _Tokens, family: object) -> Iterator[tuple[str, str]]:
     """A tokenizer's class that cuts texts in another way, where transformers makes the tokenizer of a model's `family` by that class."""
-    record, field = family_records()["tokenizers"], "tokenizer_class"
-    kind = str(said.get(field)).removesuffix("Fast")
-    ways = record["ways"].get(kind)
-    is_read_whole = family in record["read_whole"] or (
-        kind in record["read_whole_of_bytes"] and "ByteLevel" in tokens.ways
-    )
-    if ways is not None and tokens.ways and set(ways) != tokens.ways and not is_read_whole:
+    field, kind = "tokenizer_class", _class_of(said)
+    ways = family_records()["tokenizers"]["ways"].get(kind)
+    if ways is not None and tokens.ways and set(ways) != tokens.ways and _is_made_anew(kind, tokens, family):
         yield (
             field,
             f"`{field}` is {said[field]!r}, of {' and '.join(ways)}; tokenizer.json is of {' and '.join(sorted(tokens.ways))}",
         )
 
 
+def _class_of(said: Mapping[str, object]) -> str:
+    """The class of a tokenizer, as transformers 5 calls it."""
+    return str(said.get("tokenizer_class")).removesuffix("Fast")
+
+
+def _is_made_anew(kind: str, tokens: _Tokens, family: object) -> bool:
+    """Whether transformers makes a tokenizer by its class, and takes no more than the pieces from tokenizer.json."""
+    record = family_records()["tokenizers"]
+    is_of_bytes = kind in record["read_whole_of_bytes"] and "ByteLevel" in tokens.ways
+    return family not in record["read_whole"] and not is_of_bytes
+
+
 def _of_class(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple[str, str]]:
     """What the tokenizer's class in transformers makes of the fields: the tokens around a text, and switches."""
-    record, kind = family_records()["tokenizers"], str(said.get("tokenizer_class")).removesuffix("Fast")
-    first, last = record["edges"].get(kind, ("", ""))
-    around = ((first, tokens.before), (last, tokens.after), ("src_lang", [*tokens.before, *tokens.after]))
-    for field, side in around:
-        number = tokens.number_of(text := token_text(said.get(field)) or "")
-        if text and number is not None and number not in side:
-            there = ", ".join(repr(tokens.text_of(t)) for t in side) or "none"
-            yield field, f"`{field}` is {text!r}, and tokenizer.json puts {there} there"
+    record, kind = family_records()["tokenizers"], _class_of(said)
+    first, last = record["edges"].get(kind, (["src_lang"], ["src_lang"]))
+    sides = {"before": (first, tokens.before), "after": (last, tokens.after)}
+    for place, (edge, side) in sides.items():
+        yield from _at_edge(said, tokens, edge, place, side)
+    yield from _around(said, tokens, "src_lang", None, [*tokens.before, *tokens.after])
+    number = record["unknown"].get(kind)
+    if number is not None and isinstance(tokens.unknown_number, int) and number != tokens.unknown_number:
+        yield (
+            "tokenizer_class",
+            f"`tokenizer_class` is {said['tokenizer_class']!r}, whose token of what is unknown is {number}; it is {tokens.unknown_number} in tokenizer.json",
+        )
     parts = {*_values(tokens.changing, "type")}
     for field, part in record["switches"].get(kind, {}).items():
         if isinstance(said.get(field), bool) and said[field] != (part in parts):
             there = "has such a part" if part in parts else "has no such part"
             yield field, f"`{field}` is {json.dumps(said[field])}, and tokenizer.json {there}, {part}"
+
+
+def _at_edge(
+    said: Mapping[str, object], tokens: _Tokens, edge: Sequence[str], place: str, side: Sequence[int]
+) -> Iterator[tuple[str, str]]:
+    """A token at a side of a text that the class does not put there, or not the one that it does."""
+    if not edge and side and not said.get("add_eos_token"):
+        there = ", ".join(repr(tokens.text_of(t)) for t in side)
+        yield (
+            "tokenizer_class",
+            f"`tokenizer_class` is {said['tokenizer_class']!r}, which puts no token {place} a text; tokenizer.json puts {there} there",
+        )
+    if len(edge) > 1:
+        yield from _around(said, tokens, edge[0], edge[1], side)
+
+
+def _around(
+    said: Mapping[str, object], tokens: _Tokens, field: str, text: str | None, side: Sequence[int]
+) -> Iterator[tuple[str, str]]:
+    """The token of a field, or else a `text`, which is not at a side of a text."""
+    text = token_text(said.get(field)) or text or ""
+    number = tokens.number_of(text)
+    if text and number is not None and number not in side:
+        there = ", ".join(repr(tokens.text_of(t)) for t in side) or "none"
+        yield field, f"`{field}` is {text!r}, and tokenizer.json puts {there} there"
 
 
 def _of_parts(said: Mapping[str, object], tokens: _Tokens) -> Iterator[tuple[str, str]]:
@@ -316,3 +362,32 @@ def _blanks(said: Mapping[str, object], tokens: _Tokens, settings: Settings) -> 
     is_cleaned = bool(said.get(f"{field}_for_bpe_even_though_it_will_corrupt_output")) if is_of_pairs else True
     if said.get(field) and is_cleaned and settings.get("head") == "generate":
         yield f"texts are what their tokens say, a blank before `.` or `n't` included; transformers takes it out, as `{field}` is true"
+
+
+def _made_anew(said: Mapping[str, object], tokens: _Tokens, family: object) -> Iterator[str]:
+    """What a class in transformers makes otherwise than tokenizer.json, where it says nothing of it: the parts that change a text, and its first blanks."""
+    record, kind = family_records()["tokenizers"], _class_of(said)
+    if not _is_made_anew(kind, tokens, family):
+        return
+    parts = {str(part) for part in _values(tokens.changing, "type")} - {"Sequence"}
+    own = {*record["parts"].get(kind, parts)}
+    made = [*(f"without {part}" for part in sorted(parts - own)), *(f"with {part}" for part in sorted(own - parts))]
+    if made:
+        yield f"some texts have other tokens in transformers, which makes a {kind} {', '.join(made)}: tokenizer.json counts here"
+    theirs, ours = _first_blanks(said, record["blanks"].get(kind)), _written_blanks(tokens)
+    if theirs not in (None, ours):
+        blanks = f"puts a blank before {BLANKS[theirs]}, and tokenizer.json before {BLANKS[ours]}"
+        yield f"some texts have other tokens in transformers, whose {kind} {blanks}: tokenizer.json counts here"
+
+
+def _first_blanks(said: Mapping[str, object], usual: str | None) -> str | None:
+    """Which parts of a text begin with a blank by a class that does `usual`; None: as tokenizer.json says."""
+    if usual != "first":
+        return usual
+    return "never" if said.get("add_prefix_space") is False else "always" if said.get("legacy") else usual
+
+
+def _written_blanks(tokens: _Tokens) -> str:
+    """Which parts of a text begin with a blank by tokenizer.json."""
+    scheme = next(_values(tokens.changing, "prepend_scheme"), None)
+    return str(scheme) if scheme else "prepend" if any(_values(tokens.changing, "prepend")) else "never"

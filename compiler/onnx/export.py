@@ -17,7 +17,7 @@ from mai.compiler.onnx.comparing.gate import Gate, Passed
 from mai.compiler.onnx.comparing.opened import model_bytes
 from mai.compiler.onnx.comparing.self_test import self_test
 from mai.compiler.onnx.comparing.shallow import Slice, said, shallow
-from mai.compiler.onnx.describing.least import least_sizes
+from mai.compiler.onnx.describing.least import Least, least
 from mai.compiler.onnx.describing.manifest import describe, manifest_of
 from mai.compiler.onnx.let_go import let_go
 from mai.compiler.onnx.lowering.build import build
@@ -184,19 +184,19 @@ def _sealed(
         return None
     gate = Gate(prepared, trained.weights, options, measured=bool(trained.ranges))
     if part is None:
-        least, passed = _compared(unsealed, gate)
+        fewest, passed = _compared(unsealed, gate)
     else:
-        least, passed = _compared_in_part(unsealed, part, trained, options)
+        fewest, passed = _compared_in_part(unsealed, part, trained, options)
         let_go(prepared.plain)
         passed = replace(passed, comparisons=gate.alone(unsealed.path))
     test = self_test(passed.comparisons, prepared.plain, options) if passed.comparisons else None
-    unsealed.seal(least=least, self_test=test)
+    unsealed.seal(**fewest.fields(unsealed.manifest), self_test=test)
     return passed
 
 
 def _compared_in_part(
     unsealed: Unsealed, part: Slice, trained: Trained, options: CompileOptions
-) -> tuple[dict[str, int], Passed]:
+) -> tuple[Least, Passed]:
     """The same of few turns of the layers, in a file that is gone afterwards."""
     prepared = _bound(part.prepared, trained)
     with tempfile.TemporaryDirectory(dir=unsealed.path.parent) as folder:
@@ -206,17 +206,11 @@ def _compared_in_part(
         return _compared(few, Gate(prepared, trained.weights, options, measured=bool(trained.ranges)))
 
 
-def _compared(unsealed: Unsealed, gate: Gate) -> tuple[dict[str, int], Passed]:
+def _compared(unsealed: Unsealed, gate: Gate) -> tuple[Least, Passed]:
     """The least sizes of a file's inputs, and how far it is from torch. Raises `MaiError` where the gate refuses it."""
-    return _least_sizes(unsealed, gate), gate.passed(unsealed.path)
-
-
-def _least_sizes(unsealed: Unsealed, gate: Gate) -> dict[str, int]:
-    """The least sizes of inputs, proved where the file can be tried."""
     prepared = gate.prepared
-    if prepared.smallest() == prepared.smallest(rows=0):
-        return unsealed.manifest.least
-    return least_sizes(prepared, gate.files(unsealed.path), torch_reference(prepared.plain, gate.weights))
+    fewest = least(prepared, lambda: gate.files(unsealed.path), torch_reference(prepared.plain, gate.weights))
+    return fewest, gate.passed(unsealed.path)
 
 
 def _notes(prepared: Prepared, model: ir.Model, options: CompileOptions) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.inputs.counted_dates import TrainedDates
 from mai.runtime.inputs.dates import far_dates, words_of_far
+from mai.runtime.inputs.far_numbers import Range, ranges_in
 from mai.runtime.model.manifest import Facts
 
 SMALL = 0.05  # Of the median of training: a column of smaller numbers alone is in another unit, or of another kind.
@@ -22,36 +23,35 @@ class FarNumbers:
     def __init__(self, facts: Facts | None, columns: Sequence[str]) -> None:
         self._columns = columns
         self._rows, self._first = np.zeros(len(columns), np.int64), [np.nan] * len(columns)
-        self._ranges = [] if facts is None or facts.dates is not None else _ranges(facts, len(columns))
+        self._ranges = [] if facts is None or facts.dates is not None else ranges_in(facts, len(columns))
         self._middles = [] if facts is None else _each(facts.middle, len(columns))
         self._sizes, self._count = np.zeros(len(columns)), 0
 
     def add(self, columns: Sequence[Array]) -> None:
         """Add the next rows of each column, [n, ...]."""
         self._count += len(columns[0]) if columns else 0
-        for place, ((low, high), numbers) in enumerate(zip(self._ranges, columns, strict=False)):
+        for place, (range_, numbers) in enumerate(zip(self._ranges, columns, strict=False)):
             self._sizes[place] = np.fmax.reduce(np.abs(numbers), axis=None, initial=self._sizes[place])
-            length = high - low
-            are_far = (numbers < low - length) | (numbers > high + length)
-            if length > 0 and are_far.any():
+            are_far = range_.are_far(numbers)
+            if are_far.any():
                 if not self._rows[place]:
                     self._first[place] = float(numbers[are_far].flat[0])
                 self._rows[place] += int(are_far.reshape(len(numbers), -1).any(1).sum())
 
     def notes(self) -> Iterator[str]:
         """What is said of the columns that have such rows."""
-        for column, rows, first, (low, high) in zip(self._columns, self._rows, self._first, self._ranges, strict=False):
+        for column, rows, first, range_ in zip(self._columns, self._rows, self._first, self._ranges, strict=False):
             if rows:
-                many = "1 row is" if rows == 1 else f"{rows:,} rows are"
-                yield f"`{column}`: {many} far outside of what training had, {low:.6g} to {high:.6g}: {first:.6g} for one"
+                yield range_.note(column, int(rows), first)
         each = zip(self._columns, self._rows, self._sizes, self._middles, self._ranges, strict=False)
         for column, rows, size, middle, range_ in each:
             if rows < self._count and self._are_small(size, middle, range_):
                 yield f"`{column}`: all numbers are far smaller than those that training had, {middle:.6g} in the middle: {size:.6g} at most"
 
-    def _are_small(self, size: float, middle: float, range_: tuple[float, float]) -> bool:
-        low, high = range_
-        least = SMALL * max(low, -high)  # Of the sizes that training had; 0 or less where these reach beyond 0.
+    def _are_small(self, size: float, middle: float, range_: Range) -> bool:
+        least = SMALL * max(
+            range_.low, -range_.high
+        )  # Of the sizes that training had; 0 or less where these reach beyond 0.
         return 0 < size < SMALL * abs(middle) and (self._count > FEW or size < least)
 
 
@@ -72,13 +72,6 @@ class FarDates:
         for name, dates, counts in self._columns:
             if dates is not None and counts:
                 yield far_dates(name, dates, counts)
-
-
-def _ranges(facts: Facts, count: int) -> list[tuple[float, float]]:
-    """From which to which number each of so many columns was; one range for all where they share it, or are one column of lists."""
-    if len(facts.low) == count:
-        return list(zip(facts.low, facts.high, strict=True))
-    return [(min(facts.low), max(facts.high))] * count
 
 
 def _each(middles: Sequence[float], count: int) -> list[float]:

@@ -22,12 +22,10 @@ from mai.runtime.arrays import Array
 from mai.runtime.inputs.cells import few_of, is_number
 from mai.runtime.inputs.dates import as_moments, date_form
 from mai.runtime.inputs.labels import (
-    TRUTHS,
     label_names,
     label_place,
     numbers_for_labels,
     spare_label,
-    truths_in_letters,
     unknown_words,
 )
 from mai.spec.record import record
@@ -147,11 +145,8 @@ class PortColumns:
 
     def _numbered(self, column: Column, codes: Array, first: int) -> Array:
         """Words as the numbers that the file has for them."""
-        written = zip(column.names, truths_in_letters(self.names, [*column.names]), strict=True)
-        places = {word: label_place(self.names, label) for word, label in written}
+        places = {word: label_place(self.names, word, self.port.classes) for word in column.names}
         place = {word: number for word, number in places.items() if number is not None}
-        if not self.names and self.port.classes == len(TRUTHS):  # Trained on truth values, which have no names.
-            place = {word: TRUTHS.index(word.lower()) for word in column.names if word.lower() in TRUTHS}
         spare = -1 if self._spare is None else self._spare
         numbers = np.array([*(place.get(word, spare) for word in column.names), spare], np.int64)[codes]
         counts = np.bincount(codes[codes >= 0], minlength=len(column.names))

@@ -122,7 +122,7 @@ def _answer(model: Model, part: Block, settings: Mapping[str, object], seed: int
     for rows, lengths in of_one_length(part.counts, part.rows.num_rows, part.rows.num_rows):
         values = {name: _taken(array[rows], lengths.get(name)) for name, array in part.values.items()}
         drawn = {"seed": seed + len(answers)} if "seed" in model.settings else {}
-        answers.append(model.by_output(model(**{**values, **settings, **drawn})))
+        answers.append(model.by_output(model.answer({**values, **settings, **drawn})))
         places.append(rows)
     order = np.argsort(np.concatenate(places))
     free = {n for n, port in model.outputs.items() if part.counts and any(isinstance(s, str) for s in port.shape)}

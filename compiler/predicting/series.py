@@ -79,7 +79,7 @@ def forecast(
         chosen = slice(begin, begin + batch)
         drawn = {"seed": seed + number} if "seed" in model.settings else {}
         values = {name: asked.rows[field][chosen] for name, field in forecaster.columns.items()}
-        results = model.by_output(model(**{**values, **settings, **drawn}))
+        results = model.by_output(model.answer({**values, **settings, **drawn}))
         steps, rows = _by_step(results, forecaster.series.horizon)
         first = _first_columns(forecaster.series, asked, chosen, steps)
         new = as_columns(model, rows, [*first])

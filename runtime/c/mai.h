@@ -70,8 +70,9 @@ void mai_free(mai_model *model);
 const mai_port *mai_ports(const mai_model *model, size_t *count);
 const mai_port *mai_port_named(const mai_model *model, const char *name);
 
-/* The name of a label that a port takes or gives, or NULL where it has none; and the number of a name. A name that the file does not
-   know has the number of the label for what is missing or not known, which has no name, where there is one; else -1. */
+/* The name of a label that a port takes or gives, or NULL where it has none; and the number of a name, which is read as a cell of a
+   table: spaces around it do not count, nor large and small letters of false and true. A name that the file does not know has the
+   number of the label for what is missing or not known, which has no name, where there is one; else -1. */
 const char *mai_label_name(const mai_model *model, const char *port, int64_t label);
 int64_t mai_label_of(const mai_model *model, const char *port, const char *name);
 

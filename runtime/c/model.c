@@ -286,34 +286,6 @@ const json *entry_of(const mai_model *model, const char *port) {
   return NULL;
 }
 
-/* The field of the training data that a port is of, NULL for none. Older files do not say: there it has the port's name. */
-static const char *field_of(const json *entry) {
-  for (size_t i = 0; entry && i < entry->count; i++)
-    if (strcmp(entry->items[i].name, "field") == 0) return entry->items[i].text;
-  return json_text(entry, "name");
-}
-
-/* The names of the labels of a port, an array of JSON, or NULL. */
-static const json *labels_of(const mai_model *model, const char *port) {
-  const char *field = field_of(entry_of(model, port));
-  return field ? json_member(json_member(model->manifest, "labels"), field) : NULL;
-}
-
-const char *mai_label_name(const mai_model *model, const char *port, int64_t label) {
-  const json *names = labels_of(model, port);
-  return names && label >= 0 && (size_t)label < names->count ? names->items[label].text : NULL;
-}
-
-int64_t mai_label_of(const mai_model *model, const char *port, const char *name) {
-  const json *names = labels_of(model, port);
-  for (size_t i = 0; names && i < names->count; i++)
-    if (names->items[i].text && strcmp(names->items[i].text, name) == 0) return (int64_t)i;
-  if (!names || !names->count) return -1;
-  const json *entry = entry_of(model, port);
-  int is_one_more = json_number(entry, "classes", 0) == (double)names->count + 1;
-  return json_number(entry, "gaps", is_one_more) != 0 ? (int64_t)names->count : -1;
-}
-
 int mai_tokens_are_bytes(const mai_model *model) {
   const char *tokenizer = model ? json_text(model->manifest, "tokenizer") : NULL;
   return tokenizer && strcmp(tokenizer, "bytes") == 0;

@@ -9,7 +9,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.chat.pieces import before_stops, ends_among, text_pieces
 from mai.runtime.chat.template import UNAVAILABLE, Message, check_variables, render_whole
 from mai.runtime.errors import ModelError
-from mai.runtime.text.prompts import NOTHING, encode_text
+from mai.runtime.text.prompts import NOTHING, encode_text, warn_of_length
 from mai.runtime.text.scores import Scored, score_turns
 from mai.runtime.text.several import several_turns
 from mai.runtime.text.stream import Turns, grow
@@ -146,6 +146,7 @@ class Conversation:
         if room < 1 <= wanted:
             message = f"these messages have {length} tokens, and this model reads at most {limit}"
             raise ModelError("input-range", message, "begin anew, or leave out the first of them")
+        warn_of_length(self._text, length + room)
         return room
 
     def _tokens(self, prompt: Array, count: int, settings: Mapping[str, object], timeout: object) -> Iterator[int]:

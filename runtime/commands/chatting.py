@@ -15,7 +15,7 @@ from mai.runtime.chat.template import Message
 from mai.runtime.errors import ModelError
 from mai.runtime.files import read_text, reason
 from mai.runtime.inputs.arguments import unknown_name_error
-from mai.runtime.inputs.labels import TRUTHS
+from mai.runtime.inputs.cells import TRUTHS
 from mai.runtime.inputs.values import parse_value, split_word
 from mai.runtime.model.loader import load
 from mai.runtime.model.model import Model

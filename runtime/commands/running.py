@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,8 @@ def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wa
     values = _values(model, words, options)
     began = time.perf_counter()
     asked = {"special_tokens": wanted.special_tokens} | values
-    answer, count = (show_progress(model, asked), None) if wanted.progress else model.counted(**asked)
+    with _warnings_as_notes():
+        answer, count = (show_progress(model, asked), None) if wanted.progress else model.counted(**asked)
     seconds = time.perf_counter() - began
     if isinstance(answer, (str, list)):
         print_texts([answer] if isinstance(answer, str) else answer, seconds, wanted.out)
@@ -174,17 +176,24 @@ def _values(model: Model, words: list[str], options: Mapping[str, int | None]) -
     return values
 
 
+@contextmanager
+def _warnings_as_notes() -> Iterator[None]:
+    """Warnings as lines of the terminal."""
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        yield
+    for note in notes:
+        say(f"note: {note.message}", err=True)
+
+
 def read_value(model: Model, port: Port, text: str, repeated: int | None) -> object:
     """The value of a port from a word, one example `repeated` so many times."""
     names, is_text = label_names(model.manifest, port), takes_text(model.manifest, port)
     dates, written = dates_of(model.manifest, port), text
-    with warnings.catch_warnings(record=True) as notes:
-        warnings.simplefilter("always")
+    with _warnings_as_notes():
         if dates is not None:
             text = dates_to_numbers(port, dates, text)
         numbers = text if is_text else labels_to_numbers(port, names, text)
         value = parse_value(port, numbers, repeated, is_text=is_text, names=names, dates=dates)
-    for note in notes:
-        say(f"note: {note.message}", err=True)
     are_dates = dates is not None and (text != written or text.startswith("@"))
     return as_moments(value) if are_dates else value

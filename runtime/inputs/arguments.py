@@ -14,6 +14,7 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import is_missing, is_number
+from mai.runtime.inputs.far_numbers import notes_of_far
 from mai.runtime.inputs.shapes import NO_LIMITS, Ports, Sizes, check_shape, check_sizes, is_one_example
 from mai.runtime.model.manifest import Facts, Port
 
@@ -28,7 +29,7 @@ UNLIKE_NUMBERS = {"O": "no number that fits", "U": "a text", "S": "bytes", "T": 
 
 def prepare(
     inputs: Ports, settings: Ports, values: Mapping[str, object], least: Sizes = NO_LIMITS, most: Sizes = NO_LIMITS,
-    trained: Mapping[str, Facts] = MappingProxyType({}),
+    trained: Mapping[str, Facts] = MappingProxyType({}), notes: list[str] | None = None,
 ) -> dict[str, Array]:  # fmt: skip
     """Turn a caller's values into the arrays that a session takes.
 
@@ -36,10 +37,11 @@ def prepare(
 
     Args:
         inputs, settings: the ports that there are, by name.
-        values: numbers, nested lists or arrays by name; a value of None counts as left out.
+        values: numbers, nested lists or arrays by name; a value of None counts as left out, but that of a field of the data says that it is missing.
         least, most: the smallest and largest sizes of dimensions, by the names of the dimensions.
         trained: what the inputs that were fields of real numbers were in the training data: they take no infinite one, and none that
             is missing, NaN, where neither the data nor the file had an answer for that.
+        notes: gets what is to be said of their numbers that lie far outside of those of the data.
 
     Returns:
         Arrays by name, in the ports' dtypes, inputs with the batch as their first axis. Settings that were left out are
@@ -53,11 +55,15 @@ def prepare(
         port = inputs.get(name) or settings.get(name)
         if port is None:
             raise _no_batch(inputs) if name == BATCH and inputs else unknown_name_error(name, [*inputs, *settings])
+        if value is None and (name in trained or (port.kind == "input" and port.classes and port.gaps is False)):
+            raise lacks_error(port, "None")
         if value is not None:
             feed[name] = _to_port(port, value)
             if name in trained:
                 feed[name] = _without_absent(trained[name], feed[name])
                 _check_field(port, trained[name], feed[name])
+                if notes is not None:
+                    notes += notes_of_far(port, trained[name], feed[name])
     check_all_there(inputs, settings, feed)
     check_sizes(inputs, {name: feed[name].shape for name in inputs}, least, most)
     return feed | _repeat_single_examples(inputs, feed)
@@ -201,9 +207,11 @@ def _cast(port: Port, array: Array) -> Array:
 
 
 def _no_number_error(port: Port, array: Array) -> ModelError:
-    """The error for values that are no numbers of a port, with the first text among them."""
+    """The error for values that are no numbers of a port, with the first text among them, or because one is missing."""
     actual = UNLIKE_NUMBERS.get(array.dtype.kind, str(array.dtype))
     text = next((each for each in array.reshape(-1).tolist() if isinstance(each, str)), None)
+    if text is None and any(each is None for each in array.reshape(-1).tolist()):
+        return ModelError("input-range", _lacks(port, "None"))
     if text is None:
         return ModelError("input-dtype", f"`{port.name}` is {port.dtype}, this is {actual}")
     return ModelError(
@@ -247,11 +255,20 @@ def _without_absent(facts: Facts, array: Array) -> Array:
 def _check_field(port: Port, facts: Facts, array: Array) -> None:
     """Check that what was a field of the training data is as finite as it was there, and there, where nothing stands for what is missing."""
     if port.gaps is False and not facts.gaps and np.isnan(array).any():
-        message = f"`{port.name}` is missing (NaN), and this file has nothing for that"
-        raise ModelError("input-range", message, f"train with `missing = keep` and `fill({port.name})`")
+        raise lacks_error(port, "NaN")
     infinite = array[np.isinf(array)]
     if infinite.size:
         raise ModelError("input-range", f"`{port.name}` is a finite number, as in the data, this holds {infinite[0]}")
+
+
+def lacks_error(port: Port, what: str) -> ModelError:
+    """The error for an input that has no value, where nothing stands for that."""
+    help = None if port.classes else f"train with `missing = keep` and `fill({port.name})`"
+    return ModelError("input-range", _lacks(port, what), help)
+
+
+def _lacks(port: Port, what: str) -> str:
+    return f"`{port.name}` is missing ({what}), and this file has nothing for that"
 
 
 def range_of(port: Port) -> str:

@@ -14,6 +14,8 @@ ERRORS = ("#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!")
 MISSING = LACKING.union(("none", "nil", "nat", "n.a.", "k.a.", "k. a.", ".", "--", "unknown", "missing"), ERRORS)
 # Of these, what is a label among words and says there, too, that there is no value, as often as not.
 DOUBTFUL = MISSING - LACKING - {"none", "nil", "nat"}
+TRUTHS = ("false", "true")  # Labels that are the same in large and small letters.
+SPACES = "".join(filter(str.isspace, map(chr, range(0x3001))))  # What is left out around a cell.
 FEW = 8  # Names that a message lists; a table may have thousands of columns.
 
 

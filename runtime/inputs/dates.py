@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -15,9 +14,10 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
+from mai.runtime.inputs.arguments import lacks_error
 from mai.runtime.inputs.cells import is_missing, is_number
 from mai.runtime.inputs.counted_dates import EPOCH, EXAMPLES, IN_WORDS, TrainedDates, refusal_of
-from mai.runtime.inputs.labels import levels_of_mai, words_with_counts
+from mai.runtime.inputs.labels import warn_of, words_with_counts
 from mai.runtime.model.manifest import DateForm, DateOrder, Facts, Manifest, Port
 
 # What is read, and what ISO 8601 writes for it: 14.03.2024 has its day before its month wherever it is written.
@@ -118,8 +118,7 @@ def words_of_far(dates: TrainedDates, days: Array) -> list[str]:
 
 def warn_of_far(port: Port, dates: TrainedDates, counts: Mapping[str, int]) -> None:
     """A warning that names the dates of an input that lie far from those of the data; none where there are none."""
-    if counts:
-        warnings.warn(far_dates(port.name, dates, counts), stacklevel=levels_of_mai())
+    warn_of([far_dates(port.name, dates, counts)] if counts else [])
 
 
 def far_dates(name: str, dates: TrainedDates, counts: Mapping[str, int]) -> str:
@@ -229,6 +228,8 @@ def _check_near(port: Port, dates: TrainedDates, numbers: Array) -> None:
 
 
 def _day(port: Port, dates: TrainedDates, value: object) -> float:
+    if value is None and not port.gaps:
+        raise lacks_error(port, "None")
     if port.gaps if value is None else is_missing(value):
         return math.nan
     if isinstance(value, np.datetime64):

@@ -16,11 +16,10 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.cells import LACKING, is_missing, is_number
+from mai.runtime.inputs.cells import LACKING, TRUTHS, is_missing, is_number
 from mai.runtime.model.manifest import Manifest, Port
 
 PACKAGE = __name__.partition(".")[0]
-TRUTHS = ("false", "true")
 MAX_SHOWN = 60  # Characters of a wrong word that a message repeats.
 MOST_WORDS = 5  # That a note names.
 
@@ -119,8 +118,13 @@ def as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[str
 
 def warn_of_unknown(port: Port, counts: Mapping[str, int]) -> None:
     """A warning that names the words of an input that training never saw; none where there are none."""
-    if counts:
-        warnings.warn(unknown_words(port.name, counts), stacklevel=levels_of_mai())
+    warn_of([unknown_words(port.name, counts)] if counts else [])
+
+
+def warn_of(notes: Sequence[str]) -> None:
+    """A warning for each of what is to be said of a call."""
+    for note in notes:
+        warnings.warn(note, stacklevel=levels_of_mai())
 
 
 def levels_of_mai() -> int:
@@ -136,6 +140,8 @@ def _as_labels(port: Port, names: Sequence[str], value: Any, unknown: Counter[st
         value = np.asarray(value).tolist()
     if isinstance(value, str):
         return _label(port, names, value, unknown)
+    if isinstance(value, (bool, np.bool_)):
+        return truths_as_labels(port, names, bool(value))
     spare = spare_label(port, names)
     if spare is not None and is_missing(value):
         return spare
@@ -157,14 +163,36 @@ def truths_in_letters(names: Sequence[str], words: Sequence[str]) -> list[str]:
     return [written.get(word.lower(), word) for word in words]
 
 
-def label_place(names: Sequence[str], word: str) -> int | None:
-    """The number of the label that a word names; None where it names none. An accent may be a character of its own, as macOS writes it."""
-    if word in names:
-        return names.index(word)
-    if word.isascii():
-        return None
+def label_place(names: Sequence[str], word: str, classes: int | None = None) -> int | None:
+    """The number of the label that a word names, as a cell of a table does; None where it names none.
+
+    Spaces around it do not count, nor large and small letters of truth values, as two `classes` without names are called.
+    An accent may be a character of its own, as macOS writes it.
+    """
+    called = names or (TRUTHS if classes == len(TRUTHS) else ())
+    if word in called:
+        return called.index(word)
+    word = word.strip()
+    if len(called) == len(TRUTHS):
+        (word,) = truths_in_letters(called, [word])
+    if word in called or word.isascii():
+        return called.index(word) if word in called else None
     composed = normalize("NFC", word)
-    return next((place for place, name in enumerate(names) if normalize("NFC", name) == composed), None)
+    return next((place for place, name in enumerate(called) if normalize("NFC", name) == composed), None)
+
+
+def spellings_of(labels: Mapping[str, Sequence[str]]) -> dict[str, dict[str, int]]:
+    """By field other ways to write its labels, with their numbers: an accent as a character of its own, or as a part of its letter."""
+    others = {
+        field: {
+            other: place
+            for place, name in enumerate(names)
+            for other in (normalize("NFC", name), normalize("NFD", name))
+            if other not in names
+        }
+        for field, names in labels.items()
+    }
+    return {field: each for field, each in others.items() if each}
 
 
 def _holds_others(array: Array) -> bool:
@@ -183,7 +211,7 @@ def labels_to_numbers(port: Port, names: Sequence[str], text: str) -> str:
     words = _words(text)
     if any(map(is_number, names)):  # Such a name is the label that it names, not the number that it looks like.
         words = [str(word) if str(word) in names else word for word in words]
-    named = [isinstance(word, str) and (word in names or word[:1].isalpha()) for word in words]
+    named = [isinstance(word, str) and (word in names or word.strip()[:1].isalpha()) for word in words]
     if not port.classes or not any(named) or (port.shape and not names):
         return text
     return ", ".join(map(str, as_labels(port, names, words)))
@@ -200,16 +228,16 @@ def _words(text: str) -> list[object]:
 
 def _label(port: Port, names: Sequence[str], name: str, unknown: Counter[str]) -> int:
     """The number of the label with this name, or of that for what is not known, or missing, as a table says it."""
-    place = label_place(names, name)
+    place = label_place(names, name, port.classes)
     if place is not None:
         return place
-    spare = spare_label(port, names)
+    spare, word = spare_label(port, names), name.strip()
     if spare is not None:
-        if name.lower() not in LACKING:
-            unknown[name] += 1
+        if word.lower() not in LACKING:
+            unknown[word] += 1
         return spare
     if not names:
         raise ModelError("input-dtype", f"`{port.name}` takes numbers: this file has no names of its labels")
-    near = get_close_matches(name, names, n=1)
+    near = get_close_matches(word, names, n=1)
     help = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(names)}"
-    raise ModelError("input-range", f"`{port.name}` has no label `{name[:MAX_SHOWN]}`", help)
+    raise ModelError("input-range", f"`{port.name}` has no label `{word[:MAX_SHOWN]}`", help)

@@ -15,7 +15,7 @@ from mai.runtime.inputs.cells import LACKING, MISSING, few_of, is_number, vector
 from mai.runtime.inputs.counted_dates import TrainedDates
 from mai.runtime.inputs.csv_rows import first_ragged, read_rows
 from mai.runtime.inputs.dates import as_days, is_date, warn_of_far
-from mai.runtime.inputs.labels import as_labels, missing_value, warn_of_unknown
+from mai.runtime.inputs.labels import as_labels, label_place, missing_value, warn_of_unknown
 from mai.runtime.model.manifest import Port
 
 
@@ -94,7 +94,7 @@ def _value(
         return _without_value(port, names, cell, where)
     if is_number(cell) and cell not in names and dates is None:
         return float(cell)
-    if not names and dates is None:
+    if label_place(names, cell, port.classes) is None and not names and dates is None:
         help = "this file has no names of its labels" if port.classes else None
         raise ModelError("input-dtype", f"{where}: `{cell[:60]}` is no number", help)
     try:

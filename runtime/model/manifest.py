@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
+from mai.runtime.inputs.cells import LACKING, SPACES, TRUTHS
 from mai.runtime.inputs.framing import Fit, Framing, Resample
 from mai.runtime.model.findings import Claim, Finding, Tuning
 from mai.runtime.self_test.record import SelfTest
@@ -33,7 +34,8 @@ class Port(BaseModel):
             have names for them in `labels`. Older files do not say it: there it is the field of the port's own name.
         gaps: of an input of numbers, whether the file has an answer where one is missing, NaN; of labels with names, whether the one after
             those is for what is missing or not known; older files do not say.
-        dates: of an output of numbers that answer a field of dates, how these are written; the numbers are days since 1970-01-01.
+        dates: of an input of numbers that were dates in the data, and of an output of numbers that answer such a field, how these are
+            written; the numbers are days since 1970-01-01. Older files do not say it of inputs: there `facts` do.
         tokens: of an output of real numbers, whether its last axis has one for each token that a text may have; older files do not say.
         path: of an output that is a kept path, the axis of `shape` along which the solver's steps lie.
     """
@@ -69,6 +71,7 @@ class Facts(BaseModel):
         percents: where numbers were written with a percent sign, of each column one of its cells, as `45 %`; without where it had none.
         absent: what said in tables, besides an empty cell, that there is no value, as `-999`.
         order: which is first in dates in numbers, as `03/04/2024`, where the data said it: the day or the month.
+        near: from which to which number each is that is not far outside of the data, for any reader of the file.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -86,10 +89,36 @@ class Facts(BaseModel):
     absent: list[str] | None = None
     order: DateOrder | None = None
 
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def near(self) -> list[tuple[float, float] | None]:
+        """By number the range outside of which one is far from the data: further from theirs than that is long. None where that was one number, or of dates."""
+        forms = self.dates or [None] * len(self.low)
+        each = zip(self.low, self.high, forms, strict=False)
+        return [
+            None if form or not low < high else (low - (high - low), high + (high - low)) for low, high, form in each
+        ]
+
     @property
     def framing(self) -> Framing:
         """How images come to the size of the model; to their middle where nothing was said."""
         return Framing(self.fit or "crop", self.resize, self.resample or "bicubic")
+
+
+class Words(BaseModel):
+    """How a word is read that names a label, by whoever calls the file, as the cells of tables are.
+
+    Attributes:
+        spaces: the characters that are left out at both its ends.
+        truths: labels, in small letters, that are the same in any letters where an input has these two alone; two labels without names
+            are called so, by their numbers.
+        lacking: words, in small letters, that say that there is no value, unless a label is called so.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    spaces: str = SPACES
+    truths: list[str] = [*TRUTHS]
+    lacking: list[str] = sorted(LACKING)
 
 
 class TokenizerTrial(BaseModel):
@@ -125,6 +154,7 @@ class Text(BaseModel):
         count: how many tokens are appended: the name of a setting, or a number.
         usual: the default of `count`.
         limit: the most tokens that the model reads.
+        context: the most tokens that it was trained on, where it reads longer texts, too; None where nothing says it.
         drafts: the most tokens that one turn guesses and checks (`--speculate`).
         ends: the tokens that end a row: numbers, and names of settings; older files do not say.
         result: the output that is the longer text, after its prompt; None where none is, in step files and in older ones.
@@ -136,6 +166,7 @@ class Text(BaseModel):
     count: int | str
     usual: int
     limit: int | None = None
+    context: int | None = None
     drafts: int = 0
     ends: list[int | str] = []
     result: str | None = None
@@ -245,6 +276,9 @@ class Manifest(BaseModel):
             and older files, have none.
         chat: how messages become a prompt, where the file is for conversations.
         labels: the names of the labels of the training data, by field.
+        words: how the names of labels are read; older files do not say.
+        spellings: by field other ways to write names of labels, with the numbers of these: an accent as a character of its own, or none of
+            its own, for hosts that cannot tell; older files do not say.
         facts: what the fields of real numbers were there that an input is called as, by input.
         decimal: the sign before decimals in the tables that it was trained on, where their numbers told it.
         series: the window and the horizon of the series that it was trained on, where it was.
@@ -293,6 +327,8 @@ class Manifest(BaseModel):
     special_tokens: bool = False
     chat: Chat | None = None
     labels: dict[str, list[str]] = {}
+    words: Words = Words()
+    spellings: dict[str, dict[str, int]] = {}
     facts: dict[str, Facts] = {}
     decimal: Literal[".", ","] | None = None
     series: tuple[int, int] | None = None

@@ -15,6 +15,7 @@ import onnxruntime as ort
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import prepare, unnamed_value_error
+from mai.runtime.inputs.labels import warn_of
 from mai.runtime.inputs.own_arguments import take_limit, take_number, take_special_tokens
 from mai.runtime.inputs.words import as_numbers
 from mai.runtime.model.binding import CapturedRuns
@@ -131,6 +132,14 @@ class Model(GrowsText):
             raise unnamed_value_error([*self.inputs, *self.settings])
         limit = self._time_limit(timeout, values)
         call = self.prepare(values, special_tokens)
+        warn_of(call.notes)
+        return self._computed(call, limit)
+
+    def answer(self, values: dict[str, object]) -> Any:
+        """What a call with these inputs and settings returns, without warnings of its numbers: for whoever has told them. Raises `ModelError`, as a call does."""
+        return self._computed(self.prepare(values), TimeLimit(None))[0]
+
+    def _computed(self, call: Prepared, limit: TimeLimit) -> tuple[Any, Array | None]:
         if self.manifest.part is not None:
             return at_once(self, call, limit), None
         return self.finish(call, self.compute(call.feed, limit))
@@ -154,7 +163,9 @@ class Model(GrowsText):
         """
         turns = take_number({**self.inputs, **self.settings}, "every", every, values, 1)
         limit = self._time_limit(timeout, values)
-        return part_by_part(self, self.prepare(values, special_tokens), turns, limit)
+        call = self.prepare(values, special_tokens)
+        warn_of(call.notes)
+        return part_by_part(self, call, turns, limit)
 
     def prepare(self, values: dict[str, object], special_tokens: object = None) -> Prepared:
         """What a call with these inputs and settings computes, checked and not yet computed; `special_tokens` as of a call.
@@ -165,11 +176,13 @@ class Model(GrowsText):
         form = form_of_texts(self.inputs, values, next(iter(self.outputs.values())))
         prompt = self._tokenize(values, self._takes_special_tokens(special_tokens, values))
         whole = self.manifest
-        feed = self._defaults | prepare(self.inputs, self.settings, values, whole.smallest, whole.most, whole.facts)
+        notes: list[str] = []
+        taken = prepare(self.inputs, self.settings, values, whole.smallest, whole.most, whole.facts, notes)
+        feed = self._defaults | taken
         if prompt is not None and self.manifest.text is not None:
             check_shortest(self.inputs[self.manifest.text.prompt], prompt.rows, self.manifest.least)
             check_length(self.manifest.text, prompt.rows, feed)
-        return Prepared(feed, form if prompt is None else prompt)
+        return Prepared(feed, form if prompt is None else prompt, notes)
 
     def compute(self, feed: Mapping[str, Array], limit: TimeLimit) -> list[Array]:
         """The outputs for the arrays of a call, inputs [batch, ...], in the file's order, its counters last. Raises `ModelError`, as a call does."""

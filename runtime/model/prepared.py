@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from mai.runtime.arrays import Array
@@ -14,7 +15,9 @@ class Prepared(NamedTuple):
     Attributes:
         feed: arrays by name, inputs [batch, ...] and the settings that were given.
         form: of a result that is a text, as its prompt was given; else None.
+        notes: what is to be said of its numbers.
     """
 
     feed: dict[str, Array]
     form: Prompt | None
+    notes: Sequence[str] = ()

@@ -153,4 +153,4 @@ def prepared(one: Served, options: Options, values: Mapping[str, object]) -> tup
     except RecursionError as error:
         raise ModelError("body-unreadable", "lists stand in lists too deep") from error
     check_limits(options, model.manifest, call.feed)
-    return call, notes
+    return call, [*notes, *call.notes]

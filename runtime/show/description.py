@@ -135,8 +135,10 @@ def _port(manifest: Manifest, port: Port) -> str:
         text += f" = {port.default}"
     text += f", {range_of(port)}" if range_of(port) else ""
     form = date_form(manifest, port)
-    text += f", {description_of_dates(manifest.facts[port.name], form)}" if form is not None else ""
-    text += f", {IN_WORDS[port.dates]}" if port.dates is not None else ""
+    if form is not None:
+        text += f", {description_of_dates(manifest.facts[port.name], form)}"
+    elif port.dates is not None:
+        text += f", {IN_WORDS[port.dates]}"
     return f"{text}, labels of `{port.field}`" if port.field else text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
@@ -11,6 +12,7 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import as_array
+from mai.runtime.inputs.labels import levels_of_mai
 from mai.runtime.model.manifest import Port, Text
 from mai.runtime.text.tokenizer import Tokenizer
 
@@ -180,6 +182,7 @@ def check_length(text: Text, rows: Array, settings: Mapping[str, Array | int], s
     """
     count = settings.get(text.count, text.usual) if isinstance(text.count, str) else text.count
     longest = int((rows != NOTHING).sum(1).max())
+    warn_of_length(text, longest + int(count))
     if text.limit is None or longest + int(count) - 1 <= text.limit:
         return
     message = (
@@ -188,6 +191,19 @@ def check_length(text: Text, rows: Array, settings: Mapping[str, Array | int], s
     fits = text.limit - longest + 1
     help = f"{said_as or text.count}={fits} fits" if isinstance(text.count, str) and fits > 0 else None
     raise ModelError("input-range", message, help)
+
+
+def warn_of_length(text: Text, length: int) -> None:
+    """A warning where a text may come to more tokens than any that the model was trained on; none where nothing says how many these were."""
+    if (said := longer_than_trained(text, length)) is not None:
+        warnings.warn(said, stacklevel=levels_of_mai())
+
+
+def longer_than_trained(text: Text, length: int) -> str | None:
+    """What is to be said of a text of so many tokens; None where the model was trained on as long ones, or nothing says how many it read."""
+    if text.context is None or length <= text.context:
+        return None
+    return f"this text may have more than {text.context} tokens, and the model was trained on none so long: what it writes there may be worse"
 
 
 def check_shortest(port: Port, rows: Array, least: Mapping[str, int]) -> None:

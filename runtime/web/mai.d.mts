@@ -40,6 +40,7 @@ export interface Port {
   maximum: number | null;
   classes: number | null;
   field: string | null;
+  /** Of numbers that were dates in the data, how these are written; of an input in older files `dateFormOf` says it. */
   dates?: "day" | "time" | "utc" | null;
   path: number | null;
   /** Of numbers, whether one may be missing, `null`; of labels with names, whether the last is for what is not known. Older files do not say. */
@@ -59,7 +60,7 @@ export interface Manifest {
   labels: Record<string, string[]>;
   least: Record<string, number>;
   most: Record<string, number>;
-  text: { prompt: string; count: number | string; usual: number; limit: number | null } | null;
+  text: { prompt: string; count: number | string; usual: number; limit: number | null; context: number | null } | null;
   tokenizer: string | null;
   special_tokens: boolean;
   [name: string]: unknown;
@@ -154,15 +155,15 @@ export class Model {
    * page draws, and a `signal` is heard.
    */
   progress(values?: Values, options?: CallOptions & { every?: number }): AsyncGenerator<Progress, void, undefined>;
-  conversation(options?: ConversationOptions): Conversation;
+  conversation(options?: ConversationOptions | null): Conversation;
   /** Run the self-test that travels in the file. Throws a `ModelError` where a result differs. */
-  verify(options?: { tolerance?: number }): Promise<Difference[]>;
+  verify(options?: { tolerance?: number } | null): Promise<Difference[]>;
   /** Give back the memory that the file takes, and that of the file of turns. Whoever asks it after that gets a `ModelError`. */
   release(): Promise<void>;
 }
 
 /** Open a file: its address, in Node also its path, or its bytes. */
-export function load(ort: Runtime, source: string | URL | Bytes, options?: LoadOptions): Promise<Model>;
+export function load(ort: Runtime, source: string | URL | Bytes, options?: LoadOptions | null): Promise<Model>;
 
 /** Results [batch, ...] as an array of rows. */
 export function rowsOf(result: Result): (Float32Array | (number | bigint)[] | Uint8Array)[];

@@ -14,8 +14,8 @@ const NOTHING = -1;
 const GOES_ON = true;
 const HALF = "\ufffd"; // What stands for bytes that are no character, or not yet.
 const PROMPT_ROWS = "cut off the -1 that a row which ended early has behind it; rows may differ in length: [[5, 6, 7], [8]]";
-const TRUTHS = ["false", "true"];
-const LACKING = new Set(["", "na", "n/a", "#n/a", "<na>", "nan", "null", "?", "-"]); // What says in tables that there is no value.
+const OLDER_WORDS = { spaces: "", truths: ["false", "true"], lacking: [] }; // How words are read in files that do not say it.
+const MOST_NOTES = 5; // of numbers of one input
 const PIECES = "this file's tokenizer needs `Tokenizer` of @huggingface/tokenizers: hand it to `load`, or give tokens";
 const OTHER_PIECES = "this `Tokenizer` makes other tokens of texts, or texts of tokens, than the file's own does";
 const ERRORS = 3; // of onnxruntime's levels of what it logs
@@ -84,12 +84,13 @@ export class ModelError extends Error {
  * A file whose weights are not those that mai wrote is refused, unless `checkWeights` is false: another program may have quantized it.
  * With `verify` the self-test that travels in the file is run first: by default on WebGPU, WebNN and WebGL alone.
  */
-export async function load(ort, source, { step, data, stepData, session, Tokenizer, Template, specialTokens, verify, checkWeights } = {}) {
+export async function load(ort, source, options) {
+  const { step, data, stepData, session, Tokenizer, Template, specialTokens, verify, checkWeights } = options ?? {};
   checkVersion(ort);
   const bytes = await bytesOf(source);
   const metadata = metadataOf(bytes);
   if (!metadata["mai.manifest"]) throw new ModelError("this is not a file that mai compiled");
-  const manifest = { labels: {}, least: {}, most: {}, ...JSON.parse(metadata["mai.manifest"]) };
+  const manifest = { labels: {}, words: OLDER_WORDS, least: {}, most: {}, ...JSON.parse(metadata["mai.manifest"]) };
   manifest.special_tokens = specialTokens ?? manifest.special_tokens ?? false;
   const settings = new Set(manifest.settings.map((port) => port.name));
   const tensors = tensorsOf(bytes, "model");
@@ -99,8 +100,8 @@ export async function load(ort, source, { step, data, stepData, session, Tokeniz
   const needed = places.length ? await withDataBeside(settable, places, manifest, source, data) : settable;
   if (checkWeights !== false && manifest.checksum != null && manifest.checksum !== checksumOf(tensors))
     throw new ModelError("the weights of this file are not those that mai wrote: it is damaged, or another program has changed it");
-  const options = { logSeverityLevel: ERRORS, ...session };
-  const opened = await telling("cannot open this file", () => ort.InferenceSession.create(needed, options));
+  const asked = { logSeverityLevel: ERRORS, ...session };
+  const opened = await telling("cannot open this file", () => ort.InferenceSession.create(needed, asked));
   const turn = step ? await load(ort, step, { data: stepData, session, Tokenizer, verify, checkWeights }) : null;
   if (turn) checkIsStepOf(manifest, turn.manifest);
   const spec = metadata["mai.spec"] ?? "";
@@ -132,7 +133,8 @@ export class Model {
    * goes on to its end all the same; what ends it is the end of its worker. Where that call lets nothing else happen meanwhile, as in
    * a browser, a signal is heard when it is over.
    */
-  async run(values = {}, { signal } = {}) {
+  async run(values = {}, options) {
+    const { signal } = options ?? {};
     checkSignal(signal);
     const computed = await unlessAborted(this._compute(this._feeds(values)), signal);
     if (signal) await sinceAborted(signal);
@@ -145,7 +147,8 @@ export class Model {
    * Whoever leaves the loop ends it: `for await (const { turns, total, results } of model.progress({ seed: 1 })) ...`. So does
    * `signal`, an `AbortSignal`: its reason is thrown. Before each part a page draws and hears its buttons.
    */
-  async *progress(values = {}, { every = 1, signal } = {}) {
+  async *progress(values = {}, options) {
+    const { every = 1, signal } = options ?? {};
     checkSignal(signal);
     const part = this.turn?.manifest.part;
     if (!part) throw new ModelError(`to see how far it is, ${this._howToLoad()}: \`mai compile --progress\` writes that file`);
@@ -205,7 +208,8 @@ export class Model {
    * A text, piece by piece, from a prompt: `for await (const piece of model.stream("Once", { count: 100 }))`. Leaving the loop ends it,
    * and so does `signal`, an `AbortSignal`: its reason is thrown.
    */
-  async *stream(prompt, values = {}, { signal } = {}) {
+  async *stream(prompt, values = {}, options) {
+    const { signal } = options ?? {};
     this._checkNames(values);
     checkSignal(signal);
     if (values[this.manifest.text?.prompt] !== undefined)
@@ -230,15 +234,16 @@ export class Model {
    * `tools` are JSON schemas of functions, `stops` texts that end an answer, `count` its most tokens, `variables` what the template
    * reads besides, `values` settings of the file, by name.
    */
-  conversation(options = {}) {
-    return new Conversation(this, options);
+  conversation(options) {
+    return new Conversation(this, options ?? {});
   }
 
   /**
    * Run the self-test that travels in the file: how far each output of each run is from what the file gave when it was written.
    * Throws where one differs by more than the file allows, or than `tolerance`.
    */
-  async verify({ tolerance } = {}) {
+  async verify(options) {
+    const { tolerance } = options ?? {};
     const test = this.manifest.self_test;
     if (!test)
       throw new ModelError("this file has no self-test, an earlier mai wrote it; `verify: false` runs it unverified");
@@ -305,9 +310,10 @@ export class Model {
     const batch = Math.max(...this.manifest.inputs.map(({ name }) => feeds[name].dims[0]));
     for (const { name, shape } of this.manifest.inputs) {
       if (!feeds[name].dims[0]) throw new ModelError(`the batch of \`${name}\` is empty`);
-      if (feeds[name].dims[0] === 1 && batch > 1) feeds[name] = this._repeated(feeds[name], batch);
+      const isRepeated = feeds[name].dims[0] === 1 && batch > 1;
+      if (isRepeated) feeds[name] = this._repeated(feeds[name], batch);
       ["batch", ...shape].forEach((size, axis) => {
-        if (!isName(size)) return;
+        if (!isName(size) || (size === "batch" && isRepeated)) return;
         const [expected, where] = (sizes[size] ??= [feeds[name].dims[axis], name]);
         if (expected === feeds[name].dims[axis]) return;
         const what = size === "batch" ? "the batch" : `\`${size}\``;
@@ -342,7 +348,9 @@ export class Model {
   }
 
   _checkLength(tokens, more, { limit } = this.manifest.text) {
-    const { count } = this.manifest.text;
+    const { count, context } = this.manifest.text;
+    if (context && tokens + more > context)
+      console.warn(`this text may have more than ${context} tokens, and the model was trained on none so long: what it writes there may be worse`);
     if (!limit || tokens + more - 1 <= limit) return;
     const room = limit - tokens + 1;
     const help = typeof count === "string" && room > 0 ? `; ${count}=${room} fits` : "";
@@ -391,7 +399,10 @@ export class Model {
     const all = isRight ? data : Wanted.from(data, (item) => scalar(port, this._number(port, item)));
     const facts = this.manifest.facts?.[port.name];
     const numbers = facts?.absent ? withoutAbsent(facts.absent, all) : all;
-    if (facts) checkField(port, facts, numbers);
+    if (facts) {
+      checkField(port, facts, numbers);
+      notesOfFar(port, facts, numbers, dims[0]).forEach((note) => console.warn(note));
+    }
     return new this.ort.Tensor(port.dtype, numbers, dims);
   }
 
@@ -415,14 +426,20 @@ export class Model {
    *  for null, where the file has an answer for what is missing, what stands for it. */
   _number(port, value) {
     const isMissing = value === null || (port.classes && Number.isNaN(value) && spareLabel(this.manifest, port) !== null);
-    if (isMissing && port.kind === "input") return port.classes ? spareLabel(this.manifest, port) : port.gaps ? NaN : null;
+    if (isMissing && port.kind === "input") return this._missing(port);
     const form = dateFormOf(this.manifest, port);
     if (form) return this._days(port, form, value);
     if (!port.classes || !["string", "boolean"].includes(typeof value)) return value;
     if (typeof value === "string") return this._label(port, value);
-    const names = labelsOf(this.manifest, port).map((name) => name.toLowerCase());
-    const called = names.length || port.classes !== TRUTHS.length ? names : TRUTHS;
-    return called.length === TRUTHS.length && called.includes(String(value)) ? called.indexOf(String(value)) : value;
+    const names = calledBy(this.manifest, port);
+    return areTruths(this.manifest, names) ? placeOfWord(this.manifest, names, String(value)) : value;
+  }
+
+  /** What an input has where there is no value; null for one that is no field of the data. */
+  _missing(port) {
+    const value = port.classes ? spareLabel(this.manifest, port) : port.gaps ? NaN : null;
+    if (value === null && (this.manifest.facts?.[port.name] || (port.classes && port.gaps === false))) throw lacks(port, "null");
+    return value;
   }
 
   /** The days of a date; a number in its place is a day since 1970-01-01, near those of the data. */
@@ -452,16 +469,16 @@ export class Model {
 
   /** The number of a label by its name, or of that for what is not known. */
   _label(port, name) {
-    const names = labelsOf(this.manifest, port);
-    const composed = name.normalize("NFC");
-    const place = names.includes(name) ? names.indexOf(name) : names.findIndex((each) => each.normalize("NFC") === composed);
+    const place = placeOfWord(this.manifest, calledBy(this.manifest, port), name);
     if (place >= 0) return place;
+    const names = labelsOf(this.manifest, port);
+    const word = trimmed(name, this.manifest.words.spaces);
     const spare = spareLabel(this.manifest, port);
     const whatThereIs = names.length
-      ? `has no label \`${name}\`: there are ${names.join(", ")}`
+      ? `has no label \`${word}\`: there are ${names.join(", ")}`
       : `takes numbers: this file has no names of its labels${asNumber(name)}`;
     if (spare === null) throw new ModelError(`\`${port.name}\` ${whatThereIs}`);
-    if (!LACKING.has(name.toLowerCase())) console.warn(`\`${port.name}\`: \`${name}\`, which training never saw, has the label for what is not known`);
+    if (!this.manifest.words.lacking.includes(word.toLowerCase())) console.warn(`\`${port.name}\`: \`${word}\`, which training never saw, has the label for what is not known`);
     return spare;
   }
 
@@ -687,12 +704,12 @@ class Conversation {
   }
 
   /** The answer to a message, in pieces. Both join `messages`; of an answer that is left early, what there was of it, or neither. */
-  async *say(content, { signal } = {}) {
+  async *say(content, options) {
     this.messages.push({ role: "user", content });
     let answer = "";
     let whole = false;
     try {
-      for await (const piece of this.answer({ signal })) yield ((answer += piece), piece);
+      for await (const piece of this.answer(options)) yield ((answer += piece), piece);
       whole = true;
     } finally {
       if (whole || answer) this.messages.push({ role: "assistant", content: answer });
@@ -739,7 +756,8 @@ class Conversation {
   }
 
   /** The answer to the messages as they stand, in pieces. */
-  async *answer({ signal } = {}) {
+  async *answer(options) {
+    const { signal } = options ?? {};
     checkSignal(signal);
     const { model } = this;
     const prompt = model.tokenizer.encode(this.prompt());
@@ -751,6 +769,7 @@ class Conversation {
     const wanted = this.count ?? text.usual;
     const room = limit ? Math.min(wanted, limit - prompt.length + 1) : wanted;
     if (room < 1) throw new ModelError(`these messages have ${prompt.length} tokens, and this model reads at most ${limit}`);
+    model._checkLength(prompt.length, room, { limit });
     const ends = (text.ends ?? []).map((end) => (typeof end === "number" ? end : Number(values[end] ?? model.settings[end].default)));
     const turns = new Turns(model.turn, { ...values, [text.count]: room });
     const rest = this.turns ? turns.takeOver(this.turns, prompt) : prompt;
@@ -823,6 +842,34 @@ export function labelsOf({ labels }, { name, field = name }) {
 export function spareLabel(manifest, port) {
   const { length } = labelsOf(manifest, port);
   return length && (port.gaps ?? port.classes === length + 1) ? length : null;
+}
+
+/** The names by which words call the labels of a port: two without names are truth values. */
+function calledBy(manifest, port) {
+  const names = labelsOf(manifest, port);
+  return names.length || port.classes !== manifest.words.truths.length ? names : manifest.words.truths;
+}
+
+/** Whether names are those of truth values, in any letters. */
+function areTruths({ words: { truths } }, names) {
+  const small = names.map((name) => name.toLowerCase());
+  return names.length === truths.length && truths.every((truth) => small.includes(truth));
+}
+
+/** The place among names of the one that a word is, as a cell of a table is read; -1 where it is none. */
+function placeOfWord(manifest, names, name) {
+  if (names.includes(name)) return names.indexOf(name);
+  const word = trimmed(name, manifest.words.spaces);
+  const same = areTruths(manifest, names) ? (each) => each.toLowerCase() : (each) => each.normalize("NFC");
+  return names.includes(word) ? names.indexOf(word) : names.findIndex((each) => same(each) === same(word));
+}
+
+/** A word without the characters at its ends that are among some. */
+function trimmed(word, spaces) {
+  let [from, to] = [0, word.length];
+  while (from < to && spaces.includes(word[from])) from++;
+  while (to > from && spaces.includes(word[to - 1])) to--;
+  return word.slice(from, to);
 }
 
 /** How an input's numbers are written as dates, "day", "time" or "utc", where all of them were dates in the data; null where they are numbers. */
@@ -980,10 +1027,48 @@ function withoutAbsent(absent, numbers) {
 
 /** Numbers of an input that was a field of the data are finite, as there, and not missing where nothing stands for that. */
 function checkField({ name, gaps }, facts, numbers) {
-  if (gaps === false && !facts.gaps && numbers.some(Number.isNaN))
-    throw new ModelError(`\`${name}\` is missing (NaN), and this file has nothing for that: train with \`missing = keep\` and \`fill(${name})\``);
+  if (gaps === false && !facts.gaps && numbers.some(Number.isNaN)) throw lacks({ name }, "NaN");
   const infinite = numbers.find((number) => Math.abs(number) === Infinity);
   if (infinite !== undefined) throw new ModelError(`\`${name}\` is a finite number, as in the data, this holds ${infinite}`);
+}
+
+/** What is wrong with an input that has no value, where nothing stands for that. */
+function lacks({ name, classes }, what) {
+  const help = classes ? "" : `: train with \`missing = keep\` and \`fill(${name})\``;
+  return new ModelError(`\`${name}\` is missing (${what}), and this file has nothing for that${help}`);
+}
+
+/** What is said of numbers of an input that lie far outside of those of the data, by the bounds that the file has for that. */
+function notesOfFar({ name }, { low, high, near, columns }, numbers, rows) {
+  if (!near?.some(Boolean)) return [];
+  const width = numbers.length / rows;
+  const isOwn = near.length === width && width > 1;
+  const ends = near.flatMap((range) => range ?? []);
+  const whole = { column: name, least: Math.min(...low), most: Math.max(...high), range: [Math.min(...ends), Math.max(...ends)] };
+  const own = (range, place) => ({ column: columns?.[place] ?? `${name}${place}`, least: low[place], most: high[place], range });
+  const each = (isOwn ? near.map(own) : [whole]).map((column) => ({ ...column, rows: 0 }));
+  for (let at = 0; at < numbers.length; at++) {
+    const column = each[isOwn ? at % width : 0];
+    if (!column.range || !(numbers[at] < column.range[0] || numbers[at] > column.range[1])) continue;
+    const row = Math.floor(at / width);
+    column.first ??= numbers[at];
+    if (column.row !== row) Object.assign(column, { row, rows: column.rows + 1 });
+  }
+  const notes = each.filter(({ rows }) => rows).map(noteOfFar);
+  const more = notes.length - MOST_NOTES;
+  return [...notes.slice(0, MOST_NOTES), ...(more > 0 ? [`\`${name}\`: so are ${more.toLocaleString("en")} more of its numbers`] : [])];
+}
+
+function noteOfFar({ column, rows, least, most, first }) {
+  const many = rows === 1 ? "1 row is" : `${rows.toLocaleString("en")} rows are`;
+  return `\`${column}\`: ${many} far outside of what training had, ${inSixDigits(least)} to ${inSixDigits(most)}: ${inSixDigits(first)} for one`;
+}
+
+/** A number in six digits at most. */
+function inSixDigits(number) {
+  const [digits, exponent] = number.toExponential(5).split("e").map(Number);
+  if (exponent >= -4 && exponent < 6) return String(Number(number.toPrecision(6)));
+  return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
 }
 
 /** A truth value as a byte. */

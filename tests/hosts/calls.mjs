@@ -45,6 +45,8 @@ function hostOf(change, less = 0, tasks = 0) {
 const revived = (_, value) => (value?.bigint ? BigInt(value.bigint) : value?.number ? Number(value.number) : value);
 
 const answers = [];
+const notes = []; // that a call has besides its answer
+console.warn = (note) => notes.push(note);
 const opened = new Map();
 for (const { file, step, values, prompt, host, options, verify, chat, every, release, watch } of JSON.parse(await readFile(calls), revived)) {
   try {
@@ -68,6 +70,7 @@ for (const { file, step, values, prompt, host, options, verify, chat, every, rel
   } catch (error) {
     answers.push({ error: error.message, type: error.constructor.name });
   }
+  if (notes.length) answers.at(-1).notes = notes.splice(0);
 }
 console.log(JSON.stringify(answers));
 

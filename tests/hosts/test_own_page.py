@@ -78,7 +78,9 @@ def test_the_types_are_of_what_the_module_has() -> None:
     declared, there = (set(re.findall(EXPORTED, file.read_text(), re.MULTILINE)) for file in (TYPES, LIBRARY))
     assert declared == there and {"load", "Model", "ModelError"} <= there
     assert set(fields("Manifest")) <= set(Manifest.model_fields) and set(fields("Port")) <= set(Port.model_fields)
-    options = re.findall(r"export async function load\(ort, source, \{ (.*?) \}", LIBRARY.read_text())[0].split(", ")
+    options = re.findall(
+        r"export async function load\(ort, source, options\) {\n  const { (.*?) } =", LIBRARY.read_text()
+    )[0].split(", ")
     assert set(fields("LoadOptions")) == set(options)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mai.compiler.importing.importing import import_folder
+from mai.runtime.text.tokenizer import Pieces
 from mai.spec.diagnostics import MaiError
 from tests.support.command import invoke
 from tests.support.models.decoder_folders import DECODERS
@@ -157,6 +158,57 @@ def test_blanks_that_transformers_takes_out(tmp_path: Path) -> None:
         assert (written == "a.") is bool(notes)
 
 
+BYTES = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+BLANK = {"type": "Replace", "pattern": {"String": " "}, "content": "▁"}
+PREPEND = {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}, BLANK]}
+FIRST = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": False}
+LETTERS = {t: i for i, t in enumerate(["<s>", "</s>", "e", "Ã", "©", "Ì", "ģ", "▁"])}
+
+
+@pytest.mark.parametrize(
+    ("kind", "normalizer", "cut", "text", "told"),
+    [
+        ("GPT2Tokenizer", {"type": "NFC"}, BYTES, "e\u0301", "makes a GPT2Tokenizer without NFC"),
+        ("GPT2Tokenizer", None, BYTES, "e\u0301", ""),
+        ("LlamaTokenizer", PREPEND, None, " e", "also one that begins with a blank"),
+        ("LlamaTokenizer", BLANK, None, "e", "tokenizer.json before none"),
+        ("LlamaTokenizer", None, FIRST, " e", ""),
+    ],
+)  # fmt: skip
+def test_what_a_class_makes_otherwise(
+    kind: str, normalizer: object, cut: object, text: str, told: str, tmp_path: Path
+) -> None:
+    """A note where transformers' tokens are not those of tokenizer.json."""
+    library = pytest.importorskip("transformers", reason="transformers is not installed")
+    folder = folder_of(
+        tmp_path, tokenizer_class=kind, add_prefix_space=False if cut is BYTES else None, eos_token="</s>"
+    )
+    file = folder / "tokenizer.json"
+    model = {"type": "BPE", "vocab": LETTERS, "merges": [], "unk_token": "</s>"}
+    parts = {"model": model, "normalizer": normalizer, "pre_tokenizer": cut}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **parts}))
+    notes = import_folder(folder, tmp_path / "m.mai").notes
+    ours = Pieces(file.read_text()).encode(text)
+    theirs = library.AutoTokenizer.from_pretrained(folder).encode(text, add_special_tokens=False)
+    assert (list(ours) != theirs) is bool(told)
+    assert [told in note for note in notes] == [True] * bool(told)
+
+
+def test_what_a_class_does_not_put_there(tmp_path: Path) -> None:
+    """Each token around a text, and the one of what is unknown, is another in these classes."""
+    folder = folder_of(tmp_path, tokenizer_class="T5Tokenizer", eos_token=None)
+    file = folder / "tokenizer.json"
+    pieces = [[t, -1.0] for t in LETTERS]
+    model = {"type": "Unigram", "vocab": pieces, "unk_id": 1}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "model": model, "pre_tokenizer": FIRST}))
+    with pytest.raises(MaiError) as caught:
+        import_folder(folder, tmp_path / "m.mai")
+    messages = " ".join(d.message for d in caught.value.diagnostics)
+    assert "puts no token before a text; tokenizer.json puts '<s>' there" in messages
+    assert "whose token of what is unknown is 2; it is 1 in tokenizer.json" in messages
+    assert "`eos_token` is '</s>', and tokenizer.json puts none there" in messages
+
+
 def test_tokens_that_are_drawn(tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     content = json.loads((folder / "tokenizer.json").read_text())
@@ -202,7 +254,7 @@ def test_a_template_that_cannot_be_read(template: bytes, message: str, tmp_path:
     (folder / "chat_template.jinja").write_bytes(template)
     imported = import_folder(folder, tmp_path / "m.mai")
     assert not imported.has_chat
-    assert 'text(tokenizer = "tokenizer.json")' in imported.text
+    assert 'text(tokenizer = "tokenizer.json", context = 64)' in imported.text
     (note,) = imported.notes
     assert note.startswith("there is no chat: ")
     assert message in note

@@ -15,6 +15,7 @@ from mai.compiler.program import Program
 from mai.runtime import Model, ModelError, load
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import MANIFEST_KEY, Manifest
+from mai.spec.diagnostics import MaiError
 from tests.support.cases.growing_texts import NOTHING, spec, weights
 
 Maker = Callable[[str], Program]
@@ -63,6 +64,30 @@ def test_the_least_size_is_the_least_that_is_computed(
 ) -> None:
     assert opened(program, signature, body, tmp_path).manifest.least.get("T", 1) == least
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("result", "least"),
+    [
+        ("[]) -> sum(x[:k])", 0),
+        ("[4]) -> prod(x[:k], axis = 0)", 1),  # ONNX Runtime multiplies no rows to none.
+        ("[k]) -> max(x[:k], axis = 1)", 1),  # It leaves the other axis where one is empty.
+        ("[]) -> det(x[:k, :k])", 1),
+        ("[4, 4]) -> attention(x, 2, memory = x[:k])", 1),
+        ("[k + 1, 4]) -> concat(x[:k], x[:1], axis = 0)", 0),
+    ],
+)
+def test_a_setting_is_no_less_than_is_computed(result: str, least: int, program: Maker, tmp_path: Path) -> None:
+    shape, body = result.split(") -> ")
+    spec = program(f"export g(x: [4, 4], k: int = 2) -> {shape} {{ return {body} }}\n")
+    model = load(export(spec, "g", Trained(weights(spec)), tmp_path).path, providers="cpu")
+    assert [port.minimum for port in model.manifest.settings] == [least]
+
+
+def test_a_default_that_no_file_computes_is_refused(program: Maker, tmp_path: Path) -> None:
+    spec = program("export g(x: [4, 4], k: int = 0) -> [] { return det(x[:k, :k]) }\n")
+    with pytest.raises(MaiError, match="`k` is at least 1, its default is 0"):
+        export(spec, "g", Trained({}), tmp_path)
 
 
 def test_two_free_sizes_are_least_together(program: Maker, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ export plain(steps: int = 4) -> [2] {
 """
 TEXT = """# A small text.
 const vocab = 256
-data text: tokens[16] from text(tokenizer = bytes)
+data text: tokens[16] from text(tokenizer = bytes, context = 1000)
 net logits(x: tokens[P]) -> [P, 256] {
   h = embed(x, 16)
   h += attention(layer_norm(h), 2, causal = true)

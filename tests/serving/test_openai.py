@@ -56,6 +56,15 @@ def test_a_completion_is_what_the_file_appends(service: Client, text: dict[str, 
     assert (reply["object"], reply["model"], reply["seed"]) == ("text_completion", GENERATE, 5)
 
 
+def test_a_text_longer_than_those_of_the_training_says_so(service: Client, text: dict[str, Model]) -> None:
+    long = "x" * 995
+    said = service.post(COMPLETIONS, {**ASKED, "prompt": long}).json["warning"]
+    assert said.startswith("this text may have more than 1000 tokens, and the model was trained on none so long")
+    assert "warning" not in service.post(COMPLETIONS, {**ASKED, "prompt": long[:991]}).json
+    with pytest.warns(UserWarning, match="more than 1000 tokens"):
+        next(text[GENERATE].stream(long, 9, seed=5, example=0))
+
+
 def test_of_several_results_it_is_the_text(text: dict[str, Model]) -> None:
     model, rows = text["spec.generate"], np.zeros((1, 9), np.int64)
     (name,) = model.outputs

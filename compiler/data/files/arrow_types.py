@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 from mai.compiler.data.fields import bad
 from mai.compiler.data.tables.numerals import Decimal, ways_to_write
 from mai.runtime.files import UNREADABLE
-from mai.runtime.inputs.cells import MISSING, is_number
-from mai.runtime.inputs.labels import TRUTHS
+from mai.runtime.inputs.cells import MISSING, TRUTHS, is_number
 
 METADATA, CLASS_LABEL = b"huggingface", "ClassLabel"
 BYTES, PATH = "bytes", "path"  # Of an image, the fields of its struct.

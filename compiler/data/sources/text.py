@@ -36,7 +36,8 @@ class Text(Source):
 
     `path` names a file, several, a pattern or a folder: plain texts in an `encoding`, and tables (jsonl, csv, parquet, feather) of which the
     column `field` holds a document a row. Its tokens are bytes, those of a `tokenizers` file, or pairs trained from the corpus. `chat` names
-    the template that makes a prompt of messages: a `.jinja` file, or a `tokenizer_config.json`. The bytes of letters that are neither UTF-8 nor
+    the template that makes a prompt of messages: a `.jinja` file, or a `tokenizer_config.json`. A file that grows a text of more than `context`
+    tokens says that the model was trained on none so long. The bytes of letters that are neither UTF-8 nor
     marked as others stay as they are where nothing is said.
     """
 
@@ -47,6 +48,7 @@ class Text(Source):
     field: str = "text"
     encoding: str | None = None
     chat: str | None = None
+    context: int | None = setting(default=None, ge=1)
 
     def misfit(self) -> str | None:
         wrong = misfit_of(self.tokenizer)

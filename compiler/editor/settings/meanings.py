@@ -45,6 +45,7 @@ SHARED: Mapping[str, str] = {
     "tokenizer": "What makes tokens of a text: its bytes, a `tokenizers` file, or pairs of bytes learned from the text.",
     "text": "The template that makes one text of a row's columns: `\"{question}\\n{answer}\"`.",
     "chat": "The template that makes a prompt of messages: a `.jinja` file, or a `tokenizer_config.json`.",
+    "context": "How many tokens the texts had at most that the model was trained on: a call that makes a longer one says so.",
     "longer": "What is done with a text that is too long: it is refused, cut, or left out (`drop`).",
     "formula": "What is computed of `x0`, `x1`, ...: `\"sin(3 * x0)\"`.",
     "low": "The least value of each coordinate.",

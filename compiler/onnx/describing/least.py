@@ -1,19 +1,59 @@
-"""Least sizes of free dimensions, proved: an axis may be empty where the file then computes what torch computes."""
+"""Least sizes of free dimensions and settings, proved: an axis may be empty where the file then computes what torch computes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
+from dataclasses import replace
 from io import StringIO
 
 import numpy as np
 import onnxruntime as ort
 
 from mai.compiler.onnx.comparing.trial import Reference, difference, free_size, run_trial, trial
+from mai.compiler.onnx.describing.limits import emptied
 from mai.compiler.onnx.prepared import Prepared
+from mai.runtime.model.manifest import Manifest
+from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.record import record
 
 BATCH = 2
+USUAL: Mapping[str, int] = {}  # No setting but the trial's own.
 Files = Sequence[tuple[ort.InferenceSession, float]]
+
+
+@record
+class Least:
+    """What is proved of a file: the least size of each free dimension that is above 1, and the least number of settings."""
+
+    sizes: Mapping[str, int]
+    settings: Mapping[str, int]
+
+    def fields(self, manifest: Manifest) -> dict[str, object]:
+        """The fields of a file's manifest that say so."""
+        ports = [
+            port.model_copy(update={"minimum": self.settings.get(port.name, port.minimum)})
+            for port in manifest.settings
+        ]
+        return {"least": dict(self.sizes), "settings": ports}
+
+
+def least(prepared: Prepared, files: Callable[[], Files], reference: Reference) -> Least:
+    """What is proved of a file, whose `files` are opened where something is to be tried.
+
+    Raises `MaiError`, `bad-setting`, where the file cannot compute with a setting's own default.
+    """
+    counts = [*emptied(prepared.plain)]
+    if not counts and prepared.smallest() == prepared.smallest(rows=0):
+        return Least(prepared.smallest(), USUAL)
+    opened = files()
+    settings = least_counts(prepared, counts, opened, reference)
+    for name, number in settings.items():
+        default = prepared.plain.settings[name].default
+        if default < number:
+            message = f"`{name}` is at least {number}, its default is {default}, with which an axis is empty"
+            raise MaiError([Diagnostic("bad-setting", None, message, help="no file computes that")])
+    return Least(least_sizes(prepared, opened, reference), settings)
 
 
 def least_sizes(prepared: Prepared, files: Files, reference: Reference) -> dict[str, int]:
@@ -38,10 +78,30 @@ def least_sizes(prepared: Prepared, files: Files, reference: Reference) -> dict[
     return {name: size for name, size in least.items() if size > 1}
 
 
-def _agrees(prepared: Prepared, files: Files, reference: Reference, sizes: Mapping[str, int]) -> bool:
+def least_counts(
+    prepared: Prepared, counts: Sequence[tuple[str, int, int]], files: Files, reference: Reference
+) -> dict[str, int]:
+    """The least number of each setting that sizes depend on, where it is above what its uses ask: `x[:n]` with 0 is nothing."""
+    least: dict[str, int] = {}
+    for name, low, full in counts:
+        for number in range(full - 1, low - 1, -1):
+            if not _agrees(prepared, files, reference, {}, {name: number}):
+                least[name] = number + 1
+                break
+    return least
+
+
+def _agrees(
+    prepared: Prepared,
+    files: Files,
+    reference: Reference,
+    sizes: Mapping[str, int],
+    settings: Mapping[str, int] = USUAL,
+) -> bool:
     """Whether the files and torch compute the same finite numbers of inputs of these sizes; False where one of them fails."""
     plain = prepared.plain
     tried = trial(plain, BATCH, longest=prepared.longest_text, sizes=sizes)
+    tried = replace(tried, settings={**tried.settings, **settings})
     try:
         with redirect_stderr(StringIO()):  # torch.fx prints what its code raises
             expected = reference(tried)

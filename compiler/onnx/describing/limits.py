@@ -33,6 +33,20 @@ def smallest(graph: Graph, rows: int = 1, starts: Mapping[str, Size] = NO_TEXT) 
     return {name: n for name, n in least.items() if n > 1}
 
 
+def emptied(graph: Graph) -> Iterator[tuple[str, int, int]]:
+    """The settings with whose least number some axis is empty: the name, that number, and the least with which none is."""
+    counts = {name: s for name, s in graph.settings.items() if name != "batch" and graph.sizes.get(name) is s.value}
+    sizes = [*_sizes(graph)]
+    for name, setting in counts.items():
+        low = None if setting.minimum is None else int(setting.minimum)
+        own = [size for size in sizes if symbols(size) == {name}]
+        full = (
+            None if low is None else next((n for n in range(low, TRIED) if all(_at(s, name, n) > 0 for s in own)), low)
+        )
+        if low is not None and full is not None and full > low:
+            yield name, low, full
+
+
 def largest(graph: Graph) -> dict[str, int]:
     """The most: a slice `table[:P - 1]` ends where its table does."""
     names = _free_sizes(graph)

@@ -25,6 +25,8 @@ from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.passes.text import prompt_blocks
 from mai.compiler.program import Program
+from mai.runtime.inputs.dates import form_of
+from mai.runtime.inputs.labels import spellings_of
 from mai.runtime.model.findings import Claim, Condition
 from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, DateForm, Facts, Manifest, Part, Port, Step
 from mai.runtime.text.tokenizer import BYTES
@@ -36,12 +38,13 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
     text, step = prepared.text, step_of(optimised)
     unlike = frozenset([step.tokens]) if step else prepared.unlike
     tokenizer = trained.tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None
+    facts = _facts(program, graph, trained)
     manifest = Manifest(
         name=program.name,
         export=graph.name,
         title=program.title,
         about=about(program.source.text),
-        inputs=_inputs(program, graph, unlike),
+        inputs=_inputs(program, graph, unlike, facts),
         settings=[setting_port(name, s) for name, s in graph.settings.items()],
         outputs=_outputs(program, graph, optimised, trained.dated.get(graph.name, {})),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
@@ -64,14 +67,15 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         special_tokens=trained.special_tokens and tokenizer not in (None, BYTES),
         chat=trained.chat if text and tokenizer else None,
         labels={field: list(names) for field, names in trained.labels.items()},
-        facts=_facts(program, graph, trained),
+        spellings=spellings_of(trained.labels),
+        facts=facts,
         decimal=trained.decimal,
         series=program.training.data.past_and_future if program.training else None,
         precision=options.precision,
         quantize=options.quantize,
         loss_change=trained.loss_change if options.quantize else None,
         ranges=figures(trained.ranges),
-        text=text,
+        text=text and text.model_copy(update={"context": getattr(program.data, "context", None)}),
         step=step,
         part=part_of(prepared),
         evaluations=EVALUATIONS if EVALUATIONS in graph.output_names else None,
@@ -127,12 +131,19 @@ def _with_spare_labels(program: Program, manifest: Manifest) -> Manifest:
     )
 
 
-def _inputs(program: Program, graph: Graph, unlike: Collection[str]) -> list[Port]:
-    """What a call gives: of numbers, whether they may be missing; `unlike` names the inputs of tokens whose places may have none in a file."""
+def _inputs(program: Program, graph: Graph, unlike: Collection[str], facts: Mapping[str, Facts]) -> list[Port]:
+    """What a call gives: of numbers, whether they may be missing, and which were dates in the data.
+
+    `unlike` names the inputs of tokens whose places may have none in a file.
+    """
     ports = input_ports(graph, program.exports.get(graph.name.partition(".")[0], graph), unlike)
     with_gaps = inputs_with_gaps(graph)
+    dates = {name: form_of(each) for name, each in facts.items()}
     return [
-        port.model_copy(update={"gaps": port.name in with_gaps}) if port.dtype == "float32" else port for port in ports
+        port.model_copy(update={"gaps": port.name in with_gaps, "dates": dates.get(port.name)})
+        if port.dtype == "float32"
+        else port
+        for port in ports
     ]
 
 

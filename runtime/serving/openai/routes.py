@@ -42,7 +42,7 @@ from mai.runtime.serving.options import Options
 from mai.runtime.serving.running import find, prepared
 from mai.runtime.serving.served import Served
 from mai.runtime.serving.writing import respond_by_events, started
-from mai.runtime.text.prompts import encode_text, read_prompt
+from mai.runtime.text.prompts import encode_text, longer_than_trained, read_prompt
 
 BEGAN = int(time.time())
 MOST_LOG_PROBS = 2**21  # Of a request; each takes some hundred bytes until it is answered.
@@ -190,7 +190,7 @@ async def _answered(wanted: list[Wanted], body: Asked, options: Options, metrics
     used = usage(sum(len(w.prompt) for w in wanted), sum(answer.tokens for answer, _ in answers))
     if body.stream:
         return respond_by_events(_events(wanted[0], body, form, head, zip(choices, answers, strict=True), used))
-    return JSONResponse({**head, "object": form.kind, "choices": choices, "usage": used} | _seed(wanted[0]))
+    return JSONResponse({**head, "object": form.kind, "choices": choices, "usage": used} | _besides(wanted[0]))
 
 
 def _check_log_probs(wanted: Sequence[Wanted]) -> None:
@@ -216,9 +216,11 @@ async def _all(wanted: list[Wanted], options: Options) -> list[list[tuple[Answer
     return await together([partial(whole, each, options, options.timeout) for each in wanted], options.at_once)
 
 
-def _seed(wanted: Wanted) -> dict[str, object]:
-    """The seed that an answer was drawn with, by which it can be had again."""
-    return {"seed": wanted.values["seed"]} if "seed" in wanted.values else {}
+def _besides(wanted: Wanted) -> dict[str, object]:
+    """What an answer says besides OpenAI's: the seed it was drawn with, by which it can be had again; that its text may be longer than those of the training."""
+    warning = longer_than_trained(wanted.text, len(wanted.prompt) + wanted.count)
+    seed = {"seed": wanted.values["seed"]} if "seed" in wanted.values else {}
+    return seed if warning is None else {**seed, "warning": warning}
 
 
 async def _stream(
@@ -241,7 +243,7 @@ async def _stream(
                     yield chunk([form.piece(piece) | _likelihoods(wanted, form, telling, letters)])
             finally:
                 metrics.tokens.labels(body.model).inc(answer.tokens)
-        yield chunk([form.ending(answer.reason)], **_seed(wanted))
+        yield chunk([form.ending(answer.reason)], **_besides(wanted))
         if body.tells_usage:
             yield chunk([], usage=usage(len(wanted.prompt), answer.tokens))
 
@@ -259,7 +261,7 @@ async def _events(
         if form.opening:
             yield chunk([form.opening | own])
         yield chunk([form.piece(text) | own | {"logprobs": choice["logprobs"]}])
-        yield chunk([form.ending(answer.reason) | own], **_seed(wanted))
+        yield chunk([form.ending(answer.reason) | own], **_besides(wanted))
     if body.tells_usage:
         yield chunk([], usage=used)
 

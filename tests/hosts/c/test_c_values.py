@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from ctypes import POINTER, c_float, c_int64
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from mai.runtime import ModelError, load
 from mai.runtime.model.manifest import DateForm, Facts
 from tests.support.c_host import Host, with_manifest, with_port
+from tests.support.cases.words import WORDS, words_manifest
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +48,15 @@ def test_labels_have_names(host: Host, files: Path) -> None:
     assert host.c.mai_label_name(model, b"x", c_int64(0)) is None
     unnamed = host.load(files / "flow.moved.onnx")  # whose label is of no field of the data
     assert host.c.mai_label_of(unnamed, b"label", b"green") == -1
+
+
+def test_words_are_the_labels_that_cells_are(host: Host, files: Path) -> None:
+    said = json.loads(words_manifest().model_dump_json())
+    model = host.load(with_manifest(files / "flow.moved.onnx", "words", lambda whole: whole.update(
+        labels=said["labels"], spellings=said["spellings"], words=said["words"], inputs=[*whole["inputs"], *said["inputs"]]
+    )))  # fmt: skip
+    for name, word, place in WORDS:
+        assert host.c.mai_label_of(model, name.encode(), word.encode()) == (-1 if place is None else place), word
 
 
 @pytest.mark.parametrize(("gaps", "number"), [(True, 3), (False, -1), (None, 3)])
@@ -105,7 +116,7 @@ def test_a_field_of_the_data(
 @pytest.mark.parametrize("gaps", [True, False])
 def test_numbers_that_mean_no_value(host: Host, files: Path, gaps: bool) -> None:
     """What said in the data that there is none is missing in a call, as in Python, and the caller's numbers stay."""
-    facts = Facts(low=[0], high=[9], middle=[5], gaps=gaps, absent=["-99.9", "unknown", "99"]).model_dump()
+    facts = Facts(low=[0], high=[99], middle=[5], gaps=gaps, absent=["-99.9", "unknown", "99"]).model_dump()
     path = with_manifest(files / "flow.row.onnx", f"absent{gaps}", lambda whole: whole.update(facts={"when": facts}))
     when, kind = np.array([1, -99.9, 99, 98, np.nan], np.float32), np.zeros(5, np.int64)
     plain, call = load(path, providers="cpu"), host.call(host.load(path), kind=kind)

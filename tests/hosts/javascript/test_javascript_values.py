@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mai.compiler.program import Program
 from mai.runtime import ModelError, load
 from mai.runtime.model.manifest import DateOrder, Facts
 from tests.support.cases.small_files import build, manifest, output, real
+from tests.support.cases.words import NAMES, WORDS, words_manifest
 from tests.support.hosts import ROOT
 from tests.support.javascript import JavaScript, arrays, compiled, small
 
@@ -151,7 +153,7 @@ def test_dates_in_an_order_or_with_names_of_months(
 
 def test_numbers_that_mean_no_value(javascript: JavaScript, tmp_path: Path) -> None:
     """What said in the data that there is none is missing in a call."""
-    facts = {"x": Facts(low=[0], high=[9], middle=[5], gaps=True, absent=["-99.9", "unknown", "99"])}
+    facts = {"x": Facts(low=[0], high=[99], middle=[5], gaps=True, absent=["-99.9", "unknown", "99"])}
     described = manifest([real("x")], [], [output("f")]).model_copy(update={"facts": facts})
     file = tmp_path / "f.onnx"
     file.write_bytes(build(described, [helper.make_node("Identity", ["x"], ["f"])]).SerializeToString())
@@ -159,6 +161,61 @@ def test_numbers_that_mean_no_value(javascript: JavaScript, tmp_path: Path) -> N
     (answer,) = javascript([{"file": str(file), "values": {"x": x}}])
     np.testing.assert_array_equal(arrays(answer)["f"], [1, np.nan, np.nan, 98])
     np.testing.assert_array_equal(load(file)(x=x), arrays(answer)["f"])
+
+
+def test_words_are_the_labels_that_cells_are(javascript: JavaScript, tmp_path: Path) -> None:
+    described, file = words_manifest(), tmp_path / "f.onnx"
+    nodes = [helper.make_node("Identity", [name], [f"of_{name}"]) for name in NAMES]
+    file.write_bytes(build(described, nodes).SerializeToString())
+    others = dict.fromkeys(NAMES, 0)
+    answers = javascript([{"file": str(file), "values": {**others, name: word}} for name, word, _ in WORDS])
+    for answer, (name, word, place) in zip(answers, WORDS, strict=True):
+        if place is None:
+            assert "has no label" in answer["error"] or "has no names" in answer["error"], word
+        else:
+            assert arrays(answer)[f"of_{name}"].tolist() == [place], word
+
+
+def test_numbers_far_from_those_of_the_data(javascript: JavaScript, tmp_path: Path) -> None:
+    """The notes are those of Python, to the letter; so is what is said of batches of two lengths, and of what is missing."""
+    ports = [real("one"), real("x", 2), real("many", 7), real("day")]
+    facts = {
+        "one": Facts(low=[0], high=[1e-5], middle=[5e-6]),
+        "x": Facts(low=[1, 5], high=[9, 5], middle=[5, 5], columns=["left", "right"]),
+        "many": Facts(low=[0] * 7, high=[1] * 7, middle=[0.5] * 7),
+        "day": Facts(low=[10957], high=[19844], middle=[15000], dates=["day"]),
+    }
+    described = manifest([p.model_copy(update={"gaps": False}) for p in ports], [], [output("f")])
+    file = tmp_path / "f.onnx"
+    described = described.model_copy(update={"facts": facts})
+    file.write_bytes(build(described, [helper.make_node("Identity", ["one"], ["f"])]).SerializeToString())
+    right: dict[str, Any] = {"one": 0, "x": [5, 5], "many": [0.5] * 7, "day": 15000}
+    changed = [
+        {},
+        {"one": [3e-5, 1, 0], "x": [[17, 1e9], [18, 5], [-7, 5]]},
+        {"one": 1234567.0, "many": [-2.5] * 7},
+        {"one": [0, 1e-9], "x": [[5, 5]] * 3},
+        {"one": None},
+        {"day": None},
+    ]
+    model = load(file)
+    answers = javascript([{"file": str(file), "values": right | each} for each in changed])
+    for answer, each in zip(answers, changed, strict=True):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            try:
+                model(**(right | each))
+                error = None
+            except ModelError as refusal:
+                error = f"{refusal.message}: {refusal.help}" if refusal.help else refusal.message
+        assert answer.get("notes", []) == [str(each.message) for each in said]
+        assert answer.get("error", "").replace("(null)", "(None)") == (error or "")
+    assert answers[1]["notes"] == [
+        "`one`: 2 rows are far outside of what training had, 0 to 1e-05: 3e-05 for one",
+        "`left`: 1 row is far outside of what training had, 1 to 9: 18 for one",
+    ]
+    assert answers[2]["notes"][-1] == "`many`: so are 2 more of its numbers"
+    assert answers[3]["error"] == "the batch is 2 in `one` and 3 in `x`"
 
 
 def test_a_vector_of_dates(javascript: JavaScript, tmp_path: Path) -> None:

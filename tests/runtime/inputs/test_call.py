@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import torch
 
@@ -23,6 +25,7 @@ from mai.runtime.model.failures import is_of_memory
 from mai.runtime.model.manifest import Port
 from mai.runtime.model.model import Model
 from tests.support.cases.small_files import manifest
+from tests.support.cases.words import WORDS, words_manifest
 
 Write = Callable[..., Path]
 X, Y = [[1.0, 2.0], [3.0, 4.0]], [0, 5]
@@ -69,7 +72,7 @@ def test_tensors_of_torch(shift: Model) -> None:
 
 
 def test_none_is_a_gap_where_the_file_has_an_answer_for_one(shift: Model) -> None:
-    with pytest.raises(ModelError, match="`x` is float32, this is no number that fits"):
+    with pytest.raises(ModelError, match=r"`x` is missing \(None\)"):
         shift(x=[[1, None], [3, 4]], y=Y)
     gaps = shift.inputs["x"].model_copy(update={"gaps": True})
     for none in ([1, None], [1, pd.NA], pd.array([1, None], "Int64")):
@@ -97,6 +100,21 @@ def test_a_word_that_is_missing_has_the_label_for_that(none: object) -> None:
     assert not counts
     with pytest.raises(ModelError, match="mixes names and numbers"):
         as_labels(port.model_copy(update={"gaps": False}), names, ["cat", none])
+
+
+def test_words_are_the_labels_that_cells_are() -> None:
+    """What is left out around them is what Arrow leaves out, by which tables are read."""
+    described = words_manifest()
+    ports = {port.name: port for port in described.inputs}
+    for name, word, place in WORDS:
+        if place is None:
+            with pytest.raises(ModelError, match=r"has no (label|names)"):
+                as_numbers(described, ports[name], word, None, special_tokens=False)
+        else:
+            assert as_numbers(described, ports[name], [word], None, special_tokens=False) == [place]
+    characters = pa.array([chr(code) for code in range(0x11000) if not 0xD800 <= code < 0xE000])
+    spaces = characters.filter(pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(characters)), 0))
+    assert described.words.spaces == "".join(spaces.to_pylist())
 
 
 def test_a_whole_value_may_be_missing() -> None:

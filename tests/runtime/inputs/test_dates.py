@@ -74,7 +74,7 @@ def test_times_are_parts_of_days(opened: Callable[..., Model], form: DateForm, v
         ("day", "2024-02-30", "`when` is a date, this is `2024-02-30`"),
         ("day", "05/01/2024", "`when` is a date, this is `05/01/2024`"),
         ("day", ["2024-05-01", "soon"], "this is `soon`"),
-        ("day", [None, "2024-05-01"], "this is `None`"),
+        ("day", [None, "2024-05-01"], "`when` is missing (None), and this file has nothing for that"),
         *(
             ("time", value, "times here have no offset from UTC, as in the data, and this has one")
             for value in ("2024-05-01T09:00+02:00", "2024-05-01T00:00Z", datetime(2024, 5, 1, tzinfo=UTC))

@@ -1,0 +1,62 @@
+"""Numbers that lie far outside of those of the training data: in tables and in calls alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from mai.runtime.arrays import Array
+from mai.runtime.model.manifest import Facts, Port
+
+MOST_NOTES = 5  # Of one input.
+
+
+class Range(NamedTuple):
+    """From which to which number a column was in training, and which numbers are `near` these; None for dates, and where it was one number."""
+
+    low: float
+    high: float
+    near: tuple[float, float] | None
+
+    def are_far(self, numbers: Array) -> Array:
+        """Whether numbers, [...], lie far outside. NaN does not."""
+        if self.near is None:
+            return np.zeros(numbers.shape, np.bool_)
+        are_far: Array = (numbers < self.near[0]) | (numbers > self.near[1])
+        return are_far
+
+    def note(self, column: str, rows: int, first: float) -> str:
+        """What is said of so many rows of a column that lie far outside, `first` being one of their numbers."""
+        many = "1 row is" if rows == 1 else f"{rows:,} rows are"
+        return f"`{column}`: {many} far outside of what training had, {self.low:.6g} to {self.high:.6g}: {first:.6g} for one"
+
+
+def ranges_in(facts: Facts, count: int) -> list[Range]:
+    """The range of each of so many columns; one range for all where they share it, or are one column of lists: what is far from each is far from all."""
+    if len(facts.low) == count:
+        return [*map(Range, facts.low, facts.high, facts.near)]
+    ends = [end for each in facts.near if each is not None for end in each]
+    return [Range(min(facts.low), max(facts.high), (min(ends), max(ends)) if ends else None)] * count
+
+
+def notes_of_far(port: Port, facts: Facts, array: Array) -> list[str]:
+    """What is said of the numbers of an input, [batch, ...], that lie far outside of those of the data."""
+    rows = array.reshape(len(array), -1)
+    count = rows.shape[1]
+    if len(facts.low) == count > 1:
+        names = facts.columns or [f"{port.name}{i}" for i in range(count)]
+        notes = [*_notes(names, ranges_in(facts, count), [*rows.T])]
+    else:
+        notes = [*_notes([port.name], ranges_in(facts, 1), [rows])]
+    more = len(notes) - MOST_NOTES
+    return [*notes[:MOST_NOTES], *([f"`{port.name}`: so are {more:,} more of its numbers"] if more > 0 else [])]
+
+
+def _notes(names: Sequence[str], ranges: Sequence[Range], columns: Sequence[Array]) -> Iterator[str]:
+    for name, range_, numbers in zip(names, ranges, columns, strict=True):
+        are_far = range_.are_far(numbers)
+        if are_far.any():
+            rows = int(are_far.reshape(len(numbers), -1).any(1).sum())
+            yield range_.note(name, rows, float(numbers[are_far].flat[0]))
