@@ -122,8 +122,19 @@ def test_columns_of_the_file_that_is_named(folder: Path) -> None:
     assert labels(line + "needs = [age, |])\n", folder)[:3] == ["age", "sex", "lived"]
     assert labels(line + "split = stratified(|))\n", folder)[:4] == ["age", "sex", "lived", "column"]
     assert labels(line + "missing = |)\n", folder)[:3] == ["refuse", "keep", "drop"]
-    assert labels(line + "|)\n", folder)[:2] == ["path", "split"]
+    assert labels(line + "|)\n", folder)[:2] == ["split", "validation"]
     assert labels('data x: [3] from series("ships-2.csv", time = |)\n', folder)[:3] == ["age", "sex", "lived"]
+
+
+@pytest.mark.parametrize(
+    ("call", "first"), [("conv(x, 3, |", "size"), ("x |> conv(3, !", "size"), ("conv(x, out = 3, |", "size")]
+)
+def test_an_argument_that_is_written_is_not_offered_again(tmp_path: Path, call: str, first: str) -> None:
+    view, offset, _ = view_of(
+        f"export f(x: [1, 8, 8]) -> [] {{\n  y = {call})\n}}\n", tmp_path, "!" if "!" in call else "|"
+    )
+    arguments = [item.label for item in completions(view, offset) if item.kind == "argument"]
+    assert arguments[0] == first and not {"x", "out"} & {*arguments}
 
 
 def test_files_that_a_path_may_name(folder: Path) -> None:

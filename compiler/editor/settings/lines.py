@@ -6,11 +6,10 @@ import re
 import tomllib
 from collections.abc import Iterator
 
-from mai.compiler.editor.settings.words import arguments_of, call_around
+from mai.compiler.editor.settings.words import ARGUMENT, arguments_of, call_around
 from mai.spec.reference import BY_HAND_SETTINGS, TAKER
 
 _TEXT_OR_END = re.compile(r'"[^"]*"|\)')
-_NAME = re.compile(r"(\w+)\s*=(?!=)")
 
 
 def lines() -> Iterator[str]:
@@ -27,5 +26,5 @@ def settings_in(line: str) -> Iterator[str]:
         if call is not None:
             names = [*arguments_of(call, {}), *call.parts]
             for place, part in enumerate(call.parts):
-                named = _NAME.match(part)
+                named = ARGUMENT.match(part)
                 yield f"{call.name}.{named[1] if named else names[place]}"

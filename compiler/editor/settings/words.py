@@ -24,6 +24,7 @@ _WITH_PARAMETERS = ("layer", "net", "export")
 _OPEN = re.compile(r'#[^\n]*|"[^"\n]*"?|[()\[\]{}]|,')
 _CALLEE = re.compile(r"(?:^(train|claim|layer|net|export)[ \t]+)?(\w+)[ \t]*\Z", re.MULTILINE)
 _VALUE_OF = re.compile(r"(\w+)\s*=\s*\Z")
+ARGUMENT = re.compile(r"(\w+)\s*=(?!=)")  # One that is given by its name.
 _NAMED = re.compile(r"(\w+)\s*=(?!=)\s*(\w*)")  # `split = all`
 
 
