@@ -137,6 +137,32 @@ def test_an_argument_that_is_written_is_not_offered_again(tmp_path: Path, call: 
     assert arguments[0] == first and not {"x", "out"} & {*arguments}
 
 
+@pytest.mark.parametrize("example", ["moons_flow", "char_gpt", "dit", "papers/routed"])
+def test_a_line_has_its_indent_when_it_is_begun(tmp_path: Path, example: str) -> None:
+    """That of the formatter, whatever the editor has put there, with all after it still to be written."""
+    text = (FOLDER.parent / "examples" / f"{example}.mai").read_text(encoding="utf-8")
+    written = ""
+    for line in text.splitlines():
+        begun = f"{written}\t   {line.lstrip()}"
+        spaces = Desk().put(tmp_path / "a.mai", begun, None).indented(len(begun), "\n")
+        assert not line or (spaces is not None and spaces[1] + line.lstrip() == line)
+        written += f"{line}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "typed", "indent"),
+    [
+        ("net f(x: [2]) -> [2] {\n|", "\n", 2), ("net f(x: [2]) -> [2] {\n  repeat 3 {\n    h = x # {\n    |}", "}", 2),
+        ("export f(x: [2]) -> [2] {\n  y = x +\n|", "\n", 4), ("train(\n|", "\n", 2), ("train(\n  steps = 3,\n  |)", ")", 0),
+        ("const a = 1\n|", "\n", 0), ("}\n}\n|", "\n", 0), ('import "a\n|', "\n", 0), ("|", "\n", 0), ("net f() {  x }|", "}", None),
+    ],
+)  # fmt: skip
+def test_an_indent_in_a_text_that_is_not_finished(tmp_path: Path, text: str, typed: str, indent: int | None) -> None:
+    view = Desk().put(tmp_path / "a.mai", text.replace("|", ""), None)
+    edit = view.indented(text.index("|"), typed)
+    assert (edit and len(edit[1])) == indent
+
+
 def test_files_that_a_path_may_name(folder: Path) -> None:
     (ships,) = offered('data x: [2] from table("ships-2|")\n', folder)[:1]
     assert (ships.label, ships.text) == ("ships-2.csv", "2.csv")

@@ -155,6 +155,21 @@ def test_a_text_is_formatted_as_by_the_command(client: LanguageClient, uri: str,
         client.tell("textDocument/didClose", {"textDocument": {"uri": other}})
 
 
+def test_a_new_line_and_a_bracket_are_indented(client: LanguageClient, tmp_path: Path) -> None:
+    for text, ch, place, new in (
+        ("net f() -> [] {\n", "\n", (0, 0), "  "),
+        ("train(steps = 1) {\r\n\t}", "}", (0, 1), ""),
+    ):
+        other = client.open(tmp_path / "d.mai", text)
+        options = {"ch": ch, "options": {"tabSize": 8, "insertSpaces": False}}
+        (edit,) = client.at_offset(other, "onTypeFormatting", text, len(text), **options)
+        assert edit == {
+            "range": {"start": {"line": 1, "character": place[0]}, "end": {"line": 1, "character": place[1]}},
+            "newText": new,
+        }
+        client.tell("textDocument/didClose", {"textDocument": {"uri": other}})
+
+
 def test_a_text_that_is_no_file_keeps_its_address(client: LanguageClient) -> None:
     """Unsaved texts, cells of notebooks and old versions are apart, and what mends them is said of them."""
     text = "const width = 16\nexport g(x: [2]) -> [2] { return x * wdth }\n"
