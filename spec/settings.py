@@ -125,6 +125,8 @@ class Settings:
 
     name: ClassVar[str] = ""
     refused: ClassVar[Mapping[str, str]] = {}
+    instead: ClassVar[Mapping[str, str]] = {}
+    """By setting, what is meant by a number where it takes none."""
 
     def __init__(self, /, **values: object) -> None:
         """Settings by name. Raises `SettingsError`."""

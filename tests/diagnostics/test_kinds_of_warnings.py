@@ -20,6 +20,7 @@ GAN = (
     "data x: [2] from moons()\nnet make(z: [2]) -> [2] { return linear(z, 2) }\n"
     "net critic(x: [2]) -> [] { return linear(tanh(linear(x, 8)), 1)[0] }\n"
 )
+HEADS = "data x: [2] from moons()\nnet f(x: [2]) -> ([2], [2]) {{\n  h = relu(linear(x, 4))\n  return (linear(h, 2), {})\n}}\n"
 REAL = "z ~ normal([2])\n  minimize softplus(-critic(x)) + softplus(critic(make(z)))"
 FAKE = "minimize softplus(-critic(make(z)))"
 TOKENS = (
@@ -168,6 +169,24 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "none that the host gives": (
         GUIDED.format(ROWS).replace("const none = 2\n", "") + train("minimize sum((f(x, y) - x)^2)")
         + "export g(x: [2], k: class[3]) -> [2] { return f(x, k) }\n", [],
+    ),
+    "deviations of two heads": (
+        HEADS.format("linear(h, 2)") + train("(m, s) = f(x)", "z ~ normal([2], mean = m, std = s)", "minimize sum((z - x)^2)"),
+        ["unbounded-parameter"],
+    ),
+    "deviations that are positive": (
+        HEADS.format("softplus(linear(h, 2))") + train("(m, s) = f(x)", "minimize -log_prob(normal(m, s), x) |> sum"), [],
+    ),
+    "the scale of an amount that is drawn": (
+        POINTS + train("minimize -log_prob(gamma(f(x)[0], 1.0), x[0]^2)"), ["unbounded-parameter"],
+    ),
+    "an encoder behind a rounding": (
+        POINTS + "net g(x: [2]) -> [2] { return linear(x, 2) }\n" + train("minimize sum((g(round(f(x))) - x)^2)")
+        + "export h(x: [2]) -> [2] { return f(x) }\n", ["untrained"],
+    ),
+    "straight through a rounding": (
+        POINTS + train("y = f(x)", "minimize sum((y + stop_gradient(round(y) - y) - x)^2)")
+        + "export h(x: [2]) -> [2] { return f(x) }\n", [],
     ),
     "a claim's own": (
         POINTS + train(SQUARES) + "claim c(count = 3) { check linear(x, 1)[0] < 9 }\n", ["untrained"],

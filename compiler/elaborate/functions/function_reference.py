@@ -65,7 +65,11 @@ OPERATORS = {
     "x |> f |> g(a)": "g(f(x), a)",
 }
 SETTINGS: dict[str, tuple[str, Mapping[str, type[Settings]]]] = {
-    "Data sources": ("`data x: [2] from moons()`.", SOURCES),
+    "Data sources": (
+        "`data x: [2] from moons()`. Of files `validation` and `test` name others, and `split` is one as `random(0.2)`; "
+        "[settings](settings.md) lists what each takes.",
+        SOURCES,
+    ),
     "Optimizers": ("`train(optimizer = adamw(lr = 1e-3), ...)`.", OPTIMIZERS),
     "Schedules": (
         "`train(schedule = cosine(warmup = 100), ...)`: up over `warmup` steps, then as it says; `final` is a share of the rate.",

@@ -14,6 +14,10 @@ _HALVES = (
     "data x: [2], y: class[2] from moons()\nnet f(x: [2]) -> [] {{ return linear(x, 1)[0] }}\n"
     "train(steps = 5) {{ minimize -log_prob(bernoulli({}), y) }}\n"
 )
+_SPREAD = (
+    "data x: [2] from moons()\nnet f(x: []) -> [2] {{ return linear([x], 2) }}\n"
+    "train(steps = 5) {{\n  h = f(x[0])\n  minimize -log_prob(normal(h[0], {}), x[1])\n}}\n"
+)
 _GUIDED = (
     "const none = 2\ndata x: [2], y: class[2] from moons()\nnet f(x: [2], y: class[3]) -> [2] {{ return linear(x, 2) + embed(y, 2) }}\n"
     "train(steps = 5) {{\n  {0}minimize sum((f(x, {1}) - x)^2)\n}}\nexport g(x: [2]) -> [2] {{ return f(x, none) }}\n"
@@ -155,6 +159,13 @@ WARNINGS: dict[str, Entry] = {
         "is always the same. `bernoulli(logits = z)` takes the sigmoid itself, and does not round it off.",
         _HALVES.format("f(x)"),
         _HALVES.format("logits = f(x)"),
+    ),
+    "unbounded-parameter": Entry(
+        "A positive parameter from a linear layer",
+        "A deviation, a scale, a rate or a concentration is positive. A linear layer gives any number: of those below 0 the density is\n"
+        "not a number, and one step with it makes every parameter NaN. `softplus(s)` is positive, and so is `exp(s)`.",
+        _SPREAD.format("h[1]"),
+        _SPREAD.format("softplus(h[1])"),
     ),
     "label-as-number": Entry(
         "A label that is taken for an amount",
