@@ -234,7 +234,7 @@ class Choice:
     Args:
         models: the models by name.
         usual: the one that help names first where several have a setting.
-        or_text: whether a plain text is a value of the setting, too.
+        or_text: whether what is no call, as a plain text, is a value of the setting, too.
         many: whether the value is a list of such calls; one call is a list of one.
     """
 

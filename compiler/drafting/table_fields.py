@@ -19,7 +19,7 @@ MOST_CLASSES = 10  # Whole numbers of so many different values are labels, where
 MOST_LABELS = 100  # So many words may be predicted, and so many numbers be said by name.
 LETTERS_OF_TOKEN, MOST_TOKENS = 3, 128  # Of a text: letters that a token has, and tokens that are read.
 MOST_NAMED = 60  # Columns of numbers that a spec names; of more it takes all that are left as one vector.
-HEAVY_TAIL = 10  # A target's logarithm is learnt where one number in a hundred is so many times its median.
+HEAVY_TAIL = 10  # A target's logarithm is learnt where one number in a hundred is so many times its median; of those with a 0, where both are one more.
 FEWEST = 10  # Rows that have a value of a column: of fewer little is learnt that holds for others.
 RARE = 0.05  # The share of a label that few rows have.
 ONE_HOT = 12  # Words of so many kinds or fewer have a number each; of more kinds they are embedded.
@@ -27,8 +27,18 @@ ONE_HOT = 12  # Words of so many kinds or fewer have a number each; of more kind
 CALLED_FOR_LABELS = frozenset(("cross_entropy", "accuracy", "across", "auc", "softmax", "argmax"))
 CALLED_FOR_TEXTS = frozenset(("embed", "masked_attention", "layer_norm", "sum", "maximum", "vocab"))
 CALLED_FOR_NUMBERS = frozenset(("across", "mean", "std", "r2", "abs"))
-CALLED_FOR_TAILS = frozenset(("log",))
 Groups = Mapping[str, Sequence[ColumnSummary]]  # The columns of a field, by its name: one, or those of a vector.
+
+
+@record
+class Logarithm:
+    """What is learnt of a target instead of itself: a function of it, and the one that leads `back`."""
+
+    function: str
+    back: str
+
+
+LOG, LOG1P = Logarithm("log", "exp"), Logarithm("log1p", "expm1")
 
 
 @record
@@ -99,9 +109,9 @@ class TableFields:
         return self.table.rows - self.target.missing
 
     @property
-    def is_heavy_tailed(self) -> bool:
-        """Whether the target is numbers above 0 of which few are far larger than all others: an error counts as a share of them then."""
-        return self.target_words is None and _is_heavy_tailed(self.target)
+    def logarithm(self) -> Logarithm | None:
+        """The logarithm that is learnt of a target of numbers of which few are far larger than all others: an error counts as a share of them then."""
+        return _logarithm(self.target) if self.target_words is None else None
 
     @property
     def rarest(self) -> tuple[str, int] | None:
@@ -120,9 +130,14 @@ class TableFields:
         return [*reals, *((name, "[]") for name in self.dates), *words, *texts]
 
 
-def _is_heavy_tailed(column: ColumnSummary) -> bool:
+def _logarithm(column: ColumnSummary) -> Logarithm | None:
+    """That of numbers with a heavy tail, all above 0 or some of them 0; None for others."""
     numbers = column.numbers if column.kind in ("number", "whole") else None
-    return numbers is not None and numbers.low > 0 and numbers.quantile(0.99) > HEAVY_TAIL * numbers.quantile(0.5)
+    if numbers is None or numbers.low < 0:
+        return None
+    more = 0 if numbers.low > 0 else 1
+    is_heavy = numbers.quantile(0.99) + more > HEAVY_TAIL * (numbers.quantile(0.5) + more)
+    return (LOG1P if more else LOG) if is_heavy else None
 
 
 def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = None) -> TableFields:
@@ -153,8 +168,9 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
 def _called(column: ColumnSummary, labels: Words | None, others: Groups) -> frozenset[str]:
     """The functions that the spec calls, whose names no column may have. Raises `MaiError` where the target has one."""
     called = CALLED_FOR_NUMBERS if labels is None else CALLED_FOR_LABELS
-    if labels is None and _is_heavy_tailed(column):
-        called |= CALLED_FOR_TAILS
+    logarithm = _logarithm(column) if labels is None else None
+    if logarithm is not None:
+        called |= {logarithm.function}
     if column.name in called:
         raise bad(f"`{column.name}` is the name of a function that the spec calls", help="give the column another name")
     return called | CALLED_FOR_TEXTS if any(holds_texts(columns[0]) for columns in others.values()) else called

@@ -10,7 +10,7 @@ from mai.compiler.describing.columns.hints import code_for_missing, counted_date
 from mai.compiler.describing.columns.words import in_one_line
 from mai.compiler.describing.lines import listed, moment, number, share, spread
 from mai.compiler.describing.tables import notes_of_words
-from mai.compiler.drafting.table_fields import ONE_HOT, TableFields, Words
+from mai.compiler.drafting.table_fields import LOG, ONE_HOT, TableFields, Words
 from mai.spec.record import record
 
 READ, VOCAB = 32, 1000  # Numbers that are made of a text, and tokens that texts are made of at most.
@@ -19,7 +19,7 @@ EMBEDDED = 8  # Numbers of a word that is embedded.
 PARTS_OF_DATES = ("year", "month", "day", "weekday", "hour")
 # Functions that the net calls: its parameters have other names.
 IN_NET = frozenset((
-    "concat", "normalise", "fill", "missing", "one_hot", "embed", "linear", "dropout", "mlp", "date", "sin", "cos", "exp",
+    "concat", "normalise", "fill", "missing", "one_hot", "embed", "linear", "dropout", "mlp", "date", "sin", "cos", "exp", "expm1",
 ))  # fmt: skip
 
 
@@ -123,8 +123,8 @@ def _remarks(fields: TableFields) -> Iterator[str]:
     totals = [column.name for column in fields.table.columns if column.ends_in_total]
     if totals:
         yield f"# Take it out: {note_of_totals(totals)}."
-    if fields.is_heavy_tailed:
-        yield f"# A few {target} are far larger than all others: its logarithm is learnt, and a guess is the middle of what may be, not its mean."
+    if fields.logarithm is not None:
+        yield f"# A few {target} are far larger than all others: its {_logarithm_in_words(fields)} is learnt, and a guess is the middle of what may be, not its mean."
     if fields.rarest is not None:
         name, count = fields.rarest
         rows_are = "row is" if count == 1 else "rows are"
@@ -187,7 +187,11 @@ def _scale(fields: TableFields, names: _Names) -> Iterator[str]:
 
 def _learnt(fields: TableFields, name: str) -> str:
     """What is learnt of a number: itself, or its logarithm."""
-    return f"log({name})" if fields.is_heavy_tailed else name
+    return name if fields.logarithm is None else f"{fields.logarithm.function}({name})"
+
+
+def _logarithm_in_words(fields: TableFields) -> str:
+    return "logarithm" if fields.logarithm is LOG else "logarithm, after adding 1, as some are 0,"
 
 
 def _reader(fields: TableFields, names: _Names) -> Iterator[str]:
@@ -238,7 +242,7 @@ def _net(fields: TableFields, names: _Names) -> Iterator[str]:
     yield f"  y = linear(h, {count}) + linear({network}, {count})      # a straight line, and a small network beside it"
     one = "" if fields.target.kind == "list" else "[0]"
     number = f"{names.center} + {names.spread} * y{one}"
-    result = f"exp({number})" if fields.is_heavy_tailed else number
+    result = number if fields.logarithm is None else f"{fields.logarithm.back}({number})"
     yield f"  return {result if words is None else 'y'}"
     yield "}"
 

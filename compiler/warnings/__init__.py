@@ -12,7 +12,7 @@ from mai.compiler.program import Program
 from mai.compiler.warnings.derivatives import total_derivatives
 from mai.compiler.warnings.labels import taken_labels
 from mai.compiler.warnings.losses import column_against_row, coupled_data, masked_mean, shared_objectives, unlike_logits
-from mai.compiler.warnings.noise import tangled_noise
+from mai.compiler.warnings.noise import shared_noise, tangled_noise
 from mai.compiler.warnings.numbers import (
     divided_to_zero,
     empty_integrals,
@@ -35,7 +35,7 @@ Rule = Callable[[Subject], Iterator[Diagnostic]]
 RULES: tuple[Rule, ...] = (
     untrained, untrained_rows, taken_labels, stuck_at_zero, begun_alike, unused_in_bodies, unused_in_training, unused_declarations,
     column_against_row, unlike_logits, shared_objectives, masked_mean, coupled_data, divided_to_zero, empty_integrals, empty_ranges, late_warmup,
-    large_windows, means_like_sizes, total_derivatives, tangled_noise, long_texts, seen_answers, logits_as_probabilities, labels_as_numbers, unlikely_data,
+    large_windows, means_like_sizes, total_derivatives, tangled_noise, shared_noise, long_texts, seen_answers, logits_as_probabilities, labels_as_numbers, unlikely_data,
     unbounded_parameters, tiny_numbers, large_tensors,
 )  # fmt: skip
 ALLOW = re.compile(r"#\s*mai:\s*allow\s+([\w, -]+)")

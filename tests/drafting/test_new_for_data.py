@@ -171,6 +171,11 @@ def test_the_logarithm_of_a_heavy_tail_is_learnt(tmp_path: Path) -> None:
     assert "let spread = std(across(log(y)), axis = 0)" in text
     assert "minimize ((log(guess) - log(y)) / spread)^2" in text
     assert "log" not in draft(written(tmp_path, "a,y", lambda i: f"{i},{1.25**i - 2}"), tmp_path, Wish("y"))
+    text = draft(written(tmp_path, "a,log1p,y", lambda i: f"{i},{i * 7 % 11},{1.25**i - 1}"), tmp_path, Wish("y"))
+    assert "return expm1(center + spread * y[0])" in text and "Left out: log1p" in text
+    assert "minimize ((log1p(guess) - log1p(y)) / spread)^2" in text
+    # Small numbers of which many are 0 have no tail.
+    assert "log" not in draft(written(tmp_path, "a,y", lambda i: f"{i},{i % 13 // 9 / 2}"), tmp_path, Wish("y"))
 
 
 def test_arrays_are_told_to_be_no_table(tmp_path: Path) -> None:

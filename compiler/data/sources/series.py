@@ -76,7 +76,8 @@ class Series(Table):
 
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         """A field has as many rows as the window, or the horizon, or one value."""
-        check_fields_named(listed(self.words), {*map(column_of, fields), *listed(self.group or ())})
+        columns = {*map(column_of, fields), *listed(self.group or ())}
+        check_fields_named((*listed(self.words), *(name for name, _ in self.absent_values.columns)), columns)
         for name, type_ in fields.items():
             is_next = name.startswith(NEXT)
             length, what = (self.horizon, "horizon") if is_next else (self.window, "window")

@@ -210,6 +210,13 @@ WARNINGS: dict[str, Entry] = {
         "export f() -> [2] {\n  z ~ normal(2)\n  return [z, z]\n}\n",
         "export f() -> [2] {\n  z ~ normal([2])\n  return z\n}\n",
     ),
+    "shared-noise": Entry(
+        "One noise for all numbers",
+        "`e ~ normal()` has no shape, so it is one number, and `x + e` moves all numbers of x by it; `m + s * e` likewise. A number for each\n"
+        "is `e ~ normal([d])`. Where one for all is meant, `x + e[None]` says so.",
+        "export f(x: [3]) -> [3] {\n  e ~ normal()\n  return x + 0.1 * e\n}\n",
+        "export f(x: [3]) -> [3] {\n  e ~ normal([3])\n  return x + 0.1 * e\n}\n",
+    ),
     "empty-integral": Entry(
         "An integral over nothing",
         "From a number to itself nothing moves.",
