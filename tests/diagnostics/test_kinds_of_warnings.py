@@ -76,6 +76,8 @@ BEGINNING = (
     "  m += attention(m, 2)\n  h = embed(x, 12) + mean(m, axis = 0)\n  return linear(h, vocab)\n}}\n"
     "train(steps = 5) {{ minimize mean(cross_entropy(f(x[7:-1], {}), x[8:])) }}\n"
 )
+SQUARE = MIXED.replace("embed(x, 8)", "embed(x, 16)").replace("\n{}\n", "\n  {}\n")
+CUT = NEXT.replace("attention({})", "{}").replace("mean({})", "mean(cross_entropy(f(x)[:-1], x[1:]))")
 BY_HAND = "  h += softmax({}) @ h"
 CASES: dict[str, tuple[str, list[str]]] = {
     "the data in another order": (
@@ -170,6 +172,14 @@ CASES: dict[str, tuple[str, list[str]]] = {
         GUIDED.format(ROWS).replace("const none = 2\n", "") + train("minimize sum((f(x, y) - x)^2)")
         + "export g(x: [2], k: class[3]) -> [2] { return f(x, k) }\n", [],
     ),
+    "a bound of a VAE, minimized": (
+        HEADS.format("exp(linear(h, 2))") + "train(steps = 5) {\n  (m, s) = f(x)\n  q = normal(m, s)\n  z ~ q\n"
+        "  bound = sum((z - x)^2) - 0.5 * kl(q, normal([2]))\n  minimize bound\n}\n", ["divergence-maximized"],
+    ),
+    "its negative": (
+        HEADS.format("exp(linear(h, 2))") + "train(steps = 5) {\n  (m, s) = f(x)\n  q = normal(m, s)\n  z ~ q\n"
+        "  bound = -sum((z - x)^2) - 0.5 * kl(q, normal([2]))\n  minimize -bound\n}\n", [],
+    ),
     "deviations of two heads": (
         HEADS.format("linear(h, 2)") + train("(m, s) = f(x)", "z ~ normal([2], mean = m, std = s)", "minimize sum((z - x)^2)"),
         ["unbounded-parameter"],
@@ -201,6 +211,18 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "the size of a vocabulary": (
         "const vocab = 8\nlet number = linspace(0, 7, 8)\nexport ids(x: tokens[P]) -> [P] { return number[x] }\n", [],
     ),
+    "a noise of a net's deviations": (POINTS + train("e ~ normal()", "minimize sum((x + f(x) * e)^2)"), ["shared-noise"]),
+    "a noise that no draw is alike in": (POINTS + train("e ~ gumbel(scale = 2)", "minimize sum(softmax(f(x) - e))"), ["shared-noise"]),
+    "a noise for all by its words": (POINTS + train("e ~ normal()", "minimize sum((f(x) + e[None])^2)"), []),
+    "a noise along a direction": (
+        POINTS + "net w() -> [2] {\n  param v: [2] ~ normal(0, 1)\n  return v\n}\n"
+        + train("e ~ normal()", "minimize sum((f(x) + w() * e)^2)"), [],
+    ),
+    "a noise of each number": (
+        POINTS + "layer noisy(x: []) -> [] {\n  e ~ normal()\n  return x + e\n}\n" + train("minimize sum(f(noisy(x))^2)"), [],
+    ),
+    "a time that is drawn": (POINTS + train("t ~ uniform(0, 1)", "minimize sum((f(x) + t)^2)"), []),
+    "a number around another": (POINTS + train("m ~ normal(2, 1)", "minimize sum((f(x) - m)^2)"), []),
     "a likelihood of a net's, averaged": (LIKELY + train("l = p(x)", "minimize 2 * mean(across(l))"), ["likelihood-minimized"]),
     "a label's log probability": (digits("linear(x, 10)", "log_softmax(f(x))[y]"), ["likelihood-minimized"]),
     "a likelihood with its minus": (LIKELY + train("l = -p(x)", "minimize l / 2 + sum(f.linear_1.weight^2)"), []),
@@ -227,6 +249,12 @@ CASES: dict[str, tuple[str, list[str]]] = {
     "windows over what was moved on": (MIXED.format("  h += conv1d(shift(h, 1)', 8, 3)'"), []),
     "a beginning that looks at itself": (BEGINNING.format("x[:8]"), []),
     "answers that look at themselves": (BEGINNING.format("x[8:16]"), ["seen-answers"] * 2),
+    "as many numbers of a token as there are tokens": (
+        SQUARE.format("h = layer_norm(mlp(h, 16))\n  h += max(linear(h, 16)', axis = 1)"), ["seen-answers"],
+    ),
+    "one of each token among as many": (SQUARE.format("h += mean(gated_mlp(rms_norm(h), 16), axis = -1, keep = true)"), []),
+    "places whose last is left out": (CUT.format("attention(h, 2)"), ["seen-answers"]),
+    "places before those whose last is left out": (CUT.format("attention(h, 2, causal = true)"), []),
     "a softmax of all pairs": (MIXED.format(BY_HAND.format("h @ h'")), ["seen-answers"]),
     "a softmax of pairs up to the diagonal": (
         MIXED.format(BY_HAND.format("masked(h @ h', range(P)[:, None] >= range(P))")), [],
