@@ -45,37 +45,35 @@ class ArraysTable(TableSummary):
 
 def choose_arrays(summary: ArraysSummary, target: str, as_numbers: bool | None) -> TableFields:
     """What a spec takes of arrays to predict one of them. Raises `MaiError` where there is nothing to learn."""
-    there = [each.name for each in summary.arrays]
-    if target not in there:
-        raise bad(f"{summary.files[0]} has no array `{target}`", help=f"it has {few_of(there)}")
-    left = {
-        each.name: reason for each in summary.arrays if (reason := _why_not(each.shape, each.dtype, summary, target))
-    }
-    if target in left:
-        raise bad(f"`{target}` cannot be predicted: {left[target]}")
-    names = [name for name in there if name not in left]
-    table, cells = _table(summary.files, names)
-    words = {each.name for each in summary.arrays if np.dtype(each.dtype).kind in WORDS}
-    odd = {each.name: ODD for each in table.columns if each.name in words and each.kind != "word"}
-    if target in odd:
-        raise bad(f"`{target}` cannot be predicted: {ODD}", help="save numbers, or days since 1970-01-01")
-    left, table = {**left, **odd}, replace(table, columns=tuple(c for c in table.columns if c.name not in odd))
+    table, cells, left = _columns(summary, target)
     fields = choose_fields(table, target, as_numbers, cells)
     if fields.target.missing:
-        raise bad(
-            f"{fields.target.missing:,} of {fields.table.rows:,} rows lack `{target}`",
-            help="leave them out of the file",
-        )
-    if fields.target_words is not None and fields.target_words.named and target not in words:
+        message = f"{fields.target.missing:,} of {table.rows:,} rows lack `{target}`"
+        raise bad(message, help="leave them out of the file")
+    if fields.target_words is not None and fields.target_words.named:
         if as_numbers is False:
-            help = "save their places, `np.unique(labels, return_inverse=True)[1]`, or words, `labels.astype(str)`"
+            help = "save their places, `np.unique(labels, return_inverse=True)[1]`"
             raise bad(f"the labels of `{target}` are not 0, 1, ...", help=help)
         fields = choose_fields(table, target, True, cells)
     if fields.rest is not None:
-        raise bad(
-            "there are too many arrays of one number to name", help="save them as one: `np.stack([a, b, ...], 1)`"
-        )
+        raise bad("there are too many arrays of one number to name", help="save them as one: `np.stack([a, b], 1)`")
     return _without_texts(fields, left)
+
+
+def _columns(summary: ArraysSummary, target: str) -> tuple[ArraysTable, dict[str, list[object]], dict[str, str]]:
+    """The arrays that a field can be, as columns; their first values; and why others are left out. Raises `MaiError` where the target is."""
+    there = [each.name for each in summary.arrays]
+    if target not in there:
+        raise bad(f"{summary.files[0]} has no array `{target}`", help=f"it has {few_of(there)}")
+    reasons = {each.name: _why_not(each.shape, each.dtype, summary, target) for each in summary.arrays}
+    left = {name: reason for name, reason in reasons.items() if reason is not None}
+    words = {each.name for each in summary.arrays if np.dtype(each.dtype).kind in WORDS}
+    if target not in left:
+        table, cells = _table(summary.files, [name for name in there if name not in left])
+        left |= {each.name: ODD for each in table.columns if each.name in words and each.kind != "word"}
+    if target in left:
+        raise bad(f"`{target}` cannot be predicted: {left[target]}")
+    return replace(table, columns=tuple(each for each in table.columns if each.name not in left)), cells, left
 
 
 def _why_not(shape: Sequence[int], dtype: str, summary: ArraysSummary, target: str) -> str | None:
