@@ -29,7 +29,7 @@ MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM
 WESTERN = "cp1252"
 UTF8 = ("utf-8", "utf-8-sig")
 LINES, SHOWN = 50, 40
-WORDS_OF_NUMBERS = 3  # Of so many columns between blanks one may hold words: two of three are numbers in `12 Mar 2024`, too.
+COLUMNS_A_WORD = 3  # Between blanks, more than so many for each with words: `12 Mar 2024` has no columns.
 FEWEST = 5  # Lines of a table that is not called one: in verses and prose so many hardly ever have as many commas each.
 ENDS = re.compile(r"\r\n|\n|\r")
 # A letter of Europe in UTF-8; in Windows-1252 a capital letter and a sign.
@@ -133,7 +133,7 @@ def _refuse_blanks(path: Path, lines: Sequence[str]) -> None:
     if count < 2 or len(rows) <= FEWEST or {len(row) for row in rows} != {count}:
         return
     words = sum(any(not _is_any_number(row[place]) for row in rows[1:]) for place in range(count))
-    if words < count / WORDS_OF_NUMBERS and not all(_is_any_number(line.strip()) for line in lines[1:] if line.strip()):
+    if words < count / COLUMNS_A_WORD and not all(_is_any_number(line.strip()) for line in lines[1:] if line.strip()):
         help = f'write commas between them: in pandas `read_csv("{path.name}", sep=r"\\s+").to_csv("{path.stem}.csv", index=False)`'
         raise bad(f"{path} has {count} columns separated by blanks, which is not read", help=help)
 
