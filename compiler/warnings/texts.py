@@ -20,7 +20,7 @@ from mai.compiler.ops.shapes.indexing import Shift, Slice, Take
 from mai.compiler.ops.shapes.one_hot import OneHot
 from mai.compiler.passes.text.growth import longest
 from mai.compiler.warnings.dataflow import Dataflow
-from mai.compiler.warnings.losses import scored
+from mai.compiler.warnings.objectives.losses import scored
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, Edit

@@ -172,6 +172,14 @@ CASES: dict[str, tuple[str, list[str]]] = {
         GUIDED.format(ROWS).replace("const none = 2\n", "") + train("minimize sum((f(x, y) - x)^2)")
         + "export g(x: [2], k: class[3]) -> [2] { return f(x, k) }\n", [],
     ),
+    "a bound of a VAE, minimized": (
+        HEADS.format("exp(linear(h, 2))") + "train(steps = 5) {\n  (m, s) = f(x)\n  q = normal(m, s)\n  z ~ q\n"
+        "  bound = sum((z - x)^2) - 0.5 * kl(q, normal([2]))\n  minimize bound\n}\n", ["divergence-maximized"],
+    ),
+    "its negative": (
+        HEADS.format("exp(linear(h, 2))") + "train(steps = 5) {\n  (m, s) = f(x)\n  q = normal(m, s)\n  z ~ q\n"
+        "  bound = -sum((z - x)^2) - 0.5 * kl(q, normal([2]))\n  minimize -bound\n}\n", [],
+    ),
     "deviations of two heads": (
         HEADS.format("linear(h, 2)") + train("(m, s) = f(x)", "z ~ normal([2], mean = m, std = s)", "minimize sum((z - x)^2)"),
         ["unbounded-parameter"],

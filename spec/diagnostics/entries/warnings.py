@@ -14,6 +14,11 @@ _HALVES = (
     "data x: [2], y: class[2] from moons()\nnet f(x: [2]) -> [] {{ return linear(x, 1)[0] }}\n"
     "train(steps = 5) {{ minimize -log_prob(bernoulli({}), y) }}\n"
 )
+_VAE = (
+    "data x: [2] from moons()\nnet encode(x: [2]) -> [4] {{ return linear(x, 4) }}\nnet decode(z: [2]) -> [2] {{ return linear(z, 2) }}\n"
+    "train(steps = 5) {{\n  h = encode(x)\n  q = normal(h[:2], exp(h[2:]))\n  z ~ q\n"
+    "  minimize sum((decode(z) - x)^2) {} kl(q, normal([2]))\n}}\n"
+)
 _SPREAD = (
     "data x: [2] from moons()\nnet f(x: []) -> [2] {{ return linear([x], 2) }}\n"
     "train(steps = 5) {{\n  h = f(x[0])\n  minimize -log_prob(normal(h[0], {}), x[1])\n}}\n"
@@ -119,6 +124,13 @@ WARNINGS: dict[str, Entry] = {
         "train(steps = 5) { minimize log_prob(normal(f(0), 1), x) }\n",
         "data x: [2] from moons()\nnet f(z: []) -> [2] {\n  param m: [2] = 0\n  return m + z\n}\n"
         "train(steps = 5) { minimize -log_prob(normal(f(0), 1), x) }\n",
+    ),
+    "divergence-maximized": Entry(
+        "A divergence that is made large",
+        "`minimize e - kl(q, p)` drives q away from p without end. The bound of a VAE, log p(x|z) - kl(q, p), is to be large, so that\n"
+        "its negative is the loss: `-log_prob(p, x) + kl(q, prior)`.",
+        _VAE.format("-"),
+        _VAE.format("+"),
     ),
     "unused": Entry(
         "A name that nothing uses",
