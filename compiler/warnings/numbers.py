@@ -172,8 +172,8 @@ def choices_among_one(subject: Subject) -> Iterator[Diagnostic]:
     if 1 in subject.program.constants.values():
         return
     for graph in subject.graphs:
-        for node in (n for n in graph.walk() if n.op in AMONG_ONE and n.span is not None):
-            if node.inputs[0].type.shape[node.attributes["axis"]] == 1:
+        for node in (n for n in graph.walk() if n.op in AMONG_ONE):
+            if node.span is not None and node.inputs[0].type.shape[node.attributes["axis"]] == 1:
                 name, result = AMONG_ONE[node.op]
                 said = f"`{name}` along an axis of one number is {result}, whatever the number is"
                 yield warning("one-of-one", node.span, said, help=_as_sigmoid(node.span))
