@@ -69,6 +69,15 @@ class TableSummary:
         called = (name.casefold(), identifier(name).casefold())
         return self.column(name) or next((each for each in self.columns if each.name.casefold() in called), None)
 
+    def shape_of(self, name: str, width: int) -> tuple[int, ...]:
+        """The shape of a vector, as its field has it."""
+        return (width,)
+
+    @property
+    def source(self) -> str:
+        """What reads it, in a `data` line."""
+        return "table"
+
     def groups(self, apart: str | None = None) -> list[tuple[str, tuple[ColumnSummary, ...]]]:
         """Columns by the field that they make: `x0`, `x1`, ... the vector `x`, unless the column `apart` would be in it."""
         by_name = {each.name: each for each in self.columns}

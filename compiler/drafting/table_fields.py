@@ -9,7 +9,7 @@ from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.header import NAME
 from mai.compiler.describing.columns.column import ColumnSummary
 from mai.compiler.describing.columns.hints import names_rows
-from mai.compiler.describing.leaks import Leak, leaks
+from mai.compiler.describing.leaks import Leak, leaks, leaks_among
 from mai.compiler.describing.tables import TableSummary, holds_texts, varied, why_not
 from mai.runtime.inputs.cells import few_of
 from mai.spec.diagnostics.suggest import closest
@@ -124,7 +124,8 @@ class TableFields:
     @property
     def inputs(self) -> list[tuple[str, str]]:
         """The inputs and their types, in the order in which the spec names them."""
-        reals = [*((name, "[]") for name in self.numbers), *((name, f"[{width}]") for name, width in self.vectors)]
+        vectors = ((name, [*self.table.shape_of(name, width)]) for name, width in self.vectors)
+        reals = [*((name, "[]") for name in self.numbers), *((name, str(shape)) for name, shape in vectors)]
         words = [(each.name, each.type_text) for each in self.words]
         texts = [pair for each in self.texts for pair in each.inputs]
         return [*reals, *((name, "[]") for name in self.dates), *words, *texts]
@@ -140,10 +141,16 @@ def _logarithm(column: ColumnSummary) -> Logarithm | None:
     return (LOG1P if more else LOG) if is_heavy else None
 
 
-def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = None) -> TableFields:
+def choose_fields(
+    table: TableSummary,
+    target: str,
+    as_numbers: bool | None = None,
+    cells: Mapping[str, Sequence[object]] | None = None,
+) -> TableFields:
     """What a spec takes of a table to predict one of its columns.
 
     Args:
+        cells: the first ones of each column that has single values; without, the files are read for them.
         as_numbers: whether a target of numbers is predicted as a number, or as a label; by itself few whole numbers are labels.
 
     Raises:
@@ -155,7 +162,7 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
     left = _unusable(others, _called(column, labels, others))
     taken = {name: columns for name, columns in others.items() if name not in left}
     single = [columns[0].name for columns in taken.values() if len(columns) == 1]
-    leaking = leaks(table.files, single, column.name, labels is not None, Stated(order=table.order)) if single else []
+    leaking = _leaks(table, single, column.name, labels is not None, cells) if single else []
     same = {leak.column: leak.words for leak in leaking if leak.is_same}
     if len(same) < len(taken):
         left |= same
@@ -163,6 +170,18 @@ def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = No
     if not taken:
         raise bad(f"{table.files[0]} has no column that `{column.name}` could be predicted from", help=_why(left))
     return _by_kind(table, column, labels, taken, left, tuple(leak for leak in leaking if leak.column in taken))
+
+
+def _leaks(
+    table: TableSummary,
+    columns: Sequence[str],
+    target: str,
+    is_label: bool,
+    cells: Mapping[str, Sequence[object]] | None,
+) -> list[Leak]:
+    if cells is None:
+        return leaks(table.files, columns, target, is_label, Stated(order=table.order))
+    return leaks_among({name: cells[name] for name in (*columns, target) if name in cells}, target, is_label)
 
 
 def _called(column: ColumnSummary, labels: Words | None, others: Groups) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mai.compiler.data.totals import note_of_totals
@@ -89,16 +89,17 @@ def _data(fields: TableFields, path: str) -> Iterator[str]:
     if fields.texts:
         yield f"const vocab = {VOCAB}"
     every = [(target.name, _target_type(fields)), *fields.inputs]
-    source = spread(f"from {'examples' if fields.texts else 'table'}(", [*_source(fields, path)], ")").replace(
-        "\n", "\n    "
-    )
+    source = spread(
+        f"from {'examples' if fields.texts else fields.table.source}(", [*_source(fields, path)], ")"
+    ).replace("\n", "\n    ")
     yield spread("data ", [f"{name}: {type_}" for name, type_ in every], source)
 
 
 def _comments(fields: TableFields) -> Iterator[str]:
     """What is said of the table, a comment each."""
     file, target = fields.table.files[0].name, fields.target
-    yield f"# {target.name} from the other columns of {file}: {fields.rows:,} rows, {_what(fields)}."
+    others = "columns" if fields.table.source == "table" else "arrays"
+    yield f"# {target.name} from the other {others} of {file}: {fields.rows:,} rows, {_what(fields)}."
     yield from (f"# Left out: {name}: {reason}." for name, reason in fields.left)
     dates = (
         (name, counted_dates(column)) for name in fields.numbers if (column := fields.table.column(name)) is not None
@@ -151,20 +152,21 @@ def _target_type(fields: TableFields) -> str:
 
 def _source(fields: TableFields, path: str) -> Iterator[str]:
     """The settings of the source: what is missing, what names are, how rows are held out."""
-    target = fields.target.name
+    target, is_table = fields.target.name, fields.table.source == "table"
     yield f'"{path}"'
     if fields.texts:
         yield "tokenizer = bpe(vocab = vocab)"
         yield "longer = cut"
     if fields.gaps or any(each.open for each in fields.words):
         yield "missing = keep"
+    if is_table and (fields.gaps or any(each.open for each in fields.words)):
         yield f"needs = {listed([target, *(each.name for each in fields.texts if each.name in fields.gaps)])}"
     if fields.table.order is not None:
         yield f"dates = {fields.table.order}"
     named = [each.name for each in (fields.target_words, *fields.words) if each is not None and each.named]
-    if named:
+    if named and is_table:
         yield f"words = {listed(named)}"
-    if fields.rest is not None:
+    if fields.rest is not None and is_table:
         yield f"rest = {fields.rest}"
         without = [each.name for name, _ in fields.left for each in dict(fields.table.groups(target))[name]]
         yield from [f"without = {listed(without)}"] if without else []
@@ -274,7 +276,7 @@ def _as_numbers(words: Words) -> str:
 
 def _call(fields: TableFields, names: _Names) -> str:
     """The net on the fields."""
-    vectors = [name for name, _ in fields.vectors]
+    vectors = [_as_vector(name, fields.table.shape_of(name, width)) for name, width in fields.vectors]
     numbers = f"[{', '.join(fields.numbers)}]" if fields.numbers else ""
     if vectors:
         pieces = [numbers, *vectors] if numbers else vectors
@@ -282,6 +284,12 @@ def _call(fields: TableFields, names: _Names) -> str:
     texts = [f"{names.reader}({each.name}, {each.name}_mask)" for each in fields.texts]
     arguments = [*([numbers] if numbers else []), *fields.dates, *(each.name for each in fields.words), *texts]
     return f"{names.net}({', '.join(arguments)})"
+
+
+def _as_vector(name: str, shape: Sequence[int]) -> str:
+    """A field of several axes as one of a single one."""
+    axes = " ".join("abcdefgh"[place] for place in range(len(shape)))
+    return name if len(shape) == 1 else f'rearrange({name}, "{axes} -> ({axes})")'
 
 
 def _train(fields: TableFields, names: _Names) -> Iterator[str]:

@@ -196,6 +196,36 @@ class Ahead:
         return is_product and all(v in self.vectors for v in tables)
 
 
+def copied_answers(subject: Subject) -> Iterator[Diagnostic]:
+    """A net that reads a text forwards, and is asked at each place for a token that it has read: `cross_entropy(f(x), x)`."""
+    if subject.training is None:
+        return
+    flow = Dataflow(subject.training.graph)
+    for loss, logits, label in scored(flow):
+        (text, asked), nodes = _place_in_text(flow, label), [v.producer for v in flow.behind(logits)]
+        read = [
+            n.inputs[-1]
+            for n in nodes
+            if n is not None and n.op in (Take, OneHot) and text in flow.behind(n.inputs[-1])
+        ]
+        places = [_place_in_text(flow, index) for index in read]
+        is_forwards = any(n is not None and n.op is Attention and n.attributes["causal"] for n in nodes)
+        if is_forwards and read and all(each is text and place >= asked for each, place in places):
+            said = "each token is asked for where the net has read it already: it learns to copy"
+            yield warning(
+                "seen-answers", loss.span, said, help="ask for the next one: `cross_entropy(f(x[:-1]), x[1:])`"
+            )
+
+
+def _place_in_text(flow: Dataflow, tokens: Value) -> tuple[Value, int]:
+    """Of what text some tokens are a part, and with which of its tokens they begin; `x[1:]` begins with 1. Others are texts of their own."""
+    node = flow.source(tokens)
+    start = (node.attributes["start"] or 0) if node is not None and node.op is Slice else None
+    if node is None or not isinstance(start, int) or start < 0:
+        return flow.seen_through(tokens), 0
+    return flow.seen_through(node.inputs[0]), start
+
+
 @record
 class Kind:
     """One way to look at later places: when a node does it, and what is said of it."""

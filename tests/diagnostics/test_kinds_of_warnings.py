@@ -172,6 +172,12 @@ CASES: dict[str, tuple[str, list[str]]] = {
         GUIDED.format(ROWS).replace("const none = 2\n", "") + train("minimize sum((f(x, y) - x)^2)")
         + "export g(x: [2], k: class[3]) -> [2] { return f(x, k) }\n", [],
     ),
+    "a text that is copied": (NEXT.format("h, 2, causal = true", "cross_entropy(f(x), x)"), ["seen-answers"]),
+    "a text that is asked for backwards": (NEXT.format("h, 2, causal = true", "cross_entropy(f(x[1:]), x[:-1])"), ["seen-answers"]),
+    "the token after the next": (NEXT.format("h, 2, causal = true", "cross_entropy(f(x)[:-2], x[2:])"), []),
+    "tokens that are hidden": (
+        NEXT.format("h, 2, causal = true", "cross_entropy(f(where(x > 32, 0, x)), x)"), [],
+    ),
     "a bound of a VAE, minimized": (
         HEADS.format("exp(linear(h, 2))") + "train(steps = 5) {\n  (m, s) = f(x)\n  q = normal(m, s)\n  z ~ q\n"
         "  bound = sum((z - x)^2) - 0.5 * kl(q, normal([2]))\n  minimize bound\n}\n", ["divergence-maximized"],
