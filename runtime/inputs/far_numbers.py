@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -43,8 +44,8 @@ def ranges_in(facts: Facts, count: int) -> list[Range]:
 
 def notes_of_far(port: Port, facts: Facts, array: Array) -> list[str]:
     """What is said of the numbers of an input, [batch, ...], that lie far outside of those of the data."""
-    rows = array.reshape(len(array), -1)
-    count = rows.shape[1]
+    count = prod(array.shape[1:])
+    rows = array.reshape(len(array), count)
     if len(facts.low) == count > 1:
         names = facts.columns or [f"{port.name}{i}" for i in range(count)]
         notes = [*_notes(names, ranges_in(facts, count), [*rows.T])]
