@@ -85,7 +85,12 @@ def _read_choices(model: type[Settings], arguments: Arguments, report: Reporter)
         value, span = arguments.values.pop(kind), arguments.spans[kind]
         noun = kind.removesuffix("s") if choice.many else kind
         calls = value if choice.many and isinstance(value, tuple) else (value,)
-        chosen = [read_choice(call, span, noun, choice.models, report) for call in calls]
+        chosen = [
+            call
+            if choice.or_text and not isinstance(call, Configuration)
+            else read_choice(call, span, noun, choice.models, report)
+            for call in calls
+        ]
         if None in chosen:
             sound = False
         else:

@@ -9,16 +9,17 @@ from dataclasses import dataclass, replace
 from textwrap import indent
 
 from mai.compiler.data.sources import SOURCES
+from mai.compiler.data.sources.table import CODES
 from mai.compiler.data.sources.text import TOKENIZERS
 from mai.compiler.data.splitting.split_kinds import SPLITS
 from mai.compiler.elaborate.functions.registered import BUILTINS, listed
 from mai.compiler.ir.signature import Section
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
 from mai.compiler.training.samples import SAMPLES
-from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
+from mai.compiler.training.settings import CHECKPOINTS, GROUPS, KEPT, OPTIMIZERS, SCHEDULES
 from mai.spec import is_public, prelude_parts, prelude_sources
 from mai.spec.reference import Example, examples_of_reference
-from mai.spec.settings import NEEDED, Settings, fields
+from mai.spec.settings import NEEDED, Settings, taken
 from mai.spec.words import WORDS
 
 HEAD = """# Functions and layers
@@ -84,6 +85,16 @@ SETTINGS: dict[str, tuple[str, Mapping[str, type[Settings]]]] = {
         SAMPLES,
     ),
     "Tokenizers": ("`text(bpe(vocab = 4096))`.", TOKENIZERS),
+    "Weights that are kept": ("`train(keep = best(auc, max), ...)`: which weights are written in the end.", KEPT),
+    "Checkpoints": ("`train(checkpoints = last(5), ...)`: which of them stay.", CHECKPOINTS),
+    "Groups of weights": (
+        '`train(groups = [group("encoder.*", lr = 1e-5), group("*.bias", weight_decay = 0)], ...)`: rates and decays of their own.',
+        GROUPS,
+    ),
+    "Codes of missing values": (
+        '`table("a.csv", absent = code(pain, -9), ...)`: what says in one column that there is no value.',
+        CODES,
+    ),
 }
 
 
@@ -184,7 +195,7 @@ def _with_numbers(form: str) -> str:
 
 
 def _solver(solver: Solver) -> Entry:
-    options = (f"{name} = {_value(DEFAULTS[name])}" if name in DEFAULTS else name for name in solver.options)
+    options = (f"{name} = {written_default(DEFAULTS[name])}" if name in DEFAULTS else name for name in solver.options)
     says = f"Of order {solver.order} ({solver.reference})"
     if solver.stochastic:
         says = f"For `dx = f * ds + g * dW` ({solver.reference}), {solver.noise}"
@@ -197,20 +208,20 @@ def _solver(solver: Solver) -> Entry:
 
 def settings_entry(name: str, model: type[Settings]) -> Entry:
     """A model of settings as a call of it is written."""
-    defaults = ", ".join(_field(field, own.default) for field, own in fields(model).items())
+    defaults = ", ".join(_field(field, own.default) for field, own in taken(model).items())
     return Entry(name, f"{name}({defaults})", _flat(inspect.getdoc(model) or ""))
 
 
 def _field(name: str, default: object) -> str:
     if default is NEEDED:
         return name
-    return f"{name}?" if default is None else f"{name} = {_value(default)}"
+    return f"{name}?" if default is None else f"{name} = {written_default(default)}"
 
 
-def _value(value: object) -> str:
+def written_default(value: object) -> str:
     """A default as a file has it."""
     if isinstance(value, tuple):
-        return f"[{', '.join(map(_value, value))}]"
+        return f"[{', '.join(map(written_default, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
