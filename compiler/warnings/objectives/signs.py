@@ -83,7 +83,8 @@ def _added(value: ast.Expr) -> Edit | str:
 
 def _objectives(subject: Subject, term: _Term) -> Iterator[tuple[ast.Minimize, list[int]]]:
     """The objectives of a train block on data, each with the signs of the terms in it."""
-    if subject.train is None or subject.data is None:
+    written = (*subject.nodes(ast.Call), *subject.nodes(ast.Index))
+    if subject.train is None or subject.data is None or not any(map(term.is_written, written)):
         return
     scope = _scope(subject.train.body, frozenset(f.name.id for f in subject.data.fields), frozenset())
     signs = _Signs(term, {f.name.id: f for f in subject.functions}, subject.program.constants)
