@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -236,7 +236,11 @@ class Examples(Table):
         unpack = {name: unpacked(self.rows[name])[1] or np.asarray for name in fields}
         return {name: unpack[name](each) for name, each in fields.items()}
 
-    def _taken(self, rows: FieldRows, numbers: Array) -> Fields:
+    def take_fields(self, named: Collection[str], numbers: Array | slice) -> Fields:
+        """The named fields of some of them."""
+        return self._taken({name: each for name, each in self.rows.items() if name in named}, numbers)
+
+    def _taken(self, rows: FieldRows, numbers: Array | slice) -> Fields:
         numbers = numbers if self.chosen is None else self.chosen[numbers]
         return {name: each[numbers] for name, each in rows.items()}
 

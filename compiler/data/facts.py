@@ -42,10 +42,10 @@ def facts_of_rows(
     finite: Finite,
 ) -> dict[str, Facts]:
     """What the fields of real numbers are, over the rows that are trained on, or an even choice of them; `finite` says what was found in the files."""
-    facts = {}
+    facts, numbers = {}, None if trained is None else np.sort(trained)
     for name, each in rows.items():
         if fields[name].dtype is DType.REAL and len(each):
-            numbers = np.arange(len(each)) if trained is None else np.sort(trained)
+            numbers = np.arange(len(each)) if numbers is None else numbers
             most = min(SAMPLE, max(1, NUMBERS // max(1, prod(each.shape[1:]))))
             some = np.asarray(choose(each, numbers[:: -(-len(numbers) // most)])[:], np.float64)
             facts[name] = _facts(some, finite.framing if some.ndim == 4 else None).model_copy(

@@ -15,6 +15,7 @@ from mai.runtime.arrays import Array
 from mai.spec.record import record
 
 BLOCK = 1 << 24  # Bytes that are looked at at a time.
+SPARSE = 64  # Of rows that are fewer than one in so many each is read alone.
 Key = Array | slice
 
 
@@ -62,12 +63,24 @@ class FileRows:
             rows = np.empty((max(0, end - begin), *self.shape[1:]), self.dtype)
             self._fill(_bytes(rows), self._offset + begin * self._width)
             return rows if step == 1 else rows[::step]
+        if len(key) * self._width > BLOCK and len(key) > len(self) // SPARSE:
+            return self._in_blocks(key)
         rows = np.empty((len(key), *self.shape[1:]), self.dtype)
         raw, width, handle = _bytes(rows), self._width, self._file.fileno()
         for place, begin in enumerate((key.astype(np.int64) * width + self._offset).tolist()):
             row = raw[place * width : place * width + width]
             if read_at(handle, [row], begin) < width:
                 self._fill(row, begin)
+        return rows
+
+    def _in_blocks(self, key: Array) -> Array:
+        """A large share of all rows: the file is read once from its beginning, a block at a time."""
+        rows, order = np.empty((len(key), *self.shape[1:]), self.dtype), np.argsort(key, kind="stable")
+        numbers, step = key[order], max(1, BLOCK // self._width)
+        for begin in range(0, len(self), step):
+            first, last = np.searchsorted(numbers, [begin, begin + step])
+            block = self._rows(slice(begin, begin + step))
+            rows[order[first:last]] = block[numbers[first:last].astype(np.int64) - begin]
         return rows
 
     def _fill(self, buffer: memoryview, begin: int) -> None:

@@ -26,7 +26,7 @@ from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 DRAWN = 1 << 16  # Examples of data that have no end.
-MOST_NUMBERS = 1 << 27  # Of more examples than have so many numbers, a random part.
+MOST_NUMBERS = 1 << 24  # Of more examples than have so many numbers, an even choice.
 
 
 def compute_first_values(
@@ -43,7 +43,8 @@ def compute_first_values(
     graphs = [(name, graph) for name, graph in _graphs(program, training, evaluation) if name not in has_value]
     if not graphs:
         return
-    fields = {n: torch.from_numpy(array).to(device) for n, array in _examples(data).items()}
+    named = {value.name for _, graph in graphs for value in graph.inputs}
+    fields = {n: torch.from_numpy(array).to(device) for n, array in _examples(data, named).items()}
     for name, graph in graphs:
         value = _computed(graph, weights, fields, seed, device)
         if not torch.isfinite(value).all():
@@ -98,8 +99,12 @@ def _computed(graph: Graph, weights: Weights, fields: Mapping[str, Tensor], seed
     return Module(module, graph, None, seed, device).plain(fields)[0]
 
 
-def _examples(data: Dataset) -> dict[str, Array]:
-    """All training examples; of very many, and of data without end, a random part. A function of the seed."""
-    count = DRAWN if data.count is None else data.count
-    numbers = sum(prod(array.shape[1:]) for array in data.batch(0, 1).values())
-    return {n: np.ascontiguousarray(a) for n, a in data.batch(0, min(count, MOST_NUMBERS // max(1, numbers))).items()}
+def _examples(data: Dataset, named: Collection[str]) -> dict[str, Array]:
+    """The named fields of all training examples; of very many, an even choice, and of data without end so many."""
+    one = data.batch(0, 1)
+    most = MOST_NUMBERS // max(1, sum(prod(array.shape[1:]) for name, array in one.items() if name in named))
+    if data.examples is None:
+        return {n: np.ascontiguousarray(a) for n, a in data.batch(0, min(DRAWN, most)).items() if n in named}
+    count = data.examples.count
+    some = slice(0, count) if count <= most else np.arange(most) * count // most
+    return {n: np.ascontiguousarray(a) for n, a in data.examples.take_fields(named, some).items()}
