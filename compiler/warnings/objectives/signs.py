@@ -55,9 +55,11 @@ class _Term:
 
 
 def unlikely_data(subject: Subject) -> Iterator[Diagnostic]:
-    """`minimize log_prob(q, x)` of the data x: a minus is lacking."""
-    for objective, signs in _objectives(subject, LIKELIHOOD):
-        if signs and all(sign > 0 for sign in signs):
+    """`minimize log_prob(q, x)` of the data x: a minus is lacking. With `over`, beside its negative, it is an adversary's objective."""
+    objectives = [*_objectives(subject, LIKELIHOOD)]
+    has_likely = any(sign < 0 for _, signs in objectives for sign in signs)
+    for objective, signs in objectives:
+        if signs and all(sign > 0 for sign in signs) and not (objective.over and has_likely):
             said = "this makes the data less and less likely: a log probability is to be large, and this is minimized"
             written = objective.value.span.text
             negative = f"-({written})" if isinstance(objective.value, ast.Binary) else f"-{written}"
