@@ -254,6 +254,9 @@ CASES: dict[str, tuple[str, list[str]]] = {
         GAN.replace("[] { return linear(tanh(linear(x, 8)), 1)[0] }", "[2] { return linear(x, 2) }").replace("x: [2] from", "x: [2], y: class[2] from")
         + train("l = log_softmax(critic(make(x)))[y]", "minimize -l over critic", "minimize l over make"), [],
     ),
+    "a likelihood beside a cross-entropy": (
+        digits("linear(x, 10)", "cross_entropy(f(x), y) + 0.1 * log_softmax(f(x))[9 - y]"), [],
+    ),
     "a likelihood against another": (LIKELY + train("minimize p(2 * x) - p(x)"), []),
     "an estimate of a divergence": (LIKELY + train("l = p(x)", "minimize exp(1 - l) - (1 - l) - 1"), []),
     "a likelihood and its square": (LIKELY + train("l = p(x)", "minimize l + l^2"), []),
