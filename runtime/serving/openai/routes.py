@@ -39,9 +39,10 @@ from mai.runtime.serving.openai.forms import CHAT, COMPLETION, Choice, Form, usa
 from mai.runtime.serving.openai.likelihoods import Telling
 from mai.runtime.serving.openai.messages import prompt_of
 from mai.runtime.serving.options import Options
+from mai.runtime.serving.reading import JSON
 from mai.runtime.serving.running import find, prepared
 from mai.runtime.serving.served import Files, Served
-from mai.runtime.serving.writing import respond_by_events, started
+from mai.runtime.serving.writing import as_json, respond_by_events, started
 from mai.runtime.text.prompts import encode_text, notes_of_length, read_prompt
 
 BEGAN = int(time.time())
@@ -143,7 +144,8 @@ async def embeddings(served: Files, options: Options, request: Request) -> Respo
     data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(shown)]
     read = sum(length for _, length in embedded)
     used = {"prompt_tokens": read, "total_tokens": read}
-    return JSONResponse({"object": "list", "data": data, "model": one.name, "usage": used})
+    answer = {"object": "list", "data": data, "model": one.name, "usage": used}
+    return Response(as_json(answer), media_type=JSON)
 
 
 async def _embedded(one: Served, options: Options, name: str, text: str | list[int]) -> tuple[Array, int]:
