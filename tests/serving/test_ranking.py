@@ -27,6 +27,7 @@ net scores(x: tokens[P], second: [P]) -> [1] {
 export rank(x: tokens[P]) -> [1] { return scores(x, zeros([P])) }
 export rank_pair(x: tokens[P], second: [P]) -> [1] { return scores(x, second) }
 export plain(x: tokens[P]) -> [1] { return scores(x, zeros([P])) }
+export logs(x: tokens[P]) -> [1] { return log(scores(x, zeros([P])) + 0.42) }
 export vectors(x: tokens[P]) -> [2] { return concat(scores(x, zeros([P])), scores(x, ones([P])), axis = 0) }
 """
 QUERY, DOCUMENTS = "red fish", ["one", "blue fish", "two red", "fish"]
@@ -78,6 +79,17 @@ def test_the_best_first(name: str, client: Client, files: dict[str, Model]) -> N
     few = {**ASKED, "model": name, "top_n": 2, "raw_scores": True, "return_documents": False}
     rest = client.post("/v1/rerank", few).json["results"]
     assert rest == [{"index": i, "relevance_score": pytest.approx(scores[i], rel=1e-6)} for i in order[:2]]
+
+
+def test_what_is_no_number_is_last(client: Client, files: dict[str, Model]) -> None:
+    """And is a word, as in every answer, in a ranking and among vectors."""
+    right = expected(files["m.logs"])
+    there = sorted((score for score in right if not np.isnan(score)), reverse=True)
+    asked = {**ASKED, "model": "m.logs", "raw_scores": True}
+    scores = [result["relevance_score"] for result in client.post("/v1/rerank", asked).json["results"]]
+    assert len(there) == 2 and scores == [*map(pytest.approx, there), "NaN", "NaN"]
+    vectors = client.post("/v1/embeddings", {"model": "m.logs", "input": DOCUMENTS}).json["data"]
+    assert [each["embedding"] == ["NaN"] for each in vectors] == [False, True, False, False]
 
 
 @pytest.mark.parametrize(

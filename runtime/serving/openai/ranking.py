@@ -10,14 +10,16 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field, StrictBool, StrictInt
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from mai.runtime.errors import ModelError
 from mai.runtime.serving.openai.answers import together
 from mai.runtime.serving.openai.bodies import Named, read_body
 from mai.runtime.serving.options import Options
+from mai.runtime.serving.reading import JSON
 from mai.runtime.serving.running import find, prepared
 from mai.runtime.serving.served import Files, Served
+from mai.runtime.serving.writing import as_json
 from mai.runtime.text.tokenizer import Pieces
 
 PAIR = "_pair"  # Ends the name of an export that reads which tokens are of a second text.
@@ -55,16 +57,17 @@ async def rerank(served: Files, options: Options, request: Request) -> Response:
         )
     scored = await together([partial(_scored, one, options, body.query, text) for text in texts], options.at_once)
     scores = [score if body.raw_scores else _logistic(score) for score, _ in scored]
-    order = sorted(range(len(texts)), key=lambda i: -scores[i])[: body.top_n]
+    order = sorted(range(len(texts)), key=lambda i: (np.isnan(scores[i]), -scores[i]))[: body.top_n]
     shown = [{"document": {"text": text}} if body.return_documents else {} for text in texts]
     results = [{"index": i, "relevance_score": scores[i], **shown[i]} for i in order]
     read = sum(length for _, length in scored)
     used = {"prompt_tokens": read, "total_tokens": read}
-    return JSONResponse({"id": f"rerank-{uuid.uuid4().hex}", "model": one.name, "results": results, "usage": used})
+    answer = {"id": f"rerank-{uuid.uuid4().hex}", "model": one.name, "results": results, "usage": used}
+    return Response(as_json(answer), media_type=JSON)
 
 
 def _logistic(score: float) -> float:
-    return float(1 / (1 + np.exp(-np.float64(score))))
+    return float(np.exp(-np.logaddexp(0, -score)))
 
 
 async def _scored(one: Served, options: Options, query: str, text: str) -> tuple[float, int]:

@@ -39,10 +39,11 @@ from mai.runtime.serving.openai.forms import CHAT, COMPLETION, Choice, Form, usa
 from mai.runtime.serving.openai.likelihoods import Telling
 from mai.runtime.serving.openai.messages import prompt_of
 from mai.runtime.serving.options import Options
+from mai.runtime.serving.reading import JSON
 from mai.runtime.serving.running import find, prepared
 from mai.runtime.serving.served import Files, Served
-from mai.runtime.serving.writing import respond_by_events, started
-from mai.runtime.text.prompts import encode_text, longer_than_trained, read_prompt
+from mai.runtime.serving.writing import as_json, respond_by_events, started
+from mai.runtime.text.prompts import encode_text, notes_of_length, read_prompt
 
 BEGAN = int(time.time())
 MOST_LOG_PROBS = 2**21  # Of a request; each takes some hundred bytes until it is answered.
@@ -143,7 +144,8 @@ async def embeddings(served: Files, options: Options, request: Request) -> Respo
     data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(shown)]
     read = sum(length for _, length in embedded)
     used = {"prompt_tokens": read, "total_tokens": read}
-    return JSONResponse({"object": "list", "data": data, "model": one.name, "usage": used})
+    answer = {"object": "list", "data": data, "model": one.name, "usage": used}
+    return Response(as_json(answer), media_type=JSON)
 
 
 async def _embedded(one: Served, options: Options, name: str, text: str | list[int]) -> tuple[Array, int]:
@@ -217,9 +219,9 @@ async def _all(wanted: list[Wanted], options: Options) -> list[list[tuple[Answer
 
 def _besides(wanted: Wanted) -> dict[str, object]:
     """What an answer says besides OpenAI's: the seed it was drawn with, by which it can be had again; that its text may be longer than those of the training."""
-    warning = longer_than_trained(wanted.text, len(wanted.prompt) + wanted.count)
+    notes = notes_of_length(wanted.text, len(wanted.prompt) + wanted.count)
     seed = {"seed": wanted.values["seed"]} if "seed" in wanted.values else {}
-    return seed if warning is None else {**seed, "warning": warning}
+    return {**seed, "warning": notes[0]} if notes else seed
 
 
 async def _stream(
